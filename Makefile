@@ -1,0 +1,43 @@
+# `make` lists the targets. Each works in a clean clone.
+PYTHON ?= python3
+VENV := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format contract statemachine-long constraints clean setup-demo setup-dev
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
+
+demo: setup-demo ## one experiment on an embedded chain: five hospitals train one model
+	@$(VENV)/colearn demo $(ARGS)
+
+test: setup-dev ## run every check and every test
+	@$(VENV)/python scripts/check.py test
+
+lint: setup-dev ## formatters, linters, type checker
+	@$(VENV)/python scripts/check.py lint
+
+format: setup-dev ## format Python and Solidity in place
+	@$(VENV)/ruff format .
+	@$(VENV)/ruff check --fix .
+	@cd contracts/evm && npm ci --silent && npm run --silent format
+
+contract: setup-dev ## compile the contract and put the artifact into the Python package
+	@cd contracts/evm && npm ci --silent
+	@$(VENV)/python scripts/build_contract.py
+
+statemachine-long: setup-dev ## drive reference and contract through 200,000 random steps
+	@COLEARN_STATEMACHINE_PROFILE=long $(VENV)/python -m pytest -q -s tests/statemachine
+
+constraints: setup-dev ## write the versions installed now to constraints.txt
+	@$(VENV)/python scripts/constraints.py
+
+clean: ## remove what the other targets made
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf contracts/evm/node_modules contracts/evm/out contracts/evm/cache
+
+setup-demo:
+	@$(PYTHON) scripts/setup.py demo
+
+setup-dev:
+	@$(PYTHON) scripts/setup.py dev

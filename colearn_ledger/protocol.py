@@ -1,0 +1,718 @@
+"""The domain of collective learning: values, events and errors that every ledger shares.
+
+Nothing here does I/O. The rules these values obey are in ``docs/protocol.md``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar, NewType
+
+__all__ = [
+    "ABSENT_SCORE_BITS",
+    "CODEC_DAG_PB",
+    "CODEC_RAW",
+    "MAX_LEARNERS",
+    "MAX_PAGE",
+    "Account",
+    "Admission",
+    "AlreadyJoined",
+    "AlreadyVoted",
+    "BadReveal",
+    "Ballot",
+    "BallotSkipped",
+    "BallotState",
+    "ContentRef",
+    "DeadlineNotPassed",
+    "DeadlinePassed",
+    "Duty",
+    "Event",
+    "Experiment",
+    "ExperimentCancelled",
+    "ExperimentCompleted",
+    "ExperimentCreated",
+    "ExperimentFull",
+    "ExperimentId",
+    "ExperimentParams",
+    "ExperimentStarted",
+    "InvalidParameter",
+    "Learner",
+    "LearnerAdmitted",
+    "LearnerJoined",
+    "LearnerLeft",
+    "LearnerRemoved",
+    "LedgerError",
+    "NotALearner",
+    "NotAdmitted",
+    "NotCreator",
+    "NotEligible",
+    "NotProposer",
+    "NotRemovable",
+    "Outcome",
+    "Phase",
+    "ProposalDeclined",
+    "ProtocolError",
+    "RevealStarted",
+    "Round",
+    "RoundClosed",
+    "RoundStarted",
+    "Scores",
+    "Selection",
+    "SignedBallot",
+    "SigningDomain",
+    "SkipReason",
+    "Status",
+    "Unchanged",
+    "UnknownExperiment",
+    "Vote",
+    "VoteCast",
+    "VoteCommitted",
+    "WeightsProposed",
+    "WrongPhase",
+    "WrongRound",
+    "WrongStatus",
+    "bits_to_score",
+    "commitment_hash",
+    "first_seed",
+    "needed_approvals",
+    "next_seed",
+    "score_to_bits",
+]
+
+ExperimentId = NewType("ExperimentId", int)
+Account = NewType("Account", str)
+"""An account's address as the ledger writes it: EIP-55 hexadecimal on an EVM chain."""
+
+MAX_LEARNERS = 10_000
+MAX_PAGE = 100
+"""The most rows one list query returns; a larger ``limit`` is cut to it."""
+
+CODEC_RAW = 0x55
+CODEC_DAG_PB = 0x70
+
+ABSENT_SCORE_BITS = 0x7FF8_0000_0000_0000
+"""The quiet NaN that stands for an absent score on a chain (IEEE 754 binary64)."""
+
+
+class Status(IntEnum):
+    """Life of an experiment."""
+
+    ENROLLING = 0
+    RUNNING = 1
+    COMPLETED = 2
+    CANCELLED = 3
+
+
+class Phase(IntEnum):
+    """Life of a round."""
+
+    PROPOSING = 0
+    VOTING = 1
+    REVEALING = 2
+    CLOSED = 3
+
+
+class Outcome(IntEnum):
+    """How a closed round ended; ``NONE`` while it is open."""
+
+    NONE = 0
+    ACCEPTED = 1
+    REJECTED = 2
+    NO_PROPOSAL = 3
+    ABANDONED = 4
+
+
+class Selection(IntEnum):
+    """How the proposer of a round is selected."""
+
+    ROUND_ROBIN = 0
+    RANDOM = 1
+
+
+class Admission(IntEnum):
+    """Who may join."""
+
+    OPEN = 0
+    ALLOWLIST = 1
+
+
+class BallotState(IntEnum):
+    """What is recorded of one learner in one round."""
+
+    NONE = 0
+    COMMITTED = 1
+    APPROVED = 2
+    REJECTED = 3
+
+
+class Duty(IntEnum):
+    """What an account should do now."""
+
+    WAIT = 0
+    PROPOSE = 1
+    VOTE = 2
+    COMMIT = 3
+    REVEAL = 4
+    ADVANCE = 5
+    DONE = 6
+
+
+class SkipReason(IntEnum):
+    """Why a signed ballot of a batch was not counted."""
+
+    BAD_SIGNATURE = 0
+    NOT_A_LEARNER = 1
+    NOT_ELIGIBLE = 2
+    ALREADY_VOTED = 3
+
+
+# ---------------------------------------------------------------------------- errors
+
+
+class LedgerError(Exception):
+    """Root of every error that `colearn_ledger` raises on purpose."""
+
+
+class ProtocolError(LedgerError):
+    """A call that the protocol refuses. It changed nothing.
+
+    Args:
+        *args: the values that the error carries, in the order of the Solidity error.
+    """
+
+    explanation: ClassVar[str] = "the protocol refuses this call"
+
+    def __str__(self) -> str:
+        """Return name, values and a plain explanation in one line."""
+        values = ", ".join(str(a) for a in self.args)
+        return f"{type(self).__name__}({values}): {self.explanation}"
+
+
+class UnknownExperiment(ProtocolError):
+    """``args[0]``: the experiment id."""
+
+    explanation = "no experiment has this id"
+
+
+class InvalidParameter(ProtocolError):
+    """``args[0]``: the parameter's name."""
+
+    explanation = "this parameter is out of its bounds (see docs/protocol.md)"
+
+
+class NotCreator(ProtocolError):
+    """``args[0]``: the caller."""
+
+    explanation = "only the experiment's creator may do this"
+
+
+class NotAdmitted(ProtocolError):
+    """``args[0]``: the caller."""
+
+    explanation = "the creator has not admitted this account"
+
+
+class AlreadyJoined(ProtocolError):
+    """``args[0]``: the caller."""
+
+    explanation = "an account joins an experiment once"
+
+
+class ExperimentFull(ProtocolError):
+    """``args[0]``: max_learners."""
+
+    explanation = "as many learners are active as the experiment allows"
+
+
+class NotALearner(ProtocolError):
+    """``args[0]``: the account."""
+
+    explanation = "this account is not a learner of the experiment"
+
+
+class WrongStatus(ProtocolError):
+    """``args[0]``: the experiment's `Status`."""
+
+    explanation = "the experiment's status does not allow this"
+
+
+class WrongPhase(ProtocolError):
+    """``args[0]``: the round's `Phase`."""
+
+    explanation = "the round's phase does not allow this"
+
+
+class WrongRound(ProtocolError):
+    """``args[0]``: the current round's index."""
+
+    explanation = "that is not the current round"
+
+
+class NotProposer(ProtocolError):
+    """``args[0]``: the caller."""
+
+    explanation = "only the round's proposer may do this"
+
+
+class NotEligible(ProtocolError):
+    """``args[0]``: the account."""
+
+    explanation = "this learner has no vote in this round"
+
+
+class AlreadyVoted(ProtocolError):
+    """``args[0]``: the account."""
+
+    explanation = "this learner's ballot is in already"
+
+
+class BadReveal(ProtocolError):
+    """``args[0]``: the account."""
+
+    explanation = "the ballot does not match a commitment of this account"
+
+
+class Unchanged(ProtocolError):
+    """Carries nothing."""
+
+    explanation = "these weights are the current ones already"
+
+
+class NotRemovable(ProtocolError):
+    """``args[0]``: the learner's strikes."""
+
+    explanation = "the learner has not missed enough duties to be removed"
+
+
+class DeadlinePassed(ProtocolError):
+    """``args[0]``: the deadline, seconds since the epoch."""
+
+    explanation = "the deadline has passed; anyone may call advance"
+
+
+class DeadlineNotPassed(ProtocolError):
+    """``args[0]``: the deadline, seconds since the epoch."""
+
+    explanation = "the deadline has not passed yet"
+
+
+# ---------------------------------------------------------------------------- values
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRef:
+    """A file by its content.
+
+    Args:
+        cid: CIDv1, base32, sha2-256, codec ``raw`` or ``dag-pb``.
+        sha256: of the file's bytes, 64 lower-case hexadecimal digits.
+        size: of the file in bytes, at least 1.
+
+    Raises:
+        InvalidParameter: ``content``, when the three do not make a content reference.
+    """
+
+    cid: str
+    sha256: str
+    size: int
+
+    def __post_init__(self) -> None:
+        """Check the reference; with codec ``raw`` the CID's digest is the file's sha256."""
+        if self.cid != _encode_cid(*_decode_cid(self.cid)):
+            raise InvalidParameter("content")
+        if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
+            raise InvalidParameter("content")
+        if not 1 <= self.size < 2**64:
+            raise InvalidParameter("content")
+        empty = not int(self.sha256, 16) or not any(self.digest)
+        if empty or (self.codec == CODEC_RAW and self.digest.hex() != self.sha256):
+            raise InvalidParameter("content")
+
+    @classmethod
+    def from_digest(cls, codec: int, digest: bytes, sha256: str, size: int) -> ContentRef:
+        """Build the reference from the CID's codec and 32-byte digest."""
+        return cls(_encode_cid(codec, digest), sha256, size)
+
+    @property
+    def codec(self) -> int:
+        """Return the CID's codec, `CODEC_RAW` or `CODEC_DAG_PB`."""
+        return _decode_cid(self.cid)[0]
+
+    @property
+    def digest(self) -> bytes:
+        """Return the CID's sha2-256 digest, 32 bytes."""
+        return _decode_cid(self.cid)[1]
+
+
+def _encode_cid(codec: int, digest: bytes) -> str:
+    from multiformats import CID  # imported late: it loads the multicodec tables
+
+    if codec not in (CODEC_RAW, CODEC_DAG_PB) or len(digest) != 32:
+        raise InvalidParameter("content")
+    return str(CID("base32", 1, codec, ("sha2-256", digest)))
+
+
+def _decode_cid(cid: str) -> tuple[int, bytes]:
+    from multiformats import CID
+
+    try:
+        parsed = CID.decode(cid)
+        codec, digest = parsed.codec.code, parsed.raw_digest
+        if (parsed.version, parsed.base.name, parsed.hashfun.name) != (1, "base32", "sha2-256"):
+            raise InvalidParameter("content")
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidParameter("content") from error
+    return codec, digest
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scores of weights on a learner's own data; ``None`` is absent, never 0."""
+
+    vote_score: float | None = None
+    test_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What a voter says of a proposal."""
+
+    approve: bool
+    scores: Scores = Scores()
+
+
+@dataclass(frozen=True, slots=True)
+class SignedBallot:
+    """A vote signed off-chain, for any account to carry (EIP-712 on EVM chains).
+
+    Args:
+        learner: whose ballot it is.
+        vote: what it says.
+        signature: 65 bytes, r ‖ s ‖ v with v of 27 or 28.
+    """
+
+    learner: Account
+    vote: Vote
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SigningDomain:
+    """What signed ballots and commitments are bound to: one contract on one chain.
+
+    Args:
+        chain_id: the chain's number (EIP-155); 0 for an in-process ledger.
+        contract: the contract's address.
+        separator: the 32-byte EIP-712 domain separator of the two.
+    """
+
+    chain_id: int
+    contract: Account
+    separator: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentParams:
+    """What is fixed when an experiment is created; windows in seconds of block time."""
+
+    name: str
+    spec: ContentRef
+    initial: ContentRef | None
+    rounds: int
+    min_learners: int
+    max_learners: int
+    approval_bps: int = 5_000
+    propose_window: int = 600
+    vote_window: int = 600
+    reveal_window: int = 0
+    selection: Selection = Selection.ROUND_ROBIN
+    admission: Admission = Admission.OPEN
+    late_join: bool = False
+    settle_early: bool = False
+    max_strikes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """An experiment as its ledger has it now.
+
+    ``round`` is the current round, or the last one held; ``None`` before the start.
+    ``current`` are the current weights, ``current_round`` the round that accepted them
+    (``None``: they are the initial ones, or there are none yet). ``seed`` is 32 zero bytes
+    unless proposers are selected at random and the experiment has started.
+    Times are seconds since the epoch.
+    """
+
+    id: ExperimentId
+    creator: Account
+    params: ExperimentParams
+    status: Status
+    created_at: int
+    started_at: int | None
+    ended_at: int | None
+    round: int | None
+    active_learners: int
+    joined_learners: int
+    current: ContentRef | None
+    current_round: int | None
+    seed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """A learner of an experiment.
+
+    It belongs to the electorate of round r exactly when
+    ``from_round <= r`` and (``until_round is None`` or ``r < until_round``).
+    ``until_round`` is set when it leaves or is removed; its strikes then stay.
+    """
+
+    experiment: ExperimentId
+    account: Account
+    index: int
+    active: bool
+    from_round: int
+    until_round: int | None
+    strikes: int
+    encryption_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A round as its ledger has it now; times are seconds since the epoch.
+
+    ``deadline`` is that of the open phase, ``None`` once closed. ``commitments`` counts
+    secret ballots committed. ``by_deadline`` tells whether a deadline closed it.
+    """
+
+    experiment: ExperimentId
+    index: int
+    phase: Phase
+    outcome: Outcome
+    proposer: Account
+    eligible: int
+    needed: int
+    approvals: int
+    rejections: int
+    commitments: int
+    content: ContentRef | None
+    started_at: int
+    proposed_at: int | None
+    reveal_started_at: int | None
+    closed_at: int | None
+    deadline: int | None
+    by_deadline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """What is recorded of one learner in one round."""
+
+    experiment: ExperimentId
+    round: int
+    learner: Account
+    eligible: bool
+    state: BallotState
+
+
+# ---------------------------------------------------------------------------- events
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Root of the events; every one names its experiment."""
+
+    experiment: ExperimentId
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentCreated(Event):
+    """An experiment was created."""
+
+    creator: Account
+    params: ExperimentParams
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerAdmitted(Event):
+    """The creator put an account on the allowlist."""
+
+    learner: Account
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerJoined(Event):
+    """An account became a learner."""
+
+    learner: Account
+    index: int
+    encryption_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerLeft(Event):
+    """A learner left."""
+
+    learner: Account
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerRemoved(Event):
+    """A learner was removed for its strikes."""
+
+    learner: Account
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentStarted(Event):
+    """The experiment is running."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundStarted(Event):
+    """A round began."""
+
+    round: int
+    proposer: Account
+    eligible: int
+    needed: int
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsProposed(Event):
+    """The proposer proposed weights; ``deadline`` is that of the vote (or commitments)."""
+
+    round: int
+    proposer: Account
+    content: ContentRef
+    scores: Scores
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalDeclined(Event):
+    """The proposer had nothing to offer."""
+
+    round: int
+    proposer: Account
+
+
+@dataclass(frozen=True, slots=True)
+class VoteCommitted(Event):
+    """A voter committed to a secret ballot."""
+
+    round: int
+    learner: Account
+    commitment: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RevealStarted(Event):
+    """Commitments are closed, ballots may be revealed."""
+
+    round: int
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class VoteCast(Event):
+    """A ballot was counted."""
+
+    round: int
+    learner: Account
+    vote: Vote
+
+
+@dataclass(frozen=True, slots=True)
+class BallotSkipped(Event):
+    """A signed ballot of a batch was not counted."""
+
+    round: int
+    learner: Account
+    reason: SkipReason
+
+
+@dataclass(frozen=True, slots=True)
+class RoundClosed(Event):
+    """A round closed."""
+
+    round: int
+    outcome: Outcome
+    approvals: int
+    rejections: int
+    eligible: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentCompleted(Event):
+    """All rounds were held."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentCancelled(Event):
+    """The experiment was cancelled, or fewer than two learners were left."""
+
+
+# ------------------------------------------------------------------------- functions
+
+
+def score_to_bits(score: float | None) -> int:
+    """Return a score's IEEE-754 binary64 bits; absent and NaN give `ABSENT_SCORE_BITS`."""
+    if score is None or math.isnan(score):
+        return ABSENT_SCORE_BITS
+    return int.from_bytes(struct.pack(">d", score), "big")
+
+
+def bits_to_score(bits: int) -> float | None:
+    """Return the score of IEEE-754 binary64 bits; any NaN is absent, ``None``."""
+    score: float = struct.unpack(">d", bits.to_bytes(8, "big"))[0]
+    return None if math.isnan(score) else score
+
+
+def needed_approvals(eligible: int, approval_bps: int) -> int:
+    """Return max(1, ⌈eligible · approval_bps / 10,000⌉)."""
+    return max(1, -(-eligible * approval_bps // 10_000))
+
+
+def commitment_hash(
+    domain: SigningDomain,
+    experiment: ExperimentId,
+    round_index: int,
+    account: Account,
+    ballot: tuple[Vote, bytes],
+) -> bytes:
+    """Return the 32-byte commitment to a secret ballot.
+
+    Args:
+        domain: the ledger's signing domain.
+        experiment: its id.
+        round_index: the round.
+        account: the voter, a 20-byte address in hexadecimal.
+        ballot: the vote and its 32-byte salt.
+    """
+    vote, salt = ballot
+    return hashlib.sha256(
+        domain.separator
+        + experiment.to_bytes(8, "big")
+        + round_index.to_bytes(4, "big")
+        + bytes.fromhex(account.removeprefix("0x"))
+        + bytes([vote.approve])
+        + score_to_bits(vote.scores.vote_score).to_bytes(8, "big")
+        + score_to_bits(vote.scores.test_score).to_bytes(8, "big")
+        + salt
+    ).digest()
+
+
+def first_seed(domain: SigningDomain, experiment: ExperimentId, entropy: bytes) -> bytes:
+    """Return the seed of round 0 from the chain's 32-byte entropy at the start."""
+    return hashlib.sha256(domain.separator + experiment.to_bytes(8, "big") + entropy).digest()
+
+
+def next_seed(seed: bytes, entropy: bytes, salts: bytes) -> bytes:
+    """Return the next round's seed; ``salts`` is the XOR of the salts revealed, 32 bytes."""
+    return hashlib.sha256(seed + entropy + salts).digest()
