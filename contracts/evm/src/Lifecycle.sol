@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+
+import {ICollectiveLearning} from "./ICollectiveLearning.sol";
+import {Members} from "./libraries/Members.sol";
+import {Rounds} from "./libraries/Rounds.sol";
+import {ContentRef} from "./types/ContentRef.sol";
+import {Outcome, Phase, Selection, Status} from "./types/Enums.sol";
+import {ExperimentId} from "./types/ExperimentId.sol";
+import {ExperimentState, RoundState, Stage, Tally} from "./types/State.sol";
+
+/// @notice The state, and how rounds begin and close: the one place where an outcome is written.
+abstract contract Lifecycle is ICollectiveLearning, EIP712 {
+    using Rounds for RoundState;
+    using Members for ExperimentState;
+
+    mapping(uint64 id => ExperimentState) private _experiments;
+    uint64 internal _count;
+
+    constructor() EIP712("CollectiveLearning", "1") {}
+
+    // ------------------------------------------------------------------ access
+
+    function _slot(ExperimentId id) internal view returns (ExperimentState storage) {
+        return _experiments[ExperimentId.unwrap(id)];
+    }
+
+    function _existing(ExperimentId id) internal view returns (ExperimentState storage e) {
+        e = _slot(id);
+        if (e.creator == address(0)) revert UnknownExperiment(id);
+    }
+
+    function _running(ExperimentId id) internal view returns (ExperimentState storage e) {
+        e = _existing(id);
+        if (e.status != Status.Running) revert WrongStatus(e.status);
+    }
+
+    function _unfinished(ExperimentId id) internal view returns (ExperimentState storage e) {
+        e = _existing(id);
+        if (e.status > Status.Running) revert WrongStatus(e.status);
+    }
+
+    /// @dev The round, when its stage is the wanted one and its deadline has not passed. A round that is at an
+    /// open stage is the current one of a running experiment, so that the right case reads one slot only.
+    function _roundAt(ExperimentId id, uint32 index, Stage wanted)
+        internal
+        view
+        returns (RoundState storage state, Tally memory tally)
+    {
+        state = _slot(id).roundAt[index];
+        tally = state.tally;
+        if (tally.stage != wanted) _refuseRound(id, index);
+        if (block.timestamp >= tally.time) revert DeadlinePassed(tally.time);
+    }
+
+    function _refuseRound(ExperimentId id, uint32 index) private view {
+        ExperimentState storage e = _running(id);
+        if (e.round != index) revert WrongRound(e.round);
+        revert WrongPhase(Rounds.phase(e.roundAt[index].tally.stage));
+    }
+
+    // ------------------------------------------------------------------ beginning
+
+    function _start(ExperimentId id, ExperimentState storage e) internal {
+        e.status = Status.Running;
+        e.startedAt = uint40(block.timestamp);
+        emit ExperimentStarted(id);
+        if (e.selection == Selection.Random) {
+            e.seed = sha256(abi.encodePacked(_domainSeparatorV4(), id, block.prevrandao));
+        }
+        _beginRound(id, e, 0);
+    }
+
+    /// @dev Flat: selection reads one entry of the active list, whatever its length.
+    function _beginRound(ExperimentId id, ExperimentState storage e, uint32 index) private {
+        uint16 members = e.activeLearners;
+        uint16 position = _select(e, index, members);
+        address proposer = e.active[position];
+        uint16 eligible = members - 1;
+        uint256 share = (uint256(eligible) * e.approvalBps + 9_999) / 10_000;
+        uint16 needed = share == 0 ? 1 : uint16(share);
+        uint40 deadline = uint40(block.timestamp) + e.proposeWindow;
+
+        e.round = index;
+        e.position = position;
+        RoundState storage state = e.roundAt[index];
+        state.tally =
+            Tally(0, 0, deadline, e.misses, 0, eligible, Stage.Proposing, e.settleEarly, false);
+        state.proposer = proposer;
+        state.eligible = eligible;
+        state.needed = needed;
+        state.startedAt = uint40(block.timestamp);
+        emit RoundStarted(id, index, proposer, eligible, needed, deadline);
+    }
+
+    function _select(ExperimentState storage e, uint32 index, uint16 members) private view returns (uint16) {
+        if (e.selection == Selection.Random) return uint16(uint256(e.seed) % members);
+        return index == 0 ? 0 : (e.position + 1) % members;
+    }
+
+    // ------------------------------------------------------------------ settling
+
+    /// @dev Writes the tally back, or closes the round if nothing can change its outcome.
+    function _settle(
+        ExperimentId id,
+        uint32 index,
+        RoundState storage state,
+        Tally memory tally
+    ) internal {
+        if (tally.stage != Stage.Committing && state.isSettled(tally)) {
+            _closeVote(id, _slot(id), index, tally, false);
+        } else {
+            state.tally = tally;
+        }
+    }
+
+    function _closeVote(
+        ExperimentId id,
+        ExperimentState storage e,
+        uint32 index,
+        Tally memory tally,
+        bool byDeadline
+    ) internal {
+        bool accepted = tally.approvals >= e.roundAt[index].needed;
+        if (accepted) e.currentRound = index + 1;
+        if (byDeadline) {
+            e.votesMissed[e.misses] = index;
+            ++e.misses;
+        }
+        tally.byDeadline = byDeadline;
+        _close(id, e, index, tally, accepted ? Stage.Accepted : Stage.Rejected);
+        _goOn(id, e, index);
+    }
+
+    /// @dev Closes the round for want of a proposal.
+    function _closeUnproposed(
+        ExperimentId id,
+        ExperimentState storage e,
+        uint32 index,
+        bool byDeadline
+    ) internal {
+        Tally memory tally = e.roundAt[index].tally;
+        tally.byDeadline = byDeadline;
+        if (byDeadline) ++e.members[e.roundAt[index].proposer].missed;
+        _close(id, e, index, tally, Stage.NoProposal);
+        _goOn(id, e, index);
+    }
+
+    function _abandon(ExperimentId id, ExperimentState storage e, uint32 index) internal {
+        Tally memory tally = e.roundAt[index].tally;
+        if (tally.stage == Stage.Committing) e.roundAt[index].endCommitting(tally);
+        _close(id, e, index, tally, Stage.Abandoned);
+    }
+
+    function _close(
+        ExperimentId id,
+        ExperimentState storage e,
+        uint32 index,
+        Tally memory tally,
+        Stage stage
+    ) private {
+        RoundState storage state = e.roundAt[index];
+        tally.stage = stage;
+        tally.time = uint40(block.timestamp);
+        state.tally = tally;
+        uint16 rejections = state.rejections(tally, e.revealWindow != 0);
+        emit RoundClosed(id, index, Rounds.outcome(stage), tally.approvals, rejections, state.eligible);
+    }
+
+    /// @dev What follows a closed round: the end, or the next round.
+    function _goOn(ExperimentId id, ExperimentState storage e, uint32 index) private {
+        if (index + 1 == e.rounds) {
+            _end(e, Status.Completed);
+            emit ExperimentCompleted(id);
+            return;
+        }
+        if (e.selection == Selection.Random) {
+            e.seed = sha256(abi.encodePacked(e.seed, block.prevrandao, e.roundAt[index].salts));
+        }
+        if (e.activeLearners < 2) {
+            _end(e, Status.Cancelled);
+            emit ExperimentCancelled(id);
+            return;
+        }
+        _beginRound(id, e, index + 1);
+    }
+
+    function _end(ExperimentState storage e, Status status) internal {
+        e.status = status;
+        e.endedAt = uint40(block.timestamp);
+    }
+
+    // ------------------------------------------------------------------ content
+
+    function _currentWeights(ExperimentState storage e) internal view returns (ContentRef memory) {
+        uint32 accepted = e.currentRound;
+        return accepted == 0 ? e.initial : e.roundAt[accepted - 1].content();
+    }
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+/// @notice Life of an experiment.
+enum Status {
+    Enrolling,
+    Running,
+    Completed,
+    Cancelled
+}
+
+/// @notice Life of a round.
+enum Phase {
+    Proposing,
+    Voting,
+    Revealing,
+    Closed
+}
+
+/// @notice How a closed round ended; `None` while it is open.
+enum Outcome {
+    None,
+    Accepted,
+    Rejected,
+    NoProposal,
+    Abandoned
+}
+
+/// @notice How the proposer of a round is selected.
+enum Selection {
+    RoundRobin,
+    Random
+}
+
+/// @notice Who may join.
+enum Admission {
+    Open,
+    Allowlist
+}
+
+/// @notice What is recorded of one learner in one round.
+enum BallotState {
+    None,
+    Committed,
+    Approved,
+    Rejected
+}
+
+/// @notice What an account should do now.
+enum Duty {
+    Wait,
+    Propose,
+    Vote,
+    Commit,
+    Reveal,
+    Advance,
+    Done
+}
+
+/// @notice Why a signed ballot of a batch was not counted.
+enum SkipReason {
+    BadSignature,
+    NotALearner,
+    NotEligible,
+    AlreadyVoted
+}
