@@ -361,7 +361,7 @@ def _decode_cid(cid: str) -> tuple[int, bytes]:
 
     try:
         parsed = CID.decode(cid)
-        codec, digest = parsed.codec.code, parsed.raw_digest
+        codec, digest = parsed.codec.code, bytes(parsed.raw_digest)
         if (parsed.version, parsed.base.name, parsed.hashfun.name) != (1, "base32", "sha2-256"):
             raise InvalidParameter("content")
     except (ValueError, KeyError, TypeError) as error:

@@ -1,0 +1,140 @@
+"""The document an experiment commits to: what is trained, how it is scored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from colearn_ledger.protocol import ContentRef, LedgerError
+from colearn_ledger.weights.errors import InvalidSchema
+from colearn_ledger.weights.schema import WeightsSchema
+from colearn_ledger.weights.store import ContentStore
+from colearn_ledger.weights.strict_json import InvalidJson, dump, load
+
+__all__ = ["MAX_SPEC_SIZE", "ExperimentSpec", "SpecError"]
+
+MAX_SPEC_SIZE = 2**20
+"""The largest specification read, in bytes, unless the caller says otherwise."""
+
+_VERSION = 1
+_FIELDS = {"higher_is_better", "model", "score_name", "text", "version", "weights"}
+
+
+class SpecError(LedgerError):
+    """This is not the specification of an experiment."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentSpec:
+    """What an experiment trains.
+
+    Args:
+        model: what model it is, for people.
+        schema: which weights it takes.
+        score_name: what the vote and test scores measure, ``accuracy`` say.
+        higher_is_better: the score's direction.
+        text: anything else to tell who thinks of joining.
+
+    Raises:
+        SpecError: a field has the wrong type, or ``score_name`` is empty.
+    """
+
+    model: str
+    schema: WeightsSchema
+    score_name: str
+    higher_is_better: bool
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the types: the values may be a stranger's."""
+        for name in ("model", "score_name", "text"):
+            if not isinstance(getattr(self, name), str):
+                raise SpecError(f"the specification's {name} is not a string")
+        if not self.score_name:
+            raise SpecError("the specification does not name its score")
+        if not isinstance(self.higher_is_better, bool):
+            raise SpecError("the specification's higher_is_better is not true or false")
+
+    def to_bytes(self) -> bytes:
+        """Return the document, canonical JSON: the same for equal specifications.
+
+        Raises:
+            SpecError: a text can not be written as UTF-8.
+        """
+        document = {
+            "higher_is_better": self.higher_is_better,
+            "model": self.model,
+            "score_name": self.score_name,
+            "text": self.text,
+            "version": _VERSION,
+            "weights": self.schema.to_json(),
+        }
+        try:
+            return dump(document)
+        except InvalidJson as error:
+            raise SpecError(f"the specification can not be written: {error}") from error
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, max_size: int = MAX_SPEC_SIZE) -> ExperimentSpec:
+        """Read a document.
+
+        Args:
+            data: all of it.
+            max_size: the most bytes to read.
+
+        Raises:
+            SpecError: it is too large or not a specification; says why.
+        """
+        if len(data) > max_size:
+            raise SpecError(f"the specification has {len(data)} bytes, {max_size} are allowed")
+        try:
+            document = load(data)
+        except InvalidJson as error:
+            raise SpecError(f"the specification is not strict JSON: {error}") from error
+        return cls._from_document(document)
+
+    @classmethod
+    def _from_document(cls, document: Any) -> ExperimentSpec:
+        if not isinstance(document, dict):
+            raise SpecError("the specification is not a JSON object")
+        if type(version := document.get("version")) is not int or version != _VERSION:
+            raise SpecError(f"the specification is not of version {_VERSION}, which is read here")
+        if set(document) != _FIELDS:
+            wrong = sorted(set(document) ^ _FIELDS)
+            raise SpecError(
+                f"the specification has missing or unknown fields: {ascii(wrong)[:200]}"
+            )
+        try:
+            schema = WeightsSchema.from_json(document["weights"])
+        except InvalidSchema as error:
+            raise SpecError(f"the specification's weights: {error}") from error
+        return cls(
+            model=document["model"],
+            schema=schema,
+            score_name=document["score_name"],
+            higher_is_better=document["higher_is_better"],
+            text=document["text"],
+        )
+
+    def put(self, store: ContentStore) -> ContentRef:
+        """Store the document and return its reference."""
+        return store.put([self.to_bytes()])
+
+    @classmethod
+    def read(
+        cls,
+        store: ContentStore,
+        content: ContentRef,
+        *,
+        max_size: int = MAX_SPEC_SIZE,
+        timeout: float | None = None,
+    ) -> ExperimentSpec:
+        """Fetch, verify and read a document.
+
+        Raises:
+            ContentTooLarge, ContentUnavailable, ContentMismatch: it could not be had.
+            SpecError: it is something else.
+        """
+        with store.get(content, max_size=max_size, timeout=timeout) as pieces:
+            data = b"".join(pieces)
+        return cls.from_bytes(data, max_size=max_size)

@@ -1,0 +1,186 @@
+"""Weights to bytes and back: one safetensors file, the tree and a summary in its header.
+
+Reading runs no code from the file, takes memory in proportion to the file, and believes
+nothing that was not checked. The same weights give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from colearn_ledger.protocol import ContentRef
+from colearn_ledger.weights.errors import (
+    CorruptHeader,
+    CorruptStructure,
+    InvalidSchema,
+    InvalidTensor,
+    MismatchedWeights,
+    NonFiniteWeights,
+    OversizedWeights,
+    TrailingBytes,
+    TruncatedWeights,
+    UnknownFormat,
+    UnsupportedWeights,
+    WeightsError,
+    shown,
+)
+from colearn_ledger.weights.schema import WeightsSchema, check_leaves
+from colearn_ledger.weights.store import ContentStore
+from colearn_ledger.weights.strict_json import InvalidJson, dump
+from colearn_ledger.weights.tensorfile import TensorFile
+from colearn_ledger.weights.tree import Array, Node, WeightsTree, flatten
+
+__all__ = [
+    "CorruptHeader",
+    "CorruptStructure",
+    "DecodedWeights",
+    "InvalidSchema",
+    "InvalidTensor",
+    "MismatchedWeights",
+    "NonFiniteWeights",
+    "OversizedWeights",
+    "TrailingBytes",
+    "TruncatedWeights",
+    "UnknownFormat",
+    "UnsupportedWeights",
+    "WeightsError",
+    "WeightsSchema",
+    "WeightsTree",
+    "decode_weights",
+    "encode_weights",
+    "read_weights",
+    "write_weights",
+]
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedWeights:
+    """Weights read from a file.
+
+    Args:
+        weights: the tree; its arrays are aligned, writable and nobody else's.
+        summary: the training summary that came with them.
+    """
+
+    weights: Any
+    summary: Mapping[str, Any] | None
+
+
+def encode_weights(weights: WeightsTree, *, summary: Mapping[str, Any] | None = None) -> bytes:
+    """Return the file of these weights.
+
+    Every value comes back with its bits and type, big-endian arrays in native order,
+    bytearrays as bytes, subclasses of list and dict as list and dict. NaN and infinity
+    are written: it is the reader who refuses them.
+
+    Args:
+        weights: the tree.
+        summary: JSON values about the training, covered by the file's hash.
+
+    Raises:
+        UnsupportedWeights: a type, data type or summary that the format does not have.
+    """
+    structure, tensors = flatten(weights)
+    info = {
+        "structure": structure.to_json(),
+        "summary": None if summary is None else dict(summary),
+        "version": _VERSION,
+    }
+    try:
+        return TensorFile.write(tensors, dump(info))
+    except InvalidJson as error:
+        raise UnsupportedWeights(f"a key or the summary is not JSON: {error}") from error
+
+
+def decode_weights(
+    data: bytes | bytearray | memoryview,
+    *,
+    schema: WeightsSchema | None = None,
+    allow_non_finite: bool = False,
+) -> DecodedWeights:
+    """Read a file of weights.
+
+    Args:
+        data: the whole file.
+        schema: what the weights must look like; ``None`` takes any.
+        allow_non_finite: take NaN and infinity too.
+
+    Raises:
+        WeightsError: one of its subclasses says what is wrong.
+    """
+    view = memoryview(data).cast("B")
+    if schema is not None and len(view) > schema.max_bytes:
+        raise OversizedWeights(
+            f"the file has {len(view)} bytes, the schema allows {schema.max_bytes}"
+        )
+    file = TensorFile.parse(view)
+    structure, summary = _read_info(file.info)
+    check_leaves(structure, file.tensors)
+    if schema is not None:
+        schema.check(structure, file.tensors)
+    arrays = {name: file.array(name) for name in file.tensors}
+    if not allow_non_finite:
+        for name, array in arrays.items():
+            _check_finite(name, array)
+    return DecodedWeights(structure.build(arrays), summary)
+
+
+def write_weights(
+    store: ContentStore, weights: WeightsTree, summary: Mapping[str, Any] | None = None
+) -> ContentRef:
+    """Store weights and return their reference; pinning them is the caller's decision."""
+    return store.put([encode_weights(weights, summary=summary)])
+
+
+def read_weights(
+    store: ContentStore,
+    content: ContentRef,
+    *,
+    schema: WeightsSchema,
+    timeout: float | None = None,
+) -> DecodedWeights:
+    """Fetch, verify and read weights.
+
+    Args:
+        store: where from.
+        content: which.
+        schema: what they must look like; its ``max_bytes`` bounds the download.
+        timeout: seconds, ``None`` for the store's own.
+
+    Raises:
+        ContentTooLarge, ContentUnavailable, ContentMismatch: they could not be had.
+        WeightsError: they are not weights of this schema, or not finite.
+    """
+    data = bytearray()
+    with store.get(content, max_size=schema.max_bytes, timeout=timeout) as pieces:
+        for piece in pieces:
+            data += piece
+    return decode_weights(data, schema=schema)
+
+
+def _read_info(info: Any) -> tuple[Node, Mapping[str, Any] | None]:
+    if not isinstance(info, dict) or type(info.get("version")) is not int:
+        raise CorruptHeader("the header's metadata has no version")
+    if info["version"] != _VERSION:
+        raise UnknownFormat(
+            f"the weights are in version {shown(info['version'])} of the format, "
+            f"this program reads {_VERSION}"
+        )
+    if set(info) != {"structure", "summary", "version"}:
+        raise CorruptHeader("the header's metadata is not structure, summary and version")
+    summary = info["summary"]
+    if summary is not None and not isinstance(summary, dict):
+        raise CorruptHeader("the training summary is not a JSON object")
+    return Node.from_json(info["structure"]), summary
+
+
+def _check_finite(name: str, array: Array) -> None:
+    if array.dtype.kind in "biu" or np.isfinite(array).all():
+        return
+    raise NonFiniteWeights(f"{shown(name)} holds NaN or infinity")

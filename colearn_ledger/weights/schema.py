@@ -1,0 +1,192 @@
+"""Which weights an experiment takes: structure, names, data types, shapes, largest file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from colearn_ledger.weights.errors import (
+    CorruptStructure,
+    InvalidSchema,
+    MismatchedWeights,
+    shown,
+)
+from colearn_ledger.weights.tensorfile import (
+    DTYPES,
+    MAX_DIMENSIONS,
+    MAX_HEADER,
+    TensorSpec,
+    dtype_code,
+)
+from colearn_ledger.weights.tree import (
+    FIXED_LEAVES,
+    VARIABLE_LEAVES,
+    Node,
+    WeightsTree,
+    flatten,
+)
+
+__all__ = ["WeightsSchema", "check_leaves"]
+
+_VARIABLE = TensorSpec("U8", (None,))
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsSchema:
+    """What weights of an experiment look like.
+
+    Args:
+        structure: the tree of lists and dicts.
+        tensors: data type and shape by name; the length of bytes and strings is left open.
+        max_bytes: the largest file of such weights.
+
+    Raises:
+        InvalidSchema: the three contradict each other.
+    """
+
+    structure: Node
+    tensors: Mapping[str, TensorSpec]
+    max_bytes: int
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together."""
+        try:
+            check_leaves(self.structure, self.tensors)
+        except CorruptStructure as error:
+            raise InvalidSchema(f"the schema contradicts itself: {error}") from error
+        if type(self.max_bytes) is not int or not 1 <= self.max_bytes < 2**63:
+            raise InvalidSchema("max_bytes is not a whole number from 1 to 2^63 - 1")
+        if (least := _bytes_of(self.tensors)) > self.max_bytes:
+            raise InvalidSchema(f"the tensors alone take {least} bytes, above max_bytes")
+
+    @classmethod
+    def of(cls, weights: WeightsTree, *, max_bytes: int | None = None) -> WeightsSchema:
+        """Return the schema of weights like these.
+
+        Args:
+            weights: an example.
+            max_bytes: the largest file; by default what the tensors take plus the largest
+                header. Give it where bytes or strings in the weights may grow: their
+                length in the example is all the default allows for, four times over.
+
+        Raises:
+            UnsupportedWeights: these can not be written.
+        """
+        structure, arrays = flatten(weights)
+        tensors = {n: TensorSpec(dtype_code(a, n), a.shape) for n, a in arrays.items()}
+        kinds = dict(structure.leaves())
+        variable = {n for n in tensors if kinds[n] in VARIABLE_LEAVES}
+        if max_bytes is None:
+            growth = 3 * sum(arrays[name].nbytes for name in variable)
+            max_bytes = _bytes_of(tensors) + growth + MAX_HEADER + 8
+        opened = {n: _VARIABLE if n in variable else spec for n, spec in tensors.items()}
+        return cls(structure, opened, max_bytes)
+
+    def check(self, structure: Node, tensors: Mapping[str, TensorSpec]) -> None:
+        """Compare weights with this schema.
+
+        Raises:
+            MismatchedWeights: they differ; names the first tensor that does.
+        """
+        kinds = dict(structure.leaves())
+        for name, kind in self.structure.leaves():
+            if name not in tensors:
+                raise MismatchedWeights(f"the tensor {shown(name)} is missing")
+            if kinds[name] != kind:
+                raise MismatchedWeights(f"{shown(name)} is {kinds[name]}, the schema says {kind}")
+            _compare(name, tensors[name], self.tensors[name])
+        for name in kinds:
+            if name not in self.tensors:
+                raise MismatchedWeights(f"the tensor {shown(name)} is not in the schema")
+        if structure != self.structure:
+            raise MismatchedWeights(
+                "the tensors are those of the schema, but the lists and dicts around them differ"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the schema as JSON values."""
+        tensors = {
+            name: {"dtype": spec.dtype, "shape": list(spec.shape)}
+            for name, spec in self.tensors.items()
+        }
+        return {
+            "max_bytes": self.max_bytes,
+            "structure": self.structure.to_json(),
+            "tensors": tensors,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> WeightsSchema:
+        """Read what `to_json` returned.
+
+        Raises:
+            InvalidSchema: it is something else.
+        """
+        if not isinstance(value, dict) or set(value) != {"max_bytes", "structure", "tensors"}:
+            raise InvalidSchema("a schema has exactly max_bytes, structure and tensors")
+        if not isinstance(value["tensors"], dict):
+            raise InvalidSchema("the schema's tensors are not an object")
+        try:
+            structure = Node.from_json(value["structure"])
+        except CorruptStructure as error:
+            raise InvalidSchema(f"the schema's structure is malformed: {error}") from error
+        tensors = {name: _spec(name, entry) for name, entry in value["tensors"].items()}
+        return cls(structure, tensors, value["max_bytes"])
+
+
+def check_leaves(structure: Node, tensors: Mapping[str, TensorSpec]) -> None:
+    """Check that a structure's leaves and the tensors fit one to one.
+
+    Raises:
+        CorruptStructure: one is missing, too many, or not of its leaf's type.
+    """
+    leaves = dict(structure.leaves())
+    if missing := [name for name in leaves if name not in tensors]:
+        raise CorruptStructure(f"the structure names {shown(missing[0])}, which is no tensor")
+    if extra := [name for name in tensors if name not in leaves]:
+        raise CorruptStructure(f"the tensor {shown(extra[0])} has no place in the structure")
+    for name, kind in leaves.items():
+        spec = tensors[name]
+        fixed = kind in FIXED_LEAVES and spec == TensorSpec(FIXED_LEAVES[kind], ())
+        variable = kind in VARIABLE_LEAVES and spec.dtype == "U8" and len(spec.shape) == 1
+        scalar = kind == "scalar" and spec.shape == ()
+        if not (fixed or variable or scalar or kind == "array"):
+            raise CorruptStructure(f"{shown(name)} can not be a {kind}: it is {_described(spec)}")
+
+
+def _compare(name: str, given: TensorSpec, expected: TensorSpec) -> None:
+    fits = len(given.shape) == len(expected.shape) and all(
+        e is None or g == e for g, e in zip(given.shape, expected.shape, strict=True)
+    )
+    if given.dtype != expected.dtype or not fits:
+        raise MismatchedWeights(
+            f"{shown(name)} is {_described(given)}, the schema says {_described(expected)}"
+        )
+
+
+def _spec(name: str, entry: Any) -> TensorSpec:
+    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape"}:
+        raise InvalidSchema(f"the schema's entry of {shown(name)} is not dtype and shape")
+    dtype, shape = entry["dtype"], entry["shape"]
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise InvalidSchema(f"{shown(name)} has the unknown data type {shown(dtype)}")
+    if not isinstance(shape, list) or len(shape) > MAX_DIMENSIONS:
+        raise InvalidSchema(f"{shown(name)} has the impossible shape {shown(shape)}")
+    lengths = [n for n in shape if n is not None]
+    if any(type(n) is not int or not 0 <= n < 2**63 for n in lengths):
+        raise InvalidSchema(f"{shown(name)} has the impossible shape {shown(shape)}")
+    return TensorSpec(dtype, tuple(shape))
+
+
+def _bytes_of(tensors: Mapping[str, TensorSpec]) -> int:
+    """Return how many bytes the tensors take at least."""
+    return sum(
+        math.prod(0 if n is None else n for n in spec.shape) * DTYPES[spec.dtype].itemsize
+        for spec in tensors.values()
+    )
+
+
+def _described(spec: TensorSpec) -> str:
+    return f"{spec.dtype} {shown(list(spec.shape))}"

@@ -1,0 +1,227 @@
+"""A safetensors file taken apart; nothing in it is believed before it was checked."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from safetensors.numpy import save
+
+from colearn_ledger.weights.errors import (
+    CorruptHeader,
+    InvalidTensor,
+    OversizedWeights,
+    TrailingBytes,
+    TruncatedWeights,
+    UnknownFormat,
+    UnsupportedWeights,
+    shown,
+)
+from colearn_ledger.weights.strict_json import InvalidJson, load
+from colearn_ledger.weights.tree import Array
+
+__all__ = ["DTYPES", "MAX_DIMENSIONS", "MAX_HEADER", "TensorFile", "TensorSpec", "dtype_code"]
+
+MAX_HEADER = 4 * 2**20
+"""The longest header in bytes: some 30,000 tensors."""
+
+MAX_DIMENSIONS = 64
+"""What numpy can hold."""
+
+DTYPES: Mapping[str, np.dtype[Any]] = {
+    "BOOL": np.dtype(np.bool_),
+    "I8": np.dtype(np.int8),
+    "U8": np.dtype(np.uint8),
+    "I16": np.dtype(np.int16),
+    "U16": np.dtype(np.uint16),
+    "I32": np.dtype(np.int32),
+    "U32": np.dtype(np.uint32),
+    "I64": np.dtype(np.int64),
+    "U64": np.dtype(np.uint64),
+    "F16": np.dtype(np.float16),
+    "F32": np.dtype(np.float32),
+    "F64": np.dtype(np.float64),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+    "F8_E4M3": np.dtype(ml_dtypes.float8_e4m3fn),
+    "F8_E5M2": np.dtype(ml_dtypes.float8_e5m2),
+}
+"""safetensors' names of the data types that weights may have."""
+
+_CODES = {dtype.name: code for code, dtype in DTYPES.items()}
+_METADATA = "__metadata__"
+_METADATA_KEY = "colearn"
+_PREFIX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """Data type (a key of `DTYPES`) and shape; ``None`` is a length left open."""
+
+    dtype: str
+    shape: tuple[int | None, ...]
+
+
+def dtype_code(array: Array, name: str) -> str:
+    """Return the key in `DTYPES` of an array's data type, in any byte order.
+
+    Raises:
+        UnsupportedWeights: weights can not have this data type.
+    """
+    if (code := _CODES.get(array.dtype.name)) is None:
+        raise UnsupportedWeights(
+            f"{shown(name)} has the data type {array.dtype}; convert it to one of "
+            + ", ".join(_CODES)
+        )
+    return code
+
+
+@dataclass(frozen=True, slots=True)
+class TensorFile:
+    """A safetensors file whose header was checked to describe exactly the bytes it came with.
+
+    Args:
+        info: the JSON document that the format carries in the header.
+        tensors: data type and shape by name.
+    """
+
+    info: Any
+    tensors: Mapping[str, TensorSpec]
+    _offsets: Mapping[str, int]
+    _data: memoryview
+
+    @staticmethod
+    def write(tensors: Mapping[str, Array], info: bytes) -> bytes:
+        """Return the file's bytes, the same for the same tensors and info.
+
+        Raises:
+            UnsupportedWeights: a data type the format lacks, or a header beyond `MAX_HEADER`.
+        """
+        plain = {}
+        for name, tensor in tensors.items():
+            dtype = DTYPES[dtype_code(tensor, name)]
+            plain[name] = np.asarray(tensor, dtype=dtype, order="C")
+        # a single metadata entry: the library writes several in random order
+        data = save(plain, {_METADATA_KEY: info.decode("utf-8")})
+        if int.from_bytes(data[:_PREFIX], "little") > MAX_HEADER:
+            raise UnsupportedWeights(
+                f"names, structure and summary take more than {MAX_HEADER} bytes; "
+                "use fewer tensors or a shorter summary"
+            )
+        return data
+
+    @classmethod
+    def parse(cls, data: memoryview) -> TensorFile:
+        """Check a file's header against the file.
+
+        Raises:
+            TruncatedWeights, TrailingBytes, OversizedWeights, CorruptHeader, UnknownFormat:
+                the first thing found wrong.
+        """
+        header, body = _split(data)
+        metadata = header.pop(_METADATA, None)
+        ranges = {name: _entry(name, entry) for name, entry in header.items()}
+        _check_coverage(ranges, len(body))
+        return cls(
+            info=_info(metadata),
+            tensors={name: spec for name, (spec, _, _) in ranges.items()},
+            _offsets={name: begin for name, (_, begin, _) in ranges.items()},
+            _data=body,
+        )
+
+    def array(self, name: str) -> Array:
+        """Return a tensor as an aligned, writable array of its own.
+
+        Raises:
+            InvalidTensor: a boolean that is neither 0 nor 1.
+        """
+        spec = self.tensors[name]
+        dtype = DTYPES[spec.dtype]
+        array = np.empty(_fixed(spec), dtype)
+        begin = self._offsets[name]
+        raw = array.reshape(-1).view(np.uint8)
+        raw[:] = np.frombuffer(self._data[begin : begin + array.nbytes], np.uint8)
+        if dtype == np.bool_ and raw.size and raw.max() > 1:
+            raise InvalidTensor(f"the booleans {shown(name)} hold bytes other than 0 and 1")
+        return array if sys.byteorder == "little" else array.byteswap()
+
+
+def _split(data: memoryview) -> tuple[dict[str, Any], memoryview]:
+    """Return the parsed header and the bytes after it."""
+    if len(data) < _PREFIX:
+        raise TruncatedWeights(f"the file has {len(data)} bytes, too few for a header")
+    length = int.from_bytes(data[:_PREFIX], "little")
+    if length > MAX_HEADER:
+        raise OversizedWeights(
+            f"the header claims {length} bytes, more than the {MAX_HEADER} allowed"
+        )
+    if length > len(data) - _PREFIX:
+        raise TruncatedWeights(
+            f"the header claims {length} bytes, the file has {len(data) - _PREFIX} left"
+        )
+    try:
+        header = load(bytes(data[_PREFIX : _PREFIX + length]))
+    except InvalidJson as error:
+        raise CorruptHeader(f"the header is not strict JSON: {error}") from error
+    if not isinstance(header, dict):
+        raise CorruptHeader("the header is not a JSON object")
+    return header, data[_PREFIX + length :]
+
+
+def _entry(name: str, entry: Any) -> tuple[TensorSpec, int, int]:
+    """Return a tensor's specification, begin and end."""
+    if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
+        raise CorruptHeader(f"the entry of {shown(name)} is not dtype, shape and data_offsets")
+    code, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(code, str) or code not in DTYPES:
+        raise CorruptHeader(f"{shown(name)} has the unknown data type {shown(code)}")
+    if not _naturals(shape) or len(shape) > MAX_DIMENSIONS:
+        raise CorruptHeader(f"{shown(name)} has the impossible shape {shown(shape)}")
+    if not _naturals(offsets) or len(offsets) != 2:
+        raise CorruptHeader(f"{shown(name)} has the impossible data_offsets {shown(offsets)}")
+    spec = TensorSpec(code, tuple(shape))
+    itemsize = DTYPES[code].itemsize
+    # numpy counts zeros as ones when it looks for overflow, and so do we
+    if math.prod(max(n, 1) for n in shape) * itemsize >= 2**63:
+        raise CorruptHeader(f"{shown(name)} has the impossible shape {shown(shape)}")
+    begin, end = offsets
+    if end - begin != math.prod(shape) * itemsize:
+        raise CorruptHeader(f"the data_offsets of {shown(name)} do not fit its shape and dtype")
+    return spec, begin, end
+
+
+def _check_coverage(ranges: Mapping[str, tuple[TensorSpec, int, int]], size: int) -> None:
+    """Check that the tensors cover the data without gap, overlap, lack or rest."""
+    position = 0
+    for name, (_, begin, end) in sorted(ranges.items(), key=lambda item: item[1][1:]):
+        if begin != position:
+            what = "overlaps the tensor before it" if begin < position else "follows a gap"
+            raise CorruptHeader(f"{shown(name)} {what}")
+        position = end
+    if position > size:
+        raise TruncatedWeights(f"the tensors take {position} bytes, the file has {size} for them")
+    if position < size:
+        raise TrailingBytes(f"{size - position} bytes follow the last tensor")
+
+
+def _info(metadata: Any) -> Any:
+    if not isinstance(metadata, dict) or set(metadata) != {_METADATA_KEY}:
+        raise UnknownFormat(f"the header's metadata is not the one entry {_METADATA_KEY!r}")
+    if not isinstance(metadata[_METADATA_KEY], str):
+        raise CorruptHeader("the header's metadata is not a string")
+    try:
+        return load(metadata[_METADATA_KEY])
+    except InvalidJson as error:
+        raise CorruptHeader(f"the header's metadata is not strict JSON: {error}") from error
+
+
+def _naturals(value: Any) -> bool:
+    return isinstance(value, list) and all(type(n) is int and n >= 0 for n in value)
+
+
+def _fixed(spec: TensorSpec) -> tuple[int, ...]:
+    return tuple(n for n in spec.shape if n is not None)

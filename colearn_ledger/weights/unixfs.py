@@ -1,0 +1,204 @@
+"""The name IPFS gives a file: CIDv1 over UnixFS, computed while the bytes stream by.
+
+The same as Kubo's ``ipfs add --cid-version=1 --raw-leaves``: chunks of 262,144 bytes as raw
+leaves, a balanced tree of dag-pb nodes with up to 174 links each. Sources: the UnixFS and
+DAG-PB specifications at specs.ipfs.tech and ipld.io.
+
+CIDs are multiformats' work. The only Python package for DAG-PB at the time of writing is a
+single 0.0.1 release without UnixFS, chunking or layout, so that the two messages needed here
+are written by hand: they have five kinds of field.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from multiformats import CID
+
+from colearn_ledger.protocol import CODEC_DAG_PB, CODEC_RAW, ContentRef
+from colearn_ledger.weights.store import ContentMismatch, ContentTooLarge
+
+__all__ = ["CHUNK_SIZE", "LINKS_PER_NODE", "FileHasher", "content_ref", "verified"]
+
+CHUNK_SIZE = 262_144
+LINKS_PER_NODE = 174
+
+_RAW_CID = bytes([1, CODEC_RAW, 0x12, 32])
+"""What stands before the digest in a binary CID: version, codec, sha2-256, its length."""
+
+_DAG_PB_CID = bytes([1, CODEC_DAG_PB, 0x12, 32])
+
+_UNIXFS_FILE = b"\x08\x02"
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A finished subtree.
+
+    Args:
+        cid: binary.
+        file_bytes: how many bytes of the file it covers.
+        tree_bytes: how many bytes its blocks take together.
+    """
+
+    cid: bytes
+    file_bytes: int
+    tree_bytes: int
+
+
+class FileHasher:
+    """Computes a file's CID, sha256 and size in one pass and constant memory.
+
+    Args:
+        chunk_size: bytes of a leaf.
+        links_per_node: children of a node. Both are Kubo's; tests take small ones to see
+            deep trees.
+    """
+
+    def __init__(
+        self, *, chunk_size: int = CHUNK_SIZE, links_per_node: int = LINKS_PER_NODE
+    ) -> None:
+        self._chunk_size = chunk_size
+        self._links_per_node = links_per_node
+        self._file = hashlib.sha256()
+        self._size = 0
+        self._chunk = hashlib.sha256()
+        self._chunk_filled = 0
+        self._levels: list[list[_Link]] = [[]]
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes came so far."""
+        return self._size
+
+    def update(self, piece: bytes | bytearray | memoryview) -> None:
+        """Take the file's next bytes, any number of them."""
+        rest = memoryview(piece).cast("B")
+        self._file.update(rest)
+        self._size += len(rest)
+        while rest:
+            if self._chunk_filled == self._chunk_size:
+                self._end_chunk()
+            part = rest[: self._chunk_size - self._chunk_filled]
+            self._chunk.update(part)
+            self._chunk_filled += len(part)
+            rest = rest[len(part) :]
+
+    def cid(self) -> str:
+        """Return the CID of the bytes so far, base32; more may follow."""
+        levels = [list(level) for level in self._levels]
+        if self._chunk_filled or not self._size:
+            _append(levels, self._leaf(), self._links_per_node)
+        for height, links in enumerate(levels):
+            top = height == len(levels) - 1
+            if top and len(links) == 1:
+                break
+            if links:
+                if top:
+                    levels.append([])
+                levels[height + 1].append(_node(links))
+        return str(CID.decode(levels[-1][0].cid).set(base="base32"))
+
+    def sha256(self) -> str:
+        """Return the sha256 of the bytes so far, hexadecimal."""
+        return self._file.hexdigest()
+
+    def content(self) -> ContentRef:
+        """Return the reference of the bytes so far.
+
+        Raises:
+            InvalidParameter: there were none; content has at least one byte.
+        """
+        return ContentRef(self.cid(), self.sha256(), self._size)
+
+    def _leaf(self) -> _Link:
+        cid = _RAW_CID + self._chunk.digest()
+        return _Link(cid, self._chunk_filled, self._chunk_filled)
+
+    def _end_chunk(self) -> None:
+        _append(self._levels, self._leaf(), self._links_per_node)
+        self._chunk = hashlib.sha256()
+        self._chunk_filled = 0
+
+
+def content_ref(pieces: Iterable[bytes]) -> ContentRef:
+    """Return the reference of a file given in pieces, reading each piece once.
+
+    Raises:
+        InvalidParameter: there were no bytes; content has at least one.
+    """
+    hasher = FileHasher()
+    for piece in pieces:
+        hasher.update(piece)
+    return hasher.content()
+
+
+def verified(pieces: Iterable[bytes], content: ContentRef) -> Iterator[bytes]:
+    """Hand pieces on as they come, the last one only when all together match the reference.
+
+    Raises:
+        ContentTooLarge: more bytes came than the reference says.
+        ContentMismatch: fewer, or others.
+    """
+    hasher = FileHasher()
+    held: bytes | None = None
+    for piece in pieces:
+        if not piece:
+            continue
+        hasher.update(piece)
+        if hasher.size > content.size:
+            raise ContentTooLarge(
+                f"more bytes came than the {content.size} that the reference to {content.cid} says"
+            )
+        if held is not None:
+            yield held
+        held = piece
+    if (hasher.cid(), hasher.sha256(), hasher.size) != (content.cid, content.sha256, content.size):
+        raise ContentMismatch(
+            f"the {hasher.size} bytes that came for {content.cid} are not those it names; "
+            "discard them and fetch it from elsewhere"
+        )
+    if held is not None:
+        yield held
+
+
+def _append(levels: list[list[_Link]], link: _Link, width: int) -> None:
+    """Add a leaf; a level that is full becomes one node of the level above."""
+    levels[0].append(link)
+    for height in range(len(levels)):
+        if len(levels[height]) < width:
+            return
+        if height + 1 == len(levels):
+            levels.append([])
+        levels[height + 1].append(_node(levels[height]))
+        levels[height] = []
+
+
+def _node(links: list[_Link]) -> _Link:
+    """Return the link to the dag-pb node over these links."""
+    size = sum(link.file_bytes for link in links)
+    unixfs = _UNIXFS_FILE + b"\x18" + _varint(size)
+    unixfs += b"".join(b"\x20" + _varint(link.file_bytes) for link in links)
+    block = b"".join(_field(b"\x12", _encoded(link)) for link in links) + _field(b"\x0a", unixfs)
+    cid = _DAG_PB_CID + hashlib.sha256(block).digest()
+    return _Link(cid, size, len(block) + sum(link.tree_bytes for link in links))
+
+
+def _encoded(link: _Link) -> bytes:
+    """Return a PBLink: hash, the empty name (which Kubo writes), cumulative size."""
+    return _field(b"\x0a", link.cid) + b"\x12\x00" + b"\x18" + _varint(link.tree_bytes)
+
+
+def _field(tag: bytes, value: bytes) -> bytes:
+    return tag + _varint(len(value)) + value
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from colearn_ledger.spec import ExperimentSpec, SpecError
+from colearn_ledger.weights.codec import WeightsSchema
+from colearn_ledger.weights.directory import DirectoryStore
+from colearn_ledger.weights.store import ContentTooLarge, ContentUnavailable
+from colearn_ledger.weights.unixfs import content_ref
+
+SCHEMA = WeightsSchema.of({"w": np.ones((30, 1)), "b": np.zeros(1)}, max_bytes=10_000)
+SPEC = ExperimentSpec("logistic regression", SCHEMA, "accuracy", True, "Five hospitals. ✓")
+
+
+def document(**changes: Any) -> bytes:
+    return json.dumps({**json.loads(SPEC.to_bytes()), **changes}).encode()
+
+
+def without(field: str) -> bytes:
+    return json.dumps({k: v for k, v in json.loads(SPEC.to_bytes()).items() if k != field}).encode()
+
+
+def backwards(value: Any) -> Any:
+    """Return JSON values with the keys of every object in reverse order."""
+    if not isinstance(value, dict):
+        return value
+    return {key: backwards(value[key]) for key in reversed(value)}
+
+
+def test_a_specification_comes_back_as_it_was():
+    assert ExperimentSpec.from_bytes(SPEC.to_bytes()) == SPEC
+
+
+@given(st.text(), st.text(min_size=1), st.booleans(), st.text())
+def test_so_does_any_text(model: str, score: str, higher: bool, text: str):
+    spec = ExperimentSpec(model, SCHEMA, score, higher, text)
+    assert ExperimentSpec.from_bytes(spec.to_bytes()) == spec
+
+
+def test_the_bytes_are_canonical():
+    data = SPEC.to_bytes()
+    shuffled = ExperimentSpec.from_bytes(json.dumps(backwards(json.loads(data))).encode())
+    assert shuffled.to_bytes() == data
+    assert data == ExperimentSpec.from_bytes(document()).to_bytes()
+    assert data.startswith(b'{"higher_is_better":true,"model":"logistic regression"')
+    assert "✓".encode() in data
+
+
+def test_through_a_store(tmp_path: Path):
+    store = DirectoryStore(tmp_path)
+    content = SPEC.put(store)
+    assert ExperimentSpec.read(store, content) == SPEC
+    with pytest.raises(ContentTooLarge):
+        ExperimentSpec.read(store, content, max_size=100)
+    with pytest.raises(ContentUnavailable):
+        ExperimentSpec.read(store, content_ref([b"another"]))
+    with pytest.raises(SpecError):
+        ExperimentSpec.read(store, store.put([b"not a specification"]))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "not strict JSON"),
+        (b"\xff", "not strict JSON"),
+        (b"[" * 100_000, "not strict JSON"),
+        (SPEC.to_bytes()[:-1], "not strict JSON"),
+        (b'{"version":1,"version":1}', "twice"),
+        (b'{"version":NaN}', "NaN"),
+        (b"[]", "not a JSON object"),
+        (b"{}", "version"),
+        (document(version=2), "version 1"),
+        (document(version=True), "version 1"),
+        (document(owner="me"), "unknown fields: .'owner'"),
+        (without("model"), "missing or unknown fields: .'model'"),
+        (without("text"), "'text'"),
+        (document(model=5), "model is not a string"),
+        (document(text=None), "text is not a string"),
+        (document(score_name=["accuracy"]), "score_name is not a string"),
+        (document(score_name=""), "does not name its score"),
+        (document(higher_is_better=1), "true or false"),
+        (document(weights={}), "weights: a schema has exactly"),
+        (document(weights=None), "weights: a schema has exactly"),
+        (document(text="\ud800"), "not strict JSON"),
+    ],
+    ids=lambda v: v if isinstance(v, str) else "",
+)
+def test_anything_else_is_refused_with_the_reason(data: bytes, reason: str):
+    with pytest.raises(SpecError, match=reason):
+        ExperimentSpec.from_bytes(data)
+
+
+def test_its_size_is_limited():
+    data = ExperimentSpec("m", SCHEMA, "loss", False, "x" * 2**20).to_bytes()
+    with pytest.raises(SpecError, match="are allowed"):
+        ExperimentSpec.from_bytes(data)
+    assert ExperimentSpec.from_bytes(data, max_size=2**21).score_name == "loss"
+
+
+def test_a_text_without_utf8_can_not_be_written():
+    with pytest.raises(SpecError, match="can not be written"):
+        ExperimentSpec("m", SCHEMA, "loss", False, "\ud800").to_bytes()

@@ -1,0 +1,355 @@
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from colearn_ledger.protocol import ContentRef, InvalidParameter
+from colearn_ledger.weights.directory import ContentNotStored, DirectoryStore
+from colearn_ledger.weights.store import (
+    ContentMismatch,
+    ContentStore,
+    ContentTooLarge,
+    ContentUnavailable,
+)
+from colearn_ledger.weights.unixfs import content_ref
+
+DATA = b"weights" * 100_000
+ANY_SIZE = 2**40
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def store(root: Path) -> DirectoryStore:
+    return DirectoryStore(root)
+
+
+def read(store: ContentStore, content: ContentRef, max_size: int = ANY_SIZE) -> bytes:
+    with store.get(content, max_size=max_size) as pieces:
+        return b"".join(pieces)
+
+
+def stored_files(root: Path) -> list[Path]:
+    return [
+        p for folder in ("files", "incoming") for p in (root / folder).rglob("*") if p.is_file()
+    ]
+
+
+def path_of(root: Path, content: ContentRef) -> Path:
+    [path] = (root / "files").rglob(content.cid)
+    return path
+
+
+class TestFiles:
+    def test_what_was_put_comes_back(self, store: DirectoryStore):
+        content = store.put([DATA[:10], b"", DATA[10:]])
+        assert content == content_ref([DATA])
+        assert store.has(content)
+        assert read(store, content) == DATA
+
+    def test_another_process_would_see_it_too(self, store: DirectoryStore, root: Path):
+        content = store.put([DATA])
+        assert read(DirectoryStore(root), content) == DATA
+
+    def test_the_same_file_twice_is_one_file(self, store: DirectoryStore, root: Path):
+        assert store.put([DATA]) == store.put([DATA])
+        assert len(stored_files(root)) == 1
+
+    def test_no_bytes_are_no_content(self, store: DirectoryStore, root: Path):
+        with pytest.raises(InvalidParameter):
+            store.put([])
+        assert stored_files(root) == []
+
+    def test_what_is_not_here_is_unavailable(self, store: DirectoryStore):
+        content = content_ref([DATA])
+        assert not store.has(content)
+        with pytest.raises(ContentUnavailable, match="not in this store"):
+            read(store, content)
+
+    def test_the_callers_limit_is_kept_before_anything_is_read(self, store: DirectoryStore):
+        content = store.put([DATA])
+        assert read(store, content, max_size=len(DATA)) == DATA
+        with pytest.raises(ContentTooLarge, match=str(len(DATA) - 1)):
+            read(store, content, max_size=len(DATA) - 1)
+
+
+class TestDamage:
+    @pytest.mark.parametrize("at", [0, 300_000, len(DATA) - 1])
+    def test_a_flipped_bit_is_a_mismatch(self, store: DirectoryStore, root: Path, at: int):
+        content = store.put([DATA])
+        damaged = bytearray(DATA)
+        damaged[at] ^= 0x10
+        path_of(root, content).write_bytes(damaged)
+        with pytest.raises(ContentMismatch, match=content.cid):
+            read(store, content)
+
+    def test_a_shortened_file_is_a_mismatch_and_not_here(self, store: DirectoryStore, root: Path):
+        content = store.put([DATA])
+        path_of(root, content).write_bytes(DATA[:-1])
+        assert not store.has(content)
+        with pytest.raises(ContentMismatch):
+            read(store, content)
+
+    def test_a_lengthened_file_is_too_large_and_not_here(self, store: DirectoryStore, root: Path):
+        content = store.put([DATA])
+        path_of(root, content).write_bytes(DATA + b"x")
+        assert not store.has(content)
+        with pytest.raises(ContentTooLarge):
+            read(store, content)
+
+    def test_putting_it_again_repairs_it(self, store: DirectoryStore, root: Path):
+        content = store.put([DATA])
+        path_of(root, content).write_bytes(b"damage")
+        store.put([DATA])
+        assert read(store, content) == DATA
+
+
+class TestHostileReferences:
+    @pytest.mark.parametrize(
+        "cid", ["../../outside", "/etc/passwd", "b" + "a" * 57 + "/", "", "..", "b" * 59 + "\n"]
+    )
+    def test_none_leaves_the_folder(self, store: DirectoryStore, tmp_path: Path, cid: str):
+        outside = tmp_path / "outside"
+        outside.write_bytes(DATA)
+        content = content_ref([DATA])
+        object.__setattr__(content, "cid", cid)  # the domain refuses it; the store must as well
+        for use in (store.pin, store.unpin, store.pinned, store.has, lambda c: read(store, c)):
+            with pytest.raises(ContentUnavailable):
+                use(content)
+        assert outside.read_bytes() == DATA
+
+    @pytest.mark.parametrize("owner", ["", "..", "a/b", ".hidden", "x" * 101])
+    def test_nor_does_an_owner(self, root: Path, owner: str):
+        with pytest.raises(ContentNotStored):
+            DirectoryStore(root, owner=owner)
+
+
+class TestPins:
+    def test_a_pin_keeps_content_and_unpinning_lets_it_go(self, store: DirectoryStore):
+        kept, dropped = store.put([DATA]), store.put([b"superseded"])
+        store.pin(kept)
+        assert store.collect(older_than=0) == 1
+        assert (store.has(kept), store.has(dropped)) == (True, False)
+        store.unpin(kept)
+        assert store.has(kept)
+        assert store.collect(older_than=0) == 1
+        assert not store.has(kept)
+
+    def test_pinning_and_unpinning_twice_is_the_same_as_once(self, store: DirectoryStore):
+        content = store.put([DATA])
+        store.pin(content)
+        store.pin(content)
+        assert store.pinned(content)
+        store.unpin(content)
+        store.unpin(content)
+        assert not store.pinned(content)
+
+    def test_content_that_is_not_here_can_not_be_pinned(self, store: DirectoryStore):
+        with pytest.raises(ContentUnavailable, match="put it first"):
+            store.pin(content_ref([DATA]))
+
+    def test_one_owner_does_not_unpin_for_another(self, root: Path):
+        alice, bob = DirectoryStore(root, owner="alice"), DirectoryStore(root, owner="bob")
+        content = alice.put([DATA])
+        alice.pin(content)
+        bob.pin(content)
+        alice.unpin(content)
+        assert not alice.pinned(content)
+        assert alice.collect(older_than=0) == 0
+        assert read(bob, content) == DATA
+
+    def test_what_was_just_put_has_time_to_be_pinned(self, store: DirectoryStore, root: Path):
+        content = store.put([DATA])
+        assert store.collect() == 0
+        os.utime(path_of(root, content), (0, 0))
+        store.put([DATA])
+        assert store.collect() == 0
+        os.utime(path_of(root, content), (0, 0))
+        assert store.collect() == 1
+
+    def test_a_reader_finishes_what_is_collected_under_it(self, store: DirectoryStore):
+        content = store.put([DATA])
+        with store.get(content, max_size=ANY_SIZE) as pieces:
+            first = next(pieces)
+            assert store.collect(older_than=0) == 1
+            assert first + b"".join(pieces) == DATA
+
+
+class TestInterruptions:
+    def test_a_source_that_fails_leaves_nothing(self, store: DirectoryStore, root: Path):
+        def failing():
+            yield DATA
+            raise ConnectionError("peer went away")
+
+        with pytest.raises(ConnectionError, match="peer went away"):
+            store.put(failing())
+        assert stored_files(root) == []
+
+    @pytest.mark.parametrize("length", [1_000, 300_000])
+    def test_a_disk_without_room_leaves_nothing(
+        self, store: DirectoryStore, root: Path, length: int
+    ):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))  # writes beyond fail
+        try:
+            with pytest.raises(ContentNotStored, match="could not write a file"):
+                store.put(DATA[i : i + length] for i in range(0, len(DATA), length))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert stored_files(root) == []
+        assert read(store, store.put([DATA])) == DATA
+
+    def test_a_disk_that_fills_up_when_flushed_leaves_nothing(
+        self, store: DirectoryStore, root: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        def full(_: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(ContentNotStored, match="No space left"):
+            store.put([DATA])
+        assert stored_files(root) == []
+
+    def test_killed_before_any_step_of_putting_and_pinning_the_store_is_whole(self, root: Path):
+        kept = DirectoryStore(root).put([b"earlier"])
+        content = content_ref([DATA])
+        step, finished = 0, False
+        while not finished:
+            finished = die_at(step, lambda: put_and_pin(root))
+            step += 1
+            store = DirectoryStore(root)
+            assert list((root / "incoming").iterdir()) == []
+            assert read(store, kept) == b"earlier"
+            if store.has(content):
+                assert read(store, content) == DATA
+            if store.pinned(content):
+                assert store.has(content)
+                store.unpin(content)
+            store.collect(older_than=60)
+            for path in (root / "files").rglob(content.cid):
+                path.unlink()
+        assert step > 10
+
+    def test_a_killed_writer_leaves_a_store_that_cleans_itself(self, root: Path):
+        store = DirectoryStore(root)
+        kept = store.put([DATA])
+        writer = subprocess.Popen(
+            [sys.executable, "-c", STUCK_WRITER, str(root)], stdout=subprocess.PIPE
+        )
+        try:
+            writer.stdout.readline()
+            DirectoryStore(root)  # opening the store leaves a living writer alone
+            store.collect()
+            assert len(list((root / "incoming").iterdir())) == 1
+        finally:
+            writer.kill()
+            writer.wait()
+            writer.stdout.close()
+        assert len(list((root / "incoming").iterdir())) == 1
+        again = DirectoryStore(root)
+        assert list((root / "incoming").iterdir()) == []
+        assert read(again, kept) == DATA
+
+    def test_a_folder_that_is_a_file_is_a_clear_error(self, tmp_path: Path):
+        (tmp_path / "file").write_bytes(b"")
+        with pytest.raises(ContentNotStored, match="open the store"):
+            DirectoryStore(tmp_path / "file")
+
+
+def put_and_pin(root: Path) -> None:
+    store = DirectoryStore(root)
+    store.pin(store.put([DATA[:1000], DATA[1000:]]))
+
+
+STEPS = {"open", "fsync", "replace", "rename", "unlink", "mkdir", "fdopen", "flock", "write"}
+
+
+def die_at(step: int, act: Callable[[], None]) -> bool:
+    """Act in a child that dies before its system call number `step`; tell whether it ended."""
+    child = os.fork()
+    if child == 0:
+        left = step
+
+        def watch(_: object, event: str, called: object) -> None:
+            nonlocal left
+            if event == "c_call" and getattr(called, "__name__", "") in STEPS:
+                left -= 1
+                if left < 0:
+                    os._exit(9)
+
+        sys.setprofile(watch)
+        try:
+            act()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in (0, 9)
+    return code == 0
+
+
+STUCK_WRITER = """
+import signal, sys
+from colearn_ledger.weights.directory import DirectoryStore
+
+def stuck():
+    yield b"x" * 1_000_000
+    print("writing", flush=True)
+    signal.pause()
+
+DirectoryStore(sys.argv[1]).put(stuck())
+"""
+
+
+class TestManyAtOnce:
+    def test_threads_put_pin_read_and_collect(self, root: Path):
+        failures: list[BaseException] = []
+
+        def use(number: int) -> None:
+            try:
+                churn(root, number)
+            except BaseException as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=use, args=(n,)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert list((root / "incoming").iterdir()) == []
+
+    def test_so_do_processes(self, root: Path):
+        context = multiprocessing.get_context("fork")
+        processes = [context.Process(target=churn, args=(root, n)) for n in range(3)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        assert [process.exitcode for process in processes] == [0, 0, 0]
+        assert list((root / "incoming").iterdir()) == []
+
+
+def churn(root: Path, number: int) -> None:
+    store = DirectoryStore(root, owner=f"user{number}")
+    for turn in range(8):
+        shared, own = f"shared {turn}".encode() * 9_999, f"own {number} {turn}".encode() * 9_999
+        for data in (shared, own):
+            content = store.put([data])
+            store.pin(content)
+            store.collect(older_than=60)
+            if read(store, content) != data:
+                raise ValueError("other bytes came back")
+            store.unpin(content)

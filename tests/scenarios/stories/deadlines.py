@@ -1,0 +1,308 @@
+"""What time does, settling early, strikes and removal."""
+
+from world import WINDOW, World
+
+from colearn_ledger.protocol import (
+    DeadlineNotPassed,
+    DeadlinePassed,
+    ExperimentCompleted,
+    LearnerRemoved,
+    NotALearner,
+    NotRemovable,
+    Outcome,
+    Phase,
+    RevealStarted,
+    RoundClosed,
+    RoundStarted,
+    Status,
+    VoteCast,
+)
+
+
+class Deadlines:
+    def test_no_proposal_by_the_deadline_closes_the_round(self, world: World) -> None:
+        world.run("ana", "bob")
+        world.pass_deadline()
+        receipt = world.send("stranger", "advance")
+        assert receipt.events == (
+            RoundClosed(world.id, 0, Outcome.NO_PROPOSAL, 0, 0, 1),
+            RoundStarted(world.id, 1, world.account("bob"), 1, 1, receipt.time + WINDOW),
+        )
+        assert (world.round(0).by_deadline, world.round(0).closed_at) == (True, receipt.time)
+
+    def test_missing_ballots_never_approve(self, world: World) -> None:
+        world.run("ana", "bob", "cy", "dan", "eve")
+        world.propose("ana")
+        world.vote("bob")
+        world.pass_deadline()
+        assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.REJECTED, 1, 0, 4)
+
+    def test_enough_approvals_by_the_deadline_accept(self, world: World) -> None:
+        world.run("ana", "bob", "cy", "dan", "eve")
+        world.propose("ana")
+        world.vote("bob")
+        world.vote("cy")
+        assert world.round().phase == Phase.VOTING  # decided, yet open without settle_early
+        world.pass_deadline()
+        assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 2, 0, 4)
+
+    def test_advancing_early_is_refused(self, world: World) -> None:
+        world.run("ana", "bob")
+        with world.refused(DeadlineNotPassed(world.round().deadline)):
+            world.advance()
+        world.propose("ana")
+        with world.refused(DeadlineNotPassed(world.round().deadline)):
+            world.advance()
+
+    def test_advance_moves_on_exactly_once(self, world: World) -> None:
+        world.run("ana", "bob")
+        world.pass_deadline()
+        world.advance()
+        with world.refused(DeadlineNotPassed(world.round().deadline)):
+            world.advance()
+
+    def test_at_the_deadline_it_has_passed(self, world: World) -> None:
+        world.run("ana", "bob")
+        deadline = world.pass_deadline()
+        with world.refused(DeadlinePassed(deadline)):
+            world.propose("ana")
+        with world.refused(DeadlinePassed(deadline)):
+            world.decline("ana")
+
+    def test_no_ballot_counts_after_the_deadline(self, world: World) -> None:
+        world.run("ana", "bob", "cy")
+        world.propose("ana")
+        deadline = world.pass_deadline()
+        with world.refused(DeadlinePassed(deadline)):
+            world.vote("bob")
+        with world.refused(DeadlinePassed(deadline)):
+            world.carry(world.signed("bob"))
+
+    def test_shortly_before_the_deadline_a_ballot_counts(self, world: World) -> None:
+        world.run("ana", "bob", "cy")
+        world.propose("ana")
+        world.pass_time(WINDOW - 100)
+        world.vote("bob")
+        assert world.round().approvals == 1
+
+    def test_time_and_advance_alone_complete_an_experiment(self, world: World) -> None:
+        world.run("ana", "bob", rounds=3)
+        for _ in range(3):
+            assert world.experiment().status == Status.RUNNING
+            world.pass_deadline()
+            events = world.advance()
+        assert events[-1] == ExperimentCompleted(world.id)
+
+    def test_a_deadline_long_gone_moves_one_phase_only(self, world: World) -> None:
+        world.run("ana", "bob")
+        world.pass_time(50 * WINDOW)
+        world.advance()
+        assert world.now_in() == 1
+        assert world.round().deadline == world.round().started_at + WINDOW
+
+
+class SettlingEarly:
+    def test_enough_approvals_close_at_once(self, world: World) -> None:
+        world.run("ana", "bob", "cy", "dan", "eve", settle_early=True)
+        world.propose("ana")
+        world.vote("bob")
+        assert world.vote("cy")[1] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 2, 0, 4)
+
+    def test_too_few_left_to_reach_it_close_at_once(self, world: World) -> None:
+        world.run("ana", "bob", "cy", "dan", "eve", settle_early=True)
+        world.propose("ana")
+        world.vote("bob", False)
+        world.vote("cy", False)
+        assert world.vote("dan", False)[1] == RoundClosed(world.id, 0, Outcome.REJECTED, 0, 3, 4)
+
+    def test_those_not_asked_any_more_have_no_strike(self, world: World) -> None:
+        world.run("ana", "bob", "cy", settle_early=True)
+        world.propose("ana")
+        world.vote("bob")
+        assert world.now_in() == 1
+        assert world.strikes("ana", "bob", "cy") == [0, 0, 0]
+
+    def test_revealing_settles_early_too(self, world: World) -> None:
+        world.run("ana", "bob", "cy", settle_early=True, reveal_window=WINDOW)
+        world.propose("ana")
+        world.commit("bob")
+        world.commit("cy")
+        assert world.reveal("cy")[1] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, 0, 2)
+
+    def test_unrevealed_commitments_are_all_that_is_outstanding(self, world: World) -> None:
+        names = ("bob", "cy", "dan", "eve")
+        world.run("ana", *names, settle_early=True, reveal_window=WINDOW)
+        world.propose("ana")
+        for name in names[:3]:
+            world.commit(name, approve=False)
+        world.pass_deadline()
+        world.advance()
+        world.reveal("bob", approve=False)
+        assert world.round(0).phase == Phase.REVEALING
+        # 2 are needed, and of three commitments only one is left
+        assert RoundClosed(world.id, 0, Outcome.REJECTED, 0, 2, 4) in world.reveal("cy", False)
+
+    def test_too_few_commitments_close_without_a_revealing(self, world: World) -> None:
+        names = ("bob", "cy", "dan", "eve")
+        world.run("ana", *names, settle_early=True, reveal_window=WINDOW)
+        world.propose("ana")
+        world.commit("bob")
+        world.pass_deadline()
+        assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.REJECTED, 0, 0, 4)
+        closed = world.round(0)
+        assert (closed.by_deadline, closed.commitments, closed.reveal_started_at) == (
+            True,
+            1,
+            None,
+        )
+        assert world.strikes("bob", "cy") == [1, 1]
+
+    def test_without_it_too_few_commitments_are_revealed_all_the_same(self, world: World) -> None:
+        world.run("ana", "bob", "cy", approval_bps=10_000, reveal_window=WINDOW)
+        world.propose("ana")
+        world.pass_deadline()
+        assert isinstance(world.advance()[0], RevealStarted)
+
+
+class Strikes:
+    def test_a_proposer_without_a_proposal_has_one(self, world: World) -> None:
+        world.run("ana", "bob")
+        world.pass_deadline()
+        world.advance()
+        assert world.strikes("ana", "bob") == [1, 0]
+
+    def test_absent_voters_have_one_each_and_more_each_time(self, world: World) -> None:
+        world.run("ana", "bob", "cy", "dan")
+        for index, proposer in enumerate(("ana", "bob")):
+            world.propose(proposer)
+            world.vote("cy")
+            world.pass_deadline()
+            world.advance()
+            assert world.strikes("cy", "dan") == [0, index + 1]
+        assert world.strikes("ana", "bob") == [1, 0]  # bob's proposal cleared his
+
+    def test_a_ballot_clears_them_at_once(self, world: World) -> None:
+        world.run("ana", "bob", "cy")
+        world.propose("ana")
+        world.pass_deadline()
+        world.advance()
+        assert world.strikes("bob", "cy") == [1, 1]
+        world.propose("bob")
+        assert world.strikes("bob", "cy") == [0, 1]
+        world.vote("cy")
+        assert world.strikes("cy") == [0]
+
+    def test_a_carried_ballot_clears_them_too(self, world: World) -> None:
+        world.run("ana", "bob", "cy")
+        world.propose("ana")
+        world.pass_deadline()
+        world.advance()
+        world.propose("bob")
+        world.carry(world.signed("cy"))
+        assert world.strikes("cy") == [0]
+
+    def test_an_unrevealed_commitment_is_no_ballot(self, world: World) -> None:
+        world.run("ana", "bob", "cy", reveal_window=WINDOW)
+        world.propose("ana")
+        world.commit("bob")
+        world.commit("cy")
+        assert world.strikes("bob", "cy") == [0, 0]
+        world.reveal("bob")
+        world.pass_deadline()
+        assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, 0, 2)
+        assert world.strikes("bob", "cy") == [0, 1]
+
+    def test_a_commitment_alone_does_not_clear_them(self, world: World) -> None:
+        world.run("ana", "bob", "cy", reveal_window=WINDOW)
+        world.pass_deadline()
+        world.advance()
+        world.propose("bob")
+        world.commit("ana")
+        assert world.strikes("ana") == [1]
+
+    def test_declining_neither_adds_nor_clears(self, world: World) -> None:
+        world.run("ana", "bob", rounds=5)
+        world.pass_deadline()
+        world.advance()
+        world.decline("bob")
+        world.decline("ana")
+        assert world.strikes("ana", "bob") == [1, 0]
+
+    def test_a_late_learner_owes_nothing_of_the_round_it_joined_in(self, world: World) -> None:
+        world.run("ana", "bob", late_join=True)
+        world.propose("ana")
+        world.join("cy")
+        world.pass_deadline()
+        world.advance()
+        assert world.strikes("bob", "cy") == [1, 0]
+
+    def test_one_who_left_keeps_what_it_had_and_its_ballot_clears_it(self, world: World) -> None:
+        world.run("ana", "bob", "cy", "dan", rounds=5)
+        world.propose("ana")
+        world.pass_deadline()
+        world.advance()
+        world.propose("bob")
+        world.leave("cy")
+        world.leave("dan")
+        assert world.strikes("cy", "dan") == [1, 1]
+        world.vote("cy")
+        world.pass_deadline()
+        world.advance()
+        assert world.strikes("cy", "dan") == [0, 1]
+
+    def test_anyone_removes_a_learner_with_too_many(self, world: World) -> None:
+        world.run("ana", "bob", "cy", max_strikes=1, rounds=9)
+        world.propose("ana")
+        world.vote("bob")
+        world.pass_deadline()
+        world.advance()
+        assert world.remove("cy", by="stranger") == (LearnerRemoved(world.id, world.account("cy")),)
+        cy = world.learner("cy")
+        assert (cy.active, cy.until_round, cy.strikes) == (False, 2, 1)
+        assert world.experiment().active_learners == 2
+        with world.refused(NotALearner(world.account("cy"))):
+            world.remove("cy")
+
+    def test_fewer_strikes_are_not_enough(self, world: World) -> None:
+        world.run("ana", "bob", max_strikes=2)
+        with world.refused(NotRemovable(0)):
+            world.remove("bob")
+        world.pass_deadline()
+        world.advance()
+        with world.refused(NotRemovable(1)):
+            world.remove("ana")
+        with world.refused(NotALearner(world.account("stranger"))):
+            world.remove("stranger")
+
+    def test_zero_max_strikes_means_never(self, world: World) -> None:
+        world.run("ana", "bob", rounds=9, max_strikes=0)
+        for _ in range(3):
+            world.pass_deadline()
+            world.advance()
+        with world.refused(NotRemovable(2)):
+            world.remove("ana")
+
+    def test_removing_the_proposer_ends_its_round_without_a_strike(self, world: World) -> None:
+        world.run("ana", "bob", "cy", max_strikes=1, rounds=9)
+        world.pass_deadline()
+        world.advance()
+        world.decline("bob")
+        world.decline("cy")
+        assert world.proposer("ana", "bob", "cy") == "ana"
+        events = world.remove("ana")
+        assert events[:2] == (
+            LearnerRemoved(world.id, world.account("ana")),
+            RoundClosed(world.id, 3, Outcome.NO_PROPOSAL, 0, 0, 2),
+        )
+        assert world.strikes("ana") == [1]
+
+    def test_a_removed_voter_may_still_vote_in_the_round(self, world: World) -> None:
+        world.run("ana", "bob", "cy", max_strikes=1, rounds=9)
+        world.propose("ana")
+        world.vote("bob")
+        world.pass_deadline()
+        world.advance()
+        world.propose("bob")
+        world.remove("cy")
+        assert isinstance(world.vote("cy")[0], VoteCast)
+        assert world.strikes("cy") == [0]

@@ -1,0 +1,343 @@
+"""Queries, events, duty, and the order of errors."""
+
+import pytest
+from world import SCORES, WINDOW, World, content_of, params
+
+from colearn_ledger.protocol import (
+    BallotState,
+    DeadlinePassed,
+    Duty,
+    ExperimentCreated,
+    ExperimentId,
+    LearnerJoined,
+    NotALearner,
+    NotCreator,
+    NotEligible,
+    NotProposer,
+    Outcome,
+    RoundClosed,
+    Status,
+    UnknownExperiment,
+    Vote,
+    WrongPhase,
+    WrongRound,
+    WrongStatus,
+)
+
+_NOT_STARTED = 4_294_967_295
+
+
+class Queries:
+    def test_history_answers_for_every_past_round(self, world: World) -> None:
+        world.run("ana", "bob", "cy", rounds=3)
+        world.propose("ana", "w0")
+        world.vote("bob")
+        world.vote("cy", False)
+        world.decline("bob")
+        world.pass_deadline()
+        world.advance()
+
+        rows = world.view("ana").rounds(world.id)
+        assert [(r.index, r.outcome, r.approvals, r.rejections) for r in rows] == [
+            (0, Outcome.ACCEPTED, 1, 1),
+            (1, Outcome.NO_PROPOSAL, 0, 0),
+            (2, Outcome.NO_PROPOSAL, 0, 0),
+        ]
+        assert [r.content for r in rows] == [content_of("w0"), None, None]
+        assert [r.by_deadline for r in rows] == [False, False, True]
+        assert [row == world.round(row.index) for row in rows] == [True] * 3
+        ballots = world.view("ana").ballots(world.id, 0)
+        assert [(b.learner, b.eligible, b.state) for b in ballots] == [
+            (world.account("ana"), False, BallotState.NONE),
+            (world.account("bob"), True, BallotState.APPROVED),
+            (world.account("cy"), True, BallotState.REJECTED),
+        ]
+        assert ballots[1] == world.ballot("bob", 0)
+
+    def test_lists_are_paged(self, world: World) -> None:
+        names = [f"learner {i}" for i in range(5)]
+        world.run(*names, rounds=3)
+        view = world.view("ana")
+        world.decline(names[0])
+        rows = view.learners(world.id)
+        assert [r.index for r in rows] == [0, 1, 2, 3, 4]
+        assert view.learners(world.id, 1, 2) == rows[1:3]
+        assert view.learners(world.id, 4, 100) == rows[4:]
+        assert view.learners(world.id, 5, 1) == view.learners(world.id, 0, 0) == []
+        assert [b.learner for b in view.ballots(world.id, 0, 2, 2)] == [
+            rows[2].account,
+            rows[3].account,
+        ]
+        assert view.ballots(world.id, 0, 99, 10) == []
+        assert [r.index for r in view.rounds(world.id, 1, 10)] == [1]
+        assert view.rounds(world.id, 2, 10) == []
+
+    def test_experiments_are_listed_in_order(self, world: World) -> None:
+        assert world.view("ana").experiments() == []
+        ids = [world.create() for _ in range(3)]
+        view = world.view("ana")
+        assert [e.id for e in view.experiments()] == ids
+        assert [e.id for e in view.experiments(1, 1)] == [2]
+        assert view.experiments(3, 5) == []
+        assert view.experiments(0, 10**6)[0] == view.experiment(ids[0])
+
+    def test_a_round_that_has_not_begun_is_wrong(self, world: World) -> None:
+        world.enrol("ana", "bob")
+        view = world.view("ana")
+        assert view.rounds(world.id) == []
+        for query in (
+            lambda i: view.round(world.id, i),
+            lambda i: view.ballots(world.id, i),
+            lambda i: view.ballot(world.id, i, world.account("ana")),
+        ):
+            with world.refused(WrongRound(_NOT_STARTED)):
+                query(0)
+        world.start()
+        for query in (
+            lambda i: view.round(world.id, i),
+            lambda i: view.ballots(world.id, i),
+            lambda i: view.ballot(world.id, i, world.account("ana")),
+        ):
+            with world.refused(WrongRound(0)):
+                query(1)
+
+    def test_one_who_never_joined_is_not_a_learner(self, world: World) -> None:
+        world.run("ana", "bob")
+        stranger = world.account("stranger")
+        with world.refused(NotALearner(stranger)):
+            world.learner("stranger")
+        with world.refused(NotALearner(stranger)):
+            world.ballot("stranger")
+
+    def test_an_unknown_experiment_is_named_by_every_call_and_query(self, world: World) -> None:
+        world.enrol("ana", "bob")
+        view, ana, vote = world.view("ana"), world.account("ana"), Vote(True)
+        ballot = world.signed("ana")
+        for unknown in (ExperimentId(0), ExperimentId(2)):
+            calls = [
+                lambda u: view.admit(u, [ana]).wait(),
+                lambda u: view.join(u).wait(),
+                lambda u: view.leave(u).wait(),
+                lambda u: view.remove(u, ana).wait(),
+                lambda u: view.start(u).wait(),
+                lambda u: view.cancel(u).wait(),
+                lambda u: view.propose(u, 0, content_of("w"), SCORES).wait(),
+                lambda u: view.decline(u, 0).wait(),
+                lambda u: view.vote(u, 0, vote).wait(),
+                lambda u: view.commit(u, 0, bytes(31) + b"c").wait(),
+                lambda u: view.reveal(u, 0, vote, bytes(32)).wait(),
+                lambda u: view.vote_signed(u, 0, [ballot]).wait(),
+                lambda u: view.advance(u).wait(),
+                view.experiment,
+                lambda u: view.learner(u, ana),
+                view.learners,
+                lambda u: view.round(u, 0),
+                view.rounds,
+                lambda u: view.ballot(u, 0, ana),
+                lambda u: view.ballots(u, 0),
+                view.current_weights,
+                lambda u: view.duty(u, ana),
+                view.events,
+            ]
+            for call in calls:
+                with pytest.raises(UnknownExperiment) as refusal:
+                    call(unknown)
+                assert refusal.value.args == (unknown,)
+
+    def test_experiments_do_not_touch_each_other(self, world: World) -> None:
+        world.run("ana", "bob")
+        first, before = world.id, world.experiment()
+        world.run("ana", "bob", rounds=1)
+        world.decline("ana")
+        assert world.experiment().status == Status.COMPLETED
+        assert world.view("ana").experiment(first) == before
+
+
+class Events:
+    def test_events_tell_the_whole_story_in_order(self, world: World) -> None:
+        sent = []
+        sent += world.view("creator").create(params()).wait().events
+        world.id = sent[0].experiment
+        sent += world.join("ana")
+        sent += world.join("bob")
+        sent += world.start()
+        sent += world.propose("ana")
+        sent += world.vote("bob")
+        recorded = world.view("ana").events(world.id)
+        assert [r.event for r in recorded] == sent
+        cursors = [r.cursor for r in recorded]
+        assert cursors == sorted(set(cursors))
+
+    def test_events_carry_their_transaction_and_time(self, world: World) -> None:
+        world.create()
+        receipt = world.send("ana", "join")
+        recorded = world.view("bob").events(world.id)[-1]
+        assert recorded.event == LearnerJoined(world.id, world.account("ana"), 0, bytes(32))
+        assert (recorded.transaction, recorded.time) == (receipt.transaction, receipt.time)
+        assert receipt.events == (recorded.event,)
+
+    def test_events_are_read_on_from_a_cursor(self, world: World) -> None:
+        world.run("ana", "bob")
+        view = world.view("ana")
+        every = view.events(world.id)
+        first = view.events(world.id, limit=2)
+        assert first == every[:2]
+        rest = view.events(world.id, after=first[-1].cursor)
+        assert rest == every[2:]
+        assert view.events(world.id, after=every[-1].cursor) == []
+
+    def test_events_of_other_experiments_stay_apart(self, world: World) -> None:
+        one = world.create()
+        world.join("ana")
+        two = world.create()
+        world.join("bob")
+        kinds = [type(r.event) for r in world.view("ana").events(two)]
+        assert kinds == [ExperimentCreated, LearnerJoined]
+        assert {r.event.experiment for r in world.view("ana").events(one)} == {one}
+
+    def test_a_refused_call_makes_no_event(self, world: World) -> None:
+        world.run("ana", "bob")
+        before = world.view("ana").events(world.id)
+        with world.refused(NotCreator(world.account("ana"))):
+            world.cancel(by="ana")
+        assert world.view("ana").events(world.id) == before
+
+
+class Duties:
+    def test_waiting_until_it_starts(self, world: World) -> None:
+        world.enrol("ana", "bob")
+        world.leave("bob")
+        assert world.duties("ana", "bob", "stranger") == [Duty.WAIT] * 3
+
+    def test_open_ballots(self, world: World) -> None:
+        world.run("ana", "bob", "cy", late_join=True, rounds=1)
+        world.join("late")
+        names = ("ana", "bob", "cy", "late", "stranger")
+        wait = Duty.WAIT
+        assert world.duties(*names) == [Duty.PROPOSE, wait, wait, wait, wait]
+        world.propose("ana")
+        assert world.duties(*names) == [wait, Duty.VOTE, Duty.VOTE, wait, wait]
+        world.vote("bob")
+        assert world.duties(*names) == [wait, wait, Duty.VOTE, wait, wait]
+        world.vote("cy")
+        assert world.duties(*names) == [Duty.DONE] * 5
+
+    def test_secret_ballots(self, world: World) -> None:
+        world.run("ana", "bob", "cy", reveal_window=WINDOW)
+        world.propose("ana")
+        names, wait = ("ana", "bob", "cy"), Duty.WAIT
+        assert world.duties(*names) == [wait, Duty.COMMIT, Duty.COMMIT]
+        world.commit("bob")
+        assert world.duties(*names) == [wait, wait, Duty.COMMIT]
+        world.commit("cy")
+        assert world.duties(*names) == [wait, Duty.REVEAL, Duty.REVEAL]
+        world.reveal("bob")
+        assert world.duties(*names) == [wait, wait, Duty.REVEAL]
+
+    def test_who_did_not_commit_has_nothing_to_reveal(self, world: World) -> None:
+        world.run("ana", "bob", "cy", reveal_window=WINDOW)
+        world.propose("ana")
+        world.commit("bob")
+        world.pass_deadline()
+        world.advance()
+        assert world.duties("bob", "cy") == [Duty.REVEAL, Duty.WAIT]
+
+    def test_past_a_deadline_learners_advance(self, world: World) -> None:
+        world.run("ana", "bob", "cy")
+        world.pass_deadline()
+        assert world.duties("ana", "bob", "stranger") == [Duty.ADVANCE, Duty.ADVANCE, Duty.WAIT]
+        world.advance("ana")
+        world.propose("bob")
+        world.vote("ana")
+        world.pass_deadline()
+        assert world.duties("ana", "bob", "cy") == [Duty.ADVANCE] * 3
+
+    def test_one_who_left_is_done(self, world: World) -> None:
+        world.run("ana", "bob", "cy")
+        world.propose("ana")
+        world.leave("bob")
+        assert world.duty("bob") == Duty.DONE
+        world.pass_deadline()
+        assert world.duty("bob") == Duty.DONE
+
+    def test_a_cancelled_experiment_leaves_nothing_to_do(self, world: World) -> None:
+        world.enrol("ana", "bob")
+        world.cancel()
+        assert world.duties("ana", "stranger") == [Duty.DONE, Duty.DONE]
+
+
+class OrderOfErrors:
+    """Every check hides those after it: make several hold at once."""
+
+    def test_status_before_round(self, world: World) -> None:
+        world.enrol("ana", "bob")
+        for call in (world.propose, world.decline, world.vote, world.commit, world.reveal):
+            with world.refused(WrongStatus(Status.ENROLLING)):
+                call("stranger", at=5)
+        with world.refused(WrongStatus(Status.ENROLLING)):
+            world.carry(at=5)
+        with world.refused(WrongStatus(Status.ENROLLING)):
+            world.advance()
+        with world.refused(WrongStatus(Status.ENROLLING)):
+            world.remove("stranger")
+
+    def test_round_before_phase_before_deadline_before_caller(self, world: World) -> None:
+        world.run("ana", "bob")
+        phase = world.round().phase
+        world.pass_deadline()
+        with world.refused(WrongRound(0)):
+            world.vote("stranger", at=1)
+        with world.refused(WrongPhase(phase)):
+            world.vote("stranger")
+        with world.refused(WrongPhase(phase)):
+            world.reveal("stranger")
+
+    def test_deadline_before_caller_and_content(self, world: World) -> None:
+        world.run("ana", "bob")
+        deadline = world.pass_deadline()
+        with world.refused(DeadlinePassed(deadline)):
+            world.propose("stranger", "initial")
+        with world.refused(DeadlinePassed(deadline)):
+            world.decline("stranger")
+
+    def test_deadline_before_an_empty_batch(self, world: World) -> None:
+        world.run("ana", "bob")
+        world.propose("ana")
+        deadline = world.pass_deadline()
+        with world.refused(DeadlinePassed(deadline)):
+            world.carry()
+
+    def test_caller_before_content(self, world: World) -> None:
+        world.run("ana", "bob", reveal_window=WINDOW)
+        with world.refused(NotProposer(world.account("bob"))):
+            world.propose("bob", "initial")
+        world.propose("ana")
+        with world.refused(NotEligible(world.account("ana"))):
+            world.do("ana", "commit", 0, bytes(32))
+        with world.refused(NotALearner(world.account("stranger"))):
+            world.do("stranger", "commit", 0, bytes(32))
+
+    def test_status_before_creator_before_content(self, world: World) -> None:
+        world.enrol("ana")
+        with world.refused(NotCreator(world.account("ana"))):
+            world.start(by="ana")  # and too few joined
+        world.cancel()
+        over = WrongStatus(Status.CANCELLED)
+        for call in (world.start, world.cancel):
+            with world.refused(over):
+                call(by="stranger")
+        with world.refused(over):
+            world.admit("ana", by="stranger")
+
+    def test_closed_rounds_stay_as_they_are(self, world: World) -> None:
+        world.run("ana", "bob", rounds=3)
+        world.propose("ana")
+        events = world.vote("bob", False)
+        assert RoundClosed(world.id, 0, Outcome.REJECTED, 0, 1, 1) in events
+        closed, ballots = world.round(0), world.view("ana").ballots(world.id, 0)
+        with world.refused(WrongRound(1)):
+            world.vote("bob", at=0)
+        world.decline("bob")
+        world.pass_deadline()
+        world.advance()
+        assert (world.round(0), world.view("ana").ballots(world.id, 0)) == (closed, ballots)

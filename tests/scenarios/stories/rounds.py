@@ -1,0 +1,222 @@
+"""Proposing, open votes, how rounds close and weights become current."""
+
+import pytest
+from world import SCORES, WINDOW, World, content_of
+
+from colearn_ledger.protocol import (
+    AlreadyVoted,
+    BallotState,
+    ExperimentCompleted,
+    NotALearner,
+    NotEligible,
+    NotProposer,
+    Outcome,
+    Phase,
+    ProposalDeclined,
+    RoundClosed,
+    RoundStarted,
+    Scores,
+    Status,
+    Unchanged,
+    Vote,
+    VoteCast,
+    WeightsProposed,
+    WrongPhase,
+    WrongRound,
+)
+
+
+class Rounds:
+    def test_a_proposal_opens_the_vote(self, world: World) -> None:
+        world.run("ana", "bob", "cy")
+        opened = world.round()
+        assert (opened.phase, opened.outcome, opened.proposer) == (
+            Phase.PROPOSING,
+            Outcome.NONE,
+            world.account("ana"),
+        )
+        weights = content_of("weights")
+        receipt = world.send("ana", "propose", 0, weights, SCORES)
+        deadline = receipt.time + WINDOW
+        assert receipt.events == (
+            WeightsProposed(world.id, 0, world.account("ana"), weights, SCORES, deadline),
+        )
+        held = world.round()
+        assert (held.phase, held.content, held.proposed_at, held.deadline) == (
+            Phase.VOTING,
+            weights,
+            receipt.time,
+            deadline,
+        )
+        assert world.experiment().current == content_of("initial")
+
+    def test_the_last_ballot_closes_and_the_next_round_begins(self, world: World) -> None:
+        world.run("ana", "bob", "cy")
+        world.propose("ana", "weights")
+        vote = Vote(True, SCORES)
+        assert world.vote("bob") == (VoteCast(world.id, 0, world.account("bob"), vote),)
+        receipt = world.send("cy", "vote", 0, vote)
+        assert receipt.events == (
+            VoteCast(world.id, 0, world.account("cy"), vote),
+            RoundClosed(world.id, 0, Outcome.ACCEPTED, 2, 0, 2),
+            RoundStarted(world.id, 1, world.account("bob"), 2, 1, receipt.time + WINDOW),
+        )
+        closed = world.round(0)
+        assert (closed.phase, closed.outcome, closed.closed_at, closed.deadline) == (
+            Phase.CLOSED,
+            Outcome.ACCEPTED,
+            receipt.time,
+            None,
+        )
+        assert not closed.by_deadline
+
+    def test_acceptance_makes_the_proposal_current(self, world: World) -> None:
+        world.run("ana", "bob")
+        world.propose("ana", "better")
+        world.vote("bob")
+        e = world.experiment()
+        assert (e.current, e.current_round) == (content_of("better"), 0)
+        assert world.view("bob").current_weights(world.id) == content_of("better")
+
+    def test_rejection_keeps_the_current_weights(self, world: World) -> None:
+        world.run("ana", "bob")
+        world.propose("ana", "worse")
+        assert RoundClosed(world.id, 0, Outcome.REJECTED, 0, 1, 1) in world.vote("bob", False)
+        e = world.experiment()
+        assert (e.current, e.current_round, e.round) == (content_of("initial"), None, 1)
+        assert world.round(0).content == content_of("worse")
+
+    def test_the_first_accepted_proposal_starts_an_experiment_without_weights(
+        self, world: World
+    ) -> None:
+        world.run("ana", "bob", initial=None)
+        assert world.view("ana").current_weights(world.id) is None
+        world.propose("ana", "first")
+        world.vote("bob")
+        assert world.view("ana").current_weights(world.id) == content_of("first")
+
+    @pytest.mark.parametrize(
+        ("bps", "approvals", "accepted"),
+        [
+            (5_000, 2, True),  # inclusive: 2 of 4
+            (5_000, 1, False),
+            (5_001, 2, False),
+            (10_000, 4, True),
+            (10_000, 3, False),
+            (1, 1, True),
+            (1, 0, False),  # at least one approval, always
+            (7_500, 3, True),
+        ],
+    )
+    def test_approval_is_an_inclusive_share_of_the_eligible(
+        self, world: World, bps: int, approvals: int, accepted: bool
+    ) -> None:
+        voters = ["bob", "cy", "dan", "eve"]
+        world.run("ana", *voters, approval_bps=bps)
+        world.propose("ana")
+        for i, name in enumerate(voters):
+            world.vote(name, i < approvals)
+        outcome = Outcome.ACCEPTED if accepted else Outcome.REJECTED
+        closed = world.round(0)
+        assert (closed.outcome, closed.approvals, closed.rejections) == (
+            outcome,
+            approvals,
+            4 - approvals,
+        )
+
+    def test_only_the_proposer_proposes_or_declines(self, world: World) -> None:
+        world.run("ana", "bob")
+        for name in ("bob", "stranger"):
+            with world.refused(NotProposer(world.account(name))):
+                world.propose(name)
+            with world.refused(NotProposer(world.account(name))):
+                world.decline(name)
+
+    def test_the_current_bytes_are_no_proposal(self, world: World) -> None:
+        world.run("ana", "bob")
+        with world.refused(Unchanged()):
+            world.propose("ana", "initial")
+        world.propose("ana", "next")
+        world.vote("bob")
+        with world.refused(Unchanged()):
+            world.propose("bob", "next")
+        world.propose("bob", "initial")  # what was current once may come back
+
+    def test_rejected_bytes_may_be_proposed_again(self, world: World) -> None:
+        world.run("ana", "bob")
+        world.propose("ana", "weights")
+        world.vote("bob", False)
+        world.propose("bob", "weights")
+        assert world.round().phase == Phase.VOTING
+
+    def test_declining_closes_at_once_without_a_strike(self, world: World) -> None:
+        world.run("ana", "bob")
+        assert world.decline("ana")[:2] == (
+            ProposalDeclined(world.id, 0, world.account("ana")),
+            RoundClosed(world.id, 0, Outcome.NO_PROPOSAL, 0, 0, 1),
+        )
+        closed = world.round(0)
+        assert (closed.outcome, closed.content, closed.by_deadline) == (
+            Outcome.NO_PROPOSAL,
+            None,
+            False,
+        )
+        assert world.strikes("ana", "bob") == [0, 0]
+        assert world.round(1).proposer == world.account("bob")
+
+    def test_a_proposal_can_not_be_taken_back_or_replaced(self, world: World) -> None:
+        world.run("ana", "bob")
+        world.propose("ana")
+        with world.refused(WrongPhase(Phase.VOTING)):
+            world.propose("ana", "other")
+        with world.refused(WrongPhase(Phase.VOTING)):
+            world.decline("ana")
+
+    def test_nobody_votes_before_there_is_a_proposal(self, world: World) -> None:
+        world.run("ana", "bob")
+        with world.refused(WrongPhase(Phase.PROPOSING)):
+            world.vote("bob")
+
+    def test_a_ballot_counts_once(self, world: World) -> None:
+        world.run("ana", "bob", "cy")
+        world.propose("ana")
+        world.vote("bob", False)
+        with world.refused(AlreadyVoted(world.account("bob"))):
+            world.vote("bob", True)
+        assert world.ballot("bob").state == BallotState.REJECTED
+
+    def test_the_proposer_has_no_ballot_and_strangers_have_none(self, world: World) -> None:
+        world.run("ana", "bob", late_join=True)
+        world.join("late")
+        world.propose("ana")
+        with world.refused(NotEligible(world.account("ana"))):
+            world.vote("ana")
+        with world.refused(NotEligible(world.account("late"))):
+            world.vote("late")
+        with world.refused(NotALearner(world.account("stranger"))):
+            world.vote("stranger")
+
+    def test_calls_name_the_round_they_mean(self, world: World) -> None:
+        world.run("ana", "bob")
+        world.decline("ana")
+        for call in (world.propose, world.decline, world.vote):
+            for index in (0, 2):
+                with world.refused(WrongRound(1)):
+                    call("bob", at=index)
+
+    def test_all_rounds_held_completes_the_experiment(self, world: World) -> None:
+        world.run("ana", "bob", rounds=2)
+        world.decline("ana")
+        world.propose("bob")
+        receipt = world.send("ana", "vote", 1, Vote(True))
+        assert receipt.events[-1] == ExperimentCompleted(world.id)
+        e = world.experiment()
+        assert (e.status, e.ended_at, e.round) == (Status.COMPLETED, receipt.time, 1)
+
+    def test_absent_and_extreme_scores_travel_unchanged(self, world: World) -> None:
+        world.run("ana", "bob")
+        scores = Scores(None, 5e-324)
+        (proposed,) = world.do("ana", "propose", 0, content_of("w"), scores)
+        assert proposed.scores == scores
+        cast = world.do("bob", "vote", 0, Vote(False, Scores(float("-inf"), None)))[0]
+        assert cast.vote == Vote(False, Scores(float("-inf"), None))

@@ -1,0 +1,220 @@
+"""Secret ballots: commit, then reveal."""
+
+import pytest
+from world import SCORES, WINDOW, World, salt_of
+
+from colearn_ledger.protocol import (
+    AlreadyVoted,
+    BadReveal,
+    BallotState,
+    DeadlineNotPassed,
+    DeadlinePassed,
+    InvalidParameter,
+    NotALearner,
+    NotEligible,
+    Outcome,
+    Phase,
+    RevealStarted,
+    RoundClosed,
+    Scores,
+    Vote,
+    VoteCast,
+    VoteCommitted,
+    WrongPhase,
+    WrongRound,
+)
+
+
+class SecretBallots:
+    def secret(self, world: World, *names: str, **changes: object) -> None:
+        world.run(*names, reveal_window=WINDOW, **changes)
+        world.propose(names[0])
+
+    def test_the_last_commitment_begins_the_revealing(self, world: World) -> None:
+        self.secret(world, "ana", "bob", "cy")
+        sent = world.commitment("bob")
+        assert world.commit("bob") == (VoteCommitted(world.id, 0, world.account("bob"), sent),)
+        assert (world.round().phase, world.round().commitments) == (Phase.VOTING, 1)
+        assert world.ballot("bob").state == BallotState.COMMITTED
+        receipt = world.send("cy", "commit", 0, world.commitment("cy"))
+        deadline = receipt.time + WINDOW
+        assert receipt.events[1:] == (RevealStarted(world.id, 0, deadline),)
+        held = world.round()
+        assert (held.phase, held.reveal_started_at, held.deadline, held.commitments) == (
+            Phase.REVEALING,
+            receipt.time,
+            deadline,
+            2,
+        )
+
+    def test_revealed_ballots_count(self, world: World) -> None:
+        self.secret(world, "ana", "bob", "cy")
+        world.commit("bob", True)
+        world.commit("cy", False)
+        assert world.reveal("bob", True) == (
+            VoteCast(world.id, 0, world.account("bob"), Vote(True, SCORES)),
+        )
+        assert (world.round().approvals, world.round().rejections) == (1, 0)
+        events = world.reveal("cy", False)
+        assert events[1] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, 1, 2)
+        assert [world.ballot(name, 0).state for name in ("bob", "cy")] == [
+            BallotState.APPROVED,
+            BallotState.REJECTED,
+        ]
+
+    def test_nothing_is_counted_before_the_revealing(self, world: World) -> None:
+        self.secret(world, "ana", "bob", "cy")
+        world.commit("bob")
+        held = world.round()
+        assert (held.approvals, held.rejections, held.commitments) == (0, 0, 1)
+        with world.refused(WrongPhase(Phase.VOTING)):
+            world.reveal("bob")
+
+    def test_nobody_reveals_between_the_deadline_and_advance(self, world: World) -> None:
+        self.secret(world, "ana", "bob", "cy")
+        world.commit("bob")
+        world.pass_deadline()
+        with world.refused(WrongPhase(Phase.VOTING)):
+            world.reveal("bob")
+        receipt = world.send("stranger", "advance")
+        assert receipt.events == (RevealStarted(world.id, 0, receipt.time + WINDOW),)
+        world.reveal("bob")
+        assert world.round(0).approvals == 1
+
+    def test_an_absent_voter_keeps_the_round_open_until_its_deadline(self, world: World) -> None:
+        self.secret(world, "ana", "bob", "cy")
+        world.commit("bob")
+        world.pass_deadline()
+        world.advance()
+        world.reveal("bob")
+        with world.refused(DeadlineNotPassed(world.round().deadline)):
+            world.advance()
+        world.pass_deadline()
+        assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, 0, 2)
+        assert world.strikes("bob", "cy") == [0, 1]
+
+    def test_no_commitment_at_all_still_comes_to_an_end(self, world: World) -> None:
+        self.secret(world, "ana", "bob", "cy")
+        world.pass_deadline()
+        world.advance()
+        world.pass_deadline()
+        assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.REJECTED, 0, 0, 2)
+
+    def test_only_what_was_committed_can_be_revealed(self, world: World) -> None:
+        self.secret(world, "ana", "bob", "cy")
+        world.commit("bob", True)
+        world.commit("cy", True)
+        bob = world.account("bob")
+        good = Vote(True, SCORES)
+        for vote, salt in (
+            (Vote(False, SCORES), salt_of("bob")),
+            (Vote(True, Scores(SCORES.vote_score, None)), salt_of("bob")),
+            (Vote(True, Scores(None, SCORES.test_score)), salt_of("bob")),
+            (good, salt_of("cy")),
+        ):
+            with world.refused(BadReveal(bob)):
+                world.do("bob", "reveal", 0, vote, salt)
+        world.do("bob", "reveal", 0, good, salt_of("bob"))
+
+    def test_a_copied_commitment_can_not_be_revealed(self, world: World) -> None:
+        self.secret(world, "ana", "bob", "cy")
+        world.commit("bob")
+        world.do("cy", "commit", 0, world.commitment("bob"))
+        world.reveal("bob")
+        with world.refused(BadReveal(world.account("cy"))):
+            world.do("cy", "reveal", 0, Vote(True, SCORES), salt_of("bob"))
+
+    def test_a_commitment_is_bound_to_its_round(self, world: World) -> None:
+        self.secret(world, "ana", "bob")
+        old = world.commitment("bob")
+        world.pass_deadline()
+        world.advance()
+        world.pass_deadline()
+        world.advance()
+        world.decline("bob")
+        world.propose("ana")
+        world.do("bob", "commit", 2, old)
+        with world.refused(BadReveal(world.account("bob"))):
+            world.reveal("bob")
+
+    def test_without_a_commitment_there_is_nothing_to_reveal(self, world: World) -> None:
+        self.secret(world, "ana", "bob", "cy")
+        world.commit("bob")
+        world.pass_deadline()
+        world.advance()
+        with world.refused(BadReveal(world.account("cy"))):
+            world.reveal("cy")
+
+    def test_a_commitment_can_not_be_changed_and_a_reveal_counts_once(self, world: World) -> None:
+        self.secret(world, "ana", "bob", "cy")
+        world.commit("bob")
+        with world.refused(AlreadyVoted(world.account("bob"))):
+            world.commit("bob", False)
+        world.commit("cy")
+        world.reveal("bob")
+        with world.refused(AlreadyVoted(world.account("bob"))):
+            world.reveal("bob")
+
+    def test_a_zero_commitment_is_none(self, world: World) -> None:
+        self.secret(world, "ana", "bob", "cy")
+        with world.refused(InvalidParameter("commitment")):
+            world.do("bob", "commit", 0, bytes(32))
+
+    def test_only_voters_commit_and_reveal(self, world: World) -> None:
+        self.secret(world, "ana", "bob", "cy")
+        with world.refused(NotEligible(world.account("ana"))):
+            world.commit("ana")
+        with world.refused(NotALearner(world.account("stranger"))):
+            world.commit("stranger")
+        world.commit("bob")
+        world.commit("cy")
+        with world.refused(NotEligible(world.account("ana"))):
+            world.reveal("ana")
+        with world.refused(NotALearner(world.account("stranger"))):
+            world.reveal("stranger")
+
+    def test_open_ballots_have_no_place_here(self, world: World) -> None:
+        self.secret(world, "ana", "bob")
+        with world.refused(WrongPhase(Phase.VOTING)):
+            world.vote("bob")
+        with world.refused(WrongPhase(Phase.VOTING)):
+            world.carry(world.signed("bob"))
+
+    def test_commitments_have_no_place_among_open_ballots(self, world: World) -> None:
+        world.run("ana", "bob")
+        world.propose("ana")
+        with world.refused(WrongPhase(Phase.VOTING)):
+            world.commit("bob")
+        with world.refused(WrongPhase(Phase.VOTING)):
+            world.reveal("bob")
+
+    def test_late_commitments_and_late_reveals_are_refused(self, world: World) -> None:
+        self.secret(world, "ana", "bob", "cy")
+        world.commit("bob")
+        deadline = world.pass_deadline()
+        with world.refused(DeadlinePassed(deadline)):
+            world.commit("cy")
+        world.advance()
+        with world.refused(WrongPhase(Phase.REVEALING)):
+            world.commit("cy")
+        deadline = world.pass_deadline()
+        with world.refused(DeadlinePassed(deadline)):
+            world.reveal("bob")
+
+    @pytest.mark.parametrize("index", [1, 7])
+    def test_commit_and_reveal_name_their_round(self, world: World, index: int) -> None:
+        self.secret(world, "ana", "bob")
+        with world.refused(WrongRound(0)):
+            world.commit("bob", at=index)
+        world.commit("bob")
+        with world.refused(WrongRound(0)):
+            world.reveal("bob", at=index)
+
+    def test_one_who_left_may_still_commit_and_reveal(self, world: World) -> None:
+        self.secret(world, "ana", "bob", "cy")
+        world.leave("bob")
+        world.commit("bob")
+        world.commit("cy")
+        world.reveal("bob")
+        world.reveal("cy")
+        assert world.round(0).approvals == 2

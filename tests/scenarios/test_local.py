@@ -1,0 +1,50 @@
+"""The stories, on the local ledger in memory and in a file."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from stories import AllStories
+from world import ANYONE, World, wallet_of
+
+from colearn_ledger.ledger import Ledger
+from colearn_ledger.local import LocalLedger
+from colearn_ledger.wallet import Wallet
+
+_BIRTHDAY = 1_700_000_000
+
+
+class LocalWorld(World):
+    """A world whose clock stands still unless a story moves it."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        super().__init__()
+        self._time = _BIRTHDAY
+        self._ledger = LocalLedger.new(wallet_of(ANYONE), path, clock=lambda: self._time)
+
+    def connect(self, wallet: Wallet) -> Ledger:
+        return self._ledger.acting_for(wallet)
+
+    def set_time(self, time: int) -> None:
+        self._time = time
+
+    def snapshot(self) -> object:
+        events = self._ledger.events(self.id) if self.id else []
+        return super().snapshot(), events, self._ledger.verify()
+
+    def close(self) -> None:
+        self._ledger.close()
+
+
+class TestInMemory(AllStories):
+    @pytest.fixture
+    def world(self) -> World:
+        return LocalWorld()
+
+
+class TestInAFile(AllStories):
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> Iterator[World]:
+        world = LocalWorld(tmp_path / "ledger.sqlite")
+        yield world
+        world.close()

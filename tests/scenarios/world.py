@@ -1,0 +1,257 @@
+"""A small world in which the protocol's stories are told, the same on every ledger.
+
+A ledger joins in with a subclass that says how an account gets its view and how time passes. A
+story may not assume that two transactions share a time, nor that time stands still: windows are
+long, deadlines are read from queries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from colearn_ledger.ledger import Ledger, Receipt
+from colearn_ledger.protocol import (
+    CODEC_RAW,
+    Account,
+    Ballot,
+    ContentRef,
+    Duty,
+    Event,
+    Experiment,
+    ExperimentId,
+    ExperimentParams,
+    Learner,
+    ProtocolError,
+    Round,
+    Scores,
+    SignedBallot,
+    Vote,
+    commitment_hash,
+)
+from colearn_ledger.signing import sign_ballot
+from colearn_ledger.wallet import Wallet
+
+WINDOW = 1_000
+"""Seconds of every window, unless a story says otherwise."""
+
+SCORES = Scores(0.25, -1.5)
+CREATOR = "creator"
+ANYONE = "anyone"
+
+
+def content_of(text: str) -> ContentRef:
+    """Return the reference of a small file with this text."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return ContentRef.from_digest(CODEC_RAW, digest, digest.hex(), len(text))
+
+
+def wallet_of(name: str) -> Wallet:
+    """Return the wallet of the person with this name."""
+    return Wallet.from_key(hashlib.sha256(b"wallet of " + name.encode()).digest())
+
+
+def salt_of(name: str) -> bytes:
+    """Return the salt that this person uses."""
+    return hashlib.sha256(b"salt of " + name.encode()).digest()
+
+
+def params(**changes: object) -> ExperimentParams:
+    """Return good parameters with some of them changed."""
+    good = {
+        "name": "an experiment",
+        "spec": content_of("spec"),
+        "initial": content_of("initial"),
+        "rounds": 3,
+        "min_learners": 2,
+        "max_learners": 10,
+        "propose_window": WINDOW,
+        "vote_window": WINDOW,
+    }
+    return ExperimentParams(**{**good, **changes})
+
+
+class World(ABC):
+    """People by name, one ledger, and the experiment that the story is about."""
+
+    def __init__(self) -> None:
+        self._views: dict[str, Ledger] = {}
+        self.id = ExperimentId(0)
+
+    # what a ledger has to provide
+
+    @abstractmethod
+    def connect(self, wallet: Wallet) -> Ledger:
+        """Return a view of this world's deployment for a wallet that can pay for transactions."""
+
+    @abstractmethod
+    def set_time(self, time: int) -> None:
+        """Let the ledger's time be ``time``, or little more for the next transaction."""
+
+    def snapshot(self) -> object:
+        """Return everything that a refused call must leave as it was."""
+        view = self.view(ANYONE)
+        if not self.id:
+            return view.experiments()
+        state, held = view.experiment(self.id), view.rounds(self.id)
+        ballots = view.ballots(self.id, held[-1].index) if held else []
+        return state, view.learners(self.id), held, ballots
+
+    # people
+
+    def view(self, name: str) -> Ledger:
+        """Return the ledger as this person sees it."""
+        if name not in self._views:
+            self._views[name] = self.connect(wallet_of(name))
+        return self._views[name]
+
+    def account(self, name: str) -> Account:
+        return wallet_of(name).address
+
+    def name_of(self, account: Account, *names: str) -> str:
+        """Return which of the people has this account."""
+        return next(name for name in names if self.account(name) == account)
+
+    # time
+
+    def pass_time(self, seconds: int) -> None:
+        self.set_time(self.view(ANYONE).now() + seconds)
+
+    def pass_deadline(self) -> int:
+        """Go to the very deadline of the open phase, and return it."""
+        deadline = self.round().deadline
+        assert deadline is not None
+        self.set_time(deadline)
+        return deadline
+
+    # beginnings
+
+    def create(self, by: str = CREATOR, **changes: object) -> ExperimentId:
+        receipt = self.view(by).create(params(**changes)).wait()
+        self.id = receipt.experiment
+        return self.id
+
+    def enrol(self, *names: str, **changes: object) -> None:
+        """Create an experiment that these people join."""
+        self.create(**changes)
+        for name in names:
+            self.join(name)
+
+    def run(self, *names: str, **changes: object) -> None:
+        """Create an experiment that these people join, and start it."""
+        self.enrol(*names, **changes)
+        self.start()
+
+    # calls; each returns the events it made
+
+    def do(self, name: str, call: str, *arguments: object) -> tuple[Event, ...]:
+        return self.send(name, call, *arguments).events
+
+    def send(self, name: str, call: str, *arguments: object) -> Receipt:
+        return getattr(self.view(name), call)(self.id, *arguments).wait()
+
+    def admit(self, *names: str, by: str = CREATOR) -> tuple[Event, ...]:
+        return self.do(by, "admit", [self.account(name) for name in names])
+
+    def join(self, name: str, key: bytes = bytes(32)) -> tuple[Event, ...]:
+        return self.do(name, "join", key)
+
+    def leave(self, name: str) -> tuple[Event, ...]:
+        return self.do(name, "leave")
+
+    def remove(self, name: str, by: str = ANYONE) -> tuple[Event, ...]:
+        return self.do(by, "remove", self.account(name))
+
+    def start(self, by: str = CREATOR) -> tuple[Event, ...]:
+        return self.do(by, "start")
+
+    def cancel(self, by: str = CREATOR) -> tuple[Event, ...]:
+        return self.do(by, "cancel")
+
+    def advance(self, by: str = ANYONE) -> tuple[Event, ...]:
+        return self.do(by, "advance")
+
+    def propose(
+        self, name: str, text: str | None = None, at: int | None = None
+    ) -> tuple[Event, ...]:
+        """Propose weights; other ones in every round unless the story gives a text."""
+        index = self.now_in() if at is None else at
+        content = content_of(text or f"weights of round {index}")
+        return self.do(name, "propose", index, content, SCORES)
+
+    def decline(self, name: str, at: int | None = None) -> tuple[Event, ...]:
+        return self.do(name, "decline", self.now_in() if at is None else at)
+
+    def vote(self, name: str, approve: bool = True, at: int | None = None) -> tuple[Event, ...]:
+        index = self.now_in() if at is None else at
+        return self.do(name, "vote", index, Vote(approve, SCORES))
+
+    def commitment(self, name: str, approve: bool = True) -> bytes:
+        ballot = (Vote(approve, SCORES), salt_of(name))
+        domain = self.view(name).domain
+        return commitment_hash(domain, self.id, self.now_in(), self.account(name), ballot)
+
+    def commit(self, name: str, approve: bool = True, at: int | None = None) -> tuple[Event, ...]:
+        index = self.now_in() if at is None else at
+        return self.do(name, "commit", index, self.commitment(name, approve))
+
+    def reveal(self, name: str, approve: bool = True, at: int | None = None) -> tuple[Event, ...]:
+        index = self.now_in() if at is None else at
+        return self.do(name, "reveal", index, Vote(approve, SCORES), salt_of(name))
+
+    def signed(self, name: str, approve: bool = True, at: int | None = None) -> SignedBallot:
+        index = self.now_in() if at is None else at
+        domain = self.view(ANYONE).domain
+        return sign_ballot(wallet_of(name), domain, self.id, index, Vote(approve, SCORES))
+
+    def carry(
+        self, *ballots: SignedBallot, by: str = ANYONE, at: int | None = None
+    ) -> tuple[Event, ...]:
+        return self.do(by, "vote_signed", self.now_in() if at is None else at, list(ballots))
+
+    # queries
+
+    def experiment(self) -> Experiment:
+        return self.view(ANYONE).experiment(self.id)
+
+    def now_in(self) -> int:
+        """Return the current round's index, 0 before the start."""
+        return self.experiment().round or 0
+
+    def round(self, index: int | None = None) -> Round:
+        return self.view(ANYONE).round(self.id, self.now_in() if index is None else index)
+
+    def learner(self, name: str) -> Learner:
+        return self.view(ANYONE).learner(self.id, self.account(name))
+
+    def strikes(self, *names: str) -> list[int]:
+        return [self.learner(name).strikes for name in names]
+
+    def ballot(self, name: str, index: int | None = None) -> Ballot:
+        held = self.now_in() if index is None else index
+        return self.view(ANYONE).ballot(self.id, held, self.account(name))
+
+    def duty(self, name: str) -> Duty:
+        return self.view(ANYONE).duty(self.id, self.account(name))
+
+    def duties(self, *names: str) -> list[Duty]:
+        return [self.duty(name) for name in names]
+
+    def proposer(self, *names: str) -> str:
+        """Return which of the people is the proposer."""
+        return self.name_of(self.round().proposer, *names)
+
+    # refusals
+
+    @contextmanager
+    def refused(self, expected: ProtocolError) -> Iterator[None]:
+        """Expect a call to be refused with this error and these values, and to change nothing."""
+        before = self.snapshot()
+        with pytest.raises(type(expected)) as refusal:
+            yield
+        assert refusal.value.args == expected.args
+        assert self.snapshot() == before
