@@ -11,7 +11,10 @@ import {Rounds} from "./libraries/Rounds.sol";
 import {ContentRef} from "./types/ContentRef.sol";
 import {Admission, Selection, SkipReason, Status} from "./types/Enums.sol";
 import {ExperimentId} from "./types/ExperimentId.sol";
-import {ExperimentState, Member, RoundState, Stage, Tally} from "./types/State.sol";
+import {Member} from "./types/Member.sol";
+import {Params} from "./types/Params.sol";
+import {ExperimentState, RoundState} from "./types/State.sol";
+import {Stage, Tally} from "./types/Tally.sol";
 
 /// @title Collective learning: one deployment, any number of experiments, no admin
 /// @notice Authorises, counts, emits; `Lifecycle` opens and closes rounds, `Queries` answers.
@@ -19,7 +22,6 @@ contract CollectiveLearning is Queries {
     using Rounds for RoundState;
     using Members for ExperimentState;
     using Members for Member;
-    using Parameters for ExperimentState;
 
     bytes32 private constant BALLOT_TYPEHASH = keccak256(
         "Ballot(uint64 experiment,uint32 round,address learner,bool approve,uint64 voteScore,uint64 testScore)"
@@ -34,7 +36,7 @@ contract CollectiveLearning is Queries {
         ExperimentState storage e = _slot(id);
         e.creator = msg.sender;
         e.createdAt = uint40(block.timestamp);
-        e.store(params);
+        e.params = params;
         emit ExperimentCreated(id, msg.sender, params);
     }
 
@@ -42,7 +44,7 @@ contract CollectiveLearning is Queries {
     function admit(ExperimentId id, address[] calldata accounts) external override {
         ExperimentState storage e = _unfinished(id);
         _onlyCreator(e);
-        if (e.admission == Admission.Open) revert InvalidParameter("admission");
+        if (e.params.admission == Admission.Open) revert InvalidParameter("admission");
         for (uint256 i = 0; i < accounts.length; ++i) {
             if (e.admitted[accounts[i]]) continue;
             e.admitted[accounts[i]] = true;
@@ -55,7 +57,7 @@ contract CollectiveLearning is Queries {
         ExperimentState storage e = _existing(id);
         if (e.status != Status.Enrolling) revert WrongStatus(e.status);
         _onlyCreator(e);
-        if (e.activeLearners < e.minLearners) revert InvalidParameter("min_learners");
+        if (e.activeLearners < e.params.minLearners) revert InvalidParameter("min_learners");
         _start(id, e);
     }
 
@@ -75,14 +77,17 @@ contract CollectiveLearning is Queries {
     function join(ExperimentId id, bytes32 encryptionKey) external override {
         ExperimentState storage e = _unfinished(id);
         bool running = e.status == Status.Running;
-        if (running && !e.lateJoin) revert WrongStatus(e.status);
-        if (e.members[msg.sender].joined) revert AlreadyJoined(msg.sender);
-        if (e.admission == Admission.Allowlist && !e.admitted[msg.sender]) revert NotAdmitted(msg.sender);
-        if (e.activeLearners == e.maxLearners) revert ExperimentFull(e.maxLearners);
+        if (running && !e.params.lateJoin) revert WrongStatus(e.status);
+        if (e.members[msg.sender].unpack().joined) revert AlreadyJoined(msg.sender);
+        if (e.params.admission == Admission.Allowlist && !e.admitted[msg.sender]) {
+            revert NotAdmitted(msg.sender);
+        }
+        if (e.activeLearners == e.params.maxLearners) revert ExperimentFull(e.params.maxLearners);
 
-        uint32 index = e.add(msg.sender, encryptionKey, running ? e.round + 1 : 0);
+        uint32 index = e.add(msg.sender, running ? e.round + 1 : 0);
+        if (encryptionKey != 0) e.encryptionKeys[msg.sender] = encryptionKey;
         emit LearnerJoined(id, msg.sender, index, encryptionKey);
-        if (!running && e.activeLearners == e.maxLearners) _start(id, e);
+        if (!running && e.activeLearners == e.params.maxLearners) _start(id, e);
     }
 
     /// @inheritdoc ICollectiveLearning
@@ -100,7 +105,7 @@ contract CollectiveLearning is Queries {
         ExperimentState storage e = _running(id);
         _onlyActive(e, account);
         uint32 strikes = e.strikes(account);
-        if (e.maxStrikes == 0 || strikes < e.maxStrikes) revert NotRemovable(strikes);
+        if (e.params.maxStrikes == 0 || strikes < e.params.maxStrikes) revert NotRemovable(strikes);
         _take(e, account);
         emit LearnerRemoved(id, account);
         _closeIfProposerLeft(id, e, account);
@@ -122,13 +127,14 @@ contract CollectiveLearning is Queries {
         ExperimentState storage e = _slot(id);
         if (_currentWeights(e).sha256Hash == content.sha256Hash) revert Unchanged();
 
-        Member storage member = e.members[msg.sender];
-        member.clear(member, tally.misses);
+        Member memory member = e.members[msg.sender].unpack();
+        member.clear(tally.misses);
         member.proposed = index + 1;
+        e.members[msg.sender] = member.pack();
         state.setContent(content);
-        tally.stage = e.revealWindow == 0 ? Stage.Voting : Stage.Committing;
-        tally.time = uint40(block.timestamp) + e.voteWindow;
-        state.tally = tally;
+        tally.stage = e.params.revealWindow == 0 ? Stage.Voting : Stage.Committing;
+        tally.time = uint40(block.timestamp) + e.params.voteWindow;
+        state.tally = tally.pack();
         emit WeightsProposed(id, index, msg.sender, content, voteScore, testScore, tally.time);
     }
 
@@ -149,9 +155,9 @@ contract CollectiveLearning is Queries {
         override
     {
         (RoundState storage state, Tally memory tally) = _roundAt(id, index, Stage.Voting);
-        Member storage member = _slot(id).members[msg.sender];
-        Member memory known = _voter(state, tally, member, msg.sender, index);
-        _count1(state, tally, member, known, approve);
+        ExperimentState storage e = _slot(id);
+        Member memory member = _voter(e, state, tally, index);
+        _record(e, state, tally, msg.sender, member, approve);
         emit VoteCast(id, index, msg.sender, approve, voteScore, testScore);
         _settle(id, index, state, tally);
     }
@@ -170,15 +176,18 @@ contract CollectiveLearning is Queries {
     /// @inheritdoc ICollectiveLearning
     function commit(ExperimentId id, uint32 index, bytes32 commitment) external override {
         (RoundState storage state, Tally memory tally) = _roundAt(id, index, Stage.Committing);
-        _voter(state, tally, _slot(id).members[msg.sender], msg.sender, index);
+        _voter(_slot(id), state, tally, index);
         if (state.pledges[msg.sender] != 0) revert AlreadyVoted(msg.sender);
         if (commitment == 0) revert InvalidParameter("commitment");
 
         state.pledges[msg.sender] = commitment;
         --tally.outstanding;
         emit VoteCommitted(id, index, msg.sender, commitment);
-        if (tally.outstanding == 0) _startRevealing(id, index, state, tally);
-        state.tally = tally;
+        if (tally.outstanding == 0) {
+            state.endCommitting(tally);
+            _startRevealing(id, index, state, tally);
+        }
+        state.tally = tally.pack();
     }
 
     /// @inheritdoc ICollectiveLearning
@@ -192,18 +201,15 @@ contract CollectiveLearning is Queries {
     ) external override {
         (RoundState storage state, Tally memory tally) = _roundAt(id, index, Stage.Revealing);
         ExperimentState storage e = _slot(id);
-        Member storage member = e.members[msg.sender];
-        Member memory known = _voter(state, tally, member, msg.sender, index);
+        Member memory member = _voter(e, state, tally, index);
         bytes32 commitment = sha256(
-            abi.encodePacked(
-                _domainSeparatorV4(), id, index, msg.sender, approve, voteScore, testScore, salt
-            )
+            abi.encodePacked(_separator(), id, index, msg.sender, approve, voteScore, testScore, salt)
         );
         if (state.pledges[msg.sender] != commitment) revert BadReveal(msg.sender);
 
         delete state.pledges[msg.sender];
-        if (e.selection == Selection.Random) state.salts ^= salt;
-        _count1(state, tally, member, known, approve);
+        if (e.params.selection == Selection.Random) state.salts ^= salt;
+        _record(e, state, tally, msg.sender, member, approve);
         emit VoteCast(id, index, msg.sender, approve, voteScore, testScore);
         _settle(id, index, state, tally);
     }
@@ -214,7 +220,7 @@ contract CollectiveLearning is Queries {
         ExperimentState storage e = _running(id);
         uint32 index = e.round;
         RoundState storage state = e.roundAt[index];
-        Tally memory tally = state.tally;
+        Tally memory tally = state.tally.unpack();
         if (block.timestamp < tally.time) revert DeadlineNotPassed(tally.time);
 
         if (tally.stage == Stage.Proposing) {
@@ -233,8 +239,8 @@ contract CollectiveLearning is Queries {
     }
 
     function _onlyActive(ExperimentState storage e, address account) private view {
-        Member storage member = e.members[account];
-        if (!member.joined || member.untilRound != Members.FOREVER) revert NotALearner(account);
+        Member memory member = e.members[account].unpack();
+        if (!member.joined || member.hasLeft()) revert NotALearner(account);
     }
 
     function _take(ExperimentState storage e, address account) private {
@@ -244,46 +250,33 @@ contract CollectiveLearning is Queries {
     function _closeIfProposerLeft(ExperimentId id, ExperimentState storage e, address account) private {
         if (e.status != Status.Running) return;
         RoundState storage state = e.roundAt[e.round];
-        if (state.tally.stage == Stage.Proposing && state.proposer == account) {
+        if (state.tally.unpack().stage == Stage.Proposing && state.proposer == account) {
             _closeUnproposed(id, e, e.round, false);
         }
     }
 
-    /// @dev The member, if it has a vote in the round and none of its ballots is counted.
-    function _voter(
+    /// @dev The caller, if it has a vote in the round and its ballot is not counted yet.
+    function _voter(ExperimentState storage e, RoundState storage state, Tally memory tally, uint32 index)
+        private
+        view
+        returns (Member memory member)
+    {
+        member = e.members[msg.sender].unpack();
+        if (!member.joined) revert NotALearner(msg.sender);
+        if (!member.hasVote(index)) revert NotEligible(msg.sender);
+        if (state.hasBallot(tally, member.index)) revert AlreadyVoted(msg.sender);
+    }
+
+    function _record(
+        ExperimentState storage e,
         RoundState storage state,
         Tally memory tally,
-        Member storage member,
         address account,
-        uint32 index
-    ) private view returns (Member memory known) {
-        known = _known(member);
-        if (!known.joined) revert NotALearner(account);
-        if (!_hasVote(known, index)) revert NotEligible(account);
-        if (state.hasBallot(tally, known.index)) revert AlreadyVoted(account);
-    }
-
-    /// @dev In a round that has a proposal, its proposer is the one whose last proposal was in it.
-    function _hasVote(Member memory known, uint32 index) private pure returns (bool) {
-        return known.isInElectorate(index) && known.proposed != index + 1;
-    }
-
-    /// @dev The member's first slot only: its encryption key is another, and no vote needs it.
-    function _known(Member storage m) private view returns (Member memory) {
-        return Member(
-            m.index, m.position, m.fromRound, m.untilRound, m.base, m.proposed, m.missed, m.joined, 0
-        );
-    }
-
-    function _count1(
-        RoundState storage state,
-        Tally memory tally,
-        Member storage member,
-        Member memory known,
+        Member memory member,
         bool approve
     ) private {
-        state.record(tally, known.index, approve);
-        member.clear(known, tally.misses);
+        state.record(tally, member.index, approve);
+        if (member.clear(tally.misses)) e.members[account] = member.pack();
     }
 
     function _countSigned(
@@ -294,18 +287,18 @@ contract CollectiveLearning is Queries {
         SignedBallot calldata signed
     ) private {
         address account = signed.learner;
-        Member storage member = _slot(id).members[account];
-        Member memory known = _known(member);
+        ExperimentState storage e = _slot(id);
+        Member memory member = e.members[account].unpack();
         if (!_isSignedBy(account, id, index, signed)) {
             emit BallotSkipped(id, index, account, SkipReason.BadSignature);
-        } else if (!known.joined) {
+        } else if (!member.joined) {
             emit BallotSkipped(id, index, account, SkipReason.NotALearner);
-        } else if (!_hasVote(known, index)) {
+        } else if (!member.hasVote(index)) {
             emit BallotSkipped(id, index, account, SkipReason.NotEligible);
-        } else if (state.hasBallot(tally, known.index)) {
+        } else if (state.hasBallot(tally, member.index)) {
             emit BallotSkipped(id, index, account, SkipReason.AlreadyVoted);
         } else {
-            _count1(state, tally, member, known, signed.approve);
+            _record(e, state, tally, account, member, signed.approve);
             emit VoteCast(id, index, account, signed.approve, signed.voteScore, signed.testScore);
         }
     }
@@ -318,20 +311,15 @@ contract CollectiveLearning is Queries {
         bytes32 hash = keccak256(
             abi.encode(BALLOT_TYPEHASH, id, index, account, b.approve, b.voteScore, b.testScore)
         );
-        (address signer, ECDSA.RecoverError failure,) =
-            ECDSA.tryRecover(_hashTypedDataV4(hash), b.r, b.vs);
+        (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecover(_typedDataHash(hash), b.r, b.vs);
         return failure == ECDSA.RecoverError.NoError && signer == account;
     }
 
-    function _startRevealing(
-        ExperimentId id,
-        uint32 index,
-        RoundState storage state,
-        Tally memory tally
-    ) private {
-        if (tally.stage == Stage.Committing) state.endCommitting(tally);
+    function _startRevealing(ExperimentId id, uint32 index, RoundState storage state, Tally memory tally)
+        private
+    {
         tally.stage = Stage.Revealing;
-        tally.time = uint40(block.timestamp) + _slot(id).revealWindow;
+        tally.time = uint40(block.timestamp) + _slot(id).params.revealWindow;
         state.revealStartedAt = uint40(block.timestamp);
         emit RevealStarted(id, index, tally.time);
     }
@@ -349,6 +337,6 @@ contract CollectiveLearning is Queries {
             return;
         }
         _startRevealing(id, index, state, tally);
-        state.tally = tally;
+        state.tally = tally.pack();
     }
 }

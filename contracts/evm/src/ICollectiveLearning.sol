@@ -2,8 +2,9 @@
 pragma solidity ^0.8.28;
 
 import {ContentRef} from "./types/ContentRef.sol";
-import {Admission, BallotState, Duty, Outcome, Phase, Selection, SkipReason, Status} from "./types/Enums.sol";
+import {BallotState, Duty, Outcome, Phase, SkipReason, Status} from "./types/Enums.sol";
 import {ExperimentId} from "./types/ExperimentId.sol";
+import {Params} from "./types/Params.sol";
 
 /// @title Collective learning among parties who do not trust each other
 /// @notice Records experiments, selects proposers and counts signed votes. The rules are in docs/protocol.md.
@@ -11,25 +12,6 @@ import {ExperimentId} from "./types/ExperimentId.sol";
 /// @dev Scores are IEEE-754 binary64 bits; absent is 0x7ff8000000000000. Times are block times in seconds.
 interface ICollectiveLearning {
     // ------------------------------------------------------------------ values
-
-    /// @notice What is fixed when an experiment is created.
-    struct Params {
-        string name;
-        ContentRef spec;
-        ContentRef initial;
-        uint32 rounds;
-        uint16 minLearners;
-        uint16 maxLearners;
-        uint16 approvalBps;
-        uint32 proposeWindow;
-        uint32 voteWindow;
-        uint32 revealWindow;
-        Selection selection;
-        Admission admission;
-        bool lateJoin;
-        bool settleEarly;
-        uint16 maxStrikes;
-    }
 
     /// @notice An experiment as it stands. `started` tells whether `round` means anything; `currentRound`
     /// is the round that accepted the current weights plus one, 0 for the initial ones.

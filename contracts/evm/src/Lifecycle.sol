@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {SigningDomain} from "./SigningDomain.sol";
 
 import {ICollectiveLearning} from "./ICollectiveLearning.sol";
 import {Members} from "./libraries/Members.sol";
 import {Rounds} from "./libraries/Rounds.sol";
 import {ContentRef} from "./types/ContentRef.sol";
-import {Outcome, Phase, Selection, Status} from "./types/Enums.sol";
+import {Selection, Status} from "./types/Enums.sol";
 import {ExperimentId} from "./types/ExperimentId.sol";
-import {ExperimentState, RoundState, Stage, Tally} from "./types/State.sol";
+import {Member} from "./types/Member.sol";
+import {ExperimentState, RoundState} from "./types/State.sol";
+import {Stage, Tally} from "./types/Tally.sol";
 
 /// @notice The state, and how rounds begin and close: the one place where an outcome is written.
-abstract contract Lifecycle is ICollectiveLearning, EIP712 {
+abstract contract Lifecycle is ICollectiveLearning, SigningDomain {
     using Rounds for RoundState;
     using Members for ExperimentState;
 
     mapping(uint64 id => ExperimentState) private _experiments;
     uint64 internal _count;
-
-    constructor() EIP712("CollectiveLearning", "1") {}
 
     // ------------------------------------------------------------------ access
 
@@ -50,7 +50,7 @@ abstract contract Lifecycle is ICollectiveLearning, EIP712 {
         returns (RoundState storage state, Tally memory tally)
     {
         state = _slot(id).roundAt[index];
-        tally = state.tally;
+        tally = state.tally.unpack();
         if (tally.stage != wanted) _refuseRound(id, index);
         if (block.timestamp >= tally.time) revert DeadlinePassed(tally.time);
     }
@@ -58,7 +58,7 @@ abstract contract Lifecycle is ICollectiveLearning, EIP712 {
     function _refuseRound(ExperimentId id, uint32 index) private view {
         ExperimentState storage e = _running(id);
         if (e.round != index) revert WrongRound(e.round);
-        revert WrongPhase(Rounds.phase(e.roundAt[index].tally.stage));
+        revert WrongPhase(Rounds.phase(e.roundAt[index].tally.unpack().stage));
     }
 
     // ------------------------------------------------------------------ beginning
@@ -67,8 +67,8 @@ abstract contract Lifecycle is ICollectiveLearning, EIP712 {
         e.status = Status.Running;
         e.startedAt = uint40(block.timestamp);
         emit ExperimentStarted(id);
-        if (e.selection == Selection.Random) {
-            e.seed = sha256(abi.encodePacked(_domainSeparatorV4(), id, block.prevrandao));
+        if (e.params.selection == Selection.Random) {
+            e.seed = sha256(abi.encodePacked(_separator(), id, block.prevrandao));
         }
         _beginRound(id, e, 0);
     }
@@ -79,15 +79,15 @@ abstract contract Lifecycle is ICollectiveLearning, EIP712 {
         uint16 position = _select(e, index, members);
         address proposer = e.active[position];
         uint16 eligible = members - 1;
-        uint256 share = (uint256(eligible) * e.approvalBps + 9_999) / 10_000;
+        uint256 share = (uint256(eligible) * e.params.approvalBps + 9_999) / 10_000;
         uint16 needed = share == 0 ? 1 : uint16(share);
-        uint40 deadline = uint40(block.timestamp) + e.proposeWindow;
+        uint40 deadline = uint40(block.timestamp) + e.params.proposeWindow;
 
         e.round = index;
         e.position = position;
         RoundState storage state = e.roundAt[index];
         state.tally =
-            Tally(0, 0, deadline, e.misses, 0, eligible, Stage.Proposing, e.settleEarly, false);
+            Tally(0, 0, deadline, e.misses, 0, eligible, Stage.Proposing, e.params.settleEarly, false).pack();
         state.proposer = proposer;
         state.eligible = eligible;
         state.needed = needed;
@@ -96,23 +96,18 @@ abstract contract Lifecycle is ICollectiveLearning, EIP712 {
     }
 
     function _select(ExperimentState storage e, uint32 index, uint16 members) private view returns (uint16) {
-        if (e.selection == Selection.Random) return uint16(uint256(e.seed) % members);
+        if (e.params.selection == Selection.Random) return uint16(uint256(e.seed) % members);
         return index == 0 ? 0 : (e.position + 1) % members;
     }
 
     // ------------------------------------------------------------------ settling
 
     /// @dev Writes the tally back, or closes the round if nothing can change its outcome.
-    function _settle(
-        ExperimentId id,
-        uint32 index,
-        RoundState storage state,
-        Tally memory tally
-    ) internal {
+    function _settle(ExperimentId id, uint32 index, RoundState storage state, Tally memory tally) internal {
         if (tally.stage != Stage.Committing && state.isSettled(tally)) {
             _closeVote(id, _slot(id), index, tally, false);
         } else {
-            state.tally = tally;
+            state.tally = tally.pack();
         }
     }
 
@@ -135,48 +130,47 @@ abstract contract Lifecycle is ICollectiveLearning, EIP712 {
     }
 
     /// @dev Closes the round for want of a proposal.
-    function _closeUnproposed(
-        ExperimentId id,
-        ExperimentState storage e,
-        uint32 index,
-        bool byDeadline
-    ) internal {
-        Tally memory tally = e.roundAt[index].tally;
+    function _closeUnproposed(ExperimentId id, ExperimentState storage e, uint32 index, bool byDeadline)
+        internal
+    {
+        Tally memory tally = e.roundAt[index].tally.unpack();
         tally.byDeadline = byDeadline;
-        if (byDeadline) ++e.members[e.roundAt[index].proposer].missed;
+        if (byDeadline) _strikeProposer(e, e.roundAt[index].proposer);
         _close(id, e, index, tally, Stage.NoProposal);
         _goOn(id, e, index);
     }
 
+    function _strikeProposer(ExperimentState storage e, address proposer) private {
+        Member memory member = e.members[proposer].unpack();
+        ++member.missed;
+        e.members[proposer] = member.pack();
+    }
+
     function _abandon(ExperimentId id, ExperimentState storage e, uint32 index) internal {
-        Tally memory tally = e.roundAt[index].tally;
+        Tally memory tally = e.roundAt[index].tally.unpack();
         if (tally.stage == Stage.Committing) e.roundAt[index].endCommitting(tally);
         _close(id, e, index, tally, Stage.Abandoned);
     }
 
-    function _close(
-        ExperimentId id,
-        ExperimentState storage e,
-        uint32 index,
-        Tally memory tally,
-        Stage stage
-    ) private {
+    function _close(ExperimentId id, ExperimentState storage e, uint32 index, Tally memory tally, Stage stage)
+        private
+    {
         RoundState storage state = e.roundAt[index];
         tally.stage = stage;
         tally.time = uint40(block.timestamp);
-        state.tally = tally;
-        uint16 rejections = state.rejections(tally, e.revealWindow != 0);
+        state.tally = tally.pack();
+        uint16 rejections = state.rejections(tally, e.params.revealWindow != 0);
         emit RoundClosed(id, index, Rounds.outcome(stage), tally.approvals, rejections, state.eligible);
     }
 
     /// @dev What follows a closed round: the end, or the next round.
     function _goOn(ExperimentId id, ExperimentState storage e, uint32 index) private {
-        if (index + 1 == e.rounds) {
+        if (index + 1 == e.params.rounds) {
             _end(e, Status.Completed);
             emit ExperimentCompleted(id);
             return;
         }
-        if (e.selection == Selection.Random) {
+        if (e.params.selection == Selection.Random) {
             e.seed = sha256(abi.encodePacked(e.seed, block.prevrandao, e.roundAt[index].salts));
         }
         if (e.activeLearners < 2) {
@@ -196,6 +190,6 @@ abstract contract Lifecycle is ICollectiveLearning, EIP712 {
 
     function _currentWeights(ExperimentState storage e) internal view returns (ContentRef memory) {
         uint32 accepted = e.currentRound;
-        return accepted == 0 ? e.initial : e.roundAt[accepted - 1].content();
+        return accepted == 0 ? e.params.initial : e.roundAt[accepted - 1].content();
     }
 }

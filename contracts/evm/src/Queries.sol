@@ -3,18 +3,19 @@ pragma solidity ^0.8.28;
 
 import {Lifecycle} from "./Lifecycle.sol";
 import {Members} from "./libraries/Members.sol";
-import {Parameters} from "./libraries/Parameters.sol";
 import {Rounds} from "./libraries/Rounds.sol";
 import {ContentRef} from "./types/ContentRef.sol";
 import {BallotState, Duty, Phase, Status} from "./types/Enums.sol";
 import {ExperimentId} from "./types/ExperimentId.sol";
-import {ExperimentState, Member, RoundState, Stage, Tally} from "./types/State.sol";
+import {Member} from "./types/Member.sol";
+import {ExperimentState, RoundState} from "./types/State.sol";
+import {Stage, Tally} from "./types/Tally.sol";
 
 /// @notice What anybody may ask, answered from state for any past round for ever.
 abstract contract Queries is Lifecycle {
     using Rounds for RoundState;
     using Members for ExperimentState;
-    using Parameters for ExperimentState;
+    using Members for Member;
 
     uint256 private constant MAX_PAGE = 100;
     uint32 private constant NOT_STARTED = type(uint32).max;
@@ -25,7 +26,7 @@ abstract contract Queries is Lifecycle {
         ExperimentState storage e = _existing(id);
         v.id = id;
         v.creator = e.creator;
-        v.params = e.load();
+        v.params = e.params;
         v.status = e.status;
         v.createdAt = e.createdAt;
         v.startedAt = e.startedAt;
@@ -121,16 +122,16 @@ abstract contract Queries is Lifecycle {
     function duty(ExperimentId id, address account) external view override returns (Duty) {
         ExperimentState storage e = _existing(id);
         if (e.status > Status.Running) return Duty.Done;
-        Member memory member = e.members[account];
+        Member memory member = e.members[account].unpack();
         if (e.status == Status.Enrolling || !member.joined) return Duty.Wait;
-        if (member.untilRound != Members.FOREVER) return Duty.Done;
+        if (member.hasLeft()) return Duty.Done;
         RoundState storage state = e.roundAt[e.round];
-        Tally memory tally = state.tally;
+        Tally memory tally = state.tally.unpack();
         if (block.timestamp >= tally.time) return Duty.Advance;
         if (tally.stage == Stage.Proposing) {
             return state.proposer == account ? Duty.Propose : Duty.Wait;
         }
-        if (!e.isEligible(account, e.round)) return Duty.Wait;
+        if (!member.hasVote(e.round)) return Duty.Wait;
         BallotState cast = state.ballotState(member.index, account);
         if (tally.stage == Stage.Revealing) return cast == BallotState.Committed ? Duty.Reveal : Duty.Wait;
         if (cast != BallotState.None) return Duty.Wait;
@@ -138,7 +139,7 @@ abstract contract Queries is Lifecycle {
     }
 
     function domainSeparator() external view override returns (bytes32) {
-        return _domainSeparatorV4();
+        return _separator();
     }
 
     // ------------------------------------------------------------------ rows
@@ -148,16 +149,14 @@ abstract contract Queries is Lifecycle {
         view
         returns (LearnerView memory)
     {
-        Member storage m = e.members[account];
-        bool active = m.untilRound == Members.FOREVER;
-        return LearnerView(
-            account, m.index, active, m.fromRound, m.untilRound, e.strikes(account), m.encryptionKey
-        );
+        Member memory m = e.members[account].unpack();
+        bytes32 key = e.encryptionKeys[account];
+        return LearnerView(account, m.index, !m.hasLeft(), m.fromRound, m.untilRound, e.strikes(account), key);
     }
 
     function _roundView(ExperimentState storage e, uint32 index) private view returns (RoundView memory v) {
         RoundState storage state = e.roundAt[index];
-        Tally memory tally = state.tally;
+        Tally memory tally = state.tally.unpack();
         v.index = index;
         v.phase = Rounds.phase(tally.stage);
         v.outcome = Rounds.outcome(tally.stage);
@@ -165,8 +164,9 @@ abstract contract Queries is Lifecycle {
         v.eligible = state.eligible;
         v.needed = state.needed;
         v.approvals = tally.approvals;
-        v.rejections = state.rejections(tally, e.revealWindow != 0);
-        v.commitments = tally.stage == Stage.Committing ? state.eligible - tally.outstanding : state.commitments;
+        v.rejections = state.rejections(tally, e.params.revealWindow != 0);
+        v.commitments =
+            tally.stage == Stage.Committing ? state.eligible - tally.outstanding : state.commitments;
         v.content = state.content();
         v.startedAt = state.startedAt;
         v.proposedAt = state.proposedAt;
@@ -181,15 +181,17 @@ abstract contract Queries is Lifecycle {
         view
         returns (BallotView memory)
     {
-        BallotState state = e.roundAt[index].ballotState(e.members[account].index, account);
-        return BallotView(account, e.isEligible(account, index), state);
+        Member memory member = e.members[account].unpack();
+        RoundState storage state = e.roundAt[index];
+        bool eligible = member.isInElectorate(index) && state.proposer != account;
+        return BallotView(account, eligible, state.ballotState(member.index, account));
     }
 
     // ------------------------------------------------------------------ bounds
 
     function _joined(ExperimentId id, address account) private view returns (ExperimentState storage e) {
         e = _existing(id);
-        if (!e.members[account].joined) revert NotALearner(account);
+        if (!e.members[account].unpack().joined) revert NotALearner(account);
     }
 
     function _begun(ExperimentState storage e, uint32 index) private view {

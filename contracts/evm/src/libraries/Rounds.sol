@@ -3,7 +3,8 @@ pragma solidity ^0.8.28;
 
 import {ContentRef} from "../types/ContentRef.sol";
 import {BallotState, Outcome, Phase} from "../types/Enums.sol";
-import {RoundState, Stage, Tally} from "../types/State.sol";
+import {RoundState} from "../types/State.sol";
+import {Stage, Tally} from "../types/Tally.sol";
 
 /// @notice A round's own state: its ballots, its tally, its content.
 /// @dev Every function costs the same for any number of learners.
@@ -40,7 +41,7 @@ library Rounds {
         view
         returns (BallotState)
     {
-        Tally memory tally = self.tally;
+        Tally memory tally = self.tally.unpack();
         if (!hasBallot(self, tally, index)) {
             return self.pledges[account] == 0 ? BallotState.None : BallotState.Committed;
         }
@@ -68,11 +69,11 @@ library Rounds {
     }
 
     /// @notice Writes what is proposed.
-    function setContent(RoundState storage self, ContentRef calldata content) internal {
-        self.digest = content.digest;
-        self.sha256Hash = content.sha256Hash;
-        self.size = content.size;
-        self.codec = content.codec;
+    function setContent(RoundState storage self, ContentRef calldata proposed) internal {
+        self.digest = proposed.digest;
+        self.sha256Hash = proposed.sha256Hash;
+        self.size = proposed.size;
+        self.codec = proposed.codec;
         self.proposedAt = uint40(block.timestamp);
     }
 

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {ICollectiveLearning as I} from "../src/ICollectiveLearning.sol";
+import {
+    Admission,
+    BallotState,
+    Duty,
+    Outcome,
+    Phase,
+    Selection,
+    SkipReason,
+    Status
+} from "../src/types/Enums.sol";
+import {ExperimentId} from "../src/types/ExperimentId.sol";
+import {Params} from "../src/types/Params.sol";
+import {Base} from "./Base.sol";
+
+/// @notice The life of experiments and rounds. The full rules are tested as scenarios on every ledger.
+contract CollectiveLearningTest is Base {
+    function test_the_runtime_code_fits_the_size_limit() public view {
+        assertLe(address(hub).code.length, 24_576);
+    }
+
+    function test_enough_approvals_adopt_the_weights() public {
+        ExperimentId id = started(defaults(), 5);
+        proposed(id, 0);
+        for (uint256 i = 1; i < 5; ++i) {
+            voted(id, 0, i, i <= 2);
+        }
+        I.RoundView memory r = hub.round(id, 0);
+        assertEq(uint8(r.outcome), uint8(Outcome.Accepted));
+        assertEq(r.approvals, 2);
+        assertEq(r.rejections, 2);
+        assertEq(hub.currentWeights(id).digest, content(100).digest);
+        assertEq(hub.round(id, 1).proposer, account(1));
+    }
+
+    function test_too_few_approvals_drop_them() public {
+        ExperimentId id = started(defaults(), 5);
+        proposed(id, 0);
+        for (uint256 i = 1; i < 5; ++i) {
+            voted(id, 0, i, i == 1);
+        }
+        assertEq(uint8(hub.round(id, 0).outcome), uint8(Outcome.Rejected));
+        assertEq(hub.currentWeights(id).digest, content(2).digest);
+    }
+
+    function test_nobody_votes_twice() public {
+        ExperimentId id = started(defaults(), 5);
+        proposed(id, 0);
+        voted(id, 0, 1, true);
+        vm.expectRevert(abi.encodeWithSelector(I.AlreadyVoted.selector, account(1)));
+        voted(id, 0, 1, false);
+    }
+
+    function test_neither_the_proposer_nor_strangers_vote() public {
+        ExperimentId id = started(defaults(), 3);
+        proposed(id, 0);
+        vm.expectRevert(abi.encodeWithSelector(I.NotEligible.selector, account(0)));
+        voted(id, 0, 0, true);
+        vm.expectRevert(abi.encodeWithSelector(I.NotALearner.selector, account(9)));
+        voted(id, 0, 9, true);
+    }
+
+    function test_only_the_proposer_proposes() public {
+        ExperimentId id = started(defaults(), 3);
+        vm.expectRevert(abi.encodeWithSelector(I.NotProposer.selector, account(1)));
+        vm.prank(account(1));
+        hub.propose(id, 0, content(9), HALF, HALF);
+    }
+
+    function test_the_current_weights_can_not_be_proposed() public {
+        ExperimentId id = started(defaults(), 3);
+        vm.expectRevert(I.Unchanged.selector);
+        vm.prank(account(0));
+        hub.propose(id, 0, content(2), HALF, HALF);
+    }
+
+    function test_only_the_creator_starts_and_cancels() public {
+        ExperimentId id = created(defaults());
+        joined(id, 2);
+        vm.expectRevert(abi.encodeWithSelector(I.NotCreator.selector, account(0)));
+        vm.prank(account(0));
+        hub.start(id);
+        vm.expectRevert(abi.encodeWithSelector(I.NotCreator.selector, account(0)));
+        vm.prank(account(0));
+        hub.cancel(id);
+    }
+
+    function test_an_unknown_experiment_is_refused() public {
+        ExperimentId none = ExperimentId.wrap(7);
+        vm.expectRevert(abi.encodeWithSelector(I.UnknownExperiment.selector, none));
+        hub.experiment(none);
+        vm.expectRevert(abi.encodeWithSelector(I.UnknownExperiment.selector, none));
+        hub.vote(none, 0, true, HALF, HALF);
+    }
+
+    function test_advance_works_from_the_deadline_on_and_once() public {
+        ExperimentId id = started(defaults(), 3);
+        uint40 deadline = hub.round(id, 0).deadline;
+        vm.warp(deadline - 1);
+        vm.expectRevert(abi.encodeWithSelector(I.DeadlineNotPassed.selector, deadline));
+        hub.advance(id);
+        vm.warp(deadline);
+        hub.advance(id);
+        assertEq(uint8(hub.round(id, 0).outcome), uint8(Outcome.NoProposal));
+        assertEq(hub.learner(id, account(0)).strikes, 1);
+        vm.expectRevert(abi.encodeWithSelector(I.DeadlineNotPassed.selector, deadline + WINDOW));
+        hub.advance(id);
+    }
+
+    function test_an_absent_voter_has_a_strike_and_a_ballot_clears_it() public {
+        ExperimentId id = started(defaults(), 3);
+        proposed(id, 0);
+        voted(id, 0, 1, true);
+        vm.warp(hub.round(id, 0).deadline);
+        hub.advance(id);
+        assertEq(hub.learner(id, account(2)).strikes, 1);
+        assertEq(hub.learner(id, account(1)).strikes, 0);
+        proposed(id, 1);
+        voted(id, 1, 2, true);
+        assertEq(hub.learner(id, account(2)).strikes, 0);
+    }
+
+    function test_anyone_removes_a_learner_with_enough_strikes() public {
+        Params memory p = defaults();
+        p.maxStrikes = 1;
+        ExperimentId id = started(p, 4);
+        vm.expectRevert(abi.encodeWithSelector(I.NotRemovable.selector, 0));
+        hub.remove(id, account(0));
+        vm.warp(hub.round(id, 0).deadline);
+        hub.advance(id);
+        hub.remove(id, account(0));
+        assertFalse(hub.learner(id, account(0)).active);
+        assertEq(hub.experiment(id).activeLearners, 3);
+    }
+
+    function test_signed_ballots_count_and_bad_ones_are_reported() public {
+        ExperimentId id = started(defaults(), 6);
+        proposed(id, 0);
+        I.SignedBallot[] memory batch = new I.SignedBallot[](6);
+        batch[0] = signedBallot(id, 0, 1, true);
+        batch[1] = signedBallot(id, 0, 1, true);
+        batch[2] = signedBallot(id, 0, 0, true);
+        batch[3] = signedBallot(id, 0, 9, true);
+        batch[4] = signedBallot(id, 0, 2, true);
+        batch[4].approve = false;
+        batch[5] = signedBallot(id, 0, 3, false);
+        SkipReason[4] memory reasons = [
+            SkipReason.AlreadyVoted, SkipReason.NotEligible, SkipReason.NotALearner, SkipReason.BadSignature
+        ];
+        for (uint256 i = 0; i < 4; ++i) {
+            vm.expectEmit(address(hub));
+            emit I.BallotSkipped(id, 0, batch[i + 1].learner, reasons[i]);
+        }
+        vm.prank(address(0xBEEF));
+        hub.voteSigned(id, 0, batch);
+        assertEq(hub.round(id, 0).approvals, 1);
+        assertEq(hub.round(id, 0).rejections, 1);
+    }
+
+    function test_secret_ballots_are_committed_then_revealed() public {
+        Params memory p = defaults();
+        p.revealWindow = uint32(WINDOW);
+        ExperimentId id = started(p, 3);
+        proposed(id, 0);
+        for (uint256 i = 1; i < 3; ++i) {
+            bytes32 c = commitment(id, 0, i, true, bytes32(i));
+            vm.prank(account(i));
+            hub.commit(id, 0, c);
+        }
+        assertEq(uint8(hub.duty(id, account(1))), uint8(Duty.Reveal));
+        vm.expectRevert(abi.encodeWithSelector(I.BadReveal.selector, account(1)));
+        vm.prank(account(1));
+        hub.reveal(id, 0, false, HALF, HALF, bytes32(uint256(1)));
+        for (uint256 i = 1; i < 3; ++i) {
+            vm.prank(account(i));
+            hub.reveal(id, 0, true, HALF, HALF, bytes32(i));
+        }
+        assertEq(uint8(hub.round(id, 0).outcome), uint8(Outcome.Accepted));
+    }
+
+    function test_a_copied_commitment_can_not_be_revealed() public {
+        Params memory p = defaults();
+        p.revealWindow = uint32(WINDOW);
+        ExperimentId id = started(p, 3);
+        proposed(id, 0);
+        bytes32 c = commitment(id, 0, 1, true, bytes32(uint256(1)));
+        for (uint256 i = 1; i < 3; ++i) {
+            vm.prank(account(i));
+            hub.commit(id, 0, c);
+        }
+        vm.expectRevert(abi.encodeWithSelector(I.BadReveal.selector, account(2)));
+        vm.prank(account(2));
+        hub.reveal(id, 0, true, HALF, HALF, bytes32(uint256(1)));
+    }
+
+    function test_ballots_beyond_the_hot_slot_are_kept_apart() public {
+        ExperimentId id = started(defaults(), 300);
+        proposed(id, 0);
+        uint8[5] memory some = [63, 64, 127, 128, 255];
+        for (uint256 k = 0; k < 5; ++k) {
+            voted(id, 0, some[k], k % 2 == 0);
+        }
+        for (uint256 k = 0; k < 5; ++k) {
+            BallotState expected = k % 2 == 0 ? BallotState.Approved : BallotState.Rejected;
+            assertEq(uint8(hub.ballot(id, 0, account(some[k])).state), uint8(expected));
+        }
+        assertEq(uint8(hub.ballot(id, 0, account(65)).state), uint8(BallotState.None));
+        assertEq(hub.round(id, 0).approvals, 3);
+    }
+
+    /// @dev From any number of ballots, time and `advance` alone lead to the end.
+    function testFuzz_time_and_advance_alone_complete_an_experiment(uint8 ballots, bool secret) public {
+        Params memory p = defaults();
+        p.rounds = 3;
+        p.revealWindow = secret ? uint32(WINDOW) : 0;
+        ExperimentId id = started(p, 6);
+        proposed(id, 0);
+        for (uint256 i = 1; i <= ballots % 6 && !secret && i < 6; ++i) {
+            voted(id, 0, i, true);
+        }
+        for (uint256 k = 0; k < 9 && hub.experiment(id).status == Status.Running; ++k) {
+            vm.warp(hub.round(id, hub.experiment(id).round).deadline);
+            hub.advance(id);
+        }
+        assertEq(uint8(hub.experiment(id).status), uint8(Status.Completed));
+    }
+
+    /// @dev The tally against a naive count.
+    function testFuzz_the_tally_is_the_count_of_the_ballots(uint256 bits, uint16 bps) public {
+        Params memory p = defaults();
+        p.approvalBps = uint16(bound(bps, 1, 10_000));
+        uint256 n = 8;
+        ExperimentId id = started(p, n);
+        proposed(id, 0);
+        uint256 approvals;
+        for (uint256 i = 1; i < n; ++i) {
+            bool approve = (bits >> i) & 1 == 1;
+            if (approve) ++approvals;
+            voted(id, 0, i, approve);
+        }
+        I.RoundView memory r = hub.round(id, 0);
+        assertEq(r.approvals, approvals);
+        assertEq(r.rejections, n - 1 - approvals);
+        bool accepted = approvals * 10_000 >= (n - 1) * p.approvalBps && approvals >= 1;
+        assertEq(uint8(r.outcome), uint8(accepted ? Outcome.Accepted : Outcome.Rejected));
+        assertEq(uint8(r.phase), uint8(Phase.Closed));
+    }
+
+    function test_an_allowlist_admits_and_random_selection_takes_a_member() public {
+        Params memory p = defaults();
+        p.admission = Admission.Allowlist;
+        p.selection = Selection.Random;
+        ExperimentId id = created(p);
+        vm.expectRevert(abi.encodeWithSelector(I.NotAdmitted.selector, account(0)));
+        vm.prank(account(0));
+        hub.join(id, 0);
+        address[] memory list = new address[](3);
+        for (uint256 i = 0; i < 3; ++i) {
+            list[i] = account(i);
+        }
+        vm.prank(creator);
+        hub.admit(id, list);
+        joined(id, 3);
+        vm.prank(creator);
+        hub.start(id);
+        assertTrue(hub.learner(id, hub.round(id, 0).proposer).active);
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {ICollectiveLearning} from "../../src/ICollectiveLearning.sol";
+import {Phase, Selection, Status} from "../../src/types/Enums.sol";
+import {ExperimentId} from "../../src/types/ExperimentId.sol";
+import {Params} from "../../src/types/Params.sol";
+import {Base} from "../Base.sol";
+import {Handler} from "./Handler.sol";
+
+/// @notice What holds after any sequence of calls, for open and secret ballots, both selections, early settling.
+/// forge-config: default.invariant.runs = 24
+/// forge-config: default.invariant.depth = 120
+/// forge-config: default.invariant.fail-on-revert = true
+contract InvariantsTest is Base {
+    bool constant PROBE = true;
+    Handler private handler;
+
+    function setUp() public override {
+        super.setUp();
+        ExperimentId[] memory ids = new ExperimentId[](4);
+        for (uint256 k = 0; k < ids.length; ++k) {
+            Params memory p = defaults();
+            p.rounds = 8;
+            p.lateJoin = true;
+            p.revealWindow = k % 2 == 0 ? 0 : uint32(WINDOW);
+            p.selection = k == 1 ? Selection.Random : Selection.RoundRobin;
+            p.settleEarly = k >= 2;
+            p.maxStrikes = 2;
+            ids[k] = started(p, 4);
+        }
+        handler = new Handler(hub, ids);
+        targetContract(address(handler));
+        targetSelector(FuzzSelector(address(handler), _calls()));
+    }
+
+    function invariant_strikesEqualTheNaiveCount() public view {
+        for (uint256 k = 0; k < handler.count(); ++k) {
+            ExperimentId id = handler.ids(k);
+            ICollectiveLearning.LearnerView[] memory learners = hub.learners(id, 0, 100);
+            for (uint256 i = 0; i < learners.length; ++i) {
+                assertEq(learners[i].strikes, handler.strikes(id, learners[i].account));
+            }
+        }
+    }
+
+    function invariant_ballotsNeverExceedTheEligible() public view {
+        for (uint256 k = 0; k < handler.count(); ++k) {
+            ICollectiveLearning.RoundView[] memory rounds = hub.rounds(handler.ids(k), 0, 100);
+            for (uint256 i = 0; i < rounds.length; ++i) {
+                assertLe(uint256(rounds[i].approvals) + rounds[i].rejections, rounds[i].eligible);
+                assertLe(rounds[i].commitments, rounds[i].eligible);
+            }
+        }
+    }
+
+    function invariant_whatIsClosedNeverChanges() public view {
+        for (uint256 k = 0; k < handler.count(); ++k) {
+            ExperimentId id = handler.ids(k);
+            ICollectiveLearning.RoundView[] memory rounds = hub.rounds(id, 0, 100);
+            for (uint256 i = 0; i < rounds.length; ++i) {
+                if (rounds[i].phase != Phase.Closed) continue;
+                assertEq(handler.closedAs(id, uint32(i)), keccak256(abi.encode(rounds[i])));
+            }
+        }
+    }
+
+    function invariant_onlyMembersActOnceAndRoundsMoveForward() public view {
+        if (PROBE && handler.closedRounds() > 3) assertLt(handler.ballots(), 6, "PROBE");
+        assertFalse(handler.strangerActed(), "a stranger acted");
+        assertFalse(handler.votedTwice(), "a ballot counted twice");
+        assertFalse(handler.wentBack(), "a round or status went back");
+    }
+
+    /// @dev From wherever the run ended.
+    function afterInvariant() public {
+        for (uint256 k = 0; k < handler.count(); ++k) {
+            ExperimentId id = handler.ids(k);
+            for (uint256 i = 0; i < 24 && hub.experiment(id).status == Status.Running; ++i) {
+                uint40 deadline = hub.round(id, hub.experiment(id).round).deadline;
+                if (vm.getBlockTimestamp() < deadline) vm.warp(deadline);
+                hub.advance(id);
+            }
+            assertGt(uint8(hub.experiment(id).status), uint8(Status.Running), "stuck");
+        }
+    }
+
+    /// @dev Named one by one: the handler inherits others (`setUp`), which would put another contract in place.
+    function _calls() private pure returns (bytes4[] memory calls) {
+        calls = new bytes4[](11);
+        calls[0] = Handler.join.selector;
+        calls[1] = Handler.leave.selector;
+        calls[2] = Handler.remove.selector;
+        calls[3] = Handler.propose.selector;
+        calls[4] = Handler.decline.selector;
+        calls[5] = Handler.vote.selector;
+        calls[6] = Handler.voteSigned.selector;
+        calls[7] = Handler.commit.selector;
+        calls[8] = Handler.reveal.selector;
+        calls[9] = Handler.advance.selector;
+        calls[10] = Handler.intrude.selector;
+    }
+}

@@ -1,0 +1,85 @@
+"""Compile the Solidity contract and put the artifact into the Python package.
+
+Usage: python scripts/build_contract.py [--check]
+
+With --check nothing is written; the exit status is 1 when the artifact in the package is not
+what the sources compile to. Needs `npm ci` to have been run in contracts/evm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+EVM = ROOT / "contracts" / "evm"
+TARGET = ROOT / "colearn_ledger" / "evm" / "CollectiveLearning.json"
+
+
+def main(check: bool) -> int:
+    """Build, then write or compare; return the exit status."""
+    forge = EVM / "node_modules" / ".bin" / "forge"
+    if not forge.exists():
+        print("build_contract: run `npm ci` in contracts/evm first", file=sys.stderr)
+        return 1
+    built = subprocess.run(
+        [str(forge), "build", "--force", "src"],
+        cwd=EVM,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if built.returncode:
+        print(built.stdout, built.stderr, sep="\n", file=sys.stderr)
+        return 1
+    text = json.dumps(artifact(), indent=1, sort_keys=True) + "\n"
+    if not check:
+        TARGET.write_text(text)
+        print(f"wrote {TARGET.relative_to(ROOT)}")
+        return 0
+    if TARGET.read_text() != text:
+        print(
+            f"{TARGET.relative_to(ROOT)} is not what contracts/evm/src compiles to: "
+            "run `make contract` and commit the result",
+            file=sys.stderr,
+        )
+        return 1
+    print(f"{TARGET.relative_to(ROOT)} is what contracts/evm/src compiles to")
+    return 0
+
+
+def artifact() -> dict[str, object]:
+    """Return what the package ships, from forge's output."""
+    output = EVM / "out" / "CollectiveLearning.sol" / "CollectiveLearning.json"
+    compiled = json.loads(output.read_text())
+    settings = compiled["metadata"]["settings"]
+    return {
+        "contractName": "CollectiveLearning",
+        "abi": compiled["abi"],
+        "bytecode": compiled["bytecode"]["object"],
+        "deployedBytecode": compiled["deployedBytecode"]["object"],
+        "compiler": (
+            f"solc {compiled['metadata']['compiler']['version']}, evm {settings['evmVersion']}, "
+            f"via-ir, optimizer runs {settings['optimizer']['runs']}"
+        ),
+        "sourceHash": source_hash(),
+    }
+
+
+def source_hash() -> str:
+    """Return sha256 over the names and contents of all sources, in order of name."""
+    digest = hashlib.sha256()
+    for path in sorted((EVM / "src").rglob("*.sol")):
+        digest.update(path.relative_to(EVM).as_posix().encode() + b"\0")
+        digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] not in ([], ["--check"]):
+        print(__doc__)
+        sys.exit(2)
+    sys.exit(main(check=sys.argv[1:] == ["--check"]))
