@@ -1,0 +1,31 @@
+"""The Solidity contract: `EvmLedger` on any EVM chain, and an embedded chain to run it on.
+
+Needs the extra ``evm``. The embedded chain is in `colearn_ledger.evm.embedded`.
+"""
+
+from __future__ import annotations
+
+from colearn_ledger.evm.errors import (
+    BadAnswer,
+    EmptyWallet,
+    GasTooHigh,
+    NodeRefused,
+    TransactionFailed,
+    WrongChain,
+    WrongContract,
+)
+from colearn_ledger.evm.ledger import EvmConfig, EvmLedger
+from colearn_ledger.evm.sender import SenderConfig
+
+__all__ = [
+    "BadAnswer",
+    "EmptyWallet",
+    "EvmConfig",
+    "EvmLedger",
+    "GasTooHigh",
+    "NodeRefused",
+    "SenderConfig",
+    "TransactionFailed",
+    "WrongChain",
+    "WrongContract",
+]

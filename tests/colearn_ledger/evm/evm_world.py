@@ -1,0 +1,101 @@
+"""What the tests of the EVM ledger share."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+from web3.providers.base import BaseProvider
+
+from colearn_ledger.evm import EvmConfig, EvmLedger
+from colearn_ledger.evm.embedded import EmbeddedChain
+from colearn_ledger.protocol import (
+    CODEC_RAW,
+    ContentRef,
+    ExperimentId,
+    ExperimentParams,
+    Scores,
+)
+from colearn_ledger.wallet import Wallet
+
+SCORES = Scores(0.25, None)
+
+
+def content_of(text: str) -> ContentRef:
+    digest = hashlib.sha256(text.encode()).digest()
+    return ContentRef.from_digest(CODEC_RAW, digest, digest.hex(), len(text))
+
+
+def params(**changes: Any) -> ExperimentParams:
+    good = {
+        "name": "an experiment",
+        "spec": content_of("spec"),
+        "initial": content_of("initial"),
+        "rounds": 3,
+        "min_learners": 2,
+        "max_learners": 10,
+        "propose_window": 10_000,
+        "vote_window": 10_000,
+    }
+    return ExperimentParams(**{**good, **changes})
+
+
+class Place:
+    """A chain whose clock stands still unless a test moves it, and a contract on it."""
+
+    def __init__(self) -> None:
+        self.time = 1_700_000_000
+        self.chain = EmbeddedChain(clock=lambda: self.time)
+        self.ana, self.bob, self.cy = (Wallet.create() for _ in range(3))
+        self.ledger = self.chain.deploy(self.ana)
+        for wallet in (self.bob, self.cy):
+            self.chain.fund(wallet)
+
+    def enrolled(self, **changes: Any) -> ExperimentId:
+        """Return an experiment that ana created and ana and bob joined."""
+        experiment = self.ledger.create(params(**changes)).wait().experiment
+        self.ledger.join(experiment).wait()
+        self.ledger.acting_for(self.bob).join(experiment).wait()
+        return experiment
+
+    def connect(self, provider: BaseProvider, wallet: Wallet, **config: Any) -> EvmLedger:
+        return EvmLedger.connect(
+            provider, self.ledger.contract, wallet, config=EvmConfig(poll_seconds=0.01, **config)
+        )
+
+
+Answer = Callable[[], Any]
+
+
+class Meddler(BaseProvider):
+    """A provider that passes requests on, and may say something else of what comes back.
+
+    ``meddling`` has a function by method: it is given the request's parameters and a function that
+    asks the honest node, and returns the response.
+    """
+
+    def __init__(self, honest: BaseProvider) -> None:
+        super().__init__()
+        self._honest = honest
+        self.meddling: dict[str, Callable[[list[Any], Answer], Any]] = {}
+        self.asked: list[str] = []
+
+    def request_func(self, w3: Any, middleware_onion: Any) -> Any:
+        ask = self._honest.request_func(w3, middleware_onion)
+
+        def answer(method: str, parameters: list[Any]) -> Any:
+            self.asked.append(method)
+            meddle = self.meddling.get(method, lambda _, honest: honest())
+            return meddle(parameters, lambda: ask(method, parameters))
+
+        return answer
+
+    def says(self, method: str, result: Any) -> None:
+        """Let the node answer a method with this result."""
+        self.meddling[method] = lambda *_: {"jsonrpc": "2.0", "id": 1, "result": result}
+
+    def refuses(self, method: str, message: str, code: int = -32_000) -> None:
+        """Let the node answer a method with an error."""
+        error = {"code": code, "message": message}
+        self.meddling[method] = lambda *_: {"jsonrpc": "2.0", "id": 1, "error": error}

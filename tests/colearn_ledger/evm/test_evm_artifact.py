@@ -1,0 +1,67 @@
+"""The compiled contract in the package is the one that the ledger speaks with."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+from evm_world import Place
+
+from colearn_ledger import protocol
+from colearn_ledger.evm.abi import load_artifact
+from colearn_ledger.evm.calls import Calls, Queries
+from colearn_ledger.ledger import Ledger
+from colearn_ledger.protocol import Event, ProtocolError
+
+ARTIFACT = load_artifact()
+EIP_170 = 24_576
+
+
+def kinds_of(root: type) -> set[str]:
+    kinds = [k for k in vars(protocol).values() if inspect.isclass(k) and issubclass(k, root)]
+    return {kind.__name__ for kind in kinds} - {root.__name__}
+
+
+def snake(name: str) -> str:
+    return re.sub("([A-Z])", lambda m: "_" + m[1].lower(), name)
+
+
+def test_the_contract_fits_on_public_chains():
+    assert len(ARTIFACT.runtime) <= EIP_170
+    assert len(ARTIFACT.bytecode) <= 2 * EIP_170
+
+
+def test_the_artifact_says_what_made_it():
+    assert re.search(r"0\.8\.\d+\+commit\.[0-9a-f]{8}", ARTIFACT.compiler)
+    assert re.fullmatch("[0-9a-f]{64}", ARTIFACT.source_hash)
+
+
+def test_the_contract_has_the_errors_and_the_events_of_the_protocol():
+    assert set(ARTIFACT.abi.errors) == kinds_of(ProtocolError)
+    assert set(ARTIFACT.abi.events) == kinds_of(Event)
+
+
+def test_every_function_of_the_contract_is_a_call_or_a_query_of_the_ledger():
+    known = {name for kind in (Calls, Queries) for name in vars(kind) if name[0] != "_"}
+    assert {snake(name) for name in ARTIFACT.abi.functions} == known
+    apart = {"account", "domain", "acting_for", "now", "events", "wait_for_change"}
+    offered = {name for name in vars(Ledger) if name[0] != "_"} - apart
+    assert known == offered | {"domain_separator"}
+
+
+def test_deployed_code_is_recognised_whatever_its_immutables(place: Place):
+    first = place.chain.deploy(place.bob)
+    codes = [
+        place.ledger._deployment.node.code(at) for at in (first.contract, place.ledger.contract)
+    ]
+    assert codes[0] != codes[1]
+    assert all(ARTIFACT.is_deployed_as(code) for code in codes)
+
+
+@pytest.mark.parametrize("at", [0, 1_000, -1])
+def test_code_that_differs_in_one_byte_is_not_recognised(place: Place, at: int):
+    code = bytearray(place.ledger._deployment.node.code(place.ledger.contract))
+    code[at] ^= 1
+    assert not ARTIFACT.is_deployed_as(bytes(code))
+    assert not ARTIFACT.is_deployed_as(bytes(code[:-1]))

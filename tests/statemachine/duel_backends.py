@@ -1,0 +1,183 @@
+"""The contract in two machines: real transactions on the embedded chain, and bare calls on revm."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+from eth_utils.address import to_checksum_address
+from pyrevm import EVM, BlockEnv
+
+from colearn_ledger.evm.abi import Log, load_artifact
+from colearn_ledger.evm.calls import Calls, ContractCall, Queries, Query
+from colearn_ledger.evm.embedded import EmbeddedChain
+from colearn_ledger.evm.ledger import EvmLedger
+from colearn_ledger.evm.wire import error_from_wire, event_from_log
+from colearn_ledger.protocol import Account, Event, ExperimentId, LedgerError, SigningDomain
+from colearn_ledger.signing import signing_domain
+from colearn_ledger.wallet import Wallet
+
+_ABI = load_artifact().abi
+
+
+@dataclass(frozen=True)
+class Done:
+    """A call that took effect, and what the block it was in gave it."""
+
+    events: tuple[Event, ...]
+    time: int
+    entropy: bytes
+
+
+class Backend(Protocol):
+    """The contract, wherever it runs. Refusals are raised as the protocol's errors."""
+
+    domain: SigningDomain
+    is_slow: bool
+
+    def now(self) -> int:
+        """Return the time that a transaction would have."""
+
+    def set_time(self, time: int) -> None:
+        """Let the next transaction have this time, if it is later than the last one's."""
+
+    def transact(self, wallet: Wallet, name: str, arguments: Sequence[Any]) -> Done:
+        """Make a call of the ledger."""
+
+    def transact_raw(self, wallet: Wallet, call: ContractCall) -> Done:
+        """Make a call that the ledger itself would not make."""
+
+    def ask(self, name: str, arguments: Sequence[Any]) -> Any:
+        """Return the answer to a query of the ledger."""
+
+    def events(self, experiment: ExperimentId) -> list[tuple[int, Event]] | None:
+        """Return an experiment's recorded events and their times, if this backend records any."""
+
+
+class RevmBackend:
+    """Bare calls on revm, through the ledger's translation: microseconds, and no signatures."""
+
+    ZERO = Account("0x" + "00" * 20)
+    is_slow = False
+
+    def __init__(self) -> None:
+        self._evm = EVM(spec_id="CANCUN")
+        self._time = 1_700_000_000
+        self._calls = 0
+        deployer = to_checksum_address("0x" + "d0" * 20)
+        self._evm.set_balance(deployer, 10**30)
+        self._contract = to_checksum_address(self._evm.deploy(deployer, load_artifact().bytecode))
+        self.domain = signing_domain(self._evm.env.cfg.chain_id, Account(self._contract))
+
+    def now(self) -> int:
+        return self._time
+
+    def set_time(self, time: int) -> None:
+        self._time = max(time, self._time)
+
+    def transact(self, wallet: Wallet, name: str, arguments: Sequence[Any]) -> Done:
+        return self.transact_raw(wallet, getattr(Calls, name)(*arguments))
+
+    def transact_raw(self, wallet: Wallet, call: ContractCall) -> Done:
+        self._calls += 1
+        entropy = hashlib.sha256(self._calls.to_bytes(8, "big")).digest()
+        self._evm.set_block_env(BlockEnv(timestamp=self._time, prevrandao=entropy))
+        self._call(wallet.address, call.encode(_ABI), is_static=False)
+        logs = [Log(tuple(topics), data) for topics, data in self._data_of_logs()]
+        events = [event_from_log(_ABI, log) for log in logs]
+        return Done(tuple(e for e in events if e is not None), self._time, entropy)
+
+    def _data_of_logs(self) -> list[tuple[list[bytes], bytes]]:
+        return [log.data for log in self._evm.result.logs]
+
+    def ask(self, name: str, arguments: Sequence[Any]) -> Any:
+        query = getattr(Queries, name)(*arguments)
+        self._evm.set_block_env(BlockEnv(timestamp=self._time, prevrandao=bytes(32)))
+        data = self._call(self.ZERO, query.call.encode(_ABI), is_static=True)
+        return _decoded(name, tuple(arguments), data)
+
+    def events(self, experiment: ExperimentId) -> None:
+        return None
+
+    def _call(self, caller: Account, data: bytes, *, is_static: bool) -> bytes:
+        try:
+            return bytes(
+                self._evm.message_call(
+                    caller=caller, to=self._contract, calldata=data, is_static=is_static
+                )
+            )
+        except RuntimeError as error:  # revm's only way to say it
+            output = re.search(r"output: 0x([0-9a-f]*)", str(error))
+            reason = error_from_wire(_ABI, bytes.fromhex(output[1])) if output else None
+            if reason is None:
+                raise
+            raise reason from None
+
+
+@lru_cache(maxsize=4_096)
+def _decoded(name: str, arguments: tuple[Any, ...], data: bytes) -> Any:
+    query: Query[Any] = getattr(Queries, name)(*arguments)
+    return query.read(_ABI, data)
+
+
+class ChainBackend:
+    """`EvmLedger` on the embedded chain: signed transactions, blocks, receipts, logs."""
+
+    is_slow = True
+
+    def __init__(self, calendar: Calendar) -> None:
+        self._calendar = calendar
+        self.ledger: EvmLedger = calendar.chain.deploy(calendar.bank)
+        self.domain = self.ledger.domain
+
+    def now(self) -> int:
+        return self.ledger.now()
+
+    def set_time(self, time: int) -> None:
+        self._calendar.time = max(time, self._calendar.time)
+
+    def transact(self, wallet: Wallet, name: str, arguments: Sequence[Any]) -> Done:
+        view = self.ledger.acting_for(wallet)
+        receipt = getattr(view, name)(*arguments).wait()
+        return Done(receipt.events, receipt.time, self._entropy())
+
+    def transact_raw(self, wallet: Wallet, call: ContractCall) -> Done:
+        view = self.ledger.acting_for(wallet)
+        receipt = view._send(call).wait()
+        return Done(receipt.events, receipt.time, self._entropy())
+
+    def ask(self, name: str, arguments: Sequence[Any]) -> Any:
+        return getattr(self.ledger, name)(*arguments)
+
+    def events(self, experiment: ExperimentId) -> list[tuple[int, Event]]:
+        return [(r.time, r.event) for r in self.ledger.events(experiment)]
+
+    def _entropy(self) -> bytes:
+        """Return what the last block says its prevrandao was."""
+        asked = self._calendar.chain.provider.make_request(
+            "eth_getBlockByNumber", ["latest", False]
+        )
+        return bytes.fromhex(asked["result"]["mix_hash"][2:])
+
+
+class Calendar:
+    """An embedded chain whose clock stands still unless it is moved; everybody has coin on it."""
+
+    def __init__(self, people: Sequence[Wallet]) -> None:
+        self.time = 1_700_000_000
+        self.bank = Wallet.from_key(hashlib.sha256(b"bank").digest())
+        self.chain = EmbeddedChain(clock=lambda: self.time)
+        for wallet in people:
+            self.chain.fund(wallet)
+
+
+def outcome_of(call: Any) -> tuple[str, Any]:
+    """Return what a call came to: its value, or its error's name and values."""
+    try:
+        return "ok", call()
+    except LedgerError as error:
+        return type(error).__name__, error.args

@@ -1,0 +1,175 @@
+"""What may happen in a duel: strategies for parameters, calls, ballots and odd arguments."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from functools import lru_cache
+
+from hypothesis import strategies as st
+
+from colearn_ledger.protocol import (
+    CODEC_DAG_PB,
+    CODEC_RAW,
+    Account,
+    Admission,
+    ContentRef,
+    ExperimentParams,
+    Scores,
+    Selection,
+    SignedBallot,
+    Vote,
+)
+from colearn_ledger.wallet import Wallet
+
+_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+
+
+def hashed(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+PEOPLE = [Wallet.from_key(hashed(f"person {i}")) for i in range(7)]
+"""The creator is the first; the last two join late or never, unless a wild call makes them."""
+
+CROWD = 126
+"""As many more wallets there are for those who join first and leave before the start."""
+
+
+@lru_cache(maxsize=CROWD)
+def passer_by(number: int) -> Wallet:
+    return Wallet.from_key(hashed(f"passer-by {number}"))
+
+
+NOBODY = Account("0x" + "00" * 20)
+ACCOUNTS = [*(wallet.address for wallet in PEOPLE), NOBODY]
+
+
+def content_of(text: str, *, raw: bool = True) -> ContentRef:
+    digest = hashed(text)
+    if raw:
+        return ContentRef.from_digest(CODEC_RAW, digest, digest.hex(), len(text))
+    return ContentRef.from_digest(CODEC_DAG_PB, hashed("root of " + text), digest.hex(), len(text))
+
+
+people = st.integers(0, len(PEOPLE) - 1)
+accounts = st.sampled_from(ACCOUNTS)
+words = st.sampled_from([bytes(32), b"\xff" * 32, hashed("a salt"), hashed("another salt")])
+contents = st.builds(
+    content_of, st.sampled_from(["a", "b", "c", "first", "spec"]), raw=st.booleans()
+)
+scores = st.sampled_from(
+    [None, 0.0, -0.0, 0.75, -1e300, 5e-324, float("inf"), float("-inf"), float("nan")]
+)
+votes = st.builds(Vote, st.booleans(), st.builds(Scores, scores, scores))
+likely_votes = st.builds(
+    Vote, st.sampled_from([True, True, True, False]), st.builds(Scores, scores, scores)
+)
+
+
+def _params(least: int, more: int, reveal_window: int, **rest: object) -> ExperimentParams:
+    return ExperimentParams(
+        name="a duel",
+        spec=content_of("spec"),
+        min_learners=least,
+        max_learners=least + more,
+        reveal_window=reveal_window,
+        **rest,  # type: ignore[arg-type]
+    )
+
+
+params = st.builds(
+    _params,
+    least=st.integers(2, 4),
+    more=st.integers(0, 2),
+    reveal_window=st.sampled_from([0, 0, 0, 1, 7, 90]),
+    initial=st.sampled_from([None, content_of("first")]),
+    rounds=st.integers(1, 4),
+    approval_bps=st.sampled_from([1, 2_500, 3_333, 3_334, 5_000, 5_001, 6_666, 6_667, 10_000]),
+    propose_window=st.sampled_from([1, 5, 20, 90]),
+    vote_window=st.sampled_from([1, 5, 20, 90]),
+    selection=st.sampled_from(Selection),
+    admission=st.sampled_from([Admission.OPEN, Admission.OPEN, Admission.ALLOWLIST]),
+    late_join=st.booleans(),
+    settle_early=st.booleans(),
+    max_strikes=st.sampled_from([0, 1, 1, 2]),
+)
+
+_BAD_VALUES: dict[str, list[object]] = {
+    "name": ["", "x" * 65, "é" * 33, "\ud800", "\U0001f600" * 17],
+    "rounds": [0, -1, 2**32 - 1, 2**32, 2**70],
+    "min_learners": [0, 1, -5, 10_001, 2**16, 2**16 + 2],
+    "max_learners": [1, 0, -1, 10_001, 2**16, 2**16 + 4],
+    "approval_bps": [0, -1, 10_001, 2**16, 2**16 + 5_000],
+    "propose_window": [0, -1, 2**32, 2**32 + 5],
+    "vote_window": [0, -1, 2**32, 2**32 + 5],
+    "reveal_window": [-1, 2**32, 2**32 + 5],
+    "max_strikes": [-1, 2**16, 2**16 + 1],
+    "selection": [2, -1, 256],
+    "admission": [2, -1, 256],
+}
+_EDGES: dict[str, list[object]] = {
+    "name": ["x", "x" * 64, "é" * 32, "\U0001f600" * 16],
+    "rounds": [2**32 - 2],
+    "max_learners": [10_000],
+    "propose_window": [2**32 - 1],
+    "vote_window": [2**32 - 1],
+    "reveal_window": [2**32 - 1],
+    "max_strikes": [2**16 - 1],
+}
+
+
+def _changes(values: dict[str, list[object]]) -> st.SearchStrategy[dict[str, object]]:
+    pairs = [(name, value) for name, several in values.items() for value in several]
+    return st.sampled_from(pairs).map(lambda pair: {pair[0]: pair[1]})
+
+
+odd_params = st.builds(lambda good, change: replace(good, **change), params, _changes(_BAD_VALUES))
+edge_params = st.builds(lambda good, change: replace(good, **change), params, _changes(_EDGES))
+
+crowds = st.sampled_from([*(0 for _ in range(14)), 62, CROWD])
+"""How many pass by: indexes of learners from 64 on, and from 128 on, are kept elsewhere."""
+
+hostile_contents = st.sampled_from(
+    [
+        (0, bytes(32), bytes(32), 0),
+        (0x71, hashed("w"), hashed("w"), 1),
+        (0x55, hashed("w"), hashed("v"), 1),
+        (0x55, bytes(32), bytes(32), 1),
+        (0x55, hashed("w"), hashed("w"), 0),
+        (0x70, hashed("w"), bytes(32), 1),
+        (0x70, bytes(32), hashed("w"), 1),
+        (0xFF, hashed("w"), hashed("w"), 2**64 - 1),
+    ]
+)
+"""Content references as the wire has them, none of them well formed."""
+
+
+# ------------------------------------------------------------------------- signatures
+
+
+def _malleable(signature: bytes) -> bytes:
+    s = _ORDER - int.from_bytes(signature[32:64], "big")
+    return signature[:32] + s.to_bytes(32, "big") + bytes([55 - signature[64]])
+
+
+SPOILERS = {
+    "malleable": _malleable,
+    "v of 0 or 1": lambda signature: signature[:64] + bytes([signature[64] - 27]),
+    "other v": lambda signature: signature[:64] + bytes([55 - signature[64]]),
+    "short": lambda signature: signature[:64],
+    "long": lambda signature: signature + b"\0",
+    "empty": lambda signature: b"",
+    "zeros": lambda signature: bytes(64) + b"\x1b",
+    "no r": lambda signature: bytes(32) + signature[32:],
+    "no s": lambda signature: signature[:32] + bytes(32) + signature[64:],
+    "huge r": lambda signature: b"\xff" * 32 + signature[32:],
+    "garbage": lambda signature: hashed("g") + hashed("h")[:31] + b"\x01\x1c",
+    "one bit": lambda signature: bytes([signature[0] ^ 1]) + signature[1:],
+}
+spoilers = st.sampled_from([*(None for _ in SPOILERS), *sorted(SPOILERS)])
+"""How a signature is spoilt; ``None`` leaves it good."""
+
+
+def spoilt(ballot: SignedBallot, how: str) -> SignedBallot:
+    return replace(ballot, signature=SPOILERS[how](ballot.signature))

@@ -1,0 +1,45 @@
+"""What the duels went through, so that one sees that the deep states were reached."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Record:
+    """Counts of one backend's duels."""
+
+    name: str
+    steps: int = 0
+    duels: int = 0
+    comparisons: int = 0
+    calls: Counter[str] = field(default_factory=Counter)
+    """Calls by name and by how they ended."""
+    errors: Counter[str] = field(default_factory=Counter)
+    events: Counter[str] = field(default_factory=Counter)
+    rounds: Counter[str] = field(default_factory=Counter)
+    """Rounds by outcome, kind of ballots, and whether a deadline closed them."""
+    skipped: Counter[str] = field(default_factory=Counter)
+    began: float = field(default_factory=time.monotonic)
+    ended: float = 0.0
+
+    def report(self) -> str:
+        def told(counts: Counter[str]) -> str:
+            return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
+
+        return "\n".join(
+            [
+                f"{self.steps:,} steps in {self.duels:,} duels, "
+                f"{self.comparisons:,} answers compared, {self.ended - self.began:.0f} s",
+                f"calls: {told(self.calls)}",
+                f"errors: {told(self.errors)}",
+                f"events: {told(self.events)}",
+                f"rounds: {told(self.rounds)}",
+                f"signed ballots skipped: {told(self.skipped)}",
+            ]
+        )
+
+
+RECORDS: dict[str, Record] = {}
