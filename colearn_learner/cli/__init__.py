@@ -1,0 +1,60 @@
+"""The `colearn` command. Each subcommand is loaded when it is asked for.
+
+Exit codes: 0 it worked, 1 it failed, 2 it was used wrongly, 130 it was interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+__all__ = ["main"]
+
+_SUBCOMMANDS = {
+    "demo": ("colearn_learner.cli.demo", "Let learners train one model together, here and now."),
+    "datasets": ("colearn_learner.cli.catalogue", "List the data sets that come with it."),
+    "models": ("colearn_learner.cli.catalogue", "List the models that come with it."),
+}
+"""Module and short help of each subcommand, so that help needs no import of it."""
+
+
+class _LazyGroup(click.Group):
+    """Knows its subcommands by name, and imports one only when it is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _SUBCOMMANDS:
+            return None
+        command = getattr(importlib.import_module(_SUBCOMMANDS[cmd_name][0]), cmd_name)
+        return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from colearn_learner.names import UnknownName, find_name
+
+        if args and not args[0].startswith("-"):
+            try:
+                find_name("command", args[0], _SUBCOMMANDS)
+            except UnknownName as error:
+                raise click.UsageError(str(error), ctx) from error
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _SUBCOMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="colearn-ledger", prog_name="colearn")
+def main() -> None:
+    """Machine learning among parties who do not trust each other.
+
+    Learners take turns to propose new weights of a shared model; the others test them on their
+    own data and vote; a smart contract counts. No data ever leaves its owner.
+
+    Start with:  colearn demo
+    """

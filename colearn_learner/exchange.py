@@ -1,0 +1,75 @@
+"""Between what learners say and what a ledger and a file can hold."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+from colearn_learner.interface import DiffPrivBudget, ErrorCodes, TrainingSummary
+from colearn_ledger.protocol import Scores, Vote
+
+__all__ = ["scores_of", "summary_from_json", "summary_to_json", "vote_of"]
+
+_BUDGET = ("target_epsilon", "target_delta", "consumed_epsilon", "consumed_delta")
+
+
+def scores_of(proposed: Any) -> Scores:
+    """Return the scores of a learner's `ProposedWeights`, or of one that looks like it.
+
+    What is missing, NaN or no number is absent.
+    """
+    return Scores(
+        _score(getattr(proposed, "vote_score", None)), _score(getattr(proposed, "test_score", None))
+    )
+
+
+def vote_of(proposed: Any) -> Vote:
+    """Return the ballot that a learner's `ProposedWeights` makes; no vote is a rejection."""
+    vote = getattr(proposed, "vote", None)
+    return Vote(vote is not None and bool(vote), scores_of(proposed))
+
+
+def _score(value: Any) -> float | None:
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        value = value.item()
+    if not isinstance(value, numbers.Real):
+        return None
+    number = float(value)
+    return None if math.isnan(number) else number
+
+
+def summary_to_json(summary: Any) -> dict[str, Any] | None:
+    """Return a `TrainingSummary`, or one that looks like it, as JSON values."""
+    if summary is None:
+        return None
+    budget = getattr(summary, "dp_budget", None)
+    code = getattr(summary, "error_code", None)
+    return {
+        "dp_budget": None if budget is None else {n: float(getattr(budget, n)) for n in _BUDGET},
+        "error_code": None if code is None else int(getattr(code, "value", code)),
+    }
+
+
+def summary_from_json(value: Mapping[str, Any] | None) -> TrainingSummary | None:
+    """Return the summary in a stranger's file; what is not well formed is left out."""
+    if value is None:
+        return None
+    budget, code = value.get("dp_budget"), value.get("error_code")
+    known = type(code) is int and code in {c.value for c in ErrorCodes}
+    return TrainingSummary(
+        dp_budget=_budget_from_json(budget),
+        error_code=ErrorCodes(code) if known else None,
+    )
+
+
+def _budget_from_json(budget: Any) -> DiffPrivBudget | None:
+    if not isinstance(budget, Mapping):
+        return None
+    if any(type(budget.get(name)) not in (int, float) for name in _BUDGET):
+        return None
+    try:
+        return DiffPrivBudget(**{name: float(budget[name]) for name in _BUDGET})
+    except OverflowError:  # a whole number beyond the largest float
+        return None

@@ -1,0 +1,314 @@
+"""What a learner is: five methods, and the values that they exchange.
+
+Names, fields and behaviour are those of the `colearn` library, so that a learner written for it
+runs here with its import line changed. The values are therefore mutable: drivers and learners of
+that library assign to them. No machine learning framework is imported here.
+"""
+
+from __future__ import annotations
+
+import abc
+import enum
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from colearn_learner.errors import InvalidValue
+
+__all__ = [
+    "ColearnModel",
+    "DiffPrivBudget",
+    "DiffPrivConfig",
+    "ErrorCodes",
+    "Learner",
+    "MachineLearningInterface",
+    "ModelFormat",
+    "ProposedWeights",
+    "TrainingSummary",
+    "Weights",
+]
+
+
+class ErrorCodes(enum.Enum):
+    """Why a learner did not train."""
+
+    DP_BUDGET_EXCEEDED = 1
+
+
+class ModelFormat(enum.Enum):
+    """How a `ColearnModel` is held. No pickle is ever read or written here; 1 is only a name."""
+
+    PICKLE_WEIGHTS_ONLY = 1
+    ONNX = 2
+
+
+@dataclass
+class DiffPrivBudget:
+    """How much of a learner's privacy may be spent, and how much is.
+
+    Args:
+        target_epsilon: bound of the privacy loss; smaller is more private.
+        target_delta: bound of the probability that the privacy loss is greater.
+        consumed_epsilon: spent so far.
+        consumed_delta: spent so far.
+
+    Raises:
+        InvalidValue: a field is no number.
+    """
+
+    target_epsilon: float
+    target_delta: float
+    consumed_epsilon: float
+    consumed_delta: float
+
+    def __post_init__(self) -> None:
+        _make_floats(self)
+
+
+@dataclass
+class DiffPrivConfig:
+    """How a learner trains with differential privacy.
+
+    Args:
+        target_epsilon: bound of the privacy loss; smaller is more private.
+        target_delta: bound of the probability that the privacy loss is greater.
+        max_grad_norm: each record's gradient is clipped to this L2 norm.
+        noise_multiplier: standard deviation of the added noise, in units of ``max_grad_norm``.
+
+    Raises:
+        InvalidValue: a field is no number.
+    """
+
+    target_epsilon: float
+    target_delta: float
+    max_grad_norm: float
+    noise_multiplier: float
+
+    def __post_init__(self) -> None:
+        _make_floats(self)
+
+
+@dataclass
+class TrainingSummary:
+    """What a learner reports of its training.
+
+    Args:
+        dp_budget: its privacy budget; None without differential privacy.
+        error_code: why it did not train; None when it did.
+    """
+
+    dp_budget: DiffPrivBudget | None = None
+    error_code: ErrorCodes | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.dp_budget, Mapping):
+            self.dp_budget = DiffPrivBudget(**self.dp_budget)
+        if self.error_code is not None:
+            self.error_code = _member(ErrorCodes, self.error_code)
+
+
+@dataclass(eq=False)
+class Weights:
+    """A model's weights, in whatever form its learners agree on.
+
+    To travel over a ledger they must be lists, tuples and dicts of numpy arrays, numbers, bytes
+    and strings. Two are equal when their arrays are, shape, type and every element.
+
+    Args:
+        weights: the weights; they are kept as they are and not copied.
+        training_summary: how they came about.
+    """
+
+    weights: Any = None
+    training_summary: TrainingSummary | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.training_summary, Mapping):
+            self.training_summary = TrainingSummary(**self.training_summary)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Weights):
+            return NotImplemented
+        same_summary = self.training_summary == other.training_summary
+        return same_summary and _same(self.weights, other.weights)
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+
+@dataclass
+class ProposedWeights:
+    """What a learner says of weights that it tested.
+
+    Args:
+        weights: the weights that were tested.
+        vote_score: their score on the learner's vote records, float64.
+        test_score: their score on its test records, float64; 0 or NaN without such records.
+        vote: whether the learner approves; None is no vote, and does not approve.
+        has_test_score: False when the learner has no test records. The local driver shows
+            ``test_score`` all the same; an agent reports to the ledger that it is absent.
+
+    Raises:
+        InvalidValue: a score is no number, or the vote neither true, false nor None.
+    """
+
+    weights: Weights
+    vote_score: float
+    test_score: float
+    vote: bool | None = None
+    has_test_score: bool = True
+
+    def __post_init__(self) -> None:
+        if isinstance(self.weights, Mapping):
+            self.weights = Weights(**self.weights)
+        if not hasattr(self.weights, "weights"):
+            raise InvalidValue(
+                f"ProposedWeights.weights is a {type(self.weights).__name__} and must be a Weights;"
+                " pass on what mli_test_weights was given"
+            )
+        self.vote_score = _float(self, "vote_score", self.vote_score)
+        self.test_score = _float(self, "test_score", self.test_score)
+        self.vote = None if self.vote is None else _bool(self, "vote", self.vote)
+
+
+@dataclass(eq=False)
+class ColearnModel:
+    """A whole model, for use elsewhere.
+
+    Args:
+        model_format: how it is held.
+        model_file: path of a file that has it, or None.
+        model: the model itself: with ``ONNX`` an ``onnx.ModelProto``.
+    """
+
+    model_format: ModelFormat
+    model_file: str | None = None
+    model: Any = None
+
+    def __post_init__(self) -> None:
+        self.model_format = _member(ModelFormat, self.model_format)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ColearnModel):
+            return NotImplemented
+        mine, theirs = (self.model_format, self.model_file), (other.model_format, other.model_file)
+        return mine == theirs and _same(self.model, other.model)
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+
+class MachineLearningInterface(abc.ABC):
+    """A learner: one party's model and data, behind five methods.
+
+    Only proposing trains, only accepting changes the current weights; proposing and testing leave
+    them as they are.
+    """
+
+    @abc.abstractmethod
+    def mli_propose_weights(self) -> Weights:
+        """Train from the current weights and return new ones; the current ones stay."""
+
+    @abc.abstractmethod
+    def mli_test_weights(self, weights: Weights) -> ProposedWeights:
+        """Score weights on the learner's own data and vote on them; the current ones stay."""
+
+    @abc.abstractmethod
+    def mli_accept_weights(self, weights: Weights) -> None:
+        """Make these the current weights."""
+
+    @abc.abstractmethod
+    def mli_get_current_weights(self) -> Weights:
+        """Return the current weights."""
+
+    @abc.abstractmethod
+    def mli_get_current_model(self) -> ColearnModel:
+        """Return the model with its current weights."""
+
+
+@runtime_checkable
+class Learner(Protocol):
+    """Anything that has the five methods, whether or not it derives from the interface."""
+
+    def mli_propose_weights(self) -> Weights:
+        """Train from the current weights and return new ones."""
+
+    def mli_test_weights(self, weights: Weights, /) -> ProposedWeights:
+        """Score weights and vote on them."""
+
+    def mli_accept_weights(self, weights: Weights, /) -> Any:
+        """Make these the current weights."""
+
+    def mli_get_current_weights(self) -> Weights:
+        """Return the current weights."""
+
+    def mli_get_current_model(self) -> ColearnModel:
+        """Return the model with its current weights."""
+
+
+# ------------------------------------------------------------------ checking what users pass
+
+_Member = TypeVar("_Member", bound=enum.Enum)
+
+
+def _scalar(value: Any) -> Any:
+    """Return the one number in a numpy, JAX or torch value; anything else as it is."""
+    return value.item() if callable(getattr(value, "item", None)) else value
+
+
+def _float(owner: object, name: str, value: Any) -> float:
+    try:
+        return float(_scalar(value))
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise InvalidValue(
+            f"{type(owner).__name__}.{name} must be one number, not {_shown(value)}"
+        ) from error
+
+
+def _bool(owner: object, name: str, value: Any) -> bool:
+    with suppress(TypeError, ValueError, RuntimeError):  # of values with more than one element
+        if (truth := _scalar(value)) in (0, 1):
+            return bool(truth)
+    raise InvalidValue(
+        f"{type(owner).__name__}.{name} must be True, False or None, not {_shown(value)}"
+    )
+
+
+def _make_floats(owner: Any) -> None:
+    for field in fields(owner):
+        setattr(owner, field.name, _float(owner, field.name, getattr(owner, field.name)))
+
+
+def _member(kind: type[_Member], value: Any) -> _Member:
+    try:
+        return kind(value)
+    except ValueError as error:
+        known = ", ".join(f"{m.name} ({m.value})" for m in kind)
+        raise InvalidValue(
+            f"there is no {kind.__name__} {_shown(value)}; use one of {known}"
+        ) from error
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"a {type(value).__name__}"
+
+
+def _same(mine: Any, theirs: Any) -> bool:
+    """Compare trees of values whose ``==`` may give an array."""
+    if mine is theirs:
+        return True
+    if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
+        return mine.keys() == theirs.keys() and all(_same(mine[k], theirs[k]) for k in mine)
+    if isinstance(mine, Sequence) and not isinstance(mine, str | bytes | bytearray):
+        alike = type(mine) is type(theirs) and len(mine) == len(theirs)
+        return alike and all(_same(a, b) for a, b in zip(mine, theirs, strict=True))
+    if hasattr(mine, "__array__") or hasattr(theirs, "__array__"):
+        return _same_arrays(mine, theirs)
+    return bool(mine == theirs)
+
+
+def _same_arrays(mine: Any, theirs: Any) -> bool:
+    import numpy as np
+
+    a, b = np.asarray(mine), np.asarray(theirs)
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()

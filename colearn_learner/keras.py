@@ -1,0 +1,190 @@
+"""A learner for Keras 3 models."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colearn_learner.errors import InvalidArgument, WeightsMismatch
+from colearn_learner.interface import (
+    ColearnModel,
+    MachineLearningInterface,
+    ModelFormat,
+    ProposedWeights,
+    Weights,
+)
+
+__all__ = ["KerasLearner"]
+
+
+class KerasLearner(MachineLearningInterface):
+    """A learner around a compiled Keras model; its weights are the list ``model.get_weights()``.
+
+    Args:
+        model: a compiled model.
+        train_loader: what ``model.fit`` takes as its first argument: a ``tf.data`` set, a
+            generator, a ``PyDataset``, or a pair of arrays (inputs, targets).
+        vote_loader: what it votes by; None: the records it trains on, which favours its own
+            proposals and no one else's.
+        test_loader: what it reports a test score on; None for no test score (shown as 0).
+        need_reset_optimizer: compile anew before each training, so that no optimizer state lasts
+            from one round to the next.
+        minimise_criterion: whether a smaller criterion is better.
+        criterion: which of the values of ``model.evaluate`` is the score.
+        model_fit_kwargs: further arguments of ``model.fit``.
+        model_evaluate_kwargs: further arguments of ``model.evaluate``.
+
+    Raises:
+        InvalidArgument: arguments that ``model.fit`` or ``model.evaluate`` do not take, or a
+            criterion that the model does not measure.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        train_loader: Any,
+        vote_loader: Any = None,
+        test_loader: Any = None,
+        need_reset_optimizer: bool = True,
+        minimise_criterion: bool = True,
+        criterion: str = "loss",
+        model_fit_kwargs: Mapping[str, Any] | None = None,
+        model_evaluate_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Score the current weights on the vote records."""
+        self.model = model
+        self.train_loader = train_loader
+        self.vote_loader = train_loader if vote_loader is None else vote_loader
+        self.test_loader = test_loader
+        self.need_reset_optimizer = need_reset_optimizer
+        self.minimise_criterion = minimise_criterion
+        self.criterion = criterion
+        self.model_fit_kwargs = _checked(model.fit, model_fit_kwargs, "fit")
+        self.model_evaluate_kwargs = _checked(model.evaluate, model_evaluate_kwargs, "evaluate")
+        self.vote_score = self.test(self.vote_loader)
+
+    def mli_propose_weights(self) -> Weights:
+        """Train, and return the new weights; the current ones stay."""
+        current = self.model.get_weights()
+        try:
+            self.train()
+            return Weights(weights=_copied(self.model.get_weights()))
+        finally:
+            self.model.set_weights(current)
+
+    def mli_test_weights(self, weights: Weights) -> ProposedWeights:
+        """Score weights and vote; the current ones stay.
+
+        Raises:
+            WeightsMismatch: the weights do not fit the model.
+        """
+        current = self.model.get_weights()
+        try:
+            self.set_weights(weights)
+            vote_score = self.test(self.vote_loader)
+            tested = self.test_loader is not None
+            test_score = self.test(self.test_loader) if tested else 0.0
+        finally:
+            self.model.set_weights(current)
+        return ProposedWeights(
+            weights=weights,
+            vote_score=vote_score,
+            test_score=test_score,
+            vote=self.vote(vote_score),
+            has_test_score=tested,
+        )
+
+    def mli_accept_weights(self, weights: Weights) -> None:
+        """Replace the current weights and score them on the vote records anew.
+
+        Raises:
+            WeightsMismatch: the weights do not fit the model; the current ones stay.
+        """
+        self.set_weights(weights)
+        self.vote_score = self.test(self.vote_loader)
+
+    def mli_get_current_weights(self) -> Weights:
+        """Return a copy of the current weights."""
+        return Weights(weights=_copied(self.model.get_weights()))
+
+    def mli_get_current_model(self) -> ColearnModel:
+        """Return the current model as ONNX.
+
+        Raises:
+            UnsupportedModel: Keras models can't be converted yet.
+        """
+        from colearn_learner.onnx import convert_model_to_onnx
+
+        return ColearnModel(ModelFormat.ONNX, "", convert_model_to_onnx(self.model))
+
+    def vote(self, new_score: float) -> bool:
+        """Tell whether a score is better than the current one; an equal one, or NaN, is not."""
+        if self.minimise_criterion:
+            return bool(new_score < self.vote_score)
+        return bool(new_score > self.vote_score)
+
+    def train(self) -> None:
+        """Fit the model to the training records."""
+        if self.need_reset_optimizer:
+            self.reset_optimizer()
+        _with_records(self.model.fit, self.train_loader, self.model_fit_kwargs)
+
+    def test(self, loader: Any) -> float:
+        """Return the criterion of the model on a loader's records.
+
+        Raises:
+            InvalidArgument: the model does not measure it.
+        """
+        kwargs = {**self.model_evaluate_kwargs, "return_dict": True}
+        measured = _with_records(self.model.evaluate, loader, kwargs)
+        if self.criterion not in measured:
+            raise InvalidArgument(
+                f"the model does not measure {self.criterion!r}, only {', '.join(measured)}; "
+                "compile it with that metric, or choose another criterion"
+            )
+        return float(measured[self.criterion])
+
+    def set_weights(self, weights: Weights) -> None:
+        """Set the model's weights.
+
+        Raises:
+            WeightsMismatch: they do not fit; the model's stay as they were.
+        """
+        own = self.model.get_weights()
+        given = weights.weights
+        if not isinstance(given, list | tuple) or len(given) != len(own):
+            raise WeightsMismatch(f"the weights must be a list of {len(own)} arrays")
+        for n, (mine, new) in enumerate(zip(own, given, strict=True)):
+            if np.shape(new) != mine.shape:
+                raise WeightsMismatch(f"array {n} has shape {np.shape(new)}, not {mine.shape}")
+        self.model.set_weights(list(given))
+
+    def reset_optimizer(self) -> None:
+        """Compile the model anew with a fresh optimizer of the same configuration."""
+        config = self.model.get_compile_config()
+        self.model.compile_from_config(config)
+
+
+def _copied(arrays: list[NDArray[Any]]) -> list[NDArray[Any]]:
+    return [np.array(array) for array in arrays]
+
+
+def _with_records(method: Callable[..., Any], records: Any, kwargs: Mapping[str, Any]) -> Any:
+    if isinstance(records, tuple) and len(records) == 2:
+        return method(records[0], records[1], **kwargs)
+    return method(records, **kwargs)
+
+
+def _checked(
+    method: Callable[..., Any], kwargs: Mapping[str, Any] | None, name: str
+) -> dict[str, Any]:
+    chosen = {"verbose": 0, **(kwargs or {})}
+    try:
+        inspect.signature(method).bind_partial(**chosen)
+    except TypeError as error:
+        raise InvalidArgument(f"Invalid arguments for model.{name}: {error}") from error
+    return chosen

@@ -1,0 +1,33 @@
+"""Finding names that people type."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from colearn_learner.errors import LearnerError
+
+__all__ = ["UnknownName", "find_name"]
+
+
+class UnknownName(LearnerError):
+    """No such name; the message suggests near ones."""
+
+
+def find_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return ``name`` if it is known.
+
+    Args:
+        kind: what it is the name of, for the message.
+        name: as typed.
+        known: all names.
+
+    Raises:
+        UnknownName: it is not one of them.
+    """
+    names = list(known)
+    if name in names:
+        return name
+    near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from: {', '.join(names)}"
+    raise UnknownName(f"there is no {kind} {name!r}; {hint}")

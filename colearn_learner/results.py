@@ -1,0 +1,109 @@
+"""What came of rounds held by the local driver."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from colearn_learner.interface import TrainingSummary
+
+__all__ = ["Result", "Results", "print_results"]
+
+
+@dataclass
+class Result:
+    """One round. Every list has one entry for each learner, in the learners' order.
+
+    Args:
+        vote: whether the proposal was accepted.
+        votes: each learner's vote; None for the proposer's, which does not count.
+        test_scores: of the proposal on each learner's test records.
+        vote_scores: the same on its vote records.
+        training_summaries: each learner's, None where it has none.
+        block_proposer: the proposer's place in the list; None when all trained, or none did.
+    """
+
+    vote: bool = False
+    votes: list[bool | None] = field(default_factory=list)
+    test_scores: list[float] = field(default_factory=list)
+    vote_scores: list[float] = field(default_factory=list)
+    training_summaries: list[TrainingSummary | None] = field(default_factory=list)
+    block_proposer: int | None = None
+
+
+@dataclass
+class Results:
+    """Rounds in the order in which they were held, and statistics of their scores.
+
+    The statistics are empty until `process_statistics` is called: ``h_test_scores`` and
+    ``h_vote_scores`` have one list for each learner with one score for each round,
+    ``mean_test_scores`` and ``mean_vote_scores`` one mean for each round.
+    """
+
+    data: list[Result] = field(default_factory=list)
+    h_test_scores: list[list[float]] = field(default_factory=list, init=False)
+    h_vote_scores: list[list[float]] = field(default_factory=list, init=False)
+    mean_test_scores: list[float] = field(default_factory=list, init=False)
+    mean_vote_scores: list[float] = field(default_factory=list, init=False)
+
+    def process_statistics(self) -> None:
+        """Compute the statistics anew from ``data``; a score that is NaN counts as absent."""
+        self.h_test_scores = _by_learner([result.test_scores for result in self.data])
+        self.h_vote_scores = _by_learner([result.vote_scores for result in self.data])
+        self.mean_test_scores = [_mean(result.test_scores) for result in self.data]
+        self.mean_vote_scores = [_mean(result.vote_scores) for result in self.data]
+
+
+def print_results(results: Results) -> None:
+    """Print the last round: outcome, votes, scores, and privacy budgets where there are any."""
+    for line in _lines(results):
+        print(line)  # noqa: T201 - what it is for
+
+
+def _lines(results: Results) -> list[str]:
+    if not results.data:
+        return ["no round was held yet"]
+    last = results.data[-1]
+    held = f"proposal of learner {last.block_proposer} {'accepted' if last.vote else 'rejected'}"
+    if last.block_proposer is None:
+        held = "nothing was put to the vote"
+    lines = [f"result {len(results.data) - 1}: {held}"]
+    lines.append("learner  vote     vote score  test score")
+    rows = zip(last.votes, last.vote_scores, last.test_scores, strict=False)
+    for learner, (vote, vote_score, test_score) in enumerate(rows):
+        cast = "none" if vote is None else "approve" if vote else "reject"
+        lines.append(f"{learner:>7}  {cast:<7}  {vote_score:>10.5g}  {test_score:>10.5g}")
+    means = (_mean(last.vote_scores), _mean(last.test_scores))
+    lines.append(f"{'mean':>7}  {'':<7}  {means[0]:>10.5g}  {means[1]:>10.5g}")
+    return lines + _budget_lines(last.training_summaries)
+
+
+def _budget_lines(summaries: Sequence[TrainingSummary | None]) -> list[str]:
+    budgets = {
+        learner: summary.dp_budget
+        for learner, summary in enumerate(summaries)
+        if summary is not None and summary.dp_budget is not None
+    }
+    if not budgets:
+        return []
+    lines = ["learner  epsilon spent  of target  delta spent  of target"]
+    for learner, budget in budgets.items():
+        epsilon = f"{budget.consumed_epsilon:>13.4g}  {budget.target_epsilon:>9.4g}"
+        delta = f"{budget.consumed_delta:>11.3g}  {budget.target_delta:>9.3g}"
+        lines.append(f"{learner:>7}  {epsilon}  {delta}")
+    return lines
+
+
+def _by_learner(rounds: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Turn scores by round into scores by learner; NaN where a round has none of it."""
+    n_learners = max((len(scores) for scores in rounds), default=0)
+    return [
+        [scores[learner] if learner < len(scores) else math.nan for scores in rounds]
+        for learner in range(n_learners)
+    ]
+
+
+def _mean(scores: Sequence[float]) -> float:
+    present = [score for score in scores if not math.isnan(score)]
+    return math.fsum(present) / len(present) if present else math.nan

@@ -1,0 +1,346 @@
+"""Many learners in one process, as they would be on many machines: for developing models.
+
+Every learner has its own wallet, folder, thread and view of the ledger, and meets the others
+only through the ledger and the store:
+
+    from colearn_learner import ColearnPlot, simulation
+
+    learners = [make_learner(share) for share in shares]       # MachineLearningInterface
+    result = simulation.run(learners, n_rounds=10)
+    plot = ColearnPlot(score_name="accuracy")
+    plot.plot_results_and_votes(result.results)
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from colearn_learner.agent import Action, Agent, AgentConfig, Observation
+from colearn_learner.errors import LearnerError
+from colearn_learner.results import Result, Results
+from colearn_ledger.history import History, RoundRecord, read_history
+from colearn_ledger.ledger import Ledger
+from colearn_ledger.protocol import (
+    BallotState,
+    ContentRef,
+    ExperimentId,
+    ExperimentParams,
+    Outcome,
+    Status,
+)
+from colearn_ledger.spec import ExperimentSpec
+from colearn_ledger.wallet import Wallet
+from colearn_ledger.weights.codec import WeightsSchema, decode_weights, write_weights
+from colearn_ledger.weights.directory import DirectoryStore
+
+__all__ = [
+    "LedgerKind",
+    "SimulationConfig",
+    "SimulationError",
+    "SimulationResult",
+    "results_of",
+    "run",
+]
+
+_log = logging.getLogger(__name__)
+
+LedgerKind = Literal["local", "evm"]
+
+_WINDOW = 3_600
+"""Seconds a learner has for a duty: far more than it needs on this machine."""
+
+
+class SimulationError(LearnerError):
+    """The simulation can not be run as asked, or did not come to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationConfig:
+    """How a simulation runs.
+
+    Args:
+        name: of the experiment.
+        model: what is trained, for people.
+        score_name: what the scores measure.
+        higher_is_better: their direction.
+        secret_ballots: commit first, reveal when all have.
+        keys: the learners' private keys, one each; new ones are made when there are none.
+        on_event: called with what agents do, in the order in which it happens.
+        agent: how the agents behave.
+    """
+
+    name: str = "simulation"
+    model: str = "a model"
+    score_name: str = "score"
+    higher_is_better: bool = True
+    secret_ballots: bool = False
+    keys: Sequence[str | bytes] | None = None
+    on_event: Callable[[Observation], None] | None = None
+    agent: AgentConfig = field(default_factory=lambda: AgentConfig(poll=0.5, fetch_patience=5.0))
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationResult:
+    """What came of a simulation.
+
+    Args:
+        experiment: its id on the ledger.
+        history: all rounds and ballots.
+        results: the same for `ColearnPlot` and `print_results`; absent scores are NaN.
+        content: the reference of the final weights.
+        weights: the final weights, as a learner takes them.
+        weights_file: their file, safetensors.
+        cost: of all transactions: gas on an EVM, else 0.
+    """
+
+    experiment: ExperimentId
+    history: History
+    results: Results
+    content: ContentRef
+    weights: Any
+    weights_file: bytes
+    cost: int
+
+
+def run(
+    learners: Sequence[Any],
+    n_rounds: int = 10,
+    *,
+    vote_threshold: float = 0.5,
+    ledger: LedgerKind = "local",
+    folder: Path | str | None = None,
+    config: SimulationConfig | None = None,
+) -> SimulationResult:
+    """Hold an experiment to its end.
+
+    All learners start with the current weights of the first. The same learners, seeded alike,
+    lead to the same weights on every ledger: the proposers take turns in the order given, and
+    in which order ballots arrive changes nothing.
+
+    Args:
+        learners: at least two, with the five methods of `MachineLearningInterface`.
+        n_rounds: how many rounds.
+        vote_threshold: share of the voters that accepts, above 0 up to 1; a hundredth of a
+            percent is the finest step.
+        ledger: ``local``, or ``evm`` for the compiled contract on an embedded chain.
+        folder: where the agents and the store keep their files; a temporary one by default.
+        config: everything else.
+
+    Raises:
+        SimulationError: an argument is out of its bounds, or an agent failed.
+    """
+    config = config or SimulationConfig()
+    _check(learners, n_rounds, vote_threshold, config)
+    with ExitStack() as stack:
+        root = Path(folder) if folder else Path(stack.enter_context(_temporary()))
+        wallets = _wallets(len(learners), config.keys)
+        views = stack.enter_context(_views(ledger, wallets))
+        experiment = _create(views[0], learners, root, (n_rounds, vote_threshold, config))
+        watch = _Watch(config.on_event)
+        agents = [
+            stack.enter_context(_agent(views[i], learners[i], experiment, (root, i, config, watch)))
+            for i in range(len(learners))
+        ]
+        _join_in_order(agents)
+        _run_to_the_end(agents, watch)
+        return _result(views[0], experiment, root, watch.cost)
+
+
+class _Watch:
+    """Hands on what all agents do, one at a time, and adds up the cost."""
+
+    def __init__(self, listener: Callable[[Observation], None] | None) -> None:
+        self._listener = listener
+        self._one_at_a_time = threading.Lock()
+        self.cost = 0
+        self.stop = threading.Event()
+        self.failure: BaseException | None = None
+
+    def observe(self, observation: Observation) -> None:
+        with self._one_at_a_time:
+            self.cost += observation.cost
+            if self._listener is not None:
+                self._listener(observation)
+
+    def run(self, agent: Agent) -> None:
+        try:
+            agent.run(self.stop)
+        except BaseException as error:  # noqa: BLE001 - the caller's thread raises it again
+            self.failure = self.failure or error
+            self.stop.set()
+
+
+def _check(
+    learners: Sequence[Any], n_rounds: int, vote_threshold: float, config: SimulationConfig
+) -> None:
+    if len(learners) < 2:
+        raise SimulationError(f"{len(learners)} learners can not learn together; give at least two")
+    if n_rounds < 1:
+        raise SimulationError(f"{n_rounds} rounds were asked for; at least one is needed")
+    if not 0 < vote_threshold <= 1 or round(vote_threshold * 10_000) < 1:
+        raise SimulationError(
+            f"a vote threshold of {vote_threshold} is out of bounds; give one above 0 up to 1"
+        )
+    if config.keys is not None and len(config.keys) != len(learners):
+        raise SimulationError(f"{len(config.keys)} keys were given for {len(learners)} learners")
+
+
+def _wallets(n_learners: int, keys: Sequence[str | bytes] | None) -> list[Wallet]:
+    if keys is None:
+        return [Wallet.create() for _ in range(n_learners)]
+    return [Wallet.from_key(key) for key in keys]
+
+
+@contextmanager
+def _temporary() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="colearn-") as path:
+        yield path
+
+
+@contextmanager
+def _views(kind: LedgerKind, wallets: Sequence[Wallet]) -> Iterator[list[Any]]:
+    """Yield a view of one new ledger for each wallet."""
+    if kind == "local":
+        from colearn_ledger.local import LocalLedger
+
+        local = LocalLedger.new(wallets[0])
+        yield [local.acting_for(wallet) for wallet in wallets]
+        return
+    if kind != "evm":
+        raise SimulationError(f"there is no ledger {kind!r}; choose local or evm")
+    from colearn_ledger.evm.embedded import EmbeddedChain
+
+    chain = EmbeddedChain()
+    ledger = chain.deploy(wallets[0])
+    for wallet in wallets[1:]:
+        chain.fund(wallet)
+    yield [ledger.acting_for(wallet) for wallet in wallets]
+
+
+def _create(
+    ledger: Ledger,
+    learners: Sequence[Any],
+    root: Path,
+    terms: tuple[int, float, SimulationConfig],
+) -> ExperimentId:
+    """Create the experiment as the first learner would: from its own current weights."""
+    n_rounds, vote_threshold, config = terms
+    store = _store(root, 0)
+    weights = learners[0].mli_get_current_weights().weights
+    spec = ExperimentSpec(
+        model=config.model,
+        schema=WeightsSchema.of(weights),
+        score_name=config.score_name,
+        higher_is_better=config.higher_is_better,
+    )
+    references = spec.put(store), write_weights(store, weights)
+    for content in references:
+        store.pin(content)
+    params = ExperimentParams(
+        name=config.name,
+        spec=references[0],
+        initial=references[1],
+        rounds=n_rounds,
+        min_learners=len(learners),
+        max_learners=len(learners),
+        approval_bps=round(vote_threshold * 10_000),
+        propose_window=_WINDOW,
+        vote_window=_WINDOW,
+        reveal_window=_WINDOW if config.secret_ballots else 0,
+    )
+    return ledger.create(params).wait().experiment
+
+
+def _store(root: Path, index: int) -> DirectoryStore:
+    return DirectoryStore(root / "store", owner=f"learner-{index}")
+
+
+def _agent(
+    ledger: Ledger,
+    learner: Any,
+    experiment: ExperimentId,
+    place: tuple[Path, int, SimulationConfig, _Watch],
+) -> Agent:
+    root, index, config, watch = place
+    agent = Agent(
+        ledger,
+        _store(root, index),
+        learner=learner,
+        experiment=experiment,
+        folder=root / "agents" / str(index),
+        config=config.agent,
+    )
+    agent.on_observation(watch.observe)
+    return agent
+
+
+def _join_in_order(agents: Sequence[Agent]) -> None:
+    """Let the learners join one after another, so that their order is the caller's."""
+    for agent in agents:
+        if agent.step() != Action.JOINED:
+            raise SimulationError("a learner could not join; see the log")
+
+
+def _run_to_the_end(agents: Sequence[Agent], watch: _Watch) -> None:
+    threads = [
+        threading.Thread(target=watch.run, args=(agent,), name=f"learner-{i}", daemon=True)
+        for i, agent in enumerate(agents)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            while thread.is_alive():  # a join without a timeout would hold Ctrl-C back
+                thread.join(timeout=0.2)
+    finally:
+        watch.stop.set()
+        for thread in threads:
+            thread.join()
+    if watch.failure is not None:
+        raise SimulationError(f"an agent failed: {watch.failure}") from watch.failure
+
+
+def _result(ledger: Ledger, experiment: ExperimentId, root: Path, cost: int) -> SimulationResult:
+    history = read_history(ledger, experiment)
+    content = history.experiment.current
+    if history.experiment.status != Status.COMPLETED or content is None:
+        raise SimulationError("the experiment was cancelled before its end")
+    with _store(root, 0).get(content, max_size=content.size) as pieces:
+        data = b"".join(pieces)
+    weights = decode_weights(data).weights
+    results = results_of(history)
+    return SimulationResult(experiment, history, results, content, weights, data, cost)
+
+
+def results_of(history: History) -> Results:
+    """Return a history as the local driver's `Results`, a `Result` for each round held."""
+    index_of = {learner.account: learner.index for learner in history.learners}
+    results = Results()
+    for record in history.rounds:
+        results.data.append(_round_result(record, index_of[record.round.proposer]))
+    return results
+
+
+def _round_result(record: RoundRecord, proposer: int) -> Result:
+    result = Result()
+    result.vote = record.round.outcome == Outcome.ACCEPTED
+    result.block_proposer = proposer
+    for row in record.ballots:
+        own = row.ballot.learner == record.round.proposer
+        scores = record.scores if own else row.scores
+        cast = row.ballot.state in (BallotState.APPROVED, BallotState.REJECTED)
+        result.votes.append(row.ballot.state == BallotState.APPROVED if cast else None)
+        result.vote_scores.append(_or_nan(scores.vote_score))
+        result.test_scores.append(_or_nan(scores.test_score))
+    return result
+
+
+def _or_nan(score: float | None) -> float:
+    return float("nan") if score is None else score

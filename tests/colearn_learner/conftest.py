@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for toyworld, beside this file
+
+
+@pytest.fixture
+def world(tmp_path: Path):
+    from toyworld import World
+
+    def build(learners: list[Any], **params: Any) -> World:
+        return World(tmp_path, learners, params)
+
+    return build

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+from click.testing import CliRunner, Result
+
+from colearn_learner.cli import main
+
+
+def colearn(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+QUICK = ("demo", "--ledger", "local", "--n-rounds", "5", "--n-learners", "3")
+
+
+def test_the_demo_leaves_its_four_files_and_says_what_came_out(tmp_path):
+    out = tmp_path / "run"
+    result = colearn(*QUICK, "--out", str(out))
+    assert result.exit_code == 0, result.output
+    assert "learning together" in result.output
+    assert "round 5:" in result.output
+    assert (out / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert len(json.loads((out / "history.json").read_text())["rounds"]) == 5
+    assert len(list(csv.DictReader((out / "history.csv").open()))) == 15
+    assert (out / "weights.safetensors").stat().st_size > 100
+
+
+def test_a_seed_decides_the_final_weights(tmp_path):
+    def weights(name: str, *more: str) -> str:
+        result = colearn(*QUICK, "--json", "--out", str(tmp_path / name), *more)
+        return json.loads(result.output)["weights"]["sha256"]
+
+    assert weights("a") == weights("b", "--secret-ballots")
+    assert weights("c", "--seed", "7") != weights("d")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("demoo",), 2, "did you mean demo"),
+        (("demo", "--dataset", "brest-cancer"), 2, "did you mean breast-cancer"),
+        (("demo", "--ledger", "local", "--model", "logistik"), 2, "did you mean logistic"),
+        (("demo", "--ledger", "local", "--model", "linear"), 2, "choose logistic, mlp"),
+        (("demo", "--n-learners", "1"), 2, "--n-learners"),
+        (("demo", "--vote-threshold", "1.5"), 2, "--vote-threshold"),
+        (("demo", "--ledger", "local", "--dataset", "wine", "--n-learners", "50"), 2, "at most"),
+        (("demo", "--ledger", "local", "--out", "."), 2, "is there already"),
+        (("demo", "--ledger", "local", "--out", "/dev/null/x"), 1, "can not be made"),
+    ],
+)
+def test_wrong_use_gets_one_clear_line(arguments, code, message):
+    result = colearn(*arguments)
+    assert result.exit_code == code, result.output
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("name", ["datasets", "models"])
+def test_the_catalogue_lists_itself_for_people_and_programs(name):
+    assert colearn(name).exit_code == 0
+    rows = json.loads(colearn(name, "--json").output)
+    assert {"name"} <= set(rows[0])
+
+
+def test_help_and_version():
+    assert "demo" in colearn("--help").output
+    assert "0.1.0" in colearn("--version").output
+    assert "--secret-ballots" in colearn("demo", "--help").output

@@ -1,0 +1,158 @@
+"""scikit-learn and Keras learners: one set of rules for both, on real data."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.neural_network import MLPClassifier
+
+from colearn_learner import Weights, deser_model
+from colearn_learner.errors import InvalidArgument, UnsupportedModel, WeightsMismatch
+from colearn_learner.keras import KerasLearner
+from colearn_learner.sklearn import SklearnLearner
+
+INPUTS, TARGETS = load_digits(return_X_y=True)
+INPUTS = INPUTS.astype("float32") / 16
+
+
+def share(start: int, stop: int) -> tuple[Any, Any]:
+    return INPUTS[start:stop], TARGETS[start:stop]
+
+
+def linear(**options: Any) -> SklearnLearner:
+    model = SGDClassifier(loss="log_loss", learning_rate="constant", eta0=0.01, random_state=1)
+    return SklearnLearner(
+        model, share(0, 600), share(600, 900), share(900, 1200), classes=range(10), **options
+    )
+
+
+def perceptron() -> SklearnLearner:
+    model = MLPClassifier((16,), random_state=1)
+    return SklearnLearner(
+        model, share(0, 600), share(600, 900), share(900, 1200), classes=range(10)
+    )
+
+
+def keras_model() -> Any:
+    import keras
+
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, activation="softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def keras_learner(**options: Any) -> KerasLearner:
+    chosen = {"model_fit_kwargs": {"epochs": 1}, "test_loader": share(900, 1200)} | options
+    return KerasLearner(keras_model(), share(0, 600), share(600, 900), **chosen)
+
+
+def arrays(weights: Weights) -> list[Any]:
+    tree = weights.weights
+    return list(tree.values()) if isinstance(tree, dict) else tree
+
+
+def same(one: Weights, other: Weights) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(arrays(one), arrays(other), strict=True))
+
+
+@pytest.mark.parametrize("make", [linear, perceptron, keras_learner])
+class TestEveryLearner:
+    def test_proposing_and_testing_leave_the_current_weights_alone(self, make: Any):
+        learner = make()
+        before = learner.mli_get_current_weights()
+        proposal = learner.mli_propose_weights()
+        learner.mli_test_weights(proposal)
+        assert same(before, learner.mli_get_current_weights())
+        assert not same(before, proposal)
+
+    def test_a_returned_proposal_never_changes(self, make: Any):
+        learner = make()
+        proposal = learner.mli_propose_weights()
+        kept = [np.array(a) for a in arrays(proposal)]
+        learner.mli_accept_weights(proposal)
+        learner.mli_propose_weights()
+        assert all(np.array_equal(a, b) for a, b in zip(kept, arrays(proposal), strict=True))
+
+    def test_training_makes_better_weights_and_it_votes_for_them(self, make: Any):
+        learner = make()
+        tested = learner.mli_test_weights(learner.mli_propose_weights())
+        assert tested.vote is True
+        assert tested.has_test_score
+
+    def test_accepted_weights_are_the_current_ones_and_the_next_baseline(self, make: Any):
+        learner = make()
+        start = learner.mli_get_current_weights()
+        proposal = learner.mli_propose_weights()
+        learner.mli_accept_weights(proposal)
+        assert same(proposal, learner.mli_get_current_weights())
+        assert learner.mli_test_weights(start).vote is False
+
+    def test_weights_that_are_not_a_number_get_no_vote(self, make: Any):
+        learner = make()
+        bad = learner.mli_get_current_weights()
+        for array in arrays(bad):
+            array[...] = math.nan
+        assert learner.mli_test_weights(bad).vote is False
+
+    def test_weights_that_do_not_fit_are_refused_and_change_nothing(self, make: Any):
+        learner = make()
+        before = learner.mli_get_current_weights()
+        for bad in (Weights(weights=[]), Weights(weights={"coef_": np.zeros(3)}), Weights(None)):
+            with pytest.raises(WeightsMismatch):
+                learner.mli_accept_weights(bad)
+        assert same(before, learner.mli_get_current_weights())
+
+
+def test_the_same_seed_trains_the_same_weights():
+    assert same(linear(seed=3).mli_propose_weights(), linear(seed=3).mli_propose_weights())
+    assert not same(linear(seed=3).mli_propose_weights(), linear(seed=4).mli_propose_weights())
+
+
+@pytest.mark.parametrize("approve", [True, False])
+def test_scikit_learn_votes_on_an_equal_score_as_asked(approve: bool):
+    learner = linear(approve_equal=approve)
+    assert learner.mli_test_weights(learner.mli_get_current_weights()).vote is approve
+
+
+def test_keras_rejects_an_equal_score():
+    learner = keras_learner()
+    assert learner.mli_test_weights(learner.mli_get_current_weights()).vote is False
+
+
+def test_without_test_records_the_test_score_is_zero_and_said_to_be_absent():
+    tested = keras_learner(test_loader=None).mli_propose_weights()
+    score = keras_learner(test_loader=None).mli_test_weights(tested)
+    assert (score.test_score, score.has_test_score) == (0.0, False)
+
+
+def test_a_learner_knows_classes_that_its_share_lacks():
+    few = TARGETS < 3
+    learner = SklearnLearner(
+        SGDClassifier(), (INPUTS[few], TARGETS[few]), share(0, 100), classes=range(10)
+    )
+    assert learner.mli_propose_weights().weights["coef_"].shape == (10, 64)
+
+
+def test_models_that_do_not_train_in_steps_are_refused():
+    with pytest.raises(UnsupportedModel, match="partial_fit"):
+        SklearnLearner(LogisticRegression(), share(0, 10), share(10, 20))
+
+
+def test_keras_arguments_are_checked_at_once():
+    with pytest.raises(InvalidArgument, match=r"model\.fit"):
+        keras_learner(model_fit_kwargs={"epoch": 1})
+    with pytest.raises(InvalidArgument, match="auc"):
+        keras_learner(criterion="auc")
+
+
+def test_a_scikit_learn_model_is_exported_as_onnx():
+    model = linear().mli_get_current_model().model
+    assert deser_model(model.SerializeToString()).graph.input[0].name == "inputs"
+    with pytest.raises(UnsupportedModel):
+        deser_model(b"no model")

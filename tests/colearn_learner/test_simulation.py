@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import hashlib
+import math
+
+import pytest
+from toyworld import TowardsTarget
+
+from colearn_learner import simulation
+from colearn_learner.simulation import SimulationConfig, SimulationError
+from colearn_ledger.protocol import Status
+
+
+def targets(*numbers: float) -> list[TowardsTarget]:
+    return [TowardsTarget(number) for number in numbers]
+
+
+def digest(**options: object) -> str:
+    result = simulation.run(targets(1, 2, 3, 9), 8, **options)
+    return hashlib.sha256(result.weights_file).hexdigest()
+
+
+def test_the_same_learners_lead_to_the_same_weights_however_ballots_arrive():
+    secret = SimulationConfig(secret_ballots=True)
+    assert len({digest(), digest(), digest(config=secret)}) == 1
+
+
+def test_a_result_tells_everything_and_proposers_take_turns():
+    learners = targets(1, 2, 3)
+    result = simulation.run(learners, 4)
+    assert result.history.experiment.status == Status.COMPLETED
+    assert [r.block_proposer for r in result.results.data] == [0, 1, 2, 0]
+    assert result.results.data[0].votes == [None, True, True]
+    assert result.content == result.history.experiment.current
+    assert all((learner.weights[0] == result.weights[0]).all() for learner in learners)
+
+
+def test_the_run_folder_keeps_every_agents_journal(tmp_path):
+    simulation.run(targets(1, 2), 1, folder=tmp_path)
+    journals = sorted(tmp_path.glob("agents/*/journal.jsonl"))
+    assert len(journals) == 2
+
+
+class Scoreless(TowardsTarget):
+    def mli_test_weights(self, weights):
+        proposed = super().mli_test_weights(weights)
+        proposed.test_score = math.nan
+        return proposed
+
+
+def test_absent_scores_are_nan_in_results_and_none_in_the_history():
+    result = simulation.run([Scoreless(1), Scoreless(2)], 1)
+    assert all(math.isnan(s) for s in result.results.data[0].test_scores)
+    assert result.history.rounds[0].scores.test_score is None
+
+
+def test_what_breaks_an_agent_reaches_the_caller():
+    def explode(_: object) -> None:
+        raise ZeroDivisionError("the listener broke")
+
+    with pytest.raises((SimulationError, ZeroDivisionError), match="the listener broke"):
+        simulation.run(targets(1, 2), 1, config=SimulationConfig(on_event=explode))
+
+
+@pytest.mark.parametrize(
+    ("learners", "options", "message"),
+    [
+        ([TowardsTarget(1)], {}, "at least two"),
+        (targets(1, 2), {"n_rounds": 0}, "at least one"),
+        (targets(1, 2), {"vote_threshold": 0.0}, "vote threshold"),
+        (targets(1, 2), {"vote_threshold": 1.5}, "vote threshold"),
+        (targets(1, 2), {"vote_threshold": math.nan}, "vote threshold"),
+        (targets(1, 2), {"ledger": "paper"}, "choose local or evm"),
+    ],
+)
+def test_what_is_out_of_bounds_is_named_before_anything_runs(learners, options, message):
+    with pytest.raises(SimulationError, match=message):
+        simulation.run(learners, **options)

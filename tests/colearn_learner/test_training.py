@@ -1,0 +1,113 @@
+"""The ancestor's local driver: its rules at their corners."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from colearn_learner import (
+    ColearnPlot,
+    ProposedWeights,
+    Results,
+    Weights,
+    collective_learning_round,
+    individual_training_round,
+    initial_result,
+    print_results,
+    run,
+    run_one_round,
+    set_equal_weights,
+)
+
+
+class Counter:
+    """Has the five methods and derives from nothing; its weights are a number."""
+
+    def __init__(self, vote: bool = True) -> None:
+        self.value = 0
+        self.says = vote
+
+    def mli_propose_weights(self) -> Weights:
+        return Weights(weights=self.value + 1)
+
+    def mli_test_weights(self, weights: Weights) -> ProposedWeights:
+        score = float(weights.weights)
+        return ProposedWeights(weights=weights, vote_score=score, test_score=score, vote=self.says)
+
+    def mli_accept_weights(self, weights: Weights) -> None:
+        self.value = weights.weights
+
+    def mli_get_current_weights(self) -> Weights:
+        return Weights(weights=self.value)
+
+    def mli_get_current_model(self) -> Any:
+        return None
+
+
+def voters(*votes: bool) -> list[Counter]:
+    return [Counter(), *(Counter(vote) for vote in votes)]
+
+
+@pytest.mark.parametrize(
+    ("votes", "threshold", "accepted"),
+    [
+        ((True, False), 0.5, True),
+        ((True, True, False, False), 0.5, True),
+        ((True, False, False, False), 0.5, False),
+        ((True, True, True, False), 1.0, False),
+        ((True, True, True, True), 1.0, True),
+        ((False, False), 0.0, True),
+        ((), 0.5, True),
+    ],
+)
+def test_accepted_when_approvals_reach_the_share_of_the_others(
+    votes: tuple[bool, ...], threshold: float, accepted: bool
+):
+    learners = voters(*votes)
+    proposed, passed = run_one_round(0, learners, threshold)
+    assert passed is accepted
+    assert proposed[0].vote is None
+    assert [learner.value for learner in learners] == [int(accepted)] * len(learners)
+
+
+def test_learners_propose_in_turn():
+    learners = voters(True, True)
+    rounds = [collective_learning_round(learners, 0.5, n) for n in range(4)]
+    assert [result.block_proposer for result in rounds] == [0, 1, 2, 0]
+
+
+def test_run_holds_the_rounds():
+    learners = voters(True, True)
+    run(5, learners)
+    assert [learner.value for learner in learners] == [5, 5, 5]
+
+
+def test_an_equal_start_is_the_first_learners():
+    learners = voters(True, True)
+    learners[0].value = 7
+    set_equal_weights(learners)
+    assert [learner.value for learner in learners] == [7, 7, 7]
+
+
+def test_alone_each_adopts_its_own():
+    learners = voters(True)
+    learners[1].value = 5
+    individual_training_round(learners, 0)
+    assert [learner.value for learner in learners] == [1, 6]
+
+
+def test_results_are_printed_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    learners = voters(True, False, True)
+    results = Results()
+    results.data.append(initial_result(learners))
+    results.data.append(collective_learning_round(learners, 0.5, 1))
+    print_results(results)
+    assert "result 1" in capsys.readouterr().out
+    plot = ColearnPlot(score_name="score")
+    plot.plot_results_and_votes(results)
+    plot.save(tmp_path / "plot.png")
+    plot.block()
+    plot.block()
+    assert (tmp_path / "plot.png").stat().st_size > 5_000

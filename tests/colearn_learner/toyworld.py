@@ -1,0 +1,119 @@
+"""A small world for agents: toy learners, a ledger with a clock of its own, a folder store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from colearn_learner.interface import ProposedWeights, Weights
+
+from colearn_learner.agent import Action, Agent, AgentConfig, Observation
+from colearn_ledger.local import LocalLedger
+from colearn_ledger.protocol import ExperimentParams
+from colearn_ledger.spec import ExperimentSpec
+from colearn_ledger.wallet import Wallet
+from colearn_ledger.weights.codec import WeightsSchema, write_weights
+from colearn_ledger.weights.directory import DirectoryStore
+
+
+class TowardsTarget:
+    """A learner that moves the weights towards a number; approves what comes nearer to it."""
+
+    def __init__(self, target: float) -> None:
+        self.target = target
+        self.weights = [np.zeros(3)]
+        self.trainings = 0
+
+    def mli_propose_weights(self) -> Weights:
+        self.trainings += 1
+        return Weights(weights=[self.weights[0] + 0.25 * (self.target - self.weights[0])])
+
+    def mli_test_weights(self, weights: Weights) -> ProposedWeights:
+        score, held = self._score(weights.weights), self._score(self.weights)
+        return ProposedWeights(
+            weights=weights, vote_score=score, test_score=score, vote=score > held
+        )
+
+    def mli_accept_weights(self, weights: Weights) -> None:
+        self.weights = weights.weights
+
+    def mli_get_current_weights(self) -> Weights:
+        return Weights(weights=self.weights)
+
+    def mli_get_current_model(self) -> Any:
+        raise NotImplementedError
+
+    def _score(self, weights: list[np.ndarray]) -> float:
+        return -float(np.abs(weights[0] - self.target).sum())
+
+
+@dataclass
+class World:
+    """An experiment on a local ledger; agents are stepped by hand, in a fixed order."""
+
+    folder: Path
+    learners: list[Any]
+    params: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 1_000.0
+    seen: list[Observation] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.wallets = [Wallet.from_key(bytes([i + 1]) * 32) for i in range(len(self.learners))]
+        self.ledger = LocalLedger.new(self.wallets[0], clock=lambda: self.seconds)
+        self.views = [self.ledger.acting_for(wallet) for wallet in self.wallets]
+        store = self.store(0)
+        start = [np.zeros(3)]
+        spec = ExperimentSpec("toy", WeightsSchema.of(start), "score", higher_is_better=True)
+        terms = {"rounds": 6, "propose_window": 100, "vote_window": 100, **self.params}
+        n = len(self.learners)
+        self.experiment = (
+            self.ledger.create(
+                ExperimentParams(
+                    name="toy",
+                    spec=spec.put(store),
+                    initial=write_weights(store, start),
+                    min_learners=n,
+                    max_learners=n,
+                    **terms,
+                )
+            )
+            .wait()
+            .experiment
+        )
+
+    def store(self, index: int) -> DirectoryStore:
+        return DirectoryStore(self.folder / "store", owner=f"learner-{index}")
+
+    def agent(self, index: int, *, ledger: Any = None, store: Any = None, **config: Any) -> Agent:
+        agent = Agent(
+            ledger or self.views[index],
+            store or self.store(index),
+            learner=self.learners[index],
+            experiment=self.experiment,
+            folder=self.folder / f"agent-{index}",
+            config=AgentConfig(**{"poll": 0.0, "stagger": 0.0, **config}),
+        )
+        agent.on_observation(self.seen.append)
+        return agent
+
+    def agents(self, **config: Any) -> list[Agent]:
+        return [self.agent(i, **config) for i in range(len(self.learners))]
+
+    def drive(self, agents: list[Agent]) -> None:
+        """Step all agents in turn until all are done; when all wait, the deadline comes."""
+        for _ in range(2_000):
+            actions = [agent.step() for agent in agents]
+            if all(action == Action.DONE for action in actions):
+                return
+            if all(action in (Action.WAITED, Action.DONE) for action in actions):
+                self.seconds += 10
+        raise TimeoutError("the experiment did not end")
+
+    @property
+    def final(self) -> str:
+        return self.ledger.experiment(self.experiment).current.sha256
+
+    def rounds(self) -> list[Any]:
+        return self.ledger.rounds(self.experiment)

@@ -1,0 +1,89 @@
+"""The rules of the house that a machine can check (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("colearn_ledger", "colearn_learner")
+SOURCES = sorted(p for name in PACKAGES for p in (ROOT / name).rglob("*.py"))
+HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "web3", "eth_tester", "eth", "onnx"}
+BARE = {"Exception", "BaseException", "RuntimeError", "AssertionError"}
+
+
+def imported_by(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+def modules_loaded_by(statement: str) -> set[str]:
+    program = f"import sys, json; {statement}; print(json.dumps(sorted(sys.modules)))"
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    return {name.split(".")[0] for name in json.loads(run.stdout.splitlines()[-1])}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+class TestEveryModule:
+    def test_checks_by_errors_and_not_by_assert(self, path: Path):
+        tree = ast.parse(path.read_text())
+        assert not [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Assert)]
+
+    def test_raises_errors_of_the_package_and_not_bare_ones(self, path: Path):
+        raised = [n.exc for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Raise)]
+        calls = [e.func if isinstance(e, ast.Call) else e for e in raised]
+        assert not [c.lineno for c in calls if isinstance(c, ast.Name) and c.id in BARE]
+
+    def test_never_unpickles(self, path: Path):
+        names = {name.split(".")[0] for name in imported_by(path)}
+        assert not names & {"pickle", "cloudpickle", "joblib", "dill", "marshal", "shelve"}
+
+
+def test_the_ledger_side_knows_nothing_of_machine_learning():
+    guilty = {
+        str(path.relative_to(ROOT)): imported_by(path)
+        for path in (ROOT / "colearn_ledger").rglob("*.py")
+        if any(
+            n.split(".")[0] in {"colearn_learner", "sklearn", "keras", "tensorflow"}
+            for n in imported_by(path)
+        )
+    }
+    assert guilty == {}
+
+
+def test_the_domain_imports_no_chain():
+    imports = imported_by(ROOT / "colearn_ledger" / "protocol.py")
+    assert not {n.split(".")[0] for n in imports} & {"web3", "eth_account", "eth_abi", "cosmpy"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import colearn_learner",
+        "import colearn_ledger",
+        "import colearn_learner.cli",
+        "import colearn_learner.agent",
+    ],
+)
+def test_heavy_packages_load_only_when_asked_for(statement: str):
+    assert not modules_loaded_by(statement) & HEAVY
+
+
+@pytest.mark.parametrize("name", ["constraints.txt", "contracts/evm/package-lock.json"])
+def test_lock_files_hold_no_download_address(name: str):
+    text = (ROOT / name).read_text()
+    assert '"resolved"' not in text
+    assert "index-url" not in text
+    assert "://" not in "".join(line for line in text.splitlines() if '"url"' not in line)
