@@ -18,11 +18,12 @@ _BUDGET = ("target_epsilon", "target_delta", "consumed_epsilon", "consumed_delta
 def scores_of(proposed: Any) -> Scores:
     """Return the scores of a learner's `ProposedWeights`, or of one that looks like it.
 
-    What is missing, NaN or no number is absent.
+    What is missing, NaN or no number is absent; so is the test score of a learner that says it
+    has no test records.
     """
-    return Scores(
-        _score(getattr(proposed, "vote_score", None)), _score(getattr(proposed, "test_score", None))
-    )
+    tested = getattr(proposed, "has_test_score", True)
+    test_score = getattr(proposed, "test_score", None) if tested else None
+    return Scores(_score(getattr(proposed, "vote_score", None)), _score(test_score))
 
 
 def vote_of(proposed: Any) -> Vote:

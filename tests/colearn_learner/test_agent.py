@@ -8,6 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from toyworld import TowardsTarget, World
+
+from colearn_learner.agent import Action
+from colearn_learner.agent_folder import AgentFolder, DamagedFolder, FolderInUse
 from colearn_learner.interface import (
     DiffPrivBudget,
     ErrorCodes,
@@ -15,10 +19,6 @@ from colearn_learner.interface import (
     TrainingSummary,
     Weights,
 )
-from toyworld import TowardsTarget, World
-
-from colearn_learner.agent import Action
-from colearn_learner.agent_folder import AgentFolder, DamagedFolder, FolderInUse
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import BallotState, Outcome, Status, VoteCast
 from colearn_ledger.spec import ExperimentSpec

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from colearn_learner.interface import ProposedWeights, Weights
 
 from colearn_learner.agent import Action, Agent, AgentConfig, Observation
+from colearn_learner.interface import ProposedWeights, Weights
 from colearn_ledger.local import LocalLedger
 from colearn_ledger.protocol import ExperimentParams
 from colearn_ledger.spec import ExperimentSpec
