@@ -33,6 +33,7 @@ from colearn_ledger.wallet import Wallet
 __all__ = ["Clock", "EmbeddedChain", "EmbeddedProvider"]
 
 Clock = Callable[[], float]
+Entropy = Callable[[int], bytes]
 """Returns seconds since the epoch."""
 
 _COIN = 10**18
@@ -48,8 +49,9 @@ class _Backend(PyEVMBackend):  # type: ignore[misc]  # eth-tester carries no typ
     transaction sees the very ``prevrandao`` that its block then shows.
     """
 
-    def __init__(self, clock: Clock, wealth: Mapping[bytes, int]) -> None:
+    def __init__(self, clock: Clock, entropy: Entropy, wealth: Mapping[bytes, int]) -> None:
         self._clock = clock
+        self._entropy = entropy
         genesis = PyEVMBackend.generate_genesis_params({"timestamp": int(clock())})
         accounts = {
             address: {"balance": balance, "nonce": 0, "code": b"", "storage": {}}
@@ -65,7 +67,7 @@ class _Backend(PyEVMBackend):  # type: ignore[misc]  # eth-tester carries no typ
         earliest = self.chain.get_canonical_head().timestamp + 1
         due = max(earliest, int(self._clock()))
         if header.timestamp != due or not any(header.mix_hash):
-            header = header.copy(timestamp=due, mix_hash=os.urandom(32))
+            header = header.copy(timestamp=due, mix_hash=self._entropy(32))
             self.chain.header = header
         return header
 
@@ -203,12 +205,13 @@ class EmbeddedChain:
 
     Args:
         clock: what time it is.
+        entropy: gives as many random bytes as it is asked for, for each block's ``prevrandao``.
     """
 
-    def __init__(self, *, clock: Clock = time.time) -> None:
+    def __init__(self, *, clock: Clock = time.time, entropy: Entropy = os.urandom) -> None:
         self._bank = Wallet.create()
         bank_address = to_canonical_address(self._bank.address)
-        self._backend = _Backend(clock, {bank_address: 10**9 * _COIN})
+        self._backend = _Backend(clock, entropy, {bank_address: 10**9 * _COIN})
         self.provider = EmbeddedProvider(self._backend)
         self._config = EvmConfig(
             sending=SenderConfig(fee_seconds=3_600), poll_seconds=0.02, log_range=1_000_000

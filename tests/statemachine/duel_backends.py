@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -165,12 +166,16 @@ class ChainBackend:
 
 
 class Calendar:
-    """An embedded chain whose clock stands still unless it is moved; everybody has coin on it."""
+    """An embedded chain whose clock stands still unless it is moved; everybody has coin on it.
+
+    Each duel has its own, and its entropy is the same every time: hypothesis must be able to hold
+    a duel again.
+    """
 
     def __init__(self, people: Sequence[Wallet]) -> None:
         self.time = 1_700_000_000
         self.bank = Wallet.from_key(hashlib.sha256(b"bank").digest())
-        self.chain = EmbeddedChain(clock=lambda: self.time)
+        self.chain = EmbeddedChain(clock=lambda: self.time, entropy=random.Random(1).randbytes)
         for wallet in people:
             self.chain.fund(wallet)
 

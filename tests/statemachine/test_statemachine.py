@@ -69,8 +69,7 @@ def went_deep(record: Record) -> None:
 
 
 def test_reference_and_contract_agree_on_a_chain():
-    calendar = Calendar(PEOPLE)
     run_state_machine_as_test(
-        duel_on("an embedded chain", lambda: ChainBackend(calendar)),
+        duel_on("an embedded chain", lambda: ChainBackend(Calendar(PEOPLE))),
         settings=profile(*((40, 50) if IS_LONG else (22, 45))),
     )
