@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from colearn_learner.errors import MissingPackage
-
-if TYPE_CHECKING:
-    from colearn_learner.results import Results
+from colearn_learner.results import Results, mean_score
 
 __all__ = ["ColearnPlot"]
 
@@ -55,7 +53,7 @@ class ColearnPlot:
             tests = [result.test_scores[n] for result in results.data]
             axes.plot(rounds, votes, "--", color=colour, alpha=0.6, linewidth=1)
             axes.plot(rounds, tests, "-", color=colour, linewidth=1, label=f"learner {n}")
-        means = [sum(r.test_scores) / len(r.test_scores) for r in results.data]
+        means = [mean_score(result.test_scores) for result in results.data]
         axes.plot(rounds, means, "-", color="black", linewidth=2, label="mean")
         axes.set_ylabel(self._score_name)
         axes.set_title("Test scores (dashed: vote scores)")

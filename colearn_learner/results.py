@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from colearn_learner.interface import TrainingSummary
 
-__all__ = ["Result", "Results", "print_results"]
+__all__ = ["Result", "Results", "mean_score", "print_results"]
 
 
 @dataclass
@@ -51,8 +51,8 @@ class Results:
         """Compute the statistics anew from ``data``; a score that is NaN counts as absent."""
         self.h_test_scores = _by_learner([result.test_scores for result in self.data])
         self.h_vote_scores = _by_learner([result.vote_scores for result in self.data])
-        self.mean_test_scores = [_mean(result.test_scores) for result in self.data]
-        self.mean_vote_scores = [_mean(result.vote_scores) for result in self.data]
+        self.mean_test_scores = [mean_score(result.test_scores) for result in self.data]
+        self.mean_vote_scores = [mean_score(result.vote_scores) for result in self.data]
 
 
 def print_results(results: Results) -> None:
@@ -74,7 +74,7 @@ def _lines(results: Results) -> list[str]:
     for learner, (vote, vote_score, test_score) in enumerate(rows):
         cast = "none" if vote is None else "approve" if vote else "reject"
         lines.append(f"{learner:>7}  {cast:<7}  {vote_score:>10.5g}  {test_score:>10.5g}")
-    means = (_mean(last.vote_scores), _mean(last.test_scores))
+    means = (mean_score(last.vote_scores), mean_score(last.test_scores))
     lines.append(f"{'mean':>7}  {'':<7}  {means[0]:>10.5g}  {means[1]:>10.5g}")
     return lines + _budget_lines(last.training_summaries)
 
@@ -104,6 +104,7 @@ def _by_learner(rounds: Sequence[Sequence[float]]) -> list[list[float]]:
     ]
 
 
-def _mean(scores: Sequence[float]) -> float:
+def mean_score(scores: Sequence[float]) -> float:
+    """Return the mean of the scores that are there; NaN where none is."""
     present = [score for score in scores if not math.isnan(score)]
     return math.fsum(present) / len(present) if present else math.nan

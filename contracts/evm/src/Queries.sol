@@ -183,7 +183,7 @@ abstract contract Queries is Lifecycle {
     {
         Member memory member = e.members[account].unpack();
         RoundState storage state = e.roundAt[index];
-        bool eligible = member.isInElectorate(index) && state.proposer != account;
+        bool eligible = member.isEligible(state, account, index);
         return BallotView(account, eligible, state.ballotState(member.index, account));
     }
 

@@ -83,13 +83,22 @@ library Members {
         return self.joined && self.fromRound <= round && round < self.untilRound;
     }
 
+    /// @notice Whether it could vote in any past round: in its electorate, and not its proposer.
+    function isEligible(Member memory self, RoundState storage state, address account, uint32 round)
+        internal
+        view
+        returns (bool)
+    {
+        return isInElectorate(self, round) && state.proposer != account;
+    }
+
     function _missedVote(ExperimentState storage self, address account, Member memory member, uint32 round)
         private
         view
         returns (bool)
     {
         RoundState storage state = self.roundAt[round];
-        if (!isInElectorate(member, round) || state.proposer == account) return false;
+        if (!isEligible(member, state, account, round)) return false;
         return !state.hasBallot(state.tally.unpack(), member.index);
     }
 }
