@@ -175,7 +175,7 @@ class Calls:
         experiment: ExperimentId, round_index: int, ballots: Sequence[SignedBallot]
     ) -> ContractCall:
         """Carry signed ballots."""
-        signed = [signed_ballot_to_wire(ballot) for ballot in ballots]
+        signed = b"".join(signed_ballot_to_wire(ballot) for ballot in ballots)
         return _call("voteSigned", _experiment(experiment), _round(round_index), signed)
 
     @staticmethod

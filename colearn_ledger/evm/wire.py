@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
+from eth_utils.address import (
+    is_checksum_address,
+    is_hex_address,
+    to_canonical_address,
+    to_checksum_address,
+)
 
 from colearn_ledger import protocol
 from colearn_ledger.evm.abi import ContractAbi, Log
@@ -116,19 +121,20 @@ def scores_to_wire(scores: Scores) -> tuple[int, int]:
     return score_to_bits(scores.vote_score), score_to_bits(scores.test_score)
 
 
-def signed_ballot_to_wire(ballot: SignedBallot) -> Wire:
-    """Return a signed ballot with its signature in compact form (EIP-2098).
+def signed_ballot_to_wire(ballot: SignedBallot) -> bytes:
+    """Return the 101 bytes of a signed ballot in a batch, its signature in compact form (EIP-2098).
 
     That form has no room for a malleable signature or an odd v, which must not become good ones
     on the way: they are sent as zeros, and the contract skips them as any other bad signature.
     """
-    r = vs = bytes(32)
+    compact = bytes(64)
     if is_canonical(ballot.signature):
         r, s, v = ballot.signature[:32], ballot.signature[32:64], ballot.signature[64]
-        vs = bytes([s[0] | (v - 27) << 7]) + s[1:]
-    approve = flag_to_wire(ballot.vote.approve, "ballots")
-    learner = account_to_wire(ballot.learner, "ballots")
-    return (learner, approve, *scores_to_wire(ballot.vote.scores), r, vs)
+        compact = r + bytes([s[0] | (v - 27) << 7]) + s[1:]
+    learner = to_canonical_address(account_to_wire(ballot.learner, "ballots"))
+    approve = flag_to_wire(ballot.vote.approve, "ballots").to_bytes()
+    scores = b"".join(bits.to_bytes(8) for bits in scores_to_wire(ballot.vote.scores))
+    return learner + approve + scores + compact
 
 
 _BOUNDS = {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
-
 import {ICollectiveLearning} from "./ICollectiveLearning.sol";
 import {Queries} from "./Queries.sol";
 import {Members} from "./libraries/Members.sol";
 import {Parameters} from "./libraries/Parameters.sol";
 import {Rounds} from "./libraries/Rounds.sol";
+import {BallotPage, SignedBallots} from "./libraries/SignedBallots.sol";
 import {ContentRef} from "./types/ContentRef.sol";
 import {Admission, Selection, SkipReason, Status} from "./types/Enums.sol";
 import {ExperimentId} from "./types/ExperimentId.sol";
@@ -21,11 +20,6 @@ import {Stage, Tally} from "./types/Tally.sol";
 contract CollectiveLearning is Queries {
     using Rounds for RoundState;
     using Members for ExperimentState;
-    using Members for Member;
-
-    bytes32 private constant BALLOT_TYPEHASH = keccak256(
-        "Ballot(uint64 experiment,uint32 round,address learner,bool approve,uint64 voteScore,uint64 testScore)"
-    );
 
     // ------------------------------------------------------------------ experiments
 
@@ -78,7 +72,7 @@ contract CollectiveLearning is Queries {
         ExperimentState storage e = _unfinished(id);
         bool running = e.status == Status.Running;
         if (running && !e.params.lateJoin) revert WrongStatus(e.status);
-        if (e.members[msg.sender].unpack().joined) revert AlreadyJoined(msg.sender);
+        if (e.members[msg.sender].hasJoined()) revert AlreadyJoined(msg.sender);
         if (e.params.admission == Admission.Allowlist && !e.admitted[msg.sender]) {
             revert NotAdmitted(msg.sender);
         }
@@ -121,29 +115,26 @@ contract CollectiveLearning is Queries {
         uint64 voteScore,
         uint64 testScore
     ) external override {
-        (RoundState storage state, Tally memory tally) = _roundAt(id, index, Stage.Proposing);
+        (ExperimentState storage e, RoundState storage state, Tally tally) =
+            _roundAt(id, index, Stage.Proposing);
         if (state.proposer != msg.sender) revert NotProposer(msg.sender);
         if (!content.isWellFormed()) revert InvalidParameter("content");
-        ExperimentState storage e = _slot(id);
         if (_currentWeights(e).sha256Hash == content.sha256Hash) revert Unchanged();
 
-        Member memory member = e.members[msg.sender].unpack();
-        member.clear(tally.misses);
-        member.proposed = index + 1;
-        e.members[msg.sender] = member.pack();
+        e.members[msg.sender] = e.members[msg.sender].cleared(tally.misses()).withProposal(index);
         state.setContent(content);
-        tally.stage = e.params.revealWindow == 0 ? Stage.Voting : Stage.Committing;
-        tally.time = uint40(block.timestamp) + e.params.voteWindow;
-        state.tally = tally.pack();
-        emit WeightsProposed(id, index, msg.sender, content, voteScore, testScore, tally.time);
+        Stage next = e.params.revealWindow == 0 ? Stage.Voting : Stage.Committing;
+        uint40 deadline = uint40(block.timestamp) + e.params.voteWindow;
+        state.tally = tally.at(next, deadline);
+        emit WeightsProposed(id, index, msg.sender, content, voteScore, testScore, deadline);
     }
 
     /// @inheritdoc ICollectiveLearning
     function decline(ExperimentId id, uint32 index) external override {
-        (RoundState storage state,) = _roundAt(id, index, Stage.Proposing);
+        (ExperimentState storage e, RoundState storage state,) = _roundAt(id, index, Stage.Proposing);
         if (state.proposer != msg.sender) revert NotProposer(msg.sender);
         emit ProposalDeclined(id, index, msg.sender);
-        _closeUnproposed(id, _slot(id), index, false);
+        _closeUnproposed(id, e, index, false);
     }
 
     // ------------------------------------------------------------------ voting
@@ -154,40 +145,62 @@ contract CollectiveLearning is Queries {
         external
         override
     {
-        (RoundState storage state, Tally memory tally) = _roundAt(id, index, Stage.Voting);
-        ExperimentState storage e = _slot(id);
-        Member memory member = _voter(e, state, tally, index);
-        _record(e, state, tally, msg.sender, member, approve);
+        (ExperimentState storage e, RoundState storage state, Tally tally) = _roundAt(id, index, Stage.Voting);
+        Member member = _voter(e, index);
+        Rounds.Count memory hand = Rounds.Count(tally, 0, 0);
+        if (!state.count(hand, member.index(), approve)) revert AlreadyVoted(msg.sender);
+        _clear(e, msg.sender, member, tally);
         emit VoteCast(id, index, msg.sender, approve, voteScore, testScore);
-        _settle(id, index, state, tally);
+        state.putWord(hand);
+        _settle(id, e, index, state, hand.tally);
     }
 
     /// @inheritdoc ICollectiveLearning
     /// @dev Linear in the batch, which the caller bounds; the tally is written once.
-    function voteSigned(ExperimentId id, uint32 index, SignedBallot[] calldata signed) external override {
-        (RoundState storage state, Tally memory tally) = _roundAt(id, index, Stage.Voting);
-        if (signed.length == 0) revert InvalidParameter("ballots");
-        for (uint256 i = 0; i < signed.length; ++i) {
-            _countSigned(id, index, state, tally, signed[i]);
+    function voteSigned(ExperimentId id, uint32 index, bytes calldata signed) external override {
+        (ExperimentState storage e, RoundState storage state, Tally tally) = _roundAt(id, index, Stage.Voting);
+        if (signed.length == 0 || signed.length % SignedBallots.LENGTH != 0) {
+            revert InvalidParameter("ballots");
         }
-        _settle(id, index, state, tally);
+        Rounds.Count memory hand = Rounds.Count(tally, 0, 0);
+        BallotPage page = SignedBallots.page(_separator(), id, index);
+        uint32 misses = tally.misses();
+        (uint256 at, uint256 end) = SignedBallots.span(signed);
+        for (; at < end; at = SignedBallots.next(at)) {
+            (address account, bool isSigned) = page.read(at);
+            Member member = e.members[account];
+            if (!isSigned) {
+                emit BallotSkipped(id, index, account, SkipReason.BadSignature);
+            } else if (!member.hasVote(index)) {
+                SkipReason reason = member.hasJoined() ? SkipReason.NotEligible : SkipReason.NotALearner;
+                emit BallotSkipped(id, index, account, reason);
+            } else if (!state.count(hand, member.index(), page.approves())) {
+                emit BallotSkipped(id, index, account, SkipReason.AlreadyVoted);
+            } else {
+                if (!member.isClear(misses)) e.members[account] = member.cleared(misses);
+                page.emitVoteCast(id, index);
+            }
+        }
+        state.putWord(hand);
+        _settle(id, e, index, state, hand.tally);
     }
 
     /// @inheritdoc ICollectiveLearning
     function commit(ExperimentId id, uint32 index, bytes32 commitment) external override {
-        (RoundState storage state, Tally memory tally) = _roundAt(id, index, Stage.Committing);
-        _voter(_slot(id), state, tally, index);
+        (ExperimentState storage e, RoundState storage state, Tally tally) =
+            _roundAt(id, index, Stage.Committing);
+        _voter(e, index);
         if (state.pledges[msg.sender] != 0) revert AlreadyVoted(msg.sender);
         if (commitment == 0) revert InvalidParameter("commitment");
 
         state.pledges[msg.sender] = commitment;
-        --tally.outstanding;
+        tally = tally.withCount(false);
         emit VoteCommitted(id, index, msg.sender, commitment);
-        if (tally.outstanding == 0) {
-            state.endCommitting(tally);
-            _startRevealing(id, index, state, tally);
+        if (tally.outstanding() == 0) {
+            _startRevealing(id, e, index, state, state.endCommitting(tally));
+        } else {
+            state.tally = tally;
         }
-        state.tally = tally.pack();
     }
 
     /// @inheritdoc ICollectiveLearning
@@ -199,9 +212,11 @@ contract CollectiveLearning is Queries {
         uint64 testScore,
         bytes32 salt
     ) external override {
-        (RoundState storage state, Tally memory tally) = _roundAt(id, index, Stage.Revealing);
-        ExperimentState storage e = _slot(id);
-        Member memory member = _voter(e, state, tally, index);
+        (ExperimentState storage e, RoundState storage state, Tally tally) =
+            _roundAt(id, index, Stage.Revealing);
+        Member member = _voter(e, index);
+        Rounds.Count memory hand = Rounds.Count(tally, 0, 0);
+        if (!state.count(hand, member.index(), approve)) revert AlreadyVoted(msg.sender);
         bytes32 commitment = sha256(
             abi.encodePacked(_separator(), id, index, msg.sender, approve, voteScore, testScore, salt)
         );
@@ -209,9 +224,10 @@ contract CollectiveLearning is Queries {
 
         delete state.pledges[msg.sender];
         if (e.params.selection == Selection.Random) state.salts ^= salt;
-        _record(e, state, tally, msg.sender, member, approve);
+        _clear(e, msg.sender, member, tally);
         emit VoteCast(id, index, msg.sender, approve, voteScore, testScore);
-        _settle(id, index, state, tally);
+        state.putWord(hand);
+        _settle(id, e, index, state, hand.tally);
     }
 
     /// @inheritdoc ICollectiveLearning
@@ -220,12 +236,12 @@ contract CollectiveLearning is Queries {
         ExperimentState storage e = _running(id);
         uint32 index = e.round;
         RoundState storage state = e.roundAt[index];
-        Tally memory tally = state.tally.unpack();
-        if (block.timestamp < tally.time) revert DeadlineNotPassed(tally.time);
+        Tally tally = state.tally;
+        if (block.timestamp < tally.time()) revert DeadlineNotPassed(tally.time());
 
-        if (tally.stage == Stage.Proposing) {
+        if (tally.stage() == Stage.Proposing) {
             _closeUnproposed(id, e, index, true);
-        } else if (tally.stage == Stage.Committing) {
+        } else if (tally.stage() == Stage.Committing) {
             _endCommitting(id, e, index, state, tally);
         } else {
             _closeVote(id, e, index, tally, true);
@@ -239,8 +255,8 @@ contract CollectiveLearning is Queries {
     }
 
     function _onlyActive(ExperimentState storage e, address account) private view {
-        Member memory member = e.members[account].unpack();
-        if (!member.joined || member.hasLeft()) revert NotALearner(account);
+        Member member = e.members[account];
+        if (!member.hasJoined() || member.hasLeft()) revert NotALearner(account);
     }
 
     function _take(ExperimentState storage e, address account) private {
@@ -250,78 +266,34 @@ contract CollectiveLearning is Queries {
     function _closeIfProposerLeft(ExperimentId id, ExperimentState storage e, address account) private {
         if (e.status != Status.Running) return;
         RoundState storage state = e.roundAt[e.round];
-        if (state.tally.unpack().stage == Stage.Proposing && state.proposer == account) {
+        if (state.tally.stage() == Stage.Proposing && state.proposer == account) {
             _closeUnproposed(id, e, e.round, false);
         }
     }
 
-    /// @dev The caller, if it has a vote in the round and its ballot is not counted yet.
-    function _voter(ExperimentState storage e, RoundState storage state, Tally memory tally, uint32 index)
-        private
-        view
-        returns (Member memory member)
-    {
-        member = e.members[msg.sender].unpack();
-        if (!member.joined) revert NotALearner(msg.sender);
+    /// @dev The caller, if it has a vote in the round.
+    function _voter(ExperimentState storage e, uint32 index) private view returns (Member member) {
+        member = e.members[msg.sender];
+        if (!member.hasJoined()) revert NotALearner(msg.sender);
         if (!member.hasVote(index)) revert NotEligible(msg.sender);
-        if (state.hasBallot(tally, member.index)) revert AlreadyVoted(msg.sender);
     }
 
-    function _record(
-        ExperimentState storage e,
-        RoundState storage state,
-        Tally memory tally,
-        address account,
-        Member memory member,
-        bool approve
-    ) private {
-        state.record(tally, member.index, approve);
-        if (member.clear(tally.misses)) e.members[account] = member.pack();
+    /// @dev A ballot clears the strikes, if there are any.
+    function _clear(ExperimentState storage e, address account, Member member, Tally tally) private {
+        if (!member.isClear(tally.misses())) e.members[account] = member.cleared(tally.misses());
     }
 
-    function _countSigned(
+    function _startRevealing(
         ExperimentId id,
+        ExperimentState storage e,
         uint32 index,
         RoundState storage state,
-        Tally memory tally,
-        SignedBallot calldata signed
+        Tally tally
     ) private {
-        address account = signed.learner;
-        ExperimentState storage e = _slot(id);
-        Member memory member = e.members[account].unpack();
-        if (!_isSignedBy(account, id, index, signed)) {
-            emit BallotSkipped(id, index, account, SkipReason.BadSignature);
-        } else if (!member.joined) {
-            emit BallotSkipped(id, index, account, SkipReason.NotALearner);
-        } else if (!member.hasVote(index)) {
-            emit BallotSkipped(id, index, account, SkipReason.NotEligible);
-        } else if (state.hasBallot(tally, member.index)) {
-            emit BallotSkipped(id, index, account, SkipReason.AlreadyVoted);
-        } else {
-            _record(e, state, tally, account, member, signed.approve);
-            emit VoteCast(id, index, account, signed.approve, signed.voteScore, signed.testScore);
-        }
-    }
-
-    function _isSignedBy(address account, ExperimentId id, uint32 index, SignedBallot calldata b)
-        private
-        view
-        returns (bool)
-    {
-        bytes32 hash = keccak256(
-            abi.encode(BALLOT_TYPEHASH, id, index, account, b.approve, b.voteScore, b.testScore)
-        );
-        (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecover(_typedDataHash(hash), b.r, b.vs);
-        return failure == ECDSA.RecoverError.NoError && signer == account;
-    }
-
-    function _startRevealing(ExperimentId id, uint32 index, RoundState storage state, Tally memory tally)
-        private
-    {
-        tally.stage = Stage.Revealing;
-        tally.time = uint40(block.timestamp) + _slot(id).params.revealWindow;
+        uint40 deadline = uint40(block.timestamp) + e.params.revealWindow;
+        state.tally = tally.at(Stage.Revealing, deadline);
         state.revealStartedAt = uint40(block.timestamp);
-        emit RevealStarted(id, index, tally.time);
+        emit RevealStarted(id, index, deadline);
     }
 
     function _endCommitting(
@@ -329,14 +301,13 @@ contract CollectiveLearning is Queries {
         ExperimentState storage e,
         uint32 index,
         RoundState storage state,
-        Tally memory tally
+        Tally tally
     ) private {
-        state.endCommitting(tally);
-        if (tally.settleEarly && state.isSettled(tally)) {
+        tally = state.endCommitting(tally);
+        if (tally.settlesEarly() && state.isSettled(tally)) {
             _closeVote(id, e, index, tally, true);
-            return;
+        } else {
+            _startRevealing(id, e, index, state, tally);
         }
-        _startRevealing(id, index, state, tally);
-        state.tally = tally.pack();
     }
 }

@@ -70,16 +70,6 @@ interface ICollectiveLearning {
         BallotState state;
     }
 
-    /// @notice A ballot signed off-chain (EIP-712), with an EIP-2098 compact signature.
-    struct SignedBallot {
-        address learner;
-        bool approve;
-        uint64 voteScore;
-        uint64 testScore;
-        bytes32 r;
-        bytes32 vs;
-    }
-
     // ------------------------------------------------------------------ events
 
     event ExperimentCreated(ExperimentId indexed experiment, address indexed creator, Params params);
@@ -112,10 +102,11 @@ interface ICollectiveLearning {
         ExperimentId indexed experiment, uint32 indexed round, address indexed learner, bytes32 commitment
     );
     event RevealStarted(ExperimentId indexed experiment, uint32 indexed round, uint40 deadline);
+    /// @dev The learner is not indexed: as data it costs a third of a topic, and each ballot pays.
     event VoteCast(
         ExperimentId indexed experiment,
         uint32 indexed round,
-        address indexed learner,
+        address learner,
         bool approve,
         uint64 voteScore,
         uint64 testScore
@@ -199,8 +190,10 @@ interface ICollectiveLearning {
     function vote(ExperimentId experiment, uint32 round, bool approve, uint64 voteScore, uint64 testScore)
         external;
 
-    /// @notice Counts ballots that learners signed; a bad one is skipped and reported.
-    function voteSigned(ExperimentId experiment, uint32 round, SignedBallot[] calldata ballots) external;
+    /// @notice Counts ballots that learners signed (EIP-712); a bad one is skipped and reported.
+    /// @param ballots One after another, 101 bytes each, big-endian:
+    /// | learner 20 | approve 1 | voteScore 8 | testScore 8 | signature 64 |, the signature compact (EIP-2098).
+    function voteSigned(ExperimentId experiment, uint32 round, bytes calldata ballots) external;
 
     /// @notice Commits to a secret ballot.
     /// @param commitment sha256 as docs/protocol.md defines it.

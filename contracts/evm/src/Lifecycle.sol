@@ -11,7 +11,7 @@ import {Selection, Status} from "./types/Enums.sol";
 import {ExperimentId} from "./types/ExperimentId.sol";
 import {Member} from "./types/Member.sol";
 import {ExperimentState, RoundState} from "./types/State.sol";
-import {Stage, Tally} from "./types/Tally.sol";
+import {Stage, Tallies, Tally} from "./types/Tally.sol";
 
 /// @notice The state, and how rounds begin and close: the one place where an outcome is written.
 abstract contract Lifecycle is ICollectiveLearning, SigningDomain {
@@ -47,18 +47,19 @@ abstract contract Lifecycle is ICollectiveLearning, SigningDomain {
     function _roundAt(ExperimentId id, uint32 index, Stage wanted)
         internal
         view
-        returns (RoundState storage state, Tally memory tally)
+        returns (ExperimentState storage e, RoundState storage state, Tally tally)
     {
-        state = _slot(id).roundAt[index];
-        tally = state.tally.unpack();
-        if (tally.stage != wanted) _refuseRound(id, index);
-        if (block.timestamp >= tally.time) revert DeadlinePassed(tally.time);
+        e = _slot(id);
+        state = e.roundAt[index];
+        tally = state.tally;
+        if (tally.stage() != wanted) _refuseRound(id, index);
+        if (block.timestamp >= tally.time()) revert DeadlinePassed(tally.time());
     }
 
     function _refuseRound(ExperimentId id, uint32 index) private view {
         ExperimentState storage e = _running(id);
         if (e.round != index) revert WrongRound(e.round);
-        revert WrongPhase(Rounds.phase(e.roundAt[index].tally.unpack().stage));
+        revert WrongPhase(Rounds.phase(e.roundAt[index].tally.stage()));
     }
 
     // ------------------------------------------------------------------ beginning
@@ -86,11 +87,9 @@ abstract contract Lifecycle is ICollectiveLearning, SigningDomain {
         e.round = index;
         e.position = position;
         RoundState storage state = e.roundAt[index];
-        state.tally =
-            Tally(0, 0, deadline, e.misses, 0, eligible, Stage.Proposing, e.params.settleEarly, false).pack();
+        state.tally = Tallies.begin(deadline, e.misses, eligible, needed, e.params.settleEarly);
         state.proposer = proposer;
         state.eligible = eligible;
-        state.needed = needed;
         state.startedAt = uint40(block.timestamp);
         emit RoundStarted(id, index, proposer, eligible, needed, deadline);
     }
@@ -103,11 +102,17 @@ abstract contract Lifecycle is ICollectiveLearning, SigningDomain {
     // ------------------------------------------------------------------ settling
 
     /// @dev Writes the tally back, or closes the round if nothing can change its outcome.
-    function _settle(ExperimentId id, uint32 index, RoundState storage state, Tally memory tally) internal {
-        if (tally.stage != Stage.Committing && state.isSettled(tally)) {
-            _closeVote(id, _slot(id), index, tally, false);
+    function _settle(
+        ExperimentId id,
+        ExperimentState storage e,
+        uint32 index,
+        RoundState storage state,
+        Tally tally
+    ) internal {
+        if (state.isSettled(tally)) {
+            _closeVote(id, e, index, tally, false);
         } else {
-            state.tally = tally.pack();
+            state.tally = tally;
         }
     }
 
@@ -115,16 +120,16 @@ abstract contract Lifecycle is ICollectiveLearning, SigningDomain {
         ExperimentId id,
         ExperimentState storage e,
         uint32 index,
-        Tally memory tally,
+        Tally tally,
         bool byDeadline
     ) internal {
-        bool accepted = tally.approvals >= e.roundAt[index].needed;
+        bool accepted = tally.approvals() >= tally.needed();
         if (accepted) e.currentRound = index + 1;
         if (byDeadline) {
             e.votesMissed[e.misses] = index;
             ++e.misses;
+            tally = tally.byDeadline();
         }
-        tally.byDeadline = byDeadline;
         _close(id, e, index, tally, accepted ? Stage.Accepted : Stage.Rejected);
         _goOn(id, e, index);
     }
@@ -133,34 +138,34 @@ abstract contract Lifecycle is ICollectiveLearning, SigningDomain {
     function _closeUnproposed(ExperimentId id, ExperimentState storage e, uint32 index, bool byDeadline)
         internal
     {
-        Tally memory tally = e.roundAt[index].tally.unpack();
-        tally.byDeadline = byDeadline;
-        if (byDeadline) _strikeProposer(e, e.roundAt[index].proposer);
+        Tally tally = e.roundAt[index].tally;
+        if (byDeadline) {
+            _strikeProposer(e, e.roundAt[index].proposer);
+            tally = tally.byDeadline();
+        }
         _close(id, e, index, tally, Stage.NoProposal);
         _goOn(id, e, index);
     }
 
     function _strikeProposer(ExperimentState storage e, address proposer) private {
-        Member memory member = e.members[proposer].unpack();
-        ++member.missed;
-        e.members[proposer] = member.pack();
+        Member member = e.members[proposer];
+        e.members[proposer] = member.withMissed(member.missed() + 1);
     }
 
     function _abandon(ExperimentId id, ExperimentState storage e, uint32 index) internal {
-        Tally memory tally = e.roundAt[index].tally.unpack();
-        if (tally.stage == Stage.Committing) e.roundAt[index].endCommitting(tally);
+        Tally tally = e.roundAt[index].tally;
+        if (tally.stage() == Stage.Committing) tally = e.roundAt[index].endCommitting(tally);
         _close(id, e, index, tally, Stage.Abandoned);
     }
 
-    function _close(ExperimentId id, ExperimentState storage e, uint32 index, Tally memory tally, Stage stage)
+    function _close(ExperimentId id, ExperimentState storage e, uint32 index, Tally tally, Stage stage)
         private
     {
         RoundState storage state = e.roundAt[index];
-        tally.stage = stage;
-        tally.time = uint40(block.timestamp);
-        state.tally = tally.pack();
+        tally = tally.at(stage, uint40(block.timestamp));
+        state.tally = tally;
         uint16 rejections = state.rejections(tally, e.params.revealWindow != 0);
-        emit RoundClosed(id, index, Rounds.outcome(stage), tally.approvals, rejections, state.eligible);
+        emit RoundClosed(id, index, Rounds.outcome(stage), tally.approvals(), rejections, state.eligible);
     }
 
     /// @dev What follows a closed round: the end, or the next round.

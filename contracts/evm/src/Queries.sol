@@ -122,20 +122,20 @@ abstract contract Queries is Lifecycle {
     function duty(ExperimentId id, address account) external view override returns (Duty) {
         ExperimentState storage e = _existing(id);
         if (e.status > Status.Running) return Duty.Done;
-        Member memory member = e.members[account].unpack();
-        if (e.status == Status.Enrolling || !member.joined) return Duty.Wait;
+        Member member = e.members[account];
+        if (e.status == Status.Enrolling || !member.hasJoined()) return Duty.Wait;
         if (member.hasLeft()) return Duty.Done;
         RoundState storage state = e.roundAt[e.round];
-        Tally memory tally = state.tally.unpack();
-        if (block.timestamp >= tally.time) return Duty.Advance;
-        if (tally.stage == Stage.Proposing) {
+        Tally tally = state.tally;
+        if (block.timestamp >= tally.time()) return Duty.Advance;
+        if (tally.stage() == Stage.Proposing) {
             return state.proposer == account ? Duty.Propose : Duty.Wait;
         }
         if (!member.hasVote(e.round)) return Duty.Wait;
-        BallotState cast = state.ballotState(member.index, account);
-        if (tally.stage == Stage.Revealing) return cast == BallotState.Committed ? Duty.Reveal : Duty.Wait;
+        BallotState cast = state.ballotState(member.index(), account);
+        if (tally.stage() == Stage.Revealing) return cast == BallotState.Committed ? Duty.Reveal : Duty.Wait;
         if (cast != BallotState.None) return Duty.Wait;
-        return tally.stage == Stage.Voting ? Duty.Vote : Duty.Commit;
+        return tally.stage() == Stage.Voting ? Duty.Vote : Duty.Commit;
     }
 
     function domainSeparator() external view override returns (bytes32) {
@@ -149,31 +149,34 @@ abstract contract Queries is Lifecycle {
         view
         returns (LearnerView memory)
     {
-        Member memory m = e.members[account].unpack();
+        Member m = e.members[account];
         bytes32 key = e.encryptionKeys[account];
-        return LearnerView(account, m.index, !m.hasLeft(), m.fromRound, m.untilRound, e.strikes(account), key);
+        return
+            LearnerView(
+                account, m.index(), !m.hasLeft(), m.fromRound(), m.untilRound(), e.strikes(account), key
+            );
     }
 
     function _roundView(ExperimentState storage e, uint32 index) private view returns (RoundView memory v) {
         RoundState storage state = e.roundAt[index];
-        Tally memory tally = state.tally.unpack();
+        Tally tally = state.tally;
         v.index = index;
-        v.phase = Rounds.phase(tally.stage);
-        v.outcome = Rounds.outcome(tally.stage);
+        v.phase = Rounds.phase(tally.stage());
+        v.outcome = Rounds.outcome(tally.stage());
         v.proposer = state.proposer;
         v.eligible = state.eligible;
-        v.needed = state.needed;
-        v.approvals = tally.approvals;
+        v.needed = tally.needed();
+        v.approvals = tally.approvals();
         v.rejections = state.rejections(tally, e.params.revealWindow != 0);
         v.commitments =
-            tally.stage == Stage.Committing ? state.eligible - tally.outstanding : state.commitments;
+            tally.stage() == Stage.Committing ? state.eligible - tally.outstanding() : state.commitments;
         v.content = state.content();
         v.startedAt = state.startedAt;
         v.proposedAt = state.proposedAt;
         v.revealStartedAt = state.revealStartedAt;
-        if (v.phase == Phase.Closed) v.closedAt = tally.time;
-        else v.deadline = tally.time;
-        v.byDeadline = tally.byDeadline;
+        if (v.phase == Phase.Closed) v.closedAt = tally.time();
+        else v.deadline = tally.time();
+        v.byDeadline = tally.isByDeadline();
     }
 
     function _ballotView(ExperimentState storage e, uint32 index, address account)
@@ -181,17 +184,17 @@ abstract contract Queries is Lifecycle {
         view
         returns (BallotView memory)
     {
-        Member memory member = e.members[account].unpack();
+        Member member = e.members[account];
         RoundState storage state = e.roundAt[index];
         bool eligible = member.isEligible(state, account, index);
-        return BallotView(account, eligible, state.ballotState(member.index, account));
+        return BallotView(account, eligible, state.ballotState(member.index(), account));
     }
 
     // ------------------------------------------------------------------ bounds
 
     function _joined(ExperimentId id, address account) private view returns (ExperimentState storage e) {
         e = _existing(id);
-        if (!e.members[account].unpack().joined) revert NotALearner(account);
+        if (!e.members[account].hasJoined()) revert NotALearner(account);
     }
 
     function _begun(ExperimentState storage e, uint32 index) private view {

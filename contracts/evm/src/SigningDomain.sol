@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
-
 /// @notice What ballots and commitments are bound to: this contract on this chain (EIP-712).
 /// @dev Not OpenZeppelin's EIP712: its storable names and EIP-5267 view cost 900 bytes, and the size limit is near.
 abstract contract SigningDomain {
@@ -15,10 +13,6 @@ abstract contract SigningDomain {
     /// @dev Built anew after a fork that changed the chain's id, so that no ballot counts on both sides.
     function _separator() internal view returns (bytes32) {
         return block.chainid == _cachedChainId ? _cachedSeparator : _buildSeparator();
-    }
-
-    function _typedDataHash(bytes32 structHash) internal view returns (bytes32) {
-        return MessageHashUtils.toTypedDataHash(_separator(), structHash);
     }
 
     function _buildSeparator() private view returns (bytes32) {

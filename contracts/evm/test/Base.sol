@@ -4,7 +4,6 @@ pragma solidity ^0.8.28;
 import {Test} from "forge-std/Test.sol";
 
 import {CollectiveLearning} from "../src/CollectiveLearning.sol";
-import {ICollectiveLearning} from "../src/ICollectiveLearning.sol";
 import {ContentRef} from "../src/types/ContentRef.sol";
 import {Admission, Selection} from "../src/types/Enums.sol";
 import {ExperimentId} from "../src/types/ExperimentId.sol";
@@ -14,6 +13,8 @@ import {Params} from "../src/types/Params.sol";
 abstract contract Base is Test {
     uint64 internal constant ABSENT = 0x7ff8000000000000;
     uint64 internal constant HALF = 0x3fe0000000000000;
+    /// @dev 0.8731..., a score as learners have them: all its bytes count.
+    uint64 internal constant SCORE = 0x3febf05a3c8d1e27;
     uint40 internal constant WINDOW = 600;
 
     CollectiveLearning internal hub;
@@ -88,17 +89,16 @@ abstract contract Base is Test {
     function signedBallot(ExperimentId id, uint32 round, uint256 i, bool approve)
         internal
         view
-        returns (ICollectiveLearning.SignedBallot memory b)
+        returns (bytes memory)
     {
-        b = ICollectiveLearning.SignedBallot(account(i), approve, HALF, HALF, 0, 0);
         bytes32 typehash = keccak256(
             "Ballot(uint64 experiment,uint32 round,address learner,bool approve,uint64 voteScore,uint64 testScore)"
         );
-        bytes32 structHash = keccak256(abi.encode(typehash, id, round, b.learner, approve, HALF, HALF));
+        bytes32 structHash = keccak256(abi.encode(typehash, id, round, account(i), approve, SCORE, HALF));
         (uint8 v, bytes32 r, bytes32 s) =
             vm.sign(key(i), keccak256(abi.encodePacked("\x19\x01", hub.domainSeparator(), structHash)));
-        b.r = r;
-        b.vs = bytes32(uint256(s) | (uint256(v - 27) << 255));
+        bytes32 vs = bytes32(uint256(s) | (uint256(v - 27) << 255));
+        return abi.encodePacked(account(i), approve, SCORE, HALF, r, vs);
     }
 
     function commitment(ExperimentId id, uint32 round, uint256 i, bool approve, bytes32 salt)

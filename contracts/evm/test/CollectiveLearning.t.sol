@@ -139,21 +139,28 @@ contract CollectiveLearningTest is Base {
     function test_signed_ballots_count_and_bad_ones_are_reported() public {
         ExperimentId id = started(defaults(), 6);
         proposed(id, 0);
-        I.SignedBallot[] memory batch = new I.SignedBallot[](6);
-        batch[0] = signedBallot(id, 0, 1, true);
-        batch[1] = signedBallot(id, 0, 1, true);
-        batch[2] = signedBallot(id, 0, 0, true);
-        batch[3] = signedBallot(id, 0, 9, true);
-        batch[4] = signedBallot(id, 0, 2, true);
-        batch[4].approve = false;
-        batch[5] = signedBallot(id, 0, 3, false);
+        bytes memory forged = signedBallot(id, 0, 2, true);
+        forged[20] = 0;
+        bytes memory batch = bytes.concat(
+            signedBallot(id, 0, 1, true),
+            signedBallot(id, 0, 1, true),
+            signedBallot(id, 0, 0, true),
+            signedBallot(id, 0, 9, true),
+            forged,
+            signedBallot(id, 0, 3, false)
+        );
         SkipReason[4] memory reasons = [
             SkipReason.AlreadyVoted, SkipReason.NotEligible, SkipReason.NotALearner, SkipReason.BadSignature
         ];
+        uint8[4] memory whose = [1, 0, 9, 2];
+        vm.expectEmit(address(hub));
+        emit I.VoteCast(id, 0, account(1), true, SCORE, HALF);
         for (uint256 i = 0; i < 4; ++i) {
             vm.expectEmit(address(hub));
-            emit I.BallotSkipped(id, 0, batch[i + 1].learner, reasons[i]);
+            emit I.BallotSkipped(id, 0, account(whose[i]), reasons[i]);
         }
+        vm.expectEmit(address(hub));
+        emit I.VoteCast(id, 0, account(3), false, SCORE, HALF);
         vm.prank(address(0xBEEF));
         hub.voteSigned(id, 0, batch);
         assertEq(hub.round(id, 0).approvals, 1);

@@ -185,14 +185,21 @@ class TestWhatGoesOut:
         domain = signing_domain(1, ANA.address)
         for index in range(8):  # both parities
             ballot = sign_ballot(ANA, domain, ID, index, Vote(True, Scores(1.0)))
-            *_, r, vs = signed_ballot_to_wire(ballot)
+            sent = signed_ballot_to_wire(ballot)
+            r, vs = sent[37:69], sent[69:]
             v = 27 + (vs[0] >> 7)
             assert r + bytes([vs[0] & 0x7F]) + vs[1:] + bytes([v]) == ballot.signature
 
+    def test_a_signed_ballot_goes_out_as_101_bytes(self):
+        ballot = SignedBallot(ANA.address, Vote(True, Scores(1.0)), bytes(65))
+        one, absent = "3ff0000000000000", "7ff8000000000000"
+        wanted = ANA.address[2:].lower() + "01" + one + absent + "00" * 64
+        assert signed_ballot_to_wire(ballot).hex() == wanted
+
     @pytest.mark.parametrize("signature", [b"", bytes(64), b"\xff" * 65, bytes(64) + b"\x1d"])
     def test_a_signature_that_has_no_compact_form_goes_out_as_a_bad_one(self, signature: bytes):
-        *_, r, vs = signed_ballot_to_wire(SignedBallot(ANA.address, Vote(True), signature))
-        assert (r, vs) == (bytes(32), bytes(32))
+        sent = signed_ballot_to_wire(SignedBallot(ANA.address, Vote(True), signature))
+        assert sent[37:] == bytes(64)
 
     @pytest.mark.parametrize(
         ("name", "value"),

@@ -1,52 +1,130 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @notice A learner, one slot in storage.
-/// @param position In the active list, while active.
-/// @param fromRound The first round whose electorate it belongs to.
-/// @param untilRound The first one after that whose electorate it does not belong to.
-/// @param base The experiment's misses at its last ballot or proposal; strikes before do not count.
-/// @param proposed The last round it proposed in, plus one.
-/// @param missed Proposals missed since; after it left, all its strikes.
-struct Member {
-    uint32 index;
-    uint16 position;
-    uint32 fromRound;
-    uint32 untilRound;
-    uint32 base;
-    uint32 proposed;
-    uint32 missed;
-    bool joined;
-}
+/// @notice A learner: one slot, lowest bits first:
+/// | index 32 | position 16 | fromRound 32 | untilRound 32 | proposed 32 | base 32 | missed 32 | joined 1 |
+/// @dev A word and not a struct, for the same reason as Tally.
+type Member is uint256;
 
-/// @notice The member as it lies in storage, lowest bits first:
-/// | index 32 | position 16 | fromRound 32 | untilRound 32 | base 32 | proposed 32 | missed 32 | joined 1 |
-type PackedMember is uint256;
+using MemberWords for Member global;
 
-using MemberPacking for PackedMember global;
-using MemberPacking for Member global;
+/// @notice Reading a member, and making the next one from it.
+library MemberWords {
+    /// @notice The end of an electorate for those who did not leave.
+    uint32 internal constant FOREVER = type(uint32).max;
 
-/// @notice Packing by hand, for the same reason as in Tally.sol.
-library MemberPacking {
-    /// @notice The member of a slot.
-    function unpack(PackedMember packed) internal pure returns (Member memory m) {
-        uint256 bits = PackedMember.unwrap(packed);
-        m.index = uint32(bits);
-        m.position = uint16(bits >> 32);
-        m.fromRound = uint32(bits >> 48);
-        m.untilRound = uint32(bits >> 80);
-        m.base = uint32(bits >> 112);
-        m.proposed = uint32(bits >> 144);
-        m.missed = uint32(bits >> 176);
-        m.joined = (bits >> 208) & 1 == 1;
+    uint256 private constant POSITION = 32;
+    uint256 private constant FROM = 48;
+    uint256 private constant UNTIL = 80;
+    uint256 private constant PROPOSED = 112;
+    uint256 private constant BASE = 144;
+    uint256 private constant MISSED = 176;
+    uint256 private constant JOINED = 208;
+
+    /// @notice A learner that joins with no strikes as of `misses`.
+    function begin(uint32 index_, uint16 position_, uint32 fromRound_, uint32 misses)
+        internal
+        pure
+        returns (Member)
+    {
+        return Member.wrap(
+            uint256(index_) | uint256(position_) << POSITION | uint256(fromRound_) << FROM | uint256(FOREVER)
+                << UNTIL | uint256(misses) << BASE | 1 << JOINED
+        );
     }
 
-    /// @notice The slot of a member.
-    function pack(Member memory m) internal pure returns (PackedMember) {
-        uint256 bits = uint256(m.index) | uint256(m.position) << 32 | uint256(m.fromRound) << 48
-            | uint256(m.untilRound) << 80 | uint256(m.base) << 112 | uint256(m.proposed) << 144
-            | uint256(m.missed) << 176;
-        if (m.joined) bits |= 1 << 208;
-        return PackedMember.wrap(bits);
+    // ------------------------------------------------------------------ reading
+
+    /// @notice In order of joining, from 0.
+    function index(Member self) internal pure returns (uint32) {
+        return uint32(Member.unwrap(self));
+    }
+
+    /// @notice In the active list, while active.
+    function position(Member self) internal pure returns (uint16) {
+        return uint16(Member.unwrap(self) >> POSITION);
+    }
+
+    /// @notice The first round whose electorate it belongs to.
+    function fromRound(Member self) internal pure returns (uint32) {
+        return uint32(Member.unwrap(self) >> FROM);
+    }
+
+    /// @notice The first one after that whose electorate it does not belong to.
+    function untilRound(Member self) internal pure returns (uint32) {
+        return uint32(Member.unwrap(self) >> UNTIL);
+    }
+
+    /// @notice The experiment's misses at its last ballot or proposal; strikes before do not count.
+    function base(Member self) internal pure returns (uint32) {
+        return uint32(Member.unwrap(self) >> BASE);
+    }
+
+    /// @notice Proposals missed since; after it left, all its strikes.
+    function missed(Member self) internal pure returns (uint32) {
+        return uint32(Member.unwrap(self) >> MISSED);
+    }
+
+    /// @notice Whether there is such a learner at all.
+    function hasJoined(Member self) internal pure returns (bool) {
+        return Member.unwrap(self) != 0;
+    }
+
+    /// @notice Whether it left or was removed.
+    function hasLeft(Member self) internal pure returns (bool) {
+        return untilRound(self) != FOREVER;
+    }
+
+    /// @notice Whether it belongs to a round's electorate.
+    function isInElectorate(Member self, uint32 round) internal pure returns (bool) {
+        return fromRound(self) <= round && round < untilRound(self);
+    }
+
+    /// @notice Whether it has a vote in a round that has a proposal: in its electorate, and not its proposer.
+    /// @dev Asked of the current round only, where `proposed` is still that round's. One comparison for the two of
+    /// the electorate: a round before the first wraps to a number above all others.
+    function hasVote(Member self, uint32 round) internal pure returns (bool) {
+        uint256 bits = Member.unwrap(self);
+        unchecked {
+            uint256 first = uint32(bits >> FROM);
+            if (uint32(bits >> PROPOSED) == uint256(round) + 1) return false;
+            return uint256(round) - first < uint32(bits >> UNTIL) - first;
+        }
+    }
+
+    /// @notice Whether it has no strikes as of `misses`.
+    function isClear(Member self, uint32 misses) internal pure returns (bool) {
+        return uint64(Member.unwrap(self) >> BASE) == misses;
+    }
+
+    // ------------------------------------------------------------------ the next one
+
+    /// @notice At another place of the active list.
+    function at(Member self, uint16 position_) internal pure returns (Member) {
+        return Member.wrap(_with(self, POSITION, type(uint16).max, position_));
+    }
+
+    /// @notice Out of the electorates from a round on.
+    function until(Member self, uint32 round) internal pure returns (Member) {
+        return Member.wrap(_with(self, UNTIL, type(uint32).max, round));
+    }
+
+    /// @notice The proposer of a round.
+    function withProposal(Member self, uint32 round) internal pure returns (Member) {
+        return Member.wrap(_with(self, PROPOSED, type(uint32).max, round + 1));
+    }
+
+    /// @notice With so many proposals missed.
+    function withMissed(Member self, uint32 count) internal pure returns (Member) {
+        return Member.wrap(_with(self, MISSED, type(uint32).max, count));
+    }
+
+    /// @notice Without strikes as of a round that began with `misses`.
+    function cleared(Member self, uint32 misses) internal pure returns (Member) {
+        return Member.wrap(_with(self, BASE, type(uint64).max, misses));
+    }
+
+    function _with(Member self, uint256 shift, uint256 mask, uint256 value) private pure returns (uint256) {
+        return Member.unwrap(self) & ~(mask << shift) | value << shift;
     }
 }

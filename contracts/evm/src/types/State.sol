@@ -2,22 +2,21 @@
 pragma solidity ^0.8.28;
 
 import {Status} from "./Enums.sol";
-import {PackedMember} from "./Member.sol";
+import {Member} from "./Member.sol";
 import {Params} from "./Params.sol";
-import {PackedTally} from "./Tally.sol";
+import {Tally} from "./Tally.sol";
 
 /// @notice A round.
 /// @dev | tally | = slot 0
-/// | proposer 160 | eligible 16 | needed 16 | startedAt 40 | commitments 16 | = slot 1
+/// | proposer 160 | eligible 16 | startedAt 40 | commitments 16 | = slot 1
 /// | digest | = slot 2, | sha256 | = slot 3
 /// | size 64 | proposedAt 40 | revealStartedAt 40 | codec 8 | = slot 4
 /// | salts | = slot 5, the XOR of those revealed, kept with random selection only
-/// ballots: for learners with index >= 64, 128 a word: bit 2k voted, bit 2k + 1 approved.
+/// ballots: for learners with index >= 64, 128 a word, keys from 1: bit 2k voted, bit 2k + 1 approved.
 struct RoundState {
-    PackedTally tally;
+    Tally tally;
     address proposer;
     uint16 eligible;
-    uint16 needed;
     uint40 startedAt;
     uint16 commitments;
     bytes32 digest;
@@ -27,7 +26,7 @@ struct RoundState {
     uint40 revealStartedAt;
     uint8 codec;
     bytes32 salts;
-    mapping(uint256 word => uint256) ballots;
+    mapping(uint256 key => uint256 word) ballots;
     mapping(address learner => bytes32) pledges;
 }
 
@@ -53,7 +52,7 @@ struct ExperimentState {
     bytes32 seed;
     Params params;
     mapping(address account => bool) admitted;
-    mapping(address account => PackedMember) members;
+    mapping(address account => Member) members;
     mapping(address account => bytes32) encryptionKeys;
     mapping(uint256 index => address) roster;
     mapping(uint256 position => address) active;

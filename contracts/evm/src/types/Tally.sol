@@ -14,56 +14,132 @@ enum Stage {
     Abandoned
 }
 
-/// @notice The hot part of a round: all that casting a ballot reads and writes of it, one slot in storage.
-/// @param voted Ballots of the learners with index < 64, a bit each; the others are in `RoundState.ballots`.
-/// @param approved Those of them that approve.
-/// @param time The open phase's deadline; the closing time once closed.
-/// @param misses The experiment's count of votes closed by deadline, when the round began.
-/// @param approvals Ballots that approve.
-/// @param outstanding Voters who can still act in the phase: without a ballot, a commitment, or a reveal.
-struct Tally {
-    uint64 voted;
-    uint64 approved;
-    uint40 time;
-    uint32 misses;
-    uint16 approvals;
-    uint16 outstanding;
-    Stage stage;
-    bool settleEarly;
-    bool byDeadline;
-}
+/// @notice The hot part of a round, all that casting a ballot reads and writes of it: one slot, lowest bits first:
+/// | voted 64 | approved 64 | time 40 | misses 32 | approvals 16 | outstanding 16 | needed 16 | stage 4 |
+/// settlesEarly 1 | isByDeadline 1 |
+/// @dev A word and not a struct: the compiler reads and writes a packed struct field by field, 100 gas for each.
+/// Counts can not run over: learners are at most 10,000, and each is counted once.
+type Tally is uint256;
 
-/// @notice The tally as it lies in storage, lowest bits first:
-/// | voted 64 | approved 64 | time 40 | misses 32 | approvals 16 | outstanding 16 | stage 8 | settleEarly 1 |
-/// byDeadline 1 |
-type PackedTally is uint256;
-
-using Tallies for PackedTally global;
 using Tallies for Tally global;
 
-/// @notice Packing by hand: the compiler reads and writes a packed struct field by field, 100 gas for each.
+/// @notice Reading a tally, and making the next one from it.
 library Tallies {
-    /// @notice The tally of a slot.
-    function unpack(PackedTally packed) internal pure returns (Tally memory t) {
-        uint256 bits = PackedTally.unwrap(packed);
-        t.voted = uint64(bits);
-        t.approved = uint64(bits >> 64);
-        t.time = uint40(bits >> 128);
-        t.misses = uint32(bits >> 168);
-        t.approvals = uint16(bits >> 200);
-        t.outstanding = uint16(bits >> 216);
-        t.stage = Stage(uint8(bits >> 232));
-        t.settleEarly = (bits >> 240) & 1 == 1;
-        t.byDeadline = (bits >> 241) & 1 == 1;
+    uint256 private constant APPROVED = 64;
+    uint256 private constant TIME = 128;
+    uint256 private constant MISSES = 168;
+    uint256 private constant APPROVALS = 200;
+    uint256 private constant OUTSTANDING = 216;
+    uint256 private constant NEEDED = 232;
+    uint256 private constant STAGE = 248;
+    uint256 private constant SETTLES_EARLY = 252;
+    uint256 private constant BY_DEADLINE = 253;
+
+    uint256 private constant ONE_APPROVAL = 1 << APPROVALS;
+    uint256 private constant ONE_OUTSTANDING = 1 << OUTSTANDING;
+
+    /// @notice The tally of a round that begins.
+    /// @param deadline For a proposal.
+    /// @param misses_ The experiment's count of votes closed by deadline.
+    /// @param voters Who can vote: the learners but the proposer.
+    /// @param needed_ Approvals that make it accepted.
+    function begin(uint40 deadline, uint32 misses_, uint16 voters, uint16 needed_, bool early)
+        internal
+        pure
+        returns (Tally)
+    {
+        uint256 bits = uint256(deadline) << TIME | uint256(misses_) << MISSES | uint256(voters) << OUTSTANDING
+            | uint256(needed_) << NEEDED | uint256(Stage.Proposing) << STAGE;
+        return Tally.wrap(early ? bits | 1 << SETTLES_EARLY : bits);
     }
 
-    /// @notice The slot of a tally.
-    function pack(Tally memory t) internal pure returns (PackedTally) {
-        uint256 bits = uint256(t.voted) | uint256(t.approved) << 64 | uint256(t.time) << 128
-            | uint256(t.misses) << 168 | uint256(t.approvals) << 200 | uint256(t.outstanding) << 216
-            | uint256(t.stage) << 232;
-        if (t.settleEarly) bits |= 1 << 240;
-        if (t.byDeadline) bits |= 1 << 241;
-        return PackedTally.wrap(bits);
+    // ------------------------------------------------------------------ reading
+
+    /// @notice Whether the ballot of a learner with index < 64 is counted.
+    function hasVoted(Tally self, uint256 index) internal pure returns (bool) {
+        return (Tally.unwrap(self) >> index) & 1 == 1;
+    }
+
+    /// @notice Whether that ballot approves.
+    function hasApproved(Tally self, uint256 index) internal pure returns (bool) {
+        return (Tally.unwrap(self) >> (index + APPROVED)) & 1 == 1;
+    }
+
+    /// @notice The open phase's deadline; the closing time once closed.
+    function time(Tally self) internal pure returns (uint40) {
+        return uint40(Tally.unwrap(self) >> TIME);
+    }
+
+    /// @notice The experiment's count of votes closed by deadline, when the round began.
+    function misses(Tally self) internal pure returns (uint32) {
+        return uint32(Tally.unwrap(self) >> MISSES);
+    }
+
+    /// @notice Ballots that approve.
+    function approvals(Tally self) internal pure returns (uint16) {
+        return uint16(Tally.unwrap(self) >> APPROVALS);
+    }
+
+    /// @notice Voters who can still act in the phase: without a ballot, a commitment, or a reveal.
+    function outstanding(Tally self) internal pure returns (uint16) {
+        return uint16(Tally.unwrap(self) >> OUTSTANDING);
+    }
+
+    /// @notice Approvals that make it accepted.
+    function needed(Tally self) internal pure returns (uint16) {
+        return uint16(Tally.unwrap(self) >> NEEDED);
+    }
+
+    /// @notice Where the round is.
+    function stage(Tally self) internal pure returns (Stage) {
+        return Stage((Tally.unwrap(self) >> STAGE) & 0xf);
+    }
+
+    /// @notice Whether the round closes as soon as nothing can change its outcome.
+    function settlesEarly(Tally self) internal pure returns (bool) {
+        return (Tally.unwrap(self) >> SETTLES_EARLY) & 1 == 1;
+    }
+
+    /// @notice Whether it was closed by its deadline.
+    function isByDeadline(Tally self) internal pure returns (bool) {
+        return (Tally.unwrap(self) >> BY_DEADLINE) & 1 == 1;
+    }
+
+    // ------------------------------------------------------------------ the next one
+
+    /// @notice With the ballot of a learner with index < 64.
+    function withBallot(Tally self, uint256 index, bool approve) internal pure returns (Tally) {
+        unchecked {
+            uint256 bits = Tally.unwrap(self);
+            if (approve) {
+                return Tally.wrap((bits | (1 | 1 << APPROVED) << index) + ONE_APPROVAL - ONE_OUTSTANDING);
+            }
+            return Tally.wrap((bits | 1 << index) - ONE_OUTSTANDING);
+        }
+    }
+
+    /// @notice With one ballot more in the counts alone.
+    function withCount(Tally self, bool approve) internal pure returns (Tally) {
+        unchecked {
+            if (approve) return Tally.wrap(Tally.unwrap(self) + ONE_APPROVAL - ONE_OUTSTANDING);
+            return Tally.wrap(Tally.unwrap(self) - ONE_OUTSTANDING);
+        }
+    }
+
+    /// @notice With so many who can still act.
+    function withOutstanding(Tally self, uint16 count) internal pure returns (Tally) {
+        uint256 bits = Tally.unwrap(self) & ~(uint256(type(uint16).max) << OUTSTANDING);
+        return Tally.wrap(bits | uint256(count) << OUTSTANDING);
+    }
+
+    /// @notice At another stage, with that stage's time.
+    function at(Tally self, Stage stage_, uint40 time_) internal pure returns (Tally) {
+        uint256 bits = Tally.unwrap(self) & ~(0xf << STAGE | uint256(type(uint40).max) << TIME);
+        return Tally.wrap(bits | uint256(stage_) << STAGE | uint256(time_) << TIME);
+    }
+
+    /// @notice Closed by its deadline.
+    function byDeadline(Tally self) internal pure returns (Tally) {
+        return Tally.wrap(Tally.unwrap(self) | 1 << BY_DEADLINE);
     }
 }
