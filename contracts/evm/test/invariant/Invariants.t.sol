@@ -16,9 +16,9 @@ abstract contract Invariants is Base {
     function setUp() public override {
         super.setUp();
         Params memory p = defaults();
-        p.rounds = 8;
+        p.rounds = 20;
         p.lateJoin = true;
-        p.maxStrikes = 2;
+        p.maxStrikes = 4;
         _shape(p);
         ExperimentId[] memory ids = new ExperimentId[](1);
         ids[0] = started(p, 4);
@@ -68,7 +68,7 @@ abstract contract Invariants is Base {
     function afterInvariant() public {
         for (uint256 k = 0; k < handler.count(); ++k) {
             ExperimentId id = handler.ids(k);
-            for (uint256 i = 0; i < 24 && hub.experiment(id).status == Status.Running; ++i) {
+            for (uint256 i = 0; i < 60 && hub.experiment(id).status == Status.Running; ++i) {
                 uint40 deadline = hub.round(id, hub.experiment(id).round).deadline;
                 if (vm.getBlockTimestamp() < deadline) vm.warp(deadline);
                 hub.advance(id);
@@ -79,7 +79,7 @@ abstract contract Invariants is Base {
 
     /// @dev Named one by one: the handler inherits others (`setUp`), which would put another contract in place.
     function _calls() private pure returns (bytes4[] memory calls) {
-        calls = new bytes4[](11);
+        calls = new bytes4[](13);
         calls[0] = Handler.join.selector;
         calls[1] = Handler.leave.selector;
         calls[2] = Handler.remove.selector;
@@ -91,13 +91,15 @@ abstract contract Invariants is Base {
         calls[8] = Handler.reveal.selector;
         calls[9] = Handler.advance.selector;
         calls[10] = Handler.intrude.selector;
+        calls[11] = Handler.commitAll.selector;
+        calls[12] = Handler.revealMost.selector;
     }
 
     function _shape(Params memory p) internal pure virtual;
 }
 
 /// forge-config: default.invariant.runs = 32
-/// forge-config: default.invariant.depth = 60
+/// forge-config: default.invariant.depth = 100
 /// forge-config: default.invariant.fail-on-revert = true
 contract OpenBallotsInvariantsTest is Invariants {
     function _shape(Params memory p) internal pure override {
@@ -106,7 +108,7 @@ contract OpenBallotsInvariantsTest is Invariants {
 }
 
 /// forge-config: default.invariant.runs = 32
-/// forge-config: default.invariant.depth = 60
+/// forge-config: default.invariant.depth = 100
 /// forge-config: default.invariant.fail-on-revert = true
 contract SecretBallotsInvariantsTest is Invariants {
     function _shape(Params memory p) internal pure override {
@@ -116,7 +118,7 @@ contract SecretBallotsInvariantsTest is Invariants {
 }
 
 /// forge-config: default.invariant.runs = 32
-/// forge-config: default.invariant.depth = 60
+/// forge-config: default.invariant.depth = 100
 /// forge-config: default.invariant.fail-on-revert = true
 contract SettlingEarlyInvariantsTest is Invariants {
     function _shape(Params memory p) internal pure override {

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {ICollectiveLearning as I} from "../src/ICollectiveLearning.sol";
+import {ContentRef} from "../src/types/ContentRef.sol";
+import {Admission, Phase, Status} from "../src/types/Enums.sol";
+import {ExperimentId} from "../src/types/ExperimentId.sol";
+import {Params} from "../src/types/Params.sol";
+import {Base} from "./Base.sol";
+
+/// @notice Every error of every call, with what explains it, and that the first in the protocol's order is given.
+contract ErrorsTest is Base {
+    address private constant STRANGER = address(0xBAD);
+    ExperimentId private constant NONE = ExperimentId.wrap(99);
+
+    // ------------------------------------------------------------------ create
+
+    function test_create_names_the_first_bad_parameter() public {
+        Params memory p = defaults();
+        p.voteWindow = 0;
+        _refusesParams(p, "vote_window");
+        p.proposeWindow = 0;
+        _refusesParams(p, "propose_window");
+        p.approvalBps = 0;
+        _refusesParams(p, "approval_bps");
+        p.approvalBps = 10_001;
+        _refusesParams(p, "approval_bps");
+        p.maxLearners = 1;
+        _refusesParams(p, "max_learners");
+        p.maxLearners = 10_001;
+        _refusesParams(p, "max_learners");
+        p.minLearners = 1;
+        _refusesParams(p, "min_learners");
+        p.rounds = 0;
+        _refusesParams(p, "rounds");
+        p.rounds = type(uint32).max;
+        _refusesParams(p, "rounds");
+        p.initial.codec = 0x71;
+        _refusesParams(p, "initial");
+        p.spec = ContentRef(0, 0, 0, 0);
+        _refusesParams(p, "spec");
+        p.name = "";
+        _refusesParams(p, "name");
+        p.name = string(new bytes(65));
+        _refusesParams(p, "name");
+        p.name = string(abi.encodePacked(uint8(0xff)));
+        _refusesParams(p, "name");
+    }
+
+    function test_create_takes_the_bounds_themselves() public {
+        Params memory p = defaults();
+        p.name = string(new bytes(64));
+        p.initial = ContentRef(0, 0, 0, 0);
+        p.rounds = type(uint32).max - 1;
+        p.minLearners = 10_000;
+        p.approvalBps = 10_000;
+        p.proposeWindow = type(uint32).max;
+        p.voteWindow = type(uint32).max;
+        p.revealWindow = type(uint32).max;
+        p.maxStrikes = type(uint16).max;
+        assertEq(abi.encode(hub.experiment(created(p)).params), abi.encode(p));
+    }
+
+    function test_content_is_refused_unless_it_can_name_a_file() public {
+        ContentRef[5] memory bad;
+        for (uint256 i = 0; i < 5; ++i) {
+            bad[i] = content(50);
+        }
+        bad[0].size = 0;
+        bad[1].digest = 0;
+        bad[2].sha256Hash = 0;
+        bad[3].codec = 0x71;
+        bad[4].sha256Hash = bytes32(uint256(1)); // raw, and yet not its own hash
+        ExperimentId id = started(defaults(), 3);
+        for (uint256 i = 0; i < 5; ++i) {
+            _refuses(account(0), abi.encodeCall(I.propose, (id, 0, bad[i], HALF, HALF)), _invalid("content"));
+        }
+    }
+
+    // ------------------------------------------------------------------ the experiment and its status
+
+    function test_every_call_wants_an_experiment() public {
+        bytes[] memory calls = _calls(NONE, 0);
+        for (uint256 i = 0; i < calls.length; ++i) {
+            _refuses(creator, calls[i], abi.encodeWithSelector(I.UnknownExperiment.selector, NONE));
+        }
+        bytes[] memory asked = _queries(NONE, 0);
+        for (uint256 i = 0; i < asked.length; ++i) {
+            _refuses(creator, asked[i], abi.encodeWithSelector(I.UnknownExperiment.selector, NONE));
+        }
+    }
+
+    function test_what_runs_only_is_refused_while_enrolling() public {
+        ExperimentId id = created(defaults());
+        joined(id, 2);
+        bytes[] memory calls = _calls(id, 0);
+        for (uint256 i = 5; i < calls.length; ++i) {
+            _refuses(account(0), calls[i], _wrongStatus(Status.Enrolling));
+        }
+    }
+
+    function test_nothing_is_done_to_an_experiment_that_is_over() public {
+        Params memory p = defaults();
+        p.rounds = 1;
+        ExperimentId over = started(p, 2);
+        vm.prank(account(0));
+        hub.decline(over, 0);
+        _refusesAll(over, Status.Completed);
+        ExperimentId off = started(defaults(), 2);
+        vm.prank(creator);
+        hub.cancel(off);
+        _refusesAll(off, Status.Cancelled);
+    }
+
+    // ------------------------------------------------------------------ enrolling
+
+    function test_the_creator_alone_admits_starts_and_cancels() public {
+        ExperimentId id = created(defaults());
+        bytes memory notCreator = abi.encodeWithSelector(I.NotCreator.selector, STRANGER);
+        _refuses(STRANGER, abi.encodeCall(I.admit, (id, new address[](0))), notCreator);
+        _refuses(STRANGER, abi.encodeCall(I.start, (id)), notCreator);
+        _refuses(STRANGER, abi.encodeCall(I.cancel, (id)), notCreator);
+        _refuses(creator, abi.encodeCall(I.admit, (id, new address[](0))), _invalid("admission"));
+        joined(id, 1);
+        _refuses(creator, abi.encodeCall(I.start, (id)), _invalid("min_learners"));
+    }
+
+    function test_join_refuses_in_the_order_of_the_protocol() public {
+        Params memory p = defaults();
+        p.maxLearners = 2;
+        p.admission = Admission.Allowlist;
+        p.lateJoin = true;
+        ExperimentId id = created(p);
+        address[] memory three = new address[](3);
+        (three[0], three[1], three[2]) = (account(0), account(1), account(2));
+        vm.prank(creator);
+        hub.admit(id, three);
+        joined(id, 2); // starts it
+        bytes memory call = abi.encodeCall(I.join, (id, bytes32(0)));
+        _refuses(account(0), call, abi.encodeWithSelector(I.AlreadyJoined.selector, account(0)));
+        _refuses(STRANGER, call, abi.encodeWithSelector(I.NotAdmitted.selector, STRANGER));
+        _refuses(account(2), call, abi.encodeWithSelector(I.ExperimentFull.selector, 2));
+    }
+
+    function test_nobody_joins_late_unless_told_so() public {
+        ExperimentId id = started(defaults(), 2);
+        _refuses(STRANGER, abi.encodeCall(I.join, (id, bytes32(0))), _wrongStatus(Status.Running));
+    }
+
+    function test_leave_and_remove_want_an_active_learner() public {
+        ExperimentId id = started(defaults(), 4);
+        bytes memory leave = abi.encodeCall(I.leave, (id));
+        _refuses(STRANGER, leave, _notALearner(STRANGER));
+        _refuses(STRANGER, abi.encodeCall(I.remove, (id, STRANGER)), _notALearner(STRANGER));
+        vm.prank(account(3));
+        hub.leave(id);
+        _refuses(account(3), leave, _notALearner(account(3)));
+        _refuses(STRANGER, abi.encodeCall(I.remove, (id, account(3))), _notALearner(account(3)));
+        // With max_strikes 0 nobody is ever removed.
+        bytes memory notRemovable = abi.encodeWithSelector(I.NotRemovable.selector, 0);
+        _refuses(STRANGER, abi.encodeCall(I.remove, (id, account(1))), notRemovable);
+    }
+
+    // ------------------------------------------------------------------ rounds
+
+    function test_rounds_phases_and_deadlines_of_open_ballots() public {
+        ExperimentId id = started(defaults(), 3);
+        bytes memory wrongRound = abi.encodeWithSelector(I.WrongRound.selector, 0);
+        bytes[] memory ahead = _roundCalls(id, 1);
+        for (uint256 i = 0; i < ahead.length; ++i) {
+            _refuses(account(0), ahead[i], wrongRound);
+        }
+        bytes[] memory calls = _roundCalls(id, 0);
+        for (uint256 i = 2; i < calls.length; ++i) {
+            _refuses(account(1), calls[i], _wrongPhase(Phase.Proposing));
+        }
+        _refusesProposer(id, STRANGER);
+        _refuses(account(0), abi.encodeCall(I.propose, (id, 0, content(2), HALF, HALF)), _unchanged());
+        uint40 deadline = _pass(id);
+        _refuses(account(0), calls[0], abi.encodeWithSelector(I.DeadlinePassed.selector, deadline));
+        _refuses(account(0), calls[1], abi.encodeWithSelector(I.DeadlinePassed.selector, deadline));
+        vm.warp(deadline - 1);
+        _refuses(STRANGER, abi.encodeCall(I.advance, (id)), _notPassed(deadline));
+        proposed(id, 0);
+        _refuses(account(0), calls[0], _wrongPhase(Phase.Voting));
+        _refuses(account(0), calls[1], _wrongPhase(Phase.Voting));
+        _refuses(account(1), calls[4], _wrongPhase(Phase.Voting)); // a commitment in the open
+        _refuses(account(1), calls[5], _wrongPhase(Phase.Voting));
+        _refusesVoter(id, calls[2]);
+        voted(id, 0, 1, true);
+        _refuses(account(1), calls[2], abi.encodeWithSelector(I.AlreadyVoted.selector, account(1)));
+        deadline = _pass(id);
+        _refuses(account(2), calls[2], abi.encodeWithSelector(I.DeadlinePassed.selector, deadline));
+        _refuses(account(2), calls[3], abi.encodeWithSelector(I.DeadlinePassed.selector, deadline));
+    }
+
+    function test_rounds_phases_and_deadlines_of_secret_ballots() public {
+        Params memory p = defaults();
+        p.revealWindow = uint32(WINDOW);
+        ExperimentId id = started(p, 4);
+        proposed(id, 0);
+        bytes[] memory calls = _roundCalls(id, 0);
+        _refuses(account(1), calls[2], _wrongPhase(Phase.Voting)); // an open ballot in secret
+        _refuses(account(1), calls[3], _wrongPhase(Phase.Voting));
+        _refuses(account(1), calls[5], _wrongPhase(Phase.Voting));
+        _refusesVoter(id, calls[4]);
+        _refuses(account(1), abi.encodeCall(I.commit, (id, 0, bytes32(0))), _invalid("commitment"));
+        _committed(id, 1);
+        _refuses(account(1), calls[4], abi.encodeWithSelector(I.AlreadyVoted.selector, account(1)));
+        _committed(id, 2);
+        uint40 deadline = _pass(id);
+        _refuses(account(3), calls[4], abi.encodeWithSelector(I.DeadlinePassed.selector, deadline));
+        hub.advance(id);
+        _refuses(account(3), calls[4], _wrongPhase(Phase.Revealing));
+        _refusesVoter(id, calls[5]);
+        _refuses(account(3), calls[5], abi.encodeWithSelector(I.BadReveal.selector, account(3)));
+        _refuses(account(1), calls[5], abi.encodeWithSelector(I.BadReveal.selector, account(1)));
+        vm.prank(account(1));
+        hub.reveal(id, 0, true, HALF, HALF, bytes32(uint256(1)));
+        _refuses(account(1), calls[5], abi.encodeWithSelector(I.AlreadyVoted.selector, account(1)));
+        deadline = _pass(id);
+        _refuses(account(2), calls[5], abi.encodeWithSelector(I.DeadlinePassed.selector, deadline));
+    }
+
+    function test_a_batch_is_whole_ballots() public {
+        ExperimentId id = started(defaults(), 3);
+        proposed(id, 0);
+        bytes memory ballot = signedBallot(id, 0, 1, true);
+        _refuses(STRANGER, abi.encodeCall(I.voteSigned, (id, 0, "")), _invalid("ballots"));
+        _refuses(
+            STRANGER,
+            abi.encodeCall(I.voteSigned, (id, 0, bytes.concat(ballot, hex"00"))),
+            _invalid("ballots")
+        );
+        _refuses(STRANGER, abi.encodeCall(I.voteSigned, (id, 0, new bytes(100))), _invalid("ballots"));
+    }
+
+    function test_queries_name_rounds_and_learners_that_are_not_there() public {
+        ExperimentId id = created(defaults());
+        bytes memory notStarted = abi.encodeWithSelector(I.WrongRound.selector, type(uint32).max);
+        _refuses(STRANGER, abi.encodeCall(I.round, (id, 0)), notStarted);
+        _refuses(STRANGER, abi.encodeCall(I.ballots, (id, 0, 0, 10)), notStarted);
+        joined(id, 2);
+        vm.prank(creator);
+        hub.start(id);
+        bytes memory wrongRound = abi.encodeWithSelector(I.WrongRound.selector, 0);
+        _refuses(STRANGER, abi.encodeCall(I.round, (id, 1)), wrongRound);
+        _refuses(STRANGER, abi.encodeCall(I.ballot, (id, 1, account(0))), wrongRound);
+        _refuses(STRANGER, abi.encodeCall(I.ballot, (id, 0, STRANGER)), _notALearner(STRANGER));
+        _refuses(STRANGER, abi.encodeCall(I.learner, (id, STRANGER)), _notALearner(STRANGER));
+    }
+
+    // ------------------------------------------------------------------ the calls
+
+    /// @dev All that name an experiment; those from the sixth on need it running.
+    function _calls(ExperimentId id, uint32 round) private pure returns (bytes[] memory calls) {
+        bytes[] memory ofRound = _roundCalls(id, round);
+        calls = new bytes[](7 + ofRound.length);
+        calls[0] = abi.encodeCall(I.admit, (id, new address[](1)));
+        calls[1] = abi.encodeCall(I.join, (id, bytes32(0)));
+        calls[2] = abi.encodeCall(I.leave, (id));
+        calls[3] = abi.encodeCall(I.start, (id));
+        calls[4] = abi.encodeCall(I.cancel, (id));
+        calls[5] = abi.encodeCall(I.remove, (id, account(0)));
+        calls[6] = abi.encodeCall(I.advance, (id));
+        for (uint256 i = 0; i < ofRound.length; ++i) {
+            calls[7 + i] = ofRound[i];
+        }
+    }
+
+    function _roundCalls(ExperimentId id, uint32 round) private pure returns (bytes[] memory calls) {
+        calls = new bytes[](6);
+        calls[0] = abi.encodeCall(I.propose, (id, round, content(50), HALF, HALF));
+        calls[1] = abi.encodeCall(I.decline, (id, round));
+        calls[2] = abi.encodeCall(I.vote, (id, round, true, HALF, HALF));
+        calls[3] = abi.encodeCall(I.voteSigned, (id, round, new bytes(101)));
+        calls[4] = abi.encodeCall(I.commit, (id, round, bytes32(uint256(1))));
+        calls[5] = abi.encodeCall(I.reveal, (id, round, true, HALF, HALF, bytes32(uint256(77))));
+    }
+
+    function _queries(ExperimentId id, uint32 round) private pure returns (bytes[] memory calls) {
+        calls = new bytes[](9);
+        calls[0] = abi.encodeCall(I.experiment, (id));
+        calls[1] = abi.encodeCall(I.learner, (id, account(0)));
+        calls[2] = abi.encodeCall(I.learners, (id, 0, 10));
+        calls[3] = abi.encodeCall(I.round, (id, round));
+        calls[4] = abi.encodeCall(I.rounds, (id, 0, 10));
+        calls[5] = abi.encodeCall(I.ballot, (id, round, account(0)));
+        calls[6] = abi.encodeCall(I.ballots, (id, round, 0, 10));
+        calls[7] = abi.encodeCall(I.currentWeights, (id));
+        calls[8] = abi.encodeCall(I.duty, (id, account(0)));
+    }
+
+    // ------------------------------------------------------------------ parts
+
+    function _refuses(address who, bytes memory call, bytes memory wanted) private {
+        vm.prank(who);
+        // solhint-disable-next-line avoid-low-level-calls
+        (bool ok, bytes memory answer) = address(hub).call(call);
+        assertFalse(ok, "went through");
+        assertEq(answer, wanted);
+    }
+
+    function _refusesAll(ExperimentId id, Status status) private {
+        bytes[] memory calls = _calls(id, 0);
+        for (uint256 i = 0; i < calls.length; ++i) {
+            _refuses(creator, calls[i], _wrongStatus(status));
+        }
+    }
+
+    function _refusesParams(Params memory p, string memory name) private {
+        _refuses(creator, abi.encodeCall(I.create, (p)), _invalid(name));
+    }
+
+    function _refusesProposer(ExperimentId id, address who) private {
+        bytes memory wanted = abi.encodeWithSelector(I.NotProposer.selector, who);
+        _refuses(who, abi.encodeCall(I.propose, (id, 0, content(50), HALF, HALF)), wanted);
+        _refuses(who, abi.encodeCall(I.decline, (id, 0)), wanted);
+    }
+
+    function _refusesVoter(ExperimentId id, bytes memory call) private {
+        _refuses(STRANGER, call, _notALearner(STRANGER));
+        address proposer = hub.round(id, 0).proposer;
+        _refuses(proposer, call, abi.encodeWithSelector(I.NotEligible.selector, proposer));
+    }
+
+    function _committed(ExperimentId id, uint256 i) private {
+        bytes32 pledge = commitment(id, 0, i, true, bytes32(i));
+        vm.prank(account(i));
+        hub.commit(id, 0, pledge);
+    }
+
+    function _pass(ExperimentId id) private returns (uint40 deadline) {
+        deadline = hub.round(id, 0).deadline;
+        vm.warp(deadline);
+    }
+
+    function _invalid(string memory name) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(I.InvalidParameter.selector, name);
+    }
+
+    function _wrongStatus(Status status) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(I.WrongStatus.selector, status);
+    }
+
+    function _wrongPhase(Phase phase) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(I.WrongPhase.selector, phase);
+    }
+
+    function _notPassed(uint40 deadline) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(I.DeadlineNotPassed.selector, deadline);
+    }
+
+    function _notALearner(address who) private pure returns (bytes memory) {
+        return abi.encodeWithSelector(I.NotALearner.selector, who);
+    }
+
+    function _unchanged() private pure returns (bytes memory) {
+        return abi.encodeWithSelector(I.Unchanged.selector);
+    }
+}
