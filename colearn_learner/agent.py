@@ -9,8 +9,7 @@ proposal, the same ballot and the same salt are sent, and nothing twice.
 from __future__ import annotations
 
 import logging
-import secrets
-import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -18,9 +17,12 @@ from pathlib import Path
 from threading import Event as StopSignal
 from typing import Any
 
-from colearn_learner.agent_folder import AgentFolder, DecidedBallot, TrainedProposal
-from colearn_learner.exchange import scores_of, summary_from_json, summary_to_json, vote_of
-from colearn_learner.interface import Weights
+from colearn_learner.agent_adopting import Adopting
+from colearn_learner.agent_errors import AgentStopped, retries_worth
+from colearn_learner.agent_folder import AgentFolder
+from colearn_learner.agent_proposing import Proposing
+from colearn_learner.agent_voting import Voting
+from colearn_learner.agent_workbench import AgentConfig, Workbench
 from colearn_ledger.ledger import Ledger, Pending
 from colearn_ledger.protocol import (
     AlreadyJoined,
@@ -38,28 +40,17 @@ from colearn_ledger.protocol import (
     NotALearner,
     NotEligible,
     NotProposer,
-    Outcome,
     Phase,
-    ProtocolError,
     Round,
     Status,
-    Vote,
     WrongPhase,
     WrongRound,
     WrongStatus,
     commitment_hash,
 )
-from colearn_ledger.spec import ExperimentSpec, SpecError
-from colearn_ledger.weights.codec import DecodedWeights, decode_weights, encode_weights
-from colearn_ledger.weights.errors import WeightsError
-from colearn_ledger.weights.store import (
-    ContentMismatch,
-    ContentStore,
-    ContentTooLarge,
-    ContentUnavailable,
-)
+from colearn_ledger.weights.store import ContentStore
 
-__all__ = ["Action", "Agent", "AgentConfig", "Observation"]
+__all__ = ["Action", "Agent", "AgentConfig", "AgentStopped", "Observation"]
 
 _log = logging.getLogger(__name__)
 
@@ -92,33 +83,6 @@ class Action(Enum):
     REVEALED = "revealed"
     ADVANCED = "advanced"
     DONE = "done"
-
-
-@dataclass(frozen=True, slots=True)
-class AgentConfig:
-    """How an agent behaves; times in seconds.
-
-    Args:
-        join: whether to join the experiment when the account has not.
-        poll: the longest time between two looks at the ledger.
-        fetch_timeout: of one attempt to get weights.
-        fetch_margin: how long before the vote's deadline to give up on getting a proposal.
-        fetch_patience: give up on a proposal after this long, ``None``: not before the margin.
-        stagger: how much later than the one before it each learner calls ``advance``.
-        transaction_timeout: how long to wait for a transaction to take effect.
-        max_backoff: the longest pause after a failure.
-        keep_accepted: how many accepted weights stay pinned, the current ones included.
-    """
-
-    join: bool = True
-    poll: float = 1.0
-    fetch_timeout: float = 10.0
-    fetch_margin: float = 15.0
-    fetch_patience: float | None = None
-    stagger: float = 2.0
-    transaction_timeout: float = 120.0
-    max_backoff: float = 30.0
-    keep_accepted: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,19 +134,18 @@ class Agent:
         folder: Path | str,
         config: AgentConfig | None = None,
     ) -> None:
-        self._ledger = ledger
-        self._store = store
-        self._learner = learner
-        self._experiment = experiment
-        self._config = config or AgentConfig()
-        self._listeners: list[Listener] = []
+        config = config or AgentConfig()
         owner = f"{ledger.domain.separator.hex()} {experiment} {ledger.account}"
         self._folder = AgentFolder(Path(folder), owner)
-        self._spec: ExperimentSpec | None = None
-        self._adopted: str | None = None  # what this process's learner holds
-        self._unfit: str | None = None  # why the learner could not take the current weights
+        self._ledger = ledger
+        self._experiment = experiment
+        self._config = config
+        self._bench = Workbench(ledger, store, learner, experiment, self._folder, config)
+        self._adopting = Adopting(self._bench)
+        self._proposing = Proposing(self._bench)
+        self._voting = Voting(self._bench)
+        self._listeners: list[Listener] = []
         self._unrevealable: set[int] = set()
-        self._waiting_since: dict[tuple[object, ...], float] = {}
 
     def on_observation(self, listener: Listener) -> None:
         """Call ``listener`` with what the agent does, in the agent's thread."""
@@ -203,31 +166,31 @@ class Agent:
     def run(self, stop: StopSignal | None = None) -> None:
         """Do every duty until the experiment is over, the learner has left, or ``stop`` is set.
 
-        A ledger or a store that fails is asked again after a pause that grows.
+        What may pass, a ledger or a store that does not answer, is tried again after a pause
+        that grows.
 
         Raises:
-            UnknownExperiment: the ledger has no such experiment.
-            SpecError: the experiment's specification can not be read, ever.
+            AgentStopped: trying again would not help; it says why and what to do.
             DamagedFolder: the agent can not write its folder.
         """
         stop = stop or StopSignal()
-        failures = 0
+        failures: Counter[type[LedgerError]] = Counter()
         while not stop.is_set():
             try:
                 action = self.step()
-                failures = 0
+                failures.clear()
+                if action == Action.WAITED:
+                    self._ledger.wait_for_change(self._config.poll)
             except LedgerError as error:
-                if not _is_transient(error):
-                    raise
-                failures += 1
-                pause = min(self._config.max_backoff, 0.1 * 2 ** min(failures, 20))
+                failures[type(error)] += 1
+                if failures[type(error)] > retries_worth(error):
+                    raise AgentStopped(self._ledger.account, self._folder.path, error) from error
+                pause = min(self._config.max_backoff, 0.1 * 2 ** min(failures.total(), 20))
                 _log.warning("%s: %s; trying again in %.1f s", self._name, error, pause)
                 stop.wait(pause)
                 continue
             if action == Action.DONE:
                 return
-            if action == Action.WAITED:
-                self._ledger.wait_for_change(self._config.poll)
 
     def step(self) -> Action:
         """Look at the ledger and do what is due now, one thing at most."""
@@ -235,17 +198,18 @@ class Agent:
         try:
             if not self._has_joined():
                 return self._join(experiment)
-            if self._must_adopt(experiment):
-                return self._adopt(experiment)
-            self._tidy(experiment)
+            if experiment.current is not None and self._adopting.is_due(experiment):
+                return self._adopt(experiment, experiment.current)
+            self._proposing.drop_past(experiment)
             return self._do(self._ledger.duty(self._experiment, self._ledger.account), experiment)
         except _OVERTAKEN as error:
             _log.info("%s: overtaken: %s", self._name, error)
             return Action.WAITED
 
     def _do(self, duty: Duty, experiment: Experiment) -> Action:
-        if duty == Duty.DONE:
-            return Action.DONE
+        if duty == Duty.DONE:  # unless it ended since it was looked at: there is more to do then
+            unchanged = self._ledger.experiment(self._experiment) == experiment
+            return Action.DONE if unchanged else Action.WAITED
         if duty == Duty.WAIT or experiment.round is None:
             return Action.WAITED
         if duty == Duty.ADVANCE:
@@ -259,7 +223,7 @@ class Agent:
             return self._reveal(held)
         return Action.WAITED  # the round moved on between the two queries
 
-    # ------------------------------------------------------------------ joining
+    # ------------------------------------------------------------------ one duty each
 
     def _has_joined(self) -> bool:
         try:
@@ -276,115 +240,37 @@ class Agent:
             return Action.WAITED
         return self._send(Action.JOINED, None, self._ledger.join(self._experiment))
 
-    # ------------------------------------------------------------------ adopting
-
-    def _must_adopt(self, experiment: Experiment) -> bool:
-        return experiment.current is not None and experiment.current.sha256 != self._adopted
-
-    def _adopt(self, experiment: Experiment) -> Action:
+    def _adopt(self, experiment: Experiment, content: ContentRef) -> Action:
         """Make the ledger's current weights the learner's; nothing else is done before."""
-        content = experiment.current
-        if content is None:
+        if not self._adopting.adopt(content):
             return Action.WAITED
-        self._unfit = None
-        try:
-            self._accept(self._current_weights(content))
-        except (WeightsError, ContentTooLarge, ContentMismatch) as error:
-            self._unfit = f"the current weights are not usable: {error}"
-        except ContentUnavailable as error:
-            _log.warning("%s: waiting for the current weights: %s", self._name, error)
-            return Action.WAITED
-        self._adopted = content.sha256
-        if self._unfit is None:
-            if content not in self._folder.adopted[-1:]:
-                self._folder.record_adopted(content)
-            self._release_superseded()
-        else:
-            _log.error("%s: %s; it rejects and declines until others are", self._name, self._unfit)
-        self._tell(Observation(self._name, Action.ADOPTED, experiment.round, self._unfit or ""))
+        reason = self._adopting.unfit or ""
+        self._tell(Observation(self._name, Action.ADOPTED, experiment.round, reason))
         return Action.ADOPTED
-
-    def _current_weights(self, content: ContentRef) -> Weights:
-        """Return them from the folder, else from the store; then they are pinned and kept."""
-        kept = self._folder.load_weights(content)
-        data = self._fetch(content, self._config.fetch_timeout) if kept is None else kept
-        decoded = decode_weights(data, schema=self._schema())
-        if kept is None:
-            self._store.pin(content)
-            self._folder.save_weights(content, data)
-        return _for_learner(decoded)
-
-    def _accept(self, weights: Weights) -> None:
-        try:
-            self._learner.mli_accept_weights(weights)
-        except Exception as error:  # noqa: BLE001 - a learner may raise anything
-            _log.exception("%s: the learner failed to accept weights", self._name)
-            self._unfit = f"the learner could not accept the current weights: {_said(error)}"
-
-    def _release_superseded(self) -> None:
-        for content in self._folder.adopted[: -self._config.keep_accepted]:
-            self._store.unpin(content)
-            self._folder.record_released(content)
-
-    # ------------------------------------------------------------------ proposing
 
     def _propose(self, held: Round, current: ContentRef | None) -> Action:
         base = current.sha256 if current else None
-        proposal = self._folder.trained(held.index)
-        if proposal is None or proposal.base != base or not self._store.has(proposal.content):
-            if self._unfit is not None:
-                return self._decline(held, self._unfit)
-            trained = self._train(held.index, base)
-            if isinstance(trained, str):
-                return self._decline(held, trained)
-            proposal = trained
+        proposal = (
+            self._proposing.trained_before(held.index, base)
+            or self._adopting.unfit
+            or self._proposing.train(held.index, base)
+        )
+        if isinstance(proposal, str):
+            return self._decline(held, proposal)
         pending = self._ledger.propose(
             self._experiment, held.index, proposal.content, proposal.scores
         )
         return self._send(Action.PROPOSED, held.index, pending)
-
-    def _train(self, round_index: int, base: str | None) -> TrainedProposal | str:
-        """Return the proposal, stored, pinned and in the journal, or why there is none."""
-        try:
-            weights = self._learner.mli_propose_weights()
-            summary = summary_to_json(getattr(weights, "training_summary", None))
-            if summary is not None and summary["error_code"] is not None:
-                return f"the learner reports error code {summary['error_code']} in its training"
-            scores = scores_of(self._learner.mli_test_weights(weights))
-            data = encode_weights(weights.weights, summary=summary)
-            decode_weights(data, schema=self._schema())
-        except WeightsError as error:
-            return f"what the learner trained are not weights of this experiment: {error}"
-        except LedgerError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a learner may raise anything
-            _log.exception("%s: the learner failed to train", self._name)
-            return f"the learner failed to train: {_said(error)}"
-        content = self._store.put([data])
-        if content.sha256 == base:
-            return "training changed nothing"
-        self._store.pin(content)
-        proposal = TrainedProposal(round_index, content, scores, base)
-        self._folder.record_trained(proposal)
-        return proposal
 
     def _decline(self, held: Round, reason: str) -> Action:
         _log.warning("%s: declines round %d: %s", self._name, held.index, reason)
         pending = self._ledger.decline(self._experiment, held.index)
         return self._send(Action.DECLINED, held.index, pending, reason)
 
-    # ------------------------------------------------------------------ voting
-
     def _vote(self, held: Round, content: ContentRef, *, secret: bool) -> Action:
-        ballot = self._folder.ballot(held.index)
-        if ballot is None or ballot.content != content or (ballot.salt is not None) != secret:
-            decision = self._decide(held, content)
-            if decision is None:
-                return Action.WAITED
-            vote, reason = decision
-            salt = secrets.token_bytes(32) if secret else None
-            ballot = DecidedBallot(held.index, content, vote, salt, reason)
-            self._folder.record_ballot(ballot)
+        ballot = self._voting.ballot(held, content, secret=secret, unfit=self._adopting.unfit)
+        if ballot is None:
+            return Action.WAITED
         if ballot.salt is None:
             pending = self._ledger.vote(self._experiment, held.index, ballot.vote)
             return self._send(Action.VOTED, held.index, pending, ballot.reason)
@@ -397,41 +283,6 @@ class Agent:
         )
         pending = self._ledger.commit(self._experiment, held.index, commitment)
         return self._send(Action.COMMITTED, held.index, pending, ballot.reason)
-
-    def _decide(self, held: Round, content: ContentRef) -> tuple[Vote, str] | None:
-        """Return the ballot and why, ``None`` while there is time to get the proposal."""
-        if self._unfit is not None:
-            return self._reject(held, self._unfit)
-        seconds_left = self._seconds_to_fetch(held)
-        try:
-            timeout = max(0.1, min(self._config.fetch_timeout, seconds_left))
-            decoded = decode_weights(self._fetch(content, timeout), schema=self._schema())
-        except ContentUnavailable as error:
-            if self._seconds_to_fetch(held) > 0:
-                _log.info("%s: waiting for the proposal: %s", self._name, error)
-                return None
-            return self._reject(held, f"the proposal could not be had: {error}")
-        except (ContentTooLarge, ContentMismatch, WeightsError) as error:
-            return self._reject(held, f"the proposal is not usable: {error}")
-        try:
-            return vote_of(self._learner.mli_test_weights(_for_learner(decoded))), ""
-        except LedgerError:
-            raise
-        except Exception as error:  # noqa: BLE001 - a learner may raise anything
-            _log.exception("%s: the learner failed to test a proposal", self._name)
-            return self._reject(held, f"the learner failed to test the proposal: {_said(error)}")
-
-    def _seconds_to_fetch(self, held: Round) -> float:
-        """Return for how much longer to try to get the round's proposal."""
-        left = (held.deadline or 0) - self._ledger.now() - self._config.fetch_margin
-        if self._config.fetch_patience is None:
-            return left
-        tried = self._waited_for("proposal", held.index)
-        return min(left, self._config.fetch_patience - tried)
-
-    def _reject(self, held: Round, reason: str) -> tuple[Vote, str]:
-        _log.warning("%s: rejects the proposal of round %d: %s", self._name, held.index, reason)
-        return Vote(approve=False), reason
 
     def _reveal(self, held: Round) -> Action:
         ballot = self._folder.ballot(held.index)
@@ -453,41 +304,15 @@ class Agent:
         )
         return Action.WAITED
 
-    # ------------------------------------------------------------------ the rest
-
     def _advance(self, round_index: int) -> Action:
         """Move the ledger on; learners take turns, so that seldom more than one pays for it."""
         phase = self._ledger.round(self._experiment, round_index).phase
         index = self._ledger.learner(self._experiment, self._ledger.account).index
-        if self._waited_for("advance", round_index, phase) < index * self._config.stagger:
+        if self._bench.waited_for("advance", round_index, phase) < index * self._config.stagger:
             return Action.WAITED
         return self._send(Action.ADVANCED, round_index, self._ledger.advance(self._experiment))
 
-    def _tidy(self, experiment: Experiment) -> None:
-        """Let go of own proposals that were not accepted."""
-        for proposal in self._folder.own_proposals():
-            over = experiment.round is not None and proposal.round < experiment.round
-            if not over and experiment.ended_at is None:
-                continue
-            held = self._ledger.round(self._experiment, proposal.round)
-            accepted = held.outcome == Outcome.ACCEPTED and held.content == proposal.content
-            if not accepted and proposal.content not in self._folder.adopted:
-                self._store.unpin(proposal.content)
-            self._folder.record_dropped(proposal.round)
-
-    def _schema(self) -> Any:
-        if self._spec is None:
-            params = self._ledger.experiment(self._experiment).params
-            self._spec = ExperimentSpec.read(
-                self._store, params.spec, timeout=self._config.fetch_timeout
-            )
-        return self._spec.schema
-
-    def _fetch(self, content: ContentRef, timeout: float) -> bytes:
-        """Get a file under the experiment's size limit; the store verifies every piece."""
-        limit = self._schema().max_bytes
-        with self._store.get(content, max_size=limit, timeout=timeout) as pieces:
-            return b"".join(pieces)
+    # ------------------------------------------------------------------ parts
 
     def _send(
         self, action: Action, round_index: int | None, pending: Pending, reason: str = ""
@@ -499,10 +324,6 @@ class Agent:
         )
         return action
 
-    def _waited_for(self, *what: object) -> float:
-        now = time.monotonic()
-        return now - self._waiting_since.setdefault(what, now)
-
     def _tell(self, observation: Observation) -> None:
         for listener in self._listeners:
             listener(observation)
@@ -510,16 +331,3 @@ class Agent:
     @property
     def _name(self) -> str:
         return str(self._ledger.account)
-
-
-def _for_learner(decoded: DecodedWeights) -> Weights:
-    return Weights(weights=decoded.weights, training_summary=summary_from_json(decoded.summary))
-
-
-def _is_transient(error: LedgerError) -> bool:
-    """Tell whether trying again may help."""
-    return not isinstance(error, SpecError | ProtocolError)
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

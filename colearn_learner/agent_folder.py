@@ -40,7 +40,7 @@ class DamagedFolder(LearnerError):
 
 @dataclass(frozen=True, slots=True)
 class TrainedProposal:
-    """Weights trained for a round, stored and pinned; ``base`` is what training began with."""
+    """Weights trained for a round and stored; ``base`` is what training began with."""
 
     round: int
     content: ContentRef
@@ -97,13 +97,15 @@ class AgentFolder:
                     f"{path} belongs to {self._memory.owner}; give each learner of each"
                     " experiment a folder of its own"
                 )
+            self._remove_leftovers()
         except BaseException:
             self._lock.close()
             raise
 
     def close(self) -> None:
         """Let another agent use the folder."""
-        self._journal.close()
+        with suppress(OSError):  # what a full disk did not take was reported before
+            self._journal.close()
         self._lock.close()
 
     def __enter__(self) -> AgentFolder:
@@ -115,8 +117,9 @@ class AgentFolder:
     # ------------------------------------------------------------------ decisions
 
     def trained(self, round_index: int) -> TrainedProposal | None:
-        """Return what was trained for a round."""
-        return self._memory.trained.get(round_index)
+        """Return what was trained for a round and not dropped."""
+        dropped = round_index in self._memory.dropped
+        return None if dropped else self._memory.trained.get(round_index)
 
     def ballot(self, round_index: int) -> DecidedBallot | None:
         """Return how a round's ballot was decided."""
@@ -129,11 +132,11 @@ class AgentFolder:
 
     @property
     def adopted(self) -> tuple[ContentRef, ...]:
-        """Return the weights adopted and not yet released, the last ones last."""
+        """Return the accepted weights kept and not yet released, the last ones last."""
         return tuple(self._memory.adopted)
 
     def record_trained(self, proposal: TrainedProposal) -> None:
-        """Note a proposal, before it is sent."""
+        """Note a proposal, before it is pinned and sent."""
         self._record(
             {
                 "kind": "trained",
@@ -162,18 +165,18 @@ class AgentFolder:
         self._memory.ballots[ballot.round] = ballot
 
     def record_adopted(self, content: ContentRef) -> None:
-        """Note that the learner accepted these weights."""
+        """Note that these weights are being kept, before they are pinned."""
         self._record({"kind": "adopted", "content": _content_to_json(content)})
         _add_last(self._memory.adopted, content)
 
     def record_released(self, content: ContentRef) -> None:
-        """Note that superseded weights are no longer kept, and remove the copy."""
+        """Note that superseded weights are unpinned, and remove the copy."""
         self._weights_file(content).unlink(missing_ok=True)
         self._record({"kind": "released", "content": _content_to_json(content)})
         self._memory.adopted.remove(content)
 
     def record_dropped(self, round_index: int) -> None:
-        """Note that an own proposal, not accepted, is no longer kept."""
+        """Note that an own proposal is settled: unpinned, unless it was adopted."""
         self._record({"kind": "dropped", "round": round_index})
         self._memory.dropped.add(round_index)
 
@@ -218,6 +221,13 @@ class AgentFolder:
             lock.close()
             raise FolderInUse(f"another agent works in {self.path}; stop it first") from error
         return lock
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a kill left beside the weights that the journal knows."""
+        known = {self._weights_file(content) for content in self._memory.adopted}
+        weights = self.path / "weights"
+        for path in {*weights.glob("*.safetensors"), *weights.glob("*.part")} - known:
+            path.unlink(missing_ok=True)
 
     def _record(self, line: Mapping[str, Any]) -> None:
         try:

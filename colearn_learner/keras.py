@@ -31,8 +31,8 @@ class KerasLearner(MachineLearningInterface):
         vote_loader: what it votes by; None: the records it trains on, which favours its own
             proposals and no one else's.
         test_loader: what it reports a test score on; None for no test score (shown as 0).
-        need_reset_optimizer: compile anew before each training, so that no optimizer state lasts
-            from one round to the next.
+        need_reset_optimizer: start each training with a fresh optimizer, so that none of its
+            state lasts from one round to the next.
         minimise_criterion: whether a smaller criterion is better.
         criterion: which of the values of ``model.evaluate`` is the score.
         model_fit_kwargs: further arguments of ``model.fit``.
@@ -112,10 +112,11 @@ class KerasLearner(MachineLearningInterface):
         return Weights(weights=_copied(self.model.get_weights()))
 
     def mli_get_current_model(self) -> ColearnModel:
-        """Return the current model as ONNX.
+        """Return the current model as ONNX; an only input is named ``inputs``.
 
         Raises:
-            UnsupportedModel: Keras models can't be converted yet.
+            MissingPackage: the converter is not installed.
+            UnsupportedModel: a layer of the model has no converter.
         """
         from colearn_learner.onnx import convert_model_to_onnx
 
@@ -164,9 +165,18 @@ class KerasLearner(MachineLearningInterface):
         self.model.set_weights(list(given))
 
     def reset_optimizer(self) -> None:
-        """Compile the model anew with a fresh optimizer of the same configuration."""
-        config = self.model.get_compile_config()
-        self.model.compile_from_config(config)
+        """Set the optimizer's state back to that of a new one of the same configuration.
+
+        The optimizer stays the same object: after compiling anew, Keras would trace the training
+        and the test function again, which takes longer than a round on little data.
+        """
+        optimizer = self.model.optimizer
+        if not optimizer.built:
+            return
+        fresh = type(optimizer).from_config(optimizer.get_config())
+        fresh.build(self.model.trainable_variables)
+        for mine, new in zip(optimizer.variables, fresh.variables, strict=True):
+            mine.assign(new)
 
 
 def _copied(arrays: list[NDArray[Any]]) -> list[NDArray[Any]]:

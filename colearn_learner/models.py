@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
+import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from colearn_learner.datasets import Data, Dataset, Share, Task
-from colearn_learner.errors import LearnerError
+from colearn_learner.errors import LearnerError, MissingPackage
 from colearn_learner.names import find_name
 
 __all__ = [
     "MODELS",
-    "MissingExtra",
     "Model",
     "Score",
     "Training",
@@ -24,10 +26,6 @@ __all__ = [
     "model",
     "score_of",
 ]
-
-
-class MissingExtra(LearnerError):
-    """A package that is not installed is needed; says how to install it."""
 
 
 class UnfitModel(LearnerError):
@@ -67,6 +65,10 @@ class Training:
     seed: int = 42
 
 
+Framework = Literal["sklearn", "keras"]
+"""Also the name of the extra that installs it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A model of the catalogue.
@@ -76,14 +78,16 @@ class Model:
         tasks: what it can learn.
         learning_rate: by default.
         summary: one line for people.
-        build: returns the estimator.
+        framework: what trains it.
+        build: returns the framework's own model; equal seeds give equal first weights.
     """
 
     name: str
     tasks: tuple[Task, ...]
     learning_rate: float
     summary: str
-    build: Callable[[Task, Training], Any]
+    framework: Framework
+    build: Callable[[Dataset, Training], Any]
 
 
 def model(name: str, data: Dataset) -> Model:
@@ -92,6 +96,7 @@ def model(name: str, data: Dataset) -> Model:
     Raises:
         UnknownName: there is none; names those that are near.
         UnfitModel: it does not do the data set's task.
+        MissingPackage: its framework is not installed; says how to install it.
     """
     found = MODELS[find_name("model", name, MODELS)]
     if data.task not in found.tasks:
@@ -99,7 +104,18 @@ def model(name: str, data: Dataset) -> Model:
         raise UnfitModel(
             f"the model {name} does not do {data.task}, which {data.name} is; choose {fitting}"
         )
+    _find_packages(found)
     return found
+
+
+def _find_packages(chosen: Model) -> None:
+    """Look for the framework's packages without importing them, which can take seconds."""
+    for package in _FRAMEWORKS[chosen.framework].packages:
+        if importlib.util.find_spec(package) is None:
+            raise MissingPackage(
+                f"the model {chosen.name} needs {package}, which is not installed: "
+                f"pip install 'colearn-ledger[{chosen.framework}]'"
+            )
 
 
 def default_model(data: Dataset) -> str:
@@ -119,11 +135,26 @@ def make_learner(
         training: how it trains; its seed makes the start, and must be the same for all learners.
         shown_score: measure what people are shown in place of what voters vote by.
     """
+    score = score_of(data.task, shown=shown_score)
+    return _FRAMEWORKS[chosen.framework].learner(
+        chosen.build(data, training), share, score, data=data, training=training
+    )
+
+
+def _pair(data: Data) -> tuple[Any, Any]:
+    return data.inputs, data.targets
+
+
+# ------------------------------------------------------------------ scikit-learn
+
+
+def _sklearn_learner(
+    built: Any, share: Share, score: Score, *, data: Dataset, training: Training
+) -> Any:
     from colearn_learner.sklearn import SklearnLearner
 
-    score = score_of(data.task, shown=shown_score)
     return SklearnLearner(
-        chosen.build(data.task, training),
+        built,
         _pair(share.train),
         _pair(share.vote),
         _pair(share.test),
@@ -136,11 +167,7 @@ def make_learner(
     )
 
 
-def _pair(data: Data) -> tuple[Any, Any]:
-    return data.inputs, data.targets
-
-
-def _linear(task: Task, training: Training) -> Any:
+def _linear(data: Dataset, training: Training) -> Any:
     from sklearn.linear_model import SGDClassifier, SGDRegressor
 
     common = {
@@ -148,22 +175,93 @@ def _linear(task: Task, training: Training) -> Any:
         "eta0": training.learning_rate,
         "random_state": training.seed,
     }
-    if task == "regression":
+    if data.task == "regression":
         return SGDRegressor(**common)
     return SGDClassifier(loss="log_loss", **common)
 
 
-def _mlp(task: Task, training: Training) -> Any:
+def _mlp(data: Dataset, training: Training) -> Any:
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-    kind = MLPRegressor if task == "regression" else MLPClassifier
+    kind = MLPRegressor if data.task == "regression" else MLPClassifier
     return kind(
         hidden_layer_sizes=(32,),
         learning_rate_init=training.learning_rate,
-        batch_size=training.batch_size,
+        # the learner cuts the batches; by itself the model takes one of up to 200 records whole
+        batch_size="auto" if training.batch_size <= 200 else training.batch_size,
         random_state=training.seed,
     )
 
+
+# ------------------------------------------------------------------ Keras
+
+_SCORED_AT_ONCE = 1024  # records
+
+
+def _keras_learner(
+    built: Any, share: Share, score: Score, *, data: Dataset, training: Training
+) -> Any:
+    import tensorflow as tf
+
+    from colearn_learner.keras import KerasLearner
+
+    def loader(records: Data, batch_size: int) -> Any:
+        # once: of plain arrays Keras makes such a set at every call, in a tenth of a second
+        return tf.data.Dataset.from_tensor_slices(_pair(records)).batch(batch_size)
+
+    # Keras shuffles by a generator that all threads share; this order is the seed's alone.
+    order = np.random.default_rng(training.seed).permutation(len(share.train))
+    return KerasLearner(
+        built,
+        loader(share.train.take(order), training.batch_size),
+        loader(share.vote, _SCORED_AT_ONCE),
+        loader(share.test, _SCORED_AT_ONCE),
+        criterion="accuracy" if score.name == "accuracy" else "loss",
+        minimise_criterion=not score.higher_is_better,
+        model_fit_kwargs={"epochs": training.passes, "shuffle": False},
+    )
+
+
+def _keras_mlp(data: Dataset, training: Training) -> Any:
+    _hush_tensorflow()
+    import keras
+
+    def dense(units: int, activation: str, nth: int) -> Any:
+        start = keras.initializers.GlorotUniform(seed=training.seed + nth)
+        return keras.layers.Dense(units, activation=activation, kernel_initializer=start)
+
+    classifies = data.task == "classification"
+    output = dense(data.classes, "softmax", 1) if classifies else dense(1, "linear", 1)
+    model = keras.Sequential([keras.Input((data.features,)), dense(32, "relu", 0), output])
+    model.compile(
+        optimizer=keras.optimizers.Adam(training.learning_rate),
+        loss="sparse_categorical_crossentropy" if classifies else "mean_squared_error",
+        metrics=["accuracy"] if classifies else [],
+    )
+    return model
+
+
+def _hush_tensorflow() -> None:
+    """Keep off stderr, where the demo draws, its greeting and its advice against many models."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+# ------------------------------------------------------------------ the catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class _Framework:
+    """How a framework's models become learners, and the packages that this needs."""
+
+    learner: Callable[..., Any]
+    packages: tuple[str, ...]
+
+
+_FRAMEWORKS: dict[Framework, _Framework] = {
+    "sklearn": _Framework(_sklearn_learner, ("sklearn",)),
+    "keras": _Framework(_keras_learner, ("keras", "tensorflow")),
+}
 
 MODELS = {
     entry.name: entry
@@ -171,17 +269,26 @@ MODELS = {
         Model(
             *("logistic", ("classification",), 0.02),
             "logistic regression, trained by stochastic gradient descent",
+            "sklearn",
             _linear,
         ),
         Model(
             *("linear", ("regression",), 0.005),
             "linear regression, trained by stochastic gradient descent",
+            "sklearn",
             _linear,
         ),
         Model(
             *("mlp", ("classification", "regression"), 0.005),
             "a neural network with one hidden layer of 32 units, trained by Adam",
+            "sklearn",
             _mlp,
+        ),
+        Model(
+            *("keras-mlp", ("classification", "regression"), 0.005),
+            "the same network in Keras",
+            "keras",
+            _keras_mlp,
         ),
     )
 }

@@ -12,6 +12,10 @@ __all__ = ["ColearnPlot"]
 
 _GREEN, _RED, _GREY = "#2a9d5c", "#d1495b", "#d0d0d0"
 
+_LINES = 18
+"""How many names of learners fit below each other beside an axis. Of more learners the scores
+have no legend, as nobody could tell so many colours apart."""
+
 
 class ColearnPlot:
     """A figure with the scores above and the votes below, drawn anew with each call.
@@ -47,17 +51,24 @@ class ColearnPlot:
         axes = self._scores
         axes.clear()
         rounds = range(len(results.data))
-        for n in range(len(results.data[0].vote_scores) if results.data else 0):
-            colour = f"C{n}"
+        n_learners = len(results.data[0].vote_scores) if results.data else 0
+        dot = {"marker": "o", "markersize": 2.5}  # a score between two absent ones has no line
+        for n, colour in enumerate(self._colours(n_learners)):
             votes = [result.vote_scores[n] for result in results.data]
             tests = [result.test_scores[n] for result in results.data]
-            axes.plot(rounds, votes, "--", color=colour, alpha=0.6, linewidth=1)
-            axes.plot(rounds, tests, "-", color=colour, linewidth=1, label=f"learner {n}")
+            axes.plot(rounds, votes, "--", color=colour, alpha=0.6, linewidth=1, **dot)
+            label = f"learner {n}" if n_learners <= _LINES else None
+            axes.plot(rounds, tests, "-", color=colour, linewidth=1, label=label, **dot)
         means = [mean_score(result.test_scores) for result in results.data]
-        axes.plot(rounds, means, "-", color="black", linewidth=2, label="mean")
+        axes.plot(rounds, means, "-", color="black", linewidth=2, label="mean", **dot)
         axes.set_ylabel(self._score_name)
         axes.set_title("Test scores (dashed: vote scores)")
-        axes.legend(loc="best", fontsize="small", frameon=False)
+        axes.legend(  # beside the lines: there is no place among them that stays free
+            loc="upper left",
+            bbox_to_anchor=(1, 1.03),
+            fontsize="small",
+            frameon=False,
+        )
         self._finish(axes, rounds)
 
     def plot_votes(self, results: Results) -> None:
@@ -66,16 +77,18 @@ class ColearnPlot:
 
         axes = self._votes
         axes.clear()
+        n_learners = len(results.data[0].votes) if results.data else 1
+        size = min(12, max(4, 160 / n_learners))  # points; a row's height
         for x, result in enumerate(results.data):
             for y, vote in enumerate(result.votes):
                 colour = _GREY if vote is None else _GREEN if vote else _RED
                 axes.add_patch(Rectangle((x - 0.45, y - 0.45), 0.9, 0.9, color=colour))
             if result.block_proposer is not None:
                 mark = "✓" if result.vote else "✗"
-                axes.text(x, result.block_proposer, mark, ha="center", va="center", fontsize=12)
-        n_learners = len(results.data[0].votes) if results.data else 1
+                axes.text(x, result.block_proposer, mark, ha="center", va="center", fontsize=size)
         axes.set_ylim(n_learners - 0.5, -0.5)
-        axes.set_yticks(range(n_learners), [f"learner {n}" for n in range(n_learners)])
+        named = range(0, n_learners, -(-n_learners // _LINES))
+        axes.set_yticks(named, [f"learner {n}" for n in named])
         axes.set_xlabel(
             "round (green: approved · red: rejected · mark: the proposer and the outcome)"
         )
@@ -89,9 +102,15 @@ class ColearnPlot:
         """Show the window until it is closed; returns at once where there is none."""
         self._plt.show(block=True)
 
+    def _colours(self, n_learners: int) -> list[Any]:
+        """Return a colour for each learner, all different."""
+        if n_learners <= 10:
+            return [f"C{n}" for n in range(n_learners)]
+        return list(self._plt.get_cmap("turbo").resampled(n_learners)(range(n_learners)))
+
     def _finish(self, axes: Any, rounds: range) -> None:
         axes.set_xlim(-0.6, max(len(rounds) - 0.4, 0.6))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.spines[["top", "right"]].set_visible(False)
         if self._plt.get_backend().lower() != "agg":
             self._plt.pause(self._draw_time)

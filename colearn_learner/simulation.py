@@ -44,6 +44,7 @@ __all__ = [
     "LedgerKind",
     "SimulationConfig",
     "SimulationError",
+    "SimulationInterrupted",
     "SimulationResult",
     "results_of",
     "run",
@@ -55,6 +56,9 @@ LedgerKind = Literal["local", "evm"]
 
 _WINDOW = 3_600
 """Seconds a learner has for a duty: far more than it needs on this machine."""
+
+_SPARE = 60.0
+"""Seconds that content which nobody pins stays: on one machine it is pinned at once."""
 
 
 class SimulationError(LearnerError):
@@ -109,6 +113,22 @@ class SimulationResult:
     cost: int
 
 
+class SimulationInterrupted(KeyboardInterrupt):
+    """Ctrl-C while the experiment ran. The agents have stopped.
+
+    Each finished what it was at first; a second Ctrl-C does not wait for that.
+
+    Args:
+        result: as far as the experiment went, the last round perhaps still open; its weights
+            are the last accepted ones.
+    """
+
+    def __init__(self, result: SimulationResult) -> None:
+        self.result = result
+        rounds = len(result.history.rounds)
+        super().__init__(f"the simulation was interrupted in round {rounds}")
+
+
 def run(
     learners: Sequence[Any],
     n_rounds: int = 10,
@@ -131,10 +151,13 @@ def run(
             percent is the finest step.
         ledger: ``local``, or ``evm`` for the compiled contract on an embedded chain.
         folder: where the agents and the store keep their files; a temporary one by default.
+            At the end the store holds what is pinned: the specification and the last accepted
+            weights, as many as ``config.agent.keep_accepted``.
         config: everything else.
 
     Raises:
         SimulationError: an argument is out of its bounds, or an agent failed.
+        SimulationInterrupted: Ctrl-C; it has the result as far as it goes.
     """
     config = config or SimulationConfig()
     _check(learners, n_rounds, vote_threshold, config)
@@ -149,8 +172,16 @@ def run(
             for i in range(len(learners))
         ]
         _join_in_order(agents)
-        _run_to_the_end(agents, watch)
-        return _result(views[0], experiment, root, watch.cost)
+        try:
+            _run_to_the_end(agents, watch)
+        except KeyboardInterrupt as interruption:
+            so_far = _result(views[0], experiment, root, watch.cost)
+            raise SimulationInterrupted(so_far) from interruption
+        result = _result(views[0], experiment, root, watch.cost)
+        if result.history.experiment.status != Status.COMPLETED:
+            raise SimulationError("the experiment was cancelled before its end")
+        _store(root, 0).collect(older_than=0)
+        return result
 
 
 class _Watch:
@@ -169,12 +200,14 @@ class _Watch:
             if self._listener is not None:
                 self._listener(observation)
 
-    def run(self, agent: Agent) -> None:
+    def run(self, agent: Agent, finished: threading.Event) -> None:
         try:
             agent.run(self.stop)
         except BaseException as error:  # noqa: BLE001 - the caller's thread raises it again
             self.failure = self.failure or error
             self.stop.set()
+        finally:
+            finished.set()
 
 
 def _check(
@@ -259,7 +292,7 @@ def _create(
 
 
 def _store(root: Path, index: int) -> DirectoryStore:
-    return DirectoryStore(root / "store", owner=f"learner-{index}")
+    return DirectoryStore(root / "store", owner=f"learner-{index}", spare=_SPARE)
 
 
 def _agent(
@@ -289,29 +322,40 @@ def _join_in_order(agents: Sequence[Agent]) -> None:
 
 
 def _run_to_the_end(agents: Sequence[Agent], watch: _Watch) -> None:
-    threads = [
-        threading.Thread(target=watch.run, args=(agent,), name=f"learner-{i}", daemon=True)
-        for i, agent in enumerate(agents)
-    ]
-    for thread in threads:
-        thread.start()
+    running: list[tuple[threading.Thread, threading.Event]] = []
     try:
-        for thread in threads:
-            while thread.is_alive():  # a join without a timeout would hold Ctrl-C back
-                thread.join(timeout=0.2)
+        for i, agent in enumerate(agents):
+            finished = threading.Event()
+            thread = threading.Thread(
+                target=watch.run, args=(agent, finished), name=f"learner-{i}", daemon=True
+            )
+            thread.start()
+            running.append((thread, finished))
+        _wait_for(running)
     finally:
         watch.stop.set()
-        for thread in threads:
-            thread.join()
+        _wait_for(running)
     if watch.failure is not None:
         raise SimulationError(f"an agent failed: {watch.failure}") from watch.failure
+
+
+def _wait_for(running: Sequence[tuple[threading.Thread, threading.Event]]) -> None:
+    """Wait for agents to finish, with Ctrl-C let through.
+
+    Not by `Thread.join` alone: one that Ctrl-C interrupts takes its thread for finished (CPython
+    3.11).
+    """
+    for thread, finished in running:
+        while not finished.wait(timeout=0.2):
+            pass
+        thread.join()
 
 
 def _result(ledger: Ledger, experiment: ExperimentId, root: Path, cost: int) -> SimulationResult:
     history = read_history(ledger, experiment)
     content = history.experiment.current
-    if history.experiment.status != Status.COMPLETED or content is None:
-        raise SimulationError("the experiment was cancelled before its end")
+    if content is None:
+        raise SimulationError("the experiment has no weights")
     with _store(root, 0).get(content, max_size=content.size) as pieces:
         data = b"".join(pieces)
     weights = decode_weights(data).weights

@@ -154,12 +154,16 @@ class SklearnLearner(MachineLearningInterface):
         return np.unique(self._train_data[1] if classes is None else classes)
 
     def _initialised(self, model: Any) -> Any:
-        """Let the model make its arrays, by one step, and set a linear one's to zero."""
-        inputs, targets = self._train_data
+        """Let the model make its arrays, by one step, and set a linear one's to zero.
+
+        The step is on a made-up record: learners of one seed start alike, and the first weights,
+        which become public, have nothing of anybody's records.
+        """
+        nothing = np.zeros_like(self._train_data[0][:1])
         if self._classes is None:
-            model.partial_fit(inputs[:1], targets[:1])
+            model.partial_fit(nothing, np.zeros(1))
         else:
-            model.partial_fit(inputs[:1], targets[:1], classes=self._classes)
+            model.partial_fit(nothing, self._classes[:1], classes=self._classes)
         if hasattr(model, "coef_"):
             model.coef_ = np.zeros_like(model.coef_)
             model.intercept_ = np.zeros_like(model.intercept_)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +24,7 @@ from colearn_learner.models import (
     model,
     score_of,
 )
+from colearn_ledger.protocol import Outcome
 from colearn_ledger.wallet import Wallet
 
 if TYPE_CHECKING:
@@ -122,7 +125,7 @@ def demo(*, out: Path | None, as_json: bool, **options: Any) -> None:
     """Let learners train one model together on this machine, and see what it gains them.
 
     Each learner has a wallet key, its own share of a real data set, and an agent of its own. They
-    meet only through the contract and the content store.
+    meet only through the contract and the content store. Ctrl-C stops them and keeps what there is.
     """
     from rich.console import Console
 
@@ -131,9 +134,10 @@ def demo(*, out: Path | None, as_json: bool, **options: Any) -> None:
     console = Console(quiet=as_json)
     began = time.monotonic()
     _introduce(console, plan)
-    result = _simulate(console, plan, folder)
-    comparison = _compare(plan, result)
-    paths = _write(result, folder, plan, comparison)
+    with _keeping_what_there_is(plan, folder) as held:
+        result = held.result = _simulate(console, plan, folder)
+        comparison = _compare(plan, result)
+        paths = _write(result, folder, plan, comparison)
     seconds = time.monotonic() - began
     if as_json:
         click.echo(json.dumps(_summary(plan, result, comparison, (paths, seconds)), indent=2))
@@ -235,6 +239,36 @@ def _new_key() -> bytes:
     return secrets.token_bytes(32)
 
 
+@dataclass(slots=True)
+class _Held:
+    """What a run has come to."""
+
+    result: SimulationResult | None = None
+
+
+@contextmanager
+def _keeping_what_there_is(plan: _Plan, folder: Path) -> Iterator[_Held]:
+    """On Ctrl-C write to the run folder what there is, and say so."""
+    from colearn_learner.simulation import SimulationInterrupted
+
+    held = _Held()
+    try:
+        yield held
+    except KeyboardInterrupt as interruption:
+        if isinstance(interruption, SimulationInterrupted):
+            held.result = interruption.result
+        if held.result is None:
+            click.echo(f"No round was held; {folder} has no results.", err=True)
+        else:
+            paths = _write(held.result, folder, plan, None)
+            rounds = held.result.history.rounds
+            closed = sum(record.round.outcome != Outcome.NONE for record in rounds)
+            click.echo(f"{closed} of {plan.n_rounds} rounds were held. So far:", err=True)
+            for what, path in paths.items():
+                click.echo(f"  {what:<8} {path}", err=True)
+        raise
+
+
 def _compare(plan: _Plan, result: SimulationResult) -> Comparison:
     from colearn_learner.baselines import compare
 
@@ -248,17 +282,17 @@ def _compare(plan: _Plan, result: SimulationResult) -> Comparison:
 
 
 def _write(
-    result: SimulationResult, folder: Path, plan: _Plan, comparison: Comparison
+    result: SimulationResult, folder: Path, plan: _Plan, comparison: Comparison | None
 ) -> dict[str, Path]:
     from colearn_learner.report import write_report
 
-    bars = [
+    bars = comparison and [
         ("collective", comparison.collective),
         ("mean alone", comparison.mean_alone),
         *((f"{i + 1} alone", score) for i, score in enumerate(comparison.alone[:20])),
         ("all data\ntogether", comparison.together),
     ]
-    return write_report(result, folder, score_name=score_of(plan.data.task).name, lines=bars)
+    return write_report(result, folder, score_name=score_of(plan.data.task).name, lines=bars or ())
 
 
 def _conclude(

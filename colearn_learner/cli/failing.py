@@ -1,4 +1,4 @@
-"""How the command fails: one clear line and an exit code."""
+"""How the command fails, or is interrupted: one clear line and an exit code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from colearn_learner.models import UnfitModel
 from colearn_learner.names import UnknownName
 from colearn_ledger.protocol import LedgerError
 
-__all__ = ["failing_clearly", "need"]
+__all__ = ["INTERRUPTED", "failing_clearly", "need"]
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C: 128 and the number of SIGINT, as shells have it."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -30,7 +33,10 @@ _EXTRA_OF = {
 
 
 def failing_clearly(command: _Command) -> _Command:
-    """Turn the errors of the packages into one line: exit code 2 for wrong use, 1 for the rest."""
+    """Turn the errors of the packages into one line: exit code 2 for wrong use, 1 for the rest.
+
+    Ctrl-C ends the command with `INTERRUPTED`, also where click would have it end with 1.
+    """
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -42,15 +48,20 @@ def failing_clearly(command: _Command) -> _Command:
             raise _missing(error) from error
         except (LedgerError, LearnerError, OSError) as error:
             raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt as interruption:
+            click.echo("Interrupted.", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from interruption
 
     return wrapped  # type: ignore[return-value]
 
 
 def need(*modules: str) -> None:
-    """Fail, before anything runs, when a module of an extra is not installed."""
+    """Fail, before anything runs, when a module is not installed, or another of its extra."""
     import importlib.util
 
-    for module in modules:
+    extras = {_EXTRA_OF.get(module) for module in modules}
+    others = (module for module, extra in _EXTRA_OF.items() if extra in extras)
+    for module in dict.fromkeys((*modules, *others)):
         if importlib.util.find_spec(module) is None:
             raise _missing(ModuleNotFoundError(f"no {module}", name=module))
 

@@ -24,6 +24,7 @@ from colearn_ledger.protocol import (
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 __all__ = ["LiveView"]
 
@@ -35,6 +36,8 @@ _STYLES = {
     Outcome.NO_PROPOSAL: "yellow",
     Outcome.ABANDONED: "yellow",
 }
+
+_MARKS = {"yes": ("✔", "green"), "no": ("✘", "red"), "committed": ("●", "magenta")}
 
 
 @dataclass(slots=True)
@@ -149,6 +152,7 @@ class LiveView(AbstractContextManager["LiveView"]):
         from rich.table import Table
         from rich.text import Text
 
+        # `_ballots` leaves the others their room; the name of the score is the first to give way
         table = Table(
             box=SIMPLE_HEAD,
             pad_edge=False,
@@ -162,19 +166,35 @@ class LiveView(AbstractContextManager["LiveView"]):
         table.add_column("outcome", no_wrap=True)
         table.add_column(self._score_name, justify="right")
         for index, row in self._shown_rows():
-            ballots = Text()
-            for i in range(len(self._index)):
-                mark, style = self._mark(row, i)
-                ballots.append(f"{mark} " if len(self._index) <= 12 else mark, style)
             table.add_row(
                 str(index + 1),
                 _proposer(row),
-                ballots,
+                self._ballots(row),
                 f"{row.approvals}/{row.eligible}",
                 Text(_outcome(row), _STYLES.get(row.outcome, "cyan")),
                 _mean(row),
             )
         return table
+
+    def _ballots(self, row: _Row) -> Text:
+        """Return a mark for each learner, or how many there are of each mark if they don't fit."""
+        from rich.text import Text
+
+        n_learners = len(self._index)
+        marks = [self._mark(row, i) for i in range(n_learners)]
+        room = self._console.width - self._width_of_the_rest()
+        if n_learners <= room:
+            space = " " if 2 * n_learners <= room else ""
+            return Text(space).join(Text(*mark) for mark in marks)
+        counted = [(mark, marks.count(mark)) for mark in _MARKS.values()]
+        return Text(" ").join(Text(f"{n} {mark[0]}", mark[1]) for mark, n in counted if n)
+
+    def _width_of_the_rest(self) -> int:
+        """Return how many characters of a line all but the ballots need."""
+        proposer = max(len("proposer"), len(f"learner {len(self._index)}"))
+        score = max(len("000.0000"), *map(len, self._score_name.split()))
+        between = 17  # three characters between two columns, one at either end
+        return len("round") + proposer + len("approve") + len("no proposal") + score + between
 
     def _shown_rows(self) -> list[tuple[int, _Row]]:
         """Return the rounds that fit on the screen, the last ones."""
@@ -185,11 +205,7 @@ class LiveView(AbstractContextManager["LiveView"]):
     def _mark(row: _Row, learner: int) -> tuple[str, str]:
         if learner == row.proposer:
             return "★", "bold blue"
-        return {
-            "yes": ("✔", "green"),
-            "no": ("✘", "red"),
-            "committed": ("●", "magenta"),
-        }.get(row.marks.get(learner, ""), ("·", "dim"))
+        return _MARKS.get(row.marks.get(learner, ""), ("·", "dim"))
 
 
 def _proposer(row: _Row) -> str:

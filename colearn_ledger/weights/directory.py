@@ -5,7 +5,8 @@
     incoming/<random>              a file being written, locked by its writer
     lock                           taken to pin, to give a file its name, and to collect
 
-Content that nobody pins stays until `DirectoryStore.collect` finds it old enough. Whatever
+Content that nobody pins goes when `DirectoryStore.collect` finds it old enough; every unpinning
+collects, so that a store which learners use holds little more than what they keep. Whatever
 instant a process is killed at, what has a name in ``files`` is whole; what it left in
 ``incoming`` has lost its lock with it, and the next to open the store removes it.
 """
@@ -23,8 +24,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from colearn_ledger.protocol import ContentRef, LedgerError
-from colearn_ledger.weights.store import ContentTooLarge, ContentUnavailable
+from colearn_ledger.protocol import ContentRef
+from colearn_ledger.weights.store import ContentNotStored, ContentTooLarge, ContentUnavailable
 from colearn_ledger.weights.unixfs import CHUNK_SIZE, FileHasher, verified
 
 __all__ = ["ContentNotStored", "DirectoryStore"]
@@ -39,10 +40,6 @@ _NOT_OURS_TO_REMOVE = (FileNotFoundError, BlockingIOError, PermissionError)
 """Gone already; its writer lives and holds the lock; another user's."""
 
 
-class ContentNotStored(LedgerError):
-    """The folder could not take the file or the pin; nothing of it was left behind."""
-
-
 class DirectoryStore:
     """A `ContentStore` in a folder on this machine.
 
@@ -50,16 +47,19 @@ class DirectoryStore:
         path: the folder, made when it is missing. Any number of stores, threads and processes
             may use it at the same time.
         owner: in whose name to pin. Content stays while any owner pins it.
+        spare: for how many seconds content that nobody pins, or no longer, is spared after it
+            was last put; the time between putting and pinning must fit in.
 
     Raises:
         ContentNotStored: the folder can not be made or written, or the owner is no file name.
     """
 
-    def __init__(self, path: Path | str, *, owner: str = "default") -> None:
+    def __init__(self, path: Path | str, *, owner: str = "default", spare: float = 3_600.0) -> None:
         if not _OWNER.fullmatch(owner):
             raise ContentNotStored(
                 f"{owner!r} can not own pins; use up to 100 letters, digits, '_', '.' and '-'"
             )
+        self._spare = spare
         self._root = Path(path)
         self._pins = self._root / "pins" / owner
         with _writing("open the store"):
@@ -136,21 +136,24 @@ class DirectoryStore:
             _sync_folder(pin.parent)
 
     def unpin(self, content: ContentRef) -> None:
-        """Let the file go as far as this owner is concerned; `collect` may then drop it."""
+        """Let the file go as far as this owner is concerned, and `collect`."""
         with _writing("remove a pin"), self._locked():
             (self._pins / self._file(content).name).unlink(missing_ok=True)
             _sync_folder(self._pins)
+        try:
+            self.collect()
+        except ContentNotStored as error:  # another user's files, say: the pin is gone all the same
+            _log.warning("content that nobody pins stays: %s", error)
 
     def pinned(self, content: ContentRef) -> bool:
         """Tell whether this owner pins the file."""
         return (self._pins / self._file(content).name).exists()
 
-    def collect(self, *, older_than: float = 3_600.0) -> int:
+    def collect(self, *, older_than: float | None = None) -> int:
         """Drop files that no owner pins, and what killed writers left.
 
         Args:
-            older_than: seconds since a file was last put; the time between putting and
-                pinning must fit in.
+            older_than: seconds since a file was last put; by default as the store was told.
 
         Returns:
             How many files were dropped.
@@ -161,7 +164,7 @@ class DirectoryStore:
         dropped = 0
         with _writing("collect"), self._locked():
             pinned = {pin.name for pin in (self._root / "pins").glob("*/*")}
-            limit = time.time() - older_than
+            limit = time.time() - (self._spare if older_than is None else older_than)
             for file in (self._root / "files").glob("*/*"):
                 if file.name not in pinned and file.stat().st_mtime <= limit:
                     file.unlink()

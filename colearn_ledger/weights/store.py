@@ -8,7 +8,13 @@ from typing import Protocol
 
 from colearn_ledger.protocol import ContentRef, LedgerError
 
-__all__ = ["ContentMismatch", "ContentStore", "ContentTooLarge", "ContentUnavailable"]
+__all__ = [
+    "ContentMismatch",
+    "ContentNotStored",
+    "ContentStore",
+    "ContentTooLarge",
+    "ContentUnavailable",
+]
 
 
 class ContentUnavailable(LedgerError):
@@ -23,11 +29,19 @@ class ContentMismatch(LedgerError):
     """The bytes are not those that the reference names."""
 
 
+class ContentNotStored(LedgerError):
+    """The store could not take the file or the pin; nothing of it was left behind."""
+
+
 class ContentStore(Protocol):
     """Files by content. Safe to use from several threads."""
 
     def put(self, chunks: Iterable[bytes]) -> ContentRef:
-        """Store a file given in pieces and return its reference; at least one byte."""
+        """Store a file given in pieces and return its reference; at least one byte.
+
+        Raises:
+            ContentNotStored: the store could not take it, for want of room say.
+        """
 
     def get(
         self, content: ContentRef, *, max_size: int, timeout: float | None = None
@@ -46,7 +60,12 @@ class ContentStore(Protocol):
         """Tell whether the whole file is here."""
 
     def pin(self, content: ContentRef) -> None:
-        """Keep the file until it is unpinned; fetch it where it is not here yet."""
+        """Keep the file until it is unpinned; fetch it where it is not here yet.
+
+        Raises:
+            ContentUnavailable: it could not be had.
+            ContentNotStored: the store could not take the pin.
+        """
 
     def unpin(self, content: ContentRef) -> None:
-        """Let the file go; the store may drop it."""
+        """Let the file go; the store may drop it, at once or by and by."""

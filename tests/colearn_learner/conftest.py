@@ -17,3 +17,14 @@ def world(tmp_path: Path):
         return World(tmp_path, learners, params)
 
     return build
+
+
+@pytest.fixture(params=["local", "evm"])
+def any_world(tmp_path: Path, request: pytest.FixtureRequest):
+    """Build a world on the local ledger, and on the contract on an embedded chain."""
+    from toyworld import World
+
+    def build(learners: list[Any], **params: Any) -> World:
+        return World(tmp_path, learners, params, kind=request.param)
+
+    return build

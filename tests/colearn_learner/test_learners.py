@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.neural_network import MLPClassifier
 
-from colearn_learner import Weights, deser_model
+from colearn_learner import Weights
 from colearn_learner.errors import InvalidArgument, UnsupportedModel, WeightsMismatch
 from colearn_learner.keras import KerasLearner
 from colearn_learner.sklearn import SklearnLearner
@@ -151,8 +151,15 @@ def test_keras_arguments_are_checked_at_once():
         keras_learner(criterion="auc")
 
 
-def test_a_scikit_learn_model_is_exported_as_onnx():
-    model = linear().mli_get_current_model().model
-    assert deser_model(model.SerializeToString()).graph.input[0].name == "inputs"
-    with pytest.raises(UnsupportedModel):
-        deser_model(b"no model")
+def test_a_keras_optimizer_starts_afresh_and_is_not_compiled_anew():
+    learner = keras_learner(model_fit_kwargs={"epochs": 1, "shuffle": False})
+    first = learner.mli_propose_weights()
+    traced = learner.model.train_function
+    assert same(first, learner.mli_propose_weights())
+    assert learner.model.train_function is traced
+
+
+def test_a_keras_optimizer_can_go_on():
+    fixed = {"epochs": 1, "shuffle": False}
+    learner = keras_learner(model_fit_kwargs=fixed, need_reset_optimizer=False)
+    assert not same(learner.mli_propose_weights(), learner.mli_propose_weights())

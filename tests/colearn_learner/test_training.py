@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.colors import to_hex
 
 from colearn_learner import (
     ColearnPlot,
@@ -111,3 +113,38 @@ def test_results_are_printed_and_drawn(tmp_path: Path, capsys: pytest.CaptureFix
     plot.block()
     plot.block()
     assert (tmp_path / "plot.png").stat().st_size > 5_000
+
+
+def scored(n_learners: int, n_rounds: int) -> Results:
+    results = Results()
+    learners = voters(*[True] * (n_learners - 1))
+    for index in range(n_rounds):
+        results.data.append(collective_learning_round(learners, 0.5, index))
+    return results
+
+
+@pytest.mark.parametrize(("n_learners", "n_rounds"), [(3, 1), (5, 15), (18, 4), (40, 3)])
+def test_a_picture_can_be_read(n_learners: int, n_rounds: int):
+    plot = ColearnPlot(score_name="score")
+    plot.plot_results_and_votes(scored(n_learners, n_rounds))
+    plot.figure.canvas.draw()
+    scores, votes = plot.figure.axes
+    for axes in (scores, votes):
+        low, high = axes.get_xlim()
+        ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+        assert ticks
+        assert all(tick == int(tick) for tick in ticks), "rounds are whole numbers"
+    assert scores.get_position().x1 == votes.get_position().x1, "a round is in one line"
+    legend = scores.get_legend()
+    assert legend.get_window_extent().x0 >= scores.get_window_extent().x1, "beside the lines"
+    assert legend.get_window_extent().y0 >= 0
+    names = votes.get_yticklabels()
+    tops = sorted(name.get_window_extent().y0 for name in names)
+    height = names[0].get_window_extent().height
+    assert all(above - below >= 0.9 * height for below, above in pairwise(tops))
+    colours = [line.get_color() for line in scores.get_lines() if line.get_linestyle() == "-"]
+    assert len({to_hex(colour) for colour in colours}) == n_learners + 1
+
+
+def test_a_picture_of_nothing_yet():
+    ColearnPlot().plot_results_and_votes(Results())

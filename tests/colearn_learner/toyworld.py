@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,17 +52,21 @@ class TowardsTarget:
 
 @dataclass
 class World:
-    """An experiment on a local ledger; agents are stepped by hand, in a fixed order."""
+    """An experiment on a ledger; agents are stepped by hand, in a fixed order.
+
+    ``kind`` is ``local``, or ``evm`` for the contract on an embedded chain.
+    """
 
     folder: Path
     learners: list[Any]
     params: dict[str, Any] = field(default_factory=dict)
+    kind: str = "local"
     seconds: float = 1_000.0
     seen: list[Observation] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.wallets = [Wallet.from_key(bytes([i + 1]) * 32) for i in range(len(self.learners))]
-        self.ledger = LocalLedger.new(self.wallets[0], clock=lambda: self.seconds)
+        self.ledger: Any = self._deploy()
         self.views = [self.ledger.acting_for(wallet) for wallet in self.wallets]
         store = self.store(0)
         start = [np.zeros(3)]
@@ -83,14 +88,41 @@ class World:
             .experiment
         )
 
-    def store(self, index: int) -> DirectoryStore:
-        return DirectoryStore(self.folder / "store", owner=f"learner-{index}")
+    def _deploy(self) -> Any:
+        if self.kind == "local":
+            return LocalLedger.new(self.wallets[0], clock=lambda: self.seconds)
+        from colearn_ledger.evm.embedded import EmbeddedChain
 
-    def agent(self, index: int, *, ledger: Any = None, store: Any = None, **config: Any) -> Agent:
+        self.chain = EmbeddedChain(clock=lambda: self.seconds)
+        ledger = self.chain.deploy(self.wallets[0])
+        for wallet in self.wallets[1:]:
+            self.chain.fund(wallet)
+        return ledger
+
+    def store(self, index: int, **config: Any) -> DirectoryStore:
+        return DirectoryStore(self.folder / "store", owner=f"learner-{index}", **config)
+
+    def pins(self, index: int) -> set[str]:
+        """Return the CIDs that a learner pins."""
+        return {pin.name for pin in (self.folder / "store" / "pins" / f"learner-{index}").iterdir()}
+
+    def journal(self, index: int) -> list[dict[str, Any]]:
+        lines = (self.folder / f"agent-{index}" / "journal.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def agent(
+        self,
+        index: int,
+        *,
+        ledger: Any = None,
+        store: Any = None,
+        learner: Any = None,
+        **config: Any,
+    ) -> Agent:
         agent = Agent(
             ledger or self.views[index],
             store or self.store(index),
-            learner=self.learners[index],
+            learner=learner or self.learners[index],
             experiment=self.experiment,
             folder=self.folder / f"agent-{index}",
             config=AgentConfig(**{"poll": 0.0, "stagger": 0.0, **config}),

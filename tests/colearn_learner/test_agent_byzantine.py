@@ -1,0 +1,158 @@
+"""Learners that go wrong or lie, on every ledger: the others vote them down and go on."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pytest
+from toyworld import TowardsTarget, World
+
+from colearn_learner.agent import Action
+from colearn_learner.interface import (
+    DiffPrivBudget,
+    ErrorCodes,
+    TrainingSummary,
+    Weights,
+)
+from colearn_ledger.protocol import CODEC_RAW, ContentRef, Duty, Outcome, Scores, Status
+from colearn_ledger.weights.codec import WeightsSchema, encode_weights
+
+GOOD = encode_weights([np.ones(3)])
+
+
+class WrongShape(TowardsTarget):
+    def mli_propose_weights(self) -> Weights:
+        return Weights(weights=[np.zeros(4)])
+
+
+class NotANumber(TowardsTarget):
+    def mli_propose_weights(self) -> Weights:
+        return Weights(weights=[np.full(3, np.nan)])
+
+
+class TooBig(TowardsTarget):
+    def mli_propose_weights(self) -> Weights:
+        return Weights(weights=[np.zeros(300_000)])
+
+
+class RaisesInTraining(TowardsTarget):
+    def mli_propose_weights(self) -> Weights:
+        raise ZeroDivisionError("no records left")
+
+
+class Unmoved(TowardsTarget):
+    def mli_propose_weights(self) -> Weights:
+        return Weights(weights=self.weights)
+
+
+class SpentBudget(TowardsTarget):
+    def mli_propose_weights(self) -> Weights:
+        return Weights(
+            weights=self.weights,
+            training_summary=TrainingSummary(
+                dp_budget=DiffPrivBudget(
+                    target_epsilon=1.0,
+                    target_delta=0.1,
+                    consumed_epsilon=1.1,
+                    consumed_delta=0.1,
+                ),
+                error_code=ErrorCodes.DP_BUDGET_EXCEEDED,
+            ),
+        )
+
+
+@pytest.mark.parametrize(
+    "learner", [WrongShape, NotANumber, TooBig, RaisesInTraining, SpentBudget, Unmoved]
+)
+def test_an_honest_agent_declines_what_its_learner_should_not_have_trained(
+    any_world, learner, caplog
+):
+    w = any_world([TowardsTarget(4), learner(4), TowardsTarget(5)])
+    w.drive(w.agents())
+    outcomes = [r.outcome for r in w.rounds()]
+    assert outcomes[1] == outcomes[4] == Outcome.NO_PROPOSAL
+    assert outcomes[2] == Outcome.ACCEPTED
+    assert not any(r.by_deadline for r in w.rounds())
+    assert "declines round 1" in caplog.text
+
+
+class Byzantine:
+    """Votes like an honest agent, but proposes what no honest one would send."""
+
+    def __init__(self, w: World, index: int, content: ContentRef) -> None:
+        self._w, self._view, self._content = w, w.views[index], content
+        self._honest = w.agent(index)
+        self.proposed: list[int] = []
+
+    def step(self) -> Action:
+        w, view = self._w, self._view
+        now = view.experiment(w.experiment)
+        joined = any(learner.account == view.account for learner in view.learners(w.experiment))
+        if not joined or view.duty(w.experiment, view.account) != Duty.PROPOSE:
+            return self._honest.step()
+        view.propose(w.experiment, now.round, self._content, Scores(9.9, 9.9)).wait()
+        self.proposed.append(now.round)
+        return Action.PROPOSED
+
+
+def raw(data: bytes, size: int) -> ContentRef:
+    digest = hashlib.sha256(data)
+    return ContentRef.from_digest(CODEC_RAW, digest.digest(), digest.hexdigest(), size)
+
+
+def bad_content(kind: str, w: World) -> ContentRef:
+    """Return what a Byzantine learner proposes, in the store if it is to be had."""
+    if kind == "unavailable":
+        return raw(b"gone", 4)
+    largest = WeightsSchema.of([np.zeros(3)]).max_bytes
+    data = {
+        "shape": encode_weights([np.zeros(4)]),
+        "nan": encode_weights([np.full(3, np.nan)]),
+        "infinity": encode_weights([np.full(3, np.inf)]),
+        "too big": GOOD + bytes(largest),
+        "bigger than it says": GOOD,
+        "no weights": b"these are no weights",
+        "other bytes": GOOD,
+    }[kind]
+    content = w.store(0).put([data])
+    if kind == "other bytes":
+        [path] = (w.folder / "store" / "files").rglob(content.cid)
+        path.write_bytes(GOOD[:-1] + b"\x7f")
+    return raw(data, len(data) - 8) if kind == "bigger than it says" else content
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("shape", "is not usable"),
+        ("nan", "is not usable"),
+        ("infinity", "is not usable"),
+        ("too big", "is not usable"),
+        ("bigger than it says", "is not usable"),
+        ("other bytes", "is not usable"),
+        ("no weights", "is not usable"),
+        ("unavailable", "could not be had"),
+    ],
+)
+def test_a_byzantine_proposer_is_out_voted_and_the_experiment_goes_on(
+    any_world, kind: str, why: str, caplog
+):
+    learners = [TowardsTarget(n) for n in (4, 5, 6)]
+    w = any_world(learners)
+    liar = Byzantine(w, 0, bad_content(kind, w))
+    w.drive([liar, w.agent(1), w.agent(2)])
+    assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
+    rounds: list[Any] = w.rounds()
+    assert liar.proposed == [0, 3]
+    for held in rounds:
+        lied = held.index in liar.proposed
+        assert held.outcome == (Outcome.REJECTED if lied else Outcome.ACCEPTED)
+        assert not held.by_deadline
+        assert not lied or held.rejections == 2
+        assert not lied or f"rejects the proposal of round {held.index}: the proposal {why}" in (
+            caplog.text
+        )
+    assert len({learner.weights[0].tobytes() for learner in learners}) == 1
+    assert learners[1].weights[0][0] > 3

@@ -1,0 +1,116 @@
+"""Which weights stay in the store: the last accepted ones and what is being voted on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toyworld import TowardsTarget, World
+
+from colearn_learner import simulation
+from colearn_learner.agent import Action, Agent, AgentConfig
+from colearn_learner.errors import InvalidArgument
+from colearn_learner.simulation import SimulationConfig
+from colearn_ledger.protocol import ContentRef, Duty, Outcome, Status
+from colearn_ledger.spec import ExperimentSpec
+from colearn_ledger.weights.codec import read_weights
+from colearn_ledger.weights.directory import ContentNotStored, DirectoryStore
+
+
+def targets(*numbers: float) -> list[TowardsTarget]:
+    return [TowardsTarget(number) for number in numbers]
+
+
+def stored(root: Path) -> set[str]:
+    """Return the CIDs of the files in a store."""
+    return {path.name for path in (root / "files").glob("*/*")}
+
+
+def accepted(w: World) -> list[ContentRef]:
+    return [r.content for r in w.rounds() if r.outcome == Outcome.ACCEPTED]
+
+
+@pytest.mark.parametrize("keep", [1, 2, 4])
+def test_the_store_holds_the_last_accepted_weights_and_no_others(world, keep: int):
+    w = world(targets(4, 5, -9), rounds=9)
+    agents = [w.agent(i, store=w.store(i, spare=0), keep_accepted=keep) for i in range(3)]
+    w.drive(agents)
+    spec = w.ledger.experiment(w.experiment).params.spec
+    assert any(r.outcome == Outcome.REJECTED for r in w.rounds())
+    assert len(accepted(w)) > keep
+    kept = {spec.cid, *(content.cid for content in accepted(w)[-keep:])}
+    assert stored(w.folder / "store") == kept
+    assert [w.pins(i) for i in range(3)] == [kept] * 3
+
+
+def test_what_is_superseded_is_spared_for_a_while(world):
+    w = world(targets(4, 5), rounds=4)
+    w.drive(w.agents(keep_accepted=1))
+    assert {content.cid for content in accepted(w)} < stored(w.folder / "store")
+    for path in (w.folder / "store" / "files").glob("*/*"):
+        os.utime(path, (0, 0))
+    w.store(0).collect()
+    assert {content.cid for content in accepted(w)} & stored(w.folder / "store") == {
+        accepted(w)[-1].cid
+    }
+
+
+class Overtaking:
+    """A ledger that closes the last round while agent 0 looks at it."""
+
+    def __init__(self, w: World, others: list[Agent]) -> None:
+        self._w, self._others = w, others
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._w.views[0], name)
+
+    def duty(self, *args: Any) -> Duty:
+        for agent in self._others:
+            agent.step()
+        return self._w.views[0].duty(*args)
+
+
+@pytest.mark.parametrize("target", [4, -9], ids=["accepted", "rejected"])
+def test_an_experiment_that_ends_between_two_queries_leaves_nothing_undone(world, target: int):
+    w = world(targets(target, 5), rounds=1)
+    other = w.agent(1)
+    with w.agent(0, ledger=Overtaking(w, [other])) as agent:
+        assert (agent.step(), other.step()) == (Action.JOINED, Action.JOINED)
+        for _ in range(20):
+            if agent.step() == Action.DONE:
+                break
+    now = w.ledger.experiment(w.experiment)
+    assert now.status == Status.COMPLETED
+    assert w.pins(0) == {now.params.spec.cid, now.params.initial.cid, now.current.cid}
+    schema = ExperimentSpec.read(w.store(0), now.params.spec).schema
+    adopted = read_weights(w.store(0), now.current, schema=schema).weights
+    assert (w.learners[0].weights[0] == adopted[0]).all()
+
+
+def test_the_current_weights_can_not_be_let_go():
+    with pytest.raises(InvalidArgument, match="at least 1"):
+        AgentConfig(keep_accepted=0)
+
+
+def test_a_store_that_can_not_collect_holds_no_agent_up(world, caplog, monkeypatch):
+    def not_allowed(*_: object, **__: object) -> int:
+        raise ContentNotStored("could not collect: Permission denied")
+
+    monkeypatch.setattr(DirectoryStore, "collect", not_allowed)
+    w = world(targets(4, 5), rounds=4)
+    w.drive(w.agents(keep_accepted=1))
+    assert {accepted(w)[-1].cid, w.ledger.experiment(w.experiment).params.spec.cid} == w.pins(0)
+    assert "Permission denied" in caplog.text
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_a_simulation_leaves_the_last_accepted_weights_in_its_store(tmp_path: Path, keep: int):
+    config = SimulationConfig(agent=AgentConfig(poll=0.1, keep_accepted=keep))
+    result = simulation.run(targets(1, 2, 3, 9), 8, folder=tmp_path, config=config)
+    rounds = [record.round for record in result.history.rounds]
+    contents = [r.content.cid for r in rounds if r.outcome == Outcome.ACCEPTED]
+    assert len(contents) > keep
+    spec = result.history.experiment.params.spec
+    assert stored(tmp_path / "store") == {spec.cid, *contents[-keep:]}

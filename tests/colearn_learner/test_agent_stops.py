@@ -1,0 +1,201 @@
+"""What an agent outlasts, and what it stops for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from itertools import repeat
+from typing import Any
+
+import pytest
+from toyworld import TowardsTarget, World
+
+from colearn_learner.agent import Action, Agent, AgentStopped
+from colearn_ledger.evm import (
+    BadAnswer,
+    EmptyWallet,
+    GasTooHigh,
+    NodeRefused,
+    TransactionFailed,
+    WrongChain,
+    WrongContract,
+)
+from colearn_ledger.ledger import LedgerUnavailable
+from colearn_ledger.local.errors import DamagedLog, LogUnavailable
+from colearn_ledger.protocol import Account, ExperimentId, Outcome, Status, UnknownExperiment
+from colearn_ledger.wallet import Wallet
+from colearn_ledger.weights.directory import ContentNotStored
+from colearn_ledger.weights.store import ContentMismatch, ContentUnavailable
+
+QUICK = {"max_backoff": 0.0, "poll": 0.01}
+
+HOPELESS = [
+    EmptyWallet(Account("0x" + "ab" * 20), 5, 1_000),
+    GasTooHigh("this transaction needs 9 gas and the ceiling is 8; raise gas_ceiling"),
+    WrongChain("the node is on chain 1 and chain 5 is wanted"),
+    WrongContract("there is no contract at 0x12; check the address"),
+    UnknownExperiment(7),
+]
+PASSING = [
+    LedgerUnavailable("the node does not answer"),
+    LogUnavailable("the file is busy"),
+    NodeRefused("the node has no such header yet"),
+    BadAnswer("the node answered with nonsense"),
+    ContentUnavailable("not in this store"),
+    ContentMismatch("other bytes came"),
+    ContentNotStored("could not write a file: No space left on device"),
+]
+
+
+def said(error: Exception) -> str:
+    return type(error).__name__
+
+
+class TriedForEver(BaseException):
+    """Nothing that is retried has a reason to be retried so often in these tests."""
+
+
+class Failing:
+    """Hands calls on, but one method fails with these errors first."""
+
+    def __init__(self, target: Any, method: str, errors: Iterable[Exception]) -> None:
+        self._target, self._method, self._errors = target, method, iter(errors)
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._target, name)
+        if name != self._method:
+            return value
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.calls += 1
+            if self.calls > 300:
+                raise TriedForEver
+            for error in self._errors:
+                raise error
+            return value(*args, **kwargs)
+
+        return call
+
+
+def run_together(*agents: Agent) -> None:
+    """Run agents to the end of the experiment; what one raises stops all and is raised."""
+    stop, errors = threading.Event(), []
+
+    def run(agent: Agent) -> None:
+        try:
+            agent.run(stop)
+        except BaseException as error:
+            errors.append(error)
+            stop.set()
+
+    threads = [threading.Thread(target=run, args=(agent,)) for agent in agents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    if errors:
+        raise errors[0]
+
+
+def world_with_agent_0_about_to_propose(world: Any) -> World:
+    """Return a world where both have joined and adopted, and learner 0 is to propose."""
+    w: World = world([TowardsTarget(4), TowardsTarget(5)], rounds=2)
+    agents = w.agents()
+    for _ in range(2):
+        for agent in agents:
+            assert agent.step() in (Action.JOINED, Action.ADOPTED)
+    for agent in agents:
+        agent.close()
+    return w
+
+
+@pytest.mark.parametrize("error", HOPELESS, ids=said)
+def test_an_agent_stops_for_what_trying_again_does_not_mend_and_goes_on_once_it_is_mended(
+    world, error
+):
+    w = world_with_agent_0_about_to_propose(world)
+    broken = Failing(w.views[0], "propose", repeat(error))
+    with w.agent(0, ledger=broken, **QUICK) as agent, pytest.raises(AgentStopped) as stopped:
+        agent.run()
+    assert broken.calls == 1
+    assert stopped.value.cause is error
+    for part in (str(error), w.wallets[0].address, str(w.folder / "agent-0"), "start the agent"):
+        assert part in str(stopped.value)
+    [trained] = [line for line in w.journal(0) if line["kind"] == "trained"]
+
+    run_together(w.agent(0, **QUICK), w.agent(1, **QUICK))  # mended
+    first = w.rounds()[0]
+    assert (first.content.cid, first.outcome) == (trained["content"][0], Outcome.ACCEPTED)
+    assert w.learners[0].trainings == 1
+    assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
+
+
+def test_an_empty_wallet_on_a_chain_is_filled_and_the_agent_goes_on(tmp_path):
+    w = World(tmp_path, [TowardsTarget(4), TowardsTarget(5)], {"rounds": 2}, kind="evm")
+    w.wallets[1] = poor = Wallet.from_key(b"poor" * 8)
+    w.views[1] = w.ledger.acting_for(poor)
+    seen = Failing(w.views[1], "join", [])
+    agent = w.agent(1, ledger=seen, **QUICK)
+    with agent, pytest.raises(AgentStopped, match="send it some"):
+        agent.run()
+    assert seen.calls == 1
+    w.chain.fund(poor)
+    run_together(w.agent(0, **QUICK), w.agent(1, **QUICK))
+    assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
+
+
+def test_an_experiment_that_does_not_exist_stops_the_agent(world):
+    w = world([TowardsTarget(4), TowardsTarget(5)])
+    w.experiment = ExperimentId(99)
+    with w.agent(0) as agent, pytest.raises(AgentStopped, match="no experiment has this id"):
+        agent.run()
+
+
+@pytest.mark.parametrize("error", PASSING, ids=said)
+def test_an_agent_outlasts_what_passes(world, error):
+    w = world_with_agent_0_about_to_propose(world)
+    run_together(
+        w.agent(0, ledger=Failing(w.views[0], "propose", repeat(error, 50)), **QUICK),
+        w.agent(1, **QUICK),
+    )
+    assert [r.outcome for r in w.rounds()] == [Outcome.ACCEPTED] * 2
+    assert w.learners[0].trainings == 1
+
+
+@pytest.mark.parametrize("method", ["experiment", "duty", "round", "wait_for_change"])
+def test_no_query_has_to_work_every_time(world, method: str):
+    w = world([TowardsTarget(4), TowardsTarget(5)], rounds=2)
+    down = LedgerUnavailable("the node does not answer")
+    run_together(
+        w.agent(0, ledger=Failing(w.views[0], method, repeat(down, 5)), **QUICK),
+        w.agent(1, **QUICK),
+    )
+    assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [
+        (TransactionFailed("it used all of its gas"), 6),
+        (DamagedLog("it was rewritten"), 6),
+        (NodeRefused("invalid chain id for signer"), 121),
+    ],
+    ids=said,
+)
+def test_what_may_pass_but_does_not_stops_the_agent_in_the_end(world, error, tries: int):
+    w = world_with_agent_0_about_to_propose(world)
+    broken = Failing(w.views[0], "propose", repeat(error))
+    with w.agent(0, ledger=broken, **QUICK) as agent, pytest.raises(AgentStopped):
+        agent.run()
+    assert broken.calls == tries
+
+
+def test_an_outage_does_not_use_up_the_tries_of_another_error(world):
+    w = world_with_agent_0_about_to_propose(world)
+    outage = [LedgerUnavailable("the node does not answer")] * 50
+    failed = [TransactionFailed("it used all of its gas")] * 3
+    broken = Failing(w.views[0], "propose", [*outage, *failed])
+    run_together(w.agent(0, ledger=broken, **QUICK), w.agent(1, **QUICK))
+    assert w.ledger.experiment(w.experiment).status == Status.COMPLETED

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import csv
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from toyworld import TowardsTarget
+
+from colearn_learner import simulation
+from colearn_learner.agent import Action, Observation
+from colearn_learner.agent_folder import AgentFolder
+from colearn_learner.cli import main
+from colearn_learner.interface import Weights
+from colearn_learner.simulation import SimulationConfig, SimulationInterrupted
+from colearn_ledger.protocol import Outcome, Status
+from colearn_ledger.weights.codec import decode_weights
+from colearn_ledger.weights.unixfs import content_ref
+
+COLEARN = [sys.executable, "-u", "-c", "from colearn_learner.cli import main; main()"]
+DEADLINE = 120
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Let SIGINT be Ctrl-C here and in children, also where the test run is to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def interrupted_demo(wait_for: str, *arguments: str) -> tuple[int, str, str]:
+    """Return exit code, output and errors of a demo that gets SIGINT after a line of output."""
+    process = subprocess.Popen(
+        [*COLEARN, "demo", "--n-learners", "3", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    watchdog = threading.Timer(DEADLINE, process.kill)
+    watchdog.start()
+    try:
+        seen = ""
+        while wait_for not in seen:
+            line = process.stdout.readline()
+            assert line, seen + process.stderr.read()
+            seen += line
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate()
+    finally:
+        watchdog.cancel()
+        process.kill()
+        process.wait()
+    return process.returncode, seen + output, errors
+
+
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize("ledger", ["local", "evm"])
+def test_an_interrupted_demo_exits_with_130_and_leaves_what_there_is(tmp_path: Path, ledger: str):
+    out = tmp_path / "run"
+    code, output, errors = interrupted_demo(
+        "round 3:", "--ledger", ledger, "--n-rounds", "1000", "--out", str(out)
+    )
+    assert code == 130, output + errors
+    assert "Traceback" not in output + errors
+    held = int(re.search(r"(\d+) of 1000 rounds were held", errors)[1])
+    history = json.loads((out / "history.json").read_text())
+    closed = [r for r in history["rounds"] if r["outcome"] != "none"]
+    assert held == len(closed) >= 3
+    rows = list(csv.DictReader((out / "history.csv").open()))
+    assert len(rows) == 3 * len(history["rounds"])
+    assert (out / "plot.png").read_bytes().startswith(b"\x89PNG")
+    weights = (out / "weights.safetensors").read_bytes()
+    decode_weights(weights)
+    accepted = [r["content"]["cid"] for r in closed if r["outcome"] == "accepted"]
+    assert content_ref([weights]).cid == accepted[-1]
+    for name in ("history.json", "history.csv", "plot.png", "weights.safetensors"):
+        assert str(out / name) in errors
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_an_interrupted_simulation_stops_its_agents_and_has_its_result_so_far(tmp_path: Path):
+    once = threading.Lock()
+
+    def interrupt(observation: Observation) -> None:
+        due = observation.action == Action.ADOPTED and observation.round == 3
+        if due and once.acquire(blocking=False):
+            signal.raise_signal(signal.SIGINT)
+
+    config = SimulationConfig(on_event=interrupt)
+    learners = [TowardsTarget(n) for n in (1, 2, 3)]
+    with pytest.raises(SimulationInterrupted) as interrupted:
+        simulation.run(learners, 100_000, folder=tmp_path, config=config)
+    assert not [t.name for t in threading.enumerate() if t.name.startswith("learner-")]
+    for index in range(3):
+        journal = tmp_path / "agents" / str(index) / "journal.jsonl"
+        owner = json.loads(journal.read_text().splitlines()[0])["owner"]
+        AgentFolder(journal.parent, owner).close()  # nobody holds it
+    result = interrupted.value.result
+    assert result.history.experiment.status == Status.RUNNING
+    accepted = [
+        r.round.content for r in result.history.rounds if r.round.outcome == Outcome.ACCEPTED
+    ]
+    assert len(accepted) >= 3
+    assert result.content == accepted[-1] == content_ref([result.weights_file])
+
+
+class Busy(TowardsTarget):
+    """Is training when Ctrl-C comes, and notes whether the simulation returned meanwhile."""
+
+    def __init__(self, returned: threading.Event) -> None:
+        super().__init__(4)
+        self._returned = returned
+        self.abandoned: bool | None = None
+
+    def mli_propose_weights(self) -> Weights:
+        if self.abandoned is None:
+            signal.raise_signal(signal.SIGINT)
+            self.abandoned = self._returned.wait(timeout=1)
+        return super().mli_propose_weights()
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_an_interrupted_simulation_waits_for_an_agent_in_the_midst_of_its_work():
+    returned = threading.Event()
+    busy = Busy(returned)
+    with pytest.raises(SimulationInterrupted):
+        simulation.run([busy, TowardsTarget(5)], 10)
+    returned.set()
+    assert busy.abandoned is False
+
+
+@pytest.mark.parametrize(
+    ("where", "said", "files"),
+    [
+        ("colearn_learner.baselines.compare", "2 of 2 rounds", 4),
+        ("colearn_learner.simulation.run", "no results", 0),
+    ],
+    ids=["while it compares", "before a round"],
+)
+def test_an_interruption_at_another_time_exits_with_130_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, said: str, files: int
+):
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(where, interrupt)
+    out = tmp_path / "run"
+    arguments = ["demo", "--ledger", "local", "--n-rounds", "2", "--json", "--out", str(out)]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 130, result.output
+    assert said in result.stderr
+    assert result.stdout == ""
+    assert len([p for p in out.iterdir() if p.is_file()]) == files

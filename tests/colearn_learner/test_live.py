@@ -1,0 +1,147 @@
+"""What the demo draws: nothing is cut off, and each round is told once, in order."""
+
+from __future__ import annotations
+
+import re
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from colearn_learner.agent import Action, Observation
+from colearn_learner.cli.live import LiveView
+from colearn_ledger.protocol import (
+    Account,
+    Event,
+    ExperimentId,
+    Outcome,
+    RoundClosed,
+    RoundStarted,
+    Scores,
+    Vote,
+    VoteCast,
+    VoteCommitted,
+    WeightsProposed,
+)
+from colearn_ledger.weights.unixfs import content_ref
+
+EXPERIMENT = ExperimentId(1)
+CONTENT = content_ref([b"weights"])
+
+
+def accounts(n: int) -> list[Account]:
+    return [Account(f"0x{i:040x}") for i in range(n)]
+
+
+def view(n_learners: int, width: int, *, terminal: bool, score_name: str = "log loss") -> LiveView:
+    screen = Console(
+        file=StringIO(), width=width, height=40, force_terminal=terminal, color_system=None
+    )
+    return LiveView(screen, accounts(n_learners), score_name=score_name)
+
+
+def proposed(index: int, n_learners: int) -> list[Event]:
+    who = accounts(n_learners)
+    proposer = who[index % n_learners]
+    n_voters = n_learners - 1
+    return [
+        RoundStarted(EXPERIMENT, index, proposer, n_voters, (n_voters + 1) // 2, 0),
+        WeightsProposed(EXPERIMENT, index, proposer, CONTENT, Scores(0.5, 0.5), 0),
+    ]
+
+
+def held(index: int, n_learners: int) -> list[Event]:
+    """Return a round in which the learners with an even place approve."""
+    who = accounts(n_learners)
+    proposer = index % n_learners
+    votes = {i: i % 2 == 0 for i in range(n_learners) if i != proposer}
+    yes = sum(votes.values())
+    cast = [
+        VoteCast(EXPERIMENT, index, who[i], Vote(vote, Scores(0.25, 0.25)))
+        for i, vote in votes.items()
+    ]
+    outcome = Outcome.ACCEPTED if 2 * yes >= len(votes) else Outcome.REJECTED
+    closed = RoundClosed(EXPERIMENT, index, outcome, yes, len(votes) - yes, len(votes))
+    return [*proposed(index, n_learners), *cast, closed]
+
+
+def show(live: LiveView, events: list[Event]) -> None:
+    live.observe(Observation("0x", Action.VOTED, 0, events=tuple(events)))
+
+
+def drawn(live: LiveView) -> list[str]:
+    """Return the lines of the table as the screen would have them."""
+    out = StringIO()
+    paper = Console(file=out, width=live._console.width, color_system=None)
+    paper.print(live._table())
+    return out.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("score_name", ["log loss", "mean squared error"])
+@pytest.mark.parametrize("n_learners", [2, 5, 11, 12, 13, 25, 40, 100])
+@pytest.mark.parametrize("width", [80, 120])
+def test_no_number_and_no_word_is_cut_off(width: int, n_learners: int, score_name: str):
+    live = view(n_learners, width, terminal=True, score_name=score_name)
+    for index in range(3):
+        show(live, held(index, n_learners))
+    nobody = [
+        RoundStarted(EXPERIMENT, 3, accounts(n_learners)[-1], n_learners - 1, 1, 0),
+        RoundClosed(EXPERIMENT, 3, Outcome.NO_PROPOSAL, 0, 0, n_learners - 1),
+    ]
+    show(live, nobody)
+    lines = drawn(live)
+    assert max(map(len, lines)) <= width
+    assert not [line for line in lines if "…" in line]
+    rows = [line.split() for line in lines if "learner " in line]
+    assert [row[0] for row in rows] == ["1", "2", "3", "4"]
+    assert " ".join(rows[3]).endswith("no proposal –")
+    assert f"learner {n_learners}" in " ".join(rows[3])
+    for row in rows[:3]:
+        assert row[-2] in ("accepted", "rejected")
+        assert len(row[-1]) == len("0.0000")
+        assert row[-3].endswith(f"/{n_learners - 1}")
+    words = " ".join(lines[:4]).split()
+    assert set(score_name.split()) <= set(words)
+
+
+@pytest.mark.parametrize(
+    ("width", "n_learners", "ballots"),
+    [
+        (80, 5, "✔ ★ ✔ ✘ ✔"),
+        (80, 20, "✔★✔✘✔✘✔✘✔✘✔✘✔✘✔✘✔✘✔✘"),
+        (80, 60, "30 ✔ 29 ✘"),
+        (120, 60, "✔★" + "✔✘" * 29),
+    ],
+)
+def test_marks_give_way_to_numbers_where_they_do_not_fit(width, n_learners, ballots):
+    live = view(n_learners, width, terminal=True)
+    show(live, held(1, n_learners))
+    assert any(re.search(rf"learner 2 +{ballots} +\d+/", line) for line in drawn(live))
+
+
+def test_a_narrow_screen_takes_from_the_name_of_the_score_alone():
+    live = view(5, 60, terminal=True, score_name="mean squared error")
+    show(live, held(0, 5))
+    (row,) = (line for line in drawn(live) if "learner 1" in line)
+    assert row.split() == ["1", "learner", "1", "2", "✔", "2", "✘", "2/4", "accepted", "0.3000"]
+
+
+def test_ballots_still_to_come_and_committed_ones_are_told_apart():
+    live = view(4, 80, terminal=True)
+    committed = VoteCommitted(EXPERIMENT, 0, accounts(4)[2], b"\x03" * 32)
+    show(live, [*proposed(0, 4), committed])
+    (row,) = (line for line in drawn(live) if "learner 1" in line)
+    assert "★ · ● ·" in row
+    assert "voting …" in row
+
+
+def test_where_nobody_watches_each_round_is_one_line_when_all_of_it_is_there():
+    live = view(3, 80, terminal=False)
+    first, second = held(0, 3), held(1, 3)
+    with live:
+        show(live, [*first[:2], first[-1], *second])
+        assert live._console.file.getvalue() == "", "two ballots are on their way"
+        show(live, first[2:-1])
+    lines = live._console.file.getvalue().splitlines()
+    assert [line.split(":")[0] for line in lines] == ["round 1", "round 2"]
+    assert "proposer learner 1, ballots ★✘✔, 1 of 2 approve (1 needed), accepted" in lines[0]
