@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format contract statemachine-long constraints clean setup-demo setup-dev
+.PHONY: help demo localnet-demo test lint format contract statemachine-long constraints clean setup-demo setup-localnet setup-dev
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 demo: setup-demo ## one experiment on an embedded chain: five hospitals train one model
 	@$(VENV)/colearn demo $(ARGS)
+
+localnet-demo: setup-localnet ## the walk on real nodes: chain, IPFS, contract, keys, five agent processes, history
+	@$(VENV)/python scripts/install_nodes.py
+	@$(VENV)/colearn quickstart $(ARGS)
 
 test: setup-dev ## run every check and every test
 	@$(VENV)/python scripts/check.py test
@@ -38,6 +42,9 @@ clean: ## remove what the other targets made
 
 setup-demo:
 	@$(PYTHON) scripts/setup.py demo
+
+setup-localnet:
+	@$(PYTHON) scripts/setup.py localnet
 
 setup-dev:
 	@$(PYTHON) scripts/setup.py dev

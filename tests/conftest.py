@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from localnet.anvil import Anvil
+    from localnet.kubo import Kubo
 
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -19,3 +26,35 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if avoided:
         reporter.write_line(f"CI=true: {len(avoided)} tests were skipped, which is a failure.")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def anvil() -> Iterator[Anvil]:
+    """A chain that all tests share, which mines a block for each transaction."""
+    from localnet.anvil import Anvil
+    from localnet.errors import InstallFailed
+
+    with ExitStack() as nodes:
+        try:
+            node = nodes.enter_context(Anvil())
+        except InstallFailed as error:
+            pytest.skip(str(error))
+        yield node
+
+
+@pytest.fixture(scope="session")
+def kubo_swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kubo, Kubo, Kubo]]:
+    """Three IPFS nodes that all tests share, each connected to the two others."""
+    from localnet.errors import InstallFailed
+    from localnet.kubo import Kubo, join, new_swarm_key
+
+    folder, key = tmp_path_factory.mktemp("swarm"), new_swarm_key()
+    with ExitStack() as nodes:
+        try:
+            one, two, three = (
+                nodes.enter_context(Kubo(folder / name, swarm=key)) for name in ("a", "b", "c")
+            )
+        except InstallFailed as error:
+            pytest.skip(str(error))
+        join((one, two, three))
+        yield one, two, three

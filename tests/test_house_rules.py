@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("colearn_ledger", "colearn_learner")
+PACKAGES = ("colearn_ledger", "colearn_learner", "localnet")
 SOURCES = sorted(p for name in PACKAGES for p in (ROOT / name).rglob("*.py"))
-HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "web3", "eth_tester", "eth", "onnx"}
+HEAVY = {
+    *("tensorflow", "keras", "sklearn", "matplotlib", "onnx"),
+    *("web3", "eth_tester", "eth", "ipfshttpclient", "requests", "prometheus_client"),
+}
 BARE = {"Exception", "BaseException", "RuntimeError", "AssertionError"}
 
 

@@ -15,6 +15,22 @@ _SUBCOMMANDS = {
     "demo": ("colearn_learner.cli.demo", "Let learners train one model together, here and now."),
     "datasets": ("colearn_learner.cli.catalogue", "List the data sets that come with it."),
     "models": ("colearn_learner.cli.catalogue", "List the models that come with it."),
+    "localnet": (
+        "colearn_learner.cli.localnet",
+        "Run a chain and IPFS nodes on this machine, to try things out.",
+    ),
+    "key": ("colearn_learner.cli.key", "Make, import and list keys, encrypted."),
+    "network": ("colearn_learner.cli.network", "Say through which nodes chains are reached."),
+    "deploy": ("colearn_learner.cli.deploy", "Deploy the contract to a network."),
+    "experiment": ("colearn_learner.cli.experiment", "Create, list, join and end experiments."),
+    "agent": ("colearn_learner.cli.agent", "Run a learner's agent."),
+    "relay": ("colearn_learner.cli.relay", "Carry ballots of learners without gas money."),
+    "history": ("colearn_learner.cli.history", "Show what happened in an experiment."),
+    "quickstart": (
+        "colearn_learner.cli.quickstart",
+        "Walk through all of this on real nodes, command by command.",
+    ),
+    "weights": ("colearn_learner.cli.weights", "Fetch the weights of an experiment, verified."),
 }
 """Module and short help of each subcommand, so that help needs no import of it."""
 

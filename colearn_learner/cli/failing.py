@@ -29,6 +29,8 @@ _EXTRA_OF = {
     "eth": "evm",
     "keras": "keras",
     "tensorflow": "keras",
+    "ipfshttpclient": "ipfs",
+    "prometheus_client": "monitor",
 }
 
 

@@ -7,25 +7,33 @@ from __future__ import annotations
 
 from colearn_ledger.evm.errors import (
     BadAnswer,
+    ChainError,
     EmptyWallet,
+    FeeTooHigh,
     GasTooHigh,
     NodeRefused,
     TransactionFailed,
+    TransactionLost,
     WrongChain,
     WrongContract,
 )
+from colearn_ledger.evm.http_provider import HttpConfig
 from colearn_ledger.evm.ledger import EvmConfig, EvmLedger
 from colearn_ledger.evm.sender import SenderConfig
 
 __all__ = [
     "BadAnswer",
+    "ChainError",
     "EmptyWallet",
     "EvmConfig",
     "EvmLedger",
+    "FeeTooHigh",
     "GasTooHigh",
+    "HttpConfig",
     "NodeRefused",
     "SenderConfig",
     "TransactionFailed",
+    "TransactionLost",
     "WrongChain",
     "WrongContract",
 ]

@@ -1,38 +1,69 @@
-"""What can go wrong with a chain, beside what the protocol refuses."""
+"""What can go wrong with a chain, beside what the protocol refuses.
+
+Each error says how often in a row trying again may help: ``retries``, which agents go by.
+"""
 
 from __future__ import annotations
 
+import math
+from typing import ClassVar
+
+from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account, LedgerError
 
 __all__ = [
     "BadAnswer",
+    "ChainError",
     "EmptyWallet",
+    "FeeTooHigh",
     "GasTooHigh",
     "NodeRefused",
     "Reverted",
     "TransactionFailed",
+    "TransactionLost",
     "WrongChain",
     "WrongContract",
 ]
 
+_MANY = 120
+"""For a node that answers, but not as it should: about an hour at an agent's longest pause."""
 
-class WrongChain(LedgerError):
+
+class ChainError(LedgerError):
+    """Something about the chain, its node or a transaction.
+
+    ``retries`` is how often in a row to try again what fails with it: a few times for what may be
+    chance and may cost a fee each time, never for what somebody has to mend.
+    """
+
+    retries: ClassVar[float] = 5
+
+
+class WrongChain(ChainError):
     """The node is on another chain than the one that was asked for."""
 
+    retries = 0
 
-class WrongContract(LedgerError):
+
+class WrongContract(ChainError):
     """There is no contract at the address, or not the one that this package speaks with."""
 
+    retries = 0
 
-class BadAnswer(LedgerError):
+
+class BadAnswer(ChainError):
     """The node's answer makes no sense: a faulty or hostile node. Nothing of it was used."""
 
+    retries = _MANY
 
-class NodeRefused(LedgerError):
+
+class NodeRefused(ChainError):
     """The node answered a request with an error of its own; the message repeats it."""
 
+    retries = _MANY
 
-class EmptyWallet(LedgerError):
+
+class EmptyWallet(ChainError):
     """An account can not pay for its transaction.
 
     Args:
@@ -40,6 +71,8 @@ class EmptyWallet(LedgerError):
         balance: what it holds, in wei.
         needed: what the transaction may cost at most, in wei.
     """
+
+    retries = 0
 
     def __init__(self, account: Account, balance: int, needed: int) -> None:
         self.account = account
@@ -51,15 +84,46 @@ class EmptyWallet(LedgerError):
         )
 
 
-class GasTooHigh(LedgerError):
+class GasTooHigh(ChainError):
     """A transaction would need more gas than the ledger was allowed to spend on one."""
 
+    retries = 0
 
-class TransactionFailed(LedgerError):
+
+class FeeTooHigh(ChainError):
+    """The chain's price of gas stayed above the ceiling; nothing was sent. Prices fall again.
+
+    Args:
+        price: of a unit of gas, in wei.
+        ceiling: what may be paid for one, in wei.
+        waited: for how many seconds a lower price was waited for.
+    """
+
+    retries = math.inf
+
+    def __init__(self, price: int, ceiling: int, waited: float) -> None:
+        self.price = price
+        self.ceiling = ceiling
+        super().__init__(
+            f"gas costs {price / 1e9:.3f} gwei and the ceiling is {ceiling / 1e9:.3f}: nothing was "
+            f"sent after waiting {waited:.0f} s; wait for a lower price, or raise max_fee"
+        )
+
+
+class TransactionFailed(ChainError):
     """A transaction was included and failed, and not by a rule of the protocol."""
 
 
-class Reverted(LedgerError):
+class TransactionLost(LedgerUnavailable):
+    """A transaction can not get into a block any more: another one has its nonce.
+
+    Nothing came of it. Read the state before the call is made again.
+    """
+
+    retries: ClassVar[float] = math.inf
+
+
+class Reverted(ChainError):
     """A call was reverted; the ledger turns ``data`` into the protocol's error.
 
     Args:

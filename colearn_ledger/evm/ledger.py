@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
@@ -18,16 +19,19 @@ from colearn_ledger.evm.abi import load_artifact
 from colearn_ledger.evm.calls import Calls, ContractCall, Queries, Query
 from colearn_ledger.evm.errors import (
     BadAnswer,
+    NodeRefused,
     Reverted,
     TransactionFailed,
     WrongChain,
     WrongContract,
 )
 from colearn_ledger.evm.events import EventReader
+from colearn_ledger.evm.heads import NewHeads
+from colearn_ledger.evm.http_provider import HttpConfig
 from colearn_ledger.evm.node import Node, TransactionReceipt
 from colearn_ledger.evm.sender import Sender, SenderConfig, Sent
 from colearn_ledger.evm.wire import account_to_wire, error_from_wire, event_from_log
-from colearn_ledger.ledger import Receipt, RecordedEvent
+from colearn_ledger.ledger import LedgerUnavailable, Receipt, RecordedEvent
 from colearn_ledger.protocol import (
     Account,
     Ballot,
@@ -43,6 +47,7 @@ from colearn_ledger.protocol import (
     Scores,
     SignedBallot,
     SigningDomain,
+    UnknownExperiment,
     Vote,
 )
 from colearn_ledger.signing import signing_domain
@@ -60,14 +65,19 @@ class EvmConfig:
     Args:
         chain_id: the chain that it has to be; any if ``None``.
         sending: how transactions are paid for.
-        poll_seconds: how often a waiting ledger looks for a new block.
+        poll_seconds: how often a waiting ledger looks for a new block, unless it is told.
         log_range: blocks asked for events at once; providers bound it.
+        websocket: where the node tells of new blocks: ``auto`` for its own address, if it offers
+            WebSocket there, ``off`` for polling only, or another address.
+        http: how patiently the node is asked.
     """
 
     chain_id: int | None = None
     sending: SenderConfig = field(default_factory=SenderConfig)
     poll_seconds: float = 1.0
     log_range: int = 2_000
+    websocket: str = "auto"
+    http: HttpConfig = field(default_factory=HttpConfig)
 
 
 class _Deployment:
@@ -81,15 +91,19 @@ class _Deployment:
         self.artifact = load_artifact()
         self.domain = signing_domain(sender.chain_id, contract)
         self.events = EventReader(node, contract, self.artifact.abi, range_size=config.log_range)
+        self.heads = NewHeads(_told_at(config.websocket, node))
 
     def ask(self, account: Account, query: Query[T]) -> T:
         """Return a query's answer, or raise what the contract refuses it with."""
         data = query.call.encode(self.artifact.abi)
         try:
             answer = self.node.call({"from": account, "to": self.contract, "data": data})
+            return query.read(self.artifact.abi, answer)
         except Reverted as refusal:
             raise self.explained(refusal) from None
-        return query.read(self.artifact.abi, answer)
+        except (BadAnswer, NodeRefused):
+            self.check_place()
+            raise
 
     def send(self, wallet: Wallet, call: ContractCall) -> SentTransaction:
         """Send a transaction, or raise what the contract would refuse it with."""
@@ -98,6 +112,9 @@ class _Deployment:
             sent = self.sender.send(wallet, self.contract, data)
         except Reverted as refusal:
             raise self.explained(refusal) from None
+        except (BadAnswer, NodeRefused):
+            self.check_place()
+            raise
         return SentTransaction(
             self, sent, {"from": wallet.address, "to": self.contract, "data": data}
         )
@@ -105,6 +122,8 @@ class _Deployment:
     def explained(self, refusal: Reverted) -> LedgerError:
         """Return the protocol's error behind a revert."""
         error = error_from_wire(self.artifact.abi, refusal.data)
+        if error is None or isinstance(error, UnknownExperiment):
+            self.check_place()
         if error is not None:
             return error
         reason = f"0x{refusal.data[:40].hex()}" if refusal.data else "the node does not say why"
@@ -112,6 +131,41 @@ class _Deployment:
             f"the contract at {self.contract} refuses this call, by none of the protocol's rules "
             f"({reason})"
         )
+
+    def check_place(self) -> None:
+        """Look whether chain and contract are still those that were connected to.
+
+        Called when an answer is not what the contract gives: the node's address may have
+        become another chain's, or the chain have begun anew.
+
+        Raises:
+            WrongChain, WrongContract: they are not.
+        """
+        with suppress(LedgerUnavailable, BadAnswer, NodeRefused):
+            found, wanted = self.node.chain_id(), self.domain.chain_id
+            if found != wanted:
+                raise WrongChain(
+                    f"{self.node.name} is on chain {found} now, and was on chain {wanted}; "
+                    "connect to a node of that chain"
+                )
+            self.check_code(self.node.code(self.contract))
+
+    def check_code(self, code: bytes) -> None:
+        """Refuse code that is not this package's contract.
+
+        Raises:
+            WrongContract: it is not.
+        """
+        where = f"{self.contract} on chain {self.domain.chain_id}"
+        if not code:
+            raise WrongContract(
+                f"there is no contract at {where}; check the address and the network"
+            )
+        if not self.artifact.is_deployed_as(code):
+            raise WrongContract(
+                f"the contract at {where} is not the one that this version of colearn-ledger "
+                "speaks with; check the address, or install the version that deployed it"
+            )
 
     def happened(self, receipt: TransactionReceipt) -> tuple[Event, ...]:
         """Return the contract's events in a receipt."""
@@ -129,12 +183,13 @@ class SentTransaction:
     _call: dict[str, Any]
 
     def wait(self, timeout: float | None = None) -> Receipt:
-        """Return the receipt once the transaction is in a block.
+        """Return the receipt once the transaction is as deep in the chain as configured.
 
         Raises:
             ProtocolError: the contract refused it after all; nothing changed.
             TransactionFailed: it failed for another reason, running out of gas perhaps.
-            LedgerUnavailable: it is in no block after ``timeout`` seconds.
+            LedgerUnavailable: it is not deep enough after ``timeout`` seconds.
+            TransactionLost: it can not get into a block any more.
         """
         node = self._deployment.node
         receipt = self._deployment.sender.wait(self._sent, timeout)
@@ -144,7 +199,9 @@ class SentTransaction:
         if block is None:
             raise BadAnswer(f"{node.name} has a receipt of block {receipt.block} but not the block")
         events = self._deployment.happened(receipt)
-        return Receipt(self._sent.hash, block.time, receipt.gas_used, events)
+        if not events:  # what has no code takes every call
+            self._deployment.check_place()
+        return Receipt(receipt.transaction, block.time, receipt.gas_used, events)
 
     def _why(self, receipt: TransactionReceipt) -> LedgerError:
         """Ask for the same call again at the transaction's block: it changed nothing there."""
@@ -154,8 +211,8 @@ class SentTransaction:
             return self._deployment.explained(refusal)
         spent = "all" if receipt.gas_used >= self._sent.gas else "part"
         return TransactionFailed(
-            f"transaction {self._sent.hash} failed in block {receipt.block}, having used {spent} "
-            f"of its {self._sent.gas:,} gas; the same call would pass after that block: "
+            f"transaction {receipt.transaction} failed in block {receipt.block}, having used "
+            f"{spent} of its {self._sent.gas:,} gas; the same call would pass after that block: "
             "send it again"
         )
 
@@ -195,7 +252,7 @@ class EvmLedger:
             LedgerUnavailable: the node can not be reached.
         """
         config = config or EvmConfig()
-        node = Node(endpoint)
+        node = Node(endpoint, http=config.http)
         chain_id = _checked_chain(node, config)
         address = Account(account_to_wire(contract, "contract"))
         sender = Sender(node, chain_id, config.sending)
@@ -216,7 +273,7 @@ class EvmLedger:
             LedgerUnavailable: the node can not be reached.
         """
         config = config or EvmConfig()
-        node = Node(endpoint)
+        node = Node(endpoint, http=config.http)
         sender = Sender(node, _checked_chain(node, config), config.sending)
         try:
             sent = sender.send(wallet, None, load_artifact().bytecode)
@@ -248,8 +305,7 @@ class EvmLedger:
 
     def now(self) -> int:
         """Return the time of the block in the making, or of the last one if that is not told."""
-        node = self._deployment.node
-        return (node.block("pending") or node.latest()).time
+        return self._deployment.node.upcoming().time
 
     # ------------------------------------------------------------------ transactions
 
@@ -382,14 +438,23 @@ class EvmLedger:
 
     def wait_for_change(self, timeout: float) -> None:
         """Return when there is a block since the last such wait, or after ``timeout`` seconds."""
+        deployment = self._deployment
         ends = time.monotonic() + timeout
-        pause = self._deployment.config.poll_seconds
-        while (head := self._deployment.node.block_number()) == self._seen:
+        pause, told = deployment.config.poll_seconds, deployment.heads
+        told.listen()
+        while (head := told.number or deployment.node.block_number()) == self._seen:
             left = ends - time.monotonic()
             if left <= 0:
                 return
-            time.sleep(min(pause, left))
+            told.wait_past(head, min(pause, left))
         self._seen = head
+
+
+def _told_at(setting: str, node: Node) -> str | None:
+    """Return where a node tells of new blocks, ``None`` where it can not."""
+    if setting == "off":
+        return None
+    return node.websocket if setting == "auto" else setting
 
 
 def _checked_chain(node: Node, config: EvmConfig) -> int:
@@ -403,15 +468,8 @@ def _checked_chain(node: Node, config: EvmConfig) -> int:
 
 
 def _check_contract(deployment: _Deployment) -> None:
-    code = deployment.node.code(deployment.contract)
+    deployment.check_code(deployment.node.code(deployment.contract))
     where = f"{deployment.contract} on chain {deployment.domain.chain_id}"
-    if not code:
-        raise WrongContract(f"there is no contract at {where}; check the address and the network")
-    if not deployment.artifact.is_deployed_as(code):
-        raise WrongContract(
-            f"the contract at {where} is not the one that this version of colearn-ledger speaks "
-            "with; check the address, or install the version that deployed it"
-        )
     if (
         deployment.ask(deployment.contract, Queries.domain_separator())
         != deployment.domain.separator

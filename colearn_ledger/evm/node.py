@@ -3,61 +3,87 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
-from requests.exceptions import RequestException
-from web3 import HTTPProvider, Web3
+from web3 import Web3
 from web3.exceptions import Web3Exception
 from web3.providers.base import BaseProvider
 from web3.types import RPCEndpoint
 
 from colearn_ledger.evm.abi import Log
+from colearn_ledger.evm.answers import (
+    address,
+    hash32,
+    hexadecimal,
+    nonsense,
+    object_of,
+    octets,
+    quantity,
+    revert_data,
+    rows,
+)
 from colearn_ledger.evm.errors import BadAnswer, NodeRefused, Reverted
+from colearn_ledger.evm.http_provider import HttpConfig, HttpProvider
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.protocol import Account
+from colearn_ledger.protocol import Account, LedgerError
 
-__all__ = ["Block", "ChainLog", "Node", "TransactionReceipt"]
+__all__ = ["Block", "ChainLog", "Node", "TransactionReceipt", "Whereabouts"]
 
 _log = logging.getLogger(__name__)
 
-_MAX_ANSWER = 8_000_000
-"""Bytes of one piece of data that a node may answer with."""
-
-_TIMEOUT_SECONDS = 20
+_AT_ONCE = 50
+"""Requests in one batch; providers bound it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What this package reads of a block; ``base_fee`` in wei, 0 where there is none."""
+    """What this package reads of a block.
+
+    ``base_fee`` is in wei, 0 where there is none; ``hash`` is empty while the block is in the
+    making.
+    """
 
     number: int
     time: int
     base_fee: int
+    hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ChainLog:
-    """A log and where it stands: its block, its index within it, its transaction's hash."""
+    """A log and where it stands: its block, its index within it, its transaction's hash.
+
+    ``time`` is its block's, ``None`` where the node does not tell it with logs.
+    """
 
     block: int
     index: int
     transaction: str
     address: str
     log: Log
+    time: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TransactionReceipt:
-    """What became of a transaction."""
+    """What became of a transaction, and in which block."""
 
+    transaction: str
     succeeded: bool
     block: int
+    block_hash: str
     gas_used: int
     contract: str | None
     logs: tuple[ChainLog, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """A transaction that the node knows; ``block`` is ``None`` while it is in none."""
+
+    block: int | None
 
 
 class Node:
@@ -67,59 +93,70 @@ class Node:
     it answers with an error, and `BadAnswer` when the answer makes no sense.
     """
 
-    def __init__(self, endpoint: str | BaseProvider) -> None:
+    def __init__(self, endpoint: str | BaseProvider, *, http: HttpConfig | None = None) -> None:
         """Take the URL of a node, or a provider of web3.py."""
-        if isinstance(endpoint, str):
-            self.name = _masked(endpoint)
-            provider: BaseProvider = HTTPProvider(
-                endpoint, request_kwargs={"timeout": _TIMEOUT_SECONDS}
-            )
-        else:
-            self.name = type(endpoint).__name__
-            provider = endpoint
+        provider = HttpProvider(endpoint, http) if isinstance(endpoint, str) else endpoint
+        self.name = provider.name if isinstance(provider, HttpProvider) else type(provider).__name__
+        self.is_remote = isinstance(provider, HttpProvider)
         # no middleware but the provider's own: answers are checked here, and kept small
         self._web3 = Web3(provider, middleware=[])
         self._provider = provider
+
+    @property
+    def websocket(self) -> str | None:
+        """Where it may tell of new blocks: its own address; ``None`` for one in this process."""
+        return self._provider.websocket if isinstance(self._provider, HttpProvider) else None
 
     # ------------------------------------------------------------------ reading
 
     def chain_id(self) -> int:
         """Return the chain's number."""
-        return _quantity(self._ask("eth_chainId"), "the chain's id")
+        return quantity(self._ask("eth_chainId"), "the chain's id")
 
     def block(self, number: int | str = "latest") -> Block | None:
         """Return a block by number, or by ``latest`` or ``pending``; ``None`` if there is none."""
         tag = number if isinstance(number, str) else hex(number)
         answer = self._ask("eth_getBlockByNumber", tag, False)
-        if answer is None:
-            return None
-        fields = _object(answer, "a block")
-        fee = fields.get("baseFeePerGas")
-        return Block(
-            number=_quantity(fields.get("number"), "a block's number"),
-            time=_quantity(fields.get("timestamp"), "a block's time"),
-            base_fee=0 if fee is None else _quantity(fee, "a block's base fee"),
-        )
+        return None if answer is None else _block(answer)
+
+    def blocks(self, numbers: Sequence[int]) -> list[Block | None]:
+        """Return blocks by number, with one exchange for many of them where the node can."""
+        wanted = [("eth_getBlockByNumber", (hex(number), False)) for number in numbers]
+        return [None if answer is None else _block(answer) for answer in self._ask_all(wanted)]
+
+    def upcoming(self) -> Block:
+        """Return the block in the making, or the last one where that is not told."""
+        try:
+            block = self.block("pending")
+        except NodeRefused:
+            block = None
+        return block or self.latest()
 
     def latest(self) -> Block:
         """Return the last block."""
-        return self.block() or _nonsense("the last block", None)
+        return self.block() or nonsense("the last block", None)
 
     def block_number(self) -> int:
         """Return the last block's number."""
-        return _quantity(self._ask("eth_blockNumber"), "the last block's number")
+        return quantity(self._ask("eth_blockNumber"), "the last block's number")
 
     def code(self, address: str) -> bytes:
         """Return the code at an address."""
-        return _data(self._ask("eth_getCode", address, "latest"), "the contract's code")
+        return octets(self._ask("eth_getCode", address, "latest"), "the contract's code")
 
     def balance(self, account: Account) -> int:
         """Return what an account holds, in wei."""
-        return _quantity(self._ask("eth_getBalance", account, "latest"), "a balance")
+        return quantity(self._ask("eth_getBalance", account, "latest"), "a balance")
 
-    def nonce(self, account: Account) -> int:
-        """Return the number of an account's next transaction, those in flight counted."""
-        return _quantity(self._ask("eth_getTransactionCount", account, "pending"), "a nonce")
+    def nonce(self, account: Account, *, in_flight: bool = True) -> int:
+        """Return the number of an account's next transaction.
+
+        Args:
+            account: whose.
+            in_flight: whether transactions that are in no block yet count.
+        """
+        tag = "pending" if in_flight else "latest"
+        return quantity(self._ask("eth_getTransactionCount", account, tag), "a nonce")
 
     def call(self, transaction: Mapping[str, Any], block: int | str = "latest") -> bytes:
         """Return what a call would answer.
@@ -128,7 +165,7 @@ class Node:
             Reverted: it would be refused.
         """
         tag = block if isinstance(block, str) else hex(block)
-        return _data(self._ask("eth_call", _request(transaction), tag), "a call's answer")
+        return octets(self._ask("eth_call", _request(transaction), tag), "a call's answer")
 
     def logs(self, address: str, topics: Sequence[bytes], first: int, last: int) -> list[ChainLog]:
         """Return a contract's logs in a range of blocks, both ends included.
@@ -141,12 +178,12 @@ class Node:
         """
         wanted = {
             "address": address,
-            "topics": [None, *(_hex(topic) for topic in topics)],
+            "topics": [None, *(hexadecimal(topic) for topic in topics)],
             "fromBlock": hex(first),
             "toBlock": hex(last),
         }
         answer = self._ask("eth_getLogs", wanted)
-        return [_chain_log(item) for item in _list(answer, "the logs")]
+        return [_chain_log(item) for item in rows(answer, "the logs")]
 
     # ------------------------------------------------------------------ sending
 
@@ -156,71 +193,102 @@ class Node:
         Raises:
             Reverted: it would be refused.
         """
-        return _quantity(self._ask("eth_estimateGas", _request(transaction)), "a gas estimate")
+        return quantity(self._ask("eth_estimateGas", _request(transaction)), "a gas estimate")
 
     def tip(self) -> int:
         """Return the fee above the base fee that gets a transaction included, in wei."""
-        return _quantity(self._ask("eth_maxPriorityFeePerGas"), "a priority fee")
+        return quantity(self._ask("eth_maxPriorityFeePerGas"), "a priority fee")
 
     def send(self, raw: bytes) -> str:
         """Send a signed transaction and return its hash."""
-        return _hash(self._ask("eth_sendRawTransaction", _hex(raw)), "a transaction's hash")
+        return hash32(self._ask("eth_sendRawTransaction", hexadecimal(raw)), "a transaction's hash")
 
     def receipt(self, transaction: str) -> TransactionReceipt | None:
         """Return what became of a transaction, ``None`` while it is not in a block."""
         answer = self._ask("eth_getTransactionReceipt", transaction)
         if answer is None:
             return None
-        fields = _object(answer, "a receipt")
-        contract = fields.get("contractAddress")
+        fields = object_of(answer, "a receipt")
+        contract, number = fields.get("contractAddress"), fields.get("blockNumber")
         return TransactionReceipt(
-            succeeded=_quantity(fields.get("status"), "a receipt's status") == 1,
-            block=_quantity(fields.get("blockNumber"), "a receipt's block"),
-            gas_used=_quantity(fields.get("gasUsed"), "a receipt's gas"),
-            contract=_address(contract, "a contract's address") if contract else None,
-            logs=tuple(_chain_log(item) for item in _list(fields.get("logs"), "the logs")),
+            transaction=transaction,
+            succeeded=quantity(fields.get("status"), "a receipt's status") == 1,
+            block=quantity(number, "a receipt's block"),
+            block_hash=hash32(fields.get("blockHash"), "a receipt's block's hash"),
+            gas_used=quantity(fields.get("gasUsed"), "a receipt's gas"),
+            contract=address(contract, "a contract's address") if contract else None,
+            logs=tuple(_chain_log(item) for item in rows(fields.get("logs"), "the logs")),
         )
+
+    def whereabouts(self, transaction: str) -> Whereabouts | None:
+        """Return where a transaction is, ``None`` if the node does not know it."""
+        answer = self._ask("eth_getTransactionByHash", transaction)
+        if answer is None:
+            return None
+        block = object_of(answer, "a transaction").get("blockNumber")
+        return Whereabouts(None if block is None else quantity(block, "a transaction's block"))
 
     # ------------------------------------------------------------------ the wire
 
     def _ask(self, method: str, *parameters: Any) -> Any:
         send = self._provider.request_func(self._web3, self._web3.middleware_onion)
+        return self._result(method, self._exchange(send, method, list(parameters)))
+
+    def _ask_all(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        """Return the results of several requests, in their order."""
+        if not isinstance(self._provider, HttpProvider):
+            return [self._ask(method, *parameters) for method, parameters in requests]
+        results: list[Any] = []
+        for start in range(0, len(requests), _AT_ONCE):
+            some = requests[start : start + _AT_ONCE]
+            try:
+                responses = self._provider.make_batch_request(
+                    [(RPCEndpoint(m), p) for m, p in some]
+                )
+            except NodeRefused:  # it takes no batches, or not of this size
+                results += [self._ask(method, *parameters) for method, parameters in some]
+                continue
+            results += [
+                self._result(method, response)
+                for (method, _), response in zip(some, responses, strict=True)
+            ]
+        return results
+
+    def _exchange(self, send: Callable[..., Any], method: str, parameters: list[Any]) -> Any:
         try:
-            response: Any = send(RPCEndpoint(method), list(parameters))
-        except (RequestException, OSError) as error:
+            return send(RPCEndpoint(method), parameters)
+        except LedgerError:
+            raise
+        except OSError as error:
             # the error's own text may repeat the whole URL, and that its key
             raise LedgerUnavailable(
                 f"{self.name} can not be reached ({type(error).__name__}); is it running?"
-            ) from error
+            ) from None
         except (Web3Exception, ValueError, TypeError, KeyError, AttributeError) as error:
             raise BadAnswer(f"{self.name} answered {method} with nonsense") from error
+
+    def _result(self, method: str, response: Any) -> Any:
         if not isinstance(response, Mapping):
-            _nonsense(f"the answer to {method}", response)
+            nonsense(f"the answer to {method}", response)
         if response.get("error") is not None:
             self._refuse(method, response["error"])
         if "result" not in response:
-            _nonsense(f"the answer to {method}", response)
+            nonsense(f"the answer to {method}", response)
         return response["result"]
 
     def _refuse(self, method: str, error: Any) -> NoReturn:
         fields = error if isinstance(error, Mapping) else {"message": error}
         message = str(fields.get("message"))[:300]
         _log.debug("%s refused %s: %s", self.name, method, message)
-        data = _revert_data(fields.get("data"))
+        data = revert_data(fields.get("data"))
         if data or fields.get("code") == 3 or "revert" in message.lower():
             raise Reverted(data)
         raise NodeRefused(f"{self.name} refused {method}: {message}")
 
 
-def _masked(url: str) -> str:
-    """Return where a URL leads, without the keys that its path, query or user part may hold."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or '?'}{f':{parts.port}' if parts.port else ''}"
-
-
 def _request(transaction: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        key: _hex(value)
+        key: hexadecimal(value)
         if isinstance(value, bytes)
         else hex(value)
         if type(value) is int
@@ -229,79 +297,29 @@ def _request(transaction: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _revert_data(data: Any) -> bytes:
-    """Return the revert data of an error; some nodes wrap it once more."""
-    if isinstance(data, Mapping):
-        data = data.get("data")
-    if not isinstance(data, str) or not data.startswith("0x"):
-        return b""
-    return _data(data, "the revert data")
-
-
-def _hex(data: bytes) -> str:
-    return "0x" + data.hex()
-
-
-def _nonsense(what: str, answer: object) -> NoReturn:
-    raise BadAnswer(f"the node gave {str(answer)[:100]!r} as {what}")
-
-
-def _quantity(answer: Any, what: str) -> int:
-    """Return an unsigned number of at most 256 bits; in-process nodes give plain integers."""
-    value = answer
-    if isinstance(answer, str) and answer.startswith("0x") and len(answer) <= 66:
-        try:
-            value = int(answer, 16)
-        except ValueError:
-            _nonsense(what, answer)
-    if type(value) is not int or not 0 <= value < 2**256:
-        _nonsense(what, answer)
-    return value
-
-
-def _data(answer: Any, what: str) -> bytes:
-    if not isinstance(answer, str) or not answer.startswith("0x") or len(answer) > _MAX_ANSWER:
-        _nonsense(what, answer)
-    try:
-        return bytes.fromhex(answer[2:])
-    except ValueError:
-        _nonsense(what, answer)
-
-
-def _hash(answer: Any, what: str) -> str:
-    if len(_data(answer, what)) != 32:
-        _nonsense(what, answer)
-    return str(answer).lower()
-
-
-def _address(answer: Any, what: str) -> str:
-    if len(_data(answer, what)) != 20:
-        _nonsense(what, answer)
-    return Web3.to_checksum_address(answer)
-
-
-def _object(answer: Any, what: str) -> Mapping[str, Any]:
-    if not isinstance(answer, Mapping):
-        _nonsense(what, answer)
-    return answer
-
-
-def _list(answer: Any, what: str) -> Sequence[Any]:
-    if not isinstance(answer, list | tuple):
-        _nonsense(what, answer)
-    return answer
+def _block(answer: Any) -> Block:
+    fields = object_of(answer, "a block")
+    fee, name = fields.get("baseFeePerGas"), fields.get("hash")
+    return Block(
+        number=quantity(fields.get("number"), "a block's number"),
+        time=quantity(fields.get("timestamp"), "a block's time"),
+        base_fee=0 if fee is None else quantity(fee, "a block's base fee"),
+        hash="" if name is None else hash32(name, "a block's hash"),
+    )
 
 
 def _chain_log(answer: Any) -> ChainLog:
-    fields = _object(answer, "a log")
-    topics = _list(fields.get("topics"), "a log's topics")
+    fields = object_of(answer, "a log")
+    topics = rows(fields.get("topics"), "a log's topics")
+    time = fields.get("blockTimestamp")
     return ChainLog(
-        block=_quantity(fields.get("blockNumber"), "a log's block"),
-        index=_quantity(fields.get("logIndex"), "a log's index"),
-        transaction=_hash(fields.get("transactionHash"), "a log's transaction"),
-        address=_address(fields.get("address"), "a log's address"),
+        block=quantity(fields.get("blockNumber"), "a log's block"),
+        index=quantity(fields.get("logIndex"), "a log's index"),
+        transaction=hash32(fields.get("transactionHash"), "a log's transaction"),
+        address=address(fields.get("address"), "a log's address"),
         log=Log(
-            topics=tuple(_data(topic, "a topic") for topic in topics),
-            data=_data(fields.get("data"), "a log's data"),
+            topics=tuple(octets(topic, "a topic") for topic in topics),
+            data=octets(fields.get("data"), "a log's data"),
         ),
+        time=None if time is None else quantity(time, "a log's time"),
     )

@@ -1,0 +1,265 @@
+"""How soon an idle agent acts: from the block that calls for a duty to its transaction's broadcast.
+
+Usage: .venv/bin/python bench/evm_latency.py [--duties 50] [--poll 1.0]
+
+Starts anvil and one `Agent`. Another learner, by hand, proposes weights that are in a folder;
+the clock starts when anvil has answered that transaction (it makes a block at once), and stops
+when the agent's ballot arrives at a proxy of this script in front of anvil. In between the agent
+notices the block, reads the state, fetches and verifies the weights, has its learner test them,
+writes its journals, estimates gas, signs and sends. The learner and the weights are tiny.
+
+Beside it, in the same run, a bare web3.py loop on the same duties, which fetches and journals
+nothing: ``block_number`` each 10 ms, ``duty``, and ``send_transaction`` with web3's defaults.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import random
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+from eth_account import Account as EthAccount  # noqa: E402
+from web3 import HTTPProvider, Web3  # noqa: E402
+from web3.middleware import SignAndSendRawMiddlewareBuilder  # noqa: E402
+
+from colearn_learner.agent import Agent, AgentConfig  # noqa: E402
+from colearn_learner.interface import ProposedWeights, Weights  # noqa: E402
+from colearn_ledger.evm import EvmConfig, EvmLedger, SenderConfig  # noqa: E402
+from colearn_ledger.evm.abi import load_artifact  # noqa: E402
+from colearn_ledger.evm.calls import Calls, ContractCall  # noqa: E402
+from colearn_ledger.protocol import Duty, ExperimentParams, Scores, Vote  # noqa: E402
+from colearn_ledger.spec import ExperimentSpec  # noqa: E402
+from colearn_ledger.wallet import Wallet  # noqa: E402
+from colearn_ledger.weights.codec import WeightsSchema, write_weights  # noqa: E402
+from colearn_ledger.weights.directory import DirectoryStore  # noqa: E402
+from localnet.anvil import Anvil  # noqa: E402
+
+ABI = json.loads((ROOT / "colearn_ledger/evm/CollectiveLearning.json").read_text())["abi"]
+
+
+class Learner:
+    """Approves everything at once."""
+
+    weights = Weights(weights=[np.zeros(3)])
+
+    def mli_propose_weights(self) -> Weights:
+        """Return other weights."""
+        return Weights(weights=[self.weights.weights[0] - 0.1])
+
+    def mli_test_weights(self, weights: Weights) -> ProposedWeights:
+        """Approve."""
+        return ProposedWeights(weights=weights, vote_score=1.0, test_score=1.0, vote=True)
+
+    def mli_accept_weights(self, weights: Weights) -> None:
+        """Take them."""
+        self.weights = weights
+
+    def mli_get_current_weights(self) -> Weights:
+        """Return them."""
+        return self.weights
+
+
+class Watch:
+    """A proxy that notes when a signed transaction arrives, and passes everything on."""
+
+    def __init__(self, target: str) -> None:
+        self.sent = threading.Event()
+        self.at = 0.0
+        watch = self
+        host = target.removeprefix("http://")
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # head and body are two writes
+
+            def do_POST(self) -> None:
+                """Pass a request on."""
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if b"eth_sendRawTransaction" in body and not watch.sent.is_set():
+                    watch.at = time.perf_counter()
+                    watch.sent.set()
+                node = http.client.HTTPConnection(host)
+                node.request("POST", "/", body, {"Content-Type": "application/json"})
+                content = node.getresponse().read()
+                node.close()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+
+class Place:
+    """A contract, and an experiment of one learner by hand and one to be measured, in turns."""
+
+    def __init__(self, anvil: Anvil, folder: Path, rounds: int) -> None:
+        config = EvmConfig(sending=SenderConfig(journal=folder / "by-hand"), websocket="off")
+        self.folder = folder
+        self.hand, self.other = (Wallet.from_key(key) for key in anvil.keys[:2])
+        self.ledger = EvmLedger.deploy(anvil.url, self.hand, config=config)
+        self.store = DirectoryStore(folder / "store", owner="bench")
+        start = [np.zeros(3)]
+        spec = ExperimentSpec("toy", WeightsSchema.of(start), "score", higher_is_better=True)
+        self.contents = (write_weights(self.store, [np.full(3, float(n))]) for n in count())
+        initial = next(self.contents)
+        params = ExperimentParams(
+            name="latency",
+            spec=spec.put(self.store),
+            initial=initial,
+            rounds=2 * rounds + 4,
+            min_learners=2,
+            max_learners=2,
+            propose_window=100_000,
+            vote_window=100_000,
+        )
+        self.experiment = self.ledger.create(params).wait(10).experiment
+        self.ledger.join(self.experiment).wait(10)
+
+    def measured(self, watch: Watch, rounds: int) -> list[float]:
+        """Return seconds from each proposal's block to the other learner's ballot."""
+        seconds: list[float] = []
+        while len(seconds) < rounds:
+            experiment = self.ledger.experiment(self.experiment)
+            duty = self.ledger.duty(self.experiment, self.hand.address)
+            if experiment.round is None or duty not in (Duty.PROPOSE, Duty.VOTE):
+                time.sleep(0.02)
+            elif duty == Duty.VOTE:
+                self.ledger.vote(self.experiment, experiment.round, Vote(True)).wait(10)
+            else:
+                time.sleep(0.3 + random.random())  # noqa: S311 - the other is idle, anywhere in its pause
+                content = next(self.contents)
+                watch.sent.clear()
+                self.ledger.propose(self.experiment, experiment.round, content, Scores())
+                began = time.perf_counter()
+                if not watch.sent.wait(30):
+                    raise SystemExit("no ballot came")
+                seconds.append(watch.at - began)
+        return seconds
+
+
+def by_agent(place: Place, watch: Watch, rounds: int, config: EvmConfig) -> list[float]:
+    """Measure an agent."""
+    ledger = EvmLedger.connect(watch.url, place.ledger.contract, place.other, config=config)
+    agent = Agent(
+        ledger,
+        DirectoryStore(place.folder / "store", owner="agent"),
+        learner=Learner(),
+        experiment=place.experiment,
+        folder=place.folder / "agent",
+        config=AgentConfig(poll=config.poll_seconds),
+    )
+    stop = threading.Event()
+    thread = threading.Thread(target=agent.run, args=(stop,), daemon=True)
+    thread.start()
+    try:
+        return place.measured(watch, rounds)
+    finally:
+        stop.set()
+        thread.join(10)
+        agent.close()
+
+
+def by_hand_written_loop(place: Place, watch: Watch, rounds: int) -> list[float]:
+    """Measure a loop over web3.py as one writes it first."""
+    account = EthAccount.from_key(place.other.reveal_key())
+    web3 = Web3(HTTPProvider(watch.url))
+    web3.middleware_onion.inject(SignAndSendRawMiddlewareBuilder.build(account), layer=0)
+    contract = web3.eth.contract(address=place.ledger.contract, abi=ABI)
+    abi, number = load_artifact().abi, place.experiment
+    stop = threading.Event()
+
+    def transact(call: ContractCall) -> None:
+        transaction = {"from": account.address, "to": contract.address, "data": call.encode(abi)}
+        sent = web3.eth.send_transaction(transaction)
+        web3.eth.wait_for_transaction_receipt(sent, poll_latency=0.01)
+
+    def loop() -> None:
+        transact(Calls.join(number, bytes(32)))
+        seen = -1
+        while not stop.is_set():
+            if (head := web3.eth.block_number) == seen:
+                time.sleep(0.01)
+                continue
+            seen = head
+            duty = contract.functions.duty(number, account.address).call()
+            if duty in (Duty.PROPOSE, Duty.VOTE):
+                index = place.ledger.experiment(number).round or 0
+                if duty == Duty.PROPOSE:
+                    transact(Calls.propose(number, index, next(place.contents), Scores()))
+                else:
+                    transact(Calls.vote(number, index, Vote(True)))
+
+    thread = threading.Thread(target=loop, daemon=True)
+    thread.start()
+    try:
+        return place.measured(watch, rounds)
+    finally:
+        stop.set()
+        thread.join(10)
+
+
+def told(name: str, seconds: list[float]) -> None:
+    """Print what was measured."""
+    tenths = statistics.quantiles(seconds, n=10)
+    print(
+        f"{name:<34}{len(seconds):>5}{1e3 * statistics.median(seconds):>10.1f}"
+        f"{1e3 * tenths[0]:>10.1f}{1e3 * tenths[-1]:>10.1f}{1e3 * max(seconds):>10.1f}"
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--duties", type=int, default=50)
+    parser.add_argument("--poll", type=float, default=1.0, help="the agent's, in seconds")
+    options = parser.parse_args()
+    print(f"{'milliseconds':<34}{'n':>5}{'median':>10}{'10 %':>10}{'90 %':>10}{'max':>10}")
+    with Anvil() as anvil:
+        watch = Watch(anvil.url)
+        ways: dict[str, Callable[[Place], list[float]]] = {
+            "web3.py, looks each 10 ms": lambda p: by_hand_written_loop(p, watch, options.duties)
+        }
+        ws = anvil.url.replace("http", "ws")
+        for name, socket in (
+            ("is told by WebSocket", ws),
+            (f"looks each {options.poll:g} s", "off"),
+        ):
+            ways[f"agent, {name}"] = lambda p, socket=socket: by_agent(  # type: ignore[misc]
+                p,
+                watch,
+                options.duties,
+                EvmConfig(
+                    sending=SenderConfig(journal=p.folder / "sent"),
+                    poll_seconds=options.poll,
+                    websocket=socket,
+                ),
+            )
+        for name, way in ways.items():
+            with tempfile.TemporaryDirectory() as folder:
+                told(name, way(Place(anvil, Path(folder), options.duties)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,181 @@
+"""What a store costs beside the node's plain RPC: 100 MB up and down, in one run.
+
+Usage: .venv/bin/python bench/ipfs.py [--megabytes 100] [--rounds 7]
+
+Starts two Kubo nodes in a private swarm. Each round adds and reads a new file four ways: by
+http.client to the node (``add`` with the same options; ``cat`` of a file of the other store) and
+by `KuboStore` (put + pin; get, verified by CID and sha256), in changing order. Printed are
+medians. The peak of memory is that of a process of its own which holds the weights and puts,
+or fetches, them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from colearn_ledger.protocol import ContentRef  # noqa: E402
+from colearn_ledger.weights.kubo import KuboStore  # noqa: E402
+from localnet.kubo import Kubo  # noqa: E402
+
+BLOCK = 262_144
+OPTIONS = "cid-version=1&raw-leaves=true&chunker=size-262144&pin=true&progress=false"
+
+
+def plain_add(url: str, data: bytes) -> None:
+    """Add a file as a client without any care would: multipart in chunks, no hashing."""
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc)
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+
+    def body() -> Iterator[bytes]:
+        yield head
+        view = memoryview(data)
+        for start in range(0, len(data), BLOCK):
+            yield view[start : start + BLOCK]  # type: ignore[misc]
+        yield b"\r\n--b--\r\n"
+
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    length = len(head) + len(data) + len(b"\r\n--b--\r\n")
+    headers["Content-Length"] = str(length)
+    connection.request("POST", f"/api/v0/add?{OPTIONS}", body=body(), headers=headers)
+    answer = connection.getresponse()
+    if answer.status != 200 or b"bafy" not in answer.read():
+        raise SystemExit("the plain add failed")
+    connection.close()
+
+
+def plain_cat(url: str, cid: str, size: int) -> None:
+    """Read a file and keep it, without hashing."""
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc)
+    connection.request("POST", f"/api/v0/cat?arg={cid}")
+    answer = connection.getresponse()
+    data = bytearray()
+    while piece := answer.read(BLOCK):
+        data += piece
+    if len(data) != size:
+        raise SystemExit("the plain cat failed")
+    connection.close()
+
+
+def store_add(store: KuboStore, data: bytes) -> ContentRef:
+    """Put and pin, as an agent does."""
+    content = store.put([data])
+    store.pin(content)
+    return content
+
+
+def store_cat(store: KuboStore, content: ContentRef) -> None:
+    """Read a file and keep it, verified, as an agent does."""
+    data = bytearray()
+    with store.get(content, max_size=content.size) as pieces:
+        for piece in pieces:
+            data += piece
+
+
+def timed(act: Callable[[], object]) -> float:
+    """Return the seconds that it takes."""
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+def throughput(node: Kubo, size: int, rounds: int) -> dict[str, list[float]]:
+    """Return seconds by kind of operation."""
+    store = KuboStore(node.api)
+    seconds: dict[str, list[float]] = {"add": [], "plain add": [], "get": [], "plain cat": []}
+    for number in range(rounds + 1):
+        one, other = os.urandom(size), os.urandom(size)
+        contents: list[ContentRef] = []
+        adds = [
+            ("add", lambda one=one, out=contents: out.append(store_add(store, one))),
+            ("plain add", lambda other=other: plain_add(node.api_url, other)),
+        ]
+        for name, act in adds[:: 1 if number % 2 else -1]:
+            seconds[name].append(timed(act))
+        [content] = contents
+        gets = [
+            ("get", lambda c=content: store_cat(store, c)),
+            ("plain cat", lambda c=content: plain_cat(node.api_url, c.cid, size)),
+        ]
+        for name, act in gets[:: 1 if number % 2 else -1]:
+            seconds[name].append(timed(act))
+    return {name: values[1:] for name, values in seconds.items()}  # the first round warms up
+
+
+PEAK = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from colearn_ledger.weights.kubo import KuboStore
+store, size, what = KuboStore(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+store.put([b"warm"])
+data = bytearray()
+if what == "put":
+    data += b"".join(os.urandom(1 << 20) for _ in range(size >> 20))
+    data = bytes(data)
+open("/proc/self/clear_refs", "w").write("5")  # forget the peak so far
+status = lambda name: next(int(l.split()[1]) * 1024 for l in open("/proc/self/status") if name in l)
+before = status("VmRSS")
+if what == "put":
+    store.pin(store.put([data]))
+    print(status("VmHWM") - before)
+else:
+    from colearn_ledger.protocol import ContentRef
+    content = ContentRef(*sys.argv[5:7], int(sys.argv[7]))
+    with store.get(content, max_size=content.size) as pieces:
+        for piece in pieces:
+            data += piece
+    print(status("VmHWM") - before - len(data))
+"""
+
+
+def peak(node: Kubo, size: int, what: str, content: ContentRef | None = None) -> float:
+    """Return the megabytes that a process takes beyond the weights."""
+    reference = [content.cid, content.sha256, str(content.size)] if content else []
+    run = subprocess.run(
+        [sys.executable, "-c", PEAK, str(ROOT), node.api, str(size), what, *reference],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(run.stdout) / 1e6
+
+
+def main() -> int:
+    """Run and print; return the exit status."""
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("--megabytes", type=int, default=100)
+    arguments.add_argument("--rounds", type=int, default=7)
+    options = arguments.parse_args()
+    size = options.megabytes * 1_000_000
+    with tempfile.TemporaryDirectory() as folder, Kubo(Path(folder) / "repo") as node:
+        seconds = throughput(node, size, options.rounds)
+        rates = {k: size / 1e6 / statistics.median(v) for k, v in seconds.items()}
+        content = KuboStore(node.api).put([os.urandom(size)])
+        peaks = {"put + pin": peak(node, size, "put"), "get": peak(node, size, "get", content)}
+    print(f"{options.megabytes} MB, median of {options.rounds} rounds, {os.cpu_count()} cores")
+    good = True
+    for ours, plain, label in (("add", "plain add", "put + pin"), ("get", "plain cat", "get")):
+        ratio = rates[ours] / rates[plain]
+        good = good and ratio >= 0.8 and peaks[label] < 100
+        print(
+            f"{label:10} {rates[ours]:6.0f} MB/s   {plain} {rates[plain]:6.0f} MB/s"
+            f"   ratio {ratio:4.0%}   memory above the weights {peaks[label]:5.1f} MB"
+        )
+    print("as wanted: 80 % and under 100 MB" if good else "NOT as wanted: 80 % and under 100 MB")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

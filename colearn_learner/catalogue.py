@@ -1,0 +1,44 @@
+"""Learners of the catalogue for `colearn agent run`: one share of one of its data sets each.
+
+    colearn agent run … --learner colearn_learner.catalogue:share
+        --learner-arg dataset=breast-cancer --learner-arg learner=0 --learner-arg of=5
+
+Who gives the same ``dataset``, ``of`` and ``seed`` divides the same records: learners 0 … of − 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from colearn_learner.datasets import dataset as find_dataset
+from colearn_learner.datasets import split
+from colearn_learner.errors import InvalidArgument
+from colearn_learner.models import Training, default_model, make_learner
+from colearn_learner.models import model as find_model
+
+__all__ = ["share"]
+
+
+def share(dataset: str, learner: int, *, of: int, model: str | None = None, seed: int = 1) -> Any:
+    """Return the learner of one share.
+
+    Args:
+        dataset: of the catalogue; see ``colearn datasets``.
+        learner: which share, from 0.
+        of: how many learners divide the data set.
+        model: of the catalogue; the simplest that fits by default.
+        seed: of the division and of the first weights, the same for all learners.
+
+    Raises:
+        InvalidArgument: there is no such share.
+        UnknownName, UnfitModel, NotEnoughData: it can not be done with this data set or model.
+    """
+    if type(of) is not int or type(learner) is not int or not 0 <= learner < of:
+        raise InvalidArgument(
+            f"there is no learner {learner!r} of {of!r}: give a number from 0 to of - 1"
+        )
+    data = find_dataset(str(dataset))
+    chosen = find_model(model or default_model(data), data)
+    parts = split(data.load(), task=data.task, n_learners=of, train_ratio=0.6, seed=seed)
+    training = Training(chosen.learning_rate, seed=seed)
+    return make_learner(chosen, parts.shares[learner], data=data, training=training)

@@ -1,0 +1,271 @@
+"""`colearn agent run`: one learner's agent, a process."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from colearn_learner.cli.asking import key_option
+from colearn_learner.cli.factories import learner_arguments, made_learner
+from colearn_learner.cli.failing import INTERRUPTED, failing_clearly, need
+from colearn_learner.cli.logs import log_event, start_logging
+from colearn_learner.cli.reaching import (
+    Place,
+    experiment_place,
+    network_option,
+    open_ledger,
+    opened_store,
+    store_option,
+    store_spec,
+)
+from colearn_learner.cli.refusals import refusals_explained
+from colearn_learner.cli.stopping import Stopping, run_until_stopped, stopping_by_signals
+from colearn_learner.errors import LearnerError
+from colearn_ledger.home import data_home, private_folder
+from colearn_ledger.protocol import LedgerError
+from colearn_ledger.wallet import Wallet
+
+if TYPE_CHECKING:
+    from colearn_learner.agent import Agent, Observation
+    from colearn_ledger.evm import EvmLedger
+    from colearn_ledger.protocol import Event
+    from colearn_ledger.relay import BallotCarrier
+
+__all__ = ["agent"]
+
+_log = logging.getLogger(__name__)
+
+_HIGHEST_PORT = 65_535
+
+
+class CanNotTakePart(LearnerError):
+    """The account can never do anything in this experiment."""
+
+
+@click.group()
+def agent() -> None:
+    """Agents: what takes part in an experiment for a learner."""
+
+
+@agent.command("run")
+@click.option(
+    *("--experiment", "reference"),
+    required=True,
+    metavar="REF",
+    help="eip155:31337:0x…/7, or just the 7 with --network.",
+)
+@click.option(
+    *("--learner", "factory"),
+    required=True,
+    metavar="MODULE:FACTORY",
+    help="What makes the learner; colearn_learner.catalogue:share makes one of the catalogue.",
+)
+@click.option(
+    *("--learner-arg", "given"),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An argument of the factory; VALUE is JSON where it can be, else a text. Repeatable.",
+)
+@key_option
+@store_option
+@network_option
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="The agent's own folder, the same again after a restart. [default: one by experiment and "
+    "account in $COLEARN_HOME/agents or ~/.local/share/colearn/agents]",
+)
+@click.option(
+    "--relay",
+    metavar="URL",
+    help="Send open ballots, signed, to this relay (colearn relay run), which pays for them.",
+)
+@click.option(
+    "--monitor",
+    metavar="[HOST:]PORT",
+    help="Serve /health and, for Prometheus, /metrics here; on 127.0.0.1 unless told otherwise.",
+)
+@click.option("--no-join", is_flag=True, help="Do not join; wait until the account has.")
+@click.option(
+    "--poll",
+    type=click.FloatRange(0.01, 60),
+    default=1.0,
+    show_default=True,
+    help="Seconds between two looks at the chain.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Log JSON, an object a line.")
+@click.option("--verbose", is_flag=True, help="Log more.")
+@failing_clearly
+def run(*, as_json: bool, verbose: bool, **options: Any) -> None:
+    """Take part in an experiment until it is over: join, train, propose, test, vote.
+
+    It logs a line for each event to standard output. A SIGTERM (or Ctrl-C) lets it finish the
+    step at hand, a second one does not; started again, it goes on where it was. It ends with 0
+    when the experiment is over or after SIGTERM, and with 1 when trying on would not help.
+    """
+    start_logging(as_json=as_json, verbose=verbose)
+    with stopping_by_signals(
+        lambda name: log_event(
+            _log, "stopping", signal=name, reason="the step at hand is finished first"
+        )
+    ) as stopping:
+        try:
+            _run(stopping, **options)
+        except (LearnerError, LedgerError) as error:
+            if as_json:  # else the line on standard error says it
+                _log.error("%s", error)
+            raise
+    if stopping.signal == signal.SIGINT:
+        raise click.exceptions.Exit(INTERRUPTED)
+
+
+def _run(
+    stopping: Stopping,
+    *,
+    reference: str,
+    factory: str,
+    given: tuple[str, ...],
+    store: str | None,
+    network_name: str | None,
+    wallet: Callable[[], Wallet],
+    data_dir: Path | None,
+    relay: str | None,
+    monitor: str | None,
+    no_join: bool,
+    poll: float,
+) -> None:
+    from colearn_learner.agent import Agent, AgentConfig
+
+    arguments = learner_arguments(given)
+    place = experiment_place(reference, network_name)
+    weights = store_spec(store, place.network)
+    learner_wallet = wallet()
+    ledger = open_ledger(place.network, place.reference.contract, learner_wallet, poll=poll)
+    _check_part(ledger, place, joins=not no_join)
+    folder = data_dir or _default_folder(place, ledger.account)
+    private_folder(folder)
+    learner = made_learner(factory, arguments)
+    with Agent(
+        ledger,
+        opened_store(weights, f"{place.experiment}-{ledger.account}"),
+        learner=learner,
+        experiment=place.experiment,
+        folder=folder,
+        carrier=_carrier(relay, ledger, learner_wallet, poll),
+        config=AgentConfig(join=not no_join, poll=poll),
+    ) as running:
+        log_event(
+            _log,
+            "started",
+            experiment=str(place.reference),
+            account=ledger.account,
+            data_dir=str(folder),
+        )
+        with _monitored(running, monitor):
+            _work(running, stopping)
+        log_event(_log, "stopped" if stopping.requested.is_set() else "over", **_end(ledger, place))
+
+
+@contextmanager
+def _monitored(running: Agent, where: str | None) -> Iterator[None]:
+    """Serve health and metrics, if asked to."""
+    if where is None:
+        yield
+        return
+    need("prometheus_client")
+    from colearn_learner.monitoring import Monitor, monitoring
+
+    host, _, port = where.rpartition(":")
+    if not port.isdecimal() or int(port) > _HIGHEST_PORT:
+        raise click.UsageError(f"--monitor {where!r} is not a port, or a host and a port: 9650")
+    with monitoring(Monitor(running), host or "127.0.0.1", int(port)) as url:
+        log_event(_log, "monitoring", url=url)
+        yield
+
+
+def _carrier(
+    relay: str | None, ledger: EvmLedger, wallet: Wallet, poll: float
+) -> BallotCarrier | None:
+    if relay is None:
+        return None
+    from colearn_ledger.relay import RelayCarrier
+    from colearn_ledger.relay_http import RelayClient
+
+    return RelayCarrier(ledger, wallet, RelayClient(relay), poll=poll)
+
+
+def _work(running: Agent, stopping: Stopping) -> None:
+    running.on_observation(_log_observation)
+    run_until_stopped(lambda: running.run(stopping.requested))
+
+
+def _check_part(ledger: EvmLedger, place: Place, *, joins: bool) -> None:
+    """Refuse to wait for what will never come."""
+    from colearn_ledger.protocol import NotALearner, Status
+
+    with refusals_explained(place.reference):
+        shown = ledger.experiment(place.experiment)
+    try:
+        ledger.learner(place.experiment, ledger.account)
+    except NotALearner:
+        pass
+    else:
+        return
+    if shown.status in (Status.COMPLETED, Status.CANCELLED):
+        raise CanNotTakePart(
+            f"{place.reference} is {shown.status.name.lower()} and {ledger.account} was no learner "
+            "of it: there is nothing to do"
+        )
+    if joins and shown.status == Status.RUNNING and not shown.params.late_join:
+        raise CanNotTakePart(
+            f"{place.reference} runs already and takes no late learners, and {ledger.account} is "
+            "none of its learners; check --key"
+        )
+
+
+def _default_folder(place: Place, account: str) -> Path:
+    where = place.reference
+    name = f"eip155-{where.chain_id}-{where.contract}-{where.experiment}-{account}"
+    return private_folder(data_home() / "agents") / name
+
+
+def _end(ledger: EvmLedger, place: Place) -> dict[str, Any]:
+    """Return how the experiment stands, if that can be had."""
+    try:
+        shown = ledger.experiment(place.experiment)
+    except LedgerError:
+        return {}
+    weights = shown.current.cid if shown.current else None
+    return {"status": shown.status.name.lower(), "round": shown.round, "weights": weights}
+
+
+def _log_observation(observed: Observation) -> None:
+    log_event(
+        _log,
+        observed.action.value,
+        round=observed.round,
+        reason=observed.reason or None,
+        gas=observed.cost or None,
+    )
+    for event in observed.events:
+        _log_closing(event)
+
+
+def _log_closing(event: Event) -> None:
+    from colearn_ledger.protocol import RoundClosed
+
+    if isinstance(event, RoundClosed):
+        log_event(
+            _log,
+            "round closed",
+            round=event.round,
+            outcome=event.outcome.name.lower(),
+            approvals=event.approvals,
+            rejections=event.rejections,
+        )

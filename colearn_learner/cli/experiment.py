@@ -1,0 +1,348 @@
+"""`colearn experiment`: creating experiments, and what people do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from colearn_learner.cli.asking import key_option
+from colearn_learner.cli.experiment_views import (
+    document,
+    fields,
+    progress,
+    reference_of,
+    summary,
+)
+from colearn_learner.cli.failing import failing_clearly
+from colearn_learner.cli.reaching import (
+    Place,
+    account_given,
+    contract_place,
+    experiment_place,
+    network_option,
+    open_ledger,
+    opened_store,
+    store_option,
+    store_spec,
+)
+from colearn_learner.cli.refusals import refusals_explained
+from colearn_learner.cli.showing import print_fields, print_json, print_table, working
+from colearn_ledger.networks import ExperimentReference
+from colearn_ledger.protocol import MAX_PAGE, Account
+from colearn_ledger.wallet import Wallet
+
+if TYPE_CHECKING:
+    from colearn_learner.cli.experiment_file import ExperimentFile
+    from colearn_ledger.evm import EvmLedger
+    from colearn_ledger.protocol import ContentRef, Experiment, Learner
+    from colearn_ledger.weights.store import ContentStore
+
+__all__ = ["experiment"]
+
+_reference = click.argument("reference", metavar="REF")
+_contract = click.option(
+    "--contract", metavar="ADDRESS", help="Which contract. [default: the network's own]"
+)
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_TIMEOUT = 300.0  # seconds for a transaction to get into a block
+
+
+@click.group()
+def experiment() -> None:
+    """Experiments: create, look at, join, leave, admit to, start, cancel.
+
+    REF is what `create` prints, eip155:31337:0x…/7, or just the 7 with --network.
+    """
+
+
+@experiment.command()
+@failing_clearly
+def template() -> None:
+    """Print an example of the file that `create --spec` takes, with comments."""
+    from colearn_learner.cli.experiment_file import TEMPLATE
+
+    click.echo(TEMPLATE, nl=False)
+
+
+# ------------------------------------------------------------------ creating
+
+
+@experiment.command()
+@click.option(
+    *("--spec", "spec_file"),
+    required=True,
+    type=click.Path(path_type=Path),
+    help="TOML; colearn experiment template prints an example.",
+)
+@network_option
+@_contract
+@key_option
+@store_option
+@_as_json
+@failing_clearly
+def create(
+    *,
+    spec_file: Path,
+    network_name: str | None,
+    contract: str | None,
+    wallet: Callable[[], Wallet],
+    store: str | None,
+    as_json: bool,
+) -> None:
+    """Check a file, upload specification and first weights, and create the experiment.
+
+    Prints the experiment's reference, which all other commands take.
+    """
+    from colearn_learner.cli.experiment_file import read_experiment_file
+
+    described = read_experiment_file(spec_file)
+    network, address = contract_place(network_name, contract)
+    place = store_spec(store, network)
+    weights, spec = _first_weights(described)
+    creator = wallet()
+    ledger = open_ledger(network, address, creator)
+    with working("uploading specification and weights"):
+        held = opened_store(place, f"creator-{creator.address}")
+        references = _uploaded(held, spec), _uploaded(held, weights)
+    with working("creating the experiment"):
+        receipt = ledger.create(described.params(*references)).wait(_TIMEOUT)
+    reference = ExperimentReference(network.chain_id, address, receipt.experiment)
+    if as_json:
+        spec_json, initial_json = (
+            {"cid": c.cid, "sha256": c.sha256, "size": c.size} for c in references
+        )
+        print_json(
+            {
+                "reference": str(reference),
+                "experiment": receipt.experiment,
+                "transaction": receipt.transaction,
+                "gas": receipt.cost,
+                "spec": spec_json,
+                "initial": initial_json,
+            }
+        )
+        return
+    click.echo(str(reference))
+
+
+def _first_weights(described: ExperimentFile) -> tuple[bytes, bytes]:
+    """Return the files of the first weights and of the specification, checked together."""
+    from colearn_learner.cli.experiment_file import BadExperimentFile
+    from colearn_learner.cli.factories import made_learner
+    from colearn_ledger.spec import ExperimentSpec
+    from colearn_ledger.weights.codec import WeightsSchema, decode_weights, encode_weights
+
+    if described.learner is not None:
+        learner = made_learner(described.learner, described.arguments)
+        data = encode_weights(learner.mli_get_current_weights().weights)
+    else:
+        path = described.file or Path()
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise BadExperimentFile(f"{path} can not be read: {error.strerror}") from error
+    schema = WeightsSchema.of(decode_weights(data).weights, max_bytes=described.max_bytes)
+    decode_weights(data, schema=schema)  # its size too
+    spec = ExperimentSpec(
+        described.model, schema, described.score_name, described.higher_is_better, described.text
+    )
+    return data, spec.to_bytes()
+
+
+def _uploaded(store: ContentStore, data: bytes) -> ContentRef:
+    content = store.put([data])
+    store.pin(content)
+    return content
+
+
+# ------------------------------------------------------------------ looking
+
+
+@experiment.command("list")
+@network_option
+@_contract
+@_as_json
+@failing_clearly
+def list_experiments(*, network_name: str | None, contract: str | None, as_json: bool) -> None:
+    """List the experiments of a contract."""
+    network, address = contract_place(network_name, contract)
+    ledger = open_ledger(network, address)
+    found: list[Experiment] = []
+    while page := ledger.experiments(len(found), MAX_PAGE):
+        found += page
+    if as_json:
+        print_json([summary(reference_of(network.chain_id, address, e), e) for e in found])
+        return
+    rows = [
+        [
+            str(e.id),
+            e.params.name,
+            e.status.name.lower(),
+            progress(e),
+            f"{e.active_learners} of {e.params.max_learners}",
+            str(reference_of(network.chain_id, address, e)),
+        ]
+        for e in found
+    ]
+    print_table(
+        ("id", "name", "status", "round", "learners", "reference"),
+        rows,
+        empty=f"There are no experiments at {address} on {network.name} yet.",
+    )
+
+
+@experiment.command()
+@_reference
+@network_option
+@_as_json
+@failing_clearly
+def show(*, reference: str, network_name: str | None, as_json: bool) -> None:
+    """Show an experiment, its rules and its learners."""
+    place = experiment_place(reference, network_name)
+    ledger = open_ledger(place.network, place.reference.contract)
+    with refusals_explained(place.reference):
+        shown = ledger.experiment(place.experiment)
+    learners: list[Learner] = []
+    while page := ledger.learners(place.experiment, len(learners), MAX_PAGE):
+        learners += page
+    if as_json:
+        print_json(document(place, shown, learners))
+        return
+    print_fields(fields(place, shown))
+    print_table(
+        ("learner", "account", "active", "strikes"),
+        [
+            [str(one.index), one.account, "yes" if one.active else "no", str(one.strikes)]
+            for one in learners
+        ],
+        empty="Nobody has joined yet.",
+    )
+
+
+# ------------------------------------------------------------------ acting
+
+
+def _act(
+    place: Place,
+    wallet: Callable[[], Wallet],
+    *,
+    as_json: bool,
+    what: str,
+    send: Callable[[EvmLedger], Any],
+) -> None:
+    """Send a transaction and say that it took effect."""
+    ledger = open_ledger(place.network, place.reference.contract, wallet())
+    with working(what), refusals_explained(place.reference):
+        receipt = send(ledger).wait(_TIMEOUT)
+    if as_json:
+        print_json(
+            {
+                "reference": str(place.reference),
+                "account": ledger.account,
+                "transaction": receipt.transaction,
+                "gas": receipt.cost,
+                "events": [type(event).__name__ for event in receipt.events],
+            }
+        )
+        return
+    click.echo(f"{what}: done by {ledger.account}, {receipt.cost:,} gas")
+
+
+@experiment.command()
+@_reference
+@network_option
+@key_option
+@_as_json
+@failing_clearly
+def join(
+    *, reference: str, network_name: str | None, wallet: Callable[[], Wallet], as_json: bool
+) -> None:
+    """Become a learner. An agent does it by itself."""
+    place = experiment_place(reference, network_name)
+    _act(place, wallet, as_json=as_json, what="join", send=lambda x: x.join(place.experiment))
+
+
+@experiment.command()
+@_reference
+@network_option
+@key_option
+@_as_json
+@failing_clearly
+def leave(
+    *, reference: str, network_name: str | None, wallet: Callable[[], Wallet], as_json: bool
+) -> None:
+    """Leave the experiment for good; the agent of this key then ends."""
+    place = experiment_place(reference, network_name)
+    _act(place, wallet, as_json=as_json, what="leave", send=lambda x: x.leave(place.experiment))
+
+
+@experiment.command()
+@_reference
+@click.argument("accounts", nargs=-1, required=True, metavar="ACCOUNT…")
+@network_option
+@key_option
+@_as_json
+@failing_clearly
+def admit(
+    *,
+    reference: str,
+    accounts: tuple[str, ...],
+    network_name: str | None,
+    wallet: Callable[[], Wallet],
+    as_json: bool,
+) -> None:
+    """Let accounts join (the creator only, with admission by allowlist).
+
+    An ACCOUNT is an address, or the name of a key of your keystore.
+    """
+    place = experiment_place(reference, network_name)
+    admitted = [_account(text) for text in accounts]
+    _act(
+        place,
+        wallet,
+        as_json=as_json,
+        what="admit",
+        send=lambda x: x.admit(place.experiment, admitted),
+    )
+
+
+def _account(text: str) -> Account:
+    if text.startswith("0x"):
+        return account_given(text)
+    from colearn_ledger.keystore import Keystore
+
+    known = Keystore().key(text).address
+    if known is None:
+        raise click.UsageError(f"the file of the key {text} does not tell its address; give that")
+    return known
+
+
+@experiment.command()
+@_reference
+@network_option
+@key_option
+@_as_json
+@failing_clearly
+def start(
+    *, reference: str, network_name: str | None, wallet: Callable[[], Wallet], as_json: bool
+) -> None:
+    """Start before max_learners have joined (the creator only)."""
+    place = experiment_place(reference, network_name)
+    _act(place, wallet, as_json=as_json, what="start", send=lambda x: x.start(place.experiment))
+
+
+@experiment.command()
+@_reference
+@network_option
+@key_option
+@_as_json
+@failing_clearly
+def cancel(
+    *, reference: str, network_name: str | None, wallet: Callable[[], Wallet], as_json: bool
+) -> None:
+    """Cancel the experiment for good (the creator only)."""
+    place = experiment_place(reference, network_name)
+    _act(place, wallet, as_json=as_json, what="cancel", send=lambda x: x.cancel(place.experiment))

@@ -1,0 +1,130 @@
+"""`colearn history`: what happened in an experiment, read from the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from colearn_learner.cli.failing import failing_clearly
+from colearn_learner.cli.reaching import experiment_place, network_option, open_ledger
+from colearn_learner.cli.refusals import refusals_explained
+from colearn_learner.cli.showing import note, print_table, short, time_text, working
+from colearn_ledger.protocol import Account, BallotState
+
+if TYPE_CHECKING:
+    from colearn_ledger.history import History, RoundRecord
+
+__all__ = ["history"]
+
+_SIGN = {
+    BallotState.NONE: "·",
+    BallotState.COMMITTED: "?",
+    BallotState.APPROVED: "+",
+    BallotState.REJECTED: "-",
+}
+
+
+@click.command()
+@click.argument("reference", metavar="REF")
+@click.option(
+    "--round", "round_index", type=click.IntRange(0, 2**32 - 1), help="Only this one, from 0."
+)
+@click.option(
+    *("--format", "form"),
+    type=click.Choice(["table", "json", "csv"]),
+    default="table",
+    show_default=True,
+    help="json and csv have everything; in them times are seconds since the epoch.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@network_option
+@failing_clearly
+def history(
+    *,
+    reference: str,
+    round_index: int | None,
+    form: str,
+    as_json: bool,
+    network_name: str | None,
+) -> None:
+    """Show the rounds of an experiment: proposals, ballots, outcomes, scores.
+
+    Everything but the scores comes from the contract's state; scores are in its events, which
+    some nodes drop after a while.
+    """
+    from colearn_ledger.history import read_history
+
+    place = experiment_place(reference, network_name)
+    ledger = open_ledger(place.network, place.reference.contract)
+    with working("reading the contract"), refusals_explained(place.reference):
+        if round_index is not None:
+            ledger.round(place.experiment, round_index)  # tells whether it has begun
+        read = read_history(ledger, place.experiment)
+    if round_index is not None:
+        read = replace(read, rounds=(read.rounds[round_index],))
+    if not read.scores_complete:
+        note("The node does not have all events any more: some scores are missing.")
+    if as_json or form == "json":
+        click.echo(read.to_json(), nl=False)
+    elif form == "csv":
+        click.echo(read.to_csv(), nl=False)
+    else:
+        _print(read, detailed=round_index is not None)
+
+
+def _print(read: History, *, detailed: bool) -> None:
+    e = read.experiment
+    click.echo(f"{e.params.name}: {e.status.name.lower()}, {len(read.learners)} learners")
+    index_of = {learner.account: learner.index for learner in read.learners}
+    print_table(
+        ("round", "proposer", "outcome", "ballots", "vote score", "closed", "weights"),
+        [_row(record, index_of[record.round.proposer]) for record in read.rounds],
+        empty="No round has begun yet.",
+    )
+    if detailed:
+        _print_ballots(read.rounds[0], index_of)
+    elif read.rounds:
+        click.echo("ballots by learner: + approved, - rejected, · none, ? sealed, P the proposer")
+
+
+def _row(record: RoundRecord, proposer: int) -> list[str]:
+    held = record.round
+    signs = "".join(
+        "P" if row.ballot.learner == held.proposer else _SIGN[row.ballot.state]
+        for row in record.ballots
+    )
+    outcome = held.outcome.name if held.closed_at is not None else held.phase.name
+    return [
+        str(held.index),
+        f"{proposer} {short(held.proposer)}",
+        outcome.lower().replace("_", " "),
+        f"{signs} {held.approvals}:{held.rejections}, {held.needed} needed",
+        _score(record.scores.vote_score),
+        time_text(held.closed_at),
+        held.content.cid if held.content else "-",
+    ]
+
+
+def _print_ballots(record: RoundRecord, index_of: Mapping[Account, int]) -> None:
+    rows = []
+    for row in record.ballots:
+        proposed = row.ballot.learner == record.round.proposer
+        scores = record.scores if proposed else row.scores
+        state = "not eligible" if not row.ballot.eligible else row.ballot.state.name.lower()
+        rows.append(
+            [
+                str(index_of[row.ballot.learner]),
+                row.ballot.learner,
+                "proposer" if proposed else state,
+                _score(scores.vote_score),
+                _score(scores.test_score),
+            ]
+        )
+    print_table(("learner", "account", "ballot", "vote score", "test score"), rows, empty="")
+
+
+def _score(score: float | None) -> str:
+    return "-" if score is None else f"{score:.6g}"

@@ -1,0 +1,92 @@
+"""Logs of a process: one line for each event, as text or as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+__all__ = ["log_event", "start_logging"]
+
+_FIELDS = "colearn_fields"
+_REPEAT_SECONDS = 60.0
+_LOUD = ("web3", "urllib3", "asyncio", "tensorflow", "matplotlib")
+"""Loggers that tell of every request; their warnings are heard all the same."""
+
+
+def log_event(logger: logging.Logger, event: str, **fields: Any) -> None:
+    """Log an event with its fields; those that are ``None`` are left out."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    logger.info("%s", event, extra={_FIELDS: given})
+
+
+def start_logging(*, as_json: bool, verbose: bool, stream: TextIO | None = None) -> None:
+    """Send what all loggers say to standard output, a line each."""
+    handler = logging.StreamHandler(stream or sys.stdout)
+    handler.setFormatter(_JsonLines() if as_json else _TextLines())
+    handler.addFilter(_Repeats())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    for name in _LOUD:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class _Repeats(logging.Filter):
+    """Lets what is said again and again, at every look at the chain, through once a minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: tuple[object, ...] = ()
+        self._said_at = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = (record.name, record.levelno, record.getMessage(), getattr(record, _FIELDS, None))
+        now = time.monotonic()
+        if said == self._last and now - self._said_at < _REPEAT_SECONDS:
+            return False
+        self._last, self._said_at = said, now
+        return True
+
+
+class _Lines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        document: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **getattr(record, _FIELDS, {}),
+        }
+        if record.exc_info:
+            document["traceback"] = self.formatException(record.exc_info)
+        return self.line(document)
+
+    def line(self, document: Mapping[str, Any]) -> str:
+        raise NotImplementedError
+
+
+class _JsonLines(_Lines):
+    def line(self, document: Mapping[str, Any]) -> str:
+        return json.dumps(document, default=str)
+
+
+class _TextLines(_Lines):
+    def line(self, document: Mapping[str, Any]) -> str:
+        fields = dict(document)
+        time, level, event = (fields.pop(name) for name in ("time", "level", "event"))
+        shown = "".join(f" {name}={_shown(value)}" for name, value in fields.items())
+        mark = "" if level == "info" else f"{level.upper()}: "
+        return f"{time[:19]}Z {mark}{_one_line(event)}{shown}"
+
+
+def _one_line(text: object) -> str:
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return json.dumps(text) if not text or " " in text or not text.isprintable() else text

@@ -1,0 +1,109 @@
+"""What the protocol's refusals mean to who typed a command, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from colearn_learner.errors import LearnerError
+from colearn_ledger.protocol import (
+    AlreadyJoined,
+    ExperimentFull,
+    InvalidParameter,
+    NotAdmitted,
+    NotALearner,
+    NotCreator,
+    ProtocolError,
+    Status,
+    UnknownExperiment,
+    WrongRound,
+    WrongStatus,
+)
+
+__all__ = ["Refused", "refusals_explained"]
+
+_NO_ROUND = 2**32 - 1
+
+
+class Refused(LearnerError):
+    """The contract refused a call; says why, and what to do."""
+
+
+@contextmanager
+def refusals_explained(reference: object) -> Iterator[None]:
+    """Turn refusals about an experiment into what a person can act on."""
+    try:
+        yield
+    except ProtocolError as error:
+        raise Refused(_explained(error, str(reference))) from error
+
+
+def _explained(error: ProtocolError, reference: str) -> str:
+    explain = _EXPLANATIONS.get(type(error))
+    return str(error) if explain is None else f"{reference}: {explain(error, reference)}"
+
+
+def _value(error: ProtocolError) -> object:
+    return error.args[0] if error.args else None
+
+
+def _status(error: ProtocolError, _: str) -> str:
+    status = Status(int(error.args[0])).name.lower()
+    return f"the experiment is {status}, which does not allow this"
+
+
+def _unknown(error: ProtocolError, _: str) -> str:
+    return (
+        f"the contract has no experiment {_value(error)}; colearn experiment list shows those it "
+        "has"
+    )
+
+
+def _not_creator(error: ProtocolError, _: str) -> str:
+    return f"only the experiment's creator may do this, and {_value(error)} is not; check --key"
+
+
+def _not_admitted(error: ProtocolError, reference: str) -> str:
+    return (
+        f"the creator has not admitted {_value(error)}; ask for: colearn experiment admit "
+        f"{reference} {_value(error)}"
+    )
+
+
+def _full(error: ProtocolError, _: str) -> str:
+    return f"all {_value(error)} places are taken; wait until a learner leaves"
+
+
+def _joined(error: ProtocolError, _: str) -> str:
+    return f"{_value(error)} has joined before, and an account joins once; run its agent"
+
+
+def _no_learner(error: ProtocolError, _: str) -> str:
+    return f"{_value(error)} is no learner of it, or has left; check --key"
+
+
+def _parameter(error: ProtocolError, _: str) -> str:
+    if _value(error) == "admission":
+        return "anyone may join this experiment: nobody needs to be admitted"
+    if _value(error) == "min_learners":
+        return "too few learners have joined to start it; colearn experiment show tells how many"
+    return str(error)
+
+
+def _round(error: ProtocolError, _: str) -> str:
+    if _value(error) == _NO_ROUND:
+        return "no round has begun yet"
+    return f"that round has not begun; the current one is {_value(error)}, counted from 0"
+
+
+_EXPLANATIONS: dict[type[ProtocolError], Callable[[ProtocolError, str], str]] = {
+    WrongStatus: _status,
+    UnknownExperiment: _unknown,
+    NotCreator: _not_creator,
+    NotAdmitted: _not_admitted,
+    ExperimentFull: _full,
+    AlreadyJoined: _joined,
+    NotALearner: _no_learner,
+    InvalidParameter: _parameter,
+    WrongRound: _round,
+}

@@ -1,0 +1,98 @@
+"""`colearn relay run`: carries the ballots of learners without gas money."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import click
+
+from colearn_learner.cli.asking import key_option
+from colearn_learner.cli.failing import INTERRUPTED, failing_clearly
+from colearn_learner.cli.logs import log_event, start_logging
+from colearn_learner.cli.reaching import experiment_place, network_option, open_ledger
+from colearn_learner.cli.stopping import run_until_stopped, stopping_by_signals
+from colearn_ledger.wallet import Wallet
+
+__all__ = ["relay"]
+
+_log = logging.getLogger(__name__)
+
+
+@click.group()
+def relay() -> None:
+    """Relays: carry the signed ballots of learners whose accounts hold no gas money."""
+
+
+@relay.command("run")
+@click.option(
+    *("--experiment", "reference"),
+    required=True,
+    metavar="REF",
+    help="Whose ballots: eip155:31337:0x…/7, or just the 7 with --network.",
+)
+@key_option
+@network_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8650,
+    show_default=True,
+    help="0 takes a free one, which the log names.",
+)
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 3_600),
+    default=2.0,
+    show_default=True,
+    help="Seconds to gather ballots, unless all have come.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 1_000),
+    default=100,
+    show_default=True,
+    help="The most ballots in a transaction.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Log JSON, an object a line.")
+@click.option("--verbose", is_flag=True, help="Log more.")
+@failing_clearly
+def run(
+    *,
+    reference: str,
+    wallet: Callable[[], Wallet],
+    network_name: str | None,
+    host: str,
+    port: int,
+    wait: float,
+    batch: int,
+    as_json: bool,
+    verbose: bool,
+) -> None:
+    """Take signed ballots over HTTP and submit them in batches, paid for by --key.
+
+    Agents send theirs with `colearn agent run --relay URL`. The relay can not change a ballot. It
+    ends at SIGTERM or Ctrl-C, after what it holds is carried.
+    """
+    import signal
+
+    from colearn_ledger.relay import Relay
+    from colearn_ledger.relay_http import serving
+
+    start_logging(as_json=as_json, verbose=verbose)
+    place = experiment_place(reference, network_name)
+    ledger = open_ledger(place.network, place.reference.contract, wallet())
+    ledger.experiment(place.experiment)
+    carrying = Relay(ledger, experiments=[place.experiment], wait=wait, batch=batch)
+    with (
+        stopping_by_signals(
+            lambda name: log_event(_log, "stopping", signal=name, waiting=carrying.waiting)
+        ) as stopping,
+        serving(carrying, host, port) as url,
+    ):
+        log_event(_log, "started", url=url, experiment=str(place.reference), account=ledger.account)
+        run_until_stopped(lambda: carrying.run(stopping.requested))
+        log_event(_log, "stopped", carried=carrying.carried, waiting=carrying.waiting)
+    if stopping.signal == signal.SIGINT:
+        raise click.exceptions.Exit(INTERRUPTED)

@@ -1,0 +1,72 @@
+"""Ending a process by signals: the first one lets the step at hand finish, the second does not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["Stopping", "run_until_stopped", "stopping_by_signals"]
+
+_LOOK = 0.2  # seconds between two looks at whether the work is over
+
+
+class Stopping:
+    """Whether the process was told to end, and by which signal.
+
+    Args:
+        on_first: called, in the main thread, at the first signal.
+    """
+
+    def __init__(self, on_first: Callable[[str], None]) -> None:
+        self.requested = threading.Event()
+        self.signal: int | None = None
+        self._on_first = on_first
+
+    def handle(self, number: int, _: FrameType | None) -> None:
+        """Take a signal."""
+        if self.signal is not None:
+            os._exit(128 + number)
+        self.signal = number
+        self.requested.set()
+        self._on_first(signal.Signals(number).name)
+
+
+@contextmanager
+def stopping_by_signals(on_first: Callable[[str], None]) -> Iterator[Stopping]:
+    """Let SIGTERM and SIGINT end the work: the first by and by, the second at once."""
+    stopping = Stopping(on_first)
+    before = {
+        number: signal.signal(number, stopping.handle) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_until_stopped(work: Callable[[], None]) -> None:
+    """Do the work in a thread, so that signals are heard whatever it is busy with.
+
+    What it raises is raised here.
+    """
+    failures: list[BaseException] = []
+    finished = threading.Event()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - the main thread raises it again
+            failures.append(error)
+        finally:
+            finished.set()
+
+    threading.Thread(target=run, name="agent", daemon=True).start()
+    while not finished.wait(_LOOK):
+        pass
+    if failures:
+        raise failures[0]

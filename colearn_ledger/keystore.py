@@ -1,0 +1,176 @@
+"""Keys by name: encrypted files of a folder, each an Ethereum keystore of version 3.
+
+    <folder>/<name>.json    mode 0600, in a folder of mode 0700
+
+Any Ethereum wallet reads them, and one that another program wrote may be put beside them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from eth_utils.address import is_hex_address, to_checksum_address
+
+from colearn_ledger.home import config_home, private_folder, write_private
+from colearn_ledger.protocol import Account, LedgerError
+from colearn_ledger.wallet import InvalidKey, Wallet, WrongPassword
+
+__all__ = ["BadKeyName", "KeyExists", "Keystore", "StoredKey", "UnknownKey"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_LARGEST = 65_536  # bytes; a keystore has 500
+
+
+class BadKeyName(LedgerError):
+    """A key can not have this name; the name is not repeated, for it may be a key."""
+
+
+class KeyExists(LedgerError):
+    """There is a key of this name already; keys are never overwritten."""
+
+
+class UnknownKey(LedgerError):
+    """There is no key of this name."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A key's name, its account and its file; ``address`` is ``None`` if the file hides it."""
+
+    name: str
+    address: Account | None
+    path: Path
+
+
+class Keystore:
+    """The keys of a folder.
+
+    Args:
+        folder: where; ``colearn/keys`` in the user's configuration by default.
+        work: scrypt's cost for new keys, a power of two; eth-account's own by default.
+    """
+
+    def __init__(self, folder: Path | None = None, *, work: int | None = None) -> None:
+        self.folder = folder or config_home() / "keys"
+        self._work = work
+
+    def all(self) -> list[StoredKey]:
+        """Return all keys by name; what is no keystore is left out."""
+        if not self.folder.is_dir():
+            return []
+        named = [path.stem for path in sorted(self.folder.glob("*.json"))]
+        found = []
+        for name in filter(_NAME.fullmatch, named):
+            try:
+                found.append(self.key(name))
+            except InvalidKey:
+                continue
+        return found
+
+    def key(self, name: str) -> StoredKey:
+        """Return what is known of a key without its password.
+
+        Raises:
+            UnknownKey: there is none.
+            InvalidKey: the file is no keystore.
+        """
+        return StoredKey(name, _address_in(self._read(name)), self.path_of(name))
+
+    def save(self, name: str, wallet: Wallet, password: str) -> StoredKey:
+        """Encrypt a key and keep it.
+
+        Raises:
+            BadKeyName: the name is no name.
+            KeyExists: it is taken.
+            HomeNotWritable: the disk does not take it.
+        """
+        path = self.path_of(name)
+        if path.exists():  # before the second that encrypting takes
+            raise _exists(name, path)
+        sealed = wallet.encrypted(password, work=self._work).encode()
+        private_folder(self.folder, tighten=True)
+        try:
+            write_private(path, sealed, replace=False)
+        except FileExistsError as error:
+            raise _exists(name, path) from error
+        return StoredKey(name, wallet.address, path)
+
+    def open(self, name: str, password: str) -> Wallet:
+        """Return the wallet of a key.
+
+        Raises:
+            UnknownKey: there is none of this name.
+            WrongPassword: the password does not open it.
+            InvalidKey: the file is no keystore, or its key is not that of its address.
+        """
+        document = self._read(name)
+        try:
+            wallet = Wallet.decrypted(document, password)
+        except WrongPassword:
+            raise WrongPassword(f"the password does not open the key {name}") from None
+        except InvalidKey:
+            raise _no_keystore(self.path_of(name)) from None
+        if _address_in(document) not in (None, wallet.address):
+            raise InvalidKey(f"{self.path_of(name)} holds another key than that of its address")
+        return wallet
+
+    def document(self, name: str) -> str:
+        """Return the encrypted key file as it is."""
+        return self._read(name)
+
+    def path_of(self, name: str) -> Path:
+        """Return the file of a key of this name, be there one or not.
+
+        Raises:
+            BadKeyName: the name is no name.
+        """
+        if not _NAME.fullmatch(name) or _looks_like_a_key(name):
+            raise BadKeyName(
+                "a key's name has up to 64 letters, digits, '_', '.' and '-', and is not itself a "
+                "private key"
+            )
+        return self.folder / f"{name}.json"
+
+    def _read(self, name: str) -> str:
+        path = self.path_of(name)
+        try:
+            with path.open("rb") as file:
+                return file.read(_LARGEST).decode()
+        except FileNotFoundError:
+            known = ", ".join(path.stem for path in sorted(self.folder.glob("*.json")))
+            there = f"there are {known}" if known else "there are none yet"
+            raise UnknownKey(
+                f"there is no key {name} in {self.folder} ({there}); make one: colearn key new "
+                f"{name}"
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "not text"
+            raise InvalidKey(f"{path} can not be read: {why}") from error
+
+
+def _exists(name: str, path: Path) -> KeyExists:
+    return KeyExists(f"there is a key {name} already, {path}; keys are not overwritten")
+
+
+def _no_keystore(path: Path) -> InvalidKey:
+    return InvalidKey(f"{path} is not an Ethereum keystore of version 3")
+
+
+def _looks_like_a_key(text: str) -> bool:
+    return re.fullmatch(r"(0x)?[0-9a-fA-F]{64}", text) is not None
+
+
+def _address_in(document: str) -> Account | None:
+    try:
+        parsed = json.loads(document)
+        if not isinstance(parsed, dict) or not isinstance(parsed["crypto"], dict):
+            raise InvalidKey("not an Ethereum keystore of version 3")
+    except (ValueError, KeyError):
+        raise InvalidKey("not an Ethereum keystore of version 3") from None
+    address = parsed.get("address")
+    if not isinstance(address, str) or not is_hex_address(address):
+        return None
+    return Account(to_checksum_address("0x" + address.removeprefix("0x")))

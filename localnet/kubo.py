@@ -1,0 +1,312 @@
+"""One Kubo: an IPFS node in a private swarm, which no node of the public network can join.
+
+Content is found without announcements: every node is connected to its peers and asks all of
+them (Bitswap broadcast), which suits a net of a few nodes and needs no time to spread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+from localnet.errors import NodeFailed, PortTaken
+from localnet.installing import kubo_binary
+from localnet.private_swarm import PRIVATE, peer_entry, port_in, tcp_address
+from localnet.processes import Process, free_port, is_free, recorded, said_since, spawn, wait_until
+from localnet.rpc import post
+
+__all__ = ["Kubo", "join", "new_swarm_key"]
+
+_HEALTHY_WITHIN = 60.0
+_ATTEMPTS = 3
+_PORTS = ("Swarm", "API", "Gateway")
+
+
+def new_swarm_key() -> bytes:
+    """Return a random key, 32 bytes: who has it may join the swarm."""
+    return secrets.token_bytes(32)
+
+
+class Kubo:
+    """A Kubo daemon; as a context manager it is started on entry and stopped on exit.
+
+    Args:
+        repo: its repository, made at the first start. Later starts keep identity, pins and, as
+            long as they are free, the ports.
+        swarm: the swarm's key, 32 bytes; None keeps the repository's, or makes a new one.
+        peers: addresses, with peer ids, of nodes to be connected to and to come back to.
+        host: IPv4 address that swarm, API and gateway listen on.
+        log: takes its output; None puts it into the repository, `daemon.log`.
+    """
+
+    def __init__(
+        self,
+        repo: Path,
+        *,
+        swarm: bytes | None = None,
+        peers: Sequence[str] = (),
+        host: str = "127.0.0.1",
+        log: Path | None = None,
+    ) -> None:
+        if swarm is not None and len(swarm) != 32:
+            raise NodeFailed(f"a swarm key has 32 bytes, not {len(swarm)}")
+        self._repo = repo
+        self._swarm = swarm
+        self._peers = tuple(peers)
+        self._host = host
+        self._log = log or repo / "daemon.log"
+        self._process: Process | None = None
+        self._ports: dict[str, int] = {}
+        self._address = ""
+
+    @property
+    def api(self) -> str:
+        """Multiaddress of the RPC API, `/ip4/127.0.0.1/tcp/N/http`."""
+        return f"{tcp_address(self._host, self._ports['API'])}/http"
+
+    @property
+    def api_url(self) -> str:
+        """The same as a URL."""
+        return f"http://{self._host}:{self._ports['API']}"
+
+    @property
+    def gateway(self) -> str:
+        """URL of the HTTP gateway."""
+        return f"http://{self._host}:{self._ports['Gateway']}"
+
+    @property
+    def address(self) -> str:
+        """Multiaddress in the swarm, with its peer id: a peer for others."""
+        return self._address
+
+    @property
+    def peer_id(self) -> str:
+        """Its identity in the swarm."""
+        return self._address.rpartition("/p2p/")[2]
+
+    @property
+    def swarm(self) -> bytes | None:
+        """The swarm's key; None before the first start if none was given."""
+        return self._swarm
+
+    @property
+    def log(self) -> Path:
+        """The file that takes its output."""
+        return self._log
+
+    @property
+    def process(self) -> Process:
+        """The process, which may have ended.
+
+        Raises:
+            NodeFailed: it was never started.
+        """
+        if self._process is None:
+            raise NodeFailed("Kubo was not started")
+        return self._process
+
+    def start(self) -> Self:
+        """Start it, wait until it answers, and connect it to the peers that run.
+
+        Raises:
+            InstallFailed: there is no Kubo.
+            NodeFailed: it did not start.
+        """
+        binary = kubo_binary()
+        if not (self._repo / "config").exists():
+            self._initialise(binary)
+        self._keep_swarm_key()
+        for _ in range(_ATTEMPTS):
+            self._configure()
+            with contextlib.suppress(PortTaken):
+                return self._start(binary)
+        raise PortTaken("other processes take every port before Kubo does", log=self._log)
+
+    def _start(self, binary: Path) -> Self:
+        seen = self._log.stat().st_size if self._log.exists() else 0
+        command = [str(binary), "daemon", "--migrate=true"]
+        self._process = spawn(command, log=self._log, environment=self._environment(self._repo))
+        try:
+            self._await_health(seen)
+        except BaseException:
+            self._process.kill()
+            raise
+        for peer in self._peers:
+            self.connect(peer)
+        return self
+
+    def attach(self) -> bool:
+        """Take up the daemon that was started with this repository and log, if it is healthy.
+
+        Returns:
+            False when there is none, or it does not answer.
+        """
+        process = recorded(self._log)
+        if process is None or not process.is_running():
+            return False
+        config = json.loads((self._repo / "config").read_text())
+        self._ports = {name: port_in(config, name) or 0 for name in _PORTS}
+        self._keep_swarm_key()
+        if not self._is_healthy():
+            return False
+        self._process = process
+        return True
+
+    def addpeer_entry(self, peer: str) -> None:
+        """Connect it to a peer now, after a lost connection, and after every restart of its own.
+
+        Raises:
+            NodeFailed: it does not answer, or the address is none.
+        """
+        peer_entry(peer)
+        if peer not in self._peers:
+            self._peers = (*self._peers, peer)
+        post(f"{self.api_url}/api/v0/swarm/peering/add?arg={quote(peer, safe='')}")
+        self.connect(peer)
+
+    def connect(self, peer: str) -> bool:
+        """Connect it to a peer now; return whether that worked."""
+        try:
+            post(f"{self.api_url}/api/v0/swarm/connect?arg={quote(peer, safe='')}", seconds=15)
+        except NodeFailed:
+            return False
+        return True
+
+    def connections(self) -> frozenset[str]:
+        """Return the ids of the peers that it is connected to.
+
+        Raises:
+            NodeFailed: it does not answer.
+        """
+        said = json.loads(post(f"{self.api_url}/api/v0/swarm/peers"))
+        return frozenset(peer["Peer"] for peer in said.get("Peers") or ())
+
+    def stop(self) -> None:
+        """Stop it in an orderly way. Does nothing when it does not run."""
+        if self._process is not None:
+            self._process.stop()
+
+    def kill(self) -> None:
+        """End it at once, as `kill -9` does; `start` starts it again."""
+        if self._process is not None:
+            self._process.kill()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _initialise(self, binary: Path) -> None:
+        """Make the repository beside its place and rename it: never half of one."""
+        self._repo.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".repo-", dir=self._repo.parent) as folder:
+            fresh = Path(folder) / "repo"
+            made = subprocess.run(  # noqa: S603  (our own binary)
+                [str(binary), "init", "--empty-repo"],
+                env=self._environment(fresh),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if made.returncode:
+                raise NodeFailed(f"Kubo can not make {self._repo}: {made.stderr.strip()}")
+            config = json.loads((fresh / "config").read_text())
+            config["Addresses"] = {}  # the default ports are nobody's choice
+            (fresh / "config").write_text(json.dumps(config))
+            for item in sorted(fresh.iterdir(), key=lambda item: item.name == "config"):
+                shutil.move(item, self._repo / item.name)
+
+    def _keep_swarm_key(self) -> None:
+        file = self._repo / "swarm.key"
+        if self._swarm is None and file.exists():
+            self._swarm = bytes.fromhex(file.read_text().split()[-1])
+        self._swarm = self._swarm or new_swarm_key()
+        file.touch(mode=0o600)
+        file.write_text(f"/key/swarm/psk/1.0.0/\n/base16/\n{self._swarm.hex()}\n")
+
+    def _configure(self) -> None:
+        path = self._repo / "config"
+        config: dict[str, Any] = json.loads(path.read_text())
+        self._ports = {name: self._port(config, name) for name in _PORTS}
+        config.update(PRIVATE)
+        config["Addresses"] = {
+            "Swarm": [tcp_address(self._host, self._ports["Swarm"])],
+            "API": tcp_address(self._host, self._ports["API"]),
+            "Gateway": tcp_address(self._host, self._ports["Gateway"]),
+        }
+        config["Peering"] = {"Peers": [peer_entry(address) for address in self._peers]}
+        partial = path.with_name("config.partial")
+        partial.touch(mode=0o600)
+        partial.write_text(json.dumps(config, indent=2))
+        partial.replace(path)
+
+    def _port(self, config: dict[str, Any], name: str) -> int:
+        """Return the port it had, if that is free; else another."""
+        known = self._ports.get(name) or port_in(config, name)
+        if known and is_free(self._host, known):
+            return known
+        return free_port(self._host)
+
+    def _environment(self, repo: Path) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("IPFS_")}
+        forced = {"LIBP2P_FORCE_PNET": "1", "IPFS_TELEMETRY": "off", "IPFS_PATH": str(repo)}
+        return kept | forced
+
+    def _await_health(self, seen: int) -> None:
+        process = self.process
+        ok = wait_until(
+            lambda: not process.is_running() or self._is_healthy(), seconds=_HEALTHY_WITHIN
+        )
+        if not process.is_running():
+            if said_since(self._log, seen, "address already in use"):
+                raise PortTaken("a port that Kubo was given is taken", log=self._log)
+            raise NodeFailed("Kubo ended instead of starting", log=self._log)
+        if not ok:
+            raise NodeFailed(f"Kubo does not answer after {_HEALTHY_WITHIN:g} s", log=self._log)
+
+    def _is_healthy(self) -> bool:
+        try:
+            said = json.loads(post(f"{self.api_url}/api/v0/id", seconds=5))
+        except NodeFailed:
+            return False
+        addresses: list[str] = said.get("Addresses") or []
+        addresses.sort(key=lambda address: address.startswith("/ip4/127."))
+        if not addresses:
+            return False
+        self._address = addresses[0]
+        return True
+
+
+def join(nodes: Sequence[Kubo]) -> None:
+    """Make every node a peer of every other, and wait until all are connected.
+
+    Raises:
+        NodeFailed: some did not connect.
+    """
+    for node in nodes:
+        for other in nodes:
+            if other is not node:
+                node.addpeer_entry(other.address)
+    ids = {node.peer_id for node in nodes}
+
+    def all_connected() -> bool:
+        return all(ids - {node.peer_id} <= node.connections() for node in nodes)
+
+    if not wait_until(all_connected, seconds=_HEALTHY_WITHIN):
+        raise NodeFailed("the IPFS nodes do not connect to each other", log=nodes[0].log)

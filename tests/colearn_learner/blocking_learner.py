@@ -1,0 +1,44 @@
+"""A learner of the tests: it says when it trains, and trains on when it is told to.
+
+``said`` and ``told`` are named pipes, which the test holds open.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from colearn_learner.interface import ProposedWeights, Weights
+
+
+class Blocking:
+    def __init__(self, said: str, told: str, *, busy: bool) -> None:
+        self._said, self._told, self._busy = said, told, busy
+        self._weights: list[Any] = [np.zeros(3)]
+
+    def mli_propose_weights(self) -> Weights:
+        Path(self._said).write_text("training")
+        if self._busy:  # in C for many minutes, where a thread hears no signal
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
+        with Path(self._told).open("rb", buffering=0) as pipe:
+            pipe.read(1)
+        return Weights(weights=[self._weights[0] + 1.0])
+
+    def mli_test_weights(self, weights: Weights) -> ProposedWeights:
+        return ProposedWeights(weights=weights, vote_score=1.0, test_score=1.0, vote=True)
+
+    def mli_accept_weights(self, weights: Weights) -> None:
+        self._weights = weights.weights
+
+    def mli_get_current_weights(self) -> Weights:
+        return Weights(weights=self._weights)
+
+    def mli_get_current_model(self) -> Any:
+        raise NotImplementedError
+
+
+def make(said: str = "", told: str = "", *, busy: bool = False) -> Blocking:
+    return Blocking(said, told, busy=busy)

@@ -1,0 +1,103 @@
+"""Every command in docs/cli.md is one that there is, and its help loads nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from colearn_learner.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGE = (ROOT / "docs" / "cli.md").read_text()
+COMMANDS = [
+    line.split(" > ")[0]
+    for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    for line in block.splitlines()
+]
+HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "web3", "eth_tester", "ipfshttpclient"}
+
+
+def parsed(line: str) -> click.Command:
+    """Parse a line as the command does, running nothing, and return its last subcommand."""
+    program, *arguments = shlex.split(line)
+    assert program == "colearn"
+    command: click.Command = main
+    context = click.Context(main)
+    while isinstance(command, click.Group):
+        name, *arguments = arguments
+        found = command.get_command(context, name)
+        assert found is not None, name
+        command = found
+    command.make_context(command.name, arguments)
+    return command
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_the_page_shows_commands_as_they_are(line: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir("/")
+    assert parsed(line).help
+
+
+def every(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if not isinstance(command, click.Group):
+        yield path
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        found = command.get_command(context, name)
+        assert found is not None
+        yield from every(found, (*path, name))
+
+
+OURS = ("key", "network", "deploy", "experiment", "agent", "history", "weights")
+EVERY = [path for path in every(main) if path[0] in OURS]
+
+
+def test_the_page_shows_every_command():
+    shown = {tuple(line.split()[1:]) for line in COMMANDS}
+    assert not [p for p in EVERY if not any(line[: len(p)] == p for line in shown)]
+
+
+@pytest.mark.parametrize("path", EVERY, ids=" ".join)
+def test_every_command_explains_itself_and_every_option(path: tuple[str, ...]):
+    command: click.Command = main
+    for name in path:
+        command = command.get_command(click.Context(command), name)
+    assert command.help
+    assert len(command.help) > 20
+    options = [p for p in command.params if isinstance(p, click.Option)]
+    assert not [p.opts for p in options if not p.help]
+
+
+def test_help_and_keys_load_nothing_heavy(tmp_path: Path):
+    program = """
+import json, sys
+from colearn_learner.cli import main
+for arguments in json.loads(sys.argv[1]):
+    try:
+        main(arguments, prog_name="colearn", standalone_mode=False)
+    except SystemExit:
+        pass
+print(json.dumps(sorted(sys.modules)))
+"""
+    runs = [[*path, "--help"] for path in EVERY] + [["key", "list"], ["network", "list"]]
+    runs.append(["experiment", "template"])
+    run = subprocess.run(
+        [sys.executable, "-c", program, json.dumps(runs)],
+        env={"COLEARN_HOME": str(tmp_path), "PATH": ""},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded = {name.split(".")[0] for name in json.loads(run.stdout.splitlines()[-1])}
+    assert "click" in loaded
+    assert not loaded & HEAVY

@@ -1,0 +1,196 @@
+"""The file of `colearn experiment create`, and learners by `module:factory`."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from colearn_learner.cli import main
+from colearn_learner.cli.experiment_file import (
+    TEMPLATE,
+    BadExperimentFile,
+    read_experiment_file,
+)
+from colearn_learner.cli.factories import FactoryFailed, learner_arguments, made_learner
+from colearn_learner.cli.logs import log_event, start_logging
+from colearn_learner.errors import LearnerError
+from colearn_ledger.protocol import Admission, ContentRef, Selection
+from colearn_ledger.weights.codec import encode_weights
+
+CONTENT = ContentRef.from_digest(0x55, b"\1" * 32, "01" * 32, 1)
+
+
+def test_the_template_is_a_whole_file_and_names_every_parameter(tmp_path: Path):
+    printed = CliRunner().invoke(main, ["experiment", "template"]).output
+    assert printed == TEMPLATE
+    (tmp_path / "experiment.toml").write_text(printed)
+    params = read_experiment_file(tmp_path / "experiment.toml").params(CONTENT, CONTENT)
+    assert params.approval_bps == 5_000
+    named = set(tomllib.loads(TEMPLATE)["terms"]) | {"name", "spec", "initial", "approval_bps"}
+    assert named - {"approval"} == set(params.__dataclass_fields__)
+
+
+def test_terms_reach_the_parameters(tmp_path: Path):
+    text = TEMPLATE.replace('"round_robin"', '"random"').replace('"open"', '"allowlist"')
+    text = text.replace("approval = 0.5", "approval = 1").replace(
+        "late_join = false", "late_join = true"
+    )
+    (tmp_path / "e.toml").write_text(text)
+    params = read_experiment_file(tmp_path / "e.toml").params(CONTENT, CONTENT)
+    assert (params.selection, params.admission) == (Selection.RANDOM, Admission.ALLOWLIST)
+    assert (params.approval_bps, params.late_join) == (10_000, True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[terms]", "[terms", "is not TOML"),
+        ("[terms]", "[temrs]", "did you mean terms"),
+        ("rounds = 15", "round = 15", "did you mean rounds"),
+        ("rounds = 15", "", r"\[terms\] lacks rounds"),
+        ("rounds = 15", "rounds = 0", "rounds is out of its bounds"),
+        ("rounds = 15", "rounds = true", "wrong type"),
+        ("rounds = 15", 'rounds = "15"', "wrong type"),
+        ("min_learners = 5", "min_learners = 1", "min_learners is out of its bounds"),
+        ("max_learners = 5", "max_learners = 4", "max_learners is out of its bounds"),
+        ("approval = 0.5", "approval = 0", "above 0 up to 1"),
+        ("approval = 0.5", "approval = 50", "above 0 up to 1"),
+        ("approval = 0.5", "approval = nan", "above 0 up to 1"),
+        ('"round_robin"', '"roundrobin"', "did you mean round_robin"),
+        ('name = "tumours"', f'name = "{"x" * 65}"', "name is out of its bounds"),
+        ("higher_is_better = false", 'higher_is_better = "no"', "wrong type"),
+        ('score_name = "log loss"', 'score_name = ""', "score_name is empty"),
+        ("# file =", "file =", "either learner or file"),
+        ("learner = \"", "# \"", "either learner or file"),
+        ("learner = \"", "file = \"", "arguments, which are for a learner"),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_told_where_it_is_wrong(tmp_path: Path, old: str, new: str, message: str):
+    path = tmp_path / "experiment.toml"
+    assert old in TEMPLATE
+    path.write_text(TEMPLATE.replace(old, new))
+    with pytest.raises(BadExperimentFile, match=message) as caught:
+        read_experiment_file(path)
+    assert str(path) in str(caught.value)
+
+
+# ------------------------------------------------------------------ factories
+
+
+def test_arguments_are_json_where_they_can_be():
+    given = ("a=1", "b=breast-cancer", "c=true", 'd="7"', "e=", "f=[1, 2]", "g=x=y")
+    assert learner_arguments(given) == {
+        "a": 1,
+        "b": "breast-cancer",
+        "c": True,
+        "d": "7",
+        "e": "",
+        "f": [1, 2],
+        "g": "x=y",
+    }
+    for wrong in (("a",), ("1a=2",), ("=2",), ("a=1", "a=2")):
+        with pytest.raises(click.UsageError):
+            learner_arguments(wrong)
+
+
+def test_the_catalogue_makes_learners_that_start_alike():
+    make = "colearn_learner.catalogue:share"
+    made = [made_learner(make, {"dataset": "wine", "learner": i, "of": 3}) for i in range(3)]
+    starts = {encode_weights(one.mli_get_current_weights().weights) for one in made}
+    assert len(starts) == 1
+    with pytest.raises(LearnerError, match="from 0 to of - 1"):
+        made_learner(make, {"dataset": "wine", "learner": 3, "of": 3})
+
+
+@pytest.fixture
+def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def write(name: str, text: str) -> str:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        (tmp_path / f"{name}.py").write_text(text)
+        return name
+
+    return write
+
+
+def test_a_module_of_the_working_folder_is_found(own_module):
+    own_module("mine_found", "from colearn_learner.catalogue import share as make\n")
+    learner = made_learner("mine_found:make", {"dataset": "wine", "learner": 0, "of": 3})
+    assert callable(learner.mli_propose_weights)
+
+
+@pytest.mark.parametrize(
+    ("factory", "error", "message"),
+    [
+        ("nothing", click.UsageError, "module:factory"),
+        ("no_such_module_here:make", click.UsageError, "no module no_such_module_here"),
+        ("mine_bad:absent", click.UsageError, "has no function absent"),
+        ("mine_bad:make", FactoryFailed, "make failed: ZeroDivisionError"),
+        ("mine_bad:nothing", FactoryFailed, "returned a NoneType"),
+        ("mine_bad:no_arguments", FactoryFailed, "TypeError.*unexpected keyword"),
+        ("mine_broken:make", FactoryFailed, "can not be imported: NameError"),
+        ("mine_needy:make", ModuleNotFoundError, "a_package_that_is_not_there"),
+    ],
+)
+def test_what_makes_no_learner_is_told(own_module, factory, error, message):
+    text = "def make(**_): 1 / 0\ndef nothing(**_): pass\ndef no_arguments(): pass\n"
+    own_module("mine_bad", text)
+    own_module("mine_broken", "nonsense\n")
+    own_module("mine_needy", "import a_package_that_is_not_there\n")
+    with pytest.raises(error, match=message) as caught:
+        made_learner(factory, {"a": 1})
+    assert "Traceback" not in str(caught.value)
+
+
+# ------------------------------------------------------------------ logs
+
+
+@pytest.fixture
+def root_logger():
+    root = logging.getLogger()
+    before = (list(root.handlers), root.level)
+    yield root
+    root.handlers[:], level = before
+    root.setLevel(level)
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_an_event_is_a_line_whatever_is_in_it(root_logger, as_json: bool):
+    stream = io.StringIO()
+    start_logging(as_json=as_json, verbose=False, stream=stream)
+    logger = logging.getLogger("test")
+    log_event(logger, "voted", round=3, reason="two\nlines \x1b[31m", gas=None)
+    try:
+        raise ValueError("a\nb")
+    except ValueError:
+        logger.exception("it\nfailed")
+    voted, failed = stream.getvalue().splitlines()
+    assert "\x1b" not in voted
+    if as_json:
+        assert json.loads(voted)["reason"] == "two\nlines \x1b[31m"
+        assert "gas" not in json.loads(voted)
+        assert "ValueError" in json.loads(failed)["traceback"]
+    else:
+        assert " voted round=3 " in voted
+        assert " ERROR: it\\nfailed traceback=" in failed
+
+
+def test_what_is_said_at_every_look_is_logged_once(root_logger):
+    stream = io.StringIO()
+    start_logging(as_json=True, verbose=False, stream=stream)
+    logger = logging.getLogger("test")
+    for _ in range(5):
+        logger.info("overtaken")
+    log_event(logger, "voted", round=1)
+    log_event(logger, "voted", round=2)
+    assert len(stream.getvalue().splitlines()) == 3

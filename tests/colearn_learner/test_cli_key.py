@@ -1,0 +1,195 @@
+"""`colearn key` in real processes: where secrets come from, and that they go nowhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from colearn_learner.cli import main
+from colearn_ledger.keystore import Keystore
+from colearn_ledger.wallet import Wallet
+
+KEY = "0x" + "5e" * 32
+WORDS = "legal winner thank year wave sausage worth useful legal winner thank yellow"
+PASSWORD = "open sesame 42"
+COLEARN = [sys.executable, "-c", "from colearn_learner.cli import main; main(prog_name='colearn')"]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("COLEARN_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("COLEARN_PASSWORD", raising=False)
+    return tmp_path / "home"
+
+
+def colearn(
+    *arguments: str, given: str = "", fds: tuple[int, ...] = (), **env: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COLEARN, *arguments],
+        env={**os.environ, **env},
+        input=given,
+        capture_output=True,
+        text=True,
+        pass_fds=fds,
+    )
+
+
+def piped(text: str) -> int:
+    reading, writing = os.pipe()
+    os.write(writing, text.encode())
+    os.close(writing)
+    return reading
+
+
+def files_in(folder: Path) -> str:
+    return "".join(p.read_text() for p in folder.rglob("*") if p.is_file())
+
+
+def test_a_key_comes_from_each_source_and_goes_nowhere_but_into_the_store(home: Path):
+    (home.parent / "key.txt").write_text(KEY + "\n")
+    (home.parent / "password.txt").write_text(PASSWORD + "\nnot this\n")
+    from_file = ("--password-file", str(home.parent / "password.txt"))
+    key_fd, password_fd = piped(KEY), piped(PASSWORD)
+    runs = [
+        colearn("key", "import", "a", "--from", "env:K", K=KEY, COLEARN_PASSWORD=PASSWORD),
+        colearn("key", "import", "b", *from_file, given=KEY),
+        colearn("key", "import", "c", "--from", f"file:{home.parent / 'key.txt'}", *from_file),
+        colearn(
+            *("key", "import", "d", "--from", f"fd:{key_fd}", "--password-fd", str(password_fd)),
+            fds=(key_fd, password_fd),
+        ),
+        colearn("key", "import", "e", "--from", "env:K", *from_file, K=WORDS),
+    ]
+    assert [run.returncode for run in runs] == [0] * 5, [run.stderr for run in runs]
+    opened = {name: Keystore().open(name, PASSWORD).address for name in "abcde"}
+    assert {opened[name] for name in "abcd"} == {Wallet.from_key(KEY).address}
+    assert opened["e"] == "0x58A57ed9d8d624cBD12e2C467D34787555bB1b25"
+    everything = files_in(home) + "".join(run.stdout + run.stderr for run in runs)
+    for secret in (KEY[2:], PASSWORD, "winner"):
+        assert secret not in everything
+    assert {stat.S_IMODE(p.stat().st_mode) for p in (home / "keys").iterdir()} == {0o600}
+
+
+def test_a_new_key_is_made_listed_and_shown_without_its_password(home: Path):
+    made = json.loads(colearn("key", "new", "alice", "--json", COLEARN_PASSWORD=PASSWORD).stdout)
+    assert json.loads(colearn("key", "list", "--json").stdout) == [made]
+    assert made["account"] in colearn("key", "show", "alice").stdout
+    assert Keystore().open("alice", PASSWORD).address == made["account"]
+
+
+def test_export_gives_the_encrypted_file_and_the_key_itself_only_when_told(home: Path):
+    Keystore(work=2).save("alice", Wallet.from_key(KEY), PASSWORD)
+    assert json.loads(colearn("key", "export", "alice").stdout)["version"] == 3
+    refused = colearn("key", "export", "alice", "--private-key", COLEARN_PASSWORD=PASSWORD)
+    assert refused.returncode == 2
+    assert KEY not in refused.stdout + refused.stderr
+    out = home.parent / "key.txt"
+    export = ("key", "export", "alice", "--private-key", "--out")
+    told = colearn(*export, str(out), COLEARN_PASSWORD=PASSWORD)
+    assert told.returncode == 0, told.stderr
+    assert KEY not in told.stdout + told.stderr
+    assert out.read_text() == KEY + "\n"
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert "is there already" in colearn(*export, str(out), COLEARN_PASSWORD=PASSWORD).stderr
+    assert colearn(*export, "-", COLEARN_PASSWORD=PASSWORD).stdout == KEY + "\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "code", "message"),
+    [
+        (("key", "new", "a/b"), {}, 2, "a key's name"),
+        (("key", "new", KEY), {}, 2, "a key's name"),
+        (("key", "new", "bob"), {}, 2, "set COLEARN_PASSWORD"),
+        (("key", "new", "bob"), {"COLEARN_PASSWORD": ""}, 2, "an empty password"),
+        (("key", "new", "alice"), {"COLEARN_PASSWORD": "x"}, 1, "are not overwritten"),
+        (("key", "import", "bob", KEY), {}, 2, "never an argument"),
+        (("key", "import", "bob", *WORDS.split()), {}, 2, "never an argument"),
+        (("key", "import", "bob", "--from", KEY), {}, 2, "never itself an argument"),
+        (("key", "import", "bob", "--from", "env:NONE"), {}, 2, "NONE is not set"),
+        (("key", "import", "bob", "--from", "fd:77"), {}, 2, "descriptor 77 can not be read"),
+        (("key", "import", "bob", "--from", "env:K"), {"K": KEY[:-1]}, 1, "not a private key"),
+        (("key", "import", "bob", "--from", "env:K"), {"K": WORDS + " x"}, 1, "not a mnemonic"),
+        (("key", "show", "bob"), {}, 1, "there are alice"),
+        (("key", "export", "alice", "--private-key", "--out", "-"), {"COLEARN_PASSWORD": "x"}, 1,
+         "does not open the key alice"),
+        (("deploy", "--key", KEY), {}, 2, "looks like a key itself"),
+        (("deploy", "--key", WORDS), {}, 2, "looks like a key itself"),
+        (("deploy", "--key", "env:K"), {"K": KEY + "0"}, 1, "not a private key"),
+    ],
+)  # fmt: skip
+def test_wrong_use_is_told_in_a_line_that_holds_no_secret(
+    home: Path, arguments: tuple[str, ...], env: dict[str, str], code: int, message: str
+):
+    Keystore(work=2).save("alice", Wallet.from_key(KEY), PASSWORD)
+    run = CliRunner().invoke(main, list(arguments), env=env)
+    said = run.output
+    assert run.exit_code == code, said
+    assert message in " ".join(said.split())
+    assert "Traceback" not in said
+    for secret in (KEY[2:66], KEY[2:-1], "winner", PASSWORD):
+        assert secret not in said
+    assert [k.name for k in Keystore().all()] == ["alice"]
+
+
+def test_at_a_terminal_neither_key_nor_password_is_echoed(home: Path):
+    """Type both at a real terminal, each only once it was asked for."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(sys.executable, [*COLEARN, "key", "import", "alice"], dict(os.environ))
+    seen = b""
+
+    def until(prompt: bytes) -> None:
+        nonlocal seen
+        start = len(seen)
+        while prompt not in seen[start:]:
+            seen += os.read(terminal, 4096)
+
+    for prompt, typed in (
+        (b"Private key or mnemonic: ", KEY),
+        (b"Password of the key alice: ", PASSWORD),
+        (b"Repeat for confirmation: ", PASSWORD),
+    ):
+        until(prompt)
+        os.write(terminal, typed.encode() + b"\n")
+    until(Wallet.from_key(KEY).address.encode())
+    try:
+        while more := os.read(terminal, 4096):
+            seen += more
+    except OSError:
+        pass  # the child has closed the terminal
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert KEY[2:].encode() not in seen
+    assert PASSWORD.encode() not in seen
+    assert Keystore().open("alice", PASSWORD).reveal_key() == KEY
+
+
+def test_a_process_that_holds_a_key_does_not_show_it_in_the_list_of_processes(home: Path):
+    """While the command waits for its password, everybody can read its arguments."""
+    Keystore(work=2).save("alice", Wallet.from_key(KEY), PASSWORD)
+    reading, writing = os.pipe()
+    export = ("key", "export", "alice", "--private-key", "--out", "-")
+    run = subprocess.Popen(
+        [*COLEARN, *export, "--password-fd", str(reading)],
+        stdout=subprocess.PIPE,
+        text=True,
+        pass_fds=(reading,),
+    )
+    shown = ""
+    while not shown:  # it waits for its password, and has no arguments before it is executed
+        shown = Path(f"/proc/{run.pid}/cmdline").read_text()
+    os.write(writing, PASSWORD.encode() + b"\n")
+    os.close(writing)
+    os.close(reading)
+    assert run.communicate()[0] == KEY + "\n"
+    assert "export" in shown
+    assert PASSWORD not in shown
+    assert KEY[2:] not in shown

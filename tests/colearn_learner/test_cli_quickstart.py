@@ -1,0 +1,100 @@
+"""`colearn quickstart`: the whole walk on real nodes, as `make localnet-demo` runs it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("kubo_swarm")  # which also installs what is missing
+
+
+def colearn(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "colearn_learner.cli", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
+    """Three learners and three rounds: the folder, the result, and what was shown."""
+    folder = tmp_path_factory.mktemp("quickstart")
+    done = colearn(
+        *("quickstart", "--n-learners", 3, "--n-rounds", 3, "--ipfs", 2, "--dataset", "wine"),
+        *("--out", folder / "walk", "--json"),
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "walk", json.loads(done.stdout), done.stderr
+
+
+def test_all_learners_end_with_the_weights_on_the_chain(walked):
+    folder, result, _ = walked
+    history = json.loads((folder / "history.json").read_text())
+    assert history["experiment"]["status"] == "completed"
+    assert len(history["rounds"]) == 3
+    assert set(result["adopted"]) == {"alice", "bob", "carol"}
+    assert set(result["adopted"].values()) == {history["experiment"]["current"]["cid"]}
+    weights = Path(result["weights"]).read_bytes()
+    assert hashlib.sha256(weights).hexdigest() == history["experiment"]["current"]["sha256"]
+
+
+def test_each_command_is_shown_and_no_secret(walked):
+    folder, _, shown = walked
+    for command in ("localnet up", "key new alice", "deploy", "experiment create", "agent run"):
+        assert f"$ colearn {command}" in shown
+    password = (folder / "home" / "password").read_text()
+    assert password not in shown
+    assert not any(password in log.read_text() for log in folder.glob("agents/*/log.jsonl"))
+
+
+def test_nothing_is_left_running(walked):
+    folder, *_ = walked
+    status = colearn(
+        "localnet", "status", "--json", cwd=folder, COLEARN_LOCALNET=str(folder / "localnet")
+    )
+    nodes = json.loads(status.stdout)
+    assert [nodes["chain"]["pid"], *(node["pid"] for node in nodes["ipfs"])] == [None] * 3
+
+
+def test_it_can_be_gone_on_by_hand(walked):
+    folder, result, _ = walked
+    by_hand = {
+        "COLEARN_HOME": str(folder / "home"),
+        "COLEARN_LOCALNET": str(folder / "localnet"),
+        "COLEARN_PASSWORD": (folder / "home" / "password").read_text(),
+    }
+    up = colearn("localnet", "up", cwd=folder, **by_hand)
+    try:
+        assert up.returncode == 0, up.stderr
+        shown = colearn("history", result["experiment"], "--format", "json", cwd=folder, **by_hand)
+        assert json.loads(shown.stdout) == json.loads((folder / "history.json").read_text())
+    finally:
+        colearn("localnet", "down", cwd=folder, **by_hand)
+
+
+def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path):
+    (tmp_path / "mine").write_text("precious")
+    refused = colearn("quickstart", "--out", tmp_path, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "not empty" in refused.stderr
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_mistyped_data_set_starts_nothing(tmp_path: Path):
+    refused = colearn("quickstart", "--dataset", "wien", "--out", tmp_path / "x", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "wine" in refused.stderr
+    assert not (tmp_path / "x").exists()

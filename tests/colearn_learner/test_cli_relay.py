@@ -1,0 +1,79 @@
+"""Agents that send their ballots to a relay, and show themselves to monitoring, on anvil."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from test_cli_real_chain import (  # noqa: F401 - fixtures among them
+    COLEARN,
+    NAMES,
+    AgentProcess,
+    chain,
+    contract,
+    created,
+    done,
+    home,
+    share,
+)
+
+from colearn_ledger.wallet import Wallet
+from localnet.anvil import Anvil
+from localnet.rpc import json_rpc
+
+
+def sent_by(chain: Anvil, number: int) -> int:  # noqa: F811
+    """Return how many transactions an account has sent."""
+    account = Wallet.from_key(chain.keys[number]).address
+    return int(json_rpc(chain.url, "eth_getTransactionCount", account, "latest"), 16)
+
+
+class RelayProcess:
+    def __init__(self, reference: str) -> None:
+        command = ("relay", "run", "--experiment", reference, "--key", "owner", "--port", "0")
+        self.process = subprocess.Popen(
+            [*COLEARN, *command, "--json"], stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> str:
+        assert self.process.stdout is not None
+        started: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return str(started["url"])
+
+    def __exit__(self, *_: object) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        out, _ = self.process.communicate(timeout=60)
+        self.code, self.end = self.process.returncode, json.loads(out.splitlines()[-1])
+
+
+def test_learners_vote_through_a_relay_and_pay_for_no_ballot(
+    home: Path,  # noqa: F811
+    chain: Anvil,  # noqa: F811
+    contract: str,  # noqa: F811
+):
+    before = [sent_by(chain, i + 1) for i in range(3)]
+    reference = created(home)
+    relay = RelayProcess(reference)
+    with relay as url:
+        more = ("--relay", url, "--monitor", "0")
+        agents = [AgentProcess(reference, NAMES[i + 1], *more, *share(i)) for i in range(3)]
+        with agents[0], agents[1], agents[2]:
+            monitor = agents[0].until("monitoring")["url"]
+            with urllib.request.urlopen(f"{monitor}/metrics") as answer:
+                assert b"colearn_agent_actions_total" in answer.read()
+            ends = [agent.ended() for agent in agents]
+    assert [code for code, _ in ends] == [0, 0, 0], ends
+
+    history = done("history", reference)
+    ballots = [ballot for held in history["rounds"] for ballot in held["ballots"]]
+    assert len(ballots) == 6
+    assert (relay.code, relay.end["event"], relay.end["carried"]) == (0, "stopped", 6)
+    for i, agent in enumerate(agents):
+        events = [entry["event"] for entry in agent.log]
+        assert events.count("voted") == 2
+        paid = [e for e in events if e in ("joined", "proposed", "declined", "advanced")]
+        assert sent_by(chain, i + 1) - before[i] == len(paid)

@@ -1,0 +1,202 @@
+"""What a node does wrong is told clearly, and asked again where that may help."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from email.utils import formatdate
+
+import pytest
+from evm_world import params
+from faulty_proxy import FaultyProxy
+
+from colearn_ledger.evm import (
+    BadAnswer,
+    EvmConfig,
+    EvmLedger,
+    HttpConfig,
+    NodeRefused,
+    SenderConfig,
+    WrongChain,
+    WrongContract,
+)
+from colearn_ledger.evm.node import Node
+from colearn_ledger.ledger import LedgerUnavailable
+from colearn_ledger.wallet import Wallet
+from localnet.anvil import Anvil
+from localnet.rpc import json_rpc
+
+HASTY = HttpConfig(timeout=0.3, tries=3, first_pause=0.01, longest_answer=1_000_000)
+
+PASSING = ["reset", "lost", "cut", "timeout", "drip", "429", "500", "502", "503"]
+NONSENSE = ["malformed", "empty", "wrong-id", "oversize"]
+SAID = {
+    "reset": "can not be reached",
+    "lost": "can not be reached",
+    "cut": "broke off",
+    "timeout": "did not answer within 0.3 s",
+    "drip": "did not end its answer within 0.3 s",
+    "429": "asked too often",
+    "500": "HTTP 500",
+    "502": "HTTP 502",
+    "503": "HTTP 503",
+    "malformed": "not JSON",
+    "empty": "not JSON",
+    "wrong-id": "answered another request than eth_blockNumber",
+    "oversize": "more than 1,000,000 bytes",
+}
+
+
+@pytest.fixture
+def proxy(anvil: Anvil) -> Iterator[FaultyProxy]:
+    with FaultyProxy(anvil.url) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize("kind", [*PASSING, *NONSENSE])
+def test_what_passes_within_the_tries_is_not_noticed(proxy: FaultyProxy, kind: str):
+    node = Node(proxy.url, http=HASTY)
+    proxy.fail(kind, times=2)
+    assert node.chain_id() == 31337
+    assert proxy.asked == ["eth_chainId"] * 3
+
+
+@pytest.mark.parametrize("kind", [*PASSING, *NONSENSE])
+def test_what_does_not_is_told_after_so_many_tries(proxy: FaultyProxy, kind: str):
+    node = Node(proxy.url, http=HASTY)
+    proxy.fail(kind, times=None)
+    expected = LedgerUnavailable if kind in PASSING else BadAnswer
+    with pytest.raises(expected, match=SAID[kind]) as told:
+        node.block_number()
+    assert type(told.value).__module__.startswith("colearn_ledger")
+    assert f"http://127.0.0.1:{proxy.url.split(':')[-1]}" in str(told.value)
+    assert len(proxy.asked) == 3
+    proxy.heal()
+    assert node.block_number() >= 0
+
+
+def test_a_node_that_refuses_the_key_is_not_asked_again(proxy: FaultyProxy):
+    proxy.fail("403", times=None)
+    with pytest.raises(NodeRefused, match=r"HTTP 403.*check the network's URL"):
+        Node(proxy.url, http=HASTY).block_number()
+    assert len(proxy.asked) == 1
+
+
+def test_no_port_open_is_unavailable_and_passes(proxy: FaultyProxy):
+    node = Node(proxy.url, http=HASTY)
+    node.block_number()
+    proxy.down()
+    with pytest.raises(LedgerUnavailable, match="is it running"):
+        node.block_number()
+    proxy.up()
+    assert node.chain_id() == 31337
+
+
+@pytest.mark.parametrize("as_date", [False, True])
+def test_a_node_is_left_alone_for_as_long_as_it_says(proxy: FaultyProxy, as_date: bool):
+    node = Node(proxy.url, http=HASTY)
+    after = formatdate(time.time() + 2, usegmt=True) if as_date else 0.6
+    proxy.fail("429", retry_after=after)
+    started = time.monotonic()
+    node.block_number()
+    assert 0.55 <= time.monotonic() - started < 4
+
+
+def test_a_node_that_wants_to_be_left_alone_for_long_is_not_even_asked(proxy: FaultyProxy):
+    node = Node(proxy.url, http=HASTY)
+    proxy.fail("429", retry_after=100)
+    with pytest.raises(LedgerUnavailable, match="left alone for 100 s"):
+        node.block_number()
+    with pytest.raises(LedgerUnavailable, match="no requests for another"):
+        node.chain_id()
+    assert proxy.asked == ["eth_blockNumber"]
+
+
+@pytest.mark.parametrize("kind", ["down", "reset", "timeout", "403"])
+def test_no_error_or_its_causes_show_the_key_in_the_url(
+    proxy: FaultyProxy, kind: str, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.DEBUG, logger="colearn_ledger")
+    node = Node(proxy.url + "/v3/secret?token=secret", http=HASTY)
+    if kind == "down":
+        proxy.down()
+    else:
+        proxy.fail(kind, times=None)
+    with pytest.raises((LedgerUnavailable, NodeRefused)) as told:
+        node.block_number()
+    error: BaseException | None = told.value
+    while error is not None:
+        assert "secret" not in str(error)
+        error = error.__cause__
+    assert told.value.__suppress_context__ or told.value.__context__ is None
+    assert "secret" not in caplog.text
+
+
+def test_many_blocks_are_one_exchange_and_single_ones_where_batches_are_refused(
+    proxy: FaultyProxy,
+):
+    node = Node(proxy.url, http=HASTY)
+    assert [b and b.number for b in node.blocks([0, 0, 10**6])] == [0, 0, None]
+    assert proxy.exchanges == 1
+    proxy.fail("403")
+    assert [b and b.number for b in node.blocks([0, 10**6])] == [0, None]
+    assert proxy.exchanges == 4
+
+
+@pytest.mark.parametrize("kind", ["reset", "wrong-id", "malformed", "502", "cut"])
+def test_a_batch_is_asked_again_as_one(proxy: FaultyProxy, kind: str):
+    proxy.fail(kind)
+    assert len(Node(proxy.url, http=HASTY).blocks([0] * 120)) == 120
+    assert proxy.exchanges == 4
+
+
+class TestALedger:
+    @pytest.fixture
+    def ledger(self, anvil: Anvil, proxy: FaultyProxy, tmp_path) -> EvmLedger:
+        wallet = Wallet.from_key(anvil.keys[0])
+        sending = SenderConfig(journal=tmp_path)
+        return EvmLedger.deploy(
+            proxy.url, wallet, config=EvmConfig(http=HASTY, sending=sending, websocket="off")
+        )
+
+    @pytest.mark.parametrize("kind", [*PASSING, *NONSENSE])
+    def test_nothing_is_lost_or_doubled_by_faults_while_sending(
+        self, proxy: FaultyProxy, ledger: EvmLedger, kind: str
+    ):
+        proxy.fail(kind, times=2, methods={"eth_sendRawTransaction"})
+        assert ledger.create(params()).wait(10).experiment == 1
+        assert len(ledger.experiments()) == 1
+        assert proxy.asked.count("eth_sendRawTransaction") == 4
+
+    @pytest.mark.parametrize("kind", ["reset", "lost", "cut", "wrong-id"])
+    def test_a_call_in_doubt_that_is_made_again_has_effect_once(
+        self, proxy: FaultyProxy, ledger: EvmLedger, kind: str
+    ):
+        proxy.fail(kind, times=None, methods={"eth_sendRawTransaction"})
+        with pytest.raises((LedgerUnavailable, BadAnswer)):
+            ledger.create(params())
+        proxy.heal()
+        assert ledger.create(params()).wait(10).experiment == 1
+        assert len(ledger.experiments()) == 1
+        assert ledger.create(params()).wait(10).experiment == 2
+
+    def test_a_node_that_is_another_chains_now_is_said_to_be(
+        self, proxy: FaultyProxy, ledger: EvmLedger
+    ):
+        with Anvil(chain_id=777) as other:
+            proxy._target = proxy._target._replace(netloc=other.url.removeprefix("http://"))
+            for use in (lambda: ledger.experiments(), lambda: ledger.create(params()).wait(5)):
+                with pytest.raises(WrongChain, match=r"chain 777 now, and was on chain 31337"):
+                    use()
+
+    def test_a_contract_that_is_gone_is_said_to_be(
+        self, anvil: Anvil, proxy: FaultyProxy, ledger: EvmLedger
+    ):
+        json_rpc(anvil.url, "anvil_setCode", ledger.contract, "0x")
+        for use in (lambda: ledger.experiments(), lambda: ledger.create(params()).wait(5)):
+            with pytest.raises(WrongContract, match=f"no contract at {ledger.contract}"):
+                use()
+        json_rpc(anvil.url, "anvil_setCode", ledger.contract, "0x60006000fd")
+        with pytest.raises(WrongContract, match="not the one"):
+            ledger.experiments()

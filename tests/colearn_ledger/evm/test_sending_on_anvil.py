@@ -1,0 +1,435 @@
+"""Fees, nonces, stuck transactions and reorganisations, on a real node."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from evm_world import params
+from faulty_proxy import FaultyProxy
+
+from colearn_ledger.evm import EvmConfig, EvmLedger, FeeTooHigh, SenderConfig, TransactionLost
+from colearn_ledger.evm.http_provider import HttpConfig
+from colearn_ledger.ledger import LedgerUnavailable, Pending, Receipt
+from colearn_ledger.protocol import ExperimentId
+from colearn_ledger.wallet import Wallet
+from localnet.anvil import Anvil
+from localnet.rpc import json_rpc
+
+GWEI = 10**9
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Chain:
+    """An anvil that makes blocks when it is told to, a contract and two views of it."""
+
+    def __init__(self, anvil: Anvil, folder: Path) -> None:
+        self.anvil = anvil
+        self.folder = folder
+        self.wallet = Wallet.from_key(anvil.keys[0])
+        self.other = Wallet.from_key(anvil.keys[1])
+        deployed = EvmLedger.deploy(anvil.url, self.wallet, config=self.config())
+        self.contract = deployed.contract
+        self.ledger = deployed
+        self("evm_setAutomine", False)
+
+    def __call__(self, method: str, *parameters: Any) -> Any:
+        return json_rpc(self.anvil.url, method, *parameters)
+
+    def config(self, **sending: Any) -> EvmConfig:
+        sending = {"journal": self.folder, "bump_after": 60, "fee_seconds": 0.0, **sending}
+        return EvmConfig(
+            chain_id=31337,
+            sending=SenderConfig(**sending),
+            poll_seconds=0.02,
+            websocket="off",
+            http=HttpConfig(timeout=2, first_pause=0.01),
+        )
+
+    def view(self, wallet: Wallet | None = None, url: str = "", **sending: Any) -> EvmLedger:
+        return EvmLedger.connect(
+            url or self.anvil.url,
+            self.contract,
+            wallet or self.wallet,
+            config=self.config(**sending),
+        )
+
+    def mine(self, blocks: int = 1) -> None:
+        for _ in range(blocks):
+            self("evm_mine")
+
+    def head(self) -> int:
+        return int(self("eth_blockNumber"), 16)
+
+    def pool(self) -> dict[int, dict[str, Any]]:
+        """Return what waits in the node, by nonce."""
+        content = self("txpool_content")
+        mine = {k.lower(): v for k, v in content["pending"].items()}
+        return {int(n): tx for n, tx in mine.get(self.wallet.address.lower(), {}).items()}
+
+    def nonce(self, wallet: Wallet | None = None) -> int:
+        return int(self("eth_getTransactionCount", (wallet or self.wallet).address, "latest"), 16)
+
+    def noted(self, wallet: Wallet | None = None) -> list[dict[str, Any]]:
+        [path] = self.folder.rglob(f"{(wallet or self.wallet).address}.jsonl")
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+class Waiting:
+    """A thread that waits for a transaction."""
+
+    def __init__(self, pending: Pending, timeout: float = 20) -> None:
+        self.result: Receipt | BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(pending, timeout))
+        self._thread.start()
+
+    def _run(self, pending: Pending, timeout: float) -> None:
+        try:
+            self.result = pending.wait(timeout)
+        except BaseException as error:
+            self.result = error
+
+    def receipt(self) -> Receipt:
+        self._thread.join(25)
+        if isinstance(self.result, BaseException):
+            raise self.result
+        assert self.result is not None
+        return self.result
+
+    @property
+    def goes_on(self) -> bool:
+        return self._thread.is_alive()
+
+
+def eventually(is_so: Callable[[], Any], seconds: float = 10) -> None:
+    ends = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < ends, "it never came to that"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Iterator[Chain]:
+    with Anvil() as anvil:
+        yield Chain(anvil, tmp_path / "sent")
+
+
+class TestFees:
+    def test_more_than_the_ceiling_is_never_offered(self, chain: Chain):
+        chain("anvil_setNextBlockBaseFeePerGas", hex(3 * GWEI))
+        chain.view(max_fee=5 * GWEI).create(params())
+        [sent] = chain.pool().values()
+        assert int(sent["maxFeePerGas"], 16) == 5 * GWEI  # twice the base fee and a tip: 7
+        assert int(sent["maxPriorityFeePerGas"], 16) == 1 * GWEI
+
+    def test_a_price_over_the_ceiling_is_waited_for_and_then_told(
+        self, chain: Chain, caplog: pytest.LogCaptureFixture
+    ):
+        chain("anvil_setNextBlockBaseFeePerGas", hex(9 * GWEI))
+        ledger = chain.view(max_fee=5 * GWEI, fee_patience=0.5)
+        started = time.monotonic()
+        with pytest.raises(FeeTooHigh, match=r"costs 10\.000 gwei and the ceiling is 5\.000"):
+            ledger.create(params())
+        assert 0.5 <= time.monotonic() - started < 3
+        assert chain.pool() == {}
+        assert "waiting up to" in caplog.text
+
+    def test_a_transaction_goes_out_once_the_price_has_fallen(self, chain: Chain):
+        chain("anvil_setNextBlockBaseFeePerGas", hex(9 * GWEI))
+        ledger = chain.view(max_fee=5 * GWEI, fee_patience=20)
+        timer = threading.Timer(0.5, chain, args=("anvil_setNextBlockBaseFeePerGas", hex(1 * GWEI)))
+        timer.start()
+        ledger.create(params())
+        assert len(chain.pool()) == 1
+
+    def test_a_price_that_rose_since_it_was_seen_is_asked_for_again(self, chain: Chain):
+        ledger = chain.view(fee_seconds=3_600)
+        ledger.create(params(name="one"))
+        chain("anvil_setNextBlockBaseFeePerGas", hex(20 * GWEI))
+        ledger.create(params(name="two"))
+        assert int(chain.pool()[2]["maxFeePerGas"], 16) == 41 * GWEI
+
+
+class TestStuckTransactions:
+    def test_one_is_replaced_at_an_eighth_more_and_takes_effect_once(self, chain: Chain):
+        pending = chain.view(bump_after=0.3).create(params())
+        [stuck] = chain.pool().values()
+        chain("anvil_setNextBlockBaseFeePerGas", hex(30 * GWEI))
+        waiting = Waiting(pending)
+        eventually(lambda: int(chain.pool()[1]["maxFeePerGas"], 16) >= 30 * GWEI)
+        [bumped] = chain.pool().values()
+        assert bumped["hash"] != stuck["hash"]
+        assert (
+            int(bumped["maxPriorityFeePerGas"], 16) * 8
+            >= int(stuck["maxPriorityFeePerGas"], 16) * 9
+        )
+        chain.mine()
+        receipt = waiting.receipt()
+        assert receipt.experiment == 1
+        assert receipt.transaction in {line["hash"] for line in chain.noted()[-4:]}
+        assert chain.nonce() == 2
+        assert len(chain.ledger.experiments()) == 1
+
+    def test_replacements_stop_under_the_ceiling(
+        self, chain: Chain, caplog: pytest.LogCaptureFixture
+    ):
+        pending = chain.view(bump_after=0.1, max_fee=4 * GWEI).create(params())
+        with pytest.raises(LedgerUnavailable, match="in no block after 2 s"):
+            pending.wait(2)
+        offered = [line["unsigned"]["maxFeePerGas"] for line in chain.noted()[1:]]
+        assert len(offered) > 2
+        assert offered == sorted(offered)
+        assert all(new * 8 >= old * 9 for old, new in itertools.pairwise(offered))
+        assert offered[-1] <= 4 * GWEI
+        assert "allows no" in caplog.text
+
+    def test_what_holds_up_a_transaction_is_replaced_too(self, chain: Chain):
+        ledger = chain.view(bump_after=0.3)
+        ledger.create(params(name="one"))
+        chain("anvil_setNextBlockBaseFeePerGas", hex(3 * GWEI))
+        ledger._deployment.sender._prices._seconds = 0
+        second = ledger.create(params(name="two"))
+        chain("anvil_setNextBlockBaseFeePerGas", hex(6 * GWEI))
+        waiting = Waiting(second)
+        eventually(lambda: int(chain.pool()[1]["maxFeePerGas"], 16) >= 6 * GWEI)
+        chain.mine()
+        assert waiting.receipt().experiment == 2
+
+
+class TestNonces:
+    def test_a_process_that_starts_again_goes_on_after_what_waits(self, chain: Chain):
+        chain.view().create(params(name="one"))
+        chain.view().create(params(name="two"))
+        assert sorted(chain.pool()) == [1, 2]
+
+    def test_the_same_call_of_a_process_that_died_is_taken_up(self, chain: Chain):
+        chain.view().create(params())  # and the process is killed before the receipt
+        pending = chain.view().create(params())
+        assert sorted(chain.pool()) == [1]
+        waiting = Waiting(pending)
+        chain.mine()
+        assert waiting.receipt().experiment == 1
+
+    def test_the_same_call_again_after_it_took_effect_is_another(self, chain: Chain):
+        chain("evm_setAutomine", True)
+        chain.view().create(params()).wait(10)
+        assert chain.view().create(params()).wait(10).experiment == 2
+
+    def test_a_call_given_up_waiting_for_is_taken_up_when_made_again(self, chain: Chain):
+        ledger = chain.view()
+        with pytest.raises(LedgerUnavailable, match="in no block"):
+            ledger.create(params()).wait(0.1)
+        waiting = Waiting(ledger.create(params()))
+        assert sorted(chain.pool()) == [1]
+        chain.mine()
+        assert waiting.receipt().experiment == 1
+
+    def test_a_pool_that_was_emptied_is_filled_again(self, chain: Chain):
+        one = chain.view().create(params(name="one"))
+        chain("anvil_dropAllTransactions")
+        two = chain.view().create(params(name="two"))
+        assert sorted(chain.pool()) == [1, 2]
+        chain.mine()
+        assert (one.wait(10).experiment, two.wait(10).experiment) == (1, 2)
+
+    def test_a_nonce_used_by_other_software_loses_nothing(self, chain: Chain):
+        pending = chain.view(bump_after=0.2).create(params())
+        chain("anvil_dropAllTransactions")
+        other = {"type": 2, "chainId": 31337, "gas": 21_000, "nonce": 1, "value": 1}
+        other |= {"maxFeePerGas": 9 * GWEI, "maxPriorityFeePerGas": GWEI}
+        raw = chain.wallet.sign_transaction(other | {"to": chain.other.address})
+        chain("eth_sendRawTransaction", "0x" + raw.hex())
+        chain.mine()
+        with pytest.raises(TransactionLost, match="nonce 1 of"):
+            pending.wait(10)
+        waiting = Waiting(chain.view().create(params()))
+        chain.mine()
+        assert waiting.receipt().experiment == 1
+
+    def test_a_gap_that_other_software_left_is_filled(self, chain: Chain):
+        ledger = chain.view(bump_after=0.2)
+        ledger._deployment.sender.send(chain.wallet, chain.other.address, b"", value=1)
+        pending = ledger.create(params())
+        [path] = chain.folder.rglob(f"{chain.wallet.address}.jsonl")
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if json.loads(line)["nonce"] != 1))
+        chain("anvil_dropTransaction", chain.pool()[1]["hash"])
+        waiting = Waiting(pending)
+        eventually(lambda: sorted(chain.pool()) == [1, 2])
+        chain.mine()
+        assert waiting.receipt().experiment == 1
+
+    def test_processes_and_threads_share_a_key_without_collisions(self, chain: Chain):
+        chain("evm_setAutomine", True)
+        program = textwrap.dedent("""
+            import sys, threading
+            sys.path[:0] = sys.argv[1].split(":")
+            from pathlib import Path
+            from evm_world import params
+            from colearn_ledger.evm import EvmConfig, EvmLedger, SenderConfig
+            from colearn_ledger.wallet import Wallet
+            _, _, url, contract, key, folder, who = sys.argv
+            config = EvmConfig(sending=SenderConfig(journal=Path(folder)), websocket="off")
+            ledger = EvmLedger.connect(url, contract, Wallet.from_key(key), config=config)
+            def some(thread):
+                for n in range(4):
+                    made = ledger.create(params(name=f"{who} {thread} {n}")).wait(60)
+                    sys.stdout.write(f"{made.experiment}\\n")
+            threads = [threading.Thread(target=some, args=(t,)) for t in range(2)]
+            for thread in threads: thread.start()
+            for thread in threads: thread.join()
+        """)
+        path = f"{ROOT}:{Path(__file__).parent}"
+        arguments = [path, chain.anvil.url, chain.contract, chain.anvil.keys[0], str(chain.folder)]
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-c", program, *arguments, who],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for who in ("ana", "bob", "cy")
+        ]
+        told = [process.communicate(timeout=90) for process in running]
+        assert [process.returncode for process in running] == [0, 0, 0], told
+        assert not any(errors for _, errors in told), told
+        made = sorted(int(number) for out, _ in told for number in out.split())
+        assert made == list(range(1, 25))
+        assert chain.nonce() == 25  # not one transaction more than calls
+
+    def test_a_journal_of_another_chain_with_the_same_number_is_left_alone(
+        self, chain: Chain, tmp_path: Path
+    ):
+        chain.view().create(params())
+        time.sleep(1.1)  # the first block's time tells chains apart
+        with Anvil() as anew:
+            deployed = EvmLedger.deploy(anew.url, chain.wallet, config=chain.config())
+            assert deployed.contract == chain.contract
+            assert deployed.experiments() == []
+            assert (
+                int(
+                    json_rpc(anew.url, "eth_getTransactionCount", chain.wallet.address, "latest"),
+                    16,
+                )
+                == 1
+            )
+
+    def test_a_node_restarted_from_an_older_state_gets_again_what_it_lost(self, tmp_path: Path):
+        state = tmp_path / "state.json"
+        with Anvil(state=state) as anvil:
+            chain = Chain(anvil, tmp_path / "sent")
+            chain("evm_setAutomine", True)
+            anvil.dump()
+            ledger = chain.view()
+            assert ledger.create(params(name="one")).wait(10).experiment == 1
+            anvil.kill()
+            with pytest.raises(LedgerUnavailable):
+                ledger.experiments()
+            anvil.start()
+            if ledger.experiments():
+                pytest.fail("the state was to be older")
+            assert ledger.create(params(name="two")).wait(10).experiment == 2
+            assert [e.params.name for e in ledger.experiments()] == ["one", "two"]
+
+
+class TestReorganisations:
+    def test_what_a_reorganisation_drops_is_noticed_and_sent_again(
+        self, chain: Chain, caplog: pytest.LogCaptureFixture
+    ):
+        waiting = Waiting(chain.view(confirmations=4).create(params()))
+        chain.mine(3)
+        time.sleep(0.5)
+        assert waiting.goes_on
+        chain("anvil_rollback", 3)
+        assert chain.nonce() == 1
+        eventually(lambda: 1 in chain.pool())
+        chain.mine(3)
+        time.sleep(0.5)
+        assert waiting.goes_on
+        chain.mine()
+        assert waiting.receipt().experiment == 1
+        assert "is gone" in caplog.text
+        assert chain.nonce() == 2
+
+    def test_what_a_reorganisation_only_moves_is_not_sent_again(self, chain: Chain):
+        waiting = Waiting(chain.view(confirmations=3).create(params()))
+        chain.mine(2)
+        time.sleep(0.3)
+        chain("anvil_reorg", 2, [])
+        while waiting.goes_on:
+            chain.mine()
+            time.sleep(0.05)
+        receipt = waiting.receipt()
+        assert receipt.experiment == 1
+        assert chain.nonce() == 2
+        assert len([line for line in chain.noted() if line["nonce"] == 1]) == 1
+
+    def test_a_call_made_again_after_its_block_was_dropped_is_the_same_transaction(
+        self, chain: Chain
+    ):
+        ledger = chain.view()
+        waiting = Waiting(ledger.create(params()))
+        chain.mine()
+        first = waiting.receipt()
+        chain("anvil_rollback", 1)
+        assert ledger.experiments() == []
+        waiting = Waiting(ledger.create(params()))
+        chain.mine()
+        assert waiting.receipt().transaction == first.transaction
+        assert len(ledger.experiments()) == 1
+
+    def test_events_of_dropped_blocks_are_forgotten(self, chain: Chain):
+        ledger = chain.view()
+        chain("evm_setAutomine", True)
+        experiment = ledger.create(params()).wait(10).experiment
+        chain.mine(2)
+        created = ledger.events(experiment)
+        ledger.join(experiment).wait(10)
+        joined = ledger.events(experiment)
+        assert len(joined) == len(created) + 1
+        chain("anvil_rollback", 1)
+        chain.mine(2)  # longer than what was read, and without it
+        assert ledger.events(experiment) == created
+        chain.view(chain.other).join(experiment).wait(10)
+        again = ledger.events(experiment)
+        assert [type(r.event) for r in again] == [type(r.event) for r in joined]
+        assert again[-1].event.learner == chain.other.address
+        assert again == chain.view().events(experiment)
+
+
+def test_history_takes_few_requests(chain: Chain):
+    """Pages, and events in ranges of blocks whose times come with them."""
+    chain("evm_setAutomine", True)
+    experiment = chain.ledger.create(params()).wait(10).experiment
+    for key in chain.anvil.keys:
+        chain.view(Wallet.from_key(key)).join(experiment).wait(10)
+    with FaultyProxy(chain.anvil.url) as proxy:
+        ledger = chain.view(url=proxy.url)
+        del proxy.asked[:]
+        assert len(ledger.events(ExperimentId(experiment))) == 13  # the tenth starts it
+        assert len(ledger.learners(experiment)) == 10
+        assert proxy.asked.count("eth_getLogs") == 1
+        assert len(proxy.asked) <= 12, proxy.asked
+
+
+def test_no_key_is_in_a_log_or_in_the_journal(chain: Chain, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG)
+    ledger = chain.view(bump_after=0.1)
+    with pytest.raises(LedgerUnavailable):
+        ledger.create(params()).wait(1)
+    key = chain.anvil.keys[0].removeprefix("0x")
+    files = [path for path in chain.folder.rglob("*") if path.is_file()]
+    assert files
+    for text in (caplog.text, *(path.read_text() for path in files)):
+        assert key not in text
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}

@@ -1,0 +1,152 @@
+"""Fees, refusals and the journal, without a chain."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from colearn_ledger.evm.fees import Fees, Price, raised
+from colearn_ledger.evm.journal import Entry, Journal, Version
+from colearn_ledger.evm.refusals import Refusal, refusal_in
+from colearn_ledger.home import HomeNotWritable
+from colearn_ledger.ledger import LedgerUnavailable
+
+
+@pytest.mark.parametrize(
+    ("ceiling", "offer"),
+    [(100, Fees(25, 5)), (25, Fees(25, 5)), (24, Fees(24, 5)), (15, Fees(15, 5)), (14, None)],
+)
+def test_an_offer_is_twice_the_base_fee_and_the_tip_under_the_ceiling(ceiling: int, offer):
+    assert Price(base_fee=10, tip=5).offer(ceiling) == offer
+
+
+@pytest.mark.parametrize(
+    ("old", "price", "ceiling", "new"),
+    [
+        (Fees(80, 8), Price(1, 1), 1_000, Fees(90, 9)),
+        (Fees(81, 9), Price(1, 1), 1_000, Fees(92, 11)),  # never less than an eighth more
+        (Fees(80, 8), Price(100, 1), 1_000, Fees(201, 9)),
+        (Fees(80, 8), Price(100, 50), 160, Fees(160, 50)),
+        (Fees(80, 8), Price(1, 1), 90, Fees(90, 9)),
+        (Fees(80, 8), Price(1, 1), 89, None),
+        (Fees(80, 8), Price(160, 1), 160, None),
+    ],
+)
+def test_a_replacement_offers_an_eighth_more_or_there_is_none(old, price, ceiling, new):
+    assert raised(old, price, ceiling) == new
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        ("nonce too low: next nonce 5, tx nonce 4", Refusal.NONCE_USED),
+        ("Invalid transaction nonce: Expected 3, but got 2", Refusal.NONCE_USED),
+        ("OldNonce, Current nonce: 5, nonce of rejected tx: 4", Refusal.NONCE_USED),
+        ("already known", Refusal.KNOWN),
+        ("transaction already imported", Refusal.KNOWN),
+        ("AlreadyKnown", Refusal.KNOWN),
+        ("Known transaction", Refusal.KNOWN),
+        ("replacement transaction underpriced", Refusal.NONCE_TAKEN),
+        ("Replacement transaction underpriced: needs 9", Refusal.NONCE_TAKEN),
+        ("max fee per gas less than block base fee: address 0x", Refusal.TOO_CHEAP),
+        ("transaction underpriced: tip needed 1", Refusal.TOO_CHEAP),
+        ("insufficient funds for gas * price + value", Refusal.OTHER),
+        ("txpool is full", Refusal.OTHER),
+        ("invalid chain id for signer", Refusal.OTHER),
+        ("", Refusal.OTHER),
+    ],
+)
+def test_a_refusal_is_understood_in_the_words_of_each_node(said: str, means: Refusal):
+    assert refusal_in(said) == means
+
+
+def noted(journal: Journal, nonce: int, *hashes: str, call: str = "call") -> Entry:
+    entry = Entry(nonce, call, 1.0)
+    for name in hashes:
+        journal.add(entry, Version(name, {"nonce": nonce, "data": b"\x01\xff", "to": "0x12"}))
+    return entry
+
+
+class TestJournal:
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        return tmp_path / "chain" / "account.jsonl"
+
+    def read(self, path: Path) -> dict[int, Entry]:
+        journal = Journal(path, patience=1)
+        with journal.turn():
+            return dict(journal.entries)
+
+    def test_what_is_noted_is_read_by_the_next_process(self, path: Path):
+        journal = Journal(path, patience=1)
+        with journal.turn():
+            one, two = noted(journal, 1, "a", "b"), noted(journal, 2, "c")
+            noted(journal, 3, "d")
+            journal.forget(3)
+        assert self.read(path) == {1: one, 2: two}
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.parent.stat().st_mode & 0o777 == 0o700
+
+    def test_who_waits_for_an_entry_sees_what_others_add_to_it(self, path: Path):
+        here, there = Journal(path, patience=1), Journal(path, patience=1)
+        with here.turn():
+            entry = noted(here, 1, "a")
+        with there.turn():
+            there.add(there.entries[1], Version("b", {"nonce": 1}))
+        with here.turn():
+            assert here.entries[1] is entry
+        assert [version.hash for version in entry.versions] == ["a", "b"]
+
+    @pytest.mark.parametrize("cut", range(1, 12))
+    def test_a_line_torn_by_a_kill_is_dropped_and_the_next_one_whole(self, path: Path, cut: int):
+        journal = Journal(path, patience=1)
+        with journal.turn():
+            one = noted(journal, 1, "a")
+            noted(journal, 2, "b")
+        content = path.read_bytes()
+        path.write_bytes(content[:-cut])
+        again = Journal(path, patience=1)
+        with again.turn():
+            assert again.entries == {1: one}
+            three = noted(again, 3, "c")
+        assert self.read(path) == {1: one, 3: three}
+
+    def test_a_file_of_nonsense_is_no_reason_to_stop(self, path: Path):
+        path.parent.mkdir()
+        path.write_bytes(b'nonsense\n[]\n{"nonce": 1}\n\xff\xfe\n')
+        journal = Journal(path, patience=1)
+        with journal.turn():
+            assert journal.entries == {}
+            one = noted(journal, 1, "a")
+        assert self.read(path) == {1: one}
+
+    def test_it_stays_small(self, path: Path):
+        journal = Journal(path, patience=1)
+        with journal.turn():
+            for nonce in range(700):
+                noted(journal, nonce, f"hash {nonce}")
+        assert len(path.read_bytes().splitlines()) <= 256
+        assert sorted(self.read(path)) == list(range(636, 700))
+
+    def test_another_process_has_to_let_go(self, path: Path):
+        journal = Journal(path, patience=0.1)
+        with journal.turn():
+            pass
+        other = os.open(path.with_suffix(".lock"), os.O_RDWR)
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(LedgerUnavailable, match="another process"), journal.turn():
+            pytest.fail("it was not locked")
+        threading.Timer(0.1, os.close, args=(other,)).start()
+        patient = Journal(path, patience=5)
+        with patient.turn():
+            pass
+
+    def test_a_folder_that_can_not_be_written_is_said(self, tmp_path: Path):
+        (tmp_path / "file").write_text("")
+        journal = Journal(tmp_path / "file" / "sent.jsonl", patience=1)
+        with pytest.raises(HomeNotWritable), journal.turn():
+            pytest.fail("there is no such folder")

@@ -1,0 +1,27 @@
+"""Two Kubo nodes that know only each other, started once for the tests that need them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for faulty and contract, beside this file
+
+if TYPE_CHECKING:
+    from localnet.kubo import Kubo
+
+
+@pytest.fixture(scope="session")
+def swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kubo, Kubo]]:
+    from localnet.kubo import Kubo
+
+    folder = tmp_path_factory.mktemp("swarm")
+    with (
+        Kubo(folder / "one") as one,
+        Kubo(folder / "two", swarm=one.swarm, peers=[one.address]) as two,
+    ):
+        yield one, two

@@ -1,0 +1,305 @@
+"""`KuboStore` and `GatewayStore` on real nodes."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from contract import ANY_SIZE, fresh, read
+
+from colearn_ledger.weights.gateway import GatewayStore
+from colearn_ledger.weights.kubo import KuboStore
+from colearn_ledger.weights.store import (
+    ContentMismatch,
+    ContentNotStored,
+    ContentTooLarge,
+    ContentUnavailable,
+)
+from colearn_ledger.weights.streams import Patience
+from colearn_ledger.weights.unixfs import content_ref
+from localnet.kubo import Kubo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BRIEF = Patience(timeout=20, silence=5, retries=3)
+
+
+@pytest.fixture
+def one(swarm: Sequence[Kubo]) -> KuboStore:
+    return KuboStore(swarm[0].api, patience=BRIEF)
+
+
+@pytest.fixture
+def two(swarm: Sequence[Kubo]) -> KuboStore:
+    return KuboStore(swarm[1].api_url, patience=BRIEF)
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Kubo]:
+    """A node that a test may stop."""
+    with Kubo(tmp_path / "own") as running:
+        yield running
+
+
+class TestOneNode:
+    @pytest.mark.parametrize("size", [45_613_057, 60_000_000])
+    def test_large_files_come_back_under_our_own_cid(self, one: KuboStore, size: int):
+        data = fresh(size)
+        content = one.put(data[i : i + 999_999] for i in range(0, size, 999_999))
+        assert content == content_ref([data])
+        assert read(one, content) == data
+
+    def test_what_was_put_is_pinned_until_unpinned(self, one: KuboStore):
+        content = one.put([fresh(300_000)])
+        assert one.pinned(content)
+        one.unpin(content)
+        assert not one.pinned(content)
+        assert one.has(content)
+        one.pin(content)
+        assert one.pinned(content)
+
+    def test_the_nodes_own_settings_do_not_change_the_cid(self, tmp_path: Path):
+        node = Kubo(tmp_path / "other")
+        with node:
+            pass
+        for setting in (
+            "Import.UnixFSChunker=size-1048576",
+            "Import.CidVersion=0",
+            "Import.UnixFSRawLeaves=false",
+            "Import.UnixFSFileMaxLinks=30",
+            "Import.HashFunction=blake3",
+        ):
+            change(tmp_path / "other", *setting.split("="))
+        with node:
+            data = fresh(60_000_000)
+            assert KuboStore(node.api).put([data]) == content_ref([data])
+
+    def test_a_source_that_fails_leaves_no_pin(self, one: KuboStore):
+        data = fresh(600_000)
+
+        def failing():
+            yield data
+            raise ConnectionError("gone")
+
+        with pytest.raises(ConnectionError):
+            one.put(failing())
+        assert not one.pinned(content_ref([data]))
+
+    def test_missing_content_is_unavailable_in_time(self, one: KuboStore):
+        began = time.monotonic()
+        with pytest.raises(ContentUnavailable, match=r"0\.5 s"):
+            read(one, content_ref([fresh(500_000)]), timeout=0.5)
+        assert time.monotonic() - began < 3
+
+    def test_whether_it_has_content_it_tells_without_looking_around(
+        self, one: KuboStore, two: KuboStore
+    ):
+        content = one.put([fresh(600_000)])
+        assert not two.has(content)
+        assert read(two, content)
+        assert two.has(content)
+
+    def test_part_of_a_file_is_not_the_file(self, one: KuboStore, two: KuboStore):
+        content = one.put([fresh(60_000_000)])
+        with two.get(content, max_size=ANY_SIZE) as pieces:
+            next(pieces)
+        assert not two.has(content)
+
+
+class TestTwoNodes:
+    def test_one_serves_what_the_other_was_given(self, one: KuboStore, two: KuboStore):
+        data = fresh(5_000_000)
+        content = one.put([data])
+        assert read(two, content) == data
+
+    def test_pinning_fetches(self, one: KuboStore, two: KuboStore):
+        content = one.put([fresh(5_000_000)])
+        assert not two.has(content)
+        two.pin(content)
+        assert (two.has(content), two.pinned(content)) == (True, True)
+
+    def test_pinning_what_nobody_has_ends_in_time(self, swarm: Sequence[Kubo]):
+        store = KuboStore(swarm[0].api, patience=Patience(timeout=0.5))
+        with pytest.raises(ContentUnavailable, match="did not deliver"):
+            store.pin(content_ref([fresh(9)]))
+
+    @pytest.mark.parametrize("claimed", [1_000, 5_000_001])
+    def test_pinning_takes_no_more_and_no_less_than_the_reference_says(
+        self, one: KuboStore, two: KuboStore, claimed: int
+    ):
+        content = one.put([fresh(5_000_000)])
+        lie = type(content)(content.cid, content.sha256, claimed)
+        with pytest.raises((ContentTooLarge, ContentMismatch, ContentUnavailable)):
+            two.pin(lie)
+        assert not two.pinned(content)
+
+
+class TestInterruptions:
+    def test_a_node_that_is_killed_under_a_reader_and_back_goes_on(self, node: Kubo):
+        store = KuboStore(node.api, patience=Patience(timeout=60, silence=10, retries=20))
+        data = fresh(60_000_000)
+        content = store.put([data])
+        got = bytearray()
+        with store.get(content, max_size=ANY_SIZE) as pieces:
+            got += next(pieces)
+            node.kill()
+            back = threading.Timer(0.5, node.start)
+            back.start()
+            for piece in pieces:
+                got += piece
+            back.join()
+        assert got == data
+
+    def test_a_node_that_stays_away_is_unavailable_in_words(self, node: Kubo):
+        store = KuboStore(node.api, patience=Patience(timeout=10, silence=2, retries=1))
+        content = store.put([fresh(60_000_000)])
+        with store.get(content, max_size=ANY_SIZE) as pieces:
+            next(pieces)
+            node.kill()
+            with pytest.raises(ContentUnavailable, match="see that the node runs"):
+                list(pieces)
+
+    def test_down_and_back_loses_nothing(self, node: Kubo):
+        store = KuboStore(node.api, patience=BRIEF)
+        data = fresh(1_000_000)
+        content = store.put([data])
+        node.kill()
+        with pytest.raises(ContentNotStored, match="can not be reached"):
+            store.put([data])
+        uses = (store.has, store.pin, store.unpin, store.pinned, lambda c: read(store, c))
+        for use in uses:
+            with pytest.raises(ContentUnavailable, match="can not be reached"):
+                use(content)
+        node.start()
+        assert store.pinned(content)
+        assert read(store, content) == data
+
+    def test_a_node_that_is_killed_while_it_takes_a_file(self, node: Kubo):
+        store = KuboStore(node.api, patience=BRIEF)
+
+        def pieces():
+            for number in range(200):
+                if number == 100:
+                    node.kill()
+                yield fresh(100_000)
+
+        with pytest.raises(ContentNotStored, match="see that the node runs"):
+            store.put(pieces())
+
+    def test_no_thread_is_left_behind(self, one: KuboStore):
+        content = one.put([fresh(5_000_000)])
+        for _ in range(5):
+            with one.get(content, max_size=ANY_SIZE) as pieces:
+                next(pieces)
+        with pytest.raises(ContentUnavailable):
+            read(one, content_ref([fresh(9)]), timeout=0.1)
+        for _ in range(100):
+            gc.collect()
+            left = [t for t in threading.enumerate() if t.name.startswith("colearn-")]
+            if not left:
+                break
+            time.sleep(0.1)
+        assert left == []
+
+
+class TestMemory:
+    @pytest.mark.parametrize("what", ["put", "get", "pin"])
+    def test_there_is_no_second_copy(self, swarm: Sequence[Kubo], what: str):
+        size = 100_000_000
+        reference: list[str] = []
+        if what != "put":
+            content = KuboStore(swarm[0].api).put(os.urandom(1_000_000) for _ in range(100))
+            reference = [content.cid, content.sha256]
+        run = subprocess.run(
+            [sys.executable, "-c", MEASURE, swarm[what == "pin"].api, str(size), what, *reference],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert int(run.stdout) < 20_000_000
+
+
+MEASURE = """
+import sys
+from colearn_ledger.protocol import ContentRef
+from colearn_ledger.weights.kubo import KuboStore
+
+def memory(name):
+    return next(int(l.split()[1]) * 1024 for l in open("/proc/self/status") if name in l)
+
+api, size, what = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+store = KuboStore(api)
+store.put([b"warm"])
+data = b"weights " * (size // 8) if what == "put" else bytearray()
+open("/proc/self/clear_refs", "w").write("5")  # forget the peak so far
+before = memory("VmRSS")
+if what == "put":
+    store.pin(store.put([data]))
+    print(memory("VmHWM") - before)
+else:
+    content = ContentRef(*sys.argv[4:6], size)
+    if what == "pin":
+        store.pin(content)
+    else:
+        with store.get(content, max_size=size) as pieces:
+            for piece in pieces:
+                data += piece
+    print(memory("VmHWM") - before - len(data))
+"""
+
+
+class TestGateway:
+    @pytest.fixture
+    def gateway(self, swarm: Sequence[Kubo]) -> GatewayStore:
+        return GatewayStore(swarm[0].gateway, patience=BRIEF)
+
+    @pytest.mark.parametrize("size", [1, 262_145, 50_000_000])
+    def test_it_serves_what_its_node_has(self, one: KuboStore, gateway: GatewayStore, size: int):
+        data = fresh(size)
+        content = one.put([data])
+        assert read(gateway, content) == data
+        assert not gateway.has(content)  # it promises nothing
+
+    def test_it_serves_what_others_have(self, two: KuboStore, gateway: GatewayStore):
+        data = fresh(1_000_000)
+        content = two.put([data])
+        assert read(gateway, content) == data
+
+    def test_missing_content_is_unavailable_in_time(self, gateway: GatewayStore):
+        content = content_ref([fresh(9)])
+        with pytest.raises(ContentUnavailable, match="try another gateway"):
+            read(gateway, content, timeout=0.5)
+
+    def test_the_limit_is_kept(self, one: KuboStore, gateway: GatewayStore):
+        content = one.put([fresh(1_000)])
+        with pytest.raises(ContentTooLarge):
+            read(gateway, content, max_size=999)
+
+    def test_it_is_only_read_from(self, gateway: GatewayStore):
+        content = content_ref([b"x"])
+        with pytest.raises(ContentNotStored, match="only be read from"):
+            gateway.put([b"x"])
+        with pytest.raises(ContentNotStored, match="only be read from"):
+            gateway.pin(content)
+        gateway.unpin(content)
+
+
+def change(repo: Path, name: str, value: str) -> None:
+    """Change a setting of a node that does not run."""
+    import json
+
+    path = repo / "config"
+    config = json.loads(path.read_text())
+    section, key = name.split(".")
+    with_type = json.loads(value) if value.isdigit() or value in ("true", "false") else value
+    config.setdefault(section, {})[key] = with_type
+    path.write_text(json.dumps(config))

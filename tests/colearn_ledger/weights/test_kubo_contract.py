@@ -1,0 +1,41 @@
+"""One contract, every store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from contract import StoreContract
+
+from colearn_ledger.weights.directory import DirectoryStore
+from colearn_ledger.weights.kubo import KuboStore
+from colearn_ledger.weights.opening import open_store
+from colearn_ledger.weights.store import ContentStore
+
+if TYPE_CHECKING:
+    from localnet.kubo import Kubo
+
+
+class TestDirectoryStore(StoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> ContentStore:
+        return DirectoryStore(tmp_path)
+
+
+class TestKuboStore(StoreContract):
+    @pytest.fixture
+    def store(self, swarm: tuple[Kubo, Kubo]) -> ContentStore:
+        return KuboStore(swarm[0].api)
+
+
+class TestFolderNodeAndGateway(StoreContract):
+    @pytest.fixture
+    def store(self, swarm: tuple[Kubo, Kubo], tmp_path: Path) -> ContentStore:
+        return open_store(f"{tmp_path}, {swarm[0].api_url}, gateway:{swarm[0].gateway}")
+
+
+class TestTwoNodes(StoreContract):
+    @pytest.fixture
+    def store(self, swarm: tuple[Kubo, Kubo]) -> ContentStore:
+        return open_store(f"{swarm[0].api},{swarm[1].api}")

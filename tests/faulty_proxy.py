@@ -1,0 +1,257 @@
+"""An HTTP proxy in front of a node that goes wrong when a test says so.
+
+    with FaultyProxy(anvil.url) as proxy:
+        proxy.fail("429", times=2, retry_after=1)
+        ... use proxy.url ...
+
+Kinds of failure, each for the next ``times`` requests (``times=None``: until `heal`), or for those
+of some ``methods`` only:
+
+- ``reset``: the connection is reset before the request reaches the node
+- ``lost``: the node gets the request; its answer does not come back, the connection is reset
+- ``cut``: half of the answer comes, then the connection is reset
+- ``timeout``: no answer for `HANG_SECONDS`, and the request does not reach the node
+- ``drip``: the answer comes a byte each tenth of a second
+- ``429``, ``500``, ``502``, ``503``, ``403``: that status; ``retry_after`` adds the header
+- ``malformed``, ``empty``: a body that is not JSON, or none
+- ``wrong-id``: the answer to another request
+- ``oversize``: an endless answer
+
+`down` closes the port (connections are refused) and `up` opens it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import socket
+import struct
+import threading
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+HANG_SECONDS = 30.0
+
+KINDS = (
+    *("reset", "lost", "cut", "timeout", "drip", "malformed", "empty", "wrong-id", "oversize"),
+    *("429", "500", "502", "503", "403"),
+)
+
+
+@dataclass
+class Fault:
+    kind: str
+    left: int | None
+    methods: Collection[str] | None
+    retry_after: str | None
+
+
+class FaultyProxy:
+    def __init__(self, target_url: str) -> None:
+        self._target = urlsplit(target_url)
+        self._lock = threading.Lock()
+        self._faults: list[Fault] = []
+        self._healed = threading.Event()
+        self._port = 0
+        self._server: ThreadingHTTPServer | None = None
+        self._open: set[socket.socket] = set()
+        self.asked: list[str] = []
+        """The methods asked for, those that failed included, batches one by one."""
+        self.exchanges = 0
+        """How many HTTP requests came."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def fail(
+        self,
+        kind: str,
+        times: int | None = 1,
+        *,
+        methods: Collection[str] | None = None,
+        retry_after: float | str | None = None,
+    ) -> None:
+        if kind not in KINDS:
+            raise ValueError(f"{kind} is none of {', '.join(KINDS)}")
+        after = None if retry_after is None else str(retry_after)
+        with self._lock:
+            self._healed.clear()
+            self._faults.append(Fault(kind, times, methods, after))
+
+    def heal(self) -> None:
+        with self._lock:
+            self._faults.clear()
+            self._healed.set()
+
+    def down(self) -> None:
+        if self._server is not None:
+            self._healed.set()
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+            with self._lock:
+                for connection in self._open:  # kept alive by clients
+                    with contextlib.suppress(OSError):
+                        connection.shutdown(socket.SHUT_RDWR)
+
+    def up(self) -> None:
+        proxy = self
+
+        class Handler(_Handler):
+            owner = proxy
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            block_on_close = False
+
+            def handle_error(self, *_: object) -> None:
+                pass  # a client that went away
+
+        self._server = Server(("127.0.0.1", self._port), Handler)
+        self._port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def __enter__(self) -> Self:
+        self.up()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.down()
+
+    # ------------------------------------------------------------------ for the handler
+
+    def next_fault(self, methods: list[str]) -> Fault | None:
+        with self._lock:
+            self.asked += methods
+            self.exchanges += 1
+            for fault in self._faults:
+                if fault.methods is not None and not set(methods) & set(fault.methods):
+                    continue
+                if fault.left is not None:
+                    fault.left -= 1
+                    if not fault.left:
+                        self._faults.remove(fault)
+                return fault
+        return None
+
+    def forward(self, body: bytes) -> tuple[int, bytes]:
+        target = http.client.HTTPConnection(
+            self._target.hostname or "", self._target.port, timeout=HANG_SECONDS
+        )
+        try:
+            headers = {"Content-Type": "application/json"}
+            target.request("POST", self._target.path or "/", body, headers)
+            answer = target.getresponse()
+            return answer.status, answer.read()
+        finally:
+            target.close()
+
+    def hang(self) -> None:
+        self._healed.wait(HANG_SECONDS)
+
+    @contextlib.contextmanager
+    def following(self, connection: socket.socket) -> Any:
+        with self._lock:
+            self._open.add(connection)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open.discard(connection)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes
+    owner: FaultyProxy
+
+    def handle(self) -> None:
+        with self.owner.following(self.connection):
+            super().handle()
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        calls = json.loads(body)
+        methods = [call["method"] for call in (calls if isinstance(calls, list) else [calls])]
+        fault = self.owner.next_fault(methods)
+        if fault is None:
+            try:
+                self._answer(*self.owner.forward(body))
+            except OSError:
+                self._answer(502, b"the node is away")
+        elif fault.kind.isdecimal():
+            self._answer(int(fault.kind), b"not now", retry_after=fault.retry_after)
+        else:
+            getattr(self, "_" + fault.kind.replace("-", "_"))(body)
+
+    def _reset(self, _: bytes) -> None:
+        linger = struct.pack("ii", 1, 0)  # closing sends RST
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.connection.close()
+        self.close_connection = True
+
+    def _lost(self, body: bytes) -> None:
+        self.owner.forward(body)
+        self._reset(body)
+
+    def _cut(self, body: bytes) -> None:
+        _, answer = self.owner.forward(body)
+        self._head(200, len(answer))
+        self.wfile.write(answer[: len(answer) // 2])
+        self.wfile.flush()
+        time.sleep(0.05)  # so that the client has read that half
+        self._reset(body)
+
+    def _timeout(self, body: bytes) -> None:
+        self.owner.hang()
+        self._reset(body)
+
+    def _drip(self, body: bytes) -> None:
+        status, answer = self.owner.forward(body)
+        self._head(status, len(answer))
+        for byte in answer:
+            self.wfile.write(bytes([byte]))
+            self.wfile.flush()
+            time.sleep(0.1)
+
+    def _malformed(self, _: bytes) -> None:
+        self._answer(200, b'{"jsonrpc": "2.0", "id": 1, "resu')
+
+    def _empty(self, _: bytes) -> None:
+        self._answer(200, b"")
+
+    def _wrong_id(self, body: bytes) -> None:
+        answer = json.loads(self.owner.forward(body)[1])
+        for item in answer if isinstance(answer, list) else [answer]:
+            item["id"] = 10**9
+        self._answer(200, json.dumps(answer).encode())
+
+    def _oversize(self, _: bytes) -> None:
+        self._head(200, 10**12)
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(b" " * 65_536)
+        self.close_connection = True
+
+    # ------------------------------------------------------------------ parts
+
+    def _head(self, status: int, length: int, retry_after: str | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(length))
+        if retry_after is not None:
+            self.send_header("Retry-After", retry_after)
+        self.end_headers()
+
+    def _answer(self, status: int, content: bytes, retry_after: str | None = None) -> None:
+        self._head(status, len(content), retry_after)
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        pass

@@ -1,0 +1,97 @@
+"""What a user of the nodes does, in one call each, and networks that are gone afterwards."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+
+import pytest
+
+from localnet.errors import InstallFailed
+from localnet.installing import anvil_binary, kubo_binary
+from localnet.kubo import Kubo
+from localnet.net import Localnet
+from localnet.rpc import json_rpc, post
+
+SOMEONE = "0x00000000000000000000000000000000000000AA".lower()
+
+
+def add(api_url: str, data: bytes) -> str:
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
+    connection = http.client.HTTPConnection(urlsplit(api_url).netloc, timeout=30)
+    connection.request(
+        "POST",
+        "/api/v0/add?cid-version=1&raw-leaves=true&pin=true",
+        head + data + b"\r\n--x--\r\n",
+        {"Content-Type": "multipart/form-data; boundary=x"},
+    )
+    answer = connection.getresponse().read()
+    connection.close()
+    return str(json.loads(answer.splitlines()[-1])["Hash"])
+
+
+def cat(api_url: str, cid: str, *, seconds: float = 30.0) -> bytes:
+    return post(f"{api_url}/api/v0/cat?arg={cid}", seconds=seconds)
+
+
+def pins(api_url: str) -> set[str]:
+    said = json.loads(post(f"{api_url}/api/v0/pin/ls?type=recursive"))
+    return set(said["Keys"])
+
+
+def pay(url: str, *, to: str = SOMEONE, wei: int = 1) -> int:
+    """Send wei and return the receiver's balance once the payment is in a block."""
+    payer = json_rpc(url, "eth_accounts")[0]
+    sent = json_rpc(url, "eth_sendTransaction", {"from": payer, "to": to, "value": hex(wei)})
+    while json_rpc(url, "eth_getTransactionReceipt", sent) is None:
+        pass
+    return balance(url, of=to)
+
+
+def balance(url: str, *, of: str = SOMEONE) -> int:
+    return int(json_rpc(url, "eth_getBalance", of, "latest"), 16)
+
+
+def block(url: str) -> int:
+    return int(json_rpc(url, "eth_blockNumber"), 16)
+
+
+@pytest.fixture(scope="session")
+def user() -> SimpleNamespace:
+    return SimpleNamespace(
+        someone=SOMEONE, add=add, cat=cat, pins=pins, pay=pay, balance=balance, block=block
+    )
+
+
+@pytest.fixture(scope="session")
+def nodes_are_here() -> None:
+    try:
+        anvil_binary()
+        kubo_binary()
+    except InstallFailed as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def net(tmp_path: Path, nodes_are_here: None) -> Iterator[Localnet]:
+    made = Localnet(tmp_path / "net")
+    yield made
+    made.down(wipe=True)
+
+
+@pytest.fixture
+def kubo(tmp_path: Path, nodes_are_here: None) -> Iterator[Callable[..., Kubo]]:
+    """Makes nodes that are stopped at the end."""
+    made: list[Kubo] = []
+
+    def make(name: str, **options: object) -> Kubo:
+        made.append(Kubo(tmp_path / name, **options))  # type: ignore[arg-type]
+        return made[-1].start()
+
+    yield make
+    for node in made:
+        node.kill()

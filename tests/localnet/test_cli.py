@@ -1,0 +1,184 @@
+"""`colearn localnet`, as people and scripts type it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from colearn_learner.cli import main
+from colearn_ledger.networks import Networks
+from localnet.net import Localnet, Settings
+from localnet.processes import wait_until
+
+SOMEONE = "0x" + "ab" * 20
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["localnet", *arguments], prog_name="colearn")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nodes_are_here: None) -> Iterator[Path]:
+    monkeypatch.setenv("COLEARN_HOME", str(tmp_path))
+    monkeypatch.delenv("COLEARN_LOCALNET", raising=False)
+    yield tmp_path
+    Localnet(tmp_path / "localnet").down(wipe=True)
+
+
+class TestUpAndDown:
+    def test_a_day_with_it(self, home: Path):
+        up = run("up", "--ipfs", "1")
+        assert up.exit_code == 0
+        assert "ipfs-1" in up.stdout
+        assert "colearn deploy --network local-evm" in up.stdout
+        assert run("status").exit_code == 0
+        funded = run("fund", SOMEONE, "--amount", "2.50")
+        assert funded.stdout == f"{SOMEONE} has 2.5 ether now\n"
+        assert run("down").stdout == "Down; chain and content are kept.\n"
+        assert run("status").exit_code == 1
+        assert run("up").exit_code == 0
+        assert json.loads(run("fund", SOMEONE, "--json").stdout)["balance"] == "12.5"
+        assert run("down", "--wipe").stdout == "Down and wiped.\n"
+        assert run("down").stdout == "There is none; all is down.\n"
+
+    def test_json_holds_all_that_a_script_needs(self, home: Path):
+        up = json.loads(run("up", "--ipfs", "1", "--json").stdout)
+        assert up == json.loads(run("status", "--json").stdout)
+        assert up["healthy"] is True
+        assert up["folder"] == str(home / "localnet")
+        assert up["chain"]["url"].startswith("http://127.0.0.1:")
+        assert up["ipfs"][0].keys() >= {"api", "api_url", "gateway", "address", "pid", "peers"}
+        assert json.loads(run("down", "--json").stdout)["wiped"] is False
+        down = run("status", "--json")
+        assert down.exit_code == 1
+        assert json.loads(down.stdout)["healthy"] is False
+
+    def test_options_not_given_stay_as_they_were(self, home: Path):
+        run("up", "--ipfs", "0", "--block-time", "0.5")
+        run("down")
+        assert json.loads(run("up", "--json").stdout)["settings"]["block_time"] == 0.5
+        run("down")
+        settings = json.loads(run("up", "--block-time", "0", "--json").stdout)["settings"]
+        assert settings == {"chain": "evm", "ipfs": 0, "block_time": None}
+
+    def test_goes_on_after_the_shell_is_gone(self, home: Path):
+        command = "import sys; from colearn_learner.cli import main; main()"
+        arguments = ["localnet", "up", "--ipfs", "0"]
+        subprocess.run([sys.executable, "-c", command, *arguments], check=True, timeout=120)
+        assert run("status").exit_code == 0
+
+
+class TestTheProfile:
+    def test_leads_to_the_network_and_forgets_contracts_that_are_wiped(self, home: Path):
+        up = json.loads(run("up", "--ipfs", "1", "--json").stdout)
+        profile = Networks().all()["local-evm"]
+        assert profile.rpc == up["chain"]["url"]
+        assert profile.store == up["ipfs"][0]["api_url"]
+        Networks().save(profile.with_contract("0x5FbDB2315678afecb367f032d93F642f64180aa3"))
+        run("down")
+        run("up")
+        assert Networks().all()["local-evm"].contracts
+        run("down", "--wipe")
+        assert not Networks().all()["local-evm"].contracts
+
+    def test_is_left_alone_by_a_network_in_another_folder(self, home: Path, tmp_path: Path):
+        before = Networks().all()
+        folder = str(tmp_path / "second")
+        up = run("up", "--folder", folder, "--ipfs", "0")
+        assert "colearn network add NAME --chain-id 31337 --rpc http://127.0.0.1:" in up.stdout
+        assert Networks().all() == before
+        assert run("down", "--wipe", "--folder", folder).exit_code == 0
+
+
+class TestLogs:
+    def test_show_the_end_of_each_node(self, home: Path):
+        run("up", "--ipfs", "1")
+        shown = run("logs", "--lines", "3").stdout.splitlines()
+        assert {line.split()[0] for line in shown} == {"anvil", "ipfs-1"}
+        assert len(shown) <= 6
+        only = run("logs", "--node", "ipfs-1").stdout.splitlines()
+        assert {line.split()[0] for line in only} == {"ipfs-1"}
+        assert any("Daemon is ready" in line for line in only)
+
+    def test_follow_until_they_are_interrupted(self, home: Path):
+        run("up", "--ipfs", "0")
+        command = "from colearn_learner.cli import main; main()"
+        out = home / "followed"
+        with out.open("w") as file:
+            follower = subprocess.Popen(
+                [sys.executable, "-c", command, "localnet", "logs", "--lines", "0", "-f"],
+                stdout=file,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+
+        def the_payment_is_shown() -> bool:
+            run("fund", SOMEONE)
+            return "eth_sendTransaction" in out.read_text()
+
+        try:
+            assert wait_until(the_payment_is_shown, seconds=30)
+            follower.send_signal(signal.SIGINT)
+            assert follower.wait(timeout=20) == 130
+        finally:
+            follower.kill()
+            follower.wait()
+
+    def test_of_an_unknown_node_names_the_nearest(self, home: Path):
+        run("up", "--ipfs", "0")
+        wrong = run("logs", "--node", "anvl")
+        assert wrong.exit_code == 2
+        assert "did you mean anvil?" in wrong.stderr
+
+
+class TestFailing:
+    @pytest.mark.parametrize("command", [("status",), ("logs",), ("fund", SOMEONE)])
+    def test_without_a_network_says_how_to_start_one(self, home: Path, command: tuple[str, ...]):
+        result = run(*command)
+        assert result.exit_code == 1
+        assert "to start one: colearn localnet up" in result.stderr
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ("fund", "bob"),
+            ("fund", SOMEONE, "--amount", "much"),
+            ("fund", SOMEONE, "--amount", "-1"),
+            ("up", "--chain", "dogs"),
+            ("up", "--ipfs", "-1"),
+            ("up", "--block-time", "-1"),
+            ("sideways",),
+        ],
+    )
+    def test_wrong_use_is_two(self, home: Path, arguments: tuple[str, ...]):
+        Localnet().up(Settings(ipfs=0))
+        result = run(*arguments)
+        assert result.exit_code == 2
+        assert "Error: " in result.stderr
+
+    def test_for_a_missing_tool_names_it_and_leaves_no_folder(
+        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        result = run("up")
+        assert result.exit_code == 1
+        assert "node and npm is missing" in result.stderr
+        assert "Traceback" not in result.output
+        assert not (home / "localnet").exists()
+
+    def test_shows_the_log_of_a_node_that_does_not_start(self, home: Path):
+        run("up", "--ipfs", "0")
+        run("down")
+        (home / "localnet" / "chain" / "state.json").write_text('{"no": "state"}')
+        result = run("up")
+        assert result.exit_code == 1
+        assert "The end of" in result.stderr
+        assert run("status").exit_code == 1

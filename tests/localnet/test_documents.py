@@ -1,0 +1,51 @@
+"""docs/localnet.md and compose.yaml say what is so."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from colearn_learner.cli import main
+from localnet.installing import ANVIL_VERSION, KUBO_VERSION
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = (ROOT / "docs" / "localnet.md").read_text()
+COMPOSE = (ROOT / "localnet" / "compose.yaml").read_text()
+COMMANDS = re.findall(r"^colearn (localnet [^#\n]+)", DOCUMENT, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_document_exists(command: str):
+    words = shlex.split(command)
+    shown = CliRunner().invoke(main, [*words[:2], "--help"], prog_name="colearn")
+    assert shown.exit_code == 0
+    assert all(word in shown.stdout for word in words if word.startswith("--"))
+
+
+def test_the_documents_program_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nodes_are_here: None
+):
+    monkeypatch.chdir(tmp_path)
+    (program,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+    exec(compile(program, "docs/localnet.md", "exec"), {})
+
+
+def test_the_versions_are_those_that_are_installed():
+    assert f"| anvil | {ANVIL_VERSION} |" in DOCUMENT
+    assert f"| Kubo | {KUBO_VERSION} |" in DOCUMENT
+    assert f"ipfs/kubo:v{KUBO_VERSION}\n" in COMPOSE
+    assert f"foundry-rs/foundry:v{ANVIL_VERSION}\n" in COMPOSE
+
+
+def test_compose_publishes_on_loopback_only():
+    published = re.findall(r"ports: \[(.*)\]", COMPOSE)
+    assert len(published) == 4
+    assert all(
+        re.fullmatch(r'"127\.0\.0\.1:\d+:\d+"', port)
+        for line in published
+        for port in line.split(", ")
+    )

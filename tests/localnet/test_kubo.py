@@ -1,0 +1,161 @@
+"""IPFS nodes of a private swarm, which find each other's content."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from localnet.errors import NodeFailed
+from localnet.kubo import Kubo, join, new_swarm_key
+from localnet.processes import wait_until
+from localnet.rpc import post
+
+pytestmark = pytest.mark.usefixtures("nodes_are_here")
+
+Swarm = tuple[Kubo, Kubo, Kubo]
+Make = Callable[..., Kubo]
+
+
+class TestASwarm:
+    def test_connects_every_node_with_every_other(self, kubo_swarm: Swarm):
+        ids = {node.peer_id for node in kubo_swarm}
+        assert all(node.connections() == ids - {node.peer_id} for node in kubo_swarm)
+
+    @pytest.mark.parametrize("size", [10, 3_000_000])
+    def test_finds_at_one_node_what_was_added_at_another(
+        self, kubo_swarm: Swarm, user: SimpleNamespace, size: int
+    ):
+        data = os.urandom(size)
+        cid = user.add(kubo_swarm[0].api_url, data)
+        assert user.cat(kubo_swarm[2].api_url, cid) == data
+
+    def test_serves_it_at_every_gateway(self, kubo_swarm: Swarm, user: SimpleNamespace):
+        from urllib.request import ProxyHandler, build_opener
+
+        data = os.urandom(100)
+        cid = user.add(kubo_swarm[1].api_url, data)
+        address = f"{kubo_swarm[0].gateway}/ipfs/{cid}?format=raw"
+        with build_opener(ProxyHandler({})).open(address, timeout=30) as answer:
+            assert answer.read() == data
+
+    def test_gives_addresses_that_clients_take(self, kubo_swarm: Swarm):
+        one = kubo_swarm[0]
+        port = one.api_url.rpartition(":")[2]
+        assert one.api == f"/ip4/127.0.0.1/tcp/{port}/http"
+        assert one.address.startswith("/ip4/127.0.0.1/tcp/")
+        assert one.address.endswith(f"/p2p/{one.peer_id}")
+
+    def test_listens_on_loopback_only_and_knows_no_public_node(self, kubo_swarm: Swarm):
+        said = json.loads(post(f"{kubo_swarm[0].api_url}/api/v0/id"))
+        assert all(address.startswith("/ip4/127.0.0.1/tcp/") for address in said["Addresses"])
+        config = json.loads(post(f"{kubo_swarm[0].api_url}/api/v0/config/show"))
+        assert config["Bootstrap"] == []
+        assert not config["Discovery"]["MDNS"]["Enabled"]
+        assert not config["AutoConf"]["Enabled"]
+
+    def test_keeps_its_key_to_its_owner(self, kubo: Make, tmp_path: Path):
+        node = kubo("a")
+        file = tmp_path / "a" / "swarm.key"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert node.swarm is not None
+        assert node.swarm.hex() in file.read_text()
+
+    def test_would_rather_not_start_than_join_the_public_network(
+        self, kubo: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(Kubo, "_keep_swarm_key", lambda node: None)
+        with pytest.raises(NodeFailed, match="ended instead of starting"):
+            kubo("a")
+        assert "private network was not configured" in (tmp_path / "a" / "daemon.log").read_text()
+
+    def test_admits_nobody_with_another_key(self, kubo: Make):
+        one, stranger = kubo("a", swarm=new_swarm_key()), kubo("b", swarm=new_swarm_key())
+        assert not stranger.connect(one.address)
+        assert stranger.connections() == frozenset()
+
+
+class TestARestart:
+    def test_keeps_identity_ports_key_and_pins(self, kubo: Make, user: SimpleNamespace):
+        node = kubo("a")
+        cid = user.add(node.api_url, b"kept")
+        before = (node.api, node.gateway, node.address, node.swarm)
+        node.stop()
+        assert not node.process.is_running()
+        again = kubo("a")
+        assert (again.api, again.gateway, again.address, again.swarm) == before
+        assert cid in user.pins(again.api_url)
+        assert user.cat(again.api_url, cid) == b"kept"
+
+    def test_after_kill_finds_its_peers_and_content_again(self, kubo: Make, user: SimpleNamespace):
+        key = new_swarm_key()
+        one, two = kubo("a", swarm=key), kubo("b", swarm=key)
+        join((one, two))
+        cid = user.add(one.api_url, b"kept")
+        one.kill()
+        assert not one.process.is_running()
+        one.start()
+        assert one.connections() == {two.peer_id}
+        assert user.cat(two.api_url, cid) == b"kept"
+
+    def test_connects_to_the_peers_it_was_given(self, kubo: Make):
+        key = new_swarm_key()
+        one = kubo("a", swarm=key)
+        two = kubo("b", swarm=key, peers=[one.address])
+        assert two.connections() == {one.peer_id}
+
+    def test_does_not_wait_for_a_peer_that_is_gone(self, kubo: Make):
+        key = new_swarm_key()
+        one = kubo("a", swarm=key)
+        one.stop()
+        two = kubo("b", swarm=key, peers=[one.address])
+        assert two.connections() == frozenset()
+        one.start()
+        assert two.connect(one.address)
+        assert wait_until(lambda: one.connections() == {two.peer_id}, seconds=20)
+
+    def test_takes_other_ports_when_its_own_are_taken(self, kubo: Make):
+        import socket
+
+        node = kubo("a")
+        before = node.api_url
+        node.stop()
+        with socket.create_server(("127.0.0.1", int(before.rpartition(":")[2]))):
+            node.start()
+            assert node.api_url != before
+
+
+class TestAFailure:
+    def test_to_start_shows_the_log_and_leaves_no_process(self, tmp_path: Path, kubo: Make):
+        node = kubo("a")
+        node.stop()
+        (tmp_path / "a" / "version").write_text("99")
+        with pytest.raises(NodeFailed, match=r"ended instead of starting\nThe end of .*daemon"):
+            node.start()
+        assert not node.process.is_running()
+
+    def test_to_wait_for_it_leaves_no_process(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        def interrupted(node: Kubo, seen: int) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Kubo, "_await_health", interrupted)
+        node = Kubo(tmp_path / "a")
+        with pytest.raises(KeyboardInterrupt):
+            node.start()
+        assert not node.process.is_running()
+
+    @pytest.mark.parametrize("peer", ["", "/ip4/127.0.0.1/tcp/1", "somebody", "/p2p/12D3KooW"])
+    def test_to_understand_a_peers_address_says_what_one_is(self, tmp_path: Path, peer: str):
+        with pytest.raises(NodeFailed, match="is no peer's address"):
+            Kubo(tmp_path / "a", peers=[peer]).start()
+
+    def test_of_a_key_that_is_too_short_is_told_at_once(self, tmp_path: Path):
+        with pytest.raises(NodeFailed, match="32 bytes, not 5"):
+            Kubo(tmp_path, swarm=b"short")
