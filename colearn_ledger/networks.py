@@ -7,6 +7,8 @@ They are in ``networks.toml`` in the user's configuration, which people may edit
     chain_id = 31337
     store = "http://127.0.0.1:5001"       # optional: where weights are by default
     contracts = ["0x5FbDB2315678afecb367f032d93F642f64180aa3"]   # the last one is the default
+    max_fee_gwei = 50                     # optional: what a unit of gas may cost at most
+    confirmations = 3                     # optional: blocks deep before a transaction counts
 
 A reference names an experiment wherever it is, ``eip155:31337:0x5FbD…0aa3/7``: the account as in
 CAIP-10, and the experiment's id in its contract.
@@ -44,9 +46,11 @@ __all__ = [
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _REFERENCE = re.compile(r"eip155:([0-9]{1,20}):(0x[0-9a-fA-F]{40})/([0-9]{1,20})")
-_FIELDS = {"rpc", "chain_id", "store", "contracts"}
+_FIELDS = {"rpc", "chain_id", "store", "contracts", "max_fee_gwei", "confirmations"}
 _LARGEST_CHAIN_ID = 2**64 - 1
 _LARGEST_ID = 2**64 - 1
+_HIGHEST_FEE = 1_000_000_000
+_DEEPEST = 1_000
 _FIRST_PRINTABLE = 0x20
 
 
@@ -137,6 +141,9 @@ class Network:
         chain_id: the chain that the node must be on (EIP-155).
         store: where weights are unless a command is told otherwise, if anywhere.
         contracts: what was deployed; the last one is meant by default.
+        max_fee_gwei: what a unit of gas may cost at most, tip included; the client's own ceiling
+            if ``None``.
+        confirmations: blocks a transaction has to be deep before it counts; 1 is its own.
 
     Raises:
         InvalidNetwork: one of these can not be.
@@ -147,6 +154,8 @@ class Network:
     chain_id: int
     store: str | None = None
     contracts: tuple[Account, ...] = ()
+    max_fee_gwei: float | None = None
+    confirmations: int = 1
 
     def __post_init__(self) -> None:
         """Check what people may have typed."""
@@ -165,6 +174,13 @@ class Network:
         if self.store is not None and not _is_text(self.store):
             raise InvalidNetwork(f"the store of the network {self.name} is not a text")
         _checked_contracts(self)
+        fee = self.max_fee_gwei
+        if fee is not None and (type(fee) not in (int, float) or not 0 < fee < _HIGHEST_FEE):
+            raise InvalidNetwork(f"the max_fee_gwei of the network {self.name} is not a price")
+        if type(self.confirmations) is not int or not 1 <= self.confirmations <= _DEEPEST:
+            raise InvalidNetwork(
+                f"the confirmations of the network {self.name} are no number from 1 to {_DEEPEST}"
+            )
 
     @property
     def contract(self) -> Account | None:
@@ -356,7 +372,15 @@ def _network_in(name: str, table: Any) -> Network:
     contracts = table.get("contracts", [])
     if not isinstance(contracts, list):
         raise InvalidNetwork(f"the contracts of the network {name} are not a list")
-    return Network(name, table["rpc"], table["chain_id"], table.get("store"), tuple(contracts))
+    return Network(
+        name,
+        table["rpc"],
+        table["chain_id"],
+        table.get("store"),
+        tuple(contracts),
+        table.get("max_fee_gwei"),
+        table.get("confirmations", 1),
+    )
 
 
 def _toml_string(text: str) -> str:
@@ -377,5 +401,9 @@ def _as_toml(networks: Mapping[str, Network]) -> str:
         if network.contracts:
             rows = "".join(f"    {_toml_string(contract)},\n" for contract in network.contracts)
             lines.append(f"contracts = [\n{rows}]")
+        if network.max_fee_gwei is not None:
+            lines.append(f"max_fee_gwei = {network.max_fee_gwei}")
+        if network.confirmations != 1:
+            lines.append(f"confirmations = {network.confirmations}")
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -30,22 +29,43 @@ def network() -> None:
 @click.option("--chain-id", required=True, type=click.IntRange(1), help="The chain (EIP-155).")
 @click.option("--store", metavar="PLACE", help="Where weights are by default.")
 @click.option("--contract", metavar="ADDRESS", help="A contract that others deployed.")
+@click.option(
+    "--max-fee",
+    "max_fee_gwei",
+    type=float,
+    metavar="GWEI",
+    help="What a unit of gas may cost at most; above that, transactions wait.  [default: 500]",
+)
+@click.option(
+    "--confirmations",
+    type=int,
+    metavar="BLOCKS",
+    help="How deep a transaction has to be before it counts.  [default: 1]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @failing_clearly
 def add(*, name: str, contract: str | None, as_json: bool, **profile: Any) -> None:
     """Add a network, or change one of the same name; its contracts stay known."""
     networks = Networks()
     try:
-        wanted = Network(name, profile["rpc"], profile["chain_id"], profile["store"])
+        known = networks.all().get(name)
+        before = known if known and known.chain_id == profile["chain_id"] else None
+        wanted = Network(name, **_kept(profile, before))
     except InvalidNetwork as error:
         raise click.UsageError(str(error)) from error
-    before = networks.all().get(name)
-    if before is not None and before.chain_id == wanted.chain_id:
-        wanted = replace(wanted, contracts=before.contracts, store=wanted.store or before.store)
     if contract is not None:
         wanted = wanted.with_contract(account_given(contract))
     networks.save(wanted)
     _show(wanted, as_json=as_json)
+
+
+def _kept(profile: dict[str, Any], before: Network | None) -> dict[str, Any]:
+    """Return a profile with what it had before where nothing was given."""
+    given = {name: value for name, value in profile.items() if value is not None}
+    if before is None:
+        return given
+    names = ("store", "contracts", "max_fee_gwei", "confirmations")
+    return {**{name: getattr(before, name) for name in names}, **given}
 
 
 @network.command("list")
@@ -101,6 +121,8 @@ def _show(shown: Network, *, as_json: bool) -> None:
             ("chain", str(shown.chain_id)),
             ("node", masked(shown.rpc)),
             ("weights", masked(shown.store or "-")),
+            ("fee", f"up to {shown.max_fee_gwei:g} gwei" if shown.max_fee_gwei else "-"),
+            ("depth", f"{shown.confirmations} blocks"),
             ("contract", contracts[0] if contracts else "-"),
             *(("", f"{contract} (before)") for contract in contracts[1:]),
         ]
@@ -115,4 +137,6 @@ def _as_json(shown: Network) -> dict[str, Any]:
         "store": shown.store and masked(shown.store),
         "contract": shown.contract,
         "contracts": list(shown.contracts),
+        "max_fee_gwei": shown.max_fee_gwei,
+        "confirmations": shown.confirmations,
     }

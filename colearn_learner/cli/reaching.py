@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from colearn_ledger.weights.store import ContentStore
 
 if TYPE_CHECKING:
     from colearn_ledger.evm import EvmLedger
+    from colearn_ledger.evm.sender import SenderConfig
 
 __all__ = [
     "Place",
@@ -35,6 +36,7 @@ __all__ = [
     "network_option",
     "open_ledger",
     "opened_store",
+    "sending_on",
     "store_option",
     "store_spec",
 ]
@@ -178,8 +180,18 @@ def open_ledger(
     need("web3")
     from colearn_ledger.evm import EvmConfig, EvmLedger
 
-    config = EvmConfig(chain_id=network.chain_id, poll_seconds=poll)
+    config = EvmConfig(chain_id=network.chain_id, poll_seconds=poll, sending=sending_on(network))
     return EvmLedger.connect(network.rpc, contract, wallet or Wallet.create(), config=config)
+
+
+def sending_on(network: Network) -> SenderConfig:
+    """Return how transactions on a network are paid for and waited for."""
+    from colearn_ledger.evm.sender import SenderConfig
+
+    config = SenderConfig(confirmations=network.confirmations)
+    if network.max_fee_gwei is None:
+        return config
+    return replace(config, max_fee=round(network.max_fee_gwei * 10**9))
 
 
 def store_spec(store: str | None, network: Network) -> str:

@@ -40,6 +40,7 @@ def deploy_contract(
     wallet: Wallet,
     *,
     chain_id: int,
+    sending: SenderConfig | None = None,
     timeout: float | None = None,
     on_sent: Callable[[str], None] | None = None,
 ) -> Deployed:
@@ -49,6 +50,7 @@ def deploy_contract(
         endpoint: the URL of a node, or a provider of web3.py.
         wallet: who pays.
         chain_id: the chain that the node has to be on.
+        sending: how the transaction is paid for and waited for.
         timeout: seconds to wait for the transaction to get into a block; for ever if ``None``.
         on_sent: called with the transaction's hash once it is on its way.
 
@@ -67,7 +69,7 @@ def deploy_contract(
         )
     artifact = load_artifact()
     _check_balance(node, wallet.address, artifact.bytecode)
-    sender = Sender(node, chain_id, SenderConfig())
+    sender = Sender(node, chain_id, sending or SenderConfig())
     try:
         sent = sender.send(wallet, None, artifact.bytecode)
     except Reverted as refusal:
@@ -83,7 +85,7 @@ def deploy_contract(
             "the node can not be trusted, or its chain was reorganised: look again later"
         )
     contract = Account(receipt.contract)
-    return Deployed(contract, chain_id, sent.hash, receipt.block, receipt.gas_used)
+    return Deployed(contract, chain_id, receipt.transaction, receipt.block, receipt.gas_used)
 
 
 def _check_balance(node: Node, account: Account, bytecode: bytes) -> None:

@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from colearn_learner.cli import main, reaching
+from colearn_learner.cli.reaching import sending_on
+from colearn_ledger.evm.sender import SenderConfig
 from colearn_ledger.networks import ExperimentReference, Network, Networks
 from colearn_ledger.weights.directory import DirectoryStore
 
@@ -31,8 +33,9 @@ def colearn(*arguments: str) -> Result:
 
 def test_networks_are_added_shown_listed_and_removed():
     add = ("network", "add", "mine", "--rpc", "https://x.example/KEY", "--chain-id", "5")
-    assert colearn(*add, "--contract", ONE.lower()).exit_code == 0
-    assert colearn(*add, "--store", "http://u:KEY@y:5001").exit_code == 0  # the contract stays
+    terms = ("--max-fee", "2.5", "--confirmations", "3")
+    assert colearn(*add, "--contract", ONE.lower(), *terms).exit_code == 0
+    assert colearn(*add, "--store", "http://u:KEY@y:5001").exit_code == 0  # the others stay
     mine = json.loads(colearn("network", "show", "mine", "--json").output)
     assert mine == {
         "name": "mine",
@@ -41,6 +44,8 @@ def test_networks_are_added_shown_listed_and_removed():
         "store": "http://y:5001/…",
         "contract": ONE,
         "contracts": [ONE],
+        "max_fee_gwei": 2.5,
+        "confirmations": 3,
     }
     assert Networks().get("mine").rpc == "https://x.example/KEY"
     listed = json.loads(colearn("network", "list", "--json").output)
@@ -50,6 +55,12 @@ def test_networks_are_added_shown_listed_and_removed():
         assert "KEY" not in shown.output
     assert colearn("network", "remove", "mine").exit_code == 0
     assert "mine" not in Networks().all()
+
+
+def test_what_a_network_says_of_fees_and_depth_is_what_transactions_go_by():
+    sending = sending_on(Network("mine", "http://x", 5, max_fee_gwei=2.5, confirmations=3))
+    assert (sending.max_fee, sending.confirmations) == (2_500_000_000, 3)
+    assert sending_on(Network("mine", "http://x", 5)) == SenderConfig()
 
 
 def test_contracts_of_another_chain_are_not_taken_over():

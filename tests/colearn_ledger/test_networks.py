@@ -43,7 +43,9 @@ def test_some_are_ready_before_anything_is_written(networks: Networks):
 
 
 def test_what_is_saved_is_read_again(networks: Networks):
-    mine = Network("mine", 'https://node.example/k"e\\y\u00e9\n', 5, "folder:/a b", (ONE, TWO))
+    mine = Network(
+        "mine", 'https://node.example/k"e\\y\u00e9\n', 5, "folder:/a b", (ONE, TWO), 1.5, 3
+    )
     networks.save(mine)
     assert Networks(networks.path).get("mine") == mine
     assert stat.S_IMODE(networks.path.stat().st_mode) == 0o600
@@ -102,6 +104,10 @@ def test_processes_that_write_at_once_lose_nothing(networks: Networks):
         ("[networks.a]\nrpc = 'http://x'\nchain_id = 5\nrcp = 1", "unknown field 'rcp'"),
         ("[networks.a]\nrpc = 'http://x'\nchain_id = 5\ncontracts = ['0x1']", "not all addresses"),
         ("[networks.a]\nrpc = 'http://x'\nchain_id = 5\ncontracts = [7]", "not all addresses"),
+        ("[networks.a]\nrpc = 'http://x'\nchain_id = 5\nmax_fee_gwei = 0", "not a price"),
+        ("[networks.a]\nrpc = 'http://x'\nchain_id = 5\nmax_fee_gwei = true", "not a price"),
+        ("[networks.a]\nrpc = 'http://x'\nchain_id = 5\nconfirmations = 0", "from 1 to 1000"),
+        ("[networks.a]\nrpc = 'http://x'\nchain_id = 5\nconfirmations = 1.0", "from 1 to 1000"),
         ("[networks.A]\nrpc = 'http://x'\nchain_id = 5", "can not be called 'A'"),
         ("\udcff", "is not TOML"),
     ],
