@@ -70,8 +70,9 @@ class Voting:
 
     def _seconds_to_fetch(self, held: Round) -> float:
         """Return for how much longer to try to get the round's proposal."""
-        config = self._bench.config
-        left = (held.deadline or 0) - self._bench.ledger.now() - config.fetch_margin
+        config, deadline = self._bench.config, held.deadline or 0
+        margin = min(config.fetch_margin, (deadline - (held.proposed_at or 0)) / 4)
+        left = deadline - self._bench.ledger.now() - margin
         if config.fetch_patience is None:
             return left
         tried = self._bench.waited_for("proposal", held.index)

@@ -27,7 +27,8 @@ class AgentConfig:
         join: whether to join the experiment when the account has not.
         poll: the longest time between two looks at the ledger.
         fetch_timeout: of one attempt to get weights.
-        fetch_margin: how long before the vote's deadline to give up on getting a proposal.
+        fetch_margin: how long before the vote's deadline to give up on getting a proposal; a
+            quarter of the window if that is shorter.
         fetch_patience: give up on a proposal after this long, ``None``: not before the margin.
         stagger: how much later than the one before it each learner calls ``advance``.
         transaction_timeout: how long to wait for a transaction to take effect.

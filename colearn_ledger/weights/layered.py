@@ -204,7 +204,7 @@ class LayeredStore:
                 return self._whole(layer, content, share, stack)
             except _FAILURES as error:
                 failures.append((layer, error))
-                _log.info("%s does not deliver %s: %s", layer.name, content.cid, error)
+                _log.debug("%s does not deliver %s: %s", layer.name, content.cid, error)
         left = None if deadline is None else deadline.left()
         return stack.enter_context(closing(_last(layers[-1], content, left, failures)))
 

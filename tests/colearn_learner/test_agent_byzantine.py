@@ -156,3 +156,18 @@ def test_a_byzantine_proposer_is_out_voted_and_the_experiment_goes_on(
         )
     assert len({learner.weights[0].tobytes() for learner in learners}) == 1
     assert learners[1].weights[0][0] > 3
+
+
+def test_a_short_window_leaves_time_to_wait_for_a_proposal(tmp_path):
+    w = World(tmp_path, [TowardsTarget(n) for n in (4, 5, 6)], {"vote_window": 8})
+    liar = Byzantine(w, 0, bad_content("unavailable", w))
+    agents = [liar, w.agent(1), w.agent(2)]
+    while not liar.proposed:
+        for agent in agents:
+            agent.step()
+    w.seconds += 5
+    assert [agents[1].step() for _ in range(3)][-1] == Action.WAITED
+    w.seconds += 2
+    assert agents[1].step() == Action.VOTED
+    agents[1].close()
+    agents[2].close()
