@@ -1,0 +1,196 @@
+"""An agent as a process, and waiting for what it, or anything else, comes to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from gate import Gate
+
+from colearn_ledger.networks import Network, Networks
+from colearn_ledger.protocol import Account
+from colearn_ledger.wallet import Wallet
+
+HERE = Path(__file__).parent
+CHAIN_ID = 31_337
+DEADLINE = 90.0
+"""Seconds that anything may take before the test says that it hangs."""
+
+
+def wait_for(what: str, holds: Callable[[], Any], *, seconds: float = DEADLINE) -> Any:
+    """Return what ``holds`` does once it is true."""
+    ends = time.monotonic() + seconds
+    while not (found := holds()):
+        assert time.monotonic() < ends, f"waited {seconds:g} s in vain: {what}"
+        time.sleep(0.02)
+    return found
+
+
+@dataclass
+class RunningAgent:
+    """A learner's agent: its machine's folder, its key, and its process, if it runs."""
+
+    name: str
+    folder: Path
+    wallet: Wallet
+    reference: str
+    rpc: str
+    store: str
+    contract: Account
+    target: float = 1.0
+    arguments: tuple[str, ...] = ()
+    host: Callable[[], AbstractContextManager[Any]] = nullcontext
+    process: subprocess.Popen[bytes] | None = None
+    gate: Gate | None = None
+    home: Path | None = None
+    data_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.home = self.home or self.folder / "home"
+        for folder in (self.home, self.folder / "notes"):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.use_rpc(self.rpc)
+
+    # ------------------------------------------------------------------ its process
+
+    @property
+    def account(self) -> str:
+        return str(self.wallet.address)
+
+    def use_rpc(self, url: str) -> None:
+        """Have it use another node from its next start on."""
+        self.rpc = url
+        network = Network("net", url, CHAIN_ID, contracts=(self.contract,))
+        Networks(self.home / "networks.toml").save(network)
+
+    def start(self) -> Self:
+        assert not self.runs, f"{self.name} runs already"
+        command = [
+            *(sys.executable, "-m", "colearn_learner.cli", "agent", "run", "--json"),
+            *("--experiment", self.reference, "--key", "env:LEARNER_KEY", "--poll", "0.1"),
+            *("--network", "net", "--data-dir", str(self.data)),
+            *("--store", f"folder:{self.folder / 'store'},{self.store}"),
+            *("--learner", "learner:towards", "--learner-arg", f"target={self.target}"),
+            *("--learner-arg", f"notes={self.folder / 'notes'}"),
+            *self.arguments,
+        ]
+        environment = {
+            **{name: value for name, value in os.environ.items() if "COLEARN" not in name},
+            "COLEARN_HOME": str(self.home),
+            "COLEARN_LOCALNET": str(self.folder / "localnet"),
+            "LEARNER_KEY": self.wallet.reveal_key(),
+            "PYTHONPATH": str(HERE.parents[1]),
+        }
+        with self.log.open("ab") as output, self.host():
+            self.process = subprocess.Popen(
+                command,
+                cwd=HERE,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        return self
+
+    @property
+    def runs(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self) -> None:
+        """As `kill -9` does."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def check(self) -> None:
+        """Fail if it ended by an error that nobody waits for."""
+        code = None if self.process is None else self.process.poll()
+        assert code in (None, 0), f"{self.name} ended with {code}: {self.lines()[-3:]}"
+
+    def restart(self) -> Self:
+        """Kill it, if it runs, and start it again in its folder."""
+        self.kill()
+        return self.start()
+
+    def end(self, seconds: float = 30.0) -> int:
+        """Send SIGTERM and return its exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait_end(seconds)
+
+    def wait_end(self, seconds: float = DEADLINE) -> int:
+        """Return its exit code once it has ended by itself."""
+        wait_for(f"{self.name} ends", lambda: not self.runs, seconds=seconds)
+        assert self.process is not None
+        code = int(self.process.returncode)
+        self.process = None
+        return code
+
+    # ------------------------------------------------------------------ what it tells
+
+    @property
+    def data(self) -> Path:
+        return self.data_dir or self.folder / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log.jsonl"
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Its log, over all of its starts; what is no JSON is the event of a line."""
+        return _json_lines(self.log)
+
+    def journal(self, kind: str | None = None) -> list[dict[str, Any]]:
+        lines = _json_lines(self.data / "journal.jsonl")
+        return [line for line in lines if kind in (None, line.get("kind"))]
+
+    def calls(self, step: str) -> list[dict[str, Any]]:
+        """What its learner was asked for."""
+        lines = _json_lines(self.folder / "notes" / "calls.jsonl")
+        return [line for line in lines if line["step"] == step]
+
+    def wait_log(self, text: str, *, seconds: float = DEADLINE, times: int = 1) -> None:
+        """Return once so many lines of its log hold a text."""
+
+        def said() -> bool:
+            self.check()
+            return sum(text in json.dumps(line) for line in self.lines()) >= times
+
+        wait_for(f"{self.name} logs {text!r}", said, seconds=seconds)
+
+    # ------------------------------------------------------------------ holding a step open
+
+    def hold(self, step: str) -> None:
+        """Have its learner stop at a step of `learner.Towards`."""
+        (self.folder / "notes" / f"hold-{step}").touch()
+
+    def wait_held(self, step: str) -> None:
+        """Return once the learner is at the step."""
+        held = self.folder / "notes" / f"held-{step}"
+        wait_for(f"{self.name} reaches {step}", lambda: self.check() or held.exists())
+
+    def let_go(self, step: str) -> None:
+        (self.folder / "notes" / f"held-{step}").unlink(missing_ok=True)
+        (self.folder / "notes" / f"hold-{step}").unlink(missing_ok=True)
+
+
+def _json_lines(path: Path) -> list[dict[str, Any]]:
+    found = []
+    for line in path.read_text(errors="replace").splitlines() if path.exists() else ():
+        try:
+            value = json.loads(line)
+        except ValueError:
+            value = line
+        found.append(value if isinstance(value, dict) else {"event": line})
+    return found

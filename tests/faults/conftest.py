@@ -1,0 +1,48 @@
+"""Lets the test files of this folder import what lies beside them, and gives them worlds."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from localnet.errors import InstallFailed
+from localnet.installing import anvil_binary, kubo_binary
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]  # faulty_proxy
+pytest.register_assert_rewrite("agents", "gate", "harness", "hosts")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def a_sigterm_tidies_up() -> Iterator[None]:
+    """Have SIGTERM, as `timeout` sends it, end the tests as Ctrl-C does: nothing is left behind."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="session")
+def nodes_are_here() -> None:
+    try:
+        anvil_binary()
+        kubo_binary()
+    except InstallFailed as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path, nodes_are_here: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., object]]:
+    """Makes the world of a test; at its end no process of it is left."""
+    from harness import World
+
+    monkeypatch.setenv("COLEARN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLEARN_LOCALNET", str(tmp_path / "localnet"))
+
+    with ExitStack() as worlds:
+        yield lambda *names, **terms: worlds.enter_context(World(tmp_path, names, **terms))

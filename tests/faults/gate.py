@@ -1,0 +1,161 @@
+"""A JSON-RPC proxy that can stop a request on its way to the node, or the answer to it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+_LONGEST = 300.0  # seconds
+
+
+class Hold:
+    """One request that is stopped, once it comes."""
+
+    def __init__(self, method: str, *, answer: bool) -> None:
+        self.method = method
+        self.answer = answer
+        self._reached = threading.Event()
+        self._decided = threading.Event()
+        self._goes_on = False
+
+    def wait(self, seconds: float = 60.0) -> None:
+        """Return once the request is stopped."""
+        assert self._reached.wait(seconds), f"no {self.method} came in {seconds:g} s"
+
+    def let_go(self) -> None:
+        """Let it, or its answer, pass."""
+        self._goes_on = True
+        self._decided.set()
+
+    def drop(self) -> None:
+        """Break its connection."""
+        self._decided.set()
+
+    def passes(self) -> bool:
+        """Stop here until it is decided; tell whether it may pass."""
+        self._reached.set()
+        self._decided.wait(_LONGEST)
+        return self._goes_on
+
+
+class Gate:
+    """The proxy; as a context manager it listens on entry.
+
+    Args:
+        target: the URL of the node.
+    """
+
+    def __init__(self, target: str) -> None:
+        parts = urlsplit(target)
+        self._target = (parts.hostname or "", parts.port or 80)
+        self._holds: list[Hold] = []
+        self._seen: list[Hold] = []
+        self._lock = threading.Lock()
+        self.requests = 0
+        gate = self
+
+        class Handler(_Handler):
+            def __init__(self, *arguments: Any) -> None:
+                self.gate = gate
+                super().__init__(*arguments)
+
+        self._server = _Server(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def hold(self, method: str, *, answer: bool = False) -> Hold:
+        """Stop the next request of a method, or its answer."""
+        hold = Hold(method, answer=answer)
+        with self._lock:
+            self._holds.append(hold)
+            self._seen.append(hold)
+        return hold
+
+    def taken(self, methods: set[str]) -> Hold | None:
+        with self._lock:
+            self.requests += 1
+            for hold in self._holds:
+                if hold.method in methods:
+                    self._holds.remove(hold)
+                    return hold
+        return None
+
+    def forwarder(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(*self._target, timeout=30)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hold in self._seen:
+            hold.drop()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of clients that were killed."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    gate: Gate
+    _upstream: http.client.HTTPConnection | None = None
+
+    def do_POST(self) -> None:
+        try:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            hold = self.gate.taken(_methods(body))
+            if hold and not hold.answer and not hold.passes():
+                self.close_connection = True
+                return
+            status, answer = self._forwarded(body)
+            if hold and hold.answer and not hold.passes():
+                self.close_connection = True
+                return
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+        except (OSError, http.client.HTTPException):
+            self.close_connection = True  # as a node does that is gone
+
+    def _forwarded(self, body: bytes) -> tuple[int, bytes]:
+        self._upstream = self._upstream or self.gate.forwarder()
+        try:
+            self._upstream.request("POST", "/", body, {"Content-Type": "application/json"})
+            answer = self._upstream.getresponse()
+            return answer.status, answer.read()
+        except BaseException:
+            self._upstream.close()
+            self._upstream = None
+            raise
+
+    def finish(self) -> None:
+        if self._upstream is not None:
+            self._upstream.close()
+        super().finish()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def _methods(body: bytes) -> set[str]:
+    try:
+        calls = json.loads(body)
+    except ValueError:
+        return set()
+    return {call.get("method") for call in (calls if isinstance(calls, list) else [calls])}

@@ -1,0 +1,318 @@
+"""A world of real processes: a chain, IPFS nodes, agents, and what a test does to them.
+
+Nothing here sleeps for a time: everything waits for what the chain or a log tells, with a deadline.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from agents import CHAIN_ID, DEADLINE, RunningAgent, wait_for
+from gate import Gate
+from hosts import Hosts
+from reader import Reader
+
+from colearn_ledger.evm import EvmConfig, EvmLedger
+from colearn_ledger.evm.deploying import deploy_contract
+from colearn_ledger.networks import ExperimentReference
+from colearn_ledger.protocol import ContentRef, ExperimentParams
+from colearn_ledger.spec import ExperimentSpec
+from colearn_ledger.wallet import Wallet
+from colearn_ledger.weights.codec import WeightsSchema, write_weights
+from colearn_ledger.weights.kubo import KuboStore
+from localnet.anvil import Anvil
+from localnet.kubo import Kubo, join, new_swarm_key
+from localnet.rpc import json_rpc, post
+
+BLOCK_TIME = 0.2  # seconds
+ETHER = 10**18
+
+
+@dataclass
+class World:
+    """A chain, an IPFS node for each learner, and an experiment that has begun.
+
+    Args:
+        folder: of everything.
+        names: of the learners, in the order of joining: the order of proposing.
+        rounds: of the experiment.
+        gated: whose agents reach the chain through a `Gate`.
+        joins: whether the agents are to join by themselves.
+        terms: other parameters of the experiment.
+        hosts: where ``chain`` and each learner with his node are; all on this machine if ``None``.
+    """
+
+    folder: Path
+    names: Sequence[str]
+    rounds: int = 3
+    gated: Sequence[str] = ()
+    joins: bool = False
+    terms: dict[str, Any] = field(default_factory=dict)
+    hosts: Hosts | None = None
+    agents: dict[str, RunningAgent] = field(default_factory=dict, init=False)
+    _closing: ExitStack = field(default_factory=ExitStack, init=False)
+
+    def __enter__(self) -> Self:
+        with self._closing as closing:
+            self._begin(closing)
+            self._closing = closing.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def _begin(self, closing: ExitStack) -> None:
+        self.chain = Anvil(
+            state=self.folder / "chain" / "state.json",
+            block_time=BLOCK_TIME,
+            host=self._address("chain"),
+            log=self.folder / "chain" / "anvil.log",
+        )
+        closing.callback(self.chain.kill)
+        with self._host("chain"):
+            self.chain.start()
+        key = new_swarm_key()
+        self.nodes = {
+            name: Kubo(self.folder / "ipfs" / name, swarm=key, host=self._address(name))
+            for name in self.names
+        }
+        for name, node in self.nodes.items():
+            closing.callback(node.kill)
+            with self._host(name):
+                node.start()
+        join(list(self.nodes.values()))
+        self._create()
+        for name in self.names:
+            self._make_agent(name, closing)
+        if not self.joins:
+            for name in self.names:
+                self.view(name).join(self.experiment).wait(DEADLINE)
+        self.dump()
+
+    def _host(self, name: str) -> AbstractContextManager[Any]:
+        return nullcontext() if self.hosts is None else self.hosts.inside(name)
+
+    def _address(self, name: str) -> str:
+        return "127.0.0.1" if self.hosts is None else self.hosts.address(name)
+
+    def _create(self) -> None:
+        owner = Wallet.from_key(self.chain.keys[0])
+        self.wallets = {name: Wallet.create() for name in self.names}
+        for wallet in self.wallets.values():
+            self.fund(wallet.address, ETHER)
+        self.contract = deploy_contract(
+            self.chain.url, owner, chain_id=CHAIN_ID, timeout=DEADLINE
+        ).contract
+        self.ledger = EvmLedger.connect(
+            self.chain.url, self.contract, owner, config=EvmConfig(CHAIN_ID, poll_seconds=0.05)
+        )
+        weights = [np.zeros(3)]
+        spec = ExperimentSpec("toy", WeightsSchema.of(weights), "score", higher_is_better=True)
+        store = KuboStore(self.nodes[self.names[0]].api_url)
+        params = ExperimentParams(
+            name="faults",
+            spec=spec.put(store),
+            initial=write_weights(store, weights),
+            rounds=self.rounds,
+            min_learners=len(self.names),
+            max_learners=len(self.names),
+            **{"propose_window": 600, "vote_window": 600, **self.terms},
+        )
+        self.experiment = self.ledger.create(params).wait(DEADLINE).experiment
+        self.reference = ExperimentReference(CHAIN_ID, self.contract, self.experiment)
+        self.read = Reader(self.chain.url, self.contract, self.experiment)
+
+    def _make_agent(self, name: str, closing: ExitStack) -> None:
+        gate = closing.enter_context(Gate(self.chain.url)) if name in self.gated else None
+        agent = RunningAgent(
+            name,
+            self.folder / "agents" / name,
+            self.wallets[name],
+            str(self.reference),
+            gate.url if gate else self.chain.url,
+            self.nodes[name].api_url,
+            self.contract,
+            target=1.0 + 0.01 * len(self.agents),
+            gate=gate,
+            host=lambda: self._host(name),
+        )
+        closing.callback(agent.kill)
+        self.agents[name] = agent
+
+    # ------------------------------------------------------------------ doing
+
+    def agent(self, name: str) -> RunningAgent:
+        return self.agents[name]
+
+    def start(self, *names: str) -> None:
+        """Start these agents, or all."""
+        for name in names or self.names:
+            self.agents[name].start()
+
+    def view(self, name: str) -> EvmLedger:
+        """Return the ledger as a learner sees it, for a test that plays its part."""
+        return self.ledger.acting_for(self.wallets[name])
+
+    def raise_gas_price(self, gwei: int) -> None:
+        """Have the next block cost so much; from then on it falls by an eighth a block."""
+        json_rpc(self.chain.url, "anvil_setNextBlockBaseFeePerGas", hex(gwei * 10**9))
+        self.pass_time(1)
+
+    def fund(self, account: str, wei: int) -> None:
+        """Give an account so much, no more and no less."""
+        json_rpc(self.chain.url, "anvil_setBalance", account, hex(wei))
+
+    def pass_to_last_call(self, index: int) -> None:
+        """Let the chain's clock jump to shortly before voters give up on getting a proposal.
+
+        An attempt to get it that is under way at the jump ends before the vote does.
+        """
+        left = self.read.round(index).deadline - self.ledger.now()
+        self.pass_time(left - 22)
+
+    def pass_time(self, seconds: int) -> None:
+        """Let the chain's clock jump."""
+        json_rpc(self.chain.url, "evm_increaseTime", seconds)
+        before = self.read.block_number()
+        wait_for("the next block", lambda: self.read.block_number() > before)
+
+    def twin(self, name: str, *, shares: str = "nothing") -> RunningAgent:
+        """Return another agent with a learner's key.
+
+        Args:
+            name: of the learner.
+            shares: ``nothing``, as on another machine, its ``home``, or the home and the ``data``
+                of its agent.
+        """
+        first = self.agents[name]
+        twin = replace(
+            first,
+            name=f"{name}'s twin",
+            folder=first.folder.with_name(f"{name}-twin"),
+            process=None,
+            home=None if shares == "nothing" else first.home,
+            data_dir=first.data if shares == "data" else None,
+        )
+        self._closing.callback(twin.kill)
+        return twin
+
+    def take_back(self, call: str, how: str) -> None:
+        """Have the chain, which stopped mining, take back three blocks, or more: a call's and on.
+
+        Args:
+            call: a function that was called.
+            how: ``reorg`` puts empty blocks in their place, ``rollback`` none.
+        """
+        block = next(t.block for t in self.read.transactions() if t.call == call)
+        depth = max(3, self.read.block_number() - block + 1)
+        json_rpc(self.chain.url, f"anvil_{how}", depth, *([[]] if how == "reorg" else []))
+        assert call not in {t.call for t in self.read.transactions()}
+
+    def kill_chain_back_to_dump(self) -> None:
+        """Kill the chain's node; it will know what it knew at the last `dump`."""
+        self.chain.kill()
+        (self.folder / "chain" / "state.json").write_bytes(self._dumped)
+
+    def dump(self) -> None:
+        """Have the chain's node write its state down."""
+        self.chain.dump()
+        self._dumped = (self.folder / "chain" / "state.json").read_bytes()
+
+    def stop_mining(self) -> None:
+        """Have the chain make no blocks, until `mine`."""
+        json_rpc(self.chain.url, "evm_setIntervalMining", 0)
+
+    def mine(self) -> None:
+        """Have the chain make blocks again, the first one now."""
+        json_rpc(self.chain.url, "evm_mine")
+        json_rpc(self.chain.url, "evm_setIntervalMining", 1)
+
+    # ------------------------------------------------------------------ waiting
+
+    def wait_for(self, what: str, holds: Callable[[], Any], *, seconds: float = DEADLINE) -> None:
+        """Return once something holds; fail as soon as an agent has failed."""
+
+        def fails_or_holds() -> bool:
+            for agent in self.agents.values():
+                agent.check()
+            return bool(holds())
+
+        wait_for(what, fails_or_holds, seconds=seconds)
+
+    def wait_block(self, number: int) -> None:
+        self.wait_for(f"block {number}", lambda: self.read.block_number() >= number)
+
+    def wait_round(self, index: int, *, seconds: float = DEADLINE) -> None:
+        """Return once this round has begun."""
+        self.wait_for(f"round {index}", lambda: self.read.round_index >= index, seconds=seconds)
+
+    def wait_phase(self, index: int, phase: str) -> None:
+        self.wait_for(
+            f"round {index} is {phase}",
+            lambda: self.read.round_index >= index and self.read.phase(index) == phase,
+        )
+
+    def wait_ballots(self, index: int, *names: str, state: int = 1) -> None:
+        """Return once learners' ballots of a round are recorded, as `Reader.ballots` tells it."""
+        self.wait_for(
+            f"the ballots of {', '.join(names)} in round {index}",
+            lambda: all(
+                self.read.ballots(index).get(self.agents[name].account, 0) >= state
+                for name in names
+            ),
+        )
+
+    # ------------------------------------------------------------------ judging
+
+    def final_check(self, *names: str, seconds: float = DEADLINE, resent: bool = False) -> None:
+        """Check that all went well in spite of what was done.
+
+        Args:
+            names: whose agents run to the end; all by default.
+            seconds: how long it may take.
+            resent: whether a duty may be on the chain more than once, but once with effect.
+        """
+        running = [self.agents[name] for name in names or self.names]
+        self.wait_for(
+            "the experiment completes", lambda: self.read.status == "completed", seconds=seconds
+        )
+        for agent in running:
+            assert agent.wait_end() == 0, f"{agent.name}: {agent.lines()[-3:]}"
+        self.check_weights(running)
+        self.check_sent_once(resent=resent)
+
+    def check_weights(self, running: Sequence[RunningAgent]) -> None:
+        """The weights that the chain names are what each agent keeps and each learner holds."""
+        current = self.read.sha256
+        held = []
+        for agent in running:
+            assert agent.journal("adopted")[-1]["content"][1] == current, agent.name
+            kept = agent.data / "weights" / f"{current}.safetensors"
+            assert sha256(kept.read_bytes()).hexdigest() == current, agent.name
+            held.append(agent.calls("accept")[-1]["weights"])
+        assert held == held[:1] * len(held)
+
+    def check_sent_once(self, *, resent: bool = False) -> None:
+        """No account has one duty of one round on the chain twice."""
+        twice = {k: n for k, n in self.read.duties(with_effect=resent).items() if n > 1}
+        assert not twice
+
+    def is_pinned(self, name: str, cid: str) -> bool:
+        """Tell whether a learner's IPFS node pins a file."""
+        said = post(f"{self.nodes[name].api_url}/api/v0/pin/ls?type=recursive")
+        return cid in json.loads(said)["Keys"]
+
+    def store(self, name: str) -> KuboStore:
+        return KuboStore(self.nodes[name].api_url)
+
+    def content_nobody_has(self) -> ContentRef:
+        digest = os.urandom(32)
+        return ContentRef.from_digest(0x55, digest, digest.hex(), 200)

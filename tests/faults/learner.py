@@ -1,0 +1,79 @@
+"""A learner for the tests of faults: three numbers, instant training, steps that can be held.
+
+It notes each thing that it is asked for in ``<notes>/calls.jsonl``. While there is a file
+``<notes>/hold-<step>`` it waits at that step, having made ``<notes>/held-<step>``.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from colearn_learner.interface import ProposedWeights, Weights
+
+_LOOK = 0.01  # seconds
+_LONGEST = 300.0  # seconds that a step is held, should the test be gone
+
+
+class Towards:
+    """Moves the weights towards a number, and approves what comes nearer to it.
+
+    Args:
+        target: that number.
+        notes: the folder of its notes.
+        poison: proposes the weights with their signs flipped.
+    """
+
+    def __init__(self, target: float, notes: Path, *, poison: bool) -> None:
+        self._target = target
+        self._notes = notes
+        self._poison = poison
+        self._weights = [np.zeros(3)]
+
+    def mli_propose_weights(self) -> Weights:
+        self._reach("before-training")
+        trained = self._weights[0] + 0.1 * (self._target - self._weights[0])
+        self._reach("after-training")
+        return Weights(weights=[-trained if self._poison else trained])
+
+    def mli_test_weights(self, weights: Weights) -> ProposedWeights:
+        self._reach("before-testing")
+        score, held = self._score(weights.weights), self._score(self._weights)
+        self._reach("after-testing")
+        return ProposedWeights(
+            weights=weights, vote_score=score, test_score=score, vote=score > held
+        )
+
+    def mli_accept_weights(self, weights: Weights) -> None:
+        self._weights = weights.weights
+        self._note("accept", weights=[array.tolist() for array in self._weights])
+
+    def mli_get_current_weights(self) -> Weights:
+        return Weights(weights=self._weights)
+
+    def mli_get_current_model(self) -> Any:
+        raise NotImplementedError
+
+    def _score(self, weights: list[np.ndarray]) -> float:
+        return -float(np.abs(weights[0] - self._target).sum())
+
+    def _reach(self, step: str) -> None:
+        self._note(step)
+        hold = self._notes / f"hold-{step}"
+        if hold.exists():
+            (self._notes / f"held-{step}").touch()
+            ends = time.monotonic() + _LONGEST
+            while hold.exists() and time.monotonic() < ends:
+                time.sleep(_LOOK)
+
+    def _note(self, step: str, **more: Any) -> None:
+        with (self._notes / "calls.jsonl").open("a") as file:
+            file.write(json.dumps({"step": step, **more}) + "\n")
+
+
+def towards(target: float = 1.0, notes: str = ".", *, poison: bool = False) -> Towards:
+    return Towards(target, Path(notes), poison=poison)

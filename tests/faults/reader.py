@@ -1,0 +1,122 @@
+"""What happened, told by the chain alone: web3.py and the contract's ABI, nothing of ours."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from web3 import HTTPProvider, Web3
+
+_ARTIFACT = Path(__file__).parents[2] / "colearn_ledger" / "evm" / "CollectiveLearning.json"
+_STATUS = ("enrolling", "running", "completed", "cancelled")
+_PHASE = ("proposing", "voting", "revealing", "closed")
+_OUTCOME = ("none", "accepted", "rejected", "no proposal", "abandoned")
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """A transaction in a block, to the contract."""
+
+    account: str
+    call: str
+    round: int | None
+    succeeded: bool
+    block: int
+    hash: str
+
+
+class Reader:
+    """Reads one experiment.
+
+    Args:
+        url: of the node.
+        contract: its address.
+        experiment: its id.
+    """
+
+    def __init__(self, url: str, contract: str, experiment: int) -> None:
+        self._web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": 20}))
+        abi = json.loads(_ARTIFACT.read_text())["abi"]
+        self._contract = self._web3.eth.contract(contract, abi=abi, decode_tuples=True)  # type: ignore[call-overload]
+        self._experiment = experiment
+
+    def _ask(self, function: str, *arguments: Any) -> Any:
+        return self._contract.functions[function](self._experiment, *arguments).call()
+
+    @property
+    def status(self) -> str:
+        return _STATUS[self._ask("experiment").status]
+
+    @property
+    def round_index(self) -> int:
+        """The round it is in, -1 before the start."""
+        experiment = self._ask("experiment")
+        return experiment.round if experiment.started else -1
+
+    @property
+    def sha256(self) -> str:
+        """Of the current weights."""
+        return self._ask("experiment").current.sha256Hash.hex()
+
+    def round(self, index: int) -> Any:
+        return self._ask("round", index)
+
+    def phase(self, index: int) -> str:
+        return _PHASE[self.round(index).phase]
+
+    def outcomes(self) -> list[str]:
+        """Of the rounds so far."""
+        return [_OUTCOME[held.outcome] for held in self._ask("rounds", 0, 100)]
+
+    def ballots(self, index: int) -> dict[str, int]:
+        """What is recorded of each learner: 0 nothing, 1 committed, 2 approved, 3 rejected."""
+        return {b.learner: b.state for b in self._ask("ballots", index, 0, 100)}
+
+    def strikes(self, account: str) -> int:
+        return int(self._ask("learner", account).strikes)
+
+    def balance(self, account: str) -> int:
+        return self._web3.eth.get_balance(account)  # type: ignore[arg-type]
+
+    def highest_price(self) -> int:
+        """What a unit of gas cost at most in a transaction to the contract, in wei."""
+        receipts = (
+            self._web3.eth.get_transaction_receipt(t.hash)  # type: ignore[arg-type]
+            for t in self.transactions()
+        )
+        return max(receipt["effectiveGasPrice"] for receipt in receipts)
+
+    def block_number(self) -> int:
+        return self._web3.eth.block_number
+
+    def transactions(self) -> list[Transaction]:
+        """All of them, refused ones too, in the order of the chain."""
+        found = []
+        for number in range(self.block_number() + 1):
+            for sent in self._web3.eth.get_block(number, full_transactions=True)["transactions"]:
+                if sent.get("to") == self._contract.address:  # type: ignore[union-attr]
+                    found.append(self._transaction(sent))
+        return found
+
+    def _transaction(self, sent: Any) -> Transaction:
+        function, arguments = self._contract.decode_function_input(sent["input"])
+        receipt = self._web3.eth.get_transaction_receipt(sent["hash"])
+        return Transaction(
+            sent["from"],
+            function.fn_name,
+            arguments.get("index"),
+            receipt["status"] == 1,
+            sent["blockNumber"],
+            sent["hash"].hex(),
+        )
+
+    def duties(self, *, with_effect: bool = False) -> Counter[tuple[str, str, int | None]]:
+        """How often each account sent each duty of each round, or did so with effect."""
+        return Counter(
+            (t.account, t.call, t.round)
+            for t in self.transactions()
+            if t.call != "advance" and (t.succeeded or not with_effect)
+        )

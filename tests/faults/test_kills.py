@@ -1,0 +1,161 @@
+"""kill -9 of an agent, at each step of its duty and at any time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+from harness import World
+
+SECRET = {"reveal_window": 600}
+SEND = "eth_sendRawTransaction"
+RECEIPT = "eth_getTransactionReceipt"
+
+Worlds = Callable[..., World]
+
+
+class TestKilledWhileProposing:
+    """alice is the proposer of round 0."""
+
+    @pytest.mark.parametrize("step", ["before-training", "after-training"])
+    def test_around_training(self, world: Worlds, step: str):
+        w = world("alice", "bob", "carol", rounds=2)
+        alice = w.agent("alice")
+        alice.hold(step)
+        w.start()
+        alice.wait_held(step)
+        alice.kill()
+        alice.let_go(step)
+        alice.start()
+        w.final_check()
+        assert w.read.outcomes() == ["accepted"] * 2
+        assert len(alice.calls("before-training")) == 2  # once in vain: nothing was lost by it
+
+    def test_between_pin_and_propose(self, world: Worlds):
+        w = world("alice", "bob", "carol", rounds=2, gated=["alice"])
+        alice = w.agent("alice")
+        sending = alice.gate.hold(SEND)
+        w.start()
+        sending.wait()
+        alice.kill()
+        sending.drop()
+        (trained,) = alice.journal("trained")
+        assert w.is_pinned("alice", trained["content"][0])
+        alice.start()
+        w.final_check()
+        assert w.read.round(0).content.sha256Hash.hex() == trained["content"][1]
+        assert len(alice.calls("before-training")) == 1  # it was not trained again
+
+    def test_between_sending_and_the_node_s_answer(self, world: Worlds):
+        w = world("alice", "bob", "carol", rounds=2, gated=["alice"])
+        answer = w.agent("alice").gate.hold(SEND, answer=True)
+        w.start()
+        answer.wait()
+        w.agent("alice").kill()
+        answer.drop()
+        w.agent("alice").start()
+        w.final_check()
+        assert w.read.outcomes() == ["accepted"] * 2
+
+    def test_between_sending_and_receipt(self, world: Worlds):
+        w = world("alice", "bob", "carol", rounds=2, gated=["alice"])
+        receipt = w.agent("alice").gate.hold(RECEIPT)
+        w.start()
+        receipt.wait()
+        w.agent("alice").kill()
+        receipt.drop()
+        w.agent("alice").start()
+        w.final_check()
+        assert w.read.outcomes() == ["accepted"] * 2
+
+    def test_while_its_transaction_waits_for_a_block(self, world: Worlds):
+        w = world("alice", "bob", "carol", rounds=2, gated=["alice"])
+        alice = w.agent("alice")
+        sending = alice.gate.hold(SEND)
+        w.start()
+        sending.wait()
+        w.stop_mining()
+        receipt = alice.gate.hold(RECEIPT)
+        sending.let_go()
+        receipt.wait()
+        alice.kill()
+        receipt.drop()
+        before = alice.gate.requests
+        alice.start()
+        w.wait_for("alice looks around", lambda: alice.gate.requests > before + 30)
+        w.mine()
+        w.final_check()
+        assert w.read.outcomes() == ["accepted"] * 2
+
+
+class TestKilledWhileVoting:
+    """bob is a voter of round 0; ballots are secret."""
+
+    @pytest.mark.parametrize("step", ["before-testing", "after-testing"])
+    def test_around_testing(self, world: Worlds, step: str):
+        w = world("alice", "bob", "carol", rounds=2, terms=SECRET)
+        bob = w.agent("bob")
+        bob.hold(step)
+        w.start()
+        bob.wait_held(step)
+        bob.kill()
+        bob.let_go(step)
+        bob.start()
+        w.final_check()
+        assert w.read.outcomes() == ["accepted"] * 2
+
+    def test_between_deciding_and_committing(self, world: Worlds):
+        w = world("alice", "bob", "carol", rounds=2, terms=SECRET, gated=["bob"])
+        bob = w.agent("bob")
+        sending = bob.gate.hold(SEND)
+        w.start()
+        sending.wait()
+        bob.kill()
+        sending.drop()
+        bob.start()
+        w.final_check()
+        assert len([b for b in bob.journal("ballot") if b["round"] == 0]) == 1
+
+    def test_between_commit_and_reveal(self, world: Worlds):
+        w = world("alice", "bob", "carol", rounds=2, terms=SECRET)
+        bob, carol = w.agent("bob"), w.agent("carol")
+        carol.hold("before-testing")
+        w.start()
+        w.wait_ballots(0, "bob")
+        bob.kill()
+        carol.let_go("before-testing")
+        w.wait_phase(0, "revealing")
+        bob.start()
+        w.final_check()
+        assert w.read.round(0).approvals == 2
+
+    @pytest.mark.parametrize("at", ["before", "after"])
+    def test_around_revealing(self, world: Worlds, at: str):
+        w = world("alice", "bob", "carol", rounds=2, terms=SECRET, gated=["bob"])
+        bob, carol = w.agent("bob"), w.agent("carol")
+        carol.hold("before-testing")
+        w.start()
+        w.wait_ballots(0, "bob")
+        bob.wait_log("committed")
+        revealing = bob.gate.hold(SEND, answer=at == "after")
+        carol.let_go("before-testing")
+        revealing.wait()
+        bob.kill()
+        revealing.drop()
+        bob.start()
+        w.final_check()
+        assert w.read.round(0).approvals == 2
+
+
+def test_twenty_kills_at_random(world: Worlds):
+    dice = random.Random(4)
+    w = world("alice", "bob", "carol", "dave", rounds=30, joins=True, terms=SECRET)
+    w.start()
+    for _ in range(20):
+        block = w.read.block_number() + dice.randrange(8)
+        w.wait_block(block)
+        w.agent(dice.choice(w.names)).restart()
+    assert w.read.status != "completed"
+    w.final_check(seconds=180)
+    assert w.read.outcomes() == ["accepted"] * 30

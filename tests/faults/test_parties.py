@@ -1,0 +1,58 @@
+"""Learners who do not do their part, or do harm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from harness import World
+
+from colearn_ledger.protocol import Scores
+
+Worlds = Callable[..., World]
+
+HONEST = ("alice", "bob", "carol")
+
+
+def test_one_who_never_acts_has_strikes_and_holds_nobody_up(world: Worlds):
+    w = world("mallory", *HONEST, rounds=4)
+    w.start(*HONEST)
+    mallory = w.agent("mallory").account
+    w.agent("alice").wait_log('"adopted"')
+    w.pass_time(601)
+    for index in (1, 2, 3):
+        w.wait_phase(index, "voting")
+        w.wait_ballots(index, *(n for n in HONEST if n != HONEST[index - 1]))
+        w.pass_time(601)
+    w.final_check(*HONEST)
+    assert w.read.outcomes() == ["no proposal", *["accepted"] * 3]
+    assert w.read.strikes(mallory) == 4
+    assert not any(w.read.strikes(w.agent(name).account) for name in HONEST)
+    advances = [t for t in w.read.transactions() if t.call == "advance"]
+    assert sum(t.succeeded for t in advances) == 4
+    assert len(advances) <= 6  # agents take turns
+
+
+def test_poisoned_weights_are_out_voted(world: Worlds):
+    w = world("mallory", *HONEST, rounds=4)
+    w.agent("mallory").arguments = ("--learner-arg", "poison=true")
+    w.start()
+    w.final_check()
+    assert w.read.outcomes() == ["rejected", *["accepted"] * 3]
+
+
+@pytest.mark.parametrize("kind", ["malformed", "missing"])
+def test_weights_that_are_none_are_out_voted(world: Worlds, kind: str):
+    w = world("mallory", *HONEST, rounds=4, terms={"settle_early": True})
+    if kind == "malformed":
+        content = w.store("mallory").put([b"these are no weights" * 10])
+    else:
+        content = w.content_nobody_has()
+    w.view("mallory").propose(w.experiment, 0, content, Scores()).wait(60)
+    w.start(*HONEST)
+    if kind == "missing":
+        for name in HONEST:
+            w.agent(name).wait_log("waiting for the proposal")
+        w.pass_to_last_call(0)
+    w.final_check(*HONEST)
+    assert w.read.outcomes() == ["rejected", *["accepted"] * 3]
