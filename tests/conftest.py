@@ -28,6 +28,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.fixture(scope="session", autouse=True)
+def a_home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep keys, networks and journals of transactions out of the user's own."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("COLEARN_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def anvil() -> Iterator[Anvil]:
     """A chain that all tests share, which mines a block for each transaction."""
