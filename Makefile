@@ -12,7 +12,7 @@ demo: setup-demo ## one experiment on an embedded chain: five hospitals train on
 	@$(VENV)/colearn demo $(ARGS)
 
 localnet-demo: setup-localnet ## the walk on real nodes: chain, IPFS, contract, keys, five agent processes, history
-	@$(VENV)/python scripts/install_nodes.py
+	@$(VENV)/python scripts/install_nodes.py anvil kubo
 	@$(VENV)/colearn quickstart $(ARGS)
 
 test: setup-dev ## run every check and every test

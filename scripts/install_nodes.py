@@ -1,20 +1,46 @@
-"""Find or install the nodes of the local testnet: anvil and Kubo.
+"""Find or install the nodes of the local testnet, anvil and Kubo, and what the fault tests need.
 
-Usage: .venv/bin/python scripts/install_nodes.py [anvil] [kubo]        (both by default)
+Usage: .venv/bin/python scripts/install_nodes.py [anvil] [kubo] [ip]        (all by default)
 
 A right version on PATH is taken; else they are installed, once, into the user's cache folder
 (XDG_CACHE_HOME or ~/.cache, colearn/nodes). anvil needs Node 20 with npm, Kubo needs Go 1.26.
-Kubo's build takes some minutes.
+Kubo's build takes some minutes. `ip`, for the fault test with hosts of its own, is installed from
+Debian's packages when that can be done: it is used by the tests alone.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import sys
+from collections.abc import Callable
 
 from localnet.errors import InstallFailed
 from localnet.installing import anvil_binary, kubo_binary
 
-NODES = {"anvil": anvil_binary, "kubo": kubo_binary}
+
+def ip_tool(*, say: Callable[[str], None]) -> None:
+    """Install iproute2 where it is missing, as root on Debian; elsewhere do nothing."""
+    if shutil.which("ip") or os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    say("installing iproute2")
+    for command in (("update",), ("install", "--yes", "--no-install-recommends", "iproute2")):
+        done = subprocess.run(
+            ["apt-get", "--quiet=2", *command],
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            check=False,
+        )
+        if done.returncode != 0:
+            say(f"apt-get {command[0]} failed; the fault test with hosts will not run")
+            return
+
+
+NODES: dict[str, Callable[..., object]] = {
+    "anvil": anvil_binary,
+    "kubo": kubo_binary,
+    "ip": ip_tool,
+}
 
 
 def main(names: list[str]) -> int:
