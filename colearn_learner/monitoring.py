@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import generate_latest
 
 from colearn_learner.agent import Action, Agent, Observation
+from colearn_ledger.http_serving import Answering, answering
 from colearn_ledger.protocol import RoundClosed
 
 __all__ = ["Monitor", "monitoring"]
-
-_PATIENCE = 10.0  # seconds for a request
 
 
 class Monitor:
@@ -82,8 +78,7 @@ class Monitor:
                 self._rounds.labels(event.outcome.name.lower()).inc()
 
 
-@contextmanager
-def monitoring(monitor: Monitor, host: str, port: int) -> Iterator[str]:
+def monitoring(monitor: Monitor, host: str, port: int) -> AbstractContextManager[str]:
     """Serve a monitor until the end of the block; gives the URL.
 
     Args:
@@ -94,42 +89,18 @@ def monitoring(monitor: Monitor, host: str, port: int) -> Iterator[str]:
     Raises:
         OSError: the port is taken.
     """
-    server = _Server((host, port), _Handler)
-    server.monitor = monitor
-    thread = threading.Thread(target=server.serve_forever, name="monitoring", daemon=True)
-    thread.start()
-    try:
-        yield f"http://{host}:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return answering(_Handler, monitor, host, port)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    monitor: Monitor
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-    timeout = _PATIENCE
-
-    def do_GET(self) -> None:
+class _Handler(Answering):
+    def do_GET(self) -> None:  # noqa: N802 - http.server's name
         if self.path == "/metrics":
-            self._answer(200, CONTENT_TYPE_LATEST, self.server.monitor.metrics())
+            self.answer(200, CONTENT_TYPE_LATEST, self.server.subject.metrics())
         elif self.path == "/health":
-            healthy, said = self.server.monitor.health()
-            self._answer(200 if healthy else 503, "application/json", json.dumps(said).encode())
+            healthy, said = self.server.subject.health()
+            self.answer(200 if healthy else 503, "application/json", json.dumps(said).encode())
         else:
-            self._answer(404, "text/plain", b"there is /health and /metrics\n")
-
-    def _answer(self, status: int, kind: str, body: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+            self.answer(404, "text/plain", b"there is /health and /metrics\n")
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: it is asked every few seconds."""

@@ -11,15 +11,12 @@ from __future__ import annotations
 
 import http.client
 import json
-import logging
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import urlsplit
 
+from colearn_ledger.http_serving import PATIENCE, Answering, answering
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.networks import InvalidReference, address
 from colearn_ledger.protocol import (
@@ -36,10 +33,7 @@ from colearn_ledger.weights.strict_json import InvalidJson, load
 
 __all__ = ["InvalidRelayUrl", "RelayClient", "serving"]
 
-_log = logging.getLogger(__name__)
-
 _LARGEST = 2_048  # bytes of a request or an answer
-_PATIENCE = 10.0  # seconds for one
 _BITS = re.compile(r"[0-9a-f]{16}")
 _SIGNATURE = re.compile(r"[0-9a-f]{130}")
 _FIELDS = {"experiment", "round", "learner", "approve", "vote_score", "test_score", "signature"}
@@ -56,8 +50,7 @@ class _NoBallot(LedgerError):
 # --------------------------------------------------------------------------------- server
 
 
-@contextmanager
-def serving(relay: Relay, host: str, port: int) -> Iterator[str]:
+def serving(relay: Relay, host: str, port: int) -> AbstractContextManager[str]:
     """Take ballots at an address until the end of the block; gives the URL.
 
     Args:
@@ -68,40 +61,23 @@ def serving(relay: Relay, host: str, port: int) -> Iterator[str]:
     Raises:
         OSError: the port is taken.
     """
-    server = _Server((host, port), _Handler)
-    server.relay = relay
-    thread = threading.Thread(target=server.serve_forever, name="relay-http", daemon=True)
-    thread.start()
-    try:
-        yield f"http://{host}:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return answering(_Handler, relay, host, port)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    relay: Relay
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-    timeout = _PATIENCE
-
-    def do_GET(self) -> None:
+class _Handler(Answering):
+    def do_GET(self) -> None:  # noqa: N802 - http.server's name
         if self.path != "/health":
             self._answer(404, {"error": "there is /health and /ballots"})
             return
-        relay = self.server.relay
+        relay = self.server.subject
         self._answer(200, {"waiting": relay.waiting, "carried": relay.carried})
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802 - http.server's name
         if self.path != "/ballots":
             self._answer(404, {"error": "there is /health and /ballots"})
             return
         try:
-            self.server.relay.offer(*_ballot_in(self._body()))
+            self.server.subject.offer(*_ballot_in(self._body()))
         except _NoBallot as error:
             self._answer(400, {"error": str(error)})
         except BallotRefused as error:
@@ -120,15 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(length))
 
     def _answer(self, status: int, document: dict[str, Any]) -> None:
-        body = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        _log.debug(format, *args)
+        self.answer(status, "application/json", json.dumps(document).encode())
 
 
 def _ballot_in(body: bytes) -> tuple[ExperimentId, int, SignedBallot]:
@@ -219,7 +187,7 @@ class RelayClient:
 
     def _post(self, body: bytes) -> tuple[int, str]:
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = kind(self._host, self._port, timeout=_PATIENCE)
+        connection = kind(self._host, self._port, timeout=PATIENCE)
         try:
             connection.request("POST", self._path, body, {"Content-Type": "application/json"})
             answer = connection.getresponse()
