@@ -187,13 +187,15 @@ class Node:
 
     # ------------------------------------------------------------------ sending
 
-    def estimate_gas(self, transaction: Mapping[str, Any]) -> int:
-        """Return the gas that a transaction would need.
+    def estimate_gas(self, transaction: Mapping[str, Any], *, in_flight: bool = False) -> int:
+        """Return the gas that a transaction would need, after those in flight if asked so.
 
         Raises:
             Reverted: it would be refused.
         """
-        return quantity(self._ask("eth_estimateGas", _request(transaction)), "a gas estimate")
+        after = ["pending"] if in_flight else []
+        answer = self._ask("eth_estimateGas", _request(transaction), *after)
+        return quantity(answer, "a gas estimate")
 
     def tip(self) -> int:
         """Return the fee above the base fee that gets a transaction included, in wei."""

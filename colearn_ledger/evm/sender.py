@@ -22,6 +22,7 @@ from colearn_ledger.evm.errors import (
     FeeTooHigh,
     GasTooHigh,
     NodeRefused,
+    Reverted,
     TransactionLost,
 )
 from colearn_ledger.evm.fees import Fees, Prices
@@ -102,6 +103,10 @@ class _Own:
     """Nonces whose transactions somebody here waits for, or may."""
     settled: set[int] = field(default_factory=set)
     """Nonces whose transactions were seen deep enough in the chain."""
+
+    def awaits(self, nonce: int) -> bool:
+        """Tell whether somebody here waits for a nonce's transaction, or may."""
+        return nonce in self.handed and nonce not in self.settled
 
 
 class _TooCheap(LedgerError):
@@ -280,22 +285,41 @@ class Sender:
     # ------------------------------------------------------------------ what got lost
 
     def _send_lost_again(self, wallet: Wallet, own: _Own, counted: int) -> set[int]:
-        """Send again what this key sent and the node does not count, in order; return which."""
+        """Send again what this key sent and the node does not count, in order; return which.
+
+        From the first one on that the contract would refuse now they are forgotten: on a chain
+        that was set back their callers see in the state when to make them again.
+        """
         again = set()
-        for nonce in sorted(n for n in own.journal.entries if n >= counted):
+        lost = sorted(n for n in own.journal.entries if n >= counted)
+        for position, nonce in enumerate(lost):
             entry = own.journal.entries[nonce]
             if time.time() - entry.time > _FORGOTTEN_AFTER:
                 own.journal.forget(nonce)  # the next transaction takes its nonce, and replaces it
+            elif not own.awaits(nonce) and self._is_out_of_date(wallet, entry):
+                _log.warning("transaction %s is out of date: not sent again", entry.last.hash)
+                for later in lost[position:]:
+                    own.journal.forget(later)
+                break
             elif self._outbox.send_again(wallet, entry) == Refusal.KNOWN:
                 again.add(nonce)
         return again
+
+    def _is_out_of_date(self, wallet: Wallet, entry: Entry) -> bool:
+        wanted = {k: v for k, v in entry.last.unsigned.items() if k in ("to", "data", "value")}
+        try:
+            self._node.estimate_gas(wanted | {"from": wallet.address}, in_flight=True)
+        except Reverted:
+            return True
+        except NodeRefused:
+            return False  # no word of the contract's: it may be the price, or the wallet
+        return False
 
     def _resumed(self, own: _Own, call: str, again: set[int]) -> Entry | None:
         """Return the transaction of the same call that nobody here knows the end of."""
         same = [entry for entry in own.journal.entries.values() if entry.call == call]
         for entry in sorted(same, key=lambda e: e.nonce, reverse=True):
-            awaited = entry.nonce in own.handed and entry.nonce not in own.settled
-            if awaited:  # whoever waits for it made another call that reads the same
+            if own.awaits(entry.nonce):  # by whoever made another call that reads the same
                 continue
             if entry.nonce in again:
                 return entry

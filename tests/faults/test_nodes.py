@@ -29,14 +29,16 @@ class TestTheChain:
     def test_is_killed_and_comes_back_without_its_last_blocks(self, world: Worlds):
         w = world("alice", "bob", "carol")
         w.agent("alice").hold("after-training")
+        w.agent("carol").hold("before-training")
         w.start()
         w.agent("alice").wait_held("after-training")
         w.dump()
         w.agent("alice").let_go("after-training")
-        w.wait_round(1)
+        w.agent("carol").wait_held("before-training")  # two rounds on: all three have sent in each
         first = w.read.round(0).content
         w.kill_chain_back_to_dump()
         w.chain.start()
+        w.agent("carol").let_go("before-training")
         w.final_check()
         assert w.read.outcomes() == ["accepted"] * 3
         assert w.read.round(0).content == first

@@ -11,6 +11,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -325,21 +326,43 @@ class TestNonces:
             )
 
     def test_a_node_restarted_from_an_older_state_gets_again_what_it_lost(self, tmp_path: Path):
-        state = tmp_path / "state.json"
-        with Anvil(state=state) as anvil:
-            chain = Chain(anvil, tmp_path / "sent")
-            chain("evm_setAutomine", True)
-            anvil.dump()
+        with older_state(tmp_path) as (chain, set_back):
             ledger = chain.view()
             assert ledger.create(params(name="one")).wait(10).experiment == 1
-            anvil.kill()
-            with pytest.raises(LedgerUnavailable):
-                ledger.experiments()
-            anvil.start()
-            if ledger.experiments():
-                pytest.fail("the state was to be older")
+            ledger.join(ExperimentId(1)).wait(10)  # is none before the creation is there again
+            set_back()
             assert ledger.create(params(name="two")).wait(10).experiment == 2
             assert [e.params.name for e in ledger.experiments()] == ["one", "two"]
+            assert ledger.learner(ExperimentId(1), ledger.account).index == 0
+
+    def test_what_is_out_of_date_on_an_older_state_is_not_sent_again(self, tmp_path: Path):
+        with older_state(tmp_path) as (chain, set_back):
+            ledger = chain.view()
+            one = chain.view(chain.other).create(params(name="one")).wait(10).experiment
+            ledger.join(one).wait(10)
+            ledger.leave(one).wait(10)
+            set_back()
+            assert ledger.create(params(name="two")).wait(10).experiment == 1
+            assert chain.nonce() == 2  # the deployment and this
+
+
+@contextmanager
+def older_state(folder: Path) -> Iterator[tuple[Chain, Callable[[], None]]]:
+    """Yield a chain, and what sets it back to how it was then."""
+    with Anvil(state=folder / "state.json") as anvil:
+        chain = Chain(anvil, folder / "sent")
+        chain("evm_setAutomine", True)
+        anvil.dump()
+
+        def set_back() -> None:
+            anvil.kill()
+            with pytest.raises(LedgerUnavailable):
+                chain.ledger.experiments()
+            anvil.start()
+            if chain.ledger.experiments():
+                pytest.fail("the state was to be older")
+
+        yield chain, set_back
 
 
 class TestReorganisations:
