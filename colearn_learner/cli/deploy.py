@@ -8,7 +8,7 @@ import click
 
 from colearn_learner.cli.asking import key_option
 from colearn_learner.cli.failing import failing_clearly, need
-from colearn_learner.cli.reaching import network_option, sending_on
+from colearn_learner.cli.reaching import evm_config, network_option
 from colearn_learner.cli.showing import note, print_json, working
 from colearn_learner.names import find_name
 from colearn_ledger.networks import Networks
@@ -47,8 +47,7 @@ def deploy(
         done = deploy_contract(
             network.rpc,
             owner,
-            chain_id=network.chain_id,
-            sending=sending_on(network),
+            config=evm_config(network),
             timeout=timeout,
             on_sent=lambda transaction: note(f"sent transaction {transaction}"),
         )

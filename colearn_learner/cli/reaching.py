@@ -24,19 +24,18 @@ from colearn_ledger.wallet import Wallet
 from colearn_ledger.weights.store import ContentStore
 
 if TYPE_CHECKING:
-    from colearn_ledger.evm import EvmLedger
-    from colearn_ledger.evm.sender import SenderConfig
+    from colearn_ledger.evm import EvmConfig, EvmLedger
 
 __all__ = [
     "Place",
     "account_given",
     "contract_place",
+    "evm_config",
     "experiment_place",
     "network_given",
     "network_option",
     "open_ledger",
     "opened_store",
-    "sending_on",
     "store_option",
     "store_spec",
 ]
@@ -178,20 +177,20 @@ def open_ledger(
         WrongChain, WrongContract, LedgerUnavailable: it is not there, or not reached.
     """
     need("web3")
-    from colearn_ledger.evm import EvmConfig, EvmLedger
+    from colearn_ledger.evm import EvmLedger
 
-    config = EvmConfig(chain_id=network.chain_id, poll_seconds=poll, sending=sending_on(network))
+    config = evm_config(network, poll=poll)
     return EvmLedger.connect(network.rpc, contract, wallet or Wallet.create(), config=config)
 
 
-def sending_on(network: Network) -> SenderConfig:
-    """Return how transactions on a network are paid for and waited for."""
-    from colearn_ledger.evm.sender import SenderConfig
+def evm_config(network: Network, *, poll: float = 1.0) -> EvmConfig:
+    """Return how a network's chain is used, and how transactions on it are paid for."""
+    from colearn_ledger.evm import EvmConfig, SenderConfig
 
-    config = SenderConfig(confirmations=network.confirmations)
-    if network.max_fee_gwei is None:
-        return config
-    return replace(config, max_fee=round(network.max_fee_gwei * 10**9))
+    sending = SenderConfig(confirmations=network.confirmations)
+    if network.max_fee_gwei is not None:
+        sending = replace(sending, max_fee=round(network.max_fee_gwei * 10**9))
+    return EvmConfig(chain_id=network.chain_id, poll_seconds=poll, sending=sending)
 
 
 def store_spec(store: str | None, network: Network) -> str:

@@ -5,6 +5,7 @@ Needs the extra ``evm``. The embedded chain is in `colearn_ledger.evm.embedded`.
 
 from __future__ import annotations
 
+from colearn_ledger.evm.config import EvmConfig
 from colearn_ledger.evm.errors import (
     BadAnswer,
     ChainError,
@@ -18,7 +19,7 @@ from colearn_ledger.evm.errors import (
     WrongContract,
 )
 from colearn_ledger.evm.http_provider import HttpConfig
-from colearn_ledger.evm.ledger import EvmConfig, EvmLedger
+from colearn_ledger.evm.ledger import EvmLedger
 from colearn_ledger.evm.sender import SenderConfig
 
 __all__ = [

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from web3.providers.base import BaseProvider
 
 from colearn_ledger.evm.abi import load_artifact
+from colearn_ledger.evm.config import EvmConfig, checked_chain
 from colearn_ledger.evm.errors import (
     EmptyWallet,
     NodeRefused,
     Reverted,
     TransactionFailed,
-    WrongChain,
     WrongContract,
 )
 from colearn_ledger.evm.node import Node
-from colearn_ledger.evm.sender import Sender, SenderConfig
+from colearn_ledger.evm.sender import Sender
 from colearn_ledger.protocol import Account
 from colearn_ledger.wallet import Wallet
 
@@ -39,8 +39,7 @@ def deploy_contract(
     endpoint: str | BaseProvider,
     wallet: Wallet,
     *,
-    chain_id: int,
-    sending: SenderConfig | None = None,
+    config: EvmConfig,
     timeout: float | None = None,
     on_sent: Callable[[str], None] | None = None,
 ) -> Deployed:
@@ -49,27 +48,22 @@ def deploy_contract(
     Args:
         endpoint: the URL of a node, or a provider of web3.py.
         wallet: who pays.
-        chain_id: the chain that the node has to be on.
-        sending: how the transaction is paid for and waited for.
+        config: how the chain is used.
         timeout: seconds to wait for the transaction to get into a block; for ever if ``None``.
         on_sent: called with the transaction's hash once it is on its way.
 
     Raises:
-        WrongChain: the node is on another chain; nothing was sent.
+        WrongChain: the node is on another chain than ``config`` says; nothing was sent.
         EmptyWallet: the wallet can not pay for it; nothing was sent.
         TransactionFailed: the chain did not take the contract.
         WrongContract: what stands at the new address is something else: a faulty node.
         LedgerUnavailable: the node can not be reached, or the transaction is in no block yet.
     """
-    node = Node(endpoint)
-    if (found := node.chain_id()) != chain_id:
-        raise WrongChain(
-            f"{node.name} is on chain {found} and chain {chain_id} is wanted; connect to a node of "
-            "that chain, or correct the network's profile"
-        )
+    node = Node(endpoint, http=config.http)
+    chain_id = checked_chain(node, config.chain_id)
     artifact = load_artifact()
     _check_balance(node, wallet.address, artifact.bytecode)
-    sender = Sender(node, chain_id, sending or SenderConfig())
+    sender = Sender(node, chain_id, config.sending)
     try:
         sent = sender.send(wallet, None, artifact.bytecode)
     except Reverted as refusal:

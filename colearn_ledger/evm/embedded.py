@@ -24,7 +24,8 @@ from eth_utils.exceptions import ValidationError
 from web3.providers.eth_tester import EthereumTesterProvider
 from web3.types import RPCEndpoint, RPCResponse
 
-from colearn_ledger.evm.ledger import EvmConfig, EvmLedger
+from colearn_ledger.evm.config import EvmConfig
+from colearn_ledger.evm.ledger import EvmLedger
 from colearn_ledger.evm.node import Node
 from colearn_ledger.evm.sender import Sender, SenderConfig
 from colearn_ledger.protocol import Account

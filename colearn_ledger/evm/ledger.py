@@ -9,212 +9,38 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 from web3.providers.base import BaseProvider
 
-from colearn_ledger.evm.abi import load_artifact
 from colearn_ledger.evm.calls import Calls, ContractCall, Queries, Query
-from colearn_ledger.evm.errors import (
-    BadAnswer,
-    NodeRefused,
-    Reverted,
-    TransactionFailed,
-    WrongChain,
-    WrongContract,
-)
-from colearn_ledger.evm.events import EventReader
-from colearn_ledger.evm.heads import NewHeads
-from colearn_ledger.evm.http_provider import HttpConfig
-from colearn_ledger.evm.node import Node, TransactionReceipt
-from colearn_ledger.evm.sender import Sender, SenderConfig, Sent
-from colearn_ledger.evm.wire import account_to_wire, error_from_wire, event_from_log
-from colearn_ledger.ledger import LedgerUnavailable, Receipt, RecordedEvent
+from colearn_ledger.evm.config import EvmConfig, checked_chain
+from colearn_ledger.evm.deploying import deploy_contract
+from colearn_ledger.evm.deployment import Deployment, SentTransaction
+from colearn_ledger.evm.node import Node
+from colearn_ledger.evm.sender import Sender
+from colearn_ledger.evm.wire import account_to_wire
+from colearn_ledger.ledger import RecordedEvent
 from colearn_ledger.protocol import (
     Account,
     Ballot,
     ContentRef,
     Duty,
-    Event,
     Experiment,
     ExperimentId,
     ExperimentParams,
     Learner,
-    LedgerError,
     Round,
     Scores,
     SignedBallot,
     SigningDomain,
-    UnknownExperiment,
     Vote,
 )
-from colearn_ledger.signing import signing_domain
 from colearn_ledger.wallet import Wallet
 
-__all__ = ["EvmConfig", "EvmLedger", "SentTransaction"]
+__all__ = ["EvmLedger"]
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class EvmConfig:
-    """How a chain is used.
-
-    Args:
-        chain_id: the chain that it has to be; any if ``None``.
-        sending: how transactions are paid for.
-        poll_seconds: how often a waiting ledger looks for a new block, unless it is told.
-        log_range: blocks asked for events at once; providers bound it.
-        websocket: where the node tells of new blocks: ``auto`` for its own address, if it offers
-            WebSocket there, ``off`` for polling only, or another address.
-        http: how patiently the node is asked.
-    """
-
-    chain_id: int | None = None
-    sending: SenderConfig = field(default_factory=SenderConfig)
-    poll_seconds: float = 1.0
-    log_range: int = 2_000
-    websocket: str = "auto"
-    http: HttpConfig = field(default_factory=HttpConfig)
-
-
-class _Deployment:
-    """What all views of one contract share."""
-
-    def __init__(self, node: Node, contract: Account, config: EvmConfig, sender: Sender) -> None:
-        self.node = node
-        self.contract = contract
-        self.config = config
-        self.sender = sender
-        self.artifact = load_artifact()
-        self.domain = signing_domain(sender.chain_id, contract)
-        self.events = EventReader(node, contract, self.artifact.abi, range_size=config.log_range)
-        self.heads = NewHeads(_told_at(config.websocket, node))
-
-    def ask(self, account: Account, query: Query[T]) -> T:
-        """Return a query's answer, or raise what the contract refuses it with."""
-        data = query.call.encode(self.artifact.abi)
-        try:
-            answer = self.node.call({"from": account, "to": self.contract, "data": data})
-            return query.read(self.artifact.abi, answer)
-        except Reverted as refusal:
-            raise self.explained(refusal) from None
-        except (BadAnswer, NodeRefused):
-            self.check_place()
-            raise
-
-    def send(self, wallet: Wallet, call: ContractCall) -> SentTransaction:
-        """Send a transaction, or raise what the contract would refuse it with."""
-        data = call.encode(self.artifact.abi)
-        try:
-            sent = self.sender.send(wallet, self.contract, data)
-        except Reverted as refusal:
-            raise self.explained(refusal) from None
-        except (BadAnswer, NodeRefused):
-            self.check_place()
-            raise
-        return SentTransaction(
-            self, sent, {"from": wallet.address, "to": self.contract, "data": data}
-        )
-
-    def explained(self, refusal: Reverted) -> LedgerError:
-        """Return the protocol's error behind a revert."""
-        error = error_from_wire(self.artifact.abi, refusal.data)
-        if error is None or isinstance(error, UnknownExperiment):
-            self.check_place()
-        if error is not None:
-            return error
-        reason = f"0x{refusal.data[:40].hex()}" if refusal.data else "the node does not say why"
-        return TransactionFailed(
-            f"the contract at {self.contract} refuses this call, by none of the protocol's rules "
-            f"({reason})"
-        )
-
-    def check_place(self) -> None:
-        """Look whether chain and contract are still those that were connected to.
-
-        Called when an answer is not what the contract gives: the node's address may have
-        become another chain's, or the chain have begun anew.
-
-        Raises:
-            WrongChain, WrongContract: they are not.
-        """
-        with suppress(LedgerUnavailable, BadAnswer, NodeRefused):
-            found, wanted = self.node.chain_id(), self.domain.chain_id
-            if found != wanted:
-                raise WrongChain(
-                    f"{self.node.name} is on chain {found} now, and was on chain {wanted}; "
-                    "connect to a node of that chain"
-                )
-            self.check_code(self.node.code(self.contract))
-
-    def check_code(self, code: bytes) -> None:
-        """Refuse code that is not this package's contract.
-
-        Raises:
-            WrongContract: it is not.
-        """
-        where = f"{self.contract} on chain {self.domain.chain_id}"
-        if not code:
-            raise WrongContract(
-                f"there is no contract at {where}; check the address and the network"
-            )
-        if not self.artifact.is_deployed_as(code):
-            raise WrongContract(
-                f"the contract at {where} is not the one that this version of colearn-ledger "
-                "speaks with; check the address, or install the version that deployed it"
-            )
-
-    def happened(self, receipt: TransactionReceipt) -> tuple[Event, ...]:
-        """Return the contract's events in a receipt."""
-        ours = (item for item in receipt.logs if item.address == self.contract)
-        events = (event_from_log(self.artifact.abi, item.log) for item in ours)
-        return tuple(event for event in events if event is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class SentTransaction:
-    """A transaction on its way; implements `colearn_ledger.ledger.Pending`."""
-
-    _deployment: _Deployment
-    _sent: Sent
-    _call: dict[str, Any]
-
-    def wait(self, timeout: float | None = None) -> Receipt:
-        """Return the receipt once the transaction is as deep in the chain as configured.
-
-        Raises:
-            ProtocolError: the contract refused it after all; nothing changed.
-            TransactionFailed: it failed for another reason, running out of gas perhaps.
-            LedgerUnavailable: it is not deep enough after ``timeout`` seconds.
-            TransactionLost: it can not get into a block any more.
-        """
-        node = self._deployment.node
-        receipt = self._deployment.sender.wait(self._sent, timeout)
-        if not receipt.succeeded:
-            raise self._why(receipt)
-        block = node.block(receipt.block)
-        if block is None:
-            raise BadAnswer(f"{node.name} has a receipt of block {receipt.block} but not the block")
-        events = self._deployment.happened(receipt)
-        if not events:  # what has no code takes every call
-            self._deployment.check_place()
-        return Receipt(receipt.transaction, block.time, receipt.gas_used, events)
-
-    def _why(self, receipt: TransactionReceipt) -> LedgerError:
-        """Ask for the same call again at the transaction's block: it changed nothing there."""
-        try:
-            self._deployment.node.call(self._call, receipt.block)
-        except Reverted as refusal:
-            return self._deployment.explained(refusal)
-        spent = "all" if receipt.gas_used >= self._sent.gas else "part"
-        return TransactionFailed(
-            f"transaction {receipt.transaction} failed in block {receipt.block}, having used "
-            f"{spent} of its {self._sent.gas:,} gas; the same call would pass after that block: "
-            "send it again"
-        )
 
 
 class EvmLedger:
@@ -223,7 +49,7 @@ class EvmLedger:
     Views made with `acting_for` share the connection, and may be used by several threads.
     """
 
-    def __init__(self, deployment: _Deployment, wallet: Wallet) -> None:
+    def __init__(self, deployment: Deployment, wallet: Wallet) -> None:
         """Prefer `connect` and `deploy`."""
         self._deployment = deployment
         self._wallet = wallet
@@ -253,11 +79,10 @@ class EvmLedger:
         """
         config = config or EvmConfig()
         node = Node(endpoint, http=config.http)
-        chain_id = _checked_chain(node, config)
+        sender = Sender(node, checked_chain(node, config.chain_id), config.sending)
         address = Account(account_to_wire(contract, "contract"))
-        sender = Sender(node, chain_id, config.sending)
-        deployment = _Deployment(node, address, config, sender)
-        _check_contract(deployment)
+        deployment = Deployment(node, address, config, sender)
+        deployment.check()
         return cls(deployment, wallet)
 
     @classmethod
@@ -273,16 +98,8 @@ class EvmLedger:
             LedgerUnavailable: the node can not be reached.
         """
         config = config or EvmConfig()
-        node = Node(endpoint, http=config.http)
-        sender = Sender(node, _checked_chain(node, config), config.sending)
-        try:
-            sent = sender.send(wallet, None, load_artifact().bytecode)
-        except Reverted as refusal:
-            raise TransactionFailed("the chain does not take the contract") from refusal
-        receipt = sender.wait(sent, None)
-        if not receipt.succeeded or receipt.contract is None:
-            raise TransactionFailed(f"deploying the contract failed in transaction {sent.hash}")
-        return cls(_Deployment(node, Account(receipt.contract), config, sender), wallet)
+        deployed = deploy_contract(endpoint, wallet, config=config)
+        return cls.connect(endpoint, deployed.contract, wallet, config=config)
 
     @property
     def account(self) -> Account:
@@ -448,30 +265,3 @@ class EvmLedger:
                 return
             told.wait_past(head, min(pause, left))
         self._seen = head
-
-
-def _told_at(setting: str, node: Node) -> str | None:
-    """Return where a node tells of new blocks, ``None`` where it can not."""
-    if setting == "off":
-        return None
-    return node.websocket if setting == "auto" else setting
-
-
-def _checked_chain(node: Node, config: EvmConfig) -> int:
-    chain_id = node.chain_id()
-    if config.chain_id not in (None, chain_id):
-        raise WrongChain(
-            f"{node.name} is on chain {chain_id} and chain {config.chain_id} is wanted; "
-            "connect to a node of that chain"
-        )
-    return chain_id
-
-
-def _check_contract(deployment: _Deployment) -> None:
-    deployment.check_code(deployment.node.code(deployment.contract))
-    where = f"{deployment.contract} on chain {deployment.domain.chain_id}"
-    if (
-        deployment.ask(deployment.contract, Queries.domain_separator())
-        != deployment.domain.separator
-    ):
-        raise WrongContract(f"the contract at {where} was built for another chain or address")

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from colearn_learner.cli import main, reaching
-from colearn_learner.cli.reaching import sending_on
-from colearn_ledger.evm.sender import SenderConfig
+from colearn_learner.cli.reaching import evm_config
+from colearn_ledger.evm import EvmConfig
 from colearn_ledger.networks import ExperimentReference, Network, Networks
 from colearn_ledger.weights.directory import DirectoryStore
 
@@ -58,9 +58,10 @@ def test_networks_are_added_shown_listed_and_removed():
 
 
 def test_what_a_network_says_of_fees_and_depth_is_what_transactions_go_by():
-    sending = sending_on(Network("mine", "http://x", 5, max_fee_gwei=2.5, confirmations=3))
+    config = evm_config(Network("mine", "http://x", 5, max_fee_gwei=2.5, confirmations=3))
+    sending = config.sending
     assert (sending.max_fee, sending.confirmations) == (2_500_000_000, 3)
-    assert sending_on(Network("mine", "http://x", 5)) == SenderConfig()
+    assert evm_config(Network("mine", "http://x", 5)) == EvmConfig(chain_id=5)
 
 
 def test_contracts_of_another_chain_are_not_taken_over():

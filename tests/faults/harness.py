@@ -21,7 +21,6 @@ from hosts import Hosts
 from reader import Reader
 
 from colearn_ledger.evm import EvmConfig, EvmLedger
-from colearn_ledger.evm.deploying import deploy_contract
 from colearn_ledger.networks import ExperimentReference
 from colearn_ledger.protocol import ContentRef, ExperimentParams
 from colearn_ledger.spec import ExperimentSpec
@@ -108,12 +107,9 @@ class World:
         self.wallets = {name: Wallet.create() for name in self.names}
         for wallet in self.wallets.values():
             self.fund(wallet.address, ETHER)
-        self.contract = deploy_contract(
-            self.chain.url, owner, chain_id=CHAIN_ID, timeout=DEADLINE
-        ).contract
-        self.ledger = EvmLedger.connect(
-            self.chain.url, self.contract, owner, config=EvmConfig(CHAIN_ID, poll_seconds=0.05)
-        )
+        config = EvmConfig(CHAIN_ID, poll_seconds=0.05)
+        self.ledger = EvmLedger.deploy(self.chain.url, owner, config=config)
+        self.contract = self.ledger.contract
         weights = [np.zeros(3)]
         spec = ExperimentSpec("toy", WeightsSchema.of(weights), "score", higher_is_better=True)
         store = KuboStore(self.nodes[self.names[0]].api_url)
