@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar, NewType
 
+from colearn_ledger.cid import decode_cid, encode_cid
+
 __all__ = [
     "ABSENT_SCORE_BITS",
     "CODEC_DAG_PB",
@@ -349,24 +351,16 @@ class ContentRef:
 
 
 def _encode_cid(codec: int, digest: bytes) -> str:
-    from multiformats import CID  # imported late: it loads the multicodec tables
-
     if codec not in (CODEC_RAW, CODEC_DAG_PB) or len(digest) != 32:
         raise InvalidParameter("content")
-    return str(CID("base32", 1, codec, ("sha2-256", digest)))
+    return encode_cid(codec, digest)
 
 
 def _decode_cid(cid: str) -> tuple[int, bytes]:
-    from multiformats import CID
-
     try:
-        parsed = CID.decode(cid)
-        codec, digest = parsed.codec.code, bytes(parsed.raw_digest)
-        if (parsed.version, parsed.base.name, parsed.hashfun.name) != (1, "base32", "sha2-256"):
-            raise InvalidParameter("content")
-    except (ValueError, KeyError, TypeError) as error:
+        return decode_cid(cid)
+    except ValueError as error:
         raise InvalidParameter("content") from error
-    return codec, digest
 
 
 @dataclass(frozen=True, slots=True)

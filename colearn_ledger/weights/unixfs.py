@@ -15,8 +15,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from multiformats import CID
-
+from colearn_ledger.cid import encode_cid
 from colearn_ledger.protocol import CODEC_DAG_PB, CODEC_RAW, ContentRef
 from colearn_ledger.weights.store import ContentMismatch, ContentTooLarge
 
@@ -99,7 +98,8 @@ class FileHasher:
                 if top:
                     levels.append([])
                 levels[height + 1].append(_node(links))
-        return str(CID.decode(levels[-1][0].cid).set(base="base32"))
+        root = levels[-1][0].cid
+        return encode_cid(root[1], root[-32:])
 
     def sha256(self) -> str:
         """Return the sha256 of the bytes so far, hexadecimal."""

@@ -1,0 +1,57 @@
+"""CIDs as text: version 1, base32, sha2-256.
+
+The multiformats package fills its tables when they are first used, and two threads that do so at
+once fail with errors that read like a bad CID: it is used by one thread at a time.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from multiformats import CID
+
+__all__ = ["InvalidCid", "decode_cid", "encode_cid"]
+
+_lock = threading.Lock()
+_TEXT = re.compile("b[a-z2-7]{58}")
+
+
+class InvalidCid(ValueError):
+    """The text is no CID of this kind."""
+
+
+def encode_cid(codec: int, digest: bytes) -> str:
+    """Return the CID of a codec below 128 and a 32-byte digest."""
+    with _lock:
+        return str(_cid_class()("base32", 1, codec, ("sha2-256", digest)))
+
+
+def decode_cid(text: str) -> tuple[int, bytes]:
+    """Return a CID's codec and 32-byte digest.
+
+    Raises:
+        InvalidCid: the text is no CID of this kind.
+    """
+    if not isinstance(text, str) or not _TEXT.fullmatch(text):
+        raise InvalidCid("a CID has b and 58 letters a-z and digits 2-7")
+    try:
+        with _lock:
+            cid = _cid_class().decode(text)
+            kind = (cid.version, cid.hashfun.name)
+            codec, digest = cid.codec.code, bytes(cid.raw_digest)
+    except (ValueError, KeyError, IndexError) as error:
+        raise InvalidCid("not a CID") from error
+    if kind != (1, "sha2-256"):
+        raise InvalidCid("not a CID of version 1 and sha2-256")
+    return codec, digest
+
+
+@cache
+def _cid_class() -> type[CID]:
+    from multiformats import CID  # late: it loads the multicodec tables
+
+    return CID
