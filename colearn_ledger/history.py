@@ -108,9 +108,8 @@ def read_history(ledger: Ledger, experiment: ExperimentId) -> History:
     rounds = _every(lambda start: ledger.rounds(experiment, start, MAX_PAGE))
     scores, complete = _scores(ledger, experiment)
     records = []
-    for held in rounds:
+    for held, ballots in zip(rounds, _ballots(ledger, experiment, rounds, learners), strict=True):
         index = held.index
-        ballots = _ballots(ledger, experiment, index)
         rows = tuple(
             BallotRecord(b, Scores() if b.learner == held.proposer else _given(scores, index, b))
             for b in ballots
@@ -119,8 +118,17 @@ def read_history(ledger: Ledger, experiment: ExperimentId) -> History:
     return History(now, tuple(learners), tuple(records), complete)
 
 
-def _ballots(ledger: Ledger, experiment: ExperimentId, index: int) -> list[Ballot]:
-    return _every(lambda start: ledger.ballots(experiment, index, start, MAX_PAGE))
+def _ballots(
+    ledger: Ledger, experiment: ExperimentId, rounds: list[Round], learners: list[Learner]
+) -> list[list[Ballot]]:
+    """Return the ballots of each round, a row for each learner."""
+    rows: list[list[Ballot]] = [[] for _ in rounds]
+    indexes = [held.index for held in rounds]
+    for start in range(0, len(learners), MAX_PAGE):
+        pages = ledger.ballots_of(experiment, indexes, start, MAX_PAGE)
+        for held, page in zip(rows, pages, strict=True):
+            held += page[: len(learners) - start]  # whoever joined meanwhile is not among them
+    return rows
 
 
 def _given(scores: dict[_Key, Scores], index: int, ballot: Ballot) -> Scores:

@@ -186,6 +186,11 @@ class Ledger(Protocol):
     ) -> list[Ballot]:
         """Return a row for each learner in order of index."""
 
+    def ballots_of(
+        self, experiment: ExperimentId, rounds: Sequence[int], start: int = 0, limit: int = 100
+    ) -> list[list[Ballot]]:
+        """Return the same page of `ballots` for each of several rounds, in few requests."""
+
     def current_weights(self, experiment: ExperimentId) -> ContentRef | None:
         """Return the current weights, ``None`` while there are none."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -61,10 +62,19 @@ class Deployment:
 
     def ask(self, account: Account, query: Query[T]) -> T:
         """Return a query's answer, or raise what the contract refuses it with."""
-        data = query.call.encode(self.artifact.abi)
+        [answer] = self.ask_all(account, [query])
+        return answer
+
+    def ask_all(self, account: Account, queries: Sequence[Query[T]]) -> list[T]:
+        """Return the answers of several queries, asked for at once where the node can."""
+        abi = self.artifact.abi
+        calls = [
+            {"from": account, "to": self.contract, "data": query.call.encode(abi)}
+            for query in queries
+        ]
         try:
-            answer = self.node.call({"from": account, "to": self.contract, "data": data})
-            return query.read(self.artifact.abi, answer)
+            answers = self.node.calls(calls)
+            return [query.read(abi, answer) for query, answer in zip(queries, answers, strict=True)]
         except Reverted as refusal:
             raise self.explained(refusal) from None
         except (BadAnswer, NodeRefused):

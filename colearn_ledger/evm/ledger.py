@@ -232,6 +232,13 @@ class EvmLedger:
         """Return a row for each learner in order of index."""
         return self._ask(Queries.ballots(experiment, round_index, start, limit))
 
+    def ballots_of(
+        self, experiment: ExperimentId, rounds: Sequence[int], start: int = 0, limit: int = 100
+    ) -> list[list[Ballot]]:
+        """Return the same page of `ballots` for each of several rounds, in batches."""
+        queries = [Queries.ballots(experiment, index, start, limit) for index in rounds]
+        return self._deployment.ask_all(self._wallet.address, queries)
+
     def current_weights(self, experiment: ExperimentId) -> ContentRef | None:
         """Return the current weights, ``None`` while there are none."""
         return self._ask(Queries.current_weights(experiment))

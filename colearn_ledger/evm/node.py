@@ -167,6 +167,15 @@ class Node:
         tag = block if isinstance(block, str) else hex(block)
         return octets(self._ask("eth_call", _request(transaction), tag), "a call's answer")
 
+    def calls(self, transactions: Sequence[Mapping[str, Any]]) -> list[bytes]:
+        """Return what calls would answer, with one exchange for many of them where the node can.
+
+        Raises:
+            Reverted: one would be refused.
+        """
+        wanted = [("eth_call", (_request(call), "latest")) for call in transactions]
+        return [octets(answer, "a call's answer") for answer in self._ask_all(wanted)]
+
     def logs(self, address: str, topics: Sequence[bytes], first: int, last: int) -> list[ChainLog]:
         """Return a contract's logs in a range of blocks, both ends included.
 
@@ -238,7 +247,7 @@ class Node:
 
     def _ask_all(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
         """Return the results of several requests, in their order."""
-        if not isinstance(self._provider, HttpProvider):
+        if len(requests) == 1 or not isinstance(self._provider, HttpProvider):
             return [self._ask(method, *parameters) for method, parameters in requests]
         results: list[Any] = []
         for start in range(0, len(requests), _AT_ONCE):

@@ -345,6 +345,12 @@ class LocalLedger:
         with self._deployment.reading() as replica:
             return replica.views.ballots(experiment, round_index, start, limit)
 
+    def ballots_of(
+        self, experiment: ExperimentId, rounds: Sequence[int], start: int = 0, limit: int = 100
+    ) -> list[list[Ballot]]:
+        """Return the same page of `ballots` for each of several rounds."""
+        return [self.ballots(experiment, index, start, limit) for index in rounds]
+
     def current_weights(self, experiment: ExperimentId) -> ContentRef | None:
         """Return the current weights, ``None`` while there are none."""
         return self.experiment(experiment).current

@@ -76,3 +76,27 @@ def test_without_old_events_ballots_and_outcomes_are_still_told(held):
     assert not history.scores_complete
     assert history.rounds[0].round.approvals == 1
     assert history.rounds[0].ballots[1].scores == Scores()
+
+
+def test_an_experiment_of_more_learners_than_a_page_has_is_read_in_pages_not_round_by_round():
+    wallets = [Wallet.from_key((i + 1).to_bytes(32, "big")) for i in range(103)]
+    ledger = LocalLedger.new(wallets[0], clock=lambda: 1_000.0)
+    params = ExperimentParams("h", content("spec"), None, 3, 103, 200)
+    experiment = ledger.create(params).wait().experiment
+    for wallet in wallets:
+        ledger.acting_for(wallet).join(experiment)
+    ledger.start(experiment)
+    for index in range(3):
+        ledger.acting_for(wallets[index]).decline(experiment, index)
+    asked = []
+
+    class Watched:
+        def __getattr__(self, name):
+            asked.append(name)
+            return getattr(ledger, name)
+
+    history = read_history(Watched(), experiment)
+    everyone = [wallet.address for wallet in wallets]
+    assert [[b.ballot.learner for b in r.ballots] for r in history.rounds] == [everyone] * 3
+    assert asked.count("ballots_of") == 2
+    assert "ballots" not in asked

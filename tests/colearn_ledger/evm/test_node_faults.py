@@ -181,6 +181,20 @@ class TestALedger:
         assert len(ledger.experiments()) == 1
         assert ledger.create(params()).wait(10).experiment == 2
 
+    def test_ballots_of_many_rounds_are_one_exchange(
+        self, anvil: Anvil, proxy: FaultyProxy, ledger: EvmLedger
+    ):
+        other = ledger.acting_for(Wallet.from_key(anvil.keys[1]))
+        experiment = ledger.create(params()).wait(10).experiment
+        for view in (ledger, other):
+            view.join(experiment).wait(10)
+        ledger.start(experiment).wait(10)
+        ledger.decline(experiment, 0).wait(10)
+        before = proxy.exchanges
+        rows = ledger.ballots_of(experiment, [0, 1] * 20)
+        assert proxy.exchanges == before + 1
+        assert [[b.eligible for b in page] for page in rows] == [[False, True], [True, False]] * 20
+
     def test_a_node_that_is_another_chains_now_is_said_to_be(
         self, proxy: FaultyProxy, ledger: EvmLedger
     ):

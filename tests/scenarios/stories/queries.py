@@ -69,6 +69,10 @@ class Queries:
             rows[3].account,
         ]
         assert view.ballots(world.id, 0, 99, 10) == []
+        assert view.ballots_of(world.id, [1, 0], 2, 2) == [
+            view.ballots(world.id, index, 2, 2) for index in (1, 0)
+        ]
+        assert view.ballots_of(world.id, []) == []
         assert [r.index for r in view.rounds(world.id, 1, 10)] == [1]
         assert view.rounds(world.id, 2, 10) == []
 
