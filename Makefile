@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo localnet-demo test lint format contract statemachine-long constraints clean setup-demo setup-localnet setup-dev
+.PHONY: help demo localnet-demo test lint format contract cosmwasm statemachine-long constraints clean setup-demo setup-localnet setup-dev
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -12,7 +12,7 @@ demo: setup-demo ## one experiment on an embedded chain: five hospitals train on
 	@$(VENV)/colearn demo $(ARGS)
 
 localnet-demo: setup-localnet ## the walk on real nodes: chain, IPFS, contract, keys, five agent processes, history
-	@$(VENV)/python scripts/install_nodes.py anvil kubo
+	@$(VENV)/python scripts/install_nodes.py $(if $(findstring cosmos,$(ARGS)),wasmd,anvil) kubo
 	@$(VENV)/colearn quickstart $(ARGS)
 
 test: setup-dev ## run every check and every test
@@ -30,6 +30,9 @@ contract: setup-dev ## compile the contract and put the artifact into the Python
 	@cd contracts/evm && npm ci --silent
 	@$(VENV)/python scripts/build_contract.py
 
+cosmwasm: setup-dev ## compile the CosmWasm contract and put the wasm into the Python package
+	@$(VENV)/python scripts/build_cosmwasm.py
+
 statemachine-long: setup-dev ## drive reference and contract through 200,000 random steps
 	@COLEARN_STATEMACHINE_PROFILE=long $(VENV)/python -m pytest -q -s tests/statemachine
 
@@ -39,6 +42,7 @@ constraints: setup-dev ## write the versions installed now to constraints.txt
 clean: ## remove what the other targets made
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	rm -rf contracts/evm/node_modules contracts/evm/out contracts/evm/cache
+	rm -rf contracts/cosmwasm/target contracts/cosmwasm/traces contracts/cosmwasm/Cargo.lock
 
 setup-demo:
 	@$(PYTHON) scripts/setup.py demo

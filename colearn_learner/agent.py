@@ -21,6 +21,7 @@ from typing import Any
 from colearn_learner.agent_adopting import Adopting
 from colearn_learner.agent_errors import AgentStopped, retries_worth
 from colearn_learner.agent_folder import AgentFolder
+from colearn_learner.agent_progress import ProgressListener
 from colearn_learner.agent_proposing import Proposing
 from colearn_learner.agent_voting import Voting
 from colearn_learner.agent_workbench import AgentConfig, Workbench
@@ -157,6 +158,10 @@ class Agent:
         """Call ``listener`` with what the agent does, in the agent's thread."""
         self._listeners.append(listener)
 
+    def on_progress(self, listener: ProgressListener) -> None:
+        """Call ``listener`` with how far training and moving weights are, in the agent's thread."""
+        self._bench.busy.on_progress(listener)
+
     @property
     def stepped_at(self) -> float:
         """When `run` last ended a step, well or not, as `time.monotonic` has it."""
@@ -214,6 +219,7 @@ class Agent:
             if experiment.current is not None and self._adopting.is_due(experiment):
                 return self._adopt(experiment, experiment.current)
             self._proposing.drop_past(experiment)
+            self._voting.drop_past(experiment)
             return self._do(self._ledger.duty(self._experiment, self._ledger.account), experiment)
         except _OVERTAKEN as error:
             _log.info("%s: overtaken: %s", self._name, error)
@@ -307,12 +313,17 @@ class Agent:
             pending = self._ledger.reveal(self._experiment, held.index, ballot.vote, ballot.salt)
             return self._send(Action.REVEALED, held.index, pending, ballot.reason)
         except BadReveal as error:
-            return self._cannot_reveal(held, str(error))
+            return self._cannot_reveal(
+                held,
+                f"the ledger holds another commitment of this account ({error}). Another agent with"
+                " the same key may be running, or this folder is a copy from before: see that one"
+                " agent runs for each key, always with the same folder",
+            )
 
     def _cannot_reveal(self, held: Round, why: str) -> Action:
         self._unrevealable.add(held.index)
         _log.error(
-            "%s: can not reveal its ballot of round %d: %s; it will not count",
+            "%s: can not reveal its ballot of round %d, which will not count: %s",
             *(self._name, held.index, why),
         )
         return Action.WAITED

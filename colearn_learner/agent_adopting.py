@@ -14,9 +14,12 @@ __all__ = ["Adopting"]
 
 _log = logging.getLogger(__name__)
 
+_COPIES = 2
+"""Accepted weights that stay in the folder where all of them stay pinned in the store."""
+
 
 class Adopting:
-    """Follows the current weights; the last ``keep_accepted`` of them stay pinned.
+    """Follows the current weights; the last ``keep_accepted`` of them, or all, stay pinned.
 
     `unfit` says why the learner could not take the current weights, if it could not. Such a
     learner rejects and declines until there are others.
@@ -51,15 +54,25 @@ class Adopting:
     def _weights(self, content: ContentRef) -> Weights:
         """Return them from the folder, else from the store; then they are pinned and kept."""
         bench, folder = self._bench, self._bench.folder
-        kept = folder.load_weights(content)
-        data = bench.fetch(content, bench.config.fetch_timeout) if kept is None else kept
+        kept = folder.copies.load(content)
+        tested = folder.copies.load_tested(content) if kept is None else None
+        data = kept or tested or bench.fetch(content, bench.config.fetch_timeout)
         weights = bench.weights_in(data)
         if content not in folder.adopted[-1:]:
             folder.record_adopted(content)  # first: what the journal does not know stays pinned
         if kept is None:
-            bench.store.pin(content)
-            folder.save_weights(content, data)
+            self._pin(content, tested)
+            if tested is None:
+                folder.copies.save(content, data)
+            else:
+                folder.copies.accept_tested(content)
         return weights
+
+    def _pin(self, content: ContentRef, own: bytes | None) -> None:
+        """Pin them; out of the own copy, if there is one, rather than from others."""
+        if own is not None and not self._bench.store.has(content):
+            self._bench.send(own)
+        self._bench.store.pin(content)
 
     def _accept(self, weights: Weights) -> None:
         try:
@@ -69,8 +82,9 @@ class Adopting:
             self.unfit = f"the learner could not accept the current weights: {said(error)}"
 
     def _release_superseded(self) -> None:
-        folder = self._bench.folder
-        for content in folder.adopted[: -self._bench.config.keep_accepted]:
+        folder, keep = self._bench.folder, self._bench.config.keep_accepted
+        folder.copies.remove_all_but(folder.adopted[-(keep or _COPIES) :])
+        for content in folder.adopted[:-keep] if keep else ():
             if not any(own.content == content for own in folder.own_proposals()):
                 self._bench.store.unpin(content)
             folder.record_released(content)

@@ -54,7 +54,7 @@ class AgentStopped(LearnerError):
 def retries_worth(error: LedgerError) -> float:
     """Return how often in a row to try again what fails with this error.
 
-    The errors of a chain say it themselves (`colearn_ledger.evm.errors.ChainError`).
+    The errors of a chain say it themselves (`colearn_ledger.chain_errors.ChainError`).
     """
     own: float | None = getattr(error, "retries", None)
     if own is not None:

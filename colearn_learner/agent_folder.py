@@ -1,14 +1,13 @@
 """What an agent keeps in its folder, so that a kill at any instant loses nothing it needs.
 
-lock              held while an agent works in the folder
-journal.jsonl     one decision a line, on the disk before the agent acts on it
-weights/<sha256>  accepted weights, by the digest of the file
+lock           held while an agent works in the folder
+journal.jsonl  one decision a line, on the disk before the agent acts on it
+weights/       copies of weights (`agent_copies`)
 """
 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from colearn_learner.agent_copies import Copies, DamagedFolder
 from colearn_learner.errors import LearnerError
 from colearn_ledger.protocol import (
     ContentRef,
@@ -32,10 +32,6 @@ __all__ = ["AgentFolder", "DamagedFolder", "DecidedBallot", "FolderInUse", "Trai
 
 class FolderInUse(LearnerError):
     """Another agent works in this folder, or it belongs to another learner or experiment."""
-
-
-class DamagedFolder(LearnerError):
-    """The folder's journal is not one that an agent wrote, or the disk does not take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +67,7 @@ class _Memory:
 
 
 class AgentFolder:
-    """One agent's files. Use it as a context manager, or `close` it.
+    """One agent's files. Use it as a context manager, or `close` it. `copies` are of weights.
 
     Args:
         path: the folder, made when it is missing.
@@ -84,7 +80,7 @@ class AgentFolder:
 
     def __init__(self, path: Path, owner: str) -> None:
         self.path = path
-        (path / "weights").mkdir(parents=True, exist_ok=True)
+        self.copies = Copies(path / "weights")
         self._lock = self._take_lock()
         try:
             self._memory = self._replay()
@@ -97,7 +93,7 @@ class AgentFolder:
                     f"{path} belongs to {self._memory.owner}; give each learner of each"
                     " experiment a folder of its own"
                 )
-            self._remove_leftovers()
+            self.copies.remove_all_but(self._memory.adopted)
         except BaseException:
             self._lock.close()
             raise
@@ -171,7 +167,7 @@ class AgentFolder:
 
     def record_released(self, content: ContentRef) -> None:
         """Note that superseded weights are unpinned, and remove the copy."""
-        self._weights_file(content).unlink(missing_ok=True)
+        self.copies.remove(content)
         self._record({"kind": "released", "content": _content_to_json(content)})
         self._memory.adopted.remove(content)
 
@@ -185,32 +181,6 @@ class AgentFolder:
         line = {"kind": "sent", "action": action, "round": round_index, "transaction": transaction}
         self._record(line)
 
-    # ------------------------------------------------------------------ weights
-
-    def load_weights(self, content: ContentRef) -> bytes | None:
-        """Return the kept file of accepted weights, ``None`` when it is not here or damaged."""
-        try:
-            data = self._weights_file(content).read_bytes()
-        except OSError:
-            return None
-        return data if hashlib.sha256(data).hexdigest() == content.sha256 else None
-
-    def save_weights(self, content: ContentRef, data: bytes) -> None:
-        """Keep a file of accepted weights; it has its name only once it is whole."""
-        target = self._weights_file(content)
-        partial = target.with_suffix(".part")
-        try:
-            with partial.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(target)
-        except OSError as error:
-            raise DamagedFolder(f"{target} can not be written: {error.strerror}") from error
-
-    def _weights_file(self, content: ContentRef) -> Path:
-        return self.path / "weights" / f"{content.sha256}.safetensors"
-
     # ------------------------------------------------------------------ parts
 
     def _take_lock(self) -> IO[bytes]:
@@ -221,13 +191,6 @@ class AgentFolder:
             lock.close()
             raise FolderInUse(f"another agent works in {self.path}; stop it first") from error
         return lock
-
-    def _remove_leftovers(self) -> None:
-        """Remove what a kill left beside the weights that the journal knows."""
-        known = {self._weights_file(content) for content in self._memory.adopted}
-        weights = self.path / "weights"
-        for path in {*weights.glob("*.safetensors"), *weights.glob("*.part")} - known:
-            path.unlink(missing_ok=True)
 
     def _record(self, line: Mapping[str, Any]) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from colearn_learner.agent_folder import TrainedProposal
+from colearn_learner.agent_progress import Work
 from colearn_learner.agent_workbench import Workbench, said
 from colearn_learner.exchange import scores_of, summary_to_json
 from colearn_ledger.protocol import Experiment, LedgerError
@@ -41,11 +42,13 @@ class Proposing:
         """Return a new proposal, in the journal, stored and pinned, or why there is none."""
         learner, name = self._bench.learner, self._bench.name
         try:
-            weights = learner.mli_propose_weights()
+            with self._bench.busy.at(Work.TRAINING):
+                weights = learner.mli_propose_weights()
             summary = summary_to_json(getattr(weights, "training_summary", None))
             if summary is not None and summary["error_code"] is not None:
                 return f"the learner reports error code {summary['error_code']} in its training"
-            scores = scores_of(learner.mli_test_weights(weights))
+            with self._bench.busy.at(Work.TESTING):
+                scores = scores_of(learner.mli_test_weights(weights))
             data = encode_weights(weights.weights, summary=summary)
             decode_weights(data, schema=self._bench.schema())
         except WeightsError as error:
@@ -55,7 +58,7 @@ class Proposing:
         except Exception as error:  # noqa: BLE001 - a learner may raise anything
             _log.exception("%s: the learner failed to train", name)
             return f"the learner failed to train: {said(error)}"
-        content = self._bench.store.put([data])
+        content = self._bench.send(data)
         if content.sha256 == base:
             return "training changed nothing"
         proposal = TrainedProposal(round_index, content, scores, base)
@@ -64,7 +67,9 @@ class Proposing:
         return proposal
 
     def drop_past(self, experiment: Experiment) -> None:
-        """Let go of the proposals for rounds that are over."""
+        """Let go of the proposals for rounds that are over, unless all are to stay."""
+        if self._bench.config.keep_proposals:
+            return
         for proposal in self._bench.folder.own_proposals():
             over = experiment.round is not None and proposal.round < experiment.round
             if over or experiment.ended_at is not None:
@@ -73,6 +78,7 @@ class Proposing:
     def _drop(self, proposal: TrainedProposal) -> None:
         folder = self._bench.folder
         others = [p.content for p in folder.own_proposals() if p.round != proposal.round]
-        if proposal.content not in (*folder.adopted, *others):
+        keep = self._bench.config.keep_proposals
+        if not keep and proposal.content not in (*folder.adopted, *others):
             self._bench.store.unpin(proposal.content)
         folder.record_dropped(proposal.round)

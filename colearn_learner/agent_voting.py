@@ -6,9 +6,11 @@ import logging
 import secrets
 
 from colearn_learner.agent_folder import DecidedBallot
+from colearn_learner.agent_progress import Work
 from colearn_learner.agent_workbench import Workbench, said
 from colearn_learner.exchange import vote_of
-from colearn_ledger.protocol import ContentRef, LedgerError, Round, Vote
+from colearn_learner.interface import Weights
+from colearn_ledger.protocol import ContentRef, Experiment, LedgerError, Round, Vote
 from colearn_ledger.weights.errors import WeightsError
 from colearn_ledger.weights.store import ContentMismatch, ContentTooLarge, ContentUnavailable
 
@@ -52,7 +54,7 @@ class Voting:
         bench = self._bench
         timeout = max(0.1, min(bench.config.fetch_timeout, self._seconds_to_fetch(held)))
         try:
-            weights = bench.weights_in(bench.fetch(content, timeout))
+            weights = self._weights(held, content, timeout)
         except ContentUnavailable as error:
             if self._seconds_to_fetch(held) > 0:
                 _log.info("%s: waiting for the proposal: %s", bench.name, error)
@@ -61,12 +63,29 @@ class Voting:
         except (ContentTooLarge, ContentMismatch, WeightsError) as error:
             return self._reject(held, f"the proposal is not usable: {error}")
         try:
-            return vote_of(bench.learner.mli_test_weights(weights)), ""
+            with bench.busy.at(Work.TESTING):
+                return vote_of(bench.learner.mli_test_weights(weights)), ""
         except LedgerError:
             raise
         except Exception as error:  # noqa: BLE001 - a learner may raise anything
             _log.exception("%s: the learner failed to test a proposal", bench.name)
             return self._reject(held, f"the learner failed to test the proposal: {said(error)}")
+
+    def _weights(self, held: Round, content: ContentRef, timeout: float) -> Weights:
+        """Return the proposal, and keep it in the folder for when it is accepted."""
+        bench, copies = self._bench, self._bench.folder.copies
+        data = copies.load_tested(content)
+        if data is not None:
+            return bench.weights_in(data)
+        data = bench.fetch(content, timeout)
+        weights = bench.weights_in(data)
+        copies.save_tested(held.index, content, data)
+        return weights
+
+    def drop_past(self, experiment: Experiment) -> None:
+        """Remove the copy of a proposal for a round that is over."""
+        current = experiment.round if experiment.ended_at is None else None
+        self._bench.folder.copies.forget_tested(but_of=current)
 
     def _seconds_to_fetch(self, held: Round) -> float:
         """Return for how much longer to try to get the round's proposal."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from colearn_learner.agent_folder import AgentFolder
+from colearn_learner.agent_progress import Busy, FileInPieces, Work
 from colearn_learner.errors import InvalidArgument
 from colearn_learner.exchange import summary_from_json
 from colearn_learner.interface import Weights
@@ -33,7 +35,9 @@ class AgentConfig:
         stagger: how much later than the one before it each learner calls ``advance``.
         transaction_timeout: how long to wait for a transaction to take effect.
         max_backoff: the longest pause after a failure.
-        keep_accepted: how many accepted weights stay pinned, the current ones included.
+        keep_accepted: how many accepted weights stay pinned, the current ones included; ``None``
+            for all of them.
+        keep_proposals: whether what the learner proposed stays pinned when it is not accepted.
 
     Raises:
         InvalidArgument: ``keep_accepted`` is below 1.
@@ -47,11 +51,12 @@ class AgentConfig:
     stagger: float = 2.0
     transaction_timeout: float = 120.0
     max_backoff: float = 30.0
-    keep_accepted: int = 2
+    keep_accepted: int | None = 2
+    keep_proposals: bool = False
 
     def __post_init__(self) -> None:
         """Refuse to let the current weights go."""
-        if self.keep_accepted < 1:
+        if self.keep_accepted is not None and self.keep_accepted < 1:
             raise InvalidArgument(
                 f"keep_accepted is {self.keep_accepted}; the current weights stay: give at least 1"
             )
@@ -67,6 +72,7 @@ class Workbench:
     experiment: ExperimentId
     folder: AgentFolder
     config: AgentConfig
+    busy: Busy = field(default_factory=Busy, init=False)
     _spec: ExperimentSpec | None = field(default=None, init=False)
     _waiting_since: dict[tuple[object, ...], float] = field(default_factory=dict, init=False)
 
@@ -92,8 +98,20 @@ class Workbench:
     def fetch(self, content: ContentRef, timeout: float) -> bytes:
         """Get a file under the experiment's size limit; the store verifies every piece."""
         limit = self.schema().max_bytes
-        with self.store.get(content, max_size=limit, timeout=timeout) as pieces:
-            return b"".join(pieces)
+        with (
+            self.busy.at(Work.FETCHING, content.size) as reached,
+            self.store.get(content, max_size=limit, timeout=timeout) as pieces,
+        ):
+            return b"".join(_counted(pieces, reached))
+
+    def send(self, data: bytes) -> ContentRef:
+        """Put a file into the store.
+
+        Raises:
+            ContentNotStored: the store does not take it.
+        """
+        with self.busy.at(Work.SENDING, len(data)) as reached:
+            return self.store.put(FileInPieces(data, reached))
 
     def weights_in(self, data: bytes) -> Weights:
         """Return the weights in a stranger's file as a learner takes them.
@@ -108,6 +126,14 @@ class Workbench:
         """Return for how many seconds this was waited for, 0 at the first time of asking."""
         now = time.monotonic()
         return now - self._waiting_since.setdefault(what, now)
+
+
+def _counted(pieces: Iterator[bytes], reached: Callable[[int], None]) -> Iterator[bytes]:
+    done = 0
+    for piece in pieces:
+        done += len(piece)
+        reached(done)
+        yield piece
 
 
 def said(error: Exception) -> str:

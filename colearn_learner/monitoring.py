@@ -10,10 +10,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from prometheus_client.exposition import generate_latest
 
 from colearn_learner.agent import Action, Agent, Observation
+from colearn_learner.agent_progress import Progress, Work
 from colearn_ledger.http_serving import Answering, answering
 from colearn_ledger.protocol import RoundClosed
 
 __all__ = ["Monitor", "monitoring"]
+
+_MOVING = (Work.SENDING, Work.FETCHING)
 
 
 class Monitor:
@@ -47,6 +50,14 @@ class Monitor:
         self._round = Gauge(
             "colearn_agent_round", "The round of its last action.", registry=self._registry
         )
+        self._moved = Counter(
+            "colearn_agent_bytes_moved",
+            "Bytes of weights sent to the store and fetched from it, counted when a file is over.",
+            ["work"],
+            registry=self._registry,
+        )
+        for work in _MOVING:
+            self._moved.labels(work.value)
         idle = Gauge(
             "colearn_agent_seconds_since_step",
             "Seconds since it last looked at the ledger and did what was due.",
@@ -54,6 +65,7 @@ class Monitor:
         )
         idle.set_function(self._since_step)
         agent.on_observation(self._count)
+        agent.on_progress(self._count_bytes)
 
     def metrics(self) -> bytes:
         """Return the figures in Prometheus' text format."""
@@ -76,6 +88,10 @@ class Monitor:
         for event in observed.events:
             if isinstance(event, RoundClosed):
                 self._rounds.labels(event.outcome.name.lower()).inc()
+
+    def _count_bytes(self, progress: Progress) -> None:
+        if progress.over and progress.work in _MOVING:
+            self._moved.labels(progress.work.value).inc(progress.done)
 
 
 def monitoring(monitor: Monitor, host: str, port: int) -> AbstractContextManager[str]:

@@ -1,8 +1,10 @@
 """Keys by name: encrypted files of a folder, each an Ethereum keystore of version 3.
 
-    <folder>/<name>.json    mode 0600, in a folder of mode 0700
+    <folder>/<name>.json           mode 0600, in a folder of mode 0700
+    <folder>/<name>.cosmos.json    beside it, when Cosmos chains have a key of their own
 
-Any Ethereum wallet reads them, and one that another program wrote may be put beside them.
+Any Ethereum wallet reads them, and one that another program wrote may be put beside them: its key
+then serves both kinds of chains.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from pathlib import Path
 
 from eth_utils.address import is_hex_address, to_checksum_address
 
+from colearn_ledger.bech32 import encoded
 from colearn_ledger.home import config_home, private_folder, write_private
 from colearn_ledger.protocol import Account, LedgerError
 from colearn_ledger.wallet import InvalidKey, Wallet, WrongPassword
@@ -22,6 +25,8 @@ __all__ = ["BadKeyName", "KeyExists", "Keystore", "StoredKey", "UnknownKey"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _LARGEST = 65_536  # bytes; a keystore has 500
+_COSMOS = ".cosmos"
+"""How the name of a key's second file ends, before ``.json``."""
 
 
 class BadKeyName(LedgerError):
@@ -38,11 +43,22 @@ class UnknownKey(LedgerError):
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A key's name, its account and its file; ``address`` is ``None`` if the file hides it."""
+    """A key's name, its accounts and its file.
+
+    ``address`` is that on Ethereum's chains, ``cosmos_account`` the 20 bytes of that on Cosmos
+    chains; each is ``None`` if the file does not tell it.
+    """
 
     name: str
     address: Account | None
     path: Path
+    cosmos_account: bytes | None = None
+
+    def cosmos_address(self, prefix: str) -> Account | None:
+        """Return the account's address on the Cosmos chains with a prefix, if the file tells it."""
+        if self.cosmos_account is None:
+            return None
+        return Account(encoded(prefix, self.cosmos_account))
 
 
 class Keystore:
@@ -64,6 +80,8 @@ class Keystore:
         named = [path.stem for path in sorted(self.folder.glob("*.json"))]
         found = []
         for name in filter(_NAME.fullmatch, named):
+            if name.endswith(_COSMOS):
+                continue
             try:
                 found.append(self.key(name))
             except InvalidKey:
@@ -77,10 +95,12 @@ class Keystore:
             UnknownKey: there is none.
             InvalidKey: the file is no keystore.
         """
-        return StoredKey(name, _address_in(self._read(name)), self.path_of(name))
+        document = self._read(name)
+        address = _address_in(document)
+        return StoredKey(name, address, self.path_of(name), _cosmos_account_in(document))
 
     def save(self, name: str, wallet: Wallet, password: str) -> StoredKey:
-        """Encrypt a key and keep it.
+        """Encrypt a key and keep it; of a mnemonic both keys.
 
         Raises:
             BadKeyName: the name is no name.
@@ -90,13 +110,13 @@ class Keystore:
         path = self.path_of(name)
         if path.exists():  # before the second that encrypting takes
             raise _exists(name, path)
-        sealed = wallet.encrypted(password, work=self._work).encode()
+        sealed = [(path, wallet.encrypted(password, work=self._work))]
+        if wallet.has_own_cosmos_key:
+            second = wallet.encrypted(password, work=self._work, cosmos=True)
+            sealed.append((_cosmos_path(path), second))
         private_folder(self.folder, tighten=True)
-        try:
-            write_private(path, sealed, replace=False)
-        except FileExistsError as error:
-            raise _exists(name, path) from error
-        return StoredKey(name, wallet.address, path)
+        _write_all(name, sealed)
+        return self.key(name)
 
     def open(self, name: str, password: str) -> Wallet:
         """Return the wallet of a key.
@@ -104,22 +124,40 @@ class Keystore:
         Raises:
             UnknownKey: there is none of this name.
             WrongPassword: the password does not open it.
-            InvalidKey: the file is no keystore, or its key is not that of its address.
+            InvalidKey: a file is no keystore, or its key is not that of its address.
         """
         document = self._read(name)
+        second = _cosmos_path(self.path_of(name))
+        cosmos = _text_of(second) if second.exists() else None
         try:
-            wallet = Wallet.decrypted(document, password)
+            wallet = Wallet.decrypted(document, password, cosmos)
         except WrongPassword:
             raise WrongPassword(f"the password does not open the key {name}") from None
         except InvalidKey:
             raise _no_keystore(self.path_of(name)) from None
         if _address_in(document) not in (None, wallet.address):
             raise InvalidKey(f"{self.path_of(name)} holds another key than that of its address")
+        told = StoredKey(name, None, second, _cosmos_account_in(document)).cosmos_address("x")
+        if told not in (None, wallet.cosmos_address("x")):
+            raise InvalidKey(
+                f"the key {name} has another account on Cosmos chains than its file says; is "
+                f"{second} missing, or another key's?"
+            )
         return wallet
 
-    def document(self, name: str) -> str:
-        """Return the encrypted key file as it is."""
-        return self._read(name)
+    def document(self, name: str, *, cosmos: bool = False) -> str:
+        """Return an encrypted key file as it is.
+
+        Args:
+            name: of the key.
+            cosmos: the file of the key for Cosmos chains.
+
+        Raises:
+            UnknownKey: there is none of this name.
+        """
+        first = self._read(name)
+        second = _cosmos_path(self.path_of(name))
+        return _text_of(second) if cosmos and second.exists() else first
 
     def path_of(self, name: str) -> Path:
         """Return the file of a key of this name, be there one or not.
@@ -127,28 +165,55 @@ class Keystore:
         Raises:
             BadKeyName: the name is no name.
         """
-        if not _NAME.fullmatch(name) or _looks_like_a_key(name):
+        if not _NAME.fullmatch(name) or _looks_like_a_key(name) or name.endswith(_COSMOS):
             raise BadKeyName(
                 "a key's name has up to 64 letters, digits, '_', '.' and '-', and is not itself a "
-                "private key"
+                f"private key; it does not end with {_COSMOS}"
             )
         return self.folder / f"{name}.json"
 
     def _read(self, name: str) -> str:
         path = self.path_of(name)
         try:
-            with path.open("rb") as file:
-                return file.read(_LARGEST).decode()
+            return _text_of(path)
         except FileNotFoundError:
-            known = ", ".join(path.stem for path in sorted(self.folder.glob("*.json")))
+            names = [path.stem for path in sorted(self.folder.glob("*.json"))]
+            known = ", ".join(name for name in names if not name.endswith(_COSMOS))
             there = f"there are {known}" if known else "there are none yet"
             raise UnknownKey(
                 f"there is no key {name} in {self.folder} ({there}); make one: colearn key new "
                 f"{name}"
             ) from None
-        except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or "not text"
-            raise InvalidKey(f"{path} can not be read: {why}") from error
+
+
+def _cosmos_path(path: Path) -> Path:
+    return path.with_name(f"{path.stem}{_COSMOS}.json")
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LARGEST).decode()
+    except FileNotFoundError:
+        raise
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not text"
+        raise InvalidKey(f"{path} can not be read: {why}") from error
+
+
+def _write_all(name: str, files: list[tuple[Path, str]]) -> None:
+    """Write a key's files or none of them; the first one's name is what is fought for."""
+    written: list[Path] = []
+    try:
+        for path, text in files:
+            write_private(path, text.encode(), replace=False)
+            written.append(path)
+    except FileExistsError as error:
+        raise _exists(name, Path(error.filename2 or path)) from error
+    finally:
+        if len(written) < len(files):
+            for path in written:
+                path.unlink()
 
 
 def _exists(name: str, path: Path) -> KeyExists:
@@ -174,3 +239,10 @@ def _address_in(document: str) -> Account | None:
     if not isinstance(address, str) or not is_hex_address(address):
         return None
     return Account(to_checksum_address("0x" + address.removeprefix("0x")))
+
+
+def _cosmos_account_in(document: str) -> bytes | None:
+    told = json.loads(document).get("cosmos_account")  # `_address_in` has looked at the rest
+    if not isinstance(told, str) or not re.fullmatch("[0-9a-f]{40}", told):
+        return None
+    return bytes.fromhex(told)

@@ -1,4 +1,4 @@
-"""Networks by name, the contracts deployed to them, and references to experiments.
+"""Networks by name, and the contracts deployed to them.
 
 They are in ``networks.toml`` in the user's configuration, which people may edit:
 
@@ -10,8 +10,14 @@ They are in ``networks.toml`` in the user's configuration, which people may edit
     max_fee_gwei = 50                     # optional: what a unit of gas may cost at most
     confirmations = 3                     # optional: blocks deep before a transaction counts
 
-A reference names an experiment wherever it is, ``eip155:31337:0x5FbD…0aa3/7``: the account as in
-CAIP-10, and the experiment's id in its contract.
+    [networks.local-cosmos]
+    kind = "cosmos"                       # a CosmWasm chain; "evm" unless it is said
+    rpc = "http://127.0.0.1:26657"
+    grpc = "http://127.0.0.1:9090"
+    chain_id = "colearn-local"
+    prefix = "wasm"                       # with which its addresses begin
+    denomination = "stake"                # in which fees are paid
+    gas_price = 0.025                     # of a unit of gas, in that denomination
 """
 
 from __future__ import annotations
@@ -26,30 +32,30 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
-
 from colearn_ledger.home import config_home, private_folder, write_private
-from colearn_ledger.protocol import Account, ExperimentId, LedgerError
+from colearn_ledger.protocol import Account, LedgerError
+from colearn_ledger.references import InvalidReference, account_address
 
 __all__ = [
     "READY_NETWORKS",
     "AmbiguousNetwork",
-    "ExperimentReference",
+    "CosmosTerms",
     "InvalidNetwork",
-    "InvalidReference",
     "Network",
     "Networks",
     "UnknownNetwork",
-    "address",
-    "masked",
 ]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-_REFERENCE = re.compile(r"eip155:([0-9]{1,20}):(0x[0-9a-fA-F]{40})/([0-9]{1,20})")
-_FIELDS = {"rpc", "chain_id", "store", "contracts", "max_fee_gwei", "confirmations"}
+_CHAIN_TEXT = re.compile(r"[-_a-zA-Z0-9]{1,32}")
+_PREFIX = re.compile(r"[a-z]{1,20}")
+_DENOMINATION = re.compile(r"[a-zA-Z][a-zA-Z0-9/:._-]{2,127}")
+_COSMOS_FIELDS = ("grpc", "prefix", "denomination", "gas_price")
+_EVM_FIELDS = ("max_fee_gwei", "confirmations")
+_FIELDS = {"kind", "rpc", "chain_id", "store", "contracts", *_EVM_FIELDS, *_COSMOS_FIELDS}
 _LARGEST_CHAIN_ID = 2**64 - 1
-_LARGEST_ID = 2**64 - 1
 _HIGHEST_FEE = 1_000_000_000
+_HIGHEST_GAS_PRICE = 10**18
 _DEEPEST = 1_000
 _FIRST_PRINTABLE = 0x20
 
@@ -66,69 +72,21 @@ class AmbiguousNetwork(LedgerError):
     """More than one network fits, and none was named."""
 
 
-class InvalidReference(LedgerError):
-    """The text is no reference to an experiment."""
-
-
-def address(text: str) -> Account:
-    """Return a 20-byte hexadecimal address in its EIP-55 form.
-
-    Raises:
-        InvalidReference: it is none, or its checksum says that it was mistyped.
-    """
-    if not text.startswith("0x") or not is_hex_address(text):
-        raise InvalidReference(f"{text[:80]!r} is not an address: 0x and 40 hexadecimal digits")
-    digits = text[2:]
-    if digits not in (digits.lower(), digits.upper()) and not is_checksum_address(text):
-        raise InvalidReference(f"{text} is mistyped: its checksum (EIP-55) does not hold")
-    return Account(to_checksum_address(text))
-
-
-def masked(url: str) -> str:
-    """Return where a URL leads, without the keys that its path, query or user part may hold.
-
-    Of several with commas between, each.
-    """
-    return ",".join(_masked(part) if "://" in part else part for part in url.split(","))
-
-
-def _masked(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "?"
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or "?"
-    more = "/…" if parts.path.strip("/") or parts.query or parts.username else ""
-    return f"{parts.scheme}://{host}{port}{more}"
-
-
 @dataclass(frozen=True, slots=True)
-class ExperimentReference:
-    """An experiment by chain, contract and id."""
+class CosmosTerms:
+    """What a Cosmos chain has beside what every network has.
 
-    chain_id: int
-    contract: Account
-    experiment: ExperimentId
+    Args:
+        grpc: the URL of a node's gRPC, ``http://host:port`` or ``https://host``.
+        prefix: with which the chain's addresses begin.
+        denomination: in which fees are paid.
+        gas_price: of a unit of gas, in that denomination; 0 where nothing is asked.
+    """
 
-    def __str__(self) -> str:
-        """Return the reference as it is written."""
-        return f"eip155:{self.chain_id}:{self.contract}/{self.experiment}"
-
-    @classmethod
-    def parse(cls, text: str) -> ExperimentReference:
-        """Read a reference.
-
-        Raises:
-            InvalidReference: it is none.
-        """
-        found = _REFERENCE.fullmatch(text)
-        if found is None or int(found[1]) > _LARGEST_CHAIN_ID or int(found[3]) > _LARGEST_ID:
-            raise InvalidReference(
-                f"{text[:100]!r} is not a reference to an experiment; one looks like "
-                "eip155:31337:0x5FbDB2315678afecb367f032d93F642f64180aa3/7"
-            )
-        return cls(int(found[1]), address(found[2]), ExperimentId(int(found[3])))
+    grpc: str
+    prefix: str
+    denomination: str
+    gas_price: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +96,14 @@ class Network:
     Args:
         name: lower-case letters, digits and '-'.
         rpc: the URL of a node; it may hold a key, and is shown masked.
-        chain_id: the chain that the node must be on (EIP-155).
+        chain_id: the chain that the node must be on: a number (EIP-155), or a Cosmos chain's text.
         store: where weights are unless a command is told otherwise, if anywhere.
         contracts: what was deployed; the last one is meant by default.
         max_fee_gwei: what a unit of gas may cost at most, tip included; the client's own ceiling
-            if ``None``.
-        confirmations: blocks a transaction has to be deep before it counts; 1 is its own.
+            if ``None``. Of EVM chains only.
+        confirmations: blocks a transaction has to be deep before it counts; 1 is its own. A block
+            of a Cosmos chain is final.
+        cosmos: of a Cosmos chain, ``None`` of an EVM chain.
 
     Raises:
         InvalidNetwork: one of these can not be.
@@ -151,11 +111,12 @@ class Network:
 
     name: str
     rpc: str
-    chain_id: int
+    chain_id: int | str
     store: str | None = None
     contracts: tuple[Account, ...] = ()
     max_fee_gwei: float | None = None
     confirmations: int = 1
+    cosmos: CosmosTerms | None = None
 
     def __post_init__(self) -> None:
         """Check what people may have typed."""
@@ -164,23 +125,24 @@ class Network:
                 f"a network can not be called {str(self.name)[:40]!r}: up to 32 lower-case "
                 "letters, digits and '-' are wanted"
             )
-        if not _is_text(self.rpc) or not _is_web_url(self.rpc):
-            raise InvalidNetwork(
-                f"the rpc of the network {self.name} is not the URL of a node; one looks like "
-                "http://127.0.0.1:8545"
-            )
-        if type(self.chain_id) is not int or not 1 <= self.chain_id <= _LARGEST_CHAIN_ID:
-            raise InvalidNetwork(f"the chain_id of the network {self.name} is not a chain's number")
+        _check_url(self, "rpc", self.rpc, "http://127.0.0.1:8545")
         if self.store is not None and not _is_text(self.store):
             raise InvalidNetwork(f"the store of the network {self.name} is not a text")
-        _checked_contracts(self)
-        fee = self.max_fee_gwei
-        if fee is not None and (type(fee) not in (int, float) or not 0 < fee < _HIGHEST_FEE):
-            raise InvalidNetwork(f"the max_fee_gwei of the network {self.name} is not a price")
-        if type(self.confirmations) is not int or not 1 <= self.confirmations <= _DEEPEST:
-            raise InvalidNetwork(
-                f"the confirmations of the network {self.name} are no number from 1 to {_DEEPEST}"
-            )
+        if self.cosmos is None:
+            _check_evm(self)
+        else:
+            _check_cosmos(self, self.cosmos)
+        _check_contracts(self)
+
+    @property
+    def kind(self) -> str:
+        """``evm`` or ``cosmos``."""
+        return "evm" if self.cosmos is None else "cosmos"
+
+    @property
+    def chain(self) -> str:
+        """The chain as in CAIP-2."""
+        return f"{'eip155' if self.cosmos is None else 'cosmos'}:{self.chain_id}"
 
     @property
     def contract(self) -> Account | None:
@@ -191,6 +153,49 @@ class Network:
         """Return the profile with a contract as the default one."""
         others = tuple(known for known in self.contracts if known != contract)
         return replace(self, contracts=(*others, contract))
+
+
+def _check_url(network: Network, field: str, url: object, example: str) -> None:
+    if not _is_text(url) or not _is_web_url(str(url)):
+        raise InvalidNetwork(
+            f"the {field} of the network {network.name} is not the URL of a node; one looks like "
+            f"{example}"
+        )
+
+
+def _check_evm(network: Network) -> None:
+    number = network.chain_id
+    if type(number) is not int or not 1 <= number <= _LARGEST_CHAIN_ID:
+        raise InvalidNetwork(f"the chain_id of the network {network.name} is not a chain's number")
+    fee = network.max_fee_gwei
+    if fee is not None and (type(fee) not in (int, float) or not 0 < fee < _HIGHEST_FEE):
+        raise InvalidNetwork(f"the max_fee_gwei of the network {network.name} is not a price")
+    depth = network.confirmations
+    if type(depth) is not int or not 1 <= depth <= _DEEPEST:
+        raise InvalidNetwork(
+            f"the confirmations of the network {network.name} are no number from 1 to {_DEEPEST}"
+        )
+
+
+def _check_cosmos(network: Network, terms: CosmosTerms) -> None:
+    if not isinstance(network.chain_id, str) or not _CHAIN_TEXT.fullmatch(network.chain_id):
+        raise InvalidNetwork(
+            f"the chain_id of the network {network.name} is not a Cosmos chain's; one looks like "
+            "fetchhub-4"
+        )
+    _check_url(network, "grpc", terms.grpc, "http://127.0.0.1:9090")
+    for field, shape in (("prefix", _PREFIX), ("denomination", _DENOMINATION)):
+        value = getattr(terms, field)
+        if not isinstance(value, str) or not shape.fullmatch(value):
+            raise InvalidNetwork(f"the {field} of the network {network.name} can not be one")
+    price = terms.gas_price
+    if type(price) not in (int, float) or not 0 <= price < _HIGHEST_GAS_PRICE:
+        raise InvalidNetwork(f"the gas_price of the network {network.name} is not a price")
+    if network.max_fee_gwei is not None or network.confirmations != 1:
+        raise InvalidNetwork(
+            f"the network {network.name} is a Cosmos chain: max_fee_gwei and confirmations are of "
+            "EVM chains"
+        )
 
 
 def _is_text(value: object) -> bool:
@@ -208,15 +213,23 @@ def _is_web_url(text: str) -> bool:
         return False
 
 
-def _checked_contracts(network: Network) -> None:
+def _check_contracts(network: Network) -> None:
     try:
-        wrong = [c for c in network.contracts if address(c) != c]
+        wrong = [c for c in network.contracts if account_address(c) != c]
+        if terms := network.cosmos:
+            foreign = [c for c in network.contracts if not c.startswith(f"{terms.prefix}1")]
+        else:
+            foreign = [c for c in network.contracts if not c.startswith("0x")]
     except (InvalidReference, AttributeError, TypeError) as error:
         raise InvalidNetwork(
             f"the contracts of the network {network.name} are not all addresses"
         ) from error
     if wrong:
         raise InvalidNetwork(f"the contract {wrong[0]} of {network.name} is not in EIP-55 form")
+    if foreign:
+        raise InvalidNetwork(
+            f"the contract {foreign[0]} is no address on the network {network.name}"
+        )
 
 
 READY_NETWORKS: Mapping[str, Network] = {
@@ -225,6 +238,24 @@ READY_NETWORKS: Mapping[str, Network] = {
         Network("local-evm", "http://127.0.0.1:8545", 31_337),
         Network("sepolia", "https://ethereum-sepolia-rpc.publicnode.com", 11_155_111),
         Network("base-sepolia", "https://sepolia.base.org", 84_532),
+        Network(
+            "local-cosmos",
+            "http://127.0.0.1:26657",
+            "colearn-local",
+            cosmos=CosmosTerms("http://127.0.0.1:9090", "wasm", "stake", 0.025),
+        ),
+        Network(
+            "fetch-mainnet",
+            "https://rpc-fetchhub.fetch.ai",
+            "fetchhub-4",
+            cosmos=CosmosTerms("https://grpc-fetchhub.fetch.ai", "fetch", "afet", 0),
+        ),
+        Network(
+            "dorado",
+            "https://rpc-dorado.fetch.ai",
+            "dorado-1",
+            cosmos=CosmosTerms("https://grpc-dorado.fetch.ai", "fetch", "atestfet", 5_000_000_000),
+        ),
     )
 }
 """What is there before anything was added; an own profile of the same name takes its place."""
@@ -267,24 +298,25 @@ class Networks:
         """Tell whether the file has a profile of this name."""
         return name in self._saved()
 
-    def of_chain(self, chain_id: int, contract: Account) -> Network:
-        """Return the network of a chain; of several, the one that knows the contract.
+    def of_chain(self, chain: str, contract: Account) -> Network:
+        """Return the network of a chain (CAIP-2); of several, the one that knows the contract.
 
         Raises:
             UnknownNetwork: none is of this chain.
             AmbiguousNetwork: several are, and not exactly one of them knows the contract.
         """
-        fitting = [n for n in self.all().values() if n.chain_id == chain_id]
+        fitting = [n for n in self.all().values() if n.chain == chain]
         if len(fitting) > 1:
             fitting = [n for n in fitting if contract in n.contracts] or fitting
         if not fitting:
             raise UnknownNetwork(
-                f"no network is known of chain {chain_id}; add one: colearn network add NAME "
-                f"--rpc URL --chain-id {chain_id}"
+                f"no network is known of chain {chain}; add one: colearn network add NAME "
+                f"--rpc URL --chain-id {chain.partition(':')[2]}"
+                + (" --kind cosmos …" if chain.startswith("cosmos:") else "")
             )
         if len(fitting) > 1:
             raise AmbiguousNetwork(
-                f"several networks are of chain {chain_id}: {', '.join(n.name for n in fitting)}; "
+                f"several networks are of chain {chain}: {', '.join(n.name for n in fitting)}; "
                 "choose one by --network"
             )
         return fitting[0]
@@ -372,6 +404,7 @@ def _network_in(name: str, table: Any) -> Network:
     contracts = table.get("contracts", [])
     if not isinstance(contracts, list):
         raise InvalidNetwork(f"the contracts of the network {name} are not a list")
+    terms = _terms_in(name, table)
     return Network(
         name,
         table["rpc"],
@@ -380,7 +413,22 @@ def _network_in(name: str, table: Any) -> Network:
         tuple(contracts),
         table.get("max_fee_gwei"),
         table.get("confirmations", 1),
+        terms,
     )
+
+
+def _terms_in(name: str, table: Mapping[str, Any]) -> CosmosTerms | None:
+    kind = table.get("kind", "evm")
+    given = [field for field in _COSMOS_FIELDS if field in table]
+    if kind not in ("evm", "cosmos"):
+        raise InvalidNetwork(f"the kind of the network {name} is neither evm nor cosmos")
+    if kind == "evm":
+        if given:
+            raise InvalidNetwork(f"the network {name} has a {given[0]} but is not of kind cosmos")
+        return None
+    if missing := sorted(set(_COSMOS_FIELDS) - set(given)):
+        raise InvalidNetwork(f"the network {name} lacks its {missing[0]}")
+    return CosmosTerms(*(table[field] for field in _COSMOS_FIELDS))
 
 
 def _toml_string(text: str) -> str:
@@ -395,7 +443,13 @@ def _as_toml(networks: Mapping[str, Network]) -> str:
     parts = ["# Networks of colearn, see `colearn network --help`. URLs may hold keys.\n"]
     for network in networks.values():
         lines = [f"[networks.{network.name}]", f"rpc = {_toml_string(network.rpc)}"]
-        lines.append(f"chain_id = {network.chain_id}")
+        if terms := network.cosmos:
+            lines[1:1] = ['kind = "cosmos"']
+            lines += [f"chain_id = {_toml_string(str(network.chain_id))}"]
+            lines += [f"{f} = {_toml_string(getattr(terms, f))}" for f in _COSMOS_FIELDS[:-1]]
+            lines += [f"gas_price = {terms.gas_price}"]
+        else:
+            lines.append(f"chain_id = {network.chain_id}")
         if network.store is not None:
             lines.append(f"store = {_toml_string(network.store)}")
         if network.contracts:

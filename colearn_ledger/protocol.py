@@ -9,7 +9,7 @@ import hashlib
 import math
 import struct
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 from typing import ClassVar, NewType
 
 from colearn_ledger.cid import decode_cid, encode_cid
@@ -66,6 +66,7 @@ __all__ = [
     "Selection",
     "SignedBallot",
     "SigningDomain",
+    "SigningScheme",
     "SkipReason",
     "Status",
     "Unchanged",
@@ -78,6 +79,7 @@ __all__ = [
     "WrongRound",
     "WrongStatus",
     "bits_to_score",
+    "canonical_address",
     "commitment_hash",
     "first_seed",
     "needed_approvals",
@@ -87,7 +89,8 @@ __all__ = [
 
 ExperimentId = NewType("ExperimentId", int)
 Account = NewType("Account", str)
-"""An account's address as the ledger writes it: EIP-55 hexadecimal on an EVM chain."""
+"""An account's address as the ledger writes it: EIP-55 hexadecimal on an EVM chain and the local
+ledger, bech32 on a Cosmos chain."""
 
 MAX_LEARNERS = 10_000
 MAX_PAGE = 100
@@ -161,6 +164,13 @@ class Duty(IntEnum):
     REVEAL = 4
     ADVANCE = 5
     DONE = 6
+
+
+class SigningScheme(Enum):
+    """How ballots are signed off-chain; the value is the CAIP-2 namespace of its chains."""
+
+    EIP712 = "eip155"
+    ADR036 = "cosmos"
 
 
 class SkipReason(IntEnum):
@@ -381,12 +391,13 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class SignedBallot:
-    """A vote signed off-chain, for any account to carry (EIP-712 on EVM chains).
+    """A vote signed off-chain, for any account to carry.
 
     Args:
         learner: whose ballot it is.
         vote: what it says.
-        signature: 65 bytes, r ‖ s ‖ v with v of 27 or 28.
+        signature: EIP-712: 65 bytes, r ‖ s ‖ v with v of 27 or 28. ADR-036: 97 bytes, the
+            compressed public key (33) ‖ r ‖ s.
     """
 
     learner: Account
@@ -399,14 +410,26 @@ class SigningDomain:
     """What signed ballots and commitments are bound to: one contract on one chain.
 
     Args:
-        chain_id: the chain's number (EIP-155); 0 for an in-process ledger.
+        chain: as in CAIP-2: ``eip155:31337``, ``cosmos:testing-1``; an in-process ledger is
+            ``eip155:0``.
         contract: the contract's address.
-        separator: the 32-byte EIP-712 domain separator of the two.
+        separator: 32 bytes of the two: EIP-712's, or its like on Cosmos chains.
     """
 
-    chain_id: int
+    chain: str
     contract: Account
     separator: bytes
+
+    @property
+    def scheme(self) -> SigningScheme:
+        """How ballots are signed here."""
+        return SigningScheme(self.chain.partition(":")[0])
+
+    @property
+    def chain_id(self) -> int | str:
+        """The chain's own id: a number (EIP-155), or a text on Cosmos."""
+        own = self.chain.partition(":")[2]
+        return int(own) if self.scheme == SigningScheme.EIP712 else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -673,6 +696,19 @@ def needed_approvals(eligible: int, approval_bps: int) -> int:
     return max(1, -(-eligible * approval_bps // 10_000))
 
 
+def canonical_address(account: Account) -> bytes:
+    """Return an address's bytes: 20, or 32 of a contract on Cosmos.
+
+    Raises:
+        LedgerError: it is no address.
+    """
+    from colearn_ledger.bech32 import decoded  # it knows this module's errors
+
+    if account.startswith("0x"):
+        return bytes.fromhex(account.removeprefix("0x"))
+    return decoded(account)[1]
+
+
 def commitment_hash(
     domain: SigningDomain,
     experiment: ExperimentId,
@@ -686,7 +722,7 @@ def commitment_hash(
         domain: the ledger's signing domain.
         experiment: its id.
         round_index: the round.
-        account: the voter, a 20-byte address in hexadecimal.
+        account: the voter.
         ballot: the vote and its 32-byte salt.
     """
     vote, salt = ballot
@@ -694,7 +730,7 @@ def commitment_hash(
         domain.separator
         + experiment.to_bytes(8, "big")
         + round_index.to_bytes(4, "big")
-        + bytes.fromhex(account.removeprefix("0x"))
+        + canonical_address(account)
         + bytes([vote.approve])
         + score_to_bits(vote.scores.vote_score).to_bytes(8, "big")
         + score_to_bits(vote.scores.test_score).to_bytes(8, "big")

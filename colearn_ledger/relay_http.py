@@ -3,6 +3,7 @@
     {"experiment": 1, "round": 0, "learner": "0x…", "approve": true,
      "vote_score": "3febf05a3c8d1e27", "test_score": null, "signature": "…130 digits…"}
 
+On a Cosmos chain the signature has 194 digits and the learner is ``wasm1…``.
 Scores are the 16 hexadecimal digits of their binary64 bits. 202: taken. 400: no ballot. 409: the
 ledger would not count it. 429: no room. 503: the ledger can not be asked now.
 """
@@ -18,7 +19,6 @@ from urllib.parse import urlsplit
 
 from colearn_ledger.http_serving import PATIENCE, Answering, answering
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.networks import InvalidReference, address
 from colearn_ledger.protocol import (
     ExperimentId,
     LedgerError,
@@ -28,6 +28,7 @@ from colearn_ledger.protocol import (
     bits_to_score,
     score_to_bits,
 )
+from colearn_ledger.references import InvalidReference, account_address
 from colearn_ledger.relay import BallotRefused, Relay, RelayFull
 from colearn_ledger.weights.strict_json import InvalidJson, load
 
@@ -35,7 +36,7 @@ __all__ = ["InvalidRelayUrl", "RelayClient", "serving"]
 
 _LARGEST = 2_048  # bytes of a request or an answer
 _BITS = re.compile(r"[0-9a-f]{16}")
-_SIGNATURE = re.compile(r"[0-9a-f]{130}")
+_SIGNATURE = re.compile(r"[0-9a-f]{130}|[0-9a-f]{194}")
 _FIELDS = {"experiment", "round", "learner", "approve", "vote_score", "test_score", "signature"}
 
 
@@ -114,9 +115,11 @@ def _ballot_in(body: bytes) -> tuple[ExperimentId, int, SignedBallot]:
     scores = Scores(_score_in(document["vote_score"]), _score_in(document["test_score"]))
     signature = document["signature"]
     if not isinstance(signature, str) or not _SIGNATURE.fullmatch(signature):
-        raise _NoBallot("the signature has 130 hexadecimal digits, in lower case")
+        raise _NoBallot(
+            "the signature has 130 hexadecimal digits, or 194 on a Cosmos chain, in lower case"
+        )
     try:
-        learner = address(str(document["learner"]))
+        learner = account_address(str(document["learner"]))
     except InvalidReference as error:
         raise _NoBallot(str(error)) from error
     ballot = SignedBallot(learner, Vote(document["approve"], scores), bytes.fromhex(signature))

@@ -8,12 +8,12 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from localnet.errors import NodeFailed, PortTaken
 from localnet.installing import anvil_binary
-from localnet.processes import Process, free_port, is_free, recorded, said_since, spawn, wait_until
+from localnet.node import Node
+from localnet.processes import free_port, is_free, recorded, said_since
 from localnet.rpc import json_rpc
 
 __all__ = ["Anvil", "keep_newest_state"]
@@ -24,12 +24,9 @@ _STATE_INTERVAL = 1
 _HISTORY = 16
 """Blocks whose states are kept and survive a restart; a reorganisation can not go deeper then."""
 
-_HEALTHY_WITHIN = 60.0
-_ATTEMPTS = 3
 
-
-class Anvil:
-    """An anvil process; as a context manager it is started on entry and stopped on exit.
+class Anvil(Node):
+    """An anvil process.
 
     Args:
         state: file that the chain is loaded from at start, if it exists, and dumped to at stop.
@@ -41,6 +38,9 @@ class Anvil:
         log: takes its output; None keeps it in a temporary folder as long as this object lives.
     """
 
+    NAME = "anvil"
+    PORT_TAKEN_SAYS = "in use"
+
     def __init__(
         self,
         *,
@@ -51,16 +51,14 @@ class Anvil:
         host: str = "127.0.0.1",
         log: Path | None = None,
     ) -> None:
+        if log is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="colearn-anvil-")
+            log = Path(self._scratch.name) / "anvil.log"
+        super().__init__(host=host, log=log)
         self._state = state
         self._block_time = block_time
         self._chain_id = chain_id
         self._port = port
-        self._host = host
-        if log is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="colearn-anvil-")
-            log = Path(self._scratch.name) / "anvil.log"
-        self._log = log
-        self._process: Process | None = None
         self._keys: tuple[str, ...] = ()
 
     @property
@@ -78,22 +76,6 @@ class Anvil:
         """The private keys, in hex, of its ten funded accounts: public knowledge, never secret."""
         return self._keys
 
-    @property
-    def log(self) -> Path:
-        """The file that takes its output."""
-        return self._log
-
-    @property
-    def process(self) -> Process:
-        """The process, which may have ended.
-
-        Raises:
-            NodeFailed: it was never started.
-        """
-        if self._process is None:
-            raise NodeFailed("anvil was not started")
-        return self._process
-
     def start(self) -> Self:
         """Start it and wait until it answers; after `kill` it starts with the state of its dumps.
 
@@ -106,27 +88,22 @@ class Anvil:
         if self._port:
             if not is_free(self._host, self._port):
                 raise PortTaken(f"port {self._port} of {self._host} is taken by another process")
-            return self._start(binary)
-        for _ in range(_ATTEMPTS):
-            self._port = free_port(self._host)
-            with contextlib.suppress(PortTaken):
-                return self._start(binary)
-        raise PortTaken("other processes take every port before anvil does", log=self._log)
+            self._start(binary)
+        else:
+            self._try_ports(lambda: self._start_anywhere(binary))
+        return self
 
-    def _start(self, binary: Path) -> Self:
+    def _start_anywhere(self, binary: Path) -> None:
+        self._port = free_port(self._host)
+        self._start(binary)
+
+    def _start(self, binary: Path) -> None:
         if self._state is not None:
             self._state.parent.mkdir(parents=True, exist_ok=True)
             keep_newest_state(self._state)
-        seen = self._log.stat().st_size if self._log.exists() else 0
         command = [str(binary), *self._arguments(), "--config-out", str(self._accounts)]
-        self._process = spawn(command, log=self._log, environment=os.environ)
-        try:
-            self._await_health(seen)
-            self._keys = self._read_keys()
-        except BaseException:
-            self._process.kill()
-            raise
-        return self
+        self._launch(command, os.environ)
+        self._keys = self._read_keys()
 
     def attach(self) -> bool:
         """Take up the process that was started with this log and port, if it is healthy.
@@ -155,22 +132,13 @@ class Anvil:
 
     def stop(self) -> None:
         """Stop it, after it has dumped its state. Does nothing when it does not run."""
-        self._end(by_force=False)
+        super().stop()
+        self._keep_state()
 
     def kill(self) -> None:
         """End it at once, as `kill -9` does; `start` continues from its last dump."""
-        self._end(by_force=True)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+        super().kill()
+        self._keep_state()
 
     @property
     def _accounts(self) -> Path:
@@ -179,14 +147,8 @@ class Anvil:
     def _read_keys(self) -> tuple[str, ...]:
         return tuple(json.loads(self._accounts.read_text())["private_keys"])
 
-    def _end(self, *, by_force: bool) -> None:
-        if self._process is None:
-            return
-        if by_force:
-            self._process.kill()
-        else:
-            self._process.stop()
-        if self._state is not None:
+    def _keep_state(self) -> None:
+        if self._process is not None and self._state is not None:
             keep_newest_state(self._state)
 
     def _arguments(self) -> list[str]:
@@ -202,19 +164,8 @@ class Anvil:
             arguments += ["--preserve-historical-states", "--prune-history", str(_HISTORY)]
         return arguments
 
-    def _await_health(self, seen: int) -> None:
-        process = self.process
-
-        def is_healthy() -> bool:
-            return said_since(self._log, seen, "Listening on") and self._answers()
-
-        ok = wait_until(lambda: not process.is_running() or is_healthy(), seconds=_HEALTHY_WITHIN)
-        if not process.is_running():
-            if said_since(self._log, seen, "in use"):
-                raise PortTaken(f"port {self._port} of {self._host} is taken", log=self._log)
-            raise NodeFailed("anvil ended instead of starting", log=self._log)
-        if not ok:
-            raise NodeFailed(f"anvil does not answer after {_HEALTHY_WITHIN:g} s", log=self._log)
+    def _is_healthy(self, seen: int) -> bool:
+        return said_since(self._log, seen, "Listening on") and self._answers()
 
     def _answers(self) -> bool:
         try:

@@ -11,6 +11,7 @@ __all__ = [
     "NetStateError",
     "NodeFailed",
     "PortTaken",
+    "SettingsRefused",
 ]
 
 
@@ -24,6 +25,10 @@ class InstallFailed(LocalnetError):
 
 class NetStateError(LocalnetError):
     """The network's folder does not allow what was asked: not up, other settings, unreadable."""
+
+
+class SettingsRefused(LocalnetError, ValueError):
+    """No network can be as these settings say."""
 
 
 class AddressRefused(LocalnetError, ValueError):

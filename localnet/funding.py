@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from colearn_ledger.networks import InvalidReference
-from colearn_ledger.networks import address as checked_address
+from colearn_ledger.references import InvalidReference
+from colearn_ledger.references import address as checked_address
 from localnet.errors import AddressRefused, NodeFailed
 from localnet.processes import wait_until
 from localnet.rpc import json_rpc

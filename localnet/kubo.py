@@ -6,7 +6,6 @@ them (Bitswap broadcast), which suits a net of a few nodes and needs no time to 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import secrets
@@ -15,20 +14,18 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
-from localnet.errors import NodeFailed, PortTaken
+from localnet.errors import NodeFailed
 from localnet.installing import kubo_binary
+from localnet.node import HEALTHY_WITHIN, Node
 from localnet.private_swarm import PRIVATE, peer_entry, port_in, tcp_address
-from localnet.processes import Process, free_port, is_free, recorded, said_since, spawn, wait_until
+from localnet.processes import free_port, is_free, recorded, wait_until
 from localnet.rpc import post
 
 __all__ = ["Kubo", "join", "new_swarm_key"]
 
-_HEALTHY_WITHIN = 60.0
-_ATTEMPTS = 3
 _PORTS = ("Swarm", "API", "Gateway")
 
 
@@ -37,8 +34,8 @@ def new_swarm_key() -> bytes:
     return secrets.token_bytes(32)
 
 
-class Kubo:
-    """A Kubo daemon; as a context manager it is started on entry and stopped on exit.
+class Kubo(Node):
+    """A Kubo daemon.
 
     Args:
         repo: its repository, made at the first start. Later starts keep identity, pins and, as
@@ -48,6 +45,9 @@ class Kubo:
         host: IPv4 address that swarm, API and gateway listen on.
         log: takes its output; None puts it into the repository, `daemon.log`.
     """
+
+    NAME = "Kubo"
+    PORT_TAKEN_SAYS = "address already in use"
 
     def __init__(
         self,
@@ -60,12 +60,10 @@ class Kubo:
     ) -> None:
         if swarm is not None and len(swarm) != 32:
             raise NodeFailed(f"a swarm key has 32 bytes, not {len(swarm)}")
+        super().__init__(host=host, log=log or repo / "daemon.log")
         self._repo = repo
         self._swarm = swarm
         self._peers = tuple(peers)
-        self._host = host
-        self._log = log or repo / "daemon.log"
-        self._process: Process | None = None
         self._ports: dict[str, int] = {}
         self._address = ""
 
@@ -99,22 +97,6 @@ class Kubo:
         """The swarm's key; None before the first start if none was given."""
         return self._swarm
 
-    @property
-    def log(self) -> Path:
-        """The file that takes its output."""
-        return self._log
-
-    @property
-    def process(self) -> Process:
-        """The process, which may have ended.
-
-        Raises:
-            NodeFailed: it was never started.
-        """
-        if self._process is None:
-            raise NodeFailed("Kubo was not started")
-        return self._process
-
     def start(self) -> Self:
         """Start it, wait until it answers, and connect it to the peers that run.
 
@@ -126,24 +108,15 @@ class Kubo:
         if not (self._repo / "config").exists():
             self._initialise(binary)
         self._keep_swarm_key()
-        for _ in range(_ATTEMPTS):
-            self._configure()
-            with contextlib.suppress(PortTaken):
-                return self._start(binary)
-        raise PortTaken("other processes take every port before Kubo does", log=self._log)
-
-    def _start(self, binary: Path) -> Self:
-        seen = self._log.stat().st_size if self._log.exists() else 0
-        command = [str(binary), "daemon", "--migrate=true"]
-        self._process = spawn(command, log=self._log, environment=self._environment(self._repo))
-        try:
-            self._await_health(seen)
-        except BaseException:
-            self._process.kill()
-            raise
+        self._try_ports(lambda: self._start(binary))
         for peer in self._peers:
             self.connect(peer)
         return self
+
+    def _start(self, binary: Path) -> None:
+        self._configure()
+        command = [str(binary), "daemon", "--migrate=true"]
+        self._launch(command, self._environment(self._repo))
 
     def attach(self) -> bool:
         """Take up the daemon that was started with this repository and log, if it is healthy.
@@ -157,7 +130,7 @@ class Kubo:
         config = json.loads((self._repo / "config").read_text())
         self._ports = {name: port_in(config, name) or 0 for name in _PORTS}
         self._keep_swarm_key()
-        if not self._is_healthy():
+        if not self._answers():
             return False
         self._process = process
         return True
@@ -190,27 +163,6 @@ class Kubo:
         """
         said = json.loads(post(f"{self.api_url}/api/v0/swarm/peers"))
         return frozenset(peer["Peer"] for peer in said.get("Peers") or ())
-
-    def stop(self) -> None:
-        """Stop it in an orderly way. Does nothing when it does not run."""
-        if self._process is not None:
-            self._process.stop()
-
-    def kill(self) -> None:
-        """End it at once, as `kill -9` does; `start` starts it again."""
-        if self._process is not None:
-            self._process.kill()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     def _initialise(self, binary: Path) -> None:
         """Make the repository beside its place and rename it: never half of one."""
@@ -268,19 +220,10 @@ class Kubo:
         forced = {"LIBP2P_FORCE_PNET": "1", "IPFS_TELEMETRY": "off", "IPFS_PATH": str(repo)}
         return kept | forced
 
-    def _await_health(self, seen: int) -> None:
-        process = self.process
-        ok = wait_until(
-            lambda: not process.is_running() or self._is_healthy(), seconds=_HEALTHY_WITHIN
-        )
-        if not process.is_running():
-            if said_since(self._log, seen, "address already in use"):
-                raise PortTaken("a port that Kubo was given is taken", log=self._log)
-            raise NodeFailed("Kubo ended instead of starting", log=self._log)
-        if not ok:
-            raise NodeFailed(f"Kubo does not answer after {_HEALTHY_WITHIN:g} s", log=self._log)
+    def _is_healthy(self, seen: int) -> bool:
+        return self._answers()
 
-    def _is_healthy(self) -> bool:
+    def _answers(self) -> bool:
         try:
             said = json.loads(post(f"{self.api_url}/api/v0/id", seconds=5))
         except NodeFailed:
@@ -308,5 +251,5 @@ def join(nodes: Sequence[Kubo]) -> None:
     def all_connected() -> bool:
         return all(ids - {node.peer_id} <= node.connections() for node in nodes)
 
-    if not wait_until(all_connected, seconds=_HEALTHY_WITHIN):
+    if not wait_until(all_connected, seconds=HEALTHY_WITHIN):
         raise NodeFailed("the IPFS nodes do not connect to each other", log=nodes[0].log)

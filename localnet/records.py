@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from localnet.errors import NetStateError
+from localnet.cosmos import BLOCK_TIME
+from localnet.errors import NetStateError, SettingsRefused
 
-__all__ = ["ChainStatus", "IpfsStatus", "NetStatus", "Record", "Settings"]
+__all__ = ["ChainStatus", "IpfsStatus", "NetStatus", "Record", "Settings", "ValidatorStatus"]
 
-_OWN = ("net.json*", "chain", "logs", "ipfs-*", ".repo-*")
+_OWN = ("net.json*", "chain", "cosmos", "logs", "ipfs-*", ".repo-*")
 """What the folder holds of ours; nothing else is ever deleted."""
 
 
@@ -22,24 +23,75 @@ class Settings:
     """What a network consists of.
 
     Attributes:
-        chain: its kind, "evm".
+        chain: its kind, "evm" or "cosmos".
         ipfs: number of IPFS nodes.
-        block_time: seconds between blocks; None mines a block as soon as a transaction comes.
+        block_time: seconds between blocks. None on an EVM chain mines a block as soon as a
+            transaction comes; a Cosmos chain makes blocks by the clock, and None becomes 0.5.
+        validators: number of nodes that run the chain; an EVM chain has one.
+
+    Raises:
+        SettingsRefused: no network can be like that.
     """
 
     chain: str = "evm"
     ipfs: int = 3
     block_time: float | None = None
+    validators: int = 1
+
+    def __post_init__(self) -> None:
+        """Check them, and fill in a Cosmos chain's block time."""
+        if self.chain not in ("evm", "cosmos"):
+            raise SettingsRefused(f"a chain is evm or cosmos, not {self.chain!r}")
+        if self.chain == "evm" and self.validators != 1:
+            raise SettingsRefused(
+                "an EVM chain has one node here; validators are of a Cosmos chain"
+            )
+        if self.validators < 1:
+            raise SettingsRefused("a chain needs a validator")
+        if self.chain == "cosmos" and self.block_time is None:
+            object.__setattr__(self, "block_time", BLOCK_TIME)
+
+    def __str__(self) -> str:
+        """Return them in words."""
+        every = f"a block every {self.block_time:g} s" if self.block_time else "instant blocks"
+        if self.chain == "evm":
+            return f"{self.ipfs} IPFS nodes and an EVM chain with {every}"
+        nodes = "1 validator" if self.validators == 1 else f"{self.validators} validators"
+        return f"{self.ipfs} IPFS nodes and a Cosmos chain of {nodes} with {every}"
 
 
 @dataclass(frozen=True, slots=True)
 class ChainStatus:
-    """The chain's node; ``block`` is None when it does not answer, ``pid`` when it is not there."""
+    """The chain, as one of its nodes has it.
+
+    Attributes:
+        url: of the node's RPC.
+        chain_id: a number (EIP-155), or a Cosmos chain's text.
+        pid: of the node; None when it is not there.
+        block: the newest; None when the node does not answer.
+        grpc: URL of a Cosmos node's gRPC.
+        rest: URL of a Cosmos node's REST server.
+    """
 
     url: str
-    chain_id: int
+    chain_id: int | str
     pid: int | None
     block: int | None
+    grpc: str | None = None
+    rest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatorStatus:
+    """A node of a Cosmos chain; ``block`` and ``peers`` are None when it does not answer."""
+
+    name: str
+    rpc: str
+    grpc: str
+    rest: str
+    pid: int | None
+    block: int | None
+    peers: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +109,27 @@ class IpfsStatus:
 
 @dataclass(frozen=True, slots=True)
 class NetStatus:
-    """A network as it is now; ``healthy`` when every node of its settings answers."""
+    """A network as it is now.
+
+    Attributes:
+        folder: that holds it.
+        settings: that it was last started with.
+        chain: as its first node that answers has it.
+        ipfs: its IPFS nodes.
+        validators: the nodes of a Cosmos chain; none of an EVM chain.
+    """
 
     folder: Path
     settings: Settings
     chain: ChainStatus
     ipfs: tuple[IpfsStatus, ...]
+    validators: tuple[ValidatorStatus, ...] = ()
 
     @property
     def healthy(self) -> bool:
         """Whether every node answers."""
-        return self.chain.block is not None and all(node.peers is not None for node in self.ipfs)
+        peers = [node.peers for node in self.ipfs] + [node.peers for node in self.validators]
+        return self.chain.block is not None and None not in peers
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +139,7 @@ class Record:
     Attributes:
         settings: the network's.
         swarm: key of the IPFS nodes' private swarm, in hex.
-        port: the chain's; 0 before its first start.
+        port: the EVM chain's; 0 before its first start.
     """
 
     settings: Settings
@@ -101,7 +163,7 @@ class Record:
                     f"{folder} holds something that is no local network: choose another folder"
                 ) from error
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, SettingsRefused) as error:
             raise NetStateError(f"{path} can not be read: {error}") from error
 
     def write(self, folder: Path) -> None:

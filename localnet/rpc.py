@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from localnet.errors import NodeFailed
 
-__all__ = ["json_rpc", "post"]
+__all__ = ["get", "json_rpc", "post"]
 
 
 def post(url: str, body: bytes = b"", *, seconds: float = 10.0) -> bytes:
@@ -18,11 +18,25 @@ def post(url: str, body: bytes = b"", *, seconds: float = 10.0) -> bytes:
     Raises:
         NodeFailed: no connection, no answer in time, or a status other than 200.
     """
+    return _asked("POST", url, body, seconds)
+
+
+def get(url: str, *, seconds: float = 10.0) -> bytes:
+    """Get and return the answer's body.
+
+    Raises:
+        NodeFailed: as `post`.
+    """
+    return _asked("GET", url, None, seconds)
+
+
+def _asked(method: str, url: str, body: bytes | None, seconds: float) -> bytes:
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
     target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+    headers = {} if body is None else {"Content-Type": "application/json"}
     try:
-        connection.request("POST", target, body, {"Content-Type": "application/json"})
+        connection.request(method, target, body, headers)
         answer = connection.getresponse()
         content = answer.read()
     except (OSError, http.client.HTTPException) as error:

@@ -23,6 +23,7 @@ from rich.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 EVM = ROOT / "contracts" / "evm"
+COSMWASM = ROOT / "contracts" / "cosmwasm"
 IN_CI = os.environ.get("CI") == "true"
 
 
@@ -61,9 +62,14 @@ TOOLS = {
         node_is_here,
     ),
     "go": Tool(
-        "builds Kubo, the IPFS node of the local testnet",
-        "a Go toolchain (1.24 or newer), or an `ipfs` 0.43 on PATH",
-        lambda: bool(shutil.which("go") or shutil.which("ipfs")),
+        "builds the local testnet's nodes: Kubo, wasmd and Toxiproxy",
+        "a Go toolchain (1.24 or newer)",
+        lambda: bool(shutil.which("go")),
+    ),
+    "cargo": Tool(
+        "builds and tests the CosmWasm contract",
+        "rustup's stable toolchain, with clippy and rustfmt",
+        lambda: bool(shutil.which("cargo")),
     ),
 }
 
@@ -73,12 +79,22 @@ def python(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, *arguments)
 
 
+def cargo(command: str, *arguments: str) -> tuple[str, ...]:
+    """Return a command of cargo's, which builds in the user's cache folder."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    target = cache / "colearn" / "cosmwasm" / "checks"
+    return ("cargo", command, "--locked", "--target-dir", str(target), *arguments)
+
+
 LINT = (
     Stage("ruff", python("-m", "ruff", "check", ".")),
     Stage("ruff format", python("-m", "ruff", "format", "--check", ".")),
     Stage("mypy --strict", python("-m", "mypy")),
     Stage("npm packages", ("npm", "ci", "--no-audit", "--no-fund", "--silent"), EVM, ("node",)),
     Stage("forge fmt, solhint", ("npm", "run", "--silent", "lint"), EVM, ("node",)),
+    Stage("cosmwasm lock", python("scripts/build_cosmwasm.py", "--lock"), needs=("cargo",)),
+    Stage("cargo fmt", ("cargo", "fmt", "--check"), COSMWASM, ("cargo",)),
+    Stage("clippy", cargo("clippy", "--all-targets", "--", "-D", "warnings"), COSMWASM, ("cargo",)),
 )
 
 TEST = (
@@ -86,6 +102,9 @@ TEST = (
     Stage("pip check", python("-m", "pip", "check")),
     Stage("contract artifact", python("scripts/build_contract.py", "--check"), needs=("node",)),
     Stage("forge test, gas snapshot", ("npm", "run", "--silent", "test"), EVM, ("node",)),
+    Stage("cosmwasm artifact", python("scripts/build_cosmwasm.py", "--check"), needs=("cargo",)),
+    Stage("record traces", python("scripts/record_traces.py")),
+    Stage("cargo test", cargo("test", "--quiet"), COSMWASM, ("cargo",)),
     Stage("nodes", python("scripts/install_nodes.py"), needs=("node", "go")),
     Stage("pytest", python("-m", "pytest", "-q", "--durations=10")),
 )

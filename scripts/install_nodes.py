@@ -1,11 +1,12 @@
-"""Find or install the nodes of the local testnet, anvil and Kubo, and what the fault tests need.
+"""Find or install the nodes of the local testnet, and what the fault tests need.
 
-Usage: .venv/bin/python scripts/install_nodes.py [anvil] [kubo] [ip]        (all by default)
+Usage: .venv/bin/python scripts/install_nodes.py [anvil] [kubo] [wasmd] [toxiproxy] [ip]
 
-A right version on PATH is taken; else they are installed, once, into the user's cache folder
-(XDG_CACHE_HOME or ~/.cache, colearn/nodes). anvil needs Node 20 with npm, Kubo needs Go 1.26.
-Kubo's build takes some minutes. `ip`, for the fault test with hosts of its own, is installed from
-Debian's packages when that can be done: it is used by the tests alone.
+All by default. A right version on PATH is taken; else they are installed, once, into the user's
+cache folder (XDG_CACHE_HOME or ~/.cache, colearn/nodes). anvil needs Node 20 with npm; Kubo, wasmd
+and Toxiproxy need Go 1.26, wasmd a C compiler, and their builds take some minutes. Toxiproxy and
+`ip`, for the fault tests with bad links and hosts of their own, are used by the tests alone; `ip`
+is installed from Debian's packages when that can be done.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sys
 from collections.abc import Callable
 
 from localnet.errors import InstallFailed
-from localnet.installing import anvil_binary, kubo_binary
+from localnet.installing import anvil_binary, kubo_binary, toxiproxy_binary, wasmd_binary
 
 
 def ip_tool(*, say: Callable[[str], None]) -> None:
@@ -39,6 +40,8 @@ def ip_tool(*, say: Callable[[str], None]) -> None:
 NODES: dict[str, Callable[..., object]] = {
     "anvil": anvil_binary,
     "kubo": kubo_binary,
+    "wasmd": wasmd_binary,
+    "toxiproxy": toxiproxy_binary,
     "ip": ip_tool,
 }
 

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from cosmos_place import Place
+
     from localnet.anvil import Anvil
     from localnet.kubo import Kubo
+
+_QUICK = 0.02
+"""Seconds from a block of the Cosmos chain to the next one's proposal."""
+
+sys.path.insert(0, str(Path(__file__).parent))  # for the helpers beside this file
 
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -48,6 +57,23 @@ def anvil() -> Iterator[Anvil]:
         except InstallFailed as error:
             pytest.skip(str(error))
         yield node
+
+
+@pytest.fixture(scope="session")
+def cosmos_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A wasmd that all tests share, with the contract's code, which makes blocks quickly."""
+    from cosmos_place import Place
+
+    from localnet.cosmos import CosmosChain
+    from localnet.errors import InstallFailed
+
+    folder = tmp_path_factory.mktemp("cosmos")
+    with ExitStack() as nodes:
+        try:
+            chain = nodes.enter_context(CosmosChain(folder / "chain", block_time=_QUICK))
+        except InstallFailed as error:
+            pytest.skip(str(error))
+        yield Place(chain, folder / "journals")
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,18 @@ from urllib.parse import urlsplit
 HANG_SECONDS = 30.0
 
 KINDS = (
-    *("reset", "lost", "cut", "timeout", "drip", "malformed", "empty", "wrong-id", "oversize"),
+    *(
+        "reset",
+        "lost",
+        "cut",
+        "cut-head",
+        "timeout",
+        "drip",
+        "malformed",
+        "empty",
+        "wrong-id",
+        "oversize",
+    ),
     *("429", "500", "502", "503", "403"),
 )
 
@@ -206,6 +217,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer[: len(answer) // 2])
         self.wfile.flush()
         time.sleep(0.05)  # so that the client has read that half
+        self._reset(body)
+
+    def _cut_head(self, body: bytes) -> None:
+        self.owner.forward(body)
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Ty")
+        self.wfile.flush()
+        time.sleep(0.05)  # so that the client has read that much
+        self.connection.shutdown(socket.SHUT_WR)
         self._reset(body)
 
     def _timeout(self, body: bytes) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,8 @@ import click
 from colearn_learner.cli.asking import key_option
 from colearn_learner.cli.factories import learner_arguments, made_learner
 from colearn_learner.cli.failing import INTERRUPTED, failing_clearly, need
-from colearn_learner.cli.logs import log_event, start_logging
+from colearn_learner.cli.logs import log_event
+from colearn_learner.cli.progress import telling
 from colearn_learner.cli.reaching import (
     Place,
     experiment_place,
@@ -33,7 +35,8 @@ from colearn_ledger.wallet import Wallet
 
 if TYPE_CHECKING:
     from colearn_learner.agent import Agent, Observation
-    from colearn_ledger.evm import EvmLedger
+    from colearn_learner.agent_progress import ProgressListener
+    from colearn_ledger.ledger import Ledger
     from colearn_ledger.protocol import Event
     from colearn_ledger.relay import BallotCarrier
 
@@ -91,6 +94,15 @@ def agent() -> None:
     metavar="[HOST:]PORT",
     help="Serve /health and, for Prometheus, /metrics here; on 127.0.0.1 unless told otherwise.",
 )
+@click.option(
+    "--keep",
+    default="last:2",
+    show_default=True,
+    metavar="last:N|accepted|all",
+    callback=lambda _context, _option, text: _kept(text),
+    help="What stays pinned in the store: the last N accepted weights, all accepted ones, or also "
+    "this learner's proposals that were not accepted.",
+)
 @click.option("--no-join", is_flag=True, help="Do not join; wait until the account has.")
 @click.option(
     "--poll",
@@ -109,14 +121,16 @@ def run(*, as_json: bool, verbose: bool, **options: Any) -> None:
     step at hand, a second one does not; started again, it goes on where it was. It ends with 0
     when the experiment is over or after SIGTERM, and with 1 when trying on would not help.
     """
-    start_logging(as_json=as_json, verbose=verbose)
-    with stopping_by_signals(
-        lambda name: log_event(
-            _log, "stopping", signal=name, reason="the step at hand is finished first"
-        )
-    ) as stopping:
+    with (
+        telling(as_json=as_json, verbose=verbose) as on_progress,
+        stopping_by_signals(
+            lambda name: log_event(
+                _log, "stopping", signal=name, reason="the step at hand is finished first"
+            )
+        ) as stopping,
+    ):
         try:
-            _run(stopping, **options)
+            _run(stopping, on_progress, **options)
         except (LearnerError, LedgerError) as error:
             if as_json:  # else the line on standard error says it
                 _log.error("%s", error)
@@ -127,6 +141,7 @@ def run(*, as_json: bool, verbose: bool, **options: Any) -> None:
 
 def _run(
     stopping: Stopping,
+    on_progress: ProgressListener,
     *,
     reference: str,
     factory: str,
@@ -137,6 +152,7 @@ def _run(
     data_dir: Path | None,
     relay: str | None,
     monitor: str | None,
+    keep: Mapping[str, Any],
     no_join: bool,
     poll: float,
 ) -> None:
@@ -158,7 +174,7 @@ def _run(
         experiment=place.experiment,
         folder=folder,
         carrier=_carrier(relay, ledger, learner_wallet, poll),
-        config=AgentConfig(join=not no_join, poll=poll),
+        config=AgentConfig(join=not no_join, poll=poll, **keep),
     ) as running:
         log_event(
             _log,
@@ -168,8 +184,22 @@ def _run(
             data_dir=str(folder),
         )
         with _monitored(running, monitor):
-            _work(running, stopping)
+            _work(running, stopping, on_progress)
         log_event(_log, "stopped" if stopping.requested.is_set() else "over", **_end(ledger, place))
+
+
+def _kept(text: str) -> Mapping[str, Any]:
+    """Return what `AgentConfig` calls this policy."""
+    last = re.fullmatch(r"last:([1-9][0-9]{0,8})", text)
+    if last:
+        return {"keep_accepted": int(last[1])}
+    if text == "accepted":
+        return {"keep_accepted": None}
+    if text == "all":
+        return {"keep_accepted": None, "keep_proposals": True}
+    raise click.BadParameter(
+        f"{text!r} is none of last:N (N from 1 on), accepted and all", param_hint="--keep"
+    )
 
 
 @contextmanager
@@ -190,7 +220,7 @@ def _monitored(running: Agent, where: str | None) -> Iterator[None]:
 
 
 def _carrier(
-    relay: str | None, ledger: EvmLedger, wallet: Wallet, poll: float
+    relay: str | None, ledger: Ledger, wallet: Wallet, poll: float
 ) -> BallotCarrier | None:
     if relay is None:
         return None
@@ -200,12 +230,13 @@ def _carrier(
     return RelayCarrier(ledger, wallet, RelayClient(relay), poll=poll)
 
 
-def _work(running: Agent, stopping: Stopping) -> None:
+def _work(running: Agent, stopping: Stopping, on_progress: ProgressListener) -> None:
     running.on_observation(_log_observation)
+    running.on_progress(on_progress)
     run_until_stopped(lambda: running.run(stopping.requested))
 
 
-def _check_part(ledger: EvmLedger, place: Place, *, joins: bool) -> None:
+def _check_part(ledger: Ledger, place: Place, *, joins: bool) -> None:
     """Refuse to wait for what will never come."""
     from colearn_ledger.protocol import NotALearner, Status
 
@@ -231,11 +262,11 @@ def _check_part(ledger: EvmLedger, place: Place, *, joins: bool) -> None:
 
 def _default_folder(place: Place, account: str) -> Path:
     where = place.reference
-    name = f"eip155-{where.chain_id}-{where.contract}-{where.experiment}-{account}"
+    name = f"{where.chain.replace(':', '-')}-{where.contract}-{where.experiment}-{account}"
     return private_folder(data_home() / "agents") / name
 
 
-def _end(ledger: EvmLedger, place: Place) -> dict[str, Any]:
+def _end(ledger: Ledger, place: Place) -> dict[str, Any]:
     """Return how the experiment stands, if that can be had."""
     try:
         shown = ledger.experiment(place.experiment)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import click
 
 from colearn_learner.cli.asking import key_option
 from colearn_learner.cli.failing import failing_clearly, need
-from colearn_learner.cli.reaching import evm_config, network_option
+from colearn_learner.cli.reaching import cosmos_config, evm_config, network_option
 from colearn_learner.cli.showing import note, print_json, working
 from colearn_learner.names import find_name
-from colearn_ledger.networks import Networks
+from colearn_ledger.networks import Network, Networks
+from colearn_ledger.protocol import Account
 from colearn_ledger.wallet import Wallet
+
+if TYPE_CHECKING:
+    from colearn_ledger.cosmos.deploying import Deployed as DeployedOnCosmos
+    from colearn_ledger.evm.deploying import Deployed
 
 __all__ = ["deploy"]
 
@@ -36,21 +42,13 @@ def deploy(
 
     The chain's id and the account's balance are checked before anything is sent.
     """
-    need("web3")
-    from colearn_ledger.evm.deploying import deploy_contract
-
     networks = Networks()
     known = networks.all()
     network = known[find_name("network", network_name or "local-evm", known)]
+    need("web3" if network.cosmos is None else "cosmpy")
     owner = wallet()
     with working(f"deploying to {network.name}"):
-        done = deploy_contract(
-            network.rpc,
-            owner,
-            config=evm_config(network),
-            timeout=timeout,
-            on_sent=lambda transaction: note(f"sent transaction {transaction}"),
-        )
+        done = _deployed(network, owner, timeout)
     if as_json:
         print_json(
             {
@@ -60,10 +58,32 @@ def deploy(
                 "transaction": done.transaction,
                 "block": done.block,
                 "gas": done.cost,
-                "owner": owner.address,
+                "owner": _account_of(owner, network),
             }
         )
     else:
         click.echo(done.contract)
     networks.add_contract(network.name, done.contract)  # after printing: it may fail
     note(f"{done.cost:,} gas in block {done.block}; it is now the contract of {network.name}")
+
+
+def _deployed(network: Network, owner: Wallet, timeout: float) -> Deployed | DeployedOnCosmos:
+    def on_sent(transaction: str) -> None:
+        note(f"sent transaction {transaction}")
+
+    if network.cosmos is not None:
+        from colearn_ledger.cosmos import deploying as on_cosmos
+
+        config = cosmos_config(network)
+        return on_cosmos.deploy_contract(
+            network.cosmos, owner, config=config, timeout=timeout, on_sent=on_sent
+        )
+    from colearn_ledger.evm.deploying import deploy_contract
+
+    return deploy_contract(
+        network.rpc, owner, config=evm_config(network), timeout=timeout, on_sent=on_sent
+    )
+
+
+def _account_of(owner: Wallet, network: Network) -> Account:
+    return owner.cosmos_address(network.cosmos.prefix) if network.cosmos else owner.address

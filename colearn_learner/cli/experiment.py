@@ -30,13 +30,14 @@ from colearn_learner.cli.reaching import (
 )
 from colearn_learner.cli.refusals import refusals_explained
 from colearn_learner.cli.showing import print_fields, print_json, print_table, working
-from colearn_ledger.networks import ExperimentReference
+from colearn_ledger.networks import Network
 from colearn_ledger.protocol import MAX_PAGE, Account
+from colearn_ledger.references import ExperimentReference
 from colearn_ledger.wallet import Wallet
 
 if TYPE_CHECKING:
     from colearn_learner.cli.experiment_file import ExperimentFile
-    from colearn_ledger.evm import EvmLedger
+    from colearn_ledger.ledger import Ledger
     from colearn_ledger.protocol import ContentRef, Experiment, Learner
     from colearn_ledger.weights.store import ContentStore
 
@@ -105,11 +106,11 @@ def create(
     creator = wallet()
     ledger = open_ledger(network, address, creator)
     with working("uploading specification and weights"):
-        held = opened_store(place, f"creator-{creator.address}")
+        held = opened_store(place, f"creator-{ledger.account}")
         references = _uploaded(held, spec), _uploaded(held, weights)
     with working("creating the experiment"):
         receipt = ledger.create(described.params(*references)).wait(_TIMEOUT)
-    reference = ExperimentReference(network.chain_id, address, receipt.experiment)
+    reference = ExperimentReference(network.chain, address, receipt.experiment)
     if as_json:
         spec_json, initial_json = (
             {"cid": c.cid, "sha256": c.sha256, "size": c.size} for c in references
@@ -174,7 +175,7 @@ def list_experiments(*, network_name: str | None, contract: str | None, as_json:
     while page := ledger.experiments(len(found), MAX_PAGE):
         found += page
     if as_json:
-        print_json([summary(reference_of(network.chain_id, address, e), e) for e in found])
+        print_json([summary(reference_of(network, address, e), e) for e in found])
         return
     rows = [
         [
@@ -183,7 +184,7 @@ def list_experiments(*, network_name: str | None, contract: str | None, as_json:
             e.status.name.lower(),
             progress(e),
             f"{e.active_learners} of {e.params.max_learners}",
-            str(reference_of(network.chain_id, address, e)),
+            str(reference_of(network, address, e)),
         ]
         for e in found
     ]
@@ -231,7 +232,7 @@ def _act(
     *,
     as_json: bool,
     what: str,
-    send: Callable[[EvmLedger], Any],
+    send: Callable[[Ledger], Any],
 ) -> None:
     """Send a transaction and say that it took effect."""
     ledger = open_ledger(place.network, place.reference.contract, wallet())
@@ -299,7 +300,7 @@ def admit(
     An ACCOUNT is an address, or the name of a key of your keystore.
     """
     place = experiment_place(reference, network_name)
-    admitted = [_account(text) for text in accounts]
+    admitted = [_account(text, place.network) for text in accounts]
     _act(
         place,
         wallet,
@@ -309,12 +310,13 @@ def admit(
     )
 
 
-def _account(text: str) -> Account:
-    if text.startswith("0x"):
+def _account(text: str, network: Network) -> Account:
+    if text.startswith("0x") or (network.cosmos and text.startswith(f"{network.cosmos.prefix}1")):
         return account_given(text)
     from colearn_ledger.keystore import Keystore
 
-    known = Keystore().key(text).address
+    key, terms = Keystore().key(text), network.cosmos
+    known = key.cosmos_address(terms.prefix) if terms else key.address
     if known is None:
         raise click.UsageError(f"the file of the key {text} does not tell its address; give that")
     return known

@@ -8,15 +8,16 @@ from typing import Any
 from colearn_learner.cli.reaching import Place
 from colearn_learner.cli.showing import time_text
 from colearn_ledger.history import History
-from colearn_ledger.networks import ExperimentReference
+from colearn_ledger.networks import Network
 from colearn_ledger.protocol import Account, Experiment, Learner
+from colearn_ledger.references import ExperimentReference
 
 __all__ = ["document", "fields", "progress", "reference_of", "summary"]
 
 
-def reference_of(chain_id: int, contract: Account, shown: Experiment) -> ExperimentReference:
+def reference_of(network: Network, contract: Account, shown: Experiment) -> ExperimentReference:
     """Return the reference of an experiment."""
-    return ExperimentReference(chain_id, contract, shown.id)
+    return ExperimentReference(network.chain, contract, shown.id)
 
 
 def document(place: Place, shown: Experiment, learners: list[Learner]) -> dict[str, Any]:

@@ -27,6 +27,8 @@ _EXTRA_OF = {
     "web3": "evm",
     "eth_tester": "evm",
     "eth": "evm",
+    "cosmpy": "cosmos",
+    "grpc": "cosmos",
     "keras": "keras",
     "tensorflow": "keras",
     "ipfshttpclient": "ipfs",

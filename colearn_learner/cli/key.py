@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,16 +15,27 @@ from colearn_learner.cli.failing import failing_clearly
 from colearn_learner.cli.showing import note, print_fields, print_json, print_table
 from colearn_ledger.home import write_private
 from colearn_ledger.keystore import BadKeyName, KeyExists, Keystore, StoredKey
-from colearn_ledger.wallet import MNEMONIC_PATH, InvalidKey, Wallet
+from colearn_ledger.networks import Networks
+from colearn_ledger.wallet import COSMOS_PATH, MNEMONIC_PATH, InvalidKey, Wallet
 
 __all__ = ["key"]
 
 _OWN_OUTPUT = Path("-")
+_NOT_TOLD = "not told by the file"
+
+_prefix = click.option(
+    "--prefix",
+    callback=lambda _context, _option, given: _prefix_given(given),
+    metavar="TEXT",
+    help="How addresses on Cosmos chains begin.  [default: as on $COLEARN_NETWORK, else wasm]",
+)
 
 
 @click.group()
 def key() -> None:
     """Keys: encrypted files (Ethereum keystore v3) in $COLEARN_HOME/keys or ~/.config/colearn/keys.
+
+    A key serves Ethereum's chains and Cosmos chains; a mnemonic gives each a key of its own.
 
     A password comes from a prompt, from $COLEARN_PASSWORD, or by --password-file or
     --password-fd; a key to import from a prompt, or by --from. Neither is ever an argument.
@@ -32,12 +44,14 @@ def key() -> None:
 
 @key.command()
 @click.argument("name")
+@_prefix
 @password_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @failing_clearly
-def new(*, name: str, passwords: Passwords, as_json: bool) -> None:
+def new(*, name: str, prefix: str, passwords: Passwords, as_json: bool) -> None:
     """Make a new random key."""
-    _save(name, Wallet.create, passwords, as_json=as_json)
+    _check_free(name)
+    _show(_saved(name, Wallet.create, passwords), prefix, as_json=as_json)
 
 
 @key.command(
@@ -60,6 +74,13 @@ def new(*, name: str, passwords: Passwords, as_json: bool) -> None:
     show_default=True,
     help="Which key of a mnemonic (BIP-32).",
 )
+@click.option(
+    "--cosmos-path",
+    default=COSMOS_PATH,
+    show_default=True,
+    help="Which key of a mnemonic on Cosmos chains.",
+)
+@_prefix
 @password_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @failing_clearly
@@ -69,6 +90,8 @@ def import_key(
     key_as_argument: tuple[str, ...],
     source: str | None,
     path: str,
+    cosmos_path: str,
+    prefix: str,
     passwords: Passwords,
     as_json: bool,
 ) -> None:
@@ -84,36 +107,38 @@ def import_key(
     _check_free(name)
     secret = read_secret(source or ("prompt" if sys.stdin.isatty() else "stdin"))
     try:
-        wallet = Wallet.from_secret(secret, path=path)
+        wallet = Wallet.from_secret(secret, path=path, cosmos_path=cosmos_path)
     except InvalidKey as error:
         raise click.ClickException(f"nothing was imported: {error}") from None
-    _save(name, lambda: wallet, passwords, as_json=as_json)
+    _show(_saved(name, lambda: wallet, passwords), prefix, as_json=as_json)
 
 
 @key.command("list")
+@_prefix
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @failing_clearly
-def list_keys(*, as_json: bool) -> None:
+def list_keys(*, prefix: str, as_json: bool) -> None:
     """List the keys and their accounts; no password is needed."""
     store = Keystore()
     keys = store.all()
     if as_json:
-        print_json([_as_json(k) for k in keys])
+        print_json([_as_json(k, prefix) for k in keys])
         return
     print_table(
-        ("name", "account"),
-        [[k.name, k.address or "not told by the file"] for k in keys],
+        ("name", "account", "on Cosmos chains"),
+        [[k.name, k.address or _NOT_TOLD, k.cosmos_address(prefix) or _NOT_TOLD] for k in keys],
         empty=f"There are no keys in {store.folder} yet. Make one: colearn key new NAME",
     )
 
 
 @key.command()
 @click.argument("name")
+@_prefix
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @failing_clearly
-def show(*, name: str, as_json: bool) -> None:
-    """Show a key's account and file, nothing secret; no password is needed."""
-    _show(Keystore().key(name), as_json=as_json)
+def show(*, name: str, prefix: str, as_json: bool) -> None:
+    """Show a key's accounts and file, nothing secret; no password is needed."""
+    _show(Keystore().key(name), prefix, as_json=as_json)
 
 
 @key.command()
@@ -123,6 +148,7 @@ def show(*, name: str, as_json: bool) -> None:
     is_flag=True,
     help="The key itself instead of the encrypted file: whoever sees it has the account.",
 )
+@click.option("--cosmos", is_flag=True, help="The key for Cosmos chains, if that is another one.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, allow_dash=True),
@@ -131,23 +157,35 @@ def show(*, name: str, as_json: bool) -> None:
 )
 @password_options
 @failing_clearly
-def export(*, name: str, private_key: bool, out: Path | None, passwords: Passwords) -> None:
+def export(
+    *, name: str, private_key: bool, cosmos: bool, out: Path | None, passwords: Passwords
+) -> None:
     """Write a key's encrypted file, for another wallet, or the private key itself."""
     store = Keystore()
     store.key(name)
     if not private_key:
-        _write(out or _OWN_OUTPUT, store.document(name))
+        _write(out or _OWN_OUTPUT, store.document(name, cosmos=cosmos))
         return
     if out is None:
         raise click.UsageError("say where the private key is to go: --out FILE, or --out -")
     _check_absent(out)
-    _write(out, store.open(name, passwords.ask(name)).reveal_key() + "\n")
+    wallet = store.open(name, passwords.ask(name))
+    _write(out, wallet.reveal_key(cosmos=cosmos) + "\n")
 
 
-def _save(name: str, make: Callable[[], Wallet], passwords: Passwords, *, as_json: bool) -> None:
-    _check_free(name)
+def _prefix_given(given: str | None) -> str:
+    """Return the prefix that was given, or the default network's."""
+    if given is not None:
+        if not re.fullmatch("[a-z]{1,20}", given):
+            raise click.UsageError("--prefix wants up to 20 lower-case letters, as in fetch")
+        return given
+    network = Networks().all().get(os.environ.get("COLEARN_NETWORK", ""))
+    return network.cosmos.prefix if network is not None and network.cosmos else "wasm"
+
+
+def _saved(name: str, make: Callable[[], Wallet], passwords: Passwords) -> StoredKey:
     password = passwords.ask(name, new=True)
-    _show(Keystore().save(name, make(), password), as_json=as_json)
+    return Keystore().save(name, make(), password)
 
 
 def _check_free(name: str) -> None:
@@ -174,18 +212,24 @@ def _write(out: Path, text: str) -> None:
     note(f"written to {out}")
 
 
-def _show(stored: StoredKey, *, as_json: bool) -> None:
+def _show(stored: StoredKey, prefix: str, *, as_json: bool) -> None:
     if as_json:
-        print_json(_as_json(stored))
+        print_json(_as_json(stored, prefix))
         return
     print_fields(
         [
             ("name", stored.name),
-            ("account", stored.address or "not told by the file"),
+            ("account", stored.address or _NOT_TOLD),
+            ("on Cosmos", stored.cosmos_address(prefix) or _NOT_TOLD),
             ("file", str(stored.path)),
         ]
     )
 
 
-def _as_json(stored: StoredKey) -> dict[str, str | None]:
-    return {"name": stored.name, "account": stored.address, "file": str(stored.path)}
+def _as_json(stored: StoredKey, prefix: str) -> dict[str, str | None]:
+    return {
+        "name": stored.name,
+        "account": stored.address,
+        "cosmos_account": stored.cosmos_address(prefix),
+        "file": str(stored.path),
+    }

@@ -15,16 +15,19 @@ import click
 
 from colearn_learner.cli.failing import failing_clearly
 from colearn_learner.cli.showing import note, print_fields, print_json, print_table
-from localnet.errors import AddressRefused, LocalnetError
-from localnet.net import Localnet, NetStatus, Settings, default_folder
+from localnet.errors import AddressRefused, LocalnetError, SettingsRefused
+from localnet.net import Localnet, NetStatus, default_folder
 
 if TYPE_CHECKING:
     from colearn_ledger.networks import Network
 
 __all__ = ["localnet"]
 
-_NETWORK = "local-evm"
-"""The network profile that `up` keeps pointed at the default local network."""
+_PROFILES = {"evm": "local-evm", "cosmos": "local-cosmos"}
+"""The network profile that `up` keeps pointed at the default local network, by kind of chain."""
+
+_MONEY = {"evm": ("ether", "10"), "cosmos": ("stake", "10000000")}
+"""What `fund` sends, and how much of it if nothing is said: enough for thousands of ballots."""
 
 _FOLLOW_PAUSE = 0.2
 
@@ -38,7 +41,7 @@ def _command(function: _Command) -> _Command:
     def wrapped(*args: Any, folder: Path | None, **kwargs: Any) -> Any:
         try:
             return function(Localnet(folder), *args, **kwargs)
-        except AddressRefused as error:
+        except (AddressRefused, SettingsRefused) as error:
             raise click.UsageError(str(error)) from error
         except LocalnetError as error:
             raise click.ClickException(str(error)) from error
@@ -56,26 +59,33 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def localnet() -> None:
-    """A testnet on this machine: an EVM chain (anvil) and a private swarm of IPFS nodes (Kubo).
+    """A testnet on this machine: a chain and a private swarm of IPFS nodes (Kubo).
 
-    They are native processes that listen on 127.0.0.1 only and go on after the command. The chain
-    and the content survive down and up. Missing nodes are installed, once, into ~/.cache/colearn:
-    anvil by npm in seconds, Kubo by Go in some minutes.
+    The chain is an EVM chain (anvil) or a Cosmos chain with CosmWasm (wasmd). The nodes are native
+    processes that listen on 127.0.0.1 only and go on after the command. The chain and the content
+    survive down and up. Missing nodes are installed, once, into ~/.cache/colearn: anvil by npm in
+    seconds, Kubo and wasmd by Go in some minutes.
     """
 
 
 @localnet.command()
 @click.option(
     "--chain",
-    type=click.Choice(["evm"]),
-    help="Which kind of chain. [default: evm]",
+    type=click.Choice(["evm", "cosmos"]),
+    help="Which kind of chain. The other kind's chain is kept. [default: evm]",
+)
+@click.option(
+    "--validators",
+    type=click.IntRange(1, 10),
+    help="How many nodes run a Cosmos chain; with 4, one may die. [default: 1]",
 )
 @click.option("--ipfs", type=click.IntRange(0, 20), help="How many IPFS nodes. [default: 3]")
 @click.option(
     "--block-time",
     type=click.FloatRange(0, 3600),
     metavar="SECONDS",
-    help="Time between blocks; 0 mines a transaction at once. [default: 0]",
+    help="Time between blocks; 0, on an EVM chain, mines a transaction at once. "
+    "[default: 0; cosmos: 0.5]",
 )
 @_json
 @_command
@@ -84,11 +94,13 @@ def up(net: Localnet, *, as_json: bool, **wanted: Any) -> None:
 
     Run again, it mends what has died. Without options it keeps the settings of the last time.
     """
-    known = net.settings() or Settings()
     given = {name: value for name, value in wanted.items() if value is not None}
-    if "block_time" in given:
-        given["block_time"] = given["block_time"] or None
-    settings = replace(known, **given)
+    at_once = given.get("block_time") == 0
+    if at_once:
+        given["block_time"] = None
+    settings = net.settings_with(**given)
+    if at_once and settings.chain == "cosmos":
+        raise click.UsageError("a Cosmos chain makes blocks by the clock: --block-time 0.1 or more")
     with _progress() as say:
         status = net.up(settings, say=say)
     if net.folder == default_folder().absolute():
@@ -97,14 +109,12 @@ def up(net: Localnet, *, as_json: bool, **wanted: Any) -> None:
         print_json(_as_json(status))
         return
     _show(status)
-    click.echo("\nNext:  colearn localnet fund ADDRESS      ether for a key")
+    kind = status.settings.chain
+    click.echo(f"\nNext:  colearn localnet fund ADDRESS      {_MONEY[kind][0]} for a key")
     if net.folder == default_folder().absolute():
-        click.echo(f"       colearn deploy --network {_NETWORK} --key NAME")
+        click.echo(f"       colearn deploy --network {_PROFILES[kind]} --key NAME")
     else:
-        click.echo(
-            f"       colearn network add NAME --chain-id {status.chain.chain_id}"
-            f" --rpc {status.chain.url}"
-        )
+        click.echo(f"       colearn network add NAME {' '.join(_profile_options(status))}")
 
 
 @localnet.command()
@@ -124,7 +134,7 @@ def status(net: Localnet, *, as_json: bool) -> None:
 
 
 @localnet.command()
-@click.option("--node", help="Only of this node: anvil, ipfs-1, ...")
+@click.option("--node", help="Only of this node: anvil, wasmd-1, ipfs-1, ...")
 @click.option(
     "--lines", type=click.IntRange(0), default=20, show_default=True, help="How many lines of each."
 )
@@ -152,20 +162,25 @@ def logs(net: Localnet, *, node: str | None, lines: int, follow: bool) -> None:
 
 @localnet.command()
 @click.argument("address")
-@click.option("--amount", default="10", show_default=True, metavar="ETHER", help="How much.")
+@click.option("--amount", metavar="N", help="How much. [default: 10 ether; cosmos: 10000000 stake]")
 @_json
 @_command
-def fund(net: Localnet, *, address: str, amount: str, as_json: bool) -> None:
-    """Send ether of the local chain to ADDRESS. It is worth nothing elsewhere."""
+def fund(net: Localnet, *, address: str, amount: str | None, as_json: bool) -> None:
+    """Send ether (cosmos: stake) of the local chain to ADDRESS. It is worth nothing elsewhere."""
+    settings = net.status().settings
+    money, enough = _MONEY[settings.chain]
     try:
-        ether = Decimal(amount)
+        wanted = Decimal(amount or enough)
     except InvalidOperation as error:
-        raise click.UsageError(f"{amount!r} is no amount of ether; 0.5 is one") from error
-    balance = net.fund(address, ether)
+        raise click.UsageError(f"{amount!r} is no amount of {money}; {enough} is one") from error
+    with _progress() as say:
+        if settings.block_time:
+            say(f"waiting for a block with {wanted:f} {money} for {address}")
+        balance = net.fund(address, wanted)
     if as_json:
         print_json({"address": address, "balance": format(balance, "f")})
     else:
-        click.echo(f"{address} has {format(balance.normalize(), 'f')} ether now")
+        click.echo(f"{address} has {format(balance.normalize(), 'f')} {money} now")
 
 
 @localnet.command()
@@ -209,21 +224,29 @@ def _progress() -> Iterator[Callable[[str], None]]:
 def _show(status: NetStatus) -> None:
     chain = status.chain
     every = status.settings.block_time
-    print_fields(
-        [
-            ("folder", str(status.folder)),
-            ("chain", f"{chain.url}  (id {chain.chain_id})"),
-            ("blocks", f"one every {every:g} s" if every else "one for each transaction, at once"),
-        ]
-    )
-    block = "-" if chain.block is None else f"block {chain.block}"
-    rows = [["anvil", _state(chain.pid, chain.block), _text(chain.pid), chain.url, block]]
-    for node in status.ipfs:
-        peers = "-" if node.peers is None else f"peers: {node.peers}"
-        rows.append(
-            [node.name, _state(node.pid, node.peers), _text(node.pid), node.api_url or "-", peers]
-        )
+    fields = [("folder", str(status.folder)), ("chain", f"{chain.url}  (id {chain.chain_id})")]
+    if chain.grpc and chain.rest:
+        fields += [("gRPC", chain.grpc), ("REST", chain.rest)]
+    blocks = f"one every {every:g} s" if every else "one for each transaction, at once"
+    print_fields([*fields, ("blocks", blocks)])
+    rows = []
+    if status.settings.chain == "evm":
+        rows.append(_row("anvil", chain.pid, chain.block, chain.url, _block(chain.block)))
+    for node in status.validators:
+        more = f"{_block(node.block)}, peers: {_text(node.peers)}"
+        rows.append(_row(node.name, node.pid, node.peers, node.rpc, more))
+    for ipfs in status.ipfs:
+        more = f"peers: {_text(ipfs.peers)}"
+        rows.append(_row(ipfs.name, ipfs.pid, ipfs.peers, ipfs.api_url or "-", more))
     print_table(["node", "state", "process", "API", ""], rows, empty="")
+
+
+def _row(name: str, pid: int | None, answer: int | None, url: str, more: str) -> list[str]:
+    return [name, _state(pid, answer), _text(pid), url, "-" if answer is None else more]
+
+
+def _block(number: int | None) -> str:
+    return f"block {_text(number)}"
 
 
 def _state(pid: int | None, answer: int | None) -> str:
@@ -257,11 +280,25 @@ def _echo_new(name: str, path: Path, offset: int) -> int:
     return offset + len(whole) + len(newline)
 
 
+def _profile_options(status: NetStatus) -> list[str]:
+    """Return the options of `colearn network add` for a network that no profile leads to."""
+    chain = status.chain
+    options = ["--chain-id", str(chain.chain_id), "--rpc", chain.url]
+    terms = _profile(status.settings.chain).cosmos
+    if terms is not None and chain.grpc is not None:
+        options += ["--kind", "cosmos", "--grpc", chain.grpc, "--prefix", terms.prefix]
+        options += ["--denomination", terms.denomination, "--gas-price", f"{terms.gas_price:g}"]
+    return options
+
+
 def _point_profile_at(status: NetStatus) -> None:
-    """Have the profile `local-evm` lead to this network, whose ports are chosen free."""
-    known = _profile()
+    """Have the kind's profile lead to this network, whose ports are chosen free."""
+    known = _profile(status.settings.chain)
+    chain, terms = status.chain, known.cosmos
     store = status.ipfs[0].api_url if status.ipfs else None
-    wanted = replace(known, rpc=status.chain.url, chain_id=status.chain.chain_id, store=store)
+    if terms is not None and chain.grpc is not None:
+        terms = replace(terms, grpc=chain.grpc)
+    wanted = replace(known, rpc=chain.url, chain_id=chain.chain_id, store=store, cosmos=terms)
     if wanted != known:
         from colearn_ledger.networks import Networks
 
@@ -269,15 +306,17 @@ def _point_profile_at(status: NetStatus) -> None:
 
 
 def _forget_contracts() -> None:
-    """Empty the profile's address book: those contracts are gone with their chain."""
-    known = _profile()
-    if known.contracts:
-        from colearn_ledger.networks import Networks
+    """Empty the profiles' address books: those contracts are gone with their chains."""
+    for kind in _PROFILES:
+        known = _profile(kind)
+        if known.contracts:
+            from colearn_ledger.networks import Networks
 
-        Networks().save(replace(known, contracts=()))
+            Networks().save(replace(known, contracts=()))
 
 
-def _profile() -> Network:
+def _profile(kind: str) -> Network:
     from colearn_ledger.networks import READY_NETWORKS, Networks
 
-    return Networks().all().get(_NETWORK) or READY_NETWORKS[_NETWORK]
+    name = _PROFILES[kind]
+    return Networks().all().get(name) or READY_NETWORKS[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -10,23 +11,40 @@ from colearn_learner.cli.failing import failing_clearly
 from colearn_learner.cli.reaching import account_given
 from colearn_learner.cli.showing import print_fields, print_json, print_table
 from colearn_learner.names import find_name
-from colearn_ledger.networks import InvalidNetwork, Network, Networks, masked
+from colearn_ledger.networks import CosmosTerms, InvalidNetwork, Network, Networks
+from colearn_ledger.urls import masked
 
 __all__ = ["network"]
+
+_TERMS = ("grpc", "prefix", "denomination", "gas_price")
 
 
 @click.group()
 def network() -> None:
     """Networks: through which node a chain is reached, and which contracts are known on it.
 
-    local-evm, sepolia and base-sepolia are ready; give them your own node by `add`.
+    local-evm, sepolia, base-sepolia, local-cosmos, fetch-mainnet and dorado are ready; give them
+    your own node by `add`.
     """
 
 
 @network.command()
 @click.argument("name")
 @click.option("--rpc", required=True, metavar="URL", help="A node of the chain.")
-@click.option("--chain-id", required=True, type=click.IntRange(1), help="The chain (EIP-155).")
+@click.option(
+    "--kind",
+    type=click.Choice(["evm", "cosmos"]),
+    default="evm",
+    show_default=True,
+    help="What kind of chain; a Cosmos chain needs the four options below.",
+)
+@click.option(
+    "--chain-id", required=True, help="The chain: a number (EIP-155), or a Cosmos chain's text."
+)
+@click.option("--grpc", metavar="URL", help="The node's gRPC.")
+@click.option("--prefix", metavar="TEXT", help="How the chain's addresses begin: fetch.")
+@click.option("--denomination", metavar="TEXT", help="In which fees are paid: afet.")
+@click.option("--gas-price", type=float, metavar="AMOUNT", help="Of a unit of gas, in that.")
 @click.option("--store", metavar="PLACE", help="Where weights are by default.")
 @click.option("--contract", metavar="ADDRESS", help="A contract that others deployed.")
 @click.option(
@@ -44,19 +62,45 @@ def network() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @failing_clearly
-def add(*, name: str, contract: str | None, as_json: bool, **profile: Any) -> None:
+def add(*, name: str, kind: str, contract: str | None, as_json: bool, **given: Any) -> None:
     """Add a network, or change one of the same name; its contracts stay known."""
     networks = Networks()
+    terms = {field: given.pop(field) for field in _TERMS}
+    profile = {**given, "chain_id": _chain_id(kind, given["chain_id"])}
     try:
         known = networks.all().get(name)
         before = known if known and known.chain_id == profile["chain_id"] else None
-        wanted = Network(name, **_kept(profile, before))
+        cosmos = _terms(kind, terms, before)
+        wanted = Network(name, **_kept(profile, before), cosmos=cosmos)
+        if contract is not None:
+            wanted = wanted.with_contract(account_given(contract))
     except InvalidNetwork as error:
         raise click.UsageError(str(error)) from error
-    if contract is not None:
-        wanted = wanted.with_contract(account_given(contract))
     networks.save(wanted)
     _show(wanted, as_json=as_json)
+
+
+def _chain_id(kind: str, text: str) -> int | str:
+    if kind == "cosmos":
+        return text
+    if not text.isdecimal():
+        raise click.UsageError(
+            f"--chain-id {text[:40]} is not a number; of a Cosmos chain? Add --kind cosmos"
+        )
+    return int(text)
+
+
+def _terms(kind: str, given: dict[str, Any], before: Network | None) -> CosmosTerms | None:
+    """Return what a Cosmos chain has beside the rest, as before where nothing was given."""
+    known = asdict(before.cosmos) if before and before.cosmos else {}
+    wanted = {**known, **{field: value for field, value in given.items() if value is not None}}
+    if kind == "evm":
+        if stray := [field for field, value in given.items() if value is not None]:
+            raise click.UsageError(f"--{stray[0].replace('_', '-')} wants --kind cosmos")
+        return None
+    if missing := [field for field in _TERMS if field not in wanted]:
+        raise click.UsageError(f"a Cosmos chain needs --{missing[0].replace('_', '-')}")
+    return CosmosTerms(**wanted)
 
 
 def _kept(profile: dict[str, Any], before: Network | None) -> dict[str, Any]:
@@ -64,7 +108,7 @@ def _kept(profile: dict[str, Any], before: Network | None) -> dict[str, Any]:
     given = {name: value for name, value in profile.items() if value is not None}
     if before is None:
         return given
-    names = ("store", "contracts", "max_fee_gwei", "confirmations")
+    names = ["store", "contracts", "max_fee_gwei", "confirmations"]
     return {**{name: getattr(before, name) for name in names}, **given}
 
 
@@ -121,17 +165,31 @@ def _show(shown: Network, *, as_json: bool) -> None:
             ("chain", str(shown.chain_id)),
             ("node", masked(shown.rpc)),
             ("weights", masked(shown.store or "-")),
-            ("fee", f"up to {shown.max_fee_gwei:g} gwei" if shown.max_fee_gwei else "-"),
-            ("depth", f"{shown.confirmations} blocks"),
+            *_chain_fields(shown),
             ("contract", contracts[0] if contracts else "-"),
             *(("", f"{contract} (before)") for contract in contracts[1:]),
         ]
     )
 
 
+def _chain_fields(shown: Network) -> list[tuple[str, str]]:
+    if terms := shown.cosmos:
+        return [
+            ("gRPC", masked(terms.grpc)),
+            ("prefix", terms.prefix),
+            ("fee", f"{terms.gas_price:g} {terms.denomination} for a unit of gas"),
+        ]
+    return [
+        ("fee", f"up to {shown.max_fee_gwei:g} gwei" if shown.max_fee_gwei else "-"),
+        ("depth", f"{shown.confirmations} blocks"),
+    ]
+
+
 def _as_json(shown: Network) -> dict[str, Any]:
+    terms = shown.cosmos
     return {
         "name": shown.name,
+        "kind": shown.kind,
         "chain_id": shown.chain_id,
         "rpc": masked(shown.rpc),
         "store": shown.store and masked(shown.store),
@@ -139,4 +197,5 @@ def _as_json(shown: Network) -> dict[str, Any]:
         "contracts": list(shown.contracts),
         "max_fee_gwei": shown.max_fee_gwei,
         "confirmations": shown.confirmations,
+        "cosmos": terms and {**asdict(terms), "grpc": masked(terms.grpc)},
     }

@@ -27,7 +27,7 @@ from colearn_learner.errors import LearnerError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from colearn_ledger.evm import EvmLedger
+    from colearn_ledger.ledger import Ledger
     from colearn_ledger.protocol import ExperimentId
 
 __all__ = ["quickstart"]
@@ -37,11 +37,34 @@ _LOOK_EVERY = 0.5  # seconds
 _LEAVE_WITHIN = 30.0  # seconds an agent has after SIGTERM
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What the walk has to know of a kind of chain."""
+
+    profile: str
+    up: tuple[str, ...]
+    account: str  # its name in what `key new` tells
+    modules: tuple[str, ...]
+
+
+_KINDS = {
+    "evm": _Kind("local-evm", ("--block-time", "1"), "account", ("web3",)),
+    "cosmos": _Kind("local-cosmos", ("--chain", "cosmos"), "cosmos_account", ("cosmpy",)),
+}
+
+
 class StepFailed(LearnerError):
     """A command of the walk failed; says which, and what it printed."""
 
 
 @click.command()
+@click.option(
+    "--chain",
+    type=click.Choice(list(_KINDS)),
+    default="evm",
+    show_default=True,
+    help="Which kind: an EVM chain (anvil), or a Cosmos chain with CosmWasm (wasmd).",
+)
 @click.option(
     "--n-learners",
     type=click.IntRange(3, len(_NAMES)),
@@ -62,7 +85,9 @@ class StepFailed(LearnerError):
 @click.option("--keep-up", is_flag=True, help="Leave the nodes running, to look around.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @failing_clearly
-def quickstart(*, as_json: bool, out: Path | None, keep_up: bool, **options: Any) -> None:
+def quickstart(
+    *, chain: str, as_json: bool, out: Path | None, keep_up: bool, **options: Any
+) -> None:
     """Do the whole walk on real nodes: a chain and IPFS nodes, the contract, keys, agents, history.
 
     It runs the commands that you would, and shows each; nothing of it touches your own keys or
@@ -70,7 +95,8 @@ def quickstart(*, as_json: bool, out: Path | None, keep_up: bool, **options: Any
     """
     from rich.console import Console
 
-    need("web3", "ipfshttpclient", "sklearn")
+    kind = _KINDS[chain]
+    need(*kind.modules, "ipfshttpclient", "sklearn")
     from colearn_learner.datasets import dataset
 
     dataset(options["dataset"])
@@ -78,10 +104,10 @@ def quickstart(*, as_json: bool, out: Path | None, keep_up: bool, **options: Any
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     walk = _Walk(folder, console)
     with ExitStack() as closing:
-        walk.run("localnet", "up", "--ipfs", str(options["ipfs"]), "--block-time", "1")
+        walk.run("localnet", "up", *kind.up, "--ipfs", str(options["ipfs"]))
         if not keep_up:
             closing.callback(walk.run, "localnet", "down")
-        result = _experiment(walk, **options)
+        result = _experiment(walk, kind, **options)
     if as_json:
         print_json(result)
         return
@@ -96,13 +122,13 @@ def quickstart(*, as_json: bool, out: Path | None, keep_up: bool, **options: Any
 
 
 def _experiment(
-    walk: _Walk, *, n_learners: int, n_rounds: int, dataset: str, ipfs: int
+    walk: _Walk, kind: _Kind, *, n_learners: int, n_rounds: int, dataset: str, ipfs: int
 ) -> dict[str, Any]:
     names = _NAMES[:n_learners]
-    accounts = {name: str(walk.ask("key", "new", name)["account"]) for name in ("owner", *names)}
+    accounts = {name: str(walk.ask("key", "new", name)[kind.account]) for name in ("owner", *names)}
     for account in accounts.values():
-        walk.run("localnet", "fund", account, "--amount", "10")
-    walk.run("deploy", "--network", "local-evm", "--key", "owner")
+        walk.run("localnet", "fund", account)
+    walk.run("deploy", "--network", kind.profile, "--key", "owner")
 
     spec = walk.folder / "experiment.toml"
     spec.write_text(_spec(dataset, n_learners, n_rounds), encoding="utf-8")
@@ -193,26 +219,14 @@ class _Walk:
     def run(self, *arguments: object) -> None:
         """Run a command; what it prints is shown."""
         self._show(arguments)
-        done = subprocess.run(  # noqa: S603 - our own command
-            self._command(arguments), env=self._env(), capture_output=True, text=True, check=False
-        )
-        self._check(arguments, done)
-        for line in done.stdout.strip().splitlines():
+        for line in self._output(arguments).strip().splitlines():
             self.console.print(f"  {line}", markup=False, style="dim")
 
     def ask(self, *arguments: object, shown: bool = True) -> Any:
         """Run a command with ``--json`` and return what it says."""
         if shown:
             self._show(arguments)
-        done = subprocess.run(  # noqa: S603 - our own command
-            self._command((*arguments, "--json")),
-            env=self._env(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        self._check(arguments, done)
-        return json.loads(done.stdout)
+        return json.loads(self._output((*arguments, "--json")))
 
     @contextmanager
     def environment(self) -> Iterator[None]:
@@ -272,14 +286,19 @@ class _Walk:
         return [sys.executable, "-m", "colearn_learner.cli", *map(str, arguments)]
 
     def _env(self) -> dict[str, str]:
-        return {**os.environ, **self._environment}
+        others = {k: v for k, v in os.environ.items() if not k.startswith("COLEARN_")}
+        return {**others, **self._environment}
 
-    def _check(self, arguments: Sequence[object], done: subprocess.CompletedProcess[str]) -> None:
+    def _output(self, arguments: Sequence[object]) -> str:
+        done = subprocess.run(  # noqa: S603 - our own command
+            self._command(arguments), env=self._env(), capture_output=True, text=True, check=False
+        )
         if done.returncode != 0:
             said = (done.stderr.strip() or done.stdout.strip())[-2_000:]
             raise StepFailed(
                 f"colearn {shlex.join(map(str, arguments))} failed ({done.returncode}): {said}"
             )
+        return done.stdout
 
 
 # --------------------------------------------------------------------------------- agents
@@ -362,7 +381,7 @@ def _follow(
 
 
 def _closed(
-    ledger: EvmLedger, experiment: ExperimentId, names: Mapping[str, str], first: int
+    ledger: Ledger, experiment: ExperimentId, names: Mapping[str, str], first: int
 ) -> list[str]:
     """Return a line for each round from the ``first`` on that is closed."""
     from colearn_ledger.protocol import Outcome

@@ -14,22 +14,24 @@ from colearn_learner.cli.failing import need
 from colearn_learner.names import find_name
 from colearn_ledger.networks import (
     AmbiguousNetwork,
-    ExperimentReference,
-    InvalidReference,
     Network,
     Networks,
 )
 from colearn_ledger.protocol import Account, ExperimentId
+from colearn_ledger.references import ExperimentReference, InvalidReference, account_address
 from colearn_ledger.wallet import Wallet
 from colearn_ledger.weights.store import ContentStore
 
 if TYPE_CHECKING:
-    from colearn_ledger.evm import EvmConfig, EvmLedger
+    from colearn_ledger.cosmos import CosmosConfig
+    from colearn_ledger.evm import EvmConfig
+    from colearn_ledger.ledger import Ledger
 
 __all__ = [
     "Place",
     "account_given",
     "contract_place",
+    "cosmos_config",
     "evm_config",
     "experiment_place",
     "network_given",
@@ -131,19 +133,19 @@ def experiment_place(text: str, network_name: str | None) -> Place:
     if text.isdecimal():
         network, contract = contract_place(network_name, None)
         experiment = ExperimentId(min(int(text), 2**64 - 1))
-        return Place(network, ExperimentReference(network.chain_id, contract, experiment))
+        return Place(network, ExperimentReference(network.chain, contract, experiment))
     try:
         reference = ExperimentReference.parse(text)
         if network_name is None:
-            network = Networks().of_chain(reference.chain_id, reference.contract)
+            network = Networks().of_chain(reference.chain, reference.contract)
         else:
             network = network_given(network_name)
     except (InvalidReference, AmbiguousNetwork) as error:
         raise click.UsageError(str(error)) from error
-    if network.chain_id != reference.chain_id:
+    if network.chain != reference.chain:
         raise click.UsageError(
-            f"the reference is to chain {reference.chain_id} and the network {network.name} is "
-            f"chain {network.chain_id}; choose another by --network"
+            f"the reference is to chain {reference.chain} and the network {network.name} is "
+            f"chain {network.chain}; choose another by --network"
         )
     return Place(network, reference)
 
@@ -154,17 +156,15 @@ def account_given(text: str) -> Account:
     Raises:
         click.UsageError: it is none.
     """
-    from colearn_ledger.networks import address
-
     try:
-        return address(text)
+        return account_address(text)
     except InvalidReference as error:
         raise click.UsageError(str(error)) from error
 
 
 def open_ledger(
     network: Network, contract: Account, wallet: Wallet | None = None, *, poll: float = 1.0
-) -> EvmLedger:
+) -> Ledger:
     """Connect to a contract; chain id and code are checked before anything is sent.
 
     Args:
@@ -176,11 +176,25 @@ def open_ledger(
     Raises:
         WrongChain, WrongContract, LedgerUnavailable: it is not there, or not reached.
     """
+    wallet = wallet or Wallet.create()
+    if network.cosmos is not None:
+        need("cosmpy")
+        from colearn_ledger.cosmos import CosmosLedger
+
+        cosmos = cosmos_config(network, poll=poll)
+        return CosmosLedger.connect(network.cosmos, contract, wallet, config=cosmos)
     need("web3")
     from colearn_ledger.evm import EvmLedger
 
     config = evm_config(network, poll=poll)
-    return EvmLedger.connect(network.rpc, contract, wallet or Wallet.create(), config=config)
+    return EvmLedger.connect(network.rpc, contract, wallet, config=config)
+
+
+def cosmos_config(network: Network, *, poll: float = 1.0) -> CosmosConfig:
+    """Return how a network's Cosmos chain is used."""
+    from colearn_ledger.cosmos import CosmosConfig
+
+    return CosmosConfig(chain_id=str(network.chain_id), poll_seconds=poll)
 
 
 def evm_config(network: Network, *, poll: float = 1.0) -> EvmConfig:
@@ -190,7 +204,7 @@ def evm_config(network: Network, *, poll: float = 1.0) -> EvmConfig:
     sending = SenderConfig(confirmations=network.confirmations)
     if network.max_fee_gwei is not None:
         sending = replace(sending, max_fee=round(network.max_fee_gwei * 10**9))
-    return EvmConfig(chain_id=network.chain_id, poll_seconds=poll, sending=sending)
+    return EvmConfig(chain_id=int(network.chain_id), poll_seconds=poll, sending=sending)
 
 
 def store_spec(store: str | None, network: Network) -> str:

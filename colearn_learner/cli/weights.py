@@ -24,7 +24,7 @@ from colearn_learner.cli.showing import note, print_json, working
 from colearn_learner.errors import LearnerError
 
 if TYPE_CHECKING:
-    from colearn_ledger.evm import EvmLedger
+    from colearn_ledger.ledger import Ledger
     from colearn_ledger.protocol import ContentRef, ExperimentId
     from colearn_ledger.weights.store import ContentStore
 
@@ -103,7 +103,7 @@ def get(
     note(f"{content.size:,} bytes, sha256 {content.sha256}")
 
 
-def _wanted(ledger: EvmLedger, experiment: ExperimentId, index: int | None) -> ContentRef:
+def _wanted(ledger: Ledger, experiment: ExperimentId, index: int | None) -> ContentRef:
     if index is None:
         current = ledger.current_weights(experiment)
         if current is None:
@@ -121,7 +121,7 @@ def _fetch(
     content: ContentRef,
     out: Path,
     *,
-    terms: tuple[EvmLedger, ExperimentId, float],
+    terms: tuple[Ledger, ExperimentId, float],
 ) -> None:
     from colearn_ledger.spec import ExperimentSpec
     from colearn_ledger.weights.codec import decode_weights

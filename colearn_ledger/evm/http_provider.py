@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import requests
 from web3.providers.base import BaseProvider
@@ -23,6 +22,7 @@ from web3.types import RPCEndpoint
 
 from colearn_ledger.evm.errors import BadAnswer, NodeRefused
 from colearn_ledger.ledger import LedgerUnavailable
+from colearn_ledger.urls import masked
 
 __all__ = ["HttpConfig", "HttpProvider"]
 
@@ -223,12 +223,6 @@ class HttpProvider(BaseProvider):
         if answer.get("id") != number and not (answer.get("id") is None and _is_error(answer)):
             raise BadAnswer(f"{self.name} answered another request than {method}")
         return answer
-
-
-def masked(url: str) -> str:
-    """Return where a URL leads, without the keys that its path, query or user part may hold."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or '?'}{f':{parts.port}' if parts.port else ''}"
 
 
 def _call(number: int, method: str, params: Any) -> dict[str, Any]:

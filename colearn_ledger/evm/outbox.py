@@ -14,9 +14,9 @@ from eth_utils.crypto import keccak
 
 from colearn_ledger.evm.errors import BadAnswer, NodeRefused
 from colearn_ledger.evm.fees import Fees, Prices, raised
-from colearn_ledger.evm.journal import Entry, Journal, Version
 from colearn_ledger.evm.node import Node
 from colearn_ledger.evm.refusals import Refusal, refusal_in
+from colearn_ledger.journal import Entry, Journal, Version
 from colearn_ledger.wallet import Wallet
 
 __all__ = ["Outbox", "call_of", "with_fees"]

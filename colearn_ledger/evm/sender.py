@@ -26,11 +26,11 @@ from colearn_ledger.evm.errors import (
     TransactionLost,
 )
 from colearn_ledger.evm.fees import Fees, Prices
-from colearn_ledger.evm.journal import Entry, Journal
 from colearn_ledger.evm.node import Node, TransactionReceipt
 from colearn_ledger.evm.outbox import Outbox, call_of, with_fees
 from colearn_ledger.evm.refusals import Refusal
 from colearn_ledger.home import data_home
+from colearn_ledger.journal import Entry, Journal
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account, LedgerError
 from colearn_ledger.wallet import Wallet

@@ -18,7 +18,6 @@ import logging
 import os
 import re
 import secrets
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -164,7 +163,7 @@ class DirectoryStore:
         dropped = 0
         with _writing("collect"), self._locked():
             pinned = {pin.name for pin in (self._root / "pins").glob("*/*")}
-            limit = time.time() - (self._spare if older_than is None else older_than)
+            limit = self._time() - (self._spare if older_than is None else older_than)
             for file in (self._root / "files").glob("*/*"):
                 if file.name not in pinned and file.stat().st_mtime <= limit:
                     file.unlink()
@@ -173,6 +172,12 @@ class DirectoryStore:
         if dropped:
             _log.info("dropped %d files that nobody pins", dropped)
         return dropped
+
+    def _time(self) -> float:
+        """Return the folder's own time: files may carry another machine's clock, or a set one's."""
+        mark = self._root / "lock"
+        os.utime(mark)
+        return mark.stat().st_mtime
 
     def _file(self, content: ContentRef) -> Path:
         """Return where the content is; never a path outside the folder."""

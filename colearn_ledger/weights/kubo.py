@@ -86,13 +86,18 @@ class KuboStore:
             ContentNotStored: the node could not take it, or took other bytes for it.
             InvalidParameter: there were no bytes.
         """
+        size = _size(chunks)
         hasher = FileHasher()
         pieces = _hashed(chunks, hasher)
         first = next(pieces, None)
         if first is None:
             return hasher.content()
         try:
-            answer = pushed(self._send, _with_first(first, pieces), patience=self._patience)
+            answer = pushed(
+                lambda body: self._rpc.add(body, _ADD, wait=self._patience.timeout, size=size),
+                _with_first(first, pieces),
+                patience=self._patience,
+            )
         except NodeError as error:
             raise ContentNotStored(f"{self._name} {error}; {_HOW_TO_MEND}") from error
         content = hasher.content()
@@ -196,9 +201,6 @@ class KuboStore:
             raise ContentUnavailable(f"{self._name} {error}; {_HOW_TO_MEND}") from error
         return isinstance(answer, dict) and content.cid in (answer.get("Keys") or ())
 
-    def _send(self, body: Iterator[bytes]) -> Any:
-        return self._rpc.add(body, _ADD, wait=self._patience.timeout)
-
     def _pieces(self, content: ContentRef, deadline: Deadline) -> Generator[bytes]:
         def open_at(offset: int) -> AbstractContextManager[Iterator[bytes]]:
             wait = min(self._patience.silence, deadline.left()) + 1
@@ -253,11 +255,19 @@ def _rpc(address: NodeAddress) -> KuboRpc:
     return KuboRpc(address)
 
 
+def _size(chunks: Iterable[bytes]) -> int | None:
+    """Return how many bytes these are together, ``None`` when that is not known beforehand."""
+    if isinstance(chunks, list | tuple):
+        return sum(memoryview(chunk).nbytes for chunk in chunks)
+    size = getattr(chunks, "nbytes", None)
+    return size if isinstance(size, int) else None
+
+
 def _hashed(chunks: Iterable[bytes], hasher: FileHasher) -> Iterator[bytes]:
     """Yield pieces of at most `PIECE` bytes, hashed; no bytes object is copied."""
     for chunk in chunks:
         view = memoryview(chunk).cast("B")
-        lasting = isinstance(chunk, bytes)  # a bytearray may change before it is sent
+        lasting = isinstance(view.obj, bytes)  # a bytearray may change before it is sent
         for start in range(0, len(view), PIECE):
             piece = view[start : start + PIECE]
             hasher.update(piece)

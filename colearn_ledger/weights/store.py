@@ -39,6 +39,8 @@ class ContentStore(Protocol):
     def put(self, chunks: Iterable[bytes]) -> ContentRef:
         """Store a file given in pieces and return its reference; at least one byte.
 
+        Lists, tuples and what has ``nbytes``, its size, travel cheaper than what is read once.
+
         Raises:
             ContentNotStored: the store could not take it, for want of room say.
         """

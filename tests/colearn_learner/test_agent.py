@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,26 @@ def test_a_ballot_without_its_salt_is_not_revealed_and_the_round_closes(world, c
     assert ballot.state == BallotState.COMMITTED
     assert w.rounds()[0].by_deadline
     assert "salt is not in the agent's folder" in caplog.text
+
+
+def test_a_refused_reveal_says_that_another_agent_may_have_the_same_key(world, caplog):
+    w = world(targets(4, 5, 6), reveal_window=100, rounds=1)
+    agents = w.agents()
+    for _ in range(10):
+        if Action.COMMITTED in [agents[i].step() for i in (0, 2, 1)][2:]:
+            break
+    agents[1].close()
+    path = w.folder / "agent-1" / "journal.jsonl"
+    lines = w.journal(1)
+    [ballot] = [line for line in lines if line["kind"] == "ballot"]
+    ballot["salt"] = "ab" * 32  # as the other agent's folder has it
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    agents[1] = w.agent(1)
+    w.drive(agents)
+    assert w.ledger.ballot(w.experiment, 0, w.wallets[1].address).state == BallotState.COMMITTED
+    told = [r for r in caplog.records if "can not reveal its ballot of round 0" in r.getMessage()]
+    assert [r.levelname for r in told] == ["ERROR"]
+    assert "Another agent with the same key may be running" in told[0].getMessage()
 
 
 def test_summaries_travel_in_the_file_under_its_hash(world):

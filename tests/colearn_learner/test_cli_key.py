@@ -86,6 +86,33 @@ def test_a_new_key_is_made_listed_and_shown_without_its_password(home: Path):
     assert Keystore().open("alice", PASSWORD).address == made["account"]
 
 
+def test_addresses_on_cosmos_chains_are_shown_with_the_prefix_that_is_wanted(home: Path):
+    wallet = Wallet.from_mnemonic(WORDS)
+    Keystore(work=2).save("alice", wallet, PASSWORD)
+    (shown,) = json.loads(colearn("key", "list", "--json").stdout)
+    assert shown["cosmos_account"] == wallet.cosmos_address("wasm")
+    fetch = wallet.cosmos_address("fetch")
+    assert fetch in colearn("key", "show", "alice", "--prefix", "fetch").stdout
+    assert fetch in colearn("key", "list", COLEARN_NETWORK="fetch-mainnet").stdout
+    wrong = colearn("key", "list", "--prefix", "Fetch1")
+    assert (wrong.returncode, "--prefix wants" in wrong.stderr) == (2, True)
+
+
+def test_a_mnemonics_cosmos_key_is_imported_by_its_path_and_exported(home: Path):
+    path = ("--cosmos-path", "m/44'/118'/0'/0/5")
+    run = colearn(
+        *("key", "import", "alice", "--from", "env:K", *path), K=WORDS, COLEARN_PASSWORD=PASSWORD
+    )
+    wallet = Wallet.from_mnemonic(WORDS, cosmos_path=path[1])
+    assert wallet.cosmos_address("wasm") in run.stdout
+    export = ("key", "export", "alice", "--private-key", "--cosmos", "--out", "-")
+    told = colearn(*export, COLEARN_PASSWORD=PASSWORD)
+    assert told.stdout.strip() == wallet.reveal_key(cosmos=True)
+    assert told.stdout.strip() not in files_in(home)
+    sealed = json.loads(colearn("key", "export", "alice", "--cosmos").stdout)
+    assert sealed == json.loads((home / "keys" / "alice.cosmos.json").read_text())
+
+
 def test_export_gives_the_encrypted_file_and_the_key_itself_only_when_told(home: Path):
     Keystore(work=2).save("alice", Wallet.from_key(KEY), PASSWORD)
     assert json.loads(colearn("key", "export", "alice").stdout)["version"] == 3

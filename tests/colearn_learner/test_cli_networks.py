@@ -12,7 +12,8 @@ from click.testing import CliRunner, Result
 from colearn_learner.cli import main, reaching
 from colearn_learner.cli.reaching import evm_config
 from colearn_ledger.evm import EvmConfig
-from colearn_ledger.networks import ExperimentReference, Network, Networks
+from colearn_ledger.networks import READY_NETWORKS, CosmosTerms, Network, Networks
+from colearn_ledger.references import ExperimentReference
 from colearn_ledger.weights.directory import DirectoryStore
 
 ONE = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
@@ -39,6 +40,7 @@ def test_networks_are_added_shown_listed_and_removed():
     mine = json.loads(colearn("network", "show", "mine", "--json").output)
     assert mine == {
         "name": "mine",
+        "kind": "evm",
         "chain_id": 5,
         "rpc": "https://x.example/…",
         "store": "http://y:5001/…",
@@ -46,15 +48,36 @@ def test_networks_are_added_shown_listed_and_removed():
         "contracts": [ONE],
         "max_fee_gwei": 2.5,
         "confirmations": 3,
+        "cosmos": None,
     }
     assert Networks().get("mine").rpc == "https://x.example/KEY"
     listed = json.loads(colearn("network", "list", "--json").output)
-    assert [n["name"] for n in listed] == ["local-evm", "sepolia", "base-sepolia", "mine"]
+    assert [n["name"] for n in listed] == [*READY_NETWORKS, "mine"]
     for shown in (colearn("network", "list"), colearn("network", "show", "mine")):
         assert ONE in shown.output
         assert "KEY" not in shown.output
     assert colearn("network", "remove", "mine").exit_code == 0
     assert "mine" not in Networks().all()
+
+
+def test_a_cosmos_chain_is_added_with_its_terms_and_changed_without_repeating_them():
+    add = ("network", "add", "fet", "--kind", "cosmos", "--chain-id", "fetchhub-4", "--rpc")
+    terms = ("--prefix", "fetch", "--denomination", "afet", "--gas-price", "0.5")
+    incomplete = colearn(*add, "https://rpc.example", *terms)
+    assert incomplete.exit_code == 2
+    assert "needs --grpc" in incomplete.output
+    assert colearn(*add, "https://rpc.example", *terms, "--grpc", "https://g/KEY").exit_code == 0
+    assert colearn(*add, "https://other.example").exit_code == 0
+    fet = Networks().get("fet")
+    assert fet.rpc == "https://other.example"
+    assert fet.cosmos == CosmosTerms("https://g/KEY", "fetch", "afet", 0.5)
+    shown = colearn("network", "show", "fet", "--json").output
+    assert json.loads(shown)["kind"] == "cosmos"
+    assert "KEY" not in shown + colearn("network", "show", "fet").output
+    stray = colearn("network", "add", "x", "--rpc", "http://x", "--chain-id", "5", "--grpc", "x")
+    assert "--grpc wants --kind cosmos" in stray.output
+    text = colearn("network", "add", "x", "--rpc", "http://x", "--chain-id", "fetchhub-4")
+    assert "Add --kind cosmos" in " ".join(text.output.split())
 
 
 def test_what_a_network_says_of_fees_and_depth_is_what_transactions_go_by():
@@ -77,7 +100,7 @@ def test_contracts_of_another_chain_are_not_taken_over():
         (("remove", "sepolia"), 2, "was not changed"),
         (("add", "x", "--rpc", "nonsense", "--chain-id", "1"), 2, "not the URL of a node"),
         (("add", "X Y", "--rpc", "http://x", "--chain-id", "1"), 2, "can not be called"),
-        (("add", "x", "--rpc", "http://x", "--chain-id", "0"), 2, "--chain-id"),
+        (("add", "x", "--rpc", "http://x", "--chain-id", "0"), 2, "not a chain's number"),
         (("add", "x", "--rpc", "http://x", "--chain-id", "1", "--contract", "0x1"), 2, "address"),
     ],
 )
@@ -107,17 +130,17 @@ def test_a_bare_id_is_of_the_default_contract():
     Networks().add_contract("local-evm", ONE)
     Networks().add_contract("local-evm", TWO)
     place = reaching.experiment_place("7", None)
-    assert place.reference == ExperimentReference(31337, TWO, 7)
+    assert place.reference == ExperimentReference("eip155:31337", TWO, 7)
     Networks().add_contract("sepolia", ONE)
     with pytest.raises(click.UsageError, match="local-evm, sepolia; choose by --network"):
         reaching.experiment_place("7", None)
-    assert reaching.experiment_place("7", "sepolia").reference.chain_id == 11155111
+    assert reaching.experiment_place("7", "sepolia").reference.chain == "eip155:11155111"
 
 
 def test_a_reference_finds_its_network_and_must_fit_the_one_given():
     text = f"eip155:84532:{ONE}/7"
     assert reaching.experiment_place(text, None).network.name == "base-sepolia"
-    with pytest.raises(click.UsageError, match="chain 84532 and the network sepolia is chain"):
+    with pytest.raises(click.UsageError, match="chain eip155:84532 and the network sepolia is"):
         reaching.experiment_place(text, "sepolia")
     with pytest.raises(click.UsageError, match="one looks like eip155:31337"):
         reaching.experiment_place("seven", None)

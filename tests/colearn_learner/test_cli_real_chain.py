@@ -21,8 +21,9 @@ from colearn_learner.cli import main
 from colearn_learner.cli.experiment_file import TEMPLATE
 from colearn_ledger.evm import EvmLedger
 from colearn_ledger.keystore import Keystore
-from colearn_ledger.networks import ExperimentReference, Network, Networks
+from colearn_ledger.networks import Network, Networks
 from colearn_ledger.protocol import ExperimentParams
+from colearn_ledger.references import ExperimentReference
 from colearn_ledger.wallet import Wallet
 from colearn_ledger.weights.directory import DirectoryStore
 from localnet.anvil import Anvil
@@ -380,7 +381,7 @@ def test_an_error_that_lasts_ends_the_agent_with_a_line(home: Path, chain: Anvil
     ledger = EvmLedger.connect(chain.url, contract, Wallet.from_key(chain.keys[0]))
     params = ExperimentParams("x", nonsense, nonsense, 1, 2, 2)
     number = ledger.create(params).wait().experiment
-    reference = str(ExperimentReference(31337, contract, number))
+    reference = str(ExperimentReference("eip155:31337", contract, number))
     with AgentProcess(reference, "alice", *share(0)) as agent:
         code, error = agent.ended()
         assert code == 1

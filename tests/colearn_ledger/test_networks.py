@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import stat
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from colearn_ledger.bech32 import encoded
 from colearn_ledger.networks import (
     READY_NETWORKS,
     AmbiguousNetwork,
-    ExperimentReference,
+    CosmosTerms,
     InvalidNetwork,
-    InvalidReference,
     Network,
     Networks,
     UnknownNetwork,
-    address,
-    masked,
 )
+from colearn_ledger.references import (
+    ExperimentReference,
+    InvalidReference,
+    account_address,
+    address,
+)
+from colearn_ledger.wallet import cosmos_address
 
 ONE = address("0x5FbDB2315678afecb367f032d93F642f64180aa3")
 TWO = address("0xe7f1725e7734ce288f8367e1bb143e90bb3f0512")
+WASM = cosmos_address("wasm", b"\2" + bytes(32))
+TERMS = CosmosTerms("https://grpc.example", "wasm", "ustake", 0.025)
 
 
 @pytest.fixture
@@ -37,6 +45,9 @@ def test_some_are_ready_before_anything_is_written(networks: Networks):
         "local-evm": 31337,
         "sepolia": 11155111,
         "base-sepolia": 84532,
+        "local-cosmos": "colearn-local",
+        "fetch-mainnet": "fetchhub-4",
+        "dorado": "dorado-1",
     }
     assert not any(n.contracts for n in networks.all().values())
     assert not networks.path.exists()
@@ -57,6 +68,38 @@ def test_any_text_survives_the_file(tmp_path_factory: pytest.TempPathFactory, st
     mine = Network("mine", "http://node.example/" + key, 1, store)
     networks.save(mine)
     assert networks.get("mine") == mine
+
+
+def test_a_cosmos_chain_is_saved_with_its_terms(networks: Networks):
+    mine = Network("mine", "https://rpc.example", "testing-1", None, (WASM,), cosmos=TERMS)
+    networks.save(mine)
+    assert Networks(networks.path).get("mine") == mine
+    assert networks.of_chain("cosmos:testing-1", WASM) == mine
+    with pytest.raises(UnknownNetwork, match="--kind cosmos"):
+        networks.of_chain("cosmos:other-1", WASM)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"chain_id": 5}, "not a Cosmos chain's"),
+        ({"chain_id": "a b"}, "not a Cosmos chain's"),
+        ({"cosmos": replace(TERMS, grpc="x:1")}, "the grpc of the network mine"),
+        ({"cosmos": replace(TERMS, prefix="W1")}, "the prefix of"),
+        ({"cosmos": replace(TERMS, denomination="x")}, "the denomination of"),
+        ({"cosmos": replace(TERMS, gas_price=-1)}, "gas_price .* not a price"),
+        ({"cosmos": replace(TERMS, gas_price=True)}, "gas_price .* not a price"),
+        ({"contracts": (ONE,)}, "no address on the network mine"),
+        ({"contracts": (cosmos_address("fetch", b"x"),)}, "no address on the network mine"),
+        ({"max_fee_gwei": 5.0}, "are of EVM chains"),
+        ({"confirmations": 2}, "are of EVM chains"),
+        ({"chain_id": 5, "cosmos": None, "contracts": (WASM,)}, "no address on the network mine"),
+    ],
+)
+def test_what_no_cosmos_chain_can_have_is_told(change: dict[str, object], message: str):
+    good = Network("mine", "https://rpc.example", "testing-1", cosmos=TERMS)
+    with pytest.raises(InvalidNetwork, match=message):
+        replace(good, **change)
 
 
 def test_an_own_profile_takes_a_ready_ones_place_until_it_is_removed(networks: Networks):
@@ -110,6 +153,9 @@ def test_processes_that_write_at_once_lose_nothing(networks: Networks):
         ("[networks.a]\nrpc = 'http://x'\nchain_id = 5\nconfirmations = 1.0", "from 1 to 1000"),
         ("[networks.A]\nrpc = 'http://x'\nchain_id = 5", "can not be called 'A'"),
         ("\udcff", "is not TOML"),
+        ("[networks.a]\nkind = 'x'\nrpc = 'http://x'\nchain_id = 5", "neither evm nor cosmos"),
+        ("[networks.a]\nprefix = 'x'\nrpc = 'http://x'\nchain_id = 5", "not of kind cosmos"),
+        ("[networks.a]\nkind = 'cosmos'\nrpc = 'http://x'\nchain_id = 'a'", "lacks its denomina"),
     ],
 )
 def test_a_broken_file_is_told_and_left_alone(networks: Networks, text: str, message: str):
@@ -125,14 +171,14 @@ def test_a_broken_file_is_told_and_left_alone(networks: Networks, text: str, mes
 
 
 def test_the_network_of_a_chain_is_found(networks: Networks):
-    assert networks.of_chain(84532, ONE).name == "base-sepolia"
+    assert networks.of_chain("eip155:84532", ONE).name == "base-sepolia"
     with pytest.raises(UnknownNetwork, match="--chain-id 7"):
-        networks.of_chain(7, ONE)
+        networks.of_chain("eip155:7", ONE)
     networks.save(Network("other", "http://x", 31337))
     with pytest.raises(AmbiguousNetwork, match="local-evm, other"):
-        networks.of_chain(31337, ONE)
+        networks.of_chain("eip155:31337", ONE)
     networks.add_contract("other", ONE)
-    assert networks.of_chain(31337, ONE).name == "other"
+    assert networks.of_chain("eip155:31337", ONE).name == "other"
 
 
 # ------------------------------------------------------------------ references
@@ -140,14 +186,14 @@ def test_the_network_of_a_chain_is_found(networks: Networks):
 
 @given(st.integers(0, 2**64 - 1), st.binary(min_size=20, max_size=20), st.integers(0, 2**64 - 1))
 def test_references_are_read_as_they_are_written(chain_id: int, contract: bytes, number: int):
-    written = str(ExperimentReference(chain_id, address("0x" + contract.hex()), number))
+    written = str(ExperimentReference(f"eip155:{chain_id}", address("0x" + contract.hex()), number))
     assert str(ExperimentReference.parse(written)) == written
     assert ExperimentReference.parse(written).experiment == number
 
 
 def test_a_reference_looks_like_an_account_of_caip_10():
     reference = ExperimentReference.parse(f"eip155:31337:{ONE.lower()}/7")
-    assert reference == ExperimentReference(31337, ONE, 7)
+    assert reference == ExperimentReference("eip155:31337", ONE, 7)
     assert str(reference) == f"eip155:31337:{ONE}/7"
 
 
@@ -162,6 +208,10 @@ def test_a_reference_looks_like_an_account_of_caip_10():
         f"eip155:31337:{ONE}/7 ",
         f"eip155:31337:{ONE}/٧",
         f"cosmos:31337:{ONE}/7",
+        f"eip155:31337:{WASM}/7",
+        f"cosmos:testing-1:{WASM[:-1]}{'q' if WASM[-1] != 'q' else 'p'}/7",
+        f"cosmos:testing-1:{WASM.upper()}/7",
+        f"cosmos:{'x' * 33}:{WASM}/7",
         f"eip155:x:{ONE}/7",
         f"eip155:31337:{ONE[:-1]}/7",
         f"eip155:31337:{ONE[:-1]}4/7",
@@ -173,21 +223,20 @@ def test_what_is_no_reference_is_refused(text: str):
         ExperimentReference.parse(text)
 
 
+def test_a_reference_to_a_cosmos_chain_reads_the_same():
+    written = f"cosmos:testing-1:{WASM}/7"
+    assert ExperimentReference.parse(written) == ExperimentReference("cosmos:testing-1", WASM, 7)
+    assert str(ExperimentReference.parse(written)) == written
+
+
+def test_an_address_of_either_kind_is_taken_in_its_one_form():
+    assert account_address(ONE.lower()) == ONE
+    assert account_address(WASM) == WASM
+    for wrong in (WASM[:-1], WASM.upper(), "wasm1", "", encoded("wasm", bytes(19))):
+        with pytest.raises(InvalidReference, match="not an address"):
+            account_address(wrong)
+
+
 def test_a_mistyped_address_is_told_by_its_checksum():
     with pytest.raises(InvalidReference, match="mistyped"):
         address(ONE.replace("5F", "5f"))
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("http://127.0.0.1:8545", "http://127.0.0.1:8545"),
-        ("https://eth.example/v3/SECRET", "https://eth.example/…"),
-        ("https://user:SECRET@eth.example:1/?key=SECRET", "https://eth.example:1/…"),
-        ("http://[::1]:8545", "http://[::1]:8545"),
-        ("http://a:1/SECRET,https://u:SECRET@b,folder:/x", "http://a:1/…,https://b/…,folder:/x"),
-        ("http://a:port/SECRET", "?"),
-    ],
-)
-def test_urls_are_shown_without_their_keys(url: str, shown: str):
-    assert masked(url) == shown

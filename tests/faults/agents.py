@@ -22,7 +22,7 @@ from colearn_ledger.wallet import Wallet
 
 HERE = Path(__file__).parent
 CHAIN_ID = 31_337
-DEADLINE = 90.0
+DEADLINE = 180.0
 """Seconds that anything may take before the test says that it hangs."""
 
 
@@ -171,18 +171,34 @@ class RunningAgent:
 
     # ------------------------------------------------------------------ holding a step open
 
-    def hold(self, step: str) -> None:
-        """Have its learner stop at a step of `learner.Towards`."""
-        (self.folder / "notes" / f"hold-{step}").touch()
+    def hold(self, step: str, *, after: int = 0) -> None:
+        """Have its learner stop at a step of `learner.Towards`, each time that it is there.
+
+        Args:
+            step: its name.
+            after: how often it may pass before, kills included.
+        """
+        self._hold(step).with_suffix(".partial").write_text(str(after))
+        self._hold(step).with_suffix(".partial").replace(self._hold(step))
 
     def wait_held(self, step: str) -> None:
         """Return once the learner is at the step."""
-        held = self.folder / "notes" / f"held-{step}"
-        wait_for(f"{self.name} reaches {step}", lambda: self.check() or held.exists())
+        wait_for(f"{self.name} reaches {step}", lambda: self.check() or self._held(step).exists())
+
+    def pass_on(self, step: str) -> None:
+        """Let it pass a step, where it is, this once."""
+        self._held(step).unlink()
 
     def let_go(self, step: str) -> None:
-        (self.folder / "notes" / f"held-{step}").unlink(missing_ok=True)
-        (self.folder / "notes" / f"hold-{step}").unlink(missing_ok=True)
+        """Let it pass a step, now and from now on."""
+        self._hold(step).unlink(missing_ok=True)
+        self._held(step).unlink(missing_ok=True)
+
+    def _hold(self, step: str) -> Path:
+        return self.folder / "notes" / f"hold-{step}"
+
+    def _held(self, step: str) -> Path:
+        return self.folder / "notes" / f"held-{step}"
 
 
 def _json_lines(path: Path) -> list[dict[str, Any]]:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from localnet.errors import InstallFailed
-from localnet.installing import anvil_binary, kubo_binary
+from localnet.installing import anvil_binary, kubo_binary, toxiproxy_binary
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]  # faulty_proxy
-pytest.register_assert_rewrite("agents", "gate", "harness", "hosts")
+pytest.register_assert_rewrite("agents", "gate", "harness", "hosts", "toxiproxy")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,6 +30,14 @@ def nodes_are_here() -> None:
     try:
         anvil_binary()
         kubo_binary()
+    except InstallFailed as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def toxiproxy_is_here() -> None:
+    try:
+        toxiproxy_binary()
     except InstallFailed as error:
         pytest.skip(str(error))
 

@@ -22,7 +22,7 @@ class Hold:
         self._decided = threading.Event()
         self._goes_on = False
 
-    def wait(self, seconds: float = 60.0) -> None:
+    def wait(self, seconds: float = 180.0) -> None:
         """Return once the request is stopped."""
         assert self._reached.wait(seconds), f"no {self.method} came in {seconds:g} s"
 

@@ -16,13 +16,13 @@ from typing import Any, Self
 
 import numpy as np
 from agents import CHAIN_ID, DEADLINE, RunningAgent, wait_for
-from gate import Gate
+from gate import Gate, Hold
 from hosts import Hosts
 from reader import Reader
 
 from colearn_ledger.evm import EvmConfig, EvmLedger
-from colearn_ledger.networks import ExperimentReference
 from colearn_ledger.protocol import ContentRef, ExperimentParams
+from colearn_ledger.references import ExperimentReference
 from colearn_ledger.spec import ExperimentSpec
 from colearn_ledger.wallet import Wallet
 from colearn_ledger.weights.codec import WeightsSchema, write_weights
@@ -47,6 +47,7 @@ class World:
         joins: whether the agents are to join by themselves.
         terms: other parameters of the experiment.
         hosts: where ``chain`` and each learner with his node are; all on this machine if ``None``.
+        numbers: of the weights.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class World:
     joins: bool = False
     terms: dict[str, Any] = field(default_factory=dict)
     hosts: Hosts | None = None
+    numbers: int = 3
     agents: dict[str, RunningAgent] = field(default_factory=dict, init=False)
     _closing: ExitStack = field(default_factory=ExitStack, init=False)
 
@@ -110,7 +112,7 @@ class World:
         config = EvmConfig(CHAIN_ID, poll_seconds=0.05)
         self.ledger = EvmLedger.deploy(self.chain.url, owner, config=config)
         self.contract = self.ledger.contract
-        weights = [np.zeros(3)]
+        weights = [np.zeros(self.numbers)]
         spec = ExperimentSpec("toy", WeightsSchema.of(weights), "score", higher_is_better=True)
         store = KuboStore(self.nodes[self.names[0]].api_url)
         params = ExperimentParams(
@@ -123,7 +125,7 @@ class World:
             **{"propose_window": 600, "vote_window": 600, **self.terms},
         )
         self.experiment = self.ledger.create(params).wait(DEADLINE).experiment
-        self.reference = ExperimentReference(CHAIN_ID, self.contract, self.experiment)
+        self.reference = ExperimentReference(f"eip155:{CHAIN_ID}", self.contract, self.experiment)
         self.read = Reader(self.chain.url, self.contract, self.experiment)
 
     def _make_agent(self, name: str, closing: ExitStack) -> None:
@@ -157,22 +159,30 @@ class World:
         """Return the ledger as a learner sees it, for a test that plays its part."""
         return self.ledger.acting_for(self.wallets[name])
 
-    def raise_gas_price(self, gwei: int) -> None:
-        """Have the next block cost so much; from then on it falls by an eighth a block."""
+    def set_gas_price(self, gwei: int) -> None:
+        """Have gas cost so much; the chain makes no block after that one until `mine`."""
+        self.stop_mining()
         json_rpc(self.chain.url, "anvil_setNextBlockBaseFeePerGas", hex(gwei * 10**9))
-        self.pass_time(1)
+        json_rpc(self.chain.url, "evm_mine")
 
     def fund(self, account: str, wei: int) -> None:
         """Give an account so much, no more and no less."""
         json_rpc(self.chain.url, "anvil_setBalance", account, hex(wei))
 
     def pass_to_last_call(self, index: int) -> None:
-        """Let the chain's clock jump to shortly before voters give up on getting a proposal.
+        """Let the chain's clock jump to where voters give up on a proposal, and stand still.
 
-        An attempt to get it that is under way at the jump ends before the vote does.
+        Each of them first ends the attempt to get it that is under way, however long that takes.
         """
-        left = self.read.round(index).deadline - self.ledger.now()
-        self.pass_time(left - 22)
+        self.stop_mining()
+        json_rpc(self.chain.url, "evm_setNextBlockTimestamp", self.read.round(index).deadline - 10)
+        json_rpc(self.chain.url, "evm_mine")
+        json_rpc(self.chain.url, "anvil_setBlockTimestampInterval", 0)
+        self.mine()
+
+    def let_time_pass(self) -> None:
+        """Have the chain's clock go on."""
+        json_rpc(self.chain.url, "anvil_removeBlockTimestampInterval")
 
     def pass_time(self, seconds: int) -> None:
         """Let the chain's clock jump."""
@@ -201,14 +211,14 @@ class World:
         return twin
 
     def take_back(self, call: str, how: str) -> None:
-        """Have the chain, which stopped mining, take back three blocks, or more: a call's and on.
+        """Have the chain, which stopped mining, take back a call: its block and those on it.
 
         Args:
             call: a function that was called.
             how: ``reorg`` puts empty blocks in their place, ``rollback`` none.
         """
         block = next(t.block for t in self.read.transactions() if t.call == call)
-        depth = max(3, self.read.block_number() - block + 1)
+        depth = self.read.block_number() - block + 1
         json_rpc(self.chain.url, f"anvil_{how}", depth, *([[]] if how == "reorg" else []))
         assert call not in {t.call for t in self.read.transactions()}
 
@@ -225,6 +235,18 @@ class World:
     def stop_mining(self) -> None:
         """Have the chain make no blocks, until `mine`."""
         json_rpc(self.chain.url, "evm_setIntervalMining", 0)
+
+    def mine_three(self, sending: Hold) -> None:
+        """Have a transaction that a gate holds mined, and two blocks on it, and then no more."""
+        sending.wait()
+        self.stop_mining()
+        sending.let_go()
+        self.wait_for("a transaction waits for its block", self._has_pending)
+        for _ in range(3):
+            json_rpc(self.chain.url, "evm_mine")
+
+    def _has_pending(self) -> bool:
+        return int(json_rpc(self.chain.url, "txpool_status")["pending"], 16) > 0
 
     def mine(self) -> None:
         """Have the chain make blocks again, the first one now."""

@@ -1,7 +1,8 @@
-"""A learner for the tests of faults: three numbers, instant training, steps that can be held.
+"""A learner for the tests of faults: few numbers, instant training, steps that can be held.
 
-It notes each thing that it is asked for in ``<notes>/calls.jsonl``. While there is a file
-``<notes>/hold-<step>`` it waits at that step, having made ``<notes>/held-<step>``.
+It notes each thing that it is asked for in ``<notes>/calls.jsonl``. Where it finds a file
+``<notes>/hold-<step>``, and was at the step more often than the file says, it makes
+``<notes>/held-<step>`` and waits until one of the two is gone.
 """
 
 from __future__ import annotations
@@ -63,12 +64,21 @@ class Towards:
 
     def _reach(self, step: str) -> None:
         self._note(step)
-        hold = self._notes / f"hold-{step}"
-        if hold.exists():
-            (self._notes / f"held-{step}").touch()
-            ends = time.monotonic() + _LONGEST
-            while hold.exists() and time.monotonic() < ends:
-                time.sleep(_LOOK)
+        hold, held = (self._notes / f"{word}-{step}" for word in ("hold", "held"))
+        try:
+            after = int(hold.read_text())
+        except FileNotFoundError:
+            return
+        if self._times(step) <= after:
+            return
+        held.touch()
+        ends = time.monotonic() + _LONGEST
+        while hold.exists() and held.exists() and time.monotonic() < ends:
+            time.sleep(_LOOK)
+
+    def _times(self, step: str) -> int:
+        with (self._notes / "calls.jsonl").open() as file:
+            return sum(line.startswith(f'{{"step": "{step}"') for line in file)
 
     def _note(self, step: str, **more: Any) -> None:
         with (self._notes / "calls.jsonl").open("a") as file:

@@ -58,19 +58,23 @@ class TestAWallet:
         bob.wait_held("after-training")
         for name in w.names:
             w.fund(w.agent(name).account, 10 * ETHER)
-        w.raise_gas_price(5_000)
+        w.set_gas_price(5_000)
         bob.let_go("after-training")
         bob.wait_log("gas costs")
+        w.set_gas_price(1)
+        w.mine()
         w.final_check()
         assert w.read.outcomes() == ["accepted"] * 3
         assert w.read.highest_price() <= CEILING
 
     def test_runs_dry_and_is_funded_again(self, world: Worlds):
         w = world("alice", "bob", "carol")
-        carol = w.agent("carol")
+        bob, carol = w.agent("bob"), w.agent("carol")
+        bob.hold("after-training")  # round 1 waits for his proposal
         w.start()
         carol.wait_log('"voted"')
         w.fund(carol.account, 1_000)
+        bob.let_go("after-training")
         assert carol.wait_end() == 1
         (said,) = {line["event"] for line in carol.lines() if line.get("level") == "error"}
         assert carol.account in said

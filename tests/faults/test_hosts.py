@@ -1,28 +1,101 @@
-"""Chain, IPFS nodes and agents on hosts of their own, and a link that is down for a while."""
+"""Chain, IPFS nodes and agents on hosts of their own, and links between them that are bad."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 from harness import World
 from hosts import Hosts, can_make_hosts
+from toxiproxy import Link, Toxiproxy
 
 NAMES = ("alice", "bob", "carol", "dave", "erin")
+NUMBERS = 12_500
+"""Of the weights: 100 kB, which a slow link takes seconds for."""
+
+LONG = 240.0
+"""Seconds: an agent gives a chain that swallows all three tries of 20 s before it says so."""
 
 
-def test_a_host_is_cut_off_and_comes_back(world: Callable[..., World]):
+@pytest.fixture
+def hosts() -> Iterator[Hosts]:
     if not can_make_hosts():
         pytest.skip("network namespaces need root and iproute2")
     with Hosts("chain", *NAMES) as hosts:
-        w = world(*NAMES, rounds=5, hosts=hosts)
-        bob = w.agent("bob")
-        w.start()
-        w.wait_round(1)
+        yield hosts
+
+
+@pytest.fixture
+def toxiproxy(hosts: Hosts, tmp_path: Path, toxiproxy_is_here: None) -> Iterator[Toxiproxy]:
+    """Runs beside the chain: all that agents ask for passes it."""
+    host = partial(hosts.inside, "chain")
+    with Toxiproxy(
+        tmp_path / "toxiproxy.log", address=hosts.address("chain"), host=host
+    ) as toxiproxy:
+        yield toxiproxy
+
+
+class Links:
+    """What lies between the agents of a world and its nodes."""
+
+    def __init__(self, toxiproxy: Toxiproxy, w: World) -> None:
+        self.chain: dict[str, Link] = {}
+        self.ipfs: dict[str, Link] = {}
+        for name, node in w.nodes.items():
+            self.chain[name] = toxiproxy.link(f"{name}-chain", w.chain.url)
+            self.ipfs[name] = toxiproxy.link(f"{name}-ipfs", node.api_url)
+            w.agent(name).use_rpc(self.chain[name].url)
+            w.agent(name).store = self.ipfs[name].url
+
+    def of(self, *names: str) -> list[Link]:
+        return [links[name] for links in (self.chain, self.ipfs) for name in names]
+
+
+def test_an_experiment_outlasts_bad_links(
+    world: Callable[..., World], hosts: Hosts, toxiproxy: Toxiproxy
+):
+    w = world(*NAMES, rounds=5, hosts=hosts, numbers=NUMBERS)
+    links = Links(toxiproxy, w)
+    for link in links.of(*NAMES):
+        link.make("latency", latency=30, jitter=20)
+    for link in links.of("erin"):
+        link.make("bandwidth", rate=50)
+        link.make("bandwidth", rate=50, stream="upstream")
+
+    # round 0: three voters lose the chain, each in another way
+    bob, carol, dave = (w.agent(name) for name in ("bob", "carol", "dave"))
+    for agent in (bob, carol, dave):
+        agent.hold("before-testing")
+    bob.hold("after-training")  # round 1 is his
+    w.start()
+    for agent in (bob, carol, dave):
+        agent.wait_held("before-testing")
+    with links.chain["dave"].fails("timeout", timeout=0):
+        dave.let_go("before-testing")
+        with links.chain["carol"].fails("reset_peer", timeout=0):
+            carol.let_go("before-testing")
+            carol.wait_log("trying again")
         hosts.cut("bob")
-        bob.wait_log("trying again")
-        held = w.read.round_index
+        bob.let_go("before-testing")
+        bob.wait_log("trying again", seconds=LONG)
         hosts.heal("bob")
-        w.final_check()
-        assert held < 4
-        assert w.read.outcomes() == ["accepted"] * 5
+        dave.wait_log("trying again", seconds=LONG)
+        w.wait_ballots(0, "bob", "carol", "erin")
+        assert w.read.ballots(0)[dave.account] == 0
+
+    # round 1: two voters lose their IPFS nodes before they have the proposal
+    bob.wait_held("after-training")
+    with (
+        links.ipfs["carol"].fails("reset_peer", timeout=0),
+        links.ipfs["dave"].fails("timeout", timeout=0),
+    ):
+        bob.let_go("after-training")
+        for agent in (carol, dave):
+            agent.wait_log("waiting for the proposal")
+        w.wait_ballots(1, "alice", "erin")
+        assert not any(w.read.ballots(1)[agent.account] for agent in (carol, dave))
+
+    w.final_check(seconds=LONG)
+    assert w.read.outcomes() == ["accepted"] * 5

@@ -54,5 +54,7 @@ def test_weights_that_are_none_are_out_voted(world: Worlds, kind: str):
         for name in HONEST:
             w.agent(name).wait_log("waiting for the proposal")
         w.pass_to_last_call(0)
+        w.wait_round(1)
+        w.let_time_pass()
     w.final_check(*HONEST)
     assert w.read.outcomes() == ["rejected", *["accepted"] * 3]

@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from localnet.cosmos import CosmosChain
 from localnet.errors import InstallFailed
-from localnet.installing import anvil_binary, kubo_binary
+from localnet.installing import anvil_binary, kubo_binary, wasmd_binary
 from localnet.kubo import Kubo
 from localnet.net import Localnet
 from localnet.rpc import json_rpc, post
@@ -74,6 +75,21 @@ def nodes_are_here() -> None:
         kubo_binary()
     except InstallFailed as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def wasmd_is_here() -> None:
+    try:
+        wasmd_binary()
+    except InstallFailed as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def wasmd(tmp_path_factory: pytest.TempPathFactory, wasmd_is_here: None) -> Iterator[CosmosChain]:
+    """A Cosmos chain of one node that all tests share."""
+    with CosmosChain(tmp_path_factory.mktemp("wasmd"), block_time=0.2) as chain:
+        yield chain
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ class TestUpAndDown:
         assert json.loads(run("up", "--json").stdout)["settings"]["block_time"] == 0.5
         run("down")
         settings = json.loads(run("up", "--block-time", "0", "--json").stdout)["settings"]
-        assert settings == {"chain": "evm", "ipfs": 0, "block_time": None}
+        assert settings == {"chain": "evm", "ipfs": 0, "block_time": None, "validators": 1}
 
     def test_goes_on_after_the_shell_is_gone(self, home: Path):
         command = "import sys; from colearn_learner.cli import main; main()"
@@ -154,6 +154,9 @@ class TestFailing:
             ("up", "--chain", "dogs"),
             ("up", "--ipfs", "-1"),
             ("up", "--block-time", "-1"),
+            ("up", "--validators", "4"),
+            ("up", "--validators", "0", "--chain", "cosmos"),
+            ("up", "--chain", "cosmos", "--block-time", "0"),
             ("sideways",),
         ],
     )

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from colearn_learner.cli import main
-from localnet.installing import ANVIL_VERSION, KUBO_VERSION
+from localnet.installing import ANVIL_VERSION, KUBO_VERSION, WASMD_VERSION
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "localnet.md").read_text()
@@ -26,17 +26,20 @@ def test_every_command_of_the_document_exists(command: str):
     assert all(word in shown.stdout for word in words if word.startswith("--"))
 
 
-def test_the_documents_program_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nodes_are_here: None
+def test_the_documents_programs_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nodes_are_here: None, wasmd_is_here: None
 ):
     monkeypatch.chdir(tmp_path)
-    (program,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
-    exec(compile(program, "docs/localnet.md", "exec"), {})
+    programs = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+    assert len(programs) == 2
+    for program in programs:
+        exec(compile(program, "docs/localnet.md", "exec"), {})
 
 
 def test_the_versions_are_those_that_are_installed():
     assert f"| anvil | {ANVIL_VERSION} |" in DOCUMENT
     assert f"| Kubo | {KUBO_VERSION} |" in DOCUMENT
+    assert f"| wasmd | {WASMD_VERSION} |" in DOCUMENT
     assert f"ipfs/kubo:v{KUBO_VERSION}\n" in COMPOSE
     assert f"foundry-rs/foundry:v{ANVIL_VERSION}\n" in COMPOSE
 

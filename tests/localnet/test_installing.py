@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,13 +11,16 @@ from pathlib import Path
 import pytest
 
 import localnet.installing
+import localnet.recipes
 from localnet.errors import InstallFailed
 from localnet.installing import (
     ANVIL_VERSION,
     KUBO_VERSION,
+    WASMD_VERSION,
     anvil_binary,
     kubo_binary,
     nodes_folder,
+    wasmd_binary,
 )
 
 PINS = Path(localnet.installing.__file__).parent / "pins"
@@ -31,8 +35,20 @@ printf '#!/bin/sh\\necho anvil Version: {ANVIL_VERSION}\\n' > $home/anvil
 
 GO = f"""#!/bin/sh
 echo "$@" >> "$CALLS"
-printf '#!/bin/sh\\necho ipfs version {KUBO_VERSION}\\n' > ipfs
-/bin/chmod +x ipfs
+case "$*" in
+*kubo*)
+    printf '#!/bin/sh\\necho ipfs version {KUBO_VERSION}\\n' > ipfs
+    /bin/chmod +x ipfs ;;
+*cmd/wasmd*)
+    printf '#!/bin/sh\\necho {WASMD_VERSION}\\n' > wasmd
+    /bin/chmod +x wasmd
+    echo "$CGO_LDFLAGS" >> "$CALLS" ;;
+*wasmvm*)
+    echo go: downloading something >&2
+    /bin/mkdir -p module/internal/api
+    echo the VM > module/internal/api/$VM
+    echo $PWD/module ;;
+esac
 """
 
 
@@ -98,11 +114,17 @@ class TestAMissingTool:
         with pytest.raises(InstallFailed, match=r"kubo .* not on PATH .*go is missing\. Go 1\.26"):
             kubo_binary()
 
+    def test_wasmd_needs_a_c_compiler_too(self, tools: Path):
+        put(tools, "go", GO)
+        with pytest.raises(InstallFailed, match=r"install it gcc is missing\. A C compiler"):
+            wasmd_binary()
+
     def test_is_named_by_the_script_in_one_line(self, tools: Path):
         script = Path(__file__).parents[2] / "scripts" / "install_nodes.py"
         run = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
         assert run.returncode == 1
-        assert [line.split()[1] for line in run.stderr.splitlines()] == ["anvil", "kubo"]
+        named = [line.split()[1] for line in run.stderr.splitlines()]
+        assert named == ["anvil", "kubo", "wasmd", "toxiproxy"]
 
 
 class TestInstalling:
@@ -111,6 +133,7 @@ class TestInstalling:
         put(tools, "node", speaking("v20.0.0"))
         put(tools, "npm", NPM)
         put(tools, "go", GO)
+        put(tools, "gcc", speaking("gcc 12"))
 
     def test_happens_once(self, tmp_path: Path, said: list[str]):
         binary = anvil_binary(say=said.append)
@@ -122,6 +145,48 @@ class TestInstalling:
     def test_builds_kubo_from_the_pinned_sources(self, tmp_path: Path):
         assert kubo_binary() == nodes_folder() / f"kubo-{KUBO_VERSION}" / "ipfs"
         assert "-mod=readonly" in (tmp_path / "calls").read_text()
+
+    def test_builds_wasmd_with_its_vm_beside_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        """The binary looks for the VM where it lies itself, wherever that is."""
+        vm = localnet.recipes._vm_library()
+        monkeypatch.setenv("VM", vm)
+        home = nodes_folder() / f"wasmd-{WASMD_VERSION}"
+        assert wasmd_binary() == home / "wasmd"
+        assert (home / vm).read_text() == "the VM\n"
+        calls = (tmp_path / "calls").read_text()
+        assert "-mod=readonly" in calls
+        assert f"cosmos-sdk/version.Version={WASMD_VERSION} " in calls
+        assert "-Wl,-rpath,$ORIGIN\n" in calls
+
+    def test_of_wasmd_without_its_vm_is_refused(self, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("VM", "libwasmvm.of_another_machine.so")
+        with pytest.raises(InstallFailed, match="wasmd could not be installed: wasmvm has no lib"):
+            wasmd_binary()
+
+    def test_says_how_far_a_long_build_is(
+        self, tools: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(localnet.recipes, "_PROGRESS_EVERY", 0.05)
+        put(tools, "npm", "#!/bin/sh\necho one\necho two\n" + "/bin/sleep 0.5\n" + NPM)
+        anvil_binary(say=said.append)
+        assert any("2 steps done, at two" in line for line in said[1:-1])
+
+    def test_that_is_interrupted_ends_the_build_and_leaves_nothing(
+        self, tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(localnet.recipes, "_PROGRESS_EVERY", 0.05)
+        put(tools, "npm", f"#!/bin/sh\necho $$ > {tmp_path / 'pid'}\nexec /bin/sleep 600\n")
+
+        def interrupted(line: str) -> None:
+            if "steps done" in line and (tmp_path / "pid").exists():
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            anvil_binary(say=interrupted)
+        assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+        assert [p.name for p in nodes_folder().iterdir()] == ["anvil.lock"]
 
     def test_by_two_processes_at_once_happens_once(self, tmp_path: Path):
         program = "from localnet.installing import anvil_binary; print(anvil_binary(say=print))"
@@ -181,8 +246,21 @@ class TestThePins:
         assert f"github.com/ipfs/kubo v{KUBO_VERSION} " in module
         assert "replace" not in module
 
+    def test_wasmd_is_the_version_that_is_said_and_its_sources_are_hashed(self):
+        module = (PINS / "wasmd" / "go.mod").read_text()
+        sums = (PINS / "wasmd" / "go.sum").read_text()
+        assert f"github.com/CosmWasm/wasmd v{WASMD_VERSION} " in module
+        vm = re.search(r"github.com/CosmWasm/wasmvm/v3 (v\S+)", module)
+        assert vm is not None
+        for name, version in (("wasmd", f"v{WASMD_VERSION}"), ("wasmvm/v3", vm[1])):
+            assert f"github.com/CosmWasm/{name} {version} h1:" in sums
+
     @pytest.mark.parametrize(
-        "name", ["anvil/package.json", "anvil/package-lock.json", "kubo/go.mod", "kubo/go.sum"]
+        "name",
+        [
+            *("anvil/package.json", "anvil/package-lock.json"),
+            *("kubo/go.mod", "kubo/go.sum", "wasmd/go.mod", "wasmd/go.sum"),
+        ],
     )
     def test_hold_no_download_address(self, name: str):
         text = (PINS / name).read_text()

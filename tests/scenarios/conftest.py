@@ -1,9 +1,28 @@
-"""Lets the test files of this folder import `world` and `stories`."""
+"""Lets the test files of this folder import `world` and `stories`, and counts what was told."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 pytest.register_assert_rewrite("world", "stories")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    folder = Path(__file__).parent.name
+    told: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("passed", []):
+        path, *names = report.nodeid.split("::")
+        if report.when == "call" and Path(path).parent.name == folder and len(names) == 2:
+            told[f"{Path(path).stem.removeprefix('test_')}, {names[0]}"] += 1
+    if not told:
+        return
+    terminalreporter.section("stories that passed, by ledger")
+    for ledger, number in sorted(told.items()):
+        terminalreporter.write_line(f"{number:5}  {ledger}")
+    same = len(set(told.values())) == 1
+    terminalreporter.write_line(
+        "the same number on every ledger" if same else "NOT the same number on every ledger"
+    )

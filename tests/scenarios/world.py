@@ -2,7 +2,7 @@
 
 A ledger joins in with a subclass that says how an account gets its view and how time passes. A
 story may not assume that two transactions share a time, nor that time stands still: windows are
-long, deadlines are read from queries.
+as long as the world says, deadlines are read from queries.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from colearn_ledger.signing import sign_ballot
 from colearn_ledger.wallet import Wallet
 
 WINDOW = 1_000
-"""Seconds of every window, unless a story says otherwise."""
+"""Seconds of every window, unless a world or a story says otherwise."""
 
 SCORES = Scores(0.25, -1.5)
 CREATOR = "creator"
@@ -76,7 +76,13 @@ def params(**changes: object) -> ExperimentParams:
 
 
 class World(ABC):
-    """People by name, one ledger, and the experiment that the story is about."""
+    """People by name, one ledger, and the experiment that the story is about.
+
+    ``window`` are the seconds of its windows, ``moment`` is what is shortly before a deadline.
+    """
+
+    window = WINDOW
+    moment = WINDOW // 10
 
     def __init__(self) -> None:
         self._views: dict[str, Ledger] = {}
@@ -110,7 +116,7 @@ class World(ABC):
         return self._views[name]
 
     def account(self, name: str) -> Account:
-        return wallet_of(name).address
+        return wallet_of(name).account_on(self.view(ANYONE).domain)
 
     def name_of(self, account: Account, *names: str) -> str:
         """Return which of the people has this account."""
@@ -118,8 +124,14 @@ class World(ABC):
 
     # time
 
-    def pass_time(self, seconds: int) -> None:
-        self.set_time(self.view(ANYONE).now() + seconds)
+    def pass_windows(self, number: int) -> None:
+        self.set_time(self.view(ANYONE).now() + number * self.window)
+
+    def come_close_to_the_deadline(self) -> None:
+        """Go to where the open phase has a moment left."""
+        deadline = self.round().deadline
+        assert deadline is not None
+        self.set_time(deadline - self.moment)
 
     def pass_deadline(self) -> int:
         """Go to the very deadline of the open phase, and return it."""
@@ -131,7 +143,8 @@ class World(ABC):
     # beginnings
 
     def create(self, by: str = CREATOR, **changes: object) -> ExperimentId:
-        receipt = self.view(by).create(params(**changes)).wait()
+        windows = {"propose_window": self.window, "vote_window": self.window}
+        receipt = self.view(by).create(params(**{**windows, **changes})).wait()
         self.id = receipt.experiment
         return self.id
 

@@ -45,7 +45,7 @@ def test_the_contract_has_the_errors_and_the_events_of_the_protocol():
 def test_every_function_of_the_contract_is_a_call_or_a_query_of_the_ledger():
     known = {name for kind in (Calls, Queries) for name in vars(kind) if name[0] != "_"}
     assert {snake(name) for name in ARTIFACT.abi.functions} == known
-    apart = {"account", "domain", "acting_for", "now", "events", "wait_for_change"}
+    apart = {"account", "domain", "acting_for", "now", "ballots_of", "events", "wait_for_change"}
     offered = {name for name in vars(Ledger) if name[0] != "_"} - apart
     assert known == offered | {"domain_separator"}
 

@@ -113,7 +113,7 @@ def test_a_node_that_wants_to_be_left_alone_for_long_is_not_even_asked(proxy: Fa
     assert proxy.asked == ["eth_blockNumber"]
 
 
-@pytest.mark.parametrize("kind", ["down", "reset", "timeout", "403"])
+@pytest.mark.parametrize("kind", ["down", "reset", "cut-head", "timeout", "403"])
 def test_no_error_or_its_causes_show_the_key_in_the_url(
     proxy: FaultyProxy, kind: str, caplog: pytest.LogCaptureFixture
 ):
@@ -123,7 +123,7 @@ def test_no_error_or_its_causes_show_the_key_in_the_url(
         proxy.down()
     else:
         proxy.fail(kind, times=None)
-    with pytest.raises((LedgerUnavailable, NodeRefused)) as told:
+    with pytest.raises((LedgerUnavailable, NodeRefused, BadAnswer)) as told:
         node.block_number()
     error: BaseException | None = told.value
     while error is not None:

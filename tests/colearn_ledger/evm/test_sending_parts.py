@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from colearn_ledger.evm.fees import Fees, Price, raised
-from colearn_ledger.evm.journal import Entry, Journal, Version
 from colearn_ledger.evm.refusals import Refusal, refusal_in
 from colearn_ledger.home import HomeNotWritable
+from colearn_ledger.journal import Entry, Journal, Version
 from colearn_ledger.ledger import LedgerUnavailable
 
 

@@ -43,7 +43,9 @@ class Call:
         self.send(data)
 
     def body(self) -> bytes:
-        """Return the whole body, which came in chunks."""
+        """Return the whole body, which came in chunks or after its length."""
+        if "content-length" in self.headers:
+            return self.handler.rfile.read(int(self.headers["content-length"]))
         data = b""
         while size := int(self.handler.rfile.readline(), 16):
             data += self.handler.rfile.read(size)

@@ -7,6 +7,7 @@ import resource
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -178,6 +179,16 @@ class TestPins:
         assert store.collect() == 0
         os.utime(path_of(root, content), (0, 0))
         assert store.collect() == 1
+
+    @pytest.mark.parametrize("skew", [-7_200, 7_200], ids=["behind", "ahead"])
+    def test_its_age_is_told_by_the_folders_own_clock(
+        self, store: DirectoryStore, monkeypatch: pytest.MonkeyPatch, skew: int
+    ):
+        real = time.time
+        monkeypatch.setattr(time, "time", lambda: real() + skew)
+        store.put([DATA])
+        assert store.collect() == 0
+        assert store.collect(older_than=0) == 1
 
     def test_a_reader_finishes_what_is_collected_under_it(self, store: DirectoryStore):
         content = store.put([DATA])

@@ -1,6 +1,6 @@
 """What time does, settling early, strikes and removal."""
 
-from world import WINDOW, World
+from world import World
 
 from colearn_ledger.protocol import (
     DeadlineNotPassed,
@@ -26,7 +26,7 @@ class Deadlines:
         receipt = world.send("stranger", "advance")
         assert receipt.events == (
             RoundClosed(world.id, 0, Outcome.NO_PROPOSAL, 0, 0, 1),
-            RoundStarted(world.id, 1, world.account("bob"), 1, 1, receipt.time + WINDOW),
+            RoundStarted(world.id, 1, world.account("bob"), 1, 1, receipt.time + world.window),
         )
         assert (world.round(0).by_deadline, world.round(0).closed_at) == (True, receipt.time)
 
@@ -81,7 +81,7 @@ class Deadlines:
     def test_shortly_before_the_deadline_a_ballot_counts(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana")
-        world.pass_time(WINDOW - 100)
+        world.come_close_to_the_deadline()
         world.vote("bob")
         assert world.round().approvals == 1
 
@@ -95,10 +95,10 @@ class Deadlines:
 
     def test_a_deadline_long_gone_moves_one_phase_only(self, world: World) -> None:
         world.run("ana", "bob")
-        world.pass_time(50 * WINDOW)
+        world.pass_windows(2)
         world.advance()
         assert world.now_in() == 1
-        assert world.round().deadline == world.round().started_at + WINDOW
+        assert world.round().deadline == world.round().started_at + world.window
 
 
 class SettlingEarly:
@@ -123,7 +123,7 @@ class SettlingEarly:
         assert world.strikes("ana", "bob", "cy") == [0, 0, 0]
 
     def test_revealing_settles_early_too(self, world: World) -> None:
-        world.run("ana", "bob", "cy", settle_early=True, reveal_window=WINDOW)
+        world.run("ana", "bob", "cy", settle_early=True, reveal_window=world.window)
         world.propose("ana")
         world.commit("bob")
         world.commit("cy")
@@ -131,7 +131,7 @@ class SettlingEarly:
 
     def test_unrevealed_commitments_are_all_that_is_outstanding(self, world: World) -> None:
         names = ("bob", "cy", "dan", "eve")
-        world.run("ana", *names, settle_early=True, reveal_window=WINDOW)
+        world.run("ana", *names, settle_early=True, reveal_window=world.window)
         world.propose("ana")
         for name in names[:3]:
             world.commit(name, approve=False)
@@ -144,7 +144,7 @@ class SettlingEarly:
 
     def test_too_few_commitments_close_without_a_revealing(self, world: World) -> None:
         names = ("bob", "cy", "dan", "eve")
-        world.run("ana", *names, settle_early=True, reveal_window=WINDOW)
+        world.run("ana", *names, settle_early=True, reveal_window=world.window)
         world.propose("ana")
         world.commit("bob")
         world.pass_deadline()
@@ -158,7 +158,7 @@ class SettlingEarly:
         assert world.strikes("bob", "cy") == [1, 1]
 
     def test_without_it_too_few_commitments_are_revealed_all_the_same(self, world: World) -> None:
-        world.run("ana", "bob", "cy", approval_bps=10_000, reveal_window=WINDOW)
+        world.run("ana", "bob", "cy", approval_bps=10_000, reveal_window=world.window)
         world.propose("ana")
         world.pass_deadline()
         assert isinstance(world.advance()[0], RevealStarted)
@@ -202,7 +202,7 @@ class Strikes:
         assert world.strikes("cy") == [0]
 
     def test_an_unrevealed_commitment_is_no_ballot(self, world: World) -> None:
-        world.run("ana", "bob", "cy", reveal_window=WINDOW)
+        world.run("ana", "bob", "cy", reveal_window=world.window)
         world.propose("ana")
         world.commit("bob")
         world.commit("cy")
@@ -213,7 +213,7 @@ class Strikes:
         assert world.strikes("bob", "cy") == [0, 1]
 
     def test_a_commitment_alone_does_not_clear_them(self, world: World) -> None:
-        world.run("ana", "bob", "cy", reveal_window=WINDOW)
+        world.run("ana", "bob", "cy", reveal_window=world.window)
         world.pass_deadline()
         world.advance()
         world.propose("bob")

@@ -1,7 +1,7 @@
 """Creating, admitting, joining, starting."""
 
 import pytest
-from world import WINDOW, World, content_of, params
+from world import World, content_of, params
 
 from colearn_ledger.protocol import (
     Admission,
@@ -162,7 +162,7 @@ class Enrolment:
             world.start()
         world.join("bob")
         receipt = world.send("creator", "start")
-        deadline = receipt.time + WINDOW
+        deadline = receipt.time + world.window
         assert receipt.events == (
             ExperimentStarted(world.id),
             RoundStarted(world.id, 0, world.account("ana"), 1, 1, deadline),

@@ -1,7 +1,7 @@
 """Queries, events, duty, and the order of errors."""
 
 import pytest
-from world import SCORES, WINDOW, World, content_of, params
+from world import SCORES, World, content_of, params
 
 from colearn_ledger.protocol import (
     BallotState,
@@ -227,7 +227,7 @@ class Duties:
         assert world.duties(*names) == [Duty.DONE] * 5
 
     def test_secret_ballots(self, world: World) -> None:
-        world.run("ana", "bob", "cy", reveal_window=WINDOW)
+        world.run("ana", "bob", "cy", reveal_window=world.window)
         world.propose("ana")
         names, wait = ("ana", "bob", "cy"), Duty.WAIT
         assert world.duties(*names) == [wait, Duty.COMMIT, Duty.COMMIT]
@@ -239,7 +239,7 @@ class Duties:
         assert world.duties(*names) == [wait, wait, Duty.REVEAL]
 
     def test_who_did_not_commit_has_nothing_to_reveal(self, world: World) -> None:
-        world.run("ana", "bob", "cy", reveal_window=WINDOW)
+        world.run("ana", "bob", "cy", reveal_window=world.window)
         world.propose("ana")
         world.commit("bob")
         world.pass_deadline()
@@ -312,7 +312,7 @@ class OrderOfErrors:
             world.carry()
 
     def test_caller_before_content(self, world: World) -> None:
-        world.run("ana", "bob", reveal_window=WINDOW)
+        world.run("ana", "bob", reveal_window=world.window)
         with world.refused(NotProposer(world.account("bob"))):
             world.propose("bob", "initial")
         world.propose("ana")

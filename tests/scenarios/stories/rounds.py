@@ -1,7 +1,7 @@
 """Proposing, open votes, how rounds close and weights become current."""
 
 import pytest
-from world import SCORES, WINDOW, World, content_of
+from world import SCORES, World, content_of
 
 from colearn_ledger.protocol import (
     AlreadyVoted,
@@ -37,7 +37,7 @@ class Rounds:
         )
         weights = content_of("weights")
         receipt = world.send("ana", "propose", 0, weights, SCORES)
-        deadline = receipt.time + WINDOW
+        deadline = receipt.time + world.window
         assert receipt.events == (
             WeightsProposed(world.id, 0, world.account("ana"), weights, SCORES, deadline),
         )
@@ -59,7 +59,7 @@ class Rounds:
         assert receipt.events == (
             VoteCast(world.id, 0, world.account("cy"), vote),
             RoundClosed(world.id, 0, Outcome.ACCEPTED, 2, 0, 2),
-            RoundStarted(world.id, 1, world.account("bob"), 2, 1, receipt.time + WINDOW),
+            RoundStarted(world.id, 1, world.account("bob"), 2, 1, receipt.time + world.window),
         )
         closed = world.round(0)
         assert (closed.phase, closed.outcome, closed.closed_at, closed.deadline) == (

@@ -1,7 +1,7 @@
 """Secret ballots: commit, then reveal."""
 
 import pytest
-from world import SCORES, WINDOW, World, salt_of
+from world import SCORES, World, salt_of
 
 from colearn_ledger.protocol import (
     AlreadyVoted,
@@ -27,7 +27,7 @@ from colearn_ledger.protocol import (
 
 class SecretBallots:
     def secret(self, world: World, *names: str, **changes: object) -> None:
-        world.run(*names, reveal_window=WINDOW, **changes)
+        world.run(*names, reveal_window=world.window, **changes)
         world.propose(names[0])
 
     def test_the_last_commitment_begins_the_revealing(self, world: World) -> None:
@@ -37,7 +37,7 @@ class SecretBallots:
         assert (world.round().phase, world.round().commitments) == (Phase.VOTING, 1)
         assert world.ballot("bob").state == BallotState.COMMITTED
         receipt = world.send("cy", "commit", 0, world.commitment("cy"))
-        deadline = receipt.time + WINDOW
+        deadline = receipt.time + world.window
         assert receipt.events[1:] == (RevealStarted(world.id, 0, deadline),)
         held = world.round()
         assert (held.phase, held.reveal_started_at, held.deadline, held.commitments) == (
@@ -77,7 +77,7 @@ class SecretBallots:
         with world.refused(WrongPhase(Phase.VOTING)):
             world.reveal("bob")
         receipt = world.send("stranger", "advance")
-        assert receipt.events == (RevealStarted(world.id, 0, receipt.time + WINDOW),)
+        assert receipt.events == (RevealStarted(world.id, 0, receipt.time + world.window),)
         world.reveal("bob")
         assert world.round(0).approvals == 1
 

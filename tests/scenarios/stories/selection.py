@@ -1,6 +1,6 @@
 """Who proposes, and what leaving does to it."""
 
-from world import WINDOW, World
+from world import World
 
 from colearn_ledger.protocol import (
     ExperimentCancelled,
@@ -76,7 +76,7 @@ class AtRandom:
 
     def test_a_random_experiment_ends_like_any_other(self, world: World) -> None:
         names = ("ana", "bob", "cy")
-        world.run(*names, rounds=2, selection=Selection.RANDOM, reveal_window=WINDOW)
+        world.run(*names, rounds=2, selection=Selection.RANDOM, reveal_window=world.window)
         for _ in range(2):
             proposer = world.proposer(*names)
             world.propose(proposer)
@@ -88,7 +88,7 @@ class AtRandom:
         assert world.experiment().status == Status.COMPLETED
 
     def test_the_seed_moves_when_the_round_closes_and_not_before(self, world: World) -> None:
-        world.run("ana", "bob", selection=Selection.RANDOM, reveal_window=WINDOW)
+        world.run("ana", "bob", selection=Selection.RANDOM, reveal_window=world.window)
         before = world.experiment().seed
         proposer = world.proposer("ana", "bob")
         voter = {"ana": "bob", "bob": "ana"}[proposer]
@@ -213,7 +213,7 @@ class Cancelling:
         assert world.strikes("cy") == [0]
 
     def test_cancelling_abandons_secret_ballots_too(self, world: World) -> None:
-        world.run("ana", "bob", "cy", reveal_window=WINDOW)
+        world.run("ana", "bob", "cy", reveal_window=world.window)
         world.propose("ana")
         world.commit("bob")
         assert world.cancel()[0] == RoundClosed(world.id, 0, Outcome.ABANDONED, 0, 0, 2)

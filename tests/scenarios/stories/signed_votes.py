@@ -11,7 +11,6 @@ from colearn_ledger.protocol import (
     Outcome,
     Phase,
     RoundClosed,
-    SignedBallot,
     SkipReason,
     Vote,
     VoteCast,
@@ -22,11 +21,20 @@ from colearn_ledger.protocol import (
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
-def malleable_twin(ballot: SignedBallot) -> SignedBallot:
-    """Return the ballot with the other signature that the curve allows for the same key."""
-    s = _ORDER - int.from_bytes(ballot.signature[32:64], "big")
-    v = bytes([55 - ballot.signature[64]])
-    return replace(ballot, signature=ballot.signature[:32] + s.to_bytes(32, "big") + v)
+def malleable_twin(signature: bytes) -> bytes:
+    """Return the other signature that the curve allows for the same key, in either form."""
+    if len(signature) == 65:
+        s = _ORDER - int.from_bytes(signature[32:64], "big")
+        return signature[:32] + s.to_bytes(32, "big") + bytes([55 - signature[64]])
+    s = _ORDER - int.from_bytes(signature[65:], "big")
+    return signature[:65] + s.to_bytes(32, "big")
+
+
+def other_tag(signature: bytes) -> bytes:
+    """Return a signature whose recovery id, or whose public key, is written another way."""
+    if len(signature) == 65:
+        return signature[:64] + bytes([signature[64] - 27])
+    return bytes([5 - signature[0]]) + signature[1:]
 
 
 class SignedVotes:
@@ -100,13 +108,14 @@ class SignedVotes:
         world.run("ana", "bob", "cy")
         world.propose("ana")
         good = world.signed("bob")
-        broken = [
-            malleable_twin(good),
-            replace(good, signature=good.signature[:64] + bytes([good.signature[64] - 27])),
-            replace(good, signature=bytes(65)),
-            replace(good, signature=b""),
-            replace(good, signature=good.signature + b"\0"),
+        signatures = [
+            malleable_twin(good.signature),
+            other_tag(good.signature),
+            bytes(len(good.signature)),
+            b"",
+            good.signature + b"\0",
         ]
+        broken = [replace(good, signature=signature) for signature in signatures]
         skipped = self.skipped(world, "bob", SkipReason.BAD_SIGNATURE)
         assert world.carry(*broken) == (skipped,) * len(broken)
         assert world.ballot("bob").state == BallotState.NONE

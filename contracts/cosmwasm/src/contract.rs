@@ -1,0 +1,256 @@
+//! Entry points: arguments are checked, calls routed, events added.
+
+use cosmwasm_std::{
+    entry_point, to_json_binary, Api, Binary, Deps, DepsMut, Empty, Env, Event, MessageInfo,
+    Response, Uint64,
+};
+
+use crate::error::ContractError;
+use crate::msg::{ExecuteMsg, InstantiateMsg, QueryMsg, SignedBallot};
+use crate::signing::Vote;
+use crate::transaction::{domain, Transaction};
+use crate::validation::{account, params, reference, word};
+use crate::voting::Signed;
+use crate::{experiments, learners, queries, rounds, voting};
+
+/// Sets nothing: there is no owner.
+#[entry_point]
+pub fn instantiate(
+    _deps: DepsMut<Empty>,
+    _env: Env,
+    info: MessageInfo,
+    _msg: InstantiateMsg,
+) -> Result<Response, ContractError> {
+    refuse_funds(&info)?;
+    Ok(Response::new())
+}
+
+/// Carries out a call of the protocol.
+#[entry_point]
+pub fn execute(
+    deps: DepsMut<Empty>,
+    env: Env,
+    info: MessageInfo,
+    msg: ExecuteMsg,
+) -> Result<Response, ContractError> {
+    refuse_funds(&info)?;
+    let tx = Transaction::new(&env, info.sender);
+    let happened = route(deps, &tx, msg)?;
+    Ok(Response::new().add_events(happened))
+}
+
+fn route(
+    deps: DepsMut<Empty>,
+    tx: &Transaction,
+    msg: ExecuteMsg,
+) -> Result<Vec<Event>, ContractError> {
+    use ExecuteMsg as M;
+    let DepsMut { storage, api, .. } = deps;
+    match msg {
+        M::Create { params: given } => experiments::create(storage, tx, params(given)?),
+        M::Admit {
+            experiment,
+            accounts,
+        } => {
+            let accounts = accounts.iter().map(|text| account(api, text, "accounts"));
+            let accounts = accounts.collect::<Result<Vec<_>, _>>()?;
+            experiments::admit(storage, tx, experiment.u64(), &accounts)
+        }
+        M::Join {
+            experiment,
+            encryption_key,
+        } => {
+            let key = word(&encryption_key, "encryption_key")?;
+            learners::join(storage, tx, experiment.u64(), &key)
+        }
+        M::Leave { experiment } => learners::leave(storage, tx, experiment.u64()),
+        M::Remove {
+            experiment,
+            learner,
+        } => {
+            let learner = account(api, &learner, "account")?;
+            learners::remove(storage, tx, experiment.u64(), &learner)
+        }
+        M::Start { experiment } => experiments::start(storage, tx, experiment.u64()),
+        M::Cancel { experiment } => experiments::cancel(storage, tx, experiment.u64()),
+        M::Advance { experiment } => rounds::advance(storage, tx, experiment.u64()),
+        M::Propose {
+            experiment,
+            round,
+            content,
+            vote_score,
+            test_score,
+        } => {
+            let content = reference(content, "content")?;
+            let scores = (vote_score.u64(), test_score.u64());
+            voting::propose(storage, tx, (experiment.u64(), round), content, scores)
+        }
+        M::Decline { experiment, round } => voting::decline(storage, tx, (experiment.u64(), round)),
+        M::Vote {
+            experiment,
+            round,
+            approve,
+            vote_score,
+            test_score,
+        } => {
+            let vote = ballot((experiment, round), approve, (vote_score, test_score));
+            voting::vote(storage, tx, &vote)
+        }
+        M::Commit {
+            experiment,
+            round,
+            commitment,
+        } => {
+            let commitment = word(&commitment, "commitment")?;
+            voting::commit(storage, tx, (experiment.u64(), round), &commitment)
+        }
+        M::Reveal {
+            experiment,
+            round,
+            approve,
+            vote_score,
+            test_score,
+            salt,
+        } => {
+            let salt = word(&salt, "salt")?;
+            let vote = ballot((experiment, round), approve, (vote_score, test_score));
+            voting::reveal(storage, api, tx, &vote, &salt)
+        }
+        M::VoteSigned {
+            experiment,
+            round,
+            ballots,
+        } => {
+            let ballots = ballots
+                .into_iter()
+                .map(|given| signed(api, (experiment, round), given))
+                .collect::<Result<Vec<_>, _>>()?;
+            voting::vote_signed(storage, api, tx, (experiment.u64(), round), &ballots)
+        }
+    }
+}
+
+/// Answers a query; no list has more than 100 rows.
+#[entry_point]
+pub fn query(deps: Deps<Empty>, env: Env, msg: QueryMsg) -> Result<Binary, ContractError> {
+    use QueryMsg as M;
+    let Deps { storage, api, .. } = deps;
+    let answer = match msg {
+        M::Experiment { experiment } => {
+            to_json_binary(&queries::query_experiment(storage, experiment.u64())?)
+        }
+        M::Experiments { start, limit } => {
+            to_json_binary(&queries::query_experiments(storage, (start, limit))?)
+        }
+        M::Learner {
+            experiment,
+            account: text,
+        } => {
+            let account = account(api, &text, "account")?;
+            to_json_binary(&queries::query_learner(
+                storage,
+                experiment.u64(),
+                &account,
+            )?)
+        }
+        M::Learners {
+            experiment,
+            start,
+            limit,
+        } => to_json_binary(&queries::query_learners(
+            storage,
+            experiment.u64(),
+            (start, limit),
+        )?),
+        M::Round { experiment, round } => {
+            to_json_binary(&queries::query_round(storage, experiment.u64(), round)?)
+        }
+        M::Rounds {
+            experiment,
+            start,
+            limit,
+        } => to_json_binary(&queries::query_rounds(
+            storage,
+            experiment.u64(),
+            (start, limit),
+        )?),
+        M::Ballot {
+            experiment,
+            round,
+            account: text,
+        } => {
+            let account = account(api, &text, "account")?;
+            to_json_binary(&queries::query_ballot(
+                storage,
+                experiment.u64(),
+                round,
+                &account,
+            )?)
+        }
+        M::Ballots {
+            experiment,
+            round,
+            start,
+            limit,
+        } => {
+            let page = (start, limit);
+            to_json_binary(&queries::query_ballots(
+                storage,
+                experiment.u64(),
+                round,
+                page,
+            )?)
+        }
+        M::CurrentWeights { experiment } => {
+            to_json_binary(&queries::query_current_weights(storage, experiment.u64())?)
+        }
+        M::Duty {
+            experiment,
+            account: text,
+        } => {
+            let account = account(api, &text, "account")?;
+            let now = env.block.time.seconds();
+            to_json_binary(&queries::query_duty(
+                storage,
+                experiment.u64(),
+                &account,
+                now,
+            )?)
+        }
+        M::Domain {} => to_json_binary(&queries::query_domain(domain(&env))),
+    };
+    Ok(answer?)
+}
+
+/// Nothing here costs anything, and nobody could take funds out again.
+fn refuse_funds(info: &MessageInfo) -> Result<(), ContractError> {
+    if info.funds.is_empty() {
+        return Ok(());
+    }
+    Err(ContractError::InvalidParameter("funds"))
+}
+
+/// What a voter says in a round.
+fn ballot((experiment, round): (Uint64, u32), approve: bool, scores: (Uint64, Uint64)) -> Vote {
+    Vote {
+        experiment: experiment.u64(),
+        round,
+        approve,
+        vote_score: scores.0.u64(),
+        test_score: scores.1.u64(),
+    }
+}
+
+/// A signed ballot for a round; only its learner has to be an address here.
+fn signed(
+    api: &dyn Api,
+    round: (Uint64, u32),
+    given: SignedBallot,
+) -> Result<Signed, ContractError> {
+    Ok(Signed {
+        learner: account(api, &given.learner, "ballots")?,
+        vote: ballot(round, given.approve, (given.vote_score, given.test_score)),
+        public_key: given.public_key,
+        signature: given.signature,
+    })
+}

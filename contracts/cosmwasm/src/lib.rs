@@ -1,0 +1,24 @@
+//! Collective learning on CosmWasm: the protocol of `docs/protocol.md`, to the letter.
+//!
+//! One instance serves any number of experiments. There is no admin, no migration and no way for
+//! anybody to change an outcome. Wire format: `MESSAGES.md`.
+
+pub mod contract;
+mod error;
+mod events;
+mod experiments;
+mod learners;
+mod members;
+pub mod msg;
+mod queries;
+mod round;
+mod rounds;
+mod selection;
+pub mod signing;
+mod state;
+mod transaction;
+pub mod types;
+mod validation;
+mod voting;
+
+pub use crate::error::ContractError;

@@ -1,0 +1,257 @@
+//! Messages and answers, the wire format of the contract; `MESSAGES.md` has an example of each.
+
+use cosmwasm_schema::{cw_serde, QueryResponses};
+use cosmwasm_std::{Addr, Binary, Uint64};
+
+use crate::types::{BallotState, ContentRef, Duty, Outcome, Params, Phase, Status};
+
+/// Nothing to set: one instance serves any number of experiments and has no owner.
+#[cw_serde]
+#[serde(deny_unknown_fields)]
+pub struct InstantiateMsg {}
+
+/// The calls of the protocol. Scores are IEEE-754 binary64 bits. No call takes funds.
+#[cw_serde]
+#[serde(deny_unknown_fields)]
+pub enum ExecuteMsg {
+    /// Creates an experiment; its id is in `experiment_created`.
+    Create { params: Params },
+    /// Puts accounts on the allowlist; only the creator.
+    Admit {
+        experiment: Uint64,
+        accounts: Vec<String>,
+    },
+    /// Makes the sender a learner; the one that fills the experiment starts it.
+    Join {
+        experiment: Uint64,
+        /// A 32-byte X25519 public key, or 32 zero bytes.
+        encryption_key: Binary,
+    },
+    /// Takes the sender out; what it proposed and voted stays.
+    Leave { experiment: Uint64 },
+    /// Takes out a learner whose strikes reached the limit; anyone may.
+    Remove { experiment: Uint64, learner: String },
+    /// Starts the experiment; only the creator, once enough learners have joined.
+    Start { experiment: Uint64 },
+    /// Cancels the experiment; only the creator.
+    Cancel { experiment: Uint64 },
+    /// Proposes weights; only the round's proposer.
+    Propose {
+        experiment: Uint64,
+        round: u32,
+        content: ContentRef,
+        vote_score: Uint64,
+        test_score: Uint64,
+    },
+    /// Closes the round for want of a proposal, without a strike; only the round's proposer.
+    Decline { experiment: Uint64, round: u32 },
+    /// Casts an open ballot.
+    Vote {
+        experiment: Uint64,
+        round: u32,
+        approve: bool,
+        vote_score: Uint64,
+        test_score: Uint64,
+    },
+    /// Commits to a secret ballot.
+    Commit {
+        experiment: Uint64,
+        round: u32,
+        /// 32 bytes, see docs/protocol.md.
+        commitment: Binary,
+    },
+    /// Reveals a committed ballot.
+    Reveal {
+        experiment: Uint64,
+        round: u32,
+        approve: bool,
+        vote_score: Uint64,
+        test_score: Uint64,
+        /// 32 bytes.
+        salt: Binary,
+    },
+    /// Counts ballots that learners signed (ADR-036); a bad one is skipped and reported.
+    VoteSigned {
+        experiment: Uint64,
+        round: u32,
+        ballots: Vec<SignedBallot>,
+    },
+    /// Closes or moves on a phase whose deadline has passed; anyone may.
+    Advance { experiment: Uint64 },
+}
+
+/// A vote signed off-chain.
+#[cw_serde]
+#[serde(deny_unknown_fields)]
+pub struct SignedBallot {
+    pub learner: String,
+    pub approve: bool,
+    pub vote_score: Uint64,
+    pub test_score: Uint64,
+    /// secp256k1, compressed, 33 bytes; the learner's address follows from it.
+    pub public_key: Binary,
+    /// r and s, 64 bytes, s in the lower half of the order.
+    pub signature: Binary,
+}
+
+/// What anybody may ask; answered from state, for any past round for ever.
+/// Lists begin at `start` (0 when absent) and have at most `limit` rows, and never more than 100.
+#[cw_serde]
+#[serde(deny_unknown_fields)]
+#[derive(QueryResponses)]
+pub enum QueryMsg {
+    #[returns(ExperimentResponse)]
+    Experiment { experiment: Uint64 },
+    /// In order of id; 0 is the first.
+    #[returns(ExperimentsResponse)]
+    Experiments {
+        start: Option<u64>,
+        limit: Option<u32>,
+    },
+    #[returns(LearnerResponse)]
+    Learner { experiment: Uint64, account: String },
+    /// In order of index, those who left included.
+    #[returns(LearnersResponse)]
+    Learners {
+        experiment: Uint64,
+        start: Option<u64>,
+        limit: Option<u32>,
+    },
+    #[returns(RoundResponse)]
+    Round { experiment: Uint64, round: u32 },
+    #[returns(RoundsResponse)]
+    Rounds {
+        experiment: Uint64,
+        start: Option<u64>,
+        limit: Option<u32>,
+    },
+    #[returns(BallotResponse)]
+    Ballot {
+        experiment: Uint64,
+        round: u32,
+        account: String,
+    },
+    /// A row for each learner in order of index.
+    #[returns(BallotsResponse)]
+    Ballots {
+        experiment: Uint64,
+        round: u32,
+        start: Option<u64>,
+        limit: Option<u32>,
+    },
+    /// The weights that every learner has adopted.
+    #[returns(CurrentWeightsResponse)]
+    CurrentWeights { experiment: Uint64 },
+    /// What an account should do now.
+    #[returns(DutyResponse)]
+    Duty { experiment: Uint64, account: String },
+    /// What commitments, seeds and signed ballots are bound to.
+    #[returns(DomainResponse)]
+    Domain {},
+}
+
+/// An experiment as it stands; times are seconds since the epoch.
+#[cw_serde]
+pub struct ExperimentResponse {
+    pub id: Uint64,
+    pub creator: Addr,
+    pub params: Params,
+    pub status: Status,
+    pub created_at: u64,
+    pub started_at: Option<u64>,
+    pub ended_at: Option<u64>,
+    /// The current round, or the last one held; null before the start.
+    pub round: Option<u32>,
+    pub active_learners: u32,
+    pub joined_learners: u32,
+    pub current: Option<ContentRef>,
+    /// The round that accepted the current weights; null for the initial ones.
+    pub current_round: Option<u32>,
+    /// 32 bytes, zero unless proposers are selected at random and the experiment has started.
+    pub seed: Binary,
+}
+
+#[cw_serde]
+pub struct ExperimentsResponse {
+    pub experiments: Vec<ExperimentResponse>,
+}
+
+/// A learner; it belongs to the electorates of `from_round <= round < until_round`.
+#[cw_serde]
+pub struct LearnerResponse {
+    pub experiment: Uint64,
+    pub account: Addr,
+    pub index: u32,
+    pub active: bool,
+    pub from_round: u32,
+    pub until_round: Option<u32>,
+    pub strikes: u32,
+    pub encryption_key: Binary,
+}
+
+#[cw_serde]
+pub struct LearnersResponse {
+    pub learners: Vec<LearnerResponse>,
+}
+
+/// A round as it stands; times are seconds since the epoch.
+#[cw_serde]
+pub struct RoundResponse {
+    pub experiment: Uint64,
+    pub index: u32,
+    pub phase: Phase,
+    pub outcome: Outcome,
+    pub proposer: Addr,
+    pub eligible: u32,
+    pub needed: u32,
+    pub approvals: u32,
+    pub rejections: u32,
+    pub commitments: u32,
+    pub content: Option<ContentRef>,
+    pub started_at: u64,
+    pub proposed_at: Option<u64>,
+    pub reveal_started_at: Option<u64>,
+    pub closed_at: Option<u64>,
+    /// Of the open phase; null once closed.
+    pub deadline: Option<u64>,
+    pub by_deadline: bool,
+}
+
+#[cw_serde]
+pub struct RoundsResponse {
+    pub rounds: Vec<RoundResponse>,
+}
+
+/// What is recorded of one learner in one round.
+#[cw_serde]
+pub struct BallotResponse {
+    pub experiment: Uint64,
+    pub round: u32,
+    pub learner: Addr,
+    pub eligible: bool,
+    pub state: BallotState,
+}
+
+#[cw_serde]
+pub struct BallotsResponse {
+    pub ballots: Vec<BallotResponse>,
+}
+
+#[cw_serde]
+pub struct CurrentWeightsResponse {
+    /// Null while there are none.
+    pub content: Option<ContentRef>,
+}
+
+#[cw_serde]
+pub struct DutyResponse {
+    pub duty: Duty,
+}
+
+#[cw_serde]
+pub struct DomainResponse {
+    /// 32 bytes.
+    pub separator: Binary,
+    pub chain_id: String,
+    pub contract: Addr,
+}

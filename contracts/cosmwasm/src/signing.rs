@@ -1,0 +1,219 @@
+//! What commitments, seeds and signed ballots are bound to, and who signed a ballot (ADR-036).
+
+use cosmwasm_std::{Addr, Api, Binary, CanonicalAddr};
+use ripemd::{Digest, Ripemd160};
+
+pub use crate::selection::sha256;
+
+const NAME: &[u8] = b"CollectiveLearning";
+const VERSION: &[u8] = b"1";
+
+/// Half the order of secp256k1; a larger s is the malleable twin of a signature.
+const HALF_ORDER: [u8; 32] = [
+    0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+    0x5d, 0x57, 0x6e, 0x73, 0x57, 0xa4, 0x50, 0x1d, 0xdf, 0xe9, 0x2f, 0x46, 0x68, 0x1b, 0x20, 0xa0,
+];
+
+/// One contract on one chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain {
+    pub chain_id: String,
+    pub contract: Addr,
+}
+
+impl Domain {
+    /// The 32 bytes that stand for it.
+    pub fn separator(&self) -> [u8; 32] {
+        let (chain, contract) = (self.chain_id.as_bytes(), self.contract.as_bytes());
+        sha256(&[NAME, &[0], VERSION, &[0], chain, &[0], contract])
+    }
+}
+
+/// What a voter says of a proposal in a round; scores are IEEE-754 binary64 bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vote {
+    pub experiment: u64,
+    pub round: u32,
+    pub approve: bool,
+    pub vote_score: u64,
+    pub test_score: u64,
+}
+
+/// The commitment to a secret ballot.
+pub fn commitment(separator: &[u8], account: &CanonicalAddr, vote: &Vote, salt: &[u8]) -> [u8; 32] {
+    sha256(&[
+        separator,
+        &vote.experiment.to_be_bytes(),
+        &vote.round.to_be_bytes(),
+        account.as_slice(),
+        &[u8::from(vote.approve)],
+        &vote.vote_score.to_be_bytes(),
+        &vote.test_score.to_be_bytes(),
+        salt,
+    ])
+}
+
+/// The text of a ballot, as a wallet shows it to the one who signs.
+pub fn ballot_text(domain: &Domain, learner: &str, vote: &Vote) -> String {
+    format!(
+        concat!(
+            r#"{{"approve":{},"chain":"{}","contract":"{}","experiment":"{}","#,
+            r#""learner":"{}","round":{},"test_score":"{}","vote_score":"{}"}}"#
+        ),
+        vote.approve,
+        domain.chain_id,
+        domain.contract,
+        vote.experiment,
+        learner,
+        vote.round,
+        vote.test_score,
+        vote.vote_score,
+    )
+}
+
+/// The ADR-036 document around a text; its sha256 is what a wallet signs.
+pub fn sign_document(signer: &str, text: &str) -> String {
+    let data = Binary::from(text.as_bytes()).to_base64();
+    format!(
+        concat!(
+            r#"{{"account_number":"0","chain_id":"","fee":{{"amount":[],"gas":"0"}},"memo":"","#,
+            r#""msgs":[{{"type":"sign/MsgSignData","value":{{"data":"{}","signer":"{}"}}}}],"#,
+            r#""sequence":"0"}}"#
+        ),
+        data, signer
+    )
+}
+
+/// Whether the learner signed the ballot: the key is its own, and the signature canonical.
+pub(crate) fn is_signed(
+    api: &dyn Api,
+    domain: &Domain,
+    learner: &Addr,
+    vote: &Vote,
+    (public_key, signature): (&[u8], &[u8]),
+) -> bool {
+    if public_key.len() != 33 || signature.len() != 64 || signature[32..] > HALF_ORDER[..] {
+        return false;
+    }
+    if !owns_key(api, learner, public_key) {
+        return false;
+    }
+    let text = ballot_text(domain, learner.as_str(), vote);
+    let digest = sha256(&[sign_document(learner.as_str(), &text).as_bytes()]);
+    api.secp256k1_verify(&digest, signature, public_key)
+        .unwrap_or(false)
+}
+
+/// Whether the account is the one of the key, under the chain's own prefix.
+fn owns_key(api: &dyn Api, account: &Addr, public_key: &[u8]) -> bool {
+    let bytes: [u8; 20] = Ripemd160::digest(sha256(&[public_key])).into();
+    let owner = api.addr_humanize(&CanonicalAddr::from(bytes));
+    owner.is_ok_and(|owner| owner == *account)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn domain() -> Domain {
+        Domain {
+            chain_id: "colearn-1".to_string(),
+            contract: Addr::unchecked("wasm1contract"),
+        }
+    }
+
+    fn vote() -> Vote {
+        Vote {
+            experiment: 1,
+            round: 0,
+            approve: true,
+            vote_score: 4_604_930_618_986_332_160,
+            test_score: 9_221_120_237_041_090_560,
+        }
+    }
+
+    #[test]
+    fn the_separator_is_bound_to_chain_and_contract() {
+        let expected = sha256(&[b"CollectiveLearning\x001\x00colearn-1\x00wasm1contract"]);
+        assert_eq!(domain().separator(), expected);
+    }
+
+    #[test]
+    fn a_ballot_reads_as_sorted_json() {
+        let expected = concat!(
+            r#"{"approve":true,"chain":"colearn-1","contract":"wasm1contract","experiment":"1","#,
+            r#""learner":"wasm1ana","round":0,"test_score":"9221120237041090560","#,
+            r#""vote_score":"4604930618986332160"}"#
+        );
+        assert_eq!(ballot_text(&domain(), "wasm1ana", &vote()), expected);
+    }
+
+    #[test]
+    fn the_document_around_it_is_the_one_of_adr_036() {
+        let expected = concat!(
+            r#"{"account_number":"0","chain_id":"","fee":{"amount":[],"gas":"0"},"memo":"","#,
+            r#""msgs":[{"type":"sign/MsgSignData","value":{"data":"dGV4dA==","signer":"wasm1ana"}}],"#,
+            r#""sequence":"0"}"#
+        );
+        assert_eq!(sign_document("wasm1ana", "text"), expected);
+    }
+
+    #[test]
+    fn everything_is_in_a_commitment() {
+        let separator = domain().separator();
+        let account = CanonicalAddr::from([7u8; 20]);
+        let of = |vote: &Vote, salt: u8| commitment(&separator, &account, vote, &[salt; 32]);
+        let plain = of(&vote(), 1);
+        let others = [
+            of(
+                &Vote {
+                    experiment: 2,
+                    ..vote()
+                },
+                1,
+            ),
+            of(&Vote { round: 1, ..vote() }, 1),
+            of(
+                &Vote {
+                    approve: false,
+                    ..vote()
+                },
+                1,
+            ),
+            of(
+                &Vote {
+                    vote_score: 0,
+                    ..vote()
+                },
+                1,
+            ),
+            of(
+                &Vote {
+                    test_score: 0,
+                    ..vote()
+                },
+                1,
+            ),
+            of(&vote(), 2),
+            commitment(&[0; 32], &account, &vote(), &[1; 32]),
+            commitment(
+                &separator,
+                &CanonicalAddr::from([8u8; 20]),
+                &vote(),
+                &[1; 32],
+            ),
+        ];
+        assert!(!others.contains(&plain));
+        let expected = sha256(&[
+            &separator,
+            &[0, 0, 0, 0, 0, 0, 0, 1],
+            &[0; 4],
+            &[7; 20],
+            &[1],
+            &vote().vote_score.to_be_bytes(),
+            &vote().test_score.to_be_bytes(),
+            &[1; 32],
+        ]);
+        assert_eq!(plain, expected);
+    }
+}

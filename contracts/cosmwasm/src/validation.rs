@@ -1,0 +1,82 @@
+//! The border: arguments as they come in, checked once.
+
+use cosmwasm_std::{Addr, Api, Binary};
+
+use crate::error::ContractError;
+use crate::types::{ContentRef, Params, ALL_BPS, CODEC_DAG_PB, CODEC_RAW, MAX_LEARNERS};
+
+type Checked<T> = Result<T, ContractError>;
+
+/// 32 bytes, or `InvalidParameter` of their name.
+pub(crate) fn word(bytes: &Binary, name: &'static str) -> Checked<[u8; 32]> {
+    bytes
+        .to_array()
+        .map_err(|_| ContractError::InvalidParameter(name))
+}
+
+/// An address, or `InvalidParameter` of its name.
+pub(crate) fn account(api: &dyn Api, text: &str, name: &'static str) -> Checked<Addr> {
+    api.addr_validate(text)
+        .map_err(|_| ContractError::InvalidParameter(name))
+}
+
+/// A content reference whose digests have 32 bytes, well formed or not.
+pub(crate) fn reference(content: ContentRef, name: &'static str) -> Checked<ContentRef> {
+    word(&content.digest, name)?;
+    word(&content.sha256, name)?;
+    Ok(content)
+}
+
+/// Parameters within their bounds; the first that is not, in the order of docs/protocol.md.
+pub(crate) fn params(mut params: Params) -> Checked<Params> {
+    params.spec = reference(params.spec, "spec")?;
+    params.initial = params
+        .initial
+        .map(|initial| reference(initial, "initial"))
+        .transpose()?
+        .filter(|initial| !is_empty(initial));
+    let first_broken = bounds(&params).into_iter().find(|(_, holds)| !holds);
+    match first_broken {
+        Some((name, _)) => Err(ContractError::InvalidParameter(name)),
+        None => Ok(params),
+    }
+}
+
+fn bounds(p: &Params) -> [(&'static str, bool); 10] {
+    let learners = p.min_learners..=MAX_LEARNERS;
+    [
+        ("name", (1..=64).contains(&p.name.len())),
+        ("spec", is_well_formed(&p.spec)),
+        ("initial", p.initial.as_ref().is_none_or(is_well_formed)),
+        ("rounds", (1..u32::MAX).contains(&p.rounds)),
+        ("min_learners", p.min_learners >= 2),
+        ("max_learners", learners.contains(&p.max_learners)),
+        ("approval_bps", (1..=ALL_BPS).contains(&p.approval_bps)),
+        ("propose_window", p.propose_window >= 1),
+        ("vote_window", p.vote_window >= 1),
+        ("max_strikes", p.max_strikes <= u16::MAX.into()),
+    ]
+}
+
+/// Whether it can name a file; a raw CID's digest is the file's own hash.
+pub(crate) fn is_well_formed(content: &ContentRef) -> bool {
+    if content.size.is_zero() || is_zero(&content.digest) || is_zero(&content.sha256) {
+        return false;
+    }
+    match content.codec {
+        CODEC_DAG_PB => true,
+        CODEC_RAW => content.digest == content.sha256,
+        _ => false,
+    }
+}
+
+fn is_empty(content: &ContentRef) -> bool {
+    content.codec == 0
+        && content.size.is_zero()
+        && is_zero(&content.digest)
+        && is_zero(&content.sha256)
+}
+
+fn is_zero(bytes: &Binary) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
+}

@@ -1,0 +1,139 @@
+//! Traces of the reference, replayed: every call comes to the same end and leaves the same state.
+//!
+//! `scripts/record_traces.py` writes them into `traces/`, or the folder that COLEARN_TRACES names.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../suite/mod.rs"]
+mod suite;
+
+mod calls;
+mod state;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::{env, fs};
+
+use collective_learning::ContractError;
+use cosmwasm_std::{Event, Timestamp};
+use serde::Deserialize;
+use serde_json::Value;
+
+use suite::{Called, Suite};
+
+/// Fewer steps than this are no proof.
+const ENOUGH: usize = 20_000;
+
+#[derive(Deserialize)]
+struct Step {
+    time: u64,
+    by: String,
+    call: String,
+    arguments: Value,
+    events: Option<Vec<(String, BTreeMap<String, String>)>>,
+    error: Option<Refusal>,
+    after: Value,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    name: String,
+    values: Vec<Value>,
+}
+
+/// Everybody whom a trace may name.
+const PEOPLE: [&str; 8] = [
+    "ana", "bob", "cy", "dan", "eve", "late", "stranger", "creator",
+];
+
+#[test]
+fn the_contract_does_what_the_reference_did() {
+    let folder = env::var("COLEARN_TRACES").map_or_else(
+        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("traces"),
+        PathBuf::from,
+    );
+    let mut steps = 0;
+    for entry in fs::read_dir(&folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        let traces: Vec<Vec<Step>> = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        for (number, trace) in traces.iter().enumerate() {
+            let what = format!("{}, trace {number}", path.display());
+            replay(trace, &what);
+            steps += trace.len();
+        }
+    }
+    println!("{steps} steps replayed");
+    let hint = "run `.venv/bin/python scripts/record_traces.py` at the repository's root first";
+    assert!(
+        steps >= ENOUGH,
+        "{steps} steps in {}: {hint}",
+        folder.display()
+    );
+}
+
+fn replay(trace: &[Step], what: &str) {
+    let mut suite = Suite::new();
+    suite.experiment = 1;
+    for (number, step) in trace.iter().enumerate() {
+        let what = format!("{what}, step {number}: {} by {}", step.call, step.by);
+        suite.app.update_block(|block| {
+            block.height += 1;
+            block.time = Timestamp::from_seconds(step.time);
+        });
+        let msg = calls::message(&suite, &step.call, &step.arguments);
+        let called = suite.send(&step.by, &msg);
+        compare(&suite, step, called, &what);
+        assert_eq!(state::after(&suite), step.after, "{what}");
+    }
+}
+
+fn compare(suite: &Suite, step: &Step, called: Called, what: &str) {
+    match (&step.events, &step.error, called) {
+        (Some(expected), None, Ok(happened)) => {
+            let told = happened
+                .0
+                .iter()
+                .map(|event| told(suite, event))
+                .collect::<Vec<_>>();
+            assert_eq!(told, *expected, "{what}");
+        }
+        (None, Some(expected), Err(error)) => {
+            assert_eq!(error.to_string(), text(suite, expected), "{what}");
+        }
+        (_, _, called) => panic!("{what}: {called:?} and not {:?}", step.events),
+    }
+}
+
+/// An event by name and attributes, people by name; what hashes addresses is left out.
+fn told(suite: &Suite, event: &Event) -> (String, BTreeMap<String, String>) {
+    let left_out = ["_contract_address", "commitment", "params"];
+    let own = event
+        .attributes
+        .iter()
+        .filter(|a| !left_out.contains(&a.key.as_str()));
+    let pairs = own.map(|a| (a.key.clone(), name_of(suite, &a.value)));
+    (
+        event.ty.trim_start_matches("wasm-").to_string(),
+        pairs.collect(),
+    )
+}
+
+/// The text of the error that is expected.
+fn text(suite: &Suite, expected: &Refusal) -> String {
+    let values = expected.values.iter().map(|value| match value.as_str() {
+        Some(name) if PEOPLE.contains(&name) => suite.account(name).to_string().into(),
+        _ => value.clone(),
+    });
+    let values = serde_json::to_string(&values.collect::<Vec<Value>>()).unwrap();
+    let text = format!("colearn:{}({values})", expected.name);
+    assert!(!text.starts_with(&ContractError::Unchanged().to_string()) || values == "[]");
+    text
+}
+
+/// The name of the person with this address; any other text as it is.
+fn name_of(suite: &Suite, text: &str) -> String {
+    let person = PEOPLE
+        .into_iter()
+        .find(|name| suite.account(name).as_str() == text);
+    person.unwrap_or(text).to_string()
+}

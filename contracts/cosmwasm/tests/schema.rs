@@ -1,0 +1,122 @@
+//! The committed schema is that of the messages, and the examples of MESSAGES.md are messages.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fs;
+
+use collective_learning::msg::{ExecuteMsg, InstantiateMsg, QueryMsg};
+use cosmwasm_schema::generate_api;
+use serde_json::Value;
+
+fn read(path: &str) -> String {
+    fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+#[test]
+fn the_committed_schema_is_up_to_date() {
+    let api = generate_api! {
+        instantiate: InstantiateMsg,
+        execute: ExecuteMsg,
+        query: QueryMsg,
+    };
+    let now = api.render().to_string().unwrap() + "\n";
+    let hint = "run `cargo run --example schema` and commit the result";
+    assert!(read("schema/collective-learning.json") == now, "{hint}");
+}
+
+#[test]
+fn the_schema_names_every_call_and_query() {
+    let schema: Value = serde_json::from_str(&read("schema/collective-learning.json")).unwrap();
+    let names = |part: &str| -> Vec<String> {
+        let variants = schema[part]["oneOf"].as_array().unwrap();
+        let required = variants.iter().map(|variant| &variant["required"][0]);
+        required
+            .map(|name| name.as_str().unwrap().to_string())
+            .collect()
+    };
+    let calls = [
+        "create",
+        "admit",
+        "join",
+        "leave",
+        "remove",
+        "start",
+        "cancel",
+        "propose",
+        "decline",
+        "vote",
+        "commit",
+        "reveal",
+        "vote_signed",
+        "advance",
+    ];
+    let queries = [
+        "experiment",
+        "experiments",
+        "learner",
+        "learners",
+        "round",
+        "rounds",
+        "ballot",
+        "ballots",
+        "current_weights",
+        "duty",
+        "domain",
+    ];
+    assert_eq!(names("execute"), calls);
+    assert_eq!(names("query"), queries);
+}
+
+/// The blocks of a language in a page, each between its fences.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let fence = format!("```{language}\n");
+    let parts = page.split(&fence).skip(1);
+    parts
+        .map(|part| part.split("```").next().unwrap().to_string())
+        .collect()
+}
+
+/// JSON values one after another; dots that stand for something are filled in.
+fn values(block: &str) -> Vec<Value> {
+    let word = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let filled = block
+        .replace("…32 bytes…", word)
+        .replace("…33 bytes…", word)
+        .replace("…64 bytes, r ‖ s, low s…", word)
+        .replace("\"…\"", &format!("\"{word}\""));
+    let stream = serde_json::Deserializer::from_str(&filled).into_iter();
+    stream
+        .map(|value| value.expect("JSON in MESSAGES.md"))
+        .collect()
+}
+
+#[test]
+fn the_calls_in_the_page_are_calls() {
+    let page = read("MESSAGES.md");
+    let execute = &blocks(&page, "json")[1];
+    let calls = values(execute);
+    assert_eq!(calls.len(), 14);
+    for call in calls {
+        serde_json::from_value::<ExecuteMsg>(call.clone())
+            .unwrap_or_else(|e| panic!("{call}: {e}"));
+    }
+}
+
+#[test]
+fn the_queries_in_the_page_are_queries() {
+    let page = read("MESSAGES.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `{"));
+    let queries = rows.map(|row| format!("{{{}", row.split("` |").next().unwrap()));
+    let queries = queries.collect::<Vec<_>>();
+    assert_eq!(queries.len(), 11);
+    for query in queries {
+        serde_json::from_str::<QueryMsg>(&query).unwrap_or_else(|e| panic!("{query}: {e}"));
+    }
+}
+
+#[test]
+fn unknown_fields_are_refused() {
+    let odd = r#"{"leave": {"experiment": "1", "force": true}}"#;
+    assert!(serde_json::from_str::<ExecuteMsg>(odd).is_err());
+    assert!(serde_json::from_str::<InstantiateMsg>(r#"{"admin": "wasm1"}"#).is_err());
+}

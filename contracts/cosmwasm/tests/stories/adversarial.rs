@@ -1,0 +1,310 @@
+//! What somebody with bad intentions would try.
+
+use collective_learning::msg::ExecuteMsg;
+use collective_learning::signing::Domain;
+use collective_learning::types::{BallotState, Phase, Status};
+use collective_learning::ContractError as E;
+use cosmwasm_std::Binary;
+use k256::ecdsa::Signature;
+
+use crate::suite::worlds::{FIVE, THREE};
+use crate::suite::{salt, Suite, SCORES, WINDOW};
+
+fn proposed() -> Suite {
+    let mut suite = Suite::running(&FIVE, |_| ());
+    suite.propose("ana", "weights").unwrap();
+    suite
+}
+
+/// The reason why a stranger's batch of one ballot was skipped.
+fn reason(suite: &mut Suite, ballot: collective_learning::msg::SignedBallot) -> String {
+    let carried = suite.carry(&[ballot]).unwrap();
+    assert_eq!(carried.names(), ["ballot_skipped"]);
+    carried.attribute("ballot_skipped", "reason")
+}
+
+#[test]
+fn voting_twice_by_any_two_ways_counts_once() {
+    let mut suite = proposed();
+    suite.vote("bob", true).unwrap();
+    assert_eq!(
+        suite.vote("bob", true),
+        Err(E::AlreadyVoted(suite.account("bob")))
+    );
+    let ballot = suite.signed("bob", false);
+    assert_eq!(reason(&mut suite, ballot), "already_voted");
+    let ballot = suite.signed("cy", true);
+    suite.carry(&[ballot]).unwrap();
+    assert_eq!(
+        suite.vote("cy", false),
+        Err(E::AlreadyVoted(suite.account("cy")))
+    );
+    assert_eq!((suite.round().approvals, suite.round().rejections), (2, 0));
+}
+
+#[test]
+fn a_copied_commitment_can_not_be_revealed() {
+    let mut suite = Suite::running(&THREE, |p| p.reveal_window = WINDOW as u32);
+    suite.propose("ana", "weights").unwrap();
+    let copied = suite.commitment("bob", true);
+    suite.commit("bob", true).unwrap();
+    suite.commit_bytes("cy", &copied).unwrap();
+    suite.reveal("bob", true).unwrap();
+    let stolen = suite.reveal_with("cy", true, SCORES, &salt("bob"));
+    assert_eq!(stolen, Err(E::BadReveal(suite.account("cy"))));
+    suite.let_lapse();
+    assert_eq!(suite.recorded(0, "cy"), BallotState::Committed);
+}
+
+#[test]
+fn the_malleable_twin_of_a_signature_is_refused() {
+    let mut suite = proposed();
+    let mut ballot = suite.signed("bob", true);
+    let low = Signature::from_slice(&ballot.signature).unwrap();
+    let (r, s) = (low.r(), low.s());
+    let high = Signature::from_scalars(r.to_bytes(), (-*s).to_bytes()).unwrap();
+    ballot.signature = Binary::from(&high.to_bytes()[..]);
+    assert_eq!(reason(&mut suite, ballot), "bad_signature");
+    assert_eq!(suite.recorded(0, "bob"), BallotState::None);
+}
+
+#[test]
+fn keys_and_signatures_of_odd_shapes_are_skipped() {
+    let mut suite = proposed();
+    let good = suite.signed("bob", true);
+    let key = good.public_key.to_vec();
+    let signature = good.signature.to_vec();
+    let keys = [
+        vec![],
+        key[..32].to_vec(),
+        [vec![4], vec![9; 64]].concat(),
+        vec![0xff; 33],
+    ];
+    for public_key in keys {
+        let mut ballot = good.clone();
+        ballot.public_key = public_key.into();
+        assert_eq!(reason(&mut suite, ballot), "bad_signature");
+    }
+    let mut flipped = signature.clone();
+    flipped[5] ^= 1;
+    let no_s = [&signature[..32], &[0; 32]].concat();
+    let no_r = [&[0; 32], &signature[32..]].concat();
+    let odd = [
+        vec![],
+        signature[..63].to_vec(),
+        [&signature[..], &[0]].concat(),
+        vec![0; 64],
+        vec![0xff; 64],
+        flipped,
+        no_s,
+        no_r,
+    ];
+    for signature in odd {
+        let mut ballot = good.clone();
+        ballot.signature = signature.into();
+        assert_eq!(reason(&mut suite, ballot), "bad_signature");
+    }
+    suite.carry(&[good]).unwrap();
+    assert_eq!(suite.round().approvals, 1);
+}
+
+#[test]
+fn somebody_elses_key_does_not_speak_for_a_learner() {
+    let mut suite = proposed();
+    let vote = suite.ballot_of(true, SCORES);
+    for (signer, learner) in [("cy", "bob"), ("bob", "cy"), ("stranger", "dan")] {
+        let ballot = suite.signed_as(signer, learner, &suite.domain(), &vote);
+        assert_eq!(reason(&mut suite, ballot), "bad_signature");
+    }
+    let mut ballot = suite.signed_as("stranger", "bob", &suite.domain(), &vote);
+    ballot.public_key = suite.signed("bob", true).public_key; // the right key, a wrong signature
+    assert_eq!(reason(&mut suite, ballot), "bad_signature");
+}
+
+#[test]
+fn a_ballot_does_not_count_on_another_chain_or_in_another_contract() {
+    let mut suite = proposed();
+    let vote = suite.ballot_of(true, SCORES);
+    let here = suite.domain();
+    let foreign = [
+        Domain {
+            chain_id: "other-1".to_string(),
+            ..here.clone()
+        },
+        Domain {
+            contract: suite.account("other contract"),
+            ..here.clone()
+        },
+    ];
+    for domain in foreign {
+        assert_ne!(domain.separator(), here.separator());
+        let ballot = suite.signed_as("bob", "bob", &domain, &vote);
+        assert_eq!(reason(&mut suite, ballot), "bad_signature");
+    }
+    let ballot = suite.signed_as("bob", "bob", &here, &vote);
+    assert_eq!(suite.carry(&[ballot]).unwrap().names(), ["vote_cast"]);
+}
+
+#[test]
+fn a_ballot_does_not_count_in_another_experiment() {
+    let mut suite = proposed();
+    let of_first = suite.signed("bob", true);
+    suite.create(|_| ()).unwrap();
+    for name in FIVE {
+        suite.join(name).unwrap();
+    }
+    suite.start().unwrap();
+    suite.propose("ana", "weights").unwrap();
+    assert_eq!(reason(&mut suite, of_first), "bad_signature");
+}
+
+#[test]
+fn a_commitment_does_not_open_in_another_experiment() {
+    let mut suite = Suite::running(&THREE, |p| p.reveal_window = WINDOW as u32);
+    let of_first = suite.commitment("bob", true);
+    suite.create(|p| p.reveal_window = WINDOW as u32).unwrap();
+    for name in THREE {
+        suite.join(name).unwrap();
+    }
+    suite.start().unwrap();
+    suite.propose("ana", "weights").unwrap();
+    suite.commit_bytes("bob", &of_first).unwrap();
+    suite.commit("cy", true).unwrap();
+    assert_eq!(
+        suite.reveal("bob", true),
+        Err(E::BadReveal(suite.account("bob")))
+    );
+}
+
+#[test]
+fn outsiders_have_no_say() {
+    let mut suite = proposed();
+    let stranger = suite.account("stranger");
+    let experiment = suite.id();
+    assert_eq!(
+        suite.vote("stranger", true),
+        Err(E::NotALearner(stranger.clone()))
+    );
+    assert_eq!(
+        suite.leave("stranger"),
+        Err(E::NotALearner(stranger.clone()))
+    );
+    assert_eq!(
+        suite.cancel("stranger"),
+        Err(E::NotCreator(stranger.clone()))
+    );
+    assert_eq!(suite.remove("stranger", "bob"), Err(E::NotRemovable(0)));
+    let admit = ExecuteMsg::Admit {
+        experiment,
+        accounts: vec![stranger.to_string()],
+    };
+    assert_eq!(suite.send("stranger", &admit), Err(E::NotCreator(stranger)));
+    assert_eq!(suite.round().phase, Phase::Voting);
+}
+
+#[test]
+fn the_creator_has_no_more_say_than_written() {
+    let mut suite = proposed();
+    let creator = suite.account("creator");
+    assert_eq!(
+        suite.vote("creator", true),
+        Err(E::NotALearner(creator.clone()))
+    );
+    assert_eq!(suite.remove("creator", "bob"), Err(E::NotRemovable(0)));
+    for name in &FIVE[1..] {
+        suite.vote(name, true).unwrap();
+    }
+    assert_eq!(
+        suite.propose("creator", "mine"),
+        Err(E::NotProposer(creator))
+    );
+    let accepted = suite.experiment().current;
+    suite.cancel("creator").unwrap();
+    let e = suite.experiment();
+    assert_eq!((e.status, e.current), (Status::Cancelled, accepted));
+}
+
+#[test]
+fn cancelling_belongs_to_the_creator_alone() {
+    let mut suite = proposed();
+    for name in ["ana", "bob", "stranger", "deployer"] {
+        assert_eq!(suite.cancel(name), Err(E::NotCreator(suite.account(name))));
+    }
+}
+
+#[test]
+fn the_proposer_can_not_vote_by_any_way() {
+    let mut suite = proposed();
+    assert_eq!(
+        suite.vote("ana", true),
+        Err(E::NotEligible(suite.account("ana")))
+    );
+    let ballot = suite.signed("ana", true);
+    assert_eq!(reason(&mut suite, ballot), "not_eligible");
+    suite.leave("ana").unwrap();
+    assert_eq!(
+        suite.vote("ana", true),
+        Err(E::NotEligible(suite.account("ana")))
+    );
+}
+
+#[test]
+fn joining_late_does_not_tip_an_open_vote() {
+    let mut suite = Suite::running(&THREE, |p| p.late_join = true);
+    suite.propose("ana", "weights").unwrap();
+    for sybil in ["s1", "s2", "s3"] {
+        suite.join(sybil).unwrap();
+        assert_eq!(
+            suite.vote(sybil, true),
+            Err(E::NotEligible(suite.account(sybil)))
+        );
+    }
+    assert_eq!((suite.round().eligible, suite.round().needed), (2, 1));
+    suite.vote("bob", false).unwrap();
+    suite.vote("cy", false).unwrap();
+    assert_eq!(suite.round_at(0).rejections, 2);
+}
+
+#[test]
+fn leaving_does_not_lower_what_a_proposal_needs() {
+    let mut suite = proposed();
+    for name in ["cy", "dan", "eve"] {
+        suite.leave(name).unwrap();
+    }
+    suite.vote("bob", true).unwrap();
+    assert_eq!(suite.round().phase, Phase::Voting);
+    assert_eq!(
+        suite.let_lapse().attribute("round_closed", "outcome"),
+        "rejected"
+    );
+}
+
+#[test]
+fn nobody_but_the_proposer_stops_a_round_by_leaving() {
+    let mut suite = Suite::running(&THREE, |_| ());
+    suite.leave("bob").unwrap();
+    assert_eq!(
+        (suite.current(), suite.round().phase),
+        (0, Phase::Proposing)
+    );
+}
+
+#[test]
+fn experiments_do_not_touch_each_other() {
+    let mut suite = proposed();
+    let before = (suite.experiment(), suite.round(), suite.learner("bob"));
+    suite.create(|_| ()).unwrap();
+    for name in FIVE {
+        suite.join(name).unwrap();
+    }
+    suite.start().unwrap();
+    suite.propose("ana", "others").unwrap();
+    suite.vote("bob", false).unwrap();
+    suite.leave("bob").unwrap();
+    suite.cancel("creator").unwrap();
+    suite.experiment = 1;
+    assert_eq!(
+        (suite.experiment(), suite.round(), suite.learner("bob")),
+        before
+    );
+}

@@ -1,0 +1,307 @@
+//! No stuck state: from every reachable state of small cases, time and `advance` lead to an end.
+//!
+//! The state space of two and three learners is walked breadth-first: from each state every call
+//! that anybody could make is tried on a copy of the storage, and every state met is driven to its
+//! end by `advance` alone, whose number of steps is bounded by three phases for each round left.
+
+use std::collections::{HashSet, VecDeque};
+
+use collective_learning::contract::{execute, instantiate, query};
+use collective_learning::msg::{
+    ExecuteMsg, ExperimentResponse, InstantiateMsg, QueryMsg, RoundResponse,
+};
+use collective_learning::signing::{commitment, Domain, Vote};
+use collective_learning::types::{Params, Phase, Status};
+use cosmwasm_std::testing::{message_info, mock_env, MockApi, MockQuerier};
+use cosmwasm_std::{
+    from_json, Addr, Api, Binary, Deps, DepsMut, Empty, Env, MemoryStorage, Order, QuerierWrapper,
+    Storage,
+};
+
+use crate::suite::{content, params, salt};
+
+const ROUNDS: u32 = 2;
+const SCORE: u64 = 1;
+
+/// A contract by its bare entry points, so that its whole state can be copied.
+#[derive(Clone)]
+struct Small {
+    cells: Vec<(Vec<u8>, Vec<u8>)>,
+    now: u64,
+}
+
+struct Case {
+    people: Vec<Addr>,
+    api: MockApi,
+    env: Env,
+}
+
+impl Case {
+    fn new(learners: usize) -> Self {
+        let api = MockApi::default();
+        let people = (0..=learners)
+            .map(|n| api.addr_make(&format!("person {n}")))
+            .collect();
+        Self {
+            people,
+            api,
+            env: mock_env(),
+        }
+    }
+
+    fn creator(&self) -> &Addr {
+        &self.people[0]
+    }
+
+    fn learners(&self) -> &[Addr] {
+        &self.people[1..]
+    }
+
+    fn env_at(&self, now: u64) -> Env {
+        let mut env = self.env.clone();
+        env.block.time = env.block.time.plus_seconds(now);
+        env
+    }
+
+    /// The state after a call, if it is not refused.
+    fn after(&self, state: &Small, sender: &Addr, msg: ExecuteMsg) -> Option<Small> {
+        let mut storage = state.storage();
+        let querier = MockQuerier::<Empty>::new(&[]);
+        let deps = DepsMut {
+            storage: &mut storage,
+            api: &self.api,
+            querier: QuerierWrapper::new(&querier),
+        };
+        execute(deps, self.env_at(state.now), message_info(sender, &[]), msg).ok()?;
+        Some(Small::of(&storage, state.now))
+    }
+
+    fn ask<T: serde::de::DeserializeOwned>(&self, state: &Small, msg: QueryMsg) -> T {
+        let storage = state.storage();
+        let querier = MockQuerier::<Empty>::new(&[]);
+        let deps = Deps {
+            storage: &storage,
+            api: &self.api,
+            querier: QuerierWrapper::new(&querier),
+        };
+        from_json(query(deps, self.env_at(state.now), msg).unwrap()).unwrap()
+    }
+
+    fn experiment(&self, state: &Small) -> ExperimentResponse {
+        self.ask(
+            state,
+            QueryMsg::Experiment {
+                experiment: 1u64.into(),
+            },
+        )
+    }
+
+    fn round(&self, state: &Small, round: u32) -> RoundResponse {
+        self.ask(
+            state,
+            QueryMsg::Round {
+                experiment: 1u64.into(),
+                round,
+            },
+        )
+    }
+
+    /// A fresh experiment in which all have joined.
+    fn begin(&self, change: impl FnOnce(&mut Params)) -> Small {
+        let mut storage = MemoryStorage::new();
+        let querier = MockQuerier::<Empty>::new(&[]);
+        let deps = DepsMut {
+            storage: &mut storage,
+            api: &self.api,
+            querier: QuerierWrapper::new(&querier),
+        };
+        let info = message_info(self.creator(), &[]);
+        instantiate(deps, self.env_at(0), info, InstantiateMsg {}).unwrap();
+        let mut chosen = params();
+        (chosen.rounds, chosen.propose_window, chosen.vote_window) = (ROUNDS, 1, 1);
+        chosen.max_strikes = 1;
+        change(&mut chosen);
+        let mut state = Small::of(&storage, 0);
+        let create = ExecuteMsg::Create { params: chosen };
+        state = self.after(&state, self.creator(), create).unwrap();
+        for learner in self.learners() {
+            let encryption_key = Binary::from([0; 32]);
+            let join = ExecuteMsg::Join {
+                experiment: 1u64.into(),
+                encryption_key,
+            };
+            state = self.after(&state, learner, join).unwrap();
+        }
+        state
+    }
+
+    /// Every call that may change something, by everybody it may come from.
+    fn moves(&self, round: u32) -> Vec<(&Addr, ExecuteMsg)> {
+        let experiment = 1u64.into();
+        let mut moves = vec![(self.creator(), ExecuteMsg::Start { experiment })];
+        for learner in self.learners() {
+            let scores = (SCORE.into(), SCORE.into());
+            let content = content(&format!("weights of {learner} in {round}"));
+            let calls = [
+                ExecuteMsg::Leave { experiment },
+                ExecuteMsg::Remove {
+                    experiment,
+                    learner: learner.to_string(),
+                },
+                ExecuteMsg::Propose {
+                    experiment,
+                    round,
+                    content,
+                    vote_score: scores.0,
+                    test_score: scores.1,
+                },
+                ExecuteMsg::Decline { experiment, round },
+                ExecuteMsg::Commit {
+                    experiment,
+                    round,
+                    commitment: self.pledge(learner, round),
+                },
+                ExecuteMsg::Reveal {
+                    experiment,
+                    round,
+                    approve: true,
+                    vote_score: scores.0,
+                    test_score: scores.1,
+                    salt: salt(learner.as_str()).into(),
+                },
+            ];
+            moves.extend(calls.into_iter().map(|call| (learner, call)));
+            for approve in [true, false] {
+                let vote = ExecuteMsg::Vote {
+                    experiment,
+                    round,
+                    approve,
+                    vote_score: scores.0,
+                    test_score: scores.1,
+                };
+                moves.push((learner, vote));
+            }
+        }
+        moves
+    }
+
+    fn pledge(&self, learner: &Addr, round: u32) -> Binary {
+        let domain = Domain {
+            chain_id: self.env.block.chain_id.clone(),
+            contract: self.env.contract.address.clone(),
+        };
+        let vote = Vote {
+            experiment: 1,
+            round,
+            approve: true,
+            vote_score: SCORE,
+            test_score: SCORE,
+        };
+        let account = self.api.addr_canonicalize(learner.as_str()).unwrap();
+        commitment(
+            &domain.separator(),
+            &account,
+            &vote,
+            &salt(learner.as_str()),
+        )
+        .into()
+    }
+
+    /// The state once the open phase's deadline has come and somebody advanced.
+    fn lapsed(&self, state: &Small) -> Small {
+        let current = self.experiment(state).round.unwrap();
+        let deadline = self.round(state, current).deadline.unwrap();
+        let mut late = state.clone();
+        late.now = deadline - self.env.block.time.seconds();
+        let advance = ExecuteMsg::Advance {
+            experiment: 1u64.into(),
+        };
+        self.after(&late, self.creator(), advance)
+            .expect("advance after the deadline")
+    }
+}
+
+impl Small {
+    fn of(storage: &MemoryStorage, now: u64) -> Self {
+        let cells = storage.range(None, None, Order::Ascending).collect();
+        Self { cells, now }
+    }
+
+    fn storage(&self) -> MemoryStorage {
+        let mut storage = MemoryStorage::new();
+        for (key, value) in &self.cells {
+            storage.set(key, value);
+        }
+        storage
+    }
+}
+
+/// Walks all states; returns how many there were, and how many of them were over.
+fn exhaust(learners: usize, change: impl FnOnce(&mut Params)) -> (usize, usize) {
+    let case = Case::new(learners);
+    let mut to_visit = VecDeque::from([case.begin(change)]);
+    let mut seen = HashSet::new();
+    let mut over = 0;
+    while let Some(state) = to_visit.pop_front() {
+        if !seen.insert(state.cells.clone()) {
+            continue;
+        }
+        let e = case.experiment(&state);
+        match e.status {
+            Status::Completed | Status::Cancelled => {
+                over += 1;
+                continue;
+            }
+            Status::Running => {
+                assert_ends(&case, &state);
+                to_visit.push_back(case.lapsed(&state));
+            }
+            Status::Enrolling => (),
+        }
+        for (sender, msg) in case.moves(e.round.unwrap_or(0)) {
+            to_visit.extend(case.after(&state, sender, msg));
+        }
+    }
+    (seen.len(), over)
+}
+
+/// Time and `advance` alone end it, in at most three steps a round.
+fn assert_ends(case: &Case, state: &Small) {
+    let mut state = state.clone();
+    let held = case.experiment(&state).round.unwrap();
+    for _ in 0..3 * (ROUNDS - held) {
+        state = case.lapsed(&state);
+        let e = case.experiment(&state);
+        if e.status != Status::Running {
+            let last = case.round(&state, e.round.unwrap());
+            assert_eq!(last.phase, Phase::Closed);
+            assert!(e.ended_at.is_some());
+            return;
+        }
+    }
+    panic!("still running: {:?}", case.experiment(&state));
+}
+
+#[test]
+fn two_learners_with_open_ballots() {
+    let (states, over) = exhaust(2, |_| ());
+    assert!(states > 100 && over > 20, "{states} states, {over} over");
+}
+
+#[test]
+fn two_learners_with_secret_ballots() {
+    let (states, over) = exhaust(2, |p| p.reveal_window = 1);
+    assert!(states > 100 && over > 20, "{states} states, {over} over");
+}
+
+#[test]
+fn three_learners_with_one_round() {
+    for settle_early in [false, true] {
+        for reveal_window in [0, 1] {
+            let (states, over) = exhaust(3, |p| {
+                (p.rounds, p.settle_early, p.reveal_window) = (1, settle_early, reveal_window);
+            });
+            assert!(states > 50 && over > 10, "{states} states, {over} over");
+        }
+    }
+}

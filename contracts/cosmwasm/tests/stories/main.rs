@@ -1,0 +1,22 @@
+//! The protocol told as stories, on a simulated chain.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "../suite/mod.rs"]
+mod suite;
+
+mod adversarial;
+mod cost;
+mod deadlines;
+mod endings;
+mod enrolment;
+mod leaving;
+mod order_of_errors;
+mod paging;
+mod properties;
+mod queries;
+mod rounds;
+mod secret_ballots;
+mod selection;
+mod signed_votes;
+mod strikes;

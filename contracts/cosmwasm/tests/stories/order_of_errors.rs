@@ -1,0 +1,222 @@
+//! Every check hides those after it: here several hold at once.
+
+use collective_learning::msg::ExecuteMsg;
+use collective_learning::types::{Phase, Status};
+use collective_learning::ContractError as E;
+use cosmwasm_std::{Binary, Uint64};
+
+use crate::suite::{content, Suite, WINDOW};
+
+/// Every call that names a round, for this one.
+fn of_round(experiment: Uint64, round: u32) -> Vec<ExecuteMsg> {
+    let (vote_score, test_score) = (0u64.into(), 0u64.into());
+    let approve = true;
+    let bytes = Binary::from([0; 32]);
+    let ill_formed = {
+        let mut c = content("w");
+        c.codec = 0;
+        c
+    };
+    vec![
+        ExecuteMsg::Propose {
+            experiment,
+            round,
+            content: ill_formed,
+            vote_score,
+            test_score,
+        },
+        ExecuteMsg::Decline { experiment, round },
+        ExecuteMsg::Vote {
+            experiment,
+            round,
+            approve,
+            vote_score,
+            test_score,
+        },
+        ExecuteMsg::Commit {
+            experiment,
+            round,
+            commitment: bytes.clone(),
+        },
+        ExecuteMsg::Reveal {
+            experiment,
+            round,
+            approve,
+            vote_score,
+            test_score,
+            salt: bytes,
+        },
+        ExecuteMsg::VoteSigned {
+            experiment,
+            round,
+            ballots: vec![],
+        },
+    ]
+}
+
+/// Every other call on an experiment.
+fn of_experiment(suite: &Suite, experiment: Uint64) -> Vec<ExecuteMsg> {
+    let learner = suite.account("stranger").into_string();
+    vec![
+        ExecuteMsg::Admit {
+            experiment,
+            accounts: vec![],
+        },
+        ExecuteMsg::Join {
+            experiment,
+            encryption_key: Binary::from([0; 32]),
+        },
+        ExecuteMsg::Leave { experiment },
+        ExecuteMsg::Remove {
+            experiment,
+            learner,
+        },
+        ExecuteMsg::Start { experiment },
+        ExecuteMsg::Cancel { experiment },
+        ExecuteMsg::Advance { experiment },
+    ]
+}
+
+#[test]
+fn the_experiment_comes_first() {
+    let mut suite = Suite::enrolling(|_| ());
+    let unknown = 9u64.into();
+    for msg in [of_round(unknown, 0), of_experiment(&suite, unknown)].concat() {
+        assert_eq!(
+            suite.send("stranger", &msg),
+            Err(E::UnknownExperiment(9)),
+            "{msg:?}"
+        );
+    }
+}
+
+#[test]
+fn then_the_status() {
+    let mut suite = Suite::enrolled(&["ana", "bob"], |_| ());
+    let (experiment, stranger) = (suite.id(), suite.account("stranger").into_string());
+    let remove = ExecuteMsg::Remove {
+        experiment,
+        learner: stranger,
+    };
+    for msg in [of_round(experiment, 5), vec![remove]].concat() {
+        assert_eq!(
+            suite.send("stranger", &msg),
+            Err(E::WrongStatus(Status::Enrolling)),
+            "{msg:?}"
+        );
+    }
+    assert_eq!(suite.advance(), Err(E::WrongStatus(Status::Enrolling)));
+}
+
+#[test]
+fn nothing_goes_once_it_is_over() {
+    let mut cancelled = Suite::enrolled(&["ana", "bob"], |_| ());
+    cancelled.cancel("creator").unwrap();
+    let mut completed = Suite::running(&["ana", "bob"], |p| p.rounds = 1);
+    completed.let_lapse();
+    for (suite, over) in [
+        (&mut cancelled, Status::Cancelled),
+        (&mut completed, Status::Completed),
+    ] {
+        let experiment = suite.id();
+        for msg in [of_round(experiment, 0), of_experiment(suite, experiment)].concat() {
+            for name in ["creator", "ana", "stranger"] {
+                assert_eq!(suite.send(name, &msg), Err(E::WrongStatus(over)), "{msg:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn then_the_round_then_the_phase_then_the_deadline() {
+    let mut suite = Suite::running(&["ana", "bob"], |_| ());
+    let deadline = suite.pass_deadline();
+    let experiment = suite.id();
+    for msg in of_round(experiment, 1) {
+        assert_eq!(
+            suite.send("stranger", &msg),
+            Err(E::WrongRound(0)),
+            "{msg:?}"
+        );
+    }
+    for (place, msg) in of_round(experiment, 0).iter().enumerate() {
+        let proposing = place < 2;
+        let expected = match proposing {
+            true => E::DeadlinePassed(deadline),
+            false => E::WrongPhase(Phase::Proposing),
+        };
+        assert_eq!(suite.send("stranger", msg), Err(expected), "{msg:?}");
+    }
+}
+
+#[test]
+fn the_deadline_before_the_caller_and_the_content() {
+    let mut suite = Suite::running(&["ana", "bob"], |_| ());
+    suite.propose("ana", "weights").unwrap();
+    let deadline = suite.pass_deadline();
+    assert_eq!(
+        suite.vote("stranger", true),
+        Err(E::DeadlinePassed(deadline))
+    );
+    assert_eq!(suite.carry(&[]), Err(E::DeadlinePassed(deadline)));
+}
+
+#[test]
+fn the_caller_before_the_content() {
+    let mut suite = Suite::running(&["ana", "bob"], |p| p.reveal_window = WINDOW as u32);
+    assert_eq!(
+        suite.propose("bob", "initial"),
+        Err(E::NotProposer(suite.account("bob")))
+    );
+    let propose = &of_round(suite.id(), 0)[0];
+    assert_eq!(
+        suite.send("ana", propose),
+        Err(E::InvalidParameter("content"))
+    );
+    suite.propose("ana", "weights").unwrap();
+    assert_eq!(
+        suite.commit_bytes("ana", &[0; 32]),
+        Err(E::NotEligible(suite.account("ana")))
+    );
+    let stranger = suite.account("stranger");
+    assert_eq!(
+        suite.commit_bytes("stranger", &[0; 32]),
+        Err(E::NotALearner(stranger))
+    );
+}
+
+#[test]
+fn the_creator_before_the_content() {
+    let mut suite = Suite::enrolled(&["ana"], |_| ());
+    assert_eq!(
+        suite.start_by("ana"),
+        Err(E::NotCreator(suite.account("ana")))
+    );
+    assert_eq!(suite.start(), Err(E::InvalidParameter("min_learners")));
+}
+
+#[test]
+fn ill_formed_content_before_unchanged_content() {
+    let mut suite = Suite::running(&["ana", "bob"], |_| ());
+    let mut content = content("initial");
+    content.size = 0u64.into();
+    assert_eq!(
+        suite.propose_in(0, "ana", content),
+        Err(E::InvalidParameter("content"))
+    );
+}
+
+#[test]
+fn a_refused_call_changes_nothing() {
+    let mut suite = Suite::running(&["ana", "bob"], |_| ());
+    let before = (suite.experiment(), suite.round(), suite.learner("bob"));
+    for msg in [of_round(suite.id(), 0), of_round(suite.id(), 1)].concat() {
+        suite.send("bob", &msg).unwrap_err();
+    }
+    suite.join("bob").unwrap_err();
+    suite.remove("ana", "bob").unwrap_err();
+    assert_eq!(
+        (suite.experiment(), suite.round(), suite.learner("bob")),
+        before
+    );
+}

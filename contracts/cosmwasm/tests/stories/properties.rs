@@ -1,0 +1,195 @@
+//! Tally and selection against plain restatements of the rules, on random cases.
+
+use collective_learning::types::{Outcome, Phase, Selection, Status};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use crate::suite::{Suite, WINDOW};
+
+/// What a voter does in a round.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Voter {
+    Approves,
+    Rejects,
+    Absent,
+}
+
+fn voters() -> impl Strategy<Value = Vec<Voter>> {
+    let one = prop_oneof![
+        Just(Voter::Approves),
+        Just(Voter::Rejects),
+        Just(Voter::Absent)
+    ];
+    vec(one, 1..8)
+}
+
+fn names(count: usize) -> Vec<String> {
+    (0..count)
+        .map(|number| format!("learner {number}"))
+        .collect()
+}
+
+fn count(voters: &[Voter], of: Voter) -> u32 {
+    voters.iter().filter(|voter| **voter == of).count() as u32
+}
+
+/// A running experiment with one voter for each of these, and a proposal.
+fn proposed(voters: &[Voter], bps: u32, settle_early: bool, reveal_window: u32) -> Suite {
+    let names = names(voters.len() + 1);
+    let refs = names.iter().map(String::as_str).collect::<Vec<_>>();
+    let mut suite = Suite::running(&refs, |p| {
+        (p.approval_bps, p.settle_early, p.reveal_window) = (bps, settle_early, reveal_window);
+        p.rounds = 1;
+    });
+    suite.propose("learner 0", "weights").unwrap();
+    suite
+}
+
+/// Smallest whole number of approvals that is no less than the share, and at least one.
+fn needed(eligible: u32, bps: u32) -> u32 {
+    (1..).find(|n| n * 10_000 >= eligible * bps).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn open_ballots_are_counted_as_the_rules_say(
+        voters in voters(), bps in 1u32..=10_000, settle_early: bool,
+    ) {
+        let eligible = voters.len() as u32;
+        let mut suite = proposed(&voters, bps, settle_early, 0);
+        prop_assert_eq!(suite.round().needed, needed(eligible, bps));
+        let (mut approvals, mut rejections) = (0, 0);
+        for (place, voter) in voters.iter().enumerate() {
+            if *voter == Voter::Absent {
+                continue;
+            }
+            let approve = *voter == Voter::Approves;
+            suite.vote(&format!("learner {}", place + 1), approve).unwrap();
+            approvals += u32::from(approve);
+            rejections += u32::from(!approve);
+            let left = eligible - approvals - rejections;
+            let fixed = approvals >= needed(eligible, bps) || approvals + left < needed(eligible, bps);
+            let closed = left == 0 || (settle_early && fixed);
+            prop_assert_eq!(suite.round().phase == Phase::Closed, closed);
+            if closed {
+                break;
+            }
+        }
+        if suite.round().phase != Phase::Closed {
+            suite.let_lapse();
+        }
+        let held = suite.round();
+        prop_assert_eq!((held.approvals, held.rejections), (approvals, rejections));
+        let accepted = approvals >= needed(eligible, bps);
+        let outcome = if accepted { Outcome::Accepted } else { Outcome::Rejected };
+        prop_assert_eq!(held.outcome, outcome);
+        prop_assert_eq!(suite.experiment().current_round, accepted.then_some(0));
+    }
+
+    #[test]
+    fn secret_ballots_give_the_outcome_that_open_ones_would(
+        voters in voters(), bps in 1u32..=10_000, settle_early: bool, reversed: bool,
+    ) {
+        let mut suite = proposed(&voters, bps, settle_early, WINDOW as u32);
+        let mut order = (0..voters.len()).filter(|i| voters[*i] != Voter::Absent).collect::<Vec<_>>();
+        for place in &order {
+            let approve = voters[*place] == Voter::Approves;
+            suite.commit(&format!("learner {}", place + 1), approve).unwrap();
+        }
+        if suite.round().phase == Phase::Voting {
+            suite.let_lapse();
+        }
+        if reversed {
+            order.reverse();
+        }
+        for place in order {
+            if suite.round().phase == Phase::Revealing {
+                let approve = voters[place] == Voter::Approves;
+                suite.reveal(&format!("learner {}", place + 1), approve).unwrap();
+            }
+        }
+        if suite.round().phase == Phase::Revealing {
+            suite.let_lapse();
+        }
+        let accepted = count(&voters, Voter::Approves) >= needed(voters.len() as u32, bps);
+        let outcome = if accepted { Outcome::Accepted } else { Outcome::Rejected };
+        prop_assert_eq!(suite.round().outcome, outcome);
+        prop_assert_eq!(suite.round().commitments, voters.len() as u32 - count(&voters, Voter::Absent));
+    }
+
+    #[test]
+    fn strikes_are_the_duties_missed_in_a_row(
+        rounds in vec((any::<bool>(), vec(any::<bool>(), 3)), 1..12),
+    ) {
+        let names = ["a", "b", "c"];
+        let mut suite = Suite::running(&names, |p| p.rounds = 20);
+        let mut missed = [0; 3];
+        for (number, (proposes, votes)) in rounds.iter().enumerate() {
+            let proposer = number % 3;
+            if !proposes {
+                suite.let_lapse();
+                missed[proposer] += 1;
+            } else {
+                suite.propose(names[proposer], &format!("weights {number}")).unwrap();
+                missed[proposer] = 0;
+                let voters = (0..3).filter(|place| *place != proposer);
+                for place in voters {
+                    missed[place] += 1;
+                    if votes[place] {
+                        suite.vote(names[place], false).unwrap();
+                        missed[place] = 0;
+                    }
+                }
+                if suite.current() == number as u32 {
+                    suite.let_lapse();
+                }
+            }
+            prop_assert_eq!(suite.strikes(&names), missed.to_vec());
+        }
+    }
+
+    #[test]
+    fn the_active_list_is_what_leaving_makes_of_it(leavers in vec(any::<prop::sample::Index>(), 0..6)) {
+        let names = names(8);
+        let mut active = names.clone();
+        let refs = names.iter().map(String::as_str).collect::<Vec<_>>();
+        let mut suite = Suite::enrolled(&refs, |p| p.rounds = 100);
+        for leaver in leavers {
+            let place = leaver.index(active.len());
+            suite.leave(&active.swap_remove(place)).unwrap();
+        }
+        suite.start().unwrap();
+        for turn in 0..2 * active.len() {
+            let expected = &active[turn % active.len()];
+            prop_assert_eq!(suite.proposer(&refs), expected.as_str());
+            suite.decline(expected).unwrap();
+        }
+    }
+
+    #[test]
+    fn random_selection_always_finds_an_active_learner(
+        leavers in vec(any::<prop::sample::Index>(), 0..5), pauses in vec(0u64..1_000, 1..8),
+    ) {
+        let names = names(7);
+        let mut active = names.clone();
+        let refs = names.iter().map(String::as_str).collect::<Vec<_>>();
+        let mut suite = Suite::enrolled(&refs, |p| p.selection = Selection::Random);
+        for leaver in leavers {
+            let place = leaver.index(active.len());
+            suite.leave(&active.swap_remove(place)).unwrap();
+        }
+        suite.start().unwrap();
+        for pause in pauses {
+            let seed = suite.experiment().seed;
+            let places = active.len() as u64;
+            let place = seed.iter().fold(0, |rest, b| (rest * 256 + u64::from(*b)) % places);
+            let proposer = suite.proposer(&refs).to_string();
+            prop_assert_eq!(&proposer, &active[place as usize]);
+            suite.pass_time(pause % WINDOW);
+            suite.decline(&proposer).unwrap();
+        }
+        prop_assert_eq!(suite.experiment().status, Status::Running);
+    }
+}

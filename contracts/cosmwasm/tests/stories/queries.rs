@@ -1,0 +1,191 @@
+//! What anybody may ask: duties, ballots, rows.
+
+use collective_learning::msg::{
+    BallotResponse, BallotsResponse, DomainResponse, ExperimentResponse, LearnerResponse, QueryMsg,
+    RoundResponse,
+};
+use collective_learning::signing::sha256;
+use collective_learning::types::{BallotState, Duty};
+use collective_learning::ContractError as E;
+
+use crate::suite::worlds::THREE;
+use crate::suite::{refuses, Suite, WINDOW};
+
+#[test]
+fn duties_of_an_open_round() {
+    let mut suite = Suite::enrolled(&THREE, |_| ());
+    assert_eq!(suite.duties(&["ana", "stranger"]), [Duty::Wait, Duty::Wait]);
+    suite.start().unwrap();
+    assert_eq!(
+        suite.duties(&THREE),
+        [Duty::Propose, Duty::Wait, Duty::Wait]
+    );
+    suite.propose("ana", "weights").unwrap();
+    assert_eq!(suite.duties(&THREE), [Duty::Wait, Duty::Vote, Duty::Vote]);
+    suite.vote("bob", true).unwrap();
+    assert_eq!(suite.duties(&THREE), [Duty::Wait, Duty::Wait, Duty::Vote]);
+    suite.pass_deadline();
+    assert_eq!(suite.duties(&THREE), [Duty::Advance; 3]);
+    assert_eq!(suite.duty("stranger"), Duty::Wait);
+}
+
+#[test]
+fn duties_of_a_secret_round() {
+    let mut suite = Suite::running(&THREE, |p| p.reveal_window = WINDOW as u32);
+    suite.propose("ana", "weights").unwrap();
+    assert_eq!(
+        suite.duties(&THREE),
+        [Duty::Wait, Duty::Commit, Duty::Commit]
+    );
+    suite.commit("bob", true).unwrap();
+    assert_eq!(suite.duties(&THREE), [Duty::Wait, Duty::Wait, Duty::Commit]);
+    suite.let_lapse();
+    assert_eq!(suite.duties(&THREE), [Duty::Wait, Duty::Reveal, Duty::Wait]);
+    suite.reveal("bob", true).unwrap();
+    assert_eq!(suite.duties(&THREE), [Duty::Wait; 3]);
+    suite.pass_deadline();
+    assert_eq!(suite.duties(&THREE), [Duty::Advance; 3]);
+}
+
+#[test]
+fn a_late_learner_waits_for_its_round() {
+    let mut suite = Suite::running(&["ana", "bob"], |p| p.late_join = true);
+    suite.join("cy").unwrap();
+    suite.propose("ana", "weights").unwrap();
+    assert_eq!(suite.duties(&["bob", "cy"]), [Duty::Vote, Duty::Wait]);
+}
+
+#[test]
+fn one_who_left_is_done_and_so_is_everybody_in_the_end() {
+    let mut suite = Suite::running(&THREE, |_| ());
+    suite.propose("ana", "weights").unwrap();
+    suite.leave("bob").unwrap();
+    assert_eq!(suite.duty("bob"), Duty::Done);
+    suite.pass_deadline();
+    assert_eq!(suite.duty("bob"), Duty::Done);
+    suite.cancel("creator").unwrap();
+    assert_eq!(suite.duties(&["ana", "stranger"]), [Duty::Done, Duty::Done]);
+}
+
+#[test]
+fn ballots_have_a_row_for_each_learner() {
+    let mut suite = Suite::running(&THREE, |p| p.late_join = true);
+    suite.join("late").unwrap();
+    suite.propose("ana", "weights").unwrap();
+    suite.vote("bob", true).unwrap();
+    suite.vote("cy", false).unwrap();
+    let experiment = suite.id();
+    let rows: BallotsResponse = suite.ask(&QueryMsg::Ballots {
+        experiment,
+        round: 0,
+        start: None,
+        limit: None,
+    });
+    let told = rows
+        .ballots
+        .iter()
+        .map(|row| (row.eligible, row.state))
+        .collect::<Vec<_>>();
+    let expected = [
+        (false, BallotState::None),
+        (true, BallotState::Approved),
+        (true, BallotState::Rejected),
+        (false, BallotState::None),
+    ];
+    assert_eq!(told, expected);
+    for (row, name) in rows.ballots.iter().zip(["ana", "bob", "cy", "late"]) {
+        assert_eq!(*row, suite.ballot(0, name));
+        assert_eq!((row.experiment, row.round), (experiment, 0));
+    }
+}
+
+#[test]
+fn what_does_not_exist_is_an_error() {
+    let suite = Suite::enrolled(&["ana"], |_| ());
+    let (experiment, unknown) = (suite.id(), 2u64.into());
+    let account = suite.account("stranger").into_string();
+    let refused = suite.try_ask::<ExperimentResponse>(&QueryMsg::Experiment {
+        experiment: unknown,
+    });
+    refuses(refused, &E::UnknownExperiment(2));
+    let zero = suite.try_ask::<ExperimentResponse>(&QueryMsg::Experiment {
+        experiment: 0u64.into(),
+    });
+    refuses(zero, &E::UnknownExperiment(0));
+    let learner = QueryMsg::Learner {
+        experiment,
+        account: account.clone(),
+    };
+    let stranger = E::NotALearner(suite.account("stranger"));
+    refuses(suite.try_ask::<LearnerResponse>(&learner), &stranger);
+    let round = QueryMsg::Round {
+        experiment,
+        round: 0,
+    };
+    refuses(
+        suite.try_ask::<RoundResponse>(&round),
+        &E::WrongRound(u32::MAX),
+    );
+    let ballot = QueryMsg::Ballot {
+        experiment,
+        round: 0,
+        account,
+    };
+    refuses(
+        suite.try_ask::<BallotResponse>(&ballot),
+        &E::WrongRound(u32::MAX),
+    );
+    let nobody = QueryMsg::Learner {
+        experiment,
+        account: "nobody".to_string(),
+    };
+    refuses(
+        suite.try_ask::<LearnerResponse>(&nobody),
+        &E::InvalidParameter("account"),
+    );
+}
+
+#[test]
+fn rounds_to_come_are_not_there_yet() {
+    let mut suite = Suite::running(&["ana", "bob"], |_| ());
+    suite.decline("ana").unwrap();
+    let experiment = suite.id();
+    let ahead = suite.try_ask::<RoundResponse>(&QueryMsg::Round {
+        experiment,
+        round: 2,
+    });
+    refuses(ahead, &E::WrongRound(1));
+    let account = suite.account("stranger").into_string();
+    let ballot = QueryMsg::Ballot {
+        experiment,
+        round: 1,
+        account,
+    };
+    let stranger = E::NotALearner(suite.account("stranger"));
+    refuses(suite.try_ask::<BallotResponse>(&ballot), &stranger);
+}
+
+#[test]
+fn the_domain_is_that_of_the_contract_on_its_chain() {
+    let suite = Suite::new();
+    let answer: DomainResponse = suite.ask(&QueryMsg::Domain {});
+    let chain = suite.app.block_info().chain_id;
+    assert_eq!(
+        (&answer.chain_id, &answer.contract),
+        (&chain, &suite.contract)
+    );
+    let text = format!("CollectiveLearning\0{}\0{chain}\0{}", 1, suite.contract);
+    assert_eq!(answer.separator.as_slice(), sha256(&[text.as_bytes()]));
+}
+
+#[test]
+fn past_rounds_stay_as_they_were() {
+    let mut suite = Suite::running(&["ana", "bob"], |_| ());
+    suite.propose("ana", "weights").unwrap();
+    suite.vote("bob", false).unwrap();
+    let (round, ballot) = (suite.round_at(0), suite.ballot(0, "bob"));
+    suite.propose("bob", "more").unwrap();
+    suite.let_lapse();
+    suite.leave("bob").unwrap();
+    assert_eq!((suite.round_at(0), suite.ballot(0, "bob")), (round, ballot));
+}

@@ -1,0 +1,154 @@
+//! Who proposes.
+
+use collective_learning::signing::sha256;
+use collective_learning::types::{Selection, Status};
+use cosmwasm_std::Binary;
+
+use crate::suite::worlds::{FIVE, THREE};
+use crate::suite::{salt, Suite, WINDOW};
+
+/// Everybody declines; who was asked, in order.
+fn turns(suite: &mut Suite, names: &[&'static str], rounds: usize) -> Vec<&'static str> {
+    let mut turns = vec![];
+    for _ in 0..rounds {
+        let proposer = suite.proposer(names);
+        turns.push(proposer);
+        suite.decline(proposer).unwrap();
+    }
+    turns
+}
+
+/// The entropy of the block that is built now, as docs/protocol.md and MESSAGES.md say.
+fn entropy(suite: &Suite) -> [u8; 32] {
+    let block = suite.app.block_info();
+    sha256(&[
+        b"CollectiveLearning entropy",
+        &block.height.to_be_bytes(),
+        &block.time.nanos().to_be_bytes(),
+        &transaction_index(),
+    ])
+}
+
+/// The simulated chain says 0 for every transaction.
+fn transaction_index() -> [u8; 4] {
+    0u32.to_be_bytes()
+}
+
+fn place(seed: &Binary, places: u32) -> usize {
+    let rest = seed.iter().fold(0u64, |rest, b| {
+        (rest * 256 + u64::from(*b)) % u64::from(places)
+    });
+    rest as usize
+}
+
+#[test]
+fn everyone_in_turn_and_round_again() {
+    let mut suite = Suite::running(&THREE, |p| p.rounds = 7);
+    let expected = ["ana", "bob", "cy", "ana", "bob", "cy", "ana"];
+    assert_eq!(turns(&mut suite, &THREE, 7), expected);
+    assert_eq!(suite.experiment().status, Status::Completed);
+}
+
+#[test]
+fn the_last_member_takes_the_place_of_one_who_left() {
+    let names = ["ana", "bob", "cy", "dan"];
+    let mut suite = Suite::running(&names, |_| ());
+    suite.leave("bob").unwrap(); // ana, dan, cy
+    assert_eq!(turns(&mut suite, &names, 4), ["ana", "dan", "cy", "ana"]);
+}
+
+#[test]
+fn the_one_who_moved_can_leave_too() {
+    let names = ["ana", "bob", "cy", "dan"];
+    let mut suite = Suite::running(&names, |_| ());
+    suite.leave("bob").unwrap(); // ana, dan, cy
+    suite.leave("dan").unwrap(); // ana, cy
+    assert_eq!(turns(&mut suite, &names, 3), ["ana", "cy", "ana"]);
+}
+
+#[test]
+fn the_position_counts_whatever_happened_to_the_list() {
+    let mut suite = Suite::running(&THREE, |_| ());
+    suite.decline("ana").unwrap();
+    suite.propose("bob", "weights").unwrap(); // position 1
+    suite.leave("bob").unwrap(); // ana, cy
+    suite.vote("ana", true).unwrap();
+    suite.vote("cy", true).unwrap();
+    assert_eq!(suite.proposer(&THREE), "ana"); // position 2 mod 2
+}
+
+#[test]
+fn late_learners_come_last() {
+    let mut suite = Suite::running(&["ana", "bob"], |p| p.late_join = true);
+    suite.join("cy").unwrap();
+    assert_eq!(turns(&mut suite, &THREE, 4), ["ana", "bob", "cy", "ana"]);
+}
+
+#[test]
+fn the_seed_selects_the_proposer() {
+    let mut suite = Suite::enrolled(&FIVE, |p| p.selection = Selection::Random);
+    assert_eq!(suite.experiment().seed, Binary::from([0; 32]));
+    let separator = suite.domain().separator();
+    suite.start().unwrap();
+    let mut seed = sha256(&[&separator, &1u64.to_be_bytes(), &entropy(&suite)]);
+    for _ in 0..9 {
+        assert_eq!(suite.experiment().seed, Binary::from(seed));
+        let proposer = suite.proposer(&FIVE);
+        assert_eq!(proposer, FIVE[place(&Binary::from(seed), 5)]);
+        suite.pass_time(1);
+        seed = sha256(&[&seed, &entropy(&suite), &[0; 32]]);
+        suite.decline(proposer).unwrap();
+    }
+}
+
+#[test]
+fn revealed_salts_go_into_the_next_seed() {
+    let mut suite = Suite::running(&THREE, |p| {
+        (p.selection, p.reveal_window) = (Selection::Random, WINDOW as u32);
+    });
+    let before = suite.experiment().seed;
+    let proposer = suite.proposer(&THREE);
+    suite.propose(proposer, "weights").unwrap();
+    let voters = THREE
+        .into_iter()
+        .filter(|name| *name != proposer)
+        .collect::<Vec<_>>();
+    for name in &voters {
+        suite.commit(name, true).unwrap();
+    }
+    suite.reveal(voters[0], true).unwrap();
+    assert_eq!(
+        suite.experiment().seed,
+        before,
+        "it moves when the round closes"
+    );
+    suite.reveal(voters[1], true).unwrap();
+
+    let mixed = salt(voters[0])
+        .iter()
+        .zip(salt(voters[1]))
+        .map(|(a, b)| a ^ b)
+        .collect::<Vec<_>>();
+    let after = sha256(&[&before, &entropy(&suite), &mixed]);
+    assert_eq!(suite.experiment().seed, Binary::from(after));
+}
+
+#[test]
+fn the_seed_stays_after_the_last_round_and_with_cancel() {
+    let mut suite = Suite::running(&THREE, |p| (p.selection, p.rounds) = (Selection::Random, 1));
+    let seed = suite.experiment().seed;
+    suite.let_lapse();
+    assert_eq!(suite.experiment().seed, seed);
+
+    let mut suite = Suite::running(&THREE, |p| p.selection = Selection::Random);
+    let seed = suite.experiment().seed;
+    suite.cancel("creator").unwrap();
+    assert_eq!(suite.experiment().seed, seed);
+}
+
+#[test]
+fn in_turn_there_is_no_seed() {
+    let mut suite = Suite::running(&THREE, |_| ());
+    suite.let_lapse();
+    assert_eq!(suite.experiment().seed, Binary::from([0; 32]));
+}

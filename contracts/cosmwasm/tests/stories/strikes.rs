@@ -1,0 +1,174 @@
+//! Missed duties, and what they lead to.
+
+use collective_learning::types::Status;
+use collective_learning::ContractError as E;
+
+use crate::suite::worlds::THREE;
+use crate::suite::{Suite, WINDOW};
+
+#[test]
+fn a_proposer_without_a_proposal_has_one() {
+    let mut suite = Suite::running(&["ana", "bob"], |_| ());
+    suite.let_lapse();
+    assert_eq!(suite.strikes(&["ana", "bob"]), [1, 0]);
+}
+
+#[test]
+fn absent_voters_have_one_each_and_more_each_time() {
+    let mut suite = Suite::running(&["ana", "bob", "cy", "dan"], |_| ());
+    for (missed, proposer) in ["ana", "bob"].into_iter().enumerate() {
+        suite.propose(proposer, proposer).unwrap();
+        suite.vote("cy", true).unwrap();
+        suite.let_lapse();
+        assert_eq!(suite.strikes(&["cy", "dan"]), [0, missed as u32 + 1]);
+    }
+    assert_eq!(
+        suite.strikes(&["ana", "bob"]),
+        [1, 0],
+        "bob's proposal cleared his"
+    );
+}
+
+#[test]
+fn a_ballot_clears_them_at_once() {
+    let mut suite = Suite::running(&THREE, |_| ());
+    suite.propose("ana", "one").unwrap();
+    suite.let_lapse();
+    assert_eq!(suite.strikes(&THREE), [0, 1, 1]);
+    suite.propose("bob", "two").unwrap();
+    assert_eq!(suite.strikes(&THREE), [0, 0, 1]);
+    suite.vote("cy", true).unwrap();
+    assert_eq!(suite.strikes(&THREE), [0, 0, 0]);
+}
+
+#[test]
+fn a_carried_ballot_clears_them_too() {
+    let mut suite = Suite::running(&THREE, |_| ());
+    suite.propose("ana", "one").unwrap();
+    suite.let_lapse();
+    suite.propose("bob", "two").unwrap();
+    let ballot = suite.signed("cy", true);
+    suite.carry(&[ballot]).unwrap();
+    assert_eq!(suite.strikes(&["cy"]), [0]);
+}
+
+#[test]
+fn an_unrevealed_commitment_is_no_ballot() {
+    let mut suite = Suite::running(&THREE, |p| p.reveal_window = WINDOW as u32);
+    suite.propose("ana", "weights").unwrap();
+    suite.commit("bob", true).unwrap();
+    suite.commit("cy", true).unwrap();
+    suite.reveal("cy", true).unwrap();
+    assert_eq!(suite.strikes(&THREE), [0, 0, 0]);
+    suite.let_lapse();
+    assert_eq!(suite.strikes(&THREE), [0, 1, 0]);
+}
+
+#[test]
+fn missed_proposals_and_missed_ballots_add_up() {
+    let mut suite = Suite::running(&["ana", "bob"], |_| ());
+    suite.let_lapse(); // ana proposes nothing
+    suite.propose("bob", "weights").unwrap();
+    suite.let_lapse(); // ana does not vote
+    suite.let_lapse(); // ana proposes nothing
+    assert_eq!(suite.strikes(&["ana", "bob"]), [3, 0]);
+    suite.decline("bob").unwrap();
+    assert_eq!(
+        suite.strikes(&["ana", "bob"]),
+        [3, 0],
+        "declining does neither"
+    );
+}
+
+#[test]
+fn a_round_closed_by_its_last_ballot_leaves_no_strikes() {
+    let mut suite = Suite::running(&THREE, |_| ());
+    suite.propose("ana", "weights").unwrap();
+    suite.vote("bob", true).unwrap();
+    suite.vote("cy", false).unwrap();
+    assert_eq!(suite.strikes(&THREE), [0, 0, 0]);
+}
+
+#[test]
+fn late_learners_miss_nothing_before_their_first_round() {
+    let mut suite = Suite::running(&THREE, |p| p.late_join = true);
+    suite.propose("ana", "one").unwrap();
+    suite.join("late").unwrap();
+    suite.let_lapse();
+    assert_eq!(suite.strikes(&["late", "bob"]), [0, 1]);
+    suite.propose("bob", "two").unwrap();
+    suite.let_lapse();
+    assert_eq!(suite.strikes(&["late", "bob", "cy"]), [1, 0, 2]);
+}
+
+#[test]
+fn anyone_removes_a_learner_with_too_many() {
+    let mut suite = Suite::running(&THREE, |p| p.max_strikes = 2);
+    for proposer in ["ana", "bob"] {
+        assert_eq!(
+            suite.remove("stranger", "cy"),
+            Err(E::NotRemovable(suite.strikes(&["cy"])[0]))
+        );
+        suite.propose(proposer, proposer).unwrap();
+        suite.let_lapse();
+    }
+    let removed = suite.remove("stranger", "cy").unwrap();
+    // cy was the proposer of round 2: that ends it
+    assert_eq!(
+        removed.names(),
+        ["learner_removed", "round_closed", "round_started"]
+    );
+    assert!(!suite.round_at(2).by_deadline);
+    let cy = suite.learner("cy");
+    assert_eq!((cy.active, cy.until_round, cy.strikes), (false, Some(3), 2));
+    assert_eq!(
+        suite.remove("stranger", "cy"),
+        Err(E::NotALearner(suite.account("cy")))
+    );
+}
+
+#[test]
+fn nobody_is_removed_without_a_limit() {
+    let mut suite = Suite::running(&THREE, |p| p.max_strikes = 0);
+    suite.let_lapse();
+    assert_eq!(suite.remove("stranger", "ana"), Err(E::NotRemovable(1)));
+    assert_eq!(
+        suite.remove("stranger", "eve"),
+        Err(E::NotALearner(suite.account("eve")))
+    );
+}
+
+#[test]
+fn strikes_stay_as_they_were_when_a_learner_leaves() {
+    let mut suite = Suite::running(&THREE, |_| ());
+    suite.propose("ana", "one").unwrap();
+    suite.let_lapse();
+    suite.leave("cy").unwrap();
+    suite.propose("bob", "two").unwrap();
+    suite.let_lapse();
+    assert_eq!(suite.strikes(&THREE), [1, 0, 1]);
+}
+
+#[test]
+fn a_ballot_cast_after_leaving_clears_them() {
+    let mut suite = Suite::running(&THREE, |_| ());
+    suite.propose("ana", "one").unwrap();
+    suite.let_lapse();
+    suite.propose("bob", "two").unwrap();
+    suite.leave("cy").unwrap();
+    assert_eq!(suite.strikes(&["cy"]), [1]);
+    suite.vote("cy", true).unwrap();
+    assert_eq!(suite.strikes(&["cy"]), [0]);
+    suite.let_lapse();
+    assert_eq!(suite.strikes(&["cy"]), [0], "and no more come");
+}
+
+#[test]
+fn removals_down_to_one_learner_cancel_the_experiment() {
+    let mut suite = Suite::running(&["ana", "bob"], |p| p.max_strikes = 1);
+    suite.let_lapse();
+    suite.remove("bob", "ana").unwrap();
+    let last = suite.let_lapse();
+    assert_eq!(last.names(), ["round_closed", "experiment_cancelled"]);
+    assert_eq!(suite.experiment().status, Status::Cancelled);
+}

@@ -1,0 +1,351 @@
+//! People by name, one contract, one experiment, a clock: what the stories are told with.
+
+#![allow(dead_code)] // each test crate tells its own part
+
+mod people;
+pub mod worlds;
+
+use collective_learning::contract;
+use collective_learning::msg::{ExecuteMsg, InstantiateMsg, QueryMsg};
+use collective_learning::types::{ContentRef, Params};
+use collective_learning::ContractError;
+use cosmwasm_std::{Addr, Binary, BlockInfo, Event, Uint64};
+use cw_multi_test::{App, ContractWrapper, Executor};
+use serde::de::DeserializeOwned;
+
+#[allow(unused_imports)] // as above
+pub use people::{content, params, salt, Person, WINDOW};
+
+/// Bits of 0.75 and 0.5.
+pub const SCORES: (u64, u64) = (0x3fe8_0000_0000_0000, 0x3fe0_0000_0000_0000);
+
+pub type Called = Result<Happened, ContractError>;
+
+/// The events of a call, without those that the chain itself adds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Happened(pub Vec<Event>);
+
+impl Happened {
+    pub fn names(&self) -> Vec<&str> {
+        let names = self
+            .0
+            .iter()
+            .map(|event| event.ty.trim_start_matches("wasm-"));
+        names.collect()
+    }
+
+    /// Attributes of the first event of a name, as `key=value`, the chain's own left out.
+    pub fn told(&self, name: &str) -> Vec<String> {
+        let event = self
+            .0
+            .iter()
+            .find(|event| event.ty == format!("wasm-{name}"));
+        let event = event.unwrap_or_else(|| panic!("no {name} in {:?}", self.names()));
+        let own = event
+            .attributes
+            .iter()
+            .filter(|a| a.key != "_contract_address");
+        own.map(|a| format!("{}={}", a.key, a.value)).collect()
+    }
+
+    pub fn attribute(&self, name: &str, key: &str) -> String {
+        let told = self.told(name);
+        let found = told
+            .iter()
+            .find_map(|pair| pair.strip_prefix(&format!("{key}=")));
+        found
+            .unwrap_or_else(|| panic!("no {key} in {told:?}"))
+            .to_string()
+    }
+}
+
+pub struct Suite {
+    pub app: App,
+    pub contract: Addr,
+    pub experiment: u64,
+}
+
+impl Suite {
+    /// A contract on a fresh chain, with nothing in it.
+    pub fn new() -> Self {
+        let mut app = App::default();
+        let code = ContractWrapper::new(contract::execute, contract::instantiate, contract::query);
+        let code = app.store_code(Box::new(code));
+        let deployer = app.api().addr_make("deployer");
+        let contract = app
+            .instantiate_contract(code, deployer, &InstantiateMsg {}, &[], "colearn", None)
+            .unwrap();
+        Self {
+            app,
+            contract,
+            experiment: 0,
+        }
+    }
+
+    /// An experiment by `creator`, its parameters changed.
+    pub fn enrolling(change: impl FnOnce(&mut Params)) -> Self {
+        let mut suite = Self::new();
+        suite.create(change).unwrap();
+        suite
+    }
+
+    /// The same, with these learners.
+    pub fn enrolled(names: &[&str], change: impl FnOnce(&mut Params)) -> Self {
+        let mut suite = Self::enrolling(change);
+        for name in names {
+            suite.join(name).unwrap();
+        }
+        suite
+    }
+
+    /// The same, started.
+    pub fn running(names: &[&str], change: impl FnOnce(&mut Params)) -> Self {
+        let mut suite = Self::enrolled(names, change);
+        suite.start().unwrap();
+        suite
+    }
+
+    // ---------------------------------------------------------------------------- calls
+
+    pub fn send(&mut self, name: &str, msg: &ExecuteMsg) -> Called {
+        let sender = self.account(name);
+        self.send_from(sender, msg)
+    }
+
+    pub fn send_from(&mut self, sender: Addr, msg: &ExecuteMsg) -> Called {
+        match self
+            .app
+            .execute_contract(sender, self.contract.clone(), msg, &[])
+        {
+            Ok(response) => {
+                let own = response
+                    .events
+                    .into_iter()
+                    .filter(|e| e.ty.starts_with("wasm-"));
+                Ok(Happened(own.collect()))
+            }
+            Err(error) => Err(error.downcast().expect("an error of the contract")),
+        }
+    }
+
+    pub fn create(&mut self, change: impl FnOnce(&mut Params)) -> Called {
+        let mut params = params();
+        change(&mut params);
+        let happened = self.send("creator", &ExecuteMsg::Create { params })?;
+        self.experiment = happened
+            .attribute("experiment_created", "experiment")
+            .parse()
+            .unwrap();
+        Ok(happened)
+    }
+
+    pub fn admit(&mut self, by: &str, names: &[&str]) -> Called {
+        let accounts = names
+            .iter()
+            .map(|name| self.account(name).into_string())
+            .collect();
+        let experiment = self.id();
+        self.send(
+            by,
+            &ExecuteMsg::Admit {
+                experiment,
+                accounts,
+            },
+        )
+    }
+
+    pub fn join(&mut self, name: &str) -> Called {
+        let encryption_key = Binary::from([0; 32]);
+        self.send(
+            name,
+            &ExecuteMsg::Join {
+                experiment: self.id(),
+                encryption_key,
+            },
+        )
+    }
+
+    pub fn leave(&mut self, name: &str) -> Called {
+        self.send(
+            name,
+            &ExecuteMsg::Leave {
+                experiment: self.id(),
+            },
+        )
+    }
+
+    pub fn remove(&mut self, by: &str, name: &str) -> Called {
+        let learner = self.account(name).into_string();
+        self.send(
+            by,
+            &ExecuteMsg::Remove {
+                experiment: self.id(),
+                learner,
+            },
+        )
+    }
+
+    pub fn start(&mut self) -> Called {
+        self.start_by("creator")
+    }
+
+    pub fn start_by(&mut self, name: &str) -> Called {
+        self.send(
+            name,
+            &ExecuteMsg::Start {
+                experiment: self.id(),
+            },
+        )
+    }
+
+    pub fn cancel(&mut self, by: &str) -> Called {
+        self.send(
+            by,
+            &ExecuteMsg::Cancel {
+                experiment: self.id(),
+            },
+        )
+    }
+
+    /// Proposes the weights of this name in the current round.
+    pub fn propose(&mut self, name: &str, weights: &str) -> Called {
+        let round = self.current();
+        self.propose_in(round, name, content(weights))
+    }
+
+    pub fn propose_in(&mut self, round: u32, name: &str, content: ContentRef) -> Called {
+        let (vote_score, test_score) = (SCORES.0.into(), SCORES.1.into());
+        let experiment = self.id();
+        self.send(
+            name,
+            &ExecuteMsg::Propose {
+                experiment,
+                round,
+                content,
+                vote_score,
+                test_score,
+            },
+        )
+    }
+
+    pub fn decline(&mut self, name: &str) -> Called {
+        let (experiment, round) = (self.id(), self.current());
+        self.send(name, &ExecuteMsg::Decline { experiment, round })
+    }
+
+    pub fn vote(&mut self, name: &str, approve: bool) -> Called {
+        self.vote_in(self.current(), name, approve)
+    }
+
+    pub fn vote_in(&mut self, round: u32, name: &str, approve: bool) -> Called {
+        let (vote_score, test_score) = (SCORES.0.into(), SCORES.1.into());
+        let experiment = self.id();
+        self.send(
+            name,
+            &ExecuteMsg::Vote {
+                experiment,
+                round,
+                approve,
+                vote_score,
+                test_score,
+            },
+        )
+    }
+
+    pub fn commit(&mut self, name: &str, approve: bool) -> Called {
+        let commitment = self.commitment(name, approve);
+        self.commit_bytes(name, &commitment)
+    }
+
+    pub fn commit_bytes(&mut self, name: &str, commitment: &[u8]) -> Called {
+        let (experiment, round) = (self.id(), self.current());
+        let commitment = commitment.into();
+        self.send(
+            name,
+            &ExecuteMsg::Commit {
+                experiment,
+                round,
+                commitment,
+            },
+        )
+    }
+
+    pub fn reveal(&mut self, name: &str, approve: bool) -> Called {
+        self.reveal_with(name, approve, SCORES, &salt(name))
+    }
+
+    pub fn reveal_with(
+        &mut self,
+        name: &str,
+        approve: bool,
+        scores: (u64, u64),
+        salt: &[u8],
+    ) -> Called {
+        let msg = ExecuteMsg::Reveal {
+            experiment: self.id(),
+            round: self.current(),
+            approve,
+            vote_score: scores.0.into(),
+            test_score: scores.1.into(),
+            salt: salt.into(),
+        };
+        self.send(name, &msg)
+    }
+
+    pub fn advance(&mut self) -> Called {
+        self.send(
+            "stranger",
+            &ExecuteMsg::Advance {
+                experiment: self.id(),
+            },
+        )
+    }
+
+    // ---------------------------------------------------------------------------- time
+
+    pub fn now(&self) -> u64 {
+        self.app.block_info().time.seconds()
+    }
+
+    pub fn pass_time(&mut self, seconds: u64) {
+        self.app.update_block(|block: &mut BlockInfo| {
+            block.height += 1;
+            block.time = block.time.plus_seconds(seconds);
+        });
+    }
+
+    /// Lets the open phase's deadline come, to the second; returns it.
+    pub fn pass_deadline(&mut self) -> u64 {
+        let deadline = self.round().deadline.expect("an open round");
+        self.pass_time(deadline - self.now());
+        deadline
+    }
+
+    /// Passes the deadline and advances.
+    pub fn let_lapse(&mut self) -> Happened {
+        self.pass_deadline();
+        self.advance().unwrap()
+    }
+
+    // ---------------------------------------------------------------------------- answers
+
+    pub fn id(&self) -> Uint64 {
+        self.experiment.into()
+    }
+
+    pub fn ask<T: DeserializeOwned>(&self, query: &QueryMsg) -> T {
+        self.try_ask(query).unwrap()
+    }
+
+    /// The answer, or the error's text, which is all that a chain gives of it.
+    pub fn try_ask<T: DeserializeOwned>(&self, query: &QueryMsg) -> Result<T, String> {
+        let answer = self.app.wrap().query_wasm_smart(&self.contract, query);
+        answer.map_err(|error| error.to_string())
+    }
+}
+
+/// The error text that a chain gives of a refused query.
+pub fn refuses<T: std::fmt::Debug>(answer: Result<T, String>, error: &ContractError) {
+    let text = answer.expect_err("a refusal");
+    assert!(text.contains(&error.to_string()), "{text} is not {error}");
+}

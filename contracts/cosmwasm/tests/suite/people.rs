@@ -1,0 +1,247 @@
+//! Accounts with keys, contents and parameters that the stories begin with.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use collective_learning::msg::{
+    BallotResponse, DutyResponse, ExecuteMsg, ExperimentResponse, LearnerResponse, QueryMsg,
+    RoundResponse, SignedBallot,
+};
+use collective_learning::signing::{ballot_text, commitment, sha256, sign_document, Domain, Vote};
+use collective_learning::types::{
+    Admission, BallotState, ContentRef, Duty, Params, Selection, CODEC_RAW,
+};
+use cosmwasm_std::{Addr, Api, Binary, CanonicalAddr};
+use k256::ecdsa::signature::hazmat::PrehashSigner;
+use k256::ecdsa::{Signature, SigningKey};
+use ripemd::{Digest, Ripemd160};
+
+use super::{Called, Suite, SCORES};
+
+/// Seconds of every window in the stories.
+pub const WINDOW: u64 = 600;
+
+thread_local! {
+    /// Deriving an address takes milliseconds, and stories name the same people all the time.
+    static ACCOUNTS: RefCell<HashMap<String, Addr>> = RefCell::default();
+}
+
+/// Somebody with a key.
+pub struct Person {
+    key: SigningKey,
+}
+
+impl Person {
+    pub fn named(name: &str) -> Self {
+        let secret = sha256(&[b"person ", name.as_bytes()]);
+        Self {
+            key: SigningKey::from_slice(&secret).unwrap(),
+        }
+    }
+
+    pub fn public_key(&self) -> Binary {
+        Binary::from(self.key.verifying_key().to_encoded_point(true).as_bytes())
+    }
+
+    pub fn canonical(&self) -> CanonicalAddr {
+        let bytes: [u8; 20] = Ripemd160::digest(sha256(&[&self.public_key()])).into();
+        CanonicalAddr::from(bytes)
+    }
+
+    /// A canonical signature over a text, as ADR-036 has it.
+    pub fn sign(&self, address: &str, text: &str) -> Binary {
+        let digest = sha256(&[sign_document(address, text).as_bytes()]);
+        let signature: Signature = self.key.sign_prehash(&digest).unwrap();
+        let low = signature.normalize_s().unwrap_or(signature);
+        Binary::from(&low.to_bytes()[..])
+    }
+}
+
+/// A file of this name, with a raw CID.
+pub fn content(name: &str) -> ContentRef {
+    let digest = Binary::from(sha256(&[name.as_bytes()]));
+    ContentRef {
+        codec: CODEC_RAW,
+        digest: digest.clone(),
+        sha256: digest,
+        size: (name.len() as u64).into(),
+    }
+}
+
+/// The salt that this person always takes.
+pub fn salt(name: &str) -> [u8; 32] {
+    sha256(&[b"salt of ", name.as_bytes()])
+}
+
+/// What an experiment has unless a story changes it.
+pub fn params() -> Params {
+    Params {
+        name: "a story".to_string(),
+        spec: content("spec"),
+        initial: Some(content("initial")),
+        rounds: 10,
+        min_learners: 2,
+        max_learners: 10,
+        approval_bps: 5_000,
+        propose_window: WINDOW as u32,
+        vote_window: WINDOW as u32,
+        reveal_window: 0,
+        selection: Selection::RoundRobin,
+        admission: Admission::Open,
+        late_join: false,
+        settle_early: false,
+        max_strikes: 0,
+    }
+}
+
+impl Suite {
+    pub fn account(&self, name: &str) -> Addr {
+        let derive = || {
+            let canonical = Person::named(name).canonical();
+            self.app.api().addr_humanize(&canonical).unwrap()
+        };
+        let name = name.to_string();
+        ACCOUNTS.with_borrow_mut(|known| known.entry(name).or_insert_with(derive).clone())
+    }
+
+    pub fn domain(&self) -> Domain {
+        Domain {
+            chain_id: self.app.block_info().chain_id,
+            contract: self.contract.clone(),
+        }
+    }
+
+    pub fn ballot_of(&self, approve: bool, scores: (u64, u64)) -> Vote {
+        Vote {
+            experiment: self.experiment,
+            round: self.current(),
+            approve,
+            vote_score: scores.0,
+            test_score: scores.1,
+        }
+    }
+
+    /// What this person commits to in the current round.
+    pub fn commitment(&self, name: &str, approve: bool) -> [u8; 32] {
+        let vote = self.ballot_of(approve, SCORES);
+        let separator = self.domain().separator();
+        commitment(
+            &separator,
+            &Person::named(name).canonical(),
+            &vote,
+            &salt(name),
+        )
+    }
+
+    /// This person's ballot of the current round, signed.
+    pub fn signed(&self, name: &str, approve: bool) -> SignedBallot {
+        let vote = self.ballot_of(approve, SCORES);
+        self.signed_as(name, name, &self.domain(), &vote)
+    }
+
+    /// A ballot of `learner` for `vote`, signed by `signer` for a domain.
+    pub fn signed_as(
+        &self,
+        signer: &str,
+        learner: &str,
+        domain: &Domain,
+        vote: &Vote,
+    ) -> SignedBallot {
+        let learner = self.account(learner).into_string();
+        let text = ballot_text(domain, &learner, vote);
+        let signer = Person::named(signer);
+        SignedBallot {
+            approve: vote.approve,
+            vote_score: vote.vote_score.into(),
+            test_score: vote.test_score.into(),
+            public_key: signer.public_key(),
+            signature: signer.sign(&learner, &text),
+            learner,
+        }
+    }
+
+    /// A stranger carries these ballots into the current round.
+    pub fn carry(&mut self, ballots: &[SignedBallot]) -> Called {
+        let (experiment, round) = (self.id(), self.current());
+        let ballots = ballots.to_vec();
+        self.send(
+            "stranger",
+            &ExecuteMsg::VoteSigned {
+                experiment,
+                round,
+                ballots,
+            },
+        )
+    }
+
+    pub fn experiment(&self) -> ExperimentResponse {
+        self.ask(&QueryMsg::Experiment {
+            experiment: self.id(),
+        })
+    }
+
+    /// The current round; the last one held once the experiment is over, 0 before the start.
+    pub fn current(&self) -> u32 {
+        self.experiment().round.unwrap_or(0)
+    }
+
+    pub fn round(&self) -> RoundResponse {
+        self.round_at(self.current())
+    }
+
+    pub fn round_at(&self, round: u32) -> RoundResponse {
+        self.ask(&QueryMsg::Round {
+            experiment: self.id(),
+            round,
+        })
+    }
+
+    pub fn learner(&self, name: &str) -> LearnerResponse {
+        let account = self.account(name).into_string();
+        self.ask(&QueryMsg::Learner {
+            experiment: self.id(),
+            account,
+        })
+    }
+
+    pub fn strikes(&self, names: &[&str]) -> Vec<u32> {
+        names
+            .iter()
+            .map(|name| self.learner(name).strikes)
+            .collect()
+    }
+
+    pub fn ballot(&self, round: u32, name: &str) -> BallotResponse {
+        let account = self.account(name).into_string();
+        self.ask(&QueryMsg::Ballot {
+            experiment: self.id(),
+            round,
+            account,
+        })
+    }
+
+    pub fn recorded(&self, round: u32, name: &str) -> BallotState {
+        self.ballot(round, name).state
+    }
+
+    pub fn duty(&self, name: &str) -> Duty {
+        let account = self.account(name).into_string();
+        let experiment = self.id();
+        self.ask::<DutyResponse>(&QueryMsg::Duty {
+            experiment,
+            account,
+        })
+        .duty
+    }
+
+    pub fn duties(&self, names: &[&str]) -> Vec<Duty> {
+        names.iter().map(|name| self.duty(name)).collect()
+    }
+
+    /// Who of these is the proposer now.
+    pub fn proposer<'a>(&self, names: &[&'a str]) -> &'a str {
+        let proposer = self.round().proposer;
+        let found = names.iter().find(|name| self.account(name) == proposer);
+        found.expect("the proposer is one of these")
+    }
+}

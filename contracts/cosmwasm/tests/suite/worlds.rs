@@ -1,0 +1,6 @@
+//! Who takes part in most stories.
+
+/// Three learners; the first proposes first.
+pub const THREE: [&str; 3] = ["ana", "bob", "cy"];
+/// Five learners: one proposes, four vote.
+pub const FIVE: [&str; 5] = ["ana", "bob", "cy", "dan", "eve"];

@@ -1,0 +1,438 @@
+"""Record what the reference does with random calls, for the Rust tests to replay.
+
+Usage: .venv/bin/python scripts/record_traces.py [STEPS [SEED]]   (24,000 and 1 by default)
+
+Writes contracts/cosmwasm/traces/SEED.json, or into the folder that COLEARN_TRACES names: a list of
+traces, each one experiment from its creation on. People go by their names. A step has the time, who
+calls, the call with its arguments as contracts/cosmwasm/MESSAGES.md has them, and what came of it:
+the events or the error, and the whole state after it. What depends on addresses is told by what it
+is made from: a commitment by its ballot, salt and account, a signature by its signer.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import random
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from colearn_ledger.local.rounds import Transaction
+from colearn_ledger.local.rules import Rules
+from colearn_ledger.local.state import LedgerState
+from colearn_ledger.local.views import Views
+from colearn_ledger.protocol import (
+    CODEC_DAG_PB,
+    CODEC_RAW,
+    Account,
+    Admission,
+    ContentRef,
+    Duty,
+    Event,
+    ExperimentId,
+    ExperimentParams,
+    ProtocolError,
+    Scores,
+    SignedBallot,
+    Status,
+    Vote,
+    bits_to_score,
+    commitment_hash,
+    score_to_bits,
+)
+from colearn_ledger.signing import sign_ballot, signing_domain
+from colearn_ledger.wallet import Wallet
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "contracts" / "cosmwasm" / "traces"
+
+Json = Any
+
+NAMES = ("ana", "bob", "cy", "dan", "eve", "late", "stranger")
+CREATOR = "creator"
+START = 1_600_000_000
+LONGEST = 120
+"""Steps of a trace that does not end by itself."""
+
+DOMAIN = signing_domain(0, Account("0x" + "c0" * 20))
+EXPERIMENT = ExperimentId(1)
+SCORE_BITS = [score_to_bits(score) for score in (None, 0.0, 0.75, -1e300, float("inf"))]
+
+
+def hashed(text: str) -> bytes:
+    """Return sha256 of a text."""
+    return hashlib.sha256(text.encode()).digest()
+
+
+WALLETS = {name: Wallet.from_key(hashed(f"person {name}")) for name in (*NAMES, CREATOR)}
+NAME_OF: dict[str, str] = {wallet.address: name for name, wallet in WALLETS.items()}
+
+
+def content_of(name: str, *, raw: bool) -> ContentRef:
+    """Return the reference of a file with this name."""
+    digest = hashed(name)
+    if raw:
+        return ContentRef.from_digest(CODEC_RAW, digest, digest.hex(), len(name))
+    return ContentRef.from_digest(CODEC_DAG_PB, hashed("root " + name), digest.hex(), len(name))
+
+
+class Trace:
+    """One experiment of the reference and the record of it."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+        self.state = LedgerState()
+        self.rules = Rules(self.state, DOMAIN)
+        self.views = Views(self.state)
+        self.time = START
+        self.steps: list[Json] = []
+        self.create()
+
+    def is_over(self) -> bool:
+        """Tell whether enough was recorded: some calls are tried after the end, too."""
+        ended = self.views.experiment(EXPERIMENT).status in (Status.COMPLETED, Status.CANCELLED)
+        return len(self.steps) >= LONGEST or (ended and self.chance.random() < 0.25)
+
+    # ------------------------------------------------------------------ recording
+
+    def create(self) -> None:
+        """Make the experiment."""
+        pick = self.chance.choice
+        least = self.chance.randint(2, 3)
+        params = ExperimentParams(
+            name="a trace",
+            spec=content_of("spec", raw=True),
+            initial=pick([None, content_of("first", raw=True)]),
+            rounds=self.chance.randint(1, 9),
+            min_learners=least,
+            max_learners=least + self.chance.randint(0, 3),
+            approval_bps=pick([1, 3_333, 3_334, 5_000, 5_001, 6_667, 10_000]),
+            propose_window=pick([1, 20, 90, 90]),
+            vote_window=pick([1, 20, 90, 90]),
+            reveal_window=pick([0, 0, 7, 90]),
+            admission=pick([Admission.OPEN, Admission.OPEN, Admission.ALLOWLIST]),
+            late_join=pick([True, False]),
+            settle_early=pick([True, False]),
+            max_strikes=pick([0, 1, 1, 2]),
+        )
+        self.record(CREATOR, "create", {"params": wire_params(params)}, params)
+
+    def record(self, by: str, call: str, told: Json, *arguments: Any) -> None:
+        """Make a call on the reference and write down what came of it."""
+        entropy = bytes(32)  # proposers take turns: nothing is left to chance
+        tx = Transaction(WALLETS[by].address, self.time, entropy)
+        step = {"time": self.time, "by": by, "call": call, "arguments": told}
+        try:
+            events = getattr(self.rules, call)(tx, *arguments)
+            step["events"] = [wire_event(event) for event in events]
+        except ProtocolError as error:
+            step["error"] = {"name": type(error).__name__, "values": wire_values(error.args)}
+        step["after"] = self.after()
+        self.steps.append(step)
+
+    def after(self) -> Json:
+        """Return the state as queries tell it."""
+        e = self.views.experiment(EXPERIMENT)
+        learners = self.views.learners(EXPERIMENT, 0, 100)
+        told: Json = {
+            "experiment": [word(e.status), e.round, e.active_learners, e.joined_learners],
+            "current": [e.current and wire_content(e.current), e.current_round],
+            "times": [e.created_at, e.started_at, e.ended_at],
+            "learners": [
+                [NAME_OF[m.account], m.active, m.from_round, m.until_round, m.strikes]
+                for m in learners
+            ],
+            "duties": [
+                word(self.views.duty(EXPERIMENT, WALLETS[name].address, self.time))
+                for name in NAMES
+            ],
+        }
+        if e.round is not None:
+            told["rounds"] = [self.round_row(i) for i in range(max(0, e.round - 1), e.round + 1)]
+        return told
+
+    def round_row(self, index: int) -> Json:
+        """Return a round with its ballots."""
+        r = self.views.round(EXPERIMENT, index)
+        ballots = self.views.ballots(EXPERIMENT, index, 0, 100)
+        return {
+            "states": [r.index, word(r.phase), word(r.outcome), NAME_OF[r.proposer]],
+            "counts": [r.eligible, r.needed, r.approvals, r.rejections, r.commitments],
+            "times": [r.started_at, r.proposed_at, r.reveal_started_at, r.closed_at, r.deadline],
+            "by_deadline": r.by_deadline,
+            "content": r.content and wire_content(r.content),
+            "ballots": [[b.eligible, word(b.state)] for b in ballots],
+        }
+
+    # ------------------------------------------------------------------ choosing
+
+    def step(self) -> None:
+        """Let something happen: mostly what is due, else anything."""
+        self.pass_time()
+        name = self.chance.choice(NAMES)
+        e = self.views.experiment(EXPERIMENT)
+        if e.status == Status.ENROLLING and self.chance.random() < 0.8:
+            return self.enrol(name)
+        due = self.views.duty(EXPERIMENT, WALLETS[name].address, self.time)
+        dutiful = {
+            Duty.PROPOSE: self.propose,
+            Duty.VOTE: self.vote,
+            Duty.COMMIT: self.commit,
+            Duty.REVEAL: self.reveal,
+            Duty.ADVANCE: self.advance,
+        }
+        if due in dutiful and self.chance.random() < 0.85:
+            return dutiful[due](name)
+        return self.anything(name)
+
+    def pass_time(self) -> None:
+        """Let some seconds go by, often none, sometimes just up to a deadline."""
+        e = self.views.experiment(EXPERIMENT)
+        deadline = e.round is not None and self.views.round(EXPERIMENT, e.round).deadline
+        if deadline and deadline > self.time and self.chance.random() < 0.04:
+            self.time = deadline - self.chance.randint(0, 1)
+        elif self.chance.random() < 0.1:
+            self.time += self.chance.choice([1, 1, 2, 30])
+
+    def enrol(self, name: str) -> None:
+        """Bring the experiment nearer to its start."""
+        if name == "stranger":
+            return self.record(CREATOR, "start", {}, EXPERIMENT)
+        account = WALLETS[name].address
+        state = self.state.experiments[EXPERIMENT]
+        closed = state.params.admission == Admission.ALLOWLIST
+        if closed and account not in state.admitted and self.chance.random() < 0.8:
+            return self.record(CREATOR, "admit", {"accounts": [name]}, EXPERIMENT, [account])
+        return self.join(name)
+
+    def anything(self, name: str) -> None:
+        """Make any call, by anybody."""
+        calls = {
+            self.propose: 3, self.decline: 3, self.vote: 4, self.commit: 3, self.reveal: 3,
+            self.vote_signed: 5, self.advance: 4, self.join: 3, self.remove: 4, self.leave: 1,
+            self.start: 1, self.cancel: 1, self.admit: 1,
+        }  # fmt: skip
+        fitting = {Duty.VOTE: self.vote, Duty.COMMIT: self.commit, Duty.REVEAL: self.reveal}
+        dues = {self.views.duty(EXPERIMENT, WALLETS[n].address, self.time) for n in NAMES}
+        for due, call in fitting.items():
+            if due in dues:
+                calls[call] += 20
+                calls[self.vote_signed] += 5 * (due == Duty.VOTE)
+        chosen = self.chance.choices(list(calls), list(calls.values()))[0]
+        if chosen == self.cancel and self.chance.random() < 0.7:
+            return None
+        return chosen(name)
+
+    def the_round(self) -> int:
+        """Return the current round, rarely another one."""
+        current = self.views.experiment(EXPERIMENT).round or 0
+        return current if self.chance.random() < 0.95 else self.chance.choice([0, current + 1])
+
+    def a_vote(self) -> tuple[Vote, Json]:
+        """Return a vote, and its fields on the wire."""
+        approve = self.chance.random() < 0.6
+        vote_bits, test_bits = self.chance.choices(SCORE_BITS, k=2)
+        vote = Vote(approve, Scores(bits_to_score(vote_bits), bits_to_score(test_bits)))
+        told = {"approve": approve, "vote_score": str(vote_bits), "test_score": str(test_bits)}
+        return vote, told
+
+    # ------------------------------------------------------------------ calls
+
+    def join(self, name: str) -> None:
+        """Join with a key of one's own."""
+        key = hashed("key of " + name)
+        self.record(name, "join", {"encryption_key": base64_of(key)}, EXPERIMENT, key)
+
+    def leave(self, name: str) -> None:
+        """Leave."""
+        self.record(name, "leave", {}, EXPERIMENT)
+
+    def remove(self, name: str) -> None:
+        """Remove somebody, mostly somebody whose time has come."""
+        struck = [NAME_OF[m.account] for m in self.views.learners(EXPERIMENT, 0, 100) if m.strikes]
+        whom = self.chance.choice(struck or NAMES)
+        told = {"learner": whom}
+        self.record(name, "remove", told, EXPERIMENT, WALLETS[whom].address)
+
+    def start(self, name: str) -> None:
+        """Start."""
+        self.record(self.chance.choice([name, CREATOR]), "start", {}, EXPERIMENT)
+
+    def cancel(self, name: str) -> None:
+        """Cancel."""
+        self.record(self.chance.choice([name, CREATOR]), "cancel", {}, EXPERIMENT)
+
+    def admit(self, name: str) -> None:
+        """Admit two."""
+        names = self.chance.choices(NAMES, k=2)
+        accounts = [WALLETS[n].address for n in names]
+        by = self.chance.choice([name, CREATOR])
+        self.record(by, "admit", {"accounts": names}, EXPERIMENT, accounts)
+
+    def advance(self, name: str) -> None:
+        """Advance."""
+        self.record(name, "advance", {}, EXPERIMENT)
+
+    def propose(self, name: str) -> None:
+        """Propose some weights, sometimes the current ones."""
+        index = self.the_round()
+        file = self.chance.choice(["first", "a", f"of {index}", f"more of {index}"])
+        content = content_of(file, raw=self.chance.random() < 0.5)
+        vote, told = self.a_vote()
+        told = {"round": index, "content": wire_content(content), **told}
+        del told["approve"]
+        self.record(name, "propose", told, EXPERIMENT, index, content, vote.scores)
+
+    def decline(self, name: str) -> None:
+        """Decline."""
+        index = self.the_round()
+        self.record(name, "decline", {"round": index}, EXPERIMENT, index)
+
+    def vote(self, name: str) -> None:
+        """Vote in the open."""
+        index = self.the_round()
+        vote, told = self.a_vote()
+        self.record(name, "vote", {"round": index, **told}, EXPERIMENT, index, vote)
+
+    def secret(self, name: str, index: int) -> tuple[Vote, Json, bytes]:
+        """Return the vote that somebody has in mind for a round; it stays the same."""
+        approve = hashed(f"{name} {index}")[0] % 3 > 0
+        told = {"approve": approve, "vote_score": str(SCORE_BITS[2]), "test_score": "0"}
+        return Vote(approve, Scores(0.75, 0.0)), told, hashed(f"salt of {name} {index}")
+
+    def commit(self, name: str) -> None:
+        """Commit, sometimes to what somebody else has in mind, or to nothing."""
+        index = self.the_round()
+        whose = name if self.chance.random() < 0.9 else self.chance.choice(NAMES)
+        vote, told, salt = self.secret(whose, index)
+        account = WALLETS[whose].address
+        commitment = commitment_hash(DOMAIN, EXPERIMENT, index, account, (vote, salt))
+        zero = self.chance.random() < 0.05
+        told = {"round": index, "of": whose, "salt": base64_of(salt), "zero": zero, **told}
+        self.record(name, "commit", told, EXPERIMENT, index, bytes(32) if zero else commitment)
+
+    def reveal(self, name: str) -> None:
+        """Reveal, sometimes what was not committed to."""
+        index = self.the_round()
+        whose = name if self.chance.random() < 0.9 else self.chance.choice(NAMES)
+        vote, told, salt = self.secret(whose, index)
+        told = {"round": index, "salt": base64_of(salt), **told}
+        self.record(name, "reveal", told, EXPERIMENT, index, vote, salt)
+
+    def vote_signed(self, name: str) -> None:
+        """Carry a few ballots, good and bad."""
+        index = self.the_round()
+        ballots, told = [], []
+        for _ in range(self.chance.randint(0, 3)):
+            learner = self.chance.choice(NAMES)
+            signer = learner if self.chance.random() < 0.85 else self.chance.choice(NAMES)
+            vote, fields = self.a_vote()
+            signed = sign_ballot(WALLETS[signer], DOMAIN, EXPERIMENT, index, vote)
+            account = WALLETS[learner].address
+            ballots.append(SignedBallot(account, vote, signed.signature))
+            told.append({"learner": learner, "signer": signer, **fields})
+        self.record(
+            name, "vote_signed", {"round": index, "ballots": told}, EXPERIMENT, index, ballots
+        )
+
+
+# ------------------------------------------------------------------ on the wire
+
+
+def base64_of(data: bytes) -> str:
+    """Return bytes as messages have them."""
+    return base64.b64encode(data).decode()
+
+
+def word(value: Any) -> str:
+    """Return the name of a value of an enumeration as messages have it."""
+    name: str = value.name
+    return name.lower()
+
+
+def wire_content(content: ContentRef) -> Json:
+    """Return a content reference as messages have it."""
+    return {
+        "codec": content.codec,
+        "digest": base64_of(content.digest),
+        "sha256": base64_of(bytes.fromhex(content.sha256)),
+        "size": str(content.size),
+    }
+
+
+def wire_params(params: ExperimentParams) -> Json:
+    """Return parameters as messages have them."""
+    told = {name: getattr(params, name) for name in params.__dataclass_fields__}
+    contents = {name: told[name] and wire_content(told[name]) for name in ("spec", "initial")}
+    return told | contents | {name: word(told[name]) for name in ("selection", "admission")}
+
+
+def wire_values(values: tuple[Any, ...]) -> list[Json]:
+    """Return an error's values; accounts as names."""
+    named = [word(v) if hasattr(v, "name") else v for v in values]
+    return [NAME_OF.get(v, v) if isinstance(v, str) else v for v in named]
+
+
+def wire_event(event: Event) -> Json:
+    """Return an event's name, and those of its attributes that the reference can tell."""
+    kind = type(event).__name__
+    name = "".join("_" + c.lower() if c.isupper() else c for c in kind).removeprefix("_")
+    told: dict[str, str] = {}
+    for field in event.__dataclass_fields__:
+        told |= wire_attribute(field, getattr(event, field))
+    return [name, told]
+
+
+def wire_attribute(field: str, value: Any) -> dict[str, str]:
+    """Return a field of an event as attributes; bytes that hash addresses are left out."""
+    match value:
+        case ContentRef():
+            digests = {"digest": value.digest.hex(), "sha256": value.sha256}
+            return {"codec": str(value.codec), "size": str(value.size), **digests}
+        case Vote():
+            approve = {"approve": str(value.approve).lower()}
+            return approve | wire_attribute("scores", value.scores)
+        case Scores():
+            pairs = {"vote_score": value.vote_score, "test_score": value.test_score}
+            return {name: str(score_to_bits(score)) for name, score in pairs.items()}
+        case ExperimentParams():
+            return {}
+        case bytes():
+            return {} if field == "commitment" else {field: value.hex()}
+    return {field: str(wire_values((value,))[0])}
+
+
+def main(arguments: list[str]) -> int:
+    """Write the traces and return the exit status."""
+    wanted, seed = [int(a) for a in arguments] + [24_000, 1][len(arguments) :]
+    chance = random.Random(seed)  # noqa: S311 - it has to be the same every time
+    traces: list[list[Json]] = []
+    while sum(map(len, traces)) < wanted:
+        trace = Trace(chance)
+        while not trace.is_over():
+            trace.step()
+        traces.append(trace.steps)
+    folder = Path(os.environ.get("COLEARN_TRACES") or FOLDER)
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{seed}.json"
+    file.write_text(json.dumps(traces, separators=(",", ":")))
+    report(traces, file)
+    return 0
+
+
+def report(traces: list[list[Json]], file: Path) -> None:
+    """Print what the traces went through."""
+    steps = [step for trace in traces for step in trace]
+    came = Counter(step["error"]["name"] if "error" in step else "ok" for step in steps)
+    events = Counter(name for step in steps for name, _ in step.get("events", ()))
+    print(f"{len(steps):,} steps in {len(traces):,} traces, {file.stat().st_size:,} bytes: {file}")
+    print("came to:", ", ".join(f"{name} {count:,}" for name, count in sorted(came.items())))
+    print("events:", ", ".join(f"{name} {count:,}" for name, count in sorted(events.items())))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,80 @@
+"""Deadlines are the ledger's: a machine whose own clock is wrong does everything in time."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from toyworld import TowardsTarget, World
+
+from colearn_learner.agent import Action
+from colearn_ledger.protocol import ContentRef, Outcome, Status
+from colearn_ledger.weights.store import ContentUnavailable
+
+HOUR = 3_600
+
+
+@pytest.fixture(params=[-HOUR, HOUR], ids=["behind", "ahead"])
+def wrong_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
+    """Set this machine's clock an hour off; return what time it truly is."""
+    real, skew = time.time, request.param
+    monkeypatch.setattr(time, "time", lambda: real() + skew)
+    return real()
+
+
+class WithoutProposals:
+    """A store that has what it had at first, and nothing that comes later."""
+
+    def __init__(self, w: World) -> None:
+        self._store = w.store(1)
+        self._had = {path.name for path in (w.folder / "store" / "files").glob("*/*")}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def get(self, content: ContentRef, **how: Any) -> Any:
+        if content.cid not in self._had:
+            raise ContentUnavailable("nobody has it")
+        return self._store.get(content, **how)
+
+
+def test_a_proposal_is_waited_for_until_shortly_before_the_ledgers_deadline(any_world, wrong_clock):
+    w = any_world([TowardsTarget(4), TowardsTarget(5)], rounds=1)
+    w.seconds = wrong_clock
+    agents = [w.agent(0), w.agent(1, store=WithoutProposals(w), fetch_margin=15.0)]
+    for _ in range(4):
+        for agent in agents:
+            agent.step()
+    held = w.rounds()[0]
+    assert held.content is not None
+    w.seconds = held.deadline - 17
+    assert agents[1].step() == Action.WAITED
+    w.seconds = held.deadline - 14
+    assert agents[1].step() == Action.VOTED
+    assert w.rounds()[0].outcome == Outcome.REJECTED
+    assert not w.rounds()[0].by_deadline
+
+
+def test_a_round_is_moved_on_once_its_time_is_over_on_the_ledger(any_world, wrong_clock):
+    w = any_world([TowardsTarget(4), TowardsTarget(5)], rounds=1)
+    w.seconds = wrong_clock
+    agents = w.agents()
+    for _ in range(2):
+        for agent in agents:
+            assert agent.step() in (Action.JOINED, Action.ADOPTED)
+    deadline = w.rounds()[0].deadline
+    w.seconds = deadline - 2
+    assert agents[1].step() == Action.WAITED
+    w.seconds = deadline + 2
+    assert agents[1].step() == Action.ADVANCED
+
+
+@pytest.mark.parametrize("reveal_window", [0, 100], ids=["open", "secret"])
+def test_an_experiment_runs_to_its_end(any_world, wrong_clock, reveal_window: int):
+    w = any_world([TowardsTarget(4), TowardsTarget(5)], rounds=3, reveal_window=reveal_window)
+    w.seconds = wrong_clock
+    w.drive(w.agents())
+    assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
+    assert [r.outcome for r in w.rounds()] == [Outcome.ACCEPTED] * 3
+    assert not any(r.by_deadline for r in w.rounds())

@@ -1,0 +1,124 @@
+"""What stays pinned on an IPFS node, by policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from toyworld import TowardsTarget, World
+
+from colearn_learner.agent import Agent, AgentConfig
+from colearn_learner.cli import main
+from colearn_learner.cli.agent import agent as agent_commands
+from colearn_ledger.protocol import ContentRef, Outcome
+from colearn_ledger.weights.kubo import KuboStore
+from colearn_ledger.weights.opening import open_store
+from localnet.kubo import Kubo
+
+POLICIES: dict[str, dict[str, Any]] = {
+    "last:1": {"keep_accepted": 1},
+    "last:2": {"keep_accepted": 2},
+    "accepted": {"keep_accepted": None},
+    "all": {"keep_accepted": None, "keep_proposals": True},
+}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubo]:
+    with Kubo(tmp_path_factory.mktemp("ipfs") / "node") as running:
+        yield running
+
+
+@pytest.fixture
+def divided(tmp_path: Path) -> World:
+    """Learner 2 disagrees with the others: what it proposes is rejected."""
+    learners = [TowardsTarget(4.25), TowardsTarget(5.5), TowardsTarget(-9)]
+    return World(tmp_path, learners, {"rounds": 6})
+
+
+def agents_of(w: World, node: Kubo, config: dict[str, Any]) -> list[Agent]:
+    """Return the agents; learner 2 has its weights on a node, and the folder that all share."""
+    own = open_store(f"{w.folder / 'store'},{node.api_url}", owner="learner-2")
+    return [w.agent(0), w.agent(1), w.agent(2, store=own, **config)]
+
+
+def contents(w: World, outcome: Outcome) -> list[ContentRef]:
+    return [r.content for r in w.rounds() if r.outcome == outcome]
+
+
+def unpin_all(node: Kubo, w: World) -> None:
+    """Let go of what this world pinned: tests share the node, and the weights are alike."""
+    initial = w.ledger.experiment(w.experiment).params.initial
+    for content in {initial, *(r.content for r in w.rounds() if r.content)}:
+        KuboStore(node.api).unpin(content)
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_policy_says_what_the_node_keeps(divided: World, node: Kubo, policy: str):
+    w, store = divided, KuboStore(node.api)
+    w.drive(agents_of(w, node, POLICIES[policy]))
+    initial = w.ledger.experiment(w.experiment).params.initial
+    accepted = [initial, *contents(w, Outcome.ACCEPTED)]
+    rejected = contents(w, Outcome.REJECTED)
+    assert len(accepted) > 3
+    assert rejected
+    last = {"last:1": 1, "last:2": 2}.get(policy, len(accepted))
+    kept = [False] * (len(accepted) - last) + [True] * last
+    assert [store.pinned(content) for content in accepted] == kept
+    assert [store.pinned(c) for c in rejected] == [policy == "all"] * len(rejected)
+    unpin_all(node, w)
+
+
+def test_an_agent_started_with_another_policy_lets_go_of_the_rest(divided: World, node: Kubo):
+    w, store = divided, KuboStore(node.api)
+    agents = agents_of(w, node, POLICIES["all"])
+    for _ in range(200):
+        if len(contents(w, Outcome.ACCEPTED)) >= 4:
+            break
+        for agent in agents:
+            agent.step()
+    agents[2].step()
+    [rejected] = contents(w, Outcome.REJECTED)
+    assert store.pinned(rejected)
+    for agent in agents:
+        agent.close()
+    w.drive(agents_of(w, node, POLICIES["last:1"]))
+    accepted = [w.ledger.experiment(w.experiment).params.initial, *contents(w, Outcome.ACCEPTED)]
+    assert [store.pinned(content) for content in accepted] == [False] * (len(accepted) - 1) + [True]
+    assert not any(store.pinned(content) for content in contents(w, Outcome.REJECTED))
+    unpin_all(node, w)
+
+
+def test_the_folder_keeps_two_copies_where_the_store_keeps_all(divided: World, node: Kubo):
+    w = divided
+    w.drive(agents_of(w, node, POLICIES["all"]))
+    copies = {path.name for path in (w.folder / "agent-2" / "weights").iterdir()}
+    last = contents(w, Outcome.ACCEPTED)[-2:]
+    assert copies == {f"{content.sha256}.safetensors" for content in last}
+    unpin_all(node, w)
+
+
+def parsed(*arguments: str) -> Any:
+    """Return what ``--keep`` was read as."""
+    command = agent_commands.get_command(click.Context(main), "run")
+    needed = ["--experiment", "1", "--learner", "m:f", "--key", "alice"]
+    return command.make_context("run", [*needed, *arguments]).params["keep"]
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_the_command_takes_the_policy(policy: str):
+    assert AgentConfig(**parsed("--keep", policy)) == AgentConfig(**POLICIES[policy])
+
+
+def test_without_a_policy_it_is_what_agents_do_anyway():
+    assert AgentConfig(**parsed()) == AgentConfig()
+
+
+@pytest.mark.parametrize("text", ["last:0", "last:-1", "last:", "last", "none", "", "last:2x"])
+def test_other_policies_are_refused_with_those_that_there_are(text: str):
+    with pytest.raises(click.BadParameter, match="last:N") as caught:
+        parsed("--keep", text)
+    assert "--keep" in caught.value.format_message()

@@ -1,0 +1,263 @@
+"""What an agent says of training and of moving weights, and how its process shows it."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import pty
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+from toyworld import TowardsTarget, World
+
+from colearn_learner.agent_progress import Busy, FileInPieces, Progress, Work
+from colearn_learner.cli.logs import start_logging
+from colearn_learner.cli.progress import SlowWork
+from colearn_learner.interface import Weights
+from colearn_learner.monitoring import Monitor
+from colearn_ledger.weights.store import ContentUnavailable
+
+
+@pytest.fixture
+def heard(world) -> tuple[World, list[Progress]]:
+    """One round with two learners, and what agent 1 said; it votes."""
+    w = world([TowardsTarget(4), TowardsTarget(5)], rounds=1)
+    said: list[Progress] = []
+    agents = w.agents()
+    agents[1].on_progress(said.append)
+    w.drive(agents)
+    return w, said
+
+
+def test_a_voter_says_what_it_fetches_and_tests(heard):
+    w, said = heard
+    now = w.ledger.experiment(w.experiment)
+    works = [(p.work, p.size) for p in said if p.over]
+    assert works == [
+        (Work.FETCHING, now.params.initial.size),
+        (Work.FETCHING, w.rounds()[0].content.size),
+        (Work.TESTING, None),
+    ]
+
+
+def test_every_work_begins_and_ends_once_and_all_bytes_are_counted(heard):
+    _, said = heard
+    at_work = None
+    for progress in said:
+        assert at_work in (None, progress.work)
+        assert (at_work is None) == (progress.done == 0 and not progress.over)
+        at_work = None if progress.over else progress.work
+    assert at_work is None
+    assert all(p.done == (p.size or 0) for p in said if p.over)
+
+
+def test_a_proposer_says_how_far_it_is(world):
+    w = world([TowardsTarget(4), TowardsTarget(5)], rounds=1)
+    said: list[Progress] = []
+    agents = w.agents()
+    agents[0].on_progress(said.append)
+    w.drive(agents)
+    size = w.rounds()[0].content.size
+    works = [(p.work, p.done) for p in said if p.over]
+    assert works[1:4] == [(Work.TRAINING, 0), (Work.TESTING, 0), (Work.SENDING, size)]
+
+
+def test_a_learner_that_fails_ends_its_work_all_the_same(world):
+    class Fails(TowardsTarget):
+        def mli_propose_weights(self) -> Weights:
+            raise ZeroDivisionError
+
+    w = world([Fails(4), TowardsTarget(5)], rounds=1)
+    said: list[Progress] = []
+    agents = w.agents()
+    agents[0].on_progress(said.append)
+    w.drive(agents)
+    assert [p.over for p in said if p.work == Work.TRAINING] == [False, True]
+
+
+def test_a_transfer_that_breaks_says_how_far_it_came():
+    busy, said = Busy(), []
+    busy.on_progress(said.append)
+
+    def fetch() -> None:
+        with busy.at(Work.FETCHING, 9) as reached:
+            reached(4)
+            raise ContentUnavailable("gone")
+
+    with pytest.raises(ContentUnavailable):
+        fetch()
+    assert said[-1] == Progress(Work.FETCHING, 4, 9, over=True)
+
+
+@pytest.mark.parametrize("size", [1, 262_144, 700_001])
+def test_a_file_in_pieces_is_whole_each_time_and_counts_what_was_taken(size: int):
+    data, reached = os.urandom(size), []
+    file = FileInPieces(data, reached.append)
+    for _ in range(2):
+        reached.clear()
+        pieces = list(file)
+        assert b"".join(pieces) == data
+        assert max(map(len, pieces)) <= 262_144
+        assert (len(reached), reached[-1]) == (len(pieces), size)
+    assert file.nbytes == size
+
+
+def test_monitoring_counts_bytes(world):
+    w = world([TowardsTarget(4), TowardsTarget(5)], rounds=1)
+    agents = w.agents()
+    monitor = Monitor(agents[0])
+    w.drive(agents)
+    lines = monitor.metrics().decode().splitlines()
+    figures = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    content, initial = w.rounds()[0].content, w.ledger.experiment(w.experiment).params.initial
+    sent = float(figures['colearn_agent_bytes_moved_total{work="sending"}'])
+    fetched = float(figures['colearn_agent_bytes_moved_total{work="fetching"}'])
+    assert (sent, fetched) == (content.size, initial.size + content.size)
+
+
+# ------------------------------------------------------------------------------ the process
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """What is logged, as JSON."""
+    before, stream = list(logging.getLogger().handlers), io.StringIO()
+    start_logging(as_json=True, verbose=False, stream=stream)
+    yield stream
+    logging.getLogger().handlers[:] = before
+
+
+class Clock:
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def logged(lines: io.StringIO) -> list[dict[str, object]]:
+    entries = [json.loads(line) for line in lines.getvalue().splitlines()]
+    return [{k: v for k, v in e.items() if k not in ("time", "level")} for e in entries]
+
+
+def test_what_takes_long_is_logged_now_and_then(lines):
+    clock = Clock(100.0)
+    slow = SlowWork(every=30, clock=clock)
+    slow.hear(Progress(Work.TRAINING))
+    for clock.now in (110.0, 130.0, 131.0, 159.0, 165.0):
+        slow.tell()
+    slow.hear(Progress(Work.TRAINING, over=True))
+    clock.now = 300.0
+    slow.tell()
+    assert logged(lines) == [
+        {"event": "training", "seconds": 30},
+        {"event": "training", "seconds": 65},
+    ]
+
+
+def test_so_is_how_far_a_transfer_is(lines):
+    clock = Clock(0.0)
+    slow = SlowWork(every=30, clock=clock)
+    slow.hear(Progress(Work.FETCHING, 0, 1_000))
+    clock.now = 40.0
+    slow.hear(Progress(Work.FETCHING, 250, 1_000))
+    slow.tell()
+    assert logged(lines) == [{"event": "fetching", "seconds": 40, "bytes": 250, "of": 1_000}]
+
+
+def test_one_work_does_not_count_for_the_next(lines):
+    clock = Clock(0.0)
+    slow = SlowWork(every=30, clock=clock)
+    for clock.now in range(0, 200, 20):
+        slow.hear(Progress(Work.TESTING))
+        slow.tell()
+        slow.hear(Progress(Work.TESTING, over=True))
+    assert logged(lines) == []
+
+
+def test_a_thread_looks_after_it_and_ends(lines):
+    told, now = threading.Event(), iter(range(0, 10**9, 1_000))
+    slow = SlowWork(every=0.01, clock=lambda: next(now))
+    handler = logging.Handler()
+    handler.emit = lambda _: told.set()
+    logging.getLogger().addHandler(handler)
+    threads = threading.active_count()
+    with slow.told():
+        slow.hear(Progress(Work.TRAINING))
+        assert told.wait(20)
+    assert threading.active_count() == threads
+
+
+SHOW = """
+import logging, sys
+from colearn_learner.agent_progress import Progress, Work
+from colearn_learner.cli.progress import telling
+with telling(as_json=sys.argv[1] == "json", verbose=False) as hear:
+    hear(Progress(Work.TRAINING))
+    logging.getLogger().info("a line " + "long " * 40 + "[bold]end")
+    hear(Progress(Work.TRAINING, over=True))
+    hear(Progress(Work.FETCHING, 0, 20_000_000))
+    hear(Progress(Work.FETCHING, 5_000_000, 20_000_000))
+    logging.getLogger().info("a second one")
+    sys.stdin.read(1)
+    hear(Progress(Work.FETCHING, 20_000_000, 20_000_000, over=True))
+    logging.getLogger().info("the last")
+"""
+
+
+def at_a_terminal(how: str, *, until: bytes) -> str:
+    """Return what a process writes to a terminal of 80 columns; it goes on once it wrote that."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
+    run = subprocess.Popen(
+        [sys.executable, "-c", SHOW, how],
+        stdin=subprocess.PIPE,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+    os.close(theirs)
+    written = b""
+    while piece := _read(ours):
+        written += piece
+        if until in written and run.stdin and not run.stdin.closed:
+            run.stdin.close()
+    run.stdin = None
+    _, errors = run.communicate()
+    assert (run.returncode, errors) == (0, b"")
+    os.close(ours)
+    return written.decode()
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65_536)
+    except OSError:  # how a terminal tells that the other side has gone
+        return b""
+
+
+def test_a_terminal_shows_a_line_that_moves_below_a_log_that_stays_whole():
+    written = at_a_terminal("text", until=b"5.0 of 20.0 MB")
+    assert "a line " + "long " * 40 + "[bold]end" in written
+    assert "the last" in written
+    assert written.count("\x1b[?25h") >= written.count("\x1b[?25l")  # the cursor is there
+
+
+def test_a_log_for_programs_has_nothing_else_in_it_at_a_terminal():
+    written = at_a_terminal("json", until=b"a second one")
+    entries = [json.loads(line)["event"] for line in written.splitlines()]
+    assert entries[1:] == ["a second one", "the last"]
+
+
+def test_without_a_terminal_there_are_plain_lines():
+    run = subprocess.run(
+        [sys.executable, "-c", SHOW, "text"], input="", capture_output=True, text=True, check=True
+    )
+    assert "\x1b" not in run.stdout
+    assert len(run.stdout.splitlines()) == 3
+    assert run.stderr == ""

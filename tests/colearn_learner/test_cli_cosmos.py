@@ -1,0 +1,124 @@
+"""The commands on a real Cosmos chain: the same as on an EVM chain, but for the network."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from colearn_learner.cli import main
+from colearn_learner.cli.experiment_file import TEMPLATE
+from colearn_ledger.keystore import Keystore
+from colearn_ledger.networks import Network, Networks
+from colearn_ledger.wallet import Wallet
+
+if TYPE_CHECKING:
+    from cosmos_place import Place
+
+COLEARN = [sys.executable, "-c", "from colearn_learner.cli import main; main(prog_name='colearn')"]
+PASSWORD = "a password"
+NAMES = ("owner", "alice", "bob", "carol")
+PATIENCE = 240
+"""Seconds after which something hangs, on a machine however busy."""
+
+
+@pytest.fixture(autouse=True)
+def home(cosmos_place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give each test a home with four funded keys, one of a mnemonic, and a network."""
+    for name in ("COLEARN_STORE", "COLEARN_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLEARN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLEARN_PASSWORD", PASSWORD)
+    monkeypatch.setenv("COLEARN_NETWORK", "mine")
+    wallets = [Wallet.from_mnemonic("zoo " * 11 + "wrong")]
+    wallets += [Wallet.from_key(bytes([n]) * 32) for n in (51, 52, 53)]
+    cosmos_place.fund(wallets)
+    for name, wallet in zip(NAMES, wallets, strict=True):
+        Keystore(work=2).save(name, wallet, PASSWORD)
+    chain, store = cosmos_place.chain, f"folder:{tmp_path / 'store'}"
+    Networks().save(
+        Network("mine", chain.rpc, chain.chain_id, store=store, cosmos=cosmos_place.terms)
+    )
+    return tmp_path
+
+
+def colearn(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def done(*arguments: str) -> Any:
+    """Run a command that has to work, and return its JSON."""
+    result = colearn(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def created(home: Path, **terms: object) -> str:
+    text = TEMPLATE.replace("of = 5", "of = 3")
+    for name, value in terms.items():
+        lines = text.split("\n")
+        text = "\n".join(f"{name} = {value}" if x.startswith(f"{name} = ") else x for x in lines)
+    (home / "experiment.toml").write_text(text)
+    spec = ("--spec", str(home / "experiment.toml"))
+    return str(done("experiment", "create", *spec, "--key", "owner")["reference"])
+
+
+def test_an_experiment_of_three_agents_from_the_deployment_to_its_history(home: Path):
+    deployed = done("deploy", "--key", "owner")
+    assert deployed["owner"] == Keystore().key("owner").cosmos_address("wasm")
+    assert Networks().get("mine").contract == deployed["contract"]
+    reference = created(home, rounds=2, min_learners=3, max_learners=3)
+    assert reference == f"cosmos:colearn-local:{deployed['contract']}/1"
+    agents = []
+    for index, key in enumerate(NAMES[1:]):
+        given = ("dataset=breast-cancer", f"learner={index}", "of=3")
+        arguments = [part for one in given for part in ("--learner-arg", one)]
+        command = ("agent", "run", "--experiment", reference, "--key", key, "--json")
+        learner = ("--poll", "0.1", "--learner", "colearn_learner.catalogue:share", *arguments)
+        agents.append(
+            subprocess.Popen([*COLEARN, *command, *learner], stdout=-1, stderr=-1, text=True)
+        )
+    ends = [agent.communicate(timeout=PATIENCE) for agent in agents]
+    assert [agent.returncode for agent in agents] == [0, 0, 0], ends
+    history = done("history", reference)
+    assert [r["outcome"] != "no_proposal" for r in history["rounds"]] == [True, True]
+    learners = {learner["account"] for learner in history["learners"]}
+    assert learners == {Keystore().key(name).cosmos_address("wasm") for name in NAMES[1:]}
+    assert done("experiment", "show", reference)["status"] == "completed"
+    assert not list((home / "home").rglob("*.partial"))
+
+
+def test_accounts_are_admitted_by_the_name_of_a_key_or_by_address(home: Path):
+    done("deploy", "--key", "owner")
+    reference = created(home, admission='"allowlist"', min_learners=2, max_learners=3)
+    bob = Keystore().key("bob").cosmos_address("wasm")
+    done("experiment", "admit", reference, "alice", str(bob), "--key", "owner")
+    strange = colearn("experiment", "admit", reference, f"{bob}x", "--key", "owner")
+    assert strange.exit_code == 2
+    assert "is not an address" in " ".join(strange.output.split())
+
+
+def test_a_refusal_and_an_empty_wallet_are_one_clear_line(home: Path):
+    done("deploy", "--key", "owner")
+    reference = created(home, min_learners=2, max_learners=3)
+    refused = colearn("experiment", "start", reference, "--key", "alice")
+    assert refused.exit_code == 1
+    assert "only the experiment's creator may do this" in refused.output
+    Keystore(work=2).save("poor", Wallet.create(), PASSWORD)
+    empty = colearn("deploy", "--key", "poor")
+    assert empty.exit_code == 1
+    assert "holds 0 stake" in empty.output
+    assert "Traceback" not in refused.output + empty.output
+
+
+def test_a_network_of_another_chain_is_told_before_anything_is_sent(cosmos_place: Place):
+    wrong = Network("wrong", cosmos_place.chain.rpc, "fetchhub-4", cosmos=cosmos_place.terms)
+    Networks().save(wrong)
+    told = colearn("deploy", "--network", "wrong", "--key", "owner")
+    assert told.exit_code == 1
+    assert "chain fetchhub-4 is wanted" in " ".join(told.output.split())

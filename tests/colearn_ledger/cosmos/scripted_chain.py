@@ -1,0 +1,101 @@
+"""A chain that follows a script: it stands in for a node only to have faults happen on time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cosmpy.protos.cosmos.tx.v1beta1.tx_pb2 import AuthInfo, TxRaw
+
+from colearn_ledger.cosmos.errors import NodeRefused
+from colearn_ledger.cosmos.node import Block, Executed
+from colearn_ledger.cosmos.transactions import name_of
+from colearn_ledger.ledger import LedgerUnavailable
+from colearn_ledger.protocol import Account
+
+Answer = tuple[int, str, str]
+
+
+def auth_of(raw: bytes) -> AuthInfo:
+    return AuthInfo.FromString(TxRaw.FromString(raw).auth_info_bytes)
+
+
+def sequence_of(raw: bytes) -> int:
+    return int(auth_of(raw).signer_infos[0].sequence)
+
+
+@dataclass
+class ScriptedChain:
+    """What `Sender` asks of a node, for one account.
+
+    ``meddle`` may answer a broadcast in the chain's place, or raise; ``gas_needed`` makes a
+    transaction with a smaller limit run out.
+    """
+
+    name: str = "http://scripted"
+    balance_held: int = 10**12
+    gas_simulated: int = 100_000
+    gas_needed: int = 0
+    meddle: Callable[[bytes], Answer | None] = lambda raw: None
+    sequence: int = 0
+    mempool: dict[int, bytes] = field(default_factory=dict)
+    blocks: dict[str, Executed] = field(default_factory=dict)
+    offered: list[bytes] = field(default_factory=list)
+    automatic: bool = True
+
+    def block(self, height: int) -> Block:
+        return Block(height, "ab" * 32, 0)
+
+    def account(self, address: Account) -> tuple[int, int]:
+        return 7, self.sequence
+
+    def balance(self, address: Account, denomination: str) -> int:
+        return self.balance_held
+
+    def simulate(self, raw: bytes) -> int:
+        expected = self._expected()
+        if sequence_of(raw) != expected:
+            raise NodeRefused(_mismatch(expected, sequence_of(raw)))
+        return self.gas_simulated
+
+    def broadcast(self, raw: bytes) -> Answer:
+        self.offered.append(raw)
+        if (answer := self.meddle(raw)) is not None:
+            return answer
+        if raw in self.mempool.values() or name_of(raw) in self.blocks:
+            return 19, "sdk", "tx already in mempool"
+        expected = self._expected()
+        if sequence_of(raw) != expected:
+            return 32, "sdk", _mismatch(expected, sequence_of(raw))
+        self.mempool[expected] = raw
+        if self.automatic:
+            self.make_block()
+        return 0, "", ""
+
+    def transaction(self, name: str) -> Executed | None:
+        return self.blocks.get(name)
+
+    def make_block(self) -> None:
+        for sequence in sorted(self.mempool):
+            raw = self.mempool.pop(sequence)
+            limit = auth_of(raw).fee.gas_limit
+            code = 11 if limit < self.gas_needed else 0
+            log = "out of gas in location: x" if code else ""
+            done = Executed(name_of(raw), 5, 0, code, "sdk" if code else "", log, limit, ())
+            self.blocks[done.hash] = done
+            self.sequence = sequence + 1
+
+    def forget(self) -> None:
+        """Lose what is in no block, as a node does that is killed."""
+        self.mempool.clear()
+
+    def _expected(self) -> int:
+        return max([self.sequence, *(n + 1 for n in self.mempool)])
+
+
+def _mismatch(expected: int, got: int) -> str:
+    return f"account sequence mismatch, expected {expected}, got {got}: incorrect account sequence"
+
+
+def unreachable(raw: bytes) -> Answer:
+    raise LedgerUnavailable("the node http://scripted does not answer")

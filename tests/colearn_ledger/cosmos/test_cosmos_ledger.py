@@ -1,0 +1,280 @@
+"""CosmosLedger on a real wasmd: what is its own, beside the stories that all ledgers pass."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cosmos_place import Place
+from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgInstantiateContract
+from google.protobuf.any_pb2 import Any as AnyMessage
+
+from colearn_ledger.cosmos import (
+    CosmosConfig,
+    CosmosLedger,
+    EmptyWallet,
+    GrpcConfig,
+    SenderConfig,
+    WrongChain,
+    WrongContract,
+    artifact,
+    deployment,
+)
+from colearn_ledger.cosmos.artifact import load_artifact
+from colearn_ledger.cosmos.deploying import deploy_contract
+from colearn_ledger.ledger import LedgerUnavailable
+from colearn_ledger.protocol import (
+    Admission,
+    AlreadyJoined,
+    BallotSkipped,
+    ContentRef,
+    DeadlineNotPassed,
+    ExperimentId,
+    ExperimentParams,
+    LearnerAdmitted,
+    LearnerJoined,
+    ProtocolError,
+    RoundClosed,
+    SkipReason,
+    Vote,
+    VoteCast,
+)
+from colearn_ledger.relay import Relay
+from colearn_ledger.relay_http import RelayClient, serving
+from colearn_ledger.signing import sign_ballot
+from colearn_ledger.wallet import Wallet
+from localnet.cosmos import CosmosChain
+
+SPEC = ContentRef.from_digest(0x55, b"\xab" * 32, "ab" * 32, 5)
+WEIGHTS = ContentRef.from_digest(0x55, b"\xcd" * 32, "cd" * 32, 7)
+ANA, BOB, CY = (Wallet.from_key(bytes([n]) * 32) for n in (41, 42, 43))
+VOTE = Vote(True)
+PARAMS = ExperimentParams("x", SPEC, None, 3, 2, 10, propose_window=1_000, vote_window=1_000)
+
+
+@pytest.fixture(scope="module")
+def place(cosmos_place: Place) -> Place:
+    cosmos_place.fund([ANA, BOB, CY])
+    return cosmos_place
+
+
+@pytest.fixture
+def ledger(place: Place) -> CosmosLedger:
+    return place.ledger(ANA)
+
+
+def voting(ledger: CosmosLedger) -> ExperimentId:
+    """Begin an experiment of Ana, Bob and Cy, in which Ana has proposed."""
+    number = ledger.create(PARAMS).wait(30).experiment
+    for view in (ledger, ledger.acting_for(BOB), ledger.acting_for(CY)):
+        view.join(number).wait(30)
+    ledger.start(number).wait(30)
+    ledger.propose(number, 0, WEIGHTS, VOTE.scores).wait(30)
+    return number
+
+
+class TestConnecting:
+    def test_another_chain_is_told_before_anything_is_sent(self, place: Place):
+        config = replace(place.config, chain_id="fetchhub-4")
+        with pytest.raises(WrongChain, match=r"on chain colearn-local and chain fetchhub-4 is"):
+            CosmosLedger.connect(place.terms, place.instance(), ANA, config=config)
+        before = place.node.account(place.sender.address(ANA))
+        with pytest.raises(WrongChain):
+            deploy_contract(place.terms, ANA, config=config)
+        assert place.node.account(place.sender.address(ANA)) == before
+
+    def test_an_address_without_a_contract_is_told(self, place: Place):
+        with pytest.raises(WrongContract, match="there is no contract at"):
+            CosmosLedger.connect(place.terms, place.sender.address(BOB), ANA, config=place.config)
+
+    def test_a_contract_of_other_code_is_told(self, place: Place, monkeypatch: pytest.MonkeyPatch):
+        other = artifact.Artifact(b"", bytes(32))
+        monkeypatch.setattr(deployment, "load_artifact", lambda: other)
+        with pytest.raises(WrongContract, match="is not the one that this version"):
+            CosmosLedger.connect(place.terms, place.instance(), ANA, config=place.config)
+
+    def test_a_contract_that_somebody_may_change_is_refused(self, place: Place):
+        admin = place.sender.address(place.bank)
+        message = AnyMessage()
+        message.Pack(
+            MsgInstantiateContract(
+                sender=admin, admin=admin, code_id=place.code, label="x", msg=b"{}"
+            ),
+            type_url_prefix="/",
+        )
+        sent = place.sender.send(place.bank, message.SerializeToString())
+        made = place.sender.wait(sent, 30)
+        (contract,) = (
+            dict(event.attributes)["_contract_address"]
+            for event in made.events
+            if event.type == "instantiate"
+        )
+        with pytest.raises(WrongContract, match=f"has an admin, {admin}"):
+            CosmosLedger.connect(place.terms, contract, ANA, config=place.config)
+
+    def test_the_contracts_domain_is_the_one_that_is_signed_for(self, ledger: CosmosLedger):
+        answer = ledger._deployment.node.query(ledger.contract, {"domain": {}})
+        told = (answer["chain_id"], answer["contract"])
+        assert told == (ledger.domain.chain_id, ledger.domain.contract)
+        assert base64.b64decode(answer["separator"]) == ledger.domain.separator
+
+    def test_a_node_that_is_not_there_is_told(self, place: Place):
+        terms = replace(place.terms, grpc="http://127.0.0.1:9")
+        config = CosmosConfig(grpc=GrpcConfig(timeout=1.0, patience=0.3))
+        with pytest.raises(LedgerUnavailable, match=r"http://127\.0\.0\.1:9 does not answer"):
+            CosmosLedger.connect(terms, place.instance(), ANA, config=config)
+
+    def test_the_stored_code_is_this_packages(self, place: Place):
+        info = place.node.contract(place.instance())
+        assert info is not None
+        assert (info.checksum, info.admin) == (deployment.load_artifact().checksum, "")
+        assert load_artifact is artifact.load_artifact
+
+
+class TestSending:
+    def test_an_empty_wallet_is_told_before_anything_is_sent(
+        self, place: Place, ledger: CosmosLedger
+    ):
+        poor = Wallet.create()
+        account = place.sender.address(poor)
+        with pytest.raises(EmptyWallet, match=f"{account} holds 0 stake"):
+            ledger.acting_for(poor).create(PARAMS)
+        with pytest.raises(EmptyWallet, match=f"{account} holds 0 stake"):
+            deploy_contract(place.terms, poor, config=place.config)
+        place.pay([account], 1_000)
+        with pytest.raises(EmptyWallet, match=f"{account} holds 1,000 stake"):
+            ledger.acting_for(poor).create(PARAMS)
+
+    def test_threads_and_processes_with_one_key_get_all_their_calls_through(
+        self, place: Place, ledger: CosmosLedger
+    ):
+        """Two ledgers that know nothing of each other share a journal, as processes do."""
+        other = place.ledger(ANA, ledger.contract)
+        ids: list[int] = []
+
+        def create(view: CosmosLedger, name: str) -> None:
+            for i in range(3):
+                mine = replace(PARAMS, name=f"{name}{i}")
+                ids.append(view.create(mine).wait(60).experiment)
+
+        views = zip((ledger, other) * 2, "abcd", strict=True)
+        threads = [threading.Thread(target=create, args=view) for view in views]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(ids) == list(range(1, 13))
+
+    def test_a_key_that_another_program_uses_too_goes_on(
+        self, place: Place, ledger: CosmosLedger, tmp_path: Path
+    ):
+        """Another journal is what another program has: it knows nothing of these."""
+        config = replace(place.config, sending=SenderConfig(journal=tmp_path))
+        other = CosmosLedger.connect(place.terms, ledger.contract, ANA, config=config)
+        views = (ledger, other, ledger, other)
+        sent = [v.create(replace(PARAMS, name=f"{i}")) for i, v in enumerate(views)]
+        assert sorted(one.wait(30).experiment for one in sent) == [1, 2, 3, 4]
+
+    def test_what_the_chain_refuses_only_in_the_block_is_the_protocols_error(
+        self, ledger: CosmosLedger
+    ):
+        """Both pass the simulation; whichever comes second finds the place taken."""
+        number = ledger.create(PARAMS).wait(30).experiment
+        first, second = ledger.join(number), None
+        try:
+            second = ledger.acting_for(ANA).join(number, b"\1" * 32)
+        except AlreadyJoined:
+            first.wait(30)  # a block came between
+            return
+        first.wait(30)
+        with pytest.raises(AlreadyJoined) as refused:
+            second.wait(30)
+        assert refused.value.args == (ledger.account,)
+
+    def test_too_little_gas_is_mended_by_more(self, place: Place, ledger: CosmosLedger):
+        config = replace(
+            place.config,
+            sending=replace(place.config.sending, gas_headroom=0.6, gas_margin=0),
+        )
+        short = CosmosLedger.connect(place.terms, ledger.contract, ANA, config=config)
+        receipt = short.create(PARAMS).wait(30)
+        assert receipt.experiment == 1
+        assert receipt.cost > 50_000
+        assert [e.id for e in ledger.experiments()] == [1]
+
+    def test_a_transaction_that_is_not_in_time_says_so_and_counts_once(self, ledger: CosmosLedger):
+        sent = ledger.create(PARAMS)
+        with pytest.raises(LedgerUnavailable, match=r"is in no block after 0 s"):
+            sent.wait(0.0)
+        assert ledger.create(PARAMS).wait(30).experiment == 1  # taken up, not made twice
+        assert len(ledger.experiments()) == 1
+
+
+class TestEvents:
+    def test_a_batch_has_all_its_events_and_the_ledger_the_same(
+        self, place: Place, ledger: CosmosLedger
+    ):
+        number = voting(ledger)
+        ballots = [sign_ballot(wallet, ledger.domain, number, 0, VOTE) for wallet in (BOB, BOB, CY)]
+        events = ledger.vote_signed(number, 0, ballots).wait(30).events
+        bob, cy = (place.sender.address(wallet) for wallet in (BOB, CY))
+        assert events[:4] == (
+            VoteCast(number, 0, bob, VOTE),
+            BallotSkipped(number, 0, bob, SkipReason.ALREADY_VOTED),
+            VoteCast(number, 0, cy, VOTE),
+            events[3],
+        )
+        assert isinstance(events[3], RoundClosed)
+        recorded = ledger.events(number)
+        assert tuple(r.event for r in recorded[-len(events) :]) == events
+        fresh = place.ledger(BOB, ledger.contract)
+        assert fresh.events(number) == recorded
+        assert fresh.events(number, after=recorded[2].cursor, limit=2) == recorded[3:5]
+
+    def test_a_hundred_accounts_in_one_call_are_a_hundred_events_in_order(
+        self, place: Place, ledger: CosmosLedger
+    ):
+        number = ledger.create(replace(PARAMS, admission=Admission.ALLOWLIST)).wait(30).experiment
+        wanted = [Wallet.create().cosmos_address("wasm") for _ in range(100)]
+        receipt = ledger.admit(number, wanted).wait(30)
+        assert receipt.events == tuple(LearnerAdmitted(number, account) for account in wanted)
+        assert [r.event for r in ledger.events(number)][1:] == list(receipt.events)
+
+    def test_waiting_ends_with_a_block_or_the_time(self, ledger: CosmosLedger):
+        ledger.wait_for_change(5)
+        started = time.monotonic()
+        ledger.wait_for_change(30)
+        assert time.monotonic() - started < 30
+        ledger.wait_for_change(0.0)
+
+
+def test_a_relay_carries_ballots_of_learners_that_can_not_pay(ledger: CosmosLedger):
+    number = voting(ledger)
+    relay = Relay(ledger, wait=0.0)
+    with serving(relay, "127.0.0.1", 0) as url:
+        for wallet in (BOB, CY):
+            ballot = sign_ballot(wallet, ledger.domain, number, 0, VOTE)
+            RelayClient(url).offer(number, 0, ballot)
+        relay.carry_due()
+    assert (relay.carried, ledger.round(number, 0).approvals) == (2, 2)
+
+
+def test_a_node_that_is_killed_and_comes_back_is_gone_on_with(tmp_path: Path):
+    with CosmosChain(tmp_path / "chain", block_time=0.1) as chain:
+        place = Place(chain, tmp_path / "journals")
+        ledger = place.ledger(ANA)
+        number = ledger.create(PARAMS).wait(30).experiment
+        chain.kill()
+        quick = replace(place.config, grpc=GrpcConfig(timeout=1.0, patience=0.2))
+        with pytest.raises(LedgerUnavailable):
+            CosmosLedger.connect(place.terms, ledger.contract, BOB, config=quick)
+        chain.start()
+        assert ledger.experiment(number).id == number
+        assert isinstance(ledger.join(number).wait(30).events[0], LearnerJoined)
+        with pytest.raises(ProtocolError) as refused:
+            ledger.advance(number)
+        assert not isinstance(refused.value, DeadlineNotPassed)

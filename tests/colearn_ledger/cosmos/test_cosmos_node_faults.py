@@ -1,0 +1,157 @@
+"""A node that is slow, gone for a while, or lies: what it says is used only where it fits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import pytest
+from answers_of_a_contract import ANA, BOB, CONTRACT
+from cosmpy.protos.cosmos.auth.v1beta1.auth_pb2 import BaseAccount
+from cosmpy.protos.cosmos.auth.v1beta1.query_pb2 import QueryAccountResponse
+from cosmpy.protos.cosmos.base.abci.v1beta1.abci_pb2 import TxResponse
+from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2 import GetBlockByHeightResponse
+from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetTxResponse, GetTxsEventResponse
+from cosmpy.protos.cosmwasm.wasm.v1.query_pb2 import QuerySmartContractStateResponse
+
+from colearn_ledger.cosmos.errors import BadAnswer, NodeRefused, Refused
+from colearn_ledger.cosmos.events import EventReader
+from colearn_ledger.cosmos.node import Executed, GrpcConfig, Node
+from colearn_ledger.ledger import LedgerUnavailable
+from colearn_ledger.protocol import ExperimentId
+
+NAME = "AB" * 32
+
+
+class Liar(grpc.GenericRpcHandler):
+    """Answers every request with what ``say`` makes, whatever was asked."""
+
+    say: Callable[[grpc.ServicerContext], Any]
+
+    def service(self, details: Any) -> Any:
+        return grpc.unary_unary_rpc_method_handler(
+            lambda request, context: self.say(context),
+            response_serializer=lambda answer: (
+                answer if isinstance(answer, bytes) else answer.SerializeToString()
+            ),
+        )
+
+
+@pytest.fixture
+def liar() -> Liar:
+    return Liar()
+
+
+@pytest.fixture
+def node(liar: Liar) -> Iterator[Node]:
+    server = grpc.server(ThreadPoolExecutor(2), handlers=[liar])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    asked = Node(f"http://127.0.0.1:{port}", GrpcConfig(timeout=0.5, patience=1.0))
+    yield asked
+    asked.close()
+    server.stop(None)
+
+
+def refusing(code: grpc.StatusCode, words: str) -> Callable[[grpc.ServicerContext], Any]:
+    return lambda context: context.abort(code, words)
+
+
+def account_of(address: str) -> QueryAccountResponse:
+    answer = QueryAccountResponse()
+    answer.account.Pack(BaseAccount(address=address, account_number=3, sequence=4))
+    return answer
+
+
+def found(**fields: Any) -> TxResponse:
+    return TxResponse(**{"txhash": NAME, "height": 5, "timestamp": "2026-01-01T00:00:00Z"} | fields)
+
+
+def test_a_node_that_is_gone_for_a_moment_is_asked_again(liar: Liar, node: Node):
+    tried: list[int] = []
+
+    def say(context: grpc.ServicerContext) -> Any:
+        tried.append(1)
+        if len(tried) < 3:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "restarting")
+        return account_of(ANA)
+
+    liar.say = say
+    assert node.account(ANA) == (3, 4)
+    assert len(tried) == 3
+
+
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED"])
+def test_one_that_stays_away_is_told_in_time(liar: Liar, node: Node, code: str):
+    liar.say = refusing(grpc.StatusCode[code], "not\x1b[2J now")
+    with pytest.raises(LedgerUnavailable, match=r"does not answer \(not \[2J now\)"):
+        node.account(ANA)
+
+
+def test_one_that_never_answers_is_not_waited_for_for_ever(liar: Liar, node: Node):
+    liar.say = lambda context: time.sleep(5)
+    with pytest.raises(LedgerUnavailable):
+        node.latest()
+
+
+def test_what_it_refuses_is_told_once_and_the_contracts_refusal_by_its_name(liar: Liar, node: Node):
+    liar.say = refusing(grpc.StatusCode.UNKNOWN, "something is wrong")
+    with pytest.raises(NodeRefused, match="something is wrong"):
+        node.simulate(b"")
+    liar.say = refusing(grpc.StatusCode.UNKNOWN, f'x: colearn:NotCreator(["{ANA}"]): y')
+    with pytest.raises(Refused) as refused:
+        node.query(CONTRACT, {})
+    assert (refused.value.name, refused.value.values) == ("NotCreator", (ANA,))
+
+
+def test_what_is_not_there_is_none_of_an_error(liar: Liar, node: Node):
+    liar.say = refusing(grpc.StatusCode.NOT_FOUND, "not found")
+    assert node.account(ANA) == (0, 0)
+    assert node.transaction(NAME) is None
+    assert node.contract(CONTRACT) is None
+    assert node.block(9) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "ask"),
+    [
+        (account_of(BOB), lambda node: node.account(ANA)),
+        (QueryAccountResponse(), lambda node: node.account(ANA)),
+        (GetBlockByHeightResponse(), lambda node: node.latest()),
+        (GetBlockByHeightResponse(), lambda node: node.block(3)),
+        (QuerySmartContractStateResponse(data=b"{"), lambda node: node.query(CONTRACT, {})),
+        (
+            QuerySmartContractStateResponse(data=b"[" * 100_000),
+            lambda node: node.query(CONTRACT, {}),
+        ),
+        (GetTxResponse(tx_response=found(txhash="CD" * 32)), lambda node: node.transaction(NAME)),
+        (GetTxResponse(tx_response=found(timestamp="soon")), lambda node: node.transaction(NAME)),
+        (
+            GetTxsEventResponse(tx_responses=[found(height=11)]),
+            lambda node: node.executions(CONTRACT, 1, 10),
+        ),
+        (b"\x12\xff\xff", lambda node: node.contract(CONTRACT)),
+    ],
+)
+def test_a_lie_is_a_bad_answer(liar: Liar, node: Node, answer: Any, ask: Callable[[Node], object]):
+    liar.say = lambda context: answer
+    with pytest.raises(BadAnswer):
+        ask(node)
+
+
+def test_transactions_out_of_order_are_a_bad_answer():
+    class Disordered:
+        name = "http://x"
+
+        def latest(self) -> Any:
+            return "x", type("B", (), {"height": 9})
+
+        def executions(self, *_: object) -> list[Executed]:
+            return [Executed(NAME, height, 0, 0, "", "", 0, ()) for height in (5, 4)]
+
+    reader = EventReader(Disordered(), CONTRACT, lambda: 1, range_size=100)
+    with pytest.raises(BadAnswer, match="out of order"):
+        reader.events(ExperimentId(1), after=-1, limit=5)

@@ -1,0 +1,30 @@
+"""What the tests of faulty nodes share: a file, its faultless answer, an impatient store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from faulty import Call
+
+from colearn_ledger.weights.streams import Patience
+from colearn_ledger.weights.unixfs import content_ref
+
+DATA = bytes(range(256)) * 8_000
+CONTENT = content_ref([DATA])
+QUICK = Patience(timeout=1.5, silence=0.5, retries=2)
+
+
+def kubo_error(message: str) -> Callable[[Call], None]:
+    answer = json.dumps({"Message": message, "Code": 0, "Type": "error"}).encode()
+    return lambda call: call.answer(answer, 500)
+
+
+def serve(call: Call, data: bytes = DATA) -> None:
+    """Answer as a node or gateway does."""
+    rest = data[call.offset :]
+    if "range" in call.headers:
+        span = f"bytes {call.offset}-{len(data) - 1}/{len(data)}"
+        call.answer(rest, 206, Content_Range=span)
+    else:
+        call.answer(rest)

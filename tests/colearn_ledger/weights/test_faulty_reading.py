@@ -1,0 +1,253 @@
+"""Reading from broken, slow and hostile nodes and gateways: an error of the port, in time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from contract import ANY_SIZE, read
+from faulty import Call, faulty
+from good_answers import CONTENT, DATA, QUICK, serve
+
+from colearn_ledger.protocol import LedgerError
+from colearn_ledger.weights.gateway import GatewayStore
+from colearn_ledger.weights.kubo import KuboStore
+from colearn_ledger.weights.store import (
+    ContentMismatch,
+    ContentStore,
+    ContentTooLarge,
+    ContentUnavailable,
+)
+from colearn_ledger.weights.streams import PIECE, Patience
+from colearn_ledger.weights.unixfs import content_ref
+
+KINDS = pytest.mark.parametrize("kind", [KuboStore, GatewayStore])
+Kind = Callable[..., ContentStore]
+
+
+@KINDS
+class TestReading:
+    def test_the_faultless_answer_is_read(self, kind: Kind):
+        with faulty(serve) as server:
+            assert read(kind(server.url, patience=QUICK), CONTENT) == DATA
+
+    @pytest.mark.parametrize("at", [0, 1_000_000, len(DATA) - 1])
+    def test_one_wrong_bit_is_a_mismatch_before_the_last_piece(self, kind: Kind, at: int):
+        wrong = bytearray(DATA)
+        wrong[at] ^= 1
+        got: list[bytes] = []
+        with (
+            faulty(lambda call: serve(call, bytes(wrong))) as server,
+            kind(server.url, patience=QUICK).get(CONTENT, max_size=ANY_SIZE) as pieces,
+            pytest.raises(ContentMismatch),
+        ):
+            got.extend(pieces)
+        assert sum(map(len, got)) < len(DATA)
+
+    def test_a_broken_stream_is_taken_up_where_it_broke(self, kind: Kind):
+        offsets = []
+
+        def behave(call: Call) -> None:
+            offsets.append(call.offset)
+            headers = {"Content_Range": f"bytes {call.offset}-"} if call.offset else {}
+            call.start(206 if call.offset else 200, len(DATA) - call.offset, **headers)
+            call.send(DATA[call.offset : call.offset + 700_000])
+
+        with faulty(behave) as server:
+            assert read(kind(server.url, patience=QUICK), CONTENT) == DATA
+        steps = [b - a for a, b in pairwise(offsets)]
+        assert len(steps) >= 2
+        assert all(700_000 - PIECE <= step <= 700_000 for step in steps)
+
+    def test_so_is_one_that_stalls(self, kind: Kind):
+        def behave(call: Call) -> None:
+            if call.offset:
+                serve(call)
+            else:
+                call.start(200, len(DATA))
+                call.send(DATA[:900_000])
+                call.stall()
+
+        with faulty(behave) as server:
+            store = kind(server.url, patience=Patience(timeout=10, silence=0.5, retries=2))
+            assert read(store, CONTENT) == DATA
+
+    def test_an_answer_that_never_begins(self, kind: Kind):
+        self.ends_in_time(kind, Call.stall, ContentUnavailable, "sent nothing for 0.5 s")
+
+    def test_an_answer_whose_headers_drip(self, kind: Kind):
+        self.ends_in_time(kind, lambda call: call.drip(), ContentUnavailable, "sent nothing")
+
+    def test_a_stream_that_drips(self, kind: Kind):
+        def behave(call: Call) -> None:
+            call.start(200, len(DATA))
+            call.drip()
+
+        self.ends_in_time(kind, behave, ContentUnavailable, "sent nothing|did not deliver")
+
+    def test_a_stream_that_is_slower_than_the_deadline(self, kind: Kind):
+        def behave(call: Call) -> None:
+            call.start(200, len(DATA))
+            while True:
+                call.send(DATA[:270_000])
+                time.sleep(0.3)
+
+        self.ends_in_time(
+            kind, behave, ContentUnavailable, "did not deliver within 1.5 s", DATA * 9
+        )
+
+    def test_a_stream_without_end(self, kind: Kind):
+        def behave(call: Call) -> None:
+            call.start()
+            call.flood()
+
+        self.ends_in_time(kind, behave, (ContentTooLarge, ContentMismatch), None)
+
+    def test_an_error_without_end(self, kind: Kind):
+        def behave(call: Call) -> None:
+            call.start(500)
+            call.flood(b"[[[[" * 10_000)
+
+        tracemalloc.start()
+        self.ends_in_time(kind, behave, ContentUnavailable, "HTTP 500")
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+        tracemalloc.stop()
+
+    @pytest.mark.parametrize("status", [429, 502, 503])
+    def test_a_momentary_refusal_is_asked_again(self, kind: Kind, status: int):
+        refusals = [status, status]
+
+        def behave(call: Call) -> None:
+            if refusals:
+                call.answer(b"later", refusals.pop())
+            else:
+                serve(call)
+
+        with faulty(behave) as server:
+            assert read(kind(server.url, patience=QUICK), CONTENT) == DATA
+
+    def test_a_lasting_one_is_not(self, kind: Kind):
+        with faulty(lambda call: call.answer(b"no", 403)) as server:
+            with pytest.raises(ContentUnavailable, match="token"):
+                read(kind(server.url, patience=QUICK), CONTENT)
+            assert len(server.calls) == 1
+
+    def test_retries_are_bounded(self, kind: Kind):
+        with faulty(lambda call: call.answer(b"later", 503)) as server:
+            with pytest.raises(ContentUnavailable, match="503"):
+                read(kind(server.url, patience=QUICK), CONTENT)
+            assert len(server.calls) == QUICK.retries + 1
+
+    def test_garbage_in_place_of_http(self, kind: Kind):
+        def behave(call: Call) -> None:
+            call.send(b"SSH-2.0-OpenSSH_9.2p1\r\n" * 5)
+
+        self.ends_in_time(kind, behave, ContentUnavailable, None)
+
+    def test_the_token_is_sent_and_never_shown(self, kind: Kind, caplog):
+        caplog.set_level(logging.DEBUG)
+        with faulty(serve) as server:
+            store = kind(server.url, token="s3cret", patience=QUICK)
+            assert read(store, CONTENT) == DATA
+            assert server.calls[0].headers["authorization"] == "Bearer s3cret"
+            server.behave = lambda call: call.answer(b"no", 401)
+            with pytest.raises(LedgerError) as caught:
+                read(store, CONTENT)
+        assert "s3cret" not in str(caught.value) + repr(store) + caplog.text
+
+    def test_so_is_a_password(self, kind: Kind, caplog):
+        caplog.set_level(logging.DEBUG)
+        with faulty(serve) as server:
+            store = kind(server.url.replace("//", "//ann:p%40ss@"), patience=QUICK)
+            assert read(store, CONTENT) == DATA
+            assert server.calls[0].headers["authorization"] == "Basic YW5uOnBAc3M="
+            server.behave = lambda call: call.answer(b"no", 401)
+            with pytest.raises(LedgerError) as caught:
+                read(store, CONTENT)
+        assert "p%40ss" not in str(caught.value) + repr(store) + caplog.text
+
+    def test_a_redirect_does_not_carry_the_token_away(self, kind: Kind):
+        with faulty(serve) as thief:
+            aside = thief.url.replace("127.0.0.1", "localhost")
+
+            def behave(call: Call) -> None:
+                call.answer(b"", 302, Location=aside + call.handler.path)
+
+            with faulty(behave) as server:
+                assert read(kind(server.url, token="s3cret", patience=QUICK), CONTENT) == DATA
+            assert "authorization" not in thief.calls[0].headers
+
+    def test_nobody_there(self, kind: Kind):
+        with faulty(serve) as server:
+            pass
+        with pytest.raises(ContentUnavailable, match=r"can not be reached.*refused"):
+            read(kind(server.url, patience=QUICK), CONTENT)
+
+    def ends_in_time(self, kind, behave, error, match: str | None, data: bytes = DATA) -> None:
+        began = time.monotonic()
+        with faulty(behave) as server:
+            with pytest.raises(error, match=match):
+                read(kind(server.url, patience=QUICK), content_ref([data]))
+            assert time.monotonic() - began < 4
+
+
+class TestGatewayOnly:
+    def test_without_ranges_the_beginning_is_left_out(self):
+        turns = []
+
+        def behave(call: Call) -> None:
+            turns.append(call)
+            call.start(200, len(DATA))
+            call.send(DATA if len(turns) > 1 else DATA[:700_001])
+
+        with faulty(behave) as server:
+            assert read(GatewayStore(server.url, patience=QUICK), CONTENT) == DATA
+
+    def test_another_part_than_asked_for_is_refused(self):
+        def behave(call: Call) -> None:
+            if call.offset:
+                call.answer(DATA, 206, Content_Range="bytes 5-9/10")
+            else:
+                call.start(200, len(DATA))
+                call.send(DATA[:700_000])
+
+        with faulty(behave) as server, pytest.raises(ContentUnavailable, match="bytes 5-9"):
+            read(GatewayStore(server.url, patience=QUICK), CONTENT)
+
+    def test_one_that_serves_blocks_only_says_so(self):
+        with (
+            faulty(lambda call: call.answer(b"", 406)) as server,
+            pytest.raises(ContentUnavailable, match="whole files"),
+        ):
+            read(GatewayStore(server.url, patience=QUICK), CONTENT)
+
+    def test_a_redirect_leads_nowhere_but_to_http(self, tmp_path):
+        (tmp_path / "file").write_bytes(DATA)
+        behave = lambda call: call.answer(b"", 302, Location=f"file://{tmp_path}/file")  # noqa: E731
+        with faulty(behave) as server, pytest.raises(ContentUnavailable):
+            read(GatewayStore(server.url, patience=QUICK), CONTENT)
+
+
+def test_a_hostile_node_holds_up_nobody_else():
+    """Many stalled requests at once, and a good node beside them."""
+    with faulty(Call.stall) as bad, faulty(serve) as good:
+        stalled = [
+            threading.Thread(target=fails, args=(KuboStore(bad.url, patience=QUICK),))
+            for _ in range(20)
+        ]
+        for thread in stalled:
+            thread.start()
+        assert read(KuboStore(good.url, patience=QUICK), CONTENT) == DATA
+        for thread in stalled:
+            thread.join(5)
+            assert not thread.is_alive()
+
+
+def fails(store: KuboStore) -> None:
+    with pytest.raises(ContentUnavailable):
+        read(store, CONTENT)

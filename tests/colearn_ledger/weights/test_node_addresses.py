@@ -1,0 +1,97 @@
+"""How a node is named, and the secrets in its address, which nobody gets to see."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from contract import read
+from faulty import faulty
+from good_answers import CONTENT, DATA, QUICK, serve
+
+from colearn_ledger.weights.addresses import NodeAddress, StoreNotUsable
+from colearn_ledger.weights.kubo import KuboStore
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        ("api", "host"),
+        [
+            ("http://127.0.0.1:{port}", "127.0.0.1:{port}"),
+            ("http://localhost:{port}/", "localhost:{port}"),
+            ("http://localhost:{port}/behind/a/proxy/", "localhost:{port}"),
+            ("/ip4/127.0.0.1/tcp/{port}", "127.0.0.1:{port}"),
+            ("/ip4/127.0.0.1/tcp/{port}/http", "127.0.0.1:{port}"),
+            ("/dns/localhost/tcp/{port}/http", "localhost:{port}"),
+        ],
+    )
+    def test_urls_and_multiaddrs(self, api: str, host: str):
+        with faulty(serve) as server:
+            port = server.url.rpartition(":")[2]
+            store = KuboStore(api.format(port=port), patience=QUICK)
+            assert read(store, CONTENT) == DATA
+            [call] = server.calls
+        assert call.headers["host"] == host.format(port=port)
+        assert call.handler.path.startswith("/behind/a/proxy/api/v0/cat" if "proxy" in api else "/")
+
+    @pytest.mark.parametrize(
+        "api",
+        [
+            "", "127.0.0.1:5001", "ftp://host", "http://", "http://host:99999", "http://[::1",
+            "/ip4/1.2.3.4/udp/5001", "/ip4/nonsense/tcp/1", "/ip4/1.2.3.4", "/dns/h/tcp/70000",
+            "http://host?x=y",
+        ],
+    )  # fmt: skip
+    def test_others_are_refused_at_once(self, api: str):
+        with pytest.raises(StoreNotUsable, match="no address of"):
+            KuboStore(api)
+
+    def test_what_is_parsed_does_not_show_its_secrets(self):
+        for api, token in (("http://127.0.0.1:1", "s3cret"), ("http://ann:s3cret@127.0.0.1", None)):
+            address = NodeAddress.parse(api, token=token)
+            assert address.authorization
+            assert "s3cret" not in repr(address)
+            assert address.authorization not in repr(address)
+
+    def test_a_secret_in_a_malformed_address_is_not_shown(self):
+        with pytest.raises(StoreNotUsable) as caught:
+            KuboStore("htp://ann:s3cret@host")
+        assert "s3cret" not in str(caught.value)
+
+    @pytest.mark.parametrize("token", ["", "a\nb", "ü", "a\r\nX: y"])
+    def test_tokens_that_are_none(self, token: str):
+        with pytest.raises(StoreNotUsable, match="token"):
+            KuboStore("http://127.0.0.1:5001", token=token)
+
+    def test_a_token_and_a_password_are_too_much(self):
+        with pytest.raises(StoreNotUsable, match="one of them"):
+            KuboStore("http://ann:pw@127.0.0.1:5001", token="t")
+
+    def test_a_token_over_plain_http_is_warned_of(self, caplog):
+        KuboStore("http://192.0.2.1:5001", token="s3cret")
+        assert "use https" in caplog.text
+        assert "s3cret" not in caplog.text
+
+    def test_netrc_does_not_replace_the_token(self, tmp_path, monkeypatch):
+        (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password b\n")
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        with faulty(serve) as server:
+            read(KuboStore(server.url, token="mine", patience=QUICK), CONTENT)
+            assert server.calls[0].headers["authorization"] == "Bearer mine"
+
+    def test_without_the_package_the_error_says_how_to_get_it(self, monkeypatch):
+        monkeypatch.delitem(sys.modules, "colearn_ledger.weights.kubo_rpc", raising=False)
+        monkeypatch.setitem(sys.modules, "ipfshttpclient", None)
+        with pytest.raises(StoreNotUsable, match=r"pip install 'colearn-ledger\[ipfs\]'"):
+            KuboStore("http://127.0.0.1:5001")
+
+    def test_the_package_loads_only_for_a_node(self, tmp_path):
+        program = (
+            f"import sys, colearn_ledger.weights.opening as o; o.open_store('{tmp_path}');"
+            "print('ipfshttpclient' in sys.modules, 'requests' in sys.modules)"
+        )
+        run = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        )
+        assert run.stdout.split() == ["False", "False"]

@@ -1,0 +1,66 @@
+"""A real wasmd with the contract's code, for tests: instances of it, and accounts that can pay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from colearn_ledger.cosmos import CosmosConfig, CosmosLedger, SenderConfig
+from colearn_ledger.cosmos.deploying import deploy_contract, instantiate_contract
+from colearn_ledger.cosmos.node import Node
+from colearn_ledger.cosmos.sender import Sender
+from colearn_ledger.cosmos.transactions import paying
+from colearn_ledger.networks import CosmosTerms
+from colearn_ledger.protocol import Account
+from colearn_ledger.wallet import Wallet
+from localnet.cosmos import CosmosChain
+
+ENOUGH = 10_000_000
+"""What an account is given: some 1,500 transactions' fees."""
+
+
+class Place:
+    """A chain, and its first account, which has stored the contract's code and pays for all.
+
+    Args:
+        chain: the chain.
+        folder: of the journals.
+    """
+
+    def __init__(self, chain: CosmosChain, folder: Path) -> None:
+        self.chain = chain
+        price = float(chain.gas_price.removesuffix(chain.denomination))
+        self.terms = CosmosTerms(chain.grpc, chain.prefix, chain.denomination, price)
+        self.config = CosmosConfig(
+            chain_id=chain.chain_id, sending=SenderConfig(journal=folder), poll_seconds=0.02
+        )
+        self.bank = Wallet.from_key(chain.keys[0])
+        self.node = Node(chain.grpc)
+        self.sender = Sender(self.node, chain.chain_id, self.terms, self.config.sending)
+        self.code = deploy_contract(self.terms, self.bank, config=self.config).code
+        self._funded: set[Account] = set()
+
+    def instance(self) -> Account:
+        """Return a new contract, which has no experiment yet."""
+        made = instantiate_contract(self.node, self.sender, self.bank, code=self.code)
+        return made.contract
+
+    def fund(self, wallets: Iterable[Wallet]) -> None:
+        """See to it that these can pay, once each."""
+        accounts = {self.sender.address(wallet) for wallet in wallets} - self._funded
+        if accounts:
+            self.pay(sorted(accounts), ENOUGH)
+            self._funded |= accounts
+
+    def pay(self, accounts: Iterable[Account], amount: int) -> None:
+        """Send coins to accounts, in one transaction."""
+        bank = self.sender.address(self.bank)
+        actions = [paying(bank, to, amount, self.terms.denomination) for to in accounts]
+        paid = self.sender.wait(self.sender.send(self.bank, *actions), 60)
+        assert paid.code == 0, paid.log
+
+    def ledger(self, wallet: Wallet, contract: Account | None = None) -> CosmosLedger:
+        """Return a view of a contract, a new one unless it is given; the wallet can pay."""
+        self.fund([wallet])
+        contract = contract or self.instance()
+        return CosmosLedger.connect(self.terms, contract, wallet, config=self.config)

@@ -1,0 +1,117 @@
+"""Toxiproxy: links between a client and a server that are slow, are reset, or swallow everything.
+
+Its kinds of fault ("toxics") and their attributes, as used here:
+
+- ``latency``: every piece comes ``latency`` milliseconds later, give or take ``jitter``
+- ``bandwidth``: ``rate`` kilobytes pass in a second
+- ``reset_peer``: connections are reset after ``timeout`` milliseconds
+- ``timeout``: nothing passes, and with ``timeout=0`` nobody is told: a black hole
+- ``limit_data``: a connection is closed once ``bytes`` have passed
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import requests
+from agents import wait_for
+
+from localnet.installing import toxiproxy_binary
+from localnet.processes import Process, free_port, spawn
+
+
+class Toxiproxy:
+    """The process; it runs while this is entered.
+
+    Args:
+        log: takes its output.
+        address: where it listens, for those who use its links too.
+        host: what to be in to start it there.
+    """
+
+    def __init__(
+        self,
+        log: Path,
+        *,
+        address: str = "127.0.0.1",
+        host: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ) -> None:
+        self._log = log
+        self._host = host
+        self.address = address
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy on the way to this one
+        self._process: Process | None = None
+
+    def __enter__(self) -> Self:
+        with self._host():
+            port = free_port(self.address)
+            command = [str(toxiproxy_binary()), "-host", self.address, "-port", str(port)]
+            self._process = spawn(command, log=self._log, environment=os.environ)
+        self._api = f"http://{self.address}:{port}"
+        try:
+            wait_for("Toxiproxy answers", self._answers)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+        if self._process is not None:
+            self._process.stop()
+
+    def link(self, name: str, url: str) -> Link:
+        """Return a new way to a server."""
+        parts = urlsplit(url)
+        made = self.ask(
+            "POST",
+            "/proxies",
+            {"name": name, "listen": f"{self.address}:0", "upstream": parts.netloc},
+        )
+        return Link(self, name, f"http://{made['listen']}{parts.path}")
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        said = self._session.request(method, self._api + path, json=body, timeout=20)
+        assert said.ok, f"{method} {path}: {said.status_code} {said.text}"
+        return said.json() if said.content else None
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.is_running(), self._log.read_text()
+        try:
+            return self._session.get(f"{self._api}/version", timeout=20).ok
+        except requests.ConnectionError:
+            return False
+
+
+class Link:
+    """A way to a server, through Toxiproxy; use ``url`` in place of the server's own."""
+
+    def __init__(self, toxiproxy: Toxiproxy, name: str, url: str) -> None:
+        self._toxiproxy = toxiproxy
+        self._path = f"/proxies/{name}/toxics"
+        self.url = url
+
+    def make(self, kind: str, *, stream: str = "downstream", **attributes: int) -> str:
+        """Have the link behave so from now on, open connections too; return the toxic's name.
+
+        Args:
+            kind: of the toxic.
+            stream: ``downstream`` for what comes from the server, ``upstream`` for what goes there.
+            attributes: the toxic's own.
+        """
+        wanted = {"type": kind, "stream": stream, "attributes": attributes}
+        return str(self._toxiproxy.ask("POST", self._path, wanted)["name"])
+
+    @contextmanager
+    def fails(self, kind: str, **attributes: int) -> Iterator[None]:
+        """Have the link behave so for a while."""
+        name = self.make(kind, **attributes)
+        yield
+        self._toxiproxy.ask("DELETE", f"{self._path}/{name}")

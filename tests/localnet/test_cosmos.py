@@ -1,0 +1,281 @@
+"""A Cosmos chain of real wasmd nodes: alone, and four that replace each other."""
+
+from __future__ import annotations
+
+import json
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from colearn_ledger.wallet import Wallet
+from localnet.cosmos import CosmosChain
+from localnet.cosmos_genesis import MNEMONIC, found_chain, homes_of
+from localnet.errors import AddressRefused, NetStateError, NodeFailed, PortTaken
+from localnet.installing import wasmd_binary
+from localnet.processes import wait_until
+from localnet.rpc import get, json_rpc
+from localnet.wasmd import Wasmd
+
+pytestmark = pytest.mark.usefixtures("wasmd_is_here")
+
+SOMEONE = "wasm1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnf2q0cj"
+MISTYPED = "wasm1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnf2q0ck"
+ELSEWHERE = "cosmos1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnrk363e"
+
+
+def balance(chain: CosmosChain, address: str, *, node: Wasmd | None = None) -> int:
+    path = f"/cosmos/bank/v1beta1/balances/{address}/by_denom?denom=stake"
+    return int(json.loads(get(f"{(node or chain.node).rest}{path}"))["balance"]["amount"])
+
+
+def grows(node: Wasmd, *, by: int = 1) -> bool:
+    goal = node.height() + by
+    return wait_until(lambda: node.height() >= goal, seconds=30)
+
+
+def has_ended(node: Wasmd) -> bool:
+    return not node.process.is_running()
+
+
+class TestARunningChain:
+    def test_makes_blocks_and_says_who_it_is(self, wasmd: CosmosChain):
+        assert wasmd.height() >= 2
+        assert grows(wasmd.node)
+        said = json_rpc(wasmd.rpc, "status")
+        assert said["node_info"]["network"] == wasmd.chain_id == "colearn-local"
+        staking = json.loads(get(f"{wasmd.rest}/cosmos/staking/v1beta1/params"))
+        assert staking["params"]["bond_denom"] == wasmd.denomination == "stake"
+
+    def test_listens_on_loopback_only(self, wasmd: CosmosChain):
+        urls = [wasmd.rpc, wasmd.rest, wasmd.grpc]
+        assert all(url.startswith("http://127.0.0.1:") for url in urls)
+        peer = wasmd.node.peer
+        for address in (*urls, peer):
+            port = int(address.rpartition(":")[2])
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+            with pytest.raises(OSError, match="refused"):
+                socket.create_connection(("127.0.0.2", port), timeout=5)
+
+    def test_takes_no_port_that_everybody_takes(self, wasmd: CosmosChain):
+        ports = {int(url.rpartition(":")[2]) for url in (wasmd.rpc, wasmd.rest, wasmd.grpc)}
+        assert len(ports) == 3
+        assert not ports & {26656, 26657, 9090, 1317}
+
+    def test_funds_the_accounts_of_keys_that_everybody_knows(self, wasmd: CosmosChain):
+        assert len(wasmd.keys) == len(wasmd.accounts) == 10
+        assert balance(wasmd, wasmd.accounts[9]) == 10**12
+
+    def test_has_the_accounts_of_its_mnemonic(self):
+        for number, (key, address) in enumerate(
+            zip(CosmosChain.keys, CosmosChain.accounts, strict=True)
+        ):
+            path = f"m/44'/118'/0'/0/{number}"
+            wallet = Wallet.from_mnemonic(MNEMONIC, cosmos_path=path)
+            assert wallet.cosmos_address("wasm") == address
+            assert Wallet.from_key(key).cosmos_address("wasm") == address
+
+    def test_asks_a_price_for_gas(self, wasmd: CosmosChain):
+        config = json.loads(get(f"{wasmd.rest}/cosmos/base/node/v1beta1/config"))
+        assert Decimal(config["minimum_gas_price"].removesuffix("stake")) == Decimal("0.025")
+
+    def test_does_not_dismiss_a_validator_that_was_away_for_weeks(self, wasmd: CosmosChain):
+        params = json.loads(get(f"{wasmd.rest}/cosmos/slashing/v1beta1/params"))["params"]
+        assert int(params["signed_blocks_window"]) * 0.5 > 30 * 24 * 3600
+
+    def test_keeps_history_from_its_first_block_on(self, wasmd: CosmosChain):
+        assert grows(wasmd.node)
+        assert json_rpc(wasmd.rpc, "block", "1")["block"]["header"]["height"] == "1"
+        pruning = (wasmd.node.home / "config" / "app.toml").read_text()
+        assert 'pruning = "nothing"' in pruning
+
+    def test_answers_grpc(self, wasmd: CosmosChain):
+        from cosmpy.aerial.client import LedgerClient, NetworkConfig
+
+        config = NetworkConfig(
+            chain_id=wasmd.chain_id,
+            fee_minimum_gas_price=0.025,
+            fee_denomination="stake",
+            staking_denomination="stake",
+            url=f"grpc+{wasmd.grpc}",
+        )
+        assert LedgerClient(config).query_bank_balance(wasmd.accounts[8], "stake") == 10**12
+
+    def test_keeps_its_keys_to_its_owner(self, wasmd: CosmosChain):
+        home = wasmd.node.home
+        assert stat.S_IMODE(home.stat().st_mode) == 0o700
+        keys = [*(home / "keyring-test").iterdir(), *(home / "config").glob("*_key.json")]
+        assert len(keys) == 4
+        assert {stat.S_IMODE(key.stat().st_mode) for key in keys} == {0o600}
+
+
+class TestFunding:
+    def test_adds_up_and_is_in_a_block(self, wasmd: CosmosChain):
+        assert wasmd.fund(SOMEONE, Decimal(5)) == 5
+        assert wasmd.fund(SOMEONE, Decimal("2E+1")) == 25
+        assert balance(wasmd, SOMEONE) == 25
+
+    def test_by_several_at_once_pays_each(self, wasmd: CosmosChain, tmp_path: Path):
+        """The sequence numbers of one key, from two processes."""
+        program = (
+            "import sys; from decimal import Decimal; from pathlib import Path;"
+            "from localnet.cosmos import CosmosChain;"
+            "CosmosChain(Path(sys.argv[1])).fund(sys.argv[2], Decimal(3))"
+        )
+        address = wasmd.accounts[7]
+        before = balance(wasmd, address)
+        folder = str(wasmd.node.home.parent)
+        runs = [
+            subprocess.Popen([sys.executable, "-c", program, folder, address]) for _ in range(2)
+        ]
+        assert [run.wait(timeout=60) for run in runs] == [0, 0]
+        assert balance(wasmd, address) == before + 6
+
+    @pytest.mark.parametrize("address", ["", "bob", "0x" + "ab" * 20, MISTYPED, "wasm1", "--help"])
+    def test_refuses_what_is_no_address(self, wasmd: CosmosChain, address: str):
+        with pytest.raises(AddressRefused, match="is not an address"):
+            wasmd.fund(address, Decimal(1))
+
+    def test_refuses_an_address_of_another_chain(self, wasmd: CosmosChain):
+        with pytest.raises(AddressRefused, match="another chain: here they begin with wasm1"):
+            wasmd.fund(ELSEWHERE, Decimal(1))
+
+    @pytest.mark.parametrize("amount", ["0", "-1", "0.5", "1e18", "NaN", "Infinity"])
+    def test_refuses_what_is_no_amount(self, wasmd: CosmosChain, amount: str):
+        with pytest.raises(AddressRefused, match="is no amount: a whole number of stake"):
+            wasmd.fund(SOMEONE, Decimal(amount))
+
+
+class TestOneNode:
+    @pytest.fixture
+    def chain(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CosmosChain]:
+        monkeypatch.setenv("WASMD_RPC_LADDR", "tcp://127.0.0.1:1")  # of another node of the user's
+        with CosmosChain(tmp_path / "chain", block_time=0.1) as chain:
+            yield chain
+        chain.kill()
+
+    def test_keeps_chain_and_ports_over_stop_kill_and_another_python(self, chain: CosmosChain):
+        chain.fund(SOMEONE, Decimal(5))
+        before = (chain.rpc, chain.grpc, chain.rest, chain.node.peer)
+        height = chain.height()
+        chain.stop()
+        assert has_ended(chain.node)
+        with pytest.raises(NodeFailed, match="no node of the chain answers"):
+            chain.height()
+        chain.start()
+        assert chain.height() > height
+        chain.kill()
+        assert has_ended(chain.node)
+        again = CosmosChain(chain.node.home.parent, block_time=0.1).start()
+        assert (again.rpc, again.grpc, again.rest, again.node.peer) == before
+        assert balance(again, SOMEONE) == 5
+        again.stop()
+
+    def test_is_taken_up_by_another_python_and_not_started_twice(self, chain: CosmosChain):
+        other = CosmosChain(chain.node.home.parent)
+        started: list[Wasmd] = []
+        other.start(started=started.append)
+        assert other.node.process == chain.node.process
+        assert not started
+
+    def test_takes_other_ports_when_its_own_are_taken(self, chain: CosmosChain):
+        height, rpc = chain.height(), chain.rpc
+        chain.stop()
+        with socket.create_server(("127.0.0.1", int(rpc.rpartition(":")[2]))):
+            chain.start()
+            assert chain.rpc != rpc
+        assert chain.height() > height
+
+    def test_tells_why_a_payment_failed(self, chain: CosmosChain):
+        most = Decimal(9 * 10**17)
+        assert chain.fund(SOMEONE, most) == most
+        with pytest.raises(NodeFailed, match=r"the payment failed: .*insufficient funds"):
+            chain.fund(SOMEONE, most)
+        chain.kill()
+        with pytest.raises(NodeFailed, match=r"the payment was refused: .*connection refused"):
+            chain.fund(SOMEONE, most)
+
+    def test_can_not_become_two(self, chain: CosmosChain):
+        with pytest.raises(NetStateError, match=r"first block: 1 in .* and not 2"):
+            CosmosChain(chain.node.home.parent, validators=2).start()
+
+
+class TestAFailure:
+    def test_to_start_shows_the_log_and_leaves_no_process(self, tmp_path: Path):
+        with CosmosChain(tmp_path, block_time=0.1) as chain:
+            pass
+        (tmp_path / "wasmd-1" / "config" / "genesis.json").write_text("{")
+        with pytest.raises(NodeFailed, match=r"wasmd ended instead of starting\nThe end of .*log"):
+            chain.start()
+        assert has_ended(chain.node)
+
+    def test_to_wait_for_it_leaves_no_process(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        def interrupted(chain: CosmosChain) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(CosmosChain, "_await_blocks", interrupted)
+        chain = CosmosChain(tmp_path)
+        with pytest.raises(KeyboardInterrupt):
+            chain.start()
+        assert has_ended(chain.node)
+
+    def test_to_get_ports_says_so_after_three_tries(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        """Another process is always faster."""
+        with socket.socket() as other:  # bound, and deaf
+            other.bind(("127.0.0.1", 0))
+            port = other.getsockname()[1]
+            ports = {"p2p": port, "rpc": port, "grpc": port, "rest": port}
+            monkeypatch.setattr(Wasmd, "choose_ports", lambda node: vars(node).update(_ports=ports))
+            with pytest.raises(PortTaken, match="take every port before wasmd does"):
+                CosmosChain(tmp_path).start()
+
+    def test_to_begin_leaves_no_half_of_a_chain(self, tmp_path: Path):
+        broken = tmp_path / "wasmd"
+        broken.write_text("#!/bin/sh\necho no room >&2\nexit 1\n")
+        broken.chmod(0o755)
+        with pytest.raises(NodeFailed, match="wasmd can not begin a chain: no room"):
+            found_chain(tmp_path / "chain", 1, broken)
+        assert homes_of(tmp_path / "chain") == ()
+        (tmp_path / "chain" / "wasmd-2").mkdir()  # a kill came between the moves
+        assert homes_of(tmp_path / "chain") == ()
+        homes = found_chain(tmp_path / "chain", 1, wasmd_binary())
+        assert [home.name for home in homes] == ["wasmd-1"]
+
+    def test_to_be_started_at_all_is_told(self, tmp_path: Path):
+        with pytest.raises(NodeFailed, match="wasmd was not started"):
+            _ = Wasmd(tmp_path).process
+
+
+class TestFourValidators:
+    def test_go_on_without_one_which_catches_up_when_it_is_back(self, tmp_path: Path):
+        with CosmosChain(tmp_path, validators=4) as chain:
+            assert len({node.peer for node in chain.nodes}) == 4
+            assert [node.connections() for node in chain.nodes] == [3, 3, 3, 3]
+            lost, *others = chain.nodes
+            lost.kill()
+            assert chain.node is others[0]
+            assert chain.fund(SOMEONE, Decimal(5)) == 5
+            missed = others[2].height()
+            lost.start()
+            assert wait_until(lambda: lost.height() > missed, seconds=30)
+            assert balance(chain, SOMEONE, node=lost) == 5
+            assert wait_until(lambda: signs(lost, others[0]), seconds=30)
+            chain.kill()
+
+
+def signs(validator: Wasmd, witness: Wasmd) -> bool:
+    """Tell whether a validator signed the newest block that another one knows."""
+    key = json.loads((validator.home / "config" / "priv_validator_key.json").read_text())
+    commit = json_rpc(witness.rpc, "commit", str(witness.height()))["signed_header"]["commit"][
+        "signatures"
+    ]
+    return key["address"] in {one["validator_address"] for one in commit if one["signature"]}

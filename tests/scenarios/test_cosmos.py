@@ -1,0 +1,63 @@
+"""The stories, on the contract on a real wasmd: one chain, an instance for each story.
+
+Its clock is the world's: a story in which a deadline has to pass is told with short windows, and
+waits for the block whose time has come.
+"""
+
+import math
+import time
+
+import pytest
+from cosmos_place import Place
+from stories import AllStories
+from world import ANYONE, CREATOR, World, wallet_of
+
+from colearn_ledger.ledger import Ledger
+from colearn_ledger.wallet import Wallet
+
+_SHORT = 3
+"""Seconds of a window in a story that waits for its end, on a machine that is not busy."""
+
+_CALLS = 20
+"""For so many transactions, as long as the first one took, there is room in a window."""
+
+_PEOPLE = (CREATOR, ANYONE, "ana", "bob", "cy", "dan", "eve", "stranger", "late")
+
+
+class CosmosWorld(World):
+    def __init__(self, place: Place, *, waits: bool) -> None:
+        super().__init__()
+        started = time.monotonic()
+        self._place = place
+        self._ledger = place.ledger(wallet_of(ANYONE))
+        if waits:
+            busy = math.ceil(_CALLS * (time.monotonic() - started))
+            self.window, self.moment = max(_SHORT, busy), 2
+
+    def connect(self, wallet: Wallet) -> Ledger:
+        self._place.fund([wallet])
+        return self._ledger.acting_for(wallet)
+
+    def set_time(self, time_: int) -> None:
+        """Wait for a block of this time, and for the next one.
+
+        Only then is it certain that the node simulates transactions as of the first of them.
+        """
+        latest = self._place.node.latest
+        while (block := latest()[1]).time < time_:
+            time.sleep(0.02)
+        while latest()[1].height <= block.height:
+            time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def place(cosmos_place: Place) -> Place:
+    cosmos_place.fund(wallet_of(name) for name in _PEOPLE)
+    return cosmos_place
+
+
+class TestOnWasmd(AllStories):
+    @pytest.fixture
+    def world(self, place: Place, request: pytest.FixtureRequest) -> World:
+        time_passes = {"pass_deadline", "pass_windows", "come_close_to_the_deadline"}
+        return CosmosWorld(place, waits=bool(time_passes & set(request.function.__code__.co_names)))
