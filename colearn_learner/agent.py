@@ -25,6 +25,7 @@ from colearn_learner.agent_progress import ProgressListener
 from colearn_learner.agent_proposing import Proposing
 from colearn_learner.agent_voting import Voting
 from colearn_learner.agent_workbench import AgentConfig, Workbench
+from colearn_learner.fitting import check_fit
 from colearn_ledger.ledger import Ledger, Pending
 from colearn_ledger.protocol import (
     AlreadyJoined,
@@ -257,6 +258,7 @@ class Agent:
         late = experiment.status == Status.RUNNING and not experiment.params.late_join
         if late or not self._config.join:
             return Action.WAITED
+        check_fit(self._bench.learner, self._bench.schema())  # nobody joins in vain
         return self._send(Action.JOINED, None, self._ledger.join(self._experiment))
 
     def _adopt(self, experiment: Experiment, content: ContentRef) -> Action:

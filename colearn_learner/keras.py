@@ -1,4 +1,4 @@
-"""A learner for Keras 3 models."""
+"""A learner for Keras 3 models, and the helpers that the `colearn` library has beside its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colearn_learner.errors import InvalidArgument, WeightsMismatch
+from colearn_learner.errors import InvalidArgument, InvalidData, WeightsMismatch
 from colearn_learner.interface import (
     ColearnModel,
     MachineLearningInterface,
@@ -18,7 +18,7 @@ from colearn_learner.interface import (
     Weights,
 )
 
-__all__ = ["KerasLearner"]
+__all__ = ["KerasLearner", "_make_loader", "normalize_img"]
 
 
 class KerasLearner(MachineLearningInterface):
@@ -198,3 +198,36 @@ def _checked(
     except TypeError as error:
         raise InvalidArgument(f"Invalid arguments for model.{name}: {error}") from error
     return chosen
+
+
+# ------------------------------------------------------------------ helpers of learner authors
+
+
+def normalize_img(image: Any, label: Any) -> tuple[Any, Any]:
+    """Return an image of grey values 0 … 255 as float32 from 0 to 1, and the label as it is."""
+    import tensorflow as tf
+
+    return tf.cast(image, tf.float32) / 255.0, label
+
+
+def _make_loader(images: Any, labels: Any, batch_size: int = 32, dp_enabled: bool = False) -> Any:
+    """Return a ``tf.data`` set of shuffled batches, held in memory.
+
+    Args:
+        images: or other inputs, shape (records, ...).
+        labels: shape (records, ...).
+        batch_size: records of a batch.
+        dp_enabled: leave out a last batch that is smaller, for differential privacy.
+
+    Raises:
+        InvalidData: inputs and labels do not go together, or there are too few for a batch.
+    """
+    import tensorflow as tf
+
+    count, least = len(images), batch_size if dp_enabled else 1
+    if len(labels) != count or count < least:
+        raise InvalidData(
+            f"{count} images and {len(labels)} labels: there must be as many, and at least {least}"
+        )
+    records = tf.data.Dataset.from_tensor_slices((images, labels)).cache().shuffle(count)
+    return records.batch(batch_size, drop_remainder=dp_enabled).prefetch(tf.data.AUTOTUNE)

@@ -65,7 +65,7 @@ class Training:
     seed: int = 42
 
 
-Framework = Literal["sklearn", "keras"]
+Framework = Literal["sklearn", "keras", "pytorch", "xgboost"]
 """Also the name of the extra that installs it."""
 
 
@@ -151,20 +151,20 @@ def _pair(data: Data) -> tuple[Any, Any]:
 def _sklearn_learner(
     built: Any, share: Share, score: Score, *, data: Dataset, training: Training
 ) -> Any:
+    from colearn_learner.forest import ForestLearner
     from colearn_learner.sklearn import SklearnLearner
 
-    return SklearnLearner(
-        built,
-        _pair(share.train),
-        _pair(share.vote),
-        _pair(share.test),
-        classes=np.arange(data.classes) if data.classes else None,
-        criterion=score.name.replace(" ", "_"),
-        minimise_criterion=not score.higher_is_better,
-        batch_size=training.batch_size,
-        epochs=training.passes,
-        seed=training.seed,
-    )
+    records = [_pair(part) for part in (share.train, share.vote, share.test)]
+    common: dict[str, Any] = {
+        "classes": np.arange(data.classes) if data.classes else None,
+        "criterion": score.name.replace(" ", "_"),
+        "minimise_criterion": not score.higher_is_better,
+        "seed": training.seed,
+    }
+    if hasattr(built, "partial_fit"):
+        common |= {"batch_size": training.batch_size, "epochs": training.passes}
+        return SklearnLearner(built, *records, **common)
+    return ForestLearner(built, *records, **common, trees_per_round=training.passes * 5)
 
 
 def _linear(data: Dataset, training: Training) -> Any:
@@ -191,6 +191,14 @@ def _mlp(data: Dataset, training: Training) -> Any:
         batch_size="auto" if training.batch_size <= 200 else training.batch_size,
         random_state=training.seed,
     )
+
+
+def _forest(data: Dataset, training: Training) -> Any:
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+    if data.task == "regression":
+        return RandomForestRegressor(max_depth=6, min_samples_leaf=3)
+    return RandomForestClassifier(max_depth=6, min_samples_leaf=3)
 
 
 # ------------------------------------------------------------------ Keras
@@ -247,6 +255,74 @@ def _hush_tensorflow() -> None:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
+# ------------------------------------------------------------------ PyTorch
+
+
+def _pytorch_learner(
+    built: Any, share: Share, score: Score, *, data: Dataset, training: Training
+) -> Any:
+    import torch
+    from torch.utils.data import ConcatDataset, DataLoader, TensorDataset
+
+    from colearn_learner.pytorch import PytorchLearner, categorical_accuracy
+
+    classifies = data.task == "classification"
+
+    def tensors(records: Data) -> Any:
+        targets = torch.tensor(records.targets, dtype=torch.int64 if classifies else torch.float32)
+        return TensorDataset(torch.tensor(records.inputs, dtype=torch.float32), targets)
+
+    train: Any = ConcatDataset([tensors(share.train)] * training.passes)
+    order = torch.Generator().manual_seed(training.seed)
+    return PytorchLearner(
+        built,
+        torch.optim.Adam(built.parameters(), training.learning_rate),
+        DataLoader(train, training.batch_size, shuffle=True, generator=order),
+        DataLoader(tensors(share.vote), _SCORED_AT_ONCE),
+        DataLoader(tensors(share.test), _SCORED_AT_ONCE),
+        criterion=torch.nn.CrossEntropyLoss() if classifies else torch.nn.MSELoss(),
+        vote_criterion=categorical_accuracy if score.name == "accuracy" else None,
+        minimise_criterion=not score.higher_is_better,
+    )
+
+
+def _pytorch_mlp(data: Dataset, training: Training) -> Any:
+    import torch
+    from torch import nn
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.seed)
+        layers = (nn.Linear(data.features, 32), nn.ReLU(), nn.Linear(32, data.classes or 1))
+    return nn.Sequential(*layers) if data.classes else nn.Sequential(*layers, nn.Flatten(0))
+
+
+# ------------------------------------------------------------------ XGBoost
+
+
+def _xgboost_learner(
+    built: Any, share: Share, score: Score, *, data: Dataset, training: Training
+) -> Any:
+    from colearn_learner.xgboost import XGBoostLearner
+
+    return XGBoostLearner(
+        built,
+        *(_pair(part) for part in (share.train, share.vote, share.test)),
+        boost_rounds=training.passes,
+        criterion=score.name.replace(" ", "_"),
+        minimise_criterion=not score.higher_is_better,
+        seed=training.seed,
+    )
+
+
+def _boosted(data: Dataset, training: Training) -> Any:
+    kind: dict[str, Any] = {"objective": "reg:squarederror", "base_score": 0.0}
+    if data.classes == 2:
+        kind = {"objective": "binary:logistic"}
+    elif data.classes:
+        kind = {"objective": "multi:softprob", "num_class": data.classes}
+    return {**kind, "max_depth": 3, "eta": training.learning_rate, "nthread": 1}
+
+
 # ------------------------------------------------------------------ the catalogue
 
 
@@ -261,6 +337,8 @@ class _Framework:
 _FRAMEWORKS: dict[Framework, _Framework] = {
     "sklearn": _Framework(_sklearn_learner, ("sklearn",)),
     "keras": _Framework(_keras_learner, ("keras", "tensorflow")),
+    "pytorch": _Framework(_pytorch_learner, ("torch",)),
+    "xgboost": _Framework(_xgboost_learner, ("xgboost",)),
 }
 
 MODELS = {
@@ -289,6 +367,24 @@ MODELS = {
             "the same network in Keras",
             "keras",
             _keras_mlp,
+        ),
+        Model(
+            *("pytorch-mlp", ("classification", "regression"), 0.005),
+            "the same network in PyTorch",
+            "pytorch",
+            _pytorch_mlp,
+        ),
+        Model(
+            *("forest", ("classification", "regression"), 0.0),
+            "a random forest: each proposal adds ten trees",
+            "sklearn",
+            _forest,
+        ),
+        Model(
+            *("xgboost", ("classification", "regression"), 0.3),
+            "boosted trees of XGBoost: each proposal boosts twice",
+            "xgboost",
+            _boosted,
         ),
     )
 }

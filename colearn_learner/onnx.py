@@ -2,37 +2,51 @@
 
 from __future__ import annotations
 
+import copy
+import logging
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from colearn_learner.errors import MissingPackage, UnsupportedModel
+from colearn_learner.errors import InvalidArgument, MissingPackage, UnsupportedModel
 
 __all__ = ["convert_model_to_onnx", "deser_model"]
 
 _HOW_TO_INSTALL = "ONNX needs: pip install 'colearn-ledger[onnx]'"
 
 
-def convert_model_to_onnx(model: Any) -> Any:
-    """Return a fitted scikit-learn model or a Keras model as an ``onnx.ModelProto``.
+def convert_model_to_onnx(model: Any, *, example: Any = None) -> Any:
+    """Return a fitted scikit-learn, XGBoost, Keras or PyTorch model as an ``onnx.ModelProto``.
 
-    The input of a scikit-learn model is named ``inputs``, shape (records, features), float32. A
-    Keras model's only input is named ``inputs`` too, and several inputs have the names that they
-    have in Keras; shapes and types are the model's, the number of records is free.
+    The input of a scikit-learn or XGBoost model is named ``inputs``, shape (records, features),
+    float32. The only input of a Keras or PyTorch model is named ``inputs`` too, and several inputs
+    have the names that they have there; shapes and types are the model's, the number of records
+    is free.
+
+    Args:
+        model: of one of these kinds.
+        example: inputs of a PyTorch model, a batch of one record or more: a PyTorch model does
+            not say what it takes.
 
     Raises:
         MissingPackage: the converter is not installed.
         UnsupportedModel: the model is of another kind, was never called, or has no converter.
+        InvalidArgument: an example is needed.
     """
-    if hasattr(model, "n_features_in_"):
-        return _of_sklearn(model)
-    keras = sys.modules.get("keras")  # who holds a Keras model has imported it
+    # who holds a model of one of these frameworks has imported it
+    keras, torch, xgboost = (sys.modules.get(name) for name in ("keras", "torch", "xgboost"))
     if keras is not None and isinstance(model, keras.Model):
         return _of_keras(model, keras)
+    if torch is not None and isinstance(model, torch.nn.Module):
+        return _of_torch(model, torch, example)
+    if xgboost is not None and isinstance(model, xgboost.Booster | xgboost.XGBModel):
+        return _of_xgboost(model)
+    if hasattr(model, "n_features_in_"):
+        return _of_sklearn(model)
     raise UnsupportedModel(
         f"a {type(model).__name__} can't be converted to ONNX: "
-        "only fitted scikit-learn models and Keras models can"
+        "only fitted scikit-learn and XGBoost models, Keras and PyTorch models can"
     )
 
 
@@ -71,6 +85,51 @@ def _of_keras(model: Any, keras: Any) -> Any:
         except (ValueError, TypeError, RuntimeError, onnx.checker.ValidationError) as error:
             raise UnsupportedModel(f"Keras can't convert {model.name}: {error}") from error
     return proto
+
+
+def _of_torch(model: Any, torch: Any, example: Any) -> Any:
+    if example is None:
+        raise InvalidArgument("a PyTorch model needs an example of its inputs, a batch of them")
+    try:
+        import onnx
+        import onnxscript  # noqa: F401 - torch calls it
+    except ImportError as error:
+        raise MissingPackage(_HOW_TO_INSTALL) from error
+    inputs = tuple(example) if isinstance(example, list | tuple) else (example,)
+    # one record, or none, would make torch take its number for a constant
+    two = tuple(torch.cat([i[:1], i[:1]]) for i in inputs)
+    # it says at length that torchvision, which it does not need, is missing
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    try:
+        program = torch.onnx.export(
+            copy.deepcopy(model).eval(),
+            two,
+            input_names=["inputs"] if len(two) == 1 else None,
+            dynamic_shapes=tuple({0: torch.export.Dim("records")} for _ in two),
+            dynamo=True,
+            verbose=False,
+        )
+        proto = program.model_proto
+        onnx.checker.check_model(proto)
+    except (RuntimeError, ValueError, TypeError, onnx.checker.ValidationError) as error:
+        raise UnsupportedModel(f"torch can't convert {type(model).__name__}: {error}") from error
+    return proto
+
+
+def _of_xgboost(model: Any) -> Any:
+    try:
+        from onnxmltools import convert_xgboost
+        from onnxmltools.convert.common.data_types import FloatTensorType
+    except ImportError as error:
+        raise MissingPackage(_HOW_TO_INSTALL) from error
+    booster = model.get_booster() if hasattr(model, "get_booster") else model
+    if not booster.num_boosted_rounds():
+        raise UnsupportedModel("this XGBoost model can't be converted to ONNX: it has no trees yet")
+    inputs = [("inputs", FloatTensorType([None, booster.num_features()]))]
+    try:
+        return convert_xgboost(model, initial_types=inputs)
+    except (RuntimeError, NotImplementedError, ValueError, KeyError) as error:
+        raise UnsupportedModel(f"onnxmltools can't convert this XGBoost model: {error}") from error
 
 
 def deser_model(model: Any) -> Any:

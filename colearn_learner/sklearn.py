@@ -1,12 +1,15 @@
-"""Learners for scikit-learn models that train in steps.
+"""Learners for scikit-learn models that train in steps, or go on from where they were.
 
-Source: scikit-learn's incremental learning interface (``partial_fit``).
+Forests are in `colearn_learner.forest`.
+
+Source: scikit-learn's incremental learning interface (``partial_fit``) and ``warm_start``.
 """
 
 from __future__ import annotations
 
 import copy
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -29,11 +32,16 @@ Data = tuple[Any, Any]
 
 
 class SklearnLearner(MachineLearningInterface):
-    """A learner around a scikit-learn model that has ``partial_fit``.
+    """A learner around a scikit-learn model that has ``partial_fit`` or a warm start.
 
-    Linear models (``SGDClassifier``, ``SGDRegressor``, ``Perceptron``, ...) and multi-layer
-    perceptrons (``MLPClassifier``, ``MLPRegressor``). Its weights are a dict of named arrays,
-    copies of the model's own: ``coef_`` and ``intercept_``, or ``coefs_0``, ``intercepts_0``, ....
+    Linear models (``SGDClassifier``, ``SGDRegressor``, ``Perceptron``, ... in steps, and
+    ``LogisticRegression``, ``Lasso``, ``ElasticNet``, ``PoissonRegressor``, ... by a warm start)
+    and multi-layer perceptrons (``MLPClassifier``, ``MLPRegressor``). Its weights are a dict of
+    named arrays, copies of the model's own: ``coef_`` and ``intercept_``, or ``coefs_0``,
+    ``intercepts_0``, ....
+
+    By a warm start a proposal is one ``fit`` that begins at the current weights. The model's
+    ``max_iter`` says how far it goes from them: few iterations leave more of what others learned.
 
     Args:
         model: an estimator; it is cloned, and the given one is left alone.
@@ -46,12 +54,12 @@ class SklearnLearner(MachineLearningInterface):
             (model, inputs, targets).
         minimise_criterion: whether smaller is better.
         approve_equal: vote for a score equal to that of the current weights.
-        batch_size: records of a training step.
-        epochs: passes over ``train_data`` in a round.
-        seed: of the first weights and of the order of records.
+        batch_size: records of a training step, where it trains in steps.
+        epochs: passes over ``train_data`` in a round, where it trains in steps.
+        seed: of the order of records.
 
     Raises:
-        UnsupportedModel: the model has no ``partial_fit``.
+        UnsupportedModel: the model does not go on from where it was, or its weights are no arrays.
         InvalidArgument: an argument is out of its bounds.
         InvalidData: inputs and targets do not go together.
     """
@@ -74,9 +82,11 @@ class SklearnLearner(MachineLearningInterface):
         """Make the model's first weights and score them."""
         from sklearn.base import clone
 
-        if not hasattr(model, "partial_fit"):
+        self._in_steps = hasattr(model, "partial_fit")
+        if not self._in_steps and "warm_start" not in model.get_params():
             raise UnsupportedModel(
-                f"{type(model).__name__} has no partial_fit: it can't train in steps"
+                f"{type(model).__name__} has neither partial_fit nor a warm start: it can't go on "
+                "from the weights of others"
             )
         if batch_size < 1 or epochs < 1:
             raise InvalidArgument("batch_size and epochs must be at least 1")
@@ -96,6 +106,9 @@ class SklearnLearner(MachineLearningInterface):
         """Train a copy of the model for ``epochs`` and return its weights."""
         trained = copy.deepcopy(self._model)
         inputs, targets = self._train_data
+        if not self._in_steps:
+            self._fit(trained, inputs, targets)
+            return Weights(weights=_weights_of(trained))
         for _ in range(self._epochs):
             order = self._order.permutation(len(inputs))
             for start in range(0, len(order), self._batch_size):
@@ -160,14 +173,35 @@ class SklearnLearner(MachineLearningInterface):
         which become public, have nothing of anybody's records.
         """
         nothing = np.zeros_like(self._train_data[0][:1])
-        if self._classes is None:
+        if not self._in_steps:
+            model.set_params(warm_start=True)
+            known = np.ones(2) if self._classes is None else self._classes
+            _fit_quietly(model, np.repeat(nothing, len(known), axis=0), known)
+        elif self._classes is None:
             model.partial_fit(nothing, np.zeros(1))
         else:
             model.partial_fit(nothing, self._classes[:1], classes=self._classes)
+        if not hasattr(model, "coefs_") and not hasattr(model, "coef_"):
+            raise UnsupportedModel(
+                f"the weights of {type(model).__name__} are no coefficients; for forests there is "
+                "colearn_learner.forest"
+            )
         if hasattr(model, "coef_"):
             model.coef_ = np.zeros_like(model.coef_)
             model.intercept_ = np.zeros_like(model.intercept_)
         return model
+
+    def _fit(self, model: Any, inputs: Any, targets: Any) -> None:
+        """Fit a model to the records, from its own weights on; classes that they lack count too."""
+        known: Any = [] if self._classes is None else self._classes
+        absent = np.setdiff1d(known, targets)
+        if not len(absent):
+            _fit_quietly(model, inputs, targets)
+            return
+        weightless = np.zeros((len(absent), inputs.shape[1]), inputs.dtype)
+        weight = np.repeat([1.0, 0.0], [len(inputs), len(absent)])
+        everything = np.concatenate([inputs, weightless]), np.concatenate([targets, absent])
+        _fit_quietly(model, *everything, sample_weight=weight)
 
     def _with(self, weights: Weights) -> Any:
         model = copy.deepcopy(self._model)
@@ -188,6 +222,15 @@ class SklearnLearner(MachineLearningInterface):
             return float(self._score(model, *data))
         except ValueError:
             return math.nan  # scikit-learn's scorers refuse weights that make NaN of an input
+
+
+def _fit_quietly(model: Any, inputs: Any, targets: Any, **kwargs: Any) -> None:
+    """Fit; to stop short of convergence is meant here."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(inputs, targets, **kwargs)
 
 
 def _arrays(data: Data, name: str) -> Data:

@@ -16,7 +16,7 @@ SOURCES = sorted(p for name in PACKAGES for p in (ROOT / name).rglob("*.py"))
 HEAVY = {
     *("tensorflow", "keras", "sklearn", "matplotlib", "onnx"),
     *("web3", "eth_tester", "eth", "ipfshttpclient", "requests", "prometheus_client"),
-    *("cosmpy", "grpc"),
+    *("cosmpy", "grpc", "torch", "xgboost", "scipy", "PIL"),
 }
 BARE = {"Exception", "BaseException", "RuntimeError", "AssertionError"}
 

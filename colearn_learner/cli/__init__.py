@@ -13,7 +13,8 @@ __all__ = ["main"]
 
 _SUBCOMMANDS = {
     "demo": ("colearn_learner.cli.demo", "Let learners train one model together, here and now."),
-    "datasets": ("colearn_learner.cli.catalogue", "List the data sets that come with it."),
+    "datasets": ("colearn_learner.cli.catalogue", "List the data sets, and where to get each."),
+    "data": ("colearn_learner.cli.data", "Divide a data set into folders, one for each learner."),
     "models": ("colearn_learner.cli.catalogue", "List the models that come with it."),
     "localnet": (
         "colearn_learner.cli.localnet",
@@ -23,6 +24,7 @@ _SUBCOMMANDS = {
     "network": ("colearn_learner.cli.network", "Say through which nodes chains are reached."),
     "deploy": ("colearn_learner.cli.deploy", "Deploy the contract to a network."),
     "experiment": ("colearn_learner.cli.experiment", "Create, list, join and end experiments."),
+    "learner": ("colearn_learner.cli.learner", "Check a learner that you wrote."),
     "agent": ("colearn_learner.cli.agent", "Run a learner's agent."),
     "relay": ("colearn_learner.cli.relay", "Carry ballots of learners without gas money."),
     "history": ("colearn_learner.cli.history", "Show what happened in an experiment."),

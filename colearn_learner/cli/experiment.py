@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +39,8 @@ from colearn_ledger.wallet import Wallet
 
 if TYPE_CHECKING:
     from colearn_learner.cli.experiment_file import ExperimentFile
-    from colearn_ledger.ledger import Ledger
-    from colearn_ledger.protocol import ContentRef, Experiment, Learner
+    from colearn_ledger.ledger import Ledger, Pending
+    from colearn_ledger.protocol import ContentRef, Experiment, ExperimentId, Learner
     from colearn_ledger.weights.store import ContentStore
 
 __all__ = ["experiment"]
@@ -226,88 +228,80 @@ def show(*, reference: str, network_name: str | None, as_json: bool) -> None:
 # ------------------------------------------------------------------ acting
 
 
-def _act(
-    place: Place,
-    wallet: Callable[[], Wallet],
-    *,
-    as_json: bool,
-    what: str,
-    send: Callable[[Ledger], Any],
-) -> None:
-    """Send a transaction and say that it took effect."""
-    ledger = open_ledger(place.network, place.reference.contract, wallet())
-    with working(what), refusals_explained(place.reference):
-        receipt = send(ledger).wait(_TIMEOUT)
-    if as_json:
-        print_json(
-            {
-                "reference": str(place.reference),
-                "account": ledger.account,
-                "transaction": receipt.transaction,
-                "gas": receipt.cost,
-                "events": [type(event).__name__ for event in receipt.events],
-            }
-        )
-        return
-    click.echo(f"{what}: done by {ledger.account}, {receipt.cost:,} gas")
+@dataclass(frozen=True, slots=True)
+class _Act:
+    """What somebody is about to do in an experiment."""
+
+    place: Place
+    wallet: Callable[[], Wallet]
+    as_json: bool
+
+    def send(self, what: str, call: Callable[[Ledger, ExperimentId], Pending]) -> None:
+        """Send a transaction and say that it took effect."""
+        place = self.place
+        ledger = open_ledger(place.network, place.reference.contract, self.wallet())
+        with working(what), refusals_explained(place.reference):
+            receipt = call(ledger, place.experiment).wait(_TIMEOUT)
+        if self.as_json:
+            print_json(
+                {
+                    "reference": str(place.reference),
+                    "account": ledger.account,
+                    "transaction": receipt.transaction,
+                    "gas": receipt.cost,
+                    "events": [type(event).__name__ for event in receipt.events],
+                }
+            )
+            return
+        click.echo(f"{what}: done by {ledger.account}, {receipt.cost:,} gas")
+
+
+def _acting(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of those that send a transaction; it gets an `_Act`."""
+
+    @_reference
+    @network_option
+    @key_option
+    @_as_json
+    @failing_clearly
+    @wraps(command)
+    def acting(
+        *,
+        reference: str,
+        network_name: str | None,
+        wallet: Callable[[], Wallet],
+        as_json: bool,
+        **more: Any,
+    ) -> None:
+        command(_Act(experiment_place(reference, network_name), wallet, as_json), **more)
+
+    return acting
 
 
 @experiment.command()
-@_reference
-@network_option
-@key_option
-@_as_json
-@failing_clearly
-def join(
-    *, reference: str, network_name: str | None, wallet: Callable[[], Wallet], as_json: bool
-) -> None:
+@_acting
+def join(act: _Act) -> None:
     """Become a learner. An agent does it by itself."""
-    place = experiment_place(reference, network_name)
-    _act(place, wallet, as_json=as_json, what="join", send=lambda x: x.join(place.experiment))
+    act.send("join", lambda ledger, number: ledger.join(number))
 
 
 @experiment.command()
-@_reference
-@network_option
-@key_option
-@_as_json
-@failing_clearly
-def leave(
-    *, reference: str, network_name: str | None, wallet: Callable[[], Wallet], as_json: bool
-) -> None:
+@_acting
+def leave(act: _Act) -> None:
     """Leave the experiment for good; the agent of this key then ends."""
-    place = experiment_place(reference, network_name)
-    _act(place, wallet, as_json=as_json, what="leave", send=lambda x: x.leave(place.experiment))
+    act.send("leave", lambda ledger, number: ledger.leave(number))
 
 
 @experiment.command()
-@_reference
+@_acting
 @click.argument("accounts", nargs=-1, required=True, metavar="ACCOUNT…")
-@network_option
-@key_option
-@_as_json
-@failing_clearly
-def admit(
-    *,
-    reference: str,
-    accounts: tuple[str, ...],
-    network_name: str | None,
-    wallet: Callable[[], Wallet],
-    as_json: bool,
-) -> None:
+def admit(act: _Act, *, accounts: tuple[str, ...]) -> None:
     """Let accounts join (the creator only, with admission by allowlist).
 
     An ACCOUNT is an address, or the name of a key of your keystore.
     """
-    place = experiment_place(reference, network_name)
-    admitted = [_account(text, place.network) for text in accounts]
-    _act(
-        place,
-        wallet,
-        as_json=as_json,
-        what="admit",
-        send=lambda x: x.admit(place.experiment, admitted),
-    )
+    admitted = [_account(text, act.place.network) for text in accounts]
+    act.send("admit", lambda ledger, number: ledger.admit(number, admitted))
 
 
 def _account(text: str, network: Network) -> Account:
@@ -323,28 +317,14 @@ def _account(text: str, network: Network) -> Account:
 
 
 @experiment.command()
-@_reference
-@network_option
-@key_option
-@_as_json
-@failing_clearly
-def start(
-    *, reference: str, network_name: str | None, wallet: Callable[[], Wallet], as_json: bool
-) -> None:
+@_acting
+def start(act: _Act) -> None:
     """Start before max_learners have joined (the creator only)."""
-    place = experiment_place(reference, network_name)
-    _act(place, wallet, as_json=as_json, what="start", send=lambda x: x.start(place.experiment))
+    act.send("start", lambda ledger, number: ledger.start(number))
 
 
 @experiment.command()
-@_reference
-@network_option
-@key_option
-@_as_json
-@failing_clearly
-def cancel(
-    *, reference: str, network_name: str | None, wallet: Callable[[], Wallet], as_json: bool
-) -> None:
+@_acting
+def cancel(act: _Act) -> None:
     """Cancel the experiment for good (the creator only)."""
-    place = experiment_place(reference, network_name)
-    _act(place, wallet, as_json=as_json, what="cancel", send=lambda x: x.cancel(place.experiment))
+    act.send("cancel", lambda ledger, number: ledger.cancel(number))

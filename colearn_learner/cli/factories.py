@@ -14,7 +14,7 @@ import click
 
 from colearn_learner.errors import LearnerError
 
-__all__ = ["FactoryFailed", "learner_arguments", "made_learner"]
+__all__ = ["FactoryFailed", "found_factory", "learner_arguments", "made_learner"]
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def made_learner(factory: str, arguments: Mapping[str, Any]) -> Any:
         FactoryFailed: it failed, or made no learner.
         LearnerError: it refused its arguments, as those of this package do.
     """
-    make = _found(factory)
+    make = found_factory(factory)
     try:
         learner = make(**arguments)
     except LearnerError:
@@ -79,7 +79,13 @@ def made_learner(factory: str, arguments: Mapping[str, Any]) -> Any:
     return learner
 
 
-def _found(factory: str) -> Any:
+def found_factory(factory: str) -> Any:
+    """Return what ``package.module:factory`` names; modules of the working folder are found too.
+
+    Raises:
+        click.UsageError: there is no such factory.
+        FactoryFailed: its module can not be imported.
+    """
     module_name, colon, name = factory.partition(":")
     if not colon or not module_name or not name:
         raise click.UsageError(

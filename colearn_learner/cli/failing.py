@@ -31,6 +31,12 @@ _EXTRA_OF = {
     "grpc": "cosmos",
     "keras": "keras",
     "tensorflow": "keras",
+    "torch": "pytorch",
+    "xgboost": "xgboost",
+    "onnx": "onnx",
+    "onnxscript": "onnx",
+    "onnxmltools": "onnx",
+    "PIL": "images",
     "ipfshttpclient": "ipfs",
     "prometheus_client": "monitor",
 }

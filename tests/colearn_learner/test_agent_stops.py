@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from itertools import repeat
 from typing import Any
 
+import numpy as np
 import pytest
 from toyworld import TowardsTarget, World
 
 from colearn_learner.agent import Action, Agent, AgentStopped
+from colearn_learner.fitting import LearnerDoesNotFit
 from colearn_ledger.evm import (
     BadAnswer,
     EmptyWallet,
@@ -199,3 +201,17 @@ def test_an_outage_does_not_use_up_the_tries_of_another_error(world):
     broken = Failing(w.views[0], "propose", [*outage, *failed])
     run_together(w.agent(0, ledger=broken, **QUICK), w.agent(1, **QUICK))
     assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
+
+
+class TestALearnerThatDoesNotFit:
+    def test_never_joins(self, tmp_path):
+        class OfFour(TowardsTarget):
+            def __init__(self) -> None:
+                super().__init__(1.0)
+                self.weights = [np.zeros(4)]
+
+        world = World(tmp_path, [TowardsTarget(1.0), TowardsTarget(1.0), OfFour()])
+        stranger = world.agent(2)
+        with pytest.raises(LearnerDoesNotFit, match=r"\(4,\).*\(3,\)|\[4\].*\[3\]"):
+            stranger.run()
+        assert world.ledger.learners(world.experiment) == []

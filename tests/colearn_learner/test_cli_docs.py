@@ -23,6 +23,7 @@ COMMANDS = [
     for line in block.splitlines()
 ]
 HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "web3", "eth_tester", "ipfshttpclient"}
+HEAVY |= {"torch", "xgboost", "cosmpy"}
 
 
 def parsed(line: str) -> click.Command:
@@ -57,7 +58,7 @@ def every(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[
         yield from every(found, (*path, name))
 
 
-OURS = ("key", "network", "deploy", "experiment", "agent", "history", "weights")
+OURS = ("key", "network", "deploy", "experiment", "agent", "history", "weights", "data", "learner")
 EVERY = [path for path in every(main) if path[0] in OURS]
 
 

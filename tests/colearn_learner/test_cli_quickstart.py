@@ -12,7 +12,13 @@ from typing import Any
 
 import pytest
 
+from localnet.errors import InstallFailed
+from localnet.installing import wasmd_binary
+
 pytestmark = pytest.mark.usefixtures("kubo_swarm")  # which also installs what is missing
+
+HERE = Path(__file__).parent
+ABI = HERE.parents[1] / "colearn_ledger" / "evm" / "CollectiveLearning.json"
 
 
 def colearn(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -23,18 +29,33 @@ def colearn(*arguments: object, cwd: Path, **environment: str) -> subprocess.Com
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=600,
     )
 
 
+@pytest.fixture(scope="module", params=["evm", "cosmos"])
+def chain(request: pytest.FixtureRequest) -> str:
+    if request.param == "cosmos":
+        try:
+            wasmd_binary()
+        except InstallFailed as error:
+            pytest.skip(str(error))
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
+def walked(
+    chain: str, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, Any], str]:
     """Three learners and three rounds: the folder, the result, and what was shown."""
     folder = tmp_path_factory.mktemp("quickstart")
     done = colearn(
-        *("quickstart", "--n-learners", 3, "--n-rounds", 3, "--ipfs", 2, "--dataset", "wine"),
-        *("--out", folder / "walk", "--json"),
+        *("quickstart", "--chain", chain, "--n-learners", 3, "--n-rounds", 3),
+        *("--ipfs", 2, "--dataset", "wine", "--out", folder / "walk", "--json"),
         cwd=folder,
+        # a user's own settings, which have nothing to do with the walk
+        COLEARN_NETWORK="mine",
+        COLEARN_STORE="folder:/nowhere",
     )
     assert done.returncode == 0, done.stderr
     return folder / "walk", json.loads(done.stdout), done.stderr
@@ -69,18 +90,32 @@ def test_nothing_is_left_running(walked):
     assert [nodes["chain"]["pid"], *(node["pid"] for node in nodes["ipfs"])] == [None] * 3
 
 
-def test_it_can_be_gone_on_by_hand(walked):
+def independently_read(chain: str, node: dict[str, Any], reference: str) -> Any:
+    contract, experiment = reference.rpartition(":")[2].split("/")
+    reader: list[object] = [HERE / "read_contract.py", ABI, node["url"], contract, experiment]
+    if chain == "cosmos":
+        reader = [HERE / "read_cosmos_contract.py", node["grpc"], node["chain_id"]]
+        reader += [contract, experiment]
+    command = [sys.executable, *map(str, reader)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/")
+    return json.loads(done.stdout)
+
+
+def test_it_can_be_gone_on_by_hand_and_others_read_the_same(walked, chain: str):
     folder, result, _ = walked
     by_hand = {
         "COLEARN_HOME": str(folder / "home"),
         "COLEARN_LOCALNET": str(folder / "localnet"),
         "COLEARN_PASSWORD": (folder / "home" / "password").read_text(),
     }
-    up = colearn("localnet", "up", cwd=folder, **by_hand)
+    up = colearn("localnet", "up", "--json", cwd=folder, **by_hand)
     try:
         assert up.returncode == 0, up.stderr
         shown = colearn("history", result["experiment"], "--format", "json", cwd=folder, **by_hand)
-        assert json.loads(shown.stdout) == json.loads((folder / "history.json").read_text())
+        history = json.loads(shown.stdout)
+        assert history == json.loads((folder / "history.json").read_text())
+        node = json.loads(up.stdout)["chain"]
+        assert history == independently_read(chain, node, result["experiment"])
     finally:
         colearn("localnet", "down", cwd=folder, **by_hand)
 

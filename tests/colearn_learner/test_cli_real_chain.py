@@ -390,7 +390,7 @@ def test_an_error_that_lasts_ends_the_agent_with_a_line(home: Path, chain: Anvil
         assert "the specification is not strict JSON" in line
         assert agent.log[-1]["level"] == "error"
     Keystore(work=2).save("poor", Wallet.create(), PASSWORD)
-    with AgentProcess(reference, "poor", *share(0)) as agent:
+    with AgentProcess(blocking(home), "poor", "--learner", "blocking_learner:make") as agent:
         code, error = agent.ended()
         assert code == 1
         assert "holds 0.000000 of the chain's coin" in error

@@ -11,7 +11,7 @@ import pytest
 
 HEAVY = {
     *("tensorflow", "keras", "sklearn", "matplotlib", "onnx", "tf2onnx"),
-    *("web3", "eth_tester", "eth"),
+    *("web3", "eth_tester", "eth", "cosmpy", "grpc", "torch", "xgboost", "scipy"),
 }
 
 # A module that is None in sys.modules is neither found nor imported.

@@ -7,8 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
-from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import (
+    ElasticNet,
+    Lasso,
+    LogisticRegression,
+    PoissonRegressor,
+    SGDClassifier,
+)
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 
 from colearn_learner import Weights
@@ -28,6 +37,16 @@ def linear(**options: Any) -> SklearnLearner:
     model = SGDClassifier(loss="log_loss", learning_rate="constant", eta0=0.01, random_state=1)
     return SklearnLearner(
         model, share(0, 600), share(600, 900), share(900, 1200), classes=range(10), **options
+    )
+
+
+def logistic(**options: Any) -> SklearnLearner:
+    model = LogisticRegression(**{"max_iter": 5, **options})
+    return SklearnLearner(
+        *(model, share(0, 600), share(600, 900), share(900, 1200)),
+        classes=range(10),
+        criterion="log_loss",
+        minimise_criterion=True,
     )
 
 
@@ -61,7 +80,7 @@ def same(one: Weights, other: Weights) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(arrays(one), arrays(other), strict=True))
 
 
-@pytest.mark.parametrize("make", [linear, perceptron, keras_learner])
+@pytest.mark.parametrize("make", [linear, logistic, perceptron, keras_learner])
 class TestEveryLearner:
     def test_proposing_and_testing_leave_the_current_weights_alone(self, make: Any):
         learner = make()
@@ -139,9 +158,54 @@ def test_a_learner_knows_classes_that_its_share_lacks():
     assert learner.mli_propose_weights().weights["coef_"].shape == (10, 64)
 
 
-def test_models_that_do_not_train_in_steps_are_refused():
-    with pytest.raises(UnsupportedModel, match="partial_fit"):
-        SklearnLearner(LogisticRegression(), share(0, 10), share(10, 20))
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        (KNeighborsClassifier(), "neither partial_fit nor a warm start"),
+        (GaussianNB(), "no coefficients"),
+        (RandomForestClassifier(n_estimators=1), r"colearn_learner\.forest"),
+    ],
+)
+def test_models_that_can_not_go_on_are_refused(model: Any, why: str):
+    with pytest.raises(UnsupportedModel, match=why):
+        SklearnLearner(model, share(0, 10), share(10, 20))
+
+
+def test_a_warm_start_goes_on_from_the_current_weights():
+    learner = logistic(max_iter=1)
+    losses = [learner._baseline]
+    for _ in range(4):
+        learner.mli_accept_weights(learner.mli_propose_weights())
+        losses.append(learner._baseline)
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 0.7 * losses[1]
+
+
+def test_a_warm_start_knows_classes_that_its_share_lacks():
+    few = TARGETS < 3
+    learner = SklearnLearner(
+        LogisticRegression(max_iter=5),
+        (INPUTS[few], TARGETS[few]),
+        share(0, 100),
+        classes=range(10),
+    )
+    proposal = learner.mli_propose_weights()
+    assert proposal.weights["coef_"].shape == (10, 64)
+    learner.mli_accept_weights(proposal)
+    assert learner.mli_test_weights(proposal).vote_score > 0.2
+
+
+@pytest.mark.parametrize("model", [Lasso(alpha=0.01), ElasticNet(alpha=0.01), PoissonRegressor()])
+def test_regressions_by_a_warm_start(model: Any):
+    inputs, targets = load_diabetes(return_X_y=True)
+    records = (inputs * 20, targets / 75)
+    learner = SklearnLearner(
+        model, records, records, criterion="mean_squared_error", minimise_criterion=True
+    )
+    start = learner._baseline
+    said = learner.mli_test_weights(learner.mli_propose_weights())
+    assert said.vote is True
+    assert said.vote_score < 0.7 * start
 
 
 def test_keras_arguments_are_checked_at_once():

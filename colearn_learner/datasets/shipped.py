@@ -1,4 +1,4 @@
-"""Real data sets that come with scikit-learn, and how records are spread over learners.
+"""Data sets that come with scikit-learn, and the demo's way to spread one over learners.
 
 Inputs are scaled with constants that are public: the ranges in the data sets' own descriptions,
 never anything computed from the records, so that no learner's data leaks into another's.
@@ -6,21 +6,14 @@ never anything computed from the records, so that no learner's data leaks into a
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
-
 import numpy as np
 import numpy.typing as npt
 
-from colearn_learner.errors import LearnerError
+from colearn_learner.datasets.records import Data, Dataset, Share, Split, Task, scaled
+from colearn_learner.datasets.splitting import NotEnoughData, groups_of, skewed_parts
 from colearn_learner.names import find_name
 
-__all__ = ["DATASETS", "Data", "Dataset", "NotEnoughData", "Share", "Split", "dataset", "split"]
-
-Task = Literal["classification", "regression"]
-Floats = npt.NDArray[np.float64]
-Targets = npt.NDArray[Any]
+__all__ = ["DATASETS", "dataset", "split"]
 
 _COMMON_TEST = 0.25
 """Share of the records that no learner has: the collective and the baselines meet there."""
@@ -30,66 +23,6 @@ _EVENNESS = 0.8
 
 _LEAST_RECORDS = 10
 """The fewest records of one learner: some to train, to vote and to test with."""
-
-
-class NotEnoughData(LearnerError):
-    """The data set has too few records for so many learners."""
-
-
-@dataclass(frozen=True, slots=True)
-class Data:
-    """Records: ``inputs`` of shape (n, features), ``targets`` of shape (n,)."""
-
-    inputs: Floats
-    targets: Targets
-
-    def __len__(self) -> int:
-        """Return the number of records."""
-        return len(self.targets)
-
-    def take(self, indices: npt.NDArray[np.intp]) -> Data:
-        """Return the records at these places."""
-        return Data(self.inputs[indices], self.targets[indices])
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """One learner's records; nobody else sees them."""
-
-    train: Data
-    vote: Data
-    test: Data
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """A data set spread over learners, and a test set that none of them has."""
-
-    shares: tuple[Share, ...]
-    common_test: Data
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A data set of the catalogue.
-
-    Args:
-        name: what it is called on the command line.
-        task: what is learned.
-        records: how many there are.
-        features: inputs of one record.
-        classes: how many, 0 for a regression.
-        story: who the learners might be.
-        load: returns the records, scaled.
-    """
-
-    name: str
-    task: Task
-    records: int
-    features: int
-    classes: int
-    story: str
-    load: Callable[[], Data]
 
 
 def dataset(name: str) -> Dataset:
@@ -120,31 +53,10 @@ def split(data: Data, *, task: Task, n_learners: int, train_ratio: float, seed: 
             f"{len(rest)} records are too few for {n_learners} learners;"
             f" at most {len(rest) // _LEAST_RECORDS} learners can share them"
         )
-    parts = _uneven_parts(_groups(data.targets[rest], task), n_learners, rng)
+    groups = groups_of(data.targets[rest], task)
+    parts = skewed_parts(groups, n_learners, rng, alpha=_EVENNESS, least=_LEAST_RECORDS)
     shares = tuple(_share(data, rng.permutation(rest[part]), train_ratio) for part in parts)
     return Split(shares, data.take(common))
-
-
-def _groups(targets: Targets, task: Task) -> npt.NDArray[np.intp]:
-    if task == "classification":
-        return np.unique(targets, return_inverse=True)[1]
-    return np.searchsorted(np.quantile(targets, [0.25, 0.5, 0.75]), targets)
-
-
-def _uneven_parts(
-    groups: npt.NDArray[np.intp], n_learners: int, rng: np.random.Generator
-) -> list[npt.NDArray[np.intp]]:
-    parts: list[list[int]] = [[] for _ in range(n_learners)]
-    for group in range(int(groups.max()) + 1):
-        members = rng.permutation(np.flatnonzero(groups == group))
-        weights = rng.dirichlet(np.full(n_learners, _EVENNESS))
-        cuts = np.round(np.cumsum(weights)[:-1] * len(members)).astype(int)
-        for part, some in zip(parts, np.split(members, cuts), strict=True):
-            part.extend(int(i) for i in some)
-    while min(len(part) for part in parts) < _LEAST_RECORDS:
-        parts.sort(key=len)
-        parts[0].append(parts[-1].pop(int(rng.integers(len(parts[-1])))))
-    return [np.array(part, dtype=np.intp) for part in parts]
 
 
 def _share(data: Data, mine: npt.NDArray[np.intp], train_ratio: float) -> Share:
@@ -155,11 +67,6 @@ def _share(data: Data, mine: npt.NDArray[np.intp], train_ratio: float) -> Share:
 
 
 # ------------------------------------------------------------------ the catalogue
-
-
-def _scaled(inputs: Floats, low: Floats, high: Floats) -> Floats:
-    """Map the published range of each feature to −2 … 2."""
-    return 4 * (inputs - low) / (high - low) - 2
 
 
 # Least and greatest value of each measurement, from the data set's description (UCI).
@@ -173,12 +80,15 @@ _CANCER_HIGH += [36.04, 49.54, 251.2, 4254.0, 0.223, 1.058, 1.252, 0.291, 0.664,
 _WINE_LOW = [11.0, 0.74, 1.36, 10.6, 70.0, 0.98, 0.34, 0.13, 0.41, 1.3, 0.48, 1.27, 278.0]
 _WINE_HIGH = [14.8, 5.8, 3.23, 30.0, 162.0, 3.88, 5.08, 0.66, 3.58, 13.0, 1.71, 4.0, 1680.0]
 
+_IRIS_LOW = [4.3, 2.0, 1.0, 0.1]
+_IRIS_HIGH = [7.9, 4.4, 6.9, 2.5]
+
 
 def _breast_cancer() -> Data:
     from sklearn.datasets import load_breast_cancer
 
     raw = load_breast_cancer()
-    inputs = _scaled(raw.data, np.array(_CANCER_LOW), np.array(_CANCER_HIGH))
+    inputs = scaled(raw.data, _CANCER_LOW, _CANCER_HIGH)
     return Data(inputs, raw.target)
 
 
@@ -186,7 +96,14 @@ def _wine() -> Data:
     from sklearn.datasets import load_wine
 
     raw = load_wine()
-    return Data(_scaled(raw.data, np.array(_WINE_LOW), np.array(_WINE_HIGH)), raw.target)
+    return Data(scaled(raw.data, _WINE_LOW, _WINE_HIGH), raw.target)
+
+
+def _iris() -> Data:
+    from sklearn.datasets import load_iris
+
+    raw = load_iris()
+    return Data(scaled(raw.data, _IRIS_LOW, _IRIS_HIGH), raw.target)
 
 
 def _digits() -> Data:
@@ -220,6 +137,11 @@ DATASETS = {
             *("wine", "classification", 178, 13, 3),
             "laboratories tell three growers' wines apart by chemical analysis",
             _wine,
+        ),
+        Dataset(
+            *("iris", "classification", 150, 4, 3),
+            "botanists tell three kinds of iris apart by the sizes of sepals and petals",
+            _iris,
         ),
         Dataset(
             *("diabetes", "regression", 442, 10, 0),

@@ -1,0 +1,53 @@
+"""CIFAR-10: small colour pictures of ten kinds of things, in its binary version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from colearn_learner.datasets.records import MAX_BYTES, Data
+from colearn_learner.errors import InvalidData
+
+__all__ = ["CIFAR_FILES", "read_cifar"]
+
+CIFAR_FILES = (*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin")
+"""One batch each; they are joined."""
+
+_FOLDER = "cifar-10-batches-bin"
+_PICKLES = ("data_batch_1", "cifar-10-batches-py")
+_RECORD = 1 + 3 * 32 * 32
+"""Bytes: the class, then red, green and blue, row by row."""
+
+
+def read_cifar(path: Path) -> Data:
+    """Return CIFAR-10: inputs of shape (60000, 32, 32, 3), uint8, targets 0 … 9.
+
+    Args:
+        path: the folder ``cifar-10-batches-bin``, or the one around it.
+
+    Raises:
+        InvalidData: files are missing or damaged, or it is the version of pickles.
+    """
+    folder = path / _FOLDER if (path / _FOLDER).is_dir() else path
+    if missing := [name for name in CIFAR_FILES if not (folder / name).is_file()]:
+        if any((folder / name).exists() for name in _PICKLES):
+            raise InvalidData(
+                f"{folder} has CIFAR-10's Python version. It is of pickles, which can run code"
+                " when they are read, so it is not read here; get the binary version"
+                " (cifar-10-binary.tar.gz), which has the same pictures"
+            )
+        raise InvalidData(f"{folder} has no {missing[0]}, which CIFAR-10's binary version has")
+    records = np.concatenate([_batch(folder / name) for name in CIFAR_FILES])
+    planes = records[:, 1:].reshape(-1, 3, 32, 32)
+    return Data(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), records[:, 0].astype(np.int64))
+
+
+def _batch(path: Path) -> npt.NDArray[np.uint8]:
+    size = path.stat().st_size
+    if not size or size % _RECORD or size > MAX_BYTES:
+        raise InvalidData(
+            f"{path} is {size:,} bytes long, which is no number of records of {_RECORD:,} bytes"
+        )
+    return np.fromfile(path, np.uint8).reshape(-1, _RECORD)

@@ -1,0 +1,189 @@
+"""A learner's records in a folder of their own: three ``.npz`` files, and how they were made.
+
+``train.npz``, ``vote.npz`` and ``test.npz`` hold the arrays ``inputs`` and ``targets``;
+``share.json`` describes them, with the sha256 of each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from colearn_learner.datasets.npz import read_arrays
+from colearn_learner.datasets.records import Data, Dataset, Share, check_data
+from colearn_learner.errors import InvalidData, LearnerError
+from colearn_ledger.weights import strict_json
+
+__all__ = ["SHARE_FILE", "NoShare", "PreparedShare", "read_share", "write_share"]
+
+SHARE_FILE = "share.json"
+_FORMAT = 1
+_PARTS = ("train", "vote", "test")
+_ARRAYS = ("inputs", "targets")
+_MAX_DESCRIPTION = 1_000_000  # bytes
+
+
+class NoShare(LearnerError):
+    """The folder has no learner's records; says which folder would."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedShare:
+    """What a learner's folder has.
+
+    Args:
+        share: the records.
+        dataset: what they are of; its ``load`` returns those of this folder.
+        learner: whose they are, from 0.
+        description: all of ``share.json``.
+    """
+
+    share: Share
+    dataset: Dataset
+    learner: int
+    description: Mapping[str, Any]
+
+
+def write_share(folder: Path, share: Share, dataset: Dataset, more: Mapping[str, Any]) -> None:
+    """Make a folder of a learner's records.
+
+    Args:
+        folder: must not be there.
+        share: the records.
+        dataset: what they are of.
+        more: JSON values that say how they came about; ``learner`` is whose they are.
+
+    Raises:
+        OSError: it can not be written; what there is of it stays.
+    """
+    folder.mkdir(mode=0o700)
+    parts = {}
+    for name in _PARTS:
+        data = getattr(share, name)
+        path = folder / f"{name}.npz"
+        with path.open("xb") as file:
+            np.savez(file, inputs=data.inputs, targets=data.targets)
+            file.flush()
+            os.fsync(file.fileno())
+        parts[name] = {"records": len(data), "sha256": _sha256(path)}
+    described = {
+        "format": _FORMAT,
+        "dataset": {
+            "name": dataset.name,
+            "task": dataset.task,
+            "records": dataset.records,
+            "shape": list(share.train.inputs.shape[1:]),
+            "classes": dataset.classes,
+            "story": dataset.story,
+        },
+        **more,
+        "parts": parts,
+    }
+    with (folder / SHARE_FILE).open("x", encoding="utf-8") as file:
+        json.dump(described, file, indent=2, allow_nan=False)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_share(folder: Path | str) -> PreparedShare:
+    """Return the records of a folder that `prepare` made.
+
+    Raises:
+        NoShare: there is no such folder.
+        InvalidData: a file is not as it was written, or was never a right one.
+        OSError: a file can not be read.
+    """
+    folder = Path(folder)
+    description = _description(folder)
+    try:
+        return _read(folder, description)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidData(
+            f"{folder / SHARE_FILE} lacks something, or has it in a wrong form: {error}"
+        ) from error
+
+
+def _description(folder: Path) -> Any:
+    path = folder / SHARE_FILE
+    if not path.is_file():
+        raise NoShare(f"{folder} has no {SHARE_FILE}: {_advice(folder)}")
+    if path.stat().st_size > _MAX_DESCRIPTION:
+        raise InvalidData(f"{path} is larger than {_MAX_DESCRIPTION:,} bytes")
+    try:
+        return strict_json.load(path.read_bytes())
+    except strict_json.InvalidJson as error:
+        raise InvalidData(f"{path} is no JSON: {error}") from error
+
+
+def _advice(folder: Path) -> str:
+    if not folder.is_dir():
+        return "there is no such folder; colearn data prepare makes one for each learner"
+    if inside := sorted(path.parent for path in folder.glob(f"*/{SHARE_FILE}")):
+        return f"give the folder of one learner, like {inside[0]}"
+    return "give the folder of one learner, as colearn data prepare makes them"
+
+
+def _read(folder: Path, description: Any) -> PreparedShare:
+    if description["format"] != _FORMAT:
+        raise InvalidData(
+            f"{folder / SHARE_FILE} has format {description['format']!r}; this version reads"
+            f" {_FORMAT} only"
+        )
+    about, learner = description["dataset"], description["learner"]
+    task, classes, shape = about["task"], about["classes"], tuple(about["shape"])
+    sound = (
+        task in ("classification", "regression"),
+        all(type(number) is int for number in (classes, learner, about["records"], *shape)),
+        all(type(about[name]) is str for name in ("name", "story")),
+        (classes > 0) == (task == "classification"),
+    )
+    if not all(sound):
+        raise InvalidData(f"{folder / SHARE_FILE} does not describe a data set and a learner")
+    parts = {}
+    for name in _PARTS:
+        data = _part(folder / f"{name}.npz", description["parts"][name])
+        if data.inputs.shape[1:] != shape:
+            raise InvalidData(
+                f"{folder / name}.npz has inputs of shape {data.inputs.shape[1:]}, and"
+                f" {SHARE_FILE} says {shape}"
+            )
+        parts[name] = check_data(data, task=task, classes=classes, what=str(folder / f"{name}.npz"))
+    share = Share(**parts)
+    described = (about["name"], task, about["records"], int(np.prod(shape)), classes)
+    dataset = Dataset(*described, about["story"], lambda: _all(share))
+    return PreparedShare(share, dataset, learner, description)
+
+
+def _part(path: Path, about: Any) -> Data:
+    if not path.is_file():
+        raise InvalidData(f"{path} is missing")
+    if _sha256(path) != about["sha256"]:
+        raise InvalidData(
+            f"{path} is not the file that {SHARE_FILE} describes: its sha256 is another. It was"
+            " damaged or changed; prepare the data again"
+        )
+    data = Data(**read_arrays(path, _ARRAYS))
+    if data.targets.ndim != 1 or len(data) != about["records"]:
+        raise InvalidData(f"{path} does not have {about['records']} records, as {SHARE_FILE} says")
+    return data
+
+
+def _all(share: Share) -> Data:
+    parts = (share.train, share.vote, share.test)
+    return Data(
+        np.concatenate([part.inputs for part in parts]),
+        np.concatenate([part.targets for part in parts]),
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,105 @@
+"""Reading numpy's ``.npz`` files that others wrote.
+
+They are ZIP archives of arrays. Nothing is unpickled, and no more memory is taken than the
+archive's own directory says, which is checked against each array's header first.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from colearn_learner.datasets.records import MAX_BYTES
+from colearn_learner.errors import InvalidData
+
+__all__ = ["read_arrays"]
+
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError),
+    *(NotImplementedError, RuntimeError),  # kinds of packing that are unknown, or need a password
+    OSError,  # of seeking to a place before the file's start
+)
+
+
+class _Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+    def tell(self) -> int: ...
+
+
+def read_arrays(
+    path: Path, names: Sequence[str], *, max_bytes: int = MAX_BYTES
+) -> dict[str, npt.NDArray[Any]]:
+    """Return arrays of numbers from a ``.npz`` file.
+
+    Args:
+        path: the file.
+        names: of the arrays; others in it are refused.
+        max_bytes: the most that all of them may take, unpacked.
+
+    Raises:
+        InvalidData: the file is damaged, or is not what it has to be.
+        OSError: it can not be read.
+    """
+    with path.open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return _arrays(path, archive, names, max_bytes)
+        except InvalidData:
+            raise
+        except _DAMAGE as error:
+            raise InvalidData(f"{path} is damaged, or no .npz file: {error}") from error
+
+
+def _arrays(
+    path: Path, archive: zipfile.ZipFile, names: Sequence[str], max_bytes: int
+) -> dict[str, npt.NDArray[Any]]:
+    members = archive.infolist()
+    found = sorted(member.filename for member in members)
+    if found != sorted(f"{name}.npy" for name in names):
+        raise InvalidData(
+            f"{path} holds {', '.join(found)[:200] or 'nothing'}; wanted are the arrays"
+            f" {', '.join(names)}"
+        )
+    if (size := sum(member.file_size for member in members)) > max_bytes:
+        raise InvalidData(f"{path} would take {size:,} bytes unpacked; {max_bytes:,} at most")
+    return {name: _array(path, archive, f"{name}.npy") for name in names}
+
+
+def _array(path: Path, archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
+    size = archive.getinfo(name).file_size
+    with archive.open(name) as member:
+        try:
+            shape, by_columns, dtype = _header(member)
+        except ValueError as error:
+            raise InvalidData(f"{path}: {name} is no numpy array: {error}") from error
+        if dtype.kind not in "iuf":
+            raise InvalidData(f"{path}: {name} has elements of type {dtype}, which are no numbers")
+        if member.tell() + math.prod(shape) * dtype.itemsize != size:
+            raise InvalidData(f"{path}: {name} is not as long as its shape {shape} says")
+        elements = np.frombuffer(bytearray(member.read()), dtype)
+    return elements.reshape(shape, order="F" if by_columns else "C")
+
+
+def _header(member: _Readable) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(member)
+    if version not in _HEADERS:
+        raise ValueError(f"its format {version} is unknown here")
+    shape, by_columns, dtype = _HEADERS[version](member)
+    if any(length < 0 for length in shape):
+        raise ValueError(f"its shape is {shape}")
+    return shape, by_columns, dtype

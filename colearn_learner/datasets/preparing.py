@@ -1,0 +1,189 @@
+"""Dividing a data set into folders, one for each learner."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from colearn_learner.datasets.folders import SHARE_FILE, write_share
+from colearn_learner.datasets.records import Data, Dataset, Share
+from colearn_learner.datasets.sources import load
+from colearn_learner.datasets.splitting import Division, Places, divide
+from colearn_learner.errors import InvalidArgument, LearnerError
+
+__all__ = ["FolderTaken", "Prepared", "prepare", "split_to_folders"]
+
+_log = logging.getLogger(__name__)
+
+_LEARNER = re.compile(r"learner-\d+")
+
+
+class FolderTaken(LearnerError):
+    """The folder to write is there already, or has something else in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What was written.
+
+    Args:
+        folders: one for each learner, in their order.
+        records: of each learner, to train, vote and test with.
+        unused: records that no learner has, because the division says so.
+    """
+
+    folders: tuple[Path, ...]
+    records: tuple[tuple[int, int, int], ...]
+    unused: int
+
+
+def prepare(
+    dataset: Dataset,
+    data: Data,
+    into: Path | str,
+    division: Division,
+    *,
+    overwrite: bool = False,
+    on_written: Callable[[int], None] = lambda _: None,
+) -> Prepared:
+    """Write each learner's share of a data set into a folder ``learner-0``, ``learner-1``, ….
+
+    All of them appear at once, when all are written. They can be read by their owner only.
+
+    Args:
+        dataset: what the records are.
+        data: the records.
+        into: the folder around them; it may be there if it is empty.
+        division: who gets which records.
+        overwrite: replace what an earlier call has written there, and nothing else.
+        on_written: called after each learner's folder, with how many there are.
+
+    Raises:
+        NotEnoughData: a learner would have too few records.
+        FolderTaken: there is something in ``into`` that may not be replaced.
+        OSError: the disk does not take it; nothing of it is left.
+    """
+    into = Path(into).absolute()
+    _check_free(into, overwrite)
+    places = divide(data.targets, dataset.task, division)
+    unused = len(data) - sum(len(part) for mine in places for part in mine)
+    if unused:
+        _log.warning("%d of %d records go to nobody", unused, len(data))
+    more = {
+        "of": division.n_learners,
+        "division": asdict(division) | {"unused": unused},
+        "made_by": {"colearn-ledger": version("colearn-ledger"), "numpy": version("numpy")},
+    }
+    into.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{into.name}.", dir=into.parent))
+    try:
+        for learner, mine in enumerate(places):
+            folder = partial / f"learner-{learner}"
+            write_share(folder, _share(data, mine), dataset, {"learner": learner, **more})
+            on_written(learner + 1)
+        _put_in_place(partial, into, overwrite)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    folders = tuple(into / f"learner-{learner}" for learner in range(len(places)))
+    sizes = tuple((len(mine.train), len(mine.vote), len(mine.test)) for mine in places)
+    return Prepared(folders, sizes, unused)
+
+
+def _share(data: Data, places: Places) -> Share:
+    return Share(*(data.take(part) for part in places))
+
+
+def _check_free(into: Path, overwrite: bool) -> None:
+    if not into.exists() and not into.is_symlink():
+        return
+    if into.is_symlink() or not into.is_dir():
+        raise FolderTaken(f"{into} is there and is no folder; choose another")
+    inside = list(into.iterdir())
+    if not inside:
+        return
+    if strange := [path for path in inside if not _is_ours(path)]:
+        raise FolderTaken(
+            f"{into} has something in it that was not prepared here, like {strange[0].name};"
+            " choose another folder"
+        )
+    if not overwrite:
+        raise FolderTaken(f"{into} has prepared data already; choose another folder, or overwrite")
+
+
+def _is_ours(path: Path) -> bool:
+    return bool(_LEARNER.fullmatch(path.name)) and (path / SHARE_FILE).is_file()
+
+
+def _put_in_place(partial: Path, into: Path, overwrite: bool) -> None:
+    """Rename the new folder to its name; an earlier one is moved aside first, then removed."""
+    _check_free(into, overwrite)
+    if not into.exists() or not any(into.iterdir()):
+        partial.rename(into)
+        _sync(into.parent)
+        return
+    aside = Path(tempfile.mkdtemp(prefix=f".{into.name}.", dir=into.parent))
+    into.rename(aside)  # onto an empty folder
+    try:
+        partial.rename(into)
+    except OSError:
+        aside.rename(into)
+        raise
+    _sync(into.parent)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def split_to_folders(
+    dataset: str,
+    data_dir: Path | str | None = None,
+    *,
+    n_learners: int,
+    data_split: Sequence[float] | None = None,
+    shuffle_seed: int | None = None,
+    output_folder: Path | str | None = None,
+    **kwargs: Any,
+) -> list[str]:
+    """Divide a data set into folders, one for each learner, and return them.
+
+    Args:
+        dataset: by name; see ``colearn datasets``.
+        data_dir: where its files are; None where scikit-learn brings them.
+        n_learners: how many folders.
+        data_split: each learner's fraction of the records; None for equal ones. When they are
+            less than 1 in sum, the rest goes to nobody, which is logged as a warning.
+        shuffle_seed: of the order; None for another one each time.
+        output_folder: a new folder around them; None for one among the temporary ones.
+        **kwargs: further fields of `Division`, like ``parts`` or ``how="label-skew"``.
+
+    Raises:
+        InvalidArgument: an argument is out of its bounds, or unknown.
+        LearnerError: as `load` and `prepare`.
+    """
+    sizes = {} if data_split is None else {"how": "by-size", "fractions": tuple(data_split)}
+    if shuffle_seed is None:
+        shuffle_seed = int.from_bytes(os.urandom(4))
+    try:
+        division = Division(
+            n_learners, **{"drop_rest": True, "seed": shuffle_seed, **sizes, **kwargs}
+        )
+    except TypeError as error:
+        raise InvalidArgument(f"split_to_folders has no such argument: {error}") from error
+    loaded = load(dataset, data_dir)
+    into = output_folder or Path(tempfile.mkdtemp(prefix="colearn-")) / dataset
+    prepared = prepare(loaded.dataset, loaded.data, into, division)
+    return [str(folder) for folder in prepared.folders]

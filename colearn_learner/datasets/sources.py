@@ -1,0 +1,181 @@
+"""Data sets whose files have to be fetched from elsewhere, and how any data set is loaded."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from colearn_learner.datasets.cifar import read_cifar
+from colearn_learner.datasets.fraud import read_payment_fraud
+from colearn_learner.datasets.mnist import read_mnist
+from colearn_learner.datasets.records import Data, Dataset, Task, check_data
+from colearn_learner.datasets.shipped import DATASETS, dataset
+from colearn_learner.datasets.tables import read_california, read_card_fraud, read_covid
+from colearn_learner.datasets.xray import read_xray
+from colearn_learner.errors import InvalidArgument, LearnerError
+from colearn_learner.names import find_name
+
+__all__ = ["SOURCES", "DataNotFound", "Loaded", "Source", "load"]
+
+_log = logging.getLogger(__name__)
+
+
+class DataNotFound(LearnerError):
+    """The files of a data set are not there; says where to get them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A data set whose files are not here.
+
+    Args:
+        name: what it is called on the command line.
+        task: what is learned.
+        records: how many there are, as published; 0 where it is not.
+        shape: of one record's inputs, as published; () where it is not.
+        classes: how many, 0 for a regression.
+        story: who the learners might be.
+        where: to get the files, and what path to give then.
+        read: returns the records of such a path.
+    """
+
+    name: str
+    task: Task
+    records: int
+    shape: tuple[int, ...]
+    classes: int
+    story: str
+    where: str
+    read: Callable[[Path], Data]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A data set that was loaded.
+
+    Args:
+        dataset: what it is; its sizes are those that were found.
+        data: the records.
+        stands_in_for: the data set that was asked for, where this is another; else None.
+    """
+
+    dataset: Dataset
+    data: Data
+    stands_in_for: str | None = None
+
+
+def load(name: str, path: Path | str | None = None) -> Loaded:
+    """Return a data set by name.
+
+    Without a path, scikit-learn's digits stand in for MNIST; that is logged as a warning.
+
+    Args:
+        name: of `DATASETS` or `SOURCES`.
+        path: where the files are of one of `SOURCES`; None for one of `DATASETS`.
+
+    Raises:
+        UnknownName: there is none; names those that are near.
+        InvalidArgument: a path is given for a data set that comes with scikit-learn.
+        DataNotFound: the files are not there; says where to get them.
+        InvalidData: they are not what they have to be.
+        MissingPackage: reading them needs a package that is not installed.
+    """
+    find_name("data set", name, (*DATASETS, *SOURCES))
+    if name in DATASETS:
+        if path is not None:
+            raise InvalidArgument(f"{name} comes with scikit-learn: it has no path, leave it out")
+        return _loaded(dataset(name), dataset(name).load())
+    source = SOURCES[name]
+    if path is None:
+        if name == "mnist":
+            return _digits_for_mnist(source)
+        raise DataNotFound(f"{name} has to be fetched from elsewhere: {source.where}")
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise DataNotFound(f"{path} is not there. To get {name}: {source.where}")
+    data = source.read(path)
+    sizes = (source.records, math.prod(source.shape), source.classes)
+    about = Dataset(name, source.task, *sizes, source.story, lambda: data)
+    return _loaded(about, data)
+
+
+def _loaded(about: Dataset, data: Data, stands_in_for: str | None = None) -> Loaded:
+    check_data(data, task=about.task, classes=about.classes, what=about.name)
+    features = math.prod(data.inputs.shape[1:])
+    found = replace(about, records=len(data), features=features, load=lambda: data)
+    return Loaded(found, data, stands_in_for)
+
+
+def _digits_for_mnist(mnist: Source) -> Loaded:
+    """Decide, for everyone, what is used where no MNIST is: digits, as pictures of 8 × 8."""
+    digits = dataset("digits")
+    data = digits.load()
+    pictures = np.round(data.inputs * 255).astype(np.uint8).reshape(-1, 8, 8, 1)
+    _log.warning(
+        "no files of MNIST are given, so scikit-learn's digits stand in for it:"
+        " %d pictures of 8 × 8 pixels. To have MNIST: %s",
+        *(len(data), mnist.where),
+    )
+    return _loaded(digits, Data(pictures, data.targets), mnist.name)
+
+
+_KAGGLE = "from Kaggle, with an account, get"
+
+SOURCES = {
+    entry.name: entry
+    for entry in (
+        Source(
+            *("mnist", "classification", 70_000, (28, 28, 1), 10),
+            "post offices read handwritten digits",
+            "let Keras fetch it (python -c 'import keras; keras.datasets.mnist.load_data()') and"
+            " give ~/.keras/datasets/mnist.npz, or give the folder of the four IDX files",
+            read_mnist,
+        ),
+        Source(
+            *("cifar-10", "classification", 60_000, (32, 32, 3), 10),
+            "photographers sort pictures of ten kinds of things",
+            "get the binary version (cifar-10-binary.tar.gz) from the CIFAR page of the University"
+            " of Toronto, unpack it and give the folder",
+            read_cifar,
+        ),
+        Source(
+            *("chest-xray", "classification", 5_856, (128, 128, 1), 2),
+            "hospitals find pneumonia in chest X-rays",
+            f"{_KAGGLE} the data set “Chest X-Ray Images (Pneumonia)”, unpack it and give the"
+            " folder; below it are folders NORMAL and PNEUMONIA",
+            read_xray,
+        ),
+        Source(
+            *("fraud-ieee", "classification", 590_540, (431,), 2),
+            "shops find fraud among online payments",
+            f"{_KAGGLE} train_transaction.csv and train_identity.csv of the competition"
+            " ieee-fraud-detection, and give their folder",
+            read_payment_fraud,
+        ),
+        Source(
+            *("fraud-card", "classification", 284_807, (30,), 2),
+            "banks find fraud among credit card payments of two days",
+            f"{_KAGGLE} creditcard.csv of the data set mlg-ulb/creditcardfraud, and give it",
+            read_card_fraud,
+        ),
+        Source(
+            *("covid-xray", "classification", 0, (), 3),
+            "hospitals tell covid, pneumonia and healthy lungs apart by features of X-rays",
+            "it is not public; with covid.mat, normal.mat and pneumonia.mat of your own (MATLAB,"
+            " one array of that name each, the class in the last column), give their folder",
+            read_covid,
+        ),
+        Source(
+            *("california-housing", "regression", 20_640, (8,), 0),
+            "agencies foresee what houses in a district of California cost",
+            "get cal_housing.tgz, whose address is in the documentation of scikit-learn's"
+            " fetch_california_housing, and give it",
+            read_california,
+        ),
+    )
+}

@@ -1,0 +1,238 @@
+"""How records are divided among learners: which record goes to whom, nothing else.
+
+Every record is in one part at most, and in one part exactly unless a division says that some are
+left out. Equal seeds give equal parts.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from colearn_learner.datasets.records import Targets, Task
+from colearn_learner.errors import InvalidArgument, LearnerError
+
+__all__ = [
+    "Division",
+    "How",
+    "NotEnoughData",
+    "Places",
+    "divide",
+    "groups_of",
+    "skewed_parts",
+    "split_list_into_fractions",
+]
+
+_log = logging.getLogger(__name__)
+
+How = Literal["iid", "label-skew", "by-size"]
+Indices = npt.NDArray[np.intp]
+_Records = TypeVar("_Records", bound=Any)
+
+_ROUNDING = 1e-9
+"""How far fractions may be from 1 in sum: decimal fractions are not exact."""
+
+_PARTS = ("train", "vote", "test")
+
+
+class NotEnoughData(LearnerError):
+    """The data set has too few records for so many learners."""
+
+
+class Places(NamedTuple):
+    """Where one learner's records are in the data set."""
+
+    train: Indices
+    vote: Indices
+    test: Indices
+
+
+@dataclass(frozen=True, slots=True)
+class Division:
+    """How a data set is divided among learners.
+
+    Args:
+        n_learners: how many.
+        how: ``iid``: at random, in equal numbers. ``label-skew``: each class (each quarter of
+            the targets in a regression) in shares drawn from a Dirichlet distribution.
+            ``by-size``: at random, in the numbers that ``fractions`` says.
+        alpha: of the Dirichlet distribution; smaller is less even.
+        fractions: each learner's part of the records, by size only; None elsewhere.
+        parts: fractions of a learner's records to train, vote and test with; 1 in sum.
+        seed: of all that is random.
+        least: the fewest records that any learner may have to train, vote or test with.
+        drop_rest: allows ``fractions`` that are less than 1 in sum: the rest goes to nobody.
+
+    Raises:
+        InvalidArgument: a value is out of its bounds, or two do not go together.
+    """
+
+    n_learners: int
+    how: How = "iid"
+    alpha: float = 0.5
+    fractions: tuple[float, ...] | None = None
+    parts: tuple[float, float, float] = (0.6, 0.2, 0.2)
+    seed: int = 1
+    least: int = 1
+    drop_rest: bool = False
+
+    def __post_init__(self) -> None:
+        if self.how not in get_args(How):
+            raise InvalidArgument(f"how is {self.how!r}; choose from {', '.join(get_args(How))}")
+        for name, lowest in (("n_learners", 1), ("least", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if type(value) is not int or value < lowest:
+                raise InvalidArgument(f"{name} is {value!r} and must be a whole number ≥ {lowest}")
+        if not (math.isfinite(self.alpha) and self.alpha > 0):
+            raise InvalidArgument(f"alpha is {self.alpha} and must be above 0")
+        _check_parts(self.parts)
+        self._check_fractions()
+
+    def _check_fractions(self) -> None:
+        if (self.how == "by-size") != (self.fractions is not None):
+            raise InvalidArgument("fractions belong to a division by size, and only to that")
+        if self.fractions is None:
+            return
+        total = _checked_sum(self.fractions, "fractions")
+        if len(self.fractions) != self.n_learners:
+            raise InvalidArgument(
+                f"there are {len(self.fractions)} fractions for {self.n_learners} learners"
+            )
+        if total < 1 - _ROUNDING and not self.drop_rest:
+            raise InvalidArgument(
+                f"the fractions are {total:g} in sum: the rest of the records would be lost; make"
+                " them 1 in sum, or say that the rest may be dropped (drop_rest)"
+            )
+
+
+def _check_parts(parts: Sequence[float]) -> None:
+    total = _checked_sum(parts, "parts")
+    if len(parts) != len(_PARTS) or total < 1 - _ROUNDING:
+        raise InvalidArgument(
+            f"parts are {tuple(parts)}: wanted are three fractions, to train, vote and test with,"
+            " that are 1 in sum"
+        )
+
+
+def _checked_sum(fractions: Sequence[float], name: str) -> float:
+    if not fractions or not all(math.isfinite(f) and f > 0 for f in fractions):
+        raise InvalidArgument(f"{name} must be above 0, each of them; they are {tuple(fractions)}")
+    total = math.fsum(fractions)
+    if total > 1 + _ROUNDING:
+        raise InvalidArgument(f"{name} are {total:g} in sum and must not be more than 1")
+    return total
+
+
+def divide(targets: Targets, task: Task, division: Division) -> tuple[Places, ...]:
+    """Return where each learner's records are.
+
+    Args:
+        targets: of all records, shape (n,).
+        task: what is learned.
+        division: how.
+
+    Raises:
+        NotEnoughData: a learner would have too few records; says which, and what to do.
+    """
+    n, rng = len(targets), np.random.default_rng(division.seed)
+    each = division.least * len(_PARTS)
+    if n < each * division.n_learners:
+        raise NotEnoughData(
+            f"{n} records are too few for {division.n_learners} learners with {division.least} to"
+            f" train, vote and test with each; at most {n // each} learners can share them"
+        )
+    if division.how == "label-skew":
+        groups = groups_of(targets, task)
+        owned = skewed_parts(groups, division.n_learners, rng, alpha=division.alpha, least=each)
+    else:
+        equal = (1 / division.n_learners,) * division.n_learners
+        cuts = _cuts(n, division.fractions or equal)
+        owned = np.split(rng.permutation(n), cuts)[: division.n_learners]
+    for learner, mine in enumerate(owned):
+        if len(mine) < each:
+            raise NotEnoughData(
+                f"learner {learner} would have {len(mine)} of {n} records and needs {each} at"
+                " least; give it a larger fraction, or ask for fewer records to train, vote and"
+                " test with"
+            )
+    return tuple(_places(rng.permutation(mine), division) for mine in owned)
+
+
+def _places(mine: Indices, division: Division) -> Places:
+    sizes = np.diff([0, *_cuts(len(mine), division.parts)])
+    while sizes.min() < division.least:
+        sizes[sizes.argmin()] += 1
+        sizes[sizes.argmax()] -= 1
+    return Places(*np.split(mine, np.cumsum(sizes)[:-1]))
+
+
+def _cuts(n: int, fractions: Sequence[float]) -> list[int]:
+    """Return where parts end; each is within one record of its fraction of ``n``."""
+    ends = [min(math.fsum(fractions[: i + 1]), 1.0) for i in range(len(fractions))]
+    if ends[-1] > 1 - _ROUNDING:
+        ends[-1] = 1.0
+    return [round(end * n) for end in ends]
+
+
+def groups_of(targets: Targets, task: Task) -> Indices:
+    """Return the class of each record, from 0; in a regression, the quarter of its target."""
+    if task == "classification":
+        return np.unique(targets, return_inverse=True)[1]
+    return np.searchsorted(np.quantile(targets, [0.25, 0.5, 0.75]), targets)
+
+
+def skewed_parts(
+    groups: Indices, n_learners: int, rng: np.random.Generator, *, alpha: float, least: int
+) -> list[Indices]:
+    """Return each learner's records, of each group in shares of a Dirichlet distribution.
+
+    Learners that would have fewer than ``least`` get random records of those with the most.
+    """
+    parts: list[list[int]] = [[] for _ in range(n_learners)]
+    for group in range(int(groups.max()) + 1):
+        members = rng.permutation(np.flatnonzero(groups == group))
+        weights = rng.dirichlet(np.full(n_learners, alpha))
+        cuts = np.round(np.cumsum(weights)[:-1] * len(members)).astype(int)
+        for part, some in zip(parts, np.split(members, cuts), strict=True):
+            part.extend(int(i) for i in some)
+    while min(len(part) for part in parts) < least:
+        parts.sort(key=len)
+        parts[0].append(parts[-1].pop(int(rng.integers(len(parts[-1])))))
+    return [np.array(part, dtype=np.intp) for part in parts]
+
+
+def split_list_into_fractions(
+    input_list: _Records, fractions_list: Sequence[float], min_part_size: int = 1
+) -> list[_Records]:
+    """Cut a list or an array into consecutive parts.
+
+    Fractions that are 1 in sum use up every record: rounding loses none. With smaller ones the
+    rest is in no part, which is logged as a warning.
+
+    Args:
+        input_list: anything with a length and slices.
+        fractions_list: of its length, one for each part; 1 in sum at most.
+        min_part_size: the fewest records of a part.
+
+    Raises:
+        InvalidArgument: the fractions are not above 0, or more than 1 in sum.
+        NotEnoughData: a part would be smaller than ``min_part_size``.
+    """
+    _checked_sum(fractions_list, "the fractions")
+    n = len(input_list)
+    cuts = _cuts(n, fractions_list)
+    for number, (start, end) in enumerate(zip([0, *cuts], cuts, strict=False)):
+        if end - start < min_part_size:
+            raise NotEnoughData(
+                f"Insufficient data in this part: part {number} would have {end - start} of {n}"
+                f" records, and {min_part_size} are wanted at least"
+            )
+    if cuts[-1] < n:
+        _log.warning("the last %d of %d records are in no part", n - cuts[-1], n)
+    return [input_list[start:end] for start, end in zip([0, *cuts], cuts, strict=False)]

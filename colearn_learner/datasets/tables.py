@@ -1,0 +1,215 @@
+"""Tables of numbers: credit cards, Californian houses, features of covid X-rays.
+
+Values are brought to like sizes with constants that are public, never by anything computed from
+the records.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import tarfile
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from colearn_learner.datasets.matlab import read_matrix
+from colearn_learner.datasets.records import MAX_BYTES, Data, scaled
+from colearn_learner.errors import InvalidData
+
+__all__ = ["COVID_CLASSES", "open_csv", "read_california", "read_card_fraud", "read_covid"]
+
+_CARD_FEATURES = [f"V{n}" for n in range(1, 29)]
+_TWO_DAYS = 172_800.0  # seconds; the card transactions are of two days
+
+COVID_CLASSES = ("covid", "normal", "pneumonia")
+"""Names of the files and of the arrays in them; a record's class is the place in here."""
+
+# ------------------------------------------------------------------ CSV
+
+
+def open_csv(path: Path, folder_file: str) -> Path:
+    """Return the file: ``path`` itself, or the one of that name in the folder ``path``.
+
+    Raises:
+        InvalidData: there is no such file, or it is too large.
+    """
+    file = path / folder_file if path.is_dir() else path
+    if not file.is_file():
+        raise InvalidData(f"{file} is missing")
+    if (size := file.stat().st_size) > MAX_BYTES:
+        raise InvalidData(f"{file} is {size:,} bytes long; {MAX_BYTES:,} at most")
+    return file
+
+
+def read_card_fraud(path: Path) -> Data:
+    """Return ``creditcard.csv``: inputs of shape (n, 30), float32; targets 1 for a fraud.
+
+    They are V1 … V28 as they are, the logarithm of 1 + the amount, and the time, −1 … 1.
+
+    Args:
+        path: the file, or its folder.
+
+    Raises:
+        InvalidData: it is damaged, or another table.
+    """
+    file = open_csv(path, "creditcard.csv")
+    with file.open(encoding="utf-8", newline="") as text:
+        table = _numbers(file, text, ["Time", *_CARD_FEATURES, "Amount", "Class"])
+    time, amount, kind = table[:, 0], table[:, -2], table[:, -1]
+    if amount.min() < 0 or not np.isin(kind, (0, 1)).all():
+        raise InvalidData(f"{file}: amounts must not be below 0, and classes must be 0 or 1")
+    inputs = np.column_stack([table[:, 1:-2], np.log1p(amount), 2 * time / _TWO_DAYS - 1])
+    return Data(inputs.astype(np.float32), kind.astype(np.int64))
+
+
+def _numbers(file: Path, text: TextIO, columns: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Return these columns of a table whose first line names its columns; shape (n, columns)."""
+    rows = csv.reader(text)
+    try:
+        header = next(rows, [])
+        if missing := [name for name in columns if name not in header]:
+            raise InvalidData(f"{file} has no column {missing[0]}; its first line must name it")
+        places = [header.index(name) for name in columns]
+        return _floats(file, rows, len(header), places)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InvalidData(f"{file} is no table of text: {error}") from error
+
+
+def _floats(
+    file: Path, rows: Iterator[list[str]], width: int, places: Sequence[int]
+) -> npt.NDArray[np.float64]:
+    table: list[npt.NDArray[np.float64]] = []
+    for number, row in enumerate(rows, start=1):
+        if len(row) != width:
+            raise InvalidData(f"{file}: record {number} has {len(row)} columns, and {width} belong")
+        try:
+            table.append(np.array([float(row[place]) for place in places]))
+        except ValueError as error:
+            raise InvalidData(f"{file}: record {number}: {error}") from error
+        if not np.isfinite(table[-1]).all():
+            raise InvalidData(f"{file}: record {number} has a value that is no finite number")
+    if not table:
+        raise InvalidData(f"{file} has no records")
+    return np.stack(table)
+
+
+# ------------------------------------------------------------------ Californian houses
+
+_HOUSES = ["MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOccup"]
+_HOUSES += ["Latitude", "Longitude"]
+# Least and greatest values of the census; of the four that reach far, the logarithm is taken.
+_HOUSES_LOW = [0.4999, 1.0, *np.log([0.846, 0.333, 3.0, 0.692]), 32.54, -124.35]
+_HOUSES_HIGH = [15.0001, 52.0, *np.log([141.91, 34.07, 35682.0, 1243.34]), 41.95, -114.31]
+_FAR = slice(2, 6)
+_RAW = "cal_housing.data"
+_PICKLES = {".pkz", ".pkl"}
+
+
+def read_california(path: Path) -> Data:
+    """Return Californian districts: inputs of shape (n, 8), float64; targets are house values.
+
+    A target of 0 is 200,000 dollars, one of 1 is 100,000 more.
+
+    Args:
+        path: the archive ``cal_housing.tgz`` or the file ``cal_housing.data`` in it, as they are
+            distributed; a CSV file with scikit-learn's names of columns (MedInc … MedHouseVal);
+            or the folder of one of them.
+
+    Raises:
+        InvalidData: it is damaged, or in another format.
+    """
+    file = _houses_file(path)
+    if file.suffix == ".tgz":
+        with _in_archive(file) as text:
+            rows, value = _raw_houses(file, text)
+    else:
+        with file.open(encoding="utf-8", newline="") as text:
+            if file.name == _RAW:
+                rows, value = _raw_houses(file, text)
+            else:
+                table = _numbers(file, text, [*_HOUSES, "MedHouseVal"])
+                rows, value = table[:, :-1], table[:, -1]
+    if not (rows[:, _FAR] > 0).all():
+        raise InvalidData(f"{file}: rooms, bedrooms, people and occupancy must be above 0")
+    rows[:, _FAR] = np.log(rows[:, _FAR])
+    return Data(scaled(rows, _HOUSES_LOW, _HOUSES_HIGH), value - 2.0)
+
+
+def _houses_file(path: Path) -> Path:
+    if path.is_dir():
+        names = ("cal_housing.tgz", _RAW, f"CaliforniaHousing/{_RAW}", "california_housing.csv")
+        found = [path / name for name in names if (path / name).is_file()]
+        found += sorted(file for file in path.iterdir() if file.suffix in _PICKLES)
+        if not found:
+            raise InvalidData(f"{path} has none of {', '.join(names)}")
+        path = found[0]
+    if path.suffix in _PICKLES:
+        raise InvalidData(
+            f"{path} is scikit-learn's cache: a pickle, which can run code when it is read, so it"
+            " is not read here. Write a table of it: python -c 'from sklearn.datasets import"
+            " fetch_california_housing as f;"
+            ' f(as_frame=True).frame.to_csv("california_housing.csv", index=False)\''
+        )
+    return open_csv(path, path.name)
+
+
+def _in_archive(file: Path) -> TextIO:
+    try:
+        with tarfile.open(file, "r:gz") as archive:
+            for member in archive:
+                if Path(member.name).name == _RAW and member.isfile():
+                    if member.size > MAX_BYTES:
+                        raise InvalidData(f"{file}: {member.name} is {member.size:,} bytes long")
+                    content = archive.extractfile(member)
+                    return io.StringIO(content.read().decode("utf-8") if content else "")
+    except (tarfile.TarError, EOFError, OSError, zlib.error, UnicodeDecodeError) as error:
+        raise InvalidData(f"{file} is damaged, or no archive: {error}") from error
+    raise InvalidData(f"{file} has no {_RAW} in it")
+
+
+def _raw_houses(
+    file: Path, text: TextIO
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the columns as scikit-learn makes them of the census' sums per district."""
+    try:
+        raw = _floats(file, csv.reader(text), 9, range(9))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InvalidData(f"{file} is no table of text: {error}") from error
+    longitude, latitude, age, rooms, bedrooms, people, households, income, value = raw.T
+    if not (households > 0).all():
+        raise InvalidData(f"{file}: a district has no households")
+    per_household = (rooms / households, bedrooms / households)
+    columns = (income, age, *per_household, people, people / households, latitude, longitude)
+    return np.column_stack(columns), value / 100_000
+
+
+# ------------------------------------------------------------------ covid X-ray features
+
+
+def read_covid(path: Path) -> Data:
+    """Return features of X-rays: inputs of shape (n, features), float32; targets 0 … 2.
+
+    The features are as they are in the files.
+
+    Args:
+        path: the folder of ``covid.mat``, ``normal.mat`` and ``pneumonia.mat``: MATLAB files of
+            version 5 to 7, each with an array of its name, whose last column is the class.
+
+    Raises:
+        InvalidData: a file is missing or damaged.
+    """
+    tables = [read_matrix(path / f"{name}.mat", name) for name in COVID_CLASSES]
+    if len({table.shape[1] for table in tables}) != 1:
+        raise InvalidData(f"{path}: the three files do not have the same number of columns")
+    for table, name in zip(tables, COVID_CLASSES, strict=True):
+        if len(table) < 1 or table.shape[1] < 2:
+            raise InvalidData(f"{path / name}.mat has no records: {name} has shape {table.shape}")
+        if (table[:, -1] != table[0, -1]).any():
+            raise InvalidData(f"{path / name}.mat: the last column must be one class, not several")
+    inputs = np.concatenate([table[:, :-1] for table in tables]).astype(np.float32)
+    return Data(inputs, np.repeat(np.arange(3), [len(table) for table in tables]))

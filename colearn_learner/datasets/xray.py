@@ -1,0 +1,103 @@
+"""Chest X-rays: pictures of healthy lungs and of such with pneumonia, in folders by kind."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from colearn_learner.datasets.records import Data
+from colearn_learner.errors import InvalidData, MissingPackage
+
+__all__ = ["XRAY_CLASSES", "read_xray"]
+
+_log = logging.getLogger(__name__)
+
+XRAY_CLASSES = ("NORMAL", "PNEUMONIA")
+"""Names of the folders; a picture's class is the place in here."""
+
+_SIDE = 128  # pixels
+_SUFFIXES = {".jpeg", ".jpg", ".png"}
+_MAX_FILE = 50_000_000  # bytes
+_MAX_PIXELS = 50_000_000
+_MAX_PICTURES = 200_000
+
+
+def read_xray(path: Path) -> Data:
+    """Return the pictures: inputs of shape (n, 128, 128, 1), uint8; targets 1 with pneumonia.
+
+    The same file found twice counts once: the archive as it is distributed has all twice.
+
+    Args:
+        path: a folder that has, anywhere below, folders NORMAL and PNEUMONIA of pictures.
+
+    Raises:
+        InvalidData: there are none of one kind, or one is damaged or too large.
+        MissingPackage: Pillow is not installed.
+    """
+    images = _pillow()
+    pictures: list[npt.NDArray[np.uint8]] = []
+    targets: list[int] = []
+    seen: set[bytes] = set()
+    files = _files(path)
+    for file, kind in files:
+        content = _content(file)
+        if (digest := hashlib.sha256(content).digest()) in seen:
+            continue
+        seen.add(digest)
+        pictures.append(_picture(images, file, content))
+        targets.append(kind)
+    if len(files) > len(pictures):
+        _log.info("%d pictures are there more than once", len(files) - len(pictures))
+    return Data(np.stack(pictures)[..., np.newaxis], np.array(targets, np.int64))
+
+
+def _files(path: Path) -> list[tuple[Path, int]]:
+    files = [
+        (file, XRAY_CLASSES.index(file.parent.name))
+        for file in sorted(path.rglob("*"))
+        if file.parent.name in XRAY_CLASSES
+        and file.suffix.lower() in _SUFFIXES
+        and not file.name.startswith(".")  # what macOS adds to archives
+    ]
+    for kind, name in enumerate(XRAY_CLASSES):
+        if not any(found == kind for _, found in files):
+            raise InvalidData(f"{path} has no folder {name} with pictures (JPEG or PNG)")
+    if len(files) > _MAX_PICTURES:
+        raise InvalidData(f"{path} has {len(files):,} pictures; {_MAX_PICTURES:,} at most")
+    return files
+
+
+def _content(file: Path) -> bytes:
+    if (size := file.stat().st_size) > _MAX_FILE:
+        raise InvalidData(f"{file} is {size:,} bytes long; {_MAX_FILE:,} at most")
+    return file.read_bytes()
+
+
+def _picture(images: Any, file: Path, content: bytes) -> npt.NDArray[np.uint8]:
+    try:
+        with images.open(BytesIO(content), formats=("JPEG", "PNG")) as picture:
+            width, height = picture.size
+            if width * height > _MAX_PIXELS:
+                raise InvalidData(f"{file} has {width} × {height} pixels, which is too many")
+            return np.asarray(picture.convert("L").resize((_SIDE, _SIDE)))
+    except InvalidData:
+        raise
+    except Exception as error:  # Pillow raises errors of many kinds for what is damaged
+        raise InvalidData(f"{file} is no picture that can be read: {error}") from error
+
+
+def _pillow() -> Any:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingPackage(
+            "reading pictures needs Pillow, which is not installed: "
+            "pip install 'colearn-ledger[images]'"
+        ) from error
+    return Image

@@ -1,0 +1,70 @@
+"""The helpers that the `colearn` library has beside its PyTorch learner."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+
+import numpy as np
+import torch
+
+from colearn_learner.errors import InvalidArgument
+
+__all__ = [
+    "auc_from_logits",
+    "binary_accuracy_from_logits",
+    "categorical_accuracy",
+    "prepare_data_split_list",
+]
+
+
+def categorical_accuracy(outputs: torch.Tensor, labels: torch.Tensor) -> float:
+    """Return the share of records whose greatest output is the label's.
+
+    Args:
+        outputs: scores or probabilities, shape (records, classes).
+        labels: numbers of classes, shape (records,).
+    """
+    return float((outputs.argmax(dim=1) == labels).double().mean())
+
+
+def binary_accuracy_from_logits(outputs: torch.Tensor, labels: torch.Tensor) -> float:
+    """Return the share of records whose output has the label's side of zero.
+
+    Args:
+        outputs: logits, of any shape.
+        labels: 0 or 1, of the same number of elements.
+    """
+    return float(((outputs.flatten() > 0) == (labels.flatten() > 0.5)).double().mean())
+
+
+def auc_from_logits(outputs: torch.Tensor, labels: torch.Tensor) -> float:
+    """Return the area under the ROC curve; NaN when all labels are the same.
+
+    It is the probability that a record of label 1 has a greater output than one of label 0; equal
+    outputs count as half.
+
+    Args:
+        outputs: logits, of any shape.
+        labels: 0 or 1, of the same number of elements.
+    """
+    scores = outputs.detach().cpu().double().flatten().numpy()
+    positive = labels.detach().cpu().flatten().numpy() > 0.5
+    n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+    if not n_positive or not n_negative or np.isnan(scores).any():
+        return float("nan")
+    _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]  # equal ones share the mean rank
+    wins = ranks[positive].sum() - n_positive * (n_positive + 1) / 2
+    return float(wins / (n_positive * n_negative))
+
+
+def prepare_data_split_list(data: Sized, n: int) -> list[int]:
+    """Return the sizes of ``n`` equal parts for ``random_split``; the last has the remainder.
+
+    Raises:
+        InvalidArgument: ``n`` is below 1.
+    """
+    if n < 1:
+        raise InvalidArgument(f"n is {n}; there must be at least one part")
+    part = len(data) // n
+    return [part] * (n - 1) + [len(data) - part * (n - 1)]

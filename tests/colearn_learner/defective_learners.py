@@ -1,0 +1,337 @@
+"""A sound learner in plain numpy, and the defects that learners of the `colearn` library have.
+
+Each defect is one that was seen there: in its learners, its examples or its tutorials.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import math
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_diabetes
+
+from colearn_learner import (
+    ColearnModel,
+    DiffPrivBudget,
+    ErrorCodes,
+    MachineLearningInterface,
+    ModelFormat,
+    ProposedWeights,
+    TrainingSummary,
+    Weights,
+)
+
+_INPUTS, _TARGETS = load_diabetes(return_X_y=True)
+_INPUTS, _TARGETS = _INPUTS * 20, (_TARGETS - 150) / 75
+
+
+def batches(start: int, stop: int, size: int = 32) -> list[tuple[Any, Any]]:
+    places = range(start, stop, size)
+    return [(_INPUTS[p : min(p + size, stop)], _TARGETS[p : min(p + size, stop)]) for p in places]
+
+
+class Sound(MachineLearningInterface):
+    """Linear regression by gradient descent: nothing is wrong with it."""
+
+    def __init__(self, *, seed: int = 1) -> None:
+        self.random = np.random.default_rng(seed)
+        self.train_loader: Any = batches(0, 200)
+        self.vote_loader: Any = batches(200, 330)
+        self.slopes, self.offset = np.zeros(10), np.zeros(1)
+        self.best = self.score(self.vote_loader)
+
+    def train(self) -> None:
+        for place in self.random.permutation(len(self.train_loader)):
+            inputs, targets = self.train_loader[place]
+            error = inputs @ self.slopes + self.offset - targets
+            self.slopes -= 0.05 * inputs.T @ error / len(error)
+            self.offset -= 0.05 * error.mean()
+
+    def score(self, loader: Any) -> float:
+        errors = [((i @ self.slopes + self.offset - t) ** 2) for i, t in loader]
+        return float(np.concatenate(errors).mean())
+
+    def vote(self, score: float) -> bool:
+        return score < self.best
+
+    def get(self) -> dict[str, Any]:
+        return {"slopes": self.slopes.copy(), "offset": self.offset.copy()}
+
+    def set(self, weights: Any) -> None:
+        self.slopes, self.offset = weights["slopes"].copy(), weights["offset"].copy()
+
+    def mli_propose_weights(self) -> Weights:
+        before = self.get()
+        self.train()
+        proposal = Weights(self.get())
+        self.set(before)
+        return proposal
+
+    def mli_test_weights(self, weights: Weights) -> ProposedWeights:
+        before = self.get()
+        self.set(weights.weights)
+        score = self.score(self.vote_loader)
+        self.set(before)
+        return ProposedWeights(weights, score, 0.0, self.vote(score), has_test_score=False)
+
+    def mli_accept_weights(self, weights: Weights) -> None:
+        self.set(weights.weights)
+        self.best = self.score(self.vote_loader)
+
+    def mli_get_current_weights(self) -> Weights:
+        return Weights(self.get())
+
+    def mli_get_current_model(self) -> ColearnModel:
+        return ColearnModel(ModelFormat.ONNX, "", b"")
+
+
+class TrainsInPlace(Sound):
+    """As the library's tutorial for learners in scikit-learn."""
+
+    def mli_propose_weights(self) -> Weights:
+        self.train()
+        return Weights(self.get())
+
+
+class ReturnsViews(Sound):
+    """As its fraud example: the weights are the model's own arrays."""
+
+    def get(self) -> dict[str, Any]:
+        return {"slopes": self.slopes, "offset": self.offset}
+
+    def set(self, weights: Any) -> None:
+        self.slopes[...], self.offset[...] = weights["slopes"], weights["offset"]
+
+    def mli_propose_weights(self) -> Weights:
+        before = {name: array.copy() for name, array in self.get().items()}
+        self.train()
+        proposal = Weights(self.get())
+        self.slopes, self.offset = before["slopes"], before["offset"]
+        return proposal
+
+
+class KeepsWhatItAccepted(Sound):
+    """It trains on in the arrays that it was given."""
+
+    def set(self, weights: Any) -> None:
+        self.slopes, self.offset = weights["slopes"], weights["offset"]
+
+
+class ReturnsTheProposalsArrays(Sound):
+    """The proposal goes on to be trained in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.proposal = self.get()
+
+    def mli_propose_weights(self) -> Weights:
+        before = self.get()
+        self.train()
+        for name, array in self.get().items():
+            self.proposal[name][...] = array
+        self.set(before)
+        return Weights(self.proposal)
+
+
+class LeavesTestedWeights(Sound):
+    def mli_test_weights(self, weights: Weights) -> ProposedWeights:
+        self.set(weights.weights)
+        score = self.score(self.vote_loader)
+        return ProposedWeights(weights, score, 0.0, self.vote(score))
+
+
+class DividesSumsOfMeans(Sound):
+    """As its PyTorch learner: the mean losses of batches, divided by the number of records."""
+
+    def score(self, loader: Any) -> float:
+        means = [((i @ self.slopes + self.offset - t) ** 2).mean() for i, t in loader]
+        return float(sum(means) / sum(len(targets) for _, targets in loader))
+
+
+class CountsABatchTooMany(Sound):
+    """As its PyTorch learner with ``num_test_batches``, and so nothing comes of one batch."""
+
+    def score(self, loader: Any) -> float:
+        if len(loader) <= 1:
+            raise RuntimeError("No batches in loader")
+        return super().score(loader)
+
+
+class ScoresNothingAsNought(Sound):
+    def score(self, loader: Any) -> float:
+        return super().score(loader) if loader else 0.0
+
+
+class StaysInTrainingMode(Sound):
+    """As its PyTorch learner."""
+
+    class Model:
+        training = False
+
+    def __init__(self) -> None:
+        self.model = self.Model()
+        super().__init__()
+
+    def train(self) -> None:
+        self.model.training = True
+        super().train()
+
+
+class SendsPickles(Sound):
+    """As its example with iris flowers."""
+
+    def get(self) -> Any:
+        import pickle
+
+        return {"model": pickle.dumps({"slopes": self.slopes, "offset": self.offset})}
+
+    def set(self, weights: Any) -> None:
+        import pickle
+
+        tree = pickle.loads(weights["model"])
+        self.slopes, self.offset = tree["slopes"], tree["offset"]
+
+
+class SendsNamesOfFiles(Sound):
+    """As its example with XGBoost."""
+
+    def get(self) -> Any:
+        data = io.BytesIO()
+        np.savez(data, slopes=self.slopes, offset=self.offset)
+        with tempfile.NamedTemporaryFile(delete=False, suffix=".npz") as file:
+            file.write(data.getvalue())
+        FILES.append(Path(file.name))
+        return {"file": file.name}
+
+    def set(self, weights: Any) -> None:
+        with np.load(weights["file"]) as arrays:
+            self.slopes, self.offset = arrays["slopes"], arrays["offset"]
+
+
+FILES: list[Path] = []
+
+
+class SendsObjects(Sound):
+    def get(self) -> Any:
+        return {"model": self}
+
+    def set(self, weights: Any) -> None:
+        pass
+
+
+class WrapsTwice(Sound):
+    """As its Keras learner with a spent privacy budget."""
+
+    def mli_propose_weights(self) -> Weights:
+        return Weights(weights=super().mli_propose_weights())
+
+
+class RenamesWhatItTrained(Sound):
+    """As wrappers for differential privacy do."""
+
+    def mli_propose_weights(self) -> Weights:
+        tree = super().mli_propose_weights().weights
+        return Weights({f"_module.{name}": array for name, array in tree.items()})
+
+
+class ApprovesWhatIsNoNumber(Sound):
+    def vote(self, score: float) -> bool:
+        return not score >= self.best
+
+
+class HasNoSeed(Sound):
+    """As its demo, which prints a seed and does not use it."""
+
+    number = itertools.count()
+
+    def __init__(self) -> None:
+        super().__init__(seed=next(HasNoSeed.number))
+
+
+class ScoresOtherRecordsEachTime(Sound):
+    """As with a loader that shuffles, of which some batches are taken."""
+
+    def score(self, loader: Any) -> float:
+        return super().score([loader[self.random.integers(len(loader))]])
+
+
+class ExportsNothing(Sound):
+    """As its PyTorch learner."""
+
+    def mli_get_current_model(self) -> ColearnModel:
+        raise NotImplementedError("not yet supported")
+
+
+class Private(Sound):
+    """It accounts for the privacy that it spends."""
+
+    step, target = 0.25, 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spent = 0.0
+
+    def code(self) -> ErrorCodes | None:
+        return ErrorCodes.DP_BUDGET_EXCEEDED if self.spent > self.target else None
+
+    def mli_propose_weights(self) -> Weights:
+        self.spent += self.step
+        proposal = super().mli_propose_weights()
+        budget = DiffPrivBudget(self.target, 1e-5, self.spent, 1e-5)
+        proposal.training_summary = TrainingSummary(budget, self.code())
+        return proposal
+
+
+class SpendsTooMuch(Private):
+    step = 0.75
+
+    def code(self) -> ErrorCodes | None:
+        return None
+
+
+class SpendsInSecret(Private):
+    step = 0.0
+
+
+class Crashes(Sound):
+    def mli_test_weights(self, weights: Weights) -> ProposedWeights:
+        raise MemoryError("no memory")
+
+
+class ScoresInWords(Sound):
+    def mli_test_weights(self, weights: Weights) -> Any:
+        said = super().mli_test_weights(weights)
+        return type("Said", (), {"vote_score": "good", "test_score": 0.0, "vote": said.vote})()
+
+
+class NeverANumber(Sound):
+    def score(self, loader: Any) -> float:
+        return math.nan
+
+
+_SHARED = Sound()
+
+
+def the_same_one() -> Sound:
+    """As in its test of one learner more: all are one object."""
+    return _SHARED
+
+
+def no_learner() -> Any:
+    return object()
+
+
+def fails() -> Any:
+    raise FileNotFoundError("no data here")
+
+
+def with_offset(*, offset: float) -> Sound:
+    made = Sound()
+    made.offset += offset
+    made.best = made.score(made.vote_loader)
+    return made

@@ -1,0 +1,86 @@
+"""An independent reader of an experiment: cosmpy and what the node answers, nothing of ours.
+
+Usage: python read_cosmos_contract.py GRPC_URL CHAIN_ID CONTRACT EXPERIMENT
+"""
+
+import base64
+import json
+import struct
+import sys
+
+from cosmpy.aerial.client import LedgerClient
+from cosmpy.aerial.config import NetworkConfig
+from cosmpy.aerial.contract import LedgerContract
+from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetTxsEventRequest
+
+url, chain, address, eid = sys.argv[1:]
+client = LedgerClient(NetworkConfig(chain, 0, "stake", "stake", f"grpc+{url}"))
+contract = LedgerContract(None, client, address)
+LEFT_OUT = {"experiment", "encryption_key", "started", "round", "seed", "commitments", "deadline"}
+
+
+def plain(value):
+    """A CID for its parts; what the history does not have is left out."""
+    if isinstance(value, dict) and "digest" in value:
+        digest, sha256 = (base64.b64decode(value[name]) for name in ("digest", "sha256"))
+        cid = base64.b32encode(bytes([1, value["codec"], 18, 32]) + digest).decode().lower()
+        return {"cid": "b" + cid.rstrip("="), "sha256": sha256.hex(), "size": int(value["size"])}
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items() if k not in LEFT_OUT}
+    return value
+
+
+def ask(query, **arguments):
+    return contract.query({query: {"experiment": eid, **arguments}})
+
+
+def every(query, **arguments):
+    rows = []
+    while page := ask(query, **arguments, start=len(rows), limit=100)[query]:
+        rows += page
+    return [plain(row) for row in rows]
+
+
+def scores_of(attributes):
+    bits = {name: int(attributes[name]) for name in ("vote_score", "test_score")}
+    return {
+        name: None if value == 0x7FF8 << 48 else struct.unpack(">d", value.to_bytes(8, "big"))[0]
+        for name, value in bits.items()
+    }
+
+
+def transactions(kind):
+    query, found, total = f"wasm-{kind}._contract_address='{address}'", [], 1
+    while len(found) < total:
+        page = GetTxsEventRequest(query=query, page=len(found) // 100 + 1, limit=100)
+        answer = client.txs.GetTxsEvent(page)
+        found, total = found + list(answer.tx_responses), answer.total
+    return found
+
+
+nothing, given = {"vote_score": None, "test_score": None}, {}
+for kind, who in (("weights_proposed", "proposer"), ("vote_cast", "learner")):
+    for event in (event for sent in transactions(kind) for event in sent.events):
+        said = {attribute.key: attribute.value for attribute in event.attributes}
+        mine = {"_contract_address": address, "experiment": eid}.items() <= said.items()
+        if event.type == f"wasm-{kind}" and mine:
+            given[int(said["round"]), said[who]] = scores_of(said)
+
+rounds = every("rounds")
+for held in rounds:
+    index = held["round"] = held.pop("index")
+    held |= given.get((index, held["proposer"]), nothing)
+    held["ballots"] = every("ballots", round=index)
+    held["ballots"] = [b for b in held["ballots"] if b["learner"] != held["proposer"]]
+    for b in held["ballots"]:
+        state = b.pop("state")
+        b["ballot"] = state if b.pop("eligible") else "not_eligible"
+        b |= given.get((index, b["learner"]), nothing)
+experiment = plain(ask("experiment"))
+document = {
+    "experiment": {**experiment, "id": int(experiment["id"])},
+    "learners": every("learners"),
+    "rounds": rounds,
+    "scores_complete": True,
+}
+json.dump(document, sys.stdout)

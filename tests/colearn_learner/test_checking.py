@@ -1,0 +1,286 @@
+"""The conformance kit: it passes sound learners, and names what is wrong with others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import defective_learners
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from sklearn.datasets import load_digits
+
+from colearn_learner.checking import CheckReport, Verdict, check_learner, checks
+from colearn_learner.cli import main
+from colearn_learner.errors import InvalidArgument
+from colearn_learner.names import UnknownName
+
+HERE = Path(__file__).parent
+ELSEWHERE = "another-process-agrees"
+
+
+@pytest.fixture(autouse=True)
+def no_files_left() -> Iterator[None]:
+    yield
+    for file in defective_learners.FILES:
+        file.unlink(missing_ok=True)
+
+
+def failures(report: CheckReport) -> dict[str, str]:
+    return {check.name: check.reason for check in report.failures}
+
+
+def verdicts(report: CheckReport) -> dict[str, Verdict]:
+    return {check.name: check.verdict for check in report.checks}
+
+
+def test_a_sound_learner_passes_and_every_check_has_its_line():
+    report = check_learner(defective_learners.Sound)
+    assert report.passed, str(report)
+    skipped = {c.name for c in report.checks if c.verdict is Verdict.SKIPPED}
+    assert skipped == {"privacy-is-accounted"}
+    assert [c.name for c in report.checks] == list(checks())
+    lines = str(report).splitlines()
+    assert len(lines) == len(checks())
+    assert lines[0] == "passed  makes-learners"
+
+
+DEFECTS: dict[str, dict[str, str]] = {
+    "TrainsInPlace": {"proposing-changes-nothing": "train a copy"},
+    "ReturnsViews": {"returned-weights-are-copies": "the model's own arrays"},
+    "KeepsWhatItAccepted": {"accepted-weights-are-copied": "copy them"},
+    "ReturnsTheProposalsArrays": {"returned-weights-are-copies": "a proposal that was returned"},
+    "LeavesTestedWeights": {"testing-changes-nothing": "others after testing"},
+    "DividesSumsOfMeans": {"batch-size-does-not-matter": "weight each batch's mean"},
+    "CountsABatchTooMany": {"one-batch-is-enough": "No batches in loader"},
+    "ScoresNothingAsNought": {"empty-loaders-are-refused": "scored 0.0 and voted True"},
+    "StaysInTrainingMode": {"proposing-changes-nothing": "training mode"},
+    "SendsPickles": {"weights-travel": "a pickle"},
+    "SendsNamesOfFiles": {"weights-travel": "a file of this machine"},
+    "SendsObjects": {"weights-travel": "SendsObjects; weights are lists"},
+    "WrapsTwice": {"weights-travel": "a Weights within a Weights"},
+    "RenamesWhatItTrained": {"weights-keep-their-schema": "'slopes' is missing"},
+    "ApprovesWhatIsNoNumber": {"not-a-number-gets-no-vote": "were approved"},
+    "HasNoSeed": {"seed-decides": "trained differently"},
+    "ScoresOtherRecordsEachTime": {"testing-changes-nothing": "on the same records"},
+    "ExportsNothing": {"model-is-exported": "NotImplementedError: not yet supported"},
+    "SpendsTooMuch": {"privacy-is-accounted": "epsilon 1.5 was spent of 1"},
+    "SpendsInSecret": {"privacy-is-accounted": "spent nothing"},
+    "Crashes": {"testing-changes-nothing": "MemoryError: no memory", ELSEWHERE: "no memory"},
+    "ScoresInWords": {"scores-are-numbers": "'good', not a number"},
+    "NeverANumber": {"scores-are-numbers": "is nan"},
+    "the_same_one": {"makes-learners": "the same learner"},
+    "no_learner": {"makes-learners": "five methods"},
+    "fails": {"makes-learners": "FileNotFoundError: no data here"},
+}
+
+
+@pytest.mark.parametrize("name", DEFECTS)
+def test_a_defect_of_the_ancestors_learners_is_found_and_named(name: str):
+    factory = getattr(defective_learners, name)
+    in_process = ELSEWHERE in DEFECTS[name]
+    found = failures(check_learner(factory, skip=() if in_process else (ELSEWHERE,)))
+    for check, reason in DEFECTS[name].items():
+        assert reason in found[check]
+
+
+ALONE = [
+    *("KeepsWhatItAccepted", "DividesSumsOfMeans", "ScoresNothingAsNought", "StaysInTrainingMode"),
+    *("ApprovesWhatIsNoNumber", "HasNoSeed", "ExportsNothing", "SpendsTooMuch", "SpendsInSecret"),
+]
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_and_nothing_else_is_said_of_it(name: str):
+    report = check_learner(getattr(defective_learners, name), skip=[ELSEWHERE])
+    assert failures(report).keys() == DEFECTS[name].keys()
+
+
+def test_without_a_learner_the_other_checks_are_not_made():
+    report = check_learner(defective_learners.fails)
+    assert len(report.failures) == 1
+    assert {c.reason for c in report.checks[1:]} == {"there is no learner to check"}
+
+
+def test_a_learner_that_accounts_for_its_privacy_passes():
+    report = check_learner(defective_learners.Private, skip=[ELSEWHERE])
+    assert report.passed, str(report)
+    assert verdicts(report)["privacy-is-accounted"] is Verdict.PASSED
+
+
+class TestFactories:
+    def test_arguments_are_handed_on_here_and_to_the_other_process(self):
+        report = check_learner("defective_learners:with_offset", {"offset": 0.5})
+        assert verdicts(report)[ELSEWHERE] is Verdict.PASSED
+        assert report.passed, str(report)
+
+    def test_what_another_process_can_not_find_is_not_checked_there(self):
+        report = check_learner(lambda: defective_learners.Sound(seed=2))
+        assert report.passed, str(report)
+        assert verdicts(report)[ELSEWHERE] is Verdict.SKIPPED
+
+    @pytest.mark.parametrize(
+        "name", ["no_module:f", "defective_learners:none", "json:__doc__", ":"]
+    )
+    def test_one_that_does_not_exist_is_refused(self, name: str):
+        with pytest.raises(InvalidArgument):
+            check_learner(name)
+
+    def test_a_check_that_does_not_exist_can_not_be_skipped(self):
+        with pytest.raises(UnknownName, match="seed-decides"):
+            check_learner(defective_learners.Sound, skip=["seed-decide"])
+
+
+# ------------------------------------------------------------------ the project's own learners
+
+INPUTS, TARGETS = load_digits(return_X_y=True)
+INPUTS = (INPUTS / 16).astype("float32")
+
+
+def share(start: int, stop: int) -> tuple[Any, Any]:
+    return INPUTS[start:stop], TARGETS[start:stop]
+
+
+SHARES = (share(0, 300), share(300, 400), share(400, 500))
+
+
+def pytorch() -> Any:
+    import torch
+    from torch.utils.data import DataLoader, TensorDataset
+
+    from colearn_learner.pytorch import PytorchLearner
+
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    model = torch.nn.Sequential(
+        torch.nn.Linear(64, 16), torch.nn.BatchNorm1d(16), torch.nn.ReLU(), torch.nn.Linear(16, 10)
+    )
+    loaders = [
+        DataLoader(TensorDataset(*map(torch.tensor, records)), 32, shuffle=n == 0)
+        for n, records in enumerate(SHARES)
+    ]
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
+    return PytorchLearner(model, optimizer, *loaders, criterion=torch.nn.CrossEntropyLoss())
+
+
+def keras_learner() -> Any:
+    import keras
+    import tensorflow as tf
+
+    from colearn_learner.keras import KerasLearner
+
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, activation="softmax")])
+    # nothing is traced anew for each of twenty learners
+    model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
+    loaders = [tf.data.Dataset.from_tensor_slices(records).batch(32) for records in SHARES]
+    return KerasLearner(model, *loaders)
+
+
+def linear() -> Any:
+    from sklearn.linear_model import SGDClassifier
+
+    from colearn_learner.sklearn import SklearnLearner
+
+    return SklearnLearner(SGDClassifier(random_state=1), *SHARES, classes=range(10))
+
+
+def forest() -> Any:
+    from sklearn.ensemble import RandomForestClassifier
+
+    from colearn_learner.forest import ForestLearner
+
+    return ForestLearner(RandomForestClassifier(max_depth=3), *SHARES, classes=range(10))
+
+
+def boosted() -> Any:
+    from colearn_learner.xgboost import XGBoostLearner
+
+    params = {"objective": "multi:softprob", "num_class": 10, "max_depth": 2, "nthread": 1}
+    return XGBoostLearner(params, *SHARES)
+
+
+LOADERS = {"one-batch-is-enough", "empty-loaders-are-refused"}
+
+
+@pytest.mark.parametrize(
+    ("make", "checked"),
+    [
+        (pytorch, {*LOADERS, "batch-size-does-not-matter"}),
+        (keras_learner, LOADERS),
+        (linear, set()),
+        (forest, set()),
+        (boosted, set()),
+    ],
+)
+def test_our_own_learners_pass(make: Callable[[], Any], checked: set[str]):
+    import test_checking as found_by_another_process  # this very file, by a name it can import
+
+    factory = getattr(found_by_another_process, make.__name__)
+    report = check_learner(factory)
+    assert report.passed, str(report)
+    made = {c.name for c in report.checks if c.verdict is Verdict.PASSED}
+    assert made >= {*checked, ELSEWHERE, "model-is-exported"}
+
+
+# ------------------------------------------------------------------ the command
+
+
+def command(*arguments: str) -> Any:
+    return CliRunner().invoke(main, ["learner", "check", *arguments])
+
+
+class TestCommand:
+    def test_it_says_what_it_found_line_by_line(self):
+        ran = command("defective_learners:Sound")
+        assert ran.exit_code == 0, ran.output
+        lines = ran.output.splitlines()
+        assert lines[0].startswith("passed   makes-learners")
+        assert "15 passed, 0 failed, 1 skipped" in lines[-1]
+
+    def test_a_failure_is_its_exit_code_and_has_its_reason(self):
+        ran = command("defective_learners:ExportsNothing", "--skip", ELSEWHERE)
+        assert ran.exit_code == 1
+        assert "not yet supported" in ran.output
+        assert "14 passed, 1 failed, 2 skipped" not in ran.output
+        assert "1 failed" in ran.output
+
+    def test_json(self):
+        ran = command(
+            *("defective_learners:with_offset", "--learner-arg", "offset=0.5"),
+            *("--skip", ELSEWHERE, "--json"),
+        )
+        document = json.loads(ran.output)
+        assert (ran.exit_code, document["passed"]) == (0, True)
+        assert {c["verdict"] for c in document["checks"]} == {"passed", "skipped"}
+        assert [c["name"] for c in document["checks"]] == list(checks())
+
+    def test_the_names_of_the_checks_are_listed(self):
+        ran = CliRunner().invoke(main, ["learner", "checks"])
+        assert ran.exit_code == 0
+        for name in checks():
+            assert name in ran.output
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (("defective_learners",), "not of the form"),
+            (("defective_learners:nobody",), "no function nobody"),
+            (("defective_learners:Sound", "--skip", "all"), "there is no check 'all'"),
+            (("defective_learners:Sound", "--learner-arg", "x"), "name=value"),
+        ],
+    )
+    def test_wrong_use_says_how_it_is_used(self, arguments: tuple[str, ...], message: str):
+        ran = command(*arguments)
+        assert ran.exit_code == 2
+        assert message in ran.output
+
+
+def test_what_a_check_says_is_one_line_each():
+    for name, line in checks().items():
+        assert line.endswith("."), name
+        assert "\n" not in line, name
+    assert np.unique(list(checks())).size == len(checks())

@@ -1,0 +1,373 @@
+"""Dividing real data sets into folders: all of it or nothing, and nothing else touched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from colearn_learner import simulation
+from colearn_learner.catalogue import prepared, share
+from colearn_learner.datasets import (
+    DATASETS,
+    Data,
+    Division,
+    FolderTaken,
+    NotEnoughData,
+    Prepared,
+    dataset,
+    load,
+    prepare,
+    read_share,
+    split_to_folders,
+)
+from colearn_learner.datasets import preparing as preparing_module
+from colearn_learner.errors import InvalidArgument, InvalidData
+from colearn_learner.models import UnfitModel
+from colearn_learner.names import UnknownName
+from colearn_ledger.weights.codec import encode_weights
+
+PARTS = ("train", "vote", "test")
+
+
+def made(name: str, into: Path, division: Division | None = None, **how: Any) -> Prepared:
+    about = dataset(name)
+    return prepare(about, about.load(), into, division or Division(3), **how)
+
+
+def rows(data: Data) -> list[tuple[float, ...]]:
+    return [(*map(float, x), float(y)) for x, y in zip(data.inputs, data.targets, strict=True)]
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def left_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize(
+    "division",
+    [
+        Division(3),
+        Division(4, "label-skew", 0.3, seed=9),
+        Division(2, "by-size", fractions=(0.75, 0.25), parts=(0.8, 0.1, 0.1)),
+    ],
+    ids=lambda division: division.how,
+)
+def test_the_folders_together_have_every_record_once(tmp_path: Path, name, division):
+    result = made(name, tmp_path / "out", division)
+    found = [read_share(folder) for folder in result.folders]
+    everything = [row for one in found for row in rows(one.dataset.load())]
+    assert sorted(everything) == sorted(rows(dataset(name).load()))
+    assert result.unused == 0
+    for one, sizes in zip(found, result.records, strict=True):
+        assert tuple(len(getattr(one.share, part)) for part in PARTS) == sizes
+    assert [one.learner for one in found] == list(range(division.n_learners))
+
+
+def test_a_folder_says_how_it_was_made(tmp_path: Path):
+    division = Division(3, "label-skew", 0.25, seed=77, least=2)
+    result = made("wine", tmp_path / "out", division)
+    said = json.loads((result.folders[1] / "share.json").read_text())
+    assert said["dataset"]["name"] == "wine"
+    assert (said["learner"], said["of"]) == (1, 3)
+    how = said["division"]
+    assert (how["how"], how["alpha"], how["seed"], how["least"]) == ("label-skew", 0.25, 77, 2)
+    assert how["parts"] == [0.6, 0.2, 0.2]
+    assert how["unused"] == 0
+    assert said["made_by"]["numpy"] == np.__version__
+
+
+def test_a_seed_decides_every_byte(tmp_path: Path):
+    for name, seed in (("a", 4), ("b", 4), ("c", 5)):
+        made("digits", tmp_path / name, Division(3, seed=seed))
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+    assert files(tmp_path / "a") != files(tmp_path / "c")
+
+
+def test_only_the_owner_can_read_the_records(tmp_path: Path):
+    result = made("wine", tmp_path / "out")
+    for folder in (tmp_path / "out", *result.folders):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_the_rest_is_dropped_only_when_told_and_is_counted(tmp_path, caplog):
+    division = Division(2, "by-size", fractions=(0.5, 0.25), drop_rest=True)
+    result = made("wine", tmp_path / "out", division)
+    assert result.unused == 178 - sum(map(sum, result.records)) > 40
+    assert f"{result.unused} of 178 records go to nobody" in caplog.text
+    assert read_share(result.folders[0]).description["division"]["unused"] == result.unused
+
+
+def test_progress_is_told_folder_by_folder(tmp_path: Path):
+    told: list[int] = []
+    made("wine", tmp_path / "out", on_written=told.append)
+    assert told == [1, 2, 3]
+
+
+# ------------------------------------------------------------------ what is there already
+
+
+def test_prepared_data_is_replaced_only_when_asked(tmp_path: Path):
+    out = tmp_path / "deep" / "out"
+    made("wine", out)
+    before = files(out)
+    with pytest.raises(FolderTaken, match="has prepared data already"):
+        made("digits", out)
+    assert files(out) == before
+    made("digits", out, Division(2), overwrite=True)
+    assert left_in(out) == ["learner-0", "learner-1"]
+    assert read_share(out / "learner-0").dataset.name == "digits"
+    assert left_in(out.parent) == ["out"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("strange", ["notes.txt", "learner-x/share.json", "learner-7/a", ".git/x"])
+def test_a_folder_with_anything_else_in_it_is_never_touched(tmp_path, overwrite, strange):
+    made("wine", tmp_path / "out")
+    (tmp_path / "out" / strange).parent.mkdir(exist_ok=True)
+    (tmp_path / "out" / strange).write_text("mine")
+    before = files(tmp_path / "out")
+    with pytest.raises(FolderTaken, match="not prepared here, like"):
+        made("digits", tmp_path / "out", overwrite=overwrite)
+    assert files(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_files_and_links_are_not_replaced(tmp_path: Path, overwrite: bool):
+    (tmp_path / "file").write_text("mine")
+    made("wine", tmp_path / "real")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
+    for name in ("file", "link", "broken"):
+        with pytest.raises(FolderTaken, match="is no folder"):
+            made("wine", tmp_path / name, overwrite=overwrite)
+    assert left_in(tmp_path) == ["broken", "file", "link", "real"]
+
+
+def test_an_empty_folder_is_as_good_as_none(tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    made("wine", tmp_path / "out")
+    assert left_in(tmp_path / "out") == ["learner-0", "learner-1", "learner-2"]
+
+
+# ------------------------------------------------------------------ when it goes wrong midway
+
+
+class Trouble(Exception):
+    pass
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left"), KeyboardInterrupt(), Trouble()])
+@pytest.mark.parametrize("there", [False, True])
+def test_what_fails_midway_leaves_all_as_it_was(tmp_path: Path, error, there):
+    out = tmp_path / "out"
+    if there:
+        made("wine", out)
+    before = files(tmp_path)
+
+    def fail(written: int) -> None:
+        if written == 2:
+            raise error
+
+    with pytest.raises(type(error)):
+        made("digits", out, overwrite=True, on_written=fail)
+    assert files(tmp_path) == before
+    assert left_in(tmp_path) == (["out"] if there else [])
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_full_disk_leaves_all_as_it_was(tmp_path: Path, monkeypatch, there):
+    out = tmp_path / "out"
+    if there:
+        made("wine", out)
+    before = files(tmp_path)
+    save, calls = np.savez, []
+
+    def full(file: Any, **arrays: Any) -> None:
+        calls.append(file)
+        if len(calls) == 5:
+            file.write(b"half of it")
+            raise OSError(28, "No space left on device")
+        save(file, **arrays)
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space left"):
+        made("digits", out, overwrite=True)
+    assert files(tmp_path) == before
+    assert left_in(tmp_path) == (["out"] if there else [])
+
+
+def test_an_earlier_folder_comes_back_when_the_new_one_can_not_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    out = tmp_path / "out"
+    made("wine", out)
+    before, rename, renamed = files(out), Path.rename, []
+
+    def failing(self: Path, target: Path) -> Any:
+        renamed.append(self)
+        if len(renamed) == 2:
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        made("digits", out, overwrite=True)
+    assert files(out) == before
+    assert left_in(tmp_path) == ["out"]
+
+
+def test_a_process_that_dies_midway_leaves_no_half_folder(tmp_path: Path):
+    program = """
+import os, sys
+from colearn_learner.datasets import Division, dataset, prepare
+wine = dataset("wine")
+prepare(wine, wine.load(), sys.argv[1], Division(3), on_written=lambda n: n == 2 and os._exit(9))
+"""
+    command = [sys.executable, "-c", program, str(tmp_path / "out")]
+    assert subprocess.run(command, check=False).returncode == 9
+    assert not (tmp_path / "out").exists()
+    made("wine", tmp_path / "out")
+    assert len(read_share(tmp_path / "out" / "learner-2").share.train) > 10
+
+
+def test_too_few_records_leave_nothing(tmp_path: Path):
+    with pytest.raises(NotEnoughData, match="178 records are too few for 60 learners"):
+        made("wine", tmp_path / "out", Division(60))
+    assert left_in(tmp_path) == []
+
+
+# ------------------------------------------------------------------ the ancestor's function
+
+
+def test_split_to_folders_returns_a_folder_for_each_learner(tmp_path: Path):
+    folders = split_to_folders(
+        "breast-cancer",
+        n_learners=3,
+        data_split=[0.5, 0.3, 0.2],
+        shuffle_seed=42,
+        output_folder=tmp_path / "out",
+    )
+    assert folders == [str(tmp_path / "out" / f"learner-{i}") for i in range(3)]
+    sizes = [len(read_share(folder).dataset.load()) for folder in folders]
+    assert sum(sizes) == 569
+    assert all(abs(n - 569 * f) <= 1 for n, f in zip(sizes, (0.5, 0.3, 0.2), strict=True))
+
+
+def test_split_to_folders_tells_what_it_leaves_out(tmp_path: Path, caplog):
+    with caplog.at_level(logging.WARNING):
+        folders = split_to_folders(
+            "wine", n_learners=2, data_split=[0.4, 0.4], output_folder=tmp_path / "out"
+        )
+    assert sum(len(read_share(folder).dataset.load()) for folder in folders) == 142
+    assert "36 of 178 records go to nobody" in caplog.text
+
+
+def test_split_to_folders_makes_its_own_folder_and_takes_more_arguments(tmp_path, monkeypatch):
+    monkeypatch.setattr(preparing_module.tempfile, "tempdir", str(tmp_path))
+    one = split_to_folders("wine", n_learners=2, how="label-skew", alpha=0.2, parts=(0.5, 0.3, 0.2))
+    other = split_to_folders("wine", n_learners=2)
+    assert Path(one[0]).parent != Path(other[0]).parent
+    assert all(Path(folder).is_relative_to(tmp_path) for folder in (*one, *other))
+    seeds = {read_share(f).description["division"]["seed"] for f in (one[0], other[0])}
+    assert len(seeds) == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        ({"data_split": [0.5]}, InvalidArgument, "1 fractions for 2 learners"),
+        ({"data_split": [0.9, 0.9]}, InvalidArgument, "more than 1"),
+        ({"datasplit": [0.5, 0.5]}, InvalidArgument, "no such argument.*datasplit"),
+        ({"dataset": "wines"}, UnknownName, "did you mean wine"),
+        ({"data_dir": "."}, InvalidArgument, "comes with scikit-learn"),
+    ],
+)
+def test_split_to_folders_refuses_what_it_can_not_do(tmp_path: Path, wrong, error, message):
+    given = {"dataset": "wine", "n_learners": 2, "output_folder": tmp_path / "out"} | wrong
+    with pytest.raises(error, match=message):
+        split_to_folders(given.pop("dataset"), **given)
+    assert left_in(tmp_path) == []
+
+
+# ------------------------------------------------------------------ learners of such folders
+
+
+@pytest.mark.parametrize("model", ["logistic", "mlp", "keras-mlp"])
+def test_learners_of_prepared_folders_start_alike_and_training_helps(tmp_path: Path, model: str):
+    result = made("breast-cancer", tmp_path / "out", Division(3, "label-skew", 0.5))
+    learners = [prepared(str(folder), model=model) for folder in result.folders]
+    starts = {encode_weights(one.mli_get_current_weights().weights) for one in learners}
+    assert len(starts) == 1
+    for learner in learners:
+        assert learner.mli_test_weights(learner.mli_propose_weights()).vote is True
+
+
+def test_a_learner_that_has_not_all_classes_fits_the_others(tmp_path: Path):
+    result = made("wine", tmp_path / "out", Division(6, "label-skew", 0.01, seed=3))
+    seen = [set(read_share(f).share.train.targets.tolist()) for f in result.folders]
+    assert min(len(classes) for classes in seen) == 1
+    shapes = {
+        prepared(str(f)).mli_get_current_weights().weights["coef_"].shape for f in result.folders
+    }
+    assert shapes == {(3, 13)}
+
+
+def test_pictures_are_learned_as_rows(tmp_path: Path):
+    loaded = load("mnist")  # digits, in their place
+    assert loaded.data.inputs.shape == (1797, 8, 8, 1)
+    result = prepare(loaded.dataset, loaded.data, tmp_path / "out", Division(2))
+    learner = prepared(str(result.folders[0]))
+    before = learner.mli_test_weights(learner.mli_get_current_weights())
+    after = learner.mli_test_weights(learner.mli_propose_weights())
+    assert after.vote_score < before.vote_score / 2
+    assert learner.mli_get_current_weights().weights["coef_"].shape == (10, 64)
+
+
+def test_a_folder_trains_as_the_catalogues_own_share_does(tmp_path: Path):
+    """A prepared copy of a share proposes, to the bit, what the share itself does."""
+    from colearn_learner.datasets import split
+    from colearn_learner.datasets.folders import write_share
+
+    wine = dataset("wine")
+    parts = split(wine.load(), task=wine.task, n_learners=3, train_ratio=0.6, seed=1)
+    write_share(tmp_path / "learner-1", parts.shares[1], wine, {"learner": 1})
+    one, other = share("wine", 1, of=3), prepared(str(tmp_path / "learner-1"))
+    proposals = [learner.mli_propose_weights().weights for learner in (one, other)]
+    assert encode_weights(proposals[0]) == encode_weights(proposals[1])
+
+
+def test_what_is_no_prepared_folder_or_no_fit_model_is_told(tmp_path: Path):
+    result = made("wine", tmp_path / "out")
+    with pytest.raises(UnfitModel, match="linear does not do classification"):
+        prepared(str(result.folders[0]), model="linear")
+    (result.folders[0] / "train.npz").write_bytes(b"")
+    with pytest.raises(InvalidData, match="sha256"):
+        prepared(str(result.folders[0]))
+
+
+@pytest.mark.parametrize("ledger", ["local", "evm"])
+def test_an_experiment_of_prepared_folders_runs_on_a_ledger(tmp_path: Path, ledger: Any):
+    result = made("breast-cancer", tmp_path / "out", Division(3, "label-skew", 0.5))
+    learners = [prepared(str(folder)) for folder in result.folders]
+    before = [one.mli_test_weights(one.mli_get_current_weights()).vote_score for one in learners]
+    outcome = simulation.run(learners, n_rounds=4, ledger=ledger)
+    assert any(record.round.outcome.name == "ACCEPTED" for record in outcome.history.rounds)
+    after = [one.mli_test_weights(one.mli_get_current_weights()).vote_score for one in learners]
+    assert np.mean(after) < np.mean(before)

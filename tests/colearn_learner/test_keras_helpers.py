@@ -1,0 +1,60 @@
+"""What the `colearn` library has beside its Keras learner, on handwritten digits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from colearn_learner.errors import InvalidData
+from colearn_learner.keras import _make_loader, normalize_img
+
+IMAGES, LABELS = load_digits(return_X_y=True)
+IMAGES = (IMAGES.reshape(-1, 8, 8, 1) * 15).astype("uint8")
+
+
+def test_grey_values_become_numbers_from_nought_to_one():
+    image, label = normalize_img(np.array([0, 51, 255], "uint8"), 7)
+    assert image.dtype == "float32"
+    np.testing.assert_allclose(image, [0.0, 0.2, 1.0], rtol=1e-6)
+    assert label == 7
+
+
+def test_every_record_comes_once_and_with_its_label():
+    numbered = np.arange(100.0)
+    batches = list(_make_loader(numbered, numbered * 2).as_numpy_iterator())
+    assert [len(inputs) for inputs, _ in batches] == [32, 32, 32, 4]
+    inputs, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    np.testing.assert_array_equal(labels, inputs * 2)
+    np.testing.assert_array_equal(np.sort(inputs), numbered)
+    assert not np.array_equal(inputs, numbered)
+
+
+def test_batches_have_one_size_for_differential_privacy():
+    batches = list(_make_loader(IMAGES[:100], LABELS[:100], 30, dp_enabled=True))
+    assert [len(inputs) for inputs, _ in batches] == [30, 30, 30]
+
+
+def test_it_is_a_loader_of_the_learner():
+    import keras
+
+    from colearn_learner.keras import KerasLearner
+
+    keras.utils.set_random_seed(1)
+    layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10, "softmax")]
+    model = keras.Sequential(layers)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    one = KerasLearner(
+        model,
+        _make_loader(IMAGES[:600], LABELS[:600]).map(normalize_img),
+        _make_loader(IMAGES[600:900], LABELS[600:900]).map(normalize_img),
+    )
+    assert one.mli_test_weights(one.mli_propose_weights()).vote is True
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "private"), [(3, 2, False), (0, 0, False), (9, 9, True)]
+)
+def test_records_that_make_no_batch_are_refused(images: int, labels: int, private: bool):
+    with pytest.raises(InvalidData, match=f"{images} images and {labels} labels"):
+        _make_loader(IMAGES[:images], LABELS[:labels], 10, dp_enabled=private)

@@ -1,0 +1,297 @@
+"""XGBoost learners on real data, and what strangers may send them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import xgboost
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+
+from colearn_learner import Weights
+from colearn_learner.errors import InvalidArgument, InvalidData, UnsupportedModel, WeightsMismatch
+from colearn_learner.xgboost import XGBoostLearner
+from colearn_ledger.weights.codec import WeightsSchema, decode_weights, encode_weights
+
+BINARY = {"objective": "binary:logistic", "max_depth": 3}
+CLASSES = {"objective": "multi:softprob", "num_class": 10, "max_depth": 2}
+SQUARES = {"objective": "reg:squarederror", "max_depth": 2, "base_score": 150.0}
+
+
+def parts(load: Callable[..., Any], share: int) -> list[tuple[Any, Any]]:
+    """Return the train, vote and test records of one of two learners."""
+    inputs, targets = load(return_X_y=True)
+    order = np.random.default_rng(1).permutation(len(inputs))
+    mine = np.array_split(order, 2)[share]
+    return [(inputs[third], targets[third]) for third in np.array_split(mine, 3)]
+
+
+def learner(
+    params: dict[str, Any] = BINARY,
+    load: Callable[..., Any] = load_breast_cancer,
+    share: int = 0,
+    **options: Any,
+) -> XGBoostLearner:
+    return XGBoostLearner({**params, "nthread": 1}, *parts(load, share), **options)
+
+
+TASKS = [(BINARY, load_breast_cancer), (CLASSES, load_digits), (SQUARES, load_diabetes)]
+
+
+@pytest.mark.parametrize(("params", "load"), TASKS)
+class TestRounds:
+    def test_trees_are_added_round_by_round(self, params: Any, load: Any):
+        learners = [learner(params, load, share, boost_rounds=2) for share in (0, 1)]
+        schema = WeightsSchema.of(learners[0].mli_get_current_weights().weights)
+        start, lengths = learners[1].mli_test_weights(learners[1].mli_get_current_weights()), []
+        for number in range(4):
+            proposal = learners[number % 2].mli_propose_weights()
+            data = encode_weights(proposal.weights)
+            lengths.append(len(data))
+            for one in learners:
+                one.mli_accept_weights(Weights(decode_weights(data, schema=schema).weights))
+                assert one.mli_get_current_weights() == proposal
+        assert lengths == sorted(set(lengths))
+        trees = json.loads(proposal.weights["model"])["learner"]["gradient_booster"]["model"]
+        assert len(trees["trees"]) == 4 * 2 * params.get("num_class", 1)
+        end = learners[1].mli_test_weights(proposal)
+        assert end.vote_score < 0.8 * start.vote_score
+        assert end.test_score < 0.8 * start.test_score
+
+    def test_all_start_alike_and_from_nobodys_records(self, params: Any, load: Any):
+        first = [learner(params, load, share).mli_get_current_weights() for share in (0, 1)]
+        assert first[0] == first[1]
+
+    def test_proposing_and_testing_leave_the_current_weights_alone(self, params: Any, load: Any):
+        one = learner(params, load)
+        before = one.mli_get_current_weights()
+        proposal = one.mli_propose_weights()
+        assert one.mli_test_weights(proposal).vote is True
+        assert one.mli_get_current_weights() == before != proposal
+
+
+def test_a_proposal_extends_the_current_trees():
+    one = learner()
+    one.mli_accept_weights(one.mli_propose_weights())
+    current, proposal = one.mli_get_current_weights(), one.mli_propose_weights()
+    assert trees_in(proposal)[:1] == trees_in(current)
+
+
+def trees_in(weights: Weights) -> list[Any]:
+    trees: list[Any] = document_in(weights)["learner"]["gradient_booster"]["model"]["trees"]
+    return trees
+
+
+def document_in(weights: Weights) -> Any:
+    return json.loads(weights.weights["model"])
+
+
+def test_the_weights_are_a_model_that_xgboost_itself_loads():
+    one = learner()
+    proposal = one.mli_propose_weights()
+    booster = xgboost.Booster()
+    booster.load_model(bytearray(proposal.weights["model"]))
+    inputs, targets = parts(load_breast_cancer, 0)[1]
+    chance = booster.predict(xgboost.DMatrix(inputs))
+    loss = -np.log(np.where(targets == 1, chance, 1 - chance)).mean()
+    assert one.mli_test_weights(proposal).vote_score == pytest.approx(loss, rel=1e-5)
+
+
+def test_a_seed_decides_what_is_random_and_rounds_differ():
+    def proposals(seed: int) -> list[Weights]:
+        one = learner({**BINARY, "subsample": 0.5}, seed=seed)
+        return [one.mli_propose_weights(), one.mli_propose_weights()]
+
+    assert proposals(1) == proposals(1)
+    first, second = proposals(1)
+    assert first != second
+    assert first != proposals(2)[0]
+
+
+def test_pruned_trees_travel_without_what_was_cut_off():
+    one = learner({**BINARY, "tree_method": "exact", "gamma": 5.0, "max_depth": 5}, boost_rounds=3)
+    proposal = one.mli_propose_weights()
+    raw = json.loads(one._grown(one._model).save_raw("json"))
+    trees = raw["learner"]["gradient_booster"]["model"]["trees"]
+    assert any(tree["tree_param"]["num_deleted"] != "0" for tree in trees)
+    assert all(tree["tree_param"]["num_deleted"] == "0" for tree in trees_in(proposal))
+    inputs = xgboost.DMatrix(parts(load_breast_cancer, 0)[1][0])
+    grown = learner(
+        {**BINARY, "tree_method": "exact", "gamma": 5.0, "max_depth": 5}, boost_rounds=3
+    )
+    expected = grown._grown(grown._model).predict(inputs)
+    np.testing.assert_array_equal(one._unpacked(proposal.weights).predict(inputs), expected)
+
+
+class TestVotes:
+    @pytest.mark.parametrize("approve", [True, False])
+    def test_on_an_equal_score_as_asked(self, approve: bool):
+        one = learner(approve_equal=approve)
+        assert one.mli_test_weights(one.mli_get_current_weights()).vote is approve
+
+    def test_by_a_criterion_of_ones_own(self):
+        one = learner(criterion="accuracy", minimise_criterion=False)
+        assert one.mli_test_weights(one.mli_propose_weights()).vote_score > 0.8
+        own = learner(criterion=lambda predictions, targets: math.nan)
+        assert own.mli_test_weights(own.mli_propose_weights()).vote is False
+
+    def test_without_test_records_the_score_is_absent(self):
+        train, vote, _ = parts(load_breast_cancer, 0)
+        said = XGBoostLearner(BINARY, train, vote).mli_test_weights(
+            XGBoostLearner(BINARY, train, vote).mli_propose_weights()
+        )
+        assert (said.test_score, said.has_test_score) == (0.0, False)
+
+
+def tree_of(change: dict[str, Any]) -> Callable[[Any], None]:
+    def apply(document: Any) -> None:
+        tree = document["learner"]["gradient_booster"]["model"]["trees"][0]
+        for name, value in change.items():
+            tree[name] = value if not isinstance(value, tuple) else put(tree[name], *value)
+
+    return apply
+
+
+def put(values: list[Any], place: int, value: Any) -> list[Any]:
+    changed = list(values)
+    changed[place] = value
+    return changed
+
+
+def model_of(change: dict[str, Any]) -> Callable[[Any], None]:
+    def apply(document: Any) -> None:
+        document["learner"]["gradient_booster"]["model"].update(change)
+
+    return apply
+
+
+HOSTILE: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "child far away": (tree_of({"left_children": (0, 10**6)}), "none of its"),
+    "negative child": (tree_of({"left_children": (0, -7)}), "none of its"),
+    "child beyond 32 bits": (tree_of({"left_children": (0, 2**40)}), "out of bounds"),
+    "circle": (tree_of({"left_children": (1, 0)}), "none of its"),
+    "circle further down": (tree_of({"left_children": (3, 1), "right_children": (3, 2)}), "circle"),
+    "one child of two": (tree_of({"left_children": (0, 2)}), "just one other"),
+    "half a leaf": (tree_of({"right_children": (0, -1)}), "one child"),
+    "unknown input": (tree_of({"split_indices": (0, 30)}), "none of the 30"),
+    "unknown input at a leaf": (tree_of({"split_indices": (-1, -9)}), "unknown inputs"),
+    "parents in a circle": (tree_of({"parents": (0, 1)}), "parents"),
+    "direction": (tree_of({"default_left": (0, 2)}), "parents"),
+    "split type": (tree_of({"split_type": (0, 1)}), "unknown type"),
+    "categories": (tree_of({"categories": [1]}), "categories"),
+    "short part": (tree_of({"base_weights": [0.5]}), "as many"),
+    "no nodes": (tree_of({"left_children": [], "right_children": []}), "no nodes"),
+    "words": (tree_of({"split_conditions": (0, "1.0")}), "no list of numbers"),
+    "truth": (tree_of({"left_children": (0, True)}), "no list of numbers"),
+    "beyond float32": (tree_of({"split_conditions": (0, 1e300)}), "out of bounds"),
+    "counted wrong": (tree_of({"tree_param": {"num_nodes": "9999999"}}), "another number"),
+    "numbered wrong": (tree_of({"id": 5}), "another number"),
+    "part missing": (lambda d: trees_part(d)[0].pop("parents"), "does not have the parts"),
+    "no tree": (model_of({"trees": [7]}), "does not have the parts"),
+    "no list": (model_of({"trees": {"0": 1}}), "no list"),
+    "tree of no class": (model_of({"tree_info": [99]}), "tree_info"),
+    "rounds": (model_of({"iteration_indptr": [0, 5000]}), "iteration_indptr"),
+    "number of trees": (
+        model_of({"gbtree_model_param": {"num_parallel_tree": "1", "num_trees": "9"}}),
+        "gbtree_model_param",
+    ),
+    "more parallel trees": (
+        model_of({"gbtree_model_param": {"num_parallel_tree": "7", "num_trees": "1"}}),
+        "gradient_booster",
+    ),
+    "other objective": (
+        lambda d: d["learner"]["objective"].update(name="reg:squarederror"),
+        "objective is",
+    ),
+    "more inputs": (
+        lambda d: d["learner"]["learner_model_param"].update(num_feature="31"),
+        "learner_model_param",
+    ),
+    "attributes": (lambda d: d["learner"]["attributes"].update(a="b"), "attributes"),
+    "other booster": (
+        lambda d: d["learner"]["gradient_booster"].update(name="dart"),
+        "gradient_booster",
+    ),
+    "more at the top": (lambda d: d.update(config={}), "has parts"),
+    "no learner": (lambda d: d.pop("learner"), "lacks 'learner'"),
+}
+
+
+def trees_part(document: Any) -> Any:
+    return document["learner"]["gradient_booster"]["model"]["trees"]
+
+
+class TestStrangers:
+    @pytest.mark.parametrize("name", HOSTILE)
+    def test_a_model_that_xgboost_could_not_walk_through_is_refused(self, name: str):
+        change, message = HOSTILE[name]
+        one = learner()
+        document = document_in(one.mli_propose_weights())
+        change(document)
+        before = one.mli_get_current_weights()
+        for use in (one.mli_test_weights, one.mli_accept_weights):
+            with pytest.raises(WeightsMismatch, match=message):
+                use(Weights({"model": json.dumps(document).encode()}))
+        assert one.mli_get_current_weights() == before
+
+    @pytest.mark.parametrize(
+        "tree",
+        [
+            *(None, [], {}, {"model": "text"}, {"model": b"", "more": b""}),
+            *({"model": data} for data in (b"", b"{}", b"[]", b"{L\x00", b"[" * 10_000, b"null")),
+        ],
+        ids=repr,
+    )
+    def test_what_is_no_model_is_refused(self, tree: Any):
+        with pytest.raises(WeightsMismatch):
+            learner().mli_test_weights(Weights(tree))
+
+    def test_numbers_that_are_none_are_refused(self):
+        one = learner()
+        data = one.mli_propose_weights().weights["model"]
+        value = str(
+            json.loads(data)["learner"]["gradient_booster"]["model"]["trees"][0]["base_weights"][0]
+        )
+        for bad in (b"NaN", b"Infinity", b"1e999"):
+            with pytest.raises(WeightsMismatch, match="not JSON"):
+                one.mli_test_weights(Weights({"model": data.replace(value.encode(), bad, 1)}))
+
+    def test_models_of_another_number_of_classes_or_inputs_do_not_fit(self):
+        for params, load in TASKS[1:]:
+            with pytest.raises(WeightsMismatch, match=r"learner_model_param|objective"):
+                learner().mli_test_weights(learner(params, load).mli_propose_weights())
+
+    def test_another_version_of_xgboost_does_not_matter(self):
+        one = learner()
+        document = document_in(one.mli_propose_weights())
+        document["version"] = [3, 1, 9]
+        assert one.mli_test_weights(Weights({"model": json.dumps(document).encode()})).vote is True
+
+
+@pytest.mark.parametrize(
+    ("params", "options", "error", "message"),
+    [
+        ({"booster": "gblinear"}, {}, UnsupportedModel, "gblinear"),
+        ({"objective": "multi:softmax"}, {}, UnsupportedModel, "multi:softprob"),
+        ({"objective": "binary:hinge"}, {}, UnsupportedModel, "probabilities"),
+        ({"objective": "no:such"}, {}, InvalidArgument, "refuses the parameters"),
+        ({}, {"boost_rounds": 0}, InvalidArgument, "boost_rounds is 0"),
+        ({}, {"criterion": "auc"}, InvalidArgument, "auc"),
+    ],
+)
+def test_arguments_are_checked_at_once(params: Any, options: Any, error: Any, message: str):
+    with pytest.raises(error, match=message):
+        learner(BINARY | params, **options)
+
+
+def test_records_are_checked_at_once():
+    inputs, targets = load_breast_cancer(return_X_y=True)
+    for bad in ((inputs, targets[:-1]), (inputs[:0], targets[:0]), (targets, targets)):
+        with pytest.raises(InvalidData, match="train_data needs inputs"):
+            XGBoostLearner(BINARY, bad, (inputs, targets))
+    with pytest.raises(InvalidData, match="from 0 to 1"):
+        XGBoostLearner(BINARY, (inputs, targets + 1), (inputs, targets))

@@ -1,0 +1,188 @@
+"""A world of real processes on a Cosmos chain: wasmd, IPFS nodes, agents; see `faults/harness.py`.
+
+Nothing here sleeps for a time: everything waits for what the chain or a log tells, with a deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from agents import DEADLINE, RunningAgent, wait_for
+from cosmos_reader import CosmosReader
+from grpc_gate import GrpcGate
+
+from colearn_ledger.networks import CosmosTerms, Network, Networks
+from colearn_ledger.protocol import ExperimentParams
+from colearn_ledger.references import ExperimentReference
+from colearn_ledger.spec import ExperimentSpec
+from colearn_ledger.wallet import Wallet
+from colearn_ledger.weights.codec import WeightsSchema, write_weights
+from colearn_ledger.weights.kubo import KuboStore
+from localnet.kubo import Kubo
+
+if TYPE_CHECKING:
+    from cosmos_place import Place
+
+
+@dataclass
+class CosmosAgent(RunningAgent):
+    """An agent on a Cosmos chain; ``rpc`` is the URL of a node's gRPC."""
+
+    terms: CosmosTerms | None = None
+    chain_id: str = ""
+
+    @property
+    def account(self) -> str:
+        assert self.terms is not None
+        return str(self.wallet.cosmos_address(self.terms.prefix))
+
+    def use_rpc(self, url: str) -> None:
+        assert self.home is not None
+        assert self.terms is not None
+        self.rpc, terms = url, replace(self.terms, grpc=url)
+        network = Network("net", url, self.chain_id, contracts=(self.contract,), cosmos=terms)
+        Networks(self.home / "networks.toml").save(network)
+
+
+@dataclass
+class CosmosWorld:
+    """An experiment that has begun, with an IPFS node for each of three learners.
+
+    Args:
+        place: the chain.
+        swarm: the IPFS nodes.
+        folder: of everything else.
+        rounds: of the experiment.
+        gated: whose agents reach the chain through a `GrpcGate`.
+        terms: other parameters of the experiment.
+    """
+
+    place: Place
+    swarm: Sequence[Kubo]
+    folder: Path
+    rounds: int = 2
+    gated: Sequence[str] = ()
+    terms: dict[str, Any] = field(default_factory=dict)
+    names: tuple[str, ...] = field(default=("alice", "bob", "carol"), init=False)
+    agents: dict[str, CosmosAgent] = field(default_factory=dict, init=False)
+    gates: dict[str, GrpcGate] = field(default_factory=dict, init=False)
+    _closing: ExitStack = field(default_factory=ExitStack, init=False)
+
+    def __enter__(self) -> Self:
+        with self._closing as closing:
+            self._begin(closing)
+            self._closing = closing.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def _begin(self, closing: ExitStack) -> None:
+        self.wallets = {name: Wallet.create() for name in self.names}
+        self.place.fund(self.wallets.values())
+        owner = self.place.ledger(self.place.bank)
+        store, weights = KuboStore(self.swarm[0].api_url), [np.zeros(3)]
+        spec = ExperimentSpec("toy", WeightsSchema.of(weights), "score", higher_is_better=True)
+        params = ExperimentParams(
+            name="faults",
+            spec=spec.put(store),
+            initial=write_weights(store, weights),
+            rounds=self.rounds,
+            min_learners=len(self.names),
+            max_learners=len(self.names),
+            **{"propose_window": 600, "vote_window": 600, **self.terms},
+        )
+        experiment = owner.create(params).wait(DEADLINE).experiment
+        chain = self.place.chain
+        reference = ExperimentReference(f"cosmos:{chain.chain_id}", owner.contract, experiment)
+        self.read = CosmosReader(chain.grpc, owner.contract, experiment)
+        for number, name in enumerate(self.names):
+            owner.acting_for(self.wallets[name]).join(experiment).wait(DEADLINE)
+            grpc = chain.nodes[number % len(chain.nodes)].grpc
+            if name in self.gated:
+                self.gates[name] = closing.enter_context(GrpcGate(grpc))
+                grpc = self.gates[name].url
+            agent = CosmosAgent(
+                name,
+                self.folder / "agents" / name,
+                self.wallets[name],
+                str(reference),
+                grpc,
+                self.swarm[number].api_url,
+                owner.contract,
+                target=1.0 + 0.01 * number,
+                terms=self.place.terms,
+                chain_id=chain.chain_id,
+            )
+            closing.callback(agent.kill)
+            self.agents[name] = agent
+
+    def start(self, *names: str) -> None:
+        """Start these agents, or all."""
+        for name in names or self.names:
+            self.agents[name].start()
+
+    # ------------------------------------------------------------------ waiting
+
+    def wait_for(self, what: str, holds: Callable[[], Any], *, seconds: float = DEADLINE) -> None:
+        """Return once something holds; fail as soon as an agent has failed."""
+
+        def fails_or_holds() -> bool:
+            for agent in self.agents.values():
+                agent.check()
+            return bool(holds())
+
+        wait_for(what, fails_or_holds, seconds=seconds)
+
+    def wait_ballots(self, index: int, *names: str, state: str) -> None:
+        """Return once learners' ballots of a round are recorded."""
+        accounts = [self.agents[name].account for name in names]
+        self.wait_for(
+            f"the ballots of {', '.join(names)} in round {index}",
+            lambda: (
+                self.read.round_index >= index
+                and all(self.read.ballots(index)[account] == state for account in accounts)
+            ),
+        )
+
+    def wait_phase(self, index: int, phase: str) -> None:
+        self.wait_for(
+            f"round {index} is {phase}",
+            lambda: self.read.round_index >= index and self.read.round(index)["phase"] == phase,
+        )
+
+    # ------------------------------------------------------------------ judging
+
+    def final_check(self) -> None:
+        """Check that all went well in spite of what was done."""
+        self.wait_for("the experiment completes", lambda: self.read.status == "completed")
+        for agent in self.agents.values():
+            assert agent.wait_end() == 0, f"{agent.name}: {agent.lines()[-3:]}"
+        assert self.read.outcomes() == ["accepted"] * self.rounds
+        self._check_weights()
+        self._check_sent_once()
+
+    def _check_weights(self) -> None:
+        """The weights that the chain names are what each agent keeps and each learner holds."""
+        current = self.read.sha256
+        held = []
+        for agent in self.agents.values():
+            assert agent.journal("adopted")[-1]["content"][1] == current, agent.name
+            kept = agent.data / "weights" / f"{current}.safetensors"
+            assert sha256(kept.read_bytes()).hexdigest() == current, agent.name
+            held.append(agent.calls("accept")[-1]["weights"])
+        assert held == held[:1] * len(held)
+
+    def _check_sent_once(self) -> None:
+        """No account has one duty of one round on the chain twice, nor in vain."""
+        duties = self.read.duties()
+        assert not {duty: n for duty, n in duties.items() if n > 1}
+        for agent in self.agents.values():
+            effective = sum(duty[0] == agent.account for duty in duties)
+            assert self.read.sequence(agent.account) == effective, agent.name

@@ -1,0 +1,128 @@
+"""A gRPC proxy that can stop a request on its way to the node, or the answer, or answer itself."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import grpc
+from gate import Hold
+
+_SECONDS = 20.0
+"""That the node may take."""
+
+
+class Faulty:
+    """What becomes of the next requests of a method.
+
+    Args:
+        method: its name, without the service's.
+        code: what they end with; ``None`` for an answer that is no message.
+        late: whether the node has them all the same.
+        times: how many.
+    """
+
+    def __init__(
+        self, method: str, code: grpc.StatusCode | None, *, late: bool = False, times: int = 1
+    ) -> None:
+        self.method = method
+        self.code = code
+        self.late = late
+        self.left = times
+
+
+class GrpcGate(grpc.GenericRpcHandler):
+    """The proxy; as a context manager it listens on entry.
+
+    Args:
+        target: the URL of the node's gRPC.
+    """
+
+    def __init__(self, target: str) -> None:
+        self._channel = grpc.insecure_channel(urlsplit(target).netloc)
+        self._server = grpc.server(ThreadPoolExecutor(16), handlers=[self])
+        self._port = self._server.add_insecure_port("127.0.0.1:0")
+        self._lock = threading.Lock()
+        self._holds: list[Hold] = []
+        self._seen: list[Hold] = []
+        self._faults: list[Faulty] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def hold(self, method: str, *, answer: bool = False) -> Hold:
+        """Stop the next request of a method, or its answer."""
+        hold = Hold(method, answer=answer)
+        with self._lock:
+            self._holds.append(hold)
+            self._seen.append(hold)
+        return hold
+
+    def fail(self, *faults: Faulty) -> None:
+        """Have requests fail, from now on, one fault after the other."""
+        with self._lock:
+            self._faults += faults
+
+    @property
+    def faults_left(self) -> int:
+        with self._lock:
+            return len(self._faults)
+
+    def service(self, details: Any) -> Any:
+        method = details.method.rpartition("/")[2]
+        forward = self._channel.unary_unary(details.method)
+        return grpc.unary_unary_rpc_method_handler(
+            lambda request, context: self._passed(method, forward, request, context)
+        )
+
+    def _passed(
+        self, method: str, forward: Callable[..., Any], request: bytes, context: Any
+    ) -> bytes:
+        hold, fault = self._due(method)
+        if fault is not None and not fault.late:
+            return self._broken(fault, context)
+        if hold is not None and not hold.answer and not hold.passes():
+            context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
+        answer = self._forwarded(forward, request, context)
+        if hold is not None and hold.answer and not hold.passes():
+            context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
+        return answer if fault is None else self._broken(fault, context)
+
+    def _due(self, method: str) -> tuple[Hold | None, Faulty | None]:
+        with self._lock:
+            hold = next((hold for hold in self._holds if hold.method == method), None)
+            if hold is not None:
+                self._holds.remove(hold)
+            fault = next((fault for fault in self._faults if fault.method == method), None)
+            if fault is not None:
+                fault.left -= 1
+                self._faults = [fault for fault in self._faults if fault.left]
+            return hold, fault
+
+    def _broken(self, fault: Faulty, context: Any) -> bytes:
+        if fault.code is not None:
+            context.abort(fault.code, "a fault of the test's")
+        return b"\x0a\xff\xff"
+
+    def _forwarded(self, forward: Any, request: bytes, context: Any) -> bytes:
+        try:
+            answer, call = forward.with_call(request, timeout=_SECONDS)
+        except grpc.RpcError as error:
+            context.abort(error.code(), error.details())
+        told = [item for item in call.initial_metadata() if item[0].startswith("x-cosmos-")]
+        context.send_initial_metadata(told)
+        return bytes(answer)
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hold in self._seen:
+            hold.drop()
+        self._server.stop(None).wait()
+        self._channel.close()

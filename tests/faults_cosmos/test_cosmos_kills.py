@@ -1,0 +1,51 @@
+"""kill -9 of agents on a Cosmos chain, at the steps of their transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from cosmos_world import CosmosWorld
+
+Worlds = Callable[..., CosmosWorld]
+
+SECRET = {"reveal_window": 600}
+
+STEPS = {
+    "before the node has it": ("BroadcastTx", False),
+    "before the node's answer": ("BroadcastTx", True),
+    "before the receipt": ("GetTx", False),
+}
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+def test_killed_while_sending_a_proposal_and_a_ballot(world: Worlds, step: tuple[str, bool]):
+    method, answer = step
+    w = world(gated=["alice", "bob"], terms=SECRET)
+    alice, bob = w.agents["alice"], w.agents["bob"]
+    proposing = w.gates["alice"].hold(method, answer=answer)
+    committing = w.gates["bob"].hold(method, answer=answer)
+    w.start()
+    for agent, held in ((alice, proposing), (bob, committing)):
+        held.wait()
+        agent.kill()
+        held.drop()
+        agent.start()
+    w.final_check()
+    (trained,) = [t for t in alice.journal("trained") if t["round"] == 0]
+    assert w.read.proposed(0) == trained["content"][1]
+    assert len([b for b in bob.journal("ballot") if b["round"] == 0]) == 1
+
+
+def test_killed_between_commit_and_reveal(world: Worlds):
+    w = world(terms=SECRET)
+    bob, carol = w.agents["bob"], w.agents["carol"]
+    carol.hold("before-testing")
+    w.start()
+    w.wait_ballots(0, "bob", state="committed")
+    bob.kill()
+    carol.let_go("before-testing")
+    w.wait_phase(0, "revealing")
+    bob.start()
+    w.final_check()
+    assert w.read.round(0)["approvals"] == 2

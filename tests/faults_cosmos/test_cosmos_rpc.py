@@ -1,0 +1,51 @@
+"""A Cosmos chain's gRPC, as one learner reaches it, that goes wrong in every way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from cosmos_world import CosmosWorld
+from grpc import StatusCode
+from grpc_gate import Faulty
+from toxiproxy import Toxiproxy
+
+Worlds = Callable[..., CosmosWorld]
+
+SAYS = "does not answer"
+
+LINKS = ({"kind": "limit_data", "bytes": 60}, {"kind": "reset_peer"}, {"kind": "timeout"})
+"""Cut in the middle of an answer, reset, and a black hole."""
+
+
+def test_a_bad_link_delays_and_does_no_more(world: Worlds, tmp_path: Path, toxiproxy_is_here: None):
+    w = world(rounds=len(LINKS))
+    alice = w.agents["alice"]
+    with Toxiproxy(tmp_path / "toxiproxy.log") as toxiproxy:
+        link = toxiproxy.link("alice-chain", alice.rpc)
+        alice.use_rpc(link.url)
+        alice.hold("before-testing")  # once in each round: of her own proposals, too
+        w.start()
+        for toxic in LINKS:
+            alice.wait_held("before-testing")
+            with link.fails(**{"timeout": 0, **toxic}):
+                said = sum(SAYS in json.dumps(line) for line in alice.lines())
+                alice.pass_on("before-testing")
+                alice.wait_log(SAYS, times=said + 1)
+        w.final_check()
+
+
+def test_faults_of_the_node_while_sending_delay_and_do_no_more(world: Worlds):
+    w = world(rounds=4, gated=["alice"])
+    gate = w.gates["alice"]
+    for code in (StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED, None):
+        gate.fail(
+            Faulty("BroadcastTx", code),  # the node never had it
+            Faulty("BroadcastTx", code, late=True),  # its answer got lost
+            Faulty("GetTx", code),
+            Faulty("Simulate", code),
+        )
+    w.start()
+    w.final_check()
+    assert gate.faults_left == 0

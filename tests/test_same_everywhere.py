@@ -1,0 +1,130 @@
+"""One experiment on every ledger: the same weights, ballots and outcomes, byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from colearn_learner.agent import Action, Agent
+from colearn_learner.catalogue import share
+from colearn_ledger.evm.embedded import EmbeddedChain
+from colearn_ledger.history import read_history
+from colearn_ledger.ledger import Ledger
+from colearn_ledger.local import LocalLedger
+from colearn_ledger.protocol import ExperimentParams
+from colearn_ledger.spec import ExperimentSpec
+from colearn_ledger.wallet import Wallet
+from colearn_ledger.weights.codec import WeightsSchema, write_weights
+from colearn_ledger.weights.directory import DirectoryStore
+
+if TYPE_CHECKING:
+    from cosmos_place import Place
+
+ROUNDS = 4
+WALLETS = [Wallet.from_key(bytes([0, 0x70 + n]) * 16) for n in range(4)]
+TERMS = {
+    "open": {},
+    "secret": {"reveal_window": 3_600},
+}
+
+
+def local() -> list[Ledger]:
+    ledger = LocalLedger.new(WALLETS[0])
+    return [ledger.acting_for(wallet) for wallet in WALLETS]
+
+
+def evm() -> list[Ledger]:
+    chain = EmbeddedChain()
+    ledger = chain.deploy(WALLETS[0])
+    for wallet in WALLETS[1:]:
+        chain.fund(wallet)
+    return [ledger.acting_for(wallet) for wallet in WALLETS]
+
+
+def cosmos(place: Place) -> list[Ledger]:
+    place.fund(WALLETS)
+    ledger = place.ledger(WALLETS[0])
+    return [ledger.acting_for(wallet) for wallet in WALLETS]
+
+
+def held(views: Sequence[Ledger], folder: Path, **terms: int) -> tuple[dict[str, Any], bytes]:
+    """Hold the experiment to its end; return its history and the file of the last weights."""
+    learners = [share("breast-cancer", n, of=len(views)) for n in range(len(views))]
+    store = DirectoryStore(folder / "store", owner="creator")
+    first = learners[0].mli_get_current_weights().weights
+    spec = ExperimentSpec("cancer", WeightsSchema.of(first), "loss", higher_is_better=False)
+    params = ExperimentParams(
+        name="the same everywhere",
+        spec=spec.put(store),
+        initial=write_weights(store, first),
+        rounds=ROUNDS,
+        min_learners=len(views),
+        max_learners=len(views),
+        **{"propose_window": 3_600, "vote_window": 3_600, **terms},
+    )
+    experiment = views[0].create(params).wait(60).experiment
+    with ExitStack() as closing:
+        agents = []
+        for n, (view, learner) in enumerate(zip(views, learners, strict=True)):
+            at, own = folder / str(n), DirectoryStore(folder / "store", owner=str(n))
+            agents.append(Agent(view, own, learner=learner, experiment=experiment, folder=at))
+            closing.callback(agents[-1].close)
+        for agent in agents:  # who joins first proposes first
+            assert agent.step() == Action.JOINED
+        while {agent.step() for agent in agents} != {Action.DONE}:
+            pass
+    history = read_history(views[0], experiment)
+    content = history.experiment.current
+    assert content is not None
+    with store.get(content, max_size=content.size) as pieces:
+        return json.loads(history.to_json()), b"".join(pieces)
+
+
+def told(history: dict[str, Any]) -> dict[str, Any]:
+    """Return a history without its times, and with learners' numbers for their addresses."""
+    numbers = {learner["account"]: learner["index"] for learner in history["learners"]}
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: plain(v) for k, v in value.items() if not k.endswith("_at")}
+        if isinstance(value, list):
+            return [plain(item) for item in value]
+        return numbers.get(value, value) if isinstance(value, str) else value
+
+    return {**plain(history), "experiment": {**plain(history["experiment"]), "id": "its id"}}
+
+
+@pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS)
+def test_an_experiment_goes_the_same_on_every_ledger(
+    cosmos_place: Place, tmp_path: Path, terms: dict[str, int]
+):
+    here, here_weights = held(local(), tmp_path / "local", **terms)
+    there, there_weights = held(evm(), tmp_path / "evm", **terms)
+    yonder, yonder_weights = held(cosmos(cosmos_place), tmp_path / "cosmos", **terms)
+
+    assert here["experiment"]["status"] == "completed"
+    assert "accepted" in [r["outcome"] for r in here["rounds"]]
+    ballots = {b["ballot"] for r in here["rounds"] for b in r["ballots"]}
+    assert ballots == {"approved", "rejected"}  # else there would be little to compare
+    for other in (there, yonder):
+        assert len(other["rounds"]) == len(here["rounds"])
+        for mine, theirs in zip(told(here)["rounds"], told(other)["rounds"], strict=True):
+            assert mine == theirs
+        assert told(other)["learners"] == told(here)["learners"]
+        assert told(other) == told(here)
+    assert hashlib.sha256(here_weights).hexdigest() == here["experiment"]["current"]["sha256"]
+    assert here_weights == there_weights == yonder_weights
+
+
+def test_what_is_compared_tells_other_experiments_apart(tmp_path: Path):
+    usual, _ = held(local(), tmp_path / "usual")
+    strict, _ = held(local(), tmp_path / "strict", approval_bps=10_000)
+    assert [r["outcome"] for r in usual["rounds"]] != [r["outcome"] for r in strict["rounds"]]
+    assert told(usual) != told(strict)
+    assert told(usual) == told(held(local(), tmp_path / "again")[0])
