@@ -1,0 +1,400 @@
+"""What each call of the protocol costs in gas on a CosmWasm chain, from 3 to 10,000 learners.
+
+Usage: .venv/bin/python bench/cosmos_gas.py [--learners 3,256,10000] [--dao-dao FOLDER] [--json]
+
+Starts a wasmd of its own, stores the contract and holds an experiment of each size on it: all
+learners join, one proposes, up to 64 vote, up to 50 more have their signed ballots carried in one
+transaction, and once the deadline has passed somebody advances. Gas is what blocks record, of whole
+transactions, signature and bytes included. One ballot is left out so that no vote closes the round;
+the last join, which also starts the experiment, is left out of the medians.
+
+Beside it, in the same run: the chain's own bank send, and, with --dao-dao, a vote in DAO DAO's
+single-choice proposals by the same learners, members of a cw4-group. The folder holds
+dao_dao_core.wasm, dao_voting_cw4.wasm, dao_proposal_single.wasm and cw4_group.wasm: the crates of
+these names, 2.6.0 and cw4-group 1.1.2, built with the options of scripts/build_cosmwasm.py;
+dao-voting-cw4 links only when its dependency on cw4-group has the feature `library`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from cosmpy.protos.cosmos.bank.v1beta1.bank_pb2 import Input, Output  # noqa: E402
+from cosmpy.protos.cosmos.bank.v1beta1.tx_pb2 import MsgMultiSend  # noqa: E402
+from cosmpy.protos.cosmos.base.v1beta1.coin_pb2 import Coin  # noqa: E402
+from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgInstantiateContract  # noqa: E402
+from google.protobuf.any_pb2 import Any as AnyMessage  # noqa: E402
+from rich.console import Console  # noqa: E402
+from rich.progress import Progress  # noqa: E402
+from rich.table import Table  # noqa: E402
+
+from colearn_ledger.cosmos import CosmosConfig, CosmosLedger, SenderConfig  # noqa: E402
+from colearn_ledger.cosmos.calls import Calls, Message  # noqa: E402
+from colearn_ledger.cosmos.deploying import deploy_contract  # noqa: E402
+from colearn_ledger.cosmos.node import Executed, Node  # noqa: E402
+from colearn_ledger.cosmos.sender import Sender  # noqa: E402
+from colearn_ledger.cosmos.transactions import (  # noqa: E402
+    Action,
+    Signing,
+    executing,
+    paying,
+    signed,
+    storing,
+)
+from colearn_ledger.networks import CosmosTerms  # noqa: E402
+from colearn_ledger.protocol import (  # noqa: E402
+    Account,
+    ContentRef,
+    ExperimentParams,
+    Phase,
+    Scores,
+    Vote,
+)
+from colearn_ledger.signing import sign_ballot  # noqa: E402
+from colearn_ledger.wallet import Wallet  # noqa: E402
+from localnet.cosmos import CosmosChain  # noqa: E402
+from localnet.errors import NodeFailed  # noqa: E402
+from localnet.rpc import json_rpc  # noqa: E402
+
+BLOCK_TIME = 0.1
+WINDOW = 30
+"""Seconds for proposing, and for voting: the votes' time under load, and what `advance` waits."""
+
+VOTERS, SIGNERS, SENDS = 64, 50, 5
+"""At most: who votes by a transaction, whose ballots are carried, bank sends."""
+
+MEANS = 10_000_000
+GAS = 500_000
+"""Limit of a learner's transaction; blocks record what was used of it."""
+
+CHUNK = 500
+"""Accounts that one transaction pays, or makes members, and transactions on their way at once."""
+
+PATIENCE = 60.0
+DAO_DAO = ("cw4_group", "dao_voting_cw4", "dao_proposal_single", "dao_dao_core")
+SCORES = Scores(0.25, 0.75)
+
+Gas = dict[str, list[int]]
+"""Gas of each transaction, by the call's name."""
+
+
+@dataclass(slots=True)
+class Learner:
+    """An account that signs here, with its number on the chain and its next sequence."""
+
+    wallet: Wallet
+    account: Account
+    number: int = 0
+    sequence: int = 0
+
+
+class Place:
+    """A chain with the contract, its first account, which pays, and learners who sign here.
+
+    Args:
+        chain: it makes blocks.
+        folder: of the journals.
+        progress: shows how many transactions are in blocks.
+    """
+
+    def __init__(self, chain: CosmosChain, folder: Path, progress: Progress) -> None:
+        self.chain, self.progress = chain, progress
+        self.price = float(chain.gas_price.removesuffix(chain.denomination))
+        terms = CosmosTerms(chain.grpc, chain.prefix, chain.denomination, self.price)
+        sending = SenderConfig(journal=folder, gas_ceiling=200_000_000)
+        config = CosmosConfig(chain_id=chain.chain_id, sending=sending, poll_seconds=0.02)
+        self.bank = Wallet.from_key(chain.keys[0])
+        self.payer = self.bank.cosmos_address(chain.prefix)
+        self.node = Node(chain.grpc)
+        self.sender = Sender(self.node, chain.chain_id, terms, sending)
+        self.contract = deploy_contract(terms, self.bank, config=config, timeout=PATIENCE).contract
+        self.ledger = CosmosLedger.connect(terms, self.contract, self.bank, config=config)
+        self.learners: list[Learner] = []
+
+    def paid(self, *actions: Action) -> Executed:
+        """Return a transaction of the first account, once it is in a block."""
+        done = self.sender.wait(self.sender.send(self.bank, *actions), PATIENCE)
+        if done.code:
+            raise SystemExit(f"a transaction failed: {done.log}")
+        return done
+
+    def enrol(self, count: int) -> None:
+        """See to it that there are that many learners who can pay."""
+        new = []
+        for number in range(len(self.learners), count):
+            wallet = Wallet.from_key(hashlib.sha256(f"bench {number}".encode()).digest())
+            new.append(Learner(wallet, wallet.cosmos_address(self.chain.prefix)))
+        task = self.progress.add_task("accounts", total=len(new))
+        for part in parts(new):
+            self.paid(paying_many(self.payer, [who.account for who in part], self.chain))
+            for who in part:
+                who.number, _ = self.node.account(who.account)
+                self.progress.advance(task)
+        self.learners += new
+
+    def gas_of(self, what: str, who: Sequence[Learner], contract: Account, say: Message) -> Gas:
+        """Have each of some learners send the same message; return the gas in the same order."""
+        task = self.progress.add_task(what, total=len(who))
+        gas: list[int] = []
+        for part in parts(who):
+            height = self.chain.height()
+            for learner in part:
+                self._broadcast(learner, executing(learner.account, contract, say))
+            for used in self._recorded(height, len(part)):
+                gas.append(used)
+                self.progress.advance(task)
+        return {what: gas}
+
+    def _broadcast(self, learner: Learner, action: Action) -> None:
+        chain, fee = self.chain, int(GAS * self.price) + 1
+        order = (learner.number, learner.sequence)
+        place = Signing(chain.chain_id, *order, GAS, fee, chain.denomination)
+        code, _, words = self.node.broadcast(signed(learner.wallet, (action,), place))
+        if code:
+            raise SystemExit(f"a transaction was refused: {words}")
+        learner.sequence += 1
+
+    def _recorded(self, height: int, count: int) -> Iterator[int]:
+        """Yield the gas of the next transactions in blocks above a height."""
+        ends = time.monotonic() + PATIENCE
+        while count:
+            if time.monotonic() > ends:
+                raise SystemExit(f"{count} transactions are in no block")
+            try:
+                block = json_rpc(self.chain.rpc, "block_results", str(height + 1), seconds=60)
+            except NodeFailed:  # there is none yet
+                time.sleep(BLOCK_TIME / 4)
+                continue
+            height += 1
+            for result in block["txs_results"] or []:
+                ends = time.monotonic() + PATIENCE
+                if result["code"]:
+                    raise SystemExit(f"a transaction failed: {result['log']}")
+                count -= 1
+                yield int(result["gas_used"])
+
+
+def parts(everybody: Sequence[Learner]) -> Iterator[Sequence[Learner]]:
+    """Yield them in chunks."""
+    for start in range(0, len(everybody), CHUNK):
+        yield everybody[start : start + CHUNK]
+
+
+def packed(message: object) -> Action:
+    """Return a message of the chain as a transaction holds it."""
+    action = AnyMessage()
+    action.Pack(message, type_url_prefix="/")
+    return bytes(action.SerializeToString(deterministic=True))
+
+
+def paying_many(payer: Account, accounts: Sequence[Account], chain: CosmosChain) -> Action:
+    """Return a payment to many accounts."""
+    total = [Coin(amount=str(MEANS * len(accounts)), denom=chain.denomination)]
+    each = [Coin(amount=str(MEANS), denom=chain.denomination)]
+    outputs = [Output(address=account, coins=each) for account in accounts]
+    return packed(MsgMultiSend(inputs=[Input(address=payer, coins=total)], outputs=outputs))
+
+
+def content(text: str) -> ContentRef:
+    """Return a reference to a few bytes, which nobody will fetch."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return ContentRef.from_digest(0x55, digest, digest.hex(), len(text))
+
+
+# ------------------------------------------------------------------------- what is measured
+
+
+def sends(place: Place) -> Gas:
+    """Measure payments from one account to another, both of which the chain knows."""
+    to, unit = place.learners[0].account, place.chain.denomination
+    used = [place.paid(paying(place.payer, to, 1, unit)).gas_used for _ in range(SENDS)]
+    return {"bank send": used}
+
+
+def experiment(place: Place, count: int) -> tuple[Gas, list[Learner]]:
+    """Measure a round of an experiment; return who voted by a transaction, too."""
+    ledger, everybody, vote = place.ledger, place.learners[:count], Vote(True, SCORES)
+    params = ExperimentParams(
+        name=f"{count} learners",
+        spec=content("spec"),
+        initial=content("initial"),
+        rounds=2,
+        min_learners=count,
+        max_learners=count,  # it starts when the last has joined
+        propose_window=WINDOW,
+        vote_window=WINDOW,
+    )
+    number = ledger.create(params).wait(PATIENCE).experiment
+
+    def said(what: str, who: Sequence[Learner], call: Message) -> Gas:
+        return place.gas_of(what, who, place.contract, call)
+
+    gas = said("join", everybody, Calls.join(number, hashlib.sha256(b"key").digest()))
+    gas["join"].pop()
+    by = {learner.account: learner for learner in everybody}
+    proposer = by[ledger.round(number, 0).proposer]
+    gas |= said("propose", [proposer], Calls.propose(number, 0, content("weights"), SCORES))
+    rest = [learner for learner in everybody if learner is not proposer][1:]
+    voters, signers = rest[:VOTERS], rest[VOTERS : VOTERS + SIGNERS]
+    gas |= said("vote", voters, Calls.vote(number, 0, vote))
+    gas["vote_signed, per ballot"] = []
+    if signers:
+        ballots = [sign_ballot(who.wallet, ledger.domain, number, 0, vote) for who in signers]
+        carried = ledger.vote_signed(number, 0, ballots).wait(PATIENCE)
+        gas["vote_signed, per ballot"].append(carried.cost // len(signers))
+    found = ledger.round(number, 0)
+    if found.phase != Phase.VOTING or found.approvals != len(voters) + len(signers):
+        raise SystemExit(f"not every ballot was counted in time: raise WINDOW; {found}")
+    while ledger.now() < (found.deadline or 0):
+        ledger.wait_for_change(1.0)
+    gas["advance"] = [ledger.advance(number).wait(PATIENCE).cost]
+    return gas, voters
+
+
+class DaoDao:
+    """DAO DAO's contracts, stored on a chain.
+
+    Args:
+        place: where.
+        folder: of the four modules.
+    """
+
+    def __init__(self, place: Place, folder: Path) -> None:
+        self.place = place
+        self.codes: dict[str, int] = {}
+        for name in DAO_DAO:
+            done = place.paid(storing(place.payer, (folder / f"{name}.wasm").read_bytes()))
+            found = [dict(e.attributes) for e in done.events if e.type == "store_code"]
+            self.codes[name] = int(found[0]["code_id"])
+
+    def made(self, name: str, message: Mapping[str, Any]) -> dict[str, Account]:
+        """Make a contract; return the addresses of it and of those it makes, by name."""
+        said = json.dumps(message).encode()
+        action = MsgInstantiateContract(
+            sender=self.place.payer, code_id=self.codes[name], label=name, msg=said
+        )
+        done = self.place.paid(packed(action))
+        found = [dict(e.attributes) for e in done.events if e.type == "instantiate"]
+        at = {int(one["code_id"]): Account(one["_contract_address"]) for one in found}
+        return {name: at[code] for name, code in self.codes.items() if code in at}
+
+    def module(self, name: str, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Return how the core is told to make a contract."""
+        said = base64.b64encode(json.dumps(message).encode()).decode()
+        return {"code_id": self.codes[name], "msg": said, "funds": [], "label": name}
+
+    def proposals(self, count: int) -> Account:
+        """Return the proposals' contract of a new DAO whose members are the first learners."""
+        place = self.place
+        group = self.made("cw4_group", {"admin": place.payer, "members": []})["cw4_group"]
+        task = place.progress.add_task("DAO DAO's members", total=count)
+        for part in parts(place.learners[:count]):
+            add = [{"addr": learner.account, "weight": 1} for learner in part]
+            message = {"update_members": {"remove": [], "add": add}}
+            place.paid(executing(place.payer, group, message))
+            place.progress.advance(task, len(part))
+        proposing = {
+            "threshold": {"absolute_percentage": {"percentage": {"majority": {}}}},
+            "max_voting_period": {"time": 86_400},
+            "only_members_execute": True,
+            "allow_revoting": False,
+            "pre_propose_info": {"anyone_may_propose": {}},
+            "close_proposal_on_execution_failure": True,
+        }
+        voting = {"group_contract": {"existing": {"address": group}}}
+        core = {
+            "name": "bench",
+            "description": "bench",
+            "automatically_add_cw20s": False,
+            "automatically_add_cw721s": False,
+            "voting_module_instantiate_info": self.module("dao_voting_cw4", voting),
+            "proposal_modules_instantiate_info": [self.module("dao_proposal_single", proposing)],
+        }
+        return self.made("dao_dao_core", core)["dao_proposal_single"]
+
+    def measured(self, count: int, voters: Sequence[Learner]) -> Gas:
+        """Measure a proposal, and the same learners' votes on it."""
+        contract, place = self.proposals(count), self.place
+        proposal = {"title": "weights", "description": content("weights").cid, "msgs": []}
+        name = "DAO DAO's propose"
+        gas = place.gas_of(name, place.learners[:1], contract, {"propose": proposal})
+        vote = {"vote": {"proposal_id": 1, "vote": "yes"}}
+        return gas | place.gas_of("DAO DAO's vote", voters, contract, vote)
+
+
+# ------------------------------------------------------------------------- what is told
+
+
+def table(found: Mapping[int, Gas]) -> Table:
+    """Return the medians, a column for each number of learners."""
+    shown = Table("call", title="gas, median")
+    for count in found:
+        shown.add_column(f"{count:,} learners", justify="right")
+    for name in dict.fromkeys(name for gas in found.values() for name in gas):
+        cells = [gas.get(name) for gas in found.values()]
+        shown.add_row(name, *(f"{statistics.median(c):,.0f}" if c else "-" for c in cells))
+    return shown
+
+
+def numbers(text: str) -> list[int]:
+    """Return the numbers of learners that an option asks for."""
+    found = [int(part) for part in text.split(",")]
+    if not all(3 <= number <= 10_000 for number in found):
+        raise argparse.ArgumentTypeError("3 to 10,000 learners, as in 3,256,10000")
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--learners", type=numbers, default=[3, 256, 10_000])
+    parser.add_argument("--dao-dao", type=Path, metavar="FOLDER", help="of its four modules")
+    parser.add_argument("--json", action="store_true", help="print each transaction's gas")
+    options = parser.parse_args()
+    for name in DAO_DAO if options.dao_dao else ():
+        if not (options.dao_dao / f"{name}.wasm").is_file():
+            parser.error(f"{options.dao_dao} has no {name}.wasm: see the head of this file")
+    load, began = os.getloadavg()[0], time.monotonic()
+    found: dict[int, Gas] = {}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        CosmosChain(Path(folder) / "chain", block_time=BLOCK_TIME) as chain,
+        Progress(console=Console(stderr=True)) as progress,
+    ):
+        place = Place(chain, Path(folder) / "sent", progress)
+        dao_dao = DaoDao(place, options.dao_dao) if options.dao_dao else None
+        for count in options.learners:
+            place.enrol(count)
+            found[count], voters = experiment(place, count)
+            if dao_dao:
+                found[count] |= dao_dao.measured(count, voters)
+            found[count] |= sends(place)
+    loads = [round(load, 1), round(os.getloadavg()[0], 1)]
+    if options.json:
+        print(json.dumps({"load": loads, "cores": os.cpu_count(), "gas": found}))
+        return
+    votes = [statistics.median(gas["vote"]) for gas in found.values()]
+    say = Console(highlight=False).print
+    say(table(found))
+    say(f"from column to column a vote differs by {max(votes) / min(votes) - 1:.2%}")
+    took = f"{time.monotonic() - began:.0f} s on {os.cpu_count()} cores"
+    say(f"{took}, load {loads[0]} before and {loads[1]} after")
+
+
+if __name__ == "__main__":
+    main()
