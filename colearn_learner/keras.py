@@ -17,6 +17,7 @@ from colearn_learner.interface import (
     ProposedWeights,
     Weights,
 )
+from colearn_learner.voting import approves
 
 __all__ = ["KerasLearner", "_make_loader", "normalize_img"]
 
@@ -124,9 +125,7 @@ class KerasLearner(MachineLearningInterface):
 
     def vote(self, new_score: float) -> bool:
         """Tell whether a score is better than the current one; an equal one, or NaN, is not."""
-        if self.minimise_criterion:
-            return bool(new_score < self.vote_score)
-        return bool(new_score > self.vote_score)
+        return approves(new_score, self.vote_score, minimise=self.minimise_criterion)
 
     def train(self) -> None:
         """Fit the model to the training records."""

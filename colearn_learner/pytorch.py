@@ -27,6 +27,7 @@ from colearn_learner.pytorch_helpers import (
     categorical_accuracy,
     prepare_data_split_list,
 )
+from colearn_learner.voting import approves
 
 __all__ = [
     "PytorchLearner",
@@ -183,9 +184,7 @@ class PytorchLearner(MachineLearningInterface):
 
     def vote(self, new_score: float) -> bool:
         """Tell whether a score is better than the current one; an equal one, or NaN, is not."""
-        if self.minimise_criterion:
-            return bool(new_score < self.vote_score)
-        return bool(new_score > self.vote_score)
+        return approves(new_score, self.vote_score, minimise=self.minimise_criterion)
 
     def train(self) -> None:
         """Train the model on batches of the training loader, a step of the optimizer on each.

@@ -24,6 +24,7 @@ from colearn_learner.interface import (
     ProposedWeights,
     Weights,
 )
+from colearn_learner.voting import approves
 
 __all__ = ["SklearnLearner"]
 
@@ -135,10 +136,9 @@ class SklearnLearner(MachineLearningInterface):
 
     def vote(self, new_score: float) -> bool:
         """Tell whether a vote score is better than the current weights' (NaN never is)."""
-        if self._approve_equal and new_score == self._baseline:
-            return True
-        better = new_score < self._baseline if self._minimise else new_score > self._baseline
-        return bool(better)
+        return approves(
+            new_score, self._baseline, minimise=self._minimise, or_equal=self._approve_equal
+        )
 
     def mli_accept_weights(self, weights: Weights) -> None:
         """Replace the current weights and score them on the vote records anew.

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from colearn_learner.errors import InvalidArgument, InvalidData, WeightsMismatch
 from colearn_learner.interface import MachineLearningInterface, ProposedWeights, Weights
+from colearn_learner.voting import approves
 
 __all__ = [
     "LEAF",
@@ -126,10 +127,9 @@ class TreesLearner(MachineLearningInterface):
 
     def vote(self, new_score: float) -> bool:
         """Tell whether a vote score is better than the current weights' (NaN never is)."""
-        if self._approve_equal and new_score == self._baseline:
-            return True
-        better = new_score < self._baseline if self._minimise else new_score > self._baseline
-        return bool(better)
+        return approves(
+            new_score, self._baseline, minimise=self._minimise, or_equal=self._approve_equal
+        )
 
     def mli_accept_weights(self, weights: Weights) -> None:
         """Replace the current weights and score them on the vote records anew.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from colearn_ledger.arguments import checked_flag
 from colearn_ledger.cosmos.answers import named, received, rows, value_in
 from colearn_ledger.cosmos.wire import (
     Wire,
@@ -15,7 +16,6 @@ from colearn_ledger.cosmos.wire import (
     content_from_wire,
     content_to_wire,
     experiment_from_wire,
-    flag_to_wire,
     learner_from_wire,
     params_to_wire,
     round_from_wire,
@@ -140,7 +140,7 @@ class Calls:
     @staticmethod
     def vote(experiment: ExperimentId, round_index: int, vote: Vote) -> Message:
         """Cast an open ballot."""
-        fields = {"approve": flag_to_wire(vote.approve, "vote"), **scores_to_wire(vote.scores)}
+        fields = {"approve": checked_flag(vote.approve, "vote"), **scores_to_wire(vote.scores)}
         return {"vote": _place(experiment, round_index) | fields}
 
     @staticmethod
@@ -152,7 +152,7 @@ class Calls:
     @staticmethod
     def reveal(experiment: ExperimentId, round_index: int, vote: Vote, salt: bytes) -> Message:
         """Reveal a committed ballot."""
-        fields = {"approve": flag_to_wire(vote.approve, "vote"), **scores_to_wire(vote.scores)}
+        fields = {"approve": checked_flag(vote.approve, "vote"), **scores_to_wire(vote.scores)}
         fields["salt"] = word_to_wire(salt, "salt")
         return {"reveal": _place(experiment, round_index) | fields}
 

@@ -12,6 +12,13 @@ from functools import partial
 from typing import Any
 
 from colearn_ledger import protocol
+from colearn_ledger.arguments import (
+    checked_choice,
+    checked_flag,
+    checked_number,
+    checked_text,
+    checked_word,
+)
 from colearn_ledger.bech32 import NotBech32, decoded
 from colearn_ledger.cosmos.answers import (
     account,
@@ -56,7 +63,6 @@ __all__ = [
     "content_to_wire",
     "error_from_wire",
     "experiment_from_wire",
-    "flag_to_wire",
     "learner_from_wire",
     "params_from_wire",
     "params_to_wire",
@@ -91,16 +97,7 @@ def account_to_wire(value: object, name: str = "account") -> str:
 
 def word_to_wire(value: object, name: str) -> str:
     """Return 32 bytes, or raise `InvalidParameter` of ``name``."""
-    if not isinstance(value, bytes) or len(value) != 32:
-        raise InvalidParameter(name)
-    return _base64(value)
-
-
-def flag_to_wire(value: object, name: str) -> bool:
-    """Return True or False, or raise `InvalidParameter` of ``name``."""
-    if not isinstance(value, bool):
-        raise InvalidParameter(name)
-    return value
+    return _base64(checked_word(value, name))
 
 
 def content_to_wire(content: ContentRef | None, name: str = "content") -> Wire:
@@ -130,24 +127,18 @@ def signed_ballot_to_wire(ballot: SignedBallot) -> Wire:
     signature = ballot.signature
     return {
         "learner": account_to_wire(ballot.learner, "ballots"),
-        "approve": flag_to_wire(ballot.vote.approve, "ballots"),
+        "approve": checked_flag(ballot.vote.approve, "ballots"),
         **scores_to_wire(ballot.vote.scores),
         "public_key": _base64(signature[:PUBLIC_KEY_BYTES]),
         "signature": _base64(signature[PUBLIC_KEY_BYTES:]),
     }
 
 
-_BOUNDS = {
-    "rounds": 32,
-    "min_learners": 32,
-    "max_learners": 32,
-    "approval_bps": 32,
-    "propose_window": 32,
-    "vote_window": 32,
-    "reveal_window": 32,
-    "max_strikes": 32,
-}
-"""Bits of each number among the parameters."""
+_NUMBERS = (
+    *("rounds", "min_learners", "max_learners", "approval_bps"),
+    *("propose_window", "vote_window", "reveal_window", "max_strikes"),
+)
+"""The parameters that are numbers, of 32 bits each."""
 
 
 def params_to_wire(params: ExperimentParams) -> Wire:
@@ -160,47 +151,15 @@ def params_to_wire(params: ExperimentParams) -> Wire:
     if not isinstance(params.spec, ContentRef):
         raise InvalidParameter("spec")
     return {
-        "name": _text(params.name, "name"),
+        "name": checked_text(params.name, "name"),
         "spec": content_to_wire(params.spec, "spec"),
         "initial": content_to_wire(params.initial, "initial"),
-        **{name: _number(getattr(params, name), name) for name in _BOUNDS},
-        "selection": _enumerated(Selection, params.selection, "selection"),
-        "admission": _enumerated(Admission, params.admission, "admission"),
-        "late_join": flag_to_wire(params.late_join, "late_join"),
-        "settle_early": flag_to_wire(params.settle_early, "settle_early"),
+        **{name: checked_number(getattr(params, name), name, 32) for name in _NUMBERS},
+        "selection": checked_choice(Selection, params.selection, "selection").name.lower(),
+        "admission": checked_choice(Admission, params.admission, "admission").name.lower(),
+        "late_join": checked_flag(params.late_join, "late_join"),
+        "settle_early": checked_flag(params.settle_early, "settle_early"),
     }
-
-
-_REFUSED_AT_THE_EDGE = {"rounds", "min_learners", "max_learners", "approval_bps"}
-"""Numbers whose least and greatest encodable values are out of bounds for the contract too."""
-
-
-def _number(value: object, name: str) -> int:
-    if type(value) is not int:
-        raise InvalidParameter(name)
-    greatest = (1 << _BOUNDS[name]) - 1
-    if 0 <= value <= greatest:
-        return value
-    if name in _REFUSED_AT_THE_EDGE:  # let the contract say it, in the order of its checks
-        return min(max(value, 0), greatest)
-    raise InvalidParameter(name)
-
-
-def _text(value: object, name: str) -> str:
-    if not isinstance(value, str):
-        raise InvalidParameter(name)
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:  # lone surrogates
-        raise InvalidParameter(name) from error
-    return value
-
-
-def _enumerated(kind: type[Selection] | type[Admission], value: Any, name: str) -> str:
-    try:
-        return kind(value).name.lower()
-    except ValueError as error:
-        raise InvalidParameter(name) from error
 
 
 def _base64(data: bytes) -> str:
@@ -228,7 +187,7 @@ def params_from_wire(wire: Wire) -> ExperimentParams:
         name=text(value_in(wire, "name")),
         spec=spec,
         initial=content_from_wire(value_in(wire, "initial")),
-        **{name: integer(value_in(wire, name), bits) for name, bits in _BOUNDS.items()},
+        **{name: integer(value_in(wire, name), 32) for name in _NUMBERS},
         selection=named(Selection, value_in(wire, "selection")),
         admission=named(Admission, value_in(wire, "admission")),
         late_join=flag(value_in(wire, "late_join")),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from colearn_ledger.arguments import checked_flag, checked_word
 from colearn_ledger.evm.abi import ContractAbi
 from colearn_ledger.evm.wire import (
     account_to_wire,
@@ -14,14 +15,12 @@ from colearn_ledger.evm.wire import (
     content_from_wire,
     content_to_wire,
     experiment_from_wire,
-    flag_to_wire,
     learner_from_wire,
     params_to_wire,
     received,
     round_from_wire,
     scores_to_wire,
     signed_ballot_to_wire,
-    word_to_wire,
 )
 from colearn_ledger.protocol import (
     MAX_PAGE,
@@ -113,7 +112,7 @@ class Calls:
     @staticmethod
     def join(experiment: ExperimentId, encryption_key: bytes) -> ContractCall:
         """Become a learner."""
-        key = word_to_wire(encryption_key, "encryption_key")
+        key = checked_word(encryption_key, "encryption_key")
         return _call("join", _experiment(experiment), key)
 
     @staticmethod
@@ -152,22 +151,22 @@ class Calls:
     @staticmethod
     def vote(experiment: ExperimentId, round_index: int, vote: Vote) -> ContractCall:
         """Cast an open ballot."""
-        approve = flag_to_wire(vote.approve, "vote")
+        approve = checked_flag(vote.approve, "vote")
         place = _experiment(experiment), _round(round_index)
         return _call("vote", *place, approve, *scores_to_wire(vote.scores))
 
     @staticmethod
     def commit(experiment: ExperimentId, round_index: int, commitment: bytes) -> ContractCall:
         """Commit to a secret ballot."""
-        word = word_to_wire(commitment, "commitment")
+        word = checked_word(commitment, "commitment")
         return _call("commit", _experiment(experiment), _round(round_index), word)
 
     @staticmethod
     def reveal(experiment: ExperimentId, round_index: int, vote: Vote, salt: bytes) -> ContractCall:
         """Reveal a committed ballot."""
-        approve = flag_to_wire(vote.approve, "vote")
+        approve = checked_flag(vote.approve, "vote")
         place = _experiment(experiment), _round(round_index)
-        word = word_to_wire(salt, "salt")
+        word = checked_word(salt, "salt")
         return _call("reveal", *place, approve, *scores_to_wire(vote.scores), word)
 
     @staticmethod

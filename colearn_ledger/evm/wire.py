@@ -17,6 +17,12 @@ from eth_utils.address import (
 )
 
 from colearn_ledger import protocol
+from colearn_ledger.arguments import (
+    checked_choice,
+    checked_flag,
+    checked_number,
+    checked_text,
+)
 from colearn_ledger.evm.abi import ContractAbi, Log
 from colearn_ledger.evm.errors import BadAnswer
 from colearn_ledger.protocol import (
@@ -55,14 +61,12 @@ __all__ = [
     "error_from_wire",
     "event_from_log",
     "experiment_from_wire",
-    "flag_to_wire",
     "learner_from_wire",
     "params_to_wire",
     "received",
     "round_from_wire",
     "scores_to_wire",
     "signed_ballot_to_wire",
-    "word_to_wire",
 ]
 
 _FOREVER = 2**32 - 1
@@ -93,20 +97,6 @@ def account_to_wire(account: object, name: str = "account") -> str:
     return to_checksum_address(account)
 
 
-def word_to_wire(value: object, name: str) -> bytes:
-    """Return 32 bytes, or raise `InvalidParameter` of ``name``."""
-    if not isinstance(value, bytes) or len(value) != 32:
-        raise InvalidParameter(name)
-    return value
-
-
-def flag_to_wire(value: object, name: str) -> bool:
-    """Return True or False, or raise `InvalidParameter` of ``name``."""
-    if not isinstance(value, bool):
-        raise InvalidParameter(name)
-    return value
-
-
 def content_to_wire(content: ContentRef | None) -> Wire:
     """Return a content reference, all fields zero for none."""
     if content is None:
@@ -132,7 +122,7 @@ def signed_ballot_to_wire(ballot: SignedBallot) -> bytes:
         r, s, v = ballot.signature[:32], ballot.signature[32:64], ballot.signature[64]
         compact = r + bytes([s[0] | (v - 27) << 7]) + s[1:]
     learner = to_canonical_address(account_to_wire(ballot.learner, "ballots"))
-    approve = flag_to_wire(ballot.vote.approve, "ballots").to_bytes()
+    approve = checked_flag(ballot.vote.approve, "ballots").to_bytes()
     scores = b"".join(bits.to_bytes(8) for bits in scores_to_wire(ballot.vote.scores))
     return learner + approve + scores + compact
 
@@ -157,50 +147,20 @@ def params_to_wire(params: ExperimentParams) -> Wire:
         InvalidParameter: names one that the contract has no room for. All other bounds are the
             contract's to check.
     """
-    numbers = {name: _number(getattr(params, name), name) for name in _BOUNDS}
+    numbers = {
+        name: checked_number(getattr(params, name), name, bits) for name, bits in _BOUNDS.items()
+    }
     return (
-        _text(params.name, "name"),
+        checked_text(params.name, "name"),
         content_to_wire(params.spec),
         content_to_wire(params.initial),
         *(numbers[name] for name in list(_BOUNDS)[:-1]),
-        _enumerated(Selection, params.selection, "selection"),
-        _enumerated(Admission, params.admission, "admission"),
-        flag_to_wire(params.late_join, "late_join"),
-        flag_to_wire(params.settle_early, "settle_early"),
+        int(checked_choice(Selection, params.selection, "selection")),
+        int(checked_choice(Admission, params.admission, "admission")),
+        checked_flag(params.late_join, "late_join"),
+        checked_flag(params.settle_early, "settle_early"),
         numbers["max_strikes"],
     )
-
-
-_REFUSED_AT_THE_EDGE = {"rounds", "min_learners", "max_learners", "approval_bps"}
-"""Numbers whose least and greatest encodable values are out of bounds for the contract too."""
-
-
-def _number(value: object, name: str) -> int:
-    if type(value) is not int:
-        raise InvalidParameter(name)
-    greatest = (1 << _BOUNDS[name]) - 1
-    if 0 <= value <= greatest:
-        return value
-    if name in _REFUSED_AT_THE_EDGE:  # let the contract say it, in the order of its checks
-        return min(max(value, 0), greatest)
-    raise InvalidParameter(name)
-
-
-def _text(value: object, name: str) -> str:
-    if not isinstance(value, str):
-        raise InvalidParameter(name)
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:  # lone surrogates
-        raise InvalidParameter(name) from error
-    return value
-
-
-def _enumerated(kind: type[Selection] | type[Admission], value: Any, name: str) -> int:
-    try:
-        return int(kind(value))
-    except ValueError as error:
-        raise InvalidParameter(name) from error
 
 
 # ------------------------------------------------------------------------- coming in
