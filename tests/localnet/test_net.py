@@ -197,6 +197,7 @@ class TestADeath:
         before = net.up(Settings(ipfs=1))
         assert before.ipfs[0].pid
         os.kill(before.ipfs[0].pid, signal.SIGKILL)
+        assert wait_until(lambda: net.status().ipfs[0].pid is None, seconds=20)
 
         def interrupted(node: Kubo) -> Kubo:
             raise KeyboardInterrupt
