@@ -71,7 +71,7 @@ class Adopting:
     def _pin(self, content: ContentRef, own: bytes | None) -> None:
         """Pin them; out of the own copy, if there is one, rather than from others."""
         if own is not None and not self._bench.store.has(content):
-            self._bench.send(own)
+            self._bench.send(own, content)
         self._bench.store.pin(content)
 
     def _accept(self, weights: Weights) -> None:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 
+from colearn_ledger.protocol import ContentRef
+
 __all__ = ["Busy", "FileInPieces", "Progress", "ProgressListener", "Work"]
 
 _PIECE = 262_144  # bytes
@@ -78,11 +80,13 @@ class FileInPieces:
 
     Args:
         data: the file.
+        content: its reference.
         reached: called with the bytes so far when a piece was taken.
     """
 
-    def __init__(self, data: bytes, reached: Callable[[int], None]) -> None:
+    def __init__(self, data: bytes, content: ContentRef, reached: Callable[[int], None]) -> None:
         self.nbytes = len(data)
+        self.content = content
         self._view = memoryview(data)
         self._reached = reached
 

@@ -11,6 +11,7 @@ from colearn_learner.exchange import scores_of, summary_to_json
 from colearn_ledger.protocol import Experiment, LedgerError
 from colearn_ledger.weights.codec import decode_weights, encode_weights
 from colearn_ledger.weights.errors import WeightsError
+from colearn_ledger.weights.unixfs import content_of
 
 __all__ = ["Proposing"]
 
@@ -58,9 +59,10 @@ class Proposing:
         except Exception as error:  # noqa: BLE001 - a learner may raise anything
             _log.exception("%s: the learner failed to train", name)
             return f"the learner failed to train: {said(error)}"
-        content = self._bench.send(data)
+        content = content_of(data)
         if content.sha256 == base:
             return "training changed nothing"
+        self._bench.send(data, content)
         proposal = TrainedProposal(round_index, content, scores, base)
         self._bench.folder.record_trained(proposal)
         self._bench.store.pin(content)

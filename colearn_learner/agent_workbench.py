@@ -104,14 +104,18 @@ class Workbench:
         ):
             return b"".join(_counted(pieces, reached))
 
-    def send(self, data: bytes) -> ContentRef:
+    def send(self, data: bytes, content: ContentRef) -> None:
         """Put a file into the store.
+
+        Args:
+            data: the file.
+            content: its reference.
 
         Raises:
             ContentNotStored: the store does not take it.
         """
         with self.busy.at(Work.SENDING, len(data)) as reached:
-            return self.store.put(FileInPieces(data, reached))
+            self.store.put(FileInPieces(data, content, reached))
 
     def weights_in(self, data: bytes) -> Weights:
         """Return the weights in a stranger's file as a learner takes them.

@@ -40,6 +40,7 @@ class ContentStore(Protocol):
         """Store a file given in pieces and return its reference; at least one byte.
 
         Lists, tuples and what has ``nbytes``, its size, travel cheaper than what is read once.
+        What has ``content``, its reference, need not be hashed once more.
 
         Raises:
             ContentNotStored: the store could not take it, for want of room say.

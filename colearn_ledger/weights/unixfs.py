@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from colearn_ledger.cid import encode_cid
 from colearn_ledger.protocol import CODEC_DAG_PB, CODEC_RAW, ContentRef
 from colearn_ledger.weights.store import ContentMismatch, ContentTooLarge
 
-__all__ = ["CHUNK_SIZE", "LINKS_PER_NODE", "FileHasher", "content_ref", "verified"]
+__all__ = ["CHUNK_SIZE", "LINKS_PER_NODE", "FileHasher", "content_of", "content_ref", "verified"]
 
 CHUNK_SIZE = 262_144
 LINKS_PER_NODE = 174
@@ -47,21 +48,14 @@ class _Link:
     tree_bytes: int
 
 
-class FileHasher:
-    """Computes a file's CID, sha256 and size in one pass and constant memory.
-
-    Args:
-        chunk_size: bytes of a leaf.
-        links_per_node: children of a node. Both are Kubo's; tests take small ones to see
-            deep trees.
-    """
+class _TreeHasher:
+    """Computes a file's CID and size in one pass and constant memory."""
 
     def __init__(
         self, *, chunk_size: int = CHUNK_SIZE, links_per_node: int = LINKS_PER_NODE
     ) -> None:
         self._chunk_size = chunk_size
         self._links_per_node = links_per_node
-        self._file = hashlib.sha256()
         self._size = 0
         self._chunk = hashlib.sha256()
         self._chunk_filled = 0
@@ -75,7 +69,6 @@ class FileHasher:
     def update(self, piece: bytes | bytearray | memoryview) -> None:
         """Take the file's next bytes, any number of them."""
         rest = memoryview(piece).cast("B")
-        self._file.update(rest)
         self._size += len(rest)
         while rest:
             if self._chunk_filled == self._chunk_size:
@@ -101,6 +94,36 @@ class FileHasher:
         root = levels[-1][0].cid
         return encode_cid(root[1], root[-32:])
 
+    def _leaf(self) -> _Link:
+        cid = _RAW_CID + self._chunk.digest()
+        return _Link(cid, self._chunk_filled, self._chunk_filled)
+
+    def _end_chunk(self) -> None:
+        _append(self._levels, self._leaf(), self._links_per_node)
+        self._chunk = hashlib.sha256()
+        self._chunk_filled = 0
+
+
+class FileHasher(_TreeHasher):
+    """Computes a file's CID, sha256 and size in one pass and constant memory.
+
+    Args:
+        chunk_size: bytes of a leaf.
+        links_per_node: children of a node. Both are Kubo's; tests take small ones to see
+            deep trees.
+    """
+
+    def __init__(
+        self, *, chunk_size: int = CHUNK_SIZE, links_per_node: int = LINKS_PER_NODE
+    ) -> None:
+        super().__init__(chunk_size=chunk_size, links_per_node=links_per_node)
+        self._file = hashlib.sha256()
+
+    def update(self, piece: bytes | bytearray | memoryview) -> None:
+        """Take the file's next bytes, any number of them."""
+        self._file.update(piece)
+        super().update(piece)
+
     def sha256(self) -> str:
         """Return the sha256 of the bytes so far, hexadecimal."""
         return self._file.hexdigest()
@@ -113,14 +136,18 @@ class FileHasher:
         """
         return ContentRef(self.cid(), self.sha256(), self._size)
 
-    def _leaf(self) -> _Link:
-        cid = _RAW_CID + self._chunk.digest()
-        return _Link(cid, self._chunk_filled, self._chunk_filled)
 
-    def _end_chunk(self) -> None:
-        _append(self._levels, self._leaf(), self._links_per_node)
-        self._chunk = hashlib.sha256()
-        self._chunk_filled = 0
+def content_of(data: bytes) -> ContentRef:
+    """Return the reference of a file in memory; CID and sha256 are taken side by side.
+
+    Raises:
+        InvalidParameter: there are no bytes; content has at least one.
+    """
+    tree = _TreeHasher()
+    with ThreadPoolExecutor(1) as other_core:  # hashlib lets go of the interpreter meanwhile
+        whole = other_core.submit(lambda: hashlib.sha256(data).hexdigest())
+        tree.update(data)
+    return ContentRef(tree.cid(), whole.result(), tree.size)
 
 
 def content_ref(pieces: Iterable[bytes]) -> ContentRef:

@@ -8,6 +8,7 @@ from toyworld import TowardsTarget
 
 from colearn_learner.agent import Action
 from colearn_learner.agent_folder import AgentFolder, DamagedFolder, FolderInUse
+from colearn_learner.agent_progress import Progress, Work
 from colearn_learner.interface import (
     DiffPrivBudget,
     ProposedWeights,
@@ -34,6 +35,22 @@ def test_an_experiment_runs_to_its_end_and_all_adopt_the_same_weights(world, rev
     assert len(set(final)) == 1
     assert w.learners[0].weights[0][0] > 3
     assert w.final in {a.name.split(".")[0] for a in (w.folder / "agent-1/weights").iterdir()}
+
+
+class NeverLearns(TowardsTarget):
+    def mli_propose_weights(self) -> Weights:
+        return Weights(weights=self.weights)
+
+
+def test_training_that_changes_nothing_is_declined_and_nothing_is_sent(world):
+    w = world([NeverLearns(4), TowardsTarget(5)], rounds=2)
+    agents = w.agents()
+    said: list[Progress] = []
+    agents[0].on_progress(said.append)
+    w.drive(agents)
+    assert [r.outcome for r in w.rounds()] == [Outcome.NO_PROPOSAL, Outcome.ACCEPTED]
+    assert Work.TRAINING in {progress.work for progress in said}
+    assert Work.SENDING not in {progress.work for progress in said}
 
 
 class RaisesInTesting(TowardsTarget):

@@ -21,6 +21,7 @@ from colearn_learner.cli.progress import SlowWork
 from colearn_learner.interface import Weights
 from colearn_learner.monitoring import Monitor
 from colearn_ledger.weights.store import ContentUnavailable
+from colearn_ledger.weights.unixfs import content_of
 
 
 @pytest.fixture
@@ -97,14 +98,14 @@ def test_a_transfer_that_breaks_says_how_far_it_came():
 @pytest.mark.parametrize("size", [1, 262_144, 700_001])
 def test_a_file_in_pieces_is_whole_each_time_and_counts_what_was_taken(size: int):
     data, reached = os.urandom(size), []
-    file = FileInPieces(data, reached.append)
+    file = FileInPieces(data, content_of(data), reached.append)
     for _ in range(2):
         reached.clear()
         pieces = list(file)
         assert b"".join(pieces) == data
         assert max(map(len, pieces)) <= 262_144
         assert (len(reached), reached[-1]) == (len(pieces), size)
-    assert file.nbytes == size
+    assert file.nbytes == file.content.size == size
 
 
 def test_monitoring_counts_bytes(world):

@@ -83,6 +83,18 @@ class TestOneNode:
             data = fresh(60_000_000)
             assert KuboStore(node.api).put([data]) == content_ref([data])
 
+    def test_bytes_that_are_not_what_their_reference_says_are_not_kept(self, one: KuboStore):
+        data, other = fresh(600_000), content_ref([fresh(600_000)])
+
+        class Mistaken(list[bytes]):
+            content = other
+
+        with pytest.raises(
+            ContentNotStored, match=f"took {other.cid} for '{content_ref([data]).cid}"
+        ):
+            one.put(Mistaken([data]))
+        assert not one.pinned(content_ref([data]))
+
     def test_a_source_that_fails_leaves_no_pin(self, one: KuboStore):
         data = fresh(600_000)
 

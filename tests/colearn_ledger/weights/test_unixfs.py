@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from colearn_ledger.protocol import CODEC_DAG_PB, CODEC_RAW, ContentRef, InvalidParameter
 from colearn_ledger.weights.store import ContentMismatch, ContentTooLarge
-from colearn_ledger.weights.unixfs import CHUNK_SIZE, FileHasher, content_ref, verified
+from colearn_ledger.weights.unixfs import (
+    CHUNK_SIZE,
+    FileHasher,
+    content_of,
+    content_ref,
+    verified,
+)
 
 PERIOD = bytes(i * i % 251 for i in range(65_521))
 """The files of the vectors repeat this: a prime length, so that no two chunks are equal."""
@@ -146,9 +152,16 @@ class TestReferences:
         assert content.codec == CODEC_DAG_PB
         assert content.sha256 == hashlib.sha256(b"a" * (CHUNK_SIZE + 1)).hexdigest()
 
+    @pytest.mark.parametrize("size", [1, CHUNK_SIZE, CHUNK_SIZE + 1, 45_613_057])
+    def test_a_file_in_memory_has_the_reference_of_its_pieces(self, size: int):
+        pieces = list(pieces_of(size))
+        assert content_of(b"".join(pieces)) == content_ref(pieces)
+
     def test_no_bytes_make_no_content(self):
         with pytest.raises(InvalidParameter):
             content_ref([b"", b""])
+        with pytest.raises(InvalidParameter):
+            content_of(b"")
 
 
 class TestVerified:
