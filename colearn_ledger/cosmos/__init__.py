@@ -5,12 +5,10 @@ Needs the extra ``cosmos``.
 
 from __future__ import annotations
 
-from colearn_ledger.cosmos.config import CosmosConfig, SenderConfig
-from colearn_ledger.cosmos.errors import (
+from colearn_ledger.chain_errors import (
     BadAnswer,
     ChainError,
     EmptyWallet,
-    FeeTooHigh,
     GasTooHigh,
     NodeRefused,
     TransactionFailed,
@@ -18,6 +16,8 @@ from colearn_ledger.cosmos.errors import (
     WrongChain,
     WrongContract,
 )
+from colearn_ledger.cosmos.config import CosmosConfig, SenderConfig
+from colearn_ledger.cosmos.errors import FeeTooHigh
 from colearn_ledger.cosmos.ledger import CosmosLedger
 from colearn_ledger.cosmos.node import GrpcConfig
 

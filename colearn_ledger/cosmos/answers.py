@@ -9,7 +9,7 @@ from enum import IntEnum
 from typing import Any, NoReturn, TypeVar
 
 from colearn_ledger.bech32 import decoded
-from colearn_ledger.cosmos.errors import BadAnswer
+from colearn_ledger.chain_errors import BadAnswer
 from colearn_ledger.protocol import Account, LedgerError
 
 __all__ = [

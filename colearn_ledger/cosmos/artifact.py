@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
-from colearn_ledger.cosmos.errors import WrongContract
+from colearn_ledger.chain_errors import WrongContract
 
 __all__ = ["Artifact", "load_artifact"]
 

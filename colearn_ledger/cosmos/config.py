@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from colearn_ledger.cosmos.errors import WrongChain
+from colearn_ledger.chain_errors import WrongChain
 from colearn_ledger.cosmos.node import GrpcConfig, Node
 
 __all__ = ["CosmosConfig", "SenderConfig", "checked_chain"]

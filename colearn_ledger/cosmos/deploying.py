@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from colearn_ledger.chain_errors import BadAnswer, EmptyWallet, TransactionFailed, WrongContract
 from colearn_ledger.cosmos.artifact import load_artifact
 from colearn_ledger.cosmos.config import CosmosConfig, checked_chain
-from colearn_ledger.cosmos.errors import BadAnswer, EmptyWallet, TransactionFailed, WrongContract
 from colearn_ledger.cosmos.node import Executed, Node
 from colearn_ledger.cosmos.sender import Sender
 from colearn_ledger.cosmos.transactions import instantiating, storing

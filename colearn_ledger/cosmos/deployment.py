@@ -6,17 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+from colearn_ledger.chain_errors import BadAnswer, NodeRefused, TransactionFailed, WrongContract
 from colearn_ledger.cosmos.artifact import load_artifact
 from colearn_ledger.cosmos.calls import Message, Query
 from colearn_ledger.cosmos.config import CosmosConfig, checked_chain
-from colearn_ledger.cosmos.errors import (
-    BadAnswer,
-    NodeRefused,
-    Refused,
-    TransactionFailed,
-    WrongContract,
-    refusal_in,
-)
+from colearn_ledger.cosmos.errors import Refused, refusal_in
 from colearn_ledger.cosmos.events import EventReader
 from colearn_ledger.cosmos.happenings import events_of
 from colearn_ledger.cosmos.node import ContractInfo, Executed, Node

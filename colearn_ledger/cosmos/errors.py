@@ -5,33 +5,10 @@ from __future__ import annotations
 import math
 import re
 
-from colearn_ledger.chain_errors import (
-    BadAnswer,
-    ChainError,
-    EmptyWallet,
-    GasTooHigh,
-    NodeRefused,
-    TransactionFailed,
-    TransactionLost,
-    WrongChain,
-    WrongContract,
-)
+from colearn_ledger.chain_errors import BadAnswer, ChainError
 from colearn_ledger.weights.strict_json import InvalidJson, load
 
-__all__ = [
-    "BadAnswer",
-    "ChainError",
-    "EmptyWallet",
-    "FeeTooHigh",
-    "GasTooHigh",
-    "NodeRefused",
-    "Refused",
-    "TransactionFailed",
-    "TransactionLost",
-    "WrongChain",
-    "WrongContract",
-    "refusal_in",
-]
+__all__ = ["FeeTooHigh", "Refused", "refusal_in"]
 
 _CONTRACT_ERROR = re.compile(r"colearn:([A-Za-z]{1,40})\((\[[^\]]{0,400}\])\)")
 

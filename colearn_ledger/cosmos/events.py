@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from operator import attrgetter
 
-from colearn_ledger.cosmos.errors import BadAnswer
+from colearn_ledger.chain_errors import BadAnswer
 from colearn_ledger.cosmos.happenings import events_of
 from colearn_ledger.cosmos.node import Executed, Node
 from colearn_ledger.ledger import RecordedEvent

@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from colearn_ledger import protocol
+from colearn_ledger.chain_errors import BadAnswer
 from colearn_ledger.cosmos.answers import account, named, received, text_of_number
-from colearn_ledger.cosmos.errors import BadAnswer
 from colearn_ledger.cosmos.node import ChainEvent
 from colearn_ledger.cosmos.wire import params_from_wire
 from colearn_ledger.protocol import (

@@ -7,13 +7,13 @@ is final once it is there.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Self, TypeVar
+from typing import Self
 
-from colearn_ledger.cosmos.calls import Calls, Message, Queries, Query
+from colearn_ledger.contract_ledger import ContractLedger
+from colearn_ledger.cosmos.calls import Calls, Queries
 from colearn_ledger.cosmos.config import CosmosConfig, checked_chain
 from colearn_ledger.cosmos.deploying import deploy_contract
-from colearn_ledger.cosmos.deployment import Deployment, SentTransaction
+from colearn_ledger.cosmos.deployment import Deployment
 from colearn_ledger.cosmos.node import Node
 from colearn_ledger.cosmos.sender import Sender
 from colearn_ledger.cosmos.wire import account_to_wire
@@ -21,37 +21,19 @@ from colearn_ledger.ledger import RecordedEvent
 from colearn_ledger.networks import CosmosTerms
 from colearn_ledger.protocol import (
     Account,
-    Ballot,
-    ContentRef,
-    Duty,
-    Experiment,
     ExperimentId,
-    ExperimentParams,
-    Learner,
-    Round,
-    Scores,
-    SignedBallot,
-    SigningDomain,
-    Vote,
 )
 from colearn_ledger.wallet import Wallet
 
 __all__ = ["CosmosLedger"]
 
-T = TypeVar("T")
 
+class CosmosLedger(ContractLedger):
+    """One account's view of the contract; implements `colearn_ledger.ledger.Ledger`."""
 
-class CosmosLedger:
-    """One account's view of the contract; implements `colearn_ledger.ledger.Ledger`.
-
-    Views made with `acting_for` share the connection, and may be used by several threads.
-    """
-
-    def __init__(self, deployment: Deployment, wallet: Wallet) -> None:
-        """Prefer `connect` and `deploy`."""
-        self._deployment = deployment
-        self._wallet = wallet
-        self._seen = -1
+    _calls = Calls
+    _queries = Queries
+    _deployment: Deployment
 
     @classmethod
     def connect(
@@ -99,147 +81,9 @@ class CosmosLedger:
         """The account that this view acts for."""
         return self._deployment.sender.address(self._wallet)
 
-    @property
-    def contract(self) -> Account:
-        """The contract's address."""
-        return self._deployment.contract
-
-    @property
-    def domain(self) -> SigningDomain:
-        """What signed ballots and commitments are bound to."""
-        return self._deployment.domain
-
-    def acting_for(self, wallet: Wallet) -> Self:
-        """Return a view of the same contract that signs with another wallet."""
-        return type(self)(self._deployment, wallet)
-
     def now(self) -> int:
         """Return the last block's time."""
         return self._deployment.node.latest()[1].time
-
-    # ------------------------------------------------------------------ transactions
-
-    def _send(self, call: Message) -> SentTransaction:
-        return self._deployment.send(self._wallet, call)
-
-    def create(self, params: ExperimentParams) -> SentTransaction:
-        """Create an experiment; its id is in the receipt."""
-        return self._send(Calls.create(params))
-
-    def admit(self, experiment: ExperimentId, accounts: Sequence[Account]) -> SentTransaction:
-        """Put accounts on the allowlist (creator only)."""
-        return self._send(Calls.admit(experiment, accounts))
-
-    def join(self, experiment: ExperimentId, encryption_key: bytes = bytes(32)) -> SentTransaction:
-        """Become a learner; ``encryption_key`` is a 32-byte X25519 public key, or zero."""
-        return self._send(Calls.join(experiment, encryption_key))
-
-    def leave(self, experiment: ExperimentId) -> SentTransaction:
-        """Leave the experiment."""
-        return self._send(Calls.leave(experiment))
-
-    def remove(self, experiment: ExperimentId, learner: Account) -> SentTransaction:
-        """Remove a learner whose strikes reached the limit."""
-        return self._send(Calls.remove(experiment, learner))
-
-    def start(self, experiment: ExperimentId) -> SentTransaction:
-        """Start the experiment (creator only)."""
-        return self._send(Calls.start(experiment))
-
-    def cancel(self, experiment: ExperimentId) -> SentTransaction:
-        """Cancel the experiment (creator only)."""
-        return self._send(Calls.cancel(experiment))
-
-    def propose(
-        self, experiment: ExperimentId, round_index: int, content: ContentRef, scores: Scores
-    ) -> SentTransaction:
-        """Propose weights (proposer only); the scores are for the record."""
-        return self._send(Calls.propose(experiment, round_index, content, scores))
-
-    def decline(self, experiment: ExperimentId, round_index: int) -> SentTransaction:
-        """Close the round for want of a proposal (proposer only)."""
-        return self._send(Calls.decline(experiment, round_index))
-
-    def vote(self, experiment: ExperimentId, round_index: int, vote: Vote) -> SentTransaction:
-        """Cast an open ballot."""
-        return self._send(Calls.vote(experiment, round_index, vote))
-
-    def commit(
-        self, experiment: ExperimentId, round_index: int, commitment: bytes
-    ) -> SentTransaction:
-        """Commit to a secret ballot: 32 bytes of `commitment_hash`."""
-        return self._send(Calls.commit(experiment, round_index, commitment))
-
-    def reveal(
-        self, experiment: ExperimentId, round_index: int, vote: Vote, salt: bytes
-    ) -> SentTransaction:
-        """Reveal a committed ballot with its 32-byte salt."""
-        return self._send(Calls.reveal(experiment, round_index, vote, salt))
-
-    def vote_signed(
-        self, experiment: ExperimentId, round_index: int, ballots: Sequence[SignedBallot]
-    ) -> SentTransaction:
-        """Carry ballots that learners signed; a bad one is skipped and reported."""
-        return self._send(Calls.vote_signed(experiment, round_index, ballots))
-
-    def advance(self, experiment: ExperimentId) -> SentTransaction:
-        """Close or move on a phase whose deadline has passed."""
-        return self._send(Calls.advance(experiment))
-
-    # ------------------------------------------------------------------ queries
-
-    def _ask(self, query: Query[T]) -> T:
-        return self._deployment.ask(query)
-
-    def experiment(self, experiment: ExperimentId) -> Experiment:
-        """Return an experiment."""
-        return self._ask(Queries.experiment(experiment))
-
-    def experiments(self, start: int = 0, limit: int = 100) -> list[Experiment]:
-        """Return experiments in order of id; ``start`` 0 is the first."""
-        return self._ask(Queries.experiments(start, limit))
-
-    def learner(self, experiment: ExperimentId, account: Account) -> Learner:
-        """Return a learner."""
-        return self._ask(Queries.learner(experiment, account))
-
-    def learners(self, experiment: ExperimentId, start: int = 0, limit: int = 100) -> list[Learner]:
-        """Return learners in order of index, those who left included."""
-        return self._ask(Queries.learners(experiment, start, limit))
-
-    def round(self, experiment: ExperimentId, round_index: int) -> Round:
-        """Return a round."""
-        return self._ask(Queries.round(experiment, round_index))
-
-    def rounds(self, experiment: ExperimentId, start: int = 0, limit: int = 100) -> list[Round]:
-        """Return rounds in order."""
-        return self._ask(Queries.rounds(experiment, start, limit))
-
-    def ballot(self, experiment: ExperimentId, round_index: int, learner: Account) -> Ballot:
-        """Return what is recorded of a learner in a round."""
-        return self._ask(Queries.ballot(experiment, round_index, learner))
-
-    def ballots(
-        self, experiment: ExperimentId, round_index: int, start: int = 0, limit: int = 100
-    ) -> list[Ballot]:
-        """Return a row for each learner in order of index."""
-        return self._ask(Queries.ballots(experiment, round_index, start, limit))
-
-    def ballots_of(
-        self, experiment: ExperimentId, rounds: Sequence[int], start: int = 0, limit: int = 100
-    ) -> list[list[Ballot]]:
-        """Return the same page of `ballots` for each of several rounds."""
-        return [self.ballots(experiment, index, start, limit) for index in rounds]
-
-    def current_weights(self, experiment: ExperimentId) -> ContentRef | None:
-        """Return the current weights, ``None`` while there are none."""
-        return self._ask(Queries.current_weights(experiment))
-
-    def duty(self, experiment: ExperimentId, account: Account) -> Duty:
-        """Return what an account should do now."""
-        return self._ask(Queries.duty(experiment, account))
-
-    # ------------------------------------------------------------------ events
 
     def events(
         self, experiment: ExperimentId, after: int = -1, limit: int = 1_000

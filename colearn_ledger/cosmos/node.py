@@ -39,7 +39,8 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from colearn_ledger.cosmos.errors import BadAnswer, NodeRefused, refusal_in
+from colearn_ledger.chain_errors import BadAnswer, NodeRefused
+from colearn_ledger.cosmos.errors import refusal_in
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account
 from colearn_ledger.urls import masked
@@ -67,6 +68,9 @@ _TRY_AGAIN = {
     grpc.StatusCode.ABORTED,
     grpc.StatusCode.CANCELLED,
 }
+
+_STARTING = "context did not contain latest block height"
+"""What a node says, by no code of its own, between its start and its first block after that."""
 
 Attributes = tuple[tuple[str, str], ...]
 
@@ -309,7 +313,7 @@ class Node:
                 return call(request, timeout=self._config.timeout)
             except grpc.RpcError as error:
                 code, details = error.code(), str(error.details() or "")
-                if code not in _TRY_AGAIN:
+                if code not in _TRY_AGAIN and _STARTING not in details:
                     if refusal := refusal_in(details):
                         raise refusal from None
                     raise NodeRefused(f"{self.name} refuses: {_cut(details)}") from None

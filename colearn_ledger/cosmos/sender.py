@@ -18,15 +18,9 @@ from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import NoReturn
 
+from colearn_ledger.chain_errors import EmptyWallet, GasTooHigh, NodeRefused, TransactionLost
 from colearn_ledger.cosmos.config import SenderConfig
-from colearn_ledger.cosmos.errors import (
-    EmptyWallet,
-    FeeTooHigh,
-    GasTooHigh,
-    NodeRefused,
-    Refused,
-    TransactionLost,
-)
+from colearn_ledger.cosmos.errors import FeeTooHigh, Refused
 from colearn_ledger.cosmos.node import Executed, Node
 from colearn_ledger.cosmos.refusals import Refusal, expected_sequence, refusal_of, wanted_fee
 from colearn_ledger.cosmos.transactions import Action, Signing, call_of, name_of, signed

@@ -20,6 +20,7 @@ from colearn_ledger.arguments import (
     checked_word,
 )
 from colearn_ledger.bech32 import NotBech32, decoded
+from colearn_ledger.chain_errors import BadAnswer
 from colearn_ledger.cosmos.answers import (
     account,
     flag,
@@ -32,7 +33,7 @@ from colearn_ledger.cosmos.answers import (
     text_of_number,
     value_in,
 )
-from colearn_ledger.cosmos.errors import BadAnswer, Refused
+from colearn_ledger.cosmos.errors import Refused
 from colearn_ledger.protocol import (
     Admission,
     Ballot,

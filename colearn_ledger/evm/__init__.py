@@ -5,12 +5,10 @@ Needs the extra ``evm``. The embedded chain is in `colearn_ledger.evm.embedded`.
 
 from __future__ import annotations
 
-from colearn_ledger.evm.config import EvmConfig
-from colearn_ledger.evm.errors import (
+from colearn_ledger.chain_errors import (
     BadAnswer,
     ChainError,
     EmptyWallet,
-    FeeTooHigh,
     GasTooHigh,
     NodeRefused,
     TransactionFailed,
@@ -18,6 +16,8 @@ from colearn_ledger.evm.errors import (
     WrongChain,
     WrongContract,
 )
+from colearn_ledger.evm.config import EvmConfig
+from colearn_ledger.evm.errors import FeeTooHigh
 from colearn_ledger.evm.http_provider import HttpConfig
 from colearn_ledger.evm.ledger import EvmLedger
 from colearn_ledger.evm.sender import SenderConfig

@@ -13,7 +13,7 @@ from eth_abi import abi as coder
 from eth_abi.exceptions import DecodingError
 from eth_utils.crypto import keccak
 
-from colearn_ledger.evm.errors import BadAnswer
+from colearn_ledger.chain_errors import BadAnswer
 
 __all__ = ["Artifact", "ContractAbi", "Log", "load_artifact"]
 

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from eth_utils.address import to_checksum_address
 
-from colearn_ledger.evm.errors import BadAnswer
+from colearn_ledger.chain_errors import BadAnswer
 
 __all__ = [
     "address",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from colearn_ledger.evm.errors import WrongChain
+from colearn_ledger.chain_errors import WrongChain
 from colearn_ledger.evm.http_provider import HttpConfig
 from colearn_ledger.evm.node import Node
 from colearn_ledger.evm.sender import SenderConfig

@@ -7,15 +7,10 @@ from dataclasses import dataclass
 
 from web3.providers.base import BaseProvider
 
+from colearn_ledger.chain_errors import EmptyWallet, NodeRefused, TransactionFailed, WrongContract
 from colearn_ledger.evm.abi import load_artifact
 from colearn_ledger.evm.config import EvmConfig, checked_chain
-from colearn_ledger.evm.errors import (
-    EmptyWallet,
-    NodeRefused,
-    Reverted,
-    TransactionFailed,
-    WrongContract,
-)
+from colearn_ledger.evm.errors import Reverted
 from colearn_ledger.evm.node import Node
 from colearn_ledger.evm.sender import Sender
 from colearn_ledger.protocol import Account

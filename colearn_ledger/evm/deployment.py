@@ -7,17 +7,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from colearn_ledger.evm.abi import load_artifact
-from colearn_ledger.evm.calls import ContractCall, Queries, Query
-from colearn_ledger.evm.config import EvmConfig
-from colearn_ledger.evm.errors import (
+from colearn_ledger.chain_errors import (
     BadAnswer,
     NodeRefused,
-    Reverted,
     TransactionFailed,
     WrongChain,
     WrongContract,
 )
+from colearn_ledger.evm.abi import load_artifact
+from colearn_ledger.evm.calls import ContractCall, Queries, Query
+from colearn_ledger.evm.config import EvmConfig
+from colearn_ledger.evm.errors import Reverted
 from colearn_ledger.evm.events import EventReader
 from colearn_ledger.evm.heads import NewHeads
 from colearn_ledger.evm.node import Node, TransactionReceipt
@@ -53,23 +53,23 @@ class Deployment:
             WrongContract: it is not.
         """
         self.check_code(self.node.code(self.contract))
-        answered = self.ask(self.contract, Queries.domain_separator())
+        answered = self.ask(Queries.domain_separator())
         if answered != self.domain.separator:
             raise WrongContract(
                 f"the contract at {self.contract} on chain {self.domain.chain_id} was built for "
                 "another chain or address"
             )
 
-    def ask(self, account: Account, query: Query[T]) -> T:
+    def ask(self, query: Query[T]) -> T:
         """Return a query's answer, or raise what the contract refuses it with."""
-        [answer] = self.ask_all(account, [query])
+        [answer] = self.ask_all([query])
         return answer
 
-    def ask_all(self, account: Account, queries: Sequence[Query[T]]) -> list[T]:
+    def ask_all(self, queries: Sequence[Query[T]]) -> list[T]:
         """Return the answers of several queries, asked for at once where the node can."""
         abi = self.artifact.abi
         calls = [
-            {"from": account, "to": self.contract, "data": query.call.encode(abi)}
+            {"from": self.contract, "to": self.contract, "data": query.call.encode(abi)}
             for query in queries
         ]
         try:

@@ -4,31 +4,9 @@ from __future__ import annotations
 
 import math
 
-from colearn_ledger.chain_errors import (
-    BadAnswer,
-    ChainError,
-    EmptyWallet,
-    GasTooHigh,
-    NodeRefused,
-    TransactionFailed,
-    TransactionLost,
-    WrongChain,
-    WrongContract,
-)
+from colearn_ledger.chain_errors import ChainError
 
-__all__ = [
-    "BadAnswer",
-    "ChainError",
-    "EmptyWallet",
-    "FeeTooHigh",
-    "GasTooHigh",
-    "NodeRefused",
-    "Reverted",
-    "TransactionFailed",
-    "TransactionLost",
-    "WrongChain",
-    "WrongContract",
-]
+__all__ = ["FeeTooHigh", "Reverted"]
 
 
 class FeeTooHigh(ChainError):

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import attrgetter, itemgetter
 
+from colearn_ledger.chain_errors import BadAnswer, NodeRefused
 from colearn_ledger.evm.abi import ContractAbi
-from colearn_ledger.evm.errors import BadAnswer, NodeRefused
 from colearn_ledger.evm.node import Block, ChainLog, Node
 from colearn_ledger.evm.wire import event_from_log
 from colearn_ledger.ledger import RecordedEvent

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from colearn_ledger.evm.errors import NodeRefused
+from colearn_ledger.chain_errors import NodeRefused
 from colearn_ledger.evm.node import Node
 
 __all__ = ["Fees", "Price", "Prices", "raised"]

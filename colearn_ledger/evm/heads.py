@@ -14,8 +14,8 @@ import time
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
+from colearn_ledger.chain_errors import BadAnswer
 from colearn_ledger.evm.answers import quantity
-from colearn_ledger.evm.errors import BadAnswer
 
 __all__ = ["NewHeads"]
 

@@ -20,7 +20,7 @@ import requests
 from web3.providers.base import BaseProvider
 from web3.types import RPCEndpoint
 
-from colearn_ledger.evm.errors import BadAnswer, NodeRefused
+from colearn_ledger.chain_errors import BadAnswer, NodeRefused
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.urls import masked
 

@@ -12,6 +12,7 @@ from web3.exceptions import Web3Exception
 from web3.providers.base import BaseProvider
 from web3.types import RPCEndpoint
 
+from colearn_ledger.chain_errors import BadAnswer, NodeRefused
 from colearn_ledger.evm.abi import Log
 from colearn_ledger.evm.answers import (
     address,
@@ -24,7 +25,7 @@ from colearn_ledger.evm.answers import (
     revert_data,
     rows,
 )
-from colearn_ledger.evm.errors import BadAnswer, NodeRefused, Reverted
+from colearn_ledger.evm.errors import Reverted
 from colearn_ledger.evm.http_provider import HttpConfig, HttpProvider
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account, LedgerError

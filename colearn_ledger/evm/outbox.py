@@ -12,7 +12,7 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
-from colearn_ledger.evm.errors import BadAnswer, NodeRefused
+from colearn_ledger.chain_errors import BadAnswer, NodeRefused
 from colearn_ledger.evm.fees import Fees, Prices, raised
 from colearn_ledger.evm.node import Node
 from colearn_ledger.evm.refusals import Refusal, refusal_in

@@ -17,14 +17,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from colearn_ledger.evm.errors import (
-    EmptyWallet,
-    FeeTooHigh,
-    GasTooHigh,
-    NodeRefused,
-    Reverted,
-    TransactionLost,
-)
+from colearn_ledger.chain_errors import EmptyWallet, GasTooHigh, NodeRefused, TransactionLost
+from colearn_ledger.evm.errors import FeeTooHigh, Reverted
 from colearn_ledger.evm.fees import Fees, Prices
 from colearn_ledger.evm.node import Node, TransactionReceipt
 from colearn_ledger.evm.outbox import Outbox, call_of, with_fees

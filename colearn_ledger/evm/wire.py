@@ -23,8 +23,8 @@ from colearn_ledger.arguments import (
     checked_number,
     checked_text,
 )
+from colearn_ledger.chain_errors import BadAnswer
 from colearn_ledger.evm.abi import ContractAbi, Log
-from colearn_ledger.evm.errors import BadAnswer
 from colearn_ledger.protocol import (
     Account,
     Admission,

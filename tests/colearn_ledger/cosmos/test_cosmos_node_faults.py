@@ -17,7 +17,8 @@ from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2 import GetBlockByHei
 from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetTxResponse, GetTxsEventResponse
 from cosmpy.protos.cosmwasm.wasm.v1.query_pb2 import QuerySmartContractStateResponse
 
-from colearn_ledger.cosmos.errors import BadAnswer, NodeRefused, Refused
+from colearn_ledger.chain_errors import BadAnswer, NodeRefused
+from colearn_ledger.cosmos.errors import Refused
 from colearn_ledger.cosmos.events import EventReader
 from colearn_ledger.cosmos.node import Executed, GrpcConfig, Node
 from colearn_ledger.ledger import LedgerUnavailable
@@ -70,13 +71,26 @@ def found(**fields: Any) -> TxResponse:
     return TxResponse(**{"txhash": NAME, "height": 5, "timestamp": "2026-01-01T00:00:00Z"} | fields)
 
 
-def test_a_node_that_is_gone_for_a_moment_is_asked_again(liar: Liar, node: Node):
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("UNAVAILABLE", "restarting"),
+        (
+            "UNKNOWN",
+            "codespace sdk code 26: invalid height: context did not contain latest block height in "
+            "either check state or finalize block state (13)",
+        ),
+    ],
+)
+def test_a_node_that_is_gone_for_a_moment_is_asked_again(
+    liar: Liar, node: Node, code: str, words: str
+):
     tried: list[int] = []
 
     def say(context: grpc.ServicerContext) -> Any:
         tried.append(1)
         if len(tried) < 3:
-            context.abort(grpc.StatusCode.UNAVAILABLE, "restarting")
+            context.abort(grpc.StatusCode[code], words)
         return account_of(ANA)
 
     liar.say = say

@@ -10,15 +10,10 @@ from cosmpy.protos.cosmos.tx.v1beta1.tx_pb2 import SignDoc, TxBody, TxRaw
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContract
 from scripted_chain import Answer, ScriptedChain, auth_of, sequence_of, unreachable
 
+from colearn_ledger.chain_errors import EmptyWallet, GasTooHigh, NodeRefused, TransactionLost
 from colearn_ledger.cosmos import SenderConfig
 from colearn_ledger.cosmos import sender as sending
-from colearn_ledger.cosmos.errors import (
-    EmptyWallet,
-    FeeTooHigh,
-    GasTooHigh,
-    NodeRefused,
-    TransactionLost,
-)
+from colearn_ledger.cosmos.errors import FeeTooHigh
 from colearn_ledger.cosmos.sender import Sender
 from colearn_ledger.cosmos.transactions import (
     Action,

@@ -24,8 +24,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colearn_ledger import protocol
+from colearn_ledger.chain_errors import BadAnswer
 from colearn_ledger.cosmos.calls import Calls, Queries, Query
-from colearn_ledger.cosmos.errors import BadAnswer, Refused, refusal_in
+from colearn_ledger.cosmos.errors import Refused, refusal_in
 from colearn_ledger.cosmos.happenings import events_of
 from colearn_ledger.cosmos.node import ChainEvent
 from colearn_ledger.cosmos.refusals import Refusal, expected_sequence, refusal_of, wanted_fee
