@@ -1,17 +1,22 @@
-"""`colearn weights`: the files that experiments agreed on."""
+"""`colearn weights`: the files that experiments agreed on, as they are or as whole models."""
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from colearn_learner.cli.factories import learner_arguments, made_learner
 from colearn_learner.cli.failing import failing_clearly
 from colearn_learner.cli.reaching import (
+    Place,
     experiment_place,
     network_option,
     open_ledger,
@@ -26,13 +31,19 @@ from colearn_learner.errors import LearnerError
 if TYPE_CHECKING:
     from colearn_ledger.ledger import Ledger
     from colearn_ledger.protocol import ContentRef, ExperimentId
-    from colearn_ledger.weights.store import ContentStore
+    from colearn_ledger.weights.codec import DecodedWeights
 
 __all__ = ["weights"]
+
+_log = logging.getLogger(__name__)
 
 
 class NoWeights(LearnerError):
     """There are no such weights."""
+
+
+class NoModel(LearnerError):
+    """A learner failed to take the weights, or to give its model."""
 
 
 @click.group()
@@ -40,67 +51,152 @@ def weights() -> None:
     """Weights: the files that experiments agreed on."""
 
 
+def _which_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what says which weights, and where they come from and go to."""
+    for add in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        network_option,
+        store_option,
+        click.option(
+            "--timeout",
+            type=click.FloatRange(0, min_open=True),
+            default=60.0,
+            show_default=True,
+            help="Seconds until the store must have delivered.",
+        ),
+        click.option(
+            "--out",
+            required=True,
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="The file; one that is there is replaced.",
+        ),
+        click.option(
+            "--round",
+            "round_index",
+            type=click.IntRange(0, 2**32 - 1),
+            help="What was proposed in this round, from 0. [default: the current weights]",
+        ),
+        click.argument("reference", metavar="REF"),
+    ):
+        command = add(command)
+    return command
+
+
 @weights.command()
-@click.argument("reference", metavar="REF")
-@click.option(
-    "--round",
-    "round_index",
-    type=click.IntRange(0, 2**32 - 1),
-    help="What was proposed in this round, from 0. [default: the current weights]",
-)
-@click.option(
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="The file, safetensors; one that is there is replaced.",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(0, min_open=True),
-    default=60.0,
-    show_default=True,
-    help="Seconds until the store must have delivered.",
-)
-@store_option
-@network_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@_which_options
 @failing_clearly
-def get(
+def get(*, out: Path, as_json: bool, **which: Any) -> None:
+    """Fetch weights, verified against the contract and the experiment's specification.
+
+    The file is safetensors, and has its name only once all of it was verified.
+    """
+    fetched = _fetched(**which)
+    _write(out, fetched.data)
+    _tell(fetched, out, as_json=as_json)
+
+
+@weights.command()
+@click.option(
+    *("--learner", "factory"),
+    required=True,
+    metavar="MODULE:FACTORY",
+    help="What makes a learner of the experiment, as for colearn agent run: weights alone are no "
+    "model.",
+)
+@click.option(
+    *("--learner-arg", "given"),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An argument of the factory; VALUE is JSON where it can be, else a text. Repeatable.",
+)
+@click.option(
+    *("--format", "model_format"),
+    type=click.Choice(["onnx", "keras", "safetensors"]),
+    default="onnx",
+    show_default=True,
+    help="keras: Keras' own, of a Keras learner; safetensors: the weights alone, as the learner "
+    "took them.",
+)
+@_which_options
+@failing_clearly
+def export(
+    *,
+    factory: str,
+    given: tuple[str, ...],
+    model_format: str,
+    out: Path,
+    as_json: bool,
+    **which: Any,
+) -> None:
+    """Write weights as a whole model, which answers without this package.
+
+    The learner takes the weights, verified as by colearn weights get, and gives its model.
+    """
+    from colearn_learner.exporting import MODEL_FORMATS, exported_model
+    from colearn_learner.fitting import check_fit
+    from colearn_learner.interface import Weights
+
+    arguments = learner_arguments(given)
+    fetched = _fetched(**which)
+    learner = made_learner(factory, arguments)
+    check_fit(learner, fetched.schema)
+    data = fetched.data
+    if model_format in MODEL_FORMATS:
+        with working(f"making the model, {model_format}"), _learner_explained():
+            learner.mli_accept_weights(Weights(weights=fetched.decoded.weights))
+            data = exported_model(learner, model_format)
+    _write(out, data)
+    _tell(fetched, out, as_json=as_json, format=model_format, bytes=len(data))
+
+
+@contextmanager
+def _learner_explained() -> Iterator[None]:
+    """Say in a line what a learner fails with; it may raise anything."""
+    try:
+        yield
+    except LearnerError:
+        raise
+    except Exception as error:
+        _log.debug("the learner failed", exc_info=True)
+        raise NoModel(f"the learner gives no model: {type(error).__name__}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    """Verified weights of an experiment."""
+
+    place: Place
+    round_index: int | None
+    content: ContentRef
+    schema: Any
+    data: bytes
+    decoded: DecodedWeights
+
+
+def _fetched(
     *,
     reference: str,
     round_index: int | None,
-    out: Path,
     timeout: float,
     store: str | None,
     network_name: str | None,
-    as_json: bool,
-) -> None:
-    """Fetch weights, verified against the contract and the experiment's specification.
+) -> _Fetched:
+    from colearn_ledger.spec import ExperimentSpec
+    from colearn_ledger.weights.codec import decode_weights
 
-    The file has its name only once all of it was verified.
-    """
     place = experiment_place(reference, network_name)
     spec_place = store_spec(store, place.network)
     ledger = open_ledger(place.network, place.reference.contract)
     with refusals_explained(place.reference):
         content = _wanted(ledger, place.experiment, round_index)
+        wanted = ledger.experiment(place.experiment).params.spec
     with working("fetching weights"):
         opened = opened_store(spec_place, "reader", to_read=True)
-        _fetch(opened, content, out, terms=(ledger, place.experiment, timeout))
-    if as_json:
-        print_json(
-            {
-                "reference": str(place.reference),
-                "round": round_index,
-                "cid": content.cid,
-                "sha256": content.sha256,
-                "size": content.size,
-                "file": str(out),
-            }
-        )
-        return
-    click.echo(str(out))
-    note(f"{content.size:,} bytes, sha256 {content.sha256}")
+        schema = ExperimentSpec.read(opened, wanted, timeout=timeout).schema
+        with opened.get(content, max_size=schema.max_bytes, timeout=timeout) as pieces:
+            data = b"".join(pieces)
+        decoded = decode_weights(data, schema=schema)
+    return _Fetched(place, round_index, content, schema, data, decoded)
 
 
 def _wanted(ledger: Ledger, experiment: ExperimentId, index: int | None) -> ContentRef:
@@ -116,31 +212,34 @@ def _wanted(ledger: Ledger, experiment: ExperimentId, index: int | None) -> Cont
     return held.content
 
 
-def _fetch(
-    store: ContentStore,
-    content: ContentRef,
-    out: Path,
-    *,
-    terms: tuple[Ledger, ExperimentId, float],
-) -> None:
-    from colearn_ledger.spec import ExperimentSpec
-    from colearn_ledger.weights.codec import decode_weights
-
-    ledger, experiment, timeout = terms
-    wanted = ledger.experiment(experiment).params.spec
-    schema = ExperimentSpec.read(store, wanted, timeout=timeout).schema
+def _write(out: Path, data: bytes) -> None:
+    """Write a file that has its name only once all of it is on disk."""
     partial = out.with_name(f".{out.name}.{secrets.token_hex(8)}.part")
     try:
-        with (
-            partial.open("xb") as file,
-            store.get(content, max_size=schema.max_bytes, timeout=timeout) as pieces,
-        ):
-            for piece in pieces:
-                file.write(piece)
+        with partial.open("xb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        decode_weights(partial.read_bytes(), schema=schema)
         partial.replace(out)
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def _tell(fetched: _Fetched, out: Path, *, as_json: bool, **more: Any) -> None:
+    content = fetched.content
+    if as_json:
+        print_json(
+            {
+                "reference": str(fetched.place.reference),
+                "round": fetched.round_index,
+                "cid": content.cid,
+                "sha256": content.sha256,
+                "size": content.size,
+                **more,
+                "file": str(out),
+            }
+        )
+        return
+    click.echo(str(out))
+    note(f"weights of {content.size:,} bytes, sha256 {content.sha256}")

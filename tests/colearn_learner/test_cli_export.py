@@ -1,0 +1,129 @@
+"""Whole models out of an experiment's weights, on a contract on anvil."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from colearn_learner.catalogue import share
+from colearn_learner.cli import main
+from colearn_learner.cli.experiment_file import TEMPLATE
+from colearn_ledger.keystore import Keystore
+from colearn_ledger.networks import Network, Networks
+from colearn_ledger.wallet import Wallet
+from colearn_ledger.weights.codec import decode_weights
+from localnet.anvil import Anvil
+
+PASSWORD = "a password"
+SHARE = {"dataset": "breast-cancer", "learner": 0, "of": 5, "model": "keras-mlp"}
+INPUTS = np.random.default_rng(1).normal(size=(20, 30)).astype("float32")
+
+
+def arguments(**given: object) -> list[str]:
+    pairs = [("--learner-arg", f"{name}={value}") for name, value in given.items()]
+    return ["--learner", "colearn_learner.catalogue:share", *(word for p in pairs for word in p)]
+
+
+OTHER = arguments(**SHARE, seed=9)
+"""A learner of the experiment whose own first weights are others."""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """An experiment of Keras learners that has its first weights, and its user's folder."""
+    folder = tmp_path_factory.mktemp("export")
+    with Anvil() as chain, pytest.MonkeyPatch.context() as patch:
+        for name in ("COLEARN_NETWORK", "COLEARN_STORE", "COLEARN_KEY"):
+            patch.delenv(name, raising=False)
+        patch.setenv("COLEARN_HOME", str(folder / "home"))
+        patch.setenv("COLEARN_PASSWORD", PASSWORD)
+        Keystore(work=2).save("owner", Wallet.from_key(chain.keys[0]), PASSWORD)
+        Networks().save(Network("local-evm", chain.url, 31337, store=f"folder:{folder / 'store'}"))
+        done("deploy", "--network", "local-evm", "--key", "owner")
+        text = TEMPLATE.replace("of = 5 }", 'of = 5, model = "keras-mlp" }')
+        (folder / "experiment.toml").write_text(text)
+        spec = ("--spec", folder / "experiment.toml", "--key", "owner")
+        yield str(done("experiment", "create", *spec)["reference"]), folder
+
+
+def colearn(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def done(*words: object) -> Any:
+    result = colearn(*words, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+@pytest.fixture(scope="module")
+def wanted() -> Any:
+    """What the model with the experiment's weights answers."""
+    return share(**SHARE).model.predict(INPUTS, verbose=0)
+
+
+def test_onnx_answers_as_the_experiments_model(place: tuple[str, Path], wanted: Any):
+    import onnxruntime
+
+    reference, folder = place
+    told = done("weights", "export", reference, *OTHER, "--out", folder / "model.onnx")
+    assert told["format"] == "onnx"
+    assert told["cid"] == done("experiment", "show", reference)["current"]["cid"]
+    data = (folder / "model.onnx").read_bytes()
+    assert told["bytes"] == len(data)
+    (answered,) = onnxruntime.InferenceSession(data).run(None, {"inputs": INPUTS})
+    np.testing.assert_allclose(answered, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_so_does_keras_own_file(place: tuple[str, Path], wanted: Any):
+    import keras
+
+    reference, folder = place
+    out = folder / "model.keras"
+    done("weights", "export", reference, *OTHER, "--format", "keras", "--out", out)
+    answered = keras.saving.load_model(out).predict(INPUTS, verbose=0)
+    np.testing.assert_allclose(answered, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_safetensors_are_the_weights_as_they_are(place: tuple[str, Path]):
+    reference, folder = place
+    out = folder / "model.safetensors"
+    done("weights", "export", reference, *OTHER, "--format", "safetensors", "--out", out)
+    held = decode_weights(out.read_bytes()).weights
+    for mine, theirs in zip(held, share(**SHARE).model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("learner", "model_format", "why"),
+    [
+        (arguments(**SHARE | {"model": "mlp"}), "onnx", "not those of the experiment"),
+        (["--learner", "exporting_learners:without_model"], "onnx", "gives no ONNX model"),
+        (["--learner", "exporting_learners:without_model"], "keras", "has no Keras model"),
+        (["--learner", "exporting_learners:breaking"], "onnx", "ValueError: out of order"),
+    ],
+    ids=["another model", "no model", "not Keras", "breaks"],
+)
+def test_what_can_not_be_is_told_and_nothing_is_written(
+    place: tuple[str, Path],
+    learner: list[str],
+    model_format: str,
+    why: str,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    reference, folder = place
+    out = folder / "none"
+    result = colearn(
+        "weights", "export", reference, *learner, "--format", model_format, "--out", out
+    )
+    assert result.exit_code == 1
+    assert why in " ".join(result.stderr.split())
+    assert "Traceback" not in result.output
+    assert not list(folder.glob("*none*"))
