@@ -64,6 +64,9 @@ class CosmosReader:
         """What is recorded of each learner, by account."""
         return {b["learner"]: b["state"] for b in self._ask("ballots", round=index)["ballots"]}
 
+    def strikes(self, account: str) -> int:
+        return int(self._ask("learner", account=account)["strikes"])
+
     def sequence(self, account: str) -> int:
         """How many transactions of an account are on the chain, failed ones too."""
         return int(self._client.query_account(account).sequence)  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ Nothing here sleeps for a time: everything waits for what the chain or a log tel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -17,6 +17,7 @@ from agents import DEADLINE, RunningAgent, wait_for
 from cosmos_reader import CosmosReader
 from grpc_gate import GrpcGate
 
+from colearn_ledger.cosmos import CosmosLedger
 from colearn_ledger.networks import CosmosTerms, Network, Networks
 from colearn_ledger.protocol import ExperimentParams
 from colearn_ledger.references import ExperimentReference
@@ -42,6 +43,10 @@ class CosmosAgent(RunningAgent):
         assert self.terms is not None
         return str(self.wallet.cosmos_address(self.terms.prefix))
 
+    def is_held(self, step: str) -> bool:
+        """Tell whether its learner is at a step that is held."""
+        return self._held(step).exists()
+
     def use_rpc(self, url: str) -> None:
         assert self.home is not None
         assert self.terms is not None
@@ -60,6 +65,7 @@ class CosmosWorld:
         folder: of everything else.
         rounds: of the experiment.
         gated: whose agents reach the chain through a `GrpcGate`.
+        means: what some learners have to pay with, if it is not to be plenty.
         terms: other parameters of the experiment.
     """
 
@@ -68,6 +74,7 @@ class CosmosWorld:
     folder: Path
     rounds: int = 2
     gated: Sequence[str] = ()
+    means: Mapping[str, int] = field(default_factory=dict)
     terms: dict[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] = field(default=("alice", "bob", "carol"), init=False)
     agents: dict[str, CosmosAgent] = field(default_factory=dict, init=False)
@@ -85,8 +92,10 @@ class CosmosWorld:
 
     def _begin(self, closing: ExitStack) -> None:
         self.wallets = {name: Wallet.create() for name in self.names}
-        self.place.fund(self.wallets.values())
-        owner = self.place.ledger(self.place.bank)
+        self.place.fund(w for name, w in self.wallets.items() if name not in self.means)
+        for name, amount in self.means.items():
+            self.place.pay([self.place.sender.address(self.wallets[name])], amount)
+        self._owner = owner = self.place.ledger(self.place.bank)
         store, weights = KuboStore(self.swarm[0].api_url), [np.zeros(3)]
         spec = ExperimentSpec("toy", WeightsSchema.of(weights), "score", higher_is_better=True)
         params = ExperimentParams(
@@ -98,7 +107,7 @@ class CosmosWorld:
             max_learners=len(self.names),
             **{"propose_window": 600, "vote_window": 600, **self.terms},
         )
-        experiment = owner.create(params).wait(DEADLINE).experiment
+        self.experiment = experiment = owner.create(params).wait(DEADLINE).experiment
         chain = self.place.chain
         reference = ExperimentReference(f"cosmos:{chain.chain_id}", owner.contract, experiment)
         self.read = CosmosReader(chain.grpc, owner.contract, experiment)
@@ -128,6 +137,24 @@ class CosmosWorld:
         for name in names or self.names:
             self.agents[name].start()
 
+    def view(self, name: str) -> CosmosLedger:
+        """Return the ledger as a learner sees it, for a test that plays its part."""
+        return self._owner.acting_for(self.wallets[name])
+
+    def twin(self, name: str, *, shares: str = "nothing") -> CosmosAgent:
+        """Return another agent with a learner's key; see `harness.World.twin`."""
+        first = self.agents[name]
+        twin = replace(
+            first,
+            name=f"{name}'s twin",
+            folder=first.folder.with_name(f"{name}-twin"),
+            process=None,
+            home=None if shares == "nothing" else first.home,
+            data_dir=first.data if shares == "data" else None,
+        )
+        self._closing.callback(twin.kill)
+        return twin
+
     # ------------------------------------------------------------------ waiting
 
     def wait_for(self, what: str, holds: Callable[[], Any], *, seconds: float = DEADLINE) -> None:
@@ -139,6 +166,14 @@ class CosmosWorld:
             return bool(holds())
 
         wait_for(what, fails_or_holds, seconds=seconds)
+
+    def wait_sent(self, number: int, *, or_held: tuple[CosmosAgent, str]) -> None:
+        """Return once the chain has so many calls of this contract, or an agent is at a step."""
+        agent, step = or_held
+        self.wait_for(
+            f"{number} calls",
+            lambda: agent.is_held(step) or self.read.duties().total() >= number,
+        )
 
     def wait_ballots(self, index: int, *names: str, state: str) -> None:
         """Return once learners' ballots of a round are recorded."""
@@ -159,30 +194,47 @@ class CosmosWorld:
 
     # ------------------------------------------------------------------ judging
 
-    def final_check(self) -> None:
-        """Check that all went well in spite of what was done."""
-        self.wait_for("the experiment completes", lambda: self.read.status == "completed")
-        for agent in self.agents.values():
-            assert agent.wait_end() == 0, f"{agent.name}: {agent.lines()[-3:]}"
-        assert self.read.outcomes() == ["accepted"] * self.rounds
-        self._check_weights()
-        self._check_sent_once()
+    def final_check(
+        self,
+        *names: str,
+        outcomes: Sequence[str] = (),
+        resent: bool = False,
+        seconds: float = DEADLINE,
+    ) -> None:
+        """Check that all went well in spite of what was done.
 
-    def _check_weights(self) -> None:
+        Args:
+            names: whose agents run to the end; all by default.
+            outcomes: of the rounds; all accepted by default.
+            resent: whether there may be transactions on the chain that were in vain.
+            seconds: how long it may take.
+        """
+        running = [self.agents[name] for name in names or self.names]
+        self.wait_for(
+            "the experiment completes", lambda: self.read.status == "completed", seconds=seconds
+        )
+        for agent in running:
+            assert agent.wait_end() == 0, f"{agent.name}: {agent.lines()[-3:]}"
+        assert self.read.outcomes() == list(outcomes or ["accepted"] * self.rounds)
+        self.check_weights(running)
+        self._check_sent_once(running, resent=resent)
+
+    def check_weights(self, running: Sequence[CosmosAgent]) -> None:
         """The weights that the chain names are what each agent keeps and each learner holds."""
         current = self.read.sha256
         held = []
-        for agent in self.agents.values():
+        for agent in running:
             assert agent.journal("adopted")[-1]["content"][1] == current, agent.name
             kept = agent.data / "weights" / f"{current}.safetensors"
             assert sha256(kept.read_bytes()).hexdigest() == current, agent.name
             held.append(agent.calls("accept")[-1]["weights"])
         assert held == held[:1] * len(held)
 
-    def _check_sent_once(self) -> None:
-        """No account has one duty of one round on the chain twice, nor in vain."""
+    def _check_sent_once(self, running: Sequence[CosmosAgent], *, resent: bool) -> None:
+        """No account has one duty of one round on the chain twice with effect, nor in vain."""
         duties = self.read.duties()
-        assert not {duty: n for duty, n in duties.items() if n > 1}
-        for agent in self.agents.values():
-            effective = sum(duty[0] == agent.account for duty in duties)
+        once = {duty: n for duty, n in duties.items() if duty[1] != "advance"}  # it tells no round
+        assert set(once.values()) <= {1}, once
+        for agent in () if resent else running:
+            effective = sum(n for duty, n in duties.items() if duty[0] == agent.account)
             assert self.read.sequence(agent.account) == effective, agent.name

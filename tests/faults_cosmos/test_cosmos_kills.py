@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import pytest
@@ -49,3 +50,19 @@ def test_killed_between_commit_and_reveal(world: Worlds):
     bob.start()
     w.final_check()
     assert w.read.round(0)["approvals"] == 2
+
+
+def test_ten_kills_at_random(world: Worlds):
+    dice = random.Random(4)
+    w = world(rounds=8, terms=SECRET)
+    alice = w.agents["alice"]
+    alice.hold("before-testing", after=4)  # of 5: all kills come before the end
+    w.start()
+    sent = w.read.duties().total()
+    for _ in range(10):
+        sent += dice.randrange(1, 4)
+        w.wait_sent(sent, or_held=(alice, "before-testing"))
+        w.agents[dice.choice(w.names)].restart()
+    assert w.read.status != "completed"
+    alice.let_go("before-testing")
+    w.final_check(seconds=300)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-pytest.register_assert_rewrite("duel_machine", "duel_backends")
+pytest.register_assert_rewrite("duel_machine", "duel_backends", "duel_wasmd")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

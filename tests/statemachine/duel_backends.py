@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
+from duel_plans import Parts
 from eth_utils.address import to_checksum_address
 from pyrevm import EVM, BlockEnv
 
@@ -17,8 +18,21 @@ from colearn_ledger.evm.abi import Log, load_artifact
 from colearn_ledger.evm.calls import Calls, ContractCall, Queries, Query
 from colearn_ledger.evm.embedded import EmbeddedChain
 from colearn_ledger.evm.ledger import EvmLedger
-from colearn_ledger.evm.wire import error_from_wire, event_from_log
-from colearn_ledger.protocol import Account, Event, ExperimentId, LedgerError, SigningDomain
+from colearn_ledger.evm.wire import (
+    error_from_wire,
+    event_from_log,
+    params_to_wire,
+    scores_to_wire,
+)
+from colearn_ledger.protocol import (
+    Account,
+    Event,
+    ExperimentId,
+    ExperimentParams,
+    LedgerError,
+    Scores,
+    SigningDomain,
+)
 from colearn_ledger.signing import signing_domain
 from colearn_ledger.wallet import Wallet
 
@@ -39,18 +53,33 @@ class Backend(Protocol):
 
     domain: SigningDomain
     is_slow: bool
+    is_live: bool
+    """Whether time passes by itself."""
 
     def now(self) -> int:
-        """Return the time that a transaction would have."""
+        """Return the time that a transaction would have, or the last block's on a live chain."""
+
+    def since(self) -> int:
+        """Return the earliest time as of which a call or a query may be answered now."""
 
     def set_time(self, time: int) -> None:
-        """Let the next transaction have this time, if it is later than the last one's."""
+        """Let the next transaction have this time, if it is later than the last one's.
+
+        A live chain is waited for, unless that would take too long.
+        """
 
     def transact(self, wallet: Wallet, name: str, arguments: Sequence[Any]) -> Done:
         """Make a call of the ledger."""
 
-    def transact_raw(self, wallet: Wallet, call: ContractCall) -> Done:
-        """Make a call that the ledger itself would not make."""
+    def create_with(
+        self, wallet: Wallet, params: ExperimentParams, content: Parts, *, initial: bool
+    ) -> Done:
+        """Create an experiment with a spec, or initial weights, that a `ContentRef` can not be."""
+
+    def propose_with(
+        self, wallet: Wallet, experiment: ExperimentId, index: int, content: Parts
+    ) -> Done:
+        """Propose what a `ContentRef` can not be."""
 
     def ask(self, name: str, arguments: Sequence[Any]) -> Any:
         """Return the answer to a query of the ledger."""
@@ -59,7 +88,35 @@ class Backend(Protocol):
         """Return an experiment's recorded events and their times, if this backend records any."""
 
 
-class RevmBackend:
+class EvmBackend:
+    """What the two machines have in common."""
+
+    is_live = False
+
+    def now(self) -> int:
+        raise NotImplementedError
+
+    def since(self) -> int:
+        return self.now()
+
+    def create_with(
+        self, wallet: Wallet, params: ExperimentParams, content: Parts, *, initial: bool
+    ) -> Done:
+        wire = list(params_to_wire(params))
+        wire[2 if initial else 1] = content
+        return self.transact_raw(wallet, ContractCall("create", (tuple(wire),)))
+
+    def propose_with(
+        self, wallet: Wallet, experiment: ExperimentId, index: int, content: Parts
+    ) -> Done:
+        arguments = (experiment, index, content, *scores_to_wire(Scores()))
+        return self.transact_raw(wallet, ContractCall("propose", arguments))
+
+    def transact_raw(self, wallet: Wallet, call: ContractCall) -> Done:
+        raise NotImplementedError
+
+
+class RevmBackend(EvmBackend):
     """Bare calls on revm, through the ledger's translation: microseconds, and no signatures."""
 
     ZERO = Account("0x" + "00" * 20)
@@ -125,7 +182,7 @@ def _decoded(name: str, arguments: tuple[Any, ...], data: bytes) -> Any:
     return query.read(_ABI, data)
 
 
-class ChainBackend:
+class ChainBackend(EvmBackend):
     """`EvmLedger` on the embedded chain: signed transactions, blocks, receipts, logs."""
 
     is_slow = True

@@ -2,19 +2,24 @@
 
 After every step each answer that a ledger can give about the experiment is compared, so is every
 refusal with its name and values, and every event.
+
+Where time passes by itself, a call is made on the chain first, and told to the reference with the
+time of its block. What is refused or asked just when a deadline passes is tried again.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
-from duel_backends import Backend, outcome_of
+from duel_backends import Backend, Done, outcome_of
 from duel_plans import (
-    ACCOUNTS,
     PEOPLE,
+    Parts,
     accounts,
+    accounts_on,
     content_of,
     contents,
     crowds,
@@ -28,16 +33,15 @@ from duel_plans import (
     people,
     spoilers,
     spoilt,
+    to_be_waited_for,
     votes,
     words,
 )
 from duel_record import RECORDS, Record
+from duel_reference import reference_on
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from colearn_ledger.evm.calls import ContractCall
-from colearn_ledger.evm.wire import params_to_wire, scores_to_wire
-from colearn_ledger.local import LocalLedger
 from colearn_ledger.protocol import (
     Account,
     Admission,
@@ -64,15 +68,35 @@ _SCORES = Scores(0.5, None)
 _ENDED = (Status.COMPLETED, Status.CANCELLED)
 
 
-def _copies(count: int, function: Callable[..., None], **drawn: Any) -> dict[str, Any]:
+def _copies(
+    count: int, function: Callable[..., None], made_rule: Callable[..., Any]
+) -> dict[str, Any]:
     """Return a rule several times under different names, so that it happens that more often.
 
     Hypothesis picks among rules alike, and in each run leaves out some of them by their names.
     """
     return {
-        name: rule(**drawn)(_named(name, function))
+        name: made_rule(_named(name, function))
         for name in (f"{function.__name__}_{copy}" for copy in range(count))
     }
+
+
+def _rule_where(holds: Callable[[Any], object], **drawn: Any) -> Callable[..., Any]:
+    """Make a method a rule that does nothing unless something holds.
+
+    Hypothesis is told so, and picks another rule, but on a live chain: its choices have to be the
+    same when it makes them again, and there the state depends on how fast the machine is.
+    """
+
+    def decorated(function: Callable[..., None]) -> Any:
+        def guarded(self: Any, **drawn: Any) -> None:
+            if holds(self):
+                function(self, **drawn)
+
+        may_be_picked = precondition(lambda self: self.contract.is_live or holds(self))
+        return may_be_picked(rule(**drawn)(_named(function.__name__, guarded)))
+
+    return decorated
 
 
 def _named(name: str, function: Callable[..., None]) -> Callable[..., None]:
@@ -99,12 +123,11 @@ class Duel(RuleBasedStateMachine):
         self.contract = self.new_backend()
         self.time = self.contract.now()
         self.entropy = bytes(32)
-        self.reference = LocalLedger.new(
-            PEOPLE[0],
-            clock=lambda: self.time,
-            entropy=lambda: self.entropy,
-            domain=self.contract.domain,
+        domain = self.contract.domain
+        self.reference = reference_on(
+            domain, PEOPLE[0], clock=lambda: self.time, entropy=lambda: self.entropy
         )
+        self.accounts = accounts_on(domain)
         self.id = ExperimentId(1)
         self.salts: dict[tuple[int, int, Account], tuple[Vote, bytes]] = {}
 
@@ -113,31 +136,53 @@ class Duel(RuleBasedStateMachine):
     def both(self, person: int, name: str, *arguments: Any) -> tuple[str, Any]:
         """Make a call on both, and compare what came of it."""
         wallet = PEOPLE[person]
-        self.time = self.contract.now()
-        said, done = outcome_of(lambda: self.contract.transact(wallet, name, arguments))
+        target = arguments[0] if name != "create" and type(arguments[0]) is int else self.id
+        said, done = self.settled(target, lambda: self.contract.transact(wallet, name, arguments))
         if said == "ok":
-            assert done.time == self.time, f"{name}: the block has another time"
-            self.entropy = done.entropy
+            latest = self.contract.now() if self.contract.is_live else self.time
+            assert self.time <= done.time <= latest, f"{name}: the block has another time"
+            self.time, self.entropy = done.time, done.entropy
             done = done.events
         expected, held = outcome_of(
             lambda: getattr(self.reference.acting_for(wallet), name)(*arguments).wait().events
         )
         assert (said, done) == (expected, held), f"{name}{arguments} by {person} at {self.time}"
         self._note(name, said, done)
-        target = arguments[0] if name != "create" and type(arguments[0]) is int else self.id
         self.compare(target)
         return said, done
 
-    def refuses(self, person: int, call: ContractCall, error: InvalidParameter) -> None:
+    def settled(self, experiment: ExperimentId, call: Callable[[], Any]) -> tuple[str, Any]:
+        """Return what a call or a query came to, and leave the earliest time it had in `time`.
+
+        One that may be told as of before or after a deadline, as it passes, is tried again: but
+        for a call that took effect, which has the time of its block.
+        """
+        while True:
+            self.time = self.contract.since()
+            said, done = outcome_of(call)
+            if isinstance(done, Done) or not self.passed(experiment, self.time):
+                return said, done
+
+    def passed(self, experiment: ExperimentId, since: int) -> bool:
+        """Tell whether the deadline of the open phase may have passed after a time."""
+        if not self.contract.is_live:
+            return False
+        said, told = outcome_of(lambda: self.reference.experiment(experiment))
+        if said != "ok" or told.round is None:
+            return False
+        deadline = self.reference.round(experiment, told.round).deadline
+        return deadline is not None and since < deadline <= self.contract.now()
+
+    def refuses(self, name: str, call: Callable[[], Any], error: InvalidParameter) -> None:
         """Make a call that the ledger's own types rule out, on the contract alone."""
-        said = outcome_of(lambda: self.contract.transact_raw(PEOPLE[person], call))
-        assert said == (type(error).__name__, error.args), f"{call} by {person}"
-        self._note(f"{call.function} (hostile)", *said)
+        said = outcome_of(call)
+        assert said == (type(error).__name__, error.args), name
+        self._note(f"{name} (hostile)", *said)
         self.compare(self.id)
 
     def compare(self, experiment: ExperimentId) -> None:
         """Compare every answer about an experiment; on a slow backend, some in turn."""
-        self.time = self.contract.now()
+        self.time = self.contract.since()
         step = self.record.steps
         self.same("experiment", experiment)
         said, rounds = self.same("rounds", experiment, 0, 100)
@@ -149,9 +194,9 @@ class Duel(RuleBasedStateMachine):
         for held in (rounds if said == "ok" else [])[-1 if self.contract.is_slow else 0 :]:
             for page in pages:
                 self.same("ballots", experiment, held.index, page, 100)
-        every = len(ACCOUNTS)
+        every = len(self.accounts)
         for turn in range(2 if self.contract.is_slow else every):
-            self.same("duty", experiment, ACCOUNTS[(2 * step + turn) % every])
+            self.same("duty", experiment, self.accounts[(2 * step + turn) % every])
         self.record.steps += 1
 
     def passed_by(self, experiment: ExperimentId) -> bool:
@@ -160,7 +205,9 @@ class Duel(RuleBasedStateMachine):
 
     def same(self, name: str, *arguments: Any) -> tuple[str, Any]:
         """Compare one answer, and return it."""
-        said = outcome_of(lambda: self.contract.ask(name, arguments))
+        ask = partial(self.contract.ask, name, arguments)
+        depends_on_time = name == "duty"
+        said = self.settled(arguments[0], ask) if depends_on_time else outcome_of(ask)
         expected = outcome_of(lambda: getattr(self.reference, name)(*arguments))
         assert said == expected, f"{name}{arguments} at {self.time}"
         self.record.comparisons += 1
@@ -201,7 +248,7 @@ class Duel(RuleBasedStateMachine):
         return self.experiment.round or 0
 
     def duty(self, person: int) -> Duty:
-        return self.reference.duty(self.id, PEOPLE[person].address)
+        return self.reference.duty(self.id, self.accounts[person])
 
     def is_over(self) -> bool:
         return self.experiment.status in _ENDED
@@ -215,11 +262,13 @@ class Duel(RuleBasedStateMachine):
 
     def begin(self, chosen: ExperimentParams, joiners: int, *, start: bool, crowd: int = 0) -> None:
         """Create an experiment, let a crowd pass by, and let some people join it."""
+        if self.contract.is_live:
+            chosen = to_be_waited_for(chosen)
         said, events = self.both(0, "create", chosen)
         assert said == "ok"
         self.id = events[0].experiment
         if chosen.admission == Admission.ALLOWLIST:
-            self.both(0, "admit", self.id, [wallet.address for wallet in PEOPLE[:5]])
+            self.both(0, "admit", self.id, self.accounts[:5])
         if chosen.admission == Admission.OPEN and not self.contract.is_slow:
             for number in range(crowd):
                 self.pass_by(passer_by(number))
@@ -243,27 +292,30 @@ class Duel(RuleBasedStateMachine):
         self.begin(chosen, joiners, start=True)
 
     locals().update(
-        {
-            name: precondition(lambda self: self.is_over())(copy)
-            for name, copy in _copies(4, another, chosen=params, joiners=st.integers(2, 5)).items()
-        }
+        _copies(
+            4,
+            another,
+            _rule_where(lambda self: self.is_over(), chosen=params, joiners=st.integers(2, 5)),
+        )
     )
 
     def create_oddly(
         self,
         person: int,
         chosen: ExperimentParams,
-        content: tuple[Any, ...] | None,
+        content: Parts | None,
         initial: bool,
     ) -> None:
         if content is None or (initial and content[0] == 0):  # an empty one is good there
             self.both(person, "create", chosen)
             return
-        chosen = self.experiment.params
-        wire = list(params_to_wire(chosen))
-        wire[2 if initial else 1] = content
-        error = InvalidParameter("initial" if initial else "spec")
-        self.refuses(person, ContractCall("create", (tuple(wire),)), error)
+        self.refuses(
+            "create",
+            lambda: self.contract.create_with(
+                PEOPLE[person], self.experiment.params, content, initial=initial
+            ),
+            InvalidParameter("initial" if initial else "spec"),
+        )
 
     # ------------------------------------------------------------------ what is sensible
 
@@ -289,7 +341,7 @@ class Duel(RuleBasedStateMachine):
             self.both(0, "cancel", self.id)
 
     def has_joined(self, person: int) -> bool:
-        account = PEOPLE[person].address
+        account = self.accounts[person]
         return outcome_of(lambda: self.reference.learner(self.id, account))[0] == "ok"
 
     def do_propose(self, person: int, vote: Vote, text: int) -> None:
@@ -310,19 +362,19 @@ class Duel(RuleBasedStateMachine):
 
     def do_commit(self, person: int, vote: Vote, text: int) -> None:
         salt = hashed(f"salt {text}")
-        mine = (self.id, self.index(), PEOPLE[person].address)
+        mine = (self.id, self.index(), self.accounts[person])
         said, _ = self.both(person, "commit", *mine[:2], self.commitment(person, vote, salt))
         if said == "ok":
             self.salts[mine] = vote, salt
 
     def do_reveal(self, person: int, vote: Vote, text: int) -> None:
         vote, salt = self.salts.get(
-            (self.id, self.index(), PEOPLE[person].address), (vote, bytes(32))
+            (self.id, self.index(), self.accounts[person]), (vote, bytes(32))
         )
         self.both(person, "reveal", self.id, self.index(), vote, salt)
 
     def commitment(self, person: int, vote: Vote, salt: bytes) -> bytes:
-        account = PEOPLE[person].address
+        account = self.accounts[person]
         return commitment_hash(self.reference.domain, self.id, self.index(), account, (vote, salt))
 
     def act_anyway(self, pick: int, vote: Vote, text: int) -> None:
@@ -342,8 +394,8 @@ class Duel(RuleBasedStateMachine):
             self.do_vote(person, vote, text)
 
     acts: ClassVar = {"pick": st.integers(0, 20), "vote": likely_votes, "text": st.integers(0, 6)}
-    locals().update(_copies(8, act, **acts))
-    locals().update(_copies(3, act_anyway, **acts))
+    locals().update(_copies(8, act, rule(**acts)))
+    locals().update(_copies(3, act_anyway, rule(**acts)))
 
     # ------------------------------------------------------------------ time
 
@@ -356,15 +408,12 @@ class Duel(RuleBasedStateMachine):
         if advance:
             self.both(person, "advance", self.id)
 
-    locals().update(
-        _copies(
-            2,
-            go_to_the_deadline,
-            shift=st.sampled_from([-1, 0, 0, 1, 50]),
-            person=people,
-            advance=st.booleans(),
-        )
-    )
+    moments: ClassVar = {
+        "shift": st.sampled_from([-1, 0, 0, 1, 50]),
+        "person": people,
+        "advance": st.booleans(),
+    }
+    locals().update(_copies(2, go_to_the_deadline, rule(**moments)))
 
     @rule(seconds=st.sampled_from([1, 1, 3]))
     def let_time_pass(self, seconds: int) -> None:
@@ -379,9 +428,10 @@ class Duel(RuleBasedStateMachine):
         account=accounts,
         key=words,
     )
-    def come_and_go(self, name: str, person: int, account: Account, key: bytes) -> None:
+    def come_and_go(self, name: str, person: int, account: int, key: bytes) -> None:
         by = person if name != "admit" or person % 3 == 0 else 0
-        rest = {"join": (key,), "leave": (), "remove": (account,), "admit": ([account, account],)}
+        who = self.accounts[account]
+        rest = {"join": (key,), "leave": (), "remove": (who,), "admit": ([who, who],)}
         self.both(by, name, self.id, *rest[name])
 
     def removable(self) -> list[Account]:
@@ -392,8 +442,7 @@ class Duel(RuleBasedStateMachine):
         ]
         return [m.account for m in learners if m.active and limit and m.strikes >= limit]
 
-    @precondition(lambda self: self.removable())
-    @rule(by=people, pick=st.integers(0, 3))
+    @_rule_where(lambda self: self.removable(), by=people, pick=st.integers(0, 3))
     def remove_whoever_may_be(self, by: int, pick: int) -> None:
         removable = self.removable()
         self.both(by, "remove", self.id, removable[pick % len(removable)])
@@ -420,43 +469,51 @@ class Duel(RuleBasedStateMachine):
         if (name, person) != ("cancel", 0) or experiment != self.id:
             self.both(person, name, ExperimentId(experiment), *rest)
 
-    @precondition(lambda self: self.busy() and self.duty(self.busy()[0]) == Duty.PROPOSE)
-    @rule(content=hostile_contents, current=st.booleans())
-    def propose_badly(self, content: tuple[Any, ...], current: bool) -> None:
+    @_rule_where(
+        lambda self: self.busy() and self.duty(self.busy()[0]) == Duty.PROPOSE,
+        content=hostile_contents,
+        current=st.booleans(),
+    )
+    def propose_badly(self, content: Parts, current: bool) -> None:
         person = self.busy()[0]
         known = self.experiment.current
         if current and known is not None:
             self.both(person, "propose", self.id, self.index(), known, _SCORES)
             return
-        call = ContractCall("propose", (self.id, self.index(), content, *scores_to_wire(_SCORES)))
-        self.refuses(person, call, InvalidParameter("content"))
+        self.refuses(
+            "propose",
+            lambda: self.contract.propose_with(PEOPLE[person], self.id, self.index(), content),
+            InvalidParameter("content"),
+        )
 
-    @precondition(lambda self: self.round is not None and self.round.phase == Phase.REVEALING)
-    @rule(person=people, other=people, how=st.sampled_from(["vote", "salt", "account", "twice"]))
+    @_rule_where(
+        lambda self: self.round is not None and self.round.phase == Phase.REVEALING,
+        person=people,
+        other=people,
+        how=st.sampled_from(["vote", "salt", "account", "twice"]),
+    )
     def reveal_badly(self, person: int, other: int, how: str) -> None:
-        mine = (self.id, self.index(), PEOPLE[person].address)
+        mine = (self.id, self.index(), self.accounts[person])
         vote, salt = self.salts.get(mine, (Vote(True), hashed("none")))
         if how == "vote":
             vote = Vote(not vote.approve, vote.scores)
         elif how == "salt":
             salt = hashed("a wrong salt")
         elif how == "account":
-            vote, salt = self.salts.get(
-                (self.id, self.index(), PEOPLE[other].address), (vote, salt)
-            )
+            vote, salt = self.salts.get((self.id, self.index(), self.accounts[other]), (vote, salt))
         self.both(person, "reveal", self.id, self.index(), vote, salt)
 
     def copy_a_commitment(self, person: int, other: int, vote: Vote) -> None:
         copied = self.commitment(other, vote, hashed("salt 1"))
-        mine = (self.id, self.index(), PEOPLE[person].address)
+        mine = (self.id, self.index(), self.accounts[person])
         said, _ = self.both(person, "commit", *mine[:2], copied)
         if said == "ok":
             self.salts[mine] = vote, hashed("salt 1")
 
     # ------------------------------------------------------------------ signed ballots
 
-    @precondition(lambda self: self.is_voted_on_openly())
-    @rule(
+    @_rule_where(
+        lambda self: self.is_voted_on_openly(),
         by=people,
         at=st.sampled_from([0, 0, 0, 0, 0, 0, 1]),
         signers=st.lists(st.tuples(people, votes, spoilers), max_size=5),
@@ -467,14 +524,15 @@ class Duel(RuleBasedStateMachine):
         by: int,
         at: int,
         signers: Sequence[tuple[int, Vote, str | None]],
-        forged: Sequence[tuple[int, Account, Vote]],
+        forged: Sequence[tuple[int, int, Vote]],
     ) -> None:
         index = self.index() + at
         batch = []
         for person, vote, how in signers:
             ballot = sign_ballot(PEOPLE[person], self.reference.domain, self.id, index, vote)
             batch.append(ballot if how is None else spoilt(ballot, how))
-        for person, claimed, vote in forged:
+        for person, account, vote in forged:
+            claimed = self.accounts[account]
             signed = sign_ballot(PEOPLE[person], self.reference.domain, self.id, index, vote)
             batch.append(SignedBallot(claimed, Vote(not vote.approve), signed.signature))
             batch.append(SignedBallot(claimed, vote, signed.signature))
@@ -487,15 +545,15 @@ class Duel(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ odd questions
 
-    def ask(self, experiment: int, start: int, limit: int, at: int, account: Account) -> None:
-        index = self.index() + at
+    def ask(self, experiment: int, start: int, limit: int, at: int, account: int) -> None:
+        index, who = self.index() + at, self.accounts[account]
         self.same("experiments", start, limit)
         self.same("learners", experiment, start, limit)
         self.same("rounds", experiment, start, limit)
         self.same("ballots", experiment, index, start, limit)
-        self.same("learner", experiment, account)
+        self.same("learner", experiment, who)
         self.same("round", experiment, index)
-        self.same("ballot", experiment, index, account)
+        self.same("ballot", experiment, index, who)
         self.record.steps += 1
 
     # one rule for all that is odd, so that it happens less often than what is sensible

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from hypothesis import strategies as st
 
+from colearn_ledger.bech32 import decoded, encoded
 from colearn_ledger.protocol import (
     CODEC_DAG_PB,
     CODEC_RAW,
@@ -18,8 +19,11 @@ from colearn_ledger.protocol import (
     Scores,
     Selection,
     SignedBallot,
+    SigningDomain,
+    SigningScheme,
     Vote,
 )
+from colearn_ledger.signing import PUBLIC_KEY_BYTES
 from colearn_ledger.wallet import Wallet
 
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -41,8 +45,17 @@ def passer_by(number: int) -> Wallet:
     return Wallet.from_key(hashed(f"passer-by {number}"))
 
 
-NOBODY = Account("0x" + "00" * 20)
-ACCOUNTS = [*(wallet.address for wallet in PEOPLE), NOBODY]
+Parts = tuple[int, bytes, bytes, int]
+"""A content reference, well formed or not: codec, digest, sha256, size."""
+
+
+def accounts_on(domain: SigningDomain) -> list[Account]:
+    """Return the people's accounts, and one that is nobody's."""
+    if domain.scheme == SigningScheme.ADR036:
+        nobody = Account(encoded(decoded(domain.contract)[0], bytes(20)))
+    else:
+        nobody = Account("0x" + "00" * 20)
+    return [*(wallet.account_on(domain) for wallet in PEOPLE), nobody]
 
 
 def content_of(text: str, *, raw: bool = True) -> ContentRef:
@@ -53,7 +66,9 @@ def content_of(text: str, *, raw: bool = True) -> ContentRef:
 
 
 people = st.integers(0, len(PEOPLE) - 1)
-accounts = st.sampled_from(ACCOUNTS)
+accounts = st.sampled_from(range(len(PEOPLE) + 1))
+"""Places in `accounts_on`."""
+
 words = st.sampled_from([bytes(32), b"\xff" * 32, hashed("a salt"), hashed("another salt")])
 contents = st.builds(
     content_of, st.sampled_from(["a", "b", "c", "first", "spec"]), raw=st.booleans()
@@ -94,6 +109,21 @@ params = st.builds(
     settle_early=st.booleans(),
     max_strikes=st.sampled_from([0, 1, 1, 2]),
 )
+
+
+def to_be_waited_for(chosen: ExperimentParams) -> ExperimentParams:
+    """Return parameters for a chain whose clock nobody moves.
+
+    What were short windows pass while one waits, what were long ones do not pass at all.
+    """
+    windows = ("propose_window", "vote_window", "reveal_window")
+    seconds = {name: getattr(chosen, name) for name in windows}
+    return replace(
+        chosen, **{name: s and (_SHORT if s < 10 else _LONG) for name, s in seconds.items()}
+    )
+
+
+_SHORT, _LONG = 2, 100_000
 
 _BAD_VALUES: dict[str, list[object]] = {
     "name": ["", "x" * 65, "é" * 33, "\ud800", "\U0001f600" * 17],
@@ -142,7 +172,7 @@ hostile_contents = st.sampled_from(
         (0xFF, hashed("w"), hashed("w"), 2**64 - 1),
     ]
 )
-"""Content references as the wire has them, none of them well formed."""
+"""The `Parts` of content references, none of them well formed."""
 
 
 # ------------------------------------------------------------------------- signatures
@@ -150,13 +180,13 @@ hostile_contents = st.sampled_from(
 
 def _malleable(signature: bytes) -> bytes:
     s = _ORDER - int.from_bytes(signature[32:64], "big")
-    return signature[:32] + s.to_bytes(32, "big") + bytes([55 - signature[64]])
+    return signature[:32] + s.to_bytes(32, "big") + signature[64:]
 
 
 SPOILERS = {
-    "malleable": _malleable,
+    "malleable": lambda signature: _other_v(_malleable(signature)),
     "v of 0 or 1": lambda signature: signature[:64] + bytes([signature[64] - 27]),
-    "other v": lambda signature: signature[:64] + bytes([55 - signature[64]]),
+    "other v": lambda signature: _other_v(signature),
     "short": lambda signature: signature[:64],
     "long": lambda signature: signature + b"\0",
     "empty": lambda signature: b"",
@@ -171,5 +201,30 @@ spoilers = st.sampled_from([*(None for _ in SPOILERS), *sorted(SPOILERS)])
 """How a signature is spoilt; ``None`` leaves it good."""
 
 
+def _other_v(signature: bytes) -> bytes:
+    return signature[:64] + bytes([55 - signature[64]])
+
+
+def _without_v(how: str, key: bytes, signature: bytes) -> bytes:
+    """Spoil an ADR-036 signature, which has a public key in place of v."""
+    if how == "v of 0 or 1":
+        return bytes([key[0] - 2]) + key[1:] + signature
+    if how == "other v":
+        return bytes([5 - key[0]]) + key[1:] + signature
+    if how == "malleable":
+        return key + _malleable(signature)
+    if how == "empty":
+        return b""
+    if how == "short":
+        return key + signature[:63]
+    if how == "long":
+        return key + signature + b"\0"
+    return key + SPOILERS[how](signature + b"\x1b")[:64]
+
+
 def spoilt(ballot: SignedBallot, how: str) -> SignedBallot:
-    return replace(ballot, signature=SPOILERS[how](ballot.signature))
+    signature = ballot.signature
+    if len(signature) == 65:
+        return replace(ballot, signature=SPOILERS[how](signature))
+    key, rest = signature[:PUBLIC_KEY_BYTES], signature[PUBLIC_KEY_BYTES:]
+    return replace(ballot, signature=_without_v(how, key, rest))

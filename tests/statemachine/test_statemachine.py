@@ -1,27 +1,33 @@
 """Reference and contract through the same random steps; see duel_machine.py.
 
 Profiles, by the environment variable COLEARN_STATEMACHINE_PROFILE: ``default`` for every test run
-(the same steps each time), ``long`` for 200,000 steps on revm.
+(the same steps each time), ``long`` for 200,000 steps on revm. On wasmd steps are few: each takes
+a block.
 """
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from duel_backends import Calendar, ChainBackend, RevmBackend
 from duel_machine import duel_on
 from duel_plans import PEOPLE
 from duel_record import RECORDS, Record
+from duel_wasmd import WasmdBackend
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from colearn_ledger import protocol
 from colearn_ledger.protocol import Event, ProtocolError, SkipReason
 
+if TYPE_CHECKING:
+    from cosmos_place import Place
+
 IS_LONG = os.environ.get("COLEARN_STATEMACHINE_PROFILE", "default") == "long"
 
 
-def profile(duels: int, steps: int) -> settings:
+def profile(duels: int, steps: int, *, shrinks: bool = True) -> settings:
     return settings(
         max_examples=duels,
         stateful_step_count=steps,
@@ -32,7 +38,7 @@ def profile(duels: int, steps: int) -> settings:
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
         verbosity=Verbosity.normal,
-        phases=[Phase.generate, Phase.shrink],
+        phases=[Phase.generate, Phase.shrink] if shrinks else [Phase.generate],
     )
 
 
@@ -72,4 +78,12 @@ def test_reference_and_contract_agree_on_a_chain():
     run_state_machine_as_test(
         duel_on("an embedded chain", lambda: ChainBackend(Calendar(PEOPLE))),
         settings=profile(*((40, 50) if IS_LONG else (22, 45))),
+    )
+
+
+def test_reference_and_contract_agree_on_wasmd(cosmos_place: Place):
+    cosmos_place.fund(PEOPLE)
+    run_state_machine_as_test(
+        duel_on("wasmd", lambda: WasmdBackend(cosmos_place)),
+        settings=profile(*((60, 60) if IS_LONG else (8, 40)), shrinks=False),
     )

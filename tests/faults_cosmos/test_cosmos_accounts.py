@@ -1,0 +1,56 @@
+"""One key in two places on a Cosmos chain, and a wallet that runs dry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from cosmos_place import ENOUGH
+from cosmos_world import CosmosWorld
+
+Worlds = Callable[..., CosmosWorld]
+
+LITTLE = 20_000
+"""What pays for joining and for one or two transactions more."""
+
+
+class TestOneKeyInTwoAgents:
+    def test_with_one_folder_the_second_is_refused(self, world: Worlds):
+        w = world(rounds=1)
+        w.agents["alice"].start().wait_log('"started"')
+        second = w.twin("alice", shares="data").start()
+        assert second.wait_end() == 1
+        events = [line["event"] for line in second.lines()]
+        assert any("another agent works in" in event for event in events)
+        assert not any("Traceback" in event for event in events)
+        w.start("bob", "carol")
+        w.final_check()
+
+    @pytest.mark.parametrize(
+        ("shares", "terms"),
+        [("nothing", {}), ("home", {}), ("nothing", {"reveal_window": 600})],
+        ids=["on two machines", "on one machine", "secretly"],
+    )
+    def test_with_two_folders_nothing_takes_effect_twice(
+        self, world: Worlds, shares: str, terms: dict[str, int]
+    ):
+        w = world(rounds=4, terms=terms)
+        twin = w.twin("bob", shares=shares).start()
+        w.start()
+        w.final_check(resent=True)
+        assert twin.wait_end() == 0
+        w.check_weights([twin, w.agents["bob"]])
+
+
+def test_a_wallet_runs_dry_and_is_funded_again(world: Worlds):
+    w = world(rounds=4, means={"carol": LITTLE})
+    carol = w.agents["carol"]
+    w.start()
+    assert carol.wait_end() == 1
+    assert carol.journal("ballot")
+    (said,) = {line["event"] for line in carol.lines() if line.get("level") == "error"}
+    assert carol.account in said
+    assert "trying again would not help" in said
+    w.place.pay([carol.account], ENOUGH)
+    carol.start()
+    w.final_check()
