@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from colearn_learner.errors import InvalidArgument, InvalidData, WeightsMismatch
-from colearn_learner.interface import (
-    ColearnModel,
-    MachineLearningInterface,
-    ModelFormat,
-    ProposedWeights,
-    Weights,
-)
-from colearn_learner.voting import approves
+from colearn_learner.framework import FrameworkLearner, check_records_are_apart
+from colearn_learner.interface import ColearnModel, DiffPrivConfig, ModelFormat, Weights
+from colearn_learner.privacy import PrivacyAccount
+from colearn_learner.privacy_keras import PrivateFit
 
 __all__ = ["KerasLearner", "_make_loader", "normalize_img"]
 
 
-class KerasLearner(MachineLearningInterface):
+class KerasLearner(FrameworkLearner):
     """A learner around a compiled Keras model; its weights are the list ``model.get_weights()``.
 
     Args:
@@ -38,10 +36,17 @@ class KerasLearner(MachineLearningInterface):
         criterion: which of the values of ``model.evaluate`` is the score.
         model_fit_kwargs: further arguments of ``model.fit``.
         model_evaluate_kwargs: further arguments of ``model.evaluate``.
+        diff_priv_config: train with differential privacy (`privacy_keras`), and no more when
+            another training would exceed the budget. ``train_loader`` is then a pair of arrays,
+            fixed when the learner is made; the vote and test records are others, as they are not
+            protected.
+        privacy_state: file that keeps what is spent of the budget over the end of the process.
+        noise_seed: makes private training repeat itself, and therefore not private: for tests.
 
     Raises:
-        InvalidArgument: arguments that ``model.fit`` or ``model.evaluate`` do not take, or a
-            criterion that the model does not measure.
+        InvalidArgument: arguments that ``model.fit`` or ``model.evaluate`` do not take, a
+            criterion that the model does not measure, or records that can not be sampled.
+        UnsupportedModel: a layer of the model rules out differential privacy.
     """
 
     def __init__(
@@ -55,6 +60,10 @@ class KerasLearner(MachineLearningInterface):
         criterion: str = "loss",
         model_fit_kwargs: Mapping[str, Any] | None = None,
         model_evaluate_kwargs: Mapping[str, Any] | None = None,
+        diff_priv_config: DiffPrivConfig | None = None,
+        *,
+        privacy_state: str | Path | None = None,
+        noise_seed: int | None = None,
     ) -> None:
         """Score the current weights on the vote records."""
         self.model = model
@@ -66,51 +75,15 @@ class KerasLearner(MachineLearningInterface):
         self.criterion = criterion
         self.model_fit_kwargs = _checked(model.fit, model_fit_kwargs, "fit")
         self.model_evaluate_kwargs = _checked(model.evaluate, model_evaluate_kwargs, "evaluate")
+        self._private_fit: PrivateFit | None = None
+        if diff_priv_config is not None:
+            check_records_are_apart(train_loader, vote_loader, test_loader)
+            self._private_fit = PrivateFit(
+                model, train_loader, self.model_fit_kwargs, diff_priv_config, noise_seed
+            )
+            rate, steps = self._private_fit.sample_rate, self._private_fit.steps
+            self.privacy = PrivacyAccount(diff_priv_config, rate, steps, privacy_state)
         self.vote_score = self.test(self.vote_loader)
-
-    def mli_propose_weights(self) -> Weights:
-        """Train, and return the new weights; the current ones stay."""
-        current = self.model.get_weights()
-        try:
-            self.train()
-            return Weights(weights=_copied(self.model.get_weights()))
-        finally:
-            self.model.set_weights(current)
-
-    def mli_test_weights(self, weights: Weights) -> ProposedWeights:
-        """Score weights and vote; the current ones stay.
-
-        Raises:
-            WeightsMismatch: the weights do not fit the model.
-        """
-        current = self.model.get_weights()
-        try:
-            self.set_weights(weights)
-            vote_score = self.test(self.vote_loader)
-            tested = self.test_loader is not None
-            test_score = self.test(self.test_loader) if tested else 0.0
-        finally:
-            self.model.set_weights(current)
-        return ProposedWeights(
-            weights=weights,
-            vote_score=vote_score,
-            test_score=test_score,
-            vote=self.vote(vote_score),
-            has_test_score=tested,
-        )
-
-    def mli_accept_weights(self, weights: Weights) -> None:
-        """Replace the current weights and score them on the vote records anew.
-
-        Raises:
-            WeightsMismatch: the weights do not fit the model; the current ones stay.
-        """
-        self.set_weights(weights)
-        self.vote_score = self.test(self.vote_loader)
-
-    def mli_get_current_weights(self) -> Weights:
-        """Return a copy of the current weights."""
-        return Weights(weights=_copied(self.model.get_weights()))
 
     def mli_get_current_model(self) -> ColearnModel:
         """Return the current model as ONNX; an only input is named ``inputs``.
@@ -123,15 +96,20 @@ class KerasLearner(MachineLearningInterface):
 
         return ColearnModel(ModelFormat.ONNX, "", convert_model_to_onnx(self.model))
 
-    def vote(self, new_score: float) -> bool:
-        """Tell whether a score is better than the current one; an equal one, or NaN, is not."""
-        return approves(new_score, self.vote_score, minimise=self.minimise_criterion)
-
     def train(self) -> None:
-        """Fit the model to the training records."""
+        """Fit the model to the training records, if its privacy budget allows it.
+
+        Raises:
+            BudgetExceeded: it does not; the model is as it was.
+        """
+        if self.privacy is not None:
+            self.privacy.spend()
         if self.need_reset_optimizer:
             self.reset_optimizer()
-        _with_records(self.model.fit, self.train_loader, self.model_fit_kwargs)
+        if self._private_fit is not None:
+            self._private_fit.run()
+        else:
+            _with_records(self.model.fit, self.train_loader, self.model_fit_kwargs)
 
     def test(self, loader: Any) -> float:
         """Return the criterion of the model on a loader's records.
@@ -177,9 +155,16 @@ class KerasLearner(MachineLearningInterface):
         for mine, new in zip(optimizer.variables, fresh.variables, strict=True):
             mine.assign(new)
 
+    def _current_arrays(self) -> list[NDArray[Any]]:
+        return [np.array(array) for array in self.model.get_weights()]
 
-def _copied(arrays: list[NDArray[Any]]) -> list[NDArray[Any]]:
-    return [np.array(array) for array in arrays]
+    @contextmanager
+    def _left_as_it_was(self) -> Iterator[None]:
+        current = self._current_arrays()
+        try:
+            yield
+        finally:
+            self.model.set_weights(current)
 
 
 def _with_records(method: Callable[..., Any], records: Any, kwargs: Mapping[str, Any]) -> Any:
@@ -216,17 +201,20 @@ def _make_loader(images: Any, labels: Any, batch_size: int = 32, dp_enabled: boo
         images: or other inputs, shape (records, ...).
         labels: shape (records, ...).
         batch_size: records of a batch.
-        dp_enabled: leave out a last batch that is smaller, for differential privacy.
+        dp_enabled: return the pair of arrays instead, of which training with differential privacy
+            draws its batches itself; the learner is told the batch size by ``model_fit_kwargs``.
 
     Raises:
-        InvalidData: inputs and labels do not go together, or there are too few for a batch.
+        InvalidData: inputs and labels do not go together, or there are none.
     """
+    count = len(images)
+    if len(labels) != count or not count:
+        raise InvalidData(
+            f"{count} images and {len(labels)} labels: there must be as many, and at least 1"
+        )
+    if dp_enabled:
+        return np.asarray(images), np.asarray(labels)
     import tensorflow as tf
 
-    count, least = len(images), batch_size if dp_enabled else 1
-    if len(labels) != count or count < least:
-        raise InvalidData(
-            f"{count} images and {len(labels)} labels: there must be as many, and at least {least}"
-        )
     records = tf.data.Dataset.from_tensor_slices((images, labels)).cache().shuffle(count)
-    return records.batch(batch_size, drop_remainder=dp_enabled).prefetch(tf.data.AUTOTUNE)
+    return records.batch(batch_size).prefetch(tf.data.AUTOTUNE)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -14,20 +15,17 @@ import torch
 from numpy.typing import NDArray
 
 from colearn_learner.errors import InvalidArgument, InvalidData, UnsupportedModel, WeightsMismatch
-from colearn_learner.interface import (
-    ColearnModel,
-    MachineLearningInterface,
-    ModelFormat,
-    ProposedWeights,
-    Weights,
-)
+from colearn_learner.framework import FrameworkLearner, check_records_are_apart
+from colearn_learner.interface import ColearnModel, DiffPrivConfig, ModelFormat, Weights
+from colearn_learner.privacy import PrivacyAccount
+from colearn_learner.privacy_pytorch import PrivateSteps
 from colearn_learner.pytorch_helpers import (
     auc_from_logits,
     binary_accuracy_from_logits,
     categorical_accuracy,
+    moved,
     prepare_data_split_list,
 )
-from colearn_learner.voting import approves
 
 __all__ = [
     "PytorchLearner",
@@ -54,7 +52,7 @@ _VIEWED: Mapping[torch.dtype, tuple[torch.dtype, Any]] = {
 """Types that numpy has no name for: the integers of their bits, and what ml_dtypes calls them."""
 
 
-class PytorchLearner(MachineLearningInterface):
+class PytorchLearner(FrameworkLearner):
     """A learner around a PyTorch model; its weights are the model's state dict as numpy arrays.
 
     The state dict has the buffers too, such as the running statistics of a batch normalisation.
@@ -80,11 +78,19 @@ class PytorchLearner(MachineLearningInterface):
         vote_criterion: the score, of the outputs and labels of all batches together.
         num_train_batches: of a training; None, or more than there are: one pass over the loader.
         num_test_batches: of a scoring, likewise.
+        diff_priv_config: train with differential privacy (`privacy_pytorch`), and no more when
+            another training would exceed the budget. ``train_loader`` is then a ``DataLoader``,
+            fixed when the learner is made, and so is ``num_train_batches``; the vote and test
+            records are others, as they are not protected.
+        privacy_state: file that keeps what is spent of the budget over the end of the process.
+        noise_seed: makes private training repeat itself, and therefore not private: for tests.
 
     Raises:
-        InvalidArgument: there is no criterion, or less than one batch is asked for.
+        InvalidArgument: there is no criterion, less than one batch is asked for, or the records
+            can not be sampled.
         InvalidData: a loader has no records.
-        UnsupportedModel: the state dict has something else than arrays.
+        UnsupportedModel: the state dict has something else than arrays, or a layer of the model
+            rules out differential privacy.
     """
 
     def __init__(
@@ -101,6 +107,10 @@ class PytorchLearner(MachineLearningInterface):
         vote_criterion: Criterion | None = None,
         num_train_batches: int | None = None,
         num_test_batches: int | None = None,
+        diff_priv_config: DiffPrivConfig | None = None,
+        *,
+        privacy_state: str | Path | None = None,
+        noise_seed: int | None = None,
     ) -> None:
         """Score the current weights on the vote records."""
         if criterion is None:
@@ -123,50 +133,17 @@ class PytorchLearner(MachineLearningInterface):
         self.vote_criterion = vote_criterion
         self.num_train_batches = num_train_batches
         self.num_test_batches = num_test_batches
+        self._private_steps: PrivateSteps | None = None
+        if diff_priv_config is not None:
+            check_records_are_apart(train_loader, vote_loader, test_loader)
+            self._private_steps = PrivateSteps(
+                (self.model, optimizer, criterion),
+                *(train_loader, num_train_batches, diff_priv_config, noise_seed),
+            )
+            rate, number = self._private_steps.sample_rate, self._private_steps.number
+            self.privacy = PrivacyAccount(diff_priv_config, rate, number, privacy_state)
         self.vote_score = self.test(self.vote_loader)
         self._current_arrays()  # whether they can travel
-
-    def mli_propose_weights(self) -> Weights:
-        """Train, and return the new weights; the current ones stay.
-
-        Raises:
-            InvalidData: the training loader has no batches.
-        """
-        with self._left_as_it_was():
-            self.train()
-            return Weights(weights=self._current_arrays())
-
-    def mli_test_weights(self, weights: Weights) -> ProposedWeights:
-        """Score weights and vote; the current ones stay.
-
-        Raises:
-            WeightsMismatch: the weights do not fit the model.
-        """
-        tested = self.test_loader is not None
-        with self._left_as_it_was():
-            self.set_weights(weights)
-            vote_score = self.test(self.vote_loader)
-            test_score = 0.0 if self.test_loader is None else self.test(self.test_loader)
-        return ProposedWeights(
-            weights=weights,
-            vote_score=vote_score,
-            test_score=test_score,
-            vote=self.vote(vote_score),
-            has_test_score=tested,
-        )
-
-    def mli_accept_weights(self, weights: Weights) -> None:
-        """Replace the current weights and score them on the vote records anew.
-
-        Raises:
-            WeightsMismatch: the weights do not fit the model; the current ones stay.
-        """
-        self.set_weights(weights)
-        self.vote_score = self.test(self.vote_loader)
-
-    def mli_get_current_weights(self) -> Weights:
-        """Return a copy of the current weights."""
-        return Weights(weights=self._current_arrays())
 
     def mli_get_current_model(self) -> ColearnModel:
         """Return the current model as ONNX; the number of records is free, other shapes are not.
@@ -182,19 +159,21 @@ class PytorchLearner(MachineLearningInterface):
             proto = convert_model_to_onnx(self.model, example=inputs)
         return ColearnModel(ModelFormat.ONNX, "", proto)
 
-    def vote(self, new_score: float) -> bool:
-        """Tell whether a score is better than the current one; an equal one, or NaN, is not."""
-        return approves(new_score, self.vote_score, minimise=self.minimise_criterion)
-
     def train(self) -> None:
         """Train the model on batches of the training loader, a step of the optimizer on each.
 
         Raises:
+            BudgetExceeded: its privacy budget does not allow it; the model is as it was.
             InvalidData: there are none.
         """
+        if self.privacy is not None:
+            self.privacy.spend()
         if self.need_reset_optimizer:
             self.reset_optimizer()
         self.model.train()
+        if self._private_steps is not None:
+            self._private_steps.run()
+            return
         steps = 0
         for inputs, labels in self._batches(self.train_loader, self.num_train_batches):
             self._step(inputs, labels)
@@ -261,7 +240,7 @@ class PytorchLearner(MachineLearningInterface):
 
     def _batches(self, loader: Iterable[Any], most: int | None) -> Iterator[tuple[Any, Any]]:
         for inputs, labels in islice(loader, most):
-            yield _moved(inputs, self.device), _moved(labels, self.device)
+            yield moved(inputs, self.device), moved(labels, self.device)
 
     @contextmanager
     def _left_as_it_was(self) -> Iterator[None]:
@@ -320,17 +299,6 @@ def _check_not_empty(loader: Iterable[Any], name: str) -> None:
         return
     if empty:
         raise InvalidData(f"{name} has no batches")
-
-
-def _moved(value: Any, device: torch.device) -> Any:
-    """Move tensors, and those in tuples, lists and dicts, to a device."""
-    if isinstance(value, torch.Tensor):
-        return value.to(device)
-    if isinstance(value, Mapping):
-        return {key: _moved(item, device) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_moved(item, device) for item in value)
-    return value
 
 
 # ------------------------------------------------------------------ tensors and arrays

@@ -1,8 +1,9 @@
-"""The helpers that the `colearn` library has beside its PyTorch learner."""
+"""The helpers that the `colearn` library has beside its PyTorch learner, and one of our own."""
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Mapping, Sized
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ __all__ = [
     "auc_from_logits",
     "binary_accuracy_from_logits",
     "categorical_accuracy",
+    "moved",
     "prepare_data_split_list",
 ]
 
@@ -68,3 +70,14 @@ def prepare_data_split_list(data: Sized, n: int) -> list[int]:
         raise InvalidArgument(f"n is {n}; there must be at least one part")
     part = len(data) // n
     return [part] * (n - 1) + [len(data) - part * (n - 1)]
+
+
+def moved(value: Any, device: torch.device) -> Any:
+    """Move tensors, and those in tuples, lists and dicts, to a device."""
+    if isinstance(value, torch.Tensor):
+        return value.to(device)
+    if isinstance(value, Mapping):
+        return {key: moved(item, device) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(moved(item, device) for item in value)
+    return value

@@ -1,0 +1,270 @@
+"""The privacy budget: dp-accounting's figures, the file of what is spent, and agents."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dp_accounting
+import pytest
+from dp_accounting import rdp
+from toyworld import TowardsTarget
+
+from colearn_learner.errors import InvalidArgument, InvalidData, MissingPackage
+from colearn_learner.interface import DiffPrivConfig, ErrorCodes, Weights
+from colearn_learner.privacy import (
+    BudgetExceeded,
+    Mechanism,
+    PrivacyAccount,
+    StateNotKept,
+    epsilon_of,
+)
+from colearn_ledger.home import HomeNotWritable
+from colearn_ledger.protocol import BallotState, Outcome
+
+DELTA = 1e-5
+
+
+def config(**changes: float) -> DiffPrivConfig:
+    chosen = {"target_epsilon": 3.0, "target_delta": DELTA}
+    return DiffPrivConfig(**(chosen | {"max_grad_norm": 1.0, "noise_multiplier": 1.1} | changes))
+
+
+def account(state: Path | None = None, steps: int = 20, **changes: float) -> PrivacyAccount:
+    return PrivacyAccount(config(**changes), 0.05, steps, state)
+
+
+def of_the_accountant(*composed: tuple[float, float, int], delta: float = DELTA) -> float:
+    """What dp-accounting says of (noise, sampling rate, steps)."""
+    accountant = rdp.RdpAccountant(
+        neighboring_relation=dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE
+    )
+    for noise, rate, steps in composed:
+        step = dp_accounting.PoissonSampledDpEvent(rate, dp_accounting.GaussianDpEvent(noise))
+        accountant.compose(step, steps)
+    return float(accountant.get_epsilon(delta))
+
+
+def spent(one: PrivacyAccount) -> float:
+    return one.budget().consumed_epsilon
+
+
+def trainings(one: PrivacyAccount) -> int:
+    """Train until the budget allows no more; return how often it did."""
+    number = 0
+    while True:
+        try:
+            one.spend()
+        except BudgetExceeded:
+            return number
+        number += 1
+
+
+class TestEpsilon:
+    @pytest.mark.parametrize(
+        ("noise", "rate", "steps"), [(1.1, 0.05, 40), (0.6, 0.01, 7), (4.0, 1.0, 3), (1.0, 0.5, 1)]
+    )
+    def test_is_the_accountants(self, noise: float, rate: float, steps: int):
+        found = epsilon_of({Mechanism(noise, rate): steps}, DELTA)
+        assert found == pytest.approx(of_the_accountant((noise, rate, steps)), rel=1e-12)
+
+    def test_is_that_of_the_steps_one_after_another(self):
+        one_by_one = of_the_accountant(*[(1.1, 0.05, 1)] * 4)
+        assert epsilon_of({Mechanism(1.1, 0.05): 4}, DELTA) == pytest.approx(one_by_one, rel=1e-9)
+
+    def test_of_steps_of_several_kinds(self):
+        found = epsilon_of({Mechanism(1.1, 0.05): 30, Mechanism(2.0, 0.1): 10}, 1e-6)
+        expected = of_the_accountant((1.1, 0.05, 30), (2.0, 0.1, 10), delta=1e-6)
+        assert found == pytest.approx(expected, rel=1e-12)
+
+    def test_of_no_steps_is_nothing(self):
+        assert epsilon_of({}, DELTA) == epsilon_of({Mechanism(1.0, 0.1): 0}, DELTA) == 0.0
+
+    def test_the_accountants_warnings_of_single_orders_are_kept_from_users(self, caplog):
+        found = epsilon_of({Mechanism(1.0, 0.25): 8}, 1e-4)
+        assert caplog.text == ""
+        of_it = of_the_accountant((1.0, 0.25, 8), delta=1e-4)
+        assert "Excluding this order" in caplog.text
+        assert found == pytest.approx(of_it, rel=1e-12)
+
+    def test_without_the_package_it_is_said_how_to_install_it(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "dp_accounting", None)
+        with pytest.raises(MissingPackage, match=r"pip install 'colearn-ledger\[privacy\]'"):
+            account(steps=33)
+
+
+class TestBudget:
+    def test_before_any_training_nothing_is_spent(self):
+        budget = account().budget()
+        assert (budget.consumed_epsilon, budget.consumed_delta) == (0.0, 0.0)
+        assert (budget.target_epsilon, budget.target_delta) == (3.0, DELTA)
+
+    def test_each_training_costs_what_the_accountant_says_of_all_steps(self):
+        one = account()
+        for number in (1, 2, 3):
+            one.spend()
+            expected = of_the_accountant((1.1, 0.05, 20 * number))
+            assert spent(one) == pytest.approx(expected, rel=1e-12)
+        assert one.budget().consumed_delta == DELTA
+
+    def test_it_is_used_as_far_as_it_goes_and_never_beyond(self):
+        one = account()
+        number = trainings(one)
+        assert number > 1
+        assert spent(one) <= 3.0 < of_the_accountant((1.1, 0.05, 20 * (number + 1)))
+
+    def test_a_refused_training_costs_nothing_and_says_what_it_would_have(self):
+        one = account()
+        number = trainings(one)
+        before, beyond = spent(one), of_the_accountant((1.1, 0.05, 20 * (number + 1)))
+        with pytest.raises(BudgetExceeded, match=rf"epsilon 3, .* bring it to {beyond:.4g}"):
+            one.spend()
+        assert spent(one) == before
+
+    def test_a_budget_that_one_training_fits_exactly_is_enough(self):
+        cost = epsilon_of({Mechanism(1.1, 0.05): 20}, DELTA)
+        assert trainings(account(target_epsilon=cost)) == 1
+        assert trainings(account(target_epsilon=math.nextafter(cost, 0))) == 0
+
+    @pytest.mark.parametrize(
+        ("name", "values"),
+        [
+            ("target_epsilon", (0.0, -1.0, math.nan, math.inf)),
+            ("target_delta", (0.0, 1.0, -1e-5, 2.0, math.nan)),
+            ("noise_multiplier", (0.0, -1.1, math.nan, math.inf)),
+            ("max_grad_norm", (0.0, -1.0, math.nan, math.inf)),
+        ],
+    )
+    def test_numbers_out_of_range_are_refused_by_name(self, name: str, values: Any):
+        for value in values:
+            with pytest.raises(InvalidArgument, match=f"{name} is {value:g}"):
+                account(**{name: value})
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from colearn_learner.interface import DiffPrivConfig
+from colearn_learner.privacy import PrivacyAccount
+account = PrivacyAccount(DiffPrivConfig(3.0, 1e-5, 1.0, 1.1), 0.05, 20, Path(sys.argv[1]))
+account.spend()
+os.kill(os.getpid(), signal.SIGKILL)  # in its first step
+"""
+
+
+class TestFile:
+    def test_a_killed_process_forgets_nothing(self, tmp_path: Path):
+        state = tmp_path / "privacy.json"
+        run = subprocess.run([sys.executable, "-c", KILLED, str(state)], check=False)
+        assert run.returncode == -signal.SIGKILL
+        again = account(state)
+        assert spent(again) == pytest.approx(of_the_accountant((1.1, 0.05, 20)), rel=1e-12)
+        assert trainings(again) == trainings(account()) - 1
+
+    def test_when_it_can_not_be_written_nothing_is_spent_and_nothing_trained(
+        self, tmp_path: Path, monkeypatch
+    ):
+        def full(path: Path, data: bytes) -> None:
+            raise HomeNotWritable(f"{path} can not be written: No space left on device")
+
+        one = account(tmp_path / "privacy.json")
+        monkeypatch.setattr("colearn_learner.privacy.write_private", full)
+        with pytest.raises(StateNotKept, match="No space left"):
+            one.spend()
+        assert spent(one) == 0.0
+
+    def test_one_that_can_not_be_read_is_not_taken_for_an_unspent_budget(self, tmp_path: Path):
+        one = account(tmp_path / "privacy.json")
+        (tmp_path / "privacy.json").mkdir()
+        with pytest.raises(InvalidData, match="can not be read"):
+            one.spend()
+
+    def test_without_its_folder_nothing_is_trained(self, tmp_path: Path):
+        one = account(tmp_path / "none" / "privacy.json")
+        with pytest.raises(StateNotKept, match="none"):
+            one.spend()
+
+    def test_what_two_learners_spend_of_one_file_adds_up(self, tmp_path: Path):
+        state = tmp_path / "privacy.json"
+        one, other = account(state), account(state)
+        one.spend()
+        other.spend()
+        one.spend()
+        assert spent(account(state)) == spent(one)
+        assert spent(one) == pytest.approx(of_the_accountant((1.1, 0.05, 60)), rel=1e-12)
+
+    def test_another_noise_or_batch_size_adds_to_what_was_spent(self, tmp_path: Path):
+        state = tmp_path / "privacy.json"
+        account(state).spend()
+        later = PrivacyAccount(config(noise_multiplier=2.0), 0.1, 10, state)
+        later.spend()
+        expected = of_the_accountant((1.1, 0.05, 20), (2.0, 0.1, 10))
+        assert spent(later) == pytest.approx(expected, rel=1e-12)
+
+    def test_others_can_not_read_it_and_people_can(self, tmp_path: Path):
+        state = tmp_path / "privacy.json"
+        account(state).spend()
+        assert state.stat().st_mode & 0o077 == 0
+        step = {"noise_multiplier": 1.1, "sample_rate": 0.05, "steps": 20}
+        assert json.loads(state.read_text()) == {"spent": [step]}
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("", "{", "[]", "{}", '{"spent": 3}', '{"spent": [7]}', '{"spent": [{}]}'),
+            '{"spent": [{"noise_multiplier": 1.1, "sample_rate": 0.05, "steps": -20}]}',
+            '{"spent": [{"noise_multiplier": 1.1, "sample_rate": 5, "steps": 20}]}',
+            '{"spent": [{"noise_multiplier": 0, "sample_rate": 0.1, "steps": 20}]}',
+            '{"spent": [{"noise_multiplier": 1, "sample_rate": 0.1, "steps": 20, "who": 1}]}',
+        ],
+    )
+    def test_one_that_says_nothing_is_not_taken_for_an_unspent_budget(
+        self, text: str, tmp_path: Path
+    ):
+        state = tmp_path / "privacy.json"
+        state.write_text(text)
+        with pytest.raises(InvalidData, match=r"privacy\.json"):
+            account(state)
+
+
+class Private(TowardsTarget):
+    """A toy learner that pays for its trainings."""
+
+    def __init__(self, target: float, state: Path) -> None:
+        super().__init__(target)
+        self.privacy = account(state, target_epsilon=2.0)
+
+    def mli_propose_weights(self) -> Weights:
+        try:
+            self.privacy.spend()
+        except BudgetExceeded:
+            code = ErrorCodes.DP_BUDGET_EXCEEDED
+            return Weights(self.weights, self.privacy.summary(code))
+        return Weights(super().mli_propose_weights().weights, self.privacy.summary())
+
+
+def test_an_agent_declines_when_the_budget_is_spent_and_votes_all_the_same(world, tmp_path: Path):
+    allowed = trainings(account(target_epsilon=2.0))
+    assert allowed >= 1
+    state = tmp_path / "privacy.json"
+    w = world([Private(4, state), TowardsTarget(5)], rounds=2 * allowed + 4)
+    agents = w.agents()
+    while not w.learners[0].trainings:
+        for agent in agents:
+            agent.step()
+    agents[0].close()
+    w.learners[0] = Private(4, state)  # as a process that was killed comes back
+    agents[0] = w.agent(0)
+    w.drive(agents)
+    own = w.rounds()[::2]
+    assert [r.outcome for r in own[:allowed]] == [Outcome.ACCEPTED] * allowed
+    assert [r.outcome for r in own[allowed:]] == [Outcome.NO_PROPOSAL] * 2
+    last = w.rounds()[-1].index
+    ballot = w.ledger.ballot(w.experiment, last, w.wallets[0].address)
+    assert ballot.state != BallotState.NONE
+    assert spent(account(state)) <= 2.0

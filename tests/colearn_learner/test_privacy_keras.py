@@ -1,0 +1,357 @@
+"""Keras learners with differential privacy, on handwritten digits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import dp_accounting
+import keras
+import numpy as np
+import pytest
+from dp_accounting import rdp
+from sklearn.datasets import load_digits
+
+from colearn_learner import Weights, collective_learning_round, print_results, set_equal_weights
+from colearn_learner.checking import Verdict, check_learner
+from colearn_learner.errors import InvalidArgument, InvalidData, UnsupportedModel
+from colearn_learner.interface import DiffPrivConfig, ErrorCodes
+from colearn_learner.keras import KerasLearner
+from colearn_learner.privacy_keras import PrivateFit, clipped_sum
+from colearn_learner.results import Results
+
+INPUTS, TARGETS = load_digits(return_X_y=True)
+INPUTS = INPUTS.astype("float32") / 16
+
+
+def share(start: int, stop: int) -> tuple[Any, Any]:
+    return INPUTS[start:stop], TARGETS[start:stop]
+
+
+def config(**changes: float) -> DiffPrivConfig:
+    chosen = {"target_epsilon": 5.0, "target_delta": 1e-4}
+    return DiffPrivConfig(**(chosen | {"max_grad_norm": 1.0, "noise_multiplier": 1.0} | changes))
+
+
+def model_of(*layers: Any, optimizer: Any = None) -> Any:
+    keras.utils.set_random_seed(1)
+    layers = layers or (keras.layers.Dense(10, activation="softmax"),)
+    model = keras.Sequential([keras.Input((64,)), *layers])
+    model.compile(
+        optimizer or keras.optimizers.SGD(1.0),
+        "sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def learner(model: Any = None, **options: Any) -> KerasLearner:
+    chosen: dict[str, Any] = {
+        "train_loader": share(0, 600),
+        "vote_loader": share(600, 900),
+        "test_loader": share(900, 1200),
+        "model_fit_kwargs": {"batch_size": 60, "steps_per_epoch": 4},
+        "diff_priv_config": config(),
+        "noise_seed": 1,
+    }
+    return KerasLearner(model or model_of(), **(chosen | options))
+
+
+def flat(arrays: Any) -> Any:
+    return np.concatenate([np.ravel(array) for array in arrays])
+
+
+def change(one: KerasLearner) -> Any:
+    """What a training changes of the weights."""
+    return flat(one.mli_propose_weights().weights) - flat(one.mli_get_current_weights().weights)
+
+
+def gradients(model: Any, count: int) -> Any:
+    """Keras' own gradient of each of the first records, one after another."""
+    import tensorflow as tf
+
+    found = []
+    for n in range(count):
+        with tf.GradientTape() as tape:
+            outputs = model(INPUTS[n : n + 1], training=True)
+            loss = model.compute_loss(y=TARGETS[n : n + 1], y_pred=outputs)
+        variables = [variable.value for variable in model.trainable_variables]
+        found.append(flat(g.numpy() for g in tape.gradient(loss, variables)))
+    return np.array(found)
+
+
+def clipped(each: Any, norm: float) -> Any:
+    sizes = np.linalg.norm(each, axis=1, keepdims=True)
+    return each * np.minimum(1, norm / sizes)
+
+
+class TestClipping:
+    @pytest.mark.parametrize("clips", ["all", "some", "none"])
+    def test_each_records_gradient_is_clipped_and_then_added(self, clips: str):
+        model = model_of(keras.layers.Dense(8, "relu"), keras.layers.Dense(10, "softmax"))
+        each = gradients(model, 7)
+        middle = float(np.median(np.linalg.norm(each, axis=1)))
+        norm = {"all": 0.01, "some": middle, "none": 100.0}[clips]
+        found = clipped_sum(model, norm)(*share(0, 7), np.ones(7, "float32"))
+        np.testing.assert_allclose(flat(found), clipped(each, norm).sum(0), atol=2e-6 * norm + 1e-6)
+
+    def test_records_that_do_not_count_add_nothing(self):
+        function = clipped_sum(model_of(), 1.0)
+        counts = np.array([1, 0, 1, 0], "float32")
+        found = function(*share(0, 4), counts)
+        np.testing.assert_allclose(
+            flat(found), clipped(gradients(model_of(), 3), 1.0)[[0, 2]].sum(0), atol=1e-6
+        )
+
+    def test_a_record_without_a_finite_gradient_adds_nothing(self):
+        inputs, targets = share(0, 2)
+        inputs = np.array([inputs[0], np.full(64, np.inf, "float32")])
+        found = clipped_sum(model_of(), 1.0)(inputs, targets, np.ones(2, "float32"))
+        np.testing.assert_allclose(
+            flat(found), clipped(gradients(model_of(), 1), 1.0)[0], atol=1e-6
+        )
+
+    def test_a_step_on_one_record_without_noise_is_its_clipped_gradient(self):
+        model = model_of()
+        start, gradient = flat(model.get_weights()), gradients(model, 1)
+        quiet = config(max_grad_norm=0.125, noise_multiplier=0.0)  # no learner would take it
+        PrivateFit(model, share(0, 1), {}, quiet, None).run()
+        step = start - flat(model.get_weights())
+        np.testing.assert_allclose(step, clipped(gradient, 0.125)[0], atol=1e-7)
+        assert np.linalg.norm(step) == pytest.approx(0.125, rel=1e-5)
+
+    def test_one_record_changes_a_step_by_no_more_than_the_norm(self):
+        def step(targets: Any) -> Any:
+            model = model_of()
+            start = flat(model.get_weights())
+            quiet = config(max_grad_norm=0.5, noise_multiplier=0.0)
+            fit = {"batch_size": 20, "epochs": 1}
+            PrivateFit(model, (INPUTS[:20], targets), fit, quiet, None).run()
+            return (start - flat(model.get_weights())) * 20
+
+        other = np.array(TARGETS[:20])
+        other[3] = (other[3] + 1) % 10
+        changed = np.linalg.norm(step(TARGETS[:20]) - step(other))
+        assert 0 < changed <= 2 * 0.5 * (1 + 1e-5)  # one gradient less and another one more
+
+
+class TestNoise:
+    def test_has_the_standard_deviation_that_is_asked_for(self):
+        noisy = config(noise_multiplier=3.0, max_grad_norm=2.0, target_epsilon=100.0)
+        one = learner(
+            diff_priv_config=noisy, model_fit_kwargs={"batch_size": 60, "steps_per_epoch": 1}
+        )
+        moved = change(one) * 60  # 60 records are expected; gradients add little to each of 650
+        assert np.std(moved) == pytest.approx(3.0 * 2.0, rel=0.15)
+
+    def test_is_another_one_each_time_whatever_seeds_are_set(self):
+        def proposal() -> Any:
+            keras.utils.set_random_seed(7)
+            return change(learner(noise_seed=None))
+
+        assert not np.allclose(proposal(), proposal())
+
+    def test_repeats_itself_for_tests_and_says_that_nothing_is_private_then(self, caplog):
+        first, second = learner(noise_seed=5), learner(noise_seed=5)
+        np.testing.assert_array_equal(change(first), change(second))
+        assert not np.allclose(change(first), change(learner(noise_seed=6)))
+        assert "nothing is private" in caplog.text
+
+    def test_a_step_that_draws_no_record_adds_noise_too(self):
+        fit = {"batch_size": 1, "steps_per_epoch": 1}
+        one = learner(model_fit_kwargs=fit)
+        one._private_fit._numbers = Unlucky()
+        assert np.count_nonzero(change(one)) == 650
+
+
+class Unlucky:
+    """Draws no records."""
+
+    def random(self, count: int) -> Any:
+        return np.ones(count)
+
+    def standard_normal(self, shape: Any, kind: str) -> Any:
+        return np.ones(shape, kind)
+
+
+class TestSampling:
+    def test_each_step_draws_each_record_with_the_probability_accounted_for(self):
+        ample = config(target_epsilon=50.0)
+        one = learner(diff_priv_config=ample, model_fit_kwargs={"batch_size": 150, "epochs": 2})
+        assert (one._private_fit.sample_rate, one._private_fit.steps) == (0.25, 8)
+        drawn: list[Any] = []
+        of = one._private_fit._of
+        one._private_fit._of = lambda places: drawn.append(places) or of(places)
+        one.mli_propose_weights()
+        counts = np.bincount(np.concatenate(drawn), minlength=600)
+        assert counts.max() <= 8  # in a step at most once
+        assert counts.mean() == pytest.approx(2.0, abs=0.3)
+        assert counts.var() == pytest.approx(8 * 0.25 * 0.75, abs=0.5)
+
+    def test_records_that_can_not_be_drawn_are_refused(self):
+        import tensorflow as tf
+
+        batches = tf.data.Dataset.from_tensor_slices(share(0, 100)).batch(10)
+        for loader in (batches, iter([share(0, 10)]), INPUTS):
+            with pytest.raises(InvalidArgument, match="pair of arrays"):
+                learner(train_loader=loader)
+        for inputs, targets in ((INPUTS[:3], TARGETS[:2]), (INPUTS[:0], TARGETS[:0])):
+            with pytest.raises(InvalidData, match="as many of both"):
+                learner(train_loader=(inputs, targets))
+
+    def test_scores_of_the_training_records_are_refused(self):
+        records = share(0, 600)
+        for scored in ({"vote_loader": None}, {"vote_loader": records}, {"test_loader": records}):
+            with pytest.raises(InvalidArgument, match="other records"):
+                learner(train_loader=records, **scored)
+
+    @pytest.mark.parametrize(
+        ("kwargs", "named"),
+        [
+            ({"shuffle": False}, "'shuffle'"),
+            ({"class_weight": {0: 2.0}}, "'class_weight'"),
+            ({"batch_size": 0}, "batch_size is 0"),
+            ({"epochs": 1.5}, "epochs is 1.5"),
+        ],
+    )
+    def test_arguments_of_fit_that_mean_nothing_are_refused(self, kwargs: Any, named: str):
+        with pytest.raises(InvalidArgument, match=named):
+            learner(model_fit_kwargs=kwargs)
+
+
+class TestModels:
+    def test_layers_that_mix_records_are_refused_by_name(self):
+        layer = keras.layers.BatchNormalization(name="mixing")
+        inner = keras.Sequential([layer, keras.layers.Dense(10, "softmax")])
+        with pytest.raises(UnsupportedModel, match="'mixing'"):
+            learner(model_of(inner))
+
+    def test_and_taken_when_they_are_frozen(self):
+        layer = keras.layers.BatchNormalization(trainable=False)
+        one = learner(model_of(layer, keras.layers.Dense(10, "softmax")))
+        assert np.any(change(one))
+
+    def test_weights_that_are_not_trained_stay_as_they_are(self):
+        class Noting(keras.layers.Layer):
+            def build(self, shape: Any) -> None:
+                self.seen = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+            def call(self, inputs: Any) -> Any:
+                self.seen.assign(self.seen + 1)
+                return inputs
+
+        one = learner(model_of(Noting(), keras.layers.Dense(10, "softmax")))
+        assert [float(w) for w in one.mli_propose_weights().weights if w.shape == ()] == [
+            float(w) for w in one.mli_get_current_weights().weights if w.shape == ()
+        ]
+
+    def test_pictures_through_convolutions_and_dropout(self):
+        layers = (
+            *(keras.layers.Reshape((8, 8, 1)), keras.layers.Conv2D(4, 3, activation="relu")),
+            *(keras.layers.GroupNormalization(2), keras.layers.Dropout(0.2)),
+            *(keras.layers.Flatten(), keras.layers.Dense(10, "softmax")),
+        )
+        one = learner(model_of(*layers, optimizer=keras.optimizers.Adam(0.01)))
+        assert np.isfinite(change(one)).all()
+
+    def test_a_generous_budget_beats_chance_by_far(self):
+        fit = {"batch_size": 100, "epochs": 8}
+        generous = config(target_epsilon=20.0, noise_multiplier=0.8)
+        one = learner(
+            criterion="accuracy",
+            minimise_criterion=False,
+            model_fit_kwargs=fit,
+            diff_priv_config=generous,
+        )
+        proposal = one.mli_propose_weights()
+        assert one.mli_test_weights(proposal).test_score > 0.6
+        assert proposal.training_summary.dp_budget.consumed_epsilon < 20.0
+
+
+def of_the_accountant(steps: int) -> float:
+    accountant = rdp.RdpAccountant()
+    noisy = dp_accounting.GaussianDpEvent(1.0)
+    accountant.compose(dp_accounting.PoissonSampledDpEvent(0.1, noisy), steps)
+    return float(accountant.get_epsilon(1e-4))
+
+
+class TestBudget:
+    def test_travels_with_proposals_and_current_weights_as_the_accountant_has_it(self):
+        one = learner()
+        assert one.mli_get_current_weights().training_summary.dp_budget.consumed_epsilon == 0
+        for number in (1, 2):
+            summary = one.mli_propose_weights().training_summary
+            expected = pytest.approx(of_the_accountant(4 * number), rel=1e-12)
+            assert (summary.error_code, summary.dp_budget.consumed_epsilon) == (None, expected)
+            assert one.mli_get_current_weights().training_summary.dp_budget == summary.dp_budget
+        assert one.get_privacy_budget() == summary.dp_budget
+
+    def test_once_spent_nothing_is_trained_and_it_still_votes(self):
+        one = learner(diff_priv_config=config(target_epsilon=of_the_accountant(4) * 1.001))
+        good = one.mli_propose_weights()
+        again = one.mli_propose_weights()
+        assert again.training_summary.error_code is ErrorCodes.DP_BUDGET_EXCEEDED
+        assert again.training_summary.dp_budget == good.training_summary.dp_budget
+        current = one.mli_get_current_weights().weights
+        assert not isinstance(again.weights, Weights)
+        assert all(map(np.array_equal, again.weights, current))
+        assert one.mli_test_weights(good).vote is True
+        one.mli_accept_weights(good)
+        assert one.mli_test_weights(again).vote is False
+
+    def test_is_written_down_before_the_first_step(self, tmp_path: Path):
+        state, seen = tmp_path / "privacy.json", []
+        one = learner(privacy_state=state)
+        of = one._private_fit._of
+        one._private_fit._of = lambda places: (
+            seen.append(json.loads(state.read_text())) or of(places)
+        )
+        one.mli_propose_weights()
+        assert seen[0]["spent"][0]["steps"] == 4
+        assert learner(privacy_state=state).get_privacy_budget() == one.get_privacy_budget()
+
+    def test_what_a_failed_training_cost_stays_spent(self):
+        one = learner()
+        before = one.mli_get_current_weights().weights
+        one._private_fit._of = lambda places: 1 / 0
+        with pytest.raises(ZeroDivisionError):
+            one.mli_propose_weights()
+        after = one.mli_get_current_weights()
+        assert after.training_summary.dp_budget.consumed_epsilon == of_the_accountant(4)
+        assert all(map(np.array_equal, after.weights, before))
+
+    def test_rounds_show_everybodys(self, capsys):
+        learners = [learner(noise_seed=n) for n in range(2)]
+        set_equal_weights(learners)
+        results = Results()
+        results.data.append(collective_learning_round(learners, 0.5, 0))
+        budgets = [summary.dp_budget for summary in results.data[0].training_summaries]
+        assert [b.consumed_epsilon for b in budgets] == [of_the_accountant(4), 0.0]
+        print_results(results)
+        assert f"{of_the_accountant(4):.4g}" in capsys.readouterr().out
+
+    def test_without_a_config_there_is_none(self):
+        one = learner(diff_priv_config=None)
+        assert one.mli_propose_weights().training_summary is None
+        assert one.get_privacy_budget() is None
+
+    def test_numbers_out_of_range_are_refused(self):
+        with pytest.raises(InvalidArgument, match="noise_multiplier is 0"):
+            learner(diff_priv_config=config(noise_multiplier=0.0))
+
+
+def checked() -> KerasLearner:
+    model = model_of()
+    # nothing is traced anew for each of twenty learners
+    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
+    return learner(model, model_fit_kwargs={"batch_size": 60, "steps_per_epoch": 1})
+
+
+def test_it_passes_the_checks_of_learners():
+    import test_privacy_keras as found_by_another_process  # this very file, by a name to import
+
+    report = check_learner(found_by_another_process.checked)
+    assert report.passed, str(report)
+    verdicts = {check.name: check.verdict for check in report.checks}
+    assert verdicts["privacy-is-accounted"] is verdicts["seed-decides"] is Verdict.PASSED

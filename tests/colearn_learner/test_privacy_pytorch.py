@@ -1,0 +1,347 @@
+"""PyTorch learners with differential privacy, on handwritten digits."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import dp_accounting
+import numpy as np
+import pytest
+import torch
+from dp_accounting import rdp
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.utils.data import (
+    DataLoader,
+    IterableDataset,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+)
+
+from colearn_learner import Weights
+from colearn_learner.checking import Verdict, check_learner
+from colearn_learner.errors import InvalidArgument, MissingPackage, UnsupportedModel
+from colearn_learner.interface import DiffPrivConfig, ErrorCodes
+from colearn_learner.privacy_pytorch import PrivateSteps
+from colearn_learner.pytorch import PytorchLearner, categorical_accuracy
+from colearn_ledger.weights.codec import decode_weights, encode_weights
+
+torch.set_num_threads(1)
+
+_PIXELS, _DIGITS = load_digits(return_X_y=True)
+RECORDS = TensorDataset(
+    torch.tensor(_PIXELS / 16, dtype=torch.float32), torch.tensor(_DIGITS, dtype=torch.int64)
+)
+
+
+def loader(start: int, stop: int, batch_size: int = 60, **options: Any) -> Any:
+    return DataLoader(Subset(RECORDS, range(start, stop)), batch_size, **options)
+
+
+def config(**changes: float) -> DiffPrivConfig:
+    chosen = {"target_epsilon": 5.0, "target_delta": 1e-4}
+    return DiffPrivConfig(**(chosen | {"max_grad_norm": 1.0, "noise_multiplier": 1.0} | changes))
+
+
+def linear() -> nn.Module:
+    torch.manual_seed(1)
+    return nn.Linear(64, 10)
+
+
+def learner(model: nn.Module | None = None, **options: Any) -> PytorchLearner:
+    model = model or linear()
+    chosen: dict[str, Any] = {
+        "optimizer": torch.optim.SGD(model.parameters(), 1.0),
+        "train_loader": loader(0, 600, shuffle=True),
+        "vote_loader": loader(600, 900),
+        "test_loader": loader(900, 1200),
+        "criterion": nn.CrossEntropyLoss(),
+        "num_train_batches": 4,
+        "diff_priv_config": config(),
+        "noise_seed": 1,
+    }
+    return PytorchLearner(model, **(chosen | options))
+
+
+def flat(arrays: Any) -> Any:
+    return np.concatenate([np.ravel(np.asarray(array)) for array in arrays])
+
+
+def change(one: PytorchLearner) -> Any:
+    """What a training changes of the weights."""
+    after, before = one.mli_propose_weights().weights, one.mli_get_current_weights().weights
+    return flat(after.values()) - flat(before.values())
+
+
+def gradient(model: nn.Module, place: int, criterion: Any = None) -> Any:
+    """Torch's own gradient of one record."""
+    model.zero_grad()
+    inputs, label = RECORDS[place]
+    (criterion or nn.CrossEntropyLoss())(model(inputs[None]), label[None]).backward()
+    return flat(p.grad for p in model.parameters())
+
+
+def clipped(one: Any, norm: float) -> Any:
+    return one * min(1.0, norm / np.linalg.norm(one))
+
+
+def quiet_step(model: nn.Module, records: Any, norm: float, criterion: Any = None) -> Any:
+    """What one step on all of some records does without noise, which no learner would take."""
+    before = flat(p.detach().clone() for p in model.parameters())
+    trained = (model, torch.optim.SGD(model.parameters(), 1.0), criterion or nn.CrossEntropyLoss())
+    one_batch = DataLoader(records, len(records))
+    quiet = config(max_grad_norm=norm, noise_multiplier=0.0)
+    PrivateSteps(trained, one_batch, None, quiet, None).run()
+    return before - flat(p.detach() for p in model.parameters())
+
+
+class TestClipping:
+    def test_a_step_on_one_record_without_noise_is_its_clipped_gradient(self):
+        step = quiet_step(linear(), Subset(RECORDS, [0]), 0.125)
+        np.testing.assert_allclose(step, clipped(gradient(linear(), 0), 0.125), atol=1e-6)
+        assert np.linalg.norm(step) == pytest.approx(0.125, rel=1e-4)
+
+    @pytest.mark.parametrize("clips", ["all", "some", "none"])
+    def test_each_records_gradient_is_clipped_and_then_added(self, clips: str):
+        each = [gradient(linear(), n) for n in range(7)]
+        middle = float(np.median([np.linalg.norm(g) for g in each]))
+        norm = {"all": 0.01, "some": middle, "none": 100.0}[clips]
+        step = quiet_step(linear(), Subset(RECORDS, range(7)), norm)
+        np.testing.assert_allclose(step * 7, sum(clipped(g, norm) for g in each), atol=1e-4)
+
+    @pytest.mark.parametrize("reduction", ["sum", "none", "mean"])
+    def test_the_loss_of_one_record_does_not_depend_on_the_others(self, reduction: str):
+        """Weighted, the mean of a batch is divided by what all its records weigh."""
+        weighted = nn.CrossEntropyLoss(torch.arange(1.0, 11.0), reduction=reduction)
+        records = Subset(RECORDS, range(5))
+        each = [gradient(linear(), n, lambda *a: weighted(*a).mean()) for n in range(5)]
+        step = quiet_step(linear(), records, 100.0, weighted)
+        np.testing.assert_allclose(step * 5, sum(each), rtol=1e-4, atol=1e-4)
+
+
+class TestNoise:
+    def test_has_the_standard_deviation_that_is_asked_for(self):
+        noisy = config(noise_multiplier=3.0, max_grad_norm=2.0, target_epsilon=100.0)
+        one = learner(diff_priv_config=noisy, num_train_batches=1)
+        moved = change(one) * 60  # 60 records are expected; gradients add little to each of 650
+        assert np.std(moved) == pytest.approx(3.0 * 2.0, rel=0.15)
+
+    def test_is_another_one_each_time_whatever_seeds_are_set(self):
+        def proposal() -> Any:
+            torch.manual_seed(7)
+            return change(learner(noise_seed=None))
+
+        assert not np.allclose(proposal(), proposal())
+
+    def test_repeats_itself_for_tests_and_says_that_nothing_is_private_then(self, caplog):
+        np.testing.assert_array_equal(change(learner(noise_seed=5)), change(learner(noise_seed=5)))
+        assert not np.allclose(change(learner(noise_seed=5)), change(learner(noise_seed=6)))
+        assert "nothing is private" in caplog.text
+
+    def test_a_step_that_draws_no_record_adds_noise_too(self):
+        one = learner(num_train_batches=1)
+        one._private_steps._loader.batch_sampler.sample_rate = 0.0
+        assert np.count_nonzero(change(one)) == 650
+
+
+class TestSampling:
+    def test_each_step_draws_each_record_with_the_probability_accounted_for(self):
+        drawn: list[Any] = []
+
+        class Watched(TensorDataset):
+            def __getitem__(self, place: Any) -> Any:
+                drawn.append(place)
+                return super().__getitem__(place)
+
+        records = Watched(*(tensor[:600] for tensor in RECORDS.tensors))
+        one = learner(
+            diff_priv_config=config(target_epsilon=50.0),
+            train_loader=DataLoader(records, 150),
+            num_train_batches=None,
+        )
+        assert (one._private_steps.sample_rate, one._private_steps.number) == (0.25, 4)
+        drawn.clear()
+        one.mli_propose_weights()
+        one.mli_propose_weights()
+        counts = np.bincount(drawn, minlength=600)
+        assert counts.max() <= 8  # in a step at most once
+        assert counts.mean() == pytest.approx(2.0, abs=0.3)
+        assert counts.var() == pytest.approx(8 * 0.25 * 0.75, abs=0.5)
+
+    def test_records_that_can_not_be_drawn_are_refused(self):
+        class Stream(IterableDataset[Any]):
+            def __iter__(self) -> Any:
+                return iter(RECORDS)
+
+        for unsuited in ([RECORDS[:10]], DataLoader(Stream(), 10)):
+            with pytest.raises(InvalidArgument, match="DataLoader of a data set"):
+                learner(train_loader=unsuited)
+        some = DataLoader(RECORDS, 10, sampler=SubsetRandomSampler(range(100)))
+        with pytest.raises(InvalidArgument, match="SubsetRandomSampler"):
+            learner(train_loader=some)
+
+    def test_scores_of_the_training_records_are_refused(self):
+        records = loader(0, 600)
+        for scored in ({"vote_loader": None}, {"vote_loader": records}, {"test_loader": records}):
+            with pytest.raises(InvalidArgument, match="other records"):
+                learner(train_loader=records, **scored)
+
+    def test_an_optimizer_that_looks_again_is_refused(self):
+        model = linear()
+        with pytest.raises(InvalidArgument, match="L-BFGS"):
+            learner(model, optimizer=torch.optim.LBFGS(model.parameters()))
+
+
+class TestModels:
+    @pytest.mark.parametrize(
+        ("layer", "why"),
+        [
+            (nn.BatchNorm1d(16), "mixes the records"),
+            (nn.BatchNorm1d(16, affine=False), "mixes the records"),
+            (nn.InstanceNorm1d(16, track_running_stats=True), "running stats"),
+        ],
+    )
+    def test_layers_that_mix_records_or_note_them_are_refused_by_name(self, layer: Any, why: str):
+        model = nn.Sequential(nn.Linear(64, 16), layer, nn.Linear(16, 10))
+        with pytest.raises(UnsupportedModel, match=f"'1'.*{why}"):
+            learner(model)
+
+    def test_buffers_stay_as_they_are(self):
+        class Counting(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.layer = nn.Linear(64, 10)
+                self.register_buffer("seen", torch.zeros(()))
+
+            def forward(self, inputs: Any) -> Any:
+                self.seen += len(inputs)
+                return self.layer(inputs)
+
+        one = learner(Counting())
+        seen = float(one.model.seen)
+        assert float(one.mli_propose_weights().weights["seen"]) == seen
+        assert np.any(change(one))
+
+    def test_no_hooks_are_left_on_the_model(self):
+        one = learner()
+        names, modes = list(one.model.state_dict()), [m.training for m in one.model.modules()]
+        one.mli_propose_weights()
+        hooks = (one.model._forward_hooks, one.model._backward_hooks, one.model._forward_pre_hooks)
+        assert [len(held) for held in hooks] == [0, 0, 0]
+        assert (list(one.model.state_dict()), [m.training for m in one.model.modules()]) == (
+            names,
+            modes,
+        )
+
+    def test_private_and_other_learners_exchange_weights(self):
+        model = nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 10))
+        other = nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 10))
+        private = learner(model, optimizer=torch.optim.Adam(model.parameters(), 0.01))
+        plain = learner(
+            other, optimizer=torch.optim.Adam(other.parameters(), 0.01), diff_priv_config=None
+        )
+        for proposer, voter in ((private, plain), (plain, private)):
+            proposal = proposer.mli_propose_weights()
+            data = encode_weights(proposal.weights)
+            assert list(proposal.weights) == ["0.weight", "0.bias", "3.weight", "3.bias"]
+            voter.mli_accept_weights(Weights(decode_weights(data).weights))
+            assert encode_weights(voter.mli_get_current_weights().weights) == data
+
+    def test_a_generous_budget_beats_chance_by_far(self):
+        one = learner(
+            train_loader=loader(0, 600, 100),
+            vote_criterion=categorical_accuracy,
+            minimise_criterion=False,
+            diff_priv_config=config(target_epsilon=100.0, noise_multiplier=0.8),
+            num_train_batches=None,
+        )
+        for _ in range(6):
+            one.mli_accept_weights(one.mli_propose_weights())
+        current = one.mli_get_current_weights()
+        assert one.mli_test_weights(current).test_score > 0.6
+        assert 0 < current.training_summary.dp_budget.consumed_epsilon < 100.0
+
+
+def of_the_accountant(steps: int) -> float:
+    accountant = rdp.RdpAccountant()
+    noisy = dp_accounting.GaussianDpEvent(1.0)
+    accountant.compose(dp_accounting.PoissonSampledDpEvent(0.1, noisy), steps)
+    return float(accountant.get_epsilon(1e-4))
+
+
+class TestBudget:
+    def test_travels_with_proposals_and_current_weights_as_the_accountant_has_it(self):
+        one = learner()
+        assert one.mli_get_current_weights().training_summary.dp_budget.consumed_epsilon == 0
+        for number in (1, 2):
+            summary = one.mli_propose_weights().training_summary
+            expected = pytest.approx(of_the_accountant(4 * number), rel=1e-12)
+            assert (summary.error_code, summary.dp_budget.consumed_epsilon) == (None, expected)
+            assert one.mli_get_current_weights().training_summary.dp_budget == summary.dp_budget
+        assert one.get_privacy_budget() == summary.dp_budget
+
+    def test_once_spent_nothing_is_trained_and_it_still_votes(self):
+        one = learner(diff_priv_config=config(target_epsilon=of_the_accountant(4) * 1.001))
+        good = one.mli_propose_weights()
+        again = one.mli_propose_weights()
+        assert again.training_summary.error_code is ErrorCodes.DP_BUDGET_EXCEEDED
+        assert again.training_summary.dp_budget == good.training_summary.dp_budget
+        current = one.mli_get_current_weights().weights
+        assert encode_weights(again.weights) == encode_weights(current)
+        assert one.mli_test_weights(good).vote is True
+        one.mli_accept_weights(good)
+        assert one.mli_test_weights(again).vote is False
+
+    def test_is_written_down_before_the_first_step(self, tmp_path: Path):
+        state, seen = tmp_path / "privacy.json", []
+
+        class Loss(nn.CrossEntropyLoss):
+            def forward(self, outputs: Any, labels: Any) -> Any:
+                if torch.is_grad_enabled():
+                    seen.append(json.loads(state.read_text())["spent"][0]["steps"])
+                return super().forward(outputs, labels)
+
+        one = learner(privacy_state=state, criterion=Loss())
+        one.mli_propose_weights()
+        assert set(seen) == {4}
+        assert learner(privacy_state=state).get_privacy_budget() == one.get_privacy_budget()
+
+    def test_what_a_failed_training_cost_stays_spent(self):
+        def fails(outputs: Any, labels: Any) -> Any:
+            if torch.is_grad_enabled():
+                raise ZeroDivisionError
+            return nn.functional.cross_entropy(outputs, labels)
+
+        one = learner(criterion=fails)
+        before = encode_weights(one.mli_get_current_weights().weights)
+        with pytest.raises(ZeroDivisionError):
+            one.mli_propose_weights()
+        after = one.mli_get_current_weights()
+        assert after.training_summary.dp_budget.consumed_epsilon == of_the_accountant(4)
+        assert encode_weights(after.weights) == before
+
+    def test_numbers_out_of_range_are_refused(self):
+        with pytest.raises(InvalidArgument, match="target_delta is 1"):
+            learner(diff_priv_config=config(target_delta=1.0))
+
+    def test_without_opacus_it_is_said_how_to_install_it(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "opacus.data_loader", None)
+        with pytest.raises(MissingPackage, match=r"pip install 'colearn-ledger\[privacy\]'"):
+            learner()
+
+
+def checked() -> PytorchLearner:
+    return learner(num_train_batches=1)
+
+
+def test_it_passes_the_checks_of_learners():
+    import test_privacy_pytorch as found_by_another_process  # this very file, by a name to import
+
+    report = check_learner(found_by_another_process.checked)
+    assert report.passed, str(report)
+    verdicts = {check.name: check.verdict for check in report.checks}
+    assert verdicts["privacy-is-accounted"] is verdicts["seed-decides"] is Verdict.PASSED
