@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,8 @@ def compare(
     everything = Share(_joined([s.train for s in split.shares]), *_votes_and_tests(split))
 
     def reached(share: Share, training: Training) -> float:
-        learner = make_learner(chosen, share, data=data, training=training)
+        plainly = replace(training, level=False)  # there are no others' labels to be mindful of
+        learner = make_learner(chosen, share, data=data, training=plainly)
         for _ in range(n_rounds):
             learner.mli_accept_weights(learner.mli_propose_weights())
         return score(learner.mli_get_current_weights().weights)

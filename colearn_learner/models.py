@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,6 +12,7 @@ import numpy as np
 from colearn_learner.datasets import Data, Dataset, Share, Task
 from colearn_learner.errors import LearnerError, MissingPackage
 from colearn_learner.names import find_name
+from colearn_learner.networks import keras_learner, keras_mlp, pytorch_learner, pytorch_mlp
 
 __all__ = [
     "MODELS",
@@ -57,12 +56,22 @@ def score_of(task: Task, *, shown: bool = False) -> Score:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How a learner trains; one proposal is ``passes`` passes over its records."""
+    """How a learner trains; one proposal is ``passes`` passes over its records.
+
+    Args:
+        learning_rate: of each step.
+        batch_size: records of a step.
+        passes: over the records.
+        seed: of the first weights and of the order of records.
+        level: a network's training leaves out how frequent each label is with the learner; see
+            `colearn_learner.skew`. Who trains alone has no use for it.
+    """
 
     learning_rate: float
     batch_size: int = 32
     passes: int = 2
     seed: int = 42
+    level: bool = True
 
 
 Framework = Literal["sklearn", "keras", "pytorch", "xgboost"]
@@ -152,6 +161,7 @@ def _sklearn_learner(
     built: Any, share: Share, score: Score, *, data: Dataset, training: Training
 ) -> Any:
     from colearn_learner.forest import ForestLearner
+    from colearn_learner.skew import LevelMlpLearner
     from colearn_learner.sklearn import SklearnLearner
 
     records = [_pair(part) for part in (share.train, share.vote, share.test)]
@@ -163,6 +173,8 @@ def _sklearn_learner(
     }
     if hasattr(built, "partial_fit"):
         common |= {"batch_size": training.batch_size, "epochs": training.passes}
+        if training.level and hasattr(built, "hidden_layer_sizes") and data.classes:
+            return LevelMlpLearner(built, *records, **common)
         return SklearnLearner(built, *records, **common)
     return ForestLearner(built, *records, **common, trees_per_round=training.passes * 5)
 
@@ -186,6 +198,8 @@ def _mlp(data: Dataset, training: Training) -> Any:
     kind = MLPRegressor if data.task == "regression" else MLPClassifier
     return kind(
         hidden_layer_sizes=(32,),
+        solver="sgd",
+        momentum=0.0,
         learning_rate_init=training.learning_rate,
         # the learner cuts the batches; by itself the model takes one of up to 200 records whole
         batch_size="auto" if training.batch_size <= 200 else training.batch_size,
@@ -199,101 +213,6 @@ def _forest(data: Dataset, training: Training) -> Any:
     if data.task == "regression":
         return RandomForestRegressor(max_depth=6, min_samples_leaf=3)
     return RandomForestClassifier(max_depth=6, min_samples_leaf=3)
-
-
-# ------------------------------------------------------------------ Keras
-
-_SCORED_AT_ONCE = 1024  # records
-
-
-def _keras_learner(
-    built: Any, share: Share, score: Score, *, data: Dataset, training: Training
-) -> Any:
-    import tensorflow as tf
-
-    from colearn_learner.keras import KerasLearner
-
-    def loader(records: Data, batch_size: int) -> Any:
-        # once: of plain arrays Keras makes such a set at every call, in a tenth of a second
-        return tf.data.Dataset.from_tensor_slices(_pair(records)).batch(batch_size)
-
-    # Keras shuffles by a generator that all threads share; this order is the seed's alone.
-    order = np.random.default_rng(training.seed).permutation(len(share.train))
-    return KerasLearner(
-        built,
-        loader(share.train.take(order), training.batch_size),
-        loader(share.vote, _SCORED_AT_ONCE),
-        loader(share.test, _SCORED_AT_ONCE),
-        criterion="accuracy" if score.name == "accuracy" else "loss",
-        minimise_criterion=not score.higher_is_better,
-        model_fit_kwargs={"epochs": training.passes, "shuffle": False},
-    )
-
-
-def _keras_mlp(data: Dataset, training: Training) -> Any:
-    _hush_tensorflow()
-    import keras
-
-    def dense(units: int, activation: str, nth: int) -> Any:
-        start = keras.initializers.GlorotUniform(seed=training.seed + nth)
-        return keras.layers.Dense(units, activation=activation, kernel_initializer=start)
-
-    classifies = data.task == "classification"
-    output = dense(data.classes, "softmax", 1) if classifies else dense(1, "linear", 1)
-    model = keras.Sequential([keras.Input((data.features,)), dense(32, "relu", 0), output])
-    model.compile(
-        optimizer=keras.optimizers.Adam(training.learning_rate),
-        loss="sparse_categorical_crossentropy" if classifies else "mean_squared_error",
-        metrics=["accuracy"] if classifies else [],
-    )
-    return model
-
-
-def _hush_tensorflow() -> None:
-    """Keep off stderr, where the demo draws, its greeting and its advice against many models."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-
-
-# ------------------------------------------------------------------ PyTorch
-
-
-def _pytorch_learner(
-    built: Any, share: Share, score: Score, *, data: Dataset, training: Training
-) -> Any:
-    import torch
-    from torch.utils.data import ConcatDataset, DataLoader, TensorDataset
-
-    from colearn_learner.pytorch import PytorchLearner, categorical_accuracy
-
-    classifies = data.task == "classification"
-
-    def tensors(records: Data) -> Any:
-        targets = torch.tensor(records.targets, dtype=torch.int64 if classifies else torch.float32)
-        return TensorDataset(torch.tensor(records.inputs, dtype=torch.float32), targets)
-
-    train: Any = ConcatDataset([tensors(share.train)] * training.passes)
-    order = torch.Generator().manual_seed(training.seed)
-    return PytorchLearner(
-        built,
-        torch.optim.Adam(built.parameters(), training.learning_rate),
-        DataLoader(train, training.batch_size, shuffle=True, generator=order),
-        DataLoader(tensors(share.vote), _SCORED_AT_ONCE),
-        DataLoader(tensors(share.test), _SCORED_AT_ONCE),
-        criterion=torch.nn.CrossEntropyLoss() if classifies else torch.nn.MSELoss(),
-        vote_criterion=categorical_accuracy if score.name == "accuracy" else None,
-        minimise_criterion=not score.higher_is_better,
-    )
-
-
-def _pytorch_mlp(data: Dataset, training: Training) -> Any:
-    import torch
-    from torch import nn
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(training.seed)
-        layers = (nn.Linear(data.features, 32), nn.ReLU(), nn.Linear(32, data.classes or 1))
-    return nn.Sequential(*layers) if data.classes else nn.Sequential(*layers, nn.Flatten(0))
 
 
 # ------------------------------------------------------------------ XGBoost
@@ -336,8 +255,8 @@ class _Framework:
 
 _FRAMEWORKS: dict[Framework, _Framework] = {
     "sklearn": _Framework(_sklearn_learner, ("sklearn",)),
-    "keras": _Framework(_keras_learner, ("keras", "tensorflow")),
-    "pytorch": _Framework(_pytorch_learner, ("torch",)),
+    "keras": _Framework(keras_learner, ("keras", "tensorflow")),
+    "pytorch": _Framework(pytorch_learner, ("torch",)),
     "xgboost": _Framework(_xgboost_learner, ("xgboost",)),
 }
 
@@ -357,22 +276,22 @@ MODELS = {
             _linear,
         ),
         Model(
-            *("mlp", ("classification", "regression"), 0.005),
-            "a neural network with one hidden layer of 32 units, trained by Adam",
+            *("mlp", ("classification", "regression"), 0.1),
+            "a neural network with one hidden layer of 32 units, trained by gradient descent",
             "sklearn",
             _mlp,
         ),
         Model(
-            *("keras-mlp", ("classification", "regression"), 0.005),
+            *("keras-mlp", ("classification", "regression"), 0.1),
             "the same network in Keras",
             "keras",
-            _keras_mlp,
+            keras_mlp,
         ),
         Model(
-            *("pytorch-mlp", ("classification", "regression"), 0.005),
+            *("pytorch-mlp", ("classification", "regression"), 0.1),
             "the same network in PyTorch",
             "pytorch",
-            _pytorch_mlp,
+            pytorch_mlp,
         ),
         Model(
             *("forest", ("classification", "regression"), 0.0),

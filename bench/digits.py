@@ -1,0 +1,163 @@
+"""Accuracy on digits of five learners whose labels are skewed: together, alone, all data in one.
+
+Usage: .venv/bin/python bench/digits.py [--models mlp keras-mlp pytorch-mlp] [--seeds 1 2 3]
+
+A quarter of the 1,797 records is the test set, which no learner has. The rest goes to five learners
+by label skew (Dirichlet α = 0.5); of its records a learner trains on 60 %, votes by 20 % and
+tests with 20 %. The experiment is `colearn_learner.simulation`: real agents on `LocalLedger`,
+a proposal by turns. Beside it, in the same run, the same network with the same first weights,
+rate and batches, trained without votes on each learner's training records alone, and on those of
+all in one place: as many passes over the records as there are rounds. In one place these are five
+times the gradient steps of the experiment, where a round is one learner's pass.
+
+Each model has a process of its own. Prints a table and, for each row, how far it is from the aims:
+at most two points below all data in one place, and above the mean of the learners alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import numpy as np  # noqa: E402
+
+from colearn_learner import simulation  # noqa: E402
+from colearn_learner.baselines import Comparison, compare  # noqa: E402
+from colearn_learner.datasets import Data, Division, Share, Split, dataset  # noqa: E402
+from colearn_learner.datasets.splitting import divide  # noqa: E402
+from colearn_learner.models import Training, make_learner, model, score_of  # noqa: E402
+
+LEARNERS, ALPHA, COMMON_TEST = 5, 0.5, 0.25
+MODELS = ("mlp", "keras-mlp", "pytorch-mlp")
+POINTS = 0.02
+"""How far below all data in one place an experiment may end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the experiments are held."""
+
+    rounds: int
+    threshold: float
+    training: Training
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One experiment and what it is compared with; accuracies from 0 to 1 on the test set."""
+
+    model: str
+    seed: int
+    accepted: int
+    compared: Comparison
+    seconds: float
+
+    @property
+    def behind(self) -> float:
+        """Return how far the collective is below all data in one place."""
+        return self.compared.together - self.compared.collective
+
+    @property
+    def reached(self) -> bool:
+        """Tell whether both aims are."""
+        return self.behind <= POINTS and self.compared.collective > self.compared.mean_alone
+
+
+def skewed_split(data: Data, seed: int) -> Split:
+    """Return five learners' shares and the test set; no record is in two places."""
+    order = np.random.default_rng(seed).permutation(len(data))
+    common, rest = np.split(order, [round(len(data) * COMMON_TEST)])
+    owned = data.take(rest)
+    division = Division(LEARNERS, how="label-skew", alpha=ALPHA, seed=seed)
+    shares = tuple(
+        Share(*(owned.take(part) for part in places))
+        for places in divide(owned.targets, "classification", division)
+    )
+    return Split(shares, data.take(common))
+
+
+def measured(name: str, seed: int, settings: Settings) -> Row:
+    """Hold one experiment and train what it is compared with."""
+    began, data = time.monotonic(), dataset("digits")
+    chosen, parts = model(name, data), skewed_split(data.load(), seed)
+    training = replace(settings.training, seed=seed)
+    learners = [make_learner(chosen, s, data=data, training=training) for s in parts.shares]
+    score = score_of(data.task)
+    result = simulation.run(
+        learners,
+        settings.rounds,
+        vote_threshold=settings.threshold,
+        config=simulation.SimulationConfig(
+            score_name=score.name, higher_is_better=score.higher_is_better
+        ),
+    )
+    # gradient descent has no state: a training of all passes is as many trainings of one
+    compared = compare(
+        result.weights,
+        parts,
+        model=(chosen, data),
+        trainings=[replace(training, passes=training.passes * settings.rounds)] * LEARNERS,
+        n_rounds=1,
+    )
+    accepted = sum(bool(r.vote) for r in result.results.data)
+    return Row(name, seed, accepted, compared, time.monotonic() - began)
+
+
+def rows_of(name: str, seeds: Sequence[int], settings: Settings) -> list[Row]:
+    """Measure one model with all seeds."""
+    rows = []
+    for seed in seeds:
+        rows.append(measured(name, seed, settings))
+        print(f"{name}, seed {seed}: {rows[-1].seconds:.0f} s", file=sys.stderr, flush=True)
+    return rows
+
+
+def table(rows: Sequence[Row], settings: Settings) -> str:
+    """Return the rows as Markdown, accuracies in per cent."""
+    names = ("together", "behind", "mean alone", "best alone", "accepted", "aims")
+    lines = [f"| model | seed | experiment | {' | '.join(names)} |", "|---" + "|---:" * 7 + "|---|"]
+    for row in rows:
+        c = row.compared
+        values = (c.collective, c.together, row.behind, c.mean_alone, max(c.alone))
+        cells = [f"{100 * value:.1f}" for value in values]
+        end = f"{row.accepted} of {settings.rounds} | {'reached' if row.reached else 'missed'}"
+        lines.append(f"| {row.model} | {row.seed} | {' | '.join(cells)} | {end} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--vote-threshold", type=float, default=0.25)
+    parser.add_argument("--learning-rate", type=float, default=0.3)
+    parser.add_argument("--batch-size", type=int, default=16)
+    options = parser.parse_args()
+    training = Training(options.learning_rate, batch_size=options.batch_size, passes=1)
+    settings = Settings(options.rounds, options.vote_threshold, training)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: threads only wait
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(options.models), mp_context=context) as pool:
+        measuring = [pool.submit(rows_of, m, options.seeds, settings) for m in options.models]
+        rows = [row for future in measuring for row in future.result()]
+    print(table(rows, settings))
+    for name in options.models:
+        behind = [row.behind for row in rows if row.model == name]
+        print(f"{name}: behind by {100 * statistics.mean(behind):.1f} points in the mean")
+
+
+if __name__ == "__main__":
+    main()

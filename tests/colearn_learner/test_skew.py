@@ -1,0 +1,151 @@
+"""Learners with few or none of some labels: their training leaves what others know of these."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from colearn_learner import Weights, training
+from colearn_learner.baselines import compare
+from colearn_learner.datasets import Data, Share, Split, dataset, split
+from colearn_learner.models import Training, make_learner, model
+from colearn_learner.skew import LevelMlpLearner, log_shares
+
+NETWORKS = ["mlp", "keras-mlp", "pytorch-mlp"]
+
+
+@cache
+def digits() -> Data:
+    return dataset("digits").load()
+
+
+def learner(
+    name: str, records: Data, *, on: str = "digits", tests: Data, level: bool = True
+) -> Any:
+    data = dataset(on)
+    how = Training(0.2, batch_size=16, seed=1, level=level)
+    share = Share(records, tests, tests)
+    return make_learner(model(name, data), share, data=data, training=how, shown_score=True)
+
+
+def of_labels(some: Data, labels: range) -> Data:
+    return some.take(np.flatnonzero(np.isin(some.targets, labels)))
+
+
+def flat(weights: Weights) -> np.ndarray[Any, Any]:
+    tree = weights.weights
+    arrays = tree.values() if isinstance(tree, dict) else tree
+    return np.concatenate([np.ravel(a) for a in arrays])
+
+
+class TestLogShares:
+    def test_are_of_the_records_and_half_a_record_more_of_each_class(self):
+        shares = np.exp(log_shares(np.array([0, 0, 0, 2]), 3))
+        assert np.allclose(shares, [3.5 / 5.5, 0.5 / 5.5, 1.5 / 5.5])
+
+    def test_are_finite_for_classes_that_are_absent_at_the_end(self):
+        shares = log_shares(np.array([0, 1]), 10)
+        assert shares.shape == (10,)
+        assert np.isfinite(shares).all()
+        assert np.isclose(np.exp(shares).sum(), 1)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+class TestTraining:
+    def test_on_some_labels_unlearns_none_of_the_others(self, name: str):
+        first, second = digits().take(np.arange(800)), digits().take(np.arange(800, 1797))
+        knows_all = learner(name, first, tests=of_labels(second, range(5, 10)))
+        for _ in range(2):
+            knows_all.mli_accept_weights(knows_all.mli_propose_weights())
+        known = knows_all.mli_get_current_weights()
+        before = knows_all.mli_test_weights(known).test_score
+
+        def after(level: bool) -> float:
+            few = of_labels(first, range(5))
+            skewed = learner(name, few, tests=of_labels(second, range(5, 10)), level=level)
+            skewed.mli_accept_weights(known)
+            return float(skewed.mli_test_weights(skewed.mli_propose_weights()).test_score)
+
+        level, plain = after(level=True), after(level=False)
+        assert before > 0.7
+        assert level > before - 0.1
+        assert plain < level - 0.1
+
+    def test_leaves_the_current_weights_alone(self, name: str):
+        few = of_labels(digits(), range(5)).take(np.arange(64))
+        skewed = learner(name, few, tests=few)
+        before = flat(skewed.mli_get_current_weights())
+        proposal = flat(skewed.mli_propose_weights())
+        assert np.array_equal(flat(skewed.mli_get_current_weights()), before)
+        assert not np.array_equal(proposal, before)
+
+    @pytest.mark.parametrize("on", ["digits", "breast-cancer"])
+    def test_where_labels_are_level_is_as_without(self, name: str, on: str):
+        data = dataset(on)
+        records = data.load()
+        each = [np.flatnonzero(records.targets == k)[:8] for k in range(data.classes)]
+        even = records.take(np.stack(each, axis=1).ravel())
+
+        def proposed(level: bool) -> np.ndarray[Any, Any]:
+            one = learner(name, even, on=on, tests=even, level=level)
+            return flat(one.mli_propose_weights())
+
+        assert np.allclose(proposed(True), proposed(False), atol=1e-5)
+
+
+def test_a_network_of_one_output_gets_the_difference():
+    data = dataset("breast-cancer")
+    records = data.load()
+    many, few = of_labels(records, range(1)), of_labels(records, range(1, 2)).take(np.arange(5))
+    mostly = Data(*(np.concatenate(p) for p in zip(_pair(many), _pair(few), strict=True)))
+
+    def approval_of_benign(level: bool) -> float:
+        one = learner("mlp", mostly, on="breast-cancer", tests=few, level=level)
+        assert isinstance(one, LevelMlpLearner) is level
+        for _ in range(2):
+            one.mli_accept_weights(one.mli_propose_weights())
+        return float(one._model.predict_proba(few.inputs)[:, 1].mean())
+
+    assert approval_of_benign(level=True) > approval_of_benign(level=False) + 0.1
+
+
+def _pair(records: Data) -> tuple[Any, Any]:
+    return records.inputs, records.targets
+
+
+def divided(on: str) -> Split:
+    data = dataset(on)
+    return split(data.load(), task=data.task, n_learners=5, train_ratio=0.6, seed=1)
+
+
+@pytest.mark.parametrize("name", ["mlp", "pytorch-mlp"])
+@pytest.mark.parametrize("on", ["breast-cancer", "digits"])
+def test_learning_together_is_better_than_alone_with_default_settings(name: str, on: str):
+    data, parts = dataset(on), divided(on)
+    chosen = model(name, data)
+    how = Training(chosen.learning_rate, seed=1)
+    learners = [make_learner(chosen, s, data=data, training=how) for s in parts.shares]
+    training.set_equal_weights(learners)
+    for number in range(10):
+        training.run_one_round(number, learners)
+    agreed = learners[0].mli_get_current_weights().weights
+    compared = compare(agreed, parts, model=(chosen, data), trainings=[how] * 5, n_rounds=10)
+    assert compared.collective > compared.mean_alone
+
+
+def test_who_trains_alone_or_has_all_data_trains_plainly():
+    data, parts = dataset("breast-cancer"), divided("breast-cancer")
+    chosen = model("mlp", data)
+    how = Training(chosen.learning_rate, seed=1)
+    start = make_learner(chosen, parts.shares[0], data=data, training=how)
+    weights = start.mli_get_current_weights().weights
+
+    def compared(level: bool) -> Any:
+        trainings = [replace(how, level=level)] * 5
+        return compare(weights, parts, model=(chosen, data), trainings=trainings, n_rounds=2)
+
+    assert compared(level=True) == compared(level=False)
