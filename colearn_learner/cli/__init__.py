@@ -24,7 +24,10 @@ _SUBCOMMANDS = {
     "network": ("colearn_learner.cli.network", "Say through which nodes chains are reached."),
     "deploy": ("colearn_learner.cli.deploy", "Deploy the contract to a network."),
     "experiment": ("colearn_learner.cli.experiment", "Create, list, join and end experiments."),
-    "learner": ("colearn_learner.cli.learner", "Check a learner that you wrote."),
+    "learner": (
+        "colearn_learner.cli.learner",
+        "Check a learner, or serve one to an agent elsewhere.",
+    ),
     "agent": ("colearn_learner.cli.agent", "Run a learner's agent."),
     "relay": ("colearn_learner.cli.relay", "Carry ballots of learners without gas money."),
     "history": ("colearn_learner.cli.history", "Show what happened in an experiment."),

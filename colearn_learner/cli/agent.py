@@ -66,14 +66,16 @@ def agent() -> None:
 @click.option(
     *("--learner", "factory"),
     required=True,
-    metavar="MODULE:FACTORY",
-    help="What makes the learner; colearn_learner.catalogue:share makes one of the catalogue.",
+    metavar="MODULE:FACTORY|ADDRESS",
+    help="What makes the learner; colearn_learner.catalogue:share makes one of the catalogue. Or "
+    "where it is served (colearn learner serve): grpc://127.0.0.1:9995, grpcs://HOST:PORT.",
 )
 @click.option(
     *("--learner-arg", "given"),
     multiple=True,
     metavar="NAME=VALUE",
-    help="An argument of the factory; VALUE is JSON where it can be, else a text. Repeatable.",
+    help="An argument of the factory; VALUE is JSON where it can be, else a text. Of a server: "
+    "ca=FILE, token=env:VARIABLE or file:PATH, deadline=SECONDS, patience=SECONDS. Repeatable.",
 )
 @key_option
 @store_option

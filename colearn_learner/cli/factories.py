@@ -1,4 +1,4 @@
-"""Learners for commands: ``module:factory`` and its arguments."""
+"""Learners for commands: ``module:factory``, or the address of a server, and its arguments."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from colearn_learner.errors import LearnerError
+from colearn_learner.remote.addresses import is_address
 
 __all__ = ["FactoryFailed", "found_factory", "learner_arguments", "made_learner"]
 
@@ -53,14 +54,20 @@ def made_learner(factory: str, arguments: Mapping[str, Any]) -> Any:
     """Return the learner that a factory makes; modules of the working folder are found too.
 
     Args:
-        factory: ``package.module:factory``.
+        factory: ``package.module:factory``, or ``grpc://host:port`` or ``grpcs://host:port`` of a
+            learner's server.
         arguments: by name.
 
     Raises:
         click.UsageError: there is no such factory.
         FactoryFailed: it failed, or made no learner.
-        LearnerError: it refused its arguments, as those of this package do.
+        LearnerError: it refused its arguments, as those of this package do; or the server refuses
+            to talk.
     """
+    if is_address(factory):
+        from colearn_learner.cli.remote import reached_learner
+
+        return reached_learner(factory, arguments)
     make = found_factory(factory)
     try:
         learner = make(**arguments)

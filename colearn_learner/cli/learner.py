@@ -1,21 +1,35 @@
-"""`colearn learner`: for authors of learners."""
+"""`colearn learner`: for authors of learners, and for who serves one to an agent elsewhere."""
 
 from __future__ import annotations
 
+import logging
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from colearn_learner.cli.factories import found_factory, learner_arguments
-from colearn_learner.cli.failing import failing_clearly
+from colearn_learner.cli.factories import found_factory, learner_arguments, made_learner
+from colearn_learner.cli.failing import INTERRUPTED, failing_clearly
+from colearn_learner.cli.logs import log_event, start_logging
+from colearn_learner.cli.remote import TOKEN_VARIABLE, server_config
 from colearn_learner.cli.showing import print_json
+from colearn_learner.cli.stopping import run_until_stopped, stopping_by_signals
+from colearn_learner.remote.messages import DEFAULT_MAX_BYTES
+
+if TYPE_CHECKING:
+    from colearn_learner.remote.server import ServedCall
 
 __all__ = ["learner"]
+
+_log = logging.getLogger(__name__)
 
 _COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 
 
 @click.group()
 def learner() -> None:
-    """Learners: check one that you wrote."""
+    """Learners: check one that you wrote, or serve one to an agent on another machine."""
 
 
 @learner.command("checks")
@@ -77,3 +91,99 @@ def check(*, factory: str, given: tuple[str, ...], skip: tuple[str, ...], as_jso
         click.echo(", ".join(f"{count} {v.value}" for v, count in counts.items()))
     if not report.passed:
         raise click.exceptions.Exit(1)
+
+
+@learner.command()
+@click.option(
+    *("--learner", "factory"),
+    required=True,
+    metavar="MODULE:FACTORY",
+    help="What makes the learner, as for colearn agent run.",
+)
+@click.option(
+    *("--learner-arg", "given"),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An argument of the factory; VALUE is JSON where it can be, else a text. Repeatable.",
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Where to listen; other machines can only reach it with TLS and a token.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=9995,
+    show_default=True,
+    help="0 takes a free one, which the log names.",
+)
+@click.option(
+    *("--tls-cert", "certificate"),
+    type=click.Path(path_type=Path),
+    help="The server's certificate, PEM, with those between it and the CA.",
+)
+@click.option(
+    *("--tls-key", "key"),
+    type=click.Path(path_type=Path),
+    help="The certificate's private key, PEM, without a password.",
+)
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help=f"What agents have to know is in this file. [default: ${TOKEN_VARIABLE}]",
+)
+@click.option(
+    "--max-bytes",
+    type=click.IntRange(1),
+    default=DEFAULT_MAX_BYTES,
+    show_default=True,
+    help="The largest weights that are taken.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Log JSON, an object a line.")
+@click.option("--verbose", is_flag=True, help="Log more.")
+@failing_clearly
+def serve(
+    *, factory: str, given: tuple[str, ...], as_json: bool, verbose: bool, **where: Any
+) -> None:
+    """Serve a learner to an agent on another machine.
+
+    The agent is started with --learner grpcs://HOST:PORT; without TLS only one on this machine is
+    served. One call is done at a time. A SIGTERM (or Ctrl-C) lets the one at hand finish, a second
+    one does not. Started again, it is given the accepted weights by the agent.
+    """
+    start_logging(as_json=as_json, verbose=verbose)
+    arguments = learner_arguments(given)
+    config = server_config(**where)  # what is wrong with it is told before data are read
+    from colearn_learner.remote.server import LearnerServer
+
+    served = LearnerServer(made_learner(factory, arguments), config, on_call=_log_call)
+    with stopping_by_signals(
+        lambda name: log_event(
+            _log, "stopping", signal=name, reason="the call at hand is finished first"
+        )
+    ) as stopping:
+        address = served.start()
+        log_event(
+            _log,
+            "listening",
+            url=str(address),
+            learner=factory,
+            tls=address.tls,
+            token=config.token is not None,
+            instance=served.instance,
+        )
+
+        def work() -> None:
+            stopping.requested.wait()
+            served.stop()
+
+        run_until_stopped(work)
+        log_event(_log, "stopped")
+    if stopping.signal == signal.SIGINT:
+        raise click.exceptions.Exit(INTERRUPTED)
+
+
+def _log_call(call: ServedCall) -> None:
+    log_event(_log, call.method, seconds=round(call.seconds, 3), failure=call.failure or None)

@@ -1,0 +1,87 @@
+"""Where a learner's server is, and what may go there: tokens and TLS."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from colearn_learner.remote.errors import InvalidAddress, InvalidToken
+
+__all__ = ["Address", "checked_token", "is_address", "is_loopback", "target_of"]
+
+_SHORTEST_TOKEN = 16
+_HIGHEST_PORT = 65_535
+_SCHEMES = {"grpc": False, "grpcs": True}
+_ADDRESS = re.compile(
+    r"(?P<scheme>grpcs?)://(?:(?P<name>[a-z0-9._-]+)|\[(?P<number>[0-9a-f:.]+)\])"
+    r":(?P<port>[0-9]{1,5})/?",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A learner's server: ``grpc://host:port``, or ``grpcs://host:port`` with TLS."""
+
+    host: str
+    port: int
+    tls: bool
+
+    def __str__(self) -> str:
+        return f"{'grpcs' if self.tls else 'grpc'}://{target_of(self.host, self.port)}"
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read an address.
+
+        Raises:
+            InvalidAddress: it is none.
+        """
+        found = _ADDRESS.fullmatch(text)
+        host = found["name"] or found["number"] if found else None
+        port = int(found["port"]) if found else 0
+        if found is None or host is None or not 0 < port <= _HIGHEST_PORT:
+            raise InvalidAddress(
+                "the address of a learner's server is grpc://host:port, or grpcs://host:port "
+                "with TLS, and nothing else"
+            )
+        return cls(host, port, _SCHEMES[found["scheme"].lower()])
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text is meant as the address of a learner's server."""
+    return text.partition("://")[0].lower() in _SCHEMES and "://" in text
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine, by its name or number alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def target_of(host: str, port: int) -> str:
+    """Return host and port as one writes them together."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def checked_token(token: str) -> str:
+    """Return a token without the space around it.
+
+    Raises:
+        InvalidToken: it is too short to be secret, or has letters that no header can have.
+    """
+    token = token.strip()
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
+        raise InvalidToken(
+            "the token has a space, a control character or a letter beyond ASCII in it, or is "
+            "empty; make one with: openssl rand -hex 32"
+        )
+    if len(token) < _SHORTEST_TOKEN:
+        raise InvalidToken(
+            f"the token has {len(token)} characters, at least {_SHORTEST_TOKEN} are needed; make "
+            "one with: openssl rand -hex 32"
+        )
+    return token

@@ -1,0 +1,313 @@
+"""A learner on another machine, for the agent: the five methods, asked of a `LearnerServer`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+
+from colearn_learner.errors import InvalidArgument
+from colearn_learner.interface import (
+    ColearnModel,
+    MachineLearningInterface,
+    ProposedWeights,
+    Weights,
+)
+from colearn_learner.remote.addresses import Address, checked_token, is_loopback, target_of
+from colearn_learner.remote.errors import (
+    LearnerFailed,
+    LearnerRefused,
+    LearnerUnavailable,
+    Unprotected,
+)
+from colearn_learner.remote.messages import (
+    DEFAULT_MAX_BYTES,
+    FRAME_LIMITS,
+    SERVICE,
+    VERSION,
+    Message,
+    frames,
+    read_message,
+)
+from colearn_learner.remote.values import answer_in, model_in, weights_in, weights_to_bytes
+
+__all__ = ["RemoteConfig", "RemoteLearner"]
+
+_log = logging.getLogger(__name__)
+
+_OPTIONS = (
+    *FRAME_LIMITS,
+    ("grpc.keepalive_time_ms", 30_000),  # a machine that is gone sends no end of a connection
+    ("grpc.keepalive_timeout_ms", 60_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.use_local_subchannel_pool", 1),  # else a new channel waits as the failed one would
+    ("grpc.enable_retries", 0),
+)
+_HELLO = 60.0  # seconds for what asks the server only, not the learner
+_PAUSE = 0.25  # seconds; doubles up to eight times as much
+_CERTIFICATE = ("CERTIFICATE_VERIFY_FAILED", "Hostname Verification", "not in peer certificate")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteConfig:
+    """How to talk to a learner's server; times in seconds.
+
+    Args:
+        token: what the server wants to hear.
+        ca: PEM, whose certificates are believed; ``None``: those that gRPC comes with.
+        server_name: what the certificate says, where that is not the host.
+        deadline: of one call; training has to fit in.
+        patience: how long a server that does not answer is tried again, when it is needed.
+        max_bytes: of weights, and of a model, at most.
+
+    Raises:
+        InvalidToken: the token can not be one.
+        InvalidArgument: a number is no positive one.
+    """
+
+    token: str | None = field(default=None, repr=False)
+    ca: bytes | None = field(default=None, repr=False)
+    server_name: str | None = None
+    deadline: float = 3_600.0
+    patience: float = 30.0
+    max_bytes: int = DEFAULT_MAX_BYTES
+
+    def __post_init__(self) -> None:
+        """Check what can be checked."""
+        if self.token is not None:
+            object.__setattr__(self, "token", checked_token(self.token))
+        for name, least in (("deadline", 0.001), ("patience", 0), ("max_bytes", 1)):
+            value = getattr(self, name)
+            if type(value) not in (int, float) or not least <= value < threading.TIMEOUT_MAX:
+                raise InvalidArgument(f"{name} is {value!r} and must be a number from {least} on")
+
+
+class RemoteLearner(MachineLearningInterface):
+    """A learner behind a server. One thread at a time may use it.
+
+    A server that was restarted has forgotten what was accepted: it is given the accepted weights
+    again before it trains or tests. While it can not be reached, accepting is put off, and the
+    current weights are those that were accepted last.
+
+    Args:
+        address: ``grpc://host:port`` on this machine, ``grpcs://host:port`` anywhere.
+        config: how to talk to it.
+
+    Raises:
+        InvalidAddress: it is none.
+        Unprotected: the weights would travel readable to another machine.
+    """
+
+    def __init__(self, address: str, config: RemoteConfig | None = None) -> None:
+        self.address = Address.parse(address)
+        self._config = config or RemoteConfig()
+        if not self.address.tls and not is_loopback(self.address.host):
+            raise Unprotected(
+                f"{self.address} is another machine, and without TLS weights and token could be "
+                f"read on the way: use grpcs://{target_of(self.address.host, self.address.port)} "
+                "with the server's certificate, or a tunnel to 127.0.0.1"
+            )
+        if self.address.tls is False and self._config.ca is not None:
+            raise InvalidArgument(f"a CA is given and {self.address} is without TLS: use grpcs://")
+        self._channel: Any = None
+        self._instance: str | None = None
+        self._current = Message()  # the weights that the learner holds, as far as is known
+        self._accepted = False  # whether they were accepted, and so have to be restored
+        self._closed = threading.Event()
+
+    def reach(self) -> None:
+        """See that the server answers, now, and has weights.
+
+        Raises:
+            LearnerUnavailable: it does not answer. All other methods try for a while, for
+                `RemoteConfig.patience`.
+            LearnerRefused: it has another version or token, or no certificate to believe.
+            LearnerFailed: the learner can not say its weights.
+        """
+        self._make_ready(patience=0)
+        self._current = Message(body=self._call("CurrentWeights").body)
+        weights_in(self._current.body)
+
+    def close(self) -> None:
+        """Leave the server alone."""
+        self._closed.set()
+        self._forget_channel()
+
+    def __enter__(self) -> RemoteLearner:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------ the five methods
+
+    def mli_propose_weights(self) -> Weights:
+        """Let the learner train; its summary comes with the weights.
+
+        Raises:
+            LearnerUnavailable, LearnerRefused: see `reach`; this training is lost.
+            LearnerFailed: the learner raised an error.
+        """
+        return weights_in(self._call("Propose").body)
+
+    def mli_test_weights(self, weights: Weights) -> ProposedWeights:
+        """Let the learner score weights and vote.
+
+        Raises:
+            LearnerUnavailable, LearnerRefused: see `reach`.
+            LearnerFailed: the learner raised an error.
+        """
+        answer = self._call("Test", weights_to_bytes(weights))
+        return answer_in(answer.head.get("tested"), weights)
+
+    def mli_accept_weights(self, weights: Weights) -> None:
+        """Make these the learner's weights, now or as soon as its server answers.
+
+        Raises:
+            LearnerFailed: the learner raised an error.
+        """
+        self._current, self._accepted = Message(body=weights_to_bytes(weights)), True
+        try:
+            self._make_ready(patience=0)
+        except (LearnerUnavailable, LearnerRefused) as error:
+            _log.warning("the learner gets the accepted weights before it is used again: %s", error)
+        except LearnerFailed:
+            self._current, self._accepted = Message(), False  # who knows what it holds
+            raise
+
+    def mli_get_current_weights(self) -> Weights:
+        """Return the learner's weights; those last known while its server does not answer.
+
+        Raises:
+            LearnerUnavailable, LearnerRefused: see `reach`; nothing is known of it.
+            LearnerFailed: the learner raised an error.
+        """
+        try:
+            return weights_in(self._call("CurrentWeights").body)
+        except LearnerUnavailable:
+            if self._current.body is None:
+                raise
+            return weights_in(self._current.body)
+
+    def mli_get_current_model(self) -> ColearnModel:
+        """Return the model, which the learner makes as ONNX.
+
+        Raises:
+            LearnerUnavailable, LearnerRefused: see `reach`.
+            LearnerFailed: the learner raised an error, or can not make ONNX.
+            MissingPackage: onnx is not installed here.
+        """
+        return model_in(self._call("CurrentModel").body)
+
+    # ------------------------------------------------------------------ calls
+
+    def _call(self, method: str, body: bytes | None = None) -> Message:
+        """Call a method of a learner that holds what it should; once more if that was lost."""
+        ends = time.monotonic() + self._config.deadline
+        try:
+            return self._call_once(method, body, ends)
+        except LearnerUnavailable as error:
+            if not error.again:
+                raise
+            _log.warning("%s; trying again", error)
+            return self._call_once(method, body, ends)
+
+    def _call_once(self, method: str, body: bytes | None, ends: float) -> Message:
+        self._make_ready(patience=self._config.patience)
+        holds = self._current.digest if self._accepted else None
+        answer = self._exchange(method, Message({"holds": holds}, body), ends - time.monotonic())
+        if answer.head.get("stale"):
+            said = f"the learner's server at {self.address} was restarted"
+            raise LearnerUnavailable(said, again=True)
+        return answer
+
+    def _make_ready(self, *, patience: float) -> None:
+        """Reach the server, and give it the accepted weights unless it holds them."""
+        said = self._hello(patience)
+        if said.get("version") != VERSION:
+            raise LearnerRefused(
+                f"the learner's server at {self.address} speaks version {said.get('version')} of "
+                f"the protocol and this program {VERSION}: install the same release on both sides"
+            )
+        if self._instance not in (None, said.get("instance")):
+            _log.warning("the learner's server at %s was restarted", self.address)
+        self._instance = said.get("instance")
+        if self._accepted and said.get("holds") != self._current.digest:
+            self._exchange("Accept", self._current, self._config.deadline)
+
+    def _hello(self, patience: float) -> Mapping[str, Any]:
+        ends, pause = time.monotonic() + patience, _PAUSE
+        while True:
+            try:
+                return self._exchange("Hello", Message(), _HELLO).head
+            except LearnerUnavailable as error:
+                left = ends - time.monotonic()
+                if left <= 0 or self._closed.wait(min(pause, left)):
+                    raise LearnerUnavailable(str(error)) from error
+                pause = min(2 * pause, 8 * _PAUSE)
+
+    def _exchange(self, method: str, request: Message, timeout: float) -> Message:
+        config, call = self._config, None
+        metadata = [] if config.token is None else [("authorization", f"Bearer {config.token}")]
+        try:
+            asking = self._opened_channel().stream_stream(f"/{SERVICE}/{method}")
+            call = asking(frames(request), timeout=max(0.001, timeout), metadata=metadata)
+            answer = read_message(call, max_bytes=config.max_bytes)
+        except grpc.RpcError as error:
+            raise self._error(error) from error
+        finally:
+            if call is not None:
+                call.cancel()
+        if failure := answer.head.get("failure"):
+            raise LearnerFailed(f"{failure} ({method} at {self.address})")
+        return answer
+
+    def _opened_channel(self) -> Any:
+        if self._channel is None:
+            address, config = self.address, self._config
+            target = target_of(address.host, address.port)
+            if address.tls:
+                named = config.server_name
+                options = (("grpc.ssl_target_name_override", named),) if named else ()
+                believed = grpc.ssl_channel_credentials(config.ca)
+                self._channel = grpc.secure_channel(target, believed, (*_OPTIONS, *options))
+            else:
+                direct = ("grpc.enable_http_proxy", 0)
+                self._channel = grpc.insecure_channel(target, (*_OPTIONS, direct))
+        return self._channel
+
+    def _forget_channel(self) -> None:
+        """Let the next call connect anew, at once."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def _error(self, error: Any) -> LearnerUnavailable | LearnerRefused:
+        code, details = error.code(), error.details() or error.code().name
+        where = f"the learner's server at {self.address}"
+        if code == grpc.StatusCode.UNAUTHENTICATED:
+            return LearnerRefused(f"{where} refuses: {details}; give both sides the same token")
+        if code == grpc.StatusCode.UNIMPLEMENTED:
+            return LearnerRefused(f"there is no learner's server at {self.address}: {details}")
+        if code in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INVALID_ARGUMENT):
+            return LearnerRefused(f"{where} refuses: {details}")
+        self._forget_channel()
+        if any(mark in details for mark in _CERTIFICATE):
+            return LearnerRefused(
+                f"{where} has a certificate that is not to be believed ({details}): give the CA "
+                "that signed it (ca), and the name that is in it as the host or as server_name"
+            )
+        if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+            return LearnerUnavailable(
+                f"{where} gave no answer in time; see deadline, and the server's log"
+            )
+        return LearnerUnavailable(
+            f"{where} does not answer ({details}); see that it runs, with TLS if the address is "
+            "grpcs://, and that the port is open",
+            again=True,
+        )

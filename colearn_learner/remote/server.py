@@ -1,0 +1,264 @@
+"""A learner's server: training, testing and accepting for an agent on another machine."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+
+from colearn_learner.remote.addresses import Address, checked_token, is_loopback, target_of
+from colearn_learner.remote.errors import BadMessage, CanNotListen, TooLarge, Unprotected
+from colearn_learner.remote.health import Health
+from colearn_learner.remote.messages import (
+    DEFAULT_MAX_BYTES,
+    FRAME_LIMITS,
+    METHODS,
+    SERVICE,
+    VERSION,
+    Message,
+    frames,
+    read_message,
+)
+from colearn_learner.remote.values import (
+    answer_to_json,
+    model_to_bytes,
+    weights_in,
+    weights_to_bytes,
+)
+
+__all__ = ["LearnerServer", "ServedCall", "ServerConfig"]
+
+_log = logging.getLogger(__name__)
+
+_THREADS = 8
+_LOOK = 0.5  # seconds between two looks at whether who waits for the learner still does
+_LONGEST_MESSAGE = 4_000  # characters of a learner's error
+_OPTIONS = (
+    *FRAME_LIMITS,
+    ("grpc.so_reuseport", 0),  # else a second server on the port gets half of the calls
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """Where a server listens, and who may talk to it.
+
+    Args:
+        host: to listen on.
+        port: to listen on; 0 takes a free one.
+        certificate: PEM, the chain that goes with the key; ``None``: no TLS.
+        key: PEM, the certificate's private key.
+        token: what callers have to know.
+        max_bytes: of weights, and of a model, at most.
+
+    Raises:
+        Unprotected: others than this machine could read the weights or send some.
+        InvalidToken: the token can not be one.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 9995
+    certificate: bytes | None = field(default=None, repr=False)
+    key: bytes | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    max_bytes: int = DEFAULT_MAX_BYTES
+
+    def __post_init__(self) -> None:
+        """Refuse half of TLS, and anything open to others."""
+        if (self.certificate is None) != (self.key is None):
+            raise Unprotected("TLS needs both a certificate and its key; give both or none")
+        if not is_loopback(self.host) and (self.certificate is None or self.token is None):
+            raise Unprotected(
+                f"{self.host} can be reached from other machines: a learner is served there only "
+                "with TLS and a token. Give a certificate with its key and a token, or listen on "
+                "127.0.0.1"
+            )
+        if self.token is not None:
+            object.__setattr__(self, "token", checked_token(self.token))
+
+
+@dataclass(frozen=True, slots=True)
+class ServedCall:
+    """A call that reached the learner; ``failure`` is its error, empty when there was none."""
+
+    method: str
+    seconds: float
+    failure: str
+
+
+class LearnerServer:
+    """Serves one learner; does one call at a time.
+
+    Use it as a context manager, or `start` and `stop` it.
+
+    Args:
+        learner: an object with the five methods of `MachineLearningInterface`.
+        config: where, and for whom.
+        on_call: told of each call when it is over, in its thread.
+    """
+
+    def __init__(
+        self,
+        learner: Any,
+        config: ServerConfig | None = None,
+        *,
+        on_call: Callable[[ServedCall], None] | None = None,
+    ) -> None:
+        self._config = config or ServerConfig()
+        self._learner = learner
+        self._on_call = on_call or (lambda _: None)
+        self._turn = threading.Lock()  # around the learner
+        self._stopping = threading.Event()
+        self._holds: str | None = None  # the digest of what the learner accepted last
+        self.instance = secrets.token_hex(8)
+        self._grpc = grpc.server(ThreadPoolExecutor(_THREADS, "learner"), options=_OPTIONS)
+        self._grpc.add_generic_rpc_handlers(
+            (_Methods(self._answer_call), Health((SERVICE,), self._stopping))
+        )
+
+    def start(self) -> Address:
+        """Listen, and return where.
+
+        Raises:
+            CanNotListen: the port is taken, or the host is not this machine's.
+        """
+        config, where = self._config, target_of(self._config.host, self._config.port)
+        try:
+            if config.certificate is None:
+                port = self._grpc.add_insecure_port(where)
+            else:
+                pair = grpc.ssl_server_credentials([(config.key, config.certificate)])
+                port = self._grpc.add_secure_port(where, pair)
+        except RuntimeError as error:
+            raise CanNotListen(
+                f"can not listen on {where}: the port is taken or not allowed, or the host is not "
+                "this machine's; choose another --port or --host"
+            ) from error
+        self._grpc.start()
+        return Address(config.host, port, config.certificate is not None)
+
+    def stop(self) -> None:
+        """Take no more calls, and return when the one at hand is over."""
+        self._stopping.set()
+        self._grpc.stop(grace=threading.TIMEOUT_MAX).wait()
+
+    def __enter__(self) -> LearnerServer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # ------------------------------------------------------------------ one call
+
+    def _answer_call(self, method: str, received: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        self._admit(context)
+        try:
+            request = read_message(received, max_bytes=self._config.max_bytes)
+            answer = self._answer(method, request, context)
+        except TooLarge as error:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+        except BadMessage as error:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
+        except grpc.RpcError:  # who called is gone
+            return
+        if answer is not None:
+            yield from frames(answer)
+
+    def _admit(self, context: Any) -> None:
+        """Refuse who does not know the token, before anything is read."""
+        if self._config.token is None:
+            return
+        sent = dict(context.invocation_metadata()).get("authorization", "")
+        given = sent if isinstance(sent, bytes) else str(sent).encode()
+        if not hmac.compare_digest(given, f"Bearer {self._config.token}".encode()):
+            _log.warning("refused a caller without the right token: %s", context.peer())
+            context.abort(
+                grpc.StatusCode.UNAUTHENTICATED, "the token is missing or is not the server's"
+            )
+
+    def _answer(self, method: str, request: Message, context: Any) -> Message | None:
+        if method == "Hello":
+            return self._message({"version": VERSION, "max_bytes": self._config.max_bytes})
+        body = weights_in(request.body) if method in ("Test", "Accept") else None
+        with self._having_turn(context) as mine:
+            if not mine:
+                return None
+            wanted = request.head.get("holds")
+            if wanted is not None and wanted != self._holds:
+                return self._message({"stale": True})
+            began = time.monotonic()
+            try:
+                answer, failure = self._work(method, request, body), ""
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a learner may raise anything
+                _log.exception("the learner failed at %s", method)
+                failure = _said(error)
+                answer = self._message({"failure": failure})
+        self._on_call(ServedCall(method, time.monotonic() - began, failure))
+        return answer
+
+    def _work(self, method: str, request: Message, weights: Any) -> Message:
+        """Let the learner do it. What it returns is a file before the next call can change it."""
+        learner = self._learner
+        if method == "Propose":
+            return self._message(body=weights_to_bytes(learner.mli_propose_weights()))
+        if method == "CurrentWeights":
+            return self._message(body=weights_to_bytes(learner.mli_get_current_weights()))
+        if method == "CurrentModel":
+            return self._message(body=model_to_bytes(learner.mli_get_current_model()))
+        if method == "Test":
+            return self._message({"tested": answer_to_json(learner.mli_test_weights(weights))})
+        self._holds = None  # whatever it holds when it fails in the midst
+        learner.mli_accept_weights(weights)
+        self._holds = request.digest
+        return self._message()
+
+    def _message(self, head: Mapping[str, Any] | None = None, body: bytes | None = None) -> Message:
+        about = {"instance": self.instance, "holds": self._holds}
+        return Message({**about, **(head or {})}, body)
+
+    @contextmanager
+    def _having_turn(self, context: Any) -> Iterator[bool]:
+        """Wait for the learner; gives false when who called is gone before."""
+        while not self._turn.acquire(timeout=_LOOK):
+            if not context.is_active():
+                yield False
+                return
+        try:
+            if self._stopping.is_set():
+                context.abort(grpc.StatusCode.UNAVAILABLE, "the learner's server is ending")
+            yield context.is_active()
+        finally:
+            self._turn.release()
+
+
+def _said(error: BaseException) -> str:
+    text = f"{type(error).__name__}: {error}"[:_LONGEST_MESSAGE]
+    return text.encode("utf-8", "replace").decode()  # no lone surrogates, which JSON has not
+
+
+class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Finds the methods of `SERVICE`; bytes go in and out."""
+
+    def __init__(self, answer: Callable[[str, Iterator[bytes], Any], Iterator[bytes]]) -> None:
+        self._handlers = {
+            f"/{SERVICE}/{method}": grpc.stream_stream_rpc_method_handler(
+                lambda received, context, method=method: answer(method, received, context)
+            )
+            for method in METHODS
+        }
+
+    def service(self, handler_call_details: Any) -> Any:
+        """Return what answers a call, ``None`` when nothing does."""
+        return self._handlers.get(handler_call_details.method)

@@ -1,0 +1,221 @@
+"""Where remote learners are tested: servers in this process and in others, and a line between."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+from toyworld import TowardsTarget
+
+from colearn_learner.interface import Weights
+from colearn_learner.remote.addresses import Address
+from colearn_learner.remote.client import RemoteConfig, RemoteLearner
+from colearn_learner.remote.server import LearnerServer, ServerConfig
+
+HERE = Path(__file__).parent
+COLEARN = [sys.executable, "-u", "-c", "from colearn_learner.cli import main; main()"]
+LONG = 240.0
+"""Seconds after which a test is given up; none waits for them when all is well."""
+
+
+@contextmanager
+def served(learner: Any, **config: Any) -> Iterator[Address]:
+    """Serve a learner in this process, on a free port; gives the address."""
+    server = LearnerServer(learner, ServerConfig(port=0, **config))
+    address = server.start()
+    try:
+        yield address
+    finally:
+        server.stop()
+
+
+@contextmanager
+def connected(address: Any, **config: Any) -> Iterator[RemoteLearner]:
+    """Give the learner behind a server that has answered."""
+    with RemoteLearner(str(address), RemoteConfig(**{"patience": LONG, **config})) as learner:
+        learner.reach()
+        yield learner
+
+
+class Gate:
+    """Hands calls on to a learner; waits in its training, when it is told to."""
+
+    def __init__(self, learner: Any) -> None:
+        self._learner = learner
+        self.closed = False
+        self.training = threading.Semaphore(0)  # released when a training begins
+        self.go = threading.Semaphore(0)  # acquired for it to go on
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._learner, name)
+
+    def mli_propose_weights(self) -> Weights:
+        if self.closed:
+            self.training.release()
+            assert self.go.acquire(timeout=LONG)
+        return self._learner.mli_propose_weights()
+
+
+class TakesOne(TowardsTarget):
+    def mli_accept_weights(self, weights: Weights) -> None:
+        if weights.weights[0][0] > 1:
+            raise ValueError("too much")
+        super().mli_accept_weights(weights)
+
+
+class Line:
+    """A TCP line with an end that stays, to servers that come and go; `cut` and `lead` at will."""
+
+    def __init__(self) -> None:
+        self._front = socket.create_server(("127.0.0.1", 0))
+        self.address = Address("127.0.0.1", self._front.getsockname()[1], tls=False)
+        self._port: int | None = None
+        self._open: list[socket.socket] = []
+        self._lock = threading.Lock()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def lead(self, to: Address) -> None:
+        self._port = to.port
+
+    def cut(self, *, for_good: bool = True) -> None:
+        """Break all connections; for good: who calls gets none any more."""
+        with self._lock:
+            if for_good:
+                self._port = None
+            for end in self._open:
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+            self._open.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cut()
+        self._front.shutdown(socket.SHUT_RDWR)  # wakes who waits for a connection
+        self._front.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._front.accept()
+                with self._lock:
+                    self._join(near)
+
+    def _join(self, near: socket.socket) -> None:
+        try:
+            if self._port is None:
+                raise OSError
+            far = socket.create_connection(("127.0.0.1", self._port))
+        except OSError:
+            near.close()
+            return
+        self._open += [near, far]
+        for one, other in ((near, far), (far, near)):
+            threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+
+
+def _pump(one: socket.socket, other: socket.socket) -> None:
+    with suppress(OSError):
+        while data := one.recv(65_536):
+            other.sendall(data)
+    for end in (one, other):
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def nobody() -> Any:
+    """An address where the system refuses connections."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"grpc://127.0.0.1:{bound.getsockname()[1]}"
+
+
+class Pipe:
+    """A named pipe of `blocking_learner`, open for both so that nobody waits to open it."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self.path = path
+        self._handle = os.open(path, os.O_RDWR)
+
+    def wait(self, text: str) -> None:
+        said = b""
+        while len(said) < len(text):
+            said += os.read(self._handle, len(text) - len(said))
+        assert said.decode() == text
+
+    def tell(self) -> None:
+        os.write(self._handle, b"!")
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+
+class ServerProcess:
+    """A `colearn learner serve` process on a free port; ``log`` has what it said so far."""
+
+    def __init__(self, factory: str, *more: str, **environment: str) -> None:
+        command = ("learner", "serve", "--learner", factory, "--port", "0", "--json", *more)
+        self.process = subprocess.Popen(
+            [*COLEARN, *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=HERE,
+            env={**os.environ, **environment},
+        )
+        self._watchdog = threading.Timer(LONG, self.process.kill)
+        self._watchdog.start()
+        self.log: list[dict[str, Any]] = []
+        self.errors = ""
+
+    def until(self, event: str) -> dict[str, Any]:
+        """Wait for an event, and return it."""
+        assert self.process.stdout is not None
+        while line := self.process.stdout.readline():
+            self.log.append(json.loads(line))
+            if self.log[-1]["event"] == event:
+                return self.log[-1]
+        raise AssertionError(f"no {event}: {self.ended()} {self.log} {self.errors}")
+
+    @property
+    def address(self) -> Address:
+        return Address.parse(self.until("listening")["url"])
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def terminate(self) -> int:
+        """Ask it to end; return its exit code when it has."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    def ended(self) -> int:
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.log += [json.loads(line) for line in self.process.stdout]  # what is buffered too
+        self.errors = self.process.stderr.read()
+        return self.process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._watchdog.cancel()
+        self.kill()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream is not None:
+                stream.close()

@@ -1,0 +1,265 @@
+"""`colearn learner serve`, and the commands that use a learner behind it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+from certificates import self_signed
+from click.testing import CliRunner
+from Crypto.PublicKey import ECC
+from remote_places import LONG, Pipe, ServerProcess, connected, nobody, served  # noqa: F401
+from toyworld import TowardsTarget
+
+from colearn_learner.cli import main
+from colearn_learner.cli.factories import made_learner
+from colearn_learner.errors import InvalidArgument
+from colearn_learner.interface import Weights
+from colearn_learner.remote.client import RemoteConfig, RemoteLearner
+from colearn_learner.remote.errors import (
+    InvalidToken,
+    LearnerRefused,
+    LearnerUnavailable,
+    Unprotected,
+)
+
+TOKEN = "correct-horse-battery-staple"
+VARIABLE = "COLEARN_LEARNER_TOKEN"
+HERE = Path(__file__).parent
+
+
+@dataclass
+class Files:
+    folder: Path
+
+    def __post_init__(self) -> None:
+        pair = self_signed("localhost", "127.0.0.1")
+        self.certificate = self.write("server.pem", pair.certificate)
+        self.key = self.write("server.key", pair.key)
+        self.token = self.write("token", f"{TOKEN}\n".encode())
+
+    def write(self, name: str, data: bytes) -> Path:
+        path = self.folder / name
+        path.write_bytes(data)
+        return path
+
+    @property
+    def tls(self) -> list[str]:
+        return ["--tls-cert", str(self.certificate), "--tls-key", str(self.key)]
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.syspath_prepend(str(HERE))
+    return Files(tmp_path)
+
+
+@pytest.fixture
+def pipes(tmp_path: Path) -> Iterator[tuple[Pipe, Pipe]]:
+    said, told = Pipe(tmp_path / "said"), Pipe(tmp_path / "told")
+    yield said, told
+    said.close()
+    told.close()
+
+
+# ------------------------------------------------------------------ serving
+
+
+def test_a_served_learner_trains_to_the_end_of_its_training_and_keeps_the_secret(
+    files: Files, pipes: tuple[Pipe, Pipe]
+):
+    said, told = pipes
+    learner = [f"--learner-arg=said={said.path}", f"--learner-arg=told={told.path}"]
+    secret = [*files.tls, "--token-file", str(files.token), "--verbose"]
+    with ServerProcess("blocking_learner:make", *learner, *secret) as server:
+        started = server.until("listening")
+        assert (started["tls"], started["token"]) == (True, True)
+        ca, url = files.certificate.read_bytes(), started["url"]
+        with pytest.raises(LearnerRefused, match="token is missing or is not"):
+            RemoteLearner(url, RemoteConfig(ca=ca, token=TOKEN + "x")).reach()
+        with connected(url, ca=ca, token=TOKEN) as there, ThreadPoolExecutor(1) as pool:
+            training = pool.submit(there.mli_propose_weights)
+            said.wait("training")
+            shown = Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
+            server.process.terminate()
+            server.until("stopping")
+            told.tell()
+            assert training.result(LONG) == Weights([np.ones(3)])
+            assert server.ended() == 0
+    events = [line["event"] for line in server.log]
+    assert [e for e in events if e in ("CurrentWeights", "Propose", "stopping", "stopped")] == [
+        *("CurrentWeights", "stopping", "Propose", "stopped")
+    ]
+    for text in (shown.decode(), str(server.log), server.errors):
+        assert TOKEN not in text
+
+
+def test_a_second_signal_does_not_wait(pipes: tuple[Pipe, Pipe]):
+    said, told = pipes
+    learner = [f"--learner-arg=said={said.path}", f"--learner-arg=told={told.path}"]
+    with ServerProcess("blocking_learner:make", *learner, **{VARIABLE: TOKEN}) as server:
+        started = server.until("listening")
+        assert (started["tls"], started["token"]) == (False, True)
+        there = RemoteLearner(started["url"], RemoteConfig(token=TOKEN, patience=0, deadline=LONG))
+        with there, ThreadPoolExecutor(1) as pool:
+            training = pool.submit(there.mli_propose_weights)
+            said.wait("training")
+            server.process.terminate()
+            server.until("stopping")
+            assert server.terminate() == 128 + 15
+            with pytest.raises(LearnerUnavailable):
+                training.result(LONG)
+
+
+def refused(*more: str) -> tuple[int, str]:
+    run = CliRunner().invoke(
+        main, ["learner", "serve", "--learner", "blocking_learner:make", "--port", "0", *more]
+    )
+    return run.exit_code, run.output
+
+
+def test_other_machines_are_not_served_without_tls_and_a_token(files: Files):
+    token = ("--token-file", str(files.token))
+    for more in ((), files.tls, token):
+        code, said = refused("--host", "0.0.0.0", *more)
+        assert code == 1
+        assert "0.0.0.0 can be reached from other machines" in said
+        assert "listening" not in said
+
+
+def encrypted() -> bytes:
+    key = ECC.generate(curve="P-256")
+    return key.export_key(
+        format="PEM", passphrase="secret", use_pkcs8=True, protection="scryptAndAES128-CBC"
+    ).encode()
+
+
+def test_files_that_can_not_serve_are_named_with_what_is_wrong(files: Files):
+    other = files.write("other.key", self_signed("localhost").key)
+    locked = files.write("locked.key", encrypted())
+    certificate = ("--tls-cert", str(files.certificate))
+    for more, said in (
+        (certificate, "needs both a certificate and its key"),
+        ((*certificate, "--tls-key", "nowhere.key"), "--tls-key nowhere.key can not be read"),
+        ((*certificate, "--tls-key", str(other)), "other.key are no certificate and its private"),
+        ((*certificate, "--tls-key", str(locked)), "without a password"),
+        (("--tls-cert", str(files.token), "--tls-key", str(files.key)), "no certificate and its"),
+        (("--token-file", "nowhere"), "nowhere can not be read"),
+        (("--token-file", str(files.write("short", b"hunter2"))), "at least 16"),
+        (("--learner-arg", "more"), "not of the form name=value"),
+        (("--learner-arg", "more=1"), "TypeError"),
+    ):
+        code, output = refused(*more)
+        assert code in (1, 2), output
+        assert said in " ".join(output.split()), output
+        assert "hunter2" not in output
+        assert "listening" not in output
+
+
+def test_a_taken_port_is_told(files: Files):
+    with served(TowardsTarget(4)) as address:
+        code, said = refused("--port", str(address.port))
+    assert code == 1
+    assert f"can not listen on 127.0.0.1:{address.port}" in said
+
+
+# ------------------------------------------------------------------ reaching
+
+
+def test_a_learner_is_reached_by_what_the_command_line_says(
+    files: Files, monkeypatch: pytest.MonkeyPatch
+):
+    pair = {"certificate": files.certificate.read_bytes(), "key": files.key.read_bytes()}
+    with served(TowardsTarget(4), token=TOKEN, **pair) as address:
+        ca: dict[str, Any] = {"ca": str(files.certificate), "patience": 0}
+        monkeypatch.setenv("ANOTHER", TOKEN)
+        for more in ({"token": f"file:{files.token}"}, {"token": "env:ANOTHER"}):
+            with made_learner(str(address), {**ca, **more}) as learner:
+                assert learner.mli_propose_weights() == Weights([np.ones(3)])
+        with pytest.raises(LearnerRefused):
+            made_learner(str(address), ca)
+        monkeypatch.setenv(VARIABLE, TOKEN)
+        with made_learner(str(address), {**ca, "deadline": 60, "max_bytes": 9_999}) as learner:
+            assert learner.mli_get_current_weights() == Weights([np.zeros(3)])
+        with pytest.raises(LearnerRefused):
+            made_learner(str(address), {"patience": 0})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        ({"dataset": "wine"}, click.UsageError, "factory's arguments where it runs"),
+        ({"token": TOKEN}, click.UsageError, "never itself an argument"),
+        ({"token": "env:NOT_SET_ANYWHERE"}, click.UsageError, "NOT_SET_ANYWHERE is not set"),
+        ({"token": "file:/dev/null"}, click.UsageError, "no text"),
+        ({"ca": "nowhere.pem"}, click.UsageError, "nowhere.pem can not be read"),
+        ({"deadline": "soon"}, InvalidArgument, "deadline is 'soon'"),
+    ],
+)
+def test_what_does_not_reach_a_learner_is_told(
+    nobody: str,  # noqa: F811
+    files: Files,
+    arguments: dict[str, Any],
+    error: type[Exception],
+    said: str,
+):
+    with pytest.raises(error, match=said) as refused:
+        made_learner(nobody, {"patience": 0, **arguments})
+    assert TOKEN not in str(refused.value)
+
+
+def test_a_server_that_is_away_is_told_and_asked_when_it_is_needed(
+    nobody: str,  # noqa: F811
+    files: Files,
+    caplog: pytest.LogCaptureFixture,
+):
+    learner = made_learner(nobody, {"patience": 0})
+    assert "does not answer" in caplog.text
+    with pytest.raises(LearnerUnavailable, match="see that it runs"):
+        learner.mli_get_current_weights()
+    with served(TowardsTarget(4)) as address, learner:
+        learner.address = address
+        assert learner.mli_get_current_weights() == Weights([np.zeros(3)])
+
+
+def test_a_short_token_in_the_environment_is_refused(
+    nobody: str,  # noqa: F811
+    files: Files,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv(VARIABLE, "hunter2")
+    with pytest.raises(InvalidToken) as refused:
+        made_learner(nobody, {"patience": 0})
+    assert "hunter2" not in str(refused.value)
+    with pytest.raises(InvalidToken):
+        made_learner("grpcs://gpu.example.org:1", {})
+    monkeypatch.delenv(VARIABLE)
+    with pytest.raises(Unprotected, match="use grpcs://"):
+        made_learner("grpc://gpu.example.org:1", {})
+
+
+BLOCKED = """
+import sys
+sys.modules["grpc"] = None
+from colearn_learner.cli import main
+main(sys.argv[1:], prog_name="colearn")
+"""
+
+
+def test_a_missing_extra_is_named(files: Files):
+    command = ("learner", "serve", "--learner", "blocking_learner:make")
+    run = subprocess.run(
+        [sys.executable, "-c", BLOCKED, *command], cwd=HERE, capture_output=True, text=True
+    )
+    assert run.returncode == 1
+    assert run.stderr.strip().endswith("pip install 'colearn-ledger[remote]'")
+    assert len(run.stderr.splitlines()) == 1

@@ -1,0 +1,209 @@
+"""An agent whose learner is behind a server, which dies and comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from remote_places import (  # noqa: F401
+    LONG,
+    Line,
+    Pipe,
+    ServerProcess,
+    connected,
+    nobody,
+    served,
+)
+from toyworld import TowardsTarget, World
+
+from colearn_learner.agent import Action, Agent, Observation
+from colearn_learner.fitting import LearnerDoesNotFit
+from colearn_learner.interface import (
+    DiffPrivBudget,
+    ErrorCodes,
+    ProposedWeights,
+    TrainingSummary,
+    Weights,
+)
+from colearn_learner.remote.client import RemoteConfig, RemoteLearner
+from colearn_learner.remote.errors import LearnerUnavailable
+from colearn_ledger.protocol import Outcome, Status, VoteCast
+from colearn_ledger.weights.codec import read_weights
+from colearn_ledger.weights.schema import WeightsSchema
+
+ACCEPTED, REJECTED, NONE = Outcome.ACCEPTED, Outcome.REJECTED, Outcome.NO_PROPOSAL
+
+
+@pytest.mark.parametrize("reveal_window", [0, 100], ids=["open", "secret"])
+def test_an_experiment_goes_as_it_would_with_the_learner_at_its_agent(tmp_path, reveal_window):
+    def fresh(name: str) -> World:
+        learners = [TowardsTarget(4), TowardsTarget(5), TowardsTarget(-9)]
+        return World(tmp_path / name, learners, {"reveal_window": reveal_window})
+
+    near, far = fresh("near"), fresh("far")
+    near.drive(near.agents())
+    with (
+        served(far.learners[0]) as one,
+        connected(one) as first,
+        served(far.learners[2]) as two,
+        connected(two) as third,
+    ):
+        learners = [first, far.learners[1], third]
+        far.drive([far.agent(i, learner=learner) for i, learner in enumerate(learners)])
+    assert far.final == near.final
+    assert [r.outcome for r in far.rounds()] == [r.outcome for r in near.rounds()]
+    assert ACCEPTED in {r.outcome for r in far.rounds()}
+
+
+def until_round(w: World, agents: list[Agent], index: int) -> None:
+    """Step the agents in turn until a round begins; nobody has trained for it then."""
+    for _ in range(1_000):
+        for agent in agents:
+            if w.ledger.experiment(w.experiment).round == index:
+                return
+            agent.step()
+        w.seconds += 1
+    raise TimeoutError(f"round {index} did not begin")
+
+
+def settled(agent: Agent) -> Action:
+    """Step an agent until it has proposed or declined."""
+    while (action := agent.step()) not in (Action.PROPOSED, Action.DECLINED):
+        assert action in (Action.ADOPTED, Action.ADVANCED), action
+    return action
+
+
+def of_agent_0(w: World, action: Action) -> list[Observation]:
+    mine = w.wallets[0].address
+    return [seen for seen in w.seen if (seen.account, seen.action) == (mine, action)]
+
+
+@pytest.fixture
+def pipes(tmp_path: Path) -> Iterator[tuple[Pipe, Pipe]]:
+    said, told = Pipe(tmp_path / "said"), Pipe(tmp_path / "told")
+    yield said, told
+    said.close()
+    told.close()
+
+
+def test_a_server_killed_in_training_costs_rounds_and_is_brought_back_up_to_date(
+    world: Any, pipes: tuple[Pipe, Pipe]
+):
+    said, told = pipes
+    where = [f"--learner-arg=said={said.path}", f"--learner-arg=told={told.path}"]
+    w: World = world([None, TowardsTarget(5)], rounds=6)
+    with Line() as line:
+        with ServerProcess("blocking_learner:make", *where) as server:
+            line.lead(server.address)
+            learner = RemoteLearner(str(line.address), RemoteConfig(patience=0, deadline=LONG))
+            learner.reach()
+            agents = [w.agent(0, learner=learner), w.agent(1)]
+            told.tell()
+            until_round(w, agents, 2)  # accepted so far: 0 + 1, then a quarter of the way to 5
+            said.wait("training")
+            with ThreadPoolExecutor(1) as pool:
+                step = pool.submit(settled, agents[0])
+                said.wait("training")
+                server.kill()
+                line.cut()
+                assert step.result(LONG) == Action.DECLINED
+        until_round(w, agents, 4)  # the server is away when learner 1 proposes in round 3
+        with ServerProcess("blocking_learner:make", *where) as server, learner:
+            line.lead(server.address)
+            told.tell()
+            w.drive(agents)
+    outcomes = [r.outcome for r in w.rounds()]
+    assert outcomes == [ACCEPTED, ACCEPTED, NONE, REJECTED, ACCEPTED, ACCEPTED]
+    assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
+
+    [declined] = of_agent_0(w, Action.DECLINED)
+    assert "the learner failed to train: LearnerUnavailable" in declined.reason
+    ballots = of_agent_0(w, Action.VOTED)
+    votes = [e.vote for seen in ballots for e in seen.events if isinstance(e, VoteCast)]
+    assert [vote.approve for vote in votes] == [True, False, True]
+    assert (votes[1].scores.vote_score, votes[1].scores.test_score) == (None, None)
+    assert "the learner failed to test the proposal: LearnerUnavailable" in ballots[1].reason
+    proposed = read_weights(
+        w.store(1), w.rounds()[4].content, schema=WeightsSchema.of([np.zeros(3)])
+    )
+    assert proposed.weights[0].tolist() == [3.0] * 3  # from 2, not from the server's own 0
+
+
+def test_a_server_that_is_away_keeps_nobody_from_joining_and_adopting(world: Any):
+    w: World = world([TowardsTarget(4), TowardsTarget(5)], rounds=2)
+    with Line() as line:
+        with served(TowardsTarget(4)) as address:
+            line.lead(address)
+            learner = RemoteLearner(str(line.address), RemoteConfig(patience=0, deadline=LONG))
+            learner.reach()
+        line.cut()
+        agents = [w.agent(0, learner=learner), w.agent(1)]
+        assert [agent.step() for agent in agents] == [Action.JOINED, Action.JOINED]
+        assert [agent.step() for agent in agents] == [Action.ADOPTED, Action.ADOPTED]
+        with served(TowardsTarget(4)) as address, learner:
+            line.lead(address)
+            w.drive(agents)
+    assert [r.outcome for r in w.rounds()] == [ACCEPTED, ACCEPTED]
+
+
+def test_a_learner_that_nobody_ever_saw_does_not_join(world: Any, nobody: str):  # noqa: F811
+    w: World = world([TowardsTarget(4), TowardsTarget(5)])
+    learner = RemoteLearner(nobody, RemoteConfig(patience=0))
+    with w.agent(0, learner=learner) as agent, pytest.raises(LearnerUnavailable, match="see that"):
+        agent.run()
+    assert w.ledger.experiment(w.experiment).joined_learners == 0
+
+
+def test_an_agent_started_without_its_server_does_what_needs_no_learner(
+    world: Any,
+    nobody: str,  # noqa: F811
+):
+    w: World = world([TowardsTarget(4), TowardsTarget(5)], rounds=3, reveal_window=100)
+    agents = w.agents()
+    while agents[0].step() != Action.COMMITTED:
+        agents[1].step()
+    agents[0].close()
+    learner = RemoteLearner(nobody, RemoteConfig(patience=0))
+    agents[0] = w.agent(0, learner=learner)
+    w.drive(agents)
+    assert [r.outcome for r in w.rounds()] == [ACCEPTED, ACCEPTED, NONE]
+    assert of_agent_0(w, Action.REVEALED)
+
+
+class HasNone(TowardsTarget):
+    """No records to vote on, and a privacy budget that is spent."""
+
+    def mli_propose_weights(self) -> Weights:
+        budget = DiffPrivBudget(1.0, 1e-5, 1.0, 1e-5)
+        return Weights([np.ones(3)], TrainingSummary(budget, ErrorCodes.DP_BUDGET_EXCEEDED))
+
+    def mli_test_weights(self, weights: Weights) -> ProposedWeights:
+        raise ZeroDivisionError("no vote records")
+
+
+def test_what_the_learner_says_of_itself_is_what_the_agent_says(world: Any):
+    w: World = world([HasNone(4), TowardsTarget(5)], rounds=2)
+    with served(w.learners[0]) as address, connected(address) as learner:
+        w.drive([w.agent(0, learner=learner), w.agent(1)])
+    assert [r.outcome for r in w.rounds()] == [NONE, REJECTED]
+    [declined], [ballot] = of_agent_0(w, Action.DECLINED), of_agent_0(w, Action.VOTED)
+    assert declined.reason == "the learner reports error code 1 in its training"
+    assert "LearnerFailed: ZeroDivisionError: no vote records" in ballot.reason
+
+
+def test_a_remote_learner_of_another_model_is_refused_before_it_joins(world: Any):
+    other = TowardsTarget(4)
+    other.weights = [np.zeros(4)]
+    w: World = world([other, TowardsTarget(5)])
+    with (
+        served(other) as address,
+        connected(address) as learner,
+        w.agent(0, learner=learner) as agent,
+        pytest.raises(LearnerDoesNotFit, match=r"'0' is F64 \[4\], the schema says F64 \[3\]"),
+    ):
+        agent.step()
+    assert w.ledger.experiment(w.experiment).joined_learners == 0
