@@ -1,93 +1,73 @@
 """A learner in plain numpy that derives from nothing: it merely has the five methods.
 
 Linear regression of how a diabetes progresses, by gradient descent; smaller scores are better.
-Run it with `python examples/mli_numpy.py`; COLEARN_EXAMPLES_TEST=1 makes it one round.
+
+    python examples/mli_numpy.py
+    python examples/mli_numpy.py --ledger evm
 """
 
-import os
-
+import common
 import numpy as np
-from sklearn.datasets import load_diabetes
 
-from colearn_learner import (
-    ColearnModel,
-    ModelFormat,
-    ProposedWeights,
-    Results,
-    Weights,
-    collective_learning_round,
-    initial_result,
-    print_results,
-    set_equal_weights,
-)
+from colearn_learner import ColearnModel, ModelFormat, ProposedWeights, Weights
 
-N_LEARNERS = 4
-N_ROUNDS = 1 if os.environ.get("COLEARN_EXAMPLES_TEST") else 12
+STEPS_PER_ROUND, STEP = 5, 0.1
 
 
 class ClinicLearner:
-    def __init__(self, train, vote, test):
-        self.train, self.votes, self.tests = train, vote, test
-        self.weights = np.zeros(train[0].shape[1] + 1)
-        self.vote_score = self.error(self.weights, self.votes)
+    """One clinic: a weight for each measurement, and the last one for none."""
+
+    def __init__(self, share, seed=1):
+        self.share = share
+        self.weights = np.zeros(share.train.inputs.shape[1] + 1)
+        self.vote_score = error(self.weights, share.vote)
 
     def mli_propose_weights(self):
-        weights = self.weights
-        inputs, targets = self.train
-        for _ in range(5):
-            wrong = self.predict(weights, inputs) - targets
-            slope = np.append(wrong @ inputs, wrong.sum()) / len(inputs)
-            weights = weights - 0.1 * slope
+        """Return weights some steps further down the slope of the error."""
+        weights, train = self.weights, self.share.train
+        for _ in range(STEPS_PER_ROUND):
+            wrong = predict(weights, train.inputs) - train.targets
+            slope = np.append(wrong @ train.inputs, wrong.sum()) / len(train)
+            weights = weights - STEP * slope
         return Weights(weights=weights)
 
     def mli_test_weights(self, weights):
-        vote_score = self.error(weights.weights, self.votes)
+        """Score weights, and approve of what is no worse than the current ones."""
+        vote_score = error(weights.weights, self.share.vote)
         return ProposedWeights(
             weights=weights,
             vote_score=vote_score,
-            test_score=self.error(weights.weights, self.tests),
+            test_score=error(weights.weights, self.share.test),
             vote=vote_score <= self.vote_score,
         )
 
     def mli_accept_weights(self, weights):
+        """Make weights the current ones."""
         self.weights = weights.weights.copy()
-        self.vote_score = self.error(self.weights, self.votes)
+        self.vote_score = error(self.weights, self.share.vote)
 
     def mli_get_current_weights(self):
+        """Return a copy, which others may change."""
         return Weights(weights=self.weights.copy())
 
     def mli_get_current_model(self):
-        return ColearnModel(
-            model_format=ModelFormat.PICKLE_WEIGHTS_ONLY, model_file="", model=self.weights
-        )
-
-    def predict(self, weights, inputs):
-        return inputs @ weights[:-1] + weights[-1]
-
-    def error(self, weights, data):
-        inputs, targets = data
-        return np.mean((self.predict(weights, inputs) - targets) ** 2)
+        """Return the weights: there is no more to this model."""
+        return ColearnModel(ModelFormat.PICKLE_WEIGHTS_ONLY, "", self.weights)
 
 
-def main():
-    inputs, targets = load_diabetes(return_X_y=True)
-    inputs, targets = inputs * np.sqrt(len(inputs)), targets / 100
-    order = np.random.default_rng(1).permutation(len(inputs))
-    learners = []
-    for mine in np.array_split(order, N_LEARNERS):
-        train, vote, test = np.split(mine, [len(mine) * 6 // 10, len(mine) * 8 // 10])
-        learners.append(
-            ClinicLearner(*((inputs[part], targets[part]) for part in (train, vote, test)))
-        )
-    set_equal_weights(learners)
-    results = Results()
-    results.data.append(initial_result(learners))
-    for round_index in range(N_ROUNDS):
-        results.data.append(
-            collective_learning_round(learners, vote_threshold=0.5, round_index=round_index)
-        )
-        print_results(results)
+def predict(weights, inputs):
+    """Return predictions, shape (records,)."""
+    return inputs @ weights[:-1] + weights[-1]
 
+
+def error(weights, data):
+    """Return the mean squared error."""
+    return np.mean((predict(weights, data.inputs) - data.targets) ** 2)
+
+
+make_learner = common.factory(ClinicLearner, "diabetes")
 
 if __name__ == "__main__":
-    main()
+    common.main(
+        make_learner, __doc__, rounds=12, score="mean squared error", higher_is_better=False
+    )

@@ -1,22 +1,279 @@
-"""Every example runs as it stands."""
+"""Every example runs as it stands, as agents on a chain, and as an agent's factory."""
 
 from __future__ import annotations
 
+import json
+import math
 import os
+import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
+import example_data
 import pytest
 
-EXAMPLES = sorted((Path(__file__).resolve().parent.parent / "examples").glob("*.py"))
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "examples"
+SHARED = {"__init__", "common"}
+
+WANTED = {
+    *("run_demo", "keras_mnist", "keras_mnist_diffpriv", "keras_cifar", "keras_fraud"),
+    *("keras_xray", "pytorch_mnist", "pytorch_mnist_diffpriv", "pytorch_cifar", "pytorch_xray"),
+    *("pytorch_covid", "mli_fraud", "mli_random_forest_iris", "xgb_regression", "mli_numpy"),
+    *("hospitals_on_a_chain", "byzantine_learner", "late_joiner", "container_grpc"),
+}
+
+KERAS = [
+    "keras_mnist --ledger evm",
+    "keras_mnist_diffpriv",
+    "keras_cifar",
+    "keras_fraud",
+    "keras_xray --data XRAYS",
+    "run_demo -m KERAS_MNIST -d MNIST -e MNIST -n 2 -p 1",
+]
+PYTORCH = [
+    "pytorch_mnist",
+    "pytorch_mnist_diffpriv",
+    "pytorch_cifar --data CIFAR",
+    "pytorch_xray --ledger evm",
+    "pytorch_covid --data COVID",
+    "run_demo -m PYTORCH_XRAY -n 3 -p 2 -v 0.6 -r 0.7 -s 4 -l 0.002 -b 4 --ledger local",
+]
+OTHERS = [
+    "run_demo",
+    "mli_fraud",
+    "mli_fraud --ledger evm",
+    "mli_fraud --data PAYMENTS",
+    "mli_random_forest_iris",
+    "mli_random_forest_iris --ledger evm",
+    "xgb_regression",
+    "xgb_regression --ledger local",
+    "xgb_regression --data HOUSES",
+    "mli_numpy",
+    "mli_numpy --ledger evm",
+    "mli_numpy --ledger local --plot rounds.png",
+    "hospitals_on_a_chain",
+    "hospitals_on_a_chain --ledger local",
+    "byzantine_learner",
+    "byzantine_learner --ledger evm",
+    "late_joiner",
+    "late_joiner --ledger evm",
+    "container_grpc",
+    "container_grpc --ledger local",
+]
+GROUPS = {"keras": KERAS, "pytorch": PYTORCH, "others": OTHERS}
+"""Each is run in one process: an import of TensorFlow takes longer than an example."""
+
+WRITERS = {
+    "MNIST": example_data.write_mnist,
+    "CIFAR": example_data.write_cifar,
+    "XRAYS": example_data.write_xrays,
+    "PAYMENTS": example_data.write_payments,
+    "COVID": example_data.write_covid,
+    "HOUSES": example_data.write_houses,
+}
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_it_runs(path: Path, tmp_path: Path):
-    environment = os.environ | {"COLEARN_EXAMPLES_TEST": "1", "MPLBACKEND": "agg"}
-    run = subprocess.run(
-        [sys.executable, str(path)], cwd=tmp_path, env=environment, capture_output=True, text=True
+@pytest.fixture(scope="session")
+def outcomes(tmp_path_factory: pytest.TempPathFactory):
+    """How all runs of a group went; the group is run when it is first asked for."""
+
+    @cache
+    def of(group: str) -> dict[str, dict[str, str]]:
+        place = tmp_path_factory.mktemp(group)
+        report = place / "report.json"
+        data = {}
+        for name in {word for run in GROUPS[group] for word in run.split() if word in WRITERS}:
+            (place / name).mkdir()
+            data[name] = str(WRITERS[name](place / name))
+        runs = [[data.get(word, word) for word in run.split()] for run in GROUPS[group]]
+        process = subprocess.run(
+            [sys.executable, str(ROOT / "tests" / "example_runs.py"), str(report)],
+            input=json.dumps(runs),
+            cwd=place,
+            env=environment(),
+            capture_output=True,
+            text=True,
+        )
+        assert process.returncode == 0, process.stderr
+        return dict(zip(GROUPS[group], json.loads(report.read_text()), strict=True))
+
+    return of
+
+
+def environment() -> dict[str, str]:
+    # One thread each: the models are small, and threads that wait for each other on a busy
+    # machine take many times as long.
+    shortened = {"COLEARN_EXAMPLES_TEST": "1", "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
+    return os.environ | shortened
+
+
+def scores(printed: str) -> tuple[float, float]:
+    """Return the scores that an example printed at its start and at its end."""
+    found = {
+        when: float(score)
+        for when, score in re.findall(r"^(start|end): \D*?(-?[\d.]+|nan)\b", printed, re.MULTILINE)
+    }
+    return found["start"], found["end"]
+
+
+@pytest.mark.parametrize(
+    ("group", "run"),
+    [(group, run) for group, runs in GROUPS.items() for run in runs],
+    ids=[run for runs in GROUPS.values() for run in runs],
+)
+def test_it_runs(outcomes, group: str, run: str):
+    outcome = outcomes(group)[run]
+    assert not outcome["failed"], f"{outcome['failed']}\nIt printed:\n{outcome['printed']}"
+    assert all(map(math.isfinite, scores(outcome["printed"])))
+    assert "\nround 0: " in outcome["printed"]
+
+
+@pytest.mark.parametrize(
+    ("run", "least_gain"),
+    [
+        ("mli_fraud", 0.3),
+        ("mli_fraud --ledger evm", 0.3),
+        ("mli_random_forest_iris", 0.3),
+        ("mli_random_forest_iris --ledger evm", 0.3),
+        ("mli_numpy", -0.3),
+        ("mli_numpy --ledger evm", -0.3),
+        ("xgb_regression", -0.1),
+        ("hospitals_on_a_chain", -0.1),
+        ("late_joiner", 0.3),
+        ("byzantine_learner", 0.3),
+    ],
+)
+def test_the_score_at_the_end_is_better(outcomes, run: str, least_gain: float):
+    start, end = scores(outcomes("others")[run]["printed"])
+    assert (end - start) / least_gain >= 1
+
+
+@pytest.mark.parametrize("run", ["mli_fraud", "mli_numpy", "byzantine_learner"])
+def test_a_ledger_changes_nothing_of_what_is_learned(outcomes, run: str):
+    local, chain = (outcomes("others")[name]["printed"] for name in (run, f"{run} --ledger evm"))
+    assert scores(local) == scores(chain)
+    assert " gas" in chain
+
+
+@pytest.mark.parametrize(
+    ("group", "run"),
+    [
+        ("keras", "keras_mnist_diffpriv"),
+        ("pytorch", "pytorch_mnist_diffpriv"),
+    ],
+)
+def test_private_training_spends_of_the_budget_of_who_proposes_only(outcomes, group, run):
+    spent = re.findall(
+        r"^learner (\d) has spent epsilon ([\d.]+) of ([\d.]+) at delta 1e-05$",
+        outcomes(group)[run]["printed"],
+        re.MULTILINE,
     )
-    assert run.returncode == 0, run.stderr
-    assert "result 1" in run.stdout
+    assert [who for who, *_ in spent] == ["0", "1", "2"]
+    assert all(float(epsilon) < float(target) for _, epsilon, target in spent)
+    assert [float(epsilon) > 0 for _, epsilon, _ in spent] == [True, True, False]
+
+
+def test_what_a_learner_behind_a_server_learns_is_the_same(outcomes):
+    here, there = (outcomes("others")[f"container_grpc{how}"] for how in ("", " --ledger local"))
+    assert scores(here["printed"]) == scores(there["printed"])
+    assert "learner 0 is served at grpc://127.0.0.1:" in here["printed"]
+    assert scores(here["printed"]) == scores(outcomes("others")["mli_numpy"]["printed"])
+
+
+def test_the_liars_proposal_is_rejected(outcomes):
+    printed = outcomes("others")["byzantine_learner"]["printed"]
+    assert re.findall(r"proposal of learner (\d) (\w+)", printed) == [
+        ("0", "accepted"),
+        ("1", "rejected"),
+    ]
+
+
+@pytest.mark.parametrize("ledger", ["", " --ledger evm"])
+def test_the_late_learner_votes_from_the_next_round_on(outcomes, ledger: str):
+    printed = outcomes("others")[f"late_joiner{ledger}"]["printed"]
+    assert "learner 3 joins in round 1\n" in printed
+    assert "learner 3 votes and proposes since round 2\n" in printed
+    voters = [int(a) + int(b) for a, b in re.findall(r"(\d) for it, (\d) against", printed)]
+    assert voters == [2, 2, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("group", "run", "says"),
+    [
+        ("keras", "keras_mnist --ledger evm", "mnist is not here: scikit-learn's digits"),
+        ("keras", "keras_cifar", "cifar-10 is not here: scikit-learn's digits"),
+        ("others", "mli_fraud", "fraud-ieee is not here: scikit-learn's breast-cancer"),
+        ("pytorch", "pytorch_xray --ledger evm", "chest-xray is not here: scikit-learn's digits"),
+    ],
+)
+def test_what_stands_in_for_data_that_is_not_here_is_said(outcomes, group, run, says):
+    assert f"{says} records stand in for it.\nTo have it" in outcomes(group)[run]["printed"]
+
+
+def test_given_data_is_used(outcomes):
+    for group, runs in GROUPS.items():
+        for run in runs:
+            if set(run.split()) & {*WRITERS}:
+                assert "not here" not in outcomes(group)[run]["printed"]
+
+
+def test_data_that_is_not_there_is_told_in_one_line(tmp_path: Path):
+    run = subprocess.run(
+        [sys.executable, FOLDER / "xgb_regression.py", "--data", str(tmp_path / "nowhere")],
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    assert "nowhere is not there. To get california-housing: " in run.stderr
+
+
+# ------------------------------------------------------------------ the list
+
+
+def in_the_folder() -> set[str]:
+    return {path.stem for path in FOLDER.glob("*.py")} - SHARED
+
+
+def test_all_wanted_examples_are_there_and_no_others():
+    assert in_the_folder() == WANTED
+
+
+def test_every_example_is_run():
+    assert {run.split()[0] for runs in GROUPS.values() for run in runs} == in_the_folder()
+
+
+def test_the_readme_has_a_line_for_each():
+    lines = re.findall(r"^\| \[(\w+)\]\((\w+)\.py\)", (FOLDER / "README.md").read_text(), re.M)
+    assert [name for name, file in lines if name != file] == []
+    assert sorted(name for name, _ in lines) == sorted(in_the_folder())
+
+
+@pytest.mark.parametrize("name", sorted(in_the_folder()))
+def test_it_says_how_to_run_it(name: str):
+    text = (FOLDER / f"{name}.py").read_text()
+    assert f"python examples/{name}.py" in text.split('"""')[1]
+    assert len(text.splitlines()) <= 130
+
+
+# ------------------------------------------------------------------ as an agent's learner
+
+
+@pytest.mark.parametrize("name", ["mli_numpy", "mli_fraud"])
+def test_the_learners_by_hand_keep_to_the_interface(name: str):
+    check = subprocess.run(
+        [
+            *(sys.executable, "-m", "colearn_learner.cli", "learner", "check"),
+            *(f"examples.{name}:make_learner", "--learner-arg", "learner=0", "--json"),
+        ],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert check.returncode == 0, check.stdout + check.stderr
+    assert json.loads(check.stdout)["passed"]

@@ -1,0 +1,211 @@
+"""What the examples share, apart from learning: options, records, and the rounds.
+
+Replace `share` by what reads your own records, and the learners are yours.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from colearn_learner import (
+    ColearnPlot,
+    Results,
+    Weights,
+    collective_learning_round,
+    initial_result,
+    set_equal_weights,
+    simulation,
+)
+from colearn_learner.datasets import DATASETS, SOURCES, Data, Division, Share, load, read_share
+from colearn_learner.datasets.folders import SHARE_FILE
+from colearn_learner.datasets.splitting import divide
+from colearn_learner.errors import LearnerError
+from colearn_learner.results import mean_score
+from colearn_ledger.protocol import RoundClosed
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no greeting of TensorFlow's
+
+SHORTENED = bool(os.environ.get("COLEARN_EXAMPLES_TEST"))
+"""Hold two rounds of three learners on few records: for the tests."""
+
+# ------------------------------------------------------------------ records
+
+STAND_INS = {
+    "mnist": ("digits", None),
+    "cifar-10": ("digits", None),
+    "chest-xray": ("digits", lambda digit: digit % 2),
+    "fraud-ieee": ("breast-cancer", lambda benign: 1 - benign),
+    "covid-xray": ("wine", None),
+    "california-housing": ("diabetes", None),
+}
+"""What scikit-learn brings for what is not here; how its targets become those that are wanted."""
+
+FETCHED = {"mnist": "~/.keras/datasets/mnist.npz"}
+"""Where Keras keeps what it has fetched."""
+
+
+@lru_cache
+def records(name, path=None):
+    """Return a data set's records; without a path what stands in for it, and say so."""
+    fetched = Path(FETCHED.get(name, "")).expanduser()
+    if not path and fetched.is_file() and not SHORTENED:
+        path = fetched
+    if path or name in DATASETS:
+        data = load(name, path).data
+    else:
+        other, targets_of = STAND_INS[name]
+        said = f"{name} is not here: scikit-learn's {other} records stand in for it."
+        print(f"{said}\nTo have it (path by --data): {SOURCES[name].where}.", file=sys.stderr)
+        data = load(other).data
+        inputs = data.inputs
+        if other == "digits":  # as pictures
+            inputs = np.round(inputs * 255).astype(np.uint8).reshape(-1, 8, 8, 1)
+        data = Data(inputs, targets_of(data.targets) if targets_of else data.targets)
+    if SHORTENED:
+        data = data.take(np.random.default_rng(0).permutation(len(data))[:500])
+    return data
+
+
+def divided(data, of, seed, train_ratio=0.6):
+    """Return where each learner's records are: equal numbers for all, at random."""
+    rest = (1 - train_ratio) / 2
+    parts = (train_ratio, rest, rest)
+    task = "classification" if data.targets.dtype.kind in "iu" else "regression"
+    return divide(data.targets, task, Division(of, parts=parts, seed=seed))
+
+
+def share(name, learner, of=5, data=None, seed=1):
+    """Return one learner's records to train, vote and test with; pictures are 0 … 1.
+
+    Args:
+        name: of the data set.
+        learner: which share, from 0.
+        of: how many learners divide the data set; the same, and the same seed, at all of them.
+        data: where the files are; or this learner's own folder, made by `colearn data prepare`.
+        seed: of the division.
+    """
+    if data and (Path(data) / SHARE_FILE).is_file():
+        mine = read_share(data).share
+    else:
+        whole = records(name, data)
+        mine = Share(*(whole.take(places) for places in divided(whole, of, seed)[learner]))
+    return Share(scaled(mine.train), scaled(mine.vote), scaled(mine.test))
+
+
+def scaled(data):
+    """Return brightness 0 … 255 as float32 from 0 to 1, and anything else as float32."""
+    factor = np.float32(1 / 255 if data.inputs.dtype == np.uint8 else 1)
+    return Data(data.inputs.astype("float32") * factor, data.targets)
+
+
+def factory(learner_of, name):
+    """Return the factory of learners that `colearn agent run` and `main` take."""
+
+    def make_learner(learner, of=5, data=None, seed=1):
+        return learner_of(share(name, learner, of, data, seed), seed)
+
+    return make_learner
+
+
+# ------------------------------------------------------------------ rounds
+
+
+def parser(description, rounds):
+    """Return the options that every example has."""
+    options = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--data", help="where the data set's files are")
+    options.add_argument("--ledger", choices=["local", "evm"], help="let agents meet on a ledger")
+    options.add_argument("--learners", type=int, default=3 if SHORTENED else 5)
+    options.add_argument("--rounds", type=int, default=2 if SHORTENED else rounds)
+    options.add_argument("--threshold", type=float, default=0.5, help="share that must approve")
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--plot", metavar="FILE", help="write a picture of the rounds")
+    return options
+
+
+def main(make_learner, description, *, rounds, score, higher_is_better=True):
+    """Make the learners, hold the rounds that the command line says, and print the scores."""
+    options = parser(description, rounds).parse_args()
+    try:
+        learners = [
+            make_learner(n, options.learners, options.data, options.seed)
+            for n in range(options.learners)
+        ]
+        hold(learners, options, score, higher_is_better)
+    except LearnerError as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+def hold(learners, options, score, higher_is_better=True):
+    """Hold the rounds, by the local driver or by agents on a ledger."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it advises against many models
+    set_equal_weights(learners)
+    show = partial(print_mean, learners, score)
+    show("start")
+    if options.ledger:
+        direction = {"score_name": score, "higher_is_better": higher_is_better}
+        config = simulation.SimulationConfig(on_event=print_closed, **direction)
+        held = simulation.run(
+            *(learners, options.rounds),
+            vote_threshold=options.threshold,
+            ledger=options.ledger,
+            config=config,
+        )
+        results = held.results
+        for learner in learners:
+            learner.mli_accept_weights(Weights(held.weights))
+        print(f"{held.cost:,} gas" if held.cost else "no gas", f"· weights {held.content.cid}")
+    else:
+        results = Results()
+        for n in range(options.rounds):
+            results.data.append(collective_learning_round(learners, options.threshold, n))
+            print_round(n, results.data[-1], score)
+    show("end")
+    print_budgets(learners)
+    if options.plot:
+        plot = ColearnPlot(score_name=score)
+        plot.plot_results_and_votes(results)
+        plot.save(options.plot)
+
+
+def print_mean(learners, score, when):
+    """Print how the learners' current weights do on records that nobody trains on."""
+    scores = initial_result(learners).test_scores
+    print(f"{when}: {score} {mean_score(scores):.3f}, mean over the learners' own test records")
+
+
+def print_budgets(learners):
+    """Print what was spent of the privacy budgets, where there are any."""
+    for n, learner in enumerate(learners):
+        summary = learner.mli_get_current_weights().training_summary
+        if summary is not None and summary.dp_budget is not None:
+            budget = summary.dp_budget
+            spent = f"epsilon {budget.consumed_epsilon:.3f} of {budget.target_epsilon:g}"
+            print(f"learner {n} has spent {spent} at delta {budget.target_delta:g}")
+
+
+def print_round(n, result, score):
+    """Print a round of the local driver."""
+    votes = [vote for vote in result.votes if vote is not None]
+    outcome = "accepted" if result.vote else "rejected"
+    summary = result.training_summaries[result.block_proposer]
+    error = f" ({summary.error_code.name})" if summary and summary.error_code else ""
+    print(
+        f"round {n}: proposal of learner {result.block_proposer} {outcome} by {sum(votes)} of"
+        f" {len(votes)}, {score} {mean_score(result.test_scores):.3f}{error}"
+    )
+
+
+def print_closed(observation):
+    """Print rounds as the ledger closes them."""
+    for event in observation.events:
+        if isinstance(event, RoundClosed):
+            votes = f"{event.approvals} for it, {event.rejections} against"
+            print(f"round {event.round}: {event.outcome.name.lower()}, {votes}")

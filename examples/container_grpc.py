@@ -1,0 +1,82 @@
+"""One learner of three is in a container, where its records are; its agent is outside.
+
+The agent asks it over gRPC to train, to test and to accept. When it does not answer, the agent
+proposes nothing, or its ballot is a rejecting one, and the experiment goes on. Without an image,
+where there is no Docker, the learner's server is a process of its own on this machine.
+
+    python examples/container_grpc.py
+    docker build -f examples/container_grpc.Dockerfile -t colearn-learner .
+    python examples/container_grpc.py --image colearn-learner --ledger evm
+"""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import common
+import mli_numpy
+
+from colearn_learner.remote.client import RemoteConfig, RemoteLearner
+
+LEARNERS, CONTAINED = 3, 0
+VARIABLE = "COLEARN_LEARNER_TOKEN"
+
+
+@contextmanager
+def served(image, token):
+    """Serve the learner while the block lasts; yield where."""
+    serve = ["learner", "serve", "--learner", "examples.mli_numpy:make_learner"]
+    serve += ["--learner-arg", f"learner={CONTAINED}", "--learner-arg", f"of={LEARNERS}"]
+    serve += ["--port", "0", "--json"]
+    if image:
+        # The host's network: without TLS a learner is served to its own machine only.
+        docker = ["docker", "run", "--rm", "--init", "--network", "host", "--env", VARIABLE]
+        command = [*docker, image, "colearn", *serve]
+    else:
+        print("No image is given: the learner's server is a process, in no container.")
+        command = [sys.executable, "-m", "colearn_learner.cli", *serve]
+    process = subprocess.Popen(  # noqa: S603 - nothing in it comes from elsewhere
+        command,
+        cwd=Path(__file__).resolve().parent.parent,
+        env=os.environ | {VARIABLE: token},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        for line in process.stdout:
+            if (said := json.loads(line)).get("event") == "listening":
+                # what it logs from now on must be taken from it, or it would stop and wait
+                threading.Thread(target=process.stdout.read, daemon=True).start()
+                yield said["url"]
+                break
+        else:
+            raise SystemExit("error: the learner's server ended before it listened; see above")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def main():
+    """Hold rounds with one learner behind the server, and two here."""
+    options = common.parser(__doc__, rounds=12)
+    options.set_defaults(learners=LEARNERS)
+    options.add_argument("--image", help="the container's image")
+    options = options.parse_args()
+    token = secrets.token_urlsafe()
+    with (
+        served(options.image, token) as address,
+        RemoteLearner(address, RemoteConfig(token=token)) as remote,
+    ):
+        print(f"learner {CONTAINED} is served at {address}")
+        learners = [mli_numpy.make_learner(n, LEARNERS) for n in range(LEARNERS)]
+        learners[CONTAINED] = remote
+        common.hold(learners, options, "mean squared error", higher_is_better=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Handwritten digits by a convolutional network in Keras.
+
+python examples/keras_mnist.py --data ~/.keras/datasets/mnist.npz
+python examples/keras_mnist.py --ledger evm
+"""
+
+import common
+import keras
+
+from colearn_learner.keras import KerasLearner, _make_loader
+
+STEPS_PER_ROUND = 100
+
+
+def model_of(shape, classes):
+    """Return an untrained model for pictures of a shape."""
+    return keras.Sequential(
+        [
+            keras.Input(shape),
+            keras.layers.Conv2D(64, 3, strides=2, padding="same", activation="relu"),
+            # its averages are weights too: they must have come far after one round's steps
+            keras.layers.BatchNormalization(momentum=0.9),
+            keras.layers.Conv2D(128, 3, strides=2, padding="same", activation="relu"),
+            keras.layers.BatchNormalization(momentum=0.9),
+            keras.layers.Flatten(),
+            keras.layers.Dense(classes, activation="softmax"),
+        ]
+    )
+
+
+def learner_of(share, seed=1, learning_rate=0.001, batch_size=32):
+    """Return the learner of some records."""
+    keras.utils.set_random_seed(seed)
+    model = model_of(share.train.inputs.shape[1:], classes=10)
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["sparse_categorical_accuracy"],
+    )
+    train, vote, test = (
+        _make_loader(part.inputs, part.targets, batch_size)
+        for part in (share.train, share.vote, share.test)
+    )
+    return KerasLearner(
+        model=model,
+        train_loader=train.repeat(5).take(STEPS_PER_ROUND),
+        vote_loader=vote,
+        test_loader=test,
+        criterion="sparse_categorical_accuracy",
+        minimise_criterion=False,
+        model_fit_kwargs={"shuffle": False},  # the loader does
+    )
+
+
+make_learner = common.factory(learner_of, "mnist")
+
+if __name__ == "__main__":
+    common.main(make_learner, __doc__, rounds=20, score="accuracy")

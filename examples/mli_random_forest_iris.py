@@ -1,0 +1,39 @@
+"""Three kinds of iris by a random forest to which every accepted proposal adds a tree.
+
+Trees travel as arrays of their nodes and thresholds, never as a pickle, which could run code at
+who reads it.
+
+    python examples/mli_random_forest_iris.py
+    python examples/mli_random_forest_iris.py --ledger evm
+"""
+
+import common
+from sklearn.ensemble import RandomForestClassifier
+
+from colearn_learner.forest import ForestLearner
+
+TREES_PER_ROUND = 1
+CLASSES = [0, 1, 2]  # all learners name all of them: a share may lack one
+
+
+def learner_of(share, seed=1):
+    """Return the learner of some records."""
+    train, vote, test = (
+        (part.inputs, part.targets) for part in (share.train, share.vote, share.test)
+    )
+    return ForestLearner(
+        RandomForestClassifier(max_depth=3),
+        train,
+        vote,
+        test,
+        trees_per_round=TREES_PER_ROUND,
+        classes=CLASSES,
+        criterion="accuracy",
+        seed=seed,
+    )
+
+
+make_learner = common.factory(learner_of, "iris")
+
+if __name__ == "__main__":
+    common.main(make_learner, __doc__, rounds=20, score="accuracy")

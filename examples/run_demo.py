@@ -1,0 +1,86 @@
+"""Any model of the examples, on the command line: with the options of the ancestor's demo.
+
+python examples/run_demo.py --model KERAS_MNIST --data_dir ~/.keras/datasets/mnist.npz
+python examples/run_demo.py -m PYTORCH_XRAY -n 3 -p 5 -v 0.6 --ledger evm
+"""
+
+import argparse
+import importlib
+
+import common
+import numpy as np
+
+from colearn_learner.datasets import Share
+from colearn_learner.errors import LearnerError
+
+MODELS = {
+    "FRAUD": ("mli_fraud", "fraud-ieee", "area under ROC"),
+    "KERAS_FRAUD": ("keras_fraud", "fraud-ieee", "area under ROC"),
+    "KERAS_MNIST": ("keras_mnist", "mnist", "accuracy"),
+    "KERAS_CIFAR10": ("keras_cifar", "cifar-10", "accuracy"),
+    "KERAS_XRAY": ("keras_xray", "chest-xray", "area under ROC"),
+    "PYTORCH_MNIST": ("pytorch_mnist", "mnist", "accuracy"),
+    "PYTORCH_CIFAR10": ("pytorch_cifar", "cifar-10", "accuracy"),
+    "PYTORCH_XRAY": ("pytorch_xray", "chest-xray", "area under ROC"),
+    "PYTORCH_COVID_XRAY": ("pytorch_covid", "covid-xray", "log loss"),
+}
+"""Of each name: the example, its data set, and its score."""
+
+
+def parser():
+    """Return the options: short and long ones of the ancestor's, and those of `common.hold`."""
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = options.add_argument
+    add("-d", "--data_dir", "--data", help="where the data set's files are")
+    add("-e", "--test_dir", help="files of the same kind to test on; else a part of the others")
+    add("-m", "--model", choices=MODELS, default="FRAUD")
+    add("-n", "--n_learners", type=int, default=3 if common.SHORTENED else 5)
+    add("-p", "--n_rounds", type=int, default=2 if common.SHORTENED else 15)
+    add("-v", "--vote_threshold", type=float, default=0.5, help="share that must approve")
+    add("-r", "--train_ratio", type=float, help="share of a learner's records to train on; 0.6")
+    add("-s", "--seed", type=int, default=1, help="of the division, the models and the training")
+    add("-l", "--learning_rate", type=float, help="the model's own by default")
+    add("-b", "--batch_size", type=int, help="the model's own by default")
+    add("--ledger", choices=["local", "evm"], help="let agents meet on a ledger")
+    add("--plot", metavar="FILE", help="write a picture of the rounds")
+    return options
+
+
+def shares_of(name, options):
+    """Return each learner's records."""
+    data = common.records(name, options.data_dir)
+    ratio = options.train_ratio or 0.6
+    places = common.divided(data, options.n_learners, options.seed, ratio)
+    shares = [Share(*(data.take(part) for part in mine)) for mine in places]
+    if options.test_dir:
+        # test records come from elsewhere: the part that was to be for tests goes to the votes
+        other = common.records(name, options.test_dir)
+        tests = common.divided(other, options.n_learners, options.seed)
+        for n, (mine, test) in enumerate(zip(places, tests, strict=True)):
+            votes = data.take(np.concatenate([mine.vote, mine.test]))
+            shares[n] = Share(shares[n].train, votes, other.take(np.concatenate(test)))
+    return [Share(*map(common.scaled, (s.train, s.vote, s.test))) for s in shares]
+
+
+def main():
+    """Make the learners that were asked for, and hold the rounds."""
+    options = parser().parse_args()
+    module_name, data_name, score = MODELS[options.model]
+    module = importlib.import_module(module_name)
+    given = {"learning_rate": options.learning_rate, "batch_size": options.batch_size}
+    settings = {name: value for name, value in given.items() if value is not None}
+    options.rounds, options.threshold = options.n_rounds, options.vote_threshold
+    print({k: v for k, v in vars(options).items() if v is not None})
+    try:
+        learners = [
+            module.learner_of(s, options.seed, **settings) for s in shares_of(data_name, options)
+        ]
+        common.hold(learners, options, score, higher_is_better=score != "log loss")
+    except LearnerError as error:
+        raise SystemExit(f"error: {error}") from error
+
+
+if __name__ == "__main__":
+    main()

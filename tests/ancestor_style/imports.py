@@ -1,0 +1,53 @@
+"""From which module of this library to import what a program imports from the ancestor's.
+
+Only import lines change: `rewritten` is what a user does by hand, or with sed.
+"""
+
+from __future__ import annotations
+
+import re
+
+MODULES = {
+    "colearn.ml_interface": "colearn_learner",
+    "colearn.training": "colearn_learner",
+    "colearn.standalone_driver": "colearn_learner",
+    "colearn.utils.results": "colearn_learner",
+    "colearn.utils.plot": "colearn_learner",
+    "colearn.utils.data": "colearn_learner.datasets",
+    "colearn_keras.keras_learner": "colearn_learner.keras",
+    "colearn_keras.utils": "colearn_learner.keras",
+    "colearn_pytorch.pytorch_learner": "colearn_learner.pytorch",
+    "colearn_pytorch.utils": "colearn_learner.pytorch",
+}
+"""The ancestor's module, and the one here that has all of `NAMES` of it."""
+
+NAMES = {
+    "colearn.ml_interface": [
+        *("MachineLearningInterface", "Weights", "ProposedWeights", "TrainingSummary"),
+        *("DiffPrivBudget", "DiffPrivConfig", "ErrorCodes", "ColearnModel", "ModelFormat"),
+        *("convert_model_to_onnx", "deser_model"),
+    ],
+    "colearn.training": [
+        *("set_equal_weights", "initial_result", "collective_learning_round"),
+        "individual_training_round",
+    ],
+    "colearn.standalone_driver": ["run", "run_one_round"],
+    "colearn.utils.results": ["Result", "Results", "print_results"],
+    "colearn.utils.plot": ["ColearnPlot"],
+    "colearn.utils.data": ["split_list_into_fractions"],
+    "colearn_keras.keras_learner": ["KerasLearner"],
+    "colearn_keras.utils": ["normalize_img", "_make_loader"],
+    "colearn_pytorch.pytorch_learner": ["PytorchLearner"],
+    "colearn_pytorch.utils": [
+        *("binary_accuracy_from_logits", "auc_from_logits", "categorical_accuracy"),
+        "prepare_data_split_list",
+    ],
+}
+"""What programs import from there."""
+
+_IMPORT = re.compile(r"^(\s*from\s+)(colearn\w*(?:\.\w+)*)(\s+import\b)", re.MULTILINE)
+
+
+def rewritten(program: str) -> str:
+    """Return a program with the modules of its import lines replaced."""
+    return _IMPORT.sub(lambda found: found[1] + MODULES[found[2]] + found[3], program)

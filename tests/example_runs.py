@@ -1,0 +1,41 @@
+"""Run several examples in one process, as importing a framework takes longer than an example.
+
+Usage: python tests/example_runs.py REPORT < RUNS, where RUNS is JSON: lists of an example's name
+and its arguments. The report says of each what it printed, and how it failed if it did.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import runpy
+import sys
+import traceback
+from pathlib import Path
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+def run(name: str, arguments: list[str]) -> dict[str, str]:
+    """Run one as a program; what it printed is of both streams."""
+    import common
+
+    common.records.cache_clear()
+    sys.argv = [name, *arguments]
+    printed = io.StringIO()
+    failed = ""
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        try:
+            runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+        except SystemExit as stopped:
+            failed = "" if stopped.code in (None, 0) else str(stopped.code)
+        except BaseException:
+            failed = traceback.format_exc()
+    return {"printed": printed.getvalue(), "failed": failed}
+
+
+if __name__ == "__main__":
+    sys.path[0] = str(EXAMPLES)  # as when it is a program
+    report = Path(sys.argv[1])
+    report.write_text(json.dumps([run(name, rest) for name, *rest in json.load(sys.stdin)]))

@@ -1,0 +1,207 @@
+"""Programs written for the ancestor library run here with their import lines alone changed.
+
+The files of the folder ancestor_style are such programs, as their users have them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ancestor_style.imports import MODULES, NAMES, rewritten
+
+from colearn_learner import ModelFormat, Results, simulation
+
+FOLDER = Path(__file__).resolve().parent / "ancestor_style"
+PROGRAMS = {path.stem: path for path in sorted(FOLDER.glob("*.py")) if path.stem != "imports"}
+
+
+@cache
+def ran(name: str) -> dict[str, Any]:
+    """Run a program with its imports rewritten, and return its variables."""
+    program = rewritten(PROGRAMS[name].read_text())
+    variables: dict[str, Any] = {"__name__": f"ancestor_style_{name}"}
+    with one_thread(name):
+        exec(compile(program, str(PROGRAMS[name]), "exec"), variables)
+    return variables
+
+
+@contextmanager
+def one_thread(name: str) -> Iterator[None]:
+    """Let torch have one: on a busy machine threads that wait for each other take minutes."""
+    if not name.startswith("pytorch"):
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def shortened(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLEARN_EXAMPLES_TEST", "1")
+
+
+def means(results: Results) -> list[float]:
+    results.process_statistics()
+    return results.mean_test_scores
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_only_import_lines_change(name: str):
+    before = PROGRAMS[name].read_text()
+    after = rewritten(before)
+    changed = [
+        line[2:]
+        for line in difflib.ndiff(before.splitlines(), after.splitlines())
+        if line[:2] in ("- ", "+ ")
+    ]
+    assert changed
+    assert all(re.match(r"from colearn\S* import ", line) for line in changed), changed
+    assert "colearn_learner" not in before
+    assert not re.search(r"\bcolearn(_keras|_pytorch)?\.", after)
+
+
+def test_the_programs_are_of_ten_kinds_and_more():
+    assert len(PROGRAMS) == 11
+    imported = {
+        module
+        for path in PROGRAMS.values()
+        for module in re.findall(r"^from (colearn\S*) import", path.read_text(), re.MULTILINE)
+    }
+    assert imported == {*MODULES}
+
+
+def test_the_documentation_shows_the_same_table():
+    page = (FOLDER.parent.parent / "docs" / "from-colearn.md").read_text()
+    rows = re.findall(r"^\| `(colearn\S*)` \| `(colearn_learner\S*)` \|$", page, re.MULTILINE)
+    assert dict(rows) == MODULES
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_name_that_programs_import_is_there(module: str):
+    here = importlib.import_module(MODULES[module])
+    assert [name for name in NAMES[module] if not hasattr(here, name)] == []
+
+
+@pytest.mark.parametrize("indent", ["", "    "])
+def test_imports_within_functions_change_too_and_other_text_does_not(indent: str):
+    program = (
+        f"{indent}from colearn.training import (\n    initial_result,\n)\n# colearn.training\n"
+    )
+    assert rewritten(program) == program.replace(
+        "colearn.training import", "colearn_learner import"
+    )
+
+
+# ------------------------------------------------------------------ each kind
+
+
+@pytest.mark.parametrize(
+    ("name", "rounds"),
+    [("keras_tf_data", 2), ("pytorch_vote_criterion", 4), ("pytorch_one_batch", 6), ("mli_sgd", 5)],
+)
+def test_accuracy_rises_over_the_rounds(name: str, rounds: int):
+    results = ran(name)["results"]
+    scores = means(results)
+    assert len(results.data) == 1 + rounds
+    assert any(result.vote for result in results.data)
+    assert max(scores) > scores[0] + 0.15
+
+
+def test_losses_fall_with_generators():
+    results = ran("keras_generator")["results"]
+    assert [result.block_proposer for result in results.data] == [None, 0, 1]
+    assert min(means(results)) < means(results)[0]
+
+
+@pytest.mark.parametrize("name", ["mli_random_forest", "mli_xgboost"])
+def test_learners_without_an_equal_start_agree_once_a_proposal_is_accepted(name: str):
+    variables = ran(name)
+    assert len(variables["results"].data) == 5
+    last = next(result for result in reversed(variables["results"].data) if result.block_proposer)
+    assert last.votes.count(None) == 1
+    accepted = [result.vote for result in variables["results"].data]
+    assert any(accepted)
+    first, *others = variables["all_learner_models"]
+    weights = first.mli_get_current_weights()
+    scores = [first.mli_test_weights(weights).vote_score for _ in others]
+    for other, score in zip(others, scores, strict=True):
+        own = other.mli_get_current_weights()
+        assert first.mli_test_weights(own).vote_score == score
+
+
+def test_numbers_are_weights_enough_for_the_local_driver():
+    """Who is behind approves; who is ahead does not, and neither makes the others follow alone."""
+    values = {learner.current_value for learner in ran("duck_typed")["all_learner_models"]}
+    assert len(values) == 1
+    assert values.pop() > 3
+
+
+def test_rounds_held_one_by_one_give_what_results_are_made_of():
+    variables = ran("driver_one_round")
+    results = variables["results"]
+    for n, result in enumerate(results.data):
+        assert result.votes[n % 4] is None
+        assert result.vote == (sum(map(bool, result.votes)) >= 3 * 0.6)
+        assert len(result.vote_scores) == len(result.test_scores) == 4
+    # three of four want what is near 2; the fourth's proposals, far off, are rejected
+    assert [result.vote for result in results.data][3::4] == [False, False]
+    assert abs(variables["learners"][3].guess[0] - 2) < 0.7
+    assert len(results.mean_test_scores) == 8
+
+
+def test_statistics_of_results_are_by_round_and_by_learner():
+    variables = ran("driver_results")
+    data = variables["results"].data
+    assert variables["mean_scores"] == pytest.approx([np.mean(r.test_scores) for r in data])
+    assert variables["history_of_the_first"] == [r.test_scores[0] for r in data]
+    assert max(variables["mean_scores"]) > variables["mean_scores"][0]
+
+
+def test_training_alone_moves_all_learners_apart():
+    variables = ran("individual_training")
+    alone, together = variables["alone"], variables["together"]
+    assert [result.vote for result in alone.data] == [False] * 5
+    assert all(result.votes == [True] * 4 for result in alone.data)
+    assert len({*alone.data[-1].test_scores}) == 4
+    assert len({*together.data[-1].test_scores}) == 1
+    assert means(alone)[-1] < means(alone)[0]
+
+
+def test_training_summaries_arrive_with_budget_and_error():
+    summaries = ran("individual_training")["alone"].data[-1].training_summaries
+    assert [summary.dp_budget.consumed_epsilon for summary in summaries] == [1.0] * 4
+    assert {summary.error_code.name for summary in summaries} == {"DP_BUDGET_EXCEEDED"}
+
+
+# ------------------------------------------------------------------ and beyond the local driver
+
+
+@pytest.mark.parametrize("name", ["mli_sgd", "mli_random_forest", "mli_xgboost"])
+def test_models_become_onnx(name: str):
+    model = ran(name)["all_learner_models"][0].mli_get_current_model()
+    assert model.model_format == ModelFormat.ONNX
+    assert model.model.graph.node
+
+
+@pytest.mark.parametrize("name", ["mli_sgd", "keras_tf_data", "pytorch_vote_criterion"])
+def test_the_same_learners_meet_as_agents_on_a_ledger(name: str):
+    learners = ran(name)["all_learner_models"]
+    with one_thread(name):
+        result = simulation.run(learners, n_rounds=2)
+    assert [r.block_proposer for r in result.results.data] == [0, 1]
+    assert all(np.isfinite(r.vote_scores).all() for r in result.results.data)
