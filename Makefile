@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo localnet-demo test lint format contract cosmwasm statemachine-long constraints clean setup-demo setup-localnet setup-dev
+.PHONY: help demo localnet-demo test lint docs format contract cosmwasm statemachine-long constraints clean setup-demo setup-localnet setup-dev
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,9 @@ format: setup-dev ## format Python and Solidity in place
 	@$(VENV)/ruff format .
 	@$(VENV)/ruff check --fix .
 	@cd contracts/evm && npm ci --silent && npm run --silent format
+
+docs: setup-dev ## build the documentation's site into build/docs, strictly
+	@$(VENV)/python scripts/build_docs.py
 
 contract: setup-dev ## compile the contract and put the artifact into the Python package
 	@cd contracts/evm && npm ci --silent

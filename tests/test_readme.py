@@ -6,19 +6,20 @@ import re
 from pathlib import Path
 
 import pytest
+from doc_blocks import ROOT, Runner, blocks_of
 
-README = Path(__file__).resolve().parent.parent / "README.md"
+README = ROOT / "README.md"
 
 
 def test_the_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    names: dict[str, object] = {}
+    blocks = [block for block in blocks_of(README) if block.language == "python"]
+    runner = Runner(tmp_path)
     for block in blocks:
-        exec(compile(block, README.name, "exec"), names)
+        runner.run(block)
     assert len(blocks) == 2
     assert (tmp_path / "rounds.png").exists()
-    assert len(names["results"].data) == 4  # type: ignore[attr-defined]
+    assert len(runner.names["results"].data) == 4  # type: ignore[attr-defined]
 
 
 def test_its_links_and_pictures_exist():

@@ -1,0 +1,115 @@
+"""The code blocks of a Markdown page, and how they are run: in order, in one folder.
+
+- ``python``: in one namespace for the page, in this process.
+- ``sh``: by bash, which stops at the first command that fails.
+- any block with ``title="FILE"``: written to that file, for the blocks below it.
+- ``text``, ``json``, ``solidity``: shown, nothing to run.
+- ``console title="not run in the tests"``: needs another machine, docker, a public chain.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+SHOWN = ("text", "json", "solidity")
+NOT_RUN = "not run in the tests"
+
+_FENCE = re.compile(r'^```(\w*)(?: title="([^"]*)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page; ``line`` is that of its first line of code."""
+
+    page: str
+    line: int
+    language: str
+    title: str
+    body: str
+
+    @property
+    def runs(self) -> bool:
+        return self.language in ("python", "sh") and not self.title
+
+
+def blocks_of(path: Path) -> list[Block]:
+    text = path.read_text()
+    name = str(path.relative_to(DOCS if path.is_relative_to(DOCS) else ROOT))
+    return [
+        Block(name, text.count("\n", 0, m.start(3)) + 1, m[1], m[2] or "", m[3])
+        for m in _FENCE.finditer(text)
+    ]
+
+
+def pages() -> list[Path]:
+    return sorted(DOCS.rglob("*.md"))
+
+
+@dataclass
+class Runner:
+    """Runs blocks in a folder, with keys, networks and nodes of its own."""
+
+    folder: Path
+    names: dict[str, object] = field(default_factory=lambda: {"__name__": "docs"})
+    output: str = ""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        places = {"COLEARN_HOME": "home", "COLEARN_LOCALNET": "localnet", "TMPDIR": "tmp"}
+        (self.folder / "tmp").mkdir(exist_ok=True)
+        ours = {name: str(self.folder / place) for name, place in places.items()}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return os.environ | ours | {"COLEARN_PASSWORD": "a password of the docs", "PATH": path}
+
+    def run(self, block: Block) -> None:
+        if block.title and block.title != NOT_RUN:
+            target = self.folder / block.title
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(block.body)
+        elif block.language == "python":
+            code = "\n" * (block.line - 1) + block.body  # so that a traceback has the page's line
+            exec(compile(code, block.page, "exec"), self.names)
+        elif block.language == "sh":
+            self.shell(block.body, f"{block.page}:{block.line}")
+
+    def shell(self, script: str, where: str) -> None:
+        """Run a script to its end; nothing that it started is left."""
+        log = self.folder / "tmp" / "output.txt"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                ["bash", "-euo", "pipefail", "-c", script],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+            )
+            try:
+                status = process.wait()
+            finally:
+                _end_group(process.pid)
+        said = log.read_text(errors="replace")
+        self.output += said
+        assert status == 0, f"{where} ended with {status}:\n{said[-3_000:]}"
+
+    def take_down(self) -> None:
+        """Stop the nodes that blocks left running."""
+        if (self.folder / "localnet").exists():
+            command = [sys.executable, "-m", "colearn_learner.cli", "localnet", "down", "--wipe"]
+            subprocess.run(command, env=self.environment, cwd=self.folder, check=True)
+
+
+def _end_group(group: int) -> None:
+    """End what a script left in its process group; nodes have groups of their own."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)

@@ -1,0 +1,109 @@
+"""The commands on the pages are those that there are, and what users need is run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from doc_blocks import DOCS, blocks_of, pages
+
+from colearn_learner.cli import main
+
+_COMMAND = re.compile(r"(?:^|[;&|(])\s*colearn ")
+
+RUN_SOMEWHERE = {
+    ("demo",),
+    ("deploy",),
+    ("history",),
+    ("agent", "run"),
+    ("weights", "get"),
+    *(("key", name) for name in ("new", "list", "show", "export", "import")),
+    *(("network", name) for name in ("add", "list", "show", "remove")),
+    *(("localnet", name) for name in ("up", "status", "fund", "logs", "down")),
+    *(("experiment", name) for name in ("template", "create", "list", "show", "cancel")),
+    *(("data", name) for name in ("prepare", "check")),
+    *(("learner", name) for name in ("check", "checks")),
+}
+"""Commands that pages run for real. Of the others the tests of the command line see to."""
+
+
+def every(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if not isinstance(command, click.Group):
+        yield path
+        return
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        found = command.get_command(context, name)
+        assert found is not None
+        yield from every(found, (*path, name))
+
+
+def lines(language: str) -> Iterator[tuple[str, str]]:
+    """Yield page and line of every `colearn` command in blocks of a language."""
+    for path in pages():
+        for block in blocks_of(path):
+            if block.language == language:
+                for line in block.body.replace("\\\n", " ").splitlines():
+                    if _COMMAND.search(line):
+                        yield block.page, line.strip()
+
+
+def parse(line: str) -> tuple[str, ...]:
+    """Parse a line as the command does, running nothing, and return which command it is."""
+    words = shlex.split(re.split(r"\s(?:>|&|&&|\|)(?:\s|$)", line, maxsplit=1)[0], comments=True)
+    command: click.Command = main
+    path: list[str] = []
+    arguments = words[1:]
+    while isinstance(command, click.Group):
+        name, *arguments = arguments
+        found = command.get_command(click.Context(main), name)
+        assert found is not None, name
+        command = found
+        path.append(name)
+    command.make_context(command.name, arguments)
+    return tuple(path)
+
+
+RUN_LINES = [(page, line) for page, line in lines("sh") if page != "cli.md"]
+
+
+@pytest.mark.parametrize(("page", "line"), [*lines("console")])
+def test_a_command_that_is_not_run_is_one_that_there_is(
+    page: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("server.pem", "server.key", "token", "experiment.toml"):
+        Path(name).touch()
+    assert parse(line)
+
+
+def test_the_pages_run_what_a_user_needs():
+    run = {
+        line[: len(path)]
+        for line in (tuple(re.sub(r"^.*?\bcolearn ", "", text).split()) for _, text in RUN_LINES)
+        for path in RUN_SOMEWHERE
+        if line[: len(path)] == path
+    }
+    assert RUN_SOMEWHERE - run == set()
+
+
+def test_the_reference_shows_every_command_and_option():
+    sys.path.insert(0, str(DOCS.parent / "scripts" / "docs"))
+    try:
+        import cli_page
+    finally:
+        sys.path.pop(0)
+    page = cli_page.page()
+    for path in every(main):
+        assert f"`colearn {' '.join(path)}`" in page
+        command: click.Command = main
+        for name in path:
+            command = command.get_command(click.Context(command), name)  # type: ignore[union-attr,assignment]
+        for option in command.params:
+            if isinstance(option, click.Option) and "--help" not in option.opts:
+                assert option.opts[0] in page

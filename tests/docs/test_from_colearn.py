@@ -1,0 +1,27 @@
+"""The page for users of the `colearn` library has the import table that the tests rewrite by."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+
+from doc_blocks import DOCS, ROOT
+
+
+def table() -> dict[str, str]:
+    spec = importlib.util.spec_from_file_location(
+        "imports_of_the_ancestor", ROOT / "tests" / "ancestor_style" / "imports.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return dict(module.MODULES)
+
+
+def test_the_page_has_each_module_and_no_other():
+    text = (DOCS / "from-colearn.md").read_text()
+    shown = dict(
+        re.findall(r"^\| `(colearn[\w.]*)` \| `(colearn_learner[\w.]*)` \|$", text, re.MULTILINE)
+    )
+    assert shown == table()
