@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,14 +25,6 @@ from colearn_ledger.weights.unixfs import content_ref
 
 COLEARN = [sys.executable, "-u", "-c", "from colearn_learner.cli import main; main()"]
 DEADLINE = 120
-
-
-@pytest.fixture
-def ctrl_c() -> Iterator[None]:
-    """Let SIGINT be Ctrl-C here and in children, also where the test run is to ignore it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def interrupted_demo(wait_for: str, *arguments: str) -> tuple[int, str, str]:

@@ -108,7 +108,7 @@ class TestLogs:
         assert {line.split()[0] for line in only} == {"ipfs-1"}
         assert any("Daemon is ready" in line for line in only)
 
-    def test_follow_until_they_are_interrupted(self, home: Path):
+    def test_follow_until_they_are_interrupted(self, home: Path, ctrl_c: None):
         run("up", "--ipfs", "0")
         command = "from colearn_learner.cli import main; main()"
         out = home / "followed"
