@@ -8,6 +8,7 @@ from colearn_learner.agent_folder import TrainedProposal
 from colearn_learner.agent_progress import Work
 from colearn_learner.agent_workbench import Workbench, said
 from colearn_learner.exchange import scores_of, summary_to_json
+from colearn_learner.interface import ErrorCodes
 from colearn_ledger.protocol import Experiment, LedgerError
 from colearn_ledger.weights.codec import decode_weights, encode_weights
 from colearn_ledger.weights.errors import WeightsError
@@ -47,7 +48,7 @@ class Proposing:
                 weights = learner.mli_propose_weights()
             summary = summary_to_json(getattr(weights, "training_summary", None))
             if summary is not None and summary["error_code"] is not None:
-                return f"the learner reports error code {summary['error_code']} in its training"
+                return _why_not_trained(summary["error_code"])
             with self._bench.busy.at(Work.TESTING):
                 scores = scores_of(learner.mli_test_weights(weights))
             data = encode_weights(weights.weights, summary=summary)
@@ -84,3 +85,9 @@ class Proposing:
         if not keep and proposal.content not in (*folder.adopted, *others):
             self._bench.store.unpin(proposal.content)
         folder.record_dropped(proposal.round)
+
+
+def _why_not_trained(error_code: int) -> str:
+    if error_code == ErrorCodes.DP_BUDGET_EXCEEDED.value:
+        return "the learner's privacy budget allows no more training"
+    return f"the learner reports error code {error_code} in its training"

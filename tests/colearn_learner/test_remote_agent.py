@@ -191,7 +191,7 @@ def test_what_the_learner_says_of_itself_is_what_the_agent_says(world: Any):
         w.drive([w.agent(0, learner=learner), w.agent(1)])
     assert [r.outcome for r in w.rounds()] == [NONE, REJECTED]
     [declined], [ballot] = of_agent_0(w, Action.DECLINED), of_agent_0(w, Action.VOTED)
-    assert declined.reason == "the learner reports error code 1 in its training"
+    assert declined.reason == "the learner's privacy budget allows no more training"
     assert "LearnerFailed: ZeroDivisionError: no vote records" in ballot.reason
 
 
