@@ -1,10 +1,11 @@
-"""What an agent's process shows to monitoring: ``/health`` and, for Prometheus, ``/metrics``."""
+"""What a process shows to monitoring: ``/health`` and, for Prometheus, ``/metrics``."""
 
 from __future__ import annotations
 
 import json
 import time
 from contextlib import AbstractContextManager
+from typing import Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import generate_latest
@@ -14,9 +15,19 @@ from colearn_learner.agent_progress import Progress, Work
 from colearn_ledger.http_serving import Answering, answering
 from colearn_ledger.protocol import RoundClosed
 
-__all__ = ["Monitor", "monitoring"]
+__all__ = ["Monitor", "Monitored", "monitoring"]
 
 _MOVING = (Work.SENDING, Work.FETCHING)
+
+
+class Monitored(Protocol):
+    """What can be served."""
+
+    def metrics(self) -> bytes:
+        """Return the figures in Prometheus' text format."""
+
+    def health(self) -> tuple[bool, dict[str, object]]:
+        """Return whether all is well, and what there is to say of it."""
 
 
 class Monitor:
@@ -94,7 +105,7 @@ class Monitor:
             self._moved.labels(progress.work.value).inc(progress.done)
 
 
-def monitoring(monitor: Monitor, host: str, port: int) -> AbstractContextManager[str]:
+def monitoring(monitor: Monitored, host: str, port: int) -> AbstractContextManager[str]:
     """Serve a monitor until the end of the block; gives the URL.
 
     Args:

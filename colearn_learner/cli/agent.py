@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,9 @@ import click
 
 from colearn_learner.cli.asking import key_option
 from colearn_learner.cli.factories import learner_arguments, made_learner
-from colearn_learner.cli.failing import INTERRUPTED, failing_clearly, need
+from colearn_learner.cli.failing import INTERRUPTED, failing_clearly
 from colearn_learner.cli.logs import log_event
+from colearn_learner.cli.monitored import monitor_option, monitored
 from colearn_learner.cli.progress import telling
 from colearn_learner.cli.reaching import (
     Place,
@@ -36,6 +36,7 @@ from colearn_ledger.wallet import Wallet
 if TYPE_CHECKING:
     from colearn_learner.agent import Agent, Observation
     from colearn_learner.agent_progress import ProgressListener
+    from colearn_learner.monitoring import Monitor
     from colearn_ledger.ledger import Ledger
     from colearn_ledger.protocol import Event
     from colearn_ledger.relay import BallotCarrier
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 __all__ = ["agent"]
 
 _log = logging.getLogger(__name__)
-
-_HIGHEST_PORT = 65_535
 
 
 class CanNotTakePart(LearnerError):
@@ -91,11 +90,7 @@ def agent() -> None:
     metavar="URL",
     help="Send open ballots, signed, to this relay (colearn relay run), which pays for them.",
 )
-@click.option(
-    "--monitor",
-    metavar="[HOST:]PORT",
-    help="Serve /health and, for Prometheus, /metrics here; on 127.0.0.1 unless told otherwise.",
-)
+@monitor_option
 @click.option(
     "--keep",
     default="last:2",
@@ -185,7 +180,7 @@ def _run(
             account=ledger.account,
             data_dir=str(folder),
         )
-        with _monitored(running, monitor):
+        with monitored(monitor, lambda: _monitor_of(running)):
             _work(running, stopping, on_progress)
         log_event(_log, "stopped" if stopping.requested.is_set() else "over", **_end(ledger, place))
 
@@ -204,21 +199,10 @@ def _kept(text: str) -> Mapping[str, Any]:
     )
 
 
-@contextmanager
-def _monitored(running: Agent, where: str | None) -> Iterator[None]:
-    """Serve health and metrics, if asked to."""
-    if where is None:
-        yield
-        return
-    need("prometheus_client")
-    from colearn_learner.monitoring import Monitor, monitoring
+def _monitor_of(running: Agent) -> Monitor:
+    from colearn_learner.monitoring import Monitor
 
-    host, _, port = where.rpartition(":")
-    if not port.isdecimal() or int(port) > _HIGHEST_PORT:
-        raise click.UsageError(f"--monitor {where!r} is not a port, or a host and a port: 9650")
-    with monitoring(Monitor(running), host or "127.0.0.1", int(port)) as url:
-        log_event(_log, "monitoring", url=url)
-        yield
+    return Monitor(running)
 
 
 def _carrier(

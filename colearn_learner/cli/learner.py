@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,14 @@ import click
 from colearn_learner.cli.factories import found_factory, learner_arguments, made_learner
 from colearn_learner.cli.failing import INTERRUPTED, failing_clearly
 from colearn_learner.cli.logs import log_event, start_logging
+from colearn_learner.cli.monitored import monitor_option, monitored
 from colearn_learner.cli.remote import TOKEN_VARIABLE, server_config
 from colearn_learner.cli.showing import print_json
 from colearn_learner.cli.stopping import run_until_stopped, stopping_by_signals
 from colearn_learner.remote.messages import DEFAULT_MAX_BYTES
 
 if TYPE_CHECKING:
+    from colearn_learner.remote.monitoring import ServerMonitor
     from colearn_learner.remote.server import ServedCall
 
 __all__ = ["learner"]
@@ -141,11 +144,18 @@ def check(*, factory: str, given: tuple[str, ...], skip: tuple[str, ...], as_jso
     show_default=True,
     help="The largest weights that are taken.",
 )
+@monitor_option
 @click.option("--json", "as_json", is_flag=True, help="Log JSON, an object a line.")
 @click.option("--verbose", is_flag=True, help="Log more.")
 @failing_clearly
 def serve(
-    *, factory: str, given: tuple[str, ...], as_json: bool, verbose: bool, **where: Any
+    *,
+    factory: str,
+    given: tuple[str, ...],
+    monitor: str | None,
+    as_json: bool,
+    verbose: bool,
+    **where: Any,
 ) -> None:
     """Serve a learner to an agent on another machine.
 
@@ -158,12 +168,16 @@ def serve(
     config = server_config(**where)  # what is wrong with it is told before data are read
     from colearn_learner.remote.server import LearnerServer
 
-    served = LearnerServer(made_learner(factory, arguments), config, on_call=_log_call)
-    with stopping_by_signals(
-        lambda name: log_event(
-            _log, "stopping", signal=name, reason="the call at hand is finished first"
-        )
-    ) as stopping:
+    made = made_learner(factory, arguments)
+    with (
+        monitored(monitor, _server_monitor) as watching,
+        stopping_by_signals(
+            lambda name: log_event(
+                _log, "stopping", signal=name, reason="the call at hand is finished first"
+            )
+        ) as stopping,
+    ):
+        served = LearnerServer(made, config, on_call=partial(_tell, watching))
         address = served.start()
         log_event(
             _log,
@@ -185,5 +199,13 @@ def serve(
         raise click.exceptions.Exit(INTERRUPTED)
 
 
-def _log_call(call: ServedCall) -> None:
+def _server_monitor() -> ServerMonitor:
+    from colearn_learner.remote.monitoring import ServerMonitor
+
+    return ServerMonitor()
+
+
+def _tell(watching: ServerMonitor | None, call: ServedCall) -> None:
+    if watching is not None:
+        watching.count(call)
     log_event(_log, call.method, seconds=round(call.seconds, 3), failure=call.failure or None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ from colearn_learner.interface import Weights
 from colearn_learner.remote.client import RemoteConfig, RemoteLearner
 from colearn_learner.remote.errors import (
     InvalidToken,
+    LearnerFailed,
     LearnerRefused,
     LearnerUnavailable,
     Unprotected,
@@ -101,6 +104,34 @@ def test_a_served_learner_trains_to_the_end_of_its_training_and_keeps_the_secret
     ]
     for text in (shown.decode(), str(server.log), server.errors):
         assert TOKEN not in text
+
+
+def test_metrics_count_the_calls_that_reached_the_learner():
+    with ServerProcess("toyworld:TowardsTarget", "--learner-arg=target=4", "--monitor=0") as server:
+        shown = server.until("monitoring")["url"]
+        with connected(server.until("listening")["url"]) as there:
+            there.mli_propose_weights()
+            there.mli_accept_weights(Weights([np.ones(3)]))
+            with pytest.raises(LearnerFailed):
+                there.mli_get_current_model()
+        with urllib.request.urlopen(f"{shown}/metrics", timeout=LONG) as answer:
+            lines = answer.read().decode().splitlines()
+        figures = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        with urllib.request.urlopen(f"{shown}/health", timeout=LONG) as answer:
+            assert json.load(answer)["healthy"] is True
+        assert server.terminate() == 0
+    methods = ("Propose", "Accept", "CurrentModel", "Test")
+    for name, wanted in (("calls", [1, 1, 1, 0]), ("failures", [0, 0, 1, 0])):
+        given = [figures[f'colearn_learner_{name}_total{{method="{m}"}}'] for m in methods]
+        assert [float(figure) for figure in given] == wanted
+    assert float(figures['colearn_learner_seconds_total{method="Propose"}']) > 0
+
+
+@pytest.mark.parametrize("place", ["here", "127.0.0.1:70000"])
+def test_metrics_are_at_a_port(place: str):
+    code, said = refused("--monitor", place)
+    assert code == 2
+    assert "is not a port, or a host and a port" in said
 
 
 def test_a_second_signal_does_not_wait(pipes: tuple[Pipe, Pipe]):
