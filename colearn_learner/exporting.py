@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from colearn_learner.errors import UnsupportedModel
-from colearn_learner.interface import ModelFormat
+from colearn_learner.onnx import onnx_file
 
 __all__ = ["MODEL_FORMATS", "exported_model"]
 
@@ -30,13 +30,12 @@ def exported_model(learner: Any, model_format: str) -> bytes:
 
 
 def _onnx(learner: Any) -> bytes:
-    exported = learner.mli_get_current_model()
-    model = getattr(exported, "model", None)
-    if getattr(exported, "model_format", None) is not ModelFormat.ONNX or model is None:
+    file = onnx_file(learner.mli_get_current_model())
+    if file is None:
         raise UnsupportedModel(
             f"mli_get_current_model of this {type(learner).__name__} gives no ONNX model"
         )
-    return model if isinstance(model, bytes) else bytes(model.SerializeToString())
+    return file
 
 
 def _keras(learner: Any) -> bytes:

@@ -28,10 +28,6 @@ def _offsets(share: Share, data: Dataset, training: Training) -> Any:
     return shares if training.level else np.zeros_like(shares)
 
 
-def _pair(data: Data) -> tuple[Any, Any]:
-    return data.inputs, data.targets
-
-
 # ------------------------------------------------------------------ Keras
 
 
@@ -45,7 +41,9 @@ def keras_learner(
 
     def loader(records: Data, batch_size: int) -> Any:
         # once: of plain arrays Keras makes such a set at every call, in a tenth of a second
-        return tf.data.Dataset.from_tensor_slices(_pair(records)).batch(batch_size)
+        return tf.data.Dataset.from_tensor_slices((records.inputs, records.targets)).batch(
+            batch_size
+        )
 
     # Keras shuffles by a generator that all threads share; this order is the seed's alone.
     order = np.random.default_rng(training.seed).permutation(len(share.train))

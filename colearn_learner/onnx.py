@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from colearn_learner.errors import InvalidArgument, MissingPackage, UnsupportedModel
+from colearn_learner.interface import ModelFormat
 
-__all__ = ["convert_model_to_onnx", "deser_model"]
+__all__ = ["convert_model_to_onnx", "deser_model", "onnx_file"]
 
 _HOW_TO_INSTALL = "ONNX needs: pip install 'colearn-ledger[onnx]'"
 
@@ -151,3 +152,16 @@ def deser_model(model: Any) -> Any:
     except (DecodeError, onnx.checker.ValidationError, TypeError) as error:
         raise UnsupportedModel(f"these bytes are no ONNX model: {error}") from error
     return proto
+
+
+def onnx_file(exported: Any) -> bytes | None:
+    """Return the ONNX file of a `ColearnModel`, or of what looks like it; None: it is not ONNX."""
+    if getattr(getattr(exported, "model_format", None), "name", None) != ModelFormat.ONNX.name:
+        return None
+    if hasattr(exported.model, "SerializeToString"):
+        return bytes(exported.model.SerializeToString())
+    if isinstance(exported.model, bytes):
+        return exported.model
+    if exported.model is None and exported.model_file is not None:
+        return Path(exported.model_file).read_bytes()
+    return None

@@ -1,14 +1,23 @@
-"""URLs in what people read: a provider's URL often holds the key that one pays for."""
+"""URLs in what people read, which may hold a key that one pays for; and what a host is."""
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import re
 from urllib.parse import urlsplit
 
-__all__ = ["UrlMask", "masked"]
+__all__ = ["UrlMask", "is_loopback", "masked"]
 
 _URL = re.compile(r"\w+://[^\s'\")>]+")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine, by its name or number alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def masked(url: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 
 from colearn_learner.remote.errors import InvalidAddress, InvalidToken
 
-__all__ = ["Address", "checked_token", "is_address", "is_loopback", "target_of"]
+__all__ = ["Address", "checked_token", "is_address", "target_of"]
 
 _SHORTEST_TOKEN = 16
 _HIGHEST_PORT = 65_535
@@ -52,14 +51,6 @@ class Address:
 def is_address(text: str) -> bool:
     """Tell whether a text is meant as the address of a learner's server."""
     return text.partition("://")[0].lower() in _SCHEMES and "://" in text
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine, by its name or number alone."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 def target_of(host: str, port: int) -> str:

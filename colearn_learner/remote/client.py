@@ -18,7 +18,7 @@ from colearn_learner.interface import (
     ProposedWeights,
     Weights,
 )
-from colearn_learner.remote.addresses import Address, checked_token, is_loopback, target_of
+from colearn_learner.remote.addresses import Address, checked_token, target_of
 from colearn_learner.remote.errors import (
     LearnerFailed,
     LearnerRefused,
@@ -35,6 +35,7 @@ from colearn_learner.remote.messages import (
     read_message,
 )
 from colearn_learner.remote.values import answer_in, model_in, weights_in, weights_to_bytes
+from colearn_ledger.urls import is_loopback
 
 __all__ = ["RemoteConfig", "RemoteLearner"]
 

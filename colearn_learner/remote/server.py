@@ -15,7 +15,7 @@ from typing import Any
 
 import grpc
 
-from colearn_learner.remote.addresses import Address, checked_token, is_loopback, target_of
+from colearn_learner.remote.addresses import Address, checked_token, target_of
 from colearn_learner.remote.errors import BadMessage, CanNotListen, TooLarge, Unprotected
 from colearn_learner.remote.health import Health
 from colearn_learner.remote.messages import (
@@ -34,6 +34,7 @@ from colearn_learner.remote.values import (
     weights_in,
     weights_to_bytes,
 )
+from colearn_ledger.urls import is_loopback
 
 __all__ = ["LearnerServer", "ServedCall", "ServerConfig"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from colearn_learner.errors import MissingPackage, UnsupportedModel
 from colearn_learner.exchange import scores_of, summary_from_json, summary_to_json
 from colearn_learner.interface import ColearnModel, ModelFormat, ProposedWeights, Weights
+from colearn_learner.onnx import onnx_file
 from colearn_learner.remote.errors import BadMessage
 from colearn_ledger.weights.codec import decode_weights, encode_weights
 from colearn_ledger.weights.errors import WeightsError
@@ -99,14 +99,10 @@ def model_to_bytes(model: ColearnModel) -> bytes:
     Raises:
         UnsupportedModel: it is held in another way.
     """
-    if getattr(model.model_format, "name", None) == ModelFormat.ONNX.name:
-        if model.model is not None and hasattr(model.model, "SerializeToString"):
-            return bytes(model.model.SerializeToString())
-        if isinstance(model.model, bytes):
-            return model.model
-        if model.model is None and model.model_file is not None:
-            return Path(model.model_file).read_bytes()
-    raise UnsupportedModel("only a model in ONNX can be fetched from another machine")
+    file = onnx_file(model)
+    if file is None:
+        raise UnsupportedModel("only a model in ONNX can be fetched from another machine")
+    return file
 
 
 def model_in(body: bytes | bytearray | None) -> ColearnModel:

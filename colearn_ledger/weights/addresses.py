@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from colearn_ledger.protocol import LedgerError
+from colearn_ledger.urls import is_loopback
 
 __all__ = ["NodeAddress", "StoreNotUsable", "is_multiaddr", "web_address"]
 
@@ -49,7 +50,7 @@ class NodeAddress:
         url, authorization = web_address(api, what="an IPFS node", token=token)
         host = url.hostname or ""
         multiaddr = f"/{_kind(host)}/{host}/tcp/{url.port}/{url.scheme}"
-        if authorization and url.scheme == "http" and not _is_loopback(host):
+        if authorization and url.scheme == "http" and not is_loopback(host):
             _log.warning("%s gets its token over plain http; use https", url.geturl())
         return cls(url.geturl(), multiaddr, url.path.strip("/"), authorization)
 
@@ -101,10 +102,3 @@ def _kind(host: str) -> str:
         return f"ip{ipaddress.ip_address(host).version}"
     except ValueError:
         return "dns"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

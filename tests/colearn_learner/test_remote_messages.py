@@ -27,7 +27,7 @@ from colearn_learner.interface import (
     TrainingSummary,
     Weights,
 )
-from colearn_learner.remote.addresses import Address, checked_token, is_address, is_loopback
+from colearn_learner.remote.addresses import Address, checked_token, is_address
 from colearn_learner.remote.errors import BadMessage, InvalidAddress, InvalidToken, TooLarge
 from colearn_learner.remote.messages import PART, Message, frames, read_message
 from colearn_learner.remote.values import (
@@ -301,16 +301,6 @@ def test_an_address_is_told_from_a_factory():
     assert is_address("GRPCS://host:1")
     assert not is_address("package.module:factory")
     assert not is_address("grpc:factory")
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LOCALHOST"])
-def test_this_machine_is_known(host: str):
-    assert is_loopback(host)
-
-
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "localhost.evil.org", "gpu", ""])
-def test_what_may_be_another_machine_is_not_taken_for_this_one(host: str):
-    assert not is_loopback(host)
 
 
 def test_a_token_loses_the_newline_of_its_file():

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from colearn_ledger.urls import UrlMask, masked
+from colearn_ledger.urls import UrlMask, is_loopback, masked
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,13 @@ def test_what_other_packages_log_shows_no_keys(caplog: pytest.LogCaptureFixture)
     logger.addFilter(UrlMask())
     logger.warning("no head (url=%s): %d bytes of 'https://u:SECRET@b/'", "http://a:1/v3/SECRET", 7)
     assert caplog.messages == ["no head (url=http://a:1/…): 7 bytes of 'https://b/…'"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LOCALHOST"])
+def test_this_machine_is_known(host: str):
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "localhost.evil.org", "gpu", ""])
+def test_what_may_be_another_machine_is_not_taken_for_this_one(host: str):
+    assert not is_loopback(host)
