@@ -21,13 +21,15 @@ RUN_SOMEWHERE = {
     ("deploy",),
     ("history",),
     ("agent", "run"),
+    ("relay", "run"),
     ("weights", "get"),
+    ("weights", "export"),
     *(("key", name) for name in ("new", "list", "show", "export", "import")),
     *(("network", name) for name in ("add", "list", "show", "remove")),
     *(("localnet", name) for name in ("up", "status", "fund", "logs", "down")),
     *(("experiment", name) for name in ("template", "create", "list", "show", "cancel")),
     *(("data", name) for name in ("prepare", "check")),
-    *(("learner", name) for name in ("check", "checks")),
+    *(("learner", name) for name in ("check", "checks", "serve")),
 }
 """Commands that pages run for real. Of the others the tests of the command line see to."""
 

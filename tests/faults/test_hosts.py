@@ -87,6 +87,8 @@ def test_an_experiment_outlasts_bad_links(
 
     # round 1: two voters lose their IPFS nodes before they have the proposal
     bob.wait_held("after-training")
+    for agent in (carol, dave):  # done with round 0: what is accepted is pinned there, too
+        agent.wait_log('"event": "adopted", "round": 1', seconds=LONG)
     with (
         links.ipfs["carol"].fails("reset_peer", timeout=0),
         links.ipfs["dave"].fails("timeout", timeout=0),
