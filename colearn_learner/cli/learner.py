@@ -17,6 +17,7 @@ from colearn_learner.cli.monitored import monitor_option, monitored
 from colearn_learner.cli.remote import TOKEN_VARIABLE, server_config
 from colearn_learner.cli.showing import print_json
 from colearn_learner.cli.stopping import run_until_stopped, stopping_by_signals
+from colearn_learner.remote.addresses import is_address
 from colearn_learner.remote.messages import DEFAULT_MAX_BYTES
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ def check(*, factory: str, given: tuple[str, ...], skip: tuple[str, ...], as_jso
     from colearn_learner.checking import Verdict, check_learner
 
     arguments = learner_arguments(given)
+    if is_address(factory):
+        raise click.UsageError(
+            f"{factory} is one learner, and the checks make some twenty: check its factory where "
+            "it is served, and then serve it"
+        )
     found_factory(factory)  # with the working folder on the path, and clear errors
     report = check_learner(factory, arguments, skip=skip)
     if as_json:

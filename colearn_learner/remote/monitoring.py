@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import time
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Summary
 from prometheus_client.exposition import generate_latest
 
 from colearn_learner.remote.messages import METHODS
 from colearn_learner.remote.server import ServedCall
 
 __all__ = ["ServerMonitor"]
+
+_ANCESTOR = {"Propose": "propose", "Test": "test", "Accept": "set", "CurrentWeights": "get"}
+"""What the ancestor's metrics call these methods; failures of others are of `_OTHER`."""
+
+_OTHER = "other"
+_PREFIX = "contract_learner_grpc_server"
 
 
 class ServerMonitor:
@@ -21,6 +27,7 @@ class ServerMonitor:
         self._calls = self._counter("calls", "Calls that reached the learner.")
         self._failures = self._counter("failures", "Calls at which the learner failed.")
         self._seconds = self._counter("seconds", "Seconds that the learner took for them.")
+        self._ancestor = _AncestorNames(self._registry)
         self._last = time.monotonic()
         idle = Gauge(
             "colearn_learner_seconds_since_call",
@@ -36,6 +43,7 @@ class ServerMonitor:
         self._seconds.labels(call.method).inc(call.seconds)
         if call.failure:
             self._failures.labels(call.method).inc()
+        self._ancestor.count(call)
 
     def metrics(self) -> bytes:
         """Return the figures in Prometheus' text format."""
@@ -54,3 +62,27 @@ class ServerMonitor:
             if method != "Hello":  # which the server answers by itself
                 counter.labels(method)
         return counter
+
+
+class _AncestorNames:
+    """The same figures under the names of the ancestor's server, for dashboards that have them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, of: str) -> Counter:
+            return Counter(f"{_PREFIX}_{name}", f"As colearn_learner_{of}.", registry=registry)
+
+        names = _ANCESTOR.values()
+        self._calls = {name: counter(name, "calls") for name in names}
+        self._errors = {name: counter(f"{name}_error", "failures") for name in (*names, _OTHER)}
+        self._times = {
+            name: Summary(f"{_PREFIX}_{name}_time", "Seconds of a call.", registry=registry)
+            for name in names
+        }
+
+    def count(self, call: ServedCall) -> None:
+        name = _ANCESTOR.get(call.method, _OTHER)
+        if call.failure:
+            self._errors[name].inc()
+        if name != _OTHER:
+            self._calls[name].inc()
+            self._times[name].observe(call.seconds)

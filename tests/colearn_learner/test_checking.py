@@ -269,6 +269,7 @@ class TestCommand:
         [
             (("defective_learners",), "not of the form"),
             (("defective_learners:nobody",), "no function nobody"),
+            (("grpc://127.0.0.1:9995",), "check its factory where it is served"),
             (("defective_learners:Sound", "--skip", "all"), "there is no check 'all'"),
             (("defective_learners:Sound", "--learner-arg", "x"), "name=value"),
         ],

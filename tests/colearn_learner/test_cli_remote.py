@@ -125,6 +125,10 @@ def test_metrics_count_the_calls_that_reached_the_learner():
         given = [figures[f'colearn_learner_{name}_total{{method="{m}"}}'] for m in methods]
         assert [float(figure) for figure in given] == wanted
     assert float(figures['colearn_learner_seconds_total{method="Propose"}']) > 0
+    names = ("propose_total", "set_total", "get_total", "test_total", "propose_error_total")
+    given = [figures[f"contract_learner_grpc_server_{n}"] for n in (*names, "other_error_total")]
+    assert [float(figure) for figure in given] == [1, 1, 1, 0, 0, 1]  # the ancestor's
+    assert float(figures["contract_learner_grpc_server_propose_time_count"]) == 1
 
 
 @pytest.mark.parametrize("place", ["here", "127.0.0.1:70000"])
