@@ -1,0 +1,48 @@
+"""MNIST as it is distributed, not digits in its place: all 70,000 records, learners of a part."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from colearn_learner import collective_learning_round, set_equal_weights
+from colearn_learner.catalogue import prepared
+from colearn_learner.cli import main
+from colearn_learner.datasets import load
+
+SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
+TRAINING = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+"""How often each digit is in the 60,000 records for training, as published."""
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    sys.path.insert(0, str(SCRIPTS))
+    try:
+        from fetch_mnist import mnist_folder
+    finally:
+        sys.path.pop(0)
+    return mnist_folder()
+
+
+def test_all_records_are_read_in_order(folder: Path):
+    data = load("mnist", folder).data
+    assert (data.inputs.shape, data.inputs.dtype) == ((70_000, 28, 28, 1), np.uint8)
+    assert np.bincount(data.targets[:60_000]).tolist() == TRAINING
+    assert data.inputs[:60_000].mean() / 255 == pytest.approx(0.1307, abs=5e-5)  # as published
+    assert data.targets[:5].tolist() == [5, 0, 4, 1, 9]
+
+
+def test_learners_of_prepared_folders_learn_it(folder: Path, tmp_path: Path):
+    command = ["data", "prepare", "mnist", "--from", str(folder), "--into", str(tmp_path / "m")]
+    sizes = ["--n-learners", "3", "--how", "by-size", "--fractions", "0.05,0.04,0.03"]
+    ran = CliRunner().invoke(main, [*command, *sizes, "--drop-rest"])
+    assert ran.exit_code == 0, ran.output
+    learners = [prepared(str(tmp_path / "m" / f"learner-{n}"), model="mlp") for n in range(3)]
+    set_equal_weights(learners)
+    results = [collective_learning_round(learners, 0.5, n) for n in range(6)]
+    assert max(results[-1].test_scores) < 1  # log loss; who knows nothing has 2.3
