@@ -27,7 +27,8 @@ RUN_SOMEWHERE = {
     *(("key", name) for name in ("new", "list", "show", "export", "import")),
     *(("network", name) for name in ("add", "list", "show", "remove")),
     *(("localnet", name) for name in ("up", "status", "fund", "logs", "down")),
-    *(("experiment", name) for name in ("template", "create", "list", "show", "cancel")),
+    *(("experiment", name) for name in ("template", "create", "list", "show")),
+    *(("experiment", name) for name in ("join", "leave", "cancel")),
     *(("data", name) for name in ("prepare", "check")),
     *(("learner", name) for name in ("check", "checks", "serve")),
 }
