@@ -24,8 +24,10 @@ if TYPE_CHECKING:
         TrainingSummary,
         Weights,
     )
+    from colearn_learner.mli_factory import ExampleMliFactory, MliFactory
     from colearn_learner.onnx import convert_model_to_onnx, deser_model
     from colearn_learner.plot import ColearnPlot
+    from colearn_learner.registry import FactoryRegistry, RegistryException
     from colearn_learner.results import Result, Results, print_results
     from colearn_learner.training import (
         collective_learning_round,
@@ -42,11 +44,15 @@ __all__ = [
     "DiffPrivBudget",
     "DiffPrivConfig",
     "ErrorCodes",
+    "ExampleMliFactory",
+    "FactoryRegistry",
     "Learner",
     "LearnerError",
     "MachineLearningInterface",
+    "MliFactory",
     "ModelFormat",
     "ProposedWeights",
+    "RegistryException",
     "Result",
     "Results",
     "TrainingSummary",
@@ -65,6 +71,8 @@ __all__ = [
 _MODULE_OF = {
     "LearnerError": "errors",
     "ColearnPlot": "plot",
+    **dict.fromkeys(("ExampleMliFactory", "MliFactory"), "mli_factory"),
+    **dict.fromkeys(("FactoryRegistry", "RegistryException"), "registry"),
     **dict.fromkeys(("Result", "Results", "print_results"), "results"),
     **dict.fromkeys(("convert_model_to_onnx", "deser_model"), "onnx"),
     **dict.fromkeys(

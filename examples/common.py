@@ -40,6 +40,7 @@ STAND_INS = {
     "cifar-10": ("digits", None),
     "chest-xray": ("digits", lambda digit: digit % 2),
     "fraud-ieee": ("breast-cancer", lambda benign: 1 - benign),
+    "scania-aps": ("breast-cancer", lambda benign: 1 - benign),
     "covid-xray": ("wine", None),
     "california-housing": ("diabetes", None),
 }

@@ -1,8 +1,13 @@
 """Handwritten digits by a convolutional network in Keras.
 
-python examples/keras_mnist.py --data ~/.keras/datasets/mnist.npz
-python examples/keras_mnist.py --ledger evm
+A residual network learns the same by `make_residual_learner`.
+
+    python examples/keras_mnist.py --data ~/.keras/datasets/mnist.npz
+    python examples/keras_mnist.py --ledger evm
+    python examples/run_demo.py -m KERAS_MNIST_RESNET
 """
+
+from functools import partial
 
 import common
 import keras
@@ -28,7 +33,28 @@ def model_of(shape, classes):
     )
 
 
-def learner_of(share, seed=1, learning_rate=0.001, batch_size=32):
+def residual_model_of(shape, classes, channels=(16, 32)):
+    """Return an untrained network whose blocks each add to what the one before has found.
+
+    No ResNet50: that sends 94 MB a round, and its pretrained weights would have to be fetched.
+    """
+
+    def convolved(x, width, size=3, stride=1):
+        x = keras.layers.Conv2D(width, size, strides=stride, padding="same", use_bias=False)(x)
+        return keras.layers.BatchNormalization(momentum=0.9)(x)
+
+    inputs = keras.Input(shape)
+    x = keras.layers.ReLU()(convolved(inputs, channels[0]))
+    for width in channels:
+        added = keras.layers.ReLU()(convolved(x, width, stride=2))
+        added = convolved(added, width)
+        x = keras.layers.add([convolved(x, width, size=1, stride=2), added])
+        x = keras.layers.ReLU()(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, keras.layers.Dense(classes, activation="softmax")(x))
+
+
+def learner_of(share, seed=1, learning_rate=0.001, batch_size=32, model_of=model_of):
     """Return the learner of some records."""
     keras.utils.set_random_seed(seed)
     model = model_of(share.train.inputs.shape[1:], classes=10)
@@ -52,7 +78,9 @@ def learner_of(share, seed=1, learning_rate=0.001, batch_size=32):
     )
 
 
+residual_learner_of = partial(learner_of, model_of=residual_model_of)
 make_learner = common.factory(learner_of, "mnist")
+make_residual_learner = common.factory(residual_learner_of, "mnist")
 
 if __name__ == "__main__":
     common.main(make_learner, __doc__, rounds=20, score="accuracy")

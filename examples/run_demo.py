@@ -17,14 +17,21 @@ MODELS = {
     "FRAUD": ("mli_fraud", "fraud-ieee", "area under ROC"),
     "KERAS_FRAUD": ("keras_fraud", "fraud-ieee", "area under ROC"),
     "KERAS_MNIST": ("keras_mnist", "mnist", "accuracy"),
+    "KERAS_MNIST_RESNET": ("keras_mnist:residual_learner_of", "mnist", "accuracy"),
     "KERAS_CIFAR10": ("keras_cifar", "cifar-10", "accuracy"),
+    "KERAS_SCANIA": ("keras_scania", "scania-aps", "area under ROC"),
+    "KERAS_SCANIA_RESNET": (
+        "keras_scania:residual_learner_of",
+        "scania-aps",
+        "area under ROC",
+    ),
     "KERAS_XRAY": ("keras_xray", "chest-xray", "area under ROC"),
     "PYTORCH_MNIST": ("pytorch_mnist", "mnist", "accuracy"),
     "PYTORCH_CIFAR10": ("pytorch_cifar", "cifar-10", "accuracy"),
     "PYTORCH_XRAY": ("pytorch_xray", "chest-xray", "area under ROC"),
     "PYTORCH_COVID_XRAY": ("pytorch_covid", "covid-xray", "log loss"),
 }
-"""Of each name: the example, its data set, and its score."""
+"""Of each name: the example and its function if not learner_of, its data set, and its score."""
 
 
 def parser():
@@ -67,16 +74,15 @@ def shares_of(name, options):
 def main():
     """Make the learners that were asked for, and hold the rounds."""
     options = parser().parse_args()
-    module_name, data_name, score = MODELS[options.model]
-    module = importlib.import_module(module_name)
+    example, data_name, score = MODELS[options.model]
+    module_name, _, function = example.partition(":")
+    learner_of = getattr(importlib.import_module(module_name), function or "learner_of")
     given = {"learning_rate": options.learning_rate, "batch_size": options.batch_size}
     settings = {name: value for name, value in given.items() if value is not None}
     options.rounds, options.threshold = options.n_rounds, options.vote_threshold
     print({k: v for k, v in vars(options).items() if v is not None})
     try:
-        learners = [
-            module.learner_of(s, options.seed, **settings) for s in shares_of(data_name, options)
-        ]
+        learners = [learner_of(s, options.seed, **settings) for s in shares_of(data_name, options)]
         common.hold(learners, options, score, higher_is_better=score != "log loss")
     except LearnerError as error:
         raise SystemExit(f"error: {error}") from error

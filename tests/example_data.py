@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from scipy.io import savemat
-from sklearn.datasets import load_diabetes, load_digits, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
 
 from colearn_learner.datasets.cifar import CIFAR_FILES
+from colearn_learner.datasets.scania import SCANIA_FILES
 from colearn_learner.datasets.tables import COVID_CLASSES
 
 HOUSES = ["MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOccup"]
@@ -60,6 +61,23 @@ def write_payments(path: Path) -> Path:
     _table(path / "train_transaction.csv", about, rows)
     identities = [(n, f"{n % 5}.5", "mobile") for n in range(0, 120, 2)]
     _table(path / "train_identity.csv", ("TransactionID", "id_01", "DeviceType"), identities)
+    return path
+
+
+def write_scania(path: Path) -> Path:
+    """Write 300 trucks of 170 counters, some missing; one in ten has a tumour, that is, fails."""
+    inputs, benign = load_breast_cancer(return_X_y=True)
+    chosen = np.concatenate([np.flatnonzero(benign)[:270], np.flatnonzero(benign == 0)[:30]])
+    random = np.random.default_rng(1)
+    random.shuffle(chosen)
+    counters = np.tile(inputs[chosen] * 1000, 6)[:, :170].round(2).astype(str)
+    counters[random.random(counters.shape) < 0.1] = "na"
+    kinds = np.where(benign[chosen], "neg", "pos")
+    columns = ["class", *(f"{n:03}_000" for n in range(170))]
+    for name, some in zip(SCANIA_FILES, (slice(0, 200), slice(200, 300)), strict=True):
+        _table(path / name, columns, np.column_stack([kinds, counters])[some])
+        licence = "".join(f"Line {n} of the licence, as published.\n" for n in range(20))
+        (path / name).write_text(licence + (path / name).read_text())
     return path
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from ancestor_style.imports import MODULES, NAMES, rewritten
 
-from colearn_learner import ModelFormat, Results, simulation
+from colearn_learner import DiffPrivConfig, ModelFormat, Results, simulation
 
 FOLDER = Path(__file__).resolve().parent / "ancestor_style"
 PROGRAMS = {path.stem: path for path in sorted(FOLDER.glob("*.py")) if path.stem != "imports"}
@@ -72,11 +72,11 @@ def test_only_import_lines_change(name: str):
     assert changed
     assert all(re.match(r"from colearn\S* import ", line) for line in changed), changed
     assert "colearn_learner" not in before
-    assert not re.search(r"\bcolearn(_keras|_pytorch)?\.", after)
+    assert not re.search(r"\bcolearn(_keras|_pytorch|_grpc)?\.", after)
 
 
 def test_the_programs_are_of_ten_kinds_and_more():
-    assert len(PROGRAMS) == 11
+    assert len(PROGRAMS) == 12
     imported = {
         module
         for path in PROGRAMS.values()
@@ -112,7 +112,13 @@ def test_imports_within_functions_change_too_and_other_text_does_not(indent: str
 
 @pytest.mark.parametrize(
     ("name", "rounds"),
-    [("keras_tf_data", 2), ("pytorch_vote_criterion", 4), ("pytorch_one_batch", 6), ("mli_sgd", 5)],
+    [
+        ("keras_tf_data", 2),
+        ("pytorch_vote_criterion", 4),
+        ("pytorch_one_batch", 6),
+        ("mli_sgd", 5),
+        ("registered", 4),
+    ],
 )
 def test_accuracy_rises_over_the_rounds(name: str, rounds: int):
     results = ran(name)["results"]
@@ -120,6 +126,15 @@ def test_accuracy_rises_over_the_rounds(name: str, rounds: int):
     assert len(results.data) == 1 + rounds
     assert any(result.vote for result in results.data)
     assert max(scores) > scores[0] + 0.15
+
+
+def test_the_factory_gives_what_is_registered_its_parameters():
+    variables = ran("registered")
+    learners = variables["all_learner_models"]
+    assert [len(learner.train) for learner in learners] == [85] * 4
+    for learner in learners:
+        assert (learner.steps, learner.learning_rate) == (40, 0.002)
+        assert learner.diff_priv_config == DiffPrivConfig(**variables["privacy"])
 
 
 def test_losses_fall_with_generators():
@@ -198,7 +213,9 @@ def test_models_become_onnx(name: str):
     assert model.model.graph.node
 
 
-@pytest.mark.parametrize("name", ["mli_sgd", "keras_tf_data", "pytorch_vote_criterion"])
+@pytest.mark.parametrize(
+    "name", ["mli_sgd", "registered", "keras_tf_data", "pytorch_vote_criterion"]
+)
 def test_the_same_learners_meet_as_agents_on_a_ledger(name: str):
     learners = ran(name)["all_learner_models"]
     with one_thread(name):

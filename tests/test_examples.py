@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import os
@@ -14,15 +15,18 @@ from pathlib import Path
 import example_data
 import pytest
 
+from colearn_learner.datasets import SOURCES
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "examples"
 SHARED = {"__init__", "common"}
 
 WANTED = {
     *("run_demo", "keras_mnist", "keras_mnist_diffpriv", "keras_cifar", "keras_fraud"),
-    *("keras_xray", "pytorch_mnist", "pytorch_mnist_diffpriv", "pytorch_cifar", "pytorch_xray"),
-    *("pytorch_covid", "mli_fraud", "mli_random_forest_iris", "xgb_regression", "mli_numpy"),
-    *("hospitals_on_a_chain", "byzantine_learner", "late_joiner", "container_grpc"),
+    *("keras_scania", "keras_xray", "pytorch_mnist", "pytorch_mnist_diffpriv", "pytorch_cifar"),
+    *("pytorch_xray", "pytorch_covid", "mli_fraud", "mli_random_forest_iris", "mli_numpy"),
+    *("xgb_regression", "hospitals_on_a_chain", "byzantine_learner", "late_joiner"),
+    "container_grpc",
 }
 
 KERAS = [
@@ -30,7 +34,10 @@ KERAS = [
     "keras_mnist_diffpriv",
     "keras_cifar",
     "keras_fraud",
+    "keras_scania",
     "keras_xray --data XRAYS",
+    "run_demo -m KERAS_MNIST_RESNET -n 2 -p 1",
+    "run_demo -m KERAS_SCANIA_RESNET -d TRUCKS -n 2 -p 1",
     "run_demo -m KERAS_MNIST -d MNIST -e MNIST -n 2 -p 1",
 ]
 PYTORCH = [
@@ -69,6 +76,7 @@ GROUPS = {"keras": KERAS, "pytorch": PYTORCH, "others": OTHERS}
 WRITERS = {
     "MNIST": example_data.write_mnist,
     "CIFAR": example_data.write_cifar,
+    "TRUCKS": example_data.write_scania,
     "XRAYS": example_data.write_xrays,
     "PAYMENTS": example_data.write_payments,
     "COVID": example_data.write_covid,
@@ -205,6 +213,7 @@ def test_the_late_learner_votes_from_the_next_round_on(outcomes, ledger: str):
     [
         ("keras", "keras_mnist --ledger evm", "mnist is not here: scikit-learn's digits"),
         ("keras", "keras_cifar", "cifar-10 is not here: scikit-learn's digits"),
+        ("keras", "keras_scania", "scania-aps is not here: scikit-learn's breast-cancer"),
         ("others", "mli_fraud", "fraud-ieee is not here: scikit-learn's breast-cancer"),
         ("pytorch", "pytorch_xray --ledger evm", "chest-xray is not here: scikit-learn's digits"),
     ],
@@ -258,6 +267,25 @@ def test_it_says_how_to_run_it(name: str):
     text = (FOLDER / f"{name}.py").read_text()
     assert f"python examples/{name}.py" in text.split('"""')[1]
     assert len(text.splitlines()) <= 130
+
+
+def test_the_demo_has_every_model_of_the_ancestors_and_each_is_there():
+    program = ast.parse((FOLDER / "run_demo.py").read_text())
+    [models] = [
+        ast.literal_eval(node.value)
+        for node in program.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets) == "MODELS"
+    ]
+    assert models.keys() >= {
+        *("KERAS_MNIST", "KERAS_MNIST_RESNET", "KERAS_CIFAR10", "KERAS_SCANIA"),
+        *("KERAS_SCANIA_RESNET", "PYTORCH_XRAY", "PYTORCH_COVID_XRAY", "FRAUD"),
+    }
+    for example, data, _ in models.values():
+        name, _, function = example.partition(":")
+        assert re.search(
+            rf"^(def )?{function or 'learner_of'}\b", (FOLDER / f"{name}.py").read_text(), re.M
+        )
+        assert data in SOURCES
 
 
 # ------------------------------------------------------------------ as an agent's learner

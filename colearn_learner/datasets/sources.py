@@ -14,6 +14,7 @@ from colearn_learner.datasets.cifar import read_cifar
 from colearn_learner.datasets.fraud import read_payment_fraud
 from colearn_learner.datasets.mnist import read_mnist
 from colearn_learner.datasets.records import Data, Dataset, Task, check_data
+from colearn_learner.datasets.scania import read_scania
 from colearn_learner.datasets.shipped import DATASETS, dataset
 from colearn_learner.datasets.tables import read_california, read_card_fraud, read_covid
 from colearn_learner.datasets.xray import read_xray
@@ -162,6 +163,14 @@ SOURCES = {
             "banks find fraud among credit card payments of two days",
             f"{_KAGGLE} creditcard.csv of the data set mlg-ulb/creditcardfraud, and give it",
             read_card_fraud,
+        ),
+        Source(
+            *("scania-aps", "classification", 76_000, (170,), 2),
+            "hauliers find failures of the air pressure system of their trucks",
+            "from the UCI Machine Learning Repository get “APS Failure at Scania Trucks”, and give"
+            " the folder of aps_failure_training_set.csv and aps_failure_test_set.csv, or one of"
+            " the two",
+            read_scania,
         ),
         Source(
             *("covid-xray", "classification", 0, (), 3),

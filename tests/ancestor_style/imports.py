@@ -18,6 +18,9 @@ MODULES = {
     "colearn_keras.utils": "colearn_learner.keras",
     "colearn_pytorch.pytorch_learner": "colearn_learner.pytorch",
     "colearn_pytorch.utils": "colearn_learner.pytorch",
+    "colearn_grpc.factory_registry": "colearn_learner.registry",
+    "colearn_grpc.mli_factory_interface": "colearn_learner.mli_factory",
+    "colearn_grpc.example_mli_factory": "colearn_learner.mli_factory",
 }
 """The ancestor's module, and the one here that has all of `NAMES` of it."""
 
@@ -42,6 +45,11 @@ NAMES = {
         *("binary_accuracy_from_logits", "auc_from_logits", "categorical_accuracy"),
         "prepare_data_split_list",
     ],
+    "colearn_grpc.factory_registry": [
+        *("FactoryRegistry", "RegistryException", "check_dataloader_callable"),
+    ],
+    "colearn_grpc.mli_factory_interface": ["MliFactory"],
+    "colearn_grpc.example_mli_factory": ["ExampleMliFactory"],
 }
 """What programs import from there."""
 

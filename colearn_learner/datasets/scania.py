@@ -1,0 +1,106 @@
+"""Failures of the air pressure system of Scania trucks (APS): counters and histograms.
+
+Each record is turned into numbers by itself, with nothing computed from others, so that parties
+who never show each other their records get the same features.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import numpy.typing as npt
+
+from colearn_learner.datasets.records import Data
+from colearn_learner.datasets.tables import open_csv
+from colearn_learner.errors import InvalidData
+
+__all__ = ["SCANIA_FILES", "read_scania"]
+
+SCANIA_FILES = ("aps_failure_training_set.csv", "aps_failure_test_set.csv")
+
+_CLASSES = {"neg": 0, "pos": 1}
+_CLASS = "class"
+_MISSING = ("na", "")
+_NAN = float("nan")
+_MAX_PREAMBLE = 100  # lines; the published files have 20, their licence
+_MAX_LINE = 1_000_000  # characters
+
+Floats = npt.NDArray[np.float32]
+
+
+def read_scania(path: Path) -> Data:
+    """Return the trucks: inputs of shape (n, 170), float32; targets 1 for a failure of the APS.
+
+    A value v becomes log10(1 + v) / 5, its sign kept, which is 0 … 2 for what is published. One
+    that is missing, ``na``, becomes −1.
+
+    Args:
+        path: the folder of ``aps_failure_training_set.csv`` and ``aps_failure_test_set.csv``,
+            whose records are joined in this order; or one of these files.
+
+    Raises:
+        InvalidData: a file is missing or damaged, or another table.
+    """
+    names = SCANIA_FILES if path.is_dir() else (path.name,)
+    tables = [_read(open_csv(path, name)) for name in names]
+    if len({columns for columns, _ in tables}) > 1:
+        raise InvalidData(f"{path}: the two files do not have the same columns")
+    parts = [data for _, data in tables]
+    inputs = np.concatenate([part.inputs for part in parts])
+    return Data(inputs, np.concatenate([part.targets for part in parts]))
+
+
+def _read(file: Path) -> tuple[tuple[str, ...], Data]:
+    """Return the names of a file's features, and its records."""
+    with file.open(encoding="utf-8", newline="") as text:
+        try:
+            columns = _columns(file, text)
+            return columns, _records(file, csv.reader(text), len(columns))
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise InvalidData(f"{file} is no table of text: {error}") from error
+
+
+def _columns(file: Path, text: TextIO) -> tuple[str, ...]:
+    """Read on until after the line that names the columns; return those of the features."""
+    for _ in range(_MAX_PREAMBLE):
+        line = text.readline(_MAX_LINE)
+        if line.startswith((f"{_CLASS},", f'"{_CLASS}",')):
+            _, *features = next(csv.reader([line]))
+            if len(set(features)) < len(features):
+                raise InvalidData(f"{file} has two columns of the same name")
+            return tuple(features)
+    raise InvalidData(
+        f"{file}: none of its first {_MAX_PREAMBLE} lines names the columns, {_CLASS} first"
+    )
+
+
+def _records(file: Path, rows: Iterator[list[str]], features: int) -> Data:
+    inputs: list[Floats] = []
+    targets: list[int] = []
+    for number, row in enumerate(rows, start=1):
+        where = f"{file}: record {number}"
+        if len(row) != 1 + features:
+            raise InvalidData(f"{where} has {len(row)} columns, and {1 + features} belong")
+        if row[0] not in _CLASSES:
+            raise InvalidData(f"{where}: {_CLASS} is {row[0][:20]!r} and must be neg or pos")
+        targets.append(_CLASSES[row[0]])
+        inputs.append(_features(row[1:], where))
+    if not inputs:
+        raise InvalidData(f"{file} has no records")
+    return Data(np.stack(inputs), np.array(targets, np.int64))
+
+
+def _features(texts: list[str], where: str) -> Floats:
+    try:
+        values = np.array([_NAN if text in _MISSING else float(text) for text in texts])
+    except ValueError as error:
+        raise InvalidData(f"{where}: {error}") from error
+    missing = np.isnan(values)
+    if np.isinf(values).any() or missing.sum() != sum(map(texts.count, _MISSING)):
+        raise InvalidData(f"{where} has a value that is no finite number")
+    small = np.sign(values) * np.log10(1 + np.abs(values)) / 5
+    return np.where(missing, -1.0, small).astype(np.float32)

@@ -1,0 +1,153 @@
+"""Trucks of Scania's: files in the published format, made small; read right, or refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import example_data
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from colearn_learner.cli import main
+from colearn_learner.datasets import SOURCES, load, read_share
+from colearn_learner.datasets.scania import SCANIA_FILES, read_scania
+from colearn_learner.errors import InvalidData
+
+LICENCE = 'This file is part of a data set,\n\n"published, under a licence\n' + "-" * 60 + "\n"
+HEADER = "class,aa_000,ab_000,ac_000\n"
+ROWS = "neg,76698,na,2130706438\npos,0,9,0.000\nneg,na,na,99999\n"
+TABLE = LICENCE + HEADER + ROWS
+TRAIN, TEST = SCANIA_FILES
+
+
+def write(folder: Path, train: str | None = TABLE, test: str | None = TABLE) -> Path:
+    for name, text in ((TRAIN, train), (TEST, test)):
+        if text is not None:
+            (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_values_are_logarithms_and_missing_ones_are_below_all(tmp_path: Path):
+    data = read_scania(write(tmp_path) / TRAIN)
+    assert data.inputs.dtype == np.float32
+    assert data.targets.tolist() == [0, 1, 0]
+    assert np.allclose(
+        data.inputs,
+        [
+            [np.log10(76699) / 5, -1, np.log10(2130706439) / 5],
+            [0, 0.2, 0],
+            [-1, -1, 1],
+        ],
+    )
+    assert (data.inputs[data.inputs != -1] >= 0).all()
+    assert data.inputs.max() < 2
+
+
+def test_an_empty_field_is_missing_too_and_signs_are_kept(tmp_path: Path):
+    data = read_scania(write(tmp_path, HEADER + "neg,,-9,+9\n") / TRAIN)
+    assert np.allclose(data.inputs, [[-1, -0.2, 0.2]])
+
+
+def test_each_record_is_read_by_itself(tmp_path: Path):
+    """What others have does not change what one's own records become."""
+    lines = ROWS.splitlines(keepends=True)
+    whole = read_scania(write(tmp_path) / TRAIN)
+    for n, line in enumerate(lines):
+        alone = read_scania(write(tmp_path, LICENCE + HEADER + line) / TRAIN)
+        assert np.array_equal(alone.inputs[0], whole.inputs[n])
+
+
+def test_a_folder_gives_both_files_the_training_set_first(tmp_path: Path):
+    write(tmp_path, test=LICENCE + HEADER + "pos,1,2,3\n")
+    together = read_scania(tmp_path)
+    assert together.targets.tolist() == [0, 1, 0, 1]
+    assert np.array_equal(together.inputs[:3], read_scania(tmp_path / TRAIN).inputs)
+    assert np.array_equal(together.inputs[3:], read_scania(tmp_path / TEST).inputs)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [HEADER + ROWS, TABLE.replace("\n", "\r\n"), LICENCE + '"class","a","b","c"\n' + ROWS],
+    ids=["without the licence", "lines of Windows", "quoted"],
+)
+def test_other_ways_to_write_the_same_table_are_read(tmp_path: Path, text: str):
+    data = read_scania(write(tmp_path, text) / TRAIN)
+    assert np.array_equal(data.inputs, read_scania(tmp_path / TEST).inputs)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (LICENCE, "none of its first 100 lines names the columns, class first"),
+        ("\n" * 100 + HEADER + ROWS, "none of its first 100 lines"),
+        (TABLE.replace("class", "kind"), "names the columns"),
+        (LICENCE + HEADER, "has no records"),
+        (TABLE.replace("ab_000", "aa_000"), "two columns of the same name"),
+        (TABLE + "neg,1,2\n", "record 4 has 3 columns, and 4 belong"),
+        (TABLE + "neg,1,2,3,4\n", "record 4 has 5 columns"),
+        (TABLE + "\n", "record 4 has 0 columns"),
+        (TABLE + "-0.99,1,2,3\n", "record 4: class is '-0.99' and must be neg or pos"),
+        (TABLE + "na,1,2,3\n", "class is 'na'"),
+        (TABLE + "neg,1,2,n/a\n", "record 4: could not convert string to float"),
+        (TABLE + "neg,1,2,nan\n", "record 4 has a value that is no finite number"),
+        (TABLE + "neg,1,inf,3\n", "no finite number"),
+        (TABLE + 'neg,"' + "x" * 200_000, "no table of text"),
+    ],
+)
+@pytest.mark.parametrize("name", SCANIA_FILES)
+def test_a_table_that_is_not_right_is_refused(tmp_path: Path, name: str, text: str, message: str):
+    write(tmp_path)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InvalidData, match=message) as refused:
+        load("scania-aps", tmp_path)
+    assert name in str(refused.value)
+
+
+def test_a_long_file_of_one_line_is_refused_without_being_read_whole(tmp_path: Path):
+    path = write(tmp_path, "x" * 3_000_000) / TRAIN
+    with pytest.raises(InvalidData, match="names the columns"):
+        load("scania-aps", path)
+    path.write_bytes(b"\xff\xfe" * 100)
+    with pytest.raises(InvalidData, match="no table of text"):
+        load("scania-aps", path)
+
+
+def test_the_two_files_must_be_there_and_belong_together(tmp_path: Path):
+    write(tmp_path, test=None)
+    with pytest.raises(InvalidData, match=f"{TEST} is missing"):
+        load("scania-aps", tmp_path)
+    write(tmp_path, test=TABLE.replace("ac_000", "ad_000"))
+    with pytest.raises(InvalidData, match="do not have the same columns"):
+        load("scania-aps", tmp_path)
+
+
+# ------------------------------------------------------------------ a whole set, in small
+
+
+def test_what_was_found_is_described(tmp_path: Path):
+    loaded = load("scania-aps", example_data.write_scania(tmp_path))
+    about = loaded.dataset
+    assert (about.name, about.task) == ("scania-aps", "classification")
+    assert (about.records, about.features, about.classes) == (300, 170, 2)
+    assert about.features == SOURCES["scania-aps"].shape[0]
+    assert loaded.data.targets.sum() == 30
+    assert 0.08 < (loaded.data.inputs == -1).mean() < 0.12
+
+
+def test_it_is_divided_into_folders_for_learners(tmp_path: Path):
+    """The ancestor's demo offers this data set, and can not divide it."""
+    (tmp_path / "files").mkdir()
+    files = example_data.write_scania(tmp_path / "files")
+    given = ["data", "prepare", "scania-aps", "--from", str(files), "--n-learners", "3"]
+    ran = CliRunner().invoke(main, [*given, "--into", str(tmp_path / "out"), "--json"])
+    assert ran.exit_code == 0, ran.output
+    folders = [learner["folder"] for learner in json.loads(ran.stdout)["learners"]]
+    assert len(folders) == 3
+    shares = [read_share(folder).share for folder in folders]
+    parts = [part for share in shares for part in (share.train, share.vote, share.test)]
+    assert all(set(part.targets) == {0, 1} for part in parts)  # though failures are few
+    together = np.concatenate([part.inputs for part in parts])
+    whole = load("scania-aps", files).data
+    assert sorted(map(bytes, together)) == sorted(map(bytes, whole.inputs))

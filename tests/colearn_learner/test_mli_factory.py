@@ -1,0 +1,287 @@
+"""Learners by name, from what is registered: by a program, and as an agent's factory."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import registered_learners
+from click.testing import CliRunner
+from remote_places import ServerProcess, connected
+
+from colearn_learner import DiffPrivConfig, ExampleMliFactory, FactoryRegistry, MliFactory
+from colearn_learner.cli import main
+from colearn_learner.cli.factories import learner_arguments, made_learner
+from colearn_learner.datasets import split_to_folders
+from colearn_learner.errors import InvalidArgument, LearnerError
+from colearn_learner.names import UnknownName
+from colearn_learner.sklearn import SklearnLearner
+
+PRIVACY = {
+    "target_epsilon": 1.0,
+    "target_delta": 1e-5,
+    "max_grad_norm": 1.5,
+    "noise_multiplier": 1.3,
+}
+
+
+def loaders(location: str, batch_size: int = 32, names: Any = ("a",)) -> dict[str, Any]:
+    return {"location": location, "batch_size": batch_size, "names": names}
+
+
+def model(
+    data_loaders: dict[str, Any],
+    steps_per_epoch: int = 100,
+    diff_priv_config: DiffPrivConfig | None = None,
+    layers: Any = [1],  # noqa: B006 - the factory must not hand out the very list
+) -> Any:
+    given = {"steps_per_epoch": steps_per_epoch, "layers": layers}
+    return SimpleNamespace(data=data_loaders, diff_priv_config=diff_priv_config, **given)
+
+
+@pytest.fixture
+def factory(monkeypatch: pytest.MonkeyPatch) -> ExampleMliFactory:
+    """Return one that is made before anything is registered."""
+    monkeypatch.setattr(FactoryRegistry, "dataloaders", {})
+    monkeypatch.setattr(FactoryRegistry, "model_architectures", {})
+    made = ExampleMliFactory()
+    for name in ("DATA", "MORE", "OTHER"):
+        FactoryRegistry.register_dataloader(name)(loaders)
+    FactoryRegistry.register_model_architecture("MODEL", ["MORE", "DATA"])(model)
+    FactoryRegistry.register_model_architecture("LONELY", [])(model)
+    return made
+
+
+def made(factory: MliFactory, model_params: Any = "{}", dataset_params: Any = None) -> Any:
+    place = json.dumps({"location": "here"}) if dataset_params is None else dataset_params
+    return factory.get_mli("MODEL", model_params, "DATA", place)
+
+
+# ------------------------------------------------------------------ what there is
+
+
+def test_it_tells_what_is_registered(factory: ExampleMliFactory):
+    defaults = {"steps_per_epoch": 100, "diff_priv_config": None, "layers": [1]}
+    assert factory.get_models() == {"MODEL": defaults, "LONELY": defaults}
+    of_loader = {"batch_size": 32, "names": ("a",)}
+    assert factory.get_dataloaders() == dict.fromkeys(("DATA", "MORE", "OTHER"), of_loader)
+    assert factory.get_compatibilities() == {"MODEL": ["MORE", "DATA"], "LONELY": []}
+    assert factory.get_version()[0].isdigit()
+
+
+def test_what_it_tells_can_be_changed_without_harm(factory: ExampleMliFactory):
+    """Programs fill in the defaults they were given, as the ancestor's demo does."""
+    factory.get_models()["MODEL"]["layers"].append(2)
+    factory.get_dataloaders()["DATA"]["batch_size"] = 1
+    factory.get_compatibilities()["MODEL"].clear()
+    made(factory).layers.append(3)
+    assert made(factory).layers == [1]
+    assert made(factory).data["batch_size"] == 32
+
+
+def test_a_factory_of_ones_own_has_four_methods_to_write():
+    class OnlyOne(MliFactory):
+        def get_models(self):
+            return {"ONE": {}}
+
+        def get_dataloaders(self):
+            return {"ONE": {}}
+
+        def get_compatibilities(self):
+            return {"ONE": {"ONE"}}
+
+        def get_mli(self, model_name, model_params, dataloader_name, dataset_params):
+            return model_name, dataloader_name
+
+    assert OnlyOne().get_mli("ONE", "{}", "ONE", "{}") == ("ONE", "ONE")
+    assert OnlyOne().get_version() == ExampleMliFactory().get_version()
+    with pytest.raises(TypeError, match="abstract"):
+        MliFactory()  # type: ignore[abstract]
+
+
+# ------------------------------------------------------------------ parameters
+
+
+@pytest.mark.parametrize("form", [json.dumps, dict], ids=["JSON", "mapping"])
+def test_parameters_replace_defaults(factory: ExampleMliFactory, form: Any):
+    learner = made(
+        factory, form({"steps_per_epoch": 20}), form({"location": "there", "batch_size": 8})
+    )
+    assert learner.steps_per_epoch == 20
+    assert learner.data == {"location": "there", "batch_size": 8, "names": ("a",)}
+    assert made(factory).steps_per_epoch == 100
+
+
+@pytest.mark.parametrize("form", [json.dumps, dict], ids=["JSON", "mapping"])
+def test_a_privacy_configuration_is_made_of_a_mapping(factory: ExampleMliFactory, form: Any):
+    learner = made(factory, form({"diff_priv_config": PRIVACY}))
+    assert learner.diff_priv_config == DiffPrivConfig(**PRIVACY)
+    assert made(factory, {"diff_priv_config": None}).diff_priv_config is None
+    config = DiffPrivConfig(**PRIVACY)
+    assert made(factory, {"diff_priv_config": config}).diff_priv_config is config
+
+
+def test_what_is_not_taken_is_left_out_with_a_warning(factory: ExampleMliFactory, caplog, capsys):
+    learner = made(
+        factory,
+        {"step_per_epoch": 1, "data_loaders": "mine", "layers": [7]},
+        {"location": "here", "train_ratio": 0.5},
+    )
+    assert learner.layers == [7]
+    assert learner.steps_per_epoch == 100
+    assert learner.data["location"] == "here"
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
+    for what, name in [
+        ("dataloader DATA", "train_ratio"),
+        ("model MODEL", "step_per_epoch"),
+        ("model MODEL", "data_loaders"),
+    ]:
+        assert f"the {what} does not take the parameter {name}" in caplog.text
+    assert capsys.readouterr().out == ""
+
+
+def test_parameters_without_a_default_are_given_by_name(factory: ExampleMliFactory):
+    def of(data_loaders: dict[str, Any], depth: int, **_rest: Any) -> Any:
+        return depth
+
+    FactoryRegistry.register_model_architecture("MODEL", ["DATA"])(of)
+    assert made(factory, {"depth": 3, "more": 1}) == 3
+    with pytest.raises(InvalidArgument, match="model MODEL needs the parameter depth"):
+        made(factory)
+
+
+# ------------------------------------------------------------------ what is refused
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "message"),
+    [
+        (("MODLE", "DATA"), UnknownName, "no model 'MODLE'; there are: MODEL, LONELY"),
+        (("MODEL", "DAT"), UnknownName, "no dataloader 'DAT'; there are: DATA, MORE, OTHER"),
+        (("MODEL", "OTHER"), InvalidArgument, "MODEL does not go with.* OTHER; .*: MORE, DATA"),
+        (("LONELY", "DATA"), InvalidArgument, "LONELY does not go with.* DATA; .*: none"),
+    ],
+)
+def test_names_are_checked_and_those_that_there_are_named(factory, names, error, message):
+    with pytest.raises(error, match=message) as refused:
+        factory.get_mli(names[0], "{}", names[1], '{"location": "here"}')
+    assert isinstance(refused.value, LearnerError)
+
+
+def test_when_nothing_is_registered_it_says_so(factory: ExampleMliFactory):
+    FactoryRegistry.model_architectures.clear()
+    with pytest.raises(UnknownName, match=r"none is registered.*module.*is imported"):
+        made(factory)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ("", "are no JSON"),
+        ("{steps: 1}", "are no JSON.*steps: 1"),
+        ("{", "are no JSON"),
+        (None, "are no JSON"),
+        (12, "are no JSON"),
+        ("[1, 2]", "must be a JSON object"),
+        ("null", "must be a JSON object"),
+        ('"text"', "must be a JSON object"),
+    ],
+)
+@pytest.mark.parametrize("of", ["model MODEL", "dataloader DATA"])
+def test_parameters_that_are_no_object_are_refused(factory, params: Any, message: str, of: str):
+    given = ("{}", params) if of.startswith("dataloader") else (params, '{"location": "here"}')
+    with pytest.raises(InvalidArgument, match=f"parameters of the {of} {message}"):
+        factory.get_mli("MODEL", given[0], "DATA", given[1])
+
+
+def test_without_a_location_it_says_what_is_missing(factory: ExampleMliFactory):
+    with pytest.raises(InvalidArgument, match="dataloader DATA needs the parameter location"):
+        made(factory, dataset_params="{}")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({**PRIVACY, "epsilon": 1}, "epsilon"),
+        ({"target_epsilon": 1}, "missing"),
+        ({**PRIVACY, "target_delta": "little"}, "target_delta"),
+    ],
+)
+def test_a_privacy_configuration_that_is_none_is_refused(factory, config, message: str):
+    with pytest.raises(InvalidArgument, match=f"diff_priv_config of the model MODEL: .*{message}"):
+        made(factory, {"diff_priv_config": config})
+
+
+def test_parameters_are_checked_before_the_data_is_loaded(factory: ExampleMliFactory):
+    def slow(location: str) -> dict[str, Any]:
+        raise AssertionError("loaded for nothing")
+
+    FactoryRegistry.register_dataloader("DATA")(slow)
+    with pytest.raises(InvalidArgument, match="no JSON"):
+        made(factory, "{")
+
+
+# ------------------------------------------------------------------ as an agent's factory
+
+HERE = Path(__file__).parent
+FACTORY = "registered_learners:get_mli"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    place = tmp_path_factory.mktemp("prepared") / "out"
+    return split_to_folders("breast-cancer", n_learners=4, shuffle_seed=1, output_folder=place)[0]
+
+
+def options(folder: str, **model_params: Any) -> list[str]:
+    """Return what people type after --learner."""
+    arguments: Mapping[str, Any] = {
+        "model_name": "LINEAR",
+        "model_params": json.dumps(model_params),
+        "dataloader_name": "PREPARED",
+        "dataset_params": json.dumps({"location": folder, "scale": 0.5}),
+    }
+    return [f"{name}={value}" for name, value in arguments.items()]
+
+
+def test_the_command_line_gives_its_arguments(folder: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(HERE)
+    learner = made_learner(FACTORY, learner_arguments(options(folder, steps_per_epoch=3)))
+    assert isinstance(learner, SklearnLearner)
+    once = made_learner(FACTORY, learner_arguments(options(folder)))
+    assert learner.mli_propose_weights() != once.mli_propose_weights()
+    before = learner.mli_test_weights(learner.mli_get_current_weights()).vote_score
+    assert learner.mli_test_weights(learner.mli_propose_weights()).vote_score > before
+
+
+def test_it_makes_learners_that_keep_to_the_interface(folder: str):
+    assert registered_learners.get_mli
+    given = [part for option in options(folder) for part in ("--learner-arg", option)]
+    ran = CliRunner().invoke(main, ["learner", "check", FACTORY, *given, "--json"])
+    assert ran.exit_code == 0, ran.output
+    verdicts = {c["name"]: c["verdict"] for c in json.loads(ran.stdout)["checks"]}
+    assert verdicts["another-process-agrees"] == "passed"
+
+
+def test_what_is_typed_wrong_is_told_in_one_line(folder: str):
+    given = options(folder)
+    given[0] = "model_name=LINAER"
+    typed = [part for option in given for part in ("--learner-arg", option)]
+    ran = CliRunner().invoke(main, ["learner", "serve", "--learner", FACTORY, *typed])
+    assert ran.exit_code == 2
+    assert re.search("no model 'LINAER'; there are: .*LINEAR", ran.stderr)
+    assert "Traceback" not in ran.output
+
+
+def test_it_is_served_to_agents_elsewhere(folder: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(HERE)
+    here = made_learner(FACTORY, learner_arguments(options(folder)))
+    given = [f"--learner-arg={option}" for option in options(folder)]
+    with ServerProcess(FACTORY, *given) as server, connected(server.address) as there:
+        proposed = there.mli_propose_weights()
+    assert here.mli_propose_weights() == proposed
