@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from cosmos_place import Place
@@ -25,6 +26,11 @@ sys.path.insert(0, str(Path(__file__).parent))  # for the helpers beside this fi
 
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+settings.register_profile(  # what Hypothesis itself does where CI is set, and nowhere else
+    "patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 
 @pytest.hookimpl(trylast=True)
@@ -44,6 +50,14 @@ def ctrl_c() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session")
+def a_sigterm_tidies_up() -> Iterator[None]:
+    """Have SIGTERM, as `timeout` sends it, end the tests as Ctrl-C does: nothing is left behind."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -101,3 +115,26 @@ def kubo_swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kubo,
             pytest.skip(str(error))
         join((one, two, three))
         yield one, two, three
+
+
+@pytest.fixture(scope="session")
+def toxiproxy_is_here() -> None:
+    from localnet.errors import InstallFailed
+    from localnet.installing import toxiproxy_binary
+
+    try:
+        toxiproxy_binary()
+    except InstallFailed as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def nodes_are_here() -> None:
+    from localnet.errors import InstallFailed
+    from localnet.installing import anvil_binary, kubo_binary
+
+    try:
+        anvil_binary()
+        kubo_binary()
+    except InstallFailed as error:
+        pytest.skip(str(error))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from waiting import LIMIT
+
 from colearn_ledger.cosmos import CosmosConfig, CosmosLedger, SenderConfig
 from colearn_ledger.cosmos.deploying import deploy_contract, instantiate_contract
 from colearn_ledger.cosmos.node import Node
@@ -56,7 +58,7 @@ class Place:
         """Send coins to accounts, in one transaction."""
         bank = self.sender.address(self.bank)
         actions = [paying(bank, to, amount, self.terms.denomination) for to in accounts]
-        paid = self.sender.wait(self.sender.send(self.bank, *actions), 60)
+        paid = self.sender.wait(self.sender.send(self.bank, *actions), LIMIT)
         assert paid.code == 0, paid.log
 
     def ledger(self, wallet: Wallet, contract: Account | None = None) -> CosmosLedger:

@@ -11,7 +11,7 @@ of some ``methods`` only:
 - ``lost``: the node gets the request; its answer does not come back, the connection is reset
 - ``cut``: half of the answer comes, then the connection is reset
 - ``timeout``: no answer for `HANG_SECONDS`, and the request does not reach the node
-- ``drip``: the answer comes a byte each tenth of a second
+- ``drip``: the answer comes in pieces, one each tenth of a second, for `DRIP_SECONDS`
 - ``429``, ``500``, ``502``, ``503``, ``403``: that status; ``retry_after`` adds the header
 - ``malformed``, ``empty``: a body that is not JSON, or none
 - ``wrong-id``: the answer to another request
@@ -32,10 +32,12 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 HANG_SECONDS = 30.0
+DRIP_SECONDS = 2.5
 
 KINDS = (
     *(
@@ -216,14 +218,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(200, len(answer))
         self.wfile.write(answer[: len(answer) // 2])
         self.wfile.flush()
-        time.sleep(0.05)  # so that the client has read that half
-        self._reset(body)
+        self._reset(body)  # the client's kernel gives it that half before it tells of the reset
 
     def _cut_head(self, body: bytes) -> None:
         self.owner.forward(body)
         self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Ty")
         self.wfile.flush()
-        time.sleep(0.05)  # so that the client has read that much
         self.connection.shutdown(socket.SHUT_WR)
         self._reset(body)
 
@@ -234,10 +234,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _drip(self, body: bytes) -> None:
         status, answer = self.owner.forward(body)
         self._head(status, len(answer))
-        for byte in answer:
-            self.wfile.write(bytes([byte]))
-            self.wfile.flush()
+        drops = round(DRIP_SECONDS / 0.1)
+        for start, end in pairwise(len(answer) * drop // drops for drop in range(drops + 1)):
             time.sleep(0.1)
+            self.wfile.write(answer[start:end])
+            self.wfile.flush()
 
     def _malformed(self, _: bytes) -> None:
         self._answer(200, b'{"jsonrpc": "2.0", "id": 1, "resu')

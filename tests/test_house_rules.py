@@ -91,3 +91,27 @@ def test_lock_files_hold_no_download_address(name: str):
     assert '"resolved"' not in text
     assert "index-url" not in text
     assert "://" not in "".join(line for line in text.splitlines() if '"url"' not in line)
+
+
+MAY_LOOK_AT_A_CLOCK = {
+    "waiting.py",  # fails what hangs
+    "faults/learner.py",  # goes on alone, should its test be gone
+    "scenarios/test_cosmos.py",  # makes windows as long as this machine needs
+    "statemachine/duel_machine.py",  # tells how long a duel took
+    "statemachine/duel_record.py",
+}
+
+
+def test_no_test_looks_at_how_long_something_took():
+    clocks = {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time"}
+    tests = ROOT / "tests"
+    looking = {
+        str(path.relative_to(tests))
+        for path in tests.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and node.attr in clocks
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "time"
+    }
+    assert looking <= MAY_LOOK_AT_A_CLOCK

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from toyworld import TowardsTarget, World
+from waiting import Clock
 
+from colearn_learner import agent_workbench
 from colearn_learner.agent import Action
 from colearn_ledger.protocol import ContentRef, Outcome, Status
 from colearn_ledger.weights.store import ContentUnavailable
@@ -68,6 +70,28 @@ def test_a_round_is_moved_on_once_its_time_is_over_on_the_ledger(any_world, wron
     assert agents[1].step() == Action.WAITED
     w.seconds = deadline + 2
     assert agents[1].step() == Action.ADVANCED
+
+
+def test_learners_take_turns_to_move_a_round_on(any_world, monkeypatch: pytest.MonkeyPatch):
+    w = any_world([TowardsTarget(4), TowardsTarget(5), TowardsTarget(6)], rounds=2)
+    clock = Clock()
+    monkeypatch.setattr(agent_workbench, "time", clock)
+    first, second, third = agents = w.agents(stagger=2.0)
+    for _ in range(2):
+        for agent in agents:
+            assert agent.step() in (Action.JOINED, Action.ADOPTED)
+
+    w.seconds = w.rounds()[0].deadline + 2
+    assert (third.step(), second.step()) == (Action.WAITED, Action.WAITED)
+    clock.sleep(1.9)
+    assert (third.step(), second.step()) == (Action.WAITED, Action.WAITED)
+    clock.sleep(0.2)
+    assert (third.step(), second.step()) == (Action.WAITED, Action.ADVANCED)
+    clock.sleep(2.0)
+    assert (third.step(), first.step()) == (Action.WAITED, Action.WAITED)  # it is done
+
+    w.seconds = w.rounds()[1].deadline + 2
+    assert (third.step(), first.step()) == (Action.WAITED, Action.ADVANCED)
 
 
 @pytest.mark.parametrize("reveal_window", [0, 100], ids=["open", "secret"])

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 from toyworld import TowardsTarget, World
+from waiting import LIMIT
 
 from colearn_learner.agent_progress import Busy, FileInPieces, Progress, Work
 from colearn_learner.cli.logs import start_logging
@@ -190,7 +191,7 @@ def test_a_thread_looks_after_it_and_ends(lines):
     threads = threading.active_count()
     with slow.told():
         slow.hear(Progress(Work.TRAINING))
-        assert told.wait(20)
+        assert told.wait(LIMIT)
     assert threading.active_count() == threads
 
 

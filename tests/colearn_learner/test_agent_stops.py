@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from toyworld import TowardsTarget, World
+from waiting import LIMIT
 
 from colearn_learner.agent import Action, Agent, AgentStopped
 from colearn_learner.fitting import LearnerDoesNotFit
@@ -95,7 +96,7 @@ def run_together(*agents: Agent) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(LIMIT)
     assert not any(thread.is_alive() for thread in threads)
     if errors:
         raise errors[0]

@@ -20,6 +20,7 @@ from test_cli_real_chain import (  # noqa: F401 - fixtures among them
     home,
     share,
 )
+from waiting import LIMIT
 
 from colearn_ledger.wallet import Wallet
 from localnet.anvil import Anvil
@@ -46,7 +47,7 @@ class RelayProcess:
 
     def __exit__(self, *_: object) -> None:
         self.process.send_signal(signal.SIGTERM)
-        out, _ = self.process.communicate(timeout=60)
+        out, _ = self.process.communicate(timeout=LIMIT)
         self.code, self.end = self.process.returncode, json.loads(out.splitlines()[-1])
 
 

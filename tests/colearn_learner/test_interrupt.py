@@ -24,7 +24,7 @@ from colearn_ledger.weights.codec import decode_weights
 from colearn_ledger.weights.unixfs import content_ref
 
 COLEARN = [sys.executable, "-u", "-c", "from colearn_learner.cli import main; main()"]
-DEADLINE = 120
+DEADLINE = 300
 
 
 def interrupted_demo(wait_for: str, *arguments: str) -> tuple[int, str, str]:

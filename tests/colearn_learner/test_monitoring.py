@@ -18,7 +18,7 @@ def world(tmp_path: Path) -> World:
 
 
 def get(url: str, path: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=120)
     connection.request("GET", path)
     answer = connection.getresponse()
     return answer.status, answer.read().decode()

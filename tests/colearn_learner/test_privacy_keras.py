@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import dp_accounting
 import keras
 import numpy as np
 import pytest
-from dp_accounting import rdp
+from budget_contract import BudgetContract, Make, config
 from sklearn.datasets import load_digits
 
-from colearn_learner import Weights, collective_learning_round, print_results, set_equal_weights
 from colearn_learner.checking import Verdict, check_learner
 from colearn_learner.errors import InvalidArgument, InvalidData, UnsupportedModel
-from colearn_learner.interface import DiffPrivConfig, ErrorCodes
 from colearn_learner.keras import KerasLearner
 from colearn_learner.privacy_keras import PrivateFit, clipped_sum
-from colearn_learner.results import Results
 
 INPUTS, TARGETS = load_digits(return_X_y=True)
 INPUTS = INPUTS.astype("float32") / 16
@@ -27,11 +22,6 @@ INPUTS = INPUTS.astype("float32") / 16
 
 def share(start: int, stop: int) -> tuple[Any, Any]:
     return INPUTS[start:stop], TARGETS[start:stop]
-
-
-def config(**changes: float) -> DiffPrivConfig:
-    chosen = {"target_epsilon": 5.0, "target_delta": 1e-4}
-    return DiffPrivConfig(**(chosen | {"max_grad_norm": 1.0, "noise_multiplier": 1.0} | changes))
 
 
 def model_of(*layers: Any, optimizer: Any = None) -> Any:
@@ -269,76 +259,17 @@ class TestModels:
         assert proposal.training_summary.dp_budget.consumed_epsilon < 20.0
 
 
-def of_the_accountant(steps: int) -> float:
-    accountant = rdp.RdpAccountant()
-    noisy = dp_accounting.GaussianDpEvent(1.0)
-    accountant.compose(dp_accounting.PoissonSampledDpEvent(0.1, noisy), steps)
-    return float(accountant.get_epsilon(1e-4))
+class TestBudget(BudgetContract):
+    @pytest.fixture
+    def make(self) -> Make:
+        def make(at_step: Callable[[], object] | None = None, **options: Any) -> KerasLearner:
+            one = learner(**options)
+            if at_step is not None:
+                of = one._private_fit._of
+                one._private_fit._of = lambda places: (at_step(), of(places))[1]
+            return one
 
-
-class TestBudget:
-    def test_travels_with_proposals_and_current_weights_as_the_accountant_has_it(self):
-        one = learner()
-        assert one.mli_get_current_weights().training_summary.dp_budget.consumed_epsilon == 0
-        for number in (1, 2):
-            summary = one.mli_propose_weights().training_summary
-            expected = pytest.approx(of_the_accountant(4 * number), rel=1e-12)
-            assert (summary.error_code, summary.dp_budget.consumed_epsilon) == (None, expected)
-            assert one.mli_get_current_weights().training_summary.dp_budget == summary.dp_budget
-        assert one.get_privacy_budget() == summary.dp_budget
-
-    def test_once_spent_nothing_is_trained_and_it_still_votes(self):
-        one = learner(diff_priv_config=config(target_epsilon=of_the_accountant(4) * 1.001))
-        good = one.mli_propose_weights()
-        again = one.mli_propose_weights()
-        assert again.training_summary.error_code is ErrorCodes.DP_BUDGET_EXCEEDED
-        assert again.training_summary.dp_budget == good.training_summary.dp_budget
-        current = one.mli_get_current_weights().weights
-        assert not isinstance(again.weights, Weights)
-        assert all(map(np.array_equal, again.weights, current))
-        assert one.mli_test_weights(good).vote is True
-        one.mli_accept_weights(good)
-        assert one.mli_test_weights(again).vote is False
-
-    def test_is_written_down_before_the_first_step(self, tmp_path: Path):
-        state, seen = tmp_path / "privacy.json", []
-        one = learner(privacy_state=state)
-        of = one._private_fit._of
-        one._private_fit._of = lambda places: (
-            seen.append(json.loads(state.read_text())) or of(places)
-        )
-        one.mli_propose_weights()
-        assert seen[0]["spent"][0]["steps"] == 4
-        assert learner(privacy_state=state).get_privacy_budget() == one.get_privacy_budget()
-
-    def test_what_a_failed_training_cost_stays_spent(self):
-        one = learner()
-        before = one.mli_get_current_weights().weights
-        one._private_fit._of = lambda places: 1 / 0
-        with pytest.raises(ZeroDivisionError):
-            one.mli_propose_weights()
-        after = one.mli_get_current_weights()
-        assert after.training_summary.dp_budget.consumed_epsilon == of_the_accountant(4)
-        assert all(map(np.array_equal, after.weights, before))
-
-    def test_rounds_show_everybodys(self, capsys):
-        learners = [learner(noise_seed=n) for n in range(2)]
-        set_equal_weights(learners)
-        results = Results()
-        results.data.append(collective_learning_round(learners, 0.5, 0))
-        budgets = [summary.dp_budget for summary in results.data[0].training_summaries]
-        assert [b.consumed_epsilon for b in budgets] == [of_the_accountant(4), 0.0]
-        print_results(results)
-        assert f"{of_the_accountant(4):.4g}" in capsys.readouterr().out
-
-    def test_without_a_config_there_is_none(self):
-        one = learner(diff_priv_config=None)
-        assert one.mli_propose_weights().training_summary is None
-        assert one.get_privacy_budget() is None
-
-    def test_numbers_out_of_range_are_refused(self):
-        with pytest.raises(InvalidArgument, match="noise_multiplier is 0"):
-            learner(diff_priv_config=config(noise_multiplier=0.0))
+        return make
 
 
 def checked() -> KerasLearner:

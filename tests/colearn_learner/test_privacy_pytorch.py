@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import dp_accounting
 import numpy as np
 import pytest
 import torch
-from dp_accounting import rdp
+from budget_contract import BudgetContract, Make, config
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import (
@@ -25,7 +23,6 @@ from torch.utils.data import (
 from colearn_learner import Weights
 from colearn_learner.checking import Verdict, check_learner
 from colearn_learner.errors import InvalidArgument, MissingPackage, UnsupportedModel
-from colearn_learner.interface import DiffPrivConfig, ErrorCodes
 from colearn_learner.privacy_pytorch import PrivateSteps
 from colearn_learner.pytorch import PytorchLearner, categorical_accuracy
 from colearn_ledger.weights.codec import decode_weights, encode_weights
@@ -40,11 +37,6 @@ RECORDS = TensorDataset(
 
 def loader(start: int, stop: int, batch_size: int = 60, **options: Any) -> Any:
     return DataLoader(Subset(RECORDS, range(start, stop)), batch_size, **options)
-
-
-def config(**changes: float) -> DiffPrivConfig:
-    chosen = {"target_epsilon": 5.0, "target_delta": 1e-4}
-    return DiffPrivConfig(**(chosen | {"max_grad_norm": 1.0, "noise_multiplier": 1.0} | changes))
 
 
 def linear() -> nn.Module:
@@ -266,72 +258,24 @@ class TestModels:
         assert 0 < current.training_summary.dp_budget.consumed_epsilon < 100.0
 
 
-def of_the_accountant(steps: int) -> float:
-    accountant = rdp.RdpAccountant()
-    noisy = dp_accounting.GaussianDpEvent(1.0)
-    accountant.compose(dp_accounting.PoissonSampledDpEvent(0.1, noisy), steps)
-    return float(accountant.get_epsilon(1e-4))
+class TestBudget(BudgetContract):
+    @pytest.fixture
+    def make(self) -> Make:
+        def make(at_step: Callable[[], object] | None = None, **options: Any) -> PytorchLearner:
+            def loss(outputs: Any, labels: Any) -> Any:
+                if at_step is not None and torch.is_grad_enabled():
+                    at_step()
+                return nn.functional.cross_entropy(outputs, labels)
+
+            return learner(criterion=loss, **options)
+
+        return make
 
 
-class TestBudget:
-    def test_travels_with_proposals_and_current_weights_as_the_accountant_has_it(self):
-        one = learner()
-        assert one.mli_get_current_weights().training_summary.dp_budget.consumed_epsilon == 0
-        for number in (1, 2):
-            summary = one.mli_propose_weights().training_summary
-            expected = pytest.approx(of_the_accountant(4 * number), rel=1e-12)
-            assert (summary.error_code, summary.dp_budget.consumed_epsilon) == (None, expected)
-            assert one.mli_get_current_weights().training_summary.dp_budget == summary.dp_budget
-        assert one.get_privacy_budget() == summary.dp_budget
-
-    def test_once_spent_nothing_is_trained_and_it_still_votes(self):
-        one = learner(diff_priv_config=config(target_epsilon=of_the_accountant(4) * 1.001))
-        good = one.mli_propose_weights()
-        again = one.mli_propose_weights()
-        assert again.training_summary.error_code is ErrorCodes.DP_BUDGET_EXCEEDED
-        assert again.training_summary.dp_budget == good.training_summary.dp_budget
-        current = one.mli_get_current_weights().weights
-        assert encode_weights(again.weights) == encode_weights(current)
-        assert one.mli_test_weights(good).vote is True
-        one.mli_accept_weights(good)
-        assert one.mli_test_weights(again).vote is False
-
-    def test_is_written_down_before_the_first_step(self, tmp_path: Path):
-        state, seen = tmp_path / "privacy.json", []
-
-        class Loss(nn.CrossEntropyLoss):
-            def forward(self, outputs: Any, labels: Any) -> Any:
-                if torch.is_grad_enabled():
-                    seen.append(json.loads(state.read_text())["spent"][0]["steps"])
-                return super().forward(outputs, labels)
-
-        one = learner(privacy_state=state, criterion=Loss())
-        one.mli_propose_weights()
-        assert set(seen) == {4}
-        assert learner(privacy_state=state).get_privacy_budget() == one.get_privacy_budget()
-
-    def test_what_a_failed_training_cost_stays_spent(self):
-        def fails(outputs: Any, labels: Any) -> Any:
-            if torch.is_grad_enabled():
-                raise ZeroDivisionError
-            return nn.functional.cross_entropy(outputs, labels)
-
-        one = learner(criterion=fails)
-        before = encode_weights(one.mli_get_current_weights().weights)
-        with pytest.raises(ZeroDivisionError):
-            one.mli_propose_weights()
-        after = one.mli_get_current_weights()
-        assert after.training_summary.dp_budget.consumed_epsilon == of_the_accountant(4)
-        assert encode_weights(after.weights) == before
-
-    def test_numbers_out_of_range_are_refused(self):
-        with pytest.raises(InvalidArgument, match="target_delta is 1"):
-            learner(diff_priv_config=config(target_delta=1.0))
-
-    def test_without_opacus_it_is_said_how_to_install_it(self, monkeypatch):
-        monkeypatch.setitem(sys.modules, "opacus.data_loader", None)
-        with pytest.raises(MissingPackage, match=r"pip install 'colearn-ledger\[privacy\]'"):
-            learner()
+def test_without_opacus_it_is_said_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "opacus.data_loader", None)
+    with pytest.raises(MissingPackage, match=r"pip install 'colearn-ledger\[privacy\]'"):
+        learner()
 
 
 def checked() -> PytorchLearner:

@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 import pytest
+from waiting import LIMIT
 
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.local import LocalLedger
@@ -187,7 +188,7 @@ class TestRefusing:
 
 class TestOverHttp:
     def post(self, url: str, body: bytes, **headers: str) -> tuple[int, dict[str, Any]]:
-        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=LIMIT)
         connection.request("POST", "/ballots", body, headers)
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
@@ -231,7 +232,7 @@ class TestOverHttp:
         relay = relay_of(place)
         relay.offer(place.id, 0, place.ballot(1))
         with serving(relay, "127.0.0.1", 0) as url:
-            connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+            connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=LIMIT)
             connection.request("GET", "/health")
             assert json.loads(connection.getresponse().read()) == {"waiting": 1, "carried": 0}
 
@@ -279,7 +280,7 @@ class TestOverHttp:
 
     def test_other_paths(self, place):
         with serving(relay_of(place), "127.0.0.1", 0) as url:
-            connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+            connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=LIMIT)
             connection.request("GET", "/")
             assert connection.getresponse().status == 404
 
@@ -300,7 +301,7 @@ class TestCarrier:
         pending = carrier.vote(place.id, 0, Vote(True))
         place.ledger.cancel(place.id).wait()
         with pytest.raises(WrongPhase):
-            pending.wait(5.0)
+            pending.wait(LIMIT)
 
     def test_a_ballot_that_is_counted_and_closes_the_round_between_two_looks(self, place):
         relay = relay_of(place)
@@ -309,7 +310,7 @@ class TestCarrier:
         view = CarriesAfterFirstLook(place.ledger.acting_for(LEARNERS[1]), relay)
         pending = RelayCarrier(view, LEARNERS[1], relay, poll=0.0).vote(place.id, 0, Vote(True))
         view.armed = True
-        assert pending.wait(5.0).cost == 0
+        assert pending.wait(LIMIT).cost == 0
         assert place.ledger.round(place.id, 0).outcome == Outcome.ACCEPTED
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from gate import Gate
+from waiting import eventually
 
 from colearn_ledger.networks import Network, Networks
 from colearn_ledger.protocol import Account
@@ -28,11 +27,7 @@ DEADLINE = 180.0
 
 def wait_for(what: str, holds: Callable[[], Any], *, seconds: float = DEADLINE) -> Any:
     """Return what ``holds`` does once it is true."""
-    ends = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < ends, f"waited {seconds:g} s in vain: {what}"
-        time.sleep(0.02)
-    return found
+    return eventually(holds, what, seconds=seconds)
 
 
 @dataclass
@@ -123,12 +118,6 @@ class RunningAgent:
         self.kill()
         return self.start()
 
-    def end(self, seconds: float = 30.0) -> int:
-        """Send SIGTERM and return its exit code."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        return self.wait_end(seconds)
-
     def wait_end(self, seconds: float = DEADLINE) -> int:
         """Return its exit code once it has ended by itself."""
         wait_for(f"{self.name} ends", lambda: not self.runs, seconds=seconds)
@@ -184,6 +173,10 @@ class RunningAgent:
     def wait_held(self, step: str) -> None:
         """Return once the learner is at the step."""
         wait_for(f"{self.name} reaches {step}", lambda: self.check() or self._held(step).exists())
+
+    def is_held(self, step: str) -> bool:
+        """Tell whether its learner is at a step that is held."""
+        return self._held(step).exists()
 
     def pass_on(self, step: str) -> None:
         """Let it pass a step, where it is, this once."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,41 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from localnet.errors import InstallFailed
-from localnet.installing import anvil_binary, kubo_binary, toxiproxy_binary
-
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]  # faulty_proxy
 pytest.register_assert_rewrite("agents", "gate", "harness", "hosts", "toxiproxy")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def a_sigterm_tidies_up() -> Iterator[None]:
-    """Have SIGTERM, as `timeout` sends it, end the tests as Ctrl-C does: nothing is left behind."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGTERM, before)
-
-
-@pytest.fixture(scope="session")
-def nodes_are_here() -> None:
-    try:
-        anvil_binary()
-        kubo_binary()
-    except InstallFailed as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="session")
-def toxiproxy_is_here() -> None:
-    try:
-        toxiproxy_binary()
-    except InstallFailed as error:
-        pytest.skip(str(error))
-
-
 @pytest.fixture
 def world(
-    tmp_path: Path, nodes_are_here: None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    nodes_are_here: None,
+    a_sigterm_tidies_up: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., object]]:
     """Makes the world of a test; at its end no process of it is left."""
     from harness import World

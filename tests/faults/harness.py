@@ -265,8 +265,10 @@ class World:
 
         wait_for(what, fails_or_holds, seconds=seconds)
 
-    def wait_block(self, number: int) -> None:
-        self.wait_for(f"block {number}", lambda: self.read.block_number() >= number)
+    def wait_calls(self, number: int, *, or_held: tuple[RunningAgent, str]) -> None:
+        """Return once the contract has had so many calls, or an agent is at a step."""
+        agent, step = or_held
+        self.wait_for(f"{number} calls", lambda: agent.is_held(step) or self.read.calls() >= number)
 
     def wait_round(self, index: int, *, seconds: float = DEADLINE) -> None:
         """Return once this round has begun."""

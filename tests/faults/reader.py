@@ -92,6 +92,11 @@ class Reader:
     def block_number(self) -> int:
         return self._web3.eth.block_number
 
+    def calls(self) -> int:
+        """How many transactions to the contract took effect: each tells of it by an event."""
+        logs = self._web3.eth.get_logs({"address": self._contract.address, "fromBlock": 0})
+        return len({log["transactionHash"] for log in logs})
+
     def transactions(self) -> list[Transaction]:
         """All of them, refused ones too, in the order of the chain."""
         found = []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from agents import DEADLINE
 from harness import World
 
 from colearn_ledger.protocol import Scores
@@ -30,7 +32,8 @@ def test_one_who_never_acts_has_strikes_and_holds_nobody_up(world: Worlds):
     assert not any(w.read.strikes(w.agent(name).account) for name in HONEST)
     advances = [t for t in w.read.transactions() if t.call == "advance"]
     assert sum(t.succeeded for t in advances) == 4
-    assert len(advances) <= 6  # agents take turns
+    sent = Counter(t.account for t in advances)  # a slow one's turn comes late: in vain, but once
+    assert max(sent.values()) <= 4
 
 
 def test_poisoned_weights_are_out_voted(world: Worlds):
@@ -48,7 +51,7 @@ def test_weights_that_are_none_are_out_voted(world: Worlds, kind: str):
         content = w.store("mallory").put([b"these are no weights" * 10])
     else:
         content = w.content_nobody_has()
-    w.view("mallory").propose(w.experiment, 0, content, Scores()).wait(60)
+    w.view("mallory").propose(w.experiment, 0, content, Scores()).wait(DEADLINE)
     w.start(*HONEST)
     if kind == "missing":
         for name in HONEST:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,9 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-from localnet.errors import InstallFailed
-from localnet.installing import toxiproxy_binary
 
 if TYPE_CHECKING:
     from cosmos_place import Place
@@ -25,27 +21,12 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "faults")]  # its agents, learner a
 pytest.register_assert_rewrite("agents", "cosmos_reader", "cosmos_world", "gate", "toxiproxy")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def a_sigterm_tidies_up() -> Iterator[None]:
-    """Have SIGTERM, as `timeout` sends it, end the tests as Ctrl-C does: nothing is left behind."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGTERM, before)
-
-
-@pytest.fixture(scope="session")
-def toxiproxy_is_here() -> None:
-    try:
-        toxiproxy_binary()
-    except InstallFailed as error:
-        pytest.skip(str(error))
-
-
 @pytest.fixture
 def world(
     tmp_path: Path,
     cosmos_place: Place,
     kubo_swarm: tuple[Kubo, ...],
+    a_sigterm_tidies_up: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., object]]:
     """Makes the world of a test; at its end no agent of it is left."""

@@ -43,10 +43,6 @@ class CosmosAgent(RunningAgent):
         assert self.terms is not None
         return str(self.wallet.cosmos_address(self.terms.prefix))
 
-    def is_held(self, step: str) -> bool:
-        """Tell whether its learner is at a step that is held."""
-        return self._held(step).exists()
-
     def use_rpc(self, url: str) -> None:
         assert self.home is not None
         assert self.terms is not None

@@ -13,7 +13,7 @@ import pytest
 
 from localnet.cosmos import CosmosChain
 from localnet.errors import InstallFailed
-from localnet.installing import anvil_binary, kubo_binary, wasmd_binary
+from localnet.installing import wasmd_binary
 from localnet.kubo import Kubo
 from localnet.net import Localnet
 from localnet.rpc import json_rpc, post
@@ -61,20 +61,26 @@ def block(url: str) -> int:
     return int(json_rpc(url, "eth_blockNumber"), 16)
 
 
+def dumped(state: Path) -> int:
+    """Return the last block in an anvil's dump, -1 when there is no whole one yet."""
+    try:
+        return int(json.loads(state.read_bytes())["block"]["number"], 16)
+    except (FileNotFoundError, ValueError):
+        return -1
+
+
 @pytest.fixture(scope="session")
 def user() -> SimpleNamespace:
     return SimpleNamespace(
-        someone=SOMEONE, add=add, cat=cat, pins=pins, pay=pay, balance=balance, block=block
+        someone=SOMEONE,
+        add=add,
+        cat=cat,
+        pins=pins,
+        pay=pay,
+        balance=balance,
+        block=block,
+        dumped=dumped,
     )
-
-
-@pytest.fixture(scope="session")
-def nodes_are_here() -> None:
-    try:
-        anvil_binary()
-        kubo_binary()
-    except InstallFailed as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from eth_account import Account
+from waiting import LIMIT
 
 from localnet.anvil import Anvil, keep_newest_state
 from localnet.errors import NodeFailed, PortTaken
@@ -43,7 +44,7 @@ class TestARunningChain:
 
     def test_mines_at_intervals_when_it_is_told_to(self, user: SimpleNamespace):
         with Anvil(block_time=0.1) as chain:
-            assert wait_until(lambda: user.block(chain.url) >= 3, seconds=20)
+            assert wait_until(lambda: user.block(chain.url) >= 3, seconds=LIMIT)
 
     def test_says_what_an_answer_lacks(self, anvil: Anvil):
         with pytest.raises(NodeFailed, match="eth_nonsense"):
@@ -86,10 +87,7 @@ class TestItsState:
         running = state.with_name("state.json.running")
         with Anvil(state=state) as chain:
             user.pay(chain.url, wei=5)
-            paid = chain.log.stat().st_mtime_ns
-            assert wait_until(
-                lambda: running.exists() and running.stat().st_mtime_ns > paid + 10**9, seconds=20
-            )
+            assert wait_until(lambda: user.dumped(running) >= 1, seconds=LIMIT)
             chain.kill()
         with Anvil(state=state) as chain:
             assert user.balance(chain.url) == 5

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from waiting import LIMIT
 
 from colearn_learner.cli import main
 from colearn_ledger.networks import Networks
@@ -124,9 +125,9 @@ class TestLogs:
             return "eth_sendTransaction" in out.read_text()
 
         try:
-            assert wait_until(the_payment_is_shown, seconds=30)
+            assert wait_until(the_payment_is_shown, seconds=LIMIT)
             follower.send_signal(signal.SIGINT)
-            assert follower.wait(timeout=20) == 130
+            assert follower.wait(timeout=LIMIT) == 130
         finally:
             follower.kill()
             follower.wait()

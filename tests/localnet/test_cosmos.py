@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from waiting import LIMIT
 
 from colearn_ledger.wallet import Wallet
 from localnet.cosmos import CosmosChain
@@ -36,7 +37,7 @@ def balance(chain: CosmosChain, address: str, *, node: Wasmd | None = None) -> i
 
 def grows(node: Wasmd, *, by: int = 1) -> bool:
     goal = node.height() + by
-    return wait_until(lambda: node.height() >= goal, seconds=30)
+    return wait_until(lambda: node.height() >= goal, seconds=LIMIT)
 
 
 def has_ended(node: Wasmd) -> bool:
@@ -133,7 +134,7 @@ class TestFunding:
         runs = [
             subprocess.Popen([sys.executable, "-c", program, folder, address]) for _ in range(2)
         ]
-        assert [run.wait(timeout=60) for run in runs] == [0, 0]
+        assert [run.wait(timeout=LIMIT) for run in runs] == [0, 0]
         assert balance(wasmd, address) == before + 6
 
     @pytest.mark.parametrize("address", ["", "bob", "0x" + "ab" * 20, MISTYPED, "wasm1", "--help"])
@@ -266,9 +267,9 @@ class TestFourValidators:
             assert chain.fund(SOMEONE, Decimal(5)) == 5
             missed = others[2].height()
             lost.start()
-            assert wait_until(lambda: lost.height() > missed, seconds=30)
+            assert wait_until(lambda: lost.height() > missed, seconds=LIMIT)
             assert balance(chain, SOMEONE, node=lost) == 5
-            assert wait_until(lambda: signs(lost, others[0]), seconds=30)
+            assert wait_until(lambda: signs(lost, others[0]), seconds=LIMIT)
             chain.kill()
 
 

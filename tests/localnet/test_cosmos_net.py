@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from waiting import LIMIT
 
 from colearn_learner.cli import main
 from colearn_ledger.networks import Networks
@@ -92,7 +93,7 @@ class TestAWeek:
 
         assert after.chain.pid
         os.kill(after.chain.pid, signal.SIGKILL)
-        assert wait_until(lambda: net.status().chain.pid is None, seconds=20)
+        assert wait_until(lambda: net.status().chain.pid is None, seconds=LIMIT)
         assert not net.status().healthy
         assert net.up().healthy
         assert net.fund(SOMEONE, Decimal(2)) == 9
@@ -123,7 +124,7 @@ class TestAWeek:
         assert [node.peers for node in status.validators] == [1, 1]
         assert status.validators[0].pid
         os.kill(status.validators[0].pid, signal.SIGKILL)
-        assert wait_until(lambda: net.status().validators[0].pid is None, seconds=20)
+        assert wait_until(lambda: net.status().validators[0].pid is None, seconds=LIMIT)
         now = net.status()
         assert not now.healthy
         assert now.chain.url == now.validators[1].rpc
@@ -205,7 +206,7 @@ class TestFromTheShell:
         assert "wasmd-1   up" in shown.stdout
         os.kill(int(chain["pid"]), signal.SIGKILL)
         # A process that was killed may hold its number for a moment after it answers no more.
-        assert wait_until(lambda: "wasmd-1   down" in run("status").stdout, seconds=20)
+        assert wait_until(lambda: "wasmd-1   down" in run("status").stdout, seconds=LIMIT)
         assert run("status").exit_code == 1
 
     def test_wrong_funding_is_wrong_use(self, up: dict[str, object]):

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from waiting import LIMIT
 
 from localnet.errors import NodeFailed
 from localnet.kubo import Kubo, join, new_swarm_key
@@ -117,7 +118,7 @@ class TestARestart:
         assert two.connections() == frozenset()
         one.start()
         assert two.connect(one.address)
-        assert wait_until(lambda: one.connections() == {two.peer_id}, seconds=20)
+        assert wait_until(lambda: one.connections() == {two.peer_id}, seconds=LIMIT)
 
     def test_takes_other_ports_when_its_own_are_taken(self, kubo: Make):
         import socket

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from waiting import LIMIT
 
 from localnet.errors import AddressRefused, NetStateError, NodeFailed
 from localnet.kubo import Kubo
@@ -70,7 +71,7 @@ class TestUp:
         status = net.up(wanted)
         assert status.settings == wanted
         assert len(status.ipfs) == 1
-        assert wait_until(lambda: (net.status().chain.block or 0) > 1, seconds=20)
+        assert wait_until(lambda: (net.status().chain.block or 0) > 1, seconds=LIMIT)
 
     def test_in_a_folder_of_something_else_touches_nothing(self, tmp_path: Path):
         (tmp_path / "thesis.tex").write_text("years of work")
@@ -140,13 +141,11 @@ class TestADeath:
         before = net.up(Settings(ipfs=1))
         user.pay(before.chain.url, wei=7)
         running = net.folder / "chain" / "state.json.running"
-        paid = running.stat().st_mtime_ns if running.exists() else 0
-        assert wait_until(
-            lambda: running.exists() and running.stat().st_mtime_ns > paid + 15 * 10**8, seconds=20
-        )
+        paid = user.block(before.chain.url)
+        assert wait_until(lambda: user.dumped(running) >= paid, seconds=LIMIT)
         assert before.chain.pid
         os.kill(before.chain.pid, signal.SIGKILL)
-        assert wait_until(lambda: net.status().chain.pid is None, seconds=20)
+        assert wait_until(lambda: net.status().chain.pid is None, seconds=LIMIT)
         assert not net.status().healthy
         after = net.up()
         assert after.healthy
@@ -160,7 +159,7 @@ class TestADeath:
         cid = user.add(before.ipfs[0].api_url, b"kept")
         assert before.ipfs[0].pid
         os.kill(before.ipfs[0].pid, signal.SIGKILL)
-        assert wait_until(lambda: net.status().ipfs[0].pid is None, seconds=20)
+        assert wait_until(lambda: net.status().ipfs[0].pid is None, seconds=LIMIT)
         after = net.up()
         assert [node.peers for node in after.ipfs] == [1, 1]
         assert user.cat(after.ipfs[1].api_url, cid) == b"kept"
@@ -197,7 +196,7 @@ class TestADeath:
         before = net.up(Settings(ipfs=1))
         assert before.ipfs[0].pid
         os.kill(before.ipfs[0].pid, signal.SIGKILL)
-        assert wait_until(lambda: net.status().ipfs[0].pid is None, seconds=20)
+        assert wait_until(lambda: net.status().ipfs[0].pid is None, seconds=LIMIT)
 
         def interrupted(node: Kubo) -> Kubo:
             raise KeyboardInterrupt

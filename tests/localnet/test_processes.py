@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from waiting import LIMIT
 
 from localnet.errors import NodeFailed
 from localnet.processes import Process, free_port, is_free, recorded, said_since, spawn, wait_until
@@ -29,7 +30,7 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture
 def sleeper(log: Path) -> Iterator[Process]:
     process = spawn(SLEEPER, log=log, environment=os.environ)
-    assert wait_until(lambda: said_since(log, 0, "ready"), seconds=20)
+    assert wait_until(lambda: said_since(log, 0, "ready"), seconds=LIMIT)
     yield process
     process.kill()
 
@@ -42,7 +43,7 @@ class TestAProcess:
 
     def test_is_killed_when_it_does_not_heed_the_request_to_stop(self, log: Path):
         process = spawn(STUBBORN, log=log, environment=os.environ)
-        assert wait_until(lambda: said_since(log, 0, "ready"), seconds=20)
+        assert wait_until(lambda: said_since(log, 0, "ready"), seconds=LIMIT)
         process.stop(seconds=0.1)
         assert not process.is_running()
 

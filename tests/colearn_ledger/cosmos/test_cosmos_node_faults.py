@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import grpc
@@ -16,6 +17,7 @@ from cosmpy.protos.cosmos.base.abci.v1beta1.abci_pb2 import TxResponse
 from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2 import GetBlockByHeightResponse
 from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetTxResponse, GetTxsEventResponse
 from cosmpy.protos.cosmwasm.wasm.v1.query_pb2 import QuerySmartContractStateResponse
+from waiting import LIMIT, ended
 
 from colearn_ledger.chain_errors import BadAnswer, NodeRefused
 from colearn_ledger.cosmos.errors import Refused
@@ -47,14 +49,18 @@ def liar() -> Liar:
 
 
 @pytest.fixture
-def node(liar: Liar) -> Iterator[Node]:
+def place(liar: Liar) -> Iterator[str]:
     server = grpc.server(ThreadPoolExecutor(2), handlers=[liar])
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    asked = Node(f"http://127.0.0.1:{port}", GrpcConfig(timeout=0.5, patience=1.0))
-    yield asked
-    asked.close()
+    yield f"http://127.0.0.1:{port}"
     server.stop(None)
+
+
+@pytest.fixture
+def node(place: str) -> Iterator[Node]:
+    with closing(Node(place, GrpcConfig(timeout=LIMIT, patience=LIMIT))) as asked:
+        yield asked
 
 
 def refusing(code: grpc.StatusCode, words: str) -> Callable[[grpc.ServicerContext], Any]:
@@ -99,16 +105,24 @@ def test_a_node_that_is_gone_for_a_moment_is_asked_again(
 
 
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED"])
-def test_one_that_stays_away_is_told_in_time(liar: Liar, node: Node, code: str):
+def test_one_that_stays_away_is_told_in_time(liar: Liar, place: str, code: str):
     liar.say = refusing(grpc.StatusCode[code], "not\x1b[2J now")
-    with pytest.raises(LedgerUnavailable, match=r"does not answer \(not \[2J now\)"):
-        node.account(ANA)
+    with (
+        closing(Node(place, GrpcConfig(timeout=LIMIT, patience=1.0))) as node,
+        pytest.raises(LedgerUnavailable, match=r"does not answer \(not \[2J now\)"),
+    ):
+        ended(node.account, ANA)
 
 
-def test_one_that_never_answers_is_not_waited_for_for_ever(liar: Liar, node: Node):
-    liar.say = lambda context: time.sleep(5)
-    with pytest.raises(LedgerUnavailable):
-        node.latest()
+def test_one_that_never_answers_is_not_waited_for_for_ever(liar: Liar, place: str):
+    never = threading.Event()
+    liar.say = lambda context: never.wait()
+    with (
+        closing(Node(place, GrpcConfig(timeout=0.5, patience=1.0))) as node,
+        pytest.raises(LedgerUnavailable, match="does not answer"),
+    ):
+        ended(node.latest)
+    never.set()
 
 
 def test_what_it_refuses_is_told_once_and_the_contracts_refusal_by_its_name(liar: Liar, node: Node):

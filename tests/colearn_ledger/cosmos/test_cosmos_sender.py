@@ -9,6 +9,7 @@ import pytest
 from cosmpy.protos.cosmos.tx.v1beta1.tx_pb2 import SignDoc, TxBody, TxRaw
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContract
 from scripted_chain import Answer, ScriptedChain, auth_of, sequence_of, unreachable
+from waiting import Clock
 
 from colearn_ledger.chain_errors import EmptyWallet, GasTooHigh, NodeRefused, TransactionLost
 from colearn_ledger.cosmos import SenderConfig
@@ -46,8 +47,9 @@ def chain() -> ScriptedChain:
 
 @pytest.fixture
 def opened(chain: ScriptedChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
-    """Return a process's own sender; all of them share a journal, as processes do."""
+    """Return a process's own sender; all of them share a journal, as processes do, and a clock."""
     monkeypatch.setattr(sending, "_LOOK_AFTER", 0.0)
+    monkeypatch.setattr(sending, "time", Clock())
 
     def make(**changes: object) -> Sender:
         config = SenderConfig(**{"journal": tmp_path, **changes})

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from evm_world import SCORES, Meddler, Place, content_of, params
+from waiting import LIMIT, Running
 
 from colearn_ledger.evm import (
     BadAnswer,
@@ -408,11 +409,9 @@ class TestTheEmbeddedChain:
         view = place.ledger.acting_for(place.cy)
         view.wait_for_change(0)
         view.wait_for_change(0.05)
-        waiter = threading.Thread(target=view.wait_for_change, args=(60,))
-        waiter.start()
+        waiting = Running(view.wait_for_change, 30 * LIMIT)
         place.ledger.create(params()).wait()
-        waiter.join(30)
-        assert not waiter.is_alive()
+        waiting.result()
 
     def test_a_transaction_sees_the_entropy_that_its_block_shows(self, place: Place):
         seen = set()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from pathlib import Path
 
 import pytest
-from evm_world import params
+from waiting import LIMIT, Running, eventually
 
 from colearn_ledger.evm import EvmConfig, EvmLedger, SenderConfig
 from colearn_ledger.evm.heads import NewHeads
@@ -15,66 +13,99 @@ from colearn_ledger.wallet import Wallet
 from localnet.anvil import Anvil
 from localnet.rpc import json_rpc
 
-
-def ledger_on(anvil: Anvil, folder: Path, websocket: str, poll: float) -> EvmLedger:
-    config = EvmConfig(sending=SenderConfig(journal=folder), poll_seconds=poll, websocket=websocket)
-    return EvmLedger.deploy(anvil.url, Wallet.from_key(anvil.keys[2]), config=config)
+NEVER = 30 * LIMIT
+"""Seconds; whoever waits for so long hangs."""
 
 
-def seconds_until_woken(ledger: EvmLedger, anvil: Anvil, timeout: float = 20) -> float:
-    ledger.wait_for_change(0.5)  # what is new since the last wait
-    ledger.wait_for_change(0.5)
-    woken = threading.Event()
+class Waiter:
+    """A ledger that waits for blocks of a chain that makes one when it is told to."""
 
-    def wait() -> None:
-        ledger.wait_for_change(timeout)
-        woken.set()
+    def __init__(self, anvil: Anvil, folder: Path, websocket: str, poll: float) -> None:
+        self._anvil = anvil
+        sending = SenderConfig(journal=folder)
+        config = EvmConfig(sending=sending, poll_seconds=poll, websocket=websocket)
+        wallet = Wallet.from_key(anvil.keys[2])
+        self._ledger = EvmLedger.deploy(anvil.url, wallet, config=config)
 
-    threading.Thread(target=wait, daemon=True).start()
-    time.sleep(0.3)
-    assert not woken.is_set()
-    began = time.monotonic()
-    json_rpc(anvil.url, "evm_mine")
-    assert woken.wait(timeout + 5)
-    return time.monotonic() - began
+    def is_told(self) -> None:
+        """Return once new blocks are told."""
+
+        def told() -> bool:
+            self._ledger.wait_for_change(0)
+            self.mine()
+            return self._ledger._deployment.heads.number is not None
+
+        eventually(told, "word of a block")
+
+    def sees_all(self) -> None:
+        """Have it wait for the blocks that there are."""
+
+        def has_seen_the_last() -> bool:
+            self._ledger.wait_for_change(0)
+            return self._ledger._seen == self._head()
+
+        eventually(has_seen_the_last, "the last block")
+
+    def wait(self) -> Running:
+        return Running(self._ledger.wait_for_change, NEVER)
+
+    def mine(self) -> None:
+        json_rpc(self._anvil.url, "evm_mine")
+
+    def check_ended_by_the_block(self, waiting: Running) -> None:
+        waiting.result()
+        assert self._ledger._seen == self._head()
+
+    def _head(self) -> int:
+        return int(json_rpc(self._anvil.url, "eth_blockNumber"), 16)
 
 
 def test_a_wait_ends_at_a_block_long_before_the_next_look(anvil: Anvil, tmp_path: Path):
-    ledger = ledger_on(anvil, tmp_path, "auto", 15)
-    assert min(seconds_until_woken(ledger, anvil) for _ in range(3)) < 1
+    w = Waiter(anvil, tmp_path, "auto", NEVER)
+    w.is_told()
+    for _ in range(3):
+        w.sees_all()
+        waiting = w.wait()
+        w.mine()
+        w.check_ended_by_the_block(waiting)
 
 
 @pytest.mark.parametrize("websocket", ["off", "ws://127.0.0.1:9", "ws://[nonsense"])
 def test_without_a_socket_blocks_are_looked_for(anvil: Anvil, tmp_path: Path, websocket: str):
-    ledger = ledger_on(anvil, tmp_path, websocket, 0.05)
-    assert min(seconds_until_woken(ledger, anvil) for _ in range(3)) < 1
+    w = Waiter(anvil, tmp_path, websocket, 0.05)
+    for _ in range(3):
+        w.sees_all()
+        waiting = w.wait()
+        w.mine()
+        w.check_ended_by_the_block(waiting)
 
 
 def test_a_block_made_between_two_waits_is_not_missed(anvil: Anvil, tmp_path: Path):
-    ledger = ledger_on(anvil, tmp_path, "auto", 15)
-    seconds_until_woken(ledger, anvil)
-    ledger.create(params()).wait(10)
-    time.sleep(0.2)
-    began = time.monotonic()
-    ledger.wait_for_change(10)
-    assert time.monotonic() - began < 1
+    w = Waiter(anvil, tmp_path, "auto", NEVER)
+    w.is_told()
+    w.sees_all()
+    w.mine()
+    w.check_ended_by_the_block(w.wait())
 
 
 def test_a_socket_that_breaks_only_makes_it_slower(tmp_path: Path):
     with Anvil(state=tmp_path / "state.json") as anvil:
-        ledger = ledger_on(anvil, tmp_path / "sent", "auto", 0.1)
-        seconds_until_woken(ledger, anvil)
+        w = Waiter(anvil, tmp_path / "sent", "auto", 0.1)
+        w.is_told()
         anvil.stop()
         anvil.start()
-        assert seconds_until_woken(ledger, anvil) < 2
+        w.sees_all()
+        waiting = w.wait()
+        w.mine()
+        w.check_ended_by_the_block(waiting)
 
 
 def test_a_subscription_that_nobody_uses_ends(anvil: Anvil, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("colearn_ledger.evm.heads._IDLE_SECONDS", 0.5)
     heads = NewHeads(anvil.url.replace("http", "ws"))
     heads.listen()
     thread = heads._thread
     assert thread is not None
-    thread.join(5)
+    monkeypatch.setattr("colearn_ledger.evm.heads._IDLE_SECONDS", 0.0)
+    thread.join(LIMIT)
     assert not thread.is_alive()
     assert heads.number is None

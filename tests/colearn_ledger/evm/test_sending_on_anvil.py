@@ -8,7 +8,6 @@ import logging
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,8 +17,16 @@ from typing import Any
 import pytest
 from evm_world import params
 from faulty_proxy import FaultyProxy
+from waiting import LIMIT, Clock, Running, eventually
 
-from colearn_ledger.evm import EvmConfig, EvmLedger, FeeTooHigh, SenderConfig, TransactionLost
+from colearn_ledger.evm import (
+    EvmConfig,
+    EvmLedger,
+    FeeTooHigh,
+    SenderConfig,
+    TransactionLost,
+    sender,
+)
 from colearn_ledger.evm.http_provider import HttpConfig
 from colearn_ledger.ledger import LedgerUnavailable, Pending, Receipt
 from colearn_ledger.protocol import ExperimentId
@@ -54,7 +61,7 @@ class Chain:
             sending=SenderConfig(**sending),
             poll_seconds=0.02,
             websocket="off",
-            http=HttpConfig(timeout=2, first_pause=0.01),
+            http=HttpConfig(timeout=LIMIT, first_pause=0.01),
         )
 
     def view(self, wallet: Wallet | None = None, url: str = "", **sending: Any) -> EvmLedger:
@@ -89,40 +96,43 @@ class Chain:
 class Waiting:
     """A thread that waits for a transaction."""
 
-    def __init__(self, pending: Pending, timeout: float = 20) -> None:
-        self.result: Receipt | BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(pending, timeout))
-        self._thread.start()
-
-    def _run(self, pending: Pending, timeout: float) -> None:
-        try:
-            self.result = pending.wait(timeout)
-        except BaseException as error:
-            self.result = error
+    def __init__(self, pending: Pending) -> None:
+        self._running = Running(pending.wait, LIMIT)
 
     def receipt(self) -> Receipt:
-        self._thread.join(25)
-        if isinstance(self.result, BaseException):
-            raise self.result
-        assert self.result is not None
-        return self.result
+        return self._running.result()
 
     @property
     def goes_on(self) -> bool:
-        return self._thread.is_alive()
+        return self._running.goes_on
 
 
-def eventually(is_so: Callable[[], Any], seconds: float = 10) -> None:
-    ends = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < ends, "it never came to that"
-        time.sleep(0.02)
+class Watched:
+    """What a view of the chain asks its node for."""
+
+    def __init__(self, proxy: FaultyProxy) -> None:
+        self.url = proxy.url
+        self._proxy = proxy
+
+    def sees_the_head(self) -> None:
+        """Return once it has looked after a receipt, as of now or later, to the end."""
+        asked = self._looks() + 2  # the first of them may be under way
+        eventually(lambda: self._looks() >= asked, "a look at the receipt")
+
+    def _looks(self) -> int:
+        return self._proxy.asked.count("eth_getTransactionReceipt")
 
 
 @pytest.fixture
 def chain(tmp_path: Path) -> Iterator[Chain]:
     with Anvil() as anvil:
         yield Chain(anvil, tmp_path / "sent")
+
+
+@pytest.fixture
+def watched(chain: Chain) -> Iterator[Watched]:
+    with FaultyProxy(chain.anvil.url) as proxy:
+        yield Watched(proxy)
 
 
 class TestFees:
@@ -134,23 +144,26 @@ class TestFees:
         assert int(sent["maxPriorityFeePerGas"], 16) == 1 * GWEI
 
     def test_a_price_over_the_ceiling_is_waited_for_and_then_told(
-        self, chain: Chain, caplog: pytest.LogCaptureFixture
+        self, chain: Chain, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ):
         chain("anvil_setNextBlockBaseFeePerGas", hex(9 * GWEI))
-        ledger = chain.view(max_fee=5 * GWEI, fee_patience=0.5)
-        started = time.monotonic()
+        ledger, clock = chain.view(max_fee=5 * GWEI, fee_patience=90), Clock()
+        monkeypatch.setattr(sender, "time", clock)
         with pytest.raises(FeeTooHigh, match=r"costs 10\.000 gwei and the ceiling is 5\.000"):
             ledger.create(params())
-        assert 0.5 <= time.monotonic() - started < 3
+        assert sum(clock.slept) == 90
         assert chain.pool() == {}
         assert "waiting up to" in caplog.text
 
-    def test_a_transaction_goes_out_once_the_price_has_fallen(self, chain: Chain):
+    def test_a_transaction_goes_out_once_the_price_has_fallen(
+        self, chain: Chain, monkeypatch: pytest.MonkeyPatch
+    ):
         chain("anvil_setNextBlockBaseFeePerGas", hex(9 * GWEI))
-        ledger = chain.view(max_fee=5 * GWEI, fee_patience=20)
-        timer = threading.Timer(0.5, chain, args=("anvil_setNextBlockBaseFeePerGas", hex(1 * GWEI)))
-        timer.start()
+        ledger = chain.view(max_fee=5 * GWEI, fee_patience=90)
+        clock = Clock(lambda: chain("anvil_setNextBlockBaseFeePerGas", hex(1 * GWEI)))
+        monkeypatch.setattr(sender, "time", clock)
         ledger.create(params())
+        assert len(clock.slept) == 1
         assert len(chain.pool()) == 1
 
     def test_a_price_that_rose_since_it_was_seen_is_asked_for_again(self, chain: Chain):
@@ -185,14 +198,15 @@ class TestStuckTransactions:
         self, chain: Chain, caplog: pytest.LogCaptureFixture
     ):
         pending = chain.view(bump_after=0.1, max_fee=4 * GWEI).create(params())
-        with pytest.raises(LedgerUnavailable, match="in no block after 2 s"):
-            pending.wait(2)
+        waiting = Waiting(pending)
+        eventually(lambda: "allows no" in caplog.text)
         offered = [line["unsigned"]["maxFeePerGas"] for line in chain.noted()[1:]]
         assert len(offered) > 2
         assert offered == sorted(offered)
         assert all(new * 8 >= old * 9 for old, new in itertools.pairwise(offered))
         assert offered[-1] <= 4 * GWEI
-        assert "allows no" in caplog.text
+        chain.mine()
+        assert waiting.receipt().experiment == 1
 
     def test_what_holds_up_a_transaction_is_replaced_too(self, chain: Chain):
         ledger = chain.view(bump_after=0.3)
@@ -223,8 +237,8 @@ class TestNonces:
 
     def test_the_same_call_again_after_it_took_effect_is_another(self, chain: Chain):
         chain("evm_setAutomine", True)
-        chain.view().create(params()).wait(10)
-        assert chain.view().create(params()).wait(10).experiment == 2
+        chain.view().create(params()).wait(LIMIT)
+        assert chain.view().create(params()).wait(LIMIT).experiment == 2
 
     def test_a_call_given_up_waiting_for_is_taken_up_when_made_again(self, chain: Chain):
         ledger = chain.view()
@@ -241,7 +255,7 @@ class TestNonces:
         two = chain.view().create(params(name="two"))
         assert sorted(chain.pool()) == [1, 2]
         chain.mine()
-        assert (one.wait(10).experiment, two.wait(10).experiment) == (1, 2)
+        assert (one.wait(LIMIT).experiment, two.wait(LIMIT).experiment) == (1, 2)
 
     def test_a_nonce_used_by_other_software_loses_nothing(self, chain: Chain):
         pending = chain.view(bump_after=0.2).create(params())
@@ -252,7 +266,7 @@ class TestNonces:
         chain("eth_sendRawTransaction", "0x" + raw.hex())
         chain.mine()
         with pytest.raises(TransactionLost, match="nonce 1 of"):
-            pending.wait(10)
+            pending.wait(LIMIT)
         waiting = Waiting(chain.view().create(params()))
         chain.mine()
         assert waiting.receipt().experiment == 1
@@ -284,7 +298,7 @@ class TestNonces:
             ledger = EvmLedger.connect(url, contract, Wallet.from_key(key), config=config)
             def some(thread):
                 for n in range(4):
-                    made = ledger.create(params(name=f"{who} {thread} {n}")).wait(60)
+                    made = ledger.create(params(name=f"{who} {thread} {n}")).wait(300)
                     sys.stdout.write(f"{made.experiment}\\n")
             threads = [threading.Thread(target=some, args=(t,)) for t in range(2)]
             for thread in threads: thread.start()
@@ -301,7 +315,7 @@ class TestNonces:
             )
             for who in ("ana", "bob", "cy")
         ]
-        told = [process.communicate(timeout=90) for process in running]
+        told = [process.communicate(timeout=300) for process in running]
         assert [process.returncode for process in running] == [0, 0, 0], told
         assert not any(errors for _, errors in told), told
         made = sorted(int(number) for out, _ in told for number in out.split())
@@ -312,7 +326,8 @@ class TestNonces:
         self, chain: Chain, tmp_path: Path
     ):
         chain.view().create(params())
-        time.sleep(1.1)  # the first block's time tells chains apart
+        first = int(chain("eth_getBlockByNumber", "0x0", False)["timestamp"], 16)
+        eventually(lambda: time.time() >= first + 1)  # the first block's time tells chains apart
         with Anvil() as anew:
             deployed = EvmLedger.deploy(anew.url, chain.wallet, config=chain.config())
             assert deployed.contract == chain.contract
@@ -328,34 +343,37 @@ class TestNonces:
     def test_a_node_restarted_from_an_older_state_gets_again_what_it_lost(self, tmp_path: Path):
         with older_state(tmp_path) as (chain, set_back):
             ledger = chain.view()
-            assert ledger.create(params(name="one")).wait(10).experiment == 1
-            ledger.join(ExperimentId(1)).wait(10)  # is none before the creation is there again
+            assert ledger.create(params(name="one")).wait(LIMIT).experiment == 1
+            ledger.join(ExperimentId(1)).wait(LIMIT)  # is none before the creation is there again
             set_back()
-            assert ledger.create(params(name="two")).wait(10).experiment == 2
+            assert ledger.create(params(name="two")).wait(LIMIT).experiment == 2
             assert [e.params.name for e in ledger.experiments()] == ["one", "two"]
             assert ledger.learner(ExperimentId(1), ledger.account).index == 0
 
     def test_what_is_out_of_date_on_an_older_state_is_not_sent_again(self, tmp_path: Path):
         with older_state(tmp_path) as (chain, set_back):
             ledger = chain.view()
-            one = chain.view(chain.other).create(params(name="one")).wait(10).experiment
-            ledger.join(one).wait(10)
-            ledger.leave(one).wait(10)
+            one = chain.view(chain.other).create(params(name="one")).wait(LIMIT).experiment
+            ledger.join(one).wait(LIMIT)
+            ledger.leave(one).wait(LIMIT)
             set_back()
-            assert ledger.create(params(name="two")).wait(10).experiment == 1
+            assert ledger.create(params(name="two")).wait(LIMIT).experiment == 1
             assert chain.nonce() == 2  # the deployment and this
 
 
 @contextmanager
 def older_state(folder: Path) -> Iterator[tuple[Chain, Callable[[], None]]]:
     """Yield a chain, and what sets it back to how it was then."""
-    with Anvil(state=folder / "state.json") as anvil:
+    state = folder / "state.json"
+    with Anvil(state=state) as anvil:
         chain = Chain(anvil, folder / "sent")
         chain("evm_setAutomine", True)
         anvil.dump()
+        older = state.read_bytes()
 
         def set_back() -> None:
             anvil.kill()
+            state.write_bytes(older)  # what anvil dumps by itself each second may be newer
             with pytest.raises(LedgerUnavailable):
                 chain.ledger.experiments()
             anvil.start()
@@ -367,31 +385,31 @@ def older_state(folder: Path) -> Iterator[tuple[Chain, Callable[[], None]]]:
 
 class TestReorganisations:
     def test_what_a_reorganisation_drops_is_noticed_and_sent_again(
-        self, chain: Chain, caplog: pytest.LogCaptureFixture
+        self, chain: Chain, watched: Watched, caplog: pytest.LogCaptureFixture
     ):
-        waiting = Waiting(chain.view(confirmations=4).create(params()))
+        waiting = Waiting(chain.view(url=watched.url, confirmations=4).create(params()))
         chain.mine(3)
-        time.sleep(0.5)
+        watched.sees_the_head()
         assert waiting.goes_on
         chain("anvil_rollback", 3)
         assert chain.nonce() == 1
         eventually(lambda: 1 in chain.pool())
         chain.mine(3)
-        time.sleep(0.5)
+        watched.sees_the_head()
         assert waiting.goes_on
         chain.mine()
         assert waiting.receipt().experiment == 1
         assert "is gone" in caplog.text
         assert chain.nonce() == 2
 
-    def test_what_a_reorganisation_only_moves_is_not_sent_again(self, chain: Chain):
-        waiting = Waiting(chain.view(confirmations=3).create(params()))
+    def test_what_a_reorganisation_only_moves_is_not_sent_again(
+        self, chain: Chain, watched: Watched
+    ):
+        waiting = Waiting(chain.view(url=watched.url, confirmations=3).create(params()))
         chain.mine(2)
-        time.sleep(0.3)
+        watched.sees_the_head()
         chain("anvil_reorg", 2, [])
-        while waiting.goes_on:
-            chain.mine()
-            time.sleep(0.05)
+        eventually(lambda: chain.mine() or not waiting.goes_on)
         receipt = waiting.receipt()
         assert receipt.experiment == 1
         assert chain.nonce() == 2
@@ -414,16 +432,16 @@ class TestReorganisations:
     def test_events_of_dropped_blocks_are_forgotten(self, chain: Chain):
         ledger = chain.view()
         chain("evm_setAutomine", True)
-        experiment = ledger.create(params()).wait(10).experiment
+        experiment = ledger.create(params()).wait(LIMIT).experiment
         chain.mine(2)
         created = ledger.events(experiment)
-        ledger.join(experiment).wait(10)
+        ledger.join(experiment).wait(LIMIT)
         joined = ledger.events(experiment)
         assert len(joined) == len(created) + 1
         chain("anvil_rollback", 1)
         chain.mine(2)  # longer than what was read, and without it
         assert ledger.events(experiment) == created
-        chain.view(chain.other).join(experiment).wait(10)
+        chain.view(chain.other).join(experiment).wait(LIMIT)
         again = ledger.events(experiment)
         assert [type(r.event) for r in again] == [type(r.event) for r in joined]
         assert again[-1].event.learner == chain.other.address
@@ -433,9 +451,9 @@ class TestReorganisations:
 def test_history_takes_few_requests(chain: Chain):
     """Pages, and events in ranges of blocks whose times come with them."""
     chain("evm_setAutomine", True)
-    experiment = chain.ledger.create(params()).wait(10).experiment
+    experiment = chain.ledger.create(params()).wait(LIMIT).experiment
     for key in chain.anvil.keys:
-        chain.view(Wallet.from_key(key)).join(experiment).wait(10)
+        chain.view(Wallet.from_key(key)).join(experiment).wait(LIMIT)
     with FaultyProxy(chain.anvil.url) as proxy:
         ledger = chain.view(url=proxy.url)
         del proxy.asked[:]

@@ -52,9 +52,9 @@ class Call:
             self.handler.rfile.readline()
         return data
 
-    def stall(self, seconds: float = 20) -> None:
+    def stall(self) -> None:
         """Say nothing, until the server is stopped."""
-        self.handler.server.stopping.wait(seconds)  # type: ignore[attr-defined]
+        self.handler.server.stopping.wait()  # type: ignore[attr-defined]
 
     def drip(self, byte: bytes = b"x", every: float = 0.05) -> None:
         while not self.handler.server.stopping.is_set():  # type: ignore[attr-defined]

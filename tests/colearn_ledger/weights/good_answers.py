@@ -1,4 +1,4 @@
-"""What the tests of faulty nodes share: a file, its faultless answer, an impatient store."""
+"""What the tests of faulty nodes share: a file, its faultless answer, how patient a store is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from colearn_ledger.weights.unixfs import content_ref
 
 DATA = bytes(range(256)) * 8_000
 CONTENT = content_ref([DATA])
-QUICK = Patience(timeout=1.5, silence=0.5, retries=2)
+
+PATIENT = Patience(timeout=120, silence=120, retries=2)
+"""Where no deadline is to come into play, however slow the machine is."""
+
+SOON = Patience(timeout=1.5, silence=120, retries=2)
+"""Only the deadline of the whole can end what hangs."""
+
+NOTICES_SILENCE = Patience(timeout=120, silence=0.5, retries=2)
+"""Only silence can end what hangs."""
 
 
 def kubo_error(message: str) -> Callable[[Call], None]:

@@ -7,13 +7,13 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from contract import ANY_SIZE, fresh, read
+from waiting import ended, eventually
 
 from colearn_ledger.weights.gateway import GatewayStore
 from colearn_ledger.weights.kubo import KuboStore
@@ -30,17 +30,17 @@ from localnet.kubo import Kubo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-BRIEF = Patience(timeout=20, silence=5, retries=3)
+PATIENT = Patience(timeout=120, silence=60, retries=3)
 
 
 @pytest.fixture
 def one(swarm: Sequence[Kubo]) -> KuboStore:
-    return KuboStore(swarm[0].api, patience=BRIEF)
+    return KuboStore(swarm[0].api, patience=PATIENT)
 
 
 @pytest.fixture
 def two(swarm: Sequence[Kubo]) -> KuboStore:
-    return KuboStore(swarm[1].api_url, patience=BRIEF)
+    return KuboStore(swarm[1].api_url, patience=PATIENT)
 
 
 @pytest.fixture
@@ -107,10 +107,8 @@ class TestOneNode:
         assert not one.pinned(content_ref([data]))
 
     def test_missing_content_is_unavailable_in_time(self, one: KuboStore):
-        began = time.monotonic()
         with pytest.raises(ContentUnavailable, match=r"0\.5 s"):
-            read(one, content_ref([fresh(500_000)]), timeout=0.5)
-        assert time.monotonic() - began < 3
+            ended(read, one, content_ref([fresh(500_000)]), ANY_SIZE, 0.5)
 
     def test_whether_it_has_content_it_tells_without_looking_around(
         self, one: KuboStore, two: KuboStore
@@ -157,7 +155,7 @@ class TestTwoNodes:
 
 class TestInterruptions:
     def test_a_node_that_is_killed_under_a_reader_and_back_goes_on(self, node: Kubo):
-        store = KuboStore(node.api, patience=Patience(timeout=60, silence=10, retries=20))
+        store = KuboStore(node.api, patience=Patience(timeout=120, silence=60, retries=50))
         data = fresh(60_000_000)
         content = store.put([data])
         got = bytearray()
@@ -172,7 +170,7 @@ class TestInterruptions:
         assert got == data
 
     def test_a_node_that_stays_away_is_unavailable_in_words(self, node: Kubo):
-        store = KuboStore(node.api, patience=Patience(timeout=10, silence=2, retries=1))
+        store = KuboStore(node.api, patience=Patience(timeout=120, silence=60, retries=1))
         content = store.put([fresh(60_000_000)])
         with store.get(content, max_size=ANY_SIZE) as pieces:
             next(pieces)
@@ -181,7 +179,7 @@ class TestInterruptions:
                 list(pieces)
 
     def test_down_and_back_loses_nothing(self, node: Kubo):
-        store = KuboStore(node.api, patience=BRIEF)
+        store = KuboStore(node.api, patience=PATIENT)
         data = fresh(1_000_000)
         content = store.put([data])
         node.kill()
@@ -196,7 +194,7 @@ class TestInterruptions:
         assert read(store, content) == data
 
     def test_a_node_that_is_killed_while_it_takes_a_file(self, node: Kubo):
-        store = KuboStore(node.api, patience=BRIEF)
+        store = KuboStore(node.api, patience=PATIENT)
 
         def pieces():
             for number in range(200):
@@ -214,13 +212,12 @@ class TestInterruptions:
                 next(pieces)
         with pytest.raises(ContentUnavailable):
             read(one, content_ref([fresh(9)]), timeout=0.1)
-        for _ in range(100):
+
+        def none_is_left() -> bool:
             gc.collect()
-            left = [t for t in threading.enumerate() if t.name.startswith("colearn-")]
-            if not left:
-                break
-            time.sleep(0.1)
-        assert left == []
+            return not [t for t in threading.enumerate() if t.name.startswith("colearn-")]
+
+        eventually(none_is_left)
 
 
 class TestMemory:
@@ -272,7 +269,7 @@ else:
 class TestGateway:
     @pytest.fixture
     def gateway(self, swarm: Sequence[Kubo]) -> GatewayStore:
-        return GatewayStore(swarm[0].gateway, patience=BRIEF)
+        return GatewayStore(swarm[0].gateway, patience=PATIENT)
 
     @pytest.mark.parametrize("size", [1, 262_145, 50_000_000])
     def test_it_serves_what_its_node_has(self, one: KuboStore, gateway: GatewayStore, size: int):

@@ -8,7 +8,7 @@ import sys
 import pytest
 from contract import read
 from faulty import faulty
-from good_answers import CONTENT, DATA, QUICK, serve
+from good_answers import CONTENT, DATA, PATIENT, serve
 
 from colearn_ledger.weights.addresses import NodeAddress, StoreNotUsable
 from colearn_ledger.weights.kubo import KuboStore
@@ -29,7 +29,7 @@ class TestAddresses:
     def test_urls_and_multiaddrs(self, api: str, host: str):
         with faulty(serve) as server:
             port = server.url.rpartition(":")[2]
-            store = KuboStore(api.format(port=port), patience=QUICK)
+            store = KuboStore(api.format(port=port), patience=PATIENT)
             assert read(store, CONTENT) == DATA
             [call] = server.calls
         assert call.headers["host"] == host.format(port=port)
@@ -77,7 +77,7 @@ class TestAddresses:
         (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password b\n")
         monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
         with faulty(serve) as server:
-            read(KuboStore(server.url, token="mine", patience=QUICK), CONTENT)
+            read(KuboStore(server.url, token="mine", patience=PATIENT), CONTENT)
             assert server.calls[0].headers["authorization"] == "Bearer mine"
 
     def test_without_the_package_the_error_says_how_to_get_it(self, monkeypatch):
