@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from colearn_learner.cli.showing import print_fields
+from colearn_learner.cli.showing import print_fields, print_table
 from colearn_learner.datasets import DATASETS, SOURCES, Dataset, Source
 from colearn_learner.models import MODELS
 
@@ -31,8 +31,9 @@ def datasets(*, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    columns = ("name", "task", "records", "features", "models", "story")
-    _print_table([[_text(row[c]) for c in columns] for row in rows], columns)
+    _print_rows(rows, ("name", "task", "records", "features", "story"))
+    for task in dict.fromkeys(row["task"] for row in rows):
+        click.echo(f"Models for {task}: {', '.join(_models(task))}.")
     click.echo("These come with scikit-learn: " + ", ".join(DATASETS) + ".")
     click.echo("Of the others, fetch the files, then: colearn data prepare NAME --from PATH …\n")
     print_fields([(source.name, source.where) for source in SOURCES.values()])
@@ -47,18 +48,23 @@ def _row(about: Dataset | Source, where: str, features: int | None) -> dict[str,
         "classes": about.classes or None,
         "story": about.story,
         "where": where,
-        "models": [m.name for m in MODELS.values() if about.task in m.tasks],
+        "models": _models(about.task),
     }
+
+
+def _models(task: str) -> list[str]:
+    return [m.name for m in MODELS.values() if task in m.tasks]
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def models(*, as_json: bool) -> None:
-    """List the models, and the data sets each can learn."""
+    """List the models, and what each can learn."""
     rows = [
         {
             "name": m.name,
             "learning_rate": m.learning_rate,
+            "tasks": list(m.tasks),
             "datasets": [d.name for d in DATASETS.values() if d.task in m.tasks],
             "summary": m.summary,
         }
@@ -67,8 +73,7 @@ def models(*, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    columns = ("name", "learning_rate", "datasets", "summary")
-    _print_table([[_text(row[c]) for c in columns] for row in rows], columns)
+    _print_rows(rows, ("name", "learning_rate", "tasks", "summary"))
 
 
 def _text(value: object) -> str:
@@ -77,18 +82,6 @@ def _text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _print_table(rows: list[list[str]], columns: tuple[str, ...]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(
-            column.replace("_", " "),
-            no_wrap=column == "name",
-            style="bold" if column == "name" else "",
-        )
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+def _print_rows(rows: list[dict[str, Any]], names: tuple[str, ...]) -> None:
+    columns = [name.replace("_", " ") for name in names]
+    print_table(columns, [[_text(row[name]) for name in names] for row in rows], empty="none")
