@@ -130,8 +130,9 @@ class CosmosChain:
         """
         self._found()
         missing = [node for node in self._nodes if not node.attach()]
+        chosen: list[int] = []
         for node in missing:
-            node.choose_ports()
+            chosen += node.choose_ports(besides=chosen)
         for node in missing:
             node.know([other.peer for other in self._nodes if other is not node])
         try:

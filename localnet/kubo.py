@@ -21,7 +21,7 @@ from localnet.errors import NodeFailed
 from localnet.installing import kubo_binary
 from localnet.node import HEALTHY_WITHIN, Node
 from localnet.private_swarm import PRIVATE, peer_entry, port_in, tcp_address
-from localnet.processes import free_port, is_free, recorded, wait_until
+from localnet.processes import free_ports, recorded, wait_until
 from localnet.rpc import post
 
 __all__ = ["Kubo", "join", "new_swarm_key"]
@@ -195,7 +195,8 @@ class Kubo(Node):
     def _configure(self) -> None:
         path = self._repo / "config"
         config: dict[str, Any] = json.loads(path.read_text())
-        self._ports = {name: self._port(config, name) for name in _PORTS}
+        had = {name: self._ports.get(name) or port_in(config, name) or 0 for name in _PORTS}
+        self._ports = free_ports(self._host, had)
         config.update(PRIVATE)
         config["Addresses"] = {
             "Swarm": [tcp_address(self._host, self._ports["Swarm"])],
@@ -207,13 +208,6 @@ class Kubo(Node):
         partial.touch(mode=0o600)
         partial.write_text(json.dumps(config, indent=2))
         partial.replace(path)
-
-    def _port(self, config: dict[str, Any], name: str) -> int:
-        """Return the port it had, if that is free; else another."""
-        known = self._ports.get(name) or port_in(config, name)
-        if known and is_free(self._host, known):
-            return known
-        return free_port(self._host)
 
     def _environment(self, repo: Path) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("IPFS_")}

@@ -13,13 +13,22 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from localnet.errors import NodeFailed
 
-__all__ = ["Process", "free_port", "is_free", "recorded", "said_since", "spawn", "wait_until"]
+__all__ = [
+    "Process",
+    "free_port",
+    "free_ports",
+    "is_free",
+    "recorded",
+    "said_since",
+    "spawn",
+    "wait_until",
+]
 
 _PAUSE = 0.02
 """Seconds between two looks at something that is waited for."""
@@ -131,6 +140,22 @@ def free_port(host: str) -> int:
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
+
+
+def free_ports(
+    host: str, had: Mapping[str, int], *, besides: Collection[int] = ()
+) -> dict[str, int]:
+    """Return a free port for each name: the one that it had, 0 for none, if that is still free.
+
+    No two are the same, and none is one of ``besides``, on which nobody needs to listen yet.
+    """
+    chosen: dict[str, int] = {}
+    for name, port in had.items():
+        taken = {*besides, *chosen.values()}
+        while not port or port in taken or not is_free(host, port):
+            port = free_port(host)
+        chosen[name] = port
+    return chosen
 
 
 def is_free(host: str, port: int) -> bool:

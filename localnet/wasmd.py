@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -21,7 +21,7 @@ from localnet.cosmos_genesis import GAS_PRICE
 from localnet.errors import NodeFailed
 from localnet.installing import wasmd_binary
 from localnet.node import Node
-from localnet.processes import free_port, is_free, recorded
+from localnet.processes import free_ports, recorded
 from localnet.rpc import json_rpc
 
 __all__ = ["Wasmd", "quiet_environment"]
@@ -81,15 +81,17 @@ class Wasmd(Node):
         """Its address for other nodes of the chain, with its id."""
         return f"{self._node_id()}@{self._host}:{self._ports['p2p']}"
 
-    def choose_ports(self) -> None:
-        """Choose free ports, those it had if they are free, so that others know `peer`."""
-        chosen: dict[str, int] = {}
-        for name in _PORTS:
-            port = self._ports[name]
-            while not port or port in chosen.values() or not is_free(self._host, port):
-                port = free_port(self._host)
-            chosen[name] = port
-        self._ports = chosen
+    def choose_ports(self, *, besides: Collection[int] = ()) -> Collection[int]:
+        """Choose free ports, those it had if they are free, so that others know `peer`.
+
+        Args:
+            besides: ports that others have chosen, and may not listen on yet.
+
+        Returns:
+            the ports.
+        """
+        self._ports = free_ports(self._host, self._ports, besides=besides)
+        return self._ports.values()
 
     def know(self, peers: Sequence[str]) -> None:
         """Have it connect to these nodes, and come back to them, from its next start on."""

@@ -7,7 +7,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 from waiting import LIMIT
 
 from colearn_ledger.wallet import Wallet
+from localnet import processes
 from localnet.cosmos import CosmosChain
 from localnet.cosmos_genesis import MNEMONIC, found_chain, homes_of
 from localnet.errors import AddressRefused, NetStateError, NodeFailed, PortTaken
@@ -235,7 +236,12 @@ class TestAFailure:
             other.bind(("127.0.0.1", 0))
             port = other.getsockname()[1]
             ports = {"p2p": port, "rpc": port, "grpc": port, "rest": port}
-            monkeypatch.setattr(Wasmd, "choose_ports", lambda node: vars(node).update(_ports=ports))
+
+            def choose_it(node: Wasmd, besides: Collection[int] = ()) -> tuple[()]:
+                vars(node).update(_ports=ports)
+                return ()
+
+            monkeypatch.setattr(Wasmd, "choose_ports", choose_it)
             with pytest.raises(PortTaken, match="take every port before wasmd does"):
                 CosmosChain(tmp_path).start()
 
@@ -257,6 +263,18 @@ class TestAFailure:
 
 
 class TestFourValidators:
+    def test_have_ports_of_their_own(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        """They are chosen before any of them listens."""
+        drawn = iter(sorted([*range(21_000, 21_016)] * 2))  # each comes up twice
+        monkeypatch.setattr(processes, "free_port", lambda host: next(drawn))
+        monkeypatch.setattr(processes, "is_free", lambda host, port: True)
+        monkeypatch.setattr(Wasmd, "start", lambda node: None)
+        monkeypatch.setattr(CosmosChain, "_await_blocks", lambda chain: None)
+        chain = CosmosChain(tmp_path, validators=4)
+        chain.start()
+        asked = [[node.peer, node.rpc, node.grpc, node.rest] for node in chain.nodes]
+        assert len({text.rpartition(":")[2] for texts in asked for text in texts}) == 16
+
     def test_go_on_without_one_which_catches_up_when_it_is_back(self, tmp_path: Path):
         with CosmosChain(tmp_path, validators=4) as chain:
             assert len({node.peer for node in chain.nodes}) == 4

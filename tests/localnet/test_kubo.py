@@ -93,6 +93,17 @@ class TestARestart:
         assert cid in user.pins(again.api_url)
         assert user.cat(again.api_url, cid) == b"kept"
 
+    def test_never_gives_two_of_its_servers_one_port(self, kubo: Make, tmp_path: Path):
+        node = kubo("a")
+        node.stop()
+        file = tmp_path / "a" / "config"
+        config = json.loads(file.read_text())
+        config["Addresses"]["Gateway"] = config["Addresses"]["API"]
+        file.write_text(json.dumps(config))
+        again = kubo("a")
+        assert again.api == node.api
+        assert again.gateway != again.api_url
+
     def test_after_kill_finds_its_peers_and_content_again(self, kubo: Make, user: SimpleNamespace):
         key = new_swarm_key()
         one, two = kubo("a", swarm=key), kubo("b", swarm=key)

@@ -10,8 +10,18 @@ from pathlib import Path
 import pytest
 from waiting import LIMIT
 
+from localnet import processes
 from localnet.errors import NodeFailed
-from localnet.processes import Process, free_port, is_free, recorded, said_since, spawn, wait_until
+from localnet.processes import (
+    Process,
+    free_port,
+    free_ports,
+    is_free,
+    recorded,
+    said_since,
+    spawn,
+    wait_until,
+)
 
 SLEEPER = [sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(600)"]
 STUBBORN = [
@@ -84,6 +94,24 @@ class TestPorts:
 
     def test_a_free_port_lies_below_those_of_outgoing_connections(self):
         assert all(20_000 <= free_port("127.0.0.1") < 32_000 for _ in range(20))
+
+    def test_the_ports_of_a_node_differ(self, monkeypatch: pytest.MonkeyPatch):
+        drawn = iter([21_001, 21_001, 21_002, 21_001, 21_002, 21_003, 21_004])
+        monkeypatch.setattr(processes, "free_port", lambda host: next(drawn))
+        monkeypatch.setattr(processes, "is_free", lambda host, port: True)
+        had = {"api": 0, "gateway": 0, "swarm": 21_001}
+        assert free_ports("127.0.0.1", had, besides=[21_003]) == {
+            "api": 21_001,
+            "gateway": 21_002,
+            "swarm": 21_004,
+        }
+
+    def test_a_node_keeps_those_of_its_ports_that_are_free(self):
+        had = free_ports("127.0.0.1", {"api": 0, "gateway": 0})
+        with socket.create_server(("127.0.0.1", had["api"])):
+            chosen = free_ports("127.0.0.1", had)
+        assert chosen["gateway"] == had["gateway"]
+        assert chosen["api"] not in had.values()
 
 
 def test_waiting_ends_at_the_deadline_with_false():
