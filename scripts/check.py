@@ -9,6 +9,7 @@ tool, or a skipped test, is a failure.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -80,9 +81,14 @@ def python(*arguments: str) -> tuple[str, ...]:
 
 
 def cargo(command: str, *arguments: str) -> tuple[str, ...]:
-    """Return a command of cargo's, which builds in the user's cache folder."""
+    """Return a command of cargo's, which builds in the user's cache folder.
+
+    Each checkout has a folder of its own there: cargo would take what another one built for
+    fresh, were the sources here older.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    target = cache / "colearn" / "cosmwasm" / "checks"
+    checkout = hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
+    target = cache / "colearn" / "cosmwasm" / "checks" / checkout
     return ("cargo", command, "--locked", "--target-dir", str(target), *arguments)
 
 
