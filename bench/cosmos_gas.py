@@ -43,12 +43,12 @@ from rich.console import Console  # noqa: E402
 from rich.progress import Progress  # noqa: E402
 from rich.table import Table  # noqa: E402
 
-from colearn_ledger.cosmos import CosmosConfig, CosmosLedger, SenderConfig  # noqa: E402
-from colearn_ledger.cosmos.calls import Calls, Message  # noqa: E402
-from colearn_ledger.cosmos.deploying import deploy_contract  # noqa: E402
-from colearn_ledger.cosmos.node import Executed, Node  # noqa: E402
-from colearn_ledger.cosmos.sender import Sender  # noqa: E402
-from colearn_ledger.cosmos.transactions import (  # noqa: E402
+from colearn_ledger.chains.cosmos import CosmosConfig, CosmosLedger, SenderConfig  # noqa: E402
+from colearn_ledger.chains.cosmos.calls import Calls, Message  # noqa: E402
+from colearn_ledger.chains.cosmos.deploying import deploy_contract  # noqa: E402
+from colearn_ledger.chains.cosmos.node import Executed, Node  # noqa: E402
+from colearn_ledger.chains.cosmos.sender import Sender  # noqa: E402
+from colearn_ledger.chains.cosmos.transactions import (  # noqa: E402
     Action,
     Signing,
     executing,
@@ -56,7 +56,9 @@ from colearn_ledger.cosmos.transactions import (  # noqa: E402
     signed,
     storing,
 )
-from colearn_ledger.networks import CosmosTerms  # noqa: E402
+from colearn_ledger.keys.signing import sign_ballot  # noqa: E402
+from colearn_ledger.keys.wallet import Wallet  # noqa: E402
+from colearn_ledger.networks.profiles import CosmosTerms  # noqa: E402
 from colearn_ledger.protocol import (  # noqa: E402
     Account,
     ContentRef,
@@ -65,11 +67,9 @@ from colearn_ledger.protocol import (  # noqa: E402
     Scores,
     Vote,
 )
-from colearn_ledger.signing import sign_ballot  # noqa: E402
-from colearn_ledger.wallet import Wallet  # noqa: E402
-from localnet.cosmos import CosmosChain  # noqa: E402
-from localnet.errors import NodeFailed  # noqa: E402
-from localnet.rpc import json_rpc  # noqa: E402
+from colearn_localnet.cosmos import CosmosChain  # noqa: E402
+from colearn_localnet.errors import NodeFailed  # noqa: E402
+from colearn_localnet.rpc import json_rpc  # noqa: E402
 
 BLOCK_TIME = 0.1
 WINDOW = 30

@@ -33,10 +33,10 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 
 from colearn_learner import simulation  # noqa: E402
-from colearn_learner.baselines import Comparison, compare  # noqa: E402
+from colearn_learner.catalogue.baselines import Comparison, compare  # noqa: E402
+from colearn_learner.catalogue.models import Training, make_learner, model, score_of  # noqa: E402
 from colearn_learner.datasets import Data, Division, Share, Split, dataset  # noqa: E402
 from colearn_learner.datasets.splitting import divide  # noqa: E402
-from colearn_learner.models import Training, make_learner, model, score_of  # noqa: E402
 
 LEARNERS, ALPHA, COMMON_TEST = 5, 0.5, 0.25
 MODELS = ("mlp", "keras-mlp", "pytorch-mlp")

@@ -36,19 +36,19 @@ from eth_account import Account as EthAccount  # noqa: E402
 from web3 import HTTPProvider, Web3  # noqa: E402
 from web3.middleware import SignAndSendRawMiddlewareBuilder  # noqa: E402
 
-from colearn_learner.agent import Agent, AgentConfig  # noqa: E402
+from colearn_learner.agent.loop import Agent, AgentConfig  # noqa: E402
 from colearn_learner.interface import ProposedWeights, Weights  # noqa: E402
-from colearn_ledger.evm import EvmConfig, EvmLedger, SenderConfig  # noqa: E402
-from colearn_ledger.evm.abi import load_artifact  # noqa: E402
-from colearn_ledger.evm.calls import Calls, ContractCall  # noqa: E402
+from colearn_ledger.chains.evm import EvmConfig, EvmLedger, SenderConfig  # noqa: E402
+from colearn_ledger.chains.evm.abi import load_artifact  # noqa: E402
+from colearn_ledger.chains.evm.calls import Calls, ContractCall  # noqa: E402
+from colearn_ledger.keys.wallet import Wallet  # noqa: E402
 from colearn_ledger.protocol import Duty, ExperimentParams, Scores, Vote  # noqa: E402
 from colearn_ledger.spec import ExperimentSpec  # noqa: E402
-from colearn_ledger.wallet import Wallet  # noqa: E402
 from colearn_ledger.weights.codec import WeightsSchema, write_weights  # noqa: E402
-from colearn_ledger.weights.directory import DirectoryStore  # noqa: E402
-from localnet.anvil import Anvil  # noqa: E402
+from colearn_ledger.weights.stores.directory import DirectoryStore  # noqa: E402
+from colearn_localnet.anvil import Anvil  # noqa: E402
 
-ABI = json.loads((ROOT / "colearn_ledger/evm/CollectiveLearning.json").read_text())["abi"]
+ABI = json.loads((ROOT / "colearn_ledger/chains/evm/CollectiveLearning.json").read_text())["abi"]
 
 
 class Learner:

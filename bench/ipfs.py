@@ -30,11 +30,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from colearn_learner.agent_progress import FileInPieces  # noqa: E402
+from colearn_learner.agent.progress import FileInPieces  # noqa: E402
 from colearn_ledger.protocol import ContentRef  # noqa: E402
-from colearn_ledger.weights.kubo import KuboStore  # noqa: E402
+from colearn_ledger.weights.stores.kubo import KuboStore  # noqa: E402
 from colearn_ledger.weights.unixfs import content_of  # noqa: E402
-from localnet.kubo import Kubo  # noqa: E402
+from colearn_localnet.kubo import Kubo  # noqa: E402
 
 BLOCK = 262_144
 OPTIONS = "cid-version=1&raw-leaves=true&chunker=size-262144&pin=true&progress=false"
@@ -124,8 +124,8 @@ def throughput(node: Kubo, size: int, rounds: int) -> dict[str, list[float]]:
 PEAK = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
-from colearn_ledger.weights.kubo import KuboStore
-from colearn_learner.agent_progress import FileInPieces
+from colearn_ledger.weights.stores.kubo import KuboStore
+from colearn_learner.agent.progress import FileInPieces
 from colearn_ledger.weights.unixfs import content_of
 store, size, what = KuboStore(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 store.put([b"warm"])

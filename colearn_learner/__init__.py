@@ -2,7 +2,7 @@
 
 Every name is imported when it is first asked for: importing the package itself loads no numpy,
 no plotting and no machine learning framework. Learners of a framework are in modules of their
-own, `colearn_learner.sklearn` and `colearn_learner.keras`.
+own, `colearn_learner.learners.sklearn` and `colearn_learner.learners.keras`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from colearn_learner.compat.mli_factory import ExampleMliFactory, MliFactory
+    from colearn_learner.compat.plot import ColearnPlot
+    from colearn_learner.compat.registry import FactoryRegistry, RegistryException
+    from colearn_learner.compat.results import Result, Results, print_results
+    from colearn_learner.compat.training import (
+        collective_learning_round,
+        individual_training_round,
+        initial_result,
+        run,
+        run_one_round,
+        set_equal_weights,
+    )
     from colearn_learner.errors import LearnerError
     from colearn_learner.interface import (
         ColearnModel,
@@ -24,19 +36,7 @@ if TYPE_CHECKING:
         TrainingSummary,
         Weights,
     )
-    from colearn_learner.mli_factory import ExampleMliFactory, MliFactory
-    from colearn_learner.onnx import convert_model_to_onnx, deser_model
-    from colearn_learner.plot import ColearnPlot
-    from colearn_learner.registry import FactoryRegistry, RegistryException
-    from colearn_learner.results import Result, Results, print_results
-    from colearn_learner.training import (
-        collective_learning_round,
-        individual_training_round,
-        initial_result,
-        run,
-        run_one_round,
-        set_equal_weights,
-    )
+    from colearn_learner.learners.onnx import convert_model_to_onnx, deser_model
 
 __all__ = [
     "ColearnModel",
@@ -70,11 +70,11 @@ __all__ = [
 
 _MODULE_OF = {
     "LearnerError": "errors",
-    "ColearnPlot": "plot",
-    **dict.fromkeys(("ExampleMliFactory", "MliFactory"), "mli_factory"),
-    **dict.fromkeys(("FactoryRegistry", "RegistryException"), "registry"),
-    **dict.fromkeys(("Result", "Results", "print_results"), "results"),
-    **dict.fromkeys(("convert_model_to_onnx", "deser_model"), "onnx"),
+    "ColearnPlot": "compat.plot",
+    **dict.fromkeys(("ExampleMliFactory", "MliFactory"), "compat.mli_factory"),
+    **dict.fromkeys(("FactoryRegistry", "RegistryException"), "compat.registry"),
+    **dict.fromkeys(("Result", "Results", "print_results"), "compat.results"),
+    **dict.fromkeys(("convert_model_to_onnx", "deser_model"), "learners.onnx"),
     **dict.fromkeys(
         (
             "collective_learning_round",
@@ -84,7 +84,7 @@ _MODULE_OF = {
             "run_one_round",
             "set_equal_weights",
         ),
-        "training",
+        "compat.training",
     ),
 }
 """All other names of `__all__` are in the module `interface`."""

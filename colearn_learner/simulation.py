@@ -22,10 +22,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from colearn_learner.agent import Action, Agent, AgentConfig, Observation
+from colearn_learner.agent.loop import Action, Agent, AgentConfig, Observation
+from colearn_learner.compat.results import Result, Results
 from colearn_learner.errors import LearnerError
-from colearn_learner.results import Result, Results
 from colearn_ledger.history import History, RoundRecord, read_history
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger
 from colearn_ledger.protocol import (
     BallotState,
@@ -36,9 +37,8 @@ from colearn_ledger.protocol import (
     Status,
 )
 from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.wallet import Wallet
 from colearn_ledger.weights.codec import WeightsSchema, decode_weights, write_weights
-from colearn_ledger.weights.directory import DirectoryStore
+from colearn_ledger.weights.stores.directory import DirectoryStore
 
 __all__ = [
     "LedgerKind",
@@ -241,14 +241,14 @@ def _temporary() -> Iterator[str]:
 def _views(kind: LedgerKind, wallets: Sequence[Wallet]) -> Iterator[list[Any]]:
     """Yield a view of one new ledger for each wallet."""
     if kind == "local":
-        from colearn_ledger.local import LocalLedger
+        from colearn_ledger.reference import LocalLedger
 
         local = LocalLedger.new(wallets[0])
         yield [local.acting_for(wallet) for wallet in wallets]
         return
     if kind != "evm":
         raise SimulationError(f"there is no ledger {kind!r}; choose local or evm")
-    from colearn_ledger.evm.embedded import EmbeddedChain
+    from colearn_ledger.chains.evm.embedded import EmbeddedChain
 
     chain = EmbeddedChain()
     ledger = chain.deploy(wallets[0])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import (
     Account,
     Ballot,
@@ -24,7 +25,6 @@ from colearn_ledger.protocol import (
     SigningDomain,
     Vote,
 )
-from colearn_ledger.wallet import Wallet
 
 __all__ = ["Ledger", "LedgerUnavailable", "Pending", "Receipt", "RecordedEvent"]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from colearn_ledger.protocol import ContentRef, LedgerError
+from colearn_ledger.text.strict_json import InvalidJson, dump, load
 from colearn_ledger.weights.errors import InvalidSchema
 from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.store import ContentStore
-from colearn_ledger.weights.strict_json import InvalidJson, dump, load
 
 __all__ = ["MAX_SPEC_SIZE", "ExperimentSpec", "SpecError"]
 

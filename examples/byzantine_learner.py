@@ -12,7 +12,7 @@ import common
 from sklearn.linear_model import SGDClassifier
 
 from colearn_learner import MachineLearningInterface, ProposedWeights, Weights
-from colearn_learner.sklearn import SklearnLearner
+from colearn_learner.learners.sklearn import SklearnLearner
 
 LIAR = 1
 

@@ -21,11 +21,11 @@ from colearn_learner import (
     set_equal_weights,
     simulation,
 )
+from colearn_learner.compat.results import mean_score
 from colearn_learner.datasets import DATASETS, SOURCES, Data, Division, Share, load, read_share
 from colearn_learner.datasets.folders import SHARE_FILE
 from colearn_learner.datasets.splitting import divide
 from colearn_learner.errors import LearnerError
-from colearn_learner.results import mean_score
 from colearn_ledger.protocol import RoundClosed
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no greeting of TensorFlow's

@@ -14,10 +14,10 @@ import common
 from sklearn.linear_model import SGDClassifier
 
 from colearn_learner import Weights, individual_training_round, simulation
+from colearn_learner.compat.results import mean_score
 from colearn_learner.datasets import Division, Share, dataset, read_share
 from colearn_learner.datasets.splitting import divide
-from colearn_learner.results import mean_score
-from colearn_learner.sklearn import SklearnLearner
+from colearn_learner.learners.sklearn import SklearnLearner
 
 HOSPITALS = 5
 ROUNDS = 2 if common.SHORTENED else 15

@@ -7,7 +7,7 @@ python examples/keras_cifar.py --ledger evm
 import common
 import keras
 
-from colearn_learner.keras import KerasLearner, _make_loader
+from colearn_learner.learners.keras import KerasLearner, _make_loader
 
 STEPS_PER_ROUND = 100
 

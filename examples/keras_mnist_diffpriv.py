@@ -13,7 +13,7 @@ import common
 import keras
 
 from colearn_learner import DiffPrivConfig
-from colearn_learner.keras import KerasLearner
+from colearn_learner.learners.keras import KerasLearner
 
 PRIVACY = DiffPrivConfig(
     target_epsilon=8.0, target_delta=1e-5, max_grad_norm=1.0, noise_multiplier=1.2

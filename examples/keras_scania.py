@@ -13,7 +13,7 @@ from functools import partial
 import common
 import keras
 
-from colearn_learner.keras import KerasLearner, _make_loader
+from colearn_learner.learners.keras import KerasLearner, _make_loader
 
 STEPS_PER_ROUND = 100
 

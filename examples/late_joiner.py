@@ -16,13 +16,13 @@ from pathlib import Path
 import common
 from sklearn.linear_model import SGDClassifier
 
-from colearn_learner.agent import Action, Agent
-from colearn_learner.sklearn import SklearnLearner
+from colearn_learner.agent.loop import Action, Agent
+from colearn_learner.learners.sklearn import SklearnLearner
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import ExperimentParams
 from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.wallet import Wallet
 from colearn_ledger.weights.codec import WeightsSchema, write_weights
-from colearn_ledger.weights.directory import DirectoryStore
+from colearn_ledger.weights.stores.directory import DirectoryStore
 
 FROM_THE_START, LATE = [0, 1, 2], 3
 ROUNDS, JOINS_IN_ROUND = (4, 1) if common.SHORTENED else (12, 5)
@@ -43,11 +43,11 @@ def make_learner(learner, of=4, data=None, seed=1):
 def views(kind, wallets):
     """Return a view of one new ledger for each wallet."""
     if kind == "local":
-        from colearn_ledger.local import LocalLedger
+        from colearn_ledger.reference import LocalLedger
 
         first = LocalLedger.new(wallets[0])
     else:
-        from colearn_ledger.evm.embedded import EmbeddedChain
+        from colearn_ledger.chains.evm.embedded import EmbeddedChain
 
         chain = EmbeddedChain()
         first = chain.deploy(wallets[0])

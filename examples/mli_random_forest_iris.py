@@ -10,7 +10,7 @@ who reads it.
 import common
 from sklearn.ensemble import RandomForestClassifier
 
-from colearn_learner.forest import ForestLearner
+from colearn_learner.learners.forest import ForestLearner
 
 TREES_PER_ROUND = 1
 CLASSES = [0, 1, 2]  # all learners name all of them: a share may lack one

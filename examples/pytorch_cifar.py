@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
-from colearn_learner.pytorch import PytorchLearner, categorical_accuracy
+from colearn_learner.learners.pytorch import PytorchLearner, categorical_accuracy
 
 BATCHES_PER_ROUND = 40  # of as many passes over the records as that takes
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
-from colearn_learner.pytorch import PytorchLearner
+from colearn_learner.learners.pytorch import PytorchLearner
 
 BATCHES_PER_ROUND = 40  # of as many passes over the records as that takes
 CLASSES = 3

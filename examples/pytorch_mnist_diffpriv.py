@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from colearn_learner import DiffPrivConfig
-from colearn_learner.pytorch import PytorchLearner, categorical_accuracy
+from colearn_learner.learners.pytorch import PytorchLearner, categorical_accuracy
 
 PRIVACY = DiffPrivConfig(
     target_epsilon=10.0, target_delta=1e-5, max_grad_norm=1.0, noise_multiplier=1.2

@@ -6,7 +6,7 @@ python examples/xgb_regression.py --ledger evm
 
 import common
 
-from colearn_learner.xgboost import XGBoostLearner
+from colearn_learner.learners.xgboost import XGBoostLearner
 
 BOOSTS_PER_ROUND = 2
 SETTINGS = {

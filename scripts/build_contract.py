@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 EVM = ROOT / "contracts" / "evm"
-TARGET = ROOT / "colearn_ledger" / "evm" / "CollectiveLearning.json"
+TARGET = ROOT / "colearn_ledger" / "chains" / "evm" / "CollectiveLearning.json"
 
 
 def main(check: bool) -> int:

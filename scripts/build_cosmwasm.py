@@ -2,10 +2,10 @@
 
 Usage: python scripts/build_cosmwasm.py [--check | --lock | --freeze]
 
-Without an option it builds, checks and writes colearn_ledger/cosmos/contract. With --check nothing
-is written: the wasm in the package must come from these sources, pass the checks of the oldest VM
-it has to run on (wasmvm 1.0, the FET network's), and be what this machine builds, byte for byte
-when the tools are the same. Exit status: 0 all is well, 1 it is not, 3 a tool is missing.
+Without an option it builds, checks and writes colearn_ledger/chains/cosmos/contract. With --check
+nothing is written: the wasm in the package must come from these sources, pass the checks of the
+oldest VM it has to run on (wasmvm 1.0, the FET network's), and be what this machine builds, byte
+for byte when the tools are the same. Exit status: 0 all is well, 1 it is not, 3 a tool is missing.
 
 --lock writes contracts/cosmwasm/Cargo.lock from dependencies.lock, which is the same without the
 registry's address; cargo needs it for `--locked`. --freeze goes the other way, after an update.
@@ -29,7 +29,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CRATE = ROOT / "contracts" / "cosmwasm"
-PACKAGE = ROOT / "colearn_ledger" / "cosmos" / "contract"
+PACKAGE = ROOT / "colearn_ledger" / "chains" / "cosmos" / "contract"
 WASM = PACKAGE / "collective_learning.wasm"
 ARTIFACT = PACKAGE / "artifact.json"
 LOCK = CRATE / "Cargo.lock"

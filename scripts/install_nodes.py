@@ -17,8 +17,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from localnet.errors import InstallFailed
-from localnet.installing import anvil_binary, kubo_binary, toxiproxy_binary, wasmd_binary
+from colearn_localnet.errors import InstallFailed
+from colearn_localnet.install import anvil_binary, kubo_binary, toxiproxy_binary, wasmd_binary
 
 
 def ip_tool(*, say: Callable[[str], None]) -> None:

@@ -21,10 +21,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from colearn_ledger.local.rounds import Transaction
-from colearn_ledger.local.rules import Rules
-from colearn_ledger.local.state import LedgerState
-from colearn_ledger.local.views import Views
+from colearn_ledger.keys.signing import sign_ballot, signing_domain
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import (
     CODEC_DAG_PB,
     CODEC_RAW,
@@ -44,8 +42,10 @@ from colearn_ledger.protocol import (
     commitment_hash,
     score_to_bits,
 )
-from colearn_ledger.signing import sign_ballot, signing_domain
-from colearn_ledger.wallet import Wallet
+from colearn_ledger.reference.rounds import Transaction
+from colearn_ledger.reference.rules import Rules
+from colearn_ledger.reference.state import LedgerState
+from colearn_ledger.reference.views import Views
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "contracts" / "cosmwasm" / "traces"

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from cosmos_place import Place
 
-    from localnet.anvil import Anvil
-    from localnet.kubo import Kubo
+    from colearn_localnet.anvil import Anvil
+    from colearn_localnet.kubo import Kubo
 
 _QUICK = 0.02
 """Seconds from a block of the Cosmos chain to the next one's proposal."""
@@ -71,8 +71,8 @@ def a_home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 @pytest.fixture(scope="session")
 def anvil() -> Iterator[Anvil]:
     """A chain that all tests share, which mines a block for each transaction."""
-    from localnet.anvil import Anvil
-    from localnet.errors import InstallFailed
+    from colearn_localnet.anvil import Anvil
+    from colearn_localnet.errors import InstallFailed
 
     with ExitStack() as nodes:
         try:
@@ -87,8 +87,8 @@ def cosmos_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A wasmd that all tests share, with the contract's code, which makes blocks quickly."""
     from cosmos_place import Place
 
-    from localnet.cosmos import CosmosChain
-    from localnet.errors import InstallFailed
+    from colearn_localnet.cosmos import CosmosChain
+    from colearn_localnet.errors import InstallFailed
 
     folder = tmp_path_factory.mktemp("cosmos")
     with ExitStack() as nodes:
@@ -102,8 +102,8 @@ def cosmos_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 @pytest.fixture(scope="session")
 def kubo_swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kubo, Kubo, Kubo]]:
     """Three IPFS nodes that all tests share, each connected to the two others."""
-    from localnet.errors import InstallFailed
-    from localnet.kubo import Kubo, join, new_swarm_key
+    from colearn_localnet.errors import InstallFailed
+    from colearn_localnet.kubo import Kubo, join, new_swarm_key
 
     folder, key = tmp_path_factory.mktemp("swarm"), new_swarm_key()
     with ExitStack() as nodes:
@@ -119,8 +119,8 @@ def kubo_swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kubo,
 
 @pytest.fixture(scope="session")
 def toxiproxy_is_here() -> None:
-    from localnet.errors import InstallFailed
-    from localnet.installing import toxiproxy_binary
+    from colearn_localnet.errors import InstallFailed
+    from colearn_localnet.install import toxiproxy_binary
 
     try:
         toxiproxy_binary()
@@ -130,8 +130,8 @@ def toxiproxy_is_here() -> None:
 
 @pytest.fixture(scope="session")
 def nodes_are_here() -> None:
-    from localnet.errors import InstallFailed
-    from localnet.installing import anvil_binary, kubo_binary
+    from colearn_localnet.errors import InstallFailed
+    from colearn_localnet.install import anvil_binary, kubo_binary
 
     try:
         anvil_binary()

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from waiting import LIMIT
 
-from colearn_ledger.cosmos import CosmosConfig, CosmosLedger, SenderConfig
-from colearn_ledger.cosmos.deploying import deploy_contract, instantiate_contract
-from colearn_ledger.cosmos.node import Node
-from colearn_ledger.cosmos.sender import Sender
-from colearn_ledger.cosmos.transactions import paying
-from colearn_ledger.networks import CosmosTerms
+from colearn_ledger.chains.cosmos import CosmosConfig, CosmosLedger, SenderConfig
+from colearn_ledger.chains.cosmos.deploying import deploy_contract, instantiate_contract
+from colearn_ledger.chains.cosmos.node import Node
+from colearn_ledger.chains.cosmos.sender import Sender
+from colearn_ledger.chains.cosmos.transactions import paying
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.networks.profiles import CosmosTerms
 from colearn_ledger.protocol import Account
-from colearn_ledger.wallet import Wallet
-from localnet.cosmos import CosmosChain
+from colearn_localnet.cosmos import CosmosChain
 
 ENOUGH = 10_000_000
 """What an account is given: some 1,500 transactions' fees."""

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from colearn_learner import collective_learning_round, set_equal_weights
-from colearn_learner.catalogue import prepared
+from colearn_learner.catalogue.factories import prepared
 from colearn_learner.cli import main
 from colearn_learner.datasets import load
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from colearn_learner.agent import Action, Agent
-from colearn_learner.catalogue import share
-from colearn_ledger.evm.embedded import EmbeddedChain
+from colearn_learner.agent.loop import Action, Agent
+from colearn_learner.catalogue.factories import share
+from colearn_ledger.chains.evm.embedded import EmbeddedChain
 from colearn_ledger.history import read_history
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger
-from colearn_ledger.local import LocalLedger
 from colearn_ledger.protocol import ExperimentParams
+from colearn_ledger.reference import LocalLedger
 from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.wallet import Wallet
 from colearn_ledger.weights.codec import WeightsSchema, write_weights
-from colearn_ledger.weights.directory import DirectoryStore
+from colearn_ledger.weights.stores.directory import DirectoryStore
 
 if TYPE_CHECKING:
     from cosmos_place import Place

@@ -11,13 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from colearn_learner.cli.asking import key_option
-from colearn_learner.cli.factories import learner_arguments, made_learner
-from colearn_learner.cli.failing import INTERRUPTED, failing_clearly
-from colearn_learner.cli.logs import log_event
-from colearn_learner.cli.monitored import monitor_option, monitored
-from colearn_learner.cli.progress import telling
-from colearn_learner.cli.reaching import (
+from colearn_learner.cli._support.connect import (
     Place,
     experiment_place,
     network_option,
@@ -26,20 +20,26 @@ from colearn_learner.cli.reaching import (
     store_option,
     store_spec,
 )
-from colearn_learner.cli.refusals import refusals_explained
-from colearn_learner.cli.stopping import Stopping, run_until_stopped, stopping_by_signals
+from colearn_learner.cli._support.errors import INTERRUPTED, failing_clearly
+from colearn_learner.cli._support.factories import learner_arguments, made_learner
+from colearn_learner.cli._support.monitor import monitor_option, monitored
+from colearn_learner.cli._support.progress import telling
+from colearn_learner.cli._support.refusals import refusals_explained
+from colearn_learner.cli._support.secrets import key_option
+from colearn_learner.cli._support.signals import Stopping, run_until_stopped, stopping_by_signals
+from colearn_learner.cli.logs import log_event
 from colearn_learner.errors import LearnerError
 from colearn_ledger.home import data_home, private_folder
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import LedgerError
-from colearn_ledger.wallet import Wallet
 
 if TYPE_CHECKING:
-    from colearn_learner.agent import Agent, Observation
-    from colearn_learner.agent_progress import ProgressListener
-    from colearn_learner.monitoring import Monitor
+    from colearn_learner.agent.loop import Agent, Observation
+    from colearn_learner.agent.monitoring import Monitor
+    from colearn_learner.agent.progress import ProgressListener
     from colearn_ledger.ledger import Ledger
     from colearn_ledger.protocol import Event
-    from colearn_ledger.relay import BallotCarrier
+    from colearn_ledger.relay.relay import BallotCarrier
 
 __all__ = ["agent"]
 
@@ -153,7 +153,7 @@ def _run(
     no_join: bool,
     poll: float,
 ) -> None:
-    from colearn_learner.agent import Agent, AgentConfig
+    from colearn_learner.agent.loop import Agent, AgentConfig
 
     arguments = learner_arguments(given)
     place = experiment_place(reference, network_name)
@@ -200,7 +200,7 @@ def _kept(text: str) -> Mapping[str, Any]:
 
 
 def _monitor_of(running: Agent) -> Monitor:
-    from colearn_learner.monitoring import Monitor
+    from colearn_learner.agent.monitoring import Monitor
 
     return Monitor(running)
 
@@ -210,8 +210,8 @@ def _carrier(
 ) -> BallotCarrier | None:
     if relay is None:
         return None
-    from colearn_ledger.relay import RelayCarrier
-    from colearn_ledger.relay_http import RelayClient
+    from colearn_ledger.relay.http import RelayClient
+    from colearn_ledger.relay.relay import RelayCarrier
 
     return RelayCarrier(ledger, wallet, RelayClient(relay), poll=poll)
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from colearn_learner.cli.showing import print_fields, print_table
+from colearn_learner.catalogue.models import MODELS
+from colearn_learner.cli._support.output import print_fields, print_table
 from colearn_learner.datasets import DATASETS, SOURCES, Dataset, Source
-from colearn_learner.models import MODELS
 
 __all__ = ["datasets", "models"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from colearn_learner.cli.failing import failing_clearly
-from colearn_learner.cli.showing import note, print_fields, print_json, print_table, working
+from colearn_learner.cli._support.errors import failing_clearly
+from colearn_learner.cli._support.output import note, print_fields, print_json, print_table, working
 from colearn_learner.datasets.splitting import Division, How
 from colearn_learner.errors import InvalidArgument
 

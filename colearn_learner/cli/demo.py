@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from colearn_learner.cli.failing import failing_clearly, need
-from colearn_learner.datasets import Dataset, Split, dataset, split
-from colearn_learner.models import (
+from colearn_learner.catalogue.models import (
     Model,
     Training,
     default_model,
@@ -24,13 +22,15 @@ from colearn_learner.models import (
     model,
     score_of,
 )
+from colearn_learner.cli._support.errors import failing_clearly, need
+from colearn_learner.datasets import Dataset, Split, dataset, split
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import Outcome
-from colearn_ledger.wallet import Wallet
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from colearn_learner.baselines import Comparison
+    from colearn_learner.catalogue.baselines import Comparison
     from colearn_learner.simulation import SimulationResult
 
 __all__ = ["demo"]
@@ -203,7 +203,7 @@ def _introduce(console: Console, plan: _Plan) -> None:
 
 
 def _simulate(console: Console, plan: _Plan, folder: Path) -> SimulationResult:
-    from colearn_learner.cli.live import LiveView
+    from colearn_learner.cli._support.live import LiveView
     from colearn_learner.simulation import SimulationConfig, run
 
     learners = [
@@ -270,7 +270,7 @@ def _keeping_what_there_is(plan: _Plan, folder: Path) -> Iterator[_Held]:
 
 
 def _compare(plan: _Plan, result: SimulationResult) -> Comparison:
-    from colearn_learner.baselines import compare
+    from colearn_learner.catalogue.baselines import compare
 
     return compare(
         result.weights,
@@ -284,7 +284,7 @@ def _compare(plan: _Plan, result: SimulationResult) -> Comparison:
 def _write(
     result: SimulationResult, folder: Path, plan: _Plan, comparison: Comparison | None
 ) -> dict[str, Path]:
-    from colearn_learner.report import write_report
+    from colearn_learner.catalogue.report import write_report
 
     bars = comparison and [
         ("collective", comparison.collective),

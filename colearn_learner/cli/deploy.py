@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from colearn_learner.cli.asking import key_option
-from colearn_learner.cli.failing import failing_clearly, need
-from colearn_learner.cli.reaching import cosmos_config, evm_config, network_option
-from colearn_learner.cli.showing import note, print_json, working
+from colearn_learner.cli._support.connect import cosmos_config, evm_config, network_option
+from colearn_learner.cli._support.errors import failing_clearly, need
+from colearn_learner.cli._support.output import note, print_json, working
+from colearn_learner.cli._support.secrets import key_option
 from colearn_learner.names import find_name
-from colearn_ledger.networks import Network, Networks
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.networks.profiles import Network, Networks
 from colearn_ledger.protocol import Account
-from colearn_ledger.wallet import Wallet
 
 if TYPE_CHECKING:
-    from colearn_ledger.cosmos.deploying import Deployed as DeployedOnCosmos
-    from colearn_ledger.evm.deploying import Deployed
+    from colearn_ledger.chains.cosmos.deploying import Deployed as DeployedOnCosmos
+    from colearn_ledger.chains.evm.deploying import Deployed
 
 __all__ = ["deploy"]
 
@@ -72,13 +72,13 @@ def _deployed(network: Network, owner: Wallet, timeout: float) -> Deployed | Dep
         note(f"sent transaction {transaction}")
 
     if network.cosmos is not None:
-        from colearn_ledger.cosmos import deploying as on_cosmos
+        from colearn_ledger.chains.cosmos import deploying as on_cosmos
 
         config = cosmos_config(network)
         return on_cosmos.deploy_contract(
             network.cosmos, owner, config=config, timeout=timeout, on_sent=on_sent
         )
-    from colearn_ledger.evm.deploying import deploy_contract
+    from colearn_ledger.chains.evm.deploying import deploy_contract
 
     return deploy_contract(
         network.rpc, owner, config=evm_config(network), timeout=timeout, on_sent=on_sent

@@ -10,16 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from colearn_learner.cli.asking import key_option
-from colearn_learner.cli.experiment_views import (
-    document,
-    fields,
-    progress,
-    reference_of,
-    summary,
-)
-from colearn_learner.cli.failing import failing_clearly
-from colearn_learner.cli.reaching import (
+from colearn_learner.cli._support.connect import (
     Place,
     account_given,
     contract_place,
@@ -30,15 +21,24 @@ from colearn_learner.cli.reaching import (
     store_option,
     store_spec,
 )
-from colearn_learner.cli.refusals import refusals_explained
-from colearn_learner.cli.showing import print_fields, print_json, print_table, working
-from colearn_ledger.networks import Network
+from colearn_learner.cli._support.errors import failing_clearly
+from colearn_learner.cli._support.experiment_views import (
+    document,
+    fields,
+    progress,
+    reference_of,
+    summary,
+)
+from colearn_learner.cli._support.output import print_fields, print_json, print_table, working
+from colearn_learner.cli._support.refusals import refusals_explained
+from colearn_learner.cli._support.secrets import key_option
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.networks.profiles import Network
+from colearn_ledger.networks.references import ExperimentReference
 from colearn_ledger.protocol import MAX_PAGE, Account
-from colearn_ledger.references import ExperimentReference
-from colearn_ledger.wallet import Wallet
 
 if TYPE_CHECKING:
-    from colearn_learner.cli.experiment_file import ExperimentFile
+    from colearn_learner.cli._support.experiment_file import ExperimentFile
     from colearn_ledger.ledger import Ledger, Pending
     from colearn_ledger.protocol import ContentRef, Experiment, ExperimentId, Learner
     from colearn_ledger.weights.store import ContentStore
@@ -65,7 +65,7 @@ def experiment() -> None:
 @failing_clearly
 def template() -> None:
     """Print an example of the file that `create --spec` takes, with comments."""
-    from colearn_learner.cli.experiment_file import TEMPLATE
+    from colearn_learner.cli._support.experiment_file import TEMPLATE
 
     click.echo(TEMPLATE, nl=False)
 
@@ -99,7 +99,7 @@ def create(
 
     Prints the experiment's reference, which all other commands take.
     """
-    from colearn_learner.cli.experiment_file import read_experiment_file
+    from colearn_learner.cli._support.experiment_file import read_experiment_file
 
     described = read_experiment_file(spec_file)
     network, address = contract_place(network_name, contract)
@@ -133,8 +133,8 @@ def create(
 
 def _first_weights(described: ExperimentFile) -> tuple[bytes, bytes]:
     """Return the files of the first weights and of the specification, checked together."""
-    from colearn_learner.cli.experiment_file import BadExperimentFile
-    from colearn_learner.cli.factories import made_learner
+    from colearn_learner.cli._support.experiment_file import BadExperimentFile
+    from colearn_learner.cli._support.factories import made_learner
     from colearn_ledger.spec import ExperimentSpec
     from colearn_ledger.weights.codec import WeightsSchema, decode_weights, encode_weights
 
@@ -307,7 +307,7 @@ def admit(act: _Act, *, accounts: tuple[str, ...]) -> None:
 def _account(text: str, network: Network) -> Account:
     if text.startswith("0x") or (network.cosmos and text.startswith(f"{network.cosmos.prefix}1")):
         return account_given(text)
-    from colearn_ledger.keystore import Keystore
+    from colearn_ledger.keys.keystore import Keystore
 
     key, terms = Keystore().key(text), network.cosmos
     known = key.cosmos_address(terms.prefix) if terms else key.address

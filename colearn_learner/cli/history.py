@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from colearn_learner.cli.failing import failing_clearly
-from colearn_learner.cli.reaching import experiment_place, network_option, open_ledger
-from colearn_learner.cli.refusals import refusals_explained
-from colearn_learner.cli.showing import note, print_table, short, time_text, working
+from colearn_learner.cli._support.connect import experiment_place, network_option, open_ledger
+from colearn_learner.cli._support.errors import failing_clearly
+from colearn_learner.cli._support.output import note, print_table, short, time_text, working
+from colearn_learner.cli._support.refusals import refusals_explained
 from colearn_ledger.protocol import Account, BallotState
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import click
 
-from colearn_learner.cli.asking import Passwords, password_options, read_secret
-from colearn_learner.cli.failing import failing_clearly
-from colearn_learner.cli.showing import note, print_fields, print_json, print_table
+from colearn_learner.cli._support.errors import failing_clearly
+from colearn_learner.cli._support.output import note, print_fields, print_json, print_table
+from colearn_learner.cli._support.secrets import Passwords, password_options, read_secret
 from colearn_ledger.home import write_private
-from colearn_ledger.keystore import BadKeyName, KeyExists, Keystore, StoredKey
-from colearn_ledger.networks import Networks
-from colearn_ledger.wallet import COSMOS_PATH, MNEMONIC_PATH, InvalidKey, Wallet
+from colearn_ledger.keys.keystore import BadKeyName, KeyExists, Keystore, StoredKey
+from colearn_ledger.keys.wallet import COSMOS_PATH, MNEMONIC_PATH, InvalidKey, Wallet
+from colearn_ledger.networks.profiles import Networks
 
 __all__ = ["key"]
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from colearn_learner.cli.factories import found_factory, learner_arguments, made_learner
-from colearn_learner.cli.failing import INTERRUPTED, failing_clearly
+from colearn_learner.cli._support.errors import INTERRUPTED, failing_clearly
+from colearn_learner.cli._support.factories import found_factory, learner_arguments, made_learner
+from colearn_learner.cli._support.monitor import monitor_option, monitored
+from colearn_learner.cli._support.output import print_json
+from colearn_learner.cli._support.remote_learner import TOKEN_VARIABLE, server_config
+from colearn_learner.cli._support.signals import run_until_stopped, stopping_by_signals
 from colearn_learner.cli.logs import log_event, start_logging
-from colearn_learner.cli.monitored import monitor_option, monitored
-from colearn_learner.cli.remote import TOKEN_VARIABLE, server_config
-from colearn_learner.cli.showing import print_json
-from colearn_learner.cli.stopping import run_until_stopped, stopping_by_signals
 from colearn_learner.remote.addresses import is_address
 from colearn_learner.remote.messages import DEFAULT_MAX_BYTES
 
@@ -41,7 +41,7 @@ def learner() -> None:
 @failing_clearly
 def list_checks(*, as_json: bool) -> None:
     """List what `check` looks at."""
-    from colearn_learner.checking import checks
+    from colearn_learner.checks.kit import checks
 
     if as_json:
         print_json([{"name": name, "holds": line} for name, line in checks().items()])
@@ -73,7 +73,7 @@ def check(*, factory: str, given: tuple[str, ...], skip: tuple[str, ...], as_jso
     MODULE:FACTORY is what makes the learner, as for colearn agent run; it is called some twenty
     times, so let it use little data. Exits with 1 when a check failed.
     """
-    from colearn_learner.checking import Verdict, check_learner
+    from colearn_learner.checks.kit import Verdict, check_learner
 
     arguments = learner_arguments(given)
     if is_address(factory):

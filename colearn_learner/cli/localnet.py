@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from colearn_learner.cli.failing import failing_clearly
-from colearn_learner.cli.showing import note, print_fields, print_json, print_table
-from localnet.errors import AddressRefused, LocalnetError, SettingsRefused
-from localnet.net import Localnet, NetStatus, default_folder
+from colearn_learner.cli._support.errors import failing_clearly
+from colearn_learner.cli._support.output import note, print_fields, print_json, print_table
+from colearn_localnet.errors import AddressRefused, LocalnetError, SettingsRefused
+from colearn_localnet.net import Localnet, NetStatus, default_folder
 
 if TYPE_CHECKING:
-    from colearn_ledger.networks import Network
+    from colearn_ledger.networks.profiles import Network
 
 __all__ = ["localnet"]
 
@@ -300,7 +300,7 @@ def _point_profile_at(status: NetStatus) -> None:
         terms = replace(terms, grpc=chain.grpc)
     wanted = replace(known, rpc=chain.url, chain_id=chain.chain_id, store=store, cosmos=terms)
     if wanted != known:
-        from colearn_ledger.networks import Networks
+        from colearn_ledger.networks.profiles import Networks
 
         Networks().save(wanted)
 
@@ -310,13 +310,13 @@ def _forget_contracts() -> None:
     for kind in _PROFILES:
         known = _profile(kind)
         if known.contracts:
-            from colearn_ledger.networks import Networks
+            from colearn_ledger.networks.profiles import Networks
 
             Networks().save(replace(known, contracts=()))
 
 
 def _profile(kind: str) -> Network:
-    from colearn_ledger.networks import READY_NETWORKS, Networks
+    from colearn_ledger.networks.profiles import READY_NETWORKS, Networks
 
     name = _PROFILES[kind]
     return Networks().all().get(name) or READY_NETWORKS[name]

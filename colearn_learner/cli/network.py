@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from colearn_learner.cli.failing import failing_clearly
-from colearn_learner.cli.reaching import account_given
-from colearn_learner.cli.showing import print_fields, print_json, print_table
+from colearn_learner.cli._support.connect import account_given
+from colearn_learner.cli._support.errors import failing_clearly
+from colearn_learner.cli._support.output import print_fields, print_json, print_table
 from colearn_learner.names import find_name
-from colearn_ledger.networks import CosmosTerms, InvalidNetwork, Network, Networks
-from colearn_ledger.urls import masked
+from colearn_ledger.networks.profiles import CosmosTerms, InvalidNetwork, Network, Networks
+from colearn_ledger.text.urls import masked
 
 __all__ = ["network"]
 

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from colearn_learner.cli.failing import failing_clearly, need
-from colearn_learner.cli.reaching import experiment_place, open_ledger
-from colearn_learner.cli.showing import print_json
+from colearn_learner.cli._support.connect import experiment_place, open_ledger
+from colearn_learner.cli._support.errors import failing_clearly, need
+from colearn_learner.cli._support.output import print_json
 from colearn_learner.errors import LearnerError
 
 if TYPE_CHECKING:
@@ -154,8 +154,8 @@ def _experiment(
 
 def _spec(dataset: str, n_learners: int, n_rounds: int) -> str:
     """Return the file that describes the experiment."""
+    from colearn_learner.catalogue.models import score_of
     from colearn_learner.datasets import dataset as find_dataset
-    from colearn_learner.models import score_of
 
     score = score_of(find_dataset(dataset).task)
     higher = "true" if score.higher_is_better else "false"

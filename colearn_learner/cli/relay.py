@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import click
 
-from colearn_learner.cli.asking import key_option
-from colearn_learner.cli.failing import INTERRUPTED, failing_clearly
+from colearn_learner.cli._support.connect import experiment_place, network_option, open_ledger
+from colearn_learner.cli._support.errors import INTERRUPTED, failing_clearly
+from colearn_learner.cli._support.secrets import key_option
+from colearn_learner.cli._support.signals import run_until_stopped, stopping_by_signals
 from colearn_learner.cli.logs import log_event, start_logging
-from colearn_learner.cli.reaching import experiment_place, network_option, open_ledger
-from colearn_learner.cli.stopping import run_until_stopped, stopping_by_signals
-from colearn_ledger.wallet import Wallet
+from colearn_ledger.keys.wallet import Wallet
 
 __all__ = ["relay"]
 
@@ -77,8 +77,8 @@ def run(
     """
     import signal
 
-    from colearn_ledger.relay import Relay
-    from colearn_ledger.relay_http import serving
+    from colearn_ledger.relay.http import serving
+    from colearn_ledger.relay.relay import Relay
 
     start_logging(as_json=as_json, verbose=verbose)
     place = experiment_place(reference, network_name)

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from colearn_learner.cli.factories import learner_arguments, made_learner
-from colearn_learner.cli.failing import failing_clearly
-from colearn_learner.cli.reaching import (
+from colearn_learner.cli._support.connect import (
     Place,
     experiment_place,
     network_option,
@@ -24,8 +22,10 @@ from colearn_learner.cli.reaching import (
     store_option,
     store_spec,
 )
-from colearn_learner.cli.refusals import refusals_explained
-from colearn_learner.cli.showing import note, print_json, working
+from colearn_learner.cli._support.errors import failing_clearly
+from colearn_learner.cli._support.factories import learner_arguments, made_learner
+from colearn_learner.cli._support.output import note, print_json, working
+from colearn_learner.cli._support.refusals import refusals_explained
 from colearn_learner.errors import LearnerError
 
 if TYPE_CHECKING:
@@ -132,9 +132,9 @@ def export(
 
     The learner takes the weights, verified as by colearn weights get, and gives its model.
     """
-    from colearn_learner.exporting import MODEL_FORMATS, exported_model
-    from colearn_learner.fitting import check_fit
+    from colearn_learner.agent.fit import check_fit
     from colearn_learner.interface import Weights
+    from colearn_learner.learners.export import MODEL_FORMATS, exported_model
 
     arguments = learner_arguments(given)
     fetched = _fetched(**which)

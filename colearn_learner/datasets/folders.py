@@ -19,7 +19,7 @@ import numpy as np
 from colearn_learner.datasets.npz import read_arrays
 from colearn_learner.datasets.records import Data, Dataset, Share, check_data
 from colearn_learner.errors import InvalidData, LearnerError
-from colearn_ledger.weights import strict_json
+from colearn_ledger.text import strict_json
 
 __all__ = ["SHARE_FILE", "NoShare", "PreparedShare", "read_share", "write_share"]
 

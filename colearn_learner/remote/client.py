@@ -35,7 +35,7 @@ from colearn_learner.remote.messages import (
     read_message,
 )
 from colearn_learner.remote.values import answer_in, model_in, weights_in, weights_to_bytes
-from colearn_ledger.urls import is_loopback
+from colearn_ledger.text.urls import is_loopback
 
 __all__ = ["RemoteConfig", "RemoteLearner"]
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from colearn_learner.remote.errors import BadMessage, TooLarge
-from colearn_ledger.weights.strict_json import InvalidJson, dump, load
+from colearn_ledger.text.strict_json import InvalidJson, dump, load
 
 __all__ = [
     "DEFAULT_MAX_BYTES",

@@ -34,7 +34,7 @@ from colearn_learner.remote.values import (
     weights_in,
     weights_to_bytes,
 )
-from colearn_ledger.urls import is_loopback
+from colearn_ledger.text.urls import is_loopback
 
 __all__ = ["LearnerServer", "ServedCall", "ServerConfig"]
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from colearn_learner.conversion import scores_of, summary_from_json, summary_to_json
 from colearn_learner.errors import MissingPackage, UnsupportedModel
-from colearn_learner.exchange import scores_of, summary_from_json, summary_to_json
 from colearn_learner.interface import ColearnModel, ModelFormat, ProposedWeights, Weights
-from colearn_learner.onnx import onnx_file
+from colearn_learner.learners.onnx import onnx_file
 from colearn_learner.remote.errors import BadMessage
 from colearn_ledger.weights.codec import decode_weights, encode_weights
 from colearn_ledger.weights.errors import WeightsError

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from colearn_ledger.protocol import ContentRef
+from colearn_ledger.text.strict_json import InvalidJson, dump
 from colearn_ledger.weights.errors import (
     CorruptHeader,
     CorruptStructure,
@@ -30,7 +31,6 @@ from colearn_ledger.weights.errors import (
 )
 from colearn_ledger.weights.schema import WeightsSchema, check_leaves
 from colearn_ledger.weights.store import ContentStore
-from colearn_ledger.weights.strict_json import InvalidJson, dump
 from colearn_ledger.weights.tensorfile import TensorFile
 from colearn_ledger.weights.tree import Array, Node, WeightsTree, flatten
 

@@ -12,6 +12,7 @@ import ml_dtypes
 import numpy as np
 from safetensors.numpy import save
 
+from colearn_ledger.text.strict_json import InvalidJson, load
 from colearn_ledger.weights.errors import (
     CorruptHeader,
     InvalidTensor,
@@ -22,7 +23,6 @@ from colearn_ledger.weights.errors import (
     UnsupportedWeights,
     shown,
 )
-from colearn_ledger.weights.strict_json import InvalidJson, load
 from colearn_ledger.weights.tree import Array
 
 __all__ = ["DTYPES", "MAX_DIMENSIONS", "MAX_HEADER", "TensorFile", "TensorSpec", "dtype_code"]

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from colearn_ledger.cid import encode_cid
 from colearn_ledger.protocol import CODEC_DAG_PB, CODEC_RAW, ContentRef
+from colearn_ledger.text.cid import encode_cid
 from colearn_ledger.weights.store import ContentMismatch, ContentTooLarge
 
 __all__ = ["CHUNK_SIZE", "LINKS_PER_NODE", "FileHasher", "content_of", "content_ref", "verified"]

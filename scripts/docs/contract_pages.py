@@ -10,7 +10,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SOURCES = ROOT / "contracts" / "evm" / "src"
-ARTIFACT = ROOT / "colearn_ledger" / "evm" / "CollectiveLearning.json"
+ARTIFACT = ROOT / "colearn_ledger" / "chains" / "evm" / "CollectiveLearning.json"
 SCHEMA = ROOT / "contracts" / "cosmwasm" / "schema" / "collective-learning.json"
 
 _DOCUMENTED = re.compile(

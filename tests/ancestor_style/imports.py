@@ -14,13 +14,13 @@ MODULES = {
     "colearn.utils.results": "colearn_learner",
     "colearn.utils.plot": "colearn_learner",
     "colearn.utils.data": "colearn_learner.datasets",
-    "colearn_keras.keras_learner": "colearn_learner.keras",
-    "colearn_keras.utils": "colearn_learner.keras",
-    "colearn_pytorch.pytorch_learner": "colearn_learner.pytorch",
-    "colearn_pytorch.utils": "colearn_learner.pytorch",
-    "colearn_grpc.factory_registry": "colearn_learner.registry",
-    "colearn_grpc.mli_factory_interface": "colearn_learner.mli_factory",
-    "colearn_grpc.example_mli_factory": "colearn_learner.mli_factory",
+    "colearn_keras.keras_learner": "colearn_learner.learners.keras",
+    "colearn_keras.utils": "colearn_learner.learners.keras",
+    "colearn_pytorch.pytorch_learner": "colearn_learner.learners.pytorch",
+    "colearn_pytorch.utils": "colearn_learner.learners.pytorch",
+    "colearn_grpc.factory_registry": "colearn_learner.compat.registry",
+    "colearn_grpc.mli_factory_interface": "colearn_learner.compat.mli_factory",
+    "colearn_grpc.example_mli_factory": "colearn_learner.compat.mli_factory",
 }
 """The ancestor's module, and the one here that has all of `NAMES` of it."""
 

@@ -12,9 +12,9 @@ import pytest
 from dp_accounting import rdp
 
 from colearn_learner import Weights, collective_learning_round, print_results, set_equal_weights
+from colearn_learner.compat.results import Results
 from colearn_learner.errors import InvalidArgument
 from colearn_learner.interface import DiffPrivConfig, ErrorCodes
-from colearn_learner.results import Results
 from colearn_ledger.weights.codec import encode_weights
 
 STEPS = 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from colearn_learner.catalogue import share
+from colearn_learner.catalogue.factories import share
 from colearn_learner.interface import Weights
 
 

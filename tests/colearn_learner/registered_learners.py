@@ -6,7 +6,7 @@ from sklearn.linear_model import SGDClassifier
 
 from colearn_learner import ExampleMliFactory, FactoryRegistry
 from colearn_learner.datasets import Share, read_share
-from colearn_learner.sklearn import SklearnLearner
+from colearn_learner.learners.sklearn import SklearnLearner
 
 
 @FactoryRegistry.register_dataloader("PREPARED")

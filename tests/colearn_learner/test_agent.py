@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from toyworld import TowardsTarget
 
-from colearn_learner.agent import Action
-from colearn_learner.agent_folder import AgentFolder, DamagedFolder, FolderInUse
-from colearn_learner.agent_progress import Progress, Work
+from colearn_learner.agent.folder import AgentFolder, DamagedFolder, FolderInUse
+from colearn_learner.agent.loop import Action
+from colearn_learner.agent.progress import Progress, Work
 from colearn_learner.interface import (
     DiffPrivBudget,
     ProposedWeights,

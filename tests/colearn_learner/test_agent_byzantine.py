@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from toyworld import TowardsTarget, World
 
-from colearn_learner.agent import Action
+from colearn_learner.agent.loop import Action
 from colearn_learner.interface import (
     DiffPrivBudget,
     ErrorCodes,

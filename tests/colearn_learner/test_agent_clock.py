@@ -9,8 +9,8 @@ import pytest
 from toyworld import TowardsTarget, World
 from waiting import Clock
 
-from colearn_learner import agent_workbench
-from colearn_learner.agent import Action
+from colearn_learner.agent import context
+from colearn_learner.agent.loop import Action
 from colearn_ledger.protocol import ContentRef, Outcome, Status
 from colearn_ledger.weights.store import ContentUnavailable
 
@@ -75,7 +75,7 @@ def test_a_round_is_moved_on_once_its_time_is_over_on_the_ledger(any_world, wron
 def test_learners_take_turns_to_move_a_round_on(any_world, monkeypatch: pytest.MonkeyPatch):
     w = any_world([TowardsTarget(4), TowardsTarget(5), TowardsTarget(6)], rounds=2)
     clock = Clock()
-    monkeypatch.setattr(agent_workbench, "time", clock)
+    monkeypatch.setattr(context, "time", clock)
     first, second, third = agents = w.agents(stagger=2.0)
     for _ in range(2):
         for agent in agents:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from toyworld import TowardsTarget, World
 
-from colearn_learner.agent import Action, Agent
-from colearn_learner.agent_copies import Copies, DamagedFolder
+from colearn_learner.agent.loop import Action, Agent
+from colearn_learner.agent.weights_cache import Copies, DamagedFolder
 from colearn_ledger.protocol import ContentRef, Outcome
 from colearn_ledger.weights.store import ContentUnavailable
 from colearn_ledger.weights.unixfs import content_ref

@@ -10,13 +10,13 @@ import click
 import pytest
 from toyworld import TowardsTarget, World
 
-from colearn_learner.agent import Agent, AgentConfig
+from colearn_learner.agent.loop import Agent, AgentConfig
 from colearn_learner.cli import main
 from colearn_learner.cli.agent import agent as agent_commands
 from colearn_ledger.protocol import ContentRef, Outcome
-from colearn_ledger.weights.kubo import KuboStore
-from colearn_ledger.weights.opening import open_store
-from localnet.kubo import Kubo
+from colearn_ledger.weights.stores.kubo import KuboStore
+from colearn_ledger.weights.stores.open_store import open_store
+from colearn_localnet.kubo import Kubo
 
 POLICIES: dict[str, dict[str, Any]] = {
     "last:1": {"keep_accepted": 1},

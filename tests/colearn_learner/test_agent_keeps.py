@@ -10,13 +10,13 @@ import pytest
 from toyworld import TowardsTarget, World
 
 from colearn_learner import simulation
-from colearn_learner.agent import Action, Agent, AgentConfig
+from colearn_learner.agent.loop import Action, Agent, AgentConfig
 from colearn_learner.errors import InvalidArgument
 from colearn_learner.simulation import SimulationConfig
 from colearn_ledger.protocol import ContentRef, Duty, Outcome, Status
 from colearn_ledger.spec import ExperimentSpec
 from colearn_ledger.weights.codec import read_weights
-from colearn_ledger.weights.directory import ContentNotStored, DirectoryStore
+from colearn_ledger.weights.stores.directory import ContentNotStored, DirectoryStore
 
 
 def targets(*numbers: float) -> list[TowardsTarget]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from toyworld import TowardsTarget, World
 
-from colearn_learner.agent import Action, Agent
+from colearn_learner.agent.loop import Action, Agent
 from colearn_learner.interface import Weights
 from colearn_ledger.protocol import ContentRef, Outcome, Status
 

@@ -16,11 +16,11 @@ import pytest
 from toyworld import TowardsTarget, World
 from waiting import LIMIT
 
-from colearn_learner.agent_progress import Busy, FileInPieces, Progress, Work
+from colearn_learner.agent.monitoring import Monitor
+from colearn_learner.agent.progress import Busy, FileInPieces, Progress, Work
+from colearn_learner.cli._support.progress import SlowWork
 from colearn_learner.cli.logs import start_logging
-from colearn_learner.cli.progress import SlowWork
 from colearn_learner.interface import Weights
-from colearn_learner.monitoring import Monitor
 from colearn_ledger.weights.store import ContentUnavailable
 from colearn_ledger.weights.unixfs import content_of
 
@@ -197,8 +197,8 @@ def test_a_thread_looks_after_it_and_ends(lines):
 
 SHOW = """
 import logging, sys
-from colearn_learner.agent_progress import Progress, Work
-from colearn_learner.cli.progress import telling
+from colearn_learner.agent.progress import Progress, Work
+from colearn_learner.cli._support.progress import telling
 with telling(as_json=sys.argv[1] == "json", verbose=False) as hear:
     hear(Progress(Work.TRAINING))
     logging.getLogger().info("a line " + "long " * 40 + "[bold]end")

@@ -12,9 +12,9 @@ import pytest
 from toyworld import TowardsTarget, World
 from waiting import LIMIT
 
-from colearn_learner.agent import Action, Agent, AgentStopped
-from colearn_learner.fitting import LearnerDoesNotFit
-from colearn_ledger.evm import (
+from colearn_learner.agent.fit import LearnerDoesNotFit
+from colearn_learner.agent.loop import Action, Agent, AgentStopped
+from colearn_ledger.chains.evm import (
     BadAnswer,
     EmptyWallet,
     GasTooHigh,
@@ -23,12 +23,12 @@ from colearn_ledger.evm import (
     WrongChain,
     WrongContract,
 )
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.local.errors import DamagedLog, LogUnavailable
 from colearn_ledger.protocol import Account, ExperimentId, Outcome, Status, UnknownExperiment
-from colearn_ledger.wallet import Wallet
-from colearn_ledger.weights.directory import ContentNotStored
+from colearn_ledger.reference.errors import DamagedLog, LogUnavailable
 from colearn_ledger.weights.store import ContentMismatch, ContentUnavailable
+from colearn_ledger.weights.stores.directory import ContentNotStored
 
 QUICK = {"max_backoff": 0.0, "poll": 0.01}
 

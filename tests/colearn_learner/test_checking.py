@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from sklearn.datasets import load_digits
 
-from colearn_learner.checking import CheckReport, Verdict, check_learner, checks
+from colearn_learner.checks.kit import CheckReport, Verdict, check_learner, checks
 from colearn_learner.cli import main
 from colearn_learner.errors import InvalidArgument
 from colearn_learner.names import UnknownName
@@ -151,7 +151,7 @@ def pytorch() -> Any:
     import torch
     from torch.utils.data import DataLoader, TensorDataset
 
-    from colearn_learner.pytorch import PytorchLearner
+    from colearn_learner.learners.pytorch import PytorchLearner
 
     torch.set_num_threads(1)
     torch.manual_seed(1)
@@ -170,7 +170,7 @@ def keras_learner() -> Any:
     import keras
     import tensorflow as tf
 
-    from colearn_learner.keras import KerasLearner
+    from colearn_learner.learners.keras import KerasLearner
 
     keras.utils.set_random_seed(1)
     model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, activation="softmax")])
@@ -183,7 +183,7 @@ def keras_learner() -> Any:
 def linear() -> Any:
     from sklearn.linear_model import SGDClassifier
 
-    from colearn_learner.sklearn import SklearnLearner
+    from colearn_learner.learners.sklearn import SklearnLearner
 
     return SklearnLearner(SGDClassifier(random_state=1), *SHARES, classes=range(10))
 
@@ -191,13 +191,13 @@ def linear() -> Any:
 def forest() -> Any:
     from sklearn.ensemble import RandomForestClassifier
 
-    from colearn_learner.forest import ForestLearner
+    from colearn_learner.learners.forest import ForestLearner
 
     return ForestLearner(RandomForestClassifier(max_depth=3), *SHARES, classes=range(10))
 
 
 def boosted() -> Any:
-    from colearn_learner.xgboost import XGBoostLearner
+    from colearn_learner.learners.xgboost import XGBoostLearner
 
     params = {"objective": "multi:softprob", "num_class": 10, "max_depth": 2, "nthread": 1}
     return XGBoostLearner(params, *SHARES)

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from colearn_learner.cli import main
-from colearn_learner.cli.experiment_file import TEMPLATE
-from colearn_ledger.keystore import Keystore
-from colearn_ledger.networks import Network, Networks
-from colearn_ledger.wallet import Wallet
+from colearn_learner.cli._support.experiment_file import TEMPLATE
+from colearn_ledger.keys.keystore import Keystore
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.networks.profiles import Network, Networks
 
 if TYPE_CHECKING:
     from cosmos_place import Place

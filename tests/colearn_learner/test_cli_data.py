@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from colearn_learner.cli import main
-from colearn_learner.cli.factories import learner_arguments, made_learner
+from colearn_learner.cli._support.factories import learner_arguments, made_learner
 from colearn_learner.datasets import DATASETS, SOURCES, read_share
 from colearn_learner.errors import InvalidData
 

@@ -13,11 +13,11 @@ import pytest
 from click.testing import CliRunner
 
 from colearn_learner.cli import main
-from colearn_learner.cli.experiment_file import TEMPLATE
-from colearn_ledger.keystore import Keystore
-from colearn_ledger.networks import Network, Networks
-from colearn_ledger.wallet import Wallet
-from localnet.anvil import Anvil
+from colearn_learner.cli._support.experiment_file import TEMPLATE
+from colearn_ledger.keys.keystore import Keystore
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.networks.profiles import Network, Networks
+from colearn_localnet.anvil import Anvil
 
 COLEARN = [sys.executable, "-c", "from colearn_learner.cli import main; main(prog_name='colearn')"]
 PASSWORD = "a password"

@@ -14,12 +14,12 @@ import pytest
 from click.testing import CliRunner
 
 from colearn_learner.cli import main
-from colearn_learner.cli.experiment_file import (
+from colearn_learner.cli._support.experiment_file import (
     TEMPLATE,
     BadExperimentFile,
     read_experiment_file,
 )
-from colearn_learner.cli.factories import FactoryFailed, learner_arguments, made_learner
+from colearn_learner.cli._support.factories import FactoryFailed, learner_arguments, made_learner
 from colearn_learner.cli.logs import log_event, start_logging
 from colearn_learner.errors import LearnerError
 from colearn_ledger.protocol import Admission, ContentRef, Selection
@@ -124,7 +124,7 @@ def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_module_of_the_working_folder_is_found(own_module):
-    own_module("mine_found", "from colearn_learner.catalogue import share as make\n")
+    own_module("mine_found", "from colearn_learner.catalogue.factories import share as make\n")
     learner = made_learner("mine_found:make", {"dataset": "wine", "learner": 0, "of": 3})
     assert callable(learner.mli_propose_weights)
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from colearn_learner.catalogue import share
+from colearn_learner.catalogue.factories import share
 from colearn_learner.cli import main
-from colearn_learner.cli.experiment_file import TEMPLATE
-from colearn_ledger.keystore import Keystore
-from colearn_ledger.networks import Network, Networks
-from colearn_ledger.wallet import Wallet
+from colearn_learner.cli._support.experiment_file import TEMPLATE
+from colearn_ledger.keys.keystore import Keystore
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.networks.profiles import Network, Networks
 from colearn_ledger.weights.codec import decode_weights
-from localnet.anvil import Anvil
+from colearn_localnet.anvil import Anvil
 
 PASSWORD = "a password"
 SHARE = {"dataset": "breast-cancer", "learner": 0, "of": 5, "model": "keras-mlp"}

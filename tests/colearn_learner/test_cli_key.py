@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from colearn_learner.cli import main
-from colearn_ledger.keystore import Keystore
-from colearn_ledger.wallet import Wallet
+from colearn_ledger.keys.keystore import Keystore
+from colearn_ledger.keys.wallet import Wallet
 
 KEY = "0x" + "5e" * 32
 WORDS = "legal winner thank year wave sausage worth useful legal winner thank yellow"

@@ -9,12 +9,13 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from colearn_learner.cli import main, reaching
-from colearn_learner.cli.reaching import evm_config
-from colearn_ledger.evm import EvmConfig
-from colearn_ledger.networks import READY_NETWORKS, CosmosTerms, Network, Networks
-from colearn_ledger.references import ExperimentReference
-from colearn_ledger.weights.directory import DirectoryStore
+from colearn_learner.cli import main
+from colearn_learner.cli._support import connect
+from colearn_learner.cli._support.connect import evm_config
+from colearn_ledger.chains.evm import EvmConfig
+from colearn_ledger.networks.profiles import READY_NETWORKS, CosmosTerms, Network, Networks
+from colearn_ledger.networks.references import ExperimentReference
+from colearn_ledger.weights.stores.directory import DirectoryStore
 
 ONE = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 TWO = "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512"
@@ -124,41 +125,41 @@ def test_a_broken_file_ends_every_command_with_one_line(home: Path):
 
 def test_a_bare_id_is_of_the_default_contract():
     with pytest.raises(click.UsageError, match="deploy first"):
-        reaching.experiment_place("7", None)
+        connect.experiment_place("7", None)
     with pytest.raises(click.UsageError, match="no contract is known on the network sepolia"):
-        reaching.experiment_place("7", "sepolia")
+        connect.experiment_place("7", "sepolia")
     Networks().add_contract("local-evm", ONE)
     Networks().add_contract("local-evm", TWO)
-    place = reaching.experiment_place("7", None)
+    place = connect.experiment_place("7", None)
     assert place.reference == ExperimentReference("eip155:31337", TWO, 7)
     Networks().add_contract("sepolia", ONE)
     with pytest.raises(click.UsageError, match="local-evm, sepolia; choose by --network"):
-        reaching.experiment_place("7", None)
-    assert reaching.experiment_place("7", "sepolia").reference.chain == "eip155:11155111"
+        connect.experiment_place("7", None)
+    assert connect.experiment_place("7", "sepolia").reference.chain == "eip155:11155111"
 
 
 def test_a_reference_finds_its_network_and_must_fit_the_one_given():
     text = f"eip155:84532:{ONE}/7"
-    assert reaching.experiment_place(text, None).network.name == "base-sepolia"
+    assert connect.experiment_place(text, None).network.name == "base-sepolia"
     with pytest.raises(click.UsageError, match="chain eip155:84532 and the network sepolia is"):
-        reaching.experiment_place(text, "sepolia")
+        connect.experiment_place(text, "sepolia")
     with pytest.raises(click.UsageError, match="one looks like eip155:31337"):
-        reaching.experiment_place("seven", None)
+        connect.experiment_place("seven", None)
     Networks().save(Network("other", "http://x", 84532))
     with pytest.raises(click.UsageError, match="base-sepolia, other"):
-        reaching.experiment_place(text, None)
+        connect.experiment_place(text, None)
 
 
 def test_the_store_is_the_one_given_or_the_networks_own(home: Path):
     network = Network("mine", "http://x", 5, store=f"folder:{home}/own")
-    assert reaching.store_spec(None, network) == f"folder:{home}/own"
-    assert reaching.store_spec("./x", network) == "./x"
+    assert connect.store_spec(None, network) == f"folder:{home}/own"
+    assert connect.store_spec("./x", network) == "./x"
     with pytest.raises(click.UsageError, match="--store"):
-        reaching.store_spec(None, Network("mine", "http://x", 5))
-    assert isinstance(reaching.opened_store(f"folder:{home}/own", "me"), DirectoryStore)
+        connect.store_spec(None, Network("mine", "http://x", 5))
+    assert isinstance(connect.opened_store(f"folder:{home}/own", "me"), DirectoryStore)
     assert (home / "own" / "pins" / "me").is_dir()
     with pytest.raises(click.UsageError, match="there is no store"):
-        reaching.opened_store(f"{home}/typo", "me", to_read=True)
+        connect.opened_store(f"{home}/typo", "me", to_read=True)
     assert not (home / "typo").exists()
     with pytest.raises(click.UsageError, match="store"):
-        reaching.opened_store("nonsense", "me")
+        connect.opened_store("nonsense", "me")

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from localnet.errors import InstallFailed
-from localnet.installing import wasmd_binary
+from colearn_localnet.errors import InstallFailed
+from colearn_localnet.install import wasmd_binary
 
 pytestmark = pytest.mark.usefixtures("kubo_swarm")  # which also installs what is missing
 
 HERE = Path(__file__).parent
-ABI = HERE.parents[1] / "colearn_ledger" / "evm" / "CollectiveLearning.json"
+ABI = HERE.parents[1] / "colearn_ledger" / "chains" / "evm" / "CollectiveLearning.json"
 
 
 def colearn(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -18,18 +18,18 @@ import pytest
 from click.testing import CliRunner, Result
 
 from colearn_learner.cli import main
-from colearn_learner.cli.experiment_file import TEMPLATE
-from colearn_ledger.evm import EvmLedger
-from colearn_ledger.keystore import Keystore
-from colearn_ledger.networks import Network, Networks
+from colearn_learner.cli._support.experiment_file import TEMPLATE
+from colearn_ledger.chains.evm import EvmLedger
+from colearn_ledger.keys.keystore import Keystore
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.networks.profiles import Network, Networks
+from colearn_ledger.networks.references import ExperimentReference
 from colearn_ledger.protocol import ExperimentParams
-from colearn_ledger.references import ExperimentReference
-from colearn_ledger.wallet import Wallet
-from colearn_ledger.weights.directory import DirectoryStore
-from localnet.anvil import Anvil
+from colearn_ledger.weights.stores.directory import DirectoryStore
+from colearn_localnet.anvil import Anvil
 
 HERE = Path(__file__).parent
-ABI = HERE.parent.parent / "colearn_ledger" / "evm" / "CollectiveLearning.json"
+ABI = HERE.parent.parent / "colearn_ledger" / "chains" / "evm" / "CollectiveLearning.json"
 COLEARN = [sys.executable, "-c", "from colearn_learner.cli import main; main(prog_name='colearn')"]
 PASSWORD = "a password"
 NAMES = ("owner", "alice", "bob", "carol")

@@ -22,9 +22,9 @@ from test_cli_real_chain import (  # noqa: F401 - fixtures among them
 )
 from waiting import LIMIT
 
-from colearn_ledger.wallet import Wallet
-from localnet.anvil import Anvil
-from localnet.rpc import json_rpc
+from colearn_ledger.keys.wallet import Wallet
+from colearn_localnet.anvil import Anvil
+from colearn_localnet.rpc import json_rpc
 
 
 def sent_by(chain: Anvil, number: int) -> int:  # noqa: F811

@@ -22,7 +22,7 @@ from remote_places import LONG, Pipe, ServerProcess, connected, nobody, served  
 from toyworld import TowardsTarget
 
 from colearn_learner.cli import main
-from colearn_learner.cli.factories import made_learner
+from colearn_learner.cli._support.factories import made_learner
 from colearn_learner.errors import InvalidArgument
 from colearn_learner.interface import Weights
 from colearn_learner.remote.client import RemoteConfig, RemoteLearner

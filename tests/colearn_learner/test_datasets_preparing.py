@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from colearn_learner import simulation
-from colearn_learner.catalogue import prepared, share
+from colearn_learner.catalogue.factories import prepared, share
+from colearn_learner.catalogue.models import UnfitModel
 from colearn_learner.datasets import (
     DATASETS,
     Data,
@@ -31,7 +32,6 @@ from colearn_learner.datasets import (
 )
 from colearn_learner.datasets import preparing as preparing_module
 from colearn_learner.errors import InvalidArgument, InvalidData
-from colearn_learner.models import UnfitModel
 from colearn_learner.names import UnknownName
 from colearn_ledger.weights.codec import encode_weights
 

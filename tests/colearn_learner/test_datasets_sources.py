@@ -27,6 +27,7 @@ from PIL import Image
 from scipy.io import savemat
 from sklearn.datasets import fetch_california_housing, load_digits, load_sample_image
 
+from colearn_learner.catalogue.models import MODELS
 from colearn_learner.datasets import (
     DATASETS,
     SOURCES,
@@ -41,7 +42,6 @@ from colearn_learner.datasets.cifar import CIFAR_FILES
 from colearn_learner.datasets.matlab import read_matrix
 from colearn_learner.datasets.mnist import read_idx
 from colearn_learner.errors import InvalidArgument, InvalidData, MissingPackage
-from colearn_learner.models import MODELS
 from colearn_learner.names import UnknownName
 
 DIGITS, KINDS = load_digits(return_X_y=True)

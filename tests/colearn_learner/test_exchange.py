@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from colearn_learner.exchange import scores_of
+from colearn_learner.conversion import scores_of
 from colearn_learner.interface import ProposedWeights, Weights
 from colearn_ledger.protocol import Scores
 

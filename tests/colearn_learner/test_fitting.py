@@ -11,9 +11,9 @@ from sklearn.ensemble import RandomForestRegressor
 from sklearn.linear_model import SGDClassifier, SGDRegressor
 
 from colearn_learner import Weights
-from colearn_learner.fitting import LearnerDoesNotFit, check_fit
-from colearn_learner.forest import ForestLearner
-from colearn_learner.sklearn import SklearnLearner
+from colearn_learner.agent.fit import LearnerDoesNotFit, check_fit
+from colearn_learner.learners.forest import ForestLearner
+from colearn_learner.learners.sklearn import SklearnLearner
 from colearn_ledger.weights.codec import WeightsSchema
 
 IRIS, DIABETES = load_iris(return_X_y=True), load_diabetes(return_X_y=True)

@@ -19,8 +19,8 @@ from sklearn.ensemble import (
 
 from colearn_learner import Weights
 from colearn_learner.errors import InvalidArgument, InvalidData, UnsupportedModel, WeightsMismatch
-from colearn_learner.forest import _NODE, ForestLearner
-from colearn_learner.trees import check_tree, depth_of
+from colearn_learner.learners.forest import _NODE, ForestLearner
+from colearn_learner.learners.trees import check_tree, depth_of
 from colearn_ledger.weights.codec import WeightsSchema, decode_weights, encode_weights
 
 

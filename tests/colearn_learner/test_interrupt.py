@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from toyworld import TowardsTarget
 
 from colearn_learner import simulation
-from colearn_learner.agent import Action, Observation
-from colearn_learner.agent_folder import AgentFolder
+from colearn_learner.agent.folder import AgentFolder
+from colearn_learner.agent.loop import Action, Observation
 from colearn_learner.cli import main
 from colearn_learner.interface import Weights
 from colearn_learner.simulation import SimulationConfig, SimulationInterrupted
@@ -131,7 +131,7 @@ def test_an_interrupted_simulation_waits_for_an_agent_in_the_midst_of_its_work()
 @pytest.mark.parametrize(
     ("where", "said", "files"),
     [
-        ("colearn_learner.baselines.compare", "2 of 2 rounds", 4),
+        ("colearn_learner.catalogue.baselines.compare", "2 of 2 rounds", 4),
         ("colearn_learner.simulation.run", "no results", 0),
     ],
     ids=["while it compares", "before a round"],

@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from colearn_learner.errors import InvalidData
-from colearn_learner.keras import _make_loader, normalize_img
+from colearn_learner.learners.keras import _make_loader, normalize_img
 
 IMAGES, LABELS = load_digits(return_X_y=True)
 IMAGES = (IMAGES.reshape(-1, 8, 8, 1) * 15).astype("uint8")
@@ -39,7 +39,7 @@ def test_for_differential_privacy_it_is_the_records_themselves():
 def test_it_is_a_loader_of_the_learner():
     import keras
 
-    from colearn_learner.keras import KerasLearner
+    from colearn_learner.learners.keras import KerasLearner
 
     keras.utils.set_random_seed(1)
     layers = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10, "softmax")]

@@ -22,8 +22,8 @@ from sklearn.neural_network import MLPClassifier
 
 from colearn_learner import Weights
 from colearn_learner.errors import InvalidArgument, UnsupportedModel, WeightsMismatch
-from colearn_learner.keras import KerasLearner
-from colearn_learner.sklearn import SklearnLearner
+from colearn_learner.learners.keras import KerasLearner
+from colearn_learner.learners.sklearn import SklearnLearner
 
 INPUTS, TARGETS = load_digits(return_X_y=True)
 INPUTS = INPUTS.astype("float32") / 16

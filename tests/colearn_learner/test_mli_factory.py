@@ -16,11 +16,11 @@ from remote_places import ServerProcess, connected
 
 from colearn_learner import DiffPrivConfig, ExampleMliFactory, FactoryRegistry, MliFactory
 from colearn_learner.cli import main
-from colearn_learner.cli.factories import learner_arguments, made_learner
+from colearn_learner.cli._support.factories import learner_arguments, made_learner
 from colearn_learner.datasets import split_to_folders
 from colearn_learner.errors import InvalidArgument, LearnerError
+from colearn_learner.learners.sklearn import SklearnLearner
 from colearn_learner.names import UnknownName
-from colearn_learner.sklearn import SklearnLearner
 
 PRIVACY = {
     "target_epsilon": 1.0,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from colearn_learner.monitoring import Monitor, monitoring
+from colearn_learner.agent.monitoring import Monitor, monitoring
 from tests.colearn_learner.toyworld import TowardsTarget, World
 
 

@@ -13,8 +13,8 @@ from sklearn.linear_model import SGDClassifier, SGDRegressor
 
 from colearn_learner import ModelFormat, convert_model_to_onnx, deser_model
 from colearn_learner.errors import UnsupportedModel
-from colearn_learner.keras import KerasLearner
-from colearn_learner.sklearn import SklearnLearner
+from colearn_learner.learners.keras import KerasLearner
+from colearn_learner.learners.sklearn import SklearnLearner
 
 INPUTS, TARGETS = load_iris(return_X_y=True)
 INPUTS = INPUTS.astype("float32")

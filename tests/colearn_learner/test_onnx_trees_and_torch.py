@@ -14,9 +14,9 @@ from torch import nn
 
 from colearn_learner import ModelFormat, convert_model_to_onnx, deser_model
 from colearn_learner.errors import InvalidArgument, UnsupportedModel
-from colearn_learner.forest import ForestLearner
-from colearn_learner.pytorch import PytorchLearner
-from colearn_learner.xgboost import XGBoostLearner
+from colearn_learner.learners.forest import ForestLearner
+from colearn_learner.learners.pytorch import PytorchLearner
+from colearn_learner.learners.xgboost import XGBoostLearner
 
 torch.set_num_threads(1)
 

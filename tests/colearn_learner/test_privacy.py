@@ -17,7 +17,7 @@ from toyworld import TowardsTarget
 
 from colearn_learner.errors import InvalidArgument, InvalidData, MissingPackage
 from colearn_learner.interface import DiffPrivConfig, ErrorCodes, Weights
-from colearn_learner.privacy import (
+from colearn_learner.learners.privacy.account import (
     BudgetExceeded,
     Mechanism,
     PrivacyAccount,
@@ -150,7 +150,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from colearn_learner.interface import DiffPrivConfig
-from colearn_learner.privacy import PrivacyAccount
+from colearn_learner.learners.privacy.account import PrivacyAccount
 account = PrivacyAccount(DiffPrivConfig(3.0, 1e-5, 1.0, 1.1), 0.05, 20, Path(sys.argv[1]))
 account.spend()
 os.kill(os.getpid(), signal.SIGKILL)  # in its first step
@@ -173,7 +173,7 @@ class TestFile:
             raise HomeNotWritable(f"{path} can not be written: No space left on device")
 
         one = account(tmp_path / "privacy.json")
-        monkeypatch.setattr("colearn_learner.privacy.write_private", full)
+        monkeypatch.setattr("colearn_learner.learners.privacy.account.write_private", full)
         with pytest.raises(StateNotKept, match="No space left"):
             one.spend()
         assert spent(one) == 0.0

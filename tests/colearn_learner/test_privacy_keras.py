@@ -11,10 +11,10 @@ import pytest
 from budget_contract import BudgetContract, Make, config
 from sklearn.datasets import load_digits
 
-from colearn_learner.checking import Verdict, check_learner
+from colearn_learner.checks.kit import Verdict, check_learner
 from colearn_learner.errors import InvalidArgument, InvalidData, UnsupportedModel
-from colearn_learner.keras import KerasLearner
-from colearn_learner.privacy_keras import PrivateFit, clipped_sum
+from colearn_learner.learners.keras import KerasLearner
+from colearn_learner.learners.privacy.keras import PrivateFit, clipped_sum
 
 INPUTS, TARGETS = load_digits(return_X_y=True)
 INPUTS = INPUTS.astype("float32") / 16

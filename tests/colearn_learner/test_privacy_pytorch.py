@@ -21,10 +21,10 @@ from torch.utils.data import (
 )
 
 from colearn_learner import Weights
-from colearn_learner.checking import Verdict, check_learner
+from colearn_learner.checks.kit import Verdict, check_learner
 from colearn_learner.errors import InvalidArgument, MissingPackage, UnsupportedModel
-from colearn_learner.privacy_pytorch import PrivateSteps
-from colearn_learner.pytorch import PytorchLearner, categorical_accuracy
+from colearn_learner.learners.privacy.pytorch import PrivateSteps
+from colearn_learner.learners.pytorch import PytorchLearner, categorical_accuracy
 from colearn_ledger.weights.codec import decode_weights, encode_weights
 
 torch.set_num_threads(1)

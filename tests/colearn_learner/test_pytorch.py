@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from colearn_learner import Weights
 from colearn_learner.errors import InvalidArgument, InvalidData, UnsupportedModel, WeightsMismatch
-from colearn_learner.pytorch import (
+from colearn_learner.learners.pytorch import (
     PytorchLearner,
     auc_from_logits,
     binary_accuracy_from_logits,
@@ -376,7 +376,7 @@ def test_arguments_are_checked_at_once():
 
 BESIDE_TENSORFLOW = """
 import {first}, {second}
-from colearn_learner.pytorch import PytorchLearner
+from colearn_learner.learners.pytorch import PytorchLearner
 import tensorflow, torch
 batch = [(torch.ones(4, 2), torch.zeros(4, 1))]
 model = torch.nn.Linear(2, 1)

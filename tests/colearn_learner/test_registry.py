@@ -13,7 +13,7 @@ import pytest
 
 import colearn_learner
 from colearn_learner import FactoryRegistry, LearnerError, RegistryException
-from colearn_learner.registry import check_dataloader_callable
+from colearn_learner.compat.registry import check_dataloader_callable
 
 if TYPE_CHECKING:
     from nowhere import Unresolvable

@@ -20,8 +20,8 @@ from remote_places import (  # noqa: F401
 )
 from toyworld import TowardsTarget, World
 
-from colearn_learner.agent import Action, Agent, Observation
-from colearn_learner.fitting import LearnerDoesNotFit
+from colearn_learner.agent.fit import LearnerDoesNotFit
+from colearn_learner.agent.loop import Action, Agent, Observation
 from colearn_learner.interface import (
     DiffPrivBudget,
     ErrorCodes,

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from colearn_learner.conversion import scores_of, vote_of
 from colearn_learner.errors import UnsupportedModel
-from colearn_learner.exchange import scores_of, vote_of
 from colearn_learner.interface import (
     ColearnModel,
     DiffPrivBudget,

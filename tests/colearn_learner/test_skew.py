@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from colearn_learner import Weights, training
-from colearn_learner.baselines import compare
+from colearn_learner import Weights
+from colearn_learner.catalogue.baselines import compare
+from colearn_learner.catalogue.models import Training, make_learner, model
+from colearn_learner.compat import training
 from colearn_learner.datasets import Data, Share, Split, dataset, split
-from colearn_learner.models import Training, make_learner, model
-from colearn_learner.skew import LevelMlpLearner, log_shares
+from colearn_learner.learners.skew import LevelMlpLearner, log_shares
 
 NETWORKS = ["mlp", "keras-mlp", "pytorch-mlp"]
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from colearn_learner.agent import Action, Agent, AgentConfig, Observation
+from colearn_learner.agent.loop import Action, Agent, AgentConfig, Observation
 from colearn_learner.interface import ProposedWeights, Weights
-from colearn_ledger.local import LocalLedger
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import ExperimentParams
+from colearn_ledger.reference import LocalLedger
 from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.wallet import Wallet
 from colearn_ledger.weights.codec import WeightsSchema, write_weights
-from colearn_ledger.weights.directory import DirectoryStore
+from colearn_ledger.weights.stores.directory import DirectoryStore
 
 
 class TowardsTarget:
@@ -91,7 +91,7 @@ class World:
     def _deploy(self) -> Any:
         if self.kind == "local":
             return LocalLedger.new(self.wallets[0], clock=lambda: self.seconds)
-        from colearn_ledger.evm.embedded import EmbeddedChain
+        from colearn_ledger.chains.evm.embedded import EmbeddedChain
 
         self.chain = EmbeddedChain(clock=lambda: self.seconds)
         ledger = self.chain.deploy(self.wallets[0])

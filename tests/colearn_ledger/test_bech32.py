@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colearn_ledger.bech32 import NotBech32, decoded, encoded
+from colearn_ledger.text.bech32 import NotBech32, decoded, encoded
 
 PREFIXES = st.text(st.characters(min_codepoint=ord("a"), max_codepoint=ord("z")), min_size=1)
 

@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from colearn_ledger.cid import InvalidCid, decode_cid, encode_cid
+from colearn_ledger.text.cid import InvalidCid, decode_cid, encode_cid
 
 EMPTY_FILE = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
 
@@ -43,7 +43,7 @@ def test_two_threads_that_are_the_first_get_their_cids():
         import threading
         from contextlib import suppress
         from multiformats.multibase import raw
-        from colearn_ledger.cid import decode_cid
+        from colearn_ledger.text.cid import decode_cid
 
         together, register = threading.Barrier(2), raw.register
 

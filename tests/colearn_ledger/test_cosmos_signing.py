@@ -13,7 +13,9 @@ from cosmpy.aerial.wallet import LocalWallet
 from cosmpy.crypto.address import Address
 from cosmpy.crypto.keypairs import PublicKey
 
-from colearn_ledger.keystore import BadKeyName, KeyExists, Keystore
+from colearn_ledger.keys.keystore import BadKeyName, KeyExists, Keystore
+from colearn_ledger.keys.signing import ballot_signer, cosmos_domain, sign_ballot, signing_domain
+from colearn_ledger.keys.wallet import InvalidKey, Wallet, cosmos_address
 from colearn_ledger.protocol import (
     Account,
     ExperimentId,
@@ -23,8 +25,6 @@ from colearn_ledger.protocol import (
     canonical_address,
     commitment_hash,
 )
-from colearn_ledger.signing import ballot_signer, cosmos_domain, sign_ballot, signing_domain
-from colearn_ledger.wallet import InvalidKey, Wallet, cosmos_address
 
 KEY = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 WORDS = "abandon " * 11 + "about"

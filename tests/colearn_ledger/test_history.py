@@ -8,10 +8,10 @@ import json
 import pytest
 
 from colearn_ledger.history import read_history
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.local import LocalLedger
 from colearn_ledger.protocol import ContentRef, ExperimentParams, Scores, Vote
-from colearn_ledger.wallet import Wallet
+from colearn_ledger.reference import LocalLedger
 
 
 def content(text: str) -> ContentRef:

@@ -13,8 +13,8 @@ import pytest
 from eth_account import Account as EthAccount
 
 from colearn_ledger import home
-from colearn_ledger.keystore import BadKeyName, KeyExists, Keystore, UnknownKey
-from colearn_ledger.wallet import InvalidKey, Wallet, WrongPassword
+from colearn_ledger.keys.keystore import BadKeyName, KeyExists, Keystore, UnknownKey
+from colearn_ledger.keys.wallet import InvalidKey, Wallet, WrongPassword
 
 KEY = "0x" + "4c" * 32
 PASSWORD = "correct horse battery"

@@ -20,8 +20,9 @@ import pytest
 from eth_account.messages import encode_defunct
 from waiting import LIMIT, Running, ended
 
+from colearn_ledger.keys.signing import signing_domain
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.local import DamagedLog, LocalLedger, LogUnavailable, NotALedgerFile
 from colearn_ledger.protocol import (
     ContentRef,
     ExperimentId,
@@ -33,8 +34,7 @@ from colearn_ledger.protocol import (
     Vote,
     WrongStatus,
 )
-from colearn_ledger.signing import signing_domain
-from colearn_ledger.wallet import Wallet
+from colearn_ledger.reference import DamagedLog, LocalLedger, LogUnavailable, NotALedgerFile
 
 ANA, BOB = (Wallet.from_key(bytes([i]) * 32) for i in (1, 2))
 
@@ -483,7 +483,7 @@ def test_overwritten_pages_are_reported(tmp_path: Path) -> None:
 
 
 def test_a_locked_file_is_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("colearn_ledger.local.log._LOCK_TIMEOUT", 0.05)
+    monkeypatch.setattr("colearn_ledger.reference.log._LOCK_TIMEOUT", 0.05)
     ana = told(tmp_path / "l")
     other = sqlite3.connect(tmp_path / "l", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")

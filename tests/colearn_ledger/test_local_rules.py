@@ -11,9 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from colearn_ledger.local.rounds import Transaction
-from colearn_ledger.local.rules import Rules
-from colearn_ledger.local.state import ExperimentState, LedgerState
 from colearn_ledger.protocol import (
     Account,
     ContentRef,
@@ -31,6 +28,9 @@ from colearn_ledger.protocol import (
     VoteCast,
     commitment_hash,
 )
+from colearn_ledger.reference.rounds import Transaction
+from colearn_ledger.reference.rules import Rules
+from colearn_ledger.reference.state import ExperimentState, LedgerState
 
 E = ExperimentId(1)
 DOMAIN = SigningDomain(0, Account("0x" + "11" * 20), bytes(32))

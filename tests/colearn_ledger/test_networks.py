@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colearn_ledger.bech32 import encoded
-from colearn_ledger.networks import (
+from colearn_ledger.keys.wallet import cosmos_address
+from colearn_ledger.networks.profiles import (
     READY_NETWORKS,
     AmbiguousNetwork,
     CosmosTerms,
@@ -21,13 +21,13 @@ from colearn_ledger.networks import (
     Networks,
     UnknownNetwork,
 )
-from colearn_ledger.references import (
+from colearn_ledger.networks.references import (
     ExperimentReference,
     InvalidReference,
     account_address,
     address,
 )
-from colearn_ledger.wallet import cosmos_address
+from colearn_ledger.text.bech32 import encoded
 
 ONE = address("0x5FbDB2315678afecb367f032d93F642f64180aa3")
 TWO = address("0xe7f1725e7734ce288f8367e1bb143e90bb3f0512")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from colearn_ledger.keys.signing import signing_domain
 from colearn_ledger.protocol import (
     ABSENT_SCORE_BITS,
     CODEC_DAG_PB,
@@ -27,7 +28,6 @@ from colearn_ledger.protocol import (
     next_seed,
     score_to_bits,
 )
-from colearn_ledger.signing import signing_domain
 
 DIGEST = hashlib.sha256(b"weights").digest()
 DOMAIN = signing_domain(1, Account("0x" + "11" * 20))

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from waiting import LIMIT
 
+from colearn_ledger.keys.signing import sign_ballot
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.local import LocalLedger
 from colearn_ledger.protocol import (
     BallotState,
     ContentRef,
@@ -23,10 +24,9 @@ from colearn_ledger.protocol import (
     VoteCast,
     WrongPhase,
 )
-from colearn_ledger.relay import BallotRefused, Relay, RelayCarrier, RelayFull
-from colearn_ledger.relay_http import InvalidRelayUrl, RelayClient, serving
-from colearn_ledger.signing import sign_ballot
-from colearn_ledger.wallet import Wallet
+from colearn_ledger.reference import LocalLedger
+from colearn_ledger.relay.http import InvalidRelayUrl, RelayClient, serving
+from colearn_ledger.relay.relay import BallotRefused, Relay, RelayCarrier, RelayFull
 
 PAYER = Wallet.from_key(b"\x77" * 32)
 LEARNERS = [Wallet.from_key(bytes([i + 1]) * 32) for i in range(5)]
@@ -179,7 +179,7 @@ class TestRefusing:
         assert "does not carry" in self.refused(relay, place, place.ballot(1))
 
     def test_more_than_it_can_hold(self, place, monkeypatch):
-        monkeypatch.setattr("colearn_ledger.relay._MOST_HELD", 1)
+        monkeypatch.setattr("colearn_ledger.relay.relay._MOST_HELD", 1)
         relay = relay_of(place)
         relay.offer(place.id, 0, place.ballot(1))
         with pytest.raises(RelayFull):
@@ -210,7 +210,7 @@ class TestOverHttp:
             RelayClient(url).offer(place.id, 0, place.ballot(0))
 
     def test_no_room_is_no_refusal(self, place, monkeypatch):
-        monkeypatch.setattr("colearn_ledger.relay._MOST_HELD", 0)
+        monkeypatch.setattr("colearn_ledger.relay.relay._MOST_HELD", 0)
         with (
             serving(relay_of(place), "127.0.0.1", 0) as url,
             pytest.raises(LedgerUnavailable, match="wait already"),

@@ -7,9 +7,9 @@ import traceback
 
 import pytest
 
+from colearn_ledger.keys.signing import ballot_signer, sign_ballot, signing_domain
+from colearn_ledger.keys.wallet import InvalidKey, Wallet
 from colearn_ledger.protocol import Account, ExperimentId, Scores, SignedBallot, Vote
-from colearn_ledger.signing import ballot_signer, sign_ballot, signing_domain
-from colearn_ledger.wallet import InvalidKey, Wallet
 
 KEY = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 DOMAIN = signing_domain(1337, Account("0x" + "11" * 20))

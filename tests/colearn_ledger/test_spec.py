@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from colearn_ledger.spec import ExperimentSpec, SpecError
 from colearn_ledger.weights.codec import WeightsSchema
-from colearn_ledger.weights.directory import DirectoryStore
 from colearn_ledger.weights.store import ContentTooLarge, ContentUnavailable
+from colearn_ledger.weights.stores.directory import DirectoryStore
 from colearn_ledger.weights.unixfs import content_ref
 
 SCHEMA = WeightsSchema.of({"w": np.ones((30, 1)), "b": np.zeros(1)}, max_bytes=10_000)

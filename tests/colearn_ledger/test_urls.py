@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from colearn_ledger.urls import UrlMask, is_loopback, masked
+from colearn_ledger.text.urls import UrlMask, is_loopback, masked
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_every_link_leads_somewhere(site: Path, built: dict[str, Page]):
 
 
 def test_the_evm_reference_has_all_of_the_contract(built: dict[str, Page]):
-    artifact = ROOT / "colearn_ledger" / "evm" / "CollectiveLearning.json"
+    artifact = ROOT / "colearn_ledger" / "chains" / "evm" / "CollectiveLearning.json"
     entries = json.loads(artifact.read_text())["abi"]
     wanted = {e["name"] for e in entries if e["type"] in ("function", "event", "error")}
     page = built["reference/evm.html"]

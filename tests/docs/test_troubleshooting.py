@@ -28,7 +28,7 @@ def texts_of(tree: ast.AST) -> Iterator[str]:
 def texts() -> str:
     found = [
         text
-        for package in ("colearn_ledger", "colearn_learner", "localnet")
+        for package in ("colearn_ledger", "colearn_learner", "localnet/colearn_localnet")
         for path in sorted((ROOT / package).rglob("*.py"))
         for text in texts_of(ast.parse(path.read_text()))
     ]

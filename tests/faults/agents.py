@@ -15,9 +15,9 @@ from typing import Any, Self
 from gate import Gate
 from waiting import eventually
 
-from colearn_ledger.networks import Network, Networks
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.networks.profiles import Network, Networks
 from colearn_ledger.protocol import Account
-from colearn_ledger.wallet import Wallet
 
 HERE = Path(__file__).parent
 CHAIN_ID = 31_337

@@ -20,16 +20,16 @@ from gate import Gate, Hold
 from hosts import Hosts
 from reader import Reader
 
-from colearn_ledger.evm import EvmConfig, EvmLedger
+from colearn_ledger.chains.evm import EvmConfig, EvmLedger
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.networks.references import ExperimentReference
 from colearn_ledger.protocol import ContentRef, ExperimentParams
-from colearn_ledger.references import ExperimentReference
 from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.wallet import Wallet
 from colearn_ledger.weights.codec import WeightsSchema, write_weights
-from colearn_ledger.weights.kubo import KuboStore
-from localnet.anvil import Anvil
-from localnet.kubo import Kubo, join, new_swarm_key
-from localnet.rpc import json_rpc, post
+from colearn_ledger.weights.stores.kubo import KuboStore
+from colearn_localnet.anvil import Anvil
+from colearn_localnet.kubo import Kubo, join, new_swarm_key
+from colearn_localnet.rpc import json_rpc, post
 
 BLOCK_TIME = 0.2  # seconds
 ETHER = 10**18

@@ -10,7 +10,7 @@ from typing import Any
 
 from web3 import HTTPProvider, Web3
 
-_ARTIFACT = Path(__file__).parents[2] / "colearn_ledger" / "evm" / "CollectiveLearning.json"
+_ARTIFACT = Path(__file__).parents[2] / "colearn_ledger/chains/evm/CollectiveLearning.json"
 _STATUS = ("enrolling", "running", "completed", "cancelled")
 _PHASE = ("proposing", "voting", "revealing", "closed")
 _OUTCOME = ("none", "accepted", "rejected", "no proposal", "abandoned")

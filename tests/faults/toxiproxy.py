@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 import requests
 from agents import wait_for
 
-from localnet.installing import toxiproxy_binary
-from localnet.processes import Process, free_port, spawn
+from colearn_localnet.install import toxiproxy_binary
+from colearn_localnet.processes import Process, free_port, spawn
 
 
 class Toxiproxy:

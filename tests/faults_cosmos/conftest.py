@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from cosmos_place import Place
 
-    from localnet.kubo import Kubo
+    from colearn_localnet.kubo import Kubo
 
 HERE = Path(__file__).parent
 

@@ -17,15 +17,15 @@ from agents import DEADLINE, RunningAgent, wait_for
 from cosmos_reader import CosmosReader
 from grpc_gate import GrpcGate
 
-from colearn_ledger.cosmos import CosmosLedger
-from colearn_ledger.networks import CosmosTerms, Network, Networks
+from colearn_ledger.chains.cosmos import CosmosLedger
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.networks.profiles import CosmosTerms, Network, Networks
+from colearn_ledger.networks.references import ExperimentReference
 from colearn_ledger.protocol import ExperimentParams
-from colearn_ledger.references import ExperimentReference
 from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.wallet import Wallet
 from colearn_ledger.weights.codec import WeightsSchema, write_weights
-from colearn_ledger.weights.kubo import KuboStore
-from localnet.kubo import Kubo
+from colearn_ledger.weights.stores.kubo import KuboStore
+from colearn_localnet.kubo import Kubo
 
 if TYPE_CHECKING:
     from cosmos_place import Place

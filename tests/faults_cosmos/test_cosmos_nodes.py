@@ -10,7 +10,7 @@ import pytest
 from cosmos_place import Place
 from cosmos_world import CosmosWorld
 
-from localnet.cosmos import CosmosChain
+from colearn_localnet.cosmos import CosmosChain
 
 Worlds = Callable[..., CosmosWorld]
 

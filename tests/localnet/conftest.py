@@ -11,12 +11,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from localnet.cosmos import CosmosChain
-from localnet.errors import InstallFailed
-from localnet.installing import wasmd_binary
-from localnet.kubo import Kubo
-from localnet.net import Localnet
-from localnet.rpc import json_rpc, post
+from colearn_localnet.cosmos import CosmosChain
+from colearn_localnet.errors import InstallFailed
+from colearn_localnet.install import wasmd_binary
+from colearn_localnet.kubo import Kubo
+from colearn_localnet.net import Localnet
+from colearn_localnet.rpc import json_rpc, post
 
 SOMEONE = "0x00000000000000000000000000000000000000AA".lower()
 

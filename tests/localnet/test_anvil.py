@@ -10,10 +10,10 @@ import pytest
 from eth_account import Account
 from waiting import LIMIT
 
-from localnet.anvil import Anvil, keep_newest_state
-from localnet.errors import NodeFailed, PortTaken
-from localnet.processes import free_port, wait_until
-from localnet.rpc import json_rpc, post
+from colearn_localnet.anvil import Anvil, keep_newest_state
+from colearn_localnet.errors import NodeFailed, PortTaken
+from colearn_localnet.processes import free_port, wait_until
+from colearn_localnet.rpc import json_rpc, post
 
 pytestmark = pytest.mark.usefixtures("nodes_are_here")
 

@@ -15,9 +15,9 @@ from click.testing import CliRunner, Result
 from waiting import LIMIT
 
 from colearn_learner.cli import main
-from colearn_ledger.networks import Networks
-from localnet.net import Localnet, Settings
-from localnet.processes import wait_until
+from colearn_ledger.networks.profiles import Networks
+from colearn_localnet.net import Localnet, Settings
+from colearn_localnet.processes import wait_until
 
 SOMEONE = "0x" + "ab" * 20
 

@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 from waiting import LIMIT
 
-from colearn_ledger.wallet import Wallet
-from localnet import processes
-from localnet.cosmos import CosmosChain
-from localnet.cosmos_genesis import MNEMONIC, found_chain, homes_of
-from localnet.errors import AddressRefused, NetStateError, NodeFailed, PortTaken
-from localnet.installing import wasmd_binary
-from localnet.processes import wait_until
-from localnet.rpc import get, json_rpc
-from localnet.wasmd import Wasmd
+from colearn_ledger.keys.wallet import Wallet
+from colearn_localnet import processes
+from colearn_localnet.cosmos import CosmosChain
+from colearn_localnet.cosmos_genesis import MNEMONIC, found_chain, homes_of
+from colearn_localnet.errors import AddressRefused, NetStateError, NodeFailed, PortTaken
+from colearn_localnet.install import wasmd_binary
+from colearn_localnet.processes import wait_until
+from colearn_localnet.rpc import get, json_rpc
+from colearn_localnet.wasmd import Wasmd
 
 pytestmark = pytest.mark.usefixtures("wasmd_is_here")
 
@@ -126,7 +126,7 @@ class TestFunding:
         """The sequence numbers of one key, from two processes."""
         program = (
             "import sys; from decimal import Decimal; from pathlib import Path;"
-            "from localnet.cosmos import CosmosChain;"
+            "from colearn_localnet.cosmos import CosmosChain;"
             "CosmosChain(Path(sys.argv[1])).fund(sys.argv[2], Decimal(3))"
         )
         address = wasmd.accounts[7]

@@ -14,13 +14,13 @@ from click.testing import CliRunner, Result
 from waiting import LIMIT
 
 from colearn_learner.cli import main
-from colearn_ledger.networks import Networks
+from colearn_ledger.networks.profiles import Networks
 from colearn_ledger.protocol import Account
-from localnet.cosmos import CosmosChain
-from localnet.errors import NetStateError, NodeFailed, SettingsRefused
-from localnet.net import Localnet, Settings
-from localnet.processes import recorded, wait_until
-from localnet.rpc import json_rpc
+from colearn_localnet.cosmos import CosmosChain
+from colearn_localnet.errors import NetStateError, NodeFailed, SettingsRefused
+from colearn_localnet.net import Localnet, Settings
+from colearn_localnet.processes import recorded, wait_until
+from colearn_localnet.rpc import json_rpc
 
 pytestmark = pytest.mark.usefixtures("nodes_are_here", "wasmd_is_here")
 

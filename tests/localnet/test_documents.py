@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from colearn_learner.cli import main
-from localnet.installing import ANVIL_VERSION, KUBO_VERSION, WASMD_VERSION
+from colearn_localnet.install import ANVIL_VERSION, KUBO_VERSION, WASMD_VERSION
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "localnet.md").read_text()

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-import localnet.installing
-import localnet.recipes
-from localnet.errors import InstallFailed
-from localnet.installing import (
+import colearn_localnet.install
+import colearn_localnet.recipes
+from colearn_localnet.errors import InstallFailed
+from colearn_localnet.install import (
     ANVIL_VERSION,
     KUBO_VERSION,
     WASMD_VERSION,
@@ -23,7 +23,7 @@ from localnet.installing import (
     wasmd_binary,
 )
 
-PINS = Path(localnet.installing.__file__).parent / "pins"
+PINS = Path(__file__).parents[2] / "localnet" / "pins"
 
 NPM = f"""#!/bin/sh
 echo called >> "$CALLS"
@@ -150,7 +150,7 @@ class TestInstalling:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ):
         """The binary looks for the VM where it lies itself, wherever that is."""
-        vm = localnet.recipes._vm_library()
+        vm = colearn_localnet.recipes._vm_library()
         monkeypatch.setenv("VM", vm)
         home = nodes_folder() / f"wasmd-{WASMD_VERSION}"
         assert wasmd_binary() == home / "wasmd"
@@ -168,7 +168,7 @@ class TestInstalling:
     def test_says_how_far_a_long_build_is(
         self, tools: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr(localnet.recipes, "_PROGRESS_EVERY", 0.05)
+        monkeypatch.setattr(colearn_localnet.recipes, "_PROGRESS_EVERY", 0.05)
         put(tools, "npm", "#!/bin/sh\necho one\necho two\n" + "/bin/sleep 0.5\n" + NPM)
         anvil_binary(say=said.append)
         assert any("2 steps done, at two" in line for line in said[1:-1])
@@ -176,7 +176,7 @@ class TestInstalling:
     def test_that_is_interrupted_ends_the_build_and_leaves_nothing(
         self, tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ):
-        monkeypatch.setattr(localnet.recipes, "_PROGRESS_EVERY", 0.05)
+        monkeypatch.setattr(colearn_localnet.recipes, "_PROGRESS_EVERY", 0.05)
         put(tools, "npm", f"#!/bin/sh\necho $$ > {tmp_path / 'pid'}\nexec /bin/sleep 600\n")
 
         def interrupted(line: str) -> None:
@@ -189,7 +189,9 @@ class TestInstalling:
         assert [p.name for p in nodes_folder().iterdir()] == ["anvil.lock"]
 
     def test_by_two_processes_at_once_happens_once(self, tmp_path: Path):
-        program = "from localnet.installing import anvil_binary; print(anvil_binary(say=print))"
+        program = (
+            "from colearn_localnet.install import anvil_binary; print(anvil_binary(say=print))"
+        )
         runs = [
             subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
             for _ in range(3)

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 import pytest
 from waiting import LIMIT
 
-from localnet.errors import NodeFailed
-from localnet.kubo import Kubo, join, new_swarm_key
-from localnet.processes import wait_until
-from localnet.rpc import post
+from colearn_localnet.errors import NodeFailed
+from colearn_localnet.kubo import Kubo, join, new_swarm_key
+from colearn_localnet.processes import wait_until
+from colearn_localnet.rpc import post
 
 pytestmark = pytest.mark.usefixtures("nodes_are_here")
 

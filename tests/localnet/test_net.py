@@ -16,10 +16,10 @@ from types import SimpleNamespace
 import pytest
 from waiting import LIMIT
 
-from localnet.errors import AddressRefused, NetStateError, NodeFailed
-from localnet.kubo import Kubo
-from localnet.net import Localnet, NetStatus, Settings, default_folder
-from localnet.processes import recorded, wait_until
+from colearn_localnet.errors import AddressRefused, NetStateError, NodeFailed
+from colearn_localnet.kubo import Kubo
+from colearn_localnet.net import Localnet, NetStatus, Settings, default_folder
+from colearn_localnet.processes import recorded, wait_until
 
 TWO = Settings(ipfs=2)
 MISTYPED = "0xF39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
@@ -49,7 +49,8 @@ class TestUp:
 
     def test_by_two_commands_at_once_makes_one_network(self, net: Localnet):
         program = (
-            "import sys; from pathlib import Path; from localnet.net import Localnet, Settings;"
+            "import sys; from pathlib import Path;"
+            "from colearn_localnet.net import Localnet, Settings;"
             "s = Localnet(Path(sys.argv[1])).up(Settings(ipfs=2));"
             "print([s.chain.pid, *(n.pid for n in s.ipfs)])"
         )

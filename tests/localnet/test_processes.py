@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from waiting import LIMIT
 
-from localnet import processes
-from localnet.errors import NodeFailed
-from localnet.processes import (
+from colearn_localnet import processes
+from colearn_localnet.errors import NodeFailed
+from colearn_localnet.processes import (
     Process,
     free_port,
     free_ports,

@@ -12,8 +12,8 @@ from cosmos_place import Place
 from stories import AllStories
 from world import ANYONE, CREATOR, World, wallet_of
 
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger
-from colearn_ledger.wallet import Wallet
 
 _SHORT = 3
 """Seconds of a window in a story that waits for its end, on a machine that is not busy."""

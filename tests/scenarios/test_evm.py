@@ -4,9 +4,9 @@ import pytest
 from stories import AllStories
 from world import ANYONE, World, wallet_of
 
-from colearn_ledger.evm.embedded import EmbeddedChain
+from colearn_ledger.chains.evm.embedded import EmbeddedChain
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger
-from colearn_ledger.wallet import Wallet
 
 _BIRTHDAY = 1_700_000_000
 

@@ -7,9 +7,9 @@ import pytest
 from stories import AllStories
 from world import ANYONE, World, wallet_of
 
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger
-from colearn_ledger.local import LocalLedger
-from colearn_ledger.wallet import Wallet
+from colearn_ledger.reference import LocalLedger
 
 _BIRTHDAY = 1_700_000_000
 

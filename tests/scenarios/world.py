@@ -14,6 +14,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from colearn_ledger.keys.signing import sign_ballot
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger, Receipt
 from colearn_ledger.protocol import (
     CODEC_RAW,
@@ -33,8 +35,6 @@ from colearn_ledger.protocol import (
     Vote,
     commitment_hash,
 )
-from colearn_ledger.signing import sign_ballot
-from colearn_ledger.wallet import Wallet
 
 WINDOW = 1_000
 """Seconds of every window, unless a world or a story says otherwise."""

@@ -14,16 +14,18 @@ from duel_plans import Parts
 from eth_utils.address import to_checksum_address
 from pyrevm import EVM, BlockEnv
 
-from colearn_ledger.evm.abi import Log, load_artifact
-from colearn_ledger.evm.calls import Calls, ContractCall, Queries, Query
-from colearn_ledger.evm.embedded import EmbeddedChain
-from colearn_ledger.evm.ledger import EvmLedger
-from colearn_ledger.evm.wire import (
+from colearn_ledger.chains.evm.abi import Log, load_artifact
+from colearn_ledger.chains.evm.calls import Calls, ContractCall, Queries, Query
+from colearn_ledger.chains.evm.embedded import EmbeddedChain
+from colearn_ledger.chains.evm.ledger import EvmLedger
+from colearn_ledger.chains.evm.wire import (
     error_from_wire,
     event_from_log,
     params_to_wire,
     scores_to_wire,
 )
+from colearn_ledger.keys.signing import signing_domain
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import (
     Account,
     Event,
@@ -33,8 +35,6 @@ from colearn_ledger.protocol import (
     Scores,
     SigningDomain,
 )
-from colearn_ledger.signing import signing_domain
-from colearn_ledger.wallet import Wallet
 
 _ABI = load_artifact().abi
 

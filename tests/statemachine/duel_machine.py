@@ -42,6 +42,8 @@ from duel_reference import reference_on
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from colearn_ledger.keys.signing import sign_ballot
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import (
     Account,
     Admission,
@@ -61,8 +63,6 @@ from colearn_ledger.protocol import (
     Vote,
     commitment_hash,
 )
-from colearn_ledger.signing import sign_ballot
-from colearn_ledger.wallet import Wallet
 
 _SCORES = Scores(0.5, None)
 _ENDED = (Status.COMPLETED, Status.CANCELLED)

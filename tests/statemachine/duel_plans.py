@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from hypothesis import strategies as st
 
-from colearn_ledger.bech32 import decoded, encoded
+from colearn_ledger.keys.signing import PUBLIC_KEY_BYTES
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import (
     CODEC_DAG_PB,
     CODEC_RAW,
@@ -23,8 +24,7 @@ from colearn_ledger.protocol import (
     SigningScheme,
     Vote,
 )
-from colearn_ledger.signing import PUBLIC_KEY_BYTES
-from colearn_ledger.wallet import Wallet
+from colearn_ledger.text.bech32 import decoded, encoded
 
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 

@@ -7,14 +7,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Receipt, RecordedEvent
-from colearn_ledger.local import LocalLedger
-from colearn_ledger.local.calls import decode_arguments, encode_arguments
-from colearn_ledger.local.ledger import Done
-from colearn_ledger.local.rounds import Transaction
-from colearn_ledger.local.rules import Rules
-from colearn_ledger.local.state import LedgerState
-from colearn_ledger.local.views import Views
 from colearn_ledger.protocol import (
     Account,
     ContentRef,
@@ -24,7 +18,13 @@ from colearn_ledger.protocol import (
     SigningDomain,
     SigningScheme,
 )
-from colearn_ledger.wallet import Wallet
+from colearn_ledger.reference import LocalLedger
+from colearn_ledger.reference.calls import decode_arguments, encode_arguments
+from colearn_ledger.reference.ledger import Done
+from colearn_ledger.reference.rounds import Transaction
+from colearn_ledger.reference.rules import Rules
+from colearn_ledger.reference.state import LedgerState
+from colearn_ledger.reference.views import Views
 
 
 def reference_on(

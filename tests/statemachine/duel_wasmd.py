@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from duel_backends import Done
 from duel_plans import PEOPLE, Parts
 
-from colearn_ledger.cosmos.wire import params_to_wire, scores_to_wire
+from colearn_ledger.chains.cosmos.wire import params_to_wire, scores_to_wire
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Receipt
 from colearn_ledger.protocol import Event, ExperimentId, ExperimentParams, Scores
-from colearn_ledger.wallet import Wallet
-from localnet.rpc import json_rpc
+from colearn_localnet.rpc import json_rpc
 
 if TYPE_CHECKING:
     from cosmos_place import Place

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from colearn_ledger.wallet import Wallet
+from colearn_ledger.keys.wallet import Wallet
 
 ANA = Wallet.from_key(b"\1" * 32).cosmos_address("wasm")
 BOB = Wallet.from_key(b"\2" * 32).cosmos_address("wasm")

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from cosmpy.protos.cosmos.tx.v1beta1.tx_pb2 import AuthInfo, TxRaw
 
-from colearn_ledger.chain_errors import NodeRefused
-from colearn_ledger.cosmos.node import Block, Executed
-from colearn_ledger.cosmos.transactions import name_of
+from colearn_ledger.chains.cosmos.node import Block, Executed
+from colearn_ledger.chains.cosmos.transactions import name_of
+from colearn_ledger.chains.errors import NodeRefused
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account
 

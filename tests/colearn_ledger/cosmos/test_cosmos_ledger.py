@@ -13,7 +13,7 @@ from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgInstantiateContract
 from google.protobuf.any_pb2 import Any as AnyMessage
 from waiting import LIMIT, ended
 
-from colearn_ledger.cosmos import (
+from colearn_ledger.chains.cosmos import (
     CosmosConfig,
     CosmosLedger,
     EmptyWallet,
@@ -24,9 +24,11 @@ from colearn_ledger.cosmos import (
     artifact,
     deployment,
 )
-from colearn_ledger.cosmos.artifact import load_artifact
-from colearn_ledger.cosmos.deploying import deploy_contract
-from colearn_ledger.cosmos.node import Node
+from colearn_ledger.chains.cosmos.artifact import load_artifact
+from colearn_ledger.chains.cosmos.deploying import deploy_contract
+from colearn_ledger.chains.cosmos.node import Node
+from colearn_ledger.keys.signing import sign_ballot
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import (
     Admission,
@@ -44,11 +46,9 @@ from colearn_ledger.protocol import (
     Vote,
     VoteCast,
 )
-from colearn_ledger.relay import Relay
-from colearn_ledger.relay_http import RelayClient, serving
-from colearn_ledger.signing import sign_ballot
-from colearn_ledger.wallet import Wallet
-from localnet.cosmos import CosmosChain
+from colearn_ledger.relay.http import RelayClient, serving
+from colearn_ledger.relay.relay import Relay
+from colearn_localnet.cosmos import CosmosChain
 
 SPEC = ContentRef.from_digest(0x55, b"\xab" * 32, "ab" * 32, 5)
 WEIGHTS = ContentRef.from_digest(0x55, b"\xcd" * 32, "cd" * 32, 7)

@@ -19,10 +19,10 @@ from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetTxResponse, GetTxsEve
 from cosmpy.protos.cosmwasm.wasm.v1.query_pb2 import QuerySmartContractStateResponse
 from waiting import LIMIT, ended
 
-from colearn_ledger.chain_errors import BadAnswer, NodeRefused
-from colearn_ledger.cosmos.errors import Refused
-from colearn_ledger.cosmos.events import EventReader
-from colearn_ledger.cosmos.node import Executed, GrpcConfig, Node
+from colearn_ledger.chains.cosmos.errors import Refused
+from colearn_ledger.chains.cosmos.events import EventReader
+from colearn_ledger.chains.cosmos.node import Executed, GrpcConfig, Node
+from colearn_ledger.chains.errors import BadAnswer, NodeRefused
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import ExperimentId
 

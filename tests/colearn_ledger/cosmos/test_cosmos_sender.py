@@ -11,12 +11,11 @@ from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContract
 from scripted_chain import Answer, ScriptedChain, auth_of, sequence_of, unreachable
 from waiting import Clock
 
-from colearn_ledger.chain_errors import EmptyWallet, GasTooHigh, NodeRefused, TransactionLost
-from colearn_ledger.cosmos import SenderConfig
-from colearn_ledger.cosmos import sender as sending
-from colearn_ledger.cosmos.errors import FeeTooHigh
-from colearn_ledger.cosmos.sender import Sender
-from colearn_ledger.cosmos.transactions import (
+from colearn_ledger.chains.cosmos import SenderConfig
+from colearn_ledger.chains.cosmos import sender as sending
+from colearn_ledger.chains.cosmos.errors import FeeTooHigh
+from colearn_ledger.chains.cosmos.sender import Sender
+from colearn_ledger.chains.cosmos.transactions import (
     Action,
     Signing,
     executing,
@@ -24,9 +23,10 @@ from colearn_ledger.cosmos.transactions import (
     signed,
     storing,
 )
+from colearn_ledger.chains.errors import EmptyWallet, GasTooHigh, NodeRefused, TransactionLost
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.networks import CosmosTerms
-from colearn_ledger.wallet import Wallet
+from colearn_ledger.networks.profiles import CosmosTerms
 
 TERMS = CosmosTerms("http://scripted", "wasm", "stake", 0.025)
 WALLET = Wallet.from_key(b"\7" * 32)

@@ -24,13 +24,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colearn_ledger import protocol
-from colearn_ledger.chain_errors import BadAnswer
-from colearn_ledger.cosmos.calls import Calls, Queries, Query
-from colearn_ledger.cosmos.errors import Refused, refusal_in
-from colearn_ledger.cosmos.happenings import events_of
-from colearn_ledger.cosmos.node import ChainEvent
-from colearn_ledger.cosmos.refusals import Refusal, expected_sequence, refusal_of, wanted_fee
-from colearn_ledger.cosmos.wire import error_from_wire, params_from_wire, params_to_wire
+from colearn_ledger.chains.cosmos.calls import Calls, Queries, Query
+from colearn_ledger.chains.cosmos.errors import Refused, refusal_in
+from colearn_ledger.chains.cosmos.happenings import events_of
+from colearn_ledger.chains.cosmos.node import ChainEvent
+from colearn_ledger.chains.cosmos.refusals import Refusal, expected_sequence, refusal_of, wanted_fee
+from colearn_ledger.chains.cosmos.wire import error_from_wire, params_from_wire, params_to_wire
+from colearn_ledger.chains.errors import BadAnswer
 from colearn_ledger.protocol import (
     BallotState,
     ContentRef,

@@ -8,8 +8,9 @@ from typing import Any
 
 from web3.providers.base import BaseProvider
 
-from colearn_ledger.evm import EvmConfig, EvmLedger
-from colearn_ledger.evm.embedded import EmbeddedChain
+from colearn_ledger.chains.evm import EvmConfig, EvmLedger
+from colearn_ledger.chains.evm.embedded import EmbeddedChain
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import (
     CODEC_RAW,
     ContentRef,
@@ -17,7 +18,6 @@ from colearn_ledger.protocol import (
     ExperimentParams,
     Scores,
 )
-from colearn_ledger.wallet import Wallet
 
 SCORES = Scores(0.25, None)
 

@@ -9,8 +9,8 @@ import pytest
 from evm_world import Place
 
 from colearn_ledger import protocol
-from colearn_ledger.evm.abi import load_artifact
-from colearn_ledger.evm.calls import Calls, Queries
+from colearn_ledger.chains.evm.abi import load_artifact
+from colearn_ledger.chains.evm.calls import Calls, Queries
 from colearn_ledger.ledger import Ledger
 from colearn_ledger.protocol import Event, ProtocolError
 

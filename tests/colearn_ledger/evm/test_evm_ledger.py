@@ -10,7 +10,7 @@ import pytest
 from evm_world import SCORES, Meddler, Place, content_of, params
 from waiting import LIMIT, Running
 
-from colearn_ledger.evm import (
+from colearn_ledger.chains.evm import (
     BadAnswer,
     EmptyWallet,
     EvmLedger,
@@ -21,7 +21,9 @@ from colearn_ledger.evm import (
     WrongChain,
     WrongContract,
 )
-from colearn_ledger.evm.embedded import EmbeddedChain
+from colearn_ledger.chains.evm.embedded import EmbeddedChain
+from colearn_ledger.keys.signing import sign_ballot
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import (
     Account,
@@ -41,8 +43,6 @@ from colearn_ledger.protocol import (
     VoteCast,
     WrongStatus,
 )
-from colearn_ledger.signing import sign_ballot
-from colearn_ledger.wallet import Wallet
 
 
 class TestConnecting:

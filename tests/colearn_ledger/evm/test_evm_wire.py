@@ -8,10 +8,12 @@ from evm_world import content_of, params
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from colearn_ledger.evm import BadAnswer
-from colearn_ledger.evm.abi import Log, load_artifact
-from colearn_ledger.evm.calls import Calls, Queries
-from colearn_ledger.evm.wire import error_from_wire, event_from_log, signed_ballot_to_wire
+from colearn_ledger.chains.evm import BadAnswer
+from colearn_ledger.chains.evm.abi import Log, load_artifact
+from colearn_ledger.chains.evm.calls import Calls, Queries
+from colearn_ledger.chains.evm.wire import error_from_wire, event_from_log, signed_ballot_to_wire
+from colearn_ledger.keys.signing import sign_ballot, signing_domain
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import (
     CODEC_DAG_PB,
     ContentRef,
@@ -27,8 +29,6 @@ from colearn_ledger.protocol import (
     Vote,
     WrongStatus,
 )
-from colearn_ledger.signing import sign_ballot, signing_domain
-from colearn_ledger.wallet import Wallet
 
 ABI = load_artifact().abi
 ID = ExperimentId(1)

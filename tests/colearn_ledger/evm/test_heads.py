@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from waiting import LIMIT, Running, eventually
 
-from colearn_ledger.evm import EvmConfig, EvmLedger, SenderConfig
-from colearn_ledger.evm.heads import NewHeads
-from colearn_ledger.wallet import Wallet
-from localnet.anvil import Anvil
-from localnet.rpc import json_rpc
+from colearn_ledger.chains.evm import EvmConfig, EvmLedger, SenderConfig
+from colearn_ledger.chains.evm.heads import NewHeads
+from colearn_ledger.keys.wallet import Wallet
+from colearn_localnet.anvil import Anvil
+from colearn_localnet.rpc import json_rpc
 
 NEVER = 30 * LIMIT
 """Seconds; whoever waits for so long hangs."""
@@ -105,7 +105,7 @@ def test_a_subscription_that_nobody_uses_ends(anvil: Anvil, monkeypatch: pytest.
     heads.listen()
     thread = heads._thread
     assert thread is not None
-    monkeypatch.setattr("colearn_ledger.evm.heads._IDLE_SECONDS", 0.0)
+    monkeypatch.setattr("colearn_ledger.chains.evm.heads._IDLE_SECONDS", 0.0)
     thread.join(LIMIT)
     assert not thread.is_alive()
     assert heads.number is None

@@ -12,7 +12,7 @@ from evm_world import params
 from faulty_proxy import FaultyProxy
 from waiting import LIMIT, Clock
 
-from colearn_ledger.evm import (
+from colearn_ledger.chains.evm import (
     BadAnswer,
     EvmConfig,
     EvmLedger,
@@ -23,11 +23,11 @@ from colearn_ledger.evm import (
     WrongContract,
     http_provider,
 )
-from colearn_ledger.evm.node import Node
+from colearn_ledger.chains.evm.node import Node
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.wallet import Wallet
-from localnet.anvil import Anvil
-from localnet.rpc import json_rpc
+from colearn_localnet.anvil import Anvil
+from colearn_localnet.rpc import json_rpc
 
 PATIENT = HttpConfig(timeout=LIMIT, tries=3, first_pause=0.01, longest_answer=1_000_000)
 """However slow the machine is, no answer comes too late."""

@@ -19,7 +19,7 @@ from evm_world import params
 from faulty_proxy import FaultyProxy
 from waiting import LIMIT, Clock, Running, eventually
 
-from colearn_ledger.evm import (
+from colearn_ledger.chains.evm import (
     EvmConfig,
     EvmLedger,
     FeeTooHigh,
@@ -27,12 +27,12 @@ from colearn_ledger.evm import (
     TransactionLost,
     sender,
 )
-from colearn_ledger.evm.http_provider import HttpConfig
+from colearn_ledger.chains.evm.http_provider import HttpConfig
+from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable, Pending, Receipt
 from colearn_ledger.protocol import ExperimentId
-from colearn_ledger.wallet import Wallet
-from localnet.anvil import Anvil
-from localnet.rpc import json_rpc
+from colearn_localnet.anvil import Anvil
+from colearn_localnet.rpc import json_rpc
 
 GWEI = 10**9
 ROOT = Path(__file__).resolve().parents[3]
@@ -291,8 +291,8 @@ class TestNonces:
             sys.path[:0] = sys.argv[1].split(":")
             from pathlib import Path
             from evm_world import params
-            from colearn_ledger.evm import EvmConfig, EvmLedger, SenderConfig
-            from colearn_ledger.wallet import Wallet
+            from colearn_ledger.chains.evm import EvmConfig, EvmLedger, SenderConfig
+            from colearn_ledger.keys.wallet import Wallet
             _, _, url, contract, key, folder, who = sys.argv
             config = EvmConfig(sending=SenderConfig(journal=Path(folder)), websocket="off")
             ledger = EvmLedger.connect(url, contract, Wallet.from_key(key), config=config)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from colearn_ledger.evm.fees import Fees, Price, raised
-from colearn_ledger.evm.refusals import Refusal, refusal_in
+from colearn_ledger.chains.evm.fees import Fees, Price, raised
+from colearn_ledger.chains.evm.refusals import Refusal, refusal_in
+from colearn_ledger.chains.journal import Entry, Journal, Version
 from colearn_ledger.home import HomeNotWritable
-from colearn_ledger.journal import Entry, Journal, Version
 from colearn_ledger.ledger import LedgerUnavailable
 
 

@@ -12,12 +12,12 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # for faulty and contract, beside this file
 
 if TYPE_CHECKING:
-    from localnet.kubo import Kubo
+    from colearn_localnet.kubo import Kubo
 
 
 @pytest.fixture(scope="session")
 def swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kubo, Kubo]]:
-    from localnet.kubo import Kubo
+    from colearn_localnet.kubo import Kubo
 
     folder = tmp_path_factory.mktemp("swarm")
     with (

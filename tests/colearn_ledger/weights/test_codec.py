@@ -25,8 +25,8 @@ from colearn_ledger.weights.codec import (
     read_weights,
     write_weights,
 )
-from colearn_ledger.weights.directory import DirectoryStore
 from colearn_ledger.weights.store import ContentTooLarge
+from colearn_ledger.weights.stores.directory import DirectoryStore
 from colearn_ledger.weights.tensorfile import DTYPES, MAX_HEADER
 from colearn_ledger.weights.unixfs import content_ref
 

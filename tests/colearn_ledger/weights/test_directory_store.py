@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from colearn_ledger.protocol import ContentRef, InvalidParameter
-from colearn_ledger.weights.directory import ContentNotStored, DirectoryStore
 from colearn_ledger.weights.store import (
     ContentMismatch,
     ContentStore,
     ContentTooLarge,
     ContentUnavailable,
 )
+from colearn_ledger.weights.stores.directory import ContentNotStored, DirectoryStore
 from colearn_ledger.weights.unixfs import content_ref
 
 DATA = b"weights" * 100_000
@@ -313,7 +313,7 @@ def die_at(step: int, act: Callable[[], None]) -> bool:
 
 STUCK_WRITER = """
 import signal, sys
-from colearn_ledger.weights.directory import DirectoryStore
+from colearn_ledger.weights.stores.directory import DirectoryStore
 
 def stuck():
     yield b"x" * 1_000_000

@@ -12,11 +12,11 @@ from good_answers import CONTENT, DATA, NOTICES_SILENCE, PATIENT, SOON, kubo_err
 from waiting import LIMIT, ended
 
 from colearn_ledger.protocol import LedgerError
-from colearn_ledger.weights.kubo import KuboStore
 from colearn_ledger.weights.store import (
     ContentNotStored,
     ContentUnavailable,
 )
+from colearn_ledger.weights.stores.kubo import KuboStore
 from colearn_ledger.weights.streams import NodeError, Patience, pushed
 from colearn_ledger.weights.unixfs import content_ref
 

@@ -15,14 +15,14 @@ from good_answers import CONTENT, DATA, NOTICES_SILENCE, PATIENT, SOON, serve
 from waiting import Running, ended
 
 from colearn_ledger.protocol import LedgerError
-from colearn_ledger.weights.gateway import GatewayStore
-from colearn_ledger.weights.kubo import KuboStore
 from colearn_ledger.weights.store import (
     ContentMismatch,
     ContentStore,
     ContentTooLarge,
     ContentUnavailable,
 )
+from colearn_ledger.weights.stores.gateway import GatewayStore
+from colearn_ledger.weights.stores.kubo import KuboStore
 from colearn_ledger.weights.streams import PIECE
 from colearn_ledger.weights.unixfs import content_ref
 

@@ -15,17 +15,17 @@ import pytest
 from contract import ANY_SIZE, fresh, read
 from waiting import ended, eventually
 
-from colearn_ledger.weights.gateway import GatewayStore
-from colearn_ledger.weights.kubo import KuboStore
 from colearn_ledger.weights.store import (
     ContentMismatch,
     ContentNotStored,
     ContentTooLarge,
     ContentUnavailable,
 )
+from colearn_ledger.weights.stores.gateway import GatewayStore
+from colearn_ledger.weights.stores.kubo import KuboStore
 from colearn_ledger.weights.streams import Patience
 from colearn_ledger.weights.unixfs import content_ref
-from localnet.kubo import Kubo
+from colearn_localnet.kubo import Kubo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -240,7 +240,7 @@ class TestMemory:
 MEASURE = """
 import sys
 from colearn_ledger.protocol import ContentRef
-from colearn_ledger.weights.kubo import KuboStore
+from colearn_ledger.weights.stores.kubo import KuboStore
 
 def memory(name):
     return next(int(l.split()[1]) * 1024 for l in open("/proc/self/status") if name in l)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 from contract import StoreContract
 
-from colearn_ledger.weights.directory import DirectoryStore
-from colearn_ledger.weights.kubo import KuboStore
-from colearn_ledger.weights.opening import open_store
 from colearn_ledger.weights.store import ContentStore
+from colearn_ledger.weights.stores.directory import DirectoryStore
+from colearn_ledger.weights.stores.kubo import KuboStore
+from colearn_ledger.weights.stores.open_store import open_store
 
 if TYPE_CHECKING:
-    from localnet.kubo import Kubo
+    from colearn_localnet.kubo import Kubo
 
 
 class TestDirectoryStore(StoreContract):

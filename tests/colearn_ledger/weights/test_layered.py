@@ -16,12 +16,6 @@ from waiting import Clock
 
 from colearn_ledger.protocol import ContentRef
 from colearn_ledger.weights import streams
-from colearn_ledger.weights.addresses import StoreNotUsable
-from colearn_ledger.weights.directory import DirectoryStore
-from colearn_ledger.weights.gateway import GatewayStore
-from colearn_ledger.weights.kubo import KuboStore
-from colearn_ledger.weights.layered import Layer, LayeredStore, Role
-from colearn_ledger.weights.opening import open_store
 from colearn_ledger.weights.store import (
     ContentMismatch,
     ContentNotStored,
@@ -29,9 +23,15 @@ from colearn_ledger.weights.store import (
     ContentTooLarge,
     ContentUnavailable,
 )
+from colearn_ledger.weights.stores.addresses import StoreNotUsable
+from colearn_ledger.weights.stores.directory import DirectoryStore
+from colearn_ledger.weights.stores.gateway import GatewayStore
+from colearn_ledger.weights.stores.kubo import KuboStore
+from colearn_ledger.weights.stores.layered import Layer, LayeredStore, Role
+from colearn_ledger.weights.stores.open_store import open_store
 from colearn_ledger.weights.streams import Patience
 from colearn_ledger.weights.unixfs import content_ref, verified
-from localnet.kubo import Kubo
+from colearn_localnet.kubo import Kubo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

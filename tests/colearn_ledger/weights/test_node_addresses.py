@@ -10,8 +10,8 @@ from contract import read
 from faulty import faulty
 from good_answers import CONTENT, DATA, PATIENT, serve
 
-from colearn_ledger.weights.addresses import NodeAddress, StoreNotUsable
-from colearn_ledger.weights.kubo import KuboStore
+from colearn_ledger.weights.stores.addresses import NodeAddress, StoreNotUsable
+from colearn_ledger.weights.stores.kubo import KuboStore
 
 
 class TestAddresses:
@@ -81,14 +81,15 @@ class TestAddresses:
             assert server.calls[0].headers["authorization"] == "Bearer mine"
 
     def test_without_the_package_the_error_says_how_to_get_it(self, monkeypatch):
-        monkeypatch.delitem(sys.modules, "colearn_ledger.weights.kubo_rpc", raising=False)
+        monkeypatch.delitem(sys.modules, "colearn_ledger.weights.stores.kubo_rpc", raising=False)
         monkeypatch.setitem(sys.modules, "ipfshttpclient", None)
         with pytest.raises(StoreNotUsable, match=r"pip install 'colearn-ledger\[ipfs\]'"):
             KuboStore("http://127.0.0.1:5001")
 
     def test_the_package_loads_only_for_a_node(self, tmp_path):
         program = (
-            f"import sys, colearn_ledger.weights.opening as o; o.open_store('{tmp_path}');"
+            "import sys; from colearn_ledger.weights.stores.open_store import open_store;"
+            f"open_store('{tmp_path}');"
             "print('ipfshttpclient' in sys.modules, 'requests' in sys.modules)"
         )
         run = subprocess.run(

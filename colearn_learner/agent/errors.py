@@ -1,0 +1,62 @@
+"""Which errors an agent tries to outlast, and how it says that it gave up."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from colearn_learner.errors import LearnerError
+from colearn_ledger.ledger import LedgerUnavailable
+from colearn_ledger.protocol import Account, LedgerError, ProtocolError
+from colearn_ledger.spec import SpecError
+from colearn_ledger.weights.store import (
+    ContentMismatch,
+    ContentNotStored,
+    ContentTooLarge,
+    ContentUnavailable,
+)
+
+__all__ = ["AgentStopped", "retries_worth"]
+
+_A_FEW = 5
+"""For what may be chance, and may cost a fee each time."""
+
+_RETRIES: dict[type[LedgerError], float] = {
+    LedgerUnavailable: math.inf,
+    ContentUnavailable: math.inf,
+    ContentNotStored: math.inf,  # room on a disk comes and goes
+    ContentMismatch: math.inf,  # another peer may have the right bytes
+    ContentTooLarge: 0,
+    ProtocolError: 0,  # the agent has taken those out that only say that it was overtaken
+    SpecError: 0,
+}
+
+
+class AgentStopped(LearnerError):
+    """An agent met an error that trying again does not mend. Its folder is whole.
+
+    Args:
+        account: whose agent.
+        folder: the agent's.
+        cause: the error.
+    """
+
+    def __init__(self, account: Account, folder: Path, cause: LedgerError) -> None:
+        self.account = account
+        self.folder = folder
+        self.cause = cause
+        super().__init__(
+            f"the agent of {account} stopped, for trying again would not help: {cause}. Mend that"
+            f" and start the agent again with its folder {folder}: it goes on where it was"
+        )
+
+
+def retries_worth(error: LedgerError) -> float:
+    """Return how often in a row to try again what fails with this error.
+
+    The errors of a chain say it themselves (`colearn_ledger.chains.errors.ChainError`).
+    """
+    own: float | None = getattr(error, "retries", None)
+    if own is not None:
+        return own
+    return next((_RETRIES[kind] for kind in type(error).__mro__ if kind in _RETRIES), _A_FEW)

@@ -1,0 +1,359 @@
+"""The agent: does one learner's duties in one experiment, on any ledger and any store.
+
+It is level-triggered. What it does next follows from the ledger's state (`Ledger.duty`) and from
+its own folder, never from having seen an event: a restart, a missed event or a doubled one
+changes nothing. Every decision is on the disk before it is sent, so that after a kill the same
+proposal, the same ballot and the same salt are sent, and nothing twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from threading import Event as StopSignal
+from typing import Any
+
+from colearn_learner.agent.adopt import Adopting
+from colearn_learner.agent.context import AgentConfig, Workbench
+from colearn_learner.agent.errors import AgentStopped, retries_worth
+from colearn_learner.agent.fit import check_fit
+from colearn_learner.agent.folder import AgentFolder
+from colearn_learner.agent.progress import ProgressListener
+from colearn_learner.agent.propose import Proposing
+from colearn_learner.agent.vote import Voting
+from colearn_ledger.ledger import Ledger, Pending
+from colearn_ledger.protocol import (
+    AlreadyJoined,
+    AlreadyVoted,
+    BadReveal,
+    ContentRef,
+    DeadlineNotPassed,
+    DeadlinePassed,
+    Duty,
+    Event,
+    Experiment,
+    ExperimentId,
+    LedgerError,
+    NotAdmitted,
+    NotALearner,
+    NotEligible,
+    NotProposer,
+    Phase,
+    Round,
+    Status,
+    WrongPhase,
+    WrongRound,
+    WrongStatus,
+    commitment_hash,
+)
+from colearn_ledger.relay.relay import BallotCarrier
+from colearn_ledger.weights.store import ContentStore
+
+__all__ = ["Action", "Agent", "AgentConfig", "AgentStopped", "Observation"]
+
+_log = logging.getLogger(__name__)
+
+_OVERTAKEN = (
+    AlreadyJoined,
+    AlreadyVoted,
+    DeadlineNotPassed,
+    DeadlinePassed,
+    NotAdmitted,
+    NotALearner,
+    NotEligible,
+    NotProposer,
+    WrongPhase,
+    WrongRound,
+    WrongStatus,
+)
+"""Refusals that say the ledger has moved on, or that it is not yet time: look again."""
+
+
+class Action(Enum):
+    """What one step did."""
+
+    WAITED = "waited"
+    JOINED = "joined"
+    ADOPTED = "adopted"
+    PROPOSED = "proposed"
+    DECLINED = "declined"
+    VOTED = "voted"
+    COMMITTED = "committed"
+    REVEALED = "revealed"
+    ADVANCED = "advanced"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What an agent did, for who wants to watch.
+
+    Args:
+        account: whose agent.
+        action: what it did.
+        round: in which round, if in one.
+        reason: why, when there is more to say than that.
+        events: what its transaction made happen.
+        cost: of the transaction: gas on an EVM.
+    """
+
+    account: str
+    action: Action
+    round: int | None
+    reason: str = ""
+    events: tuple[Event, ...] = ()
+    cost: int = 0
+
+
+Listener = Callable[[Observation], None]
+
+
+class Agent:
+    """One learner's agent in one experiment.
+
+    Args:
+        ledger: a view that acts for the learner's wallet.
+        store: where weights are.
+        learner: an object with the five methods of `MachineLearningInterface`.
+        experiment: its id.
+        folder: the agent's own folder, the same again after a restart.
+        carrier: gets open ballots onto the ledger; the ledger itself by default.
+        config: how it behaves.
+
+    Raises:
+        FolderInUse: another agent works in the folder, or it belongs to another learner.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: ContentStore,
+        *,
+        learner: Any,
+        experiment: ExperimentId,
+        folder: Path | str,
+        carrier: BallotCarrier | None = None,
+        config: AgentConfig | None = None,
+    ) -> None:
+        config = config or AgentConfig()
+        owner = f"{ledger.domain.separator.hex()} {experiment} {ledger.account}"
+        self._folder = AgentFolder(Path(folder), owner)
+        self._ledger = ledger
+        self._carrier = carrier or ledger
+        self._experiment = experiment
+        self._config = config
+        self._bench = Workbench(ledger, store, learner, experiment, self._folder, config)
+        self._adopting = Adopting(self._bench)
+        self._proposing = Proposing(self._bench)
+        self._voting = Voting(self._bench)
+        self._listeners: list[Listener] = []
+        self._unrevealable: set[int] = set()
+        self._stepped_at = time.monotonic()
+
+    def on_observation(self, listener: Listener) -> None:
+        """Call ``listener`` with what the agent does, in the agent's thread."""
+        self._listeners.append(listener)
+
+    def on_progress(self, listener: ProgressListener) -> None:
+        """Call ``listener`` with how far training and moving weights are, in the agent's thread."""
+        self._bench.busy.on_progress(listener)
+
+    @property
+    def stepped_at(self) -> float:
+        """When `run` last ended a step, well or not, as `time.monotonic` has it."""
+        return self._stepped_at
+
+    def close(self) -> None:
+        """Release the folder."""
+        self._folder.close()
+
+    def __enter__(self) -> Agent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------ the loop
+
+    def run(self, stop: StopSignal | None = None) -> None:
+        """Do every duty until the experiment is over, the learner has left, or ``stop`` is set.
+
+        What may pass, a ledger or a store that does not answer, is tried again after a pause
+        that grows.
+
+        Raises:
+            AgentStopped: trying again would not help; it says why and what to do.
+            DamagedFolder: the agent can not write its folder.
+        """
+        stop = stop or StopSignal()
+        failures: Counter[type[LedgerError]] = Counter()
+        while not stop.is_set():
+            try:
+                action = self.step()
+                failures.clear()
+                if action == Action.WAITED:
+                    self._ledger.wait_for_change(self._config.poll)
+            except LedgerError as error:
+                failures[type(error)] += 1
+                if failures[type(error)] > retries_worth(error):
+                    raise AgentStopped(self._ledger.account, self._folder.path, error) from error
+                pause = min(self._config.max_backoff, 0.1 * 2 ** min(failures.total(), 20))
+                _log.warning("%s: %s; trying again in %.1f s", self._name, error, pause)
+                stop.wait(pause)
+                continue
+            finally:
+                self._stepped_at = time.monotonic()
+            if action == Action.DONE:
+                return
+
+    def step(self) -> Action:
+        """Look at the ledger and do what is due now, one thing at most."""
+        experiment = self._ledger.experiment(self._experiment)
+        try:
+            if not self._has_joined():
+                return self._join(experiment)
+            if experiment.current is not None and self._adopting.is_due(experiment):
+                return self._adopt(experiment, experiment.current)
+            self._proposing.drop_past(experiment)
+            self._voting.drop_past(experiment)
+            return self._do(self._ledger.duty(self._experiment, self._ledger.account), experiment)
+        except _OVERTAKEN as error:
+            _log.info("%s: overtaken: %s", self._name, error)
+            return Action.WAITED
+
+    def _do(self, duty: Duty, experiment: Experiment) -> Action:
+        if duty == Duty.DONE:  # unless it ended since it was looked at: there is more to do then
+            unchanged = self._ledger.experiment(self._experiment) == experiment
+            return Action.DONE if unchanged else Action.WAITED
+        if duty == Duty.WAIT or experiment.round is None:
+            return Action.WAITED
+        if duty == Duty.ADVANCE:
+            return self._advance(experiment.round)
+        held = self._ledger.round(self._experiment, experiment.round)
+        if duty == Duty.PROPOSE and held.phase == Phase.PROPOSING:
+            return self._propose(held, experiment.current)
+        if duty in (Duty.VOTE, Duty.COMMIT) and held.phase == Phase.VOTING and held.content:
+            return self._vote(held, held.content, secret=duty == Duty.COMMIT)
+        if duty == Duty.REVEAL and held.phase == Phase.REVEALING:
+            return self._reveal(held)
+        return Action.WAITED  # the round moved on between the two queries
+
+    # ------------------------------------------------------------------ one duty each
+
+    def _has_joined(self) -> bool:
+        try:
+            self._ledger.learner(self._experiment, self._ledger.account)
+        except NotALearner:
+            return False
+        return True
+
+    def _join(self, experiment: Experiment) -> Action:
+        if experiment.status in (Status.COMPLETED, Status.CANCELLED):
+            return Action.DONE
+        late = experiment.status == Status.RUNNING and not experiment.params.late_join
+        if late or not self._config.join:
+            return Action.WAITED
+        check_fit(self._bench.learner, self._bench.schema())  # nobody joins in vain
+        return self._send(Action.JOINED, None, self._ledger.join(self._experiment))
+
+    def _adopt(self, experiment: Experiment, content: ContentRef) -> Action:
+        """Make the ledger's current weights the learner's; nothing else is done before."""
+        if not self._adopting.adopt(content):
+            return Action.WAITED
+        reason = self._adopting.unfit or ""
+        self._tell(Observation(self._name, Action.ADOPTED, experiment.round, reason))
+        return Action.ADOPTED
+
+    def _propose(self, held: Round, current: ContentRef | None) -> Action:
+        base = current.sha256 if current else None
+        proposal = (
+            self._proposing.trained_before(held.index, base)
+            or self._adopting.unfit
+            or self._proposing.train(held.index, base)
+        )
+        if isinstance(proposal, str):
+            return self._decline(held, proposal)
+        pending = self._ledger.propose(
+            self._experiment, held.index, proposal.content, proposal.scores
+        )
+        return self._send(Action.PROPOSED, held.index, pending)
+
+    def _decline(self, held: Round, reason: str) -> Action:
+        _log.warning("%s: declines round %d: %s", self._name, held.index, reason)
+        pending = self._ledger.decline(self._experiment, held.index)
+        return self._send(Action.DECLINED, held.index, pending, reason)
+
+    def _vote(self, held: Round, content: ContentRef, *, secret: bool) -> Action:
+        ballot = self._voting.ballot(held, content, secret=secret, unfit=self._adopting.unfit)
+        if ballot is None:
+            return Action.WAITED
+        if ballot.salt is None:
+            pending = self._carrier.vote(self._experiment, held.index, ballot.vote)
+            return self._send(Action.VOTED, held.index, pending, ballot.reason)
+        commitment = commitment_hash(
+            self._ledger.domain,
+            self._experiment,
+            held.index,
+            self._ledger.account,
+            (ballot.vote, ballot.salt),
+        )
+        pending = self._ledger.commit(self._experiment, held.index, commitment)
+        return self._send(Action.COMMITTED, held.index, pending, ballot.reason)
+
+    def _reveal(self, held: Round) -> Action:
+        ballot = self._folder.ballot(held.index)
+        if held.index in self._unrevealable:
+            return Action.WAITED
+        if ballot is None or ballot.salt is None:
+            return self._cannot_reveal(held, "the salt is not in the agent's folder")
+        try:
+            pending = self._ledger.reveal(self._experiment, held.index, ballot.vote, ballot.salt)
+            return self._send(Action.REVEALED, held.index, pending, ballot.reason)
+        except BadReveal as error:
+            return self._cannot_reveal(
+                held,
+                f"the ledger holds another commitment of this account ({error}). Another agent with"
+                " the same key may be running, or this folder is a copy from before: see that one"
+                " agent runs for each key, always with the same folder",
+            )
+
+    def _cannot_reveal(self, held: Round, why: str) -> Action:
+        self._unrevealable.add(held.index)
+        _log.error(
+            "%s: can not reveal its ballot of round %d, which will not count: %s",
+            *(self._name, held.index, why),
+        )
+        return Action.WAITED
+
+    def _advance(self, round_index: int) -> Action:
+        """Move the ledger on; learners take turns, so that seldom more than one pays for it."""
+        phase = self._ledger.round(self._experiment, round_index).phase
+        index = self._ledger.learner(self._experiment, self._ledger.account).index
+        if self._bench.waited_for("advance", round_index, phase) < index * self._config.stagger:
+            return Action.WAITED
+        return self._send(Action.ADVANCED, round_index, self._ledger.advance(self._experiment))
+
+    # ------------------------------------------------------------------ parts
+
+    def _send(
+        self, action: Action, round_index: int | None, pending: Pending, reason: str = ""
+    ) -> Action:
+        receipt = pending.wait(self._config.transaction_timeout)
+        self._folder.record_sent(action.value, round_index, receipt.transaction)
+        self._tell(
+            Observation(self._name, action, round_index, reason, receipt.events, cost=receipt.cost)
+        )
+        return action
+
+    def _tell(self, observation: Observation) -> None:
+        for listener in self._listeners:
+            listener(observation)
+
+    @property
+    def _name(self) -> str:
+        return str(self._ledger.account)

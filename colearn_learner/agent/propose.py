@@ -1,0 +1,93 @@
+"""How an agent comes by the weights it proposes, and lets go of those that were not accepted."""
+
+from __future__ import annotations
+
+import logging
+
+from colearn_learner.agent.context import Workbench, said
+from colearn_learner.agent.folder import TrainedProposal
+from colearn_learner.agent.progress import Work
+from colearn_learner.conversion import scores_of, summary_to_json
+from colearn_learner.interface import ErrorCodes
+from colearn_ledger.protocol import Experiment, LedgerError
+from colearn_ledger.weights.codec import decode_weights, encode_weights
+from colearn_ledger.weights.errors import WeightsError
+from colearn_ledger.weights.unixfs import content_of
+
+__all__ = ["Proposing"]
+
+_log = logging.getLogger(__name__)
+
+
+class Proposing:
+    """Trains once a round, whatever happens.
+
+    The journal knows a proposal from before it is pinned until after it is unpinned: a kill
+    leaves no pin that nobody lets go, and after it the same proposal is sent.
+    """
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+
+    def trained_before(self, round_index: int, base: str | None) -> TrainedProposal | None:
+        """Return the proposal for a round that was trained from ``base`` already, pinned."""
+        proposal = self._bench.folder.trained(round_index)
+        if proposal is None:
+            return None
+        if proposal.base != base or not self._bench.store.has(proposal.content):
+            self._drop(proposal)
+            return None
+        self._bench.store.pin(proposal.content)
+        return proposal
+
+    def train(self, round_index: int, base: str | None) -> TrainedProposal | str:
+        """Return a new proposal, in the journal, stored and pinned, or why there is none."""
+        learner, name = self._bench.learner, self._bench.name
+        try:
+            with self._bench.busy.at(Work.TRAINING):
+                weights = learner.mli_propose_weights()
+            summary = summary_to_json(getattr(weights, "training_summary", None))
+            if summary is not None and summary["error_code"] is not None:
+                return _why_not_trained(summary["error_code"])
+            with self._bench.busy.at(Work.TESTING):
+                scores = scores_of(learner.mli_test_weights(weights))
+            data = encode_weights(weights.weights, summary=summary)
+            decode_weights(data, schema=self._bench.schema())
+        except WeightsError as error:
+            return f"what the learner trained are not weights of this experiment: {error}"
+        except LedgerError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a learner may raise anything
+            _log.exception("%s: the learner failed to train", name)
+            return f"the learner failed to train: {said(error)}"
+        content = content_of(data)
+        if content.sha256 == base:
+            return "training changed nothing"
+        self._bench.send(data, content)
+        proposal = TrainedProposal(round_index, content, scores, base)
+        self._bench.folder.record_trained(proposal)
+        self._bench.store.pin(content)
+        return proposal
+
+    def drop_past(self, experiment: Experiment) -> None:
+        """Let go of the proposals for rounds that are over, unless all are to stay."""
+        if self._bench.config.keep_proposals:
+            return
+        for proposal in self._bench.folder.own_proposals():
+            over = experiment.round is not None and proposal.round < experiment.round
+            if over or experiment.ended_at is not None:
+                self._drop(proposal)
+
+    def _drop(self, proposal: TrainedProposal) -> None:
+        folder = self._bench.folder
+        others = [p.content for p in folder.own_proposals() if p.round != proposal.round]
+        keep = self._bench.config.keep_proposals
+        if not keep and proposal.content not in (*folder.adopted, *others):
+            self._bench.store.unpin(proposal.content)
+        folder.record_dropped(proposal.round)
+
+
+def _why_not_trained(error_code: int) -> str:
+    if error_code == ErrorCodes.DP_BUDGET_EXCEEDED.value:
+        return "the learner's privacy budget allows no more training"
+    return f"the learner reports error code {error_code} in its training"

@@ -1,0 +1,146 @@
+"""The networks of the catalogue in Keras and PyTorch, and their learners."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from colearn_learner.datasets import Data, Dataset, Share
+
+if TYPE_CHECKING:
+    from colearn_learner.catalogue.models import Score, Training
+
+__all__ = ["keras_learner", "keras_mlp", "pytorch_learner", "pytorch_mlp"]
+
+_SCORED_AT_ONCE = 1024  # records
+
+
+def _offsets(share: Share, data: Dataset, training: Training) -> Any:
+    """Return what a network's training adds to its outputs, shape (classes,); None: no classes."""
+    from colearn_learner.learners.skew import log_shares
+
+    if not data.classes:
+        return None
+    shares = log_shares(share.train.targets, data.classes).astype(np.float32)
+    return shares if training.level else np.zeros_like(shares)
+
+
+# ------------------------------------------------------------------ Keras
+
+
+def keras_learner(
+    built: Any, share: Share, score: Score, *, data: Dataset, training: Training
+) -> Any:
+    """Return a learner of a model of `keras_mlp` on one share."""
+    import tensorflow as tf
+
+    from colearn_learner.learners.keras import KerasLearner
+
+    def loader(records: Data, batch_size: int) -> Any:
+        # once: of plain arrays Keras makes such a set at every call, in a tenth of a second
+        return tf.data.Dataset.from_tensor_slices((records.inputs, records.targets)).batch(
+            batch_size
+        )
+
+    # Keras shuffles by a generator that all threads share; this order is the seed's alone.
+    order = np.random.default_rng(training.seed).permutation(len(share.train))
+    _compile(built, _offsets(share, data, training), training)
+    by_loss = "log_loss" if data.classes else "loss"
+    return KerasLearner(
+        built,
+        loader(share.train.take(order), training.batch_size),
+        loader(share.vote, _SCORED_AT_ONCE),
+        loader(share.test, _SCORED_AT_ONCE),
+        criterion="accuracy" if score.name == "accuracy" else by_loss,
+        minimise_criterion=not score.higher_is_better,
+        model_fit_kwargs={"epochs": training.passes, "shuffle": False},
+    )
+
+
+def keras_mlp(data: Dataset, training: Training) -> Any:
+    """Return a network with one hidden layer, not compiled; equal seeds give equal weights."""
+    _hush_tensorflow()
+    import keras
+
+    def dense(units: int, activation: str, nth: int) -> Any:
+        start = keras.initializers.GlorotUniform(seed=training.seed + nth)
+        return keras.layers.Dense(units, activation=activation, kernel_initializer=start)
+
+    classifies = data.task == "classification"
+    output = dense(data.classes, "softmax", 1) if classifies else dense(1, "linear", 1)
+    return keras.Sequential([keras.Input((data.features,)), dense(32, "relu", 0), output])
+
+
+def _compile(model: Any, offsets: Any, training: Training) -> None:
+    """Give a model its loss; that of a classifier is of the outputs with offsets."""
+    import keras
+
+    optimizer = keras.optimizers.SGD(training.learning_rate)
+    if offsets is None:
+        model.compile(optimizer=optimizer, loss="mean_squared_error")
+        return
+
+    def loss(labels: Any, probabilities: Any) -> Any:
+        outputs = keras.ops.log(probabilities + keras.config.epsilon()) + offsets
+        return keras.losses.sparse_categorical_crossentropy(labels, outputs, from_logits=True)
+
+    voted_by = keras.metrics.SparseCategoricalCrossentropy(name="log_loss")
+    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy", voted_by])
+
+
+def _hush_tensorflow() -> None:
+    """Keep off stderr, where the demo draws, its greeting and its advice against many models."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+# ------------------------------------------------------------------ PyTorch
+
+
+def pytorch_learner(
+    built: Any, share: Share, score: Score, *, data: Dataset, training: Training
+) -> Any:
+    """Return a learner of a model of `pytorch_mlp` on one share."""
+    import torch
+    from torch.utils.data import ConcatDataset, DataLoader, TensorDataset
+
+    from colearn_learner.learners.pytorch import PytorchLearner, categorical_accuracy
+
+    classifies = data.task == "classification"
+
+    def tensors(records: Data) -> Any:
+        targets = torch.tensor(records.targets, dtype=torch.int64 if classifies else torch.float32)
+        return TensorDataset(torch.tensor(records.inputs, dtype=torch.float32), targets)
+
+    train: Any = ConcatDataset([tensors(share.train)] * training.passes)
+    order = torch.Generator().manual_seed(training.seed)
+    voted_by = torch.nn.CrossEntropyLoss() if classifies else torch.nn.MSELoss()
+    added = torch.from_numpy(_offsets(share, data, training)) if classifies else 0
+
+    def criterion(outputs: Any, labels: Any) -> Any:
+        return voted_by(outputs + added, labels)
+
+    return PytorchLearner(
+        built,
+        torch.optim.SGD(built.parameters(), training.learning_rate),
+        DataLoader(train, training.batch_size, shuffle=True, generator=order),
+        DataLoader(tensors(share.vote), _SCORED_AT_ONCE),
+        DataLoader(tensors(share.test), _SCORED_AT_ONCE),
+        criterion=criterion,
+        vote_criterion=categorical_accuracy if score.name == "accuracy" else voted_by,
+        minimise_criterion=not score.higher_is_better,
+    )
+
+
+def pytorch_mlp(data: Dataset, training: Training) -> Any:
+    """Return a network with one hidden layer; equal seeds give equal weights."""
+    import torch
+    from torch import nn
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(training.seed)
+        layers = (nn.Linear(data.features, 32), nn.ReLU(), nn.Linear(32, data.classes or 1))
+    return nn.Sequential(*layers) if data.classes else nn.Sequential(*layers, nn.Flatten(0))

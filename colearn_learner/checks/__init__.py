@@ -1,0 +1,1 @@
+"""Checks that a learner behaves as agents expect."""

@@ -1,0 +1,71 @@
+"""A learner in another process, for checks: what it makes of weights that it has as bytes only."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from colearn_learner.checks.kit import Broken, DoesNotApply, Subject, _found
+from colearn_learner.interface import Weights
+from colearn_ledger.weights.codec import decode_weights, encode_weights
+
+__all__ = ["tested_elsewhere"]
+
+_LIMIT = 300.0  # seconds
+
+
+def tested_elsewhere(subject: Subject, proposal: bytes) -> tuple[float, bytes]:
+    """Let a learner in a new process test and accept weights.
+
+    Returns:
+        Its vote score, and its current weights afterwards.
+
+    Raises:
+        DoesNotApply: the factory's arguments can not be handed over.
+        Broken: it failed; says how.
+    """
+    try:
+        arguments = json.dumps(dict(subject.arguments))
+    except (TypeError, ValueError) as error:
+        raise DoesNotApply(f"the factory's arguments are no JSON: {error}") from error
+    with tempfile.TemporaryDirectory(prefix="colearn-") as folder:
+        given, kept = Path(folder, "given"), Path(folder, "kept")
+        given.write_bytes(proposal)
+        program = [sys.executable, "-m", "colearn_learner.checks.process"]
+        run = _run([*program, str(subject.origin), arguments, str(given), str(kept)])
+        if run.returncode:
+            last = run.stderr.strip().splitlines()[-1:] or ["it died"]
+            raise Broken(f"in another process it failed: {last[0]}"[:500])
+        return float(run.stdout.splitlines()[-1]), kept.read_bytes()
+
+
+def _run(program: list[str]) -> subprocess.CompletedProcess[str]:
+    paths = os.pathsep.join(path or os.getcwd() for path in sys.path)  # noqa: PTH109 - as Python has it
+    try:
+        return subprocess.run(  # noqa: S603 - this very Python
+            program,
+            capture_output=True,
+            text=True,
+            timeout=_LIMIT,
+            check=False,
+            env={**os.environ, "PYTHONPATH": paths},
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Broken(f"in another process it took more than {_LIMIT:g} seconds") from error
+
+
+def _main(origin: str, arguments: str, given: str, kept: str) -> None:
+    learner = _found(origin)(**json.loads(arguments))
+    weights = Weights(decode_weights(Path(given).read_bytes(), allow_non_finite=True).weights)
+    score = float(learner.mli_test_weights(weights).vote_score)
+    learner.mli_accept_weights(weights)
+    Path(kept).write_bytes(encode_weights(learner.mli_get_current_weights().weights))
+    sys.stdout.write(f"{score!r}\n")
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

@@ -1,0 +1,323 @@
+"""The checks of `colearn_learner.checks.kit`, each a function whose first line says what holds."""
+
+from __future__ import annotations
+
+import copy
+import math
+import numbers
+import pickletools
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from colearn_learner.checks import loaders
+from colearn_learner.checks.kit import Broken, DoesNotApply, Subject
+from colearn_learner.checks.process import tested_elsewhere
+from colearn_learner.errors import MissingPackage, UnsupportedModel
+from colearn_learner.interface import ColearnModel, ErrorCodes, Learner, Weights
+from colearn_ledger.weights.codec import WeightsError, WeightsSchema, decode_weights, encode_weights
+
+__all__ = ["CHECKS"]
+
+_SAME = 1e-4
+"""How far scores of the same weights and records may be apart, relative to their size: another
+process, or another number of threads, adds up in another order."""
+
+
+def makes_learners(subject: Subject) -> None:
+    """The factory makes a new learner, with all five methods, at each call."""
+    one, other = subject.learner(), subject.learner()
+    if not isinstance(one, Learner):
+        raise Broken(f"a {type(one).__name__} does not have the five methods of a learner")
+    if one is other:
+        raise Broken(
+            "two calls returned the same learner: what one does would change the others; make a "
+            "new one at each call"
+        )
+
+
+def weights_travel(subject: Subject) -> None:
+    """Weights are arrays, numbers, bytes and strings: no objects, pickles or names of files."""
+    learner = subject.learner()
+    for what, weights in (
+        ("current weights", learner.mli_get_current_weights()),
+        ("proposal", learner.mli_propose_weights()),
+    ):
+        if not isinstance(weights, Weights):
+            raise Broken(f"the {what} are a {type(weights).__name__}, not a Weights")
+        if isinstance(weights.weights, Weights):
+            raise Broken(f"the {what} are a Weights within a Weights; nobody can use these")
+        _kept(weights)
+        for leaf in _leaves(weights.weights):
+            _check_leaf(leaf, what)
+
+
+def weights_keep_their_schema(subject: Subject) -> None:
+    """Proposals have the names, shapes and types of the first weights, round after round."""
+    learner = subject.learner()
+    schema = WeightsSchema.of(learner.mli_get_current_weights().weights, max_bytes=2**62)
+    for number in range(2):
+        proposal = learner.mli_propose_weights()
+        try:
+            decode_weights(_kept(proposal), schema=schema)
+        except WeightsError as error:
+            raise Broken(f"proposal {number} is not like the first weights: {error}") from error
+        learner.mli_accept_weights(proposal)
+
+
+def proposing_changes_nothing(subject: Subject) -> None:
+    """Proposing leaves the current weights, their score and the model's mode as they were."""
+    learner = subject.learner()
+    current = learner.mli_get_current_weights()
+    before, score, mode = _kept(current), _vote_score(learner, current), _mode(learner)
+    learner.mli_propose_weights()
+    if _kept(learner.mli_get_current_weights()) != before:
+        raise Broken(
+            "the current weights are others after proposing: train a copy, or put them back"
+        )
+    if _mode(learner) != mode:
+        raise Broken("the model is in training mode after proposing: put its mode back")
+    _check_same_score(score, _vote_score(learner, _weights(before)), "after proposing")
+
+
+def testing_changes_nothing(subject: Subject) -> None:
+    """Testing leaves the current weights as they were, and gives the same score again."""
+    learner = subject.learner()
+    before = _kept(learner.mli_get_current_weights())
+    proposal = learner.mli_propose_weights()
+    tested = _kept(proposal)
+    first = _vote_score(learner, proposal)
+    if _kept(learner.mli_get_current_weights()) != before:
+        raise Broken("the current weights are others after testing: put them back")
+    if _kept(proposal) != tested:
+        raise Broken("the weights that were tested were changed by it")
+    _check_same_score(first, _vote_score(learner, proposal), "at a second test")
+
+
+def returned_weights_are_copies(subject: Subject) -> None:
+    """What was returned never changes, and changing it changes no learner."""
+    learner = subject.learner()
+    proposal, current = learner.mli_propose_weights(), learner.mli_get_current_weights()
+    proposed, before = _kept(proposal), _kept(current)
+    if _scribbled(current) and _kept(learner.mli_get_current_weights()) != before:
+        raise Broken(
+            "mli_get_current_weights returns the model's own arrays: who changes them changes the "
+            "model; return copies"
+        )
+    learner.mli_accept_weights(_weights(proposed))
+    learner.mli_propose_weights()
+    if _kept(proposal) != proposed:
+        raise Broken("a proposal that was returned changed later: return copies of the arrays")
+
+
+def accepted_weights_are_copied(subject: Subject) -> None:
+    """Accepted weights become the current ones, and are not changed afterwards by anybody."""
+    learner = subject.learner()
+    proposed = _kept(learner.mli_propose_weights())
+    accepted = _weights(proposed)
+    learner.mli_accept_weights(accepted)
+    if _kept(learner.mli_get_current_weights()) != proposed:
+        raise Broken("the current weights are not those that were accepted")
+    learner.mli_accept_weights(_weights(_kept(learner.mli_propose_weights())))
+    if _kept(accepted) != proposed:
+        raise Broken("weights that were accepted changed later: copy them")
+    again = _weights(proposed)
+    learner.mli_accept_weights(again)
+    if _scribbled(again) and _kept(learner.mli_get_current_weights()) != proposed:
+        raise Broken("who changes accepted weights changes the model: copy them")
+
+
+def scores_are_numbers(subject: Subject) -> None:
+    """A test gives two numbers and a vote, which is true, false or None."""
+    learner = subject.learner()
+    said = learner.mli_test_weights(learner.mli_propose_weights())
+    for name in ("vote_score", "test_score"):
+        if not isinstance(value := getattr(said, name, None), numbers.Real):
+            raise Broken(f"{name} is {value!r:.60}, not a number; return a ProposedWeights")
+    if getattr(said, "vote", None) not in (True, False, None):
+        raise Broken(f"vote is {said.vote!r:.60}, neither true, false nor None")
+    if not math.isfinite(said.vote_score):
+        raise Broken(f"the vote score of its own proposal is {said.vote_score}")
+
+
+def not_a_number_gets_no_vote(subject: Subject) -> None:
+    """Weights full of NaN are not approved, and leave nothing behind."""
+    learner = subject.learner()
+    before, bad = _kept(learner.mli_get_current_weights()), learner.mli_propose_weights()
+    bad = Weights(copy.deepcopy(bad.weights))
+    floats = [leaf for leaf in _arrays(bad.weights) if _is_float(leaf)]
+    if not floats:
+        raise DoesNotApply("the weights have no arrays of floats")
+    for array in floats:
+        array[...] = math.nan
+    try:
+        said = learner.mli_test_weights(bad)
+    except Exception:  # noqa: BLE001 - to refuse them is as good
+        said = None
+    if said is not None and said.vote:
+        raise Broken(f"weights that are NaN were approved, with a vote score of {said.vote_score}")
+    if _kept(learner.mli_get_current_weights()) != before:
+        raise Broken("testing weights that are NaN changed the current ones")
+
+
+def seed_decides(subject: Subject) -> None:
+    """Two learners of the same factory begin with the same weights, and propose the same."""
+    starts, proposals = [], []
+    for _ in range(2):  # one after the other, as frameworks have one source of random numbers
+        learner = subject.learner()
+        starts.append(_kept(learner.mli_get_current_weights()))
+        proposals.append(_kept(learner.mli_propose_weights()))
+    if starts[0] != starts[1]:
+        raise Broken("two learners begin with different weights: let the factory seed them")
+    if proposals[0] != proposals[1]:
+        raise Broken(
+            "two learners trained differently on the same records: let the factory seed what is "
+            "random, or skip this check where it must be random"
+        )
+
+
+def another_process_agrees(subject: Subject) -> None:
+    """A learner in a new process takes a proposal from its bytes alone, and scores it the same."""
+    if subject.origin is None:
+        raise DoesNotApply("only a factory that is a module's own can be found by another process")
+    learner = subject.learner()
+    proposal = _kept(learner.mli_propose_weights())
+    score, current = tested_elsewhere(subject, proposal)
+    if current != proposal:
+        raise Broken("a learner in another process has other weights than those it accepted")
+    _check_same_score(_vote_score(learner, _weights(proposal)), score, "in another process")
+
+
+def privacy_is_accounted(subject: Subject) -> None:
+    """What training spends of the privacy budget is in the summary, and never beyond the target."""
+    learner = subject.learner()
+    spent = -1.0
+    for _ in range(2):
+        proposal = learner.mli_propose_weights()
+        summary = getattr(proposal, "training_summary", None)
+        if summary is None or summary.dp_budget is None:
+            if spent >= 0:
+                raise Broken("the first proposal came with a privacy budget and the second without")
+            raise DoesNotApply("it does not train with differential privacy")
+        budget, exceeded = summary.dp_budget, summary.error_code is ErrorCodes.DP_BUDGET_EXCEEDED
+        if budget.consumed_epsilon > budget.target_epsilon and not exceeded:
+            raise Broken(
+                f"epsilon {budget.consumed_epsilon:g} was spent of {budget.target_epsilon:g}, "
+                "without the error code DP_BUDGET_EXCEEDED"
+            )
+        if budget.consumed_epsilon <= spent and not exceeded:
+            raise Broken("a second training spent nothing of the privacy budget, says its summary")
+        spent = budget.consumed_epsilon
+
+
+def model_is_exported(subject: Subject) -> None:
+    """The current model can be had as ONNX."""
+    learner = subject.learner()
+    learner.mli_accept_weights(learner.mli_propose_weights())
+    try:
+        model = learner.mli_get_current_model()
+    except (MissingPackage, UnsupportedModel) as error:
+        raise DoesNotApply(str(error)) from error
+    if not isinstance(model, ColearnModel):
+        raise Broken(f"mli_get_current_model returned a {type(model).__name__}, no ColearnModel")
+
+
+CHECKS: Mapping[str, Callable[[Subject], None]] = {
+    check.__name__.replace("_", "-"): check
+    for check in (
+        makes_learners,
+        weights_travel,
+        weights_keep_their_schema,
+        proposing_changes_nothing,
+        testing_changes_nothing,
+        returned_weights_are_copies,
+        accepted_weights_are_copied,
+        scores_are_numbers,
+        not_a_number_gets_no_vote,
+        seed_decides,
+        loaders.one_batch_is_enough,
+        loaders.empty_loaders_are_refused,
+        loaders.batch_size_does_not_matter,
+        another_process_agrees,
+        privacy_is_accounted,
+        model_is_exported,
+    )
+}
+"""By name, in the order in which they are made; the first makes sure that there is a learner."""
+
+
+# ------------------------------------------------------------------ weights
+
+
+def _kept(weights: Any) -> bytes:
+    try:
+        return encode_weights(weights.weights)
+    except WeightsError as error:
+        raise Broken(f"the weights can not travel: {error}") from error
+
+
+def _weights(data: bytes) -> Weights:
+    return Weights(decode_weights(data, allow_non_finite=True).weights)
+
+
+def _leaves(tree: Any) -> Iterator[Any]:
+    if isinstance(tree, Mapping):
+        tree = list(tree.values())
+    if isinstance(tree, list | tuple):
+        for item in tree:
+            yield from _leaves(item)
+    else:
+        yield tree
+
+
+def _arrays(tree: Any) -> Iterator[Any]:
+    return (leaf for leaf in _leaves(tree) if isinstance(leaf, np.ndarray))
+
+
+def _is_float(array: Any) -> bool:
+    return array.dtype.kind not in "biuSU"  # bfloat16 and its like are of kind V
+
+
+def _scribbled(weights: Weights) -> bool:
+    """Write over every array that can be written to; tell whether there was one."""
+    writable = [array for array in _arrays(weights.weights) if array.flags.writeable and array.size]
+    for array in writable:
+        array[...] = ~array if array.dtype.kind == "b" else 77
+    return bool(writable)
+
+
+def _check_leaf(leaf: Any, what: str) -> None:
+    if isinstance(leaf, bytes | bytearray) and _is_pickle(bytes(leaf)):
+        raise Broken(f"the {what} hold a pickle: reading it would run a stranger's code")
+    if isinstance(leaf, str) and "\0" not in leaf and len(leaf) < 4096 and Path(leaf).is_file():
+        raise Broken(f"the {what} name a file of this machine, which others do not have")
+
+
+def _is_pickle(data: bytes) -> bool:
+    if not data.startswith(b"\x80"):
+        return False
+    try:
+        return any(operation.name == "STOP" for operation, _, _ in pickletools.genops(data))
+    except Exception:  # noqa: BLE001 - it raises several kinds
+        return False
+
+
+# ------------------------------------------------------------------ scores
+
+
+def _vote_score(learner: Any, weights: Weights) -> float:
+    return float(learner.mli_test_weights(weights).vote_score)
+
+
+def _check_same_score(first: float, second: float, when: str) -> None:
+    if not (math.isclose(first, second, rel_tol=_SAME, abs_tol=1e-9) or first != first):
+        raise Broken(
+            f"the same weights scored {first:g} and {when} {second:g}: score them on the same "
+            "records each time, or proposals are not compared with the current weights"
+        )
+
+
+def _mode(learner: Any) -> Any:
+    return getattr(getattr(learner, "model", None), "training", None)

@@ -1,0 +1,86 @@
+"""How the command fails, or is interrupted: one clear line and an exit code."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from colearn_learner.catalogue.models import UnfitModel
+from colearn_learner.datasets import NotEnoughData
+from colearn_learner.errors import LearnerError
+from colearn_learner.names import UnknownName
+from colearn_ledger.protocol import LedgerError
+
+__all__ = ["INTERRUPTED", "failing_clearly", "need"]
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C: 128 and the number of SIGINT, as shells have it."""
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_EXTRA_OF = {
+    "sklearn": "sklearn",
+    "matplotlib": "plot",
+    "web3": "evm",
+    "eth_tester": "evm",
+    "eth": "evm",
+    "cosmpy": "cosmos",
+    "grpc": "cosmos",
+    "keras": "keras",
+    "tensorflow": "keras",
+    "torch": "pytorch",
+    "xgboost": "xgboost",
+    "onnx": "onnx",
+    "onnxscript": "onnx",
+    "onnxmltools": "onnx",
+    "PIL": "images",
+    "ipfshttpclient": "ipfs",
+    "prometheus_client": "monitor",
+}
+
+
+def failing_clearly(command: _Command) -> _Command:
+    """Turn the errors of the packages into one line: exit code 2 for wrong use, 1 for the rest.
+
+    Ctrl-C ends the command with `INTERRUPTED`, also where click would have it end with 1.
+    """
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except (UnknownName, UnfitModel, NotEnoughData) as error:
+            raise click.UsageError(str(error)) from error
+        except ModuleNotFoundError as error:
+            raise _missing(error) from error
+        except (LedgerError, LearnerError, OSError) as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt as interruption:
+            click.echo("Interrupted.", err=True)
+            raise click.exceptions.Exit(INTERRUPTED) from interruption
+
+    return wrapped  # type: ignore[return-value]
+
+
+def need(*modules: str) -> None:
+    """Fail, before anything runs, when a module is not installed, or another of its extra."""
+    import importlib.util
+
+    extras = {_EXTRA_OF.get(module) for module in modules}
+    others = (module for module, extra in _EXTRA_OF.items() if extra in extras)
+    for module in dict.fromkeys((*modules, *others)):
+        if importlib.util.find_spec(module) is None:
+            raise _missing(ModuleNotFoundError(f"no {module}", name=module))
+
+
+def _missing(error: ModuleNotFoundError) -> click.ClickException:
+    package = (error.name or "").split(".")[0]
+    extra = _EXTRA_OF.get(package)
+    if extra is None:
+        return click.ClickException(f"the Python package {package} is missing: {error}")
+    return click.ClickException(
+        f"this needs {package}, which is not installed: pip install 'colearn-ledger[{extra}]'"
+    )

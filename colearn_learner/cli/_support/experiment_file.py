@@ -1,0 +1,228 @@
+"""The file that describes an experiment to create: TOML, checked before anything is sent."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from colearn_learner.errors import LearnerError
+from colearn_learner.names import UnknownName, find_name
+from colearn_ledger.protocol import (
+    Admission,
+    ContentRef,
+    ExperimentParams,
+    InvalidParameter,
+    Selection,
+)
+from colearn_ledger.reference.params import check_params
+
+__all__ = ["TEMPLATE", "BadExperimentFile", "ExperimentFile", "read_experiment_file"]
+
+TEMPLATE = """\
+# An experiment of colearn. Change what you like, then:
+#
+#   colearn experiment create --spec experiment.toml --key NAME --store folder:/path
+#
+# Rules that hold for as long as the experiment lives are in [terms]; nobody can change them later.
+
+name = "tumours"                # up to 64 bytes, on the ledger
+
+[model]
+description = "logistic regression on 30 measurements of cell nuclei"   # for people
+score_name = "log loss"         # what the voters' scores measure
+higher_is_better = false        # their direction
+text = ""                       # anything else to tell who thinks of joining
+
+# The first weights, from which the shape of all others follows: of a learner, or in a file.
+[weights]
+learner = "colearn_learner.catalogue:share"
+arguments = { dataset = "breast-cancer", learner = 0, of = 5 }
+# file = "initial.safetensors"  # beside this file; in place of learner
+# max_bytes = 1_000_000         # the largest file of weights; by default what these need at most
+
+[terms]
+rounds = 15
+min_learners = 5                # to start
+max_learners = 5                # the experiment starts by itself when so many have joined
+approval = 0.5                  # share of a round's voters that must approve, above 0 up to 1
+propose_window = 600            # seconds to train and propose
+vote_window = 600               # seconds to test and vote
+reveal_window = 0               # 0: open ballots; else secret ones, and seconds to reveal them
+selection = "round_robin"       # of proposers; or "random"
+admission = "open"              # or "allowlist": see colearn experiment admit
+late_join = false               # may learners join once it runs?
+settle_early = false            # close a round as soon as its outcome is certain?
+max_strikes = 0                 # missed duties after which a learner can be removed; 0: never
+"""
+
+_TERMS: Mapping[str, type | tuple[type, ...]] = {
+    "rounds": int,
+    "min_learners": int,
+    "max_learners": int,
+    "approval": (int, float),
+    "propose_window": int,
+    "vote_window": int,
+    "reveal_window": int,
+    "selection": str,
+    "admission": str,
+    "late_join": bool,
+    "settle_early": bool,
+    "max_strikes": int,
+}
+_MODEL: Mapping[str, type | tuple[type, ...]] = {
+    "description": str,
+    "score_name": str,
+    "higher_is_better": bool,
+    "text": str,
+}
+_WEIGHTS: Mapping[str, type | tuple[type, ...]] = {
+    "learner": str,
+    "arguments": dict,
+    "file": str,
+    "max_bytes": int,
+}
+_TOP: Mapping[str, type | tuple[type, ...]] = {
+    "name": str,
+    "model": dict,
+    "weights": dict,
+    "terms": dict,
+}
+_NEEDED_TERMS = ("rounds", "min_learners", "max_learners")
+
+
+class BadExperimentFile(LearnerError):
+    """The file does not describe an experiment; says where and how."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentFile:
+    """What the file says, checked.
+
+    Args:
+        model: for people.
+        score_name: what scores measure.
+        higher_is_better: their direction.
+        text: for people.
+        learner: ``module:factory`` of the first weights, or ``None``: they are in ``file``.
+        arguments: of the factory.
+        file: of the first weights, or ``None``.
+        max_bytes: the largest file of weights, or ``None``.
+        terms: the parameters but for the two references.
+    """
+
+    model: str
+    score_name: str
+    higher_is_better: bool
+    text: str
+    learner: str | None
+    arguments: Mapping[str, Any]
+    file: Path | None
+    max_bytes: int | None
+    terms: Mapping[str, Any]
+
+    def params(self, spec: ContentRef, initial: ContentRef) -> ExperimentParams:
+        """Return the experiment's parameters.
+
+        Raises:
+            InvalidParameter: one is out of its bounds.
+        """
+        params = ExperimentParams(spec=spec, initial=initial, **self.terms)
+        check_params(params)
+        return params
+
+
+def read_experiment_file(path: Path) -> ExperimentFile:
+    """Read a file.
+
+    Raises:
+        BadExperimentFile: it can not be read, or describes no experiment.
+    """
+    try:
+        document = tomllib.loads(path.read_bytes().decode())
+    except OSError as error:
+        raise BadExperimentFile(f"{path} can not be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadExperimentFile(f"{path} is not TOML: {error}") from error
+    try:
+        read = _experiment_in(document, path.parent)
+        _check_terms(read)
+    except (BadExperimentFile, UnknownName) as error:
+        raise BadExperimentFile(
+            f"{path}: {error}; colearn experiment template prints an example"
+        ) from error
+    return read
+
+
+def _experiment_in(document: Mapping[str, Any], beside: Path) -> ExperimentFile:
+    _check_fields("the file", document, _TOP, needed=("name", "model", "weights", "terms"))
+    model, weights, terms = document["model"], document["weights"], document["terms"]
+    _check_fields("[model]", model, _MODEL, needed=("score_name", "higher_is_better"))
+    _check_fields("[weights]", weights, _WEIGHTS, needed=())
+    _check_fields("[terms]", terms, _TERMS, needed=_NEEDED_TERMS)
+    if ("learner" in weights) == ("file" in weights):
+        raise BadExperimentFile("[weights] wants either learner or file, for the first weights")
+    if "arguments" in weights and "file" in weights:
+        raise BadExperimentFile("[weights] has arguments, which are for a learner, and a file")
+    if not model["score_name"]:
+        raise BadExperimentFile("[model] score_name is empty")
+    return ExperimentFile(
+        model=model.get("description", ""),
+        score_name=model["score_name"],
+        higher_is_better=model["higher_is_better"],
+        text=model.get("text", ""),
+        learner=weights.get("learner"),
+        arguments=weights.get("arguments", {}),
+        file=beside / weights["file"] if "file" in weights else None,
+        max_bytes=weights.get("max_bytes"),
+        terms={"name": document["name"], **_terms(terms)},
+    )
+
+
+def _terms(table: Mapping[str, Any]) -> dict[str, Any]:
+    terms = dict(table)
+    if "approval" in terms:
+        share = terms.pop("approval")
+        if not 0 < share <= 1 or round(share * 10_000) < 1:
+            raise BadExperimentFile(f"[terms] approval is {share}; give a share above 0 up to 1")
+        terms["approval_bps"] = round(share * 10_000)
+    if "selection" in terms:
+        terms["selection"] = _member("selection", terms["selection"], Selection)
+    if "admission" in terms:
+        terms["admission"] = _member("admission", terms["admission"], Admission)
+    return terms
+
+
+def _member(kind: str, name: str, known: type[Selection] | type[Admission]) -> Any:
+    return known[find_name(kind, name, [m.name.lower() for m in known]).upper()]
+
+
+def _check_fields(
+    where: str,
+    table: Mapping[str, Any],
+    known: Mapping[str, type | tuple[type, ...]],
+    *,
+    needed: tuple[str, ...],
+) -> None:
+    for field, value in table.items():
+        kind = known[find_name(f"field in {where}", field, known)]
+        a_flag_for_a_number = isinstance(value, bool) and kind is not bool
+        if not isinstance(value, kind) or a_flag_for_a_number:
+            raise BadExperimentFile(f"{where} {field} is {value!r}, which is of the wrong type")
+    for field in needed:
+        if field not in table:
+            raise BadExperimentFile(f"{where} lacks {field}")
+
+
+def _check_terms(read: ExperimentFile) -> None:
+    """Check the bounds while nothing has been uploaded yet."""
+    anything = ContentRef.from_digest(0x55, b"\1" * 32, "01" * 32, 1)
+    try:
+        read.params(anything, anything)
+    except InvalidParameter as error:
+        name = "approval" if error.args[0] == "approval_bps" else error.args[0]
+        raise BadExperimentFile(
+            f"{name} is out of its bounds (see the table in docs/protocol.md)"
+        ) from error

@@ -1,0 +1,77 @@
+"""How experiments are shown: as JSON, and as fields that people read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from colearn_learner.cli._support.connect import Place
+from colearn_learner.cli._support.output import time_text
+from colearn_ledger.history import History
+from colearn_ledger.networks.profiles import Network
+from colearn_ledger.networks.references import ExperimentReference
+from colearn_ledger.protocol import Account, Experiment, Learner
+
+__all__ = ["document", "fields", "progress", "reference_of", "summary"]
+
+
+def reference_of(network: Network, contract: Account, shown: Experiment) -> ExperimentReference:
+    """Return the reference of an experiment."""
+    return ExperimentReference(network.chain, contract, shown.id)
+
+
+def document(place: Place, shown: Experiment, learners: list[Learner]) -> dict[str, Any]:
+    """Return all there is of an experiment and its learners, for JSON."""
+    history = json.loads(History(shown, tuple(learners), (), scores_complete=True).to_json())
+    return {
+        "reference": str(place.reference),
+        **history["experiment"],
+        "round": shown.round,
+        "learners": history["learners"],
+    }
+
+
+def summary(reference: ExperimentReference, shown: Experiment) -> dict[str, Any]:
+    """Return an experiment in short, for JSON."""
+    return {
+        "reference": str(reference),
+        "id": shown.id,
+        "name": shown.params.name,
+        "creator": shown.creator,
+        "status": shown.status.name.lower(),
+        "round": shown.round,
+        "rounds": shown.params.rounds,
+        "active_learners": shown.active_learners,
+        "max_learners": shown.params.max_learners,
+    }
+
+
+def fields(place: Place, shown: Experiment) -> list[tuple[str, str]]:
+    """Return what people want to know of an experiment, names and values."""
+    p = shown.params
+    secret = f"secret, {p.reveal_window} s to reveal" if p.reveal_window else "open"
+    return [
+        ("reference", str(place.reference)),
+        ("name", p.name),
+        ("status", shown.status.name.lower()),
+        ("creator", shown.creator),
+        ("round", progress(shown)),
+        ("learners", f"{shown.active_learners} active, {p.min_learners} to {p.max_learners}"),
+        ("approval", f"{p.approval_bps / 100:g} % of the voters"),
+        ("windows", f"{p.propose_window} s to propose, {p.vote_window} s to vote"),
+        ("ballots", secret + (", settled early" if p.settle_early else "")),
+        ("proposers", p.selection.name.lower().replace("_", " ")),
+        ("admission", p.admission.name.lower() + (", late too" if p.late_join else "")),
+        ("max strikes", str(p.max_strikes or "none")),
+        ("created", time_text(shown.created_at)),
+        ("started", time_text(shown.started_at)),
+        ("ended", time_text(shown.ended_at)),
+        ("spec", p.spec.cid),
+        ("weights", shown.current.cid if shown.current else "-"),
+    ]
+
+
+def progress(shown: Experiment) -> str:
+    """Return the current round among all, counted from 0 as everywhere."""
+    current = "-" if shown.round is None else str(shown.round)
+    return f"{current} (0 to {shown.params.rounds - 1})"

@@ -1,0 +1,128 @@
+"""Learners for commands: ``module:factory``, or the address of a server, and its arguments."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from colearn_learner.errors import LearnerError
+from colearn_learner.remote.addresses import is_address
+
+__all__ = ["FactoryFailed", "found_factory", "learner_arguments", "made_learner"]
+
+_log = logging.getLogger(__name__)
+
+_METHODS = (
+    "mli_propose_weights",
+    "mli_test_weights",
+    "mli_accept_weights",
+    "mli_get_current_weights",
+)
+
+
+class FactoryFailed(LearnerError):
+    """The learner could not be made; says by which factory, and why."""
+
+
+def learner_arguments(given: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of ``k=v`` texts; a value is JSON where it can be, else a text.
+
+    Raises:
+        click.UsageError: one is no ``k=v``, or given twice.
+    """
+    arguments: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise click.UsageError(
+                f"--learner-arg {text!r} is not of the form name=value, like learner=0"
+            )
+        if name in arguments:
+            raise click.UsageError(f"--learner-arg {name} is given twice")
+        arguments[name] = _value(value)
+    return arguments
+
+
+def made_learner(factory: str, arguments: Mapping[str, Any]) -> Any:
+    """Return the learner that a factory makes; modules of the working folder are found too.
+
+    Args:
+        factory: ``package.module:factory``, or ``grpc://host:port`` or ``grpcs://host:port`` of a
+            learner's server.
+        arguments: by name.
+
+    Raises:
+        click.UsageError: there is no such factory.
+        FactoryFailed: it failed, or made no learner.
+        LearnerError: it refused its arguments, as those of this package do; or the server refuses
+            to talk.
+    """
+    if is_address(factory):
+        from colearn_learner.cli._support.remote_learner import reached_learner
+
+        return reached_learner(factory, arguments)
+    make = found_factory(factory)
+    try:
+        learner = make(**arguments)
+    except LearnerError:
+        raise
+    except Exception as error:
+        _log.exception("%s failed", factory)
+        raise FactoryFailed(
+            f"the learner factory {factory} failed: {type(error).__name__}: {error}"
+        ) from error
+    if missing := [m for m in _METHODS if not callable(getattr(learner, m, None))]:
+        raise FactoryFailed(
+            f"{factory} returned a {type(learner).__name__}, which is no learner: it has no "
+            f"{missing[0]} (see MachineLearningInterface)"
+        )
+    return learner
+
+
+def found_factory(factory: str) -> Any:
+    """Return what ``package.module:factory`` names; modules of the working folder are found too.
+
+    Raises:
+        click.UsageError: there is no such factory.
+        FactoryFailed: its module can not be imported.
+    """
+    module_name, colon, name = factory.partition(":")
+    if not colon or not module_name or not name:
+        raise click.UsageError(
+            f"--learner {factory!r} is not of the form package.module:factory, like "
+            "colearn_learner.catalogue:share"
+        )
+    if (here := os.getcwd()) not in sys.path:  # noqa: PTH109 - what sys.path has
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # a package that the module itself wants
+        raise click.UsageError(
+            f"--learner {factory}: there is no module {error.name}; it is looked for in the "
+            "working folder and in the Python environment"
+        ) from error
+    except Exception as error:
+        _log.exception("%s can not be imported", module_name)
+        raise FactoryFailed(
+            f"the module {module_name} can not be imported: {type(error).__name__}: {error}"
+        ) from error
+    make = getattr(module, name, None)
+    if not callable(make):
+        raise click.UsageError(f"--learner {factory}: {module_name} has no function {name}")
+    return make
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

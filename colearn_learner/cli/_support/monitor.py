@@ -1,0 +1,61 @@
+"""``--monitor`` of commands that run for long."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from colearn_learner.cli._support.errors import need
+from colearn_learner.cli.logs import log_event
+
+if TYPE_CHECKING:
+    from colearn_learner.agent.monitoring import Monitored
+
+__all__ = ["monitor_option", "monitored"]
+
+_log = logging.getLogger(__name__)
+
+_HIGHEST_PORT = 65_535
+
+M = TypeVar("M", bound="Monitored")
+
+
+def monitor_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--monitor``; the command gets ``monitor``."""
+    return click.option(
+        "--monitor",
+        metavar="[HOST:]PORT",
+        help="Serve /health and, for Prometheus, /metrics here; on 127.0.0.1 unless told "
+        "otherwise.",
+    )(command)
+
+
+@contextmanager
+def monitored(where: str | None, make: Callable[[], M]) -> Iterator[M | None]:
+    """Serve health and metrics to the end of the block, if asked to; gives what is served.
+
+    Args:
+        where: ``[HOST:]PORT``, or None for nowhere.
+        make: makes what is served; the package for it is looked for before.
+
+    Raises:
+        click.UsageError: there is no such place.
+        OSError: the port is taken.
+    """
+    if where is None:
+        yield None
+        return
+    need("prometheus_client")
+    from colearn_learner.agent.monitoring import monitoring
+
+    host, _, port = where.rpartition(":")
+    if not port.isdecimal() or int(port) > _HIGHEST_PORT:
+        raise click.UsageError(f"--monitor {where!r} is not a port, or a host and a port: 9650")
+    monitor = make()
+    with monitoring(monitor, host or "127.0.0.1", int(port)) as url:
+        log_event(_log, "monitoring", url=url)
+        yield monitor

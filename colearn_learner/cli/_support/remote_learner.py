@@ -1,0 +1,132 @@
+"""Learners on other machines, for commands: what reaches one, and what a server needs."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from colearn_learner.cli._support.secrets import read_secret
+from colearn_learner.errors import MissingPackage
+
+if TYPE_CHECKING:
+    from colearn_learner.remote.client import RemoteLearner
+    from colearn_learner.remote.server import ServerConfig
+
+__all__ = ["TOKEN_VARIABLE", "reached_learner", "server_config"]
+
+_log = logging.getLogger(__name__)
+
+TOKEN_VARIABLE = "COLEARN_LEARNER_TOKEN"  # noqa: S105 - the name of one
+
+_ARGUMENTS = ("token", "ca", "server_name", "deadline", "patience", "max_bytes")
+
+
+def reached_learner(address: str, arguments: Mapping[str, Any]) -> RemoteLearner:
+    """Return the learner behind a server, also if it does not answer at the moment.
+
+    Args:
+        address: ``grpc://host:port`` or ``grpcs://host:port``.
+        arguments: those of `RemoteConfig`, by name; ``ca`` is a file, ``token`` is
+            ``env:VARIABLE`` or ``file:PATH``, by default ``env:COLEARN_LEARNER_TOKEN`` if it is
+            set.
+
+    Raises:
+        click.UsageError: there is no such argument, or a file that can not be read.
+        MissingPackage: grpc is not installed.
+        LearnerRefused: the server does not want us, or is not to be believed.
+        LearnerError: the address or an argument is none.
+    """
+    _need_grpc()
+    from colearn_learner.remote.client import RemoteConfig, RemoteLearner
+    from colearn_learner.remote.errors import LearnerUnavailable
+
+    if unknown := [name for name in arguments if name not in _ARGUMENTS]:
+        raise click.UsageError(
+            f"--learner-arg {unknown[0]}: a learner's server is given its factory's arguments "
+            f"where it runs; to reach it there is {', '.join(_ARGUMENTS)}"
+        )
+    given = dict(arguments)
+    given["token"] = _token(given.get("token"))
+    if "ca" in given:
+        given["ca"] = _file("--learner-arg ca", Path(str(given["ca"])))
+    learner = RemoteLearner(address, RemoteConfig(**given))
+    try:
+        learner.reach()
+    except LearnerUnavailable as error:  # an agent that has taken part has more to do than train
+        _log.warning("%s", error)
+    except BaseException:
+        learner.close()
+        raise
+    return learner
+
+
+def server_config(
+    host: str,
+    port: int,
+    *,
+    certificate: Path | None,
+    key: Path | None,
+    token_file: Path | None,
+    max_bytes: int,
+) -> ServerConfig:
+    """Return how a server is to be, from files.
+
+    Raises:
+        MissingPackage: grpc is not installed.
+        click.UsageError: a file can not be read, or certificate and key do not belong together.
+        Unprotected: others than this machine could reach it without TLS or a token.
+        InvalidToken: the token can not be one.
+    """
+    _need_grpc()
+    from colearn_learner.remote.server import ServerConfig
+
+    if certificate is not None and key is not None:
+        _check_pair(certificate, key)
+    return ServerConfig(
+        host,
+        port,
+        certificate=None if certificate is None else _file("--tls-cert", certificate),
+        key=None if key is None else _file("--tls-key", key),
+        token=_token(None if token_file is None else f"file:{token_file}"),
+        max_bytes=max_bytes,
+    )
+
+
+def _need_grpc() -> None:
+    if importlib.util.find_spec("grpc") is None:
+        raise MissingPackage("remote learners need: pip install 'colearn-ledger[remote]'")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # our errors say what it would, once
+
+
+def _token(source: object) -> str | None:
+    if source is not None:
+        return read_secret(str(source))
+    return os.environ.get(TOKEN_VARIABLE) or None
+
+
+def _file(option: str, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise click.UsageError(f"{option} {path} can not be read: {error.strerror}") from error
+
+
+def _check_pair(certificate: Path, key: Path) -> None:
+    """See that TLS can be had with these files: gRPC itself would not say what is wrong."""
+    for option, path in (("--tls-cert", certificate), ("--tls-key", key)):
+        _file(option, path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(certificate, key, password=lambda: b"")  # never asks for one
+    except (ssl.SSLError, ValueError) as error:
+        raise click.UsageError(
+            f"{certificate} and {key} are no certificate and its private key, both PEM and the key "
+            f"without a password: {error}"
+        ) from error

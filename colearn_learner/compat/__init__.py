@@ -1,0 +1,1 @@
+"""The ancestor's local driver, results, plot and registry."""

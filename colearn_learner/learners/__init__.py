@@ -1,0 +1,1 @@
+"""One learner for each machine learning framework."""

@@ -1,0 +1,220 @@
+"""A learner for Keras 3 models, and the helpers that the `colearn` library has beside its own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from colearn_learner.errors import InvalidArgument, InvalidData, WeightsMismatch
+from colearn_learner.interface import ColearnModel, DiffPrivConfig, ModelFormat, Weights
+from colearn_learner.learners.framework import FrameworkLearner, check_records_are_apart
+from colearn_learner.learners.privacy.account import PrivacyAccount
+from colearn_learner.learners.privacy.keras import PrivateFit
+
+__all__ = ["KerasLearner", "_make_loader", "normalize_img"]
+
+
+class KerasLearner(FrameworkLearner):
+    """A learner around a compiled Keras model; its weights are the list ``model.get_weights()``.
+
+    Args:
+        model: a compiled model.
+        train_loader: what ``model.fit`` takes as its first argument: a ``tf.data`` set, a
+            generator, a ``PyDataset``, or a pair of arrays (inputs, targets).
+        vote_loader: what it votes by; None: the records it trains on, which favours its own
+            proposals and no one else's.
+        test_loader: what it reports a test score on; None for no test score (shown as 0).
+        need_reset_optimizer: start each training with a fresh optimizer, so that none of its
+            state lasts from one round to the next.
+        minimise_criterion: whether a smaller criterion is better.
+        criterion: which of the values of ``model.evaluate`` is the score.
+        model_fit_kwargs: further arguments of ``model.fit``.
+        model_evaluate_kwargs: further arguments of ``model.evaluate``.
+        diff_priv_config: train with differential privacy (`privacy_keras`), and no more when
+            another training would exceed the budget. ``train_loader`` is then a pair of arrays,
+            fixed when the learner is made; the vote and test records are others, as they are not
+            protected.
+        privacy_state: file that keeps what is spent of the budget over the end of the process.
+        noise_seed: makes private training repeat itself, and therefore not private: for tests.
+
+    Raises:
+        InvalidArgument: arguments that ``model.fit`` or ``model.evaluate`` do not take, a
+            criterion that the model does not measure, or records that can not be sampled.
+        UnsupportedModel: a layer of the model rules out differential privacy.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        train_loader: Any,
+        vote_loader: Any = None,
+        test_loader: Any = None,
+        need_reset_optimizer: bool = True,
+        minimise_criterion: bool = True,
+        criterion: str = "loss",
+        model_fit_kwargs: Mapping[str, Any] | None = None,
+        model_evaluate_kwargs: Mapping[str, Any] | None = None,
+        diff_priv_config: DiffPrivConfig | None = None,
+        *,
+        privacy_state: str | Path | None = None,
+        noise_seed: int | None = None,
+    ) -> None:
+        """Score the current weights on the vote records."""
+        self.model = model
+        self.train_loader = train_loader
+        self.vote_loader = train_loader if vote_loader is None else vote_loader
+        self.test_loader = test_loader
+        self.need_reset_optimizer = need_reset_optimizer
+        self.minimise_criterion = minimise_criterion
+        self.criterion = criterion
+        self.model_fit_kwargs = _checked(model.fit, model_fit_kwargs, "fit")
+        self.model_evaluate_kwargs = _checked(model.evaluate, model_evaluate_kwargs, "evaluate")
+        self._private_fit: PrivateFit | None = None
+        if diff_priv_config is not None:
+            check_records_are_apart(train_loader, vote_loader, test_loader)
+            self._private_fit = PrivateFit(
+                model, train_loader, self.model_fit_kwargs, diff_priv_config, noise_seed
+            )
+            rate, steps = self._private_fit.sample_rate, self._private_fit.steps
+            self.privacy = PrivacyAccount(diff_priv_config, rate, steps, privacy_state)
+        self.vote_score = self.test(self.vote_loader)
+
+    def mli_get_current_model(self) -> ColearnModel:
+        """Return the current model as ONNX; an only input is named ``inputs``.
+
+        Raises:
+            MissingPackage: the converter is not installed.
+            UnsupportedModel: a layer of the model has no converter.
+        """
+        from colearn_learner.learners.onnx import convert_model_to_onnx
+
+        return ColearnModel(ModelFormat.ONNX, "", convert_model_to_onnx(self.model))
+
+    def train(self) -> None:
+        """Fit the model to the training records, if its privacy budget allows it.
+
+        Raises:
+            BudgetExceeded: it does not; the model is as it was.
+        """
+        if self.privacy is not None:
+            self.privacy.spend()
+        if self.need_reset_optimizer:
+            self.reset_optimizer()
+        if self._private_fit is not None:
+            self._private_fit.run()
+        else:
+            _with_records(self.model.fit, self.train_loader, self.model_fit_kwargs)
+
+    def test(self, loader: Any) -> float:
+        """Return the criterion of the model on a loader's records.
+
+        Raises:
+            InvalidArgument: the model does not measure it.
+        """
+        kwargs = {**self.model_evaluate_kwargs, "return_dict": True}
+        measured = _with_records(self.model.evaluate, loader, kwargs)
+        if self.criterion not in measured:
+            raise InvalidArgument(
+                f"the model does not measure {self.criterion!r}, only {', '.join(measured)}; "
+                "compile it with that metric, or choose another criterion"
+            )
+        return float(measured[self.criterion])
+
+    def set_weights(self, weights: Weights) -> None:
+        """Set the model's weights.
+
+        Raises:
+            WeightsMismatch: they do not fit; the model's stay as they were.
+        """
+        own = self.model.get_weights()
+        given = weights.weights
+        if not isinstance(given, list | tuple) or len(given) != len(own):
+            raise WeightsMismatch(f"the weights must be a list of {len(own)} arrays")
+        for n, (mine, new) in enumerate(zip(own, given, strict=True)):
+            if np.shape(new) != mine.shape:
+                raise WeightsMismatch(f"array {n} has shape {np.shape(new)}, not {mine.shape}")
+        self.model.set_weights(list(given))
+
+    def reset_optimizer(self) -> None:
+        """Set the optimizer's state back to that of a new one of the same configuration.
+
+        The optimizer stays the same object: after compiling anew, Keras would trace the training
+        and the test function again, which takes longer than a round on little data.
+        """
+        optimizer = self.model.optimizer
+        if not optimizer.built:
+            return
+        fresh = type(optimizer).from_config(optimizer.get_config())
+        fresh.build(self.model.trainable_variables)
+        for mine, new in zip(optimizer.variables, fresh.variables, strict=True):
+            mine.assign(new)
+
+    def _current_arrays(self) -> list[NDArray[Any]]:
+        return [np.array(array) for array in self.model.get_weights()]
+
+    @contextmanager
+    def _left_as_it_was(self) -> Iterator[None]:
+        current = self._current_arrays()
+        try:
+            yield
+        finally:
+            self.model.set_weights(current)
+
+
+def _with_records(method: Callable[..., Any], records: Any, kwargs: Mapping[str, Any]) -> Any:
+    if isinstance(records, tuple) and len(records) == 2:
+        return method(records[0], records[1], **kwargs)
+    return method(records, **kwargs)
+
+
+def _checked(
+    method: Callable[..., Any], kwargs: Mapping[str, Any] | None, name: str
+) -> dict[str, Any]:
+    chosen = {"verbose": 0, **(kwargs or {})}
+    try:
+        inspect.signature(method).bind_partial(**chosen)
+    except TypeError as error:
+        raise InvalidArgument(f"Invalid arguments for model.{name}: {error}") from error
+    return chosen
+
+
+# ------------------------------------------------------------------ helpers of learner authors
+
+
+def normalize_img(image: Any, label: Any) -> tuple[Any, Any]:
+    """Return an image of grey values 0 … 255 as float32 from 0 to 1, and the label as it is."""
+    import tensorflow as tf
+
+    return tf.cast(image, tf.float32) / 255.0, label
+
+
+def _make_loader(images: Any, labels: Any, batch_size: int = 32, dp_enabled: bool = False) -> Any:
+    """Return a ``tf.data`` set of shuffled batches, held in memory.
+
+    Args:
+        images: or other inputs, shape (records, ...).
+        labels: shape (records, ...).
+        batch_size: records of a batch.
+        dp_enabled: return the pair of arrays instead, of which training with differential privacy
+            draws its batches itself; the learner is told the batch size by ``model_fit_kwargs``.
+
+    Raises:
+        InvalidData: inputs and labels do not go together, or there are none.
+    """
+    count = len(images)
+    if len(labels) != count or not count:
+        raise InvalidData(
+            f"{count} images and {len(labels)} labels: there must be as many, and at least 1"
+        )
+    if dp_enabled:
+        return np.asarray(images), np.asarray(labels)
+    import tensorflow as tf
+
+    records = tf.data.Dataset.from_tensor_slices((images, labels)).cache().shuffle(count)
+    return records.batch(batch_size).prefetch(tf.data.AUTOTUNE)

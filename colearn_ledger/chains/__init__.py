@@ -1,0 +1,1 @@
+"""What the adapters of all chains share; one package for each kind of chain."""

@@ -1,0 +1,39 @@
+"""The CosmWasm contract: `CosmosLedger` on any Cosmos chain with CosmWasm.
+
+Needs the extra ``cosmos``.
+"""
+
+from __future__ import annotations
+
+from colearn_ledger.chains.cosmos.config import CosmosConfig, SenderConfig
+from colearn_ledger.chains.cosmos.errors import FeeTooHigh
+from colearn_ledger.chains.cosmos.ledger import CosmosLedger
+from colearn_ledger.chains.cosmos.node import GrpcConfig
+from colearn_ledger.chains.errors import (
+    BadAnswer,
+    ChainError,
+    EmptyWallet,
+    GasTooHigh,
+    NodeRefused,
+    TransactionFailed,
+    TransactionLost,
+    WrongChain,
+    WrongContract,
+)
+
+__all__ = [
+    "BadAnswer",
+    "ChainError",
+    "CosmosConfig",
+    "CosmosLedger",
+    "EmptyWallet",
+    "FeeTooHigh",
+    "GasTooHigh",
+    "GrpcConfig",
+    "NodeRefused",
+    "SenderConfig",
+    "TransactionFailed",
+    "TransactionLost",
+    "WrongChain",
+    "WrongContract",
+]

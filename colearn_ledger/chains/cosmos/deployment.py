@@ -1,0 +1,149 @@
+"""One contract on one chain, as all views of it share it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+from colearn_ledger.chains.cosmos.artifact import load_artifact
+from colearn_ledger.chains.cosmos.calls import Message, Query
+from colearn_ledger.chains.cosmos.config import CosmosConfig, checked_chain
+from colearn_ledger.chains.cosmos.errors import Refused, refusal_in
+from colearn_ledger.chains.cosmos.events import EventReader
+from colearn_ledger.chains.cosmos.happenings import events_of
+from colearn_ledger.chains.cosmos.node import ContractInfo, Executed, Node
+from colearn_ledger.chains.cosmos.sender import Sender, Sent
+from colearn_ledger.chains.cosmos.transactions import executing
+from colearn_ledger.chains.cosmos.wire import error_from_wire
+from colearn_ledger.chains.errors import BadAnswer, NodeRefused, TransactionFailed, WrongContract
+from colearn_ledger.keys.signing import cosmos_domain
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.ledger import LedgerUnavailable, Receipt
+from colearn_ledger.protocol import Account, LedgerError, UnknownExperiment
+
+__all__ = ["Deployment", "SentTransaction"]
+
+T = TypeVar("T")
+
+
+class Deployment:
+    """What all views of one contract share.
+
+    Args:
+        node: the chain's.
+        contract: the contract's address.
+        config: how the chain is used.
+        sender: sends on it.
+
+    Raises:
+        WrongContract: this package's contract is not at the address.
+    """
+
+    def __init__(self, node: Node, contract: Account, config: CosmosConfig, sender: Sender) -> None:
+        self.node = node
+        self.contract = contract
+        self.config = config
+        self.sender = sender
+        self.domain = cosmos_domain(sender.chain_id, contract)
+        info = self.checked_contract()
+        self.events = EventReader(
+            node, contract, lambda: info.created, range_size=config.block_range
+        )
+
+    def ask(self, query: Query[T]) -> T:
+        """Return a query's answer, or raise what the contract refuses it with."""
+        try:
+            return query.read(self.node.query(self.contract, query.message))
+        except Refused as refusal:
+            raise self.explained(refusal) from None
+        except (BadAnswer, NodeRefused):
+            self.check_place()
+            raise
+
+    def send(self, wallet: Wallet, message: Message) -> SentTransaction:
+        """Send a transaction, or raise what the contract would refuse it with."""
+        account = self.sender.address(wallet)
+        try:
+            sent = self.sender.send(wallet, executing(account, self.contract, message))
+        except Refused as refusal:
+            raise self.explained(refusal) from None
+        except (BadAnswer, NodeRefused):
+            self.check_place()
+            raise
+        return SentTransaction(self, sent)
+
+    def explained(self, refusal: Refused) -> LedgerError:
+        """Return the protocol's error behind a refusal."""
+        error = error_from_wire(refusal)
+        if isinstance(error, UnknownExperiment):
+            self.check_place()
+        return error
+
+    def check_place(self) -> None:
+        """Look whether chain and contract are still those that were connected to.
+
+        Called when an answer is not what the contract gives: the node's address may have
+        become another chain's, or the chain have begun anew.
+
+        Raises:
+            WrongChain, WrongContract: they are not.
+        """
+        with suppress(LedgerUnavailable, BadAnswer, NodeRefused):
+            checked_chain(self.node, self.sender.chain_id)
+            self.checked_contract()
+
+    def checked_contract(self) -> ContractInfo:
+        """Refuse a contract that is not this package's, or that somebody may change.
+
+        Raises:
+            WrongContract: it is not.
+        """
+        where = f"{self.contract} on chain {self.sender.chain_id}"
+        info = self.node.contract(self.contract)
+        if info is None:
+            raise WrongContract(
+                f"there is no contract at {where}; check the address and the network"
+            )
+        if info.checksum != load_artifact().checksum:
+            raise WrongContract(
+                f"the contract at {where} is not the one that this version of colearn-ledger "
+                "speaks with; check the address, or install the version that deployed it"
+            )
+        if info.admin:
+            raise WrongContract(
+                f"the contract at {where} has an admin, {info.admin[:80]}, who can replace its "
+                "code: use one without an admin"
+            )
+        return info
+
+
+@dataclass(frozen=True, slots=True)
+class SentTransaction:
+    """A transaction on its way; implements `colearn_ledger.ledger.Pending`."""
+
+    _deployment: Deployment
+    _sent: Sent
+
+    def wait(self, timeout: float | None = None) -> Receipt:
+        """Return the receipt once the transaction is in a block, which is final.
+
+        Raises:
+            ProtocolError: the contract refused it after all; nothing changed.
+            TransactionFailed: it failed for another reason, running out of gas perhaps.
+            LedgerUnavailable: it is in no block after ``timeout`` seconds.
+            TransactionLost: it can not get into a block any more.
+        """
+        executed = self._deployment.sender.wait(self._sent, timeout)
+        if executed.code:
+            raise self._why(executed)
+        events = tuple(events_of(executed.events, self._deployment.contract))
+        return Receipt(executed.hash, executed.time, executed.gas_used, events)
+
+    def _why(self, executed: Executed) -> LedgerError:
+        if refusal := refusal_in(executed.log):
+            return self._deployment.explained(refusal)
+        return TransactionFailed(
+            f"transaction {executed.hash} failed in block {executed.height}, having used "
+            f"{executed.gas_used:,} gas: {executed.log[:300]}"
+        )

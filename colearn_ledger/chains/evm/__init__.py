@@ -1,0 +1,40 @@
+"""The Solidity contract: `EvmLedger` on any EVM chain, and an embedded chain to run it on.
+
+Needs the extra ``evm``. The embedded chain is in `colearn_ledger.chains.evm.embedded`.
+"""
+
+from __future__ import annotations
+
+from colearn_ledger.chains.errors import (
+    BadAnswer,
+    ChainError,
+    EmptyWallet,
+    GasTooHigh,
+    NodeRefused,
+    TransactionFailed,
+    TransactionLost,
+    WrongChain,
+    WrongContract,
+)
+from colearn_ledger.chains.evm.config import EvmConfig
+from colearn_ledger.chains.evm.errors import FeeTooHigh
+from colearn_ledger.chains.evm.http_provider import HttpConfig
+from colearn_ledger.chains.evm.ledger import EvmLedger
+from colearn_ledger.chains.evm.sender import SenderConfig
+
+__all__ = [
+    "BadAnswer",
+    "ChainError",
+    "EmptyWallet",
+    "EvmConfig",
+    "EvmLedger",
+    "FeeTooHigh",
+    "GasTooHigh",
+    "HttpConfig",
+    "NodeRefused",
+    "SenderConfig",
+    "TransactionFailed",
+    "TransactionLost",
+    "WrongChain",
+    "WrongContract",
+]

@@ -1,0 +1,195 @@
+"""The compiled contract that ships with this package, and its ABI encoding. No chain is needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib.resources import files
+from typing import Any
+
+from eth_abi import abi as coder
+from eth_abi.exceptions import DecodingError
+from eth_utils.crypto import keccak
+
+from colearn_ledger.chains.errors import BadAnswer
+
+__all__ = ["Artifact", "ContractAbi", "Log", "load_artifact"]
+
+_PUSH1, _PUSH32 = 0x60, 0x7F
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """An event as a chain records it: topics of 32 bytes each, and ABI-encoded data."""
+
+    topics: tuple[bytes, ...]
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """The compiled contract.
+
+    Args:
+        abi: as the compiler describes it.
+        bytecode: what a deployment sends.
+        runtime: what then stands at the contract's address, immutables left zero.
+        compiler: its version.
+        source_hash: of the sources that were compiled, hexadecimal.
+    """
+
+    abi: ContractAbi
+    bytecode: bytes
+    runtime: bytes
+    compiler: str
+    source_hash: str
+
+    def is_deployed_as(self, code: bytes) -> bool:
+        """Tell whether code at an address is this contract, whatever its immutables hold."""
+        if len(code) != len(self.runtime):
+            return False
+        at = 0
+        for hole in self._immutables:
+            if code[at:hole] != self.runtime[at:hole]:
+                return False
+            at = hole + 32
+        return code[at:] == self.runtime[at:]
+
+    @cached_property
+    def _immutables(self) -> list[int]:
+        """Where immutables go: solc writes a plain zero as PUSH0, never as PUSH32."""
+        holes, at = [], 0
+        while at < len(self.runtime):
+            opcode = self.runtime[at]
+            if opcode == _PUSH32 and not any(self.runtime[at + 1 : at + 33]):
+                holes.append(at + 1)
+            at += 1 + (opcode - _PUSH1 + 1 if _PUSH1 <= opcode <= _PUSH32 else 0)
+        return holes
+
+
+@lru_cache(maxsize=1)
+def load_artifact() -> Artifact:
+    """Return the compiled contract of this package."""
+    text = (files("colearn_ledger.chains.evm") / "CollectiveLearning.json").read_text("utf-8")
+    parsed = json.loads(text)
+    return Artifact(
+        abi=ContractAbi(parsed["abi"]),
+        bytecode=_bytes(parsed["bytecode"]),
+        runtime=_bytes(parsed["deployedBytecode"]),
+        compiler=parsed["compiler"],
+        source_hash=parsed["sourceHash"],
+    )
+
+
+def _bytes(hexadecimal: str) -> bytes:
+    return bytes.fromhex(hexadecimal.removeprefix("0x"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A function, error or event of the ABI."""
+
+    name: str
+    names: tuple[str, ...]
+    types: tuple[str, ...]
+    indexed: tuple[bool, ...]
+    outputs: tuple[str, ...]
+    hash: bytes
+
+
+class ContractAbi:
+    """Encodes calls and decodes answers, errors and logs, knowing nothing of what they mean."""
+
+    def __init__(self, description: Sequence[Mapping[str, Any]]) -> None:
+        """Take the compiler's description of the contract."""
+        entries = [(item["type"], _entry(item)) for item in description if "name" in item]
+        self.functions = {e.name: e for kind, e in entries if kind == "function"}
+        self.events = {e.name: e for kind, e in entries if kind == "event"}
+        self.errors = {e.name: e for kind, e in entries if kind == "error"}
+        self._errors = {e.hash[:4]: e for e in self.errors.values()}
+        self._events = {e.hash: e for e in self.events.values()}
+
+    def encode_call(self, function: str, arguments: Sequence[Any]) -> bytes:
+        """Return the data of a call."""
+        entry = self.functions[function]
+        return entry.hash[:4] + coder.encode(entry.types, arguments)
+
+    def decode_answer(self, function: str, data: bytes) -> Any:
+        """Return what a function answered: its one value, tuples for structs.
+
+        Raises:
+            BadAnswer: the bytes are no answer of this function.
+        """
+        return _decode(self.functions[function].outputs, data, f"the answer to {function}")[0]
+
+    def decode_error(self, data: bytes) -> tuple[str, tuple[Any, ...]] | None:
+        """Return name and values of a custom error, ``None`` when it is none of the contract's.
+
+        Raises:
+            BadAnswer: it begins like one of them and goes on otherwise.
+        """
+        entry = self._errors.get(data[:4])
+        if entry is None:
+            return None
+        return entry.name, _decode(entry.types, data[4:], f"the error {entry.name}")
+
+    def decode_log(self, log: Log) -> tuple[str, dict[str, Any]] | None:
+        """Return name and fields of an event, ``None`` when it is none of the contract's.
+
+        Raises:
+            BadAnswer: it begins like one of them and goes on otherwise.
+        """
+        entry = self._events.get(log.topics[0]) if log.topics else None
+        if entry is None:
+            return None
+        what = f"the event {entry.name}"
+        shape = tuple(zip(entry.names, entry.types, entry.indexed, strict=True))
+        in_topics = [(name, kind) for name, kind, indexed in shape if indexed]
+        in_data = [(name, kind) for name, kind, indexed in shape if not indexed]
+        if len(in_topics) != len(log.topics) - 1:
+            raise BadAnswer(f"{what} came with {len(log.topics)} topics")
+        words = b"".join(log.topics[1:])
+        fields: dict[str, Any] = {}
+        for declared, data in ((in_topics, words), (in_data, log.data)):
+            values = _decode_named(declared, data, what)
+            fields.update(zip([n for n, _ in declared], values, strict=True))
+        return entry.name, fields
+
+    def topic(self, event: str) -> bytes:
+        """Return the first topic of an event."""
+        return self.events[event].hash
+
+
+def _decode_named(fields: Sequence[tuple[str, str]], data: bytes, what: str) -> tuple[Any, ...]:
+    return _decode([kind for _, kind in fields], data, what)
+
+
+def _decode(types: Sequence[str], data: bytes, what: str) -> tuple[Any, ...]:
+    try:
+        return coder.decode(types, data) if types else ()
+    # a hostile offset or length ends in any of these
+    except (DecodingError, ValueError, OverflowError, MemoryError, RecursionError) as error:
+        raise BadAnswer(f"{what} can not be decoded: {error}") from error
+
+
+def _entry(item: Mapping[str, Any]) -> _Entry:
+    inputs = item.get("inputs", [])
+    types = tuple(_type(i) for i in inputs)
+    return _Entry(
+        name=item["name"],
+        names=tuple(i["name"] for i in inputs),
+        types=types,
+        indexed=tuple(bool(i.get("indexed")) for i in inputs),
+        outputs=tuple(_type(o) for o in item.get("outputs", [])),
+        hash=keccak(text=f"{item['name']}({','.join(types)})"),
+    )
+
+
+def _type(parameter: Mapping[str, Any]) -> str:
+    kind: str = parameter["type"]
+    if not kind.startswith("tuple"):
+        return kind
+    parts = ",".join(_type(c) for c in parameter["components"])
+    return f"({parts}){kind.removeprefix('tuple')}"

@@ -1,0 +1,95 @@
+"""What a node's JSON must be before it is believed; everything else is a `BadAnswer`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from eth_utils.address import to_checksum_address
+
+from colearn_ledger.chains.errors import BadAnswer
+
+__all__ = [
+    "address",
+    "hash32",
+    "hexadecimal",
+    "nonsense",
+    "object_of",
+    "octets",
+    "quantity",
+    "revert_data",
+    "rows",
+]
+
+_MAX_DATA = 8_000_000
+"""Characters of one piece of data that a node may answer with."""
+
+
+def nonsense(what: str, answer: object) -> NoReturn:
+    """Refuse an answer."""
+    raise BadAnswer(f"the node gave {str(answer)[:100]!r} as {what}")
+
+
+def quantity(answer: Any, what: str) -> int:
+    """Return an unsigned number of at most 256 bits; in-process nodes give plain integers."""
+    value = answer
+    if isinstance(answer, str) and answer.startswith("0x") and len(answer) <= 66:
+        try:
+            value = int(answer, 16)
+        except ValueError:
+            nonsense(what, answer)
+    if type(value) is not int or not 0 <= value < 2**256:
+        nonsense(what, answer)
+    return value
+
+
+def octets(answer: Any, what: str) -> bytes:
+    """Return bytes written as ``0x…``."""
+    if not isinstance(answer, str) or not answer.startswith("0x") or len(answer) > _MAX_DATA:
+        nonsense(what, answer)
+    try:
+        return bytes.fromhex(answer[2:])
+    except ValueError:
+        nonsense(what, answer)
+
+
+def hash32(answer: Any, what: str) -> str:
+    """Return a hash of 32 bytes as ``0x…`` in lower case."""
+    if len(octets(answer, what)) != 32:
+        nonsense(what, answer)
+    return str(answer).lower()
+
+
+def address(answer: Any, what: str) -> str:
+    """Return an EIP-55 address."""
+    if len(octets(answer, what)) != 20:
+        nonsense(what, answer)
+    return to_checksum_address(answer)
+
+
+def object_of(answer: Any, what: str) -> Mapping[str, Any]:
+    """Return a JSON object."""
+    if not isinstance(answer, Mapping):
+        nonsense(what, answer)
+    return answer
+
+
+def rows(answer: Any, what: str) -> Sequence[Any]:
+    """Return a JSON array."""
+    if not isinstance(answer, list | tuple):
+        nonsense(what, answer)
+    return answer
+
+
+def revert_data(answer: Any) -> bytes:
+    """Return the revert data of an error; some nodes wrap it once more."""
+    if isinstance(answer, Mapping):
+        answer = answer.get("data")
+    if not isinstance(answer, str) or not answer.startswith("0x"):
+        return b""
+    return octets(answer, "the revert data")
+
+
+def hexadecimal(value: bytes) -> str:
+    """Return bytes as ``0x…``."""
+    return "0x" + value.hex()

@@ -1,0 +1,200 @@
+"""One deployed contract on one node: what all of a ledger's views share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from colearn_ledger.chains.errors import (
+    BadAnswer,
+    NodeRefused,
+    TransactionFailed,
+    WrongChain,
+    WrongContract,
+)
+from colearn_ledger.chains.evm.abi import load_artifact
+from colearn_ledger.chains.evm.calls import ContractCall, Queries, Query
+from colearn_ledger.chains.evm.config import EvmConfig
+from colearn_ledger.chains.evm.errors import Reverted
+from colearn_ledger.chains.evm.events import EventReader
+from colearn_ledger.chains.evm.heads import NewHeads
+from colearn_ledger.chains.evm.node import Node, TransactionReceipt
+from colearn_ledger.chains.evm.sender import Sender, Sent
+from colearn_ledger.chains.evm.wire import error_from_wire, event_from_log
+from colearn_ledger.keys.signing import signing_domain
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.ledger import LedgerUnavailable, Receipt
+from colearn_ledger.protocol import Account, Event, LedgerError, UnknownExperiment
+
+__all__ = ["Deployment", "SentTransaction"]
+
+T = TypeVar("T")
+
+
+class Deployment:
+    """What all views of one contract share."""
+
+    def __init__(self, node: Node, contract: Account, config: EvmConfig, sender: Sender) -> None:
+        self.node = node
+        self.contract = contract
+        self.config = config
+        self.sender = sender
+        self.artifact = load_artifact()
+        self.domain = signing_domain(sender.chain_id, contract)
+        self.events = EventReader(node, contract, self.artifact.abi, range_size=config.log_range)
+        self.heads = NewHeads(_told_at(config.websocket, node))
+
+    def check(self) -> None:
+        """Refuse an address where this package's contract is not.
+
+        Raises:
+            WrongContract: it is not.
+        """
+        self.check_code(self.node.code(self.contract))
+        answered = self.ask(Queries.domain_separator())
+        if answered != self.domain.separator:
+            raise WrongContract(
+                f"the contract at {self.contract} on chain {self.domain.chain_id} was built for "
+                "another chain or address"
+            )
+
+    def ask(self, query: Query[T]) -> T:
+        """Return a query's answer, or raise what the contract refuses it with."""
+        [answer] = self.ask_all([query])
+        return answer
+
+    def ask_all(self, queries: Sequence[Query[T]]) -> list[T]:
+        """Return the answers of several queries, asked for at once where the node can."""
+        abi = self.artifact.abi
+        calls = [
+            {"from": self.contract, "to": self.contract, "data": query.call.encode(abi)}
+            for query in queries
+        ]
+        try:
+            answers = self.node.calls(calls)
+            return [query.read(abi, answer) for query, answer in zip(queries, answers, strict=True)]
+        except Reverted as refusal:
+            raise self.explained(refusal) from None
+        except (BadAnswer, NodeRefused):
+            self.check_place()
+            raise
+
+    def send(self, wallet: Wallet, call: ContractCall) -> SentTransaction:
+        """Send a transaction, or raise what the contract would refuse it with."""
+        data = call.encode(self.artifact.abi)
+        try:
+            sent = self.sender.send(wallet, self.contract, data)
+        except Reverted as refusal:
+            raise self.explained(refusal) from None
+        except (BadAnswer, NodeRefused):
+            self.check_place()
+            raise
+        return SentTransaction(
+            self, sent, {"from": wallet.address, "to": self.contract, "data": data}
+        )
+
+    def explained(self, refusal: Reverted) -> LedgerError:
+        """Return the protocol's error behind a revert."""
+        error = error_from_wire(self.artifact.abi, refusal.data)
+        if error is None or isinstance(error, UnknownExperiment):
+            self.check_place()
+        if error is not None:
+            return error
+        reason = f"0x{refusal.data[:40].hex()}" if refusal.data else "the node does not say why"
+        return TransactionFailed(
+            f"the contract at {self.contract} refuses this call, by none of the protocol's rules "
+            f"({reason})"
+        )
+
+    def check_place(self) -> None:
+        """Look whether chain and contract are still those that were connected to.
+
+        Called when an answer is not what the contract gives: the node's address may have
+        become another chain's, or the chain have begun anew.
+
+        Raises:
+            WrongChain, WrongContract: they are not.
+        """
+        with suppress(LedgerUnavailable, BadAnswer, NodeRefused):
+            found, wanted = self.node.chain_id(), self.domain.chain_id
+            if found != wanted:
+                raise WrongChain(
+                    f"{self.node.name} is on chain {found} now, and was on chain {wanted}; "
+                    "connect to a node of that chain"
+                )
+            self.check_code(self.node.code(self.contract))
+
+    def check_code(self, code: bytes) -> None:
+        """Refuse code that is not this package's contract.
+
+        Raises:
+            WrongContract: it is not.
+        """
+        where = f"{self.contract} on chain {self.domain.chain_id}"
+        if not code:
+            raise WrongContract(
+                f"there is no contract at {where}; check the address and the network"
+            )
+        if not self.artifact.is_deployed_as(code):
+            raise WrongContract(
+                f"the contract at {where} is not the one that this version of colearn-ledger "
+                "speaks with; check the address, or install the version that deployed it"
+            )
+
+    def happened(self, receipt: TransactionReceipt) -> tuple[Event, ...]:
+        """Return the contract's events in a receipt."""
+        ours = (item for item in receipt.logs if item.address == self.contract)
+        events = (event_from_log(self.artifact.abi, item.log) for item in ours)
+        return tuple(event for event in events if event is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class SentTransaction:
+    """A transaction on its way; implements `colearn_ledger.ledger.Pending`."""
+
+    _deployment: Deployment
+    _sent: Sent
+    _call: dict[str, Any]
+
+    def wait(self, timeout: float | None = None) -> Receipt:
+        """Return the receipt once the transaction is as deep in the chain as configured.
+
+        Raises:
+            ProtocolError: the contract refused it after all; nothing changed.
+            TransactionFailed: it failed for another reason, running out of gas perhaps.
+            LedgerUnavailable: it is not deep enough after ``timeout`` seconds.
+            TransactionLost: it can not get into a block any more.
+        """
+        node = self._deployment.node
+        receipt = self._deployment.sender.wait(self._sent, timeout)
+        if not receipt.succeeded:
+            raise self._why(receipt)
+        block = node.block(receipt.block)
+        if block is None:
+            raise BadAnswer(f"{node.name} has a receipt of block {receipt.block} but not the block")
+        events = self._deployment.happened(receipt)
+        if not events:  # what has no code takes every call
+            self._deployment.check_place()
+        return Receipt(receipt.transaction, block.time, receipt.gas_used, events)
+
+    def _why(self, receipt: TransactionReceipt) -> LedgerError:
+        """Ask for the same call again at the transaction's block: it changed nothing there."""
+        try:
+            self._deployment.node.call(self._call, receipt.block)
+        except Reverted as refusal:
+            return self._deployment.explained(refusal)
+        spent = "all" if receipt.gas_used >= self._sent.gas else "part"
+        return TransactionFailed(
+            f"transaction {receipt.transaction} failed in block {receipt.block}, having used "
+            f"{spent} of its {self._sent.gas:,} gas; the same call would pass after that block: "
+            "send it again"
+        )
+
+
+def _told_at(setting: str, node: Node) -> str | None:
+    """Return where a node tells of new blocks, ``None`` where it can not."""
+    if setting == "off":
+        return None
+    return node.websocket if setting == "auto" else setting

@@ -1,0 +1,337 @@
+"""One chain node over JSON-RPC: few requests, and every answer checked before it is believed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from web3 import Web3
+from web3.exceptions import Web3Exception
+from web3.providers.base import BaseProvider
+from web3.types import RPCEndpoint
+
+from colearn_ledger.chains.errors import BadAnswer, NodeRefused
+from colearn_ledger.chains.evm.abi import Log
+from colearn_ledger.chains.evm.answers import (
+    address,
+    hash32,
+    hexadecimal,
+    nonsense,
+    object_of,
+    octets,
+    quantity,
+    revert_data,
+    rows,
+)
+from colearn_ledger.chains.evm.errors import Reverted
+from colearn_ledger.chains.evm.http_provider import HttpConfig, HttpProvider
+from colearn_ledger.ledger import LedgerUnavailable
+from colearn_ledger.protocol import Account, LedgerError
+
+__all__ = ["Block", "ChainLog", "Node", "TransactionReceipt", "Whereabouts"]
+
+_log = logging.getLogger(__name__)
+
+_AT_ONCE = 50
+"""Requests in one batch; providers bound it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What this package reads of a block.
+
+    ``base_fee`` is in wei, 0 where there is none; ``hash`` is empty while the block is in the
+    making.
+    """
+
+    number: int
+    time: int
+    base_fee: int
+    hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainLog:
+    """A log and where it stands: its block, its index within it, its transaction's hash.
+
+    ``time`` is its block's, ``None`` where the node does not tell it with logs.
+    """
+
+    block: int
+    index: int
+    transaction: str
+    address: str
+    log: Log
+    time: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionReceipt:
+    """What became of a transaction, and in which block."""
+
+    transaction: str
+    succeeded: bool
+    block: int
+    block_hash: str
+    gas_used: int
+    contract: str | None
+    logs: tuple[ChainLog, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """A transaction that the node knows; ``block`` is ``None`` while it is in none."""
+
+    block: int | None
+
+
+class Node:
+    """A chain's node.
+
+    Every method raises `LedgerUnavailable` when the node can not be reached, `NodeRefused` when
+    it answers with an error, and `BadAnswer` when the answer makes no sense.
+    """
+
+    def __init__(self, endpoint: str | BaseProvider, *, http: HttpConfig | None = None) -> None:
+        """Take the URL of a node, or a provider of web3.py."""
+        provider = HttpProvider(endpoint, http) if isinstance(endpoint, str) else endpoint
+        self.name = provider.name if isinstance(provider, HttpProvider) else type(provider).__name__
+        self.is_remote = isinstance(provider, HttpProvider)
+        # no middleware but the provider's own: answers are checked here, and kept small
+        self._web3 = Web3(provider, middleware=[])
+        self._provider = provider
+
+    @property
+    def websocket(self) -> str | None:
+        """Where it may tell of new blocks: its own address; ``None`` for one in this process."""
+        return self._provider.websocket if isinstance(self._provider, HttpProvider) else None
+
+    # ------------------------------------------------------------------ reading
+
+    def chain_id(self) -> int:
+        """Return the chain's number."""
+        return quantity(self._ask("eth_chainId"), "the chain's id")
+
+    def block(self, number: int | str = "latest") -> Block | None:
+        """Return a block by number, or by ``latest`` or ``pending``; ``None`` if there is none."""
+        tag = number if isinstance(number, str) else hex(number)
+        answer = self._ask("eth_getBlockByNumber", tag, False)
+        return None if answer is None else _block(answer)
+
+    def blocks(self, numbers: Sequence[int]) -> list[Block | None]:
+        """Return blocks by number, with one exchange for many of them where the node can."""
+        wanted = [("eth_getBlockByNumber", (hex(number), False)) for number in numbers]
+        return [None if answer is None else _block(answer) for answer in self._ask_all(wanted)]
+
+    def upcoming(self) -> Block:
+        """Return the block in the making, or the last one where that is not told."""
+        try:
+            block = self.block("pending")
+        except NodeRefused:
+            block = None
+        return block or self.latest()
+
+    def latest(self) -> Block:
+        """Return the last block."""
+        return self.block() or nonsense("the last block", None)
+
+    def block_number(self) -> int:
+        """Return the last block's number."""
+        return quantity(self._ask("eth_blockNumber"), "the last block's number")
+
+    def code(self, address: str) -> bytes:
+        """Return the code at an address."""
+        return octets(self._ask("eth_getCode", address, "latest"), "the contract's code")
+
+    def balance(self, account: Account) -> int:
+        """Return what an account holds, in wei."""
+        return quantity(self._ask("eth_getBalance", account, "latest"), "a balance")
+
+    def nonce(self, account: Account, *, in_flight: bool = True) -> int:
+        """Return the number of an account's next transaction.
+
+        Args:
+            account: whose.
+            in_flight: whether transactions that are in no block yet count.
+        """
+        tag = "pending" if in_flight else "latest"
+        return quantity(self._ask("eth_getTransactionCount", account, tag), "a nonce")
+
+    def call(self, transaction: Mapping[str, Any], block: int | str = "latest") -> bytes:
+        """Return what a call would answer.
+
+        Raises:
+            Reverted: it would be refused.
+        """
+        tag = block if isinstance(block, str) else hex(block)
+        return octets(self._ask("eth_call", _request(transaction), tag), "a call's answer")
+
+    def calls(self, transactions: Sequence[Mapping[str, Any]]) -> list[bytes]:
+        """Return what calls would answer, with one exchange for many of them where the node can.
+
+        Raises:
+            Reverted: one would be refused.
+        """
+        wanted = [("eth_call", (_request(call), "latest")) for call in transactions]
+        return [octets(answer, "a call's answer") for answer in self._ask_all(wanted)]
+
+    def logs(self, address: str, topics: Sequence[bytes], first: int, last: int) -> list[ChainLog]:
+        """Return a contract's logs in a range of blocks, both ends included.
+
+        Args:
+            address: the contract's.
+            topics: the one that the second topic must be, or nothing for all logs.
+            first: the first block.
+            last: the last block.
+        """
+        wanted = {
+            "address": address,
+            "topics": [None, *(hexadecimal(topic) for topic in topics)],
+            "fromBlock": hex(first),
+            "toBlock": hex(last),
+        }
+        answer = self._ask("eth_getLogs", wanted)
+        return [_chain_log(item) for item in rows(answer, "the logs")]
+
+    # ------------------------------------------------------------------ sending
+
+    def estimate_gas(self, transaction: Mapping[str, Any], *, in_flight: bool = False) -> int:
+        """Return the gas that a transaction would need, after those in flight if asked so.
+
+        Raises:
+            Reverted: it would be refused.
+        """
+        after = ["pending"] if in_flight else []
+        answer = self._ask("eth_estimateGas", _request(transaction), *after)
+        return quantity(answer, "a gas estimate")
+
+    def tip(self) -> int:
+        """Return the fee above the base fee that gets a transaction included, in wei."""
+        return quantity(self._ask("eth_maxPriorityFeePerGas"), "a priority fee")
+
+    def send(self, raw: bytes) -> str:
+        """Send a signed transaction and return its hash."""
+        return hash32(self._ask("eth_sendRawTransaction", hexadecimal(raw)), "a transaction's hash")
+
+    def receipt(self, transaction: str) -> TransactionReceipt | None:
+        """Return what became of a transaction, ``None`` while it is not in a block."""
+        answer = self._ask("eth_getTransactionReceipt", transaction)
+        if answer is None:
+            return None
+        fields = object_of(answer, "a receipt")
+        contract, number = fields.get("contractAddress"), fields.get("blockNumber")
+        return TransactionReceipt(
+            transaction=transaction,
+            succeeded=quantity(fields.get("status"), "a receipt's status") == 1,
+            block=quantity(number, "a receipt's block"),
+            block_hash=hash32(fields.get("blockHash"), "a receipt's block's hash"),
+            gas_used=quantity(fields.get("gasUsed"), "a receipt's gas"),
+            contract=address(contract, "a contract's address") if contract else None,
+            logs=tuple(_chain_log(item) for item in rows(fields.get("logs"), "the logs")),
+        )
+
+    def whereabouts(self, transaction: str) -> Whereabouts | None:
+        """Return where a transaction is, ``None`` if the node does not know it."""
+        answer = self._ask("eth_getTransactionByHash", transaction)
+        if answer is None:
+            return None
+        block = object_of(answer, "a transaction").get("blockNumber")
+        return Whereabouts(None if block is None else quantity(block, "a transaction's block"))
+
+    # ------------------------------------------------------------------ the wire
+
+    def _ask(self, method: str, *parameters: Any) -> Any:
+        send = self._provider.request_func(self._web3, self._web3.middleware_onion)
+        return self._result(method, self._exchange(send, method, list(parameters)))
+
+    def _ask_all(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        """Return the results of several requests, in their order."""
+        if len(requests) == 1 or not isinstance(self._provider, HttpProvider):
+            return [self._ask(method, *parameters) for method, parameters in requests]
+        results: list[Any] = []
+        for start in range(0, len(requests), _AT_ONCE):
+            some = requests[start : start + _AT_ONCE]
+            try:
+                responses = self._provider.make_batch_request(
+                    [(RPCEndpoint(m), p) for m, p in some]
+                )
+            except NodeRefused:  # it takes no batches, or not of this size
+                results += [self._ask(method, *parameters) for method, parameters in some]
+                continue
+            results += [
+                self._result(method, response)
+                for (method, _), response in zip(some, responses, strict=True)
+            ]
+        return results
+
+    def _exchange(self, send: Callable[..., Any], method: str, parameters: list[Any]) -> Any:
+        try:
+            return send(RPCEndpoint(method), parameters)
+        except LedgerError:
+            raise
+        except OSError as error:
+            # the error's own text may repeat the whole URL, and that its key
+            raise LedgerUnavailable(
+                f"{self.name} can not be reached ({type(error).__name__}); is it running?"
+            ) from None
+        except (Web3Exception, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise BadAnswer(f"{self.name} answered {method} with nonsense") from error
+
+    def _result(self, method: str, response: Any) -> Any:
+        if not isinstance(response, Mapping):
+            nonsense(f"the answer to {method}", response)
+        if response.get("error") is not None:
+            self._refuse(method, response["error"])
+        if "result" not in response:
+            nonsense(f"the answer to {method}", response)
+        return response["result"]
+
+    def _refuse(self, method: str, error: Any) -> NoReturn:
+        fields = error if isinstance(error, Mapping) else {"message": error}
+        message = str(fields.get("message"))[:300]
+        _log.debug("%s refused %s: %s", self.name, method, message)
+        data = revert_data(fields.get("data"))
+        if data or fields.get("code") == 3 or "revert" in message.lower():
+            raise Reverted(data)
+        raise NodeRefused(f"{self.name} refused {method}: {message}")
+
+
+def _request(transaction: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: hexadecimal(value)
+        if isinstance(value, bytes)
+        else hex(value)
+        if type(value) is int
+        else value
+        for key, value in transaction.items()
+    }
+
+
+def _block(answer: Any) -> Block:
+    fields = object_of(answer, "a block")
+    fee, name = fields.get("baseFeePerGas"), fields.get("hash")
+    return Block(
+        number=quantity(fields.get("number"), "a block's number"),
+        time=quantity(fields.get("timestamp"), "a block's time"),
+        base_fee=0 if fee is None else quantity(fee, "a block's base fee"),
+        hash="" if name is None else hash32(name, "a block's hash"),
+    )
+
+
+def _chain_log(answer: Any) -> ChainLog:
+    fields = object_of(answer, "a log")
+    topics = rows(fields.get("topics"), "a log's topics")
+    time = fields.get("blockTimestamp")
+    return ChainLog(
+        block=quantity(fields.get("blockNumber"), "a log's block"),
+        index=quantity(fields.get("logIndex"), "a log's index"),
+        transaction=hash32(fields.get("transactionHash"), "a log's transaction"),
+        address=address(fields.get("address"), "a log's address"),
+        log=Log(
+            topics=tuple(octets(topic, "a topic") for topic in topics),
+            data=octets(fields.get("data"), "a log's data"),
+        ),
+        time=None if time is None else quantity(time, "a log's time"),
+    )

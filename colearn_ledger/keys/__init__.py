@@ -1,0 +1,1 @@
+"""Account keys: wallets, encrypted key files, signatures."""

@@ -1,0 +1,181 @@
+"""Signing domains and off-chain ballots: EIP-712 typed data, and ADR-036 on Cosmos chains."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from contextlib import suppress
+
+from coincurve import PublicKey
+from coincurve.ecdsa import cdata_to_der, deserialize_compact
+from eth_account import Account as EthAccount
+from eth_account.messages import SignableMessage, encode_typed_data
+
+from colearn_ledger.keys.wallet import Wallet, cosmos_address
+from colearn_ledger.protocol import (
+    Account,
+    ExperimentId,
+    SignedBallot,
+    SigningDomain,
+    SigningScheme,
+    Vote,
+    score_to_bits,
+)
+from colearn_ledger.text.bech32 import NotBech32, decoded
+
+__all__ = [
+    "PUBLIC_KEY_BYTES",
+    "ballot_document",
+    "ballot_message",
+    "ballot_signer",
+    "cosmos_domain",
+    "is_canonical",
+    "sign_ballot",
+    "signing_domain",
+]
+
+PUBLIC_KEY_BYTES = 33
+"""Of a compressed secp256k1 key, with which an ADR-036 signature here begins."""
+
+_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+"""Half the order of secp256k1; a larger s is the malleable twin of a signature (EIP-2)."""
+
+_BALLOT_TYPE = {
+    "Ballot": [
+        {"name": "experiment", "type": "uint64"},
+        {"name": "round", "type": "uint32"},
+        {"name": "learner", "type": "address"},
+        {"name": "approve", "type": "bool"},
+        {"name": "voteScore", "type": "uint64"},
+        {"name": "testScore", "type": "uint64"},
+    ]
+}
+
+
+def signing_domain(chain_id: int, contract: Account) -> SigningDomain:
+    """Return the EIP-712 domain ``CollectiveLearning`` version ``1`` of a contract."""
+    unsigned = encode_typed_data(_domain_data(chain_id, contract), {"Empty": []}, {})
+    return SigningDomain(f"eip155:{chain_id}", contract, bytes(unsigned.header))
+
+
+def cosmos_domain(chain_id: str, contract: Account) -> SigningDomain:
+    """Return the domain of a contract on a Cosmos chain."""
+    parts = ("CollectiveLearning", "1", chain_id, contract)
+    separator = hashlib.sha256(b"\0".join(part.encode() for part in parts)).digest()
+    return SigningDomain(f"cosmos:{chain_id}", contract, separator)
+
+
+def sign_ballot(
+    wallet: Wallet, domain: SigningDomain, experiment: ExperimentId, round_index: int, vote: Vote
+) -> SignedBallot:
+    """Return the wallet's ballot in a round, for any account to carry."""
+    learner = wallet.account_on(domain)
+    if domain.scheme == SigningScheme.ADR036:
+        document = ballot_document(domain, experiment, round_index, learner, vote)
+        signature = wallet.cosmos_public_key + wallet.sign_for_cosmos(document)
+    else:
+        message = ballot_message(domain, experiment, round_index, learner, vote)
+        signature = wallet.sign_message(message)
+    return SignedBallot(learner, vote, signature)
+
+
+def ballot_signer(
+    domain: SigningDomain, experiment: ExperimentId, round_index: int, ballot: SignedBallot
+) -> Account | None:
+    """Return who signed a ballot, ``None`` when the signature is none or a malleable one."""
+    if domain.scheme == SigningScheme.ADR036:
+        return _cosmos_signer(domain, experiment, round_index, ballot)
+    if not is_canonical(ballot.signature):
+        return None
+    message = ballot_message(domain, experiment, round_index, ballot.learner, ballot.vote)
+    try:
+        return Account(EthAccount.recover_message(message, signature=ballot.signature))
+    except Exception:  # noqa: BLE001 - eth-keys, eth-utils and coincurve each raise their own
+        return None
+
+
+# ------------------------------------------------------------------------- EIP-712
+
+
+def ballot_message(
+    domain: SigningDomain, experiment: ExperimentId, round_index: int, learner: Account, vote: Vote
+) -> SignableMessage:
+    """Return the typed data of a ballot, ready to be signed."""
+    message = {
+        "experiment": experiment,
+        "round": round_index,
+        "learner": learner,
+        "approve": vote.approve,
+        "voteScore": score_to_bits(vote.scores.vote_score),
+        "testScore": score_to_bits(vote.scores.test_score),
+    }
+    return encode_typed_data(_domain_data(domain.chain_id, domain.contract), _BALLOT_TYPE, message)
+
+
+def is_canonical(signature: bytes) -> bool:
+    """Tell whether a signature has 65 bytes, a low s, and v of 27 or 28."""
+    return (
+        len(signature) == 65
+        and int.from_bytes(signature[32:64], "big") <= _HALF_ORDER
+        and signature[64] in (27, 28)
+    )
+
+
+def _domain_data(chain_id: int | str, contract: Account) -> dict[str, object]:
+    return {
+        "name": "CollectiveLearning",
+        "version": "1",
+        "chainId": chain_id,
+        "verifyingContract": contract,
+    }
+
+
+# ------------------------------------------------------------------------- ADR-036
+
+
+def ballot_document(
+    domain: SigningDomain, experiment: ExperimentId, round_index: int, learner: Account, vote: Vote
+) -> bytes:
+    """Return the ADR-036 sign document of a ballot, whose sha256 is signed."""
+    ballot = {
+        "approve": vote.approve,
+        "chain": domain.chain_id,
+        "contract": domain.contract,
+        "experiment": str(experiment),
+        "learner": learner,
+        "round": round_index,
+        "test_score": str(score_to_bits(vote.scores.test_score)),
+        "vote_score": str(score_to_bits(vote.scores.vote_score)),
+    }
+    data = base64.b64encode(_canonical_json(ballot)).decode()
+    return _canonical_json(
+        {
+            "account_number": "0",
+            "chain_id": "",
+            "fee": {"amount": [], "gas": "0"},
+            "memo": "",
+            "msgs": [{"type": "sign/MsgSignData", "value": {"data": data, "signer": learner}}],
+            "sequence": "0",
+        }
+    )
+
+
+def _canonical_json(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _cosmos_signer(
+    domain: SigningDomain, experiment: ExperimentId, round_index: int, ballot: SignedBallot
+) -> Account | None:
+    """Verify an ADR-036 signature: it names its key, and the key its account."""
+    key, signature = ballot.signature[:PUBLIC_KEY_BYTES], ballot.signature[PUBLIC_KEY_BYTES:]
+    if len(signature) != 64:
+        return None
+    with suppress(NotBech32, ValueError):  # coincurve's for what is no key or no signature
+        prefix, _ = decoded(domain.contract)
+        document = ballot_document(domain, experiment, round_index, ballot.learner, ballot.vote)
+        der = cdata_to_der(deserialize_compact(signature))
+        if PublicKey(key).verify(der, document):  # which no high s passes
+            return cosmos_address(prefix, key)
+    return None

@@ -1,9 +1,0 @@
-"""The local ledger: the readable reference of the protocol, on a signed log."""
-
-from __future__ import annotations
-
-from colearn_ledger.local.errors import DamagedLog, LogUnavailable, NotALedgerFile
-from colearn_ledger.local.ledger import LocalLedger
-from colearn_ledger.local.replica import LogHead
-
-__all__ = ["DamagedLog", "LocalLedger", "LogHead", "LogUnavailable", "NotALedgerFile"]

@@ -1,0 +1,97 @@
+"""Addresses as people type them, and references to experiments.
+
+A reference names an experiment wherever it is, ``eip155:31337:0x5FbD…0aa3/7`` or
+``cosmos:colearn-local:wasm1…/7``: the account as in CAIP-10, and the experiment's id in its
+contract.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
+
+from colearn_ledger.protocol import Account, ExperimentId, LedgerError
+from colearn_ledger.text.bech32 import NotBech32, decoded
+
+__all__ = ["ExperimentReference", "InvalidReference", "account_address", "address"]
+
+_REFERENCE = re.compile(
+    r"(eip155:([0-9]{1,20})|cosmos:[-_a-zA-Z0-9]{1,32}):([0-9a-zA-Z]{1,128})/([0-9]{1,20})"
+)
+_LARGEST_CHAIN_ID = 2**64 - 1
+_LARGEST_ID = 2**64 - 1
+
+
+class InvalidReference(LedgerError):
+    """The text is no address, or no reference to an experiment."""
+
+
+def address(text: str) -> Account:
+    """Return a 20-byte hexadecimal address in its EIP-55 form.
+
+    Raises:
+        InvalidReference: it is none, or its checksum says that it was mistyped.
+    """
+    if not text.startswith("0x") or not is_hex_address(text):
+        raise InvalidReference(f"{text[:80]!r} is not an address: 0x and 40 hexadecimal digits")
+    digits = text[2:]
+    if digits not in (digits.lower(), digits.upper()) and not is_checksum_address(text):
+        raise InvalidReference(f"{text} is mistyped: its checksum (EIP-55) does not hold")
+    return Account(to_checksum_address(text))
+
+
+def account_address(text: str) -> Account:
+    """Return an address of any ledger in the one form that the ledger writes.
+
+    Raises:
+        InvalidReference: it is neither hexadecimal nor bech32, or its checksum does not hold.
+    """
+    if text.startswith("0x"):
+        return address(text)
+    try:
+        data = decoded(text)[1]
+    except NotBech32 as error:
+        raise InvalidReference(
+            f"{text[:80]!r} is not an address: 0x and 40 hexadecimal digits, or on a Cosmos chain "
+            "bech32, whose checksum has to hold"
+        ) from error
+    if len(data) not in (20, 32):
+        raise InvalidReference(f"{text[:80]!r} is not an address: it has {len(data)} bytes")
+    return Account(text)
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentReference:
+    """An experiment by chain (CAIP-2), contract and id."""
+
+    chain: str
+    contract: Account
+    experiment: ExperimentId
+
+    def __str__(self) -> str:
+        """Return the reference as it is written."""
+        return f"{self.chain}:{self.contract}/{self.experiment}"
+
+    @classmethod
+    def parse(cls, text: str) -> ExperimentReference:
+        """Read a reference.
+
+        Raises:
+            InvalidReference: it is none.
+        """
+        found = _REFERENCE.fullmatch(text)
+        number = int(found[2]) if found and found[2] else 0
+        if found is None or number > _LARGEST_CHAIN_ID or int(found[4]) > _LARGEST_ID:
+            raise InvalidReference(
+                f"{text[:100]!r} is not a reference to an experiment; one looks like "
+                "eip155:31337:0x5FbDB2315678afecb367f032d93F642f64180aa3/7, or like "
+                "cosmos:colearn-local:wasm1…/7"
+            )
+        is_evm = found[2] is not None
+        contract = account_address(found[3])
+        if contract.startswith("0x") != is_evm:
+            raise InvalidReference(f"{contract} is not an address on the chain {found[1]}")
+        chain = f"eip155:{number}" if is_evm else found[1]
+        return cls(chain, contract, ExperimentId(int(found[4])))

@@ -1,0 +1,132 @@
+"""Errors that every ledger raises: one class for each refusal of the protocol."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LedgerError(Exception):
+    """Root of every error that `colearn_ledger` raises on purpose."""
+
+
+class ProtocolError(LedgerError):
+    """A call that the protocol refuses. It changed nothing.
+
+    Args:
+        *args: the values that the error carries, in the order of the Solidity error.
+    """
+
+    explanation: ClassVar[str] = "the protocol refuses this call"
+
+    def __str__(self) -> str:
+        """Return name, values and a plain explanation in one line."""
+        values = ", ".join(str(a) for a in self.args)
+        return f"{type(self).__name__}({values}): {self.explanation}"
+
+
+class UnknownExperiment(ProtocolError):
+    """``args[0]``: the experiment id."""
+
+    explanation = "no experiment has this id"
+
+
+class InvalidParameter(ProtocolError):
+    """``args[0]``: the parameter's name."""
+
+    explanation = "this parameter is out of its bounds (see docs/protocol.md)"
+
+
+class NotCreator(ProtocolError):
+    """``args[0]``: the caller."""
+
+    explanation = "only the experiment's creator may do this"
+
+
+class NotAdmitted(ProtocolError):
+    """``args[0]``: the caller."""
+
+    explanation = "the creator has not admitted this account"
+
+
+class AlreadyJoined(ProtocolError):
+    """``args[0]``: the caller."""
+
+    explanation = "an account joins an experiment once"
+
+
+class ExperimentFull(ProtocolError):
+    """``args[0]``: max_learners."""
+
+    explanation = "as many learners are active as the experiment allows"
+
+
+class NotALearner(ProtocolError):
+    """``args[0]``: the account."""
+
+    explanation = "this account is not a learner of the experiment"
+
+
+class WrongStatus(ProtocolError):
+    """``args[0]``: the experiment's `Status`."""
+
+    explanation = "the experiment's status does not allow this"
+
+
+class WrongPhase(ProtocolError):
+    """``args[0]``: the round's `Phase`."""
+
+    explanation = "the round's phase does not allow this"
+
+
+class WrongRound(ProtocolError):
+    """``args[0]``: the current round's index."""
+
+    explanation = "that is not the current round"
+
+
+class NotProposer(ProtocolError):
+    """``args[0]``: the caller."""
+
+    explanation = "only the round's proposer may do this"
+
+
+class NotEligible(ProtocolError):
+    """``args[0]``: the account."""
+
+    explanation = "this learner has no vote in this round"
+
+
+class AlreadyVoted(ProtocolError):
+    """``args[0]``: the account."""
+
+    explanation = "this learner's ballot is in already"
+
+
+class BadReveal(ProtocolError):
+    """``args[0]``: the account."""
+
+    explanation = "the ballot does not match a commitment of this account"
+
+
+class Unchanged(ProtocolError):
+    """Carries nothing."""
+
+    explanation = "these weights are the current ones already"
+
+
+class NotRemovable(ProtocolError):
+    """``args[0]``: the learner's strikes."""
+
+    explanation = "the learner has not missed enough duties to be removed"
+
+
+class DeadlinePassed(ProtocolError):
+    """``args[0]``: the deadline, seconds since the epoch."""
+
+    explanation = "the deadline has passed; anyone may call advance"
+
+
+class DeadlineNotPassed(ProtocolError):
+    """``args[0]``: the deadline, seconds since the epoch."""
+
+    explanation = "the deadline has not passed yet"

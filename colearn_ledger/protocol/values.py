@@ -1,0 +1,348 @@
+"""Values that every ledger shares, and the small functions that define them."""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from enum import Enum, IntEnum
+from typing import NewType
+
+from colearn_ledger.protocol.errors import InvalidParameter
+from colearn_ledger.text.cid import decode_cid, encode_cid
+
+ExperimentId = NewType("ExperimentId", int)
+Account = NewType("Account", str)
+"""An account's address as the ledger writes it: EIP-55 hexadecimal on an EVM chain and the local
+ledger, bech32 on a Cosmos chain."""
+
+MAX_LEARNERS = 10_000
+MAX_PAGE = 100
+"""The most rows one list query returns; a larger ``limit`` is cut to it."""
+
+CODEC_RAW = 0x55
+CODEC_DAG_PB = 0x70
+
+ABSENT_SCORE_BITS = 0x7FF8_0000_0000_0000
+"""The quiet NaN that stands for an absent score on a chain (IEEE 754 binary64)."""
+
+
+class Status(IntEnum):
+    """Life of an experiment."""
+
+    ENROLLING = 0
+    RUNNING = 1
+    COMPLETED = 2
+    CANCELLED = 3
+
+
+class Phase(IntEnum):
+    """Life of a round."""
+
+    PROPOSING = 0
+    VOTING = 1
+    REVEALING = 2
+    CLOSED = 3
+
+
+class Outcome(IntEnum):
+    """How a closed round ended; ``NONE`` while it is open."""
+
+    NONE = 0
+    ACCEPTED = 1
+    REJECTED = 2
+    NO_PROPOSAL = 3
+    ABANDONED = 4
+
+
+class Selection(IntEnum):
+    """How the proposer of a round is selected."""
+
+    ROUND_ROBIN = 0
+    RANDOM = 1
+
+
+class Admission(IntEnum):
+    """Who may join."""
+
+    OPEN = 0
+    ALLOWLIST = 1
+
+
+class BallotState(IntEnum):
+    """What is recorded of one learner in one round."""
+
+    NONE = 0
+    COMMITTED = 1
+    APPROVED = 2
+    REJECTED = 3
+
+
+class Duty(IntEnum):
+    """What an account should do now."""
+
+    WAIT = 0
+    PROPOSE = 1
+    VOTE = 2
+    COMMIT = 3
+    REVEAL = 4
+    ADVANCE = 5
+    DONE = 6
+
+
+class SigningScheme(Enum):
+    """How ballots are signed off-chain; the value is the CAIP-2 namespace of its chains."""
+
+    EIP712 = "eip155"
+    ADR036 = "cosmos"
+
+
+class SkipReason(IntEnum):
+    """Why a signed ballot of a batch was not counted."""
+
+    BAD_SIGNATURE = 0
+    NOT_A_LEARNER = 1
+    NOT_ELIGIBLE = 2
+    ALREADY_VOTED = 3
+
+
+# ---------------------------------------------------------------------------- errors
+
+
+@dataclass(frozen=True, slots=True)
+class ContentRef:
+    """A file by its content.
+
+    Args:
+        cid: CIDv1, base32, sha2-256, codec ``raw`` or ``dag-pb``.
+        sha256: of the file's bytes, 64 lower-case hexadecimal digits.
+        size: of the file in bytes, at least 1.
+
+    Raises:
+        InvalidParameter: ``content``, when the three do not make a content reference.
+    """
+
+    cid: str
+    sha256: str
+    size: int
+
+    def __post_init__(self) -> None:
+        """Check the reference; with codec ``raw`` the CID's digest is the file's sha256."""
+        if self.cid != _encode_cid(*_decode_cid(self.cid)):
+            raise InvalidParameter("content")
+        if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
+            raise InvalidParameter("content")
+        if not 1 <= self.size < 2**64:
+            raise InvalidParameter("content")
+        empty = not int(self.sha256, 16) or not any(self.digest)
+        if empty or (self.codec == CODEC_RAW and self.digest.hex() != self.sha256):
+            raise InvalidParameter("content")
+
+    @classmethod
+    def from_digest(cls, codec: int, digest: bytes, sha256: str, size: int) -> ContentRef:
+        """Build the reference from the CID's codec and 32-byte digest."""
+        return cls(_encode_cid(codec, digest), sha256, size)
+
+    @property
+    def codec(self) -> int:
+        """Return the CID's codec, `CODEC_RAW` or `CODEC_DAG_PB`."""
+        return _decode_cid(self.cid)[0]
+
+    @property
+    def digest(self) -> bytes:
+        """Return the CID's sha2-256 digest, 32 bytes."""
+        return _decode_cid(self.cid)[1]
+
+
+def _encode_cid(codec: int, digest: bytes) -> str:
+    if codec not in (CODEC_RAW, CODEC_DAG_PB) or len(digest) != 32:
+        raise InvalidParameter("content")
+    return encode_cid(codec, digest)
+
+
+def _decode_cid(cid: str) -> tuple[int, bytes]:
+    try:
+        return decode_cid(cid)
+    except ValueError as error:
+        raise InvalidParameter("content") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scores of weights on a learner's own data; ``None`` is absent, never 0."""
+
+    vote_score: float | None = None
+    test_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """What a voter says of a proposal."""
+
+    approve: bool
+    scores: Scores = Scores()
+
+
+@dataclass(frozen=True, slots=True)
+class SignedBallot:
+    """A vote signed off-chain, for any account to carry.
+
+    Args:
+        learner: whose ballot it is.
+        vote: what it says.
+        signature: EIP-712: 65 bytes, r ‖ s ‖ v with v of 27 or 28. ADR-036: 97 bytes, the
+            compressed public key (33) ‖ r ‖ s.
+    """
+
+    learner: Account
+    vote: Vote
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SigningDomain:
+    """What signed ballots and commitments are bound to: one contract on one chain.
+
+    Args:
+        chain: as in CAIP-2: ``eip155:31337``, ``cosmos:testing-1``; an in-process ledger is
+            ``eip155:0``.
+        contract: the contract's address.
+        separator: 32 bytes of the two: EIP-712's, or its like on Cosmos chains.
+    """
+
+    chain: str
+    contract: Account
+    separator: bytes
+
+    @property
+    def scheme(self) -> SigningScheme:
+        """How ballots are signed here."""
+        return SigningScheme(self.chain.partition(":")[0])
+
+    @property
+    def chain_id(self) -> int | str:
+        """The chain's own id: a number (EIP-155), or a text on Cosmos."""
+        own = self.chain.partition(":")[2]
+        return int(own) if self.scheme == SigningScheme.EIP712 else own
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentParams:
+    """What is fixed when an experiment is created; windows in seconds of block time."""
+
+    name: str
+    spec: ContentRef
+    initial: ContentRef | None
+    rounds: int
+    min_learners: int
+    max_learners: int
+    approval_bps: int = 5_000
+    propose_window: int = 600
+    vote_window: int = 600
+    reveal_window: int = 0
+    selection: Selection = Selection.ROUND_ROBIN
+    admission: Admission = Admission.OPEN
+    late_join: bool = False
+    settle_early: bool = False
+    max_strikes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """An experiment as its ledger has it now.
+
+    ``round`` is the current round, or the last one held; ``None`` before the start.
+    ``current`` are the current weights, ``current_round`` the round that accepted them
+    (``None``: they are the initial ones, or there are none yet). ``seed`` is 32 zero bytes
+    unless proposers are selected at random and the experiment has started.
+    Times are seconds since the epoch.
+    """
+
+    id: ExperimentId
+    creator: Account
+    params: ExperimentParams
+    status: Status
+    created_at: int
+    started_at: int | None
+    ended_at: int | None
+    round: int | None
+    active_learners: int
+    joined_learners: int
+    current: ContentRef | None
+    current_round: int | None
+    seed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """A learner of an experiment.
+
+    It belongs to the electorate of round r exactly when
+    ``from_round <= r`` and (``until_round is None`` or ``r < until_round``).
+    ``until_round`` is set when it leaves or is removed; its strikes then stay.
+    """
+
+    experiment: ExperimentId
+    account: Account
+    index: int
+    active: bool
+    from_round: int
+    until_round: int | None
+    strikes: int
+    encryption_key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """A round as its ledger has it now; times are seconds since the epoch.
+
+    ``deadline`` is that of the open phase, ``None`` once closed. ``commitments`` counts
+    secret ballots committed. ``by_deadline`` tells whether a deadline closed it.
+    """
+
+    experiment: ExperimentId
+    index: int
+    phase: Phase
+    outcome: Outcome
+    proposer: Account
+    eligible: int
+    needed: int
+    approvals: int
+    rejections: int
+    commitments: int
+    content: ContentRef | None
+    started_at: int
+    proposed_at: int | None
+    reveal_started_at: int | None
+    closed_at: int | None
+    deadline: int | None
+    by_deadline: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """What is recorded of one learner in one round."""
+
+    experiment: ExperimentId
+    round: int
+    learner: Account
+    eligible: bool
+    state: BallotState
+
+
+def score_to_bits(score: float | None) -> int:
+    """Return a score's IEEE-754 binary64 bits; absent and NaN give `ABSENT_SCORE_BITS`."""
+    if score is None or math.isnan(score):
+        return ABSENT_SCORE_BITS
+    return int.from_bytes(struct.pack(">d", score), "big")
+
+
+def bits_to_score(bits: int) -> float | None:
+    """Return the score of IEEE-754 binary64 bits; any NaN is absent, ``None``."""
+    score: float = struct.unpack(">d", bits.to_bytes(8, "big"))[0]
+    return None if math.isnan(score) else score
+
+
+def needed_approvals(eligible: int, approval_bps: int) -> int:
+    """Return max(1, ⌈eligible · approval_bps / 10,000⌉)."""
+    return max(1, -(-eligible * approval_bps // 10_000))

@@ -1,0 +1,1 @@
+"""Relays: submit the signed ballots of learners in batches."""

@@ -1,0 +1,1 @@
+"""Text formats that every ledger shares: CIDs, bech32, URLs, strict JSON."""

@@ -1,0 +1,1 @@
+"""Content stores: a folder, Kubo, gateways, and several in layers."""

@@ -1,0 +1,158 @@
+"""The beginning of a local Cosmos chain: its validators' homes and keys, and who has what."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from colearn_ledger.text.bech32 import encoded
+from colearn_localnet.errors import NodeFailed
+
+__all__ = [
+    "ACCOUNTS",
+    "CHAIN_ID",
+    "DENOMINATION",
+    "FAUCET",
+    "GAS_PRICE",
+    "KEYS",
+    "MNEMONIC",
+    "PREFIX",
+    "found_chain",
+    "homes_of",
+]
+
+CHAIN_ID = "colearn-local"
+PREFIX = "wasm"
+DENOMINATION = "stake"
+GAS_PRICE = f"0.025{DENOMINATION}"
+"""What a unit of gas costs at least."""
+
+FAUCET = "validator0"
+"""Name, in the first validator's key ring, of the key that pays: its own."""
+
+MNEMONIC = "test test test test test test test test test test test junk"
+"""Everybody knows it: its accounts are for tests, and never for anything of value."""
+
+_MEANS = 10**12
+_FAUCET_MEANS = 10**18
+_VALIDATOR_MEANS = 10**9
+"""In `DENOMINATION`: of each account of the mnemonic, of the faucet, of each other validator."""
+
+ACCOUNTS = (
+    "wasm15yk64u7zc9g9k2yr2wmzeva5qgwxps6yvw76s4",
+    "wasm1erxf3sa9q2j4vgseu7jq4a258ckmk7cy9zt7wf",
+    "wasm1htamarexaxhgdsp0xu6sppeyx7avtvqr84t7ar",
+    "wasm19tkvgvwht3n8pcqydrcq4cxwhr8rp2ge4p9ev0",
+    "wasm164cy6j05j3kaqlzqgzn9mjz95vqjhxmhsqn856",
+    "wasm18el2mdgsjwvzezu5cjsyuyx0uru4zrm2nmy5m0",
+    "wasm1wqsddpelugnm7ss40puw20dacafhq8gkeyggws",
+    "wasm1urv8703cxqny9mcqdu8enh4mdhx0x55d663gwv",
+    "wasm1lh6cxaa5hl0wv73jjct2mk7x2z6rq7de60cvhd",
+    "wasm1f84c23zhjlddsfg6n4y94v260v5yd8kttwvq69",
+)
+"""Addresses of the mnemonic's first ten accounts (BIP-44, m/44'/118'/0'/0/i), funded by genesis."""
+
+KEYS = (
+    "e64e7928d4f6c06f01fefd31f760c51f59a16426e792761cd00529b76501c8a0",
+    "bb54092b20b9793b15fb9527c860f88aeb65dbd5863a4748bd735edec5917625",
+    "dae85909e4c6dae19b62b5fba2b1e6addfeca9805660af9fcac2c27a340f54ae",
+    "770e15c626dc763231590ba861967214827369efac9d009337a9a6da1b18e3c5",
+    "d3206c221cfb779611065240c9c7a6bda14e3c46983e3e7c9bcee5739a5e79ec",
+    "8710d506d79c57f6a15f38a49a310ccb1d35e4b0bd1c755b7b42a43ebe92e027",
+    "20b15d478b3bd6045a215b89a9247a34c2d258ac075afcce658c313abc2e70af",
+    "d8d54027d24574b71e94bb2ac73f2b407ce334f32b5579e2e7d2ef161864afcf",
+    "85a5de209bbf9312b3307949c06c7f944a45777e57cd110b687e9adf6f29c9f3",
+    "ad228cb7740d2552ac50007d2f67167d481e38426b3f0a52c14a723a75875128",
+)
+"""Their private keys, in hex: public knowledge, never secret."""
+
+_GENESIS = Path("config") / "genesis.json"
+
+
+def homes_of(folder: Path) -> tuple[Path, ...]:
+    """Return the validators' homes in a chain's folder, in order; none before it is founded."""
+    if not (folder / "wasmd-1").exists():
+        return ()
+    return tuple(sorted(folder.glob("wasmd-*"), key=lambda home: int(home.name[len("wasmd-") :])))
+
+
+def found_chain(folder: Path, validators: int, binary: Path) -> tuple[Path, ...]:
+    """Make the homes of a new chain's validators, all or none.
+
+    Args:
+        folder: of the chain, made if need be.
+        validators: how many; they have equal power.
+        binary: a wasmd.
+
+    Returns:
+        the homes, ``wasmd-1`` and so on.
+
+    Raises:
+        NodeFailed: wasmd can not make them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".founding-", dir=folder) as scratch:
+        made = _initialised(Path(scratch), validators, binary)
+        genesis = json.loads((made[0] / _GENESIS).read_text())
+        text = json.dumps(_with_means(genesis, [_address_in(home) for home in made]), indent=1)
+        for home in made:
+            (home / _GENESIS).write_text(text)
+            for name in ("config.toml", "app.toml"):  # their ports are nobody's choice
+                (home / "config" / name).unlink()
+        for left in folder.glob("wasmd-*"):  # by a founding that was killed
+            shutil.rmtree(left)
+        for number in range(validators, 0, -1):  # the first comes last: where it is, all are
+            made[number - 1].replace(folder / f"wasmd-{number}")
+    return homes_of(folder)
+
+
+def _initialised(scratch: Path, validators: int, binary: Path) -> list[Path]:
+    """Return homes as wasmd makes them, each with a validator's key of its own."""
+    command = [str(binary), "testnet", "init-files", "--v", str(validators)]
+    command += ["--output-dir", str(scratch / "made"), "--home", str(scratch / "home")]
+    command += ["--node-daemon-home", ".", "--node-dir-prefix", "validator"]
+    command += ["--keyring-backend", "test", "--chain-id", CHAIN_ID]
+    command += ["--single-host", "--starting-ip-address", "127.0.0.1"]
+    done = subprocess.run(  # noqa: S603  (our own binary)
+        command, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise NodeFailed(f"wasmd can not begin a chain: {done.stderr.strip()[-500:]}")
+    homes = [scratch / "made" / f"validator{n}" for n in range(validators)]
+    for home in homes:
+        home.chmod(0o700)
+    return homes
+
+
+def _address_in(home: Path) -> str:
+    """Return the address of the one key in a home's key ring, which names a file by it."""
+    (file,) = (home / "keyring-test").glob("*.address")
+    return encoded(PREFIX, bytes.fromhex(file.stem))
+
+
+def _with_means(genesis: dict[str, Any], validators: list[str]) -> dict[str, Any]:
+    """Return a genesis in which the mnemonic's accounts and the faucet have means."""
+    state = genesis["app_state"]
+    state["auth"]["accounts"] += [_account(address) for address in ACCOUNTS]
+    state["bank"]["balances"] = [
+        _balance(validators[0], _FAUCET_MEANS),
+        *(_balance(address, _VALIDATOR_MEANS) for address in validators[1:]),
+        *(_balance(address, _MEANS) for address in ACCOUNTS),
+    ]
+    state["bank"]["supply"] = []  # counted by the chain
+    # a validator that was down, even for days, is one again as soon as it is back
+    state["slashing"]["params"]["signed_blocks_window"] = str(10**7)
+    return genesis
+
+
+def _account(address: str) -> dict[str, Any]:
+    kind = "/cosmos.auth.v1beta1.BaseAccount"
+    return {"@type": kind, "address": address, "account_number": "0", "sequence": "0"}
+
+
+def _balance(address: str, amount: int) -> dict[str, Any]:
+    return {"address": address, "coins": [{"denom": DENOMINATION, "amount": str(amount)}]}

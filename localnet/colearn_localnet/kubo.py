@@ -1,0 +1,249 @@
+"""One Kubo: an IPFS node in a private swarm, which no node of the public network can join.
+
+Content is found without announcements: every node is connected to its peers and asks all of
+them (Bitswap broadcast), which suits a net of a few nodes and needs no time to spread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+from colearn_localnet.errors import NodeFailed
+from colearn_localnet.install import kubo_binary
+from colearn_localnet.node import HEALTHY_WITHIN, Node
+from colearn_localnet.private_swarm import PRIVATE, peer_entry, port_in, tcp_address
+from colearn_localnet.processes import free_ports, recorded, wait_until
+from colearn_localnet.rpc import post
+
+__all__ = ["Kubo", "join", "new_swarm_key"]
+
+_PORTS = ("Swarm", "API", "Gateway")
+
+
+def new_swarm_key() -> bytes:
+    """Return a random key, 32 bytes: who has it may join the swarm."""
+    return secrets.token_bytes(32)
+
+
+class Kubo(Node):
+    """A Kubo daemon.
+
+    Args:
+        repo: its repository, made at the first start. Later starts keep identity, pins and, as
+            long as they are free, the ports.
+        swarm: the swarm's key, 32 bytes; None keeps the repository's, or makes a new one.
+        peers: addresses, with peer ids, of nodes to be connected to and to come back to.
+        host: IPv4 address that swarm, API and gateway listen on.
+        log: takes its output; None puts it into the repository, `daemon.log`.
+    """
+
+    NAME = "Kubo"
+    PORT_TAKEN_SAYS = "address already in use"
+
+    def __init__(
+        self,
+        repo: Path,
+        *,
+        swarm: bytes | None = None,
+        peers: Sequence[str] = (),
+        host: str = "127.0.0.1",
+        log: Path | None = None,
+    ) -> None:
+        if swarm is not None and len(swarm) != 32:
+            raise NodeFailed(f"a swarm key has 32 bytes, not {len(swarm)}")
+        super().__init__(host=host, log=log or repo / "daemon.log")
+        self._repo = repo
+        self._swarm = swarm
+        self._peers = tuple(peers)
+        self._ports: dict[str, int] = {}
+        self._address = ""
+
+    @property
+    def api(self) -> str:
+        """Multiaddress of the RPC API, `/ip4/127.0.0.1/tcp/N/http`."""
+        return f"{tcp_address(self._host, self._ports['API'])}/http"
+
+    @property
+    def api_url(self) -> str:
+        """The same as a URL."""
+        return f"http://{self._host}:{self._ports['API']}"
+
+    @property
+    def gateway(self) -> str:
+        """URL of the HTTP gateway."""
+        return f"http://{self._host}:{self._ports['Gateway']}"
+
+    @property
+    def address(self) -> str:
+        """Multiaddress in the swarm, with its peer id: a peer for others."""
+        return self._address
+
+    @property
+    def peer_id(self) -> str:
+        """Its identity in the swarm."""
+        return self._address.rpartition("/p2p/")[2]
+
+    @property
+    def swarm(self) -> bytes | None:
+        """The swarm's key; None before the first start if none was given."""
+        return self._swarm
+
+    def start(self) -> Self:
+        """Start it, wait until it answers, and connect it to the peers that run.
+
+        Raises:
+            InstallFailed: there is no Kubo.
+            NodeFailed: it did not start.
+        """
+        binary = kubo_binary()
+        if not (self._repo / "config").exists():
+            self._initialise(binary)
+        self._keep_swarm_key()
+        self._try_ports(lambda: self._start(binary))
+        for peer in self._peers:
+            self.connect(peer)
+        return self
+
+    def _start(self, binary: Path) -> None:
+        self._configure()
+        command = [str(binary), "daemon", "--migrate=true"]
+        self._launch(command, self._environment(self._repo))
+
+    def attach(self) -> bool:
+        """Take up the daemon that was started with this repository and log, if it is healthy.
+
+        Returns:
+            False when there is none, or it does not answer.
+        """
+        process = recorded(self._log)
+        if process is None or not process.is_running():
+            return False
+        config = json.loads((self._repo / "config").read_text())
+        self._ports = {name: port_in(config, name) or 0 for name in _PORTS}
+        self._keep_swarm_key()
+        if not self._answers():
+            return False
+        self._process = process
+        return True
+
+    def addpeer_entry(self, peer: str) -> None:
+        """Connect it to a peer now, after a lost connection, and after every restart of its own.
+
+        Raises:
+            NodeFailed: it does not answer, or the address is none.
+        """
+        peer_entry(peer)
+        if peer not in self._peers:
+            self._peers = (*self._peers, peer)
+        post(f"{self.api_url}/api/v0/swarm/peering/add?arg={quote(peer, safe='')}")
+        self.connect(peer)
+
+    def connect(self, peer: str) -> bool:
+        """Connect it to a peer now; return whether that worked."""
+        try:
+            post(f"{self.api_url}/api/v0/swarm/connect?arg={quote(peer, safe='')}", seconds=15)
+        except NodeFailed:
+            return False
+        return True
+
+    def connections(self) -> frozenset[str]:
+        """Return the ids of the peers that it is connected to.
+
+        Raises:
+            NodeFailed: it does not answer.
+        """
+        said = json.loads(post(f"{self.api_url}/api/v0/swarm/peers"))
+        return frozenset(peer["Peer"] for peer in said.get("Peers") or ())
+
+    def _initialise(self, binary: Path) -> None:
+        """Make the repository beside its place and rename it: never half of one."""
+        self._repo.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".repo-", dir=self._repo.parent) as folder:
+            fresh = Path(folder) / "repo"
+            made = subprocess.run(  # noqa: S603  (our own binary)
+                [str(binary), "init", "--empty-repo"],
+                env=self._environment(fresh),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if made.returncode:
+                raise NodeFailed(f"Kubo can not make {self._repo}: {made.stderr.strip()}")
+            config = json.loads((fresh / "config").read_text())
+            config["Addresses"] = {}  # the default ports are nobody's choice
+            (fresh / "config").write_text(json.dumps(config))
+            for item in sorted(fresh.iterdir(), key=lambda item: item.name == "config"):
+                shutil.move(item, self._repo / item.name)
+
+    def _keep_swarm_key(self) -> None:
+        file = self._repo / "swarm.key"
+        if self._swarm is None and file.exists():
+            self._swarm = bytes.fromhex(file.read_text().split()[-1])
+        self._swarm = self._swarm or new_swarm_key()
+        file.touch(mode=0o600)
+        file.write_text(f"/key/swarm/psk/1.0.0/\n/base16/\n{self._swarm.hex()}\n")
+
+    def _configure(self) -> None:
+        path = self._repo / "config"
+        config: dict[str, Any] = json.loads(path.read_text())
+        had = {name: self._ports.get(name) or port_in(config, name) or 0 for name in _PORTS}
+        self._ports = free_ports(self._host, had)
+        config.update(PRIVATE)
+        config["Addresses"] = {
+            "Swarm": [tcp_address(self._host, self._ports["Swarm"])],
+            "API": tcp_address(self._host, self._ports["API"]),
+            "Gateway": tcp_address(self._host, self._ports["Gateway"]),
+        }
+        config["Peering"] = {"Peers": [peer_entry(address) for address in self._peers]}
+        partial = path.with_name("config.partial")
+        partial.touch(mode=0o600)
+        partial.write_text(json.dumps(config, indent=2))
+        partial.replace(path)
+
+    def _environment(self, repo: Path) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("IPFS_")}
+        forced = {"LIBP2P_FORCE_PNET": "1", "IPFS_TELEMETRY": "off", "IPFS_PATH": str(repo)}
+        return kept | forced
+
+    def _is_healthy(self, seen: int) -> bool:
+        return self._answers()
+
+    def _answers(self) -> bool:
+        try:
+            said = json.loads(post(f"{self.api_url}/api/v0/id", seconds=5))
+        except NodeFailed:
+            return False
+        addresses: list[str] = said.get("Addresses") or []
+        addresses.sort(key=lambda address: address.startswith("/ip4/127."))
+        if not addresses:
+            return False
+        self._address = addresses[0]
+        return True
+
+
+def join(nodes: Sequence[Kubo]) -> None:
+    """Make every node a peer of every other, and wait until all are connected.
+
+    Raises:
+        NodeFailed: some did not connect.
+    """
+    for node in nodes:
+        for other in nodes:
+            if other is not node:
+                node.addpeer_entry(other.address)
+    ids = {node.peer_id for node in nodes}
+
+    def all_connected() -> bool:
+        return all(ids - {node.peer_id} <= node.connections() for node in nodes)
+
+    if not wait_until(all_connected, seconds=HEALTHY_WITHIN):
+        raise NodeFailed("the IPFS nodes do not connect to each other", log=nodes[0].log)
