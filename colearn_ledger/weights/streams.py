@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from queue import Empty, Full, Queue
 from typing import Any, TypeAlias, TypeVar
 
+from colearn_ledger.backoff import Backoff
+from colearn_ledger.deadline import Deadline
 from colearn_ledger.protocol import ContentRef, LedgerError
 from colearn_ledger.weights.store import ContentTooLarge
 
 __all__ = [
     "PIECE",
-    "Deadline",
     "NodeError",
     "Patience",
     "check_size",
@@ -38,6 +39,8 @@ _DEPTH = 8
 
 _PROGRESS = PIECE
 """Bytes after which an attempt was worth it, however it ends."""
+
+_BACKOFF = Backoff(first=0.2, longest=2.0)
 
 _T = TypeVar("_T")
 
@@ -73,22 +76,6 @@ class Patience:
     timeout: float = 600.0
     silence: float = 30.0
     retries: int = 4
-
-
-class Deadline:
-    """A point in time.
-
-    Args:
-        seconds: from now.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._end = time.monotonic() + seconds
-
-    def left(self) -> float:
-        """Return the seconds until then, 0 when it has passed."""
-        return max(0.0, self._end - time.monotonic())
 
 
 class _End:
@@ -242,7 +229,7 @@ def resumed(
         except NodeError as error:
             failures = 1 if offset - began >= _PROGRESS else failures + 1
             futile = not error.again and offset == began
-            pause = min(0.1 * 2**failures, 2.0)
+            pause = _BACKOFF.pause(failures)
             if futile or failures > patience.retries or deadline.left() <= pause:
                 raise
             time.sleep(pause)

@@ -25,13 +25,13 @@ from urllib.request import (
     Request,
 )
 
+from colearn_ledger.deadline import Deadline
 from colearn_ledger.protocol import ContentRef
 from colearn_ledger.weights.errors import shown
 from colearn_ledger.weights.store import ContentNotStored, ContentUnavailable
 from colearn_ledger.weights.stores.addresses import web_address
 from colearn_ledger.weights.streams import (
     PIECE,
-    Deadline,
     NodeError,
     Patience,
     check_size,

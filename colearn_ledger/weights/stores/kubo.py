@@ -11,13 +11,13 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from colearn_ledger.deadline import Deadline
 from colearn_ledger.protocol import ContentRef
 from colearn_ledger.weights.errors import shown
 from colearn_ledger.weights.store import ContentNotStored, ContentUnavailable
 from colearn_ledger.weights.stores.addresses import NodeAddress, StoreNotUsable
 from colearn_ledger.weights.streams import (
     PIECE,
-    Deadline,
     NodeError,
     Patience,
     check_size,

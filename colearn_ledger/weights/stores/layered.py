@@ -21,6 +21,7 @@ from enum import Enum
 from pathlib import Path
 from typing import IO
 
+from colearn_ledger.deadline import Deadline
 from colearn_ledger.protocol import ContentRef, LedgerError
 from colearn_ledger.weights.store import (
     ContentMismatch,
@@ -30,7 +31,7 @@ from colearn_ledger.weights.store import (
     ContentUnavailable,
 )
 from colearn_ledger.weights.stores.addresses import StoreNotUsable
-from colearn_ledger.weights.streams import PIECE, Deadline, check_size
+from colearn_ledger.weights.streams import PIECE, check_size
 
 __all__ = ["Layer", "LayeredStore", "Role"]
 

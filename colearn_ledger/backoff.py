@@ -1,0 +1,33 @@
+"""Pauses between retries: longer after each failure, and different for each process."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_MOST_DOUBLINGS = 64  # 2.0 ** 64 exceeds any pause; a larger exponent would overflow
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Compute how long to pause before the next attempt.
+
+    The pause doubles with each failure in a row. A random part of up to half is left out, so that
+    processes that failed together (thousands of agents after an outage, say) do not all come
+    back together.
+
+    Args:
+        first: seconds after the first failure, at most.
+        longest: seconds that no pause exceeds.
+        fraction: returns a number from 0 up to 1; tests pass their own.
+    """
+
+    first: float = 0.1
+    longest: float = 5.0
+    fraction: Callable[[], float] = random.random
+
+    def pause(self, failures: int) -> float:
+        """Return the seconds to wait after this many failures in a row, counted from 1."""
+        doubled = self.first * 2.0 ** min(max(failures - 1, 0), _MOST_DOUBLINGS)
+        return min(self.longest, doubled) * (1 - self.fraction() / 2)

@@ -1,0 +1,24 @@
+"""A point in time by which an operation has to end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+class Deadline:
+    """Count down from a number of seconds.
+
+    Args:
+        seconds: from now.
+        clock: returns seconds that only grow; tests pass their own.
+    """
+
+    def __init__(self, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seconds = seconds
+        self._clock = clock
+        self._end = clock() + seconds
+
+    def left(self) -> float:
+        """Return the seconds that are left, 0 once the deadline has passed."""
+        return max(0.0, self._end - self._clock())
