@@ -38,6 +38,8 @@ from colearn_ledger.protocol import (
 )
 from colearn_ledger.spec import ExperimentSpec
 from colearn_ledger.weights.codec import WeightsSchema, decode_weights, write_weights
+from colearn_ledger.weights.errors import WeightsError
+from colearn_ledger.weights.pickles import check_initial_weights
 from colearn_ledger.weights.stores.directory import DirectoryStore
 
 __all__ = [
@@ -267,6 +269,10 @@ def _create(
     n_rounds, vote_threshold, config = terms
     store = _store(root, 0)
     weights = learners[0].mli_get_current_weights().weights
+    try:
+        check_initial_weights(weights)
+    except WeightsError as error:
+        raise SimulationError(f"no experiment can start from the first learner: {error}") from error
     spec = ExperimentSpec(
         model=config.model,
         schema=WeightsSchema.of(weights),

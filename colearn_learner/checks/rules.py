@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import numbers
-import pickletools
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from colearn_learner.checks.process import tested_elsewhere
 from colearn_learner.errors import MissingPackage, UnsupportedModel
 from colearn_learner.interface import ColearnModel, ErrorCodes, Learner, Weights
 from colearn_ledger.weights.codec import WeightsError, WeightsSchema, decode_weights, encode_weights
+from colearn_ledger.weights.pickles import check_initial_weights
 
 __all__ = ["CHECKS"]
 
@@ -50,6 +51,10 @@ def weights_travel(subject: Subject) -> None:
         if isinstance(weights.weights, Weights):
             raise Broken(f"the {what} are a Weights within a Weights; nobody can use these")
         _kept(weights)
+        try:
+            check_initial_weights(weights.weights)
+        except WeightsError as error:
+            raise Broken(f"the {what}: {error}") from error
         for leaf in _leaves(weights.weights):
             _check_leaf(leaf, what)
 
@@ -140,6 +145,58 @@ def scores_are_numbers(subject: Subject) -> None:
         raise Broken(f"vote is {said.vote!r:.60}, neither true, false nor None")
     if not math.isfinite(said.vote_score):
         raise Broken(f"the vote score of its own proposal is {said.vote_score}")
+
+
+def training_changes_weights(subject: Subject) -> None:
+    """At least one of three trainings changes the weights."""
+    learner = subject.learner()
+    for _ in range(3):
+        before, proposal = _kept(learner.mli_get_current_weights()), learner.mli_propose_weights()
+        code = getattr(getattr(proposal, "training_summary", None), "error_code", None)
+        if code is not None:
+            raise DoesNotApply(f"it refused to train: {code}")
+        if _kept(proposal) != before:
+            return
+        learner.mli_accept_weights(proposal)
+    raise Broken(
+        "three proposals in a row were equal to the current weights: an agent proposes nothing "
+        "then; train in mli_propose_weights, and return what was trained"
+    )
+
+
+def votes_on_proposals(subject: Subject) -> None:
+    """At least one of three proposals gets a vote, which is true or false."""
+    learner = subject.learner()
+    for _ in range(3):
+        proposal = learner.mli_propose_weights()
+        if learner.mli_test_weights(proposal).vote is not None:
+            return
+        learner.mli_accept_weights(proposal)
+    raise Broken(
+        "its vote was None for three proposals in a row, and a vote of None counts as a rejection: "
+        "set vote to whether the proposal scores better than the current weights"
+    )
+
+
+def works_in_a_thread(subject: Subject) -> None:
+    """A learner trains and tests in a thread, where agents of a simulation run."""
+    learner = subject.learner()
+    errors: list[Exception] = []
+
+    def take_part() -> None:
+        try:
+            learner.mli_test_weights(learner.mli_propose_weights())
+        except Exception as error:  # noqa: BLE001 - a learner may raise anything
+            errors.append(error)
+
+    thread = threading.Thread(target=take_part, name="learner-check")
+    thread.start()
+    thread.join()
+    if errors:
+        raise Broken(
+            f"in a thread it raised {type(errors[0]).__name__}: {errors[0]}"[:300]
+            + "; set up signals and other things of the main thread outside the learner"
+        ) from errors[0]
 
 
 def not_a_number_gets_no_vote(subject: Subject) -> None:
@@ -235,6 +292,9 @@ CHECKS: Mapping[str, Callable[[Subject], None]] = {
         returned_weights_are_copies,
         accepted_weights_are_copied,
         scores_are_numbers,
+        training_changes_weights,
+        votes_on_proposals,
+        works_in_a_thread,
         not_a_number_gets_no_vote,
         seed_decides,
         loaders.one_batch_is_enough,
@@ -289,19 +349,8 @@ def _scribbled(weights: Weights) -> bool:
 
 
 def _check_leaf(leaf: Any, what: str) -> None:
-    if isinstance(leaf, bytes | bytearray) and _is_pickle(bytes(leaf)):
-        raise Broken(f"the {what} hold a pickle: reading it would run a stranger's code")
     if isinstance(leaf, str) and "\0" not in leaf and len(leaf) < 4096 and Path(leaf).is_file():
         raise Broken(f"the {what} name a file of this machine, which others do not have")
-
-
-def _is_pickle(data: bytes) -> bool:
-    if not data.startswith(b"\x80"):
-        return False
-    try:
-        return any(operation.name == "STOP" for operation, _, _ in pickletools.genops(data))
-    except Exception:  # noqa: BLE001 - it raises several kinds
-        return False
 
 
 # ------------------------------------------------------------------ scores

@@ -7,11 +7,13 @@ from colearn_ledger.protocol import LedgerError
 __all__ = [
     "CorruptHeader",
     "CorruptStructure",
+    "EmptyWeights",
     "InvalidSchema",
     "InvalidTensor",
     "MismatchedWeights",
     "NonFiniteWeights",
     "OversizedWeights",
+    "PickledWeights",
     "TrailingBytes",
     "TruncatedWeights",
     "UnknownFormat",
@@ -65,6 +67,14 @@ class MismatchedWeights(WeightsError):
 
 class NonFiniteWeights(WeightsError):
     """A tensor holds NaN or infinity."""
+
+
+class PickledWeights(WeightsError):
+    """A leaf is a pickle; reading it would run a stranger's code."""
+
+
+class EmptyWeights(WeightsError):
+    """The weights have no values; no experiment can start from them."""
 
 
 class InvalidSchema(WeightsError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import itertools
 import math
+import signal
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -312,6 +313,38 @@ class ScoresInWords(Sound):
 class NeverANumber(Sound):
     def score(self, loader: Any) -> float:
         return math.nan
+
+
+class NeverTrains(Sound):
+    def train(self) -> None:
+        pass
+
+
+class NeverVotes(Sound):
+    def vote(self, score: float) -> Any:
+        return None
+
+
+class HasNoWeights(Sound):
+    def get(self) -> Any:
+        return None
+
+    def set(self, weights: Any) -> None:
+        pass
+
+
+class HasAnEmptyList(HasNoWeights):
+    def get(self) -> Any:
+        return []
+
+
+class SetsAnAlarm(Sound):
+    """It limits its training by a signal, which only the main thread can receive."""
+
+    def train(self) -> None:
+        before = signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        super().train()
+        signal.signal(signal.SIGALRM, before)
 
 
 _SHARED = Sound()

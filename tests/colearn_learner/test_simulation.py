@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import pickle
 
 import pytest
 from toyworld import TowardsTarget
@@ -60,6 +61,25 @@ def test_what_breaks_an_agent_reaches_the_caller():
 
     with pytest.raises((SimulationError, ZeroDivisionError), match="the listener broke"):
         simulation.run(targets(1, 2), 1, config=SimulationConfig(on_event=explode))
+
+
+class WithWeights(TowardsTarget):
+    def __init__(self, weights: object) -> None:
+        super().__init__(1)
+        self.weights = weights
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (None, "are None, so there is nothing to train"),
+        ([], "are an empty list"),
+        ({"model": pickle.dumps([1.0])}, "'model' of the weights contain a pickle"),
+    ],
+)
+def test_weights_that_others_cannot_use_are_refused_at_creation(weights, message):
+    with pytest.raises(SimulationError, match=message):
+        simulation.run([WithWeights(weights), WithWeights(weights)], 1)
 
 
 @pytest.mark.parametrize(
