@@ -11,13 +11,13 @@ class Deadline:
 
     Args:
         seconds: from now.
-        clock: returns seconds that only grow; tests pass their own.
+        clock: returns seconds that only grow; `time.monotonic` by default.
     """
 
-    def __init__(self, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, seconds: float, *, clock: Callable[[], float] | None = None) -> None:
         self.seconds = seconds
-        self._clock = clock
-        self._end = clock() + seconds
+        self._clock = clock or time.monotonic
+        self._end = self._clock() + seconds
 
     def left(self) -> float:
         """Return the seconds that are left, 0 once the deadline has passed."""

@@ -14,8 +14,8 @@ from contract import ANY_SIZE, fresh, read
 from faulty import Call, faulty
 from waiting import Clock
 
+from colearn_ledger import deadline
 from colearn_ledger.protocol import ContentRef
-from colearn_ledger.weights import streams
 from colearn_ledger.weights.store import (
     ContentMismatch,
     ContentNotStored,
@@ -152,7 +152,7 @@ class TestReading:
             read(layered(lying(), lying()), CONTENT)
 
     def test_the_time_is_shared(self, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(streams, "time", Clock())
+        monkeypatch.setattr(deadline, "time", Clock())
         stores = [Memory(), Memory(), Memory(DATA)]
         assert read(layered(*stores), CONTENT, timeout=9) == DATA
         shares = [t for store in stores for t in store.timeouts]
