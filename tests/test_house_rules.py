@@ -115,3 +115,25 @@ def test_no_test_looks_at_how_long_something_took():
         and node.value.id == "time"
     }
     assert looking <= MAY_LOOK_AT_A_CLOCK
+
+
+MAY_PRINT = {"_support/output.py", "_support/console.py"}
+
+
+def prints(call: ast.Call) -> bool:
+    called = call.func
+    if isinstance(called, ast.Name):
+        return called.id in ("print", "Console")
+    of_click = isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name)
+    return of_click and called.value.id == "click" and called.attr in ("echo", "secho", "style")
+
+
+def test_commands_print_only_through_the_output_module():
+    folder = ROOT / "colearn_learner" / "cli"
+    printing = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and prints(node)
+    }
+    assert printing <= MAY_PRINT

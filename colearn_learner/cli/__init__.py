@@ -6,8 +6,11 @@ Exit codes: 0 it worked, 1 it failed, 2 it was used wrongly, 130 it was interrup
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import click
+
+from colearn_learner.cli._support.output import escape_errors
 
 __all__ = ["main"]
 
@@ -51,6 +54,20 @@ class _LazyGroup(click.Group):
             return None
         command = getattr(importlib.import_module(_SUBCOMMANDS[cmd_name][0]), cmd_name)
         return command if isinstance(command, click.Command) else None
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        with escape_errors():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with escape_errors():
+            return super().invoke(ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

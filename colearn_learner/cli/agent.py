@@ -13,20 +13,20 @@ import click
 
 from colearn_learner.cli._support.connect import (
     Place,
-    experiment_place,
+    choose_store,
+    find_experiment,
     network_option,
+    open_content_store,
     open_ledger,
-    opened_store,
     store_option,
-    store_spec,
 )
-from colearn_learner.cli._support.errors import INTERRUPTED, failing_clearly
-from colearn_learner.cli._support.factories import learner_arguments, made_learner
+from colearn_learner.cli._support.errors import INTERRUPTED, report_errors
+from colearn_learner.cli._support.factories import load_learner, parse_arguments
 from colearn_learner.cli._support.monitor import monitor_option, monitored
-from colearn_learner.cli._support.progress import telling
-from colearn_learner.cli._support.refusals import refusals_explained
+from colearn_learner.cli._support.progress import show_progress
+from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_learner.cli._support.secrets import key_option
-from colearn_learner.cli._support.signals import Stopping, run_until_stopped, stopping_by_signals
+from colearn_learner.cli._support.signals import Stopping, run_in_thread, stop_on_signals
 from colearn_learner.cli.logs import log_event
 from colearn_learner.errors import LearnerError
 from colearn_ledger.home import data_home, private_folder
@@ -110,7 +110,7 @@ def agent() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Log JSON, an object a line.")
 @click.option("--verbose", is_flag=True, help="Log more.")
-@failing_clearly
+@report_errors
 def run(*, as_json: bool, verbose: bool, **options: Any) -> None:
     """Take part in an experiment until it is over: join, train, propose, test, vote.
 
@@ -119,8 +119,8 @@ def run(*, as_json: bool, verbose: bool, **options: Any) -> None:
     when the experiment is over or after SIGTERM, and with 1 when trying on would not help.
     """
     with (
-        telling(as_json=as_json, verbose=verbose) as on_progress,
-        stopping_by_signals(
+        show_progress(as_json=as_json, verbose=verbose) as on_progress,
+        stop_on_signals(
             lambda name: log_event(
                 _log, "stopping", signal=name, reason="the step at hand is finished first"
             )
@@ -155,18 +155,18 @@ def _run(
 ) -> None:
     from colearn_learner.agent.loop import Agent, AgentConfig
 
-    arguments = learner_arguments(given)
-    place = experiment_place(reference, network_name)
-    weights = store_spec(store, place.network)
+    arguments = parse_arguments(given)
+    place = find_experiment(reference, network_name)
+    weights = choose_store(store, place.network)
     learner_wallet = wallet()
     ledger = open_ledger(place.network, place.reference.contract, learner_wallet, poll=poll)
     _check_part(ledger, place, joins=not no_join)
     folder = data_dir or _default_folder(place, ledger.account)
     private_folder(folder)
-    learner = made_learner(factory, arguments)
+    learner = load_learner(factory, arguments)
     with Agent(
         ledger,
-        opened_store(weights, f"{place.experiment}-{ledger.account}"),
+        open_content_store(weights, f"{place.experiment}-{ledger.account}"),
         learner=learner,
         experiment=place.experiment,
         folder=folder,
@@ -219,14 +219,14 @@ def _carrier(
 def _work(running: Agent, stopping: Stopping, on_progress: ProgressListener) -> None:
     running.on_observation(_log_observation)
     running.on_progress(on_progress)
-    run_until_stopped(lambda: running.run(stopping.requested))
+    run_in_thread(lambda: running.run(stopping.requested))
 
 
 def _check_part(ledger: Ledger, place: Place, *, joins: bool) -> None:
     """Refuse to wait for what will never come."""
     from colearn_ledger.protocol import NotALearner, Status
 
-    with refusals_explained(place.reference):
+    with explain_refusals(place.reference):
         shown = ledger.experiment(place.experiment)
     try:
         ledger.learner(place.experiment, ledger.account)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import Any
 
 import click
 
 from colearn_learner.catalogue.models import MODELS
-from colearn_learner.cli._support.output import print_fields, print_table
+from colearn_learner.cli._support.output import print_fields, print_json, print_line, print_table
 from colearn_learner.datasets import DATASETS, SOURCES, Dataset, Source
 
 __all__ = ["datasets", "models"]
@@ -29,13 +28,14 @@ def datasets(*, as_json: bool) -> None:
     rows = [_row(d, _HERE, d.features) for d in DATASETS.values()]
     rows += [_row(s, s.where, math.prod(s.shape) if s.shape else None) for s in SOURCES.values()]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        print_json(rows)
         return
     _print_rows(rows, ("name", "task", "records", "features", "story"))
     for task in dict.fromkeys(row["task"] for row in rows):
-        click.echo(f"Models for {task}: {', '.join(_models(task))}.")
-    click.echo("These come with scikit-learn: " + ", ".join(DATASETS) + ".")
-    click.echo("Of the others, fetch the files, then: colearn data prepare NAME --from PATH …\n")
+        print_line(f"Models for {task}: {', '.join(_models(task))}.")
+    print_line("These come with scikit-learn: " + ", ".join(DATASETS) + ".")
+    print_line("Of the others, fetch the files, then: colearn data prepare NAME --from PATH …")
+    print_line()
     print_fields([(source.name, source.where) for source in SOURCES.values()])
 
 
@@ -71,7 +71,7 @@ def models(*, as_json: bool) -> None:
         for m in MODELS.values()
     ]
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        print_json(rows)
         return
     _print_rows(rows, ("name", "learning_rate", "tasks", "summary"))
 

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from colearn_learner.cli._support.errors import failing_clearly
-from colearn_learner.cli._support.output import note, print_fields, print_json, print_table, working
+from colearn_learner.cli._support.errors import report_errors
+from colearn_learner.cli._support.output import (
+    note,
+    open_console,
+    print_fields,
+    print_json,
+    print_table,
+    show_spinner,
+)
 from colearn_learner.datasets.splitting import Division, How
 from colearn_learner.errors import InvalidArgument
 
@@ -86,7 +93,7 @@ def data() -> None:
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the order.")
 @click.option("--overwrite", is_flag=True, help="Replace what was prepared in the folder before.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@failing_clearly
+@report_errors
 def prepare(
     dataset: str, into: Path, source: Path | None, *, overwrite: bool, as_json: bool, **how: Any
 ) -> None:
@@ -100,7 +107,7 @@ def prepare(
 
     division = _division(how)
     try:
-        with working(f"reading {dataset}"):
+        with show_spinner(f"reading {dataset}"):
             loaded = load(dataset, source)
     except InvalidArgument as error:
         raise click.UsageError(str(error)) from error
@@ -134,10 +141,9 @@ def _division(how: dict[str, Any]) -> Division:
 @contextmanager
 def _counting(n_learners: int) -> Iterator[Callable[[int], None]]:
     """Show at a terminal how many folders are written."""
-    from rich.console import Console
     from rich.progress import Progress
 
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("writing", total=n_learners)
         yield lambda written: progress.update(task, completed=written)
@@ -159,7 +165,7 @@ def _prepared_json(loaded: Loaded, prepared: Prepared) -> dict[str, Any]:
 @data.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@failing_clearly
+@report_errors
 def check(folder: Path, *, as_json: bool) -> None:
     """Check the folder of one learner, and show what is in it.
 

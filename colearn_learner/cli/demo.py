@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,8 @@ from colearn_learner.catalogue.models import (
     model,
     score_of,
 )
-from colearn_learner.cli._support.errors import failing_clearly, need
+from colearn_learner.cli._support.errors import need, report_errors
+from colearn_learner.cli._support.output import note, open_console, print_json
 from colearn_learner.datasets import Dataset, Split, dataset, split
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import Outcome
@@ -120,18 +120,16 @@ class _Plan:
     help="Run folder, a new one. [default: runs/<date and time>]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON only.")
-@failing_clearly
+@report_errors
 def demo(*, out: Path | None, as_json: bool, **options: Any) -> None:
     """Let learners train one model together on this machine, and see what it gains them.
 
     Each learner has a wallet key, its own share of a real data set, and an agent of its own. They
     meet only through the contract and the content store. Ctrl-C stops them and keeps what there is.
     """
-    from rich.console import Console
-
     plan = _plan(**options)
     folder = _new_folder(out)
-    console = Console(quiet=as_json)
+    console = open_console(quiet=as_json)
     began = time.monotonic()
     _introduce(console, plan)
     with _keeping_what_there_is(plan, folder) as held:
@@ -140,7 +138,7 @@ def demo(*, out: Path | None, as_json: bool, **options: Any) -> None:
         paths = _write(result, folder, plan, comparison)
     seconds = time.monotonic() - began
     if as_json:
-        click.echo(json.dumps(_summary(plan, result, comparison, (paths, seconds)), indent=2))
+        print_json(_summary(plan, result, comparison, (paths, seconds)))
     else:
         _conclude(console, plan, result, (comparison, paths, seconds))
 
@@ -258,14 +256,14 @@ def _keeping_what_there_is(plan: _Plan, folder: Path) -> Iterator[_Held]:
         if isinstance(interruption, SimulationInterrupted):
             held.result = interruption.result
         if held.result is None:
-            click.echo(f"No round was held; {folder} has no results.", err=True)
+            note(f"No round was held; {folder} has no results.")
         else:
             paths = _write(held.result, folder, plan, None)
             rounds = held.result.history.rounds
             closed = sum(record.round.outcome != Outcome.NONE for record in rounds)
-            click.echo(f"{closed} of {plan.n_rounds} rounds were held. So far:", err=True)
+            note(f"{closed} of {plan.n_rounds} rounds were held. So far:")
             for what, path in paths.items():
-                click.echo(f"  {what:<8} {path}", err=True)
+                note(f"  {what:<8} {path}")
         raise
 
 

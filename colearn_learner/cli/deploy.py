@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from colearn_learner.cli._support.connect import cosmos_config, evm_config, network_option
-from colearn_learner.cli._support.errors import failing_clearly, need
-from colearn_learner.cli._support.output import note, print_json, working
+from colearn_learner.cli._support.errors import need, report_errors
+from colearn_learner.cli._support.output import note, print_json, print_line, show_spinner
 from colearn_learner.cli._support.secrets import key_option
 from colearn_learner.names import find_name
 from colearn_ledger.keys.wallet import Wallet
@@ -34,7 +34,7 @@ __all__ = ["deploy"]
     help="Seconds to wait for the transaction to get into a block.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@failing_clearly
+@report_errors
 def deploy(
     *, network_name: str | None, wallet: Callable[[], Wallet], timeout: float, as_json: bool
 ) -> None:
@@ -47,7 +47,7 @@ def deploy(
     network = known[find_name("network", network_name or "local-evm", known)]
     need("web3" if network.cosmos is None else "cosmpy")
     owner = wallet()
-    with working(f"deploying to {network.name}"):
+    with show_spinner(f"deploying to {network.name}"):
         done = _deployed(network, owner, timeout)
     if as_json:
         print_json(
@@ -62,7 +62,7 @@ def deploy(
             }
         )
     else:
-        click.echo(done.contract)
+        print_line(done.contract)
     networks.add_contract(network.name, done.contract)  # after printing: it may fail
     note(f"{done.cost:,} gas in block {done.block}; it is now the contract of {network.name}")
 

@@ -12,16 +12,16 @@ import click
 
 from colearn_learner.cli._support.connect import (
     Place,
-    account_given,
-    contract_place,
-    experiment_place,
+    choose_store,
+    find_contract,
+    find_experiment,
     network_option,
+    open_content_store,
     open_ledger,
-    opened_store,
+    parse_account,
     store_option,
-    store_spec,
 )
-from colearn_learner.cli._support.errors import failing_clearly
+from colearn_learner.cli._support.errors import report_errors
 from colearn_learner.cli._support.experiment_views import (
     document,
     fields,
@@ -29,8 +29,15 @@ from colearn_learner.cli._support.experiment_views import (
     reference_of,
     summary,
 )
-from colearn_learner.cli._support.output import print_fields, print_json, print_table, working
-from colearn_learner.cli._support.refusals import refusals_explained
+from colearn_learner.cli._support.output import (
+    print_fields,
+    print_json,
+    print_line,
+    print_table,
+    print_text,
+    show_spinner,
+)
+from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_learner.cli._support.secrets import key_option
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.profiles import Network
@@ -62,12 +69,12 @@ def experiment() -> None:
 
 
 @experiment.command()
-@failing_clearly
+@report_errors
 def template() -> None:
     """Print an example of the file that `create --spec` takes, with comments."""
     from colearn_learner.cli._support.experiment_file import TEMPLATE
 
-    click.echo(TEMPLATE, nl=False)
+    print_text(TEMPLATE)
 
 
 # ------------------------------------------------------------------ creating
@@ -85,7 +92,7 @@ def template() -> None:
 @key_option
 @store_option
 @_as_json
-@failing_clearly
+@report_errors
 def create(
     *,
     spec_file: Path,
@@ -102,15 +109,15 @@ def create(
     from colearn_learner.cli._support.experiment_file import read_experiment_file
 
     described = read_experiment_file(spec_file)
-    network, address = contract_place(network_name, contract)
-    place = store_spec(store, network)
+    network, address = find_contract(network_name, contract)
+    place = choose_store(store, network)
     weights, spec = _first_weights(described)
     creator = wallet()
     ledger = open_ledger(network, address, creator)
-    with working("uploading specification and weights"):
-        held = opened_store(place, f"creator-{ledger.account}")
+    with show_spinner("uploading specification and weights"):
+        held = open_content_store(place, f"creator-{ledger.account}")
         references = _uploaded(held, spec), _uploaded(held, weights)
-    with working("creating the experiment"):
+    with show_spinner("creating the experiment"):
         receipt = ledger.create(described.params(*references)).wait(_TIMEOUT)
     reference = ExperimentReference(network.chain, address, receipt.experiment)
     if as_json:
@@ -128,18 +135,18 @@ def create(
             }
         )
         return
-    click.echo(str(reference))
+    print_line(str(reference))
 
 
 def _first_weights(described: ExperimentFile) -> tuple[bytes, bytes]:
     """Return the files of the first weights and of the specification, checked together."""
     from colearn_learner.cli._support.experiment_file import BadExperimentFile
-    from colearn_learner.cli._support.factories import made_learner
+    from colearn_learner.cli._support.factories import load_learner
     from colearn_ledger.spec import ExperimentSpec
     from colearn_ledger.weights.codec import WeightsSchema, decode_weights, encode_weights
 
     if described.learner is not None:
-        learner = made_learner(described.learner, described.arguments)
+        learner = load_learner(described.learner, described.arguments)
         data = encode_weights(learner.mli_get_current_weights().weights)
     else:
         path = described.file or Path()
@@ -168,10 +175,10 @@ def _uploaded(store: ContentStore, data: bytes) -> ContentRef:
 @network_option
 @_contract
 @_as_json
-@failing_clearly
+@report_errors
 def list_experiments(*, network_name: str | None, contract: str | None, as_json: bool) -> None:
     """List the experiments of a contract."""
-    network, address = contract_place(network_name, contract)
+    network, address = find_contract(network_name, contract)
     ledger = open_ledger(network, address)
     found: list[Experiment] = []
     while page := ledger.experiments(len(found), MAX_PAGE):
@@ -201,12 +208,12 @@ def list_experiments(*, network_name: str | None, contract: str | None, as_json:
 @_reference
 @network_option
 @_as_json
-@failing_clearly
+@report_errors
 def show(*, reference: str, network_name: str | None, as_json: bool) -> None:
     """Show an experiment, its rules and its learners."""
-    place = experiment_place(reference, network_name)
+    place = find_experiment(reference, network_name)
     ledger = open_ledger(place.network, place.reference.contract)
-    with refusals_explained(place.reference):
+    with explain_refusals(place.reference):
         shown = ledger.experiment(place.experiment)
     learners: list[Learner] = []
     while page := ledger.learners(place.experiment, len(learners), MAX_PAGE):
@@ -240,7 +247,7 @@ class _Act:
         """Send a transaction and say that it took effect."""
         place = self.place
         ledger = open_ledger(place.network, place.reference.contract, self.wallet())
-        with working(what), refusals_explained(place.reference):
+        with show_spinner(what), explain_refusals(place.reference):
             receipt = call(ledger, place.experiment).wait(_TIMEOUT)
         if self.as_json:
             print_json(
@@ -253,7 +260,7 @@ class _Act:
                 }
             )
             return
-        click.echo(f"{what}: done by {ledger.account}, {receipt.cost:,} gas")
+        print_line(f"{what}: done by {ledger.account}, {receipt.cost:,} gas")
 
 
 def _acting(command: Callable[..., None]) -> Callable[..., None]:
@@ -263,7 +270,7 @@ def _acting(command: Callable[..., None]) -> Callable[..., None]:
     @network_option
     @key_option
     @_as_json
-    @failing_clearly
+    @report_errors
     @wraps(command)
     def acting(
         *,
@@ -273,7 +280,7 @@ def _acting(command: Callable[..., None]) -> Callable[..., None]:
         as_json: bool,
         **more: Any,
     ) -> None:
-        command(_Act(experiment_place(reference, network_name), wallet, as_json), **more)
+        command(_Act(find_experiment(reference, network_name), wallet, as_json), **more)
 
     return acting
 
@@ -306,7 +313,7 @@ def admit(act: _Act, *, accounts: tuple[str, ...]) -> None:
 
 def _account(text: str, network: Network) -> Account:
     if text.startswith("0x") or (network.cosmos and text.startswith(f"{network.cosmos.prefix}1")):
-        return account_given(text)
+        return parse_account(text)
     from colearn_ledger.keys.keystore import Keystore
 
     key, terms = Keystore().key(text), network.cosmos

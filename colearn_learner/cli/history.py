@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from colearn_learner.cli._support.connect import experiment_place, network_option, open_ledger
-from colearn_learner.cli._support.errors import failing_clearly
-from colearn_learner.cli._support.output import note, print_table, short, time_text, working
-from colearn_learner.cli._support.refusals import refusals_explained
+from colearn_learner.cli._support.connect import find_experiment, network_option, open_ledger
+from colearn_learner.cli._support.errors import report_errors
+from colearn_learner.cli._support.output import (
+    format_time,
+    note,
+    print_json,
+    print_line,
+    print_table,
+    print_text,
+    shorten,
+    show_spinner,
+)
+from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_ledger.protocol import Account, BallotState
 
 if TYPE_CHECKING:
@@ -41,7 +51,7 @@ _SIGN = {
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @network_option
-@failing_clearly
+@report_errors
 def history(
     *,
     reference: str,
@@ -57,9 +67,9 @@ def history(
     """
     from colearn_ledger.history import read_history
 
-    place = experiment_place(reference, network_name)
+    place = find_experiment(reference, network_name)
     ledger = open_ledger(place.network, place.reference.contract)
-    with working("reading the contract"), refusals_explained(place.reference):
+    with show_spinner("reading the contract"), explain_refusals(place.reference):
         if round_index is not None:
             ledger.round(place.experiment, round_index)  # tells whether it has begun
         read = read_history(ledger, place.experiment)
@@ -68,16 +78,16 @@ def history(
     if not read.scores_complete:
         note("The node does not have all events any more: some scores are missing.")
     if as_json or form == "json":
-        click.echo(read.to_json(), nl=False)
+        print_json(json.loads(read.to_json()))
     elif form == "csv":
-        click.echo(read.to_csv(), nl=False)
+        print_text(read.to_csv())
     else:
         _print(read, detailed=round_index is not None)
 
 
 def _print(read: History, *, detailed: bool) -> None:
     e = read.experiment
-    click.echo(f"{e.params.name}: {e.status.name.lower()}, {len(read.learners)} learners")
+    print_line(f"{e.params.name}: {e.status.name.lower()}, {len(read.learners)} learners")
     index_of = {learner.account: learner.index for learner in read.learners}
     print_table(
         ("round", "proposer", "outcome", "ballots", "vote score", "closed", "weights"),
@@ -87,7 +97,7 @@ def _print(read: History, *, detailed: bool) -> None:
     if detailed:
         _print_ballots(read.rounds[0], index_of)
     elif read.rounds:
-        click.echo("ballots by learner: + approved, - rejected, · none, ? sealed, P the proposer")
+        print_line("ballots by learner: + approved, - rejected, · none, ? sealed, P the proposer")
 
 
 def _row(record: RoundRecord, proposer: int) -> list[str]:
@@ -99,11 +109,11 @@ def _row(record: RoundRecord, proposer: int) -> list[str]:
     outcome = held.outcome.name if held.closed_at is not None else held.phase.name
     return [
         str(held.index),
-        f"{proposer} {short(held.proposer)}",
+        f"{proposer} {shorten(held.proposer)}",
         outcome.lower().replace("_", " "),
         f"{signs} {held.approvals}:{held.rejections}, {held.needed} needed",
         _score(record.scores.vote_score),
-        time_text(held.closed_at),
+        format_time(held.closed_at),
         held.content.cid if held.content else "-",
     ]
 

@@ -10,8 +10,14 @@ from pathlib import Path
 
 import click
 
-from colearn_learner.cli._support.errors import failing_clearly
-from colearn_learner.cli._support.output import note, print_fields, print_json, print_table
+from colearn_learner.cli._support.errors import report_errors
+from colearn_learner.cli._support.output import (
+    note,
+    print_fields,
+    print_json,
+    print_table,
+    print_text,
+)
 from colearn_learner.cli._support.secrets import Passwords, password_options, read_secret
 from colearn_ledger.home import write_private
 from colearn_ledger.keys.keystore import BadKeyName, KeyExists, Keystore, StoredKey
@@ -47,7 +53,7 @@ def key() -> None:
 @_prefix
 @password_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@failing_clearly
+@report_errors
 def new(*, name: str, prefix: str, passwords: Passwords, as_json: bool) -> None:
     """Make a new random key."""
     _check_free(name)
@@ -83,7 +89,7 @@ def new(*, name: str, prefix: str, passwords: Passwords, as_json: bool) -> None:
 @_prefix
 @password_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@failing_clearly
+@report_errors
 def import_key(
     *,
     name: str,
@@ -116,7 +122,7 @@ def import_key(
 @key.command("list")
 @_prefix
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@failing_clearly
+@report_errors
 def list_keys(*, prefix: str, as_json: bool) -> None:
     """List the keys and their accounts; no password is needed."""
     store = Keystore()
@@ -135,7 +141,7 @@ def list_keys(*, prefix: str, as_json: bool) -> None:
 @click.argument("name")
 @_prefix
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@failing_clearly
+@report_errors
 def show(*, name: str, prefix: str, as_json: bool) -> None:
     """Show a key's accounts and file, nothing secret; no password is needed."""
     _show(Keystore().key(name), prefix, as_json=as_json)
@@ -156,7 +162,7 @@ def show(*, name: str, prefix: str, as_json: bool) -> None:
     "encrypted file; a private key needs to be told]",
 )
 @password_options
-@failing_clearly
+@report_errors
 def export(
     *, name: str, private_key: bool, cosmos: bool, out: Path | None, passwords: Passwords
 ) -> None:
@@ -205,7 +211,7 @@ def _check_absent(out: Path) -> None:
 
 def _write(out: Path, text: str) -> None:
     if out == _OWN_OUTPUT:
-        click.echo(text, nl=False)
+        print_text(text)
         return
     _check_absent(out)
     write_private(out, text.encode(), replace=False)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from colearn_learner.cli._support.errors import INTERRUPTED, failing_clearly
-from colearn_learner.cli._support.factories import found_factory, learner_arguments, made_learner
+from colearn_learner.cli._support.errors import INTERRUPTED, report_errors
+from colearn_learner.cli._support.factories import find_factory, load_learner, parse_arguments
 from colearn_learner.cli._support.monitor import monitor_option, monitored
-from colearn_learner.cli._support.output import print_json
+from colearn_learner.cli._support.output import print_fields, print_json, print_line
 from colearn_learner.cli._support.remote_learner import TOKEN_VARIABLE, server_config
-from colearn_learner.cli._support.signals import run_until_stopped, stopping_by_signals
+from colearn_learner.cli._support.signals import run_in_thread, stop_on_signals
 from colearn_learner.cli.logs import log_event, start_logging
 from colearn_learner.remote.addresses import is_address
 from colearn_learner.remote.messages import DEFAULT_MAX_BYTES
@@ -38,7 +38,7 @@ def learner() -> None:
 
 @learner.command("checks")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@failing_clearly
+@report_errors
 def list_checks(*, as_json: bool) -> None:
     """List what `check` looks at."""
     from colearn_learner.checks.kit import checks
@@ -46,9 +46,7 @@ def list_checks(*, as_json: bool) -> None:
     if as_json:
         print_json([{"name": name, "holds": line} for name, line in checks().items()])
         return
-    width = max(map(len, checks()))
-    for name, line in checks().items():
-        click.echo(f"{click.style(name.ljust(width), bold=True)}  {line}")
+    print_fields(list(checks().items()))
 
 
 @learner.command()
@@ -66,7 +64,7 @@ def list_checks(*, as_json: bool) -> None:
     help="Leave this check out; colearn learner checks lists them. Repeatable.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@failing_clearly
+@report_errors
 def check(*, factory: str, given: tuple[str, ...], skip: tuple[str, ...], as_json: bool) -> None:
     """Check that a learner keeps to the interface.
 
@@ -75,13 +73,13 @@ def check(*, factory: str, given: tuple[str, ...], skip: tuple[str, ...], as_jso
     """
     from colearn_learner.checks.kit import Verdict, check_learner
 
-    arguments = learner_arguments(given)
+    arguments = parse_arguments(given)
     if is_address(factory):
         raise click.UsageError(
             f"{factory} is one learner, and the checks make some twenty: check its factory where "
             "it is served, and then serve it"
         )
-    found_factory(factory)  # with the working folder on the path, and clear errors
+    find_factory(factory)  # with the working folder on the path, and clear errors
     report = check_learner(factory, arguments, skip=skip)
     if as_json:
         outcomes = [
@@ -92,12 +90,11 @@ def check(*, factory: str, given: tuple[str, ...], skip: tuple[str, ...], as_jso
     else:
         for outcome in report.checks:
             verdict = outcome.verdict.value
-            styled = click.style(verdict.ljust(8), fg=_COLOURS[verdict])
-            click.echo(f"{styled} {outcome.name}")
-            if outcome.reason:
-                click.echo(f"         {outcome.reason}")
+            print_line(f" {outcome.name}", mark=verdict.ljust(8), colour=_COLOURS[verdict])
+            for line in outcome.reason.splitlines():
+                print_line(f"         {line}")
         counts = {v: sum(c.verdict is v for c in report.checks) for v in Verdict}
-        click.echo(", ".join(f"{count} {v.value}" for v, count in counts.items()))
+        print_line(", ".join(f"{count} {v.value}" for v, count in counts.items()))
     if not report.passed:
         raise click.exceptions.Exit(1)
 
@@ -153,7 +150,7 @@ def check(*, factory: str, given: tuple[str, ...], skip: tuple[str, ...], as_jso
 @monitor_option
 @click.option("--json", "as_json", is_flag=True, help="Log JSON, an object a line.")
 @click.option("--verbose", is_flag=True, help="Log more.")
-@failing_clearly
+@report_errors
 def serve(
     *,
     factory: str,
@@ -170,14 +167,14 @@ def serve(
     one does not. Started again, it is given the accepted weights by the agent.
     """
     start_logging(as_json=as_json, verbose=verbose)
-    arguments = learner_arguments(given)
+    arguments = parse_arguments(given)
     config = server_config(**where)  # what is wrong with it is told before data are read
     from colearn_learner.remote.server import LearnerServer
 
-    made = made_learner(factory, arguments)
+    made = load_learner(factory, arguments)
     with (
         monitored(monitor, _server_monitor) as watching,
-        stopping_by_signals(
+        stop_on_signals(
             lambda name: log_event(
                 _log, "stopping", signal=name, reason="the call at hand is finished first"
             )
@@ -199,7 +196,7 @@ def serve(
             stopping.requested.wait()
             served.stop()
 
-        run_until_stopped(work)
+        run_in_thread(work)
         log_event(_log, "stopped")
     if stopping.signal == signal.SIGINT:
         raise click.exceptions.Exit(INTERRUPTED)

@@ -13,8 +13,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from colearn_learner.cli._support.errors import failing_clearly
-from colearn_learner.cli._support.output import note, print_fields, print_json, print_table
+from colearn_learner.cli._support.errors import report_errors
+from colearn_learner.cli._support.output import (
+    note,
+    open_console,
+    print_fields,
+    print_json,
+    print_line,
+    print_table,
+)
 from colearn_localnet.errors import AddressRefused, LocalnetError, SettingsRefused
 from colearn_localnet.net import Localnet, NetStatus, default_folder
 
@@ -51,7 +58,7 @@ def _command(function: _Command) -> _Command:
         type=click.Path(path_type=Path, file_okay=False),
         help="The network's folder, for a second one. [default: ~/.local/share/colearn/localnet]",
     )
-    return option(failing_clearly(wrapped))  # type: ignore[return-value]
+    return option(report_errors(wrapped))  # type: ignore[return-value]
 
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -110,11 +117,12 @@ def up(net: Localnet, *, as_json: bool, **wanted: Any) -> None:
         return
     _show(status)
     kind = status.settings.chain
-    click.echo(f"\nNext:  colearn localnet fund ADDRESS      {_MONEY[kind][0]} for a key")
+    print_line()
+    print_line(f"Next:  colearn localnet fund ADDRESS      {_MONEY[kind][0]} for a key")
     if net.folder == default_folder().absolute():
-        click.echo(f"       colearn deploy --network {_PROFILES[kind]} --key NAME")
+        print_line(f"       colearn deploy --network {_PROFILES[kind]} --key NAME")
     else:
-        click.echo(f"       colearn network add NAME {' '.join(_profile_options(status))}")
+        print_line(f"       colearn network add NAME {' '.join(_profile_options(status))}")
 
 
 @localnet.command()
@@ -180,7 +188,7 @@ def fund(net: Localnet, *, address: str, amount: str | None, as_json: bool) -> N
     if as_json:
         print_json({"address": address, "balance": format(balance, "f")})
     else:
-        click.echo(f"{address} has {format(balance.normalize(), 'f')} {money} now")
+        print_line(f"{address} has {format(balance.normalize(), 'f')} {money} now")
 
 
 @localnet.command()
@@ -196,27 +204,26 @@ def down(net: Localnet, *, wipe: bool, as_json: bool) -> None:
     if as_json:
         print_json({"folder": str(net.folder), "wiped": wipe})
     elif wipe:
-        click.echo("Down and wiped.")
+        print_line("Down and wiped.")
     else:
         kept = net.settings() is not None
-        click.echo("Down; chain and content are kept." if kept else "There is none; all is down.")
+        print_line("Down; chain and content are kept." if kept else "There is none; all is down.")
 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
     """Show a spinner with the last line said at a terminal, plain lines elsewhere."""
-    from rich.console import Console
-    from rich.markup import escape
+    from rich.text import Text
 
-    console = Console(stderr=True, highlight=False)
+    console = open_console(stderr=True, highlight=False)
     if not console.is_terminal:
         yield note
         return
     with console.status("…") as spinner:
 
         def say(line: str) -> None:
-            console.print(f"[dim]{escape(line)}", soft_wrap=True)
-            spinner.update(escape(line))
+            console.print(Text(line, "dim"), soft_wrap=True)
+            spinner.update(Text(line))
 
         yield say
 
@@ -266,7 +273,7 @@ def _as_json(status: NetStatus) -> dict[str, Any]:
 def _echo_lines(name: str, lines: list[str]) -> None:
     for line in lines:
         if line.strip():
-            click.echo(f"{name:<7} {click.unstyle(line)}")
+            print_line(f"{name:<7} {click.unstyle(line)}")
 
 
 def _echo_new(name: str, path: Path, offset: int) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
+
+from colearn_learner.cli._support.output import dump_json, escape_controls
 
 __all__ = ["log_event", "start_logging"]
 
@@ -71,7 +72,7 @@ class _Lines(logging.Formatter):
 
 class _JsonLines(_Lines):
     def line(self, document: Mapping[str, Any]) -> str:
-        return json.dumps(document, default=str)
+        return dump_json(document, default=str)
 
 
 class _TextLines(_Lines):
@@ -80,13 +81,9 @@ class _TextLines(_Lines):
         time, level, event = (fields.pop(name) for name in ("time", "level", "event"))
         shown = "".join(f" {name}={_shown(value)}" for name, value in fields.items())
         mark = "" if level == "info" else f"{level.upper()}: "
-        return f"{time[:19]}Z {mark}{_one_line(event)}{shown}"
-
-
-def _one_line(text: object) -> str:
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+        return f"{time[:19]}Z {mark}{escape_controls(str(event))}{shown}"
 
 
 def _shown(value: object) -> str:
     text = str(value)
-    return json.dumps(text) if not text or " " in text or not text.isprintable() else text
+    return dump_json(text) if not text or " " in text or not text.isprintable() else text

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from colearn_learner.cli._support.connect import account_given
-from colearn_learner.cli._support.errors import failing_clearly
-from colearn_learner.cli._support.output import print_fields, print_json, print_table
+from colearn_learner.cli._support.connect import parse_account
+from colearn_learner.cli._support.errors import report_errors
+from colearn_learner.cli._support.output import print_fields, print_json, print_line, print_table
 from colearn_learner.names import find_name
 from colearn_ledger.networks.profiles import CosmosTerms, InvalidNetwork, Network, Networks
 from colearn_ledger.text.urls import masked
@@ -61,7 +61,7 @@ def network() -> None:
     help="How deep a transaction has to be before it counts.  [default: 1]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@failing_clearly
+@report_errors
 def add(*, name: str, kind: str, contract: str | None, as_json: bool, **given: Any) -> None:
     """Add a network, or change one of the same name; its contracts stay known."""
     networks = Networks()
@@ -73,7 +73,7 @@ def add(*, name: str, kind: str, contract: str | None, as_json: bool, **given: A
         cosmos = _terms(kind, terms, before)
         wanted = Network(name, **_kept(profile, before), cosmos=cosmos)
         if contract is not None:
-            wanted = wanted.with_contract(account_given(contract))
+            wanted = wanted.with_contract(parse_account(contract))
     except InvalidNetwork as error:
         raise click.UsageError(str(error)) from error
     networks.save(wanted)
@@ -114,7 +114,7 @@ def _kept(profile: dict[str, Any], before: Network | None) -> dict[str, Any]:
 
 @network.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@failing_clearly
+@report_errors
 def list_networks(*, as_json: bool) -> None:
     """List the networks. Keys in URLs are not shown."""
     networks = Networks().all().values()
@@ -131,7 +131,7 @@ def list_networks(*, as_json: bool) -> None:
 @network.command()
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@failing_clearly
+@report_errors
 def show(*, name: str, as_json: bool) -> None:
     """Show a network with all its contracts. Keys in URLs are not shown."""
     known = Networks().all()
@@ -140,7 +140,7 @@ def show(*, name: str, as_json: bool) -> None:
 
 @network.command()
 @click.argument("name")
-@failing_clearly
+@report_errors
 def remove(*, name: str) -> None:
     """Remove a network and what is known of its contracts; they themselves stay where they are.
 
@@ -151,7 +151,7 @@ def remove(*, name: str) -> None:
     if not networks.is_saved(find_name("network", name, known)):
         raise click.UsageError(f"{name} is a ready network and was not changed: it stays")
     networks.remove(name)
-    click.echo(f"removed {name}")
+    print_line(f"removed {name}")
 
 
 def _show(shown: Network, *, as_json: bool) -> None:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from colearn_learner.cli._support.connect import experiment_place, open_ledger
-from colearn_learner.cli._support.errors import failing_clearly, need
-from colearn_learner.cli._support.output import print_json
+from colearn_learner.cli._support.connect import find_experiment, open_ledger
+from colearn_learner.cli._support.errors import need, report_errors
+from colearn_learner.cli._support.output import open_console, print_json
 from colearn_learner.errors import LearnerError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class StepFailed(LearnerError):
 )
 @click.option("--keep-up", is_flag=True, help="Leave the nodes running, to look around.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@failing_clearly
+@report_errors
 def quickstart(
     *, chain: str, as_json: bool, out: Path | None, keep_up: bool, **options: Any
 ) -> None:
@@ -93,15 +93,13 @@ def quickstart(
     It runs the commands that you would, and shows each; nothing of it touches your own keys or
     networks. Missing nodes are installed first, which can take some minutes the first time.
     """
-    from rich.console import Console
-
     kind = _KINDS[chain]
     need(*kind.modules, "ipfshttpclient", "sklearn")
     from colearn_learner.datasets import dataset
 
     dataset(options["dataset"])
     folder = _new_folder(out)
-    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
+    console = open_console(stderr=as_json, highlight=False, soft_wrap=True)
     walk = _Walk(folder, console)
     with ExitStack() as closing:
         walk.run("localnet", "up", *kind.up, "--ipfs", str(options["ipfs"]))
@@ -358,7 +356,7 @@ def _follow(
     """Show the rounds until every agent has ended by itself."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    place = experiment_place(reference, None)
+    place = find_experiment(reference, None)
     ledger = open_ledger(place.network, place.reference.contract)
     names = {account: name for name, account in accounts.items()}
     bar = Progress(

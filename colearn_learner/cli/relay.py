@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import click
 
-from colearn_learner.cli._support.connect import experiment_place, network_option, open_ledger
-from colearn_learner.cli._support.errors import INTERRUPTED, failing_clearly
+from colearn_learner.cli._support.connect import find_experiment, network_option, open_ledger
+from colearn_learner.cli._support.errors import INTERRUPTED, report_errors
 from colearn_learner.cli._support.secrets import key_option
-from colearn_learner.cli._support.signals import run_until_stopped, stopping_by_signals
+from colearn_learner.cli._support.signals import run_in_thread, stop_on_signals
 from colearn_learner.cli.logs import log_event, start_logging
 from colearn_ledger.keys.wallet import Wallet
 
@@ -57,7 +57,7 @@ def relay() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Log JSON, an object a line.")
 @click.option("--verbose", is_flag=True, help="Log more.")
-@failing_clearly
+@report_errors
 def run(
     *,
     reference: str,
@@ -81,18 +81,18 @@ def run(
     from colearn_ledger.relay.relay import Relay
 
     start_logging(as_json=as_json, verbose=verbose)
-    place = experiment_place(reference, network_name)
+    place = find_experiment(reference, network_name)
     ledger = open_ledger(place.network, place.reference.contract, wallet())
     ledger.experiment(place.experiment)
     carrying = Relay(ledger, experiments=[place.experiment], wait=wait, batch=batch)
     with (
-        stopping_by_signals(
+        stop_on_signals(
             lambda name: log_event(_log, "stopping", signal=name, waiting=carrying.waiting)
         ) as stopping,
         serving(carrying, host, port) as url,
     ):
         log_event(_log, "started", url=url, experiment=str(place.reference), account=ledger.account)
-        run_until_stopped(lambda: carrying.run(stopping.requested))
+        run_in_thread(lambda: carrying.run(stopping.requested))
         log_event(_log, "stopped", carried=carrying.carried, waiting=carrying.waiting)
     if stopping.signal == signal.SIGINT:
         raise click.exceptions.Exit(INTERRUPTED)

@@ -15,17 +15,17 @@ import click
 
 from colearn_learner.cli._support.connect import (
     Place,
-    experiment_place,
+    choose_store,
+    find_experiment,
     network_option,
+    open_content_store,
     open_ledger,
-    opened_store,
     store_option,
-    store_spec,
 )
-from colearn_learner.cli._support.errors import failing_clearly
-from colearn_learner.cli._support.factories import learner_arguments, made_learner
-from colearn_learner.cli._support.output import note, print_json, working
-from colearn_learner.cli._support.refusals import refusals_explained
+from colearn_learner.cli._support.errors import report_errors
+from colearn_learner.cli._support.factories import load_learner, parse_arguments
+from colearn_learner.cli._support.output import note, print_json, print_line, show_spinner
+from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_learner.errors import LearnerError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _which_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @weights.command()
 @_which_options
-@failing_clearly
+@report_errors
 def get(*, out: Path, as_json: bool, **which: Any) -> None:
     """Fetch weights, verified against the contract and the experiment's specification.
 
@@ -118,7 +118,7 @@ def get(*, out: Path, as_json: bool, **which: Any) -> None:
     "took them.",
 )
 @_which_options
-@failing_clearly
+@report_errors
 def export(
     *,
     factory: str,
@@ -136,13 +136,13 @@ def export(
     from colearn_learner.interface import Weights
     from colearn_learner.learners.export import MODEL_FORMATS, exported_model
 
-    arguments = learner_arguments(given)
+    arguments = parse_arguments(given)
     fetched = _fetched(**which)
-    learner = made_learner(factory, arguments)
+    learner = load_learner(factory, arguments)
     check_fit(learner, fetched.schema)
     data = fetched.data
     if model_format in MODEL_FORMATS:
-        with working(f"making the model, {model_format}"), _learner_explained():
+        with show_spinner(f"making the model, {model_format}"), _learner_explained():
             learner.mli_accept_weights(Weights(weights=fetched.decoded.weights))
             data = exported_model(learner, model_format)
     _write(out, data)
@@ -184,14 +184,14 @@ def _fetched(
     from colearn_ledger.spec import ExperimentSpec
     from colearn_ledger.weights.codec import decode_weights
 
-    place = experiment_place(reference, network_name)
-    spec_place = store_spec(store, place.network)
+    place = find_experiment(reference, network_name)
+    spec_place = choose_store(store, place.network)
     ledger = open_ledger(place.network, place.reference.contract)
-    with refusals_explained(place.reference):
+    with explain_refusals(place.reference):
         content = _wanted(ledger, place.experiment, round_index)
         wanted = ledger.experiment(place.experiment).params.spec
-    with working("fetching weights"):
-        opened = opened_store(spec_place, "reader", to_read=True)
+    with show_spinner("fetching weights"):
+        opened = open_content_store(spec_place, "reader", to_read=True)
         schema = ExperimentSpec.read(opened, wanted, timeout=timeout).schema
         with opened.get(content, max_size=schema.max_bytes, timeout=timeout) as pieces:
             data = b"".join(pieces)
@@ -241,5 +241,5 @@ def _tell(fetched: _Fetched, out: Path, *, as_json: bool, **more: Any) -> None:
             }
         )
         return
-    click.echo(str(out))
+    print_line(str(out))
     note(f"weights of {content.size:,} bytes, sha256 {content.sha256}")

@@ -198,8 +198,8 @@ def test_a_thread_looks_after_it_and_ends(lines):
 SHOW = """
 import logging, sys
 from colearn_learner.agent.progress import Progress, Work
-from colearn_learner.cli._support.progress import telling
-with telling(as_json=sys.argv[1] == "json", verbose=False) as hear:
+from colearn_learner.cli._support.progress import show_progress
+with show_progress(as_json=sys.argv[1] == "json", verbose=False) as hear:
     hear(Progress(Work.TRAINING))
     logging.getLogger().info("a line " + "long " * 40 + "[bold]end")
     hear(Progress(Work.TRAINING, over=True))

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from colearn_learner.cli import main
-from colearn_learner.cli._support.factories import learner_arguments, made_learner
+from colearn_learner.cli._support.factories import load_learner, parse_arguments
 from colearn_learner.datasets import DATASETS, SOURCES, read_share
 from colearn_learner.errors import InvalidData
 
@@ -71,12 +71,12 @@ def test_every_option_reaches_the_division(tmp_path: Path):
 
 def test_an_agents_factory_takes_such_a_folder(tmp_path: Path):
     said = done("data", "prepare", "wine", "--into", tmp_path / "out", "--n-learners", 2)
-    given = learner_arguments([f"data={said['learners'][1]['folder']}", "model=mlp", "seed=3"])
-    learner = made_learner("colearn_learner.catalogue:prepared", given)
+    given = parse_arguments([f"data={said['learners'][1]['folder']}", "model=mlp", "seed=3"])
+    learner = load_learner("colearn_learner.catalogue:prepared", given)
     assert learner.mli_test_weights(learner.mli_propose_weights()).vote is True
     (tmp_path / "out" / "learner-1" / "vote.npz").write_bytes(b"other")
     with pytest.raises(InvalidData, match=r"vote\.npz"):
-        made_learner("colearn_learner.catalogue:prepared", given)
+        load_learner("colearn_learner.catalogue:prepared", given)
 
 
 def test_files_of_elsewhere_are_prepared_from_their_path(tmp_path: Path):

@@ -19,7 +19,7 @@ from colearn_learner.cli._support.experiment_file import (
     BadExperimentFile,
     read_experiment_file,
 )
-from colearn_learner.cli._support.factories import FactoryFailed, learner_arguments, made_learner
+from colearn_learner.cli._support.factories import FactoryFailed, load_learner, parse_arguments
 from colearn_learner.cli.logs import log_event, start_logging
 from colearn_learner.errors import LearnerError
 from colearn_ledger.protocol import Admission, ContentRef, Selection
@@ -87,7 +87,7 @@ def test_a_wrong_file_is_told_where_it_is_wrong(tmp_path: Path, old: str, new: s
 
 def test_arguments_are_json_where_they_can_be():
     given = ("a=1", "b=breast-cancer", "c=true", 'd="7"', "e=", "f=[1, 2]", "g=x=y")
-    assert learner_arguments(given) == {
+    assert parse_arguments(given) == {
         "a": 1,
         "b": "breast-cancer",
         "c": True,
@@ -98,16 +98,16 @@ def test_arguments_are_json_where_they_can_be():
     }
     for wrong in (("a",), ("1a=2",), ("=2",), ("a=1", "a=2")):
         with pytest.raises(click.UsageError):
-            learner_arguments(wrong)
+            parse_arguments(wrong)
 
 
 def test_the_catalogue_makes_learners_that_start_alike():
     make = "colearn_learner.catalogue:share"
-    made = [made_learner(make, {"dataset": "wine", "learner": i, "of": 3}) for i in range(3)]
+    made = [load_learner(make, {"dataset": "wine", "learner": i, "of": 3}) for i in range(3)]
     starts = {encode_weights(one.mli_get_current_weights().weights) for one in made}
     assert len(starts) == 1
     with pytest.raises(LearnerError, match="from 0 to of - 1"):
-        made_learner(make, {"dataset": "wine", "learner": 3, "of": 3})
+        load_learner(make, {"dataset": "wine", "learner": 3, "of": 3})
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def test_a_module_of_the_working_folder_is_found(own_module):
     own_module("mine_found", "from colearn_learner.catalogue.factories import share as make\n")
-    learner = made_learner("mine_found:make", {"dataset": "wine", "learner": 0, "of": 3})
+    learner = load_learner("mine_found:make", {"dataset": "wine", "learner": 0, "of": 3})
     assert callable(learner.mli_propose_weights)
 
 
@@ -148,7 +148,7 @@ def test_what_makes_no_learner_is_told(own_module, factory, error, message):
     own_module("mine_broken", "nonsense\n")
     own_module("mine_needy", "import a_package_that_is_not_there\n")
     with pytest.raises(error, match=message) as caught:
-        made_learner(factory, {"a": 1})
+        load_learner(factory, {"a": 1})
     assert "Traceback" not in str(caught.value)
 
 

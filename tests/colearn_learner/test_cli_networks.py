@@ -125,41 +125,41 @@ def test_a_broken_file_ends_every_command_with_one_line(home: Path):
 
 def test_a_bare_id_is_of_the_default_contract():
     with pytest.raises(click.UsageError, match="deploy first"):
-        connect.experiment_place("7", None)
+        connect.find_experiment("7", None)
     with pytest.raises(click.UsageError, match="no contract is known on the network sepolia"):
-        connect.experiment_place("7", "sepolia")
+        connect.find_experiment("7", "sepolia")
     Networks().add_contract("local-evm", ONE)
     Networks().add_contract("local-evm", TWO)
-    place = connect.experiment_place("7", None)
+    place = connect.find_experiment("7", None)
     assert place.reference == ExperimentReference("eip155:31337", TWO, 7)
     Networks().add_contract("sepolia", ONE)
     with pytest.raises(click.UsageError, match="local-evm, sepolia; choose by --network"):
-        connect.experiment_place("7", None)
-    assert connect.experiment_place("7", "sepolia").reference.chain == "eip155:11155111"
+        connect.find_experiment("7", None)
+    assert connect.find_experiment("7", "sepolia").reference.chain == "eip155:11155111"
 
 
 def test_a_reference_finds_its_network_and_must_fit_the_one_given():
     text = f"eip155:84532:{ONE}/7"
-    assert connect.experiment_place(text, None).network.name == "base-sepolia"
+    assert connect.find_experiment(text, None).network.name == "base-sepolia"
     with pytest.raises(click.UsageError, match="chain eip155:84532 and the network sepolia is"):
-        connect.experiment_place(text, "sepolia")
+        connect.find_experiment(text, "sepolia")
     with pytest.raises(click.UsageError, match="one looks like eip155:31337"):
-        connect.experiment_place("seven", None)
+        connect.find_experiment("seven", None)
     Networks().save(Network("other", "http://x", 84532))
     with pytest.raises(click.UsageError, match="base-sepolia, other"):
-        connect.experiment_place(text, None)
+        connect.find_experiment(text, None)
 
 
 def test_the_store_is_the_one_given_or_the_networks_own(home: Path):
     network = Network("mine", "http://x", 5, store=f"folder:{home}/own")
-    assert connect.store_spec(None, network) == f"folder:{home}/own"
-    assert connect.store_spec("./x", network) == "./x"
+    assert connect.choose_store(None, network) == f"folder:{home}/own"
+    assert connect.choose_store("./x", network) == "./x"
     with pytest.raises(click.UsageError, match="--store"):
-        connect.store_spec(None, Network("mine", "http://x", 5))
-    assert isinstance(connect.opened_store(f"folder:{home}/own", "me"), DirectoryStore)
+        connect.choose_store(None, Network("mine", "http://x", 5))
+    assert isinstance(connect.open_content_store(f"folder:{home}/own", "me"), DirectoryStore)
     assert (home / "own" / "pins" / "me").is_dir()
     with pytest.raises(click.UsageError, match="there is no store"):
-        connect.opened_store(f"{home}/typo", "me", to_read=True)
+        connect.open_content_store(f"{home}/typo", "me", to_read=True)
     assert not (home / "typo").exists()
     with pytest.raises(click.UsageError, match="store"):
-        connect.opened_store("nonsense", "me")
+        connect.open_content_store("nonsense", "me")

@@ -22,7 +22,7 @@ from remote_places import LONG, Pipe, ServerProcess, connected, nobody, served  
 from toyworld import TowardsTarget
 
 from colearn_learner.cli import main
-from colearn_learner.cli._support.factories import made_learner
+from colearn_learner.cli._support.factories import load_learner
 from colearn_learner.errors import InvalidArgument
 from colearn_learner.interface import Weights
 from colearn_learner.remote.client import RemoteConfig, RemoteLearner
@@ -218,15 +218,15 @@ def test_a_learner_is_reached_by_what_the_command_line_says(
         ca: dict[str, Any] = {"ca": str(files.certificate), "patience": 0}
         monkeypatch.setenv("ANOTHER", TOKEN)
         for more in ({"token": f"file:{files.token}"}, {"token": "env:ANOTHER"}):
-            with made_learner(str(address), {**ca, **more}) as learner:
+            with load_learner(str(address), {**ca, **more}) as learner:
                 assert learner.mli_propose_weights() == Weights([np.ones(3)])
         with pytest.raises(LearnerRefused):
-            made_learner(str(address), ca)
+            load_learner(str(address), ca)
         monkeypatch.setenv(VARIABLE, TOKEN)
-        with made_learner(str(address), {**ca, "deadline": 60, "max_bytes": 9_999}) as learner:
+        with load_learner(str(address), {**ca, "deadline": 60, "max_bytes": 9_999}) as learner:
             assert learner.mli_get_current_weights() == Weights([np.zeros(3)])
         with pytest.raises(LearnerRefused):
-            made_learner(str(address), {"patience": 0})
+            load_learner(str(address), {"patience": 0})
 
 
 @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ def test_what_does_not_reach_a_learner_is_told(
     said: str,
 ):
     with pytest.raises(error, match=said) as refused:
-        made_learner(nobody, {"patience": 0, **arguments})
+        load_learner(nobody, {"patience": 0, **arguments})
     assert TOKEN not in str(refused.value)
 
 
@@ -257,7 +257,7 @@ def test_a_server_that_is_away_is_told_and_asked_when_it_is_needed(
     files: Files,
     caplog: pytest.LogCaptureFixture,
 ):
-    learner = made_learner(nobody, {"patience": 0})
+    learner = load_learner(nobody, {"patience": 0})
     assert "does not answer" in caplog.text
     with pytest.raises(LearnerUnavailable, match="see that it runs"):
         learner.mli_get_current_weights()
@@ -273,13 +273,13 @@ def test_a_short_token_in_the_environment_is_refused(
 ):
     monkeypatch.setenv(VARIABLE, "hunter2")
     with pytest.raises(InvalidToken) as refused:
-        made_learner(nobody, {"patience": 0})
+        load_learner(nobody, {"patience": 0})
     assert "hunter2" not in str(refused.value)
     with pytest.raises(InvalidToken):
-        made_learner("grpcs://gpu.example.org:1", {})
+        load_learner("grpcs://gpu.example.org:1", {})
     monkeypatch.delenv(VARIABLE)
     with pytest.raises(Unprotected, match="use grpcs://"):
-        made_learner("grpc://gpu.example.org:1", {})
+        load_learner("grpc://gpu.example.org:1", {})
 
 
 BLOCKED = """

@@ -16,7 +16,7 @@ from remote_places import ServerProcess, connected
 
 from colearn_learner import DiffPrivConfig, ExampleMliFactory, FactoryRegistry, MliFactory
 from colearn_learner.cli import main
-from colearn_learner.cli._support.factories import learner_arguments, made_learner
+from colearn_learner.cli._support.factories import load_learner, parse_arguments
 from colearn_learner.datasets import split_to_folders
 from colearn_learner.errors import InvalidArgument, LearnerError
 from colearn_learner.learners.sklearn import SklearnLearner
@@ -251,9 +251,9 @@ def options(folder: str, **model_params: Any) -> list[str]:
 
 def test_the_command_line_gives_its_arguments(folder: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(HERE)
-    learner = made_learner(FACTORY, learner_arguments(options(folder, steps_per_epoch=3)))
+    learner = load_learner(FACTORY, parse_arguments(options(folder, steps_per_epoch=3)))
     assert isinstance(learner, SklearnLearner)
-    once = made_learner(FACTORY, learner_arguments(options(folder)))
+    once = load_learner(FACTORY, parse_arguments(options(folder)))
     assert learner.mli_propose_weights() != once.mli_propose_weights()
     before = learner.mli_test_weights(learner.mli_get_current_weights()).vote_score
     assert learner.mli_test_weights(learner.mli_propose_weights()).vote_score > before
@@ -280,7 +280,7 @@ def test_what_is_typed_wrong_is_told_in_one_line(folder: str):
 
 def test_it_is_served_to_agents_elsewhere(folder: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(HERE)
-    here = made_learner(FACTORY, learner_arguments(options(folder)))
+    here = load_learner(FACTORY, parse_arguments(options(folder)))
     given = [f"--learner-arg={option}" for option in options(folder)]
     with ServerProcess(FACTORY, *given) as server, connected(server.address) as there:
         proposed = there.mli_propose_weights()

@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Place",
-    "account_given",
-    "contract_place",
+    "choose_store",
     "cosmos_config",
     "evm_config",
-    "experiment_place",
-    "network_given",
+    "find_contract",
+    "find_experiment",
+    "find_network",
     "network_option",
+    "open_content_store",
     "open_ledger",
-    "opened_store",
+    "parse_account",
     "store_option",
-    "store_spec",
 ]
 
 _TOKENS = "COLEARN_STORE_TOKENS"
@@ -87,7 +87,7 @@ def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def network_given(name: str | None) -> Network:
+def find_network(name: str | None) -> Network:
     """Return the network of a name; without one the only network that has a contract.
 
     Raises:
@@ -111,15 +111,15 @@ def network_given(name: str | None) -> Network:
     )
 
 
-def contract_place(name: str | None, contract: str | None) -> tuple[Network, Account]:
+def find_contract(name: str | None, contract: str | None) -> tuple[Network, Account]:
     """Return a network and a contract on it, by default the one deployed last.
 
     Raises:
         UnknownName, click.UsageError: it is not known which are meant.
     """
-    network = network_given(name)
+    network = find_network(name)
     if contract is not None:
-        return network, account_given(contract)
+        return network, parse_account(contract)
     if network.contract is None:
         raise click.UsageError(
             f"no contract is known on the network {network.name}; give its address by --contract, "
@@ -128,14 +128,14 @@ def contract_place(name: str | None, contract: str | None) -> tuple[Network, Acc
     return network, network.contract
 
 
-def experiment_place(text: str, network_name: str | None) -> Place:
+def find_experiment(text: str, network_name: str | None) -> Place:
     """Return where the experiment of a reference, or of an id on a network, is.
 
     Raises:
         UnknownName, click.UsageError: it is not known which is meant.
     """
     if text.isdecimal():
-        network, contract = contract_place(network_name, None)
+        network, contract = find_contract(network_name, None)
         experiment = ExperimentId(min(int(text), 2**64 - 1))
         return Place(network, ExperimentReference(network.chain, contract, experiment))
     try:
@@ -143,7 +143,7 @@ def experiment_place(text: str, network_name: str | None) -> Place:
         if network_name is None:
             network = Networks().of_chain(reference.chain, reference.contract)
         else:
-            network = network_given(network_name)
+            network = find_network(network_name)
     except (InvalidReference, AmbiguousNetwork) as error:
         raise click.UsageError(str(error)) from error
     if network.chain != reference.chain:
@@ -154,7 +154,7 @@ def experiment_place(text: str, network_name: str | None) -> Place:
     return Place(network, reference)
 
 
-def account_given(text: str) -> Account:
+def parse_account(text: str) -> Account:
     """Return an account's or a contract's address.
 
     Raises:
@@ -211,7 +211,7 @@ def evm_config(network: Network, *, poll: float = 1.0) -> EvmConfig:
     return EvmConfig(chain_id=int(network.chain_id), poll_seconds=poll, sending=sending)
 
 
-def store_spec(store: str | None, network: Network) -> str:
+def choose_store(store: str | None, network: Network) -> str:
     """Return which store is meant: the one given, or the network's own.
 
     Raises:
@@ -226,7 +226,7 @@ def store_spec(store: str | None, network: Network) -> str:
     return chosen
 
 
-def opened_store(spec: str, owner: str, *, to_read: bool = False) -> ContentStore:
+def open_content_store(spec: str, owner: str, *, to_read: bool = False) -> ContentStore:
     """Open a store, or several.
 
     Args:

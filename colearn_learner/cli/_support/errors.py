@@ -9,12 +9,13 @@ from typing import Any, TypeVar
 import click
 
 from colearn_learner.catalogue.models import UnfitModel
+from colearn_learner.cli._support.output import note
 from colearn_learner.datasets import NotEnoughData
 from colearn_learner.errors import LearnerError
 from colearn_learner.names import UnknownName
 from colearn_ledger.protocol import LedgerError
 
-__all__ = ["INTERRUPTED", "failing_clearly", "need"]
+__all__ = ["INTERRUPTED", "need", "report_errors"]
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 and the number of SIGINT, as shells have it."""
@@ -42,7 +43,7 @@ _EXTRA_OF = {
 }
 
 
-def failing_clearly(command: _Command) -> _Command:
+def report_errors(command: _Command) -> _Command:
     """Turn the errors of the packages into one line: exit code 2 for wrong use, 1 for the rest.
 
     Ctrl-C ends the command with `INTERRUPTED`, also where click would have it end with 1.
@@ -56,10 +57,12 @@ def failing_clearly(command: _Command) -> _Command:
             raise click.UsageError(str(error)) from error
         except ModuleNotFoundError as error:
             raise _missing(error) from error
+        except BrokenPipeError:  # the reader of a pipe has seen enough; click ends in silence
+            raise
         except (LedgerError, LearnerError, OSError) as error:
             raise click.ClickException(str(error)) from error
         except KeyboardInterrupt as interruption:
-            click.echo("Interrupted.", err=True)
+            note("Interrupted.")
             raise click.exceptions.Exit(INTERRUPTED) from interruption
 
     return wrapped  # type: ignore[return-value]

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from colearn_learner.cli._support.connect import Place
-from colearn_learner.cli._support.output import time_text
+from colearn_learner.cli._support.output import format_time
 from colearn_ledger.history import History
 from colearn_ledger.networks.profiles import Network
 from colearn_ledger.networks.references import ExperimentReference
@@ -63,9 +63,9 @@ def fields(place: Place, shown: Experiment) -> list[tuple[str, str]]:
         ("proposers", p.selection.name.lower().replace("_", " ")),
         ("admission", p.admission.name.lower() + (", late too" if p.late_join else "")),
         ("max strikes", str(p.max_strikes or "none")),
-        ("created", time_text(shown.created_at)),
-        ("started", time_text(shown.started_at)),
-        ("ended", time_text(shown.ended_at)),
+        ("created", format_time(shown.created_at)),
+        ("started", format_time(shown.started_at)),
+        ("ended", format_time(shown.ended_at)),
         ("spec", p.spec.cid),
         ("weights", shown.current.cid if shown.current else "-"),
     ]

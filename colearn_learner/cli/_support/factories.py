@@ -15,7 +15,7 @@ import click
 from colearn_learner.errors import LearnerError
 from colearn_learner.remote.addresses import is_address
 
-__all__ = ["FactoryFailed", "found_factory", "learner_arguments", "made_learner"]
+__all__ = ["FactoryFailed", "find_factory", "load_learner", "parse_arguments"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class FactoryFailed(LearnerError):
     """The learner could not be made; says by which factory, and why."""
 
 
-def learner_arguments(given: Sequence[str]) -> dict[str, Any]:
+def parse_arguments(given: Sequence[str]) -> dict[str, Any]:
     """Return the arguments of ``k=v`` texts; a value is JSON where it can be, else a text.
 
     Raises:
@@ -50,7 +50,7 @@ def learner_arguments(given: Sequence[str]) -> dict[str, Any]:
     return arguments
 
 
-def made_learner(factory: str, arguments: Mapping[str, Any]) -> Any:
+def load_learner(factory: str, arguments: Mapping[str, Any]) -> Any:
     """Return the learner that a factory makes; modules of the working folder are found too.
 
     Args:
@@ -65,10 +65,10 @@ def made_learner(factory: str, arguments: Mapping[str, Any]) -> Any:
             to talk.
     """
     if is_address(factory):
-        from colearn_learner.cli._support.remote_learner import reached_learner
+        from colearn_learner.cli._support.remote_learner import open_remote_learner
 
-        return reached_learner(factory, arguments)
-    make = found_factory(factory)
+        return open_remote_learner(factory, arguments)
+    make = find_factory(factory)
     try:
         learner = make(**arguments)
     except LearnerError:
@@ -86,7 +86,7 @@ def made_learner(factory: str, arguments: Mapping[str, Any]) -> Any:
     return learner
 
 
-def found_factory(factory: str) -> Any:
+def find_factory(factory: str) -> Any:
     """Return what ``package.module:factory`` names; modules of the working folder are found too.
 
     Raises:

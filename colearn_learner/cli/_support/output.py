@@ -1,91 +1,150 @@
-"""How commands print: JSON for programs, tables for people, notes on standard error."""
+"""Print results, tables, notes and errors. Everything a command prints goes through this module.
+
+Names, messages and log lines come from strangers. `escape_controls` makes every control character
+in them visible, so that none of them can steer the reader's terminal.
+"""
 
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-__all__ = ["note", "print_fields", "print_json", "print_table", "short", "time_text", "working"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from colearn_ledger.protocol import Account
+
+_NARROWEST_PIPE = 80
+_WIDEST_PIPE = 2_000
+
+
+def escape_controls(text: str, *, keep: str = "") -> str:
+    r"""Replace everything in a text that is not printable by a visible escape, such as ``\x1b``.
+
+    This covers control characters, marks that change the direction of writing, and bytes that are
+    not text.
+
+    Args:
+        text: may come from a stranger.
+        keep: characters to leave alone, such as the newline of a text with several lines.
+    """
+    return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
+
+
+def dump_json(value: Any, *, indent: int | None = None, default: Any = None) -> str:
+    """Return a value as JSON in which every control character is escaped."""
+    text = json.dumps(value, indent=indent, allow_nan=False, default=default)
+    return text.replace("\x7f", "\\u007f")  # the only one that `json` leaves as it is
 
 
 def print_json(value: Any) -> None:
-    """Print a JSON document."""
-    click.echo(json.dumps(value, indent=2, allow_nan=False))
+    """Print a value as a JSON document."""
+    click.echo(dump_json(value, indent=2))
+
+
+def print_line(text: str = "", *, mark: str = "", colour: str | None = None) -> None:
+    """Print one line, after a mark in a colour if there is one."""
+    styled = click.style(mark, fg=colour, bold=colour is None) if mark else ""
+    click.echo(styled + escape_controls(text))
+
+
+def print_text(text: str) -> None:
+    """Print a text of any number of lines as it is, without adding a newline."""
+    click.echo(escape_controls(text, keep="\n\t"), nl=False)
+
+
+def note(message: str) -> None:
+    """Print one line for people on standard error, where programs do not look for results."""
+    click.echo(escape_controls(message), err=True)
+
+
+@contextmanager
+def escape_errors() -> Iterator[None]:
+    """Escape the messages of errors before they are printed, also those that nobody expected.
+
+    Lines after the first are indented, so that a message cannot imitate another one.
+    """
+    try:
+        yield
+    except click.ClickException as error:
+        escaped = escape_controls(error.message, keep="\n").replace("\n", "\n  ")
+        error.message = escaped  # type: ignore[misc]
+        raise
+    except (click.exceptions.Exit, click.Abort, OSError):  # click handles these
+        raise
+    except Exception as error:
+        click.echo(escape_controls(traceback.format_exc(), keep="\n"), err=True, nl=False)
+        raise click.exceptions.Exit(1) from error
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
-    """Print a table, or a line that says why there is none.
+    """Print a table, or a line that explains why there is none.
 
-    Piped to another program, it is as wide as it needs to be.
+    In a pipe the table is as wide as its longest row.
     """
     from rich.box import SIMPLE_HEAD
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     if not rows:
-        click.echo(empty)
+        print_line(empty)
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, style="bold" if number == 0 else "", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_visible(cell)) for cell in row))
-    console = Console()
+        table.add_row(*(Text(escape_controls(cell)) for cell in row))
+    console = open_console()
     if not console.is_terminal:
-        console = Console(width=max(80, console.measure(table, options=_wide(console)).maximum))
+        wide = console.options.update(width=_WIDEST_PIPE, max_width=_WIDEST_PIPE)
+        width = max(_NARROWEST_PIPE, console.measure(table, options=wide).maximum)
+        console = open_console(width=width)
     console.print(table)
-
-
-def _wide(console: Any) -> Any:
-    return console.options.update(width=2_000, max_width=2_000)
 
 
 def print_fields(fields: Sequence[tuple[str, str]]) -> None:
     """Print names and values, one pair a line."""
     width = max(len(name) for name, _ in fields)
     for name, value in fields:
-        click.echo(f"{click.style(name.ljust(width), bold=True)}  {_visible(value)}")
+        print_line(f"  {value}", mark=name.ljust(width))
 
 
-def note(message: str) -> None:
-    """Tell people something that is no result; on standard error."""
-    click.echo(message, err=True)
+def open_console(**options: Any) -> Console:
+    """Return a console of `rich` that escapes control characters; it takes the same options."""
+    from colearn_learner.cli._support.console import EscapingConsole
+
+    return EscapingConsole(**options)
 
 
 @contextmanager
-def working(what: str) -> Iterator[None]:
-    """Show at a terminal that something is being waited for."""
-    from rich.console import Console
+def show_spinner(message: str) -> Iterator[None]:
+    """Show on a terminal that the command is waiting for something."""
+    from rich.text import Text
 
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     if not console.is_terminal:
         yield
         return
-    with console.status(f"{what} …"):
+    with console.status(Text(f"{escape_controls(message)} …")):
         yield
 
 
-def time_text(seconds: int | None) -> str:
-    """Return a time as people read it, in UTC."""
+def format_time(seconds: int | None) -> str:
+    """Return a time in UTC, for people."""
     if seconds is None:
         return "-"
     try:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
-    except (OverflowError, ValueError, OSError):  # a chain's clock may say anything
+    except (OverflowError, ValueError, OSError):  # a chain's clock may be far off
         return str(seconds)
 
 
-def short(account: str) -> str:
-    """Return an account as it fits into a table."""
+def shorten(account: Account) -> str:
+    """Return the two ends of an account, to fit into a table."""
     return f"{account[:8]}…{account[-4:]}"
-
-
-def _visible(text: str) -> str:
-    """Return a stranger's text without what would steer the terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from colearn_learner.agent.progress import Progress, ProgressListener, Work
+from colearn_learner.cli._support.output import open_console
 from colearn_learner.cli.logs import log_event, start_logging
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["LiveLine", "SlowWork", "telling"]
+__all__ = ["LiveLine", "SlowWork", "show_progress"]
 
 _log = logging.getLogger(__name__)
 
@@ -24,15 +25,13 @@ _EVERY = 30.0
 
 
 @contextmanager
-def telling(*, as_json: bool, verbose: bool) -> Iterator[ProgressListener]:
+def show_progress(*, as_json: bool, verbose: bool) -> Iterator[ProgressListener]:
     """Start logging, and give what shows an agent's progress.
 
     A terminal gets a line at its bottom that moves, below the log. Elsewhere, and where the log
     is for programs, a work that takes long is told of in the log now and then.
     """
-    from rich.console import Console
-
-    console = Console(soft_wrap=True)
+    console = open_console(soft_wrap=True)
     if as_json or not console.is_terminal:
         start_logging(as_json=as_json, verbose=verbose)
         slow = SlowWork()

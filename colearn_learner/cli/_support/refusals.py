@@ -20,7 +20,7 @@ from colearn_ledger.protocol import (
     WrongStatus,
 )
 
-__all__ = ["Refused", "refusals_explained"]
+__all__ = ["Refused", "explain_refusals"]
 
 _NO_ROUND = 2**32 - 1
 
@@ -30,7 +30,7 @@ class Refused(LearnerError):
 
 
 @contextmanager
-def refusals_explained(reference: object) -> Iterator[None]:
+def explain_refusals(reference: object) -> Iterator[None]:
     """Turn refusals about an experiment into what a person can act on."""
     try:
         yield

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from colearn_learner.remote.client import RemoteLearner
     from colearn_learner.remote.server import ServerConfig
 
-__all__ = ["TOKEN_VARIABLE", "reached_learner", "server_config"]
+__all__ = ["TOKEN_VARIABLE", "open_remote_learner", "server_config"]
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ TOKEN_VARIABLE = "COLEARN_LEARNER_TOKEN"  # noqa: S105 - the name of one
 _ARGUMENTS = ("token", "ca", "server_name", "deadline", "patience", "max_bytes")
 
 
-def reached_learner(address: str, arguments: Mapping[str, Any]) -> RemoteLearner:
+def open_remote_learner(address: str, arguments: Mapping[str, Any]) -> RemoteLearner:
     """Return the learner behind a server, also if it does not answer at the moment.
 
     Args:

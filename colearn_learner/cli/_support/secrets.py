@@ -23,9 +23,9 @@ __all__ = [
     "PASSWORD_VARIABLE",
     "Passwords",
     "key_option",
+    "open_wallet",
     "password_options",
     "read_secret",
-    "wallet_given",
 ]
 
 PASSWORD_VARIABLE = "COLEARN_PASSWORD"  # noqa: S105 - the name of one
@@ -91,7 +91,7 @@ def key_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def wrapped(*args: Any, key: str, passwords: Passwords, **kwargs: Any) -> Any:
-        return command(*args, wallet=lambda: wallet_given(key, passwords), **kwargs)
+        return command(*args, wallet=lambda: open_wallet(key, passwords), **kwargs)
 
     option = click.option(
         "--key",
@@ -104,7 +104,7 @@ def key_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return option(password_options(wrapped))
 
 
-def wallet_given(key: str, passwords: Passwords) -> Wallet:
+def open_wallet(key: str, passwords: Passwords) -> Wallet:
     """Return the wallet that ``--key`` names.
 
     Raises:

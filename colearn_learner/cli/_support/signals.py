@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Stopping", "run_until_stopped", "stopping_by_signals"]
+__all__ = ["Stopping", "run_in_thread", "stop_on_signals"]
 
 _LOOK = 0.2  # seconds between two looks at whether the work is over
 
@@ -36,7 +36,7 @@ class Stopping:
 
 
 @contextmanager
-def stopping_by_signals(on_first: Callable[[str], None]) -> Iterator[Stopping]:
+def stop_on_signals(on_first: Callable[[str], None]) -> Iterator[Stopping]:
     """Let SIGTERM and SIGINT end the work: the first by and by, the second at once."""
     stopping = Stopping(on_first)
     before = {
@@ -49,7 +49,7 @@ def stopping_by_signals(on_first: Callable[[str], None]) -> Iterator[Stopping]:
             signal.signal(number, handler)
 
 
-def run_until_stopped(work: Callable[[], None]) -> None:
+def run_in_thread(work: Callable[[], None]) -> None:
     """Do the work in a thread, so that signals are heard whatever it is busy with.
 
     What it raises is raised here.

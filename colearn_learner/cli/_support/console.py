@@ -1,0 +1,24 @@
+"""A console of `rich` that never passes on control characters of what it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from colearn_learner.cli._support.output import escape_controls
+
+
+class EscapingConsole(Console):
+    """Escapes control characters in all text; rich's own, such as colours, pass."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render text, tables and live displays, as the base class does."""
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                yield Segment(escape_controls(segment.text, keep="\n"), segment.style)
