@@ -16,6 +16,7 @@ from colearn_ledger.ledger import Ledger
 from colearn_ledger.protocol import ContentRef, ExperimentId
 from colearn_ledger.spec import ExperimentSpec
 from colearn_ledger.weights.codec import WeightsSchema, decode_weights
+from colearn_ledger.weights.pickles import check_no_pickle
 from colearn_ledger.weights.store import ContentStore
 
 __all__ = ["AgentConfig", "Workbench", "said"]
@@ -121,9 +122,10 @@ class Workbench:
         """Return the weights in a stranger's file as a learner takes them.
 
         Raises:
-            WeightsError: they are not weights of this experiment.
+            WeightsError: they are not weights of this experiment, or contain a pickle.
         """
         decoded = decode_weights(data, schema=self.schema())
+        check_no_pickle(decoded.weights)
         return Weights(weights=decoded.weights, training_summary=summary_from_json(decoded.summary))
 
     def waited_for(self, *what: object) -> float:

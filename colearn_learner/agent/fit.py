@@ -1,26 +1,44 @@
-"""Whether a learner fits an experiment: asked before it joins, so that nobody joins in vain."""
+"""Check a learner before an agent runs it: its weights must be safe, and fit the experiment."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from colearn_learner.errors import WeightsMismatch
+from colearn_learner.errors import LearnerError, WeightsMismatch
 from colearn_ledger.weights.codec import WeightsError, WeightsSchema, decode_weights, encode_weights
-
-__all__ = ["LearnerDoesNotFit", "check_fit"]
+from colearn_ledger.weights.errors import PickledWeights
+from colearn_ledger.weights.pickles import check_no_pickle
 
 
 class LearnerDoesNotFit(WeightsMismatch):
-    """A learner's weights are not those of the experiment; names the first that differs."""
+    """A learner's weights differ from those of the experiment; names the first difference."""
+
+
+class LearnerSendsPickles(LearnerError):
+    """A learner's own weights contain a pickle, so it would also read those of strangers."""
+
+
+def check_safe(learner: Any) -> None:
+    """Check that a learner's current weights do not contain a pickle.
+
+    Raises:
+        LearnerSendsPickles: they do.
+    """
+    try:
+        check_no_pickle(learner.mli_get_current_weights().weights)
+    except PickledWeights as error:
+        raise LearnerSendsPickles(
+            f"the agent does not run this learner: {error}. `colearn learner check` examines it"
+        ) from error
 
 
 def check_fit(learner: Any, schema: WeightsSchema) -> None:
-    """Check that a learner's current weights are of an experiment's schema.
+    """Check that a learner's current weights match an experiment's schema.
 
-    Values that are not finite do not count: they may well be trained away.
+    NaN and infinity are allowed, because training may remove them.
 
     Raises:
-        LearnerDoesNotFit: they are not, or could not travel at all.
+        LearnerDoesNotFit: the weights differ from the schema, or cannot be encoded at all.
     """
     try:
         data = encode_weights(learner.mli_get_current_weights().weights)

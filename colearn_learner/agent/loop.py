@@ -21,7 +21,7 @@ from typing import Any
 from colearn_learner.agent.adopt import Adopting
 from colearn_learner.agent.context import AgentConfig, Workbench
 from colearn_learner.agent.errors import AgentStopped, retries_worth
-from colearn_learner.agent.fit import check_fit
+from colearn_learner.agent.fit import LearnerSendsPickles, check_fit, check_safe
 from colearn_learner.agent.folder import AgentFolder
 from colearn_learner.agent.progress import ProgressListener
 from colearn_learner.agent.propose import Proposing
@@ -153,6 +153,7 @@ class Agent:
         self._voting = Voting(self._bench)
         self._listeners: list[Listener] = []
         self._unrevealable: set[int] = set()
+        self._learner_checked = False
         self._stepped_at = time.monotonic()
 
     def on_observation(self, listener: Listener) -> None:
@@ -187,6 +188,8 @@ class Agent:
         that grows.
 
         Raises:
+            LearnerSendsPickles: the learner's own weights contain a pickle.
+            LearnerDoesNotFit: the learner's weights differ from the experiment's.
             AgentStopped: trying again would not help; it says why and what to do.
             DamagedFolder: the agent can not write its folder.
         """
@@ -217,6 +220,7 @@ class Agent:
         try:
             if not self._has_joined():
                 return self._join(experiment)
+            self._check_learner()
             if experiment.current is not None and self._adopting.is_due(experiment):
                 return self._adopt(experiment, experiment.current)
             self._proposing.drop_past(experiment)
@@ -258,8 +262,22 @@ class Agent:
         late = experiment.status == Status.RUNNING and not experiment.params.late_join
         if late or not self._config.join:
             return Action.WAITED
+        check_safe(self._bench.learner)
         check_fit(self._bench.learner, self._bench.schema())  # nobody joins in vain
+        self._learner_checked = True
         return self._send(Action.JOINED, None, self._ledger.join(self._experiment))
+
+    def _check_learner(self) -> None:
+        """Refuse a learner that sends pickles, also if it joined before this process began."""
+        if self._learner_checked:
+            return
+        self._learner_checked = True
+        try:
+            check_safe(self._bench.learner)
+        except LearnerSendsPickles:
+            raise
+        except Exception as error:  # noqa: BLE001 - a learner may raise anything
+            _log.warning("%s: the learner's own weights are not checked: %s", self._name, error)
 
     def _adopt(self, experiment: Experiment, content: ContentRef) -> Action:
         """Make the ledger's current weights the learner's; nothing else is done before."""

@@ -12,6 +12,7 @@ from colearn_learner.interface import ErrorCodes
 from colearn_ledger.protocol import Experiment, LedgerError
 from colearn_ledger.weights.codec import decode_weights, encode_weights
 from colearn_ledger.weights.errors import WeightsError
+from colearn_ledger.weights.pickles import check_no_pickle
 from colearn_ledger.weights.unixfs import content_of
 
 __all__ = ["Proposing"]
@@ -49,10 +50,11 @@ class Proposing:
             summary = summary_to_json(getattr(weights, "training_summary", None))
             if summary is not None and summary["error_code"] is not None:
                 return _why_not_trained(summary["error_code"])
-            with self._bench.busy.at(Work.TESTING):
-                scores = scores_of(learner.mli_test_weights(weights))
+            check_no_pickle(weights.weights)
             data = encode_weights(weights.weights, summary=summary)
             decode_weights(data, schema=self._bench.schema())
+            with self._bench.busy.at(Work.TESTING):  # after encoding: a test may change them
+                scores = scores_of(learner.mli_test_weights(weights))
         except WeightsError as error:
             return f"what the learner trained are not weights of this experiment: {error}"
         except LedgerError:

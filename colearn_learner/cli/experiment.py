@@ -144,6 +144,7 @@ def _first_weights(described: ExperimentFile) -> tuple[bytes, bytes]:
     from colearn_learner.cli._support.factories import load_learner
     from colearn_ledger.spec import ExperimentSpec
     from colearn_ledger.weights.codec import WeightsSchema, decode_weights, encode_weights
+    from colearn_ledger.weights.pickles import check_initial_weights
 
     if described.learner is not None:
         learner = load_learner(described.learner, described.arguments)
@@ -154,7 +155,9 @@ def _first_weights(described: ExperimentFile) -> tuple[bytes, bytes]:
             data = path.read_bytes()
         except OSError as error:
             raise BadExperimentFile(f"{path} can not be read: {error.strerror}") from error
-    schema = WeightsSchema.of(decode_weights(data).weights, max_bytes=described.max_bytes)
+    weights = decode_weights(data).weights
+    check_initial_weights(weights)
+    schema = WeightsSchema.of(weights, max_bytes=described.max_bytes)
     decode_weights(data, schema=schema)  # its size too
     spec = ExperimentSpec(
         described.model, schema, described.score_name, described.higher_is_better, described.text

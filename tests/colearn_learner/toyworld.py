@@ -63,14 +63,14 @@ class World:
     kind: str = "local"
     seconds: float = 1_000.0
     seen: list[Observation] = field(default_factory=list)
+    start: Any = field(default_factory=lambda: [np.zeros(3)])
 
     def __post_init__(self) -> None:
         self.wallets = [Wallet.from_key(bytes([i + 1]) * 32) for i in range(len(self.learners))]
         self.ledger: Any = self._deploy()
         self.views = [self.ledger.acting_for(wallet) for wallet in self.wallets]
         store = self.store(0)
-        start = [np.zeros(3)]
-        spec = ExperimentSpec("toy", WeightsSchema.of(start), "score", higher_is_better=True)
+        spec = ExperimentSpec("toy", WeightsSchema.of(self.start), "score", higher_is_better=True)
         terms = {"rounds": 6, "propose_window": 100, "vote_window": 100, **self.params}
         n = len(self.learners)
         self.experiment = (
@@ -78,7 +78,7 @@ class World:
                 ExperimentParams(
                     name="toy",
                     spec=spec.put(store),
-                    initial=write_weights(store, start),
+                    initial=write_weights(store, self.start),
                     min_learners=n,
                     max_learners=n,
                     **terms,
