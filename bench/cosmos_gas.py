@@ -51,10 +51,10 @@ from colearn_ledger.chains.cosmos.sender import Sender  # noqa: E402
 from colearn_ledger.chains.cosmos.transactions import (  # noqa: E402
     Action,
     Signing,
-    executing,
-    paying,
-    signed,
-    storing,
+    execute_action,
+    pay_action,
+    sign_transaction,
+    store_action,
 )
 from colearn_ledger.keys.signing import sign_ballot  # noqa: E402
 from colearn_ledger.keys.wallet import Wallet  # noqa: E402
@@ -154,7 +154,7 @@ class Place:
         for part in parts(who):
             height = self.chain.height()
             for learner in part:
-                self._broadcast(learner, executing(learner.account, contract, say))
+                self._broadcast(learner, execute_action(learner.account, contract, say))
             for used in self._recorded(height, len(part)):
                 gas.append(used)
                 self.progress.advance(task)
@@ -164,7 +164,7 @@ class Place:
         chain, fee = self.chain, int(GAS * self.price) + 1
         order = (learner.number, learner.sequence)
         place = Signing(chain.chain_id, *order, GAS, fee, chain.denomination)
-        code, _, words = self.node.broadcast(signed(learner.wallet, (action,), place))
+        code, _, words = self.node.broadcast(sign_transaction(learner.wallet, (action,), place))
         if code:
             raise SystemExit(f"a transaction was refused: {words}")
         learner.sequence += 1
@@ -222,7 +222,7 @@ def content(text: str) -> ContentRef:
 def sends(place: Place) -> Gas:
     """Measure payments from one account to another, both of which the chain knows."""
     to, unit = place.learners[0].account, place.chain.denomination
-    used = [place.paid(paying(place.payer, to, 1, unit)).gas_used for _ in range(SENDS)]
+    used = [place.paid(pay_action(place.payer, to, 1, unit)).gas_used for _ in range(SENDS)]
     return {"bank send": used}
 
 
@@ -278,7 +278,7 @@ class DaoDao:
         self.place = place
         self.codes: dict[str, int] = {}
         for name in DAO_DAO:
-            done = place.paid(storing(place.payer, (folder / f"{name}.wasm").read_bytes()))
+            done = place.paid(store_action(place.payer, (folder / f"{name}.wasm").read_bytes()))
             found = [dict(e.attributes) for e in done.events if e.type == "store_code"]
             self.codes[name] = int(found[0]["code_id"])
 
@@ -306,7 +306,7 @@ class DaoDao:
         for part in parts(place.learners[:count]):
             add = [{"addr": learner.account, "weight": 1} for learner in part]
             message = {"update_members": {"remove": [], "add": add}}
-            place.paid(executing(place.payer, group, message))
+            place.paid(execute_action(place.payer, group, message))
             place.progress.advance(task, len(part))
         proposing = {
             "threshold": {"absolute_percentage": {"percentage": {"majority": {}}}},

@@ -11,7 +11,7 @@ from colearn_ledger.chains.cosmos import CosmosConfig, CosmosLedger, SenderConfi
 from colearn_ledger.chains.cosmos.deploying import deploy_contract, instantiate_contract
 from colearn_ledger.chains.cosmos.node import Node
 from colearn_ledger.chains.cosmos.sender import Sender
-from colearn_ledger.chains.cosmos.transactions import paying
+from colearn_ledger.chains.cosmos.transactions import pay_action
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.profiles import CosmosTerms
 from colearn_ledger.protocol import Account
@@ -57,7 +57,7 @@ class Place:
     def pay(self, accounts: Iterable[Account], amount: int) -> None:
         """Send coins to accounts, in one transaction."""
         bank = self.sender.address(self.bank)
-        actions = [paying(bank, to, amount, self.terms.denomination) for to in accounts]
+        actions = [pay_action(bank, to, amount, self.terms.denomination) for to in accounts]
         paid = self.sender.wait(self.sender.send(self.bank, *actions), LIMIT)
         assert paid.code == 0, paid.log
 

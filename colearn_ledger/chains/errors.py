@@ -1,73 +1,80 @@
-"""What can go wrong with any chain, beside what the protocol refuses.
+"""Errors of chains, nodes and transactions, in addition to the protocol's own.
 
-Each error says how often in a row trying again may help: ``retries``, which agents go by.
+``retries`` is how often in a row an agent should try again.
 """
 
 from __future__ import annotations
 
 import math
+from enum import Enum
 from typing import ClassVar
 
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account, LedgerError
 
-__all__ = [
-    "BadAnswer",
-    "ChainError",
-    "EmptyWallet",
-    "GasTooHigh",
-    "NodeRefused",
-    "TransactionFailed",
-    "TransactionLost",
-    "WrongChain",
-    "WrongContract",
-]
-
 _MANY = 120
-"""For a node that answers, but not as it should: about an hour at an agent's longest pause."""
+"""For a node that answers wrongly: about an hour at an agent's longest pause."""
+
+
+class Refusal(Enum):
+    """Why a node refuses a signed transaction."""
+
+    NONE = "the node accepted it"
+    KNOWN = "the node already has this transaction"
+    NONCE_USED = "a transaction with this nonce is in a block, or an earlier nonce is missing"
+    NONCE_TAKEN = "another transaction with this nonce waits, and this one pays too little more"
+    FEE = "it offers less than the node's price"
+    FUNDS = "the account cannot pay for it"
+    GAS = "its gas was not enough"
+    FULL = "the node has no room for more transactions now"
+    OTHER = "any other reason"
 
 
 class ChainError(LedgerError):
-    """Something about the chain, its node or a transaction.
+    """A chain, its node or a transaction failed.
 
-    ``retries`` is how often in a row to try again what fails with it: a few times for what may be
-    chance and may cost a fee each time, never for what somebody has to mend.
+    ``retries`` is how often in a row to try again: a few times after a failure that may be chance
+    and may cost a fee each time, never after one that a person has to repair.
     """
 
     retries: ClassVar[float] = 5
 
 
 class WrongChain(ChainError):
-    """The node is on another chain than the one that was asked for."""
+    """The node is on another chain than the requested one."""
 
     retries = 0
 
 
 class WrongContract(ChainError):
-    """There is no contract at the address, or not the one that this package speaks with."""
+    """The address has no contract, or not the one of this package."""
 
     retries = 0
 
 
 class BadAnswer(ChainError):
-    """The node's answer makes no sense: a faulty or hostile node. Nothing of it was used."""
+    """The node's answer is invalid: a faulty or hostile node. Nothing of it was used."""
 
     retries = _MANY
 
 
 class NodeRefused(ChainError):
-    """The node answered a request with an error of its own; the message repeats it."""
+    """The node answered a request with an error; the message repeats it."""
 
     retries = _MANY
 
 
+class CallRefused(ChainError):
+    """The contract refuses a call; the ledger raises the protocol's error instead."""
+
+
 class EmptyWallet(ChainError):
-    """An account can not pay for its transaction.
+    """An account cannot pay for its transaction.
 
     Args:
-        account: whose wallet it is.
-        balance: what it holds, in the smallest unit: wei on EVM chains.
-        needed: what the transaction may cost at most.
+        account: the account.
+        balance: its balance in the smallest unit: wei on EVM chains.
+        needed: the most that the transaction may cost.
         denomination: the unit; wei if ``None``.
     """
 
@@ -90,19 +97,19 @@ class EmptyWallet(ChainError):
 
 
 class GasTooHigh(ChainError):
-    """A transaction would need more gas than the ledger was allowed to spend on one."""
+    """A transaction would need more gas than the ledger may spend on one."""
 
     retries = 0
 
 
 class TransactionFailed(ChainError):
-    """A transaction was included and failed, and not by a rule of the protocol."""
+    """A transaction was included and failed, but not because of the protocol's rules."""
 
 
 class TransactionLost(LedgerUnavailable):
-    """A transaction can not get into a block any more: another one has its place.
+    """A transaction cannot take effect: another one used its nonce, or it is superseded.
 
-    Nothing came of it. Read the state before the call is made again.
+    Read the state before you make the call again.
     """
 
     retries: ClassVar[float] = math.inf

@@ -1,8 +1,8 @@
-"""What was sent with a key: on the disk before it is on its way, and under one lock.
+"""Write-ahead log of the transactions sent with one key.
 
-A journal is what lets several processes share a key, and what a process that starts again knows
-of the transactions that its predecessor sent. It is a file of JSON lines, one for each form in
-which a transaction was signed; a line that a kill tore off was never sent.
+Several processes can share a key through its journal, and a restarted process finds there the
+transactions that it sent before. The file has one JSON line for each signed version of a
+transaction, written before that version is sent. An incomplete last line was never sent.
 """
 
 from __future__ import annotations
@@ -15,17 +15,15 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from colearn_ledger.home import HomeNotWritable, private_folder, write_private
 from colearn_ledger.ledger import LedgerUnavailable
 
-__all__ = ["Entry", "Journal", "Version"]
-
 _KEPT = 64
-"""Transactions that are remembered; what a reorganisation may drop is far fewer."""
+"""Number of transactions to keep; reorganisations drop far fewer."""
 
 _LINES = 4 * _KEPT
 
@@ -33,8 +31,31 @@ _PAUSE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
+class Basis:
+    """The proposal on which a call was decided; without it the call must not be sent again.
+
+    Args:
+        contract: the contract's address.
+        experiment: the experiment's id.
+        round: the round's index.
+        content: identifies the proposal; empty for a round without one.
+        or_none: whether the call is also valid while the round has no proposal.
+    """
+
+    contract: str
+    experiment: int
+    round: int
+    content: str
+    or_none: bool = False
+
+    def fits(self, content: str) -> bool:
+        """Return whether the call is valid while its round contains ``content``."""
+        return content == self.content or (self.or_none and not content)
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
-    """A transaction as it was signed once: the fields that were, and its hash."""
+    """One signed version of a transaction: its fields and its hash."""
 
     hash: str
     unsigned: dict[str, Any]
@@ -42,50 +63,52 @@ class Version:
 
 @dataclass(slots=True)
 class Entry:
-    """What was sent with one nonce, in the order of its versions, of which one can take effect.
+    """The transaction sent with one nonce. At most one of its versions can take effect.
 
     Args:
-        nonce: the account's.
-        call: identifies what the transaction is for, whatever its fees and nonce.
-        time: when it was first sent, seconds since the epoch.
-        versions: at least one.
+        nonce: the nonce, called sequence on Cosmos chains.
+        call: identifies the call, whatever its fees and nonce.
+        time: when the first version was sent, in seconds since the epoch.
+        basis: the proposal on which the call was decided, if it was decided on one.
+        versions: the signed versions, oldest first; at least one.
     """
 
     nonce: int
     call: str
     time: float
+    basis: Basis | None = None
     versions: list[Version] = field(default_factory=list)
 
     @property
     def last(self) -> Version:
-        """The version that pays most."""
+        """The latest version, which pays the most."""
         return self.versions[-1]
 
 
 class Journal:
-    """One account's journal; who is inside `turn` may read and write it.
+    """The journal of one account. Read and write it only inside `turn`.
 
     Args:
-        path: the file; ``None`` for one that ends with the process, where no other can use the
-            key: a chain in this process.
-        patience: seconds to wait for another process's turn to end.
+        path: the file; ``None`` keeps the journal in memory, for a chain in this process.
+        patience: seconds to wait while another process uses the key.
     """
 
     def __init__(self, path: Path | None, *, patience: float) -> None:
         self._path = path
         self._patience = patience
         self._lock = threading.RLock()
-        self._read_as: tuple[int, int, int] | None = None
+        self._state: tuple[int, int, int] | None = None
         self._lines = 0
+        self._pruned_below = 0
         self.entries: dict[int, Entry] = {}
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Hold the key: no other thread or process sends with it meanwhile.
+        """Lock the key, so that no other thread or process sends with it.
 
         Raises:
-            LedgerUnavailable: another process does not let go of it.
-            HomeNotWritable: the file can not be used.
+            LedgerUnavailable: another process keeps the key locked.
+            HomeNotWritable: the file cannot be used.
         """
         with self._lock:
             if self._path is None:
@@ -95,36 +118,42 @@ class Journal:
             try:
                 lock = os.open(self._path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
             except OSError as error:
-                raise _not_usable(self._path, error) from error
+                raise _cannot_use(self._path, error) from error
             try:
-                self._take(lock)
+                self._acquire(lock)
                 self._refresh(self._path)
                 yield
             finally:
                 os.close(lock)
 
     def add(self, entry: Entry, version: Version) -> None:
-        """Note a version of a transaction that is about to be sent."""
-        noted = {
+        """Record a version of a transaction. Call this before sending it."""
+        record = {
             "nonce": entry.nonce,
             "call": entry.call,
             "time": entry.time,
             "hash": version.hash,
             "unsigned": {k: _to_json(v) for k, v in version.unsigned.items()},
         }
-        self._write(noted)
+        if entry.basis is not None:
+            record["basis"] = asdict(entry.basis)
+        self._write(record)
         entry.versions.append(version)
         self.entries[entry.nonce] = entry
         self._prune()
 
     def forget(self, nonce: int) -> None:
-        """Note that what was sent with a nonce can not take effect: the nonce is free, or lost."""
+        """Record that the transaction with a nonce is abandoned and never sent again."""
         if self.entries.pop(nonce, None) is not None:
             self._write({"nonce": nonce, "forgotten": True})
 
+    def has_pruned(self, nonce: int) -> bool:
+        """Return whether a nonce may be missing only because newer ones filled the journal."""
+        return nonce < self._pruned_below
+
     # ------------------------------------------------------------------ the file
 
-    def _take(self, lock: int) -> None:
+    def _acquire(self, lock: int) -> None:
         ends = time.monotonic() + self._patience
         while True:
             try:
@@ -138,52 +167,52 @@ class Journal:
             time.sleep(_PAUSE)
 
     def _refresh(self, path: Path) -> None:
-        """Read what other processes wrote."""
+        """Read the lines that other processes wrote."""
         try:
-            content = b"" if self._is_as_read(path) else path.read_bytes()
+            content = b"" if self._is_unchanged(path) else path.read_bytes()
         except OSError as error:
-            raise _not_usable(path, error) from error
+            raise _cannot_use(path, error) from error
         if not content:
             return
         lines = content.split(b"\n")
-        if lines[-1]:  # torn off: what it notes was never sent
+        if lines[-1]:  # incomplete: its transaction was never sent
             write_private(path, b"".join(line + b"\n" for line in lines[:-1]))
-        before, self.entries = self.entries, {}
+        known, self.entries = self.entries, {}
         self._lines = len(lines)
         for line in lines[:-1]:
-            self._replay(line, before)
+            self._replay(line, known)
         self._prune()
-        self._note_read(path)
+        self._remember_state(path)
 
-    def _is_as_read(self, path: Path) -> bool:
-        return not path.exists() or _state_of(path) == self._read_as
+    def _is_unchanged(self, path: Path) -> bool:
+        return not path.exists() or _state_of(path) == self._state
 
-    def _note_read(self, path: Path) -> None:
-        self._read_as = _state_of(path)
+    def _remember_state(self, path: Path) -> None:
+        self._state = _state_of(path)
 
-    def _replay(self, line: bytes, before: dict[int, Entry]) -> None:
+    def _replay(self, line: bytes, known: dict[int, Entry]) -> None:
         try:
-            noted = json.loads(line)
-            nonce = noted["nonce"]
-            if noted.get("forgotten"):
+            record = json.loads(line)
+            nonce = record["nonce"]
+            if record.get("forgotten"):
                 self.entries.pop(nonce, None)
                 return
-            unsigned = {k: _from_json(v) for k, v in noted["unsigned"].items()}
-            version = Version(noted["hash"], unsigned)
-            entry = self.entries.get(nonce) or Entry(nonce, noted["call"], noted["time"])
+            unsigned = {k: _from_json(v) for k, v in record["unsigned"].items()}
+            version = Version(record["hash"], unsigned)
+            entry = self.entries.get(nonce) or _entry(record)
         except (ValueError, KeyError, TypeError, AttributeError):
-            return  # written by no version of this package; the chain knows better
-        held = before.get(nonce)
-        if not entry.versions and held is not None and held.versions[0].hash == version.hash:
-            entry = held  # who waits for it has hold of this one
+            return  # damaged; the chain has the truth
+        before = known.get(nonce)
+        if not entry.versions and before is not None and before.versions[0].hash == version.hash:
+            entry = before  # the object that a waiting thread refers to
             entry.versions.clear()
         entry.versions.append(version)
         self.entries[nonce] = entry
 
-    def _write(self, noted: dict[str, Any]) -> None:
+    def _write(self, record: dict[str, Any]) -> None:
         if self._path is None:
             return
-        line = json.dumps(noted, separators=(",", ":")).encode() + b"\n"
+        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
         try:
             file = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
             try:
@@ -193,26 +222,32 @@ class Journal:
             finally:
                 os.close(file)
         except OSError as error:
-            raise _not_usable(self._path, error) from error
+            raise _cannot_use(self._path, error) from error
         self._lines += 1
-        self._note_read(self._path)
+        self._remember_state(self._path)
 
     def _prune(self) -> None:
         for nonce in sorted(self.entries)[:-_KEPT]:
             del self.entries[nonce]
+            self._pruned_below = nonce + 1
         if self._path is None or self._lines <= _LINES:
             return
-        held = {version.hash for entry in self.entries.values() for version in entry.versions}
+        hashes = {version.hash for entry in self.entries.values() for version in entry.versions}
         lines = self._path.read_bytes().split(b"\n")[:-1]
-        kept = [line for line in lines if _hash_in(line) in held]
+        kept = [line for line in lines if _hash_in(line) in hashes]
         write_private(self._path, b"".join(line + b"\n" for line in kept))
         self._lines = len(kept)
-        self._note_read(self._path)
+        self._remember_state(self._path)
+
+
+def _entry(record: dict[str, Any]) -> Entry:
+    basis = record.get("basis")
+    return Entry(record["nonce"], record["call"], record["time"], Basis(**basis) if basis else None)
 
 
 def _state_of(path: Path) -> tuple[int, int, int]:
-    found = path.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _hash_in(line: bytes) -> Any:
@@ -222,8 +257,8 @@ def _hash_in(line: bytes) -> Any:
         return None
 
 
-def _not_usable(path: Path, error: OSError) -> HomeNotWritable:
-    return HomeNotWritable(f"the journal {path} can not be used: {error.strerror}")
+def _cannot_use(path: Path, error: OSError) -> HomeNotWritable:
+    return HomeNotWritable(f"the journal {path} cannot be used: {error.strerror}")
 
 
 def _to_json(value: Any) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from colearn_ledger.chains.cosmos.node import GrpcConfig, Node
 from colearn_ledger.chains.errors import WrongChain
 
-__all__ = ["CosmosConfig", "SenderConfig", "checked_chain"]
+__all__ = ["CosmosConfig", "SenderConfig", "check_chain"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class CosmosConfig:
     grpc: GrpcConfig = field(default_factory=GrpcConfig)
 
 
-def checked_chain(node: Node, wanted: str | None) -> str:
+def check_chain(node: Node, wanted: str | None) -> str:
     """Return the id of a node's chain.
 
     Raises:

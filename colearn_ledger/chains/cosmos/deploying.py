@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from colearn_ledger.chains.cosmos.artifact import load_artifact
-from colearn_ledger.chains.cosmos.config import CosmosConfig, checked_chain
+from colearn_ledger.chains.cosmos.config import CosmosConfig, check_chain
 from colearn_ledger.chains.cosmos.node import Executed, Node
 from colearn_ledger.chains.cosmos.sender import Sender
-from colearn_ledger.chains.cosmos.transactions import instantiating, storing
+from colearn_ledger.chains.cosmos.transactions import instantiate_action, store_action
 from colearn_ledger.chains.errors import BadAnswer, EmptyWallet, TransactionFailed, WrongContract
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.profiles import CosmosTerms
@@ -61,12 +61,12 @@ def deploy_contract(
     """
     config = config or CosmosConfig()
     node = Node(terms.grpc, config.grpc)
-    sender = Sender(node, checked_chain(node, config.chain_id), terms, config.sending)
+    sender = Sender(node, check_chain(node, config.chain_id), terms, config.sending)
     account, artifact = sender.address(wallet), load_artifact()
     if terms.gas_price and (balance := node.balance(account, terms.denomination)) == 0:
         needed = int(terms.gas_price * config.sending.gas_margin) + 1
         raise EmptyWallet(account, balance, needed, terms.denomination)
-    sent = sender.send(wallet, storing(account, artifact.wasm))
+    sent = sender.send(wallet, store_action(account, artifact.wasm))
     if on_sent is not None:
         on_sent(sent.hash)
     stored = _succeeded(sender.wait(sent, timeout), "storing the contract's code")
@@ -107,7 +107,7 @@ def instantiate_contract(
         TransactionFailed: the chain did not make it.
         LedgerUnavailable: the node can not be reached, or the transaction is in no block yet.
     """
-    sent = sender.send(wallet, instantiating(sender.address(wallet), code, _LABEL))
+    sent = sender.send(wallet, instantiate_action(sender.address(wallet), code, _LABEL))
     if on_sent is not None:
         on_sent(sent.hash)
     made = _succeeded(sender.wait(sent, timeout), "making the contract")

@@ -8,15 +8,16 @@ from typing import TypeVar
 
 from colearn_ledger.chains.cosmos.artifact import load_artifact
 from colearn_ledger.chains.cosmos.calls import Message, Query
-from colearn_ledger.chains.cosmos.config import CosmosConfig, checked_chain
-from colearn_ledger.chains.cosmos.errors import Refused, refusal_in
+from colearn_ledger.chains.cosmos.config import CosmosConfig, check_chain
+from colearn_ledger.chains.cosmos.errors import Refused, find_contract_error
 from colearn_ledger.chains.cosmos.events import EventReader
 from colearn_ledger.chains.cosmos.happenings import events_of
 from colearn_ledger.chains.cosmos.node import ContractInfo, Executed, Node
-from colearn_ledger.chains.cosmos.sender import Sender, Sent
-from colearn_ledger.chains.cosmos.transactions import executing
+from colearn_ledger.chains.cosmos.sender import Draft, Sender
+from colearn_ledger.chains.cosmos.transactions import execute_action
 from colearn_ledger.chains.cosmos.wire import error_from_wire
 from colearn_ledger.chains.errors import BadAnswer, NodeRefused, TransactionFailed, WrongContract
+from colearn_ledger.chains.sender import Sent
 from colearn_ledger.keys.signing import cosmos_domain
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable, Receipt
@@ -65,7 +66,7 @@ class Deployment:
         """Send a transaction, or raise what the contract would refuse it with."""
         account = self.sender.address(wallet)
         try:
-            sent = self.sender.send(wallet, executing(account, self.contract, message))
+            sent = self.sender.send(wallet, execute_action(account, self.contract, message))
         except Refused as refusal:
             raise self.explained(refusal) from None
         except (BadAnswer, NodeRefused):
@@ -90,7 +91,7 @@ class Deployment:
             WrongChain, WrongContract: they are not.
         """
         with suppress(LedgerUnavailable, BadAnswer, NodeRefused):
-            checked_chain(self.node, self.sender.chain_id)
+            check_chain(self.node, self.sender.chain_id)
             self.checked_contract()
 
     def checked_contract(self) -> ContractInfo:
@@ -123,7 +124,7 @@ class SentTransaction:
     """A transaction on its way; implements `colearn_ledger.ledger.Pending`."""
 
     _deployment: Deployment
-    _sent: Sent
+    _sent: Sent[Draft]
 
     def wait(self, timeout: float | None = None) -> Receipt:
         """Return the receipt once the transaction is in a block, which is final.
@@ -141,7 +142,7 @@ class SentTransaction:
         return Receipt(executed.hash, executed.time, executed.gas_used, events)
 
     def _why(self, executed: Executed) -> LedgerError:
-        if refusal := refusal_in(executed.log):
+        if refusal := find_contract_error(executed.log):
             return self._deployment.explained(refusal)
         return TransactionFailed(
             f"transaction {executed.hash} failed in block {executed.height}, having used "

@@ -1,24 +1,34 @@
-"""What can go wrong with a Cosmos chain, beside what the protocol refuses."""
+"""Errors of Cosmos chains, and the reasons for which their nodes refuse transactions."""
 
 from __future__ import annotations
 
 import math
 import re
 
-from colearn_ledger.chains.errors import BadAnswer, ChainError
+from colearn_ledger.chains.errors import BadAnswer, CallRefused, ChainError, Refusal
 from colearn_ledger.text.strict_json import InvalidJson, load
 
-__all__ = ["FeeTooHigh", "Refused", "refusal_in"]
-
 _CONTRACT_ERROR = re.compile(r"colearn:([A-Za-z]{1,40})\((\[[^\]]{0,400}\])\)")
+_EXPECTED = re.compile(r"account sequence mismatch, expected (\d{1,19}), got (\d{1,19})")
+_WANTED = re.compile(r"required: ([^ ]{1,1000})")
+
+_SDK = "sdk"
+_CODES = {
+    5: Refusal.FUNDS,
+    11: Refusal.GAS,
+    13: Refusal.FEE,
+    19: Refusal.KNOWN,
+    20: Refusal.FULL,
+    32: Refusal.NONCE_USED,
+}
 
 
 class FeeTooHigh(ChainError):
-    """The node wants more for a unit of gas than the ledger may pay; nothing was sent.
+    """The node wants a higher price for gas than the ledger may pay; nothing was sent.
 
     Args:
-        wanted: by the node for the transaction, in ``denomination``.
-        ceiling: what may be paid for it.
+        wanted: the fee that the node wants for the transaction, in ``denomination``.
+        ceiling: the most that may be paid for it.
         denomination: the unit of both.
     """
 
@@ -34,12 +44,12 @@ class FeeTooHigh(ChainError):
         )
 
 
-class Refused(ChainError):
-    """The contract refuses a call; the ledger turns this into the protocol's error.
+class Refused(CallRefused):
+    """The contract refuses a call; the ledger decodes this into the protocol's error.
 
     Args:
-        name: of the contract's error.
-        values: that it carries, JSON's.
+        name: the name of the contract's error.
+        values: the values it carries, as in JSON.
     """
 
     def __init__(self, name: str, values: tuple[object, ...]) -> None:
@@ -48,17 +58,45 @@ class Refused(ChainError):
         super().__init__(f"the contract refuses the call: {name}")
 
 
-def refusal_in(text: str) -> Refused | None:
-    """Return the contract's error in a chain's words, ``None`` if there is none.
+def find_contract_error(text: str) -> Refused | None:
+    """Return the contract's error in a node's message, ``None`` if there is none.
 
     Raises:
-        BadAnswer: it begins like one and goes on otherwise.
+        BadAnswer: the message starts like a contract's error but is malformed.
     """
-    found = _CONTRACT_ERROR.search(text)
-    if found is None:
+    match = _CONTRACT_ERROR.search(text)
+    if match is None:
         return None
     try:
-        values = load(found[2])
+        values = load(match[2])
     except InvalidJson as error:
-        raise BadAnswer(f"the error {found[1]} carries no values: {found[2][:100]!r}") from error
-    return Refused(found[1], tuple(values))
+        raise BadAnswer(f"the error {match[1]} carries no values: {match[2][:100]!r}") from error
+    return Refused(match[1], tuple(values))
+
+
+def classify_refusal(code: int, codespace: str, message: str) -> Refusal:
+    """Return the meaning of a result code; some chains explain it only in the message."""
+    if code == 0:
+        return Refusal.NONE
+    refusal = _CODES.get(code, Refusal.OTHER) if codespace == _SDK else Refusal.OTHER
+    if refusal == Refusal.OTHER and find_expected_sequence(message) is not None:
+        return Refusal.NONCE_USED
+    if refusal == Refusal.OTHER and "mempool is full" in message:
+        return Refusal.FULL
+    return refusal
+
+
+def find_expected_sequence(message: str) -> int | None:
+    """Return the sequence that a node expects, if its message is about that."""
+    match = _EXPECTED.search(message)
+    return int(match[1]) if match else None
+
+
+def find_wanted_fee(message: str, denomination: str) -> int | None:
+    """Return the fee that a node wants, if its message contains one in the denomination."""
+    match = _WANTED.search(message)
+    for coin in match[1].rstrip(":").split(",") if match else ():
+        amount = coin.removesuffix(denomination)
+        if coin != amount and amount.isascii() and amount.isdecimal():
+            return int(amount)
+    return None

@@ -11,7 +11,7 @@ from typing import Self
 
 from colearn_ledger.chains.contract_ledger import ContractLedger
 from colearn_ledger.chains.cosmos.calls import Calls, Queries
-from colearn_ledger.chains.cosmos.config import CosmosConfig, checked_chain
+from colearn_ledger.chains.cosmos.config import CosmosConfig, check_chain
 from colearn_ledger.chains.cosmos.deploying import deploy_contract
 from colearn_ledger.chains.cosmos.deployment import Deployment
 from colearn_ledger.chains.cosmos.node import Node
@@ -59,7 +59,7 @@ class CosmosLedger(ContractLedger):
         """
         config = config or CosmosConfig()
         node = Node(terms.grpc, config.grpc)
-        chain_id = checked_chain(node, config.chain_id)
+        chain_id = check_chain(node, config.chain_id)
         address = Account(account_to_wire(contract, "contract"))
         sender = Sender(node, chain_id, terms, config.sending)
         return cls(Deployment(node, address, config, sender), wallet)

@@ -39,7 +39,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from colearn_ledger.chains.cosmos.errors import refusal_in
+from colearn_ledger.chains.cosmos.errors import find_contract_error
 from colearn_ledger.chains.errors import BadAnswer, NodeRefused
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account
@@ -314,7 +314,7 @@ class Node:
             except grpc.RpcError as error:
                 code, details = error.code(), str(error.details() or "")
                 if code not in _TRY_AGAIN and _STARTING not in details:
-                    if refusal := refusal_in(details):
+                    if refusal := find_contract_error(details):
                         raise refusal from None
                     raise NodeRefused(f"{self.name} refuses: {_cut(details)}") from None
                 if time.monotonic() + pause > ends:

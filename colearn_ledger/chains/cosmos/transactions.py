@@ -1,4 +1,4 @@
-"""Transactions as a Cosmos chain takes them: bytes that are built, signed and hashed here."""
+"""Build, sign and hash the transactions of a Cosmos chain."""
 
 from __future__ import annotations
 
@@ -32,33 +32,21 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import Account
 
-__all__ = [
-    "Action",
-    "Signing",
-    "call_of",
-    "executing",
-    "instantiating",
-    "name_of",
-    "paying",
-    "signed",
-    "storing",
-]
-
 Action = bytes
-"""A message of the chain, packed: what a transaction does."""
+"""A packed message of the chain: one thing that a transaction does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """What a signature covers beside the action.
+    """What a signature covers in addition to the actions.
 
     Args:
-        chain_id: the chain's.
-        number: the account's.
-        sequence: the transaction's place in the account's order.
-        gas: what it may use at most.
-        fee: what is paid for that.
-        denomination: of the fee.
+        chain_id: the chain's id.
+        number: the account's number.
+        sequence: the transaction's position among those of the account.
+        gas: the most gas it may use.
+        fee: what is paid for that gas.
+        denomination: the unit of the fee.
     """
 
     chain_id: str
@@ -69,37 +57,60 @@ class Signing:
     denomination: str
 
 
-def executing(sender: Account, contract: Account, message: Mapping[str, Any]) -> Action:
-    """Call a contract."""
-    return _packed(MsgExecuteContract(sender=sender, contract=contract, msg=_json(message)))
+def execute_action(sender: Account, contract: Account, message: Mapping[str, Any]) -> Action:
+    """Return an action that calls a contract."""
+    return _pack(MsgExecuteContract(sender=sender, contract=contract, msg=_to_json(message)))
 
 
-def storing(sender: Account, wasm: bytes) -> Action:
-    """Store a contract's code."""
-    return _packed(MsgStoreCode(sender=sender, wasm_byte_code=gzip.compress(wasm, 9, mtime=0)))
+def store_action(sender: Account, wasm: bytes) -> Action:
+    """Return an action that stores a contract's code."""
+    return _pack(MsgStoreCode(sender=sender, wasm_byte_code=gzip.compress(wasm, 9, mtime=0)))
 
 
-def instantiating(sender: Account, code: int, label: str) -> Action:
-    """Make a contract of stored code, without an admin."""
+def instantiate_action(sender: Account, code: int, label: str) -> Action:
+    """Return an action that creates a contract of stored code, without an admin."""
     message = MsgInstantiateContract(sender=sender, code_id=code, label=label, msg=b"{}")
-    return _packed(message)
+    return _pack(message)
 
 
-def paying(sender: Account, to: Account, amount: int, denomination: str) -> Action:
-    """Send coins."""
+def pay_action(sender: Account, to: Account, amount: int, denomination: str) -> Action:
+    """Return an action that sends coins."""
     coins = [Coin(amount=str(amount), denom=denomination)]
-    return _packed(MsgSend(from_address=sender, to_address=to, amount=coins))
+    return _pack(MsgSend(from_address=sender, to_address=to, amount=coins))
 
 
-def call_of(actions: tuple[Action, ...]) -> str:
-    """Return what tells a call from others, whatever its fee and place."""
+def identify_call(actions: tuple[Action, ...]) -> str:
+    """Return an identifier of actions that does not depend on fee and sequence."""
     return hashlib.sha256(
         b"".join(hashlib.sha256(action).digest() for action in actions)
     ).hexdigest()
 
 
-def signed(wallet: Wallet, actions: tuple[Action, ...], signing: Signing) -> bytes:
+def sign_transaction(wallet: Wallet, actions: tuple[Action, ...], signing: Signing) -> bytes:
     """Return a transaction's bytes, signed by a wallet."""
+    unsigned = _unsigned(wallet, actions, signing)
+    document = SignDoc(
+        body_bytes=unsigned.body_bytes,
+        auth_info_bytes=unsigned.auth_info_bytes,
+        chain_id=signing.chain_id,
+        account_number=signing.number,
+    )
+    signature = wallet.sign_for_cosmos(document.SerializeToString(deterministic=True))
+    unsigned.signatures.append(signature)
+    return bytes(unsigned.SerializeToString(deterministic=True))
+
+
+def unsigned_transaction(wallet: Wallet, actions: tuple[Action, ...], signing: Signing) -> bytes:
+    """Return a transaction's bytes with an empty signature.
+
+    Nodes simulate it, but no chain accepts it.
+    """
+    unsigned = _unsigned(wallet, actions, signing)
+    unsigned.signatures.append(b"")
+    return bytes(unsigned.SerializeToString(deterministic=True))
+
+
+def _unsigned(wallet: Wallet, actions: tuple[Action, ...], signing: Signing) -> TxRaw:
     body = TxBody(messages=[AnyMessage.FromString(action) for action in actions])
     fee = Fee(gas_limit=signing.gas)
     if signing.fee:
@@ -108,27 +119,23 @@ def signed(wallet: Wallet, actions: tuple[Action, ...], signing: Signing) -> byt
     key.Pack(PubKey(key=wallet.cosmos_public_key), type_url_prefix="/")
     mode = ModeInfo(single=ModeInfo.Single(mode=SIGN_MODE_DIRECT))
     signer = SignerInfo(public_key=key, mode_info=mode, sequence=signing.sequence)
-    parts = {
-        "body_bytes": body.SerializeToString(deterministic=True),
-        "auth_info_bytes": AuthInfo(signer_infos=[signer], fee=fee).SerializeToString(
-            deterministic=True
-        ),
-    }
-    document = SignDoc(**parts, chain_id=signing.chain_id, account_number=signing.number)
-    signature = wallet.sign_for_cosmos(document.SerializeToString(deterministic=True))
-    return bytes(TxRaw(**parts, signatures=[signature]).SerializeToString(deterministic=True))
+    auth = AuthInfo(signer_infos=[signer], fee=fee)
+    return TxRaw(
+        body_bytes=body.SerializeToString(deterministic=True),
+        auth_info_bytes=auth.SerializeToString(deterministic=True),
+    )
 
 
-def name_of(raw: bytes) -> str:
+def hash_transaction(raw: bytes) -> str:
     """Return a transaction's hash, upper-case hexadecimal."""
     return hashlib.sha256(raw).hexdigest().upper()
 
 
-def _json(message: Mapping[str, Any]) -> bytes:
+def _to_json(message: Mapping[str, Any]) -> bytes:
     return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _packed(message: Any) -> Action:
+def _pack(message: Any) -> Action:
     packed = AnyMessage()
     packed.Pack(message, type_url_prefix="/")
     return bytes(packed.SerializeToString(deterministic=True))

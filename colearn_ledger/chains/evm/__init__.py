@@ -16,11 +16,10 @@ from colearn_ledger.chains.errors import (
     WrongChain,
     WrongContract,
 )
-from colearn_ledger.chains.evm.config import EvmConfig
+from colearn_ledger.chains.evm.config import EvmConfig, SenderConfig
 from colearn_ledger.chains.evm.errors import FeeTooHigh
 from colearn_ledger.chains.evm.http_provider import HttpConfig
 from colearn_ledger.chains.evm.ledger import EvmLedger
-from colearn_ledger.chains.evm.sender import SenderConfig
 
 __all__ = [
     "BadAnswer",

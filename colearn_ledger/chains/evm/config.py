@@ -1,29 +1,61 @@
-"""How a chain is used, and whether it is the one that is meant."""
+"""Settings for a connection to an EVM chain."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from colearn_ledger.chains.errors import WrongChain
 from colearn_ledger.chains.evm.http_provider import HttpConfig
 from colearn_ledger.chains.evm.node import Node
-from colearn_ledger.chains.evm.sender import SenderConfig
 
-__all__ = ["EvmConfig", "checked_chain"]
+
+@dataclass(frozen=True, slots=True)
+class SenderConfig:
+    """Limits on what transactions may cost, and how they are tracked.
+
+    Args:
+        gas_ceiling: the most gas of a single transaction.
+        gas_headroom: the factor by which a gas limit exceeds the estimate, because the state may
+            change in between.
+        gas_margin: gas on top of that: a ballot may turn out to be the last of its round, and then
+            also closes the round and begins the next. Unused gas costs nothing.
+        fee_seconds: seconds for which the last known fees are reused.
+        max_fee: the most that a unit of gas may cost, tip included, in wei.
+        max_tip: the most of it that may be the tip, in wei.
+        fee_patience: seconds to wait for the price to fall below ``max_fee``.
+        bump_after: seconds in no block after which a transaction is replaced by one that offers
+            an eighth more.
+        confirmations: how many blocks deep a transaction has to be to count, its own included. The
+            state is read at the same depth.
+        journal: the folder of the journals of transactions; the user's data folder by default.
+            Processes that use the same key have to use the same folder.
+    """
+
+    gas_ceiling: int = 12_000_000
+    gas_headroom: float = 1.3
+    gas_margin: int = 200_000
+    fee_seconds: float = 12.0
+    max_fee: int = 500_000_000_000
+    max_tip: int = 10_000_000_000
+    fee_patience: float = 60.0
+    bump_after: float = 30.0
+    confirmations: int = 1
+    journal: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EvmConfig:
-    """How a chain is used.
+    """Settings for a connection to an EVM chain.
 
     Args:
-        chain_id: the chain that it has to be; any if ``None``.
-        sending: how transactions are paid for.
-        poll_seconds: how often a waiting ledger looks for a new block, unless it is told.
-        log_range: blocks asked for events at once; providers bound it.
-        websocket: where the node tells of new blocks: ``auto`` for its own address, if it offers
-            WebSocket there, ``off`` for polling only, or another address.
-        http: how patiently the node is asked.
+        chain_id: the chain that the node must be on. Without it the ledger only reads.
+        sending: how transactions are paid for and tracked.
+        poll_seconds: seconds between two looks for a new block, unless the node announces blocks.
+        log_range: number of blocks in one request for events; providers limit it.
+        websocket: where to subscribe to new blocks: ``auto`` for the node's own address if it
+            offers WebSocket there, ``off`` for polling only, or another address.
+        http: timeouts and retries of requests.
     """
 
     chain_id: int | None = None
@@ -34,11 +66,11 @@ class EvmConfig:
     http: HttpConfig = field(default_factory=HttpConfig)
 
 
-def checked_chain(node: Node, wanted: int | None) -> int:
-    """Return the number of a node's chain.
+def check_chain(node: Node, wanted: int | None) -> int:
+    """Return the id of a node's chain.
 
     Raises:
-        WrongChain: it is not the one that is wanted.
+        WrongChain: it is not ``wanted``.
     """
     found = node.chain_id()
     if wanted not in (None, found):

@@ -9,7 +9,7 @@ from web3.providers.base import BaseProvider
 
 from colearn_ledger.chains.errors import EmptyWallet, NodeRefused, TransactionFailed, WrongContract
 from colearn_ledger.chains.evm.abi import load_artifact
-from colearn_ledger.chains.evm.config import EvmConfig, checked_chain
+from colearn_ledger.chains.evm.config import EvmConfig, check_chain
 from colearn_ledger.chains.evm.errors import Reverted
 from colearn_ledger.chains.evm.node import Node
 from colearn_ledger.chains.evm.sender import Sender
@@ -55,7 +55,7 @@ def deploy_contract(
         LedgerUnavailable: the node can not be reached, or the transaction is in no block yet.
     """
     node = Node(endpoint, http=config.http)
-    chain_id = checked_chain(node, config.chain_id)
+    chain_id = check_chain(node, config.chain_id)
     artifact = load_artifact()
     _check_balance(node, wallet.address, artifact.bytecode)
     sender = Sender(node, chain_id, config.sending)

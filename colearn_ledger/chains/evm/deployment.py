@@ -21,8 +21,9 @@ from colearn_ledger.chains.evm.errors import Reverted
 from colearn_ledger.chains.evm.events import EventReader
 from colearn_ledger.chains.evm.heads import NewHeads
 from colearn_ledger.chains.evm.node import Node, TransactionReceipt
-from colearn_ledger.chains.evm.sender import Sender, Sent
+from colearn_ledger.chains.evm.sender import Request, Sender
 from colearn_ledger.chains.evm.wire import error_from_wire, event_from_log
+from colearn_ledger.chains.sender import Sent
 from colearn_ledger.keys.signing import signing_domain
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable, Receipt
@@ -155,7 +156,7 @@ class SentTransaction:
     """A transaction on its way; implements `colearn_ledger.ledger.Pending`."""
 
     _deployment: Deployment
-    _sent: Sent
+    _sent: Sent[Request]
     _call: dict[str, Any]
 
     def wait(self, timeout: float | None = None) -> Receipt:

@@ -24,10 +24,10 @@ from eth_utils.exceptions import ValidationError
 from web3.providers.eth_tester import EthereumTesterProvider
 from web3.types import RPCEndpoint, RPCResponse
 
-from colearn_ledger.chains.evm.config import EvmConfig
+from colearn_ledger.chains.evm.config import EvmConfig, SenderConfig
 from colearn_ledger.chains.evm.ledger import EvmLedger
 from colearn_ledger.chains.evm.node import Node
-from colearn_ledger.chains.evm.sender import Sender, SenderConfig
+from colearn_ledger.chains.evm.sender import Sender
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import Account
 

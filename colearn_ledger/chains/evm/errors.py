@@ -1,21 +1,29 @@
-"""What can go wrong with an EVM chain, beside what the protocol refuses."""
+"""Errors of EVM chains, and the reasons for which their nodes refuse transactions."""
 
 from __future__ import annotations
 
 import math
 
-from colearn_ledger.chains.errors import ChainError
+from colearn_ledger.chains.errors import CallRefused, ChainError, Refusal
 
-__all__ = ["FeeTooHigh", "Reverted"]
+_REASONS = {
+    # geth, erigon, reth: "already known"; anvil: "transaction already imported";
+    # nethermind: "AlreadyKnown"; besu: "Known transaction"
+    Refusal.KNOWN: ("already known", "alreadyknown", "already imported", "known transaction"),
+    # eth-tester: "Invalid transaction nonce: Expected 3, but got 2"; nethermind: "OldNonce"
+    Refusal.NONCE_USED: ("nonce too low", "nonce is too low", "oldnonce", "transaction nonce:"),
+    Refusal.NONCE_TAKEN: ("replacement", "already pending with same nonce"),
+    Refusal.FEE: ("underpriced", "less than block base fee", "feetoolow", "fee too low"),
+}
 
 
 class FeeTooHigh(ChainError):
-    """The chain's price of gas stayed above the ceiling; nothing was sent. Prices fall again.
+    """The price of gas stayed above the ceiling; nothing was sent. Prices fall again.
 
     Args:
-        price: of a unit of gas, in wei.
-        ceiling: what may be paid for one, in wei.
-        waited: for how many seconds a lower price was waited for.
+        price: the price of a unit of gas, in wei.
+        ceiling: the most that may be paid for one, in wei.
+        waited: seconds spent waiting for a lower price.
     """
 
     retries = math.inf
@@ -29,13 +37,21 @@ class FeeTooHigh(ChainError):
         )
 
 
-class Reverted(ChainError):
-    """A call was reverted; the ledger turns ``data`` into the protocol's error.
+class Reverted(CallRefused):
+    """A call was reverted; the ledger decodes ``data`` into the protocol's error.
 
     Args:
-        data: the revert data, ABI-encoded; empty when the node keeps it to itself.
+        data: the revert data, ABI-encoded; empty if the node does not return it.
     """
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         super().__init__("the call was reverted")
+
+
+def classify_refusal(message: str) -> Refusal:
+    """Return the meaning of a node's error message: the first that matches."""
+    text = message.lower()
+    return next(
+        (r for r, words in _REASONS.items() if any(w in text for w in words)), Refusal.OTHER
+    )

@@ -1,4 +1,4 @@
-"""What a unit of gas costs, and what is offered for it: EIP-1559, under a ceiling."""
+"""The price of gas and the fees to offer for it (EIP-1559), under a ceiling."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from colearn_ledger.chains.errors import NodeRefused
 from colearn_ledger.chains.evm.node import Node
 
-__all__ = ["Fees", "Price", "Prices", "raised"]
-
 _DEFAULT_TIP = 1_000_000_000
-"""Wei per gas, for nodes that do not tell what they want."""
+"""Wei per gas, for nodes that suggest no tip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,50 +33,52 @@ class Price:
         return self.base_fee + self.tip
 
     def offer(self, ceiling: int) -> Fees | None:
-        """Return fees that stay enough while the base fee doubles; ``None`` above the ceiling."""
+        """Return fees that suffice while the base fee doubles; ``None`` above the ceiling."""
         if self.total > ceiling:
             return None
         return Fees(min(self.base_fee + self.total, ceiling), self.tip)
 
 
-def raised(old: Fees, price: Price, ceiling: int) -> Fees | None:
-    """Return fees with which a transaction replaces itself: an eighth more, as nodes demand.
+def raise_fees(old: Fees, price: Price, ceiling: int, tip_ceiling: int) -> Fees | None:
+    """Return fees for a replacement: an eighth more, as nodes demand.
 
-    ``None`` when that or the price of the moment is above the ceiling.
+    ``None`` if that, or the current price, is above a ceiling.
     """
-    least = Fees(_and_an_eighth(old.max_fee), _and_an_eighth(old.tip))
+    least = Fees(_add_eighth(old.max_fee), _add_eighth(old.tip))
     offer = price.offer(ceiling)
-    if offer is None or least.max_fee > ceiling:
+    if offer is None or least.max_fee > ceiling or least.tip > tip_ceiling:
         return None
     max_fee = max(least.max_fee, offer.max_fee)
     tip = max(least.tip, offer.tip)
     return Fees(max_fee, tip) if tip <= max_fee else None
 
 
-def _and_an_eighth(fee: int) -> int:
+def _add_eighth(fee: int) -> int:
     return fee + -(-fee // 8)
 
 
 class Prices:
-    """The price of gas, asked for again after some seconds.
+    """The price of gas, cached for some seconds.
 
     Args:
-        node: whose.
-        seconds: for how long a price last seen is believed.
+        node: the node to ask.
+        seconds: how long a price is reused.
+        max_tip: the highest tip to offer, whatever the node suggests, in wei.
     """
 
-    def __init__(self, node: Node, seconds: float) -> None:
+    def __init__(self, node: Node, seconds: float, max_tip: int) -> None:
         self._node = node
         self._seconds = seconds
-        self._seen: tuple[Price, float] | None = None
+        self._max_tip = max_tip
+        self._cached: tuple[Price, float] | None = None
 
     def now(self, *, fresh: bool = False) -> Price:
-        """Return the price; ``fresh`` when one seen before will not do."""
-        seen = self._seen
-        if seen is None or fresh or time.monotonic() > seen[1]:
-            price = Price(self._node.upcoming().base_fee, self._tip())
-            seen = self._seen = price, time.monotonic() + self._seconds
-        return seen[0]
+        """Return the price; ``fresh`` bypasses the cache."""
+        cached = self._cached
+        if cached is None or fresh or time.monotonic() > cached[1]:
+            price = Price(self._node.upcoming().base_fee, min(self._tip(), self._max_tip))
+            cached = self._cached = price, time.monotonic() + self._seconds
+        return cached[0]
 
     def _tip(self) -> int:
         try:

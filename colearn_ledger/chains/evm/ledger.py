@@ -15,7 +15,7 @@ from web3.providers.base import BaseProvider
 
 from colearn_ledger.chains.contract_ledger import ContractLedger
 from colearn_ledger.chains.evm.calls import Calls, Queries
-from colearn_ledger.chains.evm.config import EvmConfig, checked_chain
+from colearn_ledger.chains.evm.config import EvmConfig, check_chain
 from colearn_ledger.chains.evm.deploying import deploy_contract
 from colearn_ledger.chains.evm.deployment import Deployment
 from colearn_ledger.chains.evm.node import Node
@@ -63,7 +63,7 @@ class EvmLedger(ContractLedger):
         """
         config = config or EvmConfig()
         node = Node(endpoint, http=config.http)
-        sender = Sender(node, checked_chain(node, config.chain_id), config.sending)
+        sender = Sender(node, check_chain(node, config.chain_id), config.sending)
         address = Account(account_to_wire(contract, "contract"))
         deployment = Deployment(node, address, config, sender)
         deployment.check()

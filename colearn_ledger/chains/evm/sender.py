@@ -1,180 +1,272 @@
-"""Sending transactions: gas, fees and nonces, so that a call takes effect once or not at all.
-
-Each account's transactions are in its `Journal` before they are on their way. The next nonce is
-the first one that neither the node counts nor the journal has; what the journal has and the node
-does not count, a node that was restarted or a chain that was reorganised has lost, and it is sent
-again, the same bytes. A call whose sending ended in doubt is taken up when it is made again.
-"""
+"""Sign and send on an EVM chain: nonces, gas, fees and replacements."""
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, NoReturn
+from dataclasses import dataclass
+from typing import Any
 
-from colearn_ledger.chains.errors import EmptyWallet, GasTooHigh, NodeRefused, TransactionLost
-from colearn_ledger.chains.evm.errors import FeeTooHigh, Reverted
-from colearn_ledger.chains.evm.fees import Fees, Prices
+from eth_utils.crypto import keccak
+
+from colearn_ledger.chains.errors import BadAnswer, EmptyWallet, GasTooHigh, NodeRefused, Refusal
+from colearn_ledger.chains.evm.config import SenderConfig
+from colearn_ledger.chains.evm.errors import FeeTooHigh, Reverted, classify_refusal
+from colearn_ledger.chains.evm.fees import Fees, Prices, raise_fees
 from colearn_ledger.chains.evm.node import Node, TransactionReceipt
-from colearn_ledger.chains.evm.outbox import Outbox, call_of, with_fees
-from colearn_ledger.chains.evm.refusals import Refusal
-from colearn_ledger.chains.journal import Entry, Journal
-from colearn_ledger.home import data_home
+from colearn_ledger.chains.journal import Basis, Entry, Version
+from colearn_ledger.chains.sender import (
+    Answer,
+    OutdatedPrice,
+    Own,
+    Sent,
+    Sighting,
+    Signed,
+    TransactionSender,
+)
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.protocol import Account, LedgerError
-
-__all__ = ["Sender", "SenderConfig", "Sent"]
+from colearn_ledger.protocol import Account
 
 _log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = 1.0
-"""Seconds between two looks for a receipt or a lower price, at most."""
-
-_TRIES = 8
-"""Nonces that are tried when others use the key too; prices likewise."""
-
-_FORGOTTEN_AFTER = 3_600.0
-"""Seconds after which what never got into a block is not sent again for a call of the past."""
-
-_LOCK_PATIENCE = 60.0
-"""Seconds to wait for another process that sends with the same key."""
+"""Seconds between two looks for a lower price."""
 
 _TRANSFER_GAS = 21_000
 
-
-@dataclass(frozen=True, slots=True)
-class SenderConfig:
-    """How transactions are paid for, numbered and waited for.
-
-    Args:
-        gas_ceiling: gas that no single transaction may exceed.
-        gas_headroom: by how much a gas limit exceeds the estimate; state may change meanwhile.
-        gas_margin: gas on top of that: a ballot may turn out to be the last of its round when it
-            arrives, and then also closes the round and begins the next. Unused gas costs nothing.
-        fee_seconds: for how long the fees last seen are used again.
-        max_fee: wei that a unit of gas may cost, tip included; never exceeded.
-        fee_patience: seconds to wait for the price to fall under that.
-        bump_after: seconds in no block after which a transaction is replaced by one that offers
-            an eighth more.
-        confirmations: blocks a transaction has to be deep before it counts; 1 is its own.
-        journal: the folder of what was sent; the user's data folder by default. Processes that
-            use the same key have to use the same one.
-    """
-
-    gas_ceiling: int = 12_000_000
-    gas_headroom: float = 1.3
-    gas_margin: int = 200_000
-    fee_seconds: float = 12.0
-    max_fee: int = 500_000_000_000
-    fee_patience: float = 60.0
-    bump_after: float = 30.0
-    confirmations: int = 1
-    journal: Path | None = None
+Fields = dict[str, Any]
+"""The fields of a transaction, as they are signed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """A transaction on its way; a replacement of it has another hash than ``hash``."""
+class Request:
+    """A call, a payment or a deployment; ``to`` is ``None`` for a deployment, ``value`` in wei."""
 
-    hash: str
-    gas: int
-    wallet: Wallet = field(repr=False)
-    entry: Entry = field(repr=False)
+    to: str | None
+    data: bytes
+    value: int
 
-
-@dataclass(slots=True)
-class _Own:
-    """An account and what this process did with it."""
-
-    journal: Journal
-    handed: set[int] = field(default_factory=set)
-    """Nonces whose transactions somebody here waits for, or may."""
-    settled: set[int] = field(default_factory=set)
-    """Nonces whose transactions were seen deep enough in the chain."""
-
-    def awaits(self, nonce: int) -> bool:
-        """Tell whether somebody here waits for a nonce's transaction, or may."""
-        return nonce in self.handed and nonce not in self.settled
+    @property
+    def fields(self) -> Fields:
+        """The fields of the transaction that the request determines."""
+        return {"data": self.data, "value": self.value} | ({"to": self.to} if self.to else {})
 
 
-class _TooCheap(LedgerError):
-    """The price rose meanwhile."""
-
-
-class Sender:
-    """Signs and sends for any number of wallets on one node; threads and processes may share keys.
+class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
+    """Sign and send for any number of wallets on one node.
 
     Args:
-        node: the chain's.
-        chain_id: its number.
-        config: how.
+        node: the chain's node.
+        chain_id: the chain's id.
+        config: limits on what is paid, and where the journals are.
     """
 
     def __init__(self, node: Node, chain_id: int, config: SenderConfig) -> None:
-        self._node = node
+        super().__init__(chain_id, node.name, config.journal)
         self.chain_id = chain_id
+        self.tend_after = config.bump_after
+        self._node = node
         self._config = config
-        self._prices = Prices(node, config.fee_seconds)
-        self._outbox = Outbox(node, chain_id, self._prices, config.max_fee)
-        self._accounts: dict[Account, _Own] = {}
-        self._accounts_lock = threading.Lock()
-        self._folder: Path | None = None
+        self._prices = Prices(node, config.fee_seconds, config.max_tip)
 
-    def send(self, wallet: Wallet, to: str | None, data: bytes, *, value: int = 0) -> Sent:
-        """Send a transaction; ``to`` is ``None`` for a deployment, ``value`` in wei.
+    def send(
+        self,
+        wallet: Wallet,
+        to: str | None,
+        data: bytes,
+        *,
+        value: int = 0,
+        basis: Basis | None = None,
+    ) -> Sent[Request]:
+        """Send a transaction.
+
+        Args:
+            wallet: signs and pays.
+            to: the recipient; ``None`` for a deployment.
+            data: the call's data, or the contract's code.
+            value: the amount to pay, in wei.
+            basis: the proposal the call was decided on, if it was decided on one.
 
         Raises:
             Reverted: the contract would refuse it; nothing was sent.
-            EmptyWallet: the account can not pay for it.
+            EmptyWallet: the account cannot pay for it.
             GasTooHigh: it needs more gas than the configuration allows.
             FeeTooHigh: the price of gas stayed above the ceiling.
-            NodeRefused: the node does not take it.
-            LedgerUnavailable: the node can not be reached; when that was told after the
-                transaction was on its way, the same call made again takes it up.
+            NodeRefused: the node does not accept it.
+            LedgerUnavailable: the node cannot be reached. The transaction may have been sent; the
+                same call, made again, resumes it.
         """
-        wanted = {"data": data, "value": value} | ({"to": to} if to else {})
-        for _ in range(_TRIES):
-            gas = self._gas_limit(wallet, wanted | {"from": wallet.address})
-            started = time.monotonic()
-            fees = self._affordable()
-            if time.monotonic() - started > _LONGEST_PAUSE:
-                continue  # what the contract said is out of date
-            unsigned = with_fees({"type": 2, "chainId": self.chain_id, "gas": gas} | wanted, fees)
-            try:
-                return self._send_in_turn(wallet, unsigned)
-            except _TooCheap:
-                self._prices.now(fresh=True)
-        raise LedgerUnavailable("the price of gas rises faster than transactions are sent")
+        return self._submit(wallet, Request(to, data, value), basis)
 
-    def wait(self, sent: Sent, timeout: float | None) -> TransactionReceipt:
-        """Return the receipt of a transaction once it is as deep in the chain as configured.
+    def wait(self, sent: Sent[Request], timeout: float | None) -> TransactionReceipt:
+        """Return the receipt of a transaction once its block is deep enough.
 
-        Meanwhile it is sent again when the node lost it, and replaced when it is stuck.
+        It is sent again if the node lost it, and replaced if it is stuck.
 
         Raises:
-            LedgerUnavailable: it is not after ``timeout`` seconds, or the node can not be reached.
-            TransactionLost: another transaction has its nonce.
+            LedgerUnavailable: it is not deep enough after ``timeout`` seconds, or the node cannot
+                be reached.
+            TransactionLost: another transaction has its nonce, or it is superseded.
         """
-        own, nonce = self._own(sent.wallet.address), sent.entry.nonce
-        try:
-            receipt = self._awaited(sent, timeout)
-        except LedgerError:
-            own.handed.discard(nonce)  # whoever makes the call again takes it up
-            raise
-        own.settled.add(nonce)
-        return receipt
+        return self._await(sent, timeout)
 
-    # ------------------------------------------------------------------ what to pay
+    # ------------------------------------------------------------------ hooks
 
-    def _gas_limit(self, wallet: Wallet, transaction: dict[str, Any]) -> int:
+    def address(self, wallet: Wallet) -> Account:
+        """Return a wallet's account."""
+        return wallet.address
+
+    def _identify(self, request: Request) -> str:
+        return _identify_call(request.fields)
+
+    def _prepare(self, wallet: Wallet, request: Request) -> Fields:
+        while True:
+            gas = self._estimate_limit(wallet, request.fields | {"from": wallet.address})
+            started = time.monotonic()
+            fees = self._wait_for_price()
+            if time.monotonic() - started <= _LONGEST_PAUSE:  # the estimate is still recent
+                break
+        fields = {"type": 2, "chainId": self.chain_id, "gas": gas} | request.fields
+        return _with_fees(fields, fees)
+
+    def _sign(self, wallet: Wallet, draft: Fields, nonce: int) -> Signed:
+        fields = draft | {"nonce": nonce}
+        raw = wallet.sign_transaction(fields)
+        return Signed(raw, Version("0x" + keccak(raw).hex(), fields))
+
+    def _restore(self, wallet: Wallet, version: Version) -> Signed | None:
         try:
-            estimate = self._node.estimate_gas(transaction)
+            return self._sign(wallet, version.unsigned, version.unsigned["nonce"])
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def _broadcast(self, signed: Signed) -> Answer:
+        name = signed.version.hash
+        try:
+            sent = self._node.send(signed.raw)
+        except NodeRefused as error:
+            refusal = classify_refusal(str(error))
+            # the first answer may have been lost, and the node asked again
+            if refusal == Refusal.NONCE_USED and self._is_included(name) is not None:
+                refusal = Refusal.KNOWN
+            return Answer(refusal, str(error))
+        if sent != name:
+            raise BadAnswer(f"{self._node.name} returned the hash of another transaction")
+        return Answer(Refusal.NONE)
+
+    def _improve(self, wallet: Wallet, draft: Fields, answer: Answer, signed: Signed) -> Fields:
+        if answer.refusal == Refusal.FEE:
+            self._prices.now(fresh=True)
+            raise OutdatedPrice("the price of gas rose")
+        balance, needed = self._node.balance(wallet.address), _highest_cost(draft)
+        if balance < needed:
+            raise EmptyWallet(wallet.address, balance, needed)
+        raise NodeRefused(answer.text)
+
+    def _next_nonce(self, account: Account, nonce: int, answer: Answer) -> int:
+        return max(self._node.nonce(account), nonce + 1)
+
+    def _included_count(self, account: Account) -> int:
+        return self._node.nonce(account, in_flight=False)
+
+    def _pending_count(self, account: Account) -> int:
+        return self._node.nonce(account)
+
+    def _is_included(self, name: str) -> bool | None:
+        whereabouts = self._node.whereabouts(name)
+        return None if whereabouts is None else whereabouts.block is not None
+
+    def _find(self, entry: Entry) -> Sighting[TransactionReceipt] | None:
+        depth = self._config.confirmations
+        head = self._node.block_number() if depth > 1 else None
+        for version in reversed(entry.versions):
+            receipt = self._node.receipt(version.hash)
+            if receipt is not None:
+                is_deep = head is None or head - receipt.block + 1 >= depth
+                return Sighting(receipt.block, receipt if is_deep else None)
+        return None
+
+    def _would_be_refused(self, wallet: Wallet, entry: Entry, position: int) -> bool:
+        fields = {k: v for k, v in entry.last.unsigned.items() if k in ("to", "data", "value")}
+        try:
+            self._node.estimate_gas(fields | {"from": wallet.address}, in_flight=True)
+        except Reverted:
+            return True
+        except NodeRefused:
+            return False  # not the contract's refusal: the price, or the balance
+        return False
+
+    def _first_block_mark(self) -> str | None:
+        if self._base is None and not self._node.is_remote:
+            return None
+        first = self._node.block(0)
+        return first.hash[2:18] if first is not None else ""
+
+    # ------------------------------------------------------------------ replacements
+
+    def _raise_fee(self, wallet: Wallet, own: Own, entry: Entry) -> None:
+        """Offer an eighth more for a transaction, but never more than the ceiling."""
+        fees = self._higher_fees(entry)
+        if fees is None:
+            return
+        _log.warning(
+            "transaction %s is stuck: replaced at %.3f gwei", entry.last.hash, fees.max_fee / 1e9
+        )
+        signed = self._sign(wallet, _with_fees(entry.last.unsigned, fees), entry.nonce)
+        own.journal.add(entry, signed.version)
+        own.made.add(signed.version.hash)
+        answer = self._broadcast(signed)
+        if not answer.accepted:
+            _log.warning("its replacement was refused: %s", answer.text)
+
+    def _withdraw(self, wallet: Wallet, own: Own, entry: Entry) -> None:
+        """Replace a transaction in the pool by an empty one, so that it never takes effect."""
+        if self._is_included(entry.last.hash) is not False:
+            return
+        fees = self._higher_fees(entry)
+        if fees is not None:
+            _log.warning("transaction %s is withdrawn from the node's pool", entry.last.hash)
+            self._send_empty(wallet, own, entry.nonce, fees)
+
+    def _fill_gap(self, wallet: Wallet, own: Own, nonce: int) -> None:
+        """Send an empty transaction with a nonce that later transactions wait for."""
+        if nonce < self._node.nonce(own.account):
+            return
+        fees = self._prices.now(fresh=True).offer(self._config.max_fee)
+        if fees is not None:
+            _log.warning("no transaction has nonce %d of %s: filled", nonce, own.account)
+            self._send_empty(wallet, own, nonce, fees)
+
+    def _send_empty(self, wallet: Wallet, own: Own, nonce: int, fees: Fees) -> None:
+        fields: Fields = {"type": 2, "chainId": self.chain_id, "gas": _TRANSFER_GAS}
+        fields |= {"to": wallet.address, "data": b"", "value": 0}
+        signed = self._sign(wallet, _with_fees(fields, fees), nonce)
+        answer = self._offer(own, Entry(nonce, _identify_call(fields), time.time()), signed)
+        if not answer.accepted:
+            own.journal.forget(nonce)
+            _log.warning("the empty transaction was refused: %s", answer.text)
+
+    def _higher_fees(self, entry: Entry) -> Fees | None:
+        """Return fees for a replacement, ``None`` if the ceilings allow none."""
+        old = Fees(entry.last.unsigned["maxFeePerGas"], entry.last.unsigned["maxPriorityFeePerGas"])
+        config = self._config
+        fees = raise_fees(old, self._prices.now(fresh=True), config.max_fee, config.max_tip)
+        if fees is None:
+            _log.warning(
+                "transaction %s offers %.3f gwei and is stuck; the ceiling of %.3f gwei (tip "
+                "%.3f) allows no replacement",
+                entry.last.hash,
+                old.max_fee / 1e9,
+                config.max_fee / 1e9,
+                config.max_tip / 1e9,
+            )
+        return fees
+
+    # ------------------------------------------------------------------ gas and fees
+
+    def _estimate_limit(self, wallet: Wallet, fields: Fields) -> int:
+        try:
+            estimate = self._node.estimate_gas(fields)
         except NodeRefused:
             if self._node.balance(wallet.address) == 0:
                 needed = self._prices.now().total * _TRANSFER_GAS
@@ -189,216 +281,37 @@ class Sender:
         limit = int(estimate * self._config.gas_headroom) + self._config.gas_margin
         return min(limit, ceiling)
 
-    def _affordable(self) -> Fees:
-        """Return fees under the ceiling, once the price is."""
+    def _wait_for_price(self) -> Fees:
+        """Return fees under the ceiling; wait for the price to fall below it."""
         ceiling, patience = self._config.max_fee, self._config.fee_patience
-        price, started, said = self._prices.now(), time.monotonic(), False
+        price, started, is_logged = self._prices.now(), time.monotonic(), False
         while (fees := price.offer(ceiling)) is None:
             waited = time.monotonic() - started
             if waited >= patience:
                 raise FeeTooHigh(price.total, ceiling, waited)
-            if not said:
+            if not is_logged:
                 _log.warning(
                     "gas costs %.3f gwei and the ceiling is %.3f: waiting up to %.0f s",
-                    *(price.total / 1e9, ceiling / 1e9, patience),
+                    price.total / 1e9,
+                    ceiling / 1e9,
+                    patience,
                 )
-                said = True
+                is_logged = True
             time.sleep(min(_LONGEST_PAUSE, patience - waited))
             price = self._prices.now(fresh=True)
         return fees
 
-    # ------------------------------------------------------------------ one at a time
 
-    def _own(self, account: Account) -> _Own:
-        with self._accounts_lock:
-            if account not in self._accounts:
-                journal = Journal(self._path(account), patience=_LOCK_PATIENCE)
-                self._accounts[account] = _Own(journal)
-            return self._accounts[account]
+def _with_fees(fields: Fields, fees: Fees) -> Fields:
+    return fields | {"maxFeePerGas": fees.max_fee, "maxPriorityFeePerGas": fees.tip}
 
-    def _path(self, account: Account) -> Path | None:
-        """Return where an account's journal is: told apart by chain, and by its first block."""
-        folder = self._config.journal
-        if folder is None and not self._node.is_remote:
-            return None
-        if self._folder is None:
-            first = self._node.block(0)
-            mark = f"-{first.hash[2:18]}" if first is not None and first.hash else ""
-            base = folder or data_home() / "transactions"
-            self._folder = base / f"{self.chain_id}{mark}"
-        return self._folder / f"{account}.jsonl"
 
-    @contextmanager
-    def _turn(self, wallet: Wallet) -> Iterator[_Own]:
-        own = self._own(wallet.address)
-        with own.journal.turn():
-            yield own
+def _highest_cost(fields: Fields) -> int:
+    """Return the most that a transaction may cost, in wei."""
+    return int(fields["gas"] * fields["maxFeePerGas"] + fields["value"])
 
-    def _send_in_turn(self, wallet: Wallet, unsigned: dict[str, Any]) -> Sent:
-        call = call_of(unsigned)
-        with self._turn(wallet) as own:
-            counted = self._node.nonce(wallet.address)
-            again = self._send_lost_again(wallet, own, counted)
-            entry = self._resumed(own, call, again)
-            if entry is not None:
-                _log.info("transaction %s is taken up again", entry.last.hash)
-            else:
-                entry = self._send_new(wallet, own, Entry(counted, call, time.time()), unsigned)
-            own.handed.add(entry.nonce)
-            own.settled.discard(entry.nonce)
-            return Sent(entry.last.hash, entry.last.unsigned["gas"], wallet, entry)
 
-    def _send_new(self, wallet: Wallet, own: _Own, entry: Entry, unsigned: dict[str, Any]) -> Entry:
-        for _ in range(_TRIES):
-            while entry.nonce in own.journal.entries:
-                entry = replace(entry, nonce=entry.nonce + 1)
-            own.handed.discard(entry.nonce)
-            own.settled.discard(entry.nonce)
-            try:
-                refusal = self._outbox.send(wallet, own.journal, entry, unsigned)
-            except NodeRefused as error:
-                own.journal.forget(entry.nonce)
-                self._explain(wallet, unsigned, error)
-            if refusal == Refusal.KNOWN:
-                return entry
-            own.journal.forget(entry.nonce)
-            if refusal == Refusal.TOO_CHEAP:
-                raise _TooCheap("the price of gas rose")
-            _log.info("%s was used elsewhere too: its nonce was read anew", wallet.address)
-            counted = self._node.nonce(wallet.address)
-            entry = Entry(max(counted, entry.nonce + 1), entry.call, time.time())
-        raise NodeRefused(f"{self._node.name} refuses every nonce of {wallet.address}")
-
-    def _explain(self, wallet: Wallet, unsigned: dict[str, Any], refusal: NodeRefused) -> NoReturn:
-        needed = unsigned["gas"] * unsigned["maxFeePerGas"] + unsigned["value"]
-        balance = self._node.balance(wallet.address)
-        if balance < needed:
-            raise EmptyWallet(wallet.address, balance, needed) from refusal
-        raise refusal
-
-    # ------------------------------------------------------------------ what got lost
-
-    def _send_lost_again(self, wallet: Wallet, own: _Own, counted: int) -> set[int]:
-        """Send again what this key sent and the node does not count, in order; return which.
-
-        From the first one on that the contract would refuse now they are forgotten: on a chain
-        that was set back their callers see in the state when to make them again.
-        """
-        again = set()
-        lost = sorted(n for n in own.journal.entries if n >= counted)
-        for position, nonce in enumerate(lost):
-            entry = own.journal.entries[nonce]
-            if time.time() - entry.time > _FORGOTTEN_AFTER:
-                own.journal.forget(nonce)  # the next transaction takes its nonce, and replaces it
-            elif not own.awaits(nonce) and self._is_out_of_date(wallet, entry):
-                _log.warning("transaction %s is out of date: not sent again", entry.last.hash)
-                for later in lost[position:]:
-                    own.journal.forget(later)
-                break
-            elif self._outbox.send_again(wallet, entry) == Refusal.KNOWN:
-                again.add(nonce)
-        return again
-
-    def _is_out_of_date(self, wallet: Wallet, entry: Entry) -> bool:
-        wanted = {k: v for k, v in entry.last.unsigned.items() if k in ("to", "data", "value")}
-        try:
-            self._node.estimate_gas(wanted | {"from": wallet.address}, in_flight=True)
-        except Reverted:
-            return True
-        except NodeRefused:
-            return False  # no word of the contract's: it may be the price, or the wallet
-        return False
-
-    def _resumed(self, own: _Own, call: str, again: set[int]) -> Entry | None:
-        """Return the transaction of the same call that nobody here knows the end of."""
-        same = [entry for entry in own.journal.entries.values() if entry.call == call]
-        for entry in sorted(same, key=lambda e: e.nonce, reverse=True):
-            if own.awaits(entry.nonce):  # by whoever made another call that reads the same
-                continue
-            if entry.nonce in again:
-                return entry
-            if entry.nonce not in own.settled and self._is_open(entry):
-                return entry
-        return None
-
-    def _is_open(self, entry: Entry) -> bool:
-        """Tell whether a transaction in doubt is the answer to its call made again.
-
-        One that this process sent is, wherever it is: its sender was never told. One that
-        another process sent is only while it is in no block: what is in a block, the caller
-        has seen in the state.
-        """
-        for version in reversed(entry.versions):
-            found = self._node.whereabouts(version.hash)
-            if found is not None:
-                return found.block is None or self._outbox.has_made(version)
-        return False
-
-    # ------------------------------------------------------------------ waiting
-
-    def _awaited(self, sent: Sent, timeout: float | None) -> TransactionReceipt:
-        started = looked = time.monotonic()
-        pause, was_in, missing = 0.01, None, 0
-        while True:
-            receipt = self._deep_receipt(sent)
-            if isinstance(receipt, TransactionReceipt):
-                return receipt
-            if was_in is not None and receipt is None:
-                _log.warning("block %d with transaction %s is gone", was_in, sent.hash)
-                self._look_after(sent, is_stuck=False)
-            was_in = receipt
-            now = time.monotonic()
-            if timeout is not None and now - started >= timeout:
-                where = "in no block" if receipt is None else f"not deep enough in block {receipt}"
-                raise LedgerUnavailable(
-                    f"transaction {sent.hash} is {where} after {timeout:g} s; "
-                    "it may still get into one: read the state before sending again"
-                )
-            if receipt is None and now - looked >= self._config.bump_after:
-                missing = missing + 1 if self._look_after(sent, is_stuck=True) else 0
-                looked = now
-                if missing > 1:  # once may be a node that lags behind another
-                    self._give_up(sent)
-            time.sleep(pause if timeout is None else min(pause, max(0.0, started + timeout - now)))
-            pause = min(pause * 1.5, _LONGEST_PAUSE)
-
-    def _deep_receipt(self, sent: Sent) -> TransactionReceipt | int | None:
-        """Return the receipt, its block's number while that is not deep enough, or nothing."""
-        depth = self._config.confirmations
-        head = self._node.block_number() if depth > 1 else None
-        for version in reversed(sent.entry.versions):
-            receipt = self._node.receipt(version.hash)
-            if receipt is not None:
-                is_deep = head is None or head - receipt.block + 1 >= depth
-                return receipt if is_deep else receipt.block
-        return None
-
-    def _look_after(self, sent: Sent, *, is_stuck: bool) -> bool:
-        """Send a transaction again, or replace it; tell whether its nonce is used by another."""
-        account, entry = sent.wallet.address, sent.entry
-        with self._turn(sent.wallet) as own:
-            first = self._node.nonce(account, in_flight=False)
-            counted = self._node.nonce(account)
-            if first > entry.nonce:
-                return self._deep_receipt(sent) is None
-            for nonce in range(first, entry.nonce + 1):
-                held = own.journal.entries.get(nonce) or (entry if nonce == entry.nonce else None)
-                if held is None:
-                    if nonce >= counted:
-                        self._outbox.fill(sent.wallet, own.journal, nonce)
-                elif self._node.whereabouts(held.last.hash) is None:
-                    refusal = self._outbox.send_again(sent.wallet, held)
-                    if refusal in (Refusal.TOO_CHEAP, Refusal.NONCE_TAKEN):
-                        self._outbox.replace(sent.wallet, own.journal, held)
-                elif is_stuck and nonce == first:
-                    self._outbox.replace(sent.wallet, own.journal, held)
-        return False
-
-    def _give_up(self, sent: Sent) -> None:
-        with self._turn(sent.wallet) as own:
-            if own.journal.entries.get(sent.entry.nonce) is sent.entry:
-                own.journal.forget(sent.entry.nonce)
-        raise TransactionLost(
-            f"transaction {sent.hash} can not take effect: nonce {sent.entry.nonce} of "
-            f"{sent.wallet.address} was used for another; read the state before sending again"
-        )
+def _identify_call(fields: Fields) -> str:
+    """Return an identifier of recipient, value and data, whatever the price and nonce."""
+    to, value = str(fields.get("to", "")), fields["value"]
+    return keccak(to.lower().encode() + value.to_bytes(32, "big") + fields["data"]).hex()

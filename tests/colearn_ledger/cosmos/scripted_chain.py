@@ -1,4 +1,4 @@
-"""A chain that follows a script: it stands in for a node only to have faults happen on time."""
+"""A scripted Cosmos node: real transactions, and faults exactly when a test wants them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from cosmpy.protos.cosmos.tx.v1beta1.tx_pb2 import AuthInfo, TxRaw
 
+from colearn_ledger.chains.cosmos.errors import Refused
 from colearn_ledger.chains.cosmos.node import Block, Executed
-from colearn_ledger.chains.cosmos.transactions import name_of
+from colearn_ledger.chains.cosmos.transactions import hash_transaction
 from colearn_ledger.chains.errors import NodeRefused
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account
@@ -24,12 +25,16 @@ def sequence_of(raw: bytes) -> int:
     return int(auth_of(raw).signer_infos[0].sequence)
 
 
+def body_of(raw: bytes) -> bytes:
+    return bytes(TxRaw.FromString(raw).body_bytes)
+
+
 @dataclass
 class ScriptedChain:
-    """What `Sender` asks of a node, for one account.
+    """Implements the methods of `Node` that `Sender` uses, for one account.
 
-    ``meddle`` may answer a broadcast in the chain's place, or raise; ``gas_needed`` makes a
-    transaction with a smaller limit run out.
+    ``meddle`` may answer a broadcast in the node's place, or raise; transactions with less than
+    ``gas_needed`` run out of gas; the contract refuses transactions with a body in ``refused``.
     """
 
     name: str = "http://scripted"
@@ -41,6 +46,8 @@ class ScriptedChain:
     mempool: dict[int, bytes] = field(default_factory=dict)
     blocks: dict[str, Executed] = field(default_factory=dict)
     offered: list[bytes] = field(default_factory=list)
+    simulated: list[bytes] = field(default_factory=list)
+    refused: set[bytes] = field(default_factory=set)
     automatic: bool = True
 
     def block(self, height: int) -> Block:
@@ -53,16 +60,19 @@ class ScriptedChain:
         return self.balance_held
 
     def simulate(self, raw: bytes) -> int:
+        self.simulated.append(raw)
         expected = self._expected()
         if sequence_of(raw) != expected:
             raise NodeRefused(_mismatch(expected, sequence_of(raw)))
+        if body_of(raw) in self.refused:
+            raise Refused("AlreadyVoted", ())
         return self.gas_simulated
 
     def broadcast(self, raw: bytes) -> Answer:
         self.offered.append(raw)
         if (answer := self.meddle(raw)) is not None:
             return answer
-        if raw in self.mempool.values() or name_of(raw) in self.blocks:
+        if raw in self.mempool.values() or hash_transaction(raw) in self.blocks:
             return 19, "sdk", "tx already in mempool"
         expected = self._expected()
         if sequence_of(raw) != expected:
@@ -81,13 +91,11 @@ class ScriptedChain:
             limit = auth_of(raw).fee.gas_limit
             code = 11 if limit < self.gas_needed else 0
             log = "out of gas in location: x" if code else ""
-            done = Executed(name_of(raw), 5, 0, code, "sdk" if code else "", log, limit, ())
+            done = Executed(
+                hash_transaction(raw), 5, 0, code, "sdk" if code else "", log, limit, ()
+            )
             self.blocks[done.hash] = done
             self.sequence = sequence + 1
-
-    def forget(self) -> None:
-        """Lose what is in no block, as a node does that is killed."""
-        self.mempool.clear()
 
     def _expected(self) -> int:
         return max([self.sequence, *(n + 1 for n in self.mempool)])

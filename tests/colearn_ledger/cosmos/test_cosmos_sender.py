@@ -1,29 +1,41 @@
-"""Sequences, gas and fees when things go wrong: a call takes effect once or not at all."""
+"""The Cosmos sender: what it shares with other chains, and sequences, gas and fees."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cosmpy.protos.cosmos.crypto.secp256k1.keys_pb2 import PubKey
 from cosmpy.protos.cosmos.tx.v1beta1.tx_pb2 import SignDoc, TxBody, TxRaw
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContract
-from scripted_chain import Answer, ScriptedChain, auth_of, sequence_of, unreachable
+from scripted_chain import Answer, ScriptedChain, auth_of, body_of, sequence_of, unreachable
+from sender_conformance import (
+    BasisConformance,
+    ChainWithFaults,
+    JournalConformance,
+    SenderConformance,
+)
 from waiting import Clock
 
+from colearn_ledger.chains import sender as state_machine
 from colearn_ledger.chains.cosmos import SenderConfig
-from colearn_ledger.chains.cosmos import sender as sending
+from colearn_ledger.chains.cosmos import sender as cosmos_sender
 from colearn_ledger.chains.cosmos.errors import FeeTooHigh
-from colearn_ledger.chains.cosmos.sender import Sender
+from colearn_ledger.chains.cosmos.sender import Draft, Sender
 from colearn_ledger.chains.cosmos.transactions import (
     Action,
     Signing,
-    executing,
-    name_of,
-    signed,
-    storing,
+    execute_action,
+    hash_transaction,
+    sign_transaction,
+    store_action,
+    unsigned_transaction,
 )
-from colearn_ledger.chains.errors import EmptyWallet, GasTooHigh, NodeRefused, TransactionLost
+from colearn_ledger.chains.errors import EmptyWallet, GasTooHigh, NodeRefused
+from colearn_ledger.chains.journal import Basis
+from colearn_ledger.chains.sender import Sent
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.networks.profiles import CosmosTerms
@@ -32,46 +44,96 @@ TERMS = CosmosTerms("http://scripted", "wasm", "stake", 0.025)
 WALLET = Wallet.from_key(b"\7" * 32)
 ACCOUNT = WALLET.cosmos_address("wasm")
 CONTRACT = Wallet.from_key(b"\3" * 32).cosmos_address("wasm")
+SIGNING = Signing("testing-1", 7, 0, 10**6, 10**5, "stake")
 
-Open = Callable[..., Sender]
+
+def action(number: int = 0) -> Action:
+    return execute_action(ACCOUNT, CONTRACT, {"advance": {"experiment": str(number)}})
 
 
-def call(number: int = 0) -> Action:
-    return executing(ACCOUNT, CONTRACT, {"advance": {"experiment": str(number)}})
+class ScriptedCosmosChain(ChainWithFaults):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.node = ScriptedChain()
+
+    def make_sender(self, **settings: Any) -> Sender:
+        config = SenderConfig(**{"journal": self.folder, **settings})
+        return Sender(self.node, "testing-1", TERMS, config)
+
+    def send(self, sender: Sender, call: int = 0, basis: Basis | None = None) -> Sent[Draft]:
+        return sender.send(WALLET, action(call), basis=basis)
+
+    def hold_blocks(self) -> None:
+        self.node.automatic = False
+
+    def make_block(self) -> None:
+        self.node.make_block()
+
+    def lose_pool(self) -> None:
+        self.node.mempool.clear()
+
+    def pool(self) -> dict[int, str]:
+        return {nonce: hash_transaction(raw) for nonce, raw in self.node.mempool.items()}
+
+    def included(self) -> list[str]:
+        return list(self.node.blocks)
+
+    def use_nonce_elsewhere(self) -> None:
+        self.node.sequence += 1
+
+    def lose_next_answer(self) -> None:
+        self._accept_then(unreachable)
+
+    def repeat_next_answer(self) -> None:
+        self._accept_then(
+            lambda raw: (32, "sdk", "account sequence mismatch, expected 1, got 0: incorrect")
+        )
+
+    def disconnect(self) -> None:
+        def break_once(raw: bytes) -> Answer:
+            self.node.meddle = lambda raw: None
+            return unreachable(raw)
+
+        self.node.meddle = break_once
+
+    def refuse(self, *calls: int) -> None:
+        self.node.refused |= {
+            body_of(unsigned_transaction(WALLET, (action(call),), SIGNING)) for call in calls
+        }
+
+    def _accept_then(self, answer: Callable[[bytes], Answer]) -> None:
+        def meddle(raw: bytes) -> Answer:
+            self.node.meddle = lambda raw: None
+            self.node.broadcast(raw)
+            return answer(raw)
+
+        self.node.meddle = meddle
 
 
 @pytest.fixture
-def chain() -> ScriptedChain:
-    return ScriptedChain()
+def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptedCosmosChain:
+    monkeypatch.setattr(cosmos_sender, "_TEND_AFTER", 0.0)
+    clock = Clock()
+    for module in (cosmos_sender, state_machine):
+        monkeypatch.setattr(module, "time", clock)
+    return ScriptedCosmosChain(tmp_path)
 
 
 @pytest.fixture
-def opened(chain: ScriptedChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
-    """Return a process's own sender; all of them share a journal, as processes do, and a clock."""
-    monkeypatch.setattr(sending, "_LOOK_AFTER", 0.0)
-    monkeypatch.setattr(sending, "time", Clock())
-
-    def make(**changes: object) -> Sender:
-        config = SenderConfig(**{"journal": tmp_path, **changes})
-        return Sender(chain, "testing-1", TERMS, config)
-
-    return make
+def node(chain: ScriptedCosmosChain) -> ScriptedChain:
+    return chain.node
 
 
-def once(answer: Answer) -> Callable[[bytes], Answer | None]:
-    """Meddle with the first broadcast only."""
+def answer_once(answer: Answer) -> Callable[[bytes], Answer | None]:
+    """Return a fault for the first broadcast only."""
     answers = [answer]
     return lambda raw: answers.pop() if answers else None
 
 
-def sequences(chain: ScriptedChain) -> list[int]:
-    return [sequence_of(raw) for raw in chain.offered]
-
-
-class TestATransaction:
-    def test_is_signed_for_its_chain_account_and_place(self):
+class TestTransactionBytes:
+    def test_signature_covers_chain_account_and_sequence(self):
         signing = Signing("testing-1", 7, 3, 200_000, 5_000, "stake")
-        raw = signed(WALLET, (call(),), signing)
+        raw = sign_transaction(WALLET, (action(),), signing)
         parts = TxRaw.FromString(raw)
         document = SignDoc(
             body_bytes=parts.body_bytes,
@@ -92,199 +154,114 @@ class TestATransaction:
             "stake",
         )
 
-    def test_has_the_same_bytes_and_name_each_time(self):
+    def test_signing_twice_gives_the_same_bytes_and_hash(self):
         signing = Signing("testing-1", 7, 3, 200_000, 0, "stake")
-        raw = signed(WALLET, (storing(ACCOUNT, b"\0asm"),), signing)
-        assert raw == signed(WALLET, (storing(ACCOUNT, b"\0asm"),), signing)
-        assert len(name_of(raw)) == 64
-        assert name_of(raw) == name_of(raw).upper()
+        raw = sign_transaction(WALLET, (store_action(ACCOUNT, b"\0asm"),), signing)
+        assert raw == sign_transaction(WALLET, (store_action(ACCOUNT, b"\0asm"),), signing)
+        assert len(hash_transaction(raw)) == 64
+        assert hash_transaction(raw) == hash_transaction(raw).upper()
         assert not auth_of(raw).fee.amount
 
 
+def sequences(node: ScriptedChain) -> list[int]:
+    return [sequence_of(raw) for raw in node.offered]
+
+
 class TestPaying:
-    def test_gas_is_simulated_with_room_and_paid_at_the_networks_price(
-        self, chain: ScriptedChain, opened: Open
+    def test_fee_is_the_networks_price_of_the_simulated_gas_with_headroom(
+        self, chain: ScriptedCosmosChain, node: ScriptedChain
     ):
-        sender = opened(gas_headroom=1.5, gas_margin=1_000)
-        assert sender.wait(sender.send(WALLET, call()), 1).code == 0
-        fee = auth_of(chain.offered[0]).fee
+        sender = chain.make_sender(gas_headroom=1.5, gas_margin=1_000)
+        assert sender.wait(sender.send(WALLET, action()), 1).code == 0
+        fee = auth_of(node.offered[0]).fee
         assert (fee.gas_limit, fee.amount[0].amount) == (151_000, "3775")
 
-    def test_more_gas_than_the_ceiling_is_never_asked_for(self, chain: ScriptedChain, opened: Open):
+    def test_more_gas_than_the_ceiling_is_refused(
+        self, chain: ScriptedCosmosChain, node: ScriptedChain
+    ):
         with pytest.raises(GasTooHigh, match="needs 100,000 gas and the ceiling is 90,000"):
-            opened(gas_ceiling=90_000).send(WALLET, call())
-        assert chain.offered == []
+            chain.make_sender(gas_ceiling=90_000).send(WALLET, action())
+        assert node.offered == []
 
-    def test_what_ran_out_of_gas_is_given_more_and_no_more_than_the_ceiling(
-        self, chain: ScriptedChain, opened: Open
+    def test_transaction_out_of_gas_is_sent_again_with_more_up_to_the_ceiling(
+        self, chain: ScriptedCosmosChain, node: ScriptedChain
     ):
-        chain.gas_needed = 400_000
-        sender = opened()
-        assert sender.wait(sender.send(WALLET, call()), 1).code == 0
-        assert [auth_of(raw).fee.gas_limit for raw in chain.offered] == [220_000, 440_000]
-        assert sequences(chain) == [0, 1]
-        tight = opened(gas_ceiling=300_000)
-        assert tight.wait(tight.send(WALLET, call(2)), 1).code == 11
-        assert max(auth_of(raw).fee.gas_limit for raw in chain.offered[2:]) == 300_000
+        node.gas_needed = 400_000
+        sender = chain.make_sender()
+        assert sender.wait(sender.send(WALLET, action()), 1).code == 0
+        assert [auth_of(raw).fee.gas_limit for raw in node.offered] == [220_000, 440_000]
+        assert sequences(node) == [0, 1]
+        tight = chain.make_sender(gas_ceiling=300_000)
+        assert tight.wait(tight.send(WALLET, action(2)), 1).code == 11
+        assert max(auth_of(raw).fee.gas_limit for raw in node.offered[2:]) == 300_000
 
-    def test_an_empty_wallet_is_told_with_what_is_wanted(self, chain: ScriptedChain, opened: Open):
-        chain.balance_held = 5
-        chain.meddle = once((5, "sdk", "spendable balance 5stake is smaller than 5500stake"))
+    def test_empty_wallet_is_reported_with_the_missing_amount(
+        self, chain: ScriptedCosmosChain, node: ScriptedChain
+    ):
+        node.balance_held = 5
+        node.meddle = answer_once((5, "sdk", "spendable balance 5stake is smaller than 5500stake"))
         with pytest.raises(EmptyWallet, match=rf"{ACCOUNT} holds 5 stake, .* up to 5,500: send"):
-            opened().send(WALLET, call())
-        sender = opened()
-        assert sender.wait(sender.send(WALLET, call()), 1).code == 0
-        assert sequences(chain) == [0, 0]  # its place was free again
+            chain.make_sender().send(WALLET, action())
+        sender = chain.make_sender()
+        assert sender.wait(sender.send(WALLET, action()), 1).code == 0
+        assert sequences(node) == [0, 0]  # the sequence was free again
 
-    def test_a_node_that_wants_more_gets_it_up_to_the_ceiling(
-        self, chain: ScriptedChain, opened: Open
+    def test_higher_fee_of_a_node_is_paid_up_to_the_ceiling(
+        self, chain: ScriptedCosmosChain, node: ScriptedChain
     ):
-        chain.meddle = once((13, "sdk", "insufficient fees; got: 1stake required: 9000stake: x"))
-        opened().send(WALLET, call())
-        assert [auth_of(raw).fee.amount[0].amount for raw in chain.offered] == ["5500", "9000"]
-        chain.meddle = once((13, "sdk", "insufficient fees; got: 1stake required: 90000stake: x"))
+        node.meddle = answer_once((13, "sdk", "got: 1stake required: 9000stake: x"))
+        chain.make_sender().send(WALLET, action())
+        assert [auth_of(raw).fee.amount[0].amount for raw in node.offered] == ["5500", "9000"]
+        node.meddle = answer_once((13, "sdk", "got: 1stake required: 90000stake: x"))
         with pytest.raises(FeeTooHigh, match=r"wants 90,000 stake .* ceiling is 27,500"):
-            opened().send(WALLET, call(2))
+            chain.make_sender().send(WALLET, action(2))
 
-    def test_a_full_mempool_is_waited_for(self, chain: ScriptedChain, opened: Open):
-        chain.meddle = once((20, "sdk", "mempool is full"))
-        sender = opened()
-        assert sender.wait(sender.send(WALLET, call()), 1).code == 0
-        chain.meddle = lambda raw: (20, "sdk", "mempool is full")
+    def test_sender_waits_for_room_in_the_mempool(
+        self, chain: ScriptedCosmosChain, node: ScriptedChain
+    ):
+        node.meddle = answer_once((20, "sdk", "mempool is full"))
+        sender = chain.make_sender()
+        assert sender.wait(sender.send(WALLET, action()), 1).code == 0
+        node.meddle = lambda raw: (20, "sdk", "mempool is full")
         with pytest.raises(LedgerUnavailable, match="no room"):
-            opened(full_patience=0.0).send(WALLET, call(2))
+            chain.make_sender(full_patience=0.0).send(WALLET, action(2))
 
-    def test_another_refusal_is_repeated(self, chain: ScriptedChain, opened: Open):
-        chain.meddle = once((4, "sdk", "signature verification failed"))
+    def test_other_refusals_are_repeated_in_the_error(
+        self, chain: ScriptedCosmosChain, node: ScriptedChain
+    ):
+        node.meddle = answer_once((4, "sdk", "signature verification failed"))
         with pytest.raises(NodeRefused, match="signature verification failed"):
-            opened().send(WALLET, call())
+            chain.make_sender().send(WALLET, action())
 
-
-class TestSequences:
-    def test_many_are_under_way_at_once_in_their_order(self, chain: ScriptedChain, opened: Open):
-        chain.automatic = False
-        sender = opened()
-        sent = [sender.send(WALLET, call(i)) for i in range(4)]
-        assert sorted(chain.mempool) == [0, 1, 2, 3]
-        chain.make_block()
-        assert [sender.wait(one, 1).code for one in sent] == [0] * 4
-
-    def test_processes_that_share_a_key_never_share_a_place(
-        self, chain: ScriptedChain, opened: Open
+    def test_simulated_bytes_are_not_a_valid_transaction(
+        self, chain: ScriptedCosmosChain, node: ScriptedChain
     ):
-        chain.automatic = False
-        one, two = opened(), opened()
-        sent = [one.send(WALLET, call(1)), two.send(WALLET, call(2)), one.send(WALLET, call(3))]
-        assert sorted(chain.mempool) == [0, 1, 2]
-        chain.make_block()
-        assert len({one.wait(item, 1).hash for item in sent}) == 3
+        chain.make_sender().send(WALLET, action())
+        [simulated] = node.simulated
+        assert list(TxRaw.FromString(simulated).signatures) == [b""]
+        key = PubKey()
+        assert auth_of(simulated).signer_infos[0].public_key.Unpack(key)
+        assert key.key == WALLET.cosmos_public_key
 
-    def test_a_key_that_is_used_elsewhere_too_takes_the_place_that_the_chain_expects(
-        self, chain: ScriptedChain, opened: Open
-    ):
-        chain.automatic = False
-        foreign = signed(WALLET, (call(9),), Signing("testing-1", 7, 0, 10**6, 10**5, "stake"))
-        chain.mempool[0] = foreign
-        sender = opened()
-        mine = sender.send(WALLET, call())
+
+class TestCosmosSender(SenderConformance):
+    def test_sequence_that_other_software_uses_is_skipped(self, chain: ScriptedCosmosChain):
+        chain.hold_blocks()
+        foreign = sign_transaction(WALLET, (action(9),), SIGNING)
+        chain.node.mempool[0] = foreign
+        sender = chain.make_sender()
+        mine = sender.send(WALLET, action())
         assert mine.entry.nonce == 1
         chain.make_block()
         assert sender.wait(mine, 1).code == 0
 
-    def test_what_a_killed_node_lost_is_sent_again_the_same_bytes(
-        self, chain: ScriptedChain, opened: Open
-    ):
-        chain.automatic = False
-        sender = opened()
-        first, second = sender.send(WALLET, call(1)), sender.send(WALLET, call(2))
-        chain.forget()
-        with pytest.raises(LedgerUnavailable, match="read the state before"):
-            sender.wait(second, 0.05)
-        assert {name_of(raw) for raw in chain.mempool.values()} == {first.hash, second.hash}
-        chain.make_block()
-        assert [sender.wait(one, 1).code for one in (first, second)] == [0, 0]
-        assert len(chain.blocks) == 2
 
-    def test_a_call_in_doubt_is_taken_up_when_it_is_made_again(
-        self, chain: ScriptedChain, opened: Open
-    ):
-        def answer_lost(raw: bytes) -> None:
-            chain.meddle = lambda raw: None
-            chain.broadcast(raw)
-            unreachable(raw)
+class TestBasis(BasisConformance):
+    pass
 
-        chain.meddle = answer_lost
-        sender = opened()
-        with pytest.raises(LedgerUnavailable):
-            sender.send(WALLET, call())
-        assert len(chain.blocks) == 1
-        again = sender.send(WALLET, call())
-        assert sender.wait(again, 1).hash in chain.blocks
-        assert len(chain.blocks) == 1
 
-    def test_a_call_in_no_block_is_taken_up_by_the_process_that_starts_again(
-        self, chain: ScriptedChain, opened: Open
-    ):
-        chain.automatic = False
-        before = opened().send(WALLET, call())
-        again = opened().send(WALLET, call())
-        assert again.hash == before.hash
-        assert len(chain.mempool) == 1
-        chain.make_block()
-        third = opened().send(WALLET, call())  # what is in a block, its caller has seen
-        assert third.hash != before.hash
-
-    def test_the_same_call_made_twice_on_purpose_is_two(self, chain: ScriptedChain, opened: Open):
-        sender = opened()
-        for _ in range(2):
-            sender.wait(sender.send(WALLET, call()), 1)
-        assert len(chain.blocks) == 2
-
-    def test_a_call_that_reads_like_one_under_way_is_another(
-        self, chain: ScriptedChain, opened: Open
-    ):
-        chain.automatic = False
-        sender = opened()
-        one, two = sender.send(WALLET, call()), sender.send(WALLET, call())
-        chain.make_block()
-        assert {sender.wait(sent, 1).hash for sent in (one, two)} == set(chain.blocks)
-        assert one.hash != two.hash
-
-    def test_an_answer_that_got_lost_between_two_attempts_is_no_refusal(
-        self, chain: ScriptedChain, opened: Open
-    ):
-        """The node asked again: its first answer was lost, and the block came between."""
-
-        def arrived_before(raw: bytes) -> Answer:
-            chain.meddle = lambda raw: None
-            chain.broadcast(raw)
-            return 32, "sdk", "account sequence mismatch, expected 1, got 0: incorrect"
-
-        chain.meddle = arrived_before
-        sender = opened()
-        assert sender.wait(sender.send(WALLET, call()), 1).code == 0
-        assert len(chain.blocks) == 1
-
-    def test_a_transaction_whose_place_another_took_is_lost_and_told(
-        self, chain: ScriptedChain, opened: Open
-    ):
-        chain.automatic = False
-        sender = opened()
-        mine = sender.send(WALLET, call())
-        chain.forget()
-        chain.sequence = 1  # by a transaction of another program
-        with pytest.raises(TransactionLost, match=r"sequence 0 .* was used for another"):
-            sender.wait(mine, 5)
-        after = sender.send(WALLET, call())
-        assert after.entry.nonce == 1
-
-    def test_a_node_that_is_gone_leaves_the_call_to_be_made_again(
-        self, chain: ScriptedChain, opened: Open
-    ):
-        chain.meddle = unreachable
-        sender = opened()
-        with pytest.raises(LedgerUnavailable):
-            sender.send(WALLET, call())
-        chain.meddle = lambda raw: None
-        assert sender.wait(sender.send(WALLET, call()), 1).code == 0
-        assert len(chain.blocks) == 1
+class TestJournal(JournalConformance):
+    def damage(self, line: dict[str, Any]) -> None:
+        raw = bytes.fromhex(line["unsigned"]["raw"]["hex"])
+        changed = raw.replace(CONTRACT.encode(), ACCOUNT.encode())
+        line["unsigned"]["raw"]["hex"] = changed.hex()

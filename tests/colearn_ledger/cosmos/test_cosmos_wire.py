@@ -25,12 +25,17 @@ from hypothesis import strategies as st
 
 from colearn_ledger import protocol
 from colearn_ledger.chains.cosmos.calls import Calls, Queries, Query
-from colearn_ledger.chains.cosmos.errors import Refused, refusal_in
+from colearn_ledger.chains.cosmos.errors import (
+    Refused,
+    classify_refusal,
+    find_contract_error,
+    find_expected_sequence,
+    find_wanted_fee,
+)
 from colearn_ledger.chains.cosmos.happenings import events_of
 from colearn_ledger.chains.cosmos.node import ChainEvent
-from colearn_ledger.chains.cosmos.refusals import Refusal, expected_sequence, refusal_of, wanted_fee
 from colearn_ledger.chains.cosmos.wire import error_from_wire, params_from_wire, params_to_wire
-from colearn_ledger.chains.errors import BadAnswer
+from colearn_ledger.chains.errors import BadAnswer, Refusal
 from colearn_ledger.protocol import (
     BallotState,
     ContentRef,
@@ -250,7 +255,7 @@ _ERRORS: list[tuple[str, ProtocolError]] = [
 @pytest.mark.parametrize(("said", "meant"), _ERRORS, ids=[said[:20] for said, _ in _ERRORS])
 def test_the_contracts_errors_are_the_protocols(said: str, meant: ProtocolError):
     words = f"failed to execute message; message index: 0: colearn:{said}: execute wasm contract"
-    refusal = refusal_in(words)
+    refusal = find_contract_error(words)
     assert refusal is not None
     error = error_from_wire(refusal)
     assert (type(error), error.args) == (type(meant), meant.args)
@@ -268,12 +273,12 @@ def test_every_error_of_the_protocol_is_known():
 )  # fmt: skip
 def test_an_error_that_is_none_of_them_is_a_bad_answer(said: str):
     with pytest.raises(BadAnswer):
-        error_from_wire(refusal_in(f"x colearn:{said}: y") or Refused("none", ()))
+        error_from_wire(find_contract_error(f"x colearn:{said}: y") or Refused("none", ()))
 
 
 def test_other_words_are_no_error_of_the_contract():
-    assert refusal_in("out of gas in location: wasm contract; gasWanted: 1") is None
-    assert refusal_in("colearn:Broken(") is None
+    assert find_contract_error("out of gas in location: wasm contract; gasWanted: 1") is None
+    assert find_contract_error("colearn:Broken(") is None
 
 
 # ------------------------------------------------------------------ events
@@ -378,20 +383,20 @@ def test_an_event_that_is_not_whole_is_a_bad_answer(event: ChainEvent):
         (13, "sdk", "insufficient fees; got: 1stake required: 25stake", Refusal.FEE),
         (19, "sdk", "tx already in mempool", Refusal.KNOWN),
         (20, "sdk", "mempool is full", Refusal.FULL),
-        (32, "sdk", "account sequence mismatch, expected 5, got 4", Refusal.SEQUENCE),
-        (1, "", "account sequence mismatch, expected 5, got 4: incorrect", Refusal.SEQUENCE),
+        (32, "sdk", "account sequence mismatch, expected 5, got 4", Refusal.NONCE_USED),
+        (1, "", "account sequence mismatch, expected 5, got 4: incorrect", Refusal.NONCE_USED),
         (1, "", "mempool is full: number of txs 5000", Refusal.FULL),
         (5, "wasm", "execute wasm contract failed", Refusal.OTHER),
         (4, "sdk", "signature verification failed", Refusal.OTHER),
     ],
 )
 def test_codes_and_words_mean_what_they_say(code: int, space: str, words: str, meant: Refusal):
-    assert refusal_of(code, space, words) == meant
+    assert classify_refusal(code, space, words) == meant
 
 
 def test_a_chain_tells_the_sequence_and_the_fee_it_wants():
-    assert expected_sequence("account sequence mismatch, expected 12, got 4: x") == 12
-    assert expected_sequence("something else") is None
-    assert wanted_fee("insufficient fees; got: 1stake required: 25stake: x", "stake") == 25
-    assert wanted_fee("got:  required: 3atom,25stake", "stake") == 25
-    assert wanted_fee("insufficient fees; got: 1x required: 25ustake", "stake") is None
+    assert find_expected_sequence("account sequence mismatch, expected 12, got 4: x") == 12
+    assert find_expected_sequence("something else") is None
+    assert find_wanted_fee("insufficient fees; got: 1stake required: 25stake: x", "stake") == 25
+    assert find_wanted_fee("got:  required: 3atom,25stake", "stake") == 25
+    assert find_wanted_fee("insufficient fees; got: 1x required: 25ustake", "stake") is None

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from colearn_ledger.chains.evm.fees import Fees, Price, raised
-from colearn_ledger.chains.evm.refusals import Refusal, refusal_in
+from colearn_ledger.chains.errors import Refusal
+from colearn_ledger.chains.evm.errors import classify_refusal
+from colearn_ledger.chains.evm.fees import Fees, Price, raise_fees
 from colearn_ledger.chains.journal import Entry, Journal, Version
 from colearn_ledger.home import HomeNotWritable
 from colearn_ledger.ledger import LedgerUnavailable
@@ -37,7 +38,7 @@ def test_an_offer_is_twice_the_base_fee_and_the_tip_under_the_ceiling(ceiling: i
     ],
 )
 def test_a_replacement_offers_an_eighth_more_or_there_is_none(old, price, ceiling, new):
-    assert raised(old, price, ceiling) == new
+    assert raise_fees(old, price, ceiling, 10**9) == new
 
 
 @pytest.mark.parametrize(
@@ -52,8 +53,8 @@ def test_a_replacement_offers_an_eighth_more_or_there_is_none(old, price, ceilin
         ("Known transaction", Refusal.KNOWN),
         ("replacement transaction underpriced", Refusal.NONCE_TAKEN),
         ("Replacement transaction underpriced: needs 9", Refusal.NONCE_TAKEN),
-        ("max fee per gas less than block base fee: address 0x", Refusal.TOO_CHEAP),
-        ("transaction underpriced: tip needed 1", Refusal.TOO_CHEAP),
+        ("max fee per gas less than block base fee: address 0x", Refusal.FEE),
+        ("transaction underpriced: tip needed 1", Refusal.FEE),
         ("insufficient funds for gas * price + value", Refusal.OTHER),
         ("txpool is full", Refusal.OTHER),
         ("invalid chain id for signer", Refusal.OTHER),
@@ -61,7 +62,7 @@ def test_a_replacement_offers_an_eighth_more_or_there_is_none(old, price, ceilin
     ],
 )
 def test_a_refusal_is_understood_in_the_words_of_each_node(said: str, means: Refusal):
-    assert refusal_in(said) == means
+    assert classify_refusal(said) == means
 
 
 def noted(journal: Journal, nonce: int, *hashes: str, call: str = "call") -> Entry:

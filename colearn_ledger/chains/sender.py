@@ -1,0 +1,517 @@
+"""Send each transaction once: the state machine that the senders of all chains share.
+
+A transaction is *journalled* in its account's `Journal`, then *sent*, then *seen* in a block, and
+*settled* when that block is deep enough. A restarted node or a reorganised chain may have *lost*
+it: the same bytes are sent again. A transaction is *superseded*, and never sent again, when its
+round contains another proposal than the one it was decided on, or when the contract would refuse
+it now; its caller reads the state and decides again. A call whose sending ended in doubt is
+resumed when it is made again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Generic, NoReturn, TypeVar
+
+from colearn_ledger.chains.errors import CallRefused, NodeRefused, Refusal, TransactionLost
+from colearn_ledger.chains.journal import Basis, Entry, Journal, Version
+from colearn_ledger.home import data_home
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.ledger import LedgerUnavailable
+from colearn_ledger.protocol import Account, LedgerError
+
+_log = logging.getLogger(__name__)
+
+_TRIES = 8
+"""Nonces to try when other software uses the key too; likewise prices."""
+
+_FORGOTTEN_AFTER = 3_600.0
+"""Seconds after which a lost transaction is abandoned instead of sent again."""
+
+_LOCK_PATIENCE = 60.0
+"""Seconds to wait for another process that sends with the same key."""
+
+_FULL_PAUSE = 0.25
+"""Seconds between two attempts to send to a node whose pool is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A node's answer to a signed transaction, with the node's explanation."""
+
+    refusal: Refusal
+    text: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Return whether the node has the transaction now."""
+        return self.refusal in (Refusal.NONE, Refusal.KNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signed transaction: its bytes, and its version for the journal."""
+
+    raw: bytes
+    version: Version
+
+
+Request = TypeVar("Request")
+Draft = TypeVar("Draft")
+Receipt = TypeVar("Receipt")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent(Generic[Request]):
+    """A transaction in flight. A replacement of it has another hash than ``hash``."""
+
+    hash: str
+    gas: int
+    account: Account
+    wallet: Wallet = field(repr=False)
+    request: Request = field(repr=False)
+    entry: Entry = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting(Generic[Receipt]):
+    """A transaction in a block; ``receipt`` is ``None`` until the block is deep enough."""
+
+    block: int
+    receipt: Receipt | None
+
+
+class OutdatedPrice(LedgerError):
+    """The price rose while a transaction was prepared: prepare it again."""
+
+
+class NonceMismatch(LedgerError):
+    """The node expects another nonce; ``expected`` is ``None`` if it does not report which."""
+
+    def __init__(self, expected: int | None) -> None:
+        self.expected = expected
+        super().__init__(f"the node expects nonce {expected}")
+
+
+@dataclass(slots=True)
+class Own:
+    """An account, and what this process did with it."""
+
+    account: Account
+    journal: Journal
+    waiting: set[int] = field(default_factory=set)
+    """Nonces whose transactions a caller in this process waits for, or may wait for."""
+    settled: set[int] = field(default_factory=set)
+    """Nonces whose transactions this process saw deep enough in the chain."""
+    made: set[str] = field(default_factory=set)
+    """Hashes of the versions that this process signed."""
+
+    def is_awaited(self, nonce: int) -> bool:
+        """Return whether a caller in this process waits for a nonce's transaction, or may."""
+        return nonce in self.waiting and nonce not in self.settled
+
+    def free_nonce(self, nonce: int) -> int:
+        """Return the first nonce from ``nonce`` on that the journal does not contain."""
+        while nonce in self.journal.entries:
+            nonce += 1
+        return nonce
+
+
+class TransactionSender(ABC, Generic[Request, Draft, Receipt]):
+    """Sign and send for any number of wallets; threads and processes may share their keys.
+
+    Args:
+        chain_id: the chain's id.
+        node_name: the node's name for messages.
+        journal: the folder of the journals; the user's data folder if ``None``.
+    """
+
+    nonce_name: ClassVar[str] = "nonce"
+    first_pause: ClassVar[float] = 0.01
+    longest_pause: ClassVar[float] = 1.0
+    """Seconds between two looks for a transaction."""
+
+    dropped_when: ClassVar[frozenset[Refusal]] = frozenset()
+    """Refusals after which a lost transaction is abandoned instead of sent again later."""
+
+    check_basis: Callable[[Basis], bool] | None = None
+    """Returns whether a call may be sent again: whether its round still contains its proposal."""
+
+    tend_after: float
+    """Seconds in no block after which a transaction is sent again or replaced."""
+
+    full_patience: float = 0.0
+    """Seconds to wait for room in the node's pool."""
+
+    def __init__(self, chain_id: int | str, node_name: str, journal: Path | None) -> None:
+        self._chain = chain_id
+        self._node_name = node_name
+        self._base = journal
+        self._folder: Path | None = None
+        self._accounts: dict[Account, Own] = {}
+        self._accounts_lock = threading.Lock()
+
+    # ------------------------------------------------------------------ what a chain supplies
+
+    @abstractmethod
+    def address(self, wallet: Wallet) -> Account:
+        """Return a wallet's account on this chain."""
+
+    @abstractmethod
+    def _identify(self, request: Request) -> str:
+        """Return an identifier of a request that does not depend on fee and nonce."""
+
+    @abstractmethod
+    def _prepare(self, wallet: Wallet, request: Request) -> Draft:
+        """Return the transaction without its nonce, checked and priced."""
+
+    @abstractmethod
+    def _sign(self, wallet: Wallet, draft: Draft, nonce: int) -> Signed:
+        """Return a signed transaction.
+
+        Raises:
+            NonceMismatch: the node would refuse this nonce.
+        """
+
+    @abstractmethod
+    def _restore(self, wallet: Wallet, version: Version) -> Signed | None:
+        """Return a journalled version with its bytes; ``None`` if its fields are damaged.
+
+        The hash in the result is computed from the bytes.
+        """
+
+    @abstractmethod
+    def _broadcast(self, signed: Signed) -> Answer:
+        """Send signed bytes to the node.
+
+        Raises:
+            CallRefused: the contract refuses the call.
+        """
+
+    @abstractmethod
+    def _improve(self, wallet: Wallet, draft: Draft, answer: Answer, signed: Signed) -> Draft:
+        """Return a draft that the node should accept after a refusal, or raise an explanation.
+
+        Raises:
+            OutdatedPrice: prepare the transaction again.
+        """
+
+    @abstractmethod
+    def _next_nonce(self, account: Account, nonce: int, answer: Answer) -> int:
+        """Return the nonce to try after the node refused ``nonce``."""
+
+    @abstractmethod
+    def _included_count(self, account: Account) -> int:
+        """Return how many of an account's transactions are in blocks."""
+
+    def _pending_count(self, account: Account) -> int:
+        """Return how many of an account's transactions the node counts, those in no block too."""
+        return self._included_count(account)
+
+    @abstractmethod
+    def _is_included(self, name: str) -> bool | None:
+        """Return whether a transaction is in a block; ``None`` if the node does not know it."""
+
+    @abstractmethod
+    def _find(self, entry: Entry) -> Sighting[Receipt] | None:
+        """Return where a transaction, in any version, is in the chain."""
+
+    @abstractmethod
+    def _would_be_refused(self, wallet: Wallet, entry: Entry, position: int) -> bool:
+        """Return whether the contract would refuse a lost transaction now.
+
+        ``position`` counts the lost transactions that are sent again before this one.
+        """
+
+    @abstractmethod
+    def _first_block_mark(self) -> str | None:
+        """Return a text that identifies the chain's first block; ``None`` for no journal file."""
+
+    def _withdraw(self, wallet: Wallet, own: Own, entry: Entry) -> None:
+        """Replace a transaction in the node's pool by an empty one, where the chain can."""
+
+    def _raise_fee(self, wallet: Wallet, own: Own, entry: Entry) -> None:
+        """Replace a stuck transaction by one that pays more, where the chain can."""
+
+    def _fill_gap(self, wallet: Wallet, own: Own, nonce: int) -> None:
+        """Use a nonce that no transaction has and later ones wait for, where the chain can."""
+
+    # ------------------------------------------------------------------ sending
+
+    def _submit(
+        self, wallet: Wallet, request: Request, basis: Basis | None = None
+    ) -> Sent[Request]:
+        """Send a request, or resume the same request of which nobody knows the outcome."""
+        call = self._identify(request)
+        for _ in range(_TRIES):
+            draft = self._prepare(wallet, request)
+            try:
+                with self._turn(self.address(wallet)) as own:
+                    entry = self._send_or_resume(wallet, own, draft, Entry(0, call, 0.0, basis))
+                    own.waiting.add(entry.nonce)
+                    own.settled.discard(entry.nonce)
+                    gas = entry.last.unsigned["gas"]
+                    return Sent(entry.last.hash, gas, own.account, wallet, request, entry)
+            except OutdatedPrice:
+                continue
+        raise LedgerUnavailable("the price of gas rises faster than transactions are sent")
+
+    def _send_or_resume(self, wallet: Wallet, own: Own, draft: Draft, blank: Entry) -> Entry:
+        pending = self._pending_count(own.account)
+        self._withdraw_superseded(wallet, own, pending)
+        again = self._send_lost_again(wallet, own, pending)
+        entry = self._find_resumable(own, blank.call, again)
+        if entry is not None:
+            _log.info("transaction %s is resumed", entry.last.hash)
+            return entry
+        return self._send_new(wallet, own, draft, blank, pending)
+
+    def _send_new(self, wallet: Wallet, own: Own, draft: Draft, blank: Entry, nonce: int) -> Entry:
+        ends = time.monotonic() + self.full_patience
+        tries = _TRIES
+        while tries > 0:
+            nonce = own.free_nonce(nonce)
+            try:
+                signed = self._sign(wallet, draft, nonce)
+            except NonceMismatch as mismatch:
+                nonce = nonce + 1 if mismatch.expected is None else mismatch.expected
+                tries -= 1
+                continue
+            entry = Entry(nonce, blank.call, time.time(), blank.basis)
+            answer = self._offer(own, entry, signed)
+            if answer.accepted:
+                return entry
+            own.journal.forget(nonce)
+            if answer.refusal == Refusal.FULL and time.monotonic() < ends:
+                _log.info("%s has no room for transactions: waiting", self._node_name)
+                time.sleep(_FULL_PAUSE)
+                continue
+            tries -= 1
+            if answer.refusal in (Refusal.NONCE_USED, Refusal.NONCE_TAKEN):
+                _log.info("other software uses %s too: its nonce was read again", own.account)
+                nonce = self._next_nonce(own.account, nonce, answer)
+            else:
+                draft = self._improve(wallet, draft, answer, signed)
+        raise NodeRefused(f"{self._node_name} refuses every {self.nonce_name} of {own.account}")
+
+    def _offer(self, own: Own, entry: Entry, signed: Signed) -> Answer:
+        """Journal a version and send it for the first time."""
+        own.waiting.discard(entry.nonce)
+        own.settled.discard(entry.nonce)
+        own.journal.add(entry, signed.version)
+        own.made.add(signed.version.hash)
+        try:
+            return self._broadcast(signed)
+        except CallRefused:  # some nodes execute a transaction when they receive it
+            own.journal.forget(entry.nonce)
+            raise
+
+    # ------------------------------------------------------------------ lost transactions
+
+    def _withdraw_superseded(self, wallet: Wallet, own: Own, pending: int) -> None:
+        """Drop what waits in the node's pool for a round that now contains another proposal."""
+        doubtful = [e for n, e in sorted(own.journal.entries.items()) if e.basis and n < pending]
+        included = self._included_count(own.account) if doubtful else pending
+        for entry in doubtful:
+            if entry.nonce >= included and not self._has_valid_basis(entry):
+                self._drop(own, entry)
+                self._withdraw(wallet, own, entry)
+
+    def _send_lost_again(self, wallet: Wallet, own: Own, pending: int) -> set[int]:
+        """Send again, in order, what the node does not count; return the accepted nonces.
+
+        A superseded transaction is dropped together with all later ones: they may depend on it.
+        """
+        again: set[int] = set()
+        lost = sorted(n for n in own.journal.entries if n >= pending)
+        for position, nonce in enumerate(lost):
+            entry = own.journal.entries[nonce]
+            if time.time() - entry.time > _FORGOTTEN_AFTER:
+                own.journal.forget(nonce)  # the next transaction uses the nonce
+            elif not self._has_valid_basis(entry) or (
+                not own.is_awaited(nonce) and self._would_be_refused(wallet, entry, position)
+            ):
+                for later in lost[position:]:
+                    self._drop(own, own.journal.entries[later])
+                break
+            elif self._send_again(wallet, own, entry).accepted:
+                again.add(nonce)
+        return again
+
+    def _has_valid_basis(self, entry: Entry) -> bool:
+        if entry.basis is None or self.check_basis is None:
+            return True
+        return self.check_basis(entry.basis)
+
+    def _drop(self, own: Own, entry: Entry) -> None:
+        _log.warning("transaction %s is superseded: it is not sent again", entry.last.hash)
+        own.journal.forget(entry.nonce)
+
+    def _send_again(self, wallet: Wallet, own: Own, entry: Entry) -> Answer:
+        """Send the bytes of a lost transaction again."""
+        signed = self._restore(wallet, entry.last)
+        if signed is None or signed.version.hash != entry.last.hash:
+            _log.error(
+                "the journal's transaction %s was changed on the disk: it is not sent",
+                entry.last.hash,
+            )
+            own.journal.forget(entry.nonce)
+            return Answer(Refusal.OTHER)
+        _log.warning("the node lost transaction %s: sent again", entry.last.hash)
+        try:
+            answer = self._broadcast(signed)
+        except CallRefused:
+            answer = Answer(Refusal.OTHER, "the contract refuses the call")
+        if not answer.accepted:
+            _log.warning("transaction %s is refused now: %s", entry.last.hash, answer.text[:200])
+            if answer.refusal in self.dropped_when:
+                own.journal.forget(entry.nonce)
+        return answer
+
+    def _find_resumable(self, own: Own, call: str, again: set[int]) -> Entry | None:
+        """Return a transaction of the same call whose outcome its caller does not know."""
+        same = [entry for entry in own.journal.entries.values() if entry.call == call]
+        for entry in sorted(same, key=lambda e: e.nonce, reverse=True):
+            if own.is_awaited(entry.nonce):  # by the caller of an equal call
+                continue
+            if entry.nonce in again:
+                return entry
+            if entry.nonce not in own.settled and self._is_in_doubt(own, entry):
+                return entry
+        return None
+
+    def _is_in_doubt(self, own: Own, entry: Entry) -> bool:
+        """Return whether the caller of a transaction may not know its outcome.
+
+        If this process sent it, its caller never got the outcome. If another process did, the
+        caller has seen the effect of an included transaction in the state.
+        """
+        for version in reversed(entry.versions):
+            is_included = self._is_included(version.hash)
+            if is_included is not None:
+                return not is_included or version.hash in own.made
+        return False
+
+    # ------------------------------------------------------------------ waiting
+
+    def _await(self, sent: Sent[Request], timeout: float | None) -> Receipt:
+        """Return a transaction's receipt once its block is deep enough."""
+        own, nonce = self._own(sent.account), sent.entry.nonce
+        try:
+            receipt = self._watch(sent, timeout)
+        except LedgerError:
+            own.waiting.discard(nonce)  # the same call, made again, resumes it
+            raise
+        own.settled.add(nonce)
+        return receipt
+
+    def _watch(self, sent: Sent[Request], timeout: float | None) -> Receipt:
+        started = tended = time.monotonic()
+        pause, missing = self.first_pause, 0
+        last_block: int | None = None
+        while True:
+            sighting = self._find(sent.entry)
+            if sighting is not None and sighting.receipt is not None:
+                return sighting.receipt
+            block = None if sighting is None else sighting.block
+            if block is None and last_block is not None:
+                _log.warning("block %d with transaction %s is gone", last_block, sent.hash)
+                self._tend(sent, is_stuck=False)
+            last_block = block
+            now = time.monotonic()
+            if timeout is not None and now - started >= timeout:
+                where = "in no block" if block is None else f"not deep enough in block {block}"
+                raise LedgerUnavailable(
+                    f"transaction {sent.hash} is {where} after {timeout:g} s; "
+                    "it may still take effect: read the state before you send again"
+                )
+            if block is None and now - tended >= self.tend_after:
+                missing = missing + 1 if self._tend(sent, is_stuck=True) else 0
+                tended = now
+                if missing > 1:  # once may be a node that lags behind
+                    self._give_up(sent)
+            time.sleep(pause if timeout is None else min(pause, max(0.0, started + timeout - now)))
+            pause = min(pause * 1.5, self.longest_pause)
+
+    def _tend(self, sent: Sent[Request], *, is_stuck: bool) -> bool:
+        """Send a transaction again or replace it; return whether another has used its nonce.
+
+        Raises:
+            TransactionLost: it is superseded.
+        """
+        entry = sent.entry
+        with self._turn(sent.account) as own:
+            included = self._included_count(sent.account)
+            if included > entry.nonce:
+                return self._find(entry) is None
+            for nonce in range(included, entry.nonce + 1):
+                waiting = own.journal.entries.get(nonce)
+                if waiting is None and nonce == entry.nonce:
+                    if not own.journal.has_pruned(nonce):
+                        return True  # another thread or process dropped it
+                    waiting = entry
+                if waiting is None:
+                    self._fill_gap(sent.wallet, own, nonce)
+                elif not self._has_valid_basis(waiting):
+                    self._drop(own, waiting)
+                    self._withdraw(sent.wallet, own, waiting)
+                    if waiting is entry:
+                        raise TransactionLost(
+                            f"transaction {sent.hash} was dropped: round {_round_of(entry)} no "
+                            "longer contains the proposal it was decided on; read the state and "
+                            "decide again"
+                        )
+                elif self._is_included(waiting.last.hash) is None:
+                    answer = self._send_again(sent.wallet, own, waiting)
+                    if answer.refusal in (Refusal.FEE, Refusal.NONCE_TAKEN):
+                        self._raise_fee(sent.wallet, own, waiting)
+                elif is_stuck and nonce == included:
+                    self._raise_fee(sent.wallet, own, waiting)
+            return entry.nonce not in own.journal.entries
+
+    def _give_up(self, sent: Sent[Request]) -> NoReturn:
+        nonce = sent.entry.nonce
+        with self._turn(sent.account) as own:
+            if own.journal.entries.get(nonce) is sent.entry:
+                own.journal.forget(nonce)
+        raise TransactionLost(
+            f"transaction {sent.hash} cannot take effect: {self.nonce_name} {nonce} of "
+            f"{sent.account} was used for another; read the state before you send again"
+        )
+
+    # ------------------------------------------------------------------ accounts
+
+    @contextmanager
+    def _turn(self, account: Account) -> Iterator[Own]:
+        """Lock an account and its journal."""
+        own = self._own(account)
+        with own.journal.turn():
+            yield own
+
+    def _own(self, account: Account) -> Own:
+        with self._accounts_lock:
+            if account not in self._accounts:
+                journal = Journal(self._journal_path(account), patience=_LOCK_PATIENCE)
+                self._accounts[account] = Own(account, journal)
+            return self._accounts[account]
+
+    def _journal_path(self, account: Account) -> Path | None:
+        """Return the file of an account's journal, in a folder for each chain and first block."""
+        if self._folder is None:
+            mark = self._first_block_mark()
+            if mark is None:
+                return None
+            base = self._base or data_home() / "transactions"
+            self._folder = base / f"{self._chain}{mark and '-'}{mark}"
+        return self._folder / f"{account}.jsonl"
+
+
+def _round_of(entry: Entry) -> int | None:
+    return entry.basis.round if entry.basis else None

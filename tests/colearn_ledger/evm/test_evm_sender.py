@@ -1,0 +1,156 @@
+"""The EVM sender: what it shares with other chains, and tips and replacements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted_evm import GWEI, ScriptedEvm, fields_of, hash_of, unreachable
+from sender_conformance import (
+    DECIDED_ON_A,
+    PROPOSAL_B,
+    BasisConformance,
+    ChainWithFaults,
+    JournalConformance,
+    SenderConformance,
+)
+from waiting import Clock
+
+from colearn_ledger.chains import sender as state_machine
+from colearn_ledger.chains.errors import NodeRefused
+from colearn_ledger.chains.evm import SenderConfig
+from colearn_ledger.chains.evm import sender as evm_sender
+from colearn_ledger.chains.evm.sender import Request, Sender
+from colearn_ledger.chains.journal import Basis
+from colearn_ledger.chains.sender import Sent
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.ledger import LedgerUnavailable
+
+WALLET = Wallet.from_key(b"\7" * 32)
+CONTRACT = Wallet.from_key(b"\3" * 32).address
+
+
+def data_of(call: int) -> bytes:
+    return call.to_bytes(32, "big")
+
+
+class ScriptedEvmChain(ChainWithFaults):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.node = ScriptedEvm()
+
+    def make_sender(self, **settings: Any) -> Sender:
+        """Return a sender that replaces nothing, unless ``max_fee`` leaves room for it."""
+        given = {"journal": self.folder, "bump_after": 0.0, "max_fee": 3 * GWEI, **settings}
+        return Sender(self.node, 5, SenderConfig(**given))
+
+    def send(self, sender: Sender, call: int = 0, basis: Basis | None = None) -> Sent[Request]:
+        return sender.send(WALLET, CONTRACT, data_of(call), basis=basis)
+
+    def hold_blocks(self) -> None:
+        self.node.automatic = False
+
+    def make_block(self) -> None:
+        self.node.make_block()
+
+    def lose_pool(self) -> None:
+        self.node.pool.clear()
+
+    def pool(self) -> dict[int, str]:
+        return {nonce: hash_of(raw) for nonce, raw in self.node.pool.items()}
+
+    def included(self) -> list[str]:
+        return list(self.node.blocks)
+
+    def use_nonce_elsewhere(self) -> None:
+        self.node.blocks["0x" + "ee" * 32] = 1
+
+    def lose_next_answer(self) -> None:
+        self._accept_then(lambda raw: unreachable(raw))
+
+    def repeat_next_answer(self) -> None:
+        def refuse(raw: bytes) -> None:
+            raise NodeRefused("nonce too low")
+
+        self._accept_then(refuse)
+
+    def disconnect(self) -> None:
+        def break_once(raw: bytes) -> None:
+            self.node.meddle = lambda raw: None
+            unreachable(raw)
+
+        self.node.meddle = break_once
+
+    def refuse(self, *calls: int) -> None:
+        self.node.refused |= {data_of(call) for call in calls}
+
+    def _accept_then(self, fail: Callable[[bytes], None]) -> None:
+        def meddle(raw: bytes) -> None:
+            self.node.meddle = lambda raw: None
+            self.node.send(raw)
+            fail(raw)
+
+        self.node.meddle = meddle
+
+
+@pytest.fixture
+def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptedEvmChain:
+    clock = Clock()
+    for module in (evm_sender, state_machine):
+        monkeypatch.setattr(module, "time", clock)
+    return ScriptedEvmChain(tmp_path)
+
+
+class TestEvmSender(SenderConformance):
+    pass
+
+
+class TestBasis(BasisConformance):
+    def test_superseded_ballot_in_the_pool_is_replaced_by_an_empty_transaction(
+        self, chain: ScriptedEvmChain
+    ):
+        chain.hold_blocks()
+        sender = chain.start_process(max_fee=9 * GWEI)
+        ballot = chain.send(sender, 1, DECIDED_ON_A)
+        chain.proposal = PROPOSAL_B
+        rejection = chain.send(sender, 2, Basis("the contract", 1, 3, PROPOSAL_B))
+        empty = fields_of(chain.node.pool[0])
+        assert (empty["data"], empty["value"]) == (b"", 0)
+        chain.make_block()
+        sender.wait(rejection, 1)
+        assert ballot.hash not in chain.included()
+
+
+class TestJournal(JournalConformance):
+    @pytest.fixture(params=["to", "data", "value", "gas", "nonce"])
+    def field(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    @pytest.fixture(autouse=True)
+    def _remember(self, field: str) -> None:
+        self.field = field
+
+    def damage(self, line: dict[str, Any]) -> None:
+        changed = {"to": WALLET.address, "data": {"hex": "01"}, "value": 10**18}
+        line["unsigned"][self.field] = changed.get(self.field, "damaged")
+
+
+class TestTips:
+    def test_a_node_cannot_choose_a_tip_above_its_ceiling(self, chain: ScriptedEvmChain):
+        chain.node.suggested_tip = 400 * GWEI
+        chain.send(chain.make_sender(max_tip=3 * GWEI, max_fee=9 * GWEI))
+        [raw] = chain.node.offered
+        assert fields_of(raw)["maxPriorityFeePerGas"] == 3 * GWEI
+        assert fields_of(raw)["maxFeePerGas"] == 5 * GWEI
+
+    def test_replacements_stop_at_the_ceiling_of_the_tip(self, chain: ScriptedEvmChain):
+        chain.hold_blocks()
+        sender = chain.make_sender(max_tip=2 * GWEI, max_fee=90 * GWEI)
+        sent = chain.send(sender)
+        with pytest.raises(LedgerUnavailable, match="in no block"):
+            sender.wait(sent, 20)
+        tips = [fields_of(raw)["maxPriorityFeePerGas"] for raw in chain.node.offered]
+        assert len(tips) > 3
+        assert max(tips) <= 2 * GWEI

@@ -1,0 +1,301 @@
+"""Tests that the senders of all chains pass: each chain subclasses them and supplies a fixture."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from colearn_ledger.chains.errors import TransactionLost
+from colearn_ledger.chains.journal import Basis
+from colearn_ledger.chains.sender import Sent
+from colearn_ledger.ledger import LedgerUnavailable
+
+ROUND = 3
+PROPOSAL_A = "proposal A"
+PROPOSAL_B = "proposal B"
+DECIDED_ON_A = Basis("the contract", 1, ROUND, PROPOSAL_A)
+PROPOSES_A = Basis("the contract", 1, ROUND, PROPOSAL_A, or_none=True)
+
+
+class ChainWithFaults(ABC):
+    """A chain whose node can lose transactions, and processes that send with one key to it.
+
+    ``proposal`` is what the current round contains.
+    """
+
+    folder: Path
+    proposal: str = PROPOSAL_A
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def start_process(self, **settings: Any) -> Any:
+        """Return the sender of a new process; all processes share the journal."""
+        sender = self.make_sender(**settings)
+        sender.check_basis = lambda basis: basis.fits(self.proposal)
+        return sender
+
+    @abstractmethod
+    def make_sender(self, **settings: Any) -> Any: ...
+
+    @abstractmethod
+    def send(self, sender: Any, call: int = 0, basis: Basis | None = None) -> Sent[Any]: ...
+
+    @abstractmethod
+    def hold_blocks(self) -> None: ...
+
+    @abstractmethod
+    def make_block(self) -> None: ...
+
+    @abstractmethod
+    def lose_pool(self) -> None: ...
+
+    @abstractmethod
+    def pool(self) -> dict[int, str]:
+        """Return the hashes of the transactions in no block, by nonce."""
+
+    @abstractmethod
+    def included(self) -> list[str]:
+        """Return the hashes of the transactions in blocks."""
+
+    @abstractmethod
+    def use_nonce_elsewhere(self) -> None:
+        """Include a transaction that other software signed with the same key."""
+
+    @abstractmethod
+    def lose_next_answer(self) -> None:
+        """Accept the next transaction, but break the connection before the answer."""
+
+    @abstractmethod
+    def repeat_next_answer(self) -> None:
+        """Accept the next transaction, and answer as to a repeated one: its nonce was used."""
+
+    @abstractmethod
+    def disconnect(self) -> None:
+        """Break the connection before the next transaction arrives."""
+
+    @abstractmethod
+    def refuse(self, *calls: int) -> None:
+        """Let the contract refuse calls from now on."""
+
+    def journal(self) -> Path:
+        [path] = self.folder.rglob("*.jsonl")
+        return path
+
+
+def change_journal(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines:
+        change(line)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+class SenderConformance:
+    """Subclass it and supply the fixture ``chain``."""
+
+    def test_transactions_in_flight_have_consecutive_nonces(self, chain: ChainWithFaults):
+        chain.hold_blocks()
+        sender = chain.start_process()
+        sent = [chain.send(sender, call) for call in range(4)]
+        assert sorted(chain.pool()) == [0, 1, 2, 3]
+        chain.make_block()
+        for one in sent:
+            sender.wait(one, 1)
+        assert len(chain.included()) == 4
+
+    def test_processes_that_share_a_key_use_different_nonces(self, chain: ChainWithFaults):
+        chain.hold_blocks()
+        one, two = chain.start_process(), chain.start_process()
+        sent = [chain.send(one, 1), chain.send(two, 2), chain.send(one, 3)]
+        assert sorted(chain.pool()) == [0, 1, 2]
+        chain.make_block()
+        for item in sent:
+            one.wait(item, 1)
+        assert set(chain.included()) == {item.hash for item in sent}
+
+    def test_lost_transactions_are_sent_again_as_the_same_bytes(self, chain: ChainWithFaults):
+        chain.hold_blocks()
+        sender = chain.start_process()
+        first, second = chain.send(sender, 1), chain.send(sender, 2)
+        chain.lose_pool()
+        with pytest.raises(LedgerUnavailable, match="read the state before"):
+            sender.wait(second, 0.05)
+        assert set(chain.pool().values()) == {first.hash, second.hash}
+        chain.make_block()
+        for one in (first, second):
+            sender.wait(one, 1)
+        assert len(chain.included()) == 2
+
+    def test_repeated_call_resumes_a_transaction_whose_answer_was_lost(
+        self, chain: ChainWithFaults
+    ):
+        sender = chain.start_process()
+        chain.lose_next_answer()
+        with pytest.raises(LedgerUnavailable):
+            chain.send(sender)
+        assert len(chain.included()) == 1
+        again = chain.send(sender)
+        sender.wait(again, 1)
+        assert chain.included() == [again.hash]
+
+    def test_restarted_process_resumes_the_transaction_in_flight(self, chain: ChainWithFaults):
+        chain.hold_blocks()
+        before = chain.send(chain.start_process())
+        again = chain.send(chain.start_process())
+        assert again.hash == before.hash
+        assert len(chain.pool()) == 1
+        chain.make_block()
+        third = chain.send(chain.start_process())  # its caller has seen the block
+        assert third.hash != before.hash
+
+    def test_the_same_call_after_a_receipt_is_a_new_transaction(self, chain: ChainWithFaults):
+        sender = chain.start_process()
+        for _ in range(2):
+            sender.wait(chain.send(sender), 1)
+        assert len(chain.included()) == 2
+
+    def test_an_equal_call_while_one_is_awaited_is_a_new_transaction(self, chain: ChainWithFaults):
+        chain.hold_blocks()
+        sender = chain.start_process()
+        one, two = chain.send(sender), chain.send(sender)
+        assert one.hash != two.hash
+        chain.make_block()
+        for sent in (one, two):
+            sender.wait(sent, 1)
+        assert set(chain.included()) == {one.hash, two.hash}
+
+    def test_used_nonce_is_no_refusal_if_the_transaction_itself_used_it(
+        self, chain: ChainWithFaults
+    ):
+        sender = chain.start_process()
+        chain.repeat_next_answer()
+        sender.wait(chain.send(sender), 1)
+        assert len(chain.included()) == 1
+
+    def test_transaction_whose_nonce_other_software_used_is_reported_lost(
+        self, chain: ChainWithFaults
+    ):
+        chain.hold_blocks()
+        sender = chain.start_process()
+        mine = chain.send(sender)
+        chain.lose_pool()
+        chain.use_nonce_elsewhere()
+        with pytest.raises(TransactionLost, match=r"0 of .* was used for another"):
+            sender.wait(mine, 5)
+        assert chain.send(sender).entry.nonce == 1
+
+    def test_call_can_be_repeated_after_the_node_was_unreachable(self, chain: ChainWithFaults):
+        sender = chain.start_process()
+        chain.disconnect()
+        with pytest.raises(LedgerUnavailable):
+            chain.send(sender)
+        sender.wait(chain.send(sender), 1)
+        assert len(chain.included()) == 1
+
+    def test_lost_transaction_that_the_contract_refuses_now_is_dropped_with_later_ones(
+        self, chain: ChainWithFaults
+    ):
+        chain.hold_blocks()
+        before = chain.start_process()
+        for call in (1, 2):
+            chain.send(before, call)
+        chain.lose_pool()
+        chain.refuse(1)
+        after = chain.start_process()
+        other = chain.send(after, 5)
+        assert chain.pool() == {0: other.hash}
+        chain.make_block()
+        after.wait(other, 1)
+        assert chain.included() == [other.hash]
+
+
+class BasisConformance:
+    """A ballot, commitment or proposal takes effect only on the proposal it was decided on."""
+
+    def test_lost_ballot_is_sent_again_while_its_proposal_stands(self, chain: ChainWithFaults):
+        chain.hold_blocks()
+        ballot = chain.send(chain.start_process(), 1, DECIDED_ON_A)
+        chain.lose_pool()
+        chain.send(chain.start_process(), 2)
+        assert chain.pool()[0] == ballot.hash
+
+    def test_lost_ballot_is_dropped_when_its_round_has_another_proposal(
+        self, chain: ChainWithFaults
+    ):
+        chain.hold_blocks()
+        sender = chain.start_process()
+        chain.send(sender, 1, DECIDED_ON_A)
+        chain.lose_pool()
+        chain.proposal = PROPOSAL_B
+        rejection = chain.send(sender, 2, Basis("the contract", 1, ROUND, PROPOSAL_B))
+        chain.make_block()
+        sender.wait(rejection, 1)
+        assert chain.included() == [rejection.hash]
+
+    def test_restarted_process_drops_a_lost_ballot_too(self, chain: ChainWithFaults):
+        chain.hold_blocks()
+        chain.send(chain.start_process(), 1, DECIDED_ON_A)
+        chain.lose_pool()
+        chain.proposal = PROPOSAL_B
+        other = chain.send(chain.start_process(), 2)
+        assert chain.pool() == {0: other.hash}
+
+    def test_equal_ballot_on_another_proposal_is_a_new_transaction(self, chain: ChainWithFaults):
+        chain.hold_blocks()
+        sender = chain.start_process()
+        chain.send(sender, 1, DECIDED_ON_A)
+        chain.lose_pool()
+        chain.proposal = PROPOSAL_B
+        on_b = Basis("the contract", 1, ROUND, PROPOSAL_B)
+        assert chain.send(sender, 1, on_b).entry.basis == on_b
+        assert len(chain.pool()) == 1
+
+    def test_awaited_ballot_is_dropped_when_its_round_has_another_proposal(
+        self, chain: ChainWithFaults
+    ):
+        chain.hold_blocks()
+        sender = chain.start_process()
+        ballot = chain.send(sender, 1, DECIDED_ON_A)
+        chain.lose_pool()
+        chain.proposal = PROPOSAL_B
+        with pytest.raises(TransactionLost, match="round 3 no longer contains the proposal"):
+            sender.wait(ballot, 5)
+        assert chain.pool() == {}
+
+    def test_lost_proposal_is_sent_again_to_a_round_without_one(self, chain: ChainWithFaults):
+        chain.hold_blocks()
+        chain.proposal = ""
+        proposal = chain.send(chain.start_process(), 1, PROPOSES_A)
+        chain.lose_pool()
+        chain.send(chain.start_process(), 2)
+        assert chain.pool()[0] == proposal.hash
+
+    def test_lost_proposal_is_dropped_when_its_round_has_another(self, chain: ChainWithFaults):
+        chain.hold_blocks()
+        chain.proposal = ""
+        chain.send(chain.start_process(), 1, PROPOSES_A)
+        chain.lose_pool()
+        chain.proposal = PROPOSAL_B
+        other = chain.send(chain.start_process(), 2)
+        assert chain.pool() == {0: other.hash}
+
+
+class JournalConformance:
+    """What was changed on the disk is never sent."""
+
+    def test_transaction_whose_hash_does_not_match_is_not_sent(self, chain: ChainWithFaults):
+        chain.hold_blocks()
+        chain.send(chain.start_process(), 1)
+        chain.lose_pool()
+        change_journal(chain.journal(), self.damage)
+        other = chain.send(chain.start_process(), 2)
+        chain.make_block()
+        assert chain.included() == [other.hash]
+
+    def damage(self, line: dict[str, Any]) -> None:
+        raise NotImplementedError
