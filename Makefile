@@ -1,6 +1,7 @@
 # `make` lists the targets. Each works in a clean clone.
 PYTHON ?= python3
 VENV := .venv/bin
+TOOLS := $(VENV)/python scripts/tools.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo localnet-demo test lint docs format contract cosmwasm statemachine-long constraints clean setup-demo setup-localnet setup-dev
@@ -8,12 +9,12 @@ VENV := .venv/bin
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
-demo: setup-demo ## one experiment on an embedded chain: five hospitals train one model
-	@$(VENV)/colearn demo $(ARGS)
+demo: setup-demo ## run one experiment on an embedded chain: five hospitals train one model
+	@./colearn demo $(ARGS)
 
-localnet-demo: setup-localnet ## the walk on real nodes: chain, IPFS, contract, keys, five agent processes, history
+localnet-demo: setup-localnet ## run it on real nodes: chain, IPFS, contract, keys, five agent processes, history
 	@$(VENV)/python scripts/install_nodes.py $(if $(findstring cosmos,$(ARGS)),wasmd,anvil) kubo
-	@$(VENV)/colearn quickstart $(ARGS)
+	@./colearn quickstart $(ARGS)
 
 test: setup-dev ## run every check and every test
 	@$(VENV)/python scripts/check.py test
@@ -24,14 +25,14 @@ lint: setup-dev ## formatters, linters, type checker
 format: setup-dev ## format Python and Solidity in place
 	@$(VENV)/ruff format .
 	@$(VENV)/ruff check --fix .
-	@cd contracts/evm && npm ci --silent && npm run --silent format
+	@$(TOOLS) node -- sh -c 'cd contracts/evm && npm ci --silent && npm run --silent format'
 
 docs: setup-dev ## build the documentation's site into build/docs, strictly
 	@$(VENV)/python scripts/build_docs.py
 
 contract: setup-dev ## compile the contract and put the artifact into the Python package
-	@cd contracts/evm && npm ci --silent
-	@$(VENV)/python scripts/build_contract.py
+	@$(TOOLS) node -- sh -c 'cd contracts/evm && npm ci --silent'
+	@$(TOOLS) node -- $(VENV)/python scripts/build_contract.py
 
 cosmwasm: setup-dev ## compile the CosmWasm contract and put the wasm into the Python package
 	@$(VENV)/python scripts/build_cosmwasm.py
@@ -39,10 +40,10 @@ cosmwasm: setup-dev ## compile the CosmWasm contract and put the wasm into the P
 statemachine-long: setup-dev ## drive reference and contract through 200,000 random steps
 	@COLEARN_STATEMACHINE_PROFILE=long $(VENV)/python -m pytest -q -s tests/statemachine
 
-constraints: setup-dev ## write the versions installed now to constraints.txt
+constraints: setup-dev ## write the installed versions to constraints.txt
 	@$(VENV)/python scripts/constraints.py
 
-clean: ## remove what the other targets made
+clean: ## remove the files that the other targets create
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	rm -rf contracts/evm/node_modules contracts/evm/out contracts/evm/cache
 	rm -rf contracts/cosmwasm/target contracts/cosmwasm/traces contracts/cosmwasm/Cargo.lock

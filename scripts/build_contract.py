@@ -2,8 +2,8 @@
 
 Usage: python scripts/build_contract.py [--check]
 
-With --check nothing is written; the exit status is 1 when the artifact in the package is not
-what the sources compile to. Needs `npm ci` to have been run in contracts/evm.
+With --check, write nothing; the exit status is 1 if the artifact in the package differs from what
+the sources compile to. Run `npm ci` in contracts/evm first; `make contract` does both.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main(check: bool) -> int:
         return 0
     if TARGET.read_text() != text:
         print(
-            f"{TARGET.relative_to(ROOT)} is not what contracts/evm/src compiles to: "
+            f"{TARGET.relative_to(ROOT)} differs from what contracts/evm/src compiles to: "
             "run `make contract` and commit the result",
             file=sys.stderr,
         )
@@ -52,7 +52,7 @@ def main(check: bool) -> int:
 
 
 def artifact() -> dict[str, object]:
-    """Return what the package ships, from forge's output."""
+    """Return the content of the package's artifact, from forge's output."""
     output = EVM / "out" / "CollectiveLearning.sol" / "CollectiveLearning.json"
     compiled = json.loads(output.read_text())
     settings = compiled["metadata"]["settings"]

@@ -2,17 +2,17 @@
 
 Usage: python scripts/build_cosmwasm.py [--check | --lock | --freeze]
 
-Without an option it builds, checks and writes colearn_ledger/chains/cosmos/contract. With --check
-nothing is written: the wasm in the package must come from these sources, pass the checks of the
-oldest VM it has to run on (wasmvm 1.0, the FET network's), and be what this machine builds, byte
-for byte when the tools are the same. Exit status: 0 all is well, 1 it is not, 3 a tool is missing.
+Without an option, build and check the wasm and write it to colearn_ledger/chains/cosmos/contract.
+With --check, write nothing and fail unless the wasm in the package comes from these sources, passes
+the checks of the oldest VM it has to run on (wasmvm 1.0, the FET network's), and equals, if the
+tools are the same, what this machine builds. Exit status: 0 success, 1 failure, 3 a missing tool.
 
---lock writes contracts/cosmwasm/Cargo.lock from dependencies.lock, which is the same without the
-registry's address; cargo needs it for `--locked`. --freeze goes the other way, after an update.
+--lock writes contracts/cosmwasm/Cargo.lock from dependencies.lock, which is the same file without
+the registry's address; cargo needs it for `--locked`. --freeze does the reverse, after an update.
 
 Tools: a rustup toolchain with the wasm32 target and rust-src, or Debian's rustc-web, cargo-web and
-rust-web-src (installed when this runs as root); wasm-opt (binaryen), wasm2wat and wasm-validate
-(wabt). The standard library is built along, for the instruction set of the first wasm version.
+rust-web-src (installed if this runs as root); wasm-opt (binaryen), wasm2wat and wasm-validate
+(wabt). The build includes the standard library, for the instruction set of the first wasm version.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from tools import TOOLS, ToolMissing, install_packages, provide
+
+from colearn_localnet.errors import InstallFailed
+from colearn_localnet.toolchains import cache_folder, run_with_progress
 
 ROOT = Path(__file__).resolve().parent.parent
 CRATE = ROOT / "contracts" / "cosmwasm"
@@ -42,11 +47,11 @@ IMPORTS = {
     "addr_canonicalize", "addr_humanize", "secp256k1_verify", "secp256k1_recover_pubkey",
     "ed25519_verify", "ed25519_batch_verify", "debug", "query_chain",
 }  # fmt: skip
-"""What wasmvm 1.0 offers, all in the module `env`."""
+"""Functions that wasmvm 1.0 provides, all in the module `env`."""
 EXPORTS = {"memory", "allocate", "deallocate", "interface_version_8", "instantiate", "execute"}
 EXPORTS |= {"query"}
 FORBIDDEN_EXPORTS = {"migrate", "sudo", "reply"}
-"""Nobody is to have more say than the protocol gives."""
+"""Entry points that would give somebody more power than the protocol does."""
 CAPABILITIES = {"requires_iterator", "requires_staking", "requires_stargate"}
 LATER_FEATURES = (
     "mutable-globals", "saturating-float-to-int", "sign-extension", "simd", "multi-value",
@@ -61,17 +66,13 @@ DEBIAN = {
 }
 
 
-class Trouble(Exception):
-    """Something does not hold, or is missing; the text says what to do. ``status``: of the exit."""
-
-    def __init__(self, text: str, status: int = 1) -> None:
-        super().__init__(text)
-        self.status = status
+class BuildFailed(Exception):
+    """The wasm could not be built, or is not valid; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """Commands that compile and link, and their versions."""
+    """The commands that compile and link, and their versions."""
 
     rustc: str
     cargo: str
@@ -81,22 +82,25 @@ class Toolchain:
 
 
 def main(arguments: list[str]) -> int:
-    """Do what the arguments ask for and return the exit status."""
-    tasks = {(): build, ("--check",): check, ("--lock",): thaw, ("--freeze",): freeze}
+    """Run the task of the command line and return the exit status."""
+    tasks = {(): build, ("--check",): check, ("--lock",): write_lock, ("--freeze",): freeze_lock}
     task = tasks.get(tuple(arguments))
     if task is None:
         print(__doc__)
         return 2
     try:
         task()
-    except Trouble as trouble:
-        print(f"build_cosmwasm: {trouble}", file=sys.stderr)
-        return trouble.status
+    except (BuildFailed, InstallFailed) as error:
+        print(f"build_cosmwasm: {error}", file=sys.stderr)
+        return 1
+    except ToolMissing as error:
+        print(f"build_cosmwasm: {error}", file=sys.stderr)
+        return 3
     return 0
 
 
-def say(line: str) -> None:
-    """Tell how it goes."""
+def report(line: str) -> None:
+    """Print a line of progress."""
     print(f"build_cosmwasm: {line}", flush=True)
 
 
@@ -112,26 +116,27 @@ def build() -> None:
     shutil.copyfile(wasm, WASM)
     text = json.dumps(describe(wasm, tools), indent=1, sort_keys=True)
     ARTIFACT.write_text(text + "\n")
-    say(f"wrote {WASM.relative_to(ROOT)}, {wasm.stat().st_size:,} bytes")
+    report(f"wrote {WASM.relative_to(ROOT)}, {wasm.stat().st_size:,} bytes")
 
 
 def check() -> None:
     """Compare the package's wasm with the sources, the VM's limits and a build of this machine."""
     if not (WASM.exists() and ARTIFACT.exists()):
-        raise Trouble(
-            f"there is no {WASM.relative_to(ROOT)}: run `python scripts/build_cosmwasm.py`"
-        )
+        raise BuildFailed(f"{WASM.relative_to(ROOT)} does not exist: run `make cosmwasm`")
     shipped = json.loads(ARTIFACT.read_text())
     if shipped["sourceHash"] != source_hash():
-        raise Trouble(
+        raise BuildFailed(
             f"{WASM.relative_to(ROOT)} was built from other sources than contracts/cosmwasm has: "
-            "run `python scripts/build_cosmwasm.py` and commit the result"
+            "run `make cosmwasm` and commit the result"
         )
     if shipped["sha256"] != sha256(WASM):
-        raise Trouble(f"{ARTIFACT.relative_to(ROOT)} is not that of the wasm beside it")
-    find_binaryen_and_wabt()
+        raise BuildFailed(
+            f"{ARTIFACT.relative_to(ROOT)} has another sha256 than the wasm next to it: "
+            "run `make cosmwasm` and commit the result"
+        )
+    provide(["wasm"])
     check_vm(WASM)
-    say(f"the package's wasm is one that wasmvm 1.0 takes: {WASM.stat().st_size:,} bytes")
+    report(f"the package's wasm is valid for wasmvm 1.0: {WASM.stat().st_size:,} bytes")
     tools = find_toolchain()
     wasm = compile_wasm(tools)
     check_vm(wasm)
@@ -139,41 +144,40 @@ def check() -> None:
 
 
 def compare(shipped: dict[str, object], wasm: Path, tools: Toolchain) -> None:
-    """Hold the package's wasm against the one built just now."""
+    """Compare the package's wasm with the one built here."""
     if shipped["toolchain"] != tools.versions:
-        say("other tools than those of the package's wasm: the sources' hash is the same")
-        say(f"here {tools.versions}, {wasm.stat().st_size:,} bytes, sha256 {sha256(wasm)}")
+        report("the package's wasm was built with other tools; only the sources' hash was compared")
+        report(f"here {tools.versions}, {wasm.stat().st_size:,} bytes, sha256 {sha256(wasm)}")
     elif shipped["sha256"] != sha256(wasm):
-        raise Trouble(
+        raise BuildFailed(
             "the same tools build other bytes than the package has: "
-            f"{sha256(wasm)} and not {shipped['sha256']}"
+            f"sha256 {sha256(wasm)} instead of {shipped['sha256']}"
         )
     else:
-        say("this machine builds the package's wasm byte for byte")
+        report("this machine builds the package's wasm byte for byte")
 
 
-def thaw() -> None:
-    """Write Cargo.lock: dependencies.lock with the registry put back."""
+def write_lock() -> None:
+    """Write Cargo.lock from dependencies.lock, with the registry's address."""
     line = f'source = "{registry()}"'
     text = re.sub(r"^(checksum = )", rf"{line}\n\1", FROZEN.read_text(), flags=re.MULTILINE)
     if not LOCK.exists() or LOCK.read_text() != text:
         LOCK.write_text(text)
 
 
-def freeze() -> None:
-    """Write dependencies.lock: Cargo.lock without the registry."""
+def freeze_lock() -> None:
+    """Write dependencies.lock from Cargo.lock, without the registry's address."""
     FROZEN.write_text(LOCK.read_text().replace(f'source = "{registry()}"\n', ""))
-    say(f"wrote {FROZEN.relative_to(ROOT)}")
+    report(f"wrote {FROZEN.relative_to(ROOT)}")
 
 
 def registry() -> str:
-    """Return how cargo writes its default registry in a lock file."""
-    cargo = shutil.which("cargo")
-    if cargo is None:
-        raise Trouble("there is no cargo; on Debian: apt-get install cargo-web", status=3)
+    """Return cargo's default registry, as written in a lock file."""
+    if shutil.which("cargo") is None:
+        provide(["rust"])
     manifest = ["--manifest-path", str(CRATE / "Cargo.toml")]
-    told = output(cargo, "metadata", "--no-deps", "--format-version", "1", *manifest)
-    source: str = json.loads(told)["packages"][0]["dependencies"][0]["source"]
+    metadata = output("cargo", "metadata", "--no-deps", "--format-version", "1", *manifest)
+    source: str = json.loads(metadata)["packages"][0]["dependencies"][0]["source"]
     return source
 
 
@@ -181,8 +185,8 @@ def registry() -> str:
 
 
 def find_toolchain() -> Toolchain:
-    """Return rustup's toolchain when it can do it, else Debian's."""
-    find_binaryen_and_wabt()
+    """Return rustup's toolchain if it can build for wasm, else Debian's, installed if needed."""
+    provide(["wasm"])
     rustc, cargo = shutil.which("rustc"), shutil.which("cargo")
     if rustc and cargo:
         library = sysroot(rustc) / "lib" / "rustlib" / "src" / "rust" / "library"
@@ -193,40 +197,17 @@ def find_toolchain() -> Toolchain:
     missing = [name for name, path in DEBIAN.items() if not Path(path).exists()]
     if rustc and rust_lld(rustc) and "lld-19" in missing:
         missing.remove("lld-19")
-    install(missing)
+    if missing:
+        rustup = "by rustup: target wasm32-unknown-unknown, component rust-src"
+        install_packages(missing, elsewhere=f"{TOOLS['rust'].elsewhere}, {rustup}")
     rustc_web, cargo_web = "/usr/bin/rustc", "/usr/bin/cargo"
     linker = (rustc and rust_lld(rustc)) or DEBIAN["lld-19"]
     library = sysroot(rustc_web) / "lib" / "rustlib" / "src" / "rust" / "library"
     return toolchain(rustc_web, cargo_web, linker, library)
 
 
-def find_binaryen_and_wabt() -> None:
-    """Install what optimises and checks wasm, where it is missing."""
-    binaryen = [] if shutil.which("wasm-opt") else ["binaryen"]
-    wabt = [] if shutil.which("wasm-validate") and shutil.which("wasm2wat") else ["wabt"]
-    install([*binaryen, *wabt])
-
-
-def install(packages: list[str]) -> None:
-    """Install Debian packages as root; anybody else is told how."""
-    if not packages:
-        return
-    command = "apt-get install " + " ".join(packages)
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise Trouble(f"tools are missing; on Debian, as root: {command}", status=3)
-    say(f"installing {' '.join(packages)}")
-    for step in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
-        done = subprocess.run(
-            ["apt-get", "--quiet=2", *step],
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-            check=False,
-        )
-        if done.returncode != 0:
-            raise Trouble(f"apt-get {step[0]} failed; by hand: {command}", status=3)
-
-
 def toolchain(rustc: str, cargo: str, linker: str, library: Path) -> Toolchain:
-    """Describe a toolchain by the versions that decide about the bytes."""
+    """Return a toolchain with the versions on which the wasm's bytes depend."""
     flavor = ["-flavor", "wasm"] if Path(linker).name == "rust-lld" else []
     versions = {
         "rustc": output(rustc, "--version"),
@@ -237,18 +218,18 @@ def toolchain(rustc: str, cargo: str, linker: str, library: Path) -> Toolchain:
 
 
 def sysroot(rustc: str) -> Path:
-    """Return where a compiler keeps its libraries."""
+    """Return the folder of a compiler's libraries."""
     return Path(output(rustc, "--print", "sysroot"))
 
 
 def rust_lld(rustc: str) -> str | None:
-    """Return the linker that comes with a rustup toolchain."""
+    """Return the linker of a rustup toolchain, if it has one."""
     found = sorted(sysroot(rustc).glob("lib/rustlib/*/bin/rust-lld"))
     return str(found[0]) if found else None
 
 
 def output(*command: str) -> str:
-    """Return what a command prints."""
+    """Return the output of a command."""
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -256,10 +237,9 @@ def output(*command: str) -> str:
 
 
 def compile_wasm(tools: Toolchain) -> Path:
-    """Return the wasm that these tools build, in the user's cache folder."""
-    thaw()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "colearn" / "cosmwasm" / "wasm"
+    """Build the wasm in the user's cache folder and return its path."""
+    write_lock()
+    folder = cache_folder() / "cosmwasm" / "wasm"
     environment = {name: value for name, value in os.environ.items() if "RUSTFLAGS" not in name}
     environment |= {
         "RUSTC": tools.rustc,
@@ -270,7 +250,7 @@ def compile_wasm(tools: Toolchain) -> Path:
     }
     run([tools.cargo, "fetch", "--locked"], environment)
     environment["CARGO_ENCODED_RUSTFLAGS"] = "\x1f".join(rust_flags(tools))
-    say(f"building with {tools.versions['rustc']}, {tools.versions['linker']}")
+    report(f"building with {tools.versions['rustc']}, {tools.versions['linker']}")
     command = [tools.cargo, "build", "--release", "--lib", "--locked", "--target", TARGET]
     run([*command, "-Z", "build-std=std,panic_abort"], environment)
     built = folder / TARGET / "release" / "collective_learning.wasm"
@@ -281,7 +261,7 @@ def compile_wasm(tools: Toolchain) -> Path:
 
 
 def rust_flags(tools: Toolchain) -> list[str]:
-    """Return the compiler's options: only what wasm had at first, and no path of this machine."""
+    """Return the compiler's options: the first wasm version, and no path of this machine."""
     cargo_home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
     folders = dict.fromkeys(sorted((cargo_home / "registry" / "src").glob("*")), "/cargo")
     folders |= {CRATE: "/contract", tools.library: "/library"}
@@ -291,16 +271,12 @@ def rust_flags(tools: Toolchain) -> list[str]:
 
 
 def run(command: list[str], environment: dict[str, str]) -> None:
-    """Run a command in the crate's folder; what it says is shown when it fails."""
-    done = subprocess.run(
-        command, cwd=CRATE, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise Trouble(f"{' '.join(command[:3])} failed:\n{done.stdout}{done.stderr}")
+    """Run a command in the crate's folder, and report its progress."""
+    run_with_progress(command, CRATE, report, environment=environment)
 
 
 def describe(wasm: Path, tools: Toolchain) -> dict[str, object]:
-    """Return what the package says of its wasm."""
+    """Return the content of artifact.json."""
     return {
         "name": wasm.name,
         "sha256": sha256(wasm),
@@ -311,7 +287,7 @@ def describe(wasm: Path, tools: Toolchain) -> dict[str, object]:
 
 
 def source_hash() -> str:
-    """Return sha256 over the names and contents of all that the wasm is built from."""
+    """Return sha256 over the names and contents of the wasm's source files."""
     digest = hashlib.sha256()
     for path in [*sorted((CRATE / "src").rglob("*.rs")), CRATE / "Cargo.toml", FROZEN]:
         digest.update(path.relative_to(CRATE).as_posix().encode() + b"\0")
@@ -328,23 +304,25 @@ def sha256(path: Path) -> str:
 
 
 def check_vm(wasm: Path) -> None:
-    """Raise unless the oldest VM that the contract has to run on takes this wasm."""
+    """Raise unless the wasm is valid for the oldest VM that the contract has to run on."""
     size = wasm.stat().st_size
     if size >= MAX_BYTES:
-        raise Trouble(f"the wasm has {size:,} bytes; it must be smaller than {MAX_BYTES:,}")
+        raise BuildFailed(f"the wasm has {size:,} bytes; it must be smaller than {MAX_BYTES:,}")
     switched_off = [f"--disable-{feature}" for feature in LATER_FEATURES]
     valid = subprocess.run(
         ["wasm-validate", *switched_off, str(wasm)], capture_output=True, text=True, check=False
     )
     if valid.returncode != 0:
-        raise Trouble(f"the wasm needs more than the first version's instructions:\n{valid.stderr}")
+        raise BuildFailed(
+            f"the wasm needs more than the first version's instructions:\n{valid.stderr}"
+        )
     text = output("wasm2wat", str(wasm))
-    for complaint in complaints(text):
-        raise Trouble(f"the FET network's VM refuses this wasm: {complaint}")
+    if problems := find_problems(text):
+        raise BuildFailed(f"the FET network's VM refuses this wasm: {'; '.join(problems)}")
 
 
-def complaints(text: str) -> list[str]:
-    """Return what is wrong with a module's text: its imports, its exports, its types."""
+def find_problems(text: str) -> list[str]:
+    """Return the problems in a module's text: imports, exports, types."""
     imported = set(re.findall(r'^ *\(import "([^"]*)" "([^"]*)"', text, re.MULTILINE))
     exported = set(re.findall(r'^ *\(export "([^"]*)"', text, re.MULTILINE))
     code = "\n".join(line for line in text.splitlines() if not line.startswith("  (data "))

@@ -2,9 +2,9 @@
 
 Usage: .venv/bin/python scripts/build_docs.py [FOLDER]
 
-The site goes to FOLDER, by default build/docs. A warning is a failure: a link to nowhere, a page
-that no menu shows, a name that the API reference does not find. Generated pages and pictures are
-made by scripts/docs, which mkdocs.yml names as a hook; none of them is kept in the repository.
+The site is written to FOLDER, by default build/docs. Warnings are errors: broken links, pages
+missing from the menu, names that the API reference does not find. The hook scripts/docs, named in
+mkdocs.yml, generates some pages and pictures; the repository contains none of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 QUIET = {"NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"}
-"""Keeps the theme from advertising: what it says is no warning about these pages."""
+"""Silences the theme's advertisement, which would count as a warning."""
 
 
 def build(folder: Path) -> int:

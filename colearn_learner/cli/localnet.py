@@ -15,6 +15,7 @@ import click
 
 from colearn_learner.cli._support.errors import report_errors
 from colearn_learner.cli._support.output import (
+    command_name,
     note,
     open_console,
     print_fields,
@@ -69,9 +70,9 @@ def localnet() -> None:
     """A testnet on this machine: a chain and a private swarm of IPFS nodes (Kubo).
 
     The chain is an EVM chain (anvil) or a Cosmos chain with CosmWasm (wasmd). The nodes are native
-    processes that listen on 127.0.0.1 only and go on after the command. The chain and the content
-    survive down and up. Missing nodes are installed, once, into ~/.cache/colearn: anvil by npm in
-    seconds, Kubo and wasmd by Go in some minutes.
+    processes that listen on 127.0.0.1 only and keep running after the command. The chain and the
+    content survive down and up. Missing nodes are installed, once, into ~/.cache/colearn: anvil
+    by npm in seconds, Kubo and wasmd by Go in some minutes. Node.js and Go are installed, too.
     """
 
 
@@ -117,12 +118,13 @@ def up(net: Localnet, *, as_json: bool, **wanted: Any) -> None:
         return
     _show(status)
     kind = status.settings.chain
+    me = command_name()
     print_line()
-    print_line(f"Next:  colearn localnet fund ADDRESS      {_MONEY[kind][0]} for a key")
+    print_line(f"Next:  {me} localnet fund ADDRESS      # {_MONEY[kind][0]} for a key")
     if net.folder == default_folder().absolute():
-        print_line(f"       colearn deploy --network {_PROFILES[kind]} --key NAME")
+        print_line(f"       {me} deploy --network {_PROFILES[kind]} --key NAME")
     else:
-        print_line(f"       colearn network add NAME {' '.join(_profile_options(status))}")
+        print_line(f"       {me} network add NAME {' '.join(_profile_options(status))}")
 
 
 @localnet.command()

@@ -21,7 +21,7 @@ import click
 
 from colearn_learner.cli._support.connect import find_experiment, open_ledger
 from colearn_learner.cli._support.errors import need, report_errors
-from colearn_learner.cli._support.output import open_console, print_json
+from colearn_learner.cli._support.output import command_name, open_console, print_json
 from colearn_learner.errors import LearnerError
 
 if TYPE_CHECKING:
@@ -115,8 +115,8 @@ def quickstart(
         console.print(f"  export COLEARN_HOME={shlex.quote(str(walk.home))}")
         console.print(f"  export COLEARN_LOCALNET={shlex.quote(str(walk.localnet))}")
         console.print(f'  export COLEARN_PASSWORD="$(cat {shlex.quote(str(walk.password_file))})"')
-        console.print(f"  colearn experiment show {result['experiment']}")
-        console.print("  colearn localnet down")
+        console.print(f"  {command_name()} experiment show {result['experiment']}")
+        console.print(f"  {command_name()} localnet down")
 
 
 def _experiment(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from colearn_localnet.errors import NodeFailed, PortTaken
-from colearn_localnet.install import anvil_binary
+from colearn_localnet.install import ANVIL, find_binary
 from colearn_localnet.node import Node
 from colearn_localnet.processes import free_port, is_free, recorded, said_since
 from colearn_localnet.rpc import json_rpc
@@ -84,7 +84,7 @@ class Anvil(Node):
             NodeFailed: it did not start.
             PortTaken: another process has the port that was asked for.
         """
-        binary = anvil_binary()
+        binary = find_binary(ANVIL)
         if self._port:
             if not is_free(self._host, self._port):
                 raise PortTaken(f"port {self._port} of {self._host} is taken by another process")

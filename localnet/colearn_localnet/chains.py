@@ -17,7 +17,7 @@ from colearn_localnet.cosmos import BLOCK_TIME, CosmosChain
 from colearn_localnet.cosmos_genesis import CHAIN_ID, homes_of
 from colearn_localnet.errors import NodeFailed, PortTaken
 from colearn_localnet.funding import fund
-from colearn_localnet.install import anvil_binary, wasmd_binary
+from colearn_localnet.install import ANVIL, WASMD, find_binary
 from colearn_localnet.processes import recorded
 from colearn_localnet.records import ChainStatus, Record, ValidatorStatus
 from colearn_localnet.rpc import json_rpc
@@ -93,7 +93,7 @@ class _Evm:
         self._record = record
 
     def find_binary(self, say: Say) -> None:
-        anvil_binary(say=say)
+        find_binary(ANVIL, report=say)
 
     def up(self, undo: ExitStack, say: Say) -> Record:
         chain, port = self._anvil(self._record.port), self._record.port
@@ -147,7 +147,7 @@ class _Cosmos:
         )
 
     def find_binary(self, say: Say) -> None:
-        wasmd_binary(say=say)
+        find_binary(WASMD, report=say)
 
     def up(self, undo: ExitStack, say: Say) -> Record:
         for node in self._chain.nodes:

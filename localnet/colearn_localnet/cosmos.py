@@ -21,7 +21,7 @@ from colearn_localnet.cosmos_genesis import (
     homes_of,
 )
 from colearn_localnet.errors import NetStateError, NodeFailed
-from colearn_localnet.install import wasmd_binary
+from colearn_localnet.install import WASMD, find_binary
 from colearn_localnet.node import HEALTHY_WITHIN
 from colearn_localnet.processes import wait_until
 from colearn_localnet.wasmd import Wasmd
@@ -150,7 +150,7 @@ class CosmosChain:
     def _found(self) -> None:
         homes = homes_of(self._folder)
         if not homes:
-            homes = found_chain(self._folder, self._validators, wasmd_binary())
+            homes = found_chain(self._folder, self._validators, find_binary(WASMD))
         if len(homes) != self._validators:
             raise NetStateError(
                 "the number of a chain's validators stays what it was at its first block:"

@@ -12,8 +12,8 @@ from typing import Any
 from colearn_ledger.text.bech32 import NotBech32, decoded
 from colearn_localnet.cosmos_genesis import CHAIN_ID, DENOMINATION, FAUCET, PREFIX
 from colearn_localnet.errors import AddressRefused, NodeFailed
-from colearn_localnet.install import wasmd_binary
-from colearn_localnet.locking import locked
+from colearn_localnet.install import WASMD, find_binary
+from colearn_localnet.locking import lock_file
 from colearn_localnet.processes import wait_until
 from colearn_localnet.rpc import get, json_rpc
 from colearn_localnet.wasmd import Wasmd, quiet_environment
@@ -46,7 +46,7 @@ def pay(home: Path, node: Wasmd, address: str, amount: Decimal, *, seconds: floa
     whole = _whole(amount)
     _check(address)
     # one after another: a payment's sequence number follows from the last one's block
-    with locked(home / "faucet.lock"):
+    with lock_file(home / "faucet.lock"):
         sent = _send(home, node, address, whole)
         _await_block(node, sent, seconds)
     return _balance(node, address)
@@ -77,7 +77,7 @@ def _check(address: str) -> None:
 
 def _send(home: Path, node: Wasmd, address: str, amount: int) -> str:
     """Broadcast a payment and return its hash, in hex."""
-    command = [str(wasmd_binary()), "tx", "bank", "send", FAUCET, address]
+    command = [str(find_binary(WASMD)), "tx", "bank", "send", FAUCET, address]
     command += [f"{amount}{DENOMINATION}", "--home", str(home), "--keyring-backend", "test"]
     command += ["--node", node.rpc.replace("http:", "tcp:"), "--chain-id", CHAIN_ID]
     command += ["--gas", str(_GAS), "--fees", _FEE, "--yes", "--output", "json"]

@@ -1,191 +1,285 @@
-"""The binaries of the nodes: found on PATH, or installed once, pinned, into the user's cache.
+"""Find the nodes' binaries on PATH, or install them once, pinned, into the user's cache folder.
 
-How each is made is in `colearn_localnet.recipes`. No download address is needed here.
+Anvil comes from npm; Kubo, wasmd and Toxiproxy are built from sources of the Go module proxy. All
+are pinned by hash in `pins/`. Node.js and Go come from `colearn_localnet.toolchains` if needed.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import re
+import platform
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from colearn_localnet.errors import InstallFailed
-from colearn_localnet.locking import locked
-from colearn_localnet.recipes import ANVIL, KUBO, TOXIPROXY, WASMD, Recipe, Say
-
-__all__ = [
-    "ANVIL_VERSION",
-    "KUBO_VERSION",
-    "TOXIPROXY_VERSION",
-    "WASMD_VERSION",
-    "anvil_binary",
-    "kubo_binary",
-    "nodes_folder",
-    "toxiproxy_binary",
-    "wasmd_binary",
-]
-
-ANVIL_VERSION = ANVIL.version
-KUBO_VERSION = KUBO.version
-TOXIPROXY_VERSION = TOXIPROXY.version
-WASMD_VERSION = WASMD.version
+from colearn_localnet.toolchains import (
+    GO,
+    NODE,
+    PINS,
+    Report,
+    Toolchain,
+    cache_folder,
+    lock_installation,
+    prepare_environment,
+    read_version,
+    run_with_progress,
+    version_key,
+)
 
 _log = logging.getLogger(__name__)
 
 
-def anvil_binary(*, say: Say = _log.info) -> Path:
-    """Return an anvil of at least `ANVIL_VERSION`, which is installed if need be.
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Where and with what a binary is made: folder, environment, progress."""
+
+    folder: Path
+    environment: Mapping[str, str]
+    report: Report
+
+    def run(self, *command: str, **variables: str) -> str:
+        """Run a command here, with more environment variables; return its output."""
+        environment = {**self.environment, **variables}
+        return run_with_progress(command, self.folder, self.report, environment=environment)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to find one binary, and how to install it.
+
+    Attributes:
+        name: name of the program, and of its folder in the cache.
+        binary: file name, also on PATH.
+        version: the version that is installed; a newer one on PATH is used instead.
+        ask: arguments that make the binary print its version.
+        toolchain: the toolchain that installs it.
+        duration: how long that takes, and from where, for people.
+        pins: files that are copied to the folder where it is made.
+        make: makes it in a workplace and returns its files: the binary first.
+        packages: commands that must exist as well, each with its Debian packages.
+    """
+
+    name: str
+    binary: str
+    version: str
+    ask: tuple[str, ...]
+    toolchain: Toolchain
+    duration: str
+    pins: tuple[Path, ...]
+    make: Callable[[Workplace], tuple[Path, ...]]
+    packages: Mapping[str, str]
+
+
+def find_binary(recipe: Recipe, *, report: Report = _log.info) -> Path:
+    """Return a recipe's binary: a recent enough one on PATH, or the pinned one from the cache.
 
     Args:
-        say: is told which one is taken, and of an installation's progress.
+        recipe: `ANVIL`, `KUBO`, `WASMD` or `TOXIPROXY`.
+        report: shows which binary is used, and progress of an installation.
 
     Raises:
-        InstallFailed: there is none and it can not be installed.
+        InstallFailed: it is not on PATH and cannot be installed.
     """
-    return _binary(ANVIL, say)
+    installed = find_installed(recipe, report=report)
+    if installed is not None:
+        return installed
+    for command, packages in recipe.packages.items():
+        if shutil.which(command) is None:
+            raise InstallFailed(
+                f"{recipe.name} {recipe.version} or newer is not on PATH, and to build it {command}"
+                f" is missing. Install it first; on Debian, as root: apt-get install {packages}"
+            )
+    binary = _cached_binary(recipe)
+    with lock_installation(nodes_folder(), recipe.name, report):
+        if not binary.is_file():
+            _install(recipe, binary.parent, report)
+    return binary
 
 
-def kubo_binary(*, say: Say = _log.info) -> Path:
-    """Return an `ipfs` (Kubo) of at least `KUBO_VERSION`, which is built if need be.
+def find_installed(recipe: Recipe, *, report: Report = _log.info) -> Path | None:
+    """Return a recipe's binary if it needs no installation: from PATH or from the cache.
 
     Args:
-        say: is told which one is taken, and of an installation's progress.
-
-    Raises:
-        InstallFailed: there is none and it can not be built.
+        recipe: of the program.
+        report: shows which binary is used.
     """
-    return _binary(KUBO, say)
-
-
-def wasmd_binary(*, say: Say = _log.info) -> Path:
-    """Return a `wasmd` of at least `WASMD_VERSION`, which is built if need be.
-
-    Args:
-        say: is told which one is taken, and of an installation's progress.
-
-    Raises:
-        InstallFailed: there is none and it can not be built.
-    """
-    return _binary(WASMD, say)
-
-
-def toxiproxy_binary(*, say: Say = _log.info) -> Path:
-    """Return a `toxiproxy-server` of at least `TOXIPROXY_VERSION`, which is built if need be.
-
-    Args:
-        say: is told which one is taken, and of an installation's progress.
-
-    Raises:
-        InstallFailed: there is none and it can not be built.
-    """
-    return _binary(TOXIPROXY, say)
+    on_path = _find_on_path(recipe, report)
+    if on_path is not None:
+        return on_path
+    binary = _cached_binary(recipe)
+    if not binary.is_file():
+        return None
+    report(f"{recipe.name} {recipe.version} from {binary}")
+    return binary
 
 
 def nodes_folder() -> Path:
     """Return the folder that nodes are installed into; it may not exist yet."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "colearn" / "nodes"
+    return cache_folder() / "nodes"
 
 
-def _binary(node: Recipe, say: Say) -> Path:
-    on_path = _on_path(node, say)
-    if on_path is not None:
-        return on_path
-    nodes = nodes_folder()
-    home = nodes / f"{node.name}-{node.version}"
-    binary = home / node.binary
-    if binary.is_file():
-        say(f"{node.name} {node.version} from {binary}")
-        return binary
-    lacking = [tool for tool in node.tools if shutil.which(tool) is None]
-    if lacking:
-        advice = " ".join(node.tools[tool] for tool in lacking)
-        raise InstallFailed(
-            f"{node.name} {node.version} or newer is not on PATH and not in {nodes}, and to"
-            f" install it {' and '.join(lacking)} is missing. {advice}"
-        )
-    with _locked(nodes, node.name, say):
-        if not binary.is_file():
-            _install(node, home, say)
-    return binary
+def _cached_binary(recipe: Recipe) -> Path:
+    return nodes_folder() / f"{recipe.name}-{recipe.version}" / recipe.binary
 
 
-def _on_path(node: Recipe, say: Say) -> Path | None:
-    found = shutil.which(node.binary)
+def _find_on_path(recipe: Recipe, report: Report) -> Path | None:
+    found = shutil.which(recipe.binary)
     if found is None:
         return None
-    version = _version_of(Path(found), node)
-    if version is None or _numbers(version) < _numbers(node.version):
-        said = version or "an unknown version"
-        say(f"{found} on PATH is {said}, and {node.version} is needed: not taken")
+    version = read_version([found, *recipe.ask])
+    if version is None or version_key(version) < version_key(recipe.version):
+        report(
+            f"{found} on PATH has {version or 'an unknown version'}, but {recipe.version} or newer"
+            " is needed: not used"
+        )
         return None
-    say(f"{node.name} {version} on PATH: {found}")
+    report(f"{recipe.name} {version} on PATH: {found}")
     return Path(found)
 
 
-def _version_of(binary: Path, node: Recipe) -> str | None:
-    """Return the version that a binary says, as ``1.2.3``; None when it says none."""
-    try:
-        said = subprocess.run(  # noqa: S603  (the path is the caller's)
-            [str(binary), *node.ask], capture_output=True, text=True, timeout=60, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    match = re.search(r"\d+\.\d+\.\d+", said.stdout)
-    return match[0] if match and said.returncode == 0 else None
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split("."))
-
-
-@contextmanager
-def _locked(nodes: Path, name: str, say: Say) -> Iterator[None]:
-    """Hold the lock of one node's installation, after the process that may hold it now."""
-
-    def waiting() -> None:
-        say(f"another process is installing {name}: waiting for it")
-
-    with ExitStack() as holding:
+def _install(recipe: Recipe, home: Path, report: Report) -> None:
+    """Make the binary next to its place and rename the whole folder; the caller has the lock."""
+    for leftover in home.parent.glob(f".{recipe.name}-*"):  # of an installation that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
+    environment = prepare_environment([recipe.toolchain], report)
+    report(f"installing {recipe.name} {recipe.version} into {home} ({recipe.duration}, once) ...")
+    with tempfile.TemporaryDirectory(prefix=f".{recipe.name}-", dir=home.parent) as folder:
+        place = Workplace(Path(folder) / "work", environment, report)
+        place.folder.mkdir()
+        for pin in recipe.pins:
+            shutil.copyfile(pin, place.folder / pin.name)
         try:
-            nodes.mkdir(parents=True, exist_ok=True)
-            holding.enter_context(locked(nodes / f"{name}.lock", when_taken=waiting))
-        except OSError as error:
-            raise InstallFailed(
-                f"{nodes} can not be written ({error.strerror}):"
-                " set XDG_CACHE_HOME to a folder that can"
-            ) from error
-        yield
-
-
-def _install(node: Recipe, home: Path, say: Say) -> None:
-    """Make the binary beside its place and rename the whole folder; the lock is held."""
-    for left in home.parent.glob(f".{node.name}-*"):  # by an installation that was killed
-        shutil.rmtree(left, ignore_errors=True)
-    say(f"installing {node.name} {node.version} into {home} ({node.takes}, once) ...")
-    with tempfile.TemporaryDirectory(prefix=f".{node.name}-", dir=home.parent) as folder:
-        work = Path(folder) / "work"
-        work.mkdir()
-        for pin in node.pins:
-            shutil.copyfile(pin, work / pin.name)
-        try:
-            made, *beside = node.make(work, say)
+            binary, *companions = recipe.make(place)
         except InstallFailed as error:
-            raise InstallFailed(f"{node.name} could not be installed: {error}") from error
-        version = _version_of(made, node)
-        if version != node.version:
-            raise InstallFailed(f"{node.name} was installed, but says that it is {version}")
+            raise InstallFailed(f"{recipe.name} could not be installed: {error}") from error
+        version = read_version([binary, *recipe.ask])
+        if version != recipe.version:
+            raise InstallFailed(
+                f"{recipe.name} was installed, but reports version {version}"
+                f" instead of {recipe.version}"
+            )
         ready = Path(folder) / "ready"
         ready.mkdir()
-        made.replace(ready / node.binary)
-        for file in beside:
+        binary.replace(ready / recipe.binary)
+        for file in companions:
             file.replace(ready / file.name)
         shutil.rmtree(home, ignore_errors=True)
         ready.replace(home)
-    say(f"{node.name} {node.version} is installed: {home / node.binary}")
+    report(f"{recipe.name} {recipe.version} is installed: {home / recipe.binary}")
+
+
+def _make_anvil(place: Workplace) -> tuple[Path, ...]:
+    place.run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+    scope = place.folder / "node_modules" / "@foundry-rs"
+    binaries = sorted(scope.glob("anvil-*/bin/anvil"))
+    if not binaries:
+        machine = f"{platform.system()} on {platform.machine()}"
+        raise InstallFailed(f"npm has no anvil {ANVIL.version} for {machine}")
+    binaries[0].chmod(0o755)
+    return (binaries[0],)
+
+
+def _make_kubo(place: Workplace) -> tuple[Path, ...]:
+    return (_build_go(place, "github.com/ipfs/kubo/cmd/ipfs", "ipfs", CGO_ENABLED="0"),)
+
+
+def _make_wasmd(place: Workplace) -> tuple[Path, ...]:
+    """Build wasmd, and copy the VM, a shared library in one of its modules, next to it.
+
+    The loader looks first in the folder of the binary. Go verified the library's hash.
+    """
+    binary = _build_go(
+        place,
+        "github.com/CosmWasm/wasmd/cmd/wasmd",
+        "wasmd",
+        link=f"-X github.com/cosmos/cosmos-sdk/version.Version={WASMD.version}"
+        " -X github.com/cosmos/cosmos-sdk/version.Name=wasm"
+        " -X github.com/cosmos/cosmos-sdk/version.AppName=wasmd",
+        CGO_ENABLED="1",
+        CGO_LDFLAGS="-Wl,-rpath,$ORIGIN",
+    )
+    module = "github.com/CosmWasm/wasmvm/v3"
+    output = place.run("go", "list", "-mod=readonly", "-m", "-f={{.Dir}}", module)
+    libraries = Path(output.splitlines()[-1]) / "internal" / "api"
+    name = _vm_library()
+    if not (libraries / name).is_file():
+        raise InstallFailed(f"wasmvm has no {name} in {libraries}")
+    copy = place.folder / name
+    shutil.copyfile(libraries / name, copy)  # without the mode: Go's cache is read-only
+    return binary, copy
+
+
+def _make_toxiproxy(place: Workplace) -> tuple[Path, ...]:
+    module = "github.com/Shopify/toxiproxy/v2"
+    link = f"-X {module}.Version={TOXIPROXY.version}"
+    binary = TOXIPROXY.binary
+    return (_build_go(place, f"{module}/cmd/server", binary, link=link, CGO_ENABLED="0"),)
+
+
+def _vm_library() -> str:
+    """Return the file name of wasmvm's shared library on this machine."""
+    if platform.system() == "Darwin":
+        return "libwasmvm.dylib"
+    machine = {"arm64": "aarch64", "amd64": "x86_64"}
+    return f"libwasmvm.{machine.get(platform.machine(), platform.machine())}.so"
+
+
+def _build_go(
+    place: Workplace, package: str, binary: str, *, link: str = "", **variables: str
+) -> Path:
+    flags = ["-v", "-trimpath", "-mod=readonly", f"-ldflags=-s -w {link}".strip(), "-o", binary]
+    place.run("go", "build", *flags, package, **variables)
+    return place.folder / binary
+
+
+ANVIL = Recipe(
+    name="anvil",
+    binary="anvil",
+    version="1.7.1",
+    ask=("--version",),
+    toolchain=NODE,
+    duration="seconds, from npm",
+    pins=(PINS / "anvil" / "package.json", PINS / "anvil" / "package-lock.json"),
+    make=_make_anvil,
+    packages={},
+)
+
+KUBO = Recipe(
+    name="kubo",
+    binary="ipfs",
+    version="0.43.1",
+    ask=("--version",),
+    toolchain=GO,
+    duration="two to four minutes of building with Go",
+    pins=(PINS / "kubo" / "go.mod", PINS / "kubo" / "go.sum"),
+    make=_make_kubo,
+    packages={},
+)
+
+WASMD = Recipe(
+    name="wasmd",
+    binary="wasmd",
+    version="0.70.3",
+    ask=("version",),
+    toolchain=GO,
+    duration="five to eleven minutes of building with Go",
+    pins=(PINS / "wasmd" / "go.mod", PINS / "wasmd" / "go.sum"),
+    make=_make_wasmd,
+    packages={"gcc": "gcc libc6-dev"},
+)
+
+TOXIPROXY = Recipe(
+    name="toxiproxy",
+    binary="toxiproxy-server",
+    version="2.12.0",
+    ask=("--version",),
+    toolchain=GO,
+    duration="half a minute of building with Go",
+    pins=(PINS / "toxiproxy" / "go.mod", PINS / "toxiproxy" / "go.sum"),
+    make=_make_toxiproxy,
+    packages={},
+)
+"""Not a node: simulates bad links in the fault tests, which alone use it."""

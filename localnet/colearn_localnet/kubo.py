@@ -18,7 +18,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from colearn_localnet.errors import NodeFailed
-from colearn_localnet.install import kubo_binary
+from colearn_localnet.install import KUBO, find_binary
 from colearn_localnet.node import HEALTHY_WITHIN, Node
 from colearn_localnet.private_swarm import PRIVATE, peer_entry, port_in, tcp_address
 from colearn_localnet.processes import free_ports, recorded, wait_until
@@ -104,7 +104,7 @@ class Kubo(Node):
             InstallFailed: there is no Kubo.
             NodeFailed: it did not start.
         """
-        binary = kubo_binary()
+        binary = find_binary(KUBO)
         if not (self._repo / "config").exists():
             self._initialise(binary)
         self._keep_swarm_key()

@@ -1,30 +1,32 @@
-"""A lock between processes, which says when it has to wait."""
+"""Lock a file against other processes, and report when that means waiting."""
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["locked"]
+from filelock import FileLock, Timeout
 
 
 @contextmanager
-def locked(file: Path, *, when_taken: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Hold the lock of a file, which is made and stays; its end releases it, a kill too.
+def lock_file(file: Path, *, on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Hold an exclusive lock until the block, or the process, ends.
 
     Args:
-        file: in a folder that exists.
-        when_taken: is called once if another process, or thread, holds it now.
+        file: the lock file, created in a folder that exists; it stays.
+        on_wait: called once if another process or thread has the lock now.
 
     Raises:
-        OSError: the file can not be made.
+        OSError: the file cannot be created.
     """
-    with file.open("w") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            when_taken()
-            fcntl.flock(held, fcntl.LOCK_EX)
+    lock = FileLock(file)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        on_wait()
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()

@@ -21,9 +21,9 @@ from typing import Any
 from colearn_ledger.home import data_home
 from colearn_localnet.chains import begin_log, chain_of, keep_state, log_in, pid_of, validators_in
 from colearn_localnet.errors import NetStateError, NodeFailed
-from colearn_localnet.install import kubo_binary
+from colearn_localnet.install import KUBO, find_binary
 from colearn_localnet.kubo import Kubo, join, new_swarm_key
-from colearn_localnet.locking import locked
+from colearn_localnet.locking import lock_file
 from colearn_localnet.processes import recorded
 from colearn_localnet.records import IpfsStatus, NetStatus, Record, Settings
 
@@ -101,7 +101,7 @@ class Localnet:
         """
         wanted = settings or self.settings() or Settings()
         chain_of(self._folder, Record(wanted, "")).find_binary(say)
-        kubo_binary(say=say)
+        find_binary(KUBO, report=say)
         with self._locked(say), ExitStack() as undo:
             record = self._prepare(wanted)
             chain_of(self._folder, record).up(undo, say).write(self._folder)
@@ -186,7 +186,7 @@ class Localnet:
         """Keep another `up` or `down` out. The lock lies beside the folder, which may go."""
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         lock = self._folder.parent / f".{self._folder.name}.lock"
-        with locked(lock, when_taken=lambda: say("another command works on this network: waiting")):
+        with lock_file(lock, on_wait=lambda: say("another command works on this network: waiting")):
             yield
 
     def _prepare(self, wanted: Settings) -> Record:

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from colearn_localnet.cosmos_genesis import GAS_PRICE
 from colearn_localnet.errors import NodeFailed
-from colearn_localnet.install import wasmd_binary
+from colearn_localnet.install import WASMD, find_binary
 from colearn_localnet.node import Node
 from colearn_localnet.processes import free_ports, recorded
 from colearn_localnet.rpc import json_rpc
@@ -104,7 +104,7 @@ class Wasmd(Node):
             InstallFailed: there is no wasmd.
             NodeFailed: it did not start.
         """
-        binary = wasmd_binary()
+        binary = find_binary(WASMD)
         self._try_ports(lambda: self._start(binary))
         return self
 

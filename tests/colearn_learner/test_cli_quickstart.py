@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from colearn_localnet.errors import InstallFailed
-from colearn_localnet.install import wasmd_binary
+from colearn_localnet.install import WASMD, find_binary
 
 pytestmark = pytest.mark.usefixtures("kubo_swarm")  # which also installs what is missing
 
@@ -37,7 +37,7 @@ def colearn(*arguments: object, cwd: Path, **environment: str) -> subprocess.Com
 def chain(request: pytest.FixtureRequest) -> str:
     if request.param == "cosmos":
         try:
-            wasmd_binary()
+            find_binary(WASMD)
         except InstallFailed as error:
             pytest.skip(str(error))
     return str(request.param)

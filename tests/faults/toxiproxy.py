@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import requests
 from agents import wait_for
 
-from colearn_localnet.install import toxiproxy_binary
+from colearn_localnet.install import TOXIPROXY, find_binary
 from colearn_localnet.processes import Process, free_port, spawn
 
 
@@ -51,7 +51,7 @@ class Toxiproxy:
     def __enter__(self) -> Self:
         with self._host():
             port = free_port(self.address)
-            command = [str(toxiproxy_binary()), "-host", self.address, "-port", str(port)]
+            command = [str(find_binary(TOXIPROXY)), "-host", self.address, "-port", str(port)]
             self._process = spawn(command, log=self._log, environment=os.environ)
         self._api = f"http://{self.address}:{port}"
         try:

@@ -13,7 +13,7 @@ import pytest
 
 from colearn_localnet.cosmos import CosmosChain
 from colearn_localnet.errors import InstallFailed
-from colearn_localnet.install import wasmd_binary
+from colearn_localnet.install import WASMD, find_binary
 from colearn_localnet.kubo import Kubo
 from colearn_localnet.net import Localnet
 from colearn_localnet.rpc import json_rpc, post
@@ -86,7 +86,7 @@ def user() -> SimpleNamespace:
 @pytest.fixture(scope="session")
 def wasmd_is_here() -> None:
     try:
-        wasmd_binary()
+        find_binary(WASMD)
     except InstallFailed as error:
         pytest.skip(str(error))
 

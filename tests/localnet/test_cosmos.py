@@ -19,7 +19,7 @@ from colearn_localnet import processes
 from colearn_localnet.cosmos import CosmosChain
 from colearn_localnet.cosmos_genesis import MNEMONIC, found_chain, homes_of
 from colearn_localnet.errors import AddressRefused, NetStateError, NodeFailed, PortTaken
-from colearn_localnet.install import wasmd_binary
+from colearn_localnet.install import WASMD, find_binary
 from colearn_localnet.processes import wait_until
 from colearn_localnet.rpc import get, json_rpc
 from colearn_localnet.wasmd import Wasmd
@@ -254,7 +254,7 @@ class TestAFailure:
         assert homes_of(tmp_path / "chain") == ()
         (tmp_path / "chain" / "wasmd-2").mkdir()  # a kill came between the moves
         assert homes_of(tmp_path / "chain") == ()
-        homes = found_chain(tmp_path / "chain", 1, wasmd_binary())
+        homes = found_chain(tmp_path / "chain", 1, find_binary(WASMD))
         assert [home.name for home in homes] == ["wasmd-1"]
 
     def test_to_be_started_at_all_is_told(self, tmp_path: Path):

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from colearn_learner.cli import main
-from colearn_localnet.install import ANVIL_VERSION, KUBO_VERSION, WASMD_VERSION
+from colearn_localnet.install import ANVIL, KUBO, WASMD
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "localnet.md").read_text()
@@ -37,11 +37,11 @@ def test_the_documents_programs_run(
 
 
 def test_the_versions_are_those_that_are_installed():
-    assert f"| anvil | {ANVIL_VERSION} |" in DOCUMENT
-    assert f"| Kubo | {KUBO_VERSION} |" in DOCUMENT
-    assert f"| wasmd | {WASMD_VERSION} |" in DOCUMENT
-    assert f"ipfs/kubo:v{KUBO_VERSION}\n" in COMPOSE
-    assert f"foundry-rs/foundry:v{ANVIL_VERSION}\n" in COMPOSE
+    assert f"| anvil | {ANVIL.version} |" in DOCUMENT
+    assert f"| Kubo | {KUBO.version} |" in DOCUMENT
+    assert f"| wasmd | {WASMD.version} |" in DOCUMENT
+    assert f"ipfs/kubo:v{KUBO.version}\n" in COMPOSE
+    assert f"foundry-rs/foundry:v{ANVIL.version}\n" in COMPOSE
 
 
 def test_compose_publishes_on_loopback_only():

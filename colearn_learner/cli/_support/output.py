@@ -7,10 +7,14 @@ in them visible, so that none of them can steer the reader's terminal.
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -41,6 +45,17 @@ def dump_json(value: Any, *, indent: int | None = None, default: Any = None) -> 
     """Return a value as JSON in which every control character is escaped."""
     text = json.dumps(value, indent=indent, allow_nan=False, default=default)
     return text.replace("\x7f", "\\u007f")  # the only one that `json` leaves as it is
+
+
+def command_name() -> str:
+    """Return how a person calls this program here: ``colearn`` if that is on PATH.
+
+    The script `colearn` at the root of a checkout passes its own path, as it was typed.
+    """
+    found = shutil.which("colearn")
+    if found is not None and Path(found).parent == Path(sys.executable).parent:
+        return "colearn"
+    return os.environ.get("COLEARN_COMMAND", "colearn")
 
 
 def print_json(value: Any) -> None:
