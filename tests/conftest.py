@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,15 +13,19 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
-    from cosmos_place import Place
-
     from colearn_localnet.anvil import Anvil
     from colearn_localnet.kubo import Kubo
+    from tests.support.cosmos_place import Place
 
+ROOT = Path(__file__).resolve().parents[1]
 _QUICK = 0.02
 """Seconds from a block of the Cosmos chain to the next one's proposal."""
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the helpers beside this file
+pytest.register_assert_rewrite("tests.support", "tests.scenarios.stories")
+
+os.environ["PYTHONPATH"] = os.pathsep.join(  # of the processes that tests start
+    [str(ROOT), str(ROOT / "localnet"), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
 
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -85,10 +88,9 @@ def anvil() -> Iterator[Anvil]:
 @pytest.fixture(scope="session")
 def cosmos_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A wasmd that all tests share, with the contract's code, which makes blocks quickly."""
-    from cosmos_place import Place
-
     from colearn_localnet.cosmos import CosmosChain
     from colearn_localnet.errors import InstallFailed
+    from tests.support.cosmos_place import Place
 
     folder = tmp_path_factory.mktemp("cosmos")
     with ExitStack() as nodes:

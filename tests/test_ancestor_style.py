@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ancestor_style.imports import MODULES, NAMES, rewritten
 
 from colearn_learner import DiffPrivConfig, ModelFormat, Results, simulation
+from tests.ancestor_style.imports import MODULES, NAMES, rewritten
 
 FOLDER = Path(__file__).resolve().parent / "ancestor_style"
 PROGRAMS = {path.stem: path for path in sorted(FOLDER.glob("*.py")) if path.stem != "imports"}

@@ -12,10 +12,10 @@ import sys
 from functools import cache
 from pathlib import Path
 
-import example_data
 import pytest
 
 from colearn_learner.datasets import SOURCES
+from tests.support import example_data
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "examples"
@@ -98,7 +98,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory):
             data[name] = str(WRITERS[name](place / name))
         runs = [[data.get(word, word) for word in run.split()] for run in GROUPS[group]]
         process = subprocess.run(
-            [sys.executable, str(ROOT / "tests" / "example_runs.py"), str(report)],
+            [sys.executable, str(ROOT / "tests" / "support" / "example_runs.py"), str(report)],
             input=json.dumps(runs),
             cwd=place,
             env=environment(),

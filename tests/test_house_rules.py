@@ -94,11 +94,11 @@ def test_lock_files_hold_no_download_address(name: str):
 
 
 MAY_LOOK_AT_A_CLOCK = {
-    "waiting.py",  # fails what hangs
-    "faults/learner.py",  # goes on alone, should its test be gone
+    "support/waiting.py",  # fails what hangs
+    "support/faults/learner.py",  # goes on alone, should its test be gone
     "scenarios/test_cosmos.py",  # makes windows as long as this machine needs
-    "statemachine/duel_machine.py",  # tells how long a duel took
-    "statemachine/duel_record.py",
+    "support/duel/machine.py",  # tells how long a duel took
+    "support/duel/record.py",
 }
 
 

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from doc_blocks import ROOT, Runner, blocks_of
+
+from tests.support.doc_blocks import ROOT, Runner, blocks_of
 
 README = ROOT / "README.md"
 

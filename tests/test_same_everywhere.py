@@ -24,7 +24,7 @@ from colearn_ledger.weights.codec import WeightsSchema, write_weights
 from colearn_ledger.weights.stores.directory import DirectoryStore
 
 if TYPE_CHECKING:
-    from cosmos_place import Place
+    from tests.support.cosmos_place import Place
 
 ROUNDS = 4
 WALLETS = [Wallet.from_key(bytes([0, 0x70 + n]) * 16) for n in range(4)]

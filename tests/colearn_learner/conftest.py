@@ -1,17 +1,14 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # for toyworld, beside this file
-
 
 @pytest.fixture
 def world(tmp_path: Path):
-    from toyworld import World
+    from tests.support.toyworld import World
 
     def build(learners: list[Any], **params: Any) -> World:
         return World(tmp_path, learners, params)
@@ -22,7 +19,7 @@ def world(tmp_path: Path):
 @pytest.fixture(params=["local", "evm"])
 def any_world(tmp_path: Path, request: pytest.FixtureRequest):
     """Build a world on the local ledger, and on the contract on an embedded chain."""
-    from toyworld import World
+    from tests.support.toyworld import World
 
     def build(learners: list[Any], **params: Any) -> World:
         return World(tmp_path, learners, params, kind=request.param)

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from toyworld import TowardsTarget
 
 from colearn_learner.agent.folder import AgentFolder, DamagedFolder, FolderInUse
 from colearn_learner.agent.loop import Action
@@ -18,6 +17,7 @@ from colearn_learner.interface import (
 from colearn_ledger.protocol import BallotState, Outcome, Status, VoteCast
 from colearn_ledger.spec import ExperimentSpec
 from colearn_ledger.weights.codec import read_weights
+from tests.support.toyworld import TowardsTarget
 
 
 def targets(*numbers: float) -> list[TowardsTarget]:

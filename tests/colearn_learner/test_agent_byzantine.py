@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toyworld import TowardsTarget, World
 
 from colearn_learner.agent.loop import Action
 from colearn_learner.interface import (
@@ -18,6 +17,7 @@ from colearn_learner.interface import (
 )
 from colearn_ledger.protocol import CODEC_RAW, ContentRef, Duty, Outcome, Scores, Status
 from colearn_ledger.weights.codec import WeightsSchema, encode_weights
+from tests.support.toyworld import TowardsTarget, World
 
 GOOD = encode_weights([np.ones(3)])
 

@@ -6,13 +6,13 @@ import time
 from typing import Any
 
 import pytest
-from toyworld import TowardsTarget, World
-from waiting import Clock
 
 from colearn_learner.agent import context
 from colearn_learner.agent.loop import Action
 from colearn_ledger.protocol import ContentRef, Outcome, Status
 from colearn_ledger.weights.store import ContentUnavailable
+from tests.support.toyworld import TowardsTarget, World
+from tests.support.waiting import Clock
 
 HOUR = 3_600
 

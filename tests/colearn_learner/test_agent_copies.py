@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toyworld import TowardsTarget, World
 
 from colearn_learner.agent.loop import Action, Agent
 from colearn_learner.agent.weights_cache import Copies, DamagedFolder
 from colearn_ledger.protocol import ContentRef, Outcome
 from colearn_ledger.weights.store import ContentUnavailable
 from colearn_ledger.weights.unixfs import content_ref
+from tests.support.toyworld import TowardsTarget, World
 
 DATA = b"weights" * 1_000
 CONTENT = content_ref([DATA])

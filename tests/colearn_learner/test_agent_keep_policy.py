@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 import pytest
-from toyworld import TowardsTarget, World
 
 from colearn_learner.agent.loop import Agent, AgentConfig
 from colearn_learner.cli import main
@@ -17,6 +16,7 @@ from colearn_ledger.protocol import ContentRef, Outcome
 from colearn_ledger.weights.stores.kubo import KuboStore
 from colearn_ledger.weights.stores.open_store import open_store
 from colearn_localnet.kubo import Kubo
+from tests.support.toyworld import TowardsTarget, World
 
 POLICIES: dict[str, dict[str, Any]] = {
     "last:1": {"keep_accepted": 1},

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toyworld import TowardsTarget, World
 
 from colearn_learner import simulation
 from colearn_learner.agent.loop import Action, Agent, AgentConfig
@@ -17,6 +16,7 @@ from colearn_ledger.protocol import ContentRef, Duty, Outcome, Status
 from colearn_ledger.spec import ExperimentSpec
 from colearn_ledger.weights.codec import read_weights
 from colearn_ledger.weights.stores.directory import ContentNotStored, DirectoryStore
+from tests.support.toyworld import TowardsTarget, World
 
 
 def targets(*numbers: float) -> list[TowardsTarget]:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toyworld import TowardsTarget, World
 
 from colearn_learner.agent.loop import Action, Agent
 from colearn_learner.interface import Weights
 from colearn_ledger.protocol import ContentRef, Outcome, Status
+from tests.support.toyworld import TowardsTarget, World
 
 KEPT = 1
 """Accepted weights that stay pinned: few, so that few rounds see some go."""

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toyworld import TowardsTarget, World
 
 from colearn_learner import Weights
 from colearn_learner.agent.fit import LearnerSendsPickles
 from colearn_learner.interface import ProposedWeights
 from colearn_ledger.protocol import Outcome
+from tests.support.toyworld import TowardsTarget, World
 
 
 class RunsCode:

@@ -13,8 +13,6 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from toyworld import TowardsTarget, World
-from waiting import LIMIT
 
 from colearn_learner.agent.monitoring import Monitor
 from colearn_learner.agent.progress import Busy, FileInPieces, Progress, Work
@@ -23,6 +21,8 @@ from colearn_learner.cli.logs import start_logging
 from colearn_learner.interface import Weights
 from colearn_ledger.weights.store import ContentUnavailable
 from colearn_ledger.weights.unixfs import content_of
+from tests.support.toyworld import TowardsTarget, World
+from tests.support.waiting import LIMIT
 
 
 @pytest.fixture

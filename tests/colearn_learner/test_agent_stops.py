@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from toyworld import TowardsTarget, World
-from waiting import LIMIT
 
 from colearn_learner.agent.fit import LearnerDoesNotFit
 from colearn_learner.agent.loop import Action, Agent, AgentStopped
@@ -29,6 +27,8 @@ from colearn_ledger.protocol import Account, ExperimentId, Outcome, Status, Unkn
 from colearn_ledger.reference.errors import DamagedLog, LogUnavailable
 from colearn_ledger.weights.store import ContentMismatch, ContentUnavailable
 from colearn_ledger.weights.stores.directory import ContentNotStored
+from tests.support.toyworld import TowardsTarget, World
+from tests.support.waiting import LIMIT
 
 QUICK = {"max_backoff": 0.0, "poll": 0.01}
 

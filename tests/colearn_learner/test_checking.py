@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import defective_learners
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -17,8 +15,9 @@ from colearn_learner.checks.kit import CheckReport, Verdict, check_learner, chec
 from colearn_learner.cli import main
 from colearn_learner.errors import InvalidArgument
 from colearn_learner.names import UnknownName
+from tests.support import defective_learners
 
-HERE = Path(__file__).parent
+DEFECTIVE = defective_learners.__name__
 ELSEWHERE = "another-process-agrees"
 
 
@@ -119,7 +118,7 @@ def test_a_learner_that_accounts_for_its_privacy_passes():
 
 class TestFactories:
     def test_arguments_are_handed_on_here_and_to_the_other_process(self):
-        report = check_learner("defective_learners:with_offset", {"offset": 0.5})
+        report = check_learner(f"{DEFECTIVE}:with_offset", {"offset": 0.5})
         assert verdicts(report)[ELSEWHERE] is Verdict.PASSED
         assert report.passed, str(report)
 
@@ -128,9 +127,7 @@ class TestFactories:
         assert report.passed, str(report)
         assert verdicts(report)[ELSEWHERE] is Verdict.SKIPPED
 
-    @pytest.mark.parametrize(
-        "name", ["no_module:f", "defective_learners:none", "json:__doc__", ":"]
-    )
+    @pytest.mark.parametrize("name", ["no_module:f", f"{DEFECTIVE}:none", "json:__doc__", ":"])
     def test_one_that_does_not_exist_is_refused(self, name: str):
         with pytest.raises(InvalidArgument):
             check_learner(name)
@@ -241,14 +238,14 @@ def command(*arguments: str) -> Any:
 
 class TestCommand:
     def test_it_says_what_it_found_line_by_line(self):
-        ran = command("defective_learners:Sound")
+        ran = command(f"{DEFECTIVE}:Sound")
         assert ran.exit_code == 0, ran.output
         lines = ran.output.splitlines()
         assert lines[0].startswith("passed   makes-learners")
         assert "18 passed, 0 failed, 1 skipped" in lines[-1]
 
     def test_a_failure_is_its_exit_code_and_has_its_reason(self):
-        ran = command("defective_learners:ExportsNothing", "--skip", ELSEWHERE)
+        ran = command(f"{DEFECTIVE}:ExportsNothing", "--skip", ELSEWHERE)
         assert ran.exit_code == 1
         assert "not yet supported" in ran.output
         assert "17 passed, 1 failed, 2 skipped" not in ran.output
@@ -256,7 +253,7 @@ class TestCommand:
 
     def test_json(self):
         ran = command(
-            *("defective_learners:with_offset", "--learner-arg", "offset=0.5"),
+            *(f"{DEFECTIVE}:with_offset", "--learner-arg", "offset=0.5"),
             *("--skip", ELSEWHERE, "--json"),
         )
         document = json.loads(ran.output)
@@ -273,11 +270,14 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (("defective_learners",), "not of the form"),
-            (("defective_learners:nobody",), "no function nobody"),
+            ((DEFECTIVE,), "not of the form"),
+            ((f"{DEFECTIVE}:nobody",), "no function nobody"),
             (("grpc://127.0.0.1:9995",), "check its factory where it is served"),
-            (("defective_learners:Sound", "--skip", "all"), "there is no check 'all'"),
-            (("defective_learners:Sound", "--learner-arg", "x"), "name=value"),
+            (
+                (f"{DEFECTIVE}:Sound", "--skip", "all"),
+                "there is no check 'all'",
+            ),
+            ((f"{DEFECTIVE}:Sound", "--learner-arg", "x"), "name=value"),
         ],
     )
     def test_wrong_use_says_how_it_is_used(self, arguments: tuple[str, ...], message: str):

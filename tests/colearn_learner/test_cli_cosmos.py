@@ -18,7 +18,7 @@ from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.profiles import Network, Networks
 
 if TYPE_CHECKING:
-    from cosmos_place import Place
+    from tests.support.cosmos_place import Place
 
 COLEARN = [sys.executable, "-c", "from colearn_learner.cli import main; main(prog_name='colearn')"]
 PASSWORD = "a password"

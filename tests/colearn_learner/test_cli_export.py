@@ -23,6 +23,7 @@ from colearn_localnet.anvil import Anvil
 PASSWORD = "a password"
 SHARE = {"dataset": "breast-cancer", "learner": 0, "of": 5, "model": "keras-mlp"}
 INPUTS = np.random.default_rng(1).normal(size=(20, 30)).astype("float32")
+EXPORTING = "tests.support.exporting_learners"
 
 
 def arguments(**given: object) -> list[str]:
@@ -104,9 +105,21 @@ def test_safetensors_are_the_weights_as_they_are(place: tuple[str, Path]):
     ("learner", "model_format", "why"),
     [
         (arguments(**SHARE | {"model": "mlp"}), "onnx", "not those of the experiment"),
-        (["--learner", "exporting_learners:without_model"], "onnx", "gives no ONNX model"),
-        (["--learner", "exporting_learners:without_model"], "keras", "has no Keras model"),
-        (["--learner", "exporting_learners:breaking"], "onnx", "ValueError: out of order"),
+        (
+            ["--learner", f"{EXPORTING}:without_model"],
+            "onnx",
+            "gives no ONNX model",
+        ),
+        (
+            ["--learner", f"{EXPORTING}:without_model"],
+            "keras",
+            "has no Keras model",
+        ),
+        (
+            ["--learner", f"{EXPORTING}:breaking"],
+            "onnx",
+            "ValueError: out of order",
+        ),
     ],
     ids=["another model", "no model", "not Keras", "breaks"],
 )
@@ -117,7 +130,6 @@ def test_what_can_not_be_is_told_and_nothing_is_written(
     why: str,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.syspath_prepend(str(Path(__file__).parent))
     reference, folder = place
     out = folder / "none"
     result = colearn(

@@ -14,11 +14,12 @@ import pytest
 
 from colearn_localnet.errors import InstallFailed
 from colearn_localnet.install import WASMD, find_binary
+from tests.support import ROOT
 
 pytestmark = pytest.mark.usefixtures("kubo_swarm")  # which also installs what is missing
 
-HERE = Path(__file__).parent
-ABI = HERE.parents[1] / "colearn_ledger" / "chains" / "evm" / "CollectiveLearning.json"
+READERS = ROOT / "tests" / "support"
+ABI = ROOT / "colearn_ledger" / "chains" / "evm" / "CollectiveLearning.json"
 
 
 def colearn(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -92,9 +93,9 @@ def test_nothing_is_left_running(walked):
 
 def independently_read(chain: str, node: dict[str, Any], reference: str) -> Any:
     contract, experiment = reference.rpartition(":")[2].split("/")
-    reader: list[object] = [HERE / "read_contract.py", ABI, node["url"], contract, experiment]
+    reader: list[object] = [READERS / "read_contract.py", ABI, node["url"], contract, experiment]
     if chain == "cosmos":
-        reader = [HERE / "read_cosmos_contract.py", node["grpc"], node["chain_id"]]
+        reader = [READERS / "read_cosmos_contract.py", node["grpc"], node["chain_id"]]
         reader += [contract, experiment]
     command = [sys.executable, *map(str, reader)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/")

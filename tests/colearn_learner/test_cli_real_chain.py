@@ -27,9 +27,11 @@ from colearn_ledger.networks.references import ExperimentReference
 from colearn_ledger.protocol import ExperimentParams
 from colearn_ledger.weights.stores.directory import DirectoryStore
 from colearn_localnet.anvil import Anvil
+from tests.support import ROOT
+from tests.support.blocking_learner import BLOCKING
 
-HERE = Path(__file__).parent
-ABI = HERE.parent.parent / "colearn_ledger" / "chains" / "evm" / "CollectiveLearning.json"
+READER = ROOT / "tests" / "support" / "read_contract.py"
+ABI = ROOT / "colearn_ledger" / "chains" / "evm" / "CollectiveLearning.json"
 COLEARN = [sys.executable, "-c", "from colearn_learner.cli import main; main(prog_name='colearn')"]
 PASSWORD = "a password"
 NAMES = ("owner", "alice", "bob", "carol")
@@ -45,13 +47,11 @@ def chain() -> Iterator[Anvil]:
 
 @pytest.fixture(autouse=True)
 def home(chain: Anvil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give each test a home with four funded keys and a network; agents find our learners."""
+    """Give each test a home with four funded keys and a network."""
     for name in ("COLEARN_NETWORK", "COLEARN_STORE", "COLEARN_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLEARN_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COLEARN_PASSWORD", PASSWORD)
-    monkeypatch.setenv("PYTHONPATH", str(HERE))
-    monkeypatch.syspath_prepend(str(HERE))
     keys = Keystore(work=2)
     for name, key in zip(NAMES, chain.keys, strict=False):
         keys.save(name, Wallet.from_key(key), PASSWORD)
@@ -86,7 +86,7 @@ def created(home: Path, text: str = TEMPLATE, **terms: object) -> str:
 
 
 def blocking(home: Path, **terms: object) -> str:
-    learner = TEMPLATE.replace("colearn_learner.catalogue:share", "blocking_learner:make")
+    learner = TEMPLATE.replace("colearn_learner.catalogue:share", BLOCKING)
     learner = learner.replace('{ dataset = "breast-cancer", learner = 0, of = 5 }', "{}")
     return created(home, learner, rounds=1, min_learners=2, max_learners=2, **terms)
 
@@ -145,7 +145,7 @@ class Pipes:
             self._ends.append(os.open(home / name, os.O_RDWR | os.O_NONBLOCK))
         arguments = (f"said={home / 'said'}", f"told={home / 'told'}")
         given = [part for argument in arguments for part in ("--learner-arg", argument)]
-        self.learner = ["--learner", "blocking_learner:make", *given]
+        self.learner = ["--learner", BLOCKING, *given]
 
     def until_it_trains(self) -> None:
         ready, _, _ = select.select(self._ends[:1], [], [], PATIENCE)
@@ -187,7 +187,7 @@ def test_three_agent_processes_hold_an_experiment_and_the_history_is_the_contrac
         assert secret.removeprefix("0x").encode() not in everything
 
     history = done("history", reference)
-    reader = [sys.executable, str(HERE / "read_contract.py"), str(ABI), chain.url, contract, "1"]
+    reader = [sys.executable, str(READER), str(ABI), chain.url, contract, "1"]
     independent = subprocess.run(reader, capture_output=True, text=True, check=True, cwd="/")
     assert history == json.loads(independent.stdout)
     assert history["experiment"]["status"] == "completed"
@@ -339,7 +339,7 @@ def test_a_sigterm_lets_the_step_at_hand_finish_and_a_restart_goes_on(
     reference = blocking(home)
     with AgentProcess(reference, "alice", *pipes.learner) as alice:
         alice.until("joined")
-        with AgentProcess(reference, "bob", "--learner", "blocking_learner:make") as bob:
+        with AgentProcess(reference, "bob", "--learner", BLOCKING) as bob:
             pipes.until_it_trains()
             alice.process.terminate()
             alice.until("stopping")
@@ -390,7 +390,7 @@ def test_an_error_that_lasts_ends_the_agent_with_a_line(home: Path, chain: Anvil
         assert "the specification is not strict JSON" in line
         assert agent.log[-1]["level"] == "error"
     Keystore(work=2).save("poor", Wallet.create(), PASSWORD)
-    with AgentProcess(blocking(home), "poor", "--learner", "blocking_learner:make") as agent:
+    with AgentProcess(blocking(home), "poor", "--learner", BLOCKING) as agent:
         code, error = agent.ended()
         assert code == 1
         assert "holds 0.000000 of the chain's coin" in error

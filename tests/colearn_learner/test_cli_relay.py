@@ -9,7 +9,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from test_cli_real_chain import (  # noqa: F401 - fixtures among them
+from colearn_ledger.keys.wallet import Wallet
+from colearn_localnet.anvil import Anvil
+from colearn_localnet.rpc import json_rpc
+from tests.colearn_learner.test_cli_real_chain import (  # noqa: F401 - fixtures among them
     COLEARN,
     NAMES,
     AgentProcess,
@@ -20,11 +23,7 @@ from test_cli_real_chain import (  # noqa: F401 - fixtures among them
     home,
     share,
 )
-from waiting import LIMIT
-
-from colearn_ledger.keys.wallet import Wallet
-from colearn_localnet.anvil import Anvil
-from colearn_localnet.rpc import json_rpc
+from tests.support.waiting import LIMIT
 
 
 def sent_by(chain: Anvil, number: int) -> int:  # noqa: F811

@@ -15,11 +15,8 @@ from typing import Any
 import click
 import numpy as np
 import pytest
-from certificates import self_signed
 from click.testing import CliRunner
 from Crypto.PublicKey import ECC
-from remote_places import LONG, Pipe, ServerProcess, connected, nobody, served  # noqa: F401
-from toyworld import TowardsTarget
 
 from colearn_learner.cli import main
 from colearn_learner.cli._support.factories import load_learner
@@ -33,10 +30,13 @@ from colearn_learner.remote.errors import (
     LearnerUnavailable,
     Unprotected,
 )
+from tests.support.blocking_learner import BLOCKING
+from tests.support.certificates import self_signed
+from tests.support.remote_servers import LONG, Pipe, ServerProcess, connected, nobody, served  # noqa: F401
+from tests.support.toyworld import TowardsTarget
 
 TOKEN = "correct-horse-battery-staple"
 VARIABLE = "COLEARN_LEARNER_TOKEN"
-HERE = Path(__file__).parent
 
 
 @dataclass
@@ -62,7 +62,6 @@ class Files:
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
     monkeypatch.delenv(VARIABLE, raising=False)
-    monkeypatch.syspath_prepend(str(HERE))
     return Files(tmp_path)
 
 
@@ -83,7 +82,7 @@ def test_a_served_learner_trains_to_the_end_of_its_training_and_keeps_the_secret
     said, told = pipes
     learner = [f"--learner-arg=said={said.path}", f"--learner-arg=told={told.path}"]
     secret = [*files.tls, "--token-file", str(files.token), "--verbose"]
-    with ServerProcess("blocking_learner:make", *learner, *secret) as server:
+    with ServerProcess(BLOCKING, *learner, *secret) as server:
         started = server.until("listening")
         assert (started["tls"], started["token"]) == (True, True)
         ca, url = files.certificate.read_bytes(), started["url"]
@@ -107,7 +106,8 @@ def test_a_served_learner_trains_to_the_end_of_its_training_and_keeps_the_secret
 
 
 def test_metrics_count_the_calls_that_reached_the_learner():
-    with ServerProcess("toyworld:TowardsTarget", "--learner-arg=target=4", "--monitor=0") as server:
+    arguments = ("--learner-arg=target=4", "--monitor=0")
+    with ServerProcess(f"{TowardsTarget.__module__}:TowardsTarget", *arguments) as server:
         shown = server.until("monitoring")["url"]
         with connected(server.until("listening")["url"]) as there:
             there.mli_propose_weights()
@@ -141,7 +141,7 @@ def test_metrics_are_at_a_port(place: str):
 def test_a_second_signal_does_not_wait(pipes: tuple[Pipe, Pipe]):
     said, told = pipes
     learner = [f"--learner-arg=said={said.path}", f"--learner-arg=told={told.path}"]
-    with ServerProcess("blocking_learner:make", *learner, **{VARIABLE: TOKEN}) as server:
+    with ServerProcess(BLOCKING, *learner, **{VARIABLE: TOKEN}) as server:
         started = server.until("listening")
         assert (started["tls"], started["token"]) == (False, True)
         there = RemoteLearner(started["url"], RemoteConfig(token=TOKEN, patience=0, deadline=LONG))
@@ -157,7 +157,16 @@ def test_a_second_signal_does_not_wait(pipes: tuple[Pipe, Pipe]):
 
 def refused(*more: str) -> tuple[int, str]:
     run = CliRunner().invoke(
-        main, ["learner", "serve", "--learner", "blocking_learner:make", "--port", "0", *more]
+        main,
+        [
+            "learner",
+            "serve",
+            "--learner",
+            BLOCKING,
+            "--port",
+            "0",
+            *more,
+        ],
     )
     return run.exit_code, run.output
 
@@ -291,10 +300,8 @@ main(sys.argv[1:], prog_name="colearn")
 
 
 def test_a_missing_extra_is_named(files: Files):
-    command = ("learner", "serve", "--learner", "blocking_learner:make")
-    run = subprocess.run(
-        [sys.executable, "-c", BLOCKED, *command], cwd=HERE, capture_output=True, text=True
-    )
+    command = ("learner", "serve", "--learner", BLOCKING)
+    run = subprocess.run([sys.executable, "-c", BLOCKED, *command], capture_output=True, text=True)
     assert run.returncode == 1
     assert run.stderr.strip().endswith("pip install 'colearn-ledger[remote]'")
     assert len(run.stderr.splitlines()) == 1

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from remote_places import ServerProcess
-from test_cli_real_chain import (  # noqa: F401 - fixtures among them
+from tests.colearn_learner.test_cli_real_chain import (  # noqa: F401 - fixtures among them
     NAMES,
     AgentProcess,
     chain,
@@ -15,6 +14,7 @@ from test_cli_real_chain import (  # noqa: F401 - fixtures among them
     home,
     share,
 )
+from tests.support.remote_servers import ServerProcess
 
 
 def test_an_agent_takes_part_with_a_learner_of_another_process(

@@ -13,7 +13,6 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
-from hostile_learner import HOSTILE
 
 from colearn_learner.cli import main
 from colearn_learner.cli._support.output import dump_json, open_console
@@ -28,10 +27,11 @@ from colearn_ledger.reference import LocalLedger
 from colearn_ledger.weights.unixfs import content_ref
 from colearn_localnet.errors import LocalnetError
 from colearn_localnet.net import Localnet
+from tests.support.hostile_learner import HOSTILE
 
 CONTRACT = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 REFERENCE = f"eip155:31337:{CONTRACT}/1"
-LEARNER = ("--learner", "hostile_learner:make")
+LEARNER = ("--learner", "tests.support.hostile_learner:make")
 KEY = ("--key", "alice")
 STEERS = ("\x1b]", "\x07", "\x1b[2J", "\x9b", "\x7f", "\u202e")
 
@@ -148,7 +148,7 @@ SHOWS_FOREIGN_TEXT: dict[tuple[str, ...], tuple[Setup, tuple[str, ...]]] = {
         hostile_experiment,
         ("--experiment", REFERENCE, *KEY, *LEARNER, "--no-join"),
     ),
-    ("learner", "check"): (nothing, ("hostile_learner:make",)),
+    ("learner", "check"): (nothing, ("tests.support.hostile_learner:make",)),
     ("learner", "serve"): (nothing, (*LEARNER, "--port", "0")),
     ("network", "list"): (hostile_profile, ()),
     ("network", "show"): (hostile_profile, ("local-evm",)),

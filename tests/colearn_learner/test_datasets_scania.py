@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import example_data
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -14,6 +13,7 @@ from colearn_learner.cli import main
 from colearn_learner.datasets import SOURCES, load, read_share
 from colearn_learner.datasets.scania import SCANIA_FILES, read_scania
 from colearn_learner.errors import InvalidData
+from tests.support import example_data
 
 LICENCE = 'This file is part of a data set,\n\n"published, under a licence\n' + "-" * 60 + "\n"
 HEADER = "class,aa_000,ab_000,ac_000\n"

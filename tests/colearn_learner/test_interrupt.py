@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from toyworld import TowardsTarget
 
 from colearn_learner import simulation
 from colearn_learner.agent.folder import AgentFolder
@@ -22,6 +21,7 @@ from colearn_learner.simulation import SimulationConfig, SimulationInterrupted
 from colearn_ledger.protocol import Outcome, Status
 from colearn_ledger.weights.codec import decode_weights
 from colearn_ledger.weights.unixfs import content_ref
+from tests.support.toyworld import TowardsTarget
 
 COLEARN = [sys.executable, "-u", "-c", "from colearn_learner.cli import main; main()"]
 DEADLINE = 300

@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import registered_learners
 from click.testing import CliRunner
-from remote_places import ServerProcess, connected
 
 from colearn_learner import DiffPrivConfig, ExampleMliFactory, FactoryRegistry, MliFactory
 from colearn_learner.cli import main
@@ -21,6 +18,8 @@ from colearn_learner.datasets import split_to_folders
 from colearn_learner.errors import InvalidArgument, LearnerError
 from colearn_learner.learners.sklearn import SklearnLearner
 from colearn_learner.names import UnknownName
+from tests.support import registered_learners
+from tests.support.remote_servers import ServerProcess, connected
 
 PRIVACY = {
     "target_epsilon": 1.0,
@@ -228,8 +227,7 @@ def test_parameters_are_checked_before_the_data_is_loaded(factory: ExampleMliFac
 
 # ------------------------------------------------------------------ as an agent's factory
 
-HERE = Path(__file__).parent
-FACTORY = "registered_learners:get_mli"
+FACTORY = "tests.support.registered_learners:get_mli"
 
 
 @pytest.fixture(scope="module")
@@ -249,8 +247,7 @@ def options(folder: str, **model_params: Any) -> list[str]:
     return [f"{name}={value}" for name, value in arguments.items()]
 
 
-def test_the_command_line_gives_its_arguments(folder: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(HERE)
+def test_the_command_line_gives_its_arguments(folder: str):
     learner = load_learner(FACTORY, parse_arguments(options(folder, steps_per_epoch=3)))
     assert isinstance(learner, SklearnLearner)
     once = load_learner(FACTORY, parse_arguments(options(folder)))
@@ -278,8 +275,7 @@ def test_what_is_typed_wrong_is_told_in_one_line(folder: str):
     assert "Traceback" not in ran.output
 
 
-def test_it_is_served_to_agents_elsewhere(folder: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(HERE)
+def test_it_is_served_to_agents_elsewhere(folder: str):
     here = load_learner(FACTORY, parse_arguments(options(folder)))
     given = [f"--learner-arg={option}" for option in options(folder)]
     with ServerProcess(FACTORY, *given) as server, connected(server.address) as there:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from colearn_learner.agent.monitoring import Monitor, monitoring
-from tests.colearn_learner.toyworld import TowardsTarget, World
+from tests.support.toyworld import TowardsTarget, World
 
 
 @pytest.fixture

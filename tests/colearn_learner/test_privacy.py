@@ -13,7 +13,6 @@ from typing import Any
 import dp_accounting
 import pytest
 from dp_accounting import rdp
-from toyworld import TowardsTarget
 
 from colearn_learner.errors import InvalidArgument, InvalidData, MissingPackage
 from colearn_learner.interface import DiffPrivConfig, ErrorCodes, Weights
@@ -26,6 +25,7 @@ from colearn_learner.learners.privacy.account import (
 )
 from colearn_ledger.home import HomeNotWritable
 from colearn_ledger.protocol import BallotState, Outcome
+from tests.support.toyworld import TowardsTarget
 
 DELTA = 1e-5
 

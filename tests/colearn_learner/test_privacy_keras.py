@@ -8,13 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from budget_contract import BudgetContract, Make, config
 from sklearn.datasets import load_digits
 
 from colearn_learner.checks.kit import Verdict, check_learner
 from colearn_learner.errors import InvalidArgument, InvalidData, UnsupportedModel
 from colearn_learner.learners.keras import KerasLearner
 from colearn_learner.learners.privacy.keras import PrivateFit, clipped_sum
+from tests.support.budget_contract import BudgetContract, Make, config
 
 INPUTS, TARGETS = load_digits(return_X_y=True)
 INPUTS = INPUTS.astype("float32") / 16

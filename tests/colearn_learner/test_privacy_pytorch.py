@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from budget_contract import BudgetContract, Make, config
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.utils.data import (
@@ -26,6 +25,7 @@ from colearn_learner.errors import InvalidArgument, MissingPackage, UnsupportedM
 from colearn_learner.learners.privacy.pytorch import PrivateSteps
 from colearn_learner.learners.pytorch import PytorchLearner, categorical_accuracy
 from colearn_ledger.weights.codec import decode_weights, encode_weights
+from tests.support.budget_contract import BudgetContract, Make, config
 
 torch.set_num_threads(1)
 

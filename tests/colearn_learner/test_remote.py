@@ -10,11 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from certificates import self_signed
-from defective_learners import Sound
-from remote_places import LONG, Gate, TakesOne, connected, nobody, served  # noqa: F401
-from test_remote_messages import an_onnx_model
-from toyworld import TowardsTarget
 
 from colearn_learner.errors import InvalidArgument
 from colearn_learner.interface import (
@@ -39,6 +34,11 @@ from colearn_learner.remote.errors import (
     Unprotected,
 )
 from colearn_learner.remote.server import LearnerServer, ServedCall, ServerConfig
+from tests.colearn_learner.test_remote_messages import an_onnx_model
+from tests.support.certificates import self_signed
+from tests.support.defective_learners import Sound
+from tests.support.remote_servers import LONG, Gate, TakesOne, connected, nobody, served  # noqa: F401
+from tests.support.toyworld import TowardsTarget
 
 TOKEN = "correct-horse-battery-staple"
 

@@ -9,16 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from remote_places import (  # noqa: F401
-    LONG,
-    Line,
-    Pipe,
-    ServerProcess,
-    connected,
-    nobody,
-    served,
-)
-from toyworld import TowardsTarget, World
 
 from colearn_learner.agent.fit import LearnerDoesNotFit
 from colearn_learner.agent.loop import Action, Agent, Observation
@@ -34,6 +24,17 @@ from colearn_learner.remote.errors import LearnerUnavailable
 from colearn_ledger.protocol import Outcome, Status, VoteCast
 from colearn_ledger.weights.codec import read_weights
 from colearn_ledger.weights.schema import WeightsSchema
+from tests.support.blocking_learner import BLOCKING
+from tests.support.remote_servers import (  # noqa: F401
+    LONG,
+    Line,
+    Pipe,
+    ServerProcess,
+    connected,
+    nobody,
+    served,
+)
+from tests.support.toyworld import TowardsTarget, World
 
 ACCEPTED, REJECTED, NONE = Outcome.ACCEPTED, Outcome.REJECTED, Outcome.NO_PROPOSAL
 
@@ -97,7 +98,7 @@ def test_a_server_killed_in_training_costs_rounds_and_is_brought_back_up_to_date
     where = [f"--learner-arg=said={said.path}", f"--learner-arg=told={told.path}"]
     w: World = world([None, TowardsTarget(5)], rounds=6)
     with Line() as line:
-        with ServerProcess("blocking_learner:make", *where) as server:
+        with ServerProcess(BLOCKING, *where) as server:
             line.lead(server.address)
             learner = RemoteLearner(str(line.address), RemoteConfig(patience=0, deadline=LONG))
             learner.reach()
@@ -112,7 +113,7 @@ def test_a_server_killed_in_training_costs_rounds_and_is_brought_back_up_to_date
                 line.cut()
                 assert step.result(LONG) == Action.DECLINED
         until_round(w, agents, 4)  # the server is away when learner 1 proposes in round 3
-        with ServerProcess("blocking_learner:make", *where) as server, learner:
+        with ServerProcess(BLOCKING, *where) as server, learner:
             line.lead(server.address)
             told.tell()
             w.drive(agents)

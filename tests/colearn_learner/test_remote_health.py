@@ -9,11 +9,11 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from remote_places import LONG, Gate, connected, served
-from toyworld import TowardsTarget
 
 from colearn_learner.remote.addresses import Address, target_of
 from colearn_learner.remote.health import Health
+from tests.support.remote_servers import LONG, Gate, connected, served
+from tests.support.toyworld import TowardsTarget
 
 SERVING, NOT_SERVING = 1, 2
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from remote_places import LONG, Gate, Line, TakesOne, connected, nobody, served  # noqa: F401
-from toyworld import TowardsTarget
 
 from colearn_learner.interface import Weights
 from colearn_learner.remote.client import RemoteConfig, RemoteLearner
 from colearn_learner.remote.errors import LearnerFailed, LearnerUnavailable
 from colearn_ledger.weights.codec import encode_weights
+from tests.support.remote_servers import LONG, Gate, Line, TakesOne, connected, nobody, served  # noqa: F401
+from tests.support.toyworld import TowardsTarget
 
 
 def test_a_call_whose_line_broke_is_done_again_after_the_lost_one():

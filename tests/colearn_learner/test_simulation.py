@@ -5,11 +5,11 @@ import math
 import pickle
 
 import pytest
-from toyworld import TowardsTarget
 
 from colearn_learner import simulation
 from colearn_learner.simulation import SimulationConfig, SimulationError
 from colearn_ledger.protocol import Status
+from tests.support.toyworld import TowardsTarget
 
 
 def targets(*numbers: float) -> list[TowardsTarget]:

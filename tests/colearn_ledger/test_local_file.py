@@ -18,7 +18,6 @@ from pathlib import Path
 
 import pytest
 from eth_account.messages import encode_defunct
-from waiting import LIMIT, Running, ended
 
 from colearn_ledger.keys.signing import signing_domain
 from colearn_ledger.keys.wallet import Wallet
@@ -35,6 +34,7 @@ from colearn_ledger.protocol import (
     WrongStatus,
 )
 from colearn_ledger.reference import DamagedLog, LocalLedger, LogUnavailable, NotALedgerFile
+from tests.support.waiting import LIMIT, Running, ended
 
 ANA, BOB = (Wallet.from_key(bytes([i]) * 32) for i in (1, 2))
 

@@ -8,7 +8,6 @@ import threading
 from typing import Any
 
 import pytest
-from waiting import LIMIT
 
 from colearn_ledger.keys.signing import sign_ballot
 from colearn_ledger.keys.wallet import Wallet
@@ -27,6 +26,7 @@ from colearn_ledger.protocol import (
 from colearn_ledger.reference import LocalLedger
 from colearn_ledger.relay.http import InvalidRelayUrl, RelayClient, serving
 from colearn_ledger.relay.relay import BallotRefused, Relay, RelayCarrier, RelayFull
+from tests.support.waiting import LIMIT
 
 PAYER = Wallet.from_key(b"\x77" * 32)
 LEARNERS = [Wallet.from_key(bytes([i + 1]) * 32) for i in range(5)]

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from doc_blocks import DOCS, NOT_RUN, SHOWN, Block, Runner, blocks_of, pages
+
+from tests.support.doc_blocks import DOCS, NOT_RUN, SHOWN, Block, Runner, blocks_of, pages
 
 PARSED = "cli.md"
 """Its commands are those of many machines; test_cli_docs.py parses each, others run them."""

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 import pytest
-from doc_blocks import DOCS, blocks_of, pages
 
 from colearn_learner.cli import main
+from tests.support.doc_blocks import DOCS, blocks_of, pages
 
 _COMMAND = re.compile(r"(?:^|[;&|(])\s*colearn ")
 

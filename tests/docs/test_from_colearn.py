@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 
-from doc_blocks import DOCS, ROOT
+from tests.support.doc_blocks import DOCS, ROOT
 
 
 def table() -> dict[str, str]:

@@ -12,7 +12,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from doc_blocks import DOCS, ROOT, pages
+
+from tests.support.doc_blocks import DOCS, ROOT, pages
 
 
 class Page(HTMLParser):

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
-from doc_blocks import DOCS, ROOT
+
+from tests.support.doc_blocks import DOCS, ROOT
 
 MESSAGES = re.findall(r"^### `(.+)`$", (DOCS / "troubleshooting.md").read_text(), re.MULTILINE)
 VALUE = "\0"

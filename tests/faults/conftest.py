@@ -1,16 +1,12 @@
-"""Lets the test files of this folder import what lies beside them, and gives them worlds."""
+"""Worlds of real processes on an EVM chain."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]  # faulty_proxy
-pytest.register_assert_rewrite("agents", "gate", "harness", "hosts", "toxiproxy")
 
 
 @pytest.fixture
@@ -21,7 +17,7 @@ def world(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., object]]:
     """Makes the world of a test; at its end no process of it is left."""
-    from harness import World
+    from tests.support.faults.harness import World
 
     monkeypatch.setenv("COLEARN_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COLEARN_LOCALNET", str(tmp_path / "localnet"))

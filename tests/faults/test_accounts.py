@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from agents import RunningAgent
-from harness import ETHER, World
+
+from tests.support.faults.agents import RunningAgent
+from tests.support.faults.harness import ETHER, World
 
 Worlds = Callable[..., World]
 

@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from harness import World
-from hosts import Hosts, can_make_hosts
-from toxiproxy import Link, Toxiproxy
+
+from tests.support.faults.harness import World
+from tests.support.faults.hosts import Hosts, can_make_hosts
+from tests.support.faults.toxiproxy import Link, Toxiproxy
 
 NAMES = ("alice", "bob", "carol", "dave", "erin")
 NUMBERS = 12_500

@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable
 
 import pytest
-from harness import World
+
+from tests.support.faults.harness import World
 
 SECRET = {"reveal_window": 600}
 SEND = "eth_sendRawTransaction"

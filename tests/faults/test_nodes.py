@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from harness import World
+
+from tests.support.faults.harness import World
 
 Worlds = Callable[..., World]
 

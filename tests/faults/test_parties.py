@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from agents import DEADLINE
-from harness import World
 
 from colearn_ledger.protocol import Scores
+from tests.support.faults.agents import DEADLINE
+from tests.support.faults.harness import World
 
 Worlds = Callable[..., World]
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from faulty_proxy import FaultyProxy
-from harness import World
-from toxiproxy import Toxiproxy
+
+from tests.support.faults.harness import World
+from tests.support.faults.toxiproxy import Toxiproxy
+from tests.support.faulty_proxy import FaultyProxy
 
 KINDS = ("lost", "cut", "429", "500", "malformed", "empty", "reset", "wrong-id", "timeout")
 

@@ -1,8 +1,7 @@
-"""Lets the test files of this folder import what lies beside them, and gives them worlds."""
+"""Worlds of real processes on a Cosmos chain."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,14 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from cosmos_place import Place
-
     from colearn_localnet.kubo import Kubo
-
-HERE = Path(__file__).parent
-
-sys.path[:0] = [str(HERE), str(HERE.parent / "faults")]  # its agents, learner and Toxiproxy
-pytest.register_assert_rewrite("agents", "cosmos_reader", "cosmos_world", "gate", "toxiproxy")
+    from tests.support.cosmos_place import Place
 
 
 @pytest.fixture
@@ -30,7 +23,7 @@ def world(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., object]]:
     """Makes the world of a test; at its end no agent of it is left."""
-    from cosmos_world import CosmosWorld
+    from tests.support.faults.cosmos_world import CosmosWorld
 
     monkeypatch.setenv("COLEARN_HOME", str(tmp_path / "home"))
     with ExitStack() as worlds:

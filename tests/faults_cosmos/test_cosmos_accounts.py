@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from cosmos_place import ENOUGH
-from cosmos_world import CosmosWorld
+
+from tests.support.cosmos_place import ENOUGH
+from tests.support.faults.cosmos_world import CosmosWorld
 
 Worlds = Callable[..., CosmosWorld]
 

@@ -6,7 +6,8 @@ import random
 from collections.abc import Callable
 
 import pytest
-from cosmos_world import CosmosWorld
+
+from tests.support.faults.cosmos_world import CosmosWorld
 
 Worlds = Callable[..., CosmosWorld]
 

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from cosmos_place import Place
-from cosmos_world import CosmosWorld
 
 from colearn_localnet.cosmos import CosmosChain
+from tests.support.cosmos_place import Place
+from tests.support.faults.cosmos_world import CosmosWorld
 
 Worlds = Callable[..., CosmosWorld]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cosmos_world import CosmosWorld
+from tests.support.faults.cosmos_world import CosmosWorld
 
 Worlds = Callable[..., CosmosWorld]
 

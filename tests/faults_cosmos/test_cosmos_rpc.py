@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from cosmos_world import CosmosWorld
 from grpc import StatusCode
-from grpc_gate import Faulty
-from toxiproxy import Toxiproxy
+
+from tests.support.faults.cosmos_world import CosmosWorld
+from tests.support.faults.grpc_gate import Faulty
+from tests.support.faults.toxiproxy import Toxiproxy
 
 Worlds = Callable[..., CosmosWorld]
 

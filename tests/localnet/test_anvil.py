@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 from eth_account import Account
-from waiting import LIMIT
 
 from colearn_localnet.anvil import Anvil, keep_newest_state
 from colearn_localnet.errors import NodeFailed, PortTaken
 from colearn_localnet.processes import free_port, wait_until
 from colearn_localnet.rpc import json_rpc, post
+from tests.support.waiting import LIMIT
 
 pytestmark = pytest.mark.usefixtures("nodes_are_here")
 

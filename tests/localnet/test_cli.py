@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from waiting import LIMIT
 
 from colearn_learner.cli import main
 from colearn_ledger.networks.profiles import Networks
 from colearn_localnet.net import Localnet, Settings
 from colearn_localnet.processes import wait_until
+from tests.support.waiting import LIMIT
 
 SOMEONE = "0x" + "ab" * 20
 

@@ -12,7 +12,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from waiting import LIMIT
 
 from colearn_ledger.keys.wallet import Wallet
 from colearn_localnet import processes
@@ -23,6 +22,7 @@ from colearn_localnet.install import WASMD, find_binary
 from colearn_localnet.processes import wait_until
 from colearn_localnet.rpc import get, json_rpc
 from colearn_localnet.wasmd import Wasmd
+from tests.support.waiting import LIMIT
 
 pytestmark = pytest.mark.usefixtures("wasmd_is_here")
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from waiting import LIMIT
 
 from colearn_learner.cli import main
 from colearn_ledger.networks.profiles import Networks
@@ -21,6 +20,7 @@ from colearn_localnet.errors import NetStateError, NodeFailed, SettingsRefused
 from colearn_localnet.net import Localnet, Settings
 from colearn_localnet.processes import recorded, wait_until
 from colearn_localnet.rpc import json_rpc
+from tests.support.waiting import LIMIT
 
 pytestmark = pytest.mark.usefixtures("nodes_are_here", "wasmd_is_here")
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from waiting import LIMIT
 
 from colearn_localnet.errors import NodeFailed
 from colearn_localnet.kubo import Kubo, join, new_swarm_key
 from colearn_localnet.processes import wait_until
 from colearn_localnet.rpc import post
+from tests.support.waiting import LIMIT
 
 pytestmark = pytest.mark.usefixtures("nodes_are_here")
 

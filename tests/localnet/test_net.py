@@ -14,12 +14,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from waiting import LIMIT
 
 from colearn_localnet.errors import AddressRefused, NetStateError, NodeFailed
 from colearn_localnet.kubo import Kubo
 from colearn_localnet.net import Localnet, NetStatus, Settings, default_folder
 from colearn_localnet.processes import recorded, wait_until
+from tests.support.waiting import LIMIT
 
 TWO = Settings(ipfs=2)
 MISTYPED = "0xF39Fd6e51aad88F6F4ce6aB8827279cffFb92266"

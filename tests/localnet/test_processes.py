@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from waiting import LIMIT
 
 from colearn_localnet import processes
 from colearn_localnet.errors import NodeFailed
@@ -22,6 +21,7 @@ from colearn_localnet.processes import (
     spawn,
     wait_until,
 )
+from tests.support.waiting import LIMIT
 
 SLEEPER = [sys.executable, "-c", "import time; print('ready', flush=True); time.sleep(600)"]
 STUBBORN = [

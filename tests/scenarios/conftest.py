@@ -1,13 +1,9 @@
-"""Lets the test files of this folder import `world` and `stories`, and counts what was told."""
+"""Counts the stories that passed on each ledger."""
 
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-pytest.register_assert_rewrite("world", "stories")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

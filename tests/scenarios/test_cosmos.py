@@ -8,12 +8,12 @@ import math
 import time
 
 import pytest
-from cosmos_place import Place
-from stories import AllStories
-from world import ANYONE, CREATOR, World, wallet_of
 
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger
+from tests.scenarios.stories import AllStories
+from tests.support.cosmos_place import Place
+from tests.support.world import ANYONE, CREATOR, World, wallet_of
 
 _SHORT = 3
 """Seconds of a window in a story that waits for its end, on a machine that is not busy."""

@@ -1,12 +1,12 @@
 """The stories, on the contract on an embedded chain: one chain, a deployment for each story."""
 
 import pytest
-from stories import AllStories
-from world import ANYONE, World, wallet_of
 
 from colearn_ledger.chains.evm.embedded import EmbeddedChain
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger
+from tests.scenarios.stories import AllStories
+from tests.support.world import ANYONE, World, wallet_of
 
 _BIRTHDAY = 1_700_000_000
 

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from stories import AllStories
-from world import ANYONE, World, wallet_of
 
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger
 from colearn_ledger.reference import LocalLedger
+from tests.scenarios.stories import AllStories
+from tests.support.world import ANYONE, World, wallet_of
 
 _BIRTHDAY = 1_700_000_000
 

@@ -10,19 +10,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from duel_backends import Calendar, ChainBackend, RevmBackend
-from duel_machine import duel_on
-from duel_plans import PEOPLE
-from duel_record import RECORDS, Record
-from duel_wasmd import WasmdBackend
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from colearn_ledger import protocol
 from colearn_ledger.protocol import Event, ProtocolError, SkipReason
+from tests.support.duel.backends import Calendar, ChainBackend, RevmBackend
+from tests.support.duel.machine import duel_on
+from tests.support.duel.plans import PEOPLE
+from tests.support.duel.record import RECORDS, Record
+from tests.support.duel.wasmd import WasmdBackend
 
 if TYPE_CHECKING:
-    from cosmos_place import Place
+    from tests.support.cosmos_place import Place
 
 IS_LONG = os.environ.get("COLEARN_STATEMACHINE_PROFILE", "default") == "long"
 

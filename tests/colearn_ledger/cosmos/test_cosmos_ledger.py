@@ -8,10 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cosmos_place import Place
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgInstantiateContract
 from google.protobuf.any_pb2 import Any as AnyMessage
-from waiting import LIMIT, ended
 
 from colearn_ledger.chains.cosmos import (
     CosmosConfig,
@@ -49,6 +47,8 @@ from colearn_ledger.protocol import (
 from colearn_ledger.relay.http import RelayClient, serving
 from colearn_ledger.relay.relay import Relay
 from colearn_localnet.cosmos import CosmosChain
+from tests.support.cosmos_place import Place
+from tests.support.waiting import LIMIT, ended
 
 SPEC = ContentRef.from_digest(0x55, b"\xab" * 32, "ab" * 32, 5)
 WEIGHTS = ContentRef.from_digest(0x55, b"\xcd" * 32, "cd" * 32, 7)

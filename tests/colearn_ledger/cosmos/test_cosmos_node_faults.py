@@ -10,14 +10,12 @@ from typing import Any
 
 import grpc
 import pytest
-from answers_of_a_contract import ANA, BOB, CONTRACT
 from cosmpy.protos.cosmos.auth.v1beta1.auth_pb2 import BaseAccount
 from cosmpy.protos.cosmos.auth.v1beta1.query_pb2 import QueryAccountResponse
 from cosmpy.protos.cosmos.base.abci.v1beta1.abci_pb2 import TxResponse
 from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2 import GetBlockByHeightResponse
 from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetTxResponse, GetTxsEventResponse
 from cosmpy.protos.cosmwasm.wasm.v1.query_pb2 import QuerySmartContractStateResponse
-from waiting import LIMIT, ended
 
 from colearn_ledger.chains.cosmos.errors import Refused
 from colearn_ledger.chains.cosmos.events import EventReader
@@ -25,6 +23,8 @@ from colearn_ledger.chains.cosmos.node import Executed, GrpcConfig, Node
 from colearn_ledger.chains.errors import BadAnswer, NodeRefused
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import ExperimentId
+from tests.support.contract_answers import ANA, BOB, CONTRACT
+from tests.support.waiting import LIMIT, ended
 
 NAME = "AB" * 32
 

@@ -10,14 +10,6 @@ import pytest
 from cosmpy.protos.cosmos.crypto.secp256k1.keys_pb2 import PubKey
 from cosmpy.protos.cosmos.tx.v1beta1.tx_pb2 import SignDoc, TxBody, TxRaw
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContract
-from scripted_chain import Answer, ScriptedChain, auth_of, body_of, sequence_of, unreachable
-from sender_conformance import (
-    BasisConformance,
-    ChainWithFaults,
-    JournalConformance,
-    SenderConformance,
-)
-from waiting import Clock
 
 from colearn_ledger.chains import sender as state_machine
 from colearn_ledger.chains.cosmos import SenderConfig
@@ -39,6 +31,21 @@ from colearn_ledger.chains.sender import Sent
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.networks.profiles import CosmosTerms
+from tests.support.scripted_chain import (
+    Answer,
+    ScriptedChain,
+    auth_of,
+    body_of,
+    sequence_of,
+    unreachable,
+)
+from tests.support.sender_conformance import (
+    BasisConformance,
+    ChainWithFaults,
+    JournalConformance,
+    SenderConformance,
+)
+from tests.support.waiting import Clock
 
 TERMS = CosmosTerms("http://scripted", "wasm", "stake", 0.025)
 WALLET = Wallet.from_key(b"\7" * 32)

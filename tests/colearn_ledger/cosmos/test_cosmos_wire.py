@@ -9,17 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from answers_of_a_contract import (
-    ANA,
-    BALLOT,
-    BOB,
-    CONTENT,
-    CONTRACT,
-    EXPERIMENT,
-    LEARNER,
-    PARAMS,
-    ROUND,
-)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +39,17 @@ from colearn_ledger.protocol import (
     Status,
     UnknownExperiment,
     Vote,
+)
+from tests.support.contract_answers import (
+    ANA,
+    BALLOT,
+    BOB,
+    CONTENT,
+    CONTRACT,
+    EXPERIMENT,
+    LEARNER,
+    PARAMS,
+    ROUND,
 )
 
 ONE = ExperimentId(1)

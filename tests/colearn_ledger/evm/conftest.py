@@ -1,14 +1,8 @@
 """An embedded chain, a contract on it, and a provider that meddles with what nodes answer."""
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[2]))  # faulty_proxy
-
-from evm_world import Meddler, Place
+from tests.support.evm_world import Meddler, Place
 
 
 @pytest.fixture(scope="module")

@@ -6,13 +6,13 @@ import inspect
 import re
 
 import pytest
-from evm_world import Place
 
 from colearn_ledger import protocol
 from colearn_ledger.chains.evm.abi import load_artifact
 from colearn_ledger.chains.evm.calls import Calls, Queries
 from colearn_ledger.ledger import Ledger
 from colearn_ledger.protocol import Event, ProtocolError
+from tests.support.evm_world import Place
 
 ARTIFACT = load_artifact()
 EIP_170 = 24_576

@@ -7,8 +7,6 @@ import threading
 from typing import Any
 
 import pytest
-from evm_world import SCORES, Meddler, Place, content_of, params
-from waiting import LIMIT, Running
 
 from colearn_ledger.chains.evm import (
     BadAnswer,
@@ -43,6 +41,8 @@ from colearn_ledger.protocol import (
     VoteCast,
     WrongStatus,
 )
+from tests.support.evm_world import SCORES, Meddler, Place, content_of, params
+from tests.support.waiting import LIMIT, Running
 
 
 class TestConnecting:

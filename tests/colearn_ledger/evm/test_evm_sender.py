@@ -7,16 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_evm import GWEI, ScriptedEvm, fields_of, hash_of, unreachable
-from sender_conformance import (
-    DECIDED_ON_A,
-    PROPOSAL_B,
-    BasisConformance,
-    ChainWithFaults,
-    JournalConformance,
-    SenderConformance,
-)
-from waiting import Clock
 
 from colearn_ledger.chains import sender as state_machine
 from colearn_ledger.chains.errors import NodeRefused
@@ -27,6 +17,16 @@ from colearn_ledger.chains.journal import Basis
 from colearn_ledger.chains.sender import Sent
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
+from tests.support.scripted_evm import GWEI, ScriptedEvm, fields_of, hash_of, unreachable
+from tests.support.sender_conformance import (
+    DECIDED_ON_A,
+    PROPOSAL_B,
+    BasisConformance,
+    ChainWithFaults,
+    JournalConformance,
+    SenderConformance,
+)
+from tests.support.waiting import Clock
 
 WALLET = Wallet.from_key(b"\7" * 32)
 CONTRACT = Wallet.from_key(b"\3" * 32).address

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from eth_abi import abi as coder
-from evm_world import content_of, params
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,6 +28,7 @@ from colearn_ledger.protocol import (
     Vote,
     WrongStatus,
 )
+from tests.support.evm_world import content_of, params
 
 ABI = load_artifact().abi
 ID = ExperimentId(1)

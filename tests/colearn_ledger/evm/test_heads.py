@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from waiting import LIMIT, Running, eventually
 
 from colearn_ledger.chains.evm import EvmConfig, EvmLedger, SenderConfig
 from colearn_ledger.chains.evm.heads import NewHeads
 from colearn_ledger.keys.wallet import Wallet
 from colearn_localnet.anvil import Anvil
 from colearn_localnet.rpc import json_rpc
+from tests.support.waiting import LIMIT, Running, eventually
 
 NEVER = 30 * LIMIT
 """Seconds; whoever waits for so long hangs."""

@@ -8,9 +8,6 @@ from dataclasses import replace
 from email.utils import formatdate
 
 import pytest
-from evm_world import params
-from faulty_proxy import FaultyProxy
-from waiting import LIMIT, Clock
 
 from colearn_ledger.chains.evm import (
     BadAnswer,
@@ -28,6 +25,9 @@ from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_localnet.anvil import Anvil
 from colearn_localnet.rpc import json_rpc
+from tests.support.evm_world import params
+from tests.support.faulty_proxy import FaultyProxy
+from tests.support.waiting import LIMIT, Clock
 
 PATIENT = HttpConfig(timeout=LIMIT, tries=3, first_pause=0.01, longest_answer=1_000_000)
 """However slow the machine is, no answer comes too late."""

@@ -15,9 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evm_world import params
-from faulty_proxy import FaultyProxy
-from waiting import LIMIT, Clock, Running, eventually
 
 from colearn_ledger.chains.evm import (
     EvmConfig,
@@ -33,6 +30,9 @@ from colearn_ledger.ledger import LedgerUnavailable, Pending, Receipt
 from colearn_ledger.protocol import ExperimentId
 from colearn_localnet.anvil import Anvil
 from colearn_localnet.rpc import json_rpc
+from tests.support.evm_world import params
+from tests.support.faulty_proxy import FaultyProxy
+from tests.support.waiting import LIMIT, Clock, Running, eventually
 
 GWEI = 10**9
 ROOT = Path(__file__).resolve().parents[3]
@@ -288,12 +288,11 @@ class TestNonces:
         chain("evm_setAutomine", True)
         program = textwrap.dedent("""
             import sys, threading
-            sys.path[:0] = sys.argv[1].split(":")
             from pathlib import Path
-            from evm_world import params
+            from tests.support.evm_world import params
             from colearn_ledger.chains.evm import EvmConfig, EvmLedger, SenderConfig
             from colearn_ledger.keys.wallet import Wallet
-            _, _, url, contract, key, folder, who = sys.argv
+            _, url, contract, key, folder, who = sys.argv
             config = EvmConfig(sending=SenderConfig(journal=Path(folder)), websocket="off")
             ledger = EvmLedger.connect(url, contract, Wallet.from_key(key), config=config)
             def some(thread):
@@ -304,8 +303,7 @@ class TestNonces:
             for thread in threads: thread.start()
             for thread in threads: thread.join()
         """)
-        path = f"{ROOT}:{Path(__file__).parent}"
-        arguments = [path, chain.anvil.url, chain.contract, chain.anvil.keys[0], str(chain.folder)]
+        arguments = [chain.anvil.url, chain.contract, chain.anvil.keys[0], str(chain.folder)]
         running = [
             subprocess.Popen(
                 [sys.executable, "-c", program, *arguments, who],

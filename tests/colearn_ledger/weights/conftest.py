@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # for faulty and contract, beside this file
 
 if TYPE_CHECKING:
     from colearn_localnet.kubo import Kubo

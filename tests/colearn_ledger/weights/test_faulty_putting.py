@@ -7,9 +7,6 @@ import threading
 from collections.abc import Callable, Iterable
 
 import pytest
-from faulty import Call, faulty
-from good_answers import CONTENT, DATA, NOTICES_SILENCE, PATIENT, SOON, kubo_error, serve
-from waiting import LIMIT, ended
 
 from colearn_ledger.protocol import LedgerError
 from colearn_ledger.weights.store import (
@@ -19,6 +16,17 @@ from colearn_ledger.weights.store import (
 from colearn_ledger.weights.stores.kubo import KuboStore
 from colearn_ledger.weights.streams import NodeError, Patience, pushed
 from colearn_ledger.weights.unixfs import content_ref
+from tests.support.faulty_server import Call, faulty
+from tests.support.good_answers import (
+    CONTENT,
+    DATA,
+    NOTICES_SILENCE,
+    PATIENT,
+    SOON,
+    kubo_error,
+    serve,
+)
+from tests.support.waiting import LIMIT, ended
 
 
 class TestPutting:

@@ -9,10 +9,6 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from contract import ANY_SIZE, read
-from faulty import Call, faulty
-from good_answers import CONTENT, DATA, NOTICES_SILENCE, PATIENT, SOON, serve
-from waiting import Running, ended
 
 from colearn_ledger.protocol import LedgerError
 from colearn_ledger.weights.store import (
@@ -25,6 +21,10 @@ from colearn_ledger.weights.stores.gateway import GatewayStore
 from colearn_ledger.weights.stores.kubo import KuboStore
 from colearn_ledger.weights.streams import PIECE
 from colearn_ledger.weights.unixfs import content_ref
+from tests.support.faulty_server import Call, faulty
+from tests.support.good_answers import CONTENT, DATA, NOTICES_SILENCE, PATIENT, SOON, serve
+from tests.support.store_contract import ANY_SIZE, read
+from tests.support.waiting import Running, ended
 
 KINDS = pytest.mark.parametrize("kind", [KuboStore, GatewayStore])
 Kind = Callable[..., ContentStore]

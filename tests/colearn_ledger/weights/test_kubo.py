@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from contract import ANY_SIZE, fresh, read
-from waiting import ended, eventually
 
 from colearn_ledger.weights.store import (
     ContentMismatch,
@@ -26,6 +24,8 @@ from colearn_ledger.weights.stores.kubo import KuboStore
 from colearn_ledger.weights.streams import Patience
 from colearn_ledger.weights.unixfs import content_ref
 from colearn_localnet.kubo import Kubo
+from tests.support.store_contract import ANY_SIZE, fresh, read
+from tests.support.waiting import ended, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from contract import StoreContract
 
 from colearn_ledger.weights.store import ContentStore
 from colearn_ledger.weights.stores.directory import DirectoryStore
 from colearn_ledger.weights.stores.kubo import KuboStore
 from colearn_ledger.weights.stores.open_store import open_store
+from tests.support.store_contract import StoreContract
 
 if TYPE_CHECKING:
     from colearn_localnet.kubo import Kubo

@@ -10,9 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from contract import ANY_SIZE, fresh, read
-from faulty import Call, faulty
-from waiting import Clock
 
 from colearn_ledger import deadline
 from colearn_ledger.protocol import ContentRef
@@ -32,6 +29,9 @@ from colearn_ledger.weights.stores.open_store import open_store
 from colearn_ledger.weights.streams import Patience
 from colearn_ledger.weights.unixfs import content_ref, verified
 from colearn_localnet.kubo import Kubo
+from tests.support.faulty_server import Call, faulty
+from tests.support.store_contract import ANY_SIZE, fresh, read
+from tests.support.waiting import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

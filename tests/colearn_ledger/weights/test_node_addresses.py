@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 import pytest
-from contract import read
-from faulty import faulty
-from good_answers import CONTENT, DATA, PATIENT, serve
 
 from colearn_ledger.weights.stores.addresses import NodeAddress, StoreNotUsable
 from colearn_ledger.weights.stores.kubo import KuboStore
+from tests.support.faulty_server import faulty
+from tests.support.good_answers import CONTENT, DATA, PATIENT, serve
+from tests.support.store_contract import read
 
 
 class TestAddresses:

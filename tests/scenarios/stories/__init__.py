@@ -3,13 +3,13 @@
 A ledger's test file subclasses `AllStories` with a fixture ``world`` and nothing else.
 """
 
-from stories.deadlines import Deadlines, SettlingEarly, Strikes
-from stories.enrolment import Enrolment
-from stories.queries import Duties, Events, OrderOfErrors, Queries
-from stories.rounds import Rounds
-from stories.secret_ballots import SecretBallots
-from stories.selection import AtRandom, Cancelling, Leaving, RoundRobin
-from stories.signed_votes import SignedVotes
+from tests.scenarios.stories.deadlines import Deadlines, SettlingEarly, Strikes
+from tests.scenarios.stories.enrolment import Enrolment
+from tests.scenarios.stories.queries import Duties, Events, OrderOfErrors, Queries
+from tests.scenarios.stories.rounds import Rounds
+from tests.scenarios.stories.secret_ballots import SecretBallots
+from tests.scenarios.stories.selection import AtRandom, Cancelling, Leaving, RoundRobin
+from tests.scenarios.stories.signed_votes import SignedVotes
 
 __all__ = ["AllStories"]
 

@@ -1,7 +1,5 @@
 """What time does, settling early, strikes and removal."""
 
-from world import World
-
 from colearn_ledger.protocol import (
     DeadlineNotPassed,
     DeadlinePassed,
@@ -17,6 +15,7 @@ from colearn_ledger.protocol import (
     Status,
     VoteCast,
 )
+from tests.support.world import World
 
 
 class Deadlines:

@@ -1,7 +1,6 @@
 """Creating, admitting, joining, starting."""
 
 import pytest
-from world import World, content_of, params
 
 from colearn_ledger.protocol import (
     Admission,
@@ -19,6 +18,7 @@ from colearn_ledger.protocol import (
     Status,
     WrongStatus,
 )
+from tests.support.world import World, content_of, params
 
 
 class Enrolment:

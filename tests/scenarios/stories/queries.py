@@ -1,7 +1,6 @@
 """Queries, events, duty, and the order of errors."""
 
 import pytest
-from world import SCORES, World, content_of, params
 
 from colearn_ledger.protocol import (
     BallotState,
@@ -23,6 +22,7 @@ from colearn_ledger.protocol import (
     WrongRound,
     WrongStatus,
 )
+from tests.support.world import SCORES, World, content_of, params
 
 _NOT_STARTED = 4_294_967_295
 

@@ -1,7 +1,6 @@
 """Proposing, open votes, how rounds close and weights become current."""
 
 import pytest
-from world import SCORES, World, content_of
 
 from colearn_ledger.protocol import (
     AlreadyVoted,
@@ -24,6 +23,7 @@ from colearn_ledger.protocol import (
     WrongPhase,
     WrongRound,
 )
+from tests.support.world import SCORES, World, content_of
 
 
 class Rounds:

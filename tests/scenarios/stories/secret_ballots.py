@@ -1,7 +1,6 @@
 """Secret ballots: commit, then reveal."""
 
 import pytest
-from world import SCORES, World, salt_of
 
 from colearn_ledger.protocol import (
     AlreadyVoted,
@@ -23,6 +22,7 @@ from colearn_ledger.protocol import (
     WrongPhase,
     WrongRound,
 )
+from tests.support.world import SCORES, World, salt_of
 
 
 class SecretBallots:

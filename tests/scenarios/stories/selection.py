@@ -1,7 +1,5 @@
 """Who proposes, and what leaving does to it."""
 
-from world import World
-
 from colearn_ledger.protocol import (
     ExperimentCancelled,
     LearnerLeft,
@@ -15,6 +13,7 @@ from colearn_ledger.protocol import (
     Status,
     WrongStatus,
 )
+from tests.support.world import World
 
 
 class RoundRobin:

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-from world import SCORES, World
-
 from colearn_ledger.protocol import (
     BallotSkipped,
     BallotState,
@@ -17,6 +15,7 @@ from colearn_ledger.protocol import (
     WrongPhase,
     WrongRound,
 )
+from tests.support.world import SCORES, World
 
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 

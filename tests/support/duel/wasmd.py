@@ -10,17 +10,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from duel_backends import Done
-from duel_plans import PEOPLE, Parts
-
 from colearn_ledger.chains.cosmos.wire import params_to_wire, scores_to_wire
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Receipt
 from colearn_ledger.protocol import Event, ExperimentId, ExperimentParams, Scores
 from colearn_localnet.rpc import json_rpc
+from tests.support.duel.backends import Done
+from tests.support.duel.plans import PEOPLE, Parts
 
 if TYPE_CHECKING:
-    from cosmos_place import Place
+    from tests.support.cosmos_place import Place
 
 _PATIENCE = 3
 """Seconds that are waited for, so that a deadline passes; for one that is further off, none."""

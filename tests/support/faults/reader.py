@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from web3 import HTTPProvider, Web3
 
-_ARTIFACT = Path(__file__).parents[2] / "colearn_ledger/chains/evm/CollectiveLearning.json"
+from tests.support import ROOT
+
+_ARTIFACT = ROOT / "colearn_ledger/chains/evm/CollectiveLearning.json"
 _STATUS = ("enrolling", "running", "completed", "cancelled")
 _PHASE = ("proposing", "voting", "revealing", "closed")
 _OUTCOME = ("none", "accepted", "rejected", "no proposal", "abandoned")

@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from agents import DEADLINE, RunningAgent, wait_for
-from cosmos_reader import CosmosReader
-from grpc_gate import GrpcGate
 
 from colearn_ledger.chains.cosmos import CosmosLedger
 from colearn_ledger.keys.wallet import Wallet
@@ -26,9 +23,12 @@ from colearn_ledger.spec import ExperimentSpec
 from colearn_ledger.weights.codec import WeightsSchema, write_weights
 from colearn_ledger.weights.stores.kubo import KuboStore
 from colearn_localnet.kubo import Kubo
+from tests.support.faults.agents import DEADLINE, RunningAgent, wait_for
+from tests.support.faults.cosmos_reader import CosmosReader
+from tests.support.faults.grpc_gate import GrpcGate
 
 if TYPE_CHECKING:
-    from cosmos_place import Place
+    from tests.support.cosmos_place import Place
 
 
 @dataclass

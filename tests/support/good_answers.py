@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from faulty import Call
-
 from colearn_ledger.weights.streams import Patience
 from colearn_ledger.weights.unixfs import content_ref
+from tests.support.faulty_server import Call
 
 DATA = bytes(range(256)) * 8_000
 CONTENT = content_ref([DATA])

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from waiting import LIMIT
-
 from colearn_ledger.chains.cosmos import CosmosConfig, CosmosLedger, SenderConfig
 from colearn_ledger.chains.cosmos.deploying import deploy_contract, instantiate_contract
 from colearn_ledger.chains.cosmos.node import Node
@@ -16,6 +14,7 @@ from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.profiles import CosmosTerms
 from colearn_ledger.protocol import Account
 from colearn_localnet.cosmos import CosmosChain
+from tests.support.waiting import LIMIT
 
 ENOUGH = 10_000_000
 """What an account is given: some 1,500 transactions' fees."""

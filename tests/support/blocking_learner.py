@@ -13,6 +13,9 @@ import numpy as np
 
 from colearn_learner.interface import ProposedWeights, Weights
 
+BLOCKING = f"{__name__}:make"
+"""The factory, as `--learner` takes it."""
+
 
 class Blocking:
     def __init__(self, said: str, told: str, *, busy: bool) -> None:

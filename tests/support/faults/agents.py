@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from gate import Gate
-from waiting import eventually
-
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.profiles import Network, Networks
 from colearn_ledger.protocol import Account
+from tests.support import ROOT
+from tests.support.faults.gate import Gate
+from tests.support.waiting import eventually
 
-HERE = Path(__file__).parent
 CHAIN_ID = 31_337
 DEADLINE = 180.0
 """Seconds that anything may take before the test says that it hangs."""
@@ -74,7 +73,12 @@ class RunningAgent:
             *("--experiment", self.reference, "--key", "env:LEARNER_KEY", "--poll", "0.1"),
             *("--network", "net", "--data-dir", str(self.data)),
             *("--store", f"folder:{self.folder / 'store'},{self.store}"),
-            *("--learner", "learner:towards", "--learner-arg", f"target={self.target}"),
+            *(
+                "--learner",
+                "tests.support.faults.learner:towards",
+                "--learner-arg",
+                f"target={self.target}",
+            ),
             *("--learner-arg", f"notes={self.folder / 'notes'}"),
             *self.arguments,
         ]
@@ -83,12 +87,11 @@ class RunningAgent:
             "COLEARN_HOME": str(self.home),
             "COLEARN_LOCALNET": str(self.folder / "localnet"),
             "LEARNER_KEY": self.wallet.reveal_key(),
-            "PYTHONPATH": str(HERE.parents[1]),
         }
         with self.log.open("ab") as output, self.host():
             self.process = subprocess.Popen(
                 command,
-                cwd=HERE,
+                cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

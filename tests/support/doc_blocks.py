@@ -18,7 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support import ROOT
+
 DOCS = ROOT / "docs"
 SHOWN = ("text", "json", "solidity")
 NOT_RUN = "not run in the tests"

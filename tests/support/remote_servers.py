@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from toyworld import TowardsTarget
 
 from colearn_learner.interface import Weights
 from colearn_learner.remote.addresses import Address
 from colearn_learner.remote.client import RemoteConfig, RemoteLearner
 from colearn_learner.remote.server import LearnerServer, ServerConfig
+from tests.support.toyworld import TowardsTarget
 
-HERE = Path(__file__).parent
 COLEARN = [sys.executable, "-u", "-c", "from colearn_learner.cli import main; main()"]
 LONG = 240.0
 """Seconds after which a test is given up; none waits for them when all is well."""
@@ -173,7 +172,6 @@ class ServerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            cwd=HERE,
             env={**os.environ, **environment},
         )
         self._watchdog = threading.Timer(LONG, self.process.kill)

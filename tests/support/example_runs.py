@@ -1,7 +1,9 @@
 """Run several examples in one process, as importing a framework takes longer than an example.
 
-Usage: python tests/example_runs.py REPORT < RUNS, where RUNS is JSON: lists of an example's name
-and its arguments. The report says of each what it printed, and how it failed if it did.
+Usage: python tests/support/example_runs.py REPORT < RUNS
+
+RUNS is JSON: a list with, for each run, the example's name and its arguments. The report lists what
+each run printed, and the traceback if it failed.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import sys
 import traceback
 from pathlib import Path
 
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def run(name: str, arguments: list[str]) -> dict[str, str]:

@@ -9,7 +9,8 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import grpc
-from gate import Hold
+
+from tests.support.faults.gate import Hold
 
 _SECONDS = 20.0
 """That the node may take."""

@@ -15,10 +15,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from agents import CHAIN_ID, DEADLINE, RunningAgent, wait_for
-from gate import Gate, Hold
-from hosts import Hosts
-from reader import Reader
 
 from colearn_ledger.chains.evm import EvmConfig, EvmLedger
 from colearn_ledger.keys.wallet import Wallet
@@ -30,6 +26,10 @@ from colearn_ledger.weights.stores.kubo import KuboStore
 from colearn_localnet.anvil import Anvil
 from colearn_localnet.kubo import Kubo, join, new_swarm_key
 from colearn_localnet.rpc import json_rpc, post
+from tests.support.faults.agents import CHAIN_ID, DEADLINE, RunningAgent, wait_for
+from tests.support.faults.gate import Gate, Hold
+from tests.support.faults.hosts import Hosts
+from tests.support.faults.reader import Reader
 
 BLOCK_TIME = 0.2  # seconds
 ETHER = 10**18

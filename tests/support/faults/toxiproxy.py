@@ -19,10 +19,10 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
-from agents import wait_for
 
 from colearn_localnet.install import TOXIPROXY, find_binary
 from colearn_localnet.processes import Process, free_port, spawn
+from tests.support.faults.agents import wait_for
 
 
 class Toxiproxy:

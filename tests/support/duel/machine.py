@@ -14,31 +14,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-from duel_backends import Backend, Done, outcome_of
-from duel_plans import (
-    PEOPLE,
-    Parts,
-    accounts,
-    accounts_on,
-    content_of,
-    contents,
-    crowds,
-    edge_params,
-    hashed,
-    hostile_contents,
-    likely_votes,
-    odd_params,
-    params,
-    passer_by,
-    people,
-    spoilers,
-    spoilt,
-    to_be_waited_for,
-    votes,
-    words,
-)
-from duel_record import RECORDS, Record
-from duel_reference import reference_on
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -63,6 +38,31 @@ from colearn_ledger.protocol import (
     Vote,
     commitment_hash,
 )
+from tests.support.duel.backends import Backend, Done, outcome_of
+from tests.support.duel.plans import (
+    PEOPLE,
+    Parts,
+    accounts,
+    accounts_on,
+    content_of,
+    contents,
+    crowds,
+    edge_params,
+    hashed,
+    hostile_contents,
+    likely_votes,
+    odd_params,
+    params,
+    passer_by,
+    people,
+    spoilers,
+    spoilt,
+    to_be_waited_for,
+    votes,
+    words,
+)
+from tests.support.duel.record import RECORDS, Record
+from tests.support.duel.reference import reference_on
 
 _SCORES = Scores(0.5, None)
 _ENDED = (Status.COMPLETED, Status.CANCELLED)

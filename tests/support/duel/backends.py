@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
-from duel_plans import Parts
 from eth_utils.address import to_checksum_address
 from pyrevm import EVM, BlockEnv
 
@@ -35,6 +34,7 @@ from colearn_ledger.protocol import (
     Scores,
     SigningDomain,
 )
+from tests.support.duel.plans import Parts
 
 _ABI = load_artifact().abi
 

@@ -1,0 +1,1 @@
+"""The reference and a contract, driven through the same random steps."""
