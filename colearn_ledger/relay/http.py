@@ -10,14 +10,13 @@ ledger would not count it. 429: no room. 503: the ledger can not be asked now.
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
 from contextlib import AbstractContextManager
 from typing import Any
-from urllib.parse import urlsplit
 
-from colearn_ledger.http_serving import PATIENCE, Answering, answering
+from colearn_ledger.http import Answer, HttpClient, HttpError, InvalidUrl, NotJson
+from colearn_ledger.http_serving import Answering, answering
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.networks.references import InvalidReference, account_address
 from colearn_ledger.protocol import (
@@ -34,7 +33,9 @@ from colearn_ledger.text.strict_json import InvalidJson, load
 
 __all__ = ["InvalidRelayUrl", "RelayClient", "serving"]
 
-_LARGEST = 2_048  # bytes of a request or an answer
+_MAX_BYTES = 2_048  # of a request or an answer
+_TIMEOUT = 10.0  # seconds for handing a ballot over
+_ACCEPTED, _BAD_REQUEST, _CONFLICT = 202, 400, 409
 _BITS = re.compile(r"[0-9a-f]{16}")
 _SIGNATURE = re.compile(r"[0-9a-f]{130}|[0-9a-f]{194}")
 _FIELDS = {"experiment", "round", "learner", "approve", "vote_score", "test_score", "signature"}
@@ -92,8 +93,8 @@ class _Handler(Answering):
 
     def _body(self) -> bytes:
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > _LARGEST:
-            raise _NoBallot(f"a ballot has a Content-Length of up to {_LARGEST} bytes")
+        if not length.isdecimal() or int(length) > _MAX_BYTES:
+            raise _NoBallot(f"a ballot has a Content-Length of up to {_MAX_BYTES} bytes")
         return self.rfile.read(int(length))
 
     def _answer(self, status: int, document: dict[str, Any]) -> None:
@@ -144,73 +145,62 @@ class RelayClient:
         url: ``http://host:port`` or ``https://host``.
 
     Raises:
-        InvalidRelayUrl: it is none.
+        InvalidRelayUrl: it is not such a URL.
     """
 
     def __init__(self, url: str) -> None:
         try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as error:
-            raise InvalidRelayUrl(f"{url[:80]!r} is not the URL of a relay: {error}") from error
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+            self._client = HttpClient(url)
+        except InvalidUrl as error:
             raise InvalidRelayUrl(
-                f"{url[:80]!r} is not the URL of a relay; one looks like http://relay:8650"
-            )
-        self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, port
-        self._path = f"{parts.path.rstrip('/')}/ballots"
-        self._name = f"{self._host}:{port}" if port else self._host
+                f"{error}; a relay's URL looks like http://relay.example:8650"
+            ) from error
+        self._name = f"the relay {self._client.name}"
 
     def offer(self, experiment: ExperimentId, round_index: int, ballot: SignedBallot) -> None:
         """Hand a ballot over.
 
         Raises:
-            BallotRefused: the relay will never carry it; says why.
-            LedgerUnavailable: the relay can not be reached, or can not take it now.
+            BallotRefused: the relay will never carry it; the message has the reason.
+            LedgerUnavailable: the relay cannot be reached, or cannot accept the ballot now.
         """
         scores = ballot.vote.scores
-        body = json.dumps(
-            {
-                "experiment": experiment,
-                "round": round_index,
-                "learner": ballot.learner,
-                "approve": ballot.vote.approve,
-                "vote_score": _score_out(scores.vote_score),
-                "test_score": _score_out(scores.test_score),
-                "signature": ballot.signature.hex(),
-            }
-        )
-        status, said = self._post(body.encode())
-        if status == http.client.ACCEPTED:
-            return
-        if status in (http.client.BAD_REQUEST, http.client.CONFLICT):
-            raise BallotRefused(f"the relay {self._name} refuses the ballot: {said}")
-        raise LedgerUnavailable(f"the relay {self._name} can not take ballots now: {said}")
-
-    def _post(self, body: bytes) -> tuple[int, str]:
-        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = kind(self._host, self._port, timeout=PATIENCE)
+        body = {
+            "experiment": experiment,
+            "round": round_index,
+            "learner": ballot.learner,
+            "approve": ballot.vote.approve,
+            "vote_score": _encode_score(scores.vote_score),
+            "test_score": _encode_score(scores.test_score),
+            "signature": ballot.signature.hex(),
+        }
         try:
-            connection.request("POST", self._path, body, {"Content-Type": "application/json"})
-            answer = connection.getresponse()
-            return answer.status, _said_in(answer.read(_LARGEST), answer.status)
-        except (OSError, http.client.HTTPException) as error:
-            raise LedgerUnavailable(
-                f"the relay {self._name} does not answer: {error or type(error).__name__}"
-            ) from error
-        finally:
-            connection.close()
+            answer = self._client.request(
+                "POST",
+                "/ballots",
+                body=json.dumps(body).encode(),
+                headers={"Content-Type": "application/json"},
+                timeout=_TIMEOUT,
+                max_bytes=_MAX_BYTES,
+            )
+        except HttpError as error:
+            raise LedgerUnavailable(f"{self._name} {error.why}") from error
+        if answer.status == _ACCEPTED:
+            return
+        reason = _reason_in(answer)
+        if answer.status in (_BAD_REQUEST, _CONFLICT):
+            raise BallotRefused(f"{self._name} refused the ballot: {reason}")
+        raise LedgerUnavailable(f"{self._name} cannot accept ballots now: {reason}")
 
 
-def _score_out(score: float | None) -> str | None:
+def _encode_score(score: float | None) -> str | None:
     return None if score is None else f"{score_to_bits(score):016x}"
 
 
-def _said_in(answer: bytes, status: int) -> str:
-    """Return the reason in an answer, without what would steer a terminal."""
+def _reason_in(answer: Answer) -> str:
+    """Return the reason in an answer, without characters that would steer a terminal."""
     try:
-        said = str(load(answer)["error"])
-    except (InvalidJson, TypeError, KeyError, IndexError):
-        said = f"status {status}"
-    return "".join(c if c.isprintable() else "�" for c in said)[:300]
+        reason = str(answer.json()["error"])
+    except (NotJson, TypeError, KeyError, IndexError):
+        reason = f"HTTP {answer.status}"
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in reason)[:300]

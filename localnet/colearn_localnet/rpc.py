@@ -1,24 +1,26 @@
-"""The few HTTP calls that tell whether a node is healthy. No proxy, no redirect: loopback."""
+"""HTTP requests that check and drive the nodes of a local network."""
 
 from __future__ import annotations
 
-import http.client
 import json
 from typing import Any
-from urllib.parse import urlsplit
 
+from colearn_ledger.http import HttpClient, HttpError, InvalidUrl
+from colearn_ledger.text import strict_json
 from colearn_localnet.errors import NodeFailed
 
-__all__ = ["get", "json_rpc", "post"]
+_OK = 200
+_MAX_BYTES = 256_000_000
+"""Of one answer; the dump of a chain's state is the largest."""
 
 
 def post(url: str, body: bytes = b"", *, seconds: float = 10.0) -> bytes:
     """Post and return the answer's body.
 
     Raises:
-        NodeFailed: no connection, no answer in time, or a status other than 200.
+        NodeFailed: no connection, no whole answer in time, or a status other than 200.
     """
-    return _asked("POST", url, body, seconds)
+    return _request("POST", url, body, seconds)
 
 
 def get(url: str, *, seconds: float = 10.0) -> bytes:
@@ -27,26 +29,21 @@ def get(url: str, *, seconds: float = 10.0) -> bytes:
     Raises:
         NodeFailed: as `post`.
     """
-    return _asked("GET", url, None, seconds)
+    return _request("GET", url, None, seconds)
 
 
-def _asked(method: str, url: str, body: bytes | None, seconds: float) -> bytes:
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
-    target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
+def _request(method: str, url: str, body: bytes | None, seconds: float) -> bytes:
     headers = {} if body is None else {"Content-Type": "application/json"}
     try:
-        connection.request(method, target, body, headers)
-        answer = connection.getresponse()
-        content = answer.read()
-    except (OSError, http.client.HTTPException) as error:
-        raise NodeFailed(f"{parts.netloc} does not answer: {error}") from error
-    finally:
-        connection.close()
-    if answer.status != 200:
-        said = content[:300].decode(errors="replace")
-        raise NodeFailed(f"{parts.netloc} answered {answer.status}: {said}")
-    return content
+        answer = HttpClient(url).request(
+            method, body=body, headers=headers, timeout=seconds, max_bytes=_MAX_BYTES
+        )
+    except (HttpError, InvalidUrl) as error:
+        raise NodeFailed(str(error)) from error
+    if answer.status != _OK:
+        text = answer.content[:300].decode(errors="replace")
+        raise NodeFailed(f"{answer.name} answered {answer.status}: {text}")
+    return answer.content
 
 
 def json_rpc(url: str, method: str, *parameters: Any, seconds: float = 10.0) -> Any:
@@ -58,7 +55,7 @@ def json_rpc(url: str, method: str, *parameters: Any, seconds: float = 10.0) -> 
     call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(parameters)}
     content = post(url, json.dumps(call).encode(), seconds=seconds)
     try:
-        answer = json.loads(content)
+        answer = strict_json.load(content)
         if "error" in answer:
             raise NodeFailed(f"{method}: {answer['error'].get('message')}")
         return answer["result"]

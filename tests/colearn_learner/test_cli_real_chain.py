@@ -233,7 +233,7 @@ def test_nothing_is_deployed_to_another_chain_or_by_an_empty_wallet(home: Path, 
     Networks().save(Network("nowhere", "http://127.0.0.1:9", 31337))
     result = colearn("deploy", "--network", "nowhere", "--key", "owner")
     assert result.exit_code == 1
-    assert "can not be reached" in result.output
+    assert "cannot be reached" in result.output
     assert not any(n.contracts for n in Networks().all().values())
 
 

@@ -220,7 +220,7 @@ class TestOverHttp:
     def test_a_relay_that_is_not_there(self, place):
         with serving(relay_of(place), "127.0.0.1", 0) as url:
             client = RelayClient(url)
-        with pytest.raises(LedgerUnavailable, match="does not answer"):
+        with pytest.raises(LedgerUnavailable, match="cannot be reached"):
             client.offer(place.id, 0, place.ballot(1))
 
     @pytest.mark.parametrize("url", ["", "relay:8650", "ftp://relay", "http://", "http://a:b"])

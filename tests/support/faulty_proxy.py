@@ -1,4 +1,4 @@
-"""An HTTP proxy in front of a node that goes wrong when a test says so.
+"""Put an HTTP proxy in front of a node, and let it fail on demand.
 
     with FaultyProxy(anvil.url) as proxy:
         proxy.fail("429", times=2, retry_after=1)
@@ -13,7 +13,7 @@ of some ``methods`` only:
 - ``timeout``: no answer for `HANG_SECONDS`, and the request does not reach the node
 - ``drip``: the answer comes in pieces, one each tenth of a second, for `DRIP_SECONDS`
 - ``429``, ``500``, ``502``, ``503``, ``403``: that status; ``retry_after`` adds the header
-- ``malformed``, ``empty``: a body that is not JSON, or none
+- ``malformed``, ``deep``, ``empty``: a body that is not JSON, 70 kB of ``[``, or no body
 - ``wrong-id``: the answer to another request
 - ``oversize``: an endless answer
 
@@ -40,20 +40,10 @@ HANG_SECONDS = 30.0
 DRIP_SECONDS = 2.5
 
 KINDS = (
-    *(
-        "reset",
-        "lost",
-        "cut",
-        "cut-head",
-        "timeout",
-        "drip",
-        "malformed",
-        "empty",
-        "wrong-id",
-        "oversize",
-    ),
-    *("429", "500", "502", "503", "403"),
-)
+    "reset", "lost", "cut", "cut-head", "timeout", "drip",
+    "malformed", "deep", "empty", "wrong-id", "oversize",
+    "429", "500", "502", "503", "403",
+)  # fmt: skip
 
 
 @dataclass
@@ -74,7 +64,7 @@ class FaultyProxy:
         self._server: ThreadingHTTPServer | None = None
         self._open: set[socket.socket] = set()
         self.asked: list[str] = []
-        """The methods asked for, those that failed included, batches one by one."""
+        """The methods of all requests, those that failed included, batches one by one."""
         self.exchanges = 0
         """How many HTTP requests came."""
 
@@ -91,7 +81,7 @@ class FaultyProxy:
         retry_after: float | str | None = None,
     ) -> None:
         if kind not in KINDS:
-            raise ValueError(f"{kind} is none of {', '.join(KINDS)}")
+            raise ValueError(f"{kind} is not one of {', '.join(KINDS)}")
         after = None if retry_after is None else str(retry_after)
         with self._lock:
             self._healed.clear()
@@ -218,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(200, len(answer))
         self.wfile.write(answer[: len(answer) // 2])
         self.wfile.flush()
-        self._reset(body)  # the client's kernel gives it that half before it tells of the reset
+        self._reset(body)  # the client gets that half before it notices the reset
 
     def _cut_head(self, body: bytes) -> None:
         self.owner.forward(body)
@@ -242,6 +232,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _malformed(self, _: bytes) -> None:
         self._answer(200, b'{"jsonrpc": "2.0", "id": 1, "resu')
+
+    def _deep(self, _: bytes) -> None:
+        self._answer(200, b"[" * 70_000)
 
     def _empty(self, _: bytes) -> None:
         self._answer(200, b"")

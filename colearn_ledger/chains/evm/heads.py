@@ -1,7 +1,8 @@
-"""Being told of new blocks: a WebSocket subscription that only wakes, and may be missing.
+"""Notice new blocks by a WebSocket subscription.
 
-Transactions and queries go over HTTP: a socket that both sends and subscribes lags. Without the
-socket everything works as with it, only later.
+The subscription only wakes a waiting caller, and it may be missing: without it everything works
+in the same way, but later. Transactions and queries go over HTTP, because a socket that both
+sends and subscribes lags behind.
 """
 
 from __future__ import annotations
@@ -10,55 +11,55 @@ import json
 import logging
 import threading
 import time
+from typing import Any
 
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from colearn_ledger.chains.errors import BadAnswer
 from colearn_ledger.chains.evm.answers import quantity
-
-__all__ = ["NewHeads"]
+from colearn_ledger.text import strict_json
 
 _log = logging.getLogger(__name__)
 
 _OPEN_SECONDS = 5.0
-_AGAIN_AFTER = 30.0
-"""Seconds before the next attempt where there was no subscription to be had."""
+_RETRY_SECONDS = 30.0
+"""Seconds before the next attempt to subscribe, after a subscription failed or ended."""
 
 _IDLE_SECONDS = 60.0
 """A subscription that nobody has waited on for so long is ended."""
 
 _SILENT_SECONDS = 30.0
-"""For so long a subscription is believed without a word of it."""
+"""The last block is trusted for so long without another message."""
 
-_LARGEST = 1_000_000
-"""Bytes of one message; a block's header has some 1,500."""
+_MAX_BYTES = 1_000_000
+"""Bytes of one message; a block's header has about 1,500."""
 
 
 class NewHeads:
-    """The last block's number as a node tells it, by a thread that lives while it is used.
+    """Follow the number of a node's latest block, in a thread that lives while it is used.
 
     Args:
-        url: the node's WebSocket; ``None`` if there is none, and then nothing is ever told.
+        url: the node's WebSocket; ``None`` if it has none, and then no block is ever noticed.
     """
 
     def __init__(self, url: str | None) -> None:
         self._url = url
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._told: int | None = None
-        self._told_at = self._used_at = 0.0
+        self._number: int | None = None
+        self._received_at = self._used_at = 0.0
         self._try_at = 0.0
 
     @property
     def number(self) -> int | None:
-        """The last block's number, ``None`` unless it was told and may be believed."""
+        """The latest block's number; ``None`` if there is no recent message."""
         with self._changed:
-            fresh = time.monotonic() - self._told_at < _SILENT_SECONDS
-            return self._told if fresh else None
+            is_recent = time.monotonic() - self._received_at < _SILENT_SECONDS
+            return self._number if is_recent else None
 
     def listen(self) -> None:
-        """See to it that new blocks are told from now on, if the node tells them."""
+        """Subscribe unless there is a subscription, or a recent attempt failed."""
         with self._changed:
             self._used_at = time.monotonic()
             if self._url is None or self._thread is not None or time.monotonic() < self._try_at:
@@ -67,39 +68,33 @@ class NewHeads:
             self._thread.start()
 
     def wait_past(self, number: int, seconds: float) -> None:
-        """Return when a block other than this one is told, or after so many seconds."""
+        """Return when a block other than `number` is noticed, or after so many seconds."""
         with self._changed:
             self._used_at = time.monotonic()
-            self._changed.wait_for(lambda: self._told not in (None, number), seconds)
+            self._changed.wait_for(lambda: self._number not in (None, number), seconds)
 
     # ------------------------------------------------------------------ the thread
 
     def _run(self) -> None:
         try:
             with connect(
-                str(self._url), open_timeout=_OPEN_SECONDS, max_size=_LARGEST, compression=None
+                str(self._url), open_timeout=_OPEN_SECONDS, max_size=_MAX_BYTES, compression=None
             ) as socket:
-                self._subscribe(socket)
+                _subscribe(socket)
                 self._follow(socket)
         except (OSError, WebSocketException, ValueError, BadAnswer) as error:
-            # its text may repeat the address, and that its key
-            _log.info("no new blocks are told (%s): they are looked for", type(error).__name__)
+            # the error's text may repeat the address, and with it a key
+            _log.info("no subscription to new blocks (%s): polling instead", type(error).__name__)
         finally:
             with self._changed:
-                self._thread, self._told = None, None
-                self._try_at = time.monotonic() + _AGAIN_AFTER
+                self._thread, self._number = None, None
+                self._try_at = time.monotonic() + _RETRY_SECONDS
                 self._changed.notify_all()
-
-    def _subscribe(self, socket: ClientConnection) -> None:
-        call = {"jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["newHeads"]}
-        socket.send(json.dumps(call))
-        if "result" not in json.loads(socket.recv(timeout=_OPEN_SECONDS)):
-            raise BadAnswer("the node takes no subscription")
 
     def _follow(self, socket: ClientConnection) -> None:
         while time.monotonic() - self._used_at < _IDLE_SECONDS:
             try:
-                message = json.loads(socket.recv(timeout=1.0))
+                message = _receive(socket, 1.0)
             except TimeoutError:
                 continue
             try:
@@ -107,5 +102,23 @@ class NewHeads:
             except (KeyError, TypeError):
                 continue
             with self._changed:
-                self._told, self._told_at = number, time.monotonic()
+                self._number, self._received_at = number, time.monotonic()
                 self._changed.notify_all()
+
+
+def _subscribe(socket: ClientConnection) -> None:
+    call = {"jsonrpc": "2.0", "id": 1, "method": "eth_subscribe", "params": ["newHeads"]}
+    socket.send(json.dumps(call))
+    answer = _receive(socket, _OPEN_SECONDS)
+    if not isinstance(answer, dict) or "result" not in answer:
+        raise BadAnswer("the node accepts no subscription to new blocks")
+
+
+def _receive(socket: ClientConnection, timeout: float) -> Any:
+    """Return the next message, parsed.
+
+    Raises:
+        TimeoutError: none came in time.
+        InvalidJson: it is not JSON, or nested so deeply that parsing it would end this process.
+    """
+    return strict_json.load(socket.recv(timeout=timeout))

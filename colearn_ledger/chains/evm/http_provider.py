@@ -1,7 +1,7 @@
-"""JSON-RPC over HTTP, for a node that may be slow, gone, overloaded, lying or endless.
+"""JSON-RPC over HTTP, for a node that may be slow, overloaded, hostile or gone.
 
-Every exchange has an end in time and in size. What a node asks for again is idempotent, a signed
-transaction included: the same bytes are the same transaction.
+Every exchange has a limit in time and in size (`colearn_ledger.http`). Repeating a request is safe,
+also for a signed transaction: the same bytes are the same transaction.
 """
 
 from __future__ import annotations
@@ -9,28 +9,25 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
-import requests
 from web3.providers.base import BaseProvider
 from web3.types import RPCEndpoint
 
+from colearn_ledger.backoff import Backoff
 from colearn_ledger.chains.errors import BadAnswer, NodeRefused
+from colearn_ledger.http import Answer, AnswerTooLarge, HttpClient, HttpError, NotJson
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.text.urls import masked
-
-__all__ = ["HttpConfig", "HttpProvider"]
 
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-_PIECE = 65_536
+_OK = 200
 _TOO_MANY = 429
 _BAD_GATEWAYS = frozenset({408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 _HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -38,14 +35,14 @@ _HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class HttpConfig:
-    """How patient a node is asked.
+    """Limits and retries of requests to a node.
 
     Args:
         timeout: seconds that one exchange may take, from connecting to the answer's last byte.
-        tries: how often a request is made before its failure is told.
-        first_pause: seconds before the second try; each further pause is twice as long.
-        longest_pause: seconds that a node's ``Retry-After`` is waited for; what it asks for beyond
-            that is told instead, and nothing is asked of it before.
+        tries: how often a request is made before its failure is raised.
+        first_pause: seconds before the second try, at most; each further pause is twice as long.
+        longest_pause: seconds that a node's ``Retry-After`` is waited for. If a node demands more,
+            its demand is raised as an error, and no request is sent before that time.
         longest_answer: bytes of one answer.
     """
 
@@ -57,7 +54,12 @@ class HttpConfig:
 
 
 class _Passing(LedgerUnavailable):
-    """A failure after which asking again may help; after how many seconds, if the node said."""
+    """A failure after which a retry may help.
+
+    Args:
+        message: what happened.
+        after: seconds that the node asked us to wait.
+    """
 
     def __init__(self, message: str, after: float | None = None) -> None:
         self.after = after
@@ -65,19 +67,20 @@ class _Passing(LedgerUnavailable):
 
 
 class HttpProvider(BaseProvider):
-    """A node's HTTP address as a provider of web3.py; threads may share it.
+    """Offer a node's HTTP address as a provider of web3.py; threads may share it.
 
-    Raises `LedgerUnavailable`, `BadAnswer` or `NodeRefused` where there is no answer. No error
+    Raises `LedgerUnavailable`, `BadAnswer` or `NodeRefused` if there is no answer. No error
     repeats the URL's path, query or user part: they may hold a key.
     """
 
     def __init__(self, url: str, config: HttpConfig | None = None) -> None:
         super().__init__()
-        self.name = masked(url)
+        self._client = HttpClient(url)
+        self.name = self._client.name
         self._url = url
         self._config = config or HttpConfig()
+        self._backoff = Backoff(self._config.first_pause, self._config.longest_pause)
         self._ids = itertools.count(1)
-        self._sessions = threading.local()
         self._not_before = 0.0
 
     @property
@@ -86,23 +89,23 @@ class HttpProvider(BaseProvider):
         return "ws" + self._url.removeprefix("http")
 
     def request_func(self, *_: object) -> Callable[[RPCEndpoint, Any], Any]:
-        """Return what makes a request: no middleware stands between."""
+        """Return the function that makes a request, without any middleware."""
         return self.make_request
 
     def make_request(self, method: RPCEndpoint, params: Any) -> Any:
         """Return the response to one request."""
 
-        def once() -> Mapping[str, Any]:
+        def try_once() -> Mapping[str, Any]:
             number = next(self._ids)
-            return self._answer_to(number, method, self._post(_call(number, method, params)))
+            return self._check_response(number, method, self._post(_call(number, method, params)))
 
-        return self._repeated(method, once)
+        return self._retry(method, try_once)
 
     def make_batch_request(self, batch_requests: Sequence[tuple[RPCEndpoint, Any]]) -> Any:
         """Return the responses to several requests, in their order, by one exchange."""
         what = f"{len(batch_requests)} requests at once"
 
-        def once() -> list[Mapping[str, Any]]:
+        def try_once() -> list[Mapping[str, Any]]:
             numbered = [(next(self._ids), *request) for request in batch_requests]
             answer = self._post([_call(*each) for each in numbered])
             if isinstance(answer, Mapping) and answer.get("error") is not None:
@@ -110,114 +113,73 @@ class HttpProvider(BaseProvider):
             if not isinstance(answer, list) or len(answer) != len(numbered):
                 raise BadAnswer(f"{self.name} did not answer each of {what}")
             by_number = {item.get("id"): item for item in answer if isinstance(item, Mapping)}
-            return [self._answer_to(n, method, by_number.get(n)) for n, method, _ in numbered]
+            return [self._check_response(n, method, by_number.get(n)) for n, method, _ in numbered]
 
-        return self._repeated(what, once)
+        return self._retry(what, try_once)
 
     # ------------------------------------------------------------------ parts
 
-    def _repeated(self, what: str, once: Callable[[], T]) -> T:
-        pause = self._config.first_pause
-        for left in reversed(range(self._config.tries)):
+    def _retry(self, what: str, try_once: Callable[[], T]) -> T:
+        for failures in range(1, self._config.tries + 1):
             self._await_turn()
             try:
-                return once()
+                return try_once()
             except (_Passing, BadAnswer) as error:
-                wanted = (isinstance(error, _Passing) and error.after) or 0.0
-                self._not_before = max(self._not_before, time.monotonic() + wanted)
-                if not left or wanted > self._config.longest_pause:
+                demanded = (isinstance(error, _Passing) and error.after) or 0.0
+                self._not_before = max(self._not_before, time.monotonic() + demanded)
+                if failures == self._config.tries or demanded > self._config.longest_pause:
                     raise
                 _log.debug("%s: %s; asking again (%s)", self.name, error, what)
-                time.sleep(max(pause, wanted))
-                pause *= 2
-        raise LedgerUnavailable(f"{self.name} was not asked: no tries are configured")
+                time.sleep(max(self._backoff.pause(failures), demanded))
+        raise LedgerUnavailable(f"{self.name} was not asked: HttpConfig.tries is 0")
 
     def _await_turn(self) -> None:
-        """Wait until the node wants to be asked again, or say that it does not yet."""
+        """Wait as long as the node demanded, or raise if that is too long."""
         wait = self._not_before - time.monotonic()
         if wait > self._config.longest_pause:
             raise LedgerUnavailable(
-                f"{self.name} takes no requests for another {wait:.0f} s: it was asked too often"
+                f"{self.name} accepts no requests for another {wait:.0f} s: it was asked too often"
             )
         if wait > 0:
             time.sleep(wait)
 
     def _post(self, body: Any) -> Any:
         """Exchange one body for another, both JSON."""
-        ends = time.monotonic() + self._config.timeout
         try:
-            with self._session.post(
-                self._url,
-                data=json.dumps(body).encode(),
+            answer = self._client.request(
+                "POST",
+                body=json.dumps(body).encode(),
                 headers=_HEADERS,
                 timeout=self._config.timeout,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                content = self._content(response, ends)
-                status, headers = response.status_code, dict(response.headers)
-        except (requests.RequestException, OSError) as error:
-            self._sessions.session = None  # its connections may be in any state
-            # not chained: the error's own text repeats the whole URL, and that its key
-            raise _Passing(self._how_it_failed(error)) from None
-        return self._understood(status, {k.lower(): v for k, v in headers.items()}, content)
-
-    @property
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._sessions, "session", None)
-        if session is None:
-            session = self._sessions.session = requests.Session()
-        return session
-
-    def _how_it_failed(self, error: Exception) -> str:
-        kind = type(error).__name__
-        if isinstance(error, requests.Timeout | TimeoutError):
-            return f"{self.name} did not answer within {self._config.timeout:g} s ({kind})"
-        if isinstance(error, requests.exceptions.ChunkedEncodingError):
-            return f"{self.name} broke off in the middle of its answer ({kind})"
-        return f"{self.name} can not be reached ({kind}); is it running?"
-
-    def _content(self, response: requests.Response, ends: float) -> bytes:
-        pieces, size = [], 0
-        for piece in response.iter_content(_PIECE):
-            size += len(piece)
-            if size > self._config.longest_answer:
-                raise BadAnswer(
-                    f"{self.name} answered with more than {self._config.longest_answer:,} bytes"
-                )
-            if time.monotonic() > ends:
-                raise _Passing(
-                    f"{self.name} did not end its answer within {self._config.timeout:g} s"
-                )
-            pieces.append(piece)
-        return b"".join(pieces)
-
-    def _understood(self, status: int, headers: Mapping[str, str], content: bytes) -> Any:
-        if status == _TOO_MANY:
-            after = _seconds(headers.get("retry-after"))
-            raise _Passing(
-                f"{self.name} is asked too often (HTTP 429)"
-                + (f" and wants to be left alone for {after:g} s" if after else ""),
-                after,
+                max_bytes=self._config.longest_answer,
             )
-        if status in _BAD_GATEWAYS:
-            raise _Passing(
-                f"{self.name} can not answer now (HTTP {status})",
-                _seconds(headers.get("retry-after")),
-            )
+        except AnswerTooLarge as error:
+            raise BadAnswer(str(error)) from None
+        except HttpError as error:
+            raise _Passing(str(error)) from None
+        return self._read(answer)
+
+    def _read(self, answer: Answer) -> Any:
+        after = _seconds(answer.headers.get("retry-after"))
+        if answer.status == _TOO_MANY:
+            demand = f" and demands a pause of {after:g} s" if after else ""
+            raise _Passing(f"{self.name} is asked too often (HTTP 429){demand}", after)
+        if answer.status in _BAD_GATEWAYS:
+            raise _Passing(f"{self.name} cannot answer now (HTTP {answer.status})", after)
         try:
-            answer = json.loads(content)
-        except (ValueError, RecursionError):
-            answer = None
-        if status != requests.codes.ok and not _is_error(answer):
+            content = answer.json()
+        except NotJson as error:
+            if answer.status == _OK:
+                raise BadAnswer(str(error)) from None
+            content = None
+        if answer.status != _OK and not _is_error(content):
             raise NodeRefused(
-                f"{self.name} refuses requests (HTTP {status}); check the network's URL and its key"
+                f"{self.name} refuses requests (HTTP {answer.status}); check the network's URL and "
+                "its key"
             )
-        if answer is None:
-            raise BadAnswer(f"{self.name} answered with something that is not JSON")
-        return answer
+        return content
 
-    def _answer_to(self, number: int, method: str, answer: Any) -> Mapping[str, Any]:
+    def _check_response(self, number: int, method: str, answer: Any) -> Mapping[str, Any]:
         if not isinstance(answer, Mapping):
             raise BadAnswer(f"{self.name} answered {method} with nonsense: {str(answer)[:100]!r}")
         if answer.get("id") != number and not (answer.get("id") is None and _is_error(answer)):
@@ -234,7 +196,7 @@ def _is_error(answer: Any) -> bool:
 
 
 def _seconds(text: str | None) -> float | None:
-    """Return a ``Retry-After`` in seconds: a number of them, or a date."""
+    """Return the seconds of a ``Retry-After``: a number or a date."""
     if text is None:
         return None
     try:

@@ -80,7 +80,7 @@ class TestConnecting:
 
     def test_a_node_that_is_not_there_is_unavailable_and_its_key_not_shown(self, place: Place):
         url = "http://user:secret@127.0.0.1:9/v3/secret?key=secret"
-        with pytest.raises(LedgerUnavailable, match=r"http://127\.0\.0\.1:9/… can not") as refused:
+        with pytest.raises(LedgerUnavailable, match=r"http://127\.0\.0\.1:9/… cannot") as refused:
             EvmLedger.connect(url, place.ledger.contract, place.ana)
         assert "secret" not in str(refused.value)
 

@@ -1,10 +1,15 @@
-"""Being told of new blocks, and doing without."""
+"""Noticing new blocks, with a subscription and without one."""
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from websockets.sync.server import ServerConnection, serve
 
 from colearn_ledger.chains.evm import EvmConfig, EvmLedger, SenderConfig
 from colearn_ledger.chains.evm.heads import NewHeads
@@ -14,11 +19,40 @@ from colearn_localnet.rpc import json_rpc
 from tests.support.waiting import LIMIT, Running, eventually
 
 NEVER = 30 * LIMIT
-"""Seconds; whoever waits for so long hangs."""
+"""Seconds; a wait of this length hangs."""
+
+SUBSCRIBED = json.dumps({"jsonrpc": "2.0", "id": 1, "result": "0x1"})
+
+
+def new_head(number: int) -> str:
+    params = {"subscription": "0x1", "result": {"number": hex(number)}}
+    return json.dumps({"jsonrpc": "2.0", "method": "eth_subscription", "params": params})
+
+
+@contextmanager
+def scripted_node(*messages: str) -> Iterator[str]:
+    """Serve a WebSocket that answers the subscription with these messages, and then is silent."""
+    over = threading.Event()
+
+    def handle(socket: ServerConnection) -> None:
+        socket.recv()
+        for message in messages:
+            socket.send(message)
+        over.wait(LIMIT)
+
+    with serve(handle, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
+        finally:
+            over.set()
+            server.shutdown()
+            thread.join()
 
 
 class Waiter:
-    """A ledger that waits for blocks of a chain that makes one when it is told to."""
+    """A ledger that waits for the blocks of a chain that makes them on demand."""
 
     def __init__(self, anvil: Anvil, folder: Path, websocket: str, poll: float) -> None:
         self._anvil = anvil
@@ -27,18 +61,18 @@ class Waiter:
         wallet = Wallet.from_key(anvil.keys[2])
         self._ledger = EvmLedger.deploy(anvil.url, wallet, config=config)
 
-    def is_told(self) -> None:
-        """Return once new blocks are told."""
+    def await_subscription(self) -> None:
+        """Return once new blocks are noticed by the subscription."""
 
-        def told() -> bool:
+        def is_notified() -> bool:
             self._ledger.wait_for_change(0)
             self.mine()
             return self._ledger._deployment.heads.number is not None
 
-        eventually(told, "word of a block")
+        eventually(is_notified, "a message about a block")
 
-    def sees_all(self) -> None:
-        """Have it wait for the blocks that there are."""
+    def catch_up(self) -> None:
+        """Have the ledger wait for every block that exists."""
 
         def has_seen_the_last() -> bool:
             self._ledger.wait_for_change(0)
@@ -46,7 +80,7 @@ class Waiter:
 
         eventually(has_seen_the_last, "the last block")
 
-    def wait(self) -> Running:
+    def start_waiting(self) -> Running:
         return Running(self._ledger.wait_for_change, NEVER)
 
     def mine(self) -> None:
@@ -60,47 +94,47 @@ class Waiter:
         return int(json_rpc(self._anvil.url, "eth_blockNumber"), 16)
 
 
-def test_a_wait_ends_at_a_block_long_before_the_next_look(anvil: Anvil, tmp_path: Path):
-    w = Waiter(anvil, tmp_path, "auto", NEVER)
-    w.is_told()
+def test_a_new_block_ends_a_wait_long_before_the_next_poll(anvil: Anvil, tmp_path: Path):
+    waiter = Waiter(anvil, tmp_path, "auto", NEVER)
+    waiter.await_subscription()
     for _ in range(3):
-        w.sees_all()
-        waiting = w.wait()
-        w.mine()
-        w.check_ended_by_the_block(waiting)
+        waiter.catch_up()
+        waiting = waiter.start_waiting()
+        waiter.mine()
+        waiter.check_ended_by_the_block(waiting)
 
 
 @pytest.mark.parametrize("websocket", ["off", "ws://127.0.0.1:9", "ws://[nonsense"])
-def test_without_a_socket_blocks_are_looked_for(anvil: Anvil, tmp_path: Path, websocket: str):
-    w = Waiter(anvil, tmp_path, websocket, 0.05)
+def test_blocks_are_found_by_polling_without_a_socket(anvil: Anvil, tmp_path: Path, websocket: str):
+    waiter = Waiter(anvil, tmp_path, websocket, 0.05)
     for _ in range(3):
-        w.sees_all()
-        waiting = w.wait()
-        w.mine()
-        w.check_ended_by_the_block(waiting)
+        waiter.catch_up()
+        waiting = waiter.start_waiting()
+        waiter.mine()
+        waiter.check_ended_by_the_block(waiting)
 
 
-def test_a_block_made_between_two_waits_is_not_missed(anvil: Anvil, tmp_path: Path):
-    w = Waiter(anvil, tmp_path, "auto", NEVER)
-    w.is_told()
-    w.sees_all()
-    w.mine()
-    w.check_ended_by_the_block(w.wait())
+def test_a_block_between_two_waits_is_not_missed(anvil: Anvil, tmp_path: Path):
+    waiter = Waiter(anvil, tmp_path, "auto", NEVER)
+    waiter.await_subscription()
+    waiter.catch_up()
+    waiter.mine()
+    waiter.check_ended_by_the_block(waiter.start_waiting())
 
 
-def test_a_socket_that_breaks_only_makes_it_slower(tmp_path: Path):
+def test_blocks_are_found_by_polling_after_the_socket_broke(tmp_path: Path):
     with Anvil(state=tmp_path / "state.json") as anvil:
-        w = Waiter(anvil, tmp_path / "sent", "auto", 0.1)
-        w.is_told()
+        waiter = Waiter(anvil, tmp_path / "sent", "auto", 0.1)
+        waiter.await_subscription()
         anvil.stop()
         anvil.start()
-        w.sees_all()
-        waiting = w.wait()
-        w.mine()
-        w.check_ended_by_the_block(waiting)
+        waiter.catch_up()
+        waiting = waiter.start_waiting()
+        waiter.mine()
+        waiter.check_ended_by_the_block(waiting)
 
 
-def test_a_subscription_that_nobody_uses_ends(anvil: Anvil, monkeypatch: pytest.MonkeyPatch):
+def test_an_unused_subscription_ends(anvil: Anvil, monkeypatch: pytest.MonkeyPatch):
     heads = NewHeads(anvil.url.replace("http", "ws"))
     heads.listen()
     thread = heads._thread
@@ -109,3 +143,30 @@ def test_a_subscription_that_nobody_uses_ends(anvil: Anvil, monkeypatch: pytest.
     thread.join(LIMIT)
     assert not thread.is_alive()
     assert heads.number is None
+
+
+def test_the_number_of_the_latest_block_is_reported():
+    with scripted_node(SUBSCRIBED, new_head(7), "[]", new_head(8)) as url:
+        heads = NewHeads(url)
+        heads.listen()
+        eventually(lambda: heads.number == 8, "block 8")
+
+
+@pytest.mark.parametrize("answer", ["null", "[]", '{"error": {}}', "not json", "[" * 70_000])
+def test_a_malformed_answer_to_the_subscription_ends_it(answer: str):
+    check_subscription_ends(answer)
+
+
+@pytest.mark.parametrize("message", ["not json", '{"a":' * 70_000, "[" * 70_000])
+def test_deeply_nested_messages_end_the_subscription_and_not_the_process(message: str):
+    check_subscription_ends(SUBSCRIBED, new_head(7), message)
+
+
+def check_subscription_ends(*messages: str) -> None:
+    with scripted_node(*messages) as url:
+        heads = NewHeads(url)
+        heads.listen()
+        if (thread := heads._thread) is not None:
+            thread.join(LIMIT)
+            assert not thread.is_alive()
+        assert heads.number is None

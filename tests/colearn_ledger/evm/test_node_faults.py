@@ -1,4 +1,4 @@
-"""What a node does wrong is told clearly, and asked again where that may help."""
+"""Faults of a node are reported clearly, and retried where that may help."""
 
 from __future__ import annotations
 
@@ -30,25 +30,26 @@ from tests.support.faulty_proxy import FaultyProxy
 from tests.support.waiting import LIMIT, Clock
 
 PATIENT = HttpConfig(timeout=LIMIT, tries=3, first_pause=0.01, longest_answer=1_000_000)
-"""However slow the machine is, no answer comes too late."""
+"""However slow the machine is, no answer is late."""
 
 HASTY = replace(PATIENT, timeout=2.0)
-"""For an answer that does not come, or not to its end, in that time; see `DRIP_SECONDS`."""
+"""For an answer that does not come, or does not end, in that time; see `DRIP_SECONDS`."""
 
 PASSING = ["reset", "lost", "cut", "timeout", "drip", "429", "500", "502", "503"]
-NONSENSE = ["malformed", "empty", "wrong-id", "oversize"]
-SAID = {
-    "reset": "can not be reached",
-    "lost": "can not be reached",
-    "cut": "broke off",
+NONSENSE = ["malformed", "deep", "empty", "wrong-id", "oversize"]
+MESSAGES = {
+    "reset": "broke the connection",
+    "lost": "broke the connection",
+    "cut": "broke the connection",
     "timeout": "did not answer within 2 s",
-    "drip": "did not end its answer within 2 s",
+    "drip": "did not finish its answer within 2 s",
     "429": "asked too often",
     "500": "HTTP 500",
     "502": "HTTP 502",
     "503": "HTTP 503",
-    "malformed": "not JSON",
-    "empty": "not JSON",
+    "malformed": "not valid JSON",
+    "deep": "not valid JSON",
+    "empty": "not valid JSON",
     "wrong-id": "answered another request than eth_blockNumber",
     "oversize": "more than 1,000,000 bytes",
 }
@@ -65,7 +66,7 @@ def proxy(anvil: Anvil) -> Iterator[FaultyProxy]:
 
 
 @pytest.mark.parametrize("kind", [*PASSING, *NONSENSE])
-def test_what_passes_within_the_tries_is_not_noticed(proxy: FaultyProxy, kind: str):
+def test_faults_that_end_within_the_tries_are_not_noticed(proxy: FaultyProxy, kind: str):
     node = Node(proxy.url, http=config_for(kind))
     proxy.fail(kind, times=2)
     assert node.chain_id() == 31337
@@ -73,14 +74,14 @@ def test_what_passes_within_the_tries_is_not_noticed(proxy: FaultyProxy, kind: s
 
 
 @pytest.mark.parametrize("kind", [*PASSING, *NONSENSE])
-def test_what_does_not_is_told_after_so_many_tries(proxy: FaultyProxy, kind: str):
+def test_lasting_faults_are_raised_after_all_tries(proxy: FaultyProxy, kind: str):
     node = Node(proxy.url, http=config_for(kind))
     proxy.fail(kind, times=None)
     expected = LedgerUnavailable if kind in PASSING else BadAnswer
-    with pytest.raises(expected, match=SAID[kind]) as told:
+    with pytest.raises(expected, match=MESSAGES[kind]) as caught:
         node.block_number()
-    assert type(told.value).__module__.startswith("colearn_ledger")
-    assert f"http://127.0.0.1:{proxy.url.split(':')[-1]}" in str(told.value)
+    assert type(caught.value).__module__.startswith("colearn_ledger")
+    assert f"http://127.0.0.1:{proxy.url.split(':')[-1]}" in str(caught.value)
     assert len(proxy.asked) == 3
     proxy.heal()
     assert node.block_number() >= 0
@@ -93,7 +94,7 @@ def test_a_node_that_refuses_the_key_is_not_asked_again(proxy: FaultyProxy):
     assert len(proxy.asked) == 1
 
 
-def test_no_port_open_is_unavailable_and_passes(proxy: FaultyProxy):
+def test_a_closed_port_is_unavailable_until_it_opens_again(proxy: FaultyProxy):
     node = Node(proxy.url, http=PATIENT)
     node.block_number()
     proxy.down()
@@ -104,7 +105,7 @@ def test_no_port_open_is_unavailable_and_passes(proxy: FaultyProxy):
 
 
 @pytest.mark.parametrize("as_date", [False, True])
-def test_a_node_is_left_alone_for_as_long_as_it_says(
+def test_a_demanded_pause_is_kept(
     proxy: FaultyProxy, as_date: bool, monkeypatch: pytest.MonkeyPatch
 ):
     node, clock = Node(proxy.url, http=PATIENT), Clock()
@@ -115,18 +116,18 @@ def test_a_node_is_left_alone_for_as_long_as_it_says(
     assert len(proxy.asked) == 2
 
 
-def test_a_node_that_wants_to_be_left_alone_for_long_is_not_even_asked(proxy: FaultyProxy):
+def test_no_request_is_sent_during_a_long_demanded_pause(proxy: FaultyProxy):
     node = Node(proxy.url, http=PATIENT)
     proxy.fail("429", retry_after=100)
-    with pytest.raises(LedgerUnavailable, match="left alone for 100 s"):
+    with pytest.raises(LedgerUnavailable, match="demands a pause of 100 s"):
         node.block_number()
-    with pytest.raises(LedgerUnavailable, match="no requests for another"):
+    with pytest.raises(LedgerUnavailable, match="accepts no requests for another"):
         node.chain_id()
     assert proxy.asked == ["eth_blockNumber"]
 
 
 @pytest.mark.parametrize("kind", ["down", "reset", "cut-head", "timeout", "403"])
-def test_no_error_or_its_causes_show_the_key_in_the_url(
+def test_neither_errors_nor_their_causes_show_the_key_in_the_url(
     proxy: FaultyProxy, kind: str, caplog: pytest.LogCaptureFixture
 ):
     caplog.set_level(logging.DEBUG, logger="colearn_ledger")
@@ -136,17 +137,17 @@ def test_no_error_or_its_causes_show_the_key_in_the_url(
         proxy.down()
     else:
         proxy.fail(kind, times=None)
-    with pytest.raises((LedgerUnavailable, NodeRefused, BadAnswer)) as told:
+    with pytest.raises((LedgerUnavailable, NodeRefused, BadAnswer)) as caught:
         node.block_number()
-    error: BaseException | None = told.value
+    error: BaseException | None = caught.value
     while error is not None:
         assert "secret" not in str(error)
         error = error.__cause__
-    assert told.value.__suppress_context__ or told.value.__context__ is None
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
     assert "secret" not in caplog.text
 
 
-def test_many_blocks_are_one_exchange_and_single_ones_where_batches_are_refused(
+def test_blocks_are_fetched_one_by_one_where_batches_are_refused(
     proxy: FaultyProxy,
 ):
     node = Node(proxy.url, http=PATIENT)
@@ -158,16 +159,16 @@ def test_many_blocks_are_one_exchange_and_single_ones_where_batches_are_refused(
 
 
 @pytest.mark.parametrize("kind", ["reset", "wrong-id", "malformed", "502", "cut"])
-def test_a_batch_is_asked_again_as_one(proxy: FaultyProxy, kind: str):
+def test_a_failed_batch_is_repeated_as_one(proxy: FaultyProxy, kind: str):
     proxy.fail(kind)
     assert len(Node(proxy.url, http=PATIENT).blocks([0] * 120)) == 120
     assert proxy.exchanges == 4
 
 
-class TestALedger:
+class TestLedger:
     @pytest.fixture
     def kind(self) -> str:
-        """What goes wrong, where a test tells no other."""
+        """The fault, unless a test chooses another."""
         return "reset"
 
     @pytest.fixture
@@ -179,7 +180,7 @@ class TestALedger:
         return EvmLedger.deploy(proxy.url, wallet, config=config)
 
     @pytest.mark.parametrize("kind", [*PASSING, *NONSENSE])
-    def test_nothing_is_lost_or_doubled_by_faults_while_sending(
+    def test_faults_while_sending_neither_lose_nor_double_a_transaction(
         self, proxy: FaultyProxy, ledger: EvmLedger, kind: str
     ):
         proxy.fail(kind, times=2, methods={"eth_sendRawTransaction"})
@@ -188,7 +189,7 @@ class TestALedger:
         assert proxy.asked.count("eth_sendRawTransaction") == 4
 
     @pytest.mark.parametrize("kind", ["reset", "lost", "cut", "wrong-id"])
-    def test_a_call_in_doubt_that_is_made_again_has_effect_once(
+    def test_a_repeated_call_of_unknown_outcome_takes_effect_once(
         self, proxy: FaultyProxy, ledger: EvmLedger, kind: str
     ):
         proxy.fail(kind, times=None, methods={"eth_sendRawTransaction"})
@@ -199,7 +200,7 @@ class TestALedger:
         assert len(ledger.experiments()) == 1
         assert ledger.create(params()).wait(LIMIT).experiment == 2
 
-    def test_ballots_of_many_rounds_are_one_exchange(
+    def test_ballots_of_many_rounds_are_fetched_by_one_exchange(
         self, anvil: Anvil, proxy: FaultyProxy, ledger: EvmLedger
     ):
         other = ledger.acting_for(Wallet.from_key(anvil.keys[1]))
@@ -213,7 +214,7 @@ class TestALedger:
         assert proxy.exchanges == before + 1
         assert [[b.eligible for b in page] for page in rows] == [[False, True], [True, False]] * 20
 
-    def test_a_node_that_is_another_chains_now_is_said_to_be(
+    def test_a_node_that_moved_to_another_chain_is_reported(
         self, proxy: FaultyProxy, ledger: EvmLedger
     ):
         with Anvil(chain_id=777) as other:
@@ -222,7 +223,7 @@ class TestALedger:
                 with pytest.raises(WrongChain, match=r"chain 777 now, and was on chain 31337"):
                     use()
 
-    def test_a_contract_that_is_gone_is_said_to_be(
+    def test_a_vanished_contract_is_reported(
         self, anvil: Anvil, proxy: FaultyProxy, ledger: EvmLedger
     ):
         json_rpc(anvil.url, "anvil_setCode", ledger.contract, "0x")
