@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from enum import Enum
+from pathlib import Path
 from typing import ClassVar
 
 from colearn_ledger.ledger import LedgerUnavailable
@@ -100,6 +101,56 @@ class GasTooHigh(ChainError):
     """A transaction would need more gas than the ledger may spend on one."""
 
     retries = 0
+
+
+class BudgetSpent(ChainError):
+    """The daily budget does not allow a transaction; nothing was sent.
+
+    Args:
+        budget: the budget, with its unit.
+        spent: what the transactions of this day cost, or may cost, with the unit.
+        cost: the most that this transaction may cost, with the unit.
+    """
+
+    retries = math.inf
+
+    def __init__(self, budget: str, *, spent: str, cost: str) -> None:
+        super().__init__(
+            f"the daily budget of {budget} does not allow this transaction: {spent} were spent "
+            f"today and it may cost up to {cost}; nothing was sent. Wait until midnight UTC, or "
+            "raise the budget: colearn network add … --daily-budget AMOUNT"
+        )
+
+
+class BudgetUnreadable(ChainError):
+    """The file with the spending of the day is damaged; nothing was sent."""
+
+    retries = 0
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path}, which contains what was spent today, cannot be read: nothing was sent. "
+            "Check the disk, then remove the file; today's spending starts again at 0"
+        )
+
+
+class MissingChainId(ChainError):
+    """A transaction was to be signed without a configured chain id.
+
+    Without it, a node could choose the chain on which the signature is valid.
+
+    Args:
+        found: the id of the chain that the node reports.
+    """
+
+    retries = 0
+
+    def __init__(self, found: int | str) -> None:
+        self.found = found
+        super().__init__(
+            f"a chain id is needed to sign: the node is on chain {str(found)[:60]}. If that is the "
+            f"chain you mean, set chain_id={found!r:.60} in the ledger's configuration"
+        )
 
 
 class TransactionFailed(ChainError):

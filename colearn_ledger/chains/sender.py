@@ -13,15 +13,27 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Generic, NoReturn, TypeVar
+from typing import NoReturn
 
+from colearn_ledger.chains.budget import Budget
 from colearn_ledger.chains.errors import CallRefused, NodeRefused, Refusal, TransactionLost
-from colearn_ledger.chains.journal import Basis, Entry, Journal, Version
+from colearn_ledger.chains.hooks import (
+    Answer,
+    Draft,
+    Limits,
+    NonceMismatch,
+    OutdatedPrice,
+    Own,
+    Receipt,
+    Request,
+    SenderHooks,
+    Sent,
+    Signed,
+)
+from colearn_ledger.chains.journal import Basis, Entry, Journal
 from colearn_ledger.home import data_home
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
@@ -42,206 +54,22 @@ _FULL_PAUSE = 0.25
 """Seconds between two attempts to send to a node whose pool is full."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A node's answer to a signed transaction, with the node's explanation."""
-
-    refusal: Refusal
-    text: str = ""
-
-    @property
-    def accepted(self) -> bool:
-        """Return whether the node has the transaction now."""
-        return self.refusal in (Refusal.NONE, Refusal.KNOWN)
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """A signed transaction: its bytes, and its version for the journal."""
-
-    raw: bytes
-    version: Version
-
-
-Request = TypeVar("Request")
-Draft = TypeVar("Draft")
-Receipt = TypeVar("Receipt")
-
-
-@dataclass(frozen=True, slots=True)
-class Sent(Generic[Request]):
-    """A transaction in flight. A replacement of it has another hash than ``hash``."""
-
-    hash: str
-    gas: int
-    account: Account
-    wallet: Wallet = field(repr=False)
-    request: Request = field(repr=False)
-    entry: Entry = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting(Generic[Receipt]):
-    """A transaction in a block; ``receipt`` is ``None`` until the block is deep enough."""
-
-    block: int
-    receipt: Receipt | None
-
-
-class OutdatedPrice(LedgerError):
-    """The price rose while a transaction was prepared: prepare it again."""
-
-
-class NonceMismatch(LedgerError):
-    """The node expects another nonce; ``expected`` is ``None`` if it does not report which."""
-
-    def __init__(self, expected: int | None) -> None:
-        self.expected = expected
-        super().__init__(f"the node expects nonce {expected}")
-
-
-@dataclass(slots=True)
-class Own:
-    """An account, and what this process did with it."""
-
-    account: Account
-    journal: Journal
-    waiting: set[int] = field(default_factory=set)
-    """Nonces whose transactions a caller in this process waits for, or may wait for."""
-    settled: set[int] = field(default_factory=set)
-    """Nonces whose transactions this process saw deep enough in the chain."""
-    made: set[str] = field(default_factory=set)
-    """Hashes of the versions that this process signed."""
-
-    def is_awaited(self, nonce: int) -> bool:
-        """Return whether a caller in this process waits for a nonce's transaction, or may."""
-        return nonce in self.waiting and nonce not in self.settled
-
-    def free_nonce(self, nonce: int) -> int:
-        """Return the first nonce from ``nonce`` on that the journal does not contain."""
-        while nonce in self.journal.entries:
-            nonce += 1
-        return nonce
-
-
-class TransactionSender(ABC, Generic[Request, Draft, Receipt]):
+class TransactionSender(SenderHooks[Request, Draft, Receipt]):
     """Sign and send for any number of wallets; threads and processes may share their keys.
 
     Args:
         chain_id: the chain's id.
         node_name: the node's name for messages.
-        journal: the folder of the journals; the user's data folder if ``None``.
+        limits: the folder of the journals, and the daily budget.
     """
 
-    nonce_name: ClassVar[str] = "nonce"
-    first_pause: ClassVar[float] = 0.01
-    longest_pause: ClassVar[float] = 1.0
-    """Seconds between two looks for a transaction."""
-
-    dropped_when: ClassVar[frozenset[Refusal]] = frozenset()
-    """Refusals after which a lost transaction is abandoned instead of sent again later."""
-
-    check_basis: Callable[[Basis], bool] | None = None
-    """Returns whether a call may be sent again: whether its round still contains its proposal."""
-
-    tend_after: float
-    """Seconds in no block after which a transaction is sent again or replaced."""
-
-    full_patience: float = 0.0
-    """Seconds to wait for room in the node's pool."""
-
-    def __init__(self, chain_id: int | str, node_name: str, journal: Path | None) -> None:
+    def __init__(self, chain_id: int | str, node_name: str, limits: Limits) -> None:
         self._chain = chain_id
         self._node_name = node_name
-        self._base = journal
+        self._limits = limits
         self._folder: Path | None = None
         self._accounts: dict[Account, Own] = {}
         self._accounts_lock = threading.Lock()
-
-    # ------------------------------------------------------------------ what a chain supplies
-
-    @abstractmethod
-    def address(self, wallet: Wallet) -> Account:
-        """Return a wallet's account on this chain."""
-
-    @abstractmethod
-    def _identify(self, request: Request) -> str:
-        """Return an identifier of a request that does not depend on fee and nonce."""
-
-    @abstractmethod
-    def _prepare(self, wallet: Wallet, request: Request) -> Draft:
-        """Return the transaction without its nonce, checked and priced."""
-
-    @abstractmethod
-    def _sign(self, wallet: Wallet, draft: Draft, nonce: int) -> Signed:
-        """Return a signed transaction.
-
-        Raises:
-            NonceMismatch: the node would refuse this nonce.
-        """
-
-    @abstractmethod
-    def _restore(self, wallet: Wallet, version: Version) -> Signed | None:
-        """Return a journalled version with its bytes; ``None`` if its fields are damaged.
-
-        The hash in the result is computed from the bytes.
-        """
-
-    @abstractmethod
-    def _broadcast(self, signed: Signed) -> Answer:
-        """Send signed bytes to the node.
-
-        Raises:
-            CallRefused: the contract refuses the call.
-        """
-
-    @abstractmethod
-    def _improve(self, wallet: Wallet, draft: Draft, answer: Answer, signed: Signed) -> Draft:
-        """Return a draft that the node should accept after a refusal, or raise an explanation.
-
-        Raises:
-            OutdatedPrice: prepare the transaction again.
-        """
-
-    @abstractmethod
-    def _next_nonce(self, account: Account, nonce: int, answer: Answer) -> int:
-        """Return the nonce to try after the node refused ``nonce``."""
-
-    @abstractmethod
-    def _included_count(self, account: Account) -> int:
-        """Return how many of an account's transactions are in blocks."""
-
-    def _pending_count(self, account: Account) -> int:
-        """Return how many of an account's transactions the node counts, those in no block too."""
-        return self._included_count(account)
-
-    @abstractmethod
-    def _is_included(self, name: str) -> bool | None:
-        """Return whether a transaction is in a block; ``None`` if the node does not know it."""
-
-    @abstractmethod
-    def _find(self, entry: Entry) -> Sighting[Receipt] | None:
-        """Return where a transaction, in any version, is in the chain."""
-
-    @abstractmethod
-    def _would_be_refused(self, wallet: Wallet, entry: Entry, position: int) -> bool:
-        """Return whether the contract would refuse a lost transaction now.
-
-        ``position`` counts the lost transactions that are sent again before this one.
-        """
-
-    @abstractmethod
-    def _first_block_mark(self) -> str | None:
-        """Return a text that identifies the chain's first block; ``None`` for no journal file."""
-
-    def _withdraw(self, wallet: Wallet, own: Own, entry: Entry) -> None:
-        """Replace a transaction in the node's pool by an empty one, where the chain can."""
-
-    def _raise_fee(self, wallet: Wallet, own: Own, entry: Entry) -> None:
-        """Replace a stuck transaction by one that pays more, where the chain can."""
-
-    def _fill_gap(self, wallet: Wallet, own: Own, nonce: int) -> None:
-        """Use a nonce that no transaction has and later ones wait for, where the chain can."""
 
     # ------------------------------------------------------------------ sending
 
@@ -288,7 +116,7 @@ class TransactionSender(ABC, Generic[Request, Draft, Receipt]):
             answer = self._offer(own, entry, signed)
             if answer.accepted:
                 return entry
-            own.journal.forget(nonce)
+            own.forget(nonce)
             if answer.refusal == Refusal.FULL and time.monotonic() < ends:
                 _log.info("%s has no room for transactions: waiting", self._node_name)
                 time.sleep(_FULL_PAUSE)
@@ -305,12 +133,11 @@ class TransactionSender(ABC, Generic[Request, Draft, Receipt]):
         """Journal a version and send it for the first time."""
         own.waiting.discard(entry.nonce)
         own.settled.discard(entry.nonce)
-        own.journal.add(entry, signed.version)
-        own.made.add(signed.version.hash)
+        own.record(entry, signed)
         try:
             return self._broadcast(signed)
         except CallRefused:  # some nodes execute a transaction when they receive it
-            own.journal.forget(entry.nonce)
+            own.forget(entry.nonce)
             raise
 
     # ------------------------------------------------------------------ lost transactions
@@ -410,6 +237,10 @@ class TransactionSender(ABC, Generic[Request, Draft, Receipt]):
             own.waiting.discard(nonce)  # the same call, made again, resumes it
             raise
         own.settled.add(nonce)
+        cost = self._cost_of(receipt)
+        if own.budget is not None and cost is not None:
+            with own.journal.turn():
+                own.budget.settle(nonce, cost, time.time())
         return receipt
 
     def _watch(self, sent: Sent[Request], timeout: float | None) -> Receipt:
@@ -498,8 +329,12 @@ class TransactionSender(ABC, Generic[Request, Draft, Receipt]):
     def _own(self, account: Account) -> Own:
         with self._accounts_lock:
             if account not in self._accounts:
-                journal = Journal(self._journal_path(account), patience=_LOCK_PATIENCE)
-                self._accounts[account] = Own(account, journal)
+                path, limit = self._journal_path(account), self._limits.daily_budget
+                journal, budget = Journal(path, patience=_LOCK_PATIENCE), None
+                if limit is not None:
+                    spending = path and path.with_suffix(".spending.json")
+                    budget = Budget(spending, limit, self.denomination)
+                self._accounts[account] = Own(account, journal, budget)
             return self._accounts[account]
 
     def _journal_path(self, account: Account) -> Path | None:
@@ -508,7 +343,7 @@ class TransactionSender(ABC, Generic[Request, Draft, Receipt]):
             mark = self._first_block_mark()
             if mark is None:
                 return None
-            base = self._base or data_home() / "transactions"
+            base = self._limits.journal or data_home() / "transactions"
             self._folder = base / f"{self._chain}{mark and '-'}{mark}"
         return self._folder / f"{account}.jsonl"
 

@@ -90,7 +90,7 @@ class ScriptedEvm:
         if transaction not in self.blocks:
             return None
         return TransactionReceipt(
-            transaction, True, 1, "0x" + "ab" * 32, self.blocks[transaction], None, ()
+            transaction, True, 1, "0x" + "ab" * 32, self.blocks[transaction], None, (), 2 * GWEI
         )
 
     def whereabouts(self, transaction: str) -> Whereabouts | None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import Clock
 
-from colearn_ledger.chains.errors import TransactionLost
+from colearn_ledger.chains.errors import BudgetSpent, BudgetUnreadable, TransactionLost
+from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.chains.journal import Basis
-from colearn_ledger.chains.sender import Sent
 from colearn_ledger.ledger import LedgerUnavailable
 
 ROUND = 3
@@ -28,11 +29,13 @@ class ChainWithFaults(ABC):
     ``proposal`` is what the current round contains.
     """
 
-    folder: Path
     proposal: str = PROPOSAL_A
+    highest_cost: int
+    """The most that one transaction may cost, in the smallest unit."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Clock) -> None:
         self.folder = folder
+        self.clock = clock
 
     def start_process(self, **settings: Any) -> Any:
         """Return the sender of a new process; all processes share the journal."""
@@ -82,6 +85,10 @@ class ChainWithFaults(ABC):
     @abstractmethod
     def refuse(self, *calls: int) -> None:
         """Let the contract refuse calls from now on."""
+
+    @abstractmethod
+    def show_amount(self, amount: int) -> str:
+        """Return an amount as errors show it."""
 
     def journal(self) -> Path:
         [path] = self.folder.rglob("*.jsonl")
@@ -299,3 +306,42 @@ class JournalConformance:
 
     def damage(self, line: dict[str, Any]) -> None:
         raise NotImplementedError
+
+
+class BudgetConformance:
+    """The transactions of a key cost at most the daily budget, in all its processes."""
+
+    def test_budget_limits_what_all_processes_of_a_day_spend(self, chain: ChainWithFaults):
+        chain.hold_blocks()
+        budget = chain.highest_cost * 2
+        for call in (1, 2):
+            chain.send(chain.start_process(daily_budget=budget), call)
+        with pytest.raises(BudgetSpent, match=r"nothing was sent.*--daily-budget") as refused:
+            chain.send(chain.start_process(daily_budget=budget), 3)
+        assert str(refused.value).count(chain.show_amount(budget)) == 2  # the budget, the spending
+        assert chain.show_amount(chain.highest_cost) in str(refused.value)
+        assert len(chain.pool()) == 2
+
+    def test_next_day_has_its_own_budget(self, chain: ChainWithFaults):
+        chain.hold_blocks()
+        sender = chain.start_process(daily_budget=chain.highest_cost)
+        chain.send(sender, 1)
+        chain.clock.sleep(86_400)
+        chain.send(sender, 2)
+        assert len(chain.pool()) == 2
+
+    def test_transaction_sent_again_is_counted_once(self, chain: ChainWithFaults):
+        chain.hold_blocks()
+        sender = chain.start_process(daily_budget=chain.highest_cost * 2)
+        chain.send(sender, 1)
+        chain.lose_pool()
+        chain.send(sender, 2)
+        assert len(chain.pool()) == 2
+
+    def test_unreadable_spending_is_not_taken_for_nothing(self, chain: ChainWithFaults):
+        chain.hold_blocks()
+        chain.send(chain.start_process(daily_budget=chain.highest_cost), 1)
+        [path] = chain.folder.rglob("*.spending.json")
+        path.write_text('{"date": ')
+        with pytest.raises(BudgetUnreadable, match=r"spending\.json.*remove the file"):
+            chain.send(chain.start_process(daily_budget=chain.highest_cost), 2)

@@ -1,4 +1,4 @@
-"""How a Cosmos chain is used, and whether it is the one that is meant."""
+"""Settings for a connection to a Cosmos chain."""
 
 from __future__ import annotations
 
@@ -8,43 +8,47 @@ from pathlib import Path
 from colearn_ledger.chains.cosmos.node import GrpcConfig, Node
 from colearn_ledger.chains.errors import WrongChain
 
-__all__ = ["CosmosConfig", "SenderConfig", "check_chain"]
-
 
 @dataclass(frozen=True, slots=True)
 class SenderConfig:
-    """How transactions are paid for, numbered and waited for.
+    """Limits on what transactions may cost, and how they are tracked.
 
     Args:
-        gas_ceiling: gas that no single transaction may exceed.
-        gas_headroom: by how much a gas limit exceeds what was simulated.
+        gas_ceiling: the most gas of a single transaction.
+        call_ceilings: scales the ceilings of `colearn_ledger.chains.cosmos.gas`, which each kind of
+            call has, for chains on which the same calls need more gas.
+        gas_headroom: the factor by which a gas limit exceeds what was simulated.
         gas_margin: gas on top of that: a ballot may turn out to be the last of its round, and then
             also closes it. Cosmos chains charge for the limit, not for what is used.
-        price_ceiling: how many times the network's gas price may be paid where a node wants more;
-            where that is 0, what a unit of gas may cost.
+        price_ceiling: how many times the network's gas price may be paid if a node wants more;
+            the most that a unit of gas may cost if that price is 0.
         full_patience: seconds to wait for room in a node's mempool.
-        journal: the folder of what was sent; the user's data folder by default. Processes that
-            use the same key have to use the same one.
+        daily_budget: the most that the transactions of one key may cost a day, in the network's
+            denomination; no limit if ``None``.
+        journal: the folder of the journals of transactions; the user's data folder by default.
+            Processes that use the same key have to use the same folder.
     """
 
     gas_ceiling: int = 30_000_000
+    call_ceilings: float = 1.0
     gas_headroom: float = 1.4
     gas_margin: int = 80_000
     price_ceiling: float = 5.0
     full_patience: float = 60.0
+    daily_budget: int | None = None
     journal: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CosmosConfig:
-    """How a chain is used.
+    """Settings for a connection to a Cosmos chain.
 
     Args:
-        chain_id: the chain that it has to be; any if ``None``.
-        sending: how transactions are paid for.
-        poll_seconds: how often a waiting ledger looks for a new block.
-        block_range: blocks asked for events at once.
-        grpc: how patiently the node is asked.
+        chain_id: the chain that the node must be on. Without it the ledger only reads.
+        sending: how transactions are paid for and tracked.
+        poll_seconds: seconds between two looks for a new block.
+        block_range: number of blocks in one request for events.
+        grpc: timeouts and retries of requests.
     """
 
     chain_id: str | None = None
@@ -58,7 +62,7 @@ def check_chain(node: Node, wanted: str | None) -> str:
     """Return the id of a node's chain.
 
     Raises:
-        WrongChain: it is not the one that is wanted.
+        WrongChain: it is not ``wanted``.
     """
     found, _ = node.latest()
     if wanted not in (None, found):

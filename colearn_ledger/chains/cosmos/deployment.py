@@ -17,7 +17,7 @@ from colearn_ledger.chains.cosmos.sender import Draft, Sender
 from colearn_ledger.chains.cosmos.transactions import execute_action
 from colearn_ledger.chains.cosmos.wire import error_from_wire
 from colearn_ledger.chains.errors import BadAnswer, NodeRefused, TransactionFailed, WrongContract
-from colearn_ledger.chains.sender import Sent
+from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.keys.signing import cosmos_domain
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable, Receipt

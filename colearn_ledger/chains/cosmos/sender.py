@@ -16,6 +16,7 @@ from colearn_ledger.chains.cosmos.errors import (
     find_expected_sequence,
     find_wanted_fee,
 )
+from colearn_ledger.chains.cosmos.gas import describe_actions, find_ceiling
 from colearn_ledger.chains.cosmos.node import Executed, Node
 from colearn_ledger.chains.cosmos.transactions import (
     Action,
@@ -26,15 +27,9 @@ from colearn_ledger.chains.cosmos.transactions import (
     unsigned_transaction,
 )
 from colearn_ledger.chains.errors import EmptyWallet, GasTooHigh, NodeRefused, Refusal
+from colearn_ledger.chains.hooks import Answer, NonceMismatch, Sent, Sighting, Signed
 from colearn_ledger.chains.journal import Basis, Entry, Version
-from colearn_ledger.chains.sender import (
-    Answer,
-    NonceMismatch,
-    Sent,
-    Sighting,
-    Signed,
-    TransactionSender,
-)
+from colearn_ledger.chains.sender import TransactionSender
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.networks.profiles import CosmosTerms
@@ -82,9 +77,10 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
     dropped_when = frozenset({Refusal.FUNDS, Refusal.FEE, Refusal.NONCE_USED})
 
     def __init__(self, node: Node, chain_id: str, terms: CosmosTerms, config: SenderConfig) -> None:
-        super().__init__(chain_id, node.name, config.journal)
+        super().__init__(chain_id, node.name, config)
         self.chain_id = chain_id
         self.terms = terms
+        self.denomination = terms.denomination
         self.tend_after = _TEND_AFTER
         self.full_patience = config.full_patience
         self._node = node
@@ -133,7 +129,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
             left = None if timeout is None else max(0.0, timeout - (time.monotonic() - started))
             found = self._await(sent, left)
             ran_out = classify_refusal(found.code, found.codespace, found.log) == Refusal.GAS
-            more = min(sent.gas * 2, self._config.gas_ceiling)
+            more = min(sent.gas * 2, self._ceiling(sent.request.actions))
             if not ran_out or more <= sent.gas or attempt == _MORE_GAS:
                 break
             _log.warning("transaction %s ran out of gas: sent again with %d", sent.hash, more)
@@ -157,13 +153,13 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
         signing = self._signing(self.address(wallet), nonce, gas, draft.fee)
         raw = sign_transaction(wallet, draft.actions, signing)
         fields = {"raw": raw, "gas": gas, "fee": signing.fee}
-        return Signed(raw, Version(hash_transaction(raw), fields))
+        return Signed(raw, Version(hash_transaction(raw), fields), signing.fee)
 
     def _restore(self, wallet: Wallet, version: Version) -> Signed | None:
         raw = version.unsigned.get("raw")
         if not isinstance(raw, bytes):
             return None
-        return Signed(raw, Version(hash_transaction(raw), version.unsigned))
+        return Signed(raw, Version(hash_transaction(raw), version.unsigned), 0)
 
     def _broadcast(self, signed: Signed) -> Answer:
         try:
@@ -221,7 +217,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
         Raises:
             NonceMismatch: the node expects another sequence.
         """
-        ceiling = self._config.gas_ceiling
+        ceiling = self._ceiling(actions)
         signing = self._signing(self.address(wallet), sequence, ceiling, 0)
         try:
             used = self._node.simulate(unsigned_transaction(wallet, actions, signing))
@@ -232,10 +228,18 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
         limit = int(used * self._config.gas_headroom) + self._config.gas_margin
         if used > ceiling:
             raise GasTooHigh(
-                f"this transaction needs {used:,} gas and the ceiling is {ceiling:,}; "
-                "send less at once, or raise gas_ceiling"
+                f"this {describe_actions(actions)} needs {used:,} gas, as the node reports, and "
+                f"the ceiling is {ceiling:,}; send less at once or use another node, or raise "
+                "gas_ceiling and call_ceilings"
             )
         return min(limit, ceiling)
+
+    def _ceiling(self, actions: Actions) -> int:
+        """Return the most gas of a transaction."""
+        own = find_ceiling(actions)
+        if own is None:
+            return self._config.gas_ceiling
+        return min(self._config.gas_ceiling, int(own * self._config.call_ceilings))
 
     def _signing(self, account: Account, sequence: int, gas: int, fee: int | None) -> Signing:
         if fee is None:

@@ -28,6 +28,8 @@ class SenderConfig:
             an eighth more.
         confirmations: how many blocks deep a transaction has to be to count, its own included. The
             state is read at the same depth.
+        daily_budget: the most that the transactions of one key may cost a day, in wei; no limit if
+            ``None``.
         journal: the folder of the journals of transactions; the user's data folder by default.
             Processes that use the same key have to use the same folder.
     """
@@ -41,6 +43,7 @@ class SenderConfig:
     fee_patience: float = 60.0
     bump_after: float = 30.0
     confirmations: int = 1
+    daily_budget: int | None = None
     journal: Path | None = None
 
 

@@ -23,7 +23,7 @@ from colearn_ledger.chains.evm.heads import NewHeads
 from colearn_ledger.chains.evm.node import Node, TransactionReceipt
 from colearn_ledger.chains.evm.sender import Request, Sender
 from colearn_ledger.chains.evm.wire import error_from_wire, event_from_log
-from colearn_ledger.chains.sender import Sent
+from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.keys.signing import signing_domain
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable, Receipt

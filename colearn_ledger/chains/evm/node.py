@@ -69,7 +69,7 @@ class ChainLog:
 
 @dataclass(frozen=True, slots=True)
 class TransactionReceipt:
-    """What became of a transaction, and in which block."""
+    """The outcome of a transaction, and its block; ``gas_price`` in wei, if the node reports it."""
 
     transaction: str
     succeeded: bool
@@ -78,6 +78,7 @@ class TransactionReceipt:
     gas_used: int
     contract: str | None
     logs: tuple[ChainLog, ...]
+    gas_price: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +223,7 @@ class Node:
             return None
         fields = object_of(answer, "a receipt")
         contract, number = fields.get("contractAddress"), fields.get("blockNumber")
+        price = fields.get("effectiveGasPrice")
         return TransactionReceipt(
             transaction=transaction,
             succeeded=quantity(fields.get("status"), "a receipt's status") == 1,
@@ -230,6 +232,7 @@ class Node:
             gas_used=quantity(fields.get("gasUsed"), "a receipt's gas"),
             contract=address(contract, "a contract's address") if contract else None,
             logs=tuple(_chain_log(item) for item in rows(fields.get("logs"), "the logs")),
+            gas_price=None if price is None else quantity(price, "a receipt's price of gas"),
         )
 
     def whereabouts(self, transaction: str) -> Whereabouts | None:

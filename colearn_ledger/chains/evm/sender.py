@@ -9,21 +9,21 @@ from typing import Any
 
 from eth_utils.crypto import keccak
 
-from colearn_ledger.chains.errors import BadAnswer, EmptyWallet, GasTooHigh, NodeRefused, Refusal
+from colearn_ledger.chains.errors import (
+    BadAnswer,
+    BudgetSpent,
+    EmptyWallet,
+    GasTooHigh,
+    NodeRefused,
+    Refusal,
+)
 from colearn_ledger.chains.evm.config import SenderConfig
 from colearn_ledger.chains.evm.errors import FeeTooHigh, Reverted, classify_refusal
 from colearn_ledger.chains.evm.fees import Fees, Prices, raise_fees
 from colearn_ledger.chains.evm.node import Node, TransactionReceipt
+from colearn_ledger.chains.hooks import Answer, OutdatedPrice, Own, Sent, Sighting, Signed
 from colearn_ledger.chains.journal import Basis, Entry, Version
-from colearn_ledger.chains.sender import (
-    Answer,
-    OutdatedPrice,
-    Own,
-    Sent,
-    Sighting,
-    Signed,
-    TransactionSender,
-)
+from colearn_ledger.chains.sender import TransactionSender
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import Account
 
@@ -62,7 +62,7 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
     """
 
     def __init__(self, node: Node, chain_id: int, config: SenderConfig) -> None:
-        super().__init__(chain_id, node.name, config.journal)
+        super().__init__(chain_id, node.name, config)
         self.chain_id = chain_id
         self.tend_after = config.bump_after
         self._node = node
@@ -132,7 +132,7 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
     def _sign(self, wallet: Wallet, draft: Fields, nonce: int) -> Signed:
         fields = draft | {"nonce": nonce}
         raw = wallet.sign_transaction(fields)
-        return Signed(raw, Version("0x" + keccak(raw).hex(), fields))
+        return Signed(raw, Version("0x" + keccak(raw).hex(), fields), _highest_cost(fields))
 
     def _restore(self, wallet: Wallet, version: Version) -> Signed | None:
         try:
@@ -196,8 +196,11 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
             return False  # not the contract's refusal: the price, or the balance
         return False
 
+    def _cost_of(self, receipt: TransactionReceipt) -> int | None:
+        return None if receipt.gas_price is None else receipt.gas_used * receipt.gas_price
+
     def _first_block_mark(self) -> str | None:
-        if self._base is None and not self._node.is_remote:
+        if self._config.journal is None and not self._node.is_remote:
             return None
         first = self._node.block(0)
         return first.hash[2:18] if first is not None else ""
@@ -213,8 +216,11 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
             "transaction %s is stuck: replaced at %.3f gwei", entry.last.hash, fees.max_fee / 1e9
         )
         signed = self._sign(wallet, _with_fees(entry.last.unsigned, fees), entry.nonce)
-        own.journal.add(entry, signed.version)
-        own.made.add(signed.version.hash)
+        try:
+            own.record(entry, signed)
+        except BudgetSpent as error:
+            _log.warning("it is not replaced: %s", error)
+            return
         answer = self._broadcast(signed)
         if not answer.accepted:
             _log.warning("its replacement was refused: %s", answer.text)
@@ -243,7 +249,7 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
         signed = self._sign(wallet, _with_fees(fields, fees), nonce)
         answer = self._offer(own, Entry(nonce, _identify_call(fields), time.time()), signed)
         if not answer.accepted:
-            own.journal.forget(nonce)
+            own.forget(nonce)
             _log.warning("the empty transaction was refused: %s", answer.text)
 
     def _higher_fees(self, entry: Entry) -> Fees | None:

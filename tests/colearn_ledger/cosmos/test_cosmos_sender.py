@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from cosmpy.protos.cosmos.crypto.secp256k1.keys_pb2 import PubKey
 from cosmpy.protos.cosmos.tx.v1beta1.tx_pb2 import SignDoc, TxBody, TxRaw
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContract
 
+from colearn_ledger.chains import hooks
 from colearn_ledger.chains import sender as state_machine
 from colearn_ledger.chains.cosmos import SenderConfig
 from colearn_ledger.chains.cosmos import sender as cosmos_sender
 from colearn_ledger.chains.cosmos.errors import FeeTooHigh
+from colearn_ledger.chains.cosmos.gas import CEILINGS
 from colearn_ledger.chains.cosmos.sender import Draft, Sender
 from colearn_ledger.chains.cosmos.transactions import (
     Action,
@@ -26,8 +29,8 @@ from colearn_ledger.chains.cosmos.transactions import (
     unsigned_transaction,
 )
 from colearn_ledger.chains.errors import EmptyWallet, GasTooHigh, NodeRefused
+from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.chains.journal import Basis
-from colearn_ledger.chains.sender import Sent
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.networks.profiles import CosmosTerms
@@ -41,12 +44,14 @@ from tests.support.scripted_chain import (
 )
 from tests.support.sender_conformance import (
     BasisConformance,
+    BudgetConformance,
     ChainWithFaults,
     JournalConformance,
     SenderConformance,
 )
 from tests.support.waiting import Clock
 
+SCHEMA = Path(__file__).parents[3] / "contracts/cosmwasm/schema/collective-learning.json"
 TERMS = CosmosTerms("http://scripted", "wasm", "stake", 0.025)
 WALLET = Wallet.from_key(b"\7" * 32)
 ACCOUNT = WALLET.cosmos_address("wasm")
@@ -59,8 +64,10 @@ def action(number: int = 0) -> Action:
 
 
 class ScriptedCosmosChain(ChainWithFaults):
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    highest_cost = 5_500
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        super().__init__(folder, clock)
         self.node = ScriptedChain()
 
     def make_sender(self, **settings: Any) -> Sender:
@@ -108,6 +115,9 @@ class ScriptedCosmosChain(ChainWithFaults):
             body_of(unsigned_transaction(WALLET, (action(call),), SIGNING)) for call in calls
         }
 
+    def show_amount(self, amount: int) -> str:
+        return f"{amount:,} stake"
+
     def _accept_then(self, answer: Callable[[bytes], Answer]) -> None:
         def meddle(raw: bytes) -> Answer:
             self.node.meddle = lambda raw: None
@@ -121,9 +131,9 @@ class ScriptedCosmosChain(ChainWithFaults):
 def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptedCosmosChain:
     monkeypatch.setattr(cosmos_sender, "_TEND_AFTER", 0.0)
     clock = Clock()
-    for module in (cosmos_sender, state_machine):
+    for module in (cosmos_sender, state_machine, hooks):
         monkeypatch.setattr(module, "time", clock)
-    return ScriptedCosmosChain(tmp_path)
+    return ScriptedCosmosChain(tmp_path, clock)
 
 
 @pytest.fixture
@@ -186,7 +196,7 @@ class TestPaying:
     def test_more_gas_than_the_ceiling_is_refused(
         self, chain: ScriptedCosmosChain, node: ScriptedChain
     ):
-        with pytest.raises(GasTooHigh, match="needs 100,000 gas and the ceiling is 90,000"):
+        with pytest.raises(GasTooHigh, match=r"needs 100,000 gas.* the ceiling is 90,000"):
             chain.make_sender(gas_ceiling=90_000).send(WALLET, action())
         assert node.offered == []
 
@@ -240,6 +250,32 @@ class TestPaying:
         with pytest.raises(NodeRefused, match="signature verification failed"):
             chain.make_sender().send(WALLET, action())
 
+    def test_node_cannot_raise_the_gas_of_a_call_above_its_ceiling(
+        self, chain: ScriptedCosmosChain, node: ScriptedChain
+    ):
+        ballot = execute_action(ACCOUNT, CONTRACT, {"vote": {"experiment": "1", "round": 0}})
+        node.gas_simulated = 30_000_000
+        with pytest.raises(GasTooHigh, match=r"this vote needs 30,000,000 gas.* is 500,000"):
+            chain.make_sender().send(WALLET, ballot)
+        node.gas_simulated = 450_000
+        chain.make_sender().send(WALLET, ballot)
+        assert auth_of(node.offered[-1]).fee.gas_limit == 500_000
+        chain.make_sender(call_ceilings=2).send(WALLET, ballot)
+        assert auth_of(node.offered[-1]).fee.gas_limit == 710_000
+
+    def test_ceiling_of_a_batch_grows_with_its_length(
+        self, chain: ScriptedCosmosChain, node: ScriptedChain
+    ):
+        message = {"vote_signed": {"experiment": "1", "round": 0, "ballots": [{}] * 50}}
+        node.gas_simulated = 900_000
+        chain.make_sender().send(WALLET, execute_action(ACCOUNT, CONTRACT, message))
+        assert auth_of(node.offered[0]).fee.gas_limit == 1_340_000
+
+    def test_every_call_has_a_ceiling(self):
+        schema = json.loads(SCHEMA.read_text())
+        calls = {variant["required"][0] for variant in schema["execute"]["oneOf"]}
+        assert set(CEILINGS) == calls
+
     def test_simulated_bytes_are_not_a_valid_transaction(
         self, chain: ScriptedCosmosChain, node: ScriptedChain
     ):
@@ -265,6 +301,17 @@ class TestCosmosSender(SenderConformance):
 
 class TestBasis(BasisConformance):
     pass
+
+
+class TestBudget(BudgetConformance):
+    def test_refused_transaction_is_not_counted(
+        self, chain: ScriptedCosmosChain, node: ScriptedChain
+    ):
+        sender = chain.start_process(daily_budget=chain.highest_cost)
+        node.meddle = answer_once((4, "sdk", "signature verification failed"))
+        with pytest.raises(NodeRefused):
+            chain.send(sender, 1)
+        assert sender.wait(chain.send(sender, 2), 1).code == 0
 
 
 class TestJournal(JournalConformance):

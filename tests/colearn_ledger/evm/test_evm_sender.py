@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from colearn_ledger.chains import hooks
 from colearn_ledger.chains import sender as state_machine
-from colearn_ledger.chains.errors import NodeRefused
+from colearn_ledger.chains.errors import BudgetSpent, NodeRefused
 from colearn_ledger.chains.evm import SenderConfig
 from colearn_ledger.chains.evm import sender as evm_sender
 from colearn_ledger.chains.evm.sender import Request, Sender
+from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.chains.journal import Basis
-from colearn_ledger.chains.sender import Sent
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 from tests.support.scripted_evm import GWEI, ScriptedEvm, fields_of, hash_of, unreachable
@@ -22,6 +24,7 @@ from tests.support.sender_conformance import (
     DECIDED_ON_A,
     PROPOSAL_B,
     BasisConformance,
+    BudgetConformance,
     ChainWithFaults,
     JournalConformance,
     SenderConformance,
@@ -37,8 +40,10 @@ def data_of(call: int) -> bytes:
 
 
 class ScriptedEvmChain(ChainWithFaults):
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    highest_cost = 265_000 * 3 * GWEI
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        super().__init__(folder, clock)
         self.node = ScriptedEvm()
 
     def make_sender(self, **settings: Any) -> Sender:
@@ -86,6 +91,9 @@ class ScriptedEvmChain(ChainWithFaults):
     def refuse(self, *calls: int) -> None:
         self.node.refused |= {data_of(call) for call in calls}
 
+    def show_amount(self, amount: int) -> str:
+        return f"{amount / 10**18:.6f} of the chain's coin"
+
     def _accept_then(self, fail: Callable[[bytes], None]) -> None:
         def meddle(raw: bytes) -> None:
             self.node.meddle = lambda raw: None
@@ -98,9 +106,9 @@ class ScriptedEvmChain(ChainWithFaults):
 @pytest.fixture
 def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptedEvmChain:
     clock = Clock()
-    for module in (evm_sender, state_machine):
+    for module in (evm_sender, state_machine, hooks):
         monkeypatch.setattr(module, "time", clock)
-    return ScriptedEvmChain(tmp_path)
+    return ScriptedEvmChain(tmp_path, clock)
 
 
 class TestEvmSender(SenderConformance):
@@ -135,6 +143,23 @@ class TestJournal(JournalConformance):
     def damage(self, line: dict[str, Any]) -> None:
         changed = {"to": WALLET.address, "data": {"hex": "01"}, "value": 10**18}
         line["unsigned"][self.field] = changed.get(self.field, "damaged")
+
+
+class TestBudget(BudgetConformance):
+    def test_settled_transaction_counts_as_what_it_cost(self, chain: ScriptedEvmChain):
+        sender = chain.start_process(daily_budget=chain.highest_cost)
+        actual = 50_000 * 2 * GWEI
+        sender.wait(chain.send(sender, 1), 1)
+        with pytest.raises(BudgetSpent, match=re.escape(chain.show_amount(actual))):
+            chain.send(sender, 2)
+
+    def test_replacement_above_the_budget_is_not_sent(self, chain: ScriptedEvmChain):
+        chain.hold_blocks()
+        sender = chain.start_process(daily_budget=chain.highest_cost, max_fee=9 * GWEI)
+        sent = chain.send(sender)
+        with pytest.raises(LedgerUnavailable, match="in no block"):
+            sender.wait(sent, 20)
+        assert len(chain.node.offered) == 1
 
 
 class TestTips:

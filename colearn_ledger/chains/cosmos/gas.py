@@ -1,0 +1,83 @@
+"""Gas ceilings for each kind of call, so that a node cannot choose what a call costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cosmpy.protos.cosmos.bank.v1beta1.tx_pb2 import MsgSend
+from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContract, MsgInstantiateContract
+from google.protobuf.any_pb2 import Any as AnyMessage
+
+from colearn_ledger.chains.cosmos.transactions import Action
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The most gas of a kind of call: for each call, and for each item in its list."""
+
+    gas: int
+    for_each: int = 0
+    items: str = ""
+
+
+CEILINGS: Mapping[str, Ceiling] = {
+    "create": Ceiling(700_000),
+    "admit": Ceiling(400_000, 60_000, "accounts"),
+    "join": Ceiling(500_000),
+    "leave": Ceiling(500_000),
+    "remove": Ceiling(500_000),
+    "start": Ceiling(500_000),
+    "cancel": Ceiling(500_000),
+    "propose": Ceiling(500_000),
+    "decline": Ceiling(500_000),
+    "vote": Ceiling(500_000),
+    "commit": Ceiling(500_000),
+    "reveal": Ceiling(500_000),
+    "vote_signed": Ceiling(500_000, 30_000, "ballots"),
+    "advance": Ceiling(500_000),
+}
+"""Two to three times what ``bench/cosmos_gas.py`` measures, with the headroom of the limit.
+
+A call that closes the round, and an experiment with thousands of learners, stay below.
+"""
+
+_PAYMENT = Ceiling(300_000)
+_INSTANTIATION = Ceiling(700_000)
+
+
+def find_ceiling(actions: tuple[Action, ...]) -> int | None:
+    """Return the most gas of a transaction; ``None`` if one of its actions has no ceiling."""
+    ceilings = [_ceiling_of(action) for action in actions]
+    return None if None in ceilings else sum(gas for gas in ceilings if gas is not None)
+
+
+def describe_actions(actions: tuple[Action, ...]) -> str:
+    """Return the name of the call that a transaction makes, for messages."""
+    names = [name for action in actions if (name := _read_call(action)[0])]
+    return names[0] if len(names) == len(actions) == 1 else "transaction"
+
+
+def _ceiling_of(action: Action) -> int | None:
+    packed = AnyMessage.FromString(action)
+    if packed.Is(MsgSend.DESCRIPTOR):
+        return _PAYMENT.gas
+    if packed.Is(MsgInstantiateContract.DESCRIPTOR):
+        return _INSTANTIATION.gas
+    name, fields = _read_call(action)
+    ceiling = CEILINGS.get(name)
+    if ceiling is None:
+        return None
+    items = fields.get(ceiling.items, ()) if ceiling.items else ()
+    return ceiling.gas + ceiling.for_each * len(items)
+
+
+def _read_call(action: Action) -> tuple[str, dict[str, Any]]:
+    """Return the name and fields of a contract's call; an empty name for other actions."""
+    message = MsgExecuteContract()
+    if not AnyMessage.FromString(action).Unpack(message):
+        return "", {}
+    [(name, fields)] = json.loads(message.msg).items()
+    return str(name), fields

@@ -1,0 +1,240 @@
+"""The parts of a sender that differ between chains, and the values they exchange."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from colearn_ledger.chains.budget import Budget
+from colearn_ledger.chains.errors import Refusal
+from colearn_ledger.chains.journal import Basis, Entry, Journal, Version
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.protocol import Account, LedgerError
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A node's answer to a signed transaction, with the node's explanation."""
+
+    refusal: Refusal
+    text: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Return whether the node has the transaction now."""
+        return self.refusal in (Refusal.NONE, Refusal.KNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signed transaction: its bytes, its version for the journal, and the most it may cost."""
+
+    raw: bytes
+    version: Version
+    cost: int
+
+
+class Limits(Protocol):
+    """The settings of a sender that all chains share."""
+
+    @property
+    def journal(self) -> Path | None:
+        """Return the folder of the journals; the user's data folder if ``None``."""
+
+    @property
+    def daily_budget(self) -> int | None:
+        """Return what the transactions of one key may cost a day, in the smallest unit."""
+
+
+Request = TypeVar("Request")
+Draft = TypeVar("Draft")
+Receipt = TypeVar("Receipt")
+
+
+@dataclass(frozen=True, slots=True)
+class Sent(Generic[Request]):
+    """A transaction in flight. A replacement of it has another hash than ``hash``."""
+
+    hash: str
+    gas: int
+    account: Account
+    wallet: Wallet = field(repr=False)
+    request: Request = field(repr=False)
+    entry: Entry = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting(Generic[Receipt]):
+    """A transaction in a block; ``receipt`` is ``None`` until the block is deep enough."""
+
+    block: int
+    receipt: Receipt | None
+
+
+class OutdatedPrice(LedgerError):
+    """The price rose while a transaction was prepared: prepare it again."""
+
+
+class NonceMismatch(LedgerError):
+    """The node expects another nonce; ``expected`` is ``None`` if it does not report which."""
+
+    def __init__(self, expected: int | None) -> None:
+        self.expected = expected
+        super().__init__(f"the node expects nonce {expected}")
+
+
+@dataclass(slots=True)
+class Own:
+    """An account, and what this process did with it."""
+
+    account: Account
+    journal: Journal
+    budget: Budget | None = None
+    waiting: set[int] = field(default_factory=set)
+    """Nonces whose transactions a caller in this process waits for, or may wait for."""
+    settled: set[int] = field(default_factory=set)
+    """Nonces whose transactions this process saw deep enough in the chain."""
+    made: set[str] = field(default_factory=set)
+    """Hashes of the versions that this process signed."""
+
+    def is_awaited(self, nonce: int) -> bool:
+        """Return whether a caller in this process waits for a nonce's transaction, or may."""
+        return nonce in self.waiting and nonce not in self.settled
+
+    def record(self, entry: Entry, signed: Signed) -> None:
+        """Journal a version that is about to be sent.
+
+        Raises:
+            BudgetSpent: the daily budget does not allow it.
+        """
+        if self.budget is not None:
+            self.budget.reserve(entry.nonce, signed.cost, time.time())
+        self.journal.add(entry, signed.version)
+        self.made.add(signed.version.hash)
+
+    def forget(self, nonce: int) -> None:
+        """Abandon a transaction that the node refused."""
+        self.journal.forget(nonce)
+        if self.budget is not None:
+            self.budget.release(nonce, time.time())
+
+    def free_nonce(self, nonce: int) -> int:
+        """Return the first nonce from ``nonce`` on that the journal does not contain."""
+        while nonce in self.journal.entries:
+            nonce += 1
+        return nonce
+
+
+class SenderHooks(ABC, Generic[Request, Draft, Receipt]):
+    """What `TransactionSender` needs from a chain."""
+
+    nonce_name: ClassVar[str] = "nonce"
+    first_pause: ClassVar[float] = 0.01
+    longest_pause: ClassVar[float] = 1.0
+    """Seconds between two looks for a transaction."""
+
+    dropped_when: ClassVar[frozenset[Refusal]] = frozenset()
+    """Refusals after which a lost transaction is abandoned instead of sent again later."""
+
+    check_basis: Callable[[Basis], bool] | None = None
+    """Returns whether a call may be sent again: whether its round still contains its proposal."""
+
+    tend_after: float
+    """Seconds in no block after which a transaction is sent again or replaced."""
+
+    full_patience: float = 0.0
+    """Seconds to wait for room in the node's pool."""
+
+    denomination: str | None = None
+    """The unit of fees; wei if ``None``."""
+
+    @abstractmethod
+    def address(self, wallet: Wallet) -> Account:
+        """Return a wallet's account on this chain."""
+
+    @abstractmethod
+    def _identify(self, request: Request) -> str:
+        """Return an identifier of a request that does not depend on fee and nonce."""
+
+    @abstractmethod
+    def _prepare(self, wallet: Wallet, request: Request) -> Draft:
+        """Return the transaction without its nonce, checked and priced."""
+
+    @abstractmethod
+    def _sign(self, wallet: Wallet, draft: Draft, nonce: int) -> Signed:
+        """Return a signed transaction.
+
+        Raises:
+            NonceMismatch: the node would refuse this nonce.
+        """
+
+    @abstractmethod
+    def _restore(self, wallet: Wallet, version: Version) -> Signed | None:
+        """Return a journalled version with its bytes; ``None`` if its fields are damaged.
+
+        The hash in the result is computed from the bytes.
+        """
+
+    @abstractmethod
+    def _broadcast(self, signed: Signed) -> Answer:
+        """Send signed bytes to the node.
+
+        Raises:
+            CallRefused: the contract refuses the call.
+        """
+
+    @abstractmethod
+    def _improve(self, wallet: Wallet, draft: Draft, answer: Answer, signed: Signed) -> Draft:
+        """Return a draft that the node should accept after a refusal, or raise an explanation.
+
+        Raises:
+            OutdatedPrice: prepare the transaction again.
+        """
+
+    @abstractmethod
+    def _next_nonce(self, account: Account, nonce: int, answer: Answer) -> int:
+        """Return the nonce to try after the node refused ``nonce``."""
+
+    @abstractmethod
+    def _included_count(self, account: Account) -> int:
+        """Return how many of an account's transactions are in blocks."""
+
+    def _pending_count(self, account: Account) -> int:
+        """Return how many of an account's transactions the node counts, those in no block too."""
+        return self._included_count(account)
+
+    @abstractmethod
+    def _is_included(self, name: str) -> bool | None:
+        """Return whether a transaction is in a block; ``None`` if the node does not know it."""
+
+    @abstractmethod
+    def _find(self, entry: Entry) -> Sighting[Receipt] | None:
+        """Return where a transaction, in any version, is in the chain."""
+
+    @abstractmethod
+    def _would_be_refused(self, wallet: Wallet, entry: Entry, position: int) -> bool:
+        """Return whether the contract would refuse a lost transaction now.
+
+        ``position`` counts the lost transactions that are sent again before this one.
+        """
+
+    @abstractmethod
+    def _first_block_mark(self) -> str | None:
+        """Return a text that identifies the chain's first block; ``None`` for no journal file."""
+
+    def _cost_of(self, receipt: Receipt) -> int | None:
+        """Return what an included transaction cost; ``None`` if that is what was reserved."""
+        return None
+
+    def _withdraw(self, wallet: Wallet, own: Own, entry: Entry) -> None:
+        """Replace a transaction in the node's pool by an empty one, where the chain can."""
+
+    def _raise_fee(self, wallet: Wallet, own: Own, entry: Entry) -> None:
+        """Replace a stuck transaction by one that pays more, where the chain can."""
+
+    def _fill_gap(self, wallet: Wallet, own: Own, nonce: int) -> None:
+        """Use a nonce that no transaction has and later ones wait for, where the chain can."""
