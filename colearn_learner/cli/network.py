@@ -60,6 +60,13 @@ def network() -> None:
     metavar="BLOCKS",
     help="How deep a transaction has to be before it counts.  [default: 1]",
 )
+@click.option(
+    "--daily-budget",
+    type=float,
+    metavar="AMOUNT",
+    help="The most that the transactions of one key may cost a day: in coins on EVM chains, in the "
+    "denomination on Cosmos chains.  [default: no limit]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @report_errors
 def add(*, name: str, kind: str, contract: str | None, as_json: bool, **given: Any) -> None:
@@ -108,7 +115,7 @@ def _kept(profile: dict[str, Any], before: Network | None) -> dict[str, Any]:
     given = {name: value for name, value in profile.items() if value is not None}
     if before is None:
         return given
-    names = ["store", "contracts", "max_fee_gwei", "confirmations"]
+    names = ["store", "contracts", "max_fee_gwei", "confirmations", "daily_budget"]
     return {**{name: getattr(before, name) for name in names}, **given}
 
 
@@ -166,10 +173,18 @@ def _show(shown: Network, *, as_json: bool) -> None:
             ("node", masked(shown.rpc)),
             ("weights", masked(shown.store or "-")),
             *_chain_fields(shown),
+            ("daily budget", _show_budget(shown)),
             ("contract", contracts[0] if contracts else "-"),
             *(("", f"{contract} (before)") for contract in contracts[1:]),
         ]
     )
+
+
+def _show_budget(shown: Network) -> str:
+    if shown.daily_budget is None:
+        return "-"
+    unit = shown.cosmos.denomination if shown.cosmos else "coins"
+    return f"{shown.daily_budget:g} {unit} for each key"
 
 
 def _chain_fields(shown: Network) -> list[tuple[str, str]]:
@@ -197,5 +212,6 @@ def _as_json(shown: Network) -> dict[str, Any]:
         "contracts": list(shown.contracts),
         "max_fee_gwei": shown.max_fee_gwei,
         "confirmations": shown.confirmations,
+        "daily_budget": shown.daily_budget,
         "cosmos": terms and {**asdict(terms), "grpc": masked(terms.grpc)},
     }

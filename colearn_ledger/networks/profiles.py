@@ -9,6 +9,7 @@ They are in ``networks.toml`` in the user's configuration, which people may edit
     contracts = ["0x5FbDB2315678afecb367f032d93F642f64180aa3"]   # the last one is the default
     max_fee_gwei = 50                     # optional: what a unit of gas may cost at most
     confirmations = 3                     # optional: blocks deep before a transaction counts
+    daily_budget = 0.05                   # optional: the most that one key may spend a day
 
     [networks.local-cosmos]
     kind = "cosmos"                       # a CosmWasm chain; "evm" unless it is said
@@ -28,6 +29,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -52,11 +54,13 @@ _PREFIX = re.compile(r"[a-z]{1,20}")
 _DENOMINATION = re.compile(r"[a-zA-Z][a-zA-Z0-9/:._-]{2,127}")
 _COSMOS_FIELDS = ("grpc", "prefix", "denomination", "gas_price")
 _EVM_FIELDS = ("max_fee_gwei", "confirmations")
-_FIELDS = {"kind", "rpc", "chain_id", "store", "contracts", *_EVM_FIELDS, *_COSMOS_FIELDS}
+_COMMON_FIELDS = ("kind", "rpc", "chain_id", "store", "contracts", "daily_budget")
+_FIELDS = {*_COMMON_FIELDS, *_EVM_FIELDS, *_COSMOS_FIELDS}
 _LARGEST_CHAIN_ID = 2**64 - 1
 _HIGHEST_FEE = 1_000_000_000
 _HIGHEST_GAS_PRICE = 10**18
 _DEEPEST = 1_000
+_MOST_A_DAY = 10**30
 _FIRST_PRINTABLE = 0x20
 
 
@@ -104,6 +108,8 @@ class Network:
         confirmations: blocks a transaction has to be deep before it counts; 1 is its own. A block
             of a Cosmos chain is final.
         cosmos: of a Cosmos chain, ``None`` of an EVM chain.
+        daily_budget: the most that the transactions of one key may cost a day; no limit if
+            ``None``. In coins (10^18 wei) on EVM chains, in the denomination on Cosmos chains.
 
     Raises:
         InvalidNetwork: one of these can not be.
@@ -117,6 +123,7 @@ class Network:
     max_fee_gwei: float | None = None
     confirmations: int = 1
     cosmos: CosmosTerms | None = None
+    daily_budget: float | None = None
 
     def __post_init__(self) -> None:
         """Check what people may have typed."""
@@ -132,7 +139,15 @@ class Network:
             _check_evm(self)
         else:
             _check_cosmos(self, self.cosmos)
+        _check_budget(self)
         _check_contracts(self)
+
+    @property
+    def budget_in_smallest_unit(self) -> int | None:
+        """The daily budget in wei on EVM chains, in the denomination on Cosmos chains."""
+        if self.daily_budget is None:
+            return None
+        return round(Decimal(str(self.daily_budget)) * (10**18 if self.cosmos is None else 1))
 
     @property
     def kind(self) -> str:
@@ -195,6 +210,14 @@ def _check_cosmos(network: Network, terms: CosmosTerms) -> None:
         raise InvalidNetwork(
             f"the network {network.name} is a Cosmos chain: max_fee_gwei and confirmations are of "
             "EVM chains"
+        )
+
+
+def _check_budget(network: Network) -> None:
+    budget = network.daily_budget
+    if budget is not None and (type(budget) not in (int, float) or not 0 <= budget < _MOST_A_DAY):
+        raise InvalidNetwork(
+            f"network {network.name}: daily_budget {budget!r} is not an amount of 0 or more"
         )
 
 
@@ -414,6 +437,7 @@ def _network_in(name: str, table: Any) -> Network:
         table.get("max_fee_gwei"),
         table.get("confirmations", 1),
         terms,
+        table.get("daily_budget"),
     )
 
 
@@ -459,5 +483,7 @@ def _as_toml(networks: Mapping[str, Network]) -> str:
             lines.append(f"max_fee_gwei = {network.max_fee_gwei}")
         if network.confirmations != 1:
             lines.append(f"confirmations = {network.confirmations}")
+        if network.daily_budget is not None:
+            lines.append(f"daily_budget = {network.daily_budget}")
         parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)

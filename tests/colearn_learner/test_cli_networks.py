@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from colearn_learner.cli import main
 from colearn_learner.cli._support import connect
-from colearn_learner.cli._support.connect import evm_config
+from colearn_learner.cli._support.connect import cosmos_config, evm_config
 from colearn_ledger.chains.evm import EvmConfig
 from colearn_ledger.networks.profiles import READY_NETWORKS, CosmosTerms, Network, Networks
 from colearn_ledger.networks.references import ExperimentReference
@@ -35,7 +35,7 @@ def colearn(*arguments: str) -> Result:
 
 def test_networks_are_added_shown_listed_and_removed():
     add = ("network", "add", "mine", "--rpc", "https://x.example/KEY", "--chain-id", "5")
-    terms = ("--max-fee", "2.5", "--confirmations", "3")
+    terms = ("--max-fee", "2.5", "--confirmations", "3", "--daily-budget", "0.05")
     assert colearn(*add, "--contract", ONE.lower(), *terms).exit_code == 0
     assert colearn(*add, "--store", "http://u:KEY@y:5001").exit_code == 0  # the others stay
     mine = json.loads(colearn("network", "show", "mine", "--json").output)
@@ -49,6 +49,7 @@ def test_networks_are_added_shown_listed_and_removed():
         "contracts": [ONE],
         "max_fee_gwei": 2.5,
         "confirmations": 3,
+        "daily_budget": 0.05,
         "cosmos": None,
     }
     assert Networks().get("mine").rpc == "https://x.example/KEY"
@@ -86,6 +87,14 @@ def test_what_a_network_says_of_fees_and_depth_is_what_transactions_go_by():
     sending = config.sending
     assert (sending.max_fee, sending.confirmations) == (2_500_000_000, 3)
     assert evm_config(Network("mine", "http://x", 5)) == EvmConfig(chain_id=5)
+
+
+def test_daily_budget_of_a_network_limits_its_senders():
+    coins = Network("mine", "http://x", 5, daily_budget=0.05)
+    assert evm_config(coins).sending.daily_budget == 50_000_000_000_000_000
+    terms = CosmosTerms("http://g", "fetch", "afet", 0.5)
+    stake = Network("fet", "http://x", "fetchhub-4", cosmos=terms, daily_budget=7_000)
+    assert cosmos_config(stake).sending.daily_budget == 7_000
 
 
 def test_contracts_of_another_chain_are_not_taken_over():

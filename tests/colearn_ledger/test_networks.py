@@ -151,6 +151,8 @@ def test_processes_that_write_at_once_lose_nothing(networks: Networks):
         ("[networks.a]\nrpc = 'http://x'\nchain_id = 5\nmax_fee_gwei = true", "not a price"),
         ("[networks.a]\nrpc = 'http://x'\nchain_id = 5\nconfirmations = 0", "from 1 to 1000"),
         ("[networks.a]\nrpc = 'http://x'\nchain_id = 5\nconfirmations = 1.0", "from 1 to 1000"),
+        ("[networks.a]\nrpc = 'http://x'\nchain_id = 5\ndaily_budget = -1", "not an amount"),
+        ("[networks.a]\nrpc = 'http://x'\nchain_id = 5\ndaily_budget = true", "not an amount"),
         ("[networks.A]\nrpc = 'http://x'\nchain_id = 5", "can not be called 'A'"),
         ("\udcff", "is not TOML"),
         ("[networks.a]\nkind = 'x'\nrpc = 'http://x'\nchain_id = 5", "neither evm nor cosmos"),

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from waiting import Clock
 
 from colearn_ledger.chains.errors import BudgetSpent, BudgetUnreadable, TransactionLost
 from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.chains.journal import Basis
 from colearn_ledger.ledger import LedgerUnavailable
+from tests.support.waiting import Clock
 
 ROUND = 3
 PROPOSAL_A = "proposal A"

@@ -196,16 +196,19 @@ def open_ledger(
 
 def cosmos_config(network: Network, *, poll: float = 1.0) -> CosmosConfig:
     """Return how a network's Cosmos chain is used."""
-    from colearn_ledger.chains.cosmos import CosmosConfig
+    from colearn_ledger.chains.cosmos import CosmosConfig, SenderConfig
 
-    return CosmosConfig(chain_id=str(network.chain_id), poll_seconds=poll)
+    sending = SenderConfig(daily_budget=network.budget_in_smallest_unit)
+    return CosmosConfig(chain_id=str(network.chain_id), poll_seconds=poll, sending=sending)
 
 
 def evm_config(network: Network, *, poll: float = 1.0) -> EvmConfig:
     """Return how a network's chain is used, and how transactions on it are paid for."""
     from colearn_ledger.chains.evm import EvmConfig, SenderConfig
 
-    sending = SenderConfig(confirmations=network.confirmations)
+    sending = SenderConfig(
+        confirmations=network.confirmations, daily_budget=network.budget_in_smallest_unit
+    )
     if network.max_fee_gwei is not None:
         sending = replace(sending, max_fee=round(network.max_fee_gwei * 10**9))
     return EvmConfig(chain_id=int(network.chain_id), poll_seconds=poll, sending=sending)
