@@ -43,9 +43,10 @@ from rich.console import Console  # noqa: E402
 from rich.progress import Progress  # noqa: E402
 from rich.table import Table  # noqa: E402
 
+from colearn_ledger.calls import JOIN, PROPOSE, VOTE  # noqa: E402
 from colearn_ledger.chains.cosmos import CosmosConfig, CosmosLedger, SenderConfig  # noqa: E402
-from colearn_ledger.chains.cosmos.calls import Calls, Message  # noqa: E402
 from colearn_ledger.chains.cosmos.deploying import deploy_contract  # noqa: E402
+from colearn_ledger.chains.cosmos.encoder import CosmosEncoder, Message  # noqa: E402
 from colearn_ledger.chains.cosmos.node import Executed, Node  # noqa: E402
 from colearn_ledger.chains.cosmos.sender import Sender  # noqa: E402
 from colearn_ledger.chains.cosmos.transactions import (  # noqa: E402
@@ -240,18 +241,19 @@ def experiment(place: Place, count: int) -> tuple[Gas, list[Learner]]:
         vote_window=WINDOW,
     )
     number = ledger.create(params).wait(PATIENCE).experiment
+    encode = CosmosEncoder().encode
 
     def said(what: str, who: Sequence[Learner], call: Message) -> Gas:
         return place.gas_of(what, who, place.contract, call)
 
-    gas = said("join", everybody, Calls.join(number, hashlib.sha256(b"key").digest()))
+    gas = said("join", everybody, encode(JOIN, (number, hashlib.sha256(b"key").digest())))
     gas["join"].pop()
     by = {learner.account: learner for learner in everybody}
     proposer = by[ledger.round(number, 0).proposer]
-    gas |= said("propose", [proposer], Calls.propose(number, 0, content("weights"), SCORES))
+    gas |= said("propose", [proposer], encode(PROPOSE, (number, 0, content("weights"), SCORES)))
     rest = [learner for learner in everybody if learner is not proposer][1:]
     voters, signers = rest[:VOTERS], rest[VOTERS : VOTERS + SIGNERS]
-    gas |= said("vote", voters, Calls.vote(number, 0, vote))
+    gas |= said("vote", voters, encode(VOTE, (number, 0, vote)))
     gas["vote_signed, per ballot"] = []
     if signers:
         ballots = [sign_ballot(who.wallet, ledger.domain, number, 0, vote) for who in signers]

@@ -38,9 +38,10 @@ from web3.middleware import SignAndSendRawMiddlewareBuilder  # noqa: E402
 
 from colearn_learner.agent.loop import Agent, AgentConfig  # noqa: E402
 from colearn_learner.interface import ProposedWeights, Weights  # noqa: E402
+from colearn_ledger.calls import JOIN, PROPOSE, VOTE, Call  # noqa: E402
 from colearn_ledger.chains.evm import EvmConfig, EvmLedger, SenderConfig  # noqa: E402
 from colearn_ledger.chains.evm.abi import load_artifact  # noqa: E402
-from colearn_ledger.chains.evm.calls import Calls, ContractCall  # noqa: E402
+from colearn_ledger.chains.evm.encoder import EvmEncoder  # noqa: E402
 from colearn_ledger.keys.wallet import Wallet  # noqa: E402
 from colearn_ledger.protocol import Duty, ExperimentParams, Scores, Vote  # noqa: E402
 from colearn_ledger.spec import ExperimentSpec  # noqa: E402
@@ -187,16 +188,17 @@ def by_hand_written_loop(place: Place, watch: Watch, rounds: int) -> list[float]
     web3 = Web3(HTTPProvider(watch.url))
     web3.middleware_onion.inject(SignAndSendRawMiddlewareBuilder.build(account), layer=0)
     contract = web3.eth.contract(address=place.ledger.contract, abi=ABI)
-    abi, number = load_artifact().abi, place.experiment
+    encoder, number = EvmEncoder(load_artifact().abi), place.experiment
     stop = threading.Event()
 
-    def transact(call: ContractCall) -> None:
-        transaction = {"from": account.address, "to": contract.address, "data": call.encode(abi)}
+    def transact(call: Call, *arguments: object) -> None:
+        data = encoder.encode(call, arguments)
+        transaction = {"from": account.address, "to": contract.address, "data": data}
         sent = web3.eth.send_transaction(transaction)
         web3.eth.wait_for_transaction_receipt(sent, poll_latency=0.01)
 
     def loop() -> None:
-        transact(Calls.join(number, bytes(32)))
+        transact(JOIN, number, bytes(32))
         seen = -1
         while not stop.is_set():
             if (head := web3.eth.block_number) == seen:
@@ -207,9 +209,9 @@ def by_hand_written_loop(place: Place, watch: Watch, rounds: int) -> list[float]
             if duty in (Duty.PROPOSE, Duty.VOTE):
                 index = place.ledger.experiment(number).round or 0
                 if duty == Duty.PROPOSE:
-                    transact(Calls.propose(number, index, next(place.contents), Scores()))
+                    transact(PROPOSE, number, index, next(place.contents), Scores())
                 else:
-                    transact(Calls.vote(number, index, Vote(True)))
+                    transact(VOTE, number, index, Vote(True))
 
     thread = threading.Thread(target=loop, daemon=True)
     thread.start()

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from colearn_ledger.ledger import Ledger, LedgerUnavailable
+from colearn_ledger.calls import BALLOTS
+from colearn_ledger.ledger import LedgerUnavailable, LedgerView
 from colearn_ledger.protocol import (
     MAX_PAGE,
     Account,
@@ -96,7 +97,7 @@ class History:
         return text.getvalue()
 
 
-def read_history(ledger: Ledger, experiment: ExperimentId) -> History:
+def read_history(ledger: LedgerView, experiment: ExperimentId) -> History:
     """Read an experiment's history.
 
     Raises:
@@ -119,13 +120,13 @@ def read_history(ledger: Ledger, experiment: ExperimentId) -> History:
 
 
 def _ballots(
-    ledger: Ledger, experiment: ExperimentId, rounds: list[Round], learners: list[Learner]
+    ledger: LedgerView, experiment: ExperimentId, rounds: list[Round], learners: list[Learner]
 ) -> list[list[Ballot]]:
     """Return the ballots of each round, a row for each learner."""
     rows: list[list[Ballot]] = [[] for _ in rounds]
-    indexes = [held.index for held in rounds]
     for start in range(0, len(learners), MAX_PAGE):
-        pages = ledger.ballots_of(experiment, indexes, start, MAX_PAGE)
+        questions = [(experiment, round_.index, start, MAX_PAGE) for round_ in rounds]
+        pages = ledger.ask_all(BALLOTS, questions)
         for held, page in zip(rows, pages, strict=True):
             held += page[: len(learners) - start]  # whoever joined meanwhile is not among them
     return rows
@@ -144,7 +145,7 @@ def _every(page: Callable[[int], list[_Row]]) -> list[_Row]:
     return rows
 
 
-def _scores(ledger: Ledger, experiment: ExperimentId) -> tuple[dict[_Key, Scores], bool]:
+def _scores(ledger: LedgerView, experiment: ExperimentId) -> tuple[dict[_Key, Scores], bool]:
     """Return the scores by round and account, and whether all events could be read."""
     scores: dict[_Key, Scores] = {}
     cursor = -1

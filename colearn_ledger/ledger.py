@@ -1,11 +1,19 @@
-"""The port through which everything talks to a ledger."""
+"""The port through which everything reads from and writes to a ledger.
+
+`LedgerView` reads: it answers queries and returns events, and needs no wallet. `Ledger` also sends
+transactions for one account. Both spell out the calls and queries of `colearn_ledger.calls` with
+types; an implementation provides the few abstract methods.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
+from colearn_ledger import calls
+from colearn_ledger.calls import Call, Query
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import (
     Account,
@@ -26,7 +34,7 @@ from colearn_ledger.protocol import (
     Vote,
 )
 
-__all__ = ["Ledger", "LedgerUnavailable", "Pending", "Receipt", "RecordedEvent"]
+T = TypeVar("T")
 
 
 class LedgerUnavailable(LedgerError):
@@ -35,13 +43,13 @@ class LedgerUnavailable(LedgerError):
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
-    """An event and where it stands.
+    """An event and its place in the ledger.
 
     Args:
-        cursor: grows along the ledger; opaque, but for being comparable.
+        cursor: grows along the ledger; compare it, but do not interpret it.
         time: block time, seconds since the epoch.
         transaction: the transaction's hash, hexadecimal.
-        event: what happened.
+        event: the event.
     """
 
     cursor: int
@@ -58,7 +66,7 @@ class Receipt:
         transaction: its hash, hexadecimal.
         time: of its block, seconds since the epoch.
         cost: gas used; 0 where the ledger charges nothing.
-        events: what it made happen, in order.
+        events: the events it emitted, in order.
     """
 
     transaction: str
@@ -72,14 +80,16 @@ class Receipt:
         for event in self.events:
             if isinstance(event, ExperimentCreated):
                 return event.experiment
-        raise LedgerError("this transaction created no experiment")
+        raise LedgerError(
+            "this transaction created no experiment; only a receipt of `create` has an id"
+        )
 
 
 class Pending(Protocol):
     """A transaction that was sent."""
 
     def wait(self, timeout: float | None = None) -> Receipt:
-        """Return the receipt once the transaction took effect.
+        """Return the receipt once the transaction has taken effect.
 
         Raises:
             ProtocolError: the protocol refused it; nothing changed.
@@ -87,124 +97,172 @@ class Pending(Protocol):
         """
 
 
-class Ledger(Protocol):
-    """One deployment of the protocol, seen by one account.
+class LedgerView(ABC):
+    """One deployment of the protocol, for reading.
 
-    A write raises the protocol's error at once where the ledger tells it before sending,
-    else `Pending.wait` does. Queries raise `UnknownExperiment`, `WrongRound` (a round that has
-    not begun) and `NotALearner` (an account that never joined). Lists start at ``start`` and
-    return at most ``min(limit, MAX_PAGE)`` rows.
+    Queries raise `UnknownExperiment`, `WrongRound` (a round that has not begun) and `NotALearner`
+    (an account that never joined). Lists start at ``start`` and return at most
+    ``min(limit, MAX_PAGE)`` rows.
     """
 
     @property
-    def account(self) -> Account:
-        """The account that this view acts for."""
-
-    @property
+    @abstractmethod
     def domain(self) -> SigningDomain:
-        """What signed ballots and commitments are bound to."""
+        """Return the domain that signed ballots and commitments are bound to."""
 
-    def acting_for(self, wallet: Wallet) -> Self:
-        """Return a view of the same deployment that signs with another wallet."""
-
+    @abstractmethod
     def now(self) -> int:
         """Return the ledger's time, seconds since the epoch."""
 
-    # transactions
-    def create(self, params: ExperimentParams) -> Pending:
-        """Create an experiment; its id is in the receipt."""
+    @abstractmethod
+    def ask_all(self, query: Query[T], questions: Sequence[Sequence[Any]]) -> list[T]:
+        """Return the answers to one query for several sets of arguments.
 
-    def admit(self, experiment: ExperimentId, accounts: Sequence[Account]) -> Pending:
-        """Put accounts on the allowlist (creator only)."""
+        Ledgers that can, ask for all of them in few requests.
+        """
 
-    def join(self, experiment: ExperimentId, encryption_key: bytes = bytes(32)) -> Pending:
-        """Become a learner; ``encryption_key`` is a 32-byte X25519 public key, or zero."""
-
-    def leave(self, experiment: ExperimentId) -> Pending:
-        """Leave the experiment."""
-
-    def remove(self, experiment: ExperimentId, learner: Account) -> Pending:
-        """Remove a learner whose strikes reached the limit."""
-
-    def start(self, experiment: ExperimentId) -> Pending:
-        """Start the experiment (creator only)."""
-
-    def cancel(self, experiment: ExperimentId) -> Pending:
-        """Cancel the experiment (creator only)."""
-
-    def propose(
-        self, experiment: ExperimentId, round_index: int, content: ContentRef, scores: Scores
-    ) -> Pending:
-        """Propose weights (proposer only); the scores are for the record."""
-
-    def decline(self, experiment: ExperimentId, round_index: int) -> Pending:
-        """Close the round for want of a proposal (proposer only)."""
-
-    def vote(self, experiment: ExperimentId, round_index: int, vote: Vote) -> Pending:
-        """Cast an open ballot."""
-
-    def commit(self, experiment: ExperimentId, round_index: int, commitment: bytes) -> Pending:
-        """Commit to a secret ballot: 32 bytes of `commitment_hash`."""
-
-    def reveal(
-        self, experiment: ExperimentId, round_index: int, vote: Vote, salt: bytes
-    ) -> Pending:
-        """Reveal a committed ballot with its 32-byte salt."""
-
-    def vote_signed(
-        self, experiment: ExperimentId, round_index: int, ballots: Sequence[SignedBallot]
-    ) -> Pending:
-        """Carry ballots that learners signed; a bad one is skipped and reported."""
-
-    def advance(self, experiment: ExperimentId) -> Pending:
-        """Close or move on a phase whose deadline has passed."""
-
-    # queries
-    def experiment(self, experiment: ExperimentId) -> Experiment:
-        """Return an experiment."""
-
-    def experiments(self, start: int = 0, limit: int = 100) -> list[Experiment]:
-        """Return experiments in order of id; ``start`` 0 is the first."""
-
-    def learner(self, experiment: ExperimentId, account: Account) -> Learner:
-        """Return a learner."""
-
-    def learners(self, experiment: ExperimentId, start: int = 0, limit: int = 100) -> list[Learner]:
-        """Return learners in order of index, those who left included."""
-
-    def round(self, experiment: ExperimentId, round_index: int) -> Round:
-        """Return a round."""
-
-    def rounds(self, experiment: ExperimentId, start: int = 0, limit: int = 100) -> list[Round]:
-        """Return rounds in order."""
-
-    def ballot(self, experiment: ExperimentId, round_index: int, learner: Account) -> Ballot:
-        """Return what is recorded of a learner in a round."""
-
-    def ballots(
-        self, experiment: ExperimentId, round_index: int, start: int = 0, limit: int = 100
-    ) -> list[Ballot]:
-        """Return a row for each learner in order of index."""
-
-    def ballots_of(
-        self, experiment: ExperimentId, rounds: Sequence[int], start: int = 0, limit: int = 100
-    ) -> list[list[Ballot]]:
-        """Return the same page of `ballots` for each of several rounds, in few requests."""
-
-    def current_weights(self, experiment: ExperimentId) -> ContentRef | None:
-        """Return the current weights, ``None`` while there are none."""
-
-    def duty(self, experiment: ExperimentId, account: Account) -> Duty:
-        """Return what an account should do now."""
-
-    # events
+    @abstractmethod
     def events(
         self, experiment: ExperimentId, after: int = -1, limit: int = 1_000
     ) -> list[RecordedEvent]:
         """Return up to ``limit`` events of an experiment past the cursor ``after``."""
 
+    @abstractmethod
     def wait_for_change(self, timeout: float) -> None:
         """Return when the ledger may have changed, or after ``timeout`` seconds.
 
         A hint only: it may return early, and callers must read the state again.
         """
+
+    def ask(self, query: Query[T], *arguments: Any) -> T:
+        """Return the answer to a query of `colearn_ledger.calls`."""
+        return self.ask_all(query, [arguments])[0]
+
+    # ------------------------------------------------------------------ queries
+
+    def experiment(self, experiment: ExperimentId) -> Experiment:
+        """Return an experiment."""
+        return self.ask(calls.EXPERIMENT, experiment)
+
+    def experiments(self, start: int = 0, limit: int = 100) -> list[Experiment]:
+        """Return experiments in order of id; ``start`` 0 is the first."""
+        return self.ask(calls.EXPERIMENTS, start, limit)
+
+    def learner(self, experiment: ExperimentId, account: Account) -> Learner:
+        """Return a learner."""
+        return self.ask(calls.LEARNER, experiment, account)
+
+    def learners(self, experiment: ExperimentId, start: int = 0, limit: int = 100) -> list[Learner]:
+        """Return learners in order of index, including those who left."""
+        return self.ask(calls.LEARNERS, experiment, start, limit)
+
+    def round(self, experiment: ExperimentId, round_index: int) -> Round:
+        """Return a round."""
+        return self.ask(calls.ROUND, experiment, round_index)
+
+    def rounds(self, experiment: ExperimentId, start: int = 0, limit: int = 100) -> list[Round]:
+        """Return rounds in order."""
+        return self.ask(calls.ROUNDS, experiment, start, limit)
+
+    def ballot(self, experiment: ExperimentId, round_index: int, learner: Account) -> Ballot:
+        """Return what is recorded of a learner in a round."""
+        return self.ask(calls.BALLOT, experiment, round_index, learner)
+
+    def ballots(
+        self, experiment: ExperimentId, round_index: int, start: int = 0, limit: int = 100
+    ) -> list[Ballot]:
+        """Return a row for each learner in order of index."""
+        return self.ask(calls.BALLOTS, experiment, round_index, start, limit)
+
+    def current_weights(self, experiment: ExperimentId) -> ContentRef | None:
+        """Return the current weights, ``None`` while there are none."""
+        return self.ask(calls.CURRENT_WEIGHTS, experiment)
+
+    def duty(self, experiment: ExperimentId, account: Account) -> Duty:
+        """Return what an account should do now."""
+        return self.ask(calls.DUTY, experiment, account)
+
+
+class Ledger(LedgerView):
+    """One deployment of the protocol, for reading, and for writing as one account.
+
+    A call raises the protocol's error at once if the ledger refuses it before it is sent;
+    otherwise `Pending.wait` raises it.
+    """
+
+    @property
+    @abstractmethod
+    def account(self) -> Account:
+        """Return the account that sends the transactions."""
+
+    @abstractmethod
+    def acting_for(self, wallet: Wallet) -> Self:
+        """Return a ledger of the same deployment that signs with another wallet."""
+
+    @abstractmethod
+    def submit(self, call: Call, *arguments: Any) -> Pending:
+        """Send a call of `colearn_ledger.calls`."""
+
+    # ------------------------------------------------------------------ calls
+
+    def create(self, params: ExperimentParams) -> Pending:
+        """Create an experiment; its id is in the receipt."""
+        return self.submit(calls.CREATE, params)
+
+    def admit(self, experiment: ExperimentId, accounts: Sequence[Account]) -> Pending:
+        """Put accounts on the allowlist (creator only)."""
+        return self.submit(calls.ADMIT, experiment, accounts)
+
+    def join(self, experiment: ExperimentId, encryption_key: bytes = bytes(32)) -> Pending:
+        """Become a learner; ``encryption_key`` is a 32-byte X25519 public key, or zero."""
+        return self.submit(calls.JOIN, experiment, encryption_key)
+
+    def leave(self, experiment: ExperimentId) -> Pending:
+        """Leave the experiment."""
+        return self.submit(calls.LEAVE, experiment)
+
+    def remove(self, experiment: ExperimentId, learner: Account) -> Pending:
+        """Remove a learner whose strikes reached the limit."""
+        return self.submit(calls.REMOVE, experiment, learner)
+
+    def start(self, experiment: ExperimentId) -> Pending:
+        """Start the experiment (creator only)."""
+        return self.submit(calls.START, experiment)
+
+    def cancel(self, experiment: ExperimentId) -> Pending:
+        """Cancel the experiment (creator only)."""
+        return self.submit(calls.CANCEL, experiment)
+
+    def propose(
+        self, experiment: ExperimentId, round_index: int, content: ContentRef, scores: Scores
+    ) -> Pending:
+        """Propose weights (proposer only); the scores are for the record."""
+        return self.submit(calls.PROPOSE, experiment, round_index, content, scores)
+
+    def decline(self, experiment: ExperimentId, round_index: int) -> Pending:
+        """Close the round without a proposal (proposer only)."""
+        return self.submit(calls.DECLINE, experiment, round_index)
+
+    def vote(self, experiment: ExperimentId, round_index: int, vote: Vote) -> Pending:
+        """Cast an open ballot."""
+        return self.submit(calls.VOTE, experiment, round_index, vote)
+
+    def commit(self, experiment: ExperimentId, round_index: int, commitment: bytes) -> Pending:
+        """Commit to a secret ballot: 32 bytes of `commitment_hash`."""
+        return self.submit(calls.COMMIT, experiment, round_index, commitment)
+
+    def reveal(
+        self, experiment: ExperimentId, round_index: int, vote: Vote, salt: bytes
+    ) -> Pending:
+        """Reveal a committed ballot with its 32-byte salt."""
+        return self.submit(calls.REVEAL, experiment, round_index, vote, salt)
+
+    def vote_signed(
+        self, experiment: ExperimentId, round_index: int, ballots: Sequence[SignedBallot]
+    ) -> Pending:
+        """Submit ballots that learners signed; invalid ones are skipped and reported."""
+        return self.submit(calls.VOTE_SIGNED, experiment, round_index, ballots)
+
+    def advance(self, experiment: ExperimentId) -> Pending:
+        """Close a phase whose deadline has passed, or begin the next one."""
+        return self.submit(calls.ADVANCE, experiment)

@@ -310,7 +310,7 @@ class Trace:
         whose = name if self.chance.random() < 0.9 else self.chance.choice(NAMES)
         vote, told, salt = self.secret(whose, index)
         account = WALLETS[whose].address
-        commitment = commitment_hash(DOMAIN, EXPERIMENT, index, account, (vote, salt))
+        commitment = commitment_hash(DOMAIN, EXPERIMENT, index, account, vote, salt)
         zero = self.chance.random() < 0.05
         told = {"round": index, "of": whose, "salt": base64_of(salt), "zero": zero, **told}
         self.record(name, "commit", told, EXPERIMENT, index, bytes(32) if zero else commitment)

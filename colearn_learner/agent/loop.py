@@ -318,7 +318,8 @@ class Agent:
             self._experiment,
             held.index,
             self._ledger.account,
-            (ballot.vote, ballot.salt),
+            ballot.vote,
+            ballot.salt,
         )
         pending = self._ledger.commit(self._experiment, held.index, commitment)
         return self._send(Action.COMMITTED, held.index, pending, ballot.reason)

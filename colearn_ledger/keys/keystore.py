@@ -19,7 +19,7 @@ from eth_utils.address import is_hex_address, to_checksum_address
 from colearn_ledger.home import config_home, private_folder, write_private
 from colearn_ledger.keys.wallet import InvalidKey, Wallet, WrongPassword
 from colearn_ledger.protocol import Account, LedgerError
-from colearn_ledger.text.bech32 import encoded
+from colearn_ledger.text.address import encode_bech32
 
 __all__ = ["BadKeyName", "KeyExists", "Keystore", "StoredKey", "UnknownKey"]
 
@@ -58,7 +58,7 @@ class StoredKey:
         """Return the account's address on the Cosmos chains with a prefix, if the file tells it."""
         if self.cosmos_account is None:
             return None
-        return Account(encoded(prefix, self.cosmos_account))
+        return Account(encode_bech32(prefix, self.cosmos_account))
 
 
 class Keystore:

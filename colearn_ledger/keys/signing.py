@@ -22,7 +22,7 @@ from colearn_ledger.protocol import (
     Vote,
     score_to_bits,
 )
-from colearn_ledger.text.bech32 import NotBech32, decoded
+from colearn_ledger.text.address import decode_bech32
 
 __all__ = [
     "PUBLIC_KEY_BYTES",
@@ -172,8 +172,8 @@ def _cosmos_signer(
     key, signature = ballot.signature[:PUBLIC_KEY_BYTES], ballot.signature[PUBLIC_KEY_BYTES:]
     if len(signature) != 64:
         return None
-    with suppress(NotBech32, ValueError):  # coincurve's for what is no key or no signature
-        prefix, _ = decoded(domain.contract)
+    with suppress(ValueError):  # also what coincurve raises for an invalid key or signature
+        prefix, _ = decode_bech32(domain.contract)
         document = ballot_document(domain, experiment, round_index, ballot.learner, ballot.vote)
         der = cdata_to_der(deserialize_compact(signature))
         if PublicKey(key).verify(der, document):  # which no high s passes

@@ -19,7 +19,7 @@ from eth_account.messages import SignableMessage
 from eth_account.signers.local import LocalAccount
 
 from colearn_ledger.protocol import Account, LedgerError, SigningDomain, SigningScheme
-from colearn_ledger.text.bech32 import decoded, encoded
+from colearn_ledger.text.address import decode_bech32, encode_bech32
 
 __all__ = [
     "COSMOS_PATH",
@@ -56,7 +56,7 @@ def cosmos_address(prefix: str, public_key: bytes) -> Account:
         prefix: the chain's, ``fetch`` for example.
         public_key: 33 bytes.
     """
-    return Account(encoded(prefix, _cosmos_bytes(public_key)))
+    return Account(encode_bech32(prefix, _cosmos_bytes(public_key)))
 
 
 def _cosmos_bytes(public_key: bytes) -> bytes:
@@ -179,7 +179,7 @@ class Wallet:
     def account_on(self, domain: SigningDomain) -> Account:
         """Return the account's address where a domain's contract is."""
         if domain.scheme == SigningScheme.ADR036:
-            return self.cosmos_address(decoded(domain.contract)[0])
+            return self.cosmos_address(decode_bech32(domain.contract)[0])
         return self.address
 
     @property

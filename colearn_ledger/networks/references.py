@@ -10,10 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
-
 from colearn_ledger.protocol import Account, ExperimentId, LedgerError
-from colearn_ledger.text.bech32 import NotBech32, decoded
+from colearn_ledger.text.address import InvalidAddress, check_cosmos_address, check_evm_address
 
 __all__ = ["ExperimentReference", "InvalidReference", "account_address", "address"]
 
@@ -32,34 +30,28 @@ def address(text: str) -> Account:
     """Return a 20-byte hexadecimal address in its EIP-55 form.
 
     Raises:
-        InvalidReference: it is none, or its checksum says that it was mistyped.
+        InvalidReference: it is not an address, or its checksum does not match.
     """
-    if not text.startswith("0x") or not is_hex_address(text):
-        raise InvalidReference(f"{text[:80]!r} is not an address: 0x and 40 hexadecimal digits")
-    digits = text[2:]
-    if digits not in (digits.lower(), digits.upper()) and not is_checksum_address(text):
-        raise InvalidReference(f"{text} is mistyped: its checksum (EIP-55) does not hold")
-    return Account(to_checksum_address(text))
+    try:
+        return Account(check_evm_address(text))
+    except InvalidAddress as error:
+        raise InvalidReference(str(error)) from error
 
 
 def account_address(text: str) -> Account:
-    """Return an address of any ledger in the one form that the ledger writes.
+    """Return an address of any chain in the form that ledgers return.
 
     Raises:
-        InvalidReference: it is neither hexadecimal nor bech32, or its checksum does not hold.
+        InvalidReference: it is neither hexadecimal nor bech32, or its checksum does not match.
     """
     if text.startswith("0x"):
         return address(text)
     try:
-        data = decoded(text)[1]
-    except NotBech32 as error:
+        return Account(check_cosmos_address(text))
+    except InvalidAddress as error:
         raise InvalidReference(
-            f"{text[:80]!r} is not an address: 0x and 40 hexadecimal digits, or on a Cosmos chain "
-            "bech32, whose checksum has to hold"
+            f"{error}; an address has 0x and 40 hexadecimal digits, or is bech32 on a Cosmos chain"
         ) from error
-    if len(data) not in (20, 32):
-        raise InvalidReference(f"{text[:80]!r} is not an address: it has {len(data)} bytes")
-    return Account(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,6 @@ from colearn_ledger.protocol.events import (
     WeightsProposed,
 )
 from colearn_ledger.protocol.hashes import (
-    canonical_address,
     commitment_hash,
     first_seed,
     next_seed,
@@ -56,6 +55,7 @@ from colearn_ledger.protocol.values import (
     CODEC_RAW,
     MAX_LEARNERS,
     MAX_PAGE,
+    NO_ROUND,
     Account,
     Admission,
     Ballot,
@@ -88,6 +88,7 @@ __all__ = [
     "CODEC_RAW",
     "MAX_LEARNERS",
     "MAX_PAGE",
+    "NO_ROUND",
     "Account",
     "Admission",
     "AlreadyJoined",
@@ -147,7 +148,6 @@ __all__ = [
     "WrongRound",
     "WrongStatus",
     "bits_to_score",
-    "canonical_address",
     "commitment_hash",
     "first_seed",
     "needed_approvals",

@@ -1,4 +1,4 @@
-"""Hashes that every ledger computes alike: commitments to ballots, and seeds."""
+"""Hashes that every ledger computes in the same way: commitments to ballots, and seeds."""
 
 from __future__ import annotations
 
@@ -11,19 +11,7 @@ from colearn_ledger.protocol.values import (
     Vote,
     score_to_bits,
 )
-
-
-def canonical_address(account: Account) -> bytes:
-    """Return an address's bytes: 20, or 32 of a contract on Cosmos.
-
-    Raises:
-        LedgerError: it is no address.
-    """
-    from colearn_ledger.text.bech32 import decoded  # it knows this module's errors
-
-    if account.startswith("0x"):
-        return bytes.fromhex(account.removeprefix("0x"))
-    return decoded(account)[1]
+from colearn_ledger.text.address import address_bytes
 
 
 def commitment_hash(
@@ -31,23 +19,27 @@ def commitment_hash(
     experiment: ExperimentId,
     round_index: int,
     account: Account,
-    ballot: tuple[Vote, bytes],
+    vote: Vote,
+    salt: bytes,
 ) -> bytes:
     """Return the 32-byte commitment to a secret ballot.
 
     Args:
         domain: the ledger's signing domain.
-        experiment: its id.
+        experiment: the experiment's id.
         round_index: the round.
         account: the voter.
-        ballot: the vote and its 32-byte salt.
+        vote: the ballot to keep secret until it is revealed.
+        salt: 32 random bytes.
+
+    Raises:
+        InvalidAddress: ``account`` is not an address.
     """
-    vote, salt = ballot
     return hashlib.sha256(
         domain.separator
         + experiment.to_bytes(8, "big")
         + round_index.to_bytes(4, "big")
-        + canonical_address(account)
+        + address_bytes(account)
         + bytes([vote.approve])
         + score_to_bits(vote.scores.vote_score).to_bytes(8, "big")
         + score_to_bits(vote.scores.test_score).to_bytes(8, "big")
@@ -61,5 +53,5 @@ def first_seed(domain: SigningDomain, experiment: ExperimentId, entropy: bytes) 
 
 
 def next_seed(seed: bytes, entropy: bytes, salts: bytes) -> bytes:
-    """Return the next round's seed; ``salts`` is the XOR of the salts revealed, 32 bytes."""
+    """Return the next round's seed; ``salts`` is the XOR of the revealed salts, 32 bytes."""
     return hashlib.sha256(seed + entropy + salts).digest()

@@ -16,7 +16,12 @@ Account = NewType("Account", str)
 """An account's address as the ledger writes it: EIP-55 hexadecimal on an EVM chain and the local
 ledger, bech32 on a Cosmos chain."""
 
+NO_ROUND = 2**32 - 1
+"""The index that no round can have. `WrongRound` carries it before the first round has begun."""
+
 MAX_LEARNERS = 10_000
+"""The most learners that an experiment can have."""
+
 MAX_PAGE = 100
 """The most rows one list query returns; a larger ``limit`` is cut to it."""
 

@@ -242,7 +242,7 @@ class Rules:
         """Reveal a committed ballot."""
         e, held = self._in_phase(tx, experiment, round_index, Phase.REVEALING)
         _check_voter(e, held, tx.caller)
-        opened = commitment_hash(self._domain, e.id, held.index, tx.caller, (vote, salt))
+        opened = commitment_hash(self._domain, e.id, held.index, tx.caller, vote, salt)
         if held.commitments.get(tx.caller) != opened:
             raise BadReveal(tx.caller)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from itertools import islice
 
 from colearn_ledger.protocol import (
-    MAX_PAGE,
+    NO_ROUND,
     Account,
     Ballot,
     BallotState,
+    ContentRef,
     Duty,
     Experiment,
     ExperimentId,
@@ -22,11 +23,6 @@ from colearn_ledger.protocol import (
 from colearn_ledger.reference.state import ExperimentState, LedgerState, Member, RoundState
 
 __all__ = ["Views"]
-
-_NOT_STARTED = 2**32 - 1
-
-_FAR = 2**40
-"""Past the end of every list, and still a number that `islice` takes."""
 
 
 class Views:
@@ -42,7 +38,7 @@ class Views:
     def experiments(self, start: int, limit: int) -> list[Experiment]:
         """Return experiments in order of id."""
         every = self._state.experiments.values()
-        return [_experiment_row(e) for e in islice(every, *_page(start, limit))]
+        return [_experiment_row(e) for e in islice(every, start, start + limit)]
 
     def learner(self, experiment: ExperimentId, account: Account) -> Learner:
         """Return a learner."""
@@ -52,7 +48,7 @@ class Views:
     def learners(self, experiment: ExperimentId, start: int, limit: int) -> list[Learner]:
         """Return learners in order of index."""
         e = self._state.find(experiment)
-        return [_learner_row(e, m) for m in islice(e.members.values(), *_page(start, limit))]
+        return [_learner_row(e, m) for m in islice(e.members.values(), start, start + limit)]
 
     def round(self, experiment: ExperimentId, round_index: int) -> Round:
         """Return a round."""
@@ -62,7 +58,7 @@ class Views:
     def rounds(self, experiment: ExperimentId, start: int, limit: int) -> list[Round]:
         """Return rounds in order."""
         e = self._state.find(experiment)
-        return [_round_row(e, held) for held in islice(e.rounds, *_page(start, limit))]
+        return [_round_row(e, held) for held in islice(e.rounds, start, start + limit)]
 
     def ballot(self, experiment: ExperimentId, round_index: int, account: Account) -> Ballot:
         """Return what is recorded of a learner in a round."""
@@ -76,7 +72,11 @@ class Views:
         """Return a row for each learner in order of index."""
         e = self._state.find(experiment)
         held = _begun(e, round_index)
-        return [_ballot_row(e, held, m) for m in islice(e.members.values(), *_page(start, limit))]
+        return [_ballot_row(e, held, m) for m in islice(e.members.values(), start, start + limit)]
+
+    def current_weights(self, experiment: ExperimentId) -> ContentRef | None:
+        """Return the current weights, ``None`` while there are none."""
+        return self._state.find(experiment).current
 
     def duty(self, experiment: ExperimentId, account: Account, now: int) -> Duty:
         """Return what an account should do at a time."""
@@ -107,14 +107,9 @@ def _duty_in_round(e: ExperimentState, account: Account) -> Duty:
     return Duty.COMMIT if e.secret else Duty.VOTE
 
 
-def _page(start: int, limit: int) -> tuple[int, int]:
-    first = min(max(start, 0), _FAR)
-    return first, first + max(0, min(limit, MAX_PAGE))
-
-
 def _begun(e: ExperimentState, round_index: int) -> RoundState:
     if not 0 <= round_index < len(e.rounds):
-        raise WrongRound(len(e.rounds) - 1 if e.rounds else _NOT_STARTED)
+        raise WrongRound(len(e.rounds) - 1 if e.rounds else NO_ROUND)
     return e.rounds[round_index]
 
 

@@ -1,1 +1,1 @@
-"""Text formats that every ledger shares: CIDs, bech32, URLs, strict JSON."""
+"""Text formats that every ledger shares: CIDs, addresses, URLs, strict JSON."""

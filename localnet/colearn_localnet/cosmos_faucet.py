@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from colearn_ledger.text.bech32 import NotBech32, decoded
+from colearn_ledger.text.address import InvalidAddress, check_cosmos_address, decode_bech32
 from colearn_localnet.cosmos_genesis import CHAIN_ID, DENOMINATION, FAUCET, PREFIX
 from colearn_localnet.errors import AddressRefused, NodeFailed
 from colearn_localnet.install import WASMD, find_binary
@@ -22,8 +22,6 @@ __all__ = ["pay"]
 
 _GAS = 200_000
 _FEE = f"5000{DENOMINATION}"
-_LENGTHS = (20, 32)
-"""Bytes of an account's and a contract's address."""
 
 
 def pay(home: Path, node: Wasmd, address: str, amount: Decimal, *, seconds: float) -> Decimal:
@@ -64,15 +62,13 @@ def _whole(amount: Decimal) -> int:
 
 def _check(address: str) -> None:
     try:
-        prefix, content = decoded(address)
-    except NotBech32 as error:
-        raise AddressRefused(f"{address[:80]!r} is not an address: {error}") from error
+        prefix, _ = decode_bech32(check_cosmos_address(address))
+    except InvalidAddress as error:
+        raise AddressRefused(str(error)) from error
     if prefix != PREFIX:
         raise AddressRefused(
             f"{address} is an address of another chain: here they begin with {PREFIX}1"
         )
-    if len(content) not in _LENGTHS:
-        raise AddressRefused(f"{address} is not an address: it has {len(content)} bytes")
 
 
 def _send(home: Path, node: Wasmd, address: str, amount: int) -> str:

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from colearn_ledger.text.bech32 import encoded
+from colearn_ledger.text.address import encode_bech32
 from colearn_localnet.errors import NodeFailed
 
 __all__ = [
@@ -131,7 +131,7 @@ def _initialised(scratch: Path, validators: int, binary: Path) -> list[Path]:
 def _address_in(home: Path) -> str:
     """Return the address of the one key in a home's key ring, which names a file by it."""
     (file,) = (home / "keyring-test").glob("*.address")
-    return encoded(PREFIX, bytes.fromhex(file.stem))
+    return encode_bech32(PREFIX, bytes.fromhex(file.stem))
 
 
 def _with_means(genesis: dict[str, Any], validators: list[str]) -> dict[str, Any]:

@@ -24,7 +24,6 @@ from colearn_ledger.chains.evm import (
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account, ExperimentId, Outcome, Status, UnknownExperiment
-from colearn_ledger.reference.errors import DamagedLog, LogUnavailable
 from colearn_ledger.weights.store import ContentMismatch, ContentUnavailable
 from colearn_ledger.weights.stores.directory import ContentNotStored
 from tests.support.toyworld import TowardsTarget, World
@@ -41,7 +40,6 @@ HOPELESS = [
 ]
 PASSING = [
     LedgerUnavailable("the node does not answer"),
-    LogUnavailable("the file is busy"),
     NodeRefused("the node has no such header yet"),
     BadAnswer("the node answered with nonsense"),
     ContentUnavailable("not in this store"),
@@ -182,7 +180,6 @@ def test_no_query_has_to_work_every_time(world, method: str):
     ("error", "tries"),
     [
         (TransactionFailed("it used all of its gas"), 6),
-        (DamagedLog("it was rewritten"), 6),
         (NodeRefused("invalid chain id for signer"), 121),
     ],
     ids=said,

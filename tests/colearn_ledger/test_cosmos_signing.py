@@ -22,9 +22,9 @@ from colearn_ledger.protocol import (
     Scores,
     SigningScheme,
     Vote,
-    canonical_address,
     commitment_hash,
 )
+from colearn_ledger.text.address import address_bytes
 
 KEY = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 WORDS = "abandon " * 11 + "about"
@@ -105,15 +105,15 @@ def test_a_commitment_binds_the_accounts_canonical_bytes(wallet: Wallet):
         DOMAIN.separator
         + (7).to_bytes(8, "big")
         + (3).to_bytes(4, "big")
-        + canonical_address(account)
+        + address_bytes(account)
         + b"\1"
         + (4602678819172646912).to_bytes(8, "big")
         + (0x7FF8 << 48).to_bytes(8, "big")
         + salt
     )
-    made = commitment_hash(DOMAIN, EXPERIMENT, 3, account, (VOTE, salt))
+    made = commitment_hash(DOMAIN, EXPERIMENT, 3, account, VOTE, salt)
     assert made == hashlib.sha256(hashed).digest()
-    assert len(canonical_address(account)) == 20
+    assert len(address_bytes(account)) == 20
 
 
 # ------------------------------------------------------------------ wallets and keys

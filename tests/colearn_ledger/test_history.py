@@ -98,5 +98,5 @@ def test_an_experiment_of_more_learners_than_a_page_has_is_read_in_pages_not_rou
     history = read_history(Watched(), experiment)
     everyone = [wallet.address for wallet in wallets]
     assert [[b.ballot.learner for b in r.ballots] for r in history.rounds] == [everyone] * 3
-    assert asked.count("ballots_of") == 2
+    assert asked.count("ask_all") == 2
     assert "ballots" not in asked

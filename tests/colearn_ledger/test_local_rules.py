@@ -63,7 +63,7 @@ def calls_of(e: ExperimentState, account: Account) -> Iterator[tuple[str, tuple[
     for approve in (True, False):
         ballot = (Vote(approve), SALT)
         yield "vote", (index, Vote(approve))
-        yield "commit", (index, commitment_hash(DOMAIN, E, index, account, ballot))
+        yield "commit", (index, commitment_hash(DOMAIN, E, index, account, *ballot))
         yield "reveal", (index, *ballot)
     yield "remove", (PEOPLE[1],)
 
@@ -184,7 +184,7 @@ def test_the_seed_follows_from_entropy_and_revealed_salts() -> None:
     salts = [b"a" * 32, b"b" * 32]
     rules.propose(Transaction(e.open_round.proposer, 1, bytes(32)), E, 0, WEIGHTS[0], Scores())
     for account, salt in zip(voters, salts, strict=True):
-        commitment = commitment_hash(DOMAIN, E, 0, account, (Vote(True), salt))
+        commitment = commitment_hash(DOMAIN, E, 0, account, Vote(True), salt)
         rules.commit(Transaction(account, 2, bytes(32)), E, 0, commitment)
     for account, salt in zip(voters, salts, strict=True):
         rules.reveal(Transaction(account, 3, account.encode()[-32:]), E, 0, Vote(True), salt)

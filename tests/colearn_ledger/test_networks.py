@@ -27,7 +27,7 @@ from colearn_ledger.networks.references import (
     account_address,
     address,
 )
-from colearn_ledger.text.bech32 import encoded
+from colearn_ledger.text.address import encode_bech32
 
 ONE = address("0x5FbDB2315678afecb367f032d93F642f64180aa3")
 TWO = address("0xe7f1725e7734ce288f8367e1bb143e90bb3f0512")
@@ -234,7 +234,7 @@ def test_a_reference_to_a_cosmos_chain_reads_the_same():
 def test_an_address_of_either_kind_is_taken_in_its_one_form():
     assert account_address(ONE.lower()) == ONE
     assert account_address(WASM) == WASM
-    for wrong in (WASM[:-1], WASM.upper(), "wasm1", "", encoded("wasm", bytes(19))):
+    for wrong in (WASM[:-1], WASM.upper(), "wasm1", "", encode_bech32("wasm", bytes(19))):
         with pytest.raises(InvalidReference, match="not an address"):
             account_address(wrong)
 

@@ -113,7 +113,8 @@ class TestCommitment:
             "experiment": ExperimentId(1),
             "round_index": 0,
             "account": self.account,
-            "ballot": (self.vote, bytes(32)),
+            "vote": self.vote,
+            "salt": bytes(32),
         }
         return commitment_hash(**(values | change))  # type: ignore[arg-type]
 
@@ -125,10 +126,10 @@ class TestCommitment:
             {"experiment": ExperimentId(2)},
             {"round_index": 1},
             {"account": Account("0x" + "23" * 20)},
-            {"ballot": (Vote(False, Scores(0.5, None)), bytes(32))},
-            {"ballot": (Vote(True, Scores(0.25, None)), bytes(32))},
-            {"ballot": (Vote(True, Scores(0.5, 0.5)), bytes(32))},
-            {"ballot": (Vote(True, Scores(0.5, None)), b"\1" * 32)},
+            {"vote": Vote(False, Scores(0.5, None))},
+            {"vote": Vote(True, Scores(0.25, None))},
+            {"vote": Vote(True, Scores(0.5, 0.5))},
+            {"salt": b"\1" * 32},
         ],
     )
     def test_binds_every_part(self, change: dict[str, object]):

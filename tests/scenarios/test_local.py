@@ -1,7 +1,4 @@
-"""The stories, on the local ledger in memory and in a file."""
-
-from collections.abc import Iterator
-from pathlib import Path
+"""The stories on the local ledger."""
 
 import pytest
 
@@ -17,10 +14,10 @@ _BIRTHDAY = 1_700_000_000
 class LocalWorld(World):
     """A world whose clock stands still unless a story moves it."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self._time = _BIRTHDAY
-        self._ledger = LocalLedger.new(wallet_of(ANYONE), path, clock=lambda: self._time)
+        self._ledger = LocalLedger.new(wallet_of(ANYONE), clock=lambda: self._time)
 
     def connect(self, wallet: Wallet) -> Ledger:
         return self._ledger.acting_for(wallet)
@@ -30,21 +27,10 @@ class LocalWorld(World):
 
     def snapshot(self) -> object:
         events = self._ledger.events(self.id) if self.id else []
-        return super().snapshot(), events, self._ledger.verify()
-
-    def close(self) -> None:
-        self._ledger.close()
+        return super().snapshot(), events
 
 
-class TestInMemory(AllStories):
+class TestLocal(AllStories):
     @pytest.fixture
     def world(self) -> World:
         return LocalWorld()
-
-
-class TestInAFile(AllStories):
-    @pytest.fixture
-    def world(self, tmp_path: Path) -> Iterator[World]:
-        world = LocalWorld(tmp_path / "ledger.sqlite")
-        yield world
-        world.close()

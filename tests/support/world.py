@@ -204,9 +204,9 @@ class World(ABC):
         return self.do(name, "vote", index, Vote(approve, SCORES))
 
     def commitment(self, name: str, approve: bool = True) -> bytes:
-        ballot = (Vote(approve, SCORES), salt_of(name))
-        domain = self.view(name).domain
-        return commitment_hash(domain, self.id, self.now_in(), self.account(name), ballot)
+        domain, account = self.view(name).domain, self.account(name)
+        vote, salt = Vote(approve, SCORES), salt_of(name)
+        return commitment_hash(domain, self.id, self.now_in(), account, vote, salt)
 
     def commit(self, name: str, approve: bool = True, at: int | None = None) -> tuple[Event, ...]:
         index = self.now_in() if at is None else at

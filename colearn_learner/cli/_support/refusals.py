@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from colearn_learner.errors import LearnerError
 from colearn_ledger.protocol import (
+    NO_ROUND,
     AlreadyJoined,
     ExperimentFull,
     InvalidParameter,
@@ -21,8 +22,6 @@ from colearn_ledger.protocol import (
 )
 
 __all__ = ["Refused", "explain_refusals"]
-
-_NO_ROUND = 2**32 - 1
 
 
 class Refused(LearnerError):
@@ -91,7 +90,7 @@ def _parameter(error: ProtocolError, _: str) -> str:
 
 
 def _round(error: ProtocolError, _: str) -> str:
-    if _value(error) == _NO_ROUND:
+    if _value(error) == NO_ROUND:
         return "no round has begun yet"
     return f"that round has not begun; the current one is {_value(error)}, counted from 0"
 

@@ -1,4 +1,4 @@
-"""What a contract's JSON must be before it is believed; everything else is a `BadAnswer`."""
+"""Checks of the JSON that a contract returned; whatever is malformed raises `BadAnswer`."""
 
 from __future__ import annotations
 
@@ -9,112 +9,89 @@ from enum import IntEnum
 from typing import Any, NoReturn, TypeVar
 
 from colearn_ledger.chains.errors import BadAnswer
-from colearn_ledger.protocol import Account, LedgerError
-from colearn_ledger.text.bech32 import decoded
-
-__all__ = [
-    "account",
-    "flag",
-    "integer",
-    "maybe",
-    "named",
-    "octets",
-    "received",
-    "rows",
-    "text",
-    "text_of_number",
-    "value_in",
-]
+from colearn_ledger.protocol import Account
+from colearn_ledger.text.address import InvalidAddress, check_cosmos_address
 
 T = TypeVar("T")
 E = TypeVar("E", bound=IntEnum)
 
 _LONGEST = 4_096
-_ACCOUNT_BYTES = (20, 32)
+"""Characters of one text."""
 
 
-def received(what: str, read: Callable[[], T]) -> T:
-    """Return what ``read`` makes of a node's answer; whatever fails there is a `BadAnswer`."""
-    try:
-        return read()
-    except BadAnswer as error:
-        raise BadAnswer(f"{what}: {error}") from error
-    except (LedgerError, ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
-        raise BadAnswer(f"{what} is not one that the contract gives: {error!r}") from error
+def _refuse(value: object, expected: str) -> NoReturn:
+    raise BadAnswer(f"the node returned {str(value)[:100]!r}, expected {expected}")
 
 
-def _nonsense(what: str, value: object) -> NoReturn:
-    raise BadAnswer(f"the node gave {str(value)[:100]!r} as {what}")
-
-
-def value_in(answer: Any, name: str) -> Any:
+def field_of(answer: Any, name: str) -> Any:
     """Return a field of an object."""
     if not isinstance(answer, Mapping) or name not in answer:
-        _nonsense(f"something with {name}", answer)
+        _refuse(answer, f"an object with the field {name}")
     return answer[name]
 
 
-def integer(value: Any, bits: int) -> int:
-    """Return a JSON number of so many bits, unsigned."""
+def check_integer(value: Any, bits: int) -> int:
+    """Return a JSON number that fits into so many bits, unsigned."""
     if type(value) is not int or not 0 <= value < 1 << bits:
-        _nonsense(f"a number of {bits} bits", value)
+        _refuse(value, f"an unsigned number of {bits} bits")
     return value
 
 
-def text_of_number(value: Any, bits: int = 64) -> int:
-    """Return a number that was written as a text of digits."""
+def parse_number(value: Any, bits: int = 64) -> int:
+    """Return a number from its decimal digits."""
     if not isinstance(value, str) or not value.isascii() or not value.isdecimal():
-        _nonsense("a number", value)
-    return integer(int(value) if len(value) <= 20 else -1, bits)
+        _refuse(value, "decimal digits")
+    return check_integer(int(value) if len(value) <= 20 else -1, bits)
 
 
-def text(value: Any) -> str:
-    """Return a text."""
+def check_text(value: Any) -> str:
+    """Return text of bounded length."""
     if not isinstance(value, str) or len(value) > _LONGEST:
-        _nonsense("a text", value)
+        _refuse(value, f"text of at most {_LONGEST} characters")
     return value
 
 
-def flag(value: Any) -> bool:
+def check_flag(value: Any) -> bool:
     """Return true or false."""
     if type(value) is not bool:
-        _nonsense("true or false", value)
+        _refuse(value, "true or false")
     return value
 
 
-def octets(value: Any, length: int = 32) -> bytes:
-    """Return bytes written in base64."""
+def parse_base64(value: Any, length: int = 32) -> bytes:
+    """Return so many bytes from base64."""
     try:
-        found = base64.b64decode(text(value), validate=True)
+        found = base64.b64decode(check_text(value), validate=True)
     except binascii.Error:
-        _nonsense("bytes", value)
+        _refuse(value, "base64")
     if len(found) != length:
-        _nonsense(f"{length} bytes", value)
+        _refuse(value, f"{length} bytes in base64")
     return found
 
 
-def account(value: Any) -> Account:
+def check_account(value: Any) -> Account:
     """Return an address in bech32."""
-    if len(decoded(text(value))[1]) not in _ACCOUNT_BYTES:
-        _nonsense("an address", value)
-    return Account(value)
+    try:
+        return Account(check_cosmos_address(value))
+    except InvalidAddress:
+        _refuse(value, "an address in bech32")
 
 
-def named(kind: type[E], value: Any) -> E:
+def enum_member(kind: type[E], value: Any) -> E:
     """Return a member of an enumeration by its name in lower case."""
-    found = kind.__members__.get(text(value).upper())
+    found = kind.__members__.get(check_text(value).upper())
     if found is None or value != value.lower():
-        _nonsense(kind.__name__.lower(), value)
+        _refuse(value, f"the name of a {kind.__name__}")
     return found
 
 
-def rows(value: Any, most: int) -> list[Any]:
-    """Return a list no longer than a page."""
+def check_rows(value: Any, most: int) -> list[Any]:
+    """Return a list of bounded length."""
     if not isinstance(value, list) or len(value) > most:
-        _nonsense(f"a list of at most {most} rows", value)
+        _refuse(value, f"a list of at most {most} rows")
     return value
 
 
-def maybe(read: Callable[[Any], T], value: Any) -> T | None:
-    """Return what may be null."""
-    return None if value is None else read(value)
+def decode_optional(decode: Callable[[Any], T], value: Any) -> T | None:
+    """Return ``None`` for null, and otherwise the decoded value."""
+    return None if value is None else decode(value)

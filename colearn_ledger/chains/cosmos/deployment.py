@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
+from colearn_ledger.chains.contract_ledger import Question
 from colearn_ledger.chains.cosmos.artifact import load_artifact
-from colearn_ledger.chains.cosmos.calls import Message, Query
 from colearn_ledger.chains.cosmos.config import CosmosConfig, check_chain
+from colearn_ledger.chains.cosmos.encoder import Message
 from colearn_ledger.chains.cosmos.errors import Refused, find_contract_error
+from colearn_ledger.chains.cosmos.event_codec import decode_events
 from colearn_ledger.chains.cosmos.events import EventReader
-from colearn_ledger.chains.cosmos.happenings import events_of
 from colearn_ledger.chains.cosmos.node import ContractInfo, Executed, Node
 from colearn_ledger.chains.cosmos.sender import Draft, Sender
 from colearn_ledger.chains.cosmos.transactions import execute_action
@@ -20,8 +23,8 @@ from colearn_ledger.chains.errors import BadAnswer, NodeRefused, TransactionFail
 from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.keys.signing import cosmos_domain
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.ledger import LedgerUnavailable, Receipt
-from colearn_ledger.protocol import Account, LedgerError, UnknownExperiment
+from colearn_ledger.ledger import LedgerUnavailable, Receipt, RecordedEvent
+from colearn_ledger.protocol import Account, ExperimentId, LedgerError, UnknownExperiment
 
 __all__ = ["Deployment", "SentTransaction"]
 
@@ -52,10 +55,45 @@ class Deployment:
             node, contract, lambda: info.created, range_size=config.block_range
         )
 
-    def ask(self, query: Query[T]) -> T:
-        """Return a query's answer, or raise what the contract refuses it with."""
+    def account_of(self, wallet: Wallet) -> Account:
+        """Return the account of a wallet on this chain."""
+        return self.sender.address(wallet)
+
+    def now(self) -> int:
+        """Return the time of the last block."""
+        return self.node.latest()[1].time
+
+    def read_events(
+        self,
+        experiment: ExperimentId,
+        created_at: Callable[[], int],
+        *,
+        after: int,
+        limit: int,
+    ) -> list[RecordedEvent]:
+        """Return up to ``limit`` events of an experiment past the cursor ``after``."""
+        found = self.events.events(experiment, after=after, limit=limit)
+        if not found:
+            created_at()  # raises UnknownExperiment
+        return found
+
+    def wait_past(self, block: int, timeout: float) -> int:
+        """Return the last block's height once it differs, or after ``timeout`` seconds."""
+        ends = time.monotonic() + timeout
+        while (height := self.node.latest()[1].height) == block:
+            left = ends - time.monotonic()
+            if left <= 0:
+                break
+            time.sleep(min(self.config.poll_seconds, left))
+        return height
+
+    def ask_all(self, questions: Sequence[Question[Message, T]]) -> list[T]:
+        """Return the answers to several questions, or raise the contract's refusal."""
+        return [self._ask(question) for question in questions]
+
+    def _ask(self, question: Question[Message, T]) -> T:
         try:
-            return query.read(self.node.query(self.contract, query.message))
+            return question.read(self.node.query(self.contract, question.message))
         except Refused as refusal:
             raise self.explained(refusal) from None
         except (BadAnswer, NodeRefused):
@@ -63,7 +101,7 @@ class Deployment:
             raise
 
     def send(self, wallet: Wallet, message: Message) -> SentTransaction:
-        """Send a transaction, or raise what the contract would refuse it with."""
+        """Send a transaction, or raise the error with which the contract would refuse it."""
         account = self.sender.address(wallet)
         try:
             sent = self.sender.send(wallet, execute_action(account, self.contract, message))
@@ -138,7 +176,7 @@ class SentTransaction:
         executed = self._deployment.sender.wait(self._sent, timeout)
         if executed.code:
             raise self._why(executed)
-        events = tuple(events_of(executed.events, self._deployment.contract))
+        events = tuple(decode_events(executed.events, self._deployment.contract))
         return Receipt(executed.hash, executed.time, executed.gas_used, events)
 
     def _why(self, executed: Executed) -> LedgerError:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from operator import attrgetter
 
-from colearn_ledger.chains.cosmos.happenings import events_of
+from colearn_ledger.chains.cosmos.event_codec import decode_events
 from colearn_ledger.chains.cosmos.node import Executed, Node
 from colearn_ledger.chains.errors import BadAnswer
 from colearn_ledger.ledger import RecordedEvent
@@ -82,7 +82,7 @@ class EventReader:
             height = item.height
             if item.code:
                 continue
-            for event in events_of(item.events, self._contract):
+            for event in decode_events(item.events, self._contract):
                 cursor = height << _INDEX_BITS | index
                 index += 1
                 recorded = RecordedEvent(cursor, item.time, item.hash, event)

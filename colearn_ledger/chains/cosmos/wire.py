@@ -1,7 +1,8 @@
-"""The domain's values as the contract writes them, and back (contracts/cosmwasm/MESSAGES.md).
+"""Values of the protocol as the CosmWasm contract encodes them, and back.
 
-What is on its way out is checked as `InvalidParameter`; what came in is hostile until it has
-become a value of the domain, else `BadAnswer`.
+The encoding is described in ``contracts/cosmwasm/MESSAGES.md``. Arguments were checked before they
+are encoded. What comes in from a node is not trusted: it becomes a value of the protocol, or the
+decoder raises.
 """
 
 from __future__ import annotations
@@ -12,26 +13,20 @@ from functools import partial
 from typing import Any
 
 from colearn_ledger import protocol
-from colearn_ledger.chains.arguments import (
-    checked_choice,
-    checked_flag,
-    checked_number,
-    checked_text,
-    checked_word,
-)
+from colearn_ledger.arguments import NUMBERS, fit_number
 from colearn_ledger.chains.cosmos.answers import (
-    account,
-    flag,
-    integer,
-    maybe,
-    named,
-    octets,
-    received,
-    text,
-    text_of_number,
-    value_in,
+    check_account,
+    check_flag,
+    check_integer,
+    check_text,
+    decode_optional,
+    enum_member,
+    field_of,
+    parse_base64,
+    parse_number,
 )
 from colearn_ledger.chains.cosmos.errors import Refused
+from colearn_ledger.chains.decoding import decode_received
 from colearn_ledger.chains.errors import BadAnswer
 from colearn_ledger.keys.signing import PUBLIC_KEY_BYTES
 from colearn_ledger.protocol import (
@@ -42,7 +37,6 @@ from colearn_ledger.protocol import (
     Experiment,
     ExperimentId,
     ExperimentParams,
-    InvalidParameter,
     Learner,
     Outcome,
     Phase,
@@ -52,65 +46,30 @@ from colearn_ledger.protocol import (
     Selection,
     SignedBallot,
     Status,
+    Vote,
     score_to_bits,
 )
-from colearn_ledger.text.bech32 import NotBech32, decoded
-
-__all__ = [
-    "Wire",
-    "account_to_wire",
-    "ballot_from_wire",
-    "content_from_wire",
-    "content_to_wire",
-    "error_from_wire",
-    "experiment_from_wire",
-    "learner_from_wire",
-    "params_from_wire",
-    "params_to_wire",
-    "round_from_wire",
-    "scores_to_wire",
-    "signed_ballot_to_wire",
-    "word_to_wire",
-]
 
 Wire = Any
 """A value of JSON."""
 
-_ACCOUNT_BYTES = (20, 32)
+
+# ------------------------------------------------------------------------- encoding
 
 
-# ------------------------------------------------------------------------- going out
+def word_to_wire(value: bytes) -> str:
+    """Return bytes in base64."""
+    return base64.b64encode(value).decode()
 
 
-def account_to_wire(value: object, name: str = "account") -> str:
-    """Return a bech32 address; whose chain's it is, the contract checks.
-
-    Raises:
-        InvalidParameter: ``name``, when it is no address, or mistyped by its checksum.
-    """
-    try:
-        if isinstance(value, str) and len(decoded(value)[1]) in _ACCOUNT_BYTES:
-            return value
-    except NotBech32 as error:
-        raise InvalidParameter(name) from error
-    raise InvalidParameter(name)
-
-
-def word_to_wire(value: object, name: str) -> str:
-    """Return 32 bytes, or raise `InvalidParameter` of ``name``."""
-    return _base64(checked_word(value, name))
-
-
-def content_to_wire(content: ContentRef | None, name: str = "content") -> Wire:
-    """Return a content reference, null for none."""
+def content_to_wire(content: ContentRef | None) -> Wire:
+    """Return a content reference, null for ``None``."""
     if content is None:
         return None
-    if not isinstance(content, ContentRef):
-        raise InvalidParameter(name)
     return {
         "codec": content.codec,
-        "digest": _base64(content.digest),
-        "sha256": _base64(bytes.fromhex(content.sha256)),
+        "digest": word_to_wire(content.digest),
+        "sha256": word_to_wire(bytes.fromhex(content.sha256)),
         "size": str(content.size),
     }
 
@@ -123,133 +82,125 @@ def scores_to_wire(scores: Scores) -> dict[str, str]:
     }
 
 
+def vote_to_wire(vote: Vote) -> Wire:
+    """Return a vote: whether it approves, and the bits of both scores, by name."""
+    return {"approve": vote.approve, **scores_to_wire(vote.scores)}
+
+
 def signed_ballot_to_wire(ballot: SignedBallot) -> Wire:
-    """Return a signed ballot; a signature of another length is the contract's to skip."""
+    """Return a signed ballot; the contract skips a signature of the wrong length."""
     signature = ballot.signature
     return {
-        "learner": account_to_wire(ballot.learner, "ballots"),
-        "approve": checked_flag(ballot.vote.approve, "ballots"),
-        **scores_to_wire(ballot.vote.scores),
-        "public_key": _base64(signature[:PUBLIC_KEY_BYTES]),
-        "signature": _base64(signature[PUBLIC_KEY_BYTES:]),
+        "learner": ballot.learner,
+        **vote_to_wire(ballot.vote),
+        "public_key": word_to_wire(signature[:PUBLIC_KEY_BYTES]),
+        "signature": word_to_wire(signature[PUBLIC_KEY_BYTES:]),
     }
-
-
-_NUMBERS = (
-    *("rounds", "min_learners", "max_learners", "approval_bps"),
-    *("propose_window", "vote_window", "reveal_window", "max_strikes"),
-)
-"""The parameters that are numbers, of 32 bits each."""
 
 
 def params_to_wire(params: ExperimentParams) -> Wire:
     """Return the parameters of an experiment.
 
     Raises:
-        InvalidParameter: names one that the contract has no room for. All other bounds are the
-            contract's to check.
+        InvalidParameter: names a number that the contract's type cannot hold. The contract checks
+            all other bounds.
     """
-    if not isinstance(params.spec, ContentRef):
-        raise InvalidParameter("spec")
     return {
-        "name": checked_text(params.name, "name"),
-        "spec": content_to_wire(params.spec, "spec"),
-        "initial": content_to_wire(params.initial, "initial"),
-        **{name: checked_number(getattr(params, name), name, 32) for name in _NUMBERS},
-        "selection": checked_choice(Selection, params.selection, "selection").name.lower(),
-        "admission": checked_choice(Admission, params.admission, "admission").name.lower(),
-        "late_join": checked_flag(params.late_join, "late_join"),
-        "settle_early": checked_flag(params.settle_early, "settle_early"),
+        "name": params.name,
+        "spec": content_to_wire(params.spec),
+        "initial": content_to_wire(params.initial),
+        **{name: fit_number(getattr(params, name), name, 32) for name in NUMBERS},
+        "selection": params.selection.name.lower(),
+        "admission": params.admission.name.lower(),
+        "late_join": params.late_join,
+        "settle_early": params.settle_early,
     }
 
 
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-# ------------------------------------------------------------------------- coming in
+# ------------------------------------------------------------------------- decoding
 
 
 def content_from_wire(wire: Wire) -> ContentRef | None:
     """Return a content reference, ``None`` for null."""
     if wire is None:
         return None
-    codec, digest = integer(value_in(wire, "codec"), 64), octets(value_in(wire, "digest"))
-    sha256, size = octets(value_in(wire, "sha256")), text_of_number(value_in(wire, "size"))
+    codec, digest = (
+        check_integer(field_of(wire, "codec"), 64),
+        parse_base64(field_of(wire, "digest")),
+    )
+    sha256, size = parse_base64(field_of(wire, "sha256")), parse_number(field_of(wire, "size"))
     return ContentRef.from_digest(codec, digest, sha256.hex(), size)
 
 
 def params_from_wire(wire: Wire) -> ExperimentParams:
     """Return the parameters of an experiment."""
-    spec = content_from_wire(value_in(wire, "spec"))
+    spec = content_from_wire(field_of(wire, "spec"))
     if spec is None:
         raise BadAnswer("a content reference is missing")
     return ExperimentParams(
-        name=text(value_in(wire, "name")),
+        name=check_text(field_of(wire, "name")),
         spec=spec,
-        initial=content_from_wire(value_in(wire, "initial")),
-        **{name: integer(value_in(wire, name), 32) for name in _NUMBERS},
-        selection=named(Selection, value_in(wire, "selection")),
-        admission=named(Admission, value_in(wire, "admission")),
-        late_join=flag(value_in(wire, "late_join")),
-        settle_early=flag(value_in(wire, "settle_early")),
+        initial=content_from_wire(field_of(wire, "initial")),
+        **{name: check_integer(field_of(wire, name), 32) for name in NUMBERS},
+        selection=enum_member(Selection, field_of(wire, "selection")),
+        admission=enum_member(Admission, field_of(wire, "admission")),
+        late_join=check_flag(field_of(wire, "late_join")),
+        settle_early=check_flag(field_of(wire, "settle_early")),
     )
 
 
 def _time(wire: Wire) -> int:
-    return integer(wire, 63)
+    return check_integer(wire, 63)
 
 
 def _index(wire: Wire) -> int:
-    return integer(wire, 32)
+    return check_integer(wire, 32)
 
 
-def experiment_from_wire(asked: ExperimentId | None, wire: Wire) -> Experiment:
-    """Return an experiment; ``asked`` is the one that was asked for, if one was."""
-    number = ExperimentId(text_of_number(value_in(wire, "id")))
-    _check_same(asked, number)
+def experiment_from_wire(wire: Wire) -> Experiment:
+    """Return an experiment."""
     return Experiment(
-        id=number,
-        creator=account(value_in(wire, "creator")),
-        params=params_from_wire(value_in(wire, "params")),
-        status=named(Status, value_in(wire, "status")),
-        created_at=_time(value_in(wire, "created_at")),
-        started_at=maybe(_time, value_in(wire, "started_at")),
-        ended_at=maybe(_time, value_in(wire, "ended_at")),
-        round=maybe(_index, value_in(wire, "round")),
-        active_learners=_index(value_in(wire, "active_learners")),
-        joined_learners=_index(value_in(wire, "joined_learners")),
-        current=content_from_wire(value_in(wire, "current")),
-        current_round=maybe(_index, value_in(wire, "current_round")),
-        seed=octets(value_in(wire, "seed")),
+        id=ExperimentId(parse_number(field_of(wire, "id"))),
+        creator=check_account(field_of(wire, "creator")),
+        params=params_from_wire(field_of(wire, "params")),
+        status=enum_member(Status, field_of(wire, "status")),
+        created_at=_time(field_of(wire, "created_at")),
+        started_at=decode_optional(_time, field_of(wire, "started_at")),
+        ended_at=decode_optional(_time, field_of(wire, "ended_at")),
+        round=decode_optional(_index, field_of(wire, "round")),
+        active_learners=_index(field_of(wire, "active_learners")),
+        joined_learners=_index(field_of(wire, "joined_learners")),
+        current=content_from_wire(field_of(wire, "current")),
+        current_round=decode_optional(_index, field_of(wire, "current_round")),
+        seed=parse_base64(field_of(wire, "seed")),
     )
 
 
 def learner_from_wire(experiment: ExperimentId, wire: Wire) -> Learner:
     """Return a learner."""
-    _check_same(experiment, text_of_number(value_in(wire, "experiment")))
+    check_same(experiment, parse_number(field_of(wire, "experiment")))
     return Learner(
         experiment=experiment,
-        account=account(value_in(wire, "account")),
-        index=_index(value_in(wire, "index")),
-        active=flag(value_in(wire, "active")),
-        from_round=_index(value_in(wire, "from_round")),
-        until_round=maybe(_index, value_in(wire, "until_round")),
-        strikes=_index(value_in(wire, "strikes")),
-        encryption_key=octets(value_in(wire, "encryption_key")),
+        account=check_account(field_of(wire, "account")),
+        index=_index(field_of(wire, "index")),
+        active=check_flag(field_of(wire, "active")),
+        from_round=_index(field_of(wire, "from_round")),
+        until_round=decode_optional(_index, field_of(wire, "until_round")),
+        strikes=_index(field_of(wire, "strikes")),
+        encryption_key=parse_base64(field_of(wire, "encryption_key")),
     )
 
 
 def round_from_wire(experiment: ExperimentId, wire: Wire) -> Round:
     """Return a round."""
-    _check_same(experiment, text_of_number(value_in(wire, "experiment")))
-    field = partial(value_in, wire)
+    check_same(experiment, parse_number(field_of(wire, "experiment")))
+    field = partial(field_of, wire)
     return Round(
         experiment=experiment,
         index=_index(field("index")),
-        phase=named(Phase, field("phase")),
-        outcome=named(Outcome, field("outcome")),
-        proposer=account(field("proposer")),
+        phase=enum_member(Phase, field("phase")),
+        outcome=enum_member(Outcome, field("outcome")),
+        proposer=check_account(field("proposer")),
         eligible=_index(field("eligible")),
         needed=_index(field("needed")),
         approvals=_index(field("approvals")),
@@ -257,40 +208,41 @@ def round_from_wire(experiment: ExperimentId, wire: Wire) -> Round:
         commitments=_index(field("commitments")),
         content=content_from_wire(field("content")),
         started_at=_time(field("started_at")),
-        proposed_at=maybe(_time, field("proposed_at")),
-        reveal_started_at=maybe(_time, field("reveal_started_at")),
-        closed_at=maybe(_time, field("closed_at")),
-        deadline=maybe(_time, field("deadline")),
-        by_deadline=flag(field("by_deadline")),
+        proposed_at=decode_optional(_time, field("proposed_at")),
+        reveal_started_at=decode_optional(_time, field("reveal_started_at")),
+        closed_at=decode_optional(_time, field("closed_at")),
+        deadline=decode_optional(_time, field("deadline")),
+        by_deadline=check_flag(field("by_deadline")),
     )
 
 
 def ballot_from_wire(experiment: ExperimentId, round_index: int, wire: Wire) -> Ballot:
     """Return what is recorded of a learner in a round."""
-    _check_same(experiment, text_of_number(value_in(wire, "experiment")))
-    _check_same(round_index, _index(value_in(wire, "round")))
+    check_same(experiment, parse_number(field_of(wire, "experiment")))
+    check_same(round_index, _index(field_of(wire, "round")))
     return Ballot(
         experiment,
         round_index,
-        account(value_in(wire, "learner")),
-        flag(value_in(wire, "eligible")),
-        named(BallotState, value_in(wire, "state")),
+        check_account(field_of(wire, "learner")),
+        check_flag(field_of(wire, "eligible")),
+        enum_member(BallotState, field_of(wire, "state")),
     )
 
 
-def _check_same(asked: int | None, answered: int) -> None:
-    if asked not in (None, answered):
-        raise BadAnswer(f"the node answered for {answered} what was asked for {asked}")
+def check_same(asked: int, answered: int) -> None:
+    """Refuse an answer about another experiment or round than the one asked for."""
+    if asked != answered:
+        raise BadAnswer(f"the node returned an answer for {answered} to a question about {asked}")
 
 
 # ------------------------------------------------------------------------- errors
 
 _ERROR_VALUES: dict[str, tuple[Callable[[Wire], object], ...]] = {
-    "UnknownExperiment": (lambda v: integer(v, 64),),
-    "InvalidParameter": (text,),
+    "UnknownExperiment": (lambda v: check_integer(v, 64),),
+    "InvalidParameter": (check_text,),
     "ExperimentFull": (_index,),
-    "WrongStatus": (partial(named, Status),),
-    "WrongPhase": (partial(named, Phase),),
+    "WrongStatus": (partial(enum_member, Status),),
+    "WrongPhase": (partial(enum_member, Phase),),
     "WrongRound": (_index,),
     "Unchanged": (),
     "NotRemovable": (_index,),
@@ -301,7 +253,7 @@ _ERROR_VALUES: dict[str, tuple[Callable[[Wire], object], ...]] = {
             *("NotCreator", "NotAdmitted", "AlreadyJoined", "NotALearner"),
             *("NotProposer", "NotEligible", "AlreadyVoted", "BadReveal"),
         ),
-        (account,),
+        (check_account,),
     ),
 }
 
@@ -310,15 +262,15 @@ def error_from_wire(refusal: Refused) -> ProtocolError:
     """Return the protocol's error that a call was refused with.
 
     Raises:
-        BadAnswer: it is none of them, or its values are not.
+        BadAnswer: the protocol has no such error, or its values are malformed.
     """
-    reads = _ERROR_VALUES.get(refusal.name)
-    if reads is None:
-        raise BadAnswer(f"the contract knows no error {refusal.name}")
-    error: ProtocolError = received(
+    decoders = _ERROR_VALUES.get(refusal.name)
+    if decoders is None:
+        raise BadAnswer(f"the protocol has no error {refusal.name}")
+    error: ProtocolError = decode_received(
         f"the error {refusal.name}",
         lambda: getattr(protocol, refusal.name)(
-            *(read(value) for read, value in zip(reads, refusal.values, strict=True))
+            *(decode(value) for decode, value in zip(decoders, refusal.values, strict=True))
         ),
     )
     return error

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
+from colearn_ledger.chains.contract_ledger import Question
 from colearn_ledger.chains.errors import (
     BadAnswer,
     NodeRefused,
@@ -15,7 +18,6 @@ from colearn_ledger.chains.errors import (
     WrongContract,
 )
 from colearn_ledger.chains.evm.abi import load_artifact
-from colearn_ledger.chains.evm.calls import ContractCall, Queries, Query
 from colearn_ledger.chains.evm.config import EvmConfig
 from colearn_ledger.chains.evm.errors import Reverted
 from colearn_ledger.chains.evm.events import EventReader
@@ -26,8 +28,8 @@ from colearn_ledger.chains.evm.wire import error_from_wire, event_from_log
 from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.keys.signing import signing_domain
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.ledger import LedgerUnavailable, Receipt
-from colearn_ledger.protocol import Account, Event, LedgerError, UnknownExperiment
+from colearn_ledger.ledger import LedgerUnavailable, Receipt, RecordedEvent
+from colearn_ledger.protocol import Account, Event, ExperimentId, LedgerError, UnknownExperiment
 
 __all__ = ["Deployment", "SentTransaction"]
 
@@ -54,37 +56,64 @@ class Deployment:
             WrongContract: it is not.
         """
         self.check_code(self.node.code(self.contract))
-        answered = self.ask(Queries.domain_separator())
+        abi, function = self.artifact.abi, "domainSeparator"
+        [answered] = self.ask_all(
+            [Question(abi.encode_call(function, ()), partial(abi.decode_answer, function))]
+        )
         if answered != self.domain.separator:
             raise WrongContract(
                 f"the contract at {self.contract} on chain {self.domain.chain_id} was built for "
                 "another chain or address"
             )
 
-    def ask(self, query: Query[T]) -> T:
-        """Return a query's answer, or raise what the contract refuses it with."""
-        [answer] = self.ask_all([query])
-        return answer
+    def account_of(self, wallet: Wallet) -> Account:
+        """Return the account of a wallet on this chain."""
+        return wallet.address
 
-    def ask_all(self, queries: Sequence[Query[T]]) -> list[T]:
-        """Return the answers of several queries, asked for at once where the node can."""
-        abi = self.artifact.abi
+    def now(self) -> int:
+        """Return the time of the next block, or of the last one if the node does not report it."""
+        return self.node.upcoming().time
+
+    def read_events(
+        self,
+        experiment: ExperimentId,
+        created_at: Callable[[], int],
+        *,
+        after: int,
+        limit: int,
+    ) -> list[RecordedEvent]:
+        """Return up to ``limit`` events of an experiment past the cursor ``after``."""
+        return self.events.events(experiment, created_at, after=after, limit=limit)
+
+    def wait_past(self, block: int, timeout: float) -> int:
+        """Return the last block's number once it differs, or after ``timeout`` seconds."""
+        ends = time.monotonic() + timeout
+        self.heads.listen()
+        while (head := self.heads.number or self.node.block_number()) == block:
+            left = ends - time.monotonic()
+            if left <= 0:
+                break
+            self.heads.wait_past(head, min(self.config.poll_seconds, left))
+        return head
+
+    def ask_all(self, questions: Sequence[Question[bytes, T]]) -> list[T]:
+        """Return the answers to several questions, in one exchange where the node allows it."""
         calls = [
-            {"from": self.contract, "to": self.contract, "data": query.call.encode(abi)}
-            for query in queries
+            {"from": self.contract, "to": self.contract, "data": question.message}
+            for question in questions
         ]
         try:
             answers = self.node.calls(calls)
-            return [query.read(abi, answer) for query, answer in zip(queries, answers, strict=True)]
+            pairs = zip(questions, answers, strict=True)
+            return [question.read(answer) for question, answer in pairs]
         except Reverted as refusal:
             raise self.explained(refusal) from None
         except (BadAnswer, NodeRefused):
             self.check_place()
             raise
 
-    def send(self, wallet: Wallet, call: ContractCall) -> SentTransaction:
-        """Send a transaction, or raise what the contract would refuse it with."""
-        data = call.encode(self.artifact.abi)
+    def send(self, wallet: Wallet, data: bytes) -> SentTransaction:
+        """Send a transaction, or raise the error with which the contract would refuse it."""
         try:
             sent = self.sender.send(wallet, self.contract, data)
         except Reverted as refusal:

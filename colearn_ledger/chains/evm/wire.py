@@ -1,28 +1,19 @@
-"""The domain's values as the contract writes them, and back.
+"""Values of the protocol as the Solidity contract encodes them, and back.
 
-What is on its way out is checked as `InvalidParameter`; what came in is hostile until it has
-become a value of the domain, else `BadAnswer`.
+Arguments were checked before they are encoded. What comes in from a node is not trusted: it
+becomes a value of the protocol, or the decoder raises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
-from eth_utils.address import (
-    is_checksum_address,
-    is_hex_address,
-    to_canonical_address,
-    to_checksum_address,
-)
+from eth_utils.address import is_hex_address, to_checksum_address
 
 from colearn_ledger import protocol
-from colearn_ledger.chains.arguments import (
-    checked_choice,
-    checked_flag,
-    checked_number,
-    checked_text,
-)
+from colearn_ledger.arguments import NUMBERS, fit_number
+from colearn_ledger.chains.decoding import decode_received
 from colearn_ledger.chains.errors import BadAnswer
 from colearn_ledger.chains.evm.abi import ContractAbi, Log
 from colearn_ledger.keys.signing import is_canonical
@@ -36,9 +27,7 @@ from colearn_ledger.protocol import (
     Experiment,
     ExperimentId,
     ExperimentParams,
-    InvalidParameter,
     Learner,
-    LedgerError,
     Outcome,
     Phase,
     ProtocolError,
@@ -52,57 +41,24 @@ from colearn_ledger.protocol import (
     bits_to_score,
     score_to_bits,
 )
+from colearn_ledger.text.address import address_bytes
 
-__all__ = [
-    "account_to_wire",
-    "ballot_from_wire",
-    "content_from_wire",
-    "content_to_wire",
-    "error_from_wire",
-    "event_from_log",
-    "experiment_from_wire",
-    "learner_from_wire",
-    "params_to_wire",
-    "received",
-    "round_from_wire",
-    "scores_to_wire",
-    "signed_ballot_to_wire",
-]
-
-_FOREVER = 2**32 - 1
+_NEVER = 2**32 - 1
 """``untilRound`` of a learner that has not left."""
 
 _EMPTY_CONTENT = (0, bytes(32), bytes(32), 0)
 
-T = TypeVar("T")
-
 Wire = Any
-"""A value as `ContractAbi` takes and gives it: integers, bytes, strings, tuples."""
+"""A value as `ContractAbi` takes and returns it: integers, bytes, strings, tuples."""
 
 
-# ------------------------------------------------------------------------- going out
-
-
-def account_to_wire(account: object, name: str = "account") -> str:
-    """Return a 20-byte address in its EIP-55 form.
-
-    Raises:
-        InvalidParameter: ``name``, when it is no address, or mistyped by its checksum.
-    """
-    if not isinstance(account, str) or not is_hex_address(account) or account[:2] != "0x":
-        raise InvalidParameter(name)
-    digits = account[2:]
-    if digits not in (digits.lower(), digits.upper()) and not is_checksum_address(account):
-        raise InvalidParameter(name)
-    return to_checksum_address(account)
+# ------------------------------------------------------------------------- encoding
 
 
 def content_to_wire(content: ContentRef | None) -> Wire:
-    """Return a content reference, all fields zero for none."""
+    """Return a content reference; all fields are zero for ``None``."""
     if content is None:
         return _EMPTY_CONTENT
-    if not isinstance(content, ContentRef):
-        raise InvalidParameter("content")
     return (content.codec, content.digest, bytes.fromhex(content.sha256), content.size)
 
 
@@ -111,23 +67,27 @@ def scores_to_wire(scores: Scores) -> tuple[int, int]:
     return score_to_bits(scores.vote_score), score_to_bits(scores.test_score)
 
 
-def signed_ballot_to_wire(ballot: SignedBallot) -> bytes:
-    """Return the 101 bytes of a signed ballot in a batch, its signature in compact form (EIP-2098).
+def vote_to_wire(vote: Vote) -> tuple[bool, int, int]:
+    """Return a vote: whether it approves, and the bits of both scores."""
+    return (vote.approve, *scores_to_wire(vote.scores))
 
-    That form has no room for a malleable signature or an odd v, which must not become good ones
-    on the way: they are sent as zeros, and the contract skips them as any other bad signature.
+
+def signed_ballot_to_wire(ballot: SignedBallot) -> bytes:
+    """Return the 101 bytes of a signed ballot in a batch, with a compact signature (EIP-2098).
+
+    The compact form cannot express a malleable signature or an unusual v. Encoding one must not
+    turn it into a valid signature, so it is encoded as zeros, and the contract skips it like any
+    other invalid signature.
     """
     compact = bytes(64)
     if is_canonical(ballot.signature):
         r, s, v = ballot.signature[:32], ballot.signature[32:64], ballot.signature[64]
         compact = r + bytes([s[0] | (v - 27) << 7]) + s[1:]
-    learner = to_canonical_address(account_to_wire(ballot.learner, "ballots"))
-    approve = checked_flag(ballot.vote.approve, "ballots").to_bytes()
     scores = b"".join(bits.to_bytes(8) for bits in scores_to_wire(ballot.vote.scores))
-    return learner + approve + scores + compact
+    return address_bytes(ballot.learner) + ballot.vote.approve.to_bytes() + scores + compact
 
 
-_BOUNDS = {
+_BITS = {
     "rounds": 32,
     "min_learners": 16,
     "max_learners": 16,
@@ -144,36 +104,26 @@ def params_to_wire(params: ExperimentParams) -> Wire:
     """Return the parameters of an experiment.
 
     Raises:
-        InvalidParameter: names one that the contract has no room for. All other bounds are the
-            contract's to check.
+        InvalidParameter: names a number that the contract's type cannot hold. The contract checks
+            all other bounds.
     """
-    numbers = {
-        name: checked_number(getattr(params, name), name, bits) for name, bits in _BOUNDS.items()
-    }
+    *numbers, max_strikes = (
+        fit_number(getattr(params, name), name, _BITS[name]) for name in NUMBERS
+    )
     return (
-        checked_text(params.name, "name"),
+        params.name,
         content_to_wire(params.spec),
         content_to_wire(params.initial),
-        *(numbers[name] for name in list(_BOUNDS)[:-1]),
-        int(checked_choice(Selection, params.selection, "selection")),
-        int(checked_choice(Admission, params.admission, "admission")),
-        checked_flag(params.late_join, "late_join"),
-        checked_flag(params.settle_early, "settle_early"),
-        numbers["max_strikes"],
+        *numbers,
+        int(params.selection),
+        int(params.admission),
+        params.late_join,
+        params.settle_early,
+        max_strikes,
     )
 
 
-# ------------------------------------------------------------------------- coming in
-
-
-def received(what: str, read: Callable[[], T]) -> T:
-    """Return what ``read`` makes of a node's answer; whatever fails there is a `BadAnswer`."""
-    try:
-        return read()
-    except BadAnswer:
-        raise
-    except (LedgerError, ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
-        raise BadAnswer(f"{what} is not one that the contract gives: {error!r}") from error
+# ------------------------------------------------------------------------- decoding
 
 
 def content_from_wire(wire: Wire) -> ContentRef | None:
@@ -185,22 +135,20 @@ def content_from_wire(wire: Wire) -> ContentRef | None:
 
 
 def _params_from_wire(wire: Wire) -> ExperimentParams:
-    name, spec, initial, *numbers = wire
-    selection, admission, late_join, settle_early, max_strikes = numbers[7:]
+    name, spec, initial, *numbers, selection, admission, late_join, settle_early, max_strikes = wire
     return ExperimentParams(
         name=name,
-        spec=_some_content(spec),
+        spec=_present_content(spec),
         initial=content_from_wire(initial),
-        **dict(zip(list(_BOUNDS)[:-1], numbers[:7], strict=True)),
+        **dict(zip(NUMBERS, [*numbers, max_strikes], strict=True)),
         selection=Selection(selection),
         admission=Admission(admission),
         late_join=late_join,
         settle_early=settle_early,
-        max_strikes=max_strikes,
     )
 
 
-def _some_content(wire: Wire) -> ContentRef:
+def _present_content(wire: Wire) -> ContentRef:
     content = content_from_wire(wire)
     if content is None:
         raise BadAnswer("a content reference is missing")
@@ -236,7 +184,7 @@ def learner_from_wire(experiment: ExperimentId, wire: Wire) -> Learner:
         index=index,
         active=active,
         from_round=from_round,
-        until_round=None if until_round == _FOREVER else until_round,
+        until_round=None if until_round == _NEVER else until_round,
         strikes=strikes,
         encryption_key=encryption_key,
     )
@@ -290,39 +238,39 @@ _ERROR_VALUES: dict[str, Callable[[Wire], object]] = {
 
 
 def error_from_wire(abi: ContractAbi, data: bytes) -> ProtocolError | None:
-    """Return the protocol's error that a call was reverted with, ``None`` if it is none.
+    """Return the protocol's error that a call was reverted with, ``None`` for another revert.
 
     Raises:
-        BadAnswer: it begins like one and goes on otherwise.
+        BadAnswer: the error has the protocol's selector but malformed values.
     """
     decoded = abi.decode_error(data)
     if decoded is None:
         return None
     name, values = decoded
-    turn = _ERROR_VALUES.get(name, _checksummed)
-    error: ProtocolError = received(
-        f"the error {name}", lambda: getattr(protocol, name)(*(turn(value) for value in values))
+    decode = _ERROR_VALUES.get(name, _checksum_if_address)
+    error: ProtocolError = decode_received(
+        f"the error {name}", lambda: getattr(protocol, name)(*(decode(value) for value in values))
     )
     return error
 
 
-def _checksummed(value: Wire) -> object:
+def _checksum_if_address(value: Wire) -> object:
     return to_checksum_address(value) if is_hex_address(value) else value
 
 
 def event_from_log(abi: ContractAbi, log: Log) -> Event | None:
-    """Return the event of a log, ``None`` when it is none of the contract's.
+    """Return the event of a log, ``None`` for an event that the contract does not have.
 
     Raises:
-        BadAnswer: it begins like one and goes on otherwise.
+        BadAnswer: the log has the topic of an event but malformed fields.
     """
     decoded = abi.decode_log(log)
     if decoded is None:
         return None
     name, fields = decoded
     kind: type[Event] = getattr(protocol, name)
-    read = _EVENT_FIELDS.get(name, _plain_fields)
-    return received(f"the event {name}", lambda: kind(**read(fields)))
+    decode = _EVENT_FIELDS.get(name, _plain_fields)
+    return decode_received(f"the event {name}", lambda: kind(**decode(fields)))
 
 
 def _plain_fields(fields: Mapping[str, Wire]) -> dict[str, Any]:
@@ -332,8 +280,8 @@ def _plain_fields(fields: Mapping[str, Wire]) -> dict[str, Any]:
     }
 
 
-def _of_round(fields: Mapping[str, Wire], *names: str) -> dict[str, Any]:
-    """Return the fields that an event shares with its Solidity twin."""
+def _round_fields(fields: Mapping[str, Wire], *names: str) -> dict[str, Any]:
+    """Return the fields that have the same form in Python and Solidity."""
     return _plain_fields({name: fields[name] for name in ("experiment", "round", *names)})
 
 
@@ -347,20 +295,20 @@ _EVENT_FIELDS: dict[str, Callable[[Mapping[str, Wire]], dict[str, Any]]] = {
         "encryption_key": f["encryptionKey"],
     },
     "WeightsProposed": lambda f: {
-        **_of_round(f, "proposer", "deadline"),
-        "content": _some_content(f["content"]),
+        **_round_fields(f, "proposer", "deadline"),
+        "content": _present_content(f["content"]),
         "scores": _scores(f),
     },
     "VoteCast": lambda f: {
-        **_of_round(f, "learner"),
+        **_round_fields(f, "learner"),
         "vote": Vote(f["approve"], _scores(f)),
     },
     "BallotSkipped": lambda f: {
-        **_of_round(f, "learner"),
+        **_round_fields(f, "learner"),
         "reason": SkipReason(f["reason"]),
     },
     "RoundClosed": lambda f: {
-        **_of_round(f, "approvals", "rejections", "eligible"),
+        **_round_fields(f, "approvals", "rejections", "eligible"),
         "outcome": Outcome(f["outcome"]),
     },
 }

@@ -1,9 +1,8 @@
-"""What goes to the contract and what comes back: exact, and never believed unless it fits."""
+"""Messages to the CosmWasm contract are exact, and malformed answers of it are refused."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -13,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colearn_ledger import protocol
-from colearn_ledger.chains.cosmos.calls import Calls, Queries, Query
+from colearn_ledger.calls import CALLS, QUERIES, Query
+from colearn_ledger.chains.cosmos.encoder import CosmosEncoder
 from colearn_ledger.chains.cosmos.errors import (
     Refused,
     classify_refusal,
@@ -21,7 +21,7 @@ from colearn_ledger.chains.cosmos.errors import (
     find_expected_sequence,
     find_wanted_fee,
 )
-from colearn_ledger.chains.cosmos.happenings import events_of
+from colearn_ledger.chains.cosmos.event_codec import decode_events
 from colearn_ledger.chains.cosmos.node import ChainEvent
 from colearn_ledger.chains.cosmos.wire import error_from_wire, params_from_wire, params_to_wire
 from colearn_ledger.chains.errors import BadAnswer, Refusal
@@ -37,7 +37,6 @@ from colearn_ledger.protocol import (
     Scores,
     SignedBallot,
     Status,
-    UnknownExperiment,
     Vote,
 )
 from tests.support.contract_answers import (
@@ -61,88 +60,78 @@ JUNK = st.recursive(
     max_leaves=6,
 )
 
-QUERIES: list[tuple[Query[Any], dict[str, Any]]] = [
-    (Queries.experiment(ONE), EXPERIMENT),
-    (Queries.experiments(0, 10), {"experiments": [EXPERIMENT]}),
-    (Queries.learner(ONE, ANA), LEARNER),
-    (Queries.learners(ONE, 0, 10), {"learners": [LEARNER]}),
-    (Queries.round(ONE, 0), ROUND),
-    (Queries.rounds(ONE, 0, 10), {"rounds": [ROUND]}),
-    (Queries.ballot(ONE, 0, ANA), BALLOT),
-    (Queries.ballots(ONE, 0, 0, 10), {"ballots": [BALLOT]}),
-    (Queries.current_weights(ONE), {"content": CONTENT}),
-    (Queries.duty(ONE, ANA), {"duty": "propose"}),
-]
-NAMES = [next(iter(query.message)) for query, _ in QUERIES]
+ENCODER = CosmosEncoder()
+ANSWERS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
+    "experiment": ((ONE,), EXPERIMENT),
+    "experiments": ((0, 10), {"experiments": [EXPERIMENT]}),
+    "learner": ((ONE, ANA), LEARNER),
+    "learners": ((ONE, 0, 10), {"learners": [LEARNER]}),
+    "round": ((ONE, 0), ROUND),
+    "rounds": ((ONE, 0, 10), {"rounds": [ROUND]}),
+    "ballot": ((ONE, 0, ANA), BALLOT),
+    "ballots": ((ONE, 0, 0, 10), {"ballots": [BALLOT]}),
+    "current_weights": ((ONE,), {"content": CONTENT}),
+    "duty": ((ONE, ANA), {"duty": "propose"}),
+}
+"""Arguments and a good answer of every query."""
 
 
-# ------------------------------------------------------------------ going out
+def encode(name: str, *arguments: Any) -> dict[str, Any]:
+    return ENCODER.encode({**CALLS, **QUERIES}[name], arguments)
 
 
-def test_every_call_is_the_message_of_the_contract():
+def decode(name: str, answer: Any, *arguments: Any) -> Any:
+    query: Query[Any] = QUERIES[name]
+    return ENCODER.decode(query, arguments or ANSWERS[name][0], answer)
+
+
+# ------------------------------------------------------------------ encoding
+
+
+def test_every_call_has_the_message_of_the_contract():
     vote = Vote(True, Scores(0.5, None))
     scores = {"vote_score": "4602678819172646912", "test_score": "9221120237041090560"}
     zero, place = "A" * 43 + "=", {"experiment": "1", "round": 0}
     signed = SignedBallot(ANA, vote, b"\2" + bytes(96))
-    assert Calls.create(GOOD) == {"create": {"params": PARAMS}}
-    assert Calls.admit(ONE, [ANA, BOB]) == {"admit": {"experiment": "1", "accounts": [ANA, BOB]}}
-    assert Calls.join(ONE, bytes(32)) == {"join": {"experiment": "1", "encryption_key": zero}}
-    assert Calls.remove(ONE, BOB) == {"remove": {"experiment": "1", "learner": BOB}}
+    assert encode("create", GOOD) == {"create": {"params": PARAMS}}
+    admitted = {"experiment": "1", "accounts": [ANA, BOB]}
+    assert encode("admit", ONE, [ANA, BOB]) == {"admit": admitted}
+    joined = {"experiment": "1", "encryption_key": zero}
+    assert encode("join", ONE, bytes(32)) == {"join": joined}
+    assert encode("remove", ONE, BOB) == {"remove": {"experiment": "1", "learner": BOB}}
     proposed = {"propose": {**place, "content": CONTENT, **scores}}
-    assert Calls.propose(ONE, 0, SPEC, vote.scores) == proposed
-    assert Calls.decline(ONE, 0) == {"decline": place}
-    assert Calls.vote(ONE, 0, vote) == {"vote": {**place, "approve": True, **scores}}
-    assert Calls.commit(ONE, 0, bytes(32)) == {"commit": {**place, "commitment": zero}}
+    assert encode("propose", ONE, 0, SPEC, vote.scores) == proposed
+    assert encode("decline", ONE, 0) == {"decline": place}
+    assert encode("vote", ONE, 0, vote) == {"vote": {**place, "approve": True, **scores}}
+    assert encode("commit", ONE, 0, bytes(32)) == {"commit": {**place, "commitment": zero}}
     revealed = {**place, "approve": True, **scores, "salt": zero}
-    assert Calls.reveal(ONE, 0, vote, bytes(32)) == {"reveal": revealed}
-    (ballot,) = Calls.vote_signed(ONE, 0, [signed])["vote_signed"]["ballots"]
+    assert encode("reveal", ONE, 0, vote, bytes(32)) == {"reveal": revealed}
+    (ballot,) = encode("vote_signed", ONE, 0, [signed])["vote_signed"]["ballots"]
     assert ballot == {
         **{"learner": ANA, "approve": True, **scores},
         "public_key": "AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         "signature": "A" * 86 + "==",
     }
     for name in ("leave", "start", "cancel", "advance"):
-        assert getattr(Calls, name)(ONE) == {name: {"experiment": "1"}}
+        assert encode(name, ONE) == {name: {"experiment": "1"}}
 
 
-@pytest.mark.parametrize(
-    ("call", "name"),
-    [
-        (lambda: Calls.create(replace(GOOD, name="\ud800")), "name"),
-        (lambda: Calls.create(replace(GOOD, name=7)), "name"),
-        (lambda: Calls.create(replace(GOOD, spec=None)), "spec"),
-        (lambda: Calls.create(replace(GOOD, initial="x")), "initial"),
-        (lambda: Calls.create(replace(GOOD, vote_window=2**32)), "vote_window"),
-        (lambda: Calls.create(replace(GOOD, max_strikes=-1)), "max_strikes"),
-        (lambda: Calls.create(replace(GOOD, late_join=1)), "late_join"),
-        (lambda: Calls.create(replace(GOOD, selection=9)), "selection"),
-        (lambda: Calls.admit(ONE, [ANA, ANA[:-1]]), "accounts"),
-        (lambda: Calls.join(ONE, b"short"), "encryption_key"),
-        (lambda: Calls.remove(ONE, "0x" + "11" * 20), "account"),
-        (lambda: Calls.propose(ONE, 0, None, Scores()), "content"),
-        (lambda: Calls.vote(ONE, 0, Vote(1)), "vote"),
-        (lambda: Calls.vote(ONE, True, Vote(True)), "round"),
-        (lambda: Calls.commit(ONE, 0, b""), "commitment"),
-        (lambda: Calls.reveal(ONE, 0, Vote(True), b""), "salt"),
-        (lambda: Calls.vote_signed(ONE, 0, [SignedBallot("x", Vote(True), b"")]), "ballots"),
-        (lambda: Queries.learner("1", ANA), "experiment"),
-        (lambda: Queries.duty(ONE, "wasm1"), "account"),
-    ],
-)
-def test_what_is_no_value_is_refused_before_anything_is_sent(call: Callable[[], Any], name: str):
-    with pytest.raises(InvalidParameter) as refused:
-        call()
-    assert refused.value.args == (name,)
+def test_every_query_has_the_message_of_the_contract():
+    assert encode("experiments", 2, 10) == {"experiments": {"start": 2, "limit": 10}}
+    page = {"experiment": "1", "round": 0, "start": 0, "limit": 10}
+    assert encode("ballots", ONE, 0, 0, 10) == {"ballots": page}
+    place = {"experiment": "1", "round": 0, "account": ANA}
+    assert encode("ballot", ONE, 0, ANA) == {"ballot": place}
+    assert encode("duty", ONE, ANA) == {"duty": {"experiment": "1", "account": ANA}}
 
 
-def test_what_the_contract_can_refuse_itself_is_left_to_it():
+def test_numbers_beyond_the_types_of_the_contract_are_refused_or_left_to_it():
     wild = params_to_wire(replace(GOOD, rounds=2**40, approval_bps=-3))
     assert (wild["rounds"], wild["approval_bps"]) == (2**32 - 1, 0)
-    assert Calls.decline(ONE, -1)["decline"]["round"] == 2**32 - 1
-    assert Queries.learners(ONE, -5, 10**9).message["learners"]["limit"] == 100
-    for unknown in (-1, 2**64):
-        with pytest.raises(UnknownExperiment):
-            Calls.start(ExperimentId(unknown))
+    for name, value in (("vote_window", 2**32), ("max_strikes", -1)):
+        with pytest.raises(InvalidParameter) as refused:
+            params_to_wire(replace(GOOD, **{name: value}))
+        assert refused.value.args == (name,)
 
 
 @given(
@@ -150,22 +139,17 @@ def test_what_the_contract_can_refuse_itself_is_left_to_it():
     st.integers(0, 2**32 - 1),
     st.booleans(),
 )
-def test_parameters_come_back_as_they_went(name: str, number: int, flag: bool):
+def test_encoded_parameters_are_decoded_again(name: str, number: int, flag: bool):
     sent = replace(GOOD, name=name, rounds=number, vote_window=number, late_join=flag, initial=SPEC)
-    try:
-        wire = params_to_wire(sent)
-    except InvalidParameter:
-        return  # a lone surrogate
-    assert params_from_wire(json.loads(json.dumps(wire))) == sent
+    assert params_from_wire(json.loads(json.dumps(params_to_wire(sent)))) == sent
 
 
-# ------------------------------------------------------------------ coming in
+# ------------------------------------------------------------------ decoding
 
 
-def test_answers_become_values_of_the_domain():
-    values = {
-        name: query.read(answer) for name, (query, answer) in zip(NAMES, QUERIES, strict=True)
-    }
+def test_answers_become_values_of_the_protocol():
+    assert set(ANSWERS) == set(QUERIES)
+    values = {name: decode(name, answer) for name, (_, answer) in ANSWERS.items()}
     assert values["experiment"].params == GOOD
     assert values["experiments"] == [values["experiment"]]
     assert (values["experiment"].status, values["experiment"].round) == (Status.RUNNING, 0)
@@ -176,13 +160,11 @@ def test_answers_become_values_of_the_domain():
     assert values["duty"] == Duty.PROPOSE
 
 
-@pytest.mark.parametrize(("query", "answer"), QUERIES, ids=NAMES)
+@pytest.mark.parametrize("name", ANSWERS)
 @given(data=st.data())
-def test_no_damaged_answer_is_believed_or_breaks_anything(
-    query: Query[Any], answer: dict[str, Any], data: st.DataObject
-):
-    """Put something else anywhere in a good answer: it is refused, or happens to be good too."""
-    damaged = json.loads(json.dumps(answer))
+def test_damaged_answer_is_a_bad_answer_or_a_value(name: str, data: st.DataObject):
+    """Replace any part of a good answer: it is refused, or happens to be good too."""
+    damaged = json.loads(json.dumps(ANSWERS[name][1]))
     place, key = damaged, data.draw(st.sampled_from(sorted(damaged)))
     while isinstance(place[key], dict | list) and place[key] and data.draw(st.booleans()):
         place = place[key]
@@ -192,35 +174,35 @@ def test_no_damaged_answer_is_believed_or_breaks_anything(
     else:
         place[key] = data.draw(JUNK)
     with suppress(BadAnswer):
-        query.read(damaged)
+        decode(name, damaged)
 
 
 @pytest.mark.parametrize(
-    ("query", "answer"),
+    ("name", "answer"),
     [
-        (Queries.experiment(ONE), {**EXPERIMENT, "id": "2"}),
-        (Queries.experiment(ONE), {**EXPERIMENT, "id": 1}),
-        (Queries.experiment(ONE), {**EXPERIMENT, "id": "٣"}),
-        (Queries.experiment(ONE), {**EXPERIMENT, "status": "RUNNING"}),
-        (Queries.experiment(ONE), {**EXPERIMENT, "seed": "AA=="}),
-        (Queries.experiment(ONE), {**EXPERIMENT, "created_at": 2**63}),
-        (Queries.experiment(ONE), {**EXPERIMENT, "params": {**PARAMS, "spec": None}}),
-        (Queries.experiment(ONE), {**EXPERIMENT, "creator": "0x" + "11" * 20}),
-        (Queries.learner(ONE, ANA), {**LEARNER, "active": 1}),
-        (Queries.learner(ONE, ANA), {**LEARNER, "experiment": "2"}),
-        (Queries.learner(ONE, ANA), {**LEARNER, "strikes": True}),
-        (Queries.round(ONE, 0), {**ROUND, "eligible": -1}),
-        (Queries.round(ONE, 0), {**ROUND, "content": {**CONTENT, "size": "0"}}),
-        (Queries.round(ONE, 0), {**ROUND, "content": {**CONTENT, "codec": 86}}),
-        (Queries.ballot(ONE, 1, ANA), BALLOT),
-        (Queries.ballots(ONE, 0, 0, 5), {"ballots": [BALLOT] * 101}),
-        (Queries.duty(ONE, ANA), {"duty": "steal"}),
-        (Queries.duty(ONE, ANA), []),
+        ("experiment", {**EXPERIMENT, "id": "2"}),
+        ("experiment", {**EXPERIMENT, "id": 1}),
+        ("experiment", {**EXPERIMENT, "id": "٣"}),
+        ("experiment", {**EXPERIMENT, "status": "RUNNING"}),
+        ("experiment", {**EXPERIMENT, "seed": "AA=="}),
+        ("experiment", {**EXPERIMENT, "created_at": 2**63}),
+        ("experiment", {**EXPERIMENT, "params": {**PARAMS, "spec": None}}),
+        ("experiment", {**EXPERIMENT, "creator": "0x" + "11" * 20}),
+        ("learner", {**LEARNER, "active": 1}),
+        ("learner", {**LEARNER, "experiment": "2"}),
+        ("learner", {**LEARNER, "strikes": True}),
+        ("round", {**ROUND, "eligible": -1}),
+        ("round", {**ROUND, "content": {**CONTENT, "size": "0"}}),
+        ("round", {**ROUND, "content": {**CONTENT, "codec": 86}}),
+        ("ballot", {**BALLOT, "round": 1}),
+        ("ballots", {"ballots": [BALLOT] * 101}),
+        ("duty", {"duty": "steal"}),
+        ("duty", []),
     ],
 )
-def test_an_answer_that_only_looks_good_is_refused(query: Query[Any], answer: Any):
+def test_malformed_answer_is_refused(name: str, answer: Any):
     with pytest.raises(BadAnswer):
-        query.read(answer)
+        decode(name, answer)
 
 
 # ------------------------------------------------------------------ errors
@@ -252,31 +234,31 @@ _ERRORS: list[tuple[str, ProtocolError]] = [
 ]
 
 
-@pytest.mark.parametrize(("said", "meant"), _ERRORS, ids=[said[:20] for said, _ in _ERRORS])
-def test_the_contracts_errors_are_the_protocols(said: str, meant: ProtocolError):
-    words = f"failed to execute message; message index: 0: colearn:{said}: execute wasm contract"
-    refusal = find_contract_error(words)
+@pytest.mark.parametrize(("text", "expected"), _ERRORS, ids=[text[:20] for text, _ in _ERRORS])
+def test_errors_of_the_contract_become_the_protocols(text: str, expected: ProtocolError):
+    log = f"failed to execute message; message index: 0: colearn:{text}: execute wasm contract"
+    refusal = find_contract_error(log)
     assert refusal is not None
     error = error_from_wire(refusal)
-    assert (type(error), error.args) == (type(meant), meant.args)
+    assert (type(error), error.args) == (type(expected), expected.args)
 
 
-def test_every_error_of_the_protocol_is_known():
+def test_table_covers_every_error_of_the_protocol():
     kinds = {kind.__name__ for kind in ProtocolError.__subclasses__()}
-    assert kinds == {type(meant).__name__ for _, meant in _ERRORS}
+    assert kinds == {type(error).__name__ for _, error in _ERRORS}
 
 
 @pytest.mark.parametrize(
-    "said",
+    "text",
     ["NotCreator([7])", "WrongStatus([\"dead\"])", "Unchanged([1])", "NotRemovable([])",
      "Exploded([])", "WrongRound([-1])", "DeadlinePassed([true])", "NotCreator([nonsense])"],
 )  # fmt: skip
-def test_an_error_that_is_none_of_them_is_a_bad_answer(said: str):
+def test_unknown_or_malformed_error_is_a_bad_answer(text: str):
     with pytest.raises(BadAnswer):
-        error_from_wire(find_contract_error(f"x colearn:{said}: y") or Refused("none", ()))
+        error_from_wire(find_contract_error(f"x colearn:{text}: y") or Refused("none", ()))
 
 
-def test_other_words_are_no_error_of_the_contract():
+def test_other_failures_are_not_errors_of_the_contract():
     assert find_contract_error("out of gas in location: wasm contract; gasWanted: 1") is None
     assert find_contract_error("colearn:Broken(") is None
 
@@ -284,81 +266,81 @@ def test_other_words_are_no_error_of_the_contract():
 # ------------------------------------------------------------------ events
 
 
-def happened(kind: str, contract: str = CONTRACT, **fields: str) -> ChainEvent:
+def chain_event(kind: str, contract: str = CONTRACT, **fields: str) -> ChainEvent:
     attributes = {"_contract_address": contract, "experiment": "1", **fields}
     return ChainEvent(f"wasm-{kind}", tuple(attributes.items()))
 
 
-def test_all_events_are_read_also_several_of_a_kind_and_others_left_out():
+def test_events_of_other_contracts_and_unknown_events_are_skipped():
     scores = {"vote_score": "4602678819172646912", "test_score": "9221120237041090560"}
     cast = {"round": "0", "approve": "true", **scores}
     events = [
         ChainEvent("tx", (("fee", "1stake"),)),
-        happened("vote_cast", learner=ANA, msg_index="0", **cast),
-        happened("vote_cast", learner=BOB, msg_index="0", **cast),
-        happened("vote_cast", contract=ANA, learner=BOB, **cast),
-        happened("something_of_later_versions"),
+        chain_event("vote_cast", learner=ANA, msg_index="0", **cast),
+        chain_event("vote_cast", learner=BOB, msg_index="0", **cast),
+        chain_event("vote_cast", contract=ANA, learner=BOB, **cast),
+        chain_event("something_of_later_versions"),
         ChainEvent("wasm", (("_contract_address", CONTRACT),)),
-        happened("ballot_skipped", round="0", learner=ANA, reason="not_eligible"),
+        chain_event("ballot_skipped", round="0", learner=ANA, reason="not_eligible"),
     ]
     vote = Vote(True, Scores(0.5, None))
-    assert events_of(events, CONTRACT) == [
+    assert decode_events(events, CONTRACT) == [
         protocol.VoteCast(1, 0, ANA, vote),
         protocol.VoteCast(1, 0, BOB, vote),
         protocol.BallotSkipped(1, 0, ANA, protocol.SkipReason.NOT_ELIGIBLE),
     ]
 
 
-def test_every_event_of_the_protocol_is_read():
+def test_every_event_of_the_protocol_is_decoded():
     word, scores = "ab" * 32, {"vote_score": "0", "test_score": "0"}
     place = {"round": "3"}
-    seen = events_of(
+    decoded = decode_events(
         [
-            happened("experiment_created", creator=ANA, params=json.dumps(PARAMS)),
-            happened("learner_admitted", learner=ANA),
-            happened("learner_joined", learner=ANA, index="4", encryption_key=word),
-            happened("learner_left", learner=ANA),
-            happened("learner_removed", learner=ANA),
-            happened("experiment_started"),
-            happened(
+            chain_event("experiment_created", creator=ANA, params=json.dumps(PARAMS)),
+            chain_event("learner_admitted", learner=ANA),
+            chain_event("learner_joined", learner=ANA, index="4", encryption_key=word),
+            chain_event("learner_left", learner=ANA),
+            chain_event("learner_removed", learner=ANA),
+            chain_event("experiment_started"),
+            chain_event(
                 "round_started", **place, proposer=ANA, eligible="4", needed="2", deadline="9"
             ),
-            happened(
+            chain_event(
                 **{"kind": "weights_proposed", "proposer": ANA, "deadline": "9", **place, **scores},
                 **{"codec": "85", "digest": word, "sha256": word, "size": "1200"},
             ),
-            happened("proposal_declined", **place, proposer=ANA),
-            happened("vote_committed", **place, learner=ANA, commitment=word),
-            happened("reveal_started", **place, deadline="9"),
-            happened("vote_cast", **place, learner=ANA, approve="false", **scores),
-            happened("ballot_skipped", **place, learner=ANA, reason="bad_signature"),
-            happened(
+            chain_event("proposal_declined", **place, proposer=ANA),
+            chain_event("vote_committed", **place, learner=ANA, commitment=word),
+            chain_event("reveal_started", **place, deadline="9"),
+            chain_event("vote_cast", **place, learner=ANA, approve="false", **scores),
+            chain_event("ballot_skipped", **place, learner=ANA, reason="bad_signature"),
+            chain_event(
                 **{"kind": "round_closed", "outcome": "no_proposal", "eligible": "4", **place},
                 **{"approvals": "0", "rejections": "0"},
             ),
-            happened("experiment_completed"),
-            happened("experiment_cancelled"),
+            chain_event("experiment_completed"),
+            chain_event("experiment_cancelled"),
         ],
         CONTRACT,
     )
     kinds = {kind.__name__ for kind in protocol.Event.__subclasses__()}
-    assert {type(event).__name__ for event in seen} == kinds
-    assert len(seen) == len(kinds)
-    proposed = next(e for e in seen if isinstance(e, protocol.WeightsProposed))
+    assert {type(event).__name__ for event in decoded} == kinds
+    assert len(decoded) == len(kinds)
+    proposed = next(e for e in decoded if isinstance(e, protocol.WeightsProposed))
     assert (proposed.content, proposed.scores) == (SPEC, Scores(0.0, 0.0))
-    assert seen[0] == protocol.ExperimentCreated(1, ANA, GOOD)
+    assert decoded[0] == protocol.ExperimentCreated(1, ANA, GOOD)
 
 
 @pytest.mark.parametrize(
     "event",
     [
-        happened("learner_left"),
-        happened("learner_left", learner="nobody"),
-        happened("learner_joined", learner=ANA, index="x", encryption_key="ab" * 32),
-        happened("learner_joined", learner=ANA, index="1", encryption_key="AB" * 32),
-        happened("round_closed", round="0", outcome="4", approvals="0", rejections="0"),
-        happened("experiment_created", creator=ANA, params="{"),
-        happened("reveal_started", round=str(2**32), deadline="1"),
+        chain_event("learner_left"),
+        chain_event("learner_left", learner="nobody"),
+        chain_event("learner_joined", learner=ANA, index="x", encryption_key="ab" * 32),
+        chain_event("learner_joined", learner=ANA, index="1", encryption_key="AB" * 32),
+        chain_event("round_closed", round="0", outcome="4", approvals="0", rejections="0"),
+        chain_event("experiment_created", creator=ANA, params="{"),
+        chain_event("reveal_started", round=str(2**32), deadline="1"),
         ChainEvent(
             "wasm-learner_left",
             (("_contract_address", CONTRACT), ("experiment", "1"), ("experiment", "2"),
@@ -366,9 +348,9 @@ def test_every_event_of_the_protocol_is_read():
         ),
     ],
 )  # fmt: skip
-def test_an_event_that_is_not_whole_is_a_bad_answer(event: ChainEvent):
+def test_event_with_missing_or_malformed_attributes_is_a_bad_answer(event: ChainEvent):
     with pytest.raises(BadAnswer, match=event.type):
-        events_of([event], CONTRACT)
+        decode_events([event], CONTRACT)
 
 
 # ------------------------------------------------------------------ the chain's refusals

@@ -9,6 +9,7 @@ from email.utils import formatdate
 
 import pytest
 
+from colearn_ledger.calls import BALLOTS
 from colearn_ledger.chains.evm import (
     BadAnswer,
     EvmConfig,
@@ -210,7 +211,7 @@ class TestLedger:
         ledger.start(experiment).wait(LIMIT)
         ledger.decline(experiment, 0).wait(LIMIT)
         before = proxy.exchanges
-        rows = ledger.ballots_of(experiment, [0, 1] * 20)
+        rows = ledger.ask_all(BALLOTS, [(experiment, index, 0, 100) for index in [0, 1] * 20])
         assert proxy.exchanges == before + 1
         assert [[b.eligible for b in page] for page in rows] == [[False, True], [True, False]] * 20
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from colearn_ledger.calls import BALLOTS
 from colearn_ledger.protocol import (
     BallotState,
     DeadlinePassed,
@@ -69,10 +70,10 @@ class Queries:
             rows[3].account,
         ]
         assert view.ballots(world.id, 0, 99, 10) == []
-        assert view.ballots_of(world.id, [1, 0], 2, 2) == [
+        assert view.ask_all(BALLOTS, [(world.id, index, 2, 2) for index in (1, 0)]) == [
             view.ballots(world.id, index, 2, 2) for index in (1, 0)
         ]
-        assert view.ballots_of(world.id, []) == []
+        assert view.ask_all(BALLOTS, []) == []
         assert [r.index for r in view.rounds(world.id, 1, 10)] == [1]
         assert view.rounds(world.id, 2, 10) == []
 

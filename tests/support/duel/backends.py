@@ -13,9 +13,10 @@ from typing import Any, Protocol
 from eth_utils.address import to_checksum_address
 from pyrevm import EVM, BlockEnv
 
+from colearn_ledger.calls import CALLS, QUERIES, check_arguments
 from colearn_ledger.chains.evm.abi import Log, load_artifact
-from colearn_ledger.chains.evm.calls import Calls, ContractCall, Queries, Query
 from colearn_ledger.chains.evm.embedded import EmbeddedChain
+from colearn_ledger.chains.evm.encoder import EvmEncoder
 from colearn_ledger.chains.evm.ledger import EvmLedger
 from colearn_ledger.chains.evm.wire import (
     error_from_wire,
@@ -33,10 +34,12 @@ from colearn_ledger.protocol import (
     LedgerError,
     Scores,
     SigningDomain,
+    SigningScheme,
 )
 from tests.support.duel.plans import Parts
 
 _ABI = load_artifact().abi
+_ENCODER = EvmEncoder(_ABI)
 
 
 @dataclass(frozen=True)
@@ -104,15 +107,15 @@ class EvmBackend:
     ) -> Done:
         wire = list(params_to_wire(params))
         wire[2 if initial else 1] = content
-        return self.transact_raw(wallet, ContractCall("create", (tuple(wire),)))
+        return self.transact_raw(wallet, _ABI.encode_call("create", (tuple(wire),)))
 
     def propose_with(
         self, wallet: Wallet, experiment: ExperimentId, index: int, content: Parts
     ) -> Done:
         arguments = (experiment, index, content, *scores_to_wire(Scores()))
-        return self.transact_raw(wallet, ContractCall("propose", arguments))
+        return self.transact_raw(wallet, _ABI.encode_call("propose", arguments))
 
-    def transact_raw(self, wallet: Wallet, call: ContractCall) -> Done:
+    def transact_raw(self, wallet: Wallet, data: bytes) -> Done:
         raise NotImplementedError
 
 
@@ -138,14 +141,15 @@ class RevmBackend(EvmBackend):
         self._time = max(time, self._time)
 
     def transact(self, wallet: Wallet, name: str, arguments: Sequence[Any]) -> Done:
-        return self.transact_raw(wallet, getattr(Calls, name)(*arguments))
+        checked = check_arguments(CALLS[name], arguments, SigningScheme.EIP712)
+        return self.transact_raw(wallet, _ENCODER.encode(CALLS[name], checked))
 
-    def transact_raw(self, wallet: Wallet, call: ContractCall) -> Done:
+    def transact_raw(self, wallet: Wallet, data: bytes) -> Done:
         self._calls += 1
         entropy = hashlib.sha256(self._calls.to_bytes(8, "big")).digest()
         self._evm.set_block_env(BlockEnv(timestamp=self._time, prevrandao=entropy))
-        self._call(wallet.address, call.encode(_ABI), is_static=False)
-        logs = [Log(tuple(topics), data) for topics, data in self._data_of_logs()]
+        self._call(wallet.address, data, is_static=False)
+        logs = [Log(tuple(topics), body) for topics, body in self._data_of_logs()]
         events = [event_from_log(_ABI, log) for log in logs]
         return Done(tuple(e for e in events if e is not None), self._time, entropy)
 
@@ -153,10 +157,10 @@ class RevmBackend(EvmBackend):
         return [log.data for log in self._evm.result.logs]
 
     def ask(self, name: str, arguments: Sequence[Any]) -> Any:
-        query = getattr(Queries, name)(*arguments)
+        checked = check_arguments(QUERIES[name], arguments, SigningScheme.EIP712)
         self._evm.set_block_env(BlockEnv(timestamp=self._time, prevrandao=bytes(32)))
-        data = self._call(self.ZERO, query.call.encode(_ABI), is_static=True)
-        return _decoded(name, tuple(arguments), data)
+        data = self._call(self.ZERO, _ENCODER.encode(QUERIES[name], checked), is_static=True)
+        return _decode(name, checked, data)
 
     def events(self, experiment: ExperimentId) -> None:
         return None
@@ -177,9 +181,8 @@ class RevmBackend(EvmBackend):
 
 
 @lru_cache(maxsize=4_096)
-def _decoded(name: str, arguments: tuple[Any, ...], data: bytes) -> Any:
-    query: Query[Any] = getattr(Queries, name)(*arguments)
-    return query.read(_ABI, data)
+def _decode(name: str, arguments: tuple[Any, ...], data: bytes) -> Any:
+    return _ENCODER.decode(QUERIES[name], arguments, data)
 
 
 class ChainBackend(EvmBackend):
@@ -203,9 +206,8 @@ class ChainBackend(EvmBackend):
         receipt = getattr(view, name)(*arguments).wait()
         return Done(receipt.events, receipt.time, self._entropy())
 
-    def transact_raw(self, wallet: Wallet, call: ContractCall) -> Done:
-        view = self.ledger.acting_for(wallet)
-        receipt = view._send(call).wait()
+    def transact_raw(self, wallet: Wallet, data: bytes) -> Done:
+        receipt = self.ledger._deployment.send(wallet, data).wait()
         return Done(receipt.events, receipt.time, self._entropy())
 
     def ask(self, name: str, arguments: Sequence[Any]) -> Any:

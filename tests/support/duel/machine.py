@@ -38,6 +38,7 @@ from colearn_ledger.protocol import (
     Vote,
     commitment_hash,
 )
+from colearn_ledger.reference import LocalLedger
 from tests.support.duel.backends import Backend, Done, outcome_of
 from tests.support.duel.plans import (
     PEOPLE,
@@ -62,7 +63,6 @@ from tests.support.duel.plans import (
     words,
 )
 from tests.support.duel.record import RECORDS, Record
-from tests.support.duel.reference import reference_on
 
 _SCORES = Scores(0.5, None)
 _ENDED = (Status.COMPLETED, Status.CANCELLED)
@@ -124,8 +124,8 @@ class Duel(RuleBasedStateMachine):
         self.time = self.contract.now()
         self.entropy = bytes(32)
         domain = self.contract.domain
-        self.reference = reference_on(
-            domain, PEOPLE[0], clock=lambda: self.time, entropy=lambda: self.entropy
+        self.reference = LocalLedger.new(
+            PEOPLE[0], clock=lambda: self.time, entropy=lambda: self.entropy, domain=domain
         )
         self.accounts = accounts_on(domain)
         self.id = ExperimentId(1)
@@ -375,7 +375,7 @@ class Duel(RuleBasedStateMachine):
 
     def commitment(self, person: int, vote: Vote, salt: bytes) -> bytes:
         account = self.accounts[person]
-        return commitment_hash(self.reference.domain, self.id, self.index(), account, (vote, salt))
+        return commitment_hash(self.reference.domain, self.id, self.index(), account, vote, salt)
 
     def act_anyway(self, pick: int, vote: Vote, text: int) -> None:
         """Let anybody do what the phase is for, whether it is theirs to do, in time, or not."""

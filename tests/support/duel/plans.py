@@ -24,7 +24,7 @@ from colearn_ledger.protocol import (
     SigningScheme,
     Vote,
 )
-from colearn_ledger.text.bech32 import decoded, encoded
+from colearn_ledger.text.address import decode_bech32, encode_bech32
 
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
@@ -52,7 +52,7 @@ Parts = tuple[int, bytes, bytes, int]
 def accounts_on(domain: SigningDomain) -> list[Account]:
     """Return the people's accounts, and one that is nobody's."""
     if domain.scheme == SigningScheme.ADR036:
-        nobody = Account(encoded(decoded(domain.contract)[0], bytes(20)))
+        nobody = Account(encode_bech32(decode_bech32(domain.contract)[0], bytes(20)))
     else:
         nobody = Account("0x" + "00" * 20)
     return [*(wallet.account_on(domain) for wallet in PEOPLE), nobody]

@@ -1,0 +1,103 @@
+"""The encoder of the CosmWasm contract: calls as JSON messages, and answers as values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from colearn_ledger.arguments import Argument, Kind
+from colearn_ledger.calls import Call, Query
+from colearn_ledger.chains.cosmos.answers import check_rows, enum_member, field_of
+from colearn_ledger.chains.cosmos.wire import (
+    Wire,
+    ballot_from_wire,
+    check_same,
+    content_from_wire,
+    content_to_wire,
+    experiment_from_wire,
+    learner_from_wire,
+    params_to_wire,
+    round_from_wire,
+    scores_to_wire,
+    signed_ballot_to_wire,
+    vote_to_wire,
+    word_to_wire,
+)
+from colearn_ledger.chains.decoding import decode_received
+from colearn_ledger.protocol import (
+    MAX_PAGE,
+    Ballot,
+    ContentRef,
+    Duty,
+    Experiment,
+    Learner,
+    Round,
+)
+
+T = TypeVar("T")
+
+Message = dict[str, Any]
+"""A message of the contract: its name, and the fields under it."""
+
+
+class CosmosEncoder:
+    """Implements `colearn_ledger.chains.contract_ledger.Encoder`; messages are JSON objects."""
+
+    def encode(self, entry: Call | Query[Any], arguments: Sequence[Any]) -> Message:
+        """Return the message of a call or query."""
+        fields: Message = {}
+        for argument, value in zip(entry.arguments, arguments, strict=True):
+            fields |= _to_wire(argument, value)
+        return {entry.name: fields}
+
+    def decode(self, query: Query[T], arguments: Sequence[Any], answer: Wire) -> T:
+        """Return the value of the contract's answer."""
+        value: T = decode_received(
+            f"the answer to {query.name}", lambda: _from_wire(query, arguments, answer)
+        )
+        return value
+
+
+_ENCODERS: dict[Kind, Callable[[Any], Wire]] = {
+    Kind.PARAMS: params_to_wire,
+    Kind.EXPERIMENT: str,
+    Kind.CONTENT: content_to_wire,
+    Kind.BALLOTS: lambda ballots: [signed_ballot_to_wire(ballot) for ballot in ballots],
+    Kind.WORD: word_to_wire,
+}
+"""The kinds of arguments that differ from their JSON values."""
+
+_ENCODERS_OF_FIELDS: dict[Kind, Callable[[Any], Message]] = {
+    Kind.SCORES: scores_to_wire,
+    Kind.VOTE: vote_to_wire,
+}
+"""The kinds of arguments that become several fields."""
+
+
+def _to_wire(argument: Argument, value: Any) -> Message:
+    if encode_fields := _ENCODERS_OF_FIELDS.get(argument.kind):
+        return encode_fields(value)
+    encode = _ENCODERS.get(argument.kind)
+    return {argument.name: encode(value) if encode else value}
+
+
+_DECODERS: dict[type, Callable[[Sequence[Any], Wire], Any]] = {
+    Experiment: lambda asked, wire: experiment_from_wire(wire),
+    Learner: lambda asked, wire: learner_from_wire(asked[0], wire),
+    Round: lambda asked, wire: round_from_wire(asked[0], wire),
+    Ballot: lambda asked, wire: ballot_from_wire(asked[0], asked[1], wire),
+    ContentRef: lambda asked, wire: content_from_wire(field_of(wire, "content")),
+    Duty: lambda asked, wire: enum_member(Duty, field_of(wire, "duty")),
+}
+"""Decoders of each type of row, given the arguments of the query."""
+
+
+def _from_wire(query: Query[Any], arguments: Sequence[Any], wire: Wire) -> Any:
+    decode = _DECODERS[query.row]
+    if query.is_list:
+        rows = check_rows(field_of(wire, query.name), MAX_PAGE)
+        return [decode(arguments, row) for row in rows]
+    value = decode(arguments, wire)
+    if isinstance(value, Experiment):
+        check_same(arguments[0], value.id)
+    return value

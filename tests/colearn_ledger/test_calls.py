@@ -1,0 +1,150 @@
+"""The table of calls and queries, and the checks of arguments that all ledgers share."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from dataclasses import replace
+
+import pytest
+
+from colearn_ledger.calls import CALLS, QUERIES, check_arguments
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.ledger import Ledger, LedgerView
+from colearn_ledger.protocol import (
+    NO_ROUND,
+    Admission,
+    ContentRef,
+    ExperimentParams,
+    InvalidParameter,
+    Scores,
+    Selection,
+    SignedBallot,
+    SigningScheme,
+    UnknownExperiment,
+    Vote,
+)
+from colearn_ledger.reference.rules import Rules
+from colearn_ledger.reference.views import Views
+
+ANA = Wallet.from_key(b"\x01" * 32)
+EVM_ACCOUNT, COSMOS_ACCOUNT = ANA.address, ANA.cosmos_address("wasm")
+SPEC = ContentRef.from_digest(0x55, b"\xab" * 32, "ab" * 32, 1_200)
+PARAMS = ExperimentParams("hospitals", SPEC, None, 10, 3, 5)
+ENTRIES = {**CALLS, **QUERIES}
+
+
+def check(name: str, *values: object, scheme: SigningScheme = SigningScheme.EIP712) -> tuple:
+    return check_arguments(ENTRIES[name], values, scheme)
+
+
+class TestTable:
+    @pytest.mark.parametrize("name", ENTRIES)
+    def test_ledger_has_a_typed_method_with_the_same_number_of_arguments(self, name: str):
+        method = getattr(Ledger if name in CALLS else LedgerView, name)
+        assert len(inspect.signature(method).parameters) - 1 == len(ENTRIES[name].arguments)
+        assert inspect.signature(method).return_annotation != inspect.Signature.empty
+
+    @pytest.mark.parametrize("name", ENTRIES)
+    def test_reference_implements_every_entry(self, name: str):
+        method = getattr(Rules if name in CALLS else Views, name)
+        caller_or_time = name in CALLS or name == "duty"
+        expected = len(ENTRIES[name].arguments) + caller_or_time
+        assert len(inspect.signature(method).parameters) - 1 == expected
+
+    def test_every_public_method_of_the_ledger_is_an_entry_or_a_known_exception(self):
+        methods = {name for name in {*vars(Ledger), *vars(LedgerView)} if name[0] != "_"}
+        others = {"account", "acting_for", "ask", "ask_all", "domain", "events", "now", "submit"}
+        assert methods == set(ENTRIES) | others | {"wait_for_change"}
+
+
+class TestArgumentChecks:
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("name", "\ud800"),
+            ("name", 5),
+            ("spec", None),
+            ("initial", "x"),
+            ("rounds", "3"),
+            ("rounds", True),
+            ("selection", 2),
+            ("admission", "closed"),
+            ("late_join", 1),
+            ("settle_early", None),
+        ],
+    )
+    def test_parameter_of_the_wrong_type_is_refused_by_its_name(self, field: str, value: object):
+        with pytest.raises(InvalidParameter) as refused:
+            check("create", replace(PARAMS, **{field: value}))
+        assert refused.value.args == (field,)
+
+    def test_enumerations_given_as_numbers_become_members(self):
+        (params,) = check("create", replace(PARAMS, selection=1, admission=1))
+        assert params.selection is Selection.RANDOM
+        assert params.admission is Admission.ALLOWLIST
+
+    @pytest.mark.parametrize(
+        ("name", "arguments", "refused_name"),
+        [
+            ("create", (None,), "params"),
+            ("join", (1, b"short"), "encryption_key"),
+            ("commit", (1, 0, bytes(31)), "commitment"),
+            ("reveal", (1, 0, Vote(True), bytes(33)), "salt"),
+            ("reveal", (1, 0, Vote(True), "0" * 32), "salt"),
+            ("vote", (1, 0, Vote(1)), "vote"),
+            ("vote", (1, 0, Vote(True, Scores("1"))), "vote"),
+            ("vote", (1, 0, None), "vote"),
+            ("vote", (1, "0", Vote(True)), "round"),
+            ("vote", (1, True, Vote(True)), "round"),
+            ("start", ("1",), "experiment"),
+            ("start", (True,), "experiment"),
+            ("remove", (1, "ana"), "account"),
+            ("remove", (1, EVM_ACCOUNT.replace("a", "A")), "account"),
+            ("remove", (1, COSMOS_ACCOUNT), "account"),
+            ("admit", (1, ["0x12"]), "accounts"),
+            ("admit", (1, EVM_ACCOUNT), "accounts"),
+            ("admit", (1, None), "accounts"),
+            ("propose", (1, 0, "cid", Scores()), "content"),
+            ("propose", (1, 0, None, Scores()), "content"),
+            ("propose", (1, 0, SPEC, (1, 2)), "scores"),
+            ("propose", (1, 0, SPEC, Scores(10**400)), "scores"),
+            ("vote_signed", (1, 0, [SignedBallot("x", Vote(True), b"")]), "ballots"),
+            ("vote_signed", (1, 0, [SignedBallot(EVM_ACCOUNT, Vote(True), "")]), "ballots"),
+            ("vote_signed", (1, 0, [None]), "ballots"),
+            ("learners", (1, "0", 10), "start"),
+            ("learners", (1, 0, 1.5), "limit"),
+            ("duty", (1, "0x"), "account"),
+        ],
+    )
+    def test_argument_of_the_wrong_type_is_refused_by_its_name(
+        self, name: str, arguments: tuple, refused_name: str
+    ):
+        with pytest.raises(InvalidParameter) as refused:
+            check(name, *arguments)
+        assert refused.value.args == (refused_name,)
+
+    @pytest.mark.parametrize("experiment", [-1, 2**64])
+    def test_id_that_no_experiment_can_have_is_unknown(self, experiment: int):
+        with pytest.raises(UnknownExperiment) as refused:
+            check("advance", experiment)
+        assert refused.value.args == (experiment,)
+
+    @pytest.mark.parametrize("index", [-1, NO_ROUND, 2**32, 2**70])
+    def test_index_that_no_round_can_have_becomes_the_one_without_a_round(self, index: int):
+        assert check("decline", 1, index) == (1, NO_ROUND)
+
+    def test_pages_are_cut_to_what_a_ledger_returns(self):
+        assert check("learners", 1, -5, 10**9) == (1, 0, 100)
+        assert check("learners", 1, 7, -1) == (1, 7, 0)
+
+    def test_scores_that_are_not_numbers_become_absent(self):
+        _, _, vote = check("vote", 1, 0, Vote(True, Scores(math.nan, 0.5)))
+        assert vote == Vote(True, Scores(None, 0.5))
+
+    def test_addresses_get_the_form_of_the_ledger(self):
+        assert check("remove", 1, EVM_ACCOUNT.lower()) == (1, EVM_ACCOUNT)
+        accepted = check("remove", 1, COSMOS_ACCOUNT, scheme=SigningScheme.ADR036)
+        assert accepted == (1, COSMOS_ACCOUNT)
+        with pytest.raises(InvalidParameter):
+            check("remove", 1, EVM_ACCOUNT, scheme=SigningScheme.ADR036)
