@@ -1,8 +1,8 @@
-"""An experiment's history: from the ledger's state, with the scores joined in from its events.
+"""An experiment's history: the ledger's state joined with the scores in its events.
 
-Who proposed what, who was eligible, who voted how, the tally, the outcome and the times come from
-queries and are there for ever. Scores live in events; where a node has dropped old events, they
-are absent and `History.scores_complete` is false.
+Proposers, electorates, ballots, tallies, outcomes and times come from queries; a ledger keeps them
+permanently. Scores are recorded in events only. If a node has dropped old events, their scores are
+absent and `History.scores_complete` is false.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from colearn_ledger.protocol import (
     MAX_PAGE,
     Account,
     Ballot,
-    ContentRef,
     Experiment,
     ExperimentId,
     Learner,
@@ -29,9 +28,8 @@ from colearn_ledger.protocol import (
     Scores,
     VoteCast,
     WeightsProposed,
+    to_dict,
 )
-
-__all__ = ["BallotRecord", "History", "RoundRecord", "read_history"]
 
 _log = logging.getLogger(__name__)
 _EVENTS_AT_ONCE = 1_000
@@ -41,7 +39,7 @@ _Key = tuple[int, Account]
 
 @dataclass(frozen=True, slots=True)
 class BallotRecord:
-    """One learner in one round; ``scores`` are absent where it gave none."""
+    """One learner's ballot in one round; its scores are absent if it reported none."""
 
     ballot: Ballot
     scores: Scores
@@ -51,7 +49,7 @@ class BallotRecord:
 class RoundRecord:
     """A round with a row for each learner that has joined, in order of index.
 
-    ``scores`` are the proposer's own of its proposal.
+    ``scores`` are those that the proposer reported for its proposal.
     """
 
     round: Round
@@ -61,12 +59,12 @@ class RoundRecord:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All of an experiment, as far as it went.
+    """The whole history of an experiment up to now.
 
     Args:
-        experiment: as it is now.
+        experiment: its current state.
         learners: everyone who joined, in order of index.
-        rounds: all that began.
+        rounds: every round that has begun.
         scores_complete: whether the ledger still had every event.
     """
 
@@ -78,9 +76,12 @@ class History:
     def to_json(self) -> str:
         """Return the history as a JSON document; infinite scores are strings, absent ones null."""
         document = {
-            "experiment": _experiment_to_json(self.experiment),
-            "learners": [_learner_to_json(learner) for learner in self.learners],
-            "rounds": [_round_to_json(record) for record in self.rounds],
+            "experiment": _to_dict_without(self.experiment, "round", "seed"),
+            "learners": [
+                _to_dict_without(learner, "experiment", "encryption_key")
+                for learner in self.learners
+            ],
+            "rounds": [_round_to_dict(record) for record in self.rounds],
             "scores_complete": self.scores_complete,
         }
         return json.dumps(document, indent=2, allow_nan=False) + "\n"
@@ -105,21 +106,27 @@ def read_history(ledger: LedgerView, experiment: ExperimentId) -> History:
         LedgerUnavailable: it did not answer the queries.
     """
     now = ledger.experiment(experiment)
-    learners = _every(lambda start: ledger.learners(experiment, start, MAX_PAGE))
-    rounds = _every(lambda start: ledger.rounds(experiment, start, MAX_PAGE))
-    scores, complete = _scores(ledger, experiment)
-    records = []
-    for held, ballots in zip(rounds, _ballots(ledger, experiment, rounds, learners), strict=True):
-        index = held.index
-        rows = tuple(
-            BallotRecord(b, Scores() if b.learner == held.proposer else _given(scores, index, b))
-            for b in ballots
-        )
-        records.append(RoundRecord(held, scores.get((index, held.proposer), Scores()), rows))
-    return History(now, tuple(learners), tuple(records), complete)
+    learners = _read_pages(lambda start: ledger.learners(experiment, start, MAX_PAGE))
+    rounds = _read_pages(lambda start: ledger.rounds(experiment, start, MAX_PAGE))
+    scores, complete = _read_scores(ledger, experiment)
+    ballots = _read_ballots(ledger, experiment, rounds, learners)
+    pairs = zip(rounds, ballots, strict=True)
+    records = tuple(_round_record(round_, rows, scores) for round_, rows in pairs)
+    return History(now, tuple(learners), records, complete)
 
 
-def _ballots(
+def _round_record(round_: Round, ballots: list[Ballot], scores: dict[_Key, Scores]) -> RoundRecord:
+    def scores_of(account: Account) -> Scores:
+        return scores.get((round_.index, account), Scores())
+
+    rows = tuple(
+        BallotRecord(b, Scores() if b.learner == round_.proposer else scores_of(b.learner))
+        for b in ballots
+    )
+    return RoundRecord(round_, scores_of(round_.proposer), rows)
+
+
+def _read_ballots(
     ledger: LedgerView, experiment: ExperimentId, rounds: list[Round], learners: list[Learner]
 ) -> list[list[Ballot]]:
     """Return the ballots of each round, a row for each learner."""
@@ -127,16 +134,12 @@ def _ballots(
     for start in range(0, len(learners), MAX_PAGE):
         questions = [(experiment, round_.index, start, MAX_PAGE) for round_ in rounds]
         pages = ledger.ask_all(BALLOTS, questions)
-        for held, page in zip(rows, pages, strict=True):
-            held += page[: len(learners) - start]  # whoever joined meanwhile is not among them
+        for row, page in zip(rows, pages, strict=True):
+            row += page[: len(learners) - start]  # leave out learners who joined meanwhile
     return rows
 
 
-def _given(scores: dict[_Key, Scores], index: int, ballot: Ballot) -> Scores:
-    return scores.get((index, ballot.learner), Scores())
-
-
-def _every(page: Callable[[int], list[_Row]]) -> list[_Row]:
+def _read_pages(page: Callable[[int], list[_Row]]) -> list[_Row]:
     rows: list[_Row] = []
     while more := page(len(rows)):
         rows += more
@@ -145,7 +148,7 @@ def _every(page: Callable[[int], list[_Row]]) -> list[_Row]:
     return rows
 
 
-def _scores(ledger: LedgerView, experiment: ExperimentId) -> tuple[dict[_Key, Scores], bool]:
+def _read_scores(ledger: LedgerView, experiment: ExperimentId) -> tuple[dict[_Key, Scores], bool]:
     """Return the scores by round and account, and whether all events could be read."""
     scores: dict[_Key, Scores] = {}
     cursor = -1
@@ -158,7 +161,7 @@ def _scores(ledger: LedgerView, experiment: ExperimentId) -> tuple[dict[_Key, Sc
                 elif isinstance(event, VoteCast):
                     scores[event.round, event.learner] = event.vote.scores
     except LedgerUnavailable as error:
-        _log.warning("the history is without some scores: %s", error)
+        _log.warning("some scores are missing from the history: %s", error)
         return scores, False
     return scores, True
 
@@ -167,43 +170,58 @@ def _scores(ledger: LedgerView, experiment: ExperimentId) -> tuple[dict[_Key, Sc
 
 
 _COLUMNS = [
-    *("round", "outcome", "proposer", "eligible", "needed", "approvals", "rejections"),
-    *("learner", "learner_index", "ballot", "vote_score", "test_score"),
-    *("cid", "sha256", "size", "started_at", "proposed_at", "reveal_started_at", "closed_at"),
+    "round",
+    "outcome",
+    "proposer",
+    "eligible",
+    "needed",
+    "approvals",
+    "rejections",
+    "learner",
+    "learner_index",
+    "ballot",
+    "vote_score",
+    "test_score",
+    "cid",
+    "sha256",
+    "size",
+    "started_at",
+    "proposed_at",
+    "reveal_started_at",
+    "closed_at",
     "by_deadline",
 ]
 
 
 def _csv_row(record: RoundRecord, row: BallotRecord, learner_index: int) -> dict[str, Any]:
-    held = record.round
-    proposed = row.ballot.learner == held.proposer
-    scores = record.scores if proposed else row.scores
+    round_ = record.round
+    scores = record.scores if row.ballot.learner == round_.proposer else row.scores
     return {
-        "round": held.index,
-        "outcome": held.outcome.name.lower(),
-        "proposer": held.proposer,
-        "eligible": held.eligible,
-        "needed": held.needed,
-        "approvals": held.approvals,
-        "rejections": held.rejections,
+        "round": round_.index,
+        "outcome": round_.outcome.name.lower(),
+        "proposer": round_.proposer,
+        "eligible": round_.eligible,
+        "needed": round_.needed,
+        "approvals": round_.approvals,
+        "rejections": round_.rejections,
         "learner": row.ballot.learner,
         "learner_index": learner_index,
-        "ballot": _ballot_name(row.ballot, held),
+        "ballot": _ballot_name(row.ballot, round_),
         "vote_score": "" if scores.vote_score is None else repr(scores.vote_score),
         "test_score": "" if scores.test_score is None else repr(scores.test_score),
-        "cid": held.content.cid if held.content else "",
-        "sha256": held.content.sha256 if held.content else "",
-        "size": held.content.size if held.content else "",
-        "started_at": held.started_at,
-        "proposed_at": _or_empty(held.proposed_at),
-        "reveal_started_at": _or_empty(held.reveal_started_at),
-        "closed_at": _or_empty(held.closed_at),
-        "by_deadline": str(held.by_deadline).lower(),
+        "cid": round_.content.cid if round_.content else "",
+        "sha256": round_.content.sha256 if round_.content else "",
+        "size": round_.content.size if round_.content else "",
+        "started_at": round_.started_at,
+        "proposed_at": _or_empty(round_.proposed_at),
+        "reveal_started_at": _or_empty(round_.reveal_started_at),
+        "closed_at": _or_empty(round_.closed_at),
+        "by_deadline": str(round_.by_deadline).lower(),
     }
 
 
-def _ballot_name(ballot: Ballot, held: Round) -> str:
-    if ballot.learner == held.proposer:
+def _ballot_name(ballot: Ballot, round_: Round) -> str:
+    if ballot.learner == round_.proposer:
         return "proposer"
     return ballot.state.name.lower() if ballot.eligible else "not_eligible"
 
@@ -212,88 +230,24 @@ def _or_empty(value: int | None) -> int | str:
     return "" if value is None else value
 
 
-def _experiment_to_json(e: Experiment) -> dict[str, Any]:
-    p = e.params
+def _round_to_dict(record: RoundRecord) -> dict[str, Any]:
+    round_ = _to_dict_without(record.round, "experiment", "commitments", "deadline")
     return {
-        "id": e.id,
-        "creator": e.creator,
-        "status": e.status.name.lower(),
-        "created_at": e.created_at,
-        "started_at": e.started_at,
-        "ended_at": e.ended_at,
-        "active_learners": e.active_learners,
-        "joined_learners": e.joined_learners,
-        "current": _content_to_json(e.current),
-        "current_round": e.current_round,
-        "params": {
-            "name": p.name,
-            "spec": _content_to_json(p.spec),
-            "initial": _content_to_json(p.initial),
-            "rounds": p.rounds,
-            "min_learners": p.min_learners,
-            "max_learners": p.max_learners,
-            "approval_bps": p.approval_bps,
-            "propose_window": p.propose_window,
-            "vote_window": p.vote_window,
-            "reveal_window": p.reveal_window,
-            "selection": p.selection.name.lower(),
-            "admission": p.admission.name.lower(),
-            "late_join": p.late_join,
-            "settle_early": p.settle_early,
-            "max_strikes": p.max_strikes,
-        },
-    }
-
-
-def _learner_to_json(learner: Learner) -> dict[str, Any]:
-    return {
-        "account": learner.account,
-        "index": learner.index,
-        "active": learner.active,
-        "from_round": learner.from_round,
-        "until_round": learner.until_round,
-        "strikes": learner.strikes,
-    }
-
-
-def _round_to_json(record: RoundRecord) -> dict[str, Any]:
-    held = record.round
-    return {
-        "round": held.index,
-        "phase": held.phase.name.lower(),
-        "outcome": held.outcome.name.lower(),
-        "proposer": held.proposer,
-        "eligible": held.eligible,
-        "needed": held.needed,
-        "approvals": held.approvals,
-        "rejections": held.rejections,
-        "content": _content_to_json(held.content),
-        "vote_score": _score_to_json(record.scores.vote_score),
-        "test_score": _score_to_json(record.scores.test_score),
-        "started_at": held.started_at,
-        "proposed_at": held.proposed_at,
-        "reveal_started_at": held.reveal_started_at,
-        "closed_at": held.closed_at,
-        "by_deadline": held.by_deadline,
+        "round": round_.pop("index"),
+        **round_,
+        **to_dict(record.scores),
         "ballots": [
             {
                 "learner": row.ballot.learner,
-                "ballot": _ballot_name(row.ballot, held),
-                "vote_score": _score_to_json(row.scores.vote_score),
-                "test_score": _score_to_json(row.scores.test_score),
+                "ballot": _ballot_name(row.ballot, record.round),
+                **to_dict(row.scores),
             }
             for row in record.ballots
-            if row.ballot.learner != held.proposer
+            if row.ballot.learner != record.round.proposer
         ],
     }
 
 
-def _content_to_json(content: ContentRef | None) -> dict[str, Any] | None:
-    if content is None:
-        return None
-    return {"cid": content.cid, "sha256": content.sha256, "size": content.size}
-
-
-def _score_to_json(score: float | None) -> float | str | None:
-    infinite = score is not None and score in (float("inf"), float("-inf"))
-    return str(score) if infinite else score
+def _to_dict_without(value: Any, *left_out: str) -> dict[str, Any]:
+    """Return a value as a dictionary without some fields, which the format never had."""
+    return {name: field for name, field in to_dict(value).items() if name not in left_out}

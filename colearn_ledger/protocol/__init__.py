@@ -3,6 +3,7 @@
 The rules that these values obey are in ``docs/protocol.md``.
 """
 
+from colearn_ledger.protocol.dicts import from_dict, to_dict
 from colearn_ledger.protocol.errors import (
     AlreadyJoined,
     AlreadyVoted,
@@ -10,6 +11,7 @@ from colearn_ledger.protocol.errors import (
     DeadlineNotPassed,
     DeadlinePassed,
     ExperimentFull,
+    InvalidDocument,
     InvalidParameter,
     LedgerError,
     NotAdmitted,
@@ -110,6 +112,7 @@ __all__ = [
     "ExperimentId",
     "ExperimentParams",
     "ExperimentStarted",
+    "InvalidDocument",
     "InvalidParameter",
     "Learner",
     "LearnerAdmitted",
@@ -150,7 +153,9 @@ __all__ = [
     "bits_to_score",
     "commitment_hash",
     "first_seed",
+    "from_dict",
     "needed_approvals",
     "next_seed",
     "score_to_bits",
+    "to_dict",
 ]

@@ -9,6 +9,19 @@ class LedgerError(Exception):
     """Root of every error that `colearn_ledger` raises on purpose."""
 
 
+class InvalidDocument(LedgerError):
+    """A dictionary or JSON document that is not a value of the protocol.
+
+    Args:
+        where: the path of the malformed part, ``Round.content.size`` for example.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, where: str, reason: str) -> None:
+        self.where = where
+        super().__init__(f"{where}: {reason}")
+
+
 class ProtocolError(LedgerError):
     """A call that the protocol refuses. It changed nothing.
 

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from colearn_ledger.protocol import MAX_LEARNERS, ExperimentParams, InvalidParameter
+from colearn_ledger.protocol import MAX_LEARNERS, NO_ROUND, ExperimentParams, InvalidParameter
 
-__all__ = ["check_params"]
-
-_WINDOW = 2**32 - 1
+_LONGEST_WINDOW = 2**32 - 1
+"""Seconds."""
 
 
 def check_params(params: ExperimentParams) -> None:
     """Check the bounds in the order of ``docs/protocol.md``.
 
-    References are well formed and enumerations known by their types.
+    The types guarantee that content references are well formed and enumerations are valid.
 
     Raises:
         InvalidParameter: names the first parameter that is out of its bounds.
     """
     bounds = {
         "name": 1 <= _utf8_length(params.name) <= 64,
-        "rounds": 1 <= params.rounds <= 2**32 - 2,
+        "rounds": 1 <= params.rounds <= NO_ROUND - 1,
         "min_learners": params.min_learners >= 2,
         "max_learners": params.min_learners <= params.max_learners <= MAX_LEARNERS,
         "approval_bps": 1 <= params.approval_bps <= 10_000,
-        "propose_window": 1 <= params.propose_window <= _WINDOW,
-        "vote_window": 1 <= params.vote_window <= _WINDOW,
-        "reveal_window": 0 <= params.reveal_window <= _WINDOW,
+        "propose_window": 1 <= params.propose_window <= _LONGEST_WINDOW,
+        "vote_window": 1 <= params.vote_window <= _LONGEST_WINDOW,
+        "reveal_window": 0 <= params.reveal_window <= _LONGEST_WINDOW,
         "max_strikes": 0 <= params.max_strikes <= 65_535,
     }
-    for name, holds in bounds.items():
-        if not holds:
+    for name, is_within in bounds.items():
+        if not is_within:
             raise InvalidParameter(name)
 
 

@@ -1,4 +1,4 @@
-"""How rounds begin, settle and close: the part of the rules that no account decides."""
+"""Begin, settle and close rounds: the part of the rules that no account decides."""
 
 from __future__ import annotations
 
@@ -23,24 +23,13 @@ from colearn_ledger.protocol import (
 )
 from colearn_ledger.reference.state import ExperimentState, RoundState
 
-__all__ = [
-    "Transaction",
-    "abandon_round",
-    "close_unproposed",
-    "close_vote",
-    "end_experiment",
-    "is_settled",
-    "start_experiment",
-    "start_revealing",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """What a call finds outside the state.
+    """The inputs of a call besides its arguments and the state.
 
     Args:
-        caller: who signed it.
+        caller: the account that signed it.
         time: of its block, seconds since the epoch.
         entropy: the chain's 32 random bytes.
     """
@@ -50,110 +39,116 @@ class Transaction:
     entropy: bytes
 
 
-def start_experiment(e: ExperimentState, tx: Transaction, domain: SigningDomain) -> list[Event]:
+def start_experiment(state: ExperimentState, tx: Transaction, domain: SigningDomain) -> list[Event]:
     """Begin round 0."""
-    e.status = Status.RUNNING
-    e.started_at = tx.time
-    if e.at_random:
-        e.seed = first_seed(domain, e.id, tx.entropy)
-    return [ExperimentStarted(e.id), _begin_round(e, tx)]
+    state.status = Status.RUNNING
+    state.started_at = tx.time
+    if state.at_random:
+        state.seed = first_seed(domain, state.id, tx.entropy)
+    return [ExperimentStarted(state.id), _begin_round(state, tx)]
 
 
-def _begin_round(e: ExperimentState, tx: Transaction) -> Event:
-    places = len(e.active)
-    e.position = (
-        int.from_bytes(e.seed, "big") % places if e.at_random else (e.position + 1) % places
+def _begin_round(state: ExperimentState, tx: Transaction) -> Event:
+    places = len(state.active)
+    state.position = (
+        int.from_bytes(state.seed, "big") % places
+        if state.at_random
+        else (state.position + 1) % places
     )
     eligible = places - 1
-    begun = RoundState(
-        index=len(e.rounds),
-        proposer=e.active[e.position],
+    round_ = RoundState(
+        index=len(state.rounds),
+        proposer=state.active[state.position],
         eligible=eligible,
-        needed=needed_approvals(eligible, e.params.approval_bps),
+        needed=needed_approvals(eligible, state.params.approval_bps),
         started_at=tx.time,
-        deadline=tx.time + e.params.propose_window,
+        deadline=tx.time + state.params.propose_window,
     )
-    e.rounds.append(begun)
+    state.rounds.append(round_)
     return RoundStarted(
-        e.id, begun.index, begun.proposer, begun.eligible, begun.needed, begun.deadline
+        state.id, round_.index, round_.proposer, round_.eligible, round_.needed, round_.deadline
     )
 
 
-def start_revealing(e: ExperimentState, tx: Transaction) -> list[Event]:
-    """Close the commitments and let ballots be revealed."""
-    held = e.open_round
-    held.phase = Phase.REVEALING
-    held.reveal_started_at = tx.time
-    held.deadline = tx.time + e.params.reveal_window
-    return [RevealStarted(e.id, held.index, held.deadline)]
+def start_revealing(state: ExperimentState, tx: Transaction) -> list[Event]:
+    """Close the commitments, and let voters reveal their ballots."""
+    round_ = state.open_round
+    round_.phase = Phase.REVEALING
+    round_.reveal_started_at = tx.time
+    round_.deadline = tx.time + state.params.reveal_window
+    return [RevealStarted(state.id, round_.index, round_.deadline)]
 
 
-def is_settled(e: ExperimentState, outstanding: int) -> bool:
-    """Tell whether the open vote closes now, before its deadline.
+def is_settled(state: ExperimentState, outstanding: int) -> bool:
+    """Return whether the open vote closes now, before its deadline.
 
     Args:
-        e: the experiment, in a round that is voted on or revealed.
-        outstanding: how many ballots may still come in.
+        state: the experiment, in a round that is in its voting or revealing phase.
+        outstanding: the number of ballots that can still be counted.
     """
-    held = e.open_round
-    if e.params.settle_early:
-        return held.approvals >= held.needed or held.approvals + outstanding < held.needed
-    return len(held.ballots) == held.eligible
+    round_ = state.open_round
+    if state.params.settle_early:
+        return round_.approvals >= round_.needed or round_.approvals + outstanding < round_.needed
+    return len(round_.ballots) == round_.eligible
 
 
-def close_unproposed(e: ExperimentState, tx: Transaction, *, by_deadline: bool) -> list[Event]:
-    """Close a round without a proposal; a deadline that did it is a strike."""
-    held = e.open_round
+def close_unproposed(state: ExperimentState, tx: Transaction, *, by_deadline: bool) -> list[Event]:
+    """Close a round without a proposal; closed by its deadline, it gives the proposer a strike."""
+    round_ = state.open_round
     if by_deadline:
-        e.members[held.proposer].strikes += 1
+        state.members[round_.proposer].strikes += 1
     return [
-        _close(e, tx, Outcome.NO_PROPOSAL, by_deadline=by_deadline),
-        _go_on(e, tx),
+        _close(state, tx, Outcome.NO_PROPOSAL, by_deadline=by_deadline),
+        _continue_experiment(state, tx),
     ]
 
 
-def close_vote(e: ExperimentState, tx: Transaction, *, by_deadline: bool) -> list[Event]:
-    """Count the vote; when a deadline closed it, absent voters have a strike more."""
-    held = e.open_round
-    accepted = held.approvals >= held.needed
+def close_vote(state: ExperimentState, tx: Transaction, *, by_deadline: bool) -> list[Event]:
+    """Count the vote; closed by its deadline, it gives each absent voter a strike."""
+    round_ = state.open_round
+    accepted = round_.approvals >= round_.needed
     if accepted:
-        e.accepted = held
+        state.accepted = round_
     if by_deadline:
-        for member in e.members.values():
-            voter = e.is_eligible(member.account, held)
-            if voter and member.active and member.account not in held.ballots:
+        for member in state.members.values():
+            voter = state.is_eligible(member.account, round_)
+            if voter and member.active and member.account not in round_.ballots:
                 member.strikes += 1
     outcome = Outcome.ACCEPTED if accepted else Outcome.REJECTED
-    return [_close(e, tx, outcome, by_deadline=by_deadline), _go_on(e, tx)]
+    return [_close(state, tx, outcome, by_deadline=by_deadline), _continue_experiment(state, tx)]
 
 
-def abandon_round(e: ExperimentState, tx: Transaction) -> list[Event]:
+def abandon_round(state: ExperimentState, tx: Transaction) -> list[Event]:
     """Close the running round because the experiment is cancelled."""
-    return [_close(e, tx, Outcome.ABANDONED, by_deadline=False)]
+    return [_close(state, tx, Outcome.ABANDONED, by_deadline=False)]
 
 
-def _close(e: ExperimentState, tx: Transaction, outcome: Outcome, *, by_deadline: bool) -> Event:
-    held = e.open_round
-    held.phase = Phase.CLOSED
-    held.outcome = outcome
-    held.closed_at = tx.time
-    held.by_deadline = by_deadline
-    return RoundClosed(e.id, held.index, outcome, held.approvals, held.rejections, held.eligible)
+def _close(
+    state: ExperimentState, tx: Transaction, outcome: Outcome, *, by_deadline: bool
+) -> Event:
+    round_ = state.open_round
+    round_.phase = Phase.CLOSED
+    round_.outcome = outcome
+    round_.closed_at = tx.time
+    round_.by_deadline = by_deadline
+    return RoundClosed(
+        state.id, round_.index, outcome, round_.approvals, round_.rejections, round_.eligible
+    )
 
 
-def _go_on(e: ExperimentState, tx: Transaction) -> Event:
-    if len(e.rounds) == e.params.rounds:
-        return end_experiment(e, tx, Status.COMPLETED)
-    if e.at_random:
-        e.seed = next_seed(e.seed, tx.entropy, e.open_round.salts)
-    if len(e.active) < 2:
-        return end_experiment(e, tx, Status.CANCELLED)
-    return _begin_round(e, tx)
+def _continue_experiment(state: ExperimentState, tx: Transaction) -> Event:
+    if len(state.rounds) == state.params.rounds:
+        return end_experiment(state, tx, Status.COMPLETED)
+    if state.at_random:
+        state.seed = next_seed(state.seed, tx.entropy, state.open_round.salts)
+    if len(state.active) < 2:
+        return end_experiment(state, tx, Status.CANCELLED)
+    return _begin_round(state, tx)
 
 
-def end_experiment(e: ExperimentState, tx: Transaction, status: Status) -> Event:
-    """Set the last status."""
-    e.status = status
-    e.ended_at = tx.time
+def end_experiment(state: ExperimentState, tx: Transaction, status: Status) -> Event:
+    """Set the final status."""
+    state.status = status
+    state.ended_at = tx.time
     completed = status == Status.COMPLETED
-    return ExperimentCompleted(e.id) if completed else ExperimentCancelled(e.id)
+    return ExperimentCompleted(state.id) if completed else ExperimentCancelled(state.id)

@@ -1,8 +1,8 @@
 """The protocol's calls in plain Python: the readable reference of ``docs/protocol.md``.
 
-Every method checks everything before it changes anything, so that a refused call leaves no
-trace, and returns the events it made happen. Nothing here does I/O: caller, time and entropy
-come in a `Transaction`.
+Every method checks everything before it changes anything, so that a refused call leaves the state
+as it was. It returns the events that the call emitted. Nothing here does I/O: caller, time and
+entropy come in a `Transaction`.
 """
 
 from __future__ import annotations
@@ -68,8 +68,6 @@ from colearn_ledger.reference.rounds import (
 )
 from colearn_ledger.reference.state import ExperimentState, LedgerState, Member, RoundState
 
-__all__ = ["Rules"]
-
 _UNFINISHED = (Status.ENROLLING, Status.RUNNING)
 
 
@@ -77,7 +75,7 @@ class Rules:
     """The calls of the protocol on a `LedgerState`.
 
     Args:
-        state: what they change.
+        state: the state that the calls change.
         domain: what signed ballots, commitments and seeds are bound to.
     """
 
@@ -98,68 +96,68 @@ class Rules:
         self, tx: Transaction, experiment: ExperimentId, accounts: Sequence[Account]
     ) -> list[Event]:
         """Put accounts on the allowlist."""
-        e = self._in_status(experiment, *_UNFINISHED)
-        _only_creator(e, tx)
-        if e.params.admission == Admission.OPEN:
+        state = self._in_status(experiment, *_UNFINISHED)
+        _only_creator(state, tx)
+        if state.params.admission == Admission.OPEN:
             raise InvalidParameter("admission")
         events: list[Event] = []
         for account in accounts:
-            if account not in e.admitted:
-                e.admitted.add(account)
-                events.append(LearnerAdmitted(e.id, account))
+            if account not in state.admitted:
+                state.admitted.add(account)
+                events.append(LearnerAdmitted(state.id, account))
         return events
 
     def start(self, tx: Transaction, experiment: ExperimentId) -> list[Event]:
         """Start with the learners that joined."""
-        e = self._in_status(experiment, Status.ENROLLING)
-        _only_creator(e, tx)
-        if len(e.active) < e.params.min_learners:
+        state = self._in_status(experiment, Status.ENROLLING)
+        _only_creator(state, tx)
+        if len(state.active) < state.params.min_learners:
             raise InvalidParameter("min_learners")
-        return start_experiment(e, tx, self._domain)
+        return start_experiment(state, tx, self._domain)
 
     def cancel(self, tx: Transaction, experiment: ExperimentId) -> list[Event]:
         """Cancel; the running round is abandoned."""
-        e = self._in_status(experiment, *_UNFINISHED)
-        _only_creator(e, tx)
-        closed = abandon_round(e, tx) if e.status == Status.RUNNING else []
-        return [*closed, end_experiment(e, tx, Status.CANCELLED)]
+        state = self._in_status(experiment, *_UNFINISHED)
+        _only_creator(state, tx)
+        closed = abandon_round(state, tx) if state.status == Status.RUNNING else []
+        return [*closed, end_experiment(state, tx, Status.CANCELLED)]
 
     # ------------------------------------------------------------------ learners
 
     def join(self, tx: Transaction, experiment: ExperimentId, encryption_key: bytes) -> list[Event]:
-        """Become a learner; the one that fills the experiment starts it."""
-        e = self._in_status(experiment, *_UNFINISHED)
-        enrolling = e.status == Status.ENROLLING
-        if not enrolling and not e.params.late_join:
-            raise WrongStatus(e.status)
-        if tx.caller in e.members:
+        """Become a learner; the last place taken starts the experiment."""
+        state = self._in_status(experiment, *_UNFINISHED)
+        enrolling = state.status == Status.ENROLLING
+        if not enrolling and not state.params.late_join:
+            raise WrongStatus(state.status)
+        if tx.caller in state.members:
             raise AlreadyJoined(tx.caller)
-        if e.params.admission == Admission.ALLOWLIST and tx.caller not in e.admitted:
+        if state.params.admission == Admission.ALLOWLIST and tx.caller not in state.admitted:
             raise NotAdmitted(tx.caller)
-        if len(e.active) == e.params.max_learners:
-            raise ExperimentFull(e.params.max_learners)
+        if len(state.active) == state.params.max_learners:
+            raise ExperimentFull(state.params.max_learners)
 
-        member = Member(tx.caller, len(e.members), encryption_key, e.next_round_index())
-        e.members[tx.caller] = member
-        e.active.append(tx.caller)
-        joined = LearnerJoined(e.id, tx.caller, member.index, encryption_key)
-        if enrolling and len(e.active) == e.params.max_learners:
-            return [joined, *start_experiment(e, tx, self._domain)]
+        member = Member(tx.caller, len(state.members), encryption_key, state.next_round_index())
+        state.members[tx.caller] = member
+        state.active.append(tx.caller)
+        joined = LearnerJoined(state.id, tx.caller, member.index, encryption_key)
+        if enrolling and len(state.active) == state.params.max_learners:
+            return [joined, *start_experiment(state, tx, self._domain)]
         return [joined]
 
     def leave(self, tx: Transaction, experiment: ExperimentId) -> list[Event]:
         """Leave the active list."""
-        e = self._in_status(experiment, *_UNFINISHED)
-        member = _active_member(e, tx.caller)
-        return [LearnerLeft(e.id, tx.caller), *_take_out(e, tx, member)]
+        state = self._in_status(experiment, *_UNFINISHED)
+        member = _active_member(state, tx.caller)
+        return [LearnerLeft(state.id, tx.caller), *_deactivate(state, tx, member)]
 
     def remove(self, tx: Transaction, experiment: ExperimentId, learner: Account) -> list[Event]:
         """Take a learner with too many strikes out of the active list."""
-        e = self._in_status(experiment, Status.RUNNING)
-        member = _active_member(e, learner)
-        if e.params.max_strikes == 0 or member.strikes < e.params.max_strikes:
+        state = self._in_status(experiment, Status.RUNNING)
+        member = _active_member(state, learner)
+        if state.params.max_strikes == 0 or member.strikes < state.params.max_strikes:
             raise NotRemovable(member.strikes)
-        return [LearnerRemoved(e.id, learner), *_take_out(e, tx, member)]
+        return [LearnerRemoved(state.id, learner), *_deactivate(state, tx, member)]
 
     # ------------------------------------------------------------------ proposing
 
@@ -172,24 +170,26 @@ class Rules:
         scores: Scores,
     ) -> list[Event]:
         """Put weights to the vote."""
-        e, held = self._in_phase(tx, experiment, round_index, Phase.PROPOSING)
-        _only_proposer(held, tx)
-        if e.current is not None and e.current.sha256 == content.sha256:
+        state, round_ = self._in_phase(tx, experiment, round_index, Phase.PROPOSING)
+        _only_proposer(round_, tx)
+        if state.current is not None and state.current.sha256 == content.sha256:
             raise Unchanged
 
-        e.members[tx.caller].strikes = 0
-        held.content = content
-        held.proposed_at = tx.time
-        held.phase = Phase.VOTING
-        held.deadline = tx.time + e.params.vote_window
-        return [WeightsProposed(e.id, held.index, tx.caller, content, scores, held.deadline)]
+        state.members[tx.caller].strikes = 0
+        round_.content = content
+        round_.proposed_at = tx.time
+        round_.phase = Phase.VOTING
+        round_.deadline = tx.time + state.params.vote_window
+        return [
+            WeightsProposed(state.id, round_.index, tx.caller, content, scores, round_.deadline)
+        ]
 
     def decline(self, tx: Transaction, experiment: ExperimentId, round_index: int) -> list[Event]:
-        """Close the round for want of a proposal."""
-        e, held = self._in_phase(tx, experiment, round_index, Phase.PROPOSING)
-        _only_proposer(held, tx)
-        declined = ProposalDeclined(e.id, held.index, tx.caller)
-        return [declined, *close_unproposed(e, tx, by_deadline=False)]
+        """Close the round without a proposal."""
+        state, round_ = self._in_phase(tx, experiment, round_index, Phase.PROPOSING)
+        _only_proposer(round_, tx)
+        declined = ProposalDeclined(state.id, round_.index, tx.caller)
+        return [declined, *close_unproposed(state, tx, by_deadline=False)]
 
     # ------------------------------------------------------------------ voting
 
@@ -197,9 +197,9 @@ class Rules:
         self, tx: Transaction, experiment: ExperimentId, round_index: int, vote: Vote
     ) -> list[Event]:
         """Cast an open ballot."""
-        e, held = self._in_phase(tx, experiment, round_index, Phase.VOTING, secret=False)
-        _check_voter(e, held, tx.caller)
-        return [_count(e, held, tx.caller, vote), *_settle(e, tx)]
+        state, round_ = self._in_phase(tx, experiment, round_index, Phase.VOTING, secret=False)
+        _check_voter(state, round_, tx.caller)
+        return [_count(state, round_, tx.caller, vote), *_settle(state, tx)]
 
     def vote_signed(
         self,
@@ -209,27 +209,27 @@ class Rules:
         ballots: Sequence[SignedBallot],
     ) -> list[Event]:
         """Count ballots signed off-chain, all of them before the round may close."""
-        e, held = self._in_phase(tx, experiment, round_index, Phase.VOTING, secret=False)
+        state, round_ = self._in_phase(tx, experiment, round_index, Phase.VOTING, secret=False)
         if not ballots:
             raise InvalidParameter("ballots")
-        counted = [self._count_signed(e, held, ballot) for ballot in ballots]
-        return [*counted, *_settle(e, tx)]
+        counted = [self._count_signed(state, round_, ballot) for ballot in ballots]
+        return [*counted, *_settle(state, tx)]
 
     def commit(
         self, tx: Transaction, experiment: ExperimentId, round_index: int, commitment: bytes
     ) -> list[Event]:
-        """Commit to a secret ballot; the last voter's commitment begins the revealing."""
-        e, held = self._in_phase(tx, experiment, round_index, Phase.VOTING, secret=True)
-        _check_voter(e, held, tx.caller)
-        if tx.caller in held.commitments:
+        """Commit to a secret ballot; the last voter's commitment starts the revealing phase."""
+        state, round_ = self._in_phase(tx, experiment, round_index, Phase.VOTING, secret=True)
+        _check_voter(state, round_, tx.caller)
+        if tx.caller in round_.commitments:
             raise AlreadyVoted(tx.caller)
         if not any(commitment):
             raise InvalidParameter("commitment")
 
-        held.commitments[tx.caller] = commitment
-        committed = VoteCommitted(e.id, held.index, tx.caller, commitment)
-        all_in = len(held.commitments) == held.eligible
-        return [committed, *(start_revealing(e, tx) if all_in else [])]
+        round_.commitments[tx.caller] = commitment
+        committed = VoteCommitted(state.id, round_.index, tx.caller, commitment)
+        all_in = len(round_.commitments) == round_.eligible
+        return [committed, *(start_revealing(state, tx) if all_in else [])]
 
     def reveal(
         self,
@@ -240,34 +240,38 @@ class Rules:
         salt: bytes,
     ) -> list[Event]:
         """Reveal a committed ballot."""
-        e, held = self._in_phase(tx, experiment, round_index, Phase.REVEALING)
-        _check_voter(e, held, tx.caller)
-        opened = commitment_hash(self._domain, e.id, held.index, tx.caller, vote, salt)
-        if held.commitments.get(tx.caller) != opened:
+        state, round_ = self._in_phase(tx, experiment, round_index, Phase.REVEALING)
+        _check_voter(state, round_, tx.caller)
+        opened = commitment_hash(self._domain, state.id, round_.index, tx.caller, vote, salt)
+        if round_.commitments.get(tx.caller) != opened:
             raise BadReveal(tx.caller)
 
-        held.salts = bytes(a ^ b for a, b in zip(held.salts, salt, strict=True))
-        return [_count(e, held, tx.caller, vote), *_settle(e, tx)]
+        round_.salts = bytes(a ^ b for a, b in zip(round_.salts, salt, strict=True))
+        return [_count(state, round_, tx.caller, vote), *_settle(state, tx)]
 
     def advance(self, tx: Transaction, experiment: ExperimentId) -> list[Event]:
-        """Close, or move on, the phase whose deadline has passed."""
-        e = self._in_status(experiment, Status.RUNNING)
-        held = e.open_round
-        if tx.time < held.deadline:
-            raise DeadlineNotPassed(held.deadline)
-        if held.phase == Phase.PROPOSING:
-            return close_unproposed(e, tx, by_deadline=True)
-        if held.phase == Phase.VOTING and e.secret and not _is_decided_unrevealed(e, held):
-            return start_revealing(e, tx)
-        return close_vote(e, tx, by_deadline=True)
+        """Close a phase whose deadline has passed, or begin the next one."""
+        state = self._in_status(experiment, Status.RUNNING)
+        round_ = state.open_round
+        if tx.time < round_.deadline:
+            raise DeadlineNotPassed(round_.deadline)
+        if round_.phase == Phase.PROPOSING:
+            return close_unproposed(state, tx, by_deadline=True)
+        if (
+            round_.phase == Phase.VOTING
+            and state.secret
+            and not _is_decided_unrevealed(state, round_)
+        ):
+            return start_revealing(state, tx)
+        return close_vote(state, tx, by_deadline=True)
 
     # ------------------------------------------------------------------ parts
 
     def _in_status(self, experiment: ExperimentId, *allowed: Status) -> ExperimentState:
-        e = self._state.find(experiment)
-        if e.status not in allowed:
-            raise WrongStatus(e.status)
-        return e
+        state = self._state.find(experiment)
+        if state.status not in allowed:
+            raise WrongStatus(state.status)
+        return state
 
     def _in_phase(
         self,
@@ -278,24 +282,26 @@ class Rules:
         *,
         secret: bool | None = None,
     ) -> tuple[ExperimentState, RoundState]:
-        e = self._in_status(experiment, Status.RUNNING)
-        held = e.open_round
-        if round_index != held.index:
-            raise WrongRound(held.index)
-        if held.phase != phase or secret not in (None, e.secret):
-            raise WrongPhase(held.phase)
-        if tx.time >= held.deadline:
-            raise DeadlinePassed(held.deadline)
-        return e, held
+        state = self._in_status(experiment, Status.RUNNING)
+        round_ = state.open_round
+        if round_index != round_.index:
+            raise WrongRound(round_.index)
+        if round_.phase != phase or secret not in (None, state.secret):
+            raise WrongPhase(round_.phase)
+        if tx.time >= round_.deadline:
+            raise DeadlinePassed(round_.deadline)
+        return state, round_
 
-    def _count_signed(self, e: ExperimentState, held: RoundState, ballot: SignedBallot) -> Event:
-        if ballot_signer(self._domain, e.id, held.index, ballot) != ballot.learner:
-            return BallotSkipped(e.id, held.index, ballot.learner, SkipReason.BAD_SIGNATURE)
+    def _count_signed(
+        self, state: ExperimentState, round_: RoundState, ballot: SignedBallot
+    ) -> Event:
+        if ballot_signer(self._domain, state.id, round_.index, ballot) != ballot.learner:
+            return BallotSkipped(state.id, round_.index, ballot.learner, SkipReason.BAD_SIGNATURE)
         try:
-            _check_voter(e, held, ballot.learner)
+            _check_voter(state, round_, ballot.learner)
         except ProtocolError as error:
-            return BallotSkipped(e.id, held.index, ballot.learner, _SKIP_REASONS[type(error)])
-        return _count(e, held, ballot.learner, ballot.vote)
+            return BallotSkipped(state.id, round_.index, ballot.learner, _SKIP_REASONS[type(error)])
+        return _count(state, round_, ballot.learner, ballot.vote)
 
 
 _SKIP_REASONS: dict[type[ProtocolError], SkipReason] = {
@@ -305,57 +311,57 @@ _SKIP_REASONS: dict[type[ProtocolError], SkipReason] = {
 }
 
 
-def _only_creator(e: ExperimentState, tx: Transaction) -> None:
-    if tx.caller != e.creator:
+def _only_creator(state: ExperimentState, tx: Transaction) -> None:
+    if tx.caller != state.creator:
         raise NotCreator(tx.caller)
 
 
-def _only_proposer(held: RoundState, tx: Transaction) -> None:
-    if tx.caller != held.proposer:
+def _only_proposer(round_: RoundState, tx: Transaction) -> None:
+    if tx.caller != round_.proposer:
         raise NotProposer(tx.caller)
 
 
-def _active_member(e: ExperimentState, account: Account) -> Member:
-    member = e.members.get(account)
+def _active_member(state: ExperimentState, account: Account) -> Member:
+    member = state.members.get(account)
     if member is None or not member.active:
         raise NotALearner(account)
     return member
 
 
-def _take_out(e: ExperimentState, tx: Transaction, member: Member) -> list[Event]:
-    """Take a learner out of the active list; the list's last member gets its place."""
-    place = e.active.index(member.account)
-    last = e.active.pop()
+def _deactivate(state: ExperimentState, tx: Transaction, member: Member) -> list[Event]:
+    """Remove a learner from the active list; the last member of the list takes its place."""
+    place = state.active.index(member.account)
+    last = state.active.pop()
     if last != member.account:
-        e.active[place] = last
-    member.until_round = e.next_round_index()
-    if e.status != Status.RUNNING:
+        state.active[place] = last
+    member.until_round = state.next_round_index()
+    if state.status != Status.RUNNING:
         return []
-    held = e.open_round
-    owes_proposal = held.phase == Phase.PROPOSING and held.proposer == member.account
-    return close_unproposed(e, tx, by_deadline=False) if owes_proposal else []
+    round_ = state.open_round
+    owes_proposal = round_.phase == Phase.PROPOSING and round_.proposer == member.account
+    return close_unproposed(state, tx, by_deadline=False) if owes_proposal else []
 
 
-def _check_voter(e: ExperimentState, held: RoundState, account: Account) -> None:
-    if account not in e.members:
+def _check_voter(state: ExperimentState, round_: RoundState, account: Account) -> None:
+    if account not in state.members:
         raise NotALearner(account)
-    if not e.is_eligible(account, held):
+    if not state.is_eligible(account, round_):
         raise NotEligible(account)
-    if held.ballot_of(account) in (BallotState.APPROVED, BallotState.REJECTED):
+    if round_.ballot_of(account) in (BallotState.APPROVED, BallotState.REJECTED):
         raise AlreadyVoted(account)
 
 
-def _count(e: ExperimentState, held: RoundState, account: Account, vote: Vote) -> Event:
-    held.ballots[account] = vote.approve
-    e.members[account].strikes = 0
-    return VoteCast(e.id, held.index, account, vote)
+def _count(state: ExperimentState, round_: RoundState, account: Account, vote: Vote) -> Event:
+    round_.ballots[account] = vote.approve
+    state.members[account].strikes = 0
+    return VoteCast(state.id, round_.index, account, vote)
 
 
-def _settle(e: ExperimentState, tx: Transaction) -> list[Event]:
-    settled = is_settled(e, e.open_round.outstanding)
-    return close_vote(e, tx, by_deadline=False) if settled else []
+def _settle(state: ExperimentState, tx: Transaction) -> list[Event]:
+    settled = is_settled(state, state.open_round.outstanding)
+    return close_vote(state, tx, by_deadline=False) if settled else []
 
 
-def _is_decided_unrevealed(e: ExperimentState, held: RoundState) -> bool:
-    """Tell whether too few committed for the outcome to be open (``settle_early``)."""
-    return e.params.settle_early and is_settled(e, len(held.commitments))
+def _is_decided_unrevealed(state: ExperimentState, round_: RoundState) -> bool:
+    """Return whether the commitments already decide the outcome (``settle_early``)."""
+    return state.params.settle_early and is_settled(state, len(round_.commitments))

@@ -1,4 +1,4 @@
-"""What the local ledger remembers: plain mutable records, changed by the rules only."""
+"""The state of the reference: plain mutable records that only the rules change."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from colearn_ledger.protocol import (
     UnknownExperiment,
 )
 
-__all__ = ["ExperimentState", "LedgerState", "Member", "RoundState"]
-
 
 @dataclass(slots=True)
 class Member:
@@ -33,11 +31,11 @@ class Member:
 
     @property
     def active(self) -> bool:
-        """Tell whether it has neither left nor been removed."""
+        """Return whether it has neither left nor been removed."""
         return self.until_round is None
 
     def in_electorate(self, round_index: int) -> bool:
-        """Tell whether it belongs to the electorate of a round."""
+        """Return whether it belongs to the electorate of a round."""
         until = self.until_round
         return self.from_round <= round_index and (until is None or round_index < until)
 
@@ -46,7 +44,7 @@ class Member:
 class RoundState:
     """A round; electorate, ``needed`` and deadlines are fixed when a phase opens.
 
-    ``deadline`` is that of the open phase, of the last one once the round is closed.
+    ``deadline`` belongs to the open phase, or to the last one once the round is closed.
     """
 
     index: int
@@ -65,26 +63,26 @@ class RoundState:
     commitments: dict[Account, bytes] = field(default_factory=dict)
     ballots: dict[Account, bool] = field(default_factory=dict)
     salts: bytes = bytes(32)
-    """The XOR of the salts revealed."""
+    """The XOR of the revealed salts."""
 
     @property
     def approvals(self) -> int:
-        """Return how many counted ballots approve."""
+        """Return the number of counted ballots that approve."""
         return sum(self.ballots.values())
 
     @property
     def rejections(self) -> int:
-        """Return how many counted ballots reject."""
+        """Return the number of counted ballots that reject."""
         return len(self.ballots) - self.approvals
 
     @property
     def outstanding(self) -> int:
-        """Return how many ballots may still come in."""
+        """Return the number of ballots that can still be counted."""
         revealing = self.phase == Phase.REVEALING
         return (len(self.commitments) if revealing else self.eligible) - len(self.ballots)
 
     def ballot_of(self, account: Account) -> BallotState:
-        """Return what is recorded of an account."""
+        """Return the recorded ballot of an account."""
         if account in self.ballots:
             return BallotState.APPROVED if self.ballots[account] else BallotState.REJECTED
         return BallotState.COMMITTED if account in self.commitments else BallotState.NONE
@@ -105,10 +103,10 @@ class ExperimentState:
     members: dict[Account, Member] = field(default_factory=dict)
     """Everyone who ever joined, in order of index."""
     active: list[Account] = field(default_factory=list)
-    """The active list: where a proposer is selected from."""
+    """The active list, from which proposers are selected."""
     rounds: list[RoundState] = field(default_factory=list)
     position: int = -1
-    """Where in the active list the last proposer was selected."""
+    """The place in the active list of the last proposer selected."""
     seed: bytes = bytes(32)
     accepted: RoundState | None = None
     """The last round whose proposal was accepted."""
@@ -125,21 +123,23 @@ class ExperimentState:
 
     @property
     def secret(self) -> bool:
-        """Tell whether ballots are secret."""
+        """Return whether ballots are secret."""
         return self.params.reveal_window > 0
 
     @property
     def at_random(self) -> bool:
-        """Tell whether proposers are selected at random."""
+        """Return whether proposers are selected at random."""
         return self.params.selection == Selection.RANDOM
 
-    def is_eligible(self, account: Account, held: RoundState) -> bool:
-        """Tell whether an account has a vote in a round."""
+    def is_eligible(self, account: Account, round_: RoundState) -> bool:
+        """Return whether an account has a vote in a round."""
         member = self.members.get(account)
-        return member is not None and member.in_electorate(held.index) and account != held.proposer
+        return (
+            member is not None and member.in_electorate(round_.index) and account != round_.proposer
+        )
 
     def next_round_index(self) -> int:
-        """Return the first round in which a change of the active list counts."""
+        """Return the first round to which a change of the active list applies."""
         return len(self.rounds)
 
 
@@ -153,7 +153,7 @@ class LedgerState:
         """Return an experiment.
 
         Raises:
-            UnknownExperiment: there is none with this id.
+            UnknownExperiment: no experiment has this id.
         """
         found = self.experiments.get(experiment)
         if found is None:

@@ -1,4 +1,4 @@
-"""The protocol's queries on the local ledger's state."""
+"""The protocol's queries on the state of the reference."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ from colearn_ledger.protocol import (
 )
 from colearn_ledger.reference.state import ExperimentState, LedgerState, Member, RoundState
 
-__all__ = ["Views"]
-
 
 class Views:
     """The queries of the protocol on a `LedgerState`."""
@@ -38,41 +36,46 @@ class Views:
     def experiments(self, start: int, limit: int) -> list[Experiment]:
         """Return experiments in order of id."""
         every = self._state.experiments.values()
-        return [_experiment_row(e) for e in islice(every, start, start + limit)]
+        return [_experiment_row(state) for state in islice(every, start, start + limit)]
 
     def learner(self, experiment: ExperimentId, account: Account) -> Learner:
         """Return a learner."""
-        e = self._state.find(experiment)
-        return _learner_row(e, _member(e, account))
+        state = self._state.find(experiment)
+        return _learner_row(state, _member(state, account))
 
     def learners(self, experiment: ExperimentId, start: int, limit: int) -> list[Learner]:
         """Return learners in order of index."""
-        e = self._state.find(experiment)
-        return [_learner_row(e, m) for m in islice(e.members.values(), start, start + limit)]
+        state = self._state.find(experiment)
+        return [
+            _learner_row(state, m) for m in islice(state.members.values(), start, start + limit)
+        ]
 
     def round(self, experiment: ExperimentId, round_index: int) -> Round:
         """Return a round."""
-        e = self._state.find(experiment)
-        return _round_row(e, _begun(e, round_index))
+        state = self._state.find(experiment)
+        return _round_row(state, _begun_round(state, round_index))
 
     def rounds(self, experiment: ExperimentId, start: int, limit: int) -> list[Round]:
         """Return rounds in order."""
-        e = self._state.find(experiment)
-        return [_round_row(e, held) for held in islice(e.rounds, start, start + limit)]
+        state = self._state.find(experiment)
+        return [_round_row(state, round_) for round_ in islice(state.rounds, start, start + limit)]
 
     def ballot(self, experiment: ExperimentId, round_index: int, account: Account) -> Ballot:
         """Return what is recorded of a learner in a round."""
-        e = self._state.find(experiment)
-        held = _begun(e, round_index)
-        return _ballot_row(e, held, _member(e, account))
+        state = self._state.find(experiment)
+        round_ = _begun_round(state, round_index)
+        return _ballot_row(state, round_, _member(state, account))
 
     def ballots(
         self, experiment: ExperimentId, round_index: int, start: int, limit: int
     ) -> list[Ballot]:
         """Return a row for each learner in order of index."""
-        e = self._state.find(experiment)
-        held = _begun(e, round_index)
-        return [_ballot_row(e, held, m) for m in islice(e.members.values(), start, start + limit)]
+        state = self._state.find(experiment)
+        round_ = _begun_round(state, round_index)
+        return [
+            _ballot_row(state, round_, m)
+            for m in islice(state.members.values(), start, start + limit)
+        ]
 
     def current_weights(self, experiment: ExperimentId) -> ContentRef | None:
         """Return the current weights, ``None`` while there are none."""
@@ -80,67 +83,67 @@ class Views:
 
     def duty(self, experiment: ExperimentId, account: Account, now: int) -> Duty:
         """Return what an account should do at a time."""
-        e = self._state.find(experiment)
-        if e.status in (Status.COMPLETED, Status.CANCELLED):
+        state = self._state.find(experiment)
+        if state.status in (Status.COMPLETED, Status.CANCELLED):
             return Duty.DONE
-        member = e.members.get(account)
-        if e.status == Status.ENROLLING or member is None:
+        member = state.members.get(account)
+        if state.status == Status.ENROLLING or member is None:
             return Duty.WAIT
         if not member.active:
             return Duty.DONE
-        if now >= e.open_round.deadline:
+        if now >= state.open_round.deadline:
             return Duty.ADVANCE
-        return _duty_in_round(e, account)
+        return _duty_in_round(state, account)
 
 
-def _duty_in_round(e: ExperimentState, account: Account) -> Duty:
-    held = e.open_round
-    if held.phase == Phase.PROPOSING:
-        return Duty.PROPOSE if account == held.proposer else Duty.WAIT
-    if not e.is_eligible(account, held):
+def _duty_in_round(state: ExperimentState, account: Account) -> Duty:
+    round_ = state.open_round
+    if round_.phase == Phase.PROPOSING:
+        return Duty.PROPOSE if account == round_.proposer else Duty.WAIT
+    if not state.is_eligible(account, round_):
         return Duty.WAIT
-    recorded = held.ballot_of(account)
-    if held.phase == Phase.REVEALING:
+    recorded = round_.ballot_of(account)
+    if round_.phase == Phase.REVEALING:
         return Duty.REVEAL if recorded == BallotState.COMMITTED else Duty.WAIT
     if recorded != BallotState.NONE:
         return Duty.WAIT
-    return Duty.COMMIT if e.secret else Duty.VOTE
+    return Duty.COMMIT if state.secret else Duty.VOTE
 
 
-def _begun(e: ExperimentState, round_index: int) -> RoundState:
-    if not 0 <= round_index < len(e.rounds):
-        raise WrongRound(len(e.rounds) - 1 if e.rounds else NO_ROUND)
-    return e.rounds[round_index]
+def _begun_round(state: ExperimentState, round_index: int) -> RoundState:
+    if not 0 <= round_index < len(state.rounds):
+        raise WrongRound(len(state.rounds) - 1 if state.rounds else NO_ROUND)
+    return state.rounds[round_index]
 
 
-def _member(e: ExperimentState, account: Account) -> Member:
-    member = e.members.get(account)
+def _member(state: ExperimentState, account: Account) -> Member:
+    member = state.members.get(account)
     if member is None:
         raise NotALearner(account)
     return member
 
 
-def _experiment_row(e: ExperimentState) -> Experiment:
+def _experiment_row(state: ExperimentState) -> Experiment:
     return Experiment(
-        id=e.id,
-        creator=e.creator,
-        params=e.params,
-        status=e.status,
-        created_at=e.created_at,
-        started_at=e.started_at,
-        ended_at=e.ended_at,
-        round=len(e.rounds) - 1 if e.rounds else None,
-        active_learners=len(e.active),
-        joined_learners=len(e.members),
-        current=e.current,
-        current_round=e.accepted.index if e.accepted else None,
-        seed=e.seed,
+        id=state.id,
+        creator=state.creator,
+        params=state.params,
+        status=state.status,
+        created_at=state.created_at,
+        started_at=state.started_at,
+        ended_at=state.ended_at,
+        round=len(state.rounds) - 1 if state.rounds else None,
+        active_learners=len(state.active),
+        joined_learners=len(state.members),
+        current=state.current,
+        current_round=state.accepted.index if state.accepted else None,
+        seed=state.seed,
     )
 
 
-def _learner_row(e: ExperimentState, member: Member) -> Learner:
+def _learner_row(state: ExperimentState, member: Member) -> Learner:
     return Learner(
-        experiment=e.id,
+        experiment=state.id,
         account=member.account,
         index=member.index,
         active=member.active,
@@ -151,33 +154,33 @@ def _learner_row(e: ExperimentState, member: Member) -> Learner:
     )
 
 
-def _round_row(e: ExperimentState, held: RoundState) -> Round:
+def _round_row(state: ExperimentState, round_: RoundState) -> Round:
     return Round(
-        experiment=e.id,
-        index=held.index,
-        phase=held.phase,
-        outcome=held.outcome,
-        proposer=held.proposer,
-        eligible=held.eligible,
-        needed=held.needed,
-        approvals=held.approvals,
-        rejections=held.rejections,
-        commitments=len(held.commitments),
-        content=held.content,
-        started_at=held.started_at,
-        proposed_at=held.proposed_at,
-        reveal_started_at=held.reveal_started_at,
-        closed_at=held.closed_at,
-        deadline=None if held.phase == Phase.CLOSED else held.deadline,
-        by_deadline=held.by_deadline,
+        experiment=state.id,
+        index=round_.index,
+        phase=round_.phase,
+        outcome=round_.outcome,
+        proposer=round_.proposer,
+        eligible=round_.eligible,
+        needed=round_.needed,
+        approvals=round_.approvals,
+        rejections=round_.rejections,
+        commitments=len(round_.commitments),
+        content=round_.content,
+        started_at=round_.started_at,
+        proposed_at=round_.proposed_at,
+        reveal_started_at=round_.reveal_started_at,
+        closed_at=round_.closed_at,
+        deadline=None if round_.phase == Phase.CLOSED else round_.deadline,
+        by_deadline=round_.by_deadline,
     )
 
 
-def _ballot_row(e: ExperimentState, held: RoundState, member: Member) -> Ballot:
+def _ballot_row(state: ExperimentState, round_: RoundState, member: Member) -> Ballot:
     return Ballot(
-        experiment=e.id,
-        round=held.index,
+        experiment=state.id,
+        round=round_.index,
         learner=member.account,
-        eligible=e.is_eligible(member.account, held),
-        state=held.ballot_of(member.account),
+        eligible=state.is_eligible(member.account, round_),
+        state=round_.ballot_of(member.account),
     )

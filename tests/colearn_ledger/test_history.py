@@ -1,3 +1,5 @@
+"""An experiment's history: state and scores joined, as JSON and CSV."""
+
 from __future__ import annotations
 
 import csv
@@ -20,7 +22,7 @@ def content(text: str) -> ContentRef:
 
 
 @pytest.fixture
-def held():
+def finished():
     """Two rounds of three learners: one accepted with a missing score, one declined."""
     wallets = [Wallet.from_key(bytes([i + 1]) * 32) for i in range(3)]
     ledger = LocalLedger.new(wallets[0], clock=lambda: 1_000.0)
@@ -36,8 +38,8 @@ def held():
     return ledger, experiment
 
 
-def test_state_and_scores_are_joined(held):
-    history = read_history(*held)
+def test_scores_of_events_are_joined_to_rounds_and_ballots(finished):
+    history = read_history(*finished)
     first, second = history.rounds
     assert history.scores_complete
     assert first.scores == Scores(0.5, float("inf"))
@@ -45,25 +47,27 @@ def test_state_and_scores_are_joined(held):
     assert second.scores == Scores()
 
 
-def test_json_is_strict_and_shows_absent_scores_as_null(held):
-    document = json.loads(read_history(*held).to_json(), parse_constant=pytest.fail)
+def test_json_is_strict_and_has_null_for_absent_scores(finished):
+    document = json.loads(read_history(*finished).to_json(), parse_constant=pytest.fail)
     first, second = document["rounds"]
     assert (first["outcome"], second["outcome"]) == ("accepted", "no_proposal")
     assert first["test_score"] == "inf"
     assert [b["ballot"] for b in first["ballots"]] == ["approved", "rejected"]
     assert first["ballots"][0]["test_score"] is None
+    assert document["experiment"]["params"]["selection"] == "round_robin"
+    assert [learner["index"] for learner in document["learners"]] == [0, 1, 2]
 
 
-def test_csv_has_a_row_for_each_learner_in_each_round(held):
-    rows = list(csv.DictReader(io.StringIO(read_history(*held).to_csv())))
+def test_csv_has_a_row_for_each_learner_in_each_round(finished):
+    rows = list(csv.DictReader(io.StringIO(read_history(*finished).to_csv())))
     assert len(rows) == 6
     assert [r["ballot"] for r in rows[:3]] == ["proposer", "approved", "rejected"]
     assert rows[1]["vote_score"] == "0.25"
     assert rows[1]["test_score"] == ""
 
 
-def test_without_old_events_ballots_and_outcomes_are_still_told(held):
-    ledger, experiment = held
+def test_history_without_old_events_keeps_ballots_and_outcomes(finished):
+    ledger, experiment = finished
 
     class Pruned:
         def __getattr__(self, name):
@@ -78,7 +82,7 @@ def test_without_old_events_ballots_and_outcomes_are_still_told(held):
     assert history.rounds[0].ballots[1].scores == Scores()
 
 
-def test_an_experiment_of_more_learners_than_a_page_has_is_read_in_pages_not_round_by_round():
+def test_ballots_are_read_by_page_of_learners_and_not_by_round():
     wallets = [Wallet.from_key((i + 1).to_bytes(32, "big")) for i in range(103)]
     ledger = LocalLedger.new(wallets[0], clock=lambda: 1_000.0)
     params = ExperimentParams("h", content("spec"), None, 3, 103, 200)
@@ -90,12 +94,12 @@ def test_an_experiment_of_more_learners_than_a_page_has_is_read_in_pages_not_rou
         ledger.acting_for(wallets[index]).decline(experiment, index)
     asked = []
 
-    class Watched:
+    class Recording:
         def __getattr__(self, name):
             asked.append(name)
             return getattr(ledger, name)
 
-    history = read_history(Watched(), experiment)
+    history = read_history(Recording(), experiment)
     everyone = [wallet.address for wallet in wallets]
     assert [[b.ballot.learner for b in r.ballots] for r in history.rounds] == [everyone] * 3
     assert asked.count("ask_all") == 2
