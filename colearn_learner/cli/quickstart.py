@@ -27,7 +27,7 @@ from colearn_learner.errors import LearnerError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from colearn_ledger.ledger import Ledger
+    from colearn_ledger.ledger import LedgerView
     from colearn_ledger.protocol import ExperimentId
 
 __all__ = ["quickstart"]
@@ -379,7 +379,7 @@ def _follow(
 
 
 def _closed(
-    ledger: Ledger, experiment: ExperimentId, names: Mapping[str, str], first: int
+    ledger: LedgerView, experiment: ExperimentId, names: Mapping[str, str], first: int
 ) -> list[str]:
     """Return a line for each round from the ``first`` on that is closed."""
     from colearn_ledger.protocol import Outcome

@@ -29,7 +29,7 @@ from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_learner.errors import LearnerError
 
 if TYPE_CHECKING:
-    from colearn_ledger.ledger import Ledger
+    from colearn_ledger.ledger import LedgerView
     from colearn_ledger.protocol import ContentRef, ExperimentId
     from colearn_ledger.weights.codec import DecodedWeights
 
@@ -199,7 +199,7 @@ def _fetched(
     return _Fetched(place, round_index, content, schema, data, decoded)
 
 
-def _wanted(ledger: Ledger, experiment: ExperimentId, index: int | None) -> ContentRef:
+def _wanted(ledger: LedgerView, experiment: ExperimentId, index: int | None) -> ContentRef:
     if index is None:
         current = ledger.current_weights(experiment)
         if current is None:

@@ -17,8 +17,9 @@ from typing import Protocol
 
 from colearn_ledger.keys.signing import ballot_signer, sign_ballot
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.ledger import Ledger, LedgerUnavailable, Pending, Receipt
+from colearn_ledger.ledger import Ledger, LedgerUnavailable, LedgerView, Pending, Receipt
 from colearn_ledger.protocol import (
+    Account,
     AlreadyVoted,
     BallotSkipped,
     BallotState,
@@ -227,14 +228,14 @@ class RelayCarrier:
     """Casts a learner's open ballots through a relay; the learner's account pays nothing.
 
     Args:
-        ledger: acts for the learner.
-        wallet: the learner's.
-        relay: where the signed ballots go.
-        poll: seconds between two looks at whether a ballot is counted.
+        ledger: where the ballots are counted; it is only read.
+        wallet: signs the learner's ballots.
+        relay: submits the signed ballots.
+        poll: seconds between two checks whether a ballot is counted.
     """
 
     def __init__(
-        self, ledger: Ledger, wallet: Wallet, relay: BallotTaker, *, poll: float = 0.5
+        self, ledger: LedgerView, wallet: Wallet, relay: BallotTaker, *, poll: float = 0.5
     ) -> None:
         self._ledger = ledger
         self._wallet = wallet
@@ -249,14 +250,15 @@ class RelayCarrier:
         """
         ballot = sign_ballot(self._wallet, self._ledger.domain, experiment, round_index, vote)
         self._relay.offer(experiment, round_index, ballot)
-        return _Carried(self._ledger, self._poll, experiment, round_index)
+        return _Carried(self._ledger, ballot.learner, self._poll, experiment, round_index)
 
 
 @dataclass(frozen=True, slots=True)
 class _Carried:
     """A ballot that a relay has."""
 
-    _ledger: Ledger
+    _ledger: LedgerView
+    _account: Account
     _poll: float
     _experiment: ExperimentId
     _round: int
@@ -269,11 +271,10 @@ class _Carried:
             LedgerUnavailable: it was not counted within ``timeout`` seconds.
         """
         give_up = None if timeout is None else time.monotonic() + timeout
-        account = self._ledger.account
         while True:
             # The round first: one that is open here may close before the ballot is read, counted.
             held = self._ledger.round(self._experiment, self._round)
-            recorded = self._ledger.ballot(self._experiment, self._round, account)
+            recorded = self._ledger.ballot(self._experiment, self._round, self._account)
             if recorded.state in (BallotState.APPROVED, BallotState.REJECTED):
                 return Receipt("", self._ledger.now(), 0, ())
             if held.outcome != Outcome.NONE:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import click
 
@@ -29,7 +29,7 @@ from colearn_ledger.weights.store import ContentStore
 if TYPE_CHECKING:
     from colearn_ledger.chains.cosmos import CosmosConfig
     from colearn_ledger.chains.evm import EvmConfig
-    from colearn_ledger.ledger import Ledger
+    from colearn_ledger.ledger import Ledger, LedgerView
 
 __all__ = [
     "Place",
@@ -166,21 +166,33 @@ def parse_account(text: str) -> Account:
         raise click.UsageError(str(error)) from error
 
 
+@overload
+def open_ledger(
+    network: Network, contract: Account, wallet: None = None, *, poll: float = 1.0
+) -> LedgerView: ...
+
+
+@overload
+def open_ledger(
+    network: Network, contract: Account, wallet: Wallet, *, poll: float = 1.0
+) -> Ledger: ...
+
+
 def open_ledger(
     network: Network, contract: Account, wallet: Wallet | None = None, *, poll: float = 1.0
-) -> Ledger:
+) -> LedgerView:
     """Connect to a contract; chain id and code are checked before anything is sent.
 
     Args:
-        network: through which.
+        network: the network that the contract is on.
         contract: its address.
-        wallet: who acts; nobody in particular when only to read.
-        poll: seconds between two looks for a new block.
+        wallet: signs transactions; without one, the result is a view that only reads.
+        poll: seconds between two checks for a new block.
 
     Raises:
-        WrongChain, WrongContract, LedgerUnavailable: it is not there, or not reached.
+        WrongChain, WrongContract, LedgerUnavailable: the contract does not exist, or the network
+            cannot be reached.
     """
-    wallet = wallet or Wallet.create()
     if network.cosmos is not None:
         need("cosmpy")
         from colearn_ledger.chains.cosmos import CosmosLedger

@@ -41,6 +41,17 @@ class CosmosLedger(ContractLedger[Message]):
         config: CosmosConfig | None = None,
     ) -> Self: ...
 
+    @overload
+    @classmethod
+    def connect(
+        cls,
+        terms: CosmosTerms,
+        contract: Account,
+        wallet: Wallet | None,
+        *,
+        config: CosmosConfig | None = None,
+    ) -> Self | ContractView[Message]: ...
+
     @classmethod
     def connect(
         cls,

@@ -45,6 +45,17 @@ class EvmLedger(ContractLedger[bytes]):
         config: EvmConfig | None = None,
     ) -> Self: ...
 
+    @overload
+    @classmethod
+    def connect(
+        cls,
+        endpoint: str | BaseProvider,
+        contract: Account,
+        wallet: Wallet | None,
+        *,
+        config: EvmConfig | None = None,
+    ) -> Self | ContractView[bytes]: ...
+
     @classmethod
     def connect(
         cls,

@@ -27,13 +27,14 @@ from colearn_ledger.chains.cosmos.deploying import deploy_contract
 from colearn_ledger.chains.cosmos.node import Node
 from colearn_ledger.keys.signing import sign_ballot
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.ledger import LedgerUnavailable
+from colearn_ledger.ledger import Ledger, LedgerUnavailable
 from colearn_ledger.protocol import (
     Admission,
     AlreadyJoined,
     BallotSkipped,
     ContentRef,
     DeadlineNotPassed,
+    Duty,
     ExperimentId,
     ExperimentParams,
     LearnerAdmitted,
@@ -79,6 +80,16 @@ def voting(ledger: CosmosLedger) -> ExperimentId:
 
 
 class TestConnecting:
+    def test_view_without_a_wallet_reads_everything_and_cannot_send(
+        self, place: Place, ledger: CosmosLedger
+    ):
+        number = voting(ledger)
+        view = CosmosLedger.connect(place.terms, ledger.contract, config=place.config)
+        assert not isinstance(view, Ledger)
+        assert not hasattr(view, "join")
+        assert view.experiment(number) == ledger.experiment(number)
+        assert view.duty(number, ledger.acting_for(BOB).account) == Duty.VOTE
+
     def test_another_chain_is_told_before_anything_is_sent(self, place: Place):
         config = replace(place.config, chain_id="fetchhub-4")
         with pytest.raises(WrongChain, match=r"on chain colearn-local and chain fetchhub-4 is"):

@@ -20,9 +20,10 @@ from colearn_ledger.chains.evm import (
     WrongContract,
 )
 from colearn_ledger.chains.evm.embedded import EmbeddedChain
+from colearn_ledger.history import read_history
 from colearn_ledger.keys.signing import sign_ballot
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.ledger import LedgerUnavailable
+from colearn_ledger.ledger import Ledger, LedgerUnavailable
 from colearn_ledger.protocol import (
     Account,
     DeadlineNotPassed,
@@ -52,6 +53,16 @@ class TestConnecting:
         assert other.experiment(experiment) == place.ledger.experiment(experiment)
         assert other.domain == place.ledger.domain
         assert other.account == place.cy.address
+
+    def test_view_without_a_wallet_reads_everything_and_cannot_send(self, place: Place):
+        experiment = place.enrolled()
+        view = EvmLedger.connect(place.chain.provider, place.ledger.contract)
+        assert not isinstance(view, Ledger)
+        assert not hasattr(view, "join")
+        assert view.experiment(experiment) == place.ledger.experiment(experiment)
+        assert view.events(experiment) == place.ledger.events(experiment)
+        history = read_history(view, experiment)
+        assert history.experiment == view.experiment(experiment)
 
     def test_another_chain_than_the_one_wanted_is_refused(self, place: Place, meddler: Meddler):
         with pytest.raises(WrongChain, match="chain 5 is wanted"):
