@@ -145,7 +145,7 @@ def check(*, factory: str, given: tuple[str, ...], skip: tuple[str, ...], as_jso
     type=click.IntRange(1),
     default=DEFAULT_MAX_BYTES,
     show_default=True,
-    help="The largest weights that are taken.",
+    help="The largest weights that are received or sent.",
 )
 @monitor_option
 @click.option("--json", "as_json", is_flag=True, help="Log JSON, an object a line.")

@@ -31,6 +31,7 @@ from colearn_learner.remote.messages import (
     SERVICE,
     VERSION,
     Message,
+    check_size,
     frames,
     read_message,
 )
@@ -64,7 +65,7 @@ class RemoteConfig:
         server_name: what the certificate says, where that is not the host.
         deadline: of one call; training has to fit in.
         patience: how long a server that does not answer is tried again, when it is needed.
-        max_bytes: of weights, and of a model, at most.
+        max_bytes: of weights, and of a model, at most; received or sent.
 
     Raises:
         InvalidToken: the token can not be one.
@@ -254,6 +255,7 @@ class RemoteLearner(MachineLearningInterface):
 
     def _exchange(self, method: str, request: Message, timeout: float) -> Message:
         config, call = self._config, None
+        check_size(request, config.max_bytes)
         metadata = [] if config.token is None else [("authorization", f"Bearer {config.token}")]
         try:
             asking = self._opened_channel().stream_stream(f"/{SERVICE}/{method}")

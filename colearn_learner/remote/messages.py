@@ -23,6 +23,7 @@ __all__ = [
     "SERVICE",
     "VERSION",
     "Message",
+    "check_size",
     "frames",
     "read_message",
 ]
@@ -63,6 +64,19 @@ class Message:
     def digest(self) -> str | None:
         """The body's SHA-256."""
         return None if self.body is None else hashlib.sha256(self.body).hexdigest()
+
+
+def check_size(message: Message, max_bytes: int) -> None:
+    """Check that a message may be sent.
+
+    Raises:
+        TooLarge: its body has more bytes than allowed.
+    """
+    if message.body is not None and len(message.body) > max_bytes:
+        raise TooLarge(
+            f"{len(message.body)} bytes would be sent and {max_bytes} are allowed; raise max_bytes"
+            " (--max-bytes) on both sides"
+        )
 
 
 def frames(message: Message) -> Iterator[bytes]:

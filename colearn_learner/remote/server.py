@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import logging
 import secrets
 import threading
@@ -18,6 +17,7 @@ import grpc
 from colearn_learner.remote.addresses import Address, checked_token, target_of
 from colearn_learner.remote.errors import BadMessage, CanNotListen, TooLarge, Unprotected
 from colearn_learner.remote.health import Health
+from colearn_learner.remote.limits import CallLimits, TokenCheck
 from colearn_learner.remote.messages import (
     DEFAULT_MAX_BYTES,
     FRAME_LIMITS,
@@ -25,6 +25,7 @@ from colearn_learner.remote.messages import (
     SERVICE,
     VERSION,
     Message,
+    check_size,
     frames,
     read_message,
 )
@@ -41,6 +42,7 @@ __all__ = ["LearnerServer", "ServedCall", "ServerConfig"]
 _log = logging.getLogger(__name__)
 
 _THREADS = 8
+_CALLS_OF_ONE_PEER = _THREADS // 2
 _LOOK = 0.5  # seconds between two looks at whether who waits for the learner still does
 _LONGEST_MESSAGE = 4_000  # characters of a learner's error
 _OPTIONS = (
@@ -61,7 +63,8 @@ class ServerConfig:
         certificate: PEM, the chain that goes with the key; ``None``: no TLS.
         key: PEM, the certificate's private key.
         token: what callers have to know.
-        max_bytes: of weights, and of a model, at most.
+        max_bytes: of weights, and of a model, at most; received or sent.
+        first_message_timeout: seconds that a call may take to send its first message.
 
     Raises:
         Unprotected: others than this machine could read the weights or send some.
@@ -74,6 +77,7 @@ class ServerConfig:
     key: bytes | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     max_bytes: int = DEFAULT_MAX_BYTES
+    first_message_timeout: float = 30.0
 
     def __post_init__(self) -> None:
         """Refuse half of TLS, and anything open to others."""
@@ -123,7 +127,11 @@ class LearnerServer:
         self._stopping = threading.Event()
         self._holds: str | None = None  # the digest of what the learner accepted last
         self.instance = secrets.token_hex(8)
-        self._grpc = grpc.server(ThreadPoolExecutor(_THREADS, "learner"), options=_OPTIONS)
+        self._grpc = grpc.server(
+            ThreadPoolExecutor(_THREADS, "learner"),
+            interceptors=self._interceptors(),
+            options=_OPTIONS,
+        )
         self._grpc.add_generic_rpc_handlers(
             (_Methods(self._answer_call), Health((SERVICE,), self._stopping))
         )
@@ -163,8 +171,15 @@ class LearnerServer:
 
     # ------------------------------------------------------------------ one call
 
+    def _interceptors(self) -> tuple[grpc.ServerInterceptor, ...]:
+        config = self._config
+        limits = CallLimits(
+            first_message_timeout=config.first_message_timeout,
+            calls_of_one_peer=_CALLS_OF_ONE_PEER,
+        )
+        return (limits,) if config.token is None else (TokenCheck(config.token, SERVICE), limits)
+
     def _answer_call(self, method: str, received: Iterator[bytes], context: Any) -> Iterator[bytes]:
-        self._admit(context)
         try:
             request = read_message(received, max_bytes=self._config.max_bytes)
             answer = self._answer(method, request, context)
@@ -176,18 +191,6 @@ class LearnerServer:
             return
         if answer is not None:
             yield from frames(answer)
-
-    def _admit(self, context: Any) -> None:
-        """Refuse who does not know the token, before anything is read."""
-        if self._config.token is None:
-            return
-        sent = dict(context.invocation_metadata()).get("authorization", "")
-        given = sent if isinstance(sent, bytes) else str(sent).encode()
-        if not hmac.compare_digest(given, f"Bearer {self._config.token}".encode()):
-            _log.warning("refused a caller without the right token: %s", context.peer())
-            context.abort(
-                grpc.StatusCode.UNAUTHENTICATED, "the token is missing or is not the server's"
-            )
 
     def _answer(self, method: str, request: Message, context: Any) -> Message | None:
         if method == "Hello":
@@ -202,6 +205,7 @@ class LearnerServer:
             began = time.monotonic()
             try:
                 answer, failure = self._work(method, request, body), ""
+                check_size(answer, self._config.max_bytes)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a learner may raise anything
                 _log.exception("the learner failed at %s", method)
                 failure = _said(error)

@@ -52,6 +52,7 @@ class Files:
     def write(self, name: str, data: bytes) -> Path:
         path = self.folder / name
         path.write_bytes(data)
+        path.chmod(0o600)
         return path
 
     @property
@@ -207,6 +208,21 @@ def test_files_that_can_not_serve_are_named_with_what_is_wrong(files: Files):
         assert said in " ".join(output.split()), output
         assert "hunter2" not in output
         assert "listening" not in output
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604])
+def test_token_file_that_other_users_can_read_is_refused(
+    files: Files,
+    nobody: str,  # noqa: F811
+    mode: int,
+):
+    files.token.chmod(mode)
+    code, output = refused("--token-file", str(files.token))
+    assert code == 2
+    assert "other users can read the token in" in " ".join(output.split())
+    assert TOKEN not in output
+    with pytest.raises(click.UsageError, match=f"chmod 600 {files.token}"):
+        load_learner(nobody, {"patience": 0, "token": f"file:{files.token}"})
 
 
 def test_a_taken_port_is_told(files: Files):

@@ -23,6 +23,7 @@ def test_an_agent_takes_part_with_a_learner_of_another_process(
 ):
     token = {"COLEARN_LEARNER_TOKEN": "correct-horse-battery-staple"}
     (home / "token").write_text(token["COLEARN_LEARNER_TOKEN"])
+    (home / "token").chmod(0o600)
     reference = created(home, rounds=2, min_learners=2, max_learners=2)
     factory, *arguments = share(0)[1:]
     with ServerProcess(factory, *arguments, **token) as server:

@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import os
 import ssl
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,8 +108,23 @@ def _need_grpc() -> None:
 
 def _token(source: object) -> str | None:
     if source is not None:
+        _check_private(str(source))
         return read_secret(str(source))
     return os.environ.get(TOKEN_VARIABLE) or None
+
+
+def _check_private(source: str) -> None:
+    """Refuse a token in a file that other users can read."""
+    kind, _, path = source.partition(":")
+    try:
+        mode = Path(path).stat().st_mode if kind == "file" else 0
+    except OSError:
+        return  # reading the file reports it
+    if stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
+        raise click.UsageError(
+            f"other users can read the token in {path}; make a new token, and keep it in a file "
+            f"that only you can read: chmod 600 {path}"
+        )
 
 
 def _file(option: str, path: Path) -> bytes:

@@ -1,0 +1,122 @@
+"""Decide which calls a learner's server takes: callers with the token, a few calls each."""
+
+from __future__ import annotations
+
+import hmac
+import itertools
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+
+_log = logging.getLogger(__name__)
+
+
+class TokenCheck(grpc.ServerInterceptor):  # type: ignore[misc]
+    """Refuse callers without the token before anything of their call is read.
+
+    Args:
+        token: what callers have to send as ``authorization: Bearer TOKEN``.
+        service: the service that needs the token; all others are open.
+    """
+
+    def __init__(self, token: str, service: str) -> None:
+        self._expected = f"Bearer {token}".encode()
+        self._protected = f"/{service}/"
+
+    def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
+        """Return the handler of a call, or one that refuses it."""
+        if not details.method.startswith(self._protected):
+            return continuation(details)
+        sent = dict(details.invocation_metadata).get("authorization", "")
+        given = sent if isinstance(sent, bytes) else str(sent).encode()
+        if hmac.compare_digest(given, self._expected):
+            return continuation(details)
+        return grpc.stream_stream_rpc_method_handler(_refuse_caller)
+
+
+class CallLimits(grpc.ServerInterceptor):  # type: ignore[misc]
+    """Keep a single peer from occupying all threads of the server.
+
+    Every call occupies a thread from its first byte on, also while its caller sends nothing.
+
+    Args:
+        first_message_timeout: seconds that a call may take to send its first message.
+        calls_of_one_peer: how many calls one host may have open; more are refused.
+    """
+
+    def __init__(self, *, first_message_timeout: float, calls_of_one_peer: int) -> None:
+        self._timeout = first_message_timeout
+        self._most = calls_of_one_peer
+        self._lock = threading.Lock()
+        self._open: Counter[str] = Counter()
+
+    def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
+        """Return the handler of a call, with both limits around it."""
+        handler = continuation(details)
+        if handler is None:
+            return None
+
+        def handle(requests: Iterator[Any], context: Any) -> Iterator[Any]:
+            with self._count(context):
+                first = self._read_first(requests, context)
+                yield from _respond(handler, first, requests, context)
+
+        # a stream of one message is the same on the wire as a single one
+        return grpc.stream_stream_rpc_method_handler(
+            handle, handler.request_deserializer, handler.response_serializer
+        )
+
+    @contextmanager
+    def _count(self, context: Any) -> Iterator[None]:
+        host = context.peer().rpartition(":")[0]
+        with self._lock:
+            self._open[host] += 1
+            too_many = self._open[host] > self._most
+        try:
+            if too_many:
+                _log.warning("refused a call of %s, which has %d open", host, self._most)
+                context.abort(
+                    grpc.StatusCode.UNAVAILABLE,
+                    f"{self._most} calls from this host are open, which is the most allowed",
+                )
+            yield
+        finally:
+            with self._lock:
+                self._open[host] -= 1
+                if not self._open[host]:
+                    del self._open[host]
+
+    def _read_first(self, requests: Iterator[Any], context: Any) -> list[Any]:
+        """Return the first message in a list, an empty list if the caller sends none."""
+        watchdog = threading.Timer(self._timeout, context.cancel)
+        watchdog.start()
+        try:
+            return list(itertools.islice(requests, 1))
+        except grpc.RpcError:  # the call was cancelled by its caller, or by the watchdog
+            return []
+        finally:
+            watchdog.cancel()
+
+
+def _respond(handler: Any, first: list[Any], rest: Iterator[Any], context: Any) -> Iterator[Any]:
+    if not context.is_active():
+        return
+    if handler.stream_stream is not None:
+        yield from handler.stream_stream(itertools.chain(first, rest), context)
+    elif not first:
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call ended without a message")
+    elif handler.unary_unary is not None:
+        yield handler.unary_unary(first[0], context)
+    else:
+        context.abort(grpc.StatusCode.UNIMPLEMENTED, "this server does not offer the method")
+
+
+def _refuse_caller(_: Iterator[bytes], context: Any) -> Iterator[bytes]:
+    _log.warning("refused a caller without the right token: %s", context.peer())
+    context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token is missing or is not the server's")
+    yield b""
