@@ -4,7 +4,7 @@ VENV := .venv/bin
 TOOLS := $(VENV)/python scripts/tools.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo localnet-demo test lint docs format contract cosmwasm statemachine-long constraints clean setup-demo setup-localnet setup-dev
+.PHONY: help demo localnet-demo check test test-long lint docs format contract cosmwasm constraints clean setup-demo setup-localnet setup-dev
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -16,6 +16,9 @@ localnet-demo: setup-localnet ## run it on real nodes: chain, IPFS, contract, ke
 	@$(VENV)/python scripts/install_nodes.py $(if $(findstring cosmos,$(ARGS)),wasmd,anvil) kubo
 	@./colearn quickstart $(ARGS)
 
+check: setup-dev ## formatters, linters, type checker and the fast tests, in about three minutes
+	@$(VENV)/python scripts/check.py check
+
 test: setup-dev ## run every check and every test
 	@$(VENV)/python scripts/check.py test
 
@@ -25,20 +28,20 @@ lint: setup-dev ## formatters, linters, type checker
 format: setup-dev ## format Python and Solidity in place
 	@$(VENV)/ruff format .
 	@$(VENV)/ruff check --fix .
-	@$(TOOLS) node -- sh -c 'cd contracts/evm && npm ci --silent && npm run --silent format'
+	@$(TOOLS) node -- sh -c '$(VENV)/python scripts/install_npm_packages.py && cd contracts/evm && npm run --silent format'
 
 docs: setup-dev ## build the documentation's site into build/docs, strictly
 	@$(VENV)/python scripts/build_docs.py
 
 contract: setup-dev ## compile the contract and put the artifact into the Python package
-	@$(TOOLS) node -- sh -c 'cd contracts/evm && npm ci --silent'
+	@$(TOOLS) node -- $(VENV)/python scripts/install_npm_packages.py
 	@$(TOOLS) node -- $(VENV)/python scripts/build_contract.py
 
 cosmwasm: setup-dev ## compile the CosmWasm contract and put the wasm into the Python package
 	@$(VENV)/python scripts/build_cosmwasm.py
 
-statemachine-long: setup-dev ## drive reference and contract through 200,000 random steps
-	@COLEARN_STATEMACHINE_PROFILE=long $(VENV)/python -m pytest -q -s tests/statemachine
+test-long: setup-dev ## run in full what `make test` runs in a reduced version
+	@$(VENV)/python scripts/check.py long
 
 constraints: setup-dev ## write the installed versions to constraints.txt
 	@$(VENV)/python scripts/constraints.py

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest.register_assert_rewrite("tests.support", "tests.scenarios.stories")
+
+from tests.support import ROOT  # noqa: E402
+from tests.support.selection import PARTS, node_group_of, part_of  # noqa: E402
+
 if TYPE_CHECKING:
     from colearn_localnet.anvil import Anvil
     from colearn_localnet.kubo import Kubo
     from tests.support.cosmos_place import Place
 
-ROOT = Path(__file__).resolve().parents[1]
 _QUICK = 0.02
 """Seconds from a block of the Cosmos chain to the next one's proposal."""
-
-pytest.register_assert_rewrite("tests.support", "tests.scenarios.stories")
 
 os.environ["PYTHONPATH"] = os.pathsep.join(  # of the processes that tests start
     [str(ROOT), str(ROOT / "localnet"), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -36,6 +38,29 @@ settings.register_profile(  # what Hypothesis itself does where CI is set, and n
 settings.load_profile("patient")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--part", choices=PARTS, help="run only the test files of this part")
+    parser.addoption("--long", action="store_true", help="run only the long tests, and in full")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    part = config.getoption("--part")
+    if part is None or collection_path.suffix != ".py" or collection_path.name == "conftest.py":
+        return None
+    return part_of(collection_path) != part or None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        short = [item for item in items if "is_long" not in item.fixturenames]
+        config.hook.pytest_deselected(items=short)
+        items[:] = [item for item in items if "is_long" in item.fixturenames]
+    groups = {item: node_group_of(item.path, set(item.fixturenames)) for item in items}
+    items.sort(key=lambda item: groups[item][0])
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(groups[item][1]))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
@@ -45,6 +70,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if avoided:
         reporter.write_line(f"CI=true: {len(avoided)} tests were skipped, which is a failure.")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.fixture(scope="session")
+def is_long(pytestconfig: pytest.Config) -> bool:
+    """Whether to run a test in full (`make test-long`), or its reduced version."""
+    return bool(pytestconfig.getoption("--long"))
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
-"""Reports what the duels went through."""
+"""Prints what the duels of reference and contracts went through."""
 
 import pytest
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    from tests.support.duel.record import RECORDS
-
-    for record in RECORDS.values():
-        terminalreporter.section(f"reference against contract, {record.name}")
-        terminalreporter.write_line(record.report())
+    reports = [report for kind in terminalreporter.stats.values() for report in kind]
+    for report in reports:
+        if getattr(report, "when", None) == "teardown":
+            for name, text in report.user_properties:
+                terminalreporter.section(name)
+                terminalreporter.write_line(text)

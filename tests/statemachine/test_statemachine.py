@@ -1,15 +1,15 @@
-"""Reference and contract through the same random steps; see duel_machine.py.
+"""Drive the reference and a contract through the same random steps; see support/duel/machine.py.
 
-Profiles, by the environment variable COLEARN_STATEMACHINE_PROFILE: ``default`` for every test run
-(the same steps each time), ``long`` for 200,000 steps on revm. On wasmd steps are few: each takes
-a block.
+A usual run makes the same steps each time. `make test-long` makes 200,000 other ones on revm. On
+wasmd steps are few, as each takes a block.
 """
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, Phase, Verbosity, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -24,14 +24,21 @@ from tests.support.duel.wasmd import WasmdBackend
 if TYPE_CHECKING:
     from tests.support.cosmos_place import Place
 
-IS_LONG = os.environ.get("COLEARN_STATEMACHINE_PROFILE", "default") == "long"
+
+@pytest.fixture(autouse=True)
+def duel_reports(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Attach what a test's duels went through to its result, from wherever it ran."""
+    before = set(RECORDS)
+    yield
+    for name in set(RECORDS) - before:
+        request.node.user_properties.append((f"duels on {name}", RECORDS[name].report()))
 
 
-def profile(duels: int, steps: int, *, shrinks: bool = True) -> settings:
+def profile(duels: int, steps: int, *, is_long: bool, shrinks: bool = True) -> settings:
     return settings(
         max_examples=duels,
         stateful_step_count=steps,
-        derandomize=not IS_LONG,
+        derandomize=not is_long,
         database=None,
         deadline=None,
         print_blob=True,
@@ -50,40 +57,43 @@ def is_kind_of(kind: object, root: type) -> bool:
     return isinstance(kind, type) and issubclass(kind, root) and kind is not root
 
 
-def test_reference_and_contract_agree_on_revm():
+def test_reference_and_contract_agree_on_revm(is_long: bool):
+    duels, steps = (3_100, 80) if is_long else (200, 35)
     run_state_machine_as_test(
-        duel_on("revm", RevmBackend), settings=profile(*((3_100, 80) if IS_LONG else (200, 35)))
+        duel_on("revm", RevmBackend), settings=profile(duels, steps, is_long=is_long)
     )
-    went_deep(RECORDS["revm"])
+    check_coverage(RECORDS["revm"], is_long=is_long)
 
 
-def went_deep(record: Record) -> None:
-    """Check that the duels came to what can happen, so that agreeing means something."""
+def check_coverage(record: Record, *, is_long: bool) -> None:
+    """Check that the duels reached every outcome, event and error, so that agreeing means much."""
     everything = {
         f"{outcome} {ballots}{how}"
         for outcome in ("ACCEPTED", "REJECTED", "NO_PROPOSAL")
         for ballots in ("open", "secret")
         for how in ("", " by deadline")
     } | {"ABANDONED open", "ABANDONED secret"}
-    rare = set() if IS_LONG else {r for r in everything if r.startswith(("ABANDONED", "ACCEPTED"))}
+    rare = set() if is_long else {r for r in everything if r.startswith(("ABANDONED", "ACCEPTED"))}
     assert set(record.rounds) >= everything - rare
-    assert set(record.rounds) & rare or IS_LONG
+    assert set(record.rounds) & rare or is_long
     assert set(record.events) >= names_of(Event)
     missing = names_of(ProtocolError) - set(record.errors)
-    assert len(missing) <= (0 if IS_LONG else 2), missing
-    assert len(record.skipped) >= (len(SkipReason) if IS_LONG else 2)
+    assert len(missing) <= (0 if is_long else 2), missing
+    assert len(record.skipped) >= (len(SkipReason) if is_long else 2)
 
 
-def test_reference_and_contract_agree_on_a_chain():
+def test_reference_and_contract_agree_on_a_chain(is_long: bool):
+    duels, steps = (40, 50) if is_long else (22, 45)
     run_state_machine_as_test(
         duel_on("an embedded chain", lambda: ChainBackend(Calendar(PEOPLE))),
-        settings=profile(*((40, 50) if IS_LONG else (22, 45))),
+        settings=profile(duels, steps, is_long=is_long),
     )
 
 
-def test_reference_and_contract_agree_on_wasmd(cosmos_place: Place):
+def test_reference_and_contract_agree_on_wasmd(cosmos_place: Place, is_long: bool):
     cosmos_place.fund(PEOPLE)
+    duels, steps = (60, 60) if is_long else (8, 40)
     run_state_machine_as_test(
         duel_on("wasmd", lambda: WasmdBackend(cosmos_place)),
-        settings=profile(*((60, 60) if IS_LONG else (8, 40)), shrinks=False),
+        settings=profile(duels, steps, is_long=is_long, shrinks=False),
     )

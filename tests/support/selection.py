@@ -1,0 +1,92 @@
+"""Which tests are fast, which start nodes, and which train with a framework: decided per file.
+
+A file's source decides, by its folder, its imports and the fixtures that it names, so that no test
+needs a mark. Files of other parts are not even imported: loading TensorFlow takes longer than most
+fast tests.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+PARTS = ("fast", "nodes", "heavy")
+
+NODES = {
+    *("anvil", "Anvil", "CosmosChain", "cosmos_place", "Kubo", "kubo_swarm", "swarm"),
+    *("Localnet", "nodes_are_here", "toxiproxy_is_here", "wasmd_is_here", "test_cli_real_chain"),
+}
+"""Fixtures and classes that start nodes, and the module whose fixtures others import."""
+
+NODE_FOLDERS = {"faults", "faults_cosmos", "localnet"}
+
+FRAMEWORKS = {
+    *("dp_accounting", "keras", "onnx", "onnxruntime", "opacus", "tensorflow", "torch", "xgboost"),
+    *("pytorch", "privacy"),
+}
+"""Parts of the names of modules that load a framework."""
+
+EMBEDDED = {"EmbeddedChain", "any_world"}
+"""A fixture and a class that run the contract in Python, which is slow."""
+
+HEAVY_FOLDERS = {"docs", "statemachine"}
+HEAVY_FILES = {
+    "test_agent_kills.py",
+    "test_ancestor_style.py",
+    "test_checking.py",
+    "test_cli_startup.py",
+    "test_examples.py",
+    "test_local_file.py",
+    "test_readme.py",
+    "test_real_mnist.py",
+}
+"""Files that start many processes, or train for long."""
+
+
+@cache
+def part_of(path: Path) -> str:
+    """Return the part of the test run that a test file belongs to."""
+    inside = path.relative_to(TESTS)
+    names, modules = _names_in(path)
+    if NODE_FOLDERS & set(inside.parts) or NODES & names:
+        return "nodes"
+    if HEAVY_FOLDERS & set(inside.parts) or inside.name in HEAVY_FILES:
+        return "heavy"
+    if FRAMEWORKS & modules or EMBEDDED & names:
+        return "heavy"
+    return "fast"
+
+
+def node_group_of(path: Path, fixtures: set[str]) -> tuple[int, str]:
+    """Return the order and the name of the group of tests that one worker runs one by one.
+
+    Long groups come first. Tests of a file share its fixtures. Tests of several files share a
+    wasmd, which makes blocks all the time: two at once are enough for two cores.
+    """
+    inside = path.relative_to(TESTS)
+    if "cosmos_place" in fixtures:
+        return (0, "wasmd") if inside.parts[0] == "scenarios" else (1, "wasmd 2")
+    return (2 if inside.parts[0] in NODE_FOLDERS else 3), str(inside)
+
+
+def _names_in(path: Path) -> tuple[set[str], set[str]]:
+    """Return the names that a file uses, and the parts of the names of modules it imports."""
+    names: set[str] = set()
+    modules: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Name):
+            names.add(node.id)
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "usefixtures":
+            names |= {
+                argument.value for argument in node.args if isinstance(argument, ast.Constant)
+            }
+        elif isinstance(node, ast.Import):
+            modules |= {part for alias in node.names for part in alias.name.split(".")}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules |= set(node.module.split("."))
+            names |= {alias.name for alias in node.names}
+    return names | modules, modules
