@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.house_rules import (
+    BANNED,
+    count_all,
+    find_cycles,
+    find_growth,
+    find_wide_functions,
+    read_allowances,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("colearn_ledger", "colearn_learner", "localnet/colearn_localnet")
@@ -137,3 +147,49 @@ def test_commands_print_only_through_the_output_module():
         if isinstance(node, ast.Call) and prints(node)
     }
     assert printing <= MAY_PRINT
+
+
+class TestAllowances:
+    """Rules that old files may still break, as far as tests/house_allowances.json allows."""
+
+    def test_no_file_exceeds_its_allowance(self):
+        growth = find_growth(count_all(), read_allowances())
+        advice = "fix them; after moving a file: python -m tests.support.house_rules --write"
+        assert not growth, advice
+
+    @pytest.mark.parametrize(
+        "text", ["the node is told", "test_what_can_not_be_read", "is no valid key", "For ever"]
+    )
+    def test_banned_words_are_found_in_text_and_names(self, text: str):
+        assert BANNED.search(text.replace("_", " "))
+
+    @pytest.mark.parametrize("text", ["it cannot", "no valid key was found", "he withheld rounds"])
+    def test_other_words_are_allowed(self, text: str):
+        assert not BANNED.search(text)
+
+    def test_growth_is_reported_per_file(self):
+        allowed = {"banned words": {"a.py": 2}}
+        counts = {"banned words": {"a.py": 2, "b.py": 1}}
+        assert find_growth(counts, allowed) == ["b.py: banned words: 1, allowed 0"]
+
+    def test_function_with_seven_parameters_is_found(self, tmp_path: Path):
+        source = tmp_path / "wide.py"
+        source.write_text("def wide(self, a, b, c, *, d, e, f, g): ...\ndef narrow(a, b): ...\n")
+        assert find_wide_functions(source) == ["wide"]
+
+
+def test_modules_do_not_import_each_other_in_circles():
+    assert find_cycles() == []
+
+
+def test_learner_package_has_at_most_twelve_files_of_its_own():
+    assert len([p for p in (ROOT / "colearn_learner").iterdir() if p.is_file()]) <= 12
+
+
+def test_no_test_changes_the_import_path():
+    changing = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").rglob("*.py")
+        if re.search(r"^\s*sys\.path(\.insert|\.append|\[)", path.read_text(), re.MULTILINE)
+    ]
+    assert changing == ["tests/support/example_runs.py"]  # which runs programs as Python does

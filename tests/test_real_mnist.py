@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +12,16 @@ from colearn_learner import collective_learning_round, set_equal_weights
 from colearn_learner.catalogue.factories import prepared
 from colearn_learner.cli import main
 from colearn_learner.datasets import load
+from tests.support import load_script
 
-SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 TRAINING = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 """How often each digit is in the 60,000 records for training, as published."""
 
 
 @pytest.fixture(scope="module")
 def folder() -> Path:
-    sys.path.insert(0, str(SCRIPTS))
-    try:
-        from fetch_mnist import mnist_folder
-    finally:
-        sys.path.pop(0)
-    return mnist_folder()
+    made: Path = load_script("fetch_mnist").mnist_folder()
+    return made
 
 
 def test_all_records_are_read_in_order(folder: Path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,8 @@ import click
 import pytest
 
 from colearn_learner.cli import main
-from tests.support.doc_blocks import DOCS, blocks_of, pages
+from tests.support import load_script
+from tests.support.doc_blocks import blocks_of, pages
 
 _COMMAND = re.compile(r"(?:^|[;&|(])\s*colearn ")
 
@@ -96,12 +96,7 @@ def test_the_pages_run_what_a_user_needs():
 
 
 def test_the_reference_shows_every_command_and_option():
-    sys.path.insert(0, str(DOCS.parent / "scripts" / "docs"))
-    try:
-        import cli_page
-    finally:
-        sys.path.pop(0)
-    page = cli_page.page()
+    page = load_script("docs/cli_page").page()
     for path in every(main):
         assert f"`colearn {' '.join(path)}`" in page
         command: click.Command = main
