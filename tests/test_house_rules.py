@@ -19,6 +19,7 @@ from tests.support.house_rules import (
     find_wide_functions,
     read_allowances,
 )
+from tests.support.selection import HEAVY_FILES
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("colearn_ledger", "colearn_learner", "localnet/colearn_localnet")
@@ -193,3 +194,7 @@ def test_no_test_changes_the_import_path():
         if re.search(r"^\s*sys\.path(\.insert|\.append|\[)", path.read_text(), re.MULTILINE)
     ]
     assert changing == ["tests/support/example_runs.py"]  # which runs programs as Python does
+
+
+def test_files_selected_as_heavy_exist():
+    assert {path.name for path in (ROOT / "tests").rglob("*.py")} >= HEAVY_FILES

@@ -38,7 +38,6 @@ HEAVY_FILES = {
     "test_checking.py",
     "test_cli_startup.py",
     "test_examples.py",
-    "test_local_file.py",
     "test_readme.py",
     "test_real_mnist.py",
 }
