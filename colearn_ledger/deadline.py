@@ -22,3 +22,7 @@ class Deadline:
     def left(self) -> float:
         """Return the seconds that are left, 0 once the deadline has passed."""
         return max(0.0, self._end - self._clock())
+
+    def restart(self) -> None:
+        """Count down from the start again; for a limit on each step of an operation."""
+        self._end = self._clock() + self.seconds

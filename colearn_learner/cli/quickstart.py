@@ -94,7 +94,7 @@ def quickstart(
     networks. Missing nodes are installed first, which can take some minutes the first time.
     """
     kind = _KINDS[chain]
-    need(*kind.modules, "ipfshttpclient", "sklearn")
+    need(*kind.modules, "sklearn")
     from colearn_learner.datasets import dataset
 
     dataset(options["dataset"])

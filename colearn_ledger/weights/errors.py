@@ -1,40 +1,22 @@
-"""What can be wrong with weights, a class each."""
+"""Errors of weights and their schemas."""
 
 from __future__ import annotations
 
 from colearn_ledger.protocol import LedgerError
 
-__all__ = [
-    "CorruptHeader",
-    "CorruptStructure",
-    "EmptyWeights",
-    "InvalidSchema",
-    "InvalidTensor",
-    "MismatchedWeights",
-    "NonFiniteWeights",
-    "OversizedWeights",
-    "PickledWeights",
-    "TrailingBytes",
-    "TruncatedWeights",
-    "UnknownFormat",
-    "UnsupportedWeights",
-    "WeightsError",
-    "shown",
-]
-
 _SHOWN = 80
 
 
 class WeightsError(LedgerError):
-    """Root of everything that is wrong with weights or their schema."""
+    """Root of the errors of weights and of their schemas."""
 
 
 class UnsupportedWeights(WeightsError):
-    """These weights can not be written: a type, a size or a summary the format does not have."""
+    """The format cannot express these weights: a type, a size or a summary is not supported."""
 
 
 class TruncatedWeights(WeightsError):
-    """The file ends before its header says it does."""
+    """The file is shorter than its header demands."""
 
 
 class TrailingBytes(WeightsError):
@@ -50,7 +32,7 @@ class CorruptHeader(WeightsError):
 
 
 class UnknownFormat(WeightsError):
-    """A safetensors file, but not one with weights in a version this program knows."""
+    """A safetensors file, but not of weights in a supported version."""
 
 
 class CorruptStructure(WeightsError):
@@ -58,7 +40,7 @@ class CorruptStructure(WeightsError):
 
 
 class InvalidTensor(WeightsError):
-    """A tensor holds bytes that its type does not allow."""
+    """A tensor has bytes that its type does not allow."""
 
 
 class MismatchedWeights(WeightsError):
@@ -66,7 +48,7 @@ class MismatchedWeights(WeightsError):
 
 
 class NonFiniteWeights(WeightsError):
-    """A tensor holds NaN or infinity."""
+    """A tensor has NaN or infinity."""
 
 
 class PickledWeights(WeightsError):

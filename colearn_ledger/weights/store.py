@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from colearn_ledger.protocol import ContentRef, LedgerError
 
-__all__ = [
-    "ContentMismatch",
-    "ContentNotStored",
-    "ContentStore",
-    "ContentTooLarge",
-    "ContentUnavailable",
-]
+_CID = re.compile(r"b[a-z2-7]{58}")
 
 
 class ContentUnavailable(LedgerError):
@@ -26,24 +21,25 @@ class ContentTooLarge(LedgerError):
 
 
 class ContentMismatch(LedgerError):
-    """The bytes are not those that the reference names."""
+    """The bytes differ from those that the reference names."""
 
 
 class ContentNotStored(LedgerError):
-    """The store could not take the file or the pin; nothing of it was left behind."""
+    """The store could not accept the file or the pin; it kept nothing of it."""
 
 
 class ContentStore(Protocol):
-    """Files by content. Safe to use from several threads."""
+    """Store and fetch files by their content. Safe to use from several threads."""
 
     def put(self, chunks: Iterable[bytes]) -> ContentRef:
         """Store a file given in pieces and return its reference; at least one byte.
 
-        Lists, tuples and what has ``nbytes``, its size, travel cheaper than what is read once.
-        What has ``content``, its reference, need not be hashed once more.
+        Lists, tuples and iterables with an attribute ``nbytes`` (their size) are sent more cheaply
+        than iterators. An iterable with an attribute ``content`` (its reference) is not hashed
+        again.
 
         Raises:
-            ContentNotStored: the store could not take it, for want of room say.
+            ContentNotStored: the store could not accept it, for lack of space for example.
         """
 
     def get(
@@ -51,24 +47,47 @@ class ContentStore(Protocol):
     ) -> AbstractContextManager[Iterator[bytes]]:
         """Open a file; its pieces are verified while they stream.
 
-        The last piece is handed out only after the whole file was found to match.
+        The last piece is returned only after the whole file was found to match.
 
         Raises:
             ContentTooLarge: ``content.size`` is above ``max_size`` bytes, or more bytes came.
-            ContentUnavailable: not here, or not within ``timeout`` seconds.
+            ContentUnavailable: the file is not in the store, or not within ``timeout`` seconds.
             ContentMismatch: other bytes came.
         """
 
     def has(self, content: ContentRef) -> bool:
-        """Tell whether the whole file is here."""
+        """Return whether the whole file is in the store."""
 
     def pin(self, content: ContentRef) -> None:
-        """Keep the file until it is unpinned; fetch it where it is not here yet.
+        """Keep the file until it is unpinned; fetch it if it is missing.
 
         Raises:
-            ContentUnavailable: it could not be had.
-            ContentNotStored: the store could not take the pin.
+            ContentUnavailable: it could not be fetched.
+            ContentNotStored: the store could not accept the pin.
         """
 
     def unpin(self, content: ContentRef) -> None:
-        """Let the file go; the store may drop it, at once or by and by."""
+        """Release the file; the store may drop it, now or later."""
+
+
+def check_cid(content: ContentRef) -> str:
+    """Return the content's CID if it is safe in a path and in a URL.
+
+    Raises:
+        ContentUnavailable: it is not.
+    """
+    if not _CID.fullmatch(content.cid):
+        raise ContentUnavailable(f"{ascii(content.cid)[:80]} is not a CID that a store can have")
+    return content.cid
+
+
+def check_size(content: ContentRef, max_size: int) -> None:
+    """Refuse content whose reference names a size above the caller's limit.
+
+    Raises:
+        ContentTooLarge: it does.
+    """
+    if content.size > max_size:
+        raise ContentTooLarge(
+            f"{content.cid} has {content.size} bytes, more than the {max_size} allowed here"
+        )

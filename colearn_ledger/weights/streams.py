@@ -1,8 +1,7 @@
-"""Bytes to and from a node: what keeps a slow, broken or hostile one from holding up a learner.
+"""Move bytes to and from a node in threads, so that no node can hold up a learner.
 
-Whoever waits for a node here waits in `queue.Queue`, never in a socket: the connection has a
-thread of its own, so that deadlines hold whatever the node does, with any HTTP client, and
-hashing runs beside the transfer.
+The caller waits in a `queue.Queue` and never in a socket. So deadlines hold with any HTTP client,
+and hashing runs while bytes are transferred.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from queue import Empty, Full, Queue
 from typing import Any, TypeAlias, TypeVar
@@ -19,17 +18,6 @@ from typing import Any, TypeAlias, TypeVar
 from colearn_ledger.backoff import Backoff
 from colearn_ledger.deadline import Deadline
 from colearn_ledger.protocol import ContentRef, LedgerError
-from colearn_ledger.weights.store import ContentTooLarge
-
-__all__ = [
-    "PIECE",
-    "NodeError",
-    "Patience",
-    "check_size",
-    "pulled",
-    "pushed",
-    "resumed",
-]
 
 PIECE = 262_144
 """Bytes that are read, and move between threads, at once."""
@@ -38,7 +26,7 @@ _DEPTH = 8
 """Pieces that wait between two threads."""
 
 _PROGRESS = PIECE
-"""Bytes after which an attempt was worth it, however it ends."""
+"""Bytes after which an attempt counts as progress, however it ends."""
 
 _BACKOFF = Backoff(first=0.2, longest=2.0)
 
@@ -48,29 +36,29 @@ Source: TypeAlias = Callable[[], AbstractContextManager[Iterator[bytes]]]
 
 
 class NodeError(LedgerError):
-    """A node did not do what it was asked; stores turn this into the port's errors.
+    """A node failed to do what was requested; stores turn this into the port's errors.
 
     Args:
-        why: what happened, for people.
-        again: the same call may well succeed in a moment.
-        said: the node's own words, when it answered properly that it can not.
+        why: what happened, as the rest of a sentence that begins with the node.
+        again: a retry may succeed soon.
+        reply: the node's own message, if it answered with an error.
     """
 
-    def __init__(self, why: str, *, again: bool = False, said: str = "") -> None:
+    def __init__(self, why: str, *, again: bool = False, reply: str = "") -> None:
         super().__init__(why)
         self.again = again
-        self.said = said
+        self.reply = reply
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """For how long a store waits.
+    """Limits of how long a store waits.
 
     Args:
-        timeout: seconds for a whole operation, when the caller does not say.
+        timeout: seconds for a whole operation, unless the caller sets them.
         silence: seconds without a piece (`PIECE` bytes, or the rest) after which a connection
-            is given up.
-        retries: how often a broken stream is taken up again without much coming of it.
+            is abandoned.
+        retries: how often in a row a broken stream is resumed without progress.
     """
 
     timeout: float = 600.0
@@ -86,23 +74,11 @@ class _GivenUp(LedgerError):
     """Raised in the thread of a connection to break it off."""
 
 
-def check_size(content: ContentRef, max_size: int) -> None:
-    """Refuse content that says itself that it is larger than the caller's limit.
+def read_in_thread(source: Source, *, deadline: Deadline, silence: float) -> Generator[bytes]:
+    """Yield what a source delivers; the source runs in its own thread.
 
-    Raises:
-        ContentTooLarge: it is.
-    """
-    if content.size > max_size:
-        raise ContentTooLarge(
-            f"{content.cid} has {content.size} bytes, more than the {max_size} allowed here"
-        )
-
-
-def pulled(source: Source, *, deadline: Deadline, silence: float) -> Generator[bytes]:
-    """Yield what a source delivers; it runs in a thread of its own.
-
-    Close this generator to break the source off: its thread ends at the next byte, or when its
-    own socket times out.
+    Close this generator to stop the source: its thread ends at the next byte, or when its own
+    socket times out.
 
     Raises:
         NodeError: nothing came for `silence` seconds, or the deadline passed.
@@ -114,11 +90,11 @@ def pulled(source: Source, *, deadline: Deadline, silence: float) -> Generator[b
     def work() -> None:
         try:
             with source() as pieces:
-                for piece in _gathered(pieces):
+                for piece in _coalesce(_until(closed, pieces)):
                     if closed.is_set():
                         return
                     items.put(piece)
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             items.put(error)
         else:
             items.put(_End)
@@ -138,23 +114,44 @@ def pulled(source: Source, *, deadline: Deadline, silence: float) -> Generator[b
         _drain(items)  # the thread may wait for room
 
 
-def pushed(
+def call_in_thread(function: Callable[[], _T], seconds: float) -> _T:
+    """Return what a function returns; it runs in its own thread.
+
+    Raises:
+        NodeError: it did not return within so many seconds.
+        Exception: what the function raised.
+    """
+    results: list[_T] = []
+
+    @contextmanager
+    def source() -> Iterator[Iterator[bytes]]:
+        results.append(function())
+        yield iter(())
+
+    deadline = Deadline(seconds)
+    with closing(read_in_thread(source, deadline=deadline, silence=seconds)) as nothing:
+        for _ in nothing:
+            pass
+    return results[0]
+
+
+def write_in_thread(
     send: Callable[[Iterator[bytes]], _T], pieces: Iterable[bytes], *, patience: Patience
 ) -> _T:
-    """Let `send` take pieces in a thread of its own while this thread makes them.
+    """Run `send` in its own thread, with the pieces that this thread produces.
 
-    What the pieces' source raises passes through, and `send` is broken off.
+    An error of the pieces' source passes through, and `send` is broken off.
 
     Returns:
         What `send` returns.
 
     Raises:
-        NodeError: `send` took nothing for ``patience.silence`` seconds, or did not return
+        NodeError: `send` consumed nothing for ``patience.silence`` seconds, or did not return
             within ``patience.timeout`` after the last piece.
         Exception: what `send` raised.
     """
     items: Queue[bytes | type[_End] | type[_GivenUp]] = Queue(_DEPTH)
-    done, taken = threading.Event(), threading.Event()
+    done, consumed = threading.Event(), threading.Event()
     results: list[_T] = []
     failures: list[BaseException] = []
 
@@ -163,12 +160,12 @@ def pushed(
             yield item
         if item is _GivenUp:
             raise _GivenUp("the source of the file failed")
-        taken.set()
+        consumed.set()
 
     def work() -> None:
         try:
             results.append(send(feed()))
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+        except BaseException as error:  # noqa: BLE001 - raised again in the waiting thread
             failures.append(error)
         done.set()
         _drain(items)
@@ -190,36 +187,38 @@ def pushed(
     if failures:
         raise failures[0]
     if not results:
-        raise NodeError(f"took the file and did not answer within {patience.timeout:g} s")
-    if not taken.is_set():
+        raise NodeError(f"accepted the file and did not answer within {patience.timeout:g} s")
+    if not consumed.is_set():
         raise NodeError("answered before it had the whole file")
     return results[0]
 
 
-def resumed(
+def read_resuming(
     open_at: Callable[[int], AbstractContextManager[Iterator[bytes]]],
     content: ContentRef,
     *,
     deadline: Deadline,
     patience: Patience,
 ) -> Generator[bytes]:
-    """Yield content's bytes, taking a broken stream up where it broke.
+    """Yield content's bytes; resume a broken stream at the byte where it broke.
 
     Args:
         open_at: opens the stream from this offset on; may raise `NodeError`.
-        content: what is wanted; the bytes are **not** checked here.
-        deadline: for all of it.
+        content: the file; the bytes are **not** checked here.
+        deadline: for the whole file.
         patience: with single streams.
 
     Raises:
-        NodeError: the last failure; retries or time are used up.
+        NodeError: the last failure, once retries or time are used up.
     """
     offset, failures = 0, 0
     while offset < content.size:
         began = offset
-        source = _at(open_at, offset)
+        source = _source_at(open_at, offset)
         try:
-            with closing(pulled(source, deadline=deadline, silence=patience.silence)) as pieces:
+            with closing(
+                read_in_thread(source, deadline=deadline, silence=patience.silence)
+            ) as pieces:
                 for piece in pieces:
                     offset += len(piece)
                     yield piece
@@ -228,19 +227,35 @@ def resumed(
             raise NodeError(f"sent {offset} of {content.size} bytes and ended", again=True)
         except NodeError as error:
             failures = 1 if offset - began >= _PROGRESS else failures + 1
-            futile = not error.again and offset == began
+            is_final = not error.again and offset == began
             pause = _BACKOFF.pause(failures)
-            if futile or failures > patience.retries or deadline.left() <= pause:
+            if is_final or failures > patience.retries or deadline.left() <= pause:
                 raise
             time.sleep(pause)
 
 
-def _at(open_at: Callable[[int], AbstractContextManager[Iterator[bytes]]], offset: int) -> Source:
+def restart_at_each(step: Deadline, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield pieces; each of them restarts a deadline that is meant for one step."""
+    for piece in pieces:
+        step.restart()
+        yield piece
+
+
+def _source_at(
+    open_at: Callable[[int], AbstractContextManager[Iterator[bytes]]], offset: int
+) -> Source:
     return lambda: open_at(offset)
 
 
-def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Join small pieces: handing one to another thread costs as much as reading 32 kB."""
+def _until(closed: threading.Event, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        if closed.is_set():
+            return
+        yield piece
+
+
+def _coalesce(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Join small pieces: passing one to another thread costs as much as reading 32 kB."""
     parts: list[bytes] = []
     size = 0
     failure: Exception | None = None
@@ -251,7 +266,7 @@ def _gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
             if size >= PIECE:
                 yield b"".join(parts)
                 parts, size = [], 0
-    except Exception as error:  # noqa: BLE001 - what came before it counts
+    except Exception as error:  # noqa: BLE001 - the pieces before it count
         failure = error
     if parts:
         yield b"".join(parts)
@@ -273,7 +288,7 @@ def _offer(items: Queue[Any], item: object, silence: float) -> None:
     try:
         items.put(item, timeout=silence if silence < math.inf else None)
     except Full:
-        raise NodeError(f"took no byte for {silence:g} s") from None
+        raise NodeError(f"accepted no byte for {silence:g} s") from None
 
 
 def _drain(items: Queue[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Where a store is: URLs and multiaddrs, with what is secret in them kept out of sight."""
+"""Parse the addresses of stores, URLs and multiaddrs, and keep their secrets out of sight."""
 
 from __future__ import annotations
 
@@ -11,30 +11,37 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from colearn_ledger.protocol import LedgerError
 from colearn_ledger.text.urls import is_loopback
 
-__all__ = ["NodeAddress", "StoreNotUsable", "is_multiaddr", "web_address"]
-
 _log = logging.getLogger(__name__)
 
-_MULTIADDR_STARTS = ("ip4", "ip6", "dns", "dns4", "dns6", "unix")
+_HOST_KINDS = ("ip4", "ip6", "dns", "dns4", "dns6")
+_SCHEMES = ("http", "https")
+_MAX_PORT = 65_535
+_EXAMPLES = (
+    "write http://host:port, https://host/path or a multiaddr such as /ip4/127.0.0.1/tcp/5001/http"
+)
 
 
 class StoreNotUsable(LedgerError):
-    """A store can not be opened: its address is malformed, or a package is missing."""
+    """A store cannot be opened: its address is malformed, or a package is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeAddress:
-    """Where a node's RPC answers.
+    """The address of a node's RPC.
 
     Args:
         shown: for messages, without secrets.
-        multiaddr: host, port and http or https.
-        path: what stands before ``api/v0`` in the URL, without slashes at its ends.
+        host: name or number.
+        port: of TCP.
+        scheme: ``http`` or ``https``.
+        path: precedes ``api/v0`` in the URL; without slashes at its ends.
         authorization: the header of that name, or nothing.
     """
 
     shown: str
-    multiaddr: str
+    host: str
+    port: int
+    scheme: str
     path: str = ""
     authorization: str = field(default="", repr=False)
 
@@ -46,33 +53,45 @@ class NodeAddress:
             StoreNotUsable: it is neither, or has two kinds of authentication.
         """
         if is_multiaddr(api):
-            return cls(api, api, authorization=_bearer(token))
+            host, port, scheme = _parse_multiaddr(api)
+            return cls(api, host, port, scheme, authorization=_bearer(token))
         url, authorization = web_address(api, what="an IPFS node", token=token)
         host = url.hostname or ""
-        multiaddr = f"/{_kind(host)}/{host}/tcp/{url.port}/{url.scheme}"
         if authorization and url.scheme == "http" and not is_loopback(host):
             _log.warning("%s gets its token over plain http; use https", url.geturl())
-        return cls(url.geturl(), multiaddr, url.path.strip("/"), authorization)
+        path = url.path.strip("/")
+        return cls(url.geturl(), host, url.port or 0, url.scheme, path, authorization)
+
+    @property
+    def url(self) -> str:
+        """The URL of the RPC's commands, without secrets."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        path = f"/{self.path}" if self.path else ""
+        return f"{self.scheme}://{host}:{self.port}{path}/api/v0"
+
+    @property
+    def multiaddr(self) -> str:
+        """Host, port and scheme as a multiaddr."""
+        try:
+            kind = f"ip{ipaddress.ip_address(self.host).version}"
+        except ValueError:
+            kind = "dns"
+        return f"/{kind}/{self.host}/tcp/{self.port}/{self.scheme}"
 
 
 def web_address(text: str, *, what: str, token: str | None = None) -> tuple[SplitResult, str]:
     """Return a URL with its port, without its secrets, and the ``Authorization`` header.
 
     Raises:
-        StoreNotUsable: it is no http or https URL of a host, or has two kinds of authentication.
+        StoreNotUsable: it is not an http or https URL, or has two kinds of authentication.
     """
     try:
         url = urlsplit(text)
         host, port = url.hostname, url.port
     except ValueError:
         url, host, port = urlsplit(""), None, None
-    shown = text.rpartition("@")[2]
-    if url.scheme not in ("http", "https") or not host or url.query or url.fragment:
-        raise StoreNotUsable(
-            f"{ascii(shown)[:80]} is no address of {what}; "
-            "write http://host:port, https://host/path or a multiaddr such as "
-            "/ip4/127.0.0.1/tcp/5001/http"
-        )
+    if url.scheme not in _SCHEMES or not host or url.query or url.fragment:
+        raise _malformed(text.rpartition("@")[2], what)
     authorization = _bearer(token)
     if url.username is not None or url.password is not None:
         if authorization:
@@ -85,8 +104,28 @@ def web_address(text: str, *, what: str, token: str | None = None) -> tuple[Spli
 
 
 def is_multiaddr(text: str) -> bool:
-    """Tell whether this begins as a multiaddr of a host."""
-    return text.startswith("/") and text.split("/")[1] in _MULTIADDR_STARTS
+    """Return whether this begins as a multiaddr of a host."""
+    return text.startswith("/") and text.split("/")[1] in (*_HOST_KINDS, "unix")
+
+
+def _parse_multiaddr(text: str) -> tuple[str, int, str]:
+    """Return host, port and scheme of ``/ip4/127.0.0.1/tcp/5001`` or ``…/http`` or ``…/https``."""
+    _, kind, host, protocol, port, scheme = (*text.split("/"), "http", "", "", "")[:6]
+    rest = text.split("/")[6:]
+    try:
+        if kind in ("ip4", "ip6") and f"ip{ipaddress.ip_address(host).version}" != kind:
+            raise ValueError(host)
+        number = int(port) if port.isdecimal() else -1
+    except ValueError:
+        number = -1
+    is_valid = protocol == "tcp" and 0 < number <= _MAX_PORT and scheme in _SCHEMES and not rest
+    if kind not in _HOST_KINDS or not host or not is_valid:
+        raise _malformed(text, "an IPFS node")
+    return host, number, scheme
+
+
+def _malformed(shown: str, what: str) -> StoreNotUsable:
+    return StoreNotUsable(f"{ascii(shown)[:80]} is not the address of {what}; {_EXAMPLES}")
 
 
 def _bearer(token: str | None) -> str:
@@ -95,10 +134,3 @@ def _bearer(token: str | None) -> str:
     if not token or not token.isascii() or not token.isprintable():
         raise StoreNotUsable("the token is empty or has characters that no token has")
     return f"Bearer {token}"
-
-
-def _kind(host: str) -> str:
-    try:
-        return f"ip{ipaddress.ip_address(host).version}"
-    except ValueError:
-        return "dns"

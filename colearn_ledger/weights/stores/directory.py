@@ -1,14 +1,14 @@
-"""Content in a folder that threads and processes share.
+"""Store content in a folder that threads and processes share.
 
     files/<two characters>/<cid>   a whole file; it gets this name in one step
-    pins/<owner>/<cid>             an empty file: the owner wants this content kept
+    pins/<owner>/<cid>             an empty file: the owner keeps this content
     incoming/<random>              a file being written, locked by its writer
-    lock                           taken to pin, to give a file its name, and to collect
+    lock                           locked to pin, to give a file its name, and to collect
 
-Content that nobody pins goes when `DirectoryStore.collect` finds it old enough; every unpinning
-collects, so that a store which learners use holds little more than what they keep. Whatever
-instant a process is killed at, what has a name in ``files`` is whole; what it left in
-``incoming`` has lost its lock with it, and the next to open the store removes it.
+`DirectoryStore.collect` removes content without pins that is old enough. Every unpinning collects,
+so that a store that learners use has little more than what they keep. A process may be killed at
+any time: files with a name in ``files`` are whole. Files that it left in ``incoming`` are no longer
+locked, and the next process that opens the store removes them.
 """
 
 from __future__ import annotations
@@ -24,39 +24,42 @@ from pathlib import Path
 from typing import IO
 
 from colearn_ledger.protocol import ContentRef
-from colearn_ledger.weights.store import ContentNotStored, ContentTooLarge, ContentUnavailable
+from colearn_ledger.weights.store import (
+    ContentNotStored,
+    ContentUnavailable,
+    check_cid,
+    check_size,
+)
 from colearn_ledger.weights.unixfs import CHUNK_SIZE, FileHasher, verified
-
-__all__ = ["ContentNotStored", "DirectoryStore"]
 
 _log = logging.getLogger(__name__)
 
-_CID = re.compile(r"b[a-z2-7]{58}")
 _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 _NOT_OURS_TO_REMOVE = (FileNotFoundError, BlockingIOError, PermissionError)
-"""Gone already; its writer lives and holds the lock; another user's."""
+"""It was removed already; its writer is alive and has the lock; it belongs to another user."""
 
 
 class DirectoryStore:
     """A `ContentStore` in a folder on this machine.
 
     Args:
-        path: the folder, made when it is missing. Any number of stores, threads and processes
+        path: the folder, created if it is missing. Any number of stores, threads and processes
             may use it at the same time.
-        owner: in whose name to pin. Content stays while any owner pins it.
-        spare: for how many seconds content that nobody pins, or no longer, is spared after it
-            was last put; the time between putting and pinning must fit in.
+        owner: of the pins. Content stays while any owner pins it.
+        spare: seconds for which content without pins is kept after it was last put; the time
+            between putting and pinning must fit in.
 
     Raises:
-        ContentNotStored: the folder can not be made or written, or the owner is no file name.
+        ContentNotStored: the folder cannot be created or written, or the owner is not a valid
+            file name.
     """
 
     def __init__(self, path: Path | str, *, owner: str = "default", spare: float = 3_600.0) -> None:
         if not _OWNER.fullmatch(owner):
             raise ContentNotStored(
-                f"{owner!r} can not own pins; use up to 100 letters, digits, '_', '.' and '-'"
+                f"{owner!r} cannot own pins; use up to 100 letters, digits, '_', '.' and '-'"
             )
         self._spare = spare
         self._root = Path(path)
@@ -69,10 +72,10 @@ class DirectoryStore:
     def put(self, chunks: Iterable[bytes]) -> ContentRef:
         """Store a file given in pieces and return its reference.
 
-        On return the file is on disk. What `chunks` raises passes through.
+        On return the file is on disk. An error of `chunks` passes through.
 
         Raises:
-            ContentNotStored: the disk is full, say.
+            ContentNotStored: the disk is full, for example.
             InvalidParameter: there were no bytes.
         """
         hasher = FileHasher()
@@ -98,12 +101,9 @@ class DirectoryStore:
     ) -> Iterator[Iterator[bytes]]:
         """Open a file; see `ContentStore.get`.
 
-        The folder has the content or does not, so that ``timeout`` is never waited for.
+        ``timeout`` is not used: the folder has the content, or does not.
         """
-        if content.size > max_size:
-            raise ContentTooLarge(
-                f"{content.cid} has {content.size} bytes, more than the {max_size} allowed here"
-            )
+        check_size(content, max_size)
         try:
             file = self._file(content).open("rb", buffering=0)
         except OSError as error:
@@ -114,7 +114,7 @@ class DirectoryStore:
             yield verified(_pieces(file, content), content)
 
     def has(self, content: ContentRef) -> bool:
-        """Tell whether the file is here in its whole length; `get` checks its bytes."""
+        """Return whether the file has its whole length; `get` checks its bytes."""
         try:
             return self._file(content).stat().st_size == content.size
         except OSError:
@@ -124,7 +124,7 @@ class DirectoryStore:
         """Keep the file until this owner unpins it.
 
         Raises:
-            ContentUnavailable: it is not here, and there is nowhere to fetch it from.
+            ContentUnavailable: it is not in the store, and cannot be fetched from elsewhere.
             ContentNotStored: the pin could not be written.
         """
         pin = self._pins / self._file(content).name
@@ -135,55 +135,55 @@ class DirectoryStore:
             _sync_folder(pin.parent)
 
     def unpin(self, content: ContentRef) -> None:
-        """Let the file go as far as this owner is concerned, and `collect`."""
+        """Remove this owner's pin, and `collect`."""
         with _writing("remove a pin"), self._locked():
             (self._pins / self._file(content).name).unlink(missing_ok=True)
             _sync_folder(self._pins)
         try:
             self.collect()
-        except ContentNotStored as error:  # another user's files, say: the pin is gone all the same
-            _log.warning("content that nobody pins stays: %s", error)
+        except ContentNotStored as error:
+            # another user's files, for example: the pin is removed all the same
+            _log.warning("content without pins could not be removed: %s", error)
 
     def pinned(self, content: ContentRef) -> bool:
-        """Tell whether this owner pins the file."""
+        """Return whether this owner pins the file."""
         return (self._pins / self._file(content).name).exists()
 
     def collect(self, *, older_than: float | None = None) -> int:
-        """Drop files that no owner pins, and what killed writers left.
+        """Remove files that no owner pins, and the leftovers of killed writers.
 
         Args:
-            older_than: seconds since a file was last put; by default as the store was told.
+            older_than: seconds since a file was last put; the store's `spare` by default.
 
         Returns:
-            How many files were dropped.
+            The number of removed files.
 
         Raises:
-            ContentNotStored: the folder can not be changed.
+            ContentNotStored: the folder cannot be changed.
         """
-        dropped = 0
+        removed = 0
         with _writing("collect"), self._locked():
             pinned = {pin.name for pin in (self._root / "pins").glob("*/*")}
             limit = self._time() - (self._spare if older_than is None else older_than)
             for file in (self._root / "files").glob("*/*"):
                 if file.name not in pinned and file.stat().st_mtime <= limit:
                     file.unlink()
-                    dropped += 1
+                    removed += 1
             self._remove_leftovers()
-        if dropped:
-            _log.info("dropped %d files that nobody pins", dropped)
-        return dropped
+        if removed:
+            _log.info("removed %d files without pins", removed)
+        return removed
 
     def _time(self) -> float:
-        """Return the folder's own time: files may carry another machine's clock, or a set one's."""
+        """Return the file system's own time, which may differ from this machine's clock."""
         mark = self._root / "lock"
         os.utime(mark)
         return mark.stat().st_mtime
 
     def _file(self, content: ContentRef) -> Path:
-        """Return where the content is; never a path outside the folder."""
-        if not _CID.fullmatch(content.cid):
-            raise ContentUnavailable(f"{ascii(content.cid)[:80]} is not a CID this store can have")
-        return self._root / "files" / content.cid[-3:-1] / content.cid
+        """Return the path of the content; never one outside the folder."""
+        cid = check_cid(content)
+        return self._root / "files" / cid[-3:-1] / cid
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -196,13 +196,13 @@ class DirectoryStore:
 
     @contextmanager
     def _incoming(self) -> Iterator[tuple[Path, IO[bytes]]]:
-        """Open a new file that is removed at the end unless it got another name."""
+        """Open a new file; remove it at the end unless it was renamed."""
         with _writing("write a file"):
             path, file = self._new_file()
         try:
             yield path, file
         finally:
-            with suppress(OSError):  # what a full disk did not take was reported before
+            with suppress(OSError):  # a write that failed on a full disk was reported before
                 file.close()
             path.unlink(missing_ok=True)
 
@@ -213,7 +213,7 @@ class DirectoryStore:
             fcntl.flock(handle, fcntl.LOCK_EX)
             if os.fstat(handle).st_nlink:
                 return path, os.fdopen(handle, "wb")
-            os.close(handle)  # taken for a leftover before it was locked
+            os.close(handle)  # it was removed as a leftover before it was locked
 
     def _remove_leftovers(self) -> None:
         for path in (self._root / "incoming").iterdir():
@@ -228,7 +228,7 @@ def _writing(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise ContentNotStored(
-            f"could not {what}: {error.strerror}; free or grant what is missing and try again"
+            f"could not {what}: {error.strerror}; free space or grant access, and try again"
         ) from error
 
 
@@ -237,7 +237,7 @@ def _pieces(file: IO[bytes], content: ContentRef) -> Iterator[bytes]:
         while piece := file.read(CHUNK_SIZE):
             yield piece
     except OSError as error:
-        raise ContentUnavailable(f"{content.cid} can not be read: {error.strerror}") from error
+        raise ContentUnavailable(f"{content.cid} cannot be read: {error.strerror}") from error
 
 
 def _make_folder(path: Path) -> None:
@@ -247,7 +247,7 @@ def _make_folder(path: Path) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    """Make the names in a folder last through a loss of power."""
+    """Make the names in a folder survive a loss of power."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -1,258 +1,247 @@
-"""Kubo's RPC over ipfshttpclient 0.7, the only module that knows this client.
+"""The commands of Kubo's RPC that a store needs, over the project's own HTTP client.
 
-Of the client this takes addresses, sessions, multipart bodies and requests. Its methods for
-commands read answers, and errors, of whatever length into memory; a node need not be honest, so
-that here every answer comes in pieces of bounded size. ``connect()`` is not used: it refuses
-every daemon since 0.8.
-
-To change the client, write another `KuboRpc`.
+`KuboRpc` is the port: `kubo_ipfshttpclient` implements it, too. A node may be hostile, so every
+answer is bounded in size and time, and JSON in depth.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import secrets
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache
-from http.client import HTTPException
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Protocol
+from urllib.parse import urlencode
 
-import urllib3.exceptions
-from ipfshttpclient import exceptions, multipart
-from ipfshttpclient.http import ClientSync
-
+from colearn_ledger.deadline import Deadline
+from colearn_ledger.http import AnswerTooLarge, HttpClient, HttpError, Stream, TimedOut
+from colearn_ledger.text import strict_json
 from colearn_ledger.weights.errors import shown
-from colearn_ledger.weights.stores.addresses import NodeAddress, StoreNotUsable
-from colearn_ledger.weights.streams import PIECE, NodeError
+from colearn_ledger.weights.stores.addresses import NodeAddress
+from colearn_ledger.weights.streams import NodeError, restart_at_each
+from colearn_ledger.weights.unixfs import CHUNK_SIZE, LINKS_PER_NODE
 
-__all__ = ["KuboRpc"]
-
-_CONNECT = 10.0
-"""Seconds to open a connection."""
-
-_LONGEST_ANSWER = 65_536
+MAX_ANSWER = 65_536
 """Bytes of an answer in JSON."""
 
-_MOMENTARY = {429, 502, 503, 504}
+ADD_OPTIONS = {
+    "cid-version": "1",
+    "raw-leaves": "true",
+    "chunker": f"size-{CHUNK_SIZE}",
+    "max-file-links": str(LINKS_PER_NODE),
+    "hash": "sha2-256",
+    "trickle": "false",
+    "inline": "false",
+    "wrap-with-directory": "false",
+    "progress": "false",
+    "pin": "true",
+}
+"""Everything that the CID depends on, whatever the node's own settings are."""
 
-_NETWORK = (exceptions.Error, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError)
-"""What the client raises, by itself or from below; requests' own are OSErrors."""
+STAT_OPTIONS = {"with-local": "true", "offline": "true"}
+PIN_OPTIONS = {"recursive": "true", "offline": "true"}
+
+_MOMENTARY = frozenset({429, 500, 502, 503, 504})
+_REDIRECT = 300
 
 
-class KuboRpc:
-    """A node's RPC. Every call has its own connection, so that threads may share this.
+class KuboRpc(Protocol):
+    """Commands of a node. Threads may share an implementation. Every method raises `NodeError`."""
+
+    def add(self, body: Iterator[bytes], *, size: int | None, wait: float) -> object:
+        """Send a file, have it pinned, and return the CID that the node computed.
+
+        Args:
+            body: the file, in pieces.
+            size: bytes of all pieces together, if that is known.
+            wait: seconds for each step of the exchange.
+        """
+
+    def cat(
+        self, cid: str, *, offset: int, length: int, wait: float, timeout: float
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """Open a part of a file, in pieces; it may end early without an error.
+
+        Args:
+            cid: of the file.
+            offset: of the first byte.
+            length: how many bytes, at most.
+            wait: seconds for each step of the exchange.
+            timeout: seconds that the node itself may search for the file.
+        """
+
+    def stat(self, cid: str, *, timeout: float) -> object:
+        """Return the answer to ``files/stat`` for what the node itself has of a file."""
+
+    def pin(self, cid: str, *, timeout: float) -> object:
+        """Pin a file that the node has; return the answer to ``pin/add``."""
+
+    def unpin(self, cid: str, *, timeout: float) -> None:
+        """Remove a file's pin."""
+
+    def pins(self, cid: str, *, timeout: float) -> object:
+        """Return the answer to ``pin/ls`` for a file."""
+
+
+class HttpKuboRpc:
+    """A `KuboRpc` over `colearn_ledger.http`.
 
     Args:
-        address: where it answers.
-
-    Raises:
-        StoreNotUsable: not an address the client knows.
+        address: of the node.
     """
 
     def __init__(self, address: NodeAddress) -> None:
-        base = f"{address.path}/api/v0".lstrip("/")
-        try:
-            self._http, self._bulk = (
-                kind(
-                    address.multiaddr,
-                    base,
-                    auth=_authorized(address.authorization) if address.authorization else None,
-                    headers={"Accept-Encoding": "identity"},
-                )
-                for kind in (_Http, _BulkHttp)
-            )
-        except _NETWORK as error:
-            raise StoreNotUsable(f"{address.shown!a} is no address of a node") from error
+        self._http = HttpClient(
+            address.url, name=address.shown, authorization=address.authorization
+        )
 
-    def ask(self, command: str, arg: str, options: Mapping[str, str], *, wait: float) -> Any:
-        """Return a command's answer, one JSON value.
+    def add(self, body: Iterator[bytes], *, size: int | None, wait: float) -> object:
+        """Send a file; see `KuboRpc.add`.
 
-        Raises:
-            NodeError: there was none, or another.
+        With `size` the pieces go after a ``Content-Length`` and uncopied; otherwise HTTP's chunks
+        cost a copy of each.
         """
-        params = [*options.items(), ("arg", arg)]
-        with self._open(self._http, command, params, wait) as pieces:
-            return _json(pieces)
-
-    def add(
-        self,
-        body: Iterator[bytes],
-        options: Mapping[str, str],
-        *,
-        wait: float,
-        size: int | None = None,
-    ) -> Any:
-        """Send a file in pieces of at most `PIECE` bytes and return the answer to ``add``.
-
-        Args:
-            body: the pieces.
-            options: of ``add``.
-            wait: seconds for each write to and read from the socket.
-            size: bytes of all pieces together, if that is known. They then go with a
-                ``Content-Length`` and uncopied; in HTTP's chunks each is copied once.
-
-        Raises:
-            NodeError: it was not taken.
-        """
-        data, headers = multipart.stream_bytes(body, chunk_size=PIECE)
+        boundary = secrets.token_hex(16)
+        head, tail = _multipart_frame(boundary)
+        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
         if size is not None:
-            data = _Sized(data, size + _envelope())
-        params = list(options.items())
-        with self._open(self._http, "add", params, wait, data=data, headers=headers) as pieces:
-            return _json(pieces)
+            headers["Content-Length"] = str(size + len(head) + len(tail))
+        deadline = Deadline(wait)
 
+        def pieces() -> Iterator[bytes]:
+            yield head
+            for piece in body:
+                deadline.restart()
+                yield piece
+            deadline.restart()
+            yield tail
+
+        with self._open("add", ADD_OPTIONS, deadline, body=pieces(), headers=headers) as stream:
+            answer = _parse(stream)
+        return answer.get("Hash") if isinstance(answer, dict) else None
+
+    @contextmanager
     def cat(
-        self, cid: str, options: Mapping[str, str], *, wait: float
-    ) -> AbstractContextManager[Iterator[bytes]]:
-        """Open a file, in pieces; it may end early without an error.
+        self, cid: str, *, offset: int, length: int, wait: float, timeout: float
+    ) -> Iterator[Iterator[bytes]]:
+        """Open a part of a file; see `KuboRpc.cat`."""
+        options = {
+            "offset": str(offset),
+            "length": str(length),
+            "timeout": f"{max(1, round(timeout * 1000))}ms",
+            "arg": cid,
+        }
+        deadline = Deadline(wait)
+        with self._open("cat", options, deadline) as stream:
+            yield restart_at_each(deadline, stream.pieces)
 
-        Args:
-            cid: which.
-            options: of ``cat``.
-            wait: seconds for each read from the socket.
+    def stat(self, cid: str, *, timeout: float) -> object:
+        """Describe what the node has of a file; see `KuboRpc.stat`."""
+        return self._ask("files/stat", {**STAT_OPTIONS, "arg": f"/ipfs/{cid}"}, timeout)
 
-        Raises:
-            NodeError: here, and while it is read.
-        """
-        return self._open(self._bulk, "cat", [*options.items(), ("arg", cid)], wait)
+    def pin(self, cid: str, *, timeout: float) -> object:
+        """Pin a file; see `KuboRpc.pin`."""
+        return self._ask("pin/add", {**PIN_OPTIONS, "arg": cid}, timeout)
+
+    def unpin(self, cid: str, *, timeout: float) -> None:
+        """Remove a pin; see `KuboRpc.unpin`."""
+        self._ask("pin/rm", {"recursive": "true", "arg": cid}, timeout)
+
+    def pins(self, cid: str, *, timeout: float) -> object:
+        """Look for a pin; see `KuboRpc.pins`."""
+        return self._ask("pin/ls", {"type": "recursive", "arg": cid}, timeout)
+
+    def _ask(self, command: str, options: Mapping[str, str], timeout: float) -> Any:
+        with self._open(command, options, Deadline(timeout)) as stream:
+            return _parse(stream)
 
     @contextmanager
     def _open(
         self,
-        http: _Http,
         command: str,
-        params: list[tuple[str, str]],
-        wait: float,
+        options: Mapping[str, str],
+        deadline: Deadline,
         *,
-        data: Iterable[bytes] | None = None,
+        body: Iterator[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Iterator[Iterator[bytes]]:
-        open_things: list[Any] = []
+    ) -> Iterator[Stream]:
+        path = f"/{command}?{urlencode(options)}"
         try:
-            open_things, pieces = http._request(
-                "POST",
-                command,
-                params,
-                auth=None,
-                data=data,
-                headers=headers,
-                timeout=(_CONNECT, wait),
-                chunk_size=PIECE,
-            )
-            yield pieces
-        except exceptions.TimeoutError as error:
-            raise NodeError(f"did not answer within {wait:g} s") from error
-        except exceptions.ConnectionError as error:
-            raise NodeError(f"can not be reached ({_root(error)})", again=True) from error
-        except _NETWORK as error:
-            raise NodeError(f"broke the connection ({_root(error)})", again=True) from error
-        finally:
-            for thing in open_things:
-                thing.close()
+            with self._http.open(
+                "POST", path, body=body, headers=headers, deadline=deadline
+            ) as stream:
+                if is_refusal(stream.status):
+                    raise refusal(stream.status, _read_start(stream))
+                yield stream
+        except HttpError as error:
+            raise NodeError(error.why, again=not isinstance(error, TimedOut)) from error
 
 
-class _Sized:
-    """A body whose length the client can tell the node."""
-
-    def __init__(self, pieces: Iterator[bytes], size: int) -> None:
-        self._pieces = pieces
-        self._size = size
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self._pieces
-
-    def __len__(self) -> int:
-        return self._size
+def is_refusal(status: int) -> bool:
+    """Return whether a status means that the command failed."""
+    return status >= _REDIRECT
 
 
-def _envelope() -> int:
-    """Return how many bytes the client puts around a file; its boundaries are of one length."""
-    return sum(map(len, multipart.stream_bytes(iter(()))[0]))
+def refusal(status: int, content: bytes) -> NodeError:
+    """Return the error for such a status, with the node's own message if it has one."""
+    reply = _message_in(content)
+    if reply:
+        return NodeError(f"answered: {shown(reply)}", reply=reply)
+    if status in (401, 403):
+        return NodeError(
+            f"refuses these credentials (HTTP {status}); set the node's token, or user:password "
+            "in its URL"
+        )
+    if status in (404, 405):
+        return NodeError(f"is not a Kubo node's RPC (HTTP {status}); is this a gateway's port?")
+    if _REDIRECT <= status < 400:
+        return NodeError(f"redirects (HTTP {status}); write the address that it redirects to")
+    return NodeError(f"answered HTTP {status}", again=status in _MOMENTARY)
 
 
-class _Http(ClientSync):  # type: ignore[misc]
-    """The client's HTTP side, with errors of bounded length."""
-
-    def _make_session(self) -> Any:
-        session = super()._make_session()
-        for adapter in session.adapters.values():  # urllib3 2 warns of this option, 3 refuses it
-            adapter.poolmanager.connection_pool_kw.pop("strict", None)
-        return session
-
-    def _do_raise_for_status(self, response: Any) -> None:
-        status = response.status_code
-        if status < 400:
-            return
-        said = _message(response)
-        if said:
-            raise NodeError(f"answered: {shown(said)}", said=said)
-        if status in (401, 403):
-            raise NodeError(
-                f"refuses these credentials (HTTP {status}); set the node's token, or "
-                "user:password in its URL"
-            )
-        if status in (404, 405):
-            raise NodeError(f"is no RPC of a Kubo node (HTTP {status}); is this a gateway's port?")
-        momentary = status in _MOMENTARY or status == 500
-        raise NodeError(f"answered HTTP {status}", again=momentary)
+def too_large() -> NodeError:
+    """Return the error for an answer of more than `MAX_ANSWER` bytes."""
+    return NodeError("answers without end where a line of JSON is due")
 
 
-class _BulkHttp(_Http):
-    """Speaks HTTP/1.0: of 1.1, Kubo's answers come in chunks of 4 kB, which costs both sides."""
-
-    def _make_session(self) -> Any:
-        session = super()._make_session()
-        session.headers["Host"] = urlsplit(self._base_url).netloc  # which 1.0 leaves out
-        for adapter in session.adapters.values():
-            kinds = adapter.poolmanager.pool_classes_by_scheme
-            adapter.poolmanager.pool_classes_by_scheme = {k: _older(v) for k, v in kinds.items()}
-        return session
+def not_json(content: bytes) -> NodeError:
+    """Return the error for an answer that cannot be parsed."""
+    return NodeError(f"does not answer in JSON ({shown(content[:40])})")
 
 
-@cache
-def _older(pool: Any) -> Any:
-    """Return a pool's class whose connections speak HTTP/1.0."""
-    version = {"_http_vsn": 10, "_http_vsn_str": "HTTP/1.0"}
-    connection = type("_OldConnection", (pool.ConnectionCls,), version)
-    return type("_OldPool", (pool,), {"ConnectionCls": connection})
-
-
-def _authorized(header: str) -> Callable[[Any], Any]:
-    """Return what writes the header; given as one, ~/.netrc would replace it."""
-
-    def write(request: Any) -> Any:
-        request.headers["Authorization"] = header
-        return request
-
-    return write
-
-
-def _message(response: Any) -> str:
-    """Return Kubo's own words out of an error, or nothing."""
+def _parse(stream: Stream) -> Any:
     try:
-        answer = _json(response.iter_content(PIECE))
-    except (NodeError, *_NETWORK):
+        content = stream.read(MAX_ANSWER)
+    except AnswerTooLarge:
+        raise too_large() from None
+    try:
+        return strict_json.load(content)
+    except strict_json.InvalidJson:
+        raise not_json(content) from None
+
+
+def _read_start(stream: Stream) -> bytes:
+    """Return a refusal's body, or nothing if it is too long to be a message."""
+    try:
+        return stream.read(MAX_ANSWER)
+    except HttpError:
+        return b""
+
+
+def _message_in(content: bytes) -> str:
+    """Return the node's own message in an error, or nothing."""
+    try:
+        answer = strict_json.load(content)
+    except strict_json.InvalidJson:
         return ""
-    said = answer.get("Message") if isinstance(answer, dict) else None
-    return said if isinstance(said, str) else ""
+    message = answer.get("Message") if isinstance(answer, dict) else None
+    return message if isinstance(message, str) else ""
 
 
-def _json(pieces: Iterator[bytes]) -> Any:
-    data = bytearray()
-    for piece in pieces:
-        data += piece
-        if len(data) > _LONGEST_ANSWER:
-            raise NodeError("answers without end where a line of JSON is due")
-    try:
-        return json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise NodeError(f"does not answer in JSON ({shown(bytes(data[:40]))})") from error
-
-
-def _root(error: BaseException) -> str:
-    """Return the innermost cause in short."""
-    seen = 0
-    while seen < 10 and (inner := error.__cause__ or error.__context__) is not None:
-        error, seen = inner, seen + 1
-    return shown(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+def _multipart_frame(boundary: str) -> tuple[bytes, bytes]:
+    """Return the bytes before and after the one file of a multipart body."""
+    head = (
+        f"--{boundary}\r\n"
+        'Content-Disposition: form-data; name="file"; filename="weights"\r\n'
+        "Content-Type: application/octet-stream\r\n\r\n"
+    )
+    return head.encode(), f"\r\n--{boundary}--\r\n".encode()

@@ -1,13 +1,13 @@
-"""Several stores as one: the local folder first, then nodes, then gateways.
+"""Use several stores as one: the local folder first, then nodes, then gateways.
 
-**Writing** goes to every layer that takes files. It has succeeded when others can get the file:
-when at least one node has it or, where there are no nodes, one folder. What failed beside is
-logged; when that is not reached, the error names every layer.
+**Writing** goes to every layer that can be written. It succeeds when others can fetch the file:
+when at least one node stored it or, without nodes, one folder. Other failures are logged. If it
+does not succeed, the error names every layer.
 
-**Reading** asks the layers in order until one delivers. Bytes are handed out when a layer has
-delivered all of them and they match, so that a layer that breaks off or lies costs time and
-nothing else; until then they wait in an unnamed file. The last layer has none after it and
-streams straight through.
+**Reading** tries the layers in order until one delivers. Bytes are returned once a layer has
+delivered all of them and they match, so that a layer that breaks off or sends other bytes costs
+only time; until then they wait in an unnamed file. The last layer has no successor and streams
+straight through.
 """
 
 from __future__ import annotations
@@ -29,27 +29,26 @@ from colearn_ledger.weights.store import (
     ContentStore,
     ContentTooLarge,
     ContentUnavailable,
+    check_size,
 )
 from colearn_ledger.weights.stores.addresses import StoreNotUsable
-from colearn_ledger.weights.streams import PIECE, check_size
-
-__all__ = ["Layer", "LayeredStore", "Role"]
+from colearn_ledger.weights.streams import PIECE
 
 _log = logging.getLogger(__name__)
 
-_LIES = (ContentMismatch, ContentTooLarge)
-_FAILURES = (*_LIES, ContentNotStored, ContentUnavailable)
+_WRONG_BYTES = (ContentMismatch, ContentTooLarge)
+_FAILURES = (*_WRONG_BYTES, ContentNotStored, ContentUnavailable)
 
 
 class Role(Enum):
-    """What a layer is good for."""
+    """How a layer is used."""
 
     FOLDER = "folder"
-    """Takes files and keeps them to itself."""
+    """Stores files for this machine only."""
     NODE = "node"
-    """Takes files and serves them to others."""
+    """Stores files and serves them to others."""
     GATEWAY = "gateway"
-    """Is only read from."""
+    """Is read-only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class Layer:
     Args:
         name: for messages; nothing secret.
         store: the store.
-        role: what it is good for.
+        role: how it is used.
     """
 
     name: str
@@ -68,11 +67,11 @@ class Layer:
 
 
 class LayeredStore:
-    """A `ContentStore` of several; the module says how they work together.
+    """Combine several stores; the module describes how they work together.
 
     Args:
         layers: in the order in which to read them.
-        scratch: a folder for the files in passing; the system's own by default.
+        scratch: a folder for temporary files; the system's own by default.
 
     Raises:
         StoreNotUsable: there are no layers.
@@ -89,18 +88,18 @@ class LayeredStore:
         return f"<LayeredStore: {', '.join(layer.name for layer in self._layers)}>"
 
     def put(self, chunks: Iterable[bytes]) -> ContentRef:
-        """Store a file given in pieces in every layer that takes files, and return its reference.
+        """Store a file given in pieces in every writable layer, and return its reference.
 
-        An iterator is read once, by way of a file; a list once for each layer, without a copy.
-        What `chunks` raises passes through.
+        An iterator is first copied to a file; a list is read once for each layer, without a copy.
+        An error of `chunks` passes through.
 
         Raises:
-            ContentNotStored: no node took it, or no folder where there are no nodes.
+            ContentNotStored: no node stored it or, without nodes, no folder.
             InvalidParameter: there were no bytes.
         """
         results: list[ContentRef] = []
         with ExitStack() as stack:
-            again = self._repeatable(chunks, stack)
+            again = self._make_repeatable(chunks, stack)
             self._write("store the file", lambda layer: results.append(layer.store.put(again())))
         return results[0]
 
@@ -110,22 +109,22 @@ class LayeredStore:
     ) -> Iterator[Iterator[bytes]]:
         """Open a file; see `ContentStore.get`.
 
-        Each layer gets an even share of the time that is left.
+        Each layer gets an equal share of the time that is left.
 
         Raises:
             ContentTooLarge: ``content.size`` is above ``max_size`` bytes.
             ContentUnavailable: no layer delivered it.
-            ContentMismatch: every layer delivered something else.
+            ContentMismatch: every layer delivered other bytes.
         """
         check_size(content, max_size)
         with ExitStack() as stack:
             yield self._first_good(self._layers, content, timeout, stack)
 
     def has(self, content: ContentRef) -> bool:
-        """Tell whether a layer has the whole file.
+        """Return whether a layer has the whole file.
 
         Raises:
-            ContentUnavailable: none is known to, and some could not be asked.
+            ContentUnavailable: no layer is known to have it, and some did not answer.
         """
         failures: list[tuple[Layer, LedgerError]] = []
         for layer in self._layers:
@@ -135,15 +134,17 @@ class LayeredStore:
             except _FAILURES as error:
                 failures.append((layer, error))
         if failures:
-            raise ContentUnavailable(_told(f"it is unknown who has {content.cid}", failures))
+            raise ContentUnavailable(
+                _describe(f"no layer is known to have {content.cid}", failures)
+            )
         return False
 
     def pin(self, content: ContentRef) -> None:
-        """Keep the file in every layer that takes files, copied there where it is missing.
+        """Pin the file in every writable layer; copy it to layers that lack it.
 
         Raises:
             ContentUnavailable: no layer has it.
-            ContentNotStored: no node keeps it, or no folder where there are no nodes.
+            ContentNotStored: no node pinned it or, without nodes, no folder.
         """
 
         def keep(layer: Layer) -> None:
@@ -154,29 +155,29 @@ class LayeredStore:
         self._write(f"pin {content.cid}", keep)
 
     def unpin(self, content: ContentRef) -> None:
-        """Let the file go in every layer that takes files.
+        """Unpin the file in every writable layer.
 
         Raises:
-            ContentUnavailable: all of them failed to; the failure of some is logged.
+            ContentUnavailable: every layer failed; the failure of some is only logged.
         """
-        failures = _each(self._writable, lambda layer: layer.store.unpin(content))
+        failures = _try_each(self._writable, lambda layer: layer.store.unpin(content))
         if failures and len(failures) == len(self._writable):
-            raise ContentUnavailable(_told(f"{content.cid} stays pinned", failures))
+            raise ContentUnavailable(_describe(f"{content.cid} stays pinned", failures))
         _warn(f"unpin {content.cid}", failures)
 
     def _write(self, what: str, act: Callable[[Layer], None]) -> None:
-        """Act on every layer that takes files; the module says what counts as success."""
-        failures = _each(self._writable, act)
+        """Act on every writable layer; the module describes what counts as success."""
+        failures = _try_each(self._writable, act)
         failed = [layer for layer, _ in failures]
         nodes = [x for x in self._writable if x.role is Role.NODE] or self._writable
         if any(layer not in failed for layer in nodes):
             _warn(what, failures)
             return
         if not nodes:
-            raise ContentNotStored(f"can not {what}: gateways can only be read from; add a node")
+            raise ContentNotStored(f"cannot {what}: gateways are read-only; add a node")
         unavailable = all(isinstance(error, ContentUnavailable) for _, error in failures)
         kind = ContentUnavailable if unavailable and len(failures) else ContentNotStored
-        raise kind(_told(f"could not {what} where others can get it", failures))
+        raise kind(_describe(f"could not {what} where others can fetch it", failures))
 
     def _copy(self, content: ContentRef, target: Layer) -> None:
         """Put the file into a layer from the others, if they have it."""
@@ -184,8 +185,8 @@ class LayeredStore:
         try:
             with ExitStack() as stack:
                 target.store.put(self._first_good(others, content, None, stack))
-        except (ContentUnavailable, *_LIES) as error:
-            _log.info("%s must fetch %s by itself: %s", target.name, content.cid, error)
+        except (ContentUnavailable, *_WRONG_BYTES) as error:
+            _log.info("%s has to fetch %s by itself: %s", target.name, content.cid, error)
 
     def _first_good(
         self,
@@ -194,70 +195,72 @@ class LayeredStore:
         timeout: float | None,
         stack: ExitStack,
     ) -> Iterator[bytes]:
-        """Return the file's pieces out of the first layer that has them; `stack` closes it."""
+        """Return the file's pieces from the first layer that delivers them; `stack` closes it."""
         if not layers:
-            raise ContentUnavailable(f"nobody else has {content.cid}")
+            raise ContentUnavailable(f"no other store has {content.cid}")
         deadline = None if timeout is None else Deadline(timeout)
         failures: list[tuple[Layer, LedgerError]] = []
         for number, layer in enumerate(layers[:-1]):
             share = None if deadline is None else deadline.left() / (len(layers) - number)
             try:
-                return self._whole(layer, content, share, stack)
+                return self._read_whole(layer, content, share, stack)
             except _FAILURES as error:
                 failures.append((layer, error))
-                _log.debug("%s does not deliver %s: %s", layer.name, content.cid, error)
+                _log.debug("%s did not deliver %s: %s", layer.name, content.cid, error)
         left = None if deadline is None else deadline.left()
-        return stack.enter_context(closing(_last(layers[-1], content, left, failures)))
+        return stack.enter_context(closing(_read_last(layers[-1], content, left, failures)))
 
-    def _whole(
+    def _read_whole(
         self, layer: Layer, content: ContentRef, timeout: float | None, stack: ExitStack
     ) -> Iterator[bytes]:
-        """Return the file's pieces after the layer has delivered all of it."""
+        """Return the file's pieces once the layer has delivered all of them."""
         with ExitStack() as until_whole:
             file = until_whole.enter_context(self._file())
             with layer.store.get(content, max_size=content.size, timeout=timeout) as pieces:
                 for piece in pieces:
                     _save(file, piece)
             stack.enter_context(until_whole.pop_all())
-        return _replayed(file)
+        return _read_again(file)
 
-    def _repeatable(
+    def _make_repeatable(
         self, chunks: Iterable[bytes], stack: ExitStack
     ) -> Callable[[], Iterable[bytes]]:
-        """Return what gives the chunks as often as there are layers."""
+        """Return a function that returns the chunks once for each layer."""
         if iter(chunks) is not chunks or len(self._writable) < 2:
             return lambda: chunks
         file = stack.enter_context(self._file())
         for chunk in chunks:
             _save(file, chunk)
-        return lambda: _replayed(file)
+        return lambda: _read_again(file)
 
     def _file(self) -> IO[bytes]:
         try:
             return tempfile.TemporaryFile(dir=self._scratch, buffering=0)
         except OSError as error:
-            raise ContentNotStored(f"no file can be made in passing: {error.strerror}") from error
+            raise ContentNotStored(f"no temporary file can be created: {error.strerror}") from error
 
 
-def _last(
+def _read_last(
     layer: Layer,
     content: ContentRef,
     timeout: float | None,
     failures: list[tuple[Layer, LedgerError]],
 ) -> Generator[bytes]:
-    """Yield the last layer's pieces; its error names what the others did."""
+    """Yield the last layer's pieces; its error names the failures of the others, too."""
     try:
         with layer.store.get(content, max_size=content.size, timeout=timeout) as pieces:
             yield from pieces
     except _FAILURES as error:
         failures = [*failures, (layer, error)]
-        lies = all(isinstance(e, _LIES) for _, e in failures)
-        kind = ContentMismatch if lies else ContentUnavailable
-        raise kind(_told(f"no store delivered {content.cid}", failures)) from error
+        are_wrong = all(isinstance(e, _WRONG_BYTES) for _, e in failures)
+        kind = ContentMismatch if are_wrong else ContentUnavailable
+        raise kind(_describe(f"no store delivered {content.cid}", failures)) from error
 
 
-def _each(layers: Sequence[Layer], act: Callable[[Layer], None]) -> list[tuple[Layer, LedgerError]]:
-    """Act on every layer and return who failed, and how."""
+def _try_each(
+    layers: Sequence[Layer], act: Callable[[Layer], None]
+) -> list[tuple[Layer, LedgerError]]:
+    """Act on every layer; return the layers that failed, with their errors."""
     failures: list[tuple[Layer, LedgerError]] = []
     for layer in layers:
         try:
@@ -272,8 +275,8 @@ def _warn(what: str, failures: list[tuple[Layer, LedgerError]]) -> None:
         _log.warning("%s could not %s: %s", layer.name, what, error)
 
 
-def _told(what: str, failures: Sequence[tuple[Layer, LedgerError]]) -> str:
-    """Return one line with every layer's failure in it."""
+def _describe(what: str, failures: Sequence[tuple[Layer, LedgerError]]) -> str:
+    """Return one line that names every layer's failure."""
     return f"{what}: " + " ".join(
         f"[{number}] {layer.name}: {error}." for number, (layer, error) in enumerate(failures, 1)
     )
@@ -285,10 +288,10 @@ def _save(file: IO[bytes], piece: bytes) -> None:
         while rest:
             rest = rest[file.write(rest) :]
     except OSError as error:
-        raise ContentNotStored(f"no room for a file in passing: {error.strerror}") from error
+        raise ContentNotStored(f"no space for a temporary file: {error.strerror}") from error
 
 
-def _replayed(file: IO[bytes]) -> Iterator[bytes]:
+def _read_again(file: IO[bytes]) -> Iterator[bytes]:
     file.seek(0)
     while piece := file.read(PIECE):
         yield piece

@@ -1,4 +1,4 @@
-"""Stores by name: what a user writes on a command line or into a file of networks."""
+"""Open the stores that a user names on a command line or in a file of networks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from colearn_ledger.weights.store import ContentStore
 from colearn_ledger.weights.stores.addresses import StoreNotUsable, is_multiaddr
 from colearn_ledger.weights.stores.directory import DirectoryStore
 from colearn_ledger.weights.stores.gateway import GatewayStore
-from colearn_ledger.weights.stores.kubo import KuboStore
+from colearn_ledger.weights.stores.kubo import KuboStore, ipfshttpclient_rpc
 from colearn_ledger.weights.stores.layered import Layer, LayeredStore, Role
 from colearn_ledger.weights.streams import Patience
 
-__all__ = ["open_store"]
+_IPFSHTTPCLIENT = "ipfs+ipfshttpclient"
 
 _FORMS = (
     "a folder (/path, ./path, ~/path or folder:path), an IPFS node (http://host:5001, https://… or "
@@ -34,19 +34,20 @@ def open_store(
     Args:
         spec: ``folder:/path`` or just ``/path``, ``http://127.0.0.1:5001``,
             ``/ip4/127.0.0.1/tcp/5001/http``, ``gateway:https://host``, or several of these
-            with commas between, in the order in which to read them.
-        owner: in whose name to pin in folders.
-        tokens: by host name, for nodes and gateways that want one. They are no part of `spec`,
-            which other users of the machine may see.
+            with commas between, in the order in which to read them. ``ipfs+ipfshttpclient:``
+            before a node's address has it reached through the package ipfshttpclient.
+        owner: of the pins in folders.
+        tokens: by host name, for nodes and gateways that require one. They are not part of
+            `spec`, which other users of the machine may see.
         patience: how long to wait for nodes and gateways.
 
     Raises:
-        StoreNotUsable: none of these forms, or a missing package.
-        ContentNotStored: a folder that can not be written.
+        StoreNotUsable: the text has none of these forms, or a package is missing.
+        ContentNotStored: a folder cannot be written.
     """
     names = [name for part in spec.split(",") if (name := part.strip())]
     if not names:
-        raise StoreNotUsable(f"no store is named; name {_FORMS}")
+        raise StoreNotUsable(f"no store is named; write {_FORMS}")
     layers = [_layer(name, owner, tokens or {}, patience) for name in names]
     return layers[0].store if len(layers) == 1 else LayeredStore(layers)
 
@@ -58,12 +59,19 @@ def _layer(name: str, owner: str, tokens: Mapping[str, str], patience: Patience 
     if kind == "gateway":
         gateway = GatewayStore(rest, token=tokens.get(_host(rest)), patience=patience)
         return Layer(f"gateway {_without_secrets(rest)}", gateway, Role.GATEWAY)
+    if kind == _IPFSHTTPCLIENT:
+        node = KuboStore(
+            rest, token=tokens.get(_host(rest)), patience=patience, client=ipfshttpclient_rpc
+        )
+        return Layer(f"node {_without_secrets(rest)}", node, Role.NODE)
     if kind in ("http", "https") or is_multiaddr(name):
         node = KuboStore(name, token=tokens.get(_host(name)), patience=patience)
         return Layer(f"node {_without_secrets(name)}", node, Role.NODE)
     if name[0] in "/.~":
         return _folder(name, owner)
-    raise StoreNotUsable(f"{ascii(_without_secrets(name))[:80]} names no store; write {_FORMS}")
+    raise StoreNotUsable(
+        f"{ascii(_without_secrets(name))[:80]} does not name a store; write {_FORMS}"
+    )
 
 
 def _folder(path: str, owner: str) -> Layer:

@@ -1,10 +1,11 @@
-"""Putting and pinning at broken, slow and hostile nodes: an error of the port, in time."""
+"""Putting and pinning at broken, slow and hostile nodes ends with an error of the port."""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import pytest
 
@@ -13,8 +14,9 @@ from colearn_ledger.weights.store import (
     ContentNotStored,
     ContentUnavailable,
 )
-from colearn_ledger.weights.stores.kubo import KuboStore
-from colearn_ledger.weights.streams import NodeError, Patience, pushed
+from colearn_ledger.weights.stores.kubo import KuboStore, ipfshttpclient_rpc
+from colearn_ledger.weights.stores.kubo_rpc import HttpKuboRpc
+from colearn_ledger.weights.streams import NodeError, Patience, write_in_thread
 from colearn_ledger.weights.unixfs import content_ref
 from tests.support.faulty_server import Call, faulty
 from tests.support.good_answers import (
@@ -29,7 +31,16 @@ from tests.support.good_answers import (
 from tests.support.waiting import LIMIT, ended
 
 
+@pytest.fixture(params=[HttpKuboRpc, ipfshttpclient_rpc], ids=["http", "ipfshttpclient"])
+def make_store(request: pytest.FixtureRequest) -> Callable[..., KuboStore]:
+    return partial(KuboStore, client=request.param)
+
+
 class TestPutting:
+    @pytest.fixture(autouse=True)
+    def _use(self, make_store: Callable[..., KuboStore]) -> None:
+        self.make_store = make_store
+
     def put(
         self,
         behave: Callable[[Call], None],
@@ -39,17 +50,17 @@ class TestPutting:
     ) -> list[Call]:
         with faulty(behave) as server:
             with pytest.raises(ContentNotStored, match=match):
-                ended(KuboStore(server.url, patience=patience).put, [data])
+                ended(self.make_store(server.url, patience=patience).put, [data])
             return server.calls
 
-    def test_it_asks_for_what_the_cid_depends_on(self):
+    def test_every_option_that_the_cid_depends_on_is_sent(self):
         def behave(call: Call) -> None:
             body = call.body()
             assert DATA in body
             call.answer(json.dumps({"Name": "x", "Hash": CONTENT.cid, "Size": "1"}).encode())
 
         with faulty(behave) as server:
-            assert KuboStore(server.url, patience=PATIENT).put([DATA]) == CONTENT
+            assert self.make_store(server.url, patience=PATIENT).put([DATA]) == CONTENT
             [call] = server.calls
         wanted = {
             "cid-version": "1",
@@ -59,26 +70,7 @@ class TestPutting:
         }
         assert wanted.items() <= call.options.items()
 
-    @pytest.mark.parametrize(
-        ("given", "told"),
-        [([DATA], True), ((DATA[:9], DATA[9:]), True), (iter([DATA]), False)],
-        ids=["list", "tuple", "iterator"],
-    )
-    def test_the_length_is_told_where_it_is_known(self, given: Iterable[bytes], told: bool):
-        def behave(call: Call) -> None:
-            body = call.body()
-            boundary = body.partition(b"\r\n")[0]
-            assert DATA in body
-            assert body.endswith(boundary + b"--\r\n")
-            call.answer(json.dumps({"Hash": CONTENT.cid}).encode())
-
-        with faulty(behave) as server:
-            assert KuboStore(server.url, patience=PATIENT).put(given) == CONTENT
-            [call] = server.calls
-        framing = "content-length" if told else "transfer-encoding"
-        assert {"content-length", "transfer-encoding"} & set(call.headers) == {framing}
-
-    def test_another_cid_is_an_error_and_unpinned(self):
+    def test_a_wrong_cid_is_an_error_and_unpinned(self):
         other = content_ref([b"other"]).cid
 
         def behave(call: Call) -> None:
@@ -96,7 +88,7 @@ class TestPutting:
         [
             b"",
             b"not json",
-            b"[" * 50_000,
+            b"[" * 60_000,
             b"null",
             b"[]",
             b'{"Hash": 5}',
@@ -108,14 +100,14 @@ class TestPutting:
             b'{"Bytes": 1}\n{"Hash": "x"}',
         ],
     )
-    def test_answers_that_are_none(self, answer: bytes):
+    def test_malformed_answers_are_refused(self, answer: bytes):
         def behave(call: Call) -> None:
             call.body()
             call.answer(answer)
 
         self.put(behave, None)
 
-    def test_an_answer_without_end(self):
+    def test_an_endless_answer_is_refused(self):
         def behave(call: Call) -> None:
             call.body()
             call.start()
@@ -123,18 +115,18 @@ class TestPutting:
 
         self.put(behave, "without end")
 
-    def test_a_node_that_takes_nothing(self):
-        self.put(Call.stall, "took no byte for 0.5 s", DATA * 20, NOTICES_SILENCE)
+    def test_a_node_that_accepts_no_byte_is_abandoned(self):
+        self.put(Call.stall, "accepted no byte for 0.5 s", DATA * 20, NOTICES_SILENCE)
 
-    def test_a_node_that_takes_all_and_does_not_answer(self):
+    def test_a_node_that_does_not_answer_is_abandoned(self):
         def behave(call: Call) -> None:
             call.body()
             call.stall()
 
         self.put(behave, "did not answer within 1.5 s", patience=SOON)
 
-    def test_a_node_that_answers_in_the_middle(self):
-        """With the right CID of the part that it read, say."""
+    def test_an_answer_before_the_end_of_the_file_is_refused(self):
+        """The node may return the right CID of the part that it read."""
 
         def behave(call: Call) -> None:
             part = content_ref([DATA[:262_144]]).cid
@@ -142,24 +134,24 @@ class TestPutting:
 
         self.put(behave, None, DATA * 40)
 
-    def test_its_own_words_are_kept(self):
+    def test_the_nodes_own_message_is_repeated(self):
         def behave(call: Call) -> None:
             call.body()
             kubo_error("no space left on device")(call)
 
         self.put(behave, "no space left on device")
 
-    def test_hostile_words_are_escaped_and_cut(self):
+    def test_a_hostile_message_is_escaped_and_shortened(self):
         def behave(call: Call) -> None:
             call.body()
             kubo_error("\x1b[31m" + "x" * 9_000)(call)
 
         with faulty(behave) as server, pytest.raises(ContentNotStored) as caught:
-            KuboStore(server.url, patience=PATIENT).put([DATA])
+            self.make_store(server.url, patience=PATIENT).put([DATA])
         assert "\x1b" not in str(caught.value)
         assert len(str(caught.value)) < 500
 
-    def test_a_source_that_fails_breaks_the_upload_off(self):
+    def test_a_failing_source_breaks_off_the_upload(self):
         arrived, left = threading.Event(), threading.Event()
         came: list[str] = []
 
@@ -179,23 +171,43 @@ class TestPutting:
 
         with faulty(behave) as server:
             with pytest.raises(ConnectionError):
-                KuboStore(server.url, patience=PATIENT).put(failing())
+                self.make_store(server.url, patience=PATIENT).put(failing())
             assert left.wait(LIMIT)
         assert came == ["a part"]
 
-    def test_nothing_is_sent_for_no_bytes(self):
+    def test_an_empty_file_is_not_sent(self):
         with faulty(serve) as server:
             with pytest.raises(LedgerError):
-                KuboStore(server.url, patience=PATIENT).put([b""])
+                self.make_store(server.url, patience=PATIENT).put([b""])
             assert server.calls == []
 
 
-class TestPushing:
-    def test_an_answer_before_the_whole_file_was_taken_is_none(self):
-        with pytest.raises(NodeError, match="before it had the whole file"):
-            pushed(lambda pieces: next(pieces), [b"piece"] * 1_000, patience=PATIENT)
+@pytest.mark.parametrize(
+    ("given", "is_known"),
+    [([DATA], True), ((DATA[:9], DATA[9:]), True), (iter([DATA]), False)],
+    ids=["list", "tuple", "iterator"],
+)
+def test_the_length_is_sent_if_it_is_known(given: Iterable[bytes], is_known: bool):
+    def behave(call: Call) -> None:
+        body = call.body()
+        boundary = body.partition(b"\r\n")[0]
+        assert DATA in body
+        assert body.endswith(boundary + b"--\r\n")
+        call.answer(json.dumps({"Hash": CONTENT.cid}).encode())
 
-    def test_a_failure_in_the_middle_is_raised_here_and_the_source_left(self):
+    with faulty(behave) as server:
+        assert KuboStore(server.url, patience=PATIENT).put(given) == CONTENT
+        [call] = server.calls
+    framing = "content-length" if is_known else "transfer-encoding"
+    assert {"content-length", "transfer-encoding"} & set(call.headers) == {framing}
+
+
+class TestWriteInThread:
+    def test_an_answer_before_the_whole_file_is_consumed_is_refused(self):
+        with pytest.raises(NodeError, match="before it had the whole file"):
+            write_in_thread(lambda pieces: next(pieces), [b"piece"] * 1_000, patience=PATIENT)
+
+    def test_a_failing_upload_is_raised_and_stops_the_source(self):
         served = []
 
         def source():
@@ -208,11 +220,15 @@ class TestPushing:
             raise NodeError("full")
 
         with pytest.raises(NodeError, match="full"):
-            pushed(send, source(), patience=PATIENT)
+            write_in_thread(send, source(), patience=PATIENT)
         assert len(served) < 1_000_000
 
 
-class TestSmallQuestions:
+class TestQueries:
+    @pytest.fixture(autouse=True)
+    def _use(self, make_store: Callable[..., KuboStore]) -> None:
+        self.make_store = make_store
+
     USES = pytest.mark.parametrize("use", ["has", "pinned", "pin", "unpin"])
 
     @USES
@@ -228,25 +244,25 @@ class TestSmallQuestions:
         ],
         ids=["stall", "drip", "500", "404", "no json", "kubo"],
     )
-    def test_failures_are_errors_in_time(self, use: str, behave: Callable[[Call], None]):
+    def test_failures_are_raised_in_time(self, use: str, behave: Callable[[Call], None]):
         with faulty(behave) as server:
-            store = KuboStore(server.url, patience=NOTICES_SILENCE)
+            store = self.make_store(server.url, patience=NOTICES_SILENCE)
             with pytest.raises((ContentUnavailable, ContentNotStored)):
                 ended(getattr(store, use), CONTENT)
 
     @pytest.mark.parametrize("answer", [b"null", b"[]", b'{"Local": 1}', b'{"Keys": []}', b"{}"])
-    def test_strange_answers_are_no(self, answer: bytes):
+    def test_malformed_answers_mean_no(self, answer: bytes):
         with faulty(lambda call: call.answer(answer)) as server:
-            store = KuboStore(server.url, patience=PATIENT)
+            store = self.make_store(server.url, patience=PATIENT)
             assert not store.has(CONTENT)
             assert not store.pinned(CONTENT)
 
-    def test_asking_what_is_here_never_reaches_for_the_network(self):
+    def test_has_does_not_search_the_network(self):
         with faulty(lambda call: call.answer(b"{}")) as server:
-            KuboStore(server.url, patience=PATIENT).has(CONTENT)
+            self.make_store(server.url, patience=PATIENT).has(CONTENT)
             assert server.calls[0].options["offline"] == "true"
 
-    def test_a_pin_of_something_else_is_no_pin(self):
+    def test_a_pin_of_another_file_is_refused(self):
         answers = {
             "pin/ls": b"{}",
             "files/stat": json.dumps({"Local": True, "Size": CONTENT.size}).encode(),
@@ -256,9 +272,9 @@ class TestSmallQuestions:
             faulty(lambda call: call.answer(answers[call.command])) as server,
             pytest.raises(ContentNotStored, match="asked to pin"),
         ):
-            KuboStore(server.url, patience=PATIENT).pin(CONTENT)
+            self.make_store(server.url, patience=PATIENT).pin(CONTENT)
 
-    @pytest.mark.parametrize("said", ["not pinned or pinned indirectly", "x is pinned indirectly"])
-    def test_what_is_not_pinned_is_unpinned(self, said: str):
-        with faulty(kubo_error(said)) as server:
-            KuboStore(server.url, patience=PATIENT).unpin(CONTENT)
+    @pytest.mark.parametrize("reply", ["not pinned or pinned indirectly", "x is pinned indirectly"])
+    def test_unpinning_what_is_not_pinned_succeeds(self, reply: str):
+        with faulty(kubo_error(reply)) as server:
+            self.make_store(server.url, patience=PATIENT).unpin(CONTENT)

@@ -1,4 +1,4 @@
-"""Reading from broken, slow and hostile nodes and gateways: an error of the port, in time."""
+"""Reading from broken, slow and hostile nodes and gateways ends with an error of the port."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import time
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -18,7 +19,7 @@ from colearn_ledger.weights.store import (
     ContentUnavailable,
 )
 from colearn_ledger.weights.stores.gateway import GatewayStore
-from colearn_ledger.weights.stores.kubo import KuboStore
+from colearn_ledger.weights.stores.kubo import KuboStore, ipfshttpclient_rpc
 from colearn_ledger.weights.streams import PIECE
 from colearn_ledger.weights.unixfs import content_ref
 from tests.support.faulty_server import Call, faulty
@@ -26,18 +27,27 @@ from tests.support.good_answers import CONTENT, DATA, NOTICES_SILENCE, PATIENT, 
 from tests.support.store_contract import ANY_SIZE, read
 from tests.support.waiting import Running, ended
 
-KINDS = pytest.mark.parametrize("kind", [KuboStore, GatewayStore])
+KINDS = pytest.mark.parametrize(
+    "kind",
+    [KuboStore, partial(KuboStore, client=ipfshttpclient_rpc), GatewayStore],
+    ids=["kubo", "ipfshttpclient", "gateway"],
+)
+KUBO = pytest.mark.parametrize(
+    "kind",
+    [KuboStore, partial(KuboStore, client=ipfshttpclient_rpc)],
+    ids=["http", "ipfshttpclient"],
+)
 Kind = Callable[..., ContentStore]
 
 
 @KINDS
 class TestReading:
-    def test_the_faultless_answer_is_read(self, kind: Kind):
+    def test_a_faultless_answer_is_read(self, kind: Kind):
         with faulty(serve) as server:
             assert read(kind(server.url, patience=PATIENT), CONTENT) == DATA
 
     @pytest.mark.parametrize("at", [0, 1_000_000, len(DATA) - 1])
-    def test_one_wrong_bit_is_a_mismatch_before_the_last_piece(self, kind: Kind, at: int):
+    def test_one_wrong_bit_is_noticed_before_the_last_piece(self, kind: Kind, at: int):
         wrong = bytearray(DATA)
         wrong[at] ^= 1
         got: list[bytes] = []
@@ -49,7 +59,7 @@ class TestReading:
             got.extend(pieces)
         assert sum(map(len, got)) < len(DATA)
 
-    def test_a_broken_stream_is_taken_up_where_it_broke(self, kind: Kind):
+    def test_a_broken_stream_is_resumed_where_it_broke(self, kind: Kind):
         offsets = []
 
         def behave(call: Call) -> None:
@@ -64,7 +74,7 @@ class TestReading:
         assert len(steps) >= 2
         assert all(700_000 - PIECE <= step <= 700_000 for step in steps)
 
-    def test_so_is_one_that_stalls(self, kind: Kind):
+    def test_a_stalled_stream_is_resumed(self, kind: Kind):
         def behave(call: Call) -> None:
             if call.offset:
                 serve(call)
@@ -77,22 +87,22 @@ class TestReading:
             store = kind(server.url, patience=NOTICES_SILENCE)
             assert read(store, CONTENT) == DATA
 
-    def test_an_answer_that_never_begins(self, kind: Kind):
+    def test_an_answer_that_never_begins_is_abandoned(self, kind: Kind):
         match = r"sent nothing for 0.5 s|did not answer within 1.5 s"  # the socket's own, if first
-        self.ends(kind, Call.stall, ContentUnavailable, match, NOTICES_SILENCE)
+        self.check_ends(kind, Call.stall, ContentUnavailable, match, NOTICES_SILENCE)
 
-    def test_an_answer_whose_headers_drip(self, kind: Kind):
+    def test_an_answer_whose_headers_drip_is_abandoned(self, kind: Kind):
         match = "sent nothing for 0.5 s"
-        self.ends(kind, lambda call: call.drip(), ContentUnavailable, match, NOTICES_SILENCE)
+        self.check_ends(kind, lambda call: call.drip(), ContentUnavailable, match, NOTICES_SILENCE)
 
-    def test_a_stream_that_drips(self, kind: Kind):
+    def test_a_stream_that_drips_is_abandoned(self, kind: Kind):
         def behave(call: Call) -> None:
             call.start(200, len(DATA))
             call.drip()
 
-        self.ends(kind, behave, ContentUnavailable, "sent nothing for 0.5 s", NOTICES_SILENCE)
+        self.check_ends(kind, behave, ContentUnavailable, "sent nothing for 0.5 s", NOTICES_SILENCE)
 
-    def test_a_stream_that_is_slower_than_the_deadline(self, kind: Kind):
+    def test_a_slow_stream_ends_at_the_deadline(self, kind: Kind):
         def behave(call: Call) -> None:
             call.start(200, len(DATA))
             while True:
@@ -100,27 +110,27 @@ class TestReading:
                 time.sleep(0.3)
 
         data, match = DATA * 9, "did not deliver within 1.5 s"
-        self.ends(kind, behave, ContentUnavailable, match, SOON, data=data)
+        self.check_ends(kind, behave, ContentUnavailable, match, SOON, data=data)
 
-    def test_a_stream_without_end(self, kind: Kind):
+    def test_an_endless_stream_is_refused(self, kind: Kind):
         def behave(call: Call) -> None:
             call.start()
             call.flood()
 
-        self.ends(kind, behave, (ContentTooLarge, ContentMismatch), None)
+        self.check_ends(kind, behave, (ContentTooLarge, ContentMismatch), None)
 
-    def test_an_error_without_end(self, kind: Kind):
+    def test_an_endless_error_is_not_read_into_memory(self, kind: Kind):
         def behave(call: Call) -> None:
             call.start(500)
             call.flood(b"[[[[" * 10_000)
 
         tracemalloc.start()
-        self.ends(kind, behave, ContentUnavailable, "HTTP 500")
+        self.check_ends(kind, behave, ContentUnavailable, "HTTP 500")
         assert tracemalloc.get_traced_memory()[1] < 20_000_000
         tracemalloc.stop()
 
     @pytest.mark.parametrize("status", [429, 502, 503])
-    def test_a_momentary_refusal_is_asked_again(self, kind: Kind, status: int):
+    def test_a_momentary_refusal_is_retried(self, kind: Kind, status: int):
         refusals = [status, status]
 
         def behave(call: Call) -> None:
@@ -132,7 +142,7 @@ class TestReading:
         with faulty(behave) as server:
             assert read(kind(server.url, patience=PATIENT), CONTENT) == DATA
 
-    def test_a_lasting_one_is_not(self, kind: Kind):
+    def test_a_lasting_refusal_is_not_retried(self, kind: Kind):
         with faulty(lambda call: call.answer(b"no", 403)) as server:
             with pytest.raises(ContentUnavailable, match="token"):
                 read(kind(server.url, patience=PATIENT), CONTENT)
@@ -144,11 +154,11 @@ class TestReading:
                 read(kind(server.url, patience=PATIENT), CONTENT)
             assert len(server.calls) == PATIENT.retries + 1
 
-    def test_garbage_in_place_of_http(self, kind: Kind):
+    def test_something_that_is_not_http_is_refused(self, kind: Kind):
         def behave(call: Call) -> None:
             call.send(b"SSH-2.0-OpenSSH_9.2p1\r\n" * 5)
 
-        self.ends(kind, behave, ContentUnavailable, None)
+        self.check_ends(kind, behave, ContentUnavailable, None)
 
     def test_the_token_is_sent_and_never_shown(self, kind: Kind, caplog):
         caplog.set_level(logging.DEBUG)
@@ -161,7 +171,7 @@ class TestReading:
                 read(store, CONTENT)
         assert "s3cret" not in str(caught.value) + repr(store) + caplog.text
 
-    def test_so_is_a_password(self, kind: Kind, caplog):
+    def test_the_password_is_sent_and_never_shown(self, kind: Kind, caplog):
         caplog.set_level(logging.DEBUG)
         with faulty(serve) as server:
             store = kind(server.url.replace("//", "//ann:p%40ss@"), patience=PATIENT)
@@ -172,7 +182,35 @@ class TestReading:
                 read(store, CONTENT)
         assert "p%40ss" not in str(caught.value) + repr(store) + caplog.text
 
-    def test_a_redirect_does_not_carry_the_token_away(self, kind: Kind):
+    def test_a_closed_port_is_reported(self, kind: Kind):
+        with faulty(serve) as server:
+            pass
+        with pytest.raises(ContentUnavailable, match=r"cannot be reached.*refused"):
+            read(kind(server.url, patience=PATIENT), CONTENT)
+
+    def check_ends(
+        self, kind, behave, error, match: str | None, patience=PATIENT, *, data: bytes = DATA
+    ) -> None:
+        with faulty(behave) as server, pytest.raises(error, match=match):
+            ended(read, kind(server.url, patience=patience), content_ref([data]))
+
+
+@KUBO
+class TestKubo:
+    def test_redirects_are_refused(self, kind: Kind):
+        with faulty(serve) as thief:
+            aside = thief.url.replace("127.0.0.1", "localhost")
+
+            def behave(call: Call) -> None:
+                call.answer(b"", 307, Location=aside + call.handler.path)
+
+            with faulty(behave) as server, pytest.raises(ContentUnavailable, match="redirects"):
+                read(kind(server.url, token="s3cret", patience=PATIENT), CONTENT)
+            assert thief.calls == []
+
+
+class TestGateway:
+    def test_a_redirect_to_another_host_does_not_carry_the_token(self):
         with faulty(serve) as thief:
             aside = thief.url.replace("127.0.0.1", "localhost")
 
@@ -180,24 +218,13 @@ class TestReading:
                 call.answer(b"", 302, Location=aside + call.handler.path)
 
             with faulty(behave) as server:
-                assert read(kind(server.url, token="s3cret", patience=PATIENT), CONTENT) == DATA
+                assert (
+                    read(GatewayStore(server.url, token="s3cret", patience=PATIENT), CONTENT)
+                    == DATA
+                )
             assert "authorization" not in thief.calls[0].headers
 
-    def test_nobody_there(self, kind: Kind):
-        with faulty(serve) as server:
-            pass
-        with pytest.raises(ContentUnavailable, match=r"can not be reached.*refused"):
-            read(kind(server.url, patience=PATIENT), CONTENT)
-
-    def ends(
-        self, kind, behave, error, match: str | None, patience=PATIENT, *, data: bytes = DATA
-    ) -> None:
-        with faulty(behave) as server, pytest.raises(error, match=match):
-            ended(read, kind(server.url, patience=patience), content_ref([data]))
-
-
-class TestGatewayOnly:
-    def test_without_ranges_the_beginning_is_left_out(self):
+    def test_the_beginning_is_skipped_where_ranges_are_ignored(self):
         turns = []
 
         def behave(call: Call) -> None:
@@ -208,7 +235,7 @@ class TestGatewayOnly:
         with faulty(behave) as server:
             assert read(GatewayStore(server.url, patience=PATIENT), CONTENT) == DATA
 
-    def test_another_part_than_asked_for_is_refused(self):
+    def test_another_part_than_the_requested_one_is_refused(self):
         def behave(call: Call) -> None:
             if call.offset:
                 call.answer(DATA, 206, Content_Range="bytes 5-9/10")
@@ -219,22 +246,22 @@ class TestGatewayOnly:
         with faulty(behave) as server, pytest.raises(ContentUnavailable, match="bytes 5-9"):
             read(GatewayStore(server.url, patience=PATIENT), CONTENT)
 
-    def test_one_that_serves_blocks_only_says_so(self):
+    def test_a_gateway_that_serves_only_blocks_is_reported(self):
         with (
             faulty(lambda call: call.answer(b"", 406)) as server,
             pytest.raises(ContentUnavailable, match="whole files"),
         ):
             read(GatewayStore(server.url, patience=PATIENT), CONTENT)
 
-    def test_a_redirect_leads_nowhere_but_to_http(self, tmp_path):
+    def test_redirects_lead_to_http_only(self, tmp_path):
         (tmp_path / "file").write_bytes(DATA)
         behave = lambda call: call.answer(b"", 302, Location=f"file://{tmp_path}/file")  # noqa: E731
         with faulty(behave) as server, pytest.raises(ContentUnavailable):
             read(GatewayStore(server.url, patience=PATIENT), CONTENT)
 
 
-def test_a_hostile_node_holds_up_nobody_else():
-    """Many stalled requests at once, and a good node beside them."""
+def test_a_hostile_node_does_not_block_other_stores():
+    """Read from a good node while many requests to another one stall."""
     with faulty(Call.stall) as bad, faulty(serve) as good:
         stalled = [
             Running(read, KuboStore(bad.url, patience=NOTICES_SILENCE), CONTENT) for _ in range(20)

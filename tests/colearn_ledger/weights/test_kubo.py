@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,8 +19,10 @@ from colearn_ledger.weights.store import (
     ContentTooLarge,
     ContentUnavailable,
 )
+from colearn_ledger.weights.stores.addresses import NodeAddress
 from colearn_ledger.weights.stores.gateway import GatewayStore
-from colearn_ledger.weights.stores.kubo import KuboStore
+from colearn_ledger.weights.stores.kubo import KuboStore, ipfshttpclient_rpc
+from colearn_ledger.weights.stores.kubo_rpc import HttpKuboRpc, KuboRpc
 from colearn_ledger.weights.streams import Patience
 from colearn_ledger.weights.unixfs import content_ref
 from colearn_localnet.kubo import Kubo
@@ -33,14 +35,19 @@ if TYPE_CHECKING:
 PATIENT = Patience(timeout=120, silence=60, retries=3)
 
 
-@pytest.fixture
-def one(swarm: Sequence[Kubo]) -> KuboStore:
-    return KuboStore(swarm[0].api, patience=PATIENT)
+@pytest.fixture(params=[HttpKuboRpc, ipfshttpclient_rpc], ids=["http", "ipfshttpclient"])
+def client(request: pytest.FixtureRequest) -> Callable[[NodeAddress], KuboRpc]:
+    return request.param
 
 
 @pytest.fixture
-def two(swarm: Sequence[Kubo]) -> KuboStore:
-    return KuboStore(swarm[1].api_url, patience=PATIENT)
+def one(swarm: Sequence[Kubo], client: Callable[[NodeAddress], KuboRpc]) -> KuboStore:
+    return KuboStore(swarm[0].api, patience=PATIENT, client=client)
+
+
+@pytest.fixture
+def two(swarm: Sequence[Kubo], client: Callable[[NodeAddress], KuboRpc]) -> KuboStore:
+    return KuboStore(swarm[1].api_url, patience=PATIENT, client=client)
 
 
 @pytest.fixture
@@ -83,14 +90,14 @@ class TestOneNode:
             data = fresh(60_000_000)
             assert KuboStore(node.api).put([data]) == content_ref([data])
 
-    def test_bytes_that_are_not_what_their_reference_says_are_not_kept(self, one: KuboStore):
+    def test_bytes_that_differ_from_their_reference_are_not_kept(self, one: KuboStore):
         data, other = fresh(600_000), content_ref([fresh(600_000)])
 
         class Mistaken(list[bytes]):
             content = other
 
         with pytest.raises(
-            ContentNotStored, match=f"took {other.cid} for '{content_ref([data]).cid}"
+            ContentNotStored, match=f"stored '{content_ref([data]).cid}' where {other.cid}"
         ):
             one.put(Mistaken([data]))
         assert not one.pinned(content_ref([data]))
@@ -110,15 +117,13 @@ class TestOneNode:
         with pytest.raises(ContentUnavailable, match=r"0\.5 s"):
             ended(read, one, content_ref([fresh(500_000)]), ANY_SIZE, 0.5)
 
-    def test_whether_it_has_content_it_tells_without_looking_around(
-        self, one: KuboStore, two: KuboStore
-    ):
+    def test_has_does_not_search_other_nodes(self, one: KuboStore, two: KuboStore):
         content = one.put([fresh(600_000)])
         assert not two.has(content)
         assert read(two, content)
         assert two.has(content)
 
-    def test_part_of_a_file_is_not_the_file(self, one: KuboStore, two: KuboStore):
+    def test_has_is_false_for_a_part_of_a_file(self, one: KuboStore, two: KuboStore):
         content = one.put([fresh(60_000_000)])
         with two.get(content, max_size=ANY_SIZE) as pieces:
             next(pieces)
@@ -126,24 +131,24 @@ class TestOneNode:
 
 
 class TestTwoNodes:
-    def test_one_serves_what_the_other_was_given(self, one: KuboStore, two: KuboStore):
+    def test_one_node_serves_what_was_put_on_the_other(self, one: KuboStore, two: KuboStore):
         data = fresh(5_000_000)
         content = one.put([data])
         assert read(two, content) == data
 
-    def test_pinning_fetches(self, one: KuboStore, two: KuboStore):
+    def test_pinning_fetches_a_missing_file(self, one: KuboStore, two: KuboStore):
         content = one.put([fresh(5_000_000)])
         assert not two.has(content)
         two.pin(content)
         assert (two.has(content), two.pinned(content)) == (True, True)
 
-    def test_pinning_what_nobody_has_ends_in_time(self, swarm: Sequence[Kubo]):
+    def test_pinning_a_file_that_no_node_has_ends_in_time(self, swarm: Sequence[Kubo]):
         store = KuboStore(swarm[0].api, patience=Patience(timeout=0.5))
         with pytest.raises(ContentUnavailable, match="did not deliver"):
             store.pin(content_ref([fresh(9)]))
 
     @pytest.mark.parametrize("claimed", [1_000, 5_000_001])
-    def test_pinning_takes_no_more_and_no_less_than_the_reference_says(
+    def test_pinning_refuses_a_file_of_another_size(
         self, one: KuboStore, two: KuboStore, claimed: int
     ):
         content = one.put([fresh(5_000_000)])
@@ -154,7 +159,7 @@ class TestTwoNodes:
 
 
 class TestInterruptions:
-    def test_a_node_that_is_killed_under_a_reader_and_back_goes_on(self, node: Kubo):
+    def test_reading_goes_on_after_a_node_was_killed_and_restarted(self, node: Kubo):
         store = KuboStore(node.api, patience=Patience(timeout=120, silence=60, retries=50))
         data = fresh(60_000_000)
         content = store.put([data])
@@ -169,31 +174,31 @@ class TestInterruptions:
             back.join()
         assert got == data
 
-    def test_a_node_that_stays_away_is_unavailable_in_words(self, node: Kubo):
+    def test_a_node_that_stays_down_is_reported(self, node: Kubo):
         store = KuboStore(node.api, patience=Patience(timeout=120, silence=60, retries=1))
         content = store.put([fresh(60_000_000)])
         with store.get(content, max_size=ANY_SIZE) as pieces:
             next(pieces)
             node.kill()
-            with pytest.raises(ContentUnavailable, match="see that the node runs"):
+            with pytest.raises(ContentUnavailable, match="check that the node runs"):
                 list(pieces)
 
-    def test_down_and_back_loses_nothing(self, node: Kubo):
+    def test_a_restarted_node_lost_nothing(self, node: Kubo):
         store = KuboStore(node.api, patience=PATIENT)
         data = fresh(1_000_000)
         content = store.put([data])
         node.kill()
-        with pytest.raises(ContentNotStored, match="can not be reached"):
+        with pytest.raises(ContentNotStored, match="cannot be reached"):
             store.put([data])
         uses = (store.has, store.pin, store.unpin, store.pinned, lambda c: read(store, c))
         for use in uses:
-            with pytest.raises(ContentUnavailable, match="can not be reached"):
+            with pytest.raises(ContentUnavailable, match="cannot be reached"):
                 use(content)
         node.start()
         assert store.pinned(content)
         assert read(store, content) == data
 
-    def test_a_node_that_is_killed_while_it_takes_a_file(self, node: Kubo):
+    def test_a_node_that_is_killed_during_an_upload_is_reported(self, node: Kubo):
         store = KuboStore(node.api, patience=PATIENT)
 
         def pieces():
@@ -202,7 +207,7 @@ class TestInterruptions:
                     node.kill()
                 yield fresh(100_000)
 
-        with pytest.raises(ContentNotStored, match="see that the node runs"):
+        with pytest.raises(ContentNotStored, match="check that the node runs"):
             store.put(pieces())
 
     def test_no_thread_is_left_behind(self, one: KuboStore):
@@ -222,7 +227,7 @@ class TestInterruptions:
 
 class TestMemory:
     @pytest.mark.parametrize("what", ["put", "get", "pin"])
-    def test_there_is_no_second_copy(self, swarm: Sequence[Kubo], what: str):
+    def test_no_second_copy_is_made_in_memory(self, swarm: Sequence[Kubo], what: str):
         size = 100_000_000
         reference: list[str] = []
         if what != "put":
@@ -272,13 +277,15 @@ class TestGateway:
         return GatewayStore(swarm[0].gateway, patience=PATIENT)
 
     @pytest.mark.parametrize("size", [1, 262_145, 50_000_000])
-    def test_it_serves_what_its_node_has(self, one: KuboStore, gateway: GatewayStore, size: int):
+    def test_a_gateway_serves_what_its_node_has(
+        self, one: KuboStore, gateway: GatewayStore, size: int
+    ):
         data = fresh(size)
         content = one.put([data])
         assert read(gateway, content) == data
-        assert not gateway.has(content)  # it promises nothing
+        assert not gateway.has(content)  # a gateway promises nothing
 
-    def test_it_serves_what_others_have(self, two: KuboStore, gateway: GatewayStore):
+    def test_a_gateway_serves_what_other_nodes_have(self, two: KuboStore, gateway: GatewayStore):
         data = fresh(1_000_000)
         content = two.put([data])
         assert read(gateway, content) == data
@@ -288,16 +295,16 @@ class TestGateway:
         with pytest.raises(ContentUnavailable, match="try another gateway"):
             read(gateway, content, timeout=0.5)
 
-    def test_the_limit_is_kept(self, one: KuboStore, gateway: GatewayStore):
+    def test_the_callers_limit_is_kept(self, one: KuboStore, gateway: GatewayStore):
         content = one.put([fresh(1_000)])
         with pytest.raises(ContentTooLarge):
             read(gateway, content, max_size=999)
 
-    def test_it_is_only_read_from(self, gateway: GatewayStore):
+    def test_a_gateway_is_read_only(self, gateway: GatewayStore):
         content = content_ref([b"x"])
-        with pytest.raises(ContentNotStored, match="only be read from"):
+        with pytest.raises(ContentNotStored, match="read-only"):
             gateway.put([b"x"])
-        with pytest.raises(ContentNotStored, match="only be read from"):
+        with pytest.raises(ContentNotStored, match="read-only"):
             gateway.pin(content)
         gateway.unpin(content)
 

@@ -1,4 +1,4 @@
-"""One contract, every store."""
+"""Every store behaves alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 
 from colearn_ledger.weights.store import ContentStore
 from colearn_ledger.weights.stores.directory import DirectoryStore
-from colearn_ledger.weights.stores.kubo import KuboStore
+from colearn_ledger.weights.stores.kubo import KuboStore, ipfshttpclient_rpc
+from colearn_ledger.weights.stores.kubo_rpc import HttpKuboRpc
 from colearn_ledger.weights.stores.open_store import open_store
 from tests.support.store_contract import StoreContract
 
@@ -24,9 +25,9 @@ class TestDirectoryStore(StoreContract):
 
 
 class TestKuboStore(StoreContract):
-    @pytest.fixture
-    def store(self, swarm: tuple[Kubo, Kubo]) -> ContentStore:
-        return KuboStore(swarm[0].api)
+    @pytest.fixture(params=[HttpKuboRpc, ipfshttpclient_rpc], ids=["http", "ipfshttpclient"])
+    def store(self, swarm: tuple[Kubo, Kubo], request: pytest.FixtureRequest) -> ContentStore:
+        return KuboStore(swarm[0].api, client=request.param)
 
 
 class TestFolderNodeAndGateway(StoreContract):
