@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("tests.support", "tests.scenarios.stories")
 
+from colearn_learner.learners.triton_guard import keep_triton_from_tensorflow  # noqa: E402
 from tests.support import ROOT  # noqa: E402
 from tests.support.selection import PARTS, node_group_of, part_of  # noqa: E402
 
@@ -31,6 +32,8 @@ os.environ["PYTHONPATH"] = os.pathsep.join(  # of the processes that tests start
 
 os.environ.setdefault("MPLBACKEND", "agg")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+keep_triton_from_tensorflow()  # one process runs the tests of all frameworks
 
 settings.register_profile(  # what Hypothesis itself does where CI is set, and nowhere else
     "patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from colearn_learner.checks.kit import Broken, DoesNotApply, Subject, _found
 from colearn_learner.interface import Weights
+from colearn_learner.learners.triton_guard import keep_triton_from_tensorflow
 from colearn_ledger.weights.codec import decode_weights, encode_weights
 
 __all__ = ["tested_elsewhere"]
@@ -59,6 +60,7 @@ def _run(program: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _main(origin: str, arguments: str, given: str, kept: str) -> None:
+    keep_triton_from_tensorflow()
     learner = _found(origin)(**json.loads(arguments))
     weights = Weights(decode_weights(Path(given).read_bytes(), allow_non_finite=True).weights)
     score = float(learner.mli_test_weights(weights).vote_score)

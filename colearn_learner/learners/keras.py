@@ -1,4 +1,4 @@
-"""A learner for Keras 3 models, and the helpers that the `colearn` library has beside its own."""
+"""A learner for Keras 3 models, and the helper functions of the `colearn` library for Keras."""
 
 from __future__ import annotations
 
@@ -12,40 +12,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colearn_learner.errors import InvalidArgument, InvalidData, WeightsMismatch
-from colearn_learner.interface import ColearnModel, DiffPrivConfig, ModelFormat, Weights
-from colearn_learner.learners.framework import FrameworkLearner, check_records_are_apart
-from colearn_learner.learners.privacy.account import PrivacyAccount
+from colearn_learner.interface import DiffPrivConfig, Weights
+from colearn_learner.learners.base import ScoredLearner
+from colearn_learner.learners.privacy.account import PrivacyAccount, check_records_are_separate
 from colearn_learner.learners.privacy.keras import PrivateFit
 
-__all__ = ["KerasLearner", "_make_loader", "normalize_img"]
 
-
-class KerasLearner(FrameworkLearner):
+class KerasLearner(ScoredLearner):
     """A learner around a compiled Keras model; its weights are the list ``model.get_weights()``.
 
     Args:
         model: a compiled model.
         train_loader: what ``model.fit`` takes as its first argument: a ``tf.data`` set, a
             generator, a ``PyDataset``, or a pair of arrays (inputs, targets).
-        vote_loader: what it votes by; None: the records it trains on, which favours its own
-            proposals and no one else's.
-        test_loader: what it reports a test score on; None for no test score (shown as 0).
-        need_reset_optimizer: start each training with a fresh optimizer, so that none of its
-            state lasts from one round to the next.
+        vote_loader: the records it votes by; None for those it trains on, which favours its own
+            proposals over those of others.
+        test_loader: the records of its test score; None for no test score (shown as 0).
+        need_reset_optimizer: start each training with a fresh optimizer, so that no state of the
+            optimizer lasts from one round to the next. That includes its number of iterations:
+            a learning rate schedule then starts anew in each round.
         minimise_criterion: whether a smaller criterion is better.
-        criterion: which of the values of ``model.evaluate`` is the score.
+        criterion: the value of ``model.evaluate`` that is the score.
         model_fit_kwargs: further arguments of ``model.fit``.
         model_evaluate_kwargs: further arguments of ``model.evaluate``.
-        diff_priv_config: train with differential privacy (`privacy_keras`), and no more when
-            another training would exceed the budget. ``train_loader`` is then a pair of arrays,
-            fixed when the learner is made; the vote and test records are others, as they are not
-            protected.
-        privacy_state: file that keeps what is spent of the budget over the end of the process.
-        noise_seed: makes private training repeat itself, and therefore not private: for tests.
+        diff_priv_config: train with differential privacy (`privacy.keras`), until another
+            training would exceed the budget. ``train_loader`` is then a pair of arrays, and fixed
+            from then on. The vote and test records must be other records, as nothing protects
+            them.
+        privacy_state: file that keeps what is spent of the budget beyond the end of the process.
+        noise_seed: for tests; makes private training reproducible, and therefore not private.
 
     Raises:
-        InvalidArgument: arguments that ``model.fit`` or ``model.evaluate`` do not take, a
-            criterion that the model does not measure, or records that can not be sampled.
+        InvalidArgument: ``model.fit`` or ``model.evaluate`` does not take an argument, the model
+            does not measure the criterion, or the records cannot be sampled.
         UnsupportedModel: a layer of the model rules out differential privacy.
     """
 
@@ -66,18 +65,22 @@ class KerasLearner(FrameworkLearner):
         noise_seed: int | None = None,
     ) -> None:
         """Score the current weights on the vote records."""
+        super().__init__(
+            vote_loader=train_loader if vote_loader is None else vote_loader,
+            test_loader=test_loader,
+            minimise_criterion=minimise_criterion,
+        )
         self.model = model
         self.train_loader = train_loader
-        self.vote_loader = train_loader if vote_loader is None else vote_loader
-        self.test_loader = test_loader
         self.need_reset_optimizer = need_reset_optimizer
-        self.minimise_criterion = minimise_criterion
         self.criterion = criterion
-        self.model_fit_kwargs = _checked(model.fit, model_fit_kwargs, "fit")
-        self.model_evaluate_kwargs = _checked(model.evaluate, model_evaluate_kwargs, "evaluate")
+        self.model_fit_kwargs = _check_kwargs(model.fit, model_fit_kwargs, "fit")
+        self.model_evaluate_kwargs = _check_kwargs(
+            model.evaluate, model_evaluate_kwargs, "evaluate"
+        )
         self._private_fit: PrivateFit | None = None
         if diff_priv_config is not None:
-            check_records_are_apart(train_loader, vote_loader, test_loader)
+            check_records_are_separate(train_loader, vote_loader, test_loader)
             self._private_fit = PrivateFit(
                 model, train_loader, self.model_fit_kwargs, diff_priv_config, noise_seed
             )
@@ -85,22 +88,11 @@ class KerasLearner(FrameworkLearner):
             self.privacy = PrivacyAccount(diff_priv_config, rate, steps, privacy_state)
         self.vote_score = self.test(self.vote_loader)
 
-    def mli_get_current_model(self) -> ColearnModel:
-        """Return the current model as ONNX; an only input is named ``inputs``.
-
-        Raises:
-            MissingPackage: the converter is not installed.
-            UnsupportedModel: a layer of the model has no converter.
-        """
-        from colearn_learner.learners.onnx import convert_model_to_onnx
-
-        return ColearnModel(ModelFormat.ONNX, "", convert_model_to_onnx(self.model))
-
     def train(self) -> None:
-        """Fit the model to the training records, if its privacy budget allows it.
+        """Fit the model to the training records, if the privacy budget allows it.
 
         Raises:
-            BudgetExceeded: it does not; the model is as it was.
+            BudgetExceeded: the budget does not allow it; the model did not change.
         """
         if self.privacy is not None:
             self.privacy.spend()
@@ -109,16 +101,16 @@ class KerasLearner(FrameworkLearner):
         if self._private_fit is not None:
             self._private_fit.run()
         else:
-            _with_records(self.model.fit, self.train_loader, self.model_fit_kwargs)
+            _call_with_records(self.model.fit, self.train_loader, self.model_fit_kwargs)
 
     def test(self, loader: Any) -> float:
         """Return the criterion of the model on a loader's records.
 
         Raises:
-            InvalidArgument: the model does not measure it.
+            InvalidArgument: the model does not measure the criterion.
         """
         kwargs = {**self.model_evaluate_kwargs, "return_dict": True}
-        measured = _with_records(self.model.evaluate, loader, kwargs)
+        measured = _call_with_records(self.model.evaluate, loader, kwargs)
         if self.criterion not in measured:
             raise InvalidArgument(
                 f"the model does not measure {self.criterion!r}, only {', '.join(measured)}; "
@@ -130,7 +122,7 @@ class KerasLearner(FrameworkLearner):
         """Set the model's weights.
 
         Raises:
-            WeightsMismatch: they do not fit; the model's stay as they were.
+            WeightsMismatch: the weights do not fit the model, which did not change.
         """
         own = self.model.get_weights()
         given = weights.weights
@@ -142,10 +134,10 @@ class KerasLearner(FrameworkLearner):
         self.model.set_weights(list(given))
 
     def reset_optimizer(self) -> None:
-        """Set the optimizer's state back to that of a new one of the same configuration.
+        """Reset the optimizer's state to that of a new optimizer of the same configuration.
 
-        The optimizer stays the same object: after compiling anew, Keras would trace the training
-        and the test function again, which takes longer than a round on little data.
+        The optimizer remains the same object. If the model were compiled again, Keras would trace
+        its training and test functions again, which takes longer than a round on little data.
         """
         optimizer = self.model.optimizer
         if not optimizer.built:
@@ -155,25 +147,26 @@ class KerasLearner(FrameworkLearner):
         for mine, new in zip(optimizer.variables, fresh.variables, strict=True):
             mine.assign(new)
 
-    def _current_arrays(self) -> list[NDArray[Any]]:
+    def _copy_weights(self) -> list[NDArray[Any]]:
         return [np.array(array) for array in self.model.get_weights()]
 
     @contextmanager
-    def _left_as_it_was(self) -> Iterator[None]:
-        current = self._current_arrays()
+    def _preserve_model(self) -> Iterator[None]:
+        """Restore the weights; Keras changes them in place."""
+        current = self._copy_weights()
         try:
             yield
         finally:
             self.model.set_weights(current)
 
 
-def _with_records(method: Callable[..., Any], records: Any, kwargs: Mapping[str, Any]) -> Any:
+def _call_with_records(method: Callable[..., Any], records: Any, kwargs: Mapping[str, Any]) -> Any:
     if isinstance(records, tuple) and len(records) == 2:
         return method(records[0], records[1], **kwargs)
     return method(records, **kwargs)
 
 
-def _checked(
+def _check_kwargs(
     method: Callable[..., Any], kwargs: Mapping[str, Any] | None, name: str
 ) -> dict[str, Any]:
     chosen = {"verbose": 0, **(kwargs or {})}
@@ -188,29 +181,30 @@ def _checked(
 
 
 def normalize_img(image: Any, label: Any) -> tuple[Any, Any]:
-    """Return an image of grey values 0 … 255 as float32 from 0 to 1, and the label as it is."""
+    """Return an image with values 0 … 255 as float32 from 0 to 1, and the label unchanged."""
     import tensorflow as tf
 
     return tf.cast(image, tf.float32) / 255.0, label
 
 
 def _make_loader(images: Any, labels: Any, batch_size: int = 32, dp_enabled: bool = False) -> Any:
-    """Return a ``tf.data`` set of shuffled batches, held in memory.
+    """Return a ``tf.data`` set of shuffled batches, kept in memory.
 
     Args:
-        images: or other inputs, shape (records, ...).
+        images: images or other inputs, shape (records, ...).
         labels: shape (records, ...).
         batch_size: records of a batch.
-        dp_enabled: return the pair of arrays instead, of which training with differential privacy
-            draws its batches itself; the learner is told the batch size by ``model_fit_kwargs``.
+        dp_enabled: return the pair of arrays instead. Training with differential privacy draws
+            its own batches from it, of the ``batch_size`` in ``model_fit_kwargs``.
 
     Raises:
-        InvalidData: inputs and labels do not go together, or there are none.
+        InvalidData: images and labels differ in number, or there are none.
     """
     count = len(images)
     if len(labels) != count or not count:
         raise InvalidData(
-            f"{count} images and {len(labels)} labels: there must be as many, and at least 1"
+            f"there are {count} images and {len(labels)} labels; give as many labels as images, "
+            "and at least one"
         )
     if dp_enabled:
         return np.asarray(images), np.asarray(labels)

@@ -1,8 +1,7 @@
-"""A learner for PyTorch models, and the helpers that the `colearn` library has beside its own."""
+"""A learner for PyTorch models, and the helper functions of the `colearn` library for PyTorch."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from itertools import islice
@@ -15,15 +14,15 @@ import torch
 from numpy.typing import NDArray
 
 from colearn_learner.errors import InvalidArgument, InvalidData, UnsupportedModel, WeightsMismatch
-from colearn_learner.interface import ColearnModel, DiffPrivConfig, ModelFormat, Weights
-from colearn_learner.learners.framework import FrameworkLearner, check_records_are_apart
-from colearn_learner.learners.privacy.account import PrivacyAccount
-from colearn_learner.learners.privacy.pytorch import PrivateSteps
+from colearn_learner.interface import DiffPrivConfig, Weights
+from colearn_learner.learners.base import ScoredLearner
+from colearn_learner.learners.privacy.account import PrivacyAccount, check_records_are_separate
+from colearn_learner.learners.privacy.pytorch import PrivateSteps, TrainedModel
 from colearn_learner.learners.pytorch_helpers import (
     auc_from_logits,
     binary_accuracy_from_logits,
     categorical_accuracy,
-    moved,
+    move_to,
     prepare_data_split_list,
 )
 
@@ -35,11 +34,6 @@ __all__ = [
     "prepare_data_split_list",
 ]
 
-if "tensorflow" in sys.modules or not torch.cuda.is_available():
-    # Triton, which makes code for GPUs, and TensorFlow each bring an LLVM: the process is aborted
-    # when both are loaded. Torch does without Triton when it can not be imported.
-    sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
-
 Criterion = Callable[[Any, Any], Any]
 
 _SCORING_SEED = 0
@@ -49,47 +43,46 @@ _VIEWED: Mapping[torch.dtype, tuple[torch.dtype, Any]] = {
     torch.float8_e4m3fn: (torch.uint8, ml_dtypes.float8_e4m3fn),
     torch.float8_e5m2: (torch.uint8, ml_dtypes.float8_e5m2),
 }
-"""Types that numpy has no name for: the integers of their bits, and what ml_dtypes calls them."""
+"""Types that numpy lacks, with the integer type of their bits and the type of ml_dtypes."""
 
 
-class PytorchLearner(FrameworkLearner):
+class PytorchLearner(ScoredLearner):
     """A learner around a PyTorch model; its weights are the model's state dict as numpy arrays.
 
-    The state dict has the buffers too, such as the running statistics of a batch normalisation.
-    Proposing and testing leave the model as it was: its weights and buffers and the mode, training
-    or evaluation, of each module. Scoring also leaves torch's random numbers as they were, and
-    begins with the same ones each time, so that a loader that shuffles gives all weights the same
-    records.
+    The state dict includes the buffers, such as the running statistics of a batch normalisation.
+    Proposing and testing restore the model: its weights, its buffers, and the mode of each module
+    (training or evaluation). Scoring also restores torch's random numbers. It always starts with
+    the same ones, so that a loader that shuffles gives all weights the same records.
 
     Args:
         model: takes the inputs of a batch; it is moved to ``device``.
         optimizer: of the model's parameters.
-        train_loader: yields batches: inputs and labels, as a ``DataLoader`` does.
-        vote_loader: what it votes by; None: the records it trains on, which favours its own
-            proposals and no one else's.
-        test_loader: what it reports a test score on; None for no test score (shown as 0).
-        need_reset_optimizer: start each training with an optimizer that has no state, so that
-            none lasts from one round to the next.
+        train_loader: yields batches of inputs and labels, as a ``DataLoader`` does.
+        vote_loader: the records it votes by; None for those it trains on, which favours its own
+            proposals over those of others.
+        test_loader: the records of its test score; None for no test score (shown as 0).
+        need_reset_optimizer: start each training with an optimizer without state, so that no
+            state lasts from one round to the next.
         device: where the model is trained.
-        criterion: the loss of (outputs, labels), for training, and for scores as well unless there
+        criterion: the loss of (outputs, labels), for training, and also for scores unless there
             is a ``vote_criterion``. The score is the mean over all records: the losses of batches
             weighted by their sizes.
         minimise_criterion: whether a smaller score is better.
         vote_criterion: the score, of the outputs and labels of all batches together.
-        num_train_batches: of a training; None, or more than there are: one pass over the loader.
-        num_test_batches: of a scoring, likewise.
-        diff_priv_config: train with differential privacy (`privacy_pytorch`), and no more when
-            another training would exceed the budget. ``train_loader`` is then a ``DataLoader``,
-            fixed when the learner is made, and so is ``num_train_batches``; the vote and test
-            records are others, as they are not protected.
-        privacy_state: file that keeps what is spent of the budget over the end of the process.
-        noise_seed: makes private training repeat itself, and therefore not private: for tests.
+        num_train_batches: batches of a training; one pass over the loader if None or too large.
+        num_test_batches: batches of a scoring; one pass over the loader if None or too large.
+        diff_priv_config: train with differential privacy (`privacy.pytorch`), until another
+            training would exceed the budget. ``train_loader`` is then a ``DataLoader``; it and
+            ``num_train_batches`` are fixed from then on. The vote and test records must be other
+            records, as nothing protects them.
+        privacy_state: file that keeps what is spent of the budget beyond the end of the process.
+        noise_seed: for tests; makes private training reproducible, and therefore not private.
 
     Raises:
         InvalidArgument: there is no criterion, less than one batch is asked for, or the records
-            can not be sampled.
+            cannot be sampled.
         InvalidData: a loader has no records.
-        UnsupportedModel: the state dict has something else than arrays, or a layer of the model
+        UnsupportedModel: the state dict has a value that is not a tensor, or a layer of the model
             rules out differential privacy.
     """
 
@@ -115,56 +108,48 @@ class PytorchLearner(FrameworkLearner):
         """Score the current weights on the vote records."""
         if criterion is None:
             raise InvalidArgument(
-                "criterion is missing: give the loss to train by, torch.nn.CrossEntropyLoss() say"
+                "criterion is missing; give the loss to train by, such as "
+                "torch.nn.CrossEntropyLoss()"
             )
         for name, number in (("train", num_train_batches), ("test", num_test_batches)):
             if number is not None and number < 1:
                 raise InvalidArgument(f"num_{name}_batches is {number}; give at least 1, or None")
         _check_not_empty(train_loader, "train_loader")
+        super().__init__(
+            vote_loader=train_loader if vote_loader is None else vote_loader,
+            test_loader=test_loader,
+            minimise_criterion=minimise_criterion,
+        )
         self.device = torch.device(device)
         self.model = model.to(self.device)
         self.optimizer = optimizer
         self.train_loader = train_loader
-        self.vote_loader = train_loader if vote_loader is None else vote_loader
-        self.test_loader = test_loader
         self.need_reset_optimizer = need_reset_optimizer
         self.criterion = criterion
-        self.minimise_criterion = minimise_criterion
         self.vote_criterion = vote_criterion
         self.num_train_batches = num_train_batches
         self.num_test_batches = num_test_batches
         self._private_steps: PrivateSteps | None = None
         if diff_priv_config is not None:
-            check_records_are_apart(train_loader, vote_loader, test_loader)
+            check_records_are_separate(train_loader, vote_loader, test_loader)
             self._private_steps = PrivateSteps(
-                (self.model, optimizer, criterion),
-                *(train_loader, num_train_batches, diff_priv_config, noise_seed),
+                TrainedModel(self.model, optimizer, criterion),
+                train_loader,
+                num_train_batches,
+                diff_priv_config,
+                noise_seed,
             )
             rate, number = self._private_steps.sample_rate, self._private_steps.number
             self.privacy = PrivacyAccount(diff_priv_config, rate, number, privacy_state)
         self.vote_score = self.test(self.vote_loader)
-        self._current_arrays()  # whether they can travel
-
-    def mli_get_current_model(self) -> ColearnModel:
-        """Return the current model as ONNX; the number of records is free, other shapes are not.
-
-        Raises:
-            MissingPackage: the exporter is not installed.
-            UnsupportedModel: torch can not export the model.
-        """
-        from colearn_learner.learners.onnx import convert_model_to_onnx
-
-        inputs, _ = next(self._batches(self.vote_loader, 1))
-        with self._left_as_it_was():
-            proto = convert_model_to_onnx(self.model, example=inputs)
-        return ColearnModel(ModelFormat.ONNX, "", proto)
+        self._copy_weights()  # raises if something in the state dict is not a tensor
 
     def train(self) -> None:
-        """Train the model on batches of the training loader, a step of the optimizer on each.
+        """Train the model on batches of the training loader, with one optimizer step on each.
 
         Raises:
-            BudgetExceeded: its privacy budget does not allow it; the model is as it was.
-            InvalidData: there are none.
+            BudgetExceeded: the privacy budget does not allow it; the model did not change.
+            InvalidData: there are no batches.
         """
         if self.privacy is not None:
             self.privacy.spend()
@@ -180,41 +165,42 @@ class PytorchLearner(FrameworkLearner):
             steps += 1
         self.optimizer.zero_grad()
         if not steps:
-            raise InvalidData("train_loader gave no batches; there is nothing to train on")
+            raise InvalidData("train_loader has no batches; there is nothing to train on")
 
     def _step(self, inputs: Any, labels: Any) -> None:
         def loss() -> Any:
             self.optimizer.zero_grad()
-            value = self.criterion(self.model(inputs), labels).mean()  # a no-op for one number
+            value = self.criterion(self.model(inputs), labels)
+            value = value.mean() if value.ndim else value
             value.backward()
             return value
 
-        self.optimizer.step(loss)  # some, as L-BFGS, ask for it several times
+        self.optimizer.step(loss)  # some, such as L-BFGS, call it several times
 
     def test(self, loader: Iterable[Any]) -> float:
         """Return the score of the model on a loader's records.
 
         Raises:
-            InvalidData: there are none.
+            InvalidData: there are no records.
         """
-        with self._evaluating(), torch.no_grad():
+        with self._evaluation(), torch.no_grad():
             batches = (
                 (self.model(inputs), labels)
                 for inputs, labels in self._batches(loader, self.num_test_batches)
             )
             if self.vote_criterion is None:
                 return _mean_loss(self.criterion, batches)
-            answered = [(outputs.cpu(), labels.cpu()) for outputs, labels in batches]
-            if not answered:
+            pairs = [(outputs.cpu(), labels.cpu()) for outputs, labels in batches]
+            if not pairs:
                 raise _no_records()
-            outputs, labels = (torch.cat(parts) for parts in zip(*answered, strict=True))
+            outputs, labels = (torch.cat(parts) for parts in zip(*pairs, strict=True))
             return float(self.vote_criterion(outputs, labels))
 
     def set_weights(self, weights: Weights) -> None:
         """Set the model's state dict.
 
         Raises:
-            WeightsMismatch: it does not fit, and which array does not; the model's stays as it was.
+            WeightsMismatch: an array does not fit; the message names it. The model did not change.
         """
         own, given = self.model.state_dict(), weights.weights
         if not isinstance(given, Mapping):
@@ -226,28 +212,36 @@ class PytorchLearner(FrameworkLearner):
             if name not in own:
                 raise WeightsMismatch(f"the model has no {name!r}")
         self.model.load_state_dict(
-            {name: _fitting(name, given.get(name), tensor) for name, tensor in own.items()}
+            {
+                name: _to_fitting_tensor(name, given.get(name), tensor)
+                for name, tensor in own.items()
+            }
         )
 
     def reset_optimizer(self) -> None:
-        """Let the optimizer forget its state; its settings stay."""
+        """Clear the optimizer's state and keep its settings."""
         self.optimizer.state.clear()
 
-    # -------------------------------------------------------------- within
+    def _export(self) -> Any:
+        from colearn_learner.learners.onnx import convert_model_to_onnx
 
-    def _current_arrays(self) -> dict[str, NDArray[Any]]:
-        return {name: _array(name, value) for name, value in self.model.state_dict().items()}
+        inputs, _ = next(self._batches(self.vote_loader, 1))
+        with self._preserve_model():
+            return convert_model_to_onnx(self.model, example=inputs)
+
+    def _copy_weights(self) -> dict[str, NDArray[Any]]:
+        return {name: _to_array(name, value) for name, value in self.model.state_dict().items()}
 
     def _batches(self, loader: Iterable[Any], most: int | None) -> Iterator[tuple[Any, Any]]:
         for inputs, labels in islice(loader, most):
-            yield moved(inputs, self.device), moved(labels, self.device)
+            yield move_to(inputs, self.device), move_to(labels, self.device)
 
     @contextmanager
-    def _left_as_it_was(self) -> Iterator[None]:
-        """Put back weights, buffers that are in no state dict, and each module's mode."""
+    def _preserve_model(self) -> Iterator[None]:
+        """Restore weights, buffers outside the state dict, and each module's mode."""
         tensors = [*self.model.parameters(), *self.model.buffers()]
         kept = [tensor.detach().clone() for tensor in tensors]
-        with _same_modes(self.model):
+        with _preserve_modes(self.model):
             try:
                 yield
             finally:
@@ -256,17 +250,17 @@ class PytorchLearner(FrameworkLearner):
                         tensor.copy_(old)
 
     @contextmanager
-    def _evaluating(self) -> Iterator[None]:
-        """Score in evaluation mode and with random numbers that are the same every time."""
+    def _evaluation(self) -> Iterator[None]:
+        """Score in evaluation mode, with the same random numbers every time."""
         cuda = [self.device] if self.device.type == "cuda" else []
-        with _same_modes(self.model), torch.random.fork_rng(devices=cuda):
+        with _preserve_modes(self.model), torch.random.fork_rng(devices=cuda):
             torch.manual_seed(_SCORING_SEED)
             self.model.eval()
             yield
 
 
 @contextmanager
-def _same_modes(model: torch.nn.Module) -> Iterator[None]:
+def _preserve_modes(model: torch.nn.Module) -> Iterator[None]:
     modes = [(module, module.training) for module in model.modules()]
     try:
         yield
@@ -276,11 +270,11 @@ def _same_modes(model: torch.nn.Module) -> Iterator[None]:
 
 
 def _mean_loss(criterion: Criterion, batches: Iterable[tuple[Any, Any]]) -> float:
-    """Return the mean over the records, whatever the sizes of the batches."""
+    """Return the mean over all records, for batches of any sizes."""
     sums = getattr(criterion, "reduction", "mean") == "sum"
     total, count = 0.0, 0
     for outputs, labels in batches:
-        loss = float(criterion(outputs, labels).mean())
+        loss = float(torch.as_tensor(criterion(outputs, labels)).double().mean())
         total += loss if sums else loss * len(labels)
         count += len(labels)
     if not count:
@@ -289,26 +283,27 @@ def _mean_loss(criterion: Criterion, batches: Iterable[tuple[Any, Any]]) -> floa
 
 
 def _no_records() -> InvalidData:
-    return InvalidData("the loader to score on gave no records")
+    return InvalidData("the loader to score on has no records; give it at least one batch")
 
 
 def _check_not_empty(loader: Iterable[Any], name: str) -> None:
     try:
         empty = isinstance(loader, Sized) and len(loader) == 0
-    except TypeError:  # a DataLoader of a set of unknown length
+    except TypeError:  # a DataLoader of a data set of unknown length
         return
     if empty:
-        raise InvalidData(f"{name} has no batches")
+        raise InvalidData(f"{name} has no batches; there is nothing to train on")
 
 
 # ------------------------------------------------------------------ tensors and arrays
 
 
-def _array(name: str, value: Any) -> NDArray[Any]:
-    """Return a copy of a tensor's values; its bits where numpy lacks the type."""
+def _to_array(name: str, value: Any) -> NDArray[Any]:
+    """Return a copy of a tensor's values, as a type of ml_dtypes if numpy lacks the type."""
     if not isinstance(value, torch.Tensor):
         raise UnsupportedModel(
-            f"the model's state dict has {name!r}, a {type(value).__name__}: only tensors travel"
+            f"{name!r} in the model's state dict is a {type(value).__name__}; only tensors can be "
+            "published, so keep it out of the state dict"
         )
     try:
         tensor = value.detach().to("cpu", copy=True).contiguous()
@@ -318,26 +313,26 @@ def _array(name: str, value: Any) -> NDArray[Any]:
         return tensor.view(bits).numpy().view(kind)
     except (TypeError, RuntimeError, NotImplementedError) as error:
         raise UnsupportedModel(
-            f"{name!r} of the model, {value.dtype}, can not become an array: {error}"
+            f"{name!r} of the model, {value.dtype}, cannot be converted to an array: {error}"
         ) from error
 
 
-def _tensor(array: NDArray[Any]) -> torch.Tensor:
-    array = np.array(array, order="C")  # also read-only ones
+def _to_tensor(array: NDArray[Any]) -> torch.Tensor:
+    array = np.array(array, order="C")  # a copy, as arrays may be read-only
     for kind, (bits, numpys) in _VIEWED.items():
         if array.dtype == numpys:
             return torch.from_numpy(array.view(f"i{array.itemsize}")).view(bits).view(kind)
     return torch.from_numpy(array)
 
 
-def _fitting(name: str, given: Any, own: torch.Tensor) -> torch.Tensor:
-    """Return what was given for one of the model's tensors, if it is of its type and shape."""
+def _to_fitting_tensor(name: str, given: Any, own: torch.Tensor) -> torch.Tensor:
+    """Return a given array as a tensor, after checking that it has the type and shape of ours."""
     if given is None:
         raise WeightsMismatch(f"{name} is missing")
     try:
-        tensor = given if isinstance(given, torch.Tensor) else _tensor(given)
+        tensor = given if isinstance(given, torch.Tensor) else _to_tensor(given)
     except TypeError as error:
-        raise WeightsMismatch(f"{name} is no array of numbers: {error}") from error
+        raise WeightsMismatch(f"{name} is not an array of numbers: {error}") from error
     if (tensor.dtype, tensor.shape) != (own.dtype, own.shape):
         raise WeightsMismatch(
             f"{name} is {tensor.dtype} {list(tensor.shape)}, the model's is "

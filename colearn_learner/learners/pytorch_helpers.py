@@ -1,4 +1,4 @@
-"""The helpers that the `colearn` library has beside its PyTorch learner, and one of our own."""
+"""Scores and other helper functions for PyTorch learners; most come from the `colearn` library."""
 
 from __future__ import annotations
 
@@ -10,27 +10,19 @@ import torch
 
 from colearn_learner.errors import InvalidArgument
 
-__all__ = [
-    "auc_from_logits",
-    "binary_accuracy_from_logits",
-    "categorical_accuracy",
-    "moved",
-    "prepare_data_split_list",
-]
-
 
 def categorical_accuracy(outputs: torch.Tensor, labels: torch.Tensor) -> float:
-    """Return the share of records whose greatest output is the label's.
+    """Return the share of records whose largest output belongs to their label.
 
     Args:
         outputs: scores or probabilities, shape (records, classes).
-        labels: numbers of classes, shape (records,).
+        labels: the numbers of the classes, shape (records,).
     """
     return float((outputs.argmax(dim=1) == labels).double().mean())
 
 
 def binary_accuracy_from_logits(outputs: torch.Tensor, labels: torch.Tensor) -> float:
-    """Return the share of records whose output has the label's side of zero.
+    """Return the share of records whose output is on the side of zero that their label demands.
 
     Args:
         outputs: logits, of any shape.
@@ -42,8 +34,8 @@ def binary_accuracy_from_logits(outputs: torch.Tensor, labels: torch.Tensor) -> 
 def auc_from_logits(outputs: torch.Tensor, labels: torch.Tensor) -> float:
     """Return the area under the ROC curve; NaN when all labels are the same.
 
-    It is the probability that a record of label 1 has a greater output than one of label 0; equal
-    outputs count as half.
+    This is the probability that a record of label 1 has a larger output than a record of label 0.
+    Equal outputs count as half.
 
     Args:
         outputs: logits, of any shape.
@@ -55,29 +47,29 @@ def auc_from_logits(outputs: torch.Tensor, labels: torch.Tensor) -> float:
     if not n_positive or not n_negative or np.isnan(scores).any():
         return float("nan")
     _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(count) - (count - 1) / 2)[place]  # equal ones share the mean rank
+    ranks = (np.cumsum(count) - (count - 1) / 2)[place]  # equal outputs share the mean rank
     wins = ranks[positive].sum() - n_positive * (n_positive + 1) / 2
     return float(wins / (n_positive * n_negative))
 
 
 def prepare_data_split_list(data: Sized, n: int) -> list[int]:
-    """Return the sizes of ``n`` equal parts for ``random_split``; the last has the remainder.
+    """Return the sizes of ``n`` equal parts for ``random_split``; the last gets the remainder.
 
     Raises:
         InvalidArgument: ``n`` is below 1.
     """
     if n < 1:
-        raise InvalidArgument(f"n is {n}; there must be at least one part")
+        raise InvalidArgument(f"n is {n}; give at least one part")
     part = len(data) // n
     return [part] * (n - 1) + [len(data) - part * (n - 1)]
 
 
-def moved(value: Any, device: torch.device) -> Any:
-    """Move tensors, and those in tuples, lists and dicts, to a device."""
+def move_to(value: Any, device: torch.device) -> Any:
+    """Move a tensor, or all tensors in tuples, lists and dicts, to a device."""
     if isinstance(value, torch.Tensor):
         return value.to(device)
     if isinstance(value, Mapping):
-        return {key: moved(item, device) for key, item in value.items()}
+        return {key: move_to(item, device) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(moved(item, device) for item in value)
+        return type(value)(move_to(item, device) for item in value)
     return value

@@ -6,6 +6,7 @@ Source: the JSON model format of XGBoost, doc/model.schema in its repository.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,21 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colearn_learner.errors import InvalidArgument, InvalidData, UnsupportedModel, WeightsMismatch
-from colearn_learner.interface import ColearnModel, ModelFormat
-from colearn_learner.learners.trees import (
-    LEAF,
-    Records,
-    TreesLearner,
-    bytes_in,
-    check_steps,
-    check_tree,
-    records,
-)
+from colearn_learner.interface import Weights
+from colearn_learner.learners.base import Records, ScoredLearner, read_records
+from colearn_learner.learners.trees import LEAF, check_at_least_one, check_tree, read_bytes
 from colearn_ledger.text.strict_json import InvalidJson, dump, load
 
-__all__ = ["XGBoostLearner"]
-
 Array = NDArray[Any]
+Criterion = Callable[[Array, Array], float]
+"""A score of (predictions, targets)."""
 
 _ROOT_PARENT = 2**31 - 1
 _LARGEST = float(np.finfo(np.float32).max)
@@ -40,35 +34,35 @@ _KEYS = {*_OF_NODES, *_EMPTY, "id", "tree_param"}
 _COUNTED = {"gbtree_model_param", "iteration_indptr", "tree_info", "trees"}
 
 
-class XGBoostLearner(TreesLearner):
+class XGBoostLearner(ScoredLearner):
     """A learner of boosted trees, for regression and classification.
 
     Its weights are a dict of one entry, ``model``: the model in XGBoost's JSON format, as bytes.
-    They grow with every accepted round: give the experiment a ``max_bytes`` that leaves room for
-    the last. The first weights have no trees and nothing of anybody's records. As everywhere with
-    XGBoost, trees tell sums over the records of each leaf.
+    They grow with every accepted round: give the experiment a ``max_bytes`` that suffices for the
+    last. The first weights have no trees and contain nothing of anybody's records. As always with
+    XGBoost, trees reveal sums over the records of each leaf.
 
     Args:
-        params: XGBoost's parameters, the same at every learner but for those that only concern
-            the training: ``objective``, ``num_class``, ``max_depth``, ``eta`` and so on.
+        params: XGBoost's parameters, the same at every learner except for those that only affect
+            training: ``objective``, ``num_class``, ``max_depth``, ``eta`` and so on.
             ``base_score``, from which trees start, is 0.5 unless given, never an estimate.
         train_data: inputs, shape (records, features), and targets, shape (records,): numbers, or
             for a classification the number of a class, from 0.
-        vote_data: what it votes by.
-        test_data: what it reports a test score on; None for no test score.
+        vote_data: inputs and targets to vote by.
+        test_data: inputs and targets of the test score; None for no test score.
         boost_rounds: how often a proposal boosts: each time one tree, or one for each class.
         criterion: ``log_loss``, ``accuracy``, ``mean_squared_error``, or a function of
-            (predictions, targets), predictions as the objective has them; by default the first for
-            a classification and the last for others.
+            (predictions, targets) with predictions as the objective returns them; by default
+            ``log_loss`` for a classification and ``mean_squared_error`` otherwise.
         minimise_criterion: whether smaller is better.
         approve_equal: vote for a score equal to that of the current weights.
-        seed: of what is random in the training.
+        seed: of the random numbers in training.
 
     Raises:
-        UnsupportedModel: another booster than ``gbtree``, or an objective whose predictions are
-            no probabilities or numbers.
+        UnsupportedModel: the booster is not ``gbtree``, or the objective does not predict
+            probabilities or numbers.
         InvalidArgument: an argument is out of its bounds.
-        InvalidData: inputs and targets do not go together, or a class is none.
+        InvalidData: inputs and targets do not fit together, or a target is not a class.
     """
 
     def __init__(
@@ -79,7 +73,7 @@ class XGBoostLearner(TreesLearner):
         test_data: Any = None,
         *,
         boost_rounds: int = 1,
-        criterion: str | Callable[[Array, Array], float] | None = None,
+        criterion: str | Criterion | None = None,
         minimise_criterion: bool = True,
         approve_equal: bool = True,
         seed: int = 0,
@@ -87,100 +81,111 @@ class XGBoostLearner(TreesLearner):
         """Score a model without trees."""
         import xgboost
 
-        check_steps(boost_rounds, "boost_rounds")
+        check_at_least_one(boost_rounds, "boost_rounds")
+        tests = None if test_data is None else read_records(test_data, "test_data", one_target=True)
+        super().__init__(
+            vote_loader=read_records(vote_data, "vote_data", one_target=True),
+            test_loader=tests,
+            minimise_criterion=minimise_criterion,
+            approve_equal=approve_equal,
+        )
         self._params = {"base_score": 0.5, **params}
         self._objective = str(self._params.setdefault("objective", "reg:squarederror"))
         self._check_params()
-        train = records(train_data, "train_data")
-        self._vote_data = records(vote_data, "vote_data")
-        self._test_data = None if test_data is None else records(test_data, "test_data")
+        train = read_records(train_data, "train_data", one_target=True)
         self._check_classes(train, "train_data")
-        self._score_of = _criterion(criterion, classifies=self._classifies)
-        self._minimise, self._approve_equal = minimise_criterion, approve_equal
+        self._criterion = _find_criterion(criterion, classifies=self._classifies)
         self._boost_rounds = boost_rounds
         self._random = np.random.default_rng(seed)
         self._xgboost = xgboost
         try:
             self._train_data = xgboost.DMatrix(*train, nthread=self._params.get("nthread"))
-            self._model = xgboost.train(self._params, self._train_data, num_boost_round=0)
+            self.model = xgboost.train(self._params, self._train_data, num_boost_round=0)
         except xgboost.core.XGBoostError as error:
             raise InvalidArgument(
                 f"XGBoost refuses the parameters: {_first_line(error)}"
             ) from error
-        self._empty = load(bytes(self._model.save_raw("json")))
+        self._empty = load(bytes(self.model.save_raw("json")))
         self._features = train[0].shape[1]
-        self._baseline = self._scored(self._model, self._vote_data)
+        self.vote_score = self.test(self.vote_loader)
 
     @property
     def _classifies(self) -> bool:
         return self._objective.startswith(("binary:", "multi:"))
 
-    def mli_get_current_model(self) -> ColearnModel:
-        """Return the current model as ONNX; its input has shape (None, features), float32.
-
-        Raises:
-            MissingPackage: the converter is not installed.
-            UnsupportedModel: the converter does not know the model's objective.
-        """
-        from colearn_learner.learners.onnx import convert_model_to_onnx
-
-        return ColearnModel(ModelFormat.ONNX, "", convert_model_to_onnx(self._model))
-
-    def _grown(self, model: Any) -> Any:
+    def train(self) -> None:
+        """Replace the model by one with further trees."""
         seed = int(self._random.integers(2**31))
-        return self._xgboost.train(
+        self.model = self._xgboost.train(
             {**self._params, "seed": seed},
             self._train_data,
             num_boost_round=self._boost_rounds,
-            xgb_model=model,
+            xgb_model=self.model,
         )
 
-    def _packed(self, model: Any) -> dict[str, bytes]:
-        document = load(bytes(model.save_raw("json")))
-        trees = _model_in(document)["trees"]
-        _model_in(document)["trees"] = [_without_deleted(tree) for tree in trees]
-        return {"model": dump(document)}
+    def test(self, loader: Records) -> float:
+        """Return the criterion of the model on records; NaN if it predicts NaN."""
+        try:
+            inputs = self._xgboost.DMatrix(loader[0], nthread=self._params.get("nthread"))
+            predictions = np.asarray(self.model.predict(inputs), np.float64)
+            return float(self._criterion(predictions, loader[1]))
+        except ValueError:  # scores may refuse predictions that are not numbers
+            return math.nan
 
-    def _unpacked(self, weights: Any) -> Any:
-        """Return a booster of nothing but what was checked, and what this learner has itself."""
-        (data,) = bytes_in(weights, ("model",))
+    def set_weights(self, weights: Weights) -> None:
+        """Replace the model by one with these trees, after a check of every tree.
+
+        The new model contains only checked values and this learner's own settings.
+
+        Raises:
+            WeightsMismatch: the weights are not those of such a model.
+        """
+        (data,) = read_bytes(weights.weights, ("model",))
         try:
             given = load(data)
         except InvalidJson as error:
             raise WeightsMismatch(f"model is not JSON: {error}") from error
         document = copy.deepcopy(self._empty)
-        own, theirs = _model_in(document), self._same_but_trees(given)
+        own, theirs = _model_in(document), self._check_config_matches(given)
         trees = theirs["trees"]
         groups = self._groups * self._parallel
         if not isinstance(trees, list) or len(trees) % groups:
-            raise WeightsMismatch(f"the model's trees are no list of whole rounds, {groups} each")
-        own["trees"] = [_checked(t, n, self._features) for n, t in enumerate(trees)]
+            raise WeightsMismatch(
+                f"the model's trees are not a list of whole rounds, {groups} each"
+            )
+        own["trees"] = [_read_tree(t, n, self._features) for n, t in enumerate(trees)]
         own["gbtree_model_param"]["num_trees"] = str(len(trees))
         own["tree_info"] = [n // self._parallel % self._groups for n in range(len(trees))]
         own["iteration_indptr"] = list(range(0, len(trees) + 1, groups))
         for name in _COUNTED:
             if theirs[name] != own[name] and name != "trees":
-                raise WeightsMismatch(f"the model's {name} is not that of {len(trees)} trees")
+                raise WeightsMismatch(f"the model's {name} does not fit its {len(trees)} trees")
         booster = self._xgboost.Booster({"nthread": self._params.get("nthread", 0)})
         booster.load_model(bytearray(dump(document)))
-        return booster
+        self.model = booster
 
-    def _same_but_trees(self, given: Any) -> dict[str, Any]:
-        """Return the part with the trees of a model that is like the own in all others."""
+    def _copy_weights(self) -> dict[str, bytes]:
+        document = load(bytes(self.model.save_raw("json")))
+        trees = _model_in(document)["trees"]
+        _model_in(document)["trees"] = [_drop_deleted(tree) for tree in trees]
+        return {"model": dump(document)}
+
+    def _check_config_matches(self, given: Any) -> dict[str, Any]:
+        """Refuse a model whose configuration differs from ours; return its part with the trees."""
         try:
             theirs = _model_in(given)
             rest = {**given, "version": None}
-            rest["learner"] = {**given["learner"], "gradient_booster": _header(given)}
+            rest["learner"] = {**given["learner"], "gradient_booster": _config_of(given)}
         except (KeyError, TypeError) as error:
-            raise WeightsMismatch(f"model is no XGBoost model: it lacks {error}") from error
+            raise WeightsMismatch(f"model is not an XGBoost model: it lacks {error}") from error
         own = {**self._empty, "version": None}
-        own["learner"] = {**self._empty["learner"], "gradient_booster": _header(self._empty)}
+        own["learner"] = {**self._empty["learner"], "gradient_booster": _config_of(self._empty)}
         for name in sorted({*rest["learner"], *own["learner"]}):
             mine, its = own["learner"].get(name), rest["learner"].get(name)
             if mine != its:
                 raise WeightsMismatch(f"the model's {name} is {its!r:.200}, this learner's {mine}")
         if rest != own or set(theirs) != set(_model_in(self._empty)):
-            raise WeightsMismatch("the model has parts that this learner's has not, or lacks some")
+            raise WeightsMismatch("the model has unknown parts, or lacks some of this learner's")
         return theirs
 
     @property
@@ -191,15 +196,11 @@ class XGBoostLearner(TreesLearner):
     def _parallel(self) -> int:
         return int(self._params.get("num_parallel_tree", 1))
 
-    def _score(self, model: Any, data: Records) -> float:
-        inputs = self._xgboost.DMatrix(data[0], nthread=self._params.get("nthread"))
-        return self._score_of(np.asarray(model.predict(inputs), np.float64), data[1])
-
     def _check_params(self) -> None:
         if (booster := self._params.get("booster", "gbtree")) != "gbtree":
             raise UnsupportedModel(f"the booster {booster} does not add trees; use gbtree")
-        whole = self._objective in ("binary:logistic", "multi:softprob")
-        if self._classifies and not whole:
+        predicts_all = self._objective in ("binary:logistic", "multi:softprob")
+        if self._classifies and not predicts_all:
             raise UnsupportedModel(
                 f"{self._objective} does not predict probabilities; use binary:logistic or "
                 "multi:softprob"
@@ -212,19 +213,19 @@ class XGBoostLearner(TreesLearner):
         targets = data[1]
         if not np.isin(targets, np.arange(last + 1)).all():
             raise InvalidData(
-                f"{name} has targets that are no class: give numbers from 0 to {last}"
+                f"{name} has targets that are not a class: give numbers from 0 to {last}"
             )
 
 
 def _model_in(document: Any) -> dict[str, Any]:
     model = document["learner"]["gradient_booster"]["model"]
     if not isinstance(model, dict):
-        raise WeightsMismatch("model is no XGBoost model: it has no trees")
+        raise WeightsMismatch("model is not an XGBoost model: it has no trees")
     return model
 
 
-def _header(document: Any) -> dict[str, Any]:
-    """Return what a model says of its booster apart from how many trees it has."""
+def _config_of(document: Any) -> dict[str, Any]:
+    """Return the booster's part of a model without its trees and their number."""
     booster = document["learner"]["gradient_booster"]
     fixed = {k: v for k, v in booster["model"].items() if k not in _COUNTED}
     parallel = booster["model"]["gbtree_model_param"]["num_parallel_tree"]
@@ -239,8 +240,8 @@ def _first_line(error: Exception) -> str:
 # ------------------------------------------------------------------ trees
 
 
-def _without_deleted(tree: dict[str, Any]) -> dict[str, Any]:
-    """Return a tree of XGBoost's without the nodes that pruning left behind."""
+def _drop_deleted(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return one of XGBoost's trees without the nodes that pruning left behind."""
     if tree["tree_param"]["num_deleted"] == "0":
         return tree
     left, right = (np.array(tree[name]) for name in ("left_children", "right_children"))
@@ -248,7 +249,7 @@ def _without_deleted(tree: dict[str, Any]) -> dict[str, Any]:
     for node in kept:
         if left[node] != LEAF:
             kept += [int(left[node]), int(right[node])]
-    new = np.full(len(left) + 1, LEAF)  # the last place is that of LEAF itself
+    new = np.full(len(left) + 1, LEAF)  # the last entry maps LEAF to itself
     new[sorted(kept)] = np.arange(len(kept))
     parts = {name: [tree[name][node] for node in sorted(kept)] for name in _OF_NODES}
     for name in ("left_children", "right_children"):
@@ -258,15 +259,15 @@ def _without_deleted(tree: dict[str, Any]) -> dict[str, Any]:
     return {**tree, **parts, "tree_param": param}
 
 
-def _checked(tree: Any, number: int, features: int) -> dict[str, Any]:
-    """Return a stranger's tree, checked to be one that XGBoost can walk through.
+def _read_tree(tree: Any, number: int, features: int) -> dict[str, Any]:
+    """Return a stranger's tree after checking that XGBoost can walk through it.
 
     Raises:
-        WeightsMismatch: it is not.
+        WeightsMismatch: XGBoost cannot; the message says why.
     """
     what = f"tree {number}"
     if not isinstance(tree, dict) or set(tree) != _KEYS:
-        raise WeightsMismatch(f"{what} does not have the parts of a tree of XGBoost's")
+        raise WeightsMismatch(f"{what} does not have the parts of an XGBoost tree")
     if any(tree[name] for name in _EMPTY):
         raise WeightsMismatch(f"{what} splits by categories, which is not supported")
     ints = {name: _numbers(tree[name], int, f"{what}'s {name}") for name in (*_INTS, "split_type")}
@@ -274,9 +275,9 @@ def _checked(tree: Any, number: int, features: int) -> dict[str, Any]:
     left, right = ints["left_children"], ints["right_children"]
     check_tree(left, right, ints["split_indices"], features=features, what=what)
     if {len(part) for part in (*ints.values(), *floats.values())} != {len(left)}:
-        raise WeightsMismatch(f"{what} does not have as many of all the parts of its nodes")
+        raise WeightsMismatch(f"{what} has parts of different lengths")
     if not np.isin(ints["split_indices"], np.arange(features)).all() or ints["split_type"].any():
-        raise WeightsMismatch(f"{what} has splits by unknown inputs, or of an unknown type")
+        raise WeightsMismatch(f"{what} splits by an unknown input or in an unknown way")
     parents = np.full(len(left), _ROOT_PARENT)
     inner = np.flatnonzero(left != LEAF)
     parents[left[inner]] = parents[right[inner]] = inner
@@ -284,7 +285,7 @@ def _checked(tree: Any, number: int, features: int) -> dict[str, Any]:
         not np.array_equal(parents, ints["parents"])
         or not np.isin(ints["default_left"], (0, 1)).all()
     ):
-        raise WeightsMismatch(f"{what} has parents that are not those of its children")
+        raise WeightsMismatch(f"{what} has parents that do not match its children")
     param = {
         "num_deleted": "0",
         "num_feature": str(features),
@@ -292,7 +293,7 @@ def _checked(tree: Any, number: int, features: int) -> dict[str, Any]:
         "size_leaf_vector": "1",
     }
     if tree["tree_param"] != param or tree["id"] != number:
-        raise WeightsMismatch(f"{what} says another number of nodes or inputs than it has")
+        raise WeightsMismatch(f"{what} states a wrong number of nodes or inputs")
     parts = {name: part.tolist() for name, part in {**ints, **floats}.items()}
     return {**parts, **{name: [] for name in _EMPTY}, "id": number, "tree_param": param}
 
@@ -300,7 +301,7 @@ def _checked(tree: Any, number: int, features: int) -> dict[str, Any]:
 def _numbers(value: Any, kind: type[int] | type[float], what: str) -> NDArray[Any]:
     allowed = (int,) if kind is int else (int, float)
     if not isinstance(value, list) or any(type(n) not in allowed for n in value):
-        raise WeightsMismatch(f"{what} is no list of numbers")
+        raise WeightsMismatch(f"{what} is not a list of numbers")
     limit = 2**31 if kind is int else _LARGEST
     if any(not -limit <= n <= limit for n in value):
         raise WeightsMismatch(f"{what} has a number that is out of bounds")
@@ -311,7 +312,7 @@ def _numbers(value: Any, kind: type[int] | type[float], what: str) -> NDArray[An
 
 
 def _log_loss(predictions: Array, targets: Array) -> float:
-    chosen = _chance_of(predictions, targets)
+    chosen = _probability_of(predictions, targets)
     return float(-np.log(np.clip(chosen, 1e-15, 1.0)).mean())
 
 
@@ -324,17 +325,15 @@ def _mean_squared_error(predictions: Array, targets: Array) -> float:
     return float(((predictions - targets) ** 2).mean())
 
 
-def _chance_of(predictions: Array, targets: Array) -> Array:
-    """Return the probability that each record's own class was given."""
+def _probability_of(predictions: Array, targets: Array) -> Array:
+    """Return the predicted probability of each record's own class."""
     if predictions.ndim == 1:
         return np.where(targets == 1, predictions, 1 - predictions)
     chosen: Array = predictions[np.arange(len(targets)), targets.astype(int)]
     return chosen
 
 
-def _criterion(
-    given: str | Callable[[Array, Array], float] | None, *, classifies: bool
-) -> Callable[[Array, Array], float]:
+def _find_criterion(given: str | Criterion | None, *, classifies: bool) -> Criterion:
     if callable(given):
         return given
     scores = {
@@ -344,5 +343,5 @@ def _criterion(
     }
     name = given or ("log_loss" if classifies else "mean_squared_error")
     if name not in scores:
-        raise InvalidArgument(f"no criterion is named {name!r}; there are {', '.join(scores)}")
+        raise InvalidArgument(f"there is no criterion {name!r}; choose from: {', '.join(scores)}")
     return scores[name]

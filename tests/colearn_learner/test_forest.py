@@ -79,10 +79,12 @@ class TestRounds:
 
     def test_what_arrives_predicts_as_what_was_trained(self, make: Any, model: Any):
         one = make(model, trees_per_round=4)
-        grown = one._grown(one._model)
-        inputs = one._vote_data[0]
-        read = one._unpacked(one._packed(grown))
-        np.testing.assert_array_equal(read.predict(inputs), grown.predict(inputs))
+        inputs = one.vote_loader[0]
+        one.train()
+        trained = one.model
+        one.set_weights(one.mli_get_current_weights())
+        assert one.model is not trained
+        np.testing.assert_array_equal(one.model.predict(inputs), trained.predict(inputs))
 
 
 def test_a_forest_predicts_as_scikit_learns_own_of_the_same_trees():
@@ -92,8 +94,10 @@ def test_a_forest_predicts_as_scikit_learns_own_of_the_same_trees():
     )
     seed = int(np.random.default_rng(3).integers(2**31))
     own = RandomForestClassifier(n_estimators=5, random_state=seed).fit(inputs, targets)
-    found = one._unpacked(one.mli_propose_weights().weights)
-    np.testing.assert_allclose(found.predict_proba(others), own.predict_proba(others), rtol=1e-12)
+    one.mli_accept_weights(one.mli_propose_weights())
+    np.testing.assert_allclose(
+        one.model.predict_proba(others), own.predict_proba(others), rtol=1e-12
+    )
 
 
 def test_a_learner_knows_classes_that_its_share_lacks():
@@ -104,9 +108,9 @@ def test_a_learner_knows_classes_that_its_share_lacks():
     other = ForestLearner(RandomForestClassifier(), all_of_them, all_of_them)
     proposal = one.mli_propose_weights()
     other.mli_accept_weights(proposal)
-    assert other._model.predict_proba(inputs).shape == (150, 3)
+    assert other.model.predict_proba(inputs).shape == (150, 3)
     assert 0.5 < other.mli_test_weights(proposal).vote_score < 0.7
-    with pytest.raises(InvalidData, match="class 20, which is none of"):
+    with pytest.raises(InvalidData, match="class 20, which is not one of"):
         ForestLearner(RandomForestClassifier(), few, all_of_them, classes=[0, 10])
 
 
@@ -126,15 +130,18 @@ def test_missing_values_take_the_way_they_were_trained_to():
     inputs[::4, 2] = math.nan
     model = RandomForestClassifier(max_depth=4)
     one = ForestLearner(model, (inputs, targets), (inputs, targets), trees_per_round=5)
-    grown = one._grown(one._model)
-    read = one._unpacked(one._packed(grown))
-    np.testing.assert_array_equal(read.predict_proba(inputs), grown.predict_proba(inputs))
-    assert any(tree.tree_.missing_go_to_left.any() for tree in read.estimators_)
+    one.train()
+    trained = one.model
+    one.set_weights(one.mli_get_current_weights())
+    assert one.model is not trained
+    np.testing.assert_array_equal(one.model.predict_proba(inputs), trained.predict_proba(inputs))
+    assert any(tree.tree_.missing_go_to_left.any() for tree in one.model.estimators_)
 
 
 def test_how_many_records_came_to_a_node_does_not_travel():
     one = iris()
-    tree = one._unpacked(one.mli_propose_weights().weights).estimators_[0].tree_
+    one.mli_accept_weights(one.mli_propose_weights())
+    tree = one.model.estimators_[0].tree_
     assert set(tree.n_node_samples) == {1}
 
 
@@ -174,25 +181,25 @@ def values_with(value: float) -> Callable[[dict[str, bytes]], None]:
 
 
 HOSTILE: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "child far away": (nodes_with(0, right=10**6), "none of its"),
-    "negative child": (nodes_with(0, left=-2), "none of its"),
-    "root again": (nodes_with(0, left=0), "none of its"),
-    "circle": (nodes_with(2, left=1, right=2), "circle"),
-    "one node twice": (nodes_with(0, left=1, right=1), "just one other"),
+    "child far away": (nodes_with(0, right=10**6), "not one of its"),
+    "negative child": (nodes_with(0, left=-2), "not one of its"),
+    "root again": (nodes_with(0, left=0), "not one of its"),
+    "circle": (nodes_with(2, left=1, right=2), "cycle"),
+    "one node twice": (nodes_with(0, left=1, right=1), "exactly one other"),
     "half a leaf": (nodes_with(0, left=-1), "one child"),
-    "unknown input": (nodes_with(0, feature=4), "none of the 4"),
-    "negative input": (nodes_with(0, feature=-3), "none of the 4"),
+    "unknown input": (nodes_with(0, feature=4), "not one of the 4"),
+    "negative input": (nodes_with(0, feature=-3), "not one of the 4"),
     "threshold": (nodes_with(0, at=math.nan), "threshold"),
     "direction": (nodes_with(0, missing_left=2), "direction"),
     "values": (values_with(math.inf), "NaN or infinity"),
-    "cut off": (lambda w: w.update(nodes=w["nodes"][:-1]), "cut off"),
-    "a node less": (lambda w: w.update(nodes=w["nodes"][: -_NODE.itemsize]), "counts say"),
+    "cut off": (lambda w: w.update(nodes=w["nodes"][:-1]), "truncated"),
+    "a node less": (lambda w: w.update(nodes=w["nodes"][: -_NODE.itemsize]), "counts add up"),
     "values of others": (lambda w: w.update(values=w["values"][:-8]), "3 values"),
-    "no values": (lambda w: w.update(values=b""), "counts say"),
-    "empty tree": (lambda w: w.update(counts=w["counts"] + bytes(4)), "counts say"),
+    "no values": (lambda w: w.update(values=b""), "counts add up"),
+    "empty tree": (lambda w: w.update(counts=w["counts"] + bytes(4)), "counts add up"),
     "negative count": (
         lambda w: w.update(counts=w["counts"] + np.array([5, -5], "<i4").tobytes()),
-        "counts say",
+        "counts add up",
     ),
     "text": (lambda w: w.update(counts="text"), "counts is a str"),
     "part missing": (lambda w: w.pop("counts"), "dict of counts, nodes, values"),
@@ -244,7 +251,7 @@ def test_the_depth_is_that_of_the_longest_way():
 
 
 def test_arguments_are_checked_at_once():
-    with pytest.raises(UnsupportedModel, match="GradientBoostingClassifier is no forest"):
+    with pytest.raises(UnsupportedModel, match="GradientBoostingClassifier is not a forest"):
         iris(GradientBoostingClassifier())
     with pytest.raises(InvalidArgument, match="trees_per_round is 0"):
         iris(trees_per_round=0)

@@ -162,8 +162,8 @@ def test_a_learner_knows_classes_that_its_share_lacks():
     ("model", "why"),
     [
         (KNeighborsClassifier(), "neither partial_fit nor a warm start"),
-        (GaussianNB(), "no coefficients"),
-        (RandomForestClassifier(n_estimators=1), r"colearn_learner\.forest"),
+        (GaussianNB(), "not coefficients"),
+        (RandomForestClassifier(n_estimators=1), r"colearn_learner\.learners\.forest"),
     ],
 )
 def test_models_that_can_not_go_on_are_refused(model: Any, why: str):
@@ -173,10 +173,10 @@ def test_models_that_can_not_go_on_are_refused(model: Any, why: str):
 
 def test_a_warm_start_goes_on_from_the_current_weights():
     learner = logistic(max_iter=1)
-    losses = [learner._baseline]
+    losses = [learner.vote_score]
     for _ in range(4):
         learner.mli_accept_weights(learner.mli_propose_weights())
-        losses.append(learner._baseline)
+        losses.append(learner.vote_score)
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < 0.7 * losses[1]
 
@@ -202,7 +202,7 @@ def test_regressions_by_a_warm_start(model: Any):
     learner = SklearnLearner(
         model, records, records, criterion="mean_squared_error", minimise_criterion=True
     )
-    start = learner._baseline
+    start = learner.vote_score
     said = learner.mli_test_weights(learner.mli_propose_weights())
     assert said.vote is True
     assert said.vote_score < 0.7 * start

@@ -101,7 +101,7 @@ def test_scikit_learn_the_current_weights_are_exported(model: Any):
     exported = learner.mli_get_current_model().model
     assert exported.graph.input[0].name == "inputs"
     found = answers(exported, INPUTS)[0].ravel()
-    np.testing.assert_allclose(found, learner._model.predict(INPUTS), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found, learner.model.predict(INPUTS), rtol=1e-5, atol=1e-5)
 
 
 def test_bytes_become_a_model_and_a_model_bytes():

@@ -91,7 +91,7 @@ class TestXGBoost:
     def test_the_current_trees_are_exported(self, params: Any, data: Any):
         one = XGBoostLearner({**params, "max_depth": 3, "nthread": 1}, data, data, boost_rounds=5)
         one.mli_accept_weights(one.mli_propose_weights())
-        expected = one._model.predict(xgboost.DMatrix(data[0]))
+        expected = one.model.predict(xgboost.DMatrix(data[0]))
         found = answers(one.mli_get_current_model().model, data[0])[-1]
         if params.get("objective") == "binary:logistic":
             found = found[:, 1]
@@ -106,8 +106,8 @@ def test_forests_of_classes_are_exported():
     one = ForestLearner(RandomForestClassifier(max_depth=4), IRIS, IRIS, trees_per_round=5)
     one.mli_accept_weights(one.mli_propose_weights())
     classes, chances = answers(one.mli_get_current_model().model, IRIS[0])
-    np.testing.assert_array_equal(classes, one._model.predict(IRIS[0]))
-    expected = one._model.predict_proba(IRIS[0])
+    np.testing.assert_array_equal(classes, one.model.predict(IRIS[0]))
+    expected = one.model.predict_proba(IRIS[0])
     np.testing.assert_allclose([[row[c] for c in range(3)] for row in chances], expected, atol=1e-5)
 
 
@@ -116,4 +116,4 @@ def test_forests_of_numbers_are_exported():
     one = ForestLearner(model, DIABETES, DIABETES, trees_per_round=5)
     one.mli_accept_weights(one.mli_propose_weights())
     (found,) = answers(one.mli_get_current_model().model, DIABETES[0])
-    np.testing.assert_allclose(found.ravel(), one._model.predict(DIABETES[0]), rtol=1e-4)
+    np.testing.assert_allclose(found.ravel(), one.model.predict(DIABETES[0]), rtol=1e-4)

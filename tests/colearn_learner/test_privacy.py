@@ -181,7 +181,7 @@ class TestFile:
     def test_one_that_can_not_be_read_is_not_taken_for_an_unspent_budget(self, tmp_path: Path):
         one = account(tmp_path / "privacy.json")
         (tmp_path / "privacy.json").mkdir()
-        with pytest.raises(InvalidData, match="can not be read"):
+        with pytest.raises(InvalidData, match="cannot be read"):
             one.spend()
 
     def test_without_its_folder_nothing_is_trained(self, tmp_path: Path):

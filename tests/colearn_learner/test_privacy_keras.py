@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from colearn_learner.checks.kit import Verdict, check_learner
 from colearn_learner.errors import InvalidArgument, InvalidData, UnsupportedModel
 from colearn_learner.learners.keras import KerasLearner
-from colearn_learner.learners.privacy.keras import PrivateFit, clipped_sum
+from colearn_learner.learners.privacy.keras import PrivateFit, make_clipped_sum
 from tests.support.budget_contract import BudgetContract, Make, config
 
 INPUTS, TARGETS = load_digits(return_X_y=True)
@@ -83,11 +83,11 @@ class TestClipping:
         each = gradients(model, 7)
         middle = float(np.median(np.linalg.norm(each, axis=1)))
         norm = {"all": 0.01, "some": middle, "none": 100.0}[clips]
-        found = clipped_sum(model, norm)(*share(0, 7), np.ones(7, "float32"))
+        found = make_clipped_sum(model, norm)(*share(0, 7), np.ones(7, "float32"))
         np.testing.assert_allclose(flat(found), clipped(each, norm).sum(0), atol=2e-6 * norm + 1e-6)
 
     def test_records_that_do_not_count_add_nothing(self):
-        function = clipped_sum(model_of(), 1.0)
+        function = make_clipped_sum(model_of(), 1.0)
         counts = np.array([1, 0, 1, 0], "float32")
         found = function(*share(0, 4), counts)
         np.testing.assert_allclose(
@@ -97,7 +97,7 @@ class TestClipping:
     def test_a_record_without_a_finite_gradient_adds_nothing(self):
         inputs, targets = share(0, 2)
         inputs = np.array([inputs[0], np.full(64, np.inf, "float32")])
-        found = clipped_sum(model_of(), 1.0)(inputs, targets, np.ones(2, "float32"))
+        found = make_clipped_sum(model_of(), 1.0)(inputs, targets, np.ones(2, "float32"))
         np.testing.assert_allclose(
             flat(found), clipped(gradients(model_of(), 1), 1.0)[0], atol=1e-6
         )
@@ -187,7 +187,7 @@ class TestSampling:
             with pytest.raises(InvalidArgument, match="pair of arrays"):
                 learner(train_loader=loader)
         for inputs, targets in ((INPUTS[:3], TARGETS[:2]), (INPUTS[:0], TARGETS[:0])):
-            with pytest.raises(InvalidData, match="as many of both"):
+            with pytest.raises(InvalidData, match="as many targets as inputs"):
                 learner(train_loader=(inputs, targets))
 
     def test_scores_of_the_training_records_are_refused(self):

@@ -109,7 +109,7 @@ def test_a_network_of_one_output_gets_the_difference():
         assert isinstance(one, LevelMlpLearner) is level
         for _ in range(2):
             one.mli_accept_weights(one.mli_propose_weights())
-        return float(one._model.predict_proba(few.inputs)[:, 1].mean())
+        return float(one.model.predict_proba(few.inputs)[:, 1].mean())
 
     assert approval_of_benign(level=True) > approval_of_benign(level=False) + 0.1
 

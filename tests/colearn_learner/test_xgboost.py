@@ -115,7 +115,8 @@ def test_a_seed_decides_what_is_random_and_rounds_differ():
 def test_pruned_trees_travel_without_what_was_cut_off():
     one = learner({**BINARY, "tree_method": "exact", "gamma": 5.0, "max_depth": 5}, boost_rounds=3)
     proposal = one.mli_propose_weights()
-    raw = json.loads(one._grown(one._model).save_raw("json"))
+    one.train()
+    raw = json.loads(one.model.save_raw("json"))
     trees = raw["learner"]["gradient_booster"]["model"]["trees"]
     assert any(tree["tree_param"]["num_deleted"] != "0" for tree in trees)
     assert all(tree["tree_param"]["num_deleted"] == "0" for tree in trees_in(proposal))
@@ -123,8 +124,9 @@ def test_pruned_trees_travel_without_what_was_cut_off():
     grown = learner(
         {**BINARY, "tree_method": "exact", "gamma": 5.0, "max_depth": 5}, boost_rounds=3
     )
-    expected = grown._grown(grown._model).predict(inputs)
-    np.testing.assert_array_equal(one._unpacked(proposal.weights).predict(inputs), expected)
+    grown.train()
+    one.mli_accept_weights(proposal)
+    np.testing.assert_array_equal(one.model.predict(inputs), grown.model.predict(inputs))
 
 
 class TestVotes:
@@ -170,29 +172,29 @@ def model_of(change: dict[str, Any]) -> Callable[[Any], None]:
 
 
 HOSTILE: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "child far away": (tree_of({"left_children": (0, 10**6)}), "none of its"),
-    "negative child": (tree_of({"left_children": (0, -7)}), "none of its"),
+    "child far away": (tree_of({"left_children": (0, 10**6)}), "not one of its"),
+    "negative child": (tree_of({"left_children": (0, -7)}), "not one of its"),
     "child beyond 32 bits": (tree_of({"left_children": (0, 2**40)}), "out of bounds"),
-    "circle": (tree_of({"left_children": (1, 0)}), "none of its"),
-    "circle further down": (tree_of({"left_children": (3, 1), "right_children": (3, 2)}), "circle"),
-    "one child of two": (tree_of({"left_children": (0, 2)}), "just one other"),
+    "circle": (tree_of({"left_children": (1, 0)}), "not one of its"),
+    "circle further down": (tree_of({"left_children": (3, 1), "right_children": (3, 2)}), "cycle"),
+    "one child of two": (tree_of({"left_children": (0, 2)}), "exactly one other"),
     "half a leaf": (tree_of({"right_children": (0, -1)}), "one child"),
-    "unknown input": (tree_of({"split_indices": (0, 30)}), "none of the 30"),
-    "unknown input at a leaf": (tree_of({"split_indices": (-1, -9)}), "unknown inputs"),
+    "unknown input": (tree_of({"split_indices": (0, 30)}), "not one of the 30"),
+    "unknown input at a leaf": (tree_of({"split_indices": (-1, -9)}), "unknown input"),
     "parents in a circle": (tree_of({"parents": (0, 1)}), "parents"),
     "direction": (tree_of({"default_left": (0, 2)}), "parents"),
-    "split type": (tree_of({"split_type": (0, 1)}), "unknown type"),
+    "split type": (tree_of({"split_type": (0, 1)}), "unknown way"),
     "categories": (tree_of({"categories": [1]}), "categories"),
-    "short part": (tree_of({"base_weights": [0.5]}), "as many"),
+    "short part": (tree_of({"base_weights": [0.5]}), "different lengths"),
     "no nodes": (tree_of({"left_children": [], "right_children": []}), "no nodes"),
-    "words": (tree_of({"split_conditions": (0, "1.0")}), "no list of numbers"),
-    "truth": (tree_of({"left_children": (0, True)}), "no list of numbers"),
+    "words": (tree_of({"split_conditions": (0, "1.0")}), "not a list of numbers"),
+    "truth": (tree_of({"left_children": (0, True)}), "not a list of numbers"),
     "beyond float32": (tree_of({"split_conditions": (0, 1e300)}), "out of bounds"),
-    "counted wrong": (tree_of({"tree_param": {"num_nodes": "9999999"}}), "another number"),
-    "numbered wrong": (tree_of({"id": 5}), "another number"),
+    "counted wrong": (tree_of({"tree_param": {"num_nodes": "9999999"}}), "wrong number"),
+    "numbered wrong": (tree_of({"id": 5}), "wrong number"),
     "part missing": (lambda d: trees_part(d)[0].pop("parents"), "does not have the parts"),
     "no tree": (model_of({"trees": [7]}), "does not have the parts"),
-    "no list": (model_of({"trees": {"0": 1}}), "no list"),
+    "no list": (model_of({"trees": {"0": 1}}), "not a list"),
     "tree of no class": (model_of({"tree_info": [99]}), "tree_info"),
     "rounds": (model_of({"iteration_indptr": [0, 5000]}), "iteration_indptr"),
     "number of trees": (
@@ -216,7 +218,7 @@ HOSTILE: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda d: d["learner"]["gradient_booster"].update(name="dart"),
         "gradient_booster",
     ),
-    "more at the top": (lambda d: d.update(config={}), "has parts"),
+    "more at the top": (lambda d: d.update(config={}), "unknown parts"),
     "no learner": (lambda d: d.pop("learner"), "lacks 'learner'"),
 }
 

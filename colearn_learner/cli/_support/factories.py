@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from colearn_learner.errors import LearnerError
+from colearn_learner.learners.triton_guard import keep_triton_from_tensorflow
 from colearn_learner.remote.addresses import is_address
 
 __all__ = ["FactoryFailed", "find_factory", "load_learner", "parse_arguments"]
@@ -99,6 +100,7 @@ def find_factory(factory: str) -> Any:
             f"--learner {factory!r} is not of the form package.module:factory, like "
             "colearn_learner.catalogue:share"
         )
+    keep_triton_from_tensorflow()
     if (here := os.getcwd()) not in sys.path:  # noqa: PTH109 - what sys.path has
         sys.path.insert(0, here)
     try:

@@ -1,8 +1,8 @@
-"""Differential privacy: what a learner may spend, what its training has spent, and the file of it.
+"""Account for differential privacy: a learner's budget, what it has spent, and the file of that.
 
 Each training step takes every record with the same probability and adds noise to the sum of the
 clipped gradients: the Poisson subsampled Gaussian mechanism. Google's dp-accounting adds up the
-steps by Rényi differential privacy, for data sets that differ in one record more or less.
+steps by Rényi differential privacy, for data sets that differ by one added or removed record.
 """
 
 from __future__ import annotations
@@ -21,33 +21,21 @@ from colearn_learner.errors import InvalidArgument, InvalidData, LearnerError, M
 from colearn_learner.interface import DiffPrivBudget, DiffPrivConfig, ErrorCodes, TrainingSummary
 from colearn_ledger.home import HomeNotWritable, write_private
 
-__all__ = [
-    "HOW_TO_INSTALL",
-    "BudgetExceeded",
-    "Mechanism",
-    "PrivacyAccount",
-    "StateNotKept",
-    "epsilon_of",
-    "warn_of_seed",
-]
-
 _log = logging.getLogger(__name__)
 
-HOW_TO_INSTALL = (
-    "differential privacy needs packages that are not here: pip install 'colearn-ledger[privacy]'"
-)
+HOW_TO_INSTALL = "differential privacy needs more packages: pip install 'colearn-ledger[privacy]'"
 
 
 class BudgetExceeded(LearnerError):
-    """Another training would spend more of the privacy than the budget has; none was begun."""
+    """Another training would exceed the privacy budget; it did not start."""
 
 
 class StateNotKept(LearnerError):
-    """The file of what is spent can not be written; without it nothing is trained."""
+    """The file of the spent budget cannot be written, so no training starts."""
 
 
 class Mechanism(NamedTuple):
-    """One step of training, as far as privacy goes.
+    """Describe one step of training as far as it matters for privacy.
 
     Args:
         noise_multiplier: standard deviation of the noise, in units of the clipping norm.
@@ -59,11 +47,11 @@ class Mechanism(NamedTuple):
 
 
 Spent = Mapping[Mechanism, int]
-"""The steps taken, by what they were."""
+"""The number of steps taken with each mechanism."""
 
 
 def epsilon_of(spent: Spent, delta: float) -> float:
-    """Return the epsilon that steps have spent, as dp-accounting has it.
+    """Return the epsilon that steps have spent, according to dp-accounting.
 
     Args:
         spent: the numbers of steps taken.
@@ -83,7 +71,7 @@ def _epsilon_of(taken: tuple[tuple[Mechanism, int], ...], delta: float) -> float
         from dp_accounting import rdp
     except ImportError as error:
         raise MissingPackage(HOW_TO_INSTALL) from error
-    with _orders_left_out_in_silence():
+    with _silence_rdp_order_warnings():
         accountant = rdp.RdpAccountant()
         for (noise_multiplier, sample_rate), steps in taken:
             noisy = dp_accounting.GaussianDpEvent(noise_multiplier)
@@ -92,37 +80,37 @@ def _epsilon_of(taken: tuple[tuple[Mechanism, int], ...], delta: float) -> float
 
 
 @contextmanager
-def _orders_left_out_in_silence() -> Iterator[None]:
-    """Let the accountant not warn of each order that it leaves out: epsilon holds without it."""
+def _silence_rdp_order_warnings() -> Iterator[None]:
+    """Suppress the accountant's warnings about excluded orders; epsilon is valid without them."""
 
-    def told(record: logging.LogRecord) -> bool:
+    def is_other(record: logging.LogRecord) -> bool:
         return "Excluding this order" not in record.getMessage()
 
     logger = logging.getLogger("absl")
-    logger.addFilter(told)
+    logger.addFilter(is_other)
     try:
         yield
     finally:
-        logger.removeFilter(told)
+        logger.removeFilter(is_other)
 
 
 class PrivacyAccount:
-    """What a learner has spent of its privacy budget; a training is paid for before it begins.
+    """Keep account of a learner's privacy budget; each training is paid for before it starts.
 
-    The account is of one set of training records. What was spent stays spent: by proposals that
-    others reject, by trainings that fail half-way, and, with a ``state`` file, by processes that
-    were killed. The file is written, and on the disk, before the first step is taken.
+    The account is of one set of training records. What is spent is never refunded: not for
+    proposals that others reject, not for trainings that fail, and, with a ``state`` file, not for
+    processes that were killed. The file is on disk before the first step.
 
     Args:
-        config: the budget, and how gradients are clipped and blurred.
+        config: the budget, the clipping norm and the noise.
         sample_rate: probability that a record is in a step.
-        steps: of one training.
-        state: file that keeps what is spent; made when it is missing, in a folder that exists.
-            None: it is forgotten with the process.
+        steps: the number of steps of one training.
+        state: file that keeps what is spent; it is created if missing, in an existing folder.
+            None: the account ends with the process.
 
     Raises:
         InvalidArgument: a number of the config is out of its range.
-        InvalidData: the file can not be read; nothing is known then of what was spent.
+        InvalidData: the file cannot be read, so what was spent is unknown.
         MissingPackage: dp-accounting is not installed.
     """
 
@@ -139,16 +127,18 @@ class PrivacyAccount:
         self.steps = steps
         self._state = None if state is None else Path(state)
         self._spent = {} if self._state is None else _read(self._state)
-        epsilon_of(self._after_a_training(), config.target_delta)  # whether it can be told
+        epsilon_of(
+            self._after_a_training(), config.target_delta
+        )  # raises MissingPackage now rather than later
 
     def spend(self) -> None:
         """Pay for one training.
 
         Raises:
-            BudgetExceeded: the budget does not allow it; nothing was paid.
-            StateNotKept: the file can not be written; nothing was paid.
+            BudgetExceeded: the budget does not allow it; nothing was spent.
+            StateNotKept: the file cannot be written; nothing was spent.
         """
-        with self._changing():
+        with self._lock_state():
             after = self._after_a_training()
             epsilon = epsilon_of(after, self.config.target_delta)
             if not epsilon <= self.config.target_epsilon:
@@ -162,7 +152,7 @@ class PrivacyAccount:
             self._spent = after
 
     def budget(self) -> DiffPrivBudget:
-        """Return what may be spent, and what is."""
+        """Return the target and what is spent of it."""
         target = self.config.target_delta
         return DiffPrivBudget(
             target_epsilon=self.config.target_epsilon,
@@ -172,7 +162,7 @@ class PrivacyAccount:
         )
 
     def summary(self, error_code: ErrorCodes | None = None) -> TrainingSummary:
-        """Return the budget as weights carry it."""
+        """Return the budget as the summary of weights."""
         return TrainingSummary(dp_budget=self.budget(), error_code=error_code)
 
     def _after_a_training(self) -> dict[Mechanism, int]:
@@ -180,15 +170,15 @@ class PrivacyAccount:
         return {**self._spent, self.mechanism: before + self.steps}
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Let one at a time pay, who sees what others paid out of the same file."""
+    def _lock_state(self) -> Iterator[None]:
+        """Lock the state file and read it, so that learners can share it."""
         if self._state is None:
             yield
             return
         try:
             lock = self._state.with_name(f"{self._state.name}.lock").open("ab")
         except OSError as error:
-            raise StateNotKept(f"{self._state} can not be kept: {error.strerror}") from error
+            raise StateNotKept(f"{self._state} cannot be written: {error.strerror}") from error
         with lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._spent = _read(self._state)
@@ -199,21 +189,35 @@ def _check(config: DiffPrivConfig) -> None:
     for name in ("target_epsilon", "max_grad_norm", "noise_multiplier"):
         value = getattr(config, name)
         if not (value > 0 and math.isfinite(value)):
-            raise InvalidArgument(f"{name} is {value:g}; it must be above 0, and finite")
+            raise InvalidArgument(f"{name} is {value:g}; give a finite number above 0")
     if not 0 < config.target_delta < 1:
         raise InvalidArgument(
-            f"target_delta is {config.target_delta:g}; it must be between 0 and 1, and far below "
+            f"target_delta is {config.target_delta:g}; give a number between 0 and 1, far below "
             "one over the number of training records"
         )
 
 
 def warn_of_seed(noise_seed: int | None) -> None:
-    """Say that noise from a known seed hides nothing: who knows it can take the noise away."""
+    """Warn that noise from a known seed hides nothing, as anybody can subtract it."""
     if noise_seed is not None:
-        _log.warning("noise_seed is given: for tests only, as nothing is private then")
+        _log.warning("noise_seed is set, so nothing is private; use it in tests only")
 
 
-# ------------------------------------------------------------------ the file
+def check_records_are_separate(train_loader: Any, vote_loader: Any, test_loader: Any) -> None:
+    """Refuse to publish scores of the training records, which would bypass the noise.
+
+    Raises:
+        InvalidArgument: ``vote_loader`` is missing, or a loader to score on is ``train_loader``.
+    """
+    if vote_loader is None or train_loader is vote_loader or train_loader is test_loader:
+        raise InvalidArgument(
+            "with differential privacy vote_loader must be given, and vote_loader and test_loader "
+            "must have other records than train_loader: scores and votes are published without "
+            "noise"
+        )
+
+
+# ------------------------------------------------------------------ the state file
 
 
 def _read(path: Path) -> dict[Mechanism, int]:
@@ -223,11 +227,11 @@ def _read(path: Path) -> dict[Mechanism, int]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise InvalidData(f"{path} can not be read: {error.strerror}") from error
+        raise InvalidData(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InvalidData(
-            f"{path} does not say what was spent of the privacy: {error!r}. Put back its newest "
-            "copy; without one, the records must count as spent"
+            f"{path} is not a valid record of spent privacy: {error!r}. Restore its newest copy; "
+            "without one, consider the budget of these records spent"
         ) from error
 
 

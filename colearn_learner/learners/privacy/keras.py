@@ -1,4 +1,4 @@
-"""Training Keras models with differential privacy (DP-SGD), on the TensorFlow backend."""
+"""Train Keras models with differential privacy (DP-SGD), on the TensorFlow backend."""
 
 from __future__ import annotations
 
@@ -11,37 +11,35 @@ from colearn_learner.errors import InvalidArgument, InvalidData, UnsupportedMode
 from colearn_learner.interface import DiffPrivConfig
 from colearn_learner.learners.privacy.account import warn_of_seed
 
-__all__ = ["PrivateFit", "clipped_sum"]
-
 _AT_ONCE = 16
-"""Records whose gradients are held in memory at a time, each as large as the model."""
+"""Records whose gradients are in memory at a time, each as large as the model."""
 
-_TAKEN = {"batch_size", "epochs", "steps_per_epoch", "verbose"}
+_SUPPORTED = {"batch_size", "epochs", "steps_per_epoch", "verbose"}
 
 
 class PrivateFit:
-    """Takes the place of ``model.fit``: Poisson sampling, clipping for each record, and noise.
+    """Replace ``model.fit`` by Poisson sampling, clipping for each record, and noise.
 
     Each step takes every record with probability ``sample_rate``, clips the gradient of each one
     taken to an L2 norm of ``max_grad_norm``, adds Gaussian noise of standard deviation
     ``noise_multiplier * max_grad_norm`` to their sum, and divides it by the expected number of
     records, for the model's optimizer to apply. Records go through the model one by one, so that
-    no layer and no loss can mix them. Weights that are not trained stay as they are.
+    no layer and no loss can mix them. Weights that are not trained do not change.
 
     Args:
         model: a compiled model.
-        records: the pair of arrays (inputs, targets), of as many records each.
+        records: the pair of arrays (inputs, targets).
         fit_kwargs: of ``model.fit``: ``batch_size`` (32) is the expected number of records of a
             step, ``epochs`` (1) times ``steps_per_epoch`` (records by batch size, rounded up) the
-            number of steps. There are no others.
-        config: how gradients are clipped and blurred.
-        noise_seed: of sampling and noise, for tests; None: both come from the system's entropy,
+            number of steps. No other argument is supported.
+        config: the clipping norm and the noise.
+        noise_seed: of sampling and noise, for tests; None: both use the system's entropy,
             whatever seeds were set.
 
     Raises:
-        InvalidArgument: the records can not be sampled, or an argument means nothing here.
-        InvalidData: inputs and targets do not go together.
-        UnsupportedModel: a layer or the optimizer does not go with differential privacy.
+        InvalidArgument: the records cannot be sampled, or an argument is not supported.
+        InvalidData: inputs and targets differ in number.
+        UnsupportedModel: a layer or the optimizer does not support differential privacy.
     """
 
     def __init__(
@@ -56,10 +54,10 @@ class PrivateFit:
         warn_of_seed(noise_seed)
         self._inputs, self._targets = _arrays(records)
         count = len(self._targets)
-        if unknown := sorted(set(fit_kwargs) - _TAKEN):
+        if unknown := sorted(set(fit_kwargs) - _SUPPORTED):
             raise InvalidArgument(
-                f"{unknown[0]!r} of model.fit means nothing with differential privacy; there are "
-                f"{', '.join(sorted(_TAKEN))}"
+                f"model.fit does not support {unknown[0]!r} with differential privacy; it supports "
+                f"{', '.join(sorted(_SUPPORTED))}"
             )
         batch_size = _whole(fit_kwargs, "batch_size", 32)
         self.sample_rate = min(1.0, batch_size / count)
@@ -68,8 +66,8 @@ class PrivateFit:
         )
         self._model = model
         self._norm, self._noise = config.max_grad_norm, config.noise_multiplier
-        self._numbers = np.random.default_rng(noise_seed)
-        self._clipped_sum = clipped_sum(model, config.max_grad_norm)
+        self._random = np.random.default_rng(noise_seed)
+        self._clipped_sum = make_clipped_sum(model, config.max_grad_norm)
 
     def run(self) -> None:
         """Take the steps of one training."""
@@ -77,26 +75,26 @@ class PrivateFit:
         for _ in range(self.steps):
             self._step()
         for weight, old in zip(self._model.non_trainable_weights, kept, strict=True):
-            weight.assign(old)  # what a layer notes of the records is neither clipped nor blurred
+            weight.assign(old)  # a layer's notes are neither clipped nor noised
 
     def _step(self) -> None:
         variables = self._model.trainable_variables
         total = [np.zeros(v.shape, "float32") for v in variables]
-        taken = np.flatnonzero(self._numbers.random(len(self._targets)) < self.sample_rate)
+        taken = np.flatnonzero(self._random.random(len(self._targets)) < self.sample_rate)
         for start in range(0, len(taken), _AT_ONCE):
             for sum_of_all, part in zip(
-                total, self._of(taken[start : start + _AT_ONCE]), strict=True
+                total, self._sum_gradients(taken[start : start + _AT_ONCE]), strict=True
             ):
                 sum_of_all += part
         expected = self.sample_rate * len(self._targets)
         for sum_of_all in total:
-            noise = self._numbers.standard_normal(sum_of_all.shape, "float32")
+            noise = self._random.standard_normal(sum_of_all.shape, "float32")
             sum_of_all += noise * np.float32(self._noise * self._norm)
             sum_of_all /= np.float32(expected)
         self._model.optimizer.apply(total, variables)
 
-    def _of(self, places: Any) -> list[Any]:
-        """Return the sum of some records' clipped gradients; always as many, some of no weight."""
+    def _sum_gradients(self, places: Any) -> list[Any]:
+        """Return the sum of some records' clipped gradients, padded with records of weight 0."""
         filled = np.zeros(_AT_ONCE, "int64")
         filled[: len(places)] = places
         counts = np.arange(_AT_ONCE) < len(places)
@@ -104,7 +102,7 @@ class PrivateFit:
         return [part.numpy() for part in self._clipped_sum(*parts)]
 
 
-def clipped_sum(model: Any, max_grad_norm: float) -> Callable[[Any, Any, Any], Any]:
+def make_clipped_sum(model: Any, max_grad_norm: float) -> Callable[[Any, Any, Any], Any]:
     """Return a function that adds up the clipped gradients of records.
 
     It takes inputs and targets, shapes (records, ...), and a float32 of 1 or 0 for each record,
@@ -149,25 +147,27 @@ def _check_model(model: Any) -> None:
         if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
             raise UnsupportedModel(
                 f"the layer {layer.name!r}, a BatchNormalization, mixes the records of a batch, "
-                "which differential privacy forbids; take a GroupNormalization or "
+                "which differential privacy forbids; use a GroupNormalization or "
                 "LayerNormalization instead"
             )
     if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
-        raise UnsupportedModel("a LossScaleOptimizer does not go with differential privacy")
+        raise UnsupportedModel(
+            "a LossScaleOptimizer does not support differential privacy; use its inner optimizer"
+        )
 
 
 def _arrays(records: Any) -> tuple[Any, Any]:
     if not (isinstance(records, tuple | list) and len(records) == 2):
         raise InvalidArgument(
             f"with differential privacy train_loader must be the pair of arrays (inputs, targets), "
-            f"not a {type(records).__name__}: records are drawn anew for each step, which takes "
-            "all of them at hand; give the batch size as model_fit_kwargs={'batch_size': ...}"
+            f"not a {type(records).__name__}: each step draws its records from all of them; give "
+            "the batch size as model_fit_kwargs={'batch_size': ...}"
         )
     inputs, targets = (np.asarray(part) for part in records)
     if not inputs.ndim or len(inputs) != (len(targets) if targets.ndim else -1) or not len(inputs):
         raise InvalidData(
-            f"inputs of shape {inputs.shape} and targets of shape {targets.shape}: there must be "
-            "as many of both, and at least one"
+            f"inputs have shape {inputs.shape} and targets {targets.shape}; give as many "
+            "targets as inputs, and at least one"
         )
     return inputs, targets
 
@@ -177,5 +177,5 @@ def _whole(given: Mapping[str, Any], name: str, default: int) -> int:
     if value is None:
         return default
     if type(value) is not int or value < 1:
-        raise InvalidArgument(f"{name} is {value!r}; it must be a whole number of at least 1")
+        raise InvalidArgument(f"{name} is {value!r}; give a whole number of at least 1")
     return value

@@ -1,4 +1,4 @@
-"""Training PyTorch models with differential privacy (DP-SGD), by Opacus."""
+"""Train PyTorch models with differential privacy (DP-SGD), using Opacus."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import secrets
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -16,41 +17,45 @@ from torch.utils.data import DataLoader, IterableDataset, RandomSampler, Sequent
 from colearn_learner.errors import InvalidArgument, MissingPackage, UnsupportedModel
 from colearn_learner.interface import DiffPrivConfig
 from colearn_learner.learners.privacy.account import HOW_TO_INSTALL, warn_of_seed
-from colearn_learner.learners.pytorch_helpers import moved
+from colearn_learner.learners.pytorch_helpers import move_to
 
-__all__ = ["PrivateSteps"]
 
-Trained = tuple[torch.nn.Module, torch.optim.Optimizer, Callable[[Any, Any], Any]]
-"""A model, the optimizer of its parameters and its loss."""
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A model, the optimizer of its parameters, and its loss."""
+
+    model: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    criterion: Callable[[Any, Any], Any]
 
 
 class PrivateSteps:
-    """The steps of a training: Poisson sampling, clipping for each record, and noise.
+    """Take the steps of a training: Poisson sampling, clipping for each record, and noise.
 
     Each step takes every record of the loader's data set with probability ``sample_rate``, which
     is one over its number of batches; clips the gradient of each one taken to an L2 norm of
     ``max_grad_norm``; adds Gaussian noise of standard deviation ``noise_multiplier *
     max_grad_norm`` to their sum; and divides it by the expected number of records, for the
-    optimizer to apply. The loss is taken of each record alone. Buffers stay as they are. That the
-    model itself does not mix the records of a batch is checked of torch's own layers only.
+    optimizer to apply. The loss is computed for each record alone. Buffers do not change. Only
+    torch's own layers are checked for mixing the records of a batch.
 
     Args:
-        trained: model, optimizer and loss; Opacus' hooks are on the model while it trains only.
+        trained: model, optimizer and loss; Opacus' hooks are on the model only while it trains.
         loader: a ``DataLoader`` of a data set with a length, in order or shuffled.
-        most: number of steps; None, or more than batches: as many as batches.
-        config: how gradients are clipped and blurred.
-        noise_seed: of sampling and noise, for tests; None: both come from the system's entropy,
+        most: the number of steps, at most the number of batches, which is also the default.
+        config: the clipping norm and the noise.
+        noise_seed: of sampling and noise, for tests; None: both use the system's entropy,
             whatever seeds were set.
 
     Raises:
-        InvalidArgument: the records can not be sampled, or the optimizer evaluates the loss anew.
+        InvalidArgument: the records cannot be sampled, or the optimizer evaluates the loss again.
         MissingPackage: Opacus is not installed.
-        UnsupportedModel: a layer does not go with differential privacy.
+        UnsupportedModel: a layer does not support differential privacy.
     """
 
     def __init__(
         self,
-        trained: Trained,
+        trained: TrainedModel,
         loader: Any,
         most: int | None,
         config: DiffPrivConfig,
@@ -60,41 +65,44 @@ class PrivateSteps:
             from opacus.data_loader import DPDataLoader
         except ImportError as error:
             raise MissingPackage(HOW_TO_INSTALL) from error
-        self._model, self._optimizer, self._criterion = trained
+        self._model, self._optimizer = trained.model, trained.optimizer
+        self._criterion = trained.criterion
         if isinstance(self._optimizer, torch.optim.LBFGS):
-            raise InvalidArgument("L-BFGS looks at the records several times in a step; take SGD")
+            raise InvalidArgument(
+                "L-BFGS uses the records several times in a step; use SGD instead"
+            )
         _check_layers(self._model)
         _check_loader(loader)
         warn_of_seed(noise_seed)
         device = next(self._model.parameters()).device
-        self._noise = _numbers(noise_seed, device)
+        self._noise = _generator(noise_seed, device)
         self._config = config
-        self._loader = DPDataLoader.from_data_loader(loader, generator=_numbers(noise_seed))
+        self._loader = DPDataLoader.from_data_loader(loader, generator=_generator(noise_seed))
         self.sample_rate = float(self._loader.sample_rate)
         self.number = min(len(self._loader), most or len(self._loader))
 
     def run(self) -> None:
         """Take the steps of one training; the model is in training mode."""
-        with _buffers_kept(self._model), self._watched() as (model, optimizer):
+        with _preserve_buffers(self._model), self._private_model() as (model, optimizer):
             device = self._noise.device
             for inputs, labels in islice(self._loader, self.number):
                 optimizer.zero_grad()
-                outputs = model(moved(inputs, device))
-                self._loss(outputs, moved(labels, device)).backward()
+                outputs = model(move_to(inputs, device))
+                self._loss(outputs, move_to(labels, device)).backward()
                 optimizer.step()
             optimizer.zero_grad()
 
     def _loss(self, outputs: Any, labels: Any) -> Any:
-        """Return the sum of the losses of each record alone, whatever the criterion does."""
-        one_by_one = [
+        """Return the sum of each record's own loss, even if the criterion mixes records."""
+        losses = [
             self._criterion(outputs[n : n + 1], labels[n : n + 1]).mean()
             for n in range(len(outputs))
         ]
-        return torch.stack(one_by_one).sum() if one_by_one else outputs.sum()
+        return torch.stack(losses).sum() if losses else outputs.sum()
 
     @contextmanager
-    def _watched(self) -> Iterator[tuple[Any, Any]]:
-        """Let Opacus watch the model; its parameters have gradients for each record then."""
+    def _private_model(self) -> Iterator[tuple[Any, Any]]:
+        """Yield the model and optimizer wrapped by Opacus, with gradients for each record."""
         from opacus.grad_sample import GradSampleModule
         from opacus.optimizers import DPOptimizer
 
@@ -115,8 +123,8 @@ class PrivateSteps:
 
 
 @contextmanager
-def _buffers_kept(model: torch.nn.Module) -> Iterator[None]:
-    """Put buffers back: what a layer notes of the records is neither clipped nor blurred."""
+def _preserve_buffers(model: torch.nn.Module) -> Iterator[None]:
+    """Restore buffers: what a layer stores of the records is neither clipped nor noised."""
     kept = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
     try:
         yield
@@ -125,7 +133,7 @@ def _buffers_kept(model: torch.nn.Module) -> Iterator[None]:
             buffer.copy_(old)
 
 
-def _numbers(seed: int | None, device: torch.device | str = "cpu") -> torch.Generator:
+def _generator(seed: int | None, device: torch.device | str = "cpu") -> torch.Generator:
     return torch.Generator(device).manual_seed(secrets.randbits(63) if seed is None else seed)
 
 
@@ -136,7 +144,7 @@ def _check_layers(model: torch.nn.Module) -> None:
         if isinstance(layer, _BatchNorm):
             raise UnsupportedModel(
                 f"the layer {name!r}, a {type(layer).__name__}, mixes the records of a batch, which"
-                " differential privacy forbids; take a GroupNorm or LayerNorm instead"
+                " differential privacy forbids; use a GroupNorm or LayerNorm instead"
             )
         validate = ModuleValidator.VALIDATORS.get(type(layer))
         if validate and (errors := validate(layer)):
@@ -148,11 +156,11 @@ def _check_loader(loader: Any) -> None:
         what = type(getattr(loader, "dataset", loader)).__name__
         raise InvalidArgument(
             f"with differential privacy train_loader must be a DataLoader of a data set with a "
-            f"length, not of a {what}: records are drawn anew for each step, which takes all of "
-            "them at hand"
+            f"length, not of a {what}: each step draws its records from the whole data set"
         )
     if not isinstance(loader.sampler, RandomSampler | SequentialSampler):
         raise InvalidArgument(
-            f"train_loader draws its records by a {type(loader.sampler).__name__}; with "
-            "differential privacy each is drawn with the same probability, of the whole data set"
+            f"train_loader draws its records with a {type(loader.sampler).__name__}; with "
+            "differential privacy each record of the data set must have the same probability, so "
+            "give no sampler"
         )
