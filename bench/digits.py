@@ -34,7 +34,8 @@ import numpy as np  # noqa: E402
 
 from colearn_learner import simulation  # noqa: E402
 from colearn_learner.catalogue.baselines import Comparison, compare  # noqa: E402
-from colearn_learner.catalogue.models import Training, make_learner, model, score_of  # noqa: E402
+from colearn_learner.catalogue.models import make_learner, model  # noqa: E402
+from colearn_learner.catalogue.settings import Training, score_of  # noqa: E402
 from colearn_learner.datasets import Data, Division, Share, Split, dataset  # noqa: E402
 from colearn_learner.datasets.splitting import divide  # noqa: E402
 
@@ -106,7 +107,8 @@ def measured(name: str, seed: int, settings: Settings) -> Row:
     compared = compare(
         result.weights,
         parts,
-        model=(chosen, data),
+        model=chosen,
+        data=data,
         trainings=[replace(training, passes=training.passes * settings.rounds)] * LEARNERS,
         n_rounds=1,
     )

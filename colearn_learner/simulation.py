@@ -1,7 +1,7 @@
-"""Many learners in one process, as they would be on many machines: for developing models.
+"""Run many learners in one process as if they were on many machines, to develop models.
 
-Every learner has its own wallet, folder, thread and view of the ledger, and meets the others
-only through the ledger and the store:
+Every learner has its own wallet, folder, thread and view of the ledger. It communicates with the
+others only through the ledger and the store:
 
     from colearn_learner import ColearnPlot, simulation
 
@@ -42,44 +42,34 @@ from colearn_ledger.weights.errors import WeightsError
 from colearn_ledger.weights.pickles import check_initial_weights
 from colearn_ledger.weights.stores.directory import DirectoryStore
 
-__all__ = [
-    "LedgerKind",
-    "SimulationConfig",
-    "SimulationError",
-    "SimulationInterrupted",
-    "SimulationResult",
-    "results_of",
-    "run",
-]
-
 _log = logging.getLogger(__name__)
 
 LedgerKind = Literal["local", "evm"]
 
 _WINDOW = 3_600
-"""Seconds a learner has for a duty: far more than it needs on this machine."""
+"""Seconds a learner has for each duty; far more than it needs on one machine."""
 
 _SPARE = 60.0
-"""Seconds that content which nobody pins stays: on one machine it is pinned at once."""
+"""Seconds that unpinned content stays; on one machine it is pinned at once."""
 
 
 class SimulationError(LearnerError):
-    """The simulation can not be run as asked, or did not come to its end."""
+    """The simulation cannot run with these arguments, or it stopped before its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulationConfig:
-    """How a simulation runs.
+    """Configure a simulation.
 
     Args:
         name: of the experiment.
-        model: what is trained, for people.
-        score_name: what the scores measure.
-        higher_is_better: their direction.
-        secret_ballots: commit first, reveal when all have.
-        keys: the learners' private keys, one each; new ones are made when there are none.
-        on_event: called with what agents do, in the order in which it happens.
-        agent: how the agents behave.
+        model: description of the model, for people.
+        score_name: name of the score.
+        higher_is_better: whether a higher score is better.
+        secret_ballots: let voters commit first, and reveal when all have committed.
+        keys: the learners' private keys, one each; by default new ones.
+        on_event: called with each observation of the agents, in order.
+        agent: configuration of the agents.
     """
 
     name: str = "simulation"
@@ -94,16 +84,16 @@ class SimulationConfig:
 
 @dataclass(frozen=True, slots=True)
 class SimulationResult:
-    """What came of a simulation.
+    """The result of a simulation.
 
     Args:
         experiment: its id on the ledger.
         history: all rounds and ballots.
         results: the same for `ColearnPlot` and `print_results`; absent scores are NaN.
         content: the reference of the final weights.
-        weights: the final weights, as a learner takes them.
-        weights_file: their file, safetensors.
-        cost: of all transactions: gas on an EVM, else 0.
+        weights: the final weights, as a learner accepts them.
+        weights_file: their safetensors file.
+        cost: of all transactions: gas on an EVM, otherwise 0.
     """
 
     experiment: ExperimentId
@@ -116,13 +106,13 @@ class SimulationResult:
 
 
 class SimulationInterrupted(KeyboardInterrupt):
-    """Ctrl-C while the experiment ran. The agents have stopped.
+    """Ctrl-C was pressed during the experiment. The agents have stopped.
 
-    Each finished what it was at first; a second Ctrl-C does not wait for that.
+    Each agent finished its current step first; a second Ctrl-C does not wait for that.
 
     Args:
-        result: as far as the experiment went, the last round perhaps still open; its weights
-            are the last accepted ones.
+        result: of the rounds so far, the last of which may be open; its weights are the last
+            accepted ones.
     """
 
     def __init__(self, result: SimulationResult) -> None:
@@ -140,26 +130,27 @@ def run(
     folder: Path | str | None = None,
     config: SimulationConfig | None = None,
 ) -> SimulationResult:
-    """Hold an experiment to its end.
+    """Run an experiment to its end.
 
-    All learners start with the current weights of the first. The same learners, seeded alike,
-    lead to the same weights on every ledger: the proposers take turns in the order given, and
-    in which order ballots arrive changes nothing.
+    All learners start with the current weights of the first. The same learners with the same
+    seeds produce the same weights on every ledger: the proposers take turns in the order given,
+    and the order in which ballots arrive makes no difference.
 
     Args:
         learners: at least two, with the five methods of `MachineLearningInterface`.
-        n_rounds: how many rounds.
-        vote_threshold: share of the voters that accepts, above 0 up to 1; a hundredth of a
-            percent is the finest step.
+        n_rounds: the number of rounds.
+        vote_threshold: share of the voters that must approve, above 0 and up to 1, in steps of a
+            hundredth of a percent.
         ledger: ``local``, or ``evm`` for the compiled contract on an embedded chain.
-        folder: where the agents and the store keep their files; a temporary one by default.
-            At the end the store holds what is pinned: the specification and the last accepted
-            weights, as many as ``config.agent.keep_accepted``.
+        folder: for the files of the agents and the store; by default a temporary one. At the end
+            the store contains the pinned files: the specification, and as many of the last
+            accepted weights as ``config.agent.keep_accepted``.
         config: everything else.
 
     Raises:
-        SimulationError: an argument is out of its bounds, or an agent failed.
-        SimulationInterrupted: Ctrl-C; it has the result as far as it goes.
+        SimulationError: an argument is out of its bounds, the first learner has no weights to
+            start from or pickled ones, or an agent failed.
+        SimulationInterrupted: Ctrl-C was pressed; the error has the result so far.
     """
     config = config or SimulationConfig()
     _check(learners, n_rounds, vote_threshold, config)
@@ -167,12 +158,24 @@ def run(
         root = Path(folder) if folder else Path(stack.enter_context(_temporary()))
         wallets = _wallets(len(learners), config.keys)
         views = stack.enter_context(_views(ledger, wallets))
-        experiment = _create(views[0], learners, root, (n_rounds, vote_threshold, config))
+        store = _store(root, 0)
+        experiment = _create(views[0], store, learners, n_rounds, vote_threshold, config)
         watch = _Watch(config.on_event)
         agents = [
-            stack.enter_context(_agent(views[i], learners[i], experiment, (root, i, config, watch)))
-            for i in range(len(learners))
+            stack.enter_context(
+                Agent(
+                    views[i],
+                    _store(root, i),
+                    learner=learner,
+                    experiment=experiment,
+                    folder=root / "agents" / str(i),
+                    config=config.agent,
+                )
+            )
+            for i, learner in enumerate(learners)
         ]
+        for agent in agents:
+            agent.on_observation(watch.observe)
         _join_in_order(agents)
         try:
             _run_to_the_end(agents, watch)
@@ -187,7 +190,7 @@ def run(
 
 
 class _Watch:
-    """Hands on what all agents do, one at a time, and adds up the cost."""
+    """Forward the observations of all agents, one at a time, and add up the cost."""
 
     def __init__(self, listener: Callable[[Observation], None] | None) -> None:
         self._listener = listener
@@ -205,7 +208,7 @@ class _Watch:
     def run(self, agent: Agent, finished: threading.Event) -> None:
         try:
             agent.run(self.stop)
-        except BaseException as error:  # noqa: BLE001 - the caller's thread raises it again
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             self.failure = self.failure or error
             self.stop.set()
         finally:
@@ -216,15 +219,17 @@ def _check(
     learners: Sequence[Any], n_rounds: int, vote_threshold: float, config: SimulationConfig
 ) -> None:
     if len(learners) < 2:
-        raise SimulationError(f"{len(learners)} learners can not learn together; give at least two")
+        raise SimulationError(f"there are {len(learners)} learners; give at least two")
     if n_rounds < 1:
-        raise SimulationError(f"{n_rounds} rounds were asked for; at least one is needed")
+        raise SimulationError(f"n_rounds is {n_rounds}; give at least one")
     if not 0 < vote_threshold <= 1 or round(vote_threshold * 10_000) < 1:
         raise SimulationError(
-            f"a vote threshold of {vote_threshold} is out of bounds; give one above 0 up to 1"
+            f"the vote threshold {vote_threshold} is out of bounds; give one above 0 and up to 1"
         )
     if config.keys is not None and len(config.keys) != len(learners):
-        raise SimulationError(f"{len(config.keys)} keys were given for {len(learners)} learners")
+        raise SimulationError(
+            f"there are {len(config.keys)} keys for {len(learners)} learners; give one key each"
+        )
 
 
 def _wallets(n_learners: int, keys: Sequence[str | bytes] | None) -> list[Wallet]:
@@ -261,13 +266,13 @@ def _views(kind: LedgerKind, wallets: Sequence[Wallet]) -> Iterator[list[Any]]:
 
 def _create(
     ledger: Ledger,
+    store: DirectoryStore,
     learners: Sequence[Any],
-    root: Path,
-    terms: tuple[int, float, SimulationConfig],
+    n_rounds: int,
+    vote_threshold: float,
+    config: SimulationConfig,
 ) -> ExperimentId:
-    """Create the experiment as the first learner would: from its own current weights."""
-    n_rounds, vote_threshold, config = terms
-    store = _store(root, 0)
+    """Create the experiment with the first learner's current weights, as that learner would."""
     weights = learners[0].mli_get_current_weights().weights
     try:
         check_initial_weights(weights)
@@ -301,27 +306,8 @@ def _store(root: Path, index: int) -> DirectoryStore:
     return DirectoryStore(root / "store", owner=f"learner-{index}", spare=_SPARE)
 
 
-def _agent(
-    ledger: Ledger,
-    learner: Any,
-    experiment: ExperimentId,
-    place: tuple[Path, int, SimulationConfig, _Watch],
-) -> Agent:
-    root, index, config, watch = place
-    agent = Agent(
-        ledger,
-        _store(root, index),
-        learner=learner,
-        experiment=experiment,
-        folder=root / "agents" / str(index),
-        config=config.agent,
-    )
-    agent.on_observation(watch.observe)
-    return agent
-
-
 def _join_in_order(agents: Sequence[Agent]) -> None:
-    """Let the learners join one after another, so that their order is the caller's."""
+    """Let the learners join one after another, so that they keep the caller's order."""
     for agent in agents:
         if agent.step() != Action.JOINED:
             raise SimulationError("a learner could not join; see the log")
@@ -346,10 +332,10 @@ def _run_to_the_end(agents: Sequence[Agent], watch: _Watch) -> None:
 
 
 def _wait_for(running: Sequence[tuple[threading.Thread, threading.Event]]) -> None:
-    """Wait for agents to finish, with Ctrl-C let through.
+    """Wait for agents to finish, without blocking Ctrl-C.
 
-    Not by `Thread.join` alone: one that Ctrl-C interrupts takes its thread for finished (CPython
-    3.11).
+    `Thread.join` alone does not suffice: after Ctrl-C interrupts it, it considers the thread
+    finished (CPython 3.11).
     """
     for thread, finished in running:
         while not finished.wait(timeout=0.2):
@@ -370,7 +356,7 @@ def _result(ledger: Ledger, experiment: ExperimentId, root: Path, cost: int) -> 
 
 
 def results_of(history: History) -> Results:
-    """Return a history as the local driver's `Results`, a `Result` for each round held."""
+    """Return a history as the local driver's `Results`, with a `Result` for each round."""
     index_of = {learner.account: learner.index for learner in history.learners}
     results = Results()
     for record in history.rounds:

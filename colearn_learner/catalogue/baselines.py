@@ -1,6 +1,6 @@
-"""What learning together is compared with: each learner alone, and all data in one place.
+"""Compare collective learning with each learner alone, and with all data in one place.
 
-Both are for developing models only: in real life nobody has all data in one place.
+Both baselines are for developing models only: in real life nobody has all data in one place.
 """
 
 from __future__ import annotations
@@ -12,21 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from colearn_learner.catalogue.models import Model, Training, make_learner
+from colearn_learner.catalogue.models import Model, make_learner
+from colearn_learner.catalogue.settings import Training
 from colearn_learner.datasets import Data, Dataset, Share, Split
 from colearn_learner.interface import Weights
-
-__all__ = ["Comparison", "compare"]
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Scores on the common test set, which no learner trained, voted or tested with.
+    """Scores on the common test set, which no learner used to train, vote or test.
 
     Args:
-        collective: of the weights that the learners agreed on.
-        alone: of each learner that trains by itself as often as all of them did together.
-        together: of one learner that has everybody's records, as often.
+        collective: score of the weights that the learners agreed on.
+        alone: score of each learner after training alone, as often as all did together.
+        together: score of one learner with everybody's records, trained as often.
     """
 
     collective: float
@@ -35,7 +34,7 @@ class Comparison:
 
     @property
     def mean_alone(self) -> float:
-        """Return the mean of what the learners reach alone."""
+        """Return the mean score of the learners that trained alone."""
         return math.fsum(self.alone) / len(self.alone)
 
 
@@ -43,50 +42,47 @@ def compare(
     weights: Any,
     split: Split,
     *,
-    model: tuple[Model, Dataset],
+    model: Model,
+    data: Dataset,
     trainings: Sequence[Training],
     n_rounds: int,
 ) -> Comparison:
-    """Score the collective's weights beside the two baselines.
+    """Score the collective's weights and the two baselines.
 
     Args:
-        weights: of the collective, in the end.
+        weights: the collective's final weights.
         split: the records.
-        model: what was trained, on which data set.
+        model: the model that was trained.
+        data: the data set of the records.
         trainings: how each learner trains.
-        n_rounds: how often the collective trained.
+        n_rounds: the number of rounds of the collective.
     """
-    chosen, data = model
-    everything = Share(_joined([s.train for s in split.shares]), *_votes_and_tests(split))
+    all_records = Share(
+        train=_join([s.train for s in split.shares]),
+        vote=_join([s.vote for s in split.shares]),
+        test=_join([s.test for s in split.shares]),
+    )
+    common_test = Share(all_records.train, split.common_test, split.common_test)
+    examiner = make_learner(model, common_test, data=data, training=trainings[0], shown_score=True)
 
-    def reached(share: Share, training: Training) -> float:
-        plainly = replace(training, level=False)  # there are no others' labels to be mindful of
-        learner = make_learner(chosen, share, data=data, training=plainly)
+    def score(candidate: Any) -> float:
+        return float(examiner.mli_test_weights(Weights(candidate)).test_score)
+
+    def train_alone(share: Share, training: Training) -> float:
+        without_skew_correction = replace(training, level=False)
+        learner = make_learner(model, share, data=data, training=without_skew_correction)
         for _ in range(n_rounds):
             learner.mli_accept_weights(learner.mli_propose_weights())
         return score(learner.mli_get_current_weights().weights)
 
-    examined = Share(everything.train, split.common_test, split.common_test)
-    examiner = make_learner(chosen, examined, data=data, training=trainings[0], shown_score=True)
-
-    def score(some: Any) -> float:
-        return float(examiner.mli_test_weights(Weights(weights=some)).test_score)
-
     return Comparison(
         collective=score(weights),
-        alone=tuple(
-            reached(share, training)
-            for share, training in zip(split.shares, trainings, strict=True)
-        ),
-        together=reached(everything, trainings[0]),
+        alone=tuple(map(train_alone, split.shares, trainings)),
+        together=train_alone(all_records, trainings[0]),
     )
 
 
-def _votes_and_tests(split: Split) -> tuple[Data, Data]:
-    return _joined([s.vote for s in split.shares]), _joined([s.test for s in split.shares])
-
-
-def _joined(parts: Sequence[Data]) -> Data:
+def _join(parts: Sequence[Data]) -> Data:
     return Data(
         np.concatenate([p.inputs for p in parts]), np.concatenate([p.targets for p in parts])
     )

@@ -1,13 +1,14 @@
-"""Learners of the catalogue for `colearn agent run`.
+"""Make learners of the catalogue for `colearn agent run`.
 
-Of one share of a data set that comes with scikit-learn:
+For one share of a data set that comes with scikit-learn:
 
     colearn agent run … --learner colearn_learner.catalogue:share
         --learner-arg dataset=breast-cancer --learner-arg learner=0 --learner-arg of=5
 
-Who gives the same ``dataset``, ``of`` and ``seed`` divides the same records: learners 0 … of − 1.
+Agents with the same ``dataset``, ``of`` and ``seed`` divide the same records among the learners
+0 … of − 1.
 
-Of a folder that `colearn data prepare` made:
+For a folder that `colearn data prepare` made:
 
     colearn agent run … --learner colearn_learner.catalogue:prepared
         --learner-arg data=prepared/learner-0
@@ -17,28 +18,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from colearn_learner.catalogue.models import Training, default_model, make_learner
+from colearn_learner.catalogue.models import default_model, make_learner
 from colearn_learner.catalogue.models import model as find_model
+from colearn_learner.catalogue.settings import Training
 from colearn_learner.datasets import Dataset, Share, read_share, split
 from colearn_learner.datasets import dataset as find_dataset
 from colearn_learner.errors import InvalidArgument
-
-__all__ = ["prepared", "share"]
 
 
 def share(dataset: str, learner: int, *, of: int, model: str | None = None, seed: int = 1) -> Any:
     """Return the learner of one share.
 
     Args:
-        dataset: that comes with scikit-learn; see ``colearn datasets``.
-        learner: which share, from 0.
-        of: how many learners divide the data set.
-        model: of the catalogue; the simplest that fits by default.
+        dataset: name of a data set that comes with scikit-learn; see ``colearn datasets``.
+        learner: number of the share, from 0.
+        of: the number of learners that divide the data set.
+        model: name of a model of the catalogue; by default the simplest that fits.
         seed: of the division and of the first weights, the same for all learners.
 
     Raises:
         InvalidArgument: there is no such share.
-        UnknownName, UnfitModel, NotEnoughData: it can not be done with this data set or model.
+        UnknownName, UnfitModel, NotEnoughData: the data set or the model does not allow it.
     """
     if type(of) is not int or type(learner) is not int or not 0 <= learner < of:
         raise InvalidArgument(
@@ -46,26 +46,27 @@ def share(dataset: str, learner: int, *, of: int, model: str | None = None, seed
         )
     data = find_dataset(str(dataset))
     parts = split(data.load(), task=data.task, n_learners=of, train_ratio=0.6, seed=seed)
-    return _learner(parts.shares[learner], data, model, seed)
+    return _make_learner(parts.shares[learner], data, model, seed)
 
 
 def prepared(data: str, *, model: str | None = None, seed: int = 1) -> Any:
     """Return the learner of a folder of records.
 
     Args:
-        data: the folder, which has ``share.json``.
-        model: of the catalogue; the simplest that fits by default. It gets pictures as rows.
+        data: the folder that contains ``share.json``.
+        model: name of a model of the catalogue; by default the simplest that fits. It gets
+            pictures as rows.
         seed: of the first weights, the same for all learners.
 
     Raises:
-        NoShare, InvalidData: there are no records in the folder, or not those it had.
-        UnknownName, UnfitModel: it can not be done with this model.
+        NoShare, InvalidData: the folder has no records, or they were changed.
+        UnknownName, UnfitModel: the model does not allow it.
     """
     found = read_share(str(data))
-    return _learner(found.share.flat(), found.dataset, model, seed)
+    return _make_learner(found.share.flat(), found.dataset, model, seed)
 
 
-def _learner(records: Share, data: Dataset, model: str | None, seed: int) -> Any:
+def _make_learner(records: Share, data: Dataset, model: str | None, seed: int) -> Any:
     chosen = find_model(model or default_model(data), data)
     training = Training(chosen.learning_rate, seed=seed)
     return make_learner(chosen, records, data=data, training=training)

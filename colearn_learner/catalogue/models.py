@@ -1,4 +1,4 @@
-"""The models of the catalogue: how to make a learner of each from one share of a data set."""
+"""List the models of the catalogue, and make a learner of one from a share of a data set."""
 
 from __future__ import annotations
 
@@ -10,68 +10,14 @@ from typing import Any, Literal
 import numpy as np
 
 from colearn_learner.catalogue.nets import keras_learner, keras_mlp, pytorch_learner, pytorch_mlp
-from colearn_learner.datasets import Data, Dataset, Share, Task
+from colearn_learner.catalogue.settings import Score, Training, score_of
+from colearn_learner.datasets import Dataset, Share, Task
 from colearn_learner.errors import LearnerError, MissingPackage
 from colearn_learner.names import find_name
 
-__all__ = [
-    "MODELS",
-    "Model",
-    "Score",
-    "Training",
-    "UnfitModel",
-    "default_model",
-    "make_learner",
-    "model",
-    "score_of",
-]
-
 
 class UnfitModel(LearnerError):
-    """The model can not be trained on the data set."""
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What is measured, and which direction is better."""
-
-    name: str
-    higher_is_better: bool
-
-
-_VOTE_SCORE: dict[Task, Score] = {
-    "classification": Score("log loss", higher_is_better=False),
-    "regression": Score("mean squared error", higher_is_better=False),
-}
-_SHOWN_SCORE: dict[Task, Score] = {
-    "classification": Score("accuracy", higher_is_better=True),
-    "regression": Score("mean squared error", higher_is_better=False),
-}
-
-
-def score_of(task: Task, *, shown: bool = False) -> Score:
-    """Return what voters vote by, or what people are shown in the end."""
-    return (_SHOWN_SCORE if shown else _VOTE_SCORE)[task]
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """How a learner trains; one proposal is ``passes`` passes over its records.
-
-    Args:
-        learning_rate: of each step.
-        batch_size: records of a step.
-        passes: over the records.
-        seed: of the first weights and of the order of records.
-        level: a network's training leaves out how frequent each label is with the learner; see
-            `colearn_learner.learners.skew`. Who trains alone has no use for it.
-    """
-
-    learning_rate: float
-    batch_size: int = 32
-    passes: int = 2
-    seed: int = 42
-    level: bool = True
+    """The model cannot be trained on the data set."""
 
 
 Framework = Literal["sklearn", "keras", "pytorch", "xgboost"]
@@ -80,14 +26,14 @@ Framework = Literal["sklearn", "keras", "pytorch", "xgboost"]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model of the catalogue.
+    """Describe a model of the catalogue.
 
     Args:
-        name: what it is called on the command line.
-        tasks: what it can learn.
-        learning_rate: by default.
+        name: on the command line.
+        tasks: the tasks it can learn.
+        learning_rate: the default.
         summary: one line for people.
-        framework: what trains it.
+        framework: the framework that trains it.
         build: returns the framework's own model; equal seeds give equal first weights.
     """
 
@@ -103,15 +49,15 @@ def model(name: str, data: Dataset) -> Model:
     """Return a model by name.
 
     Raises:
-        UnknownName: there is none; names those that are near.
-        UnfitModel: it does not do the data set's task.
-        MissingPackage: its framework is not installed; says how to install it.
+        UnknownName: there is no such model; the message suggests similar names.
+        UnfitModel: the model cannot learn the data set's task.
+        MissingPackage: its framework is not installed; the message says how to install it.
     """
     found = MODELS[find_name("model", name, MODELS)]
     if data.task not in found.tasks:
         fitting = ", ".join(m.name for m in MODELS.values() if data.task in m.tasks)
         raise UnfitModel(
-            f"the model {name} does not do {data.task}, which {data.name} is; choose {fitting}"
+            f"the model {name} cannot learn {data.name}, a {data.task}; choose from: {fitting}"
         )
     _find_packages(found)
     return found
@@ -140,9 +86,10 @@ def make_learner(
     Args:
         chosen: the model.
         share: the learner's records.
-        data: which data set they are of.
-        training: how it trains; its seed makes the start, and must be the same for all learners.
-        shown_score: measure what people are shown in place of what voters vote by.
+        data: the data set of the records.
+        training: how it trains; its seed, which must be the same for all learners, makes the
+            first weights.
+        shown_score: vote by the score shown to people.
     """
     score = score_of(data.task, shown=shown_score)
     return _FRAMEWORKS[chosen.framework].learner(
@@ -150,8 +97,9 @@ def make_learner(
     )
 
 
-def _pair(data: Data) -> tuple[Any, Any]:
-    return data.inputs, data.targets
+def _to_pairs(share: Share) -> tuple[tuple[Any, Any], ...]:
+    parts = (share.train, share.vote, share.test)
+    return tuple((part.inputs, part.targets) for part in parts)
 
 
 # ------------------------------------------------------------------ scikit-learn
@@ -164,7 +112,7 @@ def _sklearn_learner(
     from colearn_learner.learners.skew import LevelMlpLearner
     from colearn_learner.learners.sklearn import SklearnLearner
 
-    records = [_pair(part) for part in (share.train, share.vote, share.test)]
+    records = _to_pairs(share)
     common: dict[str, Any] = {
         "classes": np.arange(data.classes) if data.classes else None,
         "criterion": score.name.replace(" ", "_"),
@@ -201,7 +149,7 @@ def _mlp(data: Dataset, training: Training) -> Any:
         solver="sgd",
         momentum=0.0,
         learning_rate_init=training.learning_rate,
-        # the learner cuts the batches; by itself the model takes one of up to 200 records whole
+        # the learner forms the batches; 'auto' lets the model take one of up to 200 records whole
         batch_size="auto" if training.batch_size <= 200 else training.batch_size,
         random_state=training.seed,
     )
@@ -225,7 +173,7 @@ def _xgboost_learner(
 
     return XGBoostLearner(
         built,
-        *(_pair(part) for part in (share.train, share.vote, share.test)),
+        *_to_pairs(share),
         boost_rounds=training.passes,
         criterion=score.name.replace(" ", "_"),
         minimise_criterion=not score.higher_is_better,
@@ -247,7 +195,7 @@ def _boosted(data: Dataset, training: Training) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Framework:
-    """How a framework's models become learners, and the packages that this needs."""
+    """Name the function that makes learners of a framework's models, and the packages needed."""
 
     learner: Callable[..., Any]
     packages: tuple[str, ...]
@@ -264,46 +212,60 @@ MODELS = {
     entry.name: entry
     for entry in (
         Model(
-            *("logistic", ("classification",), 0.02),
-            "logistic regression, trained by stochastic gradient descent",
-            "sklearn",
-            _linear,
+            name="logistic",
+            tasks=("classification",),
+            learning_rate=0.02,
+            summary="logistic regression, trained by stochastic gradient descent",
+            framework="sklearn",
+            build=_linear,
         ),
         Model(
-            *("linear", ("regression",), 0.005),
-            "linear regression, trained by stochastic gradient descent",
-            "sklearn",
-            _linear,
+            name="linear",
+            tasks=("regression",),
+            learning_rate=0.005,
+            summary="linear regression, trained by stochastic gradient descent",
+            framework="sklearn",
+            build=_linear,
         ),
         Model(
-            *("mlp", ("classification", "regression"), 0.1),
-            "a neural network with one hidden layer of 32 units, trained by gradient descent",
-            "sklearn",
-            _mlp,
+            name="mlp",
+            tasks=("classification", "regression"),
+            learning_rate=0.1,
+            summary="a neural network with a hidden layer of 32 units, trained by gradient descent",
+            framework="sklearn",
+            build=_mlp,
         ),
         Model(
-            *("keras-mlp", ("classification", "regression"), 0.1),
-            "the same network in Keras",
-            "keras",
-            keras_mlp,
+            name="keras-mlp",
+            tasks=("classification", "regression"),
+            learning_rate=0.1,
+            summary="the same network in Keras",
+            framework="keras",
+            build=keras_mlp,
         ),
         Model(
-            *("pytorch-mlp", ("classification", "regression"), 0.1),
-            "the same network in PyTorch",
-            "pytorch",
-            pytorch_mlp,
+            name="pytorch-mlp",
+            tasks=("classification", "regression"),
+            learning_rate=0.1,
+            summary="the same network in PyTorch",
+            framework="pytorch",
+            build=pytorch_mlp,
         ),
         Model(
-            *("forest", ("classification", "regression"), 0.0),
-            "a random forest: each proposal adds ten trees",
-            "sklearn",
-            _forest,
+            name="forest",
+            tasks=("classification", "regression"),
+            learning_rate=0.0,
+            summary="a random forest: each proposal adds ten trees",
+            framework="sklearn",
+            build=_forest,
         ),
         Model(
-            *("xgboost", ("classification", "regression"), 0.3),
-            "boosted trees of XGBoost: each proposal boosts twice",
-            "xgboost",
-            _boosted,
+            name="xgboost",
+            tasks=("classification", "regression"),
+            learning_rate=0.3,
+            summary="boosted trees of XGBoost: each proposal boosts twice",
+            framework="xgboost",
+            build=_boosted,
         ),
     )
 }

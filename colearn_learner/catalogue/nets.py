@@ -1,25 +1,21 @@
-"""The networks of the catalogue in Keras and PyTorch, and their learners."""
+"""Build the neural networks of the catalogue in Keras and PyTorch, and their learners."""
 
 from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from colearn_learner.catalogue.settings import Score, Training
 from colearn_learner.datasets import Data, Dataset, Share
 
-if TYPE_CHECKING:
-    from colearn_learner.catalogue.models import Score, Training
-
-__all__ = ["keras_learner", "keras_mlp", "pytorch_learner", "pytorch_mlp"]
-
-_SCORED_AT_ONCE = 1024  # records
+_SCORING_BATCH = 1024  # records
 
 
 def _offsets(share: Share, data: Dataset, training: Training) -> Any:
-    """Return what a network's training adds to its outputs, shape (classes,); None: no classes."""
+    """Return the offsets of a network's outputs in training, shape (classes,); None for none."""
     from colearn_learner.learners.skew import log_shares
 
     if not data.classes:
@@ -40,20 +36,20 @@ def keras_learner(
     from colearn_learner.learners.keras import KerasLearner
 
     def loader(records: Data, batch_size: int) -> Any:
-        # once: of plain arrays Keras makes such a set at every call, in a tenth of a second
+        # from plain arrays, Keras would make such a set at every call, in a tenth of a second
         return tf.data.Dataset.from_tensor_slices((records.inputs, records.targets)).batch(
             batch_size
         )
 
-    # Keras shuffles by a generator that all threads share; this order is the seed's alone.
+    # Keras shuffles with a generator that all threads share; this order depends on the seed only
     order = np.random.default_rng(training.seed).permutation(len(share.train))
     _compile(built, _offsets(share, data, training), training)
     by_loss = "log_loss" if data.classes else "loss"
     return KerasLearner(
         built,
         loader(share.train.take(order), training.batch_size),
-        loader(share.vote, _SCORED_AT_ONCE),
-        loader(share.test, _SCORED_AT_ONCE),
+        loader(share.vote, _SCORING_BATCH),
+        loader(share.test, _SCORING_BATCH),
         criterion="accuracy" if score.name == "accuracy" else by_loss,
         minimise_criterion=not score.higher_is_better,
         model_fit_kwargs={"epochs": training.passes, "shuffle": False},
@@ -61,8 +57,8 @@ def keras_learner(
 
 
 def keras_mlp(data: Dataset, training: Training) -> Any:
-    """Return a network with one hidden layer, not compiled; equal seeds give equal weights."""
-    _hush_tensorflow()
+    """Return an uncompiled network with one hidden layer; equal seeds give equal weights."""
+    _silence_tensorflow()
     import keras
 
     def dense(units: int, activation: str, nth: int) -> Any:
@@ -75,7 +71,7 @@ def keras_mlp(data: Dataset, training: Training) -> Any:
 
 
 def _compile(model: Any, offsets: Any, training: Training) -> None:
-    """Give a model its loss; that of a classifier is of the outputs with offsets."""
+    """Compile a model; the loss of a classifier is computed from its outputs plus offsets."""
     import keras
 
     optimizer = keras.optimizers.SGD(training.learning_rate)
@@ -87,12 +83,12 @@ def _compile(model: Any, offsets: Any, training: Training) -> None:
         outputs = keras.ops.log(probabilities + keras.config.epsilon()) + offsets
         return keras.losses.sparse_categorical_crossentropy(labels, outputs, from_logits=True)
 
-    voted_by = keras.metrics.SparseCategoricalCrossentropy(name="log_loss")
-    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy", voted_by])
+    vote_loss = keras.metrics.SparseCategoricalCrossentropy(name="log_loss")
+    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy", vote_loss])
 
 
-def _hush_tensorflow() -> None:
-    """Keep off stderr, where the demo draws, its greeting and its advice against many models."""
+def _silence_tensorflow() -> None:
+    """Keep TensorFlow's greeting and advice off stderr, where the demo draws."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
@@ -117,20 +113,20 @@ def pytorch_learner(
 
     train: Any = ConcatDataset([tensors(share.train)] * training.passes)
     order = torch.Generator().manual_seed(training.seed)
-    voted_by = torch.nn.CrossEntropyLoss() if classifies else torch.nn.MSELoss()
-    added = torch.from_numpy(_offsets(share, data, training)) if classifies else 0
+    vote_loss = torch.nn.CrossEntropyLoss() if classifies else torch.nn.MSELoss()
+    offsets = torch.from_numpy(_offsets(share, data, training)) if classifies else 0
 
     def criterion(outputs: Any, labels: Any) -> Any:
-        return voted_by(outputs + added, labels)
+        return vote_loss(outputs + offsets, labels)
 
     return PytorchLearner(
         built,
         torch.optim.SGD(built.parameters(), training.learning_rate),
         DataLoader(train, training.batch_size, shuffle=True, generator=order),
-        DataLoader(tensors(share.vote), _SCORED_AT_ONCE),
-        DataLoader(tensors(share.test), _SCORED_AT_ONCE),
+        DataLoader(tensors(share.vote), _SCORING_BATCH),
+        DataLoader(tensors(share.test), _SCORING_BATCH),
         criterion=criterion,
-        vote_criterion=categorical_accuracy if score.name == "accuracy" else voted_by,
+        vote_criterion=categorical_accuracy if score.name == "accuracy" else vote_loss,
         minimise_criterion=not score.higher_is_better,
     )
 

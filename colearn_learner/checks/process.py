@@ -1,4 +1,4 @@
-"""A learner in another process, for checks: what it makes of weights that it has as bytes only."""
+"""Let a learner in a new process test and accept weights that it gets as bytes."""
 
 from __future__ import annotations
 
@@ -9,37 +9,35 @@ import sys
 import tempfile
 from pathlib import Path
 
-from colearn_learner.checks.kit import Broken, DoesNotApply, Subject, _found
+from colearn_learner.checks.subject import Broken, DoesNotApply, Subject, find_factory
 from colearn_learner.interface import Weights
 from colearn_learner.learners.triton_guard import keep_triton_from_tensorflow
 from colearn_ledger.weights.codec import decode_weights, encode_weights
 
-__all__ = ["tested_elsewhere"]
-
-_LIMIT = 300.0  # seconds
+_TIMEOUT = 300.0  # seconds
 
 
-def tested_elsewhere(subject: Subject, proposal: bytes) -> tuple[float, bytes]:
+def accept_in_new_process(subject: Subject, proposal: bytes) -> tuple[float, bytes]:
     """Let a learner in a new process test and accept weights.
 
     Returns:
         Its vote score, and its current weights afterwards.
 
     Raises:
-        DoesNotApply: the factory's arguments can not be handed over.
-        Broken: it failed; says how.
+        DoesNotApply: the factory's arguments cannot be passed to another process.
+        Broken: the learner failed there.
     """
     try:
         arguments = json.dumps(dict(subject.arguments))
     except (TypeError, ValueError) as error:
-        raise DoesNotApply(f"the factory's arguments are no JSON: {error}") from error
+        raise DoesNotApply(f"the factory's arguments cannot be written as JSON: {error}") from error
     with tempfile.TemporaryDirectory(prefix="colearn-") as folder:
         given, kept = Path(folder, "given"), Path(folder, "kept")
         given.write_bytes(proposal)
         program = [sys.executable, "-m", "colearn_learner.checks.process"]
         run = _run([*program, str(subject.origin), arguments, str(given), str(kept)])
         if run.returncode:
-            last = run.stderr.strip().splitlines()[-1:] or ["it died"]
+            last = run.stderr.strip().splitlines()[-1:] or ["it was killed"]
             raise Broken(f"in another process it failed: {last[0]}"[:500])
         return float(run.stdout.splitlines()[-1]), kept.read_bytes()
 
@@ -51,17 +49,17 @@ def _run(program: list[str]) -> subprocess.CompletedProcess[str]:
             program,
             capture_output=True,
             text=True,
-            timeout=_LIMIT,
+            timeout=_TIMEOUT,
             check=False,
             env={**os.environ, "PYTHONPATH": paths},
         )
     except subprocess.TimeoutExpired as error:
-        raise Broken(f"in another process it took more than {_LIMIT:g} seconds") from error
+        raise Broken(f"in another process it took more than {_TIMEOUT:g} seconds") from error
 
 
 def _main(origin: str, arguments: str, given: str, kept: str) -> None:
     keep_triton_from_tensorflow()
-    learner = _found(origin)(**json.loads(arguments))
+    learner = find_factory(origin)(**json.loads(arguments))
     weights = Weights(decode_weights(Path(given).read_bytes(), allow_non_finite=True).weights)
     score = float(learner.mli_test_weights(weights).vote_score)
     learner.mli_accept_weights(weights)

@@ -1,4 +1,4 @@
-"""The checks of `colearn_learner.checks.kit`, each a function whose first line says what holds."""
+"""The checks of `colearn_learner.checks.kit`; the first line of each function states the rule."""
 
 from __future__ import annotations
 
@@ -13,34 +13,32 @@ from typing import Any
 import numpy as np
 
 from colearn_learner.checks import loaders
-from colearn_learner.checks.kit import Broken, DoesNotApply, Subject
-from colearn_learner.checks.process import tested_elsewhere
+from colearn_learner.checks.process import accept_in_new_process
+from colearn_learner.checks.subject import Broken, DoesNotApply, Subject
 from colearn_learner.errors import MissingPackage, UnsupportedModel
 from colearn_learner.interface import ColearnModel, ErrorCodes, Learner, Weights
 from colearn_ledger.weights.codec import WeightsError, WeightsSchema, decode_weights, encode_weights
 from colearn_ledger.weights.pickles import check_initial_weights
 
-__all__ = ["CHECKS"]
-
-_SAME = 1e-4
-"""How far scores of the same weights and records may be apart, relative to their size: another
-process, or another number of threads, adds up in another order."""
+_TOLERANCE = 1e-4
+"""Allowed relative difference between scores of the same weights and records: another process, or
+another number of threads, adds numbers in another order."""
 
 
 def makes_learners(subject: Subject) -> None:
-    """The factory makes a new learner, with all five methods, at each call."""
+    """The factory returns a new learner with all five methods at each call."""
     one, other = subject.learner(), subject.learner()
     if not isinstance(one, Learner):
         raise Broken(f"a {type(one).__name__} does not have the five methods of a learner")
     if one is other:
         raise Broken(
-            "two calls returned the same learner: what one does would change the others; make a "
-            "new one at each call"
+            "two calls returned the same learner, so they would change each other; return a new "
+            "one at each call"
         )
 
 
 def weights_travel(subject: Subject) -> None:
-    """Weights are arrays, numbers, bytes and strings: no objects, pickles or names of files."""
+    """Weights are arrays, numbers, bytes and strings, not objects, pickles or names of files."""
     learner = subject.learner()
     for what, weights in (
         ("current weights", learner.mli_get_current_weights()),
@@ -49,8 +47,8 @@ def weights_travel(subject: Subject) -> None:
         if not isinstance(weights, Weights):
             raise Broken(f"the {what} are a {type(weights).__name__}, not a Weights")
         if isinstance(weights.weights, Weights):
-            raise Broken(f"the {what} are a Weights within a Weights; nobody can use these")
-        _kept(weights)
+            raise Broken(f"the {what} are a Weights within a Weights; return only the inner one")
+        _encode(weights)
         try:
             check_initial_weights(weights.weights)
         except WeightsError as error:
@@ -66,96 +64,96 @@ def weights_keep_their_schema(subject: Subject) -> None:
     for number in range(2):
         proposal = learner.mli_propose_weights()
         try:
-            decode_weights(_kept(proposal), schema=schema)
+            decode_weights(_encode(proposal), schema=schema)
         except WeightsError as error:
-            raise Broken(f"proposal {number} is not like the first weights: {error}") from error
+            raise Broken(
+                f"proposal {number} differs in its schema from the first weights: {error}"
+            ) from error
         learner.mli_accept_weights(proposal)
 
 
 def proposing_changes_nothing(subject: Subject) -> None:
-    """Proposing leaves the current weights, their score and the model's mode as they were."""
+    """Proposing does not change the current weights, their score or the model's mode."""
     learner = subject.learner()
     current = learner.mli_get_current_weights()
-    before, score, mode = _kept(current), _vote_score(learner, current), _mode(learner)
+    before, score, mode = _encode(current), _vote_score(learner, current), _mode(learner)
     learner.mli_propose_weights()
-    if _kept(learner.mli_get_current_weights()) != before:
-        raise Broken(
-            "the current weights are others after proposing: train a copy, or put them back"
-        )
+    if _encode(learner.mli_get_current_weights()) != before:
+        raise Broken("proposing changed the current weights: train a copy, or restore them")
     if _mode(learner) != mode:
-        raise Broken("the model is in training mode after proposing: put its mode back")
-    _check_same_score(score, _vote_score(learner, _weights(before)), "after proposing")
+        raise Broken("the model is in training mode after proposing: restore its mode")
+    _check_same_score(score, _vote_score(learner, _decode(before)), "after proposing")
 
 
 def testing_changes_nothing(subject: Subject) -> None:
-    """Testing leaves the current weights as they were, and gives the same score again."""
+    """Testing does not change the current weights, and gives the same score each time."""
     learner = subject.learner()
-    before = _kept(learner.mli_get_current_weights())
+    before = _encode(learner.mli_get_current_weights())
     proposal = learner.mli_propose_weights()
-    tested = _kept(proposal)
+    tested = _encode(proposal)
     first = _vote_score(learner, proposal)
-    if _kept(learner.mli_get_current_weights()) != before:
-        raise Broken("the current weights are others after testing: put them back")
-    if _kept(proposal) != tested:
-        raise Broken("the weights that were tested were changed by it")
+    if _encode(learner.mli_get_current_weights()) != before:
+        raise Broken("testing changed the current weights: restore them")
+    if _encode(proposal) != tested:
+        raise Broken("testing changed the weights that were tested: do not write to them")
     _check_same_score(first, _vote_score(learner, proposal), "at a second test")
 
 
 def returned_weights_are_copies(subject: Subject) -> None:
-    """What was returned never changes, and changing it changes no learner."""
+    """Returned weights never change, and changing them does not change the learner."""
     learner = subject.learner()
     proposal, current = learner.mli_propose_weights(), learner.mli_get_current_weights()
-    proposed, before = _kept(proposal), _kept(current)
-    if _scribbled(current) and _kept(learner.mli_get_current_weights()) != before:
+    proposed, before = _encode(proposal), _encode(current)
+    if _overwrite(current) and _encode(learner.mli_get_current_weights()) != before:
         raise Broken(
-            "mli_get_current_weights returns the model's own arrays: who changes them changes the "
+            "mli_get_current_weights returns the model's own arrays, so a caller can change the "
             "model; return copies"
         )
-    learner.mli_accept_weights(_weights(proposed))
+    learner.mli_accept_weights(_decode(proposed))
     learner.mli_propose_weights()
-    if _kept(proposal) != proposed:
+    if _encode(proposal) != proposed:
         raise Broken("a proposal that was returned changed later: return copies of the arrays")
 
 
 def accepted_weights_are_copied(subject: Subject) -> None:
-    """Accepted weights become the current ones, and are not changed afterwards by anybody."""
+    """Accepted weights become the current ones, as a copy."""
     learner = subject.learner()
-    proposed = _kept(learner.mli_propose_weights())
-    accepted = _weights(proposed)
+    proposed = _encode(learner.mli_propose_weights())
+    accepted = _decode(proposed)
     learner.mli_accept_weights(accepted)
-    if _kept(learner.mli_get_current_weights()) != proposed:
+    if _encode(learner.mli_get_current_weights()) != proposed:
         raise Broken("the current weights are not those that were accepted")
-    learner.mli_accept_weights(_weights(_kept(learner.mli_propose_weights())))
-    if _kept(accepted) != proposed:
+    learner.mli_accept_weights(_decode(_encode(learner.mli_propose_weights())))
+    if _encode(accepted) != proposed:
         raise Broken("weights that were accepted changed later: copy them")
-    again = _weights(proposed)
+    again = _decode(proposed)
     learner.mli_accept_weights(again)
-    if _scribbled(again) and _kept(learner.mli_get_current_weights()) != proposed:
-        raise Broken("who changes accepted weights changes the model: copy them")
+    if _overwrite(again) and _encode(learner.mli_get_current_weights()) != proposed:
+        raise Broken("changing accepted weights changes the model: copy them")
 
 
 def scores_are_numbers(subject: Subject) -> None:
-    """A test gives two numbers and a vote, which is true, false or None."""
+    """A test returns two numbers and a vote, which is true, false or None."""
     learner = subject.learner()
-    said = learner.mli_test_weights(learner.mli_propose_weights())
+    tested = learner.mli_test_weights(learner.mli_propose_weights())
     for name in ("vote_score", "test_score"):
-        if not isinstance(value := getattr(said, name, None), numbers.Real):
+        if not isinstance(value := getattr(tested, name, None), numbers.Real):
             raise Broken(f"{name} is {value!r:.60}, not a number; return a ProposedWeights")
-    if getattr(said, "vote", None) not in (True, False, None):
-        raise Broken(f"vote is {said.vote!r:.60}, neither true, false nor None")
-    if not math.isfinite(said.vote_score):
-        raise Broken(f"the vote score of its own proposal is {said.vote_score}")
+    if getattr(tested, "vote", None) not in (True, False, None):
+        raise Broken(f"vote is {tested.vote!r:.60}, neither true, false nor None")
+    if not math.isfinite(tested.vote_score):
+        raise Broken(f"the vote score of its own proposal is {tested.vote_score}")
 
 
 def training_changes_weights(subject: Subject) -> None:
     """At least one of three trainings changes the weights."""
     learner = subject.learner()
     for _ in range(3):
-        before, proposal = _kept(learner.mli_get_current_weights()), learner.mli_propose_weights()
+        before, proposal = _encode(learner.mli_get_current_weights()), learner.mli_propose_weights()
         code = getattr(getattr(proposal, "training_summary", None), "error_code", None)
         if code is not None:
             raise DoesNotApply(f"it refused to train: {code}")
-        if _kept(proposal) != before:
+        if _encode(proposal) != before:
             return
         learner.mli_accept_weights(proposal)
     raise Broken(
@@ -200,9 +198,9 @@ def works_in_a_thread(subject: Subject) -> None:
 
 
 def not_a_number_gets_no_vote(subject: Subject) -> None:
-    """Weights full of NaN are not approved, and leave nothing behind."""
+    """Weights full of NaN are not approved, and do not change the current weights."""
     learner = subject.learner()
-    before, bad = _kept(learner.mli_get_current_weights()), learner.mli_propose_weights()
+    before, bad = _encode(learner.mli_get_current_weights()), learner.mli_propose_weights()
     bad = Weights(copy.deepcopy(bad.weights))
     floats = [leaf for leaf in _arrays(bad.weights) if _is_float(leaf)]
     if not floats:
@@ -210,45 +208,45 @@ def not_a_number_gets_no_vote(subject: Subject) -> None:
     for array in floats:
         array[...] = math.nan
     try:
-        said = learner.mli_test_weights(bad)
-    except Exception:  # noqa: BLE001 - to refuse them is as good
-        said = None
-    if said is not None and said.vote:
-        raise Broken(f"weights that are NaN were approved, with a vote score of {said.vote_score}")
-    if _kept(learner.mli_get_current_weights()) != before:
-        raise Broken("testing weights that are NaN changed the current ones")
+        tested = learner.mli_test_weights(bad)
+    except Exception:  # noqa: BLE001 - an error of any kind is correct too
+        tested = None
+    if tested is not None and tested.vote:
+        raise Broken(f"weights full of NaN were approved, with a vote score of {tested.vote_score}")
+    if _encode(learner.mli_get_current_weights()) != before:
+        raise Broken("testing weights full of NaN changed the current weights")
 
 
 def seed_decides(subject: Subject) -> None:
-    """Two learners of the same factory begin with the same weights, and propose the same."""
+    """Two learners of one factory start with the same weights and make the same proposal."""
     starts, proposals = [], []
-    for _ in range(2):  # one after the other, as frameworks have one source of random numbers
+    for _ in range(2):  # one after the other, as all learners share a framework's random numbers
         learner = subject.learner()
-        starts.append(_kept(learner.mli_get_current_weights()))
-        proposals.append(_kept(learner.mli_propose_weights()))
+        starts.append(_encode(learner.mli_get_current_weights()))
+        proposals.append(_encode(learner.mli_propose_weights()))
     if starts[0] != starts[1]:
-        raise Broken("two learners begin with different weights: let the factory seed them")
+        raise Broken("two learners start with different weights: let the factory seed them")
     if proposals[0] != proposals[1]:
         raise Broken(
-            "two learners trained differently on the same records: let the factory seed what is "
-            "random, or skip this check where it must be random"
+            "two learners trained differently on the same records: let the factory seed all random "
+            "numbers, or skip this check if they must be random"
         )
 
 
 def another_process_agrees(subject: Subject) -> None:
-    """A learner in a new process takes a proposal from its bytes alone, and scores it the same."""
+    """A learner in a new process reads a proposal from bytes and gives it the same score."""
     if subject.origin is None:
-        raise DoesNotApply("only a factory that is a module's own can be found by another process")
+        raise DoesNotApply("another process can only find a factory that is defined in a module")
     learner = subject.learner()
-    proposal = _kept(learner.mli_propose_weights())
-    score, current = tested_elsewhere(subject, proposal)
+    proposal = _encode(learner.mli_propose_weights())
+    score, current = accept_in_new_process(subject, proposal)
     if current != proposal:
-        raise Broken("a learner in another process has other weights than those it accepted")
-    _check_same_score(_vote_score(learner, _weights(proposal)), score, "in another process")
+        raise Broken("in another process the current weights differ from those that were accepted")
+    _check_same_score(_vote_score(learner, _decode(proposal)), score, "in another process")
 
 
 def privacy_is_accounted(subject: Subject) -> None:
-    """What training spends of the privacy budget is in the summary, and never beyond the target."""
+    """The summary reports the spent privacy budget, which never exceeds the target."""
     learner = subject.learner()
     spent = -1.0
     for _ in range(2):
@@ -265,12 +263,14 @@ def privacy_is_accounted(subject: Subject) -> None:
                 "without the error code DP_BUDGET_EXCEEDED"
             )
         if budget.consumed_epsilon <= spent and not exceeded:
-            raise Broken("a second training spent nothing of the privacy budget, says its summary")
+            raise Broken(
+                "according to its summary, a second training spent nothing of the privacy budget"
+            )
         spent = budget.consumed_epsilon
 
 
 def model_is_exported(subject: Subject) -> None:
-    """The current model can be had as ONNX."""
+    """The current model can be exported as ONNX."""
     learner = subject.learner()
     learner.mli_accept_weights(learner.mli_propose_weights())
     try:
@@ -278,7 +278,7 @@ def model_is_exported(subject: Subject) -> None:
     except (MissingPackage, UnsupportedModel) as error:
         raise DoesNotApply(str(error)) from error
     if not isinstance(model, ColearnModel):
-        raise Broken(f"mli_get_current_model returned a {type(model).__name__}, no ColearnModel")
+        raise Broken(f"mli_get_current_model returned a {type(model).__name__}, not a ColearnModel")
 
 
 CHECKS: Mapping[str, Callable[[Subject], None]] = {
@@ -305,20 +305,20 @@ CHECKS: Mapping[str, Callable[[Subject], None]] = {
         model_is_exported,
     )
 }
-"""By name, in the order in which they are made; the first makes sure that there is a learner."""
+"""All checks by name, in order; the first one ensures that there is a learner."""
 
 
 # ------------------------------------------------------------------ weights
 
 
-def _kept(weights: Any) -> bytes:
+def _encode(weights: Any) -> bytes:
     try:
         return encode_weights(weights.weights)
     except WeightsError as error:
-        raise Broken(f"the weights can not travel: {error}") from error
+        raise Broken(f"the weights cannot be published: {error}") from error
 
 
-def _weights(data: bytes) -> Weights:
+def _decode(data: bytes) -> Weights:
     return Weights(decode_weights(data, allow_non_finite=True).weights)
 
 
@@ -337,11 +337,11 @@ def _arrays(tree: Any) -> Iterator[Any]:
 
 
 def _is_float(array: Any) -> bool:
-    return array.dtype.kind not in "biuSU"  # bfloat16 and its like are of kind V
+    return array.dtype.kind not in "biuSU"  # bfloat16 and similar types have kind V
 
 
-def _scribbled(weights: Weights) -> bool:
-    """Write over every array that can be written to; tell whether there was one."""
+def _overwrite(weights: Weights) -> bool:
+    """Overwrite every writable array, and return whether there was one."""
     writable = [array for array in _arrays(weights.weights) if array.flags.writeable and array.size]
     for array in writable:
         array[...] = ~array if array.dtype.kind == "b" else 77
@@ -350,7 +350,9 @@ def _scribbled(weights: Weights) -> bool:
 
 def _check_leaf(leaf: Any, what: str) -> None:
     if isinstance(leaf, str) and "\0" not in leaf and len(leaf) < 4096 and Path(leaf).is_file():
-        raise Broken(f"the {what} name a file of this machine, which others do not have")
+        raise Broken(
+            f"the {what} name a file on this machine, which others do not have: return its content"
+        )
 
 
 # ------------------------------------------------------------------ scores
@@ -361,10 +363,10 @@ def _vote_score(learner: Any, weights: Weights) -> float:
 
 
 def _check_same_score(first: float, second: float, when: str) -> None:
-    if not (math.isclose(first, second, rel_tol=_SAME, abs_tol=1e-9) or first != first):
+    if not (math.isclose(first, second, rel_tol=_TOLERANCE, abs_tol=1e-9) or first != first):
         raise Broken(
             f"the same weights scored {first:g} and {when} {second:g}: score them on the same "
-            "records each time, or proposals are not compared with the current weights"
+            "records each time, so that proposals and current weights can be compared"
         )
 
 

@@ -15,12 +15,11 @@ import click
 
 from colearn_learner.catalogue.models import (
     Model,
-    Training,
     default_model,
     make_learner,
     model,
-    score_of,
 )
+from colearn_learner.catalogue.settings import Training, score_of
 from colearn_learner.cli._support.errors import need, report_errors
 from colearn_learner.cli._support.output import command_name, note, open_console, print_json
 from colearn_learner.datasets import Dataset, Split, dataset, split
@@ -273,7 +272,8 @@ def _compare(plan: _Plan, result: SimulationResult) -> Comparison:
     return compare(
         result.weights,
         plan.split,
-        model=(plan.model, plan.data),
+        model=plan.model,
+        data=plan.data,
         trainings=plan.trainings,
         n_rounds=plan.n_rounds,
     )

@@ -152,7 +152,7 @@ def _experiment(
 
 def _spec(dataset: str, n_learners: int, n_rounds: int) -> str:
     """Return the file that describes the experiment."""
-    from colearn_learner.catalogue.models import score_of
+    from colearn_learner.catalogue.settings import score_of
     from colearn_learner.datasets import dataset as find_dataset
 
     score = score_of(find_dataset(dataset).task)

@@ -1,28 +1,29 @@
-"""Pictures of the local driver's results: scores by round, and who voted how."""
+"""Plot the results of rounds: the scores, and how each learner voted."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from colearn_learner.compat.results import Results, mean_score
 from colearn_learner.errors import MissingPackage
 
-__all__ = ["ColearnPlot"]
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _GREEN, _RED, _GREY = "#2a9d5c", "#d1495b", "#d0d0d0"
 
-_LINES = 18
-"""How many names of learners fit below each other beside an axis. Of more learners the scores
-have no legend, as nobody could tell so many colours apart."""
+_MAX_NAMES = 18
+"""Names of learners that fit below each other beside an axis. With more learners, the scores have
+no legend, because nobody could distinguish so many colours."""
 
 
 class ColearnPlot:
-    """A figure with the scores above and the votes below, drawn anew with each call.
+    """Plot the scores above the votes; each call draws the figure again.
 
     Args:
-        score_name: what the scores are; shown at the axis.
-        draw_time: seconds for which a window, where there is one, gets to draw itself.
+        score_name: label of the axis of the scores.
+        draw_time: seconds given to a window, if there is one, to draw itself.
 
     Raises:
         MissingPackage: matplotlib is not installed.
@@ -48,69 +49,79 @@ class ColearnPlot:
 
     def plot_results(self, results: Results) -> None:
         """Draw each learner's vote (dashed) and test scores and, in black, their means."""
-        axes = self._scores
-        axes.clear()
-        rounds = range(len(results.data))
-        n_learners = len(results.data[0].vote_scores) if results.data else 0
-        dot = {"marker": "o", "markersize": 2.5}  # a score between two absent ones has no line
-        for n, colour in enumerate(self._colours(n_learners)):
-            votes = [result.vote_scores[n] for result in results.data]
-            tests = [result.test_scores[n] for result in results.data]
-            axes.plot(rounds, votes, "--", color=colour, alpha=0.6, linewidth=1, **dot)
-            label = f"learner {n}" if n_learners <= _LINES else None
-            axes.plot(rounds, tests, "-", color=colour, linewidth=1, label=label, **dot)
-        means = [mean_score(result.test_scores) for result in results.data]
-        axes.plot(rounds, means, "-", color="black", linewidth=2, label="mean", **dot)
-        axes.set_ylabel(self._score_name)
-        axes.set_title("Test scores (dashed: vote scores)")
-        axes.legend(  # beside the lines: there is no place among them that stays free
-            loc="upper left",
-            bbox_to_anchor=(1, 1.03),
-            fontsize="small",
-            frameon=False,
-        )
-        self._finish(axes, rounds)
+        self._scores.clear()
+        draw_scores(self._scores, results, self._score_name)
+        self._pause()
 
     def plot_votes(self, results: Results) -> None:
-        """Draw who approved (green), rejected (red), or proposed (tick: accepted, cross: not)."""
-        from matplotlib.patches import Rectangle
-
-        axes = self._votes
-        axes.clear()
-        n_learners = len(results.data[0].votes) if results.data else 1
-        size = min(12, max(4, 160 / n_learners))  # points; a row's height
-        for x, result in enumerate(results.data):
-            for y, vote in enumerate(result.votes):
-                colour = _GREY if vote is None else _GREEN if vote else _RED
-                axes.add_patch(Rectangle((x - 0.45, y - 0.45), 0.9, 0.9, color=colour))
-            if result.block_proposer is not None:
-                mark = "✓" if result.vote else "✗"
-                axes.text(x, result.block_proposer, mark, ha="center", va="center", fontsize=size)
-        axes.set_ylim(n_learners - 0.5, -0.5)
-        named = range(0, n_learners, -(-n_learners // _LINES))
-        axes.set_yticks(named, [f"learner {n}" for n in named])
-        axes.set_xlabel(
-            "round (green: approved · red: rejected · mark: the proposer and the outcome)"
-        )
-        self._finish(axes, range(len(results.data)))
+        """Draw who approved (green), rejected (red) or proposed (tick: accepted, cross: not)."""
+        self._votes.clear()
+        draw_votes(self._votes, results)
+        self._pause()
 
     def save(self, path: str | Path) -> None:
-        """Write the figure as a picture; the ending of the name says which kind."""
+        """Write the figure to a file; the ending of its name selects the format."""
         self.figure.savefig(path, dpi=120)
 
     def block(self) -> None:
-        """Show the window until it is closed; returns at once where there is none."""
+        """Show the window until it is closed; return at once if there is no window."""
         self._plt.show(block=True)
 
-    def _colours(self, n_learners: int) -> list[Any]:
-        """Return a colour for each learner, all different."""
-        if n_learners <= 10:
-            return [f"C{n}" for n in range(n_learners)]
-        return list(self._plt.get_cmap("turbo").resampled(n_learners)(range(n_learners)))
-
-    def _finish(self, axes: Any, rounds: range) -> None:
-        axes.set_xlim(-0.6, max(len(rounds) - 0.4, 0.6))
-        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        axes.spines[["top", "right"]].set_visible(False)
+    def _pause(self) -> None:
         if self._plt.get_backend().lower() != "agg":
             self._plt.pause(self._draw_time)
+
+
+def draw_scores(axes: Axes, results: Results, score_name: str) -> None:
+    """Draw each learner's vote (dashed) and test scores by round and, in black, their means."""
+    rounds = range(len(results.data))
+    n_learners = len(results.data[0].vote_scores) if results.data else 0
+    dot: dict[str, Any] = {"marker": "o", "markersize": 2.5}  # a lone score has no line
+    for n, colour in enumerate(_colours(n_learners)):
+        votes = [result.vote_scores[n] for result in results.data]
+        tests = [result.test_scores[n] for result in results.data]
+        axes.plot(rounds, votes, "--", color=colour, alpha=0.6, linewidth=1, **dot)
+        label = f"learner {n}" if n_learners <= _MAX_NAMES else None
+        axes.plot(rounds, tests, "-", color=colour, linewidth=1, label=label, **dot)
+    means = [mean_score(result.test_scores) for result in results.data]
+    axes.plot(rounds, means, "-", color="black", linewidth=2, label="mean", **dot)
+    axes.set_ylabel(score_name)
+    axes.set_title("Test scores (dashed: vote scores)")
+    # beside the lines, because no place among them is always free
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1.03), fontsize="small", frameon=False)
+    _finish(axes, rounds)
+
+
+def draw_votes(axes: Axes, results: Results) -> None:
+    """Draw who approved (green), rejected (red) or proposed (tick: accepted, cross: not)."""
+    from matplotlib.patches import Rectangle
+
+    n_learners = len(results.data[0].votes) if results.data else 1
+    size = min(12, max(4, 160 / n_learners))  # points; a row's height
+    for x, result in enumerate(results.data):
+        for y, vote in enumerate(result.votes):
+            colour = _GREY if vote is None else _GREEN if vote else _RED
+            axes.add_patch(Rectangle((x - 0.45, y - 0.45), 0.9, 0.9, color=colour))
+        if result.block_proposer is not None:
+            mark = "✓" if result.vote else "✗"
+            axes.text(x, result.block_proposer, mark, ha="center", va="center", fontsize=size)
+    axes.set_ylim(n_learners - 0.5, -0.5)
+    named = range(0, n_learners, -(-n_learners // _MAX_NAMES))
+    axes.set_yticks(named, [f"learner {n}" for n in named])
+    axes.set_xlabel("round (green: approved · red: rejected · mark: the proposer and the outcome)")
+    _finish(axes, range(len(results.data)))
+
+
+def _colours(n_learners: int) -> list[Any]:
+    """Return a different colour for each learner."""
+    if n_learners <= 10:
+        return [f"C{n}" for n in range(n_learners)]
+    from matplotlib import colormaps
+
+    return list(colormaps["turbo"].resampled(n_learners)(range(n_learners)))
+
+
+def _finish(axes: Any, rounds: range) -> None:
+    axes.set_xlim(-0.6, max(len(rounds) - 0.4, 0.6))
+    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""The conformance kit: it passes sound learners, and names what is wrong with others."""
+"""The conformance kit passes sound learners and names the defects of others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from colearn_learner.names import UnknownName
 from tests.support import defective_learners
 
 DEFECTIVE = defective_learners.__name__
-ELSEWHERE = "another-process-agrees"
+IN_PROCESS = "another-process-agrees"
 
 
 @pytest.fixture(autouse=True)
@@ -36,7 +36,7 @@ def verdicts(report: CheckReport) -> dict[str, Verdict]:
     return {check.name: check.verdict for check in report.checks}
 
 
-def test_a_sound_learner_passes_and_every_check_has_its_line():
+def test_sound_learner_passes_and_each_check_has_a_line():
     report = check_learner(defective_learners.Sound)
     assert report.passed, str(report)
     skipped = {c.name for c in report.checks if c.verdict is Verdict.SKIPPED}
@@ -52,13 +52,13 @@ DEFECTS: dict[str, dict[str, str]] = {
     "ReturnsViews": {"returned-weights-are-copies": "the model's own arrays"},
     "KeepsWhatItAccepted": {"accepted-weights-are-copied": "copy them"},
     "ReturnsTheProposalsArrays": {"returned-weights-are-copies": "a proposal that was returned"},
-    "LeavesTestedWeights": {"testing-changes-nothing": "others after testing"},
+    "LeavesTestedWeights": {"testing-changes-nothing": "testing changed the current weights"},
     "DividesSumsOfMeans": {"batch-size-does-not-matter": "weight each batch's mean"},
     "CountsABatchTooMany": {"one-batch-is-enough": "No batches in loader"},
     "ScoresNothingAsNought": {"empty-loaders-are-refused": "scored 0.0 and voted True"},
     "StaysInTrainingMode": {"proposing-changes-nothing": "training mode"},
     "SendsPickles": {"weights-travel": "a pickle"},
-    "SendsNamesOfFiles": {"weights-travel": "a file of this machine"},
+    "SendsNamesOfFiles": {"weights-travel": "a file on this machine"},
     "SendsObjects": {"weights-travel": "SendsObjects; weights are lists"},
     "WrapsTwice": {"weights-travel": "a Weights within a Weights"},
     "RenamesWhatItTrained": {"weights-keep-their-schema": "'slopes' is missing"},
@@ -68,7 +68,7 @@ DEFECTS: dict[str, dict[str, str]] = {
     "ExportsNothing": {"model-is-exported": "NotImplementedError: not yet supported"},
     "SpendsTooMuch": {"privacy-is-accounted": "epsilon 1.5 was spent of 1"},
     "SpendsInSecret": {"privacy-is-accounted": "spent nothing"},
-    "Crashes": {"testing-changes-nothing": "MemoryError: no memory", ELSEWHERE: "no memory"},
+    "Crashes": {"testing-changes-nothing": "MemoryError: no memory", IN_PROCESS: "no memory"},
     "ScoresInWords": {"scores-are-numbers": "'good', not a number"},
     "NeverANumber": {"scores-are-numbers": "is nan"},
     "NeverTrains": {"training-changes-weights": "three proposals in a row were equal"},
@@ -83,56 +83,56 @@ DEFECTS: dict[str, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("name", DEFECTS)
-def test_a_defect_of_the_ancestors_learners_is_found_and_named(name: str):
+def test_defect_is_found_with_its_reason(name: str):
     factory = getattr(defective_learners, name)
-    in_process = ELSEWHERE in DEFECTS[name]
-    found = failures(check_learner(factory, skip=() if in_process else (ELSEWHERE,)))
+    in_process = IN_PROCESS in DEFECTS[name]
+    found = failures(check_learner(factory, skip=() if in_process else (IN_PROCESS,)))
     for check, reason in DEFECTS[name].items():
         assert reason in found[check]
 
 
-ALONE = [
+ISOLATED = [
     *("KeepsWhatItAccepted", "DividesSumsOfMeans", "ScoresNothingAsNought", "StaysInTrainingMode"),
     *("ApprovesWhatIsNoNumber", "HasNoSeed", "ExportsNothing", "SpendsTooMuch", "SpendsInSecret"),
     *("NeverVotes", "SetsAnAlarm"),
 ]
 
 
-@pytest.mark.parametrize("name", ALONE)
-def test_and_nothing_else_is_said_of_it(name: str):
-    report = check_learner(getattr(defective_learners, name), skip=[ELSEWHERE])
+@pytest.mark.parametrize("name", ISOLATED)
+def test_isolated_defect_fails_no_other_check(name: str):
+    report = check_learner(getattr(defective_learners, name), skip=[IN_PROCESS])
     assert failures(report).keys() == DEFECTS[name].keys()
 
 
-def test_without_a_learner_the_other_checks_are_not_made():
+def test_without_a_learner_other_checks_are_skipped():
     report = check_learner(defective_learners.fails)
     assert len(report.failures) == 1
     assert {c.reason for c in report.checks[1:]} == {"there is no learner to check"}
 
 
-def test_a_learner_that_accounts_for_its_privacy_passes():
-    report = check_learner(defective_learners.Private, skip=[ELSEWHERE])
+def test_learner_that_accounts_for_privacy_passes():
+    report = check_learner(defective_learners.Private, skip=[IN_PROCESS])
     assert report.passed, str(report)
     assert verdicts(report)["privacy-is-accounted"] is Verdict.PASSED
 
 
 class TestFactories:
-    def test_arguments_are_handed_on_here_and_to_the_other_process(self):
+    def test_arguments_reach_the_factory_in_both_processes(self):
         report = check_learner(f"{DEFECTIVE}:with_offset", {"offset": 0.5})
-        assert verdicts(report)[ELSEWHERE] is Verdict.PASSED
+        assert verdicts(report)[IN_PROCESS] is Verdict.PASSED
         assert report.passed, str(report)
 
-    def test_what_another_process_can_not_find_is_not_checked_there(self):
+    def test_local_factory_skips_the_check_in_another_process(self):
         report = check_learner(lambda: defective_learners.Sound(seed=2))
         assert report.passed, str(report)
-        assert verdicts(report)[ELSEWHERE] is Verdict.SKIPPED
+        assert verdicts(report)[IN_PROCESS] is Verdict.SKIPPED
 
     @pytest.mark.parametrize("name", ["no_module:f", f"{DEFECTIVE}:none", "json:__doc__", ":"])
-    def test_one_that_does_not_exist_is_refused(self, name: str):
+    def test_missing_factory_is_refused(self, name: str):
         with pytest.raises(InvalidArgument):
             check_learner(name)
 
-    def test_a_check_that_does_not_exist_can_not_be_skipped(self):
+    def test_skipping_an_unknown_check_suggests_the_right_name(self):
         with pytest.raises(UnknownName, match="seed-decides"):
             check_learner(defective_learners.Sound, skip=["seed-decide"])
 
@@ -177,7 +177,7 @@ def keras_learner() -> Any:
 
     keras.utils.set_random_seed(1)
     model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, activation="softmax")])
-    # nothing is traced anew for each of twenty learners
+    # eager, so that nothing is traced for each of twenty learners
     model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
     loaders = [tf.data.Dataset.from_tensor_slices(records).batch(32) for records in SHARES]
     return KerasLearner(model, *loaders)
@@ -219,14 +219,14 @@ LOADERS = {"one-batch-is-enough", "empty-loaders-are-refused"}
         (boosted, set()),
     ],
 )
-def test_our_own_learners_pass(make: Callable[[], Any], checked: set[str]):
-    import test_checking as found_by_another_process  # this very file, by a name it can import
+def test_learners_of_this_package_pass(make: Callable[[], Any], checked: set[str]):
+    import test_checking as importable  # this file, under a name that another process can import
 
-    factory = getattr(found_by_another_process, make.__name__)
+    factory = getattr(importable, make.__name__)
     report = check_learner(factory)
     assert report.passed, str(report)
     made = {c.name for c in report.checks if c.verdict is Verdict.PASSED}
-    assert made >= {*checked, ELSEWHERE, "model-is-exported"}
+    assert made >= {*checked, IN_PROCESS, "model-is-exported"}
 
 
 # ------------------------------------------------------------------ the command
@@ -237,31 +237,31 @@ def command(*arguments: str) -> Any:
 
 
 class TestCommand:
-    def test_it_says_what_it_found_line_by_line(self):
+    def test_report_has_a_line_for_each_check(self):
         ran = command(f"{DEFECTIVE}:Sound")
         assert ran.exit_code == 0, ran.output
         lines = ran.output.splitlines()
         assert lines[0].startswith("passed   makes-learners")
         assert "18 passed, 0 failed, 1 skipped" in lines[-1]
 
-    def test_a_failure_is_its_exit_code_and_has_its_reason(self):
-        ran = command(f"{DEFECTIVE}:ExportsNothing", "--skip", ELSEWHERE)
+    def test_failed_check_gives_exit_code_1_and_a_reason(self):
+        ran = command(f"{DEFECTIVE}:ExportsNothing", "--skip", IN_PROCESS)
         assert ran.exit_code == 1
         assert "not yet supported" in ran.output
         assert "17 passed, 1 failed, 2 skipped" not in ran.output
         assert "1 failed" in ran.output
 
-    def test_json(self):
+    def test_json_report_lists_all_checks(self):
         ran = command(
             *(f"{DEFECTIVE}:with_offset", "--learner-arg", "offset=0.5"),
-            *("--skip", ELSEWHERE, "--json"),
+            *("--skip", IN_PROCESS, "--json"),
         )
         document = json.loads(ran.output)
         assert (ran.exit_code, document["passed"]) == (0, True)
         assert {c["verdict"] for c in document["checks"]} == {"passed", "skipped"}
         assert [c["name"] for c in document["checks"]] == list(checks())
 
-    def test_the_names_of_the_checks_are_listed(self):
+    def test_checks_command_lists_all_names(self):
         ran = CliRunner().invoke(main, ["learner", "checks"])
         assert ran.exit_code == 0
         for name in checks():
@@ -280,13 +280,15 @@ class TestCommand:
             ((f"{DEFECTIVE}:Sound", "--learner-arg", "x"), "name=value"),
         ],
     )
-    def test_wrong_use_says_how_it_is_used(self, arguments: tuple[str, ...], message: str):
+    def test_wrong_usage_gives_exit_code_2_and_a_hint(
+        self, arguments: tuple[str, ...], message: str
+    ):
         ran = command(*arguments)
         assert ran.exit_code == 2
         assert message in ran.output
 
 
-def test_what_a_check_says_is_one_line_each():
+def test_each_rule_is_one_sentence_on_one_line():
     for name, line in checks().items():
         assert line.endswith("."), name
         assert "\n" not in line, name

@@ -361,7 +361,7 @@ def test_a_folder_trains_as_the_catalogues_own_share_does(tmp_path: Path):
 
 def test_what_is_no_prepared_folder_or_no_fit_model_is_told(tmp_path: Path):
     result = made("wine", tmp_path / "out")
-    with pytest.raises(UnfitModel, match="linear does not do classification"):
+    with pytest.raises(UnfitModel, match="linear cannot learn"):
         prepared(str(result.folders[0]), model="linear")
     (result.folders[0] / "train.npz").write_bytes(b"")
     with pytest.raises(InvalidData, match="sha256"):

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from colearn_learner import Weights
-from colearn_learner.catalogue.models import MODELS, Training, UnfitModel, make_learner, model
+from colearn_learner.catalogue.models import MODELS, UnfitModel, make_learner, model
+from colearn_learner.catalogue.settings import Training
 from colearn_learner.datasets import DATASETS, Split, dataset, split
 from colearn_learner.errors import MissingPackage
 from colearn_learner.names import UnknownName

@@ -11,7 +11,8 @@ import pytest
 
 from colearn_learner import Weights
 from colearn_learner.catalogue.baselines import compare
-from colearn_learner.catalogue.models import Training, make_learner, model
+from colearn_learner.catalogue.models import make_learner, model
+from colearn_learner.catalogue.settings import Training
 from colearn_learner.compat import training
 from colearn_learner.datasets import Data, Share, Split, dataset, split
 from colearn_learner.learners.skew import LevelMlpLearner, log_shares
@@ -134,7 +135,7 @@ def test_learning_together_is_better_than_alone_with_default_settings(name: str,
     for number in range(10):
         training.run_one_round(number, learners)
     agreed = learners[0].mli_get_current_weights().weights
-    compared = compare(agreed, parts, model=(chosen, data), trainings=[how] * 5, n_rounds=10)
+    compared = compare(agreed, parts, model=chosen, data=data, trainings=[how] * 5, n_rounds=10)
     assert compared.collective > compared.mean_alone
 
 
@@ -147,6 +148,6 @@ def test_who_trains_alone_or_has_all_data_trains_plainly():
 
     def compared(level: bool) -> Any:
         trainings = [replace(how, level=level)] * 5
-        return compare(weights, parts, model=(chosen, data), trainings=trainings, n_rounds=2)
+        return compare(weights, parts, model=chosen, data=data, trainings=trainings, n_rounds=2)
 
     assert compared(level=True) == compared(level=False)

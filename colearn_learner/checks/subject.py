@@ -1,0 +1,73 @@
+"""Describe the learner under check, and the outcomes that a check reports."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from colearn_learner.errors import InvalidArgument, LearnerError
+
+
+class Broken(LearnerError):
+    """The learner breaks a rule of the interface; the message says how."""
+
+
+class DoesNotApply(LearnerError):
+    """The check does not apply to this learner; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The learner under check.
+
+    Args:
+        factory: returns a new learner at each call.
+        origin: ``module:name`` under which another process finds the factory; None if it cannot.
+        arguments: of the factory.
+    """
+
+    factory: Callable[..., Any]
+    origin: str | None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, factory: Callable[..., Any] | str, arguments: Mapping[str, Any]) -> Subject:
+        """Return the subject of a factory, or of its ``package.module:factory``.
+
+        Raises:
+            InvalidArgument: there is no such factory.
+        """
+        if isinstance(factory, str):
+            return cls(find_factory(factory), factory, arguments)
+        origin = f"{getattr(factory, '__module__', '')}:{getattr(factory, '__qualname__', '')}"
+        try:
+            importable = find_factory(origin) is factory and not origin.startswith("__main__:")
+        except InvalidArgument:
+            importable = False
+        return cls(factory, origin if importable else None, arguments)
+
+    def learner(self) -> Any:
+        """Return a new learner."""
+        return self.factory(**self.arguments)
+
+
+def find_factory(origin: str) -> Callable[..., Any]:
+    """Return the factory ``package.module:factory``.
+
+    Raises:
+        InvalidArgument: there is no such factory, or it cannot be called.
+    """
+    module_name, _, name = origin.partition(":")
+    try:
+        found = importlib.import_module(module_name)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InvalidArgument(f"there is no factory {origin!r}: {error}") from error
+    if not callable(found):
+        raise InvalidArgument(
+            f"{origin} cannot be called: it is a {type(found).__name__}; name a function or class"
+        )
+    return found
