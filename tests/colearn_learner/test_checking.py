@@ -220,10 +220,7 @@ LOADERS = {"one-batch-is-enough", "empty-loaders-are-refused"}
     ],
 )
 def test_learners_of_this_package_pass(make: Callable[[], Any], checked: set[str]):
-    import test_checking as importable  # this file, under a name that another process can import
-
-    factory = getattr(importable, make.__name__)
-    report = check_learner(factory)
+    report = check_learner(make)
     assert report.passed, str(report)
     made = {c.name for c in report.checks if c.verdict is Verdict.PASSED}
     assert made >= {*checked, IN_PROCESS, "model-is-exported"}

@@ -51,7 +51,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("make", "model"), KINDS)
 class TestRounds:
-    def test_trees_are_added_round_by_round(self, make: Any, model: Any):
+    def test_each_round_adds_trees(self, make: Any, model: Any):
         learners = [make(model, share, trees_per_round=3, seed=share) for share in (0, 1)]
         first = learners[0].mli_get_current_weights()
         assert first == learners[1].mli_get_current_weights()
@@ -70,14 +70,14 @@ class TestRounds:
         else:
             assert max(end.vote_score, end.test_score) < 0.5 * start.vote_score
 
-    def test_proposing_and_testing_leave_the_current_weights_alone(self, make: Any, model: Any):
+    def test_proposing_and_testing_preserve_the_current_weights(self, make: Any, model: Any):
         one = make(model)
         before = one.mli_get_current_weights()
         proposal = one.mli_propose_weights()
         assert one.mli_test_weights(proposal).vote is True
         assert one.mli_get_current_weights() == before != proposal
 
-    def test_what_arrives_predicts_as_what_was_trained(self, make: Any, model: Any):
+    def test_loaded_forest_predicts_like_the_trained_one(self, make: Any, model: Any):
         one = make(model, trees_per_round=4)
         inputs = one.vote_loader[0]
         one.train()
@@ -87,7 +87,7 @@ class TestRounds:
         np.testing.assert_array_equal(one.model.predict(inputs), trained.predict(inputs))
 
 
-def test_a_forest_predicts_as_scikit_learns_own_of_the_same_trees():
+def test_forest_predicts_like_scikit_learns_own():
     (inputs, targets), (others, _), _ = parts(load_iris, 0)
     one = ForestLearner(
         RandomForestClassifier(), (inputs, targets), (inputs, targets), trees_per_round=5, seed=3
@@ -100,7 +100,7 @@ def test_a_forest_predicts_as_scikit_learns_own_of_the_same_trees():
     )
 
 
-def test_a_learner_knows_classes_that_its_share_lacks():
+def test_learner_supports_classes_that_its_share_lacks():
     inputs, targets = load_iris(return_X_y=True)
     few = (inputs[targets != 1], targets[targets != 1] * 10)
     all_of_them = (inputs, targets * 10)
@@ -114,7 +114,7 @@ def test_a_learner_knows_classes_that_its_share_lacks():
         ForestLearner(RandomForestClassifier(), few, all_of_them, classes=[0, 10])
 
 
-def test_the_same_seed_grows_the_same_trees_and_rounds_differ():
+def test_seed_decides_the_trees_of_each_round():
     def proposals(seed: int) -> list[Weights]:
         one = iris(seed=seed)
         return [one.mli_propose_weights(), one.mli_propose_weights()]
@@ -124,7 +124,7 @@ def test_the_same_seed_grows_the_same_trees_and_rounds_differ():
     assert proposals(1)[0] != proposals(2)[0]
 
 
-def test_missing_values_take_the_way_they_were_trained_to():
+def test_missing_values_take_the_trained_direction():
     inputs, targets = load_iris(return_X_y=True)
     inputs = inputs.copy()
     inputs[::4, 2] = math.nan
@@ -138,7 +138,7 @@ def test_missing_values_take_the_way_they_were_trained_to():
     assert any(tree.tree_.missing_go_to_left.any() for tree in one.model.estimators_)
 
 
-def test_how_many_records_came_to_a_node_does_not_travel():
+def test_weights_omit_record_counts_of_nodes():
     one = iris()
     one.mli_accept_weights(one.mli_propose_weights())
     tree = one.model.estimators_[0].tree_
@@ -147,16 +147,16 @@ def test_how_many_records_came_to_a_node_does_not_travel():
 
 class TestVotes:
     @pytest.mark.parametrize("approve", [True, False])
-    def test_on_an_equal_score_as_asked(self, approve: bool):
+    def test_approve_equal_decides_on_an_equal_score(self, approve: bool):
         one = iris(approve_equal=approve)
         assert one.mli_test_weights(one.mli_get_current_weights()).vote is approve
 
     @pytest.mark.parametrize("criterion", ["log_loss", "accuracy"])
-    def test_the_better_direction_follows_the_criterion(self, criterion: str):
+    def test_criterion_decides_the_better_direction(self, criterion: str):
         one = iris(criterion=criterion, trees_per_round=20)
         assert one.mli_test_weights(one.mli_propose_weights()).vote is True
 
-    def test_not_a_number_gets_no_vote(self):
+    def test_nan_score_is_rejected(self):
         one = iris(criterion=lambda *_: math.nan)
         assert one.mli_test_weights(one.mli_propose_weights()).vote is False
 
@@ -209,7 +209,7 @@ HOSTILE: dict[str, tuple[Callable[[Any], Any], str]] = {
 
 class TestStrangers:
     @pytest.mark.parametrize("name", HOSTILE)
-    def test_a_tree_that_could_not_be_walked_through_is_refused(self, name: str):
+    def test_hostile_tree_is_refused(self, name: str):
         change, message = HOSTILE[name]
         one = iris()
         bad = one.mli_propose_weights()
@@ -221,11 +221,11 @@ class TestStrangers:
         assert one.mli_get_current_weights() == before
 
     @pytest.mark.parametrize("tree", [None, [], {}, b"bytes"], ids=repr)
-    def test_what_is_no_forest_is_refused(self, tree: Any):
+    def test_weights_that_are_not_a_forest_are_refused(self, tree: Any):
         with pytest.raises(WeightsMismatch):
             iris().mli_accept_weights(Weights(tree))
 
-    def test_random_nodes_are_trees_or_refused(self):
+    def test_random_nodes_are_either_trees_or_refused(self):
         numbers = np.random.default_rng(7)
         accepted = 0
         for _ in range(3000):
@@ -243,14 +243,14 @@ class TestStrangers:
         assert accepted > 100
 
 
-def test_the_depth_is_that_of_the_longest_way():
+def test_depth_is_that_of_the_longest_path():
     left, right = np.array([1, 3, -1, -1, 5, -1, -1]), np.array([2, 4, -1, -1, 6, -1, -1])
     check_tree(left, right, np.zeros(7, int), features=1, what="it")
     assert depth_of(left, right) == 3
     assert depth_of(np.array([-1]), np.array([-1])) == 0
 
 
-def test_arguments_are_checked_at_once():
+def test_invalid_arguments_are_refused_by_the_constructor():
     with pytest.raises(UnsupportedModel, match="GradientBoostingClassifier is not a forest"):
         iris(GradientBoostingClassifier())
     with pytest.raises(InvalidArgument, match="trees_per_round is 0"):

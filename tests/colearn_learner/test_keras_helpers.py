@@ -13,14 +13,14 @@ IMAGES, LABELS = load_digits(return_X_y=True)
 IMAGES = (IMAGES.reshape(-1, 8, 8, 1) * 15).astype("uint8")
 
 
-def test_grey_values_become_numbers_from_nought_to_one():
+def test_normalize_img_maps_grey_values_to_zero_to_one():
     image, label = normalize_img(np.array([0, 51, 255], "uint8"), 7)
     assert image.dtype == "float32"
     np.testing.assert_allclose(image, [0.0, 0.2, 1.0], rtol=1e-6)
     assert label == 7
 
 
-def test_every_record_comes_once_and_with_its_label():
+def test_loader_yields_each_record_once_with_its_label():
     numbered = np.arange(100.0)
     batches = list(_make_loader(numbered, numbered * 2).as_numpy_iterator())
     assert [len(inputs) for inputs, _ in batches] == [32, 32, 32, 4]
@@ -30,13 +30,13 @@ def test_every_record_comes_once_and_with_its_label():
     assert not np.array_equal(inputs, numbered)
 
 
-def test_for_differential_privacy_it_is_the_records_themselves():
+def test_private_loader_is_the_pair_of_arrays():
     inputs, labels = _make_loader(IMAGES[:100], list(LABELS[:100]), 30, dp_enabled=True)
     np.testing.assert_array_equal(inputs, IMAGES[:100])
     np.testing.assert_array_equal(labels, LABELS[:100])
 
 
-def test_it_is_a_loader_of_the_learner():
+def test_keras_learner_accepts_the_loader():
     import keras
 
     from colearn_learner.learners.keras import KerasLearner
@@ -55,6 +55,6 @@ def test_it_is_a_loader_of_the_learner():
 
 @pytest.mark.parametrize("private", [False, True])
 @pytest.mark.parametrize(("images", "labels"), [(3, 2), (0, 0)])
-def test_records_that_make_no_batch_are_refused(images: int, labels: int, private: bool):
+def test_mismatched_or_missing_records_are_refused(images: int, labels: int, private: bool):
     with pytest.raises(InvalidData, match=f"{images} images and {labels} labels"):
         _make_loader(IMAGES[:images], LABELS[:labels], 10, dp_enabled=private)

@@ -82,7 +82,7 @@ def same(one: Weights, other: Weights) -> bool:
 
 @pytest.mark.parametrize("make", [linear, logistic, perceptron, keras_learner])
 class TestEveryLearner:
-    def test_proposing_and_testing_leave_the_current_weights_alone(self, make: Any):
+    def test_proposing_and_testing_preserve_the_current_weights(self, make: Any):
         learner = make()
         before = learner.mli_get_current_weights()
         proposal = learner.mli_propose_weights()
@@ -90,7 +90,7 @@ class TestEveryLearner:
         assert same(before, learner.mli_get_current_weights())
         assert not same(before, proposal)
 
-    def test_a_returned_proposal_never_changes(self, make: Any):
+    def test_returned_proposal_never_changes(self, make: Any):
         learner = make()
         proposal = learner.mli_propose_weights()
         kept = [np.array(a) for a in arrays(proposal)]
@@ -98,13 +98,13 @@ class TestEveryLearner:
         learner.mli_propose_weights()
         assert all(np.array_equal(a, b) for a, b in zip(kept, arrays(proposal), strict=True))
 
-    def test_training_makes_better_weights_and_it_votes_for_them(self, make: Any):
+    def test_learner_approves_its_own_better_weights(self, make: Any):
         learner = make()
         tested = learner.mli_test_weights(learner.mli_propose_weights())
         assert tested.vote is True
         assert tested.has_test_score
 
-    def test_accepted_weights_are_the_current_ones_and_the_next_baseline(self, make: Any):
+    def test_accepted_weights_become_current_and_set_the_score_to_beat(self, make: Any):
         learner = make()
         start = learner.mli_get_current_weights()
         proposal = learner.mli_propose_weights()
@@ -112,14 +112,14 @@ class TestEveryLearner:
         assert same(proposal, learner.mli_get_current_weights())
         assert learner.mli_test_weights(start).vote is False
 
-    def test_weights_that_are_not_a_number_get_no_vote(self, make: Any):
+    def test_nan_weights_are_rejected(self, make: Any):
         learner = make()
         bad = learner.mli_get_current_weights()
         for array in arrays(bad):
             array[...] = math.nan
         assert learner.mli_test_weights(bad).vote is False
 
-    def test_weights_that_do_not_fit_are_refused_and_change_nothing(self, make: Any):
+    def test_weights_that_do_not_fit_change_nothing(self, make: Any):
         learner = make()
         before = learner.mli_get_current_weights()
         for bad in (Weights(weights=[]), Weights(weights={"coef_": np.zeros(3)}), Weights(None)):
@@ -128,13 +128,13 @@ class TestEveryLearner:
         assert same(before, learner.mli_get_current_weights())
 
 
-def test_the_same_seed_trains_the_same_weights():
+def test_same_seed_trains_the_same_weights():
     assert same(linear(seed=3).mli_propose_weights(), linear(seed=3).mli_propose_weights())
     assert not same(linear(seed=3).mli_propose_weights(), linear(seed=4).mli_propose_weights())
 
 
 @pytest.mark.parametrize("approve", [True, False])
-def test_scikit_learn_votes_on_an_equal_score_as_asked(approve: bool):
+def test_approve_equal_decides_on_an_equal_score(approve: bool):
     learner = linear(approve_equal=approve)
     assert learner.mli_test_weights(learner.mli_get_current_weights()).vote is approve
 
@@ -144,13 +144,13 @@ def test_keras_rejects_an_equal_score():
     assert learner.mli_test_weights(learner.mli_get_current_weights()).vote is False
 
 
-def test_without_test_records_the_test_score_is_zero_and_said_to_be_absent():
+def test_test_score_without_records_is_zero_and_marked_absent():
     tested = keras_learner(test_loader=None).mli_propose_weights()
     score = keras_learner(test_loader=None).mli_test_weights(tested)
     assert (score.test_score, score.has_test_score) == (0.0, False)
 
 
-def test_a_learner_knows_classes_that_its_share_lacks():
+def test_learner_supports_classes_that_its_share_lacks():
     few = TARGETS < 3
     learner = SklearnLearner(
         SGDClassifier(), (INPUTS[few], TARGETS[few]), share(0, 100), classes=range(10)
@@ -166,12 +166,12 @@ def test_a_learner_knows_classes_that_its_share_lacks():
         (RandomForestClassifier(n_estimators=1), r"colearn_learner\.learners\.forest"),
     ],
 )
-def test_models_that_can_not_go_on_are_refused(model: Any, why: str):
+def test_models_that_cannot_continue_training_are_refused(model: Any, why: str):
     with pytest.raises(UnsupportedModel, match=why):
         SklearnLearner(model, share(0, 10), share(10, 20))
 
 
-def test_a_warm_start_goes_on_from_the_current_weights():
+def test_warm_start_continues_from_the_current_weights():
     learner = logistic(max_iter=1)
     losses = [learner.vote_score]
     for _ in range(4):
@@ -181,7 +181,7 @@ def test_a_warm_start_goes_on_from_the_current_weights():
     assert losses[-1] < 0.7 * losses[1]
 
 
-def test_a_warm_start_knows_classes_that_its_share_lacks():
+def test_warm_start_supports_classes_that_its_share_lacks():
     few = TARGETS < 3
     learner = SklearnLearner(
         LogisticRegression(max_iter=5),
@@ -196,7 +196,7 @@ def test_a_warm_start_knows_classes_that_its_share_lacks():
 
 
 @pytest.mark.parametrize("model", [Lasso(alpha=0.01), ElasticNet(alpha=0.01), PoissonRegressor()])
-def test_regressions_by_a_warm_start(model: Any):
+def test_regressions_train_by_warm_start(model: Any):
     inputs, targets = load_diabetes(return_X_y=True)
     records = (inputs * 20, targets / 75)
     learner = SklearnLearner(
@@ -208,14 +208,14 @@ def test_regressions_by_a_warm_start(model: Any):
     assert said.vote_score < 0.7 * start
 
 
-def test_keras_arguments_are_checked_at_once():
+def test_keras_arguments_are_checked_in_the_constructor():
     with pytest.raises(InvalidArgument, match=r"model\.fit"):
         keras_learner(model_fit_kwargs={"epoch": 1})
     with pytest.raises(InvalidArgument, match="auc"):
         keras_learner(criterion="auc")
 
 
-def test_a_keras_optimizer_starts_afresh_and_is_not_compiled_anew():
+def test_keras_optimizer_is_reset_without_compiling_again():
     learner = keras_learner(model_fit_kwargs={"epochs": 1, "shuffle": False})
     first = learner.mli_propose_weights()
     traced = learner.model.train_function
@@ -223,7 +223,7 @@ def test_a_keras_optimizer_starts_afresh_and_is_not_compiled_anew():
     assert learner.model.train_function is traced
 
 
-def test_a_keras_optimizer_can_go_on():
+def test_keras_optimizer_state_can_be_kept():
     fixed = {"epochs": 1, "shuffle": False}
     learner = keras_learner(model_fit_kwargs=fixed, need_reset_optimizer=False)
     assert not same(learner.mli_propose_weights(), learner.mli_propose_weights())

@@ -44,7 +44,7 @@ def keras_learner() -> KerasLearner:
     return KerasLearner(model, DATA, DATA, model_fit_kwargs={"epochs": 3})
 
 
-def test_keras_the_current_weights_are_exported():
+def test_keras_export_has_the_current_weights():
     learner = keras_learner()
     learner.mli_accept_weights(learner.mli_propose_weights())
     exported = learner.mli_get_current_model()
@@ -55,7 +55,7 @@ def test_keras_the_current_weights_are_exported():
     )
 
 
-def test_keras_a_proposal_changes_no_export():
+def test_keras_proposal_does_not_change_the_export():
     learner = keras_learner()
     (before,) = answers(learner.mli_get_current_model().model, INPUTS)
     learner.mli_propose_weights()
@@ -63,7 +63,7 @@ def test_keras_a_proposal_changes_no_export():
     np.testing.assert_array_equal(before, after)
 
 
-def test_keras_images_normalised_and_dropped_out():
+def test_keras_image_model_with_dropout_is_exported():
     import keras
 
     layers = keras.layers
@@ -83,7 +83,7 @@ def test_keras_images_normalised_and_dropped_out():
     np.testing.assert_allclose(found, model.predict(images, verbose=0), rtol=1e-5, atol=1e-6)
 
 
-def test_keras_several_inputs_in_their_order():
+def test_keras_inputs_keep_their_names_and_order():
     import keras
 
     left, right = keras.Input((4,)), keras.Input((2,))
@@ -95,7 +95,7 @@ def test_keras_several_inputs_in_their_order():
 
 
 @pytest.mark.parametrize("model", [SGDClassifier(random_state=1), SGDRegressor(random_state=1)])
-def test_scikit_learn_the_current_weights_are_exported(model: Any):
+def test_scikit_learn_export_has_the_current_weights(model: Any):
     learner = SklearnLearner(model, DATA, DATA, criterion=lambda m, x, y: float(m.score(x, y)))
     learner.mli_accept_weights(learner.mli_propose_weights())
     exported = learner.mli_get_current_model().model
@@ -104,7 +104,7 @@ def test_scikit_learn_the_current_weights_are_exported(model: Any):
     np.testing.assert_allclose(found, learner.model.predict(INPUTS), rtol=1e-5, atol=1e-5)
 
 
-def test_bytes_become_a_model_and_a_model_bytes():
+def test_model_survives_serialisation():
     model = keras_learner().mli_get_current_model().model
     assert deser_model(model.SerializeToString()) == model
     assert [slot.name for slot in model.graph.input] == ["inputs"]
@@ -128,19 +128,19 @@ def without_converter() -> Any:
 
 
 @pytest.mark.parametrize("make", [object, not_built, without_converter])
-def test_what_can_not_be_converted_is_refused(make: Any):
+def test_unsupported_models_are_refused(make: Any):
     with pytest.raises(UnsupportedModel, match="can't"):
         convert_model_to_onnx(make())
 
 
 @pytest.mark.parametrize("data", [b"no model", b"", 7])
-def test_bytes_that_are_no_model_are_refused(data: Any):
+def test_bytes_that_are_not_a_model_are_refused(data: Any):
     with pytest.raises(UnsupportedModel, match="no ONNX model"):
         deser_model(data)
 
 
 @pytest.mark.parametrize("blocked", ["skl2onnx", "tf2onnx", "onnx"])
-def test_without_the_extra_it_says_what_to_install(blocked: str):
+def test_missing_package_error_says_what_to_install(blocked: str):
     convert = {
         "skl2onnx": "from sklearn.linear_model import SGDClassifier;"
         " convert_model_to_onnx(SGDClassifier().fit([[0.0], [1.0]], [0, 1]))",

@@ -40,7 +40,7 @@ def answers(proto: Any, *inputs: Any) -> list[Any]:
 
 
 class TestPytorch:
-    def test_the_current_weights_are_exported_for_any_number_of_records(self):
+    def test_export_has_the_current_weights_for_any_number_of_records(self):
         torch.manual_seed(1)
         model = nn.Sequential(
             nn.Conv2d(1, 4, 3),
@@ -66,11 +66,11 @@ class TestPytorch:
             expected = model(images[:count]).detach().numpy()
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
-    def test_a_model_alone_needs_an_example(self):
+    def test_model_needs_an_example_of_its_inputs(self):
         with pytest.raises(InvalidArgument, match="example"):
             convert_model_to_onnx(nn.Linear(2, 2))
 
-    def test_what_has_no_converter_is_refused(self):
+    def test_layer_without_converter_is_refused(self):
         class Odd(nn.Module):
             def forward(self, inputs: Any) -> Any:
                 return torch.linalg.matrix_exp(inputs)
@@ -88,7 +88,7 @@ class TestXGBoost:
             ({"base_score": 150.0}, DIABETES),
         ],
     )
-    def test_the_current_trees_are_exported(self, params: Any, data: Any):
+    def test_export_has_the_current_trees(self, params: Any, data: Any):
         one = XGBoostLearner({**params, "max_depth": 3, "nthread": 1}, data, data, boost_rounds=5)
         one.mli_accept_weights(one.mli_propose_weights())
         expected = one.model.predict(xgboost.DMatrix(data[0]))
@@ -97,12 +97,12 @@ class TestXGBoost:
             found = found[:, 1]
         np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-5, atol=1e-5)
 
-    def test_a_model_without_trees_is_refused(self):
+    def test_model_without_trees_is_refused(self):
         with pytest.raises(UnsupportedModel, match="no trees yet"):
             XGBoostLearner({}, DIABETES, DIABETES).mli_get_current_model()
 
 
-def test_forests_of_classes_are_exported():
+def test_classification_forest_is_exported():
     one = ForestLearner(RandomForestClassifier(max_depth=4), IRIS, IRIS, trees_per_round=5)
     one.mli_accept_weights(one.mli_propose_weights())
     classes, chances = answers(one.mli_get_current_model().model, IRIS[0])
@@ -111,7 +111,7 @@ def test_forests_of_classes_are_exported():
     np.testing.assert_allclose([[row[c] for c in range(3)] for row in chances], expected, atol=1e-5)
 
 
-def test_forests_of_numbers_are_exported():
+def test_regression_forest_is_exported():
     model = ExtraTreesRegressor(max_depth=4, random_state=1)
     one = ForestLearner(model, DIABETES, DIABETES, trees_per_round=5)
     one.mli_accept_weights(one.mli_propose_weights())

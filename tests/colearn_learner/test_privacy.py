@@ -69,42 +69,42 @@ class TestEpsilon:
     @pytest.mark.parametrize(
         ("noise", "rate", "steps"), [(1.1, 0.05, 40), (0.6, 0.01, 7), (4.0, 1.0, 3), (1.0, 0.5, 1)]
     )
-    def test_is_the_accountants(self, noise: float, rate: float, steps: int):
+    def test_epsilon_equals_the_accountants(self, noise: float, rate: float, steps: int):
         found = epsilon_of({Mechanism(noise, rate): steps}, DELTA)
         assert found == pytest.approx(of_the_accountant((noise, rate, steps)), rel=1e-12)
 
-    def test_is_that_of_the_steps_one_after_another(self):
+    def test_epsilon_composes_over_steps(self):
         one_by_one = of_the_accountant(*[(1.1, 0.05, 1)] * 4)
         assert epsilon_of({Mechanism(1.1, 0.05): 4}, DELTA) == pytest.approx(one_by_one, rel=1e-9)
 
-    def test_of_steps_of_several_kinds(self):
+    def test_epsilon_composes_over_mechanisms(self):
         found = epsilon_of({Mechanism(1.1, 0.05): 30, Mechanism(2.0, 0.1): 10}, 1e-6)
         expected = of_the_accountant((1.1, 0.05, 30), (2.0, 0.1, 10), delta=1e-6)
         assert found == pytest.approx(expected, rel=1e-12)
 
-    def test_of_no_steps_is_nothing(self):
+    def test_epsilon_of_no_steps_is_zero(self):
         assert epsilon_of({}, DELTA) == epsilon_of({Mechanism(1.0, 0.1): 0}, DELTA) == 0.0
 
-    def test_the_accountants_warnings_of_single_orders_are_kept_from_users(self, caplog):
+    def test_accountants_order_warnings_are_suppressed(self, caplog):
         found = epsilon_of({Mechanism(1.0, 0.25): 8}, 1e-4)
         assert caplog.text == ""
         of_it = of_the_accountant((1.0, 0.25, 8), delta=1e-4)
         assert "Excluding this order" in caplog.text
         assert found == pytest.approx(of_it, rel=1e-12)
 
-    def test_without_the_package_it_is_said_how_to_install_it(self, monkeypatch):
+    def test_missing_package_error_says_how_to_install_it(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "dp_accounting", None)
         with pytest.raises(MissingPackage, match=r"pip install 'colearn-ledger\[privacy\]'"):
             account(steps=33)
 
 
 class TestBudget:
-    def test_before_any_training_nothing_is_spent(self):
+    def test_new_budget_is_unspent(self):
         budget = account().budget()
         assert (budget.consumed_epsilon, budget.consumed_delta) == (0.0, 0.0)
         assert (budget.target_epsilon, budget.target_delta) == (3.0, DELTA)
 
-    def test_each_training_costs_what_the_accountant_says_of_all_steps(self):
+    def test_each_training_costs_the_accountants_epsilon(self):
         one = account()
         for number in (1, 2, 3):
             one.spend()
@@ -112,13 +112,13 @@ class TestBudget:
             assert spent(one) == pytest.approx(expected, rel=1e-12)
         assert one.budget().consumed_delta == DELTA
 
-    def test_it_is_used_as_far_as_it_goes_and_never_beyond(self):
+    def test_budget_is_used_up_but_never_exceeded(self):
         one = account()
         number = trainings(one)
         assert number > 1
         assert spent(one) <= 3.0 < of_the_accountant((1.1, 0.05, 20 * (number + 1)))
 
-    def test_a_refused_training_costs_nothing_and_says_what_it_would_have(self):
+    def test_refused_training_costs_nothing_and_reports_its_price(self):
         one = account()
         number = trainings(one)
         before, beyond = spent(one), of_the_accountant((1.1, 0.05, 20 * (number + 1)))
@@ -126,7 +126,7 @@ class TestBudget:
             one.spend()
         assert spent(one) == before
 
-    def test_a_budget_that_one_training_fits_exactly_is_enough(self):
+    def test_budget_of_exactly_one_training_suffices(self):
         cost = epsilon_of({Mechanism(1.1, 0.05): 20}, DELTA)
         assert trainings(account(target_epsilon=cost)) == 1
         assert trainings(account(target_epsilon=math.nextafter(cost, 0))) == 0
@@ -140,7 +140,7 @@ class TestBudget:
             ("max_grad_norm", (0.0, -1.0, math.nan, math.inf)),
         ],
     )
-    def test_numbers_out_of_range_are_refused_by_name(self, name: str, values: Any):
+    def test_config_numbers_out_of_range_are_refused_by_name(self, name: str, values: Any):
         for value in values:
             with pytest.raises(InvalidArgument, match=f"{name} is {value:g}"):
                 account(**{name: value})
@@ -158,7 +158,7 @@ os.kill(os.getpid(), signal.SIGKILL)  # in its first step
 
 
 class TestFile:
-    def test_a_killed_process_forgets_nothing(self, tmp_path: Path):
+    def test_spent_budget_survives_a_killed_process(self, tmp_path: Path):
         state = tmp_path / "privacy.json"
         run = subprocess.run([sys.executable, "-c", KILLED, str(state)], check=False)
         assert run.returncode == -signal.SIGKILL
@@ -166,9 +166,7 @@ class TestFile:
         assert spent(again) == pytest.approx(of_the_accountant((1.1, 0.05, 20)), rel=1e-12)
         assert trainings(again) == trainings(account()) - 1
 
-    def test_when_it_can_not_be_written_nothing_is_spent_and_nothing_trained(
-        self, tmp_path: Path, monkeypatch
-    ):
+    def test_unwritable_state_file_prevents_training(self, tmp_path: Path, monkeypatch):
         def full(path: Path, data: bytes) -> None:
             raise HomeNotWritable(f"{path} can not be written: No space left on device")
 
@@ -178,18 +176,18 @@ class TestFile:
             one.spend()
         assert spent(one) == 0.0
 
-    def test_one_that_can_not_be_read_is_not_taken_for_an_unspent_budget(self, tmp_path: Path):
+    def test_unreadable_state_file_is_not_an_unspent_budget(self, tmp_path: Path):
         one = account(tmp_path / "privacy.json")
         (tmp_path / "privacy.json").mkdir()
         with pytest.raises(InvalidData, match="cannot be read"):
             one.spend()
 
-    def test_without_its_folder_nothing_is_trained(self, tmp_path: Path):
+    def test_missing_state_folder_prevents_training(self, tmp_path: Path):
         one = account(tmp_path / "none" / "privacy.json")
         with pytest.raises(StateNotKept, match="none"):
             one.spend()
 
-    def test_what_two_learners_spend_of_one_file_adds_up(self, tmp_path: Path):
+    def test_learners_that_share_a_state_file_add_up(self, tmp_path: Path):
         state = tmp_path / "privacy.json"
         one, other = account(state), account(state)
         one.spend()
@@ -198,7 +196,7 @@ class TestFile:
         assert spent(account(state)) == spent(one)
         assert spent(one) == pytest.approx(of_the_accountant((1.1, 0.05, 60)), rel=1e-12)
 
-    def test_another_noise_or_batch_size_adds_to_what_was_spent(self, tmp_path: Path):
+    def test_changed_noise_or_batch_size_adds_to_the_spent_budget(self, tmp_path: Path):
         state = tmp_path / "privacy.json"
         account(state).spend()
         later = PrivacyAccount(config(noise_multiplier=2.0), 0.1, 10, state)
@@ -206,7 +204,7 @@ class TestFile:
         expected = of_the_accountant((1.1, 0.05, 20), (2.0, 0.1, 10))
         assert spent(later) == pytest.approx(expected, rel=1e-12)
 
-    def test_others_can_not_read_it_and_people_can(self, tmp_path: Path):
+    def test_state_file_is_private_and_readable_text(self, tmp_path: Path):
         state = tmp_path / "privacy.json"
         account(state).spend()
         assert state.stat().st_mode & 0o077 == 0
@@ -223,9 +221,7 @@ class TestFile:
             '{"spent": [{"noise_multiplier": 1, "sample_rate": 0.1, "steps": 20, "who": 1}]}',
         ],
     )
-    def test_one_that_says_nothing_is_not_taken_for_an_unspent_budget(
-        self, text: str, tmp_path: Path
-    ):
+    def test_malformed_state_file_is_not_an_unspent_budget(self, text: str, tmp_path: Path):
         state = tmp_path / "privacy.json"
         state.write_text(text)
         with pytest.raises(InvalidData, match=r"privacy\.json"):
@@ -248,7 +244,7 @@ class Private(TowardsTarget):
         return Weights(super().mli_propose_weights().weights, self.privacy.summary())
 
 
-def test_an_agent_declines_when_the_budget_is_spent_and_votes_all_the_same(world, tmp_path: Path):
+def test_agent_without_budget_declines_to_propose_but_votes(world, tmp_path: Path):
     allowed = trainings(account(target_epsilon=2.0))
     assert allowed >= 1
     state = tmp_path / "privacy.json"

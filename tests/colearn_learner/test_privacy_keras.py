@@ -78,7 +78,7 @@ def clipped(each: Any, norm: float) -> Any:
 
 class TestClipping:
     @pytest.mark.parametrize("clips", ["all", "some", "none"])
-    def test_each_records_gradient_is_clipped_and_then_added(self, clips: str):
+    def test_gradients_are_clipped_for_each_record_and_added(self, clips: str):
         model = model_of(keras.layers.Dense(8, "relu"), keras.layers.Dense(10, "softmax"))
         each = gradients(model, 7)
         middle = float(np.median(np.linalg.norm(each, axis=1)))
@@ -86,7 +86,7 @@ class TestClipping:
         found = make_clipped_sum(model, norm)(*share(0, 7), np.ones(7, "float32"))
         np.testing.assert_allclose(flat(found), clipped(each, norm).sum(0), atol=2e-6 * norm + 1e-6)
 
-    def test_records_that_do_not_count_add_nothing(self):
+    def test_padding_records_add_nothing(self):
         function = make_clipped_sum(model_of(), 1.0)
         counts = np.array([1, 0, 1, 0], "float32")
         found = function(*share(0, 4), counts)
@@ -94,7 +94,7 @@ class TestClipping:
             flat(found), clipped(gradients(model_of(), 3), 1.0)[[0, 2]].sum(0), atol=1e-6
         )
 
-    def test_a_record_without_a_finite_gradient_adds_nothing(self):
+    def test_record_without_finite_gradient_adds_nothing(self):
         inputs, targets = share(0, 2)
         inputs = np.array([inputs[0], np.full(64, np.inf, "float32")])
         found = make_clipped_sum(model_of(), 1.0)(inputs, targets, np.ones(2, "float32"))
@@ -102,7 +102,7 @@ class TestClipping:
             flat(found), clipped(gradients(model_of(), 1), 1.0)[0], atol=1e-6
         )
 
-    def test_a_step_on_one_record_without_noise_is_its_clipped_gradient(self):
+    def test_noiseless_step_on_one_record_is_its_clipped_gradient(self):
         model = model_of()
         start, gradient = flat(model.get_weights()), gradients(model, 1)
         quiet = config(max_grad_norm=0.125, noise_multiplier=0.0)  # no learner would take it
@@ -111,7 +111,7 @@ class TestClipping:
         np.testing.assert_allclose(step, clipped(gradient, 0.125)[0], atol=1e-7)
         assert np.linalg.norm(step) == pytest.approx(0.125, rel=1e-5)
 
-    def test_one_record_changes_a_step_by_no_more_than_the_norm(self):
+    def test_one_record_changes_a_step_by_at_most_the_norm(self):
         def step(targets: Any) -> Any:
             model = model_of()
             start = flat(model.get_weights())
@@ -127,7 +127,7 @@ class TestClipping:
 
 
 class TestNoise:
-    def test_has_the_standard_deviation_that_is_asked_for(self):
+    def test_noise_has_the_configured_standard_deviation(self):
         noisy = config(noise_multiplier=3.0, max_grad_norm=2.0, target_epsilon=100.0)
         one = learner(
             diff_priv_config=noisy, model_fit_kwargs={"batch_size": 60, "steps_per_epoch": 1}
@@ -135,20 +135,20 @@ class TestNoise:
         moved = change(one) * 60  # 60 records are expected; gradients add little to each of 650
         assert np.std(moved) == pytest.approx(3.0 * 2.0, rel=0.15)
 
-    def test_is_another_one_each_time_whatever_seeds_are_set(self):
+    def test_noise_ignores_global_seeds(self):
         def proposal() -> Any:
             keras.utils.set_random_seed(7)
             return change(learner(noise_seed=None))
 
         assert not np.allclose(proposal(), proposal())
 
-    def test_repeats_itself_for_tests_and_says_that_nothing_is_private_then(self, caplog):
+    def test_noise_seed_repeats_the_noise_and_warns(self, caplog):
         first, second = learner(noise_seed=5), learner(noise_seed=5)
         np.testing.assert_array_equal(change(first), change(second))
         assert not np.allclose(change(first), change(learner(noise_seed=6)))
         assert "nothing is private" in caplog.text
 
-    def test_a_step_that_draws_no_record_adds_noise_too(self):
+    def test_step_without_records_adds_noise(self):
         fit = {"batch_size": 1, "steps_per_epoch": 1}
         one = learner(model_fit_kwargs=fit)
         one._private_fit._numbers = Unlucky()
@@ -166,7 +166,7 @@ class Unlucky:
 
 
 class TestSampling:
-    def test_each_step_draws_each_record_with_the_probability_accounted_for(self):
+    def test_records_are_drawn_with_the_accounted_probability(self):
         ample = config(target_epsilon=50.0)
         one = learner(diff_priv_config=ample, model_fit_kwargs={"batch_size": 150, "epochs": 2})
         assert (one._private_fit.sample_rate, one._private_fit.steps) == (0.25, 8)
@@ -179,7 +179,7 @@ class TestSampling:
         assert counts.mean() == pytest.approx(2.0, abs=0.3)
         assert counts.var() == pytest.approx(8 * 0.25 * 0.75, abs=0.5)
 
-    def test_records_that_can_not_be_drawn_are_refused(self):
+    def test_records_that_cannot_be_sampled_are_refused(self):
         import tensorflow as tf
 
         batches = tf.data.Dataset.from_tensor_slices(share(0, 100)).batch(10)
@@ -190,7 +190,7 @@ class TestSampling:
             with pytest.raises(InvalidData, match="as many targets as inputs"):
                 learner(train_loader=(inputs, targets))
 
-    def test_scores_of_the_training_records_are_refused(self):
+    def test_scoring_on_training_records_is_refused(self):
         records = share(0, 600)
         for scored in ({"vote_loader": None}, {"vote_loader": records}, {"test_loader": records}):
             with pytest.raises(InvalidArgument, match="other records"):
@@ -205,24 +205,24 @@ class TestSampling:
             ({"epochs": 1.5}, "epochs is 1.5"),
         ],
     )
-    def test_arguments_of_fit_that_mean_nothing_are_refused(self, kwargs: Any, named: str):
+    def test_unsupported_fit_arguments_are_refused(self, kwargs: Any, named: str):
         with pytest.raises(InvalidArgument, match=named):
             learner(model_fit_kwargs=kwargs)
 
 
 class TestModels:
-    def test_layers_that_mix_records_are_refused_by_name(self):
+    def test_layer_that_mixes_records_is_refused_by_name(self):
         layer = keras.layers.BatchNormalization(name="mixing")
         inner = keras.Sequential([layer, keras.layers.Dense(10, "softmax")])
         with pytest.raises(UnsupportedModel, match="'mixing'"):
             learner(model_of(inner))
 
-    def test_and_taken_when_they_are_frozen(self):
+    def test_frozen_layer_that_mixes_records_is_accepted(self):
         layer = keras.layers.BatchNormalization(trainable=False)
         one = learner(model_of(layer, keras.layers.Dense(10, "softmax")))
         assert np.any(change(one))
 
-    def test_weights_that_are_not_trained_stay_as_they_are(self):
+    def test_untrained_weights_do_not_change(self):
         class Noting(keras.layers.Layer):
             def build(self, shape: Any) -> None:
                 self.seen = self.add_weight(shape=(), initializer="zeros", trainable=False)
@@ -236,7 +236,7 @@ class TestModels:
             float(w) for w in one.mli_get_current_weights().weights if w.shape == ()
         ]
 
-    def test_pictures_through_convolutions_and_dropout(self):
+    def test_convolutions_and_dropout_are_supported(self):
         layers = (
             *(keras.layers.Reshape((8, 8, 1)), keras.layers.Conv2D(4, 3, activation="relu")),
             *(keras.layers.GroupNormalization(2), keras.layers.Dropout(0.2)),
@@ -245,7 +245,7 @@ class TestModels:
         one = learner(model_of(*layers, optimizer=keras.optimizers.Adam(0.01)))
         assert np.isfinite(change(one)).all()
 
-    def test_a_generous_budget_beats_chance_by_far(self):
+    def test_generous_budget_gives_an_accurate_model(self):
         fit = {"batch_size": 100, "epochs": 8}
         generous = config(target_epsilon=20.0, noise_multiplier=0.8)
         one = learner(
@@ -272,17 +272,15 @@ class TestBudget(BudgetContract):
         return make
 
 
-def checked() -> KerasLearner:
+def make_learner_to_check() -> KerasLearner:
     model = model_of()
     # nothing is traced anew for each of twenty learners
     model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
     return learner(model, model_fit_kwargs={"batch_size": 60, "steps_per_epoch": 1})
 
 
-def test_it_passes_the_checks_of_learners():
-    import test_privacy_keras as found_by_another_process  # this very file, by a name to import
-
-    report = check_learner(found_by_another_process.checked)
+def test_private_keras_learner_passes_the_conformance_kit():
+    report = check_learner(make_learner_to_check)
     assert report.passed, str(report)
     verdicts = {check.name: check.verdict for check in report.checks}
     assert verdicts["privacy-is-accounted"] is verdicts["seed-decides"] is Verdict.PASSED

@@ -22,7 +22,7 @@ from torch.utils.data import (
 from colearn_learner import Weights
 from colearn_learner.checks.kit import Verdict, check_learner
 from colearn_learner.errors import InvalidArgument, MissingPackage, UnsupportedModel
-from colearn_learner.learners.privacy.pytorch import PrivateSteps
+from colearn_learner.learners.privacy.pytorch import PrivateSteps, TrainedModel
 from colearn_learner.learners.pytorch import PytorchLearner, categorical_accuracy
 from colearn_ledger.weights.codec import decode_weights, encode_weights
 from tests.support.budget_contract import BudgetContract, Make, config
@@ -82,9 +82,10 @@ def clipped(one: Any, norm: float) -> Any:
 
 
 def quiet_step(model: nn.Module, records: Any, norm: float, criterion: Any = None) -> Any:
-    """What one step on all of some records does without noise, which no learner would take."""
+    """Return the change of one step without noise on all records, which no learner would take."""
     before = flat(p.detach().clone() for p in model.parameters())
-    trained = (model, torch.optim.SGD(model.parameters(), 1.0), criterion or nn.CrossEntropyLoss())
+    optimizer = torch.optim.SGD(model.parameters(), 1.0)
+    trained = TrainedModel(model, optimizer, criterion or nn.CrossEntropyLoss())
     one_batch = DataLoader(records, len(records))
     quiet = config(max_grad_norm=norm, noise_multiplier=0.0)
     PrivateSteps(trained, one_batch, None, quiet, None).run()
@@ -92,13 +93,13 @@ def quiet_step(model: nn.Module, records: Any, norm: float, criterion: Any = Non
 
 
 class TestClipping:
-    def test_a_step_on_one_record_without_noise_is_its_clipped_gradient(self):
+    def test_noiseless_step_on_one_record_is_its_clipped_gradient(self):
         step = quiet_step(linear(), Subset(RECORDS, [0]), 0.125)
         np.testing.assert_allclose(step, clipped(gradient(linear(), 0), 0.125), atol=1e-6)
         assert np.linalg.norm(step) == pytest.approx(0.125, rel=1e-4)
 
     @pytest.mark.parametrize("clips", ["all", "some", "none"])
-    def test_each_records_gradient_is_clipped_and_then_added(self, clips: str):
+    def test_gradients_are_clipped_for_each_record_and_added(self, clips: str):
         each = [gradient(linear(), n) for n in range(7)]
         middle = float(np.median([np.linalg.norm(g) for g in each]))
         norm = {"all": 0.01, "some": middle, "none": 100.0}[clips]
@@ -106,7 +107,7 @@ class TestClipping:
         np.testing.assert_allclose(step * 7, sum(clipped(g, norm) for g in each), atol=1e-4)
 
     @pytest.mark.parametrize("reduction", ["sum", "none", "mean"])
-    def test_the_loss_of_one_record_does_not_depend_on_the_others(self, reduction: str):
+    def test_loss_of_a_record_is_independent_of_the_others(self, reduction: str):
         """Weighted, the mean of a batch is divided by what all its records weigh."""
         weighted = nn.CrossEntropyLoss(torch.arange(1.0, 11.0), reduction=reduction)
         records = Subset(RECORDS, range(5))
@@ -116,32 +117,32 @@ class TestClipping:
 
 
 class TestNoise:
-    def test_has_the_standard_deviation_that_is_asked_for(self):
+    def test_noise_has_the_configured_standard_deviation(self):
         noisy = config(noise_multiplier=3.0, max_grad_norm=2.0, target_epsilon=100.0)
         one = learner(diff_priv_config=noisy, num_train_batches=1)
         moved = change(one) * 60  # 60 records are expected; gradients add little to each of 650
         assert np.std(moved) == pytest.approx(3.0 * 2.0, rel=0.15)
 
-    def test_is_another_one_each_time_whatever_seeds_are_set(self):
+    def test_noise_ignores_global_seeds(self):
         def proposal() -> Any:
             torch.manual_seed(7)
             return change(learner(noise_seed=None))
 
         assert not np.allclose(proposal(), proposal())
 
-    def test_repeats_itself_for_tests_and_says_that_nothing_is_private_then(self, caplog):
+    def test_noise_seed_repeats_the_noise_and_warns(self, caplog):
         np.testing.assert_array_equal(change(learner(noise_seed=5)), change(learner(noise_seed=5)))
         assert not np.allclose(change(learner(noise_seed=5)), change(learner(noise_seed=6)))
         assert "nothing is private" in caplog.text
 
-    def test_a_step_that_draws_no_record_adds_noise_too(self):
+    def test_step_without_records_adds_noise(self):
         one = learner(num_train_batches=1)
         one._private_steps._loader.batch_sampler.sample_rate = 0.0
         assert np.count_nonzero(change(one)) == 650
 
 
 class TestSampling:
-    def test_each_step_draws_each_record_with_the_probability_accounted_for(self):
+    def test_records_are_drawn_with_the_accounted_probability(self):
         drawn: list[Any] = []
 
         class Watched(TensorDataset):
@@ -164,7 +165,7 @@ class TestSampling:
         assert counts.mean() == pytest.approx(2.0, abs=0.3)
         assert counts.var() == pytest.approx(8 * 0.25 * 0.75, abs=0.5)
 
-    def test_records_that_can_not_be_drawn_are_refused(self):
+    def test_records_that_cannot_be_sampled_are_refused(self):
         class Stream(IterableDataset[Any]):
             def __iter__(self) -> Any:
                 return iter(RECORDS)
@@ -176,13 +177,13 @@ class TestSampling:
         with pytest.raises(InvalidArgument, match="SubsetRandomSampler"):
             learner(train_loader=some)
 
-    def test_scores_of_the_training_records_are_refused(self):
+    def test_scoring_on_training_records_is_refused(self):
         records = loader(0, 600)
         for scored in ({"vote_loader": None}, {"vote_loader": records}, {"test_loader": records}):
             with pytest.raises(InvalidArgument, match="other records"):
                 learner(train_loader=records, **scored)
 
-    def test_an_optimizer_that_looks_again_is_refused(self):
+    def test_optimizer_that_evaluates_the_loss_again_is_refused(self):
         model = linear()
         with pytest.raises(InvalidArgument, match="L-BFGS"):
             learner(model, optimizer=torch.optim.LBFGS(model.parameters()))
@@ -197,12 +198,12 @@ class TestModels:
             (nn.InstanceNorm1d(16, track_running_stats=True), "running stats"),
         ],
     )
-    def test_layers_that_mix_records_or_note_them_are_refused_by_name(self, layer: Any, why: str):
+    def test_layer_that_mixes_or_stores_records_is_refused_by_name(self, layer: Any, why: str):
         model = nn.Sequential(nn.Linear(64, 16), layer, nn.Linear(16, 10))
         with pytest.raises(UnsupportedModel, match=f"'1'.*{why}"):
             learner(model)
 
-    def test_buffers_stay_as_they_are(self):
+    def test_buffers_do_not_change(self):
         class Counting(nn.Module):
             def __init__(self) -> None:
                 super().__init__()
@@ -218,7 +219,7 @@ class TestModels:
         assert float(one.mli_propose_weights().weights["seen"]) == seen
         assert np.any(change(one))
 
-    def test_no_hooks_are_left_on_the_model(self):
+    def test_model_has_no_hooks_after_training(self):
         one = learner()
         names, modes = list(one.model.state_dict()), [m.training for m in one.model.modules()]
         one.mli_propose_weights()
@@ -229,7 +230,7 @@ class TestModels:
             modes,
         )
 
-    def test_private_and_other_learners_exchange_weights(self):
+    def test_private_and_plain_learners_exchange_weights(self):
         model = nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 10))
         other = nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 10))
         private = learner(model, optimizer=torch.optim.Adam(model.parameters(), 0.01))
@@ -243,7 +244,7 @@ class TestModels:
             voter.mli_accept_weights(Weights(decode_weights(data).weights))
             assert encode_weights(voter.mli_get_current_weights().weights) == data
 
-    def test_a_generous_budget_beats_chance_by_far(self):
+    def test_generous_budget_gives_an_accurate_model(self):
         one = learner(
             train_loader=loader(0, 600, 100),
             vote_criterion=categorical_accuracy,
@@ -272,20 +273,18 @@ class TestBudget(BudgetContract):
         return make
 
 
-def test_without_opacus_it_is_said_how_to_install_it(monkeypatch):
+def test_missing_opacus_error_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "opacus.data_loader", None)
     with pytest.raises(MissingPackage, match=r"pip install 'colearn-ledger\[privacy\]'"):
         learner()
 
 
-def checked() -> PytorchLearner:
+def make_learner_to_check() -> PytorchLearner:
     return learner(num_train_batches=1)
 
 
-def test_it_passes_the_checks_of_learners():
-    import test_privacy_pytorch as found_by_another_process  # this very file, by a name to import
-
-    report = check_learner(found_by_another_process.checked)
+def test_private_pytorch_learner_passes_the_conformance_kit():
+    report = check_learner(make_learner_to_check)
     assert report.passed, str(report)
     verdicts = {check.name: check.verdict for check in report.checks}
     assert verdicts["privacy-is-accounted"] is verdicts["seed-decides"] is Verdict.PASSED

@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from pytorch_digits import (
+from torch import nn
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+
+from colearn_learner.errors import InvalidData
+from colearn_learner.learners.pytorch import categorical_accuracy
+from tests.support.pytorch_digits import (
     INPUTS,
     TARGETS,
     encode,
@@ -16,11 +21,6 @@ from pytorch_digits import (
     make_loader,
     send,
 )
-from torch import nn
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
-
-from colearn_learner.errors import InvalidData
-from colearn_learner.learners.pytorch import categorical_accuracy
 
 
 class TestRounds:

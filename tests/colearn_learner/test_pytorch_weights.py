@@ -8,12 +8,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 import torch
-from pytorch_digits import INPUTS, TARGETS, encode, make_learner, make_network, send
 from torch import nn
 
 from colearn_learner import Weights
 from colearn_learner.errors import InvalidArgument, UnsupportedModel, WeightsMismatch
 from colearn_ledger.weights.codec import WeightsSchema
+from tests.support.pytorch_digits import INPUTS, TARGETS, encode, make_learner, make_network, send
 
 
 class TestWeights:

@@ -21,12 +21,12 @@ def digest(**options: object) -> str:
     return hashlib.sha256(result.weights_file).hexdigest()
 
 
-def test_the_same_learners_lead_to_the_same_weights_however_ballots_arrive():
+def test_weights_do_not_depend_on_the_order_of_ballots():
     secret = SimulationConfig(secret_ballots=True)
     assert len({digest(), digest(), digest(config=secret)}) == 1
 
 
-def test_a_result_tells_everything_and_proposers_take_turns():
+def test_result_has_all_rounds_and_proposers_take_turns():
     learners = targets(1, 2, 3)
     result = simulation.run(learners, 4)
     assert result.history.experiment.status == Status.COMPLETED
@@ -36,7 +36,7 @@ def test_a_result_tells_everything_and_proposers_take_turns():
     assert all((learner.weights[0] == result.weights[0]).all() for learner in learners)
 
 
-def test_the_run_folder_keeps_every_agents_journal(tmp_path):
+def test_run_folder_keeps_each_agents_journal(tmp_path):
     simulation.run(targets(1, 2), 1, folder=tmp_path)
     journals = sorted(tmp_path.glob("agents/*/journal.jsonl"))
     assert len(journals) == 2
@@ -49,13 +49,13 @@ class Scoreless(TowardsTarget):
         return proposed
 
 
-def test_absent_scores_are_nan_in_results_and_none_in_the_history():
+def test_absent_scores_are_nan_in_results_and_none_in_history():
     result = simulation.run([Scoreless(1), Scoreless(2)], 1)
     assert all(math.isnan(s) for s in result.results.data[0].test_scores)
     assert result.history.rounds[0].scores.test_score is None
 
 
-def test_what_breaks_an_agent_reaches_the_caller():
+def test_error_in_an_agent_reaches_the_caller():
     def explode(_: object) -> None:
         raise ZeroDivisionError("the listener broke")
 
@@ -93,6 +93,6 @@ def test_weights_that_others_cannot_use_are_refused_at_creation(weights, message
         (targets(1, 2), {"ledger": "paper"}, "choose local or evm"),
     ],
 )
-def test_what_is_out_of_bounds_is_named_before_anything_runs(learners, options, message):
+def test_arguments_out_of_bounds_are_refused(learners, options, message):
     with pytest.raises(SimulationError, match=message):
         simulation.run(learners, **options)

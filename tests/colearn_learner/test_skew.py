@@ -45,11 +45,11 @@ def flat(weights: Weights) -> np.ndarray[Any, Any]:
 
 
 class TestLogShares:
-    def test_are_of_the_records_and_half_a_record_more_of_each_class(self):
+    def test_log_shares_add_half_a_record_to_each_class(self):
         shares = np.exp(log_shares(np.array([0, 0, 0, 2]), 3))
         assert np.allclose(shares, [3.5 / 5.5, 0.5 / 5.5, 1.5 / 5.5])
 
-    def test_are_finite_for_classes_that_are_absent_at_the_end(self):
+    def test_log_shares_of_absent_classes_are_finite(self):
         shares = log_shares(np.array([0, 1]), 10)
         assert shares.shape == (10,)
         assert np.isfinite(shares).all()
@@ -58,7 +58,7 @@ class TestLogShares:
 
 @pytest.mark.parametrize("name", NETWORKS)
 class TestTraining:
-    def test_on_some_labels_unlearns_none_of_the_others(self, name: str):
+    def test_training_on_some_labels_keeps_the_others(self, name: str):
         first, second = digits().take(np.arange(800)), digits().take(np.arange(800, 1797))
         knows_all = learner(name, first, tests=of_labels(second, range(5, 10)))
         for _ in range(2):
@@ -77,7 +77,7 @@ class TestTraining:
         assert level > before - 0.1
         assert plain < level - 0.1
 
-    def test_leaves_the_current_weights_alone(self, name: str):
+    def test_training_preserves_the_current_weights(self, name: str):
         few = of_labels(digits(), range(5)).take(np.arange(64))
         skewed = learner(name, few, tests=few)
         before = flat(skewed.mli_get_current_weights())
@@ -86,7 +86,7 @@ class TestTraining:
         assert not np.array_equal(proposal, before)
 
     @pytest.mark.parametrize("on", ["digits", "breast-cancer"])
-    def test_where_labels_are_level_is_as_without(self, name: str, on: str):
+    def test_correction_has_no_effect_on_level_labels(self, name: str, on: str):
         data = dataset(on)
         records = data.load()
         each = [np.flatnonzero(records.targets == k)[:8] for k in range(data.classes)]
@@ -99,7 +99,7 @@ class TestTraining:
         assert np.allclose(proposed(True), proposed(False), atol=1e-5)
 
 
-def test_a_network_of_one_output_gets_the_difference():
+def test_network_with_one_output_is_corrected():
     data = dataset("breast-cancer")
     records = data.load()
     many, few = of_labels(records, range(1)), of_labels(records, range(1, 2)).take(np.arange(5))
@@ -126,7 +126,7 @@ def divided(on: str) -> Split:
 
 @pytest.mark.parametrize("name", ["mlp", "pytorch-mlp"])
 @pytest.mark.parametrize("on", ["breast-cancer", "digits"])
-def test_learning_together_is_better_than_alone_with_default_settings(name: str, on: str):
+def test_collective_beats_the_mean_alone_with_default_settings(name: str, on: str):
     data, parts = dataset(on), divided(on)
     chosen = model(name, data)
     how = Training(chosen.learning_rate, seed=1)
@@ -139,7 +139,7 @@ def test_learning_together_is_better_than_alone_with_default_settings(name: str,
     assert compared.collective > compared.mean_alone
 
 
-def test_who_trains_alone_or_has_all_data_trains_plainly():
+def test_baselines_train_without_the_correction():
     data, parts = dataset("breast-cancer"), divided("breast-cancer")
     chosen = model("mlp", data)
     how = Training(chosen.learning_rate, seed=1)

@@ -44,7 +44,7 @@ TASKS = [(BINARY, load_breast_cancer), (CLASSES, load_digits), (SQUARES, load_di
 
 @pytest.mark.parametrize(("params", "load"), TASKS)
 class TestRounds:
-    def test_trees_are_added_round_by_round(self, params: Any, load: Any):
+    def test_each_round_adds_trees(self, params: Any, load: Any):
         learners = [learner(params, load, share, boost_rounds=2) for share in (0, 1)]
         schema = WeightsSchema.of(learners[0].mli_get_current_weights().weights)
         start, lengths = learners[1].mli_test_weights(learners[1].mli_get_current_weights()), []
@@ -62,11 +62,11 @@ class TestRounds:
         assert end.vote_score < 0.8 * start.vote_score
         assert end.test_score < 0.8 * start.test_score
 
-    def test_all_start_alike_and_from_nobodys_records(self, params: Any, load: Any):
+    def test_first_weights_are_equal_and_independent_of_records(self, params: Any, load: Any):
         first = [learner(params, load, share).mli_get_current_weights() for share in (0, 1)]
         assert first[0] == first[1]
 
-    def test_proposing_and_testing_leave_the_current_weights_alone(self, params: Any, load: Any):
+    def test_proposing_and_testing_preserve_the_current_weights(self, params: Any, load: Any):
         one = learner(params, load)
         before = one.mli_get_current_weights()
         proposal = one.mli_propose_weights()
@@ -74,7 +74,7 @@ class TestRounds:
         assert one.mli_get_current_weights() == before != proposal
 
 
-def test_a_proposal_extends_the_current_trees():
+def test_proposal_extends_the_current_trees():
     one = learner()
     one.mli_accept_weights(one.mli_propose_weights())
     current, proposal = one.mli_get_current_weights(), one.mli_propose_weights()
@@ -90,7 +90,7 @@ def document_in(weights: Weights) -> Any:
     return json.loads(weights.weights["model"])
 
 
-def test_the_weights_are_a_model_that_xgboost_itself_loads():
+def test_xgboost_itself_loads_the_weights():
     one = learner()
     proposal = one.mli_propose_weights()
     booster = xgboost.Booster()
@@ -101,7 +101,7 @@ def test_the_weights_are_a_model_that_xgboost_itself_loads():
     assert one.mli_test_weights(proposal).vote_score == pytest.approx(loss, rel=1e-5)
 
 
-def test_a_seed_decides_what_is_random_and_rounds_differ():
+def test_seed_decides_the_trees_of_each_round():
     def proposals(seed: int) -> list[Weights]:
         one = learner({**BINARY, "subsample": 0.5}, seed=seed)
         return [one.mli_propose_weights(), one.mli_propose_weights()]
@@ -112,7 +112,7 @@ def test_a_seed_decides_what_is_random_and_rounds_differ():
     assert first != proposals(2)[0]
 
 
-def test_pruned_trees_travel_without_what_was_cut_off():
+def test_weights_omit_pruned_nodes():
     one = learner({**BINARY, "tree_method": "exact", "gamma": 5.0, "max_depth": 5}, boost_rounds=3)
     proposal = one.mli_propose_weights()
     one.train()
@@ -131,17 +131,17 @@ def test_pruned_trees_travel_without_what_was_cut_off():
 
 class TestVotes:
     @pytest.mark.parametrize("approve", [True, False])
-    def test_on_an_equal_score_as_asked(self, approve: bool):
+    def test_approve_equal_decides_on_an_equal_score(self, approve: bool):
         one = learner(approve_equal=approve)
         assert one.mli_test_weights(one.mli_get_current_weights()).vote is approve
 
-    def test_by_a_criterion_of_ones_own(self):
+    def test_criterion_may_be_a_function(self):
         one = learner(criterion="accuracy", minimise_criterion=False)
         assert one.mli_test_weights(one.mli_propose_weights()).vote_score > 0.8
         own = learner(criterion=lambda predictions, targets: math.nan)
         assert own.mli_test_weights(own.mli_propose_weights()).vote is False
 
-    def test_without_test_records_the_score_is_absent(self):
+    def test_test_score_is_absent_without_records(self):
         train, vote, _ = parts(load_breast_cancer, 0)
         said = XGBoostLearner(BINARY, train, vote).mli_test_weights(
             XGBoostLearner(BINARY, train, vote).mli_propose_weights()
@@ -229,7 +229,7 @@ def trees_part(document: Any) -> Any:
 
 class TestStrangers:
     @pytest.mark.parametrize("name", HOSTILE)
-    def test_a_model_that_xgboost_could_not_walk_through_is_refused(self, name: str):
+    def test_hostile_model_is_refused(self, name: str):
         change, message = HOSTILE[name]
         one = learner()
         document = document_in(one.mli_propose_weights())
@@ -248,11 +248,11 @@ class TestStrangers:
         ],
         ids=repr,
     )
-    def test_what_is_no_model_is_refused(self, tree: Any):
+    def test_weights_that_are_not_a_model_are_refused(self, tree: Any):
         with pytest.raises(WeightsMismatch):
             learner().mli_test_weights(Weights(tree))
 
-    def test_numbers_that_are_none_are_refused(self):
+    def test_nan_and_infinity_are_refused(self):
         one = learner()
         data = one.mli_propose_weights().weights["model"]
         value = str(
@@ -262,12 +262,12 @@ class TestStrangers:
             with pytest.raises(WeightsMismatch, match="not JSON"):
                 one.mli_test_weights(Weights({"model": data.replace(value.encode(), bad, 1)}))
 
-    def test_models_of_another_number_of_classes_or_inputs_do_not_fit(self):
+    def test_model_with_other_classes_or_inputs_is_refused(self):
         for params, load in TASKS[1:]:
             with pytest.raises(WeightsMismatch, match=r"learner_model_param|objective"):
                 learner().mli_test_weights(learner(params, load).mli_propose_weights())
 
-    def test_another_version_of_xgboost_does_not_matter(self):
+    def test_model_of_another_xgboost_version_is_accepted(self):
         one = learner()
         document = document_in(one.mli_propose_weights())
         document["version"] = [3, 1, 9]
@@ -285,12 +285,14 @@ class TestStrangers:
         ({}, {"criterion": "auc"}, InvalidArgument, "auc"),
     ],
 )
-def test_arguments_are_checked_at_once(params: Any, options: Any, error: Any, message: str):
+def test_invalid_arguments_are_refused_by_the_constructor(
+    params: Any, options: Any, error: Any, message: str
+):
     with pytest.raises(error, match=message):
         learner(BINARY | params, **options)
 
 
-def test_records_are_checked_at_once():
+def test_invalid_records_are_refused_by_the_constructor():
     inputs, targets = load_breast_cancer(return_X_y=True)
     for bad in ((inputs, targets[:-1]), (inputs[:0], targets[:0]), (targets, targets)):
         with pytest.raises(InvalidData, match="train_data needs inputs"):

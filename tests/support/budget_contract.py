@@ -46,7 +46,7 @@ class BudgetContract:
     options of its kind; what is given as ``at_step`` is called at each step of a training.
     """
 
-    def test_travels_with_proposals_and_current_weights_as_the_accountant_has_it(self, make: Make):
+    def test_budget_is_attached_to_weights(self, make: Make):
         one = make()
         assert one.mli_get_current_weights().training_summary.dp_budget.consumed_epsilon == 0
         for number in (1, 2):
@@ -56,7 +56,7 @@ class BudgetContract:
             assert one.mli_get_current_weights().training_summary.dp_budget == summary.dp_budget
         assert one.get_privacy_budget() == summary.dp_budget
 
-    def test_once_spent_nothing_is_trained_and_it_still_votes(self, make: Make):
+    def test_learner_without_budget_does_not_train_but_votes(self, make: Make):
         one = make(diff_priv_config=config(target_epsilon=of_the_accountant(STEPS) * 1.001))
         good = one.mli_propose_weights()
         again = one.mli_propose_weights()
@@ -68,7 +68,7 @@ class BudgetContract:
         one.mli_accept_weights(good)
         assert one.mli_test_weights(again).vote is False
 
-    def test_is_written_down_before_the_first_step(self, make: Make, tmp_path: Path):
+    def test_spending_is_on_disk_before_the_first_step(self, make: Make, tmp_path: Path):
         state, seen = tmp_path / "privacy.json", []
         one = make(
             privacy_state=state,
@@ -78,7 +78,7 @@ class BudgetContract:
         assert set(seen) == {STEPS}
         assert make(privacy_state=state).get_privacy_budget() == one.get_privacy_budget()
 
-    def test_what_a_failed_training_cost_stays_spent(self, make: Make):
+    def test_failed_training_is_not_refunded(self, make: Make):
         one = make(at_step=lambda: 1 / 0)
         before = one.mli_get_current_weights()
         with pytest.raises(ZeroDivisionError):
@@ -87,7 +87,7 @@ class BudgetContract:
         assert after.training_summary.dp_budget.consumed_epsilon == of_the_accountant(STEPS)
         assert numbers(after) == numbers(before)
 
-    def test_rounds_show_everybodys(self, make: Make, capsys: pytest.CaptureFixture[str]):
+    def test_round_results_show_all_budgets(self, make: Make, capsys: pytest.CaptureFixture[str]):
         learners = [make(noise_seed=n) for n in range(2)]
         set_equal_weights(learners)
         results = Results()
@@ -97,7 +97,7 @@ class BudgetContract:
         print_results(results)
         assert f"{of_the_accountant(STEPS):.4g}" in capsys.readouterr().out
 
-    def test_without_a_config_there_is_none(self, make: Make):
+    def test_learner_without_config_has_no_budget(self, make: Make):
         one = make(diff_priv_config=None)
         assert one.mli_propose_weights().training_summary is None
         assert one.get_privacy_budget() is None
@@ -109,7 +109,7 @@ class BudgetContract:
             ({"target_delta": 1.0}, "target_delta is 1"),
         ],
     )
-    def test_numbers_out_of_range_are_refused(
+    def test_config_numbers_out_of_range_are_refused(
         self, make: Make, changes: dict[str, float], said: str
     ):
         with pytest.raises(InvalidArgument, match=said):
