@@ -1,4 +1,4 @@
-"""Between what learners say and what a ledger and a file can hold."""
+"""Convert scores, votes and summaries of learners to the values of ledgers and files."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from typing import Any
 from colearn_learner.interface import DiffPrivBudget, ErrorCodes, TrainingSummary
 from colearn_ledger.protocol import Scores, Vote
 
-__all__ = ["scores_of", "summary_from_json", "summary_to_json", "vote_of"]
-
 _BUDGET = ("target_epsilon", "target_delta", "consumed_epsilon", "consumed_delta")
 
 
 def scores_of(proposed: Any) -> Scores:
-    """Return the scores of a learner's `ProposedWeights`, or of one that looks like it.
+    """Return the scores of a learner's `ProposedWeights` or a similar object.
 
-    What is missing, NaN or no number is absent; so is the test score of a learner that says it
-    has no test records.
+    A score is absent if it is missing, NaN or not a number, and the test score also if the
+    learner has no test records.
     """
     tested = getattr(proposed, "has_test_score", True)
     test_score = getattr(proposed, "test_score", None) if tested else None
@@ -27,7 +25,7 @@ def scores_of(proposed: Any) -> Scores:
 
 
 def vote_of(proposed: Any) -> Vote:
-    """Return the ballot that a learner's `ProposedWeights` makes; no vote is a rejection."""
+    """Return the ballot of a learner's `ProposedWeights`; a vote of None is a rejection."""
     vote = getattr(proposed, "vote", None)
     return Vote(vote is not None and bool(vote), scores_of(proposed))
 
@@ -42,7 +40,7 @@ def _score(value: Any) -> float | None:
 
 
 def summary_to_json(summary: Any) -> dict[str, Any] | None:
-    """Return a `TrainingSummary`, or one that looks like it, as JSON values."""
+    """Return a `TrainingSummary` or a similar object as JSON values."""
     if summary is None:
         return None
     budget = getattr(summary, "dp_budget", None)
@@ -54,7 +52,7 @@ def summary_to_json(summary: Any) -> dict[str, Any] | None:
 
 
 def summary_from_json(value: Mapping[str, Any] | None) -> TrainingSummary | None:
-    """Return the summary in a stranger's file; what is not well formed is left out."""
+    """Return the summary in a stranger's file, without its malformed parts."""
     if value is None:
         return None
     budget, code = value.get("dp_budget"), value.get("error_code")
@@ -72,5 +70,5 @@ def _budget_from_json(budget: Any) -> DiffPrivBudget | None:
         return None
     try:
         return DiffPrivBudget(**{name: float(budget[name]) for name in _BUDGET})
-    except OverflowError:  # a whole number beyond the largest float
+    except OverflowError:  # an integer beyond the largest float
         return None

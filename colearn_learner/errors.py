@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-__all__ = [
-    "InvalidArgument",
-    "InvalidData",
-    "InvalidValue",
-    "LearnerError",
-    "MissingPackage",
-    "UnsupportedModel",
-    "WeightsMismatch",
-]
-
 
 class LearnerError(Exception):
-    """Root of every error that `colearn_learner` raises on purpose."""
+    """Base class of all errors that `colearn_learner` raises on purpose."""
 
 
 class InvalidValue(LearnerError, ValueError):
-    """A field of a data type was given a value that it can not hold."""
+    """A field got a value that is not valid for it."""
 
 
 class InvalidArgument(LearnerError, ValueError):
-    """A learner, or the local driver, was made or called in a way that can not work."""
+    """A learner or driver got an argument that cannot work."""
 
 
 class InvalidData(LearnerError, ValueError):
-    """A data set can not be learned from."""
+    """A model cannot be trained on the data."""
 
 
 class WeightsMismatch(LearnerError, ValueError):
@@ -34,8 +24,8 @@ class WeightsMismatch(LearnerError, ValueError):
 
 
 class UnsupportedModel(LearnerError, TypeError):
-    """The model is of a kind that this learner or conversion does not know."""
+    """This learner or conversion does not support this kind of model."""
 
 
 class MissingPackage(LearnerError, ImportError):
-    """A package that is not installed is needed; the message says how to install it."""
+    """A needed package is not installed; the message says how to install it."""

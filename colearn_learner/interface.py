@@ -1,8 +1,8 @@
-"""What a learner is: five methods, and the values that they exchange.
+"""Define a learner: five methods, and the values that they exchange.
 
-Names, fields and behaviour are those of the `colearn` library, so that a learner written for it
-runs here with its import line changed. The values are therefore mutable: drivers and learners of
-that library assign to them. No machine learning framework is imported here.
+Names, fields and behaviour are those of the `colearn` library, so a learner written for it runs
+here with only its import line changed. The values are therefore mutable: drivers and learners of
+that library assign to them. This module imports no machine learning framework.
 """
 
 from __future__ import annotations
@@ -16,28 +16,15 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from colearn_learner.errors import InvalidValue
 
-__all__ = [
-    "ColearnModel",
-    "DiffPrivBudget",
-    "DiffPrivConfig",
-    "ErrorCodes",
-    "Learner",
-    "MachineLearningInterface",
-    "ModelFormat",
-    "ProposedWeights",
-    "TrainingSummary",
-    "Weights",
-]
-
 
 class ErrorCodes(enum.Enum):
-    """Why a learner did not train."""
+    """Reasons why a learner did not train."""
 
     DP_BUDGET_EXCEEDED = 1
 
 
 class ModelFormat(enum.Enum):
-    """How a `ColearnModel` is held. No pickle is ever read or written here; 1 is only a name."""
+    """Formats of a `ColearnModel`. Pickles are never read or written here; 1 is only a name."""
 
     PICKLE_WEIGHTS_ONLY = 1
     ONNX = 2
@@ -45,16 +32,16 @@ class ModelFormat(enum.Enum):
 
 @dataclass
 class DiffPrivBudget:
-    """How much of a learner's privacy may be spent, and how much is.
+    """A learner's privacy budget, and what is spent of it.
 
     Args:
         target_epsilon: bound of the privacy loss; smaller is more private.
         target_delta: bound of the probability that the privacy loss is greater.
-        consumed_epsilon: spent so far.
-        consumed_delta: spent so far.
+        consumed_epsilon: the epsilon spent so far.
+        consumed_delta: the delta spent so far.
 
     Raises:
-        InvalidValue: a field is no number.
+        InvalidValue: a field is not a number.
     """
 
     target_epsilon: float
@@ -68,7 +55,7 @@ class DiffPrivBudget:
 
 @dataclass
 class DiffPrivConfig:
-    """How a learner trains with differential privacy.
+    """Configuration of training with differential privacy.
 
     Args:
         target_epsilon: bound of the privacy loss; smaller is more private.
@@ -77,7 +64,7 @@ class DiffPrivConfig:
         noise_multiplier: standard deviation of the added noise, in units of ``max_grad_norm``.
 
     Raises:
-        InvalidValue: a field is no number.
+        InvalidValue: a field is not a number.
     """
 
     target_epsilon: float
@@ -91,11 +78,11 @@ class DiffPrivConfig:
 
 @dataclass
 class TrainingSummary:
-    """What a learner reports of its training.
+    """A learner's report of its training.
 
     Args:
         dp_budget: its privacy budget; None without differential privacy.
-        error_code: why it did not train; None when it did.
+        error_code: why it did not train; None if it did.
     """
 
     dp_budget: DiffPrivBudget | None = None
@@ -110,14 +97,15 @@ class TrainingSummary:
 
 @dataclass(eq=False)
 class Weights:
-    """A model's weights, in whatever form its learners agree on.
+    """A model's weights, in any form that its learners agree on.
 
-    To travel over a ledger they must be lists, tuples and dicts of numpy arrays, numbers, bytes
-    and strings. Two are equal when their arrays are, shape, type and every element.
+    To be published through a ledger, they must be lists, tuples and dicts of numpy arrays,
+    numbers, bytes and strings. Two are equal if their arrays are equal in shape, type and every
+    element.
 
     Args:
-        weights: the weights; they are kept as they are and not copied.
-        training_summary: how they came about.
+        weights: the weights; they are not copied.
+        training_summary: report of the training that produced them.
     """
 
     weights: Any = None
@@ -138,18 +126,18 @@ class Weights:
 
 @dataclass
 class ProposedWeights:
-    """What a learner says of weights that it tested.
+    """A learner's scores of weights, and its vote.
 
     Args:
         weights: the weights that were tested.
         vote_score: their score on the learner's vote records, float64.
         test_score: their score on its test records, float64; 0 or NaN without such records.
-        vote: whether the learner approves; None is no vote, and does not approve.
-        has_test_score: False when the learner has no test records. The local driver shows
-            ``test_score`` all the same; an agent reports to the ledger that it is absent.
+        vote: whether the learner approves; None does not approve.
+        has_test_score: False if the learner has no test records. The local driver still shows
+            ``test_score``; an agent reports to the ledger that it is absent.
 
     Raises:
-        InvalidValue: a score is no number, or the vote neither true, false nor None.
+        InvalidValue: a score is not a number, or the vote is not true, false or None.
     """
 
     weights: Weights
@@ -164,7 +152,7 @@ class ProposedWeights:
         if not hasattr(self.weights, "weights"):
             raise InvalidValue(
                 f"ProposedWeights.weights is a {type(self.weights).__name__} and must be a Weights;"
-                " pass on what mli_test_weights was given"
+                " pass the argument of mli_test_weights"
             )
         self.vote_score = _float(self, "vote_score", self.vote_score)
         self.test_score = _float(self, "test_score", self.test_score)
@@ -176,9 +164,9 @@ class ColearnModel:
     """A whole model, for use elsewhere.
 
     Args:
-        model_format: how it is held.
-        model_file: path of a file that has it, or None.
-        model: the model itself: with ``ONNX`` an ``onnx.ModelProto``.
+        model_format: its format.
+        model_file: path of its file, or None.
+        model: the model itself; with ``ONNX`` an ``onnx.ModelProto``.
     """
 
     model_format: ModelFormat
@@ -200,17 +188,17 @@ class ColearnModel:
 class MachineLearningInterface(abc.ABC):
     """A learner: one party's model and data, behind five methods.
 
-    Only proposing trains, only accepting changes the current weights; proposing and testing leave
-    them as they are.
+    Only proposing trains, and only accepting changes the current weights; proposing and testing
+    do not.
     """
 
     @abc.abstractmethod
     def mli_propose_weights(self) -> Weights:
-        """Train from the current weights and return new ones; the current ones stay."""
+        """Train from the current weights and return new ones; the current ones do not change."""
 
     @abc.abstractmethod
     def mli_test_weights(self, weights: Weights) -> ProposedWeights:
-        """Score weights on the learner's own data and vote on them; the current ones stay."""
+        """Score weights on the learner's own data and vote; the current ones do not change."""
 
     @abc.abstractmethod
     def mli_accept_weights(self, weights: Weights) -> None:
@@ -227,7 +215,7 @@ class MachineLearningInterface(abc.ABC):
 
 @runtime_checkable
 class Learner(Protocol):
-    """Anything that has the five methods, whether or not it derives from the interface."""
+    """Any object with the five methods, whether or not it derives from the interface."""
 
     def mli_propose_weights(self) -> Weights:
         """Train from the current weights and return new ones."""
@@ -245,13 +233,13 @@ class Learner(Protocol):
         """Return the model with its current weights."""
 
 
-# ------------------------------------------------------------------ checking what users pass
+# ------------------------------------------------------------------ checks of arguments
 
 _Member = TypeVar("_Member", bound=enum.Enum)
 
 
 def _scalar(value: Any) -> Any:
-    """Return the one number in a numpy, JAX or torch value; anything else as it is."""
+    """Return the number in a numpy, JAX or torch value; return any other value unchanged."""
     return value.item() if callable(getattr(value, "item", None)) else value
 
 
@@ -265,7 +253,9 @@ def _float(owner: object, name: str, value: Any) -> float:
 
 
 def _bool(owner: object, name: str, value: Any) -> bool:
-    with suppress(TypeError, ValueError, RuntimeError):  # of values with more than one element
+    with suppress(
+        TypeError, ValueError, RuntimeError
+    ):  # raised by values with more than one element
         if (truth := _scalar(value)) in (0, 1):
             return bool(truth)
     raise InvalidValue(
@@ -294,7 +284,7 @@ def _shown(value: Any) -> str:
 
 
 def _same(mine: Any, theirs: Any) -> bool:
-    """Compare trees of values whose ``==`` may give an array."""
+    """Return whether two trees of values are equal; ``==`` of a leaf may return an array."""
     if mine is theirs:
         return True
     if isinstance(mine, Mapping) and isinstance(theirs, Mapping):

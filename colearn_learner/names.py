@@ -1,4 +1,4 @@
-"""Finding names that people type."""
+"""Find names that people type."""
 
 from __future__ import annotations
 
@@ -7,23 +7,21 @@ from collections.abc import Iterable
 
 from colearn_learner.errors import LearnerError
 
-__all__ = ["UnknownName", "find_name"]
-
 
 class UnknownName(LearnerError):
-    """No such name; the message suggests near ones."""
+    """There is no such name; the message suggests similar ones."""
 
 
 def find_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Return ``name`` if it is known.
 
     Args:
-        kind: what it is the name of, for the message.
-        name: as typed.
-        known: all names.
+        kind: the kind of thing named, for the message.
+        name: the name as typed.
+        known: all valid names.
 
     Raises:
-        UnknownName: it is not one of them.
+        UnknownName: the name is not one of them.
     """
     names = list(known)
     if name in names:

@@ -61,7 +61,7 @@ def means(results: Results) -> list[float]:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_only_import_lines_change(name: str):
+def test_only_import_lines_change_in_program(name: str):
     before = PROGRAMS[name].read_text()
     after = rewritten(before)
     changed = [
@@ -75,7 +75,7 @@ def test_only_import_lines_change(name: str):
     assert not re.search(r"\bcolearn(_keras|_pytorch|_grpc)?\.", after)
 
 
-def test_the_programs_are_of_ten_kinds_and_more():
+def test_programs_cover_at_least_ten_kinds():
     assert len(PROGRAMS) == 12
     imported = {
         module
@@ -85,20 +85,20 @@ def test_the_programs_are_of_ten_kinds_and_more():
     assert imported == {*MODULES}
 
 
-def test_the_documentation_shows_the_same_table():
+def test_documentation_shows_the_import_table():
     page = (FOLDER.parent.parent / "docs" / "from-colearn.md").read_text()
     rows = re.findall(r"^\| `(colearn\S*)` \| `(colearn_learner\S*)` \|$", page, re.MULTILINE)
     assert dict(rows) == MODULES
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_every_name_that_programs_import_is_there(module: str):
+def test_imported_names_exist(module: str):
     here = importlib.import_module(MODULES[module])
     assert [name for name in NAMES[module] if not hasattr(here, name)] == []
 
 
 @pytest.mark.parametrize("indent", ["", "    "])
-def test_imports_within_functions_change_too_and_other_text_does_not(indent: str):
+def test_indented_imports_change_and_other_text_does_not(indent: str):
     program = (
         f"{indent}from colearn.training import (\n    initial_result,\n)\n# colearn.training\n"
     )
@@ -128,7 +128,7 @@ def test_accuracy_rises_over_the_rounds(name: str, rounds: int):
     assert max(scores) > scores[0] + 0.15
 
 
-def test_the_factory_gives_what_is_registered_its_parameters():
+def test_factory_passes_parameters_to_registered_functions():
     variables = ran("registered")
     learners = variables["all_learner_models"]
     assert [len(learner.train) for learner in learners] == [85] * 4
@@ -137,14 +137,14 @@ def test_the_factory_gives_what_is_registered_its_parameters():
         assert learner.diff_priv_config == DiffPrivConfig(**variables["privacy"])
 
 
-def test_losses_fall_with_generators():
+def test_generator_loaders_reduce_the_loss():
     results = ran("keras_generator")["results"]
     assert [result.block_proposer for result in results.data] == [None, 0, 1]
     assert min(means(results)) < means(results)[0]
 
 
 @pytest.mark.parametrize("name", ["mli_random_forest", "mli_xgboost"])
-def test_learners_without_an_equal_start_agree_once_a_proposal_is_accepted(name: str):
+def test_learners_with_unequal_starts_agree_after_an_accepted_proposal(name: str):
     variables = ran(name)
     assert len(variables["results"].data) == 5
     last = next(result for result in reversed(variables["results"].data) if result.block_proposer)
@@ -159,14 +159,14 @@ def test_learners_without_an_equal_start_agree_once_a_proposal_is_accepted(name:
         assert first.mli_test_weights(own).vote_score == score
 
 
-def test_numbers_are_weights_enough_for_the_local_driver():
+def test_local_driver_accepts_plain_numbers_as_weights():
     """Who is behind approves; who is ahead does not, and neither makes the others follow alone."""
     values = {learner.current_value for learner in ran("duck_typed")["all_learner_models"]}
     assert len(values) == 1
     assert values.pop() > 3
 
 
-def test_rounds_held_one_by_one_give_what_results_are_made_of():
+def test_single_rounds_return_the_parts_of_results():
     variables = ran("driver_one_round")
     results = variables["results"]
     for n, result in enumerate(results.data):
@@ -179,7 +179,7 @@ def test_rounds_held_one_by_one_give_what_results_are_made_of():
     assert len(results.mean_test_scores) == 8
 
 
-def test_statistics_of_results_are_by_round_and_by_learner():
+def test_result_statistics_are_by_round_and_by_learner():
     variables = ran("driver_results")
     data = variables["results"].data
     assert variables["mean_scores"] == pytest.approx([np.mean(r.test_scores) for r in data])
@@ -187,7 +187,7 @@ def test_statistics_of_results_are_by_round_and_by_learner():
     assert max(variables["mean_scores"]) > variables["mean_scores"][0]
 
 
-def test_training_alone_moves_all_learners_apart():
+def test_individual_training_moves_learners_apart():
     variables = ran("individual_training")
     alone, together = variables["alone"], variables["together"]
     assert [result.vote for result in alone.data] == [False] * 5
@@ -197,7 +197,7 @@ def test_training_alone_moves_all_learners_apart():
     assert means(alone)[-1] < means(alone)[0]
 
 
-def test_training_summaries_arrive_with_budget_and_error():
+def test_training_summaries_have_budget_and_error():
     summaries = ran("individual_training")["alone"].data[-1].training_summaries
     assert [summary.dp_budget.consumed_epsilon for summary in summaries] == [1.0] * 4
     assert {summary.error_code.name for summary in summaries} == {"DP_BUDGET_EXCEEDED"}
@@ -207,7 +207,7 @@ def test_training_summaries_arrive_with_budget_and_error():
 
 
 @pytest.mark.parametrize("name", ["mli_sgd", "mli_random_forest", "mli_xgboost"])
-def test_models_become_onnx(name: str):
+def test_models_are_exported_as_onnx(name: str):
     model = ran(name)["all_learner_models"][0].mli_get_current_model()
     assert model.model_format == ModelFormat.ONNX
     assert model.model.graph.node
@@ -216,7 +216,7 @@ def test_models_become_onnx(name: str):
 @pytest.mark.parametrize(
     "name", ["mli_sgd", "registered", "keras_tf_data", "pytorch_vote_criterion"]
 )
-def test_the_same_learners_meet_as_agents_on_a_ledger(name: str):
+def test_learners_run_as_agents_on_a_ledger(name: str):
     learners = ran(name)["all_learner_models"]
     with one_thread(name):
         result = simulation.run(learners, n_rounds=2)

@@ -132,7 +132,7 @@ def scores(printed: str) -> tuple[float, float]:
     [(group, run) for group, runs in GROUPS.items() for run in runs],
     ids=[run for runs in GROUPS.values() for run in runs],
 )
-def test_it_runs(outcomes, group: str, run: str):
+def test_example_runs(outcomes, group: str, run: str):
     outcome = outcomes(group)[run]
     assert not outcome["failed"], f"{outcome['failed']}\nIt printed:\n{outcome['printed']}"
     assert all(map(math.isfinite, scores(outcome["printed"])))
@@ -154,13 +154,13 @@ def test_it_runs(outcomes, group: str, run: str):
         ("byzantine_learner", 0.3),
     ],
 )
-def test_the_score_at_the_end_is_better(outcomes, run: str, least_gain: float):
+def test_example_improves_its_score(outcomes, run: str, least_gain: float):
     start, end = scores(outcomes("others")[run]["printed"])
     assert (end - start) / least_gain >= 1
 
 
 @pytest.mark.parametrize("run", ["mli_fraud", "mli_numpy", "byzantine_learner"])
-def test_a_ledger_changes_nothing_of_what_is_learned(outcomes, run: str):
+def test_ledger_gives_the_same_results_as_the_local_driver(outcomes, run: str):
     local, chain = (outcomes("others")[name]["printed"] for name in (run, f"{run} --ledger evm"))
     assert scores(local) == scores(chain)
     assert " gas" in chain
@@ -173,7 +173,7 @@ def test_a_ledger_changes_nothing_of_what_is_learned(outcomes, run: str):
         ("pytorch", "pytorch_mnist_diffpriv"),
     ],
 )
-def test_private_training_spends_of_the_budget_of_who_proposes_only(outcomes, group, run):
+def test_only_proposers_spend_their_privacy_budget(outcomes, group, run):
     spent = re.findall(
         r"^learner (\d) has spent epsilon ([\d.]+) of ([\d.]+) at delta 1e-05$",
         outcomes(group)[run]["printed"],
@@ -184,14 +184,14 @@ def test_private_training_spends_of_the_budget_of_who_proposes_only(outcomes, gr
     assert [float(epsilon) > 0 for _, epsilon, _ in spent] == [True, True, False]
 
 
-def test_what_a_learner_behind_a_server_learns_is_the_same(outcomes):
+def test_remote_learner_gives_the_same_results(outcomes):
     here, there = (outcomes("others")[f"container_grpc{how}"] for how in ("", " --ledger local"))
     assert scores(here["printed"]) == scores(there["printed"])
     assert "learner 0 is served at grpc://127.0.0.1:" in here["printed"]
     assert scores(here["printed"]) == scores(outcomes("others")["mli_numpy"]["printed"])
 
 
-def test_the_liars_proposal_is_rejected(outcomes):
+def test_byzantine_proposal_is_rejected(outcomes):
     printed = outcomes("others")["byzantine_learner"]["printed"]
     assert re.findall(r"proposal of learner (\d) (\w+)", printed) == [
         ("0", "accepted"),
@@ -200,7 +200,7 @@ def test_the_liars_proposal_is_rejected(outcomes):
 
 
 @pytest.mark.parametrize("ledger", ["", " --ledger evm"])
-def test_the_late_learner_votes_from_the_next_round_on(outcomes, ledger: str):
+def test_late_joiner_votes_from_the_next_round(outcomes, ledger: str):
     printed = outcomes("others")[f"late_joiner{ledger}"]["printed"]
     assert "learner 3 joins in round 1\n" in printed
     assert "learner 3 votes and proposes since round 2\n" in printed
@@ -218,18 +218,18 @@ def test_the_late_learner_votes_from_the_next_round_on(outcomes, ledger: str):
         ("pytorch", "pytorch_xray --ledger evm", "chest-xray is not here: scikit-learn's digits"),
     ],
 )
-def test_what_stands_in_for_data_that_is_not_here_is_said(outcomes, group, run, says):
+def test_substitute_data_is_announced(outcomes, group, run, says):
     assert f"{says} records stand in for it.\nTo have it" in outcomes(group)[run]["printed"]
 
 
-def test_given_data_is_used(outcomes):
+def test_data_of_the_user_is_used(outcomes):
     for group, runs in GROUPS.items():
         for run in runs:
             if set(run.split()) & {*WRITERS}:
                 assert "not here" not in outcomes(group)[run]["printed"]
 
 
-def test_data_that_is_not_there_is_told_in_one_line(tmp_path: Path):
+def test_missing_data_is_reported_in_one_line(tmp_path: Path):
     run = subprocess.run(
         [sys.executable, FOLDER / "xgb_regression.py", "--data", str(tmp_path / "nowhere")],
         env=environment(),
@@ -248,28 +248,28 @@ def in_the_folder() -> set[str]:
     return {path.stem for path in FOLDER.glob("*.py")} - SHARED
 
 
-def test_all_wanted_examples_are_there_and_no_others():
+def test_examples_folder_has_exactly_the_expected_files():
     assert in_the_folder() == WANTED
 
 
-def test_every_example_is_run():
+def test_each_example_has_a_run():
     assert {run.split()[0] for runs in GROUPS.values() for run in runs} == in_the_folder()
 
 
-def test_the_readme_has_a_line_for_each():
+def test_readme_lists_each_example():
     lines = re.findall(r"^\| \[(\w+)\]\((\w+)\.py\)", (FOLDER / "README.md").read_text(), re.M)
     assert [name for name, file in lines if name != file] == []
     assert sorted(name for name, _ in lines) == sorted(in_the_folder())
 
 
 @pytest.mark.parametrize("name", sorted(in_the_folder()))
-def test_it_says_how_to_run_it(name: str):
+def test_example_documents_how_to_run_it(name: str):
     text = (FOLDER / f"{name}.py").read_text()
     assert f"python examples/{name}.py" in text.split('"""')[1]
     assert len(text.splitlines()) <= 130
 
 
-def test_the_demo_has_every_model_of_the_ancestors_and_each_is_there():
+def test_run_demo_offers_each_model_of_the_ancestor():
     program = ast.parse((FOLDER / "run_demo.py").read_text())
     [models] = [
         ast.literal_eval(node.value)
@@ -292,7 +292,7 @@ def test_the_demo_has_every_model_of_the_ancestors_and_each_is_there():
 
 
 @pytest.mark.parametrize("name", ["mli_numpy", "mli_fraud"])
-def test_the_learners_by_hand_keep_to_the_interface(name: str):
+def test_handwritten_learners_pass_the_conformance_kit(name: str):
     check = subprocess.run(
         [
             *(sys.executable, "-m", "colearn_learner.cli", "learner", "check"),

@@ -1,10 +1,10 @@
-"""Learners by name: of a model, a data loader, and parameters for both.
+"""Make learners by the names of a model and a data loader, with parameters for both.
 
 A module that registers its loaders and models, and ends in
 
     get_mli = ExampleMliFactory().get_mli
 
-is what `colearn agent run` and `colearn learner serve` take:
+can be used by `colearn agent run` and `colearn learner serve`:
 
     colearn agent run … --learner my_module:get_mli
         --learner-arg model_name=DIGITS_MLP --learner-arg 'model_params={"steps_per_epoch": 10}'
@@ -27,8 +27,6 @@ from colearn_learner.errors import InvalidArgument, InvalidValue
 from colearn_learner.interface import DiffPrivConfig
 from colearn_learner.names import UnknownName
 
-__all__ = ["ExampleMliFactory", "MliFactory"]
-
 _log = logging.getLogger(__name__)
 
 Parameters = str | Mapping[str, Any]
@@ -36,10 +34,10 @@ Parameters = str | Mapping[str, Any]
 
 
 class MliFactory(abc.ABC):
-    """What makes learners by name."""
+    """Interface of factories that make learners by name."""
 
     def get_version(self) -> str:
-        """Return the version of this package; 0.0.0 where it is not installed."""
+        """Return the version of this package; 0.0.0 if it is not installed."""
         try:
             return version("colearn-ledger")
         except PackageNotFoundError:
@@ -55,7 +53,7 @@ class MliFactory(abc.ABC):
 
     @abc.abstractmethod
     def get_compatibilities(self) -> Mapping[str, Collection[str]]:
-        """Return the names of the data loaders that each model goes with."""
+        """Return the names of the data loaders that each model is compatible with."""
 
     @abc.abstractmethod
     def get_mli(
@@ -70,15 +68,15 @@ class MliFactory(abc.ABC):
         Args:
             model_name: one of `get_models`.
             model_params: replace its default parameters.
-            dataloader_name: one of those that `get_compatibilities` says go with it.
+            dataloader_name: one of the model's `get_compatibilities`.
             dataset_params: replace the loader's default parameters.
         """
 
 
 class ExampleMliFactory(MliFactory):
-    """Makes the learners of what is registered with `FactoryRegistry`, at the time of the call.
+    """Make learners of the models and loaders in `FactoryRegistry` at the time of the call.
 
-    It keeps the name that programs for the `colearn` library import.
+    The name is the one that programs for the `colearn` library import.
     """
 
     def get_models(self) -> dict[str, dict[str, Any]]:
@@ -92,7 +90,7 @@ class ExampleMliFactory(MliFactory):
         return {name: copy.deepcopy(one.default_parameters) for name, one in known.items()}
 
     def get_compatibilities(self) -> dict[str, list[str]]:
-        """Return the data loaders that each model goes with, in the order of its registration."""
+        """Return the compatible data loaders of each model, in the order of registration."""
         known = FactoryRegistry.model_architectures
         return {name: list(one.compatibilities) for name, one in known.items()}
 
@@ -105,26 +103,26 @@ class ExampleMliFactory(MliFactory):
     ) -> Any:
         """Return the learner of a model on the records of a data loader.
 
-        A parameter that the model or the loader does not take is left out, with a warning.
+        A parameter that the model or the loader does not have is ignored, with a warning.
 
         Args:
             model_name: a registered model.
             model_params: replace its default parameters; a ``diff_priv_config`` that is a
                 mapping becomes a `DiffPrivConfig`.
-            dataloader_name: a registered data loader that goes with the model.
+            dataloader_name: a registered data loader that is compatible with the model.
             dataset_params: replace the loader's default parameters; ``location`` is among them.
 
         Raises:
-            UnknownName: no such name is registered; the message has those that are.
-            InvalidArgument: the two do not go together, or parameters are no JSON object or
-                lack one that has no default.
+            UnknownName: no such name is registered; the message lists the registered names.
+            InvalidArgument: the two are not compatible, or parameters are not a JSON object or
+                lack one without a default.
         """
         model = _registered("model", model_name, FactoryRegistry.model_architectures)
         loader = _registered("dataloader", dataloader_name, FactoryRegistry.dataloaders)
         if dataloader_name not in model.compatibilities:
             raise InvalidArgument(
-                f"the model {model_name} does not go with the dataloader {dataloader_name}; it"
-                f" goes with: {', '.join(model.compatibilities) or 'none'}"
+                f"the model {model_name} is not compatible with the dataloader {dataloader_name};"
+                f" it is compatible with: {', '.join(model.compatibilities) or 'none'}"
             )
         of_loader = _arguments(loader, f"dataloader {dataloader_name}", dataset_params)
         of_model = _arguments(model, f"model {model_name}", model_params)
@@ -137,14 +135,14 @@ def _registered(kind: str, name: str, known: Mapping[str, Any]) -> Any:
     if name not in known:
         there_are = f"there are: {', '.join(known)}" if known else "none is registered"
         raise UnknownName(
-            f"there is no {kind} {name!r}; {there_are}. One is registered when the module that"
-            " has it is imported"
+            f"there is no {kind} {name!r}; {there_are}. Importing the module that defines one"
+            " registers it"
         )
     return known[name]
 
 
 def _arguments(known: Any, what: str, params: Parameters) -> dict[str, Any]:
-    """Return what to call a registered function with, its data loaders left out."""
+    """Return the arguments of a registered function, except its data loaders."""
     taken = {
         parameter.name
         for parameter in inspect.signature(known.callable).parameters.values()
@@ -155,9 +153,9 @@ def _arguments(known: Any, what: str, params: Parameters) -> dict[str, Any]:
         if name in taken:
             arguments[name] = value
         else:
-            _log.warning("the %s does not take the parameter %s: it is left out", what, name)
+            _log.warning("the %s has no parameter %s, so it is ignored", what, name)
     if missing := sorted(taken - arguments.keys()):
-        raise InvalidArgument(f"the {what} needs the parameter {missing[0]}; none is given")
+        raise InvalidArgument(f"the {what} needs the parameter {missing[0]}; give a value")
     return arguments
 
 
@@ -168,7 +166,7 @@ def _object(params: Parameters, what: str) -> Mapping[str, Any]:
         found = json.loads(params)
     except (ValueError, TypeError) as error:
         raise InvalidArgument(
-            f"the parameters of the {what} are no JSON: {error}; they are {str(params)[:80]!r}"
+            f"the parameters of the {what} are not JSON: {error}; they are {str(params)[:80]!r}"
         ) from error
     if not isinstance(found, dict):
         raise InvalidArgument(

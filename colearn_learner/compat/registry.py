@@ -1,4 +1,4 @@
-"""A register of data loaders and models by name, as the `colearn` library has one.
+"""Register data loaders and models by name, as in the `colearn` library.
 
 A program registers functions by decorators, loaders before the models that learn from them:
 
@@ -22,8 +22,6 @@ from typing import Any, ClassVar, NamedTuple, TypeVar
 
 from colearn_learner.errors import LearnerError
 
-__all__ = ["FactoryRegistry", "RegistryException", "check_dataloader_callable"]
-
 _log = logging.getLogger(__name__)
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -31,20 +29,20 @@ _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_O
 
 
 class RegistryException(LearnerError):
-    """A function can not be registered; says what it lacks."""
+    """A function cannot be registered; the message says what it lacks."""
 
 
 class FactoryRegistry:
-    """What is registered, for the whole process. It is used as a class and never made."""
+    """The registry of the whole process. Use the class itself, without an instance."""
 
     class DataloaderDef(NamedTuple):
-        """A data loader: the function, and those of its parameters that have a default."""
+        """A data loader: the function, and its parameters that have a default."""
 
         callable: Callable[..., Any]
         default_parameters: dict[str, Any]
 
     class ModelArchitectureDef(NamedTuple):
-        """A model: the function, its parameters with a default, and the loaders it goes with."""
+        """A model: the function, its parameters with a default, and its compatible loaders."""
 
         callable: Callable[..., Any]
         default_parameters: dict[str, Any]
@@ -55,10 +53,10 @@ class FactoryRegistry:
 
     @classmethod
     def register_dataloader(cls, name: str) -> Callable[[_Function], _Function]:
-        """Return a decorator that registers what makes the data loaders of a ``location``.
+        """Return a decorator that registers a function of ``location`` that returns loaders.
 
         Args:
-            name: to find it by. One that is registered already is replaced, with a warning.
+            name: of the function. An existing one is replaced, with a warning.
 
         Raises:
             RegistryException: the function has no parameter ``location``.
@@ -76,11 +74,11 @@ class FactoryRegistry:
     def register_model_architecture(
         cls, name: str, compatibilities: list[str]
     ) -> Callable[[_Function], _Function]:
-        """Return a decorator that registers what makes a learner from ``data_loaders``.
+        """Return a decorator that registers a function of ``data_loaders`` that returns a learner.
 
         Args:
-            name: to find it by. One that is registered already is replaced, with a warning.
-            compatibilities: names of the data loaders it can learn from.
+            name: of the function. An existing one is replaced, with a warning.
+            compatibilities: names of the data loaders that it can learn from.
 
         Raises:
             RegistryException: as `check_model_callable`.
@@ -90,7 +88,7 @@ class FactoryRegistry:
             cls.check_model_callable(model_arch_creator, compatibilities)
             _warn_of_replacing(name, cls.model_architectures, model_arch_creator)
             defaults = _defaults(model_arch_creator)
-            defaults.pop("data_loaders", None)  # the factory gives them
+            defaults.pop("data_loaders", None)  # the factory supplies them
             cls.model_architectures[name] = cls.ModelArchitectureDef(
                 model_arch_creator, defaults, list(compatibilities)
             )
@@ -100,7 +98,7 @@ class FactoryRegistry:
 
     @classmethod
     def check_model_callable(cls, to_call: Callable[..., Any], compatibilities: list[str]) -> None:
-        """Check that a function makes learners from what these data loaders return.
+        """Check that a function can make learners from the results of these data loaders.
 
         Raises:
             RegistryException: it has no parameter ``data_loaders``; a loader is not registered;
@@ -109,7 +107,7 @@ class FactoryRegistry:
         parameters = inspect.signature(to_call).parameters
         if "data_loaders" not in parameters:
             raise RegistryException(
-                f"{_name(to_call)} has no parameter data_loaders, which a model has to take"
+                f"{_name(to_call)} has no parameter data_loaders, which a model needs"
             )
         wanted = parameters["data_loaders"].annotation
         for name in compatibilities:
@@ -131,11 +129,11 @@ def check_dataloader_callable(to_call: Callable[..., Any]) -> None:
     """Check that a function can be registered as a data loader.
 
     Raises:
-        RegistryException: it has no parameter ``location``.
+        RegistryException: the function has no parameter ``location``.
     """
     if "location" not in inspect.signature(to_call).parameters:
         raise RegistryException(
-            f"{_name(to_call)} has no parameter location, which a dataloader has to take"
+            f"{_name(to_call)} has no parameter location, which a dataloader needs"
         )
 
 
@@ -158,7 +156,7 @@ _Annotated = tuple[Callable[..., Any], Any]
 
 
 def _same(one: _Annotated, other: _Annotated) -> bool:
-    """Tell whether annotations mean the same; as texts, where one can not be resolved."""
+    """Return whether two annotations are the same; compare texts if one cannot be resolved."""
     try:
         return bool(_resolved(*one) == _resolved(*other))
     except (NameError, AttributeError, SyntaxError, TypeError):
@@ -166,7 +164,7 @@ def _same(one: _Annotated, other: _Annotated) -> bool:
 
 
 def _resolved(function: Callable[..., Any], annotation: Any) -> Any:
-    # by itself: others of the function may name what only type checkers import
+    # alone, because the function's other annotations may need imports for type checkers only
     names = getattr(inspect.unwrap(function), "__globals__", {})
     only = SimpleNamespace(__annotations__={"it": annotation})
     return typing.get_type_hints(only, globalns=names)["it"]

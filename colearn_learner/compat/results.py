@@ -1,4 +1,4 @@
-"""What came of rounds held by the local driver."""
+"""Results of the local driver's rounds, and their statistics."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from dataclasses import dataclass, field
 
 from colearn_learner.interface import TrainingSummary
 
-__all__ = ["Result", "Results", "mean_score", "print_results"]
-
 
 @dataclass
 class Result:
-    """One round. Every list has one entry for each learner, in the learners' order.
+    """The result of one round. Every list has one entry for each learner, in their order.
 
     Args:
         vote: whether the proposal was accepted.
         votes: each learner's vote; None for the proposer's, which does not count.
         test_scores: of the proposal on each learner's test records.
         vote_scores: the same on its vote records.
-        training_summaries: each learner's, None where it has none.
-        block_proposer: the proposer's place in the list; None when all trained, or none did.
+        training_summaries: those of the learners; None for a learner without one.
+        block_proposer: the proposer's index; None if all learners trained, or none did.
     """
 
     vote: bool = False
@@ -34,7 +32,7 @@ class Result:
 
 @dataclass
 class Results:
-    """Rounds in the order in which they were held, and statistics of their scores.
+    """The results of rounds in order, and statistics of their scores.
 
     The statistics are empty until `process_statistics` is called: ``h_test_scores`` and
     ``h_vote_scores`` have one list for each learner with one score for each round,
@@ -48,7 +46,7 @@ class Results:
     mean_vote_scores: list[float] = field(default_factory=list, init=False)
 
     def process_statistics(self) -> None:
-        """Compute the statistics anew from ``data``; a score that is NaN counts as absent."""
+        """Compute the statistics from ``data``; a score that is NaN counts as absent."""
         self.h_test_scores = _by_learner([result.test_scores for result in self.data])
         self.h_vote_scores = _by_learner([result.vote_scores for result in self.data])
         self.mean_test_scores = [mean_score(result.test_scores) for result in self.data]
@@ -58,17 +56,17 @@ class Results:
 def print_results(results: Results) -> None:
     """Print the last round: outcome, votes, scores, and privacy budgets where there are any."""
     for line in _lines(results):
-        print(line)  # noqa: T201 - what it is for
+        print(line)  # noqa: T201 - printing is its purpose
 
 
 def _lines(results: Results) -> list[str]:
     if not results.data:
-        return ["no round was held yet"]
+        return ["there are no rounds yet"]
     last = results.data[-1]
-    held = f"proposal of learner {last.block_proposer} {'accepted' if last.vote else 'rejected'}"
+    outcome = f"proposal of learner {last.block_proposer} {'accepted' if last.vote else 'rejected'}"
     if last.block_proposer is None:
-        held = "nothing was put to the vote"
-    lines = [f"result {len(results.data) - 1}: {held}"]
+        outcome = "there was no vote"
+    lines = [f"result {len(results.data) - 1}: {outcome}"]
     lines.append("learner  vote     vote score  test score")
     rows = zip(last.votes, last.vote_scores, last.test_scores, strict=False)
     for learner, (vote, vote_score, test_score) in enumerate(rows):
@@ -96,7 +94,7 @@ def _budget_lines(summaries: Sequence[TrainingSummary | None]) -> list[str]:
 
 
 def _by_learner(rounds: Sequence[Sequence[float]]) -> list[list[float]]:
-    """Turn scores by round into scores by learner; NaN where a round has none of it."""
+    """Turn scores by round into scores by learner, with NaN for absent scores."""
     n_learners = max((len(scores) for scores in rounds), default=0)
     return [
         [scores[learner] if learner < len(scores) else math.nan for scores in rounds]
@@ -105,6 +103,6 @@ def _by_learner(rounds: Sequence[Sequence[float]]) -> list[list[float]]:
 
 
 def mean_score(scores: Sequence[float]) -> float:
-    """Return the mean of the scores that are there; NaN where none is."""
+    """Return the mean of the scores that are not NaN; NaN if there are none."""
     present = [score for score in scores if not math.isnan(score)]
     return math.fsum(present) / len(present) if present else math.nan

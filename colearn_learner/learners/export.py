@@ -1,4 +1,4 @@
-"""A learner's current model as one file, for use without this package."""
+"""Export a learner's current model as one file, for use without this package."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from typing import Any
 from colearn_learner.errors import UnsupportedModel
 from colearn_learner.learners.onnx import onnx_file
 
-__all__ = ["MODEL_FORMATS", "exported_model"]
-
 
 def exported_model(learner: Any, model_format: str) -> bytes:
     """Return the file of a learner's current model.
 
     Args:
-        learner: any learner with ``mli_get_current_model`` for ``onnx``; one that has a Keras
-            model as ``model`` for ``keras``.
+        learner: for ``onnx`` any learner with ``mli_get_current_model``; for ``keras`` a learner
+            with a Keras model as its attribute ``model``.
         model_format: one of `MODEL_FORMATS`.
 
     Raises:
@@ -29,25 +27,25 @@ def exported_model(learner: Any, model_format: str) -> bytes:
     return MODEL_FORMATS[model_format](learner)
 
 
-def _onnx(learner: Any) -> bytes:
+def _to_onnx(learner: Any) -> bytes:
     file = onnx_file(learner.mli_get_current_model())
     if file is None:
         raise UnsupportedModel(
-            f"mli_get_current_model of this {type(learner).__name__} gives no ONNX model"
+            f"mli_get_current_model of this {type(learner).__name__} does not return an ONNX model"
         )
     return file
 
 
-def _keras(learner: Any) -> bytes:
+def _to_keras(learner: Any) -> bytes:
     keras, model = sys.modules.get("keras"), getattr(learner, "model", None)
     if keras is None or not isinstance(model, keras.Model):
         raise UnsupportedModel(
-            f"this {type(learner).__name__} has no Keras model; --format onnx takes other learners"
+            f"this {type(learner).__name__} has no Keras model; export it with --format onnx"
         )
-    try:  # a copy that is not compiled: losses and metrics of one's own hinder who loads it
+    try:  # an uncompiled copy, as custom losses and metrics would prevent loading it elsewhere
         bare = type(model).from_config(model.get_config())
     except (NotImplementedError, TypeError, ValueError) as error:
-        raise UnsupportedModel(f"Keras can't write {model.name}: {error}") from error
+        raise UnsupportedModel(f"Keras cannot write {model.name}: {error}") from error
     bare.set_weights(model.get_weights())
     with tempfile.TemporaryDirectory(prefix="colearn-") as folder:
         path = Path(folder, "model.keras")
@@ -55,5 +53,5 @@ def _keras(learner: Any) -> bytes:
         return path.read_bytes()
 
 
-MODEL_FORMATS: dict[str, Callable[[Any], bytes]] = {"onnx": _onnx, "keras": _keras}
-"""What makes a file of each format."""
+MODEL_FORMATS: dict[str, Callable[[Any], bytes]] = {"onnx": _to_onnx, "keras": _to_keras}
+"""The function that writes each format."""

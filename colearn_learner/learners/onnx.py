@@ -1,4 +1,4 @@
-"""Whole models as ONNX, for use elsewhere."""
+"""Convert whole models to ONNX, for use elsewhere."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from typing import Any
 from colearn_learner.errors import InvalidArgument, MissingPackage, UnsupportedModel
 from colearn_learner.interface import ModelFormat
 
-__all__ = ["convert_model_to_onnx", "deser_model", "onnx_file"]
-
 _HOW_TO_INSTALL = "ONNX needs: pip install 'colearn-ledger[onnx]'"
 
 
@@ -22,36 +20,35 @@ def convert_model_to_onnx(model: Any, *, example: Any = None) -> Any:
 
     The input of a scikit-learn or XGBoost model is named ``inputs``, shape (records, features),
     float32. The only input of a Keras or PyTorch model is named ``inputs`` too, and several inputs
-    have the names that they have there; shapes and types are the model's, the number of records
-    is free.
+    keep their names. Shapes and types are the model's; the number of records is left open.
 
     Args:
-        model: of one of these kinds.
-        example: inputs of a PyTorch model, a batch of one record or more: a PyTorch model does
-            not say what it takes.
+        model: a model of one of these kinds.
+        example: inputs of a PyTorch model, a batch of at least one record, because a PyTorch
+            model does not describe its inputs.
 
     Raises:
         MissingPackage: the converter is not installed.
         UnsupportedModel: the model is of another kind, was never called, or has no converter.
         InvalidArgument: an example is needed.
     """
-    # who holds a model of one of these frameworks has imported it
+    # a caller with a model of one of these frameworks has imported the framework
     keras, torch, xgboost = (sys.modules.get(name) for name in ("keras", "torch", "xgboost"))
     if keras is not None and isinstance(model, keras.Model):
-        return _of_keras(model, keras)
+        return _convert_keras(model, keras)
     if torch is not None and isinstance(model, torch.nn.Module):
-        return _of_torch(model, torch, example)
+        return _convert_torch(model, torch, example)
     if xgboost is not None and isinstance(model, xgboost.Booster | xgboost.XGBModel):
-        return _of_xgboost(model)
+        return _convert_xgboost(model)
     if hasattr(model, "n_features_in_"):
-        return _of_sklearn(model)
+        return _convert_sklearn(model)
     raise UnsupportedModel(
-        f"a {type(model).__name__} can't be converted to ONNX: "
-        "only fitted scikit-learn and XGBoost models, Keras and PyTorch models can"
+        f"a {type(model).__name__} cannot be converted to ONNX; only fitted scikit-learn and "
+        "XGBoost models, Keras models and PyTorch models can"
     )
 
 
-def _of_sklearn(model: Any) -> Any:
+def _convert_sklearn(model: Any) -> Any:
     try:
         from skl2onnx import to_onnx
         from skl2onnx.common.data_types import FloatTensorType
@@ -61,16 +58,18 @@ def _of_sklearn(model: Any) -> Any:
     try:
         return to_onnx(model, initial_types=inputs)
     except (RuntimeError, NotImplementedError) as error:
-        raise UnsupportedModel(f"skl2onnx can't convert {type(model).__name__}: {error}") from error
+        raise UnsupportedModel(
+            f"skl2onnx cannot convert {type(model).__name__}: {error}"
+        ) from error
 
 
-def _of_keras(model: Any, keras: Any) -> Any:
+def _convert_keras(model: Any, keras: Any) -> Any:
     try:
         import onnx
         import tf2onnx  # noqa: F401 - Keras calls it
     except ImportError as error:
         raise MissingPackage(_HOW_TO_INSTALL) from error
-    inputs = getattr(model, "inputs", None) or []  # a subclassed model has none
+    inputs = getattr(model, "inputs", None) or []  # a subclassed model has no inputs
     named = [keras.InputSpec(shape=i.shape, dtype=i.dtype, name="inputs") for i in inputs]
     with tempfile.TemporaryDirectory(prefix="colearn-") as folder:
         path = Path(folder, "model.onnx")
@@ -84,22 +83,24 @@ def _of_keras(model: Any, keras: Any) -> Any:
             proto = onnx.load(path)
             onnx.checker.check_model(proto)
         except (ValueError, TypeError, RuntimeError, onnx.checker.ValidationError) as error:
-            raise UnsupportedModel(f"Keras can't convert {model.name}: {error}") from error
+            raise UnsupportedModel(f"Keras cannot convert {model.name}: {error}") from error
     return proto
 
 
-def _of_torch(model: Any, torch: Any, example: Any) -> Any:
+def _convert_torch(model: Any, torch: Any, example: Any) -> Any:
     if example is None:
-        raise InvalidArgument("a PyTorch model needs an example of its inputs, a batch of them")
+        raise InvalidArgument(
+            "a PyTorch model needs an example of its inputs; pass a batch of them as example"
+        )
     try:
         import onnx
         import onnxscript  # noqa: F401 - torch calls it
     except ImportError as error:
         raise MissingPackage(_HOW_TO_INSTALL) from error
     inputs = tuple(example) if isinstance(example, list | tuple) else (example,)
-    # one record, or none, would make torch take its number for a constant
+    # with fewer than two records, torch would treat their number as a constant
     two = tuple(torch.cat([i[:1], i[:1]]) for i in inputs)
-    # it says at length that torchvision, which it does not need, is missing
+    # it warns that torchvision is missing, which it does not need
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     try:
         program = torch.onnx.export(
@@ -113,11 +114,11 @@ def _of_torch(model: Any, torch: Any, example: Any) -> Any:
         proto = program.model_proto
         onnx.checker.check_model(proto)
     except (RuntimeError, ValueError, TypeError, onnx.checker.ValidationError) as error:
-        raise UnsupportedModel(f"torch can't convert {type(model).__name__}: {error}") from error
+        raise UnsupportedModel(f"torch cannot convert {type(model).__name__}: {error}") from error
     return proto
 
 
-def _of_xgboost(model: Any) -> Any:
+def _convert_xgboost(model: Any) -> Any:
     try:
         from onnxmltools import convert_xgboost
         from onnxmltools.convert.common.data_types import FloatTensorType
@@ -125,12 +126,14 @@ def _of_xgboost(model: Any) -> Any:
         raise MissingPackage(_HOW_TO_INSTALL) from error
     booster = model.get_booster() if hasattr(model, "get_booster") else model
     if not booster.num_boosted_rounds():
-        raise UnsupportedModel("this XGBoost model can't be converted to ONNX: it has no trees yet")
+        raise UnsupportedModel(
+            "this XGBoost model cannot be converted to ONNX: it has no trees yet"
+        )
     inputs = [("inputs", FloatTensorType([None, booster.num_features()]))]
     try:
         return convert_xgboost(model, initial_types=inputs)
     except (RuntimeError, NotImplementedError, ValueError, KeyError) as error:
-        raise UnsupportedModel(f"onnxmltools can't convert this XGBoost model: {error}") from error
+        raise UnsupportedModel(f"onnxmltools cannot convert this XGBoost model: {error}") from error
 
 
 def deser_model(model: Any) -> Any:
@@ -138,7 +141,7 @@ def deser_model(model: Any) -> Any:
 
     Raises:
         MissingPackage: onnx is not installed.
-        UnsupportedModel: the bytes are no valid ONNX model.
+        UnsupportedModel: the bytes are not a valid ONNX model.
     """
     try:
         import onnx
@@ -150,12 +153,12 @@ def deser_model(model: Any) -> Any:
         proto = onnx.load_model_from_string(bytes(model))
         onnx.checker.check_model(proto)
     except (DecodeError, onnx.checker.ValidationError, TypeError) as error:
-        raise UnsupportedModel(f"these bytes are no ONNX model: {error}") from error
+        raise UnsupportedModel(f"these bytes are not an ONNX model: {error}") from error
     return proto
 
 
 def onnx_file(exported: Any) -> bytes | None:
-    """Return the ONNX file of a `ColearnModel`, or of what looks like it; None: it is not ONNX."""
+    """Return the ONNX file of a `ColearnModel` or a similar object; None if it is not ONNX."""
     if getattr(getattr(exported, "model_format", None), "name", None) != ModelFormat.ONNX.name:
         return None
     if hasattr(exported.model, "SerializeToString"):

@@ -108,7 +108,7 @@ def test_safetensors_are_the_weights_as_they_are(place: tuple[str, Path]):
         (
             ["--learner", f"{EXPORTING}:without_model"],
             "onnx",
-            "gives no ONNX model",
+            "does not return an ONNX model",
         ),
         (
             ["--learner", f"{EXPORTING}:without_model"],

@@ -61,36 +61,36 @@ OPTIONAL: dict[type[Any], dict[str, Any]] = {
 
 @pytest.mark.parametrize("kind", FULL, ids=lambda kind: kind.__name__)
 class TestEveryType:
-    def test_its_fields_are_the_ancestors_in_their_order(self, kind: type[Any]):
+    def test_fields_are_the_ancestors_in_order(self, kind: type[Any]):
         names = [field.name for field in fields(kind)]
         assert names == [*FULL[kind], *ADDED.get(kind, [])]
 
-    def test_it_takes_keywords_and_has_them_as_attributes(self, kind: type[Any]):
+    def test_keywords_become_attributes(self, kind: type[Any]):
         made = kind(**FULL[kind])
         assert {name: getattr(made, name) for name in FULL[kind]} == FULL[kind]
 
-    def test_its_optional_fields_have_these_defaults(self, kind: type[Any]):
+    def test_optional_fields_have_the_ancestors_defaults(self, kind: type[Any]):
         optional = OPTIONAL.get(kind, {})
         required = {k: v for k, v in FULL[kind].items() if k not in optional}
         made = kind(**required)
         assert {name: getattr(made, name) for name in optional} == optional
 
-    def test_its_other_fields_are_required(self, kind: type[Any]):
+    def test_other_fields_are_required(self, kind: type[Any]):
         for name in FULL[kind].keys() - OPTIONAL.get(kind, {}).keys():
             with pytest.raises(TypeError, match=name):
                 kind(**{k: v for k, v in FULL[kind].items() if k != name})
 
-    def test_an_unknown_field_is_refused(self, kind: type[Any]):
+    def test_unknown_field_is_refused(self, kind: type[Any]):
         with pytest.raises(TypeError, match="vote_scores"):
             kind(**FULL[kind], vote_scores=1.0)
 
-    def test_it_can_be_assigned_to(self, kind: type[Any]):
+    def test_fields_can_be_assigned(self, kind: type[Any]):
         made = kind(**FULL[kind])
         for name in FULL[kind]:
             setattr(made, name, None)
             assert getattr(made, name) is None
 
-    def test_equal_fields_make_it_equal(self, kind: type[Any]):
+    def test_values_with_equal_fields_are_equal(self, kind: type[Any]):
         made = kind(**FULL[kind])
         assert made == kind(**FULL[kind])
         last = list(FULL[kind])[-1]
@@ -98,15 +98,15 @@ class TestEveryType:
         assert made != kind(**FULL[kind])
         assert made != FULL[kind]
 
-    def test_it_is_mutable_and_so_has_no_hash(self, kind: type[Any]):
+    def test_mutable_values_have_no_hash(self, kind: type[Any]):
         with pytest.raises(TypeError, match="unhashable"):
             hash(kind(**FULL[kind]))
 
-    def test_the_package_exports_it(self, kind: type[Any]):
+    def test_package_exports_the_type(self, kind: type[Any]):
         assert getattr(colearn_learner, kind.__name__) is kind
 
 
-def test_the_enumerations_have_the_ancestors_values():
+def test_enumerations_have_the_ancestors_values():
     assert {code.name: code.value for code in ErrorCodes} == {"DP_BUDGET_EXCEEDED": 1}
     assert {form.name: form.value for form in ModelFormat} == {
         "PICKLE_WEIGHTS_ONLY": 1,
@@ -118,19 +118,19 @@ class TestNumbers:
     @pytest.mark.parametrize(
         "score", [0.5, np.float32(0.5), np.array(0.5), np.array([0.5]), "0.5"], ids=repr
     )
-    def test_one_number_of_any_kind_becomes_a_float(self, score: Any):
+    def test_any_kind_of_number_becomes_a_float(self, score: Any):
         made = ProposedWeights(weights=Weights(), vote_score=score, test_score=score)
         assert (type(made.vote_score), type(made.test_score)) == (float, float)
         assert (made.vote_score, made.test_score) == (0.5, 0.5)
         assert DiffPrivConfig(**{**CONFIG, "max_grad_norm": score}).max_grad_norm == 0.5
 
-    def test_a_score_may_be_no_number_at_all(self):
+    def test_score_may_be_nan(self):
         made = ProposedWeights(weights=Weights(), vote_score=math.nan, test_score=math.inf)
         assert math.isnan(made.vote_score)
         assert made.test_score == math.inf
 
     @pytest.mark.parametrize("score", [None, "high", [0.5], np.array([0.5, 0.6])], ids=repr)
-    def test_anything_else_is_refused_by_name(self, score: Any):
+    def test_score_that_is_not_a_number_is_refused_by_name(self, score: Any):
         with pytest.raises(InvalidValue, match=r"ProposedWeights\.vote_score"):
             ProposedWeights(weights=Weights(), vote_score=score, test_score=0.0)
         with pytest.raises(InvalidValue, match=r"ProposedWeights\.test_score"):
@@ -155,22 +155,22 @@ class TestVotes:
         ],
         ids=repr,
     )
-    def test_a_vote_is_true_false_or_none(self, given: Any, vote: bool | None):
+    def test_vote_is_converted_to_true_false_or_none(self, given: Any, vote: bool | None):
         made = ProposedWeights(weights=Weights(), vote_score=0, test_score=0, vote=given)
         assert made.vote is vote
 
     @pytest.mark.parametrize("given", ["maybe", 2, [], np.array([True, False])], ids=repr)
-    def test_anything_else_is_refused(self, given: Any):
+    def test_other_votes_are_refused(self, given: Any):
         with pytest.raises(InvalidValue, match=r"ProposedWeights\.vote"):
             ProposedWeights(weights=Weights(), vote_score=0, test_score=0, vote=given)
 
 
 class TestWeights:
-    def test_they_are_kept_and_not_copied(self):
+    def test_weights_are_not_copied(self):
         tree = {"layers": [np.zeros(3)]}
         assert Weights(weights=tree).weights is tree
 
-    def test_they_are_equal_when_every_element_shape_and_type_is(self):
+    def test_weights_are_equal_if_elements_shapes_and_types_are(self):
         def weights(*arrays: Any) -> Weights:
             return Weights(weights={"layers": list(arrays)})
 
@@ -181,11 +181,11 @@ class TestWeights:
         assert weights(np.zeros(3)) != weights(np.zeros(3), np.zeros(3))
         assert Weights([np.zeros(3)]) != Weights((np.zeros(3),))
 
-    def test_the_training_summary_counts(self):
+    def test_training_summary_is_part_of_equality(self):
         exceeded = TrainingSummary(error_code=ErrorCodes.DP_BUDGET_EXCEEDED)
         assert Weights([1.0]) != Weights([1.0], training_summary=exceeded)
 
-    def test_a_proposal_must_have_them(self):
+    def test_proposed_weights_require_a_weights_value(self):
         with pytest.raises(InvalidValue, match="must be a Weights"):
             ProposedWeights(weights=np.zeros(3), vote_score=0, test_score=0)  # type: ignore[arg-type]
 
@@ -193,7 +193,7 @@ class TestWeights:
 class TestNested:
     """As pydantic did for the ancestor, plain dicts and values become the types within."""
 
-    def test_dicts(self):
+    def test_nested_dicts_become_values(self):
         summary = {"dp_budget": BUDGET, "error_code": 1}
         made = ProposedWeights(
             weights={"weights": [1], "training_summary": summary},  # type: ignore[arg-type]
@@ -206,10 +206,10 @@ class TestNested:
         )
 
     @pytest.mark.parametrize("value", [2, ModelFormat.ONNX])
-    def test_values_of_enumerations(self, value: Any):
+    def test_enumeration_values_become_members(self, value: Any):
         assert ColearnModel(model_format=value).model_format is ModelFormat.ONNX
 
-    def test_unknown_values_are_refused_with_the_known_ones(self):
+    def test_unknown_enumeration_value_error_lists_the_known_ones(self):
         with pytest.raises(InvalidValue, match=r"PICKLE_WEIGHTS_ONLY \(1\), ONNX \(2\)"):
             ColearnModel(model_format=3)  # type: ignore[arg-type]
         with pytest.raises(InvalidValue, match=r"DP_BUDGET_EXCEEDED \(1\)"):
@@ -226,13 +226,13 @@ METHODS = {
 
 
 class TestTheInterface:
-    def test_its_five_methods_are_abstract(self):
+    def test_five_methods_are_abstract(self):
         assert issubclass(MachineLearningInterface, abc.ABC)
         assert MachineLearningInterface.__abstractmethods__ == METHODS
         with pytest.raises(TypeError, match="abstract"):
             MachineLearningInterface()  # type: ignore[abstract]
 
-    def test_anything_with_the_five_is_a_learner(self):
+    def test_any_object_with_the_five_methods_is_a_learner(self):
         whole = type("Whole", (), dict.fromkeys(METHODS, lambda self, *_: None))
         assert isinstance(whole(), Learner)
         for name in METHODS:

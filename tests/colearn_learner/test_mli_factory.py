@@ -64,7 +64,7 @@ def made(factory: MliFactory, model_params: Any = "{}", dataset_params: Any = No
 # ------------------------------------------------------------------ what there is
 
 
-def test_it_tells_what_is_registered(factory: ExampleMliFactory):
+def test_factory_lists_registered_models_and_loaders(factory: ExampleMliFactory):
     defaults = {"steps_per_epoch": 100, "diff_priv_config": None, "layers": [1]}
     assert factory.get_models() == {"MODEL": defaults, "LONELY": defaults}
     of_loader = {"batch_size": 32, "names": ("a",)}
@@ -73,7 +73,7 @@ def test_it_tells_what_is_registered(factory: ExampleMliFactory):
     assert factory.get_version()[0].isdigit()
 
 
-def test_what_it_tells_can_be_changed_without_harm(factory: ExampleMliFactory):
+def test_returned_parameters_are_copies(factory: ExampleMliFactory):
     """Programs fill in the defaults they were given, as the ancestor's demo does."""
     factory.get_models()["MODEL"]["layers"].append(2)
     factory.get_dataloaders()["DATA"]["batch_size"] = 1
@@ -83,7 +83,7 @@ def test_what_it_tells_can_be_changed_without_harm(factory: ExampleMliFactory):
     assert made(factory).data["batch_size"] == 32
 
 
-def test_a_factory_of_ones_own_has_four_methods_to_write():
+def test_custom_factory_needs_four_methods():
     class OnlyOne(MliFactory):
         def get_models(self):
             return {"ONE": {}}
@@ -117,7 +117,7 @@ def test_parameters_replace_defaults(factory: ExampleMliFactory, form: Any):
 
 
 @pytest.mark.parametrize("form", [json.dumps, dict], ids=["JSON", "mapping"])
-def test_a_privacy_configuration_is_made_of_a_mapping(factory: ExampleMliFactory, form: Any):
+def test_privacy_configuration_may_be_a_mapping(factory: ExampleMliFactory, form: Any):
     learner = made(factory, form({"diff_priv_config": PRIVACY}))
     assert learner.diff_priv_config == DiffPrivConfig(**PRIVACY)
     assert made(factory, {"diff_priv_config": None}).diff_priv_config is None
@@ -125,7 +125,7 @@ def test_a_privacy_configuration_is_made_of_a_mapping(factory: ExampleMliFactory
     assert made(factory, {"diff_priv_config": config}).diff_priv_config is config
 
 
-def test_what_is_not_taken_is_left_out_with_a_warning(factory: ExampleMliFactory, caplog, capsys):
+def test_unknown_parameter_is_ignored_with_a_warning(factory: ExampleMliFactory, caplog, capsys):
     learner = made(
         factory,
         {"step_per_epoch": 1, "data_loaders": "mine", "layers": [7]},
@@ -140,11 +140,11 @@ def test_what_is_not_taken_is_left_out_with_a_warning(factory: ExampleMliFactory
         ("model MODEL", "step_per_epoch"),
         ("model MODEL", "data_loaders"),
     ]:
-        assert f"the {what} does not take the parameter {name}" in caplog.text
+        assert f"the {what} has no parameter {name}" in caplog.text
     assert capsys.readouterr().out == ""
 
 
-def test_parameters_without_a_default_are_given_by_name(factory: ExampleMliFactory):
+def test_parameters_without_default_must_be_given(factory: ExampleMliFactory):
     def of(data_loaders: dict[str, Any], depth: int, **_rest: Any) -> Any:
         return depth
 
@@ -162,43 +162,47 @@ def test_parameters_without_a_default_are_given_by_name(factory: ExampleMliFacto
     [
         (("MODLE", "DATA"), UnknownName, "no model 'MODLE'; there are: MODEL, LONELY"),
         (("MODEL", "DAT"), UnknownName, "no dataloader 'DAT'; there are: DATA, MORE, OTHER"),
-        (("MODEL", "OTHER"), InvalidArgument, "MODEL does not go with.* OTHER; .*: MORE, DATA"),
-        (("LONELY", "DATA"), InvalidArgument, "LONELY does not go with.* DATA; .*: none"),
+        (
+            ("MODEL", "OTHER"),
+            InvalidArgument,
+            "MODEL is not compatible with.* OTHER; .*: MORE, DATA",
+        ),
+        (("LONELY", "DATA"), InvalidArgument, "LONELY is not compatible with.* DATA; .*: none"),
     ],
 )
-def test_names_are_checked_and_those_that_there_are_named(factory, names, error, message):
+def test_unknown_name_error_lists_the_registered_names(factory, names, error, message):
     with pytest.raises(error, match=message) as refused:
         factory.get_mli(names[0], "{}", names[1], '{"location": "here"}')
     assert isinstance(refused.value, LearnerError)
 
 
-def test_when_nothing_is_registered_it_says_so(factory: ExampleMliFactory):
+def test_error_says_when_nothing_is_registered(factory: ExampleMliFactory):
     FactoryRegistry.model_architectures.clear()
-    with pytest.raises(UnknownName, match=r"none is registered.*module.*is imported"):
+    with pytest.raises(UnknownName, match=r"none is registered.*mporting the module"):
         made(factory)
 
 
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ("", "are no JSON"),
-        ("{steps: 1}", "are no JSON.*steps: 1"),
-        ("{", "are no JSON"),
-        (None, "are no JSON"),
-        (12, "are no JSON"),
+        ("", "are not JSON"),
+        ("{steps: 1}", "are not JSON.*steps: 1"),
+        ("{", "are not JSON"),
+        (None, "are not JSON"),
+        (12, "are not JSON"),
         ("[1, 2]", "must be a JSON object"),
         ("null", "must be a JSON object"),
         ('"text"', "must be a JSON object"),
     ],
 )
 @pytest.mark.parametrize("of", ["model MODEL", "dataloader DATA"])
-def test_parameters_that_are_no_object_are_refused(factory, params: Any, message: str, of: str):
+def test_parameters_that_are_not_an_object_are_refused(factory, params: Any, message: str, of: str):
     given = ("{}", params) if of.startswith("dataloader") else (params, '{"location": "here"}')
     with pytest.raises(InvalidArgument, match=f"parameters of the {of} {message}"):
         factory.get_mli("MODEL", given[0], "DATA", given[1])
 
 
-def test_without_a_location_it_says_what_is_missing(factory: ExampleMliFactory):
+def test_missing_location_is_named(factory: ExampleMliFactory):
     with pytest.raises(InvalidArgument, match="dataloader DATA needs the parameter location"):
         made(factory, dataset_params="{}")
 
@@ -211,7 +215,7 @@ def test_without_a_location_it_says_what_is_missing(factory: ExampleMliFactory):
         ({**PRIVACY, "target_delta": "little"}, "target_delta"),
     ],
 )
-def test_a_privacy_configuration_that_is_none_is_refused(factory, config, message: str):
+def test_invalid_privacy_configuration_is_refused(factory, config, message: str):
     with pytest.raises(InvalidArgument, match=f"diff_priv_config of the model MODEL: .*{message}"):
         made(factory, {"diff_priv_config": config})
 
@@ -221,7 +225,7 @@ def test_parameters_are_checked_before_the_data_is_loaded(factory: ExampleMliFac
         raise AssertionError("loaded for nothing")
 
     FactoryRegistry.register_dataloader("DATA")(slow)
-    with pytest.raises(InvalidArgument, match="no JSON"):
+    with pytest.raises(InvalidArgument, match="not JSON"):
         made(factory, "{")
 
 
@@ -247,7 +251,7 @@ def options(folder: str, **model_params: Any) -> list[str]:
     return [f"{name}={value}" for name, value in arguments.items()]
 
 
-def test_the_command_line_gives_its_arguments(folder: str):
+def test_command_line_arguments_reach_the_factory(folder: str):
     learner = load_learner(FACTORY, parse_arguments(options(folder, steps_per_epoch=3)))
     assert isinstance(learner, SklearnLearner)
     once = load_learner(FACTORY, parse_arguments(options(folder)))
@@ -256,7 +260,7 @@ def test_the_command_line_gives_its_arguments(folder: str):
     assert learner.mli_test_weights(learner.mli_propose_weights()).vote_score > before
 
 
-def test_it_makes_learners_that_keep_to_the_interface(folder: str):
+def test_factorys_learners_pass_the_conformance_kit(folder: str):
     assert registered_learners.get_mli
     given = [part for option in options(folder) for part in ("--learner-arg", option)]
     ran = CliRunner().invoke(main, ["learner", "check", FACTORY, *given, "--json"])
@@ -265,7 +269,7 @@ def test_it_makes_learners_that_keep_to_the_interface(folder: str):
     assert verdicts["another-process-agrees"] == "passed"
 
 
-def test_what_is_typed_wrong_is_told_in_one_line(folder: str):
+def test_typing_error_is_reported_in_one_line(folder: str):
     given = options(folder)
     given[0] = "model_name=LINAER"
     typed = [part for option in given for part in ("--learner-arg", option)]
@@ -275,7 +279,7 @@ def test_what_is_typed_wrong_is_told_in_one_line(folder: str):
     assert "Traceback" not in ran.output
 
 
-def test_it_is_served_to_agents_elsewhere(folder: str):
+def test_factorys_learner_can_be_served_to_agents(folder: str):
     here = load_learner(FACTORY, parse_arguments(options(folder)))
     given = [f"--learner-arg={option}" for option in options(folder)]
     with ServerProcess(FACTORY, *given) as server, connected(server.address) as there:

@@ -50,7 +50,7 @@ def same(one: Weights, other: Weights) -> bool:
 
 
 @pytest.mark.parametrize(("name", "on"), PAIRS)
-def test_all_learners_start_alike_and_training_helps(name: str, on: str):
+def test_learners_start_alike_and_training_improves_the_score(name: str, on: str):
     one, other = learner(name, on), learner(name, on, share=1)
     start = one.mli_get_current_weights()
     assert same(start, other.mli_get_current_weights())
@@ -60,7 +60,7 @@ def test_all_learners_start_alike_and_training_helps(name: str, on: str):
 
 
 @pytest.mark.parametrize("name", ["mlp", "keras-mlp"])
-def test_a_seed_decides_the_first_weights_and_the_training(name: str):
+def test_seed_decides_first_weights_and_training(name: str):
     def proposal(seed: int) -> Weights:
         if name == "keras-mlp":
             import keras
@@ -75,7 +75,7 @@ def test_a_seed_decides_the_first_weights_and_the_training(name: str):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_its_weights_travel(name: str):
+def test_weights_can_be_encoded_and_decoded(name: str):
     on = next(d for m, d in PAIRS if m == name)
     weights = learner(name, on).mli_get_current_weights()
     assert same(Weights(decode_weights(encode_weights(weights.weights)).weights), weights)
@@ -85,7 +85,7 @@ def test_its_weights_travel(name: str):
 class TestScores:
     """Voters vote by a loss, people are shown the accuracy: both as numpy counts them."""
 
-    def test_of_a_classification(self, name: str):
+    def test_classification_scores_are_those_of_scikit_learn(self, name: str):
         votes, tests = shares("wine").shares[0].vote, shares("wine").shares[0].test
         voter, shown = learner(name, "wine"), learner(name, "wine", shown=True)
         start = voter.mli_get_current_weights()
@@ -95,7 +95,7 @@ class TestScores:
         right = forward(arrays(start), tests.inputs).argmax(axis=1) == tests.targets
         assert math.isclose(shown.mli_test_weights(start).test_score, right.mean(), rel_tol=1e-6)
 
-    def test_of_a_regression(self, name: str):
+    def test_regression_scores_are_those_of_scikit_learn(self, name: str):
         votes = shares("diabetes").shares[0].vote
         voter = learner(name, "diabetes")
         start = voter.mli_get_current_weights()
@@ -117,7 +117,7 @@ def softmax(values: Any) -> Any:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def test_names_and_tasks_are_checked():
+def test_unknown_or_unfit_model_is_refused():
     with pytest.raises(UnknownName, match="did you mean keras-mlp"):
         model("keras_mlp", dataset("wine"))
     with pytest.raises(UnfitModel, match="choose logistic, mlp, keras-mlp"):
@@ -132,7 +132,7 @@ def test_names_and_tasks_are_checked():
         ("mlp", "sklearn", "sklearn"),
     ],
 )
-def test_a_framework_that_is_missing_is_named_with_its_extra(
+def test_missing_framework_error_names_its_extra(
     monkeypatch: pytest.MonkeyPatch, name: str, missing: str, extra: str
 ):
     found = importlib.util.find_spec

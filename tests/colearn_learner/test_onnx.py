@@ -135,7 +135,7 @@ def test_unsupported_models_are_refused(make: Any):
 
 @pytest.mark.parametrize("data", [b"no model", b"", 7])
 def test_bytes_that_are_not_a_model_are_refused(data: Any):
-    with pytest.raises(UnsupportedModel, match="no ONNX model"):
+    with pytest.raises(UnsupportedModel, match="not an ONNX model"):
         deser_model(data)
 
 

@@ -75,7 +75,7 @@ class TestPytorch:
             def forward(self, inputs: Any) -> Any:
                 return torch.linalg.matrix_exp(inputs)
 
-        with pytest.raises(UnsupportedModel, match="torch can't convert Odd"):
+        with pytest.raises(UnsupportedModel, match="torch cannot convert Odd"):
             convert_model_to_onnx(Odd(), example=torch.rand(2, 3, 3))
 
 

@@ -40,7 +40,7 @@ def register(loader: Any = loaders, model: Any = learner) -> None:
     FactoryRegistry.register_model_architecture("MODEL", ["DATA"])(model)
 
 
-def test_what_is_registered_is_found_with_its_defaults():
+def test_registered_functions_are_found_with_their_defaults():
     register()
     found = FactoryRegistry.dataloaders["DATA"]
     assert found.callable is loaders
@@ -52,13 +52,13 @@ def test_what_is_registered_is_found_with_its_defaults():
     assert (found[0], model[0]) == (loaders, learner)  # as programs take them
 
 
-def test_the_decorators_return_the_function_itself():
+def test_decorators_return_the_function_itself():
     assert FactoryRegistry.register_dataloader("DATA")(loaders) is loaders
     register_model = FactoryRegistry.register_model_architecture("MODEL", ["DATA"])
     assert register_model(learner) is learner
 
 
-def test_arrays_may_be_defaults_and_data_loaders_are_not_among_them():
+def test_defaults_may_be_arrays_and_omit_data_loaders():
     def of(location: str, mean: Any = np.zeros(3), **_rest: Any) -> None: ...  # noqa: B008
     def to(data_loaders: None = None, *_rest: Any) -> None: ...
 
@@ -67,7 +67,7 @@ def test_arrays_may_be_defaults_and_data_loaders_are_not_among_them():
     assert FactoryRegistry.model_architectures["MODEL"].default_parameters == {}
 
 
-def test_what_is_given_as_compatible_is_copied():
+def test_list_of_compatibilities_is_copied():
     register()
     given = ["DATA"]
     FactoryRegistry.register_model_architecture("OTHER", given)(learner)
@@ -75,7 +75,7 @@ def test_what_is_given_as_compatible_is_copied():
     assert FactoryRegistry.model_architectures["OTHER"].compatibilities == ["DATA"]
 
 
-def test_a_name_that_is_taken_is_replaced_with_a_warning(caplog, capsys):
+def test_taken_name_is_replaced_with_a_warning(caplog, capsys):
     register()
     assert caplog.text == ""
 
@@ -94,7 +94,7 @@ def test_a_name_that_is_taken_is_replaced_with_a_warning(caplog, capsys):
 # ------------------------------------------------------------------ what is refused
 
 
-def test_a_loader_without_location_is_refused():
+def test_loader_without_location_is_refused():
     def nowhere(place: str) -> Loaders: ...
 
     with pytest.raises(RegistryException, match="nowhere has no parameter location"):
@@ -105,7 +105,7 @@ def test_a_loader_without_location_is_refused():
     check_dataloader_callable(loaders)
 
 
-def test_a_model_without_data_loaders_is_refused():
+def test_model_without_data_loaders_is_refused():
     def model(loaders: Loaders) -> Any: ...
 
     with pytest.raises(RegistryException, match="model has no parameter data_loaders"):
@@ -113,7 +113,7 @@ def test_a_model_without_data_loaders_is_refused():
     assert FactoryRegistry.model_architectures == {}
 
 
-def test_loaders_have_to_be_registered_before_the_models_that_name_them():
+def test_loaders_must_be_registered_before_their_models():
     with pytest.raises(RegistryException, match=r"LATER is not registered.*there are: none"):
         FactoryRegistry.register_model_architecture("MODEL", ["LATER"])(learner)
     register()
@@ -122,7 +122,7 @@ def test_loaders_have_to_be_registered_before_the_models_that_name_them():
     assert set(FactoryRegistry.model_architectures) == {"MODEL"}
 
 
-def test_every_loader_of_a_model_is_checked():
+def test_each_loader_of_a_model_is_checked():
     def list_of_them(location: str) -> List[int]: ...  # noqa: UP006
 
     register()
@@ -131,7 +131,7 @@ def test_every_loader_of_a_model_is_checked():
         FactoryRegistry.register_model_architecture("BOTH", ["DATA", "LIST"])(learner)
 
 
-def test_its_errors_are_of_the_package():
+def test_registry_errors_derive_from_the_packages_error():
     assert issubclass(RegistryException, LearnerError)
 
 
@@ -163,7 +163,7 @@ def annotated(returned: Any, wanted: Any) -> tuple[Any, Any]:
         (None, None),
     ],
 )
-def test_the_same_type_in_other_words_is_the_same(returned: Any, wanted: Any):
+def test_equal_types_may_be_written_differently(returned: Any, wanted: Any):
     register(*annotated(returned, wanted))
     assert set(FactoryRegistry.model_architectures) == {"MODEL"}
 
@@ -179,12 +179,12 @@ def test_the_same_type_in_other_words_is_the_same(returned: Any, wanted: Any):
         (Loaders, None, "is not annotated"),
     ],
 )
-def test_another_type_is_refused_and_both_are_named(returned: Any, wanted: Any, message: str):
+def test_different_types_are_refused_and_both_named(returned: Any, wanted: Any, message: str):
     with pytest.raises(RegistryException, match=message):
         register(*annotated(returned, wanted))
 
 
-def test_other_annotations_that_can_not_be_resolved_do_not_matter():
+def test_unrelated_unresolvable_annotations_are_ignored():
     def of(location: Unresolvable) -> "Tuple[np.ndarray, np.ndarray]": ...  # noqa: UP006, UP037
     def to(data_loaders: Loaders) -> Unresolvable: ...
 
@@ -192,7 +192,7 @@ def test_other_annotations_that_can_not_be_resolved_do_not_matter():
     assert set(FactoryRegistry.model_architectures) == {"MODEL"}
 
 
-def test_texts_are_read_where_their_function_is():
+def test_text_annotations_are_resolved_in_their_functions_module():
     """The same word means another type in another module."""
     variables: dict[str, Any] = {"Loaders": int}
     exec("def to(data_loaders: 'Loaders'): ...", variables)
@@ -200,7 +200,7 @@ def test_texts_are_read_where_their_function_is():
         register(model=variables["to"])
 
 
-def test_wrapped_functions_are_what_they_wrap():
+def test_wrapped_functions_use_the_inner_signature():
     @functools.wraps(loaders)
     def wrapped(*given: Any, **named: Any) -> Any:
         return loaders(*given, **named)
@@ -213,7 +213,7 @@ def test_wrapped_functions_are_what_they_wrap():
 # ------------------------------------------------------------------ the package
 
 
-def test_its_names_are_in_the_package_and_load_nothing_until_asked_for():
+def test_registry_is_exported_lazily_by_the_package():
     names = ("FactoryRegistry", "RegistryException", "MliFactory", "ExampleMliFactory")
     assert all(getattr(colearn_learner, name).__name__ == name for name in names)
     program = "import colearn_learner, sys; print([m for m in sys.modules if m[:8] == 'colearn_'])"

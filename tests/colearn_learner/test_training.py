@@ -64,7 +64,7 @@ def voters(*votes: bool) -> list[Counter]:
         ((), 0.5, True),
     ],
 )
-def test_accepted_when_approvals_reach_the_share_of_the_others(
+def test_proposal_is_accepted_from_the_threshold_of_the_others(
     votes: tuple[bool, ...], threshold: float, accepted: bool
 ):
     learners = voters(*votes)
@@ -74,33 +74,33 @@ def test_accepted_when_approvals_reach_the_share_of_the_others(
     assert [learner.value for learner in learners] == [int(accepted)] * len(learners)
 
 
-def test_learners_propose_in_turn():
+def test_learners_take_turns_to_propose():
     learners = voters(True, True)
     rounds = [collective_learning_round(learners, 0.5, n) for n in range(4)]
     assert [result.block_proposer for result in rounds] == [0, 1, 2, 0]
 
 
-def test_run_holds_the_rounds():
+def test_run_runs_all_rounds():
     learners = voters(True, True)
     run(5, learners)
     assert [learner.value for learner in learners] == [5, 5, 5]
 
 
-def test_an_equal_start_is_the_first_learners():
+def test_equal_weights_are_those_of_the_first_learner():
     learners = voters(True, True)
     learners[0].value = 7
     set_equal_weights(learners)
     assert [learner.value for learner in learners] == [7, 7, 7]
 
 
-def test_alone_each_adopts_its_own():
+def test_individual_training_adopts_each_learners_own_weights():
     learners = voters(True)
     learners[1].value = 5
     individual_training_round(learners, 0)
     assert [learner.value for learner in learners] == [1, 6]
 
 
-def test_results_are_printed_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_results_can_be_printed_and_plotted(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     learners = voters(True, False, True)
     results = Results()
     results.data.append(initial_result(learners))
@@ -124,7 +124,7 @@ def scored(n_learners: int, n_rounds: int) -> Results:
 
 
 @pytest.mark.parametrize(("n_learners", "n_rounds"), [(3, 1), (5, 15), (18, 4), (40, 3)])
-def test_a_picture_can_be_read(n_learners: int, n_rounds: int):
+def test_plot_labels_do_not_overlap(n_learners: int, n_rounds: int):
     plot = ColearnPlot(score_name="score")
     plot.plot_results_and_votes(scored(n_learners, n_rounds))
     plot.figure.canvas.draw()
@@ -146,5 +146,5 @@ def test_a_picture_can_be_read(n_learners: int, n_rounds: int):
     assert len({to_hex(colour) for colour in colours}) == n_learners + 1
 
 
-def test_a_picture_of_nothing_yet():
+def test_results_without_rounds_can_be_plotted():
     ColearnPlot().plot_results_and_votes(Results())
