@@ -1,8 +1,8 @@
-"""One learner of five lies: it proposes ruined weights, and votes for them only.
+"""Run five learners of which one lies: it proposes bad weights, and votes against good ones.
 
-The others test what it proposes on their own records and reject it; what it votes against passes
-all the same, as it is one of four voters. Voting does not stop what is bad in a way that nobody's
-vote records show.
+The others test its proposals on their own records and reject them. The proposals that it votes
+against still pass, because it is one of four voters. Voting cannot detect a defect that does not
+show on anybody's vote records.
 
     python examples/byzantine_learner.py
     python examples/byzantine_learner.py --ledger evm
@@ -29,27 +29,27 @@ def honest(share, seed=1):
 
 
 class Liar(MachineLearningInterface):
-    """A learner that turns what it learned upside down, and lies about what others learned.
+    """A learner that negates the weights it trained, and inverts its votes on others.
 
     Args:
-        own: the learner that it could be.
+        own: the honest learner behind it.
     """
 
     def __init__(self, own):
         self.own = own
 
     def mli_propose_weights(self):
-        """Return weights that take every digit for another."""
+        """Return weights that classify every digit wrongly."""
         learned = self.own.mli_propose_weights().weights
         return Weights({name: -array for name, array in learned.items()})
 
     def mli_test_weights(self, weights):
-        """Approve of what does badly."""
-        said = self.own.mli_test_weights(weights)
-        return ProposedWeights(weights, said.vote_score, said.test_score, vote=not said.vote)
+        """Approve bad weights and reject good ones."""
+        tested = self.own.mli_test_weights(weights)
+        return ProposedWeights(weights, tested.vote_score, tested.test_score, vote=not tested.vote)
 
     def mli_accept_weights(self, weights):
-        """Go on from there, as it would be found out at once if it did not."""
+        """Accept the weights, because refusing them would reveal the liar at once."""
         self.own.mli_accept_weights(weights)
 
     def mli_get_current_weights(self):
@@ -62,7 +62,7 @@ class Liar(MachineLearningInterface):
 
 
 def make_learner(learner, of=5, data=None, seed=1):
-    """Return a learner, which for one number is the liar."""
+    """Return a learner; one of them is the liar."""
     own = honest(common.share("digits", learner, of, data, seed), seed)
     return Liar(own) if learner == LIAR else own
 

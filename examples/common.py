@@ -1,6 +1,6 @@
-"""What the examples share, apart from learning: options, records, and the rounds.
+"""Options, records and rounds that the examples share.
 
-Replace `share` by what reads your own records, and the learners are yours.
+Replace `share` by a function that reads your own records to use the learners with them.
 """
 
 import argparse
@@ -28,10 +28,10 @@ from colearn_learner.datasets.splitting import divide
 from colearn_learner.errors import LearnerError
 from colearn_ledger.protocol import RoundClosed
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no greeting of TensorFlow's
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # silence TensorFlow's greeting
 
 SHORTENED = bool(os.environ.get("COLEARN_EXAMPLES_TEST"))
-"""Hold two rounds of three learners on few records: for the tests."""
+"""Run two rounds of three learners on few records, for the tests."""
 
 # ------------------------------------------------------------------ records
 
@@ -44,15 +44,15 @@ STAND_INS = {
     "covid-xray": ("wine", None),
     "california-housing": ("diabetes", None),
 }
-"""What scikit-learn brings for what is not here; how its targets become those that are wanted."""
+"""scikit-learn's substitute for each missing data set, and the conversion of its targets."""
 
 FETCHED = {"mnist": "~/.keras/datasets/mnist.npz"}
-"""Where Keras keeps what it has fetched."""
+"""Where Keras keeps the files that it downloads."""
 
 
 @lru_cache
 def records(name, path=None):
-    """Return a data set's records; without a path what stands in for it, and say so."""
+    """Return a data set's records; without a path, those of its substitute, with a message."""
     fetched = Path(FETCHED.get(name, "")).expanduser()
     if not path and fetched.is_file() and not SHORTENED:
         path = fetched
@@ -60,8 +60,11 @@ def records(name, path=None):
         data = load(name, path).data
     else:
         other, targets_of = STAND_INS[name]
-        said = f"{name} is not here: scikit-learn's {other} records stand in for it."
-        print(f"{said}\nTo have it (path by --data): {SOURCES[name].where}.", file=sys.stderr)
+        print(
+            f"{name} is not here: scikit-learn's {other} records stand in for it.\n"
+            f"To use it, give its path by --data; to get it: {SOURCES[name].where}.",
+            file=sys.stderr,
+        )
         data = load(other).data
         inputs = data.inputs
         if other == "digits":  # as pictures
@@ -72,8 +75,8 @@ def records(name, path=None):
     return data
 
 
-def divided(data, of, seed, train_ratio=0.6):
-    """Return where each learner's records are: equal numbers for all, at random."""
+def divide_records(data, of, seed, train_ratio=0.6):
+    """Return the indices of each learner's records: equal numbers, drawn at random."""
     rest = (1 - train_ratio) / 2
     parts = (train_ratio, rest, rest)
     task = "classification" if data.targets.dtype.kind in "iu" else "regression"
@@ -81,31 +84,31 @@ def divided(data, of, seed, train_ratio=0.6):
 
 
 def share(name, learner, of=5, data=None, seed=1):
-    """Return one learner's records to train, vote and test with; pictures are 0 … 1.
+    """Return one learner's records to train, vote and test with; pictures from 0 to 1.
 
     Args:
         name: of the data set.
-        learner: which share, from 0.
-        of: how many learners divide the data set; the same, and the same seed, at all of them.
-        data: where the files are; or this learner's own folder, made by `colearn data prepare`.
-        seed: of the division.
+        learner: number of the share, from 0.
+        of: number of learners that divide the data set, the same at each of them.
+        data: folder of the files, or this learner's own folder from `colearn data prepare`.
+        seed: of the division, the same at each learner.
     """
     if data and (Path(data) / SHARE_FILE).is_file():
         mine = read_share(data).share
     else:
         whole = records(name, data)
-        mine = Share(*(whole.take(places) for places in divided(whole, of, seed)[learner]))
-    return Share(scaled(mine.train), scaled(mine.vote), scaled(mine.test))
+        mine = Share(*(whole.take(places) for places in divide_records(whole, of, seed)[learner]))
+    return Share(scale(mine.train), scale(mine.vote), scale(mine.test))
 
 
-def scaled(data):
+def scale(data):
     """Return brightness 0 … 255 as float32 from 0 to 1, and anything else as float32."""
     factor = np.float32(1 / 255 if data.inputs.dtype == np.uint8 else 1)
     return Data(data.inputs.astype("float32") * factor, data.targets)
 
 
 def factory(learner_of, name):
-    """Return the factory of learners that `colearn agent run` and `main` take."""
+    """Return a factory of learners for `colearn agent run` and `main`."""
 
     def make_learner(learner, of=5, data=None, seed=1):
         return learner_of(share(name, learner, of, data, seed), seed)
@@ -117,12 +120,12 @@ def factory(learner_of, name):
 
 
 def parser(description, rounds):
-    """Return the options that every example has."""
+    """Return the parser of the options of every example."""
     options = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("--data", help="where the data set's files are")
-    options.add_argument("--ledger", choices=["local", "evm"], help="let agents meet on a ledger")
+    options.add_argument("--data", help="folder of the data set's files")
+    options.add_argument("--ledger", choices=["local", "evm"], help="run agents on a ledger")
     options.add_argument("--learners", type=int, default=3 if SHORTENED else 5)
     options.add_argument("--rounds", type=int, default=2 if SHORTENED else rounds)
     options.add_argument("--threshold", type=float, default=0.5, help="share that must approve")
@@ -132,37 +135,38 @@ def parser(description, rounds):
 
 
 def main(make_learner, description, *, rounds, score, higher_is_better=True):
-    """Make the learners, hold the rounds that the command line says, and print the scores."""
+    """Create the learners, run the rounds of the command line, and print the scores."""
     options = parser(description, rounds).parse_args()
     try:
         learners = [
             make_learner(n, options.learners, options.data, options.seed)
             for n in range(options.learners)
         ]
-        hold(learners, options, score, higher_is_better)
+        run_rounds(learners, options, score, higher_is_better)
     except LearnerError as error:
         raise SystemExit(f"error: {error}") from error
 
 
-def hold(learners, options, score, higher_is_better=True):
-    """Hold the rounds, by the local driver or by agents on a ledger."""
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it advises against many models
+def run_rounds(learners, options, score, higher_is_better=True):
+    """Run the rounds, by the local driver or by agents on a ledger."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns about many models
     set_equal_weights(learners)
     show = partial(print_mean, learners, score)
     show("start")
     if options.ledger:
         direction = {"score_name": score, "higher_is_better": higher_is_better}
         config = simulation.SimulationConfig(on_event=print_closed, **direction)
-        held = simulation.run(
-            *(learners, options.rounds),
+        run = simulation.run(
+            learners,
+            options.rounds,
             vote_threshold=options.threshold,
             ledger=options.ledger,
             config=config,
         )
-        results = held.results
+        results = run.results
         for learner in learners:
-            learner.mli_accept_weights(Weights(held.weights))
-        print(f"{held.cost:,} gas" if held.cost else "no gas", f"· weights {held.content.cid}")
+            learner.mli_accept_weights(Weights(run.weights))
+        print(f"{run.cost:,} gas" if run.cost else "no gas", f"· weights {run.content.cid}")
     else:
         results = Results()
         for n in range(options.rounds):
@@ -177,13 +181,13 @@ def hold(learners, options, score, higher_is_better=True):
 
 
 def print_mean(learners, score, when):
-    """Print how the learners' current weights do on records that nobody trains on."""
+    """Print the mean score of the learners' current weights on their own test records."""
     scores = initial_result(learners).test_scores
     print(f"{when}: {score} {mean_score(scores):.3f}, mean over the learners' own test records")
 
 
 def print_budgets(learners):
-    """Print what was spent of the privacy budgets, where there are any."""
+    """Print what was spent of the privacy budgets, if there are any."""
     for n, learner in enumerate(learners):
         summary = learner.mli_get_current_weights().training_summary
         if summary is not None and summary.dp_budget is not None:

@@ -1,4 +1,4 @@
-"""One learner of three is in a container, where its records are; its agent is outside.
+"""Run one learner of three in a container with its records, and its agent outside.
 
 The agent asks it over gRPC to train, to test and to accept. When it does not answer, the agent
 proposes nothing, or its ballot is a rejecting one, and the experiment goes on. Without an image,
@@ -29,18 +29,18 @@ VARIABLE = "COLEARN_LEARNER_TOKEN"
 
 @contextmanager
 def served(image, token):
-    """Serve the learner while the block lasts; yield where."""
+    """Serve the learner during the block, and yield its address."""
     serve = ["learner", "serve", "--learner", "examples.mli_numpy:make_learner"]
     serve += ["--learner-arg", f"learner={CONTAINED}", "--learner-arg", f"of={LEARNERS}"]
     serve += ["--port", "0", "--json"]
     if image:
-        # The host's network: without TLS a learner is served to its own machine only.
+        # the host's network, because a server without TLS accepts its own machine only
         docker = ["docker", "run", "--rm", "--init", "--network", "host", "--env", VARIABLE]
         command = [*docker, image, "colearn", *serve]
     else:
         print("No image is given: the learner's server is a process, in no container.")
         command = [sys.executable, "-m", "colearn_learner.cli", *serve]
-    process = subprocess.Popen(  # noqa: S603 - nothing in it comes from elsewhere
+    process = subprocess.Popen(  # noqa: S603 - a fixed command
         command,
         cwd=Path(__file__).resolve().parent.parent,
         env=os.environ | {VARIABLE: token},
@@ -50,7 +50,7 @@ def served(image, token):
     try:
         for line in process.stdout:
             if (said := json.loads(line)).get("event") == "listening":
-                # what it logs from now on must be taken from it, or it would stop and wait
+                # read its log from now on, or it would block when the pipe is full
                 threading.Thread(target=process.stdout.read, daemon=True).start()
                 yield said["url"]
                 break
@@ -62,7 +62,7 @@ def served(image, token):
 
 
 def main():
-    """Hold rounds with one learner behind the server, and two here."""
+    """Run rounds with one learner behind the server and two here."""
     options = common.parser(__doc__, rounds=12)
     options.set_defaults(learners=LEARNERS)
     options.add_argument("--image", help="the container's image")
@@ -75,7 +75,7 @@ def main():
         print(f"learner {CONTAINED} is served at {address}")
         learners = [mli_numpy.make_learner(n, LEARNERS) for n in range(LEARNERS)]
         learners[CONTAINED] = remote
-        common.hold(learners, options, "mean squared error", higher_is_better=False)
+        common.run_rounds(learners, options, "mean squared error", higher_is_better=False)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Five hospitals train one model of tumours, on a chain from the start; no record leaves any.
+"""Let five hospitals train a model of tumours on a chain; no record leaves its hospital.
 
 Kinds of tumours are spread unevenly over the hospitals, as in life. Each has a key, a folder and
 an agent of its own; they meet only in the contract and in the store. At the end each compares
@@ -24,7 +24,7 @@ ROUNDS = 2 if common.SHORTENED else 15
 
 
 def share_of(learner, of, seed):
-    """Return one hospital's records; the same ``of`` and ``seed`` divide the same ones."""
+    """Return one hospital's records; ``of`` and ``seed`` must be the same at all hospitals."""
     data = dataset("breast-cancer").load()
     division = Division(of, how="label-skew", alpha=0.3, seed=seed, least=4)
     places = divide(data.targets, "classification", division)
@@ -32,7 +32,7 @@ def share_of(learner, of, seed):
 
 
 def make_learner(learner, of=HOSPITALS, data=None, seed=1):
-    """Return one hospital; ``data`` is a folder that ``colearn data prepare`` made for it."""
+    """Return one hospital; ``data`` is its folder from ``colearn data prepare``."""
     share = read_share(data).share if data else share_of(learner, of, seed)
     return SklearnLearner(
         SGDClassifier(loss="log_loss", learning_rate="constant", eta0=0.02, random_state=seed),
@@ -45,7 +45,7 @@ def make_learner(learner, of=HOSPITALS, data=None, seed=1):
 
 
 def alone():
-    """Return each hospital's weights after as many trainings as all of them do together."""
+    """Return each hospital's weights after training alone, as often as all do together."""
     hospitals = [make_learner(n) for n in range(HOSPITALS)]
     for n in range(ROUNDS):
         individual_training_round(hospitals, n)
@@ -53,7 +53,7 @@ def alone():
 
 
 def main():
-    """Hold the experiment and print what it cost and what it gained."""
+    """Run the experiment and print its cost and its gain."""
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -18,12 +18,12 @@ STEPS_PER_ROUND = 100
 
 
 def model_of(shape, classes):
-    """Return an untrained model for pictures of a shape."""
+    """Return an untrained model for pictures of the given shape."""
     return keras.Sequential(
         [
             keras.Input(shape),
             keras.layers.Conv2D(64, 3, strides=2, padding="same", activation="relu"),
-            # its averages are weights too: they must have come far after one round's steps
+            # its averages are weights too, and must adapt within the steps of one round
             keras.layers.BatchNormalization(momentum=0.9),
             keras.layers.Conv2D(128, 3, strides=2, padding="same", activation="relu"),
             keras.layers.BatchNormalization(momentum=0.9),
@@ -34,7 +34,7 @@ def model_of(shape, classes):
 
 
 def residual_model_of(shape, classes, channels=(16, 32)):
-    """Return an untrained network whose blocks each add to what the one before has found.
+    """Return an untrained residual network: each block adds to the output of the previous one.
 
     No ResNet50: that sends 94 MB a round, and its pretrained weights would have to be fetched.
     """
@@ -74,7 +74,7 @@ def learner_of(share, seed=1, learning_rate=0.001, batch_size=32, model_of=model
         test_loader=test,
         criterion="sparse_categorical_accuracy",
         minimise_criterion=False,
-        model_fit_kwargs={"shuffle": False},  # the loader does
+        model_fit_kwargs={"shuffle": False},  # the loader shuffles
     )
 
 

@@ -21,7 +21,7 @@ PRIVACY = DiffPrivConfig(
 
 
 def model_of(shape, classes):
-    """Return an untrained model: a small one, as the noise grows with the number of weights.
+    """Return a small untrained model, because the noise grows with the number of weights.
 
     None of its layers may mix the records of a batch.
     """
@@ -46,7 +46,7 @@ def learner_of(share, seed=1, learning_rate=1.0, batch_size=64):
     )
     return KerasLearner(
         model=model,
-        # arrays, as each step draws its records anew from all of them
+        # arrays, because each step draws its records from all of them
         train_loader=(share.train.inputs, share.train.targets),
         vote_loader=(share.vote.inputs, share.vote.targets),
         test_loader=(share.test.inputs, share.test.targets),

@@ -1,4 +1,4 @@
-"""Failures of the air pressure system of trucks by a small dense network in Keras.
+"""Predict failures of the air pressure system of trucks with a small dense Keras network.
 
 Failures are few, and who calls every truck sound is seldom wrong: so the score is the area under
 the ROC curve. A residual network learns the same by `make_residual_learner`.
@@ -19,7 +19,7 @@ STEPS_PER_ROUND = 100
 
 
 def model_of(features):
-    """Return an untrained dense network for trucks of so many features."""
+    """Return an untrained dense network for the given number of features."""
     return keras.Sequential(
         [
             keras.Input((features,)),
@@ -31,7 +31,7 @@ def model_of(features):
 
 
 def residual_model_of(features, width=64, blocks=3):
-    """Return an untrained network whose blocks each add to what the one before has found.
+    """Return an untrained residual network: each block adds to the output of the previous one.
 
     No ResNet50: that sends 94 MB a round, and its pretrained weights would have to be fetched.
     """
@@ -52,7 +52,9 @@ def learner_of(share, seed=1, learning_rate=0.001, batch_size=32, model_of=model
     model.compile(
         optimizer=keras.optimizers.Adam(learning_rate),
         loss="categorical_crossentropy",
-        metrics=[keras.metrics.AUC(name="auc", multi_label=True)],  # of each class; they are equal
+        metrics=[
+            keras.metrics.AUC(name="auc", multi_label=True)
+        ],  # the mean over both classes, whose values are equal
     )
     train, vote, test = (
         _make_loader(part.inputs, keras.utils.to_categorical(part.targets, 2), batch_size)
@@ -65,7 +67,7 @@ def learner_of(share, seed=1, learning_rate=0.001, batch_size=32, model_of=model
         test_loader=test,
         criterion="auc",
         minimise_criterion=False,
-        model_fit_kwargs={"shuffle": False},  # the loader does
+        model_fit_kwargs={"shuffle": False},  # the loader shuffles
     )
 
 

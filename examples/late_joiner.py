@@ -1,8 +1,8 @@
-"""A fourth learner joins an experiment that runs already, and gets all that the others learned.
+"""Let a fourth learner join a running experiment and get all that the others learned.
 
-The program makes by hand what `colearn_learner.simulation.run` makes for other examples: a ledger
-with a view for each wallet, a store, an experiment, and agents, which here take their steps in
-turn.
+The program creates by hand what `colearn_learner.simulation.run` creates for other examples: a
+ledger with a view for each wallet, a store, an experiment, and agents. Here the agents take their
+steps in turn.
 
     python examples/late_joiner.py
     python examples/late_joiner.py --ledger evm
@@ -75,7 +75,7 @@ def create(ledger, learner, store):
 
 
 def main():
-    """Hold the experiment."""
+    """Run the experiment."""
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -89,7 +89,8 @@ def main():
 
         def agent_of(n):
             agent = Agent(
-                *(ledgers[n], stores[n]),
+                ledgers[n],
+                stores[n],
                 learner=learners[n],
                 experiment=experiment,
                 folder=folder / str(n),
@@ -98,7 +99,7 @@ def main():
             return stack.enter_context(agent)
 
         def score(n):
-            """Return how a learner's current weights do on its own test records."""
+            """Return the score of a learner's current weights on its own test records."""
             return learners[n].mli_test_weights(learners[n].mli_get_current_weights()).test_score
 
         agents = [agent_of(n) for n in FROM_THE_START]

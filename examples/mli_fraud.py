@@ -23,7 +23,7 @@ from colearn_learner import (
 
 
 class FraudLearner(MachineLearningInterface):
-    """One shop: it votes for weights that are at least as good on its own payments."""
+    """A shop that approves weights that are at least as good on its own payments."""
 
     def __init__(self, share, seed=1, learning_rate=0.001, batch_size=1000):
         self.share, self.batch_size = share, batch_size
@@ -32,11 +32,11 @@ class FraudLearner(MachineLearningInterface):
             loss="hinge", learning_rate="constant", eta0=learning_rate, random_state=seed
         )
         nothing = np.zeros_like(share.train.inputs[:1])
-        self.model.partial_fit(nothing, [0], classes=[0, 1])  # makes its arrays
+        self.model.partial_fit(nothing, [0], classes=[0, 1])  # creates its arrays
         self.vote_score = self.score(share.vote)
 
     def mli_propose_weights(self):
-        """Train on one batch drawn at random, and leave the current weights as they are."""
+        """Train on a random batch; the current weights do not change."""
         current = self.mli_get_current_weights()
         train = self.share.train.take(self.random.permutation(len(self.share.train)))
         batch = slice(self.batch_size)
@@ -46,7 +46,7 @@ class FraudLearner(MachineLearningInterface):
         return proposed
 
     def mli_test_weights(self, weights):
-        """Score weights and vote, and leave the current ones as they are."""
+        """Score weights and vote; the current weights do not change."""
         current = self.mli_get_current_weights()
         self.set_weights(weights)
         vote_score, test_score = self.score(self.share.vote), self.score(self.share.test)
@@ -59,12 +59,12 @@ class FraudLearner(MachineLearningInterface):
         )
 
     def mli_accept_weights(self, weights):
-        """Make weights the current ones, to which the next proposals are compared."""
+        """Make the weights current; the next proposals are compared with them."""
         self.set_weights(weights)
         self.vote_score = self.score(self.share.vote)
 
     def mli_get_current_weights(self):
-        """Return copies: the model goes on changing its own arrays."""
+        """Return copies, because the model changes its own arrays later."""
         arrays = {"coef_": self.model.coef_.copy(), "intercept_": self.model.intercept_.copy()}
         return Weights(weights=arrays)
 
@@ -78,10 +78,10 @@ class FraudLearner(MachineLearningInterface):
         self.model.intercept_ = weights.weights["intercept_"].copy()
 
     def score(self, data):
-        """Return how well frauds are told from honest payments: 0.5 is guessing, 1 the best."""
+        """Return the area under the ROC curve: 0.5 is guessing, 1 is the best."""
         distances = self.model.decision_function(data.inputs)
         if not np.isfinite(distances).all():
-            return np.nan  # strangers' weights can be anything; NaN is never better
+            return np.nan  # strangers' weights may be invalid; NaN is never better
         return roc_auc_score(data.targets, distances)
 
 

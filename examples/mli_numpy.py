@@ -1,6 +1,6 @@
-"""A learner in plain numpy that derives from nothing: it merely has the five methods.
+"""Write a learner in plain numpy without a base class: it only has the five methods.
 
-Linear regression of how a diabetes progresses, by gradient descent; smaller scores are better.
+Linear regression of the progress of diabetes, by gradient descent; smaller scores are better.
 
     python examples/mli_numpy.py
     python examples/mli_numpy.py --ledger evm
@@ -15,7 +15,7 @@ STEPS_PER_ROUND, STEP = 5, 0.1
 
 
 class ClinicLearner:
-    """One clinic: a weight for each measurement, and the last one for none."""
+    """A clinic's linear model: a weight for each measurement, and an offset at the end."""
 
     def __init__(self, share, seed=1):
         self.share = share
@@ -23,7 +23,7 @@ class ClinicLearner:
         self.vote_score = error(self.weights, share.vote)
 
     def mli_propose_weights(self):
-        """Return weights some steps further down the slope of the error."""
+        """Return weights after some steps of gradient descent."""
         weights, train = self.weights, self.share.train
         for _ in range(STEPS_PER_ROUND):
             wrong = predict(weights, train.inputs) - train.targets
@@ -32,7 +32,7 @@ class ClinicLearner:
         return Weights(weights=weights)
 
     def mli_test_weights(self, weights):
-        """Score weights, and approve of what is no worse than the current ones."""
+        """Score weights, and approve them if they are no worse than the current ones."""
         vote_score = error(weights.weights, self.share.vote)
         return ProposedWeights(
             weights=weights,
@@ -42,16 +42,16 @@ class ClinicLearner:
         )
 
     def mli_accept_weights(self, weights):
-        """Make weights the current ones."""
+        """Make the weights current."""
         self.weights = weights.weights.copy()
         self.vote_score = error(self.weights, self.share.vote)
 
     def mli_get_current_weights(self):
-        """Return a copy, which others may change."""
+        """Return a copy, because callers may change it."""
         return Weights(weights=self.weights.copy())
 
     def mli_get_current_model(self):
-        """Return the weights: there is no more to this model."""
+        """Return the weights, which are the whole model."""
         return ColearnModel(ModelFormat.PICKLE_WEIGHTS_ONLY, "", self.weights)
 
 

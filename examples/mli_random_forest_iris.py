@@ -1,4 +1,4 @@
-"""Three kinds of iris by a random forest to which every accepted proposal adds a tree.
+"""Classify irises with a random forest to which every accepted proposal adds a tree.
 
 Trees travel as arrays of their nodes and thresholds, never as a pickle, which could run code at
 who reads it.
@@ -13,7 +13,7 @@ from sklearn.ensemble import RandomForestClassifier
 from colearn_learner.learners.forest import ForestLearner
 
 TREES_PER_ROUND = 1
-CLASSES = [0, 1, 2]  # all learners name all of them: a share may lack one
+CLASSES = [0, 1, 2]  # given to all learners, because a share may lack a class
 
 
 def learner_of(share, seed=1):

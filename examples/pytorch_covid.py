@@ -1,4 +1,4 @@
-"""Covid, pneumonia and healthy lungs told apart by features of X-rays, by a deep dense network.
+"""Classify covid, pneumonia and healthy lungs from features of X-rays by a dense network.
 
 The first layer brings the features to like sizes. What it learns of them are weights like all
 others: nothing is computed beforehand from records of several learners.
@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from colearn_learner.learners.pytorch import PytorchLearner
 
-BATCHES_PER_ROUND = 40  # of as many passes over the records as that takes
+BATCHES_PER_ROUND = 40  # in as many passes over the records as needed
 CLASSES = 3
 
 
@@ -30,7 +30,7 @@ def model_of(features):
 
 
 def loader_of(data, batch_size, batches=None):
-    """Return batches of all records, or so many batches."""
+    """Return batches of all records, or the given number of batches."""
     records = TensorDataset(torch.tensor(data.inputs), torch.tensor(data.targets))
     order = RandomSampler(records, num_samples=batches and batches * batch_size)
     return DataLoader(records, batch_size, sampler=order)

@@ -23,7 +23,7 @@ PRIVACY = DiffPrivConfig(
 
 
 def model_of(height, width):
-    """Return an untrained model: a small one, as the noise grows with the number of weights.
+    """Return a small untrained model, because the noise grows with the number of weights.
 
     None of its layers may mix the records of a batch.
     """

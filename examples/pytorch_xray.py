@@ -11,11 +11,11 @@ from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from colearn_learner.learners.pytorch import PytorchLearner, auc_from_logits
 
-BATCHES_PER_ROUND = 40  # of as many passes over the records as that takes
+BATCHES_PER_ROUND = 40  # in as many passes over the records as needed
 
 
 class Net(nn.Module):
-    """Two convolutions, and of each feature the greatest value anywhere in the picture."""
+    """Two convolutions, then the maximum of each feature over the picture."""
 
     def __init__(self):
         super().__init__()
@@ -31,7 +31,7 @@ class Net(nn.Module):
 
 
 def loader_of(data, batch_size, batches=None):
-    """Return batches of all records, or so many batches; torch has channels first."""
+    """Return batches of all records, or the given number; torch has channels first."""
     pictures = torch.tensor(data.inputs).permute(0, 3, 1, 2)
     ill = torch.tensor(data.targets, dtype=torch.float32).reshape(-1, 1)
     records = TensorDataset(pictures, ill)

@@ -1,4 +1,4 @@
-"""Any model of the examples, on the command line: with the options of the ancestor's demo.
+"""Run any model of the examples with the options of the ancestor's demo.
 
 python examples/run_demo.py --model KERAS_MNIST --data_dir ~/.keras/datasets/mnist.npz
 python examples/run_demo.py -m PYTORCH_XRAY -n 3 -p 5 -v 0.6 --ledger evm
@@ -31,11 +31,11 @@ MODELS = {
     "PYTORCH_XRAY": ("pytorch_xray", "chest-xray", "area under ROC"),
     "PYTORCH_COVID_XRAY": ("pytorch_covid", "covid-xray", "log loss"),
 }
-"""Of each name: the example and its function if not learner_of, its data set, and its score."""
+"""Per name: the example (and its function if not learner_of), the data set and the score."""
 
 
 def parser():
-    """Return the options: short and long ones of the ancestor's, and those of `common.hold`."""
+    """Return the ancestor's short and long options, and those of `common.run_rounds`."""
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -59,20 +59,20 @@ def shares_of(name, options):
     """Return each learner's records."""
     data = common.records(name, options.data_dir)
     ratio = options.train_ratio or 0.6
-    places = common.divided(data, options.n_learners, options.seed, ratio)
+    places = common.divide_records(data, options.n_learners, options.seed, ratio)
     shares = [Share(*(data.take(part) for part in mine)) for mine in places]
     if options.test_dir:
-        # test records come from elsewhere: the part that was to be for tests goes to the votes
+        # test records come from another folder, so the part for tests is used to vote
         other = common.records(name, options.test_dir)
-        tests = common.divided(other, options.n_learners, options.seed)
+        tests = common.divide_records(other, options.n_learners, options.seed)
         for n, (mine, test) in enumerate(zip(places, tests, strict=True)):
             votes = data.take(np.concatenate([mine.vote, mine.test]))
             shares[n] = Share(shares[n].train, votes, other.take(np.concatenate(test)))
-    return [Share(*map(common.scaled, (s.train, s.vote, s.test))) for s in shares]
+    return [Share(*map(common.scale, (s.train, s.vote, s.test))) for s in shares]
 
 
 def main():
-    """Make the learners that were asked for, and hold the rounds."""
+    """Create the learners and run the rounds."""
     options = parser().parse_args()
     example, data_name, score = MODELS[options.model]
     module_name, _, function = example.partition(":")
@@ -83,7 +83,7 @@ def main():
     print({k: v for k, v in vars(options).items() if v is not None})
     try:
         learners = [learner_of(s, options.seed, **settings) for s in shares_of(data_name, options)]
-        common.hold(learners, options, score, higher_is_better=score != "log loss")
+        common.run_rounds(learners, options, score, higher_is_better=score != "log loss")
     except LearnerError as error:
         raise SystemExit(f"error: {error}") from error
 

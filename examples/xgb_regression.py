@@ -1,4 +1,4 @@
-"""House prices in Californian districts by boosted trees; every accepted proposal adds some.
+"""Predict house prices in California with boosted trees; accepted proposals add trees.
 
 python examples/xgb_regression.py --data cal_housing.tgz
 python examples/xgb_regression.py --ledger evm
@@ -11,7 +11,7 @@ from colearn_learner.learners.xgboost import XGBoostLearner
 BOOSTS_PER_ROUND = 2
 SETTINGS = {
     "objective": "reg:squarederror",
-    "base_score": 0.0,  # from which all learners' trees start
+    "base_score": 0.0,  # the start of all learners' trees
     "max_depth": 3,
     "eta": 0.1,
     "nthread": 1,

@@ -219,7 +219,7 @@ def test_late_joiner_votes_from_the_next_round(outcomes, ledger: str):
     ],
 )
 def test_substitute_data_is_announced(outcomes, group, run, says):
-    assert f"{says} records stand in for it.\nTo have it" in outcomes(group)[run]["printed"]
+    assert f"{says} records stand in for it.\nTo use it" in outcomes(group)[run]["printed"]
 
 
 def test_data_of_the_user_is_used(outcomes):
