@@ -1,4 +1,4 @@
-"""The document an experiment commits to: what is trained, how it is scored."""
+"""The specification of an experiment: its model, the schema of its weights, and its score."""
 
 from __future__ import annotations
 
@@ -11,29 +11,27 @@ from colearn_ledger.weights.errors import InvalidSchema
 from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.store import ContentStore
 
-__all__ = ["MAX_SPEC_SIZE", "ExperimentSpec", "SpecError"]
-
 MAX_SPEC_SIZE = 2**20
-"""The largest specification read, in bytes, unless the caller says otherwise."""
+"""The largest specification that is read by default, in bytes."""
 
 _VERSION = 1
 _FIELDS = {"higher_is_better", "model", "score_name", "text", "version", "weights"}
 
 
 class SpecError(LedgerError):
-    """This is not the specification of an experiment."""
+    """The document is not a valid specification of an experiment."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentSpec:
-    """What an experiment trains.
+    """The specification that the learners of an experiment agree on.
 
     Args:
-        model: what model it is, for people.
-        schema: which weights it takes.
-        score_name: what the vote and test scores measure, ``accuracy`` say.
-        higher_is_better: the score's direction.
-        text: anything else to tell who thinks of joining.
+        model: a description of the model for people.
+        schema: the names, shapes and types of its weights.
+        score_name: what the vote and test scores measure, for example ``accuracy``.
+        higher_is_better: the direction of the score.
+        text: further information for learners who consider joining.
 
     Raises:
         SpecError: a field has the wrong type, or ``score_name`` is empty.
@@ -46,20 +44,20 @@ class ExperimentSpec:
     text: str = ""
 
     def __post_init__(self) -> None:
-        """Check the types: the values may be a stranger's."""
+        """Check the types: the values may come from a stranger."""
         for name in ("model", "score_name", "text"):
             if not isinstance(getattr(self, name), str):
                 raise SpecError(f"the specification's {name} is not a string")
         if not self.score_name:
-            raise SpecError("the specification does not name its score")
+            raise SpecError("the specification has no score_name; name what the scores measure")
         if not isinstance(self.higher_is_better, bool):
             raise SpecError("the specification's higher_is_better is not true or false")
 
     def to_bytes(self) -> bytes:
-        """Return the document, canonical JSON: the same for equal specifications.
+        """Return the document as canonical JSON; equal specifications have equal bytes.
 
         Raises:
-            SpecError: a text can not be written as UTF-8.
+            SpecError: UTF-8 cannot encode a text.
         """
         document = {
             "higher_is_better": self.higher_is_better,
@@ -72,21 +70,23 @@ class ExperimentSpec:
         try:
             return dump(document)
         except InvalidJson as error:
-            raise SpecError(f"the specification can not be written: {error}") from error
+            raise SpecError(f"the specification cannot be written: {error}") from error
 
     @classmethod
     def from_bytes(cls, data: bytes, *, max_size: int = MAX_SPEC_SIZE) -> ExperimentSpec:
-        """Read a document.
+        """Parse a document.
 
         Args:
-            data: all of it.
-            max_size: the most bytes to read.
+            data: the whole document.
+            max_size: the most bytes to accept.
 
         Raises:
-            SpecError: it is too large or not a specification; says why.
+            SpecError: it is too large or not a specification; the message has the reason.
         """
         if len(data) > max_size:
-            raise SpecError(f"the specification has {len(data)} bytes, {max_size} are allowed")
+            raise SpecError(
+                f"the specification has {len(data)} bytes; at most {max_size} are allowed"
+            )
         try:
             document = load(data)
         except InvalidJson as error:
@@ -98,7 +98,9 @@ class ExperimentSpec:
         if not isinstance(document, dict):
             raise SpecError("the specification is not a JSON object")
         if type(version := document.get("version")) is not int or version != _VERSION:
-            raise SpecError(f"the specification is not of version {_VERSION}, which is read here")
+            raise SpecError(
+                f"the specification is not of version {_VERSION}, the only one supported"
+            )
         if set(document) != _FIELDS:
             wrong = sorted(set(document) ^ _FIELDS)
             raise SpecError(
@@ -129,11 +131,11 @@ class ExperimentSpec:
         max_size: int = MAX_SPEC_SIZE,
         timeout: float | None = None,
     ) -> ExperimentSpec:
-        """Fetch, verify and read a document.
+        """Fetch, verify and parse a document.
 
         Raises:
-            ContentTooLarge, ContentUnavailable, ContentMismatch: it could not be had.
-            SpecError: it is something else.
+            ContentTooLarge, ContentUnavailable, ContentMismatch: it could not be fetched.
+            SpecError: it is not a specification.
         """
         with store.get(content, max_size=max_size, timeout=timeout) as pieces:
             data = b"".join(pieces)

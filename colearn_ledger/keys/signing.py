@@ -1,4 +1,4 @@
-"""Signing domains and off-chain ballots: EIP-712 typed data, and ADR-036 on Cosmos chains."""
+"""Signing domains and signed ballots: EIP-712 typed data, and ADR-036 on Cosmos chains."""
 
 from __future__ import annotations
 
@@ -24,22 +24,11 @@ from colearn_ledger.protocol import (
 )
 from colearn_ledger.text.address import decode_bech32
 
-__all__ = [
-    "PUBLIC_KEY_BYTES",
-    "ballot_document",
-    "ballot_message",
-    "ballot_signer",
-    "cosmos_domain",
-    "is_canonical",
-    "sign_ballot",
-    "signing_domain",
-]
-
 PUBLIC_KEY_BYTES = 33
-"""Of a compressed secp256k1 key, with which an ADR-036 signature here begins."""
+"""Length of a compressed secp256k1 key; ADR-036 signatures of ballots begin with one."""
 
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
-"""Half the order of secp256k1; a larger s is the malleable twin of a signature (EIP-2)."""
+"""Half the order of secp256k1; a signature with a larger s is malleable (EIP-2)."""
 
 _BALLOT_TYPE = {
     "Ballot": [
@@ -69,7 +58,7 @@ def cosmos_domain(chain_id: str, contract: Account) -> SigningDomain:
 def sign_ballot(
     wallet: Wallet, domain: SigningDomain, experiment: ExperimentId, round_index: int, vote: Vote
 ) -> SignedBallot:
-    """Return the wallet's ballot in a round, for any account to carry."""
+    """Return the wallet's signed ballot in a round; any account may submit it."""
     learner = wallet.account_on(domain)
     if domain.scheme == SigningScheme.ADR036:
         document = ballot_document(domain, experiment, round_index, learner, vote)
@@ -83,7 +72,7 @@ def sign_ballot(
 def ballot_signer(
     domain: SigningDomain, experiment: ExperimentId, round_index: int, ballot: SignedBallot
 ) -> Account | None:
-    """Return who signed a ballot, ``None`` when the signature is none or a malleable one."""
+    """Return the account that signed a ballot, ``None`` for an invalid or malleable signature."""
     if domain.scheme == SigningScheme.ADR036:
         return _cosmos_signer(domain, experiment, round_index, ballot)
     if not is_canonical(ballot.signature):
@@ -101,7 +90,7 @@ def ballot_signer(
 def ballot_message(
     domain: SigningDomain, experiment: ExperimentId, round_index: int, learner: Account, vote: Vote
 ) -> SignableMessage:
-    """Return the typed data of a ballot, ready to be signed."""
+    """Return the typed data of a ballot for signing."""
     message = {
         "experiment": experiment,
         "round": round_index,
@@ -114,7 +103,7 @@ def ballot_message(
 
 
 def is_canonical(signature: bytes) -> bool:
-    """Tell whether a signature has 65 bytes, a low s, and v of 27 or 28."""
+    """Return whether a signature has 65 bytes, a low s, and v of 27 or 28."""
     return (
         len(signature) == 65
         and int.from_bytes(signature[32:64], "big") <= _HALF_ORDER
@@ -168,7 +157,7 @@ def _canonical_json(value: object) -> bytes:
 def _cosmos_signer(
     domain: SigningDomain, experiment: ExperimentId, round_index: int, ballot: SignedBallot
 ) -> Account | None:
-    """Verify an ADR-036 signature: it names its key, and the key its account."""
+    """Return the account of the key in an ADR-036 signature, if the signature is valid."""
     key, signature = ballot.signature[:PUBLIC_KEY_BYTES], ballot.signature[PUBLIC_KEY_BYTES:]
     if len(signature) != 64:
         return None
@@ -176,6 +165,6 @@ def _cosmos_signer(
         prefix, _ = decode_bech32(domain.contract)
         document = ballot_document(domain, experiment, round_index, ballot.learner, ballot.vote)
         der = cdata_to_der(deserialize_compact(signature))
-        if PublicKey(key).verify(der, document):  # which no high s passes
+        if PublicKey(key).verify(der, document):  # refuses a high s
             return cosmos_address(prefix, key)
     return None

@@ -1,4 +1,4 @@
-"""Errors that every ledger raises: one class for each refusal of the protocol."""
+"""Errors that all ledgers raise: one class for each refusal of the protocol."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import ClassVar
 
 
 class LedgerError(Exception):
-    """Root of every error that `colearn_ledger` raises on purpose."""
+    """Base class of all errors that `colearn_ledger` raises on purpose."""
 
 
 class InvalidDocument(LedgerError):
@@ -23,16 +23,16 @@ class InvalidDocument(LedgerError):
 
 
 class ProtocolError(LedgerError):
-    """A call that the protocol refuses. It changed nothing.
+    """The protocol refuses a call; nothing changed.
 
     Args:
-        *args: the values that the error carries, in the order of the Solidity error.
+        *args: the values of the error, in the order of the Solidity error.
     """
 
     explanation: ClassVar[str] = "the protocol refuses this call"
 
     def __str__(self) -> str:
-        """Return name, values and a plain explanation in one line."""
+        """Return the name, the values and an explanation in one line."""
         values = ", ".join(str(a) for a in self.args)
         return f"{type(self).__name__}({values}): {self.explanation}"
 
@@ -70,7 +70,7 @@ class AlreadyJoined(ProtocolError):
 class ExperimentFull(ProtocolError):
     """``args[0]``: max_learners."""
 
-    explanation = "as many learners are active as the experiment allows"
+    explanation = "the experiment has as many active learners as it allows"
 
 
 class NotALearner(ProtocolError):
@@ -112,7 +112,7 @@ class NotEligible(ProtocolError):
 class AlreadyVoted(ProtocolError):
     """``args[0]``: the account."""
 
-    explanation = "this learner's ballot is in already"
+    explanation = "this learner has already voted in this round"
 
 
 class BadReveal(ProtocolError):
@@ -122,9 +122,9 @@ class BadReveal(ProtocolError):
 
 
 class Unchanged(ProtocolError):
-    """Carries nothing."""
+    """Has no values."""
 
-    explanation = "these weights are the current ones already"
+    explanation = "these weights are already the current ones"
 
 
 class NotRemovable(ProtocolError):

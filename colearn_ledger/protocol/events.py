@@ -1,4 +1,4 @@
-"""Events that every ledger emits: from them alone the state can be rebuilt."""
+"""Events that all ledgers emit. The state can be rebuilt from them alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from colearn_ledger.protocol.values import (
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Root of the events; every one names its experiment."""
+    """Base class of the events; each has the id of its experiment."""
 
     experiment: ExperimentId
 
@@ -63,7 +63,7 @@ class LearnerRemoved(Event):
 
 @dataclass(frozen=True, slots=True)
 class ExperimentStarted(Event):
-    """The experiment is running."""
+    """The experiment started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class RoundStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class WeightsProposed(Event):
-    """The proposer proposed weights; ``deadline`` is that of the vote (or commitments)."""
+    """The proposer proposed weights; ``deadline`` ends the vote, or the commitments."""
 
     round: int
     proposer: Account
@@ -90,7 +90,7 @@ class WeightsProposed(Event):
 
 @dataclass(frozen=True, slots=True)
 class ProposalDeclined(Event):
-    """The proposer had nothing to offer."""
+    """The proposer declined to propose."""
 
     round: int
     proposer: Account
@@ -107,7 +107,7 @@ class VoteCommitted(Event):
 
 @dataclass(frozen=True, slots=True)
 class RevealStarted(Event):
-    """Commitments are closed, ballots may be revealed."""
+    """Commitments are closed; voters may reveal their ballots."""
 
     round: int
     deadline: int
@@ -144,9 +144,9 @@ class RoundClosed(Event):
 
 @dataclass(frozen=True, slots=True)
 class ExperimentCompleted(Event):
-    """All rounds were held."""
+    """The last round closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentCancelled(Event):
-    """The experiment was cancelled, or fewer than two learners were left."""
+    """The experiment was cancelled, or fewer than two learners remained."""

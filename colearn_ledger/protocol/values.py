@@ -1,4 +1,4 @@
-"""Values that every ledger shares, and the small functions that define them."""
+"""Values that all ledgers share, and the functions that define their encodings."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from colearn_ledger.text.cid import decode_cid, encode_cid
 
 ExperimentId = NewType("ExperimentId", int)
 Account = NewType("Account", str)
-"""An account's address as the ledger writes it: EIP-55 hexadecimal on an EVM chain and the local
-ledger, bech32 on a Cosmos chain."""
+"""An account's address: EIP-55 hexadecimal on EVM chains and the local ledger, bech32 on Cosmos
+chains."""
 
 NO_ROUND = 2**32 - 1
 """The index that no round can have. `WrongRound` carries it before the first round has begun."""
@@ -23,17 +23,17 @@ MAX_LEARNERS = 10_000
 """The most learners that an experiment can have."""
 
 MAX_PAGE = 100
-"""The most rows one list query returns; a larger ``limit`` is cut to it."""
+"""The most rows that one list query returns; a larger ``limit`` is cut to it."""
 
 CODEC_RAW = 0x55
 CODEC_DAG_PB = 0x70
 
 ABSENT_SCORE_BITS = 0x7FF8_0000_0000_0000
-"""The quiet NaN that stands for an absent score on a chain (IEEE 754 binary64)."""
+"""The bits of an absent score on a chain: the quiet NaN of IEEE 754 binary64."""
 
 
 class Status(IntEnum):
-    """Life of an experiment."""
+    """The status of an experiment."""
 
     ENROLLING = 0
     RUNNING = 1
@@ -42,7 +42,7 @@ class Status(IntEnum):
 
 
 class Phase(IntEnum):
-    """Life of a round."""
+    """The phase of a round."""
 
     PROPOSING = 0
     VOTING = 1
@@ -51,7 +51,7 @@ class Phase(IntEnum):
 
 
 class Outcome(IntEnum):
-    """How a closed round ended; ``NONE`` while it is open."""
+    """The result of a closed round; ``NONE`` while it is open."""
 
     NONE = 0
     ACCEPTED = 1
@@ -61,21 +61,21 @@ class Outcome(IntEnum):
 
 
 class Selection(IntEnum):
-    """How the proposer of a round is selected."""
+    """The rule by which the proposer of a round is selected."""
 
     ROUND_ROBIN = 0
     RANDOM = 1
 
 
 class Admission(IntEnum):
-    """Who may join."""
+    """The accounts that may join."""
 
     OPEN = 0
     ALLOWLIST = 1
 
 
 class BallotState(IntEnum):
-    """What is recorded of one learner in one round."""
+    """The recorded ballot of one learner in one round."""
 
     NONE = 0
     COMMITTED = 1
@@ -84,7 +84,7 @@ class BallotState(IntEnum):
 
 
 class Duty(IntEnum):
-    """What an account should do now."""
+    """The action that an account should take now."""
 
     WAIT = 0
     PROPOSE = 1
@@ -96,14 +96,14 @@ class Duty(IntEnum):
 
 
 class SigningScheme(Enum):
-    """How ballots are signed off-chain; the value is the CAIP-2 namespace of its chains."""
+    """The scheme of ballots signed off-chain; its value is the CAIP-2 namespace of the chains."""
 
     EIP712 = "eip155"
     ADR036 = "cosmos"
 
 
 class SkipReason(IntEnum):
-    """Why a signed ballot of a batch was not counted."""
+    """The reason why a signed ballot of a batch was not counted."""
 
     BAD_SIGNATURE = 0
     NOT_A_LEARNER = 1
@@ -111,12 +111,9 @@ class SkipReason(IntEnum):
     ALREADY_VOTED = 3
 
 
-# ---------------------------------------------------------------------------- errors
-
-
 @dataclass(frozen=True, slots=True)
 class ContentRef:
-    """A file by its content.
+    """A reference to a file by its content.
 
     Args:
         cid: CIDv1, base32, sha2-256, codec ``raw`` or ``dag-pb``.
@@ -124,7 +121,7 @@ class ContentRef:
         size: of the file in bytes, at least 1.
 
     Raises:
-        InvalidParameter: ``content``, when the three do not make a content reference.
+        InvalidParameter: ``content``, when the fields do not fit together.
     """
 
     cid: str
@@ -132,7 +129,7 @@ class ContentRef:
     size: int
 
     def __post_init__(self) -> None:
-        """Check the reference; with codec ``raw`` the CID's digest is the file's sha256."""
+        """Check the fields; with the codec ``raw`` the CID's digest is the file's sha256."""
         if self.cid != _encode_cid(*_decode_cid(self.cid)):
             raise InvalidParameter("content")
         if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
@@ -174,7 +171,7 @@ def _decode_cid(cid: str) -> tuple[int, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Scores of weights on a learner's own data; ``None`` is absent, never 0."""
+    """Scores of weights on a learner's own data; ``None`` means absent and is never 0."""
 
     vote_score: float | None = None
     test_score: float | None = None
@@ -182,7 +179,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What a voter says of a proposal."""
+    """A voter's decision on a proposal, and its scores."""
 
     approve: bool
     scores: Scores = Scores()
@@ -190,11 +187,11 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class SignedBallot:
-    """A vote signed off-chain, for any account to carry.
+    """A vote signed off-chain, which any account may submit.
 
     Args:
-        learner: whose ballot it is.
-        vote: what it says.
+        learner: the voter.
+        vote: the vote.
         signature: EIP-712: 65 bytes, r ‖ s ‖ v with v of 27 or 28. ADR-036: 97 bytes, the
             compressed public key (33) ‖ r ‖ s.
     """
@@ -206,13 +203,13 @@ class SignedBallot:
 
 @dataclass(frozen=True, slots=True)
 class SigningDomain:
-    """What signed ballots and commitments are bound to: one contract on one chain.
+    """One contract on one chain, which signed ballots and commitments are bound to.
 
     Args:
         chain: as in CAIP-2: ``eip155:31337``, ``cosmos:testing-1``; an in-process ledger is
             ``eip155:0``.
         contract: the contract's address.
-        separator: 32 bytes of the two: EIP-712's, or its like on Cosmos chains.
+        separator: 32 bytes derived from both: EIP-712's, or its counterpart on Cosmos chains.
     """
 
     chain: str
@@ -221,19 +218,19 @@ class SigningDomain:
 
     @property
     def scheme(self) -> SigningScheme:
-        """How ballots are signed here."""
+        """Return the scheme that signs ballots here."""
         return SigningScheme(self.chain.partition(":")[0])
 
     @property
     def chain_id(self) -> int | str:
-        """The chain's own id: a number (EIP-155), or a text on Cosmos."""
+        """Return the chain's own id: a number (EIP-155), or a text on Cosmos chains."""
         own = self.chain.partition(":")[2]
         return int(own) if self.scheme == SigningScheme.EIP712 else own
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentParams:
-    """What is fixed when an experiment is created; windows in seconds of block time."""
+    """The parameters fixed at creation; windows are seconds of block time."""
 
     name: str
     spec: ContentRef
@@ -254,11 +251,11 @@ class ExperimentParams:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """An experiment as its ledger has it now.
+    """The current state of an experiment.
 
-    ``round`` is the current round, or the last one held; ``None`` before the start.
-    ``current`` are the current weights, ``current_round`` the round that accepted them
-    (``None``: they are the initial ones, or there are none yet). ``seed`` is 32 zero bytes
+    ``round`` is the index of the current or last round, ``None`` before the start.
+    ``current`` refers to the current weights. ``current_round`` is the round that accepted them;
+    it is ``None`` for the initial weights and when there are none yet. ``seed`` is 32 zero bytes
     unless proposers are selected at random and the experiment has started.
     Times are seconds since the epoch.
     """
@@ -299,10 +296,11 @@ class Learner:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A round as its ledger has it now; times are seconds since the epoch.
+    """The current state of a round; times are seconds since the epoch.
 
-    ``deadline`` is that of the open phase, ``None`` once closed. ``commitments`` counts
-    secret ballots committed. ``by_deadline`` tells whether a deadline closed it.
+    ``deadline`` belongs to the open phase; it is ``None`` once the round is closed.
+    ``commitments`` counts the committed secret ballots. ``by_deadline`` is whether a deadline
+    closed the round.
     """
 
     experiment: ExperimentId
@@ -326,7 +324,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """What is recorded of one learner in one round."""
+    """The recorded ballot of one learner in one round, and whether it may vote."""
 
     experiment: ExperimentId
     round: int
@@ -336,14 +334,14 @@ class Ballot:
 
 
 def score_to_bits(score: float | None) -> int:
-    """Return a score's IEEE-754 binary64 bits; absent and NaN give `ABSENT_SCORE_BITS`."""
+    """Return a score's IEEE-754 binary64 bits; `ABSENT_SCORE_BITS` for absent and NaN."""
     if score is None or math.isnan(score):
         return ABSENT_SCORE_BITS
     return int.from_bytes(struct.pack(">d", score), "big")
 
 
 def bits_to_score(bits: int) -> float | None:
-    """Return the score of IEEE-754 binary64 bits; any NaN is absent, ``None``."""
+    """Return the score of IEEE-754 binary64 bits; ``None`` for any NaN."""
     score: float = struct.unpack(">d", bits.to_bytes(8, "big"))[0]
     return None if math.isnan(score) else score
 

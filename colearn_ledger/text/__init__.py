@@ -1,1 +1,1 @@
-"""Text formats that every ledger shares: CIDs, addresses, URLs, strict JSON."""
+"""Text formats that all ledgers share: CIDs, addresses, URLs, strict JSON."""

@@ -1,7 +1,7 @@
 """CIDs as text: version 1, base32, sha2-256.
 
-The multiformats package fills its tables when they are first used, and two threads that do so at
-once fail with errors that read like a bad CID: it is used by one thread at a time.
+The multiformats package fills its tables when it is first used. Two threads that do so at once
+get errors that look like an invalid CID, so a lock lets one thread use it at a time.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from multiformats import CID
 
-__all__ = ["InvalidCid", "decode_cid", "encode_cid"]
-
 _lock = threading.Lock()
 _TEXT = re.compile("b[a-z2-7]{58}")
 
 
 class InvalidCid(ValueError):
-    """The text is no CID of this kind."""
+    """The text is not a CIDv1 in base32 with sha2-256."""
 
 
 def encode_cid(codec: int, digest: bytes) -> str:
@@ -34,7 +32,7 @@ def decode_cid(text: str) -> tuple[int, bytes]:
     """Return a CID's codec and 32-byte digest.
 
     Raises:
-        InvalidCid: the text is no CID of this kind.
+        InvalidCid: the text is not a CIDv1 in base32 with sha2-256.
     """
     if not isinstance(text, str) or not _TEXT.fullmatch(text):
         raise InvalidCid("a CID has b and 58 letters a-z and digits 2-7")

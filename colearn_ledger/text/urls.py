@@ -1,4 +1,4 @@
-"""URLs in what people read, which may hold a key that one pays for; and what a host is."""
+"""Masking of URLs, which may contain secret keys, and recognition of loopback hosts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ import logging
 import re
 from urllib.parse import urlsplit
 
-__all__ = ["UrlMask", "is_loopback", "masked"]
-
 _URL = re.compile(r"\w+://[^\s'\")>]+")
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine, by its name or number alone."""
+    """Return whether a host is this machine, judged by its name or number alone."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -21,9 +19,9 @@ def is_loopback(host: str) -> bool:
 
 
 def masked(url: str) -> str:
-    """Return where a URL leads, without the keys that its path, query or user part may hold.
+    """Return a URL without its path, query and user, which may contain keys.
 
-    Of several with commas between, each.
+    Several URLs with commas between them are masked one by one.
     """
     return ",".join(_masked(part) if "://" in part else part for part in url.split(","))
 
@@ -40,14 +38,14 @@ def _masked(url: str) -> str:
 
 
 class UrlMask(logging.Filter):
-    """Masks the URLs in what another package's logger says."""
+    """Masks the URLs in the messages of another package's logger."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Mask and let through."""
-        said = record.getMessage()
-        record.msg, record.args = _URL.sub(lambda found: _masked(found[0]), said), ()
+        """Mask the URLs of a record and accept it."""
+        message = record.getMessage()
+        record.msg, record.args = _URL.sub(lambda found: _masked(found[0]), message), ()
         return True
 
 
-for _name in ("urllib3.connection", "urllib3.connectionpool"):  # they warn with whole URLs
+for _name in ("urllib3.connection", "urllib3.connectionpool"):  # their warnings contain whole URLs
     logging.getLogger(_name).addFilter(UrlMask())

@@ -1,4 +1,4 @@
-"""CIDs, also those that several threads ask for at once."""
+"""CIDs as text, also when several threads use them for the first time at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from colearn_ledger.text.cid import InvalidCid, decode_cid, encode_cid
 EMPTY_FILE = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
 
 
-def test_text_and_parts_tell_the_same():
+def test_text_and_parts_are_equivalent():
     codec, digest = decode_cid(EMPTY_FILE)
     assert (codec, digest.hex()[:8]) == (0x55, "e3b0c442")
     assert encode_cid(codec, digest) == EMPTY_FILE
@@ -33,12 +33,12 @@ def test_text_and_parts_tell_the_same():
         "\udcff",
     ],
 )
-def test_what_is_no_cid_of_this_kind_is_refused(text: str):
+def test_other_texts_and_kinds_of_cids_are_refused(text: str):
     with pytest.raises(InvalidCid):
         decode_cid(text)
 
 
-def test_two_threads_that_are_the_first_get_their_cids():
+def test_first_use_by_two_threads_at_once_succeeds():
     program = textwrap.dedent(f"""
         import threading
         from contextlib import suppress
@@ -61,5 +61,5 @@ def test_two_threads_that_are_the_first_get_their_cids():
         for thread in threads: thread.join()
         print(done)
     """)
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (told.stdout, told.stderr) == ("[85, 85]\n", "")
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (run.stdout, run.stderr) == ("[85, 85]\n", "")

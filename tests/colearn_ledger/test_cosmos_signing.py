@@ -42,7 +42,7 @@ def wallet() -> Wallet:
 
 
 class TestBallot:
-    def test_is_what_the_protocol_says_it_is_and_others_verify_it(self, wallet: Wallet):
+    def test_document_follows_the_protocol_and_is_verified_by_another_library(self, wallet: Wallet):
         ballot = sign_ballot(wallet, DOMAIN, EXPERIMENT, 3, VOTE)
         learner = wallet.cosmos_address("wasm")
         said = (
@@ -62,7 +62,7 @@ class TestBallot:
         assert len(signature) == 64
         assert int.from_bytes(signature[32:], "big") <= ORDER // 2
 
-    def test_tells_its_signer_and_is_bound_to_its_place(self, wallet: Wallet):
+    def test_signer_is_recovered_and_bound_to_experiment_and_round(self, wallet: Wallet):
         ballot = sign_ballot(wallet, DOMAIN, EXPERIMENT, 3, VOTE)
         assert ballot_signer(DOMAIN, EXPERIMENT, 3, ballot) == wallet.cosmos_address("wasm")
         elsewhere = [
@@ -74,14 +74,14 @@ class TestBallot:
         ]
         assert [ballot_signer(*place, ballot) for place in elsewhere] == [None] * 5
 
-    def test_can_not_be_turned_around_or_given_to_another(self, wallet: Wallet):
+    def test_changed_vote_or_learner_has_no_signer(self, wallet: Wallet):
         ballot = sign_ballot(wallet, DOMAIN, EXPERIMENT, 3, VOTE)
         turned = dataclasses.replace(ballot, vote=Vote(False, VOTE.scores))
         given = dataclasses.replace(ballot, learner=Wallet.create().cosmos_address("wasm"))
         assert ballot_signer(DOMAIN, EXPERIMENT, 3, turned) is None
         assert ballot_signer(DOMAIN, EXPERIMENT, 3, given) is None
 
-    def test_broken_signatures_have_no_signer(self, wallet: Wallet):
+    def test_malformed_signatures_have_no_signer(self, wallet: Wallet):
         good = sign_ballot(wallet, DOMAIN, EXPERIMENT, 3, VOTE)
         key, r, s = good.signature[:33], good.signature[33:65], good.signature[65:]
         twin = (ORDER - int.from_bytes(s, "big")).to_bytes(32, "big")
@@ -91,7 +91,7 @@ class TestBallot:
             assert ballot_signer(DOMAIN, EXPERIMENT, 3, ballot) is None
 
 
-def test_the_domain_is_the_one_of_the_contract():
+def test_domain_is_that_of_the_contract():
     text = b"CollectiveLearning\x001\x00testing-1\x00" + CONTRACT.encode()
     assert DOMAIN.separator == hashlib.sha256(text).digest()
     assert (DOMAIN.scheme, DOMAIN.chain_id) == (SigningScheme.ADR036, "testing-1")
@@ -99,7 +99,7 @@ def test_the_domain_is_the_one_of_the_contract():
     assert (evm.scheme, evm.chain, evm.chain_id) == (SigningScheme.EIP712, "eip155:31337", 31337)
 
 
-def test_a_commitment_binds_the_accounts_canonical_bytes(wallet: Wallet):
+def test_commitment_hashes_the_bytes_of_the_address(wallet: Wallet):
     account, salt = wallet.cosmos_address("wasm"), bytes(range(32))
     hashed = (
         DOMAIN.separator
@@ -119,7 +119,7 @@ def test_a_commitment_binds_the_accounts_canonical_bytes(wallet: Wallet):
 # ------------------------------------------------------------------ wallets and keys
 
 
-def test_a_mnemonic_gives_each_kind_of_chain_the_account_that_every_wallet_gives():
+def test_mnemonic_gives_the_accounts_that_other_wallets_derive():
     wallet = Wallet.from_mnemonic(WORDS)
     assert wallet.address == "0x9858EfFD232B4033E47d90003D41EC34EcaEda94"
     assert wallet.cosmos_address("cosmos") == "cosmos19rl4cm2hmr8afy4kldpxz3fka4jguq0auqdal4"
@@ -132,7 +132,7 @@ def test_a_mnemonic_gives_each_kind_of_chain_the_account_that_every_wallet_gives
     assert second.cosmos_address("wasm") != wallet.cosmos_address("wasm")
 
 
-def test_a_private_key_serves_both_kinds(wallet: Wallet):
+def test_private_key_is_used_on_both_kinds_of_chains(wallet: Wallet):
     assert not wallet.has_own_cosmos_key
     assert wallet.reveal_key() == wallet.reveal_key(cosmos=True) == KEY
     assert wallet.cosmos_address("wasm") == str(
@@ -147,7 +147,7 @@ def store(tmp_path: Path) -> Keystore:
     return Keystore(tmp_path / "keys", work=2)
 
 
-def test_both_keys_of_a_mnemonic_are_kept_encrypted_and_listed_as_one(store: Keystore):
+def test_both_keys_of_a_mnemonic_are_encrypted_and_listed_as_one(store: Keystore):
     wallet = Wallet.from_mnemonic(WORDS)
     stored = store.save("alice", wallet, PASSWORD)
     files = sorted(path.name for path in store.folder.iterdir())
@@ -166,26 +166,26 @@ def test_both_keys_of_a_mnemonic_are_kept_encrypted_and_listed_as_one(store: Key
     assert second != json.loads(store.document("alice"))
 
 
-def test_a_key_that_serves_both_kinds_has_one_file(store: Keystore, wallet: Wallet):
+def test_key_for_both_kinds_of_chains_has_one_file(store: Keystore, wallet: Wallet):
     stored = store.save("bob", wallet, PASSWORD)
     assert [path.name for path in store.folder.iterdir()] == ["bob.json"]
     assert stored.cosmos_address("fetch") == wallet.cosmos_address("fetch")
     assert store.document("bob", cosmos=True) == store.document("bob")
 
 
-def test_a_lost_second_file_is_told_and_never_another_account_used(store: Keystore):
+def test_missing_second_file_is_reported_and_no_other_account_is_used(store: Keystore):
     store.save("alice", Wallet.from_mnemonic(WORDS), PASSWORD)
     (store.folder / "alice.cosmos.json").unlink()
     with pytest.raises(InvalidKey, match="another account on Cosmos chains"):
         store.open("alice", PASSWORD)
 
 
-def test_a_name_that_would_be_the_second_file_of_another_is_refused(store: Keystore):
+def test_name_of_the_second_file_of_another_key_is_refused(store: Keystore):
     with pytest.raises(BadKeyName, match="cosmos"):
         store.save("alice.cosmos", Wallet.create(), PASSWORD)
 
 
-def test_where_the_second_file_is_there_already_nothing_is_written(store: Keystore):
+def test_existing_second_file_is_not_overwritten(store: Keystore):
     store.folder.mkdir()
     (store.folder / "alice.cosmos.json").write_text("another's")
     with pytest.raises(KeyExists):
@@ -193,7 +193,7 @@ def test_where_the_second_file_is_there_already_nothing_is_written(store: Keysto
     assert [path.name for path in store.folder.iterdir()] == ["alice.cosmos.json"]
 
 
-def test_a_file_of_another_program_tells_no_cosmos_account_and_serves_both(store: Keystore):
+def test_file_of_another_program_without_a_cosmos_account_is_used_on_both_kinds(store: Keystore):
     store.save("alice", Wallet.from_key(KEY), PASSWORD)
     document = json.loads(store.document("alice"))
     del document["cosmos_account"]

@@ -1,4 +1,4 @@
-"""The domain: content references, scores, thresholds, seeds, commitments."""
+"""Values of the protocol: content references, scores, thresholds, seeds, commitments."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def raw(digest: bytes = DIGEST, size: int = 7) -> ContentRef:
 
 
 class TestContentRef:
-    def test_a_raw_cid_names_the_sha256_of_its_bytes(self):
+    def test_raw_cid_has_the_sha256_of_the_file(self):
         assert raw().digest == DIGEST
         assert raw().codec == CODEC_RAW
         assert raw().cid.startswith("bafkrei")
 
-    def test_a_dag_pb_cid_has_a_digest_of_its_own(self):
+    def test_dag_pb_cid_has_another_digest_than_the_file(self):
         other = ContentRef.from_digest(CODEC_DAG_PB, DIGEST, "ab" * 32, 300_000)
         assert other.cid.startswith("bafybei")
         assert other.digest == DIGEST
@@ -56,6 +56,9 @@ class TestContentRef:
             ("../../etc/passwd", DIGEST.hex(), 7),
             ("QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG", DIGEST.hex(), 7),
             (raw().cid.upper(), DIGEST.hex(), 7),
+            (raw().cid[:-1] + "/", DIGEST.hex(), 7),
+            (raw().cid + "\n", DIGEST.hex(), 7),
+            ("bafk?arg=x", DIGEST.hex(), 7),
             (raw().cid + "a", DIGEST.hex(), 7),
             (raw().cid, "ab" * 32, 7),
             (raw().cid, DIGEST.hex().upper(), 7),
@@ -64,34 +67,34 @@ class TestContentRef:
             (raw().cid, DIGEST.hex(), 2**64),
         ],
     )
-    def test_refuses_what_is_no_reference(self, cid: str, sha256: str, size: int):
+    def test_malformed_references_are_refused(self, cid: str, sha256: str, size: int):
         with pytest.raises(InvalidParameter) as refused:
             ContentRef(cid, sha256, size)
         assert refused.value.args == ("content",)
 
     @pytest.mark.parametrize("codec", [0x71, 0x0129, 0])
-    def test_refuses_other_codecs(self, codec: int):
+    def test_other_codecs_are_refused(self, codec: int):
         with pytest.raises(InvalidParameter):
             ContentRef.from_digest(codec, DIGEST, DIGEST.hex(), 7)
 
-    def test_refuses_zero_digests(self):
+    def test_zero_digests_are_refused(self):
         with pytest.raises(InvalidParameter):
             raw(bytes(32))
 
 
 class TestScores:
     @given(st.floats(allow_nan=False))
-    def test_travel_bit_for_bit(self, score: float):
+    def test_bits_are_kept_exactly(self, score: float):
         back = bits_to_score(score_to_bits(score))
         assert back is not None
         assert struct.pack(">d", back) == struct.pack(">d", score)
 
-    def test_absent_is_the_quiet_nan_and_never_zero(self):
+    def test_absent_score_is_the_quiet_nan_and_not_zero(self):
         assert score_to_bits(None) == score_to_bits(math.nan) == ABSENT_SCORE_BITS
         assert bits_to_score(ABSENT_SCORE_BITS) is None
 
     @pytest.mark.parametrize("bits", [0xFFF8_0000_0000_0000, 0x7FF0_0000_0000_0001, 2**64 - 1])
-    def test_any_nan_reads_as_absent(self, bits: int):
+    def test_any_nan_is_read_as_absent(self, bits: int):
         assert bits_to_score(bits) is None
 
 
@@ -132,15 +135,15 @@ class TestCommitment:
             {"salt": b"\1" * 32},
         ],
     )
-    def test_binds_every_part(self, change: dict[str, object]):
+    def test_hash_depends_on_every_part(self, change: dict[str, object]):
         assert self.hash(**change) != self.hash()
 
 
-def test_the_next_seed_is_the_hash_of_its_three_parts():
+def test_next_seed_is_the_hash_of_its_three_parts():
     assert next_seed(b"a" * 32, b"b" * 32, b"c" * 32) == (
         hashlib.sha256(b"a" * 32 + b"b" * 32 + b"c" * 32).digest()
     )
 
 
-def test_an_error_says_its_name_its_values_and_why():
+def test_error_text_has_name_values_and_explanation():
     assert str(WrongRound(3)) == "WrongRound(3): that is not the current round"

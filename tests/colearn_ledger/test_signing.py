@@ -22,15 +22,15 @@ def wallet() -> Wallet:
     return Wallet.from_key(KEY)
 
 
-def test_a_key_has_the_address_that_every_ethereum_tool_gives_it(wallet: Wallet):
+def test_key_has_the_address_that_ethereum_tools_derive(wallet: Wallet):
     assert wallet.address == "0x2c7536E3605D9C16a7a3D7b1898e529396a65c23"
 
 
-def test_every_new_wallet_has_a_key_of_its_own():
+def test_new_wallets_have_different_keys():
     assert Wallet.create().address != Wallet.create().address
 
 
-def test_neither_repr_nor_errors_show_a_key(wallet: Wallet):
+def test_repr_and_errors_do_not_contain_the_key(wallet: Wallet):
     digits = KEY.removeprefix("0x")
     assert digits not in repr(wallet) + str(wallet)
     with pytest.raises(InvalidKey) as refused:
@@ -39,11 +39,11 @@ def test_neither_repr_nor_errors_show_a_key(wallet: Wallet):
 
 
 class TestSignedBallot:
-    def test_tells_its_signer(self, wallet: Wallet):
+    def test_signer_is_recovered(self, wallet: Wallet):
         ballot = sign_ballot(wallet, DOMAIN, EXPERIMENT, 4, VOTE)
         assert ballot_signer(DOMAIN, EXPERIMENT, 4, ballot) == wallet.address
 
-    def test_is_bound_to_chain_contract_experiment_and_round(self, wallet: Wallet):
+    def test_signature_is_bound_to_chain_contract_experiment_and_round(self, wallet: Wallet):
         ballot = sign_ballot(wallet, DOMAIN, EXPERIMENT, 4, VOTE)
         elsewhere = [
             (signing_domain(1, DOMAIN.contract), EXPERIMENT, 4),
@@ -53,17 +53,17 @@ class TestSignedBallot:
         ]
         assert all(ballot_signer(*place, ballot) != wallet.address for place in elsewhere)
 
-    def test_can_not_be_turned_around(self, wallet: Wallet):
+    def test_changed_vote_has_another_signer(self, wallet: Wallet):
         ballot = sign_ballot(wallet, DOMAIN, EXPERIMENT, 4, VOTE)
         turned = dataclasses.replace(ballot, vote=Vote(False, VOTE.scores))
         assert ballot_signer(DOMAIN, EXPERIMENT, 4, turned) != wallet.address
 
     @pytest.mark.parametrize("signature", [b"", b"x" * 64, bytes(65), b"\xff" * 65])
-    def test_bytes_that_are_no_signature_have_no_signer(self, wallet: Wallet, signature: bytes):
+    def test_malformed_signature_has_no_signer(self, wallet: Wallet, signature: bytes):
         ballot = SignedBallot(wallet.address, VOTE, signature)
         assert ballot_signer(DOMAIN, EXPERIMENT, 4, ballot) is None
 
-    def test_has_no_malleable_twin(self, wallet: Wallet):
+    def test_malleable_signature_is_refused(self, wallet: Wallet):
         ballot = sign_ballot(wallet, DOMAIN, EXPERIMENT, 4, VOTE)
         order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
         s = order - int.from_bytes(ballot.signature[32:64], "big")

@@ -34,17 +34,17 @@ def backwards(value: Any) -> Any:
     return {key: backwards(value[key]) for key in reversed(value)}
 
 
-def test_a_specification_comes_back_as_it_was():
+def test_written_specification_is_read_back():
     assert ExperimentSpec.from_bytes(SPEC.to_bytes()) == SPEC
 
 
 @given(st.text(), st.text(min_size=1), st.booleans(), st.text())
-def test_so_does_any_text(model: str, score: str, higher: bool, text: str):
+def test_any_text_is_read_back(model: str, score: str, higher: bool, text: str):
     spec = ExperimentSpec(model, SCHEMA, score, higher, text)
     assert ExperimentSpec.from_bytes(spec.to_bytes()) == spec
 
 
-def test_the_bytes_are_canonical():
+def test_bytes_are_canonical_json():
     data = SPEC.to_bytes()
     shuffled = ExperimentSpec.from_bytes(json.dumps(backwards(json.loads(data))).encode())
     assert shuffled.to_bytes() == data
@@ -53,7 +53,7 @@ def test_the_bytes_are_canonical():
     assert "✓".encode() in data
 
 
-def test_through_a_store(tmp_path: Path):
+def test_specification_is_stored_and_read_from_a_store(tmp_path: Path):
     store = DirectoryStore(tmp_path)
     content = SPEC.put(store)
     assert ExperimentSpec.read(store, content) == SPEC
@@ -84,7 +84,7 @@ def test_through_a_store(tmp_path: Path):
         (document(model=5), "model is not a string"),
         (document(text=None), "text is not a string"),
         (document(score_name=["accuracy"]), "score_name is not a string"),
-        (document(score_name=""), "does not name its score"),
+        (document(score_name=""), "has no score_name"),
         (document(higher_is_better=1), "true or false"),
         (document(weights={}), "weights: a schema has exactly"),
         (document(weights=None), "weights: a schema has exactly"),
@@ -92,18 +92,18 @@ def test_through_a_store(tmp_path: Path):
     ],
     ids=lambda v: v if isinstance(v, str) else "",
 )
-def test_anything_else_is_refused_with_the_reason(data: bytes, reason: str):
+def test_malformed_documents_are_refused_with_a_reason(data: bytes, reason: str):
     with pytest.raises(SpecError, match=reason):
         ExperimentSpec.from_bytes(data)
 
 
-def test_its_size_is_limited():
+def test_oversized_document_is_refused():
     data = ExperimentSpec("m", SCHEMA, "loss", False, "x" * 2**20).to_bytes()
     with pytest.raises(SpecError, match="are allowed"):
         ExperimentSpec.from_bytes(data)
     assert ExperimentSpec.from_bytes(data, max_size=2**21).score_name == "loss"
 
 
-def test_a_text_without_utf8_can_not_be_written():
-    with pytest.raises(SpecError, match="can not be written"):
+def test_text_that_utf8_cannot_encode_is_refused():
+    with pytest.raises(SpecError, match="cannot be written"):
         ExperimentSpec("m", SCHEMA, "loss", False, "\ud800").to_bytes()

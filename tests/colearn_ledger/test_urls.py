@@ -1,4 +1,4 @@
-"""URLs are shown, and logged, without what may be a key in them."""
+"""URLs are displayed and logged without the keys that they may contain."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from colearn_ledger.text.urls import UrlMask, is_loopback, masked
         ("http://a:port/SECRET", "?"),
     ],
 )
-def test_urls_are_shown_without_their_keys(url: str, shown: str):
+def test_displayed_urls_contain_no_keys(url: str, shown: str):
     assert masked(url) == shown
 
 
-def test_what_other_packages_log_shows_no_keys(caplog: pytest.LogCaptureFixture):
+def test_log_messages_of_other_packages_contain_no_keys(caplog: pytest.LogCaptureFixture):
     logger = logging.getLogger("another.package")
     logger.addFilter(UrlMask())
     logger.warning("no head (url=%s): %d bytes of 'https://u:SECRET@b/'", "http://a:1/v3/SECRET", 7)
@@ -32,10 +32,10 @@ def test_what_other_packages_log_shows_no_keys(caplog: pytest.LogCaptureFixture)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LOCALHOST"])
-def test_this_machine_is_known(host: str):
+def test_loopback_hosts_are_recognised(host: str):
     assert is_loopback(host)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "localhost.evil.org", "gpu", ""])
-def test_what_may_be_another_machine_is_not_taken_for_this_one(host: str):
+def test_other_hosts_are_not_loopback(host: str):
     assert not is_loopback(host)

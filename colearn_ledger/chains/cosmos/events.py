@@ -1,7 +1,7 @@
-"""A contract's events out of its transactions, each block read once and the last ones again.
+"""Read the events of a contract from the chain's transactions.
 
-Nodes index transactions a little after they made the block, so the last blocks are read again
-each time. A block that is made is final: nothing is ever taken back.
+Each block is read once, but the most recent ones are read again each time: nodes index transactions
+a little after they have made the block. Blocks are final, so that no event is ever withdrawn.
 """
 
 from __future__ import annotations
@@ -18,26 +18,24 @@ from colearn_ledger.chains.errors import BadAnswer
 from colearn_ledger.ledger import RecordedEvent
 from colearn_ledger.protocol import Account, ExperimentId
 
-__all__ = ["EventReader"]
-
 _INDEX_BITS = 24
-"""A cursor is the block's height, then as many bits for the place among the contract's events in
-the block, which grows with the transaction's place in it and the event's in the transaction."""
+"""Bits of a cursor for the index of an event among the contract's events in its block. The higher
+bits are the block's height."""
 
 _READ_AGAIN = 20
-"""Blocks."""
+"""Number of recent blocks to read again, because nodes index late."""
 
 _CURSOR = attrgetter("cursor")
 
 
 class EventReader:
-    """Reads a contract's transactions, in bounded ranges of blocks, and remembers their events.
+    """Reads a contract's transactions in bounded ranges of blocks, and keeps their events.
 
     Args:
-        node: where the transactions are; it has to index them, as nodes do unless told otherwise.
+        node: the node to read from; it has to index transactions, as nodes do by default.
         contract: the contract's address.
-        created: the height of the block that made the contract; asked for once.
-        range_size: blocks asked for at once.
+        created: returns the height of the block that created the contract.
+        range_size: the most blocks in one request.
     """
 
     def __init__(
@@ -54,12 +52,12 @@ class EventReader:
     def events(self, experiment: ExperimentId, *, after: int, limit: int) -> list[RecordedEvent]:
         """Return up to ``limit`` events of an experiment past a cursor."""
         with self._lock:
-            self._read_on()
-            held = self._events.get(experiment, [])
-            start = bisect_right(held, after, key=_CURSOR)
-            return held[start : start + max(limit, 0)]
+            self._read_new_blocks()
+            recorded = self._events.get(experiment, [])
+            start = bisect_right(recorded, after, key=_CURSOR)
+            return recorded[start : start + max(limit, 0)]
 
-    def _read_on(self) -> None:
+    def _read_new_blocks(self) -> None:
         if self._next is None:
             self._next = self._created()
         head = self._node.latest()[1].height
@@ -71,13 +69,13 @@ class EventReader:
             first = self._next = last + 1
 
     def _replace(self, first: int, executed: list[Executed]) -> None:
-        """Put what is known of the blocks from a height on in the place of what was."""
-        for held in self._events.values():
-            del held[bisect_left(held, first << _INDEX_BITS, key=_CURSOR) :]
+        """Replace the events of all blocks from a height on."""
+        for recorded in self._events.values():
+            del recorded[bisect_left(recorded, first << _INDEX_BITS, key=_CURSOR) :]
         height, index = 0, 0
         for item in executed:
             if item.height < height:
-                raise BadAnswer(f"{self._node.name} gave transactions out of order")
+                raise BadAnswer(f"{self._node.name} returned transactions out of order")
             index = index if item.height == height else 0
             height = item.height
             if item.code:
@@ -85,5 +83,5 @@ class EventReader:
             for event in decode_events(item.events, self._contract):
                 cursor = height << _INDEX_BITS | index
                 index += 1
-                recorded = RecordedEvent(cursor, item.time, item.hash, event)
-                self._events[event.experiment].append(recorded)
+                found = RecordedEvent(cursor, item.time, item.hash, event)
+                self._events[event.experiment].append(found)

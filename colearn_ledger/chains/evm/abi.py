@@ -1,4 +1,4 @@
-"""The compiled contract that ships with this package, and its ABI encoding. No chain is needed."""
+"""The compiled contract that ships with this package, and its ABI encoding."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from eth_abi.exceptions import DecodingError
 from eth_utils.crypto import keccak
 
 from colearn_ledger.chains.errors import BadAnswer
-
-__all__ = ["Artifact", "ContractAbi", "Log", "load_artifact"]
 
 _PUSH1, _PUSH32 = 0x60, 0x7F
 
@@ -33,11 +31,11 @@ class Artifact:
     """The compiled contract.
 
     Args:
-        abi: as the compiler describes it.
-        bytecode: what a deployment sends.
-        runtime: what then stands at the contract's address, immutables left zero.
-        compiler: its version.
-        source_hash: of the sources that were compiled, hexadecimal.
+        abi: the contract's interface.
+        bytecode: the data of a deployment.
+        runtime: the code at the contract's address, with immutables zero.
+        compiler: the compiler's version.
+        source_hash: the hash of the compiled sources, hexadecimal.
     """
 
     abi: ContractAbi
@@ -47,7 +45,7 @@ class Artifact:
     source_hash: str
 
     def is_deployed_as(self, code: bytes) -> bool:
-        """Tell whether code at an address is this contract, whatever its immutables hold."""
+        """Return whether code at an address is this contract, with any values of its immutables."""
         if len(code) != len(self.runtime):
             return False
         at = 0
@@ -59,7 +57,7 @@ class Artifact:
 
     @cached_property
     def _immutables(self) -> list[int]:
-        """Where immutables go: solc writes a plain zero as PUSH0, never as PUSH32."""
+        """Return the places of immutables: solc writes a plain zero as PUSH0, never as PUSH32."""
         holes, at = [], 0
         while at < len(self.runtime):
             opcode = self.runtime[at]
@@ -100,10 +98,13 @@ class _Entry:
 
 
 class ContractAbi:
-    """Encodes calls and decodes answers, errors and logs, knowing nothing of what they mean."""
+    """Encodes calls and decodes answers, errors and logs of a contract.
+
+    Args:
+        description: the compiler's description of the contract.
+    """
 
     def __init__(self, description: Sequence[Mapping[str, Any]]) -> None:
-        """Take the compiler's description of the contract."""
         entries = [(item["type"], _entry(item)) for item in description if "name" in item]
         self.functions = {e.name: e for kind, e in entries if kind == "function"}
         self.events = {e.name: e for kind, e in entries if kind == "event"}
@@ -117,18 +118,18 @@ class ContractAbi:
         return entry.hash[:4] + coder.encode(entry.types, arguments)
 
     def decode_answer(self, function: str, data: bytes) -> Any:
-        """Return what a function answered: its one value, tuples for structs.
+        """Return the one value that a function returned; structs are tuples.
 
         Raises:
-            BadAnswer: the bytes are no answer of this function.
+            BadAnswer: the bytes cannot be decoded.
         """
         return _decode(self.functions[function].outputs, data, f"the answer to {function}")[0]
 
     def decode_error(self, data: bytes) -> tuple[str, tuple[Any, ...]] | None:
-        """Return name and values of a custom error, ``None`` when it is none of the contract's.
+        """Return the name and values of a custom error, ``None`` for another contract's error.
 
         Raises:
-            BadAnswer: it begins like one of them and goes on otherwise.
+            BadAnswer: the error has a selector of the contract but its values cannot be decoded.
         """
         entry = self._errors.get(data[:4])
         if entry is None:
@@ -136,10 +137,10 @@ class ContractAbi:
         return entry.name, _decode(entry.types, data[4:], f"the error {entry.name}")
 
     def decode_log(self, log: Log) -> tuple[str, dict[str, Any]] | None:
-        """Return name and fields of an event, ``None`` when it is none of the contract's.
+        """Return the name and fields of an event, ``None`` for another contract's event.
 
         Raises:
-            BadAnswer: it begins like one of them and goes on otherwise.
+            BadAnswer: the log has a topic of the contract but its fields cannot be decoded.
         """
         entry = self._events.get(log.topics[0]) if log.topics else None
         if entry is None:
@@ -169,9 +170,9 @@ def _decode_named(fields: Sequence[tuple[str, str]], data: bytes, what: str) -> 
 def _decode(types: Sequence[str], data: bytes, what: str) -> tuple[Any, ...]:
     try:
         return coder.decode(types, data) if types else ()
-    # a hostile offset or length ends in any of these
+    # a hostile offset or length raises any of these
     except (DecodingError, ValueError, OverflowError, MemoryError, RecursionError) as error:
-        raise BadAnswer(f"{what} can not be decoded: {error}") from error
+        raise BadAnswer(f"{what} cannot be decoded: {error}") from error
 
 
 def _entry(item: Mapping[str, Any]) -> _Entry:

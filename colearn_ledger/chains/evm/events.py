@@ -1,4 +1,4 @@
-"""An experiment's events out of a chain's logs, each block read once."""
+"""Read the events of experiments from the chain's logs, each block once."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ from colearn_ledger.chains.evm.wire import event_from_log
 from colearn_ledger.ledger import RecordedEvent
 from colearn_ledger.protocol import Event, ExperimentId
 
-__all__ = ["EventReader"]
-
 _INDEX_BITS = 24
-"""A cursor is the block's number, then as many bits for the log's index in the block."""
+"""Bits of a cursor for the index of a log in its block. The higher bits are the block's number."""
 
 _MARKS = 64
-"""Ranges that can be taken back; a reorganisation beyond them all has everything read again."""
+"""Number of ranges that can be withdrawn one by one. After a reorganisation beyond all of them,
+everything is read again."""
 
 _CURSOR = attrgetter("cursor")
 
 
 @dataclass(slots=True)
 class _Read:
-    """What was read of one experiment; who holds the lock may read on."""
+    """The events read of one experiment; the lock must be held to read further."""
 
     first_block: int
     next_block: int
@@ -38,16 +37,16 @@ class _Read:
 
 
 class EventReader:
-    """Reads events from a contract's logs, in bounded ranges of blocks, and remembers them.
+    """Reads events from a contract's logs in bounded ranges of blocks, and keeps them.
 
-    The last block of each range is remembered by its hash: when the chain has another one there,
-    what was read since the mark before is read again.
+    The hash of the last block of each range is kept as a mark. If the chain has another block
+    there later, everything since the mark before is read again.
 
     Args:
-        node: where the logs are.
+        node: the node to read from.
         contract: the contract's address.
-        abi: of the contract.
-        range_size: blocks asked for at once.
+        abi: the contract's interface.
+        range_size: the most blocks in one request.
     """
 
     def __init__(self, node: Node, contract: str, abi: ContractAbi, *, range_size: int) -> None:
@@ -70,10 +69,10 @@ class EventReader:
         """Return up to ``limit`` events past a cursor.
 
         Args:
-            experiment: whose events.
-            created_at: its block time of creation; asked for once, to know where to begin.
+            experiment: the id of the experiment.
+            created_at: returns its block time of creation, from which the search begins.
             after: the cursor.
-            limit: how many at most.
+            limit: the most events to return.
         """
         with self._lock:
             read = self._read.get(experiment)
@@ -82,16 +81,18 @@ class EventReader:
             with self._lock:
                 read = self._read.setdefault(experiment, _Read(first, first))
         with read.lock:
-            self._read_on(experiment, read, after, limit)
+            self._read_new_blocks(experiment, read, after, limit)
             start = bisect_right(read.events, after, key=_CURSOR)
             return read.events[start : start + max(limit, 0)]
 
     # ------------------------------------------------------------------ parts
 
-    def _read_on(self, experiment: ExperimentId, read: _Read, after: int, limit: int) -> None:
-        """Read further blocks until there are enough events, or no more blocks."""
+    def _read_new_blocks(
+        self, experiment: ExperimentId, read: _Read, after: int, limit: int
+    ) -> None:
+        """Read blocks until there are enough events, or no more blocks."""
         head = self._node.latest()
-        self._take_back(read, head)
+        self._withdraw_replaced_blocks(read, head)
         topic, size = experiment.to_bytes(32, "big"), self._range_size
         while read.next_block <= head.number:
             if len(read.events) - bisect_right(read.events, after, key=_CURSOR) >= limit:
@@ -99,19 +100,19 @@ class EventReader:
             last = min(read.next_block + size - 1, head.number)
             try:
                 logs = self._node.logs(self._contract, [topic], read.next_block, last)
-            except NodeRefused:  # too many blocks or logs at once, perhaps
+            except NodeRefused:  # probably too many blocks or logs at once
                 if size == 1:
                     raise
                 size = max(1, min(size, last - read.next_block + 1) // 2)
                 continue
             mark = head if last == head.number else self._block(last)
-            read.events += self._recorded(experiment, logs, read.next_block, last)
+            read.events += self._record_logs(experiment, logs, read.next_block, last)
             read.marks = [*read.marks[-_MARKS:], mark]
             read.next_block = last + 1
 
-    def _take_back(self, read: _Read, head: Block) -> None:
-        """Forget what was read of blocks that are no longer the chain's."""
-        while read.marks and not self._stands(read.marks[-1], head):
+    def _withdraw_replaced_blocks(self, read: _Read, head: Block) -> None:
+        """Drop the events of blocks that the chain has replaced."""
+        while read.marks and not self._is_current(read.marks[-1], head):
             read.marks.pop()
             since = read.marks[-1].number + 1 if read.marks else read.first_block
             kept = bisect_right(read.events, (since << _INDEX_BITS) - 1, key=_CURSOR)
@@ -119,7 +120,7 @@ class EventReader:
             read.next_block = since
             self._times = {n: time for n, time in self._times.items() if n < since}
 
-    def _stands(self, mark: Block, head: Block) -> bool:
+    def _is_current(self, mark: Block, head: Block) -> bool:
         if mark.number == head.number:
             return mark.hash == head.hash
         if mark.number > head.number:
@@ -127,28 +128,28 @@ class EventReader:
         found = self._node.block(mark.number)
         return found is not None and found.hash == mark.hash
 
-    def _recorded(
+    def _record_logs(
         self, experiment: ExperimentId, logs: list[ChainLog], first: int, last: int
     ) -> list[RecordedEvent]:
         ours: dict[int, tuple[ChainLog, Event]] = {}
         for item in logs:
             if item.address != self._contract or not first <= item.block <= last:
-                raise BadAnswer(f"{self._node.name} gave logs that were not asked for")
+                raise BadAnswer(f"{self._node.name} returned logs that were not requested")
             event = event_from_log(self._abi, item.log)
             if event is not None and event.experiment == experiment:
                 ours[item.block << _INDEX_BITS | item.index] = item, event
-        self._learn_times([item for item, _ in ours.values()])
+        self._fetch_times([item for item, _ in ours.values()])
         return [
             RecordedEvent(cursor, self._times[item.block], item.transaction, event)
             for cursor, (item, event) in sorted(ours.items(), key=itemgetter(0))
         ]
 
-    def _learn_times(self, logs: list[ChainLog]) -> None:
-        """Learn the blocks' times: from the logs where they tell them, else from the blocks."""
+    def _fetch_times(self, logs: list[ChainLog]) -> None:
+        """Store the times of the logs' blocks, which some nodes return with the logs."""
         self._times |= {item.block: item.time for item in logs if item.time is not None}
         missing = sorted({item.block for item in logs} - self._times.keys())
         for number, block in zip(missing, self._node.blocks(missing), strict=True):
-            self._times[number] = self._checked(block, number).time
+            self._times[number] = self._check_block(block, number).time
 
     def _time(self, number: int) -> int:
         if number not in self._times:
@@ -156,15 +157,15 @@ class EventReader:
         return self._times[number]
 
     def _block(self, number: int) -> Block:
-        return self._checked(self._node.block(number), number)
+        return self._check_block(self._node.block(number), number)
 
-    def _checked(self, block: Block | None, number: int) -> Block:
+    def _check_block(self, block: Block | None, number: int) -> Block:
         if block is None or block.number != number:
-            raise BadAnswer(f"{self._node.name} has logs of block {number} but not the block")
+            raise BadAnswer(f"{self._node.name} returned logs of block {number} but not the block")
         return block
 
     def _first_block_from(self, time: int) -> int:
-        """Return the first block whose time is not before ``time``: some 25 requests at most."""
+        """Return the first block whose time is not before ``time``, by at most some 25 requests."""
         low, high = 0, self._node.block_number()
         while low < high:
             middle = (low + high) // 2
