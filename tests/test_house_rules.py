@@ -108,7 +108,7 @@ MAY_LOOK_AT_A_CLOCK = {
     "support/waiting.py",  # fails what hangs
     "support/faults/learner.py",  # goes on alone, should its test be gone
     "scenarios/test_cosmos.py",  # makes windows as long as this machine needs
-    "support/duel/machine.py",  # tells how long a duel took
+    "support/duel/comparison.py",  # records how long a duel took
     "support/duel/record.py",
 }
 

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from colearn_ledger.protocol import (
     Account,
-    ContentRef,
     ExperimentId,
     ExperimentParams,
     Outcome,
@@ -31,6 +30,7 @@ from colearn_ledger.protocol import (
 from colearn_ledger.reference.rounds import Transaction
 from colearn_ledger.reference.rules import Rules
 from colearn_ledger.reference.state import ExperimentState, LedgerState
+from tests.support.samples import content_of
 
 E = ExperimentId(1)
 DOMAIN = SigningDomain(0, Account("0x" + "11" * 20), bytes(32))
@@ -38,11 +38,6 @@ PEOPLE = [Account(f"0x{i:040x}") for i in range(1, 5)]
 CREATOR = PEOPLE[0]
 WINDOW = 10
 SALT = b"s" * 32
-
-
-def content_of(text: str) -> ContentRef:
-    digest = hashlib.sha256(text.encode()).digest()
-    return ContentRef.from_digest(0x55, digest, digest.hex(), len(text))
 
 
 WEIGHTS = [content_of(f"weights {i}") for i in range(40)]

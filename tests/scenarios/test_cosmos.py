@@ -13,7 +13,8 @@ from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger
 from tests.scenarios.stories import AllStories
 from tests.support.cosmos_place import Place
-from tests.support.world import ANYONE, CREATOR, World, wallet_of
+from tests.support.samples import ANYONE, CREATOR, wallet_of
+from tests.support.world import World
 
 _SHORT = 3
 """Seconds of a window in a story that waits for its end, on a machine that is not busy."""

@@ -6,7 +6,8 @@ from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger
 from colearn_ledger.reference import LocalLedger
 from tests.scenarios.stories import AllStories
-from tests.support.world import ANYONE, World, wallet_of
+from tests.support.samples import ANYONE, wallet_of
+from tests.support.world import World
 
 _BIRTHDAY = 1_700_000_000
 

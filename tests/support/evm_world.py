@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,33 +11,9 @@ from colearn_ledger.chains.evm import EvmConfig, EvmLedger
 from colearn_ledger.chains.evm.embedded import EmbeddedChain
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import (
-    CODEC_RAW,
-    ContentRef,
     ExperimentId,
-    ExperimentParams,
-    Scores,
 )
-
-SCORES = Scores(0.25, None)
-
-
-def content_of(text: str) -> ContentRef:
-    digest = hashlib.sha256(text.encode()).digest()
-    return ContentRef.from_digest(CODEC_RAW, digest, digest.hex(), len(text))
-
-
-def params(**changes: Any) -> ExperimentParams:
-    good = {
-        "name": "an experiment",
-        "spec": content_of("spec"),
-        "initial": content_of("initial"),
-        "rounds": 3,
-        "min_learners": 2,
-        "max_learners": 10,
-        "propose_window": 10_000,
-        "vote_window": 10_000,
-    }
-    return ExperimentParams(**{**good, **changes})
+from tests.support.samples import params
 
 
 class Place:

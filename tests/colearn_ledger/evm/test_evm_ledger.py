@@ -42,7 +42,8 @@ from colearn_ledger.protocol import (
     VoteCast,
     WrongStatus,
 )
-from tests.support.evm_world import SCORES, Meddler, Place, content_of, params
+from tests.support.evm_world import Meddler, Place
+from tests.support.samples import SCORES, content_of, params
 from tests.support.waiting import LIMIT, Running
 
 

@@ -36,7 +36,7 @@ from colearn_ledger.protocol import (
     Vote,
     WrongStatus,
 )
-from tests.support.evm_world import content_of, params
+from tests.support.samples import content_of, params
 
 ABI = load_artifact().abi
 ENCODER = EvmEncoder(ABI)

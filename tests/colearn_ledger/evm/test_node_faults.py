@@ -26,8 +26,8 @@ from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_localnet.anvil import Anvil
 from colearn_localnet.rpc import json_rpc
-from tests.support.evm_world import params
 from tests.support.faulty_proxy import FaultyProxy
+from tests.support.samples import params
 from tests.support.waiting import LIMIT, Clock
 
 PATIENT = HttpConfig(timeout=LIMIT, tries=3, first_pause=0.01, longest_answer=1_000_000)

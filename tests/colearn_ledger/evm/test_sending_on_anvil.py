@@ -30,8 +30,8 @@ from colearn_ledger.ledger import LedgerUnavailable, Pending, Receipt
 from colearn_ledger.protocol import ExperimentId
 from colearn_localnet.anvil import Anvil
 from colearn_localnet.rpc import json_rpc
-from tests.support.evm_world import params
 from tests.support.faulty_proxy import FaultyProxy
+from tests.support.samples import params
 from tests.support.waiting import LIMIT, Clock, Running, eventually
 
 GWEI = 10**9
@@ -289,7 +289,7 @@ class TestNonces:
         program = textwrap.dedent("""
             import sys, threading
             from pathlib import Path
-            from tests.support.evm_world import params
+            from tests.support.samples import params
             from colearn_ledger.chains.evm import EvmConfig, EvmLedger, SenderConfig
             from colearn_ledger.keys.wallet import Wallet
             _, url, contract, key, folder, who = sys.argv

@@ -18,7 +18,8 @@ from colearn_ledger.protocol import (
     Status,
     WrongStatus,
 )
-from tests.support.world import World, content_of, params
+from tests.support.samples import content_of, params
+from tests.support.world import World
 
 
 class Enrolment:

@@ -23,7 +23,8 @@ from colearn_ledger.protocol import (
     WrongRound,
     WrongStatus,
 )
-from tests.support.world import SCORES, World, content_of, params
+from tests.support.samples import SCORES, content_of, params
+from tests.support.world import World
 
 _NOT_STARTED = 4_294_967_295
 

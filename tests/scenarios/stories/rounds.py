@@ -23,7 +23,8 @@ from colearn_ledger.protocol import (
     WrongPhase,
     WrongRound,
 )
-from tests.support.world import SCORES, World, content_of
+from tests.support.samples import SCORES, content_of
+from tests.support.world import World
 
 
 class Rounds:

@@ -22,7 +22,8 @@ from colearn_ledger.protocol import (
     WrongPhase,
     WrongRound,
 )
-from tests.support.world import SCORES, World, salt_of
+from tests.support.samples import SCORES, salt_of
+from tests.support.world import World
 
 
 class SecretBallots:

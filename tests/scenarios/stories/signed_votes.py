@@ -15,7 +15,8 @@ from colearn_ledger.protocol import (
     WrongPhase,
     WrongRound,
 )
-from tests.support.world import SCORES, World
+from tests.support.samples import SCORES
+from tests.support.world import World
 
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 

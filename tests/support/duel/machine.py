@@ -1,50 +1,42 @@
-"""The duel: the reference and the contract are told the same, and must say the same.
+"""The duel: make the same random calls on the reference and on a contract, and compare the results.
 
-After every step each answer that a ledger can give about the experiment is compared, so is every
-refusal with its name and values, and every event.
+After every step each answer that a ledger can give about the experiment is compared, and so are
+every refusal with its name and values, and every event.
 
-Where time passes by itself, a call is made on the chain first, and told to the reference with the
-time of its block. What is refused or asked just when a deadline passes is tried again.
+Where time passes by itself, a call is made on the chain first, and then on the reference with the
+time of its block. A call that is refused, or a query, just when a deadline passes is repeated.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, rule
 
 from colearn_ledger.keys.signing import sign_ballot
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import (
     Account,
     Admission,
-    BallotSkipped,
     Duty,
-    Event,
-    Experiment,
     ExperimentId,
     ExperimentParams,
     InvalidParameter,
     Phase,
-    Round,
-    RoundClosed,
     Scores,
     SignedBallot,
     Status,
     Vote,
     commitment_hash,
 )
-from colearn_ledger.reference import LocalLedger
-from tests.support.duel.backends import Backend, Done, outcome_of
+from tests.support.duel.backends import Backend, outcome_of
+from tests.support.duel.comparison import Comparison
 from tests.support.duel.plans import (
     PEOPLE,
     Parts,
     accounts,
-    accounts_on,
     content_of,
     contents,
     crowds,
@@ -62,201 +54,13 @@ from tests.support.duel.plans import (
     votes,
     words,
 )
-from tests.support.duel.record import RECORDS, Record
+from tests.support.duel.rules import copies, rule_where
 
 _SCORES = Scores(0.5, None)
-_ENDED = (Status.COMPLETED, Status.CANCELLED)
 
 
-def _copies(
-    count: int, function: Callable[..., None], made_rule: Callable[..., Any]
-) -> dict[str, Any]:
-    """Return a rule several times under different names, so that it happens that more often.
-
-    Hypothesis picks among rules alike, and in each run leaves out some of them by their names.
-    """
-    return {
-        name: made_rule(_named(name, function))
-        for name in (f"{function.__name__}_{copy}" for copy in range(count))
-    }
-
-
-def _rule_where(holds: Callable[[Any], object], **drawn: Any) -> Callable[..., Any]:
-    """Make a method a rule that does nothing unless something holds.
-
-    Hypothesis is told so, and picks another rule, but on a live chain: its choices have to be the
-    same when it makes them again, and there the state depends on how fast the machine is.
-    """
-
-    def decorated(function: Callable[..., None]) -> Any:
-        def guarded(self: Any, **drawn: Any) -> None:
-            if holds(self):
-                function(self, **drawn)
-
-        may_be_picked = precondition(lambda self: self.contract.is_live or holds(self))
-        return may_be_picked(rule(**drawn)(_named(function.__name__, guarded)))
-
-    return decorated
-
-
-def _named(name: str, function: Callable[..., None]) -> Callable[..., None]:
-    def same(self: Any, **drawn: Any) -> None:
-        function(self, **drawn)
-
-    same.__name__ = name
-    return same
-
-
-class Duel(RuleBasedStateMachine):
-    """One ledger told to both; subclasses say where the contract runs."""
-
-    where: ClassVar[str]
-
-    @staticmethod
-    def new_backend() -> Backend:
-        raise NotImplementedError
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.record = RECORDS.setdefault(self.where, Record(self.where))
-        self.record.duels += 1
-        self.contract = self.new_backend()
-        self.time = self.contract.now()
-        self.entropy = bytes(32)
-        domain = self.contract.domain
-        self.reference = LocalLedger.new(
-            PEOPLE[0], clock=lambda: self.time, entropy=lambda: self.entropy, domain=domain
-        )
-        self.accounts = accounts_on(domain)
-        self.id = ExperimentId(1)
-        self.salts: dict[tuple[int, int, Account], tuple[Vote, bytes]] = {}
-
-    # ------------------------------------------------------------------ both at once
-
-    def both(self, person: int, name: str, *arguments: Any) -> tuple[str, Any]:
-        """Make a call on both, and compare what came of it."""
-        wallet = PEOPLE[person]
-        target = arguments[0] if name != "create" and type(arguments[0]) is int else self.id
-        said, done = self.settled(target, lambda: self.contract.transact(wallet, name, arguments))
-        if said == "ok":
-            latest = self.contract.now() if self.contract.is_live else self.time
-            assert self.time <= done.time <= latest, f"{name}: the block has another time"
-            self.time, self.entropy = done.time, done.entropy
-            done = done.events
-        expected, held = outcome_of(
-            lambda: getattr(self.reference.acting_for(wallet), name)(*arguments).wait().events
-        )
-        assert (said, done) == (expected, held), f"{name}{arguments} by {person} at {self.time}"
-        self._note(name, said, done)
-        self.compare(target)
-        return said, done
-
-    def settled(self, experiment: ExperimentId, call: Callable[[], Any]) -> tuple[str, Any]:
-        """Return what a call or a query came to, and leave the earliest time it had in `time`.
-
-        One that may be told as of before or after a deadline, as it passes, is tried again: but
-        for a call that took effect, which has the time of its block.
-        """
-        while True:
-            self.time = self.contract.since()
-            said, done = outcome_of(call)
-            if isinstance(done, Done) or not self.passed(experiment, self.time):
-                return said, done
-
-    def passed(self, experiment: ExperimentId, since: int) -> bool:
-        """Tell whether the deadline of the open phase may have passed after a time."""
-        if not self.contract.is_live:
-            return False
-        said, told = outcome_of(lambda: self.reference.experiment(experiment))
-        if said != "ok" or told.round is None:
-            return False
-        deadline = self.reference.round(experiment, told.round).deadline
-        return deadline is not None and since < deadline <= self.contract.now()
-
-    def refuses(self, name: str, call: Callable[[], Any], error: InvalidParameter) -> None:
-        """Make a call that the ledger's own types rule out, on the contract alone."""
-        said = outcome_of(call)
-        assert said == (type(error).__name__, error.args), name
-        self._note(f"{name} (hostile)", *said)
-        self.compare(self.id)
-
-    def compare(self, experiment: ExperimentId) -> None:
-        """Compare every answer about an experiment; on a slow backend, some in turn."""
-        self.time = self.contract.since()
-        step = self.record.steps
-        self.same("experiment", experiment)
-        said, rounds = self.same("rounds", experiment, 0, 100)
-        pages = (0, 100) if self.passed_by(experiment) else (0,)
-        if not self.contract.is_slow or step % 3 == 0:
-            for page in pages:
-                self.same("learners", experiment, page, 100)
-            self.same("current_weights", experiment)
-        for held in (rounds if said == "ok" else [])[-1 if self.contract.is_slow else 0 :]:
-            for page in pages:
-                self.same("ballots", experiment, held.index, page, 100)
-        every = len(self.accounts)
-        for turn in range(2 if self.contract.is_slow else every):
-            self.same("duty", experiment, self.accounts[(2 * step + turn) % every])
-        self.record.steps += 1
-
-    def passed_by(self, experiment: ExperimentId) -> bool:
-        said, told = outcome_of(lambda: self.reference.experiment(experiment))
-        return said == "ok" and told.joined_learners > 100
-
-    def same(self, name: str, *arguments: Any) -> tuple[str, Any]:
-        """Compare one answer, and return it."""
-        ask = partial(self.contract.ask, name, arguments)
-        depends_on_time = name == "duty"
-        said = self.settled(arguments[0], ask) if depends_on_time else outcome_of(ask)
-        expected = outcome_of(lambda: getattr(self.reference, name)(*arguments))
-        assert said == expected, f"{name}{arguments} at {self.time}"
-        self.record.comparisons += 1
-        return said
-
-    def _note(self, name: str, said: str, value: Any) -> None:
-        self.record.calls[f"{name} {'done' if said == 'ok' else 'refused'}"] += 1
-        if said != "ok":
-            self.record.errors[said] += 1
-            return
-        for event in value:
-            self._note_event(event)
-
-    def _note_event(self, event: Event) -> None:
-        self.record.events[type(event).__name__] += 1
-        if isinstance(event, BallotSkipped):
-            self.record.skipped[event.reason.name] += 1
-        if isinstance(event, RoundClosed):
-            held = self.reference.round(event.experiment, event.round)
-            params = self.reference.experiment(event.experiment).params
-            kind = "secret" if params.reveal_window else "open"
-            how = " by deadline" if held.by_deadline else ""
-            self.record.rounds[f"{event.outcome.name} {kind}{how}"] += 1
-
-    # ------------------------------------------------------------------ what is going on
-
-    @property
-    def experiment(self) -> Experiment:
-        return self.reference.experiment(self.id)
-
-    @property
-    def round(self) -> Round | None:
-        index = self.experiment.round
-        return None if index is None else self.reference.round(self.id, index)
-
-    def index(self) -> int:
-        """Return the current round's index, 0 before the start."""
-        return self.experiment.round or 0
-
-    def duty(self, person: int) -> Duty:
-        return self.reference.duty(self.id, self.accounts[person])
-
-    def is_over(self) -> bool:
-        return self.experiment.status in _ENDED
-
-    def busy(self) -> list[int]:
-        """Return the people who have something else to do than to wait."""
-        idle = (Duty.WAIT, Duty.DONE, Duty.ADVANCE)
-        return [p for p in range(len(PEOPLE)) if self.duty(p) not in idle]
+class Duel(Comparison):
+    """The rules: sensible calls often, odd ones now and then."""
 
     # ------------------------------------------------------------------ beginnings
 
@@ -292,10 +96,10 @@ class Duel(RuleBasedStateMachine):
         self.begin(chosen, joiners, start=True)
 
     locals().update(
-        _copies(
+        copies(
             4,
             another,
-            _rule_where(lambda self: self.is_over(), chosen=params, joiners=st.integers(2, 5)),
+            rule_where(lambda self: self.is_over(), chosen=params, joiners=st.integers(2, 5)),
         )
     )
 
@@ -394,8 +198,8 @@ class Duel(RuleBasedStateMachine):
             self.do_vote(person, vote, text)
 
     acts: ClassVar = {"pick": st.integers(0, 20), "vote": likely_votes, "text": st.integers(0, 6)}
-    locals().update(_copies(8, act, rule(**acts)))
-    locals().update(_copies(3, act_anyway, rule(**acts)))
+    locals().update(copies(8, act, rule(**acts)))
+    locals().update(copies(3, act_anyway, rule(**acts)))
 
     # ------------------------------------------------------------------ time
 
@@ -413,7 +217,7 @@ class Duel(RuleBasedStateMachine):
         "person": people,
         "advance": st.booleans(),
     }
-    locals().update(_copies(2, go_to_the_deadline, rule(**moments)))
+    locals().update(copies(2, go_to_the_deadline, rule(**moments)))
 
     @rule(seconds=st.sampled_from([1, 1, 3]))
     def let_time_pass(self, seconds: int) -> None:
@@ -442,7 +246,7 @@ class Duel(RuleBasedStateMachine):
         ]
         return [m.account for m in learners if m.active and limit and m.strikes >= limit]
 
-    @_rule_where(lambda self: self.removable(), by=people, pick=st.integers(0, 3))
+    @rule_where(lambda self: self.removable(), by=people, pick=st.integers(0, 3))
     def remove_whoever_may_be(self, by: int, pick: int) -> None:
         removable = self.removable()
         self.both(by, "remove", self.id, removable[pick % len(removable)])
@@ -469,7 +273,7 @@ class Duel(RuleBasedStateMachine):
         if (name, person) != ("cancel", 0) or experiment != self.id:
             self.both(person, name, ExperimentId(experiment), *rest)
 
-    @_rule_where(
+    @rule_where(
         lambda self: self.busy() and self.duty(self.busy()[0]) == Duty.PROPOSE,
         content=hostile_contents,
         current=st.booleans(),
@@ -486,7 +290,7 @@ class Duel(RuleBasedStateMachine):
             InvalidParameter("content"),
         )
 
-    @_rule_where(
+    @rule_where(
         lambda self: self.round is not None and self.round.phase == Phase.REVEALING,
         person=people,
         other=people,
@@ -512,7 +316,7 @@ class Duel(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ signed ballots
 
-    @_rule_where(
+    @rule_where(
         lambda self: self.is_voted_on_openly(),
         by=people,
         at=st.sampled_from([0, 0, 0, 0, 0, 0, 1]),
@@ -537,11 +341,6 @@ class Duel(RuleBasedStateMachine):
             batch.append(SignedBallot(claimed, Vote(not vote.approve), signed.signature))
             batch.append(SignedBallot(claimed, vote, signed.signature))
         self.both(by, "vote_signed", self.id, index, batch)
-
-    def is_voted_on_openly(self) -> bool:
-        held = self.round
-        secret = self.experiment.params.reveal_window
-        return held is not None and held.phase == Phase.VOTING and not secret
 
     # ------------------------------------------------------------------ odd questions
 
@@ -592,18 +391,6 @@ class Duel(RuleBasedStateMachine):
     def do_something_odd(self, name: str, data: st.DataObject) -> None:
         drawn = {what: data.draw(some, what) for what, some in self.odd[name].items()}
         getattr(self, name)(**drawn)
-
-    # ------------------------------------------------------------------ the end
-
-    def teardown(self) -> None:
-        self.compare_events()
-        self.record.ended = time.monotonic()
-
-    def compare_events(self) -> None:
-        """Compare the recorded events of every experiment, in order and with their times."""
-        for told in self.reference.experiments():
-            held = [(r.time, r.event) for r in self.reference.events(told.id)]
-            assert self.contract.events(told.id) in (None, held)
 
 
 def duel_on(where: str, backend: Callable[[], Backend]) -> type[Duel]:

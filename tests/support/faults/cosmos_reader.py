@@ -52,6 +52,9 @@ class CosmosReader:
     def round(self, index: int) -> Any:
         return self._ask("round", round=index)
 
+    def phase(self, index: int) -> str:
+        return str(self.round(index)["phase"])
+
     def proposed(self, index: int) -> str:
         """Return the sha256 of what was proposed in a round."""
         return base64.b64decode(self.round(index)["content"]["sha256"]).hex()

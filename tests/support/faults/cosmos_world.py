@@ -5,26 +5,21 @@ Nothing here sleeps for a time: everything waits for what the chain or a log tel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from colearn_ledger.chains.cosmos import CosmosLedger
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.profiles import CosmosTerms, Network, Networks
 from colearn_ledger.networks.references import ExperimentReference
-from colearn_ledger.protocol import ExperimentParams
-from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.weights.codec import WeightsSchema, write_weights
 from colearn_ledger.weights.stores.kubo import KuboStore
 from colearn_localnet.kubo import Kubo
-from tests.support.faults.agents import DEADLINE, RunningAgent, wait_for
+from tests.support.faults.agents import DEADLINE, RunningAgent
 from tests.support.faults.cosmos_reader import CosmosReader
+from tests.support.faults.fault_world import FaultWorld, toy_params
 from tests.support.faults.grpc_gate import GrpcGate
 
 if TYPE_CHECKING:
@@ -52,7 +47,7 @@ class CosmosAgent(RunningAgent):
 
 
 @dataclass
-class CosmosWorld:
+class CosmosWorld(FaultWorld[CosmosAgent]):
     """An experiment that has begun, with an IPFS node for each of three learners.
 
     Args:
@@ -77,31 +72,17 @@ class CosmosWorld:
     gates: dict[str, GrpcGate] = field(default_factory=dict, init=False)
     _closing: ExitStack = field(default_factory=ExitStack, init=False)
 
-    def __enter__(self) -> Self:
-        with self._closing as closing:
-            self._begin(closing)
-            self._closing = closing.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closing.close()
-
     def _begin(self, closing: ExitStack) -> None:
         self.wallets = {name: Wallet.create() for name in self.names}
         self.place.fund(w for name, w in self.wallets.items() if name not in self.means)
         for name, amount in self.means.items():
             self.place.pay([self.place.sender.address(self.wallets[name])], amount)
         self._owner = owner = self.place.ledger(self.place.bank)
-        store, weights = KuboStore(self.swarm[0].api_url), [np.zeros(3)]
-        spec = ExperimentSpec("toy", WeightsSchema.of(weights), "score", higher_is_better=True)
-        params = ExperimentParams(
-            name="faults",
-            spec=spec.put(store),
-            initial=write_weights(store, weights),
+        params = toy_params(
+            KuboStore(self.swarm[0].api_url),
             rounds=self.rounds,
-            min_learners=len(self.names),
-            max_learners=len(self.names),
-            **{"propose_window": 600, "vote_window": 600, **self.terms},
+            learners=len(self.names),
+            **self.terms,
         )
         self.experiment = experiment = owner.create(params).wait(DEADLINE).experiment
         chain = self.place.chain
@@ -128,40 +109,11 @@ class CosmosWorld:
             closing.callback(agent.kill)
             self.agents[name] = agent
 
-    def start(self, *names: str) -> None:
-        """Start these agents, or all."""
-        for name in names or self.names:
-            self.agents[name].start()
-
     def view(self, name: str) -> CosmosLedger:
         """Return the ledger as a learner sees it, for a test that plays its part."""
         return self._owner.acting_for(self.wallets[name])
 
-    def twin(self, name: str, *, shares: str = "nothing") -> CosmosAgent:
-        """Return another agent with a learner's key; see `harness.World.twin`."""
-        first = self.agents[name]
-        twin = replace(
-            first,
-            name=f"{name}'s twin",
-            folder=first.folder.with_name(f"{name}-twin"),
-            process=None,
-            home=None if shares == "nothing" else first.home,
-            data_dir=first.data if shares == "data" else None,
-        )
-        self._closing.callback(twin.kill)
-        return twin
-
     # ------------------------------------------------------------------ waiting
-
-    def wait_for(self, what: str, holds: Callable[[], Any], *, seconds: float = DEADLINE) -> None:
-        """Return once something holds; fail as soon as an agent has failed."""
-
-        def fails_or_holds() -> bool:
-            for agent in self.agents.values():
-                agent.check()
-            return bool(holds())
-
-        wait_for(what, fails_or_holds, seconds=seconds)
 
     def wait_sent(self, number: int, *, or_held: tuple[CosmosAgent, str]) -> None:
         """Return once the chain has so many calls of this contract, or an agent is at a step."""
@@ -182,12 +134,6 @@ class CosmosWorld:
             ),
         )
 
-    def wait_phase(self, index: int, phase: str) -> None:
-        self.wait_for(
-            f"round {index} is {phase}",
-            lambda: self.read.round_index >= index and self.read.round(index)["phase"] == phase,
-        )
-
     # ------------------------------------------------------------------ judging
 
     def final_check(
@@ -205,26 +151,9 @@ class CosmosWorld:
             resent: whether there may be transactions on the chain that were in vain.
             seconds: how long it may take.
         """
-        running = [self.agents[name] for name in names or self.names]
-        self.wait_for(
-            "the experiment completes", lambda: self.read.status == "completed", seconds=seconds
-        )
-        for agent in running:
-            assert agent.wait_end() == 0, f"{agent.name}: {agent.lines()[-3:]}"
+        running = self.wait_completed(names, seconds)
         assert self.read.outcomes() == list(outcomes or ["accepted"] * self.rounds)
-        self.check_weights(running)
         self._check_sent_once(running, resent=resent)
-
-    def check_weights(self, running: Sequence[CosmosAgent]) -> None:
-        """The weights that the chain names are what each agent keeps and each learner holds."""
-        current = self.read.sha256
-        held = []
-        for agent in running:
-            assert agent.journal("adopted")[-1]["content"][1] == current, agent.name
-            kept = agent.data / "weights" / f"{current}.safetensors"
-            assert sha256(kept.read_bytes()).hexdigest() == current, agent.name
-            held.append(agent.calls("accept")[-1]["weights"])
-        assert held == held[:1] * len(held)
 
     def _check_sent_once(self, running: Sequence[CosmosAgent], *, resent: bool) -> None:
         """No account has one duty of one round on the chain twice with effect, nor in vain."""

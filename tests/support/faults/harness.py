@@ -7,26 +7,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
-
-import numpy as np
+from typing import Any
 
 from colearn_ledger.chains.evm import EvmConfig, EvmLedger
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.references import ExperimentReference
-from colearn_ledger.protocol import ContentRef, ExperimentParams
-from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.weights.codec import WeightsSchema, write_weights
+from colearn_ledger.protocol import ContentRef
 from colearn_ledger.weights.stores.kubo import KuboStore
 from colearn_localnet.anvil import Anvil
 from colearn_localnet.kubo import Kubo, join, new_swarm_key
 from colearn_localnet.rpc import json_rpc, post
 from tests.support.faults.agents import CHAIN_ID, DEADLINE, RunningAgent, wait_for
+from tests.support.faults.fault_world import FaultWorld, toy_params
 from tests.support.faults.gate import Gate, Hold
 from tests.support.faults.hosts import Hosts
 from tests.support.faults.reader import Reader
@@ -36,7 +32,7 @@ ETHER = 10**18
 
 
 @dataclass
-class World:
+class World(FaultWorld[RunningAgent]):
     """A chain, an IPFS node for each learner, and an experiment that has begun.
 
     Args:
@@ -60,15 +56,6 @@ class World:
     numbers: int = 3
     agents: dict[str, RunningAgent] = field(default_factory=dict, init=False)
     _closing: ExitStack = field(default_factory=ExitStack, init=False)
-
-    def __enter__(self) -> Self:
-        with self._closing as closing:
-            self._begin(closing)
-            self._closing = closing.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closing.close()
 
     def _begin(self, closing: ExitStack) -> None:
         self.chain = Anvil(
@@ -112,17 +99,12 @@ class World:
         config = EvmConfig(CHAIN_ID, poll_seconds=0.05)
         self.ledger = EvmLedger.deploy(self.chain.url, owner, config=config)
         self.contract = self.ledger.contract
-        weights = [np.zeros(self.numbers)]
-        spec = ExperimentSpec("toy", WeightsSchema.of(weights), "score", higher_is_better=True)
-        store = KuboStore(self.nodes[self.names[0]].api_url)
-        params = ExperimentParams(
-            name="faults",
-            spec=spec.put(store),
-            initial=write_weights(store, weights),
+        params = toy_params(
+            KuboStore(self.nodes[self.names[0]].api_url),
             rounds=self.rounds,
-            min_learners=len(self.names),
-            max_learners=len(self.names),
-            **{"propose_window": 600, "vote_window": 600, **self.terms},
+            learners=len(self.names),
+            numbers=self.numbers,
+            **self.terms,
         )
         self.experiment = self.ledger.create(params).wait(DEADLINE).experiment
         self.reference = ExperimentReference(f"eip155:{CHAIN_ID}", self.contract, self.experiment)
@@ -149,11 +131,6 @@ class World:
 
     def agent(self, name: str) -> RunningAgent:
         return self.agents[name]
-
-    def start(self, *names: str) -> None:
-        """Start these agents, or all."""
-        for name in names or self.names:
-            self.agents[name].start()
 
     def view(self, name: str) -> EvmLedger:
         """Return the ledger as a learner sees it, for a test that plays its part."""
@@ -189,26 +166,6 @@ class World:
         json_rpc(self.chain.url, "evm_increaseTime", seconds)
         before = self.read.block_number()
         wait_for("the next block", lambda: self.read.block_number() > before)
-
-    def twin(self, name: str, *, shares: str = "nothing") -> RunningAgent:
-        """Return another agent with a learner's key.
-
-        Args:
-            name: of the learner.
-            shares: ``nothing``, as on another machine, its ``home``, or the home and the ``data``
-                of its agent.
-        """
-        first = self.agents[name]
-        twin = replace(
-            first,
-            name=f"{name}'s twin",
-            folder=first.folder.with_name(f"{name}-twin"),
-            process=None,
-            home=None if shares == "nothing" else first.home,
-            data_dir=first.data if shares == "data" else None,
-        )
-        self._closing.callback(twin.kill)
-        return twin
 
     def take_back(self, call: str, how: str) -> None:
         """Have the chain, which stopped mining, take back a call: its block and those on it.
@@ -255,30 +212,10 @@ class World:
 
     # ------------------------------------------------------------------ waiting
 
-    def wait_for(self, what: str, holds: Callable[[], Any], *, seconds: float = DEADLINE) -> None:
-        """Return once something holds; fail as soon as an agent has failed."""
-
-        def fails_or_holds() -> bool:
-            for agent in self.agents.values():
-                agent.check()
-            return bool(holds())
-
-        wait_for(what, fails_or_holds, seconds=seconds)
-
     def wait_calls(self, number: int, *, or_held: tuple[RunningAgent, str]) -> None:
         """Return once the contract has had so many calls, or an agent is at a step."""
         agent, step = or_held
         self.wait_for(f"{number} calls", lambda: agent.is_held(step) or self.read.calls() >= number)
-
-    def wait_round(self, index: int, *, seconds: float = DEADLINE) -> None:
-        """Return once this round has begun."""
-        self.wait_for(f"round {index}", lambda: self.read.round_index >= index, seconds=seconds)
-
-    def wait_phase(self, index: int, phase: str) -> None:
-        self.wait_for(
-            f"round {index} is {phase}",
-            lambda: self.read.round_index >= index and self.read.phase(index) == phase,
-        )
 
     def wait_ballots(self, index: int, *names: str, state: int = 1) -> None:
         """Return once learners' ballots of a round are recorded, as `Reader.ballots` tells it."""
@@ -300,25 +237,8 @@ class World:
             seconds: how long it may take.
             resent: whether a duty may be on the chain more than once, but once with effect.
         """
-        running = [self.agents[name] for name in names or self.names]
-        self.wait_for(
-            "the experiment completes", lambda: self.read.status == "completed", seconds=seconds
-        )
-        for agent in running:
-            assert agent.wait_end() == 0, f"{agent.name}: {agent.lines()[-3:]}"
-        self.check_weights(running)
+        self.wait_completed(names, seconds)
         self.check_sent_once(resent=resent)
-
-    def check_weights(self, running: Sequence[RunningAgent]) -> None:
-        """The weights that the chain names are what each agent keeps and each learner holds."""
-        current = self.read.sha256
-        held = []
-        for agent in running:
-            assert agent.journal("adopted")[-1]["content"][1] == current, agent.name
-            kept = agent.data / "weights" / f"{current}.safetensors"
-            assert sha256(kept.read_bytes()).hexdigest() == current, agent.name
-            held.append(agent.calls("accept")[-1]["weights"])
-        assert held == held[:1] * len(held)
 
     def check_sent_once(self, *, resent: bool = False) -> None:
         """No account has one duty of one round on the chain twice."""

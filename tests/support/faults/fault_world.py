@@ -1,0 +1,134 @@
+"""What the worlds of real processes share on every chain: agents, waiting, and the final check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any, Generic, Self, TypeVar
+
+import numpy as np
+
+from colearn_ledger.protocol import ExperimentParams
+from colearn_ledger.spec import ExperimentSpec
+from colearn_ledger.weights.codec import WeightsSchema, write_weights
+from colearn_ledger.weights.store import ContentStore
+from tests.support.faults.agents import DEADLINE, RunningAgent, wait_for
+
+AgentOnChain = TypeVar("AgentOnChain", bound=RunningAgent)
+
+
+class FaultWorld(Generic[AgentOnChain]):
+    """An experiment on a real chain, and the agents of its learners as processes.
+
+    Subclasses set the attributes, start the nodes in `_begin`, and add what their chain can do.
+
+    Attributes:
+        names: the learners, in the order in which they join.
+        agents: their agents, by name.
+        read: a reader of the chain that uses none of the project's code.
+    """
+
+    names: Sequence[str]
+    agents: dict[str, AgentOnChain]
+    read: Any
+    _closing: ExitStack
+
+    def _begin(self, closing: ExitStack) -> None:
+        """Start nodes and create the experiment; ``closing`` ends what was started."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        with self._closing as closing:
+            self._begin(closing)
+            self._closing = closing.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.close()
+
+    def start(self, *names: str) -> None:
+        """Start these agents, or all."""
+        for name in names or self.names:
+            self.agents[name].start()
+
+    def twin(self, name: str, *, shares: str = "nothing") -> AgentOnChain:
+        """Return another agent with a learner's key.
+
+        Args:
+            name: the learner.
+            shares: ``nothing``, as on another machine; its ``home``; or the home and the ``data``
+                of its agent.
+        """
+        first = self.agents[name]
+        twin = replace(
+            first,
+            name=f"{name}'s twin",
+            folder=first.folder.with_name(f"{name}-twin"),
+            process=None,
+            home=None if shares == "nothing" else first.home,
+            data_dir=first.data if shares == "data" else None,
+        )
+        self._closing.callback(twin.kill)
+        return twin
+
+    def wait_for(self, what: str, holds: Callable[[], Any], *, seconds: float = DEADLINE) -> None:
+        """Return once something holds; fail as soon as an agent has failed."""
+
+        def fails_or_holds() -> bool:
+            for agent in self.agents.values():
+                agent.check()
+            return bool(holds())
+
+        wait_for(what, fails_or_holds, seconds=seconds)
+
+    def wait_round(self, index: int, *, seconds: float = DEADLINE) -> None:
+        """Return once this round has begun."""
+        self.wait_for(f"round {index}", lambda: self.read.round_index >= index, seconds=seconds)
+
+    def wait_phase(self, index: int, phase: str) -> None:
+        """Return once a round is in this phase."""
+        self.wait_for(
+            f"round {index} is {phase}",
+            lambda: self.read.round_index >= index and self.read.phase(index) == phase,
+        )
+
+    def wait_completed(self, names: Sequence[str], seconds: float) -> list[AgentOnChain]:
+        """Wait until the experiment and these agents, or all, end well; return the agents."""
+        running = [self.agents[name] for name in names or self.names]
+        self.wait_for(
+            "the experiment completes", lambda: self.read.status == "completed", seconds=seconds
+        )
+        for agent in running:
+            assert agent.wait_end() == 0, f"{agent.name}: {agent.lines()[-3:]}"
+        self.check_weights(running)
+        return running
+
+    def check_weights(self, running: Sequence[RunningAgent]) -> None:
+        """Check that agents and learners have the weights that the chain names."""
+        current = self.read.sha256
+        learned = []
+        for agent in running:
+            assert agent.journal("adopted")[-1]["content"][1] == current, agent.name
+            kept = agent.data / "weights" / f"{current}.safetensors"
+            assert sha256(kept.read_bytes()).hexdigest() == current, agent.name
+            learned.append(agent.calls("accept")[-1]["weights"])
+        assert learned == learned[:1] * len(learned)
+
+
+def toy_params(
+    store: ContentStore, *, rounds: int, learners: int, numbers: int = 3, **terms: Any
+) -> ExperimentParams:
+    """Store an experiment's files and return its parameters; no window ends while a test runs."""
+    weights = [np.zeros(numbers)]
+    spec = ExperimentSpec("toy", WeightsSchema.of(weights), "score", higher_is_better=True)
+    return ExperimentParams(
+        name="faults",
+        spec=spec.put(store),
+        initial=write_weights(store, weights),
+        rounds=rounds,
+        min_learners=learners,
+        max_learners=learners,
+        **{"propose_window": 600, "vote_window": 600, **terms},
+    )

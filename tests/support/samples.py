@@ -1,0 +1,46 @@
+"""Samples that tests share: people, files by their text, and good parameters."""
+
+from __future__ import annotations
+
+import hashlib
+
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.protocol import CODEC_RAW, ContentRef, ExperimentParams, Scores
+
+WINDOW = 1_000
+"""Seconds of every window, unless a world or a story says otherwise."""
+
+SCORES = Scores(0.25, -1.5)
+CREATOR = "creator"
+ANYONE = "anyone"
+
+
+def content_of(text: str) -> ContentRef:
+    """Return the reference of a small file with this text."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return ContentRef.from_digest(CODEC_RAW, digest, digest.hex(), len(text))
+
+
+def wallet_of(name: str) -> Wallet:
+    """Return the wallet of the person with this name."""
+    return Wallet.from_key(hashlib.sha256(b"wallet of " + name.encode()).digest())
+
+
+def salt_of(name: str) -> bytes:
+    """Return the salt that this person uses."""
+    return hashlib.sha256(b"salt of " + name.encode()).digest()
+
+
+def params(**changes: object) -> ExperimentParams:
+    """Return good parameters with some of them changed."""
+    good = {
+        "name": "an experiment",
+        "spec": content_of("spec"),
+        "initial": content_of("initial"),
+        "rounds": 3,
+        "min_learners": 2,
+        "max_learners": 10,
+        "propose_window": WINDOW,
+        "vote_window": WINDOW,
+    }
+    return ExperimentParams(**{**good, **changes})
