@@ -1,75 +1,131 @@
-"""Where a user's files are, and writing them so that they are whole and nobody else's.
+"""Find the user's folders, lock files, and write files so that they are always whole.
 
-``COLEARN_HOME`` holds everything when it is set; else the XDG folders are used.
+``COLEARN_HOME`` contains everything when it is set; otherwise the XDG folders are used.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
+from platformdirs.unix import Unix
 
 from colearn_ledger.protocol import LedgerError
 
-__all__ = ["HomeNotWritable", "config_home", "data_home", "private_folder", "write_private"]
+_XDG_FOLDERS = Unix("colearn")
+_LOCK_POLL = 0.01  # seconds between two attempts to lock a file
 
 
 class HomeNotWritable(LedgerError):
-    """A file of the user's can not be written; says which, and why."""
+    """A file of the user cannot be written; names the file and the reason."""
+
+
+class FileInUse(LedgerError):
+    """Another process has locked a file that this one does not wait for."""
 
 
 def config_home() -> Path:
     """Return the folder of keys and networks; it may not exist yet."""
-    return _home("XDG_CONFIG_HOME", ".config")
+    return _own_home() or Path(_XDG_FOLDERS.user_config_dir)
 
 
 def data_home() -> Path:
-    """Return the folder of what agents keep; it may not exist yet."""
-    return _home("XDG_DATA_HOME", ".local/share")
+    """Return the folder of agents, transactions and local nodes; it may not exist yet."""
+    return _own_home() or Path(_XDG_FOLDERS.user_data_dir)
 
 
-def _home(variable: str, default: str) -> Path:
-    if own := os.environ.get("COLEARN_HOME"):
-        return Path(own)
-    base = Path(os.environ.get(variable) or "")
-    return (base if base.is_absolute() else Path.home() / default) / "colearn"
+def _own_home() -> Path | None:
+    own = os.environ.get("COLEARN_HOME")
+    return Path(own) if own else None
 
 
 def private_folder(path: Path, *, tighten: bool = False) -> Path:
-    """Make a folder that only its owner can enter, mode 0700, and return it.
+    """Create a folder that only its owner can enter, mode 0700, and return it.
 
     Args:
         path: the folder.
-        tighten: whether one that is there already is closed to others too.
+        tighten: whether to close an existing folder to other users too.
 
     Raises:
-        HomeNotWritable: it can not be made, or is another user's.
+        HomeNotWritable: it cannot be created, or it belongs to another user.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if tighten and path.stat().st_mode & 0o077:
             path.chmod(0o700)
     except OSError as error:
-        raise HomeNotWritable(f"the folder {path} can not be made: {error.strerror}") from error
+        raise HomeNotWritable(f"cannot create the folder {path}: {error.strerror}") from error
     return path
 
 
-def write_private(path: Path, data: bytes, *, replace: bool = True) -> None:
-    """Write a file of mode 0600 that has its name only once it is whole and on the disk.
+@contextmanager
+def lock_file(path: Path, *, on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Hold an exclusive lock until the block, or the process, ends.
+
+    Args:
+        path: the lock file, created in a folder that exists; it stays.
+        on_wait: called once if another process or thread has the lock now.
+
+    Raises:
+        OSError: the file cannot be created.
+    """
+    lock = _lock_of(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        on_wait()
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def try_lock_file(path: Path) -> FileLock:
+    """Lock a file at once and return the lock, to be released later; the process's end does too.
+
+    Raises:
+        FileInUse: another process or thread has the lock.
+        OSError: the file cannot be created.
+    """
+    lock = _lock_of(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise FileInUse(f"{path} is locked by another process") from error
+    return lock
+
+
+def _lock_of(path: Path) -> FileLock:
+    if not path.parent.is_dir():  # which `filelock` would create
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
+    return FileLock(path, poll_interval=_LOCK_POLL, thread_local=False)
+
+
+def write_atomically(
+    path: Path, data: bytes, *, private: bool = False, replace: bool = True
+) -> None:
+    """Write a file that gets its name only once it is complete and on the disk.
 
     Args:
         path: the file.
-        data: all of it.
-        replace: whether a file that has the name already is replaced.
+        data: its whole content.
+        private: whether only its owner can read it, mode 0600.
+        replace: whether to replace an existing file.
 
     Raises:
-        FileExistsError: there is one and it is not to be replaced.
-        HomeNotWritable: the disk does not take it.
+        FileExistsError: there is a file already, and ``replace`` is false.
+        OSError: the disk refuses it.
     """
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    mode = 0o600 if private else 0o666
     try:
-        handle = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        handle = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
@@ -79,13 +135,24 @@ def write_private(path: Path, data: bytes, *, replace: bool = True) -> None:
         else:
             os.link(partial, path)
         _sync_folder(path.parent)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise HomeNotWritable(f"{path} can not be written: {error.strerror}") from error
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def write_private(path: Path, data: bytes, *, replace: bool = True) -> None:
+    """Write a file that only its owner can read, as `write_atomically` does.
+
+    Raises:
+        FileExistsError: there is a file already, and ``replace`` is false.
+        HomeNotWritable: the disk refuses it.
+    """
+    try:
+        write_atomically(path, data, private=True, replace=replace)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise HomeNotWritable(f"cannot write {path}: {error.strerror}") from error
 
 
 def _sync_folder(path: Path) -> None:

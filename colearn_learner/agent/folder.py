@@ -7,7 +7,6 @@ weights/       copies of weights (`agent_copies`)
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -16,8 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from filelock import FileLock
+
 from colearn_learner.agent.weights_cache import Copies, DamagedFolder
 from colearn_learner.errors import LearnerError
+from colearn_ledger.home import FileInUse, try_lock_file
 from colearn_ledger.protocol import (
     ContentRef,
     InvalidParameter,
@@ -95,14 +97,14 @@ class AgentFolder:
                 )
             self.copies.remove_all_but(self._memory.adopted)
         except BaseException:
-            self._lock.close()
+            self._lock.release()
             raise
 
     def close(self) -> None:
         """Let another agent use the folder."""
         with suppress(OSError):  # what a full disk did not take was reported before
             self._journal.close()
-        self._lock.close()
+        self._lock.release()
 
     def __enter__(self) -> AgentFolder:
         return self
@@ -183,14 +185,11 @@ class AgentFolder:
 
     # ------------------------------------------------------------------ parts
 
-    def _take_lock(self) -> IO[bytes]:
-        lock = (self.path / "lock").open("ab")
+    def _take_lock(self) -> FileLock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.close()
+            return try_lock_file(self.path / "lock")
+        except FileInUse as error:
             raise FolderInUse(f"another agent works in {self.path}; stop it first") from error
-        return lock
 
     def _record(self, line: Mapping[str, Any]) -> None:
         try:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from colearn_learner.errors import LearnerError
+from colearn_ledger.home import write_atomically
 from colearn_ledger.protocol import ContentRef
 
 __all__ = ["Copies", "DamagedFolder"]
@@ -46,7 +46,7 @@ class Copies:
             DamagedFolder: the disk does not take it.
         """
         try:
-            _write(self._accepted(content), data)
+            write_atomically(self._accepted(content), data)
         except OSError as error:
             raise self._not_written(error) from error
 
@@ -71,7 +71,7 @@ class Copies:
         """Keep the file of a round's proposal, and no other proposal's, if the disk takes it."""
         self.forget_tested()
         try:
-            _write(self._path / f"{round_index}-{content.sha256}.tested", data)
+            write_atomically(self._path / f"{round_index}-{content.sha256}.tested", data)
         except OSError as error:
             _log.warning("the proposal of round %d is not kept: %s", round_index, error.strerror)
 
@@ -109,16 +109,3 @@ def _read(path: Path, content: ContentRef) -> bytes | None:
     except OSError:
         return None
     return data if hashlib.sha256(data).hexdigest() == content.sha256 else None
-
-
-def _write(target: Path, data: bytes) -> None:
-    partial = target.with_suffix(".part")
-    try:
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise

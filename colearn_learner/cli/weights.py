@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
-import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +25,7 @@ from colearn_learner.cli._support.factories import load_learner, parse_arguments
 from colearn_learner.cli._support.output import note, print_json, print_line, show_spinner
 from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_learner.errors import LearnerError
+from colearn_ledger.home import write_atomically
 
 if TYPE_CHECKING:
     from colearn_ledger.ledger import LedgerView
@@ -213,17 +212,12 @@ def _wanted(ledger: LedgerView, experiment: ExperimentId, index: int | None) -> 
 
 
 def _write(out: Path, data: bytes) -> None:
-    """Write a file that has its name only once all of it is on disk."""
-    partial = out.with_name(f".{out.name}.{secrets.token_hex(8)}.part")
     try:
-        with partial.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(out)
-    finally:
-        with suppress(OSError):
-            partial.unlink()
+        write_atomically(out, data)
+    except OSError as error:
+        raise click.ClickException(
+            f"cannot write {out}: {error.strerror}; choose another file by --out"
+        ) from error
 
 
 def _tell(fetched: _Fetched, out: Path, *, as_json: bool, **more: Any) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
+from colearn_ledger.home import write_private
 from colearn_localnet.errors import NodeFailed
 from colearn_localnet.install import KUBO, find_binary
 from colearn_localnet.node import HEALTHY_WITHIN, Node
@@ -204,10 +205,7 @@ class Kubo(Node):
             "Gateway": tcp_address(self._host, self._ports["Gateway"]),
         }
         config["Peering"] = {"Peers": [peer_entry(address) for address in self._peers]}
-        partial = path.with_name("config.partial")
-        partial.touch(mode=0o600)
-        partial.write_text(json.dumps(config, indent=2))
-        partial.replace(path)
+        write_private(path, json.dumps(config, indent=2).encode())
 
     def _environment(self, repo: Path) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("IPFS_")}

@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from colearn_ledger.home import write_atomically
 from colearn_localnet.errors import NodeFailed
 
 __all__ = [
@@ -96,10 +97,7 @@ def spawn(command: Sequence[str], *, log: Path, environment: Mapping[str, str]) 
             raise NodeFailed(f"{command[0]} can not be run: {error.strerror}") from error
     child.returncode = 0  # it is waited for by `Process`, and may outlive this Python
     process = Process(child.pid, _start_of(child.pid) or "")
-    record = _record_of(log)
-    partial = record.with_name(f"{record.name}.partial")
-    partial.write_text(json.dumps(asdict(process)))
-    partial.replace(record)
+    write_atomically(_record_of(log), json.dumps(asdict(process)).encode())
     return process
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from colearn_ledger.home import write_private
 from colearn_localnet.cosmos import BLOCK_TIME
 from colearn_localnet.errors import NetStateError, SettingsRefused
 
@@ -169,10 +170,7 @@ class Record:
     def write(self, folder: Path) -> None:
         """Write it, readable by nobody else: who has the swarm's key can join."""
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / "net.json.partial"
-        partial.touch(mode=0o600)
-        partial.write_text(json.dumps(asdict(self), indent=2))
-        partial.replace(folder / "net.json")
+        write_private(folder / "net.json", json.dumps(asdict(self), indent=2).encode())
 
     @staticmethod
     def wipe(folder: Path) -> None:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+from colearn_ledger.home import write_atomically
 from colearn_localnet.cosmos_genesis import GAS_PRICE
 from colearn_localnet.errors import NodeFailed
 from colearn_localnet.install import WASMD, find_binary
@@ -190,9 +191,7 @@ class Wasmd(Node):
         }
         for name, text in (("config.toml", _COMET), ("app.toml", _APP)):
             path = self._home / "config" / name
-            partial = path.with_name(f"{name}.partial")
-            partial.write_text(text.format(**at, **settings))
-            partial.replace(path)
+            write_atomically(path, text.format(**at, **settings).encode())
 
 
 def quiet_environment() -> dict[str, str]:

@@ -215,15 +215,3 @@ def test_a_wrong_password_and_a_wallet_show_nothing(store: Keystore):
     assert tried not in said
     assert PASSWORD not in said
     assert KEY[2:] not in said
-
-
-def test_the_home_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.delenv("COLEARN_HOME", raising=False)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.setenv("XDG_DATA_HOME", "relative/is/ignored")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert Keystore().folder == tmp_path / "config" / "colearn" / "keys"
-    assert home.data_home() == tmp_path / ".local" / "share" / "colearn"
-    monkeypatch.setenv("COLEARN_HOME", str(tmp_path / "own"))
-    assert Keystore().folder == tmp_path / "own" / "keys"
-    assert home.data_home() == tmp_path / "own"

@@ -7,19 +7,18 @@ steps by Rényi differential privacy, for data sets that differ by one added or 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import math
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from colearn_learner.errors import InvalidArgument, InvalidData, LearnerError, MissingPackage
 from colearn_learner.interface import DiffPrivBudget, DiffPrivConfig, ErrorCodes, TrainingSummary
-from colearn_ledger.home import HomeNotWritable, write_private
+from colearn_ledger.home import HomeNotWritable, lock_file, write_private
 
 _log = logging.getLogger(__name__)
 
@@ -175,12 +174,11 @@ class PrivacyAccount:
         if self._state is None:
             yield
             return
-        try:
-            lock = self._state.with_name(f"{self._state.name}.lock").open("ab")
-        except OSError as error:
-            raise StateNotKept(f"{self._state} cannot be written: {error.strerror}") from error
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with ExitStack() as locks:
+            try:
+                locks.enter_context(lock_file(self._state.with_name(f"{self._state.name}.lock")))
+            except OSError as error:
+                raise StateNotKept(f"cannot lock {self._state}: {error.strerror}") from error
             self._spent = _read(self._state)
             yield
 

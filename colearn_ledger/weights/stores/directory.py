@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from colearn_ledger.home import lock_file
 from colearn_ledger.protocol import ContentRef
 from colearn_ledger.weights.store import (
     ContentNotStored,
@@ -90,7 +91,7 @@ class DirectoryStore:
                 os.fsync(file.fileno())
                 target = self._file(content)
                 _make_folder(target.parent)
-                with self._locked():
+                with lock_file(self._root / "lock"):
                     path.replace(target)
                     _sync_folder(target.parent)
         return content
@@ -128,7 +129,7 @@ class DirectoryStore:
             ContentNotStored: the pin could not be written.
         """
         pin = self._pins / self._file(content).name
-        with _writing("write a pin"), self._locked():
+        with _writing("write a pin"), lock_file(self._root / "lock"):
             if not self.has(content):
                 raise ContentUnavailable(f"{content.cid} is not in this store; put it first")
             pin.touch()
@@ -136,7 +137,7 @@ class DirectoryStore:
 
     def unpin(self, content: ContentRef) -> None:
         """Remove this owner's pin, and `collect`."""
-        with _writing("remove a pin"), self._locked():
+        with _writing("remove a pin"), lock_file(self._root / "lock"):
             (self._pins / self._file(content).name).unlink(missing_ok=True)
             _sync_folder(self._pins)
         try:
@@ -162,7 +163,7 @@ class DirectoryStore:
             ContentNotStored: the folder cannot be changed.
         """
         removed = 0
-        with _writing("collect"), self._locked():
+        with _writing("collect"), lock_file(self._root / "lock"):
             pinned = {pin.name for pin in (self._root / "pins").glob("*/*")}
             limit = self._time() - (self._spare if older_than is None else older_than)
             for file in (self._root / "files").glob("*/*"):
@@ -184,15 +185,6 @@ class DirectoryStore:
         """Return the path of the content; never one outside the folder."""
         cid = check_cid(content)
         return self._root / "files" / cid[-3:-1] / cid
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with (self._root / "lock").open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:
-                fcntl.flock(file, fcntl.LOCK_UN)  # a forked child may hold the file open
 
     @contextmanager
     def _incoming(self) -> Iterator[tuple[Path, IO[bytes]]]:
