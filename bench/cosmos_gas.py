@@ -59,7 +59,7 @@ from colearn_ledger.chains.cosmos.transactions import (  # noqa: E402
 )
 from colearn_ledger.keys.signing import sign_ballot  # noqa: E402
 from colearn_ledger.keys.wallet import Wallet  # noqa: E402
-from colearn_ledger.networks.profiles import CosmosTerms  # noqa: E402
+from colearn_ledger.networks.cosmos_access import CosmosAccess  # noqa: E402
 from colearn_ledger.protocol import (  # noqa: E402
     Account,
     ContentRef,
@@ -116,7 +116,7 @@ class Place:
     def __init__(self, chain: CosmosChain, folder: Path, progress: Progress) -> None:
         self.chain, self.progress = chain, progress
         self.price = float(chain.gas_price.removesuffix(chain.denomination))
-        terms = CosmosTerms(chain.grpc, chain.prefix, chain.denomination, self.price)
+        terms = CosmosAccess(chain.grpc, chain.prefix, chain.denomination, self.price)
         sending = SenderConfig(journal=folder, gas_ceiling=200_000_000)
         config = CosmosConfig(chain_id=chain.chain_id, sending=sending, poll_seconds=0.02)
         self.bank = Wallet.from_key(chain.keys[0])

@@ -17,7 +17,6 @@ from colearn_learner.cli._support.connect import (
     find_experiment,
     network_option,
     open_content_store,
-    open_ledger,
     store_option,
 )
 from colearn_learner.cli._support.errors import INTERRUPTED, report_errors
@@ -159,7 +158,7 @@ def _run(
     place = find_experiment(reference, network_name)
     weights = choose_store(store, place.network)
     learner_wallet = wallet()
-    ledger = open_ledger(place.network, place.reference.contract, learner_wallet, poll=poll)
+    ledger = place.open_ledger(learner_wallet, poll=poll)
     _check_part(ledger, place, joins=not no_join)
     folder = data_dir or _default_folder(place, ledger.account)
     private_folder(folder)

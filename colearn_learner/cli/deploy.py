@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import click
 
-from colearn_learner.cli._support.connect import cosmos_config, evm_config, network_option
+from colearn_learner.cli._support.connect import network_option
 from colearn_learner.cli._support.errors import need, report_errors
 from colearn_learner.cli._support.output import note, print_json, print_line, show_spinner
 from colearn_learner.cli._support.secrets import key_option
 from colearn_learner.names import find_name
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.networks.profiles import Network, Networks
-from colearn_ledger.protocol import Account
-
-if TYPE_CHECKING:
-    from colearn_ledger.chains.cosmos.deploying import Deployed as DeployedOnCosmos
-    from colearn_ledger.chains.evm.deploying import Deployed
-
-__all__ = ["deploy"]
+from colearn_ledger.networks.address_book import Networks
 
 
 @click.command()
@@ -40,15 +32,17 @@ def deploy(
 ) -> None:
     """Deploy the contract, print its address, and make it the network's default.
 
-    The chain's id and the account's balance are checked before anything is sent.
+    Before anything is sent, the chain's id and the account's balance are checked.
     """
     networks = Networks()
     known = networks.all()
     network = known[find_name("network", network_name or "local-evm", known)]
-    need("web3" if network.cosmos is None else "cosmpy")
+    need(network.package)
     owner = wallet()
     with show_spinner(f"deploying to {network.name}"):
-        done = _deployed(network, owner, timeout)
+        done = network.deploy(
+            owner, timeout=timeout, on_sent=lambda sent: note(f"sent transaction {sent}")
+        )
     if as_json:
         print_json(
             {
@@ -58,32 +52,10 @@ def deploy(
                 "transaction": done.transaction,
                 "block": done.block,
                 "gas": done.cost,
-                "owner": _account_of(owner, network),
+                "owner": network.account_of(owner),
             }
         )
     else:
         print_line(done.contract)
     networks.add_contract(network.name, done.contract)  # after printing: it may fail
     note(f"{done.cost:,} gas in block {done.block}; it is now the contract of {network.name}")
-
-
-def _deployed(network: Network, owner: Wallet, timeout: float) -> Deployed | DeployedOnCosmos:
-    def on_sent(transaction: str) -> None:
-        note(f"sent transaction {transaction}")
-
-    if network.cosmos is not None:
-        from colearn_ledger.chains.cosmos import deploying as on_cosmos
-
-        config = cosmos_config(network)
-        return on_cosmos.deploy_contract(
-            network.cosmos, owner, config=config, timeout=timeout, on_sent=on_sent
-        )
-    from colearn_ledger.chains.evm.deploying import deploy_contract
-
-    return deploy_contract(
-        network.rpc, owner, config=evm_config(network), timeout=timeout, on_sent=on_sent
-    )
-
-
-def _account_of(owner: Wallet, network: Network) -> Account:
-    return owner.cosmos_address(network.cosmos.prefix) if network.cosmos else owner.address

@@ -18,6 +18,7 @@ from colearn_learner.cli._support.connect import (
     network_option,
     open_content_store,
     open_ledger,
+    open_view,
     parse_account,
     store_option,
 )
@@ -182,7 +183,7 @@ def _uploaded(store: ContentStore, data: bytes) -> ContentRef:
 def list_experiments(*, network_name: str | None, contract: str | None, as_json: bool) -> None:
     """List the experiments of a contract."""
     network, address = find_contract(network_name, contract)
-    ledger = open_ledger(network, address)
+    ledger = open_view(network, address)
     found: list[Experiment] = []
     while page := ledger.experiments(len(found), MAX_PAGE):
         found += page
@@ -215,7 +216,7 @@ def list_experiments(*, network_name: str | None, contract: str | None, as_json:
 def show(*, reference: str, network_name: str | None, as_json: bool) -> None:
     """Show an experiment, its rules and its learners."""
     place = find_experiment(reference, network_name)
-    ledger = open_ledger(place.network, place.reference.contract)
+    ledger = place.open_view()
     with explain_refusals(place.reference):
         shown = ledger.experiment(place.experiment)
     learners: list[Learner] = []
@@ -249,7 +250,7 @@ class _Act:
     def send(self, what: str, call: Callable[[Ledger, ExperimentId], Pending]) -> None:
         """Send a transaction and say that it took effect."""
         place = self.place
-        ledger = open_ledger(place.network, place.reference.contract, self.wallet())
+        ledger = place.open_ledger(self.wallet())
         with show_spinner(what), explain_refusals(place.reference):
             receipt = call(ledger, place.experiment).wait(_TIMEOUT)
         if self.as_json:
@@ -315,14 +316,15 @@ def admit(act: _Act, *, accounts: tuple[str, ...]) -> None:
 
 
 def _account(text: str, network: Network) -> Account:
-    if text.startswith("0x") or (network.cosmos and text.startswith(f"{network.cosmos.prefix}1")):
+    if text.startswith("0x") or network.is_account(text):
         return parse_account(text)
     from colearn_ledger.keys.keystore import Keystore
 
-    key, terms = Keystore().key(text), network.cosmos
-    known = key.cosmos_address(terms.prefix) if terms else key.address
+    known = network.account_of(Keystore().key(text))
     if known is None:
-        raise click.UsageError(f"the file of the key {text} does not tell its address; give that")
+        raise click.UsageError(
+            f"the file of the key {text} does not contain its address; give the address itself"
+        )
     return known
 
 

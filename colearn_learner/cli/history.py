@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from colearn_learner.cli._support.connect import find_experiment, network_option, open_ledger
+from colearn_learner.cli._support.connect import find_experiment, network_option
 from colearn_learner.cli._support.errors import report_errors
 from colearn_learner.cli._support.output import (
     format_time,
@@ -68,7 +68,7 @@ def history(
     from colearn_ledger.history import read_history
 
     place = find_experiment(reference, network_name)
-    ledger = open_ledger(place.network, place.reference.contract)
+    ledger = place.open_view()
     with show_spinner("reading the contract"), explain_refusals(place.reference):
         if round_index is not None:
             ledger.round(place.experiment, round_index)  # tells whether it has begun

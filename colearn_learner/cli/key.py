@@ -22,7 +22,8 @@ from colearn_learner.cli._support.secrets import Passwords, password_options, re
 from colearn_ledger.home import write_private
 from colearn_ledger.keys.keystore import BadKeyName, KeyExists, Keystore, StoredKey
 from colearn_ledger.keys.wallet import COSMOS_PATH, MNEMONIC_PATH, InvalidKey, Wallet
-from colearn_ledger.networks.profiles import Networks
+from colearn_ledger.networks.address_book import Networks
+from colearn_ledger.networks.profiles import CosmosNetwork
 
 __all__ = ["key"]
 
@@ -186,7 +187,7 @@ def _prefix_given(given: str | None) -> str:
             raise click.UsageError("--prefix wants up to 20 lower-case letters, as in fetch")
         return given
     network = Networks().all().get(os.environ.get("COLEARN_NETWORK", ""))
-    return network.cosmos.prefix if network is not None and network.cosmos else "wasm"
+    return network.access.prefix if isinstance(network, CosmosNetwork) else "wasm"
 
 
 def _saved(name: str, make: Callable[[], Wallet], passwords: Passwords) -> StoredKey:

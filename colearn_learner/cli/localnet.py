@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -23,11 +23,10 @@ from colearn_learner.cli._support.output import (
     print_line,
     print_table,
 )
+from colearn_ledger.networks.address_book import Networks
+from colearn_ledger.networks.profiles import CosmosNetwork, Network
 from colearn_localnet.errors import AddressRefused, LocalnetError, SettingsRefused
 from colearn_localnet.net import Localnet, NetStatus, default_folder
-
-if TYPE_CHECKING:
-    from colearn_ledger.networks.profiles import Network
 
 __all__ = ["localnet"]
 
@@ -112,7 +111,7 @@ def up(net: Localnet, *, as_json: bool, **wanted: Any) -> None:
     with _progress() as say:
         status = net.up(settings, say=say)
     if net.folder == default_folder().absolute():
-        _point_profile_at(status)
+        _save_profile(status)
     if as_json:
         print_json(_as_json(status))
         return
@@ -290,42 +289,34 @@ def _echo_new(name: str, path: Path, offset: int) -> int:
 
 
 def _profile_options(status: NetStatus) -> list[str]:
-    """Return the options of `colearn network add` for a network that no profile leads to."""
-    chain = status.chain
+    """Return the options of `colearn network add` that save a profile of this network."""
+    chain, known = status.chain, _find_profile(status.settings.chain)
     options = ["--chain-id", str(chain.chain_id), "--rpc", chain.url]
-    terms = _profile(status.settings.chain).cosmos
-    if terms is not None and chain.grpc is not None:
-        options += ["--kind", "cosmos", "--grpc", chain.grpc, "--prefix", terms.prefix]
-        options += ["--denomination", terms.denomination, "--gas-price", f"{terms.gas_price:g}"]
+    if isinstance(known, CosmosNetwork) and chain.grpc is not None:
+        access = known.access
+        options += ["--kind", "cosmos", "--grpc", chain.grpc, "--prefix", access.prefix]
+        options += ["--denomination", access.denomination, "--gas-price", f"{access.gas_price:g}"]
     return options
 
 
-def _point_profile_at(status: NetStatus) -> None:
-    """Have the kind's profile lead to this network, whose ports are chosen free."""
-    known = _profile(status.settings.chain)
-    chain, terms = status.chain, known.cosmos
+def _save_profile(status: NetStatus) -> None:
+    """Save the ports of this network, which are chosen anew each time, in its profile."""
+    chain, known = status.chain, _find_profile(status.settings.chain)
     store = status.ipfs[0].api_url if status.ipfs else None
-    if terms is not None and chain.grpc is not None:
-        terms = replace(terms, grpc=chain.grpc)
-    wanted = replace(known, rpc=chain.url, chain_id=chain.chain_id, store=store, cosmos=terms)
+    wanted = replace(known, rpc=chain.url, chain_id=chain.chain_id, store=store)
+    if isinstance(wanted, CosmosNetwork) and chain.grpc is not None:
+        wanted = replace(wanted, access=replace(wanted.access, grpc=chain.grpc))
     if wanted != known:
-        from colearn_ledger.networks.profiles import Networks
-
         Networks().save(wanted)
 
 
 def _forget_contracts() -> None:
-    """Empty the profiles' address books: those contracts are gone with their chains."""
+    """Remove the contracts from the profiles: they are gone with their chains."""
     for kind in _PROFILES:
-        known = _profile(kind)
+        known = _find_profile(kind)
         if known.contracts:
-            from colearn_ledger.networks.profiles import Networks
-
             Networks().save(replace(known, contracts=()))
 
 
-def _profile(kind: str) -> Network:
-    from colearn_ledger.networks.profiles import READY_NETWORKS, Networks
-
-    name = _PROFILES[kind]
-    return Networks().all().get(name) or READY_NETWORKS[name]
+def _find_profile(kind: str) -> Network:
+    return Networks().get(_PROFILES[kind])

@@ -1,4 +1,4 @@
-"""`colearn network`: profiles of networks, and the contracts known on them."""
+"""`colearn network`: save networks and the contracts known on them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from colearn_learner.cli._support.connect import parse_account
 from colearn_learner.cli._support.errors import report_errors
 from colearn_learner.cli._support.output import print_fields, print_json, print_line, print_table
 from colearn_learner.names import find_name
-from colearn_ledger.networks.profiles import CosmosTerms, InvalidNetwork, Network, Networks
+from colearn_ledger.networks.address_book import Networks
+from colearn_ledger.networks.profiles import BUILT_IN_NETWORKS, CosmosNetwork, EvmNetwork, Network
+from colearn_ledger.networks.tables import fields_of, read_network
+from colearn_ledger.networks.validation import InvalidNetwork
 from colearn_ledger.text.urls import masked
-
-__all__ = ["network"]
-
-_TERMS = ("grpc", "prefix", "denomination", "gas_price")
 
 
 @click.group()
 def network() -> None:
-    """Networks: through which node a chain is reached, and which contracts are known on it.
+    """Networks: the nodes to use, and the contracts known on each chain.
 
-    local-evm, sepolia, base-sepolia, local-cosmos, fetch-mainnet and dorado are ready; give them
-    your own node by `add`.
+    local-evm, sepolia, base-sepolia, local-cosmos, fetch-mainnet and dorado are built in. Use
+    `add` to give one of them your own node.
     """
 
 
@@ -36,29 +35,32 @@ def network() -> None:
     type=click.Choice(["evm", "cosmos"]),
     default="evm",
     show_default=True,
-    help="What kind of chain; a Cosmos chain needs the four options below.",
+    help="The kind of chain; a Cosmos chain also needs --grpc, --prefix, --denomination and "
+    "--gas-price.",
 )
 @click.option(
-    "--chain-id", required=True, help="The chain: a number (EIP-155), or a Cosmos chain's text."
+    "--chain-id",
+    required=True,
+    help="The chain's id: a number (EIP-155), or a Cosmos chain's text.",
 )
 @click.option("--grpc", metavar="URL", help="The node's gRPC.")
-@click.option("--prefix", metavar="TEXT", help="How the chain's addresses begin: fetch.")
-@click.option("--denomination", metavar="TEXT", help="In which fees are paid: afet.")
-@click.option("--gas-price", type=float, metavar="AMOUNT", help="Of a unit of gas, in that.")
-@click.option("--store", metavar="PLACE", help="Where weights are by default.")
+@click.option("--prefix", metavar="TEXT", help="How addresses begin, such as fetch.")
+@click.option("--denomination", metavar="TEXT", help="The coin for fees, such as afet.")
+@click.option("--gas-price", type=float, metavar="AMOUNT", help="The price of gas in it.")
+@click.option("--store", metavar="PLACE", help="The default store of weights.")
 @click.option("--contract", metavar="ADDRESS", help="A contract that others deployed.")
 @click.option(
     "--max-fee",
     "max_fee_gwei",
     type=float,
     metavar="GWEI",
-    help="What a unit of gas may cost at most; above that, transactions wait.  [default: 500]",
+    help="The highest price for a unit of gas; above it, transactions wait.  [default: 500]",
 )
 @click.option(
     "--confirmations",
     type=int,
     metavar="BLOCKS",
-    help="How deep a transaction has to be before it counts.  [default: 1]",
+    help="The number of blocks after which a transaction counts.  [default: 1]",
 )
 @click.option(
     "--daily-budget",
@@ -69,16 +71,20 @@ def network() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @report_errors
-def add(*, name: str, kind: str, contract: str | None, as_json: bool, **given: Any) -> None:
-    """Add a network, or change one of the same name; its contracts stay known."""
+def add(*, name: str, contract: str | None, as_json: bool, **given: Any) -> None:
+    """Add a network, or change one of the same name.
+
+    On the same chain, everything that is not given stays as it was.
+    """
     networks = Networks()
-    terms = {field: given.pop(field) for field in _TERMS}
-    profile = {**given, "chain_id": _chain_id(kind, given["chain_id"])}
+    fields = {field: value for field, value in given.items() if value is not None}
+    fields["chain_id"] = _parse_chain_id(given["kind"], given["chain_id"])
+    known = networks.all().get(name)
+    if known and (known.kind, known.chain_id) == (given["kind"], fields["chain_id"]):
+        kept = {field: value for field, value in fields_of(known).items() if value is not None}
+        fields = {**kept, **fields}
     try:
-        known = networks.all().get(name)
-        before = known if known and known.chain_id == profile["chain_id"] else None
-        cosmos = _terms(kind, terms, before)
-        wanted = Network(name, **_kept(profile, before), cosmos=cosmos)
+        wanted = read_network(name, fields)
         if contract is not None:
             wanted = wanted.with_contract(parse_account(contract))
     except InvalidNetwork as error:
@@ -87,36 +93,14 @@ def add(*, name: str, kind: str, contract: str | None, as_json: bool, **given: A
     _show(wanted, as_json=as_json)
 
 
-def _chain_id(kind: str, text: str) -> int | str:
+def _parse_chain_id(kind: str, text: str) -> int | str:
     if kind == "cosmos":
         return text
     if not text.isdecimal():
         raise click.UsageError(
-            f"--chain-id {text[:40]} is not a number; of a Cosmos chain? Add --kind cosmos"
+            f"--chain-id {text[:40]} is not a number; for a Cosmos chain, add --kind cosmos"
         )
     return int(text)
-
-
-def _terms(kind: str, given: dict[str, Any], before: Network | None) -> CosmosTerms | None:
-    """Return what a Cosmos chain has beside the rest, as before where nothing was given."""
-    known = asdict(before.cosmos) if before and before.cosmos else {}
-    wanted = {**known, **{field: value for field, value in given.items() if value is not None}}
-    if kind == "evm":
-        if stray := [field for field, value in given.items() if value is not None]:
-            raise click.UsageError(f"--{stray[0].replace('_', '-')} wants --kind cosmos")
-        return None
-    if missing := [field for field in _TERMS if field not in wanted]:
-        raise click.UsageError(f"a Cosmos chain needs --{missing[0].replace('_', '-')}")
-    return CosmosTerms(**wanted)
-
-
-def _kept(profile: dict[str, Any], before: Network | None) -> dict[str, Any]:
-    """Return a profile with what it had before where nothing was given."""
-    given = {name: value for name, value in profile.items() if value is not None}
-    if before is None:
-        return given
-    names = ["store", "contracts", "max_fee_gwei", "confirmations", "daily_budget"]
-    return {**{name: getattr(before, name) for name in names}, **given}
 
 
 @network.command("list")
@@ -149,16 +133,17 @@ def show(*, name: str, as_json: bool) -> None:
 @click.argument("name")
 @report_errors
 def remove(*, name: str) -> None:
-    """Remove a network and what is known of its contracts; they themselves stay where they are.
+    """Remove a network and the addresses of its contracts; the contracts themselves stay.
 
-    A ready network that was changed is as it was.
+    A built-in network is reset to what it was before it was changed.
     """
     networks = Networks()
     known = networks.all()
     if not networks.is_saved(find_name("network", name, known)):
-        raise click.UsageError(f"{name} is a ready network and was not changed: it stays")
+        raise click.UsageError(f"{name} is built in and was not changed; it stays")
     networks.remove(name)
-    print_line(f"removed {name}")
+    built_in = name in BUILT_IN_NETWORKS
+    print_line(f"reset {name} to its built-in settings" if built_in else f"removed {name}")
 
 
 def _show(shown: Network, *, as_json: bool) -> None:
@@ -173,35 +158,38 @@ def _show(shown: Network, *, as_json: bool) -> None:
             ("node", masked(shown.rpc)),
             ("weights", masked(shown.store or "-")),
             *_chain_fields(shown),
-            ("daily budget", _show_budget(shown)),
+            ("daily budget", _format_budget(shown)),
             ("contract", contracts[0] if contracts else "-"),
             *(("", f"{contract} (before)") for contract in contracts[1:]),
         ]
     )
 
 
-def _show_budget(shown: Network) -> str:
+def _format_budget(shown: Network) -> str:
     if shown.daily_budget is None:
         return "-"
-    unit = shown.cosmos.denomination if shown.cosmos else "coins"
+    unit = shown.access.denomination if isinstance(shown, CosmosNetwork) else "coins"
     return f"{shown.daily_budget:g} {unit} for each key"
 
 
 def _chain_fields(shown: Network) -> list[tuple[str, str]]:
-    if terms := shown.cosmos:
+    if isinstance(shown, CosmosNetwork):
+        access = shown.access
         return [
-            ("gRPC", masked(terms.grpc)),
-            ("prefix", terms.prefix),
-            ("fee", f"{terms.gas_price:g} {terms.denomination} for a unit of gas"),
+            ("gRPC", masked(access.grpc)),
+            ("prefix", access.prefix),
+            ("fee", f"{access.gas_price:g} {access.denomination} for a unit of gas"),
         ]
-    return [
-        ("fee", f"up to {shown.max_fee_gwei:g} gwei" if shown.max_fee_gwei else "-"),
-        ("depth", f"{shown.confirmations} blocks"),
-    ]
+    if isinstance(shown, EvmNetwork):
+        return [
+            ("fee", f"up to {shown.max_fee_gwei:g} gwei" if shown.max_fee_gwei else "-"),
+            ("depth", f"{shown.confirmations} blocks"),
+        ]
+    return []
 
 
 def _as_json(shown: Network) -> dict[str, Any]:
-    terms = shown.cosmos
+    fields = fields_of(shown)
     return {
         "name": shown.name,
         "kind": shown.kind,
@@ -210,8 +198,10 @@ def _as_json(shown: Network) -> dict[str, Any]:
         "store": shown.store and masked(shown.store),
         "contract": shown.contract,
         "contracts": list(shown.contracts),
-        "max_fee_gwei": shown.max_fee_gwei,
-        "confirmations": shown.confirmations,
+        "max_fee_gwei": fields["max_fee_gwei"],
+        "confirmations": fields["confirmations"] or 1,
         "daily_budget": shown.daily_budget,
-        "cosmos": terms and {**asdict(terms), "grpc": masked(terms.grpc)},
+        "cosmos": {**asdict(shown.access), "grpc": masked(shown.access.grpc)}
+        if isinstance(shown, CosmosNetwork)
+        else None,
     }

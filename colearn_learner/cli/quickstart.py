@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from colearn_learner.cli._support.connect import find_experiment, open_ledger
+from colearn_learner.cli._support.connect import Place, find_experiment
 from colearn_learner.cli._support.errors import need, report_errors
 from colearn_learner.cli._support.output import command_name, open_console, print_json
 from colearn_learner.errors import LearnerError
+from colearn_ledger.networks.address_book import Networks
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -134,8 +135,9 @@ def _experiment(
     created = walk.ask("experiment", "create", "--spec", spec, "--key", "owner")
     reference = str(created["reference"])
 
-    with walk.environment(), walk.agents(reference, dataset, names, apis) as agents:
-        _follow(walk.console, reference, agents, accounts, n_rounds)
+    place = find_experiment(reference, None, Networks(walk.home / "networks.toml"))
+    with walk.agents(reference, dataset, names, apis) as agents:
+        _follow(walk.console, place, agents, accounts, n_rounds)
     walk.run("history", reference)
     history = walk.ask("history", reference, shown=False)
     walk.write("history.json", history)
@@ -225,17 +227,6 @@ class _Walk:
         if shown:
             self._show(arguments)
         return json.loads(self._output((*arguments, "--json")))
-
-    @contextmanager
-    def environment(self) -> Iterator[None]:
-        """Have this process itself use the walk's keys and networks."""
-        before = dict(os.environ)
-        os.environ.update(self._environment)
-        try:
-            yield
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
 
     @contextmanager
     def agents(
@@ -348,7 +339,7 @@ def _stop(agents: Sequence[_Agent]) -> None:
 
 def _follow(
     console: Console,
-    reference: str,
+    place: Place,
     agents: Sequence[_Agent],
     accounts: Mapping[str, str],
     n_rounds: int,
@@ -356,8 +347,7 @@ def _follow(
     """Show the rounds until every agent has ended by itself."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    place = find_experiment(reference, None)
-    ledger = open_ledger(place.network, place.reference.contract)
+    ledger = place.open_view()
     names = {account: name for name, account in accounts.items()}
     bar = Progress(
         TextColumn("rounds"), BarColumn(), MofNCompleteColumn(), console=console, transient=True

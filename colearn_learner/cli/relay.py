@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import click
 
-from colearn_learner.cli._support.connect import find_experiment, network_option, open_ledger
+from colearn_learner.cli._support.connect import find_experiment, network_option
 from colearn_learner.cli._support.errors import INTERRUPTED, report_errors
 from colearn_learner.cli._support.secrets import key_option
 from colearn_learner.cli._support.signals import run_in_thread, stop_on_signals
@@ -82,7 +82,7 @@ def run(
 
     start_logging(as_json=as_json, verbose=verbose)
     place = find_experiment(reference, network_name)
-    ledger = open_ledger(place.network, place.reference.contract, wallet())
+    ledger = place.open_ledger(wallet())
     ledger.experiment(place.experiment)
     carrying = Relay(ledger, experiments=[place.experiment], wait=wait, batch=batch)
     with (

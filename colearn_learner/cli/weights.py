@@ -17,7 +17,6 @@ from colearn_learner.cli._support.connect import (
     find_experiment,
     network_option,
     open_content_store,
-    open_ledger,
     store_option,
 )
 from colearn_learner.cli._support.errors import report_errors
@@ -185,7 +184,7 @@ def _fetched(
 
     place = find_experiment(reference, network_name)
     spec_place = choose_store(store, place.network)
-    ledger = open_ledger(place.network, place.reference.contract)
+    ledger = place.open_view()
     with explain_refusals(place.reference):
         content = _wanted(ledger, place.experiment, round_index)
         wanted = ledger.experiment(place.experiment).params.spec

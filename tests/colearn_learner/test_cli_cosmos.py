@@ -15,7 +15,8 @@ from colearn_learner.cli import main
 from colearn_learner.cli._support.experiment_file import TEMPLATE
 from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.networks.profiles import Network, Networks
+from colearn_ledger.networks.address_book import Networks
+from colearn_ledger.networks.profiles import CosmosNetwork
 
 if TYPE_CHECKING:
     from tests.support.cosmos_place import Place
@@ -42,7 +43,7 @@ def home(cosmos_place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         Keystore(work=2).save(name, wallet, PASSWORD)
     chain, store = cosmos_place.chain, f"folder:{tmp_path / 'store'}"
     Networks().save(
-        Network("mine", chain.rpc, chain.chain_id, store=store, cosmos=cosmos_place.terms)
+        CosmosNetwork("mine", chain.rpc, chain.chain_id, store=store, access=cosmos_place.terms)
     )
     return tmp_path
 
@@ -117,7 +118,7 @@ def test_a_refusal_and_an_empty_wallet_are_one_clear_line(home: Path):
 
 
 def test_a_network_of_another_chain_is_told_before_anything_is_sent(cosmos_place: Place):
-    wrong = Network("wrong", cosmos_place.chain.rpc, "fetchhub-4", cosmos=cosmos_place.terms)
+    wrong = CosmosNetwork("wrong", cosmos_place.chain.rpc, "fetchhub-4", access=cosmos_place.terms)
     Networks().save(wrong)
     told = colearn("deploy", "--network", "wrong", "--key", "owner")
     assert told.exit_code == 1

@@ -16,7 +16,8 @@ from colearn_learner.cli import main
 from colearn_learner.cli._support.experiment_file import TEMPLATE
 from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.networks.profiles import Network, Networks
+from colearn_ledger.networks.address_book import Networks
+from colearn_ledger.networks.profiles import EvmNetwork
 from colearn_localnet.anvil import Anvil
 
 COLEARN = [sys.executable, "-c", "from colearn_learner.cli import main; main(prog_name='colearn')"]
@@ -37,7 +38,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         for name, key in zip(("owner", *LEARNERS), chain.keys, strict=False):
             keys.save(name, Wallet.from_key(key), PASSWORD)
         store = f"folder:{tmp_path / 'store'}"
-        Networks().save(Network("local-evm", chain.url, 31337, store=store))
+        Networks().save(EvmNetwork("local-evm", chain.url, 31337, store=store))
         yield tmp_path
 
 

@@ -16,7 +16,8 @@ from colearn_learner.cli import main
 from colearn_learner.cli._support.experiment_file import TEMPLATE
 from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.networks.profiles import Network, Networks
+from colearn_ledger.networks.address_book import Networks
+from colearn_ledger.networks.profiles import EvmNetwork
 from colearn_ledger.weights.codec import decode_weights
 from colearn_localnet.anvil import Anvil
 
@@ -45,7 +46,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]
         patch.setenv("COLEARN_HOME", str(folder / "home"))
         patch.setenv("COLEARN_PASSWORD", PASSWORD)
         Keystore(work=2).save("owner", Wallet.from_key(chain.keys[0]), PASSWORD)
-        Networks().save(Network("local-evm", chain.url, 31337, store=f"folder:{folder / 'store'}"))
+        Networks().save(
+            EvmNetwork("local-evm", chain.url, 31337, store=f"folder:{folder / 'store'}")
+        )
         done("deploy", "--network", "local-evm", "--key", "owner")
         text = TEMPLATE.replace("of = 5 }", 'of = 5, model = "keras-mlp" }')
         (folder / "experiment.toml").write_text(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -11,10 +12,14 @@ from click.testing import CliRunner, Result
 
 from colearn_learner.cli import main
 from colearn_learner.cli._support import connect
-from colearn_learner.cli._support.connect import cosmos_config, evm_config
-from colearn_ledger.chains.evm import EvmConfig
-from colearn_ledger.networks.profiles import READY_NETWORKS, CosmosTerms, Network, Networks
+from colearn_ledger.chains.cosmos import CosmosLedger
+from colearn_ledger.chains.evm import EvmConfig, EvmLedger
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.networks.address_book import Networks
+from colearn_ledger.networks.cosmos_access import CosmosAccess
+from colearn_ledger.networks.profiles import BUILT_IN_NETWORKS, CosmosNetwork, EvmNetwork, Network
 from colearn_ledger.networks.references import ExperimentReference
+from colearn_ledger.protocol import Account
 from colearn_ledger.weights.stores.directory import DirectoryStore
 
 ONE = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
@@ -54,7 +59,7 @@ def test_networks_are_added_shown_listed_and_removed():
     }
     assert Networks().get("mine").rpc == "https://x.example/KEY"
     listed = json.loads(colearn("network", "list", "--json").output)
-    assert [n["name"] for n in listed] == [*READY_NETWORKS, "mine"]
+    assert [n["name"] for n in listed] == [*BUILT_IN_NETWORKS, "mine"]
     for shown in (colearn("network", "list"), colearn("network", "show", "mine")):
         assert ONE in shown.output
         assert "KEY" not in shown.output
@@ -67,38 +72,62 @@ def test_a_cosmos_chain_is_added_with_its_terms_and_changed_without_repeating_th
     terms = ("--prefix", "fetch", "--denomination", "afet", "--gas-price", "0.5")
     incomplete = colearn(*add, "https://rpc.example", *terms)
     assert incomplete.exit_code == 2
-    assert "needs --grpc" in incomplete.output
+    assert "network fet: grpc is missing" in incomplete.output
     assert colearn(*add, "https://rpc.example", *terms, "--grpc", "https://g/KEY").exit_code == 0
     assert colearn(*add, "https://other.example").exit_code == 0
     fet = Networks().get("fet")
+    assert isinstance(fet, CosmosNetwork)
     assert fet.rpc == "https://other.example"
-    assert fet.cosmos == CosmosTerms("https://g/KEY", "fetch", "afet", 0.5)
+    assert fet.access == CosmosAccess("https://g/KEY", "fetch", "afet", 0.5)
     shown = colearn("network", "show", "fet", "--json").output
     assert json.loads(shown)["kind"] == "cosmos"
     assert "KEY" not in shown + colearn("network", "show", "fet").output
     stray = colearn("network", "add", "x", "--rpc", "http://x", "--chain-id", "5", "--grpc", "x")
-    assert "--grpc wants --kind cosmos" in stray.output
+    assert "grpc is not a field of the kind evm" in stray.output
     text = colearn("network", "add", "x", "--rpc", "http://x", "--chain-id", "fetchhub-4")
-    assert "Add --kind cosmos" in " ".join(text.output.split())
+    assert "add --kind cosmos" in " ".join(text.output.split())
 
 
-def test_what_a_network_says_of_fees_and_depth_is_what_transactions_go_by():
-    config = evm_config(Network("mine", "http://x", 5, max_fee_gwei=2.5, confirmations=3))
-    sending = config.sending
-    assert (sending.max_fee, sending.confirmations) == (2_500_000_000, 3)
-    assert evm_config(Network("mine", "http://x", 5)) == EvmConfig(chain_id=5)
+def connected_with(
+    network: Network, ledger: type, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Any, ...]:
+    """Connect through a network, and return the first argument and the configuration used."""
+    used: list[Any] = []
+    monkeypatch.setattr(ledger, "connect", lambda at, *_, config: used.extend((at, config)))
+    network.connect(Account(ONE), Wallet.create(), poll=0.5)
+    return tuple(used)
 
 
-def test_daily_budget_of_a_network_limits_its_senders():
-    coins = Network("mine", "http://x", 5, daily_budget=0.05)
-    assert evm_config(coins).sending.daily_budget == 50_000_000_000_000_000
-    terms = CosmosTerms("http://g", "fetch", "afet", 0.5)
-    stake = Network("fet", "http://x", "fetchhub-4", cosmos=terms, daily_budget=7_000)
-    assert cosmos_config(stake).sending.daily_budget == 7_000
+def test_evm_network_connects_with_its_chain_id_fees_and_confirmations(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    mine = EvmNetwork("mine", "http://x", 5, max_fee_gwei=2.5, confirmations=3)
+    url, config = connected_with(mine, EvmLedger, monkeypatch)
+    assert (url, config.chain_id, config.poll_seconds) == ("http://x", 5, 0.5)
+    assert (config.sending.max_fee, config.sending.confirmations) == (2_500_000_000, 3)
+    _, config = connected_with(EvmNetwork("mine", "http://x", 5), EvmLedger, monkeypatch)
+    assert config == EvmConfig(chain_id=5, poll_seconds=0.5)
+
+
+def test_cosmos_network_connects_with_its_chain_id(monkeypatch: pytest.MonkeyPatch):
+    dorado = BUILT_IN_NETWORKS["dorado"]
+    assert isinstance(dorado, CosmosNetwork)
+    access, config = connected_with(dorado, CosmosLedger, monkeypatch)
+    assert (access, config.chain_id, config.poll_seconds) == (dorado.access, "dorado-1", 0.5)
+
+
+def test_daily_budget_of_a_network_limits_its_senders(monkeypatch: pytest.MonkeyPatch):
+    coins = EvmNetwork("mine", "http://x", 5, daily_budget=0.05)
+    _, config = connected_with(coins, EvmLedger, monkeypatch)
+    assert config.sending.daily_budget == 50_000_000_000_000_000
+    access = CosmosAccess("http://g", "fetch", "afet", 0.5)
+    stake = CosmosNetwork("fet", "http://x", "fetchhub-4", access=access, daily_budget=7_000)
+    _, config = connected_with(stake, CosmosLedger, monkeypatch)
+    assert config.sending.daily_budget == 7_000
 
 
 def test_contracts_of_another_chain_are_not_taken_over():
-    Networks().save(Network("mine", "http://x", 5, contracts=(ONE,)))
+    Networks().save(EvmNetwork("mine", "http://x", 5, contracts=(ONE,)))
     colearn("network", "add", "mine", "--rpc", "http://x", "--chain-id", "6")
     assert Networks().get("mine").contracts == ()
 
@@ -109,8 +138,8 @@ def test_contracts_of_another_chain_are_not_taken_over():
         (("show", "sepolja"), 2, "did you mean sepolia"),
         (("remove", "sepolia"), 2, "was not changed"),
         (("add", "x", "--rpc", "nonsense", "--chain-id", "1"), 2, "not the URL of a node"),
-        (("add", "X Y", "--rpc", "http://x", "--chain-id", "1"), 2, "can not be called"),
-        (("add", "x", "--rpc", "http://x", "--chain-id", "0"), 2, "not a chain's number"),
+        (("add", "X Y", "--rpc", "http://x", "--chain-id", "1"), 2, "is not a valid name"),
+        (("add", "x", "--rpc", "http://x", "--chain-id", "0"), 2, "chain_id 0 is not valid"),
         (("add", "x", "--rpc", "http://x", "--chain-id", "1", "--contract", "0x1"), 2, "address"),
     ],
 )
@@ -133,7 +162,7 @@ def test_a_broken_file_ends_every_command_with_one_line(home: Path):
 
 
 def test_a_bare_id_is_of_the_default_contract():
-    with pytest.raises(click.UsageError, match="deploy first"):
+    with pytest.raises(click.UsageError, match="no network has a contract yet"):
         connect.find_experiment("7", None)
     with pytest.raises(click.UsageError, match="no contract is known on the network sepolia"):
         connect.find_experiment("7", "sepolia")
@@ -142,7 +171,7 @@ def test_a_bare_id_is_of_the_default_contract():
     place = connect.find_experiment("7", None)
     assert place.reference == ExperimentReference("eip155:31337", TWO, 7)
     Networks().add_contract("sepolia", ONE)
-    with pytest.raises(click.UsageError, match="local-evm, sepolia; choose by --network"):
+    with pytest.raises(click.UsageError, match="local-evm, sepolia; choose one by --network"):
         connect.find_experiment("7", None)
     assert connect.find_experiment("7", "sepolia").reference.chain == "eip155:11155111"
 
@@ -150,21 +179,21 @@ def test_a_bare_id_is_of_the_default_contract():
 def test_a_reference_finds_its_network_and_must_fit_the_one_given():
     text = f"eip155:84532:{ONE}/7"
     assert connect.find_experiment(text, None).network.name == "base-sepolia"
-    with pytest.raises(click.UsageError, match="chain eip155:84532 and the network sepolia is"):
+    with pytest.raises(click.UsageError, match="on chain eip155:84532, but the network sepolia is"):
         connect.find_experiment(text, "sepolia")
     with pytest.raises(click.UsageError, match="one looks like eip155:31337"):
         connect.find_experiment("seven", None)
-    Networks().save(Network("other", "http://x", 84532))
+    Networks().save(EvmNetwork("other", "http://x", 84532))
     with pytest.raises(click.UsageError, match="base-sepolia, other"):
         connect.find_experiment(text, None)
 
 
 def test_the_store_is_the_one_given_or_the_networks_own(home: Path):
-    network = Network("mine", "http://x", 5, store=f"folder:{home}/own")
+    network = EvmNetwork("mine", "http://x", 5, store=f"folder:{home}/own")
     assert connect.choose_store(None, network) == f"folder:{home}/own"
     assert connect.choose_store("./x", network) == "./x"
     with pytest.raises(click.UsageError, match="--store"):
-        connect.choose_store(None, Network("mine", "http://x", 5))
+        connect.choose_store(None, EvmNetwork("mine", "http://x", 5))
     assert isinstance(connect.open_content_store(f"folder:{home}/own", "me"), DirectoryStore)
     assert (home / "own" / "pins" / "me").is_dir()
     with pytest.raises(click.UsageError, match="there is no store"):

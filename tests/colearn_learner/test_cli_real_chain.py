@@ -22,7 +22,8 @@ from colearn_learner.cli._support.experiment_file import TEMPLATE
 from colearn_ledger.chains.evm import EvmLedger
 from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.networks.profiles import Network, Networks
+from colearn_ledger.networks.address_book import Networks
+from colearn_ledger.networks.profiles import EvmNetwork
 from colearn_ledger.networks.references import ExperimentReference
 from colearn_ledger.protocol import ExperimentParams
 from colearn_ledger.weights.stores.directory import DirectoryStore
@@ -55,7 +56,7 @@ def home(chain: Anvil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     keys = Keystore(work=2)
     for name, key in zip(NAMES, chain.keys, strict=False):
         keys.save(name, Wallet.from_key(key), PASSWORD)
-    Networks().save(Network("local-evm", chain.url, 31337, store=f"folder:{tmp_path / 'store'}"))
+    Networks().save(EvmNetwork("local-evm", chain.url, 31337, store=f"folder:{tmp_path / 'store'}"))
     return tmp_path
 
 
@@ -221,7 +222,7 @@ def test_three_agent_processes_hold_an_experiment_and_the_history_is_the_contrac
 
 
 def test_nothing_is_deployed_to_another_chain_or_by_an_empty_wallet(home: Path, chain: Anvil):
-    Networks().save(Network("wrong", chain.url, 5))
+    Networks().save(EvmNetwork("wrong", chain.url, 5))
     result = colearn("deploy", "--network", "wrong", "--key", "owner")
     assert result.exit_code == 1
     assert "is on chain 31337 and chain 5 is wanted" in result.output
@@ -230,7 +231,7 @@ def test_nothing_is_deployed_to_another_chain_or_by_an_empty_wallet(home: Path, 
     assert result.exit_code == 1
     assert f"{poor.address} holds 0.000000" in result.output
     assert "sent transaction" not in result.output
-    Networks().save(Network("nowhere", "http://127.0.0.1:9", 31337))
+    Networks().save(EvmNetwork("nowhere", "http://127.0.0.1:9", 31337))
     result = colearn("deploy", "--network", "nowhere", "--key", "owner")
     assert result.exit_code == 1
     assert "cannot be reached" in result.output

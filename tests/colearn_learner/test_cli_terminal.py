@@ -21,7 +21,8 @@ from colearn_ledger.chains.evm import EvmLedger
 from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.networks.profiles import Network, Networks
+from colearn_ledger.networks.address_book import Networks
+from colearn_ledger.networks.profiles import EvmNetwork
 from colearn_ledger.protocol import ExperimentParams
 from colearn_ledger.reference import LocalLedger
 from colearn_ledger.weights.unixfs import content_ref
@@ -46,7 +47,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     Keystore(work=2).save("alice", Wallet.create(), "a password")
     store = f"folder:{tmp_path / 'store'}"
-    Networks().save(Network("local-evm", "http://x", 31337, store=store, contracts=(CONTRACT,)))
+    Networks().save(EvmNetwork("local-evm", "http://x", 31337, store=store, contracts=(CONTRACT,)))
     handlers = logging.getLogger().handlers[:]
     yield tmp_path
     logging.getLogger().handlers[:] = handlers
@@ -84,7 +85,7 @@ def hostile_node(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 def hostile_profile(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Save a network whose store is hostile."""
-    Networks().save(Network("local-evm", "http://x", 31337, store=f"folder:{HOSTILE}"))
+    Networks().save(EvmNetwork("local-evm", "http://x", 31337, store=f"folder:{HOSTILE}"))
 
 
 def hostile_share(patch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from colearn_learner.cli import main
-from colearn_ledger.networks.profiles import Networks
+from colearn_ledger.networks.address_book import Networks
 from colearn_localnet.net import Localnet, Settings
 from colearn_localnet.processes import wait_until
 from tests.support.waiting import LIMIT

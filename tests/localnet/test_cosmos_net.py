@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from colearn_learner.cli import main
-from colearn_ledger.networks.profiles import Networks
+from colearn_ledger.networks.address_book import Networks
+from colearn_ledger.networks.profiles import CosmosNetwork
 from colearn_ledger.protocol import Account
 from colearn_localnet.cosmos import CosmosChain
 from colearn_localnet.errors import NetStateError, NodeFailed, SettingsRefused
@@ -188,9 +189,9 @@ class TestFromTheShell:
         chain = up["chain"]
         assert isinstance(chain, dict)
         assert (profile.rpc, profile.chain_id) == (chain["url"], "colearn-local")
-        assert profile.cosmos is not None
-        assert profile.cosmos.grpc == chain["grpc"]
-        terms = (profile.cosmos.prefix, profile.cosmos.denomination, profile.cosmos.gas_price)
+        assert isinstance(profile, CosmosNetwork)
+        assert profile.access.grpc == chain["grpc"]
+        terms = (profile.access.prefix, profile.access.denomination, profile.access.gas_price)
         assert terms == ("wasm", "stake", 0.025)
         assert json_rpc(profile.rpc, "status")["node_info"]["network"] == profile.chain_id
         Networks().save(profile.with_contract(CONTRACT))
@@ -231,5 +232,5 @@ class TestFromTheShell:
         added = CliRunner().invoke(main, ["second" if w == "NAME" else w for w in words])
         assert added.exit_code == 0
         second = Networks().get("second")
-        assert second.cosmos is not None
-        assert second.cosmos.denomination == "stake"
+        assert isinstance(second, CosmosNetwork)
+        assert second.access.denomination == "stake"

@@ -11,7 +11,7 @@ from colearn_ledger.chains.cosmos.node import Node
 from colearn_ledger.chains.cosmos.sender import Sender
 from colearn_ledger.chains.cosmos.transactions import pay_action
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.networks.profiles import CosmosTerms
+from colearn_ledger.networks.cosmos_access import CosmosAccess
 from colearn_ledger.protocol import Account
 from colearn_localnet.cosmos import CosmosChain
 from tests.support.waiting import LIMIT
@@ -31,7 +31,7 @@ class Place:
     def __init__(self, chain: CosmosChain, folder: Path) -> None:
         self.chain = chain
         price = float(chain.gas_price.removesuffix(chain.denomination))
-        self.terms = CosmosTerms(chain.grpc, chain.prefix, chain.denomination, price)
+        self.terms = CosmosAccess(chain.grpc, chain.prefix, chain.denomination, price)
         self.config = CosmosConfig(
             chain_id=chain.chain_id, sending=SenderConfig(journal=folder), poll_seconds=0.02
         )

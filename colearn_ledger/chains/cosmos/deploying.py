@@ -12,7 +12,7 @@ from colearn_ledger.chains.cosmos.sender import Sender
 from colearn_ledger.chains.cosmos.transactions import instantiate_action, store_action
 from colearn_ledger.chains.errors import BadAnswer, EmptyWallet, TransactionFailed, WrongContract
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.networks.profiles import CosmosTerms
+from colearn_ledger.networks.cosmos_access import CosmosAccess
 from colearn_ledger.protocol import Account
 
 __all__ = ["Deployed", "deploy_contract", "instantiate_contract"]
@@ -36,7 +36,7 @@ class Deployed:
 
 
 def deploy_contract(
-    terms: CosmosTerms,
+    access: CosmosAccess,
     wallet: Wallet,
     *,
     config: CosmosConfig | None = None,
@@ -46,7 +46,7 @@ def deploy_contract(
     """Store this package's contract on a chain, and make an instance of it without an admin.
 
     Args:
-        terms: where the chain is, and what it costs.
+        access: where the chain is, and what it costs.
         wallet: who pays.
         config: how the chain is used.
         timeout: seconds to wait for each of two transactions; for ever if ``None``.
@@ -60,12 +60,12 @@ def deploy_contract(
         LedgerUnavailable: the node can not be reached, or a transaction is in no block yet.
     """
     config = config or CosmosConfig()
-    node = Node(terms.grpc, config.grpc)
-    sender = Sender(node, check_chain(node, config.chain_id), terms, config.sending)
+    node = Node(access.grpc, config.grpc)
+    sender = Sender(node, check_chain(node, config.chain_id), access, config.sending)
     account, artifact = sender.address(wallet), load_artifact()
-    if terms.gas_price and (balance := node.balance(account, terms.denomination)) == 0:
-        needed = int(terms.gas_price * config.sending.gas_margin) + 1
-        raise EmptyWallet(account, balance, needed, terms.denomination)
+    if access.gas_price and (balance := node.balance(account, access.denomination)) == 0:
+        needed = int(access.gas_price * config.sending.gas_margin) + 1
+        raise EmptyWallet(account, balance, needed, access.denomination)
     sent = sender.send(wallet, store_action(account, artifact.wasm))
     if on_sent is not None:
         on_sent(sent.hash)

@@ -17,7 +17,7 @@ from colearn_ledger.chains.cosmos.encoder import CosmosEncoder, Message
 from colearn_ledger.chains.cosmos.node import Node
 from colearn_ledger.chains.cosmos.sender import Sender
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.networks.profiles import CosmosTerms
+from colearn_ledger.networks.cosmos_access import CosmosAccess
 from colearn_ledger.protocol import Account, SigningScheme
 
 
@@ -27,14 +27,14 @@ class CosmosLedger(ContractLedger[Message]):
     @overload
     @classmethod
     def connect(
-        cls, terms: CosmosTerms, contract: Account, *, config: CosmosConfig | None = None
+        cls, access: CosmosAccess, contract: Account, *, config: CosmosConfig | None = None
     ) -> ContractView[Message]: ...
 
     @overload
     @classmethod
     def connect(
         cls,
-        terms: CosmosTerms,
+        access: CosmosAccess,
         contract: Account,
         wallet: Wallet,
         *,
@@ -45,7 +45,7 @@ class CosmosLedger(ContractLedger[Message]):
     @classmethod
     def connect(
         cls,
-        terms: CosmosTerms,
+        access: CosmosAccess,
         contract: Account,
         wallet: Wallet | None,
         *,
@@ -55,7 +55,7 @@ class CosmosLedger(ContractLedger[Message]):
     @classmethod
     def connect(
         cls,
-        terms: CosmosTerms,
+        access: CosmosAccess,
         contract: Account,
         wallet: Wallet | None = None,
         *,
@@ -64,7 +64,7 @@ class CosmosLedger(ContractLedger[Message]):
         """Connect to a deployed contract.
 
         Args:
-            terms: the chain's endpoint and fees.
+            access: the chain's endpoint and fees.
             contract: the contract's address.
             wallet: signs transactions; without one, the result is a view that only reads.
             config: how the chain is used.
@@ -76,10 +76,10 @@ class CosmosLedger(ContractLedger[Message]):
             LedgerUnavailable: the node cannot be reached.
         """
         config = config or CosmosConfig()
-        node = Node(terms.grpc, config.grpc)
+        node = Node(access.grpc, config.grpc)
         chain_id = check_chain(node, config.chain_id)
         address = check_account(contract, SigningScheme.ADR036, "contract")
-        sender = Sender(node, chain_id, terms, config.sending)
+        sender = Sender(node, chain_id, access, config.sending)
         deployment = Deployment(node, address, config, sender)
         if wallet is None:
             return ContractView(CosmosEncoder(), deployment)
@@ -87,12 +87,12 @@ class CosmosLedger(ContractLedger[Message]):
 
     @classmethod
     def deploy(
-        cls, terms: CosmosTerms, wallet: Wallet, *, config: CosmosConfig | None = None
+        cls, access: CosmosAccess, wallet: Wallet, *, config: CosmosConfig | None = None
     ) -> Self:
         """Deploy the contract, paid for by ``wallet``, and connect to it.
 
         Raises:
             WrongChain, EmptyWallet, TransactionFailed, LedgerUnavailable: as `deploy_contract`.
         """
-        done = deploy_contract(terms, wallet, config=config)
-        return cls.connect(terms, done.contract, wallet, config=config)
+        done = deploy_contract(access, wallet, config=config)
+        return cls.connect(access, done.contract, wallet, config=config)

@@ -32,7 +32,7 @@ from colearn_ledger.chains.journal import Basis, Entry, Version
 from colearn_ledger.chains.sender import TransactionSender
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.networks.profiles import CosmosTerms
+from colearn_ledger.networks.cosmos_access import CosmosAccess
 from colearn_ledger.protocol import Account
 
 _log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
     Args:
         node: the chain's node.
         chain_id: the chain's id.
-        terms: the chain's prefix and price of gas.
+        access: the chain's prefix and price of gas.
         config: limits on what is paid, and where the journals are.
     """
 
@@ -76,16 +76,18 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
     longest_pause = 0.25
     dropped_when = frozenset({Refusal.FUNDS, Refusal.FEE, Refusal.NONCE_USED})
 
-    def __init__(self, node: Node, chain_id: str, terms: CosmosTerms, config: SenderConfig) -> None:
+    def __init__(
+        self, node: Node, chain_id: str, access: CosmosAccess, config: SenderConfig
+    ) -> None:
         super().__init__(chain_id, node.name, config)
         self.chain_id = chain_id
-        self.terms = terms
-        self.denomination = terms.denomination
+        self.access = access
+        self.denomination = access.denomination
         self.tend_after = _TEND_AFTER
         self.full_patience = config.full_patience
         self._node = node
         self._config = config
-        self._price = Decimal(str(terms.gas_price))
+        self._price = Decimal(str(access.gas_price))
         self._numbers: dict[Account, int] = {}
 
     def send(
@@ -140,7 +142,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
 
     def address(self, wallet: Wallet) -> Account:
         """Return a wallet's account on this chain."""
-        return wallet.cosmos_address(self.terms.prefix)
+        return wallet.cosmos_address(self.access.prefix)
 
     def _identify(self, request: Draft) -> str:
         return identify_call(request.actions)
@@ -244,12 +246,12 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
     def _signing(self, account: Account, sequence: int, gas: int, fee: int | None) -> Signing:
         if fee is None:
             fee = int((gas * self._price).to_integral_value(ROUND_CEILING))
-        number, unit = self._numbers.get(account, 0), self.terms.denomination
+        number, unit = self._numbers.get(account, 0), self.access.denomination
         return Signing(self.chain_id, number, sequence, gas, fee, unit)
 
     def _improve(self, wallet: Wallet, draft: Draft, answer: Answer, signed: Signed) -> Draft:
         """Return a draft with the fee that the node wants, if that may be paid."""
-        gas, unit = signed.version.unsigned["gas"], self.terms.denomination
+        gas, unit = signed.version.unsigned["gas"], self.access.denomination
         if answer.refusal != Refusal.FEE:
             self._explain(wallet, signed, answer)
         wanted = find_wanted_fee(answer.text, unit)
@@ -263,7 +265,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
         return replace(draft, gas=gas, fee=wanted)
 
     def _explain_simulation(self, wallet: Wallet, refusal: NodeRefused) -> NoReturn:
-        account, unit = self.address(wallet), self.terms.denomination
+        account, unit = self.address(wallet), self.access.denomination
         if self._price and self._node.balance(account, unit) == 0:
             needed = int(self._config.gas_margin * self._price) + 1
             raise EmptyWallet(account, 0, needed, unit) from None
@@ -271,7 +273,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
 
     def _explain(self, wallet: Wallet, signed: Signed, answer: Answer) -> NoReturn:
         if answer.refusal == Refusal.FUNDS:
-            account, unit = self.address(wallet), self.terms.denomination
+            account, unit = self.address(wallet), self.access.denomination
             balance = self._node.balance(account, unit)
             raise EmptyWallet(account, balance, signed.version.unsigned["fee"], unit)
         if answer.refusal == Refusal.FULL:

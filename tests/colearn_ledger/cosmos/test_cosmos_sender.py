@@ -33,7 +33,7 @@ from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.chains.journal import Basis
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.networks.profiles import CosmosTerms
+from colearn_ledger.networks.cosmos_access import CosmosAccess
 from tests.support.scripted_chain import (
     Answer,
     ScriptedChain,
@@ -52,7 +52,7 @@ from tests.support.sender_conformance import (
 from tests.support.waiting import Clock
 
 SCHEMA = Path(__file__).parents[3] / "contracts/cosmwasm/schema/collective-learning.json"
-TERMS = CosmosTerms("http://scripted", "wasm", "stake", 0.025)
+TERMS = CosmosAccess("http://scripted", "wasm", "stake", 0.025)
 WALLET = Wallet.from_key(b"\7" * 32)
 ACCOUNT = WALLET.cosmos_address("wasm")
 CONTRACT = Wallet.from_key(b"\3" * 32).cosmos_address("wasm")

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.networks.profiles import Network, Networks
+from colearn_ledger.networks.address_book import Networks
+from colearn_ledger.networks.profiles import EvmNetwork
 from colearn_ledger.protocol import Account
 from tests.support import ROOT
 from tests.support.faults.gate import Gate
@@ -63,7 +64,7 @@ class RunningAgent:
     def use_rpc(self, url: str) -> None:
         """Have it use another node from its next start on."""
         self.rpc = url
-        network = Network("net", url, CHAIN_ID, contracts=(self.contract,))
+        network = EvmNetwork("net", url, CHAIN_ID, contracts=(self.contract,))
         Networks(self.home / "networks.toml").save(network)
 
     def start(self) -> Self:

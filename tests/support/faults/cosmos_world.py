@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from colearn_ledger.chains.cosmos import CosmosLedger
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.networks.profiles import CosmosTerms, Network, Networks
+from colearn_ledger.networks.address_book import Networks
+from colearn_ledger.networks.cosmos_access import CosmosAccess
+from colearn_ledger.networks.profiles import CosmosNetwork
 from colearn_ledger.networks.references import ExperimentReference
 from colearn_ledger.weights.stores.kubo import KuboStore
 from colearn_localnet.kubo import Kubo
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 class CosmosAgent(RunningAgent):
     """An agent on a Cosmos chain; ``rpc`` is the URL of a node's gRPC."""
 
-    terms: CosmosTerms | None = None
+    terms: CosmosAccess | None = None
     chain_id: str = ""
 
     @property
@@ -42,7 +44,7 @@ class CosmosAgent(RunningAgent):
         assert self.home is not None
         assert self.terms is not None
         self.rpc, terms = url, replace(self.terms, grpc=url)
-        network = Network("net", url, self.chain_id, contracts=(self.contract,), cosmos=terms)
+        network = CosmosNetwork("net", url, self.chain_id, contracts=(self.contract,), access=terms)
         Networks(self.home / "networks.toml").save(network)
 
 

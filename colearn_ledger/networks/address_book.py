@@ -1,0 +1,168 @@
+"""The user's networks and the contracts known on them, in a file that people may edit.
+
+The file is ``networks.toml`` in the user's configuration folder:
+
+    [networks.local-evm]
+    rpc = "http://127.0.0.1:8545"
+    chain_id = 31337
+    store = "http://127.0.0.1:5001"       # optional: where weights are by default
+    contracts = ["0x5FbDB2315678afecb367f032d93F642f64180aa3"]   # the last one is the default
+    max_fee_gwei = 50                     # optional: the highest price for a unit of gas
+    daily_budget = 0.05                   # optional: the most that one key may spend a day
+    confirmations = 3                     # optional: blocks after which a transaction counts
+
+    [networks.local-cosmos]
+    kind = "cosmos"                       # a CosmWasm chain; the default is "evm"
+    rpc = "http://127.0.0.1:26657"
+    grpc = "http://127.0.0.1:9090"
+    chain_id = "colearn-local"
+    prefix = "wasm"                       # the beginning of its addresses
+    denomination = "stake"                # the coin that fees are paid in
+    gas_price = 0.025                     # the price of one unit of gas in that coin
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import tomlkit
+
+from colearn_ledger.home import config_home, lock_file, private_folder, write_private
+from colearn_ledger.networks.profiles import BUILT_IN_NETWORKS, Network
+from colearn_ledger.networks.tables import put_network, read_networks, remove_network
+from colearn_ledger.networks.validation import InvalidNetwork
+from colearn_ledger.protocol import Account, LedgerError
+
+
+class UnknownNetwork(LedgerError):
+    """No network has this name, or is on this chain."""
+
+
+class AmbiguousNetwork(LedgerError):
+    """Several networks fit, and none was chosen by its name."""
+
+
+class Networks:
+    """The networks in a file, and the built-in ones. Processes may share the file.
+
+    Args:
+        path: the file; ``networks.toml`` in the user's configuration folder by default.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path or config_home() / "networks.toml"
+
+    def all(self) -> dict[str, Network]:
+        """Return all networks by name.
+
+        Raises:
+            InvalidNetwork: the file is not valid.
+        """
+        return {**BUILT_IN_NETWORKS, **self._saved()}
+
+    def get(self, name: str) -> Network:
+        """Return the network of a name.
+
+        Raises:
+            UnknownNetwork: no network has this name.
+            InvalidNetwork: the file is not valid.
+        """
+        networks = self.all()
+        if name not in networks:
+            raise UnknownNetwork(
+                f"there is no network {name[:40]!r}; choose from {', '.join(networks)}, or add "
+                "one: colearn network add NAME --rpc URL --chain-id N"
+            )
+        return networks[name]
+
+    def is_saved(self, name: str) -> bool:
+        """Return whether the file has a profile of this name."""
+        return name in self._saved()
+
+    def find_chain(self, chain: str, contract: Account) -> Network:
+        """Return the network of a chain (CAIP-2); of several, the one that knows the contract.
+
+        Raises:
+            UnknownNetwork: no network is on this chain.
+            AmbiguousNetwork: several are, and not exactly one of them knows the contract.
+        """
+        fitting = [n for n in self.all().values() if n.chain == chain]
+        if len(fitting) > 1:
+            fitting = [n for n in fitting if contract in n.contracts] or fitting
+        if not fitting:
+            more = " --kind cosmos …" if chain.startswith("cosmos:") else ""
+            raise UnknownNetwork(
+                f"no network is known on chain {chain}; add one: colearn network add NAME "
+                f"--rpc URL --chain-id {chain.partition(':')[2]}{more}"
+            )
+        if len(fitting) > 1:
+            raise AmbiguousNetwork(
+                f"several networks are on chain {chain}: {', '.join(n.name for n in fitting)}; "
+                "choose one by --network"
+            )
+        return fitting[0]
+
+    def save(self, network: Network) -> None:
+        """Write a profile, and replace one of the same name.
+
+        Raises:
+            InvalidNetwork: the file is not valid; it stays as it is.
+            HomeNotWritable: the disk refuses it.
+        """
+        with self._change() as document:
+            put_network(document, network)
+
+    def add_contract(self, name: str, contract: Account) -> Network:
+        """Make a contract the default of its network, and return the network.
+
+        Raises:
+            UnknownNetwork: no network has this name.
+        """
+        with self._change() as document:
+            network = self.get(name).with_contract(contract)
+            put_network(document, network)
+        return network
+
+    def remove(self, name: str) -> None:
+        """Remove a profile; a built-in network of the same name is as before it was changed.
+
+        Raises:
+            UnknownNetwork: the file has no profile of this name.
+        """
+        with self._change() as document:
+            if not self.is_saved(name):
+                raise UnknownNetwork(f"{self.path} has no network {name[:40]!r}")
+            remove_network(document, name)
+
+    def _saved(self) -> dict[str, Network]:
+        try:
+            document = tomllib.loads(self._text())
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InvalidNetwork(
+                f"{self.path} is not TOML: {error}; correct it or move it away"
+            ) from error
+        try:
+            return read_networks(document)
+        except InvalidNetwork as error:
+            raise InvalidNetwork(f"{self.path}: {error}") from error
+
+    def _text(self) -> str:
+        try:
+            return self.path.read_bytes().decode()
+        except FileNotFoundError:
+            return ""
+        except OSError as error:
+            raise InvalidNetwork(f"cannot read {self.path}: {error.strerror}") from error
+
+    @contextmanager
+    def _change(self) -> Iterator[tomlkit.TOMLDocument]:
+        """Let one process at a time change the file; an error changes nothing."""
+        private_folder(self.path.parent)
+        with lock_file(self.path.with_suffix(".lock")):
+            self._saved()
+            document = tomlkit.parse(self._text())
+            yield document
+            write_private(self.path, tomlkit.dumps(document).encode())

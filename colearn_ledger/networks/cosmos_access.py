@@ -1,0 +1,22 @@
+"""What it takes to use a Cosmos chain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CosmosAccess:
+    """What it takes to reach a Cosmos chain and to pay on it.
+
+    Args:
+        grpc: the URL of a node's gRPC, ``http://host:port`` or ``https://host``.
+        prefix: the beginning of the chain's addresses.
+        denomination: the coin that fees are paid in.
+        gas_price: the price of one unit of gas in that coin; 0 where gas is free.
+    """
+
+    grpc: str
+    prefix: str
+    denomination: str
+    gas_price: float
