@@ -1,177 +1,38 @@
-"""The commands on anvil, with agents in processes of their own."""
+"""The commands on anvil: a whole experiment, deploying, and what people do in experiments."""
 
+# ruff: noqa: F811 - fixtures are imported, and are parameters
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import select
-import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import pytest
-from click.testing import CliRunner, Result
-
-from colearn_learner.cli import main
-from colearn_learner.cli._support.experiment_file import TEMPLATE
-from colearn_ledger.chains.evm import EvmLedger
 from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.address_book import Networks
 from colearn_ledger.networks.profiles import EvmNetwork
-from colearn_ledger.networks.references import ExperimentReference
-from colearn_ledger.protocol import ExperimentParams
-from colearn_ledger.weights.stores.directory import DirectoryStore
 from colearn_localnet.anvil import Anvil
-from tests.support import ROOT
-from tests.support.blocking_learner import BLOCKING
-
-READER = ROOT / "tests" / "support" / "read_contract.py"
-ABI = ROOT / "colearn_ledger" / "chains" / "evm" / "CollectiveLearning.json"
-COLEARN = [sys.executable, "-c", "from colearn_learner.cli import main; main(prog_name='colearn')"]
-PASSWORD = "a password"
-NAMES = ("owner", "alice", "bob", "carol")
-PATIENCE = 240
-"""Seconds after which something hangs, on a machine however busy."""
-
-
-@pytest.fixture(scope="module")
-def chain() -> Iterator[Anvil]:
-    with Anvil() as anvil:
-        yield anvil
-
-
-@pytest.fixture(autouse=True)
-def home(chain: Anvil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give each test a home with four funded keys and a network."""
-    for name in ("COLEARN_NETWORK", "COLEARN_STORE", "COLEARN_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("COLEARN_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("COLEARN_PASSWORD", PASSWORD)
-    keys = Keystore(work=2)
-    for name, key in zip(NAMES, chain.keys, strict=False):
-        keys.save(name, Wallet.from_key(key), PASSWORD)
-    Networks().save(EvmNetwork("local-evm", chain.url, 31337, store=f"folder:{tmp_path / 'store'}"))
-    return tmp_path
-
-
-@pytest.fixture
-def contract(home: Path) -> str:
-    return str(done("deploy", "--network", "local-evm", "--key", "owner")["contract"])
-
-
-def colearn(*arguments: str) -> Result:
-    return CliRunner().invoke(main, list(arguments))
-
-
-def done(*arguments: str) -> Any:
-    """Run a command that has to work, and return its JSON."""
-    result = colearn(*arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
-
-
-def created(home: Path, text: str = TEMPLATE, **terms: object) -> str:
-    """Create an experiment of the template, with other terms, and return its reference."""
-    for name, value in {"rounds": 3, "min_learners": 3, "max_learners": 3, **terms}.items():
-        lines = [f"{name} = {value}" if x.startswith(f"{name} = ") else x for x in text.split("\n")]
-        text = "\n".join(lines)
-    (home / "experiment.toml").write_text(text.replace("of = 5", "of = 3"))
-    spec = ("--spec", str(home / "experiment.toml"))
-    return str(done("experiment", "create", *spec, "--key", "owner")["reference"])
-
-
-def blocking(home: Path, **terms: object) -> str:
-    learner = TEMPLATE.replace("colearn_learner.catalogue:share", BLOCKING)
-    learner = learner.replace('{ dataset = "breast-cancer", learner = 0, of = 5 }', "{}")
-    return created(home, learner, rounds=1, min_learners=2, max_learners=2, **terms)
-
-
-class AgentProcess:
-    """An agent in a process of its own, whose log is read as it comes."""
-
-    def __init__(self, reference: str, key: str, *more: str) -> None:
-        command = ("agent", "run", "--experiment", reference, "--key", key, "--json")
-        self.process = subprocess.Popen(
-            [*COLEARN, *command, "--poll", "0.05", *more],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.log: list[dict[str, Any]] = []
-        self._watchdog = threading.Timer(PATIENCE, self.process.kill)
-        self._watchdog.start()
-
-    def until(self, event: str) -> dict[str, Any]:
-        """Read the log until an event is in it."""
-        for line in self.process.stdout or ():
-            self.log.append(json.loads(line))
-            if self.log[-1]["event"] == event:
-                return self.log[-1]
-        raise AssertionError(f"{event} never came: {self.log}, {self.ended()}")
-
-    def ended(self) -> tuple[int, str]:
-        """Return exit code and standard error, once it has ended."""
-        out, err = self.process.communicate(timeout=PATIENCE)
-        self.log += [json.loads(line) for line in out.splitlines()]
-        return self.process.returncode, err
-
-    def __enter__(self) -> AgentProcess:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._watchdog.cancel()
-        self.process.kill()
-        self.process.communicate()
-
-
-def share(index: int) -> list[str]:
-    arguments = ("dataset=breast-cancer", f"learner={index}", "of=3")
-    given = [part for argument in arguments for part in ("--learner-arg", argument)]
-    return ["--learner", "colearn_learner.catalogue:share", *given]
-
-
-class Pipes:
-    """Tells when a blocking learner trains, and lets it go on."""
-
-    def __init__(self, home: Path) -> None:
-        self._ends = []
-        for name in ("said", "told"):
-            os.mkfifo(home / name)
-            self._ends.append(os.open(home / name, os.O_RDWR | os.O_NONBLOCK))
-        arguments = (f"said={home / 'said'}", f"told={home / 'told'}")
-        given = [part for argument in arguments for part in ("--learner-arg", argument)]
-        self.learner = ["--learner", BLOCKING, *given]
-
-    def until_it_trains(self) -> None:
-        ready, _, _ = select.select(self._ends[:1], [], [], PATIENCE)
-        assert ready, "the learner never trained"
-        assert os.read(self._ends[0], 100) == b"training"
-
-    def go_on(self) -> None:
-        os.write(self._ends[1], b".")
-
-    def close(self) -> None:
-        for end in self._ends:
-            os.close(end)
-
-
-@pytest.fixture
-def pipes(home: Path) -> Iterator[Pipes]:
-    made = Pipes(home)
-    yield made
-    made.close()
-
+from tests.support.real_chain import (  # noqa: F401 - fixtures among them
+    ABI,
+    NAMES,
+    PASSWORD,
+    READER,
+    AgentProcess,
+    chain,
+    colearn,
+    contract,
+    created,
+    done,
+    home,
+    share,
+)
 
 # ------------------------------------------------------------------ the whole walk
 
 
-def test_three_agent_processes_hold_an_experiment_and_the_history_is_the_contracts(
+def test_three_agents_complete_an_experiment_whose_history_is_the_contracts(
     home: Path, chain: Anvil, contract: str
 ):
     reference = created(home)
@@ -221,7 +82,7 @@ def test_three_agent_processes_hold_an_experiment_and_the_history_is_the_contrac
 # ------------------------------------------------------------------ deploying
 
 
-def test_nothing_is_deployed_to_another_chain_or_by_an_empty_wallet(home: Path, chain: Anvil):
+def test_deploying_to_another_chain_or_without_money_is_refused(home: Path, chain: Anvil):
     Networks().save(EvmNetwork("wrong", chain.url, 5))
     result = colearn("deploy", "--network", "wrong", "--key", "owner")
     assert result.exit_code == 1
@@ -238,9 +99,9 @@ def test_nothing_is_deployed_to_another_chain_or_by_an_empty_wallet(home: Path, 
     assert not any(n.contracts for n in Networks().all().values())
 
 
-def test_a_reference_to_no_contract_is_told(home: Path):
-    for contract in ("0x" + "11" * 20, Wallet.create().address):
-        result = colearn("history", f"eip155:31337:{contract}/1")
+def test_reference_to_a_missing_contract_is_refused(home: Path):
+    for missing in ("0x" + "11" * 20, Wallet.create().address):
+        result = colearn("history", f"eip155:31337:{missing}/1")
         assert result.exit_code == 1
         assert "there is no contract at" in result.output
 
@@ -248,7 +109,7 @@ def test_a_reference_to_no_contract_is_told(home: Path):
 # ------------------------------------------------------------------ what people do
 
 
-def test_people_admit_join_leave_start_and_cancel(home: Path, contract: str):
+def test_accounts_are_admitted_join_leave_start_and_cancel(home: Path, contract: str):
     reference = created(home, admission='"allowlist"', min_learners=2)
     alice = Keystore().key("alice").address
 
@@ -280,7 +141,7 @@ def test_people_admit_join_leave_start_and_cancel(home: Path, contract: str):
     assert "has no experiment 9" in refused("show", "9")
 
 
-def test_what_is_not_there_is_told(home: Path, contract: str):
+def test_missing_rounds_and_stores_are_reported(home: Path, contract: str):
     reference = created(home)
     for arguments, message in (
         (("history", reference, "--round", "0"), "no round has begun yet"),
@@ -293,7 +154,7 @@ def test_what_is_not_there_is_told(home: Path, contract: str):
     assert colearn("history", reference).exit_code == 0
 
 
-def test_weights_that_were_changed_in_the_store_are_not_written(home: Path, contract: str):
+def test_weights_changed_in_the_store_are_not_written(home: Path, contract: str):
     reference = created(home)
     current = done("experiment", "show", reference)["current"]
     (file,) = (home / "store" / "files").rglob(current["cid"])
@@ -310,101 +171,3 @@ def test_weights_that_were_changed_in_the_store_are_not_written(home: Path, cont
     result = colearn("weights", "get", reference, "--out", str(out))
     assert result.exit_code == 1
     assert "is not in this store" in result.output
-
-
-# ------------------------------------------------------------------ agents end
-
-
-def test_two_agents_do_not_share_a_folder(home: Path, contract: str):
-    reference = created(home)
-    folder = ("--data-dir", str(home / "data"))
-    with AgentProcess(reference, "alice", *share(0), *folder) as first:
-        first.until("joined")
-        with AgentProcess(reference, "alice", *share(0), *folder) as second:
-            code, error = second.ended()
-            assert code == 1
-            assert f"another agent works in {home / 'data'}; stop it first" in error
-            assert "Traceback" not in error
-        first.process.terminate()
-        assert first.ended()[0] == 0
-        assert [line["event"] for line in first.log][-2:] == ["stopping", "stopped"]
-    with AgentProcess(reference, "bob", *share(0), *folder) as other:
-        code, error = other.ended()
-        assert code == 1
-        assert "give each learner of each experiment a folder of its own" in error
-
-
-def test_a_sigterm_lets_the_step_at_hand_finish_and_a_restart_goes_on(
-    home: Path, contract: str, pipes: Pipes
-):
-    reference = blocking(home)
-    with AgentProcess(reference, "alice", *pipes.learner) as alice:
-        alice.until("joined")
-        with AgentProcess(reference, "bob", "--learner", BLOCKING) as bob:
-            pipes.until_it_trains()
-            alice.process.terminate()
-            alice.until("stopping")
-            assert alice.process.poll() is None
-            assert done("experiment", "show", reference)["round"] == 0
-            pipes.go_on()
-            assert alice.ended()[0] == 0
-            assert [x["event"] for x in alice.log][-2:] == ["proposed", "stopped"]
-            bob.until("voted")
-            assert bob.ended()[0] == 0
-    with AgentProcess(reference, "alice", *pipes.learner) as again:
-        assert again.ended()[0] == 0
-        assert [x["event"] for x in again.log] == ["started", "adopted", "over"]
-
-
-def test_a_second_sigterm_ends_at_once(home: Path, contract: str, pipes: Pipes):
-    reference = blocking(home)
-    with AgentProcess(reference, "alice", *pipes.learner, "--learner-arg", "busy=true") as alice:
-        alice.until("joined")
-        done("experiment", "join", reference, "--key", "bob")
-        pipes.until_it_trains()
-        alice.process.terminate()
-        alice.until("stopping")
-        alice.process.terminate()
-        assert alice.ended()[0] == 128 + signal.SIGTERM
-    assert done("history", reference)["rounds"][0]["content"] is None
-
-
-def test_ctrl_c_ends_with_its_own_code(home: Path, contract: str):
-    with AgentProcess(created(home), "alice", *share(0)) as alice:
-        alice.until("joined")
-        alice.process.send_signal(signal.SIGINT)
-        assert alice.ended()[0] == 130
-
-
-def test_an_error_that_lasts_ends_the_agent_with_a_line(home: Path, chain: Anvil, contract: str):
-    store = DirectoryStore(home / "store")
-    nonsense = store.put([b"no specification"])
-    ledger = EvmLedger.connect(chain.url, contract, Wallet.from_key(chain.keys[0]))
-    params = ExperimentParams("x", nonsense, nonsense, 1, 2, 2)
-    number = ledger.create(params).wait().experiment
-    reference = str(ExperimentReference("eip155:31337", contract, number))
-    with AgentProcess(reference, "alice", *share(0)) as agent:
-        code, error = agent.ended()
-        assert code == 1
-        (line,) = error.splitlines()
-        assert line.startswith("Error: the agent of 0x7099")
-        assert "the specification is not strict JSON" in line
-        assert agent.log[-1]["level"] == "error"
-    Keystore(work=2).save("poor", Wallet.create(), PASSWORD)
-    with AgentProcess(blocking(home), "poor", "--learner", BLOCKING) as agent:
-        code, error = agent.ended()
-        assert code == 1
-        assert "holds 0.000000 of the chain's coin" in error
-
-
-def test_an_agent_that_can_never_take_part_does_not_wait(home: Path, contract: str):
-    reference = blocking(home)
-    for name in ("alice", "bob"):
-        done("experiment", "join", reference, "--key", name)
-    for message in ("takes no late learners", "there is nothing to do"):
-        with AgentProcess(reference, "carol", *share(0)) as agent:
-            code, error = agent.ended()
-            assert code == 1
-            assert message in error
-        if message == "takes no late learners":
-            done("experiment", "cancel", reference, "--key", "owner")

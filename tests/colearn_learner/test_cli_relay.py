@@ -12,7 +12,7 @@ from typing import Any
 from colearn_ledger.keys.wallet import Wallet
 from colearn_localnet.anvil import Anvil
 from colearn_localnet.rpc import json_rpc
-from tests.colearn_learner.test_cli_real_chain import (  # noqa: F401 - fixtures among them
+from tests.support.real_chain import (  # noqa: F401 - fixtures among them
     COLEARN,
     NAMES,
     AgentProcess,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.colearn_learner.test_cli_real_chain import (  # noqa: F401 - fixtures among them
+from tests.support.real_chain import (  # noqa: F401 - fixtures among them
     NAMES,
     AgentProcess,
     chain,

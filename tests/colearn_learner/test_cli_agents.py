@@ -1,0 +1,124 @@
+"""Agents in processes of their own, on anvil: how they stop, resume and fail."""
+
+# ruff: noqa: F811 - fixtures are imported, and are parameters
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from colearn_ledger.chains.evm import EvmLedger
+from colearn_ledger.keys.keystore import Keystore
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.networks.references import ExperimentReference
+from colearn_ledger.protocol import ExperimentParams
+from colearn_ledger.weights.stores.directory import DirectoryStore
+from colearn_localnet.anvil import Anvil
+from tests.support.blocking_learner import BLOCKING
+from tests.support.real_chain import (  # noqa: F401 - fixtures among them
+    PASSWORD,
+    AgentProcess,
+    Pipes,
+    blocking,
+    chain,
+    contract,
+    created,
+    done,
+    home,
+    pipes,
+    share,
+)
+
+
+def test_second_agent_in_a_folder_is_refused(home: Path, contract: str):
+    reference = created(home)
+    folder = ("--data-dir", str(home / "data"))
+    with AgentProcess(reference, "alice", *share(0), *folder) as first:
+        first.until("joined")
+        with AgentProcess(reference, "alice", *share(0), *folder) as second:
+            code, error = second.ended()
+            assert code == 1
+            assert f"another agent works in {home / 'data'}; stop it first" in error
+            assert "Traceback" not in error
+        first.process.terminate()
+        assert first.ended()[0] == 0
+        assert [line["event"] for line in first.log][-2:] == ["stopping", "stopped"]
+    with AgentProcess(reference, "bob", *share(0), *folder) as other:
+        code, error = other.ended()
+        assert code == 1
+        assert "give each learner of each experiment a folder of its own" in error
+
+
+def test_sigterm_lets_the_current_step_finish_and_a_restart_resumes(
+    home: Path, contract: str, pipes: Pipes
+):
+    reference = blocking(home)
+    with AgentProcess(reference, "alice", *pipes.learner) as alice:
+        alice.until("joined")
+        with AgentProcess(reference, "bob", "--learner", BLOCKING) as bob:
+            pipes.until_it_trains()
+            alice.process.terminate()
+            alice.until("stopping")
+            assert alice.process.poll() is None
+            assert done("experiment", "show", reference)["round"] == 0
+            pipes.go_on()
+            assert alice.ended()[0] == 0
+            assert [x["event"] for x in alice.log][-2:] == ["proposed", "stopped"]
+            bob.until("voted")
+            assert bob.ended()[0] == 0
+    with AgentProcess(reference, "alice", *pipes.learner) as again:
+        assert again.ended()[0] == 0
+        assert [x["event"] for x in again.log] == ["started", "adopted", "over"]
+
+
+def test_second_sigterm_ends_the_agent_at_once(home: Path, contract: str, pipes: Pipes):
+    reference = blocking(home)
+    with AgentProcess(reference, "alice", *pipes.learner, "--learner-arg", "busy=true") as alice:
+        alice.until("joined")
+        done("experiment", "join", reference, "--key", "bob")
+        pipes.until_it_trains()
+        alice.process.terminate()
+        alice.until("stopping")
+        alice.process.terminate()
+        assert alice.ended()[0] == 128 + signal.SIGTERM
+    assert done("history", reference)["rounds"][0]["content"] is None
+
+
+def test_ctrl_c_ends_with_code_130(home: Path, contract: str):
+    with AgentProcess(created(home), "alice", *share(0)) as alice:
+        alice.until("joined")
+        alice.process.send_signal(signal.SIGINT)
+        assert alice.ended()[0] == 130
+
+
+def test_permanent_error_ends_the_agent_with_one_line(home: Path, chain: Anvil, contract: str):
+    store = DirectoryStore(home / "store")
+    nonsense = store.put([b"no specification"])
+    ledger = EvmLedger.connect(chain.url, contract, Wallet.from_key(chain.keys[0]))
+    params = ExperimentParams("x", nonsense, nonsense, 1, 2, 2)
+    number = ledger.create(params).wait().experiment
+    reference = str(ExperimentReference("eip155:31337", contract, number))
+    with AgentProcess(reference, "alice", *share(0)) as agent:
+        code, error = agent.ended()
+        assert code == 1
+        (line,) = error.splitlines()
+        assert line.startswith("Error: the agent of 0x7099")
+        assert "the specification is not strict JSON" in line
+        assert agent.log[-1]["level"] == "error"
+    Keystore(work=2).save("poor", Wallet.create(), PASSWORD)
+    with AgentProcess(blocking(home), "poor", "--learner", BLOCKING) as agent:
+        code, error = agent.ended()
+        assert code == 1
+        assert "holds 0.000000 of the chain's coin" in error
+
+
+def test_agent_that_can_never_take_part_ends(home: Path, contract: str):
+    reference = blocking(home)
+    for name in ("alice", "bob"):
+        done("experiment", "join", reference, "--key", name)
+    for message in ("takes no late learners", "there is nothing to do"):
+        with AgentProcess(reference, "carol", *share(0)) as agent:
+            code, error = agent.ended()
+            assert code == 1
+            assert message in error
+        if message == "takes no late learners":
+            done("experiment", "cancel", reference, "--key", "owner")

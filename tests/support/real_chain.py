@@ -1,0 +1,162 @@
+"""A home with keys on anvil, and agents in processes of their own, for tests of commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from colearn_learner.cli import main
+from colearn_learner.cli._support.experiment_file import TEMPLATE
+from colearn_ledger.keys.keystore import Keystore
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.networks.address_book import Networks
+from colearn_ledger.networks.profiles import EvmNetwork
+from colearn_localnet.anvil import Anvil
+from tests.support import ROOT
+from tests.support.blocking_learner import BLOCKING
+
+READER = ROOT / "tests" / "support" / "read_contract.py"
+ABI = ROOT / "colearn_ledger" / "chains" / "evm" / "CollectiveLearning.json"
+COLEARN = [sys.executable, "-c", "from colearn_learner.cli import main; main(prog_name='colearn')"]
+PASSWORD = "a password"
+NAMES = ("owner", "alice", "bob", "carol")
+PATIENCE = 240
+"""Seconds after which something hangs, on a machine however busy."""
+
+
+@pytest.fixture(scope="module")
+def chain() -> Iterator[Anvil]:
+    with Anvil() as anvil:
+        yield anvil
+
+
+@pytest.fixture(autouse=True)
+def home(chain: Anvil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give each test a home with four funded keys and a network."""
+    for name in ("COLEARN_NETWORK", "COLEARN_STORE", "COLEARN_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLEARN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLEARN_PASSWORD", PASSWORD)
+    keys = Keystore(work=2)
+    for name, key in zip(NAMES, chain.keys, strict=False):
+        keys.save(name, Wallet.from_key(key), PASSWORD)
+    Networks().save(EvmNetwork("local-evm", chain.url, 31337, store=f"folder:{tmp_path / 'store'}"))
+    return tmp_path
+
+
+@pytest.fixture
+def contract(home: Path) -> str:
+    return str(done("deploy", "--network", "local-evm", "--key", "owner")["contract"])
+
+
+def colearn(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def done(*arguments: str) -> Any:
+    """Run a command that has to work, and return its JSON."""
+    result = colearn(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def created(home: Path, text: str = TEMPLATE, **terms: object) -> str:
+    """Create an experiment of the template, with other terms, and return its reference."""
+    for name, value in {"rounds": 3, "min_learners": 3, "max_learners": 3, **terms}.items():
+        lines = [f"{name} = {value}" if x.startswith(f"{name} = ") else x for x in text.split("\n")]
+        text = "\n".join(lines)
+    (home / "experiment.toml").write_text(text.replace("of = 5", "of = 3"))
+    spec = ("--spec", str(home / "experiment.toml"))
+    return str(done("experiment", "create", *spec, "--key", "owner")["reference"])
+
+
+def blocking(home: Path, **terms: object) -> str:
+    learner = TEMPLATE.replace("colearn_learner.catalogue:share", BLOCKING)
+    learner = learner.replace('{ dataset = "breast-cancer", learner = 0, of = 5 }', "{}")
+    return created(home, learner, rounds=1, min_learners=2, max_learners=2, **terms)
+
+
+class AgentProcess:
+    """An agent in a process of its own, whose log is read as it comes."""
+
+    def __init__(self, reference: str, key: str, *more: str) -> None:
+        command = ("agent", "run", "--experiment", reference, "--key", key, "--json")
+        self.process = subprocess.Popen(
+            [*COLEARN, *command, "--poll", "0.05", *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.log: list[dict[str, Any]] = []
+        self._watchdog = threading.Timer(PATIENCE, self.process.kill)
+        self._watchdog.start()
+
+    def until(self, event: str) -> dict[str, Any]:
+        """Read the log until an event is in it."""
+        for line in self.process.stdout or ():
+            self.log.append(json.loads(line))
+            if self.log[-1]["event"] == event:
+                return self.log[-1]
+        raise AssertionError(f"{event} never came: {self.log}, {self.ended()}")
+
+    def ended(self) -> tuple[int, str]:
+        """Return exit code and standard error, once it has ended."""
+        out, err = self.process.communicate(timeout=PATIENCE)
+        self.log += [json.loads(line) for line in out.splitlines()]
+        return self.process.returncode, err
+
+    def __enter__(self) -> AgentProcess:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._watchdog.cancel()
+        self.process.kill()
+        self.process.communicate()
+
+
+def share(index: int) -> list[str]:
+    arguments = ("dataset=breast-cancer", f"learner={index}", "of=3")
+    given = [part for argument in arguments for part in ("--learner-arg", argument)]
+    return ["--learner", "colearn_learner.catalogue:share", *given]
+
+
+class Pipes:
+    """Tells when a blocking learner trains, and lets it go on."""
+
+    def __init__(self, home: Path) -> None:
+        self._ends = []
+        for name in ("said", "told"):
+            os.mkfifo(home / name)
+            self._ends.append(os.open(home / name, os.O_RDWR | os.O_NONBLOCK))
+        arguments = (f"said={home / 'said'}", f"told={home / 'told'}")
+        given = [part for argument in arguments for part in ("--learner-arg", argument)]
+        self.learner = ["--learner", BLOCKING, *given]
+
+    def until_it_trains(self) -> None:
+        ready, _, _ = select.select(self._ends[:1], [], [], PATIENCE)
+        assert ready, "the learner never trained"
+        assert os.read(self._ends[0], 100) == b"training"
+
+    def go_on(self) -> None:
+        os.write(self._ends[1], b".")
+
+    def close(self) -> None:
+        for end in self._ends:
+            os.close(end)
+
+
+@pytest.fixture
+def pipes(home: Path) -> Iterator[Pipes]:
+    made = Pipes(home)
+    yield made
+    made.close()
