@@ -43,7 +43,7 @@ from colearn_learner.cli._support.secrets import key_option
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.profiles import Network
 from colearn_ledger.networks.references import ExperimentReference
-from colearn_ledger.protocol import MAX_PAGE, Account
+from colearn_ledger.protocol import MAX_PAGE, Account, to_dict
 
 if TYPE_CHECKING:
     from colearn_learner.cli._support.experiment_file import ExperimentFile
@@ -122,9 +122,7 @@ def create(
         receipt = ledger.create(described.params(*references)).wait(_TIMEOUT)
     reference = ExperimentReference(network.chain, address, receipt.experiment)
     if as_json:
-        spec_json, initial_json = (
-            {"cid": c.cid, "sha256": c.sha256, "size": c.size} for c in references
-        )
+        spec_json, initial_json = (to_dict(content) for content in references)
         print_json(
             {
                 "reference": str(reference),

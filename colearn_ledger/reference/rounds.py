@@ -26,7 +26,7 @@ from colearn_ledger.reference.state import ExperimentState, RoundState
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """The inputs of a call besides its arguments and the state.
+    """The inputs of a call other than its arguments and the state.
 
     Args:
         caller: the account that signed it.

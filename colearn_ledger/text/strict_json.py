@@ -1,4 +1,4 @@
-"""JSON from strangers, read strictly, and one way of writing it."""
+"""Parse JSON from strangers strictly, and write JSON canonically."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import math
 import re
 from typing import Any
 
-__all__ = ["MAX_DEPTH", "InvalidJson", "depth", "dump", "load"]
-
 MAX_DEPTH = 2_000
-"""Of nested brackets in JSON from strangers. The parser can not be left to find out by itself:
+"""The most nested brackets in JSON from strangers. The parser cannot enforce a limit by itself:
 eth-account raises Python's recursion limit so far that deep nesting overflows the C stack."""
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
@@ -18,15 +16,15 @@ _BRACKET = re.compile(rb"[\[{\]}]")
 
 
 class InvalidJson(ValueError):
-    """Not JSON, or JSON that two readers could understand differently."""
+    """Not JSON, or JSON that two parsers could interpret differently."""
 
 
 def load(data: bytes | str) -> Any:
     """Parse UTF-8 JSON.
 
     Raises:
-        InvalidJson: also for duplicate keys, NaN, infinity, numbers beyond float64, lone
-            surrogates, and nesting too deep for the parser.
+        InvalidJson: the text is not JSON, or it has duplicate keys, NaN, infinity, numbers beyond
+            float64, lone surrogates, or more than `MAX_DEPTH` nested brackets.
     """
     try:
         text = data if isinstance(data, str) else data.decode("utf-8")
@@ -39,7 +37,7 @@ def load(data: bytes | str) -> Any:
             parse_float=_float,
         )
         if "\\u" in text:
-            dump(value)  # an escape can smuggle in a surrogate that no encoding can write
+            dump(value)  # an escape may stand for a lone surrogate, which UTF-8 cannot encode
     except ValueError as error:
         raise InvalidJson(str(error)[:200]) from error
     return value
@@ -49,7 +47,7 @@ def dump(value: Any) -> bytes:
     """Return canonical JSON: UTF-8, sorted keys, no spaces.
 
     Raises:
-        InvalidJson: for what JSON does not have, NaN and infinity included.
+        InvalidJson: JSON cannot express the value; it has no NaN and no infinity.
     """
     try:
         text = json.dumps(
@@ -61,7 +59,7 @@ def dump(value: Any) -> bytes:
 
 
 def depth(data: bytes) -> int:
-    """Return how deeply brackets are nested outside of strings; linear in the data."""
+    """Return the depth of nested brackets outside of strings, in linear time."""
     now = deepest = 0
     for bracket in _BRACKET.findall(_STRING.sub(b"", data)):
         now += 1 if bracket in b"[{" else -1

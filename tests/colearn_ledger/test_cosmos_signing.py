@@ -45,12 +45,12 @@ class TestBallot:
     def test_document_follows_the_protocol_and_is_verified_by_another_library(self, wallet: Wallet):
         ballot = sign_ballot(wallet, DOMAIN, EXPERIMENT, 3, VOTE)
         learner = wallet.cosmos_address("wasm")
-        said = (
+        signed_data = (
             f'{{"approve":true,"chain":"testing-1","contract":"{CONTRACT}","experiment":"7",'
             f'"learner":"{learner}","round":3,"test_score":"9221120237041090560",'
             '"vote_score":"4602678819172646912"}'
         )
-        data = base64.b64encode(said.encode()).decode()
+        data = base64.b64encode(signed_data.encode()).decode()
         document = (
             '{"account_number":"0","chain_id":"","fee":{"amount":[],"gas":"0"},"memo":"","msgs":'
             f'[{{"type":"sign/MsgSignData","value":{{"data":"{data}","signer":"{learner}"}}}}],'

@@ -1,4 +1,4 @@
-"""What a node's JSON must be before it is believed; everything else is a `BadAnswer`."""
+"""Checks of the JSON that a node returned; whatever is malformed raises `BadAnswer`."""
 
 from __future__ import annotations
 
@@ -9,29 +9,17 @@ from eth_utils.address import to_checksum_address
 
 from colearn_ledger.chains.errors import BadAnswer
 
-__all__ = [
-    "address",
-    "hash32",
-    "hexadecimal",
-    "nonsense",
-    "object_of",
-    "octets",
-    "quantity",
-    "revert_data",
-    "rows",
-]
-
 _MAX_DATA = 8_000_000
-"""Characters of one piece of data that a node may answer with."""
+"""The most characters of one value that a node may return."""
 
 
 def nonsense(what: str, answer: object) -> NoReturn:
     """Refuse an answer."""
-    raise BadAnswer(f"the node gave {str(answer)[:100]!r} as {what}")
+    raise BadAnswer(f"the node returned {str(answer)[:100]!r} as {what}")
 
 
 def quantity(answer: Any, what: str) -> int:
-    """Return an unsigned number of at most 256 bits; in-process nodes give plain integers."""
+    """Return an unsigned number of at most 256 bits; in-process nodes return plain integers."""
     value = answer
     if isinstance(answer, str) and answer.startswith("0x") and len(answer) <= 66:
         try:
@@ -82,7 +70,7 @@ def rows(answer: Any, what: str) -> Sequence[Any]:
 
 
 def revert_data(answer: Any) -> bytes:
-    """Return the revert data of an error; some nodes wrap it once more."""
+    """Return the revert data of an error; some nodes wrap it in another object."""
     if isinstance(answer, Mapping):
         answer = answer.get("data")
     if not isinstance(answer, str) or not answer.startswith("0x"):

@@ -27,7 +27,7 @@ _CURSOR = attrgetter("cursor")
 
 @dataclass(slots=True)
 class _Read:
-    """The events read of one experiment; the lock must be held to read further."""
+    """The events read of one experiment; acquire the lock before reading further."""
 
     first_block: int
     next_block: int
