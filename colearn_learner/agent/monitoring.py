@@ -1,42 +1,42 @@
-"""What a process shows to monitoring: ``/health`` and, for Prometheus, ``/metrics``."""
+"""Serve ``/health`` and, for Prometheus, ``/metrics``."""
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import generate_latest
 
 from colearn_learner.agent.loop import Action, Agent, Observation
 from colearn_learner.agent.progress import Progress, Work
-from colearn_ledger.http_serving import Answering, answering
 from colearn_ledger.protocol import RoundClosed
+from colearn_ledger.serve import serve
 
-__all__ = ["Monitor", "Monitored", "monitoring"]
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 _MOVING = (Work.SENDING, Work.FETCHING)
 
 
 class Monitored(Protocol):
-    """What can be served."""
+    """Provide health and figures."""
 
     def metrics(self) -> bytes:
         """Return the figures in Prometheus' text format."""
 
     def health(self) -> tuple[bool, dict[str, object]]:
-        """Return whether all is well, and what there is to say of it."""
+        """Return whether all is well, and details as JSON."""
 
 
 class Monitor:
-    """Counts what an agent does.
+    """Count what an agent does.
 
     Args:
-        agent: whose; it is listened to from now on.
-        patience: seconds after which an agent that ended no step counts as not healthy; training
-            has to fit in.
+        agent: is observed from now on.
+        patience: seconds after which an agent that finished no step counts as not healthy;
+            training has to fit in.
     """
 
     def __init__(self, agent: Agent, *, patience: float = 600.0) -> None:
@@ -83,7 +83,7 @@ class Monitor:
         return generate_latest(self._registry)
 
     def health(self) -> tuple[bool, dict[str, object]]:
-        """Return whether the agent is at work, and what there is to say of it."""
+        """Return whether the agent works, and details as JSON."""
         since = self._since_step()
         healthy = since <= self._patience
         return healthy, {"healthy": healthy, "seconds_since_step": round(since, 3)}
@@ -106,28 +106,31 @@ class Monitor:
 
 
 def monitoring(monitor: Monitored, host: str, port: int) -> AbstractContextManager[str]:
-    """Serve a monitor until the end of the block; gives the URL.
+    """Serve a monitor until the end of the block; yields the URL.
 
     Args:
-        monitor: what is served.
+        monitor: provides health and figures.
         host: to listen on.
-        port: to listen on; 0 takes a free one.
+        port: to listen on; 0 chooses a free one.
 
     Raises:
-        OSError: the port is taken.
+        AddressNotUsable: the port is in use.
+        ServerNotInstalled: the packages of the server are missing.
     """
-    return answering(_Handler, monitor, host, port)
+    return serve(lambda: _make_app(monitor), host, port)
 
 
-class _Handler(Answering):
-    def do_GET(self) -> None:  # noqa: N802 - http.server's name
-        if self.path == "/metrics":
-            self.answer(200, CONTENT_TYPE_LATEST, self.server.subject.metrics())
-        elif self.path == "/health":
-            healthy, said = self.server.subject.health()
-            self.answer(200 if healthy else 503, "application/json", json.dumps(said).encode())
-        else:
-            self.answer(404, "text/plain", b"there is /health and /metrics\n")
+def _make_app(monitor: Monitored) -> ASGIApp:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse, Response
+    from starlette.routing import Route
 
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: it is asked every few seconds."""
+    def show_metrics(_: Request) -> Response:
+        return Response(monitor.metrics(), media_type=CONTENT_TYPE_LATEST)
+
+    def show_health(_: Request) -> Response:
+        healthy, details = monitor.health()
+        return JSONResponse(details, 200 if healthy else 503)
+
+    return Starlette(routes=[Route("/metrics", show_metrics), Route("/health", show_health)])

@@ -3,9 +3,11 @@
     {"experiment": 1, "round": 0, "learner": "0x…", "approve": true,
      "vote_score": "3febf05a3c8d1e27", "test_score": null, "signature": "…130 digits…"}
 
-On a Cosmos chain the signature has 194 digits and the learner is ``wasm1…``.
-Scores are the 16 hexadecimal digits of their binary64 bits. 202: taken. 400: no ballot. 409: the
-ledger would not count it. 429: no room. 503: the ledger can not be asked now.
+On a Cosmos chain the signature has 194 digits and the learner is ``wasm1…``. Scores are the 16
+hexadecimal digits of their binary64 bits.
+
+202: accepted. 400: not a ballot. 409: the ledger would not count it, or another ballot of this
+learner waits. 413: too large. 429: no room, or too many requests. 503: the ledger does not answer.
 """
 
 from __future__ import annotations
@@ -13,10 +15,9 @@ from __future__ import annotations
 import json
 import re
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from colearn_ledger.http import Answer, HttpClient, HttpError, InvalidUrl, NotJson
-from colearn_ledger.http_serving import Answering, answering
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.networks.references import InvalidReference, account_address
 from colearn_ledger.protocol import (
@@ -29,13 +30,15 @@ from colearn_ledger.protocol import (
     score_to_bits,
 )
 from colearn_ledger.relay.relay import BallotRefused, Relay, RelayFull
+from colearn_ledger.serve import Limits, serve
 from colearn_ledger.text.strict_json import InvalidJson, load
 
-__all__ = ["InvalidRelayUrl", "RelayClient", "serving"]
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 _MAX_BYTES = 2_048  # of a request or an answer
 _TIMEOUT = 10.0  # seconds for handing a ballot over
-_ACCEPTED, _BAD_REQUEST, _CONFLICT = 202, 400, 409
+_ACCEPTED, _BAD_REQUEST, _CONFLICT, _TOO_MANY, _UNAVAILABLE = 202, 400, 409, 429, 503
 _BITS = re.compile(r"[0-9a-f]{16}")
 _SIGNATURE = re.compile(r"[0-9a-f]{130}|[0-9a-f]{194}")
 _FIELDS = {"experiment", "round", "learner", "approve", "vote_score", "test_score", "signature"}
@@ -45,93 +48,90 @@ class InvalidRelayUrl(LedgerError):
     """The text is not the URL of a relay."""
 
 
-class _NoBallot(LedgerError):
-    """What came is no ballot."""
+class _InvalidBallot(LedgerError):
+    """The request is not a ballot."""
 
 
 # --------------------------------------------------------------------------------- server
 
 
 def serving(relay: Relay, host: str, port: int) -> AbstractContextManager[str]:
-    """Take ballots at an address until the end of the block; gives the URL.
+    """Accept ballots at an address until the end of the block; yields the URL.
 
     Args:
-        relay: takes them.
+        relay: gets the ballots.
         host: to listen on.
-        port: to listen on; 0 takes a free one.
+        port: to listen on; 0 chooses a free one.
 
     Raises:
-        OSError: the port is taken.
+        AddressNotUsable: the port is in use.
+        ServerNotInstalled: the packages of the server are missing.
     """
-    return answering(_Handler, relay, host, port)
+    return serve(lambda: _make_app(relay), host, port, limits=Limits(max_bytes=_MAX_BYTES))
 
 
-class _Handler(Answering):
-    def do_GET(self) -> None:  # noqa: N802 - http.server's name
-        if self.path != "/health":
-            self._answer(404, {"error": "there is /health and /ballots"})
-            return
-        relay = self.server.subject
-        self._answer(200, {"waiting": relay.waiting, "carried": relay.carried})
+def _make_app(relay: Relay) -> ASGIApp:
+    from starlette.applications import Starlette
+    from starlette.concurrency import run_in_threadpool
+    from starlette.requests import Request
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
 
-    def do_POST(self) -> None:  # noqa: N802 - http.server's name
-        if self.path != "/ballots":
-            self._answer(404, {"error": "there is /health and /ballots"})
-            return
+    async def accept(request: Request) -> JSONResponse:
         try:
-            self.server.subject.offer(*_ballot_in(self._body()))
-        except _NoBallot as error:
-            self._answer(400, {"error": str(error)})
-        except BallotRefused as error:
-            self._answer(409, {"error": str(error)})
-        except RelayFull as error:
-            self._answer(429, {"error": str(error)})
+            ballot = _parse_ballot(await request.body())
+            await run_in_threadpool(relay.offer, *ballot)
         except LedgerError as error:
-            self._answer(503, {"error": str(error)})
-        else:
-            self._answer(202, {"taken": True})
+            return JSONResponse({"error": str(error)}, _status_for(error))
+        return JSONResponse({"taken": True}, _ACCEPTED)
 
-    def _body(self) -> bytes:
-        length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > _MAX_BYTES:
-            raise _NoBallot(f"a ballot has a Content-Length of up to {_MAX_BYTES} bytes")
-        return self.rfile.read(int(length))
+    def show_health(_: Request) -> JSONResponse:
+        return JSONResponse({"waiting": relay.waiting, "carried": relay.carried})
 
-    def _answer(self, status: int, document: dict[str, Any]) -> None:
-        self.answer(status, "application/json", json.dumps(document).encode())
+    return Starlette(
+        routes=[
+            Route("/ballots", accept, methods=["POST"]),
+            Route("/health", show_health, methods=["GET"]),
+        ]
+    )
 
 
-def _ballot_in(body: bytes) -> tuple[ExperimentId, int, SignedBallot]:
+def _status_for(error: LedgerError) -> int:
+    statuses = {_InvalidBallot: _BAD_REQUEST, BallotRefused: _CONFLICT, RelayFull: _TOO_MANY}
+    return statuses.get(type(error), _UNAVAILABLE)
+
+
+def _parse_ballot(body: bytes) -> tuple[ExperimentId, int, SignedBallot]:
     try:
         document = load(body)
     except InvalidJson as error:
-        raise _NoBallot(f"not JSON: {error}") from error
+        raise _InvalidBallot(f"not JSON: {error}") from error
     if not isinstance(document, dict) or set(document) != _FIELDS:
-        raise _NoBallot(f"a ballot has the fields {', '.join(sorted(_FIELDS))}")
+        raise _InvalidBallot(f"a ballot has the fields {', '.join(sorted(_FIELDS))}")
     numbers = document["experiment"], document["round"]
     if any(type(number) is not int or not 0 <= number < 2**64 for number in numbers):
-        raise _NoBallot("experiment and round are whole numbers")
+        raise _InvalidBallot("experiment and round are whole numbers")
     if type(document["approve"]) is not bool:
-        raise _NoBallot("approve is true or false")
-    scores = Scores(_score_in(document["vote_score"]), _score_in(document["test_score"]))
+        raise _InvalidBallot("approve is true or false")
+    scores = Scores(_parse_score(document["vote_score"]), _parse_score(document["test_score"]))
     signature = document["signature"]
     if not isinstance(signature, str) or not _SIGNATURE.fullmatch(signature):
-        raise _NoBallot(
+        raise _InvalidBallot(
             "the signature has 130 hexadecimal digits, or 194 on a Cosmos chain, in lower case"
         )
     try:
         learner = account_address(str(document["learner"]))
     except InvalidReference as error:
-        raise _NoBallot(str(error)) from error
+        raise _InvalidBallot(str(error)) from error
     ballot = SignedBallot(learner, Vote(document["approve"], scores), bytes.fromhex(signature))
     return ExperimentId(numbers[0]), numbers[1], ballot
 
 
-def _score_in(value: Any) -> float | None:
+def _parse_score(value: Any) -> float | None:
     if value is None:
         return None
     if not isinstance(value, str) or not _BITS.fullmatch(value):
-        raise _NoBallot("a score is null, or 16 hexadecimal digits in lower case")
+        raise _InvalidBallot("a score is null, or 16 hexadecimal digits in lower case")
     return bits_to_score(int(value, 16))
 
 

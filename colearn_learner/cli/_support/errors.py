@@ -40,6 +40,8 @@ _EXTRA_OF = {
     "PIL": "images",
     "ipfshttpclient": "ipfs",
     "prometheus_client": "monitor",
+    "uvicorn": "serve",
+    "starlette": "serve",
 }
 
 

@@ -1,4 +1,4 @@
-"""``--monitor`` of commands that run for long."""
+"""The option ``--monitor`` of commands that run for long."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from colearn_learner.cli.logs import log_event
 if TYPE_CHECKING:
     from colearn_learner.agent.monitoring import Monitored
 
-__all__ = ["monitor_option", "monitored"]
-
 _log = logging.getLogger(__name__)
 
 _HIGHEST_PORT = 65_535
@@ -29,32 +27,32 @@ def monitor_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--monitor",
         metavar="[HOST:]PORT",
-        help="Serve /health and, for Prometheus, /metrics here; on 127.0.0.1 unless told "
-        "otherwise.",
+        help="Serve /health and, for Prometheus, /metrics here; on 127.0.0.1 by "
+        "default.",
     )(command)
 
 
 @contextmanager
 def monitored(where: str | None, make: Callable[[], M]) -> Iterator[M | None]:
-    """Serve health and metrics to the end of the block, if asked to; gives what is served.
+    """Serve health and metrics until the end of the block, if requested; yields the monitor.
 
     Args:
-        where: ``[HOST:]PORT``, or None for nowhere.
-        make: makes what is served; the package for it is looked for before.
+        where: ``[HOST:]PORT``, or None to serve nothing.
+        make: makes the monitor, once its packages are found to be installed.
 
     Raises:
-        click.UsageError: there is no such place.
-        OSError: the port is taken.
+        click.UsageError: `where` is malformed.
+        AddressNotUsable: the port is in use.
     """
     if where is None:
         yield None
         return
-    need("prometheus_client")
+    need("prometheus_client", "uvicorn", "starlette")
     from colearn_learner.agent.monitoring import monitoring
 
     host, _, port = where.rpartition(":")
     if not port.isdecimal() or int(port) > _HIGHEST_PORT:
-        raise click.UsageError(f"--monitor {where!r} is not a port, or a host and a port: 9650")
+        raise click.UsageError(f"--monitor {where!r} is not PORT or HOST:PORT; write 9650, for example")
     monitor = make()
     with monitoring(monitor, host or "127.0.0.1", int(port)) as url:
         log_event(_log, "monitoring", url=url)
