@@ -86,8 +86,11 @@ def agent() -> None:
 )
 @click.option(
     "--relay",
+    "relays",
+    multiple=True,
     metavar="URL",
-    help="Send open ballots, signed, to this relay (colearn relay run), which pays for them.",
+    help="Send open ballots, signed, to this relay (colearn relay run), which pays for them. "
+    "Repeat it for relays that are tried when the ones before fail.",
 )
 @monitor_option
 @click.option(
@@ -146,7 +149,7 @@ def _run(
     network_name: str | None,
     wallet: Callable[[], Wallet],
     data_dir: Path | None,
-    relay: str | None,
+    relays: tuple[str, ...],
     monitor: str | None,
     keep: Mapping[str, Any],
     no_join: bool,
@@ -169,7 +172,7 @@ def _run(
         learner=learner,
         experiment=place.experiment,
         folder=folder,
-        carrier=_carrier(relay, ledger, learner_wallet, poll),
+        carrier=_carrier(relays, ledger, learner_wallet, poll),
         config=AgentConfig(join=not no_join, poll=poll, **keep),
     ) as running:
         log_event(
@@ -205,14 +208,14 @@ def _monitor_of(running: Agent) -> Monitor:
 
 
 def _carrier(
-    relay: str | None, ledger: Ledger, wallet: Wallet, poll: float
+    relays: tuple[str, ...], ledger: Ledger, wallet: Wallet, poll: float
 ) -> BallotCarrier | None:
-    if relay is None:
+    if not relays:
         return None
     from colearn_ledger.relay.http import RelayClient
-    from colearn_ledger.relay.relay import RelayCarrier
+    from colearn_ledger.relay.relay import RelayCarrier, RelayList
 
-    return RelayCarrier(ledger, wallet, RelayClient(relay), poll=poll)
+    return RelayCarrier(ledger, wallet, RelayList([RelayClient(url) for url in relays]), poll=poll)
 
 
 def _work(running: Agent, stopping: Stopping, on_progress: ProgressListener) -> None:

@@ -1,4 +1,4 @@
-"""`colearn relay run`: carries the ballots of learners without gas money."""
+"""`colearn relay run`: submit the ballots of learners without gas money."""
 
 from __future__ import annotations
 
@@ -8,45 +8,44 @@ from collections.abc import Callable
 import click
 
 from colearn_learner.cli._support.connect import find_experiment, network_option
-from colearn_learner.cli._support.errors import INTERRUPTED, report_errors
+from colearn_learner.cli._support.errors import INTERRUPTED, need, report_errors
 from colearn_learner.cli._support.secrets import key_option
 from colearn_learner.cli._support.signals import run_in_thread, stop_on_signals
 from colearn_learner.cli.logs import log_event, start_logging
 from colearn_ledger.keys.wallet import Wallet
-
-__all__ = ["relay"]
 
 _log = logging.getLogger(__name__)
 
 
 @click.group()
 def relay() -> None:
-    """Relays: carry the signed ballots of learners whose accounts hold no gas money."""
+    """Submit the signed ballots of learners whose accounts have no gas money."""
 
 
 @relay.command("run")
 @click.option(
-    *("--experiment", "reference"),
+    "--experiment",
+    "reference",
     required=True,
     metavar="REF",
-    help="Whose ballots: eip155:31337:0x…/7, or just the 7 with --network.",
+    help="Experiment of the ballots: eip155:31337:0x…/7, or only the 7 with --network.",
 )
 @key_option
 @network_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
     default=8650,
     show_default=True,
-    help="0 takes a free one, which the log names.",
+    help="0 chooses a free one, which the log names.",
 )
 @click.option(
     "--wait",
     type=click.FloatRange(0, 3_600),
     default=2.0,
     show_default=True,
-    help="Seconds to gather ballots, unless all have come.",
+    help="Seconds to gather ballots, unless all have arrived.",
 )
 @click.option(
     "--batch",
@@ -70,16 +69,17 @@ def run(
     as_json: bool,
     verbose: bool,
 ) -> None:
-    """Take signed ballots over HTTP and submit them in batches, paid for by --key.
+    """Accept signed ballots over HTTP and submit them in batches, paid for by --key.
 
-    Agents send theirs with `colearn agent run --relay URL`. The relay can not change a ballot. It
-    ends at SIGTERM or Ctrl-C, after what it holds is carried.
+    Agents send theirs with `colearn agent run --relay URL`. The relay cannot change a ballot. At
+    SIGTERM or Ctrl-C it submits the ballots that wait, and ends.
     """
     import signal
 
     from colearn_ledger.relay.http import serving
     from colearn_ledger.relay.relay import Relay
 
+    need("uvicorn", "starlette")
     start_logging(as_json=as_json, verbose=verbose)
     place = find_experiment(reference, network_name)
     ledger = place.open_ledger(wallet())

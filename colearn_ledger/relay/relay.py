@@ -1,8 +1,9 @@
-"""A relay: gathers ballots that learners signed and carries them to the ledger in batches.
+"""A relay: gather ballots that learners signed and submit them to the ledger in batches.
 
-It needs no trust. It can not change a ballot, for it is signed; it can not count one twice; and
-what it withholds its learner sees missing on the ledger, and sends again or casts itself.
-Ballots are held in memory only: whose ballot is lost with the relay offers it again.
+It needs no trust. It cannot change a ballot, because the ballot is signed. It cannot count one
+twice. A learner sees on the ledger that its ballot is missing, and offers it again or casts it
+itself. Ballots are kept in memory only: a learner whose ballot is lost with the relay offers it
+again.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from threading import Event as StopSignal
 from typing import Protocol
 
+from colearn_ledger.backoff import Backoff
 from colearn_ledger.keys.signing import ballot_signer, sign_ballot
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger, LedgerUnavailable, LedgerView, Pending, Receipt
@@ -36,37 +38,36 @@ from colearn_ledger.protocol import (
     WrongRound,
 )
 
-__all__ = ["BallotCarrier", "BallotRefused", "BallotTaker", "Relay", "RelayCarrier", "RelayFull"]
-
 _log = logging.getLogger(__name__)
 
 _BATCH = 100
-_MOST_HELD = 10_000
+_MOST_WAITING = 10_000
+_BACKOFF = Backoff(first=1.0, longest=60.0)
 _TRANSACTION_TIMEOUT = 120.0  # seconds
 
 
 class BallotRefused(LedgerError):
-    """The ballot can not be counted as the ledger stands; says why."""
+    """The ledger would not count the ballot; the message has the reason."""
 
 
 class RelayFull(LedgerError):
-    """The relay holds as many ballots as it can; try again later."""
+    """The relay has no room for more ballots; try again later."""
 
 
 class BallotTaker(Protocol):
-    """Where signed ballots go: a `Relay` here, or one behind HTTP."""
+    """Accept signed ballots: a `Relay` in this process, or one behind HTTP."""
 
     def offer(self, experiment: ExperimentId, round_index: int, ballot: SignedBallot) -> None:
         """Hand a ballot over; doing so again changes nothing.
 
         Raises:
-            BallotRefused: it will never be carried.
-            RelayFull, LedgerUnavailable: not now.
+            BallotRefused: it will never be submitted.
+            RelayFull, LedgerUnavailable: it cannot be accepted now.
         """
 
 
 class BallotCarrier(Protocol):
-    """How a learner's open ballots get onto the ledger."""
+    """Cast a learner's open ballots."""
 
     def vote(self, experiment: ExperimentId, round_index: int, vote: Vote) -> Pending:
         """Cast a ballot."""
@@ -76,21 +77,29 @@ class BallotCarrier(Protocol):
 
 
 @dataclass(slots=True)
-class _Held:
-    """The ballots of one round that wait, in the order in which they came."""
+class _Queue:
+    """The waiting ballots of one round, in the order in which they came.
+
+    Args:
+        since: when the oldest of them came.
+        ballots: by their learners.
+        failures: attempts in a row that failed.
+        retry_at: no attempt is made before.
+    """
 
     since: float
     ballots: dict[str, SignedBallot] = field(default_factory=dict)
+    failures: int = 0
+    retry_at: float = 0.0
 
 
 class Relay:
-    """Gathers signed ballots and submits them. Safe to use from several threads.
+    """Gather signed ballots and submit them. Safe to use from several threads.
 
     Args:
         ledger: acts for the account that pays.
-        experiments: for which to carry ballots; for all if ``None``.
-        wait: for how many seconds to gather before a batch goes out, unless it is full or
-            complete before.
+        experiments: whose ballots are accepted; those of all experiments if ``None``.
+        wait: seconds to gather before a batch is submitted, unless it is full or complete before.
         batch: the most ballots in a transaction.
     """
 
@@ -106,59 +115,72 @@ class Relay:
         self._experiments = None if experiments is None else frozenset(experiments)
         self._wait = wait
         self._batch = batch
-        self._held: dict[tuple[ExperimentId, int], _Held] = {}
+        self._queues: dict[tuple[ExperimentId, int], _Queue] = {}
         self._lock = threading.Lock()
-        self._news = threading.Condition(self._lock)
+        self._arrived = threading.Condition(self._lock)
         self.carried = 0
 
     @property
     def waiting(self) -> int:
-        """How many ballots wait to be carried."""
+        """Count the ballots that wait to be submitted."""
         with self._lock:
-            return sum(len(held.ballots) for held in self._held.values())
+            return self._count()
 
     def offer(self, experiment: ExperimentId, round_index: int, ballot: SignedBallot) -> None:
-        """Take a ballot if the ledger would count it now; one that is held already is fine.
+        """Accept a ballot if the ledger would count it now; the same ballot may be offered again.
 
         Raises:
-            BallotRefused: it is not signed by its learner, or the ledger would not count it.
-            RelayFull: no room.
-            LedgerUnavailable: the ledger can not be asked.
+            BallotRefused: its learner did not sign it, the ledger would not count it, or another
+                ballot of this learner waits already.
+            RelayFull: there is no room.
+            LedgerUnavailable: the ledger does not answer.
         """
         self._check(experiment, round_index, ballot)
+        place = (experiment, round_index)
         with self._lock:
-            place = (experiment, round_index)
-            held = self._held.get(place)
-            known = held.ballots.get(ballot.learner) if held else None
+            queue = self._queues.get(place)
+            known = queue.ballots.get(ballot.learner) if queue else None
+            if known is not None and known.vote != ballot.vote:
+                raise BallotRefused(
+                    f"another ballot of {ballot.learner} for this round waits already, and a "
+                    "learner has one ballot"
+                )
             if known is not None:
                 return
-            if sum(len(held.ballots) for held in self._held.values()) >= _MOST_HELD:
-                raise RelayFull(f"{_MOST_HELD:,} ballots wait already; try again later")
-            held = self._held.setdefault(place, _Held(time.monotonic()))
-            held.ballots[ballot.learner] = ballot
-            self._news.notify_all()
+            if self._count() >= _MOST_WAITING:
+                raise RelayFull(f"{_MOST_WAITING:,} ballots wait already; try again later")
+            queue = self._queues.setdefault(place, _Queue(time.monotonic()))
+            queue.ballots[ballot.learner] = ballot
+            self._arrived.notify_all()
 
     def run(self, stop: StopSignal) -> None:
-        """Carry ballots until ``stop`` is set; what waits then goes out first."""
+        """Submit ballots until ``stop`` is set, and then those that still wait.
+
+        No error of the ledger ends this: the ballots of a failed batch are kept and submitted again
+        after a growing pause.
+        """
         while not stop.is_set():
             self.carry_due()
             with self._lock:
-                self._news.wait(timeout=min(0.5, self._wait))
+                self._arrived.wait(timeout=min(0.5, self._wait))
         self.carry_due(all_of_them=True)
 
     def carry_due(self, *, all_of_them: bool = False) -> None:
-        """Submit every batch that is full, complete or old enough, or each that there is."""
+        """Submit every batch that is full, complete or old enough, or every batch that exists."""
         with self._lock:
-            places = list(self._held)
+            places = list(self._queues)
         for place in places:
             try:
                 if all_of_them or self._is_due(place):
                     self._carry(place)
-            except LedgerUnavailable as error:
-                _log.warning("ballots of round %d wait: %s", place[1], error)
             except ProtocolError as error:  # the round moved on
-                _log.warning("ballots of round %d come too late: %s", place[1], error)
+                _log.warning("ballots of round %d are too late: %s", place[1], error)
                 self._drop(place)
+            except LedgerError as error:
+                self._postpone(place, error)
+
+    def _count(self) -> int:
+        return sum(len(queue.ballots) for queue in self._queues.values())
 
     def _check(self, experiment: ExperimentId, round_index: int, ballot: SignedBallot) -> None:
         if self._experiments is not None and experiment not in self._experiments:
@@ -179,24 +201,27 @@ class Relay:
         current = self._ledger.experiment(experiment)
         if current.round != round_index:
             raise WrongRound(current.round)
-        held = self._ledger.round(experiment, round_index)
-        if held.phase != Phase.VOTING or current.params.reveal_window:
-            raise WrongPhase(held.phase)
-        return held
+        round_ = self._ledger.round(experiment, round_index)
+        if round_.phase != Phase.VOTING or current.params.reveal_window:
+            raise WrongPhase(round_.phase)
+        return round_
 
     def _is_due(self, place: tuple[ExperimentId, int]) -> bool:
+        now = time.monotonic()
         with self._lock:
-            held = self._held[place]
-            waiting, since = len(held.ballots), held.since
-        if waiting >= self._batch or time.monotonic() - since >= self._wait:
+            queue = self._queues[place]
+            waiting = len(queue.ballots)
+        if now < queue.retry_at:
+            return False
+        if waiting >= self._batch or now - queue.since >= self._wait:
             return True
-        shown = self._ledger.round(*place)
-        return waiting >= shown.eligible - shown.approvals - shown.rejections
+        round_ = self._ledger.round(*place)
+        return waiting >= round_.eligible - round_.approvals - round_.rejections
 
     def _carry(self, place: tuple[ExperimentId, int]) -> None:
         experiment, round_index = place
         with self._lock:
-            batch = list(self._held[place].ballots.values())[: self._batch]
+            batch = list(self._queues[place].ballots.values())[: self._batch]
         self._check_round(experiment, round_index)
         receipt = self._ledger.vote_signed(experiment, round_index, batch).wait(
             _TRANSACTION_TIMEOUT
@@ -207,25 +232,66 @@ class Relay:
                 "the ballot of %s was skipped: %s", event.learner, event.reason.name.lower()
             )
         self.carried += len(batch) - len(skipped)
-        _log.info("carried %d ballots of round %d", len(batch) - len(skipped), round_index)
+        _log.info("submitted %d ballots of round %d", len(batch) - len(skipped), round_index)
         with self._lock:
-            held = self._held[place]
+            queue = self._queues[place]
             for ballot in batch:
-                held.ballots.pop(ballot.learner, None)
-            held.since = time.monotonic()
-            if not held.ballots:
-                del self._held[place]
+                queue.ballots.pop(ballot.learner, None)
+            queue.since, queue.failures, queue.retry_at = time.monotonic(), 0, 0.0
+            if not queue.ballots:
+                del self._queues[place]
+
+    def _postpone(self, place: tuple[ExperimentId, int], error: LedgerError) -> None:
+        """Keep the ballots of a batch that failed, for a later attempt."""
+        with self._lock:
+            queue = self._queues[place]
+            queue.failures += 1
+            pause = _BACKOFF.pause(queue.failures)
+            queue.retry_at = time.monotonic() + pause
+        _log.warning("ballots of round %d wait another %.0f s: %s", place[1], pause, error)
 
     def _drop(self, place: tuple[ExperimentId, int]) -> None:
         with self._lock:
-            self._held.pop(place, None)
+            self._queues.pop(place, None)
 
 
 # -------------------------------------------------------------------------------- learner
 
 
+class RelayList:
+    """Offer each ballot to the first of several relays that accepts it.
+
+    Args:
+        relays: in the order in which to try them; at least one.
+    """
+
+    def __init__(self, relays: Sequence[BallotTaker]) -> None:
+        self._relays = tuple(relays)
+
+    def offer(self, experiment: ExperimentId, round_index: int, ballot: SignedBallot) -> None:
+        """Hand a ballot over.
+
+        Raises:
+            BallotRefused: every relay refused it.
+            LedgerUnavailable: no relay accepted it, and some may accept it later.
+        """
+        failures: list[LedgerError] = []
+        for relay in self._relays:
+            try:
+                relay.offer(experiment, round_index, ballot)
+            except (BallotRefused, RelayFull, LedgerUnavailable) as error:
+                failures.append(error)
+                _log.info("trying the next relay: %s", error)
+            else:
+                return
+        reasons = "; ".join(str(error) for error in failures)
+        if failures and all(isinstance(error, BallotRefused) for error in failures):
+            raise BallotRefused(reasons)
+        raise LedgerUnavailable(reasons)
+
+
 class RelayCarrier:
-    """Casts a learner's open ballots through a relay; the learner's account pays nothing.
+    """Cast a learner's open ballots through a relay; the learner's account pays nothing.
 
     Args:
         ledger: where the ballots are counted; it is only read.
@@ -246,7 +312,7 @@ class RelayCarrier:
         """Sign a ballot and hand it over.
 
         Raises:
-            BallotRefused, RelayFull, LedgerUnavailable: as the relay says.
+            BallotRefused, RelayFull, LedgerUnavailable: see `BallotTaker.offer`.
         """
         ballot = sign_ballot(self._wallet, self._ledger.domain, experiment, round_index, vote)
         self._relay.offer(experiment, round_index, ballot)
@@ -255,7 +321,7 @@ class RelayCarrier:
 
 @dataclass(frozen=True, slots=True)
 class _Carried:
-    """A ballot that a relay has."""
+    """A ballot that a relay accepted."""
 
     _ledger: LedgerView
     _account: Account
@@ -272,15 +338,15 @@ class _Carried:
         """
         give_up = None if timeout is None else time.monotonic() + timeout
         while True:
-            # The round first: one that is open here may close before the ballot is read, counted.
-            held = self._ledger.round(self._experiment, self._round)
+            # The round is read first: it may be closed, by this ballot, before the ballot is read.
+            round_ = self._ledger.round(self._experiment, self._round)
             recorded = self._ledger.ballot(self._experiment, self._round, self._account)
             if recorded.state in (BallotState.APPROVED, BallotState.REJECTED):
                 return Receipt("", self._ledger.now(), 0, ())
-            if held.outcome != Outcome.NONE:
-                raise WrongPhase(held.phase)
+            if round_.outcome != Outcome.NONE:
+                raise WrongPhase(round_.phase)
             if give_up is not None and time.monotonic() >= give_up:
                 raise LedgerUnavailable(
-                    "the relay took the ballot and did not carry it to the ledger in time"
+                    "the relay accepted the ballot and did not submit it to the ledger in time"
                 )
             self._ledger.wait_for_change(self._poll)

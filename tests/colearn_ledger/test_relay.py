@@ -1,4 +1,4 @@
-"""The relay: takes what the ledger would count, carries it once, in batches, and over HTTP."""
+"""The relay accepts what the ledger would count, and submits it once, in batches."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from typing import Any
 
 import pytest
 
+from colearn_ledger.backoff import Backoff
+from colearn_ledger.chains.errors import BadAnswer, EmptyWallet, NodeRefused, TransactionFailed
 from colearn_ledger.keys.signing import sign_ballot
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import (
+    Account,
     BallotState,
     ContentRef,
     ExperimentParams,
+    LedgerError,
     Outcome,
     Scores,
     SignedBallot,
@@ -25,8 +29,22 @@ from colearn_ledger.protocol import (
 )
 from colearn_ledger.reference import LocalLedger
 from colearn_ledger.relay.http import InvalidRelayUrl, RelayClient, serving
-from colearn_ledger.relay.relay import BallotRefused, Relay, RelayCarrier, RelayFull
-from tests.support.waiting import LIMIT
+from colearn_ledger.relay.relay import (
+    BallotRefused,
+    Relay,
+    RelayCarrier,
+    RelayFull,
+    RelayList,
+)
+from tests.support.waiting import LIMIT, Clock
+
+ERRORS = [
+    LedgerUnavailable("down"),
+    NodeRefused("limit exceeded"),
+    BadAnswer("nonsense"),
+    EmptyWallet(Account("0x" + "11" * 20), balance=0, needed=1),
+    TransactionFailed("reverted"),
+]
 
 PAYER = Wallet.from_key(b"\x77" * 32)
 LEARNERS = [Wallet.from_key(bytes([i + 1]) * 32) for i in range(5)]
@@ -71,8 +89,8 @@ def relay_of(place: Place, **config: Any) -> Relay:
     return Relay(place.ledger, **{"wait": 1_000.0, **config})
 
 
-class TestTaking:
-    def test_ballots_wait_until_all_have_come_and_go_in_one_transaction(self, place):
+class TestSubmitting:
+    def test_ballots_wait_until_all_arrived_and_are_sent_in_one_transaction(self, place):
         relay = relay_of(place)
         for i in (1, 2, 3):
             relay.offer(place.id, 0, place.ballot(i))
@@ -80,15 +98,15 @@ class TestTaking:
         assert place.state(1) == BallotState.NONE
         relay.offer(place.id, 0, place.ballot(4, approve=False))
         relay.carry_due()
-        held = place.ledger.round(place.id, 0)
-        assert (held.approvals, held.rejections, held.outcome) == (3, 1, Outcome.ACCEPTED)
+        round_ = place.ledger.round(place.id, 0)
+        assert (round_.approvals, round_.rejections, round_.outcome) == (3, 1, Outcome.ACCEPTED)
         assert (relay.carried, relay.waiting) == (4, 0)
         transactions = {
             e.transaction for e in place.ledger.events(place.id) if isinstance(e.event, VoteCast)
         }
         assert len(transactions) == 1
 
-    def test_a_full_batch_goes_out_at_once_and_the_rest_waits(self, place):
+    def test_a_full_batch_is_submitted_at_once(self, place):
         relay = relay_of(place, batch=2)
         for i in (1, 2, 3):
             relay.offer(place.id, 0, place.ballot(i))
@@ -97,7 +115,7 @@ class TestTaking:
         assert states == [BallotState.APPROVED, BallotState.APPROVED, BallotState.NONE]
         assert relay.waiting == 1
 
-    def test_an_old_ballot_goes_out_alone(self, place):
+    def test_an_old_ballot_is_submitted_alone(self, place):
         relay = relay_of(place, wait=0.0)
         relay.offer(place.id, 0, place.ballot(1))
         relay.carry_due()
@@ -106,12 +124,12 @@ class TestTaking:
     def test_offering_again_changes_nothing(self, place):
         relay = relay_of(place)
         relay.offer(place.id, 0, place.ballot(1))
-        relay.offer(place.id, 0, place.ballot(1, approve=False))
+        relay.offer(place.id, 0, place.ballot(1))
         assert relay.waiting == 1
         relay.carry_due(all_of_them=True)
         assert place.state(1) == BallotState.APPROVED
 
-    def test_what_waits_is_carried_when_the_relay_ends(self, place):
+    def test_waiting_ballots_are_submitted_when_the_relay_ends(self, place):
         relay = relay_of(place)
         relay.offer(place.id, 0, place.ballot(1))
         stop = threading.Event()
@@ -119,67 +137,97 @@ class TestTaking:
         relay.run(stop)
         assert place.state(1) == BallotState.APPROVED
 
-    def test_a_round_that_closed_meanwhile_is_let_go(self, place):
+    def test_ballots_of_a_closed_round_are_dropped(self, place):
         relay = relay_of(place)
         relay.offer(place.id, 0, place.ballot(1))
         place.ledger.cancel(place.id).wait()
         relay.carry_due(all_of_them=True)
         assert (relay.waiting, relay.carried) == (0, 0)
 
-    def test_a_ledger_that_does_not_answer_loses_nothing(self, place, monkeypatch):
-        relay = relay_of(place)
+    @pytest.mark.parametrize("query", ["vote_signed", "round", "experiment"])
+    @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+    def test_no_error_of_the_ledger_loses_a_ballot_or_ends_the_relay(
+        self, place, monkeypatch, error: LedgerError, query: str
+    ):
+        relay = relay_of(place, wait=0.0)
         relay.offer(place.id, 0, place.ballot(1))
+        stop = threading.Event()
 
-        def down(*_: object) -> None:
-            raise LedgerUnavailable("down")
+        def fail(*_: object) -> None:
+            stop.set()
+            raise error
 
         with monkeypatch.context() as broken:
-            broken.setattr(place.ledger, "vote_signed", down)
-            relay.carry_due(all_of_them=True)
+            broken.setattr(place.ledger, query, fail)
+            relay.run(stop)
         assert relay.waiting == 1
         relay.carry_due(all_of_them=True)
         assert place.state(1) == BallotState.APPROVED
 
+    def test_pauses_grow_after_each_failure_and_end_with_success(self, place, monkeypatch):
+        clock = Clock()
+        monkeypatch.setattr("colearn_ledger.relay.relay.time", clock)
+        monkeypatch.setattr(
+            "colearn_ledger.relay.relay._BACKOFF", Backoff(1.0, 60.0, fraction=lambda: 0.0)
+        )
+        relay, attempts = relay_of(place, wait=0.0), []
+        relay.offer(place.id, 0, place.ballot(1))
+        start = clock.time()
 
-class TestRefusing:
-    def refused(self, relay: Relay, place: Place, ballot: SignedBallot, at: int = 0) -> str:
+        def fail(*_: object) -> None:
+            attempts.append(clock.time() - start)
+            raise NodeRefused("limit exceeded")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(place.ledger, "vote_signed", fail)
+            for _ in range(8):
+                relay.carry_due()
+                clock.sleep(1.0)
+        assert attempts == [0.0, 1.0, 3.0, 7.0]
+        clock.sleep(8.0)
+        relay.carry_due()
+        assert place.state(1) == BallotState.APPROVED
+
+
+class TestRefusals:
+    def refuse(self, relay: Relay, place: Place, ballot: SignedBallot, at: int = 0) -> str:
         with pytest.raises(BallotRefused) as caught:
             relay.offer(place.id, at, ballot)
         assert relay.waiting == 0
         return str(caught.value)
 
-    def test_a_ballot_that_its_learner_did_not_sign(self, place):
+    def test_a_ballot_with_a_forged_signature_is_refused(self, place):
         forged = place.ballot(1)
         forged = SignedBallot(LEARNERS[2].address, forged.vote, forged.signature)
-        assert "not signed" in self.refused(relay_of(place), place, forged)
+        assert "not signed" in self.refuse(relay_of(place), place, forged)
 
-    def test_a_ballot_signed_for_another_round(self, place):
-        assert "not signed" in self.refused(relay_of(place), place, place.ballot(1, at=1))
-        assert "would not count" in self.refused(relay_of(place), place, place.ballot(1, at=1), 1)
+    def test_a_ballot_for_another_round_is_refused(self, place):
+        assert "not signed" in self.refuse(relay_of(place), place, place.ballot(1, at=1))
+        assert "would not count" in self.refuse(relay_of(place), place, place.ballot(1, at=1), 1)
 
-    def test_the_proposers_and_a_strangers(self, place):
-        assert "would not count" in self.refused(relay_of(place), place, place.ballot(0))
+    def test_ballots_of_the_proposer_and_of_strangers_are_refused(self, place):
+        assert "would not count" in self.refuse(relay_of(place), place, place.ballot(0))
         vote = Vote(True)
         stranger = sign_ballot(PAYER, place.ledger.domain, place.id, 0, vote)
-        assert "would not count" in self.refused(relay_of(place), place, stranger)
+        assert "would not count" in self.refuse(relay_of(place), place, stranger)
 
-    def test_a_second_ballot(self, place):
+    def test_a_ballot_after_a_counted_one_is_refused(self, place):
         place.ledger.acting_for(LEARNERS[1]).vote(place.id, 0, Vote(True)).wait()
-        assert "would not count" in self.refused(relay_of(place), place, place.ballot(1))
+        assert "would not count" in self.refuse(relay_of(place), place, place.ballot(1))
 
-    def test_secret_ballots_and_rounds_without_a_proposal(self):
+    def test_ballots_of_secret_rounds_and_before_a_proposal_are_refused(self):
         ledger = LocalLedger.new(PAYER, clock=lambda: 1_000.0)
         secret = Place(ledger, reveal_window=100)
-        self.refused(relay_of(secret), secret, secret.ballot(1))
+        self.refuse(relay_of(secret), secret, secret.ballot(1))
         early = Place(ledger, propose=False)
-        self.refused(relay_of(early), early, early.ballot(1))
+        self.refuse(relay_of(early), early, early.ballot(1))
 
-    def test_other_experiments(self, place):
+    def test_ballots_of_other_experiments_are_refused(self, place):
         relay = relay_of(place, experiments=[place.id + 1])
-        assert "does not carry" in self.refused(relay, place, place.ballot(1))
+        assert "does not carry" in self.refuse(relay, place, place.ballot(1))
 
-    def test_more_than_it_can_hold(self, place, monkeypatch):
-        monkeypatch.setattr("colearn_ledger.relay.relay._MOST_HELD", 1)
+    def test_a_full_relay_accepts_no_ballot(self, place, monkeypatch):
+        monkeypatch.setattr("colearn_ledger.relay.relay._MOST_WAITING", 1)
         relay = relay_of(place)
         relay.offer(place.id, 0, place.ballot(1))
         with pytest.raises(RelayFull):
@@ -202,33 +250,47 @@ class TestOverHttp:
         cast = [e.event for e in place.ledger.events(place.id) if isinstance(e.event, VoteCast)]
         assert cast[0].vote.scores == Scores(0.25, None)
 
-    def test_a_refusal_says_why(self, place):
+    def test_a_second_and_different_ballot_gets_409(self, place):
+        relay = relay_of(place)
+        with serving(relay, "127.0.0.1", 0) as url:
+            client = RelayClient(url)
+            client.offer(place.id, 0, place.ballot(1))
+            client.offer(place.id, 0, place.ballot(1))  # the same one again
+            with pytest.raises(BallotRefused, match="another ballot"):
+                client.offer(place.id, 0, place.ballot(1, approve=False))
+        assert relay.waiting == 1
+
+    def test_a_request_that_is_too_large_gets_413(self, place):
+        with serving(relay_of(place), "127.0.0.1", 0) as url:
+            assert self.post(url, b"1" * 3_000)[0] == 413
+
+    def test_a_refusal_has_a_reason(self, place):
         with (
             serving(relay_of(place), "127.0.0.1", 0) as url,
             pytest.raises(BallotRefused, match="would not count"),
         ):
             RelayClient(url).offer(place.id, 0, place.ballot(0))
 
-    def test_no_room_is_no_refusal(self, place, monkeypatch):
-        monkeypatch.setattr("colearn_ledger.relay.relay._MOST_HELD", 0)
+    def test_a_full_relay_may_accept_the_ballot_later(self, place, monkeypatch):
+        monkeypatch.setattr("colearn_ledger.relay.relay._MOST_WAITING", 0)
         with (
             serving(relay_of(place), "127.0.0.1", 0) as url,
             pytest.raises(LedgerUnavailable, match="wait already"),
         ):
             RelayClient(url).offer(place.id, 0, place.ballot(1))
 
-    def test_a_relay_that_is_not_there(self, place):
+    def test_a_closed_port_is_unavailable(self, place):
         with serving(relay_of(place), "127.0.0.1", 0) as url:
             client = RelayClient(url)
         with pytest.raises(LedgerUnavailable, match="cannot be reached"):
             client.offer(place.id, 0, place.ballot(1))
 
     @pytest.mark.parametrize("url", ["", "relay:8650", "ftp://relay", "http://", "http://a:b"])
-    def test_what_is_no_url(self, url: str):
+    def test_a_malformed_url_is_refused(self, url: str):
         with pytest.raises(InvalidRelayUrl):
             RelayClient(url)
 
-    def test_health_tells_what_waits(self, place):
+    def test_health_reports_the_number_of_waiting_ballots(self, place):
         relay = relay_of(place)
         relay.offer(place.id, 0, place.ballot(1))
         with serving(relay, "127.0.0.1", 0) as url:
@@ -255,7 +317,7 @@ class TestOverHttp:
         ],
         ids=str,
     )
-    def test_what_is_no_ballot(self, place, change):
+    def test_a_malformed_ballot_is_refused(self, place, change):
         ballot = place.ballot(1)
         good = {
             "experiment": place.id,
@@ -268,34 +330,67 @@ class TestOverHttp:
         }
         relay = relay_of(place)
         with serving(relay, "127.0.0.1", 0) as url:
-            status, said = self.post(url, json.dumps({**good, **change}).encode())
+            status, answer = self.post(url, json.dumps({**good, **change}).encode())
             assert (status, relay.waiting) == (400, 0)
-            assert said["error"]
+            assert answer["error"]
             assert self.post(url, json.dumps(good).encode())[0] == 202
 
-    @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 2_000, b"1" * 3_000])
-    def test_bytes_that_are_nothing(self, place, body: bytes):
+    @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 2_000])
+    def test_bytes_that_are_not_a_ballot_are_refused(self, place, body: bytes):
         with serving(relay_of(place), "127.0.0.1", 0) as url:
             assert self.post(url, body)[0] == 400
 
-    def test_other_paths(self, place):
+    def test_other_paths_are_not_found(self, place):
         with serving(relay_of(place), "127.0.0.1", 0) as url:
             connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=LIMIT)
             connection.request("GET", "/")
             assert connection.getresponse().status == 404
 
 
+class Answering:
+    """A relay that answers each offer with an error, or accepts it."""
+
+    def __init__(self, error: LedgerError | None = None) -> None:
+        self.error = error
+        self.offers = 0
+
+    def offer(self, *_: object) -> None:
+        self.offers += 1
+        if self.error is not None:
+            raise self.error
+
+
+class TestRelayList:
+    @pytest.mark.parametrize(
+        "error", [LedgerUnavailable("down"), RelayFull("full"), BallotRefused("not this one")]
+    )
+    def test_the_next_relay_is_tried_when_one_fails(self, place, error: LedgerError):
+        relays = [Answering(error), Answering(), Answering()]
+        RelayList(relays).offer(place.id, 0, place.ballot(1))
+        assert [relay.offers for relay in relays] == [1, 1, 0]
+
+    def test_a_ballot_that_all_relays_refuse_is_refused(self, place):
+        relays = RelayList([Answering(BallotRefused("a")), Answering(BallotRefused("b"))])
+        with pytest.raises(BallotRefused, match="a; b"):
+            relays.offer(place.id, 0, place.ballot(1))
+
+    def test_a_ballot_that_a_relay_may_accept_later_is_not_refused(self, place):
+        relays = RelayList([Answering(BallotRefused("a")), Answering(LedgerUnavailable("b"))])
+        with pytest.raises(LedgerUnavailable, match="a; b"):
+            relays.offer(place.id, 0, place.ballot(1))
+
+
 class TestCarrier:
-    def test_it_waits_until_the_ballot_is_counted(self, place):
+    def test_the_carrier_waits_until_the_ballot_is_counted(self, place):
         relay = relay_of(place, wait=0.0)
         view = place.ledger.acting_for(LEARNERS[1])
         pending = RelayCarrier(view, LEARNERS[1], relay, poll=0.0).vote(place.id, 0, Vote(True))
-        with pytest.raises(LedgerUnavailable, match="did not carry"):
+        with pytest.raises(LedgerUnavailable, match="did not submit"):
             pending.wait(0.0)
         relay.carry_due()
         assert pending.wait(0.0).cost == 0
 
-    def test_a_round_that_closed_without_it(self, place):
+    def test_a_round_that_closed_without_the_ballot_is_reported(self, place):
         view = place.ledger.acting_for(LEARNERS[1])
         carrier = RelayCarrier(view, LEARNERS[1], relay_of(place), poll=0.0)
         pending = carrier.vote(place.id, 0, Vote(True))
@@ -303,7 +398,7 @@ class TestCarrier:
         with pytest.raises(WrongPhase):
             pending.wait(LIMIT)
 
-    def test_a_ballot_that_is_counted_and_closes_the_round_between_two_looks(self, place):
+    def test_a_ballot_that_closes_the_round_between_two_queries_is_counted(self, place):
         relay = relay_of(place)
         for i in (2, 3, 4):
             relay.offer(place.id, 0, place.ballot(i))

@@ -27,8 +27,7 @@ def monitor_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--monitor",
         metavar="[HOST:]PORT",
-        help="Serve /health and, for Prometheus, /metrics here; on 127.0.0.1 by "
-        "default.",
+        help="Serve /health and, for Prometheus, /metrics here; on 127.0.0.1 by default.",
     )(command)
 
 
@@ -52,7 +51,9 @@ def monitored(where: str | None, make: Callable[[], M]) -> Iterator[M | None]:
 
     host, _, port = where.rpartition(":")
     if not port.isdecimal() or int(port) > _HIGHEST_PORT:
-        raise click.UsageError(f"--monitor {where!r} is not PORT or HOST:PORT; write 9650, for example")
+        raise click.UsageError(
+            f"--monitor {where!r} is not PORT or HOST:PORT; write 9650, for example"
+        )
     monitor = make()
     with monitoring(monitor, host or "127.0.0.1", int(port)) as url:
         log_event(_log, "monitoring", url=url)
