@@ -26,8 +26,17 @@ PACKAGES = ("colearn_ledger", "colearn_learner", "localnet/colearn_localnet")
 SOURCES = sorted(p for name in PACKAGES for p in (ROOT / name).rglob("*.py"))
 HEAVY = {
     *("tensorflow", "keras", "sklearn", "matplotlib", "onnx"),
-    *("web3", "eth_tester", "eth", "ipfshttpclient", "requests", "prometheus_client"),
-    *("cosmpy", "grpc", "torch", "xgboost", "scipy", "PIL"),
+    *(
+        "web3",
+        "eth_tester",
+        "eth",
+        "ipfshttpclient",
+        "requests",
+        "prometheus_client",
+        "uvicorn",
+        "starlette",
+    ),
+    *("cosmpy", "grpc", "torch", "xgboost", "scipy", "PIL", "uvicorn", "starlette"),
 }
 BARE = {"Exception", "BaseException", "RuntimeError", "AssertionError"}
 
@@ -177,6 +186,63 @@ class TestAllowances:
         source = tmp_path / "wide.py"
         source.write_text("def wide(self, a, b, c, *, d, e, f, g): ...\ndef narrow(a, b): ...\n")
         assert find_wide_functions(source) == ["wide"]
+
+
+MAY_SPEAK_HTTP = {
+    "colearn_ledger/http.py",
+    "colearn_ledger/http_connections.py",
+    "colearn_ledger/weights/stores/kubo_ipfshttpclient.py",
+}
+MAY_PARSE_JSON = {  # files and arguments of this machine's own user, and the strict reader
+    "colearn_learner/agent/folder.py",
+    "colearn_learner/checks/process.py",
+    "colearn_learner/cli/_support/experiment_views.py",
+    "colearn_learner/cli/_support/factories.py",
+    "colearn_learner/cli/history.py",
+    "colearn_learner/cli/quickstart.py",
+    "colearn_learner/compat/mli_factory.py",
+    "colearn_learner/learners/privacy/account.py",
+    "colearn_ledger/chains/budget.py",
+    "colearn_ledger/chains/cosmos/gas.py",
+    "colearn_ledger/chains/evm/abi.py",
+    "colearn_ledger/chains/journal.py",
+    "colearn_ledger/keys/keystore.py",
+    "colearn_ledger/text/strict_json.py",
+}
+
+
+def find_json_parsing(path: Path) -> list[int]:
+    """Return the lines that call ``json.load`` or ``json.loads``."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and node.attr in ("load", "loads")
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "json"
+    ]
+
+
+def packages_of_both_sides() -> list[Path]:
+    packages = ("colearn_ledger", "colearn_learner")
+    return [path for name in packages for path in (ROOT / name).rglob("*.py")]
+
+
+def test_only_the_shared_client_speaks_http():
+    clients = {"requests", "urllib3", "httpx", "urllib.request", "http.client", "ipfshttpclient"}
+    speaking = {
+        str(path.relative_to(ROOT))
+        for path in packages_of_both_sides()
+        if any(n in clients or n.split(".")[0] in clients for n in imported_by(path))
+    }
+    assert speaking <= MAY_SPEAK_HTTP
+
+
+def test_json_of_strangers_is_parsed_strictly():
+    parsing = {
+        str(path.relative_to(ROOT)) for path in packages_of_both_sides() if find_json_parsing(path)
+    }
+    assert parsing <= MAY_PARSE_JSON
 
 
 def test_modules_do_not_import_each_other_in_circles():

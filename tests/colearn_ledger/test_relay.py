@@ -12,30 +12,25 @@ import pytest
 from colearn_ledger.backoff import Backoff
 from colearn_ledger.chains.errors import BadAnswer, EmptyWallet, NodeRefused, TransactionFailed
 from colearn_ledger.keys.signing import sign_ballot
-from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import (
     Account,
     BallotState,
-    ContentRef,
-    ExperimentParams,
     LedgerError,
     Outcome,
     Scores,
     SignedBallot,
     Vote,
     VoteCast,
-    WrongPhase,
 )
 from colearn_ledger.reference import LocalLedger
 from colearn_ledger.relay.http import InvalidRelayUrl, RelayClient, serving
 from colearn_ledger.relay.relay import (
     BallotRefused,
     Relay,
-    RelayCarrier,
     RelayFull,
-    RelayList,
 )
+from tests.support.relay_place import LEARNERS, PAYER, Place, new_place, relay_of
 from tests.support.waiting import LIMIT, Clock
 
 ERRORS = [
@@ -46,47 +41,10 @@ ERRORS = [
     TransactionFailed("reverted"),
 ]
 
-PAYER = Wallet.from_key(b"\x77" * 32)
-LEARNERS = [Wallet.from_key(bytes([i + 1]) * 32) for i in range(5)]
-
-
-def content(n: int) -> ContentRef:
-    digest = bytes([n]) * 32
-    return ContentRef.from_digest(0x55, digest, digest.hex(), 10)
-
-
-class Place:
-    """An experiment of five learners whose first proposal is being voted on."""
-
-    def __init__(self, ledger: Any, *, propose: bool = True, **terms: Any) -> None:
-        self.ledger = ledger
-        params = ExperimentParams(
-            name="relay",
-            spec=content(1),
-            initial=content(2),
-            **{"rounds": 3, "min_learners": 5, "max_learners": 5, **terms},
-        )
-        self.id = ledger.create(params).wait().experiment
-        for wallet in LEARNERS:
-            ledger.acting_for(wallet).join(self.id).wait()
-        if propose:
-            ledger.acting_for(LEARNERS[0]).propose(self.id, 0, content(3), Scores()).wait()
-
-    def ballot(self, i: int, approve: bool = True, at: int = 0) -> SignedBallot:
-        vote = Vote(approve, Scores(0.25, None))
-        return sign_ballot(LEARNERS[i], self.ledger.domain, self.id, at, vote)
-
-    def state(self, i: int) -> BallotState:
-        return self.ledger.ballot(self.id, 0, LEARNERS[i].address).state
-
 
 @pytest.fixture
 def place() -> Place:
-    return Place(LocalLedger.new(PAYER, clock=lambda: 1_000.0))
-
-
-def relay_of(place: Place, **config: Any) -> Relay:
-    return Relay(place.ledger, **{"wait": 1_000.0, **config})
+    return new_place()
 
 
 class TestSubmitting:
@@ -345,85 +303,3 @@ class TestOverHttp:
             connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=LIMIT)
             connection.request("GET", "/")
             assert connection.getresponse().status == 404
-
-
-class Answering:
-    """A relay that answers each offer with an error, or accepts it."""
-
-    def __init__(self, error: LedgerError | None = None) -> None:
-        self.error = error
-        self.offers = 0
-
-    def offer(self, *_: object) -> None:
-        self.offers += 1
-        if self.error is not None:
-            raise self.error
-
-
-class TestRelayList:
-    @pytest.mark.parametrize(
-        "error", [LedgerUnavailable("down"), RelayFull("full"), BallotRefused("not this one")]
-    )
-    def test_the_next_relay_is_tried_when_one_fails(self, place, error: LedgerError):
-        relays = [Answering(error), Answering(), Answering()]
-        RelayList(relays).offer(place.id, 0, place.ballot(1))
-        assert [relay.offers for relay in relays] == [1, 1, 0]
-
-    def test_a_ballot_that_all_relays_refuse_is_refused(self, place):
-        relays = RelayList([Answering(BallotRefused("a")), Answering(BallotRefused("b"))])
-        with pytest.raises(BallotRefused, match="a; b"):
-            relays.offer(place.id, 0, place.ballot(1))
-
-    def test_a_ballot_that_a_relay_may_accept_later_is_not_refused(self, place):
-        relays = RelayList([Answering(BallotRefused("a")), Answering(LedgerUnavailable("b"))])
-        with pytest.raises(LedgerUnavailable, match="a; b"):
-            relays.offer(place.id, 0, place.ballot(1))
-
-
-class TestCarrier:
-    def test_the_carrier_waits_until_the_ballot_is_counted(self, place):
-        relay = relay_of(place, wait=0.0)
-        view = place.ledger.acting_for(LEARNERS[1])
-        pending = RelayCarrier(view, LEARNERS[1], relay, poll=0.0).vote(place.id, 0, Vote(True))
-        with pytest.raises(LedgerUnavailable, match="did not submit"):
-            pending.wait(0.0)
-        relay.carry_due()
-        assert pending.wait(0.0).cost == 0
-
-    def test_a_round_that_closed_without_the_ballot_is_reported(self, place):
-        view = place.ledger.acting_for(LEARNERS[1])
-        carrier = RelayCarrier(view, LEARNERS[1], relay_of(place), poll=0.0)
-        pending = carrier.vote(place.id, 0, Vote(True))
-        place.ledger.cancel(place.id).wait()
-        with pytest.raises(WrongPhase):
-            pending.wait(LIMIT)
-
-    def test_a_ballot_that_closes_the_round_between_two_queries_is_counted(self, place):
-        relay = relay_of(place)
-        for i in (2, 3, 4):
-            relay.offer(place.id, 0, place.ballot(i))
-        view = CarriesAfterFirstLook(place.ledger.acting_for(LEARNERS[1]), relay)
-        pending = RelayCarrier(view, LEARNERS[1], relay, poll=0.0).vote(place.id, 0, Vote(True))
-        view.armed = True
-        assert pending.wait(LIMIT).cost == 0
-        assert place.ledger.round(place.id, 0).outcome == Outcome.ACCEPTED
-
-
-class CarriesAfterFirstLook:
-    """A view of a ledger that changes right after the first query."""
-
-    def __init__(self, ledger: Any, relay: Relay) -> None:
-        self.ledger, self.relay, self.armed = ledger, relay, False
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in ("ballot", "round"):
-            return getattr(self.ledger, name)
-
-        def ask(*arguments: object) -> object:
-            answer = getattr(self.ledger, name)(*arguments)
-            if self.armed:
-                self.armed = False
-                self.relay.carry_due()
-            return answer
-
-        return ask
