@@ -26,7 +26,8 @@ from colearn_learner.cli._support.output import (
 from colearn_ledger.networks.address_book import Networks
 from colearn_ledger.networks.profiles import CosmosNetwork, Network
 from colearn_localnet.errors import AddressRefused, LocalnetError, SettingsRefused
-from colearn_localnet.net import Localnet, NetStatus, default_folder
+from colearn_localnet.net import Localnet, default_folder
+from colearn_localnet.records import NetStatus
 
 __all__ = ["localnet"]
 
@@ -108,8 +109,8 @@ def up(net: Localnet, *, as_json: bool, **wanted: Any) -> None:
     settings = net.settings_with(**given)
     if at_once and settings.chain == "cosmos":
         raise click.UsageError("a Cosmos chain makes blocks by the clock: --block-time 0.1 or more")
-    with _progress() as say:
-        status = net.up(settings, say=say)
+    with _progress() as report:
+        status = net.up(settings, report=report)
     if net.folder == default_folder().absolute():
         _save_profile(status)
     if as_json:
@@ -182,9 +183,9 @@ def fund(net: Localnet, *, address: str, amount: str | None, as_json: bool) -> N
         wanted = Decimal(amount or enough)
     except InvalidOperation as error:
         raise click.UsageError(f"{amount!r} is no amount of {money}; {enough} is one") from error
-    with _progress() as say:
+    with _progress() as report:
         if settings.block_time:
-            say(f"waiting for a block with {wanted:f} {money} for {address}")
+            report(f"waiting for a block with {wanted:f} {money} for {address}")
         balance = net.fund(address, wanted)
     if as_json:
         print_json({"address": address, "balance": format(balance, "f")})
@@ -198,8 +199,8 @@ def fund(net: Localnet, *, address: str, amount: str | None, as_json: bool) -> N
 @_command
 def down(net: Localnet, *, wipe: bool, as_json: bool) -> None:
     """Stop everything. Chain and content stay for the next time, unless wiped."""
-    with _progress() as say:
-        net.down(wipe=wipe, say=say)
+    with _progress() as report:
+        net.down(wipe=wipe, report=report)
     if wipe and net.folder == default_folder().absolute():
         _forget_contracts()
     if as_json:
@@ -213,7 +214,7 @@ def down(net: Localnet, *, wipe: bool, as_json: bool) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """Show a spinner with the last line said at a terminal, plain lines elsewhere."""
+    """Show a spinner with the last line at a terminal, plain lines elsewhere."""
     from rich.text import Text
 
     console = open_console(stderr=True, highlight=False)
@@ -222,11 +223,11 @@ def _progress() -> Iterator[Callable[[str], None]]:
         return
     with console.status("…") as spinner:
 
-        def say(line: str) -> None:
+        def report(line: str) -> None:
             console.print(Text(line, "dim"), soft_wrap=True)
             spinner.update(Text(line))
 
-        yield say
+        yield report
 
 
 def _show(status: NetStatus) -> None:

@@ -1,28 +1,33 @@
-"""One anvil: an EVM chain for development, whose state outlives it."""
+"""Run anvil, an EVM chain for development, whose state survives restarts."""
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import json
 import os
 import tempfile
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Self
 
 from colearn_localnet.errors import NodeFailed, PortTaken
+from colearn_localnet.funding import fund
 from colearn_localnet.install import ANVIL, find_binary
 from colearn_localnet.node import Node
-from colearn_localnet.processes import free_port, is_free, recorded, said_since
+from colearn_localnet.processes import free_port, is_free, log_contains, read_pid, rotate_log
+from colearn_localnet.records import ChainStatus, Record, ValidatorStatus, log_path
 from colearn_localnet.rpc import json_rpc
-
-__all__ = ["Anvil", "keep_newest_state"]
+from colearn_localnet.toolchains import Report
 
 _STATE_INTERVAL = 1
-"""Seconds between two dumps; what `kill -9` may lose."""
+"""Seconds between two dumps: what is lost at most by `kill -9`."""
 
 _HISTORY = 16
-"""Blocks whose states are kept and survive a restart; a reorganisation can not go deeper then."""
+"""Blocks whose states survive a restart: the maximum depth of a reorganisation afterwards."""
+
+_CHAIN_ID = 31337
 
 
 class Anvil(Node):
@@ -30,23 +35,23 @@ class Anvil(Node):
 
     Args:
         state: file that the chain is loaded from at start, if it exists, and dumped to at stop.
-            While anvil runs, its dumps of every second lie beside it.
-        block_time: seconds between blocks; None mines a block as soon as a transaction comes.
-        chain_id: of the chain.
-        port: 0 takes a free one; after a restart it is the one it had.
+            While anvil runs, it dumps the chain every second to a file next to it.
+        block_time: seconds between blocks; None mines a block for each transaction.
+        chain_id: the chain's id.
+        port: 0 chooses a free port, which is kept after a restart.
         host: IPv4 address to listen on.
-        log: takes its output; None keeps it in a temporary folder as long as this object lives.
+        log: file for its output; None uses a temporary folder as long as this object exists.
     """
 
     NAME = "anvil"
-    PORT_TAKEN_SAYS = "in use"
+    PORT_TAKEN_WORDS = "in use"
 
     def __init__(
         self,
         *,
         state: Path | None = None,
         block_time: float | None = None,
-        chain_id: int = 31337,
+        chain_id: int = _CHAIN_ID,
         port: int = 0,
         host: str = "127.0.0.1",
         log: Path | None = None,
@@ -63,12 +68,12 @@ class Anvil(Node):
 
     @property
     def url(self) -> str:
-        """Its RPC over HTTP; the same with ``ws:`` is its WebSocket."""
+        """URL of the RPC over HTTP; the WebSocket has the same with ``ws:``."""
         return f"http://{self._host}:{self.port}"
 
     @property
     def port(self) -> int:
-        """The port it listens on; 0 before its first start if none was asked for."""
+        """The port it listens on; 0 before its first start, if none was given."""
         return self._port
 
     @property
@@ -77,12 +82,12 @@ class Anvil(Node):
         return self._keys
 
     def start(self) -> Self:
-        """Start it and wait until it answers; after `kill` it starts with the state of its dumps.
+        """Start it and wait until it answers; after `kill` it continues from its last dump.
 
         Raises:
-            InstallFailed: there is no anvil.
+            InstallFailed: anvil is missing and cannot be installed.
             NodeFailed: it did not start.
-            PortTaken: another process has the port that was asked for.
+            PortTaken: another process listens on the given port.
         """
         binary = find_binary(ANVIL)
         if self._port:
@@ -105,20 +110,14 @@ class Anvil(Node):
         self._launch(command, os.environ)
         self._keys = self._read_keys()
 
-    def attach(self) -> bool:
-        """Take up the process that was started with this log and port, if it is healthy.
-
-        Returns:
-            False when there is none, or it does not answer.
-        """
-        process = recorded(self._log)
-        if process is None or not process.is_running() or not self._port or not self._answers():
+    def _load(self) -> bool:
+        if not self._port or not self._answers():
             return False
-        self._process, self._keys = process, self._read_keys()
+        self._keys = self._read_keys()
         return True
 
     def dump(self) -> None:
-        """Write the chain to the state file now, so that `kill` loses nothing before this.
+        """Write the chain to the state file now, so that `kill` loses nothing up to here.
 
         Raises:
             NodeFailed: it does not answer, or has no state file.
@@ -131,7 +130,7 @@ class Anvil(Node):
         partial.replace(self._state)
 
     def stop(self) -> None:
-        """Stop it, after it has dumped its state. Does nothing when it does not run."""
+        """Stop it after it has dumped its state; do nothing if it does not run."""
         super().stop()
         self._keep_state()
 
@@ -159,13 +158,13 @@ class Anvil(Node):
         if self._state is not None:
             if self._state.exists():
                 arguments += ["--load-state", str(self._state)]
-            arguments += ["--dump-state", str(_dumps_of(self._state))]
+            arguments += ["--dump-state", str(_dump_path(self._state))]
             arguments += ["--state-interval", str(_STATE_INTERVAL)]
             arguments += ["--preserve-historical-states", "--prune-history", str(_HISTORY)]
         return arguments
 
-    def _is_healthy(self, seen: int) -> bool:
-        return said_since(self._log, seen, "Listening on") and self._answers()
+    def _is_healthy(self, offset: int) -> bool:
+        return log_contains(self._log, offset, "Listening on") and self._answers()
 
     def _answers(self) -> bool:
         try:
@@ -174,13 +173,77 @@ class Anvil(Node):
             return False
 
 
-def keep_newest_state(state: Path) -> None:
-    """Put anvil's last dump in the place of the state file, once anvil has ended.
+class AnvilChain:
+    """The EVM chain of a local network: one anvil in the network's folder.
 
-    anvil writes its dumps in place, so that one is torn when it is killed while it writes; then
-    the state file stays as it was at the last start, stop or `Anvil.dump`.
+    Args:
+        folder: the network's folder.
+        record: the network's record.
     """
-    dumps = _dumps_of(state)
+
+    def __init__(self, folder: Path, record: Record) -> None:
+        self._folder = folder
+        self._record = record
+
+    def find_binary(self, report: Report) -> None:
+        """Find anvil, or install it."""
+        find_binary(ANVIL, report=report)
+
+    def up(self, undo: ExitStack, report: Report) -> Record:
+        """Start the chain if it does not run; return the record with its port."""
+        chain, port = self._anvil(self._record.port), self._record.port
+        if chain.attach():
+            report(f"the chain runs already: {chain.url}")
+            return self._record
+        rotate_log(chain.log)
+        try:
+            undo.callback(chain.stop)
+            chain.start()
+        except PortTaken:
+            if not port:
+                raise
+            report(f"the chain's port {port} is taken by another process: choosing another one")
+            chain = self._anvil(0)
+            undo.callback(chain.stop)
+            chain.start()
+        report(f"chain: {chain.url}")
+        return replace(self._record, port=chain.port)
+
+    def status(self) -> tuple[ChainStatus, tuple[ValidatorStatus, ...]]:
+        """Return the chain's status; it has no validators."""
+        chain, block = self._anvil(self._record.port), None
+        pid = read_pid(chain.log)
+        if pid is not None:
+            with suppress(NodeFailed):
+                block = int(json_rpc(chain.url, "eth_blockNumber", seconds=5), 16)
+        return ChainStatus(chain.url, _CHAIN_ID, pid, block), ()
+
+    def fund(self, address: str, amount: Decimal) -> Decimal:
+        """Send ether to an address and return its balance then."""
+        seconds = 30.0 + (self._record.settings.block_time or 0)
+        return fund(self._anvil(self._record.port).url, address, amount, seconds=seconds)
+
+    def _anvil(self, port: int) -> Anvil:
+        return Anvil(
+            state=state_path(self._folder),
+            block_time=self._record.settings.block_time,
+            port=port,
+            log=log_path(self._folder, "anvil"),
+        )
+
+
+def state_path(folder: Path) -> Path:
+    """Return the EVM chain's state file in a network's folder."""
+    return folder / "chain" / "state.json"
+
+
+def keep_newest_state(state: Path) -> None:
+    """Replace the state file by anvil's last dump, after anvil has ended.
+
+    anvil overwrites its dump in place. If it was killed while writing, the dump is torn, and the
+    state file stays as it was at the last start, stop or `Anvil.dump`.
+    """
+    dumps = _dump_path(state)
     try:
         newer = not state.exists() or dumps.stat().st_mtime_ns >= state.stat().st_mtime_ns
         whole = newer and isinstance(json.loads(dumps.read_bytes()), dict)
@@ -189,9 +252,9 @@ def keep_newest_state(state: Path) -> None:
     if whole:
         dumps.replace(state)
     else:
-        with contextlib.suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):
             dumps.unlink()
 
 
-def _dumps_of(state: Path) -> Path:
+def _dump_path(state: Path) -> Path:
     return state.with_name(f"{state.name}.running")

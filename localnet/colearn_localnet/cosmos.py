@@ -1,48 +1,46 @@
-"""A local Cosmos chain with CosmWasm: one wasmd, or several validators that replace each other."""
+"""Run a local Cosmos chain with CosmWasm: one wasmd, or several validators."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from decimal import Decimal
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from colearn_localnet.cosmos_faucet import pay
+from colearn_localnet.cosmos_faucet import Faucet
 from colearn_localnet.cosmos_genesis import (
     ACCOUNTS,
+    BLOCK_TIME,
     CHAIN_ID,
     DENOMINATION,
     GAS_PRICE,
     KEYS,
     PREFIX,
-    found_chain,
+    create_chain,
     homes_of,
 )
 from colearn_localnet.errors import NetStateError, NodeFailed
 from colearn_localnet.install import WASMD, find_binary
-from colearn_localnet.node import HEALTHY_WITHIN
-from colearn_localnet.processes import wait_until
+from colearn_localnet.node import HEALTHY_WITHIN, Service
+from colearn_localnet.processes import read_pid, rotate_log, wait_until
+from colearn_localnet.records import ChainStatus, Record, ValidatorStatus
+from colearn_localnet.toolchains import Report
 from colearn_localnet.wasmd import Wasmd
-
-__all__ = ["BLOCK_TIME", "CosmosChain"]
-
-BLOCK_TIME = 0.5
-"""Seconds between blocks, if nothing else is said."""
 
 _FIRST_BLOCKS = 2
 
 
-class CosmosChain:
-    """A chain in a folder; as a context manager it is started on entry and stopped on exit.
+class CosmosChain(Service):
+    """A chain in a folder.
 
     Args:
-        folder: keeps all of it, made at the first start.
-        validators: how many; None takes those the folder has, or one. It can not change later.
-        block_time: seconds from a block to the next one's proposal.
+        folder: folder of the chain, created at the first start.
+        validators: number of validators, which cannot change later; None uses the number that
+            the folder has, or one.
+        block_time: seconds from a block to the proposal of the next one.
         host: IPv4 address that all nodes listen on.
-        logs: folder for their logs; None puts each into its node's home.
+        logs: folder for the logs; None writes each into its node's home.
     """
 
     chain_id = CHAIN_ID
@@ -77,12 +75,12 @@ class CosmosChain:
 
     @property
     def nodes(self) -> tuple[Wasmd, ...]:
-        """Its validators."""
+        """The validators."""
         return self._nodes
 
     @property
     def node(self) -> Wasmd:
-        """The first validator that answers; the first of all if none does."""
+        """The first validator that answers; if none does, the first."""
         for node in self._nodes:
             with suppress(NodeFailed):
                 node.height()
@@ -105,36 +103,36 @@ class CosmosChain:
         return self._nodes[0].grpc
 
     def height(self) -> int:
-        """Return the number of the newest block that a validator knows.
+        """Return the number of the newest block of all validators.
 
         Raises:
-            NodeFailed: none answers.
+            NodeFailed: no validator answers.
         """
         heights = _heights(self._nodes)
         if not heights:
-            raise NodeFailed("no node of the chain answers", log=self._nodes[0].log)
+            raise NodeFailed("no validator of the chain answers", log=self._nodes[0].log)
         return max(heights)
 
     def start(self, *, started: Callable[[Wasmd], object] = lambda node: None) -> Self:
-        """Start the validators that do not run, and wait until all make blocks.
+        """Start the validators that do not run, and wait until all of them make blocks.
 
-        When it fails, those that it started are ended again.
+        If this fails, end those that it started.
 
         Args:
-            started: is told of each that had to be started.
+            started: called with each validator that had to be started.
 
         Raises:
-            InstallFailed: there is no wasmd.
+            InstallFailed: wasmd is missing and cannot be installed.
             NetStateError: the folder's chain has another number of validators.
-            NodeFailed: one did not start, or the chain makes no blocks.
+            NodeFailed: a validator did not start, or the chain does not make blocks.
         """
-        self._found()
+        self._create()
         missing = [node for node in self._nodes if not node.attach()]
         chosen: list[int] = []
         for node in missing:
-            chosen += node.choose_ports(besides=chosen)
+            chosen += node.choose_ports(reserved=chosen)
         for node in missing:
-            node.know([other.peer for other in self._nodes if other is not node])
+            node.set_peers([other.peer for other in self._nodes if other is not node])
         try:
             for node in missing:
                 node.start()
@@ -147,48 +145,50 @@ class CosmosChain:
             raise
         return self
 
-    def _found(self) -> None:
+    def _create(self) -> None:
         homes = homes_of(self._folder)
         if not homes:
-            homes = found_chain(self._folder, self._validators, find_binary(WASMD))
+            homes = create_chain(self._folder, self._validators, find_binary(WASMD))
         if len(homes) != self._validators:
             raise NetStateError(
-                "the number of a chain's validators stays what it was at its first block:"
-                f" {len(homes)} in {self._folder}, and not {self._validators}"
+                "the number of a chain's validators cannot change after its first block:"
+                f" {self._folder} has {len(homes)}, not {self._validators}"
             )
 
     def _await_blocks(self) -> None:
-        """Wait until every validator knows all others and has a further block, past the first."""
+        """Wait until every validator is connected to all others and has made a new block."""
         seen = {node: node.height() for node in self._nodes}
 
-        def all_go_on() -> bool:
+        def all_advance() -> bool:
             return all(
-                _goes_on(node, max(_FIRST_BLOCKS, height + 1), len(seen) - 1)
+                _has_advanced(node, max(_FIRST_BLOCKS, height + 1), len(seen) - 1)
                 for node, height in seen.items()
             )
 
         seconds = HEALTHY_WITHIN + 3 * self._block_time
-        if not wait_until(all_go_on, seconds=seconds):
+        if not wait_until(all_advance, seconds=seconds):
             raise NodeFailed(
-                f"the chain's validators do not make blocks together after {seconds:g} s",
+                f"the validators did not all make blocks within {seconds:g} s",
                 log=self._nodes[0].log,
             )
 
     def fund(self, address: str, amount: Decimal) -> Decimal:
-        """Send `DENOMINATION` from the faucet to an address, and wait for its block.
+        """Send `DENOMINATION` from the faucet to an address, and wait for the block.
 
         Args:
             address: bech32 with the chain's prefix.
             amount: whole and positive, in `DENOMINATION`.
 
         Returns:
-            its balance then.
+            the address's balance then.
 
         Raises:
-            AddressRefused: no address, or no amount.
+            AddressRefused: not an address of this chain, or not a whole, positive amount.
             NodeFailed: no validator answers, or the payment failed.
         """
-        return pay(self._nodes[0].home, self.node, address, amount, seconds=30 + self._block_time)
+        node = self.node
+        faucet = Faucet(self._nodes[0].home, node.rpc, node.rest)
+        return faucet.pay(address, amount, seconds=30 + self._block_time)
 
     def stop(self) -> None:
         """Stop all validators."""
@@ -200,19 +200,76 @@ class CosmosChain:
         for node in self._nodes:
             node.kill()
 
-    def __enter__(self) -> Self:
-        return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+class WasmdChain:
+    """The Cosmos chain of a local network, in the network's folder.
+
+    Args:
+        folder: the network's folder.
+        record: the network's record.
+    """
+
+    def __init__(self, folder: Path, record: Record) -> None:
+        self._record = record
+        self._chain = CosmosChain(
+            chain_folder(folder),
+            validators=record.settings.validators,
+            block_time=record.settings.block_time or BLOCK_TIME,
+            logs=folder / "logs",
+        )
+
+    def find_binary(self, report: Report) -> None:
+        """Find wasmd, or install it."""
+        find_binary(WASMD, report=report)
+
+    def up(self, undo: ExitStack, report: Report) -> Record:
+        """Start the validators that do not run; return the record, unchanged."""
+        for node in self._chain.nodes:
+            if node.attach():
+                report(f"{node.log.stem} runs already: {node.rpc}")
+            else:
+                rotate_log(node.log)
+                undo.callback(node.stop)
+        self._chain.start(
+            started=lambda node: report(f"{node.log.stem}: {node.rpc}, gRPC {node.grpc}")
+        )
+        report(f"chain: {CHAIN_ID}, block {self._chain.height()}")
+        return self._record
+
+    def status(self) -> tuple[ChainStatus, tuple[ValidatorStatus, ...]]:
+        """Return the status of the chain and of its validators."""
+        nodes = tuple(_validator_status(node) for node in self._chain.nodes)
+        first = next((node for node in nodes if node.block is not None), nodes[0])
+        blocks = [node.block for node in nodes if node.block is not None]
+        chain = ChainStatus(
+            first.rpc, CHAIN_ID, first.pid, max(blocks, default=None), first.grpc, first.rest
+        )
+        return chain, nodes
+
+    def fund(self, address: str, amount: Decimal) -> Decimal:
+        """Send `DENOMINATION` to an address and return its balance then."""
+        return self._chain.fund(address, amount)
 
 
-def _goes_on(node: Wasmd, height: int, peers: int) -> bool:
+def chain_folder(folder: Path) -> Path:
+    """Return the Cosmos chain's folder in a network's folder."""
+    return folder / "cosmos"
+
+
+def count_validators(folder: Path) -> int:
+    """Return the number of validators of a network's Cosmos chain; 0 if it has none."""
+    return len(homes_of(chain_folder(folder)))
+
+
+def _validator_status(node: Wasmd) -> ValidatorStatus:
+    pid, block, peers = read_pid(node.log), None, None
+    if pid is not None:
+        with suppress(NodeFailed):
+            block, peers = node.height(), node.connections()
+    return ValidatorStatus(node.log.stem, node.rpc, node.grpc, node.rest, pid, block, peers)
+
+
+def _has_advanced(node: Wasmd, height: int, peers: int) -> bool:
     if not node.process.is_running():
         raise NodeFailed(f"{node.home.name} ended before the chain made blocks", log=node.log)
     with suppress(NodeFailed):

@@ -1,8 +1,9 @@
-"""The beginning of a local Cosmos chain: its validators' homes and keys, and who has what."""
+"""Create a local Cosmos chain: the validators' homes and keys, and the first balances."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -12,35 +13,25 @@ from typing import Any
 from colearn_ledger.text.address import encode_bech32
 from colearn_localnet.errors import NodeFailed
 
-__all__ = [
-    "ACCOUNTS",
-    "CHAIN_ID",
-    "DENOMINATION",
-    "FAUCET",
-    "GAS_PRICE",
-    "KEYS",
-    "MNEMONIC",
-    "PREFIX",
-    "found_chain",
-    "homes_of",
-]
-
 CHAIN_ID = "colearn-local"
 PREFIX = "wasm"
 DENOMINATION = "stake"
 GAS_PRICE = f"0.025{DENOMINATION}"
-"""What a unit of gas costs at least."""
+"""The lowest price of a unit of gas."""
+
+BLOCK_TIME = 0.5
+"""Seconds between blocks by default."""
 
 FAUCET = "validator0"
-"""Name, in the first validator's key ring, of the key that pays: its own."""
+"""Name of the faucet's key in the first validator's key ring: the validator's own."""
 
 MNEMONIC = "test test test test test test test test test test test junk"
-"""Everybody knows it: its accounts are for tests, and never for anything of value."""
+"""Public knowledge: its accounts are for tests only, never for anything of value."""
 
-_MEANS = 10**12
-_FAUCET_MEANS = 10**18
-_VALIDATOR_MEANS = 10**9
-"""In `DENOMINATION`: of each account of the mnemonic, of the faucet, of each other validator."""
+_ACCOUNT_BALANCE = 10**12
+_FAUCET_BALANCE = 10**18
+_VALIDATOR_BALANCE = 10**9
+"""First balances in `DENOMINATION`: of an account, of the faucet, of another validator."""
 
 ACCOUNTS = (
     "wasm15yk64u7zc9g9k2yr2wmzeva5qgwxps6yvw76s4",
@@ -54,7 +45,7 @@ ACCOUNTS = (
     "wasm1lh6cxaa5hl0wv73jjct2mk7x2z6rq7de60cvhd",
     "wasm1f84c23zhjlddsfg6n4y94v260v5yd8kttwvq69",
 )
-"""Addresses of the mnemonic's first ten accounts (BIP-44, m/44'/118'/0'/0/i), funded by genesis."""
+"""Addresses of the mnemonic's first ten accounts (m/44'/118'/0'/0/i), funded in the genesis."""
 
 KEYS = (
     "e64e7928d4f6c06f01fefd31f760c51f59a16426e792761cd00529b76501c8a0",
@@ -74,44 +65,49 @@ _GENESIS = Path("config") / "genesis.json"
 
 
 def homes_of(folder: Path) -> tuple[Path, ...]:
-    """Return the validators' homes in a chain's folder, in order; none before it is founded."""
+    """Return the validators' homes in a chain's folder, in order; none before it is created."""
     if not (folder / "wasmd-1").exists():
         return ()
     return tuple(sorted(folder.glob("wasmd-*"), key=lambda home: int(home.name[len("wasmd-") :])))
 
 
-def found_chain(folder: Path, validators: int, binary: Path) -> tuple[Path, ...]:
-    """Make the homes of a new chain's validators, all or none.
+def quiet_environment() -> dict[str, str]:
+    """Return the environment without the variables that wasmd would use as settings."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("WASMD_")}
+
+
+def create_chain(folder: Path, validators: int, binary: Path) -> tuple[Path, ...]:
+    """Create the homes of a new chain's validators, all or none.
 
     Args:
-        folder: of the chain, made if need be.
-        validators: how many; they have equal power.
+        folder: folder of the chain, created if it does not exist.
+        validators: number of validators, with equal power.
         binary: a wasmd.
 
     Returns:
         the homes, ``wasmd-1`` and so on.
 
     Raises:
-        NodeFailed: wasmd can not make them.
+        NodeFailed: wasmd failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".founding-", dir=folder) as scratch:
-        made = _initialised(Path(scratch), validators, binary)
+    with tempfile.TemporaryDirectory(prefix=".creating-", dir=folder) as scratch:
+        made = _init_homes(Path(scratch), validators, binary)
         genesis = json.loads((made[0] / _GENESIS).read_text())
-        text = json.dumps(_with_means(genesis, [_address_in(home) for home in made]), indent=1)
+        text = json.dumps(_add_balances(genesis, [_read_address(home) for home in made]), indent=1)
         for home in made:
             (home / _GENESIS).write_text(text)
-            for name in ("config.toml", "app.toml"):  # their ports are nobody's choice
+            for name in ("config.toml", "app.toml"):  # `Wasmd` writes them with its ports
                 (home / "config" / name).unlink()
-        for left in folder.glob("wasmd-*"):  # by a founding that was killed
-            shutil.rmtree(left)
-        for number in range(validators, 0, -1):  # the first comes last: where it is, all are
+        for leftover in folder.glob("wasmd-*"):  # of a creation that was killed
+            shutil.rmtree(leftover)
+        for number in range(validators, 0, -1):  # the first comes last: if it exists, all do
             made[number - 1].replace(folder / f"wasmd-{number}")
     return homes_of(folder)
 
 
-def _initialised(scratch: Path, validators: int, binary: Path) -> list[Path]:
-    """Return homes as wasmd makes them, each with a validator's key of its own."""
+def _init_homes(scratch: Path, validators: int, binary: Path) -> list[Path]:
+    """Let wasmd create homes, each with its own validator's key, and return them."""
     command = [str(binary), "testnet", "init-files", "--v", str(validators)]
     command += ["--output-dir", str(scratch / "made"), "--home", str(scratch / "home")]
     command += ["--node-daemon-home", ".", "--node-dir-prefix", "validator"]
@@ -121,30 +117,30 @@ def _initialised(scratch: Path, validators: int, binary: Path) -> list[Path]:
         command, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise NodeFailed(f"wasmd can not begin a chain: {done.stderr.strip()[-500:]}")
+        raise NodeFailed(f"wasmd cannot create a chain: {done.stderr.strip()[-500:]}")
     homes = [scratch / "made" / f"validator{n}" for n in range(validators)]
     for home in homes:
         home.chmod(0o700)
     return homes
 
 
-def _address_in(home: Path) -> str:
-    """Return the address of the one key in a home's key ring, which names a file by it."""
+def _read_address(home: Path) -> str:
+    """Return the address of the only key in a home's key ring: the name of a file."""
     (file,) = (home / "keyring-test").glob("*.address")
     return encode_bech32(PREFIX, bytes.fromhex(file.stem))
 
 
-def _with_means(genesis: dict[str, Any], validators: list[str]) -> dict[str, Any]:
-    """Return a genesis in which the mnemonic's accounts and the faucet have means."""
+def _add_balances(genesis: dict[str, Any], validators: list[str]) -> dict[str, Any]:
+    """Fund the mnemonic's accounts, the faucet and the other validators in a genesis."""
     state = genesis["app_state"]
     state["auth"]["accounts"] += [_account(address) for address in ACCOUNTS]
     state["bank"]["balances"] = [
-        _balance(validators[0], _FAUCET_MEANS),
-        *(_balance(address, _VALIDATOR_MEANS) for address in validators[1:]),
-        *(_balance(address, _MEANS) for address in ACCOUNTS),
+        _balance(validators[0], _FAUCET_BALANCE),
+        *(_balance(address, _VALIDATOR_BALANCE) for address in validators[1:]),
+        *(_balance(address, _ACCOUNT_BALANCE) for address in ACCOUNTS),
     ]
-    state["bank"]["supply"] = []  # counted by the chain
-    # a validator that was down, even for days, is one again as soon as it is back
+    state["bank"]["supply"] = []  # the chain computes it
+    # a validator that was down, even for days, stays a validator
     state["slashing"]["params"]["signed_blocks_window"] = str(10**7)
     return genesis
 

@@ -1,49 +1,39 @@
-"""The errors of `localnet`."""
+"""The errors of `colearn_localnet`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-__all__ = [
-    "AddressRefused",
-    "InstallFailed",
-    "LocalnetError",
-    "NetStateError",
-    "NodeFailed",
-    "PortTaken",
-    "SettingsRefused",
-]
-
 
 class LocalnetError(Exception):
-    """Root of every error that `localnet` raises on purpose."""
+    """Root of every error that `colearn_localnet` raises on purpose."""
 
 
 class InstallFailed(LocalnetError):
-    """A node's binary is not here and can not be installed; the message says what to do."""
+    """A node's binary is missing and cannot be installed; the message says what to do."""
 
 
 class NetStateError(LocalnetError):
-    """The network's folder does not allow what was asked: not up, other settings, unreadable."""
+    """The network's folder does not allow the operation: not up, other settings, unreadable."""
 
 
 class SettingsRefused(LocalnetError, ValueError):
-    """No network can be as these settings say."""
+    """The settings contradict each other or are out of range."""
 
 
 class AddressRefused(LocalnetError, ValueError):
-    """Not an address, or not an amount, that the chain could credit."""
+    """The address or the amount of a payment is not valid on the chain."""
 
 
 class NodeFailed(LocalnetError):
     """A node did not start, stopped, or does not answer.
 
     Args:
-        problem: what went wrong, in one line.
+        problem: the problem, in one line.
         log: the node's log file; its last lines become part of the message.
 
     Attributes:
-        log: as given.
+        log: the node's log file.
     """
 
     LINES = 15

@@ -1,4 +1,4 @@
-"""Ether for an account of a local chain, which makes as much as is asked for."""
+"""Send ether to an account of a local chain, which creates as much as needed."""
 
 from __future__ import annotations
 
@@ -10,32 +10,30 @@ from colearn_localnet.errors import AddressRefused, NodeFailed
 from colearn_localnet.processes import wait_until
 from colearn_localnet.rpc import json_rpc
 
-__all__ = ["fund"]
-
 _ETHER = 10**18
 
 
 def fund(url: str, address: str, amount: Decimal, *, seconds: float = 30.0) -> Decimal:
-    """Send ether to an address in a transaction, so that it survives as any other does.
+    """Send ether to an address, in a transaction, so that it survives a restart of the chain.
 
     Args:
-        url: of an anvil's RPC.
-        address: of the account, in hex; a checksum is checked if it has one.
-        amount: in ether.
-        seconds: to wait for the transaction's block.
+        url: URL of an anvil's RPC.
+        address: the account's address, in hex; a checksum is checked if it has one.
+        amount: ether.
+        seconds: how long to wait for the transaction's block.
 
     Returns:
         the account's balance then, in ether.
 
     Raises:
-        AddressRefused: no address, or no positive amount of whole wei.
-        NodeFailed: the chain does not answer, or mines no block.
+        AddressRefused: not an address, or not a positive amount of whole wei.
+        NodeFailed: the chain does not answer, or does not mine a block in time.
     """
     try:
         account = checked_address(address)
     except InvalidReference as error:
         raise AddressRefused(str(error)) from error
-    wei = _wei(amount)
+    wei = _parse_wei(amount)
     bank = json_rpc(url, "eth_accounts")[-1]
     if int(json_rpc(url, "eth_getBalance", bank, "latest"), 16) < wei + _ETHER:
         json_rpc(url, "anvil_addBalance", bank, hex(wei + _ETHER))
@@ -46,15 +44,15 @@ def fund(url: str, address: str, amount: Decimal, *, seconds: float = 30.0) -> D
         return json_rpc(url, "eth_getTransactionReceipt", sent) is not None
 
     if not wait_until(is_mined, seconds=seconds):
-        raise NodeFailed(f"the chain mined no block in {seconds:g} s")
+        raise NodeFailed(f"the chain did not mine the payment within {seconds:g} s")
     balance = int(json_rpc(url, "eth_getBalance", account, "latest"), 16)
     return Decimal(balance) / _ETHER
 
 
-def _wei(amount: Decimal) -> int:
+def _parse_wei(amount: Decimal) -> int:
     """Return an amount of ether in wei."""
     if amount.is_finite() and -18 <= amount.adjusted() < 18:
         wei = amount * _ETHER
         if wei == wei.to_integral_value() and wei > 0:
             return int(wei)
-    raise AddressRefused(f"{amount} is no amount: ether, at least 1e-18 and below 1e18")
+    raise AddressRefused(f"{amount} is not an amount: send ether, at least 1e-18 and below 1e18")

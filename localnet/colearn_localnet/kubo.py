@@ -1,7 +1,7 @@
-"""One Kubo: an IPFS node in a private swarm, which no node of the public network can join.
+"""Run Kubo, an IPFS node, in a private swarm that no node of the public network can join.
 
-Content is found without announcements: every node is connected to its peers and asks all of
-them (Bitswap broadcast), which suits a net of a few nodes and needs no time to spread.
+Nodes find content without announcements: each asks all its peers (Bitswap broadcast). This suits a
+network of a few nodes, and new content is available at once.
 """
 
 from __future__ import annotations
@@ -21,17 +21,15 @@ from colearn_ledger.home import write_private
 from colearn_localnet.errors import NodeFailed
 from colearn_localnet.install import KUBO, find_binary
 from colearn_localnet.node import HEALTHY_WITHIN, Node
-from colearn_localnet.private_swarm import PRIVATE, peer_entry, port_in, tcp_address
-from colearn_localnet.processes import free_ports, recorded, wait_until
+from colearn_localnet.private_swarm import PRIVATE, peer_entry, read_port, tcp_address
+from colearn_localnet.processes import free_ports, wait_until
 from colearn_localnet.rpc import post
-
-__all__ = ["Kubo", "join", "new_swarm_key"]
 
 _PORTS = ("Swarm", "API", "Gateway")
 
 
 def new_swarm_key() -> bytes:
-    """Return a random key, 32 bytes: who has it may join the swarm."""
+    """Return a random key of 32 bytes; anybody with the key can join the swarm."""
     return secrets.token_bytes(32)
 
 
@@ -39,16 +37,16 @@ class Kubo(Node):
     """A Kubo daemon.
 
     Args:
-        repo: its repository, made at the first start. Later starts keep identity, pins and, as
-            long as they are free, the ports.
-        swarm: the swarm's key, 32 bytes; None keeps the repository's, or makes a new one.
-        peers: addresses, with peer ids, of nodes to be connected to and to come back to.
+        repo: its repository, created at the first start. Later starts keep the identity, the pins
+            and, if they are free, the ports.
+        swarm: the swarm's key, 32 bytes; None keeps the repository's, or creates a new one.
+        peers: addresses, with peer ids, of nodes to connect to, again after lost connections.
         host: IPv4 address that swarm, API and gateway listen on.
-        log: takes its output; None puts it into the repository, `daemon.log`.
+        log: file for its output; None uses `daemon.log` in the repository.
     """
 
     NAME = "Kubo"
-    PORT_TAKEN_SAYS = "address already in use"
+    PORT_TAKEN_WORDS = "address already in use"
 
     def __init__(
         self,
@@ -60,7 +58,7 @@ class Kubo(Node):
         log: Path | None = None,
     ) -> None:
         if swarm is not None and len(swarm) != 32:
-            raise NodeFailed(f"a swarm key has 32 bytes, not {len(swarm)}")
+            raise NodeFailed(f"the swarm key must have 32 bytes, not {len(swarm)}")
         super().__init__(host=host, log=log or repo / "daemon.log")
         self._repo = repo
         self._swarm = swarm
@@ -75,7 +73,7 @@ class Kubo(Node):
 
     @property
     def api_url(self) -> str:
-        """The same as a URL."""
+        """URL of the RPC API."""
         return f"http://{self._host}:{self._ports['API']}"
 
     @property
@@ -85,7 +83,7 @@ class Kubo(Node):
 
     @property
     def address(self) -> str:
-        """Multiaddress in the swarm, with its peer id: a peer for others."""
+        """Multiaddress in the swarm, with its peer id."""
         return self._address
 
     @property
@@ -95,14 +93,14 @@ class Kubo(Node):
 
     @property
     def swarm(self) -> bytes | None:
-        """The swarm's key; None before the first start if none was given."""
+        """The swarm's key; None before the first start, if none was given."""
         return self._swarm
 
     def start(self) -> Self:
         """Start it, wait until it answers, and connect it to the peers that run.
 
         Raises:
-            InstallFailed: there is no Kubo.
+            InstallFailed: Kubo is missing and cannot be installed.
             NodeFailed: it did not start.
         """
         binary = find_binary(KUBO)
@@ -119,28 +117,17 @@ class Kubo(Node):
         command = [str(binary), "daemon", "--migrate=true"]
         self._launch(command, self._environment(self._repo))
 
-    def attach(self) -> bool:
-        """Take up the daemon that was started with this repository and log, if it is healthy.
-
-        Returns:
-            False when there is none, or it does not answer.
-        """
-        process = recorded(self._log)
-        if process is None or not process.is_running():
-            return False
+    def _load(self) -> bool:
         config = json.loads((self._repo / "config").read_text())
-        self._ports = {name: port_in(config, name) or 0 for name in _PORTS}
+        self._ports = {name: read_port(config, name) or 0 for name in _PORTS}
         self._keep_swarm_key()
-        if not self._answers():
-            return False
-        self._process = process
-        return True
+        return self._answers()
 
-    def addpeer_entry(self, peer: str) -> None:
-        """Connect it to a peer now, after a lost connection, and after every restart of its own.
+    def add_peer(self, peer: str) -> None:
+        """Connect it to a peer now, after a lost connection, and after each restart.
 
         Raises:
-            NodeFailed: it does not answer, or the address is none.
+            NodeFailed: it does not answer, or the address is not a peer's.
         """
         peer_entry(peer)
         if peer not in self._peers:
@@ -149,7 +136,7 @@ class Kubo(Node):
         self.connect(peer)
 
     def connect(self, peer: str) -> bool:
-        """Connect it to a peer now; return whether that worked."""
+        """Connect it to a peer now, and return whether it is connected."""
         try:
             post(f"{self.api_url}/api/v0/swarm/connect?arg={quote(peer, safe='')}", seconds=15)
         except NodeFailed:
@@ -157,16 +144,16 @@ class Kubo(Node):
         return True
 
     def connections(self) -> frozenset[str]:
-        """Return the ids of the peers that it is connected to.
+        """Return the ids of the connected peers.
 
         Raises:
             NodeFailed: it does not answer.
         """
-        said = json.loads(post(f"{self.api_url}/api/v0/swarm/peers"))
-        return frozenset(peer["Peer"] for peer in said.get("Peers") or ())
+        answer = json.loads(post(f"{self.api_url}/api/v0/swarm/peers"))
+        return frozenset(peer["Peer"] for peer in answer.get("Peers") or ())
 
     def _initialise(self, binary: Path) -> None:
-        """Make the repository beside its place and rename it: never half of one."""
+        """Create the repository in a temporary folder and move it: it is never incomplete."""
         self._repo.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".repo-", dir=self._repo.parent) as folder:
             fresh = Path(folder) / "repo"
@@ -178,9 +165,9 @@ class Kubo(Node):
                 check=False,
             )
             if made.returncode:
-                raise NodeFailed(f"Kubo can not make {self._repo}: {made.stderr.strip()}")
+                raise NodeFailed(f"Kubo cannot create {self._repo}: {made.stderr.strip()}")
             config = json.loads((fresh / "config").read_text())
-            config["Addresses"] = {}  # the default ports are nobody's choice
+            config["Addresses"] = {}  # `_configure` writes its own ports
             (fresh / "config").write_text(json.dumps(config))
             for item in sorted(fresh.iterdir(), key=lambda item: item.name == "config"):
                 shutil.move(item, self._repo / item.name)
@@ -196,8 +183,8 @@ class Kubo(Node):
     def _configure(self) -> None:
         path = self._repo / "config"
         config: dict[str, Any] = json.loads(path.read_text())
-        had = {name: self._ports.get(name) or port_in(config, name) or 0 for name in _PORTS}
-        self._ports = free_ports(self._host, had)
+        previous = {name: self._ports.get(name) or read_port(config, name) or 0 for name in _PORTS}
+        self._ports = free_ports(self._host, previous)
         config.update(PRIVATE)
         config["Addresses"] = {
             "Swarm": [tcp_address(self._host, self._ports["Swarm"])],
@@ -212,15 +199,15 @@ class Kubo(Node):
         forced = {"LIBP2P_FORCE_PNET": "1", "IPFS_TELEMETRY": "off", "IPFS_PATH": str(repo)}
         return kept | forced
 
-    def _is_healthy(self, seen: int) -> bool:
+    def _is_healthy(self, offset: int) -> bool:
         return self._answers()
 
     def _answers(self) -> bool:
         try:
-            said = json.loads(post(f"{self.api_url}/api/v0/id", seconds=5))
+            answer = json.loads(post(f"{self.api_url}/api/v0/id", seconds=5))
         except NodeFailed:
             return False
-        addresses: list[str] = said.get("Addresses") or []
+        addresses: list[str] = answer.get("Addresses") or []
         addresses.sort(key=lambda address: address.startswith("/ip4/127."))
         if not addresses:
             return False
@@ -229,19 +216,22 @@ class Kubo(Node):
 
 
 def join(nodes: Sequence[Kubo]) -> None:
-    """Make every node a peer of every other, and wait until all are connected.
+    """Make every node a peer of every other node, and wait until all are connected.
 
     Raises:
-        NodeFailed: some did not connect.
+        NodeFailed: some nodes did not connect in time.
     """
     for node in nodes:
         for other in nodes:
             if other is not node:
-                node.addpeer_entry(other.address)
+                node.add_peer(other.address)
     ids = {node.peer_id for node in nodes}
 
     def all_connected() -> bool:
         return all(ids - {node.peer_id} <= node.connections() for node in nodes)
 
     if not wait_until(all_connected, seconds=HEALTHY_WITHIN):
-        raise NodeFailed("the IPFS nodes do not connect to each other", log=nodes[0].log)
+        raise NodeFailed(
+            f"the IPFS nodes did not connect to each other within {HEALTHY_WITHIN:g} s",
+            log=nodes[0].log,
+        )

@@ -1,9 +1,9 @@
-"""A local network in a folder: one chain and some IPFS nodes that outlive the command.
+"""Run a local network in a folder: one chain and some IPFS nodes that outlive the command.
 
-The folder holds `net.json` (settings, swarm key, the EVM chain's port), `chain/` (that chain's
+The folder contains `net.json` (settings, swarm key, the EVM chain's port), `chain/` (that chain's
 state), `cosmos/` (the Cosmos chain's homes), `ipfs-N/` (repositories) and `logs/`, where each
-process is recorded beside its log. Only processes recorded there, whose start agrees, are ever
-stopped.
+process is recorded next to its log. Only processes recorded there, with the same start time, are
+ever stopped.
 """
 
 from __future__ import annotations
@@ -11,31 +11,60 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from colearn_ledger.home import data_home
-from colearn_localnet.chains import begin_log, chain_of, keep_state, log_in, pid_of, validators_in
+from colearn_localnet.anvil import AnvilChain, keep_newest_state, state_path
+from colearn_localnet.cosmos import WasmdChain, count_validators
 from colearn_localnet.errors import NetStateError, NodeFailed
 from colearn_localnet.install import KUBO, find_binary
 from colearn_localnet.kubo import Kubo, join, new_swarm_key
 from colearn_localnet.locking import lock_file
-from colearn_localnet.processes import recorded
-from colearn_localnet.records import IpfsStatus, NetStatus, Record, Settings
-
-__all__ = ["Localnet", "NetStatus", "Settings", "default_folder"]
+from colearn_localnet.processes import read_pid, read_process, rotate_log
+from colearn_localnet.records import (
+    ChainStatus,
+    IpfsStatus,
+    NetStatus,
+    Record,
+    Settings,
+    ValidatorStatus,
+    log_path,
+)
+from colearn_localnet.toolchains import Report
 
 _log = logging.getLogger(__name__)
 
-Say = Callable[[str], None]
+
+class Chain(Protocol):
+    """The chain of a network, whatever its kind."""
+
+    def find_binary(self, report: Report) -> None:
+        """Find the nodes' binary, or install it."""
+
+    def up(self, undo: ExitStack, report: Report) -> Record:
+        """Start what does not run, add to ``undo`` how to stop it, and return the new record."""
+
+    def status(self) -> tuple[ChainStatus, tuple[ValidatorStatus, ...]]:
+        """Return the status of the chain and of its validators."""
+
+    def fund(self, address: str, amount: Decimal) -> Decimal:
+        """Send an amount to an address and return its balance then."""
+
+
+def make_chain(folder: Path, record: Record) -> Chain:
+    """Return the chain of a network's record."""
+    if record.settings.chain == "cosmos":
+        return WasmdChain(folder, record)
+    return AnvilChain(folder, record)
 
 
 def default_folder() -> Path:
-    """Return the folder of the network that is meant when none is named."""
+    """Return the folder of the network if none is named."""
     named = os.environ.get("COLEARN_LOCALNET")
     if named:
         return Path(named)
@@ -43,10 +72,10 @@ def default_folder() -> Path:
 
 
 class Localnet:
-    """The network of a folder.
+    """The network in a folder.
 
     Args:
-        folder: None takes `default_folder`.
+        folder: None uses `default_folder`.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -58,7 +87,7 @@ class Localnet:
         return self._folder
 
     def settings(self) -> Settings | None:
-        """Return the settings it was last started with; None when there is no network.
+        """Return the settings of the last start; None if there is no network.
 
         Raises:
             NetStateError: the folder belongs to something else.
@@ -69,51 +98,49 @@ class Localnet:
     def settings_with(self, **changes: Any) -> Settings:
         """Return the settings of the last start, or the defaults, with changes.
 
-        Another kind of chain comes with its own block time, and with the validators it had.
+        Another kind of chain gets its own block time, and the number of validators that it had.
 
         Args:
             changes: fields of `Settings`.
 
         Raises:
             NetStateError: the folder belongs to something else.
-            SettingsRefused: no network can be like that.
+            SettingsRefused: they contradict each other or are out of range.
         """
         known = self.settings() or Settings()
         kind = changes.get("chain", known.chain)
         if kind != known.chain:
-            had = validators_in(self._folder) if kind == "cosmos" else 0
-            changes = {"block_time": None, "validators": had or 1, **changes}
+            existing = count_validators(self._folder) if kind == "cosmos" else 0
+            changes = {"block_time": None, "validators": existing or 1, **changes}
         return replace(known, **changes)
 
-    def up(self, settings: Settings | None = None, *, say: Say = _log.info) -> NetStatus:
-        """Start what does not run and wait until all is healthy.
+    def up(self, settings: Settings | None = None, *, report: Report = _log.info) -> NetStatus:
+        """Start the nodes that do not run and wait until all are healthy.
 
-        When it fails, or is interrupted, the nodes that it started are stopped again.
+        If this fails or is interrupted, stop the nodes that it started.
 
         Args:
-            settings: None keeps those the network has, or takes the defaults.
-            say: is told what goes on.
+            settings: None keeps the network's settings, or uses the defaults.
+            report: shows progress.
 
         Raises:
-            InstallFailed: a node's binary is missing.
+            InstallFailed: a node's binary is missing and cannot be installed.
             NetStateError: it is up with other settings, or the folder belongs to something else.
             NodeFailed: a node did not start.
         """
         wanted = settings or self.settings() or Settings()
-        chain_of(self._folder, Record(wanted, "")).find_binary(say)
-        find_binary(KUBO, report=say)
-        with self._locked(say), ExitStack() as undo:
+        make_chain(self._folder, Record(wanted, "")).find_binary(report)
+        find_binary(KUBO, report=report)
+        with self._locked(report), ExitStack() as undo:
             record = self._prepare(wanted)
-            chain_of(self._folder, record).up(undo, say).write(self._folder)
-            nodes = [
-                self._ipfs_up(record, n, undo, say) for n in range(1, record.settings.ipfs + 1)
-            ]
-            join(nodes)
+            make_chain(self._folder, record).up(undo, report).write(self._folder)
+            numbers = range(1, record.settings.ipfs + 1)
+            join([self._start_ipfs(record, number, undo, report) for number in numbers])
             undo.pop_all()
         return self.status()
 
     def status(self) -> NetStatus:
-        """Return what runs and whether it answers.
+        """Return the status of all nodes.
 
         Raises:
             NetStateError: there is no network in the folder.
@@ -121,14 +148,14 @@ class Localnet:
         record = Record.read(self._folder)
         if record is None:
             raise NetStateError(
-                f"there is no local network in {self._folder}; to start one: colearn localnet up"
+                f"there is no local network in {self._folder}; start one with: colearn localnet up"
             )
         nodes = tuple(self._ipfs_status(record, n) for n in range(1, record.settings.ipfs + 1))
-        chain, validators = chain_of(self._folder, record).status()
+        chain, validators = make_chain(self._folder, record).status()
         return NetStatus(self._folder, record.settings, chain, nodes, validators)
 
     def logs(self) -> tuple[Path, ...]:
-        """Return the nodes' log files, the chain's first; not those of another kind of chain."""
+        """Return the log files of the current chain's nodes, then those of the IPFS nodes."""
         settings = self.settings()
         other = "" if settings is None else {"evm": "wasmd-", "cosmos": "anvil"}[settings.chain]
         logs = [log for log in self._all_logs() if not other or not log.name.startswith(other)]
@@ -138,95 +165,97 @@ class Localnet:
         return tuple(sorted((self._folder / "logs").glob("*.log")))
 
     def fund(self, address: str, amount: Decimal) -> Decimal:
-        """Send some of the chain's own money to an address, in a transaction.
+        """Send an amount of the chain's own currency to an address, in a transaction.
 
         Args:
-            address: of the account, as the chain writes it; its checksum is checked.
-            amount: in ether, or in a Cosmos chain's `stake`.
+            address: the account's address in the chain's format; its checksum is checked.
+            amount: ether, or a Cosmos chain's `stake`.
 
         Returns:
-            its balance then, in the same.
+            the address's balance then, in the same unit.
 
         Raises:
-            AddressRefused: no address, or no amount.
+            AddressRefused: not an address, or not a positive amount.
             NetStateError: there is no network.
             NodeFailed: the chain does not answer.
         """
         if self.status().chain.block is None:
-            raise NodeFailed("the chain does not run: colearn localnet up")
+            raise NodeFailed("the chain does not run; start it with: colearn localnet up")
         record = Record.read(self._folder)
         if record is None:
-            raise NetStateError(f"the network in {self._folder} was wiped meanwhile")
-        return chain_of(self._folder, record).fund(address, amount)
+            raise NetStateError(f"another command deleted the network in {self._folder}")
+        return make_chain(self._folder, record).fund(address, amount)
 
-    def down(self, *, wipe: bool = False, say: Say = _log.info) -> None:
-        """Stop all that runs; the chain's state and the content stay unless they are wiped.
+    def down(self, *, wipe: bool = False, report: Report = _log.info) -> None:
+        """Stop all nodes; keep the chain's state and the content unless they are wiped.
 
         Args:
-            wipe: delete all that the network has.
-            say: is told what goes on.
+            wipe: delete all files of the network.
+            report: shows progress.
 
         Raises:
             NetStateError: the folder belongs to something else.
         """
-        with self._locked(say):
+        with self._locked(report):
             Record.read(self._folder)
             for log in self._all_logs():
-                process = recorded(log)
+                process = read_process(log)
                 if process is not None and process.is_running():
-                    say(f"stopping {log.stem}")
+                    report(f"stopping {log.stem}")
                     process.stop()
-            keep_state(self._folder)
+            if state_path(self._folder).parent.exists():
+                keep_newest_state(state_path(self._folder))
             if wipe:
-                say(f"deleting what the network had in {self._folder}")
+                report(f"deleting the network's files in {self._folder}")
                 Record.wipe(self._folder)
 
     @contextmanager
-    def _locked(self, say: Say) -> Iterator[None]:
-        """Keep another `up` or `down` out. The lock lies beside the folder, which may go."""
+    def _locked(self, report: Report) -> Iterator[None]:
+        """Exclude another `up` or `down`; the lock is next to the folder, which may be deleted."""
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         lock = self._folder.parent / f".{self._folder.name}.lock"
-        with lock_file(lock, on_wait=lambda: say("another command works on this network: waiting")):
+        waiting = "another command works on this network: waiting for it"
+        with lock_file(lock, on_wait=lambda: report(waiting)):
             yield
 
     def _prepare(self, wanted: Settings) -> Record:
-        """Return the record to start by, written; refuse what contradicts what is there."""
+        """Write the record with new settings and return it; refuse contradictions."""
         known = Record.read(self._folder)
-        had = validators_in(self._folder) if wanted.chain == "cosmos" else 0
-        if had and had != wanted.validators:
+        existing = count_validators(self._folder) if wanted.chain == "cosmos" else 0
+        if existing and existing != wanted.validators:
             raise NetStateError(
-                "the number of a Cosmos chain's validators stays what it was at its first block:"
-                f" {had} here; to have {wanted.validators}: colearn localnet down --wipe, which"
-                " deletes the chain, or another --folder"
+                "the number of a Cosmos chain's validators cannot change after its first block:"
+                f" this chain has {existing}. For {wanted.validators}, delete the chain with"
+                " colearn localnet down --wipe, or use another --folder"
             )
         if known is None:
             record = Record(wanted, new_swarm_key().hex())
-        elif wanted != known.settings and any(pid_of(log) for log in self._all_logs()):
-            beside = "" if wanted.chain == known.settings.chain else ", or another --folder"
+        elif wanted != known.settings and any(read_pid(log) for log in self._all_logs()):
+            other = "" if wanted.chain == known.settings.chain else ", or use another --folder"
             raise NetStateError(
-                f"the network is up with {known.settings}; to have {wanted}:"
-                f" colearn localnet down, then up again{beside}"
+                f"the network is up with {known.settings}; for {wanted},"
+                f" run colearn localnet down, then up again{other}"
             )
         else:
             record = replace(known, settings=wanted)
         record.write(self._folder)
         return record
 
-    def _ipfs_up(self, record: Record, number: int, undo: ExitStack, say: Say) -> Kubo:
+    def _start_ipfs(self, record: Record, number: int, undo: ExitStack, report: Report) -> Kubo:
         node = self._kubo(record, number)
         if node.attach():
-            say(f"ipfs-{number} runs already: {node.api}")
+            report(f"ipfs-{number} runs already: {node.api}")
             return node
-        begin_log(node.log)
+        rotate_log(node.log)
         undo.callback(node.stop)
         node.start()
-        say(f"ipfs-{number}: {node.api}")
+        report(f"ipfs-{number}: {node.api}")
         return node
 
     def _kubo(self, record: Record, number: int) -> Kubo:
         name = f"ipfs-{number}"
         return Kubo(
-            self._folder / name, swarm=bytes.fromhex(record.swarm), log=log_in(self._folder, name)
+            self._folder / name, swarm=bytes.fromhex(record.swarm), log=log_path(self._folder, name)
         )
 
     def _ipfs_status(self, record: Record, number: int) -> IpfsStatus:
@@ -243,4 +272,4 @@ class Localnet:
                     node.process.pid,
                     connected,
                 )
-        return IpfsStatus(name, "", "", "", "", pid_of(node.log), None)
+        return IpfsStatus(name, "", "", "", "", read_pid(node.log), None)

@@ -1,4 +1,4 @@
-"""What all nodes of this package have in common: a process with a log, and how it starts."""
+"""Base class of the nodes: a process with a log that is started until it is healthy."""
 
 from __future__ import annotations
 
@@ -10,28 +10,49 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from colearn_localnet.errors import NodeFailed, PortTaken
-from colearn_localnet.processes import Process, said_since, spawn, wait_until
-
-__all__ = ["HEALTHY_WITHIN", "Node"]
+from colearn_localnet.processes import Process, log_contains, read_process, spawn, wait_until
 
 HEALTHY_WITHIN = 60.0
-"""Seconds that a node may take until it answers."""
+"""Seconds within which a node has to answer after its start."""
 
 _ATTEMPTS = 3
 
 
-class Node(ABC):
-    """A node as a process; as a context manager it is started on entry and stopped on exit.
+class Service(ABC):
+    """Something that runs: as a context manager it is started on entry and stopped on exit."""
+
+    @abstractmethod
+    def start(self) -> Self:
+        """Start it and wait until it answers."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop it in an orderly way; do nothing if it does not run."""
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class Node(Service):
+    """A node as a process.
 
     Args:
         host: IPv4 address to listen on.
-        log: takes its output; the process is recorded beside it.
+        log: file for its output; the process is recorded next to it.
     """
 
     NAME: ClassVar[str]
-    """As messages have it."""
-    PORT_TAKEN_SAYS: ClassVar[str]
-    """Words of its log when it could not have a port."""
+    """The node's name in messages."""
+    PORT_TAKEN_WORDS: ClassVar[str]
+    """Words in its log if it could not listen on a port."""
 
     def __init__(self, *, host: str, log: Path) -> None:
         self._host = host
@@ -40,7 +61,7 @@ class Node(ABC):
 
     @property
     def log(self) -> Path:
-        """The file that takes its output."""
+        """The file with its output."""
         return self._log
 
     @property
@@ -54,75 +75,66 @@ class Node(ABC):
             raise NodeFailed(f"{self.NAME} was not started")
         return self._process
 
-    @abstractmethod
-    def start(self) -> Self:
-        """Start it and wait until it answers.
-
-        Raises:
-            InstallFailed: its binary is missing.
-            NodeFailed: it did not start.
-        """
-
-    @abstractmethod
     def attach(self) -> bool:
-        """Take up the process that an earlier command started, if it is healthy.
+        """Use the process that an earlier command started with this log, if it is healthy.
 
         Returns:
-            False when there is none, or it does not answer.
+            False if there is none, or it does not answer.
         """
+        process = read_process(self._log)
+        if process is None or not process.is_running() or not self._load():
+            return False
+        self._process = process
+        return True
 
     @abstractmethod
-    def _is_healthy(self, seen: int) -> bool:
-        """Tell whether it answers; ``seen`` is the length its log had before this start."""
+    def _load(self) -> bool:
+        """Read what the running process was configured with; return whether it answers."""
+
+    @abstractmethod
+    def _is_healthy(self, offset: int) -> bool:
+        """Return whether it answers; ``offset`` is the log's length before this start."""
 
     def stop(self) -> None:
-        """Stop it in an orderly way. Does nothing when it does not run."""
+        """Stop the process in an orderly way; do nothing if it does not run."""
         if self._process is not None:
             self._process.stop()
 
     def kill(self) -> None:
-        """End it at once, as `kill -9` does; `start` starts it again."""
+        """End the process at once, as `kill -9` does; `start` starts it again."""
         if self._process is not None:
             self._process.kill()
 
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
     def _try_ports(self, attempt: Callable[[], None]) -> None:
-        """Make the attempt, which chooses ports, again when another process was faster."""
+        """Repeat an attempt, which chooses ports, if another process takes one first."""
         for _ in range(_ATTEMPTS):
             with contextlib.suppress(PortTaken):
                 return attempt()
-        raise PortTaken(f"other processes take every port before {self.NAME} does", log=self._log)
+        raise PortTaken(
+            f"{self.NAME} did not start: other processes took its ports {_ATTEMPTS} times",
+            log=self._log,
+        )
 
     def _launch(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start the process and wait for its health; when that fails no process is left."""
-        seen = self._log.stat().st_size if self._log.exists() else 0
+        """Start the process and wait until it is healthy; end it if that fails."""
+        offset = self._log.stat().st_size if self._log.exists() else 0
         self._process = spawn(command, log=self._log, environment=environment)
         try:
-            self._await_health(seen)
+            self._await_health(offset)
         except BaseException:
             self._process.kill()
             raise
 
-    def _await_health(self, seen: int) -> None:
+    def _await_health(self, offset: int) -> None:
         process = self.process
-        ok = wait_until(
-            lambda: not process.is_running() or self._is_healthy(seen), seconds=HEALTHY_WITHIN
+        healthy = wait_until(
+            lambda: not process.is_running() or self._is_healthy(offset), seconds=HEALTHY_WITHIN
         )
         if not process.is_running():
-            if said_since(self._log, seen, self.PORT_TAKEN_SAYS):
-                raise PortTaken(f"a port that {self.NAME} was given is taken", log=self._log)
+            if log_contains(self._log, offset, self.PORT_TAKEN_WORDS):
+                raise PortTaken(f"a port of {self.NAME} is taken", log=self._log)
             raise NodeFailed(f"{self.NAME} ended instead of starting", log=self._log)
-        if not ok:
+        if not healthy:
             raise NodeFailed(
                 f"{self.NAME} does not answer after {HEALTHY_WITHIN:g} s", log=self._log
             )

@@ -7,29 +7,27 @@ from typing import Any
 
 from colearn_localnet.errors import NodeFailed
 
-__all__ = ["PRIVATE", "peer_entry", "port_in", "tcp_address"]
-
 
 def tcp_address(host: str, port: int) -> str:
     """Return the multiaddress of a TCP port."""
     return f"/ip4/{host}/tcp/{port}"
 
 
-def port_in(config: dict[str, Any], name: str) -> int | None:
-    """Return the port in a configuration that was written before."""
+def read_port(config: dict[str, Any], name: str) -> int | None:
+    """Return the port of a server in a configuration; None if it has none."""
     match = re.search(r"/tcp/(\d+)", str(config["Addresses"].get(name)))
     return int(match[1]) if match else None
 
 
 def peer_entry(address: str) -> dict[str, Any]:
-    """Return a peer as Kubo's configuration has it.
+    """Return a peer as an entry of Kubo's configuration.
 
     Raises:
         NodeFailed: the address has no transport or no peer id.
     """
     transport, _, peer_id = address.rpartition("/p2p/")
     if not transport or not peer_id:
-        raise NodeFailed(f"{address!r} is no peer's address: /ip4/…/tcp/…/p2p/<id> is")
+        raise NodeFailed(f"{address!r} is not a peer's address; expected /ip4/…/tcp/…/p2p/<id>")
     return {"ID": peer_id, "Addrs": [transport]}
 
 
@@ -64,4 +62,4 @@ PRIVATE: dict[str, Any] = {
     },
     "Version": {"SwarmCheckEnabled": False},
 }
-"""The parts of the configuration that keep a node off the public network and ask only its peers."""
+"""Configuration that keeps a node off the public network and makes it ask only its peers."""

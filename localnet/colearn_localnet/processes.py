@@ -1,6 +1,6 @@
-"""Native processes: started in a session of their own, known again later, stopped.
+"""Start native processes in their own session, recognize them later, and stop them.
 
-A process is known by its id *and* its start: an id alone may belong to another process by now.
+A process is identified by its id and its start time: the system may reuse an id.
 """
 
 from __future__ import annotations
@@ -17,22 +17,16 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
+
 from colearn_ledger.home import write_atomically
 from colearn_localnet.errors import NodeFailed
 
-__all__ = [
-    "Process",
-    "free_port",
-    "free_ports",
-    "is_free",
-    "recorded",
-    "said_since",
-    "spawn",
-    "wait_until",
-]
-
 _PAUSE = 0.02
-"""Seconds between two looks at something that is waited for."""
+"""Seconds between two checks of a condition that is waited for."""
+
+_LOG_LIMIT = 10_000_000
+"""Bytes of a log after which `rotate_log` starts a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +35,28 @@ class Process:
 
     Attributes:
         pid: its id.
-        started: when it started, as `_start_of` tells it; compared, never read.
+        started: its start, in seconds since the machine was booted.
     """
 
     pid: int
-    started: str
+    started: float
 
     def is_running(self) -> bool:
-        """Tell whether this very process still runs."""
-        with contextlib.suppress(ChildProcessError, OSError):
-            os.waitpid(self.pid, os.WNOHANG)  # when it is a child of ours, take its exit status
-        return _start_of(self.pid) == self.started
+        """Return whether this very process still runs."""
+        with contextlib.suppress(OSError):
+            os.waitpid(self.pid, os.WNOHANG)  # collects the exit status of our own child
+        started = _read_start(self.pid)
+        return started is not None and abs(started - self.started) < 2.0
 
     def stop(self, *, seconds: float = 20.0) -> None:
-        """Ask it to end, and end it when it has not after ``seconds``."""
+        """Ask the process to end, and kill it if it still runs after some seconds."""
         self._signal(signal.SIGTERM)
-        self._signal(signal.SIGCONT)  # one that was halted would not heed it
+        self._signal(signal.SIGCONT)  # a halted process would not react
         if not wait_until(lambda: not self.is_running(), seconds=seconds):
             self.kill()
 
     def kill(self) -> None:
-        """End it at once, as `kill -9` does."""
+        """End the process at once, as `kill -9` does."""
         self._signal(signal.SIGKILL)
         wait_until(lambda: not self.is_running(), seconds=20.0)
 
@@ -75,12 +70,12 @@ def spawn(command: Sequence[str], *, log: Path, environment: Mapping[str, str]) 
     """Start a process that outlives this one.
 
     Args:
-        command: the program, as a path, and its arguments.
-        log: takes its output, after what is there; the process is recorded beside it.
-        environment: all of it.
+        command: the path of the program, and its arguments.
+        log: file that the output is appended to; the process is recorded next to it.
+        environment: the whole environment.
 
     Raises:
-        NodeFailed: the program can not be run.
+        NodeFailed: the program cannot be started.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
@@ -94,32 +89,48 @@ def spawn(command: Sequence[str], *, log: Path, environment: Mapping[str, str]) 
                 start_new_session=True,
             )
         except OSError as error:
-            raise NodeFailed(f"{command[0]} can not be run: {error.strerror}") from error
-    child.returncode = 0  # it is waited for by `Process`, and may outlive this Python
-    process = Process(child.pid, _start_of(child.pid) or "")
-    write_atomically(_record_of(log), json.dumps(asdict(process)).encode())
+            raise NodeFailed(f"{command[0]} cannot be started: {error.strerror}") from error
+    child.returncode = 0  # `Process` collects the exit status; the child may outlive this Python
+    process = Process(child.pid, _read_start(child.pid) or 0.0)
+    write_atomically(_record_path(log), json.dumps(asdict(process)).encode())
     return process
 
 
-def recorded(log: Path) -> Process | None:
-    """Return the process that was last spawned with this log; None when there was none."""
+def read_process(log: Path) -> Process | None:
+    """Return the process that was last spawned with a log; None if there was none."""
     try:
-        return Process(**json.loads(_record_of(log).read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
+        record = json.loads(_record_path(log).read_text())
+        return Process(int(record["pid"]), float(record["started"]))
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None
 
 
-def said_since(log: Path, offset: int, words: str) -> bool:
-    """Tell whether the log holds the words after its first ``offset`` bytes."""
+def read_pid(log: Path) -> int | None:
+    """Return the id of the process that was last spawned with a log; None if it has ended."""
+    process = read_process(log)
+    return process.pid if process is not None and process.is_running() else None
+
+
+def log_contains(log: Path, offset: int, words: str) -> bool:
+    """Return whether a log contains words after its first ``offset`` bytes."""
     with log.open("rb") as file:
         file.seek(offset)
         return words.encode() in file.read()
 
 
-def wait_until(holds: Callable[[], bool], *, seconds: float) -> bool:
-    """Return True as soon as ``holds`` does, False when it has not after ``seconds``."""
+def rotate_log(log: Path) -> None:
+    """Stop the process that writes a log, if any; rename a long log to `.log.1`."""
+    process = read_process(log)
+    if process is not None:
+        process.stop()
+    if log.exists() and log.stat().st_size > _LOG_LIMIT:
+        log.replace(log.with_suffix(".log.1"))
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
+    """Return True as soon as a condition is true, or False after some seconds."""
     deadline = time.monotonic() + seconds
-    while not holds():
+    while not condition():
         if time.monotonic() > deadline:
             return False
         time.sleep(_PAUSE)
@@ -127,9 +138,9 @@ def wait_until(holds: Callable[[], bool], *, seconds: float) -> bool:
 
 
 def free_port(host: str) -> int:
-    """Return a TCP port that nobody listens on at ``host`` now.
+    """Return a TCP port on which nobody listens now.
 
-    It lies below those that systems give to outgoing connections, which would take it later.
+    It lies below the ports of outgoing connections, which could take it later.
     """
     for _ in range(100):
         port = 20_000 + secrets.randbelow(12_000)
@@ -141,15 +152,18 @@ def free_port(host: str) -> int:
 
 
 def free_ports(
-    host: str, had: Mapping[str, int], *, besides: Collection[int] = ()
+    host: str, previous: Mapping[str, int], *, reserved: Collection[int] = ()
 ) -> dict[str, int]:
-    """Return a free port for each name: the one that it had, 0 for none, if that is still free.
+    """Return a different free port for each name.
 
-    No two are the same, and none is one of ``besides``, on which nobody needs to listen yet.
+    Args:
+        host: IPv4 address to listen on.
+        previous: the port that each name had, which it keeps if it is free; 0 if it had none.
+        reserved: ports to avoid, on which nobody may listen yet.
     """
     chosen: dict[str, int] = {}
-    for name, port in had.items():
-        taken = {*besides, *chosen.values()}
+    for name, port in previous.items():
+        taken = {*reserved, *chosen.values()}
         while not port or port in taken or not is_free(host, port):
             port = free_port(host)
         chosen[name] = port
@@ -157,7 +171,7 @@ def free_ports(
 
 
 def is_free(host: str, port: int) -> bool:
-    """Tell whether a server could listen on the port now."""
+    """Return whether a server could listen on a port now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -167,29 +181,20 @@ def is_free(host: str, port: int) -> bool:
     return True
 
 
-def _record_of(log: Path) -> Path:
+def _record_path(log: Path) -> Path:
     return log.with_suffix(".pid")
 
 
-def _start_of(pid: int) -> str | None:
-    """Return a mark of the process's start; None when there is no such process any more."""
+def _read_start(pid: int) -> float | None:
+    """Return when a process started, in seconds since the boot; None if it has ended.
+
+    Both of psutil's times shift with the system clock; their difference does not.
+    """
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None if Path("/proc/self/stat").exists() else _start_by_ps(pid)
-    state, threads, ticks = fields[0], int(fields[17]), fields[19]
-    has_ended = state == "Z" and threads <= 1  # a last thread may still hold the ports
-    return None if has_ended else f"{boot}:{ticks}"
-
-
-def _start_by_ps(pid: int) -> str | None:
-    """The same where there is no /proc (macOS)."""
-    said = subprocess.run(  # noqa: S603
-        ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    state, _, start = said.stdout.strip().partition(" ")
-    return start.strip() if start and not state.startswith("Z") else None
+        process = psutil.Process(pid)
+        started = process.create_time() - psutil.boot_time()
+        # with its main thread gone, a process is a zombie, but another thread may have the ports
+        has_ended = process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
+    except psutil.Error:
+        return None
+    return None if has_ended else started

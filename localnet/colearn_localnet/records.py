@@ -1,4 +1,4 @@
-"""What a local network is, what is written down of it, and how it stands."""
+"""The settings, the stored record and the status of a local network."""
 
 from __future__ import annotations
 
@@ -10,28 +10,26 @@ from pathlib import Path
 from typing import Any
 
 from colearn_ledger.home import write_private
-from colearn_localnet.cosmos import BLOCK_TIME
+from colearn_localnet.cosmos_genesis import BLOCK_TIME
 from colearn_localnet.errors import NetStateError, SettingsRefused
 
-__all__ = ["ChainStatus", "IpfsStatus", "NetStatus", "Record", "Settings", "ValidatorStatus"]
-
-_OWN = ("net.json*", "chain", "cosmos", "logs", "ipfs-*", ".repo-*")
-"""What the folder holds of ours; nothing else is ever deleted."""
+_OWN_FILES = ("net.json*", "chain", "cosmos", "logs", "ipfs-*", ".repo-*")
+"""Everything that `Record.wipe` deletes; other files in the folder stay."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a network consists of.
+    """The parts of a network.
 
     Attributes:
-        chain: its kind, "evm" or "cosmos".
+        chain: kind of the chain, "evm" or "cosmos".
         ipfs: number of IPFS nodes.
-        block_time: seconds between blocks. None on an EVM chain mines a block as soon as a
-            transaction comes; a Cosmos chain makes blocks by the clock, and None becomes 0.5.
+        block_time: seconds between blocks. With None, an EVM chain mines a block for each
+            transaction; a Cosmos chain makes blocks by the clock, and None becomes 0.5.
         validators: number of nodes that run the chain; an EVM chain has one.
 
     Raises:
-        SettingsRefused: no network can be like that.
+        SettingsRefused: they contradict each other or are out of range.
     """
 
     chain: str = "evm"
@@ -42,13 +40,13 @@ class Settings:
     def __post_init__(self) -> None:
         """Check them, and fill in a Cosmos chain's block time."""
         if self.chain not in ("evm", "cosmos"):
-            raise SettingsRefused(f"a chain is evm or cosmos, not {self.chain!r}")
+            raise SettingsRefused(f"the chain must be evm or cosmos, not {self.chain!r}")
         if self.chain == "evm" and self.validators != 1:
             raise SettingsRefused(
-                "an EVM chain has one node here; validators are of a Cosmos chain"
+                "a local EVM chain has one node; only a Cosmos chain has several validators"
             )
         if self.validators < 1:
-            raise SettingsRefused("a chain needs a validator")
+            raise SettingsRefused("a chain needs at least one validator")
         if self.chain == "cosmos" and self.block_time is None:
             object.__setattr__(self, "block_time", BLOCK_TIME)
 
@@ -63,14 +61,14 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class ChainStatus:
-    """The chain, as one of its nodes has it.
+    """The status of the chain, from the first node that answers.
 
     Attributes:
-        url: of the node's RPC.
+        url: URL of the node's RPC.
         chain_id: a number (EIP-155), or a Cosmos chain's text.
-        pid: of the node; None when it is not there.
-        block: the newest; None when the node does not answer.
-        grpc: URL of a Cosmos node's gRPC.
+        pid: id of the node's process; None if it does not run.
+        block: number of the newest block; None if the node does not answer.
+        grpc: URL of a Cosmos node's gRPC server.
         rest: URL of a Cosmos node's REST server.
     """
 
@@ -84,7 +82,7 @@ class ChainStatus:
 
 @dataclass(frozen=True, slots=True)
 class ValidatorStatus:
-    """A node of a Cosmos chain; ``block`` and ``peers`` are None when it does not answer."""
+    """The status of a Cosmos node; ``block`` and ``peers`` are None if it does not answer."""
 
     name: str
     rpc: str
@@ -97,7 +95,7 @@ class ValidatorStatus:
 
 @dataclass(frozen=True, slots=True)
 class IpfsStatus:
-    """An IPFS node; ``peers`` counts its connections and is None when it does not answer."""
+    """The status of an IPFS node; ``peers``, its connections, is None if it does not answer."""
 
     name: str
     api: str
@@ -110,14 +108,14 @@ class IpfsStatus:
 
 @dataclass(frozen=True, slots=True)
 class NetStatus:
-    """A network as it is now.
+    """The status of a network.
 
     Attributes:
-        folder: that holds it.
-        settings: that it was last started with.
-        chain: as its first node that answers has it.
-        ipfs: its IPFS nodes.
-        validators: the nodes of a Cosmos chain; none of an EVM chain.
+        folder: the network's folder.
+        settings: the settings of its last start.
+        chain: the chain.
+        ipfs: the IPFS nodes.
+        validators: the nodes of a Cosmos chain; empty for an EVM chain.
     """
 
     folder: Path
@@ -135,12 +133,12 @@ class NetStatus:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What `net.json` holds.
+    """The content of `net.json`.
 
     Attributes:
-        settings: the network's.
+        settings: the network's settings.
         swarm: key of the IPFS nodes' private swarm, in hex.
-        port: the EVM chain's; 0 before its first start.
+        port: the EVM chain's port; 0 before its first start.
     """
 
     settings: Settings
@@ -149,33 +147,33 @@ class Record:
 
     @classmethod
     def read(cls, folder: Path) -> Record | None:
-        """Return a folder's record; None when there is no network and room for one.
+        """Return a folder's record; None if the folder is empty or missing.
 
         Raises:
-            NetStateError: the folder holds something else, or the record can not be read.
+            NetStateError: the folder contains something else, or the record cannot be read.
         """
         path = folder / "net.json"
         try:
-            held: dict[str, Any] = json.loads(path.read_text())
-            return cls(Settings(**held["settings"]), held["swarm"], held["port"])
+            content: dict[str, Any] = json.loads(path.read_text())
+            return cls(Settings(**content["settings"]), content["swarm"], content["port"])
         except FileNotFoundError as error:
             if folder.is_dir() and any(folder.iterdir()):
                 raise NetStateError(
-                    f"{folder} holds something that is no local network: choose another folder"
+                    f"{folder} contains files, but not a local network: choose another folder"
                 ) from error
             return None
         except (OSError, ValueError, KeyError, TypeError, SettingsRefused) as error:
-            raise NetStateError(f"{path} can not be read: {error}") from error
+            raise NetStateError(f"{path} cannot be read: {error}") from error
 
     def write(self, folder: Path) -> None:
-        """Write it, readable by nobody else: who has the swarm's key can join."""
+        """Write the record for its owner only: anybody with the swarm's key can join."""
         folder.mkdir(parents=True, exist_ok=True)
         write_private(folder / "net.json", json.dumps(asdict(self), indent=2).encode())
 
     @staticmethod
     def wipe(folder: Path) -> None:
-        """Delete what a network has in a folder, its record last, and the folder when empty."""
-        for pattern in reversed(_OWN):
+        """Delete a network's files, the record last, and the folder if it is empty then."""
+        for pattern in reversed(_OWN_FILES):
             for path in folder.glob(pattern):
                 if path.is_dir():
                     shutil.rmtree(path)
@@ -183,3 +181,8 @@ class Record:
                     path.unlink()
         with suppress(OSError):
             folder.rmdir()
+
+
+def log_path(folder: Path, name: str) -> Path:
+    """Return the log file of a network's node."""
+    return folder / "logs" / f"{name}.log"

@@ -1,6 +1,6 @@
-"""One wasmd: a node of a Cosmos chain with CosmWasm, alone or beside others.
+"""Run wasmd, a node of a Cosmos chain with CosmWasm, alone or with others.
 
-`colearn_localnet.cosmos_genesis` makes its home, with genesis and keys;
+`colearn_localnet.cosmos_genesis` creates its home, with genesis and keys;
 `colearn_localnet.cosmos` runs whole chains.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import socket
 import tomllib
 from collections.abc import Collection, Sequence
@@ -18,14 +17,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from colearn_ledger.home import write_atomically
-from colearn_localnet.cosmos_genesis import GAS_PRICE
+from colearn_localnet.cosmos_genesis import BLOCK_TIME, GAS_PRICE, quiet_environment
 from colearn_localnet.errors import NodeFailed
 from colearn_localnet.install import WASMD, find_binary
 from colearn_localnet.node import Node
-from colearn_localnet.processes import free_ports, recorded
+from colearn_localnet.processes import free_ports
 from colearn_localnet.rpc import json_rpc
-
-__all__ = ["Wasmd", "quiet_environment"]
 
 _PORTS = ("p2p", "rpc", "grpc", "rest")
 
@@ -34,20 +31,20 @@ class Wasmd(Node):
     """A wasmd process.
 
     Args:
-        home: its folder. Later starts keep the chain and, as long as they are free, the ports.
-        block_time: seconds from a block to the next one's proposal.
+        home: its folder. Later starts keep the chain and, if they are free, the ports.
+        block_time: seconds from a block to the proposal of the next one.
         host: IPv4 address that all its servers listen on.
-        log: takes its output; None puts it into the home, `wasmd.log`.
+        log: file for its output; None uses `wasmd.log` in the home.
     """
 
     NAME = "wasmd"
-    PORT_TAKEN_SAYS = "address already in use"
+    PORT_TAKEN_WORDS = "address already in use"
 
     def __init__(
         self,
         home: Path,
         *,
-        block_time: float = 0.5,
+        block_time: float = BLOCK_TIME,
         host: str = "127.0.0.1",
         log: Path | None = None,
     ) -> None:
@@ -55,7 +52,7 @@ class Wasmd(Node):
         self._home = home
         self._block_time = block_time
         self._peers: tuple[str, ...] = ()
-        self._ports = self._known_ports()
+        self._ports = self._read_ports()
 
     @property
     def home(self) -> Path:
@@ -64,7 +61,7 @@ class Wasmd(Node):
 
     @property
     def rpc(self) -> str:
-        """URL of CometBFT's RPC; its WebSocket is the same with ``ws:`` and ``/websocket``."""
+        """URL of CometBFT's RPC; the WebSocket has the same with ``ws:`` and ``/websocket``."""
         return f"http://{self._host}:{self._ports['rpc']}"
 
     @property
@@ -74,35 +71,35 @@ class Wasmd(Node):
 
     @property
     def grpc(self) -> str:
-        """URL of the gRPC server, which has no encryption."""
+        """URL of the gRPC server, without encryption."""
         return f"http://{self._host}:{self._ports['grpc']}"
 
     @property
     def peer(self) -> str:
-        """Its address for other nodes of the chain, with its id."""
+        """Its id and address, for other nodes of the chain."""
         return f"{self._node_id()}@{self._host}:{self._ports['p2p']}"
 
-    def choose_ports(self, *, besides: Collection[int] = ()) -> Collection[int]:
-        """Choose free ports, those it had if they are free, so that others know `peer`.
+    def choose_ports(self, *, reserved: Collection[int] = ()) -> Collection[int]:
+        """Choose free ports before the start, so that `peer` is known; keep free ones.
 
         Args:
-            besides: ports that others have chosen, and may not listen on yet.
+            reserved: ports that other nodes have chosen, and may not listen on yet.
 
         Returns:
             the ports.
         """
-        self._ports = free_ports(self._host, self._ports, besides=besides)
+        self._ports = free_ports(self._host, self._ports, reserved=reserved)
         return self._ports.values()
 
-    def know(self, peers: Sequence[str]) -> None:
-        """Have it connect to these nodes, and come back to them, from its next start on."""
+    def set_peers(self, peers: Sequence[str]) -> None:
+        """Set the nodes that it connects to from its next start on."""
         self._peers = tuple(peers)
 
     def start(self) -> Self:
-        """Start it and wait until it answers; it need not have made a block then.
+        """Start it and wait until it answers, not for its first block.
 
         Raises:
-            InstallFailed: there is no wasmd.
+            InstallFailed: wasmd is missing and cannot be installed.
             NodeFailed: it did not start.
         """
         binary = find_binary(WASMD)
@@ -115,57 +112,50 @@ class Wasmd(Node):
         command = [str(binary), "start", "--home", str(self._home), "--log_no_color"]
         self._launch(command, quiet_environment())
 
-    def attach(self) -> bool:
-        """Take up the process that was started with this home and log, if it is healthy.
-
-        Returns:
-            False when there is none, or it does not answer.
-        """
-        process = recorded(self._log)
-        self._ports = self._known_ports()
-        if process is None or not process.is_running() or not self._is_healthy(0):
-            return False
-        self._process = process
-        return True
+    def _load(self) -> bool:
+        self._ports = self._read_ports()
+        return self._is_healthy(0)
 
     def height(self) -> int:
-        """Return the number of its newest block; 0 before the first.
+        """Return the number of its newest block; 0 before the first one.
 
         Raises:
             NodeFailed: it does not answer.
         """
-        return int(self._said("status")["sync_info"]["latest_block_height"])
+        return int(self._ask("status")["sync_info"]["latest_block_height"])
 
     def connections(self) -> int:
-        """Return how many nodes of the chain it is connected to.
+        """Return the number of connected nodes of the chain.
 
         Raises:
             NodeFailed: it does not answer.
         """
-        return int(self._said("net_info")["n_peers"])
+        return int(self._ask("net_info")["n_peers"])
 
-    def _said(self, method: str) -> dict[str, Any]:
-        said = json_rpc(self.rpc, method, seconds=5)
-        if not isinstance(said, dict):
-            raise NodeFailed(f"{self.rpc} is no CometBFT RPC: {method} gives {str(said)[:100]!r}")
-        return said
+    def _ask(self, method: str) -> dict[str, Any]:
+        answer = json_rpc(self.rpc, method, seconds=5)
+        if not isinstance(answer, dict):
+            raise NodeFailed(
+                f"{self.rpc} is not a CometBFT RPC: {method} returned {str(answer)[:100]!r}"
+            )
+        return answer
 
-    def _is_healthy(self, seen: int) -> bool:
+    def _is_healthy(self, offset: int) -> bool:
         with suppress(NodeFailed, OSError, KeyError, ValueError):
-            is_it = self._said("status")["node_info"]["id"] == self._node_id()
-            for name in ("grpc", "rest"):  # they begin to listen after the RPC
+            is_this_node = self._ask("status")["node_info"]["id"] == self._node_id()
+            for name in ("grpc", "rest"):  # they listen later than the RPC
                 socket.create_connection((self._host, self._ports[name]), timeout=5).close()
-            return bool(is_it)
+            return bool(is_this_node)
         return False
 
     def _node_id(self) -> str:
-        """Return its id: of its ed25519 key's public half, the first 20 bytes of the sha256."""
-        held = json.loads((self._home / "config" / "node_key.json").read_text())
-        public = base64.b64decode(held["priv_key"]["value"])[32:]
+        """Return its id: the first 20 bytes of the sha256 of its ed25519 public key, in hex."""
+        key = json.loads((self._home / "config" / "node_key.json").read_text())
+        public = base64.b64decode(key["priv_key"]["value"])[32:]
         return hashlib.sha256(public).hexdigest()[:40]
 
-    def _known_ports(self) -> dict[str, int]:
-        """Return the ports of its configuration; 0 before its first start."""
+    def _read_ports(self) -> dict[str, int]:
+        """Return the ports in its configuration; 0 before its first start."""
         try:
             comet = tomllib.loads((self._home / "config" / "config.toml").read_text())
             app = tomllib.loads((self._home / "config" / "app.toml").read_text())
@@ -181,7 +171,7 @@ class Wasmd(Node):
         return dict(zip(_PORTS, ports, strict=True))
 
     def _configure(self) -> None:
-        """Write both files whole; what they do not say has wasmd's own defaults."""
+        """Write both configuration files; everything else has wasmd's defaults."""
         at = {name: f"{self._host}:{port}" for name, port in self._ports.items()}
         settings = {
             "moniker": self._home.name,
@@ -194,12 +184,7 @@ class Wasmd(Node):
             write_atomically(path, text.format(**at, **settings).encode())
 
 
-def quiet_environment() -> dict[str, str]:
-    """Return the environment without variables that wasmd would take for settings."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("WASMD_")}
-
-
-# With a validator gone, each round in which it should propose costs `timeout_propose`.
+# A missing validator costs `timeout_propose` in each round in which it should propose.
 _COMET = """\
 moniker = "{moniker}"
 log_level = "info"

@@ -1,4 +1,4 @@
-"""What a user of the nodes does, in one call each, and networks that are gone afterwards."""
+"""Helpers that use the nodes as a client would, and networks that are deleted afterwards."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def cat(api_url: str, cid: str, *, seconds: float = 30.0) -> bytes:
 
 
 def pins(api_url: str) -> set[str]:
-    said = json.loads(post(f"{api_url}/api/v0/pin/ls?type=recursive"))
-    return set(said["Keys"])
+    answer = json.loads(post(f"{api_url}/api/v0/pin/ls?type=recursive"))
+    return set(answer["Keys"])
 
 
 def pay(url: str, *, to: str = SOMEONE, wei: int = 1) -> int:
@@ -61,8 +61,8 @@ def block(url: str) -> int:
     return int(json_rpc(url, "eth_blockNumber"), 16)
 
 
-def dumped(state: Path) -> int:
-    """Return the last block in an anvil's dump, -1 when there is no whole one yet."""
+def last_dumped_block(state: Path) -> int:
+    """Return the last block in an anvil's dump; -1 if there is no complete dump yet."""
     try:
         return int(json.loads(state.read_bytes())["block"]["number"], 16)
     except (FileNotFoundError, ValueError):
@@ -79,7 +79,7 @@ def user() -> SimpleNamespace:
         pay=pay,
         balance=balance,
         block=block,
-        dumped=dumped,
+        last_dumped_block=last_dumped_block,
     )
 
 
@@ -93,7 +93,7 @@ def wasmd_is_here() -> None:
 
 @pytest.fixture(scope="session")
 def wasmd(tmp_path_factory: pytest.TempPathFactory, wasmd_is_here: None) -> Iterator[CosmosChain]:
-    """A Cosmos chain of one node that all tests share."""
+    """A Cosmos chain of one node, shared by all tests."""
     with CosmosChain(tmp_path_factory.mktemp("wasmd"), block_time=0.2) as chain:
         yield chain
 
@@ -107,7 +107,7 @@ def net(tmp_path: Path, nodes_are_here: None) -> Iterator[Localnet]:
 
 @pytest.fixture
 def kubo(tmp_path: Path, nodes_are_here: None) -> Iterator[Callable[..., Kubo]]:
-    """Makes nodes that are stopped at the end."""
+    """Return a function that starts nodes; they are stopped at the end."""
     made: list[Kubo] = []
 
     def make(name: str, **options: object) -> Kubo:

@@ -1,4 +1,4 @@
-"""One anvil: a chain that outlives its process."""
+"""Run anvil: a chain that survives its process."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "chain" / "state.json"
 
 
-class TestARunningChain:
-    def test_answers_at_its_url_with_its_id(self, anvil: Anvil):
+class TestRunningChain:
+    def test_url_answers_with_the_chain_id(self, anvil: Anvil):
         assert int(json_rpc(anvil.url, "eth_chainId"), 16) == 31337
 
     def test_listens_on_loopback_only(self, anvil: Anvil):
@@ -32,29 +32,29 @@ class TestARunningChain:
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(("127.0.0.2", anvil.port), timeout=2)
 
-    def test_funds_the_accounts_of_its_keys(self, anvil: Anvil, user: SimpleNamespace):
+    def test_accounts_of_its_keys_are_funded(self, anvil: Anvil, user: SimpleNamespace):
         assert len(anvil.keys) == 10
         account = Account.from_key(anvil.keys[3]).address
         assert user.balance(anvil.url, of=account) == 10_000 * 10**18
 
-    def test_gets_a_port_of_its_own_beside_another(self, anvil: Anvil):
+    def test_second_chain_gets_another_port(self, anvil: Anvil):
         with Anvil(chain_id=77) as other:
             assert other.port != anvil.port
             assert int(json_rpc(other.url, "eth_chainId"), 16) == 77
 
-    def test_mines_at_intervals_when_it_is_told_to(self, user: SimpleNamespace):
+    def test_block_time_mines_at_intervals(self, user: SimpleNamespace):
         with Anvil(block_time=0.1) as chain:
             assert wait_until(lambda: user.block(chain.url) >= 3, seconds=LIMIT)
 
-    def test_says_what_an_answer_lacks(self, anvil: Anvil):
+    def test_errors_of_the_node_are_reported(self, anvil: Anvil):
         with pytest.raises(NodeFailed, match="eth_nonsense"):
             json_rpc(anvil.url, "eth_nonsense")
         with pytest.raises(NodeFailed, match="answered 4"):
             post(f"{anvil.url}/nowhere")
 
 
-class TestItsState:
-    def test_survives_stop_and_start(self, state: Path, user: SimpleNamespace):
+class TestState:
+    def test_state_survives_stop_and_start(self, state: Path, user: SimpleNamespace):
         with Anvil(state=state) as chain:
             user.pay(chain.url, wei=5)
             number = user.block(chain.url)
@@ -62,7 +62,7 @@ class TestItsState:
             assert user.balance(chain.url) == 5
             assert user.block(chain.url) == number
 
-    def test_and_port_survive_ten_kills(self, state: Path, user: SimpleNamespace):
+    def test_state_and_port_survive_ten_kills(self, state: Path, user: SimpleNamespace):
         with Anvil(state=state) as chain:
             url = chain.url
             for payments in range(1, 11):
@@ -72,7 +72,7 @@ class TestItsState:
                 chain.start()
                 assert (chain.url, user.balance(url)) == (url, payments)
 
-    def test_survives_kill_up_to_the_last_dump(self, state: Path, user: SimpleNamespace):
+    def test_state_survives_a_kill_up_to_the_last_dump(self, state: Path, user: SimpleNamespace):
         with Anvil(state=state) as chain:
             url = chain.url
             user.pay(url, wei=5)
@@ -83,18 +83,16 @@ class TestItsState:
             assert chain.url == url
             assert user.balance(url) == 5
 
-    def test_is_dumped_by_itself_while_it_runs(self, state: Path, user: SimpleNamespace):
+    def test_state_is_dumped_while_the_chain_runs(self, state: Path, user: SimpleNamespace):
         running = state.with_name("state.json.running")
         with Anvil(state=state) as chain:
             user.pay(chain.url, wei=5)
-            assert wait_until(lambda: user.dumped(running) >= 1, seconds=LIMIT)
+            assert wait_until(lambda: user.last_dumped_block(running) >= 1, seconds=LIMIT)
             chain.kill()
         with Anvil(state=state) as chain:
             assert user.balance(chain.url) == 5
 
-    def test_allows_a_reorganisation_right_after_a_restart(
-        self, state: Path, user: SimpleNamespace
-    ):
+    def test_reorganisation_right_after_a_restart_works(self, state: Path, user: SimpleNamespace):
         with Anvil(state=state) as chain:
             for _ in range(5):
                 user.pay(chain.url)
@@ -102,7 +100,7 @@ class TestItsState:
             json_rpc(chain.url, "anvil_rollback", 3)
             assert user.balance(chain.url) == 2
 
-    def test_is_that_of_the_last_dump_when_a_kill_tore_a_later_one(self, state: Path):
+    def test_torn_dump_is_dropped_and_the_older_state_kept(self, state: Path):
         state.parent.mkdir()
         state.write_text('{"whole": 1}')
         torn = state.with_name("state.json.running")
@@ -111,13 +109,13 @@ class TestItsState:
         assert state.read_text() == '{"whole": 1}'
         assert not torn.exists()
 
-    def test_can_not_be_dumped_without_a_file(self, anvil: Anvil):
+    def test_dump_without_a_state_file_is_refused(self, anvil: Anvil):
         with pytest.raises(NodeFailed, match="no state file"):
             anvil.dump()
 
 
-class TestAFailure:
-    def test_to_get_the_port_asked_for_says_so(self):
+class TestFailure:
+    def test_taken_port_is_reported(self):
         port = free_port("127.0.0.1")
         with (
             socket.create_server(("127.0.0.1", port)),
@@ -125,7 +123,7 @@ class TestAFailure:
         ):
             Anvil(port=port).start()
 
-    def test_to_start_shows_the_log_and_leaves_no_process(self, tmp_path: Path):
+    def test_failed_start_shows_the_log_and_leaves_no_process(self, tmp_path: Path):
         state = tmp_path / "state.json"
         state.write_text('{"no": "state"}')
         chain = Anvil(state=state, log=tmp_path / "anvil.log")
@@ -133,16 +131,16 @@ class TestAFailure:
             chain.start()
         assert not chain.process.is_running()
 
-    def test_to_wait_for_it_leaves_no_process(self, monkeypatch: pytest.MonkeyPatch):
-        def interrupted(chain: Anvil, seen: int) -> None:
+    def test_interrupted_start_leaves_no_process(self, monkeypatch: pytest.MonkeyPatch):
+        def interrupt(chain: Anvil, offset: int) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(Anvil, "_await_health", interrupted)
+        monkeypatch.setattr(Anvil, "_await_health", interrupt)
         chain = Anvil()
         with pytest.raises(KeyboardInterrupt):
             chain.start()
         assert not chain.process.is_running()
 
-    def test_to_be_started_at_all_is_told(self):
+    def test_process_before_the_first_start_is_an_error(self):
         with pytest.raises(NodeFailed, match="was not started"):
             _ = Anvil().process

@@ -1,4 +1,4 @@
-"""`colearn localnet`, as people and scripts type it."""
+"""`colearn localnet`, as people and scripts call it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from click.testing import CliRunner, Result
 
 from colearn_learner.cli import main
 from colearn_ledger.networks.address_book import Networks
-from colearn_localnet.net import Localnet, Settings
+from colearn_localnet.net import Localnet
 from colearn_localnet.processes import wait_until
+from colearn_localnet.records import Settings
 from tests.support.waiting import LIMIT
 
 SOMEONE = "0x" + "ab" * 20
@@ -35,7 +36,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nodes_are_here: None) 
 
 
 class TestUpAndDown:
-    def test_a_day_with_it(self, home: Path):
+    def test_up_status_fund_down_and_wipe_work_in_turn(self, home: Path):
         up = run("up", "--ipfs", "1")
         assert up.exit_code == 0
         assert "ipfs-1" in up.stdout
@@ -50,7 +51,7 @@ class TestUpAndDown:
         assert run("down", "--wipe").stdout == "Down and wiped.\n"
         assert run("down").stdout == "There is none; all is down.\n"
 
-    def test_json_holds_all_that_a_script_needs(self, home: Path):
+    def test_json_has_everything_a_script_needs(self, home: Path):
         up = json.loads(run("up", "--ipfs", "1", "--json").stdout)
         assert up == json.loads(run("status", "--json").stdout)
         assert up["healthy"] is True
@@ -62,7 +63,7 @@ class TestUpAndDown:
         assert down.exit_code == 1
         assert json.loads(down.stdout)["healthy"] is False
 
-    def test_options_not_given_stay_as_they_were(self, home: Path):
+    def test_missing_options_keep_the_last_settings(self, home: Path):
         run("up", "--ipfs", "0", "--block-time", "0.5")
         run("down")
         assert json.loads(run("up", "--json").stdout)["settings"]["block_time"] == 0.5
@@ -70,15 +71,15 @@ class TestUpAndDown:
         settings = json.loads(run("up", "--block-time", "0", "--json").stdout)["settings"]
         assert settings == {"chain": "evm", "ipfs": 0, "block_time": None, "validators": 1}
 
-    def test_goes_on_after_the_shell_is_gone(self, home: Path):
+    def test_network_keeps_running_after_the_command(self, home: Path):
         command = "import sys; from colearn_learner.cli import main; main()"
         arguments = ["localnet", "up", "--ipfs", "0"]
         subprocess.run([sys.executable, "-c", command, *arguments], check=True, timeout=120)
         assert run("status").exit_code == 0
 
 
-class TestTheProfile:
-    def test_leads_to_the_network_and_forgets_contracts_that_are_wiped(self, home: Path):
+class TestProfile:
+    def test_profile_points_at_the_network_and_drops_wiped_contracts(self, home: Path):
         up = json.loads(run("up", "--ipfs", "1", "--json").stdout)
         profile = Networks().all()["local-evm"]
         assert profile.rpc == up["chain"]["url"]
@@ -90,7 +91,7 @@ class TestTheProfile:
         run("down", "--wipe")
         assert not Networks().all()["local-evm"].contracts
 
-    def test_is_left_alone_by_a_network_in_another_folder(self, home: Path, tmp_path: Path):
+    def test_network_in_another_folder_leaves_the_profile(self, home: Path, tmp_path: Path):
         before = Networks().all()
         folder = str(tmp_path / "second")
         up = run("up", "--folder", folder, "--ipfs", "0")
@@ -100,7 +101,7 @@ class TestTheProfile:
 
 
 class TestLogs:
-    def test_show_the_end_of_each_node(self, home: Path):
+    def test_logs_show_the_last_lines_of_each_node(self, home: Path):
         run("up", "--ipfs", "1")
         shown = run("logs", "--lines", "3").stdout.splitlines()
         assert {line.split()[0] for line in shown} == {"anvil", "ipfs-1"}
@@ -109,7 +110,7 @@ class TestLogs:
         assert {line.split()[0] for line in only} == {"ipfs-1"}
         assert any("Daemon is ready" in line for line in only)
 
-    def test_follow_until_they_are_interrupted(self, home: Path, ctrl_c: None):
+    def test_logs_follow_until_an_interrupt(self, home: Path, ctrl_c: None):
         run("up", "--ipfs", "0")
         command = "from colearn_learner.cli import main; main()"
         out = home / "followed"
@@ -120,31 +121,31 @@ class TestLogs:
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
 
-        def the_payment_is_shown() -> bool:
+        def payment_is_shown() -> bool:
             run("fund", SOMEONE)
             return "eth_sendTransaction" in out.read_text()
 
         try:
-            assert wait_until(the_payment_is_shown, seconds=LIMIT)
+            assert wait_until(payment_is_shown, seconds=LIMIT)
             follower.send_signal(signal.SIGINT)
             assert follower.wait(timeout=LIMIT) == 130
         finally:
             follower.kill()
             follower.wait()
 
-    def test_of_an_unknown_node_names_the_nearest(self, home: Path):
+    def test_unknown_node_suggests_the_nearest_name(self, home: Path):
         run("up", "--ipfs", "0")
         wrong = run("logs", "--node", "anvl")
         assert wrong.exit_code == 2
         assert "did you mean anvil?" in wrong.stderr
 
 
-class TestFailing:
+class TestErrors:
     @pytest.mark.parametrize("command", [("status",), ("logs",), ("fund", SOMEONE)])
-    def test_without_a_network_says_how_to_start_one(self, home: Path, command: tuple[str, ...]):
+    def test_missing_network_names_the_command_for_it(self, home: Path, command: tuple[str, ...]):
         result = run(*command)
         assert result.exit_code == 1
-        assert "to start one: colearn localnet up" in result.stderr
+        assert "start one with: colearn localnet up" in result.stderr
 
     @pytest.mark.parametrize(
         "arguments",
@@ -161,24 +162,24 @@ class TestFailing:
             ("sideways",),
         ],
     )
-    def test_wrong_use_is_two(self, home: Path, arguments: tuple[str, ...]):
+    def test_wrong_use_exits_with_2(self, home: Path, arguments: tuple[str, ...]):
         Localnet().up(Settings(ipfs=0))
         result = run(*arguments)
         assert result.exit_code == 2
         assert "Error: " in result.stderr
 
-    def test_for_a_missing_tool_names_it_and_leaves_no_folder(
+    def test_missing_compiler_is_named_and_leaves_no_folder(
         self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ):
         monkeypatch.setenv("PATH", str(tmp_path / "empty"))
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-        result = run("up")
+        result = run("up", "--chain", "cosmos")
         assert result.exit_code == 1
-        assert "node and npm is missing" in result.stderr
+        assert "gcc is missing" in result.stderr
         assert "Traceback" not in result.output
         assert not (home / "localnet").exists()
 
-    def test_shows_the_log_of_a_node_that_does_not_start(self, home: Path):
+    def test_log_of_a_node_that_does_not_start_is_shown(self, home: Path):
         run("up", "--ipfs", "0")
         run("down")
         (home / "localnet" / "chain" / "state.json").write_text('{"no": "state"}')

@@ -1,4 +1,4 @@
-"""A Cosmos chain of real wasmd nodes: alone, and four that replace each other."""
+"""Run Cosmos chains of real wasmd nodes: one node, and four validators."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from colearn_ledger.keys.wallet import Wallet
 from colearn_localnet import processes
 from colearn_localnet.cosmos import CosmosChain
-from colearn_localnet.cosmos_genesis import MNEMONIC, found_chain, homes_of
+from colearn_localnet.cosmos_genesis import MNEMONIC, create_chain, homes_of
 from colearn_localnet.errors import AddressRefused, NetStateError, NodeFailed, PortTaken
 from colearn_localnet.install import WASMD, find_binary
 from colearn_localnet.processes import wait_until
@@ -36,7 +36,7 @@ def balance(chain: CosmosChain, address: str, *, node: Wasmd | None = None) -> i
     return int(json.loads(get(f"{(node or chain.node).rest}{path}"))["balance"]["amount"])
 
 
-def grows(node: Wasmd, *, by: int = 1) -> bool:
+def advances(node: Wasmd, *, by: int = 1) -> bool:
     goal = node.height() + by
     return wait_until(lambda: node.height() >= goal, seconds=LIMIT)
 
@@ -45,12 +45,12 @@ def has_ended(node: Wasmd) -> bool:
     return not node.process.is_running()
 
 
-class TestARunningChain:
-    def test_makes_blocks_and_says_who_it_is(self, wasmd: CosmosChain):
+class TestRunningChain:
+    def test_chain_makes_blocks_and_has_its_id_and_denomination(self, wasmd: CosmosChain):
         assert wasmd.height() >= 2
-        assert grows(wasmd.node)
-        said = json_rpc(wasmd.rpc, "status")
-        assert said["node_info"]["network"] == wasmd.chain_id == "colearn-local"
+        assert advances(wasmd.node)
+        status = json_rpc(wasmd.rpc, "status")
+        assert status["node_info"]["network"] == wasmd.chain_id == "colearn-local"
         staking = json.loads(get(f"{wasmd.rest}/cosmos/staking/v1beta1/params"))
         assert staking["params"]["bond_denom"] == wasmd.denomination == "stake"
 
@@ -64,16 +64,16 @@ class TestARunningChain:
             with pytest.raises(OSError, match="refused"):
                 socket.create_connection(("127.0.0.2", port), timeout=5)
 
-    def test_takes_no_port_that_everybody_takes(self, wasmd: CosmosChain):
+    def test_ports_are_not_the_default_ones(self, wasmd: CosmosChain):
         ports = {int(url.rpartition(":")[2]) for url in (wasmd.rpc, wasmd.rest, wasmd.grpc)}
         assert len(ports) == 3
         assert not ports & {26656, 26657, 9090, 1317}
 
-    def test_funds_the_accounts_of_keys_that_everybody_knows(self, wasmd: CosmosChain):
+    def test_accounts_of_the_public_keys_are_funded(self, wasmd: CosmosChain):
         assert len(wasmd.keys) == len(wasmd.accounts) == 10
         assert balance(wasmd, wasmd.accounts[9]) == 10**12
 
-    def test_has_the_accounts_of_its_mnemonic(self):
+    def test_accounts_and_keys_belong_to_the_mnemonic(self):
         for number, (key, address) in enumerate(
             zip(CosmosChain.keys, CosmosChain.accounts, strict=True)
         ):
@@ -82,21 +82,21 @@ class TestARunningChain:
             assert wallet.cosmos_address("wasm") == address
             assert Wallet.from_key(key).cosmos_address("wasm") == address
 
-    def test_asks_a_price_for_gas(self, wasmd: CosmosChain):
+    def test_gas_has_a_minimum_price(self, wasmd: CosmosChain):
         config = json.loads(get(f"{wasmd.rest}/cosmos/base/node/v1beta1/config"))
         assert Decimal(config["minimum_gas_price"].removesuffix("stake")) == Decimal("0.025")
 
-    def test_does_not_dismiss_a_validator_that_was_away_for_weeks(self, wasmd: CosmosChain):
+    def test_validator_that_was_down_for_weeks_is_not_jailed(self, wasmd: CosmosChain):
         params = json.loads(get(f"{wasmd.rest}/cosmos/slashing/v1beta1/params"))["params"]
         assert int(params["signed_blocks_window"]) * 0.5 > 30 * 24 * 3600
 
-    def test_keeps_history_from_its_first_block_on(self, wasmd: CosmosChain):
-        assert grows(wasmd.node)
+    def test_history_is_kept_from_the_first_block_on(self, wasmd: CosmosChain):
+        assert advances(wasmd.node)
         assert json_rpc(wasmd.rpc, "block", "1")["block"]["header"]["height"] == "1"
         pruning = (wasmd.node.home / "config" / "app.toml").read_text()
         assert 'pruning = "nothing"' in pruning
 
-    def test_answers_grpc(self, wasmd: CosmosChain):
+    def test_grpc_answers(self, wasmd: CosmosChain):
         from cosmpy.aerial.client import LedgerClient, NetworkConfig
 
         config = NetworkConfig(
@@ -108,7 +108,7 @@ class TestARunningChain:
         )
         assert LedgerClient(config).query_bank_balance(wasmd.accounts[8], "stake") == 10**12
 
-    def test_keeps_its_keys_to_its_owner(self, wasmd: CosmosChain):
+    def test_only_the_owner_can_read_the_keys(self, wasmd: CosmosChain):
         home = wasmd.node.home
         assert stat.S_IMODE(home.stat().st_mode) == 0o700
         keys = [*(home / "keyring-test").iterdir(), *(home / "config").glob("*_key.json")]
@@ -117,13 +117,13 @@ class TestARunningChain:
 
 
 class TestFunding:
-    def test_adds_up_and_is_in_a_block(self, wasmd: CosmosChain):
+    def test_payments_add_up(self, wasmd: CosmosChain):
         assert wasmd.fund(SOMEONE, Decimal(5)) == 5
         assert wasmd.fund(SOMEONE, Decimal("2E+1")) == 25
         assert balance(wasmd, SOMEONE) == 25
 
-    def test_by_several_at_once_pays_each(self, wasmd: CosmosChain, tmp_path: Path):
-        """The sequence numbers of one key, from two processes."""
+    def test_two_processes_can_pay_at_once(self, wasmd: CosmosChain, tmp_path: Path):
+        """Both use the sequence numbers of one key."""
         program = (
             "import sys; from decimal import Decimal; from pathlib import Path;"
             "from colearn_localnet.cosmos import CosmosChain;"
@@ -139,35 +139,35 @@ class TestFunding:
         assert balance(wasmd, address) == before + 6
 
     @pytest.mark.parametrize("address", ["", "bob", "0x" + "ab" * 20, MISTYPED, "wasm1", "--help"])
-    def test_refuses_what_is_no_address(self, wasmd: CosmosChain, address: str):
+    def test_malformed_address_is_refused(self, wasmd: CosmosChain, address: str):
         with pytest.raises(AddressRefused, match="is not an address"):
             wasmd.fund(address, Decimal(1))
 
-    def test_refuses_an_address_of_another_chain(self, wasmd: CosmosChain):
-        with pytest.raises(AddressRefused, match="another chain: here they begin with wasm1"):
+    def test_address_of_another_chain_is_refused(self, wasmd: CosmosChain):
+        with pytest.raises(AddressRefused, match="another chain: here addresses begin with wasm1"):
             wasmd.fund(ELSEWHERE, Decimal(1))
 
     @pytest.mark.parametrize("amount", ["0", "-1", "0.5", "1e18", "NaN", "Infinity"])
-    def test_refuses_what_is_no_amount(self, wasmd: CosmosChain, amount: str):
-        with pytest.raises(AddressRefused, match="is no amount: a whole number of stake"):
+    def test_invalid_amount_is_refused(self, wasmd: CosmosChain, amount: str):
+        with pytest.raises(AddressRefused, match="is not an amount: send a whole number of stake"):
             wasmd.fund(SOMEONE, Decimal(amount))
 
 
 class TestOneNode:
     @pytest.fixture
     def chain(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CosmosChain]:
-        monkeypatch.setenv("WASMD_RPC_LADDR", "tcp://127.0.0.1:1")  # of another node of the user's
+        monkeypatch.setenv("WASMD_RPC_LADDR", "tcp://127.0.0.1:1")  # for another node of the user
         with CosmosChain(tmp_path / "chain", block_time=0.1) as chain:
             yield chain
         chain.kill()
 
-    def test_keeps_chain_and_ports_over_stop_kill_and_another_python(self, chain: CosmosChain):
+    def test_chain_and_ports_survive_stop_and_kill_and_another_python(self, chain: CosmosChain):
         chain.fund(SOMEONE, Decimal(5))
         before = (chain.rpc, chain.grpc, chain.rest, chain.node.peer)
         height = chain.height()
         chain.stop()
         assert has_ended(chain.node)
-        with pytest.raises(NodeFailed, match="no node of the chain answers"):
+        with pytest.raises(NodeFailed, match="no validator of the chain answers"):
             chain.height()
         chain.start()
         assert chain.height() > height
@@ -178,14 +178,14 @@ class TestOneNode:
         assert balance(again, SOMEONE) == 5
         again.stop()
 
-    def test_is_taken_up_by_another_python_and_not_started_twice(self, chain: CosmosChain):
+    def test_another_python_attaches_instead_of_starting_twice(self, chain: CosmosChain):
         other = CosmosChain(chain.node.home.parent)
         started: list[Wasmd] = []
         other.start(started=started.append)
         assert other.node.process == chain.node.process
         assert not started
 
-    def test_takes_other_ports_when_its_own_are_taken(self, chain: CosmosChain):
+    def test_taken_ports_are_replaced(self, chain: CosmosChain):
         height, rpc = chain.height(), chain.rpc
         chain.stop()
         with socket.create_server(("127.0.0.1", int(rpc.rpartition(":")[2]))):
@@ -193,7 +193,7 @@ class TestOneNode:
             assert chain.rpc != rpc
         assert chain.height() > height
 
-    def test_tells_why_a_payment_failed(self, chain: CosmosChain):
+    def test_failed_payment_gives_the_reason(self, chain: CosmosChain):
         most = Decimal(9 * 10**17)
         assert chain.fund(SOMEONE, most) == most
         with pytest.raises(NodeFailed, match=r"the payment failed: .*insufficient funds"):
@@ -202,13 +202,13 @@ class TestOneNode:
         with pytest.raises(NodeFailed, match=r"the payment was refused: .*connection refused"):
             chain.fund(SOMEONE, most)
 
-    def test_can_not_become_two(self, chain: CosmosChain):
-        with pytest.raises(NetStateError, match=r"first block: 1 in .* and not 2"):
+    def test_number_of_validators_cannot_change(self, chain: CosmosChain):
+        with pytest.raises(NetStateError, match=r"first block: .* has 1, not 2"):
             CosmosChain(chain.node.home.parent, validators=2).start()
 
 
-class TestAFailure:
-    def test_to_start_shows_the_log_and_leaves_no_process(self, tmp_path: Path):
+class TestFailure:
+    def test_failed_start_shows_the_log_and_leaves_no_process(self, tmp_path: Path):
         with CosmosChain(tmp_path, block_time=0.1) as chain:
             pass
         (tmp_path / "wasmd-1" / "config" / "genesis.json").write_text("{")
@@ -216,56 +216,56 @@ class TestAFailure:
             chain.start()
         assert has_ended(chain.node)
 
-    def test_to_wait_for_it_leaves_no_process(
+    def test_interrupted_start_leaves_no_process(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ):
-        def interrupted(chain: CosmosChain) -> None:
+        def interrupt(chain: CosmosChain) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(CosmosChain, "_await_blocks", interrupted)
+        monkeypatch.setattr(CosmosChain, "_await_blocks", interrupt)
         chain = CosmosChain(tmp_path)
         with pytest.raises(KeyboardInterrupt):
             chain.start()
         assert has_ended(chain.node)
 
-    def test_to_get_ports_says_so_after_three_tries(
+    def test_ports_taken_three_times_are_reported(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ):
-        """Another process is always faster."""
-        with socket.socket() as other:  # bound, and deaf
+        """Another process always takes the ports first."""
+        with socket.socket() as other:  # bound, but not listening
             other.bind(("127.0.0.1", 0))
             port = other.getsockname()[1]
             ports = {"p2p": port, "rpc": port, "grpc": port, "rest": port}
 
-            def choose_it(node: Wasmd, besides: Collection[int] = ()) -> tuple[()]:
+            def choose_it(node: Wasmd, reserved: Collection[int] = ()) -> tuple[()]:
                 vars(node).update(_ports=ports)
                 return ()
 
             monkeypatch.setattr(Wasmd, "choose_ports", choose_it)
-            with pytest.raises(PortTaken, match="take every port before wasmd does"):
+            with pytest.raises(PortTaken, match="other processes took its ports 3 times"):
                 CosmosChain(tmp_path).start()
 
-    def test_to_begin_leaves_no_half_of_a_chain(self, tmp_path: Path):
+    def test_failed_creation_leaves_no_partial_chain(self, tmp_path: Path):
         broken = tmp_path / "wasmd"
         broken.write_text("#!/bin/sh\necho no room >&2\nexit 1\n")
         broken.chmod(0o755)
-        with pytest.raises(NodeFailed, match="wasmd can not begin a chain: no room"):
-            found_chain(tmp_path / "chain", 1, broken)
+        with pytest.raises(NodeFailed, match="wasmd cannot create a chain: no room"):
+            create_chain(tmp_path / "chain", 1, broken)
         assert homes_of(tmp_path / "chain") == ()
-        (tmp_path / "chain" / "wasmd-2").mkdir()  # a kill came between the moves
+        (tmp_path / "chain" / "wasmd-2").mkdir()  # a kill between the moves
         assert homes_of(tmp_path / "chain") == ()
-        homes = found_chain(tmp_path / "chain", 1, find_binary(WASMD))
+        homes = create_chain(tmp_path / "chain", 1, find_binary(WASMD))
         assert [home.name for home in homes] == ["wasmd-1"]
 
-    def test_to_be_started_at_all_is_told(self, tmp_path: Path):
+    def test_process_before_the_first_start_is_an_error(self, tmp_path: Path):
         with pytest.raises(NodeFailed, match="wasmd was not started"):
             _ = Wasmd(tmp_path).process
 
 
 class TestFourValidators:
-    def test_have_ports_of_their_own(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-        """They are chosen before any of them listens."""
-        drawn = iter(sorted([*range(21_000, 21_016)] * 2))  # each comes up twice
+    def test_validators_have_different_ports(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        """They are chosen before any validator listens."""
+        drawn = iter(sorted([*range(21_000, 21_016)] * 2))  # each is drawn twice
         monkeypatch.setattr(processes, "free_port", lambda host: next(drawn))
         monkeypatch.setattr(processes, "is_free", lambda host, port: True)
         monkeypatch.setattr(Wasmd, "start", lambda node: None)
@@ -275,7 +275,7 @@ class TestFourValidators:
         asked = [[node.peer, node.rpc, node.grpc, node.rest] for node in chain.nodes]
         assert len({text.rpartition(":")[2] for texts in asked for text in texts}) == 16
 
-    def test_go_on_without_one_which_catches_up_when_it_is_back(self, tmp_path: Path):
+    def test_chain_continues_without_one_validator_which_catches_up_later(self, tmp_path: Path):
         with CosmosChain(tmp_path, validators=4) as chain:
             assert len({node.peer for node in chain.nodes}) == 4
             assert [node.connections() for node in chain.nodes] == [3, 3, 3, 3]
@@ -292,7 +292,7 @@ class TestFourValidators:
 
 
 def signs(validator: Wasmd, witness: Wasmd) -> bool:
-    """Tell whether a validator signed the newest block that another one knows."""
+    """Return whether a validator signed the newest block of another one."""
     key = json.loads((validator.home / "config" / "priv_validator_key.json").read_text())
     commit = json_rpc(witness.rpc, "commit", str(witness.height()))["signed_header"]["commit"][
         "signatures"

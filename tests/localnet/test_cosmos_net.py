@@ -1,4 +1,4 @@
-"""A local network whose chain is a Cosmos chain, in Python and from the shell."""
+"""Local networks with a Cosmos chain, in Python and from the shell."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from colearn_ledger.networks.profiles import CosmosNetwork
 from colearn_ledger.protocol import Account
 from colearn_localnet.cosmos import CosmosChain
 from colearn_localnet.errors import NetStateError, NodeFailed, SettingsRefused
-from colearn_localnet.net import Localnet, Settings
-from colearn_localnet.processes import recorded, wait_until
+from colearn_localnet.net import Localnet
+from colearn_localnet.processes import read_process, wait_until
+from colearn_localnet.records import Settings
 from colearn_localnet.rpc import json_rpc
 from tests.support.waiting import LIMIT
 
 pytestmark = pytest.mark.usefixtures("nodes_are_here", "wasmd_is_here")
 
 SOMEONE = "wasm1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnf2q0cj"
-ETHEREAN = "0x" + "ab" * 20
-ALONE = Settings(chain="cosmos", ipfs=0, block_time=0.1)
+EVM_ACCOUNT = "0x" + "ab" * 20
+ONE_NODE = Settings(chain="cosmos", ipfs=0, block_time=0.1)
 CONTRACT = Account("wasm1yyca08xqdgvjz0psg56z67ejh9xms6l436u8y58m82npdqqhmmtqas0cl7")
 
 
@@ -44,33 +45,33 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 class TestSettings:
-    def test_of_a_cosmos_chain_have_a_block_time(self):
+    def test_cosmos_chain_has_a_default_block_time(self):
         assert Settings(chain="cosmos").block_time == 0.5
 
     @pytest.mark.parametrize(
         ("chain", "validators", "why"),
         [
-            ("dogs", 1, "a chain is evm or cosmos, not 'dogs'"),
-            ("evm", 4, "an EVM chain has one node"),
-            ("cosmos", 0, "a chain needs a validator"),
+            ("dogs", 1, "the chain must be evm or cosmos, not 'dogs'"),
+            ("evm", 4, "a local EVM chain has one node"),
+            ("cosmos", 0, "a chain needs at least one validator"),
         ],
     )
-    def test_that_can_not_be_say_why(self, chain: str, validators: int, why: str):
+    def test_impossible_settings_are_refused(self, chain: str, validators: int, why: str):
         with pytest.raises(SettingsRefused, match=why):
             Settings(chain=chain, validators=validators)
 
-    def test_of_a_record_that_can_not_be_are_a_damaged_record(self, tmp_path: Path):
-        held = {"settings": {"chain": "dogs"}, "swarm": "", "port": 0}
-        (tmp_path / "net.json").write_text(json.dumps(held))
-        with pytest.raises(NetStateError, match=r"net\.json can not be read: a chain is"):
+    def test_record_with_impossible_settings_is_damaged(self, tmp_path: Path):
+        record = {"settings": {"chain": "dogs"}, "swarm": "", "port": 0}
+        (tmp_path / "net.json").write_text(json.dumps(record))
+        with pytest.raises(NetStateError, match=r"net\.json cannot be read: the chain must"):
             Localnet(tmp_path).status()
 
 
-class TestAWeek:
-    def test_with_a_cosmos_chain(self, net: Localnet):
-        said: list[str] = []
-        before = net.up(ALONE, say=said.append)
-        assert [line.split()[0] for line in said] == ["wasmd", "kubo", "wasmd-1:", "chain:"]
+class TestNetwork:
+    def test_chain_survives_down_up_and_a_kill(self, net: Localnet):
+        lines: list[str] = []
+        before = net.up(ONE_NODE, report=lines.append)
+        assert [line.split()[0] for line in lines] == ["wasmd", "kubo", "wasmd-1:", "chain:"]
         assert before.healthy
         assert (before.chain.block or 0) >= 2
         (node,) = before.validators
@@ -85,7 +86,7 @@ class TestAWeek:
         status = net.status()
         assert not status.healthy
         assert (status.chain.pid, status.chain.block) == (None, None)
-        with pytest.raises(NodeFailed, match="the chain does not run: colearn localnet up"):
+        with pytest.raises(NodeFailed, match="the chain does not run; start it with"):
             net.fund(SOMEONE, Decimal(1))
 
         after = net.up()
@@ -99,28 +100,28 @@ class TestAWeek:
         assert net.up().healthy
         assert net.fund(SOMEONE, Decimal(2)) == 9
 
-    def test_that_hangs_is_mended(self, net: Localnet):
-        before = net.up(ALONE)
+    def test_hanging_node_is_replaced(self, net: Localnet):
+        before = net.up(ONE_NODE)
         assert before.chain.pid
         os.kill(before.chain.pid, signal.SIGSTOP)
         after = net.up()
         assert after.healthy
         assert after.chain.pid != before.chain.pid
 
-    def test_that_does_not_start_leaves_no_process(
+    def test_interrupted_start_leaves_no_process(
         self, net: Localnet, monkeypatch: pytest.MonkeyPatch
     ):
-        def interrupted(chain: CosmosChain) -> None:
+        def interrupt(chain: CosmosChain) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(CosmosChain, "_await_blocks", interrupted)
+        monkeypatch.setattr(CosmosChain, "_await_blocks", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            net.up(ALONE)
-        process = recorded(net.folder / "logs" / "wasmd-1.log")
+            net.up(ONE_NODE)
+        process = read_process(net.folder / "logs" / "wasmd-1.log")
         assert process is not None
         assert not process.is_running()
 
-    def test_with_two_validators_tells_of_the_one_that_died(self, net: Localnet):
+    def test_dead_validator_is_shown_and_restarted(self, net: Localnet):
         status = net.up(Settings(chain="cosmos", ipfs=0, block_time=0.2, validators=2))
         assert [node.peers for node in status.validators] == [1, 1]
         assert status.validators[0].pid
@@ -135,14 +136,16 @@ class TestAWeek:
         assert mended.healthy
         assert mended.validators[1].pid == status.validators[1].pid
         net.down()
-        with pytest.raises(NetStateError, match="stays what it was at its first block: 2 here"):
+        with pytest.raises(
+            NetStateError, match="cannot change after its first block: this chain has 2"
+        ):
             net.up(Settings(chain="cosmos", ipfs=0))
 
 
-class TestBothKinds:
-    def test_take_turns_and_keep_their_chains(self, home: Path):
+class TestTwoKindsOfChain:
+    def test_chains_alternate_and_keep_their_state(self, home: Path):
         assert run("up", "--ipfs", "1").exit_code == 0
-        run("fund", ETHEREAN)
+        run("fund", EVM_ACCOUNT)
         up = run("up", "--chain", "cosmos")
         assert up.exit_code == 1
         assert "is up with 1 IPFS nodes and an EVM chain with instant blocks" in up.stderr
@@ -165,7 +168,7 @@ class TestBothKinds:
 
         settings = json.loads(run("up", "--chain", "evm", "--json").stdout)["settings"]
         assert settings == {"chain": "evm", "ipfs": 1, "block_time": None, "validators": 1}
-        assert json.loads(run("fund", ETHEREAN, "--json").stdout)["balance"] == "20"
+        assert json.loads(run("fund", EVM_ACCOUNT, "--json").stdout)["balance"] == "20"
         run("down")
         run("up", "--chain", "cosmos", "--block-time", "0.1")
         assert json.loads(run("fund", SOMEONE, "--amount", "1", "--json").stdout) == {
@@ -176,29 +179,27 @@ class TestBothKinds:
         assert not (home / "localnet").exists()
 
 
-class TestFromTheShell:
+class TestCommands:
     @pytest.fixture
     def up(self, home: Path) -> dict[str, object]:
         given = ("--chain", "cosmos", "--ipfs", "0", "--block-time", "0.1", "--json")
         return dict(json.loads(run("up", *given).stdout))
 
-    def test_the_profile_leads_to_it_and_forgets_contracts_that_are_wiped(
-        self, up: dict[str, object]
-    ):
+    def test_profile_points_at_the_chain_without_wiped_contracts(self, up: dict[str, object]):
         profile = Networks().all()["local-cosmos"]
         chain = up["chain"]
         assert isinstance(chain, dict)
         assert (profile.rpc, profile.chain_id) == (chain["url"], "colearn-local")
         assert isinstance(profile, CosmosNetwork)
         assert profile.access.grpc == chain["grpc"]
-        terms = (profile.access.prefix, profile.access.denomination, profile.access.gas_price)
-        assert terms == ("wasm", "stake", 0.025)
+        values = (profile.access.prefix, profile.access.denomination, profile.access.gas_price)
+        assert values == ("wasm", "stake", 0.025)
         assert json_rpc(profile.rpc, "status")["node_info"]["network"] == profile.chain_id
         Networks().save(profile.with_contract(CONTRACT))
         run("down", "--wipe")
         assert not Networks().all()["local-cosmos"].contracts
 
-    def test_status_shows_it_and_a_dead_node(self, up: dict[str, object]):
+    def test_status_shows_the_chain_and_a_dead_node(self, up: dict[str, object]):
         shown = run("status")
         assert shown.exit_code == 0
         chain = up["chain"]
@@ -206,21 +207,21 @@ class TestFromTheShell:
         assert all(chain[name] in shown.stdout for name in ("url", "grpc", "rest"))
         assert "wasmd-1   up" in shown.stdout
         os.kill(int(chain["pid"]), signal.SIGKILL)
-        # A process that was killed may hold its number for a moment after it answers no more.
+        # the killed process may still exist for a moment after it stopped answering
         assert wait_until(lambda: "wasmd-1   down" in run("status").stdout, seconds=LIMIT)
         assert run("status").exit_code == 1
 
-    def test_wrong_funding_is_wrong_use(self, up: dict[str, object]):
+    def test_wrong_payment_exits_with_2(self, up: dict[str, object]):
         for arguments, why in (
-            ((ETHEREAN,), "is not an address"),
-            ((SOMEONE, "--amount", "0.5"), "is no amount: a whole number of stake"),
+            ((EVM_ACCOUNT,), "is not an address"),
+            ((SOMEONE, "--amount", "0.5"), "is not an amount: send a whole number of stake"),
             ((SOMEONE, "--amount", "much"), "is no amount of stake; 10000000 is one"),
         ):
             refused = run("fund", *arguments)
             assert refused.exit_code == 2
             assert why in refused.stderr
 
-    def test_another_folder_tells_how_a_profile_is_added(self, home: Path, tmp_path: Path):
+    def test_another_folder_prints_the_command_for_a_profile(self, home: Path, tmp_path: Path):
         before = Networks().all()
         folder = str(tmp_path / "second")
         given = ("--folder", folder, "--chain", "cosmos", "--ipfs", "0", "--block-time", "0.1")

@@ -1,4 +1,4 @@
-"""docs/localnet.md and compose.yaml say what is so."""
+"""docs/localnet.md and compose.yaml agree with the code."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ COMMANDS = re.findall(r"^colearn (localnet [^#\n]+)", DOCUMENT, re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_document_exists(command: str):
+def test_every_documented_command_exists(command: str):
     words = shlex.split(command)
     shown = CliRunner().invoke(main, [*words[:2], "--help"], prog_name="colearn")
     assert shown.exit_code == 0
     assert all(word in shown.stdout for word in words if word.startswith("--"))
 
 
-def test_the_documents_programs_run(
+def test_documented_programs_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nodes_are_here: None, wasmd_is_here: None
 ):
     monkeypatch.chdir(tmp_path)
@@ -36,7 +36,7 @@ def test_the_documents_programs_run(
         exec(compile(program, "docs/localnet.md", "exec"), {})
 
 
-def test_the_versions_are_those_that_are_installed():
+def test_documented_versions_are_the_installed_ones():
     assert f"| anvil | {ANVIL.version} |" in DOCUMENT
     assert f"| Kubo | {KUBO.version} |" in DOCUMENT
     assert f"| wasmd | {WASMD.version} |" in DOCUMENT

@@ -1,4 +1,4 @@
-"""IPFS nodes of a private swarm, which find each other's content."""
+"""Run IPFS nodes in a private swarm, where they find each other's content."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ Swarm = tuple[Kubo, Kubo, Kubo]
 Make = Callable[..., Kubo]
 
 
-class TestASwarm:
-    def test_connects_every_node_with_every_other(self, kubo_swarm: Swarm):
+class TestSwarm:
+    def test_every_node_is_connected_to_every_other(self, kubo_swarm: Swarm):
         ids = {node.peer_id for node in kubo_swarm}
         assert all(node.connections() == ids - {node.peer_id} for node in kubo_swarm)
 
     @pytest.mark.parametrize("size", [10, 3_000_000])
-    def test_finds_at_one_node_what_was_added_at_another(
+    def test_content_added_at_one_node_is_found_at_another(
         self, kubo_swarm: Swarm, user: SimpleNamespace, size: int
     ):
         data = os.urandom(size)
         cid = user.add(kubo_swarm[0].api_url, data)
         assert user.cat(kubo_swarm[2].api_url, cid) == data
 
-    def test_serves_it_at_every_gateway(self, kubo_swarm: Swarm, user: SimpleNamespace):
+    def test_content_is_served_by_every_gateway(self, kubo_swarm: Swarm, user: SimpleNamespace):
         from urllib.request import ProxyHandler, build_opener
 
         data = os.urandom(100)
@@ -45,29 +45,29 @@ class TestASwarm:
         with build_opener(ProxyHandler({})).open(address, timeout=30) as answer:
             assert answer.read() == data
 
-    def test_gives_addresses_that_clients_take(self, kubo_swarm: Swarm):
+    def test_addresses_have_the_format_of_clients(self, kubo_swarm: Swarm):
         one = kubo_swarm[0]
         port = one.api_url.rpartition(":")[2]
         assert one.api == f"/ip4/127.0.0.1/tcp/{port}/http"
         assert one.address.startswith("/ip4/127.0.0.1/tcp/")
         assert one.address.endswith(f"/p2p/{one.peer_id}")
 
-    def test_listens_on_loopback_only_and_knows_no_public_node(self, kubo_swarm: Swarm):
-        said = json.loads(post(f"{kubo_swarm[0].api_url}/api/v0/id"))
-        assert all(address.startswith("/ip4/127.0.0.1/tcp/") for address in said["Addresses"])
+    def test_nodes_listen_on_loopback_only_and_have_no_public_peers(self, kubo_swarm: Swarm):
+        answer = json.loads(post(f"{kubo_swarm[0].api_url}/api/v0/id"))
+        assert all(address.startswith("/ip4/127.0.0.1/tcp/") for address in answer["Addresses"])
         config = json.loads(post(f"{kubo_swarm[0].api_url}/api/v0/config/show"))
         assert config["Bootstrap"] == []
         assert not config["Discovery"]["MDNS"]["Enabled"]
         assert not config["AutoConf"]["Enabled"]
 
-    def test_keeps_its_key_to_its_owner(self, kubo: Make, tmp_path: Path):
+    def test_only_the_owner_can_read_the_swarm_key(self, kubo: Make, tmp_path: Path):
         node = kubo("a")
         file = tmp_path / "a" / "swarm.key"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert node.swarm is not None
         assert node.swarm.hex() in file.read_text()
 
-    def test_would_rather_not_start_than_join_the_public_network(
+    def test_node_without_a_swarm_key_does_not_start(
         self, kubo: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ):
         monkeypatch.setattr(Kubo, "_keep_swarm_key", lambda node: None)
@@ -75,14 +75,14 @@ class TestASwarm:
             kubo("a")
         assert "private network was not configured" in (tmp_path / "a" / "daemon.log").read_text()
 
-    def test_admits_nobody_with_another_key(self, kubo: Make):
+    def test_node_with_another_key_cannot_connect(self, kubo: Make):
         one, stranger = kubo("a", swarm=new_swarm_key()), kubo("b", swarm=new_swarm_key())
         assert not stranger.connect(one.address)
         assert stranger.connections() == frozenset()
 
 
-class TestARestart:
-    def test_keeps_identity_ports_key_and_pins(self, kubo: Make, user: SimpleNamespace):
+class TestRestart:
+    def test_identity_ports_key_and_pins_survive(self, kubo: Make, user: SimpleNamespace):
         node = kubo("a")
         cid = user.add(node.api_url, b"kept")
         before = (node.api, node.gateway, node.address, node.swarm)
@@ -93,7 +93,7 @@ class TestARestart:
         assert cid in user.pins(again.api_url)
         assert user.cat(again.api_url, cid) == b"kept"
 
-    def test_never_gives_two_of_its_servers_one_port(self, kubo: Make, tmp_path: Path):
+    def test_two_servers_of_a_node_never_share_a_port(self, kubo: Make, tmp_path: Path):
         node = kubo("a")
         node.stop()
         file = tmp_path / "a" / "config"
@@ -104,7 +104,7 @@ class TestARestart:
         assert again.api == node.api
         assert again.gateway != again.api_url
 
-    def test_after_kill_finds_its_peers_and_content_again(self, kubo: Make, user: SimpleNamespace):
+    def test_killed_node_finds_its_peers_and_content_again(self, kubo: Make, user: SimpleNamespace):
         key = new_swarm_key()
         one, two = kubo("a", swarm=key), kubo("b", swarm=key)
         join((one, two))
@@ -115,13 +115,13 @@ class TestARestart:
         assert one.connections() == {two.peer_id}
         assert user.cat(two.api_url, cid) == b"kept"
 
-    def test_connects_to_the_peers_it_was_given(self, kubo: Make):
+    def test_node_connects_to_its_given_peers(self, kubo: Make):
         key = new_swarm_key()
         one = kubo("a", swarm=key)
         two = kubo("b", swarm=key, peers=[one.address])
         assert two.connections() == {one.peer_id}
 
-    def test_does_not_wait_for_a_peer_that_is_gone(self, kubo: Make):
+    def test_missing_peer_does_not_delay_the_start(self, kubo: Make):
         key = new_swarm_key()
         one = kubo("a", swarm=key)
         one.stop()
@@ -131,7 +131,7 @@ class TestARestart:
         assert two.connect(one.address)
         assert wait_until(lambda: one.connections() == {two.peer_id}, seconds=LIMIT)
 
-    def test_takes_other_ports_when_its_own_are_taken(self, kubo: Make):
+    def test_taken_ports_are_replaced(self, kubo: Make):
         import socket
 
         node = kubo("a")
@@ -142,8 +142,8 @@ class TestARestart:
             assert node.api_url != before
 
 
-class TestAFailure:
-    def test_to_start_shows_the_log_and_leaves_no_process(self, tmp_path: Path, kubo: Make):
+class TestFailure:
+    def test_failed_start_shows_the_log_and_leaves_no_process(self, tmp_path: Path, kubo: Make):
         node = kubo("a")
         node.stop()
         (tmp_path / "a" / "version").write_text("99")
@@ -151,23 +151,23 @@ class TestAFailure:
             node.start()
         assert not node.process.is_running()
 
-    def test_to_wait_for_it_leaves_no_process(
+    def test_interrupted_start_leaves_no_process(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ):
-        def interrupted(node: Kubo, seen: int) -> None:
+        def interrupt(node: Kubo, offset: int) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(Kubo, "_await_health", interrupted)
+        monkeypatch.setattr(Kubo, "_await_health", interrupt)
         node = Kubo(tmp_path / "a")
         with pytest.raises(KeyboardInterrupt):
             node.start()
         assert not node.process.is_running()
 
     @pytest.mark.parametrize("peer", ["", "/ip4/127.0.0.1/tcp/1", "somebody", "/p2p/12D3KooW"])
-    def test_to_understand_a_peers_address_says_what_one_is(self, tmp_path: Path, peer: str):
-        with pytest.raises(NodeFailed, match="is no peer's address"):
+    def test_malformed_peer_address_is_refused_with_the_format(self, tmp_path: Path, peer: str):
+        with pytest.raises(NodeFailed, match="is not a peer's address"):
             Kubo(tmp_path / "a", peers=[peer]).start()
 
-    def test_of_a_key_that_is_too_short_is_told_at_once(self, tmp_path: Path):
+    def test_short_swarm_key_is_refused(self, tmp_path: Path):
         with pytest.raises(NodeFailed, match="32 bytes, not 5"):
             Kubo(tmp_path, swarm=b"short")
