@@ -1,15 +1,15 @@
-"""What each call of the protocol costs in gas on a CosmWasm chain, from 3 to 10,000 learners.
+"""Measure the gas of each call of the protocol on a CosmWasm chain, from 3 to 10,000 learners.
 
 Usage: .venv/bin/python bench/cosmos_gas.py [--learners 3,256,10000] [--dao-dao FOLDER] [--json]
 
-Starts a wasmd of its own, stores the contract and holds an experiment of each size on it: all
-learners join, one proposes, up to 64 vote, up to 50 more have their signed ballots carried in one
-transaction, and once the deadline has passed somebody advances. Gas is what blocks record, of whole
-transactions, signature and bytes included. One ballot is left out so that no vote closes the round;
-the last join, which also starts the experiment, is left out of the medians.
+Starts its own wasmd, stores the contract and runs an experiment of each size on it: all learners
+join, one proposes, up to 64 vote, one transaction submits the signed ballots of up to 50 more, and
+somebody advances after the deadline. Gas is that of whole transactions in the blocks, with
+signature and bytes. One ballot is missing, so that no vote closes the round; the medians leave out
+the last join, which also starts the experiment.
 
-Beside it, in the same run: the chain's own bank send, and, with --dao-dao, a vote in DAO DAO's
-single-choice proposals by the same learners, members of a cw4-group. The folder holds
+For comparison, the same run has the chain's own bank send and, with --dao-dao, a vote in DAO DAO's
+single-choice proposals by the same learners, members of a cw4-group. The folder contains
 dao_dao_core.wasm, dao_voting_cw4.wasm, dao_proposal_single.wasm and cw4_group.wasm: the crates of
 these names, 2.6.0 and cw4-group 1.1.2, built with the options of scripts/build_cosmwasm.py;
 dao-voting-cw4 links only when its dependency on cw4-group has the feature `library`.
@@ -23,7 +23,6 @@ import hashlib
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,25 +30,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from cosmpy.protos.cosmos.bank.v1beta1.bank_pb2 import Input, Output
+from cosmpy.protos.cosmos.bank.v1beta1.tx_pb2 import MsgMultiSend
+from cosmpy.protos.cosmos.base.v1beta1.coin_pb2 import Coin
+from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgInstantiateContract
+from google.protobuf.any_pb2 import Any as AnyMessage
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
 
-from cosmpy.protos.cosmos.bank.v1beta1.bank_pb2 import Input, Output  # noqa: E402
-from cosmpy.protos.cosmos.bank.v1beta1.tx_pb2 import MsgMultiSend  # noqa: E402
-from cosmpy.protos.cosmos.base.v1beta1.coin_pb2 import Coin  # noqa: E402
-from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgInstantiateContract  # noqa: E402
-from google.protobuf.any_pb2 import Any as AnyMessage  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.progress import Progress  # noqa: E402
-from rich.table import Table  # noqa: E402
-
-from colearn_ledger.calls import JOIN, PROPOSE, VOTE  # noqa: E402
-from colearn_ledger.chains.cosmos import CosmosConfig, CosmosLedger, SenderConfig  # noqa: E402
-from colearn_ledger.chains.cosmos.deploying import deploy_contract  # noqa: E402
-from colearn_ledger.chains.cosmos.encoder import CosmosEncoder, Message  # noqa: E402
-from colearn_ledger.chains.cosmos.node import Executed, Node  # noqa: E402
-from colearn_ledger.chains.cosmos.sender import Sender  # noqa: E402
-from colearn_ledger.chains.cosmos.transactions import (  # noqa: E402
+from colearn_ledger.calls import JOIN, PROPOSE, VOTE
+from colearn_ledger.chains.cosmos import CosmosConfig, CosmosLedger, SenderConfig
+from colearn_ledger.chains.cosmos.deploying import deploy_contract
+from colearn_ledger.chains.cosmos.encoder import CosmosEncoder, Message
+from colearn_ledger.chains.cosmos.node import Executed, Node
+from colearn_ledger.chains.cosmos.sender import Sender
+from colearn_ledger.chains.cosmos.transactions import (
     Action,
     Signing,
     execute_action,
@@ -57,10 +53,10 @@ from colearn_ledger.chains.cosmos.transactions import (  # noqa: E402
     sign_transaction,
     store_action,
 )
-from colearn_ledger.keys.signing import sign_ballot  # noqa: E402
-from colearn_ledger.keys.wallet import Wallet  # noqa: E402
-from colearn_ledger.networks.cosmos_access import CosmosAccess  # noqa: E402
-from colearn_ledger.protocol import (  # noqa: E402
+from colearn_ledger.keys.signing import sign_ballot
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.networks.cosmos_access import CosmosAccess
+from colearn_ledger.protocol import (
     Account,
     ContentRef,
     ExperimentParams,
@@ -68,35 +64,35 @@ from colearn_ledger.protocol import (  # noqa: E402
     Scores,
     Vote,
 )
-from colearn_localnet.cosmos import CosmosChain  # noqa: E402
-from colearn_localnet.errors import NodeFailed  # noqa: E402
-from colearn_localnet.rpc import json_rpc  # noqa: E402
+from colearn_localnet.cosmos import CosmosChain
+from colearn_localnet.errors import NodeFailed
+from colearn_localnet.rpc import json_rpc
 
 BLOCK_TIME = 0.1
 WINDOW = 30
-"""Seconds for proposing, and for voting: the votes' time under load, and what `advance` waits."""
+"""Seconds for proposing and for voting: time for all votes under load; `advance` waits as long."""
 
 VOTERS, SIGNERS, SENDS = 64, 50, 5
-"""At most: who votes by a transaction, whose ballots are carried, bank sends."""
+"""Maximum numbers of voters by transaction, of relayed ballots and of bank sends."""
 
 MEANS = 10_000_000
 GAS = 500_000
-"""Limit of a learner's transaction; blocks record what was used of it."""
+"""Gas limit of a learner's transaction; blocks record the gas used."""
 
 CHUNK = 500
-"""Accounts that one transaction pays, or makes members, and transactions on their way at once."""
+"""Accounts that one transaction pays or adds as members, and transactions in flight at once."""
 
 PATIENCE = 60.0
 DAO_DAO = ("cw4_group", "dao_voting_cw4", "dao_proposal_single", "dao_dao_core")
 SCORES = Scores(0.25, 0.75)
 
 Gas = dict[str, list[int]]
-"""Gas of each transaction, by the call's name."""
+"""Gas of each transaction, by name of the call."""
 
 
 @dataclass(slots=True)
 class Learner:
-    """An account that signs here, with its number on the chain and its next sequence."""
+    """An account with its key, its number on the chain and its next sequence number."""
 
     wallet: Wallet
     account: Account
@@ -105,7 +101,7 @@ class Learner:
 
 
 class Place:
-    """A chain with the contract, its first account, which pays, and learners who sign here.
+    """A chain with the contract, its first account, which pays, and the learners' keys.
 
     Args:
         chain: it makes blocks.
@@ -128,14 +124,14 @@ class Place:
         self.learners: list[Learner] = []
 
     def paid(self, *actions: Action) -> Executed:
-        """Return a transaction of the first account, once it is in a block."""
+        """Send a transaction of the first account and return it from its block."""
         done = self.sender.wait(self.sender.send(self.bank, *actions), PATIENCE)
         if done.code:
             raise SystemExit(f"a transaction failed: {done.log}")
         return done
 
     def enrol(self, count: int) -> None:
-        """See to it that there are that many learners who can pay."""
+        """Create and fund learners up to a number."""
         new = []
         for number in range(len(self.learners), count):
             wallet = Wallet.from_key(hashlib.sha256(f"bench {number}".encode()).digest())
@@ -149,7 +145,7 @@ class Place:
         self.learners += new
 
     def gas_of(self, what: str, who: Sequence[Learner], contract: Account, say: Message) -> Gas:
-        """Have each of some learners send the same message; return the gas in the same order."""
+        """Send the same message from each learner; return the gas in the same order."""
         task = self.progress.add_task(what, total=len(who))
         gas: list[int] = []
         for part in parts(who):
@@ -191,13 +187,13 @@ class Place:
 
 
 def parts(everybody: Sequence[Learner]) -> Iterator[Sequence[Learner]]:
-    """Yield them in chunks."""
+    """Yield items in chunks."""
     for start in range(0, len(everybody), CHUNK):
         yield everybody[start : start + CHUNK]
 
 
 def packed(message: object) -> Action:
-    """Return a message of the chain as a transaction holds it."""
+    """Return a message of the chain, packed for a transaction."""
     action = AnyMessage()
     action.Pack(message, type_url_prefix="/")
     return bytes(action.SerializeToString(deterministic=True))
@@ -212,7 +208,7 @@ def paying_many(payer: Account, accounts: Sequence[Account], chain: CosmosChain)
 
 
 def content(text: str) -> ContentRef:
-    """Return a reference to a few bytes, which nobody will fetch."""
+    """Return a content reference that nobody will fetch."""
     digest = hashlib.sha256(text.encode()).digest()
     return ContentRef.from_digest(0x55, digest, digest.hex(), len(text))
 
@@ -221,14 +217,14 @@ def content(text: str) -> ContentRef:
 
 
 def sends(place: Place) -> Gas:
-    """Measure payments from one account to another, both of which the chain knows."""
+    """Measure payments between two existing accounts."""
     to, unit = place.learners[0].account, place.chain.denomination
     used = [place.paid(pay_action(place.payer, to, 1, unit)).gas_used for _ in range(SENDS)]
     return {"bank send": used}
 
 
 def experiment(place: Place, count: int) -> tuple[Gas, list[Learner]]:
-    """Measure a round of an experiment; return who voted by a transaction, too."""
+    """Measure a round of an experiment; return its gas and the voters by transaction."""
     ledger, everybody, vote = place.ledger, place.learners[:count], Vote(True, SCORES)
     params = ExperimentParams(
         name=f"{count} learners",
@@ -285,7 +281,7 @@ class DaoDao:
             self.codes[name] = int(found[0]["code_id"])
 
     def made(self, name: str, message: Mapping[str, Any]) -> dict[str, Account]:
-        """Make a contract; return the addresses of it and of those it makes, by name."""
+        """Create a contract; return its address and those of the contracts it creates, by name."""
         said = json.dumps(message).encode()
         action = MsgInstantiateContract(
             sender=self.place.payer, code_id=self.codes[name], label=name, msg=said
@@ -296,12 +292,12 @@ class DaoDao:
         return {name: at[code] for name, code in self.codes.items() if code in at}
 
     def module(self, name: str, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Return how the core is told to make a contract."""
+        """Return the core's instruction to create a contract."""
         said = base64.b64encode(json.dumps(message).encode()).decode()
         return {"code_id": self.codes[name], "msg": said, "funds": [], "label": name}
 
     def proposals(self, count: int) -> Account:
-        """Return the proposals' contract of a new DAO whose members are the first learners."""
+        """Create a DAO whose members are the first learners; return its proposal contract."""
         place = self.place
         group = self.made("cw4_group", {"admin": place.payer, "members": []})["cw4_group"]
         task = place.progress.add_task("DAO DAO's members", total=count)
@@ -343,7 +339,7 @@ class DaoDao:
 
 
 def table(found: Mapping[int, Gas]) -> Table:
-    """Return the medians, a column for each number of learners."""
+    """Return the medians, with one column for each number of learners."""
     shown = Table("call", title="gas, median")
     for count in found:
         shown.add_column(f"{count:,} learners", justify="right")
@@ -354,7 +350,7 @@ def table(found: Mapping[int, Gas]) -> Table:
 
 
 def numbers(text: str) -> list[int]:
-    """Return the numbers of learners that an option asks for."""
+    """Parse the numbers of learners of an option."""
     found = [int(part) for part in text.split(",")]
     if not all(3 <= number <= 10_000 for number in found):
         raise argparse.ArgumentTypeError("3 to 10,000 learners, as in 3,256,10000")
@@ -362,7 +358,7 @@ def numbers(text: str) -> list[int]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the gas."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--learners", type=numbers, default=[3, 256, 10_000])
     parser.add_argument("--dao-dao", type=Path, metavar="FOLDER", help="of its four modules")

@@ -1,17 +1,17 @@
-"""Accuracy on digits of five learners whose labels are skewed: together, alone, all data in one.
+"""Measure accuracy on digits of five learners with skewed labels: together, alone, data pooled.
 
 Usage: .venv/bin/python bench/digits.py [--models mlp keras-mlp pytorch-mlp] [--seeds 4 5 6]
 
 A quarter of the 1,797 records is the test set, which no learner has. The rest goes to five learners
-by label skew (Dirichlet α = 0.5); of its records a learner trains on 60 %, votes by 20 % and
-tests with 20 %. The experiment is `colearn_learner.simulation`: real agents on `LocalLedger`,
-a proposal by turns. Beside it, in the same run, the same network with the same first weights,
-rate and batches, trained without votes on each learner's training records alone, and on those of
-all in one place: as many passes over the records as there are rounds. In one place these are five
-times the gradient steps of the experiment, where a round is one learner's pass.
+by label skew (Dirichlet α = 0.5). A learner trains on 60 % of its records, votes with 20 % and
+tests with 20 %. The experiment is `colearn_learner.simulation`: real agents on `LocalLedger` that
+propose in turn. For comparison, the same run trains the same network with the same first weights,
+rate and batches, without votes, on each learner's training records alone and on the pooled records:
+as many passes over the records as rounds. Pooled, these are five times the gradient steps of the
+experiment, where a round is one learner's pass.
 
-Each model has a process of its own. Prints a table and, for each row, how far it is from the aims:
-at most two points below all data in one place, and above the mean of the learners alone.
+Each model runs in its own process. Prints a table and, for each row, the distance from the aims:
+at most two points below the pooled data, and above the mean of the learners alone.
 """
 
 from __future__ import annotations
@@ -25,29 +25,25 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+import numpy as np
 
-import numpy as np  # noqa: E402
-
-from colearn_learner import simulation  # noqa: E402
-from colearn_learner.catalogue.baselines import Comparison, compare  # noqa: E402
-from colearn_learner.catalogue.models import make_learner, model  # noqa: E402
-from colearn_learner.catalogue.settings import Training, score_of  # noqa: E402
-from colearn_learner.datasets import Data, Division, Share, Split, dataset  # noqa: E402
-from colearn_learner.datasets.splitting import divide  # noqa: E402
+from colearn_learner import simulation
+from colearn_learner.catalogue.baselines import Comparison, compare
+from colearn_learner.catalogue.models import make_learner, model
+from colearn_learner.catalogue.settings import Training, score_of
+from colearn_learner.datasets import Data, Division, Share, Split, dataset
+from colearn_learner.datasets.splitting import divide
 
 LEARNERS, ALPHA, COMMON_TEST = 5, 0.5, 0.25
 MODELS = ("mlp", "keras-mlp", "pytorch-mlp")
 POINTS = 0.02
-"""How far below all data in one place an experiment may end."""
+"""Maximum distance of an experiment below the pooled data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How the experiments are held."""
+    """Settings of the experiments."""
 
     rounds: int
     threshold: float
@@ -56,7 +52,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One experiment and what it is compared with; accuracies from 0 to 1 on the test set."""
+    """Accuracies, from 0 to 1 on the test set, of one experiment and its comparisons."""
 
     model: str
     seed: int
@@ -66,17 +62,17 @@ class Row:
 
     @property
     def behind(self) -> float:
-        """Return how far the collective is below all data in one place."""
+        """Return how far the collective is below the pooled data."""
         return self.compared.together - self.compared.collective
 
     @property
     def reached(self) -> bool:
-        """Tell whether both aims are."""
+        """Return whether both aims are reached."""
         return self.behind <= POINTS and self.compared.collective > self.compared.mean_alone
 
 
 def skewed_split(data: Data, seed: int) -> Split:
-    """Return five learners' shares and the test set; no record is in two places."""
+    """Return five learners' shares and the test set, without common records."""
     order = np.random.default_rng(seed).permutation(len(data))
     common, rest = np.split(order, [round(len(data) * COMMON_TEST)])
     owned = data.take(rest)
@@ -89,7 +85,7 @@ def skewed_split(data: Data, seed: int) -> Split:
 
 
 def measured(name: str, seed: int, settings: Settings) -> Row:
-    """Hold one experiment and train what it is compared with."""
+    """Run one experiment and train its comparisons."""
     began, data = time.monotonic(), dataset("digits")
     chosen, parts = model(name, data), skewed_split(data.load(), seed)
     training = replace(settings.training, seed=seed)
@@ -139,7 +135,7 @@ def table(rows: Sequence[Row], settings: Settings) -> str:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the accuracies."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[4, 5, 6])

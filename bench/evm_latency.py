@@ -1,15 +1,15 @@
-"""How soon an idle agent acts: from the block that calls for a duty to its transaction's broadcast.
+"""Measure how soon an idle agent acts: from the block with a duty to its transaction's broadcast.
 
 Usage: .venv/bin/python bench/evm_latency.py [--duties 50] [--poll 1.0]
 
-Starts anvil and one `Agent`. Another learner, by hand, proposes weights that are in a folder;
-the clock starts when anvil has answered that transaction (it makes a block at once), and stops
-when the agent's ballot arrives at a proxy of this script in front of anvil. In between the agent
-notices the block, reads the state, fetches and verifies the weights, has its learner test them,
-writes its journals, estimates gas, signs and sends. The learner and the weights are tiny.
+Starts anvil and one `Agent`. The script proposes weights from a folder for another learner. The
+clock starts when anvil has answered that transaction (it makes a block at once), and stops when the
+agent's ballot arrives at the script's proxy in front of anvil. In between the agent sees the block,
+reads the state, fetches and verifies the weights, lets its learner test them, writes its journals,
+estimates gas, signs and sends. The learner and the weights are tiny.
 
-Beside it, in the same run, a bare web3.py loop on the same duties, which fetches and journals
-nothing: ``block_number`` each 10 ms, ``duty``, and ``send_transaction`` with web3's defaults.
+For comparison, the same run has a bare web3.py loop on the same duties, without fetching or
+journals: ``block_number`` every 10 ms, ``duty``, and ``send_transaction`` with web3's defaults.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import http.client
 import json
 import random
 import statistics
-import sys
 import tempfile
 import threading
 import time
@@ -28,32 +27,31 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 
+import numpy as np
+from eth_account import Account as EthAccount
+from web3 import HTTPProvider, Web3
+from web3.middleware import SignAndSendRawMiddlewareBuilder
+
+from colearn_learner.agent.loop import Agent, AgentConfig
+from colearn_learner.interface import ProposedWeights, Weights
+from colearn_ledger.calls import JOIN, PROPOSE, VOTE, Call
+from colearn_ledger.chains.evm import EvmConfig, EvmLedger, SenderConfig
+from colearn_ledger.chains.evm.abi import load_artifact
+from colearn_ledger.chains.evm.encoder import EvmEncoder
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.protocol import Duty, ExperimentParams, Scores, Vote
+from colearn_ledger.spec import ExperimentSpec
+from colearn_ledger.weights.codec import WeightsSchema, write_weights
+from colearn_ledger.weights.stores.directory import DirectoryStore
+from colearn_localnet.anvil import Anvil
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-import numpy as np  # noqa: E402
-from eth_account import Account as EthAccount  # noqa: E402
-from web3 import HTTPProvider, Web3  # noqa: E402
-from web3.middleware import SignAndSendRawMiddlewareBuilder  # noqa: E402
-
-from colearn_learner.agent.loop import Agent, AgentConfig  # noqa: E402
-from colearn_learner.interface import ProposedWeights, Weights  # noqa: E402
-from colearn_ledger.calls import JOIN, PROPOSE, VOTE, Call  # noqa: E402
-from colearn_ledger.chains.evm import EvmConfig, EvmLedger, SenderConfig  # noqa: E402
-from colearn_ledger.chains.evm.abi import load_artifact  # noqa: E402
-from colearn_ledger.chains.evm.encoder import EvmEncoder  # noqa: E402
-from colearn_ledger.keys.wallet import Wallet  # noqa: E402
-from colearn_ledger.protocol import Duty, ExperimentParams, Scores, Vote  # noqa: E402
-from colearn_ledger.spec import ExperimentSpec  # noqa: E402
-from colearn_ledger.weights.codec import WeightsSchema, write_weights  # noqa: E402
-from colearn_ledger.weights.stores.directory import DirectoryStore  # noqa: E402
-from colearn_localnet.anvil import Anvil  # noqa: E402
 
 ABI = json.loads((ROOT / "colearn_ledger/chains/evm/CollectiveLearning.json").read_text())["abi"]
 
 
 class Learner:
-    """Approves everything at once."""
+    """A learner that approves everything at once."""
 
     weights = Weights(weights=[np.zeros(3)])
 
@@ -62,20 +60,20 @@ class Learner:
         return Weights(weights=[self.weights.weights[0] - 0.1])
 
     def mli_test_weights(self, weights: Weights) -> ProposedWeights:
-        """Approve."""
+        """Approve any proposal."""
         return ProposedWeights(weights=weights, vote_score=1.0, test_score=1.0, vote=True)
 
     def mli_accept_weights(self, weights: Weights) -> None:
-        """Take them."""
+        """Accept the weights."""
         self.weights = weights
 
     def mli_get_current_weights(self) -> Weights:
-        """Return them."""
+        """Return the current weights."""
         return self.weights
 
 
 class Watch:
-    """A proxy that notes when a signed transaction arrives, and passes everything on."""
+    """A proxy that records when a signed transaction arrives and forwards everything."""
 
     def __init__(self, target: str) -> None:
         self.sent = threading.Event()
@@ -88,7 +86,7 @@ class Watch:
             disable_nagle_algorithm = True  # head and body are two writes
 
             def do_POST(self) -> None:
-                """Pass a request on."""
+                """Forward a request."""
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if b"eth_sendRawTransaction" in body and not watch.sent.is_set():
                     watch.at = time.perf_counter()
@@ -104,7 +102,7 @@ class Watch:
                 self.wfile.write(content)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Write no log."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -113,7 +111,7 @@ class Watch:
 
 
 class Place:
-    """A contract, and an experiment of one learner by hand and one to be measured, in turns."""
+    """A contract, and an experiment of the script's learner and the measured one, in turns."""
 
     def __init__(self, anvil: Anvil, folder: Path, rounds: int) -> None:
         config = EvmConfig(sending=SenderConfig(journal=folder / "by-hand"), websocket="off")
@@ -139,7 +137,7 @@ class Place:
         self.ledger.join(self.experiment).wait(10)
 
     def measured(self, watch: Watch, rounds: int) -> list[float]:
-        """Return seconds from each proposal's block to the other learner's ballot."""
+        """Return the seconds from each proposal's block to the other learner's ballot."""
         seconds: list[float] = []
         while len(seconds) < rounds:
             experiment = self.ledger.experiment(self.experiment)
@@ -183,7 +181,7 @@ def by_agent(place: Place, watch: Watch, rounds: int, config: EvmConfig) -> list
 
 
 def by_hand_written_loop(place: Place, watch: Watch, rounds: int) -> list[float]:
-    """Measure a loop over web3.py as one writes it first."""
+    """Measure a simple loop over web3.py."""
     account = EthAccount.from_key(place.other.reveal_key())
     web3 = Web3(HTTPProvider(watch.url))
     web3.middleware_onion.inject(SignAndSendRawMiddlewareBuilder.build(account), layer=0)
@@ -223,7 +221,7 @@ def by_hand_written_loop(place: Place, watch: Watch, rounds: int) -> list[float]
 
 
 def told(name: str, seconds: list[float]) -> None:
-    """Print what was measured."""
+    """Print the measurements."""
     tenths = statistics.quantiles(seconds, n=10)
     print(
         f"{name:<34}{len(seconds):>5}{1e3 * statistics.median(seconds):>10.1f}"
@@ -232,7 +230,7 @@ def told(name: str, seconds: list[float]) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the latency."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--duties", type=int, default=50)
     parser.add_argument("--poll", type=float, default=1.0, help="the agent's, in seconds")

