@@ -35,7 +35,7 @@ class Process:
 
     Attributes:
         pid: its id.
-        started: its start, in seconds since the machine was booted.
+        started: its start, in seconds since the boot on Linux, since 1970 elsewhere.
     """
 
     pid: int
@@ -46,7 +46,7 @@ class Process:
         with contextlib.suppress(OSError):
             os.waitpid(self.pid, os.WNOHANG)  # collects the exit status of our own child
         started = _read_start(self.pid)
-        return started is not None and abs(started - self.started) < 2.0
+        return started is not None and abs(started - self.started) < 0.05
 
     def stop(self, *, seconds: float = 20.0) -> None:
         """Ask the process to end, and kill it if it still runs after some seconds."""
@@ -186,13 +186,12 @@ def _record_path(log: Path) -> Path:
 
 
 def _read_start(pid: int) -> float | None:
-    """Return when a process started, in seconds since the boot; None if it has ended.
-
-    Both of psutil's times shift with the system clock; their difference does not.
-    """
+    """Return a process's start time, as in `Process.started`; None if it has ended."""
     try:
         process = psutil.Process(pid)
-        started = process.create_time() - psutil.boot_time()
+        started = process.create_time()
+        if psutil.LINUX:  # there it is the sum with the boot time, which follows the system clock
+            started -= psutil.boot_time()
         # with its main thread gone, a process is a zombie, but another thread may have the ports
         has_ended = process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
     except psutil.Error:
