@@ -147,7 +147,7 @@ TEST = (
         needs=("rust", "wasm"),
         after=(LOCK,),
     ),
-    Stage("record traces", python("tests/traces/record.py")),
+    Stage("record traces", python("-m", "tests.traces.record")),
     Stage(
         "cargo test",
         cargo("test", "--quiet"),

@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from colearn_ledger.home import lock_file
 from colearn_ledger.text.address import InvalidAddress, check_cosmos_address, decode_bech32
 from colearn_localnet.cosmos_genesis import (
     CHAIN_ID,
@@ -20,7 +21,6 @@ from colearn_localnet.cosmos_genesis import (
 )
 from colearn_localnet.errors import AddressRefused, NodeFailed
 from colearn_localnet.install import WASMD, find_binary
-from colearn_localnet.locking import lock_file
 from colearn_localnet.processes import wait_until
 from colearn_localnet.rpc import get, json_rpc
 

@@ -18,13 +18,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
-from colearn_ledger.home import data_home
+from colearn_ledger.home import data_home, lock_file
 from colearn_localnet.anvil import AnvilChain, keep_newest_state, state_path
 from colearn_localnet.cosmos import WasmdChain, count_validators
 from colearn_localnet.errors import NetStateError, NodeFailed
 from colearn_localnet.install import KUBO, find_binary
 from colearn_localnet.kubo import Kubo, join, new_swarm_key
-from colearn_localnet.locking import lock_file
 from colearn_localnet.processes import read_pid, read_process, rotate_log
 from colearn_localnet.records import (
     ChainStatus,

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
+from colearn_ledger.home import lock_file
 from colearn_localnet.errors import InstallFailed
-from colearn_localnet.locking import lock_file
 
 PINS = next(
     folder / "pins" for folder in Path(__file__).resolve().parents[:2] if (folder / "pins").is_dir()

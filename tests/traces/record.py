@@ -1,6 +1,6 @@
 """Record the results of random calls of the reference, for the Rust tests to replay.
 
-Usage: .venv/bin/python tests/traces/record.py [STEPS [SEED]]   (24,000 and 1 by default)
+Usage: .venv/bin/python -m tests.traces.record [STEPS [SEED]]   (24,000 and 1 by default)
 
 Writes contracts/cosmwasm/traces/SEED.json, or SEED.json in the folder COLEARN_TRACES: a list of
 traces, each of one experiment from its creation on. Accounts are written as names. A step has the
@@ -12,8 +12,6 @@ signer.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 import random
@@ -23,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from colearn_ledger.keys.signing import sign_ballot, signing_domain
-from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import (
     CODEC_DAG_PB,
     CODEC_RAW,
@@ -31,7 +28,6 @@ from colearn_ledger.protocol import (
     Admission,
     ContentRef,
     Duty,
-    Event,
     ExperimentId,
     ExperimentParams,
     ProtocolError,
@@ -47,14 +43,25 @@ from colearn_ledger.reference.rounds import Transaction
 from colearn_ledger.reference.rules import Rules
 from colearn_ledger.reference.state import LedgerState
 from colearn_ledger.reference.views import Views
+from tests.traces.messages import (
+    CREATOR,
+    NAME_OF,
+    NAMES,
+    WALLETS,
+    base64_of,
+    hashed,
+    wire_content,
+    wire_event,
+    wire_params,
+    wire_values,
+    word,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "contracts" / "cosmwasm" / "traces"
 
 Json = Any
 
-NAMES = ("ana", "bob", "cy", "dan", "eve", "late", "stranger")
-CREATOR = "creator"
 START = 1_600_000_000
 LONGEST = 120
 """Maximum number of steps in a trace."""
@@ -62,15 +69,6 @@ LONGEST = 120
 DOMAIN = signing_domain(0, Account("0x" + "c0" * 20))
 EXPERIMENT = ExperimentId(1)
 SCORE_BITS = [score_to_bits(score) for score in (None, 0.0, 0.75, -1e300, float("inf"))]
-
-
-def hashed(text: str) -> bytes:
-    """Return sha256 of a text."""
-    return hashlib.sha256(text.encode()).digest()
-
-
-WALLETS = {name: Wallet.from_key(hashed(f"person {name}")) for name in (*NAMES, CREATOR)}
-NAME_OF: dict[str, str] = {wallet.address: name for name, wallet in WALLETS.items()}
 
 
 def content_of(name: str, *, raw: bool) -> ContentRef:
@@ -339,72 +337,6 @@ class Trace:
         self.record(
             name, "vote_signed", {"round": index, "ballots": told}, EXPERIMENT, index, ballots
         )
-
-
-# ------------------------------------------------------------------ on the wire
-
-
-def base64_of(data: bytes) -> str:
-    """Return bytes in the format of messages."""
-    return base64.b64encode(data).decode()
-
-
-def word(value: Any) -> str:
-    """Return the name of an enumeration's value in the format of messages."""
-    name: str = value.name
-    return name.lower()
-
-
-def wire_content(content: ContentRef) -> Json:
-    """Return a content reference in the format of messages."""
-    return {
-        "codec": content.codec,
-        "digest": base64_of(content.digest),
-        "sha256": base64_of(bytes.fromhex(content.sha256)),
-        "size": str(content.size),
-    }
-
-
-def wire_params(params: ExperimentParams) -> Json:
-    """Return parameters in the format of messages."""
-    told = {name: getattr(params, name) for name in params.__dataclass_fields__}
-    contents = {name: told[name] and wire_content(told[name]) for name in ("spec", "initial")}
-    return told | contents | {name: word(told[name]) for name in ("selection", "admission")}
-
-
-def wire_values(values: tuple[Any, ...]) -> list[Json]:
-    """Return an error's values; accounts as names."""
-    named = [word(v) if hasattr(v, "name") else v for v in values]
-    return [NAME_OF.get(v, v) if isinstance(v, str) else v for v in named]
-
-
-def wire_event(event: Event) -> Json:
-    """Return an event's name and the attributes that the reference determines."""
-    kind = type(event).__name__
-    name = "".join("_" + c.lower() if c.isupper() else c for c in kind).removeprefix("_")
-    told: dict[str, str] = {}
-    for field in event.__dataclass_fields__:
-        told |= wire_attribute(field, getattr(event, field))
-    return [name, told]
-
-
-def wire_attribute(field: str, value: Any) -> dict[str, str]:
-    """Return a field of an event as attributes, without bytes that depend on addresses."""
-    match value:
-        case ContentRef():
-            digests = {"digest": value.digest.hex(), "sha256": value.sha256}
-            return {"codec": str(value.codec), "size": str(value.size), **digests}
-        case Vote():
-            approve = {"approve": str(value.approve).lower()}
-            return approve | wire_attribute("scores", value.scores)
-        case Scores():
-            pairs = {"vote_score": value.vote_score, "test_score": value.test_score}
-            return {name: str(score_to_bits(score)) for name, score in pairs.items()}
-        case ExperimentParams():
-            return {}
-        case bytes():
-            return {} if field == "commitment" else {field: value.hex()}
-    return {field: str(wire_values((value,))[0])}
 
 
 def main(arguments: list[str]) -> int:

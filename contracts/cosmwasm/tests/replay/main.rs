@@ -63,7 +63,7 @@ fn the_contract_does_what_the_reference_did() {
         }
     }
     println!("{steps} steps replayed");
-    let hint = "run `.venv/bin/python tests/traces/record.py` at the repository's root first";
+    let hint = "run `.venv/bin/python -m tests.traces.record` at the repository's root first";
     assert!(
         steps >= ENOUGH,
         "{steps} steps in {}: {hint}",
