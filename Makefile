@@ -4,7 +4,7 @@ VENV := .venv/bin
 TOOLS := $(VENV)/python scripts/tools.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo localnet-demo check test test-long lint docs format contract cosmwasm constraints clean setup-demo setup-localnet setup-dev
+.PHONY: help demo localnet-demo check test test-long lint docs format contract proto cosmwasm constraints clean setup-demo setup-localnet setup-dev
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ docs: setup-dev ## build the documentation's site into build/docs, strictly
 contract: setup-dev ## compile the contract and put the artifact into the Python package
 	@$(TOOLS) node -- $(VENV)/python scripts/install_npm_packages.py
 	@$(TOOLS) node -- $(VENV)/python scripts/build_contract.py
+
+proto: setup-dev ## generate the Python code of the remote learner's protocol
+	@$(VENV)/python scripts/build_proto.py
 
 cosmwasm: setup-dev ## compile the CosmWasm contract and put the wasm into the Python package
 	@$(VENV)/python scripts/build_cosmwasm.py

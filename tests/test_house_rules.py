@@ -36,7 +36,7 @@ HEAVY = {
         "uvicorn",
         "starlette",
     ),
-    *("cosmpy", "grpc", "torch", "xgboost", "scipy", "PIL", "uvicorn", "starlette"),
+    *("cosmpy", "grpc", "torch", "xgboost", "scipy", "PIL", "grpc_health", "uvicorn", "starlette"),
 }
 BARE = {"Exception", "BaseException", "RuntimeError", "AssertionError"}
 

@@ -17,8 +17,8 @@ from colearn_learner.cli._support.output import print_fields, print_json, print_
 from colearn_learner.cli._support.remote_learner import TOKEN_VARIABLE, server_config
 from colearn_learner.cli._support.signals import run_in_thread, stop_on_signals
 from colearn_learner.cli.logs import log_event, start_logging
+from colearn_learner.remote import DEFAULT_MAX_BYTES
 from colearn_learner.remote.addresses import is_address
-from colearn_learner.remote.messages import DEFAULT_MAX_BYTES
 
 if TYPE_CHECKING:
     from colearn_learner.remote.monitoring import ServerMonitor

@@ -1,5 +1,9 @@
-"""Learners on other machines: a server beside the data and the GPU, and a learner that asks it.
+"""Learners on other machines: `server.LearnerServer` and its client, `client.RemoteLearner`.
 
-`client.RemoteLearner` has the five methods of a learner and hands each to a `server.LearnerServer`
-over gRPC. Both import grpc, this module does not.
+The server runs beside the data and the GPU. The client has the five methods of a learner and hands
+each to the server over gRPC. ``learner.proto`` describes the protocol. Only the modules of this
+package import grpc and protobuf; this file does not.
 """
+
+DEFAULT_MAX_BYTES = 1_073_741_824
+"""Largest file of weights or of a model, unless configured otherwise."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +17,8 @@ from colearn_learner.interface import (
     ProposedWeights,
     Weights,
 )
+from colearn_learner.remote import DEFAULT_MAX_BYTES
+from colearn_learner.remote import learner_pb2 as pb
 from colearn_learner.remote.addresses import Address, checked_token, target_of
 from colearn_learner.remote.errors import (
     LearnerFailed,
@@ -26,7 +27,6 @@ from colearn_learner.remote.errors import (
     Unprotected,
 )
 from colearn_learner.remote.messages import (
-    DEFAULT_MAX_BYTES,
     FRAME_LIMITS,
     SERVICE,
     VERSION,
@@ -37,8 +37,6 @@ from colearn_learner.remote.messages import (
 )
 from colearn_learner.remote.values import answer_in, model_in, weights_in, weights_to_bytes
 from colearn_ledger.text.urls import is_loopback
-
-__all__ = ["RemoteConfig", "RemoteLearner"]
 
 _log = logging.getLogger(__name__)
 
@@ -118,7 +116,7 @@ class RemoteLearner(MachineLearningInterface):
             raise InvalidArgument(f"a CA is given and {self.address} is without TLS: use grpcs://")
         self._channel: Any = None
         self._instance: str | None = None
-        self._current = Message()  # the weights that the learner holds, as far as is known
+        self._current = _request()  # the weights that the learner holds, as far as is known
         self._accepted = False  # whether they were accepted, and so have to be restored
         self._closed = threading.Event()
 
@@ -132,7 +130,7 @@ class RemoteLearner(MachineLearningInterface):
             LearnerFailed: the learner can not say its weights.
         """
         self._make_ready(patience=0)
-        self._current = Message(body=self._call("CurrentWeights").body)
+        self._current = _request(self._call("CurrentWeights").body)
         weights_in(self._current.body)
 
     def close(self) -> None:
@@ -165,7 +163,7 @@ class RemoteLearner(MachineLearningInterface):
             LearnerFailed: the learner raised an error.
         """
         answer = self._call("Test", weights_to_bytes(weights))
-        return answer_in(answer.head.get("tested"), weights)
+        return answer_in(answer.head, weights)
 
     def mli_accept_weights(self, weights: Weights) -> None:
         """Make these the learner's weights, now or as soon as its server answers.
@@ -173,13 +171,13 @@ class RemoteLearner(MachineLearningInterface):
         Raises:
             LearnerFailed: the learner raised an error.
         """
-        self._current, self._accepted = Message(body=weights_to_bytes(weights)), True
+        self._current, self._accepted = _request(weights_to_bytes(weights)), True
         try:
             self._make_ready(patience=0)
         except (LearnerUnavailable, LearnerRefused) as error:
             _log.warning("the learner gets the accepted weights before it is used again: %s", error)
         except LearnerFailed:
-            self._current, self._accepted = Message(), False  # who knows what it holds
+            self._current, self._accepted = _request(), False  # its weights are unknown now
             raise
 
     def mli_get_current_weights(self) -> Weights:
@@ -208,7 +206,7 @@ class RemoteLearner(MachineLearningInterface):
 
     # ------------------------------------------------------------------ calls
 
-    def _call(self, method: str, body: bytes | None = None) -> Message:
+    def _call(self, method: str, body: bytes | None = None) -> Message[pb.ResponseHead]:
         """Call a method of a learner that holds what it should; once more if that was lost."""
         ends = time.monotonic() + self._config.deadline
         try:
@@ -219,55 +217,62 @@ class RemoteLearner(MachineLearningInterface):
             _log.warning("%s; trying again", error)
             return self._call_once(method, body, ends)
 
-    def _call_once(self, method: str, body: bytes | None, ends: float) -> Message:
+    def _call_once(self, method: str, body: bytes | None, ends: float) -> Message[pb.ResponseHead]:
         self._make_ready(patience=self._config.patience)
         holds = self._current.digest if self._accepted else None
-        answer = self._exchange(method, Message({"holds": holds}, body), ends - time.monotonic())
-        if answer.head.get("stale"):
-            said = f"the learner's server at {self.address} was restarted"
-            raise LearnerUnavailable(said, again=True)
+        answer = self._exchange(method, _request(body, holds), ends - time.monotonic())
+        if answer.head.stale:
+            raise LearnerUnavailable(
+                f"the learner's server at {self.address} was restarted", again=True
+            )
         return answer
 
     def _make_ready(self, *, patience: float) -> None:
         """Reach the server, and give it the accepted weights unless it holds them."""
-        said = self._hello(patience)
-        if said.get("version") != VERSION:
+        hello = self._hello(patience)
+        if hello.version != VERSION:
             raise LearnerRefused(
-                f"the learner's server at {self.address} speaks version {said.get('version')} of "
-                f"the protocol and this program {VERSION}: install the same release on both sides"
+                f"the learner's server at {self.address} uses version {hello.version} of the "
+                f"protocol and this program {VERSION}: install the same release on both sides"
             )
-        if self._instance not in (None, said.get("instance")):
+        if self._instance not in (None, hello.instance):
             _log.warning("the learner's server at %s was restarted", self.address)
-        self._instance = said.get("instance")
-        if self._accepted and said.get("holds") != self._current.digest:
+        self._instance = hello.instance
+        if self._accepted and hello.holds != self._current.digest:
             self._exchange("Accept", self._current, self._config.deadline)
 
-    def _hello(self, patience: float) -> Mapping[str, Any]:
+    def _hello(self, patience: float) -> pb.ResponseHead:
         ends, pause = time.monotonic() + patience, _PAUSE
         while True:
             try:
-                return self._exchange("Hello", Message(), _HELLO).head
+                return self._exchange("Hello", _request(), _HELLO).head
             except LearnerUnavailable as error:
                 left = ends - time.monotonic()
                 if left <= 0 or self._closed.wait(min(pause, left)):
                     raise LearnerUnavailable(str(error)) from error
                 pause = min(2 * pause, 8 * _PAUSE)
 
-    def _exchange(self, method: str, request: Message, timeout: float) -> Message:
+    def _exchange(
+        self, method: str, request: Message[pb.RequestHead], timeout: float
+    ) -> Message[pb.ResponseHead]:
         config, call = self._config, None
         check_size(request, config.max_bytes)
         metadata = [] if config.token is None else [("authorization", f"Bearer {config.token}")]
         try:
-            asking = self._opened_channel().stream_stream(f"/{SERVICE}/{method}")
-            call = asking(frames(request), timeout=max(0.001, timeout), metadata=metadata)
-            answer = read_message(call, max_bytes=config.max_bytes)
+            ask = self._opened_channel().stream_stream(
+                f"/{SERVICE}/{method}",
+                request_serializer=pb.Request.SerializeToString,
+                response_deserializer=pb.Response.FromString,
+            )
+            call = ask(frames(request), timeout=max(0.001, timeout), metadata=metadata)
+            answer: Message[pb.ResponseHead] = read_message(call, max_bytes=config.max_bytes)
         except grpc.RpcError as error:
             raise self._error(error) from error
         finally:
             if call is not None:
                 call.cancel()
-        if failure := answer.head.get("failure"):
-            raise LearnerFailed(f"{failure} ({method} at {self.address})")
+        if answer.head.failure:
+            raise LearnerFailed(f"{answer.head.failure} ({method} at {self.address})")
         return answer
 
     def _opened_channel(self) -> Any:
@@ -314,3 +319,9 @@ class RemoteLearner(MachineLearningInterface):
             "grpcs://, and that the port is open",
             again=True,
         )
+
+
+def _request(
+    body: bytes | bytearray | None = None, holds: bytes | None = None
+) -> Message[pb.RequestHead]:
+    return Message(pb.RequestHead(holds=holds), body)

@@ -119,4 +119,4 @@ def _respond(handler: Any, first: list[Any], rest: Iterator[Any], context: Any) 
 def _refuse_caller(_: Iterator[bytes], context: Any) -> Iterator[bytes]:
     _log.warning("refused a caller without the right token: %s", context.peer())
     context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token is missing or is not the server's")
-    yield b""
+    yield from ()

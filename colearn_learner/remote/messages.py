@@ -1,72 +1,58 @@
-"""How requests and answers travel: a stream of a head in JSON, then the body in parts.
+"""Send and read the messages of a remote learner: a head, then a body in parts (learner.proto).
 
-The head announces size and SHA-256 of the body; the reader holds the sender to both.
+The head announces the size and the SHA-256 of the body; the reader checks both.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar
 
+from colearn_learner.remote import learner_pb2 as pb
 from colearn_learner.remote.errors import BadMessage, TooLarge
-from colearn_ledger.text.strict_json import InvalidJson, dump, load
 
-__all__ = [
-    "DEFAULT_MAX_BYTES",
-    "FRAME_LIMITS",
-    "HEALTH",
-    "METHODS",
-    "PART",
-    "SERVICE",
-    "VERSION",
-    "Message",
-    "check_size",
-    "frames",
-    "read_message",
-]
-
-SERVICE = "colearn.learner.v1.Learner"
-HEALTH = "grpc.health.v1.Health"
-METHODS = ("Hello", "Propose", "Test", "Accept", "CurrentWeights", "CurrentModel")
+_SERVICE = pb.DESCRIPTOR.services_by_name["Learner"]
+SERVICE: str = _SERVICE.full_name
+METHODS: tuple[str, ...] = tuple(method.name for method in _SERVICE.methods)
 VERSION = 1
 
 PART = 1_048_576
-"""Bytes of a body in one part, at most."""
+"""Largest number of body bytes in one frame."""
 
-DEFAULT_MAX_BYTES = 1_073_741_824
-"""Bytes of a body, unless told otherwise."""
-
-_HEAD = 65_536
+_LONGEST_HEAD = 65_536
 
 FRAME_LIMITS = (
     ("grpc.max_receive_message_length", PART + 1_024),
     ("grpc.max_send_message_length", PART + 1_024),
 )
-"""Channel options: a frame is a head or a part, and no larger."""
+"""Channel options: no frame is larger than a head or a part."""
+
+Frame: TypeAlias = pb.Request | pb.Response
+Head = TypeVar("Head", pb.RequestHead, pb.ResponseHead)
 
 
 @dataclass(frozen=True)
-class Message:
-    """A request or an answer.
+class Message(Generic[Head]):
+    """A request or a response.
 
     Args:
-        head: JSON values.
+        head: everything but the body.
         body: a file of weights or of a model, if there is one.
     """
 
-    head: Mapping[str, Any] = field(default_factory=dict)
+    head: Head
     body: bytes | bytearray | None = field(default=None, repr=False)
 
     @cached_property
-    def digest(self) -> str | None:
-        """The body's SHA-256."""
-        return None if self.body is None else hashlib.sha256(self.body).hexdigest()
+    def digest(self) -> bytes | None:
+        """The SHA-256 of the body."""
+        return None if self.body is None else hashlib.sha256(self.body).digest()
 
 
-def check_size(message: Message, max_bytes: int) -> None:
+def check_size(message: Message[Head], max_bytes: int) -> None:
     """Check that a message may be sent.
 
     Raises:
@@ -79,79 +65,68 @@ def check_size(message: Message, max_bytes: int) -> None:
         )
 
 
-def frames(message: Message) -> Iterator[bytes]:
-    """Yield what is sent: the head, then the parts of the body.
+def frames(message: Message[Head]) -> Iterator[Frame]:
+    """Yield the frames of a message: its head, then the parts of its body.
 
     Raises:
-        BadMessage: the head can not be sent.
+        BadMessage: the head is too large.
     """
-    body = message.body
-    announced = None if body is None else {"bytes": len(body), "sha256": message.digest}
-    try:
-        head = dump({"head": dict(message.head), "body": announced})
-    except InvalidJson as error:
-        raise BadMessage(f"the head is not JSON: {error}") from error
-    if len(head) > _HEAD:
-        raise BadMessage(f"the head has {len(head)} bytes, {_HEAD} are allowed")
-    yield head
-    view = memoryview(body or b"")
+    frame = pb.Request if isinstance(message.head, pb.RequestHead) else pb.Response
+    first = frame(head=message.head)
+    if message.body is not None:
+        first.head.body.size = len(message.body)
+        first.head.body.sha256 = message.digest or b""
+    if first.head.ByteSize() > _LONGEST_HEAD:
+        raise BadMessage(f"the head has {first.head.ByteSize()} bytes, {_LONGEST_HEAD} are allowed")
+    yield first
+    view = memoryview(message.body or b"")
     for start in range(0, len(view), PART):
-        yield bytes(view[start : start + PART])
+        yield frame(part=bytes(view[start : start + PART]))
 
 
-def read_message(received: Iterable[bytes], *, max_bytes: int) -> Message:
-    """Return what the frames add up to.
+def read_message(received: Iterable[Frame], *, max_bytes: int) -> Message[Head]:
+    """Return the message that frames add up to.
 
     Args:
         received: the frames.
-        max_bytes: how large the body may be.
+        max_bytes: the largest body to read.
 
     Raises:
-        TooLarge: it is larger; told by its announcement, before a part is taken.
-        BadMessage: the frames are no message, too few, too many, or their bytes are not those
-            that were announced.
+        TooLarge: the body is larger; raised before a part is read if its head announces that.
+        BadMessage: frames are missing, superfluous or malformed, or the body is not the announced
+            one.
     """
     rest = iter(received)
-    head, announced = _head_in(next(rest, b""))
-    if announced is None:
+    head = _head_of(next(rest, None))
+    if not head.HasField("body"):
         if next(rest, None) is not None:
-            raise BadMessage("parts came of a body that was not announced")
+            raise BadMessage("parts were received of a body that was not announced")
         return Message(head)
-    size, sha256 = announced
+    size, sha256 = head.body.size, head.body.sha256
+    head.ClearField("body")
     if size > max_bytes:
         raise TooLarge(f"{size} bytes are announced and {max_bytes} are allowed (max_bytes)")
     body = bytearray()
-    for part in rest:
+    for frame in rest:
+        part = frame.part
         if not 0 < len(part) <= PART:
             raise BadMessage(f"a part has {len(part)} bytes; it may have 1 to {PART}")
         if len(body) + len(part) > size:
-            raise TooLarge(f"more than the {size} bytes come that were announced")
+            raise TooLarge(f"more than the {size} announced bytes were received")
         body += part
     if len(body) != size:
-        raise BadMessage(f"{len(body)} bytes came of the {size} that were announced")
+        raise BadMessage(f"{len(body)} bytes were received of the {size} that were announced")
     message = Message(head, body)
     if message.digest != sha256:
-        raise BadMessage("other bytes came than were announced: their SHA-256 differs")
+        raise BadMessage("the body is not the announced one: its SHA-256 differs")
     return message
 
 
-def _head_in(frame: bytes) -> tuple[Mapping[str, Any], tuple[int, str] | None]:
-    if not 0 < len(frame) <= _HEAD:
-        raise BadMessage(f"a head of 1 to {_HEAD} bytes has to come first, not {len(frame)}")
-    try:
-        document = load(frame)
-    except InvalidJson as error:
-        raise BadMessage(f"the head is not JSON: {error}") from error
-    if not isinstance(document, dict) or set(document) != {"head", "body"}:
-        raise BadMessage("the first frame is not a head and what there is of a body")
-    head, body = document["head"], document["body"]
-    if not isinstance(head, dict):
-        raise BadMessage("the head is no JSON object")
-    if body is None:
-        return head, None
-    if not isinstance(body, dict) or set(body) != {"bytes", "sha256"}:
-        raise BadMessage("a body is announced by its bytes and its sha256")
-    size, sha256 = body["bytes"], body["sha256"]
-    if type(size) is not int or size < 0 or not isinstance(sha256, str):
-        raise BadMessage("a body is announced by a number of bytes and a SHA-256 in hexadecimal")
-    return head, (size, sha256)
+def _head_of(frame: Frame | None) -> Any:
+    if frame is None or frame.WhichOneof("frame") != "head":
+        raise BadMessage("the first frame is not a head")
+    if frame.head.ByteSize() > _LONGEST_HEAD:
+        raise BadMessage(f"the head has {frame.head.ByteSize()} bytes, {_LONGEST_HEAD} are allowed")
+    head = type(frame.head)()
+    head.CopyFrom(frame.head)
+    return head

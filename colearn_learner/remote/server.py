@@ -6,44 +6,44 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from colearn_learner.remote import DEFAULT_MAX_BYTES
+from colearn_learner.remote import learner_pb2 as pb
 from colearn_learner.remote.addresses import Address, checked_token, target_of
 from colearn_learner.remote.errors import BadMessage, CanNotListen, TooLarge, Unprotected
-from colearn_learner.remote.health import Health
 from colearn_learner.remote.limits import CallLimits, TokenCheck
 from colearn_learner.remote.messages import (
-    DEFAULT_MAX_BYTES,
     FRAME_LIMITS,
     METHODS,
     SERVICE,
     VERSION,
+    Frame,
     Message,
     check_size,
     frames,
     read_message,
 )
 from colearn_learner.remote.values import (
-    answer_to_json,
+    answer_to_proto,
     model_to_bytes,
     weights_in,
     weights_to_bytes,
 )
 from colearn_ledger.text.urls import is_loopback
 
-__all__ = ["LearnerServer", "ServedCall", "ServerConfig"]
-
 _log = logging.getLogger(__name__)
 
 _THREADS = 8
 _CALLS_OF_ONE_PEER = _THREADS // 2
-_LOOK = 0.5  # seconds between two looks at whether who waits for the learner still does
+_LOOK = 0.5  # seconds between two checks that a waiting caller is still connected
 _LONGEST_MESSAGE = 4_000  # characters of a learner's error
 _OPTIONS = (
     *FRAME_LIMITS,
@@ -125,16 +125,17 @@ class LearnerServer:
         self._on_call = on_call or (lambda _: None)
         self._turn = threading.Lock()  # around the learner
         self._stopping = threading.Event()
-        self._holds: str | None = None  # the digest of what the learner accepted last
+        self._holds: bytes | None = None  # the digest of what the learner accepted last
         self.instance = secrets.token_hex(8)
         self._grpc = grpc.server(
             ThreadPoolExecutor(_THREADS, "learner"),
             interceptors=self._interceptors(),
             options=_OPTIONS,
         )
-        self._grpc.add_generic_rpc_handlers(
-            (_Methods(self._answer_call), Health((SERVICE,), self._stopping))
-        )
+        self._grpc.add_generic_rpc_handlers((self._handlers(),))
+        self._health = health.HealthServicer()
+        self._health.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
 
     def start(self) -> Address:
         """Listen, and return where.
@@ -160,6 +161,7 @@ class LearnerServer:
     def stop(self) -> None:
         """Take no more calls, and return when the one at hand is over."""
         self._stopping.set()
+        self._health.enter_graceful_shutdown()
         self._grpc.stop(grace=threading.TIMEOUT_MAX).wait()
 
     def __enter__(self) -> LearnerServer:
@@ -179,42 +181,62 @@ class LearnerServer:
         )
         return (limits,) if config.token is None else (TokenCheck(config.token, SERVICE), limits)
 
-    def _answer_call(self, method: str, received: Iterator[bytes], context: Any) -> Iterator[bytes]:
+    def _handlers(self) -> grpc.GenericRpcHandler:
+        handlers = {
+            method: grpc.stream_stream_rpc_method_handler(
+                lambda requests, context, method=method: self._answer_call(
+                    method, requests, context
+                ),
+                request_deserializer=pb.Request.FromString,
+                response_serializer=pb.Response.SerializeToString,
+            )
+            for method in METHODS
+        }
+        return grpc.method_handlers_generic_handler(SERVICE, handlers)
+
+    def _answer_call(
+        self, method: str, received: Iterator[pb.Request], context: Any
+    ) -> Iterator[Frame]:
         try:
-            request = read_message(received, max_bytes=self._config.max_bytes)
+            request: Message[pb.RequestHead] = read_message(
+                received, max_bytes=self._config.max_bytes
+            )
             answer = self._answer(method, request, context)
         except TooLarge as error:
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
         except BadMessage as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        except grpc.RpcError:  # who called is gone
+        except grpc.RpcError:  # the caller disconnected
             return
         if answer is not None:
             yield from frames(answer)
 
-    def _answer(self, method: str, request: Message, context: Any) -> Message | None:
+    def _answer(
+        self, method: str, request: Message[pb.RequestHead], context: Any
+    ) -> Message[pb.ResponseHead] | None:
         if method == "Hello":
-            return self._message({"version": VERSION, "max_bytes": self._config.max_bytes})
+            return self._message(version=VERSION, max_bytes=self._config.max_bytes)
         body = weights_in(request.body) if method in ("Test", "Accept") else None
         with self._having_turn(context) as mine:
             if not mine:
                 return None
-            wanted = request.head.get("holds")
-            if wanted is not None and wanted != self._holds:
-                return self._message({"stale": True})
+            if request.head.HasField("holds") and request.head.holds != self._holds:
+                return self._message(stale=True)
             began = time.monotonic()
             try:
                 answer, failure = self._work(method, request, body), ""
                 check_size(answer, self._config.max_bytes)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a learner may raise anything
                 _log.exception("the learner failed at %s", method)
-                failure = _said(error)
-                answer = self._message({"failure": failure})
+                failure = _describe(error)
+                answer = self._message(failure=failure)
         self._on_call(ServedCall(method, time.monotonic() - began, failure))
         return answer
 
-    def _work(self, method: str, request: Message, weights: Any) -> Message:
-        """Let the learner do it. What it returns is a file before the next call can change it."""
+    def _work(
+        self, method: str, request: Message[pb.RequestHead], weights: Any
+    ) -> Message[pb.ResponseHead]:
+        """Call the learner, and encode its result before the next call can change it."""
         learner = self._learner
         if method == "Propose":
             return self._message(body=weights_to_bytes(learner.mli_propose_weights()))
@@ -223,19 +245,18 @@ class LearnerServer:
         if method == "CurrentModel":
             return self._message(body=model_to_bytes(learner.mli_get_current_model()))
         if method == "Test":
-            return self._message({"tested": answer_to_json(learner.mli_test_weights(weights))})
-        self._holds = None  # whatever it holds when it fails in the midst
+            return self._message(tested=answer_to_proto(learner.mli_test_weights(weights)))
+        self._holds = None  # unknown if accepting fails halfway
         learner.mli_accept_weights(weights)
         self._holds = request.digest
         return self._message()
 
-    def _message(self, head: Mapping[str, Any] | None = None, body: bytes | None = None) -> Message:
-        about = {"instance": self.instance, "holds": self._holds}
-        return Message({**about, **(head or {})}, body)
+    def _message(self, body: bytes | None = None, **fields: Any) -> Message[pb.ResponseHead]:
+        return Message(pb.ResponseHead(instance=self.instance, holds=self._holds, **fields), body)
 
     @contextmanager
     def _having_turn(self, context: Any) -> Iterator[bool]:
-        """Wait for the learner; gives false when who called is gone before."""
+        """Wait for the learner; yield False if the caller disconnected first."""
         while not self._turn.acquire(timeout=_LOOK):
             if not context.is_active():
                 yield False
@@ -248,22 +269,6 @@ class LearnerServer:
             self._turn.release()
 
 
-def _said(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     text = f"{type(error).__name__}: {error}"[:_LONGEST_MESSAGE]
-    return text.encode("utf-8", "replace").decode()  # no lone surrogates, which JSON has not
-
-
-class _Methods(grpc.GenericRpcHandler):  # type: ignore[misc]
-    """Finds the methods of `SERVICE`; bytes go in and out."""
-
-    def __init__(self, answer: Callable[[str, Iterator[bytes], Any], Iterator[bytes]]) -> None:
-        self._handlers = {
-            f"/{SERVICE}/{method}": grpc.stream_stream_rpc_method_handler(
-                lambda received, context, method=method: answer(method, received, context)
-            )
-            for method in METHODS
-        }
-
-    def service(self, handler_call_details: Any) -> Any:
-        """Return what answers a call, ``None`` when nothing does."""
-        return self._handlers.get(handler_call_details.method)
+    return text.encode("utf-8", "replace").decode()  # protobuf refuses lone surrogates

@@ -1,9 +1,8 @@
-"""Between a learner's values and what travels: files of weights and JSON, never pickles."""
+"""Convert a learner's values to protobuf and files of weights, and back; never to pickles."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,52 +10,41 @@ from colearn_learner.conversion import scores_of, summary_from_json, summary_to_
 from colearn_learner.errors import MissingPackage, UnsupportedModel
 from colearn_learner.interface import ColearnModel, ModelFormat, ProposedWeights, Weights
 from colearn_learner.learners.onnx import onnx_file
+from colearn_learner.remote import learner_pb2 as pb
 from colearn_learner.remote.errors import BadMessage
 from colearn_ledger.weights.codec import decode_weights, encode_weights
 from colearn_ledger.weights.errors import WeightsError
 
-__all__ = [
-    "answer_in",
-    "answer_to_json",
-    "model_in",
-    "model_to_bytes",
-    "weights_in",
-    "weights_to_bytes",
-]
-
-_FIELDS = {"vote_score", "test_score", "vote", "has_test_score"}
-
 
 def weights_to_bytes(weights: Any) -> bytes:
-    """Return the file of a learner's `Weights`, or of what looks like it, summary included.
+    """Encode a learner's `Weights`, or an object like it, with the training summary.
 
     Raises:
-        UnsupportedWeights: they are of a type that can not travel.
+        UnsupportedWeights: they are of a type that cannot be encoded.
     """
     summary = summary_to_json(getattr(weights, "training_summary", None))
     return encode_weights(weights.weights, summary=summary)
 
 
 def weights_in(body: bytes | bytearray | None) -> Weights:
-    """Return the weights in a file; NaN and infinity too, it is the agent who refuses them.
+    """Decode a file of weights. NaN and infinity are allowed here; the agent refuses them.
 
     Raises:
-        BadMessage: it is no file of weights.
+        BadMessage: it is not a file of weights.
     """
     if body is None:
-        raise BadMessage("weights have to come, and none did")
+        raise BadMessage("weights are missing from the message")
     try:
         decoded = decode_weights(body, allow_non_finite=True)
     except WeightsError as error:
-        raise BadMessage(f"what came are no weights: {error}") from error
+        raise BadMessage(f"the message does not contain weights: {error}") from error
     return Weights(decoded.weights, training_summary=summary_from_json(decoded.summary))
 
 
-def answer_to_json(proposed: Any) -> dict[str, Any]:
-    """Return a learner's `ProposedWeights`, or what looks like it, without the weights.
+def answer_to_proto(proposed: Any) -> pb.Tested:
+    """Convert a learner's `ProposedWeights`, or an object like it, without the weights.
 
-    A score travels as its bits in hexadecimal, so that NaN and infinity do; one that is no number
-    is NaN.
+    A score that is not a number becomes NaN.
     """
     scores = scores_of(
         SimpleNamespace(
@@ -65,31 +53,31 @@ def answer_to_json(proposed: Any) -> dict[str, Any]:
         )
     )
     vote = getattr(proposed, "vote", None)
-    return {
-        "vote_score": _bits(scores.vote_score),
-        "test_score": _bits(scores.test_score),
-        "vote": None if vote is None else bool(vote),
-        "has_test_score": bool(getattr(proposed, "has_test_score", True)),
-    }
+    tested = pb.Tested(
+        vote_score=math.nan if scores.vote_score is None else scores.vote_score,
+        test_score=math.nan if scores.test_score is None else scores.test_score,
+        has_test_score=bool(getattr(proposed, "has_test_score", True)),
+    )
+    if vote is not None:
+        tested.vote = bool(vote)
+    return tested
 
 
-def answer_in(value: Any, weights: Weights) -> ProposedWeights:
-    """Return what a learner said of weights that it was given.
+def answer_in(head: pb.ResponseHead, weights: Weights) -> ProposedWeights:
+    """Return what a learner found for the weights that it was given.
 
     Raises:
-        BadMessage: the JSON is none that `answer_to_json` writes.
+        BadMessage: the head has no scores and vote.
     """
-    if not isinstance(value, Mapping) or set(value) != _FIELDS:
-        raise BadMessage(f"what a learner says of weights has {', '.join(sorted(_FIELDS))}")
-    vote, has_test_score = value["vote"], value["has_test_score"]
-    if type(vote) not in (bool, type(None)) or type(has_test_score) is not bool:
-        raise BadMessage("a vote is true, false or null, and has_test_score true or false")
+    if not head.HasField("tested"):
+        raise BadMessage("the response to Test has no scores and no vote")
+    tested = head.tested
     return ProposedWeights(
         weights=weights,
-        vote_score=_score(value["vote_score"]),
-        test_score=_score(value["test_score"]),
-        vote=vote,
-        has_test_score=has_test_score,
+        vote_score=tested.vote_score,
+        test_score=tested.test_score,
+        vote=tested.vote if tested.HasField("vote") else None,
+        has_test_score=tested.has_test_score,
     )
 
 
@@ -97,7 +85,7 @@ def model_to_bytes(model: ColearnModel) -> bytes:
     """Return a whole model as an ONNX file.
 
     Raises:
-        UnsupportedModel: it is held in another way.
+        UnsupportedModel: the model is in another format.
     """
     file = onnx_file(model)
     if file is None:
@@ -110,7 +98,7 @@ def model_in(body: bytes | bytearray | None) -> ColearnModel:
 
     Raises:
         MissingPackage: onnx is not installed.
-        BadMessage: it is no ONNX file.
+        BadMessage: it is not an ONNX file.
     """
     try:
         import onnx
@@ -120,16 +108,5 @@ def model_in(body: bytes | bytearray | None) -> ColearnModel:
     try:
         model = onnx.load_model_from_string(bytes(body or b""))
     except DecodeError as error:
-        raise BadMessage("what came is no ONNX model") from error
+        raise BadMessage("the message does not contain an ONNX model") from error
     return ColearnModel(ModelFormat.ONNX, None, model)
-
-
-def _bits(score: float | None) -> str:
-    return (math.nan if score is None else score).hex()
-
-
-def _score(value: Any) -> float:
-    try:
-        return float.fromhex(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise BadMessage("a score is a floating point number in hexadecimal") from error

@@ -380,7 +380,7 @@ def test_another_release_of_the_protocol_is_refused(monkeypatch):
     monkeypatch.setattr(server_module, "VERSION", 2)
     with (
         served(TowardsTarget(4)) as address,
-        pytest.raises(LearnerRefused, match="speaks version 2"),
+        pytest.raises(LearnerRefused, match="uses version 2"),
     ):
         reached(address)
 

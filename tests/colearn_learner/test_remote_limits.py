@@ -15,7 +15,7 @@ from colearn_learner.interface import ProposedWeights, Weights
 from colearn_learner.remote.addresses import Address, target_of
 from colearn_learner.remote.client import RemoteConfig, RemoteLearner
 from colearn_learner.remote.errors import LearnerFailed, LearnerUnavailable, TooLarge
-from colearn_learner.remote.messages import HEALTH, SERVICE
+from colearn_learner.remote.messages import SERVICE
 from tests.support.remote_servers import LONG, connected, served
 from tests.support.toyworld import TowardsTarget
 
@@ -48,7 +48,9 @@ def end_of(call: Any) -> grpc.StatusCode:
     return ended.value.code()
 
 
-@pytest.mark.parametrize("method", [f"/{SERVICE}/Hello", f"/{SERVICE}/Test", f"/{HEALTH}/Check"])
+@pytest.mark.parametrize(
+    "method", [f"/{SERVICE}/Hello", f"/{SERVICE}/Test", "/grpc.health.v1.Health/Check"]
+)
 def test_call_without_a_first_message_is_ended(method: str):
     with (
         served(TowardsTarget(4), first_message_timeout=0.1) as address,

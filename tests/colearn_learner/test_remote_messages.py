@@ -1,11 +1,14 @@
-"""What travels between an agent and a learner on another machine, and what of it is refused."""
+"""Messages between an agent and a learner on another machine, also malformed ones."""
 
 from __future__ import annotations
 
-import json
 import math
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +16,7 @@ import ml_dtypes
 import numpy as np
 import onnx
 import pytest
+from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,12 +31,13 @@ from colearn_learner.interface import (
     TrainingSummary,
     Weights,
 )
+from colearn_learner.remote import learner_pb2 as pb
 from colearn_learner.remote.addresses import Address, checked_token, is_address
 from colearn_learner.remote.errors import BadMessage, InvalidAddress, InvalidToken, TooLarge
 from colearn_learner.remote.messages import PART, Message, frames, read_message
 from colearn_learner.remote.values import (
     answer_in,
-    answer_to_json,
+    answer_to_proto,
     model_in,
     model_to_bytes,
     weights_in,
@@ -42,105 +47,123 @@ from colearn_learner.remote.values import (
 # ------------------------------------------------------------------ frames
 
 
+def response(body: bytes | None = None, **fields: Any) -> Message[pb.ResponseHead]:
+    return Message(pb.ResponseHead(**fields), body)
+
+
 @pytest.mark.parametrize("size", [0, 1, PART - 1, PART, PART + 1, 3 * PART, 3 * PART + 5])
-def test_a_body_arrives_in_parts_of_a_mebibyte_at_most(size: int):
+def test_body_travels_in_parts_of_at_most_a_mebibyte(size: int):
     body = np.random.default_rng(size).bytes(size)
-    sent = list(frames(Message({"a": 1}, body)))
-    assert [len(part) for part in sent[1:]] == [PART] * (size // PART) + [size % PART] * (
-        size % PART > 0
-    )
-    assert read_message(sent, max_bytes=size) == Message({"a": 1}, body)
+    for message in (response(body, instance="a"), Message(pb.RequestHead(holds=b"a"), body)):
+        sent = list(frames(message))
+        parts = [len(frame.part) for frame in sent[1:]]
+        assert parts == [PART] * (size // PART) + [size % PART] * (size % PART > 0)
+        assert read_message(sent, max_bytes=size) == message
 
 
-def test_no_body_is_not_an_empty_one():
-    assert read_message(frames(Message({})), max_bytes=0).body is None
-    assert read_message(frames(Message({}, b"")), max_bytes=0).body == b""
+def test_missing_body_differs_from_an_empty_one():
+    assert read_message(frames(response()), max_bytes=0).body is None
+    assert read_message(frames(response(b"")), max_bytes=0).body == b""
 
 
-def test_too_large_a_body_is_refused_before_a_part_of_it_is_taken():
-    def sent() -> Iterator[bytes]:
-        yield next(frames(Message({}, b"12345")))
-        raise AssertionError("a part was taken")
+def test_too_large_a_body_is_refused_before_a_part_is_read():
+    def sent() -> Iterator[pb.Response]:
+        yield next(frames(response(b"12345")))
+        raise AssertionError("a part was read")
 
     with pytest.raises(TooLarge, match="5 bytes are announced and 4 are allowed"):
         read_message(sent(), max_bytes=4)
 
 
-def test_a_body_that_never_ends_is_left_when_it_is_longer_than_announced():
-    def sent() -> Iterator[bytes]:
-        yield next(frames(Message({}, b"12345")))
+def test_endless_body_is_abandoned_once_it_exceeds_its_announcement():
+    def sent() -> Iterator[pb.Response]:
+        yield next(frames(response(b"12345")))
         for _ in range(6):
-            yield b"1"
-        raise AssertionError("it was read on")
+            yield pb.Response(part=b"1")
+        raise AssertionError("reading went on")
 
-    with pytest.raises(TooLarge, match="more than the 5 bytes"):
+    with pytest.raises(TooLarge, match="more than the 5"):
         read_message(sent(), max_bytes=100)
 
 
-HEAD, BODY = frames(Message({"a": 1}, b"12345"))
+HEAD, BODY = frames(response(b"12345", instance="a"))
 
 
-def head(**announced: Any) -> bytes:
-    whole = json.loads(HEAD)
-    return json.dumps({**whole, "body": {**whole["body"], **announced}}).encode()
+def head(**announced: Any) -> pb.Response:
+    changed = pb.Response()
+    changed.CopyFrom(HEAD)
+    for name, value in announced.items():
+        setattr(changed.head.body, name, value)
+    return changed
+
+
+def part(data: bytes) -> pb.Response:
+    return pb.Response(part=data)
 
 
 @pytest.mark.parametrize(
-    ("sent", "said"),
+    ("sent", "error"),
     [
-        ([], "a head of 1 to"),
-        ([b""], "a head of 1 to"),
-        ([b"[" * 70_000], "a head of 1 to 65536 bytes has to come first, not 70000"),
-        ([b"[" * 60_000], "not JSON"),
-        ([b"\x80\x04K\x01."], "not JSON"),  # a pickle
-        ([b"{}"], "not a head"),
-        ([b"[]"], "not a head"),
-        ([b'{"head": [], "body": null}'], "no JSON object"),
-        ([b'{"head": {}, "body": null}', b"x"], "not announced"),
-        ([b'{"head": {}, "body": {"bytes": 5}}', b"12345"], "by its bytes and its sha256"),
-        ([b'{"head": {"a": NaN}, "body": null}'], "not JSON"),
-        ([head(bytes=-1), BODY], "by a number of bytes"),
-        ([head(bytes=True), b"1"], "by a number of bytes"),
-        ([head(bytes=5.0), BODY], "by a number of bytes"),
-        ([head(sha256=None), BODY], "by a number of bytes"),
-        ([HEAD], "0 bytes came of the 5"),
-        ([HEAD, b"1234"], "4 bytes came of the 5"),
-        ([HEAD, BODY, b""], "a part has 0 bytes"),
-        ([HEAD, b"", BODY], "a part has 0 bytes"),
-        ([head(bytes=PART + 1), bytes(PART + 1)], "a part has 1048577 bytes"),
-        ([HEAD, b"12346"], "their SHA-256 differs"),
-        ([head(sha256="ab"), BODY], "their SHA-256 differs"),
+        ([], "not a head"),
+        ([pb.Response()], "not a head"),
+        ([BODY], "not a head"),
+        ([pb.Response(head=pb.ResponseHead(failure="x" * 70_000))], "65536 are allowed"),
+        ([pb.Response(head=pb.ResponseHead()), BODY], "not announced"),
+        ([HEAD], "0 bytes were received of the 5"),
+        ([HEAD, part(b"1234")], "4 bytes were received of the 5"),
+        ([HEAD, BODY, part(b"")], "a part has 0 bytes"),
+        ([HEAD, BODY, HEAD], "a part has 0 bytes"),
+        ([HEAD, pb.Response(), BODY], "a part has 0 bytes"),
+        ([head(size=PART + 1), part(bytes(PART + 1))], "a part has 1048577 bytes"),
+        ([HEAD, part(b"12346")], "its SHA-256 differs"),
+        ([head(sha256=b"ab"), BODY], "its SHA-256 differs"),
     ],
 )
-def test_what_is_no_message_is_refused(sent: list[bytes], said: str):
-    with pytest.raises(BadMessage, match=said):
+def test_malformed_messages_are_refused(sent: list[pb.Response], error: str):
+    with pytest.raises(BadMessage, match=error):
         read_message(sent, max_bytes=10 * PART)
 
 
 @settings(deadline=None)
 @given(st.lists(st.binary(max_size=200), max_size=4))
-def test_nothing_that_comes_is_worse_than_a_bad_message(sent: list[bytes]):
-    with pytest.raises(BadMessage):
-        read_message(sent, max_bytes=100)
+def test_random_frames_raise_only_bad_message(sent: list[bytes]):
+    received = []
+    for data in sent:
+        with suppress(DecodeError):
+            received.append(pb.Response.FromString(data))
+    with suppress(BadMessage):
+        read_message(received, max_bytes=100)
 
 
-@pytest.mark.parametrize("unsendable", [{"a": math.nan}, {"a": "\ud800"}, {"a": "x" * 70_000}])
-def test_a_head_that_can_not_travel_is_refused_where_it_is_made(unsendable: dict[str, Any]):
-    with pytest.raises(BadMessage, match="the head"):
-        list(frames(Message(unsendable)))
+def test_too_large_a_head_is_not_sent():
+    with pytest.raises(BadMessage, match="the head has"):
+        list(frames(response(failure="x" * 70_000)))
 
 
-def test_messages_do_not_show_weights():
-    assert "12345" not in repr(Message({}, b"12345"))
+def test_repr_of_a_message_hides_its_weights():
+    assert "12345" not in repr(response(b"12345"))
+
+
+def test_generated_code_matches_the_proto_file():
+    root = Path(__file__).parents[2]
+    check = subprocess.run(
+        [sys.executable, "scripts/build_proto.py", "--check"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert check.returncode == 0, check.stderr
 
 
 # ------------------------------------------------------------------ values
 
 
 def over_the_wire(proposed: Any) -> ProposedWeights:
-    """Return what arrives, the JSON strict and canonical."""
-    (sent,) = frames(Message({"tested": answer_to_json(proposed)}))
-    return answer_in(read_message([sent], max_bytes=0).head["tested"], Weights([1]))
+    """Return what the agent receives for what a learner returned."""
+    (sent,) = frames(response(tested=answer_to_proto(proposed)))
+    received = pb.Response.FromString(sent.SerializeToString())
+    return answer_in(read_message([received], max_bytes=0).head, Weights([1]))
 
 
 def bits(score: float) -> bytes:
@@ -149,7 +172,7 @@ def bits(score: float) -> bytes:
 
 @settings(deadline=None)
 @given(st.floats(), st.floats(), st.sampled_from([True, False, None]), st.booleans())
-def test_what_a_learner_says_of_weights_arrives_as_it_is(vote_score, test_score, vote, tested):
+def test_scores_and_vote_survive_the_conversion(vote_score, test_score, vote, tested):
     said = ProposedWeights(Weights([1]), vote_score, test_score, vote, tested)
     got = over_the_wire(said)
     assert (got.vote, got.has_test_score) == (vote, tested)
@@ -169,32 +192,13 @@ def test_what_a_learner_says_of_weights_arrives_as_it_is(vote_score, test_score,
         SimpleNamespace(vote_score=0.5, test_score=0, vote=1, has_test_score=False),
     ],
 )
-def test_what_looks_like_an_answer_means_the_same_at_the_agent(said: Any):
+def test_objects_like_an_answer_are_converted_as_the_agent_would(said: Any):
     assert vote_of(over_the_wire(said)) == vote_of(said)
 
 
-GOOD = answer_to_json(ProposedWeights(Weights([1]), 0.5, 0.5, vote=True))
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        None,
-        [],
-        {},
-        {**GOOD, "more": 1},
-        {**GOOD, "vote": 1},
-        {**GOOD, "vote": "true"},
-        {**GOOD, "vote_score": 0.5},
-        {**GOOD, "vote_score": "much"},
-        {**GOOD, "test_score": "0x1p+99999"},
-        {**GOOD, "test_score": None},
-        {**GOOD, "has_test_score": None},
-    ],
-)
-def test_an_answer_that_says_nothing_clear_is_refused(wrong: Any):
-    with pytest.raises(BadMessage):
-        answer_in(wrong, Weights([1]))
+def test_response_to_a_test_without_scores_is_refused():
+    with pytest.raises(BadMessage, match="no scores and no vote"):
+        answer_in(pb.ResponseHead(), Weights([1]))
 
 
 BUDGET = DiffPrivBudget(1.0, 1e-5, 0.75, 1e-5)
@@ -209,7 +213,7 @@ BUDGET = DiffPrivBudget(1.0, 1e-5, 0.75, 1e-5)
         TrainingSummary(BUDGET, ErrorCodes.DP_BUDGET_EXCEEDED),
     ],
 )
-def test_weights_travel_with_their_summary(summary: TrainingSummary | None):
+def test_weights_and_summary_survive_encoding(summary: TrainingSummary | None):
     tree = {
         "w": [np.arange(6.0).reshape(2, 3), np.array([math.nan, -math.inf])],
         "half": np.ones(3, dtype=ml_dtypes.bfloat16),
@@ -219,13 +223,13 @@ def test_weights_travel_with_their_summary(summary: TrainingSummary | None):
     assert weights_in(weights_to_bytes(weights)) == weights
 
 
-def test_a_learner_that_did_not_train_need_have_no_weights():
+def test_learner_that_did_not_train_may_send_no_weights():
     spent = Weights(None, TrainingSummary(BUDGET, ErrorCodes.DP_BUDGET_EXCEEDED))
     assert weights_in(weights_to_bytes(spent)) == spent
 
 
 @pytest.mark.parametrize("body", [None, b"", b"\x80\x04K\x01.", b"\xff" * 100])
-def test_what_are_no_weights_is_refused(body: bytes | None):
+def test_other_bytes_are_not_accepted_as_weights(body: bytes | None):
     with pytest.raises(BadMessage):
         weights_in(body)
 
@@ -236,7 +240,7 @@ def an_onnx_model() -> onnx.ModelProto:
     return onnx.helper.make_model(onnx.helper.make_graph([node], "g", float_1[:1], float_1[1:]))
 
 
-def test_a_model_travels_as_onnx(tmp_path):
+def test_model_survives_encoding_as_onnx(tmp_path):
     model = an_onnx_model()
     path = tmp_path / "model.onnx"
     onnx.save(model, path)
@@ -256,13 +260,13 @@ def test_a_model_travels_as_onnx(tmp_path):
         ColearnModel(ModelFormat.ONNX),
     ],
 )
-def test_a_model_in_another_form_does_not_travel(model: ColearnModel):
+def test_model_in_another_format_is_refused(model: ColearnModel):
     with pytest.raises(UnsupportedModel, match="only a model in ONNX"):
         model_to_bytes(model)
 
 
-def test_bytes_that_are_no_model_are_refused():
-    with pytest.raises(BadMessage, match="no ONNX"):
+def test_other_bytes_are_not_accepted_as_a_model():
+    with pytest.raises(BadMessage, match="not contain an ONNX"):
         model_in(b"\xff\xff")
 
 
@@ -277,7 +281,7 @@ def test_bytes_that_are_no_model_are_refused():
         ("GRPCS://[2001:db8::1]:9995", Address("2001:db8::1", 9995, tls=True)),
     ],
 )
-def test_an_address_is_read_and_shown(text: str, address: Address):
+def test_address_is_parsed_and_formatted(text: str, address: Address):
     assert Address.parse(text) == address
     assert Address.parse(str(address)) == address
 
@@ -290,20 +294,20 @@ def test_an_address_is_read_and_shown(text: str, address: Address):
         *("grpc://user:hunter2@host:1", "grpc://::1:1", "grpc://[::1]", "grpc://host:١"),
     ],
 )
-def test_what_is_no_address_is_refused_and_not_repeated(text: str):
+def test_invalid_address_is_refused_and_not_repeated(text: str):
     with pytest.raises(InvalidAddress, match="grpc://host:port") as refused:
         Address.parse(text)
     assert "hunter2" not in str(refused.value)
 
 
-def test_an_address_is_told_from_a_factory():
+def test_address_is_distinguished_from_a_factory():
     assert is_address("grpc://host")
     assert is_address("GRPCS://host:1")
     assert not is_address("package.module:factory")
     assert not is_address("grpc:factory")
 
 
-def test_a_token_loses_the_newline_of_its_file():
+def test_newline_of_a_token_file_is_removed():
     assert checked_token("0123456789abcdef\n") == "0123456789abcdef"
 
 
@@ -317,7 +321,7 @@ def test_a_token_loses_the_newline_of_its_file():
         ("0123456789abcdef\nsecond-line", "control character"),
     ],
 )
-def test_a_bad_token_is_refused_and_not_repeated(token: str, said: str):
+def test_invalid_token_is_refused_and_not_repeated(token: str, said: str):
     with pytest.raises(InvalidToken, match=said) as refused:
         checked_token(token)
     assert not token or token not in str(refused.value)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from colearn_learner.interface import Weights
+from colearn_learner.remote import learner_pb2 as pb
 from colearn_learner.remote.client import RemoteConfig, RemoteLearner
 from colearn_learner.remote.errors import LearnerFailed, LearnerUnavailable
 from colearn_ledger.weights.codec import encode_weights
@@ -172,17 +173,17 @@ def test_a_learner_never_reached_has_no_weights(nobody: str):  # noqa: F811
         learner.mli_get_current_weights()
 
 
-def test_what_is_sent_is_never_a_pickle(monkeypatch):
-    sent: list[bytes] = []
+def test_weights_are_sent_as_files_of_weights_and_never_as_pickles(monkeypatch):
+    sent: list[pb.Request] = []
     with served(TowardsTarget(4)) as address, connected(address) as there:
         channel = there._opened_channel()
 
         class Tapped:
-            def stream_stream(self, path: str) -> Any:
+            def stream_stream(self, path: str, **coders: Any) -> Any:
                 def ask(frames: Any, **more: Any) -> Any:
                     kept = list(frames)
                     sent.extend(kept)
-                    return channel.stream_stream(path)(iter(kept), **more)
+                    return channel.stream_stream(path, **coders)(iter(kept), **more)
 
                 return ask
 
@@ -191,5 +192,5 @@ def test_what_is_sent_is_never_a_pickle(monkeypatch):
 
         there._channel = Tapped()
         there.mli_test_weights(Weights([np.ones(3)]))
-    assert sent[-1] == encode_weights([np.ones(3)])
-    assert all(part[:1] == b"{" for part in sent[:-1])
+    assert sent[-1].part == encode_weights([np.ones(3)])
+    assert all(frame.WhichOneof("frame") == "head" for frame in sent[:-1])

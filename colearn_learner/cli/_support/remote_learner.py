@@ -101,7 +101,7 @@ def server_config(
 
 
 def _need_grpc() -> None:
-    if importlib.util.find_spec("grpc") is None:
+    if importlib.util.find_spec("grpc") is None or importlib.util.find_spec("grpc_health") is None:
         raise MissingPackage("remote learners need: pip install 'colearn-ledger[remote]'")
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # our errors say what it would, once
 
