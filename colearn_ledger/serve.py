@@ -84,6 +84,7 @@ def serve(
             ws="none",
             lifespan="off",
             log_config=None,
+            log_level="warning",  # starts and stops are for the command to log
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=_STOP_SECONDS,

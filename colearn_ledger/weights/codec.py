@@ -1,4 +1,4 @@
-"""Weights to bytes and back: one safetensors file, the tree and a summary in its header.
+"""Encode and decode weights: one safetensors file, the tree and a summary in its header.
 
 Reading runs no code from the file, takes memory in proportion to the file, and believes
 nothing that was not checked. The same weights give the same bytes.
@@ -64,8 +64,8 @@ class DecodedWeights:
     """Weights read from a file.
 
     Args:
-        weights: the tree; its arrays are aligned, writable and nobody else's.
-        summary: the training summary that came with them.
+        weights: the tree; its arrays are aligned, writable and not shared.
+        summary: the training summary in the file.
     """
 
     weights: Any
@@ -73,7 +73,7 @@ class DecodedWeights:
 
 
 def encode_weights(weights: WeightsTree, *, summary: Mapping[str, Any] | None = None) -> bytes:
-    """Return the file of these weights.
+    """Encode weights as a file.
 
     Every value comes back with its bits and type, big-endian arrays in native order,
     bytearrays as bytes, subclasses of list and dict as list and dict. NaN and infinity
@@ -108,11 +108,11 @@ def decode_weights(
 
     Args:
         data: the whole file.
-        schema: what the weights must look like; ``None`` takes any.
+        schema: that the weights must match; ``None`` accepts any weights.
         allow_non_finite: take NaN and infinity too.
 
     Raises:
-        WeightsError: one of its subclasses says what is wrong.
+        WeightsError: one of its subclasses, which names the defect.
     """
     view = memoryview(data).cast("B")
     if schema is not None and len(view) > schema.max_bytes:
@@ -148,10 +148,10 @@ def read_weights(
     """Fetch, verify and read weights.
 
     Args:
-        store: where from.
-        content: which.
-        schema: what they must look like; its ``max_bytes`` bounds the download.
-        timeout: seconds, ``None`` for the store's own.
+        store: to fetch from.
+        content: the reference of the file.
+        schema: that they must match; its ``max_bytes`` bounds the download.
+        timeout: seconds; ``None`` for the store's own limit.
 
     Raises:
         ContentTooLarge, ContentUnavailable, ContentMismatch: they could not be had.

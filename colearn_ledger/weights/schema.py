@@ -1,4 +1,4 @@
-"""Which weights an experiment takes: structure, names, data types, shapes, largest file."""
+"""The schema of an experiment's weights: structure, names, data types, shapes, largest file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _VARIABLE = TensorSpec("U8", (None,))
 
 @dataclass(frozen=True, slots=True)
 class WeightsSchema:
-    """What weights of an experiment look like.
+    """Describe the weights of an experiment.
 
     Args:
         structure: the tree of lists and dicts.
@@ -72,7 +72,7 @@ class WeightsSchema:
                 length in the example is all the default allows for, four times over.
 
         Raises:
-            UnsupportedWeights: these can not be written.
+            UnsupportedWeights: the format cannot express these.
         """
         structure, arrays = flatten(weights)
         tensors = {n: TensorSpec(dtype_code(a, n), a.shape) for n, a in arrays.items()}
@@ -144,7 +144,7 @@ def check_leaves(structure: Node, tensors: Mapping[str, TensorSpec]) -> None:
     """
     leaves = dict(structure.leaves())
     if missing := [name for name in leaves if name not in tensors]:
-        raise CorruptStructure(f"the structure names {shown(missing[0])}, which is no tensor")
+        raise CorruptStructure(f"the structure names {shown(missing[0])}, which is not a tensor")
     if extra := [name for name in tensors if name not in leaves]:
         raise CorruptStructure(f"the tensor {shown(extra[0])} has no place in the structure")
     for name, kind in leaves.items():
@@ -153,7 +153,7 @@ def check_leaves(structure: Node, tensors: Mapping[str, TensorSpec]) -> None:
         variable = kind in VARIABLE_LEAVES and spec.dtype == "U8" and len(spec.shape) == 1
         scalar = kind == "scalar" and spec.shape == ()
         if not (fixed or variable or scalar or kind == "array"):
-            raise CorruptStructure(f"{shown(name)} can not be a {kind}: it is {_described(spec)}")
+            raise CorruptStructure(f"{shown(name)} cannot be a {kind}: it is {_described(spec)}")
 
 
 def _compare(name: str, given: TensorSpec, expected: TensorSpec) -> None:

@@ -1,4 +1,4 @@
-"""A safetensors file taken apart; nothing in it is believed before it was checked."""
+"""Parse safetensors files; nothing in them is used before it was checked."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MAX_HEADER = 4 * 2**20
 """The longest header in bytes: some 30,000 tensors."""
 
 MAX_DIMENSIONS = 64
-"""What numpy can hold."""
+"""The most dimensions of a numpy array."""
 
 DTYPES: Mapping[str, np.dtype[Any]] = {
     "BOOL": np.dtype(np.bool_),
@@ -70,7 +70,7 @@ def dtype_code(array: Array, name: str) -> str:
     """Return the key in `DTYPES` of an array's data type, in any byte order.
 
     Raises:
-        UnsupportedWeights: weights can not have this data type.
+        UnsupportedWeights: weights cannot have this data type.
     """
     if (code := _CODES.get(array.dtype.name)) is None:
         raise UnsupportedWeights(
@@ -82,7 +82,7 @@ def dtype_code(array: Array, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TensorFile:
-    """A safetensors file whose header was checked to describe exactly the bytes it came with.
+    """A safetensors file whose header describes exactly its bytes.
 
     Args:
         info: the JSON document that the format carries in the header.

@@ -75,7 +75,7 @@ class Node:
         """Read a structure.
 
         Raises:
-            CorruptStructure: it is none, nests deeper than `MAX_DEPTH`, or has a key twice.
+            CorruptStructure: it is malformed, nests deeper than `MAX_DEPTH`, or has a key twice.
         """
         if isinstance(value, str) and value in _LEAVES:
             return cls(value)

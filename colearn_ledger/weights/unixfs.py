@@ -1,4 +1,4 @@
-"""The name IPFS gives a file: CIDv1 over UnixFS, computed while the bytes stream by.
+"""Compute the CID of a file as IPFS does: CIDv1 over UnixFS, while the bytes stream.
 
 The same as Kubo's ``ipfs add --cid-version=1 --raw-leaves``: chunks of 262,144 bytes as raw
 leaves, a balanced tree of dag-pb nodes with up to 174 links each. Sources: the UnixFS and
@@ -20,13 +20,11 @@ from colearn_ledger.protocol import CODEC_DAG_PB, CODEC_RAW, ContentRef
 from colearn_ledger.text.cid import encode_cid
 from colearn_ledger.weights.store import ContentMismatch, ContentTooLarge
 
-__all__ = ["CHUNK_SIZE", "LINKS_PER_NODE", "FileHasher", "content_of", "content_ref", "verified"]
-
 CHUNK_SIZE = 262_144
 LINKS_PER_NODE = 174
 
 _RAW_CID = bytes([1, CODEC_RAW, 0x12, 32])
-"""What stands before the digest in a binary CID: version, codec, sha2-256, its length."""
+"""The bytes before the digest in a binary CID: version, codec, sha2-256, its length."""
 
 _DAG_PB_CID = bytes([1, CODEC_DAG_PB, 0x12, 32])
 
@@ -49,7 +47,7 @@ class _Link:
 
 
 class _TreeHasher:
-    """Computes a file's CID and size in one pass and constant memory."""
+    """Compute a file's CID and size in one pass and constant memory."""
 
     def __init__(
         self, *, chunk_size: int = CHUNK_SIZE, links_per_node: int = LINKS_PER_NODE
@@ -63,11 +61,11 @@ class _TreeHasher:
 
     @property
     def size(self) -> int:
-        """Return how many bytes came so far."""
+        """Return the number of bytes so far."""
         return self._size
 
     def update(self, piece: bytes | bytearray | memoryview) -> None:
-        """Take the file's next bytes, any number of them."""
+        """Add the file's next bytes, any number of them."""
         rest = memoryview(piece).cast("B")
         self._size += len(rest)
         while rest:
@@ -105,7 +103,7 @@ class _TreeHasher:
 
 
 class FileHasher(_TreeHasher):
-    """Computes a file's CID, sha256 and size in one pass and constant memory.
+    """Compute a file's CID, sha256 and size in one pass and constant memory.
 
     Args:
         chunk_size: bytes of a leaf.
@@ -120,7 +118,7 @@ class FileHasher(_TreeHasher):
         self._file = hashlib.sha256()
 
     def update(self, piece: bytes | bytearray | memoryview) -> None:
-        """Take the file's next bytes, any number of them."""
+        """Add the file's next bytes, any number of them."""
         self._file.update(piece)
         super().update(piece)
 
@@ -144,7 +142,7 @@ def content_of(data: bytes) -> ContentRef:
         InvalidParameter: there are no bytes; content has at least one.
     """
     tree = _TreeHasher()
-    with ThreadPoolExecutor(1) as other_core:  # hashlib lets go of the interpreter meanwhile
+    with ThreadPoolExecutor(1) as other_core:  # hashlib releases the interpreter lock
         whole = other_core.submit(lambda: hashlib.sha256(data).hexdigest())
         tree.update(data)
     return ContentRef(tree.cid(), whole.result(), tree.size)
@@ -163,14 +161,14 @@ def content_ref(pieces: Iterable[bytes]) -> ContentRef:
 
 
 def verified(pieces: Iterable[bytes], content: ContentRef) -> Iterator[bytes]:
-    """Hand pieces on as they come, the last one only when all together match the reference.
+    """Yield pieces as they come, the last one only once all together match the reference.
 
     Raises:
-        ContentTooLarge: more bytes came than the reference says.
+        ContentTooLarge: more bytes came than the reference allows.
         ContentMismatch: fewer, or others.
     """
     hasher = FileHasher()
-    held: bytes | None = None
+    last: bytes | None = None
     for piece in pieces:
         if not piece:
             continue
@@ -179,16 +177,16 @@ def verified(pieces: Iterable[bytes], content: ContentRef) -> Iterator[bytes]:
             raise ContentTooLarge(
                 f"more bytes came than the {content.size} that the reference to {content.cid} says"
             )
-        if held is not None:
-            yield held
-        held = piece
+        if last is not None:
+            yield last
+        last = piece
     if (hasher.cid(), hasher.sha256(), hasher.size) != (content.cid, content.sha256, content.size):
         raise ContentMismatch(
             f"the {hasher.size} bytes that came for {content.cid} are not those it names; "
             "discard them and fetch it from elsewhere"
         )
-    if held is not None:
-        yield held
+    if last is not None:
+        yield last
 
 
 def _append(levels: list[list[_Link]], link: _Link, width: int) -> None:

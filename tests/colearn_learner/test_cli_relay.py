@@ -1,4 +1,4 @@
-"""Agents that send their ballots to a relay, and show themselves to monitoring, on anvil."""
+"""Agents vote through the second of two relays and are monitored, on anvil."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class RelayProcess:
         self.code, self.end = self.process.returncode, json.loads(out.splitlines()[-1])
 
 
-def test_learners_vote_through_a_relay_and_pay_for_no_ballot(
+def test_learners_vote_through_the_second_relay_and_pay_for_no_ballot(
     home: Path,  # noqa: F811
     chain: Anvil,  # noqa: F811
     contract: str,  # noqa: F811
@@ -59,7 +59,7 @@ def test_learners_vote_through_a_relay_and_pay_for_no_ballot(
     reference = created(home)
     relay = RelayProcess(reference)
     with relay as url:
-        more = ("--relay", url, "--monitor", "0")
+        more = ("--relay", "http://127.0.0.1:9", "--relay", url, "--monitor", "0")
         agents = [AgentProcess(reference, NAMES[i + 1], *more, *share(i)) for i in range(3)]
         with agents[0], agents[1], agents[2]:
             monitor = agents[0].until("monitoring")["url"]
@@ -69,7 +69,7 @@ def test_learners_vote_through_a_relay_and_pay_for_no_ballot(
     assert [code for code, _ in ends] == [0, 0, 0], ends
 
     history = done("history", reference)
-    ballots = [ballot for held in history["rounds"] for ballot in held["ballots"]]
+    ballots = [ballot for round_ in history["rounds"] for ballot in round_["ballots"]]
     assert len(ballots) == 6
     assert (relay.code, relay.end["event"], relay.end["carried"]) == (0, "stopped", 6)
     for i, agent in enumerate(agents):

@@ -1,4 +1,4 @@
-"""What an agent shows to monitoring."""
+"""Health and figures of an agent."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ def test_metrics_count_what_the_agent_did(world):
     assert float(lines["colearn_agent_round"]) > 0
 
 
-def test_health_is_lost_when_no_step_ends(world):
+def test_health_is_503_when_no_step_ends(world):
     agent = world.agents()[0]
     with monitoring(Monitor(agent, patience=1_000), "127.0.0.1", 0) as url:
-        status, said = get(url, "/health")
-        assert (status, json.loads(said)["healthy"]) == (200, True)
+        status, body = get(url, "/health")
+        assert (status, json.loads(body)["healthy"]) == (200, True)
     with monitoring(Monitor(agent, patience=-1), "127.0.0.1", 0) as url:
-        status, said = get(url, "/health")
-        assert (status, json.loads(said)["healthy"]) == (503, False)
+        status, body = get(url, "/health")
+        assert (status, json.loads(body)["healthy"]) == (503, False)
 
 
-def test_other_paths_are_not_there(world):
+def test_other_paths_are_not_found(world):
     with monitoring(Monitor(world.agents()[0]), "127.0.0.1", 0) as url:
         assert get(url, "/")[0] == 404

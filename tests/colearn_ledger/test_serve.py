@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import sys
 from contextlib import suppress
@@ -46,6 +47,13 @@ def test_requests_are_answered_until_the_end_of_the_block():
             assert post(url, b"hello") == (200, b"hello")
     with pytest.raises(HttpError):
         post(url)
+
+
+def test_nothing_is_logged_about_start_requests_and_stop(caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    with serve(echo_app, "127.0.0.1", 0) as url:
+        post(url, b"hello")
+    assert caplog.records == []
 
 
 def test_a_port_can_be_used_again_after_the_end():

@@ -1,4 +1,4 @@
-"""A small HTTP server that misbehaves as it is told, in the place of a node or a gateway."""
+"""Serve HTTP in place of a node or a gateway, and misbehave on demand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of faulty nodes share: a file, its faultless answer, how patient a store is."""
+"""A file, its faultless answer and limits of time, for tests of faulty nodes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DATA = bytes(range(256)) * 8_000
 CONTENT = content_ref([DATA])
 
 PATIENT = Patience(timeout=120, silence=120, retries=2)
-"""Where no deadline is to come into play, however slow the machine is."""
+"""No limit is reached, however slow the machine is."""
 
 SOON = Patience(timeout=1.5, silence=120, retries=2)
 """Only the deadline of the whole can end what hangs."""

@@ -288,7 +288,7 @@ STEPS = {"open", "fsync", "replace", "rename", "unlink", "mkdir", "fdopen", "flo
 
 
 def die_at(step: int, act: Callable[[], None]) -> bool:
-    """Act in a child that dies before its system call number `step`; tell whether it ended."""
+    """Act in a child that dies before its system call number `step`; return whether it ended."""
     child = os.fork()
     if child == 0:
         left = step
