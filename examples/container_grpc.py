@@ -49,10 +49,10 @@ def served(image, token):
     )
     try:
         for line in process.stdout:
-            if (said := json.loads(line)).get("event") == "listening":
+            if (entry := json.loads(line)).get("event") == "listening":
                 # read its log from now on, or it would block when the pipe is full
                 threading.Thread(target=process.stdout.read, daemon=True).start()
-                yield said["url"]
+                yield entry["url"]
                 break
         else:
             raise SystemExit("error: the learner's server ended before it listened; see above")

@@ -1,7 +1,7 @@
 """Handwritten digits by a PyTorch network, trained with differential privacy by Opacus.
 
-Each training step clips what every record contributes and adds noise, so that the weights tell
-little of any one record: how little is bounded by epsilon, and smaller is more private. A learner
+Each training step clips what every record contributes and adds noise, so that the weights reveal
+little about any one record. Epsilon bounds how much; a smaller epsilon is more private. A learner
 whose next training would exceed its budget proposes no more, and still votes. Vote and test
 records are not protected: they must be others.
 

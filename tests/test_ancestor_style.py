@@ -1,4 +1,4 @@
-"""Programs written for the ancestor library run here with their import lines alone changed.
+"""Programs for the ancestor library run here with only their import lines changed.
 
 The files of the folder ancestor_style are such programs, as their users have them.
 """
@@ -36,7 +36,7 @@ def ran(name: str) -> dict[str, Any]:
 
 @contextmanager
 def one_thread(name: str) -> Iterator[None]:
-    """Let torch have one: on a busy machine threads that wait for each other take minutes."""
+    """Limit torch to one thread, because on a busy machine waiting threads take minutes."""
     if not name.startswith("pytorch"):
         yield
         return
@@ -160,7 +160,7 @@ def test_learners_with_unequal_starts_agree_after_an_accepted_proposal(name: str
 
 
 def test_local_driver_accepts_plain_numbers_as_weights():
-    """Who is behind approves; who is ahead does not, and neither makes the others follow alone."""
+    """A learner approves only what is better than its own weights, so starts converge."""
     values = {learner.current_value for learner in ran("duck_typed")["all_learner_models"]}
     assert len(values) == 1
     assert values.pop() > 3

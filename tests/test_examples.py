@@ -1,4 +1,4 @@
-"""Every example runs as it stands, as agents on a chain, and as an agent's factory."""
+"""Each example runs on its own, with agents on a chain, and as an agent's factory."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ OTHERS = [
     "container_grpc --ledger local",
 ]
 GROUPS = {"keras": KERAS, "pytorch": PYTORCH, "others": OTHERS}
-"""Each is run in one process: an import of TensorFlow takes longer than an example."""
+"""One process runs a group, because importing TensorFlow takes longer than an example."""
 
 WRITERS = {
     "MNIST": example_data.write_mnist,
@@ -86,7 +86,7 @@ WRITERS = {
 
 @pytest.fixture(scope="session")
 def outcomes(tmp_path_factory: pytest.TempPathFactory):
-    """How all runs of a group went; the group is run when it is first asked for."""
+    """Return the outcomes of a group's runs; the group runs at the first request."""
 
     @cache
     def of(group: str) -> dict[str, dict[str, str]]:
@@ -209,7 +209,7 @@ def test_late_joiner_votes_from_the_next_round(outcomes, ledger: str):
 
 
 @pytest.mark.parametrize(
-    ("group", "run", "says"),
+    ("group", "run", "message"),
     [
         ("keras", "keras_mnist --ledger evm", "mnist is not here: scikit-learn's digits"),
         ("keras", "keras_cifar", "cifar-10 is not here: scikit-learn's digits"),
@@ -218,8 +218,8 @@ def test_late_joiner_votes_from_the_next_round(outcomes, ledger: str):
         ("pytorch", "pytorch_xray --ledger evm", "chest-xray is not here: scikit-learn's digits"),
     ],
 )
-def test_substitute_data_is_announced(outcomes, group, run, says):
-    assert f"{says} records stand in for it.\nTo use it" in outcomes(group)[run]["printed"]
+def test_substitute_data_is_announced(outcomes, group, run, message):
+    assert f"{message} records stand in for it.\nTo use it" in outcomes(group)[run]["printed"]
 
 
 def test_data_of_the_user_is_used(outcomes):

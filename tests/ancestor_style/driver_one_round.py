@@ -1,4 +1,4 @@
-"""A driver of one's own around run_one_round, with the results put together by hand."""
+"""Drive rounds by run_one_round and assemble the results by hand."""
 
 import numpy as np
 from colearn.ml_interface import MachineLearningInterface, ProposedWeights, Weights

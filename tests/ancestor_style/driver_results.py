@@ -1,4 +1,4 @@
-"""A driver by collective_learning_round that reads the statistics of its results."""
+"""Drive rounds by collective_learning_round and read the statistics of the results."""
 
 from colearn.ml_interface import MachineLearningInterface, ProposedWeights, Weights
 from colearn.training import collective_learning_round, initial_result, set_equal_weights

@@ -1,4 +1,4 @@
-"""From which module of this library to import what a program imports from the ancestor's.
+"""Map the modules of the ancestor to the modules of this library.
 
 Only import lines change: `rewritten` is what a user does by hand, or with sed.
 """
@@ -22,7 +22,7 @@ MODULES = {
     "colearn_grpc.mli_factory_interface": "colearn_learner.compat.mli_factory",
     "colearn_grpc.example_mli_factory": "colearn_learner.compat.mli_factory",
 }
-"""The ancestor's module, and the one here that has all of `NAMES` of it."""
+"""Each module of the ancestor, and the module here that has all its `NAMES`."""
 
 NAMES = {
     "colearn.ml_interface": [
@@ -51,7 +51,7 @@ NAMES = {
     "colearn_grpc.mli_factory_interface": ["MliFactory"],
     "colearn_grpc.example_mli_factory": ["ExampleMliFactory"],
 }
-"""What programs import from there."""
+"""The names that programs import from each module of the ancestor."""
 
 _IMPORT = re.compile(r"^(\s*from\s+)(colearn\w*(?:\.\w+)*)(\s+import\b)", re.MULTILINE)
 

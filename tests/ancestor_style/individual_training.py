@@ -1,4 +1,4 @@
-"""Learners that train alone, which the ancestor had to compare with, and then together."""
+"""Train learners alone, as the ancestor did for comparison, and then together."""
 
 import numpy as np
 from colearn.ml_interface import (

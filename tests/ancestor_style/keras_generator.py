@@ -1,4 +1,4 @@
-"""Keras with generators that never end, as the ancestor's fraud and X-ray examples had them."""
+"""Train Keras with endless generators, like the ancestor's fraud and X-ray examples."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Keras with tf.data sets, as the ancestor's MNIST example had it."""
+"""Train Keras with tf.data sets, like the ancestor's MNIST example."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A random forest that grows by a tree a round and travels as a pickle, as the ancestor's did.
+"""Grow a random forest by a tree a round, with a pickle as weights, like the ancestor's.
 
 Nobody has set equal weights before the first round, as nobody had in the ancestor's example.
 """

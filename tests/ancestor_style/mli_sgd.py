@@ -1,4 +1,4 @@
-"""The interface written by hand around an SGDClassifier, as the ancestor's tutorial taught it.
+"""Implement the interface by hand around an SGDClassifier, like the ancestor's tutorial.
 
 It hands out the model's own arrays, not copies: a proposal changes while the model trains on.
 That is how such programs are; the local driver runs them all the same.

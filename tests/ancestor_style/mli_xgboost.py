@@ -1,4 +1,4 @@
-"""XGBoost whose weights are the path of a file, as the ancestor's Boston example had it."""
+"""Use the path of a file as the weights of XGBoost, like the ancestor's Boston example."""
 
 import os
 import tempfile

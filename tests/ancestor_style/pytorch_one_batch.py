@@ -1,4 +1,4 @@
-"""PyTorch with loaders of a single batch, at which the ancestor's learner failed."""
+"""Train PyTorch with loaders of a single batch, on which the ancestor's learner failed."""
 
 import torch
 from colearn.training import collective_learning_round, initial_result, set_equal_weights

@@ -1,4 +1,4 @@
-"""PyTorch with a score of its own to vote by, as the ancestor's examples had it."""
+"""Vote in PyTorch by a separate criterion, like the ancestor's examples."""
 
 import os
 

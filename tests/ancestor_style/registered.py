@@ -1,4 +1,4 @@
-"""A dataloader and models that are registered by name, and a demo that makes its learners of them.
+"""Register a dataloader and models by name, and run a demo with learners made from them.
 
 The models' parameters go to the factory as JSON, as over the ancestor's gRPC.
 """

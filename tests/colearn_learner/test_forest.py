@@ -1,4 +1,4 @@
-"""Forests that grow round by round on real data, and what strangers may send them."""
+"""Forest learners grow trees on real data and refuse hostile weights."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ HOSTILE: dict[str, tuple[Callable[[Any], Any], str]] = {
 }
 
 
-class TestStrangers:
+class TestHostileWeights:
     @pytest.mark.parametrize("name", HOSTILE)
     def test_hostile_tree_is_refused(self, name: str):
         change, message = HOSTILE[name]

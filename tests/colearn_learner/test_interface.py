@@ -49,7 +49,7 @@ FULL: dict[type[Any], dict[str, Any]] = {
     ColearnModel: {"model_format": ModelFormat.ONNX, "model_file": "m.onnx", "model": b"model"},
 }
 ADDED = {ProposedWeights: ["has_test_score"]}
-"""Fields that the ancestor has not; they come last, so that no position moves."""
+"""Fields that the ancestor lacks; they come last, so that positions stay the same."""
 
 OPTIONAL: dict[type[Any], dict[str, Any]] = {
     Weights: {"weights": None, "training_summary": None},
@@ -191,7 +191,7 @@ class TestWeights:
 
 
 class TestNested:
-    """As pydantic did for the ancestor, plain dicts and values become the types within."""
+    """Dicts and plain values become the nested types, as pydantic did for the ancestor."""
 
     def test_nested_dicts_become_values(self):
         summary = {"dp_budget": BUDGET, "error_code": 1}
@@ -225,7 +225,7 @@ METHODS = {
 }
 
 
-class TestTheInterface:
+class TestMachineLearningInterface:
     def test_five_methods_are_abstract(self):
         assert issubclass(MachineLearningInterface, abc.ABC)
         assert MachineLearningInterface.__abstractmethods__ == METHODS

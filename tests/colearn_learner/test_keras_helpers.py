@@ -1,4 +1,4 @@
-"""What the `colearn` library has beside its Keras learner, on handwritten digits."""
+"""Helper functions of the `colearn` library for Keras, on handwritten digits."""
 
 from __future__ import annotations
 

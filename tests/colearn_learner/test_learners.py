@@ -203,9 +203,9 @@ def test_regressions_train_by_warm_start(model: Any):
         model, records, records, criterion="mean_squared_error", minimise_criterion=True
     )
     start = learner.vote_score
-    said = learner.mli_test_weights(learner.mli_propose_weights())
-    assert said.vote is True
-    assert said.vote_score < 0.7 * start
+    tested = learner.mli_test_weights(learner.mli_propose_weights())
+    assert tested.vote is True
+    assert tested.vote_score < 0.7 * start
 
 
 def test_keras_arguments_are_checked_in_the_constructor():

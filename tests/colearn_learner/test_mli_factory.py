@@ -1,4 +1,4 @@
-"""Learners by name, from what is registered: by a program, and as an agent's factory."""
+"""ExampleMliFactory makes registered learners for programs and for agents."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def model(
 
 @pytest.fixture
 def factory(monkeypatch: pytest.MonkeyPatch) -> ExampleMliFactory:
-    """Return one that is made before anything is registered."""
+    """Return a factory that is created before anything is registered."""
     monkeypatch.setattr(FactoryRegistry, "dataloaders", {})
     monkeypatch.setattr(FactoryRegistry, "model_architectures", {})
     made = ExampleMliFactory()
@@ -74,7 +74,7 @@ def test_factory_lists_registered_models_and_loaders(factory: ExampleMliFactory)
 
 
 def test_returned_parameters_are_copies(factory: ExampleMliFactory):
-    """Programs fill in the defaults they were given, as the ancestor's demo does."""
+    """Programs change the returned defaults, as the ancestor's demo does."""
     factory.get_models()["MODEL"]["layers"].append(2)
     factory.get_dataloaders()["DATA"]["batch_size"] = 1
     factory.get_compatibilities()["MODEL"].clear()
@@ -241,7 +241,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def options(folder: str, **model_params: Any) -> list[str]:
-    """Return what people type after --learner."""
+    """Return the argument of --learner."""
     arguments: Mapping[str, Any] = {
         "model_name": "LINEAR",
         "model_params": json.dumps(model_params),

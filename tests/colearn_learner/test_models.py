@@ -83,7 +83,7 @@ def test_weights_can_be_encoded_and_decoded(name: str):
 
 @pytest.mark.parametrize("name", ["mlp", "keras-mlp"])
 class TestScores:
-    """Voters vote by a loss, people are shown the accuracy: both as numpy counts them."""
+    """Voters use a loss and people see the accuracy; both equal numpy's results."""
 
     def test_classification_scores_are_those_of_scikit_learn(self, name: str):
         votes, tests = shares("wine").shares[0].vote, shares("wine").shares[0].test
@@ -105,7 +105,7 @@ class TestScores:
 
 
 def forward(weights: list[Any], inputs: Any) -> Any:
-    """Return what the network's last layer gets, from its arrays in either order."""
+    """Return the inputs of the network's last layer, from its arrays in either order."""
     (a, c), (b, d) = (sorted(weights, key=lambda w: -w.ndim)[i::2] for i in (0, 1))
     first, last = sorted((a, b), key=lambda kernel: kernel.shape[0] != inputs.shape[1])
     offset, end = sorted((c, d), key=lambda bias: len(bias) != first.shape[1])

@@ -1,4 +1,4 @@
-"""A model in ONNX answers as the model itself does, on another runtime."""
+"""A model exported as ONNX gives the same outputs on another runtime."""
 
 from __future__ import annotations
 

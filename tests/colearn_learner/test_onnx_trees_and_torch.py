@@ -1,4 +1,4 @@
-"""PyTorch, XGBoost and forests in ONNX answer as the learner's own model does."""
+"""Exported PyTorch, XGBoost and forest models give the same outputs as the learner's."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def account(state: Path | None = None, steps: int = 20, **changes: float) -> Pri
 
 
 def of_the_accountant(*composed: tuple[float, float, int], delta: float = DELTA) -> float:
-    """What dp-accounting says of (noise, sampling rate, steps)."""
+    """Epsilon according to dp-accounting, per (noise, sampling rate, steps)."""
     accountant = rdp.RdpAccountant(
         neighboring_relation=dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE
     )
@@ -55,7 +55,7 @@ def spent(one: PrivacyAccount) -> float:
 
 
 def trainings(one: PrivacyAccount) -> int:
-    """Train until the budget allows no more; return how often it did."""
+    """Train until the budget is used up; return the number of trainings."""
     number = 0
     while True:
         try:

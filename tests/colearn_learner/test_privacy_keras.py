@@ -53,12 +53,12 @@ def flat(arrays: Any) -> Any:
 
 
 def change(one: KerasLearner) -> Any:
-    """What a training changes of the weights."""
+    """Return the change of the weights by one training."""
     return flat(one.mli_propose_weights().weights) - flat(one.mli_get_current_weights().weights)
 
 
 def gradients(model: Any, count: int) -> Any:
-    """Keras' own gradient of each of the first records, one after another."""
+    """Return Keras' own gradient of each of the first records."""
     import tensorflow as tf
 
     found = []
@@ -156,7 +156,7 @@ class TestNoise:
 
 
 class Unlucky:
-    """Draws no records."""
+    """A random generator that draws no records."""
 
     def random(self, count: int) -> Any:
         return np.ones(count)

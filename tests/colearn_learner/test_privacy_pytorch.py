@@ -64,13 +64,13 @@ def flat(arrays: Any) -> Any:
 
 
 def change(one: PytorchLearner) -> Any:
-    """What a training changes of the weights."""
+    """Return the change of the weights by one training."""
     after, before = one.mli_propose_weights().weights, one.mli_get_current_weights().weights
     return flat(after.values()) - flat(before.values())
 
 
 def gradient(model: nn.Module, place: int, criterion: Any = None) -> Any:
-    """Torch's own gradient of one record."""
+    """Return torch's own gradient of one record."""
     model.zero_grad()
     inputs, label = RECORDS[place]
     (criterion or nn.CrossEntropyLoss())(model(inputs[None]), label[None]).backward()
@@ -108,7 +108,7 @@ class TestClipping:
 
     @pytest.mark.parametrize("reduction", ["sum", "none", "mean"])
     def test_loss_of_a_record_is_independent_of_the_others(self, reduction: str):
-        """Weighted, the mean of a batch is divided by what all its records weigh."""
+        """With class weights, torch divides a batch's loss by the total weight of its records."""
         weighted = nn.CrossEntropyLoss(torch.arange(1.0, 11.0), reduction=reduction)
         records = Subset(RECORDS, range(5))
         each = [gradient(linear(), n, lambda *a: weighted(*a).mean()) for n in range(5)]
@@ -224,7 +224,7 @@ class TestModels:
         names, modes = list(one.model.state_dict()), [m.training for m in one.model.modules()]
         one.mli_propose_weights()
         hooks = (one.model._forward_hooks, one.model._backward_hooks, one.model._forward_pre_hooks)
-        assert [len(held) for held in hooks] == [0, 0, 0]
+        assert [len(registered) for registered in hooks] == [0, 0, 0]
         assert (list(one.model.state_dict()), [m.training for m in one.model.modules()]) == (
             names,
             modes,

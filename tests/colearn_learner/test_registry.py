@@ -1,4 +1,4 @@
-"""Data loaders and models that are registered by name: what is taken, and what is refused."""
+"""The registry of data loaders and models accepts valid functions and refuses others."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_unrelated_unresolvable_annotations_are_ignored():
 
 
 def test_text_annotations_are_resolved_in_their_functions_module():
-    """The same word means another type in another module."""
+    """One name may mean different types in different modules."""
     variables: dict[str, Any] = {"Loaders": int}
     exec("def to(data_loaders: 'Loaders'): ...", variables)
     with pytest.raises(RegistryException, match="annotate both"):

@@ -1,4 +1,4 @@
-"""Learners with few or none of some labels: their training leaves what others know of these."""
+"""Training on shares that lack labels preserves what others learned about these labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ancestor's local driver: its rules at their corners."""
+"""The local driver follows the ancestor's rules, including their edge cases."""
 
 from __future__ import annotations
 
@@ -25,18 +25,20 @@ from colearn_learner import (
 
 
 class Counter:
-    """Has the five methods and derives from nothing; its weights are a number."""
+    """A learner without a base class whose weights are a number."""
 
     def __init__(self, vote: bool = True) -> None:
         self.value = 0
-        self.says = vote
+        self.fixed_vote = vote
 
     def mli_propose_weights(self) -> Weights:
         return Weights(weights=self.value + 1)
 
     def mli_test_weights(self, weights: Weights) -> ProposedWeights:
         score = float(weights.weights)
-        return ProposedWeights(weights=weights, vote_score=score, test_score=score, vote=self.says)
+        return ProposedWeights(
+            weights=weights, vote_score=score, test_score=score, vote=self.fixed_vote
+        )
 
     def mli_accept_weights(self, weights: Weights) -> None:
         self.value = weights.weights

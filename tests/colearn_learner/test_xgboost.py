@@ -1,4 +1,4 @@
-"""XGBoost learners on real data, and what strangers may send them."""
+"""XGBoost learners grow trees on real data and refuse hostile weights."""
 
 from __future__ import annotations
 
@@ -143,10 +143,10 @@ class TestVotes:
 
     def test_test_score_is_absent_without_records(self):
         train, vote, _ = parts(load_breast_cancer, 0)
-        said = XGBoostLearner(BINARY, train, vote).mli_test_weights(
+        tested = XGBoostLearner(BINARY, train, vote).mli_test_weights(
             XGBoostLearner(BINARY, train, vote).mli_propose_weights()
         )
-        assert (said.test_score, said.has_test_score) == (0.0, False)
+        assert (tested.test_score, tested.has_test_score) == (0.0, False)
 
 
 def tree_of(change: dict[str, Any]) -> Callable[[Any], None]:
@@ -227,7 +227,7 @@ def trees_part(document: Any) -> Any:
     return document["learner"]["gradient_booster"]["model"]["trees"]
 
 
-class TestStrangers:
+class TestHostileWeights:
     @pytest.mark.parametrize("name", HOSTILE)
     def test_hostile_model_is_refused(self, name: str):
         change, message = HOSTILE[name]

@@ -1,4 +1,4 @@
-"""What every learner with differential privacy does with its budget."""
+"""Tests of the privacy budget that each private learner passes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from colearn_learner.interface import DiffPrivConfig, ErrorCodes
 from colearn_ledger.weights.codec import encode_weights
 
 STEPS = 4
-"""Of a training, each of a tenth of the records."""
+"""Steps of a training, each on a tenth of the records."""
 
 Make = Callable[..., Any]
 
@@ -103,14 +103,14 @@ class BudgetContract:
         assert one.get_privacy_budget() is None
 
     @pytest.mark.parametrize(
-        ("changes", "said"),
+        ("changes", "message"),
         [
             ({"noise_multiplier": 0.0}, "noise_multiplier is 0"),
             ({"target_delta": 1.0}, "target_delta is 1"),
         ],
     )
     def test_config_numbers_out_of_range_are_refused(
-        self, make: Make, changes: dict[str, float], said: str
+        self, make: Make, changes: dict[str, float], message: str
     ):
-        with pytest.raises(InvalidArgument, match=said):
+        with pytest.raises(InvalidArgument, match=message):
             make(diff_priv_config=config(**changes))

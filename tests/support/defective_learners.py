@@ -37,7 +37,7 @@ def batches(start: int, stop: int, size: int = 32) -> list[tuple[Any, Any]]:
 
 
 class Sound(MachineLearningInterface):
-    """Linear regression by gradient descent: nothing is wrong with it."""
+    """Linear regression by gradient descent, without any defect."""
 
     def __init__(self, *, seed: int = 1) -> None:
         self.random = np.random.default_rng(seed)
@@ -92,7 +92,7 @@ class Sound(MachineLearningInterface):
 
 
 class TrainsInPlace(Sound):
-    """As the library's tutorial for learners in scikit-learn."""
+    """It trains the current model, like the library's tutorial for scikit-learn."""
 
     def mli_propose_weights(self) -> Weights:
         self.train()
@@ -100,7 +100,7 @@ class TrainsInPlace(Sound):
 
 
 class ReturnsViews(Sound):
-    """As its fraud example: the weights are the model's own arrays."""
+    """Its weights are the model's own arrays, like those of the fraud example."""
 
     def get(self) -> dict[str, Any]:
         return {"slopes": self.slopes, "offset": self.offset}
@@ -117,14 +117,14 @@ class ReturnsViews(Sound):
 
 
 class KeepsWhatItAccepted(Sound):
-    """It trains on in the arrays that it was given."""
+    """It keeps training in the arrays that it accepted."""
 
     def set(self, weights: Any) -> None:
         self.slopes, self.offset = weights["slopes"], weights["offset"]
 
 
 class ReturnsTheProposalsArrays(Sound):
-    """The proposal goes on to be trained in."""
+    """It keeps training in the arrays of its proposal."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ class LeavesTestedWeights(Sound):
 
 
 class DividesSumsOfMeans(Sound):
-    """As its PyTorch learner: the mean losses of batches, divided by the number of records."""
+    """It divides the sum of batch means by the number of records, like the PyTorch learner."""
 
     def score(self, loader: Any) -> float:
         means = [((i @ self.slopes + self.offset - t) ** 2).mean() for i, t in loader]
@@ -155,7 +155,7 @@ class DividesSumsOfMeans(Sound):
 
 
 class CountsABatchTooMany(Sound):
-    """As its PyTorch learner with ``num_test_batches``, and so nothing comes of one batch."""
+    """It fails with one batch, like the PyTorch learner with ``num_test_batches``."""
 
     def score(self, loader: Any) -> float:
         if len(loader) <= 1:
@@ -169,7 +169,7 @@ class ScoresNothingAsNought(Sound):
 
 
 class StaysInTrainingMode(Sound):
-    """As its PyTorch learner."""
+    """It stays in training mode, like the PyTorch learner."""
 
     class Model:
         training = False
@@ -184,7 +184,7 @@ class StaysInTrainingMode(Sound):
 
 
 class SendsPickles(Sound):
-    """As its example with iris flowers."""
+    """Its weights are a pickle, like those of the iris example."""
 
     def get(self) -> Any:
         import pickle
@@ -199,7 +199,7 @@ class SendsPickles(Sound):
 
 
 class SendsNamesOfFiles(Sound):
-    """As its example with XGBoost."""
+    """Its weights are the name of a file, like those of the XGBoost example."""
 
     def get(self) -> Any:
         data = io.BytesIO()
@@ -226,14 +226,14 @@ class SendsObjects(Sound):
 
 
 class WrapsTwice(Sound):
-    """As its Keras learner with a spent privacy budget."""
+    """It wraps weights twice, like the Keras learner with a spent privacy budget."""
 
     def mli_propose_weights(self) -> Weights:
         return Weights(weights=super().mli_propose_weights())
 
 
 class RenamesWhatItTrained(Sound):
-    """As wrappers for differential privacy do."""
+    """It renames arrays, like wrappers for differential privacy."""
 
     def mli_propose_weights(self) -> Weights:
         tree = super().mli_propose_weights().weights
@@ -246,7 +246,7 @@ class ApprovesWhatIsNoNumber(Sound):
 
 
 class HasNoSeed(Sound):
-    """As its demo, which prints a seed and does not use it."""
+    """It has no seed, like the demo, which prints a seed without using it."""
 
     number = itertools.count()
 
@@ -255,21 +255,21 @@ class HasNoSeed(Sound):
 
 
 class ScoresOtherRecordsEachTime(Sound):
-    """As with a loader that shuffles, of which some batches are taken."""
+    """It scores a random batch each time, like a shuffling loader cut short."""
 
     def score(self, loader: Any) -> float:
         return super().score([loader[self.random.integers(len(loader))]])
 
 
 class ExportsNothing(Sound):
-    """As its PyTorch learner."""
+    """It cannot export its model, like the PyTorch learner."""
 
     def mli_get_current_model(self) -> ColearnModel:
         raise NotImplementedError("not yet supported")
 
 
 class Private(Sound):
-    """It accounts for the privacy that it spends."""
+    """It accounts correctly for the privacy that it spends."""
 
     step, target = 0.25, 1.0
 
@@ -306,8 +306,8 @@ class Crashes(Sound):
 
 class ScoresInWords(Sound):
     def mli_test_weights(self, weights: Weights) -> Any:
-        said = super().mli_test_weights(weights)
-        return type("Said", (), {"vote_score": "good", "test_score": 0.0, "vote": said.vote})()
+        tested = super().mli_test_weights(weights)
+        return type("Said", (), {"vote_score": "good", "test_score": 0.0, "vote": tested.vote})()
 
 
 class NeverANumber(Sound):
@@ -351,7 +351,7 @@ _SHARED = Sound()
 
 
 def the_same_one() -> Sound:
-    """As in its test of one learner more: all are one object."""
+    """Return the same object at each call, like one of the library's tests."""
     return _SHARED
 
 
