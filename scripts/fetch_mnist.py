@@ -25,7 +25,7 @@ SHA256 = "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed"
 
 
 class NotFetched(Exception):
-    """The files could not be had; says why."""
+    """The files could not be fetched; the message says why."""
 
 
 def mnist_folder() -> Path:

@@ -1,4 +1,4 @@
-"""Rules for the whole test run: in CI a skipped or expected-to-fail test is a failure."""
+"""The whole test run: which part of it runs, the nodes that tests share, and no skips in CI."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _QUICK = 0.02
 """Seconds from a block of the Cosmos chain to the next one's proposal."""
 
-os.environ["PYTHONPATH"] = os.pathsep.join(  # of the processes that tests start
+os.environ["PYTHONPATH"] = os.pathsep.join(  # for the processes that tests start
     [str(ROOT), str(ROOT / "localnet"), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
 
@@ -35,7 +35,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 keep_triton_from_tensorflow()  # one process runs the tests of all frameworks
 
-settings.register_profile(  # what Hypothesis itself does where CI is set, and nowhere else
+settings.register_profile(  # as Hypothesis does by itself in CI only
     "patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("patient")
@@ -69,9 +69,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if os.environ.get("CI") != "true" or reporter is None:
         return
-    avoided = [r for kind in ("skipped", "xfailed") for r in reporter.stats.get(kind, [])]
-    if avoided:
-        reporter.write_line(f"CI=true: {len(avoided)} tests were skipped, which is a failure.")
+    not_run = [r for kind in ("skipped", "xfailed") for r in reporter.stats.get(kind, [])]
+    if not_run:
+        reporter.write_line(f"CI=true: {len(not_run)} tests were skipped; in CI that is a failure.")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
@@ -83,23 +83,23 @@ def is_long(pytestconfig: pytest.Config) -> bool:
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
-    """Let SIGINT be Ctrl-C here and in children, also where the test run is to ignore it."""
+    """Have SIGINT raise KeyboardInterrupt here and in children, even if this run ignores it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
-def a_sigterm_tidies_up() -> Iterator[None]:
-    """Have SIGTERM, as `timeout` sends it, end the tests as Ctrl-C does: nothing is left behind."""
+def sigterm_ends_tests() -> Iterator[None]:
+    """Have SIGTERM, as `timeout` sends it, end the tests like Ctrl-C, with all processes."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     yield
     signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def a_home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep keys, networks and journals of transactions out of the user's own."""
+def private_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the tests' keys, networks and journals out of the user's folders."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("COLEARN_HOME", str(tmp_path_factory.mktemp("home")))
         yield
@@ -107,7 +107,7 @@ def a_home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 @pytest.fixture(scope="session")
 def anvil() -> Iterator[Anvil]:
-    """A chain that all tests share, which mines a block for each transaction."""
+    """Start an EVM chain that all tests share; it mines a block for each transaction."""
     from colearn_localnet.anvil import Anvil
     from colearn_localnet.errors import InstallFailed
 
@@ -121,7 +121,7 @@ def anvil() -> Iterator[Anvil]:
 
 @pytest.fixture(scope="session")
 def cosmos_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """A wasmd that all tests share, with the contract's code, which makes blocks quickly."""
+    """Start a wasmd that all tests share, with the contract's code and short block times."""
     from colearn_localnet.cosmos import CosmosChain
     from colearn_localnet.errors import InstallFailed
     from tests.support.cosmos_place import Place
@@ -137,7 +137,7 @@ def cosmos_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @pytest.fixture(scope="session")
 def kubo_swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kubo, Kubo, Kubo]]:
-    """Three IPFS nodes that all tests share, each connected to the two others."""
+    """Start three IPFS nodes that all tests share, each connected to the two others."""
     from colearn_localnet.errors import InstallFailed
     from colearn_localnet.kubo import Kubo, join, new_swarm_key
 

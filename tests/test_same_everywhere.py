@@ -53,8 +53,8 @@ def cosmos(place: Place) -> list[Ledger]:
     return [ledger.acting_for(wallet) for wallet in WALLETS]
 
 
-def held(views: Sequence[Ledger], folder: Path, **terms: int) -> tuple[dict[str, Any], bytes]:
-    """Hold the experiment to its end; return its history and the file of the last weights."""
+def run(views: Sequence[Ledger], folder: Path, **terms: int) -> tuple[dict[str, Any], bytes]:
+    """Run the experiment to its end; return its history and the file of the last weights."""
     learners = [share("breast-cancer", n, of=len(views)) for n in range(len(views))]
     store = DirectoryStore(folder / "store", owner="creator")
     first = learners[0].mli_get_current_weights().weights
@@ -75,7 +75,7 @@ def held(views: Sequence[Ledger], folder: Path, **terms: int) -> tuple[dict[str,
             at, own = folder / str(n), DirectoryStore(folder / "store", owner=str(n))
             agents.append(Agent(view, own, learner=learner, experiment=experiment, folder=at))
             closing.callback(agents[-1].close)
-        for agent in agents:  # who joins first proposes first
+        for agent in agents:  # the first to join proposes first
             assert agent.step() == Action.JOINED
         while {agent.step() for agent in agents} != {Action.DONE}:
             pass
@@ -86,7 +86,7 @@ def held(views: Sequence[Ledger], folder: Path, **terms: int) -> tuple[dict[str,
         return json.loads(history.to_json()), b"".join(pieces)
 
 
-def told(history: dict[str, Any]) -> dict[str, Any]:
+def comparable(history: dict[str, Any]) -> dict[str, Any]:
     """Return a history without its times, and with learners' numbers for their addresses."""
     numbers = {learner["account"]: learner["index"] for learner in history["learners"]}
 
@@ -101,12 +101,12 @@ def told(history: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS)
-def test_an_experiment_goes_the_same_on_every_ledger(
+def test_experiment_has_the_same_result_on_every_ledger(
     cosmos_place: Place, tmp_path: Path, terms: dict[str, int]
 ):
-    here, here_weights = held(local(), tmp_path / "local", **terms)
-    there, there_weights = held(evm(), tmp_path / "evm", **terms)
-    yonder, yonder_weights = held(cosmos(cosmos_place), tmp_path / "cosmos", **terms)
+    here, here_weights = run(local(), tmp_path / "local", **terms)
+    there, there_weights = run(evm(), tmp_path / "evm", **terms)
+    yonder, yonder_weights = run(cosmos(cosmos_place), tmp_path / "cosmos", **terms)
 
     assert here["experiment"]["status"] == "completed"
     assert "accepted" in [r["outcome"] for r in here["rounds"]]
@@ -114,17 +114,19 @@ def test_an_experiment_goes_the_same_on_every_ledger(
     assert ballots == {"approved", "rejected"}  # else there would be little to compare
     for other in (there, yonder):
         assert len(other["rounds"]) == len(here["rounds"])
-        for mine, theirs in zip(told(here)["rounds"], told(other)["rounds"], strict=True):
+        for mine, theirs in zip(
+            comparable(here)["rounds"], comparable(other)["rounds"], strict=True
+        ):
             assert mine == theirs
-        assert told(other)["learners"] == told(here)["learners"]
-        assert told(other) == told(here)
+        assert comparable(other)["learners"] == comparable(here)["learners"]
+        assert comparable(other) == comparable(here)
     assert hashlib.sha256(here_weights).hexdigest() == here["experiment"]["current"]["sha256"]
     assert here_weights == there_weights == yonder_weights
 
 
-def test_what_is_compared_tells_other_experiments_apart(tmp_path: Path):
-    usual, _ = held(local(), tmp_path / "usual")
-    strict, _ = held(local(), tmp_path / "strict", approval_bps=10_000)
+def test_comparison_distinguishes_other_experiments(tmp_path: Path):
+    usual, _ = run(local(), tmp_path / "usual")
+    strict, _ = run(local(), tmp_path / "strict", approval_bps=10_000)
     assert [r["outcome"] for r in usual["rounds"]] != [r["outcome"] for r in strict["rounds"]]
-    assert told(usual) != told(strict)
-    assert told(usual) == told(held(local(), tmp_path / "again")[0])
+    assert comparable(usual) != comparable(strict)
+    assert comparable(usual) == comparable(run(local(), tmp_path / "again")[0])

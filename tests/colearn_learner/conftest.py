@@ -18,7 +18,7 @@ def world(tmp_path: Path):
 
 @pytest.fixture(params=["local", "evm"])
 def any_world(tmp_path: Path, request: pytest.FixtureRequest):
-    """Build a world on the local ledger, and on the contract on an embedded chain."""
+    """Return a function that creates a world, on the reference and on an embedded chain."""
     from tests.support.toyworld import World
 
     def build(learners: list[Any], **params: Any) -> World:

@@ -1,4 +1,4 @@
-"""Every code block of the documentation runs, or is listed here as one that can not."""
+"""Every code block of the documentation runs, or is listed here as one that cannot."""
 
 from __future__ import annotations
 

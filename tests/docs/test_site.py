@@ -107,7 +107,7 @@ def test_the_python_reference_has_what_users_import(built: dict[str, Page]):
 
     ids = built["reference/learner.html"].ids
     names = {i.rsplit(".", 1)[-1] for i in ids if i.startswith("colearn_learner.")}
-    own = {"convert_model_to_onnx", "deser_model"}  # told of with `mli_get_current_model`
+    own = {"convert_model_to_onnx", "deser_model"}  # described with `mli_get_current_model`
     assert not set(colearn_learner.__all__) - names - own
 
 

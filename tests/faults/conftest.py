@@ -13,10 +13,10 @@ import pytest
 def world(
     tmp_path: Path,
     nodes_are_here: None,
-    a_sigterm_tidies_up: None,
+    sigterm_ends_tests: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., object]]:
-    """Makes the world of a test; at its end no process of it is left."""
+    """Return a function that creates the test's world; all its processes end with the test."""
     from tests.support.faults.harness import World
 
     monkeypatch.setenv("COLEARN_HOME", str(tmp_path / "home"))

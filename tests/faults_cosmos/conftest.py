@@ -19,10 +19,10 @@ def world(
     tmp_path: Path,
     cosmos_place: Place,
     kubo_swarm: tuple[Kubo, ...],
-    a_sigterm_tidies_up: None,
+    sigterm_ends_tests: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., object]]:
-    """Makes the world of a test; at its end no agent of it is left."""
+    """Return a function that creates the test's world; all its agents end with the test."""
     from tests.support.faults.cosmos_world import CosmosWorld
 
     monkeypatch.setenv("COLEARN_HOME", str(tmp_path / "home"))

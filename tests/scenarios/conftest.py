@@ -8,17 +8,17 @@ import pytest
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     folder = Path(__file__).parent.name
-    told: Counter[str] = Counter()
+    passed: Counter[str] = Counter()
     for report in terminalreporter.stats.get("passed", []):
         path, *names = report.nodeid.split("::")
         if report.when == "call" and Path(path).parent.name == folder and len(names) == 2:
-            told[f"{Path(path).stem.removeprefix('test_')}, {names[0]}"] += 1
-    if not told:
+            passed[f"{Path(path).stem.removeprefix('test_')}, {names[0]}"] += 1
+    if not passed:
         return
     terminalreporter.section("stories that passed, by ledger")
-    for ledger, number in sorted(told.items()):
+    for ledger, number in sorted(passed.items()):
         terminalreporter.write_line(f"{number:5}  {ledger}")
-    same = len(set(told.values())) == 1
+    same = len(set(passed.values())) == 1
     terminalreporter.write_line(
         "the same number on every ledger" if same else "NOT the same number on every ledger"
     )

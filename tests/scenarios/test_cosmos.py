@@ -1,7 +1,7 @@
-"""The stories, on the contract on a real wasmd: one chain, an instance for each story.
+"""The stories on a real wasmd: one chain, and an instance of the contract for each story.
 
-Its clock is the world's: a story in which a deadline has to pass is told with short windows, and
-waits for the block whose time has come.
+The chain has the real clock. A story in which a deadline has to pass uses short windows, and waits
+for a block after the deadline.
 """
 
 import math

@@ -47,7 +47,7 @@ def connected(address: Any, **config: Any) -> Iterator[RemoteLearner]:
 
 
 class Gate:
-    """Hands calls on to a learner; waits in its training, when it is told to."""
+    """Passes calls on to a learner; waits in its training if asked to."""
 
     def __init__(self, learner: Any) -> None:
         self._learner = learner

@@ -1,8 +1,8 @@
-"""A small world in which the protocol's stories are told, the same on every ledger.
+"""A small world for the protocol's stories, the same on every ledger.
 
-A ledger joins in with a subclass that says how an account gets its view and how time passes. A
-story may not assume that two transactions share a time, nor that time stands still: windows are
-as long as the world says, deadlines are read from queries.
+Each ledger has a subclass, which connects accounts and lets time pass. A story may not assume that
+two transactions have the same time, or that time stands still: it uses the world's windows, and
+reads deadlines from queries.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The protocol, told as stories that every ledger must pass.
+"""The protocol as stories that every ledger must pass.
 
 A ledger's test file subclasses `AllStories` with a fixture ``world`` and nothing else.
 """
@@ -34,7 +34,7 @@ class AllStories(
     """Every story."""
 
     def __init_subclass__(cls) -> None:
-        told = [n for base in AllStories.__bases__ for n in vars(base) if n.startswith("test")]
-        doubled = {name for name in told if told.count(name) > 1}
+        names = [n for base in AllStories.__bases__ for n in vars(base) if n.startswith("test")]
+        doubled = {name for name in names if names.count(name) > 1}
         if doubled:
-            raise TypeError(f"two stories share a name, one would not be told: {doubled}")
+            raise TypeError(f"two stories share a name, one would not run: {doubled}")

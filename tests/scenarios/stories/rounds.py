@@ -165,7 +165,7 @@ class Rounds:
         assert world.strikes("ana", "bob") == [0, 0]
         assert world.round(1).proposer == world.account("bob")
 
-    def test_a_proposal_can_not_be_taken_back_or_replaced(self, world: World) -> None:
+    def test_proposal_cannot_be_taken_back_or_replaced(self, world: World) -> None:
         world.run("ana", "bob")
         world.propose("ana")
         with world.refused(WrongPhase(Phase.VOTING)):

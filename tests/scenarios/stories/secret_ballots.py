@@ -117,7 +117,7 @@ class SecretBallots:
                 world.do("bob", "reveal", 0, vote, salt)
         world.do("bob", "reveal", 0, good, salt_of("bob"))
 
-    def test_a_copied_commitment_can_not_be_revealed(self, world: World) -> None:
+    def test_copied_commitment_cannot_be_revealed(self, world: World) -> None:
         self.secret(world, "ana", "bob", "cy")
         world.commit("bob")
         world.do("cy", "commit", 0, world.commitment("bob"))
@@ -146,7 +146,7 @@ class SecretBallots:
         with world.refused(BadReveal(world.account("cy"))):
             world.reveal("cy")
 
-    def test_a_commitment_can_not_be_changed_and_a_reveal_counts_once(self, world: World) -> None:
+    def test_commitment_cannot_be_changed_and_reveal_counts_once(self, world: World) -> None:
         self.secret(world, "ana", "bob", "cy")
         world.commit("bob")
         with world.refused(AlreadyVoted(world.account("bob"))):

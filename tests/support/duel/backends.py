@@ -77,12 +77,12 @@ class Backend(Protocol):
     def create_with(
         self, wallet: Wallet, params: ExperimentParams, content: Parts, *, initial: bool
     ) -> Done:
-        """Create an experiment with a spec, or initial weights, that a `ContentRef` can not be."""
+        """Create an experiment whose spec or initial weights no `ContentRef` can represent."""
 
     def propose_with(
         self, wallet: Wallet, experiment: ExperimentId, index: int, content: Parts
     ) -> Done:
-        """Propose what a `ContentRef` can not be."""
+        """Propose content that a `ContentRef` cannot represent."""
 
     def ask(self, name: str, arguments: Sequence[Any]) -> Any:
         """Return the answer to a query of the ledger."""

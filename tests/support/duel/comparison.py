@@ -82,10 +82,10 @@ class Comparison(RuleBasedStateMachine):
         return said, done
 
     def settled(self, experiment: ExperimentId, call: Callable[[], Any]) -> tuple[str, Any]:
-        """Return what a call or a query came to, and leave the earliest time it had in `time`.
+        """Return the outcome of a call or query, and set `time` to the earliest time it had.
 
-        One that may be told as of before or after a deadline, as it passes, is tried again: but
-        for a call that took effect, which has the time of its block.
+        If a deadline passes meanwhile, the outcome is that of before or after it, so the call is
+        repeated, unless it took effect: then it has the time of its block.
         """
         while True:
             self.time = self.contract.since()
@@ -97,10 +97,10 @@ class Comparison(RuleBasedStateMachine):
         """Tell whether the deadline of the open phase may have passed after a time."""
         if not self.contract.is_live:
             return False
-        said, told = outcome_of(lambda: self.reference.experiment(experiment))
-        if said != "ok" or told.round is None:
+        said, known = outcome_of(lambda: self.reference.experiment(experiment))
+        if said != "ok" or known.round is None:
             return False
-        deadline = self.reference.round(experiment, told.round).deadline
+        deadline = self.reference.round(experiment, known.round).deadline
         return deadline is not None and since < deadline <= self.contract.now()
 
     def refuses(self, name: str, call: Callable[[], Any], error: InvalidParameter) -> None:
@@ -130,8 +130,8 @@ class Comparison(RuleBasedStateMachine):
         self.record.steps += 1
 
     def passed_by(self, experiment: ExperimentId) -> bool:
-        said, told = outcome_of(lambda: self.reference.experiment(experiment))
-        return said == "ok" and told.joined_learners > 100
+        said, known = outcome_of(lambda: self.reference.experiment(experiment))
+        return said == "ok" and known.joined_learners > 100
 
     def same(self, name: str, *arguments: Any) -> tuple[str, Any]:
         """Compare one answer, and return it."""
@@ -201,6 +201,6 @@ class Comparison(RuleBasedStateMachine):
 
     def compare_events(self) -> None:
         """Compare the recorded events of every experiment, in order and with their times."""
-        for told in self.reference.experiments():
-            held = [(r.time, r.event) for r in self.reference.events(told.id)]
-            assert self.contract.events(told.id) in (None, held)
+        for experiment in self.reference.experiments():
+            recorded = [(r.time, r.event) for r in self.reference.events(experiment.id)]
+            assert self.contract.events(experiment.id) in (None, recorded)

@@ -1,4 +1,4 @@
-"""What the duels went through, so that one sees that the deep states were reached."""
+"""Counts of what happened in the duels, to show that they reached deep states."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class Record:
     ended: float = 0.0
 
     def report(self) -> str:
-        def told(counts: Counter[str]) -> str:
+        def list_counts(counts: Counter[str]) -> str:
             return ", ".join(f"{name} {count:,}" for name, count in sorted(counts.items()))
 
         return "\n".join(
             [
                 f"{self.steps:,} steps in {self.duels:,} duels, "
                 f"{self.comparisons:,} answers compared, {self.ended - self.began:.0f} s",
-                f"calls: {told(self.calls)}",
-                f"errors: {told(self.errors)}",
-                f"events: {told(self.events)}",
-                f"rounds: {told(self.rounds)}",
-                f"signed ballots skipped: {told(self.skipped)}",
+                f"calls: {list_counts(self.calls)}",
+                f"errors: {list_counts(self.errors)}",
+                f"events: {list_counts(self.events)}",
+                f"rounds: {list_counts(self.rounds)}",
+                f"signed ballots skipped: {list_counts(self.skipped)}",
             ]
         )
 

@@ -42,7 +42,7 @@ class WasmdBackend:
         return self._ledger.now()
 
     def since(self) -> int:
-        """Return the time of the block before the last: nothing is told as of an earlier one."""
+        """Return the time of the block before the last; no answer is as of an earlier one."""
         last = self._place.node.latest()[1]
         before = self._place.node.block(last.height - 1)
         assert before is not None
@@ -61,14 +61,16 @@ class WasmdBackend:
     def create_with(
         self, wallet: Wallet, params: ExperimentParams, content: Parts, *, initial: bool
     ) -> Done:
-        wire = params_to_wire(params) | {"initial" if initial else "spec": _told(content)}
+        wire = params_to_wire(params) | {
+            "initial" if initial else "spec": _content_to_wire(content)
+        }
         return self._send(wallet, {"create": {"params": wire}})
 
     def propose_with(
         self, wallet: Wallet, experiment: ExperimentId, index: int, content: Parts
     ) -> Done:
         place = {"experiment": str(experiment), "round": index}
-        fields = {"content": _told(content), **scores_to_wire(Scores())}
+        fields = {"content": _content_to_wire(content), **scores_to_wire(Scores())}
         return self._send(wallet, {"propose": place | fields})
 
     def ask(self, name: str, arguments: Sequence[Any]) -> Any:
@@ -95,7 +97,7 @@ class WasmdBackend:
         return hashlib.sha256(b"CollectiveLearning entropy" + packed).digest()
 
 
-def _told(content: Parts) -> dict[str, Any]:
+def _content_to_wire(content: Parts) -> dict[str, Any]:
     codec, digest, sha256, size = content
     return {
         "codec": codec,

@@ -1,4 +1,4 @@
-"""What happened, told by the chain alone: cosmpy and the contract's answers, nothing of ours."""
+"""Read what happened from a Cosmos chain alone, with cosmpy and without the project's code."""
 
 from __future__ import annotations
 

@@ -114,8 +114,8 @@ class GrpcGate(grpc.GenericRpcHandler):
             answer, call = forward.with_call(request, timeout=_SECONDS)
         except grpc.RpcError as error:
             context.abort(error.code(), error.details())
-        told = [item for item in call.initial_metadata() if item[0].startswith("x-cosmos-")]
-        context.send_initial_metadata(told)
+        metadata = [item for item in call.initial_metadata() if item[0].startswith("x-cosmos-")]
+        context.send_initial_metadata(metadata)
         return bytes(answer)
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""What happened, told by the chain alone: web3.py and the contract's ABI, nothing of ours."""
+"""Read what happened from an EVM chain alone, with web3.py and without the project's code."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ Its kinds of fault ("toxics") and their attributes, as used here:
 - ``latency``: every piece comes ``latency`` milliseconds later, give or take ``jitter``
 - ``bandwidth``: ``rate`` kilobytes pass in a second
 - ``reset_peer``: connections are reset after ``timeout`` milliseconds
-- ``timeout``: nothing passes, and with ``timeout=0`` nobody is told: a black hole
+- ``timeout``: nothing passes, and with ``timeout=0`` no connection is closed: a black hole
 - ``limit_data``: a connection is closed once ``bytes`` have passed
 """
 
