@@ -49,8 +49,8 @@ def _write_plot(
     figure = Figure(figsize=(12, 6.5), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(2.6, 1), height_ratios=(1.5, 1))
     scores = figure.add_subplot(grid[0, 0])
-    draw_scores(scores, results, score_name)
-    draw_votes(figure.add_subplot(grid[1, 0], sharex=scores), results)
+    draw_scores(scores, results, score_name, first=1)  # people count from 1
+    draw_votes(figure.add_subplot(grid[1, 0], sharex=scores), results, first=1)
     if lines:
         _draw_comparison(figure.add_subplot(grid[:, 1]), lines)
     figure.savefig(path, dpi=130)

@@ -72,16 +72,23 @@ class ColearnPlot:
             self._plt.pause(self._draw_time)
 
 
-def draw_scores(axes: Axes, results: Results, score_name: str) -> None:
-    """Draw each learner's vote (dashed) and test scores by round and, in black, their means."""
-    rounds = range(len(results.data))
+def draw_scores(axes: Axes, results: Results, score_name: str, *, first: int = 0) -> None:
+    """Draw each learner's vote (dashed) and test scores by round and, in black, their means.
+
+    Args:
+        axes: where to draw.
+        results: of the rounds.
+        score_name: label of the scores.
+        first: number of the first round and of the first learner.
+    """
+    rounds = range(first, first + len(results.data))
     n_learners = len(results.data[0].vote_scores) if results.data else 0
     dot: dict[str, Any] = {"marker": "o", "markersize": 2.5}  # a lone score has no line
     for n, colour in enumerate(_colours(n_learners)):
         votes = [result.vote_scores[n] for result in results.data]
         tests = [result.test_scores[n] for result in results.data]
         axes.plot(rounds, votes, "--", color=colour, alpha=0.6, linewidth=1, **dot)
-        label = f"learner {n}" if n_learners <= _MAX_NAMES else None
+        label = f"learner {first + n}" if n_learners <= _MAX_NAMES else None
         axes.plot(rounds, tests, "-", color=colour, linewidth=1, label=label, **dot)
     means = [mean_score(result.test_scores) for result in results.data]
     axes.plot(rounds, means, "-", color="black", linewidth=2, label="mean", **dot)
@@ -92,13 +99,19 @@ def draw_scores(axes: Axes, results: Results, score_name: str) -> None:
     _finish(axes, rounds)
 
 
-def draw_votes(axes: Axes, results: Results) -> None:
-    """Draw who approved (green), rejected (red) or proposed (tick: accepted, cross: not)."""
+def draw_votes(axes: Axes, results: Results, *, first: int = 0) -> None:
+    """Draw who approved (green), rejected (red) or proposed (tick: accepted, cross: not).
+
+    Args:
+        axes: where to draw.
+        results: of the rounds.
+        first: number of the first round and of the first learner.
+    """
     from matplotlib.patches import Rectangle
 
     n_learners = len(results.data[0].votes) if results.data else 1
     size = min(12, max(4, 160 / n_learners))  # points; a row's height
-    for x, result in enumerate(results.data):
+    for x, result in enumerate(results.data, first):
         for y, vote in enumerate(result.votes):
             colour = _GREY if vote is None else _GREEN if vote else _RED
             axes.add_patch(Rectangle((x - 0.45, y - 0.45), 0.9, 0.9, color=colour))
@@ -107,9 +120,9 @@ def draw_votes(axes: Axes, results: Results) -> None:
             axes.text(x, result.block_proposer, mark, ha="center", va="center", fontsize=size)
     axes.set_ylim(n_learners - 0.5, -0.5)
     named = range(0, n_learners, -(-n_learners // _MAX_NAMES))
-    axes.set_yticks(named, [f"learner {n}" for n in named])
+    axes.set_yticks(named, [f"learner {first + n}" for n in named])
     axes.set_xlabel("round (green: approved · red: rejected · mark: the proposer and the outcome)")
-    _finish(axes, range(len(results.data)))
+    _finish(axes, range(first, first + len(results.data)))
 
 
 def _colours(n_learners: int) -> list[Any]:
@@ -122,6 +135,6 @@ def _colours(n_learners: int) -> list[Any]:
 
 
 def _finish(axes: Any, rounds: range) -> None:
-    axes.set_xlim(-0.6, max(len(rounds) - 0.4, 0.6))
+    axes.set_xlim(rounds.start - 0.6, rounds.start + max(len(rounds) - 0.4, 0.6))
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.spines[["top", "right"]].set_visible(False)
