@@ -90,7 +90,7 @@ def test_the_evm_reference_has_all_of_the_contract(built: dict[str, Page]):
     wanted = {e["name"] for e in entries if e["type"] in ("function", "event", "error")}
     page = built["reference/evm.html"]
     assert not [name for name in wanted if not re.search(rf"\b{name}\b", page.text)]
-    assert "ballots: One after another, 101 bytes each" in page.text
+    assert "ballots: The ballots one after another, 101 bytes each" in page.text
 
 
 def test_the_cosmwasm_reference_has_all_of_the_contract(built: dict[str, Page]):

@@ -1,4 +1,4 @@
-//! Entry points: arguments are checked, calls routed, events added.
+//! Entry points: check arguments, route calls, add events.
 
 use cosmwasm_std::{
     entry_point, to_json_binary, Api, Binary, Deps, DepsMut, Empty, Env, Event, MessageInfo,
@@ -13,7 +13,7 @@ use crate::validation::{account, params, reference, word};
 use crate::voting::Signed;
 use crate::{experiments, learners, queries, rounds, voting};
 
-/// Sets nothing: there is no owner.
+/// Stores nothing: there is no owner.
 #[entry_point]
 pub fn instantiate(
     _deps: DepsMut<Empty>,
@@ -25,7 +25,7 @@ pub fn instantiate(
     Ok(Response::new())
 }
 
-/// Carries out a call of the protocol.
+/// Executes a call of the protocol.
 #[entry_point]
 pub fn execute(
     deps: DepsMut<Empty>,
@@ -222,7 +222,7 @@ pub fn query(deps: Deps<Empty>, env: Env, msg: QueryMsg) -> Result<Binary, Contr
     Ok(answer?)
 }
 
-/// Nothing here costs anything, and nobody could take funds out again.
+/// Refuses funds: no call costs any, and nobody could withdraw them.
 fn refuse_funds(info: &MessageInfo) -> Result<(), ContractError> {
     if info.funds.is_empty() {
         return Ok(());
@@ -230,7 +230,7 @@ fn refuse_funds(info: &MessageInfo) -> Result<(), ContractError> {
     Err(ContractError::InvalidParameter("funds"))
 }
 
-/// What a voter says in a round.
+/// Builds the ballot of a voter.
 fn ballot((experiment, round): (Uint64, u32), approve: bool, scores: (Uint64, Uint64)) -> Vote {
     Vote {
         experiment: experiment.u64(),
@@ -241,7 +241,7 @@ fn ballot((experiment, round): (Uint64, u32), approve: bool, scores: (Uint64, Ui
     }
 }
 
-/// A signed ballot for a round; only its learner has to be an address here.
+/// Checks a signed ballot; at this point only its learner has to be an address.
 fn signed(
     api: &dyn Api,
     round: (Uint64, u32),

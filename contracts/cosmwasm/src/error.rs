@@ -1,4 +1,4 @@
-//! Why a call was refused: the protocol's errors, with the values that explain them.
+//! The errors of the protocol, with the values that explain them.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use crate::types::{Phase, Status};
 
 /// A refused call; it changed nothing.
 ///
-/// Its text is `colearn:NAME(JSON)`, JSON being the array of its values, so that clients can read
-/// it out of whatever a chain wraps it in. `Std` stands for what the protocol knows nothing of.
+/// Its text is `colearn:NAME(JSON)`, where JSON is the array of its values, so that clients can find
+/// it inside the chain's own message. `Std` is any error outside the protocol.
 #[derive(Debug, PartialEq)]
 pub enum ContractError {
     Std(StdError),
@@ -64,7 +64,7 @@ fn number(f: &mut fmt::Formatter<'_>, name: &str, value: u64) -> fmt::Result {
     write!(f, "colearn:{name}([{value}])")
 }
 
-/// Addresses and names have no character that JSON escapes.
+/// Addresses and names contain no character that JSON escapes.
 fn text(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
     write!(f, "colearn:{name}([\"{value}\"])")
 }

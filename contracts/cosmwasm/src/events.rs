@@ -1,4 +1,4 @@
-//! The protocol's events as the chain records them; the chain puts `wasm-` before their names.
+//! The events of the protocol. The chain prefixes their names with `wasm-`.
 
 use cosmwasm_std::{to_json_string, Addr, Event, StdResult};
 

@@ -1,4 +1,4 @@
-//! Experiments: created, opened to accounts, started and cancelled by their creator.
+//! Experiments: create, admit, start and cancel.
 
 use cosmwasm_std::{Addr, Empty, Event, Storage};
 
@@ -14,7 +14,7 @@ use crate::types::{Admission, Params, Status};
 
 type Events = Result<Vec<Event>, ContractError>;
 
-/// What an experiment is in before it ends.
+/// The statuses of an experiment that has not ended.
 pub(crate) const UNFINISHED: [Status; 2] = [Status::Enrolling, Status::Running];
 
 /// Creates an experiment.
@@ -32,7 +32,7 @@ pub(crate) fn create(storage: &mut dyn Storage, tx: &Transaction, params: Params
     Ok(vec![created])
 }
 
-/// Puts accounts on the allowlist; grows with the accounts of the message only.
+/// Puts accounts on the allowlist. The cost grows with the accounts of the message only.
 pub(crate) fn admit(
     storage: &mut dyn Storage,
     tx: &Transaction,
@@ -54,7 +54,7 @@ pub(crate) fn admit(
     Ok(admitted)
 }
 
-/// Starts with the learners that joined.
+/// Starts the experiment with the learners that joined.
 pub(crate) fn start(storage: &mut dyn Storage, tx: &Transaction, id: u64) -> Events {
     let progress = existing(storage, id)?;
     progress.must_be(&[Status::Enrolling])?;
@@ -65,7 +65,7 @@ pub(crate) fn start(storage: &mut dyn Storage, tx: &Transaction, id: u64) -> Eve
     rounds::start(storage, tx, id, progress, &params)
 }
 
-/// Cancels; the running round is abandoned.
+/// Cancels the experiment; the current round is abandoned.
 pub(crate) fn cancel(storage: &mut dyn Storage, tx: &Transaction, id: u64) -> Events {
     let mut progress = existing(storage, id)?;
     progress.must_be(&UNFINISHED)?;
@@ -83,7 +83,7 @@ pub(crate) fn cancel(storage: &mut dyn Storage, tx: &Transaction, id: u64) -> Ev
     Ok(happened)
 }
 
-/// The experiment, if the caller created it.
+/// Loads the experiment and checks that the caller created it.
 fn created_by(
     storage: &dyn Storage,
     tx: &Transaction,

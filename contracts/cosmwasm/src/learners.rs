@@ -1,4 +1,4 @@
-//! Learners: joining, leaving, being removed. Every call costs the same for any number of them.
+//! Learners: join, leave and remove. Every call costs the same for any number of learners.
 
 use cosmwasm_std::{Addr, Binary, Event, StdResult, Storage};
 
@@ -16,7 +16,7 @@ use crate::types::{Admission, Params, Status};
 
 type Events = Result<Vec<Event>, ContractError>;
 
-/// Makes the caller a learner; the one that fills the experiment starts it.
+/// Makes the caller a learner. Taking the last place starts the experiment.
 pub(crate) fn join(
     storage: &mut dyn Storage,
     tx: &Transaction,
@@ -89,7 +89,7 @@ fn add(
     Ok(index)
 }
 
-/// Takes the caller out; what it proposed and voted stays.
+/// Removes the caller from the experiment; its proposals and ballots stay.
 pub(crate) fn leave(storage: &mut dyn Storage, tx: &Transaction, id: u64) -> Events {
     let progress = existing(storage, id)?;
     progress.must_be(&UNFINISHED)?;
@@ -99,7 +99,7 @@ pub(crate) fn leave(storage: &mut dyn Storage, tx: &Transaction, id: u64) -> Eve
     Ok([vec![left], after].concat())
 }
 
-/// Takes out a learner whose strikes reached the limit; anyone may.
+/// Removes a learner whose strikes reached the limit. Anyone may call it.
 pub(crate) fn remove(
     storage: &mut dyn Storage,
     tx: &Transaction,
@@ -126,7 +126,7 @@ fn active_member(storage: &dyn Storage, id: u64, account: &Addr) -> Result<Membe
         .ok_or_else(|| ContractError::NotALearner(account.clone()))
 }
 
-/// Takes a learner off the active list, whose last member takes its place; its strikes stay.
+/// Removes a learner from the active list; the last member takes its place. Its strikes are kept.
 fn take_out(
     storage: &mut dyn Storage,
     tx: &Transaction,

@@ -1,8 +1,8 @@
-//! A learner by itself: which electorates it belongs to, and its strikes.
+//! The state of one learner: its electorates and its strikes.
 //!
-//! Strikes are never written to those who earn them: the experiment counts the votes closed by
-//! deadline (its misses), and each learner keeps that count as of its last ballot or proposal. Of
-//! the misses since, only the first can be one in which it was not absent.
+//! A missed vote writes nothing to the learners that missed it: the experiment counts the votes
+//! closed by their deadline (its misses), and each learner keeps that count as of its last ballot or
+//! proposal. Of the misses since, only the first can be a round in which it was not absent.
 
 use cosmwasm_std::{StdResult, Storage};
 
@@ -11,36 +11,36 @@ use crate::state::{row, BALLOTS, MISSES, ROUNDS};
 row! {
     /// A learner.
     Member {
-        /// In order of joining, from 0.
+        /// The index in order of joining, from 0.
         index: u32,
-        /// In the active list, while active.
+        /// The position in the active list, while active.
         position: u32,
         from_round: u32,
         until_round: Option<u32>,
         /// The experiment's misses at its last ballot or proposal.
         base: u32,
-        /// Proposals missed since; all its strikes once it left.
+        /// The proposals missed since; once it left, all its strikes.
         missed: u32,
     }
 }
 
 impl Member {
-    /// Whether it has neither left nor been removed.
+    /// Returns whether it has neither left nor been removed.
     pub(crate) fn is_active(&self) -> bool {
         self.until_round.is_none()
     }
 
-    /// Whether it belongs to a round's electorate.
+    /// Returns whether it belongs to a round's electorate.
     pub(crate) fn is_in_electorate(&self, round: u32) -> bool {
         self.from_round <= round && self.until_round.is_none_or(|until| round < until)
     }
 
-    /// Whether it has a vote in a round with this proposer.
+    /// Returns whether it has a vote in a round with this proposer.
     pub(crate) fn has_vote(&self, round: u32, proposer: u32) -> bool {
         self.is_in_electorate(round) && self.index != proposer
     }
 
-    /// Sets its strikes to 0; tells whether that changed anything.
+    /// Sets its strikes to 0; returns whether that changed anything.
     pub(crate) fn clear(&mut self, misses: u32) -> bool {
         let changes = (self.base, self.missed) != (misses, 0);
         (self.base, self.missed) = (misses, 0);
@@ -48,7 +48,7 @@ impl Member {
     }
 }
 
-/// Duties that a learner missed in a row.
+/// Returns how many duties a learner missed in a row.
 pub(crate) fn strikes(
     storage: &dyn Storage,
     id: u64,

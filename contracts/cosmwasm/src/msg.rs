@@ -1,11 +1,11 @@
-//! Messages and answers, the wire format of the contract; `MESSAGES.md` has an example of each.
+//! Messages and responses: the wire format of the contract. `MESSAGES.md` has an example of each.
 
 use cosmwasm_schema::{cw_serde, QueryResponses};
 use cosmwasm_std::{Addr, Binary, Uint64};
 
 use crate::types::{BallotState, ContentRef, Duty, Outcome, Params, Phase, Status};
 
-/// Nothing to set: one instance serves any number of experiments and has no owner.
+/// Takes no options: one instance serves any number of experiments and has no owner.
 #[cw_serde]
 #[serde(deny_unknown_fields)]
 pub struct InstantiateMsg {}
@@ -16,26 +16,26 @@ pub struct InstantiateMsg {}
 pub enum ExecuteMsg {
     /// Creates an experiment; its id is in `experiment_created`.
     Create { params: Params },
-    /// Puts accounts on the allowlist; only the creator.
+    /// Puts accounts on the allowlist. Only the creator may call it.
     Admit {
         experiment: Uint64,
         accounts: Vec<String>,
     },
-    /// Makes the sender a learner; the one that fills the experiment starts it.
+    /// Makes the sender a learner. Taking the last place starts the experiment.
     Join {
         experiment: Uint64,
         /// A 32-byte X25519 public key, or 32 zero bytes.
         encryption_key: Binary,
     },
-    /// Takes the sender out; what it proposed and voted stays.
+    /// Removes the sender from the experiment; its proposals and ballots stay.
     Leave { experiment: Uint64 },
-    /// Takes out a learner whose strikes reached the limit; anyone may.
+    /// Removes a learner whose strikes reached the limit. Anyone may call it.
     Remove { experiment: Uint64, learner: String },
-    /// Starts the experiment; only the creator, once enough learners have joined.
+    /// Starts the experiment. Only the creator may call it, once enough learners have joined.
     Start { experiment: Uint64 },
-    /// Cancels the experiment; only the creator.
+    /// Cancels the experiment. Only the creator may call it.
     Cancel { experiment: Uint64 },
-    /// Proposes weights; only the round's proposer.
+    /// Proposes weights. Only the round's proposer may call it.
     Propose {
         experiment: Uint64,
         round: u32,
@@ -43,7 +43,7 @@ pub enum ExecuteMsg {
         vote_score: Uint64,
         test_score: Uint64,
     },
-    /// Closes the round for want of a proposal, without a strike; only the round's proposer.
+    /// Declines to propose: the round closes without a strike. Only the round's proposer may call it.
     Decline { experiment: Uint64, round: u32 },
     /// Casts an open ballot.
     Vote {
@@ -57,7 +57,7 @@ pub enum ExecuteMsg {
     Commit {
         experiment: Uint64,
         round: u32,
-        /// 32 bytes, see docs/protocol.md.
+        /// The 32-byte commitment of docs/protocol.md.
         commitment: Binary,
     },
     /// Reveals a committed ballot.
@@ -76,11 +76,11 @@ pub enum ExecuteMsg {
         round: u32,
         ballots: Vec<SignedBallot>,
     },
-    /// Closes or moves on a phase whose deadline has passed; anyone may.
+    /// Ends a phase whose deadline has passed. Anyone may call it.
     Advance { experiment: Uint64 },
 }
 
-/// A vote signed off-chain.
+/// A ballot signed off-chain.
 #[cw_serde]
 #[serde(deny_unknown_fields)]
 pub struct SignedBallot {
@@ -88,21 +88,21 @@ pub struct SignedBallot {
     pub approve: bool,
     pub vote_score: Uint64,
     pub test_score: Uint64,
-    /// secp256k1, compressed, 33 bytes; the learner's address follows from it.
+    /// The secp256k1 public key, compressed, 33 bytes; the learner's address follows from it.
     pub public_key: Binary,
-    /// r and s, 64 bytes, s in the lower half of the order.
+    /// The signature: r and s, 64 bytes, with s in the lower half of the order.
     pub signature: Binary,
 }
 
-/// What anybody may ask; answered from state, for any past round for ever.
-/// Lists begin at `start` (0 when absent) and have at most `limit` rows, and never more than 100.
+/// Read-only queries. Every past round stays answerable from state alone.
+/// Lists begin at `start` (default 0) and have at most `limit` rows, and never more than 100.
 #[cw_serde]
 #[serde(deny_unknown_fields)]
 #[derive(QueryResponses)]
 pub enum QueryMsg {
     #[returns(ExperimentResponse)]
     Experiment { experiment: Uint64 },
-    /// In order of id; 0 is the first.
+    /// Returns experiments in order of id; 0 is the first.
     #[returns(ExperimentsResponse)]
     Experiments {
         start: Option<u64>,
@@ -110,7 +110,7 @@ pub enum QueryMsg {
     },
     #[returns(LearnerResponse)]
     Learner { experiment: Uint64, account: String },
-    /// In order of index, those who left included.
+    /// Returns learners in order of index, including those that left.
     #[returns(LearnersResponse)]
     Learners {
         experiment: Uint64,
@@ -131,7 +131,7 @@ pub enum QueryMsg {
         round: u32,
         account: String,
     },
-    /// A row for each learner in order of index.
+    /// Returns a row for each learner in order of index.
     #[returns(BallotsResponse)]
     Ballots {
         experiment: Uint64,
@@ -139,18 +139,18 @@ pub enum QueryMsg {
         start: Option<u64>,
         limit: Option<u32>,
     },
-    /// The weights that every learner has adopted.
+    /// Returns the current weights.
     #[returns(CurrentWeightsResponse)]
     CurrentWeights { experiment: Uint64 },
-    /// What an account should do now.
+    /// Returns what an account should do now.
     #[returns(DutyResponse)]
     Duty { experiment: Uint64, account: String },
-    /// What commitments, seeds and signed ballots are bound to.
+    /// Returns the signing domain of commitments, seeds and signed ballots.
     #[returns(DomainResponse)]
     Domain {},
 }
 
-/// An experiment as it stands; times are seconds since the epoch.
+/// The present state of an experiment. Times are seconds since the epoch.
 #[cw_serde]
 pub struct ExperimentResponse {
     pub id: Uint64,
@@ -160,14 +160,14 @@ pub struct ExperimentResponse {
     pub created_at: u64,
     pub started_at: Option<u64>,
     pub ended_at: Option<u64>,
-    /// The current round, or the last one held; null before the start.
+    /// The current round, or the last one once the experiment has ended; null before the start.
     pub round: Option<u32>,
     pub active_learners: u32,
     pub joined_learners: u32,
     pub current: Option<ContentRef>,
     /// The round that accepted the current weights; null for the initial ones.
     pub current_round: Option<u32>,
-    /// 32 bytes, zero unless proposers are selected at random and the experiment has started.
+    /// The 32-byte seed; zero unless proposers are selected at random and the experiment has started.
     pub seed: Binary,
 }
 
@@ -176,7 +176,7 @@ pub struct ExperimentsResponse {
     pub experiments: Vec<ExperimentResponse>,
 }
 
-/// A learner; it belongs to the electorates of `from_round <= round < until_round`.
+/// A learner. It belongs to the electorates of the rounds `from_round <= round < until_round`.
 #[cw_serde]
 pub struct LearnerResponse {
     pub experiment: Uint64,
@@ -194,7 +194,7 @@ pub struct LearnersResponse {
     pub learners: Vec<LearnerResponse>,
 }
 
-/// A round as it stands; times are seconds since the epoch.
+/// The present state of a round. Times are seconds since the epoch.
 #[cw_serde]
 pub struct RoundResponse {
     pub experiment: Uint64,
@@ -212,7 +212,7 @@ pub struct RoundResponse {
     pub proposed_at: Option<u64>,
     pub reveal_started_at: Option<u64>,
     pub closed_at: Option<u64>,
-    /// Of the open phase; null once closed.
+    /// The deadline of the open phase; null once the round is closed.
     pub deadline: Option<u64>,
     pub by_deadline: bool,
 }

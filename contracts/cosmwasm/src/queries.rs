@@ -1,4 +1,4 @@
-//! What anybody may ask, answered from state.
+//! Read-only queries, answered from state.
 
 use std::cmp::min;
 use std::ops::Range;
@@ -22,9 +22,9 @@ use crate::types::{BallotState, Duty, Phase, Status};
 
 type Answer<T> = Result<T, ContractError>;
 
-/// Most rows of a list.
+/// The most rows that a list returns.
 const MAX_PAGE: u32 = 100;
-/// The current round of an experiment that has not started.
+/// Stands for the current round of an experiment that has not started.
 const NOT_STARTED: u32 = u32::MAX;
 
 /// The `start` and `limit` of a list query.

@@ -1,11 +1,11 @@
-//! A round by itself: its stage and its tally, pure of storage, time and chain.
+//! The state of one round: its stage and its tally, independent of storage, time and chain.
 
 use serde::{Deserialize, Serialize};
 
 use crate::state::row;
 use crate::types::{Outcome, Phase};
 
-/// Where a round is; `Voting` is for open, `Committing` for secret ballots, the last four are outcomes.
+/// The stage of a round. `Voting` is for open ballots, `Committing` for secret ones; the last four are outcomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Stage {
     #[serde(rename = "p")]
@@ -27,7 +27,7 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    /// The phase it belongs to.
+    /// Returns the phase of a stage.
     pub(crate) fn phase(self) -> Phase {
         match self {
             Self::Proposing => Phase::Proposing,
@@ -37,7 +37,7 @@ impl Stage {
         }
     }
 
-    /// The outcome it stands for; `None` while the round is open.
+    /// Returns the outcome of a stage; `None` while the round is open.
     pub(crate) fn outcome(self) -> Outcome {
         match self {
             Self::Accepted => Outcome::Accepted,
@@ -50,10 +50,10 @@ impl Stage {
 }
 
 row! {
-    /// A round; what it goes by is fixed when it begins.
+    /// A round. Electorate, `needed` and deadlines are fixed when it begins.
     Round {
         stage: Stage,
-        /// Index of the learner selected.
+        /// The index of the selected learner.
         proposer: u32,
         started_at: u64,
         /// The open phase's deadline; the closing time once closed.
@@ -64,22 +64,22 @@ row! {
         rejections: u32,
         commitments: u32,
         reveal_started_at: Option<u64>,
-        /// The experiment's misses when it began.
+        /// The experiment's misses when the round began.
         misses: u32,
         settle_early: bool,
-        /// Whether the salts revealed go into the next seed.
+        /// Whether revealed salts enter the next seed.
         mixes_salts: bool,
         by_deadline: bool,
     }
 }
 
 impl Round {
-    /// Whether its phase is over.
+    /// Returns whether the deadline of the phase has passed.
     pub(crate) fn is_past_deadline(&self, now: u64) -> bool {
         now >= self.time
     }
 
-    /// Opens the vote on a proposal.
+    /// Begins the vote on a proposal.
     pub(crate) fn open_vote(&mut self, secret: bool, deadline: u64) {
         self.stage = if secret {
             Stage::Committing
@@ -89,7 +89,7 @@ impl Round {
         self.time = deadline;
     }
 
-    /// Opens the revealing of the commitments made.
+    /// Ends committing and begins revealing.
     pub(crate) fn open_reveal(&mut self, now: u64, deadline: u64) {
         self.stage = Stage::Revealing;
         self.reveal_started_at = Some(now);
@@ -105,13 +105,13 @@ impl Round {
         }
     }
 
-    /// Whether every eligible voter has committed.
+    /// Returns whether every eligible voter has committed.
     pub(crate) fn is_fully_committed(&self) -> bool {
         self.commitments == self.eligible
     }
 
-    /// Whether the vote closes now, before its deadline: nothing can change the outcome with
-    /// `settle_early`, every ballot is in without.
+    /// Returns whether the vote can close before its deadline: every ballot is in or, with
+    /// `settle_early`, the outcome is fixed.
     pub(crate) fn is_settled(&self) -> bool {
         if self.settle_early {
             return self.is_accepted() || self.approvals + self.outstanding() < self.needed;
@@ -119,17 +119,17 @@ impl Round {
         self.ballots() == self.eligible
     }
 
-    /// Whether too few committed for the outcome to be open (`settle_early`).
+    /// Returns whether too few voters committed to accept the proposal (`settle_early`).
     pub(crate) fn is_decided_unrevealed(&self) -> bool {
         self.settle_early && self.commitments < self.needed
     }
 
-    /// Whether the approvals so far accept.
+    /// Returns whether the approvals so far accept the proposal.
     pub(crate) fn is_accepted(&self) -> bool {
         self.approvals >= self.needed
     }
 
-    /// Closes it.
+    /// Closes the round.
     pub(crate) fn close(&mut self, stage: Stage, now: u64, by_deadline: bool) {
         self.stage = stage;
         self.time = now;
@@ -140,7 +140,7 @@ impl Round {
         self.approvals + self.rejections
     }
 
-    /// Ballots that may still come in.
+    /// Returns how many ballots are still outstanding.
     fn outstanding(&self) -> u32 {
         let able = match self.stage {
             Stage::Revealing => self.commitments,
@@ -230,18 +230,33 @@ mod tests {
 
     #[test]
     fn stages_have_a_phase_and_an_outcome() {
-        let told = |stage: Stage| (stage.phase(), stage.outcome());
-        assert_eq!(told(Stage::Proposing), (Phase::Proposing, Outcome::None));
-        assert_eq!(told(Stage::Voting), (Phase::Voting, Outcome::None));
-        assert_eq!(told(Stage::Committing), (Phase::Voting, Outcome::None));
-        assert_eq!(told(Stage::Revealing), (Phase::Revealing, Outcome::None));
-        assert_eq!(told(Stage::Accepted), (Phase::Closed, Outcome::Accepted));
-        assert_eq!(told(Stage::Rejected), (Phase::Closed, Outcome::Rejected));
+        let of_stage = |stage: Stage| (stage.phase(), stage.outcome());
         assert_eq!(
-            told(Stage::NoProposal),
+            of_stage(Stage::Proposing),
+            (Phase::Proposing, Outcome::None)
+        );
+        assert_eq!(of_stage(Stage::Voting), (Phase::Voting, Outcome::None));
+        assert_eq!(of_stage(Stage::Committing), (Phase::Voting, Outcome::None));
+        assert_eq!(
+            of_stage(Stage::Revealing),
+            (Phase::Revealing, Outcome::None)
+        );
+        assert_eq!(
+            of_stage(Stage::Accepted),
+            (Phase::Closed, Outcome::Accepted)
+        );
+        assert_eq!(
+            of_stage(Stage::Rejected),
+            (Phase::Closed, Outcome::Rejected)
+        );
+        assert_eq!(
+            of_stage(Stage::NoProposal),
             (Phase::Closed, Outcome::NoProposal)
         );
-        assert_eq!(told(Stage::Abandoned), (Phase::Closed, Outcome::Abandoned));
+        assert_eq!(
+            of_stage(Stage::Abandoned),
+            (Phase::Closed, Outcome::Abandoned)
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How rounds begin, settle and close: the part of the rules that no account decides.
+//! Rounds: beginning, settling, closing and advancing.
 
 use cosmwasm_std::{Event, StdResult, Storage};
 
@@ -16,10 +16,10 @@ use crate::types::{Params, Selection, Status};
 
 type Events = Result<Vec<Event>, ContractError>;
 
-/// The round, when its stage is the wanted one and its deadline has not passed.
+/// Loads a round whose stage is the wanted one and whose deadline has not passed.
 ///
-/// A round at an open stage is the current one of a running experiment, so that the right case
-/// reads one key only.
+/// A round at an open stage is the current round of a running experiment, so the common case reads
+/// one key only.
 pub(crate) fn round_at(
     storage: &dyn Storage,
     (id, index): (u64, u32),
@@ -36,7 +36,7 @@ pub(crate) fn round_at(
     }
 }
 
-/// Why there is no round at the wanted stage.
+/// Returns the error for a round that is not at the wanted stage.
 fn refusal(storage: &dyn Storage, id: u64, index: u32) -> Result<ContractError, ContractError> {
     let (current, round) = running(storage, id).map(|(_, index, round)| (index, round))?;
     if current != index {
@@ -45,7 +45,7 @@ fn refusal(storage: &dyn Storage, id: u64, index: u32) -> Result<ContractError, 
     Ok(ContractError::WrongPhase(round.stage.phase()))
 }
 
-/// A running experiment with its current round.
+/// Loads a running experiment and its current round.
 pub(crate) fn running(
     storage: &dyn Storage,
     id: u64,
@@ -130,7 +130,7 @@ pub(crate) fn settle(
     Ok(vec![])
 }
 
-/// Counts the vote.
+/// Closes a vote with its outcome.
 pub(crate) fn close_vote(
     storage: &mut dyn Storage,
     tx: &Transaction,
@@ -154,7 +154,7 @@ pub(crate) fn close_vote(
     close(storage, tx, id, progress, round)
 }
 
-/// Closes the round for want of a proposal; a deadline that did it is a strike.
+/// Closes a round without a proposal. If the deadline passed, the proposer gets a strike.
 pub(crate) fn close_unproposed(
     storage: &mut dyn Storage,
     tx: &Transaction,
@@ -190,7 +190,7 @@ fn close(
     Ok(vec![closed, next])
 }
 
-/// What follows a closed round: the end, or the next round.
+/// Begins the next round, or ends the experiment.
 fn go_on(
     storage: &mut dyn Storage,
     tx: &Transaction,
@@ -214,13 +214,13 @@ fn go_on(
     begin(storage, tx, id, progress, &params)
 }
 
-/// Sets the last status.
+/// Ends the experiment with a status.
 pub(crate) fn end(progress: &mut Progress, status: Status, now: u64) {
     progress.status = status;
     progress.ended_at = Some(now);
 }
 
-/// Lets the commitments made be revealed.
+/// Ends committing and begins revealing.
 pub(crate) fn start_revealing(
     storage: &mut dyn Storage,
     tx: &Transaction,
@@ -233,9 +233,9 @@ pub(crate) fn start_revealing(
     Ok(events::reveal_started(id, index, round.time))
 }
 
-/// Closes or moves on a phase whose deadline has passed; anyone may.
+/// Ends a phase whose deadline has passed. Anyone may call it.
 ///
-/// Flat: strikes are counted for nobody here (see `members`).
+/// Flat: writes no learner's strikes (see `members`).
 pub(crate) fn advance(storage: &mut dyn Storage, tx: &Transaction, id: u64) -> Events {
     let (progress, index, round) = running(storage, id)?;
     if !round.is_past_deadline(tx.time) {

@@ -1,4 +1,4 @@
-//! Who proposes: seeds, the chain's entropy, and the position in the active list.
+//! Selection of the proposer: seeds, the chain's entropy, and the position in the active list.
 
 use cosmwasm_std::BlockInfo;
 use sha2::{Digest, Sha256};
@@ -7,15 +7,15 @@ use crate::types::ALL_BPS;
 
 const ENTROPY: &[u8] = b"CollectiveLearning entropy";
 
-/// sha256 of some parts, one after another.
+/// Returns the sha256 of the parts, concatenated.
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     parts.iter().for_each(|part| hasher.update(part));
     hasher.finalize().into()
 }
 
-/// What a block offers as chance. Whoever builds the block, or chooses the transaction's place in
-/// it, can try again for another: good for spreading work, not for a lottery.
+/// Returns the entropy of a block. The block's builder, or anyone who chooses when to close a round,
+/// can try again for another value: good enough to spread work, not for a lottery.
 pub(crate) fn entropy(block: &BlockInfo, transaction: Option<u32>) -> [u8; 32] {
     sha256(&[
         ENTROPY,
@@ -25,17 +25,17 @@ pub(crate) fn entropy(block: &BlockInfo, transaction: Option<u32>) -> [u8; 32] {
     ])
 }
 
-/// The seed of round 0.
+/// Returns the seed of round 0.
 pub(crate) fn first_seed(separator: &[u8; 32], experiment: u64, entropy: &[u8; 32]) -> [u8; 32] {
     sha256(&[separator, &experiment.to_be_bytes(), entropy])
 }
 
-/// The seed of the next round; `salts` is the XOR of those revealed.
+/// Returns the seed of the next round. `salts` is the XOR of the revealed salts.
 pub(crate) fn next_seed(seed: &[u8; 32], entropy: &[u8; 32], salts: &[u8; 32]) -> [u8; 32] {
     sha256(&[seed, entropy, salts])
 }
 
-/// The position that a seed, read as a big-endian number, selects among so many.
+/// Returns the position that a seed selects: the seed as a big-endian number, modulo the length.
 pub(crate) fn random_position(seed: &[u8; 32], places: u32) -> u32 {
     let places = u64::from(places);
     let rest = seed
@@ -44,7 +44,7 @@ pub(crate) fn random_position(seed: &[u8; 32], places: u32) -> u32 {
     rest as u32
 }
 
-/// The position after the last one; the first for the first round.
+/// Returns the position after the last one; 0 in the first round.
 pub(crate) fn next_position(last: Option<u32>, places: u32) -> u32 {
     last.map_or(0, |last| (last + 1) % places)
 }
@@ -54,7 +54,7 @@ pub(crate) fn needed_approvals(eligible: u32, approval_bps: u32) -> u32 {
     (eligible * approval_bps).div_ceil(ALL_BPS).max(1)
 }
 
-/// Folds a salt into the XOR of those before.
+/// Adds a salt to the XOR of revealed salts.
 pub(crate) fn mix(salts: &mut [u8; 32], salt: &[u8; 32]) {
     salts
         .iter_mut()

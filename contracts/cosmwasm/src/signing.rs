@@ -1,4 +1,4 @@
-//! What commitments, seeds and signed ballots are bound to, and who signed a ballot (ADR-036).
+//! The signing domain of commitments, seeds and ballots, and the check of signed ballots (ADR-036).
 
 use cosmwasm_std::{Addr, Api, Binary, CanonicalAddr};
 use ripemd::{Digest, Ripemd160};
@@ -8,13 +8,13 @@ pub use crate::selection::sha256;
 const NAME: &[u8] = b"CollectiveLearning";
 const VERSION: &[u8] = b"1";
 
-/// Half the order of secp256k1; a larger s is the malleable twin of a signature.
+/// Half the order of secp256k1. A signature with a larger s is the malleable twin of another one.
 const HALF_ORDER: [u8; 32] = [
     0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
     0x5d, 0x57, 0x6e, 0x73, 0x57, 0xa4, 0x50, 0x1d, 0xdf, 0xe9, 0x2f, 0x46, 0x68, 0x1b, 0x20, 0xa0,
 ];
 
-/// One contract on one chain.
+/// The signing domain: one contract on one chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Domain {
     pub chain_id: String,
@@ -22,14 +22,14 @@ pub struct Domain {
 }
 
 impl Domain {
-    /// The 32 bytes that stand for it.
+    /// Returns the 32-byte domain separator.
     pub fn separator(&self) -> [u8; 32] {
         let (chain, contract) = (self.chain_id.as_bytes(), self.contract.as_bytes());
         sha256(&[NAME, &[0], VERSION, &[0], chain, &[0], contract])
     }
 }
 
-/// What a voter says of a proposal in a round; scores are IEEE-754 binary64 bits.
+/// A voter's judgement of a proposal. Scores are IEEE-754 binary64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vote {
     pub experiment: u64,
@@ -39,7 +39,7 @@ pub struct Vote {
     pub test_score: u64,
 }
 
-/// The commitment to a secret ballot.
+/// Returns the commitment to a secret ballot.
 pub fn commitment(separator: &[u8], account: &CanonicalAddr, vote: &Vote, salt: &[u8]) -> [u8; 32] {
     sha256(&[
         separator,
@@ -53,7 +53,7 @@ pub fn commitment(separator: &[u8], account: &CanonicalAddr, vote: &Vote, salt: 
     ])
 }
 
-/// The text of a ballot, as a wallet shows it to the one who signs.
+/// Returns the text of a ballot that a wallet shows to its user.
 pub fn ballot_text(domain: &Domain, learner: &str, vote: &Vote) -> String {
     format!(
         concat!(
@@ -71,7 +71,7 @@ pub fn ballot_text(domain: &Domain, learner: &str, vote: &Vote) -> String {
     )
 }
 
-/// The ADR-036 document around a text; its sha256 is what a wallet signs.
+/// Returns the ADR-036 document of a text. A wallet signs its sha256.
 pub fn sign_document(signer: &str, text: &str) -> String {
     let data = Binary::from(text.as_bytes()).to_base64();
     format!(
@@ -84,7 +84,7 @@ pub fn sign_document(signer: &str, text: &str) -> String {
     )
 }
 
-/// Whether the learner signed the ballot: the key is its own, and the signature canonical.
+/// Returns whether the learner signed the ballot with its own key and a canonical signature.
 pub(crate) fn is_signed(
     api: &dyn Api,
     domain: &Domain,
@@ -104,7 +104,7 @@ pub(crate) fn is_signed(
         .unwrap_or(false)
 }
 
-/// Whether the account is the one of the key, under the chain's own prefix.
+/// Returns whether the key belongs to the account, under the chain's own prefix.
 fn owns_key(api: &dyn Api, account: &Addr, public_key: &[u8]) -> bool {
     let bytes: [u8; 20] = Ripemd160::digest(sha256(&[public_key])).into();
     let owner = api.addr_humanize(&CanonicalAddr::from(bytes));

@@ -1,22 +1,22 @@
-//! What is stored, and under which keys.
+//! The storage layout.
 //!
 //! | map | key | value |
 //! |---|---|---|
-//! | `COUNT` | | how many experiments there are |
-//! | `EXPERIMENTS` | experiment | what never changes of it |
-//! | `PROGRESS` | experiment | what does |
-//! | `ADMITTED` | experiment, account | on the allowlist |
+//! | `COUNT` | | the number of experiments |
+//! | `EXPERIMENTS` | experiment | its creator and parameters, which never change |
+//! | `PROGRESS` | experiment | its status, round and counts |
+//! | `ADMITTED` | experiment, account | set if the account is on the allowlist |
 //! | `MEMBERS` | experiment, account | a learner's index, electorates and strikes |
 //! | `ROSTER` | experiment, index | a learner's account and encryption key |
-//! | `ACTIVE` | experiment, position | index of a learner: the active list |
+//! | `ACTIVE` | experiment, position | the active list: a learner's index |
 //! | `ROUNDS` | experiment, round | a round's stage and tally |
-//! | `PROPOSALS` | experiment, round | what was proposed in it |
+//! | `PROPOSALS` | experiment, round | the proposal of the round |
 //! | `BALLOTS` | experiment, round, index | a commitment or a ballot |
-//! | `SALTS` | experiment, round | XOR of the salts revealed, with random selection only |
-//! | `MISSES` | experiment, number | the round of the number-th vote closed by deadline |
+//! | `SALTS` | experiment, round | XOR of the revealed salts, with random selection only |
+//! | `MISSES` | experiment, number | the round of the number-th vote that closed by its deadline |
 //!
-//! No call walks through any of them: each touches a fixed number of keys. A chain asks about 30
-//! gas for a byte written, hence short names, and rows (JSON arrays) where a ballot is counted.
+//! No call iterates over a map: each touches a fixed number of keys. A chain charges about 30 gas
+//! per byte written, hence the short names, and rows (JSON arrays) where a ballot is counted.
 
 use cosmwasm_std::{Addr, Empty, Storage};
 use cw_storage_plus::{Item, Map};
@@ -67,7 +67,7 @@ macro_rules! row {
 }
 pub(crate) use row;
 
-/// What never changes of an experiment.
+/// The immutable part of an experiment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Experiment {
     pub(crate) creator: Addr,
@@ -76,16 +76,16 @@ pub(crate) struct Experiment {
 }
 
 row! {
-    /// Where an experiment is.
+    /// The mutable part of an experiment.
     Progress {
         status: Status,
-        /// The current round, or the last one held.
+        /// The current round, or the last one once the experiment has ended.
         round: Option<u32>,
         joined: u32,
         active: u32,
-        /// Where in the active list the last proposer was selected.
+        /// The position in the active list of the last proposer.
         position: u32,
-        /// Votes closed by deadline so far.
+        /// How many votes closed by their deadline so far.
         misses: u32,
         /// The round that accepted the current weights.
         accepted: Option<u32>,
@@ -96,7 +96,7 @@ row! {
 }
 
 impl Progress {
-    /// An experiment that was just created.
+    /// Returns the progress of a new experiment.
     pub(crate) fn new() -> Self {
         Self {
             status: Status::Enrolling,
@@ -112,12 +112,12 @@ impl Progress {
         }
     }
 
-    /// The first round in which a change of the active list counts.
+    /// Returns the first round that a change of the active list affects.
     pub(crate) fn next_round(&self) -> u32 {
         self.round.map_or(0, |current| current + 1)
     }
 
-    /// Whether it is one of these; else the error that says so.
+    /// Checks that the status is one of these.
     pub(crate) fn must_be(&self, allowed: &[Status]) -> Result<(), ContractError> {
         if allowed.contains(&self.status) {
             return Ok(());
@@ -126,7 +126,7 @@ impl Progress {
     }
 }
 
-/// What the next proposer is selected by; empty in storage while it is zero.
+/// The seed of the next selection; not stored while it is zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seed(pub(crate) [u8; 32]);
 
@@ -146,7 +146,7 @@ impl<'de> Deserialize<'de> for Seed {
     }
 }
 
-/// What never changes of a learner.
+/// The immutable part of a learner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {
     #[serde(rename = "a")]
@@ -155,7 +155,7 @@ pub(crate) struct Entry {
     pub(crate) encryption_key: cosmwasm_std::Binary,
 }
 
-/// What was proposed in a round.
+/// The proposal of a round.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Proposal {
     pub(crate) content: ContentRef,
@@ -183,19 +183,19 @@ impl Recorded {
         }
     }
 
-    /// Whether it counts, unlike a commitment.
+    /// Returns whether it is a counted ballot rather than a commitment.
     pub(crate) fn is_ballot(&self) -> bool {
         !matches!(self, Self::Committed(_))
     }
 }
 
-/// An experiment's progress, if there is such an experiment.
+/// Loads the progress of an experiment, or fails with `UnknownExperiment`.
 pub(crate) fn existing(storage: &dyn Storage, id: u64) -> Result<Progress, ContractError> {
     let progress = PROGRESS.may_load(storage, id)?;
     progress.ok_or(ContractError::UnknownExperiment(id))
 }
 
-/// The weights that every learner has adopted.
+/// Returns the current weights.
 pub(crate) fn current_weights(
     storage: &dyn Storage,
     id: u64,

@@ -1,22 +1,22 @@
-//! What a call finds outside the state.
+//! The context of a call.
 
 use cosmwasm_std::{Addr, Env};
 
 use crate::selection;
 use crate::signing::Domain;
 
-/// Caller, time and chance, so that the rules themselves read no chain.
+/// Caller, time and entropy of a call, so that the rules need no chain.
 #[derive(Clone, Debug)]
 pub(crate) struct Transaction {
     pub(crate) caller: Addr,
-    /// Of the block, seconds since the epoch.
+    /// The block time in seconds since the epoch.
     pub(crate) time: u64,
     pub(crate) entropy: [u8; 32],
     pub(crate) domain: Domain,
 }
 
 impl Transaction {
-    /// Of a call in this environment.
+    /// Returns the context of a call in this environment.
     pub(crate) fn new(env: &Env, caller: Addr) -> Self {
         let index = env
             .transaction
@@ -31,7 +31,7 @@ impl Transaction {
     }
 }
 
-/// What signatures are bound to in this environment.
+/// Returns the signing domain of this environment.
 pub(crate) fn domain(env: &Env) -> Domain {
     Domain {
         chain_id: env.block.chain_id.clone(),

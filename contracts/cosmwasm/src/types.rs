@@ -1,24 +1,24 @@
-//! The protocol's small values, spelt on the wire as in every other ledger.
+//! The values of the protocol, spelled on the wire as on every other ledger.
 
 use std::fmt;
 
 use cosmwasm_schema::cw_serde;
 use cosmwasm_std::{Binary, Uint64};
 
-/// Most learners an experiment can have.
+/// The most learners an experiment can have.
 pub const MAX_LEARNERS: u32 = 10_000;
 /// All of the eligible votes, in 1/10,000.
 pub const ALL_BPS: u32 = 10_000;
-/// Codec of a CID whose digest is the file's own sha256.
+/// The codec of a CID whose digest is the file's own sha256.
 pub const CODEC_RAW: u32 = 0x55;
-/// Codec of a CID that names a tree of blocks.
+/// The codec of a CID of a tree of blocks.
 pub const CODEC_DAG_PB: u32 = 0x70;
 
-/// Gives an enum of names its `Display`, the same text as its JSON.
+/// Implements `Display` for an enum of names, with the same text as its JSON.
 macro_rules! named {
     ($type:ident { $($variant:ident => $name:literal),+ $(,)? }) => {
         impl $type {
-            /// The name, as on the wire.
+            /// Returns the name on the wire.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
             }
@@ -32,7 +32,7 @@ macro_rules! named {
     };
 }
 
-/// Life of an experiment.
+/// The status of an experiment.
 #[cw_serde]
 #[derive(Copy, Eq)]
 pub enum Status {
@@ -49,7 +49,7 @@ named!(Status {
     Cancelled => "cancelled",
 });
 
-/// Life of a round.
+/// The phase of a round.
 #[cw_serde]
 #[derive(Copy, Eq)]
 pub enum Phase {
@@ -111,7 +111,7 @@ pub enum BallotState {
     Rejected,
 }
 
-/// What an account should do now.
+/// Returns what an account should do now.
 #[cw_serde]
 #[derive(Copy, Eq)]
 pub enum Duty {
@@ -141,36 +141,36 @@ named!(SkipReason {
     AlreadyVoted => "already_voted",
 });
 
-/// A file by its content: a CIDv1 with sha2-256, and the file's own hash and size.
+/// A content reference: a CIDv1 with sha2-256, and the file's own hash and size.
 #[cw_serde]
 #[serde(deny_unknown_fields)]
 #[derive(Eq)]
 pub struct ContentRef {
-    /// Of the CID: 85 (raw) or 112 (dag-pb).
+    /// The CID's codec: 85 (raw) or 112 (dag-pb).
     pub codec: u32,
-    /// Of the CID, 32 bytes.
+    /// The CID's digest, 32 bytes.
     pub digest: Binary,
-    /// Of the file's bytes, 32 bytes.
+    /// The sha256 of the file's bytes, 32 bytes.
     pub sha256: Binary,
-    /// Of the file, in bytes.
+    /// The file's size in bytes.
     pub size: Uint64,
 }
 
-/// What is fixed when an experiment is created; windows in seconds of block time.
+/// The parameters of an experiment, immutable from creation. Windows are in seconds of block time.
 #[cw_serde]
 #[serde(deny_unknown_fields)]
 #[derive(Eq)]
 pub struct Params {
     /// Shown to people, 1 to 64 bytes.
     pub name: String,
-    /// Of the JSON document that describes model, schema and score.
+    /// The JSON document that describes model, schema and score.
     pub spec: ContentRef,
     /// The starting weights; absent or null for none.
     pub initial: Option<ContentRef>,
     pub rounds: u32,
     pub min_learners: u32,
     pub max_learners: u32,
-    /// Share of the eligible votes that accepts, in 1/10,000.
+    /// The share of eligible votes that accepts a proposal, in 1/10,000.
     pub approval_bps: u32,
     pub propose_window: u32,
     pub vote_window: u32,

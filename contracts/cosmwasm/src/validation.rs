@@ -1,4 +1,4 @@
-//! The border: arguments as they come in, checked once.
+//! Checks of arguments, made once at the border.
 
 use cosmwasm_std::{Addr, Api, Binary};
 
@@ -7,27 +7,27 @@ use crate::types::{ContentRef, Params, ALL_BPS, CODEC_DAG_PB, CODEC_RAW, MAX_LEA
 
 type Checked<T> = Result<T, ContractError>;
 
-/// 32 bytes, or `InvalidParameter` of their name.
+/// Checks that a value has 32 bytes.
 pub(crate) fn word(bytes: &Binary, name: &'static str) -> Checked<[u8; 32]> {
     bytes
         .to_array()
         .map_err(|_| ContractError::InvalidParameter(name))
 }
 
-/// An address, or `InvalidParameter` of its name.
+/// Checks an address.
 pub(crate) fn account(api: &dyn Api, text: &str, name: &'static str) -> Checked<Addr> {
     api.addr_validate(text)
         .map_err(|_| ContractError::InvalidParameter(name))
 }
 
-/// A content reference whose digests have 32 bytes, well formed or not.
+/// Checks that the digests of a content reference have 32 bytes.
 pub(crate) fn reference(content: ContentRef, name: &'static str) -> Checked<ContentRef> {
     word(&content.digest, name)?;
     word(&content.sha256, name)?;
     Ok(content)
 }
 
-/// Parameters within their bounds; the first that is not, in the order of docs/protocol.md.
+/// Checks the bounds of all parameters, in the order of docs/protocol.md.
 pub(crate) fn params(mut params: Params) -> Checked<Params> {
     params.spec = reference(params.spec, "spec")?;
     params.initial = params
@@ -58,7 +58,7 @@ fn bounds(p: &Params) -> [(&'static str, bool); 10] {
     ]
 }
 
-/// Whether it can name a file; a raw CID's digest is the file's own hash.
+/// Returns whether it can refer to a file. The digest of a raw CID is the file's own hash.
 pub(crate) fn is_well_formed(content: &ContentRef) -> bool {
     if content.size.is_zero() || is_zero(&content.digest) || is_zero(&content.sha256) {
         return false;

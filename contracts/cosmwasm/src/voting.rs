@@ -1,7 +1,7 @@
 //! Proposals and ballots: open, secret and signed.
 //!
-//! A ballot reads and writes the round, the learner and its own record, whatever the number of
-//! learners: no list is walked, and strikes are a count (see `members`).
+//! A ballot reads and writes the round, the learner and its own record, for any number of
+//! learners: nothing iterates over a list, and strikes are a count (see `members`).
 
 use cosmwasm_std::{Addr, Api, Binary, Event, StdResult, Storage};
 
@@ -22,7 +22,7 @@ use crate::validation::is_well_formed;
 
 type Events = Result<Vec<Event>, ContractError>;
 
-/// A ballot signed off-chain, with what proves it.
+/// A ballot signed off-chain, with its key and signature.
 #[derive(Clone, Debug)]
 pub(crate) struct Signed {
     pub(crate) learner: Addr,
@@ -66,7 +66,7 @@ pub(crate) fn propose(
     Ok(vec![event])
 }
 
-/// Closes the round for want of a proposal.
+/// Declines to propose: closes the round without a strike.
 pub(crate) fn decline(
     storage: &mut dyn Storage,
     tx: &Transaction,
@@ -90,7 +90,7 @@ pub(crate) fn vote(storage: &mut dyn Storage, tx: &Transaction, vote: &Vote) -> 
     Ok([vec![cast], settled].concat())
 }
 
-/// Counts ballots signed off-chain, all of them before the round may close.
+/// Counts a batch of signed ballots; the round can close only after the last of them.
 pub(crate) fn vote_signed(
     storage: &mut dyn Storage,
     api: &dyn Api,
@@ -132,7 +132,7 @@ fn count_signed(
     }
 }
 
-/// Commits to a secret ballot; the last voter's commitment begins the revealing.
+/// Commits to a secret ballot. The last voter's commitment begins revealing.
 pub(crate) fn commit(
     storage: &mut dyn Storage,
     tx: &Transaction,
@@ -187,9 +187,9 @@ pub(crate) fn reveal(
     Ok([vec![cast], settled].concat())
 }
 
-// ---------------------------------------------------------------------------------- parts
+// ---------------------------------------------------------------------------------- helpers
 
-/// A learner with a vote in the round and no ballot yet; maybe a commitment.
+/// Loads a learner that has a vote in the round and no counted ballot yet.
 struct Voter {
     member: Member,
     recorded: Option<Recorded>,

@@ -1,4 +1,4 @@
-//! The committed schema is that of the messages, and the examples of MESSAGES.md are messages.
+//! The committed schema matches the messages, and the examples of MESSAGES.md are valid messages.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -67,7 +67,7 @@ fn the_schema_names_every_call_and_query() {
     assert_eq!(names("query"), queries);
 }
 
-/// The blocks of a language in a page, each between its fences.
+/// Returns the fenced blocks of a language in a page.
 fn blocks(page: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     let parts = page.split(&fence).skip(1);
@@ -76,7 +76,7 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
         .collect()
 }
 
-/// JSON values one after another; dots that stand for something are filled in.
+/// Parses a sequence of JSON values; replaces dots by sample values.
 fn values(block: &str) -> Vec<Value> {
     let word = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let filled = block

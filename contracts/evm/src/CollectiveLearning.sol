@@ -16,7 +16,8 @@ import {ExperimentState, RoundState} from "./types/State.sol";
 import {Stage, Tally} from "./types/Tally.sol";
 
 /// @title Collective learning: one deployment, any number of experiments, no admin
-/// @notice Authorises, counts, emits; `Lifecycle` opens and closes rounds, `Queries` answers.
+/// @notice Checks the caller, counts ballots and emits events. `Lifecycle` begins and closes rounds;
+/// `Queries` reads the state.
 contract CollectiveLearning is Queries {
     using Rounds for RoundState;
     using Members for ExperimentState;
@@ -27,7 +28,7 @@ contract CollectiveLearning is Queries {
     function create(Params calldata params) external override returns (ExperimentId id) {
         Parameters.check(params);
         id = ExperimentId.wrap(++_count);
-        ExperimentState storage e = _slot(id);
+        ExperimentState storage e = _stateOf(id);
         e.creator = msg.sender;
         e.createdAt = uint40(block.timestamp);
         e.params = params;
@@ -89,7 +90,7 @@ contract CollectiveLearning is Queries {
     function leave(ExperimentId id) external override {
         ExperimentState storage e = _unfinished(id);
         _onlyActive(e, msg.sender);
-        _take(e, msg.sender);
+        _removeFromActive(e, msg.sender);
         emit LearnerLeft(id, msg.sender);
         _closeIfProposerLeft(id, e, msg.sender);
     }
@@ -100,7 +101,7 @@ contract CollectiveLearning is Queries {
         _onlyActive(e, account);
         uint32 strikes = e.strikes(account);
         if (e.params.maxStrikes == 0 || strikes < e.params.maxStrikes) revert NotRemovable(strikes);
-        _take(e, account);
+        _removeFromActive(e, account);
         emit LearnerRemoved(id, account);
         _closeIfProposerLeft(id, e, account);
     }
@@ -140,29 +141,29 @@ contract CollectiveLearning is Queries {
     // ------------------------------------------------------------------ voting
 
     /// @inheritdoc ICollectiveLearning
-    /// @dev Flat: writes the round's first slot, reads the learner's; a word of its own for an index >= 64.
+    /// @dev Flat: writes the round's first slot and reads the learner's. An index >= 64 also writes a ballot word.
     function vote(ExperimentId id, uint32 index, bool approve, uint64 voteScore, uint64 testScore)
         external
         override
     {
         (ExperimentState storage e, RoundState storage state, Tally tally) = _roundAt(id, index, Stage.Voting);
         Member member = _voter(e, index);
-        Rounds.Count memory hand = Rounds.Count(tally, 0, 0);
-        if (!state.count(hand, member.index(), approve)) revert AlreadyVoted(msg.sender);
-        _clear(e, msg.sender, member, tally);
+        Rounds.Count memory counting = Rounds.Count(tally, 0, 0);
+        if (!state.count(counting, member.index(), approve)) revert AlreadyVoted(msg.sender);
+        _clearStrikes(e, msg.sender, member, tally);
         emit VoteCast(id, index, msg.sender, approve, voteScore, testScore);
-        state.putWord(hand);
-        _settle(id, e, index, state, hand.tally);
+        state.writeWord(counting);
+        _settle(id, e, index, state, counting.tally);
     }
 
     /// @inheritdoc ICollectiveLearning
-    /// @dev Linear in the batch, which the caller bounds; the tally is written once.
+    /// @dev Linear in the length of the batch, which the caller chooses; the tally is written once.
     function voteSigned(ExperimentId id, uint32 index, bytes calldata signed) external override {
         (ExperimentState storage e, RoundState storage state, Tally tally) = _roundAt(id, index, Stage.Voting);
         if (signed.length == 0 || signed.length % SignedBallots.LENGTH != 0) {
             revert InvalidParameter("ballots");
         }
-        Rounds.Count memory hand = Rounds.Count(tally, 0, 0);
+        Rounds.Count memory counting = Rounds.Count(tally, 0, 0);
         BallotPage page = SignedBallots.page(_separator(), id, index);
         uint32 misses = tally.misses();
         (uint256 at, uint256 end) = SignedBallots.span(signed);
@@ -174,15 +175,15 @@ contract CollectiveLearning is Queries {
             } else if (!member.hasVote(index)) {
                 SkipReason reason = member.hasJoined() ? SkipReason.NotEligible : SkipReason.NotALearner;
                 emit BallotSkipped(id, index, account, reason);
-            } else if (!state.count(hand, member.index(), page.approves())) {
+            } else if (!state.count(counting, member.index(), page.approves())) {
                 emit BallotSkipped(id, index, account, SkipReason.AlreadyVoted);
             } else {
                 if (!member.isClear(misses)) e.members[account] = member.cleared(misses);
                 page.emitVoteCast(id, index);
             }
         }
-        state.putWord(hand);
-        _settle(id, e, index, state, hand.tally);
+        state.writeWord(counting);
+        _settle(id, e, index, state, counting.tally);
     }
 
     /// @inheritdoc ICollectiveLearning
@@ -215,8 +216,8 @@ contract CollectiveLearning is Queries {
         (ExperimentState storage e, RoundState storage state, Tally tally) =
             _roundAt(id, index, Stage.Revealing);
         Member member = _voter(e, index);
-        Rounds.Count memory hand = Rounds.Count(tally, 0, 0);
-        if (!state.count(hand, member.index(), approve)) revert AlreadyVoted(msg.sender);
+        Rounds.Count memory counting = Rounds.Count(tally, 0, 0);
+        if (!state.count(counting, member.index(), approve)) revert AlreadyVoted(msg.sender);
         bytes32 commitment = sha256(
             abi.encodePacked(_separator(), id, index, msg.sender, approve, voteScore, testScore, salt)
         );
@@ -224,14 +225,14 @@ contract CollectiveLearning is Queries {
 
         delete state.pledges[msg.sender];
         if (e.params.selection == Selection.Random) state.salts ^= salt;
-        _clear(e, msg.sender, member, tally);
+        _clearStrikes(e, msg.sender, member, tally);
         emit VoteCast(id, index, msg.sender, approve, voteScore, testScore);
-        state.putWord(hand);
-        _settle(id, e, index, state, hand.tally);
+        state.writeWord(counting);
+        _settle(id, e, index, state, counting.tally);
     }
 
     /// @inheritdoc ICollectiveLearning
-    /// @dev Flat: strikes are counted for nobody here (see Members).
+    /// @dev Flat: writes no learner's strikes (see Members).
     function advance(ExperimentId id) external override {
         ExperimentState storage e = _running(id);
         uint32 index = e.round;
@@ -248,7 +249,7 @@ contract CollectiveLearning is Queries {
         }
     }
 
-    // ------------------------------------------------------------------ parts
+    // ------------------------------------------------------------------ internal functions
 
     function _onlyCreator(ExperimentState storage e) private view {
         if (e.creator != msg.sender) revert NotCreator(msg.sender);
@@ -259,8 +260,8 @@ contract CollectiveLearning is Queries {
         if (!member.hasJoined() || member.hasLeft()) revert NotALearner(account);
     }
 
-    function _take(ExperimentState storage e, address account) private {
-        e.take(account, e.status == Status.Enrolling ? 0 : e.round + 1);
+    function _removeFromActive(ExperimentState storage e, address account) private {
+        e.removeFromActive(account, e.status == Status.Enrolling ? 0 : e.round + 1);
     }
 
     function _closeIfProposerLeft(ExperimentId id, ExperimentState storage e, address account) private {
@@ -271,15 +272,15 @@ contract CollectiveLearning is Queries {
         }
     }
 
-    /// @dev The caller, if it has a vote in the round.
+    /// @dev Returns the caller's member word. Reverts if the caller has no vote in the round.
     function _voter(ExperimentState storage e, uint32 index) private view returns (Member member) {
         member = e.members[msg.sender];
         if (!member.hasJoined()) revert NotALearner(msg.sender);
         if (!member.hasVote(index)) revert NotEligible(msg.sender);
     }
 
-    /// @dev A ballot clears the strikes, if there are any.
-    function _clear(ExperimentState storage e, address account, Member member, Tally tally) private {
+    /// @dev Clears the strikes of a learner that cast a ballot, if it has any.
+    function _clearStrikes(ExperimentState storage e, address account, Member member, Tally tally) private {
         if (!member.isClear(tally.misses())) e.members[account] = member.cleared(tally.misses());
     }
 

@@ -13,8 +13,8 @@ import {Params} from "./types/Params.sol";
 interface ICollectiveLearning {
     // ------------------------------------------------------------------ values
 
-    /// @notice An experiment as it stands. `started` tells whether `round` means anything; `currentRound`
-    /// is the round that accepted the current weights plus one, 0 for the initial ones.
+    /// @notice The present state of an experiment. `round` is meaningful only if `started`. `currentRound` is the
+    /// round that accepted the current weights, plus one; 0 stands for the initial weights.
     struct ExperimentView {
         ExperimentId id;
         address creator;
@@ -32,7 +32,7 @@ interface ICollectiveLearning {
         bytes32 seed;
     }
 
-    /// @notice A learner; it belongs to the electorates of `fromRound <= round < untilRound`.
+    /// @notice A learner. It belongs to the electorates of the rounds `fromRound <= round < untilRound`.
     struct LearnerView {
         address account;
         uint32 index;
@@ -43,7 +43,7 @@ interface ICollectiveLearning {
         bytes32 encryptionKey;
     }
 
-    /// @notice A round as it stands; a time that has not come is 0.
+    /// @notice The present state of a round. Times that have not come yet are 0.
     struct RoundView {
         uint32 index;
         Phase phase;
@@ -72,14 +72,21 @@ interface ICollectiveLearning {
 
     // ------------------------------------------------------------------ events
 
+    /// @notice An experiment was created; its parameters are immutable from now on.
     event ExperimentCreated(ExperimentId indexed experiment, address indexed creator, Params params);
+    /// @notice The creator put an account on the allowlist.
     event LearnerAdmitted(ExperimentId indexed experiment, address indexed learner);
+    /// @notice An account became a learner. `index` counts learners in order of joining, from 0.
     event LearnerJoined(
         ExperimentId indexed experiment, address indexed learner, uint32 index, bytes32 encryptionKey
     );
+    /// @notice A learner left.
     event LearnerLeft(ExperimentId indexed experiment, address indexed learner);
+    /// @notice A learner was removed because its strikes reached the limit.
     event LearnerRemoved(ExperimentId indexed experiment, address indexed learner);
+    /// @notice The experiment started; round 0 begins in the same transaction.
     event ExperimentStarted(ExperimentId indexed experiment);
+    /// @notice A round began: `needed` of `eligible` votes accept the proposal, which is due before `deadline`.
     event RoundStarted(
         ExperimentId indexed experiment,
         uint32 indexed round,
@@ -88,6 +95,7 @@ interface ICollectiveLearning {
         uint16 needed,
         uint40 deadline
     );
+    /// @notice The proposer proposed weights; ballots or commitments are due before `deadline`.
     event WeightsProposed(
         ExperimentId indexed experiment,
         uint32 indexed round,
@@ -97,12 +105,16 @@ interface ICollectiveLearning {
         uint64 testScore,
         uint40 deadline
     );
+    /// @notice The proposer declined to propose.
     event ProposalDeclined(ExperimentId indexed experiment, uint32 indexed round, address indexed proposer);
+    /// @notice A voter committed to a secret ballot.
     event VoteCommitted(
         ExperimentId indexed experiment, uint32 indexed round, address indexed learner, bytes32 commitment
     );
+    /// @notice Committing ended; reveals are due before `deadline`.
     event RevealStarted(ExperimentId indexed experiment, uint32 indexed round, uint40 deadline);
-    /// @dev The learner is not indexed: as data it costs a third of a topic, and each ballot pays.
+    /// @notice A ballot was counted.
+    /// @dev The learner is not indexed: every ballot pays for it, and data costs a third of a topic.
     event VoteCast(
         ExperimentId indexed experiment,
         uint32 indexed round,
@@ -111,9 +123,11 @@ interface ICollectiveLearning {
         uint64 voteScore,
         uint64 testScore
     );
+    /// @notice A signed ballot of a batch was not counted.
     event BallotSkipped(
         ExperimentId indexed experiment, uint32 indexed round, address indexed learner, SkipReason reason
     );
+    /// @notice A round closed. `eligible` minus approvals and rejections is the number of missing ballots.
     event RoundClosed(
         ExperimentId indexed experiment,
         uint32 indexed round,
@@ -122,57 +136,77 @@ interface ICollectiveLearning {
         uint16 rejections,
         uint16 eligible
     );
+    /// @notice The last round closed.
     event ExperimentCompleted(ExperimentId indexed experiment);
+    /// @notice The creator cancelled the experiment, or fewer than two learners were left.
     event ExperimentCancelled(ExperimentId indexed experiment);
 
     // ------------------------------------------------------------------ errors
 
+    /// @notice No experiment has this id.
     error UnknownExperiment(ExperimentId experiment);
+    /// @notice The parameter `name` is out of its bounds.
     error InvalidParameter(string name);
+    /// @notice Only the creator of the experiment may do this.
     error NotCreator(address caller);
+    /// @notice The creator has not admitted this account.
     error NotAdmitted(address caller);
+    /// @notice An account joins an experiment once.
     error AlreadyJoined(address caller);
+    /// @notice As many learners are active as the experiment allows.
     error ExperimentFull(uint16 maxLearners);
+    /// @notice This account is not a learner of the experiment, or it has left.
     error NotALearner(address account);
+    /// @notice The status of the experiment does not allow this call.
     error WrongStatus(Status status);
+    /// @notice The phase of the round does not allow this call.
     error WrongPhase(Phase phase);
+    /// @notice The call names another round than the current one.
     error WrongRound(uint32 current);
+    /// @notice Only the proposer of the round may do this.
     error NotProposer(address caller);
+    /// @notice This learner has no vote in this round.
     error NotEligible(address account);
+    /// @notice The ballot or commitment of this learner was counted before.
     error AlreadyVoted(address account);
+    /// @notice The ballot does not match the commitment of this account.
     error BadReveal(address account);
+    /// @notice The proposed weights are the current weights.
     error Unchanged();
+    /// @notice The learner has missed too few duties to be removed.
     error NotRemovable(uint32 strikes);
+    /// @notice The deadline of the phase has passed; anyone may call `advance`.
     error DeadlinePassed(uint40 deadline);
+    /// @notice The deadline of the phase has not passed yet.
     error DeadlineNotPassed(uint40 deadline);
 
     // ------------------------------------------------------------------ transactions
 
     /// @notice Creates an experiment.
-    /// @param params Its parameters, immutable from now on.
-    /// @return experiment Its id.
+    /// @param params The parameters, immutable from now on.
+    /// @return experiment The id of the new experiment.
     function create(Params calldata params) external returns (ExperimentId experiment);
 
-    /// @notice Puts accounts on the allowlist; only the creator.
+    /// @notice Puts accounts on the allowlist. Only the creator may call it.
     function admit(ExperimentId experiment, address[] calldata accounts) external;
 
-    /// @notice Makes the caller a learner. The last place taken while enrolling starts the experiment.
+    /// @notice Makes the caller a learner. While enrolling, taking the last place starts the experiment.
     /// @param encryptionKey A 32-byte X25519 public key, or zero.
     function join(ExperimentId experiment, bytes32 encryptionKey) external;
 
-    /// @notice Takes the caller out; what it proposed and voted stays.
+    /// @notice Removes the caller from the experiment; its proposals and ballots stay.
     function leave(ExperimentId experiment) external;
 
-    /// @notice Takes out a learner whose strikes reached the limit; anyone may.
+    /// @notice Removes a learner whose strikes reached the limit. Anyone may call it.
     function remove(ExperimentId experiment, address learner) external;
 
-    /// @notice Starts the experiment; only the creator, once enough learners have joined.
+    /// @notice Starts the experiment. Only the creator may call it, once enough learners have joined.
     function start(ExperimentId experiment) external;
 
-    /// @notice Cancels the experiment; only the creator.
+    /// @notice Cancels the experiment. Only the creator may call it.
     function cancel(ExperimentId experiment) external;
 
-    /// @notice Proposes weights; only the round's proposer, before the deadline.
+    /// @notice Proposes weights. Only the round's proposer may call it, before the deadline.
     /// @param voteScore The proposer's own vote score, for the record.
     /// @param testScore The proposer's own test score, for the record.
     function propose(
@@ -183,7 +217,7 @@ interface ICollectiveLearning {
         uint64 testScore
     ) external;
 
-    /// @notice Closes the round for want of a proposal, without a strike; only the round's proposer.
+    /// @notice Declines to propose: the round closes without a strike. Only the round's proposer may call it.
     function decline(ExperimentId experiment, uint32 round) external;
 
     /// @notice Casts an open ballot.
@@ -191,12 +225,12 @@ interface ICollectiveLearning {
         external;
 
     /// @notice Counts ballots that learners signed (EIP-712); a bad one is skipped and reported.
-    /// @param ballots One after another, 101 bytes each, big-endian:
+    /// @param ballots The ballots one after another, 101 bytes each, big-endian:
     /// | learner 20 | approve 1 | voteScore 8 | testScore 8 | signature 64 |, the signature compact (EIP-2098).
     function voteSigned(ExperimentId experiment, uint32 round, bytes calldata ballots) external;
 
     /// @notice Commits to a secret ballot.
-    /// @param commitment sha256 as docs/protocol.md defines it.
+    /// @param commitment The sha256 defined in docs/protocol.md.
     function commit(ExperimentId experiment, uint32 round, bytes32 commitment) external;
 
     /// @notice Reveals a committed ballot.
@@ -209,47 +243,47 @@ interface ICollectiveLearning {
         bytes32 salt
     ) external;
 
-    /// @notice Closes or moves on a phase whose deadline has passed; anyone may.
+    /// @notice Ends a phase whose deadline has passed. Anyone may call it.
     function advance(ExperimentId experiment) external;
 
     // ------------------------------------------------------------------ queries
 
-    /// @notice An experiment.
+    /// @notice Returns an experiment.
     function experiment(ExperimentId id) external view returns (ExperimentView memory);
 
-    /// @notice Experiments in order of id from the `start`-th (0 is the first), at most 100.
+    /// @notice Returns experiments in order of id, from the `start`-th on (0 is the first), at most 100.
     function experiments(uint256 start, uint256 limit) external view returns (ExperimentView[] memory);
 
-    /// @notice A learner.
+    /// @notice Returns a learner.
     function learner(ExperimentId id, address account) external view returns (LearnerView memory);
 
-    /// @notice Learners in order of index, those who left included, at most 100.
+    /// @notice Returns learners in order of index, including those that left, at most 100.
     function learners(ExperimentId id, uint256 start, uint256 limit)
         external
         view
         returns (LearnerView[] memory);
 
-    /// @notice A round.
+    /// @notice Returns a round.
     function round(ExperimentId id, uint32 index) external view returns (RoundView memory);
 
-    /// @notice Rounds in order, at most 100.
+    /// @notice Returns rounds in order, at most 100.
     function rounds(ExperimentId id, uint256 start, uint256 limit) external view returns (RoundView[] memory);
 
-    /// @notice What is recorded of a learner in a round.
+    /// @notice Returns what is recorded of a learner in a round.
     function ballot(ExperimentId id, uint32 index, address account) external view returns (BallotView memory);
 
-    /// @notice A row for each learner in order of index, at most 100.
+    /// @notice Returns a row for each learner in order of index, at most 100.
     function ballots(ExperimentId id, uint32 index, uint256 start, uint256 limit)
         external
         view
         returns (BallotView[] memory);
 
-    /// @notice The current weights; empty while there are none.
+    /// @notice Returns the current weights; empty while there are none.
     function currentWeights(ExperimentId id) external view returns (ContentRef memory);
 
-    /// @notice What an account should do now.
+    /// @notice Returns what an account should do now.
     function duty(ExperimentId id, address account) external view returns (Duty);
 
-    /// @notice The EIP-712 domain separator that ballots and commitments are bound to.
+    /// @notice Returns the EIP-712 domain separator that ballots and commitments are bound to.
     function domainSeparator() external view returns (bytes32);
 }

@@ -13,7 +13,7 @@ import {Member} from "./types/Member.sol";
 import {ExperimentState, RoundState} from "./types/State.sol";
 import {Stage, Tallies, Tally} from "./types/Tally.sol";
 
-/// @notice The state, and how rounds begin and close: the one place where an outcome is written.
+/// @notice Holds the state; begins and closes rounds. Outcomes are written here and nowhere else.
 abstract contract Lifecycle is ICollectiveLearning, SigningDomain {
     using Rounds for RoundState;
     using Members for ExperimentState;
@@ -23,12 +23,12 @@ abstract contract Lifecycle is ICollectiveLearning, SigningDomain {
 
     // ------------------------------------------------------------------ access
 
-    function _slot(ExperimentId id) internal view returns (ExperimentState storage) {
+    function _stateOf(ExperimentId id) internal view returns (ExperimentState storage) {
         return _experiments[ExperimentId.unwrap(id)];
     }
 
     function _existing(ExperimentId id) internal view returns (ExperimentState storage e) {
-        e = _slot(id);
+        e = _stateOf(id);
         if (e.creator == address(0)) revert UnknownExperiment(id);
     }
 
@@ -42,14 +42,14 @@ abstract contract Lifecycle is ICollectiveLearning, SigningDomain {
         if (e.status > Status.Running) revert WrongStatus(e.status);
     }
 
-    /// @dev The round, when its stage is the wanted one and its deadline has not passed. A round that is at an
-    /// open stage is the current one of a running experiment, so that the right case reads one slot only.
+    /// @dev Returns a round whose stage is `wanted` and whose deadline has not passed; reverts otherwise. A round
+    /// at an open stage is the current round of a running experiment, so the common case reads one slot.
     function _roundAt(ExperimentId id, uint32 index, Stage wanted)
         internal
         view
         returns (ExperimentState storage e, RoundState storage state, Tally tally)
     {
-        e = _slot(id);
+        e = _stateOf(id);
         state = e.roundAt[index];
         tally = state.tally;
         if (tally.stage() != wanted) _refuseRound(id, index);
@@ -101,7 +101,7 @@ abstract contract Lifecycle is ICollectiveLearning, SigningDomain {
 
     // ------------------------------------------------------------------ settling
 
-    /// @dev Writes the tally back, or closes the round if nothing can change its outcome.
+    /// @dev Closes the round if nothing can change its outcome; writes the tally back otherwise.
     function _settle(
         ExperimentId id,
         ExperimentState storage e,
@@ -131,10 +131,10 @@ abstract contract Lifecycle is ICollectiveLearning, SigningDomain {
             tally = tally.byDeadline();
         }
         _close(id, e, index, tally, accepted ? Stage.Accepted : Stage.Rejected);
-        _goOn(id, e, index);
+        _continueOrEnd(id, e, index);
     }
 
-    /// @dev Closes the round for want of a proposal.
+    /// @dev Closes a round that got no proposal.
     function _closeUnproposed(ExperimentId id, ExperimentState storage e, uint32 index, bool byDeadline)
         internal
     {
@@ -144,7 +144,7 @@ abstract contract Lifecycle is ICollectiveLearning, SigningDomain {
             tally = tally.byDeadline();
         }
         _close(id, e, index, tally, Stage.NoProposal);
-        _goOn(id, e, index);
+        _continueOrEnd(id, e, index);
     }
 
     function _strikeProposer(ExperimentState storage e, address proposer) private {
@@ -168,8 +168,8 @@ abstract contract Lifecycle is ICollectiveLearning, SigningDomain {
         emit RoundClosed(id, index, Rounds.outcome(stage), tally.approvals(), rejections, state.eligible);
     }
 
-    /// @dev What follows a closed round: the end, or the next round.
-    function _goOn(ExperimentId id, ExperimentState storage e, uint32 index) private {
+    /// @dev Begins the next round, or ends the experiment.
+    function _continueOrEnd(ExperimentId id, ExperimentState storage e, uint32 index) private {
         if (index + 1 == e.params.rounds) {
             _end(e, Status.Completed);
             emit ExperimentCompleted(id);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {ICollectiveLearning} from "./ICollectiveLearning.sol";
 import {Lifecycle} from "./Lifecycle.sol";
 import {Members} from "./libraries/Members.sol";
 import {Rounds} from "./libraries/Rounds.sol";
@@ -11,7 +12,7 @@ import {Member} from "./types/Member.sol";
 import {ExperimentState, RoundState} from "./types/State.sol";
 import {Stage, Tally} from "./types/Tally.sol";
 
-/// @notice What anybody may ask, answered from state for any past round for ever.
+/// @notice Read-only queries. Every past round stays answerable from state alone.
 abstract contract Queries is Lifecycle {
     using Rounds for RoundState;
     using Members for ExperimentState;
@@ -20,8 +21,9 @@ abstract contract Queries is Lifecycle {
     uint256 private constant MAX_PAGE = 100;
     uint32 private constant NOT_STARTED = type(uint32).max;
 
-    // Lists are paged: at most MAX_PAGE rows, whatever the caller asks for.
+    // Lists are paged: at most MAX_PAGE rows, whatever limit the caller passes.
 
+    /// @inheritdoc ICollectiveLearning
     function experiment(ExperimentId id) public view override returns (ExperimentView memory v) {
         ExperimentState storage e = _existing(id);
         v.id = id;
@@ -40,6 +42,7 @@ abstract contract Queries is Lifecycle {
         v.seed = e.seed;
     }
 
+    /// @inheritdoc ICollectiveLearning
     function experiments(uint256 start, uint256 limit)
         external
         view
@@ -52,10 +55,12 @@ abstract contract Queries is Lifecycle {
         }
     }
 
+    /// @inheritdoc ICollectiveLearning
     function learner(ExperimentId id, address account) external view override returns (LearnerView memory) {
-        return _learnerView(_joined(id, account), account);
+        return _learnerView(_requireJoined(id, account), account);
     }
 
+    /// @inheritdoc ICollectiveLearning
     function learners(ExperimentId id, uint256 start, uint256 limit)
         external
         view
@@ -69,12 +74,14 @@ abstract contract Queries is Lifecycle {
         }
     }
 
+    /// @inheritdoc ICollectiveLearning
     function round(ExperimentId id, uint32 index) external view override returns (RoundView memory) {
         ExperimentState storage e = _existing(id);
-        _begun(e, index);
+        _requireBegun(e, index);
         return _roundView(e, index);
     }
 
+    /// @inheritdoc ICollectiveLearning
     function rounds(ExperimentId id, uint256 start, uint256 limit)
         external
         view
@@ -89,6 +96,7 @@ abstract contract Queries is Lifecycle {
         }
     }
 
+    /// @inheritdoc ICollectiveLearning
     function ballot(ExperimentId id, uint32 index, address account)
         external
         view
@@ -96,11 +104,12 @@ abstract contract Queries is Lifecycle {
         returns (BallotView memory)
     {
         ExperimentState storage e = _existing(id);
-        _begun(e, index);
-        _joined(id, account);
+        _requireBegun(e, index);
+        _requireJoined(id, account);
         return _ballotView(e, index, account);
     }
 
+    /// @inheritdoc ICollectiveLearning
     function ballots(ExperimentId id, uint32 index, uint256 start, uint256 limit)
         external
         view
@@ -108,17 +117,19 @@ abstract contract Queries is Lifecycle {
         returns (BallotView[] memory list)
     {
         ExperimentState storage e = _existing(id);
-        _begun(e, index);
+        _requireBegun(e, index);
         list = new BallotView[](_page(start, limit, e.joinedLearners));
         for (uint256 i = 0; i < list.length; ++i) {
             list[i] = _ballotView(e, index, e.roster[start + i]);
         }
     }
 
+    /// @inheritdoc ICollectiveLearning
     function currentWeights(ExperimentId id) external view override returns (ContentRef memory) {
         return _currentWeights(_existing(id));
     }
 
+    /// @inheritdoc ICollectiveLearning
     function duty(ExperimentId id, address account) external view override returns (Duty) {
         ExperimentState storage e = _existing(id);
         if (e.status > Status.Running) return Duty.Done;
@@ -138,6 +149,7 @@ abstract contract Queries is Lifecycle {
         return tally.stage() == Stage.Voting ? Duty.Vote : Duty.Commit;
     }
 
+    /// @inheritdoc ICollectiveLearning
     function domainSeparator() external view override returns (bytes32) {
         return _separator();
     }
@@ -192,12 +204,16 @@ abstract contract Queries is Lifecycle {
 
     // ------------------------------------------------------------------ bounds
 
-    function _joined(ExperimentId id, address account) private view returns (ExperimentState storage e) {
+    function _requireJoined(ExperimentId id, address account)
+        private
+        view
+        returns (ExperimentState storage e)
+    {
         e = _existing(id);
         if (!e.members[account].hasJoined()) revert NotALearner(account);
     }
 
-    function _begun(ExperimentState storage e, uint32 index) private view {
+    function _requireBegun(ExperimentState storage e, uint32 index) private view {
         uint32 current = e.startedAt == 0 ? NOT_STARTED : e.round;
         if (e.startedAt == 0 || index > current) revert WrongRound(current);
     }

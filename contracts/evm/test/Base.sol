@@ -9,11 +9,11 @@ import {Admission, Selection} from "../src/types/Enums.sol";
 import {ExperimentId} from "../src/types/ExperimentId.sol";
 import {Params} from "../src/types/Params.sol";
 
-/// @notice What every test shares: a contract, a creator, learners with keys, default parameters.
+/// @notice Shared by all tests: a contract, a creator, learners with keys, default parameters.
 abstract contract Base is Test {
     uint64 internal constant ABSENT = 0x7ff8000000000000;
     uint64 internal constant HALF = 0x3fe0000000000000;
-    /// @dev 0.8731..., a score as learners have them: all its bytes count.
+    /// @dev 0.8731..., a typical score: none of its bytes is zero.
     uint64 internal constant SCORE = 0x3febf05a3c8d1e27;
     uint40 internal constant WINDOW = 600;
 
@@ -52,32 +52,32 @@ abstract contract Base is Test {
         p.admission = Admission.Open;
     }
 
-    function created(Params memory p) internal returns (ExperimentId id) {
+    function createExperiment(Params memory p) internal returns (ExperimentId id) {
         vm.prank(creator);
         id = hub.create(p);
     }
 
-    function joined(ExperimentId id, uint256 n) internal {
+    function joinAll(ExperimentId id, uint256 n) internal {
         for (uint256 i = 0; i < n; ++i) {
             vm.prank(account(i));
             hub.join(id, 0);
         }
     }
 
-    function started(Params memory p, uint256 n) internal returns (ExperimentId id) {
-        id = created(p);
-        joined(id, n);
+    function startExperiment(Params memory p, uint256 n) internal returns (ExperimentId id) {
+        id = createExperiment(p);
+        joinAll(id, n);
         vm.prank(creator);
         hub.start(id);
     }
 
-    function proposed(ExperimentId id, uint32 round) internal {
+    function proposeWeights(ExperimentId id, uint32 round) internal {
         address proposer = hub.round(id, round).proposer;
         vm.prank(proposer);
         hub.propose(id, round, content(100 + round), HALF, ABSENT);
     }
 
-    function voted(ExperimentId id, uint32 round, uint256 i, bool approve) internal {
+    function castVote(ExperimentId id, uint32 round, uint256 i, bool approve) internal {
         vm.prank(account(i));
         hub.vote(id, round, approve, HALF, HALF);
     }

@@ -18,15 +18,15 @@ import {Base} from "./Base.sol";
 
 /// @notice The life of experiments and rounds. The full rules are tested as scenarios on every ledger.
 contract CollectiveLearningTest is Base {
-    function test_the_runtime_code_fits_the_size_limit() public view {
+    function test_runtimeCode_fitsTheSizeLimit() public view {
         assertLe(address(hub).code.length, 24_576);
     }
 
-    function test_enough_approvals_adopt_the_weights() public {
-        ExperimentId id = started(defaults(), 5);
-        proposed(id, 0);
+    function test_enoughApprovals_acceptTheProposal() public {
+        ExperimentId id = startExperiment(defaults(), 5);
+        proposeWeights(id, 0);
         for (uint256 i = 1; i < 5; ++i) {
-            voted(id, 0, i, i <= 2);
+            castVote(id, 0, i, i <= 2);
         }
         I.RoundView memory r = hub.round(id, 0);
         assertEq(uint8(r.outcome), uint8(Outcome.Accepted));
@@ -36,50 +36,50 @@ contract CollectiveLearningTest is Base {
         assertEq(hub.round(id, 1).proposer, account(1));
     }
 
-    function test_too_few_approvals_drop_them() public {
-        ExperimentId id = started(defaults(), 5);
-        proposed(id, 0);
+    function test_tooFewApprovals_rejectTheProposal() public {
+        ExperimentId id = startExperiment(defaults(), 5);
+        proposeWeights(id, 0);
         for (uint256 i = 1; i < 5; ++i) {
-            voted(id, 0, i, i == 1);
+            castVote(id, 0, i, i == 1);
         }
         assertEq(uint8(hub.round(id, 0).outcome), uint8(Outcome.Rejected));
         assertEq(hub.currentWeights(id).digest, content(2).digest);
     }
 
-    function test_nobody_votes_twice() public {
-        ExperimentId id = started(defaults(), 5);
-        proposed(id, 0);
-        voted(id, 0, 1, true);
+    function test_vote_isRefusedTheSecondTime() public {
+        ExperimentId id = startExperiment(defaults(), 5);
+        proposeWeights(id, 0);
+        castVote(id, 0, 1, true);
         vm.expectRevert(abi.encodeWithSelector(I.AlreadyVoted.selector, account(1)));
-        voted(id, 0, 1, false);
+        castVote(id, 0, 1, false);
     }
 
-    function test_neither_the_proposer_nor_strangers_vote() public {
-        ExperimentId id = started(defaults(), 3);
-        proposed(id, 0);
+    function test_vote_isRefusedToProposerAndStrangers() public {
+        ExperimentId id = startExperiment(defaults(), 3);
+        proposeWeights(id, 0);
         vm.expectRevert(abi.encodeWithSelector(I.NotEligible.selector, account(0)));
-        voted(id, 0, 0, true);
+        castVote(id, 0, 0, true);
         vm.expectRevert(abi.encodeWithSelector(I.NotALearner.selector, account(9)));
-        voted(id, 0, 9, true);
+        castVote(id, 0, 9, true);
     }
 
-    function test_only_the_proposer_proposes() public {
-        ExperimentId id = started(defaults(), 3);
+    function test_propose_isRefusedToOtherLearners() public {
+        ExperimentId id = startExperiment(defaults(), 3);
         vm.expectRevert(abi.encodeWithSelector(I.NotProposer.selector, account(1)));
         vm.prank(account(1));
         hub.propose(id, 0, content(9), HALF, HALF);
     }
 
-    function test_the_current_weights_can_not_be_proposed() public {
-        ExperimentId id = started(defaults(), 3);
+    function test_propose_refusesTheCurrentWeights() public {
+        ExperimentId id = startExperiment(defaults(), 3);
         vm.expectRevert(I.Unchanged.selector);
         vm.prank(account(0));
         hub.propose(id, 0, content(2), HALF, HALF);
     }
 
-    function test_only_the_creator_starts_and_cancels() public {
-        ExperimentId id = created(defaults());
-        joined(id, 2);
+    function test_startAndCancel_areRefusedToOthers() public {
+        ExperimentId id = createExperiment(defaults());
+        joinAll(id, 2);
         vm.expectRevert(abi.encodeWithSelector(I.NotCreator.selector, account(0)));
         vm.prank(account(0));
         hub.start(id);
@@ -88,7 +88,7 @@ contract CollectiveLearningTest is Base {
         hub.cancel(id);
     }
 
-    function test_an_unknown_experiment_is_refused() public {
+    function test_unknownExperiment_isRefused() public {
         ExperimentId none = ExperimentId.wrap(7);
         vm.expectRevert(abi.encodeWithSelector(I.UnknownExperiment.selector, none));
         hub.experiment(none);
@@ -96,8 +96,8 @@ contract CollectiveLearningTest is Base {
         hub.vote(none, 0, true, HALF, HALF);
     }
 
-    function test_advance_works_from_the_deadline_on_and_once() public {
-        ExperimentId id = started(defaults(), 3);
+    function test_advance_worksOnceFromTheDeadlineOn() public {
+        ExperimentId id = startExperiment(defaults(), 3);
         uint40 deadline = hub.round(id, 0).deadline;
         vm.warp(deadline - 1);
         vm.expectRevert(abi.encodeWithSelector(I.DeadlineNotPassed.selector, deadline));
@@ -110,23 +110,23 @@ contract CollectiveLearningTest is Base {
         hub.advance(id);
     }
 
-    function test_an_absent_voter_has_a_strike_and_a_ballot_clears_it() public {
-        ExperimentId id = started(defaults(), 3);
-        proposed(id, 0);
-        voted(id, 0, 1, true);
+    function test_strikes_countAbsenceAndAreClearedByABallot() public {
+        ExperimentId id = startExperiment(defaults(), 3);
+        proposeWeights(id, 0);
+        castVote(id, 0, 1, true);
         vm.warp(hub.round(id, 0).deadline);
         hub.advance(id);
         assertEq(hub.learner(id, account(2)).strikes, 1);
         assertEq(hub.learner(id, account(1)).strikes, 0);
-        proposed(id, 1);
-        voted(id, 1, 2, true);
+        proposeWeights(id, 1);
+        castVote(id, 1, 2, true);
         assertEq(hub.learner(id, account(2)).strikes, 0);
     }
 
-    function test_anyone_removes_a_learner_with_enough_strikes() public {
+    function test_remove_isOpenToAnyoneOnceTheStrikesAreReached() public {
         Params memory p = defaults();
         p.maxStrikes = 1;
-        ExperimentId id = started(p, 4);
+        ExperimentId id = startExperiment(p, 4);
         vm.expectRevert(abi.encodeWithSelector(I.NotRemovable.selector, 0));
         hub.remove(id, account(0));
         vm.warp(hub.round(id, 0).deadline);
@@ -136,9 +136,9 @@ contract CollectiveLearningTest is Base {
         assertEq(hub.experiment(id).activeLearners, 3);
     }
 
-    function test_signed_ballots_count_and_bad_ones_are_reported() public {
-        ExperimentId id = started(defaults(), 6);
-        proposed(id, 0);
+    function test_voteSigned_countsGoodBallotsAndReportsBadOnes() public {
+        ExperimentId id = startExperiment(defaults(), 6);
+        proposeWeights(id, 0);
         bytes memory forged = signedBallot(id, 0, 2, true);
         forged[20] = 0;
         bytes memory batch = bytes.concat(
@@ -167,11 +167,11 @@ contract CollectiveLearningTest is Base {
         assertEq(hub.round(id, 0).rejections, 1);
     }
 
-    function test_secret_ballots_are_committed_then_revealed() public {
+    function test_secretBallots_areCommittedThenRevealed() public {
         Params memory p = defaults();
         p.revealWindow = uint32(WINDOW);
-        ExperimentId id = started(p, 3);
-        proposed(id, 0);
+        ExperimentId id = startExperiment(p, 3);
+        proposeWeights(id, 0);
         for (uint256 i = 1; i < 3; ++i) {
             bytes32 c = commitment(id, 0, i, true, bytes32(i));
             vm.prank(account(i));
@@ -188,11 +188,11 @@ contract CollectiveLearningTest is Base {
         assertEq(uint8(hub.round(id, 0).outcome), uint8(Outcome.Accepted));
     }
 
-    function test_a_copied_commitment_can_not_be_revealed() public {
+    function test_reveal_refusesACopiedCommitment() public {
         Params memory p = defaults();
         p.revealWindow = uint32(WINDOW);
-        ExperimentId id = started(p, 3);
-        proposed(id, 0);
+        ExperimentId id = startExperiment(p, 3);
+        proposeWeights(id, 0);
         bytes32 c = commitment(id, 0, 1, true, bytes32(uint256(1)));
         for (uint256 i = 1; i < 3; ++i) {
             vm.prank(account(i));
@@ -203,12 +203,12 @@ contract CollectiveLearningTest is Base {
         hub.reveal(id, 0, true, HALF, HALF, bytes32(uint256(1)));
     }
 
-    function test_ballots_beyond_the_hot_slot_are_kept_apart() public {
-        ExperimentId id = started(defaults(), 300);
-        proposed(id, 0);
+    function test_ballotsBeyondTheFirstSlot_areKeptApart() public {
+        ExperimentId id = startExperiment(defaults(), 300);
+        proposeWeights(id, 0);
         uint8[5] memory some = [63, 64, 127, 128, 255];
         for (uint256 k = 0; k < 5; ++k) {
-            voted(id, 0, some[k], k % 2 == 0);
+            castVote(id, 0, some[k], k % 2 == 0);
         }
         for (uint256 k = 0; k < 5; ++k) {
             BallotState expected = k % 2 == 0 ? BallotState.Approved : BallotState.Rejected;
@@ -218,15 +218,15 @@ contract CollectiveLearningTest is Base {
         assertEq(hub.round(id, 0).approvals, 3);
     }
 
-    /// @dev From any number of ballots, time and `advance` alone lead to the end.
-    function testFuzz_time_and_advance_alone_complete_an_experiment(uint8 ballots, bool secret) public {
+    /// @dev With any number of ballots, time and `advance` are enough to reach the end.
+    function testFuzz_timeAndAdvance_completeAnExperiment(uint8 ballots, bool secret) public {
         Params memory p = defaults();
         p.rounds = 3;
         p.revealWindow = secret ? uint32(WINDOW) : 0;
-        ExperimentId id = started(p, 6);
-        proposed(id, 0);
+        ExperimentId id = startExperiment(p, 6);
+        proposeWeights(id, 0);
         for (uint256 i = 1; i <= ballots % 6 && !secret && i < 6; ++i) {
-            voted(id, 0, i, true);
+            castVote(id, 0, i, true);
         }
         for (uint256 k = 0; k < 9 && hub.experiment(id).status == Status.Running; ++k) {
             vm.warp(hub.round(id, hub.experiment(id).round).deadline);
@@ -235,18 +235,18 @@ contract CollectiveLearningTest is Base {
         assertEq(uint8(hub.experiment(id).status), uint8(Status.Completed));
     }
 
-    /// @dev The tally against a naive count.
-    function testFuzz_the_tally_is_the_count_of_the_ballots(uint256 bits, uint16 bps) public {
+    /// @dev Compares the tally with a naive count.
+    function testFuzz_tally_equalsTheCountOfBallots(uint256 bits, uint16 bps) public {
         Params memory p = defaults();
         p.approvalBps = uint16(bound(bps, 1, 10_000));
         uint256 n = 8;
-        ExperimentId id = started(p, n);
-        proposed(id, 0);
+        ExperimentId id = startExperiment(p, n);
+        proposeWeights(id, 0);
         uint256 approvals;
         for (uint256 i = 1; i < n; ++i) {
             bool approve = (bits >> i) & 1 == 1;
             if (approve) ++approvals;
-            voted(id, 0, i, approve);
+            castVote(id, 0, i, approve);
         }
         I.RoundView memory r = hub.round(id, 0);
         assertEq(r.approvals, approvals);
@@ -256,11 +256,11 @@ contract CollectiveLearningTest is Base {
         assertEq(uint8(r.phase), uint8(Phase.Closed));
     }
 
-    function test_an_allowlist_admits_and_random_selection_takes_a_member() public {
+    function test_allowlistAndRandomSelection_workTogether() public {
         Params memory p = defaults();
         p.admission = Admission.Allowlist;
         p.selection = Selection.Random;
-        ExperimentId id = created(p);
+        ExperimentId id = createExperiment(p);
         vm.expectRevert(abi.encodeWithSelector(I.NotAdmitted.selector, account(0)));
         vm.prank(account(0));
         hub.join(id, 0);
@@ -270,7 +270,7 @@ contract CollectiveLearningTest is Base {
         }
         vm.prank(creator);
         hub.admit(id, list);
-        joined(id, 3);
+        joinAll(id, 3);
         vm.prank(creator);
         hub.start(id);
         assertTrue(hub.learner(id, hub.round(id, 0).proposer).active);

@@ -8,14 +8,14 @@ import {ExperimentId} from "../src/types/ExperimentId.sol";
 import {Params} from "../src/types/Params.sol";
 import {Base} from "./Base.sol";
 
-/// @notice Every error of every call, with what explains it, and that the first in the protocol's order is given.
+/// @notice Every error of every call, with its arguments, in the order of checks that the protocol fixes.
 contract ErrorsTest is Base {
     address private constant STRANGER = address(0xBAD);
     ExperimentId private constant NONE = ExperimentId.wrap(99);
 
     // ------------------------------------------------------------------ create
 
-    function test_create_names_the_first_bad_parameter() public {
+    function test_create_namesTheFirstBadParameter() public {
         Params memory p = defaults();
         p.voteWindow = 0;
         _refusesParams(p, "vote_window");
@@ -47,7 +47,7 @@ contract ErrorsTest is Base {
         _refusesParams(p, "name");
     }
 
-    function test_create_takes_the_bounds_themselves() public {
+    function test_create_acceptsTheBoundsThemselves() public {
         Params memory p = defaults();
         p.name = string(new bytes(64));
         p.initial = ContentRef(0, 0, 0, 0);
@@ -58,10 +58,10 @@ contract ErrorsTest is Base {
         p.voteWindow = type(uint32).max;
         p.revealWindow = type(uint32).max;
         p.maxStrikes = type(uint16).max;
-        assertEq(abi.encode(hub.experiment(created(p)).params), abi.encode(p));
+        assertEq(abi.encode(hub.experiment(createExperiment(p)).params), abi.encode(p));
     }
 
-    function test_content_is_refused_unless_it_can_name_a_file() public {
+    function test_propose_refusesContentThatNamesNoFile() public {
         ContentRef[5] memory bad;
         for (uint256 i = 0; i < 5; ++i) {
             bad[i] = content(50);
@@ -70,16 +70,16 @@ contract ErrorsTest is Base {
         bad[1].digest = 0;
         bad[2].sha256Hash = 0;
         bad[3].codec = 0x71;
-        bad[4].sha256Hash = bytes32(uint256(1)); // raw, and yet not its own hash
-        ExperimentId id = started(defaults(), 3);
+        bad[4].sha256Hash = bytes32(uint256(1)); // raw, but the digest is not the hash of the file
+        ExperimentId id = startExperiment(defaults(), 3);
         for (uint256 i = 0; i < 5; ++i) {
             _refuses(account(0), abi.encodeCall(I.propose, (id, 0, bad[i], HALF, HALF)), _invalid("content"));
         }
     }
 
-    // ------------------------------------------------------------------ the experiment and its status
+    // ------------------------------------------------------------------ experiment and status
 
-    function test_every_call_wants_an_experiment() public {
+    function test_everyCall_refusesAnUnknownExperiment() public {
         bytes[] memory calls = _calls(NONE, 0);
         for (uint256 i = 0; i < calls.length; ++i) {
             _refuses(creator, calls[i], abi.encodeWithSelector(I.UnknownExperiment.selector, NONE));
@@ -90,23 +90,23 @@ contract ErrorsTest is Base {
         }
     }
 
-    function test_what_runs_only_is_refused_while_enrolling() public {
-        ExperimentId id = created(defaults());
-        joined(id, 2);
+    function test_roundCalls_areRefusedWhileEnrolling() public {
+        ExperimentId id = createExperiment(defaults());
+        joinAll(id, 2);
         bytes[] memory calls = _calls(id, 0);
         for (uint256 i = 5; i < calls.length; ++i) {
             _refuses(account(0), calls[i], _wrongStatus(Status.Enrolling));
         }
     }
 
-    function test_nothing_is_done_to_an_experiment_that_is_over() public {
+    function test_everyCall_isRefusedAfterTheEnd() public {
         Params memory p = defaults();
         p.rounds = 1;
-        ExperimentId over = started(p, 2);
+        ExperimentId over = startExperiment(p, 2);
         vm.prank(account(0));
         hub.decline(over, 0);
         _refusesAll(over, Status.Completed);
-        ExperimentId off = started(defaults(), 2);
+        ExperimentId off = startExperiment(defaults(), 2);
         vm.prank(creator);
         hub.cancel(off);
         _refusesAll(off, Status.Cancelled);
@@ -114,41 +114,41 @@ contract ErrorsTest is Base {
 
     // ------------------------------------------------------------------ enrolling
 
-    function test_the_creator_alone_admits_starts_and_cancels() public {
-        ExperimentId id = created(defaults());
+    function test_creatorCalls_areRefusedToOthers() public {
+        ExperimentId id = createExperiment(defaults());
         bytes memory notCreator = abi.encodeWithSelector(I.NotCreator.selector, STRANGER);
         _refuses(STRANGER, abi.encodeCall(I.admit, (id, new address[](0))), notCreator);
         _refuses(STRANGER, abi.encodeCall(I.start, (id)), notCreator);
         _refuses(STRANGER, abi.encodeCall(I.cancel, (id)), notCreator);
         _refuses(creator, abi.encodeCall(I.admit, (id, new address[](0))), _invalid("admission"));
-        joined(id, 1);
+        joinAll(id, 1);
         _refuses(creator, abi.encodeCall(I.start, (id)), _invalid("min_learners"));
     }
 
-    function test_join_refuses_in_the_order_of_the_protocol() public {
+    function test_join_checksInTheOrderOfTheProtocol() public {
         Params memory p = defaults();
         p.maxLearners = 2;
         p.admission = Admission.Allowlist;
         p.lateJoin = true;
-        ExperimentId id = created(p);
+        ExperimentId id = createExperiment(p);
         address[] memory three = new address[](3);
         (three[0], three[1], three[2]) = (account(0), account(1), account(2));
         vm.prank(creator);
         hub.admit(id, three);
-        joined(id, 2); // starts it
+        joinAll(id, 2); // starts the experiment
         bytes memory call = abi.encodeCall(I.join, (id, bytes32(0)));
         _refuses(account(0), call, abi.encodeWithSelector(I.AlreadyJoined.selector, account(0)));
         _refuses(STRANGER, call, abi.encodeWithSelector(I.NotAdmitted.selector, STRANGER));
         _refuses(account(2), call, abi.encodeWithSelector(I.ExperimentFull.selector, 2));
     }
 
-    function test_nobody_joins_late_unless_told_so() public {
-        ExperimentId id = started(defaults(), 2);
+    function test_join_isRefusedWhileRunningWithoutLateJoin() public {
+        ExperimentId id = startExperiment(defaults(), 2);
         _refuses(STRANGER, abi.encodeCall(I.join, (id, bytes32(0))), _wrongStatus(Status.Running));
     }
 
-    function test_leave_and_remove_want_an_active_learner() public {
-        ExperimentId id = started(defaults(), 4);
+    function test_leaveAndRemove_needAnActiveLearner() public {
+        ExperimentId id = startExperiment(defaults(), 4);
         bytes memory leave = abi.encodeCall(I.leave, (id));
         _refuses(STRANGER, leave, _notALearner(STRANGER));
         _refuses(STRANGER, abi.encodeCall(I.remove, (id, STRANGER)), _notALearner(STRANGER));
@@ -163,8 +163,8 @@ contract ErrorsTest is Base {
 
     // ------------------------------------------------------------------ rounds
 
-    function test_rounds_phases_and_deadlines_of_open_ballots() public {
-        ExperimentId id = started(defaults(), 3);
+    function test_openBallots_checkRoundPhaseAndDeadline() public {
+        ExperimentId id = startExperiment(defaults(), 3);
         bytes memory wrongRound = abi.encodeWithSelector(I.WrongRound.selector, 0);
         bytes[] memory ahead = _roundCalls(id, 1);
         for (uint256 i = 0; i < ahead.length; ++i) {
@@ -181,26 +181,26 @@ contract ErrorsTest is Base {
         _refuses(account(0), calls[1], abi.encodeWithSelector(I.DeadlinePassed.selector, deadline));
         vm.warp(deadline - 1);
         _refuses(STRANGER, abi.encodeCall(I.advance, (id)), _notPassed(deadline));
-        proposed(id, 0);
+        proposeWeights(id, 0);
         _refuses(account(0), calls[0], _wrongPhase(Phase.Voting));
         _refuses(account(0), calls[1], _wrongPhase(Phase.Voting));
-        _refuses(account(1), calls[4], _wrongPhase(Phase.Voting)); // a commitment in the open
+        _refuses(account(1), calls[4], _wrongPhase(Phase.Voting)); // a commitment in an open vote
         _refuses(account(1), calls[5], _wrongPhase(Phase.Voting));
         _refusesVoter(id, calls[2]);
-        voted(id, 0, 1, true);
+        castVote(id, 0, 1, true);
         _refuses(account(1), calls[2], abi.encodeWithSelector(I.AlreadyVoted.selector, account(1)));
         deadline = _pass(id);
         _refuses(account(2), calls[2], abi.encodeWithSelector(I.DeadlinePassed.selector, deadline));
         _refuses(account(2), calls[3], abi.encodeWithSelector(I.DeadlinePassed.selector, deadline));
     }
 
-    function test_rounds_phases_and_deadlines_of_secret_ballots() public {
+    function test_secretBallots_checkRoundPhaseAndDeadline() public {
         Params memory p = defaults();
         p.revealWindow = uint32(WINDOW);
-        ExperimentId id = started(p, 4);
-        proposed(id, 0);
+        ExperimentId id = startExperiment(p, 4);
+        proposeWeights(id, 0);
         bytes[] memory calls = _roundCalls(id, 0);
-        _refuses(account(1), calls[2], _wrongPhase(Phase.Voting)); // an open ballot in secret
+        _refuses(account(1), calls[2], _wrongPhase(Phase.Voting)); // an open ballot in a secret vote
         _refuses(account(1), calls[3], _wrongPhase(Phase.Voting));
         _refuses(account(1), calls[5], _wrongPhase(Phase.Voting));
         _refusesVoter(id, calls[4]);
@@ -222,9 +222,9 @@ contract ErrorsTest is Base {
         _refuses(account(2), calls[5], abi.encodeWithSelector(I.DeadlinePassed.selector, deadline));
     }
 
-    function test_a_batch_is_whole_ballots() public {
-        ExperimentId id = started(defaults(), 3);
-        proposed(id, 0);
+    function test_voteSigned_refusesAPartialBallot() public {
+        ExperimentId id = startExperiment(defaults(), 3);
+        proposeWeights(id, 0);
         bytes memory ballot = signedBallot(id, 0, 1, true);
         _refuses(STRANGER, abi.encodeCall(I.voteSigned, (id, 0, "")), _invalid("ballots"));
         _refuses(
@@ -235,12 +235,12 @@ contract ErrorsTest is Base {
         _refuses(STRANGER, abi.encodeCall(I.voteSigned, (id, 0, new bytes(100))), _invalid("ballots"));
     }
 
-    function test_queries_name_rounds_and_learners_that_are_not_there() public {
-        ExperimentId id = created(defaults());
+    function test_queries_refuseUnknownRoundsAndLearners() public {
+        ExperimentId id = createExperiment(defaults());
         bytes memory notStarted = abi.encodeWithSelector(I.WrongRound.selector, type(uint32).max);
         _refuses(STRANGER, abi.encodeCall(I.round, (id, 0)), notStarted);
         _refuses(STRANGER, abi.encodeCall(I.ballots, (id, 0, 0, 10)), notStarted);
-        joined(id, 2);
+        joinAll(id, 2);
         vm.prank(creator);
         hub.start(id);
         bytes memory wrongRound = abi.encodeWithSelector(I.WrongRound.selector, 0);
@@ -250,9 +250,9 @@ contract ErrorsTest is Base {
         _refuses(STRANGER, abi.encodeCall(I.learner, (id, STRANGER)), _notALearner(STRANGER));
     }
 
-    // ------------------------------------------------------------------ the calls
+    // ------------------------------------------------------------------ calls
 
-    /// @dev All that name an experiment; those from the sixth on need it running.
+    /// @dev All calls that name an experiment; from the sixth on they need a running one.
     function _calls(ExperimentId id, uint32 round) private pure returns (bytes[] memory calls) {
         bytes[] memory ofRound = _roundCalls(id, round);
         calls = new bytes[](7 + ofRound.length);
@@ -291,7 +291,7 @@ contract ErrorsTest is Base {
         calls[8] = abi.encodeCall(I.duty, (id, account(0)));
     }
 
-    // ------------------------------------------------------------------ parts
+    // ------------------------------------------------------------------ helpers
 
     function _refuses(address who, bytes memory call, bytes memory wanted) private {
         vm.prank(who);

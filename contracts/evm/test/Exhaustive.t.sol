@@ -7,25 +7,25 @@ import {ExperimentId} from "../src/types/ExperimentId.sol";
 import {Params} from "../src/types/Params.sol";
 import {Base} from "./Base.sol";
 
-/// @notice Three learners, two rounds: every sequence of calls up to a depth, and from each state it reaches, that time
-/// and `advance` alone end the experiment, and that the counts add up.
+/// @notice Tries every sequence of calls up to a depth, with three learners and two rounds. From each state, time
+/// and `advance` alone must end the experiment, and the counts must add up.
 contract ExhaustiveTest is Base {
     uint256 private constant LEARNERS = 3;
     bytes32 private constant SALT = bytes32(uint256(5));
 
-    function test_open_ballots_are_never_stuck() public {
+    function test_openBallots_neverGetStuck() public {
         Params memory p = defaults();
         _explore(p, 6);
     }
 
-    function test_open_ballots_that_settle_early_are_never_stuck() public {
+    function test_earlySettling_neverGetsStuck() public {
         Params memory p = defaults();
         p.settleEarly = true;
         p.maxStrikes = 1;
         _explore(p, 5);
     }
 
-    function test_secret_ballots_are_never_stuck() public {
+    function test_secretBallots_neverGetStuck() public {
         Params memory p = defaults();
         p.revealWindow = uint32(WINDOW);
         _explore(p, 6);
@@ -33,11 +33,11 @@ contract ExhaustiveTest is Base {
 
     function _explore(Params memory p, uint256 depth) private {
         p.rounds = 2;
-        ExperimentId id = started(p, LEARNERS);
+        ExperimentId id = startExperiment(p, LEARNERS);
         assertGt(_walk(id, depth), 1_000, "too few states to mean anything");
     }
 
-    /// @return states How many it came to.
+    /// @return states How many states were reached.
     function _walk(ExperimentId id, uint256 depth) private returns (uint256 states) {
         states = 1;
         _check(id);
@@ -52,7 +52,7 @@ contract ExhaustiveTest is Base {
         }
     }
 
-    /// @return done Whether the call went through. What does not depend on the learner is done once.
+    /// @return done Whether the call succeeded. Calls that do not depend on the learner are made once.
     function _move(ExperimentId id, uint32 round, uint256 move, uint256 i) private returns (bool done) {
         if (move < 2 && hub.round(id, round).proposer != account(i)) return false;
         if (move == 7) {

@@ -7,9 +7,9 @@ import {ExperimentId} from "../src/types/ExperimentId.sol";
 import {Params} from "../src/types/Params.sol";
 import {Base} from "./Base.sol";
 
-/// @notice Signed ballots and commitments, beside hashes made here: what is bound counts once, all else does not.
+/// @notice Compares signed ballots and commitments with hashes computed here: any other value is refused.
 contract SigningTest is Base {
-    /// @dev Forge's. Not read from the block: the compiler takes that for a constant and reads it again, changed.
+    /// @dev Forge's chain id. Not read from the block: the compiler treats `block.chainid` as constant in a test.
     uint256 private constant CHAIN = 31_337;
     bytes32 private constant TYPEHASH = keccak256(
         "Ballot(uint64 experiment,uint32 round,address learner,bool approve,uint64 voteScore,uint64 testScore)"
@@ -19,11 +19,11 @@ contract SigningTest is Base {
 
     function setUp() public override {
         super.setUp();
-        id = started(defaults(), 4);
-        proposed(id, 0);
+        id = startExperiment(defaults(), 4);
+        proposeWeights(id, 0);
     }
 
-    function test_the_domain_is_the_one_of_EIP712() public view {
+    function test_domainSeparator_isTheOneOfEip712() public view {
         bytes32 domain =
             keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
         bytes32 wanted = keccak256(
@@ -32,7 +32,7 @@ contract SigningTest is Base {
         assertEq(hub.domainSeparator(), wanted);
     }
 
-    function testFuzz_a_ballot_with_any_scores_counts(bool approve, uint64 voteScore, uint64 testScore)
+    function testFuzz_voteSigned_countsBallotsWithAnyScores(bool approve, uint64 voteScore, uint64 testScore)
         public
     {
         bytes memory ballot =
@@ -45,7 +45,7 @@ contract SigningTest is Base {
     }
 
     /// @dev Any bit of a ballot or its signature.
-    function testFuzz_a_ballot_with_one_bit_changed_is_skipped(uint256 at) public {
+    function testFuzz_voteSigned_skipsABallotWithOneChangedBit(uint256 at) public {
         at = bound(at, 0, 101 * 8 - 1);
         bytes memory ballot = _ballot(_digest(0, true, SCORE, HALF), true, SCORE, HALF);
         ballot[at / 8] ^= bytes1(uint8(1 << (at % 8)));
@@ -56,9 +56,9 @@ contract SigningTest is Base {
         assertEq(hub.round(id, 0).approvals, 0);
     }
 
-    function test_a_ballot_of_another_round_experiment_chain_or_contract_is_skipped() public {
+    function test_voteSigned_skipsABallotForAnotherDomain() public {
         _skips(_ballot(_digest(1, true, HALF, HALF), true, HALF, HALF));
-        ExperimentId other = started(defaults(), 4);
+        ExperimentId other = startExperiment(defaults(), 4);
         _skips(_ballot(_digestOf(hub.domainSeparator(), other, 0, true, HALF, HALF), true, HALF, HALF));
         vm.chainId(CHAIN + 1);
         bytes32 elsewhere = hub.domainSeparator();
@@ -68,21 +68,21 @@ contract SigningTest is Base {
         _skips(_ballot(_digestOf(bytes32(uint256(1)), id, 0, true, HALF, HALF), true, HALF, HALF));
     }
 
-    /// @dev After a fork of the chain, a ballot signed for the one side is none on the other.
-    function test_a_ballot_is_skipped_after_the_chain_id_changed() public {
+    /// @dev After a fork of the chain, a ballot signed for one side does not count on the other.
+    function test_voteSigned_skipsBallotsAfterAChangeOfTheChainId() public {
         bytes memory ballot = _ballot(_digest(0, true, HALF, HALF), true, HALF, HALF);
         vm.chainId(CHAIN + 1);
         _skips(ballot);
     }
 
-    function test_a_signature_that_recovers_nobody_is_not_the_ballot_of_nobody() public {
+    function test_voteSigned_skipsTheZeroAddress() public {
         bytes memory ballot = abi.encodePacked(address(0), true, HALF, HALF, bytes32(0), bytes32(0));
         vm.expectEmit(address(hub));
         emit I.BallotSkipped(id, 0, address(0), SkipReason.BadSignature);
         hub.voteSigned(id, 0, ballot);
     }
 
-    function test_approve_is_zero_or_one() public {
+    function test_voteSigned_skipsAnApprovalOtherThanZeroOrOne() public {
         for (uint256 odd = 2; odd < 256; odd += 127) {
             bytes32 structHash = keccak256(abi.encode(TYPEHASH, id, 0, account(1), odd, HALF, HALF));
             bytes32 digest = keccak256(abi.encodePacked("\x19\x01", hub.domainSeparator(), structHash));
@@ -92,15 +92,15 @@ contract SigningTest is Base {
         }
     }
 
-    /// @dev Each in its own place, over the border between the hot slot and the words, in any order.
-    function testFuzz_a_batch_counts_as_its_ballots_one_by_one(uint256 approvals, uint256 from) public {
-        ExperimentId many = started(defaults(), 200);
-        proposed(many, 0);
+    /// @dev In any order, across the border between the first slot and the ballot words.
+    function testFuzz_voteSigned_equalsSingleBallots(uint256 approvals, uint256 from) public {
+        ExperimentId many = startExperiment(defaults(), 200);
+        proposeWeights(many, 0);
         uint256 first = bound(from, 1, 150);
         bytes memory batch;
         uint16 approved;
         for (uint256 k = 0; k < 40; ++k) {
-            // 40 and 17 have no common factor: every one of them once.
+            // 40 and 17 have no common factor, so this visits each index once.
             uint256 i = first + (k * 17) % 40;
             bool approve = (approvals >> i) & 1 == 1;
             if (approve) ++approved;
@@ -118,7 +118,7 @@ contract SigningTest is Base {
         }
     }
 
-    function testFuzz_a_commitment_opens_with_what_it_was_made_of_alone(
+    function testFuzz_reveal_needsTheCommittedValues(
         bool approve,
         uint64 voteScore,
         uint64 testScore,
@@ -127,8 +127,8 @@ contract SigningTest is Base {
     ) public {
         Params memory p = defaults();
         p.revealWindow = uint32(WINDOW);
-        ExperimentId secret = started(p, 3);
-        proposed(secret, 0);
+        ExperimentId secret = startExperiment(p, 3);
+        proposeWeights(secret, 0);
         bytes32 pledge = sha256(
             abi.encodePacked(
                 hub.domainSeparator(), secret, uint32(0), account(1), approve, voteScore, testScore, salt
@@ -159,7 +159,7 @@ contract SigningTest is Base {
         assertEq(uint8(hub.ballot(secret, 0, account(1)).state), uint8(wanted));
     }
 
-    // ------------------------------------------------------------------ parts
+    // ------------------------------------------------------------------ helpers
 
     function _skips(bytes memory ballot) private {
         vm.expectEmit(address(hub));

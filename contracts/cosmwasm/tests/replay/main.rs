@@ -1,4 +1,4 @@
-//! Traces of the reference, replayed: every call comes to the same end and leaves the same state.
+//! Replays traces of the reference: every call has the same result and leaves the same state.
 //!
 //! `tests/traces/record.py` writes them into `traces/`, or the folder that COLEARN_TRACES names.
 
@@ -21,7 +21,7 @@ use serde_json::Value;
 
 use suite::{Called, Suite};
 
-/// Fewer steps than this are no proof.
+/// The fewest steps that make the comparison meaningful.
 const ENOUGH: usize = 20_000;
 
 #[derive(Deserialize)]
@@ -41,7 +41,7 @@ struct Refusal {
     values: Vec<Value>,
 }
 
-/// Everybody whom a trace may name.
+/// All people that a trace may name.
 const PEOPLE: [&str; 8] = [
     "ana", "bob", "cy", "dan", "eve", "late", "stranger", "creator",
 ];
@@ -90,12 +90,12 @@ fn replay(trace: &[Step], what: &str) {
 fn compare(suite: &Suite, step: &Step, called: Called, what: &str) {
     match (&step.events, &step.error, called) {
         (Some(expected), None, Ok(happened)) => {
-            let told = happened
+            let format_event = happened
                 .0
                 .iter()
-                .map(|event| told(suite, event))
+                .map(|event| format_event(suite, event))
                 .collect::<Vec<_>>();
-            assert_eq!(told, *expected, "{what}");
+            assert_eq!(format_event, *expected, "{what}");
         }
         (None, Some(expected), Err(error)) => {
             assert_eq!(error.to_string(), text(suite, expected), "{what}");
@@ -104,8 +104,8 @@ fn compare(suite: &Suite, step: &Step, called: Called, what: &str) {
     }
 }
 
-/// An event by name and attributes, people by name; what hashes addresses is left out.
-fn told(suite: &Suite, event: &Event) -> (String, BTreeMap<String, String>) {
+/// Formats an event with people by name; leaves out hashes of addresses.
+fn format_event(suite: &Suite, event: &Event) -> (String, BTreeMap<String, String>) {
     let left_out = ["_contract_address", "commitment", "params"];
     let own = event
         .attributes
@@ -118,7 +118,7 @@ fn told(suite: &Suite, event: &Event) -> (String, BTreeMap<String, String>) {
     )
 }
 
-/// The text of the error that is expected.
+/// Returns the text of the expected error.
 fn text(suite: &Suite, expected: &Refusal) -> String {
     let values = expected.values.iter().map(|value| match value.as_str() {
         Some(name) if PEOPLE.contains(&name) => suite.account(name).to_string().into(),
@@ -130,7 +130,7 @@ fn text(suite: &Suite, expected: &Refusal) -> String {
     text
 }
 
-/// The name of the person with this address; any other text as it is.
+/// Returns the name of the person with this address, or the text unchanged.
 fn name_of(suite: &Suite, text: &str) -> String {
     let person = PEOPLE
         .into_iter()

@@ -1,4 +1,4 @@
-//! The whole state of an experiment as queries tell it, people by name.
+//! The whole state of an experiment from its queries, with people by name.
 
 use collective_learning::msg::{BallotsResponse, LearnersResponse, QueryMsg};
 use serde_json::{json, Value};
@@ -6,10 +6,10 @@ use serde_json::{json, Value};
 use crate::suite::Suite;
 use crate::{name_of, PEOPLE};
 
-/// What a trace says of the state after a step.
+/// Reads the expected state after a step from a trace.
 pub fn after(suite: &Suite) -> Value {
     let e = suite.experiment();
-    let mut told = json!({
+    let mut format_event = json!({
         "experiment": [e.status, e.round, e.active_learners, e.joined_learners],
         "current": [e.current, e.current_round],
         "times": [e.created_at, e.started_at, e.ended_at],
@@ -18,9 +18,9 @@ pub fn after(suite: &Suite) -> Value {
     });
     if let Some(round) = e.round {
         let rows = (round.saturating_sub(1)..=round).map(|index| row(suite, index));
-        told["rounds"] = rows.collect();
+        format_event["rounds"] = rows.collect();
     }
-    told
+    format_event
 }
 
 fn learners(suite: &Suite) -> Vec<Value> {

@@ -1,4 +1,4 @@
-//! What somebody with bad intentions would try.
+//! Attacks on the contract.
 
 use collective_learning::msg::ExecuteMsg;
 use collective_learning::signing::Domain;
@@ -16,7 +16,7 @@ fn proposed() -> Suite {
     suite
 }
 
-/// The reason why a stranger's batch of one ballot was skipped.
+/// Returns the reason why a batch of one ballot was skipped.
 fn reason(suite: &mut Suite, ballot: collective_learning::msg::SignedBallot) -> String {
     let carried = suite.carry(&[ballot]).unwrap();
     assert_eq!(carried.names(), ["ballot_skipped"]);
@@ -24,7 +24,7 @@ fn reason(suite: &mut Suite, ballot: collective_learning::msg::SignedBallot) -> 
 }
 
 #[test]
-fn voting_twice_by_any_two_ways_counts_once() {
+fn second_ballot_of_any_kind_is_refused() {
     let mut suite = proposed();
     suite.vote("bob", true).unwrap();
     assert_eq!(
@@ -43,7 +43,7 @@ fn voting_twice_by_any_two_ways_counts_once() {
 }
 
 #[test]
-fn a_copied_commitment_can_not_be_revealed() {
+fn copied_commitment_cannot_be_revealed() {
     let mut suite = Suite::running(&THREE, |p| p.reveal_window = WINDOW as u32);
     suite.propose("ana", "weights").unwrap();
     let copied = suite.commitment("bob", true);
@@ -109,7 +109,7 @@ fn keys_and_signatures_of_odd_shapes_are_skipped() {
 }
 
 #[test]
-fn somebody_elses_key_does_not_speak_for_a_learner() {
+fn ballot_signed_with_another_key_is_skipped() {
     let mut suite = proposed();
     let vote = suite.ballot_of(true, SCORES);
     for (signer, learner) in [("cy", "bob"), ("bob", "cy"), ("stranger", "dan")] {
@@ -177,7 +177,7 @@ fn a_commitment_does_not_open_in_another_experiment() {
 }
 
 #[test]
-fn outsiders_have_no_say() {
+fn calls_of_outsiders_are_refused() {
     let mut suite = proposed();
     let stranger = suite.account("stranger");
     let experiment = suite.id();
@@ -203,7 +203,7 @@ fn outsiders_have_no_say() {
 }
 
 #[test]
-fn the_creator_has_no_more_say_than_written() {
+fn creator_has_no_other_privileges() {
     let mut suite = proposed();
     let creator = suite.account("creator");
     assert_eq!(
@@ -233,7 +233,7 @@ fn cancelling_belongs_to_the_creator_alone() {
 }
 
 #[test]
-fn the_proposer_can_not_vote_by_any_way() {
+fn proposer_cannot_vote_in_any_way() {
     let mut suite = proposed();
     assert_eq!(
         suite.vote("ana", true),
@@ -249,7 +249,7 @@ fn the_proposer_can_not_vote_by_any_way() {
 }
 
 #[test]
-fn joining_late_does_not_tip_an_open_vote() {
+fn late_joiner_does_not_change_an_open_vote() {
     let mut suite = Suite::running(&THREE, |p| p.late_join = true);
     suite.propose("ana", "weights").unwrap();
     for sybil in ["s1", "s2", "s3"] {

@@ -1,4 +1,4 @@
-//! What a call reads and writes does not depend on the number of learners.
+//! Reads and writes of a call do not depend on the number of learners.
 
 use std::cell::RefCell;
 
@@ -11,7 +11,7 @@ use cosmwasm_std::{
 
 use crate::suite::{content, params};
 
-/// A storage that counts what is asked of it.
+/// A storage that counts reads and writes.
 #[derive(Default)]
 struct Counting {
     inner: MemoryStorage,
@@ -22,7 +22,7 @@ struct Counting {
 struct Touched {
     reads: usize,
     writes: usize,
-    /// Of keys and values written.
+    /// The bytes of keys and values written.
     bytes: usize,
 }
 
@@ -93,7 +93,7 @@ impl Crowd {
         self.api.addr_make(name)
     }
 
-    /// Makes a call; what it touched.
+    /// Makes a call and returns what it read and wrote.
     fn call(&mut self, name: &str, msg: ExecuteMsg) -> Touched {
         self.storage.touched = RefCell::default();
         let info = message_info(&self.account(name), &[]);
@@ -107,7 +107,7 @@ impl Crowd {
         *self.storage.touched.borrow()
     }
 
-    /// What each call of a round touches, late joining and removal included.
+    /// Returns the cost of each call of a round, including late joining and removal.
     fn round(&mut self) -> Vec<(&'static str, Touched)> {
         let experiment = 1u64.into();
         let (vote_score, test_score) = (0u64.into(), 0u64.into());

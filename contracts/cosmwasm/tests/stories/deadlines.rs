@@ -1,4 +1,4 @@
-//! What time does, and settling early.
+//! Deadlines and early settling.
 
 use collective_learning::types::{Outcome, Phase, Status};
 use collective_learning::ContractError as E;
@@ -45,7 +45,7 @@ fn enough_approvals_by_the_deadline_accept() {
     );
     let closed = suite.let_lapse();
     assert_eq!(
-        closed.told("round_closed")[2..],
+        closed.format_event("round_closed")[2..],
         [
             "outcome=accepted",
             "approvals=2",
@@ -75,7 +75,7 @@ fn advance_moves_on_exactly_once() {
 }
 
 #[test]
-fn at_the_deadline_it_has_passed() {
+fn deadline_has_passed_at_its_own_second() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     let deadline = suite.pass_deadline();
     assert_eq!(
@@ -112,7 +112,7 @@ fn time_and_advance_alone_complete_an_experiment() {
 }
 
 #[test]
-fn a_deadline_long_gone_moves_one_phase_only() {
+fn advance_moves_one_phase_only() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     suite.pass_time(50 * WINDOW);
     suite.advance().unwrap();
@@ -138,7 +138,7 @@ fn settling_early_too_few_left_close_at_once() {
     suite.vote("cy", false).unwrap();
     let closed = suite.vote("dan", false).unwrap();
     assert_eq!(
-        closed.told("round_closed")[2..],
+        closed.format_event("round_closed")[2..],
         [
             "outcome=rejected",
             "approvals=0",
@@ -158,7 +158,7 @@ fn revealing_settles_early_too() {
     suite.commit("cy", true).unwrap();
     let closed = suite.reveal("cy", true).unwrap();
     assert_eq!(
-        closed.told("round_closed")[2..],
+        closed.format_event("round_closed")[2..],
         [
             "outcome=accepted",
             "approvals=1",
@@ -180,7 +180,7 @@ fn unrevealed_commitments_are_all_that_is_outstanding() {
     suite.let_lapse();
     suite.reveal("bob", false).unwrap();
     assert_eq!(suite.round_at(0).phase, Phase::Revealing);
-    // 2 are needed, and of three commitments only one is left
+    // 2 approvals are needed, and only one of three commitments is outstanding
     let closed = suite.reveal("cy", false).unwrap();
     assert_eq!(closed.attribute("round_closed", "rejections"), "2");
 }

@@ -1,8 +1,8 @@
 //! No stuck state: from every reachable state of small cases, time and `advance` lead to an end.
 //!
-//! The state space of two and three learners is walked breadth-first: from each state every call
-//! that anybody could make is tried on a copy of the storage, and every state met is driven to its
-//! end by `advance` alone, whose number of steps is bounded by three phases for each round left.
+//! The state space of two and three learners is searched breadth-first: from each state, every call
+//! that anyone could make is tried on a copy of the storage, and every state reached is driven to its
+//! end by `advance` alone, in at most three steps for each remaining round.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -23,7 +23,7 @@ use crate::suite::{content, params, salt};
 const ROUNDS: u32 = 2;
 const SCORE: u64 = 1;
 
-/// A contract by its bare entry points, so that its whole state can be copied.
+/// A contract behind its bare entry points, so that its whole state can be copied.
 #[derive(Clone)]
 struct Small {
     cells: Vec<(Vec<u8>, Vec<u8>)>,
@@ -63,7 +63,7 @@ impl Case {
         env
     }
 
-    /// The state after a call, if it is not refused.
+    /// Returns the state after a call, unless it is refused.
     fn after(&self, state: &Small, sender: &Addr, msg: ExecuteMsg) -> Option<Small> {
         let mut storage = state.storage();
         let querier = MockQuerier::<Empty>::new(&[]);
@@ -106,7 +106,7 @@ impl Case {
         )
     }
 
-    /// A fresh experiment in which all have joined.
+    /// Returns a new experiment that all learners have joined.
     fn begin(&self, change: impl FnOnce(&mut Params)) -> Small {
         let mut storage = MemoryStorage::new();
         let querier = MockQuerier::<Empty>::new(&[]);
@@ -135,7 +135,7 @@ impl Case {
         state
     }
 
-    /// Every call that may change something, by everybody it may come from.
+    /// Returns every call that may change the state, by every possible caller.
     fn moves(&self, round: u32) -> Vec<(&Addr, ExecuteMsg)> {
         let experiment = 1u64.into();
         let mut moves = vec![(self.creator(), ExecuteMsg::Start { experiment })];
@@ -207,7 +207,7 @@ impl Case {
         .into()
     }
 
-    /// The state once the open phase's deadline has come and somebody advanced.
+    /// Returns the state after the deadline of the open phase and one `advance`.
     fn lapsed(&self, state: &Small) -> Small {
         let current = self.experiment(state).round.unwrap();
         let deadline = self.round(state, current).deadline.unwrap();
@@ -236,7 +236,7 @@ impl Small {
     }
 }
 
-/// Walks all states; returns how many there were, and how many of them were over.
+/// Visits all states; returns how many there are and how many of them have ended.
 fn exhaust(learners: usize, change: impl FnOnce(&mut Params)) -> (usize, usize) {
     let case = Case::new(learners);
     let mut to_visit = VecDeque::from([case.begin(change)]);
@@ -265,7 +265,7 @@ fn exhaust(learners: usize, change: impl FnOnce(&mut Params)) -> (usize, usize) 
     (seen.len(), over)
 }
 
-/// Time and `advance` alone end it, in at most three steps a round.
+/// Asserts that time and `advance` alone end it, in at most three steps a round.
 fn assert_ends(case: &Case, state: &Small) {
     let mut state = state.clone();
     let held = case.experiment(&state).round.unwrap();

@@ -28,8 +28,11 @@ fn a_new_experiment_is_enrolling_and_keeps_its_parameters() {
         created.attribute("experiment_created", "creator"),
         suite.account("creator").as_str()
     );
-    let told = created.attribute("experiment_created", "params");
-    assert_eq!(serde_json::from_str::<Params>(&told).unwrap(), chosen);
+    let format_event = created.attribute("experiment_created", "params");
+    assert_eq!(
+        serde_json::from_str::<Params>(&format_event).unwrap(),
+        chosen
+    );
 
     let e = suite.experiment();
     assert_eq!((e.id.u64(), e.creator), (1, suite.account("creator")));
@@ -57,7 +60,7 @@ fn ids_count_from_one() {
 }
 
 #[test]
-fn parameters_on_their_bounds_are_taken() {
+fn parameters_at_their_bounds_are_accepted() {
     let mut suite = Suite::new();
     suite
         .create(|p| {
@@ -140,7 +143,7 @@ fn parameters_are_checked_in_their_order() {
 }
 
 #[test]
-fn initial_weights_of_zeros_are_none() {
+fn zero_initial_weights_mean_none() {
     let suite = Suite::enrolling(|p| {
         let initial = p.initial.as_mut().unwrap();
         (initial.codec, initial.size) = (0, 0u64.into());
@@ -161,7 +164,7 @@ fn learners_get_indexes_in_order_of_joining() {
     let joined = suite.send("ana", &msg).unwrap();
     let ana = suite.account("ana");
     assert_eq!(
-        joined.told("learner_joined"),
+        joined.format_event("learner_joined"),
         [
             "experiment=1".to_string(),
             format!("learner={ana}"),
@@ -195,7 +198,7 @@ fn an_account_joins_once_even_after_leaving() {
 }
 
 #[test]
-fn an_allowlist_lets_in_whom_the_creator_admits() {
+fn only_admitted_accounts_join_an_allowlist() {
     let mut suite = Suite::enrolling(|p| p.admission = Admission::Allowlist);
     assert_eq!(suite.join("ana"), Err(E::NotAdmitted(suite.account("ana"))));
     let admitted = suite.admit("creator", &["ana", "bob"]).unwrap();
@@ -249,7 +252,7 @@ fn the_creator_starts_once_enough_have_joined() {
     let started = suite.start().unwrap();
     assert_eq!(started.names(), ["experiment_started", "round_started"]);
     assert_eq!(
-        started.told("round_started"),
+        started.format_event("round_started"),
         [
             "experiment=1".to_string(),
             "round=0".to_string(),
@@ -353,7 +356,7 @@ fn join_errors_come_in_order() {
 }
 
 #[test]
-fn arguments_that_are_no_values_fail_before_anything_else() {
+fn malformed_arguments_are_refused_first() {
     let mut suite = Suite::new();
     let experiment = 99u64.into(); // there is none: that would be the next error
     let join = ExecuteMsg::Join {

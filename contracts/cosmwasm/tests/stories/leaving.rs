@@ -1,4 +1,4 @@
-//! What leaving does to rounds and electorates.
+//! Leaving, and its effect on rounds and electorates.
 
 use collective_learning::types::{Outcome, Status};
 use collective_learning::ContractError as E;
@@ -28,7 +28,7 @@ fn leaving_while_enrolling_frees_the_place() {
 }
 
 #[test]
-fn only_those_who_are_in_leave() {
+fn only_active_learners_may_leave() {
     let mut suite = Suite::enrolled(&["ana", "bob"], |_| ());
     assert_eq!(
         suite.leave("stranger"),
@@ -118,7 +118,7 @@ fn fewer_than_two_left_cancel_when_the_round_closes() {
 }
 
 #[test]
-fn the_last_round_completes_whoever_is_left() {
+fn last_round_completes_with_any_number_of_learners() {
     let mut suite = Suite::running(&["ana", "bob"], |p| p.rounds = 1);
     suite.propose("ana", "weights").unwrap();
     suite.leave("ana").unwrap();

@@ -1,4 +1,4 @@
-//! The protocol told as stories, on a simulated chain.
+//! The protocol as stories, on a simulated chain.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 

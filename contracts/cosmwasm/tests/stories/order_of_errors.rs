@@ -1,4 +1,4 @@
-//! Every check hides those after it: here several hold at once.
+//! The order of checks: each test violates several at once.
 
 use collective_learning::msg::ExecuteMsg;
 use collective_learning::types::{Phase, Status};
@@ -78,7 +78,7 @@ fn of_experiment(suite: &Suite, experiment: Uint64) -> Vec<ExecuteMsg> {
 }
 
 #[test]
-fn the_experiment_comes_first() {
+fn experiment_is_checked_first() {
     let mut suite = Suite::enrolling(|_| ());
     let unknown = 9u64.into();
     for msg in [of_round(unknown, 0), of_experiment(&suite, unknown)].concat() {
@@ -91,7 +91,7 @@ fn the_experiment_comes_first() {
 }
 
 #[test]
-fn then_the_status() {
+fn status_is_checked_second() {
     let mut suite = Suite::enrolled(&["ana", "bob"], |_| ());
     let (experiment, stranger) = (suite.id(), suite.account("stranger").into_string());
     let remove = ExecuteMsg::Remove {
@@ -109,7 +109,7 @@ fn then_the_status() {
 }
 
 #[test]
-fn nothing_goes_once_it_is_over() {
+fn every_call_is_refused_after_the_end() {
     let mut cancelled = Suite::enrolled(&["ana", "bob"], |_| ());
     cancelled.cancel("creator").unwrap();
     let mut completed = Suite::running(&["ana", "bob"], |p| p.rounds = 1);
@@ -128,7 +128,7 @@ fn nothing_goes_once_it_is_over() {
 }
 
 #[test]
-fn then_the_round_then_the_phase_then_the_deadline() {
+fn round_then_phase_then_deadline_are_checked() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     let deadline = suite.pass_deadline();
     let experiment = suite.id();

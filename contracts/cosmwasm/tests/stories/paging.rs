@@ -86,7 +86,7 @@ fn experiments_come_in_pages_from_the_first() {
 }
 
 #[test]
-fn without_anything_lists_are_empty() {
+fn lists_are_empty_without_entries() {
     let suite = Suite::enrolling(|_| ());
     let experiment = suite.id();
     let (start, limit) = (None, None);

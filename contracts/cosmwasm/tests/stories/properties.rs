@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::suite::{Suite, WINDOW};
 
-/// What a voter does in a round.
+/// The behaviour of a voter in a round.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Voter {
     Approves,
@@ -45,7 +45,7 @@ fn proposed(voters: &[Voter], bps: u32, settle_early: bool, reveal_window: u32) 
     suite
 }
 
-/// Smallest whole number of approvals that is no less than the share, and at least one.
+/// Returns the smallest number of approvals that reaches the share, and at least one.
 fn needed(eligible: u32, bps: u32) -> u32 {
     (1..).find(|n| n * 10_000 >= eligible * bps).unwrap()
 }
@@ -120,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn strikes_are_the_duties_missed_in_a_row(
+    fn strikes_equal_missed_duties_in_a_row(
         rounds in vec((any::<bool>(), vec(any::<bool>(), 3)), 1..12),
     ) {
         let names = ["a", "b", "c"];
@@ -151,7 +151,7 @@ proptest! {
     }
 
     #[test]
-    fn the_active_list_is_what_leaving_makes_of_it(leavers in vec(any::<prop::sample::Index>(), 0..6)) {
+    fn active_list_follows_leaving(leavers in vec(any::<prop::sample::Index>(), 0..6)) {
         let names = names(8);
         let mut active = names.clone();
         let refs = names.iter().map(String::as_str).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! What anybody may ask: duties, ballots, rows.
+//! Queries: duties, ballots, rows.
 
 use collective_learning::msg::{
     BallotResponse, BallotsResponse, DomainResponse, ExperimentResponse, LearnerResponse, QueryMsg,
@@ -56,7 +56,7 @@ fn a_late_learner_waits_for_its_round() {
 }
 
 #[test]
-fn one_who_left_is_done_and_so_is_everybody_in_the_end() {
+fn duty_is_done_after_leaving_and_after_the_end() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "weights").unwrap();
     suite.leave("bob").unwrap();
@@ -81,7 +81,7 @@ fn ballots_have_a_row_for_each_learner() {
         start: None,
         limit: None,
     });
-    let told = rows
+    let format_event = rows
         .ballots
         .iter()
         .map(|row| (row.eligible, row.state))
@@ -92,7 +92,7 @@ fn ballots_have_a_row_for_each_learner() {
         (true, BallotState::Rejected),
         (false, BallotState::None),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(format_event, expected);
     for (row, name) in rows.ballots.iter().zip(["ana", "bob", "cy", "late"]) {
         assert_eq!(*row, suite.ballot(0, name));
         assert_eq!((row.experiment, row.round), (experiment, 0));
@@ -146,7 +146,7 @@ fn what_does_not_exist_is_an_error() {
 }
 
 #[test]
-fn rounds_to_come_are_not_there_yet() {
+fn future_rounds_are_wrong_round() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     suite.decline("ana").unwrap();
     let experiment = suite.id();

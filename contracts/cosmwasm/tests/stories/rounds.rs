@@ -32,7 +32,7 @@ fn a_proposal_opens_the_vote() {
         .map(|b| format!("{b:02x}"))
         .collect::<String>();
     assert_eq!(
-        proposed.told("weights_proposed"),
+        proposed.format_event("weights_proposed"),
         [
             "experiment=1".to_string(),
             "round=0".to_string(),
@@ -63,7 +63,7 @@ fn the_last_ballot_closes_and_the_next_round_begins() {
     suite.propose("ana", "weights").unwrap();
     let cast = suite.vote("bob", true).unwrap();
     assert_eq!(
-        cast.told("vote_cast"),
+        cast.format_event("vote_cast"),
         [
             "experiment=1".to_string(),
             "round=0".to_string(),
@@ -78,7 +78,7 @@ fn the_last_ballot_closes_and_the_next_round_begins() {
     let last = suite.vote("cy", true).unwrap();
     assert_eq!(last.names(), ["vote_cast", "round_closed", "round_started"]);
     assert_eq!(
-        last.told("round_closed"),
+        last.format_event("round_closed"),
         [
             "experiment=1",
             "round=0",
@@ -178,7 +178,7 @@ fn only_the_proposer_proposes_or_declines() {
 }
 
 #[test]
-fn the_current_bytes_are_no_proposal() {
+fn current_weights_are_refused_as_proposal() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     assert_eq!(suite.propose("ana", "initial"), Err(E::Unchanged()));
     let same_bytes = ContentRef {
@@ -269,7 +269,7 @@ fn declining_closes_at_once_without_a_strike() {
 }
 
 #[test]
-fn a_proposal_can_not_be_taken_back_or_replaced() {
+fn proposal_is_final() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     suite.propose("ana", "weights").unwrap();
     assert_eq!(
@@ -321,7 +321,7 @@ fn the_proposer_has_no_ballot_and_strangers_have_none() {
 }
 
 #[test]
-fn calls_name_the_round_they_mean() {
+fn call_for_another_round_is_refused() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     suite.decline("ana").unwrap();
     for round in [0, 2, u32::MAX] {
@@ -337,7 +337,7 @@ fn calls_name_the_round_they_mean() {
 }
 
 #[test]
-fn all_rounds_held_completes_the_experiment() {
+fn experiment_completes_after_its_last_round() {
     let mut suite = Suite::running(&["ana", "bob"], |p| p.rounds = 2);
     suite.decline("ana").unwrap();
     suite.propose("bob", "weights").unwrap();
@@ -385,7 +385,7 @@ fn cancelling_abandons_the_running_round() {
     let cancelled = suite.cancel("creator").unwrap();
     assert_eq!(cancelled.names(), ["round_closed", "experiment_cancelled"]);
     assert_eq!(
-        cancelled.told("round_closed")[2..],
+        cancelled.format_event("round_closed")[2..],
         [
             "outcome=abandoned",
             "approvals=1",

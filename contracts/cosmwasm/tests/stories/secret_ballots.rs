@@ -21,7 +21,7 @@ fn the_last_commitment_begins_the_revealing() {
     let committed = suite.commit("bob", true).unwrap();
     let hex = sent.iter().map(|b| format!("{b:02x}")).collect::<String>();
     assert_eq!(
-        committed.told("vote_committed"),
+        committed.format_event("vote_committed"),
         [
             "experiment=1".to_string(),
             "round=0".to_string(),
@@ -60,7 +60,7 @@ fn revealed_ballots_count() {
     assert_eq!((suite.round().approvals, suite.round().rejections), (1, 0));
     let last = suite.reveal("cy", false).unwrap();
     assert_eq!(
-        last.told("round_closed")[2..],
+        last.format_event("round_closed")[2..],
         [
             "outcome=accepted",
             "approvals=1",
@@ -112,7 +112,7 @@ fn an_absent_voter_keeps_the_round_open_until_its_deadline() {
 }
 
 #[test]
-fn no_commitment_at_all_still_comes_to_an_end() {
+fn round_without_commitments_closes_by_deadline() {
     let mut suite = secret(&THREE);
     suite.let_lapse();
     assert_eq!(
@@ -159,7 +159,7 @@ fn a_commitment_is_bound_to_its_round() {
 }
 
 #[test]
-fn without_a_commitment_there_is_nothing_to_reveal() {
+fn reveal_without_commitment_is_refused() {
     let mut suite = secret(&THREE);
     suite.commit("bob", true).unwrap();
     suite.let_lapse();
@@ -170,7 +170,7 @@ fn without_a_commitment_there_is_nothing_to_reveal() {
 }
 
 #[test]
-fn a_commitment_can_not_be_changed_and_a_reveal_counts_once() {
+fn commitment_is_final_and_reveal_counts_once() {
     let mut suite = secret(&THREE);
     suite.commit("bob", true).unwrap();
     let twice = Err(E::AlreadyVoted(suite.account("bob")));
@@ -182,7 +182,7 @@ fn a_commitment_can_not_be_changed_and_a_reveal_counts_once() {
 }
 
 #[test]
-fn a_zero_commitment_is_none() {
+fn zero_commitment_is_refused() {
     let mut suite = secret(&THREE);
     assert_eq!(
         suite.commit_bytes("bob", &[0; 32]),
@@ -209,7 +209,7 @@ fn only_voters_commit_and_reveal() {
 }
 
 #[test]
-fn open_ballots_have_no_place_here() {
+fn open_ballots_are_refused_in_secret_votes() {
     let mut suite = secret(&["ana", "bob"]);
     assert_eq!(suite.vote("bob", true), Err(E::WrongPhase(Phase::Voting)));
     let ballot = suite.signed("bob", true);
@@ -217,7 +217,7 @@ fn open_ballots_have_no_place_here() {
 }
 
 #[test]
-fn commitments_have_no_place_among_open_ballots() {
+fn commitments_are_refused_in_open_votes() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     suite.propose("ana", "weights").unwrap();
     assert_eq!(suite.commit("bob", true), Err(E::WrongPhase(Phase::Voting)));

@@ -1,4 +1,4 @@
-//! Who proposes.
+//! Selection of the proposer.
 
 use collective_learning::signing::sha256;
 use collective_learning::types::{Selection, Status};
@@ -7,7 +7,7 @@ use cosmwasm_std::Binary;
 use crate::suite::worlds::{FIVE, THREE};
 use crate::suite::{salt, Suite, WINDOW};
 
-/// Everybody declines; who was asked, in order.
+/// Lets every proposer decline; returns the proposers in order.
 fn turns(suite: &mut Suite, names: &[&'static str], rounds: usize) -> Vec<&'static str> {
     let mut turns = vec![];
     for _ in 0..rounds {
@@ -18,7 +18,7 @@ fn turns(suite: &mut Suite, names: &[&'static str], rounds: usize) -> Vec<&'stat
     turns
 }
 
-/// The entropy of the block that is built now, as docs/protocol.md and MESSAGES.md say.
+/// Returns the entropy of the current block, as defined in docs/protocol.md and MESSAGES.md.
 fn entropy(suite: &Suite) -> [u8; 32] {
     let block = suite.app.block_info();
     sha256(&[
@@ -29,7 +29,7 @@ fn entropy(suite: &Suite) -> [u8; 32] {
     ])
 }
 
-/// The simulated chain says 0 for every transaction.
+/// The transaction index; the simulated chain always uses 0.
 fn transaction_index() -> [u8; 4] {
     0u32.to_be_bytes()
 }
@@ -42,7 +42,7 @@ fn place(seed: &Binary, places: u32) -> usize {
 }
 
 #[test]
-fn everyone_in_turn_and_round_again() {
+fn round_robin_visits_everyone_in_turn() {
     let mut suite = Suite::running(&THREE, |p| p.rounds = 7);
     let expected = ["ana", "bob", "cy", "ana", "bob", "cy", "ana"];
     assert_eq!(turns(&mut suite, &THREE, 7), expected);
@@ -147,7 +147,7 @@ fn the_seed_stays_after_the_last_round_and_with_cancel() {
 }
 
 #[test]
-fn in_turn_there_is_no_seed() {
+fn round_robin_has_no_seed() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.let_lapse();
     assert_eq!(suite.experiment().seed, Binary::from([0; 32]));

@@ -1,4 +1,4 @@
-//! Ballots signed off-chain (ADR-036) and carried by anybody.
+//! Ballots signed off-chain (ADR-036) and submitted by anyone.
 
 use collective_learning::msg::ExecuteMsg;
 use collective_learning::types::Outcome;
@@ -39,7 +39,7 @@ fn a_batch_is_counted_whole_before_the_round_closes() {
     assert_eq!(carried.names()[..4], ["vote_cast"; 4]);
     assert_eq!(carried.names()[4..], ["round_closed", "round_started"]);
     assert_eq!(
-        carried.told("vote_cast"),
+        carried.format_event("vote_cast"),
         [
             "experiment=1".to_string(),
             "round=0".to_string(),
@@ -88,7 +88,7 @@ fn skipped_ballots_name_learner_and_reason() {
     let ballot = suite.signed("ana", true);
     let carried = suite.carry(&[ballot]).unwrap();
     assert_eq!(
-        carried.told("ballot_skipped"),
+        carried.format_event("ballot_skipped"),
         [
             "experiment=1".to_string(),
             "round=0".to_string(),
@@ -133,7 +133,7 @@ fn an_empty_batch_is_refused() {
 }
 
 #[test]
-fn a_learner_that_is_no_address_refuses_the_batch() {
+fn invalid_learner_address_refuses_the_batch() {
     let mut suite = proposed(&THREE);
     let good = suite.signed("bob", true);
     let mut bad = suite.signed("cy", true);

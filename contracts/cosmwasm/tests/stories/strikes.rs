@@ -1,4 +1,4 @@
-//! Missed duties, and what they lead to.
+//! Strikes for missed duties, and removal.
 
 use collective_learning::types::Status;
 use collective_learning::ContractError as E;
@@ -7,14 +7,14 @@ use crate::suite::worlds::THREE;
 use crate::suite::{Suite, WINDOW};
 
 #[test]
-fn a_proposer_without_a_proposal_has_one() {
+fn missed_proposal_is_a_strike() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     suite.let_lapse();
     assert_eq!(suite.strikes(&["ana", "bob"]), [1, 0]);
 }
 
 #[test]
-fn absent_voters_have_one_each_and_more_each_time() {
+fn each_missed_ballot_adds_a_strike() {
     let mut suite = Suite::running(&["ana", "bob", "cy", "dan"], |_| ());
     for (missed, proposer) in ["ana", "bob"].into_iter().enumerate() {
         suite.propose(proposer, proposer).unwrap();
@@ -30,7 +30,7 @@ fn absent_voters_have_one_each_and_more_each_time() {
 }
 
 #[test]
-fn a_ballot_clears_them_at_once() {
+fn ballot_clears_strikes() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "one").unwrap();
     suite.let_lapse();
@@ -42,7 +42,7 @@ fn a_ballot_clears_them_at_once() {
 }
 
 #[test]
-fn a_carried_ballot_clears_them_too() {
+fn signed_ballot_clears_strikes() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "one").unwrap();
     suite.let_lapse();
@@ -53,7 +53,7 @@ fn a_carried_ballot_clears_them_too() {
 }
 
 #[test]
-fn an_unrevealed_commitment_is_no_ballot() {
+fn unrevealed_commitment_is_a_missed_ballot() {
     let mut suite = Suite::running(&THREE, |p| p.reveal_window = WINDOW as u32);
     suite.propose("ana", "weights").unwrap();
     suite.commit("bob", true).unwrap();
@@ -90,7 +90,7 @@ fn a_round_closed_by_its_last_ballot_leaves_no_strikes() {
 }
 
 #[test]
-fn late_learners_miss_nothing_before_their_first_round() {
+fn late_learner_starts_without_strikes() {
     let mut suite = Suite::running(&THREE, |p| p.late_join = true);
     suite.propose("ana", "one").unwrap();
     suite.join("late").unwrap();
@@ -102,7 +102,7 @@ fn late_learners_miss_nothing_before_their_first_round() {
 }
 
 #[test]
-fn anyone_removes_a_learner_with_too_many() {
+fn anyone_may_remove_a_learner_at_the_strike_limit() {
     let mut suite = Suite::running(&THREE, |p| p.max_strikes = 2);
     for proposer in ["ana", "bob"] {
         assert_eq!(
@@ -113,7 +113,7 @@ fn anyone_removes_a_learner_with_too_many() {
         suite.let_lapse();
     }
     let removed = suite.remove("stranger", "cy").unwrap();
-    // cy was the proposer of round 2: that ends it
+    // cy was the proposer of round 2, so that round ends
     assert_eq!(
         removed.names(),
         ["learner_removed", "round_closed", "round_started"]
@@ -128,7 +128,7 @@ fn anyone_removes_a_learner_with_too_many() {
 }
 
 #[test]
-fn nobody_is_removed_without_a_limit() {
+fn learners_are_not_removable_without_a_strike_limit() {
     let mut suite = Suite::running(&THREE, |p| p.max_strikes = 0);
     suite.let_lapse();
     assert_eq!(suite.remove("stranger", "ana"), Err(E::NotRemovable(1)));

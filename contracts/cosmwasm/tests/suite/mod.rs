@@ -1,4 +1,4 @@
-//! People by name, one contract, one experiment, a clock: what the stories are told with.
+//! The test suite: people by name, one contract, one experiment, a clock.
 
 #![allow(dead_code)] // each test crate tells its own part
 
@@ -21,7 +21,7 @@ pub const SCORES: (u64, u64) = (0x3fe8_0000_0000_0000, 0x3fe0_0000_0000_0000);
 
 pub type Called = Result<Happened, ContractError>;
 
-/// The events of a call, without those that the chain itself adds.
+/// The events of a call, without those that the chain adds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Happened(pub Vec<Event>);
 
@@ -35,7 +35,7 @@ impl Happened {
     }
 
     /// Attributes of the first event of a name, as `key=value`, the chain's own left out.
-    pub fn told(&self, name: &str) -> Vec<String> {
+    pub fn format_event(&self, name: &str) -> Vec<String> {
         let event = self
             .0
             .iter()
@@ -49,12 +49,12 @@ impl Happened {
     }
 
     pub fn attribute(&self, name: &str, key: &str) -> String {
-        let told = self.told(name);
-        let found = told
+        let format_event = self.format_event(name);
+        let found = format_event
             .iter()
             .find_map(|pair| pair.strip_prefix(&format!("{key}=")));
         found
-            .unwrap_or_else(|| panic!("no {key} in {told:?}"))
+            .unwrap_or_else(|| panic!("no {key} in {format_event:?}"))
             .to_string()
     }
 }
@@ -66,7 +66,7 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// A contract on a fresh chain, with nothing in it.
+    /// Returns an empty contract on a new chain.
     pub fn new() -> Self {
         let mut app = App::default();
         let code = ContractWrapper::new(contract::execute, contract::instantiate, contract::query);
@@ -89,7 +89,7 @@ impl Suite {
         suite
     }
 
-    /// The same, with these learners.
+    /// Like `create`, with these learners.
     pub fn enrolled(names: &[&str], change: impl FnOnce(&mut Params)) -> Self {
         let mut suite = Self::enrolling(change);
         for name in names {
@@ -98,7 +98,7 @@ impl Suite {
         suite
     }
 
-    /// The same, started.
+    /// Like `enrol`, started.
     pub fn running(names: &[&str], change: impl FnOnce(&mut Params)) -> Self {
         let mut suite = Self::enrolled(names, change);
         suite.start().unwrap();
@@ -207,7 +207,7 @@ impl Suite {
         )
     }
 
-    /// Proposes the weights of this name in the current round.
+    /// Proposes weights by name in the current round.
     pub fn propose(&mut self, name: &str, weights: &str) -> Called {
         let round = self.current();
         self.propose_in(round, name, content(weights))
@@ -314,7 +314,7 @@ impl Suite {
         });
     }
 
-    /// Lets the open phase's deadline come, to the second; returns it.
+    /// Moves the clock to the deadline of the open phase and returns it.
     pub fn pass_deadline(&mut self) -> u64 {
         let deadline = self.round().deadline.expect("an open round");
         self.pass_time(deadline - self.now());
@@ -337,14 +337,14 @@ impl Suite {
         self.try_ask(query).unwrap()
     }
 
-    /// The answer, or the error's text, which is all that a chain gives of it.
+    /// Returns the response, or the text of the error, which is all that a chain reports.
     pub fn try_ask<T: DeserializeOwned>(&self, query: &QueryMsg) -> Result<T, String> {
         let answer = self.app.wrap().query_wasm_smart(&self.contract, query);
         answer.map_err(|error| error.to_string())
     }
 }
 
-/// The error text that a chain gives of a refused query.
+/// Returns the text that a chain reports for a refused query.
 pub fn refuses<T: std::fmt::Debug>(answer: Result<T, String>, error: &ContractError) {
     let text = answer.expect_err("a refusal");
     assert!(text.contains(&error.to_string()), "{text} is not {error}");

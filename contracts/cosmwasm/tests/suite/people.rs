@@ -1,4 +1,4 @@
-//! Accounts with keys, contents and parameters that the stories begin with.
+//! Accounts with keys, contents and default parameters.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -18,15 +18,15 @@ use ripemd::{Digest, Ripemd160};
 
 use super::{Called, Suite, SCORES};
 
-/// Seconds of every window in the stories.
+/// The length of every window in seconds.
 pub const WINDOW: u64 = 600;
 
 thread_local! {
-    /// Deriving an address takes milliseconds, and stories name the same people all the time.
+    /// Addresses are cached: deriving one takes milliseconds, and stories use the same people repeatedly.
     static ACCOUNTS: RefCell<HashMap<String, Addr>> = RefCell::default();
 }
 
-/// Somebody with a key.
+/// A person with a key.
 pub struct Person {
     key: SigningKey,
 }
@@ -48,7 +48,7 @@ impl Person {
         CanonicalAddr::from(bytes)
     }
 
-    /// A canonical signature over a text, as ADR-036 has it.
+    /// Returns a canonical ADR-036 signature over a text.
     pub fn sign(&self, address: &str, text: &str) -> Binary {
         let digest = sha256(&[sign_document(address, text).as_bytes()]);
         let signature: Signature = self.key.sign_prehash(&digest).unwrap();
@@ -57,7 +57,7 @@ impl Person {
     }
 }
 
-/// A file of this name, with a raw CID.
+/// Returns a content reference with a raw CID, derived from a name.
 pub fn content(name: &str) -> ContentRef {
     let digest = Binary::from(sha256(&[name.as_bytes()]));
     ContentRef {
@@ -68,12 +68,12 @@ pub fn content(name: &str) -> ContentRef {
     }
 }
 
-/// The salt that this person always takes.
+/// Returns the fixed salt of this person.
 pub fn salt(name: &str) -> [u8; 32] {
     sha256(&[b"salt of ", name.as_bytes()])
 }
 
-/// What an experiment has unless a story changes it.
+/// Returns the default parameters.
 pub fn params() -> Params {
     Params {
         name: "a story".to_string(),
@@ -121,7 +121,7 @@ impl Suite {
         }
     }
 
-    /// What this person commits to in the current round.
+    /// Returns this person's commitment in the current round.
     pub fn commitment(&self, name: &str, approve: bool) -> [u8; 32] {
         let vote = self.ballot_of(approve, SCORES);
         let separator = self.domain().separator();
@@ -133,13 +133,13 @@ impl Suite {
         )
     }
 
-    /// This person's ballot of the current round, signed.
+    /// Returns this person's signed ballot of the current round.
     pub fn signed(&self, name: &str, approve: bool) -> SignedBallot {
         let vote = self.ballot_of(approve, SCORES);
         self.signed_as(name, name, &self.domain(), &vote)
     }
 
-    /// A ballot of `learner` for `vote`, signed by `signer` for a domain.
+    /// Returns a ballot of `learner` for `vote`, signed by `signer` for a domain.
     pub fn signed_as(
         &self,
         signer: &str,
@@ -160,7 +160,7 @@ impl Suite {
         }
     }
 
-    /// A stranger carries these ballots into the current round.
+    /// Submits these ballots from a stranger's account.
     pub fn carry(&mut self, ballots: &[SignedBallot]) -> Called {
         let (experiment, round) = (self.id(), self.current());
         let ballots = ballots.to_vec();
@@ -180,7 +180,7 @@ impl Suite {
         })
     }
 
-    /// The current round; the last one held once the experiment is over, 0 before the start.
+    /// Returns the current round; the last one once the experiment has ended, 0 before the start.
     pub fn current(&self) -> u32 {
         self.experiment().round.unwrap_or(0)
     }
@@ -238,7 +238,7 @@ impl Suite {
         names.iter().map(|name| self.duty(name)).collect()
     }
 
-    /// Who of these is the proposer now.
+    /// Returns the present proposer.
     pub fn proposer<'a>(&self, names: &[&'a str]) -> &'a str {
         let proposer = self.round().proposer;
         let found = names.iter().find(|name| self.account(name) == proposer);

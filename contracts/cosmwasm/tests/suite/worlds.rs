@@ -1,4 +1,4 @@
-//! Who takes part in most stories.
+//! The learners of most stories.
 
 /// Three learners; the first proposes first.
 pub const THREE: [&str; 3] = ["ana", "bob", "cy"];

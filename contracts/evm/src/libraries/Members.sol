@@ -5,10 +5,10 @@ import {Member, MemberWords} from "../types/Member.sol";
 import {ExperimentState, RoundState} from "../types/State.sol";
 import {Rounds} from "./Rounds.sol";
 
-/// @notice Learners of an experiment: the roster, the active list, and strikes.
-/// @dev Every function costs the same for any number of learners. Strikes are never written to those who
-/// earn them: the experiment counts the votes closed by deadline, and each learner keeps that count as of
-/// its last ballot. Of the misses since, only the first can be one in which it did vote.
+/// @notice The learners of an experiment: roster, active list and strikes.
+/// @dev Every function costs the same for any number of learners. A missed vote writes nothing to the learners
+/// that missed it: the experiment counts the votes closed by their deadline ("misses"), and each learner keeps
+/// that count as of its last ballot. Of the misses since, only the first can be a round in which it did vote.
 library Members {
     using Rounds for RoundState;
 
@@ -27,9 +27,9 @@ library Members {
         self.members[account] = MemberWords.begin(index, position, fromRound, self.misses);
     }
 
-    /// @notice Takes a learner off the active list, whose last member takes the place; its strikes stay as they are.
+    /// @notice Removes a learner from the active list; the last member takes its place. Its strikes are kept.
     /// @param untilRound The first round whose electorate it does not belong to.
-    function take(ExperimentState storage self, address account, uint32 untilRound) internal {
+    function removeFromActive(ExperimentState storage self, address account, uint32 untilRound) internal {
         Member member = self.members[account];
         uint16 position = member.position();
         uint16 last = self.activeLearners - 1;
@@ -43,7 +43,7 @@ library Members {
         self.members[account] = member.withMissed(strikes(self, account)).until(untilRound);
     }
 
-    /// @notice Duties missed in a row.
+    /// @notice Returns how many duties the learner missed in a row.
     function strikes(ExperimentState storage self, address account) internal view returns (uint32 count) {
         Member member = self.members[account];
         uint32 base = member.base();
@@ -53,7 +53,7 @@ library Members {
         if (!_missedVote(self, account, member, self.votesMissed[base])) --count;
     }
 
-    /// @notice Whether it could vote in any past round: in its electorate, and not its proposer.
+    /// @notice Returns whether the learner had a vote in a round: in its electorate, and not its proposer.
     function isEligible(Member self, RoundState storage state, address account, uint32 round)
         internal
         view

@@ -5,12 +5,12 @@ import {ICollectiveLearning} from "../ICollectiveLearning.sol";
 import {Params} from "../types/Params.sol";
 import {Utf8} from "./Utf8.sol";
 
-/// @notice The parameters of an experiment: their bounds.
+/// @notice Checks the bounds of an experiment's parameters.
 library Parameters {
     uint16 internal constant MAX_LEARNERS = 10_000;
     uint16 internal constant ALL_BPS = 10_000;
 
-    /// @notice Reverts with the first parameter that is out of its bounds.
+    /// @notice Reverts with the name of the first parameter that is out of bounds.
     function check(Params calldata p) internal pure {
         uint256 length = bytes(p.name).length;
         _require(length >= 1 && length <= 64 && Utf8.isWellFormed(bytes(p.name)), "name");

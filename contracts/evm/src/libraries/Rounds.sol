@@ -6,16 +6,18 @@ import {BallotState, Outcome, Phase} from "../types/Enums.sol";
 import {RoundState} from "../types/State.sol";
 import {Stage, Tally} from "../types/Tally.sol";
 
-/// @notice A round's own state: its ballots, its tally, its content.
+/// @notice The state of one round: its ballots, its tally and its content.
 /// @dev Every function costs the same for any number of learners.
 library Rounds {
-    uint256 private constant HOT = 64;
-    uint256 private constant PER_WORD = 128;
+    uint256 private constant INLINE_BALLOTS = 64;
+    uint256 private constant BALLOTS_PER_WORD = 128;
     uint256 private constant VOTED = 1;
     uint256 private constant VOTED_AND_APPROVED = 3;
 
-    /// @notice A round's ballots in hand while some are counted, so that a batch reads and writes each slot once.
-    /// @param key Of the word in hand, for learners with index >= 64; 0 while there is none.
+    /// @notice Ballots being counted, kept in memory so that a batch reads and writes each slot once.
+    /// @param tally The tally so far.
+    /// @param key The key of `word`, for learners with index >= 64; 0 while no word is loaded.
+    /// @param word The loaded word of ballots.
     struct Count {
         Tally tally;
         uint256 key;
@@ -25,45 +27,45 @@ library Rounds {
     // ------------------------------------------------------------------ counting
 
     /// @notice Counts a learner's ballot.
-    /// @return Whether it was not counted before.
-    function count(RoundState storage self, Count memory hand, uint256 index, bool approve)
+    /// @return Whether it was counted; false if the learner's ballot was counted before.
+    function count(RoundState storage self, Count memory counting, uint256 index, bool approve)
         internal
         returns (bool)
     {
-        Tally tally = hand.tally;
-        if (index < HOT) {
+        Tally tally = counting.tally;
+        if (index < INLINE_BALLOTS) {
             if (tally.hasVoted(index)) return false;
-            hand.tally = tally.withBallot(index, approve);
+            counting.tally = tally.withBallot(index, approve);
             return true;
         }
         uint256 key = _key(index);
-        if (hand.key != key) {
-            putWord(self, hand);
-            hand.key = key;
-            hand.word = self.ballots[key];
+        if (counting.key != key) {
+            writeWord(self, counting);
+            counting.key = key;
+            counting.word = self.ballots[key];
         }
-        uint256 word = hand.word;
+        uint256 word = counting.word;
         uint256 shift = _shift(index);
         if ((word >> shift) & VOTED != 0) return false;
-        hand.word = word | (approve ? VOTED_AND_APPROVED : VOTED) << shift;
-        hand.tally = tally.withCount(approve);
+        counting.word = word | (approve ? VOTED_AND_APPROVED : VOTED) << shift;
+        counting.tally = tally.withCount(approve);
         return true;
     }
 
-    /// @notice Writes the word in hand back.
-    function putWord(RoundState storage self, Count memory hand) internal {
-        if (hand.key != 0) self.ballots[hand.key] = hand.word;
+    /// @notice Writes the loaded word of ballots back.
+    function writeWord(RoundState storage self, Count memory counting) internal {
+        if (counting.key != 0) self.ballots[counting.key] = counting.word;
     }
 
     // ------------------------------------------------------------------ reading
 
-    /// @notice Whether a learner's ballot is counted.
+    /// @notice Returns whether a learner's ballot is counted.
     function hasBallot(RoundState storage self, uint256 index) internal view returns (bool) {
-        if (index < HOT) return self.tally.hasVoted(index);
+        if (index < INLINE_BALLOTS) return self.tally.hasVoted(index);
         return (self.ballots[_key(index)] >> _shift(index)) & VOTED != 0;
     }
 
-    /// @notice What is recorded of a learner.
+    /// @notice Returns what is recorded of a learner.
     function ballotState(RoundState storage self, uint256 index, address account)
         internal
         view
@@ -72,13 +74,13 @@ library Rounds {
         if (!hasBallot(self, index)) {
             return self.pledges[account] == 0 ? BallotState.None : BallotState.Committed;
         }
-        bool approved = index < HOT
+        bool approved = index < INLINE_BALLOTS
             ? self.tally.hasApproved(index)
             : (self.ballots[_key(index)] >> _shift(index)) & VOTED_AND_APPROVED == VOTED_AND_APPROVED;
         return approved ? BallotState.Approved : BallotState.Rejected;
     }
 
-    /// @notice Whether nothing can change the outcome any more, or, without early settling, every ballot is in.
+    /// @notice Returns whether the vote can close: every ballot is in or, with early settling, the outcome is fixed.
     function isSettled(RoundState storage self, Tally tally) internal view returns (bool) {
         uint256 outstanding = tally.outstanding();
         if (tally.settlesEarly()) {
@@ -89,7 +91,8 @@ library Rounds {
         return tally.stage() == Stage.Voting || self.commitments == self.eligible;
     }
 
-    /// @notice Ballots that reject. `secret` tells whether the experiment's ballots are secret.
+    /// @notice Returns how many ballots reject.
+    /// @param secret Whether the experiment's ballots are secret.
     function rejections(RoundState storage self, Tally tally, bool secret) internal view returns (uint16) {
         Stage stage = tally.stage();
         if (stage == Stage.Proposing || stage == Stage.Committing || self.proposedAt == 0) return 0;
@@ -97,14 +100,14 @@ library Rounds {
         return able - tally.outstanding() - tally.approvals();
     }
 
-    /// @notice What was proposed; empty when nothing was.
+    /// @notice Returns the proposed content; empty if there is none.
     function content(RoundState storage self) internal view returns (ContentRef memory) {
         return ContentRef(self.codec, self.digest, self.sha256Hash, self.size);
     }
 
     // ------------------------------------------------------------------ phases
 
-    /// @notice Writes what is proposed.
+    /// @notice Writes the proposed content.
     function setContent(RoundState storage self, ContentRef calldata proposed) internal {
         self.digest = proposed.digest;
         self.sha256Hash = proposed.sha256Hash;
@@ -113,14 +116,14 @@ library Rounds {
         self.proposedAt = uint40(block.timestamp);
     }
 
-    /// @notice Turns those who did not commit into absent ones: only commitments are outstanding from here on.
+    /// @notice Ends committing: from here on only the voters that committed are outstanding.
     function endCommitting(RoundState storage self, Tally tally) internal returns (Tally) {
         uint16 commitments = self.eligible - tally.outstanding();
         self.commitments = commitments;
         return tally.withOutstanding(commitments);
     }
 
-    /// @notice The phase a stage belongs to.
+    /// @notice Returns the phase of a stage. A stage also distinguishes open from secret voting and, once closed, the outcomes.
     function phase(Stage stage) internal pure returns (Phase) {
         if (stage <= Stage.Proposing) return Phase.Proposing;
         if (stage <= Stage.Committing) return Phase.Voting;
@@ -128,7 +131,7 @@ library Rounds {
         return Phase.Closed;
     }
 
-    /// @notice The outcome a stage stands for; `None` while the round is open.
+    /// @notice Returns the outcome of a stage; `None` while the round is open.
     function outcome(Stage stage) internal pure returns (Outcome) {
         if (stage < Stage.Accepted) return Outcome.None;
         return Outcome(uint8(stage) - uint8(Stage.Accepted) + 1);
@@ -136,16 +139,16 @@ library Rounds {
 
     // ------------------------------------------------------------------ words
 
-    /// @dev From 1, so that 0 says that no word is in hand.
+    /// @dev Keys count from 1: 0 means that no word is loaded.
     function _key(uint256 index) private pure returns (uint256) {
         unchecked {
-            return index / PER_WORD + 1;
+            return index / BALLOTS_PER_WORD + 1;
         }
     }
 
     function _shift(uint256 index) private pure returns (uint256) {
         unchecked {
-            return 2 * (index % PER_WORD);
+            return 2 * (index % BALLOTS_PER_WORD);
         }
     }
 }

@@ -6,26 +6,26 @@ import {ECDSA} from "solady/utils/ECDSA.sol";
 import {ICollectiveLearning} from "../ICollectiveLearning.sol";
 import {ExperimentId} from "../types/ExperimentId.sol";
 
-/// @notice Memory for one ballot at a time:
-/// | typehash | experiment | round | learner | approve | voteScore | testScore |, the struct that is hashed, then
-/// | "\x19\x01" | separator | hash of the struct |, what is signed.
+/// @notice A memory area that contains one ballot at a time:
+/// | typehash | experiment | round | learner | approve | voteScore | testScore |, the EIP-712 struct, then
+/// | "\x19\x01" | separator | hash of the struct |, the signed message.
 type BallotPage is uint256;
 
 using SignedBallots for BallotPage global;
 
-/// @notice Ballots signed off-chain (EIP-712), the many of one round.
-/// @dev In assembly, because a batch pays ballot by ballot: what its ballots share is written to memory once, and
-/// what is hashed of a ballot is what is emitted of it. `abi.encode` would write it all anew, twice.
+/// @notice Reads a batch of ballots of one round that learners signed off-chain (EIP-712).
+/// @dev In assembly, because every ballot of a batch costs gas: the fields that all ballots share are written to
+/// memory once, and the same bytes are hashed and emitted. `abi.encode` would write everything twice per ballot.
 // solhint-disable no-inline-assembly
 library SignedBallots {
-    /// @dev Bytes of a ballot in a batch: | learner 20 | approve 1 | voteScore 8 | testScore 8 | r 32 | vs 32 |.
+    /// @dev The length of a ballot in a batch, in bytes: | learner 20 | approve 1 | voteScore 8 | testScore 8 | r 32 | vs 32 |.
     uint256 internal constant LENGTH = 101;
 
     bytes32 private constant TYPEHASH = keccak256(
         "Ballot(uint64 experiment,uint32 round,address learner,bool approve,uint64 voteScore,uint64 testScore)"
     );
 
-    /// @notice Where a batch begins and ends in the calldata.
+    /// @notice Returns where a batch begins and ends in the calldata.
     function span(bytes calldata batch) internal pure returns (uint256 begin, uint256 end) {
         assembly ("memory-safe") {
             begin := batch.offset
@@ -33,14 +33,14 @@ library SignedBallots {
         }
     }
 
-    /// @notice Where the ballot after one begins.
+    /// @notice Returns where the next ballot begins.
     function next(uint256 at) internal pure returns (uint256) {
         unchecked {
             return at + LENGTH;
         }
     }
 
-    /// @notice A page with what the ballots of a round share.
+    /// @notice Allocates a page and writes the fields that all ballots of a round share.
     function page(bytes32 separator, ExperimentId id, uint32 round) internal pure returns (BallotPage at) {
         bytes32 typehash = TYPEHASH;
         assembly ("memory-safe") {
@@ -54,10 +54,10 @@ library SignedBallots {
         }
     }
 
-    /// @notice Puts a ballot on the page, and tells whether its learner signed it.
-    /// @param at Where it is in the calldata.
-    /// @dev The compact form has no room for a signature's malleable twin: its `s` takes 256 bits. Of each word only
-    /// the low bytes are copied; the page's high ones stay zero.
+    /// @notice Copies a ballot to the page and returns whether its learner signed it.
+    /// @param at The ballot's offset in the calldata.
+    /// @dev The compact form cannot express a signature's malleable twin, whose `s` needs 256 bits. Only the low
+    /// bytes of each word are copied; its high bytes stay zero.
     function read(BallotPage self, uint256 at) internal view returns (address learner, bool isSigned) {
         bytes32 digest;
         bytes32 r;
@@ -79,14 +79,14 @@ library SignedBallots {
         }
     }
 
-    /// @notice Whether the ballot on the page approves.
+    /// @notice Returns whether the ballot on the page approves.
     function approves(BallotPage self) internal pure returns (bool approve) {
         assembly ("memory-safe") {
             approve := mload(add(self, 0x80))
         }
     }
 
-    /// @notice Emits `VoteCast` of the ballot on the page.
+    /// @notice Emits `VoteCast` for the ballot on the page.
     function emitVoteCast(BallotPage self, ExperimentId id, uint32 round) internal {
         bytes32 topic = ICollectiveLearning.VoteCast.selector;
         assembly ("memory-safe") {

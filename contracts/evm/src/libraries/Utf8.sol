@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @notice Well-formedness of UTF-8 (Unicode 15, table 3-7): no overlong forms, no surrogates.
+/// @notice Checks UTF-8 (Unicode 15, table 3-7): no overlong forms, no surrogates.
 library Utf8 {
-    /// @notice Whether the bytes are well-formed UTF-8. Cost grows with their length; callers bound it.
+    /// @notice Returns whether the bytes are well-formed UTF-8. The cost grows with the length; callers limit it.
     function isWellFormed(bytes memory text) internal pure returns (bool) {
         uint256 i = 0;
         while (i < text.length) {

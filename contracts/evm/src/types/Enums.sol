@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @notice Life of an experiment.
+/// @notice The status of an experiment.
 enum Status {
     Enrolling,
     Running,
@@ -9,7 +9,7 @@ enum Status {
     Cancelled
 }
 
-/// @notice Life of a round.
+/// @notice The phase of a round.
 enum Phase {
     Proposing,
     Voting,

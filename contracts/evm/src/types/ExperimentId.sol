@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @notice Identifies an experiment; counts from 1, so that 0 is never one.
+/// @notice Identifies an experiment. Ids count from 1; 0 is never used.
 type ExperimentId is uint64;

@@ -4,8 +4,9 @@ pragma solidity ^0.8.28;
 import {ContentRef} from "./ContentRef.sol";
 import {Admission, Selection} from "./Enums.sol";
 
-/// @notice What is fixed when an experiment is created; windows in seconds. Bounds are in libraries/Parameters.sol.
-/// @dev From `rounds` on all of it shares one slot.
+/// @notice The parameters of an experiment, immutable from creation. Windows are in seconds; the bounds are in
+/// libraries/Parameters.sol.
+/// @dev All fields from `rounds` on share one slot.
 struct Params {
     string name;
     ContentRef spec;

@@ -6,13 +6,13 @@ import {Member} from "./Member.sol";
 import {Params} from "./Params.sol";
 import {Tally} from "./Tally.sol";
 
-/// @notice A round.
+/// @notice The state of a round.
 /// @dev | tally | = slot 0
 /// | proposer 160 | eligible 16 | startedAt 40 | commitments 16 | = slot 1
 /// | digest | = slot 2, | sha256 | = slot 3
 /// | size 64 | proposedAt 40 | revealStartedAt 40 | codec 8 | = slot 4
-/// | salts | = slot 5, the XOR of those revealed, kept with random selection only
-/// ballots: for learners with index >= 64, 128 a word, keys from 1: bit 2k voted, bit 2k + 1 approved.
+/// | salts | = slot 5, the XOR of the revealed salts, kept with random selection only
+/// ballots: for learners with index >= 64, 128 per word, keys from 1: bit 2k voted, bit 2k + 1 approved.
 struct RoundState {
     Tally tally;
     address proposer;
@@ -30,13 +30,13 @@ struct RoundState {
     mapping(address learner => bytes32) pledges;
 }
 
-/// @notice An experiment.
-/// @dev | creator 160 | createdAt 40 | status 8 | = slot 0
-/// | round 32 | misses 32 | currentRound 32 | joinedLearners 32 | activeLearners 16 | position 16 | startedAt 40 |
+/// @notice The state of an experiment.
+/// @dev | creator 160 | createdAt 40 | status 8 | round 32 | = slot 0
+/// | misses 32 | currentRound 32 | joinedLearners 32 | activeLearners 16 | position 16 | startedAt 40 |
 /// endedAt 40 | = slot 1
-/// round: the current one. misses: rounds whose vote was closed by deadline. currentRound: the round that
+/// round: the current round. misses: rounds whose vote was closed by deadline. currentRound: the round that
 /// accepted the current weights, plus one. position: where the last proposer was selected.
-/// votesMissed: the round of the k-th miss, which tells a learner's first one after its base.
+/// votesMissed: the round of the k-th miss, from which a learner's first miss after its base follows.
 struct ExperimentState {
     address creator;
     uint40 createdAt;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @notice Where a round is; the last four are outcomes. `Voting` is for open, `Committing` for secret ballots.
+/// @notice The stage of a round; the last four are outcomes. `Voting` is for open ballots, `Committing` for secret.
 enum Stage {
     None,
     Proposing,
@@ -14,16 +14,16 @@ enum Stage {
     Abandoned
 }
 
-/// @notice The hot part of a round, all that casting a ballot reads and writes of it: one slot, lowest bits first:
+/// @notice The part of a round that casting a ballot reads and writes: one slot, lowest bits first:
 /// | voted 64 | approved 64 | time 40 | misses 32 | approvals 16 | outstanding 16 | needed 16 | stage 4 |
 /// settlesEarly 1 | isByDeadline 1 |
-/// @dev A word and not a struct: the compiler reads and writes a packed struct field by field, 100 gas for each.
-/// Counts can not run over: learners are at most 10,000, and each is counted once.
+/// @dev A word rather than a struct: the compiler reads and writes a packed struct field by field, 100 gas each.
+/// Counts cannot overflow: there are at most 10,000 learners, and each is counted once.
 type Tally is uint256;
 
 using Tallies for Tally global;
 
-/// @notice Reading a tally, and making the next one from it.
+/// @notice Reads a tally word and derives changed ones.
 library Tallies {
     uint256 private constant APPROVED = 64;
     uint256 private constant TIME = 128;
@@ -38,11 +38,12 @@ library Tallies {
     uint256 private constant ONE_APPROVAL = 1 << APPROVALS;
     uint256 private constant ONE_OUTSTANDING = 1 << OUTSTANDING;
 
-    /// @notice The tally of a round that begins.
-    /// @param deadline For a proposal.
-    /// @param misses_ The experiment's count of votes closed by deadline.
-    /// @param voters Who can vote: the learners but the proposer.
-    /// @param needed_ Approvals that make it accepted.
+    /// @notice Returns the tally of a round that begins.
+    /// @param deadline The deadline of the proposal.
+    /// @param misses_ The experiment's count of votes closed by their deadline.
+    /// @param voters The number of voters: all learners but the proposer.
+    /// @param needed_ The approvals that accept the proposal.
+    /// @param early Whether the round closes as soon as its outcome is fixed.
     function begin(uint40 deadline, uint32 misses_, uint16 voters, uint16 needed_, bool early)
         internal
         pure
@@ -55,59 +56,59 @@ library Tallies {
 
     // ------------------------------------------------------------------ reading
 
-    /// @notice Whether the ballot of a learner with index < 64 is counted.
+    /// @notice Returns whether the ballot of a learner with index < 64 is counted.
     function hasVoted(Tally self, uint256 index) internal pure returns (bool) {
         return (Tally.unwrap(self) >> index) & 1 == 1;
     }
 
-    /// @notice Whether that ballot approves.
+    /// @notice Returns whether that ballot approves.
     function hasApproved(Tally self, uint256 index) internal pure returns (bool) {
         return (Tally.unwrap(self) >> (index + APPROVED)) & 1 == 1;
     }
 
-    /// @notice The open phase's deadline; the closing time once closed.
+    /// @notice Returns the open phase's deadline; the closing time once closed.
     function time(Tally self) internal pure returns (uint40) {
         return uint40(Tally.unwrap(self) >> TIME);
     }
 
-    /// @notice The experiment's count of votes closed by deadline, when the round began.
+    /// @notice Returns the experiment's count of votes closed by their deadline, as of the round's beginning.
     function misses(Tally self) internal pure returns (uint32) {
         return uint32(Tally.unwrap(self) >> MISSES);
     }
 
-    /// @notice Ballots that approve.
+    /// @notice Returns how many ballots approve.
     function approvals(Tally self) internal pure returns (uint16) {
         return uint16(Tally.unwrap(self) >> APPROVALS);
     }
 
-    /// @notice Voters who can still act in the phase: without a ballot, a commitment, or a reveal.
+    /// @notice Returns how many voters can still act in the phase: no ballot, commitment or reveal yet.
     function outstanding(Tally self) internal pure returns (uint16) {
         return uint16(Tally.unwrap(self) >> OUTSTANDING);
     }
 
-    /// @notice Approvals that make it accepted.
+    /// @notice Returns the approvals that accept the proposal.
     function needed(Tally self) internal pure returns (uint16) {
         return uint16(Tally.unwrap(self) >> NEEDED);
     }
 
-    /// @notice Where the round is.
+    /// @notice Returns the round's stage.
     function stage(Tally self) internal pure returns (Stage) {
         return Stage((Tally.unwrap(self) >> STAGE) & 0xf);
     }
 
-    /// @notice Whether the round closes as soon as nothing can change its outcome.
+    /// @notice Returns whether the round closes as soon as its outcome is fixed.
     function settlesEarly(Tally self) internal pure returns (bool) {
         return (Tally.unwrap(self) >> SETTLES_EARLY) & 1 == 1;
     }
 
-    /// @notice Whether it was closed by its deadline.
+    /// @notice Returns whether the round was closed by its deadline.
     function isByDeadline(Tally self) internal pure returns (bool) {
         return (Tally.unwrap(self) >> BY_DEADLINE) & 1 == 1;
     }
 
-    // ------------------------------------------------------------------ the next one
+    // ------------------------------------------------------------------ changing
 
-    /// @notice With the ballot of a learner with index < 64.
+    /// @notice Returns the tally with the ballot of a learner with index < 64.
     function withBallot(Tally self, uint256 index, bool approve) internal pure returns (Tally) {
         unchecked {
             uint256 bits = Tally.unwrap(self);
@@ -118,7 +119,7 @@ library Tallies {
         }
     }
 
-    /// @notice With one ballot more in the counts alone.
+    /// @notice Returns the tally with one more ballot in its counts only.
     function withCount(Tally self, bool approve) internal pure returns (Tally) {
         unchecked {
             if (approve) return Tally.wrap(Tally.unwrap(self) + ONE_APPROVAL - ONE_OUTSTANDING);
@@ -126,19 +127,19 @@ library Tallies {
         }
     }
 
-    /// @notice With so many who can still act.
+    /// @notice Returns the tally with this many voters outstanding.
     function withOutstanding(Tally self, uint16 count) internal pure returns (Tally) {
         uint256 bits = Tally.unwrap(self) & ~(uint256(type(uint16).max) << OUTSTANDING);
         return Tally.wrap(bits | uint256(count) << OUTSTANDING);
     }
 
-    /// @notice At another stage, with that stage's time.
+    /// @notice Returns the tally at another stage, with that stage's time.
     function at(Tally self, Stage stage_, uint40 time_) internal pure returns (Tally) {
         uint256 bits = Tally.unwrap(self) & ~(0xf << STAGE | uint256(type(uint40).max) << TIME);
         return Tally.wrap(bits | uint256(stage_) << STAGE | uint256(time_) << TIME);
     }
 
-    /// @notice Closed by its deadline.
+    /// @notice Returns the tally as closed by its deadline.
     function byDeadline(Tally self) internal pure returns (Tally) {
         return Tally.wrap(Tally.unwrap(self) | 1 << BY_DEADLINE);
     }

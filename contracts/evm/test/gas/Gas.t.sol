@@ -7,15 +7,15 @@ import {Params} from "../../src/types/Params.sol";
 import {Base} from "../Base.sol";
 import {PeerGovernor, PeerToken} from "./Peer.sol";
 
-/// @notice What each call costs a user, base fee and calldata included, against the targets of docs/protocol.md.
-/// @dev Run with --isolate, which makes each call a transaction. snapshots/Gas.json holds the figures.
+/// @notice The gas that each call costs a user, including base and calldata, and the targets of docs/protocol.md.
+/// @dev Run with --isolate, which makes each call a transaction. The figures are in snapshots/Gas.json.
 contract GasTest is Base {
     string private constant GROUP = "Gas";
     uint256 private constant VOTE_SMALL = 38_000;
     uint256 private constant VOTE_LARGE = 41_000;
     uint256 private constant SIGNED = 11_000;
     uint256 private constant PROPOSE = 130_000;
-    /// @dev A zero byte of calldata is cheaper than another: the same call may differ by some of them.
+    /// @dev Zero bytes of calldata are cheaper than others, so the same call may differ by a few of them.
     uint256 private constant CALLDATA_NOISE = 300;
 
     function test_vote_upTo64Learners() public {
@@ -31,9 +31,9 @@ contract GasTest is Base {
     }
 
     function test_vote_tenThousandLearners() public {
-        ExperimentId id = created(defaults());
-        joined(id, 10_000); // the last place taken starts it
-        proposed(id, 0);
+        ExperimentId id = createExperiment(defaults());
+        joinAll(id, 10_000); // taking the last place starts the experiment
+        proposeWeights(id, 0);
         uint256[] memory costs = new uint256[](101);
         for (uint256 i = 0; i < costs.length; ++i) {
             costs[i] = _voteCost(id, 9_000 + i, i % 2 == 0);
@@ -66,7 +66,7 @@ contract GasTest is Base {
     }
 
     function test_randomSelection_isFlat() public {
-        // Whose turn it is differs, and with it whether the same slots are warm; nothing else does.
+        // Only the proposer differs, and with it which slots are warm.
         (, uint256 few) = _advanceCosts(3, Selection.Random);
         (, uint256 many) = _advanceCosts(2_000, Selection.Random);
         vm.snapshotValue(GROUP, "advance, vote over, next round, random", few);
@@ -74,8 +74,8 @@ contract GasTest is Base {
     }
 
     function test_join_isFlat() public {
-        ExperimentId id = created(defaults());
-        joined(id, 2);
+        ExperimentId id = createExperiment(defaults());
+        joinAll(id, 2);
         uint256 third = _joinCost(id, 2);
         for (uint256 i = 3; i < 2_000; ++i) {
             vm.prank(account(i));
@@ -96,8 +96,8 @@ contract GasTest is Base {
     function test_secretBallots() public {
         Params memory p = defaults();
         p.revealWindow = uint32(WINDOW);
-        ExperimentId id = started(p, 5);
-        proposed(id, 0);
+        ExperimentId id = startExperiment(p, 5);
+        proposeWeights(id, 0);
         for (uint256 i = 1; i < 5; ++i) {
             bytes32 pledge = commitment(id, 0, i, true, bytes32(i));
             vm.prank(account(i));
@@ -112,7 +112,7 @@ contract GasTest is Base {
     }
 
     function test_create() public {
-        created(defaults());
+        createExperiment(defaults());
         vm.snapshotValue(GROUP, "create", _lastCost());
     }
 
@@ -121,7 +121,7 @@ contract GasTest is Base {
         assertLe(address(hub).code.length, 24_576);
     }
 
-    /// @dev OpenZeppelin Governor in the same run.
+    /// @dev The peer: OpenZeppelin Governor, measured in the same run.
     function test_peer_governorCastVote() public {
         PeerToken token = new PeerToken();
         PeerGovernor governor = new PeerGovernor(token);
@@ -146,11 +146,11 @@ contract GasTest is Base {
         assertGt(median, VOTE_LARGE);
     }
 
-    // ------------------------------------------------------------------ parts
+    // ------------------------------------------------------------------ helpers
 
     function _assertVote(string memory name, uint256 n, uint256 target) private {
-        ExperimentId id = started(defaults(), n);
-        proposed(id, 0);
+        ExperimentId id = startExperiment(defaults(), n);
+        proposeWeights(id, 0);
         uint256[] memory costs = new uint256[](n - 1);
         for (uint256 i = 1; i < n; ++i) {
             costs[i - 1] = _voteCost(id, i, i % 2 == 0);
@@ -161,14 +161,14 @@ contract GasTest is Base {
     }
 
     function _voteCost(ExperimentId id, uint256 i, bool approve) private returns (uint256) {
-        voted(id, 0, i, approve);
+        castVote(id, 0, i, approve);
         return _lastCost();
     }
 
     function _assertSigned(string memory name, uint256 n) private {
-        // The first learner proposes and the second one's ballot is not carried, so that the round does not close.
-        ExperimentId id = started(defaults(), n);
-        proposed(id, 0);
+        // The first learner proposes and the second casts no ballot, so that the round stays open.
+        ExperimentId id = startExperiment(defaults(), n);
+        proposeWeights(id, 0);
         bytes memory batch;
         for (uint256 i = 0; i < 100; ++i) {
             batch = bytes.concat(batch, signedBallot(id, 0, n - 100 + i, i % 2 == 0));
@@ -180,8 +180,8 @@ contract GasTest is Base {
     }
 
     function _proposeCost(uint256 n) private returns (uint256) {
-        ExperimentId id = started(defaults(), n);
-        proposed(id, 0);
+        ExperimentId id = startExperiment(defaults(), n);
+        proposeWeights(id, 0);
         return _lastCost();
     }
 
@@ -191,11 +191,11 @@ contract GasTest is Base {
     {
         Params memory p = defaults();
         p.selection = selection;
-        ExperimentId id = started(p, n);
+        ExperimentId id = startExperiment(p, n);
         _pass(id);
         hub.advance(id);
         unproposed = _lastCost();
-        proposed(id, 1);
+        proposeWeights(id, 1);
         _pass(id);
         hub.advance(id);
         closing = _lastCost();
@@ -213,7 +213,7 @@ contract GasTest is Base {
     }
 
     function _leaveCost(uint256 n) private returns (uint256) {
-        ExperimentId id = started(defaults(), n);
+        ExperimentId id = startExperiment(defaults(), n);
         vm.prank(account(1));
         hub.leave(id);
         return _lastCost();
@@ -223,7 +223,7 @@ contract GasTest is Base {
         return vm.lastCallGas().gasTotalUsed;
     }
 
-    /// @dev The lower one of two: with 3 learners there are two ballots, and one of them also closes the round.
+    /// @dev The lower of two: with 3 learners there are two ballots, and one of them also closes the round.
     function _median(uint256[] memory values) private pure returns (uint256) {
         for (uint256 i = 1; i < values.length; ++i) {
             for (uint256 k = i; k > 0 && values[k - 1] > values[k]; --k) {

@@ -20,7 +20,7 @@ contract PeerToken is ERC20Votes {
     }
 }
 
-/// @notice OpenZeppelin's Governor with its simplest counting: what a vote costs elsewhere.
+/// @notice OpenZeppelin's Governor with its simplest counting, for comparing the cost of a vote.
 contract PeerGovernor is Governor, GovernorCountingSimple, GovernorVotes {
     constructor(IVotes token) Governor("Peer") GovernorVotes(token) {}
 

@@ -7,8 +7,8 @@ import {BallotState, Outcome, Phase, Status} from "../../src/types/Enums.sol";
 import {ExperimentId} from "../../src/types/ExperimentId.sol";
 import {Base} from "../Base.sol";
 
-/// @notice Random calls by five learners and a stranger on several experiments, beside a naive model of the
-/// strikes: after each step, everybody who missed a duty is visited.
+/// @notice Makes random calls by five learners and a stranger, and keeps a naive model of the strikes:
+/// after each step it visits every learner that missed a duty.
 contract Handler is Base {
     uint256 public constant ACTORS = 5;
     address public constant STRANGER = address(0xBAD);
@@ -47,7 +47,7 @@ contract Handler is Base {
     }
 
     function leave(uint256 which, uint256 who) external step(which) {
-        // Rarely, or nobody is left to learn.
+        // Rarely, so that enough learners are left.
         if (who % 16 != 0) return;
         vm.prank(_actor(who / 16));
         try hub.leave(_id(which)) {} catch {}
@@ -99,7 +99,7 @@ contract Handler is Base {
         _commit(_id(which), who % ACTORS, approve);
     }
 
-    /// @dev Everybody at once, or few rounds would come to revealing.
+    /// @dev All voters commit at once; otherwise few rounds would reach revealing.
     function commitAll(uint256 which, uint256 choices) external step(which) {
         for (uint256 i = 0; i < ACTORS; ++i) {
             _commit(_id(which), i, (choices >> i) & 1 == 1);
@@ -110,7 +110,7 @@ contract Handler is Base {
         _reveal(_id(which), _actor(who), luck);
     }
 
-    /// @dev All but one.
+    /// @dev All voters but one reveal.
     function revealMost(uint256 which, uint256 absent, uint256 luck) external step(which) {
         for (uint256 i = 0; i < ACTORS; ++i) {
             if (i != absent % ACTORS) _reveal(_id(which), account(i), luck >> i);
@@ -127,7 +127,7 @@ contract Handler is Base {
         try hub.advance(id) {} catch {}
     }
 
-    /// @dev Everything that only a member or the creator may do.
+    /// @dev Calls that only a member or the creator may make.
     function intrude(uint256 which, bool approve) external step(which) {
         (ExperimentId id, uint32 round,) = _now(which);
         vm.startPrank(STRANGER);
@@ -157,7 +157,7 @@ contract Handler is Base {
 
     // ------------------------------------------------------------------ model
 
-    /// @dev Called after each step: what closed is remembered, and its absent duties are counted one by one.
+    /// @dev Called after each step: records the rounds that closed and counts their missed duties one by one.
     function _follow(ExperimentId id, ICollectiveLearning.ExperimentView memory before) private {
         ICollectiveLearning.ExperimentView memory now_ = hub.experiment(id);
         if (now_.round < lastRound[id] || now_.status < before.status) wentBack = true;
@@ -184,7 +184,7 @@ contract Handler is Base {
         }
     }
 
-    // ------------------------------------------------------------------ parts
+    // ------------------------------------------------------------------ helpers
 
     function _id(uint256 which) private view returns (ExperimentId) {
         return ids[which % ids.length];
@@ -222,7 +222,7 @@ contract Handler is Base {
         } catch {}
     }
 
-    /// @dev Mostly of what was committed.
+    /// @dev Mostly reveals the committed ballot.
     function _reveal(ExperimentId id, address voter, uint256 luck) private {
         uint32 round = hub.experiment(id).round;
         bool approve = luck % 8 == 0 ? !_choice[voter] : _choice[voter];

@@ -8,8 +8,9 @@ import {Params} from "../../src/types/Params.sol";
 import {Base} from "../Base.sol";
 import {Handler} from "./Handler.sol";
 
-/// @notice What holds after any sequence of calls, for open and secret ballots, both selections, early settling.
-/// @dev One experiment in each: a shared clock would let the windows of all but one pass.
+/// @notice Properties that hold after any sequence of calls, for open and secret ballots, both selections and
+/// early settling.
+/// @dev One experiment per contract: with a shared clock, the windows of all others would expire.
 abstract contract Invariants is Base {
     Handler private handler;
 
@@ -21,7 +22,7 @@ abstract contract Invariants is Base {
         p.maxStrikes = 4;
         _shape(p);
         ExperimentId[] memory ids = new ExperimentId[](1);
-        ids[0] = started(p, 4);
+        ids[0] = startExperiment(p, 4);
         handler = new Handler(hub, ids);
         targetContract(address(handler));
         targetSelector(FuzzSelector(address(handler), _calls()));
@@ -47,7 +48,7 @@ abstract contract Invariants is Base {
         }
     }
 
-    function invariant_whatIsClosedNeverChanges() public view {
+    function invariant_closedRoundsNeverChange() public view {
         for (uint256 k = 0; k < handler.count(); ++k) {
             ExperimentId id = handler.ids(k);
             ICollectiveLearning.RoundView[] memory rounds = hub.rounds(id, 0, 100);
@@ -64,7 +65,7 @@ abstract contract Invariants is Base {
         assertFalse(handler.wentBack(), "a round or status went back");
     }
 
-    /// @dev From wherever the run ended.
+    /// @dev Continues from the state that the run ended in.
     function afterInvariant() public {
         for (uint256 k = 0; k < handler.count(); ++k) {
             ExperimentId id = handler.ids(k);
@@ -77,7 +78,7 @@ abstract contract Invariants is Base {
         }
     }
 
-    /// @dev Named one by one: the handler inherits others (`setUp`), which would put another contract in place.
+    /// @dev Selectors are listed: the handler inherits `setUp`, which would replace the contract.
     function _calls() private pure returns (bytes4[] memory calls) {
         calls = new bytes4[](13);
         calls[0] = Handler.join.selector;

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {Test} from "forge-std/Test.sol";
+
+import {Utf8} from "../../src/libraries/Utf8.sol";
+
+contract Utf8Test is Test {
+    function test_textOfAllLengths_isWellFormed() public pure {
+        assertTrue(Utf8.isWellFormed(unicode"Brustkrebs · 乳がん · 🩺"));
+        assertTrue(Utf8.isWellFormed(""));
+    }
+
+    function test_malformedSequences_areRefused() public pure {
+        bytes[12] memory bad = [
+            bytes(hex"80"), // a continuation alone
+            hex"c0af", // overlong
+            hex"c1bf",
+            hex"e08080",
+            hex"f08080af",
+            hex"eda080", // a surrogate
+            hex"f4908080", // above U+10FFFF
+            hex"f5808080",
+            hex"f8",
+            hex"e282", // cut off
+            hex"c3",
+            hex"f09f98"
+        ];
+        for (uint256 i = 0; i < bad.length; ++i) {
+            assertFalse(Utf8.isWellFormed(bad[i]));
+        }
+    }
+
+    function test_boundaryCodePoints_areWellFormed() public pure {
+        bytes[8] memory good = [
+            bytes(hex"00"),
+            hex"7f",
+            hex"c280",
+            hex"dfbf",
+            hex"e0a080",
+            hex"ed9fbf",
+            hex"f0908080",
+            hex"f48fbfbf"
+        ];
+        for (uint256 i = 0; i < good.length; ++i) {
+            assertTrue(Utf8.isWellFormed(good[i]));
+        }
+    }
+
+    /// @dev Every scalar value, encoded by the book, is accepted; surrogates are not.
+    function testFuzz_scalarValues_areAccepted(uint32 code) public pure {
+        code = uint32(bound(code, 0, 0x10FFFF));
+        bool surrogate = code >= 0xD800 && code <= 0xDFFF;
+        assertEq(Utf8.isWellFormed(_encode(code)), !surrogate);
+    }
+
+    function testFuzz_concatenation_ofWellFormedTextIsWellFormed(uint32 a, uint32 b) public pure {
+        a = uint32(bound(a, 0, 0xD7FF));
+        b = uint32(bound(b, 0xE000, 0x10FFFF));
+        bytes memory text = abi.encodePacked(_encode(a), _encode(b));
+        assertTrue(Utf8.isWellFormed(text));
+        if (_encode(b).length > 1) {
+            assembly ("memory-safe") {
+                mstore(text, sub(mload(text), 1))
+            }
+            assertFalse(Utf8.isWellFormed(text));
+        }
+    }
+
+    function _encode(uint32 code) private pure returns (bytes memory) {
+        if (code < 0x80) return abi.encodePacked(uint8(code));
+        if (code < 0x800) return abi.encodePacked(uint8(0xC0 | code >> 6), _tail(code, 0));
+        if (code < 0x10000) {
+            return abi.encodePacked(uint8(0xE0 | code >> 12), _tail(code, 6), _tail(code, 0));
+        }
+        return abi.encodePacked(uint8(0xF0 | code >> 18), _tail(code, 12), _tail(code, 6), _tail(code, 0));
+    }
+
+    function _tail(uint32 code, uint256 shift) private pure returns (uint8) {
+        return uint8(0x80 | (code >> shift) & 0x3F);
+    }
+}
