@@ -26,6 +26,7 @@ from colearn_learner.agent.folder import AgentFolder
 from colearn_learner.agent.progress import ProgressListener
 from colearn_learner.agent.propose import Proposing
 from colearn_learner.agent.vote import Voting
+from colearn_ledger.backoff import Backoff
 from colearn_ledger.ledger import Ledger, Pending
 from colearn_ledger.protocol import (
     AlreadyJoined,
@@ -147,6 +148,7 @@ class Agent:
         self._carrier = carrier or ledger
         self._experiment = experiment
         self._config = config
+        self._backoff = Backoff(first=0.2, longest=config.max_backoff)
         self._bench = Workbench(ledger, store, learner, experiment, self._folder, config)
         self._adopting = Adopting(self._bench)
         self._proposing = Proposing(self._bench)
@@ -205,7 +207,7 @@ class Agent:
                 failures[type(error)] += 1
                 if failures[type(error)] > retries_worth(error):
                     raise AgentStopped(self._ledger.account, self._folder.path, error) from error
-                pause = min(self._config.max_backoff, 0.1 * 2 ** min(failures.total(), 20))
+                pause = self._backoff.pause(failures.total())
                 _log.warning("%s: %s; trying again in %.1f s", self._name, error, pause)
                 stop.wait(pause)
                 continue

@@ -213,3 +213,32 @@ class TestALearnerThatDoesNotFit:
         with pytest.raises(LearnerDoesNotFit, match=r"\(4,\).*\(3,\)|\[4\].*\[3\]"):
             stranger.run()
         assert world.ledger.learners(world.experiment) == []
+
+
+class RecordedPauses(threading.Event):
+    """A stop signal that records how long an agent pauses instead of pausing."""
+
+    def __init__(self, wanted: int) -> None:
+        super().__init__()
+        self._wanted = wanted
+        self.pauses: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.pauses.append(timeout)
+        if len(self.pauses) == self._wanted:
+            self.set()
+        return self.is_set()
+
+
+def test_agents_do_not_retry_in_lockstep(world):
+    w = world_with_agent_0_about_to_propose(world)
+    recorded = []
+    for agent in w.agents():
+        agent._ledger = Failing(agent._ledger, "experiment", [PASSING[0]] * 9)
+        stop = RecordedPauses(9)
+        agent.run(stop)
+        recorded.append(stop.pauses)
+    assert all(0.1 * 2**n <= pause <= 0.2 * 2**n for n, pause in enumerate(recorded[0][:7]))
+    assert max(recorded[0]) <= 30.0
+    assert recorded[0] != recorded[1]
