@@ -213,7 +213,7 @@ def content(text: str) -> ContentRef:
     return ContentRef.from_digest(0x55, digest, digest.hex(), len(text))
 
 
-# ------------------------------------------------------------------------- what is measured
+# ------------------------------------------------------------------------- measurements
 
 
 def sends(place: Place) -> Gas:
@@ -239,17 +239,17 @@ def experiment(place: Place, count: int) -> tuple[Gas, list[Learner]]:
     number = ledger.create(params).wait(PATIENCE).experiment
     encode = CosmosEncoder().encode
 
-    def said(what: str, who: Sequence[Learner], call: Message) -> Gas:
+    def send(what: str, who: Sequence[Learner], call: Message) -> Gas:
         return place.gas_of(what, who, place.contract, call)
 
-    gas = said("join", everybody, encode(JOIN, (number, hashlib.sha256(b"key").digest())))
+    gas = send("join", everybody, encode(JOIN, (number, hashlib.sha256(b"key").digest())))
     gas["join"].pop()
     by = {learner.account: learner for learner in everybody}
     proposer = by[ledger.round(number, 0).proposer]
-    gas |= said("propose", [proposer], encode(PROPOSE, (number, 0, content("weights"), SCORES)))
+    gas |= send("propose", [proposer], encode(PROPOSE, (number, 0, content("weights"), SCORES)))
     rest = [learner for learner in everybody if learner is not proposer][1:]
     voters, signers = rest[:VOTERS], rest[VOTERS : VOTERS + SIGNERS]
-    gas |= said("vote", voters, encode(VOTE, (number, 0, vote)))
+    gas |= send("vote", voters, encode(VOTE, (number, 0, vote)))
     gas["vote_signed, per ballot"] = []
     if signers:
         ballots = [sign_ballot(who.wallet, ledger.domain, number, 0, vote) for who in signers]
@@ -282,9 +282,9 @@ class DaoDao:
 
     def made(self, name: str, message: Mapping[str, Any]) -> dict[str, Account]:
         """Create a contract; return its address and those of the contracts it creates, by name."""
-        said = json.dumps(message).encode()
+        text = json.dumps(message).encode()
         action = MsgInstantiateContract(
-            sender=self.place.payer, code_id=self.codes[name], label=name, msg=said
+            sender=self.place.payer, code_id=self.codes[name], label=name, msg=text
         )
         done = self.place.paid(packed(action))
         found = [dict(e.attributes) for e in done.events if e.type == "instantiate"]
@@ -293,8 +293,8 @@ class DaoDao:
 
     def module(self, name: str, message: Mapping[str, Any]) -> dict[str, Any]:
         """Return the core's instruction to create a contract."""
-        said = base64.b64encode(json.dumps(message).encode()).decode()
-        return {"code_id": self.codes[name], "msg": said, "funds": [], "label": name}
+        text = base64.b64encode(json.dumps(message).encode()).decode()
+        return {"code_id": self.codes[name], "msg": text, "funds": [], "label": name}
 
     def proposals(self, count: int) -> Account:
         """Create a DAO whose members are the first learners; return its proposal contract."""
@@ -335,7 +335,7 @@ class DaoDao:
         return gas | place.gas_of("DAO DAO's vote", voters, contract, vote)
 
 
-# ------------------------------------------------------------------------- what is told
+# ------------------------------------------------------------------------- results
 
 
 def table(found: Mapping[int, Gas]) -> Table:

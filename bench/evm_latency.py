@@ -220,7 +220,7 @@ def by_hand_written_loop(place: Place, watch: Watch, rounds: int) -> list[float]
         thread.join(10)
 
 
-def told(name: str, seconds: list[float]) -> None:
+def print_row(name: str, seconds: list[float]) -> None:
     """Print the measurements."""
     tenths = statistics.quantiles(seconds, n=10)
     print(
@@ -243,7 +243,7 @@ def main() -> None:
         }
         ws = anvil.url.replace("http", "ws")
         for name, socket in (
-            ("is told by WebSocket", ws),
+            ("WebSocket", ws),
             (f"looks each {options.poll:g} s", "off"),
         ):
             ways[f"agent, {name}"] = lambda p, socket=socket: by_agent(  # type: ignore[misc]
@@ -258,7 +258,7 @@ def main() -> None:
             )
         for name, way in ways.items():
             with tempfile.TemporaryDirectory() as folder:
-                told(name, way(Place(anvil, Path(folder), options.duties)))
+                print_row(name, way(Place(anvil, Path(folder), options.duties)))
 
 
 if __name__ == "__main__":
