@@ -196,7 +196,7 @@ class KuboStore:
                 offset=offset,
                 length=content.size - offset + 1,  # the extra byte shows that there are more
                 wait=min(self._patience.silence, deadline.left()) + 1,
-                timeout=deadline.left(),
+                timeout=deadline.left() + 1,  # our own deadline comes first, with a clear message
             )
 
         try:
