@@ -46,8 +46,6 @@ from colearn_ledger.protocol import Account
 from colearn_ledger.text.strict_json import InvalidJson, load
 from colearn_ledger.text.urls import masked
 
-__all__ = ["Attributes", "Block", "ChainEvent", "ContractInfo", "Executed", "GrpcConfig", "Node"]
-
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -70,18 +68,18 @@ _TRY_AGAIN = {
 }
 
 _STARTING = "context did not contain latest block height"
-"""What a node says, by no code of its own, between its start and its first block after that."""
+"""Part of a node's error between its start and its first block after that; it has no own code."""
 
 Attributes = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class GrpcConfig:
-    """How patiently a node is asked.
+    """Timeouts and retries of requests.
 
     Args:
         timeout: seconds that an answer may take.
-        patience: seconds for which a node that is not there, or does not answer, is asked again.
+        patience: seconds for which an unreachable or silent node is asked again.
     """
 
     timeout: float = 10.0
@@ -114,9 +112,9 @@ class Executed:
         height: of the block.
         time: of the block, seconds since the epoch.
         code: 0 if it took effect.
-        codespace: whose code it is.
-        log: why it failed, in the chain's words.
-        gas_used: of its limit.
+        codespace: the module that defines the code.
+        log: the chain's explanation of a failure.
+        gas_used: the gas that was used of its limit.
         events: in order.
     """
 
@@ -132,7 +130,7 @@ class Executed:
 
 @dataclass(frozen=True, slots=True)
 class ContractInfo:
-    """What a chain knows of a contract; ``created`` is a height, ``admin`` empty without one."""
+    """A contract on the chain; ``created`` is a height, ``admin`` is empty without one."""
 
     checksum: bytes
     admin: str
@@ -140,11 +138,11 @@ class ContractInfo:
 
 
 class Node:
-    """One node, asked by gRPC. Its connection is made when it is first used.
+    """A client of one node over gRPC. It connects when it is first used.
 
     Args:
         url: ``http://host:port`` or ``https://host``.
-        config: how patiently.
+        config: timeouts and retries.
     """
 
     def __init__(self, url: str, config: GrpcConfig | None = None) -> None:
@@ -171,13 +169,13 @@ class Node:
     # ------------------------------------------------------------------ blocks
 
     def latest(self) -> tuple[str, Block]:
-        """Return the chain's id and the last block of which the state is there.
+        """Return the chain's id and the last block whose state the node has.
 
-        A node has a block a little before it has what came of it; queries and simulations are
-        answered as of the block before until then.
+        A node has a block a little before its state. Until then it answers queries and simulations
+        from the state of the block before.
         """
         answer, call = self._ask(self._blocks.GetLatestBlock.with_call, GetLatestBlockRequest())
-        block, reached = _block(answer), _height_told(call)
+        block, reached = _block(answer), _read_height(call)
         if reached is not None and reached < block.height:
             block = self.block(reached) or block
         return str(answer.block.header.chain_id), block
@@ -196,7 +194,7 @@ class Node:
     # ------------------------------------------------------------------ accounts
 
     def account(self, address: Account) -> tuple[int, int]:
-        """Return an account's number and sequence; 0 and 0 of one that never had anything."""
+        """Return an account's number and sequence; 0 and 0 for an account that was never funded."""
         try:
             answer = self._ask(self._accounts.Account, QueryAccountRequest(address=address))
         except NodeRefused as error:
@@ -209,7 +207,7 @@ class Node:
         return found.account_number, found.sequence
 
     def balance(self, address: Account, denomination: str) -> int:
-        """Return what an account holds."""
+        """Return an account's balance."""
         request = QueryBalanceRequest(address=address, denom=denomination)
         amount = str(self._ask(self._bank.Balance, request).balance.amount) or "0"
         return _number(amount, "a balance")
@@ -217,7 +215,7 @@ class Node:
     # ------------------------------------------------------------------ contracts
 
     def query(self, contract: Account, message: Mapping[str, Any]) -> Any:
-        """Return a contract's answer, JSON's.
+        """Return a contract's answer, decoded from JSON.
 
         Raises:
             Refused: the contract refuses to answer.
@@ -233,7 +231,7 @@ class Node:
             raise BadAnswer(f"{self.name} answered with what is not JSON") from error
 
     def contract(self, address: Account) -> ContractInfo | None:
-        """Return what the chain knows of a contract, ``None`` if there is none."""
+        """Return a contract's checksum and origin, ``None`` if it does not exist."""
         try:
             answer = self._ask(self._contract_info, QueryContractInfoRequest(address=address))
             info = _fields(_fields(answer).get(2, b""))
@@ -241,8 +239,8 @@ class Node:
             request = QueryCodeRequest(code_id=code_id)
             code = self._ask(self._wasm.Code, request).code_info
         except NodeRefused as error:
-            said = str(error).lower()
-            if "not found" in said or "no such contract" in said:
+            text = str(error).lower()
+            if "not found" in text or "no such contract" in text:
                 return None
             raise
         admin = info.get(3, b"").decode(errors="replace")
@@ -255,13 +253,13 @@ class Node:
 
         Raises:
             Refused: the contract would refuse it.
-            NodeRefused: the chain would, for another reason.
+            NodeRefused: the chain would refuse it for another reason.
         """
         answer = self._ask(self._transactions.Simulate, SimulateRequest(tx_bytes=raw))
         return int(answer.gas_info.gas_used)
 
     def broadcast(self, raw: bytes) -> tuple[int, str, str]:
-        """Hand a transaction over; return the code of the first check, its codespace and words."""
+        """Broadcast a transaction; return CheckTx code, codespace and log."""
         request = BroadcastTxRequest(tx_bytes=raw, mode=_SYNC)
         answer = self._ask(self._transactions.BroadcastTx, request).tx_response
         return answer.code, str(answer.codespace), str(answer.raw_log)
@@ -280,7 +278,7 @@ class Node:
         return found
 
     def executions(self, contract: Account, first: int, last: int) -> list[Executed]:
-        """Return the transactions of some blocks that executed a contract, in their order."""
+        """Return the transactions that executed a contract in a range of blocks, in order."""
         query = (
             f"execute._contract_address='{contract}' AND tx.height>={first} AND tx.height<={last}"
         )
@@ -305,7 +303,7 @@ class Node:
     # ------------------------------------------------------------------ asking
 
     def _ask(self, call: Callable[..., T], request: Any) -> T:
-        """Ask once, or again while the node is not there; what it refuses is refused at once."""
+        """Send a request, again while the node is unreachable; do not repeat refused ones."""
         ends = time.monotonic() + self._config.patience
         pause = _PAUSE
         while True:
@@ -342,7 +340,7 @@ def _channel(url: str) -> grpc.Channel:
 
 
 def _cut(text: str) -> str:
-    """Return a node's words without what would steer a terminal."""
+    """Return a node's text without control characters."""
     return "".join(c if c.isprintable() else " " for c in text)[:400]
 
 
@@ -352,14 +350,14 @@ def _fields(data: object) -> dict[int, Any]:
     try:
         message.ParseFromString(data if isinstance(data, bytes) else b"")
     except DecodeError as error:
-        raise BadAnswer("the node gave a message that can not be read") from error
+        raise BadAnswer("the node gave a message that cannot be read") from error
     return {field.field_number: field.data for field in UnknownFieldSet(message)}
 
 
-def _height_told(call: Any) -> int | None:
-    """Return as of which block a node answered, if it tells."""
-    told = dict(call.initial_metadata() or ()).get("x-cosmos-block-height", "")
-    return int(told) if told.isdecimal() and 0 < len(told) < 19 else None
+def _read_height(call: Any) -> int | None:
+    """Return the height of the state that a node answered from, if it reports it."""
+    height = dict(call.initial_metadata() or ()).get("x-cosmos-block-height", "")
+    return int(height) if height.isdecimal() and 0 < len(height) < 19 else None
 
 
 def _number(text: str, what: str) -> int:

@@ -31,23 +31,23 @@ from colearn_ledger.chains.evm.sender import Sender
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import Account
 
-__all__ = ["Clock", "EmbeddedChain", "EmbeddedProvider"]
-
 Clock = Callable[[], float]
-Entropy = Callable[[int], bytes]
 """Returns seconds since the epoch."""
+
+Entropy = Callable[[int], bytes]
+"""Returns a number of random bytes."""
 
 _COIN = 10**18
 _INTRINSIC_GAS = 21_000
 _ALLOWANCE = 100 * _COIN
-"""Wei that a wallet is given at a time."""
+"""Wei that `EmbeddedChain.fund` sends at a time."""
 
 
 class _Backend(PyEVMBackend):  # type: ignore[misc]  # eth-tester carries no types
-    """eth-tester's backend, where time and entropy behave as on a public chain.
+    """eth-tester's backend, with the time and entropy of a public chain.
 
-    Calls and estimates see the block in the making, whose time is the clock's; and a
-    transaction sees the very ``prevrandao`` that its block then shows.
+    Calls and estimates run in the pending block, whose time is the clock's. A transaction sees
+    the same ``prevrandao`` as its block.
     """
 
     def __init__(self, clock: Clock, entropy: Entropy, wealth: Mapping[bytes, int]) -> None:
@@ -60,8 +60,8 @@ class _Backend(PyEVMBackend):  # type: ignore[misc]  # eth-tester carries no typ
         }
         super().__init__(genesis_parameters=genesis, genesis_state=accounts)
 
-    def block_in_the_making(self) -> BlockHeaderAPI:
-        """Return the pending block's header, up to the clock until a transaction is in it."""
+    def pending_header(self) -> BlockHeaderAPI:
+        """Return the pending header; its time follows the clock until it has a transaction."""
         header: BlockHeaderAPI = self.chain.header
         if header.gas_used:
             return header
@@ -73,14 +73,14 @@ class _Backend(PyEVMBackend):  # type: ignore[misc]  # eth-tester carries no typ
         return header
 
     def send_raw_transaction(self, raw_transaction: bytes) -> bytes:
-        self.block_in_the_making()
+        self.pending_header()
         sent: bytes = super().send_raw_transaction(raw_transaction)
         return sent
 
     def mine_blocks(self, num_blocks: int = 1, coinbase: bytes = bytes(20)) -> tuple[bytes, ...]:
         mined = []
         for _ in range(num_blocks):
-            header = self.block_in_the_making()
+            header = self.pending_header()
             block = self.chain.mine_block(
                 coinbase=coinbase, mix_hash=header.mix_hash, blob_gas_used=0
             )
@@ -97,7 +97,7 @@ class _Backend(PyEVMBackend):  # type: ignore[misc]  # eth-tester carries no typ
     def estimate_gas(
         self, transaction: Mapping[str, Any], block_number: str | int = "latest"
     ) -> int:
-        """Return what one run uses before refunds; the contract makes no calls to estimate for."""
+        """Return the gas of one run before refunds; enough, as the contract makes no calls."""
         computation = self._execute(transaction, block_number)
         if computation.is_error:
             raise computation.error
@@ -109,11 +109,11 @@ class _Backend(PyEVMBackend):  # type: ignore[misc]  # eth-tester carries no typ
         return _INTRINSIC_GAS + max(execution, 10 * zeros + 40 * others)
 
     def _execute(self, transaction: Mapping[str, Any], block_number: str | int) -> ComputationAPI:
-        """Run a call that costs its sender nothing, and undo it."""
+        """Run a call without a fee, and undo it."""
         if isinstance(block_number, int):
             header = self.chain.get_canonical_block_header_by_number(block_number)
         else:
-            header = self.block_in_the_making()
+            header = self.pending_header()
         state = self.chain.get_vm(header).state
         sender, to = transaction["from"], transaction.get("to", b"")
         data = transaction.get("data", b"")
@@ -140,8 +140,8 @@ class _Backend(PyEVMBackend):  # type: ignore[misc]  # eth-tester carries no typ
 class EmbeddedProvider(EthereumTesterProvider):
     """A provider of web3.py for a chain in this process; threads may share it.
 
-    It answers reverts and refusals as nodes do. Logs are indexed as blocks are made: eth-tester
-    itself searches every block of a range again.
+    It answers reverts and refusals like real nodes. It indexes logs as blocks are made, because
+    eth-tester searches every block of a range again for each request.
     """
 
     def __init__(self, backend: _Backend) -> None:
@@ -167,7 +167,7 @@ class EmbeddedProvider(EthereumTesterProvider):
         if method == "eth_getLogs":
             return _result(self._matching(params[0]))
         if method == "eth_getBlockByNumber":
-            self._backend.block_in_the_making()
+            self._backend.pending_header()
         response = super().make_request(method, params)
         if method == "eth_sendRawTransaction":
             receipt = super().make_request(
@@ -199,14 +199,14 @@ def _error(code: int, message: str, data: str | None = None) -> RPCResponse:
 
 
 class EmbeddedChain:
-    """A chain in this process, with a rich account that gives wallets what they need.
+    """A chain in this process, with a rich account that funds wallets.
 
     Every transaction makes a block. A block's time is the clock's, but at least a second after
     the block before: many transactions at once make the chain's time run ahead of the clock.
 
     Args:
-        clock: what time it is.
-        entropy: gives as many random bytes as it is asked for, for each block's ``prevrandao``.
+        clock: returns the time.
+        entropy: returns random bytes for each block's ``prevrandao``.
     """
 
     def __init__(self, *, clock: Clock = time.time, entropy: Entropy = os.urandom) -> None:
@@ -221,7 +221,7 @@ class EmbeddedChain:
         self._sender = Sender(node, node.chain_id(), self._config.sending)
 
     def fund(self, wallet: Wallet) -> None:
-        """Give a wallet more coin than an experiment costs it."""
+        """Send a wallet more coins than an experiment costs it."""
         sent = self._sender.send(self._bank, wallet.address, b"", value=_ALLOWANCE)
         self._sender.wait(sent, None)
 

@@ -1,4 +1,4 @@
-"""One chain node over JSON-RPC: few requests, and every answer checked before it is believed."""
+"""A client of one EVM node over JSON-RPC: few requests, and every answer is checked."""
 
 from __future__ import annotations
 
@@ -30,20 +30,17 @@ from colearn_ledger.chains.evm.http_provider import HttpConfig, HttpProvider
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account, LedgerError
 
-__all__ = ["Block", "ChainLog", "Node", "TransactionReceipt", "Whereabouts"]
-
 _log = logging.getLogger(__name__)
 
 _AT_ONCE = 50
-"""Requests in one batch; providers bound it."""
+"""Requests in one batch; providers limit it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What this package reads of a block.
+    """The fields of a block that this package reads.
 
-    ``base_fee`` is in wei, 0 where there is none; ``hash`` is empty while the block is in the
-    making.
+    ``base_fee`` is in wei, 0 if there is none; ``hash`` is empty for the pending block.
     """
 
     number: int
@@ -54,9 +51,9 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class ChainLog:
-    """A log and where it stands: its block, its index within it, its transaction's hash.
+    """A log and its position: its block, its index in the block, its transaction's hash.
 
-    ``time`` is its block's, ``None`` where the node does not tell it with logs.
+    ``time`` is its block's, ``None`` if the node does not report it with logs.
     """
 
     block: int
@@ -83,24 +80,24 @@ class TransactionReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """A transaction that the node knows; ``block`` is ``None`` while it is in none."""
+    """The position of a transaction; ``block`` is ``None`` while it is in no block."""
 
     block: int | None
 
 
 class Node:
-    """A chain's node.
+    """A client of one node.
 
-    Every method raises `LedgerUnavailable` when the node can not be reached, `NodeRefused` when
-    it answers with an error, and `BadAnswer` when the answer makes no sense.
+    Every method raises `LedgerUnavailable` if the node cannot be reached, `NodeRefused` if it
+    answers with an error, and `BadAnswer` if the answer is invalid.
     """
 
     def __init__(self, endpoint: str | BaseProvider, *, http: HttpConfig | None = None) -> None:
-        """Take the URL of a node, or a provider of web3.py."""
+        """Connect to the URL of a node, or through a provider of web3.py."""
         provider = HttpProvider(endpoint, http) if isinstance(endpoint, str) else endpoint
         self.name = provider.name if isinstance(provider, HttpProvider) else type(provider).__name__
         self.is_remote = isinstance(provider, HttpProvider)
-        # no middleware but the provider's own: answers are checked here, and kept small
+        # no middleware: answers are checked here
         self._web3 = Web3(provider, middleware=[])
         self._provider = provider
 
@@ -116,18 +113,18 @@ class Node:
         return quantity(self._ask("eth_chainId"), "the chain's id")
 
     def block(self, number: int | str = "latest") -> Block | None:
-        """Return a block by number, or by ``latest`` or ``pending``; ``None`` if there is none."""
+        """Return a block by number, ``latest`` or ``pending``; ``None`` if it does not exist."""
         tag = number if isinstance(number, str) else hex(number)
         answer = self._ask("eth_getBlockByNumber", tag, False)
         return None if answer is None else _block(answer)
 
     def blocks(self, numbers: Sequence[int]) -> list[Block | None]:
-        """Return blocks by number, with one exchange for many of them where the node can."""
+        """Return blocks by number, in one exchange if the node allows it."""
         wanted = [("eth_getBlockByNumber", (hex(number), False)) for number in numbers]
         return [None if answer is None else _block(answer) for answer in self._ask_all(wanted)]
 
     def upcoming(self) -> Block:
-        """Return the block in the making, or the last one where that is not told."""
+        """Return the pending block, or the last one if the node does not report it."""
         try:
             block = self.block("pending")
         except NodeRefused:
@@ -147,43 +144,46 @@ class Node:
         return octets(self._ask("eth_getCode", address, "latest"), "the contract's code")
 
     def balance(self, account: Account) -> int:
-        """Return what an account holds, in wei."""
+        """Return an account's balance, in wei."""
         return quantity(self._ask("eth_getBalance", account, "latest"), "a balance")
 
     def nonce(self, account: Account, *, in_flight: bool = True) -> int:
         """Return the number of an account's next transaction.
 
         Args:
-            account: whose.
-            in_flight: whether transactions that are in no block yet count.
+            account: the account.
+            in_flight: whether transactions in no block count.
         """
         tag = "pending" if in_flight else "latest"
         return quantity(self._ask("eth_getTransactionCount", account, tag), "a nonce")
 
     def call(self, transaction: Mapping[str, Any], block: int | str = "latest") -> bytes:
-        """Return what a call would answer.
+        """Return the answer of a call at a block.
 
         Raises:
-            Reverted: it would be refused.
+            Reverted: the contract refuses it.
         """
         tag = block if isinstance(block, str) else hex(block)
         return octets(self._ask("eth_call", _request(transaction), tag), "a call's answer")
 
-    def calls(self, transactions: Sequence[Mapping[str, Any]]) -> list[bytes]:
-        """Return what calls would answer, with one exchange for many of them where the node can.
+    def calls(
+        self, transactions: Sequence[Mapping[str, Any]], block: int | str = "latest"
+    ) -> list[bytes]:
+        """Return the answers of calls at a block, in one exchange if the node allows it.
 
         Raises:
-            Reverted: one would be refused.
+            Reverted: the contract refuses one.
         """
-        wanted = [("eth_call", (_request(call), "latest")) for call in transactions]
+        tag = block if isinstance(block, str) else hex(block)
+        wanted = [("eth_call", (_request(call), tag)) for call in transactions]
         return [octets(answer, "a call's answer") for answer in self._ask_all(wanted)]
 
     def logs(self, address: str, topics: Sequence[bytes], first: int, last: int) -> list[ChainLog]:
         """Return a contract's logs in a range of blocks, both ends included.
 
         Args:
-            address: the contract's.
-            topics: the one that the second topic must be, or nothing for all logs.
+            address: the contract.
+            topics: the value of the second topic, or nothing for all logs.
             first: the first block.
             last: the last block.
         """
@@ -199,17 +199,17 @@ class Node:
     # ------------------------------------------------------------------ sending
 
     def estimate_gas(self, transaction: Mapping[str, Any], *, in_flight: bool = False) -> int:
-        """Return the gas that a transaction would need, after those in flight if asked so.
+        """Return the gas that a transaction needs; ``in_flight`` executes those in the pool first.
 
         Raises:
-            Reverted: it would be refused.
+            Reverted: the contract would refuse it.
         """
         after = ["pending"] if in_flight else []
         answer = self._ask("eth_estimateGas", _request(transaction), *after)
         return quantity(answer, "a gas estimate")
 
     def tip(self) -> int:
-        """Return the fee above the base fee that gets a transaction included, in wei."""
+        """Return the tip, above the base fee, that the node suggests, in wei."""
         return quantity(self._ask("eth_maxPriorityFeePerGas"), "a priority fee")
 
     def send(self, raw: bytes) -> str:
@@ -217,7 +217,7 @@ class Node:
         return hash32(self._ask("eth_sendRawTransaction", hexadecimal(raw)), "a transaction's hash")
 
     def receipt(self, transaction: str) -> TransactionReceipt | None:
-        """Return what became of a transaction, ``None`` while it is not in a block."""
+        """Return the receipt of a transaction, ``None`` while it is in no block."""
         answer = self._ask("eth_getTransactionReceipt", transaction)
         if answer is None:
             return None
@@ -236,7 +236,7 @@ class Node:
         )
 
     def whereabouts(self, transaction: str) -> Whereabouts | None:
-        """Return where a transaction is, ``None`` if the node does not know it."""
+        """Return the position of a transaction, ``None`` if the node does not know it."""
         answer = self._ask("eth_getTransactionByHash", transaction)
         if answer is None:
             return None

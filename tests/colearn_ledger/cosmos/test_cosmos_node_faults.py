@@ -1,4 +1,4 @@
-"""A node that is slow, gone for a while, or lies: what it says is used only where it fits."""
+"""Nodes that are slow, unreachable for a while, or return invalid answers."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from tests.support.waiting import LIMIT, ended
 NAME = "AB" * 32
 
 
-class Liar(grpc.GenericRpcHandler):
-    """Answers every request with what ``say`` makes, whatever was asked."""
+class FalseNode(grpc.GenericRpcHandler):
+    """A node that answers every request with the result of ``answer_request``."""
 
-    say: Callable[[grpc.ServicerContext], Any]
+    answer_request: Callable[[grpc.ServicerContext], Any]
 
     def service(self, details: Any) -> Any:
         return grpc.unary_unary_rpc_method_handler(
-            lambda request, context: self.say(context),
+            lambda request, context: self.answer_request(context),
             response_serializer=lambda answer: (
                 answer if isinstance(answer, bytes) else answer.SerializeToString()
             ),
@@ -44,13 +44,13 @@ class Liar(grpc.GenericRpcHandler):
 
 
 @pytest.fixture
-def liar() -> Liar:
-    return Liar()
+def false_node() -> FalseNode:
+    return FalseNode()
 
 
 @pytest.fixture
-def place(liar: Liar) -> Iterator[str]:
-    server = grpc.server(ThreadPoolExecutor(2), handlers=[liar])
+def place(false_node: FalseNode) -> Iterator[str]:
+    server = grpc.server(ThreadPoolExecutor(2), handlers=[false_node])
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     yield f"http://127.0.0.1:{port}"
@@ -88,25 +88,25 @@ def found(**fields: Any) -> TxResponse:
         ),
     ],
 )
-def test_a_node_that_is_gone_for_a_moment_is_asked_again(
-    liar: Liar, node: Node, code: str, words: str
-):
+def test_unreachable_node_is_asked_again(false_node: FalseNode, node: Node, code: str, words: str):
     tried: list[int] = []
 
-    def say(context: grpc.ServicerContext) -> Any:
+    def answer_request(context: grpc.ServicerContext) -> Any:
         tried.append(1)
         if len(tried) < 3:
             context.abort(grpc.StatusCode[code], words)
         return account_of(ANA)
 
-    liar.say = say
+    false_node.answer_request = answer_request
     assert node.account(ANA) == (3, 4)
     assert len(tried) == 3
 
 
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED"])
-def test_one_that_stays_away_is_told_in_time(liar: Liar, place: str, code: str):
-    liar.say = refusing(grpc.StatusCode[code], "not\x1b[2J now")
+def test_unreachable_node_is_reported_when_patience_ends(
+    false_node: FalseNode, place: str, code: str
+):
+    false_node.answer_request = refusing(grpc.StatusCode[code], "not\x1b[2J now")
     with (
         closing(Node(place, GrpcConfig(timeout=LIMIT, patience=1.0))) as node,
         pytest.raises(LedgerUnavailable, match=r"does not answer \(not \[2J now\)"),
@@ -114,9 +114,9 @@ def test_one_that_stays_away_is_told_in_time(liar: Liar, place: str, code: str):
         ended(node.account, ANA)
 
 
-def test_one_that_never_answers_is_not_waited_for_for_ever(liar: Liar, place: str):
+def test_silent_node_is_reported_when_patience_ends(false_node: FalseNode, place: str):
     never = threading.Event()
-    liar.say = lambda context: never.wait()
+    false_node.answer_request = lambda context: never.wait()
     with (
         closing(Node(place, GrpcConfig(timeout=0.5, patience=1.0))) as node,
         pytest.raises(LedgerUnavailable, match="does not answer"),
@@ -125,18 +125,20 @@ def test_one_that_never_answers_is_not_waited_for_for_ever(liar: Liar, place: st
     never.set()
 
 
-def test_what_it_refuses_is_told_once_and_the_contracts_refusal_by_its_name(liar: Liar, node: Node):
-    liar.say = refusing(grpc.StatusCode.UNKNOWN, "something is wrong")
+def test_refusals_of_node_and_contract_are_distinguished(false_node: FalseNode, node: Node):
+    false_node.answer_request = refusing(grpc.StatusCode.UNKNOWN, "something is wrong")
     with pytest.raises(NodeRefused, match="something is wrong"):
         node.simulate(b"")
-    liar.say = refusing(grpc.StatusCode.UNKNOWN, f'x: colearn:NotCreator(["{ANA}"]): y')
+    false_node.answer_request = refusing(
+        grpc.StatusCode.UNKNOWN, f'x: colearn:NotCreator(["{ANA}"]): y'
+    )
     with pytest.raises(Refused) as refused:
         node.query(CONTRACT, {})
     assert (refused.value.name, refused.value.values) == ("NotCreator", (ANA,))
 
 
-def test_what_is_not_there_is_none_of_an_error(liar: Liar, node: Node):
-    liar.say = refusing(grpc.StatusCode.NOT_FOUND, "not found")
+def test_missing_things_are_not_errors(false_node: FalseNode, node: Node):
+    false_node.answer_request = refusing(grpc.StatusCode.NOT_FOUND, "not found")
     assert node.account(ANA) == (0, 0)
     assert node.transaction(NAME) is None
     assert node.contract(CONTRACT) is None
@@ -164,8 +166,10 @@ def test_what_is_not_there_is_none_of_an_error(liar: Liar, node: Node):
         (b"\x12\xff\xff", lambda node: node.contract(CONTRACT)),
     ],
 )
-def test_a_lie_is_a_bad_answer(liar: Liar, node: Node, answer: Any, ask: Callable[[Node], object]):
-    liar.say = lambda context: answer
+def test_invalid_answer_is_a_bad_answer(
+    false_node: FalseNode, node: Node, answer: Any, ask: Callable[[Node], object]
+):
+    false_node.answer_request = lambda context: answer
     with pytest.raises(BadAnswer):
         ask(node)
 

@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 class Chain:
-    """An anvil that makes blocks when it is told to, a contract and two views of it."""
+    """An anvil that makes blocks on request, and a contract."""
 
     def __init__(self, anvil: Anvil, folder: Path) -> None:
         self.anvil = anvil
@@ -80,7 +80,7 @@ class Chain:
         return int(self("eth_blockNumber"), 16)
 
     def pool(self) -> dict[int, dict[str, Any]]:
-        """Return what waits in the node, by nonce."""
+        """Return the transactions in the pool, by nonce."""
         content = self("txpool_content")
         mine = {k.lower(): v for k, v in content["pending"].items()}
         return {int(n): tx for n, tx in mine.get(self.wallet.address.lower(), {}).items()}
@@ -103,20 +103,20 @@ class Waiting:
         return self._running.result()
 
     @property
-    def goes_on(self) -> bool:
+    def is_waiting(self) -> bool:
         return self._running.goes_on
 
 
 class Watched:
-    """What a view of the chain asks its node for."""
+    """Watches the requests of a ledger to its node."""
 
     def __init__(self, proxy: FaultyProxy) -> None:
         self.url = proxy.url
         self._proxy = proxy
 
-    def sees_the_head(self) -> None:
-        """Return once it has looked after a receipt, as of now or later, to the end."""
-        asked = self._looks() + 2  # the first of them may be under way
+    def wait_for_a_look(self) -> None:
+        """Return once a look for a receipt began and ended after this call."""
+        asked = self._looks() + 2  # the first of them may have begun already
         eventually(lambda: self._looks() >= asked, "a look at the receipt")
 
     def _looks(self) -> int:
@@ -136,14 +136,14 @@ def watched(chain: Chain) -> Iterator[Watched]:
 
 
 class TestFees:
-    def test_more_than_the_ceiling_is_never_offered(self, chain: Chain):
+    def test_offer_stays_below_the_ceiling(self, chain: Chain):
         chain("anvil_setNextBlockBaseFeePerGas", hex(3 * GWEI))
         chain.view(max_fee=5 * GWEI).create(params())
         [sent] = chain.pool().values()
         assert int(sent["maxFeePerGas"], 16) == 5 * GWEI  # twice the base fee and a tip: 7
         assert int(sent["maxPriorityFeePerGas"], 16) == 1 * GWEI
 
-    def test_a_price_over_the_ceiling_is_waited_for_and_then_told(
+    def test_price_above_the_ceiling_is_reported_after_waiting(
         self, chain: Chain, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ):
         chain("anvil_setNextBlockBaseFeePerGas", hex(9 * GWEI))
@@ -155,7 +155,7 @@ class TestFees:
         assert chain.pool() == {}
         assert "waiting up to" in caplog.text
 
-    def test_a_transaction_goes_out_once_the_price_has_fallen(
+    def test_transaction_is_sent_when_the_price_falls(
         self, chain: Chain, monkeypatch: pytest.MonkeyPatch
     ):
         chain("anvil_setNextBlockBaseFeePerGas", hex(9 * GWEI))
@@ -166,7 +166,7 @@ class TestFees:
         assert len(clock.slept) == 1
         assert len(chain.pool()) == 1
 
-    def test_a_price_that_rose_since_it_was_seen_is_asked_for_again(self, chain: Chain):
+    def test_outdated_price_is_read_again(self, chain: Chain):
         ledger = chain.view(fee_seconds=3_600)
         ledger.create(params(name="one"))
         chain("anvil_setNextBlockBaseFeePerGas", hex(20 * GWEI))
@@ -175,7 +175,7 @@ class TestFees:
 
 
 class TestStuckTransactions:
-    def test_one_is_replaced_at_an_eighth_more_and_takes_effect_once(self, chain: Chain):
+    def test_stuck_transaction_is_replaced_and_takes_effect_once(self, chain: Chain):
         pending = chain.view(bump_after=0.3).create(params())
         [stuck] = chain.pool().values()
         chain("anvil_setNextBlockBaseFeePerGas", hex(30 * GWEI))
@@ -194,9 +194,7 @@ class TestStuckTransactions:
         assert chain.nonce() == 2
         assert len(chain.ledger.experiments()) == 1
 
-    def test_replacements_stop_under_the_ceiling(
-        self, chain: Chain, caplog: pytest.LogCaptureFixture
-    ):
+    def test_replacements_stop_at_the_ceiling(self, chain: Chain, caplog: pytest.LogCaptureFixture):
         pending = chain.view(bump_after=0.1, max_fee=4 * GWEI).create(params())
         waiting = Waiting(pending)
         eventually(lambda: "allows no" in caplog.text)
@@ -208,7 +206,7 @@ class TestStuckTransactions:
         chain.mine()
         assert waiting.receipt().experiment == 1
 
-    def test_what_holds_up_a_transaction_is_replaced_too(self, chain: Chain):
+    def test_earlier_stuck_transaction_is_replaced_too(self, chain: Chain):
         ledger = chain.view(bump_after=0.3)
         ledger.create(params(name="one"))
         chain("anvil_setNextBlockBaseFeePerGas", hex(3 * GWEI))
@@ -222,25 +220,7 @@ class TestStuckTransactions:
 
 
 class TestNonces:
-    def test_a_process_that_starts_again_goes_on_after_what_waits(self, chain: Chain):
-        chain.view().create(params(name="one"))
-        chain.view().create(params(name="two"))
-        assert sorted(chain.pool()) == [1, 2]
-
-    def test_the_same_call_of_a_process_that_died_is_taken_up(self, chain: Chain):
-        chain.view().create(params())  # and the process is killed before the receipt
-        pending = chain.view().create(params())
-        assert sorted(chain.pool()) == [1]
-        waiting = Waiting(pending)
-        chain.mine()
-        assert waiting.receipt().experiment == 1
-
-    def test_the_same_call_again_after_it_took_effect_is_another(self, chain: Chain):
-        chain("evm_setAutomine", True)
-        chain.view().create(params()).wait(LIMIT)
-        assert chain.view().create(params()).wait(LIMIT).experiment == 2
-
-    def test_a_call_given_up_waiting_for_is_taken_up_when_made_again(self, chain: Chain):
+    def test_repeated_call_after_a_timeout_resumes_the_transaction(self, chain: Chain):
         ledger = chain.view()
         with pytest.raises(LedgerUnavailable, match="in no block"):
             ledger.create(params()).wait(0.1)
@@ -249,7 +229,7 @@ class TestNonces:
         chain.mine()
         assert waiting.receipt().experiment == 1
 
-    def test_a_pool_that_was_emptied_is_filled_again(self, chain: Chain):
+    def test_transactions_lost_from_the_pool_are_sent_again(self, chain: Chain):
         one = chain.view().create(params(name="one"))
         chain("anvil_dropAllTransactions")
         two = chain.view().create(params(name="two"))
@@ -257,7 +237,7 @@ class TestNonces:
         chain.mine()
         assert (one.wait(LIMIT).experiment, two.wait(LIMIT).experiment) == (1, 2)
 
-    def test_a_nonce_used_by_other_software_loses_nothing(self, chain: Chain):
+    def test_call_can_be_repeated_when_other_software_used_its_nonce(self, chain: Chain):
         pending = chain.view(bump_after=0.2).create(params())
         chain("anvil_dropAllTransactions")
         other = {"type": 2, "chainId": 31337, "gas": 21_000, "nonce": 1, "value": 1}
@@ -271,7 +251,7 @@ class TestNonces:
         chain.mine()
         assert waiting.receipt().experiment == 1
 
-    def test_a_gap_that_other_software_left_is_filled(self, chain: Chain):
+    def test_gap_in_the_nonces_is_filled(self, chain: Chain):
         ledger = chain.view(bump_after=0.2)
         ledger._deployment.sender.send(chain.wallet, chain.other.address, b"", value=1)
         pending = ledger.create(params())
@@ -313,16 +293,14 @@ class TestNonces:
             )
             for who in ("ana", "bob", "cy")
         ]
-        told = [process.communicate(timeout=300) for process in running]
-        assert [process.returncode for process in running] == [0, 0, 0], told
-        assert not any(errors for _, errors in told), told
-        made = sorted(int(number) for out, _ in told for number in out.split())
+        outputs = [process.communicate(timeout=300) for process in running]
+        assert [process.returncode for process in running] == [0, 0, 0], outputs
+        assert not any(errors for _, errors in outputs), outputs
+        made = sorted(int(number) for out, _ in outputs for number in out.split())
         assert made == list(range(1, 25))
         assert chain.nonce() == 25  # not one transaction more than calls
 
-    def test_a_journal_of_another_chain_with_the_same_number_is_left_alone(
-        self, chain: Chain, tmp_path: Path
-    ):
+    def test_chains_with_the_same_id_have_separate_journals(self, chain: Chain, tmp_path: Path):
         chain.view().create(params())
         first = int(chain("eth_getBlockByNumber", "0x0", False)["timestamp"], 16)
         eventually(lambda: time.time() >= first + 1)  # the first block's time tells chains apart
@@ -338,30 +316,30 @@ class TestNonces:
                 == 1
             )
 
-    def test_a_node_restarted_from_an_older_state_gets_again_what_it_lost(self, tmp_path: Path):
-        with older_state(tmp_path) as (chain, set_back):
+    def test_node_restarted_from_an_older_state_gets_lost_transactions_again(self, tmp_path: Path):
+        with older_state(tmp_path) as (chain, reset):
             ledger = chain.view()
             assert ledger.create(params(name="one")).wait(LIMIT).experiment == 1
-            ledger.join(ExperimentId(1)).wait(LIMIT)  # is none before the creation is there again
-            set_back()
+            ledger.join(ExperimentId(1)).wait(LIMIT)  # invalid until the creation is sent again
+            reset()
             assert ledger.create(params(name="two")).wait(LIMIT).experiment == 2
             assert [e.params.name for e in ledger.experiments()] == ["one", "two"]
             assert ledger.learner(ExperimentId(1), ledger.account).index == 0
 
-    def test_what_is_out_of_date_on_an_older_state_is_not_sent_again(self, tmp_path: Path):
-        with older_state(tmp_path) as (chain, set_back):
+    def test_transactions_refused_on_an_older_state_are_dropped(self, tmp_path: Path):
+        with older_state(tmp_path) as (chain, reset):
             ledger = chain.view()
             one = chain.view(chain.other).create(params(name="one")).wait(LIMIT).experiment
             ledger.join(one).wait(LIMIT)
             ledger.leave(one).wait(LIMIT)
-            set_back()
+            reset()
             assert ledger.create(params(name="two")).wait(LIMIT).experiment == 1
             assert chain.nonce() == 2  # the deployment and this
 
 
 @contextmanager
 def older_state(folder: Path) -> Iterator[tuple[Chain, Callable[[], None]]]:
-    """Yield a chain, and what sets it back to how it was then."""
+    """Yield a chain, and a function that resets it to its present state."""
     state = folder / "state.json"
     with Anvil(state=state) as anvil:
         chain = Chain(anvil, folder / "sent")
@@ -369,53 +347,51 @@ def older_state(folder: Path) -> Iterator[tuple[Chain, Callable[[], None]]]:
         anvil.dump()
         older = state.read_bytes()
 
-        def set_back() -> None:
+        def reset() -> None:
             anvil.kill()
             state.write_bytes(older)  # what anvil dumps by itself each second may be newer
             with pytest.raises(LedgerUnavailable):
                 chain.ledger.experiments()
             anvil.start()
             if chain.ledger.experiments():
-                pytest.fail("the state was to be older")
+                pytest.fail("the state is not older")
 
-        yield chain, set_back
+        yield chain, reset
 
 
 class TestReorganisations:
-    def test_what_a_reorganisation_drops_is_noticed_and_sent_again(
+    def test_transaction_dropped_by_a_reorganisation_is_sent_again(
         self, chain: Chain, watched: Watched, caplog: pytest.LogCaptureFixture
     ):
         waiting = Waiting(chain.view(url=watched.url, confirmations=4).create(params()))
         chain.mine(3)
-        watched.sees_the_head()
-        assert waiting.goes_on
+        watched.wait_for_a_look()
+        assert waiting.is_waiting
         chain("anvil_rollback", 3)
         assert chain.nonce() == 1
         eventually(lambda: 1 in chain.pool())
         chain.mine(3)
-        watched.sees_the_head()
-        assert waiting.goes_on
+        watched.wait_for_a_look()
+        assert waiting.is_waiting
         chain.mine()
         assert waiting.receipt().experiment == 1
         assert "is gone" in caplog.text
         assert chain.nonce() == 2
 
-    def test_what_a_reorganisation_only_moves_is_not_sent_again(
+    def test_transaction_moved_by_a_reorganisation_is_not_sent_again(
         self, chain: Chain, watched: Watched
     ):
         waiting = Waiting(chain.view(url=watched.url, confirmations=3).create(params()))
         chain.mine(2)
-        watched.sees_the_head()
+        watched.wait_for_a_look()
         chain("anvil_reorg", 2, [])
-        eventually(lambda: chain.mine() or not waiting.goes_on)
+        eventually(lambda: chain.mine() or not waiting.is_waiting)
         receipt = waiting.receipt()
         assert receipt.experiment == 1
         assert chain.nonce() == 2
         assert len([line for line in chain.noted() if line["nonce"] == 1]) == 1
 
-    def test_a_call_made_again_after_its_block_was_dropped_is_the_same_transaction(
-        self, chain: Chain
-    ):
+    def test_call_repeated_after_its_block_was_dropped_is_the_same_transaction(self, chain: Chain):
         ledger = chain.view()
         waiting = Waiting(ledger.create(params()))
         chain.mine()
@@ -447,7 +423,7 @@ class TestReorganisations:
 
 
 def test_history_takes_few_requests(chain: Chain):
-    """Pages, and events in ranges of blocks whose times come with them."""
+    """Pages of rows, and events of many blocks in one request."""
     chain("evm_setAutomine", True)
     experiment = chain.ledger.create(params()).wait(LIMIT).experiment
     for key in chain.anvil.keys:
@@ -461,7 +437,7 @@ def test_history_takes_few_requests(chain: Chain):
         assert len(proxy.asked) <= 12, proxy.asked
 
 
-def test_no_key_is_in_a_log_or_in_the_journal(chain: Chain, caplog: pytest.LogCaptureFixture):
+def test_logs_and_journal_contain_no_key(chain: Chain, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.DEBUG)
     ledger = chain.view(bump_after=0.1)
     with pytest.raises(LedgerUnavailable):

@@ -12,7 +12,7 @@ import pytest
 from colearn_ledger.chains.errors import Refusal
 from colearn_ledger.chains.evm.errors import classify_refusal
 from colearn_ledger.chains.evm.fees import Fees, Price, raise_fees
-from colearn_ledger.chains.journal import Entry, Journal, Version
+from colearn_ledger.chains.journal import Basis, Entry, Journal, Version
 from colearn_ledger.home import HomeNotWritable
 from colearn_ledger.ledger import LedgerUnavailable
 
@@ -21,7 +21,7 @@ from colearn_ledger.ledger import LedgerUnavailable
     ("ceiling", "offer"),
     [(100, Fees(25, 5)), (25, Fees(25, 5)), (24, Fees(24, 5)), (15, Fees(15, 5)), (14, None)],
 )
-def test_an_offer_is_twice_the_base_fee_and_the_tip_under_the_ceiling(ceiling: int, offer):
+def test_offer_is_twice_the_base_fee_plus_the_tip_up_to_the_ceiling(ceiling: int, offer):
     assert Price(base_fee=10, tip=5).offer(ceiling) == offer
 
 
@@ -37,12 +37,12 @@ def test_an_offer_is_twice_the_base_fee_and_the_tip_under_the_ceiling(ceiling: i
         (Fees(80, 8), Price(160, 1), 160, None),
     ],
 )
-def test_a_replacement_offers_an_eighth_more_or_there_is_none(old, price, ceiling, new):
+def test_replacement_offers_an_eighth_more_within_the_ceilings(old, price, ceiling, new):
     assert raise_fees(old, price, ceiling, 10**9) == new
 
 
 @pytest.mark.parametrize(
-    ("said", "means"),
+    ("message", "expected"),
     [
         ("nonce too low: next nonce 5, tx nonce 4", Refusal.NONCE_USED),
         ("Invalid transaction nonce: Expected 3, but got 2", Refusal.NONCE_USED),
@@ -61,11 +61,11 @@ def test_a_replacement_offers_an_eighth_more_or_there_is_none(old, price, ceilin
         ("", Refusal.OTHER),
     ],
 )
-def test_a_refusal_is_understood_in_the_words_of_each_node(said: str, means: Refusal):
-    assert classify_refusal(said) == means
+def test_error_messages_of_each_node_are_classified(message: str, expected: Refusal):
+    assert classify_refusal(message) == expected
 
 
-def noted(journal: Journal, nonce: int, *hashes: str, call: str = "call") -> Entry:
+def add_versions(journal: Journal, nonce: int, *hashes: str, call: str = "call") -> Entry:
     entry = Entry(nonce, call, 1.0)
     for name in hashes:
         journal.add(entry, Version(name, {"nonce": nonce, "data": b"\x01\xff", "to": "0x12"}))
@@ -82,20 +82,27 @@ class TestJournal:
         with journal.turn():
             return dict(journal.entries)
 
-    def test_what_is_noted_is_read_by_the_next_process(self, path: Path):
+    def test_basis_is_read_by_the_next_process(self, path: Path):
+        basis = Basis("0x12", 7, 2, "the proposal", or_none=True)
         journal = Journal(path, patience=1)
         with journal.turn():
-            one, two = noted(journal, 1, "a", "b"), noted(journal, 2, "c")
-            noted(journal, 3, "d")
+            journal.add(Entry(1, "call", 1.0, basis), Version("a", {}))
+        assert self.read(path)[1].basis == basis
+
+    def test_next_process_reads_the_journal(self, path: Path):
+        journal = Journal(path, patience=1)
+        with journal.turn():
+            one, two = add_versions(journal, 1, "a", "b"), add_versions(journal, 2, "c")
+            add_versions(journal, 3, "d")
             journal.forget(3)
         assert self.read(path) == {1: one, 2: two}
         assert path.stat().st_mode & 0o777 == 0o600
         assert path.parent.stat().st_mode & 0o777 == 0o700
 
-    def test_who_waits_for_an_entry_sees_what_others_add_to_it(self, path: Path):
+    def test_waiting_thread_sees_versions_that_others_add(self, path: Path):
         here, there = Journal(path, patience=1), Journal(path, patience=1)
         with here.turn():
-            entry = noted(here, 1, "a")
+            entry = add_versions(here, 1, "a")
         with there.turn():
             there.add(there.entries[1], Version("b", {"nonce": 1}))
         with here.turn():
@@ -103,51 +110,51 @@ class TestJournal:
         assert [version.hash for version in entry.versions] == ["a", "b"]
 
     @pytest.mark.parametrize("cut", range(1, 12))
-    def test_a_line_torn_by_a_kill_is_dropped_and_the_next_one_whole(self, path: Path, cut: int):
+    def test_incomplete_last_line_is_dropped(self, path: Path, cut: int):
         journal = Journal(path, patience=1)
         with journal.turn():
-            one = noted(journal, 1, "a")
-            noted(journal, 2, "b")
+            one = add_versions(journal, 1, "a")
+            add_versions(journal, 2, "b")
         content = path.read_bytes()
         path.write_bytes(content[:-cut])
         again = Journal(path, patience=1)
         with again.turn():
             assert again.entries == {1: one}
-            three = noted(again, 3, "c")
+            three = add_versions(again, 3, "c")
         assert self.read(path) == {1: one, 3: three}
 
-    def test_a_file_of_nonsense_is_no_reason_to_stop(self, path: Path):
+    def test_damaged_lines_are_ignored(self, path: Path):
         path.parent.mkdir()
         path.write_bytes(b'nonsense\n[]\n{"nonce": 1}\n\xff\xfe\n')
         journal = Journal(path, patience=1)
         with journal.turn():
             assert journal.entries == {}
-            one = noted(journal, 1, "a")
+            one = add_versions(journal, 1, "a")
         assert self.read(path) == {1: one}
 
-    def test_it_stays_small(self, path: Path):
+    def test_journal_stays_small(self, path: Path):
         journal = Journal(path, patience=1)
         with journal.turn():
             for nonce in range(700):
-                noted(journal, nonce, f"hash {nonce}")
+                add_versions(journal, nonce, f"hash {nonce}")
         assert len(path.read_bytes().splitlines()) <= 256
         assert sorted(self.read(path)) == list(range(636, 700))
 
-    def test_another_process_has_to_let_go(self, path: Path):
+    def test_lock_of_another_process_is_awaited(self, path: Path):
         journal = Journal(path, patience=0.1)
         with journal.turn():
             pass
         other = os.open(path.with_suffix(".lock"), os.O_RDWR)
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(LedgerUnavailable, match="another process"), journal.turn():
-            pytest.fail("it was not locked")
+            pytest.fail("the journal was not locked")
         threading.Timer(0.1, os.close, args=(other,)).start()
         patient = Journal(path, patience=5)
         with patient.turn():
             pass
 
-    def test_a_folder_that_can_not_be_written_is_said(self, tmp_path: Path):
+    def test_unwritable_folder_is_reported(self, tmp_path: Path):
         (tmp_path / "file").write_text("")
         journal = Journal(tmp_path / "file" / "sent.jsonl", patience=1)
         with pytest.raises(HomeNotWritable), journal.turn():
-            pytest.fail("there is no such folder")
+            pytest.fail("the folder does not exist")
