@@ -114,7 +114,8 @@ class Place:
     """A contract, and an experiment of the script's learner and the measured one, in turns."""
 
     def __init__(self, anvil: Anvil, folder: Path, rounds: int) -> None:
-        config = EvmConfig(sending=SenderConfig(journal=folder / "by-hand"), websocket="off")
+        sending = SenderConfig(journal=folder / "by-hand")
+        config = EvmConfig(chain_id=31337, sending=sending, websocket="off")
         self.folder = folder
         self.hand, self.other = (Wallet.from_key(key) for key in anvil.keys[:2])
         self.ledger = EvmLedger.deploy(anvil.url, self.hand, config=config)
@@ -251,6 +252,7 @@ def main() -> None:
                 watch,
                 options.duties,
                 EvmConfig(
+                    chain_id=31337,
                     sending=SenderConfig(journal=p.folder / "sent"),
                     poll_seconds=options.poll,
                     websocket=socket,

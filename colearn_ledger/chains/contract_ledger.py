@@ -10,14 +10,34 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, Self, TypeVar
 
-from colearn_ledger.calls import Call, Query, check_arguments
+from colearn_ledger.calls import (
+    COMMIT,
+    PROPOSE,
+    REVEAL,
+    ROUND,
+    VOTE,
+    VOTE_SIGNED,
+    Call,
+    Query,
+    check_arguments,
+)
+from colearn_ledger.chains.errors import BadAnswer, TransactionLost
+from colearn_ledger.chains.journal import Basis
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger, LedgerView, Pending, RecordedEvent
-from colearn_ledger.protocol import Account, ExperimentId, SigningDomain
+from colearn_ledger.protocol import (
+    Account,
+    ContentRef,
+    ExperimentId,
+    ProtocolError,
+    SigningDomain,
+)
 
 T = TypeVar("T")
 Message = TypeVar("Message")
 MessageOut = TypeVar("MessageOut", covariant=True)
+
+_DECIDED_ON_A_PROPOSAL = {call.name for call in (VOTE, COMMIT, REVEAL, VOTE_SIGNED)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +85,25 @@ class Channel(Protocol[Message]):
     def account_of(self, wallet: Wallet) -> Account:
         """Return the account of a wallet on this chain."""
 
-    def send(self, wallet: Wallet, message: Message, /) -> Pending:
-        """Send a transaction, or raise the error with which the contract would refuse it."""
+    @property
+    def reads_at_head(self) -> bool:
+        """Return whether `ask_all` reads the last block, not one of a configured depth."""
+
+    def send(self, wallet: Wallet, message: Message, basis: Basis | None, /) -> Pending:
+        """Send a transaction, or raise the error with which the contract would refuse it.
+
+        ``basis`` is the proposal on which it was decided; without that it is never sent again.
+        """
+
+    def check_basis_with(self, check: Callable[[Basis], bool], /) -> None:
+        """Ask ``check`` whether a basis still holds before a transaction is sent again."""
+
+    def ask_at_head(self, contract: Account, question: Question[Message, T], /) -> T:
+        """Return the answer of a contract as of the last block.
+
+        Raises:
+            ProtocolError: the contract refuses the question.
+        """
 
     def ask_all(self, questions: Sequence[Question[Message, T]], /) -> list[T]:
         """Return the answers, in few requests where the chain allows it.
@@ -167,6 +204,7 @@ class ContractLedger(ContractView[Message], Ledger):
         """
         super().__init__(encoder, deployment)
         self._wallet = wallet
+        deployment.check_basis_with(self._is_valid)
 
     @property
     def account(self) -> Account:
@@ -180,4 +218,47 @@ class ContractLedger(ContractView[Message], Ledger):
     def submit(self, call: Call, *arguments: Any) -> Pending:
         """Send a call as a transaction."""
         checked = check_arguments(call, arguments, self.domain.scheme)
-        return self._deployment.send(self._wallet, self._encoder.encode(call, checked))
+        message = self._encoder.encode(call, checked)
+        return self._deployment.send(self._wallet, message, self._find_basis(call, checked))
+
+    def _find_basis(self, call: Call, arguments: Sequence[Any]) -> Basis | None:
+        """Return the proposal on which a call is decided, if it is about one.
+
+        Raises:
+            TransactionLost: a reorganisation is replacing the proposal; nothing was sent.
+        """
+        if call is PROPOSE:
+            experiment, index, content, _ = arguments
+            return Basis(self.contract, experiment, index, identify(content), or_none=True)
+        if call.name not in _DECIDED_ON_A_PROPOSAL:
+            return None
+        experiment, index, *_ = arguments
+        current = self._read_content(self.contract, experiment, index)
+        basis = Basis(self.contract, experiment, index, current)
+        if not self._deployment.reads_at_head:
+            confirmed = identify(self.round(experiment, index).content)
+            if not basis.fits(confirmed):
+                raise TransactionLost(
+                    f"the proposal of round {index} is being replaced: nothing was sent; read the "
+                    "state and decide again"
+                )
+        return basis
+
+    def _is_valid(self, basis: Basis) -> bool:
+        content = self._read_content(
+            Account(basis.contract), ExperimentId(basis.experiment), basis.round
+        )
+        return basis.fits(content)
+
+    def _read_content(self, contract: Account, experiment: ExperimentId, index: int) -> str:
+        """Return what identifies a round's proposal as of the last block; empty without one."""
+        try:
+            question = self._question(ROUND, (experiment, index))
+            return identify(self._deployment.ask_at_head(contract, question).content)
+        except (ProtocolError, BadAnswer):  # a reorganisation dropped the experiment or contract
+            return ""
+
+
+def identify(content: ContentRef | None) -> str:
+    """Return a text that identifies content; empty for ``None``."""
+    return "" if content is None else f"{content.cid} {content.sha256} {content.size}"

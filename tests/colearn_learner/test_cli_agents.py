@@ -6,7 +6,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from colearn_ledger.chains.evm import EvmLedger
+from colearn_ledger.chains.evm import EvmConfig, EvmLedger
 from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.references import ExperimentReference
@@ -93,7 +93,8 @@ def test_ctrl_c_ends_with_code_130(home: Path, contract: str):
 def test_permanent_error_ends_the_agent_with_one_line(home: Path, chain: Anvil, contract: str):
     store = DirectoryStore(home / "store")
     nonsense = store.put([b"no specification"])
-    ledger = EvmLedger.connect(chain.url, contract, Wallet.from_key(chain.keys[0]))
+    wallet, config = Wallet.from_key(chain.keys[0]), EvmConfig(chain_id=31337)
+    ledger = EvmLedger.connect(chain.url, contract, wallet, config=config)
     params = ExperimentParams("x", nonsense, nonsense, 1, 2, 2)
     number = ledger.create(params).wait().experiment
     reference = str(ExperimentReference("eip155:31337", contract, number))

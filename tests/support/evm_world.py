@@ -35,9 +35,9 @@ class Place:
         return experiment
 
     def connect(self, provider: BaseProvider, wallet: Wallet, **config: Any) -> EvmLedger:
-        return EvmLedger.connect(
-            provider, self.ledger.contract, wallet, config=EvmConfig(poll_seconds=0.01, **config)
-        )
+        chain_id = self.ledger.domain.chain_id
+        settings = EvmConfig(**{"chain_id": chain_id, "poll_seconds": 0.01, **config})
+        return EvmLedger.connect(provider, self.ledger.contract, wallet, config=settings)
 
 
 Answer = Callable[[], Any]

@@ -11,9 +11,11 @@ from colearn_ledger.chains.cosmos.ledger import CosmosLedger
 from colearn_ledger.chains.cosmos.node import GrpcConfig
 from colearn_ledger.chains.errors import (
     BadAnswer,
+    BudgetSpent,
     ChainError,
     EmptyWallet,
     GasTooHigh,
+    MissingChainId,
     NodeRefused,
     TransactionFailed,
     TransactionLost,
@@ -23,6 +25,7 @@ from colearn_ledger.chains.errors import (
 
 __all__ = [
     "BadAnswer",
+    "BudgetSpent",
     "ChainError",
     "CosmosConfig",
     "CosmosLedger",
@@ -30,6 +33,7 @@ __all__ = [
     "FeeTooHigh",
     "GasTooHigh",
     "GrpcConfig",
+    "MissingChainId",
     "NodeRefused",
     "SenderConfig",
     "TransactionFailed",

@@ -10,7 +10,13 @@ from colearn_ledger.chains.cosmos.config import CosmosConfig, check_chain
 from colearn_ledger.chains.cosmos.node import Executed, Node
 from colearn_ledger.chains.cosmos.sender import Sender
 from colearn_ledger.chains.cosmos.transactions import instantiate_action, store_action
-from colearn_ledger.chains.errors import BadAnswer, EmptyWallet, TransactionFailed, WrongContract
+from colearn_ledger.chains.errors import (
+    BadAnswer,
+    EmptyWallet,
+    MissingChainId,
+    TransactionFailed,
+    WrongContract,
+)
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.cosmos_access import CosmosAccess
 from colearn_ledger.protocol import Account
@@ -53,6 +59,7 @@ def deploy_contract(
         on_sent: called with each transaction's hash once it is on its way.
 
     Raises:
+        MissingChainId: ``config`` does not contain the chain's id.
         WrongChain: the node is on another chain; nothing was sent.
         EmptyWallet: the wallet can not pay for it; nothing was sent.
         TransactionFailed: the chain did not take the contract.
@@ -61,7 +68,10 @@ def deploy_contract(
     """
     config = config or CosmosConfig()
     node = Node(access.grpc, config.grpc)
-    sender = Sender(node, check_chain(node, config.chain_id), access, config.sending)
+    chain_id = check_chain(node, config.chain_id)
+    if config.chain_id is None:
+        raise MissingChainId(chain_id)
+    sender = Sender(node, chain_id, access, config.sending)
     account, artifact = sender.address(wallet), load_artifact()
     if access.gas_price and (balance := node.balance(account, access.denomination)) == 0:
         needed = int(access.gas_price * config.sending.gas_margin) + 1

@@ -19,8 +19,15 @@ from colearn_ledger.chains.cosmos.node import ContractInfo, Executed, Node
 from colearn_ledger.chains.cosmos.sender import Draft, Sender
 from colearn_ledger.chains.cosmos.transactions import execute_action
 from colearn_ledger.chains.cosmos.wire import error_from_wire
-from colearn_ledger.chains.errors import BadAnswer, NodeRefused, TransactionFailed, WrongContract
+from colearn_ledger.chains.errors import (
+    BadAnswer,
+    MissingChainId,
+    NodeRefused,
+    TransactionFailed,
+    WrongContract,
+)
 from colearn_ledger.chains.hooks import Sent
+from colearn_ledger.chains.journal import Basis
 from colearn_ledger.keys.signing import cosmos_domain
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable, Receipt, RecordedEvent
@@ -93,18 +100,38 @@ class Deployment:
 
     def _ask(self, question: Question[Message, T]) -> T:
         try:
-            return question.read(self.node.query(self.contract, question.message))
-        except Refused as refusal:
-            raise self.explained(refusal) from None
+            return self.ask_at_head(self.contract, question)
         except (BadAnswer, NodeRefused):
             self.check_place()
             raise
 
-    def send(self, wallet: Wallet, message: Message) -> SentTransaction:
-        """Send a transaction, or raise the error with which the contract would refuse it."""
-        account = self.sender.address(wallet)
+    def ask_at_head(self, contract: Account, question: Question[Message, T]) -> T:
+        """Return the answer of a contract as of the last block."""
         try:
-            sent = self.sender.send(wallet, execute_action(account, self.contract, message))
+            return question.read(self.node.query(contract, question.message))
+        except Refused as refusal:
+            raise self.explained(refusal) from None
+
+    @property
+    def reads_at_head(self) -> bool:
+        """Return True: every block is final."""
+        return True
+
+    def check_basis_with(self, check: Callable[[Basis], bool]) -> None:
+        """Ask ``check`` before a transaction that was decided on a proposal is sent again."""
+        self.sender.check_basis = check
+
+    def send(self, wallet: Wallet, message: Message, basis: Basis | None = None) -> SentTransaction:
+        """Send a transaction, or raise the error with which the contract would refuse it.
+
+        Raises:
+            MissingChainId: the configuration does not contain the chain's id.
+        """
+        if self.config.chain_id is None:
+            raise MissingChainId(self.sender.chain_id)
+        action = execute_action(self.sender.address(wallet), self.contract, message)
+        try:
+            sent = self.sender.send(wallet, action, basis=basis)
         except Refused as refusal:
             raise self.explained(refusal) from None
         except (BadAnswer, NodeRefused):

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from colearn_ledger.chains.errors import (
     BadAnswer,
+    BudgetSpent,
     ChainError,
     EmptyWallet,
     GasTooHigh,
+    MissingChainId,
     NodeRefused,
     TransactionFailed,
     TransactionLost,
@@ -23,6 +25,7 @@ from colearn_ledger.chains.evm.ledger import EvmLedger
 
 __all__ = [
     "BadAnswer",
+    "BudgetSpent",
     "ChainError",
     "EmptyWallet",
     "EvmConfig",
@@ -30,6 +33,7 @@ __all__ = [
     "FeeTooHigh",
     "GasTooHigh",
     "HttpConfig",
+    "MissingChainId",
     "NodeRefused",
     "SenderConfig",
     "TransactionFailed",

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from web3.providers.base import BaseProvider
 
-from colearn_ledger.chains.errors import EmptyWallet, NodeRefused, TransactionFailed, WrongContract
+from colearn_ledger.chains.errors import (
+    EmptyWallet,
+    MissingChainId,
+    NodeRefused,
+    TransactionFailed,
+    WrongContract,
+)
 from colearn_ledger.chains.evm.abi import load_artifact
 from colearn_ledger.chains.evm.config import EvmConfig, check_chain
 from colearn_ledger.chains.evm.errors import Reverted
@@ -48,6 +54,7 @@ def deploy_contract(
         on_sent: called with the transaction's hash once it is on its way.
 
     Raises:
+        MissingChainId: ``config`` does not contain the chain's id.
         WrongChain: the node is on another chain than ``config`` says; nothing was sent.
         EmptyWallet: the wallet can not pay for it; nothing was sent.
         TransactionFailed: the chain did not take the contract.
@@ -56,6 +63,8 @@ def deploy_contract(
     """
     node = Node(endpoint, http=config.http)
     chain_id = check_chain(node, config.chain_id)
+    if config.chain_id is None:
+        raise MissingChainId(chain_id)
     artifact = load_artifact()
     _check_balance(node, wallet.address, artifact.bytecode)
     sender = Sender(node, chain_id, config.sending)

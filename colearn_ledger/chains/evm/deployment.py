@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from colearn_ledger.chains.contract_ledger import Question
 from colearn_ledger.chains.errors import (
     BadAnswer,
+    MissingChainId,
     NodeRefused,
     TransactionFailed,
     WrongChain,
@@ -26,6 +27,7 @@ from colearn_ledger.chains.evm.node import Node, TransactionReceipt
 from colearn_ledger.chains.evm.sender import Request, Sender
 from colearn_ledger.chains.evm.wire import error_from_wire, event_from_log
 from colearn_ledger.chains.hooks import Sent
+from colearn_ledger.chains.journal import Basis
 from colearn_ledger.keys.signing import signing_domain
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable, Receipt, RecordedEvent
@@ -57,9 +59,12 @@ class Deployment:
         """
         self.check_code(self.node.code(self.contract))
         abi, function = self.artifact.abi, "domainSeparator"
-        [answered] = self.ask_all(
-            [Question(abi.encode_call(function, ()), partial(abi.decode_answer, function))]
-        )
+        question = Question(abi.encode_call(function, ()), partial(abi.decode_answer, function))
+        try:
+            answered = self.ask_at_head(self.contract, question)
+        except (BadAnswer, NodeRefused):
+            self.check_place()
+            raise
         if answered != self.domain.separator:
             raise WrongContract(
                 f"the contract at {self.contract} on chain {self.domain.chain_id} was built for "
@@ -97,25 +102,65 @@ class Deployment:
         return head
 
     def ask_all(self, questions: Sequence[Question[bytes, T]]) -> list[T]:
-        """Return the answers to several questions, in one exchange where the node allows it."""
+        """Return the answers to several questions, in one exchange if the node allows it.
+
+        The contract answers as of the last block with the configured confirmations.
+        """
+        block = self._confirmed_block()
         calls = [
             {"from": self.contract, "to": self.contract, "data": question.message}
             for question in questions
         ]
         try:
-            answers = self.node.calls(calls)
+            answers = self.node.calls(calls, block)
             pairs = zip(questions, answers, strict=True)
             return [question.read(answer) for question, answer in pairs]
         except Reverted as refusal:
             raise self.explained(refusal) from None
         except (BadAnswer, NodeRefused):
             self.check_place()
+            self._check_depth(block)
             raise
 
-    def send(self, wallet: Wallet, data: bytes) -> SentTransaction:
-        """Send a transaction, or raise the error with which the contract would refuse it."""
+    def ask_at_head(self, contract: Account, question: Question[bytes, T]) -> T:
+        """Return the answer of a contract as of the last block."""
+        call = {"from": contract, "to": contract, "data": question.message}
         try:
-            sent = self.sender.send(wallet, self.contract, data)
+            return question.read(self.node.call(call))
+        except Reverted as refusal:
+            raise self.explained(refusal) from None
+
+    @property
+    def reads_at_head(self) -> bool:
+        """Return whether `ask_all` reads the last block: with one confirmation."""
+        return self.config.sending.confirmations == 1
+
+    def _confirmed_block(self) -> int | str:
+        if self.reads_at_head:
+            return "latest"
+        return max(0, self.node.block_number() - self.config.sending.confirmations + 1)
+
+    def _check_depth(self, block: int | str) -> None:
+        if not self.node.code(self.contract, block):
+            raise LedgerUnavailable(
+                f"the contract at {self.contract} is less than "
+                f"{self.config.sending.confirmations} blocks deep; try again in a few blocks"
+            )
+
+    def check_basis_with(self, check: Callable[[Basis], bool]) -> None:
+        """Ask ``check`` before a transaction that was decided on a proposal is sent again."""
+        self.sender.check_basis = check
+
+    def send(self, wallet: Wallet, data: bytes, basis: Basis | None = None) -> SentTransaction:
+        """Send a transaction, or raise the error with which the contract would refuse it.
+
+        Raises:
+            MissingChainId: the configuration does not contain the chain's id.
+        """
+        if self.config.chain_id is None:
+            raise MissingChainId(self.sender.chain_id)
+        try:
+            sent = self.sender.send(wallet, self.contract, data, basis=basis)
         except Reverted as refusal:
             raise self.explained(refusal) from None
         except (BadAnswer, NodeRefused):

@@ -214,10 +214,13 @@ class EmbeddedChain:
         bank_address = to_canonical_address(self._bank.address)
         self._backend = _Backend(clock, entropy, {bank_address: 10**9 * _COIN})
         self.provider = EmbeddedProvider(self._backend)
-        self._config = EvmConfig(
-            sending=SenderConfig(fee_seconds=3_600), poll_seconds=0.02, log_range=1_000_000
-        )
         node = Node(self.provider)
+        self._config = EvmConfig(
+            chain_id=node.chain_id(),
+            sending=SenderConfig(fee_seconds=3_600),
+            poll_seconds=0.02,
+            log_range=1_000_000,
+        )
         self._sender = Sender(node, node.chain_id(), self._config.sending)
 
     def fund(self, wallet: Wallet) -> None:

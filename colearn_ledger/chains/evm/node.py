@@ -139,9 +139,10 @@ class Node:
         """Return the last block's number."""
         return quantity(self._ask("eth_blockNumber"), "the last block's number")
 
-    def code(self, address: str) -> bytes:
-        """Return the code at an address."""
-        return octets(self._ask("eth_getCode", address, "latest"), "the contract's code")
+    def code(self, address: str, block: int | str = "latest") -> bytes:
+        """Return the code at an address as of a block."""
+        tag = block if isinstance(block, str) else hex(block)
+        return octets(self._ask("eth_getCode", address, tag), "the contract's code")
 
     def balance(self, account: Account) -> int:
         """Return an account's balance, in wei."""

@@ -16,6 +16,7 @@ from colearn_ledger.chains.cosmos import (
     CosmosLedger,
     EmptyWallet,
     GrpcConfig,
+    MissingChainId,
     SenderConfig,
     WrongChain,
     WrongContract,
@@ -139,6 +140,15 @@ class TestConnecting:
         config = CosmosConfig(grpc=GrpcConfig(timeout=1.0, patience=0.3))
         with pytest.raises(LedgerUnavailable, match=r"http://127\.0\.0\.1:9 does not answer"):
             CosmosLedger.connect(terms, place.instance(), ANA, config=config)
+
+    def test_nothing_is_signed_without_a_chain_id(self, place: Place):
+        config = replace(place.config, chain_id=None)
+        ledger = CosmosLedger.connect(place.terms, place.instance(), ANA, config=config)
+        assert ledger.experiments() == []
+        with pytest.raises(MissingChainId, match=rf"chain {place.sender.chain_id}\. .*chain_id="):
+            ledger.cancel(ExperimentId(1))
+        with pytest.raises(MissingChainId):
+            deploy_contract(place.terms, ANA, config=config)
 
     def test_the_stored_code_is_this_packages(self, place: Place):
         info = place.node.contract(place.instance())

@@ -1,8 +1,14 @@
-"""An embedded chain, a contract on it, and a provider that meddles with what nodes answer."""
+"""Chains with the contract on them, and a provider that changes what nodes answer."""
+
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from colearn_localnet.anvil import Anvil
+from tests.support.anvil_chain import Chain, Watched
 from tests.support.evm_world import Meddler, Place
+from tests.support.faulty_proxy import FaultyProxy
 
 
 @pytest.fixture(scope="module")
@@ -13,3 +19,15 @@ def place() -> Place:
 @pytest.fixture
 def meddler(place: Place) -> Meddler:
     return Meddler(place.chain.provider)
+
+
+@pytest.fixture
+def chain(tmp_path: Path) -> Iterator[Chain]:
+    with Anvil() as anvil:
+        yield Chain(anvil, tmp_path / "sent")
+
+
+@pytest.fixture
+def watched(chain: Chain) -> Iterator[Watched]:
+    with FaultyProxy(chain.anvil.url) as proxy:
+        yield Watched(proxy)

@@ -188,10 +188,7 @@ class TestSending:
         assert len(set(made)) == len(made) == 24
 
     def test_a_key_that_was_used_elsewhere_goes_on_with_the_right_nonce(self, place: Place):
-        here, there = (
-            EvmLedger.connect(place.chain.provider, place.ledger.contract, place.ana)
-            for _ in range(2)
-        )
+        here, there = (place.connect(place.chain.provider, place.ana) for _ in range(2))
         made = [view.create(params()).wait().experiment for view in (here, there, here, there)]
         assert made == list(range(made[0], made[0] + 4))
 

@@ -57,7 +57,7 @@ class Waiter:
     def __init__(self, anvil: Anvil, folder: Path, websocket: str, poll: float) -> None:
         self._anvil = anvil
         sending = SenderConfig(journal=folder)
-        config = EvmConfig(sending=sending, poll_seconds=poll, websocket=websocket)
+        config = EvmConfig(chain_id=31337, sending=sending, poll_seconds=poll, websocket=websocket)
         wallet = Wallet.from_key(anvil.keys[2])
         self._ledger = EvmLedger.deploy(anvil.url, wallet, config=config)
 

@@ -176,7 +176,10 @@ class TestLedger:
     def ledger(self, anvil: Anvil, proxy: FaultyProxy, tmp_path, kind: str) -> EvmLedger:
         wallet = Wallet.from_key(anvil.keys[0])
         config = EvmConfig(
-            http=config_for(kind), sending=SenderConfig(journal=tmp_path), websocket="off"
+            chain_id=31337,
+            http=config_for(kind),
+            sending=SenderConfig(journal=tmp_path),
+            websocket="off",
         )
         return EvmLedger.deploy(proxy.url, wallet, config=config)
 

@@ -12,127 +12,27 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from colearn_ledger.chains.evm import (
-    EvmConfig,
     EvmLedger,
     FeeTooHigh,
-    SenderConfig,
     TransactionLost,
     sender,
 )
-from colearn_ledger.chains.evm.http_provider import HttpConfig
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.ledger import LedgerUnavailable, Pending, Receipt
+from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import ExperimentId
 from colearn_localnet.anvil import Anvil
 from colearn_localnet.rpc import json_rpc
+from tests.support.anvil_chain import Chain, Waiting, Watched
 from tests.support.faulty_proxy import FaultyProxy
 from tests.support.samples import params
-from tests.support.waiting import LIMIT, Clock, Running, eventually
+from tests.support.waiting import LIMIT, Clock, eventually
 
 GWEI = 10**9
 ROOT = Path(__file__).resolve().parents[3]
-
-
-class Chain:
-    """An anvil that makes blocks on request, and a contract."""
-
-    def __init__(self, anvil: Anvil, folder: Path) -> None:
-        self.anvil = anvil
-        self.folder = folder
-        self.wallet = Wallet.from_key(anvil.keys[0])
-        self.other = Wallet.from_key(anvil.keys[1])
-        deployed = EvmLedger.deploy(anvil.url, self.wallet, config=self.config())
-        self.contract = deployed.contract
-        self.ledger = deployed
-        self("evm_setAutomine", False)
-
-    def __call__(self, method: str, *parameters: Any) -> Any:
-        return json_rpc(self.anvil.url, method, *parameters)
-
-    def config(self, **sending: Any) -> EvmConfig:
-        sending = {"journal": self.folder, "bump_after": 60, "fee_seconds": 0.0, **sending}
-        return EvmConfig(
-            chain_id=31337,
-            sending=SenderConfig(**sending),
-            poll_seconds=0.02,
-            websocket="off",
-            http=HttpConfig(timeout=LIMIT, first_pause=0.01),
-        )
-
-    def view(self, wallet: Wallet | None = None, url: str = "", **sending: Any) -> EvmLedger:
-        return EvmLedger.connect(
-            url or self.anvil.url,
-            self.contract,
-            wallet or self.wallet,
-            config=self.config(**sending),
-        )
-
-    def mine(self, blocks: int = 1) -> None:
-        for _ in range(blocks):
-            self("evm_mine")
-
-    def head(self) -> int:
-        return int(self("eth_blockNumber"), 16)
-
-    def pool(self) -> dict[int, dict[str, Any]]:
-        """Return the transactions in the pool, by nonce."""
-        content = self("txpool_content")
-        mine = {k.lower(): v for k, v in content["pending"].items()}
-        return {int(n): tx for n, tx in mine.get(self.wallet.address.lower(), {}).items()}
-
-    def nonce(self, wallet: Wallet | None = None) -> int:
-        return int(self("eth_getTransactionCount", (wallet or self.wallet).address, "latest"), 16)
-
-    def noted(self, wallet: Wallet | None = None) -> list[dict[str, Any]]:
-        [path] = self.folder.rglob(f"{(wallet or self.wallet).address}.jsonl")
-        return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-class Waiting:
-    """A thread that waits for a transaction."""
-
-    def __init__(self, pending: Pending) -> None:
-        self._running = Running(pending.wait, LIMIT)
-
-    def receipt(self) -> Receipt:
-        return self._running.result()
-
-    @property
-    def is_waiting(self) -> bool:
-        return self._running.goes_on
-
-
-class Watched:
-    """Watches the requests of a ledger to its node."""
-
-    def __init__(self, proxy: FaultyProxy) -> None:
-        self.url = proxy.url
-        self._proxy = proxy
-
-    def wait_for_a_look(self) -> None:
-        """Return once a look for a receipt began and ended after this call."""
-        asked = self._looks() + 2  # the first of them may have begun already
-        eventually(lambda: self._looks() >= asked, "a look at the receipt")
-
-    def _looks(self) -> int:
-        return self._proxy.asked.count("eth_getTransactionReceipt")
-
-
-@pytest.fixture
-def chain(tmp_path: Path) -> Iterator[Chain]:
-    with Anvil() as anvil:
-        yield Chain(anvil, tmp_path / "sent")
-
-
-@pytest.fixture
-def watched(chain: Chain) -> Iterator[Watched]:
-    with FaultyProxy(chain.anvil.url) as proxy:
-        yield Watched(proxy)
 
 
 class TestFees:
@@ -273,7 +173,8 @@ class TestNonces:
             from colearn_ledger.chains.evm import EvmConfig, EvmLedger, SenderConfig
             from colearn_ledger.keys.wallet import Wallet
             _, url, contract, key, folder, who = sys.argv
-            config = EvmConfig(sending=SenderConfig(journal=Path(folder)), websocket="off")
+            sending = SenderConfig(journal=Path(folder))
+            config = EvmConfig(chain_id=31337, sending=sending, websocket="off")
             ledger = EvmLedger.connect(url, contract, Wallet.from_key(key), config=config)
             def some(thread):
                 for n in range(4):
