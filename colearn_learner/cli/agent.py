@@ -22,6 +22,7 @@ from colearn_learner.cli._support.connect import (
 from colearn_learner.cli._support.errors import INTERRUPTED, report_errors
 from colearn_learner.cli._support.factories import load_learner, parse_arguments
 from colearn_learner.cli._support.monitor import monitor_option, monitored
+from colearn_learner.cli._support.options import log_options
 from colearn_learner.cli._support.progress import show_progress
 from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_learner.cli._support.secrets import key_option
@@ -40,36 +41,38 @@ if TYPE_CHECKING:
     from colearn_ledger.protocol import Event
     from colearn_ledger.relay.relay import BallotCarrier
 
-__all__ = ["agent"]
-
 _log = logging.getLogger(__name__)
 
 
-class CanNotTakePart(LearnerError):
+class CannotTakePart(LearnerError):
     """The account can never do anything in this experiment."""
 
 
 @click.group()
 def agent() -> None:
-    """Agents: what takes part in an experiment for a learner."""
+    """Agents: take part in experiments on behalf of learners."""
 
 
 @agent.command("run")
 @click.option(
-    *("--experiment", "reference"),
+    "--experiment",
+    "reference",
     required=True,
     metavar="REF",
     help="eip155:31337:0x…/7, or just the 7 with --network.",
 )
 @click.option(
-    *("--learner", "factory"),
+    "--learner",
+    "factory",
     required=True,
     metavar="MODULE:FACTORY|ADDRESS",
-    help="What makes the learner; colearn_learner.catalogue:share makes one of the catalogue. Or "
-    "where it is served (colearn learner serve): grpc://127.0.0.1:9995, grpcs://HOST:PORT.",
+    help="The function that makes the learner; colearn_learner.catalogue:share makes one of the "
+    "catalogue. Or the address of a server (colearn learner serve): grpc://127.0.0.1:9995, "
+    "grpcs://HOST:PORT.",
 )
 @click.option(
-    *("--learner-arg", "given"),
+    "--learner-arg",
+    "given",
     multiple=True,
     metavar="NAME=VALUE",
     help="An argument of the factory; VALUE is JSON where it can be, else a text. Of a server: "
@@ -81,8 +84,8 @@ def agent() -> None:
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
-    help="The agent's own folder, the same again after a restart. [default: one by experiment and "
-    "account in $COLEARN_HOME/agents or ~/.local/share/colearn/agents]",
+    help="The agent's own folder; use the same one after a restart. [default: one for each "
+    "experiment and account in $COLEARN_HOME/agents or ~/.local/share/colearn/agents]",
 )
 @click.option(
     "--relay",
@@ -98,33 +101,32 @@ def agent() -> None:
     default="last:2",
     show_default=True,
     metavar="last:N|accepted|all",
-    callback=lambda _context, _option, text: _kept(text),
-    help="What stays pinned in the store: the last N accepted weights, all accepted ones, or also "
-    "this learner's proposals that were not accepted.",
+    callback=lambda _context, _option, text: _parse_keep(text),
+    help="The weights to keep pinned in the store: the last N accepted ones, all accepted ones, or "
+    "also this learner's proposals that were not accepted.",
 )
-@click.option("--no-join", is_flag=True, help="Do not join; wait until the account has.")
+@click.option("--no-join", is_flag=True, help="Do not join; wait until the account has joined.")
 @click.option(
     "--poll",
     type=click.FloatRange(0.01, 60),
     default=1.0,
     show_default=True,
-    help="Seconds between two looks at the chain.",
+    help="Seconds between two checks of the chain.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Log JSON, an object a line.")
-@click.option("--verbose", is_flag=True, help="Log more.")
+@log_options
 @report_errors
 def run(*, as_json: bool, verbose: bool, **options: Any) -> None:
     """Take part in an experiment until it is over: join, train, propose, test, vote.
 
-    It logs a line for each event to standard output. A SIGTERM (or Ctrl-C) lets it finish the
-    step at hand, a second one does not; started again, it goes on where it was. It ends with 0
-    when the experiment is over or after SIGTERM, and with 1 when trying on would not help.
+    Each event is logged as a line on standard output. On SIGTERM or Ctrl-C the agent finishes its
+    current step; a second signal ends it at once. Started again, it resumes where it was. The exit
+    code is 0 when the experiment is over or after SIGTERM, and 1 when retrying would not help.
     """
     with (
         show_progress(as_json=as_json, verbose=verbose) as on_progress,
         stop_on_signals(
             lambda name: log_event(
-                _log, "stopping", signal=name, reason="the step at hand is finished first"
+                _log, "stopping", signal=name, reason="the current step is finished first"
             )
         ) as stopping,
     ):
@@ -172,7 +174,7 @@ def _run(
         learner=learner,
         experiment=place.experiment,
         folder=folder,
-        carrier=_carrier(relays, ledger, learner_wallet, poll),
+        carrier=_make_carrier(relays, ledger, learner_wallet, poll),
         config=AgentConfig(join=not no_join, poll=poll, **keep),
     ) as running:
         log_event(
@@ -182,13 +184,17 @@ def _run(
             account=ledger.account,
             data_dir=str(folder),
         )
-        with monitored(monitor, lambda: _monitor_of(running)):
+        with monitored(monitor, lambda: _make_monitor(running)):
             _work(running, stopping, on_progress)
-        log_event(_log, "stopped" if stopping.requested.is_set() else "over", **_end(ledger, place))
+        log_event(
+            _log,
+            "stopped" if stopping.requested.is_set() else "over",
+            **_describe_end(ledger, place),
+        )
 
 
-def _kept(text: str) -> Mapping[str, Any]:
-    """Return what `AgentConfig` calls this policy."""
+def _parse_keep(text: str) -> Mapping[str, Any]:
+    """Return this policy as arguments of `AgentConfig`."""
     last = re.fullmatch(r"last:([1-9][0-9]{0,8})", text)
     if last:
         return {"keep_accepted": int(last[1])}
@@ -197,17 +203,17 @@ def _kept(text: str) -> Mapping[str, Any]:
     if text == "all":
         return {"keep_accepted": None, "keep_proposals": True}
     raise click.BadParameter(
-        f"{text!r} is none of last:N (N from 1 on), accepted and all", param_hint="--keep"
+        f"{text!r} is not valid; expected last:N (N ≥ 1), accepted or all", param_hint="--keep"
     )
 
 
-def _monitor_of(running: Agent) -> Monitor:
+def _make_monitor(running: Agent) -> Monitor:
     from colearn_learner.agent.monitoring import Monitor
 
     return Monitor(running)
 
 
-def _carrier(
+def _make_carrier(
     relays: tuple[str, ...], ledger: Ledger, wallet: Wallet, poll: float
 ) -> BallotCarrier | None:
     if not relays:
@@ -225,7 +231,7 @@ def _work(running: Agent, stopping: Stopping, on_progress: ProgressListener) -> 
 
 
 def _check_part(ledger: Ledger, place: Place, *, joins: bool) -> None:
-    """Refuse to wait for what will never come."""
+    """Refuse to start if this account can never take part."""
     from colearn_ledger.protocol import NotALearner, Status
 
     with explain_refusals(place.reference):
@@ -237,14 +243,14 @@ def _check_part(ledger: Ledger, place: Place, *, joins: bool) -> None:
     else:
         return
     if shown.status in (Status.COMPLETED, Status.CANCELLED):
-        raise CanNotTakePart(
-            f"{place.reference} is {shown.status.name.lower()} and {ledger.account} was no learner "
-            "of it: there is nothing to do"
+        raise CannotTakePart(
+            f"{place.reference} is {shown.status.name.lower()} and {ledger.account} was not one "
+            "of its learners: there is nothing to do"
         )
     if joins and shown.status == Status.RUNNING and not shown.params.late_join:
-        raise CanNotTakePart(
-            f"{place.reference} runs already and takes no late learners, and {ledger.account} is "
-            "none of its learners; check --key"
+        raise CannotTakePart(
+            f"{place.reference} has started and takes no late learners, and {ledger.account} is "
+            "not one of its learners; check --key"
         )
 
 
@@ -254,8 +260,8 @@ def _default_folder(place: Place, account: str) -> Path:
     return private_folder(data_home() / "agents") / name
 
 
-def _end(ledger: Ledger, place: Place) -> dict[str, Any]:
-    """Return how the experiment stands, if that can be had."""
+def _describe_end(ledger: Ledger, place: Place) -> dict[str, Any]:
+    """Return the state of the experiment, or nothing if the ledger does not answer."""
     try:
         shown = ledger.experiment(place.experiment)
     except LedgerError:

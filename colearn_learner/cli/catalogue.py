@@ -8,17 +8,15 @@ from typing import Any
 import click
 
 from colearn_learner.catalogue.models import MODELS
+from colearn_learner.cli._support.options import json_option
 from colearn_learner.cli._support.output import print_fields, print_json, print_line, print_table
 from colearn_learner.datasets import DATASETS, SOURCES, Dataset, Source
-
-__all__ = ["datasets", "models"]
-
 
 _HERE = "comes with scikit-learn"
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def datasets(*, as_json: bool) -> None:
     """List the data sets: real ones; nothing is downloaded.
 
@@ -57,7 +55,7 @@ def _models(task: str) -> list[str]:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def models(*, as_json: bool) -> None:
     """List the models, and what each can learn."""
     rows = [

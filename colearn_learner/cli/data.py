@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from colearn_learner.cli._support.errors import report_errors
+from colearn_learner.cli._support.options import json_option
 from colearn_learner.cli._support.output import (
     note,
     open_console,
@@ -23,8 +24,6 @@ from colearn_learner.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from colearn_learner.datasets import Loaded, Prepared, PreparedShare
-
-__all__ = ["data"]
 
 _COLUMNS = ("learner", "train", "vote", "test", "folder")
 
@@ -92,7 +91,7 @@ def data() -> None:
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the order.")
 @click.option("--overwrite", is_flag=True, help="Replace what was prepared in the folder before.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @report_errors
 def prepare(
     dataset: str, into: Path, source: Path | None, *, overwrite: bool, as_json: bool, **how: Any
@@ -164,7 +163,7 @@ def _prepared_json(loaded: Loaded, prepared: Prepared) -> dict[str, Any]:
 
 @data.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @report_errors
 def check(folder: Path, *, as_json: bool) -> None:
     """Check the folder of one learner, and show what is in it.

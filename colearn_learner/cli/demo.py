@@ -32,12 +32,10 @@ if TYPE_CHECKING:
     from colearn_learner.catalogue.baselines import Comparison
     from colearn_learner.simulation import SimulationResult
 
-__all__ = ["demo"]
-
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What the demo was asked to do, checked."""
+    """The checked options of a demo."""
 
     data: Dataset
     model: Model
@@ -55,9 +53,9 @@ class _Plan:
     "dataset_name",
     default="breast-cancer",
     show_default=True,
-    help="Which data set; see colearn datasets.",
+    help="The data set; see colearn datasets.",
 )
-@click.option("--model", "model_name", help="Which model; by default the simplest that fits.")
+@click.option("--model", "model_name", help="The model; by default the simplest that fits.")
 @click.option(
     "--n-learners",
     type=click.IntRange(2, 100),
@@ -121,18 +119,18 @@ class _Plan:
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON only.")
 @report_errors
 def demo(*, out: Path | None, as_json: bool, **options: Any) -> None:
-    """Let learners train one model together on this machine, and see what it gains them.
+    """Let learners train one model together on this machine, and see what they gain.
 
-    Each learner has a wallet key, its own share of a real data set, and an agent of its own. They
-    meet only through the contract and the content store. Ctrl-C stops them and keeps what there is.
+    Each learner has a key, its own share of a real data set, and its own agent. They communicate
+    only through the contract and the content store. Ctrl-C stops them and keeps the results so far.
     """
     plan = _plan(**options)
     folder = _new_folder(out)
     console = open_console(quiet=as_json)
     began = time.monotonic()
     _introduce(console, plan)
-    with _keeping_what_there_is(plan, folder) as held:
-        result = held.result = _simulate(console, plan, folder)
+    with _save_partial_results(plan, folder) as partial:
+        result = partial.result = _simulate(console, plan, folder)
         comparison = _compare(plan, result)
         paths = _write(result, folder, plan, comparison)
     seconds = time.monotonic() - began
@@ -153,7 +151,7 @@ def _plan(
     batch_size: int,
     **terms: Any,
 ) -> _Plan:
-    """Check everything that can be wrong before anything runs."""
+    """Check all options before anything runs."""
     need("sklearn", "matplotlib", *(["web3", "eth_tester"] if terms["ledger"] == "evm" else []))
     data = dataset(dataset_name)
     chosen = model(model_name or default_model(data), data)
@@ -165,7 +163,7 @@ def _plan(
 
 
 def _new_folder(out: Path | None) -> Path:
-    """Make the run folder; one that is there already is never written into."""
+    """Create the run folder; never write into an existing one."""
     wanted = out or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     folder, number = wanted, 1
     while True:
@@ -174,14 +172,13 @@ def _new_folder(out: Path | None) -> Path:
         except FileExistsError as error:
             if out is not None:
                 raise click.UsageError(
-                    f"{out} is there already; give --out a folder that is not"
+                    f"{out} already exists; choose a new folder by --out"
                 ) from error
             number += 1
             folder = wanted.with_name(f"{wanted.name}-{number}")
         except OSError as error:
             raise click.ClickException(
-                f"the run folder {folder} can not be made: {error.strerror};"
-                " choose another by --out"
+                f"cannot create the run folder {folder}: {error.strerror}; choose another by --out"
             ) from error
         else:
             return folder
@@ -237,30 +234,30 @@ def _new_key() -> bytes:
 
 
 @dataclass(slots=True)
-class _Held:
-    """What a run has come to."""
+class _Partial:
+    """The result so far, if there is any."""
 
     result: SimulationResult | None = None
 
 
 @contextmanager
-def _keeping_what_there_is(plan: _Plan, folder: Path) -> Iterator[_Held]:
-    """On Ctrl-C write to the run folder what there is, and say so."""
+def _save_partial_results(plan: _Plan, folder: Path) -> Iterator[_Partial]:
+    """On Ctrl-C, write the rounds so far to the run folder."""
     from colearn_learner.simulation import SimulationInterrupted
 
-    held = _Held()
+    partial = _Partial()
     try:
-        yield held
+        yield partial
     except KeyboardInterrupt as interruption:
         if isinstance(interruption, SimulationInterrupted):
-            held.result = interruption.result
-        if held.result is None:
-            note(f"No round was held; {folder} has no results.")
+            partial.result = interruption.result
+        if partial.result is None:
+            note(f"Interrupted before the first round ended; {folder} has no results.")
         else:
-            paths = _write(held.result, folder, plan, None)
-            rounds = held.result.history.rounds
+            paths = _write(partial.result, folder, plan, None)
+            rounds = partial.result.history.rounds
             closed = sum(record.round.outcome != Outcome.NONE for record in rounds)
-            note(f"{closed} of {plan.n_rounds} rounds were held. So far:")
+            note(f"{closed} of {plan.n_rounds} rounds were completed. The results so far:")
             for what, path in paths.items():
                 note(f"  {what:<8} {path}")
         raise

@@ -8,6 +8,7 @@ import click
 
 from colearn_learner.cli._support.connect import network_option
 from colearn_learner.cli._support.errors import need, report_errors
+from colearn_learner.cli._support.options import json_option
 from colearn_learner.cli._support.output import note, print_json, print_line, show_spinner
 from colearn_learner.cli._support.secrets import key_option
 from colearn_learner.names import find_name
@@ -25,7 +26,7 @@ from colearn_ledger.networks.address_book import Networks
     show_default=True,
     help="Seconds to wait for the transaction to get into a block.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @report_errors
 def deploy(
     *, network_name: str | None, wallet: Callable[[], Wallet], timeout: float, as_json: bool

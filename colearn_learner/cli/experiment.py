@@ -30,6 +30,7 @@ from colearn_learner.cli._support.experiment_views import (
     reference_of,
     summary,
 )
+from colearn_learner.cli._support.options import json_option
 from colearn_learner.cli._support.output import (
     print_fields,
     print_json,
@@ -51,21 +52,18 @@ if TYPE_CHECKING:
     from colearn_ledger.protocol import ContentRef, Experiment, ExperimentId, Learner
     from colearn_ledger.weights.store import ContentStore
 
-__all__ = ["experiment"]
-
 _reference = click.argument("reference", metavar="REF")
 _contract = click.option(
-    "--contract", metavar="ADDRESS", help="Which contract. [default: the network's own]"
+    "--contract", metavar="ADDRESS", help="The contract. [default: the network's own]"
 )
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _TIMEOUT = 300.0  # seconds for a transaction to get into a block
 
 
 @click.group()
 def experiment() -> None:
-    """Experiments: create, look at, join, leave, admit to, start, cancel.
+    """Experiments: create, list, show, join, leave, admit, start and cancel.
 
-    REF is what `create` prints, eip155:31337:0x…/7, or just the 7 with --network.
+    REF is the reference that `create` prints, eip155:31337:0x…/7, or just 7 with --network.
     """
 
 
@@ -83,7 +81,8 @@ def template() -> None:
 
 @experiment.command()
 @click.option(
-    *("--spec", "spec_file"),
+    "--spec",
+    "spec_file",
     required=True,
     type=click.Path(path_type=Path),
     help="TOML; colearn experiment template prints an example.",
@@ -92,7 +91,7 @@ def template() -> None:
 @_contract
 @key_option
 @store_option
-@_as_json
+@json_option
 @report_errors
 def create(
     *,
@@ -112,12 +111,12 @@ def create(
     described = read_experiment_file(spec_file)
     network, address = find_contract(network_name, contract)
     place = choose_store(store, network)
-    weights, spec = _first_weights(described)
+    weights, spec = _make_first_weights(described)
     creator = wallet()
     ledger = open_ledger(network, address, creator)
     with show_spinner("uploading specification and weights"):
-        held = open_content_store(place, f"creator-{ledger.account}")
-        references = _uploaded(held, spec), _uploaded(held, weights)
+        opened = open_content_store(place, f"creator-{ledger.account}")
+        references = _upload(opened, spec), _upload(opened, weights)
     with show_spinner("creating the experiment"):
         receipt = ledger.create(described.params(*references)).wait(_TIMEOUT)
     reference = ExperimentReference(network.chain, address, receipt.experiment)
@@ -137,7 +136,7 @@ def create(
     print_line(str(reference))
 
 
-def _first_weights(described: ExperimentFile) -> tuple[bytes, bytes]:
+def _make_first_weights(described: ExperimentFile) -> tuple[bytes, bytes]:
     """Return the files of the first weights and of the specification, checked together."""
     from colearn_learner.cli._support.experiment_file import BadExperimentFile
     from colearn_learner.cli._support.factories import load_learner
@@ -153,7 +152,7 @@ def _first_weights(described: ExperimentFile) -> tuple[bytes, bytes]:
         try:
             data = path.read_bytes()
         except OSError as error:
-            raise BadExperimentFile(f"{path} can not be read: {error.strerror}") from error
+            raise BadExperimentFile(f"cannot read {path}: {error.strerror}") from error
     weights = decode_weights(data).weights
     check_initial_weights(weights)
     schema = WeightsSchema.of(weights, max_bytes=described.max_bytes)
@@ -164,7 +163,7 @@ def _first_weights(described: ExperimentFile) -> tuple[bytes, bytes]:
     return data, spec.to_bytes()
 
 
-def _uploaded(store: ContentStore, data: bytes) -> ContentRef:
+def _upload(store: ContentStore, data: bytes) -> ContentRef:
     content = store.put([data])
     store.pin(content)
     return content
@@ -176,7 +175,7 @@ def _uploaded(store: ContentStore, data: bytes) -> ContentRef:
 @experiment.command("list")
 @network_option
 @_contract
-@_as_json
+@json_option
 @report_errors
 def list_experiments(*, network_name: str | None, contract: str | None, as_json: bool) -> None:
     """List the experiments of a contract."""
@@ -209,7 +208,7 @@ def list_experiments(*, network_name: str | None, contract: str | None, as_json:
 @experiment.command()
 @_reference
 @network_option
-@_as_json
+@json_option
 @report_errors
 def show(*, reference: str, network_name: str | None, as_json: bool) -> None:
     """Show an experiment, its rules and its learners."""
@@ -239,14 +238,14 @@ def show(*, reference: str, network_name: str | None, as_json: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Act:
-    """What somebody is about to do in an experiment."""
+    """A transaction that a command is about to send."""
 
     place: Place
     wallet: Callable[[], Wallet]
     as_json: bool
 
     def send(self, what: str, call: Callable[[Ledger, ExperimentId], Pending]) -> None:
-        """Send a transaction and say that it took effect."""
+        """Send the transaction and report that it took effect."""
         place = self.place
         ledger = place.open_ledger(self.wallet())
         with show_spinner(what), explain_refusals(place.reference):
@@ -265,13 +264,13 @@ class _Act:
         print_line(f"{what}: done by {ledger.account}, {receipt.cost:,} gas")
 
 
-def _acting(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of those that send a transaction; it gets an `_Act`."""
+def _sends_transaction(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of commands that send a transaction; the command gets an `_Act`."""
 
     @_reference
     @network_option
     @key_option
-    @_as_json
+    @json_option
     @report_errors
     @wraps(command)
     def acting(
@@ -288,24 +287,24 @@ def _acting(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @experiment.command()
-@_acting
+@_sends_transaction
 def join(act: _Act) -> None:
-    """Become a learner. An agent does it by itself."""
+    """Join as a learner. Agents do this by themselves."""
     act.send("join", lambda ledger, number: ledger.join(number))
 
 
 @experiment.command()
-@_acting
+@_sends_transaction
 def leave(act: _Act) -> None:
-    """Leave the experiment for good; the agent of this key then ends."""
+    """Leave the experiment permanently; the agent of this key then ends."""
     act.send("leave", lambda ledger, number: ledger.leave(number))
 
 
 @experiment.command()
-@_acting
+@_sends_transaction
 @click.argument("accounts", nargs=-1, required=True, metavar="ACCOUNT…")
 def admit(act: _Act, *, accounts: tuple[str, ...]) -> None:
-    """Let accounts join (the creator only, with admission by allowlist).
+    """Let accounts join (creator only, with an allowlist).
 
     An ACCOUNT is an address, or the name of a key of your keystore.
     """
@@ -327,14 +326,14 @@ def _account(text: str, network: Network) -> Account:
 
 
 @experiment.command()
-@_acting
+@_sends_transaction
 def start(act: _Act) -> None:
-    """Start before max_learners have joined (the creator only)."""
+    """Start before max_learners have joined (creator only)."""
     act.send("start", lambda ledger, number: ledger.start(number))
 
 
 @experiment.command()
-@_acting
+@_sends_transaction
 def cancel(act: _Act) -> None:
-    """Cancel the experiment for good (the creator only)."""
+    """Cancel the experiment permanently (creator only)."""
     act.send("cancel", lambda ledger, number: ledger.cancel(number))

@@ -27,8 +27,6 @@ from colearn_ledger.protocol import Account, BallotState
 if TYPE_CHECKING:
     from colearn_ledger.history import History, RoundRecord
 
-__all__ = ["history"]
-
 _SIGN = {
     BallotState.NONE: "·",
     BallotState.COMMITTED: "?",
@@ -43,7 +41,8 @@ _SIGN = {
     "--round", "round_index", type=click.IntRange(0, 2**32 - 1), help="Only this one, from 0."
 )
 @click.option(
-    *("--format", "form"),
+    "--format",
+    "form",
     type=click.Choice(["table", "json", "csv"]),
     default="table",
     show_default=True,

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from colearn_learner.cli._support.errors import report_errors
+from colearn_learner.cli._support.options import json_option
 from colearn_learner.cli._support.output import (
     note,
     print_fields,
@@ -25,16 +26,14 @@ from colearn_ledger.keys.wallet import COSMOS_PATH, MNEMONIC_PATH, InvalidKey, W
 from colearn_ledger.networks.address_book import Networks
 from colearn_ledger.networks.profiles import CosmosNetwork
 
-__all__ = ["key"]
-
 _OWN_OUTPUT = Path("-")
-_NOT_TOLD = "not told by the file"
+_UNKNOWN = "not in the file"
 
 _prefix = click.option(
     "--prefix",
-    callback=lambda _context, _option, given: _prefix_given(given),
+    callback=lambda _context, _option, given: _choose_prefix(given),
     metavar="TEXT",
-    help="How addresses on Cosmos chains begin.  [default: as on $COLEARN_NETWORK, else wasm]",
+    help="The beginning of Cosmos addresses.  [default: as on $COLEARN_NETWORK, else wasm]",
 )
 
 
@@ -53,12 +52,12 @@ def key() -> None:
 @click.argument("name")
 @_prefix
 @password_options
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @report_errors
 def new(*, name: str, prefix: str, passwords: Passwords, as_json: bool) -> None:
-    """Make a new random key."""
+    """Create a new random key."""
     _check_free(name)
-    _show(_saved(name, Wallet.create, passwords), prefix, as_json=as_json)
+    _show(_save_key(name, Wallet.create, passwords), prefix, as_json=as_json)
 
 
 @key.command(
@@ -89,7 +88,7 @@ def new(*, name: str, prefix: str, passwords: Passwords, as_json: bool) -> None:
 )
 @_prefix
 @password_options
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @report_errors
 def import_key(
     *,
@@ -102,9 +101,9 @@ def import_key(
     passwords: Passwords,
     as_json: bool,
 ) -> None:
-    """Keep a private key or a mnemonic that you have already.
+    """Save a private key or a mnemonic that you already have.
 
-    The default is to ask for it at the terminal, which shows nothing of it.
+    By default it is read from a prompt that does not show it.
     """
     if key_as_argument:  # and is not repeated
         raise click.UsageError(
@@ -117,12 +116,12 @@ def import_key(
         wallet = Wallet.from_secret(secret, path=path, cosmos_path=cosmos_path)
     except InvalidKey as error:
         raise click.ClickException(f"nothing was imported: {error}") from None
-    _show(_saved(name, lambda: wallet, passwords), prefix, as_json=as_json)
+    _show(_save_key(name, lambda: wallet, passwords), prefix, as_json=as_json)
 
 
 @key.command("list")
 @_prefix
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @report_errors
 def list_keys(*, prefix: str, as_json: bool) -> None:
     """List the keys and their accounts; no password is needed."""
@@ -133,7 +132,7 @@ def list_keys(*, prefix: str, as_json: bool) -> None:
         return
     print_table(
         ("name", "account", "on Cosmos chains"),
-        [[k.name, k.address or _NOT_TOLD, k.cosmos_address(prefix) or _NOT_TOLD] for k in keys],
+        [[k.name, k.address or _UNKNOWN, k.cosmos_address(prefix) or _UNKNOWN] for k in keys],
         empty=f"There are no keys in {store.folder} yet. Make one: colearn key new NAME",
     )
 
@@ -141,7 +140,7 @@ def list_keys(*, prefix: str, as_json: bool) -> None:
 @key.command()
 @click.argument("name")
 @_prefix
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @report_errors
 def show(*, name: str, prefix: str, as_json: bool) -> None:
     """Show a key's accounts and file, nothing secret; no password is needed."""
@@ -160,7 +159,7 @@ def show(*, name: str, prefix: str, as_json: bool) -> None:
     "--out",
     type=click.Path(path_type=Path, allow_dash=True),
     help="A new file, readable by its owner only; - is standard output.  [default: - for the "
-    "encrypted file; a private key needs to be told]",
+    "encrypted file; required for a private key]",
 )
 @password_options
 @report_errors
@@ -174,23 +173,23 @@ def export(
         _write(out or _OWN_OUTPUT, store.document(name, cosmos=cosmos))
         return
     if out is None:
-        raise click.UsageError("say where the private key is to go: --out FILE, or --out -")
+        raise click.UsageError("choose where to write the private key: --out FILE, or --out -")
     _check_absent(out)
     wallet = store.open(name, passwords.ask(name))
     _write(out, wallet.reveal_key(cosmos=cosmos) + "\n")
 
 
-def _prefix_given(given: str | None) -> str:
+def _choose_prefix(given: str | None) -> str:
     """Return the prefix that was given, or the default network's."""
     if given is not None:
         if not re.fullmatch("[a-z]{1,20}", given):
-            raise click.UsageError("--prefix wants up to 20 lower-case letters, as in fetch")
+            raise click.UsageError("--prefix takes up to 20 lower-case letters, such as fetch")
         return given
     network = Networks().all().get(os.environ.get("COLEARN_NETWORK", ""))
     return network.access.prefix if isinstance(network, CosmosNetwork) else "wasm"
 
 
-def _saved(name: str, make: Callable[[], Wallet], passwords: Passwords) -> StoredKey:
+def _save_key(name: str, make: Callable[[], Wallet], passwords: Passwords) -> StoredKey:
     password = passwords.ask(name, new=True)
     return Keystore().save(name, make(), password)
 
@@ -200,14 +199,14 @@ def _check_free(name: str) -> None:
     store = Keystore()
     try:
         if (path := store.path_of(name)).exists():
-            raise KeyExists(f"there is a key {name} already, {path}; keys are not overwritten")
+            raise KeyExists(f"the key {name} already exists: {path}; keys are not overwritten")
     except BadKeyName as error:
         raise click.UsageError(str(error)) from None
 
 
 def _check_absent(out: Path) -> None:
     if out != _OWN_OUTPUT and os.path.lexists(out):
-        raise click.UsageError(f"{out} is there already; nothing was written")
+        raise click.UsageError(f"{out} already exists; nothing was written")
 
 
 def _write(out: Path, text: str) -> None:
@@ -226,8 +225,8 @@ def _show(stored: StoredKey, prefix: str, *, as_json: bool) -> None:
     print_fields(
         [
             ("name", stored.name),
-            ("account", stored.address or _NOT_TOLD),
-            ("on Cosmos", stored.cosmos_address(prefix) or _NOT_TOLD),
+            ("account", stored.address or _UNKNOWN),
+            ("on Cosmos", stored.cosmos_address(prefix) or _UNKNOWN),
             ("file", str(stored.path)),
         ]
     )

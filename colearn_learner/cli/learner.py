@@ -1,4 +1,4 @@
-"""`colearn learner`: for authors of learners, and for who serves one to an agent elsewhere."""
+"""`colearn learner`: check learners, and serve them to agents on other machines."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import click
 from colearn_learner.cli._support.errors import INTERRUPTED, report_errors
 from colearn_learner.cli._support.factories import find_factory, load_learner, parse_arguments
 from colearn_learner.cli._support.monitor import monitor_option, monitored
+from colearn_learner.cli._support.options import json_option, learner_argument_option, log_options
 from colearn_learner.cli._support.output import print_fields, print_json, print_line
 from colearn_learner.cli._support.remote_learner import TOKEN_VARIABLE, server_config
 from colearn_learner.cli._support.signals import run_in_thread, stop_on_signals
@@ -23,8 +24,6 @@ from colearn_learner.remote.addresses import is_address
 if TYPE_CHECKING:
     from colearn_learner.remote.monitoring import ServerMonitor
     from colearn_learner.remote.server import ServedCall
-
-__all__ = ["learner"]
 
 _log = logging.getLogger(__name__)
 
@@ -37,10 +36,10 @@ def learner() -> None:
 
 
 @learner.command("checks")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @report_errors
 def list_checks(*, as_json: bool) -> None:
-    """List what `check` looks at."""
+    """List the checks of `check`."""
     from colearn_learner.checks.kit import checks
 
     if as_json:
@@ -51,19 +50,15 @@ def list_checks(*, as_json: bool) -> None:
 
 @learner.command()
 @click.argument("factory", metavar="MODULE:FACTORY")
+@learner_argument_option
 @click.option(
-    *("--learner-arg", "given"),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="An argument of the factory; VALUE is JSON where it can be, else a text. Repeatable.",
-)
-@click.option(
-    *("--skip", "skip"),
+    "--skip",
+    "skip",
     multiple=True,
     metavar="CHECK",
     help="Leave this check out; colearn learner checks lists them. Repeatable.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @report_errors
 def check(*, factory: str, given: tuple[str, ...], skip: tuple[str, ...], as_json: bool) -> None:
     """Check that a learner keeps to the interface.
@@ -101,17 +96,13 @@ def check(*, factory: str, given: tuple[str, ...], skip: tuple[str, ...], as_jso
 
 @learner.command()
 @click.option(
-    *("--learner", "factory"),
+    "--learner",
+    "factory",
     required=True,
     metavar="MODULE:FACTORY",
     help="What makes the learner, as for colearn agent run.",
 )
-@click.option(
-    *("--learner-arg", "given"),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="An argument of the factory; VALUE is JSON where it can be, else a text. Repeatable.",
-)
+@learner_argument_option
 @click.option(
     "--host",
     default="127.0.0.1",
@@ -126,12 +117,14 @@ def check(*, factory: str, given: tuple[str, ...], skip: tuple[str, ...], as_jso
     help="0 takes a free one, which the log names.",
 )
 @click.option(
-    *("--tls-cert", "certificate"),
+    "--tls-cert",
+    "certificate",
     type=click.Path(path_type=Path),
     help="The server's certificate, PEM, with those between it and the CA.",
 )
 @click.option(
-    *("--tls-key", "key"),
+    "--tls-key",
+    "key",
     type=click.Path(path_type=Path),
     help="The certificate's private key, PEM, without a password.",
 )
@@ -148,8 +141,7 @@ def check(*, factory: str, given: tuple[str, ...], skip: tuple[str, ...], as_jso
     help="The largest weights that are received or sent.",
 )
 @monitor_option
-@click.option("--json", "as_json", is_flag=True, help="Log JSON, an object a line.")
-@click.option("--verbose", is_flag=True, help="Log more.")
+@log_options
 @report_errors
 def serve(
     *,
@@ -162,13 +154,13 @@ def serve(
 ) -> None:
     """Serve a learner to an agent on another machine.
 
-    The agent is started with --learner grpcs://HOST:PORT; without TLS only one on this machine is
-    served. One call is done at a time. A SIGTERM (or Ctrl-C) lets the one at hand finish, a second
-    one does not. Started again, it is given the accepted weights by the agent.
+    Start the agent with --learner grpcs://HOST:PORT; without TLS, only agents on this machine can
+    connect. Calls are handled one at a time. On SIGTERM or Ctrl-C the server finishes the current
+    call; a second signal ends it at once. After a restart, the agent sends the accepted weights.
     """
     start_logging(as_json=as_json, verbose=verbose)
     arguments = parse_arguments(given)
-    config = server_config(**where)  # what is wrong with it is told before data are read
+    config = server_config(**where)  # reports its errors before data are read
     from colearn_learner.remote.server import LearnerServer
 
     made = load_learner(factory, arguments)
@@ -176,11 +168,11 @@ def serve(
         monitored(monitor, _server_monitor) as watching,
         stop_on_signals(
             lambda name: log_event(
-                _log, "stopping", signal=name, reason="the call at hand is finished first"
+                _log, "stopping", signal=name, reason="the current call is finished first"
             )
         ) as stopping,
     ):
-        served = LearnerServer(made, config, on_call=partial(_tell, watching))
+        served = LearnerServer(made, config, on_call=partial(_log_call, watching))
         address = served.start()
         log_event(
             _log,
@@ -208,7 +200,7 @@ def _server_monitor() -> ServerMonitor:
     return ServerMonitor()
 
 
-def _tell(watching: ServerMonitor | None, call: ServedCall) -> None:
+def _log_call(watching: ServerMonitor | None, call: ServedCall) -> None:
     if watching is not None:
         watching.count(call)
     log_event(_log, call.method, seconds=round(call.seconds, 3), failure=call.failure or None)

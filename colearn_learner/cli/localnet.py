@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from colearn_learner.cli._support.errors import report_errors
+from colearn_learner.cli._support.options import json_option
 from colearn_learner.cli._support.output import (
     command_name,
     note,
@@ -28,8 +29,6 @@ from colearn_ledger.networks.profiles import CosmosNetwork, Network
 from colearn_localnet.errors import AddressRefused, LocalnetError, SettingsRefused
 from colearn_localnet.net import Localnet, default_folder
 from colearn_localnet.records import NetStatus
-
-__all__ = ["localnet"]
 
 _PROFILES = {"evm": "local-evm", "cosmos": "local-cosmos"}
 """The network profile that `up` keeps pointed at the default local network, by kind of chain."""
@@ -62,9 +61,6 @@ def _command(function: _Command) -> _Command:
     return option(report_errors(wrapped))  # type: ignore[return-value]
 
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
 @click.group()
 def localnet() -> None:
     """A testnet on this machine: a chain and a private swarm of IPFS nodes (Kubo).
@@ -95,7 +91,7 @@ def localnet() -> None:
     help="Time between blocks; 0, on an EVM chain, mines a transaction at once. "
     "[default: 0; cosmos: 0.5]",
 )
-@_json
+@json_option
 @_command
 def up(net: Localnet, *, as_json: bool, **wanted: Any) -> None:
     """Start what does not run yet, and wait until everything answers.
@@ -128,7 +124,7 @@ def up(net: Localnet, *, as_json: bool, **wanted: Any) -> None:
 
 
 @localnet.command()
-@_json
+@json_option
 @_command
 def status(net: Localnet, *, as_json: bool) -> None:
     """Show what runs and where it listens. The exit code is 0 only when everything answers."""
@@ -173,7 +169,7 @@ def logs(net: Localnet, *, node: str | None, lines: int, follow: bool) -> None:
 @localnet.command()
 @click.argument("address")
 @click.option("--amount", metavar="N", help="How much. [default: 10 ether; cosmos: 10000000 stake]")
-@_json
+@json_option
 @_command
 def fund(net: Localnet, *, address: str, amount: str | None, as_json: bool) -> None:
     """Send ether (cosmos: stake) of the local chain to ADDRESS. It is worth nothing elsewhere."""
@@ -195,7 +191,7 @@ def fund(net: Localnet, *, address: str, amount: str | None, as_json: bool) -> N
 
 @localnet.command()
 @click.option("--wipe", is_flag=True, help="Delete the chain and the content, too.")
-@_json
+@json_option
 @_command
 def down(net: Localnet, *, wipe: bool, as_json: bool) -> None:
     """Stop everything. Chain and content stay for the next time, unless wiped."""

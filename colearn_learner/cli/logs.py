@@ -11,8 +11,6 @@ from typing import Any, TextIO
 
 from colearn_learner.cli._support.output import dump_json, escape_controls
 
-__all__ = ["log_event", "start_logging"]
-
 _FIELDS = "colearn_fields"
 _REPEAT_SECONDS = 60.0
 _LOUD = ("web3", "urllib3", "asyncio", "tensorflow", "matplotlib")

@@ -9,6 +9,7 @@ import click
 
 from colearn_learner.cli._support.connect import parse_account
 from colearn_learner.cli._support.errors import report_errors
+from colearn_learner.cli._support.options import json_option
 from colearn_learner.cli._support.output import print_fields, print_json, print_line, print_table
 from colearn_learner.names import find_name
 from colearn_ledger.networks.address_book import Networks
@@ -69,7 +70,7 @@ def network() -> None:
     help="The most that the transactions of one key may cost a day: in coins on EVM chains, in the "
     "denomination on Cosmos chains.  [default: no limit]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @report_errors
 def add(*, name: str, contract: str | None, as_json: bool, **given: Any) -> None:
     """Add a network, or change one of the same name.
@@ -104,7 +105,7 @@ def _parse_chain_id(kind: str, text: str) -> int | str:
 
 
 @network.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @report_errors
 def list_networks(*, as_json: bool) -> None:
     """List the networks. Keys in URLs are not shown."""
@@ -121,7 +122,7 @@ def list_networks(*, as_json: bool) -> None:
 
 @network.command()
 @click.argument("name")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @report_errors
 def show(*, name: str, as_json: bool) -> None:
     """Show a network with all its contracts. Keys in URLs are not shown."""

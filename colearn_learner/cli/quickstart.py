@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from colearn_ledger.ledger import LedgerView
     from colearn_ledger.protocol import ExperimentId
 
-__all__ = ["quickstart"]
-
 _NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy")
 _LOOK_EVERY = 0.5  # seconds
 _LEAVE_WITHIN = 30.0  # seconds an agent has after SIGTERM

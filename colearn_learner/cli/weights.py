@@ -21,6 +21,7 @@ from colearn_learner.cli._support.connect import (
 )
 from colearn_learner.cli._support.errors import report_errors
 from colearn_learner.cli._support.factories import load_learner, parse_arguments
+from colearn_learner.cli._support.options import learner_argument_option
 from colearn_learner.cli._support.output import note, print_json, print_line, show_spinner
 from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_learner.errors import LearnerError
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from colearn_ledger.ledger import LedgerView
     from colearn_ledger.protocol import ContentRef, ExperimentId
     from colearn_ledger.weights.codec import DecodedWeights
-
-__all__ = ["weights"]
 
 _log = logging.getLogger(__name__)
 
@@ -95,20 +94,17 @@ def get(*, out: Path, as_json: bool, **which: Any) -> None:
 
 @weights.command()
 @click.option(
-    *("--learner", "factory"),
+    "--learner",
+    "factory",
     required=True,
     metavar="MODULE:FACTORY",
     help="What makes a learner of the experiment, as for colearn agent run: weights alone are no "
     "model.",
 )
+@learner_argument_option
 @click.option(
-    *("--learner-arg", "given"),
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="An argument of the factory; VALUE is JSON where it can be, else a text. Repeatable.",
-)
-@click.option(
-    *("--format", "model_format"),
+    "--format",
+    "model_format",
     type=click.Choice(["onnx", "keras", "safetensors"]),
     default="onnx",
     show_default=True,

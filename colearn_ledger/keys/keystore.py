@@ -30,7 +30,7 @@ _COSMOS = ".cosmos"
 
 
 class BadKeyName(LedgerError):
-    """A key can not have this name; the name is not repeated, for it may be a key."""
+    """The name of a key is not valid. It is not repeated, as it may be a key itself."""
 
 
 class KeyExists(LedgerError):
@@ -38,7 +38,7 @@ class KeyExists(LedgerError):
 
 
 class UnknownKey(LedgerError):
-    """There is no key of this name."""
+    """No key has this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class Keystore:
         """Return the wallet of a key.
 
         Raises:
-            UnknownKey: there is none of this name.
+            UnknownKey: no key has this name.
             WrongPassword: the password does not open it.
             InvalidKey: a file is no keystore, or its key is not that of its address.
         """
@@ -137,8 +137,8 @@ class Keystore:
             raise _no_keystore(self.path_of(name)) from None
         if _address_in(document) not in (None, wallet.address):
             raise InvalidKey(f"{self.path_of(name)} holds another key than that of its address")
-        told = StoredKey(name, None, second, _cosmos_account_in(document)).cosmos_address("x")
-        if told not in (None, wallet.cosmos_address("x")):
+        found = StoredKey(name, None, second, _cosmos_account_in(document)).cosmos_address("x")
+        if found not in (None, wallet.cosmos_address("x")):
             raise InvalidKey(
                 f"the key {name} has another account on Cosmos chains than its file says; is "
                 f"{second} missing, or another key's?"
@@ -153,7 +153,7 @@ class Keystore:
             cosmos: the file of the key for Cosmos chains.
 
         Raises:
-            UnknownKey: there is none of this name.
+            UnknownKey: no key has this name.
         """
         first = self._read(name)
         second = _cosmos_path(self.path_of(name))
@@ -198,7 +198,7 @@ def _text_of(path: Path) -> str:
         raise
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "not text"
-        raise InvalidKey(f"{path} can not be read: {why}") from error
+        raise InvalidKey(f"cannot read {path}: {why}") from error
 
 
 def _write_all(name: str, files: list[tuple[Path, str]]) -> None:
@@ -242,7 +242,7 @@ def _address_in(document: str) -> Account | None:
 
 
 def _cosmos_account_in(document: str) -> bytes | None:
-    told = json.loads(document).get("cosmos_account")  # `_address_in` has looked at the rest
-    if not isinstance(told, str) or not re.fullmatch("[0-9a-f]{40}", told):
+    found = json.loads(document).get("cosmos_account")  # `_address_in` has looked at the rest
+    if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{40}", found):
         return None
-    return bytes.fromhex(told)
+    return bytes.fromhex(found)

@@ -23,7 +23,7 @@ _LARGEST_ID = 2**64 - 1
 
 
 class InvalidReference(LedgerError):
-    """The text is no address, or no reference to an experiment."""
+    """The text is not an address, or not a reference to an experiment."""
 
 
 def address(text: str) -> Account:
@@ -71,7 +71,7 @@ class ExperimentReference:
         """Read a reference.
 
         Raises:
-            InvalidReference: it is none.
+            InvalidReference: it is not a reference.
         """
         found = _REFERENCE.fullmatch(text)
         number = int(found[2]) if found and found[2] else 0

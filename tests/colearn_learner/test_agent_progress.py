@@ -150,12 +150,12 @@ def logged(lines: io.StringIO) -> list[dict[str, object]]:
 def test_what_takes_long_is_logged_now_and_then(lines):
     clock = Clock(100.0)
     slow = SlowWork(every=30, clock=clock)
-    slow.hear(Progress(Work.TRAINING))
+    slow.update(Progress(Work.TRAINING))
     for clock.now in (110.0, 130.0, 131.0, 159.0, 165.0):
-        slow.tell()
-    slow.hear(Progress(Work.TRAINING, over=True))
+        slow.log_if_due()
+    slow.update(Progress(Work.TRAINING, over=True))
     clock.now = 300.0
-    slow.tell()
+    slow.log_if_due()
     assert logged(lines) == [
         {"event": "training", "seconds": 30},
         {"event": "training", "seconds": 65},
@@ -165,10 +165,10 @@ def test_what_takes_long_is_logged_now_and_then(lines):
 def test_so_is_how_far_a_transfer_is(lines):
     clock = Clock(0.0)
     slow = SlowWork(every=30, clock=clock)
-    slow.hear(Progress(Work.FETCHING, 0, 1_000))
+    slow.update(Progress(Work.FETCHING, 0, 1_000))
     clock.now = 40.0
-    slow.hear(Progress(Work.FETCHING, 250, 1_000))
-    slow.tell()
+    slow.update(Progress(Work.FETCHING, 250, 1_000))
+    slow.log_if_due()
     assert logged(lines) == [{"event": "fetching", "seconds": 40, "bytes": 250, "of": 1_000}]
 
 
@@ -176,9 +176,9 @@ def test_one_work_does_not_count_for_the_next(lines):
     clock = Clock(0.0)
     slow = SlowWork(every=30, clock=clock)
     for clock.now in range(0, 200, 20):
-        slow.hear(Progress(Work.TESTING))
-        slow.tell()
-        slow.hear(Progress(Work.TESTING, over=True))
+        slow.update(Progress(Work.TESTING))
+        slow.log_if_due()
+        slow.update(Progress(Work.TESTING, over=True))
     assert logged(lines) == []
 
 
@@ -189,8 +189,8 @@ def test_a_thread_looks_after_it_and_ends(lines):
     handler.emit = lambda _: told.set()
     logging.getLogger().addHandler(handler)
     threads = threading.active_count()
-    with slow.told():
-        slow.hear(Progress(Work.TRAINING))
+    with slow.log_regularly():
+        slow.update(Progress(Work.TRAINING))
         assert told.wait(LIMIT)
     assert threading.active_count() == threads
 
@@ -199,15 +199,15 @@ SHOW = """
 import logging, sys
 from colearn_learner.agent.progress import Progress, Work
 from colearn_learner.cli._support.progress import show_progress
-with show_progress(as_json=sys.argv[1] == "json", verbose=False) as hear:
-    hear(Progress(Work.TRAINING))
+with show_progress(as_json=sys.argv[1] == "json", verbose=False) as update:
+    update(Progress(Work.TRAINING))
     logging.getLogger().info("a line " + "long " * 40 + "[bold]end")
-    hear(Progress(Work.TRAINING, over=True))
-    hear(Progress(Work.FETCHING, 0, 20_000_000))
-    hear(Progress(Work.FETCHING, 5_000_000, 20_000_000))
+    update(Progress(Work.TRAINING, over=True))
+    update(Progress(Work.FETCHING, 0, 20_000_000))
+    update(Progress(Work.FETCHING, 5_000_000, 20_000_000))
     logging.getLogger().info("a second one")
     sys.stdin.read(1)
-    hear(Progress(Work.FETCHING, 20_000_000, 20_000_000, over=True))
+    update(Progress(Work.FETCHING, 20_000_000, 20_000_000, over=True))
     logging.getLogger().info("the last")
 """
 

@@ -63,8 +63,8 @@ def test_keras_trains_in_the_demo_and_a_seed_decides_its_weights_too(tmp_path):
         (("demo", "--n-learners", "1"), 2, "--n-learners"),
         (("demo", "--vote-threshold", "1.5"), 2, "--vote-threshold"),
         (("demo", "--ledger", "local", "--dataset", "wine", "--n-learners", "50"), 2, "at most"),
-        (("demo", "--ledger", "local", "--out", "."), 2, "is there already"),
-        (("demo", "--ledger", "local", "--out", "/dev/null/x"), 1, "can not be made"),
+        (("demo", "--ledger", "local", "--out", "."), 2, "already exists"),
+        (("demo", "--ledger", "local", "--out", "/dev/null/x"), 1, "cannot create"),
     ],
 )
 def test_wrong_use_gets_one_clear_line(arguments, code, message):

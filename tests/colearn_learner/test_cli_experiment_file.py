@@ -73,7 +73,7 @@ def test_terms_reach_the_parameters(tmp_path: Path):
         ("learner = \"", "file = \"", "arguments, which are for a learner"),
     ],
 )  # fmt: skip
-def test_a_wrong_file_is_told_where_it_is_wrong(tmp_path: Path, old: str, new: str, message: str):
+def test_error_in_the_file_is_located(tmp_path: Path, old: str, new: str, message: str):
     path = tmp_path / "experiment.toml"
     assert old in TEMPLATE
     path.write_text(TEMPLATE.replace(old, new))
@@ -136,13 +136,13 @@ def test_a_module_of_the_working_folder_is_found(own_module):
         ("no_such_module_here:make", click.UsageError, "no module no_such_module_here"),
         ("mine_bad:absent", click.UsageError, "has no function absent"),
         ("mine_bad:make", FactoryFailed, "make failed: ZeroDivisionError"),
-        ("mine_bad:nothing", FactoryFailed, "returned a NoneType"),
+        ("mine_bad:nothing", FactoryFailed, "returned a NoneType object, which is not a learner"),
         ("mine_bad:no_arguments", FactoryFailed, "TypeError.*unexpected keyword"),
-        ("mine_broken:make", FactoryFailed, "can not be imported: NameError"),
+        ("mine_broken:make", FactoryFailed, "cannot be imported: NameError"),
         ("mine_needy:make", ModuleNotFoundError, "a_package_that_is_not_there"),
     ],
 )
-def test_what_makes_no_learner_is_told(own_module, factory, error, message):
+def test_factory_that_makes_no_learner_is_refused(own_module, factory, error, message):
     text = "def make(**_): 1 / 0\ndef nothing(**_): pass\ndef no_arguments(): pass\n"
     own_module("mine_bad", text)
     own_module("mine_broken", "nonsense\n")

@@ -106,14 +106,14 @@ def test_a_mnemonics_cosmos_key_is_imported_by_its_path_and_exported(home: Path)
     wallet = Wallet.from_mnemonic(WORDS, cosmos_path=path[1])
     assert wallet.cosmos_address("wasm") in run.stdout
     export = ("key", "export", "alice", "--private-key", "--cosmos", "--out", "-")
-    told = colearn(*export, COLEARN_PASSWORD=PASSWORD)
-    assert told.stdout.strip() == wallet.reveal_key(cosmos=True)
-    assert told.stdout.strip() not in files_in(home)
+    shown = colearn(*export, COLEARN_PASSWORD=PASSWORD)
+    assert shown.stdout.strip() == wallet.reveal_key(cosmos=True)
+    assert shown.stdout.strip() not in files_in(home)
     sealed = json.loads(colearn("key", "export", "alice", "--cosmos").stdout)
     assert sealed == json.loads((home / "keys" / "alice.cosmos.json").read_text())
 
 
-def test_export_gives_the_encrypted_file_and_the_key_itself_only_when_told(home: Path):
+def test_export_gives_the_encrypted_file_and_the_key_itself_only_when_shown(home: Path):
     Keystore(work=2).save("alice", Wallet.from_key(KEY), PASSWORD)
     assert json.loads(colearn("key", "export", "alice").stdout)["version"] == 3
     refused = colearn("key", "export", "alice", "--private-key", COLEARN_PASSWORD=PASSWORD)
@@ -121,12 +121,12 @@ def test_export_gives_the_encrypted_file_and_the_key_itself_only_when_told(home:
     assert KEY not in refused.stdout + refused.stderr
     out = home.parent / "key.txt"
     export = ("key", "export", "alice", "--private-key", "--out")
-    told = colearn(*export, str(out), COLEARN_PASSWORD=PASSWORD)
-    assert told.returncode == 0, told.stderr
-    assert KEY not in told.stdout + told.stderr
+    shown = colearn(*export, str(out), COLEARN_PASSWORD=PASSWORD)
+    assert shown.returncode == 0, shown.stderr
+    assert KEY not in shown.stdout + shown.stderr
     assert out.read_text() == KEY + "\n"
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
-    assert "is there already" in colearn(*export, str(out), COLEARN_PASSWORD=PASSWORD).stderr
+    assert "already exists" in colearn(*export, str(out), COLEARN_PASSWORD=PASSWORD).stderr
     assert colearn(*export, "-", COLEARN_PASSWORD=PASSWORD).stdout == KEY + "\n"
 
 
@@ -142,7 +142,7 @@ def test_export_gives_the_encrypted_file_and_the_key_itself_only_when_told(home:
         (("key", "import", "bob", *WORDS.split()), {}, 2, "never an argument"),
         (("key", "import", "bob", "--from", KEY), {}, 2, "never itself an argument"),
         (("key", "import", "bob", "--from", "env:NONE"), {}, 2, "NONE is not set"),
-        (("key", "import", "bob", "--from", "fd:77"), {}, 2, "descriptor 77 can not be read"),
+        (("key", "import", "bob", "--from", "fd:77"), {}, 2, "cannot read the file descriptor 77"),
         (("key", "import", "bob", "--from", "env:K"), {"K": KEY[:-1]}, 1, "not a private key"),
         (("key", "import", "bob", "--from", "env:K"), {"K": WORDS + " x"}, 1, "not a mnemonic"),
         (("key", "show", "bob"), {}, 1, "there are alice"),
@@ -153,7 +153,7 @@ def test_export_gives_the_encrypted_file_and_the_key_itself_only_when_told(home:
         (("deploy", "--key", "env:K"), {"K": KEY + "0"}, 1, "not a private key"),
     ],
 )  # fmt: skip
-def test_wrong_use_is_told_in_a_line_that_holds_no_secret(
+def test_wrong_use_is_shown_in_a_line_that_holds_no_secret(
     home: Path, arguments: tuple[str, ...], env: dict[str, str], code: int, message: str
 ):
     Keystore(work=2).save("alice", Wallet.from_key(KEY), PASSWORD)

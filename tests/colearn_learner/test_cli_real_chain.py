@@ -127,7 +127,7 @@ def test_accounts_are_admitted_join_leave_start_and_cancel(home: Path, contract:
     assert "an account joins once" in refused("join", reference, "--key", "alice")
     assert "too few learners" in refused("start", reference, "--key", "owner")
     done("experiment", "join", "1", "--key", "bob")
-    assert "is no learner of it" in refused("leave", reference, "--key", "carol")
+    assert "is not a learner in this experiment" in refused("leave", reference, "--key", "carol")
     done("experiment", "start", reference, "--key", "owner")
     shown = done("experiment", "show", reference)
     assert (shown["status"], shown["round"]) == ("running", 0)

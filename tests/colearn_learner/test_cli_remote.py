@@ -194,11 +194,17 @@ def test_files_that_can_not_serve_are_named_with_what_is_wrong(files: Files):
     certificate = ("--tls-cert", str(files.certificate))
     for more, said in (
         (certificate, "needs both a certificate and its key"),
-        ((*certificate, "--tls-key", "nowhere.key"), "--tls-key nowhere.key can not be read"),
-        ((*certificate, "--tls-key", str(other)), "other.key are no certificate and its private"),
+        ((*certificate, "--tls-key", "nowhere.key"), "--tls-key: cannot read nowhere.key"),
+        (
+            (*certificate, "--tls-key", str(other)),
+            "other.key are not a certificate and its",
+        ),
         ((*certificate, "--tls-key", str(locked)), "without a password"),
-        (("--tls-cert", str(files.token), "--tls-key", str(files.key)), "no certificate and its"),
-        (("--token-file", "nowhere"), "nowhere can not be read"),
+        (
+            ("--tls-cert", str(files.token), "--tls-key", str(files.key)),
+            "not a certificate and its",
+        ),
+        (("--token-file", "nowhere"), "cannot read nowhere"),
         (("--token-file", str(files.write("short", b"hunter2"))), "at least 16"),
         (("--learner-arg", "more"), "not of the form name=value"),
         (("--learner-arg", "more=1"), "TypeError"),
@@ -261,7 +267,7 @@ def test_a_learner_is_reached_by_what_the_command_line_says(
         ({"token": TOKEN}, click.UsageError, "never itself an argument"),
         ({"token": "env:NOT_SET_ANYWHERE"}, click.UsageError, "NOT_SET_ANYWHERE is not set"),
         ({"token": "file:/dev/null"}, click.UsageError, "no text"),
-        ({"ca": "nowhere.pem"}, click.UsageError, "nowhere.pem can not be read"),
+        ({"ca": "nowhere.pem"}, click.UsageError, "cannot read nowhere.pem"),
         ({"deadline": "soon"}, InvalidArgument, "deadline is 'soon'"),
     ],
 )

@@ -61,7 +61,7 @@ def test_an_interrupted_demo_exits_with_130_and_leaves_what_there_is(tmp_path: P
     )
     assert code == 130, output + errors
     assert "Traceback" not in output + errors
-    held = int(re.search(r"(\d+) of 1000 rounds were held", errors)[1])
+    held = int(re.search(r"(\d+) of 1000 rounds were completed", errors)[1])
     history = json.loads((out / "history.json").read_text())
     closed = [r for r in history["rounds"] if r["outcome"] != "none"]
     assert held == len(closed) >= 3

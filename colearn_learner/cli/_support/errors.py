@@ -15,8 +15,6 @@ from colearn_learner.errors import LearnerError
 from colearn_learner.names import UnknownName
 from colearn_ledger.protocol import LedgerError
 
-__all__ = ["INTERRUPTED", "need", "report_errors"]
-
 INTERRUPTED = 130
 """The exit code after Ctrl-C: 128 and the number of SIGINT, as shells have it."""
 

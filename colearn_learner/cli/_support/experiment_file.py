@@ -19,8 +19,6 @@ from colearn_ledger.protocol import (
 )
 from colearn_ledger.reference.params import check_params
 
-__all__ = ["TEMPLATE", "BadExperimentFile", "ExperimentFile", "read_experiment_file"]
-
 TEMPLATE = """\
 # An experiment of colearn. Change what you like, then:
 #
@@ -94,12 +92,12 @@ _NEEDED_TERMS = ("rounds", "min_learners", "max_learners")
 
 
 class BadExperimentFile(LearnerError):
-    """The file does not describe an experiment; says where and how."""
+    """The file does not describe an experiment; explains where and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentFile:
-    """What the file says, checked.
+    """The checked content of a file.
 
     Args:
         model: for people.
@@ -135,15 +133,15 @@ class ExperimentFile:
 
 
 def read_experiment_file(path: Path) -> ExperimentFile:
-    """Read a file.
+    """Read and check the file that describes an experiment.
 
     Raises:
-        BadExperimentFile: it can not be read, or describes no experiment.
+        BadExperimentFile: it cannot be read, or does not describe an experiment.
     """
     try:
         document = tomllib.loads(path.read_bytes().decode())
     except OSError as error:
-        raise BadExperimentFile(f"{path} can not be read: {error.strerror}") from error
+        raise BadExperimentFile(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadExperimentFile(f"{path} is not TOML: {error}") from error
     try:

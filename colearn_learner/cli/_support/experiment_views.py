@@ -12,8 +12,6 @@ from colearn_ledger.networks.profiles import Network
 from colearn_ledger.networks.references import ExperimentReference
 from colearn_ledger.protocol import Account, Experiment, Learner
 
-__all__ = ["document", "fields", "progress", "reference_of", "summary"]
-
 
 def reference_of(network: Network, contract: Account, shown: Experiment) -> ExperimentReference:
     """Return the reference of an experiment."""

@@ -16,8 +16,6 @@ from colearn_learner.errors import LearnerError
 from colearn_learner.learners.triton_guard import keep_triton_from_tensorflow
 from colearn_learner.remote.addresses import is_address
 
-__all__ = ["FactoryFailed", "find_factory", "load_learner", "parse_arguments"]
-
 _log = logging.getLogger(__name__)
 
 _METHODS = (
@@ -29,14 +27,14 @@ _METHODS = (
 
 
 class FactoryFailed(LearnerError):
-    """The learner could not be made; says by which factory, and why."""
+    """A factory did not make a learner; names the factory and the reason."""
 
 
 def parse_arguments(given: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments of ``k=v`` texts; a value is JSON where it can be, else a text.
+    """Parse ``name=value`` texts; a value that is valid JSON is read as JSON.
 
     Raises:
-        click.UsageError: one is no ``k=v``, or given twice.
+        click.UsageError: a text has another form, or a name is given twice.
     """
     arguments: dict[str, Any] = {}
     for text in given:
@@ -52,7 +50,7 @@ def parse_arguments(given: Sequence[str]) -> dict[str, Any]:
 
 
 def load_learner(factory: str, arguments: Mapping[str, Any]) -> Any:
-    """Return the learner that a factory makes; modules of the working folder are found too.
+    """Return the learner that a factory makes; its module may be in the working folder.
 
     Args:
         factory: ``package.module:factory``, or ``grpc://host:port`` or ``grpcs://host:port`` of a
@@ -81,18 +79,18 @@ def load_learner(factory: str, arguments: Mapping[str, Any]) -> Any:
         ) from error
     if missing := [m for m in _METHODS if not callable(getattr(learner, m, None))]:
         raise FactoryFailed(
-            f"{factory} returned a {type(learner).__name__}, which is no learner: it has no "
-            f"{missing[0]} (see MachineLearningInterface)"
+            f"{factory} returned a {type(learner).__name__} object, which is not a learner: "
+            f"it has no {missing[0]} (see MachineLearningInterface)"
         )
     return learner
 
 
 def find_factory(factory: str) -> Any:
-    """Return what ``package.module:factory`` names; modules of the working folder are found too.
+    """Return the factory that ``package.module:factory`` names, also from the working folder.
 
     Raises:
         click.UsageError: there is no such factory.
-        FactoryFailed: its module can not be imported.
+        FactoryFailed: its module cannot be imported.
     """
     module_name, colon, name = factory.partition(":")
     if not colon or not module_name or not name:
@@ -113,9 +111,9 @@ def find_factory(factory: str) -> Any:
             "working folder and in the Python environment"
         ) from error
     except Exception as error:
-        _log.exception("%s can not be imported", module_name)
+        _log.exception("%s cannot be imported", module_name)
         raise FactoryFailed(
-            f"the module {module_name} can not be imported: {type(error).__name__}: {error}"
+            f"the module {module_name} cannot be imported: {type(error).__name__}: {error}"
         ) from error
     make = getattr(module, name, None)
     if not callable(make):

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-__all__ = ["LiveView"]
-
 _OF_A_ROUND = (RoundStarted, WeightsProposed, VoteCommitted, VoteCast, RoundClosed)
 
 _STYLES = {

@@ -1,4 +1,4 @@
-"""How an agent's process shows training and moving weights: a live line, or lines in the log."""
+"""Show an agent's training and transfers: a live line on a terminal, otherwise lines in the log."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ from colearn_learner.cli.logs import log_event, start_logging
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["LiveLine", "SlowWork", "show_progress"]
-
 _log = logging.getLogger(__name__)
 
 _EVERY = 30.0
@@ -26,29 +24,29 @@ _EVERY = 30.0
 
 @contextmanager
 def show_progress(*, as_json: bool, verbose: bool) -> Iterator[ProgressListener]:
-    """Start logging, and give what shows an agent's progress.
+    """Start logging, and yield a listener that shows an agent's progress.
 
-    A terminal gets a line at its bottom that moves, below the log. Elsewhere, and where the log
-    is for programs, a work that takes long is told of in the log now and then.
+    A terminal gets a moving line below the log. Elsewhere, and for JSON logs, long work is logged
+    now and then.
     """
     console = open_console(soft_wrap=True)
     if as_json or not console.is_terminal:
         start_logging(as_json=as_json, verbose=verbose)
         slow = SlowWork()
-        with slow.told():
-            yield slow.hear
+        with slow.log_regularly():
+            yield slow.update
     else:
         with LiveLine(console).shown() as line:  # it stands in for standard output
             start_logging(as_json=False, verbose=verbose)
-            yield line.hear
+            yield line.update
 
 
 class SlowWork:
-    """Logs what takes long, every so many seconds.
+    """Logs long work at intervals.
 
     Args:
-        every: seconds of one work between two lines.
-        clock: gives seconds.
+        every: seconds between two lines about the same work.
+        clock: returns seconds.
     """
 
     def __init__(
@@ -58,34 +56,34 @@ class SlowWork:
         self._clock = clock
         self._lock = threading.Lock()
         self._now: Progress | None = None
-        self._began = self._told = 0.0
+        self._began = self._logged_at = 0.0
 
-    def hear(self, progress: Progress) -> None:
-        """Take how far a work is."""
+    def update(self, progress: Progress) -> None:
+        """Take note of progress."""
         with self._lock:
             if self._now is None:
-                self._began = self._told = self._clock()
+                self._began = self._logged_at = self._clock()
             self._now = None if progress.over else progress
 
-    def tell(self) -> None:
-        """Log the work at hand, if it is time to."""
+    def log_if_due(self) -> None:
+        """Log the current work if its last line is old enough."""
         with self._lock:
             now, clock = self._now, self._clock()
-            if now is None or clock - self._told < self._every:
+            if now is None or clock - self._logged_at < self._every:
                 return
-            self._told = clock
+            self._logged_at = clock
             seconds = round(clock - self._began)
         moved = {} if now.size is None else {"bytes": now.done, "of": now.size}
         log_event(_log, now.work.value, seconds=seconds, **moved)
 
     @contextmanager
-    def told(self) -> Iterator[None]:
-        """Look after it in a thread, in the block."""
+    def log_regularly(self) -> Iterator[None]:
+        """Call `log_if_due` in a thread until the block ends."""
         ended = threading.Event()
 
         def look() -> None:
             while not ended.wait(min(1.0, self._every)):
-                self.tell()
+                self.log_if_due()
 
         thread = threading.Thread(target=look, name="colearn-progress", daemon=True)
         thread.start()
@@ -97,10 +95,10 @@ class SlowWork:
 
 
 class LiveLine:
-    """A line at a terminal's bottom: what the agent is busy with, for how long, how far.
+    """A line at the bottom of a terminal: the agent's current work, its duration and progress.
 
     Args:
-        console: of the terminal. What is printed to standard output appears above the line.
+        console: the terminal. Standard output appears above the line.
     """
 
     def __init__(self, console: Console) -> None:
@@ -123,13 +121,13 @@ class LiveLine:
 
     @contextmanager
     def shown(self) -> Iterator[LiveLine]:
-        """Show it in the block."""
+        """Show the line until the block ends."""
         with self._bars:
             self._bars.console.show_cursor()  # a second SIGTERM leaves no time to bring it back
             yield self
 
-    def hear(self, progress: Progress) -> None:
-        """Take how far a work is."""
+    def update(self, progress: Progress) -> None:
+        """Take note of progress."""
         task = self._tasks[progress.work]
         if progress.over:
             self._bars.update(task, visible=False)

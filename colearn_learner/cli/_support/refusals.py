@@ -1,4 +1,4 @@
-"""What the protocol's refusals mean to who typed a command, and what to do next."""
+"""Explain the protocol's refusals to the person who typed a command."""
 
 from __future__ import annotations
 
@@ -21,16 +21,14 @@ from colearn_ledger.protocol import (
     WrongStatus,
 )
 
-__all__ = ["Refused", "explain_refusals"]
-
 
 class Refused(LearnerError):
-    """The contract refused a call; says why, and what to do."""
+    """The contract refused a call; explains why, and what to do next."""
 
 
 @contextmanager
 def explain_refusals(reference: object) -> Iterator[None]:
-    """Turn refusals about an experiment into what a person can act on."""
+    """Turn refusals about an experiment into errors that a person can act on."""
     try:
         yield
     except ProtocolError as error:
@@ -78,14 +76,14 @@ def _joined(error: ProtocolError, _: str) -> str:
 
 
 def _no_learner(error: ProtocolError, _: str) -> str:
-    return f"{_value(error)} is no learner of it, or has left; check --key"
+    return f"{_value(error)} is not a learner in this experiment, or has left it; check --key"
 
 
 def _parameter(error: ProtocolError, _: str) -> str:
     if _value(error) == "admission":
         return "anyone may join this experiment: nobody needs to be admitted"
     if _value(error) == "min_learners":
-        return "too few learners have joined to start it; colearn experiment show tells how many"
+        return "too few learners have joined to start it; colearn experiment show lists them"
     return str(error)
 
 

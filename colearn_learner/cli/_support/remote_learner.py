@@ -1,4 +1,4 @@
-"""Learners on other machines, for commands: what reaches one, and what a server needs."""
+"""Connect to learners on other machines, and configure servers of learners."""
 
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from colearn_learner.remote.client import RemoteLearner
     from colearn_learner.remote.server import ServerConfig
 
-__all__ = ["TOKEN_VARIABLE", "open_remote_learner", "server_config"]
-
 _log = logging.getLogger(__name__)
 
 TOKEN_VARIABLE = "COLEARN_LEARNER_TOKEN"  # noqa: S105 - the name of one
@@ -30,7 +28,7 @@ _ARGUMENTS = ("token", "ca", "server_name", "deadline", "patience", "max_bytes")
 
 
 def open_remote_learner(address: str, arguments: Mapping[str, Any]) -> RemoteLearner:
-    """Return the learner behind a server, also if it does not answer at the moment.
+    """Return the learner behind a server, even if it does not answer at the moment.
 
     Args:
         address: ``grpc://host:port`` or ``grpcs://host:port``.
@@ -39,7 +37,7 @@ def open_remote_learner(address: str, arguments: Mapping[str, Any]) -> RemoteLea
             set.
 
     Raises:
-        click.UsageError: there is no such argument, or a file that can not be read.
+        click.UsageError: there is no such argument, or a file cannot be read.
         MissingPackage: grpc is not installed.
         LearnerRefused: the server does not want us, or is not to be believed.
         LearnerError: the address or an argument is none.
@@ -77,13 +75,13 @@ def server_config(
     token_file: Path | None,
     max_bytes: int,
 ) -> ServerConfig:
-    """Return how a server is to be, from files.
+    """Return the configuration of a server, with its files read.
 
     Raises:
         MissingPackage: grpc is not installed.
-        click.UsageError: a file can not be read, or certificate and key do not belong together.
+        click.UsageError: a file cannot be read, or certificate and key do not belong together.
         Unprotected: others than this machine could reach it without TLS or a token.
-        InvalidToken: the token can not be one.
+        InvalidToken: the token is not valid.
     """
     _need_grpc()
     from colearn_learner.remote.server import ServerConfig
@@ -131,11 +129,11 @@ def _file(option: str, path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise click.UsageError(f"{option} {path} can not be read: {error.strerror}") from error
+        raise click.UsageError(f"{option}: cannot read {path}: {error.strerror}") from error
 
 
 def _check_pair(certificate: Path, key: Path) -> None:
-    """See that TLS can be had with these files: gRPC itself would not say what is wrong."""
+    """Check that TLS works with these files; gRPC itself would not report what is wrong."""
     for option, path in (("--tls-cert", certificate), ("--tls-key", key)):
         _file(option, path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -143,6 +141,6 @@ def _check_pair(certificate: Path, key: Path) -> None:
         context.load_cert_chain(certificate, key, password=lambda: b"")  # never asks for one
     except (ssl.SSLError, ValueError) as error:
         raise click.UsageError(
-            f"{certificate} and {key} are no certificate and its private key, both PEM and the key "
-            f"without a password: {error}"
+            f"{certificate} and {key} are not a certificate and its private key; both must be PEM, "
+            f"and the key without a password: {error}"
         ) from error

@@ -1,6 +1,6 @@
-"""Keys and passwords for commands: from the keystore, the environment, a descriptor or a prompt.
+"""Read keys and passwords from the keystore, the environment, a descriptor or a prompt.
 
-Secrets are never arguments, for arguments are seen by everybody on the machine (``ps``).
+Secrets are never arguments: everybody on the machine can see those (``ps``).
 """
 
 from __future__ import annotations
@@ -19,15 +19,6 @@ import click
 from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.keys.wallet import Wallet
 
-__all__ = [
-    "PASSWORD_VARIABLE",
-    "Passwords",
-    "key_option",
-    "open_wallet",
-    "password_options",
-    "read_secret",
-]
-
 PASSWORD_VARIABLE = "COLEARN_PASSWORD"  # noqa: S105 - the name of one
 
 _LARGEST = 65_536  # bytes
@@ -36,25 +27,25 @@ _NO_STANDARD_STREAM = 3
 
 @dataclass(frozen=True, slots=True)
 class Passwords:
-    """Where a command was told to take the keystore's password from."""
+    """The place to read the keystore's password from."""
 
     file: Path | None
     descriptor: int | None
 
     def ask(self, name: str, *, new: bool = False) -> str:
-        """Return the password of a key; of a new one it is asked for twice.
+        """Return the password of a key; the prompt asks for a new one twice.
 
         Raises:
-            click.UsageError: there is nowhere to take it from.
+            click.UsageError: there is no place to read it from.
         """
         if self.file is not None:
-            password = _first_line(_bytes_of_file(self.file), "the password file")
+            password = _first_line(_read_file(self.file), "the password file")
         elif self.descriptor is not None:
-            password = _first_line(_bytes_of_descriptor(self.descriptor), "the descriptor")
+            password = _first_line(_read_descriptor(self.descriptor), "the descriptor")
         elif (given := os.environ.get(PASSWORD_VARIABLE)) is not None:
             password = given
         else:
-            password = _prompted(f"Password of the key {name}", twice=new)
+            password = _prompt(f"Password of the key {name}", twice=new)
         if new and not password:
             raise click.UsageError("an empty password protects nothing; choose another")
         return password
@@ -98,7 +89,7 @@ def key_option(command: Callable[..., Any]) -> Callable[..., Any]:
         required=True,
         metavar="NAME",
         envvar="COLEARN_KEY",
-        help="Whose transactions these are: a key of the keystore (colearn key list), or "
+        help="The key that signs: its name in the keystore (colearn key list), or "
         "env:VARIABLE or fd:NUMBER with a private key or mnemonic.",
     )
     return option(password_options(wrapped))
@@ -108,19 +99,19 @@ def open_wallet(key: str, passwords: Passwords) -> Wallet:
     """Return the wallet that ``--key`` names.
 
     Raises:
-        UnknownKey, WrongPassword, InvalidKey: it can not be had.
+        UnknownKey, WrongPassword, InvalidKey: the key cannot be opened.
         click.UsageError: the argument is itself a key; it is not repeated.
     """
     if _is_secret(key):
         raise click.UsageError(
-            "--key wants the name of a key and was given what looks like a key itself, which "
+            "--key takes the name of a key, but this looks like a key itself, which "
             "others can now see in the list of processes and in the shell's history: do not use "
             "that key again. Keep keys by colearn key import, or pass them as env:VARIABLE"
         )
     if key.startswith(("env:", "fd:")):
         return Wallet.from_secret(read_secret(key))
     store = Keystore()
-    store.key(key)  # an unknown name is told before a password is asked for
+    store.key(key)  # reports an unknown name before asking for a password
     return store.open(key, passwords.ask(key))
 
 
@@ -137,13 +128,13 @@ def read_secret(source: str) -> str:
             raise click.UsageError(f"the environment variable {place} is not set")
         return found
     if kind == "fd" and place.isdecimal():
-        return _text(_bytes_of_descriptor(int(place)), f"descriptor {place}")
+        return _text(_read_descriptor(int(place)), f"descriptor {place}")
     if kind == "file" and place:
-        return _text(_bytes_of_file(Path(place)), place)
+        return _text(_read_file(Path(place)), place)
     if source == "stdin":
         return _text(sys.stdin.buffer.read(_LARGEST), "standard input")
     if source == "prompt":
-        return _prompted("Private key or mnemonic", twice=False)
+        return _prompt("Private key or mnemonic", twice=False)
     raise click.UsageError(
         "a secret comes from env:VARIABLE, fd:NUMBER, file:PATH, stdin or prompt; it is never "
         "itself an argument"
@@ -154,7 +145,7 @@ def _is_secret(text: str) -> bool:
     return len(text.split()) > 1 or re.fullmatch(r"(0x)?[0-9a-fA-F]{40,}", text) is not None
 
 
-def _prompted(what: str, *, twice: bool) -> str:
+def _prompt(what: str, *, twice: bool) -> str:
     if not sys.stdin.isatty():
         raise click.UsageError(
             f"{what}: there is no terminal to ask at; set {PASSWORD_VARIABLE}, or give "
@@ -166,21 +157,21 @@ def _prompted(what: str, *, twice: bool) -> str:
     return answer
 
 
-def _bytes_of_file(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(_LARGEST)
     except OSError as error:
-        raise click.UsageError(f"{path} can not be read: {error.strerror}") from error
+        raise click.UsageError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _bytes_of_descriptor(number: int) -> bytes:
+def _read_descriptor(number: int) -> bytes:
     try:
         with os.fdopen(number, "rb", closefd=number >= _NO_STANDARD_STREAM) as file:
             return file.read(_LARGEST)
     except OSError as error:
         raise click.UsageError(
-            f"the file descriptor {number} can not be read: {error.strerror}"
+            f"cannot read the file descriptor {number}: {error.strerror}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Ending a process by signals: the first one lets the step at hand finish, the second does not."""
+"""End a process by signals: after the first it finishes its current step, the second is final."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Stopping", "run_in_thread", "stop_on_signals"]
-
 _LOOK = 0.2  # seconds between two looks at whether the work is over
 
 
 class Stopping:
-    """Whether the process was told to end, and by which signal.
+    """Records whether a signal asked the process to end, and which one.
 
     Args:
         on_first: called, in the main thread, at the first signal.
@@ -27,7 +25,7 @@ class Stopping:
         self._on_first = on_first
 
     def handle(self, number: int, _: FrameType | None) -> None:
-        """Take a signal."""
+        """Handle a signal."""
         if self.signal is not None:
             os._exit(128 + number)
         self.signal = number
@@ -37,7 +35,7 @@ class Stopping:
 
 @contextmanager
 def stop_on_signals(on_first: Callable[[str], None]) -> Iterator[Stopping]:
-    """Let SIGTERM and SIGINT end the work: the first by and by, the second at once."""
+    """Let the first SIGTERM or SIGINT end the work gently, and the second one at once."""
     stopping = Stopping(on_first)
     before = {
         number: signal.signal(number, stopping.handle) for number in (signal.SIGTERM, signal.SIGINT)
@@ -50,9 +48,9 @@ def stop_on_signals(on_first: Callable[[str], None]) -> Iterator[Stopping]:
 
 
 def run_in_thread(work: Callable[[], None]) -> None:
-    """Do the work in a thread, so that signals are heard whatever it is busy with.
+    """Do the work in a thread, so that the main thread can handle signals at any time.
 
-    What it raises is raised here.
+    Errors of the work are raised here.
     """
     failures: list[BaseException] = []
     finished = threading.Event()
