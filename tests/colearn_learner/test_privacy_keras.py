@@ -151,7 +151,7 @@ class TestNoise:
     def test_step_without_records_adds_noise(self):
         fit = {"batch_size": 1, "steps_per_epoch": 1}
         one = learner(model_fit_kwargs=fit)
-        one._private_fit._numbers = Unlucky()
+        one._private_fit._random = Unlucky()
         assert np.count_nonzero(change(one)) == 650
 
 
@@ -171,8 +171,8 @@ class TestSampling:
         one = learner(diff_priv_config=ample, model_fit_kwargs={"batch_size": 150, "epochs": 2})
         assert (one._private_fit.sample_rate, one._private_fit.steps) == (0.25, 8)
         drawn: list[Any] = []
-        of = one._private_fit._of
-        one._private_fit._of = lambda places: drawn.append(places) or of(places)
+        of = one._private_fit._sum_gradients
+        one._private_fit._sum_gradients = lambda places: drawn.append(places) or of(places)
         one.mli_propose_weights()
         counts = np.bincount(np.concatenate(drawn), minlength=600)
         assert counts.max() <= 8  # in a step at most once
@@ -265,8 +265,8 @@ class TestBudget(BudgetContract):
         def make(at_step: Callable[[], object] | None = None, **options: Any) -> KerasLearner:
             one = learner(**options)
             if at_step is not None:
-                of = one._private_fit._of
-                one._private_fit._of = lambda places: (at_step(), of(places))[1]
+                of = one._private_fit._sum_gradients
+                one._private_fit._sum_gradients = lambda places: (at_step(), of(places))[1]
             return one
 
         return make
