@@ -312,6 +312,13 @@ class Agent:
         ballot = self._voting.ballot(held, content, secret=secret, unfit=self._adopting.unfit)
         if ballot is None:
             return Action.WAITED
+        if self._ledger.round(self._experiment, held.index).content != content:
+            _log.warning(
+                "%s: round %d contains another proposal than the one just tested; testing that one",
+                self._name,
+                held.index,
+            )
+            return Action.WAITED
         if ballot.salt is None:
             pending = self._carrier.vote(self._experiment, held.index, ballot.vote)
             return self._send(Action.VOTED, held.index, pending, ballot.reason)
@@ -332,6 +339,8 @@ class Agent:
             return Action.WAITED
         if ballot is None or ballot.salt is None:
             return self._cannot_reveal(held, "the salt is not in the agent's folder")
+        if ballot.content != held.content:
+            return self._cannot_reveal(held, "its round now contains another proposal")
         try:
             pending = self._ledger.reveal(self._experiment, held.index, ballot.vote, ballot.salt)
             return self._send(Action.REVEALED, held.index, pending, ballot.reason)

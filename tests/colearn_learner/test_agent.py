@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,15 @@ from colearn_learner.interface import (
     TrainingSummary,
     Weights,
 )
-from colearn_ledger.protocol import BallotState, Outcome, Status, VoteCast
+from colearn_ledger.protocol import (
+    BallotState,
+    ContentRef,
+    ExperimentId,
+    Outcome,
+    Round,
+    Status,
+    VoteCast,
+)
 from colearn_ledger.spec import ExperimentSpec
 from colearn_ledger.weights.codec import read_weights
 from tests.support.toyworld import TowardsTarget
@@ -197,3 +207,58 @@ def test_a_torn_last_line_is_forgotten_and_a_damaged_one_is_not(tmp_path: Path):
     journal.write_bytes(b"garbage\n" + whole)
     with pytest.raises(DamagedFolder, match="line 1"):
         AgentFolder(tmp_path, "me")
+
+
+class RoundReplaced:
+    """A ledger whose open round contains another proposal, as after a reorganisation."""
+
+    def __init__(self, ledger: Any, other: ContentRef) -> None:
+        self._ledger, self._other = ledger, other
+        self.is_replaced = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    def round(self, experiment: ExperimentId, index: int) -> Round:
+        round_ = self._ledger.round(experiment, index)
+        if self.is_replaced and round_.content is not None:
+            return dataclasses.replace(round_, content=self._other)
+        return round_
+
+
+@pytest.mark.parametrize("reveal_window", [0, 100], ids=["open", "secret"])
+def test_ballot_is_not_sent_for_another_proposal_than_the_tested_one(world, reveal_window):
+    w = world(targets(4, 5), rounds=1, reveal_window=reveal_window)
+    agents = w.agents()
+    for _ in range(2):
+        for agent in agents:
+            agent.step()
+    assert agents[0].step() == Action.PROPOSED
+    ledger = RoundReplaced(agents[1]._ledger, w.ledger.experiment(w.experiment).params.initial)
+    agents[1]._ledger = agents[1]._carrier = ledger
+    test_weights = w.learners[1].mli_test_weights
+
+    def test_and_reorganise(weights: Weights) -> ProposedWeights:
+        ledger.is_replaced = True
+        return test_weights(weights)
+
+    w.learners[1].mli_test_weights = test_and_reorganise
+    assert agents[1].step() == Action.WAITED
+    assert w.ledger.ballot(w.experiment, 0, w.wallets[1].address).state == BallotState.NONE
+    ledger.is_replaced = False
+    assert agents[1].step() == (Action.COMMITTED if reveal_window else Action.VOTED)
+
+
+def test_ballot_for_a_replaced_proposal_is_not_revealed(world):
+    w = world(targets(4, 5), rounds=1, reveal_window=100)
+    agents = w.agents()
+    for _ in range(2):
+        for agent in agents:
+            agent.step()
+    assert agents[0].step() == Action.PROPOSED
+    ledger = RoundReplaced(agents[1]._ledger, w.ledger.experiment(w.experiment).params.initial)
+    agents[1]._ledger = agents[1]._carrier = ledger
+    assert agents[1].step() == Action.COMMITTED
+    ledger.is_replaced = True
+    assert agents[1].step() == Action.WAITED
+    assert w.ledger.ballot(w.experiment, 0, w.wallets[1].address).state == BallotState.COMMITTED
