@@ -1,1 +1,1 @@
-"""Account keys: wallets, encrypted key files, signatures."""
+"""Account keys: wallets, encrypted key files and signatures."""

@@ -1,10 +1,10 @@
-"""Keys by name: encrypted files of a folder, each an Ethereum keystore of version 3.
+"""A folder of named, encrypted keys; each file is an Ethereum keystore (version 3).
 
     <folder>/<name>.json           mode 0600, in a folder of mode 0700
-    <folder>/<name>.cosmos.json    beside it, when Cosmos chains have a key of their own
+    <folder>/<name>.cosmos.json    only if the key has a separate key for Cosmos chains
 
-Any Ethereum wallet reads them, and one that another program wrote may be put beside them: its key
-then serves both kinds of chains.
+Any Ethereum wallet can read these files. A keystore written by another program can be copied into
+the folder; its key is then used on both kinds of chains.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ __all__ = ["BadKeyName", "KeyExists", "Keystore", "StoredKey", "UnknownKey"]
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _LARGEST = 65_536  # bytes; a keystore has 500
 _COSMOS = ".cosmos"
-"""How the name of a key's second file ends, before ``.json``."""
+"""Suffix of the name of a key's second file, before ``.json``."""
 
 
 class BadKeyName(LedgerError):
-    """The name of a key is not valid. It is not repeated, as it may be a key itself."""
+    """The name of a key is not valid. The message does not repeat it, as it may be a key itself."""
 
 
 class KeyExists(LedgerError):
-    """There is a key of this name already; keys are never overwritten."""
+    """A key of this name exists already; keys are never overwritten."""
 
 
 class UnknownKey(LedgerError):
@@ -45,8 +45,8 @@ class UnknownKey(LedgerError):
 class StoredKey:
     """A key's name, its accounts and its file.
 
-    ``address`` is that on Ethereum's chains, ``cosmos_account`` the 20 bytes of that on Cosmos
-    chains; each is ``None`` if the file does not tell it.
+    ``address`` is the account on EVM chains. ``cosmos_account`` is the 20 bytes of the account on
+    Cosmos chains. Each is ``None`` if the file does not contain it.
     """
 
     name: str
@@ -55,18 +55,18 @@ class StoredKey:
     cosmos_account: bytes | None = None
 
     def cosmos_address(self, prefix: str) -> Account | None:
-        """Return the account's address on the Cosmos chains with a prefix, if the file tells it."""
+        """Return the address on the Cosmos chains with a prefix, if the file has the account."""
         if self.cosmos_account is None:
             return None
         return Account(encode_bech32(prefix, self.cosmos_account))
 
 
 class Keystore:
-    """The keys of a folder.
+    """The keys in a folder.
 
     Args:
-        folder: where; ``colearn/keys`` in the user's configuration by default.
-        work: scrypt's cost for new keys, a power of two; eth-account's own by default.
+        folder: the folder; ``colearn/keys`` in the user's configuration folder by default.
+        work: scrypt's cost for new keys, a power of two; the default of eth-account if ``None``.
     """
 
     def __init__(self, folder: Path | None = None, *, work: int | None = None) -> None:
@@ -74,7 +74,7 @@ class Keystore:
         self._work = work
 
     def all(self) -> list[StoredKey]:
-        """Return all keys by name; what is no keystore is left out."""
+        """Return all keys by name; skip files that are not keystores."""
         if not self.folder.is_dir():
             return []
         named = [path.stem for path in sorted(self.folder.glob("*.json"))]
@@ -89,26 +89,26 @@ class Keystore:
         return found
 
     def key(self, name: str) -> StoredKey:
-        """Return what is known of a key without its password.
+        """Return the public data of a key, which needs no password.
 
         Raises:
-            UnknownKey: there is none.
-            InvalidKey: the file is no keystore.
+            UnknownKey: no key has this name.
+            InvalidKey: the file is not a keystore.
         """
         document = self._read(name)
         address = _address_in(document)
         return StoredKey(name, address, self.path_of(name), _cosmos_account_in(document))
 
     def save(self, name: str, wallet: Wallet, password: str) -> StoredKey:
-        """Encrypt a key and keep it; of a mnemonic both keys.
+        """Encrypt a wallet's key and save it; a wallet made from a mnemonic may have two keys.
 
         Raises:
-            BadKeyName: the name is no name.
-            KeyExists: it is taken.
-            HomeNotWritable: the disk does not take it.
+            BadKeyName: the name is not valid.
+            KeyExists: the name is taken.
+            HomeNotWritable: the file cannot be written.
         """
         path = self.path_of(name)
-        if path.exists():  # before the second that encrypting takes
+        if path.exists():  # fail before encrypting, which takes a second
             raise _exists(name, path)
         sealed = [(path, wallet.encrypted(password, work=self._work))]
         if wallet.has_own_cosmos_key:
@@ -119,12 +119,12 @@ class Keystore:
         return self.key(name)
 
     def open(self, name: str, password: str) -> Wallet:
-        """Return the wallet of a key.
+        """Decrypt a key and return its wallet.
 
         Raises:
             UnknownKey: no key has this name.
-            WrongPassword: the password does not open it.
-            InvalidKey: a file is no keystore, or its key is not that of its address.
+            WrongPassword: the password does not open the key.
+            InvalidKey: a file is not a keystore, or its key does not match its address.
         """
         document = self._read(name)
         second = _cosmos_path(self.path_of(name))
@@ -146,11 +146,11 @@ class Keystore:
         return wallet
 
     def document(self, name: str, *, cosmos: bool = False) -> str:
-        """Return an encrypted key file as it is.
+        """Return the text of an encrypted key file.
 
         Args:
-            name: of the key.
-            cosmos: the file of the key for Cosmos chains.
+            name: the name of the key.
+            cosmos: return the file of the separate key for Cosmos chains, if there is one.
 
         Raises:
             UnknownKey: no key has this name.
@@ -160,10 +160,10 @@ class Keystore:
         return _text_of(second) if cosmos and second.exists() else first
 
     def path_of(self, name: str) -> Path:
-        """Return the file of a key of this name, be there one or not.
+        """Return the path of a key's file, whether or not the file exists.
 
         Raises:
-            BadKeyName: the name is no name.
+            BadKeyName: the name is not valid.
         """
         if not _NAME.fullmatch(name) or _looks_like_a_key(name) or name.endswith(_COSMOS):
             raise BadKeyName(
@@ -202,7 +202,7 @@ def _text_of(path: Path) -> str:
 
 
 def _write_all(name: str, files: list[tuple[Path, str]]) -> None:
-    """Write a key's files or none of them; the first one's name is what is fought for."""
+    """Write all files of a key or none; if two processes race, the first file decides who wins."""
     written: list[Path] = []
     try:
         for path, text in files:
@@ -242,7 +242,7 @@ def _address_in(document: str) -> Account | None:
 
 
 def _cosmos_account_in(document: str) -> bytes | None:
-    found = json.loads(document).get("cosmos_account")  # `_address_in` has looked at the rest
+    found = json.loads(document).get("cosmos_account")  # `_address_in` checked that it is an object
     if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{40}", found):
         return None
     return bytes.fromhex(found)

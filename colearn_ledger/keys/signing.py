@@ -90,7 +90,7 @@ def ballot_signer(
 def ballot_message(
     domain: SigningDomain, experiment: ExperimentId, round_index: int, learner: Account, vote: Vote
 ) -> SignableMessage:
-    """Return the typed data of a ballot for signing."""
+    """Return the EIP-712 typed data of a ballot, ready to be signed."""
     message = {
         "experiment": experiment,
         "round": round_index,
@@ -126,7 +126,7 @@ def _domain_data(chain_id: int | str, contract: Account) -> dict[str, object]:
 def ballot_document(
     domain: SigningDomain, experiment: ExperimentId, round_index: int, learner: Account, vote: Vote
 ) -> bytes:
-    """Return the ADR-036 sign document of a ballot, whose sha256 is signed."""
+    """Return the ADR-036 sign document of a ballot; its sha256 is signed."""
     ballot = {
         "approve": vote.approve,
         "chain": domain.chain_id,
@@ -157,11 +157,11 @@ def _canonical_json(value: object) -> bytes:
 def _cosmos_signer(
     domain: SigningDomain, experiment: ExperimentId, round_index: int, ballot: SignedBallot
 ) -> Account | None:
-    """Return the account of the key in an ADR-036 signature, if the signature is valid."""
+    """Return the account that made an ADR-036 signature, ``None`` if the signature is not valid."""
     key, signature = ballot.signature[:PUBLIC_KEY_BYTES], ballot.signature[PUBLIC_KEY_BYTES:]
     if len(signature) != 64:
         return None
-    with suppress(ValueError):  # also what coincurve raises for an invalid key or signature
+    with suppress(ValueError):  # coincurve raises it too, for an invalid key or signature
         prefix, _ = decode_bech32(domain.contract)
         document = ballot_document(domain, experiment, round_index, ballot.learner, ballot.vote)
         der = cdata_to_der(deserialize_compact(signature))

@@ -1,7 +1,7 @@
-"""A wallet: one account's signing keys, for Ethereum's chains and for Cosmos chains.
+"""Wallets: the signing keys of one account on EVM chains and on Cosmos chains.
 
-A private key serves both kinds of chains. A mnemonic gives each kind a key of its own, at the
-paths at which every other wallet looks for them.
+A private key is used on both kinds of chains. A mnemonic yields a separate key for each kind, at
+the derivation paths that other wallets use by default.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ __all__ = [
 ]
 
 MNEMONIC_PATH = "m/44'/60'/0'/0/0"
-"""Which of a mnemonic's keys is meant unless the caller says otherwise (BIP-44): the first."""
+"""Default derivation path of the key for EVM chains (BIP-44): the first account."""
 
 COSMOS_PATH = "m/44'/118'/0'/0/0"
-"""The same on Cosmos chains."""
+"""Default derivation path of the key for Cosmos chains (BIP-44): the first account."""
 
 _FEWEST_WORDS = 12
 _KEY = re.compile(r"(0x)?[0-9a-fA-F]{64}")
@@ -42,7 +42,7 @@ _KEY_BYTES = 32
 
 
 class InvalidKey(LedgerError):
-    """The text is not a secp256k1 private key; the text itself is never repeated."""
+    """The text is not a secp256k1 private key; the message never repeats the text."""
 
 
 class WrongPassword(LedgerError):
@@ -50,11 +50,11 @@ class WrongPassword(LedgerError):
 
 
 def cosmos_address(prefix: str, public_key: bytes) -> Account:
-    """Return the account of a compressed public key on a Cosmos chain.
+    """Return the address of a compressed public key on a Cosmos chain.
 
     Args:
-        prefix: the chain's, ``fetch`` for example.
-        public_key: 33 bytes.
+        prefix: the prefix of the chain's addresses, for example ``fetch``.
+        public_key: the compressed key, 33 bytes.
     """
     return Account(encode_bech32(prefix, _cosmos_bytes(public_key)))
 
@@ -64,29 +64,29 @@ def _cosmos_bytes(public_key: bytes) -> bytes:
 
 
 class Wallet:
-    """One account's secp256k1 keys. Its ``repr`` and its errors never show them."""
+    """One account's secp256k1 keys. Neither its ``repr`` nor its errors ever show them."""
 
     def __init__(self, account: LocalAccount, cosmos: LocalAccount | None = None) -> None:
         """Wrap eth-account's accounts; prefer `create` or `from_key`.
 
         Args:
-            account: holds the key for Ethereum's chains.
-            cosmos: holds the key for Cosmos chains; the same one if ``None``.
+            account: contains the key for EVM chains.
+            cosmos: contains the key for Cosmos chains; ``account`` by default.
         """
         self._account = account
         self._cosmos = cosmos or account
 
     @classmethod
     def create(cls) -> Wallet:
-        """Return a wallet with a new random key."""
+        """Return a wallet with a new, random key."""
         return cls(EthAccount.create())
 
     @classmethod
     def from_key(cls, key: str | bytes) -> Wallet:
-        """Return the wallet of a private key: 32 bytes, or 64 hexadecimal digits."""
+        """Return the wallet of a private key, given as 32 bytes or 64 hexadecimal digits."""
         whole = len(key) == _KEY_BYTES if isinstance(key, bytes) else _KEY.fullmatch(key)
         account = _made(lambda: EthAccount.from_key(key)) if whole else None
-        if account is None:  # eth-account would take one that lacks digits
+        if account is None:  # eth-account would accept a key with missing digits
             raise InvalidKey("not a private key: 64 hexadecimal digits are wanted")
         return cls(account)
 
@@ -97,12 +97,12 @@ class Wallet:
         """Return the wallet of a BIP-39 mnemonic.
 
         Args:
-            words: 12 to 24 of them.
-            path: which of its keys on Ethereum's chains, BIP-32.
-            cosmos_path: which on Cosmos chains.
+            words: 12 to 24 words.
+            path: the BIP-32 path of the key for EVM chains.
+            cosmos_path: the BIP-32 path of the key for Cosmos chains.
 
         Raises:
-            InvalidKey: the words are no mnemonic, their checksum included, or a path is none.
+            InvalidKey: the mnemonic, its checksum or a path is not valid.
         """
         EthAccount.enable_unaudited_hdwallet_features()
         together = " ".join(words.split())
@@ -119,10 +119,10 @@ class Wallet:
     def from_secret(
         cls, text: str, *, path: str = MNEMONIC_PATH, cosmos_path: str = COSMOS_PATH
     ) -> Wallet:
-        """Return the wallet of a private key or a mnemonic, whichever the text is.
+        """Return the wallet of a text that is either a private key or a mnemonic.
 
         Raises:
-            InvalidKey: it is neither.
+            InvalidKey: the text is neither.
         """
         if len(text.split()) >= _FEWEST_WORDS:
             return cls.from_mnemonic(text, path=path, cosmos_path=cosmos_path)
@@ -130,29 +130,29 @@ class Wallet:
 
     @classmethod
     def decrypted(cls, document: str, password: str, cosmos: str | None = None) -> Wallet:
-        """Return the wallet in an Ethereum keystore (version 3).
+        """Decrypt an Ethereum keystore (version 3) and return its wallet.
 
         Args:
             document: the keystore, JSON.
-            password: that opens it.
-            cosmos: the keystore of the key for Cosmos chains, if that is another one.
+            password: the password of the keystore.
+            cosmos: the keystore of the separate key for Cosmos chains, if there is one.
 
         Raises:
-            WrongPassword: it does not.
-            InvalidKey: a document is no such keystore.
+            WrongPassword: the password does not open it.
+            InvalidKey: a document is not a keystore of version 3.
         """
         account = _opened(document, password)
         return cls(account, _opened(cosmos, password) if cosmos is not None else None)
 
     def encrypted(self, password: str, *, work: int | None = None, cosmos: bool = False) -> str:
-        """Return a key as an Ethereum keystore (version 3), JSON.
+        """Encrypt a key and return it as an Ethereum keystore (version 3), JSON.
 
-        Beside what that has, it says which account the wallet has on Cosmos chains.
+        The keystore has an additional field with the wallet's account on Cosmos chains.
 
         Args:
-            password: that opens it again.
-            work: scrypt's cost, a power of two; eth-account's own by default.
-            cosmos: the key for Cosmos chains instead of that for Ethereum's.
+            password: the password that will open it.
+            work: scrypt's cost, a power of two; the default of eth-account if ``None``.
+            cosmos: encrypt the key for Cosmos chains instead of the one for EVM chains.
         """
         key = (self._cosmos if cosmos else self._account).key
         sealed = EthAccount.encrypt(key, password, kdf="scrypt", iterations=work)
@@ -160,52 +160,52 @@ class Wallet:
         return json.dumps({**sealed, "cosmos_account": account}, indent=2) + "\n"
 
     def reveal_key(self, *, cosmos: bool = False) -> str:
-        """Return a private key, ``0x`` and 64 hexadecimal digits: for export only.
+        """Return a private key as ``0x`` and 64 hexadecimal digits. Use it for export only.
 
         Args:
-            cosmos: that for Cosmos chains instead of that for Ethereum's.
+            cosmos: return the key for Cosmos chains instead of the one for EVM chains.
         """
         return "0x" + bytes((self._cosmos if cosmos else self._account).key).hex()
 
     @property
     def address(self) -> Account:
-        """Return the account's EIP-55 address, on Ethereum's chains and the local ledger."""
+        """Return the account's EIP-55 address on EVM chains and the local ledger."""
         return Account(self._account.address)
 
     def cosmos_address(self, prefix: str) -> Account:
-        """Return the account's address on the Cosmos chains with a prefix, ``fetch`` or another."""
+        """Return the account's address on the Cosmos chains with a prefix, such as ``fetch``."""
         return cosmos_address(prefix, self.cosmos_public_key)
 
     def account_on(self, domain: SigningDomain) -> Account:
-        """Return the account's address where a domain's contract is."""
+        """Return the account's address on the chain of a signing domain."""
         if domain.scheme == SigningScheme.ADR036:
             return self.cosmos_address(decode_bech32(domain.contract)[0])
         return self.address
 
     @property
     def has_own_cosmos_key(self) -> bool:
-        """Whether Cosmos chains have another key than Ethereum's."""
+        """Return whether the key for Cosmos chains differs from the one for EVM chains."""
         return bool(self._cosmos.key != self._account.key)
 
     @property
     def cosmos_public_key(self) -> bytes:
-        """Return the compressed public key on Cosmos chains, 33 bytes."""
+        """Return the compressed public key for Cosmos chains, 33 bytes."""
         return PrivateKey(bytes(self._cosmos.key)).public_key.format()
 
     def sign_for_cosmos(self, document: bytes) -> bytes:
-        """Return the 64-byte signature r ‖ s, s low, of a document's sha256."""
+        """Sign a document's sha256; return 64 bytes, r ‖ s with a low s."""
         return PrivateKey(bytes(self._cosmos.key)).sign_recoverable(document)[:64]
 
     def sign_message(self, message: SignableMessage) -> bytes:
-        """Return the 65-byte signature r ‖ s ‖ v of an EIP-191 or EIP-712 message."""
+        """Sign an EIP-191 or EIP-712 message; return 65 bytes, r ‖ s ‖ v."""
         return bytes(self._account.sign_message(message).signature)
 
     def sign_transaction(self, transaction: dict[str, Any]) -> bytes:
-        """Return the raw signed Ethereum transaction."""
+        """Sign an Ethereum transaction; return its raw bytes."""
         return bytes(self._account.sign_transaction(transaction).raw_transaction)
 
     def __repr__(self) -> str:
-        """Show the address only."""
+        """Return a text with the address only."""
         return f"Wallet({self.address})"
 
 
@@ -214,7 +214,7 @@ def _opened(document: str, password: str) -> LocalAccount:
     try:
         account: LocalAccount = EthAccount.from_key(EthAccount.decrypt(document, password))
         return account
-    except Exception as error:  # noqa: BLE001 - whatever eth-account raises
+    except Exception as error:  # noqa: BLE001 - eth-account raises many types
         wrong_password = "MAC mismatch" in str(error)
     if wrong_password:
         raise WrongPassword("the password does not open this key")
@@ -222,8 +222,8 @@ def _opened(document: str, password: str) -> LocalAccount:
 
 
 def _made(make: Callable[[], LocalAccount]) -> LocalAccount | None:
-    """Return an account, or nothing: an error of eth-account's may repeat the key it refuses."""
+    """Return the account, ``None`` on any error: eth-account's message may repeat the key."""
     try:
         return make()
-    except Exception:  # noqa: BLE001 - whatever it raises
+    except Exception:  # noqa: BLE001 - eth-account raises many types
         return None

@@ -1,1 +1,1 @@
-"""Networks by name, and references to experiments on them."""
+"""Networks by name, and references to their experiments."""

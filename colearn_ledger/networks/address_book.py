@@ -1,11 +1,11 @@
-"""The user's networks and the contracts known on them, in a file that people may edit.
+"""The user's networks and their known contracts, in a file that people may edit.
 
 The file is ``networks.toml`` in the user's configuration folder:
 
     [networks.local-evm]
     rpc = "http://127.0.0.1:8545"
     chain_id = 31337
-    store = "http://127.0.0.1:5001"       # optional: where weights are by default
+    store = "http://127.0.0.1:5001"       # optional: the default store of weights
     contracts = ["0x5FbDB2315678afecb367f032d93F642f64180aa3"]   # the last one is the default
     max_fee_gwei = 50                     # optional: the highest price for a unit of gas
     daily_budget = 0.05                   # optional: the most that one key may spend a day
@@ -38,15 +38,15 @@ from colearn_ledger.protocol import Account, LedgerError
 
 
 class UnknownNetwork(LedgerError):
-    """No network has this name, or is on this chain."""
+    """No network has this name, or none is on this chain."""
 
 
 class AmbiguousNetwork(LedgerError):
-    """Several networks fit, and none was chosen by its name."""
+    """Several networks match, and none of them was chosen by name."""
 
 
 class Networks:
-    """The networks in a file, and the built-in ones. Processes may share the file.
+    """The saved networks of a file, and the built-in ones. Processes may share the file.
 
     Args:
         path: the file; ``networks.toml`` in the user's configuration folder by default.
@@ -64,7 +64,7 @@ class Networks:
         return {**BUILT_IN_NETWORKS, **self._saved()}
 
     def get(self, name: str) -> Network:
-        """Return the network of a name.
+        """Return the network with a name.
 
         Raises:
             UnknownNetwork: no network has this name.
@@ -79,15 +79,15 @@ class Networks:
         return networks[name]
 
     def is_saved(self, name: str) -> bool:
-        """Return whether the file has a profile of this name."""
+        """Return whether the file contains a profile of this name."""
         return name in self._saved()
 
     def find_chain(self, chain: str, contract: Account) -> Network:
-        """Return the network of a chain (CAIP-2); of several, the one that knows the contract.
+        """Return the network of a chain (CAIP-2); of several, the one that lists the contract.
 
         Raises:
             UnknownNetwork: no network is on this chain.
-            AmbiguousNetwork: several are, and not exactly one of them knows the contract.
+            AmbiguousNetwork: several are, and not exactly one of them lists the contract.
         """
         fitting = [n for n in self.all().values() if n.chain == chain]
         if len(fitting) > 1:
@@ -106,17 +106,17 @@ class Networks:
         return fitting[0]
 
     def save(self, network: Network) -> None:
-        """Write a profile, and replace one of the same name.
+        """Write a profile, replacing any profile of the same name.
 
         Raises:
-            InvalidNetwork: the file is not valid; it stays as it is.
-            HomeNotWritable: the disk refuses it.
+            InvalidNetwork: the file is not valid; it is not changed.
+            HomeNotWritable: the file cannot be written.
         """
         with self._change() as document:
             put_network(document, network)
 
     def add_contract(self, name: str, contract: Account) -> Network:
-        """Make a contract the default of its network, and return the network.
+        """Make a contract the default of a network; return the changed network.
 
         Raises:
             UnknownNetwork: no network has this name.
@@ -127,7 +127,7 @@ class Networks:
         return network
 
     def remove(self, name: str) -> None:
-        """Remove a profile; a built-in network of the same name is as before it was changed.
+        """Remove a profile from the file; this restores a built-in network of the same name.
 
         Raises:
             UnknownNetwork: the file has no profile of this name.
@@ -159,7 +159,7 @@ class Networks:
 
     @contextmanager
     def _change(self) -> Iterator[tomlkit.TOMLDocument]:
-        """Let one process at a time change the file; an error changes nothing."""
+        """Lock the file, let the caller change its document, and save it unless an error occurs."""
         private_folder(self.path.parent)
         with lock_file(self.path.with_suffix(".lock")):
             self._saved()

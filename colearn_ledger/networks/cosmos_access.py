@@ -1,4 +1,4 @@
-"""What it takes to use a Cosmos chain."""
+"""The endpoint, address prefix and gas price of a Cosmos chain."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CosmosAccess:
-    """What it takes to reach a Cosmos chain and to pay on it.
+    """The settings needed to reach a Cosmos chain and to pay on it.
 
     Args:
         grpc: the URL of a node's gRPC, ``http://host:port`` or ``https://host``.

@@ -1,6 +1,6 @@
-"""Profiles of networks: a chain, a node of it, its contracts, and where weights are.
+"""Profiles of networks: a chain, one of its nodes, its contracts and the default store of weights.
 
-A network connects to its own kind of chain, so that callers need not know which kind it is.
+A network connects to its own kind of chain, so callers need not handle the kinds separately.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 
 
 class Owner(Protocol):
-    """A key that has an account on every kind of chain, such as a wallet."""
+    """A key with an account on every kind of chain, such as a wallet."""
 
     @property
     def address(self) -> Account | None:
-        """The account on EVM chains, if it is known."""
+        """Return the account on EVM chains, if it is known."""
 
     def cosmos_address(self, prefix: str) -> Account | None:
         """Return the account on a Cosmos chain, if it is known."""
@@ -50,22 +50,22 @@ class Network(ABC):
 
     Args:
         name: lower-case letters, digits and '-'.
-        rpc: the URL of a node; it may contain a key, so show it masked.
+        rpc: the URL of a node; it may contain a key, so mask it when you show it.
         chain_id: the chain that the node must be on.
-        store: where weights are by default, if anywhere.
+        store: the default store of weights, if there is one.
         contracts: the known contracts; the last one is the default.
         daily_budget: the most that the transactions of one key may cost a day; no limit if
             ``None``. In coins (10^18 wei) on EVM chains, in the denomination on Cosmos chains.
 
     Raises:
-        InvalidNetwork: one of these is not valid.
+        InvalidNetwork: a field is not valid.
     """
 
     kind: ClassVar[str]
     package: ClassVar[str]
-    """The Python package that is needed to connect."""
+    """The Python package that is required to connect."""
     smallest_units: ClassVar[int]
-    """How many of the chain's smallest units are one of the unit of ``daily_budget``."""
+    """Number of the chain's smallest units in one unit of ``daily_budget``."""
 
     name: str
     rpc: str
@@ -75,7 +75,7 @@ class Network(ABC):
     daily_budget: float | None = None
 
     def __post_init__(self) -> None:
-        """Check what people may have typed."""
+        """Check the fields, which people may have typed."""
         check_name(self.name)
         check_url(self.name, "rpc", self.rpc, example="http://127.0.0.1:8545")
         check_store(self.name, self.store)
@@ -86,28 +86,28 @@ class Network(ABC):
     @property
     @abstractmethod
     def chain(self) -> str:
-        """The chain as in CAIP-2."""
+        """Return the chain's id as in CAIP-2."""
 
     @property
     def contract(self) -> Account | None:
-        """The default contract, if one is known."""
+        """Return the default contract, if one is known."""
         return self.contracts[-1] if self.contracts else None
 
     @property
     def budget_in_smallest_unit(self) -> int | None:
-        """The daily budget in wei on EVM chains, in the denomination on Cosmos chains."""
+        """Return the daily budget in wei on EVM chains, in the denomination on Cosmos chains."""
         if self.daily_budget is None:
             return None
         return round(Decimal(str(self.daily_budget)) * self.smallest_units)
 
     def with_contract(self, contract: Account) -> Self:
-        """Return the profile with a contract as the default."""
+        """Return a copy of the profile with a contract as the default."""
         others = tuple(known for known in self.contracts if known != contract)
         return replace(self, contracts=(*others, contract))
 
     @abstractmethod
     def is_account(self, text: str) -> bool:
-        """Return whether a text looks like an account on this chain rather than on others."""
+        """Return whether a text looks like an account on this kind of chain."""
 
     @abstractmethod
     def account_of(self, owner: Owner) -> Account | None:
@@ -115,41 +115,41 @@ class Network(ABC):
 
     @abstractmethod
     def connect(self, contract: Account, wallet: Wallet, *, poll: float = 1.0) -> Ledger:
-        """Connect to a contract to act in it. The node must be on this network's chain.
+        """Connect to a contract for reading and writing. The node must be on this network's chain.
 
         Args:
-            contract: its address.
+            contract: the contract's address.
             wallet: signs transactions.
             poll: seconds between two checks for a new block.
 
         Raises:
-            WrongChain, WrongContract: there is another chain, or no such contract.
+            WrongChain, WrongContract: the node is on another chain, or the contract is not there.
             LedgerUnavailable: the node cannot be reached.
             ModuleNotFoundError: `package` is not installed.
         """
 
     @abstractmethod
     def view(self, contract: Account) -> LedgerView:
-        """Connect to a contract to read it, with the same checks as `connect`."""
+        """Connect to a contract for reading only, with the same checks as `connect`."""
 
     @abstractmethod
     def deploy(
         self, wallet: Wallet, *, timeout: float, on_sent: Callable[[str], None]
     ) -> DeployedOnEvm | DeployedOnCosmos:
-        """Deploy the contract that comes with this package.
+        """Deploy the contract that ships with this package.
 
         Args:
             wallet: the account that pays.
             timeout: seconds to wait for each transaction.
-            on_sent: called with each transaction once it is sent.
+            on_sent: called with each transaction's hash once it is sent.
 
         Raises:
-            LedgerError: nothing was deployed, or it is not known whether it was.
+            LedgerError: nothing was deployed, or the outcome is unknown.
         """
 
     @abstractmethod
     def _check_chain(self) -> None:
-        """Check what only this kind of chain has."""
+        """Check the fields that only this kind of chain has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +171,7 @@ class EvmNetwork(Network):
 
     @property
     def chain(self) -> str:
-        """The chain as in CAIP-2."""
+        """Return the chain's id as in CAIP-2."""
         return f"eip155:{self.chain_id}"
 
     def is_account(self, text: str) -> bool:
@@ -222,7 +222,7 @@ class CosmosNetwork(Network):
     """A network of a Cosmos chain with CosmWasm, whose blocks are final.
 
     Args:
-        access: its node's gRPC, its addresses and its fees.
+        access: the node's gRPC, the address prefix and the fees.
     """
 
     kind = "cosmos"
@@ -233,11 +233,11 @@ class CosmosNetwork(Network):
 
     @property
     def chain(self) -> str:
-        """The chain as in CAIP-2."""
+        """Return the chain's id as in CAIP-2."""
         return f"cosmos:{self.chain_id}"
 
     def is_account(self, text: str) -> bool:
-        """Return whether a text begins as accounts on this chain do."""
+        """Return whether a text has the prefix of accounts on this chain."""
         return text.startswith(f"{self.access.prefix}1")
 
     def account_of(self, owner: Owner) -> Account | None:
@@ -305,4 +305,4 @@ BUILT_IN_NETWORKS: Mapping[str, Network] = {
         ),
     )
 }
-"""Networks that are known without a file; a saved profile of the same name overrides one."""
+"""Networks that exist without a file; a saved profile of the same name overrides one."""

@@ -1,8 +1,8 @@
 """Addresses as people type them, and references to experiments.
 
-A reference names an experiment wherever it is, ``eip155:31337:0x5FbD…0aa3/7`` or
-``cosmos:colearn-local:wasm1…/7``: the account as in CAIP-10, and the experiment's id in its
-contract.
+A reference identifies an experiment on any chain, for example ``eip155:31337:0x5FbD…0aa3/7`` or
+``cosmos:colearn-local:wasm1…/7``. It consists of the contract's account as in CAIP-10 and the
+experiment's id in that contract.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def account_address(text: str) -> Account:
     """Return an address of any chain in the form that ledgers return.
 
     Raises:
-        InvalidReference: it is neither hexadecimal nor bech32, or its checksum does not match.
+        InvalidReference: it is neither a hexadecimal nor a bech32 address, or its checksum does not
+            match.
     """
     if text.startswith("0x"):
         return address(text)
@@ -63,15 +64,15 @@ class ExperimentReference:
     experiment: ExperimentId
 
     def __str__(self) -> str:
-        """Return the reference as it is written."""
+        """Return the reference as text."""
         return f"{self.chain}:{self.contract}/{self.experiment}"
 
     @classmethod
     def parse(cls, text: str) -> ExperimentReference:
-        """Read a reference.
+        """Parse a reference.
 
         Raises:
-            InvalidReference: it is not a reference.
+            InvalidReference: the text is not a reference.
         """
         found = _REFERENCE.fullmatch(text)
         number = int(found[2]) if found and found[2] else 0

@@ -1,4 +1,4 @@
-"""Read networks from tables of TOML, and write them back without losing what people wrote."""
+"""Read networks from TOML tables, and write them back without losing comments or order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEADER = "Networks of colearn, see `colearn network --help`. URLs may contain k
 
 
 def read_networks(document: Mapping[str, Any]) -> dict[str, Network]:
-    """Return the networks of a document by name.
+    """Return all networks of a document by name.
 
     Raises:
         InvalidNetwork: a table or a field is not valid.
@@ -68,7 +68,7 @@ def read_network(name: str, table: Any) -> Network:
 
 
 def put_network(document: tomlkit.TOMLDocument, network: Network) -> None:
-    """Write a network into a document; comments and the order of fields stay."""
+    """Write a network into a document, keeping comments and the order of fields."""
     if not document.body:
         document.add(tomlkit.comment(_HEADER))
     if "networks" not in document:
@@ -93,7 +93,7 @@ def remove_network(document: tomlkit.TOMLDocument, name: str) -> None:
 
 
 def fields_of(network: Network) -> dict[str, Any]:
-    """Return all fields that a table can have, with ``None`` for those to leave out."""
+    """Return every field of a network's table; fields to leave out are ``None``."""
     fields: dict[str, Any] = {
         "kind": None if network.kind == "evm" else network.kind,
         "rpc": network.rpc,
@@ -112,7 +112,7 @@ def fields_of(network: Network) -> dict[str, Any]:
 
 
 def _put_contracts(table: Table, contracts: list[str]) -> None:
-    """Change a list only where it differs, so that comments beside other contracts stay."""
+    """Change a list only where it differs, so that the comments at other contracts stay."""
     if "contracts" not in table:
         table["contracts"] = tomlkit.array().multiline(multiline=True)
     known = table["contracts"]

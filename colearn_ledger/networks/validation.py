@@ -1,4 +1,4 @@
-"""Check the fields of a network's profile, which people type."""
+"""Checks of the fields of a network's profile, which people type."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _MOST_A_DAY = 10**30
 
 
 class InvalidNetwork(LedgerError):
-    """A network's profile, or the file of profiles, is not valid; describes where and why."""
+    """A network's profile, or the file of profiles, is not valid; the message names the field."""
 
 
 def check_name(name: object) -> None:
-    """Refuse a name that cannot stand in a file or on a command line."""
+    """Refuse a name that cannot be used in a file or on a command line."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidNetwork(
             f"{str(name)[:40]!r} is not a valid name for a network; use up to 32 lower-case "
@@ -35,7 +35,7 @@ def check_name(name: object) -> None:
 
 
 def check_url(name: str, field: str, url: object, *, example: str) -> None:
-    """Refuse what is not the URL of a node. It is not repeated, as it may contain a key."""
+    """Refuse a text that is not the URL of a node. The error omits it, as it may contain a key."""
     if not _is_text(url) or not _is_web_url(str(url)):
         raise InvalidNetwork(
             f"network {name}: {field} is not the URL of a node; one looks like {example}"
@@ -68,7 +68,7 @@ def check_evm_chain(
 
 
 def check_cosmos_chain(name: str, chain_id: object) -> None:
-    """Refuse what is not the id of a Cosmos chain."""
+    """Refuse an invalid id of a Cosmos chain."""
     if not isinstance(chain_id, str) or not _COSMOS_CHAIN.fullmatch(chain_id):
         raise _invalid(name, "chain_id", chain_id, "a text such as fetchhub-4")
 
@@ -113,7 +113,7 @@ def _is_number(value: object) -> TypeGuard[float]:
 def _is_text(value: object) -> bool:
     try:
         return isinstance(value, str) and bool(value.encode())
-    except UnicodeEncodeError:  # bytes of the command line that are not text
+    except UnicodeEncodeError:  # command-line bytes that are not text
         return False
 
 

@@ -11,10 +11,10 @@ from eth_utils.address import (
 )
 
 _LONGEST_BECH32 = 128
-"""Characters; the address of a contract has 63."""
+"""Most characters of an address; the address of a contract has 63."""
 
 _COSMOS_BYTES = (20, 32)
-"""Bytes of the address of an account and of a contract."""
+"""Lengths in bytes of an account's and a contract's address."""
 
 
 class InvalidAddress(ValueError):
@@ -50,7 +50,7 @@ def check_cosmos_address(value: object) -> str:
 
 
 def address_bytes(address: str) -> bytes:
-    """Return the bytes of an address of either kind: 20, or 32 of a contract on a Cosmos chain.
+    """Return the bytes of an address: 32 for a contract on a Cosmos chain, 20 otherwise.
 
     Raises:
         InvalidAddress: it is not an address.
@@ -66,7 +66,7 @@ def encode_bech32(prefix: str, data: bytes) -> str:
 
 
 def decode_bech32(text: str) -> tuple[str, bytes]:
-    """Return the prefix and the bytes of a bech32 text in lower case, the form ledgers return.
+    """Return the prefix and the bytes of a lower-case bech32 text, the form that ledgers return.
 
     Raises:
         InvalidAddress: it is not bech32, is too long, or its checksum does not match.

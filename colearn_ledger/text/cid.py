@@ -1,7 +1,7 @@
 """CIDs as text: version 1, base32, sha2-256.
 
-The multiformats package fills its tables when it is first used. Two threads that do so at once
-get errors that look like an invalid CID, so a lock lets one thread use it at a time.
+The multiformats package fills its tables on first use. If two threads do so at the same time, they
+get errors that look like an invalid CID, so a lock admits one thread at a time.
 """
 
 from __future__ import annotations
@@ -50,6 +50,6 @@ def decode_cid(text: str) -> tuple[int, bytes]:
 
 @cache
 def _cid_class() -> type[CID]:
-    from multiformats import CID  # late: it loads the multicodec tables
+    from multiformats import CID  # imported late: it loads the multicodec tables
 
     return CID

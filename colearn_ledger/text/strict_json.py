@@ -1,4 +1,4 @@
-"""Parse JSON from strangers strictly, and write JSON canonically."""
+"""Parse untrusted JSON strictly, and write JSON canonically."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import re
 from typing import Any
 
 MAX_DEPTH = 2_000
-"""The most nested brackets in JSON from strangers. The parser cannot enforce a limit by itself:
-eth-account raises Python's recursion limit so far that deep nesting overflows the C stack."""
+"""The most nested brackets in untrusted JSON. The parser cannot enforce a limit by itself:
+eth-account raises Python's recursion limit so far that deep nesting overflows the C stack.
+"""
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _BRACKET = re.compile(rb"[\[{\]}]")
@@ -47,7 +48,7 @@ def dump(value: Any) -> bytes:
     """Return canonical JSON: UTF-8, sorted keys, no spaces.
 
     Raises:
-        InvalidJson: JSON cannot express the value; it has no NaN and no infinity.
+        InvalidJson: JSON cannot express the value, for example NaN or infinity.
     """
     try:
         text = json.dumps(

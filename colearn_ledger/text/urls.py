@@ -11,7 +11,7 @@ _URL = re.compile(r"\w+://[^\s'\")>]+")
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine, judged by its name or number alone."""
+    """Return whether a host is this machine, judging by its name or IP address alone."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -21,7 +21,7 @@ def is_loopback(host: str) -> bool:
 def masked(url: str) -> str:
     """Return a URL without its path, query and user, which may contain keys.
 
-    Several URLs with commas between them are masked one by one.
+    If the text contains several URLs separated by commas, each of them is masked.
     """
     return ",".join(_masked(part) if "://" in part else part for part in url.split(","))
 
@@ -38,10 +38,10 @@ def _masked(url: str) -> str:
 
 
 class UrlMask(logging.Filter):
-    """Masks the URLs in the messages of another package's logger."""
+    """Logging filter that masks URLs in the messages of another package's logger."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Mask the URLs of a record and accept it."""
+        """Mask the URLs of a record and let it pass."""
         message = record.getMessage()
         record.msg, record.args = _URL.sub(lambda found: _masked(found[0]), message), ()
         return True
