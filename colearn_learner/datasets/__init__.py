@@ -1,8 +1,8 @@
-"""Data sets, and how their records are divided among learners.
+"""Load data sets and divide their records among learners.
 
-Some come with scikit-learn (`DATASETS`); of others the files have to be fetched (`SOURCES`).
-`load` takes any of them by name, `prepare` writes each learner's share into a folder of its own,
-and `read_share` reads one back.
+Some data sets come with scikit-learn (`DATASETS`). The files of the others must be downloaded
+first (`SOURCES`). `load` loads any of them by name. `prepare` writes each learner's share to a
+separate folder, and `read_share` reads such a folder.
 """
 
 from __future__ import annotations

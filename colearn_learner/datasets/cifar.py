@@ -1,4 +1,4 @@
-"""CIFAR-10: small colour pictures of ten kinds of things, in its binary version."""
+"""Reader for the binary version of CIFAR-10: small colour images in ten classes."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from colearn_learner.errors import InvalidData
 __all__ = ["CIFAR_FILES", "read_cifar"]
 
 CIFAR_FILES = (*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin")
-"""One batch each; they are joined."""
+"""Files of one batch each. Their records are concatenated in this order."""
 
 _FOLDER = "cifar-10-batches-bin"
 _PICKLES = ("data_batch_1", "cifar-10-batches-py")
 _RECORD = 1 + 3 * 32 * 32
-"""Bytes: the class, then red, green and blue, row by row."""
+"""Bytes of a record: the class, then the red, green and blue channels, each row by row."""
 
 
 def read_cifar(path: Path) -> Data:
-    """Return CIFAR-10: inputs of shape (60000, 32, 32, 3), uint8, targets 0 … 9.
+    """Read CIFAR-10: inputs of shape (60000, 32, 32, 3), uint8; targets 0 … 9.
 
     Args:
-        path: the folder ``cifar-10-batches-bin``, or the one around it.
+        path: the folder ``cifar-10-batches-bin`` or its parent.
 
     Raises:
-        InvalidData: files are missing or damaged, or it is the version of pickles.
+        InvalidData: files are missing or damaged, or the folder contains the pickled version.
     """
     folder = path / _FOLDER if (path / _FOLDER).is_dir() else path
     if missing := [name for name in CIFAR_FILES if not (folder / name).is_file()]:

@@ -1,7 +1,7 @@
-"""A learner's records in a folder of their own: three ``.npz`` files, and how they were made.
+"""Write and read the folder of one learner's records: three ``.npz`` files and a description.
 
-``train.npz``, ``vote.npz`` and ``test.npz`` hold the arrays ``inputs`` and ``targets``;
-``share.json`` describes them, with the sha256 of each.
+``train.npz``, ``vote.npz`` and ``test.npz`` contain the arrays ``inputs`` and ``targets``.
+``share.json`` describes the records, their origin and the SHA-256 hash of each file.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _MAX_DESCRIPTION = 1_000_000  # bytes
 
 
 class NoShare(LearnerError):
-    """The folder has no learner's records; says which folder would."""
+    """The folder contains no learner's records; the message suggests another folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedShare:
-    """What a learner's folder has.
+    """The content of a learner's folder.
 
     Args:
         share: the records.
-        dataset: what they are of; its ``load`` returns those of this folder.
-        learner: whose they are, from 0.
-        description: all of ``share.json``.
+        dataset: their data set; its ``load`` returns the records of this folder only.
+        learner: the learner's number, from 0.
+        description: the whole content of ``share.json``.
     """
 
     share: Share
@@ -52,16 +52,17 @@ class PreparedShare:
 
 
 def write_share(folder: Path, share: Share, dataset: Dataset, more: Mapping[str, Any]) -> None:
-    """Make a folder of a learner's records.
+    """Write a learner's records to a new folder.
 
     Args:
-        folder: must not be there.
+        folder: the folder to create; it must not exist.
         share: the records.
-        dataset: what they are of.
-        more: JSON values that say how they came about; ``learner`` is whose they are.
+        dataset: their data set.
+        more: JSON values that describe how the records were made, with the learner's number
+            as ``learner``.
 
     Raises:
-        OSError: it can not be written; what there is of it stays.
+        OSError: the folder cannot be written; an incomplete folder is not removed.
     """
     folder.mkdir(mode=0o700)
     parts = {}
@@ -94,12 +95,12 @@ def write_share(folder: Path, share: Share, dataset: Dataset, more: Mapping[str,
 
 
 def read_share(folder: Path | str) -> PreparedShare:
-    """Return the records of a folder that `prepare` made.
+    """Read the records of a folder that `prepare` wrote.
 
     Raises:
-        NoShare: there is no such folder.
-        InvalidData: a file is not as it was written, or was never a right one.
-        OSError: a file can not be read.
+        NoShare: the folder does not exist or has no ``share.json``.
+        InvalidData: a file was changed or is not valid.
+        OSError: a file cannot be read.
     """
     folder = Path(folder)
     description = _description(folder)

@@ -1,7 +1,7 @@
-"""Fraud among online payments (IEEE-CIS): two tables that are joined by the transaction.
+"""Reader for IEEE-CIS, fraud in online payments: two tables, joined by transaction.
 
-Each record is turned into numbers by itself, with nothing computed from others, so that parties
-who never show each other their records get the same features.
+Each record is converted to numbers on its own, without statistics of other records. So parties
+that never share their records get the same features.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CATEGORIES = frozenset(
     + [f"M{n}" for n in range(1, 10)]
     + [f"id_{n}" for n in range(12, 39)]
 )
-"""Columns whose values are names, even where they look like numbers."""
+"""Columns with categorical values, even if the values look like numbers."""
 
 _AT_ONCE = 10_000  # records
 
@@ -39,22 +39,22 @@ Floats = npt.NDArray[np.float32]
 
 
 def read_payment_fraud(path: Path) -> Data:
-    """Return the payments: inputs of shape (n, 431), float32; targets 1 for a fraud.
+    """Read the payments: inputs of shape (n, 431), float32; targets 1 for fraud, else 0.
 
-    Numbers are made small by their logarithm, signs kept. Names become fixed numbers between −1
-    and 1 that say nothing but which are the same. What is missing is 0, like all of an identity
-    that a payment does not have.
+    A number v becomes log(1 + |v|) with the sign of v. Of the categorical values, T becomes 1 and
+    F becomes −1. All others become a hash between −1 and 1, so that equal values get equal
+    numbers. Missing values become 0, as do all identity features of a payment without identity.
 
     Args:
-        path: the folder of ``train_transaction.csv`` and ``train_identity.csv``.
+        path: the folder that contains ``train_transaction.csv`` and ``train_identity.csv``.
 
     Raises:
-        InvalidData: a table is damaged, or another one.
+        InvalidData: a table is missing, damaged or not the expected one.
     """
     identities = _Table(open_csv(path / IDENTITIES, IDENTITIES), (_ID,))
     payments = _Table(open_csv(path / TRANSACTIONS, TRANSACTIONS), (_ID, _CLASS, _TIME))
     rows: dict[str, int] = {}
-    known = [np.zeros((1, identities.width), np.float32)]  # of those who have none
+    known = [np.zeros((1, identities.width), np.float32)]  # of payments without an identity
     for ids, features in identities.batches():
         for name in ids[_ID]:
             _enter(rows, name, identities.file)
@@ -92,19 +92,22 @@ def _class(value: str, file: Path) -> int:
 
 @dataclass(slots=True)
 class _Table:
-    """A CSV file, read in batches: some columns as they are, all others as numbers."""
+    """Reader of a CSV file in batches; columns become features unless they are in ``apart``."""
 
     file: Path
     apart: Sequence[str]
 
     @property
     def width(self) -> int:
-        """Return the number of features, by the file's first line."""
+        """Return the number of features according to the file's first line."""
         with self._rows() as rows:
             return len(self._header(rows)) - len(self.apart)
 
     def batches(self) -> Iterator[tuple[dict[str, list[str]], Floats]]:
-        """Yield the columns apart, by name, and the features, shape (records, width)."""
+        """Yield each batch: the texts of the ``apart`` columns by name, and the features.
+
+        The features have shape (records, width).
+        """
         with self._rows() as rows:
             yield from self._batches(rows)
 
@@ -174,6 +177,6 @@ def _number(text: str) -> float:
 def _name(text: str) -> float:
     if text in ("", "T", "F"):
         return {"": 0.0, "T": 1.0, "F": -1.0}[text]
-    if text.endswith(".0"):  # the same name, 150 or 150.0, after a table was written anew
+    if text.endswith(".0"):  # 150 and 150.0 are one category: some tools add the .0
         text = text[:-2]
     return zlib.crc32(text.encode()) / 2**31 - 1

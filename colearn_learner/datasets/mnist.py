@@ -1,4 +1,4 @@
-"""MNIST: handwritten digits, in the files as they are distributed, or in Keras' archive of them."""
+"""Reader for MNIST, handwritten digits: the original files or the archive from Keras."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ __all__ = ["MNIST_FILES", "read_idx", "read_mnist"]
 MNIST_FILES = tuple(
     (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte") for part in ("train", "t10k")
 )
-"""Images and labels of the two parts, which are joined; each may end with .gz."""
+"""Images and labels of the two parts, which are concatenated. Each name may end with .gz."""
 
 _KERAS_FILE = "mnist.npz"
 _KERAS_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 _PLACES = (".", "raw", "MNIST/raw")
-"""Where the files are in a folder: the last as torchvision puts them."""
+"""Subfolders that may contain the files; torchvision uses the last one."""
 
 _BYTES = 0x08
-"""IDX's code for elements of one byte, without sign."""
+"""The IDX code for unsigned bytes."""
 
 
 def read_mnist(path: Path) -> Data:
-    """Return MNIST: inputs of shape (70000, 28, 28, 1), uint8, targets 0 … 9.
+    """Read MNIST: inputs of shape (70000, 28, 28, 1), uint8; targets 0 … 9.
 
     Args:
-        path: the file ``mnist.npz`` of Keras, or the folder of that or of the four IDX files.
+        path: the file ``mnist.npz`` from Keras, its folder, or the folder of the four IDX files.
 
     Raises:
         InvalidData: files are missing or damaged.
@@ -73,7 +73,7 @@ def _files(path: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _file(folder: Path, name: str) -> Path:
-    dotted = name.replace("-idx", ".idx")  # as some unpackers name them
+    dotted = name.replace("-idx", ".idx")  # some unpacking tools write a dot
     for place in _PLACES:
         for candidate in (name, f"{name}.gz", dotted, f"{dotted}.gz"):
             if (file := folder / place / candidate).is_file():
@@ -85,10 +85,14 @@ def _file(folder: Path, name: str) -> Path:
 
 
 def read_idx(path: Path, *, max_bytes: int = MAX_BYTES) -> npt.NDArray[np.uint8]:
-    """Return the array of an IDX file of bytes, with gzip or without.
+    """Read the array in an IDX file of unsigned bytes, compressed with gzip or not.
+
+    Args:
+        path: the file.
+        max_bytes: the largest allowed size of the array.
 
     Raises:
-        InvalidData: it is damaged, of another type, or too large.
+        InvalidData: the file is damaged, of another type or too large.
     """
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"

@@ -1,7 +1,7 @@
-"""Reading numpy's ``.npz`` files that others wrote.
+"""Read numpy's ``.npz`` files safely, even from strangers.
 
-They are ZIP archives of arrays. Nothing is unpickled, and no more memory is taken than the
-archive's own directory says, which is checked against each array's header first.
+Such a file is a ZIP archive of arrays. Nothing is unpickled. The memory in use is limited to the
+sizes in the archive's directory, which must agree with the header of each array.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _HEADERS = {
 
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError),
-    *(NotImplementedError, RuntimeError),  # kinds of packing that are unknown, or need a password
-    OSError,  # of seeking to a place before the file's start
+    *(NotImplementedError, RuntimeError),  # unknown compression, or encrypted
+    OSError,  # a seek to a position before the start of the file
 )
 
 
@@ -44,16 +44,16 @@ class _Readable(Protocol):
 def read_arrays(
     path: Path, names: Sequence[str], *, max_bytes: int = MAX_BYTES
 ) -> dict[str, npt.NDArray[Any]]:
-    """Return arrays of numbers from a ``.npz`` file.
+    """Read numeric arrays from a ``.npz`` file.
 
     Args:
         path: the file.
-        names: of the arrays; others in it are refused.
-        max_bytes: the most that all of them may take, unpacked.
+        names: the names of all arrays in the file.
+        max_bytes: the largest allowed size of all arrays together, uncompressed.
 
     Raises:
-        InvalidData: the file is damaged, or is not what it has to be.
-        OSError: it can not be read.
+        InvalidData: the file is damaged or too large, or contains other arrays.
+        OSError: the file cannot be read.
     """
     with path.open("rb") as file:
         try:

@@ -1,4 +1,4 @@
-"""Dividing a data set into folders, one for each learner."""
+"""Divide a data set into folders, one for each learner."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _LEARNER = re.compile(r"learner-\d+")
 
 
 class FolderTaken(LearnerError):
-    """The folder to write is there already, or has something else in it."""
+    """The output folder already exists and may not be replaced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What was written.
+    """The result of `prepare`.
 
     Args:
-        folders: one for each learner, in their order.
-        records: of each learner, to train, vote and test with.
-        unused: records that no learner has, because the division says so.
+        folders: one folder for each learner, in order.
+        records: for each learner, the numbers of records to train, vote and test with.
+        unused: the number of records that the division assigns to no learner.
     """
 
     folders: tuple[Path, ...]
@@ -54,22 +54,22 @@ def prepare(
     overwrite: bool = False,
     on_written: Callable[[int], None] = lambda _: None,
 ) -> Prepared:
-    """Write each learner's share of a data set into a folder ``learner-0``, ``learner-1``, ….
+    """Write each learner's share of a data set to a folder ``learner-0``, ``learner-1``, ….
 
-    All of them appear at once, when all are written. They can be read by their owner only.
+    The folders appear together, once all of them are written. Only their owner can read them.
 
     Args:
-        dataset: what the records are.
+        dataset: the data set of the records.
         data: the records.
-        into: the folder around them; it may be there if it is empty.
-        division: who gets which records.
-        overwrite: replace what an earlier call has written there, and nothing else.
-        on_written: called after each learner's folder, with how many there are.
+        into: the parent of the new folders; if it exists, it must be empty.
+        division: the way to divide the records.
+        overwrite: replace the folders that an earlier call wrote, but nothing else.
+        on_written: called after each folder with the number of folders written so far.
 
     Raises:
         NotEnoughData: a learner would have too few records.
-        FolderTaken: there is something in ``into`` that may not be replaced.
-        OSError: the disk does not take it; nothing of it is left.
+        FolderTaken: ``into`` contains something that may not be replaced.
+        OSError: the folders cannot be written; incomplete ones are removed.
     """
     into = Path(into).absolute()
     _check_free(into, overwrite)
@@ -123,14 +123,14 @@ def _is_ours(path: Path) -> bool:
 
 
 def _put_in_place(partial: Path, into: Path, overwrite: bool) -> None:
-    """Rename the new folder to its name; an earlier one is moved aside first, then removed."""
+    """Move the new folder to its final path; an earlier one is first moved aside, then removed."""
     _check_free(into, overwrite)
     if not into.exists() or not any(into.iterdir()):
         partial.rename(into)
         _sync(into.parent)
         return
     aside = Path(tempfile.mkdtemp(prefix=f".{into.name}.", dir=into.parent))
-    into.rename(aside)  # onto an empty folder
+    into.rename(aside)  # replaces the empty folder
     try:
         partial.rename(into)
     except OSError:
@@ -158,21 +158,21 @@ def split_to_folders(
     output_folder: Path | str | None = None,
     **kwargs: Any,
 ) -> list[str]:
-    """Divide a data set into folders, one for each learner, and return them.
+    """Divide a data set into folders, one for each learner, and return their paths.
 
     Args:
-        dataset: by name; see ``colearn datasets``.
-        data_dir: where its files are; None where scikit-learn brings them.
-        n_learners: how many folders.
-        data_split: each learner's fraction of the records; None for equal ones. When they are
-            less than 1 in sum, the rest goes to nobody, which is logged as a warning.
-        shuffle_seed: of the order; None for another one each time.
-        output_folder: a new folder around them; None for one among the temporary ones.
-        **kwargs: further fields of `Division`, like ``parts`` or ``how="label-skew"``.
+        dataset: name of the data set; see ``colearn datasets``.
+        data_dir: path of its files; None for a data set that comes with scikit-learn.
+        n_learners: number of folders.
+        data_split: each learner's fraction of the records; None for equal fractions. If their
+            sum is less than 1, no learner gets the rest, and a warning is logged.
+        shuffle_seed: seed of the order of records; None for a random one.
+        output_folder: the new parent folder; None for a new temporary folder.
+        **kwargs: further fields of `Division`, such as ``parts`` or ``how="label-skew"``.
 
     Raises:
-        InvalidArgument: an argument is out of its bounds, or unknown.
-        LearnerError: as `load` and `prepare`.
+        InvalidArgument: an argument is unknown or out of its bounds.
+        LearnerError: `load` or `prepare` failed.
     """
     sizes = {} if data_split is None else {"how": "by-size", "fractions": tuple(data_split)}
     if shuffle_seed is None:

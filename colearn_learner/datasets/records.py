@@ -1,4 +1,4 @@
-"""Records of a data set, and how they are told apart from what only looks like records."""
+"""Types for the records of a data set, and checks of records."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ Inputs = npt.NDArray[Any]
 Targets = npt.NDArray[Any]
 
 MAX_BYTES = 4 * 2**30
-"""The most that one file of records, or the arrays made of it, may take."""
+"""The largest allowed size, in bytes, of a file of records or of the arrays read from it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Records: ``inputs`` of shape (n, features), ``targets`` of shape (n,).
+    """Records: ``inputs`` of shape (n, features) and ``targets`` of shape (n,).
 
-    Images have inputs of shape (n, height, width, channels), and type uint8 with brightness
-    0 … 255.
+    The inputs of images have shape (n, height, width, channels) and type uint8, with brightness
+    from 0 to 255.
     """
 
     inputs: Inputs
@@ -47,13 +47,13 @@ class Data:
         return len(self.targets)
 
     def take(self, indices: npt.NDArray[np.intp]) -> Data:
-        """Return the records at these places."""
+        """Return the records with these indices."""
         return Data(self.inputs[indices], self.targets[indices])
 
     def flat(self) -> Data:
-        """Return inputs of shape (n, features), as models of tables take them.
+        """Return the records with inputs of shape (n, features), for models of tabular data.
 
-        Brightness becomes float32 from 0 to 1; other inputs keep their type.
+        Brightness becomes float32 from 0 to 1. Other inputs keep their type.
         """
         rows = self.inputs.reshape(len(self), -1)
         if rows.dtype == np.uint8:
@@ -63,20 +63,20 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One learner's records; nobody else sees them."""
+    """One learner's private records."""
 
     train: Data
     vote: Data
     test: Data
 
     def flat(self) -> Share:
-        """Return the same with inputs of shape (n, features)."""
+        """Return the same records with inputs of shape (n, features)."""
         return Share(self.train.flat(), self.vote.flat(), self.test.flat())
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A data set spread over learners, and a test set that none of them has."""
+    """A data set divided among learners, with a test set that no learner uses."""
 
     shares: tuple[Share, ...]
     common_test: Data
@@ -87,13 +87,13 @@ class Dataset:
     """A data set.
 
     Args:
-        name: what it is called on the command line.
-        task: what is learned.
-        records: how many there are.
-        features: inputs of one record; of an image, all its pixels and channels.
-        classes: how many, 0 for a regression.
-        story: who the learners might be.
-        load: returns the records, scaled.
+        name: its name on the command line.
+        task: classification or regression.
+        records: number of records.
+        features: number of inputs of a record; for an image, height × width × channels.
+        classes: number of classes; 0 for a regression.
+        story: an example of real learners with such data.
+        load: returns the scaled records.
     """
 
     name: str
@@ -106,16 +106,17 @@ class Dataset:
 
 
 def check_data(data: Data, *, task: Task, classes: int, what: str) -> Data:
-    """Return the records if they can be learned from.
+    """Check that a learner can use the records, and return them.
 
     Args:
-        data: inputs are uint8, float32 or float64.
-        task: a classification has whole targets 0 … ``classes`` - 1, a regression any finite.
-        classes: how many.
-        what: names the records in messages.
+        data: the records; inputs must be uint8, float32 or float64.
+        task: in a classification, targets must be integers 0 … ``classes`` - 1; in a regression,
+            finite floats.
+        classes: number of classes.
+        what: name of the records in messages.
 
     Raises:
-        InvalidData: they can not; says what is wrong.
+        InvalidData: the records are not valid; the message describes the defect.
     """
     inputs, targets = data.inputs, data.targets
     if inputs.ndim < 2 or targets.ndim != 1 or len(inputs) != len(targets):
@@ -155,12 +156,12 @@ def _first_bad(inputs: Inputs) -> str:
 
 
 def scaled(inputs: Inputs, low: list[float], high: list[float]) -> Inputs:
-    """Map a range of each feature to −2 … 2.
+    """Scale each feature linearly from its range to −2 … 2.
 
     Args:
         inputs: shape (n, features).
-        low: the least value of each feature; published, never taken from the records.
-        high: the greatest.
+        low: minimum of each feature; a published value, never computed from the records.
+        high: maximum of each feature; also a published value.
     """
     least, most = np.array(low), np.array(high)
     mapped: Inputs = 4 * (inputs - least) / (most - least) - 2

@@ -1,7 +1,7 @@
-"""Failures of the air pressure system of Scania trucks (APS): counters and histograms.
+"""Reader for Scania APS, failures of the air pressure system of trucks: counters and histograms.
 
-Each record is turned into numbers by itself, with nothing computed from others, so that parties
-who never show each other their records get the same features.
+Each record is converted to numbers on its own, without statistics of other records. So parties
+that never share their records get the same features.
 """
 
 from __future__ import annotations
@@ -26,24 +26,25 @@ _CLASSES = {"neg": 0, "pos": 1}
 _CLASS = "class"
 _MISSING = ("na", "")
 _NAN = float("nan")
-_MAX_PREAMBLE = 100  # lines; the published files have 20, their licence
+_MAX_PREAMBLE = 100  # lines; the published files begin with a licence of 20 lines
 _MAX_LINE = 1_000_000  # characters
 
 Floats = npt.NDArray[np.float32]
 
 
 def read_scania(path: Path) -> Data:
-    """Return the trucks: inputs of shape (n, 170), float32; targets 1 for a failure of the APS.
+    """Read the trucks: inputs of shape (n, 170), float32; targets 1 for an APS failure, else 0.
 
-    A value v becomes log10(1 + v) / 5, its sign kept, which is 0 … 2 for what is published. One
-    that is missing, ``na``, becomes −1.
+    A value v becomes log10(1 + |v|) / 5 with the sign of v. The published values are mapped to
+    0 … 2. A missing value (``na``) becomes −1.
 
     Args:
-        path: the folder of ``aps_failure_training_set.csv`` and ``aps_failure_test_set.csv``,
-            whose records are joined in this order; or one of these files.
+        path: the folder that contains ``aps_failure_training_set.csv`` and
+            ``aps_failure_test_set.csv``, whose records are concatenated in this order; or one of
+            these files.
 
     Raises:
-        InvalidData: a file is missing or damaged, or another table.
+        InvalidData: a file is missing, damaged or not the expected table.
     """
     names = SCANIA_FILES if path.is_dir() else (path.name,)
     tables = [_read(open_csv(path, name)) for name in names]
@@ -55,7 +56,7 @@ def read_scania(path: Path) -> Data:
 
 
 def _read(file: Path) -> tuple[tuple[str, ...], Data]:
-    """Return the names of a file's features, and its records."""
+    """Return the names of a file's features and its records."""
     with file.open(encoding="utf-8", newline="") as text:
         try:
             columns = _columns(file, text)
@@ -65,7 +66,7 @@ def _read(file: Path) -> tuple[tuple[str, ...], Data]:
 
 
 def _columns(file: Path, text: TextIO) -> tuple[str, ...]:
-    """Read on until after the line that names the columns; return those of the features."""
+    """Skip to the line with the column names, read it and return the names of the features."""
     for _ in range(_MAX_PREAMBLE):
         line = text.readline(_MAX_LINE)
         if line.startswith((f"{_CLASS},", f'"{_CLASS}",')):

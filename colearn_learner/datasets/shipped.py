@@ -1,7 +1,7 @@
-"""Data sets that come with scikit-learn, and the demo's way to spread one over learners.
+"""Data sets that come with scikit-learn, and the demo's division of one among learners.
 
-Inputs are scaled with constants that are public: the ranges in the data sets' own descriptions,
-never anything computed from the records, so that no learner's data leaks into another's.
+Inputs are scaled with public constants: the ranges in the data sets' descriptions. Nothing is
+computed from the records, so no learner's data leaks to another learner.
 """
 
 from __future__ import annotations
@@ -16,30 +16,31 @@ from colearn_learner.names import find_name
 __all__ = ["DATASETS", "dataset", "split"]
 
 _COMMON_TEST = 0.25
-"""Share of the records that no learner has: the collective and the baselines meet there."""
+"""Fraction of the records that no learner gets; the collective and the baselines are compared
+on them."""
 
 _EVENNESS = 0.8
-"""Of the Dirichlet distribution that spreads a class over learners; smaller is less even."""
+"""Parameter of the Dirichlet distribution that divides a class; smaller is less even."""
 
 _LEAST_RECORDS = 10
-"""The fewest records of one learner: some to train, to vote and to test with."""
+"""Smallest number of records of a learner, which must suffice to train, vote and test."""
 
 
 def dataset(name: str) -> Dataset:
     """Return a data set by name.
 
     Raises:
-        UnknownName: there is none; names those that are near.
+        UnknownName: there is no such data set; the message suggests similar names.
     """
     return DATASETS[find_name("data set", name, DATASETS)]
 
 
 def split(data: Data, *, task: Task, n_learners: int, train_ratio: float, seed: int) -> Split:
-    """Spread records over learners, unevenly in number and in classes as life does.
+    """Divide records among learners unevenly, by number and by class, as in real data.
 
-    Each class (each quarter of the targets in a regression) goes to the learners in shares drawn
-    from a Dirichlet distribution. What ``train_ratio`` leaves of a learner's records is halved
-    into vote and test records. The same seed gives the same split.
+    Each class (in a regression, each quarter of the targets) is divided in proportions drawn from
+    a Dirichlet distribution. A learner trains on the fraction ``train_ratio`` of its records; half
+    of the others become vote records, half test records. Equal seeds give equal splits.
 
     Raises:
         NotEnoughData: a learner would have fewer than ten records.
@@ -69,7 +70,7 @@ def _share(data: Data, mine: npt.NDArray[np.intp], train_ratio: float) -> Share:
 # ------------------------------------------------------------------ the catalogue
 
 
-# Least and greatest value of each measurement, from the data set's description (UCI).
+# Minimum and maximum of each measurement, from the data set's description (UCI).
 _CANCER_LOW = [6.981, 9.71, 43.79, 143.5, 0.053, 0.019, 0.0, 0.0, 0.106, 0.05]
 _CANCER_LOW += [0.112, 0.36, 0.757, 6.802, 0.002, 0.002, 0.0, 0.0, 0.008, 0.001]
 _CANCER_LOW += [7.93, 12.02, 50.41, 185.2, 0.071, 0.027, 0.0, 0.0, 0.156, 0.055]

@@ -1,4 +1,4 @@
-"""Data sets whose files have to be fetched from elsewhere, and how any data set is loaded."""
+"""Data sets whose files must be downloaded first, and the loader for all data sets."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ _log = logging.getLogger(__name__)
 
 
 class DataNotFound(LearnerError):
-    """The files of a data set are not there; says where to get them."""
+    """The files of a data set do not exist; the message explains how to get them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A data set whose files are not here.
+    """A data set whose files must be downloaded first.
 
     Args:
-        name: what it is called on the command line.
-        task: what is learned.
-        records: how many there are, as published; 0 where it is not.
-        shape: of one record's inputs, as published; () where it is not.
-        classes: how many, 0 for a regression.
-        story: who the learners might be.
-        where: to get the files, and what path to give then.
-        read: returns the records of such a path.
+        name: its name on the command line.
+        task: classification or regression.
+        records: published number of records; 0 if it is not published.
+        shape: published shape of a record's inputs; () if it is not published.
+        classes: number of classes; 0 for a regression.
+        story: an example of real learners with such data.
+        where: instructions to get the files, and the path to pass to `load`.
+        read: reads the records from this path.
     """
 
     name: str
@@ -57,12 +57,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A data set that was loaded.
+    """A loaded data set.
 
     Args:
-        dataset: what it is; its sizes are those that were found.
+        dataset: its description, with the sizes of the loaded records.
         data: the records.
-        stands_in_for: the data set that was asked for, where this is another; else None.
+        stands_in_for: name of the requested data set if this one replaces it; else None.
     """
 
     dataset: Dataset
@@ -71,20 +71,20 @@ class Loaded:
 
 
 def load(name: str, path: Path | str | None = None) -> Loaded:
-    """Return a data set by name.
+    """Load a data set by name.
 
-    Without a path, scikit-learn's digits stand in for MNIST; that is logged as a warning.
+    For MNIST without a path, scikit-learn's digits are loaded instead, with a warning in the log.
 
     Args:
-        name: of `DATASETS` or `SOURCES`.
-        path: where the files are of one of `SOURCES`; None for one of `DATASETS`.
+        name: one of `DATASETS` or `SOURCES`.
+        path: the files, for one of `SOURCES`; None for one of `DATASETS`.
 
     Raises:
-        UnknownName: there is none; names those that are near.
-        InvalidArgument: a path is given for a data set that comes with scikit-learn.
-        DataNotFound: the files are not there; says where to get them.
-        InvalidData: they are not what they have to be.
-        MissingPackage: reading them needs a package that is not installed.
+        UnknownName: there is no such data set; the message suggests similar names.
+        InvalidArgument: a path was given for a data set that comes with scikit-learn.
+        DataNotFound: the files do not exist; the message explains how to get them.
+        InvalidData: the files are not valid.
+        MissingPackage: a package that is needed to read the files is not installed.
     """
     find_name("data set", name, (*DATASETS, *SOURCES))
     if name in DATASETS:
@@ -113,7 +113,7 @@ def _loaded(about: Dataset, data: Data, stands_in_for: str | None = None) -> Loa
 
 
 def _digits_for_mnist(mnist: Source) -> Loaded:
-    """Decide, for everyone, what is used where no MNIST is: digits, as pictures of 8 × 8."""
+    """Return scikit-learn's digits, images of 8 × 8 pixels, in place of MNIST."""
     digits = dataset("digits")
     data = digits.load()
     pictures = np.round(data.inputs * 255).astype(np.uint8).reshape(-1, 8, 8, 1)

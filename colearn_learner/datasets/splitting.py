@@ -1,7 +1,7 @@
-"""How records are divided among learners: which record goes to whom, nothing else.
+"""Assign the records of a data set to learners.
 
-Every record is in one part at most, and in one part exactly unless a division says that some are
-left out. Equal seeds give equal parts.
+Every record goes to exactly one learner, unless a division allows leaving some out. Equal seeds
+give equal divisions.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ Indices = npt.NDArray[np.intp]
 _Records = TypeVar("_Records", bound=Any)
 
 _ROUNDING = 1e-9
-"""How far fractions may be from 1 in sum: decimal fractions are not exact."""
+"""Tolerance for a sum of fractions, because decimal fractions are not exact as floats."""
 
 _PARTS = ("train", "vote", "test")
 
 
 class NotEnoughData(LearnerError):
-    """The data set has too few records for so many learners."""
+    """The data set has too few records for the number of learners."""
 
 
 class Places(NamedTuple):
-    """Where one learner's records are in the data set."""
+    """Indices of one learner's records in the data set."""
 
     train: Indices
     vote: Indices
@@ -55,22 +55,22 @@ class Places(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """How a data set is divided among learners.
+    """The configuration for dividing a data set among learners.
 
     Args:
-        n_learners: how many.
-        how: ``iid``: at random, in equal numbers. ``label-skew``: each class (each quarter of
-            the targets in a regression) in shares drawn from a Dirichlet distribution.
-            ``by-size``: at random, in the numbers that ``fractions`` says.
-        alpha: of the Dirichlet distribution; smaller is less even.
-        fractions: each learner's part of the records, by size only; None elsewhere.
-        parts: fractions of a learner's records to train, vote and test with; 1 in sum.
-        seed: of all that is random.
-        least: the fewest records that any learner may have to train, vote or test with.
-        drop_rest: allows ``fractions`` that are less than 1 in sum: the rest goes to nobody.
+        n_learners: number of learners.
+        how: ``iid``: at random, in equal numbers. ``label-skew``: each class (in a regression,
+            each quarter of the targets) in proportions drawn from a Dirichlet distribution.
+            ``by-size``: at random, in the proportions of ``fractions``.
+        alpha: parameter of the Dirichlet distribution; smaller is less even.
+        fractions: each learner's fraction of the records, for ``by-size``; otherwise None.
+        parts: fractions of a learner's records to train, vote and test with; their sum is 1.
+        seed: seed of all random choices.
+        least: smallest number of records of a learner to train, to vote and to test with.
+        drop_rest: allow ``fractions`` with a sum below 1, so that no learner gets the rest.
 
     Raises:
-        InvalidArgument: a value is out of its bounds, or two do not go together.
+        InvalidArgument: a value is out of its bounds, or two values contradict each other.
     """
 
     n_learners: int
@@ -130,15 +130,15 @@ def _checked_sum(fractions: Sequence[float], name: str) -> float:
 
 
 def divide(targets: Targets, task: Task, division: Division) -> tuple[Places, ...]:
-    """Return where each learner's records are.
+    """Return the indices of each learner's records.
 
     Args:
-        targets: of all records, shape (n,).
-        task: what is learned.
-        division: how.
+        targets: the targets of all records, shape (n,).
+        task: classification or regression.
+        division: the way to divide the records.
 
     Raises:
-        NotEnoughData: a learner would have too few records; says which, and what to do.
+        NotEnoughData: a learner would have too few records; the message suggests a remedy.
     """
     n, rng = len(targets), np.random.default_rng(division.seed)
     each = division.least * len(_PARTS)
@@ -173,7 +173,7 @@ def _places(mine: Indices, division: Division) -> Places:
 
 
 def _cuts(n: int, fractions: Sequence[float]) -> list[int]:
-    """Return where parts end; each is within one record of its fraction of ``n``."""
+    """Return the end index of each part; sizes differ from exact fractions by at most a record."""
     ends = [min(math.fsum(fractions[: i + 1]), 1.0) for i in range(len(fractions))]
     if ends[-1] > 1 - _ROUNDING:
         ends[-1] = 1.0
@@ -190,9 +190,12 @@ def groups_of(targets: Targets, task: Task) -> Indices:
 def skewed_parts(
     groups: Indices, n_learners: int, rng: np.random.Generator, *, alpha: float, least: int
 ) -> list[Indices]:
-    """Return each learner's records, of each group in shares of a Dirichlet distribution.
+    """Divide each group in proportions drawn from a Dirichlet distribution.
 
-    Learners that would have fewer than ``least`` get random records of those with the most.
+    A learner with fewer than ``least`` records gets random records from the largest part.
+
+    Returns:
+        The indices of each learner's records.
     """
     parts: list[list[int]] = [[] for _ in range(n_learners)]
     for group in range(int(groups.max()) + 1):
@@ -210,18 +213,18 @@ def skewed_parts(
 def split_list_into_fractions(
     input_list: _Records, fractions_list: Sequence[float], min_part_size: int = 1
 ) -> list[_Records]:
-    """Cut a list or an array into consecutive parts.
+    """Split a list or an array into consecutive parts.
 
-    Fractions that are 1 in sum use up every record: rounding loses none. With smaller ones the
-    rest is in no part, which is logged as a warning.
+    If the sum of the fractions is 1, every record is in a part, despite rounding. If it is less,
+    the last records are in no part, and a warning is logged.
 
     Args:
-        input_list: anything with a length and slices.
-        fractions_list: of its length, one for each part; 1 in sum at most.
-        min_part_size: the fewest records of a part.
+        input_list: any object that has a length and supports slices.
+        fractions_list: one fraction of the length for each part; their sum is at most 1.
+        min_part_size: smallest number of records in a part.
 
     Raises:
-        InvalidArgument: the fractions are not above 0, or more than 1 in sum.
+        InvalidArgument: a fraction is not above 0, or the sum is more than 1.
         NotEnoughData: a part would be smaller than ``min_part_size``.
     """
     _checked_sum(fractions_list, "the fractions")

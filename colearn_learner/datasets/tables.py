@@ -1,7 +1,6 @@
-"""Tables of numbers: credit cards, Californian houses, features of covid X-rays.
+"""Readers for tables of numbers: credit card fraud, Californian houses, covid X-ray features.
 
-Values are brought to like sizes with constants that are public, never by anything computed from
-the records.
+Values are scaled with public constants. Nothing is computed from the records.
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ from colearn_learner.errors import InvalidData
 __all__ = ["COVID_CLASSES", "open_csv", "read_california", "read_card_fraud", "read_covid"]
 
 _CARD_FEATURES = [f"V{n}" for n in range(1, 29)]
-_TWO_DAYS = 172_800.0  # seconds; the card transactions are of two days
+_TWO_DAYS = 172_800.0  # seconds; the card transactions span two days
 
 COVID_CLASSES = ("covid", "normal", "pneumonia")
-"""Names of the files and of the arrays in them; a record's class is the place in here."""
+"""Names of the files and of the arrays in them; the index of a name is its class."""
 
 # ------------------------------------------------------------------ CSV
 
 
 def open_csv(path: Path, folder_file: str) -> Path:
-    """Return the file: ``path`` itself, or the one of that name in the folder ``path``.
+    """Return ``path`` if it is a file, or the file ``folder_file`` in the folder ``path``.
 
     Raises:
-        InvalidData: there is no such file, or it is too large.
+        InvalidData: the file does not exist or is too large.
     """
     file = path / folder_file if path.is_dir() else path
     if not file.is_file():
@@ -47,15 +46,15 @@ def open_csv(path: Path, folder_file: str) -> Path:
 
 
 def read_card_fraud(path: Path) -> Data:
-    """Return ``creditcard.csv``: inputs of shape (n, 30), float32; targets 1 for a fraud.
+    """Read ``creditcard.csv``: inputs of shape (n, 30), float32; targets 1 for fraud, else 0.
 
-    They are V1 … V28 as they are, the logarithm of 1 + the amount, and the time, −1 … 1.
+    The inputs are V1 … V28 unchanged, log(1 + amount), and the time scaled to −1 … 1.
 
     Args:
-        path: the file, or its folder.
+        path: the file or its folder.
 
     Raises:
-        InvalidData: it is damaged, or another table.
+        InvalidData: the file is missing, damaged or not the expected table.
     """
     file = open_csv(path, "creditcard.csv")
     with file.open(encoding="utf-8", newline="") as text:
@@ -68,7 +67,7 @@ def read_card_fraud(path: Path) -> Data:
 
 
 def _numbers(file: Path, text: TextIO, columns: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Return these columns of a table whose first line names its columns; shape (n, columns)."""
+    """Read these columns of a table with column names in its first line; shape (n, columns)."""
     rows = csv.reader(text)
     try:
         header = next(rows, [])
@@ -102,7 +101,7 @@ def _floats(
 
 _HOUSES = ["MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOccup"]
 _HOUSES += ["Latitude", "Longitude"]
-# Least and greatest values of the census; of the four that reach far, the logarithm is taken.
+# Minimum and maximum of each feature in the census; the four in _FAR vary widely: logarithms.
 _HOUSES_LOW = [0.4999, 1.0, *np.log([0.846, 0.333, 3.0, 0.692]), 32.54, -124.35]
 _HOUSES_HIGH = [15.0001, 52.0, *np.log([141.91, 34.07, 35682.0, 1243.34]), 41.95, -114.31]
 _FAR = slice(2, 6)
@@ -111,17 +110,17 @@ _PICKLES = {".pkz", ".pkl"}
 
 
 def read_california(path: Path) -> Data:
-    """Return Californian districts: inputs of shape (n, 8), float64; targets are house values.
+    """Read Californian districts: inputs of shape (n, 8), float64; targets are house values.
 
-    A target of 0 is 200,000 dollars, one of 1 is 100,000 more.
+    A target is (value − 200,000) / 100,000, in dollars.
 
     Args:
-        path: the archive ``cal_housing.tgz`` or the file ``cal_housing.data`` in it, as they are
-            distributed; a CSV file with scikit-learn's names of columns (MedInc … MedHouseVal);
-            or the folder of one of them.
+        path: the original archive ``cal_housing.tgz``; the file ``cal_housing.data`` from it; a
+            CSV file with scikit-learn's column names (MedInc … MedHouseVal); or the folder of
+            one of them.
 
     Raises:
-        InvalidData: it is damaged, or in another format.
+        InvalidData: the file is missing, damaged or in another format.
     """
     file = _houses_file(path)
     if file.suffix == ".tgz":
@@ -175,7 +174,7 @@ def _in_archive(file: Path) -> TextIO:
 def _raw_houses(
     file: Path, text: TextIO
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the columns as scikit-learn makes them of the census' sums per district."""
+    """Compute scikit-learn's features and target from the census totals of each district."""
     try:
         raw = _floats(file, csv.reader(text), 9, range(9))
     except (csv.Error, UnicodeDecodeError) as error:
@@ -192,13 +191,14 @@ def _raw_houses(
 
 
 def read_covid(path: Path) -> Data:
-    """Return features of X-rays: inputs of shape (n, features), float32; targets 0 … 2.
+    """Read features of X-rays: inputs of shape (n, features), float32; targets 0 … 2.
 
-    The features are as they are in the files.
+    The features are not scaled.
 
     Args:
-        path: the folder of ``covid.mat``, ``normal.mat`` and ``pneumonia.mat``: MATLAB files of
-            version 5 to 7, each with an array of its name, whose last column is the class.
+        path: the folder that contains ``covid.mat``, ``normal.mat`` and ``pneumonia.mat``. These
+            are MATLAB files of version 5 to 7. Each contains an array with the name of the file,
+            whose last column is the class.
 
     Raises:
         InvalidData: a file is missing or damaged.

@@ -1,4 +1,4 @@
-"""Chest X-rays: pictures of healthy lungs and of such with pneumonia, in folders by kind."""
+"""Reader for chest X-rays: images of healthy lungs and of pneumonia, in one folder per class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["XRAY_CLASSES", "read_xray"]
 _log = logging.getLogger(__name__)
 
 XRAY_CLASSES = ("NORMAL", "PNEUMONIA")
-"""Names of the folders; a picture's class is the place in here."""
+"""Names of the folders; the index of a name is its class."""
 
 _SIDE = 128  # pixels
 _SUFFIXES = {".jpeg", ".jpg", ".png"}
@@ -29,15 +29,15 @@ _MAX_PICTURES = 200_000
 
 
 def read_xray(path: Path) -> Data:
-    """Return the pictures: inputs of shape (n, 128, 128, 1), uint8; targets 1 with pneumonia.
+    """Read the images: inputs of shape (n, 128, 128, 1), uint8; targets 1 for pneumonia, else 0.
 
-    The same file found twice counts once: the archive as it is distributed has all twice.
+    Identical files count once, because the original archive contains every image twice.
 
     Args:
-        path: a folder that has, anywhere below, folders NORMAL and PNEUMONIA of pictures.
+        path: a folder that contains, at any depth, image folders NORMAL and PNEUMONIA.
 
     Raises:
-        InvalidData: there are none of one kind, or one is damaged or too large.
+        InvalidData: a class has no images, or an image is damaged or too large.
         MissingPackage: Pillow is not installed.
     """
     images = _pillow()
@@ -63,7 +63,7 @@ def _files(path: Path) -> list[tuple[Path, int]]:
         for file in sorted(path.rglob("*"))
         if file.parent.name in XRAY_CLASSES
         and file.suffix.lower() in _SUFFIXES
-        and not file.name.startswith(".")  # what macOS adds to archives
+        and not file.name.startswith(".")  # macOS adds such files to archives
     ]
     for kind, name in enumerate(XRAY_CLASSES):
         if not any(found == kind for _, found in files):
@@ -88,7 +88,7 @@ def _picture(images: Any, file: Path, content: bytes) -> npt.NDArray[np.uint8]:
             return np.asarray(picture.convert("L").resize((_SIDE, _SIDE)))
     except InvalidData:
         raise
-    except Exception as error:  # Pillow raises errors of many kinds for what is damaged
+    except Exception as error:  # Pillow raises many types of errors for damaged images
         raise InvalidData(f"{file} is no picture that can be read: {error}") from error
 
 
