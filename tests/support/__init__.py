@@ -1,15 +1,15 @@
-"""Helpers that test files share; import them as `from tests.support.… import …`."""
+"""Helpers that several test files share; import them as `from tests.support.… import …`."""
 
 from importlib import util
 from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
-"""The folder of the checkout."""
+"""Root folder of the checkout."""
 
 
 def load_script(name: str) -> ModuleType:
-    """Return a program of the folder `scripts`, imported as a module; "docs/cli_page" is one."""
+    """Import a program of the folder `scripts`, such as "docs/cli_page", and return its module."""
     path = ROOT / "scripts" / f"{name}.py"
     spec = util.spec_from_file_location(path.stem, path)
     assert spec is not None

@@ -1,4 +1,4 @@
-"""A contract on an anvil that makes blocks on request, and threads that wait on it."""
+"""A contract on an anvil that mines on request, and threads that wait for its transactions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.waiting import LIMIT, Running, eventually
 
 
 class Chain:
-    """An anvil that makes blocks on request, and a contract."""
+    """An anvil that mines on request, with a deployed contract."""
 
     def __init__(self, anvil: Anvil, folder: Path) -> None:
         self.anvil = anvil
@@ -88,14 +88,14 @@ class Waiting:
 
 
 class Watched:
-    """Watches the requests of a ledger to its node."""
+    """Observer of the requests that a ledger sends to its node."""
 
     def __init__(self, proxy: FaultyProxy) -> None:
         self.url = proxy.url
         self._proxy = proxy
 
     def wait_for_a_look(self) -> None:
-        """Return once a look for a receipt began and ended after this call."""
+        """Wait until the ledger has begun and finished a look for a receipt after this call."""
         asked = self._looks() + 2  # the first of them may have begun already
         eventually(lambda: self._looks() >= asked, "a look at the receipt")
 

@@ -1,6 +1,6 @@
-"""A learner of the tests: it says when it trains, and trains on when it is told to.
+"""A learner that reports when it trains and pauses until the test lets it continue.
 
-``said`` and ``told`` are named pipes, which the test holds open.
+``said`` and ``told`` are named pipes, which the test keeps open.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from colearn_learner.interface import ProposedWeights, Weights
 
 BLOCKING = f"{__name__}:make"
-"""The factory, as `--learner` takes it."""
+"""Factory in the format of `--learner`."""
 
 
 class Blocking:
@@ -24,7 +24,7 @@ class Blocking:
 
     def mli_propose_weights(self) -> Weights:
         Path(self._said).write_text("training")
-        if self._busy:  # in C for many minutes, where a thread hears no signal
+        if self._busy:  # many minutes inside C, where Python cannot handle a signal
             hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
         with Path(self._told).open("rb", buffering=0) as pipe:
             pipe.read(1)

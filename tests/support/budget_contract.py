@@ -1,4 +1,4 @@
-"""Tests of the privacy budget that each private learner passes."""
+"""Tests of the privacy budget that every private learner must pass."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from colearn_learner.interface import DiffPrivConfig, ErrorCodes
 from colearn_ledger.weights.codec import encode_weights
 
 STEPS = 4
-"""Steps of a training, each on a tenth of the records."""
+"""Steps of a training; each uses a tenth of the records."""
 
 Make = Callable[..., Any]
 
@@ -40,10 +40,11 @@ def numbers(weights: Any) -> bytes:
 
 
 class BudgetContract:
-    """Subclass it with a fixture ``make``.
+    """Tests of the privacy budget; subclass it and supply the fixture ``make``.
 
-    It makes a learner that trains by `STEPS` under `config()`, votes by its loss, and takes the
-    options of its kind; what is given as ``at_step`` is called at each step of a training.
+    ``make`` returns a learner that trains for `STEPS` steps under `config()` and votes by its loss.
+    It accepts the options of its kind of learner. A callable given as ``at_step`` is called at each
+    step of a training.
     """
 
     def test_budget_is_attached_to_weights(self, make: Make):

@@ -1,4 +1,4 @@
-"""Certificates for tests, made from nothing: no file of the machine and no program is needed."""
+"""Certificates for tests, generated here without files of the machine or external programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TRUE = b"\x01\x01\xff"
 
 
 def tlv(tag: int, *parts: bytes) -> bytes:
-    """Return a value of ASN.1 in DER."""
+    """Return an ASN.1 value in DER."""
     value = b"".join(parts)
     size = len(value)
     long = size.to_bytes((size.bit_length() + 7) // 8)
@@ -31,14 +31,14 @@ _ECDSA_WITH_SHA256 = tlv(_SEQUENCE, tlv(_OID, bytes.fromhex("2a8648ce3d040302"))
 
 @dataclass(frozen=True)
 class Pair:
-    """A certificate and its key, PEM."""
+    """A certificate and its key, as PEM."""
 
     certificate: bytes
     key: bytes
 
 
 def self_signed(*hosts: str) -> Pair:
-    """Return a certificate for these hosts, names or numbers, that signs itself."""
+    """Return a self-signed certificate for these host names and IP addresses."""
     key = ECC.generate(curve="P-256")
     serial = b"\x01" + secrets.token_bytes(8)
     name = tlv(

@@ -1,4 +1,4 @@
-"""Answers as the contract gives them (contracts/cosmwasm/MESSAGES.md), to be damaged by tests."""
+"""Valid answers of the contract (contracts/cosmwasm/MESSAGES.md), for tests to damage."""
 
 from __future__ import annotations
 

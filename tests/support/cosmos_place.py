@@ -1,4 +1,4 @@
-"""A real wasmd with the contract's code, for tests: instances of it, and accounts that can pay."""
+"""A real wasmd with the contract's code: new instances of the contract, and funded accounts."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from colearn_localnet.cosmos import CosmosChain
 from tests.support.waiting import LIMIT
 
 ENOUGH = 10_000_000
-"""What an account is given: some 1,500 transactions' fees."""
+"""Amount that an account receives: the fees of about 1,500 transactions."""
 
 
 class Place:
-    """A chain, and its first account, which has stored the contract's code and pays for all.
+    """A chain, and its first account, which has stored the contract's code and pays for everything.
 
     Args:
         chain: the chain.
-        folder: of the journals.
+        folder: folder of the journals.
     """
 
     def __init__(self, chain: CosmosChain, folder: Path) -> None:
@@ -42,12 +42,12 @@ class Place:
         self._funded: set[Account] = set()
 
     def instance(self) -> Account:
-        """Return a new contract, which has no experiment yet."""
+        """Instantiate the contract and return its address; it has no experiment yet."""
         made = instantiate_contract(self.node, self.sender, self.bank, code=self.code)
         return made.contract
 
     def fund(self, wallets: Iterable[Wallet]) -> None:
-        """See to it that these can pay, once each."""
+        """Fund these wallets, each of them once."""
         accounts = {self.sender.address(wallet) for wallet in wallets} - self._funded
         if accounts:
             self.pay(sorted(accounts), ENOUGH)
@@ -61,7 +61,7 @@ class Place:
         assert paid.code == 0, paid.log
 
     def ledger(self, wallet: Wallet, contract: Account | None = None) -> CosmosLedger:
-        """Return a view of a contract, a new one unless it is given; the wallet can pay."""
+        """Return a view of a contract, by default a new one; the wallet is funded."""
         self.fund([wallet])
         contract = contract or self.instance()
         return CosmosLedger.connect(self.terms, contract, wallet, config=self.config)

@@ -1,6 +1,6 @@
-"""A sound learner in plain numpy, and the defects that learners of the `colearn` library have.
+"""A sound learner in plain numpy, and the defects of learners of the `colearn` library.
 
-Each defect is one that was seen there: in its learners, its examples or its tutorials.
+Each defect was found in that library: in its learners, its examples or its tutorials.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Sound(MachineLearningInterface):
 
 
 class TrainsInPlace(Sound):
-    """It trains the current model, like the library's tutorial for scikit-learn."""
+    """A learner that trains the current model, like the library's tutorial for scikit-learn."""
 
     def mli_propose_weights(self) -> Weights:
         self.train()
@@ -100,7 +100,7 @@ class TrainsInPlace(Sound):
 
 
 class ReturnsViews(Sound):
-    """Its weights are the model's own arrays, like those of the fraud example."""
+    """A learner whose weights are the model's own arrays, like those of the fraud example."""
 
     def get(self) -> dict[str, Any]:
         return {"slopes": self.slopes, "offset": self.offset}
@@ -117,14 +117,14 @@ class ReturnsViews(Sound):
 
 
 class KeepsWhatItAccepted(Sound):
-    """It keeps training in the arrays that it accepted."""
+    """A learner that keeps training in the arrays that it accepted."""
 
     def set(self, weights: Any) -> None:
         self.slopes, self.offset = weights["slopes"], weights["offset"]
 
 
 class ReturnsTheProposalsArrays(Sound):
-    """It keeps training in the arrays of its proposal."""
+    """A learner that keeps training in the arrays of its proposal."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ class LeavesTestedWeights(Sound):
 
 
 class DividesSumsOfMeans(Sound):
-    """It divides the sum of batch means by the number of records, like the PyTorch learner."""
+    """A learner that divides the sum of batch means by the number of records, as for PyTorch."""
 
     def score(self, loader: Any) -> float:
         means = [((i @ self.slopes + self.offset - t) ** 2).mean() for i, t in loader]
@@ -155,7 +155,7 @@ class DividesSumsOfMeans(Sound):
 
 
 class CountsABatchTooMany(Sound):
-    """It fails with one batch, like the PyTorch learner with ``num_test_batches``."""
+    """A learner that fails with one batch, like the PyTorch learner with ``num_test_batches``."""
 
     def score(self, loader: Any) -> float:
         if len(loader) <= 1:
@@ -169,7 +169,7 @@ class ScoresNothingAsNought(Sound):
 
 
 class StaysInTrainingMode(Sound):
-    """It stays in training mode, like the PyTorch learner."""
+    """A learner that stays in training mode, like the PyTorch learner."""
 
     class Model:
         training = False
@@ -184,7 +184,7 @@ class StaysInTrainingMode(Sound):
 
 
 class SendsPickles(Sound):
-    """Its weights are a pickle, like those of the iris example."""
+    """A learner whose weights are a pickle, like those of the iris example."""
 
     def get(self) -> Any:
         import pickle
@@ -199,7 +199,7 @@ class SendsPickles(Sound):
 
 
 class SendsNamesOfFiles(Sound):
-    """Its weights are the name of a file, like those of the XGBoost example."""
+    """A learner whose weights are the name of a file, like those of the XGBoost example."""
 
     def get(self) -> Any:
         data = io.BytesIO()
@@ -226,14 +226,14 @@ class SendsObjects(Sound):
 
 
 class WrapsTwice(Sound):
-    """It wraps weights twice, like the Keras learner with a spent privacy budget."""
+    """A learner that wraps weights twice, like the Keras learner with a spent privacy budget."""
 
     def mli_propose_weights(self) -> Weights:
         return Weights(weights=super().mli_propose_weights())
 
 
 class RenamesWhatItTrained(Sound):
-    """It renames arrays, like wrappers for differential privacy."""
+    """A learner that renames arrays, like wrappers for differential privacy."""
 
     def mli_propose_weights(self) -> Weights:
         tree = super().mli_propose_weights().weights
@@ -246,7 +246,7 @@ class ApprovesWhatIsNoNumber(Sound):
 
 
 class HasNoSeed(Sound):
-    """It has no seed, like the demo, which prints a seed without using it."""
+    """A learner without a seed, like the demo, which prints a seed but does not use it."""
 
     number = itertools.count()
 
@@ -255,21 +255,21 @@ class HasNoSeed(Sound):
 
 
 class ScoresOtherRecordsEachTime(Sound):
-    """It scores a random batch each time, like a shuffling loader cut short."""
+    """A learner that scores a random batch each time, like a truncated shuffling loader."""
 
     def score(self, loader: Any) -> float:
         return super().score([loader[self.random.integers(len(loader))]])
 
 
 class ExportsNothing(Sound):
-    """It cannot export its model, like the PyTorch learner."""
+    """A learner that cannot export its model, like the PyTorch learner."""
 
     def mli_get_current_model(self) -> ColearnModel:
         raise NotImplementedError("not yet supported")
 
 
 class Private(Sound):
-    """It accounts correctly for the privacy that it spends."""
+    """A learner that accounts correctly for the privacy that it spends."""
 
     step, target = 0.25, 1.0
 
@@ -339,7 +339,7 @@ class HasAnEmptyList(HasNoWeights):
 
 
 class SetsAnAlarm(Sound):
-    """It limits its training by a signal, which only the main thread can receive."""
+    """A learner that limits its training by a signal, which only the main thread can receive."""
 
     def train(self) -> None:
         before = signal.signal(signal.SIGALRM, signal.SIG_IGN)

@@ -1,10 +1,10 @@
-"""The code blocks of a Markdown page, and how they are run: in order, in one folder.
+"""Code blocks of a Markdown page, which run in order in one folder.
 
-- ``python``: in one namespace for the page, in this process.
-- ``sh``: by bash, which stops at the first command that fails.
-- any block with ``title="FILE"``: written to that file, for the blocks below it.
-- ``text``, ``json``, ``solidity``: shown, nothing to run.
-- ``console title="not run in the tests"``: needs another machine, docker, a public chain.
+- ``python``: runs in this process, in one namespace per page.
+- ``sh``: runs in bash, which stops at the first command that fails.
+- any block with ``title="FILE"``: is written to that file, for the blocks below it.
+- ``text``, ``json``, ``solidity``: are only shown.
+- ``console title="not run in the tests"``: needs another machine, docker or a public chain.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FENCE = re.compile(r'^```(\w*)(?: title="([^"]*)")?\n(.*?)^```$', re.MULTILINE 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a page; ``line`` is that of its first line of code."""
+    """A fenced block of a page; ``line`` is the line of its first line of code."""
 
     page: str
     line: int
@@ -57,7 +57,7 @@ def pages() -> list[Path]:
 
 @dataclass
 class Runner:
-    """Runs blocks in a folder, with keys, networks and nodes of its own."""
+    """Runner of blocks in a folder, with its own keys, networks and nodes."""
 
     folder: Path
     names: dict[str, object] = field(default_factory=lambda: {"__name__": "docs"})
@@ -77,13 +77,13 @@ class Runner:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(block.body)
         elif block.language == "python":
-            code = "\n" * (block.line - 1) + block.body  # so that a traceback has the page's line
+            code = "\n" * (block.line - 1) + block.body  # tracebacks show the page's line
             exec(compile(code, block.page, "exec"), self.names)
         elif block.language == "sh":
             self.shell(block.body, f"{block.page}:{block.line}")
 
     def shell(self, script: str, where: str) -> None:
-        """Run a script to its end; nothing that it started is left."""
+        """Run a script to its end, then end every process that it started."""
         log = self.folder / "tmp" / "output.txt"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -104,13 +104,13 @@ class Runner:
         assert status == 0, f"{where} ended with {status}:\n{said[-3_000:]}"
 
     def take_down(self) -> None:
-        """Stop the nodes that blocks left running."""
+        """Stop the nodes that the blocks left running."""
         if (self.folder / "localnet").exists():
             command = [sys.executable, "-m", "colearn_learner.cli", "localnet", "down", "--wipe"]
             subprocess.run(command, env=self.environment, cwd=self.folder, check=True)
 
 
 def _end_group(group: int) -> None:
-    """End what a script left in its process group; nodes have groups of their own."""
+    """End the processes left in a script's process group; nodes have their own groups."""
     with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What the tests of the EVM ledger share."""
+"""A chain with the contract and a meddling provider, for the tests of the EVM ledger."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.samples import params
 
 
 class Place:
-    """A chain whose clock stands still unless a test moves it, and a contract on it."""
+    """A contract on a chain whose clock moves only when a test moves it."""
 
     def __init__(self) -> None:
         self.time = 1_700_000_000
@@ -28,7 +28,7 @@ class Place:
             self.chain.fund(wallet)
 
     def enrolled(self, **changes: Any) -> ExperimentId:
-        """Return an experiment that ana created and ana and bob joined."""
+        """Create an experiment as ana, join it as ana and bob, and return its id."""
         experiment = self.ledger.create(params(**changes)).wait().experiment
         self.ledger.join(experiment).wait()
         self.ledger.acting_for(self.bob).join(experiment).wait()
@@ -44,10 +44,10 @@ Answer = Callable[[], Any]
 
 
 class Meddler(BaseProvider):
-    """A provider that passes requests on, and may say something else of what comes back.
+    """A provider that forwards requests and may replace the responses.
 
-    ``meddling`` has a function by method: it is given the request's parameters and a function that
-    asks the honest node, and returns the response.
+    ``meddling`` maps a method to a function. The function receives the request's parameters and a
+    callable that asks the honest node, and returns the response.
     """
 
     def __init__(self, honest: BaseProvider) -> None:
@@ -67,10 +67,10 @@ class Meddler(BaseProvider):
         return answer
 
     def says(self, method: str, result: Any) -> None:
-        """Let the node answer a method with this result."""
+        """Replace the node's answer to a method with this result."""
         self.meddling[method] = lambda *_: {"jsonrpc": "2.0", "id": 1, "result": result}
 
     def refuses(self, method: str, message: str, code: int = -32_000) -> None:
-        """Let the node answer a method with an error."""
+        """Replace the node's answer to a method with an error."""
         error = {"code": code, "message": message}
         self.meddling[method] = lambda *_: {"jsonrpc": "2.0", "id": 1, "error": error}

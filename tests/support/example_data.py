@@ -1,4 +1,4 @@
-"""Small data sets in the file formats of those that examples are for, for their tests."""
+"""Small data sets in the file formats that the examples read."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ HOUSES += ["Latitude", "Longitude", "MedHouseVal"]
 
 
 def digits(side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return 300 pictures of side × side, uint8, and what they show."""
+    """Return 300 pictures of side × side pixels, uint8, and their digits."""
     pictures, labels = load_digits(return_X_y=True)
     enlarged = np.kron(pictures[:300].reshape(-1, 8, 8), np.ones((side // 8, side // 8)))
     return (enlarged * 15.9).astype(np.uint8), labels[:300]
 
 
 def write_mnist(path: Path) -> Path:
-    """Write Keras' archive, of 24 × 24 pixels."""
+    """Write Keras' MNIST archive, with pictures of 24 × 24 pixels."""
     pictures, labels = digits(24)
     names = ("x_train", "y_train", "x_test", "y_test")
     parts = (pictures[:200], labels[:200], pictures[200:], labels[200:])
@@ -35,7 +35,7 @@ def write_mnist(path: Path) -> Path:
 
 
 def write_cifar(path: Path) -> Path:
-    """Write the six batches of the binary version."""
+    """Write the six batches of CIFAR-10's binary version."""
     pictures, labels = digits(32)
     for n, name in enumerate(CIFAR_FILES):
         mine = zip(labels[n::6], pictures[n::6], strict=True)
@@ -44,7 +44,7 @@ def write_cifar(path: Path) -> Path:
 
 
 def write_xrays(path: Path) -> Path:
-    """Write folders of pictures, by kind."""
+    """Write chest X-rays: a folder of pictures for each class."""
     pictures, labels = digits(32)
     for kind, name in enumerate(("NORMAL", "PNEUMONIA")):
         (path / "train" / name).mkdir(parents=True)
@@ -54,7 +54,7 @@ def write_xrays(path: Path) -> Path:
 
 
 def write_payments(path: Path) -> Path:
-    """Write transactions, of which the larger are frauds, and identities of half of them."""
+    """Write transactions, the larger ones frauds, and identities for half of them."""
     amounts = np.random.default_rng(1).integers(1, 1000, 120)
     about = ("TransactionID", "isFraud", "TransactionDT", "TransactionAmt", "card1")
     rows = [(n, int(amount > 700), 100 * n, amount, n % 7) for n, amount in enumerate(amounts)]
@@ -65,7 +65,7 @@ def write_payments(path: Path) -> Path:
 
 
 def write_scania(path: Path) -> Path:
-    """Write 300 trucks of 170 counters, some missing; one in ten has a tumour, that is, fails."""
+    """Write 300 trucks with 170 counters, some missing; one truck in ten fails."""
     inputs, benign = load_breast_cancer(return_X_y=True)
     chosen = np.concatenate([np.flatnonzero(benign)[:270], np.flatnonzero(benign == 0)[:30]])
     random = np.random.default_rng(1)
@@ -82,7 +82,7 @@ def write_scania(path: Path) -> Path:
 
 
 def write_covid(path: Path) -> Path:
-    """Write wines as if they were features of X-rays."""
+    """Write the wine data in the format of the covid X-ray features."""
     inputs, kinds = load_wine(return_X_y=True)
     for kind, name in enumerate(COVID_CLASSES):
         mine = inputs[kinds == kind]

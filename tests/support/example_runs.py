@@ -1,9 +1,9 @@
-"""Run several examples in one process, as importing a framework takes longer than an example.
+"""Run several examples in one process, because importing a framework takes longer than an example.
 
 Usage: python tests/support/example_runs.py REPORT < RUNS
 
-RUNS is JSON: a list with, for each run, the example's name and its arguments. The report lists what
-each run printed, and the traceback if it failed.
+RUNS is JSON: a list with the example's name and arguments for each run. The report lists what each
+run printed, and the traceback if it failed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def run(name: str, arguments: list[str]) -> dict[str, str]:
-    """Run one as a program; what it printed is of both streams."""
+    """Run an example as a program; the returned output has both streams."""
     import common
 
     common.records.cache_clear()
@@ -38,6 +38,6 @@ def run(name: str, arguments: list[str]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    sys.path[0] = str(EXAMPLES)  # as when it is a program
+    sys.path[0] = str(EXAMPLES)  # as Python does for a program
     report = Path(sys.argv[1])
     report.write_text(json.dumps([run(name, rest) for name, *rest in json.load(sys.stdin)]))

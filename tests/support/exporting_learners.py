@@ -1,4 +1,4 @@
-"""Learners of the Keras experiment that have no model to give, or break when they are to."""
+"""Learners of the Keras experiment that have no model to export, or fail to export it."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""Put an HTTP proxy in front of a node, and let it fail on demand.
+"""An HTTP proxy in front of a node that fails on demand.
 
     with FaultyProxy(anvil.url) as proxy:
         proxy.fail("429", times=2, retry_after=1)
         ... use proxy.url ...
 
-Kinds of failure, each for the next ``times`` requests (``times=None``: until `heal`), or for those
-of some ``methods`` only:
+A failure applies to the next ``times`` requests (``times=None``: until `heal`), or only to those of
+some ``methods``. Its kinds are:
 
 - ``reset``: the connection is reset before the request reaches the node
-- ``lost``: the node gets the request; its answer does not come back, the connection is reset
-- ``cut``: half of the answer comes, then the connection is reset
+- ``lost``: the node gets the request, but the connection is reset in place of an answer
+- ``cut``: half of the answer arrives, then the connection is reset
 - ``timeout``: no answer for `HANG_SECONDS`, and the request does not reach the node
 - ``drip``: the answer comes in pieces, one each tenth of a second, for `DRIP_SECONDS`
 - ``429``, ``500``, ``502``, ``503``, ``403``: that status; ``retry_after`` adds the header
@@ -64,9 +64,9 @@ class FaultyProxy:
         self._server: ThreadingHTTPServer | None = None
         self._open: set[socket.socket] = set()
         self.asked: list[str] = []
-        """The methods of all requests, those that failed included, batches one by one."""
+        """Methods of all requests, failed ones included; those of a batch one by one."""
         self.exchanges = 0
-        """How many HTTP requests came."""
+        """Number of HTTP requests received."""
 
     @property
     def url(self) -> str:
@@ -99,7 +99,7 @@ class FaultyProxy:
             self._server.server_close()
             self._server = None
             with self._lock:
-                for connection in self._open:  # kept alive by clients
+                for connection in self._open:  # clients keep them alive
                     with contextlib.suppress(OSError):
                         connection.shutdown(socket.SHUT_RDWR)
 
@@ -114,7 +114,7 @@ class FaultyProxy:
             block_on_close = False
 
             def handle_error(self, *_: object) -> None:
-                pass  # a client that went away
+                pass  # the client has disconnected
 
         self._server = Server(("127.0.0.1", self._port), Handler)
         self._port = self._server.server_port
@@ -208,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(200, len(answer))
         self.wfile.write(answer[: len(answer) // 2])
         self.wfile.flush()
-        self._reset(body)  # the client gets that half before it notices the reset
+        self._reset(body)  # the client receives this half before it notices the reset
 
     def _cut_head(self, body: bytes) -> None:
         self.owner.forward(body)

@@ -1,4 +1,4 @@
-"""Serve HTTP in place of a node or a gateway, and misbehave on demand."""
+"""An HTTP server in place of a node or a gateway that misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Call:
         self.send(data)
 
     def body(self) -> bytes:
-        """Return the whole body, which came in chunks or after its length."""
+        """Return the whole body, whether chunked or of a given length."""
         if "content-length" in self.headers:
             return self.handler.rfile.read(int(self.headers["content-length"]))
         data = b""
@@ -53,7 +53,7 @@ class Call:
         return data
 
     def stall(self) -> None:
-        """Say nothing, until the server is stopped."""
+        """Send nothing until the server is stopped."""
         self.handler.server.stopping.wait()  # type: ignore[attr-defined]
 
     def drip(self, byte: bytes = b"x", every: float = 0.05) -> None:
@@ -62,7 +62,7 @@ class Call:
             time.sleep(every)
 
     def flood(self, data: bytes = b"x" * 65_536) -> None:
-        """Never stop."""
+        """Send data without end."""
         while True:
             self.send(data)
 
@@ -75,8 +75,8 @@ class Faulty:
     """The running server.
 
     Args:
-        url: where it is.
-        behave: what it does; tests may replace it.
+        url: URL of the server.
+        behave: function that answers a request; tests may replace it.
         calls: the requests so far.
     """
 
@@ -97,7 +97,7 @@ def faulty(behave: Behaviour) -> Iterator[Faulty]:
             call = Call(self, url.path.removeprefix("/api/v0/"), options, headers)
             server.calls.append(call)
             self.close_connection = True
-            with suppress(OSError):  # the client has gone
+            with suppress(OSError):  # the client has disconnected
                 server.behave(call)
 
         do_GET = do_POST = do_HEAD = do  # noqa: N815

@@ -1,4 +1,4 @@
-"""A file, its faultless answer and limits of time, for tests of faulty nodes."""
+"""A file, a valid answer with it, and time limits, for tests of faulty nodes."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ DATA = bytes(range(256)) * 8_000
 CONTENT = content_ref([DATA])
 
 PATIENT = Patience(timeout=120, silence=120, retries=2)
-"""No limit is reached, however slow the machine is."""
+"""Time limits that even the slowest machine does not reach."""
 
 SOON = Patience(timeout=1.5, silence=120, retries=2)
-"""Only the deadline of the whole can end what hangs."""
+"""Limits under which only the total deadline can end a hanging request."""
 
 NOTICES_SILENCE = Patience(timeout=120, silence=0.5, retries=2)
-"""Only silence can end what hangs."""
+"""Limits under which only the limit on silence can end a hanging request."""
 
 
 def kubo_error(message: str) -> Callable[[Call], None]:
@@ -28,7 +28,7 @@ def kubo_error(message: str) -> Callable[[Call], None]:
 
 
 def serve(call: Call, data: bytes = DATA) -> None:
-    """Answer as a node or gateway does."""
+    """Answer like a node or gateway."""
     rest = data[call.offset :]
     if "range" in call.headers:
         span = f"bytes {call.offset}-{len(data) - 1}/{len(data)}"

@@ -1,9 +1,9 @@
-"""Count what the house rules forbid, per file, and compare it with the allowances.
+"""Count the violations of the house rules per file, and compare them with the allowances.
 
 Usage: python -m tests.support.house_rules --write
 
-`tests/house_allowances.json` lists how much of it the files still contain. With --write the file is
-brought up to date, for example after a file was moved; this is refused if a total has grown.
+`tests/house_allowances.json` lists the violations that the files still contain. --write updates it,
+for example after a file was moved; this is refused if a total has grown.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SUFFIXES = {".md", ".py", ".rs", ".sol"}
 
 
 def count_all() -> Counts:
-    """Return what breaks each rule, per file; files that break none are left out."""
+    """Return the number of violations of each rule, by file; files without any are left out."""
     counts: Counts = {"banned words": {}, "lines over 400": {}, "parameters over six": {}}
     counts["import cycles"] = {module: 1 for cycle in find_cycles() for module in cycle}
     for path in _text_files():

@@ -26,7 +26,7 @@ def make_loader(start: int, stop: int, batch_size: int = 32, **options: Any) -> 
 
 
 def make_network() -> nn.Module:
-    """Return a network with running statistics, a counter of batches, and dropout."""
+    """Return a network with running statistics, a batch counter, and dropout."""
     torch.manual_seed(1)
     return nn.Sequential(
         nn.Linear(64, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 10)

@@ -1,4 +1,4 @@
-"""An independent reader of an experiment: web3 and the contract's ABI, nothing of ours.
+"""An independent reader of an experiment: web3 and the contract's ABI, no code of this project.
 
 Usage: python read_contract.py ABI_FILE NODE_URL CONTRACT EXPERIMENT
 """
@@ -26,7 +26,7 @@ LEFT_OUT = {"started", "round", "seed", "commitments", "deadline", "encryption_k
 
 
 def plain(name, value):
-    """Names for numbers, null for what is not there, a CID for its parts."""
+    """Convert a value: names for numbers, null for missing values, a CID for its parts."""
     if hasattr(value, "digest"):
         cid = base64.b32encode(bytes([1, value.codec, 18, 32]) + value.digest).decode().lower()
         ref = {"cid": "b" + cid.rstrip("="), "sha256": value.sha256Hash.hex(), "size": value.size}

@@ -1,4 +1,4 @@
-"""An independent reader of an experiment: cosmpy and what the node answers, nothing of ours.
+"""An independent reader of an experiment: cosmpy and the node's answers, no code of this project.
 
 Usage: python read_cosmos_contract.py GRPC_URL CHAIN_ID CONTRACT EXPERIMENT
 """
@@ -20,7 +20,7 @@ LEFT_OUT = {"experiment", "encryption_key", "started", "round", "seed", "commitm
 
 
 def plain(value):
-    """A CID for its parts; what the history does not have is left out."""
+    """Convert a value: a CID for its parts, without fields that the history does not have."""
     if isinstance(value, dict) and "digest" in value:
         digest, sha256 = (base64.b64decode(value[name]) for name in ("digest", "sha256"))
         cid = base64.b32encode(bytes([1, value["codec"], 18, 32]) + digest).decode().lower()

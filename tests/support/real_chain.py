@@ -1,4 +1,4 @@
-"""A home with keys on anvil, and agents in processes of their own, for tests of commands."""
+"""A home with keys on anvil, and agents in their own processes, for tests of commands."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ COLEARN = [sys.executable, "-c", "from colearn_learner.cli import main; main(pro
 PASSWORD = "a password"
 NAMES = ("owner", "alice", "bob", "carol")
 PATIENCE = 240
-"""Seconds after which something hangs, on a machine however busy."""
+"""Seconds after which even a busy machine must have finished."""
 
 
 @pytest.fixture(scope="module")
@@ -64,14 +64,14 @@ def colearn(*arguments: str) -> Result:
 
 
 def done(*arguments: str) -> Any:
-    """Run a command that has to work, and return its JSON."""
+    """Run a command that must succeed, and return its JSON."""
     result = colearn(*arguments, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
 def created(home: Path, text: str = TEMPLATE, **terms: object) -> str:
-    """Create an experiment of the template, with other terms, and return its reference."""
+    """Create an experiment from the template with these terms changed, and return its reference."""
     for name, value in {"rounds": 3, "min_learners": 3, "max_learners": 3, **terms}.items():
         lines = [f"{name} = {value}" if x.startswith(f"{name} = ") else x for x in text.split("\n")]
         text = "\n".join(lines)
@@ -87,7 +87,7 @@ def blocking(home: Path, **terms: object) -> str:
 
 
 class AgentProcess:
-    """An agent in a process of its own, whose log is read as it comes."""
+    """An agent in its own process, whose log is read line by line."""
 
     def __init__(self, reference: str, key: str, *more: str) -> None:
         command = ("agent", "run", "--experiment", reference, "--key", key, "--json")
@@ -102,7 +102,7 @@ class AgentProcess:
         self._watchdog.start()
 
     def until(self, event: str) -> dict[str, Any]:
-        """Read the log until an event is in it."""
+        """Read the log up to an event, and return the event."""
         for line in self.process.stdout or ():
             self.log.append(json.loads(line))
             if self.log[-1]["event"] == event:
@@ -110,7 +110,7 @@ class AgentProcess:
         raise AssertionError(f"{event} never came: {self.log}, {self.ended()}")
 
     def ended(self) -> tuple[int, str]:
-        """Return exit code and standard error, once it has ended."""
+        """Wait until the process ends; return its exit code and standard error."""
         out, err = self.process.communicate(timeout=PATIENCE)
         self.log += [json.loads(line) for line in out.splitlines()]
         return self.process.returncode, err
@@ -131,7 +131,7 @@ def share(index: int) -> list[str]:
 
 
 class Pipes:
-    """Tells when a blocking learner trains, and lets it go on."""
+    """Pipes to a blocking learner, which report its training and let it continue."""
 
     def __init__(self, home: Path) -> None:
         self._ends = []

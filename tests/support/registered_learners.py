@@ -1,4 +1,4 @@
-"""A module of a user's: it registers a loader and a model, and ends in an agent's factory."""
+"""A user's module that registers a loader and a model and provides an agent's factory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An experiment whose first proposal is being voted on, for tests of relays."""
+"""An experiment in the vote on its first proposal, for tests of relays."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def content(n: int) -> ContentRef:
 
 
 class Place:
-    """An experiment of five learners whose first proposal is being voted on."""
+    """An experiment of five learners in the vote on its first proposal."""
 
     def __init__(self, ledger: Any, *, propose: bool = True, **terms: Any) -> None:
         self.ledger = ledger

@@ -1,4 +1,4 @@
-"""Where remote learners are tested: servers in this process and in others, and a line between."""
+"""Servers of remote learners, in this process and in others, and a TCP line to them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.support.toyworld import TowardsTarget
 
 COLEARN = [sys.executable, "-u", "-c", "from colearn_learner.cli import main; main()"]
 LONG = 240.0
-"""Seconds after which a test is given up; none waits for them when all is well."""
+"""Timeout in seconds; a test that passes never waits this long."""
 
 
 @contextmanager
 def served(learner: Any, **config: Any) -> Iterator[Address]:
-    """Serve a learner in this process, on a free port; gives the address."""
+    """Serve a learner in this process on a free port, and yield the address."""
     server = LearnerServer(learner, ServerConfig(port=0, **config))
     address = server.start()
     try:
@@ -40,14 +40,14 @@ def served(learner: Any, **config: Any) -> Iterator[Address]:
 
 @contextmanager
 def connected(address: Any, **config: Any) -> Iterator[RemoteLearner]:
-    """Give the learner behind a server that has answered."""
+    """Yield the learner behind a server that has answered."""
     with RemoteLearner(str(address), RemoteConfig(**{"patience": LONG, **config})) as learner:
         learner.reach()
         yield learner
 
 
 class Gate:
-    """Passes calls on to a learner; waits in its training if asked to."""
+    """A learner that forwards calls to another one, and waits in its training on request."""
 
     def __init__(self, learner: Any) -> None:
         self._learner = learner
@@ -73,7 +73,7 @@ class TakesOne(TowardsTarget):
 
 
 class Line:
-    """A TCP line with an end that stays, to servers that come and go; `cut` and `lead` at will."""
+    """A TCP line with a fixed near end, which `lead` and `cut` connect to changing servers."""
 
     def __init__(self) -> None:
         self._front = socket.create_server(("127.0.0.1", 0))
@@ -87,7 +87,7 @@ class Line:
         self._port = to.port
 
     def cut(self, *, for_good: bool = True) -> None:
-        """Break all connections; for good: who calls gets none any more."""
+        """Break all connections; ``for_good`` also refuses new ones."""
         with self._lock:
             if for_good:
                 self._port = None
@@ -101,7 +101,7 @@ class Line:
 
     def __exit__(self, *_: object) -> None:
         self.cut()
-        self._front.shutdown(socket.SHUT_RDWR)  # wakes who waits for a connection
+        self._front.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts connections
         self._front.close()
 
     def _accept(self) -> None:
@@ -135,14 +135,14 @@ def _pump(one: socket.socket, other: socket.socket) -> None:
 
 @pytest.fixture
 def nobody() -> Any:
-    """An address where the system refuses connections."""
+    """Yield an address where the system refuses connections."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"grpc://127.0.0.1:{bound.getsockname()[1]}"
 
 
 class Pipe:
-    """A named pipe of `blocking_learner`, open for both so that nobody waits to open it."""
+    """A named pipe of `blocking_learner`, open at both ends so that opening it never blocks."""
 
     def __init__(self, path: Path) -> None:
         os.mkfifo(path)
@@ -163,7 +163,7 @@ class Pipe:
 
 
 class ServerProcess:
-    """A `colearn learner serve` process on a free port; ``log`` has what it said so far."""
+    """A `colearn learner serve` process on a free port; ``log`` has its output so far."""
 
     def __init__(self, factory: str, *more: str, **environment: str) -> None:
         command = ("learner", "serve", "--learner", factory, "--port", "0", "--json", *more)
@@ -180,7 +180,7 @@ class ServerProcess:
         self.errors = ""
 
     def until(self, event: str) -> dict[str, Any]:
-        """Wait for an event, and return it."""
+        """Read the log up to an event, and return the event."""
         assert self.process.stdout is not None
         while line := self.process.stdout.readline():
             self.log.append(json.loads(line))
@@ -197,14 +197,14 @@ class ServerProcess:
         self.process.wait()
 
     def terminate(self) -> int:
-        """Ask it to end; return its exit code when it has."""
+        """Send SIGTERM, and return the exit code once the process has ended."""
         self.process.send_signal(signal.SIGTERM)
         return self.ended()
 
     def ended(self) -> int:
         assert self.process.stdout is not None
         assert self.process.stderr is not None
-        self.log += [json.loads(line) for line in self.process.stdout]  # what is buffered too
+        self.log += [json.loads(line) for line in self.process.stdout]  # also the buffered lines
         self.errors = self.process.stderr.read()
         return self.process.wait()
 

@@ -1,4 +1,4 @@
-"""Samples that tests share: people, files by their text, and good parameters."""
+"""Samples that tests share: people, small files by their text, and valid parameters."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import CODEC_RAW, ContentRef, ExperimentParams, Scores
 
 WINDOW = 1_000
-"""Seconds of every window, unless a world or a story says otherwise."""
+"""Length of every window in seconds, unless a world or a story sets another."""
 
 SCORES = Scores(0.25, -1.5)
 CREATOR = "creator"
@@ -32,7 +32,7 @@ def salt_of(name: str) -> bytes:
 
 
 def params(**changes: object) -> ExperimentParams:
-    """Return good parameters with some of them changed."""
+    """Return valid parameters with some of them changed."""
     good = {
         "name": "an experiment",
         "spec": content_of("spec"),

@@ -31,10 +31,10 @@ def body_of(raw: bytes) -> bytes:
 
 @dataclass
 class ScriptedChain:
-    """Implements the methods of `Node` that `Sender` uses, for one account.
+    """An implementation of the `Node` methods that `Sender` uses, for one account.
 
-    ``meddle`` may answer a broadcast in the node's place, or raise; transactions with less than
-    ``gas_needed`` run out of gas; the contract refuses transactions with a body in ``refused``.
+    ``meddle`` may answer a broadcast in the node's place, or raise. Transactions with less than
+    ``gas_needed`` run out of gas. The contract refuses transactions with a body in ``refused``.
     """
 
     name: str = "http://scripted"

@@ -27,10 +27,10 @@ def hash_of(raw: bytes) -> str:
 
 
 class ScriptedEvm:
-    """Implements the methods of `Node` that `Sender` uses, for one account.
+    """An implementation of the `Node` methods that `Sender` uses, for one account.
 
-    ``meddle`` may raise in place of the answer to a transaction; ``refused`` are the data of calls
-    that the contract refuses.
+    ``meddle`` may raise in place of the answer to a transaction. ``refused`` contains the data of
+    calls that the contract refuses.
     """
 
     name = "http://scripted"

@@ -1,8 +1,7 @@
-"""Which tests are fast, which start nodes, and which train with a framework: decided per file.
+"""Decide for each test file whether it is fast, starts nodes, or trains with a framework.
 
-A file's source decides, by its folder, its imports and the fixtures that it names, so that no test
-needs a mark. Files of other parts are not even imported: loading TensorFlow takes longer than most
-fast tests.
+A file's folder, imports and fixture names decide, so that no test needs a mark. Files of other
+parts are not even imported: loading TensorFlow takes longer than most fast tests.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ NODES = {
     *("anvil", "Anvil", "CosmosChain", "cosmos_place", "Kubo", "kubo_swarm", "swarm"),
     *("Localnet", "nodes_are_here", "toxiproxy_is_here", "wasmd_is_here", "real_chain"),
 }
-"""Fixtures and classes that start nodes, and the module whose fixtures others import."""
+"""Fixtures and classes that start nodes, and the module whose fixtures other files import."""
 
 NODE_FOLDERS = {"faults", "faults_cosmos", "localnet"}
 
@@ -29,7 +28,7 @@ FRAMEWORKS = {
 """Parts of the names of modules that load a framework."""
 
 EMBEDDED = {"EmbeddedChain", "any_world"}
-"""A fixture and a class that run the contract in Python, which is slow."""
+"""A class and a fixture that run the contract in Python, which is slow."""
 
 HEAVY_FOLDERS = {"docs", "statemachine"}
 HEAVY_FILES = {
@@ -41,7 +40,7 @@ HEAVY_FILES = {
     "test_readme.py",
     "test_real_mnist.py",
 }
-"""Files that start many processes, or train for long."""
+"""Files that start many processes, or train for a long time."""
 
 
 @cache
@@ -59,10 +58,10 @@ def part_of(path: Path) -> str:
 
 
 def node_group_of(path: Path, fixtures: set[str]) -> tuple[int, str]:
-    """Return the order and the name of the group of tests that one worker runs one by one.
+    """Return the order and the name of the group of tests that one worker runs sequentially.
 
-    Long groups come first. Tests of a file share its fixtures. Tests of several files share a
-    wasmd, which makes blocks all the time: two at once are enough for two cores.
+    Long groups come first. The tests of a file share its fixtures. The tests of several files share
+    a wasmd, which makes blocks all the time: two at once are enough for two cores.
     """
     inside = path.relative_to(TESTS)
     if "cosmos_place" in fixtures:
@@ -71,7 +70,7 @@ def node_group_of(path: Path, fixtures: set[str]) -> tuple[int, str]:
 
 
 def _names_in(path: Path) -> tuple[set[str], set[str]]:
-    """Return the names that a file uses, and the parts of the names of modules it imports."""
+    """Return the names that a file uses, and the parts of the names of the modules it imports."""
     names: set[str] = set()
     modules: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):

@@ -1,4 +1,4 @@
-"""Tests that the senders of all chains pass: each chain subclasses them and supplies a fixture."""
+"""Tests that the senders of all chains pass; each chain subclasses them and supplies a fixture."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PROPOSES_A = Basis("the contract", 1, ROUND, PROPOSAL_A, or_none=True)
 
 
 class ChainWithFaults(ABC):
-    """A chain whose node can lose transactions, and processes that send with one key to it.
+    """A chain whose node can lose transactions, and processes that send to it with one key.
 
-    ``proposal`` is what the current round contains.
+    ``proposal`` is the content of the current round.
     """
 
     proposal: str = PROPOSAL_A
     highest_cost: int
-    """The most that one transaction may cost, in the smallest unit."""
+    """Maximum cost of one transaction, in the smallest unit."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self.folder = folder
@@ -60,7 +60,7 @@ class ChainWithFaults(ABC):
 
     @abstractmethod
     def pool(self) -> dict[int, str]:
-        """Return the hashes of the transactions in no block, by nonce."""
+        """Return the hashes of the pending transactions, by nonce."""
 
     @abstractmethod
     def included(self) -> list[str]:
@@ -76,7 +76,7 @@ class ChainWithFaults(ABC):
 
     @abstractmethod
     def repeat_next_answer(self) -> None:
-        """Accept the next transaction, and answer as to a repeated one: its nonce was used."""
+        """Accept the next transaction, but answer that its nonce was already used."""
 
     @abstractmethod
     def disconnect(self) -> None:
@@ -88,7 +88,7 @@ class ChainWithFaults(ABC):
 
     @abstractmethod
     def show_amount(self, amount: int) -> str:
-        """Return an amount as errors show it."""
+        """Return an amount as error messages show it."""
 
     def journal(self) -> Path:
         [path] = self.folder.rglob("*.jsonl")
@@ -103,7 +103,7 @@ def change_journal(path: Path, change: Callable[[dict[str, Any]], object]) -> No
 
 
 class SenderConformance:
-    """Subclass it and supply the fixture ``chain``."""
+    """Tests of every sender; subclass it and supply the fixture ``chain``."""
 
     def test_transactions_in_flight_have_consecutive_nonces(self, chain: ChainWithFaults):
         chain.hold_blocks()
@@ -157,7 +157,7 @@ class SenderConformance:
         assert again.hash == before.hash
         assert len(chain.pool()) == 1
         chain.make_block()
-        third = chain.send(chain.start_process())  # its caller has seen the block
+        third = chain.send(chain.start_process())  # the caller has seen the block
         assert third.hash != before.hash
 
     def test_the_same_call_after_a_receipt_is_a_new_transaction(self, chain: ChainWithFaults):
@@ -222,7 +222,7 @@ class SenderConformance:
 
 
 class BasisConformance:
-    """A ballot, commitment or proposal takes effect only on the proposal it was decided on."""
+    """Tests that a call takes effect only on the proposal for which it was decided."""
 
     def test_lost_ballot_is_sent_again_while_its_proposal_stands(self, chain: ChainWithFaults):
         chain.hold_blocks()
@@ -293,7 +293,7 @@ class BasisConformance:
 
 
 class JournalConformance:
-    """What was changed on the disk is never sent."""
+    """Tests that nothing is sent that was changed on disk."""
 
     def test_transaction_whose_hash_does_not_match_is_not_sent(self, chain: ChainWithFaults):
         chain.hold_blocks()
@@ -309,7 +309,7 @@ class JournalConformance:
 
 
 class BudgetConformance:
-    """The transactions of a key cost at most the daily budget, in all its processes."""
+    """Tests that all processes with one key together spend at most the daily budget."""
 
     def test_budget_limits_what_all_processes_of_a_day_spend(self, chain: ChainWithFaults):
         chain.hold_blocks()

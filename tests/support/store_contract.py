@@ -1,4 +1,4 @@
-"""What every content store does alike; subclass it with a fixture `store`."""
+"""Tests that every content store passes; subclass them and supply the fixture ``store``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read(
 
 
 def fresh(size: int) -> bytes:
-    """Return bytes that no store has seen."""
+    """Return bytes that no store contains yet."""
     return os.urandom(size)
 
 

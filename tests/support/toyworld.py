@@ -1,4 +1,4 @@
-"""A small world for agents: toy learners, a ledger with a clock of its own, a folder store."""
+"""A small world for agents: toy learners, a ledger with its own clock, and a folder store."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from colearn_ledger.weights.stores.directory import DirectoryStore
 
 
 class TowardsTarget:
-    """A learner that moves the weights towards a number; approves what comes nearer to it."""
+    """A learner that moves the weights towards a number, and approves weights closer to it."""
 
     def __init__(self, target: float) -> None:
         self.target = target
@@ -134,7 +134,7 @@ class World:
         return [self.agent(i, **config) for i in range(len(self.learners))]
 
     def drive(self, agents: list[Agent]) -> None:
-        """Step all agents in turn until all are done; when all wait, the deadline comes."""
+        """Step all agents in turn until all are done; when all of them wait, let time pass."""
         for _ in range(2_000):
             actions = [agent.step() for agent in agents]
             if all(action == Action.DONE for action in actions):

@@ -1,4 +1,4 @@
-"""Waiting for what has to come; only a hang reaches the limit, however slow the machine is."""
+"""Waiting with a limit that only a hanging test reaches, however slow the machine is."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 LIMIT = 120.0
-"""Seconds after which a test says that something hangs."""
+"""Seconds after which a test is considered to hang."""
 
 
 def eventually(holds: Callable[[], Any], what: str = "it", *, seconds: float = LIMIT) -> Any:
-    """Return what ``holds`` does once it is true."""
+    """Wait until ``holds`` returns a true value, and return it."""
     ends = time.monotonic() + seconds
     while not (found := holds()):
         if time.monotonic() > ends:
@@ -29,11 +29,11 @@ def ended(call: Callable[..., T], *arguments: Any) -> T:
 
 
 class Running:
-    """A call that is made in a thread of its own.
+    """A call that runs in its own thread.
 
     Args:
-        call: what is called.
-        arguments: with what.
+        call: the function to call.
+        arguments: arguments of the call.
     """
 
     def __init__(self, call: Callable[..., T], *arguments: Any) -> None:
@@ -64,10 +64,10 @@ class Running:
 
 
 class Clock:
-    """Stands in for the module ``time``: a sleep is noted, and over at once.
+    """A substitute for the module ``time`` whose sleeps are recorded and end at once.
 
     Args:
-        at_sleep: is called at each sleep.
+        at_sleep: function that is called at each sleep.
     """
 
     def __init__(self, at_sleep: Callable[[], Any] = lambda: None) -> None:
@@ -82,5 +82,5 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self._now += max(seconds, 0.001)  # as a real one never takes no time
+        self._now += max(seconds, 0.001)  # a real sleep always takes some time
         self._at_sleep()

@@ -1,7 +1,7 @@
 """A small world for the protocol's stories, the same on every ledger.
 
 Each ledger has a subclass, which connects accounts and lets time pass. A story may not assume that
-two transactions have the same time, or that time stands still: it uses the world's windows, and
+two transactions have the same time, or that time stands still. It uses the world's windows, and
 reads deadlines from queries.
 """
 
@@ -43,9 +43,9 @@ from tests.support.samples import (
 
 
 class World(ABC):
-    """People by name, one ledger, and the experiment that the story is about.
+    """People by name, one ledger, and the experiment of the story.
 
-    ``window`` are the seconds of its windows, ``moment`` is what is shortly before a deadline.
+    ``window`` is the length of its windows, ``moment`` a short time before a deadline, in seconds.
     """
 
     window = WINDOW
@@ -55,7 +55,7 @@ class World(ABC):
         self._views: dict[str, Ledger] = {}
         self.id = ExperimentId(0)
 
-    # what a ledger has to provide
+    # to be implemented for each ledger
 
     @abstractmethod
     def connect(self, wallet: Wallet) -> Ledger:
@@ -63,10 +63,10 @@ class World(ABC):
 
     @abstractmethod
     def set_time(self, time: int) -> None:
-        """Let the ledger's time be ``time``, or little more for the next transaction."""
+        """Set the ledger's time; the next transaction may be slightly later."""
 
     def snapshot(self) -> object:
-        """Return everything that a refused call must leave as it was."""
+        """Return all state that a refused call must leave unchanged."""
         view = self.view(ANYONE)
         if not self.id:
             return view.experiments()
@@ -77,7 +77,7 @@ class World(ABC):
     # people
 
     def view(self, name: str) -> Ledger:
-        """Return the ledger as this person sees it."""
+        """Return this person's view of the ledger."""
         if name not in self._views:
             self._views[name] = self.connect(wallet_of(name))
         return self._views[name]
@@ -86,7 +86,7 @@ class World(ABC):
         return wallet_of(name).account_on(self.view(ANYONE).domain)
 
     def name_of(self, account: Account, *names: str) -> str:
-        """Return which of the people has this account."""
+        """Return the person that has this account."""
         return next(name for name in names if self.account(name) == account)
 
     # time
@@ -95,19 +95,19 @@ class World(ABC):
         self.set_time(self.view(ANYONE).now() + number * self.window)
 
     def come_close_to_the_deadline(self) -> None:
-        """Go to where the open phase has a moment left."""
+        """Go to a moment before the deadline of the open phase."""
         deadline = self.round().deadline
         assert deadline is not None
         self.set_time(deadline - self.moment)
 
     def pass_deadline(self) -> int:
-        """Go to the very deadline of the open phase, and return it."""
+        """Go to the exact deadline of the open phase, and return it."""
         deadline = self.round().deadline
         assert deadline is not None
         self.set_time(deadline)
         return deadline
 
-    # beginnings
+    # starting an experiment
 
     def create(self, by: str = CREATOR, **changes: object) -> ExperimentId:
         windows = {"propose_window": self.window, "vote_window": self.window}
@@ -126,7 +126,7 @@ class World(ABC):
         self.enrol(*names, **changes)
         self.start()
 
-    # calls; each returns the events it made
+    # calls; each returns the events that it emitted
 
     def do(self, name: str, call: str, *arguments: object) -> tuple[Event, ...]:
         return self.send(name, call, *arguments).events
@@ -158,7 +158,7 @@ class World(ABC):
     def propose(
         self, name: str, text: str | None = None, at: int | None = None
     ) -> tuple[Event, ...]:
-        """Propose weights; other ones in every round unless the story gives a text."""
+        """Propose weights: different ones in every round unless the story gives a text."""
         index = self.now_in() if at is None else at
         content = content_of(text or f"weights of round {index}")
         return self.do(name, "propose", index, content, SCORES)
@@ -222,7 +222,7 @@ class World(ABC):
         return [self.duty(name) for name in names]
 
     def proposer(self, *names: str) -> str:
-        """Return which of the people is the proposer."""
+        """Return the person that is the proposer."""
         return self.name_of(self.round().proposer, *names)
 
     # refusals

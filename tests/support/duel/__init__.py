@@ -1,1 +1,1 @@
-"""The reference and a contract, driven through the same random steps."""
+"""Random steps that drive the reference and a contract side by side."""

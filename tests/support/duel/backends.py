@@ -1,4 +1,4 @@
-"""The contract in two machines: real transactions on the embedded chain, and bare calls on revm."""
+"""The Solidity contract in two machines: transactions on the embedded chain, bare calls on revm."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _ENCODER = EvmEncoder(_ABI)
 
 @dataclass(frozen=True)
 class Done:
-    """A call that took effect, and what the block it was in gave it."""
+    """An accepted call: its events, and the time and entropy of its block."""
 
     events: tuple[Event, ...]
     time: int
@@ -52,7 +52,7 @@ class Done:
 
 
 class Backend(Protocol):
-    """The contract, wherever it runs. Refusals are raised as the protocol's errors."""
+    """The contract on some machine; refusals are raised as the protocol's errors."""
 
     domain: SigningDomain
     is_slow: bool
@@ -60,15 +60,15 @@ class Backend(Protocol):
     """Whether time passes by itself."""
 
     def now(self) -> int:
-        """Return the time that a transaction would have, or the last block's on a live chain."""
+        """Return the time that a transaction would have; on a live chain, the last block's time."""
 
     def since(self) -> int:
-        """Return the earliest time as of which a call or a query may be answered now."""
+        """Return the earliest time at which a call or a query made now may be evaluated."""
 
     def set_time(self, time: int) -> None:
-        """Let the next transaction have this time, if it is later than the last one's.
+        """Give the next transaction this time if it is later than the last one's.
 
-        A live chain is waited for, unless that would take too long.
+        On a live chain, wait until then, unless that would take too long.
         """
 
     def transact(self, wallet: Wallet, name: str, arguments: Sequence[Any]) -> Done:
@@ -88,11 +88,11 @@ class Backend(Protocol):
         """Return the answer to a query of the ledger."""
 
     def events(self, experiment: ExperimentId) -> list[tuple[int, Event]] | None:
-        """Return an experiment's recorded events and their times, if this backend records any."""
+        """Return an experiment's events and their times; `None` if this backend records none."""
 
 
 class EvmBackend:
-    """What the two machines have in common."""
+    """Common base of the two EVM machines."""
 
     is_live = False
 
@@ -120,7 +120,7 @@ class EvmBackend:
 
 
 class RevmBackend(EvmBackend):
-    """Bare calls on revm, through the ledger's translation: microseconds, and no signatures."""
+    """Bare calls on revm through the ledger's encoding: microseconds each, without signatures."""
 
     ZERO = Account("0x" + "00" * 20)
     is_slow = False
@@ -172,7 +172,7 @@ class RevmBackend(EvmBackend):
                     caller=caller, to=self._contract, calldata=data, is_static=is_static
                 )
             )
-        except RuntimeError as error:  # revm's only way to say it
+        except RuntimeError as error:  # revm reports a refusal in no other way
             output = re.search(r"output: 0x([0-9a-f]*)", str(error))
             reason = error_from_wire(_ABI, bytes.fromhex(output[1])) if output else None
             if reason is None:
@@ -217,7 +217,7 @@ class ChainBackend(EvmBackend):
         return [(r.time, r.event) for r in self.ledger.events(experiment)]
 
     def _entropy(self) -> bytes:
-        """Return what the last block says its prevrandao was."""
+        """Return the prevrandao of the last block."""
         asked = self._calendar.chain.provider.make_request(
             "eth_getBlockByNumber", ["latest", False]
         )
@@ -225,10 +225,10 @@ class ChainBackend(EvmBackend):
 
 
 class Calendar:
-    """An embedded chain whose clock stands still unless it is moved; everybody has coin on it.
+    """An embedded chain whose clock moves only on request, with funded accounts.
 
-    Each duel has its own, and its entropy is the same every time: hypothesis must be able to hold
-    a duel again.
+    Each duel has its own chain, with the same entropy every time, so that Hypothesis can repeat a
+    duel.
     """
 
     def __init__(self, people: Sequence[Wallet]) -> None:
@@ -240,7 +240,7 @@ class Calendar:
 
 
 def outcome_of(call: Any) -> tuple[str, Any]:
-    """Return what a call came to: its value, or its error's name and values."""
+    """Return the outcome of a call: "ok" and its value, or its error's name and values."""
     try:
         return "ok", call()
     except LedgerError as error:

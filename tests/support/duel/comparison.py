@@ -1,4 +1,4 @@
-"""The comparison of the reference with a contract: every answer, refusal and event."""
+"""Comparison of the reference with a contract: every answer, refusal and event."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _ENDED = (Status.COMPLETED, Status.CANCELLED)
 class Comparison(RuleBasedStateMachine):
     """Make each call on the reference and on a contract, and compare the results.
 
-    Subclasses add the rules, and name the backend on which the contract runs.
+    Subclasses add the rules, and set the backend on which the contract runs.
     """
 
     where: ClassVar[str]
@@ -64,7 +64,7 @@ class Comparison(RuleBasedStateMachine):
     # ------------------------------------------------------------------ both at once
 
     def both(self, person: int, name: str, *arguments: Any) -> tuple[str, Any]:
-        """Make a call on both, and compare what came of it."""
+        """Make a call on both, compare the outcomes, and return the contract's outcome."""
         wallet = PEOPLE[person]
         target = arguments[0] if name != "create" and type(arguments[0]) is int else self.id
         said, done = self.settled(target, lambda: self.contract.transact(wallet, name, arguments))
@@ -82,10 +82,10 @@ class Comparison(RuleBasedStateMachine):
         return said, done
 
     def settled(self, experiment: ExperimentId, call: Callable[[], Any]) -> tuple[str, Any]:
-        """Return the outcome of a call or query, and set `time` to the earliest time it had.
+        """Return the outcome of a call or query, and set `time` to its earliest possible time.
 
-        If a deadline passes meanwhile, the outcome is that of before or after it, so the call is
-        repeated, unless it took effect: then it has the time of its block.
+        If a deadline passes meanwhile, the outcome may be the one before or after it, so the call
+        is repeated. A call that took effect is not repeated: it has the time of its block.
         """
         while True:
             self.time = self.contract.since()
@@ -94,7 +94,7 @@ class Comparison(RuleBasedStateMachine):
                 return said, done
 
     def passed(self, experiment: ExperimentId, since: int) -> bool:
-        """Tell whether the deadline of the open phase may have passed after a time."""
+        """Return whether the deadline of the open phase may have passed after ``since``."""
         if not self.contract.is_live:
             return False
         said, known = outcome_of(lambda: self.reference.experiment(experiment))
@@ -111,7 +111,7 @@ class Comparison(RuleBasedStateMachine):
         self.compare(self.id)
 
     def compare(self, experiment: ExperimentId) -> None:
-        """Compare every answer about an experiment; on a slow backend, some in turn."""
+        """Compare every answer about an experiment; on a slow backend, only some in each step."""
         self.time = self.contract.since()
         step = self.record.steps
         self.same("experiment", experiment)
@@ -162,7 +162,7 @@ class Comparison(RuleBasedStateMachine):
             how = " by deadline" if held.by_deadline else ""
             self.record.rounds[f"{event.outcome.name} {kind}{how}"] += 1
 
-    # ------------------------------------------------------------------ what is going on
+    # ------------------------------------------------------------------ current state
 
     @property
     def experiment(self) -> Experiment:
@@ -189,11 +189,11 @@ class Comparison(RuleBasedStateMachine):
         return round_ is not None and round_.phase == Phase.VOTING and not secret
 
     def busy(self) -> list[int]:
-        """Return the people who have something else to do than to wait."""
+        """Return the people whose duty is an action other than waiting or `advance`."""
         idle = (Duty.WAIT, Duty.DONE, Duty.ADVANCE)
         return [p for p in range(len(PEOPLE)) if self.duty(p) not in idle]
 
-    # ------------------------------------------------------------------ the end
+    # ------------------------------------------------------------------ end of the duel
 
     def teardown(self) -> None:
         self.compare_events()

@@ -1,10 +1,10 @@
 """The duel: make the same random calls on the reference and on a contract, and compare the results.
 
-After every step each answer that a ledger can give about the experiment is compared, and so are
+After every step, every answer that a ledger can give about the experiment is compared. So are
 every refusal with its name and values, and every event.
 
 Where time passes by itself, a call is made on the chain first, and then on the reference with the
-time of its block. A call that is refused, or a query, just when a deadline passes is repeated.
+time of its block. A refused call or a query is repeated if a deadline passed at that moment.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ _SCORES = Scores(0.5, None)
 
 
 class Duel(Comparison):
-    """The rules: sensible calls often, odd ones now and then."""
+    """Rules of the duel: frequent sensible calls and occasional odd ones."""
 
     # ------------------------------------------------------------------ beginnings
 
     def begin(self, chosen: ExperimentParams, joiners: int, *, start: bool, crowd: int = 0) -> None:
-        """Create an experiment, let a crowd pass by, and let some people join it."""
+        """Create an experiment, let a crowd join and leave, and let some people join it."""
         if self.contract.is_live:
             chosen = to_be_waited_for(chosen)
         said, events = self.both(0, "create", chosen)
@@ -82,7 +82,7 @@ class Duel(Comparison):
             self.both(0, "start", self.id)
 
     def pass_by(self, wallet: Wallet) -> None:
-        """Join and leave again, which takes an index."""
+        """Let an account join and leave again, which uses up an index."""
         self.time = self.contract.now()
         for name, rest in (("join", (bytes(32),)), ("leave", ())):
             self.contract.transact(wallet, name, (self.id, *rest))
@@ -110,7 +110,7 @@ class Duel(Comparison):
         content: Parts | None,
         initial: bool,
     ) -> None:
-        if content is None or (initial and content[0] == 0):  # an empty one is good there
+        if content is None or (initial and content[0] == 0):  # empty initial weights are valid
             self.both(person, "create", chosen)
             return
         self.refuses(
@@ -121,10 +121,10 @@ class Duel(Comparison):
             InvalidParameter("initial" if initial else "spec"),
         )
 
-    # ------------------------------------------------------------------ what is sensible
+    # ------------------------------------------------------------------ sensible calls
 
     def act(self, pick: int, vote: Vote, text: int) -> None:
-        """Let somebody do what is due, or help the experiment on."""
+        """Let a person do its duty, or advance the experiment if nobody has one."""
         e = self.experiment
         if e.status == Status.ENROLLING:
             self.enrol(pick)
@@ -182,7 +182,7 @@ class Duel(Comparison):
         return commitment_hash(self.reference.domain, self.id, self.index(), account, vote, salt)
 
     def act_anyway(self, pick: int, vote: Vote, text: int) -> None:
-        """Let anybody do what the phase is for, whether it is theirs to do, in time, or not."""
+        """Make the phase's call as any person, whether or not it is due or in time."""
         held, person = self.round, pick % len(PEOPLE)
         if held is None:
             self.enrol(pick)
@@ -224,7 +224,7 @@ class Duel(Comparison):
         self.contract.set_time(self.contract.now() + seconds)
         self.compare(self.id)
 
-    # ------------------------------------------------------------------ coming and going
+    # ------------------------------------------------------------------ joining and leaving
 
     @rule(
         name=st.sampled_from(["join", "join", "leave", "remove", "admit"]),
@@ -342,7 +342,7 @@ class Duel(Comparison):
             batch.append(SignedBallot(claimed, vote, signed.signature))
         self.both(by, "vote_signed", self.id, index, batch)
 
-    # ------------------------------------------------------------------ odd questions
+    # ------------------------------------------------------------------ odd queries
 
     def ask(self, experiment: int, start: int, limit: int, at: int, account: int) -> None:
         index, who = self.index() + at, self.accounts[account]
@@ -355,7 +355,7 @@ class Duel(Comparison):
         self.same("ballot", experiment, index, who)
         self.record.steps += 1
 
-    # one rule for all that is odd, so that it happens less often than what is sensible
+    # One rule for all odd calls, so that they are rarer than sensible ones.
     odd: ClassVar[dict[str, dict[str, st.SearchStrategy[Any]]]] = {
         "create_oddly": {
             "person": people,

@@ -1,4 +1,4 @@
-"""What may happen in a duel: strategies for parameters, calls, ballots and odd arguments."""
+"""Hypothesis strategies for parameters, calls, ballots and odd arguments of a duel."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PEOPLE = [Wallet.from_key(hashed(f"person {i}")) for i in range(7)]
 """The creator is the first; the last two join late or never, unless a wild call makes them."""
 
 CROWD = 126
-"""As many more wallets there are for those who join first and leave before the start."""
+"""Number of further wallets; they join first and leave before the start."""
 
 
 @lru_cache(maxsize=CROWD)
@@ -50,7 +50,7 @@ Parts = tuple[int, bytes, bytes, int]
 
 
 def accounts_on(domain: SigningDomain) -> list[Account]:
-    """Return the people's accounts, and one that is nobody's."""
+    """Return the people's accounts, and one that belongs to nobody."""
     if domain.scheme == SigningScheme.ADR036:
         nobody = Account(encode_bech32(decode_bech32(domain.contract)[0], bytes(20)))
     else:
@@ -67,7 +67,7 @@ def content_of(text: str, *, raw: bool = True) -> ContentRef:
 
 people = st.integers(0, len(PEOPLE) - 1)
 accounts = st.sampled_from(range(len(PEOPLE) + 1))
-"""Places in `accounts_on`."""
+"""Positions in `accounts_on`."""
 
 words = st.sampled_from([bytes(32), b"\xff" * 32, hashed("a salt"), hashed("another salt")])
 contents = st.builds(
@@ -112,9 +112,9 @@ params = st.builds(
 
 
 def to_be_waited_for(chosen: ExperimentParams) -> ExperimentParams:
-    """Return parameters for a chain whose clock nobody moves.
+    """Return parameters for a chain whose clock cannot be moved.
 
-    What were short windows pass while one waits, what were long ones do not pass at all.
+    Short windows become short enough to wait for; long ones never end during a duel.
     """
     windows = ("propose_window", "vote_window", "reveal_window")
     seconds = {name: getattr(chosen, name) for name in windows}
@@ -158,7 +158,7 @@ odd_params = st.builds(lambda good, change: replace(good, **change), params, _ch
 edge_params = st.builds(lambda good, change: replace(good, **change), params, _changes(_EDGES))
 
 crowds = st.sampled_from([*(0 for _ in range(14)), 62, CROWD])
-"""How many pass by: indexes of learners from 64 on, and from 128 on, are kept elsewhere."""
+"""Sizes of the crowd; the contract stores learners' indexes from 64 and from 128 on elsewhere."""
 
 hostile_contents = st.sampled_from(
     [
@@ -172,7 +172,7 @@ hostile_contents = st.sampled_from(
         (0xFF, hashed("w"), hashed("w"), 2**64 - 1),
     ]
 )
-"""The `Parts` of content references, none of them well formed."""
+"""`Parts` of content references, each of them malformed."""
 
 
 # ------------------------------------------------------------------------- signatures
@@ -198,7 +198,7 @@ SPOILERS = {
     "one bit": lambda signature: bytes([signature[0] ^ 1]) + signature[1:],
 }
 spoilers = st.sampled_from([*(None for _ in SPOILERS), *sorted(SPOILERS)])
-"""How a signature is spoilt; ``None`` leaves it good."""
+"""Ways to spoil a signature; ``None`` leaves it valid."""
 
 
 def _other_v(signature: bytes) -> bytes:

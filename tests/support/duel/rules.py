@@ -13,7 +13,7 @@ def copies(
 ) -> dict[str, Any]:
     """Return a rule several times under different names, so that it is picked more often.
 
-    Hypothesis picks each rule equally often, and in each run leaves some out by their names.
+    Hypothesis picks each rule equally often, and leaves out some by name in each run.
     """
     return {
         name: made_rule(_named(name, function))
@@ -24,8 +24,9 @@ def copies(
 def rule_where(holds: Callable[[Any], object], **drawn: Any) -> Callable[..., Any]:
     """Make a method a rule that does nothing unless a condition holds.
 
-    Hypothesis then picks another rule, except on a live chain: it has to make the same choices when
-    it repeats a run, and there the state depends on how fast the machine is.
+    Hypothesis then picks another rule. On a live chain the rule stays and does nothing: Hypothesis
+    has to make the same choices when it repeats a run, but the state there depends on how fast the
+    machine is.
     """
 
     def decorated(function: Callable[..., None]) -> Any:

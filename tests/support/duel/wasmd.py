@@ -1,4 +1,4 @@
-"""The contract on a real wasmd: signed transactions, blocks, and a clock that nobody moves."""
+"""The contract on a real wasmd: signed transactions, blocks, and a clock that cannot be moved."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from tests.support.cosmos_place import Place
 
 _PATIENCE = 3
-"""Seconds that are waited for, so that a deadline passes; for one that is further off, none."""
+"""Maximum wait for a deadline, in seconds; a later deadline is not waited for."""
 
 _LOOK = 0.02
 
 
 class WasmdBackend:
-    """`CosmosLedger` on a chain that others use, too, with a new contract."""
+    """`CosmosLedger` with a new contract, on a chain that other tests also use."""
 
     is_slow = True
     is_live = True
@@ -42,7 +42,7 @@ class WasmdBackend:
         return self._ledger.now()
 
     def since(self) -> int:
-        """Return the time of the block before the last; no answer is as of an earlier one."""
+        """Return the time of the last block but one; no answer is evaluated at an earlier time."""
         last = self._place.node.latest()[1]
         before = self._place.node.block(last.height - 1)
         assert before is not None
@@ -86,7 +86,7 @@ class WasmdBackend:
         return Done(receipt.events, receipt.time, self._entropy(receipt.transaction))
 
     def _entropy(self, transaction: str) -> bytes:
-        """Return what the block gave a transaction, by docs/protocol.md and CometBFT's word."""
+        """Return a transaction's entropy, from CometBFT's data and the rule in docs/protocol.md."""
         rpc = self._place.chain.rpc
         name = base64.b64encode(bytes.fromhex(transaction)).decode()
         found = json_rpc(rpc, "tx", name, False)
@@ -108,7 +108,7 @@ def _content_to_wire(content: Parts) -> dict[str, Any]:
 
 
 def _nanoseconds(time_: str) -> int:
-    """Return a time as CometBFT writes it, `2026-01-31T12:00:00.123456789Z`, since the epoch."""
+    """Return a time such as `2026-01-31T12:00:00.123456789Z` (CometBFT) in ns since the epoch."""
     whole, fraction = re.fullmatch(r"([^.Z]+)(?:\.(\d+))?Z", time_).groups()  # type: ignore[union-attr]
     seconds = int(datetime.fromisoformat(whole + "+00:00").timestamp())
     return seconds * 10**9 + int((fraction or "").ljust(9, "0"))

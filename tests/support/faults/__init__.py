@@ -1,1 +1,1 @@
-"""Real processes, and the faults that befall them."""
+"""Real processes, and faults that are injected into them."""

@@ -1,4 +1,4 @@
-"""An agent as a process, and waiting for what it, or anything else, comes to."""
+"""An agent in its own process, and waiting for its progress."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from tests.support.waiting import eventually
 
 CHAIN_ID = 31_337
 DEADLINE = 180.0
-"""Seconds that anything may take before the test says that it hangs."""
+"""Seconds after which a wait fails the test."""
 
 
 def wait_for(what: str, holds: Callable[[], Any], *, seconds: float = DEADLINE) -> Any:
-    """Return what ``holds`` does once it is true."""
+    """Wait until ``holds`` returns a true value, and return it."""
     return eventually(holds, what, seconds=seconds)
 
 
 @dataclass
 class RunningAgent:
-    """A learner's agent: its machine's folder, its key, and its process, if it runs."""
+    """A learner's agent: its machine's folder, its key, and its process while it runs."""
 
     name: str
     folder: Path
@@ -62,7 +62,7 @@ class RunningAgent:
         return str(self.wallet.address)
 
     def use_rpc(self, url: str) -> None:
-        """Have it use another node from its next start on."""
+        """Configure the agent to use another node from its next start on."""
         self.rpc = url
         network = EvmNetwork("net", url, CHAIN_ID, contracts=(self.contract,))
         Networks(self.home / "networks.toml").save(network)
@@ -106,31 +106,31 @@ class RunningAgent:
         return self.process is not None and self.process.poll() is None
 
     def kill(self) -> None:
-        """As `kill -9` does."""
+        """Kill the process, as `kill -9` does."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             self.process = None
 
     def check(self) -> None:
-        """Fail if it ended by an error that nobody waits for."""
+        """Fail if the agent has ended with an error."""
         code = None if self.process is None else self.process.poll()
         assert code in (None, 0), f"{self.name} ended with {code}: {self.lines()[-3:]}"
 
     def restart(self) -> Self:
-        """Kill it, if it runs, and start it again in its folder."""
+        """Kill the agent if it runs, and start it again in the same folder."""
         self.kill()
         return self.start()
 
     def wait_end(self, seconds: float = DEADLINE) -> int:
-        """Return its exit code once it has ended by itself."""
+        """Wait until the agent ends by itself, and return its exit code."""
         wait_for(f"{self.name} ends", lambda: not self.runs, seconds=seconds)
         assert self.process is not None
         code = int(self.process.returncode)
         self.process = None
         return code
 
-    # ------------------------------------------------------------------ what it tells
+    # ------------------------------------------------------------------ output
 
     @property
     def data(self) -> Path:
@@ -141,7 +141,7 @@ class RunningAgent:
         return self.folder / "log.jsonl"
 
     def lines(self) -> list[dict[str, Any]]:
-        """Its log, over all of its starts; what is no JSON is the event of a line."""
+        """Return the log of all starts; a line that is not JSON becomes an event."""
         return _json_lines(self.log)
 
     def journal(self, kind: str | None = None) -> list[dict[str, Any]]:
@@ -149,12 +149,12 @@ class RunningAgent:
         return [line for line in lines if kind in (None, line.get("kind"))]
 
     def calls(self, step: str) -> list[dict[str, Any]]:
-        """What its learner was asked for."""
+        """Return the learner's notes of a step, one per call."""
         lines = _json_lines(self.folder / "notes" / "calls.jsonl")
         return [line for line in lines if line["step"] == step]
 
     def wait_log(self, text: str, *, seconds: float = DEADLINE, times: int = 1) -> None:
-        """Return once so many lines of its log hold a text."""
+        """Wait until a number of log lines contain a text."""
 
         def said() -> bool:
             self.check()
@@ -162,32 +162,32 @@ class RunningAgent:
 
         wait_for(f"{self.name} logs {text!r}", said, seconds=seconds)
 
-    # ------------------------------------------------------------------ holding a step open
+    # ------------------------------------------------------------------ stopping at a step
 
     def hold(self, step: str, *, after: int = 0) -> None:
-        """Have its learner stop at a step of `learner.Towards`, each time that it is there.
+        """Make the learner stop at a step of `learner.Towards` each time it gets there.
 
         Args:
-            step: its name.
-            after: how often it may pass before, kills included.
+            step: name of the step.
+            after: number of passes before the first stop, counted across restarts; default 0.
         """
         self._hold(step).with_suffix(".partial").write_text(str(after))
         self._hold(step).with_suffix(".partial").replace(self._hold(step))
 
     def wait_held(self, step: str) -> None:
-        """Return once the learner is at the step."""
+        """Wait until the learner has stopped at the step."""
         wait_for(f"{self.name} reaches {step}", lambda: self.check() or self._held(step).exists())
 
     def is_held(self, step: str) -> bool:
-        """Tell whether its learner is at a step that is held."""
+        """Return whether the learner has stopped at a step."""
         return self._held(step).exists()
 
     def pass_on(self, step: str) -> None:
-        """Let it pass a step, where it is, this once."""
+        """Let the learner pass the step at which it has stopped, this once."""
         self._held(step).unlink()
 
     def let_go(self, step: str) -> None:
-        """Let it pass a step, now and from now on."""
+        """Let the learner pass a step, now and from now on."""
         self._hold(step).unlink(missing_ok=True)
         self._held(step).unlink(missing_ok=True)
 

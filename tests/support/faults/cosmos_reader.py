@@ -1,4 +1,4 @@
-"""Read what happened from a Cosmos chain alone, with cosmpy and without the project's code."""
+"""Read an experiment from a Cosmos chain with cosmpy alone, without the project's code."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _PAGE = 100
 
 
 class CosmosReader:
-    """Reads one experiment.
+    """Reader of one experiment.
 
     Args:
-        url: of the node's gRPC.
-        contract: its address.
-        experiment: its id.
+        url: URL of the node's gRPC.
+        contract: address of the contract.
+        experiment: id of the experiment.
     """
 
     def __init__(self, url: str, contract: str, experiment: int) -> None:
@@ -40,13 +40,13 @@ class CosmosReader:
 
     @property
     def round_index(self) -> int:
-        """The round it is in, -1 before the start."""
+        """Index of the current round, -1 before the start."""
         index = self._ask("experiment")["round"]
         return -1 if index is None else int(index)
 
     @property
     def sha256(self) -> str:
-        """Of the current weights."""
+        """SHA-256 of the current weights, in hex."""
         return base64.b64decode(self._ask("experiment")["current"]["sha256"]).hex()
 
     def round(self, index: int) -> Any:
@@ -56,26 +56,26 @@ class CosmosReader:
         return str(self.round(index)["phase"])
 
     def proposed(self, index: int) -> str:
-        """Return the sha256 of what was proposed in a round."""
+        """Return the SHA-256 of the content proposed in a round, in hex."""
         return base64.b64decode(self.round(index)["content"]["sha256"]).hex()
 
     def outcomes(self) -> list[str]:
-        """Of the rounds so far."""
+        """Return the outcomes of the rounds so far."""
         return [held["outcome"] for held in self._ask("rounds")["rounds"]]
 
     def ballots(self, index: int) -> dict[str, str]:
-        """What is recorded of each learner, by account."""
+        """Return the state of each learner's ballot, by account."""
         return {b["learner"]: b["state"] for b in self._ask("ballots", round=index)["ballots"]}
 
     def strikes(self, account: str) -> int:
         return int(self._ask("learner", account=account)["strikes"])
 
     def sequence(self, account: str) -> int:
-        """How many transactions of an account are on the chain, failed ones too."""
+        """Return the number of an account's transactions on the chain, failed ones included."""
         return int(self._client.query_account(account).sequence)  # type: ignore[arg-type]
 
     def duties(self) -> Counter[tuple[str, str, int | None]]:
-        """How often each account sent each duty of each round with effect."""
+        """Return how often each account performed each duty of each round with effect."""
         found: Counter[tuple[str, str, int | None]] = Counter()
         query, seen, total = f"execute._contract_address='{self._address}'", 0, 1
         while seen < total:

@@ -1,6 +1,6 @@
 """A world of real processes on a Cosmos chain: wasmd, IPFS nodes, agents; see `faults/harness.py`.
 
-Nothing here sleeps for a time: everything waits for what the chain or a log tells, with a deadline.
+Nothing here sleeps for a fixed time: every wait polls the chain or a log, with a deadline.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
     Args:
         place: the chain.
         swarm: the IPFS nodes.
-        folder: of everything else.
-        rounds: of the experiment.
-        gated: whose agents reach the chain through a `GrpcGate`.
-        means: what some learners have to pay with, if it is not to be plenty.
+        folder: folder of everything else.
+        rounds: number of rounds of the experiment.
+        gated: names of the learners whose agents reach the chain through a `GrpcGate`.
+        means: initial balances of some learners; the others have plenty.
         terms: other parameters of the experiment.
     """
 
@@ -112,13 +112,13 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
             self.agents[name] = agent
 
     def view(self, name: str) -> CosmosLedger:
-        """Return the ledger as a learner sees it, for a test that plays its part."""
+        """Return a learner's view of the ledger, for a test that acts as that learner."""
         return self._owner.acting_for(self.wallets[name])
 
     # ------------------------------------------------------------------ waiting
 
     def wait_sent(self, number: int, *, or_held: tuple[CosmosAgent, str]) -> None:
-        """Return once the chain has so many calls of this contract, or an agent is at a step."""
+        """Wait until the chain has a number of calls of this contract, or an agent is at a step."""
         agent, step = or_held
         self.wait_for(
             f"{number} calls",
@@ -126,7 +126,7 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
         )
 
     def wait_ballots(self, index: int, *names: str, state: str) -> None:
-        """Return once learners' ballots of a round are recorded."""
+        """Wait until the ballots of these learners in a round are recorded."""
         accounts = [self.agents[name].account for name in names]
         self.wait_for(
             f"the ballots of {', '.join(names)} in round {index}",
@@ -136,7 +136,7 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
             ),
         )
 
-    # ------------------------------------------------------------------ judging
+    # ------------------------------------------------------------------ checks
 
     def final_check(
         self,
@@ -145,22 +145,22 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
         resent: bool = False,
         seconds: float = DEADLINE,
     ) -> None:
-        """Check that all went well in spite of what was done.
+        """Check that the experiment completed correctly despite the faults.
 
         Args:
-            names: whose agents run to the end; all by default.
-            outcomes: of the rounds; all accepted by default.
-            resent: whether there may be transactions on the chain that were in vain.
-            seconds: how long it may take.
+            names: learners whose agents run to the end; default all.
+            outcomes: outcomes of the rounds; default all accepted.
+            resent: whether transactions without effect may be on the chain; default no.
+            seconds: maximum wait.
         """
         running = self.wait_completed(names, seconds)
         assert self.read.outcomes() == list(outcomes or ["accepted"] * self.rounds)
         self._check_sent_once(running, resent=resent)
 
     def _check_sent_once(self, running: Sequence[CosmosAgent], *, resent: bool) -> None:
-        """No account has one duty of one round on the chain twice with effect, nor in vain."""
+        """Check that no account did a duty twice with effect, or sent a transaction in vain."""
         duties = self.read.duties()
-        once = {duty: n for duty, n in duties.items() if duty[1] != "advance"}  # it tells no round
+        once = {duty: n for duty, n in duties.items() if duty[1] != "advance"}  # it names no round
         assert set(once.values()) <= {1}, once
         for agent in () if resent else running:
             effective = sum(n for duty, n in duties.items() if duty[0] == agent.account)

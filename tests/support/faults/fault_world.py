@@ -1,4 +1,4 @@
-"""What the worlds of real processes share on every chain: agents, waiting, and the final check."""
+"""Common base of the worlds of real processes on all chains: agents, waiting, final check."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ AgentOnChain = TypeVar("AgentOnChain", bound=RunningAgent)
 class FaultWorld(Generic[AgentOnChain]):
     """An experiment on a real chain, and the agents of its learners as processes.
 
-    Subclasses set the attributes, start the nodes in `_begin`, and add what their chain can do.
+    Subclasses set the attributes, start the nodes in `_begin`, and add operations of their chain.
 
     Attributes:
         names: the learners, in the order in which they join.
-        agents: their agents, by name.
-        read: a reader of the chain that uses none of the project's code.
+        agents: agents by learner name.
+        read: reader of the chain that uses none of the project's code.
     """
 
     names: Sequence[str]
@@ -36,7 +36,7 @@ class FaultWorld(Generic[AgentOnChain]):
     _closing: ExitStack
 
     def _begin(self, closing: ExitStack) -> None:
-        """Start nodes and create the experiment; ``closing`` ends what was started."""
+        """Start nodes and create the experiment; ``closing`` ends whatever was started."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -49,7 +49,7 @@ class FaultWorld(Generic[AgentOnChain]):
         self._closing.close()
 
     def start(self, *names: str) -> None:
-        """Start these agents, or all."""
+        """Start these agents; all of them if none is given."""
         for name in names or self.names:
             self.agents[name].start()
 
@@ -57,9 +57,9 @@ class FaultWorld(Generic[AgentOnChain]):
         """Return another agent with a learner's key.
 
         Args:
-            name: the learner.
-            shares: ``nothing``, as on another machine; its ``home``; or the home and the ``data``
-                of its agent.
+            name: name of the learner.
+            shares: ``nothing``, as on another machine; the first agent's ``home``; or its home and
+                ``data``.
         """
         first = self.agents[name]
         twin = replace(
@@ -74,7 +74,7 @@ class FaultWorld(Generic[AgentOnChain]):
         return twin
 
     def wait_for(self, what: str, holds: Callable[[], Any], *, seconds: float = DEADLINE) -> None:
-        """Return once something holds; fail as soon as an agent has failed."""
+        """Wait for a condition; fail as soon as an agent has failed."""
 
         def fails_or_holds() -> bool:
             for agent in self.agents.values():
@@ -84,18 +84,18 @@ class FaultWorld(Generic[AgentOnChain]):
         wait_for(what, fails_or_holds, seconds=seconds)
 
     def wait_round(self, index: int, *, seconds: float = DEADLINE) -> None:
-        """Return once this round has begun."""
+        """Wait until this round has begun."""
         self.wait_for(f"round {index}", lambda: self.read.round_index >= index, seconds=seconds)
 
     def wait_phase(self, index: int, phase: str) -> None:
-        """Return once a round is in this phase."""
+        """Wait until a round is in this phase."""
         self.wait_for(
             f"round {index} is {phase}",
             lambda: self.read.round_index >= index and self.read.phase(index) == phase,
         )
 
     def wait_completed(self, names: Sequence[str], seconds: float) -> list[AgentOnChain]:
-        """Wait until the experiment and these agents, or all, end well; return the agents."""
+        """Wait until the experiment and these agents (default all) end well; return the agents."""
         running = [self.agents[name] for name in names or self.names]
         self.wait_for(
             "the experiment completes", lambda: self.read.status == "completed", seconds=seconds
@@ -106,7 +106,7 @@ class FaultWorld(Generic[AgentOnChain]):
         return running
 
     def check_weights(self, running: Sequence[RunningAgent]) -> None:
-        """Check that agents and learners have the weights that the chain names."""
+        """Check that agents and learners have the weights that the chain references."""
         current = self.read.sha256
         learned = []
         for agent in running:
@@ -120,7 +120,7 @@ class FaultWorld(Generic[AgentOnChain]):
 def toy_params(
     store: ContentStore, *, rounds: int, learners: int, numbers: int = 3, **terms: Any
 ) -> ExperimentParams:
-    """Store an experiment's files and return its parameters; no window ends while a test runs."""
+    """Store an experiment's files and return its parameters; its windows outlast any test."""
     weights = [np.zeros(numbers)]
     spec = ExperimentSpec("toy", WeightsSchema.of(weights), "score", higher_is_better=True)
     return ExperimentParams(

@@ -13,7 +13,7 @@ _LONGEST = 300.0  # seconds
 
 
 class Hold:
-    """One request that is stopped, once it comes."""
+    """One request that the gate stops when it arrives."""
 
     def __init__(self, method: str, *, answer: bool) -> None:
         self.method = method
@@ -23,20 +23,20 @@ class Hold:
         self._goes_on = False
 
     def wait(self, seconds: float = 180.0) -> None:
-        """Return once the request is stopped."""
+        """Wait until the request is stopped."""
         assert self._reached.wait(seconds), f"no {self.method} came in {seconds:g} s"
 
     def let_go(self) -> None:
-        """Let it, or its answer, pass."""
+        """Let the request, or its answer, pass."""
         self._goes_on = True
         self._decided.set()
 
     def drop(self) -> None:
-        """Break its connection."""
+        """Break the request's connection."""
         self._decided.set()
 
     def passes(self) -> bool:
-        """Stop here until it is decided; tell whether it may pass."""
+        """Block until the test decides; return whether the request may pass."""
         self._reached.set()
         self._decided.wait(_LONGEST)
         return self._goes_on
@@ -46,7 +46,7 @@ class Gate:
     """The proxy; as a context manager it listens on entry.
 
     Args:
-        target: the URL of the node.
+        target: URL of the node.
     """
 
     def __init__(self, target: str) -> None:
@@ -106,7 +106,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing of clients that were killed."""
+        """Ignore errors of clients that were killed."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -131,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(answer)
         except (OSError, http.client.HTTPException):
-            self.close_connection = True  # as a node does that is gone
+            self.close_connection = True  # like a node that has died
 
     def _forwarded(self, body: bytes) -> tuple[int, bytes]:
         self._upstream = self._upstream or self.gate.forwarder()
@@ -150,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def _methods(body: bytes) -> set[str]:

@@ -1,4 +1,4 @@
-"""A gRPC proxy that can stop a request on its way to the node, or the answer, or answer itself."""
+"""A gRPC proxy that can stop a request to the node or its answer, or answer in the node's place."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import grpc
 from tests.support.faults.gate import Hold
 
 _SECONDS = 20.0
-"""That the node may take."""
+"""Maximum time for the node to answer, in seconds."""
 
 
 class Faulty:
-    """What becomes of the next requests of a method.
+    """Fault of the next requests of a method.
 
     Args:
-        method: its name, without the service's.
-        code: what they end with; ``None`` for an answer that is no message.
-        late: whether the node has them all the same.
-        times: how many.
+        method: name of the method, without the service's name.
+        code: status that the requests end with; ``None`` for a malformed answer.
+        late: whether the node receives the requests nevertheless; default no.
+        times: number of requests; default 1.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class GrpcGate(grpc.GenericRpcHandler):
     """The proxy; as a context manager it listens on entry.
 
     Args:
-        target: the URL of the node's gRPC.
+        target: URL of the node's gRPC.
     """
 
     def __init__(self, target: str) -> None:
@@ -64,7 +64,7 @@ class GrpcGate(grpc.GenericRpcHandler):
         return hold
 
     def fail(self, *faults: Faulty) -> None:
-        """Have requests fail, from now on, one fault after the other."""
+        """Make requests fail from now on, one fault after another."""
         with self._lock:
             self._faults += faults
 

@@ -1,6 +1,6 @@
-"""A world of real processes: a chain, IPFS nodes, agents, and what a test does to them.
+"""A world of real processes: a chain, IPFS nodes, agents, and the faults that a test injects.
 
-Nothing here sleeps for a time: everything waits for what the chain or a log tells, with a deadline.
+Nothing here sleeps for a fixed time: every wait polls the chain or a log, with a deadline.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class World(FaultWorld[RunningAgent]):
     """A chain, an IPFS node for each learner, and an experiment that has begun.
 
     Args:
-        folder: of everything.
-        names: of the learners, in the order of joining: the order of proposing.
-        rounds: of the experiment.
-        gated: whose agents reach the chain through a `Gate`.
-        joins: whether the agents are to join by themselves.
+        folder: folder of everything.
+        names: learners in the order of joining, which is the order of proposing.
+        rounds: number of rounds of the experiment; default 3.
+        gated: names of the learners whose agents reach the chain through a `Gate`.
+        joins: whether the agents join by themselves; default no.
         terms: other parameters of the experiment.
-        hosts: where ``chain`` and each learner with his node are; all on this machine if ``None``.
-        numbers: of the weights.
+        hosts: hosts of ``chain`` and of each learner with its node; ``None`` for this machine.
+        numbers: length of the weights.
     """
 
     folder: Path
@@ -127,29 +127,29 @@ class World(FaultWorld[RunningAgent]):
         closing.callback(agent.kill)
         self.agents[name] = agent
 
-    # ------------------------------------------------------------------ doing
+    # ------------------------------------------------------------------ actions
 
     def agent(self, name: str) -> RunningAgent:
         return self.agents[name]
 
     def view(self, name: str) -> EvmLedger:
-        """Return the ledger as a learner sees it, for a test that plays its part."""
+        """Return a learner's view of the ledger, for a test that acts as that learner."""
         return self.ledger.acting_for(self.wallets[name])
 
     def set_gas_price(self, gwei: int) -> None:
-        """Have gas cost so much; the chain makes no block after that one until `mine`."""
+        """Set the price of gas in a new block; the chain then makes no block until `mine`."""
         self.stop_mining()
         json_rpc(self.chain.url, "anvil_setNextBlockBaseFeePerGas", hex(gwei * 10**9))
         json_rpc(self.chain.url, "evm_mine")
 
     def fund(self, account: str, wei: int) -> None:
-        """Give an account so much, no more and no less."""
+        """Set an account's balance."""
         json_rpc(self.chain.url, "anvil_setBalance", account, hex(wei))
 
     def pass_to_last_call(self, index: int) -> None:
-        """Let the chain's clock jump to where voters give up on a proposal, and stand still.
+        """Move the chain's clock to where voters give up on a proposal, and stop it there.
 
-        Each of them first ends the attempt to get it that is under way, however long that takes.
+        Each voter first finishes its current attempt to fetch the proposal, however long it takes.
         """
         self.stop_mining()
         json_rpc(self.chain.url, "evm_setNextBlockTimestamp", self.read.round(index).deadline - 10)
@@ -158,21 +158,21 @@ class World(FaultWorld[RunningAgent]):
         self.mine()
 
     def let_time_pass(self) -> None:
-        """Have the chain's clock go on."""
+        """Start the chain's clock again."""
         json_rpc(self.chain.url, "anvil_removeBlockTimestampInterval")
 
     def pass_time(self, seconds: int) -> None:
-        """Let the chain's clock jump."""
+        """Move the chain's clock forward."""
         json_rpc(self.chain.url, "evm_increaseTime", seconds)
         before = self.read.block_number()
         wait_for("the next block", lambda: self.read.block_number() > before)
 
     def take_back(self, call: str, how: str) -> None:
-        """Have the chain, which stopped mining, take back a call: its block and those on it.
+        """Remove a call's block, and all blocks after it, from a chain that has stopped mining.
 
         Args:
-            call: a function that was called.
-            how: ``reorg`` puts empty blocks in their place, ``rollback`` none.
+            call: name of a function that was called.
+            how: ``reorg`` replaces the blocks by empty ones, ``rollback`` only removes them.
         """
         block = next(t.block for t in self.read.transactions() if t.call == call)
         depth = self.read.block_number() - block + 1
@@ -180,21 +180,21 @@ class World(FaultWorld[RunningAgent]):
         assert call not in {t.call for t in self.read.transactions()}
 
     def kill_chain_back_to_dump(self) -> None:
-        """Kill the chain's node; it will know what it knew at the last `dump`."""
+        """Kill the chain's node and restore its state of the last `dump`."""
         self.chain.kill()
         (self.folder / "chain" / "state.json").write_bytes(self._dumped)
 
     def dump(self) -> None:
-        """Have the chain's node write its state down."""
+        """Make the chain's node write its state to disk."""
         self.chain.dump()
         self._dumped = (self.folder / "chain" / "state.json").read_bytes()
 
     def stop_mining(self) -> None:
-        """Have the chain make no blocks, until `mine`."""
+        """Stop making blocks until `mine`."""
         json_rpc(self.chain.url, "evm_setIntervalMining", 0)
 
     def mine_three(self, sending: Hold) -> None:
-        """Have a transaction that a gate holds mined, and two blocks on it, and then no more."""
+        """Mine the transaction that a gate has stopped, and two more blocks, and then no more."""
         sending.wait()
         self.stop_mining()
         sending.let_go()
@@ -206,19 +206,19 @@ class World(FaultWorld[RunningAgent]):
         return int(json_rpc(self.chain.url, "txpool_status")["pending"], 16) > 0
 
     def mine(self) -> None:
-        """Have the chain make blocks again, the first one now."""
+        """Make blocks again, the first one now."""
         json_rpc(self.chain.url, "evm_mine")
         json_rpc(self.chain.url, "evm_setIntervalMining", 1)
 
     # ------------------------------------------------------------------ waiting
 
     def wait_calls(self, number: int, *, or_held: tuple[RunningAgent, str]) -> None:
-        """Return once the contract has had so many calls, or an agent is at a step."""
+        """Wait until a number of calls took effect on the contract, or an agent is at a step."""
         agent, step = or_held
         self.wait_for(f"{number} calls", lambda: agent.is_held(step) or self.read.calls() >= number)
 
     def wait_ballots(self, index: int, *names: str, state: int = 1) -> None:
-        """Return once learners' ballots of a round are recorded, as `Reader.ballots` tells it."""
+        """Wait until these learners' ballots of a round reach a state of `Reader.ballots`."""
         self.wait_for(
             f"the ballots of {', '.join(names)} in round {index}",
             lambda: all(
@@ -227,26 +227,26 @@ class World(FaultWorld[RunningAgent]):
             ),
         )
 
-    # ------------------------------------------------------------------ judging
+    # ------------------------------------------------------------------ checks
 
     def final_check(self, *names: str, seconds: float = DEADLINE, resent: bool = False) -> None:
-        """Check that all went well in spite of what was done.
+        """Check that the experiment completed correctly despite the faults.
 
         Args:
-            names: whose agents run to the end; all by default.
-            seconds: how long it may take.
-            resent: whether a duty may be on the chain more than once, but once with effect.
+            names: learners whose agents run to the end; default all.
+            seconds: maximum wait.
+            resent: whether a duty may be on the chain repeatedly, once with effect; default no.
         """
         self.wait_completed(names, seconds)
         self.check_sent_once(resent=resent)
 
     def check_sent_once(self, *, resent: bool = False) -> None:
-        """No account has one duty of one round on the chain twice."""
+        """Check that no account has performed one duty of one round twice."""
         twice = {k: n for k, n in self.read.duties(with_effect=resent).items() if n > 1}
         assert not twice
 
     def is_pinned(self, name: str, cid: str) -> bool:
-        """Tell whether a learner's IPFS node pins a file."""
+        """Return whether a learner's IPFS node pins a file."""
         said = post(f"{self.nodes[name].api_url}/api/v0/pin/ls?type=recursive")
         return cid in json.loads(said)["Keys"]
 

@@ -1,4 +1,4 @@
-"""Machines of a test: network namespaces, joined by veth pairs and a bridge. Needs root."""
+"""Network namespaces as machines of a test, joined by veth pairs and a bridge. Needs root."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def can_make_hosts() -> bool:
 
 
 class Hosts:
-    """Some hosts in a network of their own; as a context manager they are gone at its end.
+    """Several hosts in their own network, which a context manager removes on exit.
 
     The test itself is at the bridge and reaches all of them.
 
     Args:
-        names: of the hosts.
+        names: names of the hosts.
     """
 
     def __init__(self, *names: str) -> None:
@@ -39,7 +39,7 @@ class Hosts:
 
     @contextmanager
     def inside(self, name: str) -> Iterator[None]:
-        """Have this thread, and the processes that it starts, be on a host."""
+        """Move this thread, and the processes that it starts, to a host."""
         with (
             Path("/proc/thread-self/ns/net").open("rb") as here,
             Path("/run/netns", self._namespace(name)).open("rb") as there,

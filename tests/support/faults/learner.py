@@ -1,8 +1,8 @@
-"""A learner for the tests of faults: few numbers, instant training, steps that can be held.
+"""A learner for the fault tests: few numbers, instant training, and steps that can be stopped.
 
-It notes each thing that it is asked for in ``<notes>/calls.jsonl``. Where it finds a file
-``<notes>/hold-<step>``, and was at the step more often than the file says, it makes
-``<notes>/held-<step>`` and waits until one of the two is gone.
+It writes each call to ``<notes>/calls.jsonl``. If a file ``<notes>/hold-<step>`` exists and the
+step was reached more often than the number in that file, it creates ``<notes>/held-<step>`` and
+waits until one of the two is deleted.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import numpy as np
 from colearn_learner.interface import ProposedWeights, Weights
 
 _LOOK = 0.01  # seconds
-_LONGEST = 300.0  # seconds that a step is held, should the test be gone
+_LONGEST = 300.0  # maximum stop at a step in seconds, in case the test has ended
 
 
 class Towards:
-    """Moves the weights towards a number, and approves what comes nearer to it.
+    """A learner that moves the weights towards a number, and approves weights closer to it.
 
     Args:
-        target: that number.
-        notes: the folder of its notes.
-        poison: proposes the weights with their signs flipped.
+        target: the number to approach.
+        notes: folder of the notes.
+        poison: whether it proposes the weights with their signs flipped.
     """
 
     def __init__(self, target: float, notes: Path, *, poison: bool) -> None:

@@ -1,4 +1,4 @@
-"""Read what happened from an EVM chain alone, with web3.py and without the project's code."""
+"""Read an experiment from an EVM chain with web3.py alone, without the project's code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OUTCOME = ("none", "accepted", "rejected", "no proposal", "abandoned")
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """A transaction in a block, to the contract."""
+    """A transaction to the contract that is in a block."""
 
     account: str
     call: str
@@ -30,12 +30,12 @@ class Transaction:
 
 
 class Reader:
-    """Reads one experiment.
+    """Reader of one experiment.
 
     Args:
-        url: of the node.
-        contract: its address.
-        experiment: its id.
+        url: URL of the node.
+        contract: address of the contract.
+        experiment: id of the experiment.
     """
 
     def __init__(self, url: str, contract: str, experiment: int) -> None:
@@ -53,13 +53,13 @@ class Reader:
 
     @property
     def round_index(self) -> int:
-        """The round it is in, -1 before the start."""
+        """Index of the current round, -1 before the start."""
         experiment = self._ask("experiment")
         return experiment.round if experiment.started else -1
 
     @property
     def sha256(self) -> str:
-        """Of the current weights."""
+        """SHA-256 of the current weights, in hex."""
         return self._ask("experiment").current.sha256Hash.hex()
 
     def round(self, index: int) -> Any:
@@ -69,11 +69,11 @@ class Reader:
         return _PHASE[self.round(index).phase]
 
     def outcomes(self) -> list[str]:
-        """Of the rounds so far."""
+        """Return the outcomes of the rounds so far."""
         return [_OUTCOME[held.outcome] for held in self._ask("rounds", 0, 100)]
 
     def ballots(self, index: int) -> dict[str, int]:
-        """What is recorded of each learner: 0 nothing, 1 committed, 2 approved, 3 rejected."""
+        """Return each learner's ballot: 0 none, 1 committed, 2 approved, 3 rejected."""
         return {b.learner: b.state for b in self._ask("ballots", index, 0, 100)}
 
     def strikes(self, account: str) -> int:
@@ -83,7 +83,7 @@ class Reader:
         return self._web3.eth.get_balance(account)  # type: ignore[arg-type]
 
     def highest_price(self) -> int:
-        """What a unit of gas cost at most in a transaction to the contract, in wei."""
+        """Return the highest price of gas in a transaction to the contract, in wei."""
         receipts = (
             self._web3.eth.get_transaction_receipt(t.hash)  # type: ignore[arg-type]
             for t in self.transactions()
@@ -94,12 +94,12 @@ class Reader:
         return self._web3.eth.block_number
 
     def calls(self) -> int:
-        """How many transactions to the contract took effect: each tells of it by an event."""
+        """Return the number of effective transactions to the contract: each one emits an event."""
         logs = self._web3.eth.get_logs({"address": self._contract.address, "fromBlock": 0})
         return len({log["transactionHash"] for log in logs})
 
     def transactions(self) -> list[Transaction]:
-        """All of them, refused ones too, in the order of the chain."""
+        """Return all transactions to the contract in chain order, refused ones included."""
         found = []
         for number in range(self.block_number() + 1):
             for sent in self._web3.eth.get_block(number, full_transactions=True)["transactions"]:
@@ -120,7 +120,7 @@ class Reader:
         )
 
     def duties(self, *, with_effect: bool = False) -> Counter[tuple[str, str, int | None]]:
-        """How often each account sent each duty of each round, or did so with effect."""
+        """Return how often each account sent each duty of each round, or did so with effect."""
         return Counter(
             (t.account, t.call, t.round)
             for t in self.transactions()

@@ -1,11 +1,11 @@
-"""Toxiproxy: links between a client and a server that are slow, are reset, or swallow everything.
+"""Toxiproxy: links to a server that are slow, are reset, or never deliver.
 
 Its kinds of fault ("toxics") and their attributes, as used here:
 
-- ``latency``: every piece comes ``latency`` milliseconds later, give or take ``jitter``
+- ``latency``: every piece arrives ``latency`` milliseconds later, give or take ``jitter``
 - ``bandwidth``: ``rate`` kilobytes pass in a second
 - ``reset_peer``: connections are reset after ``timeout`` milliseconds
-- ``timeout``: nothing passes, and with ``timeout=0`` no connection is closed: a black hole
+- ``timeout``: nothing passes; with ``timeout=0`` no connection is closed: a black hole
 - ``limit_data``: a connection is closed once ``bytes`` have passed
 """
 
@@ -26,12 +26,12 @@ from tests.support.faults.agents import wait_for
 
 
 class Toxiproxy:
-    """The process; it runs while this is entered.
+    """The Toxiproxy process; as a context manager it runs between entry and exit.
 
     Args:
-        log: takes its output.
-        address: where it listens, for those who use its links too.
-        host: what to be in to start it there.
+        log: file for its output.
+        address: address to listen on, for the users of its links too.
+        host: context manager in which to start it; default this machine.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Toxiproxy:
         self._host = host
         self.address = address
         self._session = requests.Session()
-        self._session.trust_env = False  # no proxy on the way to this one
+        self._session.trust_env = False  # connect to it directly
         self._process: Process | None = None
 
     def __enter__(self) -> Self:
@@ -67,7 +67,7 @@ class Toxiproxy:
             self._process.stop()
 
     def link(self, name: str, url: str) -> Link:
-        """Return a new way to a server."""
+        """Create a link to a server and return it."""
         parts = urlsplit(url)
         made = self.ask(
             "POST",
@@ -91,7 +91,7 @@ class Toxiproxy:
 
 
 class Link:
-    """A way to a server, through Toxiproxy; use ``url`` in place of the server's own."""
+    """A link to a server through Toxiproxy; use ``url`` in place of the server's own."""
 
     def __init__(self, toxiproxy: Toxiproxy, name: str, url: str) -> None:
         self._toxiproxy = toxiproxy
@@ -99,19 +99,19 @@ class Link:
         self.url = url
 
     def make(self, kind: str, *, stream: str = "downstream", **attributes: int) -> str:
-        """Have the link behave so from now on, open connections too; return the toxic's name.
+        """Add a toxic to the link, also for open connections; return the toxic's name.
 
         Args:
-            kind: of the toxic.
-            stream: ``downstream`` for what comes from the server, ``upstream`` for what goes there.
-            attributes: the toxic's own.
+            kind: kind of the toxic.
+            stream: ``downstream`` for data from the server (default), ``upstream`` for data to it.
+            attributes: attributes of the toxic.
         """
         wanted = {"type": kind, "stream": stream, "attributes": attributes}
         return str(self._toxiproxy.ask("POST", self._path, wanted)["name"])
 
     @contextmanager
     def fails(self, kind: str, **attributes: int) -> Iterator[None]:
-        """Have the link behave so for a while."""
+        """Add a toxic to the link until the context exits."""
         name = self.make(kind, **attributes)
         yield
         self._toxiproxy.ask("DELETE", f"{self._path}/{name}")
