@@ -1,6 +1,6 @@
-"""The `colearn` command. Each subcommand is loaded when it is asked for.
+"""The `colearn` command, which imports a subcommand only when it is used.
 
-Exit codes: 0 it worked, 1 it failed, 2 it was used wrongly, 130 it was interrupted.
+Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _SUBCOMMANDS = {
     ),
     "weights": ("colearn_learner.cli.weights", "Fetch the weights of an experiment, verified."),
 }
-"""Module and short help of each subcommand, so that help needs no import of it."""
+"""Module and short help of each subcommand, so that ``--help`` need not import it."""
 
 
 class _LazyGroup(click.Group):
-    """Knows its subcommands by name, and imports one only when it is run."""
+    """A group that lists its subcommands by name and imports one only when it is run."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_SUBCOMMANDS)

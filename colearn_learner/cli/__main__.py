@@ -1,4 +1,4 @@
-"""`python -m colearn_learner.cli`, the same as `colearn`."""
+"""Entry point of `python -m colearn_learner.cli`, equivalent to `colearn`."""
 
 from colearn_learner.cli import main
 

@@ -1,4 +1,4 @@
-"""`colearn agent run`: one learner's agent, a process."""
+"""The command `colearn agent run`: run the agent of one learner."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 
 class CannotTakePart(LearnerError):
-    """The account can never do anything in this experiment."""
+    """The account can never take part in this experiment."""
 
 
 @click.group()
@@ -133,7 +133,7 @@ def run(*, as_json: bool, verbose: bool, **options: Any) -> None:
         try:
             _run(stopping, on_progress, **options)
         except (LearnerError, LedgerError) as error:
-            if as_json:  # else the line on standard error says it
+            if as_json:  # otherwise the error on standard error is enough
                 _log.error("%s", error)
             raise
     if stopping.signal == signal.SIGINT:
@@ -194,7 +194,7 @@ def _run(
 
 
 def _parse_keep(text: str) -> Mapping[str, Any]:
-    """Return this policy as arguments of `AgentConfig`."""
+    """Parse the value of ``--keep`` and return arguments for `AgentConfig`."""
     last = re.fullmatch(r"last:([1-9][0-9]{0,8})", text)
     if last:
         return {"keep_accepted": int(last[1])}
@@ -261,7 +261,7 @@ def _default_folder(place: Place, account: str) -> Path:
 
 
 def _describe_end(ledger: Ledger, place: Place) -> dict[str, Any]:
-    """Return the state of the experiment, or nothing if the ledger does not answer."""
+    """Return the state of the experiment for the log; empty if the ledger cannot be read."""
     try:
         shown = ledger.experiment(place.experiment)
     except LedgerError:

@@ -1,4 +1,4 @@
-"""`colearn datasets` and `colearn models`."""
+"""The commands `colearn datasets` and `colearn models`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`colearn data`: folders of records, one for each learner."""
+"""The commands `colearn data`: prepare and check folders of records, one for each learner."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _COLUMNS = ("learner", "train", "vote", "test", "folder")
 
 
 def _fractions(_: click.Context, option: click.Parameter, text: str | None) -> Any:
-    """Return numbers that have commas between them."""
+    """Parse an option's value: numbers separated by commas."""
     if text is None:
         return None
     try:
@@ -139,7 +139,7 @@ def _division(how: dict[str, Any]) -> Division:
 
 @contextmanager
 def _counting(n_learners: int) -> Iterator[Callable[[int], None]]:
-    """Show at a terminal how many folders are written."""
+    """Show on a terminal how many folders have been written."""
     from rich.progress import Progress
 
     console = open_console(stderr=True)

@@ -1,4 +1,4 @@
-"""`colearn demo`: a whole experiment on this machine."""
+"""The command `colearn demo`: simulate a whole experiment on this machine."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def _plan(
     batch_size: int,
     **terms: Any,
 ) -> _Plan:
-    """Check all options before anything runs."""
+    """Check all options before the simulation starts."""
     need("sklearn", "matplotlib", *(["web3", "eth_tester"] if terms["ledger"] == "evm" else []))
     data = dataset(dataset_name)
     chosen = model(model_name or default_model(data), data)
@@ -163,7 +163,7 @@ def _plan(
 
 
 def _new_folder(out: Path | None) -> Path:
-    """Create the run folder; never write into an existing one."""
+    """Create a new run folder; never write to an existing one."""
     wanted = out or Path("runs") / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     folder, number = wanted, 1
     while True:
@@ -235,14 +235,14 @@ def _new_key() -> bytes:
 
 @dataclass(slots=True)
 class _Partial:
-    """The result so far, if there is any."""
+    """The result of the completed rounds; None before the first one."""
 
     result: SimulationResult | None = None
 
 
 @contextmanager
 def _save_partial_results(plan: _Plan, folder: Path) -> Iterator[_Partial]:
-    """On Ctrl-C, write the rounds so far to the run folder."""
+    """On Ctrl-C, write the results of the completed rounds to the run folder."""
     from colearn_learner.simulation import SimulationInterrupted
 
     partial = _Partial()

@@ -1,4 +1,4 @@
-"""`colearn deploy`: the contract, onto a network."""
+"""The command `colearn deploy`: deploy the contract to a network."""
 
 from __future__ import annotations
 
@@ -58,5 +58,5 @@ def deploy(
         )
     else:
         print_line(done.contract)
-    networks.add_contract(network.name, done.contract)  # after printing: it may fail
+    networks.add_contract(network.name, done.contract)  # may fail, so print first
     note(f"{done.cost:,} gas in block {done.block}; it is now the contract of {network.name}")

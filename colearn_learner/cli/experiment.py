@@ -1,4 +1,4 @@
-"""`colearn experiment`: creating experiments, and what people do with them."""
+"""The commands `colearn experiment`: create, list, show, join and administer experiments."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def _make_first_weights(described: ExperimentFile) -> tuple[bytes, bytes]:
     weights = decode_weights(data).weights
     check_initial_weights(weights)
     schema = WeightsSchema.of(weights, max_bytes=described.max_bytes)
-    decode_weights(data, schema=schema)  # its size too
+    decode_weights(data, schema=schema)  # checks the size, too
     spec = ExperimentSpec(
         described.model, schema, described.score_name, described.higher_is_better, described.text
     )

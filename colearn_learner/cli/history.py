@@ -1,4 +1,4 @@
-"""`colearn history`: what happened in an experiment, read from the contract."""
+"""The command `colearn history`: show an experiment's rounds, read from the contract."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def history(
     ledger = place.open_view()
     with show_spinner("reading the contract"), explain_refusals(place.reference):
         if round_index is not None:
-            ledger.round(place.experiment, round_index)  # tells whether it has begun
+            ledger.round(place.experiment, round_index)  # raises an error if it has not begun
         read = read_history(ledger, place.experiment)
     if round_index is not None:
         read = replace(read, rounds=(read.rounds[round_index],))

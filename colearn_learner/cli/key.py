@@ -1,4 +1,4 @@
-"""`colearn key`: the encrypted keystore."""
+"""The commands `colearn key`: manage the encrypted keystore."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def import_key(
 
     By default it is read from a prompt that does not show it.
     """
-    if key_as_argument:  # and is not repeated
+    if key_as_argument:  # the error must not repeat the key
         raise click.UsageError(
             "a key is never an argument: others can see it in the list of processes. Give its "
             "source by --from"
@@ -195,7 +195,7 @@ def _save_key(name: str, make: Callable[[], Wallet], passwords: Passwords) -> St
 
 
 def _check_free(name: str) -> None:
-    """Refuse a name before a secret is asked for."""
+    """Check that a key name is valid and free, before the user types a secret."""
     store = Keystore()
     try:
         if (path := store.path_of(name)).exists():

@@ -1,4 +1,4 @@
-"""`colearn learner`: check learners, and serve them to agents on other machines."""
+"""The commands `colearn learner`: check learners and serve them to agents on other machines."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def check(*, factory: str, given: tuple[str, ...], skip: tuple[str, ...], as_jso
             f"{factory} is one learner, and the checks make some twenty: check its factory where "
             "it is served, and then serve it"
         )
-    find_factory(factory)  # with the working folder on the path, and clear errors
+    find_factory(factory)  # puts the working folder on the path; reports clear errors
     report = check_learner(factory, arguments, skip=skip)
     if as_json:
         outcomes = [
@@ -160,7 +160,7 @@ def serve(
     """
     start_logging(as_json=as_json, verbose=verbose)
     arguments = parse_arguments(given)
-    config = server_config(**where)  # reports its errors before data are read
+    config = server_config(**where)  # reports errors before any data are loaded
     from colearn_learner.remote.server import LearnerServer
 
     made = load_learner(factory, arguments)

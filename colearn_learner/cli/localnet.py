@@ -1,4 +1,4 @@
-"""`colearn localnet`: a chain and IPFS nodes on this machine."""
+"""The commands `colearn localnet`: run a chain and IPFS nodes on this machine."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from colearn_localnet.net import Localnet, default_folder
 from colearn_localnet.records import NetStatus
 
 _PROFILES = {"evm": "local-evm", "cosmos": "local-cosmos"}
-"""The network profile that `up` keeps pointed at the default local network, by kind of chain."""
+"""The network profile of the default local network, by kind of chain; `up` keeps it current."""
 
 _MONEY = {"evm": ("ether", "10"), "cosmos": ("stake", "10000000")}
-"""What `fund` sends, and how much of it if nothing is said: enough for thousands of ballots."""
+"""Unit and default amount of `fund`, by kind of chain: enough for thousands of ballots."""
 
 _FOLLOW_PAUSE = 0.2
 
@@ -42,7 +42,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 def _command(function: _Command) -> _Command:
-    """Add what all have in common: the folder, and errors in one line."""
+    """Add ``--folder`` and one-line errors; the command gets a `Localnet`."""
 
     @functools.wraps(function)
     def wrapped(*args: Any, folder: Path | None, **kwargs: Any) -> Any:
@@ -210,7 +210,7 @@ def down(net: Localnet, *, wipe: bool, as_json: bool) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """Show a spinner with the last line at a terminal, plain lines elsewhere."""
+    """Show progress: a spinner with the latest line on a terminal, plain lines elsewhere."""
     from rich.text import Text
 
     console = open_console(stderr=True, highlight=False)
@@ -275,8 +275,8 @@ def _echo_lines(name: str, lines: list[str]) -> None:
 
 
 def _echo_new(name: str, path: Path, offset: int) -> int:
-    """Print the whole lines after an offset and return where they end."""
-    if not path.exists() or path.stat().st_size < offset:  # a new log was begun
+    """Print the complete lines after an offset and return the offset of their end."""
+    if not path.exists() or path.stat().st_size < offset:  # the log was started anew
         return 0
     with path.open("rb") as file:
         file.seek(offset)
@@ -286,7 +286,7 @@ def _echo_new(name: str, path: Path, offset: int) -> int:
 
 
 def _profile_options(status: NetStatus) -> list[str]:
-    """Return the options of `colearn network add` that save a profile of this network."""
+    """Return the options with which `colearn network add` saves a profile of this network."""
     chain, known = status.chain, _find_profile(status.settings.chain)
     options = ["--chain-id", str(chain.chain_id), "--rpc", chain.url]
     if isinstance(known, CosmosNetwork) and chain.grpc is not None:
@@ -297,7 +297,7 @@ def _profile_options(status: NetStatus) -> list[str]:
 
 
 def _save_profile(status: NetStatus) -> None:
-    """Save the ports of this network, which are chosen anew each time, in its profile."""
+    """Update the network's profile, because its ports can change with each start."""
     chain, known = status.chain, _find_profile(status.settings.chain)
     store = status.ipfs[0].api_url if status.ipfs else None
     wanted = replace(known, rpc=chain.url, chain_id=chain.chain_id, store=store)
@@ -308,7 +308,7 @@ def _save_profile(status: NetStatus) -> None:
 
 
 def _forget_contracts() -> None:
-    """Remove the contracts from the profiles: they are gone with their chains."""
+    """Remove the contracts from the profiles after their chains were deleted."""
     for kind in _PROFILES:
         known = _find_profile(kind)
         if known.contracts:

@@ -1,4 +1,4 @@
-"""Logs of a process: one line for each event, as text or as JSON."""
+"""Logging for commands that run for long: one line for each event, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -14,17 +14,23 @@ from colearn_learner.cli._support.output import dump_json, escape_controls
 _FIELDS = "colearn_fields"
 _REPEAT_SECONDS = 60.0
 _LOUD = ("web3", "urllib3", "asyncio", "tensorflow", "matplotlib")
-"""Loggers that tell of every request; their warnings are heard all the same."""
+"""Loggers that log every request; only their warnings and errors are shown."""
 
 
 def log_event(logger: logging.Logger, event: str, **fields: Any) -> None:
-    """Log an event with its fields; those that are ``None`` are left out."""
+    """Log an event with its fields, except for fields that are ``None``."""
     given = {name: value for name, value in fields.items() if value is not None}
     logger.info("%s", event, extra={_FIELDS: given})
 
 
 def start_logging(*, as_json: bool, verbose: bool, stream: TextIO | None = None) -> None:
-    """Send what all loggers say to standard output, a line each."""
+    """Write the records of all loggers to a stream, one line each.
+
+    Args:
+        as_json: write JSON instead of text.
+        verbose: include debug records.
+        stream: standard output by default.
+    """
     handler = logging.StreamHandler(stream or sys.stdout)
     handler.setFormatter(_JsonLines() if as_json else _TextLines())
     handler.addFilter(_Repeats())
@@ -36,7 +42,10 @@ def start_logging(*, as_json: bool, verbose: bool, stream: TextIO | None = None)
 
 
 class _Repeats(logging.Filter):
-    """Lets what is said again and again, at every look at the chain, through once a minute."""
+    """A filter that passes consecutive equal records only once a minute.
+
+    Otherwise, each poll of the chain could log the same line again.
+    """
 
     def __init__(self) -> None:
         super().__init__()

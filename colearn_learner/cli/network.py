@@ -1,4 +1,4 @@
-"""`colearn network`: save networks and the contracts known on them."""
+"""The commands `colearn network`: save networks and the contracts known on them."""
 
 from __future__ import annotations
 

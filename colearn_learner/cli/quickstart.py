@@ -1,4 +1,4 @@
-"""`colearn quickstart`: the whole walk on real nodes, command by command."""
+"""The command `colearn quickstart`: run an experiment on real nodes, command by command."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ _LEAVE_WITHIN = 30.0  # seconds an agent has after SIGTERM
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What the walk has to know of a kind of chain."""
+    """The settings of the quickstart for one kind of chain."""
 
     profile: str
     up: tuple[str, ...]
-    account: str  # its name in what `key new` tells
+    account: str  # field of the account in the output of `key new`
     modules: tuple[str, ...]
 
 
@@ -53,7 +53,7 @@ _KINDS = {
 
 
 class StepFailed(LearnerError):
-    """A command of the walk failed; says which, and what it printed."""
+    """A command of the quickstart failed; the message contains the command and its output."""
 
 
 @click.command()
@@ -151,7 +151,7 @@ def _experiment(
 
 
 def _spec(dataset: str, n_learners: int, n_rounds: int) -> str:
-    """Return the file that describes the experiment."""
+    """Return the content of the file that describes the experiment."""
     from colearn_learner.catalogue.settings import score_of
     from colearn_learner.datasets import dataset as find_dataset
 
@@ -191,7 +191,7 @@ def _new_folder(out: Path | None) -> Path:
 
 @dataclass(slots=True)
 class _Walk:
-    """Runs commands of `colearn` in a home of their own, and shows them."""
+    """Runs `colearn` commands with a separate home folder, and shows them."""
 
     folder: Path
     console: Console
@@ -215,13 +215,13 @@ class _Walk:
         }
 
     def run(self, *arguments: object) -> None:
-        """Run a command; what it prints is shown."""
+        """Run a command and show its output."""
         self._show(arguments)
         for line in self._output(arguments).strip().splitlines():
             self.console.print(f"  {line}", markup=False, style="dim")
 
     def ask(self, *arguments: object, shown: bool = True) -> Any:
-        """Run a command with ``--json`` and return what it says."""
+        """Run a command with ``--json`` and return its parsed output."""
         if shown:
             self._show(arguments)
         return json.loads(self._output((*arguments, "--json")))
@@ -230,7 +230,7 @@ class _Walk:
     def agents(
         self, reference: str, dataset: str, names: Sequence[str], apis: Sequence[str]
     ) -> Iterator[list[_Agent]]:
-        """Start an agent for each name; at the end none is left."""
+        """Start an agent for each name, and stop all agents at the end of the block."""
         agents: list[_Agent] = []
         try:
             for number, name in enumerate(names):
@@ -261,7 +261,7 @@ class _Walk:
             _stop(agents)
 
     def write(self, name: str, value: Any) -> None:
-        """Write a JSON file into the folder."""
+        """Write a value to a JSON file in the folder."""
         (self.folder / name).write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
     def _show(self, arguments: Sequence[object], more: str = "") -> None:
@@ -300,7 +300,7 @@ class _Agent:
     log: Path
 
     def adopted(self) -> str | None:
-        """Return the CID of the weights it ended with."""
+        """Return the CID of the last weights in the agent's log; None if there are none."""
         for line in reversed(self._lines()):
             try:
                 entry = json.loads(line)
@@ -311,7 +311,11 @@ class _Agent:
         return None
 
     def check(self) -> None:
-        """Raise if it failed."""
+        """Raise an error if the agent failed.
+
+        Raises:
+            StepFailed: the process ended with an error; the message ends with its last log lines.
+        """
         if self.process.poll() not in (None, 0):
             end = "\n".join(self._lines()[-5:])
             raise StepFailed(
@@ -342,7 +346,7 @@ def _follow(
     accounts: Mapping[str, str],
     n_rounds: int,
 ) -> None:
-    """Show the rounds until every agent has ended by itself."""
+    """Show each closed round until every agent has ended."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     ledger = place.open_view()
@@ -369,7 +373,7 @@ def _follow(
 def _closed(
     ledger: LedgerView, experiment: ExperimentId, names: Mapping[str, str], first: int
 ) -> list[str]:
-    """Return a line for each round from the ``first`` on that is closed."""
+    """Return a line for each closed round, from round ``first`` on."""
     from colearn_ledger.protocol import Outcome
 
     lines = []

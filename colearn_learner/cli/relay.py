@@ -1,4 +1,4 @@
-"""`colearn relay run`: submit the ballots of learners without gas money."""
+"""The command `colearn relay run`: submit the ballots of learners that cannot pay for gas."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`colearn weights`: the files that experiments agreed on, as they are or as whole models."""
+"""The commands `colearn weights`: fetch agreed weights as files, or export them as models."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _log = logging.getLogger(__name__)
 
 
 class NoWeights(LearnerError):
-    """There are no such weights."""
+    """The requested weights do not exist."""
 
 
 class NoModel(LearnerError):
-    """A learner failed to take the weights, or to give its model."""
+    """The learner failed to accept the weights or to export its model."""
 
 
 @click.group()
@@ -49,7 +49,7 @@ def weights() -> None:
 
 
 def _which_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add what says which weights, and where they come from and go to."""
+    """Add the options that select the weights, their store and the output file."""
     for add in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
         network_option,
@@ -145,7 +145,7 @@ def export(
 
 @contextmanager
 def _learner_explained() -> Iterator[None]:
-    """Say in a line what a learner fails with; it may raise anything."""
+    """Turn any exception of a learner into `NoModel` with a one-line message."""
     try:
         yield
     except LearnerError:
@@ -157,7 +157,7 @@ def _learner_explained() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Fetched:
-    """Verified weights of an experiment."""
+    """Fetched and verified weights of an experiment."""
 
     place: Place
     round_index: int | None

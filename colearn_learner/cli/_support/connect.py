@@ -175,7 +175,7 @@ def open_ledger(
         poll: seconds between two checks for a new block.
 
     Raises:
-        WrongChain, WrongContract: there is another chain, or no such contract.
+        WrongChain, WrongContract: the node serves another chain, or there is no such contract.
         LedgerUnavailable: the node cannot be reached.
     """
     need(network.package)
@@ -204,12 +204,12 @@ def choose_store(store: str | None, network: Network) -> str:
 
 
 def open_content_store(spec: str, owner: str, *, to_read: bool = False) -> ContentStore:
-    """Open a store, or several.
+    """Open a store, or several stores as one.
 
     Args:
-        spec: as `colearn_ledger.weights.stores.open_store.open_store` reads it.
-        owner: the owner of pins, in stores that keep owners apart.
-        to_read: whether a folder must exist already.
+        spec: the store, in the syntax of `colearn_ledger.weights.stores.open_store.open_store`.
+        owner: the owner of pins, for stores that separate them by owner.
+        to_read: whether a folder must already exist.
 
     Raises:
         click.UsageError: a folder does not exist, or there is no such kind of store.
@@ -228,6 +228,6 @@ def open_content_store(spec: str, owner: str, *, to_read: bool = False) -> Conte
 
 
 def _read_tokens() -> dict[str, str]:
-    """Return tokens of stores by host. They are never arguments, which others can see."""
+    """Return the stores' tokens by host, from the environment: other users can see arguments."""
     pairs = [part.partition("=") for part in os.environ.get(_TOKENS, "").split(",") if part]
     return {host.strip(): token for host, _, token in pairs}

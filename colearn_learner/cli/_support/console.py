@@ -1,4 +1,4 @@
-"""A console of `rich` that never passes on control characters of what it prints."""
+"""A `rich` console that escapes control characters in everything it prints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from colearn_learner.cli._support.output import escape_controls
 
 
 class EscapingConsole(Console):
-    """Escapes control characters in all text; rich's own, such as colours, pass."""
+    """A console that escapes control characters in text but keeps rich's own codes for colours."""
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None

@@ -1,4 +1,4 @@
-"""How the command fails, or is interrupted: one clear line and an exit code."""
+"""Turn failures and interruptions of a command into one clear line and an exit code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from colearn_learner.names import UnknownName
 from colearn_ledger.protocol import LedgerError
 
 INTERRUPTED = 130
-"""The exit code after Ctrl-C: 128 and the number of SIGINT, as shells have it."""
+"""The exit code after Ctrl-C: 128 plus the number of SIGINT, as in shells."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -44,9 +44,9 @@ _EXTRA_OF = {
 
 
 def report_errors(command: _Command) -> _Command:
-    """Turn the errors of the packages into one line: exit code 2 for wrong use, 1 for the rest.
+    """Report the packages' errors in one line: exit code 2 for wrong usage, 1 for all others.
 
-    Ctrl-C ends the command with `INTERRUPTED`, also where click would have it end with 1.
+    Ctrl-C ends the command with `INTERRUPTED`, even where click would return 1.
     """
 
     @functools.wraps(command)
@@ -57,7 +57,7 @@ def report_errors(command: _Command) -> _Command:
             raise click.UsageError(str(error)) from error
         except ModuleNotFoundError as error:
             raise _missing(error) from error
-        except BrokenPipeError:  # the reader of a pipe has seen enough; click ends in silence
+        except BrokenPipeError:  # the reader closed the pipe; click exits silently
             raise
         except (LedgerError, LearnerError, OSError) as error:
             raise click.ClickException(str(error)) from error
@@ -69,7 +69,7 @@ def report_errors(command: _Command) -> _Command:
 
 
 def need(*modules: str) -> None:
-    """Fail, before anything runs, when a module is not installed, or another of its extra."""
+    """Fail before the command starts if a module, or another one of its extra, is missing."""
     import importlib.util
 
     extras = {_EXTRA_OF.get(module) for module in modules}

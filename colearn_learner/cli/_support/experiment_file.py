@@ -1,4 +1,4 @@
-"""The file that describes an experiment to create: TOML, checked before anything is sent."""
+"""Read the TOML file that describes a new experiment, and check it before anything is sent."""
 
 from __future__ import annotations
 
@@ -100,15 +100,16 @@ class ExperimentFile:
     """The checked content of a file.
 
     Args:
-        model: for people.
-        score_name: what scores measure.
-        higher_is_better: their direction.
-        text: for people.
-        learner: ``module:factory`` of the first weights, or ``None``: they are in ``file``.
-        arguments: of the factory.
-        file: of the first weights, or ``None``.
-        max_bytes: the largest file of weights, or ``None``.
-        terms: the parameters but for the two references.
+        model: description of the model, for people.
+        score_name: name of the score.
+        higher_is_better: whether a higher score is better.
+        text: description of the experiment, for people.
+        learner: ``module:factory`` that makes the first weights; None if they are in ``file``.
+        arguments: arguments of the factory, by name.
+        file: the file of the first weights; None if the factory makes them.
+        max_bytes: the largest allowed file of weights, in bytes; None for the most that
+            weights of this schema can need.
+        terms: the experiment's parameters, except for the two content references.
     """
 
     model: str
@@ -122,10 +123,10 @@ class ExperimentFile:
     terms: Mapping[str, Any]
 
     def params(self, spec: ContentRef, initial: ContentRef) -> ExperimentParams:
-        """Return the experiment's parameters.
+        """Return the experiment's parameters, with the references of its two files.
 
         Raises:
-            InvalidParameter: one is out of its bounds.
+            InvalidParameter: a parameter is out of its bounds.
         """
         params = ExperimentParams(spec=spec, initial=initial, **self.terms)
         check_params(params)
@@ -136,7 +137,7 @@ def read_experiment_file(path: Path) -> ExperimentFile:
     """Read and check the file that describes an experiment.
 
     Raises:
-        BadExperimentFile: it cannot be read, or does not describe an experiment.
+        BadExperimentFile: the file cannot be read or does not describe an experiment.
     """
     try:
         document = tomllib.loads(path.read_bytes().decode())
@@ -215,7 +216,7 @@ def _check_fields(
 
 
 def _check_terms(read: ExperimentFile) -> None:
-    """Check the bounds while nothing has been uploaded yet."""
+    """Check the bounds of the parameters before any file is uploaded."""
     anything = ContentRef.from_digest(0x55, b"\1" * 32, "01" * 32, 1)
     try:
         read.params(anything, anything)

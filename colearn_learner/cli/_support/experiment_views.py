@@ -1,4 +1,4 @@
-"""How experiments are shown: as JSON, and as fields that people read."""
+"""Views of experiments: JSON documents for programs and fields for people."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def reference_of(network: Network, contract: Account, shown: Experiment) -> Expe
 
 
 def document(place: Place, shown: Experiment, learners: list[Learner]) -> dict[str, Any]:
-    """Return all there is of an experiment and its learners, for JSON."""
+    """Return the complete state of an experiment and its learners, for JSON."""
     history = json.loads(History(shown, tuple(learners), (), scores_complete=True).to_json())
     return {
         "reference": str(place.reference),
@@ -30,7 +30,7 @@ def document(place: Place, shown: Experiment, learners: list[Learner]) -> dict[s
 
 
 def summary(reference: ExperimentReference, shown: Experiment) -> dict[str, Any]:
-    """Return an experiment in short, for JSON."""
+    """Return a summary of an experiment, for JSON."""
     return {
         "reference": str(reference),
         "id": shown.id,
@@ -45,7 +45,7 @@ def summary(reference: ExperimentReference, shown: Experiment) -> dict[str, Any]
 
 
 def fields(place: Place, shown: Experiment) -> list[tuple[str, str]]:
-    """Return what people want to know of an experiment, names and values."""
+    """Return names and values of an experiment's main properties, for people."""
     p = shown.params
     secret = f"secret, {p.reveal_window} s to reveal" if p.reveal_window else "open"
     return [
@@ -70,6 +70,6 @@ def fields(place: Place, shown: Experiment) -> list[tuple[str, str]]:
 
 
 def progress(shown: Experiment) -> str:
-    """Return the current round among all, counted from 0 as everywhere."""
+    """Return the current round and the number of rounds as text; rounds count from 0."""
     current = "-" if shown.round is None else str(shown.round)
     return f"{current} (0 to {shown.params.rounds - 1})"

@@ -1,4 +1,4 @@
-"""Learners for commands: ``module:factory``, or the address of a server, and its arguments."""
+"""Load learners for commands from ``module:factory`` or the address of a learner's server."""
 
 from __future__ import annotations
 
@@ -60,8 +60,7 @@ def load_learner(factory: str, arguments: Mapping[str, Any]) -> Any:
     Raises:
         click.UsageError: there is no such factory.
         FactoryFailed: it failed, or made no learner.
-        LearnerError: it refused its arguments, as those of this package do; or the server refuses
-            to talk.
+        LearnerError: the factory refused its arguments, or the server refused the connection.
     """
     if is_address(factory):
         from colearn_learner.cli._support.remote_learner import open_remote_learner
@@ -105,7 +104,7 @@ def find_factory(factory: str) -> Any:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # a package that the module itself wants
+            raise  # the module lacks a package that it imports
         raise click.UsageError(
             f"--learner {factory}: there is no module {error.name}; it is looked for in the "
             "working folder and in the Python environment"

@@ -1,4 +1,4 @@
-"""What the demo shows while it runs: a live table, or plain lines when nobody watches."""
+"""Show the demo's progress: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _MARKS = {"yes": ("✔", "green"), "no": ("✘", "red"), "committed": ("●", "m
 
 @dataclass(slots=True)
 class _Row:
-    """A round as it is seen so far."""
+    """The known part of a round."""
 
     proposer: int | None = None
     needed: int = 0
@@ -59,8 +59,8 @@ class LiveView(AbstractContextManager["LiveView"]):
 
     Args:
         console: where to draw.
-        accounts: the learners', in order of index.
-        score_name: what the scores measure.
+        accounts: the learners' accounts, in order of index.
+        score_name: name of the score.
     """
 
     def __init__(self, console: Console, accounts: Sequence[Account], *, score_name: str) -> None:
@@ -92,7 +92,7 @@ class LiveView(AbstractContextManager["LiveView"]):
             self._live.stop()
 
     def observe(self, observation: Observation) -> None:
-        """Take in what an agent did."""
+        """Process an observation of an agent."""
         for event in observation.events:
             self._fold(event)
         if self._live is not None:
@@ -101,7 +101,7 @@ class LiveView(AbstractContextManager["LiveView"]):
             self._print_whole_rounds()
 
     def _fold(self, event: Event) -> None:
-        """Take in an event. Those of different agents may come in any order."""
+        """Process an event; the events of different agents can arrive in any order."""
         if not isinstance(event, _OF_A_ROUND):
             return
         row = self._rows.setdefault(event.round, _Row())
@@ -123,7 +123,7 @@ class LiveView(AbstractContextManager["LiveView"]):
             row.awaited = event.approvals + event.rejections
 
     def _print_whole_rounds(self) -> None:
-        """Print the rounds of which everything has arrived, in order, each once."""
+        """Print each complete round once, in order."""
         while (row := self._rows.get(self._printed)) and row.proposer is not None:
             if row.outcome == Outcome.NONE or row.ballots != row.awaited:
                 return
@@ -150,7 +150,7 @@ class LiveView(AbstractContextManager["LiveView"]):
         from rich.table import Table
         from rich.text import Text
 
-        # `_ballots` leaves the others their room; the name of the score is the first to give way
+        # `_ballots` leaves room for the other columns; the name of the score is shortened first
         table = Table(
             box=SIMPLE_HEAD,
             pad_edge=False,
@@ -175,7 +175,7 @@ class LiveView(AbstractContextManager["LiveView"]):
         return table
 
     def _ballots(self, row: _Row) -> Text:
-        """Return a mark for each learner, or how many there are of each mark if they don't fit."""
+        """Return a mark for each learner, or the number of each mark if they do not fit."""
         from rich.text import Text
 
         n_learners = len(self._index)
@@ -188,14 +188,14 @@ class LiveView(AbstractContextManager["LiveView"]):
         return Text(" ").join(Text(f"{n} {mark[0]}", mark[1]) for mark, n in counted if n)
 
     def _width_of_the_rest(self) -> int:
-        """Return how many characters of a line all but the ballots need."""
+        """Return the width, in characters, of all columns except the ballots."""
         proposer = max(len("proposer"), len(f"learner {len(self._index)}"))
         score = max(len("000.0000"), *map(len, self._score_name.split()))
         between = 17  # three characters between two columns, one at either end
         return len("round") + proposer + len("approve") + len("no proposal") + score + between
 
     def _shown_rows(self) -> list[tuple[int, _Row]]:
-        """Return the rounds that fit on the screen, the last ones."""
+        """Return the last rounds, as many as fit on the screen."""
         fit = max(3, self._console.height - 8)
         return sorted(self._rows.items())[-fit:]
 

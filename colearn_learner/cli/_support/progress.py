@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _EVERY = 30.0
-"""Seconds of one work between two lines in the log."""
+"""Seconds between two lines in the log about the same work."""
 
 
 @contextmanager
@@ -59,7 +59,7 @@ class SlowWork:
         self._began = self._logged_at = 0.0
 
     def update(self, progress: Progress) -> None:
-        """Take note of progress."""
+        """Process a progress event."""
         with self._lock:
             if self._now is None:
                 self._began = self._logged_at = self._clock()
@@ -127,7 +127,7 @@ class LiveLine:
             yield self
 
     def update(self, progress: Progress) -> None:
-        """Take note of progress."""
+        """Process a progress event."""
         task = self._tasks[progress.work]
         if progress.over:
             self._bars.update(task, visible=False)

@@ -39,8 +39,8 @@ def open_remote_learner(address: str, arguments: Mapping[str, Any]) -> RemoteLea
     Raises:
         click.UsageError: there is no such argument, or a file cannot be read.
         MissingPackage: grpc is not installed.
-        LearnerRefused: the server does not want us, or is not to be believed.
-        LearnerError: the address or an argument is none.
+        LearnerRefused: the server has another version or token, or an untrusted certificate.
+        LearnerError: the address or an argument is not valid.
     """
     _need_grpc()
     from colearn_learner.remote.client import RemoteConfig, RemoteLearner
@@ -58,7 +58,7 @@ def open_remote_learner(address: str, arguments: Mapping[str, Any]) -> RemoteLea
     learner = RemoteLearner(address, RemoteConfig(**given))
     try:
         learner.reach()
-    except LearnerUnavailable as error:  # an agent that has taken part has more to do than train
+    except LearnerUnavailable as error:  # an agent also has work that needs no learner
         _log.warning("%s", error)
     except BaseException:
         learner.close()
@@ -101,7 +101,7 @@ def server_config(
 def _need_grpc() -> None:
     if importlib.util.find_spec("grpc") is None or importlib.util.find_spec("grpc_health") is None:
         raise MissingPackage("remote learners need: pip install 'colearn-ledger[remote]'")
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # our errors say what it would, once
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # our errors report the same, once
 
 
 def _token(source: object) -> str | None:
@@ -117,7 +117,7 @@ def _check_private(source: str) -> None:
     try:
         mode = Path(path).stat().st_mode if kind == "file" else 0
     except OSError:
-        return  # reading the file reports it
+        return  # the error is reported when the file is read
     if stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
         raise click.UsageError(
             f"other users can read the token in {path}; make a new token, and keep it in a file "
