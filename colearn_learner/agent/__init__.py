@@ -1,1 +1,1 @@
-"""The learner agent: one duty at a time, on any ledger and any content store."""
+"""The agent that performs a learner's duties, on any ledger and any content store."""

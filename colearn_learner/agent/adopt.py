@@ -1,4 +1,4 @@
-"""How an agent makes the ledger's current weights its learner's, and lets old ones go."""
+"""Adopt the ledger's current weights, and release superseded ones."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ __all__ = ["Adopting"]
 _log = logging.getLogger(__name__)
 
 _COPIES = 2
-"""Accepted weights that stay in the folder where all of them stay pinned in the store."""
+"""Number of accepted weights copied in the folder when ``keep_accepted`` is ``None``."""
 
 
 class Adopting:
-    """Follows the current weights; the last ``keep_accepted`` of them, or all, stay pinned.
+    """Give the current weights to the learner, and keep the latest accepted ones pinned.
 
-    `unfit` says why the learner could not take the current weights, if it could not. Such a
-    learner rejects and declines until there are others.
+    The last ``keep_accepted`` accepted weights stay pinned, or all of them if it is ``None``.
+    `unfit` is the reason why the learner could not adopt the current weights, otherwise
+    ``None``. Such a learner rejects and declines until other weights are current.
     """
 
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
-        self._adopted: str | None = None  # what this process's learner holds
+        self._adopted: str | None = None  # SHA-256 of the weights adopted by this process
         self.unfit: str | None = None
 
     def is_due(self, experiment: Experiment) -> bool:
-        """Tell whether the learner holds other weights than the ledger's current ones."""
+        """Return whether the ledger has current weights that the learner has not adopted."""
         return experiment.current is not None and experiment.current.sha256 != self._adopted
 
     def adopt(self, content: ContentRef) -> bool:
-        """Hand the current weights to the learner; false while they can not be had."""
+        """Give the current weights to the learner; return False if they cannot be fetched now."""
         name = self._bench.name
         self.unfit = None
         try:
@@ -52,14 +53,14 @@ class Adopting:
         return True
 
     def _weights(self, content: ContentRef) -> Weights:
-        """Return them from the folder, else from the store; then they are pinned and kept."""
+        """Return the weights from the folder, else from the store, and keep and pin them."""
         bench, folder = self._bench, self._bench.folder
         kept = folder.copies.load(content)
         tested = folder.copies.load_tested(content) if kept is None else None
         data = kept or tested or bench.fetch(content, bench.config.fetch_timeout)
         weights = bench.weights_in(data)
         if content not in folder.adopted[-1:]:
-            folder.record_adopted(content)  # first: what the journal does not know stays pinned
+            folder.record_adopted(content)  # first, else a kill leaves a pin behind
         if kept is None:
             self._pin(content, tested)
             if tested is None:
@@ -69,7 +70,7 @@ class Adopting:
         return weights
 
     def _pin(self, content: ContentRef, own: bytes | None) -> None:
-        """Pin them; out of the own copy, if there is one, rather than from others."""
+        """Pin the weights, from our own copy if we have one rather than from other peers."""
         if own is not None and not self._bench.store.has(content):
             self._bench.send(own, content)
         self._bench.store.pin(content)

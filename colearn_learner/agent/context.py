@@ -1,4 +1,4 @@
-"""What the parts of an agent share: its ledger, store, learner and folder."""
+"""Context shared by the parts of an agent: ledger, store, learner, folder and configuration."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ __all__ = ["AgentConfig", "Workbench", "said"]
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """How an agent behaves; times in seconds.
+    """Configuration of an agent; times are in seconds.
 
     Args:
-        join: whether to join the experiment when the account has not.
-        poll: the longest time between two looks at the ledger.
-        fetch_timeout: of one attempt to get weights.
-        fetch_margin: how long before the vote's deadline to give up on getting a proposal; a
-            quarter of the window if that is shorter.
-        fetch_patience: give up on a proposal after this long, ``None``: not before the margin.
-        stagger: how much later than the one before it each learner calls ``advance``.
+        join: whether to join the experiment if the account has not joined yet.
+        poll: longest time between two reads of the ledger.
+        fetch_timeout: timeout of one attempt to fetch weights.
+        fetch_margin: how long before the vote's deadline to stop fetching a proposal; at most a
+            quarter of the voting window.
+        fetch_patience: how long to try to fetch a proposal; ``None``: until the margin.
+        stagger: delay between the ``advance`` calls of one learner and the next.
         transaction_timeout: how long to wait for a transaction to take effect.
-        max_backoff: the longest pause after a failure.
-        keep_accepted: how many accepted weights stay pinned, the current ones included; ``None``
-            for all of them.
-        keep_proposals: whether what the learner proposed stays pinned when it is not accepted.
+        max_backoff: longest pause after a failure.
+        keep_accepted: number of accepted weights to keep pinned, including the current ones;
+            ``None``: all of them.
+        keep_proposals: whether the learner's proposals stay pinned even if they are not accepted.
 
     Raises:
         InvalidArgument: ``keep_accepted`` is below 1.
@@ -56,7 +56,7 @@ class AgentConfig:
     keep_proposals: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse to let the current weights go."""
+        """Check that the current weights stay pinned."""
         if self.keep_accepted is not None and self.keep_accepted < 1:
             raise InvalidArgument(
                 f"keep_accepted is {self.keep_accepted}; the current weights stay: give at least 1"
@@ -65,7 +65,7 @@ class AgentConfig:
 
 @dataclass(slots=True)
 class Workbench:
-    """What one agent works with, and the reading of files in it."""
+    """Context of one agent, with methods to transfer and decode files of weights."""
 
     ledger: Ledger
     store: ContentStore
@@ -79,25 +79,25 @@ class Workbench:
 
     @property
     def name(self) -> str:
-        """The learner's account, for the log."""
+        """The learner's account, for log messages."""
         return str(self.ledger.account)
 
     def schema(self) -> WeightsSchema:
-        """Return what weights of the experiment look like.
+        """Return the schema of the experiment's weights.
 
         Raises:
             ContentUnavailable, ContentTooLarge, ContentMismatch, SpecError: the experiment's
-                specification can not be had or read.
+                specification cannot be fetched or read.
         """
         if self._spec is None:
             wanted = self.ledger.experiment(self.experiment).params.spec
             spec = ExperimentSpec.read(self.store, wanted, timeout=self.config.fetch_timeout)
-            self.store.pin(wanted)  # it is read again at every start
+            self.store.pin(wanted)  # needed again at every start
             self._spec = spec
         return self._spec.schema
 
     def fetch(self, content: ContentRef, timeout: float) -> bytes:
-        """Get a file under the experiment's size limit; the store verifies every piece."""
+        """Fetch a file within the experiment's size limit; the store verifies every piece."""
         limit = self.schema().max_bytes
         with (
             self.busy.at(Work.FETCHING, content.size) as reached,
@@ -109,27 +109,27 @@ class Workbench:
         """Put a file into the store.
 
         Args:
-            data: the file.
-            content: its reference.
+            data: bytes of the file.
+            content: reference of the file.
 
         Raises:
-            ContentNotStored: the store does not take it.
+            ContentNotStored: the store cannot store the file.
         """
         with self.busy.at(Work.SENDING, len(data)) as reached:
             self.store.put(FileInPieces(data, content, reached))
 
     def weights_in(self, data: bytes) -> Weights:
-        """Return the weights in a stranger's file as a learner takes them.
+        """Decode a stranger's file into the `Weights` that a learner accepts.
 
         Raises:
-            WeightsError: they are not weights of this experiment, or contain a pickle.
+            WeightsError: the file does not match the experiment's schema, or contains a pickle.
         """
         decoded = decode_weights(data, schema=self.schema())
         check_no_pickle(decoded.weights)
         return Weights(weights=decoded.weights, training_summary=summary_from_json(decoded.summary))
 
     def waited_for(self, *what: object) -> float:
-        """Return for how many seconds this was waited for, 0 at the first time of asking."""
+        """Return the seconds since the first call with these arguments; 0 on that call."""
         now = time.monotonic()
         return now - self._waiting_since.setdefault(what, now)
 
@@ -143,5 +143,5 @@ def _counted(pieces: Iterator[bytes], reached: Callable[[int], None]) -> Iterato
 
 
 def said(error: Exception) -> str:
-    """Return a learner's error as one says it in a reason."""
+    """Format a learner's exception as part of a reason."""
     return f"{type(error).__name__}: {error}"

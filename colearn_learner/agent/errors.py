@@ -1,4 +1,4 @@
-"""Which errors an agent tries to outlast, and how it says that it gave up."""
+"""Retry limits for each kind of error, and the error that stops an agent."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ from colearn_ledger.weights.store import (
 __all__ = ["AgentStopped", "retries_worth"]
 
 _A_FEW = 5
-"""For what may be chance, and may cost a fee each time."""
+"""Retries of failures that may be transient and may cost a fee each time."""
 
 _RETRIES: dict[type[LedgerError], float] = {
     LedgerUnavailable: math.inf,
     ContentUnavailable: math.inf,
-    ContentNotStored: math.inf,  # room on a disk comes and goes
+    ContentNotStored: math.inf,  # disk space may become free again
     ContentMismatch: math.inf,  # another peer may have the right bytes
     ContentTooLarge: 0,
-    ProtocolError: 0,  # the agent has taken those out that only say that it was overtaken
+    ProtocolError: 0,  # `Agent.step` catches those that only mean it was overtaken
     SpecError: 0,
 }
 
 
 class AgentStopped(LearnerError):
-    """An agent met an error that trying again does not mend. Its folder is whole.
+    """Raised when an agent stops because retrying cannot help. Its folder stays intact.
 
     Args:
-        account: whose agent.
-        folder: the agent's.
-        cause: the error.
+        account: the agent's account.
+        folder: the agent's folder.
+        cause: the error that stopped it.
     """
 
     def __init__(self, account: Account, folder: Path, cause: LedgerError) -> None:
@@ -52,9 +52,10 @@ class AgentStopped(LearnerError):
 
 
 def retries_worth(error: LedgerError) -> float:
-    """Return how often in a row to try again what fails with this error.
+    """Return how often in a row to retry after this error.
 
-    The errors of a chain say it themselves (`colearn_ledger.chains.errors.ChainError`).
+    For errors of a chain, their own ``retries`` decides
+    (`colearn_ledger.chains.errors.ChainError`).
     """
     own: float | None = getattr(error, "retries", None)
     if own is not None:

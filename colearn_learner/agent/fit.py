@@ -1,4 +1,4 @@
-"""Check a learner before an agent runs it: its weights must be safe, and fit the experiment."""
+"""Check that a learner's weights are safe and fit the experiment, before an agent runs it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from colearn_ledger.weights.pickles import check_no_pickle
 
 
 class LearnerDoesNotFit(WeightsMismatch):
-    """A learner's weights differ from those of the experiment; names the first difference."""
+    """Raised when a learner's weights differ from the experiment's; names the first difference."""
 
 
 class LearnerSendsPickles(LearnerError):
-    """A learner's own weights contain a pickle, so it would also read those of strangers."""
+    """Raised when a learner's weights contain a pickle: it would also load those of strangers."""
 
 
 def check_safe(learner: Any) -> None:
     """Check that a learner's current weights do not contain a pickle.
 
     Raises:
-        LearnerSendsPickles: they do.
+        LearnerSendsPickles: the weights contain a pickle.
     """
     try:
         check_no_pickle(learner.mli_get_current_weights().weights)
@@ -35,10 +35,10 @@ def check_safe(learner: Any) -> None:
 def check_fit(learner: Any, schema: WeightsSchema) -> None:
     """Check that a learner's current weights match an experiment's schema.
 
-    NaN and infinity are allowed, because training may remove them.
+    NaN and infinity are allowed because training may remove them.
 
     Raises:
-        LearnerDoesNotFit: the weights differ from the schema, or cannot be encoded at all.
+        LearnerDoesNotFit: the weights differ from the schema, or cannot be encoded.
     """
     try:
         data = encode_weights(learner.mli_get_current_weights().weights)

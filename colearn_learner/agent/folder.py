@@ -1,8 +1,8 @@
-"""What an agent keeps in its folder, so that a kill at any instant loses nothing it needs.
+"""An agent's folder: everything it needs to continue after a kill at any moment.
 
-lock           held while an agent works in the folder
-journal.jsonl  one decision a line, on the disk before the agent acts on it
-weights/       copies of weights (`agent_copies`)
+lock           locked while an agent uses the folder
+journal.jsonl  one decision per line, on disk before the agent acts on it
+weights/       copies of weights (`weights_cache`)
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ __all__ = ["AgentFolder", "DamagedFolder", "DecidedBallot", "FolderInUse", "Trai
 
 
 class FolderInUse(LearnerError):
-    """Another agent works in this folder, or it belongs to another learner or experiment."""
+    """Raised if another agent uses the folder, or another learner or experiment owns it."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedProposal:
-    """Weights trained for a round and stored; ``base`` is what training began with."""
+    """Weights trained and stored for a round; ``base`` is the SHA-256 of the starting weights."""
 
     round: int
     content: ContentRef
@@ -48,7 +48,7 @@ class TrainedProposal:
 
 @dataclass(frozen=True, slots=True)
 class DecidedBallot:
-    """A decision about a round's proposal; ``salt`` is that of its commitment, if any."""
+    """Decision on a round's proposal; ``salt`` is that of its commitment, if any."""
 
     round: int
     content: ContentRef
@@ -59,7 +59,7 @@ class DecidedBallot:
 
 @dataclass(slots=True)
 class _Memory:
-    """What the journal's lines add up to."""
+    """State that results from the journal's lines."""
 
     owner: str | None = None
     trained: dict[int, TrainedProposal] = field(default_factory=dict)
@@ -69,15 +69,17 @@ class _Memory:
 
 
 class AgentFolder:
-    """One agent's files. Use it as a context manager, or `close` it. `copies` are of weights.
+    """One agent's files: its journal, and `copies` of weights.
+
+    Use it as a context manager, or call `close`.
 
     Args:
-        path: the folder, made when it is missing.
-        owner: what it belongs to: contract, experiment and account in one line.
+        path: the folder; created if it is missing.
+        owner: contract, experiment and account that the folder belongs to, in one line.
 
     Raises:
-        FolderInUse: another agent holds it, or it belongs to something else.
-        DamagedFolder: its journal can not be read.
+        FolderInUse: another agent uses the folder, or it belongs to another owner.
+        DamagedFolder: the journal cannot be read or written.
     """
 
     def __init__(self, path: Path, owner: str) -> None:
@@ -101,8 +103,8 @@ class AgentFolder:
             raise
 
     def close(self) -> None:
-        """Let another agent use the folder."""
-        with suppress(OSError):  # what a full disk did not take was reported before
+        """Release the folder, so that another agent can use it."""
+        with suppress(OSError):  # a write that failed was already reported
             self._journal.close()
         self._lock.release()
 
@@ -115,26 +117,26 @@ class AgentFolder:
     # ------------------------------------------------------------------ decisions
 
     def trained(self, round_index: int) -> TrainedProposal | None:
-        """Return what was trained for a round and not dropped."""
+        """Return a round's trained proposal, or ``None`` if there is none or it was dropped."""
         dropped = round_index in self._memory.dropped
         return None if dropped else self._memory.trained.get(round_index)
 
     def ballot(self, round_index: int) -> DecidedBallot | None:
-        """Return how a round's ballot was decided."""
+        """Return the decided ballot of a round, if any."""
         return self._memory.ballots.get(round_index)
 
     def own_proposals(self) -> list[TrainedProposal]:
-        """Return the proposals that were not dropped, by round."""
+        """Return the proposals that were not dropped, ordered by round."""
         kept = self._memory.trained.items()
         return [p for index, p in sorted(kept) if index not in self._memory.dropped]
 
     @property
     def adopted(self) -> tuple[ContentRef, ...]:
-        """Return the accepted weights kept and not yet released, the last ones last."""
+        """Return the adopted weights that are not released yet, most recent last."""
         return tuple(self._memory.adopted)
 
     def record_trained(self, proposal: TrainedProposal) -> None:
-        """Note a proposal, before it is pinned and sent."""
+        """Record a proposal, before it is pinned and sent to the ledger."""
         self._record(
             {
                 "kind": "trained",
@@ -148,7 +150,7 @@ class AgentFolder:
         self._memory.dropped.discard(proposal.round)
 
     def record_ballot(self, ballot: DecidedBallot) -> None:
-        """Note a ballot and its salt, before it or its commitment is sent."""
+        """Record a ballot and its salt, before it or its commitment is sent."""
         self._record(
             {
                 "kind": "ballot",
@@ -163,23 +165,23 @@ class AgentFolder:
         self._memory.ballots[ballot.round] = ballot
 
     def record_adopted(self, content: ContentRef) -> None:
-        """Note that these weights are being kept, before they are pinned."""
+        """Record that these weights are kept, before they are pinned."""
         self._record({"kind": "adopted", "content": _content_to_json(content)})
         _add_last(self._memory.adopted, content)
 
     def record_released(self, content: ContentRef) -> None:
-        """Note that superseded weights are unpinned, and remove the copy."""
+        """Record that superseded weights were unpinned, and remove their copy."""
         self.copies.remove(content)
         self._record({"kind": "released", "content": _content_to_json(content)})
         self._memory.adopted.remove(content)
 
     def record_dropped(self, round_index: int) -> None:
-        """Note that an own proposal is settled: unpinned, unless it was adopted."""
+        """Record that a proposal is settled: it was unpinned unless it is still needed."""
         self._record({"kind": "dropped", "round": round_index})
         self._memory.dropped.add(round_index)
 
     def record_sent(self, action: str, round_index: int | None, transaction: str) -> None:
-        """Note a transaction that took effect: for people, nothing depends on it."""
+        """Record a transaction that took effect; only people read this, the agent does not."""
         line = {"kind": "sent", "action": action, "round": round_index, "transaction": transaction}
         self._record(line)
 
@@ -206,7 +208,7 @@ class AgentFolder:
         path = self.path / "journal.jsonl"
         data = path.read_bytes() if path.exists() else b""
         whole, _, torn = data.rpartition(b"\n")
-        if torn:  # the process was killed while it wrote the last line, and had not acted on it
+        if torn:  # killed during the last write, before the agent acted on that line
             os.truncate(path, len(data) - len(torn))
         for number, line in enumerate(whole.splitlines(), start=1):
             try:

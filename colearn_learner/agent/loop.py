@@ -1,9 +1,11 @@
-"""The agent: does one learner's duties in one experiment, on any ledger and any store.
+"""The agent's main loop: perform one learner's duties in one experiment.
 
-It is level-triggered. What it does next follows from the ledger's state (`Ledger.duty`) and from
-its own folder, never from having seen an event: a restart, a missed event or a doubled one
-changes nothing. Every decision is on the disk before it is sent, so that after a kill the same
-proposal, the same ballot and the same salt are sent, and nothing twice.
+The agent is level-triggered. Its next action depends only on the ledger's state (`Ledger.duty`)
+and on its own folder, never on events. A restart, a missed event or a duplicate event therefore
+changes nothing.
+
+Every decision is on disk before it is sent. After a kill, the agent sends the same proposal,
+ballot and salt, and it sends nothing twice.
 """
 
 from __future__ import annotations
@@ -72,11 +74,11 @@ _OVERTAKEN = (
     WrongRound,
     WrongStatus,
 )
-"""Refusals that say the ledger has moved on, or that it is not yet time: look again."""
+"""Refusals after which to read the ledger again: it has moved on, or the call came too early."""
 
 
 class Action(Enum):
-    """What one step did."""
+    """Action of one step."""
 
     WAITED = "waited"
     JOINED = "joined"
@@ -92,15 +94,15 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What an agent did, for who wants to watch.
+    """Report of one action of an agent, for listeners.
 
     Args:
-        account: whose agent.
-        action: what it did.
-        round: in which round, if in one.
-        reason: why, when there is more to say than that.
-        events: what its transaction made happen.
-        cost: of the transaction: gas on an EVM.
+        account: the agent's account.
+        action: the action.
+        round: index of the round; ``None`` outside a round.
+        reason: reason for the action; empty if there is nothing to add.
+        events: events of the agent's transaction.
+        cost: cost of the transaction, in gas on an EVM.
     """
 
     account: str
@@ -118,16 +120,16 @@ class Agent:
     """One learner's agent in one experiment.
 
     Args:
-        ledger: a view that acts for the learner's wallet.
-        store: where weights are.
+        ledger: ledger that sends transactions as the learner's account.
+        store: content store of the weights.
         learner: an object with the five methods of `MachineLearningInterface`.
-        experiment: its id.
-        folder: the agent's own folder, the same again after a restart.
-        carrier: gets open ballots onto the ledger; the ledger itself by default.
-        config: how it behaves.
+        experiment: id of the experiment.
+        folder: folder that only this agent uses, the same after every restart.
+        carrier: submits open ballots to the ledger; by default the ledger itself.
+        config: configuration; by default `AgentConfig()`.
 
     Raises:
-        FolderInUse: another agent works in the folder, or it belongs to another learner.
+        FolderInUse: another agent uses the folder, or it belongs to another learner.
     """
 
     def __init__(
@@ -159,16 +161,16 @@ class Agent:
         self._stepped_at = time.monotonic()
 
     def on_observation(self, listener: Listener) -> None:
-        """Call ``listener`` with what the agent does, in the agent's thread."""
+        """Call ``listener`` with each action of the agent, in the agent's thread."""
         self._listeners.append(listener)
 
     def on_progress(self, listener: ProgressListener) -> None:
-        """Call ``listener`` with how far training and moving weights are, in the agent's thread."""
+        """Call ``listener`` with the progress of long-running work, in the agent's thread."""
         self._bench.busy.on_progress(listener)
 
     @property
     def stepped_at(self) -> float:
-        """When `run` last ended a step, well or not, as `time.monotonic` has it."""
+        """End of the last step of `run`, successful or not, in seconds of `time.monotonic`."""
         return self._stepped_at
 
     def close(self) -> None:
@@ -184,16 +186,16 @@ class Agent:
     # ------------------------------------------------------------------ the loop
 
     def run(self, stop: StopSignal | None = None) -> None:
-        """Do every duty until the experiment is over, the learner has left, or ``stop`` is set.
+        """Perform all duties until the experiment ends, the learner leaves, or ``stop`` is set.
 
-        What may pass, a ledger or a store that does not answer, is tried again after a pause
-        that grows.
+        Failures that may pass, such as a ledger or a store that does not answer, are retried
+        after growing pauses.
 
         Raises:
             LearnerSendsPickles: the learner's own weights contain a pickle.
             LearnerDoesNotFit: the learner's weights differ from the experiment's.
-            AgentStopped: trying again would not help; it says why and what to do.
-            DamagedFolder: the agent can not write its folder.
+            AgentStopped: retrying would not help; the message explains why and what to do.
+            DamagedFolder: the agent cannot write to its folder.
         """
         stop = stop or StopSignal()
         failures: Counter[type[LedgerError]] = Counter()
@@ -217,7 +219,7 @@ class Agent:
                 return
 
     def step(self) -> Action:
-        """Look at the ledger and do what is due now, one thing at most."""
+        """Read the ledger and perform at most one action that is due now."""
         experiment = self._ledger.experiment(self._experiment)
         try:
             if not self._has_joined():
@@ -233,7 +235,7 @@ class Agent:
             return Action.WAITED
 
     def _do(self, duty: Duty, experiment: Experiment) -> Action:
-        if duty == Duty.DONE:  # unless it ended since it was looked at: there is more to do then
+        if duty == Duty.DONE:  # if it ended after the read, final weights may be left to adopt
             unchanged = self._ledger.experiment(self._experiment) == experiment
             return Action.DONE if unchanged else Action.WAITED
         if duty == Duty.WAIT or experiment.round is None:
@@ -265,12 +267,12 @@ class Agent:
         if late or not self._config.join:
             return Action.WAITED
         check_safe(self._bench.learner)
-        check_fit(self._bench.learner, self._bench.schema())  # nobody joins in vain
+        check_fit(self._bench.learner, self._bench.schema())  # an unfit learner must not join
         self._learner_checked = True
         return self._send(Action.JOINED, None, self._ledger.join(self._experiment))
 
     def _check_learner(self) -> None:
-        """Refuse a learner that sends pickles, also if it joined before this process began."""
+        """Refuse a learner that sends pickles, even if it joined before this process started."""
         if self._learner_checked:
             return
         self._learner_checked = True
@@ -282,7 +284,7 @@ class Agent:
             _log.warning("%s: the learner's own weights are not checked: %s", self._name, error)
 
     def _adopt(self, experiment: Experiment, content: ContentRef) -> Action:
-        """Make the ledger's current weights the learner's; nothing else is done before."""
+        """Adopt the ledger's current weights, before any other duty."""
         if not self._adopting.adopt(content):
             return Action.WAITED
         reason = self._adopting.unfit or ""
@@ -361,7 +363,7 @@ class Agent:
         return Action.WAITED
 
     def _advance(self, round_index: int) -> Action:
-        """Move the ledger on; learners take turns, so that seldom more than one pays for it."""
+        """Advance the ledger when it is our turn, so that rarely more than one learner pays."""
         phase = self._ledger.round(self._experiment, round_index).phase
         index = self._ledger.learner(self._experiment, self._ledger.account).index
         if self._bench.waited_for("advance", round_index, phase) < index * self._config.stagger:

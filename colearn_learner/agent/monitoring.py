@@ -21,22 +21,22 @@ _MOVING = (Work.SENDING, Work.FETCHING)
 
 
 class Monitored(Protocol):
-    """Provide health and figures."""
+    """Source of health and metrics."""
 
     def metrics(self) -> bytes:
-        """Return the figures in Prometheus' text format."""
+        """Return the metrics in Prometheus' text format."""
 
     def health(self) -> tuple[bool, dict[str, object]]:
-        """Return whether all is well, and details as JSON."""
+        """Return whether all is well, and details for a JSON response."""
 
 
 class Monitor:
-    """Count what an agent does.
+    """Metrics and health of an agent.
 
     Args:
-        agent: is observed from now on.
-        patience: seconds after which an agent that finished no step counts as not healthy;
-            training has to fit in.
+        agent: the agent to observe from now on.
+        patience: seconds without a finished step after which the agent counts as unhealthy;
+            longer than training takes.
     """
 
     def __init__(self, agent: Agent, *, patience: float = 600.0) -> None:
@@ -79,11 +79,11 @@ class Monitor:
         agent.on_progress(self._count_bytes)
 
     def metrics(self) -> bytes:
-        """Return the figures in Prometheus' text format."""
+        """Return the metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
     def health(self) -> tuple[bool, dict[str, object]]:
-        """Return whether the agent works, and details as JSON."""
+        """Return whether the agent is healthy, and details for a JSON response."""
         since = self._since_step()
         healthy = since <= self._patience
         return healthy, {"healthy": healthy, "seconds_since_step": round(since, 3)}
@@ -106,12 +106,12 @@ class Monitor:
 
 
 def monitoring(monitor: Monitored, host: str, port: int) -> AbstractContextManager[str]:
-    """Serve a monitor until the end of the block; yields the URL.
+    """Serve a monitor until the end of the block, and yield its URL.
 
     Args:
-        monitor: provides health and figures.
-        host: to listen on.
-        port: to listen on; 0 chooses a free one.
+        monitor: source of health and metrics.
+        host: host to listen on.
+        port: port to listen on; 0 chooses a free one.
 
     Raises:
         AddressNotUsable: the port is in use.

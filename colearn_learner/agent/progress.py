@@ -1,4 +1,4 @@
-"""What an agent is busy with when it takes long, told to who wants to watch."""
+"""Progress events of long-running work."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PIECE = 262_144  # bytes
 
 
 class Work(Enum):
-    """What takes long."""
+    """Kinds of long-running work."""
 
     TRAINING = "training"
     TESTING = "testing"
@@ -25,14 +25,14 @@ class Work(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a work is.
+    """Progress of one piece of work.
 
     Args:
-        work: which.
-        done: bytes so far; 0 in training and testing. To several stores a file goes one after
-            the other, so that this may begin anew.
-        size: bytes in all, ``None`` in training and testing.
-        over: whether this is the last word on it, done well or not.
+        work: kind of work.
+        done: bytes so far; 0 in training and testing. A file is sent to several stores one
+            after another, so this may restart from 0.
+        size: total bytes; ``None`` in training and testing.
+        over: whether the work has ended, successfully or not.
     """
 
     work: Work
@@ -45,18 +45,18 @@ ProgressListener = Callable[[Progress], None]
 
 
 class Busy:
-    """Tells listeners how far the work at hand is; an agent does one at a time."""
+    """Reporter of an agent's current work; an agent does one piece of work at a time."""
 
     def __init__(self) -> None:
         self._listeners: list[ProgressListener] = []
 
     def on_progress(self, listener: ProgressListener) -> None:
-        """Call ``listener`` from now on, in the thread that works."""
+        """Call ``listener`` with all further progress, in the thread that does the work."""
         self._listeners.append(listener)
 
     @contextmanager
     def at(self, work: Work, size: int | None = None) -> Iterator[Callable[[int], None]]:
-        """Say that this is worked at in the block; gives what takes the bytes done so far."""
+        """Report the block as ``work``; yield a function to call with the bytes done so far."""
         done = 0
 
         def reached(now: int) -> None:
@@ -76,12 +76,12 @@ class Busy:
 
 
 class FileInPieces:
-    """A file in memory as `ContentStore.put` takes it, as often as wanted, without a copy.
+    """File in memory that `ContentStore.put` can read repeatedly, piece by piece, uncopied.
 
     Args:
-        data: the file.
-        content: its reference.
-        reached: called with the bytes so far when a piece was taken.
+        data: bytes of the file.
+        content: reference of the file.
+        reached: called with the number of bytes so far after each piece.
     """
 
     def __init__(self, data: bytes, content: ContentRef, reached: Callable[[int], None]) -> None:

@@ -1,4 +1,4 @@
-"""How an agent comes by the weights it proposes, and lets go of those that were not accepted."""
+"""Train, store and clean up proposals."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _log = logging.getLogger(__name__)
 
 
 class Proposing:
-    """Trains once a round, whatever happens.
+    """Train once per round, even if the agent is killed and restarted.
 
-    The journal knows a proposal from before it is pinned until after it is unpinned: a kill
-    leaves no pin that nobody lets go, and after it the same proposal is sent.
+    The journal lists a proposal from before it is pinned until after it is unpinned. After a
+    kill, the same proposal is therefore sent, and no pin is left behind.
     """
 
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
 
     def trained_before(self, round_index: int, base: str | None) -> TrainedProposal | None:
-        """Return the proposal for a round that was trained from ``base`` already, pinned."""
+        """Pin and return the proposal already trained from ``base`` for a round, if any."""
         proposal = self._bench.folder.trained(round_index)
         if proposal is None:
             return None
@@ -42,7 +42,7 @@ class Proposing:
         return proposal
 
     def train(self, round_index: int, base: str | None) -> TrainedProposal | str:
-        """Return a new proposal, in the journal, stored and pinned, or why there is none."""
+        """Train a proposal; return it stored, journalled and pinned, or the reason for none."""
         learner, name = self._bench.learner, self._bench.name
         try:
             with self._bench.busy.at(Work.TRAINING):
@@ -53,7 +53,7 @@ class Proposing:
             check_no_pickle(weights.weights)
             data = encode_weights(weights.weights, summary=summary)
             decode_weights(data, schema=self._bench.schema())
-            with self._bench.busy.at(Work.TESTING):  # after encoding: a test may change them
+            with self._bench.busy.at(Work.TESTING):  # after encoding: a test may change weights
                 scores = scores_of(learner.mli_test_weights(weights))
         except WeightsError as error:
             return f"what the learner trained are not weights of this experiment: {error}"
@@ -72,7 +72,7 @@ class Proposing:
         return proposal
 
     def drop_past(self, experiment: Experiment) -> None:
-        """Let go of the proposals for rounds that are over, unless all are to stay."""
+        """Unpin the proposals of past rounds, unless ``keep_proposals`` is set."""
         if self._bench.config.keep_proposals:
             return
         for proposal in self._bench.folder.own_proposals():

@@ -1,4 +1,4 @@
-"""How an agent decides on a proposal."""
+"""Test proposals and decide the ballots on them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class Voting:
-    """Decides once on each proposal: a ballot, and its salt, are in the journal before use."""
+    """Decide once on each proposal, and journal the ballot and its salt before they are used."""
 
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
@@ -28,13 +28,13 @@ class Voting:
     def ballot(
         self, held: Round, content: ContentRef, *, secret: bool, unfit: str | None
     ) -> DecidedBallot | None:
-        """Return the ballot on a round's proposal, ``None`` while the proposal can not be had.
+        """Return the ballot on a round's proposal, or ``None`` while it cannot be fetched.
 
         Args:
-            held: the round.
-            content: its proposal.
+            held: the current round.
+            content: reference of the proposal.
             secret: whether the ballot needs a salt.
-            unfit: why the learner can not judge any proposal, if it can not.
+            unfit: why the learner cannot judge any proposal, or ``None`` if it can.
         """
         decided = self._bench.folder.ballot(held.index)
         wanted = (content, secret)
@@ -50,7 +50,7 @@ class Voting:
         return decided
 
     def _decide(self, held: Round, content: ContentRef) -> tuple[Vote, str] | None:
-        """Return the ballot and why, ``None`` while there is time to get the proposal."""
+        """Return the vote and its reason, or ``None`` to try fetching the proposal again."""
         bench = self._bench
         timeout = max(0.1, min(bench.config.fetch_timeout, self._seconds_to_fetch(held)))
         try:
@@ -72,7 +72,7 @@ class Voting:
             return self._reject(held, f"the learner failed to test the proposal: {said(error)}")
 
     def _weights(self, held: Round, content: ContentRef, timeout: float) -> Weights:
-        """Return the proposal, and keep it in the folder for when it is accepted."""
+        """Return the proposal's weights, and keep a copy in the folder in case it is accepted."""
         bench, copies = self._bench, self._bench.folder.copies
         data = copies.load_tested(content)
         if data is not None:
@@ -83,12 +83,12 @@ class Voting:
         return weights
 
     def drop_past(self, experiment: Experiment) -> None:
-        """Remove the copy of a proposal for a round that is over."""
+        """Remove the copies of proposals from rounds that are over."""
         current = experiment.round if experiment.ended_at is None else None
         self._bench.folder.copies.forget_tested(but_of=current)
 
     def _seconds_to_fetch(self, held: Round) -> float:
-        """Return for how much longer to try to get the round's proposal."""
+        """Return the seconds left to try to fetch the round's proposal."""
         config, deadline = self._bench.config, held.deadline or 0
         margin = min(config.fetch_margin, (deadline - (held.proposed_at or 0)) / 4)
         left = deadline - self._bench.ledger.now() - margin

@@ -1,7 +1,7 @@
-"""The copies of weights in an agent's folder, each checked against its digest when it is read.
+"""Copies of weights in an agent's folder; every read checks the file against its digest.
 
 <sha256>.safetensors     accepted weights
-<round>-<sha256>.tested  the proposal that is voted on: when it is accepted, nobody is asked for it
+<round>-<sha256>.tested  the tested proposal, so that it is not fetched again if accepted
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _log = logging.getLogger(__name__)
 
 
 class DamagedFolder(LearnerError):
-    """The folder's journal is not one that an agent wrote, or the disk does not take it."""
+    """Raised when an agent's folder cannot be written, or its journal is damaged."""
 
 
 class Copies:
     """Files of weights in a folder.
 
     Args:
-        path: the folder, made when it is missing.
+        path: the folder; created if it is missing.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,14 +36,14 @@ class Copies:
         self._path = path
 
     def load(self, content: ContentRef) -> bytes | None:
-        """Return the file of accepted weights, ``None`` when it is not here or damaged."""
+        """Return the file of accepted weights, or ``None`` if it is missing or damaged."""
         return _read(self._accepted(content), content)
 
     def save(self, content: ContentRef, data: bytes) -> None:
-        """Keep a file of accepted weights; it has its name only once it is whole.
+        """Save a file of accepted weights atomically.
 
         Raises:
-            DamagedFolder: the disk does not take it.
+            DamagedFolder: the file cannot be written.
         """
         try:
             write_atomically(self._accepted(content), data)
@@ -51,24 +51,24 @@ class Copies:
             raise self._not_written(error) from error
 
     def remove(self, content: ContentRef) -> None:
-        """Remove the file of accepted weights, if it is here."""
+        """Remove the file of accepted weights, if it exists."""
         self._accepted(content).unlink(missing_ok=True)
 
     def remove_all_but(self, known: Iterable[ContentRef]) -> None:
-        """Remove what a kill left, and accepted weights other than these."""
+        """Remove accepted weights other than these, and partial files left by a kill."""
         keep = {self._accepted(content) for content in known}
         for path in {*self._path.glob("*.safetensors"), *self._path.glob("*.part")} - keep:
             path.unlink(missing_ok=True)
 
     def load_tested(self, content: ContentRef) -> bytes | None:
-        """Return the file of a tested proposal, ``None`` when it is not here or damaged."""
+        """Return the file of a tested proposal, or ``None`` if it is missing or damaged."""
         for path in self._tested(content):
             if (data := _read(path, content)) is not None:
                 return data
         return None
 
     def save_tested(self, round_index: int, content: ContentRef, data: bytes) -> None:
-        """Keep the file of a round's proposal, and no other proposal's, if the disk takes it."""
+        """Replace all tested proposals with this one; a failed write is only logged."""
         self.forget_tested()
         try:
             write_atomically(self._path / f"{round_index}-{content.sha256}.tested", data)
@@ -76,10 +76,12 @@ class Copies:
             _log.warning("the proposal of round %d is not kept: %s", round_index, error.strerror)
 
     def accept_tested(self, content: ContentRef) -> None:
-        """Make a tested proposal's file, just read by `load_tested`, that of accepted weights.
+        """Turn a tested proposal's file into one of accepted weights.
+
+        Call `load_tested` first: it checks the file.
 
         Raises:
-            DamagedFolder: the disk does not take it.
+            DamagedFolder: the file cannot be renamed.
         """
         try:
             for path in self._tested(content):
@@ -88,7 +90,7 @@ class Copies:
             raise self._not_written(error) from error
 
     def forget_tested(self, *, but_of: int | None = None) -> None:
-        """Remove the files of proposals, except a round's."""
+        """Remove the files of tested proposals, except those of the round ``but_of``."""
         for path in self._path.glob("*.tested"):
             if path.name.partition("-")[0] != str(but_of):
                 path.unlink(missing_ok=True)
