@@ -1,4 +1,4 @@
-"""The whole test run: which part of it runs, the nodes that tests share, and no skips in CI."""
+"""Settings of the whole test run: its parts, the nodes that tests share, and no skips in CI."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.support.cosmos_place import Place
 
 _QUICK = 0.02
-"""Seconds from a block of the Cosmos chain to the next one's proposal."""
+"""Seconds between a block of the Cosmos chain and the proposal of the next one."""
 
 os.environ["PYTHONPATH"] = os.pathsep.join(  # for the processes that tests start
     [str(ROOT), str(ROOT / "localnet"), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -35,7 +35,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 keep_triton_from_tensorflow()  # one process runs the tests of all frameworks
 
-settings.register_profile(  # as Hypothesis does by itself in CI only
+settings.register_profile(  # Hypothesis does so by itself only in CI
     "patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("patient")
@@ -77,13 +77,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def is_long(pytestconfig: pytest.Config) -> bool:
-    """Whether to run a test in full (`make test-long`), or its reduced version."""
+    """Return whether to run a test in full (`make test-long`) instead of its reduced version."""
     return bool(pytestconfig.getoption("--long"))
 
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
-    """Have SIGINT raise KeyboardInterrupt here and in children, even if this run ignores it."""
+    """Make SIGINT raise KeyboardInterrupt here and in children, even if this run ignores it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -91,7 +91,7 @@ def ctrl_c() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def sigterm_ends_tests() -> Iterator[None]:
-    """Have SIGTERM, as `timeout` sends it, end the tests like Ctrl-C, with all processes."""
+    """Make SIGTERM, as `timeout` sends it, end the tests like Ctrl-C, with all their processes."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     yield
     signal.signal(signal.SIGTERM, before)

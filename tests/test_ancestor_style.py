@@ -1,6 +1,6 @@
 """Programs for the ancestor library run here with only their import lines changed.
 
-The files of the folder ancestor_style are such programs, as their users have them.
+The folder ancestor_style contains such programs in the style of the library's users.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def ran(name: str) -> dict[str, Any]:
 
 @contextmanager
 def one_thread(name: str) -> Iterator[None]:
-    """Limit torch to one thread, because on a busy machine waiting threads take minutes."""
+    """Limit torch to one thread, because waiting threads take minutes on a busy machine."""
     if not name.startswith("pytorch"):
         yield
         return
@@ -107,7 +107,7 @@ def test_indented_imports_change_and_other_text_does_not(indent: str):
     )
 
 
-# ------------------------------------------------------------------ each kind
+# ------------------------------------------------------------------ each kind of learner
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_learners_with_unequal_starts_agree_after_an_accepted_proposal(name: str
 
 
 def test_local_driver_accepts_plain_numbers_as_weights():
-    """A learner approves only what is better than its own weights, so starts converge."""
+    """A learner approves only weights better than its own, so different starts converge."""
     values = {learner.current_value for learner in ran("duck_typed")["all_learner_models"]}
     assert len(values) == 1
     assert values.pop() > 3
@@ -173,7 +173,7 @@ def test_single_rounds_return_the_parts_of_results():
         assert result.votes[n % 4] is None
         assert result.vote == (sum(map(bool, result.votes)) >= 3 * 0.6)
         assert len(result.vote_scores) == len(result.test_scores) == 4
-    # three of four want what is near 2; the fourth's proposals, far off, are rejected
+    # Three of four approve values near 2; the fourth learner's distant proposals are rejected.
     assert [result.vote for result in results.data][3::4] == [False, False]
     assert abs(variables["learners"][3].guess[0] - 2) < 0.7
     assert len(results.mean_test_scores) == 8
@@ -203,7 +203,7 @@ def test_training_summaries_have_budget_and_error():
     assert {summary.error_code.name for summary in summaries} == {"DP_BUDGET_EXCEEDED"}
 
 
-# ------------------------------------------------------------------ and beyond the local driver
+# ------------------------------------------------------------------ beyond the local driver
 
 
 @pytest.mark.parametrize("name", ["mli_sgd", "mli_random_forest", "mli_xgboost"])

@@ -13,7 +13,7 @@ SCRIPT = Path(__file__).resolve().parent.parent / "colearn"
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A checkout whose virtual environment has a command that prints how it was called."""
+    """Create a checkout whose virtual environment has a command that prints its arguments."""
     root = tmp_path / "a checkout"
     command = root / ".venv" / "bin" / "colearn"
     command.parent.mkdir(parents=True)

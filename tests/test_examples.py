@@ -71,7 +71,7 @@ OTHERS = [
     "container_grpc --ledger local",
 ]
 GROUPS = {"keras": KERAS, "pytorch": PYTORCH, "others": OTHERS}
-"""One process runs a group, because importing TensorFlow takes longer than an example."""
+"""Groups that run in one process each: importing TensorFlow takes longer than an example."""
 
 WRITERS = {
     "MNIST": example_data.write_mnist,
@@ -241,7 +241,7 @@ def test_missing_data_is_reported_in_one_line(tmp_path: Path):
     assert "nowhere is not there. To get california-housing: " in run.stderr
 
 
-# ------------------------------------------------------------------ the list
+# ------------------------------------------------------------------ the list of examples
 
 
 def in_the_folder() -> set[str]:

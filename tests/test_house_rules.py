@@ -1,4 +1,4 @@
-"""The rules of the house that a machine can check (docs/architecture.md)."""
+"""The house rules that a machine can check (docs/architecture.md)."""
 
 from __future__ import annotations
 
@@ -115,8 +115,8 @@ def test_lock_files_hold_no_download_address(name: str):
 
 MAY_LOOK_AT_A_CLOCK = {
     "support/waiting.py",  # fails what hangs
-    "support/faults/learner.py",  # goes on alone, should its test be gone
-    "scenarios/test_cosmos.py",  # makes windows as long as this machine needs
+    "support/faults/learner.py",  # continues alone if its test has ended
+    "scenarios/test_cosmos.py",  # adapts windows to the speed of the machine
     "support/duel/comparison.py",  # records how long a duel took
     "support/duel/record.py",
 }
@@ -259,7 +259,7 @@ def test_no_test_changes_the_import_path():
         for path in (ROOT / "tests").rglob("*.py")
         if re.search(r"^\s*sys\.path(\.insert|\.append|\[)", path.read_text(), re.MULTILINE)
     ]
-    assert changing == ["tests/support/example_runs.py"]  # which runs programs as Python does
+    assert changing == ["tests/support/example_runs.py"]  # it runs programs as Python does
 
 
 def test_files_selected_as_heavy_exist():

@@ -1,4 +1,4 @@
-"""The README's Python runs, in order, as it stands."""
+"""The README's Python blocks run, in order and unchanged."""
 
 from __future__ import annotations
 

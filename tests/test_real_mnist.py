@@ -1,4 +1,4 @@
-"""MNIST as it is distributed, not digits in its place: all 70,000 records, learners of a part."""
+"""The published MNIST, not a substitute: all 70,000 records, learners of a part."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from colearn_learner.datasets import load
 from tests.support import load_script
 
 TRAINING = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-"""How often each digit is in the 60,000 records for training, as published."""
+"""Number of records of each digit among the 60,000 for training, as published."""
 
 
 @pytest.fixture(scope="module")
@@ -40,4 +40,4 @@ def test_learners_of_prepared_folders_learn_it(folder: Path, tmp_path: Path):
     learners = [prepared(str(tmp_path / "m" / f"learner-{n}"), model="mlp") for n in range(3)]
     set_equal_weights(learners)
     results = [collective_learning_round(learners, 0.5, n) for n in range(6)]
-    assert max(results[-1].test_scores) < 1  # log loss; who knows nothing has 2.3
+    assert max(results[-1].test_scores) < 1  # log loss; a uniform guess has 2.3

@@ -1,4 +1,4 @@
-"""One experiment on every ledger: the same weights, ballots and outcomes, byte for byte."""
+"""One experiment on every ledger gives the same weights, ballots and outcomes, byte for byte."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def run(views: Sequence[Ledger], folder: Path, **terms: int) -> tuple[dict[str, 
 
 
 def comparable(history: dict[str, Any]) -> dict[str, Any]:
-    """Return a history without its times, and with learners' numbers for their addresses."""
+    """Return a history without its times, and with learners' numbers in place of addresses."""
     numbers = {learner["account"]: learner["index"] for learner in history["learners"]}
 
     def plain(value: Any) -> Any:
@@ -111,7 +111,7 @@ def test_experiment_has_the_same_result_on_every_ledger(
     assert here["experiment"]["status"] == "completed"
     assert "accepted" in [r["outcome"] for r in here["rounds"]]
     ballots = {b["ballot"] for r in here["rounds"] for b in r["ballots"]}
-    assert ballots == {"approved", "rejected"}  # else there would be little to compare
+    assert ballots == {"approved", "rejected"}  # otherwise there would be little to compare
     for other in (there, yonder):
         assert len(other["rounds"]) == len(here["rounds"])
         for mine, theirs in zip(

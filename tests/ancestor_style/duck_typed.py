@@ -1,6 +1,6 @@
-"""An object that derives from nothing and has the five methods; its weights are one number.
+"""A learner without a base class that has the five methods; its weights are one number.
 
-A toy in the manner of the ancestor's own smoke test: who is further on gets its way.
+A toy in the style of the ancestor's smoke test: the learner that is ahead prevails.
 """
 
 from colearn.ml_interface import ColearnModel, ModelFormat, ProposedWeights, Weights

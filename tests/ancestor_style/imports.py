@@ -1,6 +1,6 @@
 """Map the modules of the ancestor to the modules of this library.
 
-Only import lines change: `rewritten` is what a user does by hand, or with sed.
+Only import lines change: `rewritten` does what a user does by hand or with sed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MODULES = {
     "colearn_grpc.mli_factory_interface": "colearn_learner.compat.mli_factory",
     "colearn_grpc.example_mli_factory": "colearn_learner.compat.mli_factory",
 }
-"""Each module of the ancestor, and the module here that has all its `NAMES`."""
+"""Modules here by module of the ancestor; each has all the `NAMES` of the latter."""
 
 NAMES = {
     "colearn.ml_interface": [
@@ -51,7 +51,7 @@ NAMES = {
     "colearn_grpc.mli_factory_interface": ["MliFactory"],
     "colearn_grpc.example_mli_factory": ["ExampleMliFactory"],
 }
-"""The names that programs import from each module of the ancestor."""
+"""Names that programs import from each module of the ancestor."""
 
 _IMPORT = re.compile(r"^(\s*from\s+)(colearn\w*(?:\.\w+)*)(\s+import\b)", re.MULTILINE)
 

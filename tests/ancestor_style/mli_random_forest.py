@@ -1,6 +1,6 @@
-"""Grow a random forest by a tree a round, with a pickle as weights, like the ancestor's.
+"""Grow a random forest by one tree a round, with a pickle as weights, like the ancestor's.
 
-Nobody has set equal weights before the first round, as nobody had in the ancestor's example.
+No weights are set before the first round, as in the ancestor's example.
 """
 
 import os

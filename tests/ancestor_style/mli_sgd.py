@@ -1,7 +1,7 @@
 """Implement the interface by hand around an SGDClassifier, like the ancestor's tutorial.
 
-It hands out the model's own arrays, not copies: a proposal changes while the model trains on.
-That is how such programs are; the local driver runs them all the same.
+It returns the model's own arrays, not copies, so a proposal changes while the model trains on.
+Users' programs do that, and the local driver runs them nevertheless.
 """
 
 import os

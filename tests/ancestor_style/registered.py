@@ -1,6 +1,6 @@
 """Register a dataloader and models by name, and run a demo with learners made from them.
 
-The models' parameters go to the factory as JSON, as over the ancestor's gRPC.
+The models' parameters reach the factory as JSON, as over the ancestor's gRPC.
 """
 
 # ruff: noqa: UP006, UP035, UP045 - annotations as such programs have them
@@ -62,7 +62,7 @@ class LogisticLearner(MachineLearningInterface):
         return None
 
 
-# The dataloader needs to be registered before the models that reference it
+# The dataloader must be registered before the models that reference it.
 @FactoryRegistry.register_dataloader("CANCER")
 def prepare_data_loaders(
     location: str, train_ratio: float = 0.8, vote_ratio: float = 0.1

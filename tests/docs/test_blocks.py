@@ -15,13 +15,13 @@ import pytest
 from tests.support.doc_blocks import DOCS, NOT_RUN, SHOWN, Block, Runner, blocks_of, pages
 
 PARSED = "cli.md"
-"""Its commands are those of many machines; test_cli_docs.py parses each, others run them."""
+"""Page whose commands need many machines; test_cli_docs.py parses them, other tests run them."""
 
 BLOCKS = {str(p.relative_to(DOCS)): blocks_of(p) for p in pages()}
 RUN = [name for name, found in BLOCKS.items() if name != PARSED and any(b.runs for b in found)]
 
 BENCHES = ("accuracy.md",)
-"""Pages of figures: what they show is how long runs of bench/ were started."""
+"""Pages of figures; their commands show how long runs of bench/ were started."""
 
 LEFT_OUT = {
     "installation.md": 2,
@@ -29,19 +29,19 @@ LEFT_OUT = {
     "remote.md": 2,
     "testnet.md": 1,
 }
-"""How many blocks of a page are not run: other machines, make, public chains."""
+"""Number of blocks per page that are not run: other machines, make, public chains."""
 
 PRODUCED = {
     "quickstart.md": ("rounds.png", "runs/first/history.json"),
     "testnet.md": ("model.safetensors", "model.onnx"),
 }
-"""Files that are there when a page is through."""
+"""Files that exist once all blocks of a page have run."""
 
 SAID = {
     "testnet.md": ("completed", "accepted", "carried", "cosmos:colearn-local:wasm1"),
     "tutorials/numpy.md": ("another-process-agrees",),
 }
-"""What a page's commands print, among other things."""
+"""Part of what a page's commands print."""
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ class TestTheRunner:
         try:
             process = os.pidfd_open(int(Path("pid").read_text()))
         except ProcessLookupError:
-            return  # gone, and collected
+            return  # the process is gone and reaped
         try:
             assert select.select([process], [], [], 120)[0], "still there"
         finally:

@@ -1,4 +1,4 @@
-"""The commands on the pages are those that there are, and what users need is run."""
+"""The commands on the pages exist, and the commands that users need are run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RUN_SOMEWHERE = {
     *(("data", name) for name in ("prepare", "check")),
     *(("learner", name) for name in ("check", "checks", "serve")),
 }
-"""Commands that pages run for real. Of the others the tests of the command line see to."""
+"""Commands that pages run for real; the tests of the command line cover the others."""
 
 
 def every(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -57,7 +57,7 @@ def lines(language: str) -> Iterator[tuple[str, str]]:
 
 
 def parse(line: str) -> tuple[str, ...]:
-    """Parse a line as the command does, running nothing, and return which command it is."""
+    """Parse a line without running it, and return the path of its command."""
     words = shlex.split(re.split(r"\s(?:>|&|&&|\|)(?:\s|$)", line, maxsplit=1)[0], comments=True)
     command: click.Command = main
     path: list[str] = []

@@ -1,4 +1,4 @@
-"""The page for users of the `colearn` library has the import table that the tests rewrite by."""
+"""The page for users of the `colearn` library has the import table that the tests apply."""
 
 from __future__ import annotations
 

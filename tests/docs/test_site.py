@@ -1,4 +1,4 @@
-"""The site builds without a warning, fetches nothing from elsewhere, and has what the code has."""
+"""The site builds without warnings, loads nothing external, and covers the code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.doc_blocks import DOCS, ROOT, pages
 
 
 class Page(HTMLParser):
-    """What a page links to, what it loads, and its text."""
+    """Links, loaded resources and text of a page."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()

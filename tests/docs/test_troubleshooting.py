@@ -1,4 +1,4 @@
-"""Each message that the troubleshooting page explains is one that the program has."""
+"""Each message that the troubleshooting page explains exists in the program."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VALUE = "\0"
 
 
 def texts_of(tree: ast.AST) -> Iterator[str]:
-    """Yield every text of a module, with a mark for each value in it."""
+    """Yield every text of a module, with a mark in place of each value."""
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             parts = [str(p.value) if isinstance(p, ast.Constant) else VALUE for p in node.values]
@@ -37,7 +37,7 @@ def texts() -> str:
 
 
 def pattern(message: str) -> str:
-    """Turn a message of the page into what finds it; ``…`` is a value, or what follows one."""
+    """Return a regular expression for a message of the page; ``…`` stands for any text."""
     return ".*".join(re.escape(piece) for piece in message.split("…"))
 
 

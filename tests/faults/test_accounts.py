@@ -1,4 +1,4 @@
-"""One key in two places, and a wallet that runs dry."""
+"""One key in two places, and a wallet that runs out of coin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.faults.harness import ETHER, World
 Worlds = Callable[..., World]
 
 CEILING = 500 * 10**9
-"""Wei for a unit of gas; what agents pay at most."""
+"""Highest price of gas that agents pay, in wei."""
 
 
 class TestOneKeyInTwoAgents:
@@ -71,7 +71,7 @@ class TestAWallet:
     def test_runs_dry_and_is_funded_again(self, world: Worlds):
         w = world("alice", "bob", "carol")
         bob, carol = w.agent("bob"), w.agent("carol")
-        bob.hold("after-training")  # round 1 waits for his proposal
+        bob.hold("after-training")  # round 1 waits for bob's proposal
         w.start()
         carol.wait_log('"voted"')
         w.fund(carol.account, 1_000)

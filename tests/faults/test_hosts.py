@@ -1,4 +1,4 @@
-"""Chain, IPFS nodes and agents on hosts of their own, and links between them that are bad."""
+"""Chain, IPFS nodes and agents on separate hosts, with bad links between them."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tests.support.faults.toxiproxy import Link, Toxiproxy
 
 NAMES = ("alice", "bob", "carol", "dave", "erin")
 NUMBERS = 12_500
-"""Of the weights: 100 kB, which a slow link takes seconds for."""
+"""Length of the weights: 100 kB, which take seconds on a slow link."""
 
 LONG = 240.0
-"""Seconds: an agent gives a chain that swallows all three tries of 20 s before it says so."""
+"""Seconds; an agent tries a chain that never answers three times for 20 s before it logs that."""
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def hosts() -> Iterator[Hosts]:
 
 @pytest.fixture
 def toxiproxy(hosts: Hosts, tmp_path: Path, toxiproxy_is_here: None) -> Iterator[Toxiproxy]:
-    """Runs beside the chain: all that agents ask for passes it."""
+    """Start Toxiproxy on the chain's host; all requests of the agents go through it."""
     host = partial(hosts.inside, "chain")
     with Toxiproxy(
         tmp_path / "toxiproxy.log", address=hosts.address("chain"), host=host
@@ -39,7 +39,7 @@ def toxiproxy(hosts: Hosts, tmp_path: Path, toxiproxy_is_here: None) -> Iterator
 
 
 class Links:
-    """What lies between the agents of a world and its nodes."""
+    """Links between the agents of a world and its nodes."""
 
     def __init__(self, toxiproxy: Toxiproxy, w: World) -> None:
         self.chain: dict[str, Link] = {}
@@ -65,11 +65,11 @@ def test_an_experiment_outlasts_bad_links(
         link.make("bandwidth", rate=50)
         link.make("bandwidth", rate=50, stream="upstream")
 
-    # round 0: three voters lose the chain, each in another way
+    # round 0: three voters lose the chain, each in a different way
     bob, carol, dave = (w.agent(name) for name in ("bob", "carol", "dave"))
     for agent in (bob, carol, dave):
         agent.hold("before-testing")
-    bob.hold("after-training")  # round 1 is his
+    bob.hold("after-training")  # bob proposes in round 1
     w.start()
     for agent in (bob, carol, dave):
         agent.wait_held("before-testing")
@@ -88,7 +88,7 @@ def test_an_experiment_outlasts_bad_links(
 
     # round 1: two voters lose their IPFS nodes before they have the proposal
     bob.wait_held("after-training")
-    for agent in (carol, dave):  # done with round 0: what is accepted is pinned there, too
+    for agent in (carol, dave):  # after round 0, whose accepted weights are pinned there too
         agent.wait_log('"event": "adopted", "round": 1', seconds=LONG)
     with (
         links.ipfs["carol"].fails("reset_peer", timeout=0),

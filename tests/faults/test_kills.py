@@ -17,7 +17,7 @@ Worlds = Callable[..., World]
 
 
 class TestKilledWhileProposing:
-    """alice is the proposer of round 0."""
+    """Tests in which alice is the proposer of round 0."""
 
     @pytest.mark.parametrize("step", ["before-training", "after-training"])
     def test_around_training(self, world: Worlds, step: str):
@@ -31,7 +31,7 @@ class TestKilledWhileProposing:
         alice.start()
         w.final_check()
         assert w.read.outcomes() == ["accepted"] * 2
-        assert len(alice.calls("before-training")) == 2  # once in vain: nothing was lost by it
+        assert len(alice.calls("before-training")) == 2  # only the unfinished training is repeated
 
     def test_between_pin_and_propose(self, world: Worlds):
         w = world("alice", "bob", "carol", rounds=2, gated=["alice"])
@@ -46,7 +46,7 @@ class TestKilledWhileProposing:
         alice.start()
         w.final_check()
         assert w.read.round(0).content.sha256Hash.hex() == trained["content"][1]
-        assert len(alice.calls("before-training")) == 1  # it was not trained again
+        assert len(alice.calls("before-training")) == 1  # not trained again
 
     def test_between_sending_and_the_node_s_answer(self, world: Worlds):
         w = world("alice", "bob", "carol", rounds=2, gated=["alice"])
@@ -91,7 +91,7 @@ class TestKilledWhileProposing:
 
 
 class TestKilledWhileVoting:
-    """bob is a voter of round 0; ballots are secret."""
+    """Tests in which bob is a voter of round 0; ballots are secret."""
 
     @pytest.mark.parametrize("step", ["before-testing", "after-testing"])
     def test_around_testing(self, world: Worlds, step: str):
@@ -153,7 +153,7 @@ def test_twenty_kills_at_random(world: Worlds):
     dice = random.Random(4)
     w = world("alice", "bob", "carol", "dave", rounds=14, joins=True, terms=SECRET)
     alice = w.agent("alice")
-    alice.hold("before-testing", after=10)  # of 14 rounds: all kills come before the end
+    alice.hold("before-testing", after=10)  # of 14 rounds, so that all kills happen before the end
     w.start()
     calls = w.read.calls()
     for _ in range(20):

@@ -1,4 +1,4 @@
-"""Nodes that die and come back, and a chain that takes blocks back."""
+"""Nodes that die and come back, and a chain that removes blocks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class TestTheChain:
         w.agent("bob").hold("before-testing")
         w.start()
         w.wait_ballots(0, "carol")
-        w.agent("bob").wait_held("before-testing")  # so that he, too, has met the chain
+        w.agent("bob").wait_held("before-testing")  # so that bob has used the chain too
         w.dump()
         w.chain.kill()
         w.agent("alice").wait_log("trying again")
@@ -36,12 +36,12 @@ class TestTheChain:
         w.agent("alice").wait_held("after-training")
         w.dump()
         w.agent("alice").let_go("after-training")
-        w.agent("carol").wait_held("before-training")  # two rounds on: all three have sent in each
+        w.agent("carol").wait_held("before-training")  # by then all three have sent in each round
         first = w.read.round(0).content
         w.kill_chain_back_to_dump()
         w.chain.start()
         w.agent("carol").let_go("before-training")
-        # what is sent again may stand in a block before what it needs, and is refused there
+        # A transaction sent again may precede one that it depends on, and is then refused.
         w.final_check(resent=True)
         assert w.read.outcomes() == ["accepted"] * 3
         assert w.read.round(0).content == first
@@ -92,7 +92,7 @@ class TestTheIpfsNodes:
         sending = w.agent("alice").gate.hold(SEND)
         w.start()
         for name in ("bob", "carol"):
-            w.agent(name).wait_log('"adopted"')  # the first weights, which her node alone had
+            w.agent(name).wait_log('"adopted"')  # the first weights, which only alice's node had
         sending.wait()
         w.nodes["alice"].kill()
         sending.let_go()

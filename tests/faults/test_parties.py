@@ -1,4 +1,4 @@
-"""Learners who do not do their part, or do harm."""
+"""Learners that do not do their part, or do harm."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_one_who_never_acts_has_strikes_and_holds_nobody_up(world: Worlds):
     assert not any(w.read.strikes(w.agent(name).account) for name in HONEST)
     advances = [t for t in w.read.transactions() if t.call == "advance"]
     assert sum(t.succeeded for t in advances) == 4
-    sent = Counter(t.account for t in advances)  # a slow one's turn comes late: in vain, but once
+    sent = Counter(t.account for t in advances)  # a slow agent may advance too late, but only once
     assert max(sent.values()) <= 4
 
 

@@ -1,4 +1,4 @@
-"""A chain's node, as one learner reaches it, that goes wrong in every way."""
+"""A chain's node that fails in every way for one learner."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_faults_of_the_node_delay_and_do_no_more(world: Worlds, what: str):
     alice = w.agent("alice")
     with FaultyProxy(w.chain.url) as proxy:
         alice.use_rpc(proxy.url)
-        alice.hold("before-testing")  # once in each round: of her own proposals, too
+        alice.hold("before-testing")  # once in each round, also for its own proposals
         w.start()
         for kind in KINDS:
             alice.wait_held("before-testing")
@@ -50,7 +50,7 @@ def test_connections_cut_in_the_middle_of_an_answer_delay_and_do_no_more(
         agent.hold("before-testing")
         w.start()
         agent.wait_held("before-testing")
-        with link.fails("limit_data", bytes=400):  # the head of an answer, and a part of it
+        with link.fails("limit_data", bytes=400):  # the head of an answer, and part of its body
             agent.let_go("before-testing")
             agent.wait_log("broke off in the middle of its answer")
         w.final_check()

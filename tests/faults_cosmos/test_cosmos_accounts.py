@@ -1,4 +1,4 @@
-"""One key in two places on a Cosmos chain, and a wallet that runs dry."""
+"""One key in two places on a Cosmos chain, and a wallet that runs out of coin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.faults.cosmos_world import CosmosWorld
 Worlds = Callable[..., CosmosWorld]
 
 LITTLE = 20_000
-"""What pays for joining and for one or two transactions more."""
+"""Balance for joining and one or two more transactions."""
 
 
 class TestOneKeyInTwoAgents:

@@ -57,7 +57,7 @@ def test_ten_kills_at_random(world: Worlds):
     dice = random.Random(4)
     w = world(rounds=8, terms=SECRET)
     alice = w.agents["alice"]
-    alice.hold("before-testing", after=4)  # of 5: all kills come before the end
+    alice.hold("before-testing", after=4)  # of 5, so that all kills happen before the end
     w.start()
     sent = w.read.duties().total()
     for _ in range(10):

@@ -25,7 +25,7 @@ def own_chain(folder: Path, *, validators: int) -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def four(tmp_path_factory: pytest.TempPathFactory, cosmos_place: Place) -> Iterator[Place]:
-    """A chain of four validators; the three agents of a world use the first three."""
+    """Start a chain of four validators; the three agents of a world use the first three."""
     with own_chain(tmp_path_factory.mktemp("four"), validators=4) as place:
         yield place
 
@@ -37,7 +37,7 @@ def test_the_only_node_is_killed_and_comes_back(world: Worlds, tmp_path: Path):
         bob.hold("before-testing")
         proposing = w.gates["alice"].hold("BroadcastTx", answer=True)
         w.start()
-        proposing.wait()  # it is in the mempool, or in a block already
+        proposing.wait()  # the transaction is in the mempool or already in a block
         height = place.chain.height()
         place.chain.kill()
         proposing.drop()
@@ -61,7 +61,7 @@ def test_a_validator_of_four_is_lost_and_the_experiment_runs_to_its_end(world: W
     bob.let_go("before-testing")
     w.final_check()
     assert four.chain.height() > height
-    four.chain.start()  # the lost one catches up
+    four.chain.start()  # the lost validator catches up
 
 
 def test_a_learner_s_own_validator_is_lost_and_he_goes_on_when_it_is_back(
@@ -75,7 +75,7 @@ def test_a_learner_s_own_validator_is_lost_and_he_goes_on_when_it_is_back(
     four.chain.nodes[1].kill()
     bob.let_go("before-testing")
     bob.wait_log("does not answer")
-    w.wait_ballots(0, "carol", state="approved")  # the others go on
+    w.wait_ballots(0, "carol", state="approved")  # the others continue
     assert w.read.ballots(0)[bob.account] == "none"
     four.chain.start()
     w.final_check()

@@ -1,4 +1,4 @@
-"""Learners on a Cosmos chain who do not do their part."""
+"""Learners on a Cosmos chain that do not do their part."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_without_a_quorum_rounds_end_by_their_deadlines_and_the_absent_have_stri
     w = world(rounds=4, terms={"vote_window": SOON})
     alice, *absent = (w.agents[name] for name in w.names)
     alice.start()
-    for index, name in enumerate(("bob", "carol"), start=1):  # no wait for what they would propose
+    for index, name in enumerate(("bob", "carol"), start=1):  # so that no proposal is waited for
         w.wait_phase(index, "proposing")
         w.view(name).decline(w.experiment, index).wait()
     w.final_check("alice", outcomes=["rejected", "no_proposal", "no_proposal", "rejected"])

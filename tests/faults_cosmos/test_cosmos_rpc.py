@@ -1,4 +1,4 @@
-"""A Cosmos chain's gRPC, as one learner reaches it, that goes wrong in every way."""
+"""A Cosmos chain's gRPC that fails in every way for one learner."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Worlds = Callable[..., CosmosWorld]
 SAYS = "does not answer"
 
 LINKS = ({"kind": "limit_data", "bytes": 60}, {"kind": "reset_peer"}, {"kind": "timeout"})
-"""Cut in the middle of an answer, reset, and a black hole."""
+"""Links that cut an answer in the middle, are reset, or never deliver."""
 
 
 def test_a_bad_link_delays_and_does_no_more(world: Worlds, tmp_path: Path, toxiproxy_is_here: None):
@@ -26,7 +26,7 @@ def test_a_bad_link_delays_and_does_no_more(world: Worlds, tmp_path: Path, toxip
     with Toxiproxy(tmp_path / "toxiproxy.log") as toxiproxy:
         link = toxiproxy.link("alice-chain", alice.rpc)
         alice.use_rpc(link.url)
-        alice.hold("before-testing")  # once in each round: of her own proposals, too
+        alice.hold("before-testing")  # once in each round, also for its own proposals
         w.start()
         for toxic in LINKS:
             alice.wait_held("before-testing")
@@ -42,8 +42,8 @@ def test_faults_of_the_node_while_sending_delay_and_do_no_more(world: Worlds):
     gate = w.gates["alice"]
     for code in (StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED, None):
         gate.fail(
-            Faulty("BroadcastTx", code),  # the node never had it
-            Faulty("BroadcastTx", code, late=True),  # its answer got lost
+            Faulty("BroadcastTx", code),  # the node never received it
+            Faulty("BroadcastTx", code, late=True),  # the node's answer was lost
             Faulty("GetTx", code),
             Faulty("Simulate", code),
         )

@@ -93,7 +93,7 @@ def wasmd_is_here() -> None:
 
 @pytest.fixture(scope="session")
 def wasmd(tmp_path_factory: pytest.TempPathFactory, wasmd_is_here: None) -> Iterator[CosmosChain]:
-    """A Cosmos chain of one node, shared by all tests."""
+    """Start a Cosmos chain of one node that all tests share."""
     with CosmosChain(tmp_path_factory.mktemp("wasmd"), block_time=0.2) as chain:
         yield chain
 

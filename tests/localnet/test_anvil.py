@@ -1,4 +1,4 @@
-"""Run anvil: a chain that survives its process."""
+"""Run anvil as a chain that survives its process."""
 
 from __future__ import annotations
 

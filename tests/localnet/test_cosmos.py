@@ -123,7 +123,7 @@ class TestFunding:
         assert balance(wasmd, SOMEONE) == 25
 
     def test_two_processes_can_pay_at_once(self, wasmd: CosmosChain, tmp_path: Path):
-        """Both use the sequence numbers of one key."""
+        """Two processes use the sequence numbers of one key."""
         program = (
             "import sys; from decimal import Decimal; from pathlib import Path;"
             "from colearn_localnet.cosmos import CosmosChain;"
@@ -156,7 +156,7 @@ class TestFunding:
 class TestOneNode:
     @pytest.fixture
     def chain(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CosmosChain]:
-        monkeypatch.setenv("WASMD_RPC_LADDR", "tcp://127.0.0.1:1")  # for another node of the user
+        monkeypatch.setenv("WASMD_RPC_LADDR", "tcp://127.0.0.1:1")  # the user's, for another node
         with CosmosChain(tmp_path / "chain", block_time=0.1) as chain:
             yield chain
         chain.kill()
@@ -252,7 +252,7 @@ class TestFailure:
         with pytest.raises(NodeFailed, match="wasmd cannot create a chain: no room"):
             create_chain(tmp_path / "chain", 1, broken)
         assert homes_of(tmp_path / "chain") == ()
-        (tmp_path / "chain" / "wasmd-2").mkdir()  # a kill between the moves
+        (tmp_path / "chain" / "wasmd-2").mkdir()  # as after a kill between the moves
         assert homes_of(tmp_path / "chain") == ()
         homes = create_chain(tmp_path / "chain", 1, find_binary(WASMD))
         assert [home.name for home in homes] == ["wasmd-1"]
@@ -264,8 +264,8 @@ class TestFailure:
 
 class TestFourValidators:
     def test_validators_have_different_ports(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-        """They are chosen before any validator listens."""
-        drawn = iter(sorted([*range(21_000, 21_016)] * 2))  # each is drawn twice
+        """Ports are chosen before any validator listens."""
+        drawn = iter(sorted([*range(21_000, 21_016)] * 2))  # each port is drawn twice
         monkeypatch.setattr(processes, "free_port", lambda host: next(drawn))
         monkeypatch.setattr(processes, "is_free", lambda host, port: True)
         monkeypatch.setattr(Wasmd, "start", lambda node: None)

@@ -207,7 +207,7 @@ class TestCommands:
         assert all(chain[name] in shown.stdout for name in ("url", "grpc", "rest"))
         assert "wasmd-1   up" in shown.stdout
         os.kill(int(chain["pid"]), signal.SIGKILL)
-        # the killed process may still exist for a moment after it stopped answering
+        # The killed process may still exist for a moment after it stopped answering.
         assert wait_until(lambda: "wasmd-1   down" in run("status").stdout, seconds=LIMIT)
         assert run("status").exit_code == 1
 

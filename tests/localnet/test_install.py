@@ -1,4 +1,4 @@
-"""Find and install the nodes. Scripts play npm and go: no network, no minutes."""
+"""Find and install the nodes. Scripts stand in for npm and go, so no network is needed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ esac
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only folder on PATH, with tools that tests overwrite; the cache is empty."""
+    """Create the only folder on PATH, with tools that tests overwrite; the cache is empty."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -61,7 +61,7 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def lines() -> list[str]:
-    """The reported lines."""
+    """Return the list of reported lines, at first empty."""
     return []
 
 

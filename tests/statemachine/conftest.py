@@ -1,4 +1,4 @@
-"""Prints what the duels of reference and contracts went through."""
+"""Summary of the duels between the reference and the contracts."""
 
 import pytest
 

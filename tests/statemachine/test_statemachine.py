@@ -1,7 +1,7 @@
 """Drive the reference and a contract through the same random steps; see support/duel/machine.py.
 
-A usual run makes the same steps each time. `make test-long` makes 200,000 other ones on revm. On
-wasmd steps are few, as each takes a block.
+A usual run makes the same steps each time. `make test-long` makes 200,000 different ones on revm.
+There are few steps on wasmd, because each takes a block.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def duel_reports(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Attach what a test's duels went through to its result, from wherever it ran."""
+    """Attach the reports of a test's duels to its result, whichever process ran them."""
     before = set(RECORDS)
     yield
     for name in set(RECORDS) - before:
@@ -66,7 +66,7 @@ def test_reference_and_contract_agree_on_revm(is_long: bool):
 
 
 def check_coverage(record: Record, *, is_long: bool) -> None:
-    """Check that the duels reached every outcome, event and error, so that agreeing means much."""
+    """Check that the duels reached every outcome, event and error, or agreement proves little."""
     everything = {
         f"{outcome} {ballots}{how}"
         for outcome in ("ACCEPTED", "REJECTED", "NO_PROPOSAL")

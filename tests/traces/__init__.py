@@ -1,1 +1,1 @@
-"""Traces of the reference for the Rust tests."""
+"""Traces of the reference, for the Rust tests."""

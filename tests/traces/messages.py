@@ -1,4 +1,4 @@
-"""Write the values of recorded traces in the format of contracts/cosmwasm/MESSAGES.md."""
+"""Convert the values of recorded traces to the format of contracts/cosmwasm/MESSAGES.md."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CREATOR = "creator"
 
 
 def hashed(text: str) -> bytes:
-    """Return sha256 of a text."""
+    """Return the SHA-256 of a text."""
     return hashlib.sha256(text.encode()).digest()
 
 
@@ -60,7 +60,7 @@ def wire_params(params: ExperimentParams) -> Json:
 
 
 def wire_values(values: tuple[Any, ...]) -> list[Json]:
-    """Return an error's values; accounts as names."""
+    """Return an error's values, with names in place of accounts."""
     named = [word(v) if hasattr(v, "name") else v for v in values]
     return [NAME_OF.get(v, v) if isinstance(v, str) else v for v in named]
 

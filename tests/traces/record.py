@@ -92,7 +92,7 @@ class Trace:
         self.create()
 
     def is_over(self) -> bool:
-        """Return whether enough was recorded; some calls follow the end of the experiment."""
+        """Return whether enough is recorded; some calls follow the end of the experiment."""
         ended = self.views.experiment(EXPERIMENT).status in (Status.COMPLETED, Status.CANCELLED)
         return len(self.steps) >= LONGEST or (ended and self.chance.random() < 0.25)
 
@@ -122,7 +122,7 @@ class Trace:
 
     def record(self, by: str, call: str, told: Json, *arguments: Any) -> None:
         """Make a call on the reference and record its result."""
-        entropy = bytes(32)  # proposers take turns: nothing is left to chance
+        entropy = bytes(32)  # proposers take turns, so no entropy is used
         tx = Transaction(WALLETS[by].address, self.time, entropy)
         step = {"time": self.time, "by": by, "call": call, "arguments": told}
         try:
@@ -298,13 +298,13 @@ class Trace:
         self.record(name, "vote", {"round": index, **told}, EXPERIMENT, index, vote)
 
     def secret(self, name: str, index: int) -> tuple[Vote, Json, bytes]:
-        """Return an account's vote for a round, the same one at each call."""
+        """Return an account's vote for a round; it is the same at each call."""
         approve = hashed(f"{name} {index}")[0] % 3 > 0
         told = {"approve": approve, "vote_score": str(SCORE_BITS[2]), "test_score": "0"}
         return Vote(approve, Scores(0.75, 0.0)), told, hashed(f"salt of {name} {index}")
 
     def commit(self, name: str) -> None:
-        """Commit to a vote, sometimes to that of another account, or to nothing."""
+        """Commit to a vote, sometimes to another account's vote or to nothing."""
         index = self.the_round()
         whose = name if self.chance.random() < 0.9 else self.chance.choice(NAMES)
         vote, told, salt = self.secret(whose, index)

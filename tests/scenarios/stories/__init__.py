@@ -1,4 +1,4 @@
-"""The protocol as stories that every ledger must pass.
+"""Stories of the protocol that every ledger must pass.
 
 A ledger's test file subclasses `AllStories` with a fixture ``world`` and nothing else.
 """
@@ -31,7 +31,7 @@ class AllStories(
     Duties,
     OrderOfErrors,
 ):
-    """Every story."""
+    """All stories."""
 
     def __init_subclass__(cls) -> None:
         names = [n for base in AllStories.__bases__ for n in vars(base) if n.startswith("test")]

@@ -1,4 +1,4 @@
-"""What time does, settling early, strikes and removal."""
+"""Deadlines, settling early, strikes and removal."""
 
 from colearn_ledger.protocol import (
     DeadlineNotPassed,
@@ -41,7 +41,7 @@ class Deadlines:
         world.propose("ana")
         world.vote("bob")
         world.vote("cy")
-        assert world.round().phase == Phase.VOTING  # decided, yet open without settle_early
+        assert world.round().phase == Phase.VOTING  # decided, but still open without settle_early
         world.pass_deadline()
         assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 2, 0, 4)
 
@@ -138,7 +138,7 @@ class SettlingEarly:
         world.advance()
         world.reveal("bob", approve=False)
         assert world.round(0).phase == Phase.REVEALING
-        # 2 are needed, and of three commitments only one is left
+        # Two approvals are needed, and only one of three commitments is left.
         assert RoundClosed(world.id, 0, Outcome.REJECTED, 0, 2, 4) in world.reveal("cy", False)
 
     def test_too_few_commitments_close_without_a_revealing(self, world: World) -> None:
@@ -178,7 +178,7 @@ class Strikes:
             world.pass_deadline()
             world.advance()
             assert world.strikes("cy", "dan") == [0, index + 1]
-        assert world.strikes("ana", "bob") == [1, 0]  # bob's proposal cleared his
+        assert world.strikes("ana", "bob") == [1, 0]  # bob's proposal cleared bob's strike
 
     def test_a_ballot_clears_them_at_once(self, world: World) -> None:
         world.run("ana", "bob", "cy")

@@ -212,7 +212,7 @@ class Enrolment:
             world.join("dan")
         world.leave("cy")
         dan = LearnerJoined(world.id, world.account("dan"), 3, bytes(32))
-        assert world.join("dan") == (dan,)  # full again, but started already
+        assert world.join("dan") == (dan,)  # full again, but it has already started
         assert world.now_in() == 0
         assert (world.experiment().active_learners, world.learner("dan").index) == (3, 3)
 

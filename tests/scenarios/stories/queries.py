@@ -273,7 +273,7 @@ class Duties:
 
 
 class OrderOfErrors:
-    """Every check hides those after it: make several hold at once."""
+    """Stories in which several checks fail at once, since each check hides the later ones."""
 
     def test_status_before_round(self, world: World) -> None:
         world.enrol("ana", "bob")
@@ -326,7 +326,7 @@ class OrderOfErrors:
     def test_status_before_creator_before_content(self, world: World) -> None:
         world.enrol("ana")
         with world.refused(NotCreator(world.account("ana"))):
-            world.start(by="ana")  # and too few joined
+            world.start(by="ana")  # too few have joined as well
         world.cancel()
         over = WrongStatus(Status.CANCELLED)
         for call in (world.start, world.cancel):

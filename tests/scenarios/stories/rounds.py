@@ -1,4 +1,4 @@
-"""Proposing, open votes, how rounds close and weights become current."""
+"""Proposing, open votes, how rounds close, and how weights become current."""
 
 import pytest
 
@@ -105,7 +105,7 @@ class Rounds:
             (10_000, 4, True),
             (10_000, 3, False),
             (1, 1, True),
-            (1, 0, False),  # at least one approval, always
+            (1, 0, False),  # always at least one approval
             (7_500, 3, True),
         ],
     )
@@ -141,7 +141,7 @@ class Rounds:
         world.vote("bob")
         with world.refused(Unchanged()):
             world.propose("bob", "next")
-        world.propose("bob", "initial")  # what was current once may come back
+        world.propose("bob", "initial")  # weights that were current before may return
 
     def test_rejected_bytes_may_be_proposed_again(self, world: World) -> None:
         world.run("ana", "bob")

@@ -1,4 +1,4 @@
-"""Who proposes, and what leaving does to it."""
+"""Selection of the proposer, and the effects of leaving on it."""
 
 from colearn_ledger.protocol import (
     ExperimentCancelled,
@@ -163,7 +163,7 @@ class Leaving:
         world.propose("ana")
         world.leave("bob")
         world.leave("cy")
-        assert world.experiment().status == Status.RUNNING  # the open round is held to its end
+        assert world.experiment().status == Status.RUNNING  # the open round continues to its end
         world.vote("bob")
         receipt = world.send("cy", "vote", 0, world.signed("cy").vote)
         assert receipt.events[-1] == ExperimentCancelled(world.id)

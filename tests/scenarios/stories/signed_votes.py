@@ -1,4 +1,4 @@
-"""Ballots signed off-chain and carried by any account."""
+"""Ballots that are signed off-chain and submitted by any account."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
 def malleable_twin(signature: bytes) -> bytes:
-    """Return the other signature that the curve allows for the same key, in either form."""
+    """Return the other valid signature of the same key on the curve, in either format."""
     if len(signature) == 65:
         s = _ORDER - int.from_bytes(signature[32:64], "big")
         return signature[:32] + s.to_bytes(32, "big") + bytes([55 - signature[64]])
@@ -31,7 +31,7 @@ def malleable_twin(signature: bytes) -> bytes:
 
 
 def other_tag(signature: bytes) -> bytes:
-    """Return a signature whose recovery id, or whose public key, is written another way."""
+    """Return a signature whose recovery id, or whose public key, is encoded differently."""
     if len(signature) == 65:
         return signature[:64] + bytes([signature[64] - 27])
     return bytes([5 - signature[0]]) + signature[1:]
