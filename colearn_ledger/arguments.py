@@ -1,8 +1,8 @@
-"""The kinds of arguments that calls and queries take, and their checks.
+"""Check the arguments of calls and queries.
 
-Every ledger checks arguments here, before it encodes them. A value of the wrong type raises
-`InvalidParameter`. Bounds that are rules of the protocol are left to the ledger, so that it applies
-its checks in the order of ``docs/protocol.md``.
+Every ledger checks its arguments here before it encodes them. A value of the wrong type raises
+`InvalidParameter`. Bounds that are rules of the protocol are left to the ledger, so that its checks
+run in the order given in ``docs/protocol.md``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Choice = TypeVar("Choice", bound=IntEnum)
 
 
 class Kind(Enum):
-    """What an argument is; each chain encodes each kind in one way."""
+    """The kind of an argument; each chain encodes each kind in one way."""
 
     PARAMS = auto()
     EXPERIMENT = auto()
@@ -62,8 +62,8 @@ class Argument:
     """An argument of a call or query.
 
     Args:
-        name: its name in the contracts, in snake case.
-        kind: what it is.
+        name: the argument's name in the contracts, in snake case.
+        kind: the kind of its values.
     """
 
     name: str
@@ -71,18 +71,18 @@ class Argument:
 
 
 def check_argument(argument: Argument, value: object, scheme: SigningScheme) -> Any:
-    """Return a value in its one valid form.
+    """Check a value and return it in its canonical form.
 
-    Addresses get the form that the ledger returns, scores that are NaN become absent, pages are
-    cut to `MAX_PAGE`, and round indexes that no round can have become `NO_ROUND`.
+    Addresses get the form that the ledger returns. Scores that are NaN become absent. Page sizes
+    are capped at `MAX_PAGE`. Impossible round indexes become `NO_ROUND`.
 
     Args:
-        argument: what the value is.
+        argument: the argument that the value is for.
         value: the caller's value.
         scheme: the ledger's signing scheme, which determines the form of its addresses.
 
     Raises:
-        InvalidParameter: the value has the wrong type; names the argument or the field.
+        InvalidParameter: the value has the wrong type; the error names the argument or field.
         UnknownExperiment: no experiment can have this id.
     """
     if argument.kind == Kind.ACCOUNT:
@@ -97,10 +97,10 @@ def check_argument(argument: Argument, value: object, scheme: SigningScheme) -> 
 
 
 def check_account(value: object, scheme: SigningScheme, name: str = "account") -> Account:
-    """Return an account's address in the form that the ledger uses.
+    """Check an account's address and return it in the form that the ledger uses.
 
     Raises:
-        InvalidParameter: ``name``: the value is not an address, or its checksum is wrong.
+        InvalidParameter: the value is not an address, or its checksum is wrong.
     """
     check = check_cosmos_address if scheme == SigningScheme.ADR036 else check_evm_address
     try:
@@ -110,7 +110,7 @@ def check_account(value: object, scheme: SigningScheme, name: str = "account") -
 
 
 def check_experiment(value: object, name: str = "experiment") -> ExperimentId:
-    """Return an experiment's id."""
+    """Check an experiment's id and return it."""
     if type(value) is not int:
         raise InvalidParameter(name)
     if not 0 <= value < 2**64:
@@ -119,28 +119,28 @@ def check_experiment(value: object, name: str = "experiment") -> ExperimentId:
 
 
 def check_integer(value: object, name: str) -> int:
-    """Return an integer; ``bool`` is not one."""
+    """Check an integer and return it; a ``bool`` is refused."""
     if type(value) is not int:
         raise InvalidParameter(name)
     return value
 
 
 def check_flag(value: object, name: str) -> bool:
-    """Return True or False."""
+    """Check a ``bool`` and return it."""
     if type(value) is not bool:
         raise InvalidParameter(name)
     return value
 
 
 def check_word(value: object, name: str) -> bytes:
-    """Return 32 bytes."""
+    """Check a 32-byte word and return it."""
     if not isinstance(value, bytes) or len(value) != 32:
         raise InvalidParameter(name)
     return value
 
 
 def check_text(value: object, name: str) -> str:
-    """Return text that UTF-8 can encode."""
+    """Check that UTF-8 can encode a text and return it."""
     if not isinstance(value, str):
         raise InvalidParameter(name)
     try:
@@ -151,7 +151,7 @@ def check_text(value: object, name: str) -> str:
 
 
 def check_choice(kind: type[Choice], value: Any, name: str) -> Choice:
-    """Return a member of an enumeration."""
+    """Check a member of an enumeration and return it."""
     try:
         return kind(value)
     except ValueError as error:
@@ -159,12 +159,12 @@ def check_choice(kind: type[Choice], value: Any, name: str) -> Choice:
 
 
 def check_content(value: object, name: str) -> ContentRef:
-    """Return a content reference."""
+    """Check a content reference and return it."""
     return _check_instance(ContentRef, value, name)
 
 
 def _check_params(value: object, name: str) -> ExperimentParams:
-    """Return parameters whose fields have the right types; their bounds are not checked."""
+    """Check the types of an experiment's parameters, but not their bounds, and return them."""
     params = _check_instance(ExperimentParams, value, name)
     check_text(params.name, "name")
     check_content(params.spec, "spec")
@@ -191,20 +191,20 @@ NUMBERS = (
     "reveal_window",
     "max_strikes",
 )
-"""The parameters of an experiment that are numbers."""
+"""The numeric parameters of an experiment."""
 
 _CONTRACT_CHECKS_EDGES = {"rounds", "min_learners", "max_learners", "approval_bps"}
-"""Numbers whose smallest and largest encodable values are out of bounds for the contracts too."""
+"""Parameters whose smallest and largest encodable values the contracts refuse."""
 
 
 def fit_number(value: int, name: str, bits: int) -> int:
-    """Return a number of an experiment's parameters that fits into so many bits, unsigned.
+    """Return a numeric parameter of an experiment as one that fits an unsigned integer.
 
-    Where the contract refuses the smallest and the largest number that it can receive, a number
-    beyond them is replaced by the nearer one. The contract then applies its checks in order.
+    If the contract refuses both the smallest and the largest encodable value, a number out of range
+    is replaced by the nearer of the two. The contract then refuses it in the usual order of checks.
 
     Raises:
-        InvalidParameter: ``name``: the number does not fit.
+        InvalidParameter: the number does not fit into ``bits`` bits.
     """
     largest = (1 << bits) - 1
     if not 0 <= value <= largest and name not in _CONTRACT_CHECKS_EDGES:

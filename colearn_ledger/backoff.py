@@ -1,4 +1,4 @@
-"""Pauses between retries: longer after each failure, and different for each process."""
+"""Pauses between retries that grow with each failure and differ between processes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _MOST_DOUBLINGS = 64  # 2.0 ** 64 exceeds any pause; a larger exponent would ove
 class Backoff:
     """Compute how long to pause before the next attempt.
 
-    The pause doubles with each failure in a row. A random part of up to half is left out, so that
-    processes that failed together (thousands of agents after an outage, say) do not all come
-    back together.
+    The pause doubles with each consecutive failure. A random part of up to half is left out, so
+    that processes that failed together, such as thousands of agents after an outage, do not all
+    retry together.
 
     Args:
-        first: seconds after the first failure, at most.
-        longest: seconds that no pause exceeds.
-        fraction: returns a number from 0 up to 1; tests pass their own.
+        first: longest pause after the first failure, in seconds.
+        longest: longest pause after any failure, in seconds.
+        fraction: returns a random number from 0 up to 1; tests pass their own.
     """
 
     first: float = 0.1
@@ -28,6 +28,6 @@ class Backoff:
     fraction: Callable[[], float] = random.random
 
     def pause(self, failures: int) -> float:
-        """Return the seconds to wait after this many failures in a row, counted from 1."""
+        """Return the seconds to wait after this many consecutive failures, at least 1."""
         doubled = self.first * 2.0 ** min(max(failures - 1, 0), _MOST_DOUBLINGS)
         return min(self.longest, doubled) * (1 - self.fraction() / 2)

@@ -30,8 +30,8 @@ class Call:
     """A transaction of the protocol.
 
     Args:
-        name: its name in snake case.
-        arguments: in the order of the contracts.
+        name: the call's name in snake case.
+        arguments: its arguments, in the order of the contracts.
     """
 
     name: str
@@ -40,11 +40,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Query(Generic[T]):
-    """A question to a ledger.
+    """A query to a ledger.
 
     Args:
-        name: its name in snake case.
-        arguments: in the order of the contracts.
+        name: the query's name in snake case.
+        arguments: its arguments, in the order of the contracts.
         row: the type of the answer, or of each row of a list.
         is_list: whether the answer is a list.
     """
@@ -58,10 +58,10 @@ class Query(Generic[T]):
 def check_arguments(
     entry: Call | Query[Any], values: Sequence[object], scheme: SigningScheme
 ) -> tuple[Any, ...]:
-    """Return the arguments of a call or query, checked and in their one valid form.
+    """Check the arguments of a call or query and return them in canonical form.
 
     Raises:
-        InvalidParameter: a value has the wrong type; names it.
+        InvalidParameter: a value has the wrong type; the error names it.
         UnknownExperiment: no experiment can have this id.
     """
     pairs = zip(entry.arguments, values, strict=True)

@@ -10,8 +10,8 @@ class Deadline:
     """Count down from a number of seconds.
 
     Args:
-        seconds: from now.
-        clock: returns seconds that only grow; `time.monotonic` by default.
+        seconds: the time allowed, from now.
+        clock: monotonic clock in seconds; `time.monotonic` by default.
     """
 
     def __init__(self, seconds: float, *, clock: Callable[[], float] | None = None) -> None:
@@ -24,5 +24,5 @@ class Deadline:
         return max(0.0, self._end - self._clock())
 
     def restart(self) -> None:
-        """Count down from the start again; for a limit on each step of an operation."""
+        """Restart the countdown, to limit each step of an operation."""
         self._end = self._clock() + self.seconds

@@ -1,8 +1,8 @@
 """An experiment's history: the ledger's state joined with the scores in its events.
 
 Proposers, electorates, ballots, tallies, outcomes and times come from queries; a ledger keeps them
-permanently. Scores are recorded in events only. If a node has dropped old events, their scores are
-absent and `History.scores_complete` is false.
+permanently. Scores are recorded in events only. If a node has dropped old events, the scores in
+them are absent and `History.scores_complete` is false.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class BallotRecord:
 class RoundRecord:
     """A round with a row for each learner that has joined, in order of index.
 
-    ``scores`` are those that the proposer reported for its proposal.
+    ``scores`` are the ones that the proposer reported for its proposal.
     """
 
     round: Round
@@ -63,7 +63,7 @@ class History:
 
     Args:
         experiment: its current state.
-        learners: everyone who joined, in order of index.
+        learners: every learner that joined, in order of index.
         rounds: every round that has begun.
         scores_complete: whether the ledger still had every event.
     """
@@ -74,7 +74,7 @@ class History:
     scores_complete: bool
 
     def to_json(self) -> str:
-        """Return the history as a JSON document; infinite scores are strings, absent ones null."""
+        """Return the history as JSON; infinite scores become strings and absent ones null."""
         document = {
             "experiment": _to_dict_without(self.experiment, "round", "seed"),
             "learners": [
@@ -87,7 +87,7 @@ class History:
         return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
     def to_csv(self) -> str:
-        """Return the history as a table: one row for each learner in each round."""
+        """Return the history as CSV, with one row for each learner in each round."""
         text = io.StringIO()
         writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -103,7 +103,7 @@ def read_history(ledger: LedgerView, experiment: ExperimentId) -> History:
 
     Raises:
         UnknownExperiment: the ledger has no such experiment.
-        LedgerUnavailable: it did not answer the queries.
+        LedgerUnavailable: the ledger did not answer the queries.
     """
     now = ledger.experiment(experiment)
     learners = _read_pages(lambda start: ledger.learners(experiment, start, MAX_PAGE))
@@ -129,13 +129,13 @@ def _round_record(round_: Round, ballots: list[Ballot], scores: dict[_Key, Score
 def _read_ballots(
     ledger: LedgerView, experiment: ExperimentId, rounds: list[Round], learners: list[Learner]
 ) -> list[list[Ballot]]:
-    """Return the ballots of each round, a row for each learner."""
+    """Return the ballots of each round, with a row for each learner."""
     rows: list[list[Ballot]] = [[] for _ in rounds]
     for start in range(0, len(learners), MAX_PAGE):
         questions = [(experiment, round_.index, start, MAX_PAGE) for round_ in rounds]
         pages = ledger.ask_all(BALLOTS, questions)
         for row, page in zip(rows, pages, strict=True):
-            row += page[: len(learners) - start]  # leave out learners who joined meanwhile
+            row += page[: len(learners) - start]  # skip learners that joined meanwhile
     return rows
 
 
@@ -149,7 +149,7 @@ def _read_pages(page: Callable[[int], list[_Row]]) -> list[_Row]:
 
 
 def _read_scores(ledger: LedgerView, experiment: ExperimentId) -> tuple[dict[_Key, Scores], bool]:
-    """Return the scores by round and account, and whether all events could be read."""
+    """Return the scores by round and account, and whether all events were available."""
     scores: dict[_Key, Scores] = {}
     cursor = -1
     try:
@@ -249,5 +249,5 @@ def _round_to_dict(record: RoundRecord) -> dict[str, Any]:
 
 
 def _to_dict_without(value: Any, *left_out: str) -> dict[str, Any]:
-    """Return a value as a dictionary without some fields, which the format never had."""
+    """Return a value as a dictionary, without the fields that the format excludes."""
     return {name: field for name, field in to_dict(value).items() if name not in left_out}

@@ -1,4 +1,4 @@
-"""Find the user's folders, lock files, and write files so that they are always whole.
+"""Find the user's folders, lock files and write files atomically.
 
 ``COLEARN_HOME`` contains everything when it is set; otherwise the XDG folders are used.
 """
@@ -22,20 +22,20 @@ _LOCK_POLL = 0.01  # seconds between two attempts to lock a file
 
 
 class HomeNotWritable(LedgerError):
-    """A file of the user cannot be written; names the file and the reason."""
+    """A user's file cannot be written; the message gives the file and the reason."""
 
 
 class FileInUse(LedgerError):
-    """Another process has locked a file that this one does not wait for."""
+    """Another process has locked the file, and the caller chose not to wait."""
 
 
 def config_home() -> Path:
-    """Return the folder of keys and networks; it may not exist yet."""
+    """Return the folder for keys and networks; it may not exist yet."""
     return _own_home() or Path(_XDG_FOLDERS.user_config_dir)
 
 
 def data_home() -> Path:
-    """Return the folder of agents, transactions and local nodes; it may not exist yet."""
+    """Return the folder for agents, transactions and local nodes; it may not exist yet."""
     return _own_home() or Path(_XDG_FOLDERS.user_data_dir)
 
 
@@ -45,14 +45,14 @@ def _own_home() -> Path | None:
 
 
 def private_folder(path: Path, *, tighten: bool = False) -> Path:
-    """Create a folder that only its owner can enter, mode 0700, and return it.
+    """Create a folder with mode 0700, which only its owner can enter, and return it.
 
     Args:
         path: the folder.
-        tighten: whether to close an existing folder to other users too.
+        tighten: whether to remove other users' access to an existing folder too.
 
     Raises:
-        HomeNotWritable: it cannot be created, or it belongs to another user.
+        HomeNotWritable: the folder cannot be created, or it belongs to another user.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -65,11 +65,11 @@ def private_folder(path: Path, *, tighten: bool = False) -> Path:
 
 @contextmanager
 def lock_file(path: Path, *, on_wait: Callable[[], object] = lambda: None) -> Iterator[None]:
-    """Hold an exclusive lock until the block, or the process, ends.
+    """Lock a file exclusively until the block or the process ends.
 
     Args:
-        path: the lock file, created in a folder that exists; it stays.
-        on_wait: called once if another process or thread has the lock now.
+        path: the lock file. Its folder must exist; the file is created and not deleted.
+        on_wait: called once if the lock is taken and this call has to wait.
 
     Raises:
         OSError: the file cannot be created.
@@ -87,7 +87,7 @@ def lock_file(path: Path, *, on_wait: Callable[[], object] = lambda: None) -> It
 
 
 def try_lock_file(path: Path) -> FileLock:
-    """Lock a file at once and return the lock, to be released later; the process's end does too.
+    """Lock a file without waiting; return the lock, which also ends with the process.
 
     Raises:
         FileInUse: another process or thread has the lock.
@@ -102,7 +102,7 @@ def try_lock_file(path: Path) -> FileLock:
 
 
 def _lock_of(path: Path) -> FileLock:
-    if not path.parent.is_dir():  # which `filelock` would create
+    if not path.parent.is_dir():  # `filelock` would create it
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
     return FileLock(path, poll_interval=_LOCK_POLL, thread_local=False)
 
@@ -110,17 +110,17 @@ def _lock_of(path: Path) -> FileLock:
 def write_atomically(
     path: Path, data: bytes, *, private: bool = False, replace: bool = True
 ) -> None:
-    """Write a file that gets its name only once it is complete and on the disk.
+    """Write a file that appears under its name only once it is complete and on disk.
 
     Args:
         path: the file.
-        data: its whole content.
-        private: whether only its owner can read it, mode 0600.
+        data: the whole content.
+        private: whether to use mode 0600, so that only the owner can read the file.
         replace: whether to replace an existing file.
 
     Raises:
-        FileExistsError: there is a file already, and ``replace`` is false.
-        OSError: the disk refuses it.
+        FileExistsError: the file exists and ``replace`` is false.
+        OSError: the file cannot be written.
     """
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     mode = 0o600 if private else 0o666
@@ -141,11 +141,11 @@ def write_atomically(
 
 
 def write_private(path: Path, data: bytes, *, replace: bool = True) -> None:
-    """Write a file that only its owner can read, as `write_atomically` does.
+    """Write a file atomically that only its owner can read.
 
     Raises:
-        FileExistsError: there is a file already, and ``replace`` is false.
-        HomeNotWritable: the disk refuses it.
+        FileExistsError: the file exists and ``replace`` is false.
+        HomeNotWritable: the file cannot be written.
     """
     try:
         write_atomically(path, data, private=True, replace=replace)

@@ -1,16 +1,16 @@
-"""One HTTP client for RPC nodes, IPFS nodes, gateways, relays and health checks.
+"""An HTTP client for RPC nodes, IPFS nodes, gateways, relays and health checks.
 
 The other end may be slow, broken or hostile, so every exchange is bounded:
 
-- in time: one `Deadline` covers connecting, sending and the last byte of the answer. Each read and
-  write of the socket gets the time that is left, so that an answer that drips a byte now and then
-  ends on time, too. (Only the system's name resolution cannot be interrupted.)
+- in time: one `Deadline` covers everything from connecting to the last byte of the answer. Each
+  read and write of the socket is limited to the time that is left, so that even an answer that
+  drips in byte by byte ends on time. (Only the system's name resolution cannot be interrupted.)
 - in size: answers are read in pieces, and never beyond the caller's limit.
-- in depth: JSON is checked for nesting before it is parsed, see `strict_json`.
+- in depth: the nesting of JSON is checked before it is parsed; see `strict_json`.
 
-Errors never repeat a URL's path, query, user or password: they may hold keys.
+Errors never repeat a URL's path, query, user or password, because they may contain keys.
 
-The connections are urllib3's; `http_connections` has the reason, and the deadline.
+The connections are urllib3's; `http_connections` explains why, and applies the deadline.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class HttpError(LedgerError):
 
     Args:
         name: the server, without secrets.
-        why: what happened, as the rest of a sentence that begins with the server.
+        why: the cause, as the rest of a sentence that begins with the server.
     """
 
     def __init__(self, name: str, why: str) -> None:
@@ -67,15 +67,15 @@ class TimedOut(HttpError):
 
 
 class BrokenOff(HttpError):
-    """The connection ended in the middle of the exchange, or carried something that is not HTTP."""
+    """The connection ended during the exchange, or the data was not HTTP."""
 
 
 class AnswerTooLarge(HttpError):
-    """The answer has more bytes than the caller allows."""
+    """The answer is larger than the caller allows."""
 
 
 class NotJson(HttpError):
-    """The answer is not JSON, or not JSON that is safe to parse."""
+    """The answer is not JSON, or is not safe to parse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Answer:
     Args:
         name: the server, without secrets.
         status: HTTP status.
-        headers: by their names in lower case.
+        headers: the header values by lower-case name.
         content: the body.
     """
 
@@ -95,10 +95,10 @@ class Answer:
     content: bytes = field(repr=False)
 
     def json(self) -> Any:
-        """Return the body, parsed.
+        """Parse the body as JSON and return it.
 
         Raises:
-            NotJson: it is not JSON, or nested too deeply.
+            NotJson: the body is not JSON, or is nested too deeply.
         """
         try:
             return strict_json.load(self.content)
@@ -108,13 +108,13 @@ class Answer:
 
 @dataclass(slots=True)
 class Stream:
-    """An answer whose body is still to be read.
+    """An answer whose body has not been read yet.
 
     Args:
         name: the server, without secrets.
         status: HTTP status.
-        headers: by their names in lower case.
-        pieces: the body; reading it raises the errors of `HttpClient.open`.
+        headers: the header values by lower-case name.
+        pieces: the body in pieces; reading it raises the errors of `HttpClient.open`.
     """
 
     name: str
@@ -123,10 +123,10 @@ class Stream:
     pieces: Iterator[bytes]
 
     def read(self, max_bytes: int) -> bytes:
-        """Return the whole body.
+        """Read and return the whole body.
 
         Raises:
-            AnswerTooLarge: it has more than `max_bytes` bytes.
+            AnswerTooLarge: the body has more than `max_bytes` bytes.
         """
         content = bytearray()
         for piece in self.pieces:
@@ -139,18 +139,18 @@ class Stream:
 class HttpClient:
     """Send requests to one server. Threads may share a client.
 
-    Connections are kept and reused. The proxies that the environment names are used, except for
-    servers on this machine.
+    Connections are kept and reused. Proxies from the environment are used, except for servers on
+    this machine.
 
     Args:
-        url: ``http://`` or ``https://`` with a host; a path is put before each request's, user and
-            password become basic authentication.
-        name: of the server in errors; the URL without its secrets by default.
-        authorization: the header of that name. It is sent to this server only, never to one that
-            a redirect leads to.
+        url: ``http://`` or ``https://`` with a host. Its path is prepended to the path of each
+            request. Its user and password are sent as basic authentication.
+        name: the server's name in errors; the URL without its secrets by default.
+        authorization: value of the ``Authorization`` header. It is sent to this server only, never
+            to the target of a redirect.
 
     Raises:
-        InvalidUrl: `url` is not such a URL.
+        InvalidUrl: `url` is not an HTTP or HTTPS URL with a host.
     """
 
     def __init__(self, url: str, *, name: str = "", authorization: str = "") -> None:
@@ -172,18 +172,19 @@ class HttpClient:
         timeout: float,
         max_bytes: int,
     ) -> Answer:
-        """Exchange a request for a whole answer, whatever its status is.
+        """Send a request and return the whole answer, whatever its status.
 
         Args:
             method: ``GET``, ``POST`` …
-            path: is appended to the URL's own; may have a query.
-            body: of the request.
-            headers: beside those that every request has.
-            timeout: seconds for the whole exchange.
-            max_bytes: of the answer's body.
+            path: appended to the URL's path; may contain a query.
+            body: the request's body; None for an empty one.
+            headers: sent in addition to the client's own headers.
+            timeout: limit on the whole exchange, in seconds.
+            max_bytes: largest accepted body of the answer.
 
         Raises:
-            HttpError: one of its kinds; see `open`. `AnswerTooLarge` for more than `max_bytes`.
+            HttpError: the exchange failed; see `open` for the kinds.
+            AnswerTooLarge: the body has more than `max_bytes` bytes.
         """
         deadline = Deadline(timeout)
         with self.open(method, path, body=body, headers=headers, deadline=deadline) as stream:
@@ -200,16 +201,16 @@ class HttpClient:
         deadline: Deadline,
         redirects: int = 0,
     ) -> Iterator[Stream]:
-        """Send a request and open its answer, whatever its status is.
+        """Send a request and open its answer for reading, whatever its status.
 
         Args:
             method: ``GET``, ``POST`` …
-            path: is appended to the URL's own; may have a query.
-            body: of the request. Pieces go as HTTP chunks unless the headers have a
-                ``Content-Length``; what their source raises passes through.
-            headers: beside those that every request has.
-            deadline: of the whole exchange, the reading of the body included.
-            redirects: how many to follow, to http and https only; of a GET, that is.
+            path: appended to the URL's path; may contain a query.
+            body: the request's body. Pieces are sent as HTTP chunks unless the headers contain a
+                ``Content-Length``. Errors raised by the iterable pass through.
+            headers: sent in addition to the client's own headers.
+            deadline: limit on the whole exchange, including reading the body.
+            redirects: most redirects of a GET to follow; only to http and https URLs.
 
         Raises:
             Unreachable: no connection could be opened.
@@ -244,7 +245,7 @@ class HttpClient:
         reusable = False
         try:
             with self._failures(deadline, "did not answer"):
-                # a server may answer without having read all of the request
+                # a server may answer before it has read the whole request
                 with suppress(BrokenPipeError, ConnectionResetError):
                     connection.request(
                         method,
@@ -273,9 +274,9 @@ class HttpClient:
 
     @contextmanager
     def _failures(self, deadline: Deadline, what: str) -> Iterator[None]:
-        """Turn every error of the layers below into one of ours.
+        """Convert every error of the lower layers to one of this module's.
 
-        They are not chained: their texts may repeat the URL, and that a key.
+        The errors are not chained, because their texts may repeat the URL and a key in it.
         """
         try:
             yield
@@ -294,7 +295,7 @@ class HttpClient:
         return {**own, **headers}
 
     def _target(self, path: str) -> str:
-        """Return what stands in the request line."""
+        """Return the target for the request line."""
         whole = self._path_of(path)
         if self._proxy is None or self._url.scheme == "https":
             return whole
@@ -305,7 +306,7 @@ class HttpClient:
         return f"{self._url.path.rstrip('/') if path else self._url.path}{path}{query}" or "/"
 
     def _follow(self, path: str, location: str) -> tuple[HttpClient, str]:
-        """Return the client and the path that a redirect leads to."""
+        """Return the client and the path for the target of a redirect."""
         here = f"{self._url.scheme}://{self._url.netloc.rpartition('@')[2]}"
         try:
             target = _parse_url(urljoin(here + self._path_of(path), location))
@@ -319,7 +320,7 @@ class HttpClient:
     # ------------------------------------------------------------------ connections
 
     def _take(self, deadline: Deadline) -> Connection:
-        """Return a connection that is open, an idle one if there is one."""
+        """Return an open connection, reusing an idle one if possible."""
         with self._lock:
             while self._idle:
                 connection = self._idle.pop()
@@ -369,10 +370,10 @@ def _basic_authorization(url: SplitResult) -> str:
 
 
 def _find_proxy(url: SplitResult) -> SplitResult | None:
-    """Return the proxy that the environment names for a server.
+    """Return the proxy that the environment sets for a server, if any.
 
     Raises:
-        InvalidUrl: it is not reached over plain http.
+        InvalidUrl: the proxy's URL is not a plain http one.
     """
     host = url.hostname or ""
     proxies = getproxies()
@@ -391,7 +392,7 @@ def _proxy_headers(proxy: SplitResult | None) -> dict[str, str]:
 
 
 def _describe(error: BaseException) -> str:
-    """Return a failure's kind in short, never its text, which may repeat the URL."""
+    """Return a short name for a failure; never its text, which may repeat the URL."""
     inner = error
     while (cause := inner.__cause__ or inner.__context__) is not None:
         inner = cause

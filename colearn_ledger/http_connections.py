@@ -1,8 +1,8 @@
-"""Connections over HTTP/1.1 whose every read and write ends by one deadline.
+"""HTTP/1.1 connections on which one deadline limits every read and write.
 
-This is urllib3's connection layer, with a socket that is given the time that is left before each
-read and write. The layers above it, and requests and httpx with them, apply a timeout to each
-single read, and offer no place to change that. TLS, proxies' tunnels and framing are urllib3's.
+This is urllib3's connection layer with a socket whose timeout is set to the remaining time before
+each read and write. The higher layers of urllib3, and requests and httpx, apply a timeout to each
+single read and offer no way to change that. TLS, proxy tunnels and framing are urllib3's.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ import urllib3.util.connection
 from colearn_ledger.deadline import Deadline
 
 PIECE = 65_536
-"""Bytes that are read at once, at most."""
+"""Most bytes read at once."""
 
 
 class Connection(urllib3.connection.HTTPConnection):
-    """A connection whose every read and write ends by the current exchange's deadline."""
+    """A connection that limits every read and write by the current exchange's deadline."""
 
     deadline: Deadline
 
     def _new_conn(self) -> socket.socket:
-        """Connect to the first address that answers; all of them share the deadline."""
+        """Connect to the first address that answers; all attempts share the deadline."""
         failure: OSError = OSError("the name has no address")
         for *_, address in socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM):
             try:
@@ -43,7 +43,7 @@ class Connection(urllib3.connection.HTTPConnection):
             except OSError as error:
                 failure = error
             else:
-                sock.settimeout(_time_left(self.deadline))  # for the handshake of TLS
+                sock.settimeout(_time_left(self.deadline))  # for the TLS handshake
                 return sock
         raise failure
 
@@ -54,11 +54,11 @@ class Connection(urllib3.connection.HTTPConnection):
 
 
 class _TlsConnection(Connection, urllib3.connection.HTTPSConnection):
-    """The same over TLS."""
+    """A connection over TLS with the same limits."""
 
 
 class _TimedSocket:
-    """A socket as `http.client` uses it, whose reads and writes get the time that is left."""
+    """A socket for `http.client` whose reads and writes end by the deadline."""
 
     def __init__(self, sock: socket.socket, connection: Connection) -> None:
         self._sock = sock
@@ -99,7 +99,7 @@ class _TimedReader(io.RawIOBase):
 
 
 def _time_left(deadline: Deadline) -> float:
-    """Return the seconds that are left; a socket would take 0 for "do not wait"."""
+    """Return the seconds that are left, above 0: for a socket, 0 means "do not wait"."""
     left = deadline.left()
     if not left:
         raise TimeoutError("the deadline has passed")
@@ -115,13 +115,13 @@ def open_connection(
     """Connect to a server, or to the proxy in front of it.
 
     Args:
-        url: of the server.
-        proxy: reached over plain http; None for none.
-        proxy_headers: for the proxy alone, where it opens a tunnel.
-        deadline: of connecting and of the first exchange.
+        url: the server's URL.
+        proxy: the proxy's URL, plain http only; None to connect directly.
+        proxy_headers: headers for the proxy only, sent when it opens a tunnel.
+        deadline: limit on connecting and on the first exchange.
 
     Raises:
-        OSError, http.client.HTTPException, urllib3.exceptions.HTTPError: no connection.
+        OSError, http.client.HTTPException, urllib3.exceptions.HTTPError: connecting failed.
     """
     first = url if proxy is None else proxy
     host, port = first.hostname or "", first.port
@@ -145,7 +145,7 @@ def open_connection(
 
 @cache
 def _tls_context() -> ssl.SSLContext:
-    """Trust what the system trusts (``SSL_CERT_FILE`` adds to it), and Mozilla's list."""
+    """Return a context that trusts the system's roots, ``SSL_CERT_FILE`` and Mozilla's list."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context

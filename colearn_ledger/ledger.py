@@ -1,8 +1,8 @@
-"""The port through which everything reads from and writes to a ledger.
+"""The port for all reads from and writes to a ledger.
 
-`LedgerView` reads: it answers queries and returns events, and needs no wallet. `Ledger` also sends
-transactions for one account. Both spell out the calls and queries of `colearn_ledger.calls` with
-types; an implementation provides the few abstract methods.
+`LedgerView` answers queries, returns events and needs no wallet. `Ledger` also sends transactions
+for one account. Both offer the calls and queries of `colearn_ledger.calls` as typed methods; an
+implementation provides only the few abstract methods.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class RecordedEvent:
     """An event and its place in the ledger.
 
     Args:
-        cursor: grows along the ledger; compare it, but do not interpret it.
-        time: block time, seconds since the epoch.
+        cursor: position that grows along the ledger; compare it, but do not interpret it.
+        time: block time, in seconds since the epoch.
         transaction: the transaction's hash, hexadecimal.
         event: the event.
     """
@@ -63,10 +63,10 @@ class Receipt:
     """A transaction that took effect.
 
     Args:
-        transaction: its hash, hexadecimal.
-        time: of its block, seconds since the epoch.
-        cost: gas used; 0 where the ledger charges nothing.
-        events: the events it emitted, in order.
+        transaction: the transaction's hash, hexadecimal.
+        time: block time, in seconds since the epoch.
+        cost: gas used; 0 on a ledger without gas.
+        events: the events that the transaction emitted, in order.
     """
 
     transaction: str
@@ -86,52 +86,52 @@ class Receipt:
 
 
 class Pending(Protocol):
-    """A transaction that was sent."""
+    """A sent transaction."""
 
     def wait(self, timeout: float | None = None) -> Receipt:
         """Return the receipt once the transaction has taken effect.
 
         Raises:
             ProtocolError: the protocol refused it; nothing changed.
-            LedgerUnavailable: it was not seen to take effect within ``timeout`` seconds.
+            LedgerUnavailable: it did not visibly take effect within ``timeout`` seconds.
         """
 
 
 class LedgerView(ABC):
-    """One deployment of the protocol, for reading.
+    """Read access to one deployment of the protocol.
 
-    Queries raise `UnknownExperiment`, `WrongRound` (a round that has not begun) and `NotALearner`
-    (an account that never joined). Lists start at ``start`` and return at most
+    Queries raise `UnknownExperiment`, `WrongRound` (the round has not begun) and `NotALearner`
+    (the account never joined). Lists start at ``start`` and return at most
     ``min(limit, MAX_PAGE)`` rows.
     """
 
     @property
     @abstractmethod
     def domain(self) -> SigningDomain:
-        """Return the domain that signed ballots and commitments are bound to."""
+        """Return the domain to which signed ballots and commitments are bound."""
 
     @abstractmethod
     def now(self) -> int:
-        """Return the ledger's time, seconds since the epoch."""
+        """Return the ledger's time, in seconds since the epoch."""
 
     @abstractmethod
     def ask_all(self, query: Query[T], questions: Sequence[Sequence[Any]]) -> list[T]:
         """Return the answers to one query for several sets of arguments.
 
-        Ledgers that can, ask for all of them in few requests.
+        A ledger that supports batches needs only a few requests for all of them.
         """
 
     @abstractmethod
     def events(
         self, experiment: ExperimentId, after: int = -1, limit: int = 1_000
     ) -> list[RecordedEvent]:
-        """Return up to ``limit`` events of an experiment past the cursor ``after``."""
+        """Return up to ``limit`` events of an experiment after the cursor ``after``."""
 
     @abstractmethod
     def wait_for_change(self, timeout: float) -> None:
-        """Return when the ledger may have changed, or after ``timeout`` seconds.
+        """Wait until the ledger may have changed, for at most ``timeout`` seconds.
 
-        A hint only: it may return early, and callers must read the state again.
+        This is only a hint: it may return early, and callers must read the state again.
         """
 
     def ask(self, query: Query[T], *arguments: Any) -> T:
@@ -145,7 +145,7 @@ class LedgerView(ABC):
         return self.ask(calls.EXPERIMENT, experiment)
 
     def experiments(self, start: int = 0, limit: int = 100) -> list[Experiment]:
-        """Return experiments in order of id; ``start`` 0 is the first."""
+        """Return experiments in order of id; ``start`` 0 means the first."""
         return self.ask(calls.EXPERIMENTS, start, limit)
 
     def learner(self, experiment: ExperimentId, account: Account) -> Learner:
@@ -153,7 +153,7 @@ class LedgerView(ABC):
         return self.ask(calls.LEARNER, experiment, account)
 
     def learners(self, experiment: ExperimentId, start: int = 0, limit: int = 100) -> list[Learner]:
-        """Return learners in order of index, including those who left."""
+        """Return learners in order of index, including those that left."""
         return self.ask(calls.LEARNERS, experiment, start, limit)
 
     def round(self, experiment: ExperimentId, round_index: int) -> Round:
@@ -165,17 +165,17 @@ class LedgerView(ABC):
         return self.ask(calls.ROUNDS, experiment, start, limit)
 
     def ballot(self, experiment: ExperimentId, round_index: int, learner: Account) -> Ballot:
-        """Return what is recorded of a learner in a round."""
+        """Return the record of a learner's ballot in a round."""
         return self.ask(calls.BALLOT, experiment, round_index, learner)
 
     def ballots(
         self, experiment: ExperimentId, round_index: int, start: int = 0, limit: int = 100
     ) -> list[Ballot]:
-        """Return a row for each learner in order of index."""
+        """Return a round's ballots, with a row for each learner in order of index."""
         return self.ask(calls.BALLOTS, experiment, round_index, start, limit)
 
     def current_weights(self, experiment: ExperimentId) -> ContentRef | None:
-        """Return the current weights, ``None`` while there are none."""
+        """Return the reference of the current weights, or ``None`` before the first."""
         return self.ask(calls.CURRENT_WEIGHTS, experiment)
 
     def duty(self, experiment: ExperimentId, account: Account) -> Duty:
@@ -184,10 +184,10 @@ class LedgerView(ABC):
 
 
 class Ledger(LedgerView):
-    """One deployment of the protocol, for reading, and for writing as one account.
+    """Read access to one deployment of the protocol, and write access as one account.
 
-    A call raises the protocol's error at once if the ledger refuses it before it is sent;
-    otherwise `Pending.wait` raises it.
+    If the ledger refuses a call before it is sent, the call raises the protocol's error at once.
+    Otherwise `Pending.wait` raises it.
     """
 
     @property
@@ -197,7 +197,7 @@ class Ledger(LedgerView):
 
     @abstractmethod
     def acting_for(self, wallet: Wallet) -> Self:
-        """Return a ledger of the same deployment that signs with another wallet."""
+        """Return a ledger for the same deployment that signs with another wallet."""
 
     @abstractmethod
     def submit(self, call: Call, *arguments: Any) -> Pending:
@@ -206,11 +206,11 @@ class Ledger(LedgerView):
     # ------------------------------------------------------------------ calls
 
     def create(self, params: ExperimentParams) -> Pending:
-        """Create an experiment; its id is in the receipt."""
+        """Create an experiment; the receipt contains its id."""
         return self.submit(calls.CREATE, params)
 
     def admit(self, experiment: ExperimentId, accounts: Sequence[Account]) -> Pending:
-        """Put accounts on the allowlist (creator only)."""
+        """Add accounts to the allowlist (creator only)."""
         return self.submit(calls.ADMIT, experiment, accounts)
 
     def join(self, experiment: ExperimentId, encryption_key: bytes = bytes(32)) -> Pending:
@@ -222,7 +222,7 @@ class Ledger(LedgerView):
         return self.submit(calls.LEAVE, experiment)
 
     def remove(self, experiment: ExperimentId, learner: Account) -> Pending:
-        """Remove a learner whose strikes reached the limit."""
+        """Remove a learner whose strikes have reached the limit."""
         return self.submit(calls.REMOVE, experiment, learner)
 
     def start(self, experiment: ExperimentId) -> Pending:
@@ -236,7 +236,7 @@ class Ledger(LedgerView):
     def propose(
         self, experiment: ExperimentId, round_index: int, content: ContentRef, scores: Scores
     ) -> Pending:
-        """Propose weights (proposer only); the scores are for the record."""
+        """Propose weights (proposer only); the scores are only recorded."""
         return self.submit(calls.PROPOSE, experiment, round_index, content, scores)
 
     def decline(self, experiment: ExperimentId, round_index: int) -> Pending:
@@ -248,7 +248,7 @@ class Ledger(LedgerView):
         return self.submit(calls.VOTE, experiment, round_index, vote)
 
     def commit(self, experiment: ExperimentId, round_index: int, commitment: bytes) -> Pending:
-        """Commit to a secret ballot: 32 bytes of `commitment_hash`."""
+        """Commit to a secret ballot with the 32 bytes of `commitment_hash`."""
         return self.submit(calls.COMMIT, experiment, round_index, commitment)
 
     def reveal(
@@ -260,9 +260,9 @@ class Ledger(LedgerView):
     def vote_signed(
         self, experiment: ExperimentId, round_index: int, ballots: Sequence[SignedBallot]
     ) -> Pending:
-        """Submit ballots that learners signed; invalid ones are skipped and reported."""
+        """Submit ballots signed by learners; invalid ones are skipped and reported."""
         return self.submit(calls.VOTE_SIGNED, experiment, round_index, ballots)
 
     def advance(self, experiment: ExperimentId) -> Pending:
-        """Close a phase whose deadline has passed, or begin the next one."""
+        """Close a phase whose deadline has passed, or begin the next phase."""
         return self.submit(calls.ADVANCE, experiment)

@@ -1,8 +1,8 @@
 """Serve an ASGI application over HTTP in a background thread.
 
 Needs ``pip install 'colearn-ledger[serve]'``. Clients may be slow or hostile, so each request is
-limited in size and in time, and each peer in its rate. A connection carries one request; if that
-is not answered in time, for example because a client drips it, the connection is closed.
+limited in size and time, and each peer in its rate. A connection serves one request. It is closed
+if the request is not answered in time, for example because the client sends it too slowly.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ _STOP_SECONDS = 5
 
 
 class ServerNotInstalled(LedgerError):
-    """The packages of the server are missing."""
+    """The server's packages are not installed."""
 
 
 class AddressNotUsable(LedgerError):
-    """The server cannot listen at the address."""
+    """The server cannot listen on the address."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of what a client may do.
+    """Limits on each client.
 
     Args:
-        seconds: from a connection's begin to the end of its answer.
-        max_bytes: of a request's body.
-        per_second: requests of one peer, in the long run.
-        burst: requests of one peer at once.
+        seconds: longest time from opening a connection to the end of its answer.
+        max_bytes: largest body of a request.
+        per_second: average requests per second from one peer.
+        burst: most requests from one peer at once.
     """
 
     seconds: float = 10.0
@@ -55,17 +55,17 @@ class Limits:
 def serve(
     make_app: Callable[[], ASGIApp], host: str, port: int, *, limits: Limits | None = None
 ) -> Iterator[str]:
-    """Serve an application until the end of the block; yields the URL.
+    """Serve an application until the end of the block, and yield its URL.
 
     Args:
-        make_app: makes the ASGI application; it may import Starlette.
-        host: to listen on.
-        port: to listen on; 0 chooses a free one.
-        limits: of what a client may do.
+        make_app: returns the ASGI application; it may import Starlette.
+        host: host name or address to listen on.
+        port: port to listen on; 0 chooses a free one.
+        limits: limits on each client; the defaults of `Limits` if None.
 
     Raises:
-        AddressNotUsable: the port is in use, or the host is not this machine's.
-        ServerNotInstalled: the packages of the server are missing.
+        AddressNotUsable: the port is in use, or the host is not an address of this machine.
+        ServerNotInstalled: the server's packages are not installed.
     """
     try:
         import uvicorn
@@ -84,7 +84,7 @@ def serve(
             ws="none",
             lifespan="off",
             log_config=None,
-            log_level="warning",  # starts and stops are for the command to log
+            log_level="warning",  # the command logs starting and stopping
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=_STOP_SECONDS,
@@ -113,7 +113,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _timed_protocol(seconds: float) -> Any:
-    """Return uvicorn's protocol with a limit on the whole life of a connection."""
+    """Return uvicorn's protocol with a limit on the lifetime of a connection."""
     from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class TimedProtocol(H11Protocol):
@@ -129,7 +129,7 @@ def _timed_protocol(seconds: float) -> Any:
 
 
 class _Limiter:
-    """Refuse requests that are too large, and those of peers that send too many."""
+    """Refuse requests that are too large, and requests from peers that send too many."""
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self._app = app
@@ -178,12 +178,12 @@ async def _answer(send: Send, status: int, body: bytes) -> None:
 
 
 class RateLimit:
-    """Limit how often each of many peers may do something; memory is bounded.
+    """Limit the rate of actions for each of many peers, in bounded memory.
 
     Args:
-        per_second: in the long run.
-        burst: at once.
-        clock: returns seconds that only grow.
+        per_second: average actions per second of one peer.
+        burst: most actions of one peer at once.
+        clock: monotonic clock in seconds.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class RateLimit:
         self._peers: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def allow(self, peer: str) -> bool:
-        """Count one action of a peer; return whether it is within the limit."""
+        """Count one action of a peer and return whether it is within the limit."""
         now = self._clock()
         left, at = self._peers.pop(peer, (float(self._burst), now))
         left = min(float(self._burst), left + (now - at) * self._per_second)

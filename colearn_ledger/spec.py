@@ -12,7 +12,7 @@ from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.store import ContentStore
 
 MAX_SPEC_SIZE = 2**20
-"""The largest specification that is read by default, in bytes."""
+"""Default limit on the size of a specification, in bytes."""
 
 _VERSION = 1
 _FIELDS = {"higher_is_better", "model", "score_name", "text", "version", "weights"}
@@ -27,11 +27,11 @@ class ExperimentSpec:
     """The specification that the learners of an experiment agree on.
 
     Args:
-        model: a description of the model for people.
+        model: a description of the model, for people to read.
         schema: the names, shapes and types of its weights.
-        score_name: what the vote and test scores measure, for example ``accuracy``.
-        higher_is_better: the direction of the score.
-        text: further information for learners who consider joining.
+        score_name: the measure used for vote and test scores, for example ``accuracy``.
+        higher_is_better: whether a higher score is a better one.
+        text: further information for anyone considering to join.
 
     Raises:
         SpecError: a field has the wrong type, or ``score_name`` is empty.
@@ -44,7 +44,7 @@ class ExperimentSpec:
     text: str = ""
 
     def __post_init__(self) -> None:
-        """Check the types: the values may come from a stranger."""
+        """Check the types of the fields, which may come from an untrusted source."""
         for name in ("model", "score_name", "text"):
             if not isinstance(getattr(self, name), str):
                 raise SpecError(f"the specification's {name} is not a string")
@@ -54,10 +54,10 @@ class ExperimentSpec:
             raise SpecError("the specification's higher_is_better is not true or false")
 
     def to_bytes(self) -> bytes:
-        """Return the document as canonical JSON; equal specifications have equal bytes.
+        """Return the document as canonical JSON, so that equal specifications have equal bytes.
 
         Raises:
-            SpecError: UTF-8 cannot encode a text.
+            SpecError: a text cannot be encoded as UTF-8.
         """
         document = {
             "higher_is_better": self.higher_is_better,
@@ -78,10 +78,10 @@ class ExperimentSpec:
 
         Args:
             data: the whole document.
-            max_size: the most bytes to accept.
+            max_size: largest accepted size, in bytes.
 
         Raises:
-            SpecError: it is too large or not a specification; the message has the reason.
+            SpecError: the document is too large or not a specification; the message explains why.
         """
         if len(data) > max_size:
             raise SpecError(
@@ -134,8 +134,8 @@ class ExperimentSpec:
         """Fetch, verify and parse a document.
 
         Raises:
-            ContentTooLarge, ContentUnavailable, ContentMismatch: it could not be fetched.
-            SpecError: it is not a specification.
+            ContentTooLarge, ContentUnavailable, ContentMismatch: the document could not be fetched.
+            SpecError: the document is not a specification.
         """
         with store.get(content, max_size=max_size, timeout=timeout) as pieces:
             data = b"".join(pieces)

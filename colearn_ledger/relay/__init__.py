@@ -1,1 +1,1 @@
-"""Relays: submit the signed ballots of learners in batches."""
+"""Relays that submit the signed ballots of learners in batches."""

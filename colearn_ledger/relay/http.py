@@ -7,7 +7,8 @@ On a Cosmos chain the signature has 194 digits and the learner is ``wasm1…``. 
 hexadecimal digits of their binary64 bits.
 
 202: accepted. 400: not a ballot. 409: the ledger would not count it, or another ballot of this
-learner waits. 413: too large. 429: no room, or too many requests. 503: the ledger does not answer.
+learner is waiting. 413: too large. 429: no room, or too many requests. 503: the ledger does not
+answer.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ from colearn_ledger.text.strict_json import InvalidJson, load
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-_MAX_BYTES = 2_048  # of a request or an answer
-_TIMEOUT = 10.0  # seconds for handing a ballot over
+_MAX_BYTES = 2_048  # limit on a request or an answer
+_TIMEOUT = 10.0  # seconds for handing over a ballot
 _ACCEPTED, _BAD_REQUEST, _CONFLICT, _TOO_MANY, _UNAVAILABLE = 202, 400, 409, 429, 503
 _BITS = re.compile(r"[0-9a-f]{16}")
 _SIGNATURE = re.compile(r"[0-9a-f]{130}|[0-9a-f]{194}")
@@ -56,16 +57,16 @@ class _InvalidBallot(LedgerError):
 
 
 def serving(relay: Relay, host: str, port: int) -> AbstractContextManager[str]:
-    """Accept ballots at an address until the end of the block; yields the URL.
+    """Accept ballots over HTTP until the end of the block, and yield the server's URL.
 
     Args:
-        relay: gets the ballots.
-        host: to listen on.
-        port: to listen on; 0 chooses a free one.
+        relay: receives the ballots.
+        host: host name or address to listen on.
+        port: port to listen on; 0 chooses a free one.
 
     Raises:
-        AddressNotUsable: the port is in use.
-        ServerNotInstalled: the packages of the server are missing.
+        AddressNotUsable: the port is in use, or the host is not an address of this machine.
+        ServerNotInstalled: the server's packages are not installed.
     """
     return serve(lambda: _make_app(relay), host, port, limits=Limits(max_bytes=_MAX_BYTES))
 
@@ -139,13 +140,13 @@ def _parse_score(value: Any) -> float | None:
 
 
 class RelayClient:
-    """A relay behind HTTP; implements `colearn_ledger.relay.relay.BallotTaker`.
+    """Client of a relay over HTTP; implements `colearn_ledger.relay.relay.BallotTaker`.
 
     Args:
         url: ``http://host:port`` or ``https://host``.
 
     Raises:
-        InvalidRelayUrl: it is not such a URL.
+        InvalidRelayUrl: the text is not such a URL.
     """
 
     def __init__(self, url: str) -> None:
@@ -158,10 +159,10 @@ class RelayClient:
         self._name = f"the relay {self._client.name}"
 
     def offer(self, experiment: ExperimentId, round_index: int, ballot: SignedBallot) -> None:
-        """Hand a ballot over.
+        """Hand over a ballot.
 
         Raises:
-            BallotRefused: the relay will never carry it; the message has the reason.
+            BallotRefused: the relay will never submit the ballot; the message explains why.
             LedgerUnavailable: the relay cannot be reached, or cannot accept the ballot now.
         """
         scores = ballot.vote.scores
@@ -198,7 +199,7 @@ def _encode_score(score: float | None) -> str | None:
 
 
 def _reason_in(answer: Answer) -> str:
-    """Return the reason in an answer, without characters that would steer a terminal."""
+    """Return the reason given in an answer, without control characters for a terminal."""
     try:
         reason = str(answer.json()["error"])
     except (NotJson, TypeError, KeyError, IndexError):

@@ -1,9 +1,9 @@
-"""A relay: gather ballots that learners signed and submit them to the ledger in batches.
+"""Gather ballots that learners signed and submit them to the ledger in batches.
 
-It needs no trust. It cannot change a ballot, because the ballot is signed. It cannot count one
-twice. A learner sees on the ledger that its ballot is missing, and offers it again or casts it
-itself. Ballots are kept in memory only: a learner whose ballot is lost with the relay offers it
-again.
+A relay needs no trust. It cannot change a ballot, because the ballot is signed, and it cannot make
+a ballot count twice. If a ballot is missing from the ledger, the learner can see that and offer it
+again or cast it directly. A relay keeps ballots in memory only: after a relay is lost, learners
+offer their ballots again.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _TRANSACTION_TIMEOUT = 120.0  # seconds
 
 
 class BallotRefused(LedgerError):
-    """The ledger would not count the ballot; the message has the reason."""
+    """The ledger would not count the ballot; the message explains why."""
 
 
 class RelayFull(LedgerError):
@@ -55,19 +55,19 @@ class RelayFull(LedgerError):
 
 
 class BallotTaker(Protocol):
-    """Accept signed ballots: a `Relay` in this process, or one behind HTTP."""
+    """Anything that accepts signed ballots: a `Relay` in this process or one over HTTP."""
 
     def offer(self, experiment: ExperimentId, round_index: int, ballot: SignedBallot) -> None:
-        """Hand a ballot over; doing so again changes nothing.
+        """Hand over a ballot; doing so again has no effect.
 
         Raises:
-            BallotRefused: it will never be submitted.
-            RelayFull, LedgerUnavailable: it cannot be accepted now.
+            BallotRefused: the ballot will never be submitted.
+            RelayFull, LedgerUnavailable: the ballot cannot be accepted now.
         """
 
 
 class BallotCarrier(Protocol):
-    """Cast a learner's open ballots."""
+    """Anything that casts a learner's open ballots."""
 
     def vote(self, experiment: ExperimentId, round_index: int, vote: Vote) -> Pending:
         """Cast a ballot."""
@@ -78,13 +78,13 @@ class BallotCarrier(Protocol):
 
 @dataclass(slots=True)
 class _Queue:
-    """The waiting ballots of one round, in the order in which they came.
+    """The waiting ballots of one round, in order of arrival.
 
     Args:
-        since: when the oldest of them came.
-        ballots: by their learners.
-        failures: attempts in a row that failed.
-        retry_at: no attempt is made before.
+        since: time at which the oldest ballot arrived.
+        ballots: the ballots by learner.
+        failures: number of consecutive failed attempts.
+        retry_at: earliest time of the next attempt.
     """
 
     since: float
@@ -97,10 +97,10 @@ class Relay:
     """Gather signed ballots and submit them. Safe to use from several threads.
 
     Args:
-        ledger: acts for the account that pays.
-        experiments: whose ballots are accepted; those of all experiments if ``None``.
-        wait: seconds to gather before a batch is submitted, unless it is full or complete before.
-        batch: the most ballots in a transaction.
+        ledger: sends the transactions, for the account that pays.
+        experiments: experiments to accept ballots for; all if ``None``.
+        wait: seconds to gather ballots for a batch, unless it is full or complete earlier.
+        batch: most ballots in a transaction.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Relay:
 
     @property
     def waiting(self) -> int:
-        """Count the ballots that wait to be submitted."""
+        """Return the number of ballots that are waiting to be submitted."""
         with self._lock:
             return self._count()
 
@@ -130,9 +130,9 @@ class Relay:
         """Accept a ballot if the ledger would count it now; the same ballot may be offered again.
 
         Raises:
-            BallotRefused: its learner did not sign it, the ledger would not count it, or another
-                ballot of this learner waits already.
-            RelayFull: there is no room.
+            BallotRefused: the learner did not sign the ballot, the ledger would not count it, or
+                another ballot of this learner is already waiting.
+            RelayFull: there is no room for another ballot.
             LedgerUnavailable: the ledger does not answer.
         """
         self._check(experiment, round_index, ballot)
@@ -154,10 +154,10 @@ class Relay:
             self._arrived.notify_all()
 
     def run(self, stop: StopSignal) -> None:
-        """Submit ballots until ``stop`` is set, and then those that still wait.
+        """Submit ballots until ``stop`` is set, and then any that are still waiting.
 
-        No error of the ledger ends this: the ballots of a failed batch are kept and submitted again
-        after a growing pause.
+        Ledger errors do not end this loop: the ballots of a failed batch are kept and submitted
+        again after a growing pause.
         """
         while not stop.is_set():
             self.carry_due()
@@ -166,7 +166,11 @@ class Relay:
         self.carry_due(all_of_them=True)
 
     def carry_due(self, *, all_of_them: bool = False) -> None:
-        """Submit every batch that is full, complete or old enough, or every batch that exists."""
+        """Submit every batch that is due: full, complete or old enough.
+
+        Args:
+            all_of_them: whether to submit the other batches too.
+        """
         with self._lock:
             places = list(self._queues)
         for place in places:
@@ -242,7 +246,7 @@ class Relay:
                 del self._queues[place]
 
     def _postpone(self, place: tuple[ExperimentId, int], error: LedgerError) -> None:
-        """Keep the ballots of a batch that failed, for a later attempt."""
+        """Keep the ballots of a failed batch for a later attempt."""
         with self._lock:
             queue = self._queues[place]
             queue.failures += 1
@@ -262,18 +266,18 @@ class RelayList:
     """Offer each ballot to the first of several relays that accepts it.
 
     Args:
-        relays: in the order in which to try them; at least one.
+        relays: the relays in the order in which to try them; at least one.
     """
 
     def __init__(self, relays: Sequence[BallotTaker]) -> None:
         self._relays = tuple(relays)
 
     def offer(self, experiment: ExperimentId, round_index: int, ballot: SignedBallot) -> None:
-        """Hand a ballot over.
+        """Hand over a ballot.
 
         Raises:
-            BallotRefused: every relay refused it.
-            LedgerUnavailable: no relay accepted it, and some may accept it later.
+            BallotRefused: every relay refused the ballot.
+            LedgerUnavailable: no relay accepted the ballot, but some may accept it later.
         """
         failures: list[LedgerError] = []
         for relay in self._relays:
@@ -291,13 +295,13 @@ class RelayList:
 
 
 class RelayCarrier:
-    """Cast a learner's open ballots through a relay; the learner's account pays nothing.
+    """Cast a learner's open ballots through a relay, at no cost to the learner's account.
 
     Args:
-        ledger: where the ballots are counted; it is only read.
+        ledger: the ledger that counts the ballots; it is only read.
         wallet: signs the learner's ballots.
         relay: submits the signed ballots.
-        poll: seconds between two checks whether a ballot is counted.
+        poll: seconds between checks for whether a ballot is counted.
     """
 
     def __init__(
@@ -309,7 +313,7 @@ class RelayCarrier:
         self._poll = poll
 
     def vote(self, experiment: ExperimentId, round_index: int, vote: Vote) -> Pending:
-        """Sign a ballot and hand it over.
+        """Sign a ballot and hand it to the relay.
 
         Raises:
             BallotRefused, RelayFull, LedgerUnavailable: see `BallotTaker.offer`.
@@ -330,15 +334,15 @@ class _Carried:
     _round: int
 
     def wait(self, timeout: float | None = None) -> Receipt:
-        """Return once the ballot is counted; the transaction is the relay's.
+        """Wait until the ballot is counted and return the receipt of the relay's transaction.
 
         Raises:
-            WrongPhase: the round closed without it.
-            LedgerUnavailable: it was not counted within ``timeout`` seconds.
+            WrongPhase: the round closed without the ballot.
+            LedgerUnavailable: the ballot was not counted within ``timeout`` seconds.
         """
         give_up = None if timeout is None else time.monotonic() + timeout
         while True:
-            # The round is read first: it may be closed, by this ballot, before the ballot is read.
+            # Read the round first: this ballot may close it between the two reads.
             round_ = self._ledger.round(self._experiment, self._round)
             recorded = self._ledger.ballot(self._experiment, self._round, self._account)
             if recorded.state in (BallotState.APPROVED, BallotState.REJECTED):

@@ -1,1 +1,1 @@
-"""Weights as files: content references, stores, and a format that cannot execute code."""
+"""Weights as files: content references, stores and a format that cannot execute code."""

@@ -1,7 +1,7 @@
-"""Encode and decode weights: one safetensors file, the tree and a summary in its header.
+"""Encode and decode weights as a safetensors file with the tree and a summary in its header.
 
-Reading runs no code from the file, takes memory in proportion to the file, and believes
-nothing that was not checked. The same weights give the same bytes.
+Decoding runs no code from the file, uses memory in proportion to the file's size, and checks
+everything before using it. The same weights always give the same bytes.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ _VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class DecodedWeights:
-    """Weights read from a file.
+    """The contents of a file of weights.
 
     Args:
         weights: the tree; its arrays are aligned, writable and not shared.
-        summary: the training summary in the file.
+        summary: the training summary from the file.
     """
 
     weights: Any
@@ -75,16 +75,16 @@ class DecodedWeights:
 def encode_weights(weights: WeightsTree, *, summary: Mapping[str, Any] | None = None) -> bytes:
     """Encode weights as a file.
 
-    Every value comes back with its bits and type, big-endian arrays in native order,
-    bytearrays as bytes, subclasses of list and dict as list and dict. NaN and infinity
-    are written: it is the reader who refuses them.
+    Decoding restores every value's bits and type, with these exceptions: big-endian arrays return
+    in native byte order, bytearrays as bytes, and subclasses of list and dict as list and dict. NaN
+    and infinity are written; the reader refuses them.
 
     Args:
         weights: the tree.
         summary: JSON values about the training, covered by the file's hash.
 
     Raises:
-        UnsupportedWeights: a type, data type or summary that the format does not have.
+        UnsupportedWeights: the format does not support a type, a data type or the summary.
     """
     structure, tensors = flatten(weights)
     info = {
@@ -104,15 +104,15 @@ def decode_weights(
     schema: WeightsSchema | None = None,
     allow_non_finite: bool = False,
 ) -> DecodedWeights:
-    """Read a file of weights.
+    """Decode a file of weights.
 
     Args:
         data: the whole file.
-        schema: that the weights must match; ``None`` accepts any weights.
-        allow_non_finite: take NaN and infinity too.
+        schema: the schema that the weights must match; ``None`` accepts any weights.
+        allow_non_finite: whether to accept NaN and infinity.
 
     Raises:
-        WeightsError: one of its subclasses, which names the defect.
+        WeightsError: the file is defective; the subclass identifies the defect.
     """
     view = memoryview(data).cast("B")
     if schema is not None and len(view) > schema.max_bytes:
@@ -134,7 +134,7 @@ def decode_weights(
 def write_weights(
     store: ContentStore, weights: WeightsTree, summary: Mapping[str, Any] | None = None
 ) -> ContentRef:
-    """Store weights and return their reference; pinning them is the caller's decision."""
+    """Store weights and return their reference, without pinning them."""
     return store.put([encode_weights(weights, summary=summary)])
 
 
@@ -145,17 +145,17 @@ def read_weights(
     schema: WeightsSchema,
     timeout: float | None = None,
 ) -> DecodedWeights:
-    """Fetch, verify and read weights.
+    """Fetch, verify and decode weights.
 
     Args:
-        store: to fetch from.
+        store: the store to fetch from.
         content: the reference of the file.
-        schema: that they must match; its ``max_bytes`` bounds the download.
-        timeout: seconds; ``None`` for the store's own limit.
+        schema: the schema that the weights must match; its ``max_bytes`` limits the download.
+        timeout: limit in seconds; ``None`` for the store's default.
 
     Raises:
-        ContentTooLarge, ContentUnavailable, ContentMismatch: they could not be had.
-        WeightsError: they are not weights of this schema, or not finite.
+        ContentTooLarge, ContentUnavailable, ContentMismatch: the file could not be fetched.
+        WeightsError: the weights do not match the schema, or are not finite.
     """
     data = bytearray()
     with store.get(content, max_size=schema.max_bytes, timeout=timeout) as pieces:

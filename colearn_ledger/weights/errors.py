@@ -8,15 +8,15 @@ _SHOWN = 80
 
 
 class WeightsError(LedgerError):
-    """Root of the errors of weights and of their schemas."""
+    """Base class of the errors of weights and their schemas."""
 
 
 class UnsupportedWeights(WeightsError):
-    """The format cannot express these weights: a type, a size or a summary is not supported."""
+    """The format does not support a type, a size or the summary of these weights."""
 
 
 class TruncatedWeights(WeightsError):
-    """The file is shorter than its header demands."""
+    """The file is shorter than its header requires."""
 
 
 class TrailingBytes(WeightsError):
@@ -24,7 +24,7 @@ class TrailingBytes(WeightsError):
 
 
 class OversizedWeights(WeightsError):
-    """The file, or its header, is larger than allowed."""
+    """The file or its header is larger than allowed."""
 
 
 class CorruptHeader(WeightsError):
@@ -32,7 +32,7 @@ class CorruptHeader(WeightsError):
 
 
 class UnknownFormat(WeightsError):
-    """A safetensors file, but not of weights in a supported version."""
+    """The safetensors file does not contain weights in a supported version."""
 
 
 class CorruptStructure(WeightsError):
@@ -40,30 +40,30 @@ class CorruptStructure(WeightsError):
 
 
 class InvalidTensor(WeightsError):
-    """A tensor has bytes that its type does not allow."""
+    """A tensor contains bytes that its type does not allow."""
 
 
 class MismatchedWeights(WeightsError):
-    """Names, data types, shapes or structure differ from the experiment's schema."""
+    """The names, data types, shapes or structure differ from the experiment's schema."""
 
 
 class NonFiniteWeights(WeightsError):
-    """A tensor has NaN or infinity."""
+    """A tensor contains NaN or infinity."""
 
 
 class PickledWeights(WeightsError):
-    """A leaf is a pickle; reading it would run a stranger's code."""
+    """A leaf is a pickle; loading it would run untrusted code."""
 
 
 class EmptyWeights(WeightsError):
-    """The weights have no values; no experiment can start from them."""
+    """The weights contain no values, so that no experiment can start from them."""
 
 
 class InvalidSchema(WeightsError):
-    """The schema itself is malformed."""
+    """The schema is malformed."""
 
 
 def shown(value: object) -> str:
-    """Return a value from a stranger for an error message: escaped, and cut when long."""
+    """Escape and shorten an untrusted value for an error message."""
     text = ascii(value)
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"

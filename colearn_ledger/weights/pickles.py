@@ -1,11 +1,11 @@
-"""Refuse weights that others cannot use safely: pickled objects, or nothing at all.
+"""Refuse weights that contain pickled objects, or that are empty.
 
-Our own file format never runs code. A learner may still publish bytes of its own making, and
-honest learners would then read a stranger's pickle, which runs whatever the stranger wrote.
+Our file format never runs code. But a learner may publish arbitrary bytes as weights, and if an
+honest learner unpickled them, it would run code chosen by a stranger.
 
 The check finds pickles in plain bytes, strings and byte arrays, and those that ``torch.save`` and
-``numpy.save`` write. It does not look into compressed or encoded data: it protects honest users of
-a dangerous format, and replaces no sandbox.
+``numpy.save`` write. It does not look into compressed or encoded data. It protects honest users of
+a dangerous format and does not replace a sandbox.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import numpy as np
 from colearn_ledger.weights.errors import EmptyWeights, PickledWeights, shown
 
 _IMPORTS = {"GLOBAL", "INST", "STACK_GLOBAL"}
-"""Operations that import what the pickle names."""
+"""Opcodes that import the objects that the pickle names."""
 
 _ENOUGH = 10_000
-"""Operations after which no chance remains that the data only looks like a pickle."""
+"""Opcodes that do not occur by chance in data that only looks like a pickle."""
 
 _HEAD = 256
-"""Bytes at the start of a file that name what is in it."""
+"""Magic bytes at the start of files."""
 
 
 def check_no_pickle(weights: Any) -> None:
@@ -51,13 +51,13 @@ def check_no_pickle(weights: Any) -> None:
 def check_initial_weights(weights: Any) -> None:
     """Refuse weights that no experiment can start from.
 
-    Bytes and strings may be empty, as they can grow: a forest starts without trees.
+    Bytes and strings may be empty because they can grow: a forest starts without trees.
 
     Args:
         weights: a tree of lists, tuples and dicts.
 
     Raises:
-        EmptyWeights: they are None, or no leaf has a value.
+        EmptyWeights: the weights are None, or no leaf has a value.
         PickledWeights: a leaf is a pickle.
     """
     if all(leaf is None or _is_empty_array(leaf) for _, leaf in _leaves(weights)):
@@ -70,13 +70,13 @@ def check_initial_weights(weights: Any) -> None:
 
 
 def is_pickle(data: bytes) -> bool:
-    """Return whether bytes are a pickle, or a file of torch or numpy that contains one."""
+    """Return whether bytes are a pickle, or a torch or numpy file that contains one."""
     head = data[:_HEAD]
     if head.startswith(b"PK\x03\x04") and b"data.pkl" in head:
         return True
     if head.startswith(b"\x93NUMPY") and b"'|O'" in head:
         return True
-    # protocols 0 and 1 have no header, and short text may look like them by chance
+    # protocols 0 and 1 have no header, so that short text may look like them by chance
     has_header = len(data) > 1 and data[0] == 0x80 and data[1] in range(2, 6)
     imports = False
     try:

@@ -1,4 +1,4 @@
-"""The schema of an experiment's weights: structure, names, data types, shapes, largest file."""
+"""The schema of an experiment's weights: structure, tensors and largest file size."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class WeightsSchema:
     Args:
         structure: the tree of lists and dicts.
         tensors: data type and shape by name; the length of bytes and strings is left open.
-        max_bytes: the largest file of such weights.
+        max_bytes: the largest size of a file of such weights, in bytes.
 
     Raises:
-        InvalidSchema: the three contradict each other.
+        InvalidSchema: the three fields contradict each other.
     """
 
     structure: Node
@@ -51,7 +51,7 @@ class WeightsSchema:
     max_bytes: int
 
     def __post_init__(self) -> None:
-        """Check that the parts fit together."""
+        """Check that the fields are consistent."""
         try:
             check_leaves(self.structure, self.tensors)
         except CorruptStructure as error:
@@ -63,16 +63,16 @@ class WeightsSchema:
 
     @classmethod
     def of(cls, weights: WeightsTree, *, max_bytes: int | None = None) -> WeightsSchema:
-        """Return the schema of weights like these.
+        """Return the schema of an example of the weights.
 
         Args:
-            weights: an example.
-            max_bytes: the largest file; by default what the tensors take plus the largest
-                header. Give it where bytes or strings in the weights may grow: their
-                length in the example is all the default allows for, four times over.
+            weights: the example.
+            max_bytes: the largest size of a file. The default allows for the tensors plus the
+                largest header, with bytes and strings of up to four times their length in the
+                example. Pass a limit if they may grow further.
 
         Raises:
-            UnsupportedWeights: the format cannot express these.
+            UnsupportedWeights: the format does not support these weights.
         """
         structure, arrays = flatten(weights)
         tensors = {n: TensorSpec(dtype_code(a, n), a.shape) for n, a in arrays.items()}
@@ -88,7 +88,7 @@ class WeightsSchema:
         """Compare weights with this schema.
 
         Raises:
-            MismatchedWeights: they differ; names the first tensor that does.
+            MismatchedWeights: the weights differ; the message names the first such tensor.
         """
         kinds = dict(structure.leaves())
         for name, kind in self.structure.leaves():
@@ -119,10 +119,10 @@ class WeightsSchema:
 
     @classmethod
     def from_json(cls, value: Any) -> WeightsSchema:
-        """Read what `to_json` returned.
+        """Return the schema from the JSON values that `to_json` returned.
 
         Raises:
-            InvalidSchema: it is something else.
+            InvalidSchema: the value does not describe a schema.
         """
         if not isinstance(value, dict) or set(value) != {"max_bytes", "structure", "tensors"}:
             raise InvalidSchema("a schema has exactly max_bytes, structure and tensors")
@@ -137,10 +137,10 @@ class WeightsSchema:
 
 
 def check_leaves(structure: Node, tensors: Mapping[str, TensorSpec]) -> None:
-    """Check that a structure's leaves and the tensors fit one to one.
+    """Check that a structure's leaves and the tensors correspond one to one.
 
     Raises:
-        CorruptStructure: one is missing, too many, or not of its leaf's type.
+        CorruptStructure: a tensor is missing, superfluous or not of its leaf's type.
     """
     leaves = dict(structure.leaves())
     if missing := [name for name in leaves if name not in tensors]:
@@ -181,7 +181,7 @@ def _spec(name: str, entry: Any) -> TensorSpec:
 
 
 def _bytes_of(tensors: Mapping[str, TensorSpec]) -> int:
-    """Return how many bytes the tensors take at least."""
+    """Return the smallest number of bytes that the tensors can take."""
     return sum(
         math.prod(0 if n is None else n for n in spec.shape) * DTYPES[spec.dtype].itemsize
         for spec in tensors.values()

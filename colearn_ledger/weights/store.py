@@ -1,4 +1,4 @@
-"""The port through which files reach and leave content-addressed storage."""
+"""The port for content-addressed storage of files."""
 
 from __future__ import annotations
 
@@ -21,60 +21,61 @@ class ContentTooLarge(LedgerError):
 
 
 class ContentMismatch(LedgerError):
-    """The bytes differ from those that the reference names."""
+    """The bytes do not match the reference."""
 
 
 class ContentNotStored(LedgerError):
-    """The store could not accept the file or the pin; it kept nothing of it."""
+    """The store could not accept the file or the pin, and kept no part of it."""
 
 
 class ContentStore(Protocol):
     """Store and fetch files by their content. Safe to use from several threads."""
 
     def put(self, chunks: Iterable[bytes]) -> ContentRef:
-        """Store a file given in pieces and return its reference; at least one byte.
+        """Store a file of at least one byte, given in pieces, and return its reference.
 
-        Lists, tuples and iterables with an attribute ``nbytes`` (their size) are sent more cheaply
-        than iterators. An iterable with an attribute ``content`` (its reference) is not hashed
-        again.
+        Sending lists, tuples and iterables with an attribute ``nbytes`` (their size) is cheaper
+        than sending iterators. An iterable with an attribute ``content`` (its reference) is not
+        hashed again.
 
         Raises:
-            ContentNotStored: the store could not accept it, for lack of space for example.
+            ContentNotStored: the store could not accept the file, for example for lack of space.
         """
 
     def get(
         self, content: ContentRef, *, max_size: int, timeout: float | None = None
     ) -> AbstractContextManager[Iterator[bytes]]:
-        """Open a file; its pieces are verified while they stream.
+        """Open a file whose pieces are verified while they stream.
 
-        The last piece is returned only after the whole file was found to match.
+        The last piece is returned only after the whole file has been verified.
 
         Raises:
-            ContentTooLarge: ``content.size`` is above ``max_size`` bytes, or more bytes came.
-            ContentUnavailable: the file is not in the store, or not within ``timeout`` seconds.
-            ContentMismatch: other bytes came.
+            ContentTooLarge: ``content.size`` exceeds ``max_size`` bytes, or more bytes arrived.
+            ContentUnavailable: the store lacks the file or did not deliver it within ``timeout``
+                seconds.
+            ContentMismatch: the bytes do not match the reference.
         """
 
     def has(self, content: ContentRef) -> bool:
         """Return whether the whole file is in the store."""
 
     def pin(self, content: ContentRef) -> None:
-        """Keep the file until it is unpinned; fetch it if it is missing.
+        """Keep the file until it is unpinned, and fetch it first if it is missing.
 
         Raises:
-            ContentUnavailable: it could not be fetched.
+            ContentUnavailable: the file could not be fetched.
             ContentNotStored: the store could not accept the pin.
         """
 
     def unpin(self, content: ContentRef) -> None:
-        """Release the file; the store may drop it, now or later."""
+        """Unpin the file; the store may delete it now or later."""
 
 
 def check_cid(content: ContentRef) -> str:
     """Return the content's CID if it is safe in a path and in a URL.
 
     Raises:
-        ContentUnavailable: it is not.
+        ContentUnavailable: the CID is not safe.
     """
     if not _CID.fullmatch(content.cid):
         raise ContentUnavailable(f"{ascii(content.cid)[:80]} is not a CID that a store can have")
@@ -82,10 +83,10 @@ def check_cid(content: ContentRef) -> str:
 
 
 def check_size(content: ContentRef, max_size: int) -> None:
-    """Refuse content whose reference names a size above the caller's limit.
+    """Refuse content that is larger than the caller's limit, according to its reference.
 
     Raises:
-        ContentTooLarge: it does.
+        ContentTooLarge: the size exceeds the limit.
     """
     if content.size > max_size:
         raise ContentTooLarge(

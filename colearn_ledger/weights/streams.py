@@ -1,7 +1,7 @@
-"""Move bytes to and from a node in threads, so that no node can hold up a learner.
+"""Transfer bytes to and from a node in threads, so that no node can block a learner.
 
-The caller waits in a `queue.Queue` and never in a socket. So deadlines hold with any HTTP client,
-and hashing runs while bytes are transferred.
+The caller waits on a `queue.Queue`, never on a socket. Deadlines therefore work with any HTTP
+client, and hashing runs during the transfer.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from colearn_ledger.deadline import Deadline
 from colearn_ledger.protocol import ContentRef, LedgerError
 
 PIECE = 262_144
-"""Bytes that are read, and move between threads, at once."""
+"""Bytes that are read, or passed between threads, at once."""
 
 _DEPTH = 8
-"""Pieces that wait between two threads."""
+"""Most pieces that may wait between two threads."""
 
 _PROGRESS = PIECE
-"""Bytes after which an attempt counts as progress, however it ends."""
+"""Bytes after which an attempt counts as progress, even if it fails."""
 
 _BACKOFF = Backoff(first=0.2, longest=2.0)
 
@@ -36,11 +36,11 @@ Source: TypeAlias = Callable[[], AbstractContextManager[Iterator[bytes]]]
 
 
 class NodeError(LedgerError):
-    """A node failed to do what was requested; stores turn this into the port's errors.
+    """A node's failure to carry out a request; stores convert it to the port's errors.
 
     Args:
-        why: what happened, as the rest of a sentence that begins with the node.
-        again: a retry may succeed soon.
+        why: the cause, as the rest of a sentence that begins with the node.
+        again: whether a retry may succeed soon.
         reply: the node's own message, if it answered with an error.
     """
 
@@ -52,13 +52,13 @@ class NodeError(LedgerError):
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Limits of how long a store waits.
+    """Limits on the waiting times of a store.
 
     Args:
-        timeout: seconds for a whole operation, unless the caller sets them.
+        timeout: seconds for a whole operation, unless the caller sets a limit.
         silence: seconds without a piece (`PIECE` bytes, or the rest) after which a connection
             is abandoned.
-        retries: how often in a row a broken stream is resumed without progress.
+        retries: most consecutive attempts to resume a broken stream without progress.
     """
 
     timeout: float = 600.0
@@ -67,22 +67,22 @@ class Patience:
 
 
 class _End:
-    """Follows the last piece."""
+    """Marker after the last piece."""
 
 
 class _GivenUp(LedgerError):
-    """Raised in the thread of a connection to break it off."""
+    """Raised in a connection's thread to abort the transfer."""
 
 
 def read_in_thread(source: Source, *, deadline: Deadline, silence: float) -> Generator[bytes]:
-    """Yield what a source delivers; the source runs in its own thread.
+    """Yield the pieces of a source that runs in its own thread.
 
-    Close this generator to stop the source: its thread ends at the next byte, or when its own
-    socket times out.
+    Close this generator to stop the source. Its thread ends at the next byte, or when its socket
+    times out.
 
     Raises:
-        NodeError: nothing came for `silence` seconds, or the deadline passed.
-        Exception: what the source raised.
+        NodeError: no piece arrived for `silence` seconds, or the deadline passed.
+        Exception: any error that the source raised.
     """
     items: Queue[bytes | BaseException | type[_End]] = Queue(_DEPTH)
     closed = threading.Event()
@@ -111,15 +111,15 @@ def read_in_thread(source: Source, *, deadline: Deadline, silence: float) -> Gen
                 return
     finally:
         closed.set()
-        _drain(items)  # the thread may wait for room
+        _drain(items)  # the thread may be waiting for room
 
 
 def call_in_thread(function: Callable[[], _T], seconds: float) -> _T:
-    """Return what a function returns; it runs in its own thread.
+    """Call a function in its own thread and return its result.
 
     Raises:
-        NodeError: it did not return within so many seconds.
-        Exception: what the function raised.
+        NodeError: the function did not return within `seconds`.
+        Exception: any error that the function raised.
     """
     results: list[_T] = []
 
@@ -138,17 +138,17 @@ def call_in_thread(function: Callable[[], _T], seconds: float) -> _T:
 def write_in_thread(
     send: Callable[[Iterator[bytes]], _T], pieces: Iterable[bytes], *, patience: Patience
 ) -> _T:
-    """Run `send` in its own thread, with the pieces that this thread produces.
+    """Run `send` in its own thread on the pieces that this thread produces.
 
-    An error of the pieces' source passes through, and `send` is broken off.
+    If the source of the pieces raises an error, `send` is aborted and the error passes through.
 
     Returns:
-        What `send` returns.
+        The result of `send`.
 
     Raises:
         NodeError: `send` consumed nothing for ``patience.silence`` seconds, or did not return
             within ``patience.timeout`` after the last piece.
-        Exception: what `send` raised.
+        Exception: any error that `send` raised.
     """
     items: Queue[bytes | type[_End] | type[_GivenUp]] = Queue(_DEPTH)
     done, consumed = threading.Event(), threading.Event()
@@ -200,16 +200,16 @@ def read_resuming(
     deadline: Deadline,
     patience: Patience,
 ) -> Generator[bytes]:
-    """Yield content's bytes; resume a broken stream at the byte where it broke.
+    """Yield a file's bytes, resuming a broken stream at the byte where it broke.
 
     Args:
-        open_at: opens the stream from this offset on; may raise `NodeError`.
-        content: the file; the bytes are **not** checked here.
-        deadline: for the whole file.
-        patience: with single streams.
+        open_at: opens the stream at an offset; may raise `NodeError`.
+        content: the file's reference; the bytes are **not** verified here.
+        deadline: limit on the whole file.
+        patience: limits on each stream.
 
     Raises:
-        NodeError: the last failure, once retries or time are used up.
+        NodeError: retries or time are used up; this is the last failure.
     """
     offset, failures = 0, 0
     while offset < content.size:
@@ -235,7 +235,7 @@ def read_resuming(
 
 
 def restart_at_each(step: Deadline, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield pieces; each of them restarts a deadline that is meant for one step."""
+    """Yield pieces and restart the deadline, which limits a single step, at each of them."""
     for piece in pieces:
         step.restart()
         yield piece
@@ -255,7 +255,7 @@ def _until(closed: threading.Event, pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _coalesce(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Join small pieces: passing one to another thread costs as much as reading 32 kB."""
+    """Join small pieces; passing one to another thread costs as much as reading 32 kB."""
     parts: list[bytes] = []
     size = 0
     failure: Exception | None = None
@@ -266,7 +266,7 @@ def _coalesce(pieces: Iterable[bytes]) -> Iterator[bytes]:
             if size >= PIECE:
                 yield b"".join(parts)
                 parts, size = [], 0
-    except Exception as error:  # noqa: BLE001 - the pieces before it count
+    except Exception as error:  # noqa: BLE001 - the earlier pieces are still sent
         failure = error
     if parts:
         yield b"".join(parts)

@@ -1,4 +1,4 @@
-"""Parse safetensors files; nothing in them is used before it was checked."""
+"""Read and write safetensors files, checking everything in a file before using it."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from colearn_ledger.weights.tree import Array
 __all__ = ["DTYPES", "MAX_DIMENSIONS", "MAX_HEADER", "TensorFile", "TensorSpec", "dtype_code"]
 
 MAX_HEADER = 4 * 2**20
-"""The longest header in bytes: some 30,000 tensors."""
+"""Longest header in bytes; enough for about 30,000 tensors."""
 
 MAX_DIMENSIONS = 64
-"""The most dimensions of a numpy array."""
+"""Most dimensions of a numpy array."""
 
 DTYPES: Mapping[str, np.dtype[Any]] = {
     "BOOL": np.dtype(np.bool_),
@@ -50,7 +50,7 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
     "F8_E4M3": np.dtype(ml_dtypes.float8_e4m3fn),
     "F8_E5M2": np.dtype(ml_dtypes.float8_e5m2),
 }
-"""safetensors' names of the data types that weights may have."""
+"""The supported data types by their names in safetensors."""
 
 _CODES = {dtype.name: code for code, dtype in DTYPES.items()}
 _METADATA = "__metadata__"
@@ -60,7 +60,7 @@ _PREFIX = 8
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """Data type (a key of `DTYPES`) and shape; ``None`` is a length left open."""
+    """Data type (a key of `DTYPES`) and shape of a tensor; ``None`` is an open length."""
 
     dtype: str
     shape: tuple[int | None, ...]
@@ -70,7 +70,7 @@ def dtype_code(array: Array, name: str) -> str:
     """Return the key in `DTYPES` of an array's data type, in any byte order.
 
     Raises:
-        UnsupportedWeights: weights cannot have this data type.
+        UnsupportedWeights: the format does not support the data type.
     """
     if (code := _CODES.get(array.dtype.name)) is None:
         raise UnsupportedWeights(
@@ -82,10 +82,10 @@ def dtype_code(array: Array, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TensorFile:
-    """A safetensors file whose header describes exactly its bytes.
+    """A safetensors file whose header has been checked against its bytes.
 
     Args:
-        info: the JSON document that the format carries in the header.
+        info: our JSON document in the header.
         tensors: data type and shape by name.
     """
 
@@ -96,16 +96,17 @@ class TensorFile:
 
     @staticmethod
     def write(tensors: Mapping[str, Array], info: bytes) -> bytes:
-        """Return the file's bytes, the same for the same tensors and info.
+        """Return a file's bytes; the same tensors and info always give the same bytes.
 
         Raises:
-            UnsupportedWeights: a data type the format lacks, or a header beyond `MAX_HEADER`.
+            UnsupportedWeights: the format does not support a data type, or the header is longer
+                than `MAX_HEADER`.
         """
         plain = {}
         for name, tensor in tensors.items():
             dtype = DTYPES[dtype_code(tensor, name)]
             plain[name] = np.asarray(tensor, dtype=dtype, order="C")
-        # a single metadata entry: the library writes several in random order
+        # a single metadata entry, because the library writes several in random order
         data = save(plain, {_METADATA_KEY: info.decode("utf-8")})
         if int.from_bytes(data[:_PREFIX], "little") > MAX_HEADER:
             raise UnsupportedWeights(
@@ -116,11 +117,11 @@ class TensorFile:
 
     @classmethod
     def parse(cls, data: memoryview) -> TensorFile:
-        """Check a file's header against the file.
+        """Parse a file and check its header against its bytes.
 
         Raises:
             TruncatedWeights, TrailingBytes, OversizedWeights, CorruptHeader, UnknownFormat:
-                the first thing found wrong.
+                the file has this defect; only the first one found is reported.
         """
         header, body = _split(data)
         metadata = header.pop(_METADATA, None)
@@ -134,10 +135,10 @@ class TensorFile:
         )
 
     def array(self, name: str) -> Array:
-        """Return a tensor as an aligned, writable array of its own.
+        """Return a tensor as a new array, aligned and writable.
 
         Raises:
-            InvalidTensor: a boolean that is neither 0 nor 1.
+            InvalidTensor: a boolean is neither 0 nor 1.
         """
         spec = self.tensors[name]
         dtype = DTYPES[spec.dtype]
@@ -185,7 +186,7 @@ def _entry(name: str, entry: Any) -> tuple[TensorSpec, int, int]:
         raise CorruptHeader(f"{shown(name)} has the impossible data_offsets {shown(offsets)}")
     spec = TensorSpec(code, tuple(shape))
     itemsize = DTYPES[code].itemsize
-    # numpy counts zeros as ones when it looks for overflow, and so do we
+    # numpy treats zeros as ones when it checks for overflow, and so do we
     if math.prod(max(n, 1) for n in shape) * itemsize >= 2**63:
         raise CorruptHeader(f"{shown(name)} has the impossible shape {shown(shape)}")
     begin, end = offsets
@@ -195,7 +196,7 @@ def _entry(name: str, entry: Any) -> tuple[TensorSpec, int, int]:
 
 
 def _check_coverage(ranges: Mapping[str, tuple[TensorSpec, int, int]], size: int) -> None:
-    """Check that the tensors cover the data without gap, overlap, lack or rest."""
+    """Check that the tensors cover the data exactly, without gaps or overlaps."""
     position = 0
     for name, (_, begin, end) in sorted(ranges.items(), key=lambda item: item[1][1:]):
         if begin != position:

@@ -26,13 +26,13 @@ WeightsTree: TypeAlias = (
 """Lists, tuples and dicts (string keys) of arrays, scalars, bytes, strings and None."""
 
 MAX_DEPTH = 64
-"""How deeply lists and dicts may nest."""
+"""Deepest nesting of lists and dicts."""
 
 FIXED_LEAVES = {"bool": "BOOL", "int": "I64", "float": "F64"}
 """Python scalars, each stored as a 0-d tensor of this data type."""
 
 VARIABLE_LEAVES = ("bytes", "str")
-"""Leaves stored as a U8 tensor of shape [length]; a schema leaves the length open."""
+"""Leaf types stored as a U8 tensor of shape [length]; a schema leaves the length open."""
 
 _LEAVES = ("array", "scalar", *FIXED_LEAVES, *VARIABLE_LEAVES, "none")
 _BRANCHES = ("list", "tuple", "dict")
@@ -42,10 +42,10 @@ _RESERVED = "__metadata__"
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A place in the tree.
+    """A node in the tree.
 
     Args:
-        kind: ``list``, ``tuple``, ``dict``, or what leaf it is.
+        kind: ``list``, ``tuple``, ``dict`` or the kind of leaf.
         children: key and node of each child, in order; the keys of lists are 0, 1, 2 ….
     """
 
@@ -53,13 +53,13 @@ class Node:
     children: tuple[tuple[str, Node], ...] = ()
 
     def leaves(self) -> Iterator[tuple[str, str]]:
-        """Yield name and kind of every leaf that has a tensor, in order."""
+        """Yield the name and kind of every leaf that has a tensor, in order."""
         for path, node in self._walk(()):
             if node.kind not in (*_BRANCHES, "none"):
                 yield _name(path), node.kind
 
     def build(self, tensors: Mapping[str, Array]) -> Any:
-        """Return the tree with its leaves made from the tensors of those names."""
+        """Return the tree, with each leaf made from the tensor of its name."""
         return self._build((), tensors)
 
     def to_json(self) -> Any:
@@ -72,10 +72,10 @@ class Node:
 
     @classmethod
     def from_json(cls, value: Any, *, depth: int = 0) -> Node:
-        """Read a structure.
+        """Return a structure from the JSON values that `to_json` returned.
 
         Raises:
-            CorruptStructure: it is malformed, nests deeper than `MAX_DEPTH`, or has a key twice.
+            CorruptStructure: it is malformed, nests deeper than `MAX_DEPTH` or repeats a key.
         """
         if isinstance(value, str) and value in _LEAVES:
             return cls(value)
@@ -112,7 +112,8 @@ def flatten(weights: WeightsTree) -> tuple[Node, dict[str, Array]]:
     """Return a tree's structure and its tensors by name; arrays are not copied.
 
     Raises:
-        UnsupportedWeights: for any other type, nesting beyond `MAX_DEPTH` or in a circle.
+        UnsupportedWeights: a type is not supported, or the nesting is circular or deeper than
+            `MAX_DEPTH`.
     """
     tensors: dict[str, Array] = {}
     return _flatten(weights, (), tensors), tensors
@@ -198,7 +199,7 @@ def _numbered(items: Sequence[Any]) -> list[tuple[str, Any]]:
 
 
 def _name(path: tuple[str, ...]) -> str:
-    """Return a leaf's tensor name: the keys joined by ``/``; escapes keep names unique."""
+    """Return a leaf's tensor name: its keys joined by ``/``, escaped to keep names unique."""
     if not path:
         return _ROOT
     name = "/".join(key.replace("~", "~0").replace("/", "~1") for key in path)

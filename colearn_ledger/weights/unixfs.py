@@ -1,12 +1,12 @@
-"""Compute the CID of a file as IPFS does: CIDv1 over UnixFS, while the bytes stream.
+"""Compute a file's CID as IPFS does (CIDv1 over UnixFS) while its bytes stream.
 
-The same as Kubo's ``ipfs add --cid-version=1 --raw-leaves``: chunks of 262,144 bytes as raw
-leaves, a balanced tree of dag-pb nodes with up to 174 links each. Sources: the UnixFS and
+The result equals that of Kubo's ``ipfs add --cid-version=1 --raw-leaves``: chunks of 262,144 bytes
+as raw leaves, in a balanced tree of dag-pb nodes with up to 174 links each. Sources: the UnixFS and
 DAG-PB specifications at specs.ipfs.tech and ipld.io.
 
-CIDs are multiformats' work. The only Python package for DAG-PB at the time of writing is a
-single 0.0.1 release without UnixFS, chunking or layout, so that the two messages needed here
-are written by hand: they have five kinds of field.
+CIDs come from the package multiformats. The only Python package for DAG-PB at the time of writing
+is a single 0.0.1 release without UnixFS, chunking or layout. The two messages needed here, with
+five kinds of fields, are therefore encoded by hand.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CHUNK_SIZE = 262_144
 LINKS_PER_NODE = 174
 
 _RAW_CID = bytes([1, CODEC_RAW, 0x12, 32])
-"""The bytes before the digest in a binary CID: version, codec, sha2-256, its length."""
+"""The bytes before the digest in a binary CID: version, codec, sha2-256 and its length."""
 
 _DAG_PB_CID = bytes([1, CODEC_DAG_PB, 0x12, 32])
 
@@ -36,9 +36,9 @@ class _Link:
     """A finished subtree.
 
     Args:
-        cid: binary.
-        file_bytes: how many bytes of the file it covers.
-        tree_bytes: how many bytes its blocks take together.
+        cid: the binary CID.
+        file_bytes: number of bytes of the file that the subtree covers.
+        tree_bytes: total size of its blocks, in bytes.
     """
 
     cid: bytes
@@ -77,7 +77,7 @@ class _TreeHasher:
             rest = rest[len(part) :]
 
     def cid(self) -> str:
-        """Return the CID of the bytes so far, base32; more may follow."""
+        """Return the CID of the bytes so far, in base32; more bytes may follow."""
         levels = [list(level) for level in self._levels]
         if self._chunk_filled or not self._size:
             _append(levels, self._leaf(), self._links_per_node)
@@ -106,8 +106,8 @@ class FileHasher(_TreeHasher):
     """Compute a file's CID, sha256 and size in one pass and constant memory.
 
     Args:
-        chunk_size: bytes of a leaf.
-        links_per_node: children of a node. Both are Kubo's; tests take small ones to see
+        chunk_size: bytes in a leaf; Kubo's value by default.
+        links_per_node: children of a node; Kubo's value by default. Tests pass small values to get
             deep trees.
     """
 
@@ -123,23 +123,23 @@ class FileHasher(_TreeHasher):
         super().update(piece)
 
     def sha256(self) -> str:
-        """Return the sha256 of the bytes so far, hexadecimal."""
+        """Return the sha256 of the bytes so far, in hexadecimal."""
         return self._file.hexdigest()
 
     def content(self) -> ContentRef:
         """Return the reference of the bytes so far.
 
         Raises:
-            InvalidParameter: there were none; content has at least one byte.
+            InvalidParameter: no bytes were added; content has at least one.
         """
         return ContentRef(self.cid(), self.sha256(), self._size)
 
 
 def content_of(data: bytes) -> ContentRef:
-    """Return the reference of a file in memory; CID and sha256 are taken side by side.
+    """Return the reference of a file in memory, computing CID and sha256 in parallel.
 
     Raises:
-        InvalidParameter: there are no bytes; content has at least one.
+        InvalidParameter: the file is empty; content has at least one byte.
     """
     tree = _TreeHasher()
     with ThreadPoolExecutor(1) as other_core:  # hashlib releases the interpreter lock
@@ -152,7 +152,7 @@ def content_ref(pieces: Iterable[bytes]) -> ContentRef:
     """Return the reference of a file given in pieces, reading each piece once.
 
     Raises:
-        InvalidParameter: there were no bytes; content has at least one.
+        InvalidParameter: the file is empty; content has at least one byte.
     """
     hasher = FileHasher()
     for piece in pieces:
@@ -161,11 +161,11 @@ def content_ref(pieces: Iterable[bytes]) -> ContentRef:
 
 
 def verified(pieces: Iterable[bytes], content: ContentRef) -> Iterator[bytes]:
-    """Yield pieces as they come, the last one only once all together match the reference.
+    """Yield pieces as they arrive, but the last one only once the whole matches the reference.
 
     Raises:
-        ContentTooLarge: more bytes came than the reference allows.
-        ContentMismatch: fewer, or others.
+        ContentTooLarge: more bytes arrived than the reference allows.
+        ContentMismatch: fewer bytes or different bytes arrived.
     """
     hasher = FileHasher()
     last: bytes | None = None
@@ -190,7 +190,7 @@ def verified(pieces: Iterable[bytes], content: ContentRef) -> Iterator[bytes]:
 
 
 def _append(levels: list[list[_Link]], link: _Link, width: int) -> None:
-    """Add a leaf; a level that is full becomes one node of the level above."""
+    """Add a leaf; each full level becomes one node of the level above."""
     levels[0].append(link)
     for height in range(len(levels)):
         if len(levels[height]) < width:
@@ -212,7 +212,7 @@ def _node(links: list[_Link]) -> _Link:
 
 
 def _encoded(link: _Link) -> bytes:
-    """Return a PBLink: hash, the empty name (which Kubo writes), cumulative size."""
+    """Encode a PBLink: hash, empty name (which Kubo writes too) and cumulative size."""
     return _field(b"\x0a", link.cid) + b"\x12\x00" + b"\x18" + _varint(link.tree_bytes)
 
 

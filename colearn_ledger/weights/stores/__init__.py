@@ -1,1 +1,1 @@
-"""Content stores: a folder, Kubo, gateways, and several in layers."""
+"""Content stores: a folder, Kubo, a gateway, or several of them in layers."""

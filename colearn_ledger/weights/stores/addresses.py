@@ -1,4 +1,4 @@
-"""Parse the addresses of stores, URLs and multiaddrs, and keep their secrets out of sight."""
+"""Parse the addresses of stores (URLs and multiaddrs) and hide the secrets in them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _EXAMPLES = (
 
 
 class StoreNotUsable(LedgerError):
-    """A store cannot be opened: its address is malformed, or a package is missing."""
+    """The store's address is malformed, or a package that it needs is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class NodeAddress:
     """The address of a node's RPC.
 
     Args:
-        shown: for messages, without secrets.
-        host: name or number.
-        port: of TCP.
+        shown: the address without secrets, for messages.
+        host: host name or IP address.
+        port: TCP port.
         scheme: ``http`` or ``https``.
-        path: precedes ``api/v0`` in the URL; without slashes at its ends.
-        authorization: the header of that name, or nothing.
+        path: path before ``api/v0`` in the URL, without leading and trailing slashes.
+        authorization: value of the ``Authorization`` header; empty for none.
     """
 
     shown: str
@@ -47,10 +47,10 @@ class NodeAddress:
 
     @classmethod
     def parse(cls, api: str, *, token: str | None = None) -> NodeAddress:
-        """Read a URL (``user:password@`` is basic authentication) or a multiaddr.
+        """Parse a URL (``user:password@`` means basic authentication) or a multiaddr.
 
         Raises:
-            StoreNotUsable: it is neither, or has two kinds of authentication.
+            StoreNotUsable: the text is neither, or has two kinds of authentication.
         """
         if is_multiaddr(api):
             host, port, scheme = _parse_multiaddr(api)
@@ -64,14 +64,14 @@ class NodeAddress:
 
     @property
     def url(self) -> str:
-        """The URL of the RPC's commands, without secrets."""
+        """Return the URL of the RPC's commands, without secrets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         path = f"/{self.path}" if self.path else ""
         return f"{self.scheme}://{host}:{self.port}{path}/api/v0"
 
     @property
     def multiaddr(self) -> str:
-        """Host, port and scheme as a multiaddr."""
+        """Return host, port and scheme as a multiaddr."""
         try:
             kind = f"ip{ipaddress.ip_address(self.host).version}"
         except ValueError:
@@ -80,10 +80,10 @@ class NodeAddress:
 
 
 def web_address(text: str, *, what: str, token: str | None = None) -> tuple[SplitResult, str]:
-    """Return a URL with its port, without its secrets, and the ``Authorization`` header.
+    """Return a URL with a port and without secrets, and the ``Authorization`` header.
 
     Raises:
-        StoreNotUsable: it is not an http or https URL, or has two kinds of authentication.
+        StoreNotUsable: the text is not an http or https URL, or has two kinds of authentication.
     """
     try:
         url = urlsplit(text)
@@ -104,12 +104,12 @@ def web_address(text: str, *, what: str, token: str | None = None) -> tuple[Spli
 
 
 def is_multiaddr(text: str) -> bool:
-    """Return whether this begins as a multiaddr of a host."""
+    """Return whether a text begins like the multiaddr of a host."""
     return text.startswith("/") and text.split("/")[1] in (*_HOST_KINDS, "unix")
 
 
 def _parse_multiaddr(text: str) -> tuple[str, int, str]:
-    """Return host, port and scheme of ``/ip4/127.0.0.1/tcp/5001`` or ``…/http`` or ``…/https``."""
+    """Return host, port and scheme of ``/ip4/127.0.0.1/tcp/5001``, ``…/http`` or ``…/https``."""
     _, kind, host, protocol, port, scheme = (*text.split("/"), "http", "", "", "")[:6]
     rest = text.split("/")[6:]
     try:

@@ -1,14 +1,14 @@
 """Store content in a folder that threads and processes share.
 
-    files/<two characters>/<cid>   a whole file; it gets this name in one step
+    files/<two characters>/<cid>   a complete file, moved here atomically
     pins/<owner>/<cid>             an empty file: the owner keeps this content
     incoming/<random>              a file being written, locked by its writer
-    lock                           locked to pin, to give a file its name, and to collect
+    lock                           locked while pinning, naming a file or collecting
 
-`DirectoryStore.collect` removes content without pins that is old enough. Every unpinning collects,
-so that a store that learners use has little more than what they keep. A process may be killed at
-any time: files with a name in ``files`` are whole. Files that it left in ``incoming`` are no longer
-locked, and the next process that opens the store removes them.
+`DirectoryStore.collect` removes content that is old enough and has no pins. Every unpin collects,
+so that a store contains little more than the content that its users pin. A process may be killed at
+any time: the files in ``files`` are always complete. Files that it left in ``incoming`` are no
+longer locked, and the next process that opens the store removes them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 _NOT_OURS_TO_REMOVE = (FileNotFoundError, BlockingIOError, PermissionError)
-"""It was removed already; its writer is alive and has the lock; it belongs to another user."""
+"""Errors for a file that is already gone, still locked by its writer, or another user's."""
 
 
 class DirectoryStore:
@@ -48,9 +48,9 @@ class DirectoryStore:
     Args:
         path: the folder, created if it is missing. Any number of stores, threads and processes
             may use it at the same time.
-        owner: of the pins. Content stays while any owner pins it.
-        spare: seconds for which content without pins is kept after it was last put; the time
-            between putting and pinning must fit in.
+        owner: name of the owner of the pins. Content is kept while any owner pins it.
+        spare: seconds to keep content without pins after it was last put; must exceed the time
+            between putting and pinning.
 
     Raises:
         ContentNotStored: the folder cannot be created or written, or the owner is not a valid
@@ -73,11 +73,11 @@ class DirectoryStore:
     def put(self, chunks: Iterable[bytes]) -> ContentRef:
         """Store a file given in pieces and return its reference.
 
-        On return the file is on disk. An error of `chunks` passes through.
+        On return the file is on disk. Errors raised by `chunks` pass through.
 
         Raises:
-            ContentNotStored: the disk is full, for example.
-            InvalidParameter: there were no bytes.
+            ContentNotStored: the file could not be written, for example to a full disk.
+            InvalidParameter: the file is empty.
         """
         hasher = FileHasher()
         with self._incoming() as (path, file):
@@ -102,7 +102,7 @@ class DirectoryStore:
     ) -> Iterator[Iterator[bytes]]:
         """Open a file; see `ContentStore.get`.
 
-        ``timeout`` is not used: the folder has the content, or does not.
+        ``timeout`` is ignored, because reading a local folder does not wait.
         """
         check_size(content, max_size)
         try:
@@ -115,7 +115,7 @@ class DirectoryStore:
             yield verified(_pieces(file, content), content)
 
     def has(self, content: ContentRef) -> bool:
-        """Return whether the file has its whole length; `get` checks its bytes."""
+        """Return whether the file exists at its full length; `get` verifies its bytes."""
         try:
             return self._file(content).stat().st_size == content.size
         except OSError:
@@ -125,7 +125,7 @@ class DirectoryStore:
         """Keep the file until this owner unpins it.
 
         Raises:
-            ContentUnavailable: it is not in the store, and cannot be fetched from elsewhere.
+            ContentUnavailable: the file is not in the store, which cannot fetch it.
             ContentNotStored: the pin could not be written.
         """
         pin = self._pins / self._file(content).name
@@ -136,14 +136,14 @@ class DirectoryStore:
             _sync_folder(pin.parent)
 
     def unpin(self, content: ContentRef) -> None:
-        """Remove this owner's pin, and `collect`."""
+        """Remove this owner's pin, then `collect`."""
         with _writing("remove a pin"), lock_file(self._root / "lock"):
             (self._pins / self._file(content).name).unlink(missing_ok=True)
             _sync_folder(self._pins)
         try:
             self.collect()
         except ContentNotStored as error:
-            # another user's files, for example: the pin is removed all the same
+            # for example another user's files; the pin is removed anyway
             _log.warning("content without pins could not be removed: %s", error)
 
     def pinned(self, content: ContentRef) -> bool:
@@ -176,25 +176,25 @@ class DirectoryStore:
         return removed
 
     def _time(self) -> float:
-        """Return the file system's own time, which may differ from this machine's clock."""
+        """Return the file system's time, which may differ from this machine's clock."""
         mark = self._root / "lock"
         os.utime(mark)
         return mark.stat().st_mtime
 
     def _file(self, content: ContentRef) -> Path:
-        """Return the path of the content; never one outside the folder."""
+        """Return the path of the content, which is always inside the folder."""
         cid = check_cid(content)
         return self._root / "files" / cid[-3:-1] / cid
 
     @contextmanager
     def _incoming(self) -> Iterator[tuple[Path, IO[bytes]]]:
-        """Open a new file; remove it at the end unless it was renamed."""
+        """Open a new file and remove it at the end unless it was renamed."""
         with _writing("write a file"):
             path, file = self._new_file()
         try:
             yield path, file
         finally:
-            with suppress(OSError):  # a write that failed on a full disk was reported before
+            with suppress(OSError):  # a failed write to a full disk was reported earlier
                 file.close()
             path.unlink(missing_ok=True)
 
@@ -205,7 +205,7 @@ class DirectoryStore:
             fcntl.flock(handle, fcntl.LOCK_EX)
             if os.fstat(handle).st_nlink:
                 return path, os.fdopen(handle, "wb")
-            os.close(handle)  # it was removed as a leftover before it was locked
+            os.close(handle)  # removed as a leftover before it was locked
 
     def _remove_leftovers(self) -> None:
         for path in (self._root / "incoming").iterdir():
@@ -239,7 +239,7 @@ def _make_folder(path: Path) -> None:
 
 
 def _sync_folder(path: Path) -> None:
-    """Make the names in a folder survive a loss of power."""
+    """Sync a folder to disk, so that its file names survive a power loss."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -1,8 +1,8 @@
-"""Read content from an IPFS gateway. Any gateway will do: every byte is checked.
+"""Read content from an IPFS gateway; any gateway will do, because every byte is verified.
 
 Whole files are requested (``/ipfs/<cid>``, with ``Range`` to resume after a break) and their CID is
-computed while they stream. That needs no more trust than fetching blocks or CAR files, and no
-parser. A gateway that serves only blocks refuses; the error says so.
+computed while they stream. This needs no more trust than fetching blocks or CAR files, and no
+parser. A gateway that serves only blocks refuses the request; the error explains that.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from colearn_ledger.weights.stores.addresses import web_address
 from colearn_ledger.weights.streams import NodeError, Patience, read_resuming, restart_at_each
 from colearn_ledger.weights.unixfs import verified
 
-_MOMENTARY = frozenset({429, 500, 502, 503})  # 504: the gateway found nobody who has it
+_MOMENTARY = frozenset({429, 500, 502, 503})  # not 504: the gateway found no peer with the file
 _OK, _PARTIAL = 200, 206
 _REDIRECTS = 5
 
 
 class GatewayStore:
-    """A read-only `ContentStore` behind an HTTP gateway.
+    """A read-only `ContentStore` over an HTTP gateway.
 
     Args:
-        url: of the gateway, without ``/ipfs/``: ``https://ipfs.example``.
+        url: the gateway's URL without ``/ipfs/``, such as ``https://ipfs.example``.
         token: sent as ``Authorization: Bearer``, to this host only.
-        patience: how long to wait for the gateway.
+        patience: limits on waiting for the gateway.
 
     Raises:
         StoreNotUsable: the URL is malformed.
@@ -64,13 +64,13 @@ class GatewayStore:
     def get(
         self, content: ContentRef, *, max_size: int, timeout: float | None = None
     ) -> AbstractContextManager[Iterator[bytes]]:
-        """Open a file; see `ContentStore.get`. A broken stream is resumed where it broke."""
+        """Open a file; see `ContentStore.get`. A broken stream resumes where it broke."""
         check_size(content, max_size)
         check_cid(content)
         return self._get(content, Deadline(self._patience.timeout if timeout is None else timeout))
 
     def has(self, content: ContentRef) -> bool:
-        """Return False: a gateway keeps nothing for anybody."""
+        """Return False, because a gateway does not guarantee to keep any file."""
         return False
 
     def pin(self, content: ContentRef) -> None:
@@ -82,7 +82,7 @@ class GatewayStore:
         raise ContentNotStored(f"{self._name} is read-only; pin on an IPFS node")
 
     def unpin(self, content: ContentRef) -> None:
-        """Do nothing: nothing is ever pinned here."""
+        """Do nothing, because a gateway has no pins."""
 
     @contextmanager
     def _get(self, content: ContentRef, deadline: Deadline) -> Iterator[Iterator[bytes]]:
@@ -128,7 +128,7 @@ def _refusal(status: int) -> NodeError:
 
 
 def _skip(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
-    """Leave out the first bytes, which a gateway without ``Range`` sends again."""
+    """Skip the first bytes, which a gateway without ``Range`` sends again."""
     for piece in pieces:
         if count < len(piece):
             yield piece[count:] if count else piece
@@ -136,10 +136,10 @@ def _skip(pieces: Iterator[bytes], count: int) -> Iterator[bytes]:
 
 
 def _starts_at(answer: Stream, offset: int) -> bool:
-    """Return whether an answer is the requested part.
+    """Return whether an answer starts at the requested offset rather than at the first byte.
 
     Raises:
-        NodeError: it is another part.
+        NodeError: the answer starts elsewhere.
     """
     if answer.status != _PARTIAL:
         return False

@@ -1,7 +1,7 @@
-"""Store content on an IPFS node, through the RPC of Kubo.
+"""Store content on an IPFS node through Kubo's RPC.
 
-Pins of a node have no owner: learners who share a node share its pins. So leave the node's garbage
-collection off (Kubo's default), or give each learner its own node.
+A node's pins have no owner, so learners that share a node also share its pins. Leave the node's
+garbage collection off (Kubo's default), or give each learner a separate node.
 """
 
 from __future__ import annotations
@@ -35,15 +35,16 @@ _HINT = "check that the node runs and reaches its peers, and try again"
 class KuboStore:
     """A `ContentStore` on an IPFS node, on this machine or a remote one.
 
-    What `put` stores is pinned and from then on served to others. `get` fetches what the node
-    does not have from its peers. Each call opens its own connection; threads may share a store.
+    `put` pins each file that it stores, and the node serves it to others from then on. `get`
+    fetches files that the node lacks from its peers. Each call opens its own connection; threads
+    may share a store.
 
     Args:
-        api: where the node's RPC answers: ``http://127.0.0.1:5001``,
+        api: address of the node's RPC: ``http://127.0.0.1:5001``,
             ``https://user:password@node.example/path`` or ``/ip4/127.0.0.1/tcp/5001/http``.
         token: sent as ``Authorization: Bearer``.
-        patience: how long to wait for the node.
-        client: makes the client of the node's RPC; `ipfshttpclient_rpc` is the other one.
+        patience: limits on waiting for the node.
+        client: returns the client for the node's RPC; `HttpKuboRpc` or `ipfshttpclient_rpc`.
 
     Raises:
         StoreNotUsable: the address is malformed, or the client's package is missing.
@@ -68,13 +69,13 @@ class KuboStore:
     def put(self, chunks: Iterable[bytes]) -> ContentRef:
         """Store, pin and serve a file given in pieces and return its reference.
 
-        The pieces are sent as they come. An error of `chunks` passes through; the node then
-        keeps nothing pinned. The node's CID is compared with our own, which is computed during
-        the transfer unless `chunks` has it: see `ContentStore.put`.
+        The pieces are sent as they arrive. Errors raised by `chunks` pass through, and the node
+        then keeps nothing pinned. The node's CID is compared with our own, which is computed
+        during the transfer unless `chunks` has it; see `ContentStore.put`.
 
         Raises:
-            ContentNotStored: the node could not store it, or stored other bytes.
-            InvalidParameter: there were no bytes.
+            ContentNotStored: the node could not store the file, or stored different bytes.
+            InvalidParameter: the file is empty.
         """
         size = _size(chunks)
         known: ContentRef | None = getattr(chunks, "content", None)
@@ -103,7 +104,7 @@ class KuboStore:
     def get(
         self, content: ContentRef, *, max_size: int, timeout: float | None = None
     ) -> AbstractContextManager[Iterator[bytes]]:
-        """Open a file; see `ContentStore.get`. A broken stream is resumed where it broke."""
+        """Open a file; see `ContentStore.get`. A broken stream resumes where it broke."""
         check_size(content, max_size)
         check_cid(content)
         return self._get(content, Deadline(self._patience.timeout if timeout is None else timeout))
@@ -134,15 +135,15 @@ class KuboStore:
     def pin(self, content: ContentRef) -> None:
         """Keep the file until it is unpinned.
 
-        A file that the node lacks is fetched from its peers through this store: only bytes that
-        match the reference are pinned, and no more than its size.
+        A file that the node lacks is first fetched from its peers through this store. Only bytes
+        that match the reference are pinned, and no more than its size.
 
         Raises:
-            ContentUnavailable: it could not be fetched in time.
-            ContentTooLarge, ContentMismatch: other bytes came.
-            ContentNotStored: the node did not pin it.
+            ContentUnavailable: the file could not be fetched in time.
+            ContentTooLarge, ContentMismatch: the bytes do not match the reference.
+            ContentNotStored: the node did not pin the file.
         """
-        if self.pinned(content):  # as `put` leaves it
+        if self.pinned(content):  # `put` has already pinned it
             return
         if not self.has(content):
             with self._get(content, Deadline(self._patience.timeout)) as pieces:
@@ -194,9 +195,9 @@ class KuboStore:
             return self._rpc.cat(
                 content.cid,
                 offset=offset,
-                length=content.size - offset + 1,  # the extra byte shows that there are more
+                length=content.size - offset + 1,  # one more byte, to detect a longer file
                 wait=min(self._patience.silence, deadline.left()) + 1,
-                timeout=deadline.left() + 1,  # our own deadline comes first, with a clear message
+                timeout=deadline.left() + 1,  # ours ends first, with a clearer error
             )
 
         try:
@@ -207,14 +208,14 @@ class KuboStore:
             ) from error
 
     def _unpin_foreign(self, cid: object) -> None:
-        """Unpin what the node stored in place of our file."""
+        """Unpin the content that the node stored in place of our file."""
         if isinstance(cid, str) and cid.isalnum():
             with suppress(NodeError):
                 self._rpc.unpin(cid, timeout=self._patience.silence)
 
 
 def ipfshttpclient_rpc(address: NodeAddress) -> KuboRpc:
-    """Make a client over the package ipfshttpclient.
+    """Return a client that uses the package ipfshttpclient.
 
     Raises:
         StoreNotUsable: the package is missing, or does not support the address.
@@ -230,7 +231,7 @@ def ipfshttpclient_rpc(address: NodeAddress) -> KuboRpc:
 
 
 def _size(chunks: Iterable[bytes]) -> int | None:
-    """Return how many bytes these are together, ``None`` if that is not known beforehand."""
+    """Return the total number of bytes, or ``None`` if it is not known in advance."""
     if isinstance(chunks, list | tuple):
         return sum(memoryview(chunk).nbytes for chunk in chunks)
     size = getattr(chunks, "nbytes", None)
@@ -238,7 +239,7 @@ def _size(chunks: Iterable[bytes]) -> int | None:
 
 
 def _cut(chunks: Iterable[bytes], hasher: FileHasher | None) -> Iterator[bytes]:
-    """Yield pieces of at most `PIECE` bytes and hash them; no bytes object is copied."""
+    """Hash the chunks and yield pieces of at most `PIECE` bytes; bytes are not copied."""
     for chunk in chunks:
         view = memoryview(chunk).cast("B")
         lasting = isinstance(view.obj, bytes)  # a bytearray may change before it is sent

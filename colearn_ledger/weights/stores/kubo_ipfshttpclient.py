@@ -1,10 +1,11 @@
-"""The commands of Kubo's RPC over the package ipfshttpclient 0.7, by its public methods.
+"""The commands of Kubo's RPC through the public methods of the package ipfshttpclient 0.7.
 
-The package is no longer maintained; `HttpKuboRpc` is the default. A client is constructed rather
-than connected, because ``connect()`` refuses every daemon since 0.8.
+The package is no longer maintained; `HttpKuboRpc` is the default. The client is constructed rather
+than connected, because ``connect()`` refuses every daemon since version 0.8.
 
-The package reads answers of any size and parses JSON of any depth. So each answer passes a hook
-of requests first, which bounds it; each call runs in its own thread, which bounds its time.
+The package reads answers of any size and parses JSON of any depth. Each answer therefore first
+passes a hook of requests, which limits its size. Each call runs in its own thread, which limits its
+time.
 """
 
 from __future__ import annotations
@@ -34,29 +35,29 @@ from colearn_ledger.weights.stores.kubo_rpc import (
 )
 from colearn_ledger.weights.streams import PIECE, NodeError, call_in_thread
 
-warnings.filterwarnings(  # urllib3 2 about an option that the package passes on
+warnings.filterwarnings(  # by urllib3 2, for an option that the package passes
     "ignore", message="The 'strict' parameter is no longer needed", category=FutureWarning
 )
 
 _CONNECT = 10.0
-"""Seconds to open a connection."""
+"""Seconds for opening a connection."""
 
 _FAILURES = (
     exceptions.Error,
     urllib3.exceptions.HTTPError,
-    OSError,  # of requests, too
+    OSError,  # includes the errors of requests
     ValueError,
     KeyError,
     TypeError,
-    AssertionError,  # the package's check of a malformed answer
+    AssertionError,  # the package asserts that an answer is well-formed
 )
 
 
 class IpfshttpclientRpc:
-    """A `KuboRpc` over ipfshttpclient. Every call has its own connection; threads may share it.
+    """A `KuboRpc` over ipfshttpclient; threads may share it, as each call opens a connection.
 
     Args:
-        address: of the node.
+        address: the node's address.
 
     Raises:
         StoreNotUsable: the package does not support the address.
@@ -78,8 +79,8 @@ class IpfshttpclientRpc:
             raise StoreNotUsable(f"{address.shown!a} is not an address of a node") from error
 
     def add(self, body: Iterator[bytes], *, size: int | None, wait: float) -> object:
-        """Send a file in HTTP's chunks; see `KuboRpc.add`."""
-        del size  # the package does not send it
+        """Send a file in HTTP chunks; see `KuboRpc.add`."""
+        del size  # the package does not send the size
         with _failures(wait):
             return self._small.add_bytes(body, opts=dict(ADD_OPTIONS), timeout=(_CONNECT, wait))
 
@@ -88,7 +89,7 @@ class IpfshttpclientRpc:
         self, cid: str, *, offset: int, length: int, wait: float, timeout: float
     ) -> Iterator[Iterator[bytes]]:
         """Open a part of a file; see `KuboRpc.cat`."""
-        options = {  # given options replace the method's own arguments
+        options = {  # these replace the options from the method's arguments
             "offset": str(offset),
             "length": str(length),
             "timeout": f"{max(1, round(timeout * 1000))}ms",
@@ -100,7 +101,7 @@ class IpfshttpclientRpc:
             yield iter(pieces)
 
     def stat(self, cid: str, *, timeout: float) -> object:
-        """Describe what the node has of a file; see `KuboRpc.stat`."""
+        """Describe the local part of a file; see `KuboRpc.stat`."""
         path, options = f"/ipfs/{cid}", dict(STAT_OPTIONS)
         return _ask(lambda limits: self._small.files.stat(path, opts=options, **limits), timeout)
 
@@ -145,7 +146,7 @@ def _failures(wait: float) -> Iterator[None]:
 def _prepare(authorization: str, check: Callable[..., None]) -> Callable[[Any], Any]:
     """Return a function that adds the header and the check to each request.
 
-    If the header were given as one, requests would replace it by an entry of ~/.netrc.
+    requests would replace a plain header by an entry in ~/.netrc.
     """
 
     def prepare(request: Any) -> Any:
@@ -158,7 +159,7 @@ def _prepare(authorization: str, check: Callable[..., None]) -> Callable[[Any], 
 
 
 def _check_small(response: Any, **_: object) -> None:
-    """Read an answer in JSON, and refuse it if it is too large or nested too deeply."""
+    """Read a JSON answer, and refuse it if it is too large or nested too deeply."""
     content = _read(response)
     if is_refusal(response.status_code):
         raise refusal(response.status_code, content)
@@ -169,14 +170,14 @@ def _check_small(response: Any, **_: object) -> None:
 
 
 def _check_bulk(response: Any, **_: object) -> None:
-    """Have a file's bytes read in pieces of bounded size."""
+    """Limit the size of the pieces in which a file's bytes are read."""
     if is_refusal(response.status_code):
         raise refusal(response.status_code, _read(response))
     response.raw = _InPieces(response.raw)
 
 
 class _InPieces:
-    """A response's body that hands out at most `PIECE` bytes at once."""
+    """A response's body that returns at most `PIECE` bytes at once."""
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
@@ -205,7 +206,7 @@ def _limited(raw: Any) -> Iterator[bytes]:
 
 
 def _root(error: BaseException) -> str:
-    """Return the innermost cause in short."""
+    """Return a short name for an error's innermost cause."""
     seen = 0
     while seen < 10 and (inner := error.__cause__ or error.__context__) is not None:
         error, seen = inner, seen + 1

@@ -1,7 +1,7 @@
 """The commands of Kubo's RPC that a store needs, over the project's own HTTP client.
 
-`KuboRpc` is the port: `kubo_ipfshttpclient` implements it, too. A node may be hostile, so every
-answer is bounded in size and time, and JSON in depth.
+`KuboRpc` is the port; `kubo_ipfshttpclient` implements it too. A node may be hostile, so every
+answer is limited in size and time, and JSON in depth.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from colearn_ledger.weights.streams import NodeError, restart_at_each
 from colearn_ledger.weights.unixfs import CHUNK_SIZE, LINKS_PER_NODE
 
 MAX_ANSWER = 65_536
-"""Bytes of an answer in JSON."""
+"""Largest JSON answer, in bytes."""
 
 ADD_OPTIONS = {
     "cid-version": "1",
@@ -35,7 +35,7 @@ ADD_OPTIONS = {
     "progress": "false",
     "pin": "true",
 }
-"""Everything that the CID depends on, whatever the node's own settings are."""
+"""All options that affect the CID; they override the node's settings."""
 
 STAT_OPTIONS = {"with-local": "true", "offline": "true"}
 PIN_OPTIONS = {"recursive": "true", "offline": "true"}
@@ -48,32 +48,32 @@ class KuboRpc(Protocol):
     """Commands of a node. Threads may share an implementation. Every method raises `NodeError`."""
 
     def add(self, body: Iterator[bytes], *, size: int | None, wait: float) -> object:
-        """Send a file, have it pinned, and return the CID that the node computed.
+        """Send a file, pin it, and return the CID that the node computed.
 
         Args:
             body: the file, in pieces.
-            size: bytes of all pieces together, if that is known.
+            size: the file's size in bytes; None if unknown.
             wait: seconds for each step of the exchange.
         """
 
     def cat(
         self, cid: str, *, offset: int, length: int, wait: float, timeout: float
     ) -> AbstractContextManager[Iterator[bytes]]:
-        """Open a part of a file, in pieces; it may end early without an error.
+        """Open a part of a file, in pieces; the stream may end early without an error.
 
         Args:
-            cid: of the file.
-            offset: of the first byte.
-            length: how many bytes, at most.
+            cid: the file's CID.
+            offset: position of the first byte.
+            length: largest number of bytes.
             wait: seconds for each step of the exchange.
-            timeout: seconds that the node itself may search for the file.
+            timeout: seconds for the node's own search for the file.
         """
 
     def stat(self, cid: str, *, timeout: float) -> object:
-        """Return the answer to ``files/stat`` for what the node itself has of a file."""
+        """Return the answer to ``files/stat`` for the local part of a file."""
 
     def pin(self, cid: str, *, timeout: float) -> object:
-        """Pin a file that the node has; return the answer to ``pin/add``."""
+        """Pin a file that the node has, and return the answer to ``pin/add``."""
 
     def unpin(self, cid: str, *, timeout: float) -> None:
         """Remove a file's pin."""
@@ -86,7 +86,7 @@ class HttpKuboRpc:
     """A `KuboRpc` over `colearn_ledger.http`.
 
     Args:
-        address: of the node.
+        address: the node's address.
     """
 
     def __init__(self, address: NodeAddress) -> None:
@@ -97,8 +97,8 @@ class HttpKuboRpc:
     def add(self, body: Iterator[bytes], *, size: int | None, wait: float) -> object:
         """Send a file; see `KuboRpc.add`.
 
-        With `size` the pieces go after a ``Content-Length`` and uncopied; otherwise HTTP's chunks
-        cost a copy of each.
+        If `size` is known, the request has a ``Content-Length`` and the pieces are not copied.
+        Otherwise they are sent as HTTP chunks, which costs a copy of each.
         """
         boundary = secrets.token_hex(16)
         head, tail = _multipart_frame(boundary)
@@ -135,7 +135,7 @@ class HttpKuboRpc:
             yield restart_at_each(deadline, stream.pieces)
 
     def stat(self, cid: str, *, timeout: float) -> object:
-        """Describe what the node has of a file; see `KuboRpc.stat`."""
+        """Describe the local part of a file; see `KuboRpc.stat`."""
         return self._ask("files/stat", {**STAT_OPTIONS, "arg": f"/ipfs/{cid}"}, timeout)
 
     def pin(self, cid: str, *, timeout: float) -> object:
@@ -182,7 +182,7 @@ def is_refusal(status: int) -> bool:
 
 
 def refusal(status: int, content: bytes) -> NodeError:
-    """Return the error for such a status, with the node's own message if it has one."""
+    """Return the error for a failed command, with the node's own message if there is one."""
     reply = _message_in(content)
     if reply:
         return NodeError(f"answered: {shown(reply)}", reply=reply)
@@ -220,7 +220,7 @@ def _parse(stream: Stream) -> Any:
 
 
 def _read_start(stream: Stream) -> bytes:
-    """Return a refusal's body, or nothing if it is too long to be a message."""
+    """Return the body of an error answer, or nothing if it is too long to be a message."""
     try:
         return stream.read(MAX_ANSWER)
     except HttpError:
@@ -228,7 +228,7 @@ def _read_start(stream: Stream) -> bytes:
 
 
 def _message_in(content: bytes) -> str:
-    """Return the node's own message in an error, or nothing."""
+    """Return the node's message in an error answer, or an empty text."""
     try:
         answer = strict_json.load(content)
     except strict_json.InvalidJson:
@@ -238,7 +238,7 @@ def _message_in(content: bytes) -> str:
 
 
 def _multipart_frame(boundary: str) -> tuple[bytes, bytes]:
-    """Return the bytes before and after the one file of a multipart body."""
+    """Return the bytes before and after the only file in a multipart body."""
     head = (
         f"--{boundary}\r\n"
         'Content-Disposition: form-data; name="file"; filename="weights"\r\n'

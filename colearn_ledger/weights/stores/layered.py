@@ -1,13 +1,13 @@
 """Use several stores as one: the local folder first, then nodes, then gateways.
 
-**Writing** goes to every layer that can be written. It succeeds when others can fetch the file:
-when at least one node stored it or, without nodes, one folder. Other failures are logged. If it
-does not succeed, the error names every layer.
+**Writing** goes to every writable layer. It succeeds if others can fetch the file: if at least one
+node stored it or, without nodes, at least one folder. Other failures are then only logged. If
+writing fails, the error lists every layer.
 
-**Reading** tries the layers in order until one delivers. Bytes are returned once a layer has
-delivered all of them and they match, so that a layer that breaks off or sends other bytes costs
-only time; until then they wait in an unnamed file. The last layer has no successor and streams
-straight through.
+**Reading** tries the layers in order until one succeeds. Bytes are returned once a layer has
+delivered all of them and they match; until then they are kept in an unnamed file. A layer that
+breaks off or sends wrong bytes therefore costs only time. The last layer has no fallback, so its
+bytes are passed on as they arrive.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _FAILURES = (*_WRONG_BYTES, ContentNotStored, ContentUnavailable)
 
 
 class Role(Enum):
-    """How a layer is used."""
+    """The use of a layer."""
 
     FOLDER = "folder"
-    """Stores files for this machine only."""
+    """A store for this machine only."""
     NODE = "node"
-    """Stores files and serves them to others."""
+    """A store that serves its files to others."""
     GATEWAY = "gateway"
-    """Is read-only."""
+    """A read-only store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,9 @@ class Layer:
     """One of the stores.
 
     Args:
-        name: for messages; nothing secret.
+        name: its name in messages, without secrets.
         store: the store.
-        role: how it is used.
+        role: its use.
     """
 
     name: str
@@ -67,11 +67,11 @@ class Layer:
 
 
 class LayeredStore:
-    """Combine several stores; the module describes how they work together.
+    """Combine several stores, as the module's docstring describes.
 
     Args:
-        layers: in the order in which to read them.
-        scratch: a folder for temporary files; the system's own by default.
+        layers: the stores, in the order in which to read them.
+        scratch: folder for temporary files; the system's by default.
 
     Raises:
         StoreNotUsable: there are no layers.
@@ -91,11 +91,11 @@ class LayeredStore:
         """Store a file given in pieces in every writable layer, and return its reference.
 
         An iterator is first copied to a file; a list is read once for each layer, without a copy.
-        An error of `chunks` passes through.
+        Errors raised by `chunks` pass through.
 
         Raises:
-            ContentNotStored: no node stored it or, without nodes, no folder.
-            InvalidParameter: there were no bytes.
+            ContentNotStored: no node stored the file or, without nodes, no folder.
+            InvalidParameter: the file is empty.
         """
         results: list[ContentRef] = []
         with ExitStack() as stack:
@@ -112,9 +112,9 @@ class LayeredStore:
         Each layer gets an equal share of the time that is left.
 
         Raises:
-            ContentTooLarge: ``content.size`` is above ``max_size`` bytes.
-            ContentUnavailable: no layer delivered it.
-            ContentMismatch: every layer delivered other bytes.
+            ContentTooLarge: ``content.size`` exceeds ``max_size`` bytes.
+            ContentUnavailable: no layer delivered the file.
+            ContentMismatch: every layer delivered wrong bytes.
         """
         check_size(content, max_size)
         with ExitStack() as stack:
@@ -124,7 +124,7 @@ class LayeredStore:
         """Return whether a layer has the whole file.
 
         Raises:
-            ContentUnavailable: no layer is known to have it, and some did not answer.
+            ContentUnavailable: no layer confirmed that it has the file, and some did not answer.
         """
         failures: list[tuple[Layer, LedgerError]] = []
         for layer in self._layers:
@@ -140,11 +140,11 @@ class LayeredStore:
         return False
 
     def pin(self, content: ContentRef) -> None:
-        """Pin the file in every writable layer; copy it to layers that lack it.
+        """Pin the file in every writable layer, copying it to layers that lack it.
 
         Raises:
-            ContentUnavailable: no layer has it.
-            ContentNotStored: no node pinned it or, without nodes, no folder.
+            ContentUnavailable: no layer has the file.
+            ContentNotStored: no node pinned the file or, without nodes, no folder.
         """
 
         def keep(layer: Layer) -> None:
@@ -158,7 +158,7 @@ class LayeredStore:
         """Unpin the file in every writable layer.
 
         Raises:
-            ContentUnavailable: every layer failed; the failure of some is only logged.
+            ContentUnavailable: every layer failed; if only some fail, that is logged.
         """
         failures = _try_each(self._writable, lambda layer: layer.store.unpin(content))
         if failures and len(failures) == len(self._writable):
@@ -166,7 +166,7 @@ class LayeredStore:
         _warn(f"unpin {content.cid}", failures)
 
     def _write(self, what: str, act: Callable[[Layer], None]) -> None:
-        """Act on every writable layer; the module describes what counts as success."""
+        """Act on every writable layer; the module's docstring defines success."""
         failures = _try_each(self._writable, act)
         failed = [layer for layer, _ in failures]
         nodes = [x for x in self._writable if x.role is Role.NODE] or self._writable
@@ -180,7 +180,7 @@ class LayeredStore:
         raise kind(_describe(f"could not {what} where others can fetch it", failures))
 
     def _copy(self, content: ContentRef, target: Layer) -> None:
-        """Put the file into a layer from the others, if they have it."""
+        """Copy the file from the other layers to one that lacks it, if they have it."""
         others = [layer for layer in self._layers if layer is not target]
         try:
             with ExitStack() as stack:
@@ -195,7 +195,7 @@ class LayeredStore:
         timeout: float | None,
         stack: ExitStack,
     ) -> Iterator[bytes]:
-        """Return the file's pieces from the first layer that delivers them; `stack` closes it."""
+        """Return the pieces from the first layer that delivers the file; `stack` closes it."""
         if not layers:
             raise ContentUnavailable(f"no other store has {content.cid}")
         deadline = None if timeout is None else Deadline(timeout)
@@ -213,7 +213,7 @@ class LayeredStore:
     def _read_whole(
         self, layer: Layer, content: ContentRef, timeout: float | None, stack: ExitStack
     ) -> Iterator[bytes]:
-        """Return the file's pieces once the layer has delivered all of them."""
+        """Return the file's pieces after the layer has delivered all of them."""
         with ExitStack() as until_whole:
             file = until_whole.enter_context(self._file())
             with layer.store.get(content, max_size=content.size, timeout=timeout) as pieces:
@@ -246,7 +246,7 @@ def _read_last(
     timeout: float | None,
     failures: list[tuple[Layer, LedgerError]],
 ) -> Generator[bytes]:
-    """Yield the last layer's pieces; its error names the failures of the others, too."""
+    """Yield the last layer's pieces; an error also lists the failures of the other layers."""
     try:
         with layer.store.get(content, max_size=content.size, timeout=timeout) as pieces:
             yield from pieces
@@ -260,7 +260,7 @@ def _read_last(
 def _try_each(
     layers: Sequence[Layer], act: Callable[[Layer], None]
 ) -> list[tuple[Layer, LedgerError]]:
-    """Act on every layer; return the layers that failed, with their errors."""
+    """Act on every layer and return the layers that failed, with their errors."""
     failures: list[tuple[Layer, LedgerError]] = []
     for layer in layers:
         try:
@@ -276,7 +276,7 @@ def _warn(what: str, failures: list[tuple[Layer, LedgerError]]) -> None:
 
 
 def _describe(what: str, failures: Sequence[tuple[Layer, LedgerError]]) -> str:
-    """Return one line that names every layer's failure."""
+    """Return one line that lists every layer's failure."""
     return f"{what}: " + " ".join(
         f"[{number}] {layer.name}: {error}." for number, (layer, error) in enumerate(failures, 1)
     )

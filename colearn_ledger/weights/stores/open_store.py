@@ -1,4 +1,4 @@
-"""Open the stores that a user names on a command line or in a file of networks."""
+"""Open the stores that a user specifies on a command line or in a file of networks."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def open_store(
     tokens: Mapping[str, str] | None = None,
     patience: Patience | None = None,
 ) -> ContentStore:
-    """Open the store, or the list of stores, that a string names.
+    """Open the store or the list of stores that a string specifies.
 
     Args:
         spec: ``folder:/path`` or just ``/path``, ``http://127.0.0.1:5001``,
             ``/ip4/127.0.0.1/tcp/5001/http``, ``gateway:https://host``, or several of these
-            with commas between, in the order in which to read them. ``ipfs+ipfshttpclient:``
-            before a node's address has it reached through the package ipfshttpclient.
-        owner: of the pins in folders.
-        tokens: by host name, for nodes and gateways that require one. They are not part of
-            `spec`, which other users of the machine may see.
-        patience: how long to wait for nodes and gateways.
+            separated by commas, in the order in which to read them. The prefix
+            ``ipfs+ipfshttpclient:`` before a node's address selects the package ipfshttpclient.
+        owner: name of the owner of the pins in folders.
+        tokens: tokens by host name, for nodes and gateways that require one. They are not part of
+            `spec`, because other users of the machine may be able to read it.
+        patience: limits on waiting for nodes and gateways.
 
     Raises:
         StoreNotUsable: the text has none of these forms, or a package is missing.
