@@ -1,1 +1,1 @@
-"""What the adapters of all chains share; one package for each kind of chain."""
+"""Adapters of chains: the shared parts, and one package for each kind of chain."""

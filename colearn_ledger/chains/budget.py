@@ -1,4 +1,4 @@
-"""The daily budget of one key on one chain, kept beside the key's journal."""
+"""The daily budget of one key on one chain, stored beside the key's journal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COIN = 10**18
 
 @dataclass(slots=True)
 class _Day:
-    """What the transactions of one day cost: settled ones together, others by nonce."""
+    """The costs of one day's transactions: the sum of settled ones, the others by nonce."""
 
     date: str = ""
     settled: int = 0

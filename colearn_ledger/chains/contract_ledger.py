@@ -1,4 +1,4 @@
-"""The ledgers of a deployed contract on any chain, and what a chain has to provide for them.
+"""Ledgers of a deployed contract on any chain, and the interfaces that a chain implements for them.
 
 A chain provides an `Encoder`, which translates between the values of the protocol and the
 contract's messages, and a `Channel`, which carries messages to one deployed contract and back.
@@ -42,10 +42,10 @@ _DECIDED_ON_A_PROPOSAL = {call.name for call in (VOTE, COMMIT, REVEAL, VOTE_SIGN
 
 @dataclass(frozen=True, slots=True)
 class Question(Generic[Message, T]):
-    """A query as the contract's message.
+    """A query in the form of the contract's message.
 
     Args:
-        message: what to send to the contract.
+        message: the message to send to the contract.
         read: decodes the contract's answer; raises `BadAnswer` if it is malformed.
     """
 
@@ -57,14 +57,14 @@ class Encoder(Protocol[MessageOut]):
     """Translates calls and queries into a contract's messages, and answers into values."""
 
     def encode(self, entry: Call | Query[Any], arguments: Sequence[Any]) -> MessageOut:
-        """Return the message of a call or query; the arguments were checked.
+        """Return the message of a call or query whose arguments were already checked.
 
         Raises:
-            InvalidParameter: the message has no room for an argument; names it.
+            InvalidParameter: an argument does not fit into the message; carries its name.
         """
 
     def decode(self, query: Query[T], arguments: Sequence[Any], answer: Any) -> T:
-        """Return the value of a contract's answer.
+        """Decode a contract's answer to a query.
 
         Raises:
             BadAnswer: the contract cannot have returned this.
@@ -87,26 +87,27 @@ class Channel(Protocol[Message]):
 
     @property
     def reads_at_head(self) -> bool:
-        """Return whether `ask_all` reads the last block, not one of a configured depth."""
+        """Return whether `ask_all` reads the last block rather than an older, confirmed one."""
 
     def send(self, wallet: Wallet, message: Message, basis: Basis | None, /) -> Pending:
         """Send a transaction, or raise the error with which the contract would refuse it.
 
-        ``basis`` is the proposal on which it was decided; without that it is never sent again.
+        ``basis`` is the proposal that the call was decided on. If the round no longer contains it,
+        the transaction is never sent again.
         """
 
     def check_basis_with(self, check: Callable[[Basis], bool], /) -> None:
-        """Ask ``check`` whether a basis still holds before a transaction is sent again."""
+        """Set the check that decides whether a transaction with a basis may be sent again."""
 
     def ask_at_head(self, contract: Account, question: Question[Message, T], /) -> T:
-        """Return the answer of a contract as of the last block.
+        """Return a contract's answer as of the last block.
 
         Raises:
             ProtocolError: the contract refuses the question.
         """
 
     def ask_all(self, questions: Sequence[Question[Message, T]], /) -> list[T]:
-        """Return the answers, in few requests where the chain allows it.
+        """Return the answers to several questions, in few requests where the chain allows it.
 
         Raises:
             ProtocolError: the contract refuses a question.
@@ -126,25 +127,25 @@ class Channel(Protocol[Message]):
         """Return up to ``limit`` events of an experiment past the cursor ``after``.
 
         Args:
-            experiment: its id.
+            experiment: the experiment's id.
             created_at: returns its time of creation, or raises `UnknownExperiment`.
             after: the cursor.
             limit: the most events to return.
         """
 
     def wait_past(self, block: int, timeout: float) -> int:
-        """Return the last block's number once it differs, or after ``timeout`` seconds."""
+        """Return the last block's number once it differs from ``block``, or after ``timeout``."""
 
 
 class ContractView(LedgerView, Generic[Message]):
-    """A deployed contract, for reading. It may be used by several threads."""
+    """A read-only view of a deployed contract. Several threads may use it."""
 
     def __init__(self, encoder: Encoder[Message], deployment: Channel[Message]) -> None:
-        """Prefer the `connect` of a chain's ledger.
+        """Create a view; prefer the `connect` of a chain's ledger.
 
         Args:
-            encoder: translates for the contract.
-            deployment: reaches the contract.
+            encoder: translates the contract's messages.
+            deployment: carries messages to the contract.
         """
         self._encoder = encoder
         self._deployment = deployment
@@ -180,7 +181,7 @@ class ContractView(LedgerView, Generic[Message]):
         )
 
     def wait_for_change(self, timeout: float) -> None:
-        """Return when there is a new block since the last wait, or after ``timeout`` seconds."""
+        """Return once there is a new block since the last wait, or after ``timeout`` seconds."""
         self._seen = self._deployment.wait_past(self._seen, timeout)
 
     def _question(self, query: Query[T], values: Sequence[Any]) -> Question[Message, T]:
@@ -190,16 +191,16 @@ class ContractView(LedgerView, Generic[Message]):
 
 
 class ContractLedger(ContractView[Message], Ledger):
-    """A deployed contract, for reading, and for writing as one account."""
+    """A deployed contract, for reading and for writing as one account."""
 
     def __init__(
         self, encoder: Encoder[Message], deployment: Channel[Message], wallet: Wallet
     ) -> None:
-        """Prefer the `connect` and `deploy` of a chain's ledger.
+        """Create a ledger; prefer the `connect` and `deploy` of a chain's ledger.
 
         Args:
-            encoder: translates for the contract.
-            deployment: reaches the contract.
+            encoder: translates the contract's messages.
+            deployment: carries messages to the contract.
             wallet: signs the transactions.
         """
         super().__init__(encoder, deployment)
@@ -222,7 +223,7 @@ class ContractLedger(ContractView[Message], Ledger):
         return self._deployment.send(self._wallet, message, self._find_basis(call, checked))
 
     def _find_basis(self, call: Call, arguments: Sequence[Any]) -> Basis | None:
-        """Return the proposal on which a call is decided, if it is about one.
+        """Return the proposal that a call is decided on, if the call concerns one.
 
         Raises:
             TransactionLost: a reorganisation is replacing the proposal; nothing was sent.
@@ -251,7 +252,7 @@ class ContractLedger(ContractView[Message], Ledger):
         return basis.fits(content)
 
     def _read_content(self, contract: Account, experiment: ExperimentId, index: int) -> str:
-        """Return what identifies a round's proposal as of the last block; empty without one."""
+        """Identify a round's proposal as of the last block; the text is empty without one."""
         try:
             question = self._question(ROUND, (experiment, index))
             return identify(self._deployment.ask_at_head(contract, question).content)

@@ -1,4 +1,4 @@
-"""Decoding what a node returned, which may be anything."""
+"""Decoding of data from a node, which is not trusted."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 def decode_received(what: str, decode: Callable[[], T]) -> T:
-    """Return the result of ``decode``, and turn every error of it into `BadAnswer`.
+    """Return the result of ``decode``, turning any error in it into `BadAnswer`.
 
     Args:
-        what: names the data in the error.
+        what: names the data in the error's message.
         decode: decodes data from a node.
 
     Raises:

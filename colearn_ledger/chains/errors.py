@@ -1,6 +1,6 @@
 """Errors of chains, nodes and transactions, in addition to the protocol's own.
 
-``retries`` is how often in a row an agent should try again.
+``retries`` is the number of times in a row that an agent should try again.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account, LedgerError
 
 _MANY = 120
-"""For a node that answers wrongly: about an hour at an agent's longest pause."""
+"""Retries after a wrong answer from a node: about an hour at an agent's longest pause."""
 
 
 class Refusal(Enum):
-    """Why a node refuses a signed transaction."""
+    """The reason why a node refuses a signed transaction."""
 
     NONE = "the node accepted it"
     KNOWN = "the node already has this transaction"
@@ -34,8 +34,8 @@ class Refusal(Enum):
 class ChainError(LedgerError):
     """A chain, its node or a transaction failed.
 
-    ``retries`` is how often in a row to try again: a few times after a failure that may be chance
-    and may cost a fee each time, never after one that a person has to repair.
+    ``retries`` is the number of times in a row to try again. It is small if the failure may be
+    chance and each try may cost a fee, and 0 if a person has to fix the cause.
     """
 
     retries: ClassVar[float] = 5
@@ -48,13 +48,13 @@ class WrongChain(ChainError):
 
 
 class WrongContract(ChainError):
-    """The address has no contract, or not the one of this package."""
+    """The address has no contract, or another one than this package's."""
 
     retries = 0
 
 
 class BadAnswer(ChainError):
-    """The node's answer is invalid: a faulty or hostile node. Nothing of it was used."""
+    """The node's answer is invalid, so the node is faulty or hostile. No part of it was used."""
 
     retries = _MANY
 
@@ -74,7 +74,7 @@ class EmptyWallet(ChainError):
 
     Args:
         account: the account.
-        balance: its balance in the smallest unit: wei on EVM chains.
+        balance: its balance in the smallest unit, which is wei on EVM chains.
         needed: the most that the transaction may cost.
         denomination: the unit; wei if ``None``.
     """
@@ -98,7 +98,7 @@ class EmptyWallet(ChainError):
 
 
 class GasTooHigh(ChainError):
-    """A transaction would need more gas than the ledger may spend on one."""
+    """A transaction would need more gas than the ledger may use for one transaction."""
 
     retries = 0
 
@@ -108,8 +108,8 @@ class BudgetSpent(ChainError):
 
     Args:
         budget: the budget, with its unit.
-        spent: what the transactions of this day cost, or may cost, with the unit.
-        cost: the most that this transaction may cost, with the unit.
+        spent: the actual or highest possible cost of this day's transactions, with its unit.
+        cost: the most that this transaction may cost, with its unit.
     """
 
     retries = math.inf
@@ -123,7 +123,7 @@ class BudgetSpent(ChainError):
 
 
 class BudgetUnreadable(ChainError):
-    """The file with the spending of the day is damaged; nothing was sent."""
+    """The file with the day's spending is damaged; nothing was sent."""
 
     retries = 0
 
@@ -135,9 +135,9 @@ class BudgetUnreadable(ChainError):
 
 
 class MissingChainId(ChainError):
-    """A transaction was to be signed without a configured chain id.
+    """A transaction was about to be signed without a configured chain id.
 
-    Without it, a node could choose the chain on which the signature is valid.
+    Without an id, a node could choose the chain on which the signature is valid.
 
     Args:
         found: the id of the chain that the node reports.
@@ -154,13 +154,13 @@ class MissingChainId(ChainError):
 
 
 class TransactionFailed(ChainError):
-    """A transaction was included and failed, but not because of the protocol's rules."""
+    """A transaction was included and failed, for a reason other than the protocol's rules."""
 
 
 class TransactionLost(LedgerUnavailable):
     """A transaction cannot take effect: another one used its nonce, or it is superseded.
 
-    Read the state before you make the call again.
+    Read the state before making the call again.
     """
 
     retries: ClassVar[float] = math.inf

@@ -25,7 +25,7 @@ class Answer:
 
     @property
     def accepted(self) -> bool:
-        """Return whether the node has the transaction now."""
+        """Return whether the node has the transaction."""
         return self.refusal in (Refusal.NONE, Refusal.KNOWN)
 
 
@@ -39,7 +39,7 @@ class Signed:
 
 
 class Limits(Protocol):
-    """The settings of a sender that all chains share."""
+    """The settings of a sender that exist for all chains."""
 
     @property
     def journal(self) -> Path | None:
@@ -47,7 +47,7 @@ class Limits(Protocol):
 
     @property
     def daily_budget(self) -> int | None:
-        """Return what the transactions of one key may cost a day, in the smallest unit."""
+        """Return the most that one key's transactions may cost a day, in the smallest unit."""
 
 
 Request = TypeVar("Request")
@@ -57,7 +57,7 @@ Receipt = TypeVar("Receipt")
 
 @dataclass(frozen=True, slots=True)
 class Sent(Generic[Request]):
-    """A transaction in flight. A replacement of it has another hash than ``hash``."""
+    """A transaction in flight. A replacement has another hash than ``hash``."""
 
     hash: str
     gas: int
@@ -69,14 +69,14 @@ class Sent(Generic[Request]):
 
 @dataclass(frozen=True, slots=True)
 class Sighting(Generic[Receipt]):
-    """A transaction in a block; ``receipt`` is ``None`` until the block is deep enough."""
+    """A transaction in a block; ``receipt`` is ``None`` until it has enough confirmations."""
 
     block: int
     receipt: Receipt | None
 
 
 class OutdatedPrice(LedgerError):
-    """The price rose while a transaction was prepared: prepare it again."""
+    """The price rose while a transaction was prepared, so it must be prepared again."""
 
 
 class NonceMismatch(LedgerError):
@@ -89,24 +89,24 @@ class NonceMismatch(LedgerError):
 
 @dataclass(slots=True)
 class Own:
-    """An account, and what this process did with it."""
+    """An account, and the state of this process's transactions from it."""
 
     account: Account
     journal: Journal
     budget: Budget | None = None
     waiting: set[int] = field(default_factory=set)
-    """Nonces whose transactions a caller in this process waits for, or may wait for."""
+    """Nonces of the transactions that a caller in this process waits for, or may still wait for."""
     settled: set[int] = field(default_factory=set)
-    """Nonces whose transactions this process saw deep enough in the chain."""
+    """Nonces of the transactions that this process has seen with enough confirmations."""
     made: set[str] = field(default_factory=set)
     """Hashes of the versions that this process signed."""
 
     def is_awaited(self, nonce: int) -> bool:
-        """Return whether a caller in this process waits for a nonce's transaction, or may."""
+        """Return whether a caller in this process waits for a transaction, or may still do so."""
         return nonce in self.waiting and nonce not in self.settled
 
     def record(self, entry: Entry, signed: Signed) -> None:
-        """Journal a version that is about to be sent.
+        """Journal a version just before it is sent.
 
         Raises:
             BudgetSpent: the daily budget does not allow it.
@@ -123,28 +123,28 @@ class Own:
             self.budget.release(nonce, time.time())
 
     def free_nonce(self, nonce: int) -> int:
-        """Return the first nonce from ``nonce`` on that the journal does not contain."""
+        """Return the first nonce at or after ``nonce`` that is not in the journal."""
         while nonce in self.journal.entries:
             nonce += 1
         return nonce
 
 
 class SenderHooks(ABC, Generic[Request, Draft, Receipt]):
-    """What `TransactionSender` needs from a chain."""
+    """The operations of a chain that `TransactionSender` requires."""
 
     nonce_name: ClassVar[str] = "nonce"
     first_pause: ClassVar[float] = 0.01
     longest_pause: ClassVar[float] = 1.0
-    """Seconds between two looks for a transaction."""
+    """Most seconds between two checks for a transaction."""
 
     dropped_when: ClassVar[frozenset[Refusal]] = frozenset()
     """Refusals after which a lost transaction is abandoned instead of sent again later."""
 
     check_basis: Callable[[Basis], bool] | None = None
-    """Returns whether a call may be sent again: whether its round still contains its proposal."""
+    """Returns whether a call's round still contains its proposal, so that it may be sent again."""
 
     tend_after: float
-    """Seconds in no block after which a transaction is sent again or replaced."""
+    """Seconds without inclusion in a block after which a transaction is sent again or replaced."""
 
     full_patience: float = 0.0
     """Seconds to wait for room in the node's pool."""
@@ -158,15 +158,15 @@ class SenderHooks(ABC, Generic[Request, Draft, Receipt]):
 
     @abstractmethod
     def _identify(self, request: Request) -> str:
-        """Return an identifier of a request that does not depend on fee and nonce."""
+        """Return an identifier of a request that is independent of fee and nonce."""
 
     @abstractmethod
     def _prepare(self, wallet: Wallet, request: Request) -> Draft:
-        """Return the transaction without its nonce, checked and priced."""
+        """Check and price a transaction; return it without a nonce."""
 
     @abstractmethod
     def _sign(self, wallet: Wallet, draft: Draft, nonce: int) -> Signed:
-        """Return a signed transaction.
+        """Sign a transaction.
 
         Raises:
             NonceMismatch: the node would refuse this nonce.
@@ -174,7 +174,7 @@ class SenderHooks(ABC, Generic[Request, Draft, Receipt]):
 
     @abstractmethod
     def _restore(self, wallet: Wallet, version: Version) -> Signed | None:
-        """Return a journalled version with its bytes; ``None`` if its fields are damaged.
+        """Restore the bytes of a journalled version; return ``None`` if its fields are damaged.
 
         The hash in the result is computed from the bytes.
         """
@@ -189,10 +189,10 @@ class SenderHooks(ABC, Generic[Request, Draft, Receipt]):
 
     @abstractmethod
     def _improve(self, wallet: Wallet, draft: Draft, answer: Answer, signed: Signed) -> Draft:
-        """Return a draft that the node should accept after a refusal, or raise an explanation.
+        """Return a draft that the node should accept after its refusal, or raise an explanation.
 
         Raises:
-            OutdatedPrice: prepare the transaction again.
+            OutdatedPrice: the transaction must be prepared again.
         """
 
     @abstractmethod
@@ -201,19 +201,19 @@ class SenderHooks(ABC, Generic[Request, Draft, Receipt]):
 
     @abstractmethod
     def _included_count(self, account: Account) -> int:
-        """Return how many of an account's transactions are in blocks."""
+        """Return the number of an account's transactions in blocks."""
 
     def _pending_count(self, account: Account) -> int:
-        """Return how many of an account's transactions the node counts, those in no block too."""
+        """Return the number of an account's transactions, including those not in a block yet."""
         return self._included_count(account)
 
     @abstractmethod
     def _is_included(self, name: str) -> bool | None:
-        """Return whether a transaction is in a block; ``None`` if the node does not know it."""
+        """Return whether a transaction is in a block; ``None`` if the node does not have it."""
 
     @abstractmethod
     def _find(self, entry: Entry) -> Sighting[Receipt] | None:
-        """Return where a transaction, in any version, is in the chain."""
+        """Return the position in the chain of a transaction, in any of its versions."""
 
     @abstractmethod
     def _would_be_refused(self, wallet: Wallet, entry: Entry, position: int) -> bool:
@@ -224,17 +224,17 @@ class SenderHooks(ABC, Generic[Request, Draft, Receipt]):
 
     @abstractmethod
     def _first_block_mark(self) -> str | None:
-        """Return a text that identifies the chain's first block; ``None`` for no journal file."""
+        """Identify the chain's first block; return ``None`` to keep the journal in memory."""
 
     def _cost_of(self, receipt: Receipt) -> int | None:
-        """Return what an included transaction cost; ``None`` if that is what was reserved."""
+        """Return the cost of an included transaction; ``None`` if it is the reserved amount."""
         return None
 
     def _withdraw(self, wallet: Wallet, own: Own, entry: Entry) -> None:
-        """Replace a transaction in the node's pool by an empty one, where the chain can."""
+        """Replace a transaction in the node's pool with an empty one, if the chain allows it."""
 
     def _raise_fee(self, wallet: Wallet, own: Own, entry: Entry) -> None:
-        """Replace a stuck transaction by one that pays more, where the chain can."""
+        """Replace a stuck transaction with one that pays more, if the chain allows it."""
 
     def _fill_gap(self, wallet: Wallet, own: Own, nonce: int) -> None:
-        """Use a nonce that no transaction has and later ones wait for, where the chain can."""
+        """Use up a nonce that blocks later transactions, if the chain allows it."""

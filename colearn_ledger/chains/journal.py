@@ -1,6 +1,6 @@
 """Write-ahead log of the transactions sent with one key.
 
-Several processes can share a key through its journal, and a restarted process finds there the
+Several processes can share a key through its journal, and a restarted process reads from it the
 transactions that it sent before. The file has one JSON line for each signed version of a
 transaction, written before that version is sent. An incomplete last line was never sent.
 """
@@ -32,13 +32,13 @@ _PAUSE = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """The proposal on which a call was decided; without it the call must not be sent again.
+    """The proposal that a call was decided on; the call is not resent once its round has another.
 
     Args:
         contract: the contract's address.
         experiment: the experiment's id.
         round: the round's index.
-        content: identifies the proposal; empty for a round without one.
+        content: an identifier of the proposal; empty for a round without one.
         or_none: whether the call is also valid while the round has no proposal.
     """
 
@@ -67,9 +67,9 @@ class Entry:
 
     Args:
         nonce: the nonce, called sequence on Cosmos chains.
-        call: identifies the call, whatever its fees and nonce.
-        time: when the first version was sent, in seconds since the epoch.
-        basis: the proposal on which the call was decided, if it was decided on one.
+        call: an identifier of the call that is independent of fees and nonce.
+        time: the time when the first version was sent, in seconds since the epoch.
+        basis: the proposal that the call was decided on, if there is one.
         versions: the signed versions, oldest first; at least one.
     """
 
@@ -81,7 +81,7 @@ class Entry:
 
     @property
     def last(self) -> Version:
-        """The latest version, which pays the most."""
+        """Return the latest version, which pays the most."""
         return self.versions[-1]
 
 
@@ -107,7 +107,7 @@ class Journal:
         """Lock the key, so that no other thread or process sends with it.
 
         Raises:
-            LedgerUnavailable: another process keeps the key locked.
+            LedgerUnavailable: another process keeps the key locked for too long.
             HomeNotWritable: the file cannot be used.
         """
         with self._lock:
@@ -127,7 +127,7 @@ class Journal:
                 os.close(lock)
 
     def add(self, entry: Entry, version: Version) -> None:
-        """Record a version of a transaction. Call this before sending it."""
+        """Record a version of a transaction. Call this before sending the version."""
         record = {
             "nonce": entry.nonce,
             "call": entry.call,
@@ -148,7 +148,7 @@ class Journal:
             self._write({"nonce": nonce, "forgotten": True})
 
     def has_pruned(self, nonce: int) -> bool:
-        """Return whether a nonce may be missing only because newer ones filled the journal."""
+        """Return whether a nonce may be missing because the journal dropped its oldest entries."""
         return nonce < self._pruned_below
 
     # ------------------------------------------------------------------ the file
@@ -167,7 +167,7 @@ class Journal:
             time.sleep(_PAUSE)
 
     def _refresh(self, path: Path) -> None:
-        """Read the lines that other processes wrote."""
+        """Read the lines that other processes added."""
         try:
             content = b"" if self._is_unchanged(path) else path.read_bytes()
         except OSError as error:
@@ -201,10 +201,10 @@ class Journal:
             version = Version(record["hash"], unsigned)
             entry = self.entries.get(nonce) or _entry(record)
         except (ValueError, KeyError, TypeError, AttributeError):
-            return  # damaged; the chain has the truth
+            return  # damaged: the chain is authoritative
         before = known.get(nonce)
         if not entry.versions and before is not None and before.versions[0].hash == version.hash:
-            entry = before  # the object that a waiting thread refers to
+            entry = before  # keep the object that a waiting thread refers to
             entry.versions.clear()
         entry.versions.append(version)
         self.entries[nonce] = entry

@@ -1,11 +1,12 @@
 """Send each transaction once: the state machine that the senders of all chains share.
 
 A transaction is *journalled* in its account's `Journal`, then *sent*, then *seen* in a block, and
-*settled* when that block is deep enough. A restarted node or a reorganised chain may have *lost*
-it: the same bytes are sent again. A transaction is *superseded*, and never sent again, when its
-round contains another proposal than the one it was decided on, or when the contract would refuse
-it now; its caller reads the state and decides again. A call whose sending ended in doubt is
-resumed when it is made again.
+*settled* once that block has enough confirmations. A restarted node or a reorganised chain may
+have *lost* it; then the same bytes are sent again.
+
+A transaction is *superseded*, and never sent again, if its round contains another proposal than
+the one it was decided on, or if the contract would refuse it now. Its caller then reads the state
+and decides again. If it is unclear whether a call was sent, making the same call again resumes it.
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ from colearn_ledger.protocol import Account, LedgerError
 _log = logging.getLogger(__name__)
 
 _TRIES = 8
-"""Nonces to try when other software uses the key too; likewise prices."""
+"""Number of nonces to try if other software uses the key too; also the number of prices to try."""
 
 _FORGOTTEN_AFTER = 3_600.0
 """Seconds after which a lost transaction is abandoned instead of sent again."""
 
 _LOCK_PATIENCE = 60.0
-"""Seconds to wait for another process that sends with the same key."""
+"""Seconds to wait for another process that uses the same key."""
 
 _FULL_PAUSE = 0.25
 """Seconds between two attempts to send to a node whose pool is full."""
@@ -76,7 +77,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
     def _submit(
         self, wallet: Wallet, request: Request, basis: Basis | None = None
     ) -> Sent[Request]:
-        """Send a request, or resume the same request of which nobody knows the outcome."""
+        """Send a request, or resume an identical earlier one whose outcome is unknown."""
         call = self._identify(request)
         for _ in range(_TRIES):
             draft = self._prepare(wallet, request)
@@ -143,7 +144,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
     # ------------------------------------------------------------------ lost transactions
 
     def _withdraw_superseded(self, wallet: Wallet, own: Own, pending: int) -> None:
-        """Drop what waits in the node's pool for a round that now contains another proposal."""
+        """Drop pooled transactions whose round now contains another proposal."""
         doubtful = [e for n, e in sorted(own.journal.entries.items()) if e.basis and n < pending]
         included = self._included_count(own.account) if doubtful else pending
         for entry in doubtful:
@@ -152,9 +153,9 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
                 self._withdraw(wallet, own, entry)
 
     def _send_lost_again(self, wallet: Wallet, own: Own, pending: int) -> set[int]:
-        """Send again, in order, what the node does not count; return the accepted nonces.
+        """Resend, in order, the transactions that the node lost; return the accepted nonces.
 
-        A superseded transaction is dropped together with all later ones: they may depend on it.
+        A superseded transaction is dropped together with all later ones, which may depend on it.
         """
         again: set[int] = set()
         lost = sorted(n for n in own.journal.entries if n >= pending)
@@ -203,10 +204,10 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
         return answer
 
     def _find_resumable(self, own: Own, call: str, again: set[int]) -> Entry | None:
-        """Return a transaction of the same call whose outcome its caller does not know."""
+        """Return a transaction of the same call whose caller does not have its outcome."""
         same = [entry for entry in own.journal.entries.values() if entry.call == call]
         for entry in sorted(same, key=lambda e: e.nonce, reverse=True):
-            if own.is_awaited(entry.nonce):  # by the caller of an equal call
+            if own.is_awaited(entry.nonce):  # by the caller of an identical call
                 continue
             if entry.nonce in again:
                 return entry
@@ -215,10 +216,10 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
         return None
 
     def _is_in_doubt(self, own: Own, entry: Entry) -> bool:
-        """Return whether the caller of a transaction may not know its outcome.
+        """Return whether the caller of a transaction may lack its outcome.
 
-        If this process sent it, its caller never got the outcome. If another process did, the
-        caller has seen the effect of an included transaction in the state.
+        If this process sent it, its caller never received the outcome. If another process sent it,
+        that caller has seen the effect of an included transaction in the state.
         """
         for version in reversed(entry.versions):
             is_included = self._is_included(version.hash)
@@ -234,7 +235,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
         try:
             receipt = self._watch(sent, timeout)
         except LedgerError:
-            own.waiting.discard(nonce)  # the same call, made again, resumes it
+            own.waiting.discard(nonce)  # making the same call again resumes it
             raise
         own.settled.add(nonce)
         cost = self._cost_of(receipt)
@@ -266,13 +267,13 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
             if block is None and now - tended >= self.tend_after:
                 missing = missing + 1 if self._tend(sent, is_stuck=True) else 0
                 tended = now
-                if missing > 1:  # once may be a node that lags behind
+                if missing > 1:  # the first time, the node may only lag behind
                     self._give_up(sent)
             time.sleep(pause if timeout is None else min(pause, max(0.0, started + timeout - now)))
             pause = min(pause * 1.5, self.longest_pause)
 
     def _tend(self, sent: Sent[Request], *, is_stuck: bool) -> bool:
-        """Send a transaction again or replace it; return whether another has used its nonce.
+        """Resend or replace a transaction; return whether another transaction used its nonce.
 
         Raises:
             TransactionLost: it is superseded.
@@ -338,7 +339,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
             return self._accounts[account]
 
     def _journal_path(self, account: Account) -> Path | None:
-        """Return the file of an account's journal, in a folder for each chain and first block."""
+        """Return the path of an account's journal, in a folder for each chain and first block."""
         if self._folder is None:
             mark = self._first_block_mark()
             if mark is None:

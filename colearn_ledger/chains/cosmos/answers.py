@@ -1,4 +1,4 @@
-"""Checks of the JSON that a contract returned; whatever is malformed raises `BadAnswer`."""
+"""Checks of the JSON that a contract returned; malformed JSON raises `BadAnswer`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 E = TypeVar("E", bound=IntEnum)
 
 _LONGEST = 4_096
-"""Characters of one text."""
+"""Most characters of one text."""
 
 
 def _refuse(value: object, expected: str) -> NoReturn:
@@ -31,21 +31,21 @@ def field_of(answer: Any, name: str) -> Any:
 
 
 def check_integer(value: Any, bits: int) -> int:
-    """Return a JSON number that fits into so many bits, unsigned."""
+    """Return a JSON number that fits into ``bits`` bits, unsigned."""
     if type(value) is not int or not 0 <= value < 1 << bits:
         _refuse(value, f"an unsigned number of {bits} bits")
     return value
 
 
 def parse_number(value: Any, bits: int = 64) -> int:
-    """Return a number from its decimal digits."""
+    """Parse a number from its decimal digits."""
     if not isinstance(value, str) or not value.isascii() or not value.isdecimal():
         _refuse(value, "decimal digits")
     return check_integer(int(value) if len(value) <= 20 else -1, bits)
 
 
 def check_text(value: Any) -> str:
-    """Return text of bounded length."""
+    """Return a text of bounded length."""
     if not isinstance(value, str) or len(value) > _LONGEST:
         _refuse(value, f"text of at most {_LONGEST} characters")
     return value
@@ -59,7 +59,7 @@ def check_flag(value: Any) -> bool:
 
 
 def parse_base64(value: Any, length: int = 32) -> bytes:
-    """Return so many bytes from base64."""
+    """Decode exactly ``length`` bytes from base64."""
     try:
         found = base64.b64decode(check_text(value), validate=True)
     except binascii.Error:
@@ -70,7 +70,7 @@ def parse_base64(value: Any, length: int = 32) -> bytes:
 
 
 def check_account(value: Any) -> Account:
-    """Return an address in bech32."""
+    """Return a valid bech32 address."""
     try:
         return Account(check_cosmos_address(value))
     except InvalidAddress:
@@ -78,7 +78,7 @@ def check_account(value: Any) -> Account:
 
 
 def enum_member(kind: type[E], value: Any) -> E:
-    """Return a member of an enumeration by its name in lower case."""
+    """Return the member of an enumeration with this name, which is in lower case."""
     found = kind.__members__.get(check_text(value).upper())
     if found is None or value != value.lower():
         _refuse(value, f"the name of a {kind.__name__}")
@@ -93,5 +93,5 @@ def check_rows(value: Any, most: int) -> list[Any]:
 
 
 def decode_optional(decode: Callable[[Any], T], value: Any) -> T | None:
-    """Return ``None`` for null, and otherwise the decoded value."""
+    """Return ``None`` for null, otherwise the decoded value."""
     return None if value is None else decode(value)

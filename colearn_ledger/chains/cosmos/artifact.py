@@ -14,11 +14,11 @@ __all__ = ["Artifact", "load_artifact"]
 
 @dataclass(frozen=True)
 class Artifact:
-    """The compiled contract and its checksum, which a chain keeps of the code it stores.
+    """The compiled contract and its checksum, which chains record with the code they store.
 
     Args:
         wasm: the module.
-        checksum: its sha256.
+        checksum: the module's sha256.
     """
 
     wasm: bytes
@@ -30,7 +30,7 @@ def load_artifact() -> Artifact:
     """Return the compiled contract of this package.
 
     Raises:
-        WrongContract: the package was installed without it.
+        WrongContract: the package was installed without the contract.
     """
     place = files("colearn_ledger.chains.cosmos") / "contract" / "collective_learning.wasm"
     if not place.is_file():

@@ -11,16 +11,16 @@ from colearn_ledger.chains.errors import WrongChain
 
 @dataclass(frozen=True, slots=True)
 class SenderConfig:
-    """Limits on what transactions may cost, and how they are tracked.
+    """Limits on the cost of transactions, and settings for tracking them.
 
     Args:
         gas_ceiling: the most gas of a single transaction.
-        call_ceilings: scales the ceilings of `colearn_ledger.chains.cosmos.gas`, which each kind of
-            call has, for chains on which the same calls need more gas.
-        gas_headroom: the factor by which a gas limit exceeds what was simulated.
+        call_ceilings: factor on the ceilings in `colearn_ledger.chains.cosmos.gas`, which limit
+            each kind of call; raise it on chains where the same calls need more gas.
+        gas_headroom: the factor by which a gas limit exceeds the simulated gas.
         gas_margin: gas on top of that: a ballot may turn out to be the last of its round, and then
-            also closes it. Cosmos chains charge for the limit, not for what is used.
-        price_ceiling: how many times the network's gas price may be paid if a node wants more;
+            also closes it. Cosmos chains charge for the limit, not for the gas used.
+        price_ceiling: how many times the network's gas price may be paid if a node demands more;
             the most that a unit of gas may cost if that price is 0.
         full_patience: seconds to wait for room in a node's mempool.
         daily_budget: the most that the transactions of one key may cost a day, in the network's
@@ -45,8 +45,8 @@ class CosmosConfig:
 
     Args:
         chain_id: the chain that the node must be on. Without it the ledger only reads.
-        sending: how transactions are paid for and tracked.
-        poll_seconds: seconds between two looks for a new block.
+        sending: limits and settings for transactions.
+        poll_seconds: seconds between two checks for a new block.
         block_range: number of blocks in one request for events.
         grpc: timeouts and retries of requests.
     """
@@ -62,7 +62,7 @@ def check_chain(node: Node, wanted: str | None) -> str:
     """Return the id of a node's chain.
 
     Raises:
-        WrongChain: it is not ``wanted``.
+        WrongChain: the node is on another chain than ``wanted``.
     """
     found, _ = node.latest()
     if wanted not in (None, found):

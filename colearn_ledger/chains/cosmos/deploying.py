@@ -1,4 +1,4 @@
-"""Deploying the contract, with every check that can be made before a transaction is paid for."""
+"""Deploy the contract, after every check that is possible before a transaction is paid for."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _LABEL = "colearn"
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A contract that was deployed: where, of which code, by which transaction, for what gas.
+    """A deployed contract: its address, code, transaction, block and cost.
 
-    ``cost`` is the gas of storing the code and making the contract together.
+    ``cost`` is the gas used to store the code and to create the contract.
     """
 
     contract: Account
@@ -49,22 +49,22 @@ def deploy_contract(
     timeout: float | None = None,
     on_sent: Callable[[str], None] | None = None,
 ) -> Deployed:
-    """Store this package's contract on a chain, and make an instance of it without an admin.
+    """Store this package's contract on a chain, and create an instance of it without an admin.
 
     Args:
-        access: where the chain is, and what it costs.
-        wallet: who pays.
-        config: how the chain is used.
-        timeout: seconds to wait for each of two transactions; for ever if ``None``.
-        on_sent: called with each transaction's hash once it is on its way.
+        access: the chain's endpoint and fees.
+        wallet: the account that pays.
+        config: settings for the connection.
+        timeout: seconds to wait for each of the two transactions; without limit if ``None``.
+        on_sent: called with each transaction's hash once it is sent.
 
     Raises:
         MissingChainId: ``config`` does not contain the chain's id.
         WrongChain: the node is on another chain; nothing was sent.
-        EmptyWallet: the wallet can not pay for it; nothing was sent.
-        TransactionFailed: the chain did not take the contract.
-        WrongContract: what stands at the new address is something else: a faulty node.
-        LedgerUnavailable: the node can not be reached, or a transaction is in no block yet.
+        EmptyWallet: the wallet cannot pay for the deployment; nothing was sent.
+        TransactionFailed: the chain refused the contract.
+        WrongContract: the new address has another contract; the node is faulty.
+        LedgerUnavailable: the node cannot be reached, or a transaction is not in a block yet.
     """
     config = config or CosmosConfig()
     node = Node(access.grpc, config.grpc)
@@ -111,11 +111,11 @@ def instantiate_contract(
     timeout: float | None = None,
     on_sent: Callable[[str], None] | None = None,
 ) -> Deployed:
-    """Make a contract of code that is stored already; no admin.
+    """Create a contract from stored code, without an admin.
 
     Raises:
-        TransactionFailed: the chain did not make it.
-        LedgerUnavailable: the node can not be reached, or the transaction is in no block yet.
+        TransactionFailed: the chain refused to create the contract.
+        LedgerUnavailable: the node cannot be reached, or the transaction is not in a block yet.
     """
     sent = sender.send(wallet, instantiate_action(sender.address(wallet), code, _LABEL))
     if on_sent is not None:

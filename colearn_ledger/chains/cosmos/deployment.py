@@ -1,4 +1,4 @@
-"""One contract on one chain, as all views of it share it."""
+"""Connection to one contract on a Cosmos chain, shared by all views of the contract."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ T = TypeVar("T")
 
 
 class Deployment:
-    """What all views of one contract share.
+    """Connection to one contract, shared by all its views.
 
     Args:
-        node: the chain's.
+        node: a node of the chain.
         contract: the contract's address.
-        config: how the chain is used.
-        sender: sends on it.
+        config: settings for the connection.
+        sender: sends transactions on the chain.
 
     Raises:
         WrongContract: this package's contract is not at the address.
@@ -85,7 +85,7 @@ class Deployment:
         return found
 
     def wait_past(self, block: int, timeout: float) -> int:
-        """Return the last block's height once it differs, or after ``timeout`` seconds."""
+        """Return the last block's height once it differs from ``block``, or after ``timeout``."""
         ends = time.monotonic() + timeout
         while (height := self.node.latest()[1].height) == block:
             left = ends - time.monotonic()
@@ -106,7 +106,7 @@ class Deployment:
             raise
 
     def ask_at_head(self, contract: Account, question: Question[Message, T]) -> T:
-        """Return the answer of a contract as of the last block."""
+        """Return a contract's answer as of the last block."""
         try:
             return question.read(self.node.query(contract, question.message))
         except Refused as refusal:
@@ -114,11 +114,11 @@ class Deployment:
 
     @property
     def reads_at_head(self) -> bool:
-        """Return True: every block is final."""
+        """Return True, as every block is final."""
         return True
 
     def check_basis_with(self, check: Callable[[Basis], bool]) -> None:
-        """Ask ``check`` before a transaction that was decided on a proposal is sent again."""
+        """Set the check that decides whether a transaction with a basis may be sent again."""
         self.sender.check_basis = check
 
     def send(self, wallet: Wallet, message: Message, basis: Basis | None = None) -> SentTransaction:
@@ -140,30 +140,30 @@ class Deployment:
         return SentTransaction(self, sent)
 
     def explained(self, refusal: Refused) -> LedgerError:
-        """Return the protocol's error behind a refusal."""
+        """Return the protocol's error for a refusal."""
         error = error_from_wire(refusal)
         if isinstance(error, UnknownExperiment):
             self.check_place()
         return error
 
     def check_place(self) -> None:
-        """Look whether chain and contract are still those that were connected to.
+        """Check that the chain and the contract are still the ones we connected to.
 
-        Called when an answer is not what the contract gives: the node's address may have
-        become another chain's, or the chain have begun anew.
+        This is called when an answer is not one that the contract gives. The node's address may
+        belong to another chain by now, or the chain may have been reset.
 
         Raises:
-            WrongChain, WrongContract: they are not.
+            WrongChain, WrongContract: the chain or the contract is another one.
         """
         with suppress(LedgerUnavailable, BadAnswer, NodeRefused):
             check_chain(self.node, self.sender.chain_id)
             self.checked_contract()
 
     def checked_contract(self) -> ContractInfo:
-        """Refuse a contract that is not this package's, or that somebody may change.
+        """Return the contract's data; refuse a foreign contract, or one whose code can change.
 
         Raises:
-            WrongContract: it is not.
+            WrongContract: it is not this package's contract, or it has an admin.
         """
         where = f"{self.contract} on chain {self.sender.chain_id}"
         info = self.node.contract(self.contract)
@@ -186,19 +186,19 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class SentTransaction:
-    """A transaction on its way; implements `colearn_ledger.ledger.Pending`."""
+    """A transaction in flight; implements `colearn_ledger.ledger.Pending`."""
 
     _deployment: Deployment
     _sent: Sent[Draft]
 
     def wait(self, timeout: float | None = None) -> Receipt:
-        """Return the receipt once the transaction is in a block, which is final.
+        """Return the receipt once the transaction is in a block; blocks are final.
 
         Raises:
-            ProtocolError: the contract refused it after all; nothing changed.
-            TransactionFailed: it failed for another reason, running out of gas perhaps.
-            LedgerUnavailable: it is in no block after ``timeout`` seconds.
-            TransactionLost: it can not get into a block any more.
+            ProtocolError: the contract refused the call after all; nothing changed.
+            TransactionFailed: it failed for another reason, such as running out of gas.
+            LedgerUnavailable: it is not in a block after ``timeout`` seconds.
+            TransactionLost: it can no longer be included in a block.
         """
         executed = self._deployment.sender.wait(self._sent, timeout)
         if executed.code:

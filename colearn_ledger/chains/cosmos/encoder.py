@@ -1,4 +1,4 @@
-"""The encoder of the CosmWasm contract: calls as JSON messages, and answers as values."""
+"""Encoder of the CosmWasm contract: calls become JSON messages, answers become values."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from colearn_ledger.protocol import (
 T = TypeVar("T")
 
 Message = dict[str, Any]
-"""A message of the contract: its name, and the fields under it."""
+"""A message of the contract: an object with the message's name as its only key."""
 
 
 class CosmosEncoder:
@@ -51,7 +51,7 @@ class CosmosEncoder:
         return {entry.name: fields}
 
     def decode(self, query: Query[T], arguments: Sequence[Any], answer: Wire) -> T:
-        """Return the value of the contract's answer."""
+        """Decode the contract's answer to a query."""
         value: T = decode_received(
             f"the answer to {query.name}", lambda: _from_wire(query, arguments, answer)
         )
@@ -65,13 +65,13 @@ _ENCODERS: dict[Kind, Callable[[Any], Wire]] = {
     Kind.BALLOTS: lambda ballots: [signed_ballot_to_wire(ballot) for ballot in ballots],
     Kind.WORD: word_to_wire,
 }
-"""The kinds of arguments that differ from their JSON values."""
+"""Encoders of the arguments that differ from their JSON values."""
 
 _ENCODERS_OF_FIELDS: dict[Kind, Callable[[Any], Message]] = {
     Kind.SCORES: scores_to_wire,
     Kind.VOTE: vote_to_wire,
 }
-"""The kinds of arguments that become several fields."""
+"""Encoders of the arguments that become several fields."""
 
 
 def _to_wire(argument: Argument, value: Any) -> Message:
@@ -89,7 +89,7 @@ _DECODERS: dict[type, Callable[[Sequence[Any], Wire], Any]] = {
     ContentRef: lambda asked, wire: content_from_wire(field_of(wire, "content")),
     Duty: lambda asked, wire: enum_member(Duty, field_of(wire, "duty")),
 }
-"""Decoders of each type of row, given the arguments of the query."""
+"""Decoders of each type of row; they receive the arguments of the query."""
 
 
 def _from_wire(query: Query[Any], arguments: Sequence[Any], wire: Wire) -> Any:

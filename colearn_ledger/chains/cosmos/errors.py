@@ -1,4 +1,4 @@
-"""Errors of Cosmos chains, and the reasons for which their nodes refuse transactions."""
+"""Errors of Cosmos chains, and the reasons why their nodes refuse transactions."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _CODES = {
 
 
 class FeeTooHigh(ChainError):
-    """The node wants a higher price for gas than the ledger may pay; nothing was sent.
+    """The node demands a higher price for gas than the ledger may pay; nothing was sent.
 
     Args:
-        wanted: the fee that the node wants for the transaction, in ``denomination``.
+        wanted: the fee that the node demands for the transaction, in ``denomination``.
         ceiling: the most that may be paid for it.
         denomination: the unit of both.
     """
@@ -59,7 +59,7 @@ class Refused(CallRefused):
 
 
 def find_contract_error(text: str) -> Refused | None:
-    """Return the contract's error in a node's message, ``None`` if there is none.
+    """Return the contract's error from a node's message, ``None`` if it contains no such error.
 
     Raises:
         BadAnswer: the message starts like a contract's error but is malformed.
@@ -75,7 +75,7 @@ def find_contract_error(text: str) -> Refused | None:
 
 
 def classify_refusal(code: int, codespace: str, message: str) -> Refusal:
-    """Return the meaning of a result code; some chains explain it only in the message."""
+    """Return the meaning of a result code; some chains give the reason only in the message."""
     if code == 0:
         return Refusal.NONE
     refusal = _CODES.get(code, Refusal.OTHER) if codespace == _SDK else Refusal.OTHER
@@ -87,13 +87,13 @@ def classify_refusal(code: int, codespace: str, message: str) -> Refusal:
 
 
 def find_expected_sequence(message: str) -> int | None:
-    """Return the sequence that a node expects, if its message is about that."""
+    """Return the sequence that a node expects, if its message states one."""
     match = _EXPECTED.search(message)
     return int(match[1]) if match else None
 
 
 def find_wanted_fee(message: str, denomination: str) -> int | None:
-    """Return the fee that a node wants, if its message contains one in the denomination."""
+    """Return the fee that a node demands, if its message states one in the denomination."""
     match = _WANTED.search(message)
     for coin in match[1].rstrip(":").split(",") if match else ():
         amount = coin.removesuffix(denomination)

@@ -37,7 +37,7 @@ def decode_events(chain_events: Iterable[ChainEvent], contract: Account) -> list
     """Return the events that a contract emitted, in order.
 
     Raises:
-        BadAnswer: an event has a name of the contract's but malformed attributes.
+        BadAnswer: an event has the name of a contract's event but malformed attributes.
     """
     found = []
     for item in chain_events:
@@ -146,4 +146,4 @@ _KINDS = {
     "".join("_" + c.lower() if c.isupper() else c for c in kind).lstrip("_"): kind
     for kind in _FIELDS
 }
-"""Class names of the events by the contract's names."""
+"""Classes of the events by the contract's names for them."""

@@ -1,7 +1,7 @@
 """Read the events of a contract from the chain's transactions.
 
-Each block is read once, but the most recent ones are read again each time: nodes index transactions
-a little after they have made the block. Blocks are final, so that no event is ever withdrawn.
+Each block is read once, except that the most recent ones are read again each time: nodes index
+transactions a little after they made the block. Blocks are final, so no event is ever withdrawn.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from colearn_ledger.ledger import RecordedEvent
 from colearn_ledger.protocol import Account, ExperimentId
 
 _INDEX_BITS = 24
-"""Bits of a cursor for the index of an event among the contract's events in its block. The higher
-bits are the block's height."""
+"""Number of low bits of a cursor for the index of an event among the contract's events in its
+block. The higher bits are the block's height.
+"""
 
 _READ_AGAIN = 20
 """Number of recent blocks to read again, because nodes index late."""
@@ -29,7 +30,7 @@ _CURSOR = attrgetter("cursor")
 
 
 class EventReader:
-    """Reads a contract's transactions in bounded ranges of blocks, and keeps their events.
+    """Read a contract's transactions in bounded ranges of blocks, and keep their events.
 
     Args:
         node: the node to read from; it has to index transactions, as nodes do by default.
@@ -69,7 +70,7 @@ class EventReader:
             first = self._next = last + 1
 
     def _replace(self, first: int, executed: list[Executed]) -> None:
-        """Replace the events of all blocks from a height on."""
+        """Replace the events of all blocks from height ``first`` on."""
         for recorded in self._events.values():
             del recorded[bisect_left(recorded, first << _INDEX_BITS, key=_CURSOR) :]
         height, index = 0, 0

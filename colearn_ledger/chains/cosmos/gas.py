@@ -1,4 +1,4 @@
-"""Gas ceilings for each kind of call, so that a node cannot choose what a call costs."""
+"""Gas ceilings for each kind of call, so that a node cannot decide how much a call costs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from colearn_ledger.chains.cosmos.transactions import Action
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """The most gas of a kind of call: for each call, and for each item in its list."""
+    """The most gas of one kind of call: a fixed part, and a part for each item in its list."""
 
     gas: int
     for_each: int = 0
@@ -39,9 +39,9 @@ CEILINGS: Mapping[str, Ceiling] = {
     "vote_signed": Ceiling(500_000, 30_000, "ballots"),
     "advance": Ceiling(500_000),
 }
-"""Two to three times what ``bench/cosmos_gas.py`` measures, with the headroom of the limit.
+"""Two to three times the gas that ``bench/cosmos_gas.py`` measures, the limit's headroom included.
 
-A call that closes the round, and an experiment with thousands of learners, stay below.
+The ceilings also cover a call that closes the round, and experiments with thousands of learners.
 """
 
 _PAYMENT = Ceiling(300_000)
@@ -55,7 +55,7 @@ def find_ceiling(actions: tuple[Action, ...]) -> int | None:
 
 
 def describe_actions(actions: tuple[Action, ...]) -> str:
-    """Return the name of the call that a transaction makes, for messages."""
+    """Return the name of the call that a transaction makes, for use in messages."""
     names = [name for action in actions if (name := _read_call(action)[0])]
     return names[0] if len(names) == len(actions) == 1 else "transaction"
 
@@ -75,7 +75,7 @@ def _ceiling_of(action: Action) -> int | None:
 
 
 def _read_call(action: Action) -> tuple[str, dict[str, Any]]:
-    """Return the name and fields of a contract's call; an empty name for other actions."""
+    """Return the name and fields of a contract's call; the name is empty for other actions."""
     message = MsgExecuteContract()
     if not AnyMessage.FromString(action).Unpack(message):
         return "", {}

@@ -67,7 +67,7 @@ class CosmosLedger(ContractLedger[Message]):
             access: the chain's endpoint and fees.
             contract: the contract's address.
             wallet: signs transactions; without one, the result is a view that only reads.
-            config: how the chain is used.
+            config: settings for the connection.
 
         Raises:
             InvalidParameter: ``contract`` is not an address.
@@ -89,10 +89,10 @@ class CosmosLedger(ContractLedger[Message]):
     def deploy(
         cls, access: CosmosAccess, wallet: Wallet, *, config: CosmosConfig | None = None
     ) -> Self:
-        """Deploy the contract, paid for by ``wallet``, and connect to it.
+        """Deploy the contract at the expense of ``wallet``, and connect to it.
 
         Raises:
-            WrongChain, EmptyWallet, TransactionFailed, LedgerUnavailable: as `deploy_contract`.
+            WrongChain, EmptyWallet, TransactionFailed, LedgerUnavailable: as for `deploy_contract`.
         """
         done = deploy_contract(access, wallet, config=config)
         return cls.connect(access, done.contract, wallet, config=config)

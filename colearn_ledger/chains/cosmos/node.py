@@ -1,4 +1,4 @@
-"""A node's gRPC: what it is asked, with deadlines, and what its answers must be to be believed."""
+"""A client of one Cosmos node over gRPC: every request has a deadline, every answer is checked."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _SYNC = 2  # BroadcastMode.BROADCAST_MODE_SYNC
 _LARGEST_ANSWER = 32_000_000  # bytes
 _LONGEST_QUERY = 4_000_000
 _PAGE = 50
-"""Transactions asked for at once; nodes give at most 100."""
+"""Number of transactions in one request; nodes return at most 100."""
 
 _PAUSE = 0.1
 
@@ -68,7 +68,7 @@ _TRY_AGAIN = {
 }
 
 _STARTING = "context did not contain latest block height"
-"""Part of a node's error between its start and its first block after that; it has no own code."""
+"""Part of a node's error between its start and its first block; no code identifies the error."""
 
 Attributes = tuple[tuple[str, str], ...]
 
@@ -78,8 +78,8 @@ class GrpcConfig:
     """Timeouts and retries of requests.
 
     Args:
-        timeout: seconds that an answer may take.
-        patience: seconds for which an unreachable or silent node is asked again.
+        timeout: seconds to wait for an answer.
+        patience: seconds during which a request to an unreachable or silent node is repeated.
     """
 
     timeout: float = 10.0
@@ -88,7 +88,7 @@ class GrpcConfig:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block: its height, its hash in hexadecimal, its time in seconds since the epoch."""
+    """A block's height, hash (hexadecimal) and time (seconds since the epoch)."""
 
     height: int
     hash: str
@@ -109,13 +109,13 @@ class Executed:
 
     Args:
         hash: upper-case hexadecimal.
-        height: of the block.
-        time: of the block, seconds since the epoch.
-        code: 0 if it took effect.
+        height: the height of the block.
+        time: the time of the block, seconds since the epoch.
+        code: 0 if the transaction took effect.
         codespace: the module that defines the code.
         log: the chain's explanation of a failure.
-        gas_used: the gas that was used of its limit.
-        events: in order.
+        gas_used: the gas that the transaction used.
+        events: the events, in order.
     """
 
     hash: str
@@ -130,7 +130,7 @@ class Executed:
 
 @dataclass(frozen=True, slots=True)
 class ContractInfo:
-    """A contract on the chain; ``created`` is a height, ``admin`` is empty without one."""
+    """A contract on the chain. ``created`` is a height; ``admin`` is empty if there is none."""
 
     checksum: bytes
     admin: str
@@ -154,7 +154,7 @@ class Node:
         self._accounts = AuthStub(channel)
         self._bank = BankStub(channel)
         self._wasm = WasmStub(channel)
-        # read by `_fields`: the answer has changed since cosmpy's description of it was made
+        # parsed by `_fields`: the answer has changed since cosmpy generated its description
         self._contract_info = channel.unary_unary(
             "/cosmwasm.wasm.v1.Query/ContractInfo",
             request_serializer=QueryContractInfoRequest.SerializeToString,
@@ -171,8 +171,8 @@ class Node:
     def latest(self) -> tuple[str, Block]:
         """Return the chain's id and the last block whose state the node has.
 
-        A node has a block a little before its state. Until then it answers queries and simulations
-        from the state of the block before.
+        A node has a block slightly before its state. Until then it answers queries and simulations
+        from the state of the previous block.
         """
         answer, call = self._ask(self._blocks.GetLatestBlock.with_call, GetLatestBlockRequest())
         block, reached = _block(answer), _read_height(call)
@@ -185,7 +185,7 @@ class Node:
         request = GetBlockByHeightRequest(height=height)
         try:
             found = _block(self._ask(self._blocks.GetBlockByHeight, request))
-        except NodeRefused:  # pruned, or not there yet
+        except NodeRefused:  # pruned, or not yet created
             return None
         if found.height != height:
             raise BadAnswer(f"{self.name} gave block {found.height} for block {height}")
@@ -231,7 +231,7 @@ class Node:
             raise BadAnswer(f"{self.name} answered with what is not JSON") from error
 
     def contract(self, address: Account) -> ContractInfo | None:
-        """Return a contract's checksum and origin, ``None`` if it does not exist."""
+        """Return a contract's checksum and origin, ``None`` if the contract does not exist."""
         try:
             answer = self._ask(self._contract_info, QueryContractInfoRequest(address=address))
             info = _fields(_fields(answer).get(2, b""))
@@ -265,7 +265,7 @@ class Node:
         return answer.code, str(answer.codespace), str(answer.raw_log)
 
     def transaction(self, name: str) -> Executed | None:
-        """Return a transaction by its hash, ``None`` while it is in no block."""
+        """Return a transaction by its hash, ``None`` while it is not in a block."""
         try:
             answer = self._ask(self._transactions.GetTx, GetTxRequest(hash=name))
         except NodeRefused as error:
@@ -284,7 +284,7 @@ class Node:
         )
         found: list[Executed] = []
         for page in range(1, 1_000_000):
-            # the SDK before 0.50 reads `events` and `pagination`, the later ones `query` and `page`
+            # SDK versions before 0.50 read `events` and `pagination`, later ones `query` and `page`
             request = GetTxsEventRequest(
                 query=query,
                 events=query.split(" AND "),
@@ -303,7 +303,7 @@ class Node:
     # ------------------------------------------------------------------ asking
 
     def _ask(self, call: Callable[..., T], request: Any) -> T:
-        """Send a request, again while the node is unreachable; do not repeat refused ones."""
+        """Send a request; repeat it while the node is unreachable, but not after a refusal."""
         ends = time.monotonic() + self._config.patience
         pause = _PAUSE
         while True:
@@ -340,12 +340,12 @@ def _channel(url: str) -> grpc.Channel:
 
 
 def _cut(text: str) -> str:
-    """Return a node's text without control characters."""
+    """Return a node's text, shortened and without control characters."""
     return "".join(c if c.isprintable() else " " for c in text)[:400]
 
 
 def _fields(data: object) -> dict[int, Any]:
-    """Return a message's fields by their numbers; numbers are integers, the rest bytes."""
+    """Parse a protobuf message; return its fields by number, as integers or bytes."""
     message = Empty()
     try:
         message.ParseFromString(data if isinstance(data, bytes) else b"")
@@ -355,7 +355,7 @@ def _fields(data: object) -> dict[int, Any]:
 
 
 def _read_height(call: Any) -> int | None:
-    """Return the height of the state that a node answered from, if it reports it."""
+    """Return the height of the state that a node answered from, if the node reports it."""
     height = dict(call.initial_metadata() or ()).get("x-cosmos-block-height", "")
     return int(height) if height.isdecimal() and 0 < len(height) < 19 else None
 
@@ -397,5 +397,5 @@ def _executed(response: Any) -> Executed:
 
 
 def _text(value: Any) -> str:
-    """Return an attribute's text; chains before CometBFT 0.37 write bytes."""
+    """Return an attribute's text, which chains before CometBFT 0.37 write as bytes."""
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -1,4 +1,4 @@
-"""Sign and send on a Cosmos chain: sequences, gas and fees."""
+"""Sign and send transactions on a Cosmos chain: sequences, gas and fees."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ from colearn_ledger.protocol import Account
 _log = logging.getLogger(__name__)
 
 _MORE_GAS = 2
-"""Number of times to double the gas of a transaction that ran out of it."""
+"""Number of times that a transaction's gas is doubled after it ran out of gas."""
 
 _TEND_AFTER = 5.0
-"""Seconds in no block after which a transaction is sent again."""
+"""Seconds without inclusion in a block after which a transaction is sent again."""
 
 Actions = tuple[Action, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A transaction before it has a sequence.
+    """A transaction without a sequence.
 
     Args:
-        actions: what it does, all or nothing.
-        gas: its limit; simulated if ``None``.
-        fee: its fee; the network's price of the gas if ``None``.
+        actions: its actions; they take effect together or not at all.
+        gas: the gas limit; simulated if ``None``.
+        fee: the fee; computed from the network's gas price if ``None``.
     """
 
     actions: Actions
@@ -62,13 +62,13 @@ class Draft:
 
 
 class Sender(TransactionSender[Draft, Draft, Executed]):
-    """Sign and send for any number of wallets on one chain.
+    """Sign and send transactions for any number of wallets on one chain.
 
     Args:
-        node: the chain's node.
+        node: a node of the chain.
         chain_id: the chain's id.
-        access: the chain's prefix and price of gas.
-        config: limits on what is paid, and where the journals are.
+        access: the chain's address prefix and gas price.
+        config: limits on costs, and the folder of the journals.
     """
 
     nonce_name = "sequence"
@@ -101,30 +101,30 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
 
         Args:
             wallet: signs and pays.
-            actions: what it does, all or nothing.
-            gas: its limit; simulated unless it is given.
-            basis: the proposal it was decided on, if it was decided on one.
+            *actions: its actions; they take effect together or not at all.
+            gas: the gas limit; simulated if ``None``.
+            basis: the proposal that the call was decided on, if there is one.
 
         Raises:
             Refused: the contract would refuse it; nothing was sent.
             EmptyWallet: the account cannot pay for it.
             GasTooHigh: it needs more gas than the configuration allows.
-            FeeTooHigh: the node wants a higher fee than the configuration allows.
+            FeeTooHigh: the node demands a higher fee than the configuration allows.
             NodeRefused: the node does not accept it.
-            LedgerUnavailable: the node cannot be reached. The transaction may have been sent; the
-                same call, made again, resumes it.
+            LedgerUnavailable: the node cannot be reached. The transaction may have been sent;
+                making the same call again resumes it.
         """
         return self._submit(wallet, Draft(actions, gas), basis)
 
     def wait(self, sent: Sent[Draft], timeout: float | None) -> Executed:
         """Return a transaction once it is in a block.
 
-        It is sent again if the node lost it, and with more gas if it ran out of gas.
+        The transaction is sent again if the node lost it, and with more gas if it ran out of gas.
 
         Raises:
-            LedgerUnavailable: it is in no block after ``timeout`` seconds, or the node cannot be
-                reached.
-            TransactionLost: another transaction has its sequence, or it is superseded.
+            LedgerUnavailable: it is not in a block after ``timeout`` seconds, or the node cannot
+                be reached.
+            TransactionLost: another transaction used its sequence, or it is superseded.
         """
         started = time.monotonic()
         for attempt in range(_MORE_GAS + 1):
@@ -166,12 +166,12 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
     def _broadcast(self, signed: Signed) -> Answer:
         try:
             code, codespace, text = self._node.broadcast(signed.raw)
-        except NodeRefused as error:  # nodes answer some refusals as errors of the request
+        except NodeRefused as error:  # nodes report some refusals as errors of the request
             code, codespace, text = 1, "", str(error)
             if "already in" in text or "already exists" in text:
                 return Answer(Refusal.KNOWN, text)
         refusal = classify_refusal(code, codespace, text)
-        # the first answer may have been lost, and the node asked again
+        # if the first answer was lost, the repeated request finds the sequence used
         if refusal == Refusal.NONCE_USED and self._is_included(signed.version.hash):
             return Answer(Refusal.KNOWN, text)
         return Answer(refusal, text)
@@ -190,12 +190,12 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
     def _find(self, entry: Entry) -> Sighting[Executed] | None:
         for version in reversed(entry.versions):
             found = self._node.transaction(version.hash)
-            if found is not None:  # a block is final
+            if found is not None:  # blocks are final
                 return Sighting(found.height, found)
         return None
 
     def _would_be_refused(self, wallet: Wallet, entry: Entry, position: int) -> bool:
-        if position:  # a simulation does not contain the effects of transactions in flight
+        if position:  # a simulation ignores transactions in flight
             return False
         signed = self._restore(wallet, entry.last)
         try:
@@ -204,7 +204,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
         except Refused:
             return True
         except NodeRefused:
-            return False  # not the contract's refusal: its sequence, or the fee
+            return False  # the sequence or the fee is refused, not the call
         return False
 
     def _first_block_mark(self) -> str:
@@ -214,7 +214,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
     # ------------------------------------------------------------------ gas and fees
 
     def _simulate(self, wallet: Wallet, actions: Actions, sequence: int) -> int:
-        """Return a transaction's gas limit.
+        """Simulate a transaction and return its gas limit.
 
         Raises:
             NonceMismatch: the node expects another sequence.
@@ -237,7 +237,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
         return min(limit, ceiling)
 
     def _ceiling(self, actions: Actions) -> int:
-        """Return the most gas of a transaction."""
+        """Return the most gas that a transaction may use."""
         own = find_ceiling(actions)
         if own is None:
             return self._config.gas_ceiling
@@ -250,7 +250,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
         return Signing(self.chain_id, number, sequence, gas, fee, unit)
 
     def _improve(self, wallet: Wallet, draft: Draft, answer: Answer, signed: Signed) -> Draft:
-        """Return a draft with the fee that the node wants, if that may be paid."""
+        """Return a draft with the fee that the node demands, if that fee is allowed."""
         gas, unit = signed.version.unsigned["gas"], self.access.denomination
         if answer.refusal != Refusal.FEE:
             self._explain(wallet, signed, answer)

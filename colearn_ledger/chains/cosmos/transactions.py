@@ -33,19 +33,19 @@ from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import Account
 
 Action = bytes
-"""A packed message of the chain: one thing that a transaction does."""
+"""A packed message of the chain: one action of a transaction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """What a signature covers in addition to the actions.
+    """The fields that a signature covers in addition to the actions.
 
     Args:
         chain_id: the chain's id.
         number: the account's number.
         sequence: the transaction's position among those of the account.
         gas: the most gas it may use.
-        fee: what is paid for that gas.
+        fee: the fee for that gas.
         denomination: the unit of the fee.
     """
 
@@ -68,7 +68,7 @@ def store_action(sender: Account, wasm: bytes) -> Action:
 
 
 def instantiate_action(sender: Account, code: int, label: str) -> Action:
-    """Return an action that creates a contract of stored code, without an admin."""
+    """Return an action that creates a contract from stored code, without an admin."""
     message = MsgInstantiateContract(sender=sender, code_id=code, label=label, msg=b"{}")
     return _pack(message)
 
@@ -80,7 +80,7 @@ def pay_action(sender: Account, to: Account, amount: int, denomination: str) -> 
 
 
 def identify_call(actions: tuple[Action, ...]) -> str:
-    """Return an identifier of actions that does not depend on fee and sequence."""
+    """Return an identifier of actions that is independent of fee and sequence."""
     return hashlib.sha256(
         b"".join(hashlib.sha256(action).digest() for action in actions)
     ).hexdigest()
@@ -103,7 +103,7 @@ def sign_transaction(wallet: Wallet, actions: tuple[Action, ...], signing: Signi
 def unsigned_transaction(wallet: Wallet, actions: tuple[Action, ...], signing: Signing) -> bytes:
     """Return a transaction's bytes with an empty signature.
 
-    Nodes simulate it, but no chain accepts it.
+    Nodes simulate such a transaction, but no chain accepts it.
     """
     unsigned = _unsigned(wallet, actions, signing)
     unsigned.signatures.append(b"")
@@ -127,7 +127,7 @@ def _unsigned(wallet: Wallet, actions: tuple[Action, ...], signing: Signing) -> 
 
 
 def hash_transaction(raw: bytes) -> str:
-    """Return a transaction's hash, upper-case hexadecimal."""
+    """Return a transaction's hash in upper-case hexadecimal."""
     return hashlib.sha256(raw).hexdigest().upper()
 
 

@@ -1,8 +1,7 @@
 """Values of the protocol as the CosmWasm contract encodes them, and back.
 
-The encoding is described in ``contracts/cosmwasm/MESSAGES.md``. Arguments were checked before they
-are encoded. What comes in from a node is not trusted: it becomes a value of the protocol, or the
-decoder raises.
+``contracts/cosmwasm/MESSAGES.md`` describes the encoding. Arguments are checked before they are
+encoded. Data from a node is not trusted: the decoder returns a value of the protocol or raises.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ from colearn_ledger.protocol import (
 )
 
 Wire = Any
-"""A value of JSON."""
+"""A JSON value."""
 
 
 # ------------------------------------------------------------------------- encoding
@@ -75,7 +74,7 @@ def content_to_wire(content: ContentRef | None) -> Wire:
 
 
 def scores_to_wire(scores: Scores) -> dict[str, str]:
-    """Return the bits of both scores, by name."""
+    """Return the bits of both scores, by field name."""
     return {
         "vote_score": str(score_to_bits(scores.vote_score)),
         "test_score": str(score_to_bits(scores.test_score)),
@@ -83,7 +82,7 @@ def scores_to_wire(scores: Scores) -> dict[str, str]:
 
 
 def vote_to_wire(vote: Vote) -> Wire:
-    """Return a vote: whether it approves, and the bits of both scores, by name."""
+    """Return a vote: whether it approves, and the bits of both scores, by field name."""
     return {"approve": vote.approve, **scores_to_wire(vote.scores)}
 
 
@@ -102,8 +101,8 @@ def params_to_wire(params: ExperimentParams) -> Wire:
     """Return the parameters of an experiment.
 
     Raises:
-        InvalidParameter: names a number that the contract's type cannot hold. The contract checks
-            all other bounds.
+        InvalidParameter: a number does not fit into the contract's type; carries its name. The
+            contract checks all other bounds.
     """
     return {
         "name": params.name,
@@ -217,7 +216,7 @@ def round_from_wire(experiment: ExperimentId, wire: Wire) -> Round:
 
 
 def ballot_from_wire(experiment: ExperimentId, round_index: int, wire: Wire) -> Ballot:
-    """Return what is recorded of a learner in a round."""
+    """Return the recorded ballot of a learner in a round."""
     check_same(experiment, parse_number(field_of(wire, "experiment")))
     check_same(round_index, _index(field_of(wire, "round")))
     return Ballot(
@@ -230,7 +229,7 @@ def ballot_from_wire(experiment: ExperimentId, round_index: int, wire: Wire) -> 
 
 
 def check_same(asked: int, answered: int) -> None:
-    """Refuse an answer about another experiment or round than the one asked for."""
+    """Refuse an answer about another experiment or round than the requested one."""
     if asked != answered:
         raise BadAnswer(f"the node returned an answer for {answered} to a question about {asked}")
 
@@ -259,7 +258,7 @@ _ERROR_VALUES: dict[str, tuple[Callable[[Wire], object], ...]] = {
 
 
 def error_from_wire(refusal: Refused) -> ProtocolError:
-    """Return the protocol's error that a call was refused with.
+    """Return the protocol's error for a refusal.
 
     Raises:
         BadAnswer: the protocol has no such error, or its values are malformed.

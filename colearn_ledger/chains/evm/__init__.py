@@ -1,6 +1,6 @@
-"""The Solidity contract: `EvmLedger` on any EVM chain, and an embedded chain to run it on.
+"""The Solidity contract: `EvmLedger` on any EVM chain.
 
-Needs the extra ``evm``. The embedded chain is in `colearn_ledger.chains.evm.embedded`.
+Needs the extra ``evm``. `colearn_ledger.chains.evm.embedded` has a chain that runs in this process.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class Artifact:
     Args:
         abi: the contract's interface.
         bytecode: the data of a deployment.
-        runtime: the code at the contract's address, with immutables zero.
+        runtime: the code at the contract's address, with its immutables set to zero.
         compiler: the compiler's version.
         source_hash: the hash of the compiled sources, hexadecimal.
     """
@@ -45,7 +45,7 @@ class Artifact:
     source_hash: str
 
     def is_deployed_as(self, code: bytes) -> bool:
-        """Return whether code at an address is this contract, with any values of its immutables."""
+        """Return whether deployed code is this contract, whatever the values of its immutables."""
         if len(code) != len(self.runtime):
             return False
         at = 0
@@ -57,7 +57,10 @@ class Artifact:
 
     @cached_property
     def _immutables(self) -> list[int]:
-        """Return the places of immutables: solc writes a plain zero as PUSH0, never as PUSH32."""
+        """Return the offsets of immutables.
+
+        An immutable is a PUSH32 of zero, because solc writes other zeros as PUSH0.
+        """
         holes, at = [], 0
         while at < len(self.runtime):
             opcode = self.runtime[at]
@@ -118,7 +121,7 @@ class ContractAbi:
         return entry.hash[:4] + coder.encode(entry.types, arguments)
 
     def decode_answer(self, function: str, data: bytes) -> Any:
-        """Return the one value that a function returned; structs are tuples.
+        """Decode the single value that a function returned; structs are tuples.
 
         Raises:
             BadAnswer: the bytes cannot be decoded.
@@ -159,7 +162,7 @@ class ContractAbi:
         return entry.name, fields
 
     def topic(self, event: str) -> bytes:
-        """Return the first topic of an event."""
+        """Return the first topic of an event's logs."""
         return self.events[event].hash
 
 

@@ -1,4 +1,4 @@
-"""Checks of the JSON that a node returned; whatever is malformed raises `BadAnswer`."""
+"""Checks of the JSON that a node returned; malformed JSON raises `BadAnswer`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAX_DATA = 8_000_000
 
 
 def nonsense(what: str, answer: object) -> NoReturn:
-    """Refuse an answer."""
+    """Raise `BadAnswer` for an answer."""
     raise BadAnswer(f"the node returned {str(answer)[:100]!r} as {what}")
 
 
@@ -32,7 +32,7 @@ def quantity(answer: Any, what: str) -> int:
 
 
 def octets(answer: Any, what: str) -> bytes:
-    """Return bytes written as ``0x…``."""
+    """Decode bytes written as ``0x…``."""
     if not isinstance(answer, str) or not answer.startswith("0x") or len(answer) > _MAX_DATA:
         nonsense(what, answer)
     try:
@@ -70,7 +70,7 @@ def rows(answer: Any, what: str) -> Sequence[Any]:
 
 
 def revert_data(answer: Any) -> bytes:
-    """Return the revert data of an error; some nodes wrap it in another object."""
+    """Return the revert data of an error, which some nodes wrap in another object."""
     if isinstance(answer, Mapping):
         answer = answer.get("data")
     if not isinstance(answer, str) or not answer.startswith("0x"):
@@ -79,5 +79,5 @@ def revert_data(answer: Any) -> bytes:
 
 
 def hexadecimal(value: bytes) -> str:
-    """Return bytes as ``0x…``."""
+    """Write bytes as ``0x…``."""
     return "0x" + value.hex()

@@ -12,7 +12,7 @@ from colearn_ledger.chains.evm.node import Node
 
 @dataclass(frozen=True, slots=True)
 class SenderConfig:
-    """Limits on what transactions may cost, and how they are tracked.
+    """Limits on the cost of transactions, and settings for tracking them.
 
     Args:
         gas_ceiling: the most gas of a single transaction.
@@ -22,11 +22,11 @@ class SenderConfig:
             also closes the round and begins the next. Unused gas costs nothing.
         fee_seconds: seconds for which the last known fees are reused.
         max_fee: the most that a unit of gas may cost, tip included, in wei.
-        max_tip: the most of it that may be the tip, in wei.
+        max_tip: the most that the tip may be, in wei per unit of gas.
         fee_patience: seconds to wait for the price to fall below ``max_fee``.
-        bump_after: seconds in no block after which a transaction is replaced by one that offers
-            an eighth more.
-        confirmations: how many blocks deep a transaction has to be to count, its own included. The
+        bump_after: seconds without inclusion in a block after which a transaction is replaced by
+            one that offers an eighth more.
+        confirmations: number of blocks, including its own, after which a transaction counts. The
             state is read at the same depth.
         daily_budget: the most that the transactions of one key may cost a day, in wei; no limit if
             ``None``.
@@ -53,11 +53,11 @@ class EvmConfig:
 
     Args:
         chain_id: the chain that the node must be on. Without it the ledger only reads.
-        sending: how transactions are paid for and tracked.
-        poll_seconds: seconds between two looks for a new block, unless the node announces blocks.
+        sending: limits and settings for transactions.
+        poll_seconds: seconds between two checks for a new block, unless the node announces blocks.
         log_range: number of blocks in one request for events; providers limit it.
-        websocket: where to subscribe to new blocks: ``auto`` for the node's own address if it
-            offers WebSocket there, ``off`` for polling only, or another address.
+        websocket: the address to subscribe to new blocks at: ``auto`` for the node's own address,
+            ``off`` for polling only, or another address.
         http: timeouts and retries of requests.
     """
 
@@ -73,7 +73,7 @@ def check_chain(node: Node, wanted: int | None) -> int:
     """Return the id of a node's chain.
 
     Raises:
-        WrongChain: it is not ``wanted``.
+        WrongChain: the node is on another chain than ``wanted``.
     """
     found = node.chain_id()
     if wanted not in (None, found):

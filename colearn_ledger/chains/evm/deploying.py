@@ -1,4 +1,4 @@
-"""Deploying the contract, with every check that can be made before a transaction is paid for."""
+"""Deploy the contract, after every check that is possible before a transaction is paid for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Deployed", "deploy_contract"]
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A contract that was deployed: where, by which transaction, and what it cost in gas."""
+    """A deployed contract: its address, transaction and block, and the gas it cost."""
 
     contract: Account
     chain_id: int
@@ -48,18 +48,18 @@ def deploy_contract(
 
     Args:
         endpoint: the URL of a node, or a provider of web3.py.
-        wallet: who pays.
-        config: how the chain is used.
-        timeout: seconds to wait for the transaction to get into a block; for ever if ``None``.
-        on_sent: called with the transaction's hash once it is on its way.
+        wallet: the account that pays.
+        config: settings for the connection.
+        timeout: seconds to wait for the transaction to be included; without limit if ``None``.
+        on_sent: called with the transaction's hash once it is sent.
 
     Raises:
         MissingChainId: ``config`` does not contain the chain's id.
-        WrongChain: the node is on another chain than ``config`` says; nothing was sent.
-        EmptyWallet: the wallet can not pay for it; nothing was sent.
-        TransactionFailed: the chain did not take the contract.
-        WrongContract: what stands at the new address is something else: a faulty node.
-        LedgerUnavailable: the node can not be reached, or the transaction is in no block yet.
+        WrongChain: the node is on another chain than ``config`` requires; nothing was sent.
+        EmptyWallet: the wallet cannot pay for the deployment; nothing was sent.
+        TransactionFailed: the chain refused the contract.
+        WrongContract: the new address has another contract; the node is faulty.
+        LedgerUnavailable: the node cannot be reached, or the transaction is not in a block yet.
     """
     node = Node(endpoint, http=config.http)
     chain_id = check_chain(node, config.chain_id)
@@ -87,7 +87,7 @@ def deploy_contract(
 
 
 def _check_balance(node: Node, account: Account, bytecode: bytes) -> None:
-    """Refuse to begin what the wallet can not pay at the fees of this moment."""
+    """Refuse to deploy if the wallet cannot pay for it at current fees."""
     balance = node.balance(account)
     block = node.latest()
     try:

@@ -1,4 +1,4 @@
-"""One deployed contract on one node: what all of a ledger's views share."""
+"""Connection to one contract on an EVM chain, shared by all views of the contract."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class Deployment:
-    """What all views of one contract share."""
+    """Connection to one contract, shared by all its views."""
 
     def __init__(self, node: Node, contract: Account, config: EvmConfig, sender: Sender) -> None:
         self.node = node
@@ -52,10 +52,10 @@ class Deployment:
         self.heads = NewHeads(_told_at(config.websocket, node))
 
     def check(self) -> None:
-        """Refuse an address where this package's contract is not.
+        """Refuse an address that does not have this package's contract.
 
         Raises:
-            WrongContract: it is not.
+            WrongContract: the address has no contract, or another one.
         """
         self.check_code(self.node.code(self.contract))
         abi, function = self.artifact.abi, "domainSeparator"
@@ -91,7 +91,7 @@ class Deployment:
         return self.events.events(experiment, created_at, after=after, limit=limit)
 
     def wait_past(self, block: int, timeout: float) -> int:
-        """Return the last block's number once it differs, or after ``timeout`` seconds."""
+        """Return the last block's number once it differs from ``block``, or after ``timeout``."""
         ends = time.monotonic() + timeout
         self.heads.listen()
         while (head := self.heads.number or self.node.block_number()) == block:
@@ -104,7 +104,7 @@ class Deployment:
     def ask_all(self, questions: Sequence[Question[bytes, T]]) -> list[T]:
         """Return the answers to several questions, in one exchange if the node allows it.
 
-        The contract answers as of the last block with the configured confirmations.
+        The answers are as of the last block that has the configured confirmations.
         """
         block = self._confirmed_block()
         calls = [
@@ -123,7 +123,7 @@ class Deployment:
             raise
 
     def ask_at_head(self, contract: Account, question: Question[bytes, T]) -> T:
-        """Return the answer of a contract as of the last block."""
+        """Return a contract's answer as of the last block."""
         call = {"from": contract, "to": contract, "data": question.message}
         try:
             return question.read(self.node.call(call))
@@ -132,7 +132,7 @@ class Deployment:
 
     @property
     def reads_at_head(self) -> bool:
-        """Return whether `ask_all` reads the last block: with one confirmation."""
+        """Return whether `ask_all` reads the last block, as it does with one confirmation."""
         return self.config.sending.confirmations == 1
 
     def _confirmed_block(self) -> int | str:
@@ -148,7 +148,7 @@ class Deployment:
             )
 
     def check_basis_with(self, check: Callable[[Basis], bool]) -> None:
-        """Ask ``check`` before a transaction that was decided on a proposal is sent again."""
+        """Set the check that decides whether a transaction with a basis may be sent again."""
         self.sender.check_basis = check
 
     def send(self, wallet: Wallet, data: bytes, basis: Basis | None = None) -> SentTransaction:
@@ -171,7 +171,7 @@ class Deployment:
         )
 
     def explained(self, refusal: Reverted) -> LedgerError:
-        """Return the protocol's error behind a revert."""
+        """Return the protocol's error for a revert."""
         error = error_from_wire(self.artifact.abi, refusal.data)
         if error is None or isinstance(error, UnknownExperiment):
             self.check_place()
@@ -184,13 +184,13 @@ class Deployment:
         )
 
     def check_place(self) -> None:
-        """Look whether chain and contract are still those that were connected to.
+        """Check that the chain and the contract are still the ones we connected to.
 
-        Called when an answer is not what the contract gives: the node's address may have
-        become another chain's, or the chain have begun anew.
+        This is called when an answer is not one that the contract gives. The node's address may
+        belong to another chain by now, or the chain may have been reset.
 
         Raises:
-            WrongChain, WrongContract: they are not.
+            WrongChain, WrongContract: the chain or the contract is another one.
         """
         with suppress(LedgerUnavailable, BadAnswer, NodeRefused):
             found, wanted = self.node.chain_id(), self.domain.chain_id
@@ -205,7 +205,7 @@ class Deployment:
         """Refuse code that is not this package's contract.
 
         Raises:
-            WrongContract: it is not.
+            WrongContract: there is no code, or it is another contract's.
         """
         where = f"{self.contract} on chain {self.domain.chain_id}"
         if not code:
@@ -219,7 +219,7 @@ class Deployment:
             )
 
     def happened(self, receipt: TransactionReceipt) -> tuple[Event, ...]:
-        """Return the contract's events in a receipt."""
+        """Return the contract's events from a receipt."""
         ours = (item for item in receipt.logs if item.address == self.contract)
         events = (event_from_log(self.artifact.abi, item.log) for item in ours)
         return tuple(event for event in events if event is not None)
@@ -227,20 +227,20 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class SentTransaction:
-    """A transaction on its way; implements `colearn_ledger.ledger.Pending`."""
+    """A transaction in flight; implements `colearn_ledger.ledger.Pending`."""
 
     _deployment: Deployment
     _sent: Sent[Request]
     _call: dict[str, Any]
 
     def wait(self, timeout: float | None = None) -> Receipt:
-        """Return the receipt once the transaction is as deep in the chain as configured.
+        """Return the receipt once the transaction has the configured number of confirmations.
 
         Raises:
-            ProtocolError: the contract refused it after all; nothing changed.
-            TransactionFailed: it failed for another reason, running out of gas perhaps.
-            LedgerUnavailable: it is not deep enough after ``timeout`` seconds.
-            TransactionLost: it can not get into a block any more.
+            ProtocolError: the contract refused the call after all; nothing changed.
+            TransactionFailed: it failed for another reason, such as running out of gas.
+            LedgerUnavailable: it lacks confirmations after ``timeout`` seconds.
+            TransactionLost: it can no longer be included in a block.
         """
         node = self._deployment.node
         receipt = self._deployment.sender.wait(self._sent, timeout)
@@ -250,12 +250,12 @@ class SentTransaction:
         if block is None:
             raise BadAnswer(f"{node.name} has a receipt of block {receipt.block} but not the block")
         events = self._deployment.happened(receipt)
-        if not events:  # what has no code takes every call
+        if not events:  # an address without code accepts every call
             self._deployment.check_place()
         return Receipt(receipt.transaction, block.time, receipt.gas_used, events)
 
     def _why(self, receipt: TransactionReceipt) -> LedgerError:
-        """Ask for the same call again at the transaction's block: it changed nothing there."""
+        """Repeat the failed call at the transaction's block, whose state it did not change."""
         try:
             self._deployment.node.call(self._call, receipt.block)
         except Reverted as refusal:
@@ -269,7 +269,7 @@ class SentTransaction:
 
 
 def _told_at(setting: str, node: Node) -> str | None:
-    """Return where a node tells of new blocks, ``None`` where it can not."""
+    """Return the address to subscribe to new blocks at, ``None`` if there is none."""
     if setting == "off":
         return None
     return node.websocket if setting == "auto" else setting

@@ -1,7 +1,7 @@
 """An EVM chain in this process: eth-tester and py-evm behind a provider of web3.py.
 
-For demonstrations, simulations and tests: real transactions, signatures, gas and contract code,
-no node to install. The chain lives in memory and ends with the process.
+It is meant for demonstrations, simulations and tests: transactions, signatures, gas and contract
+code are real, but no node is needed. The chain is in memory and ends with the process.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ Clock = Callable[[], float]
 """Returns seconds since the epoch."""
 
 Entropy = Callable[[int], bytes]
-"""Returns a number of random bytes."""
+"""Returns the given number of random bytes."""
 
 _COIN = 10**18
 _INTRINSIC_GAS = 21_000
 _ALLOWANCE = 100 * _COIN
-"""Wei that `EmbeddedChain.fund` sends at a time."""
+"""Wei that `EmbeddedChain.fund` sends in one payment."""
 
 
 class _Backend(PyEVMBackend):  # type: ignore[misc]  # eth-tester carries no types
     """eth-tester's backend, with the time and entropy of a public chain.
 
-    Calls and estimates run in the pending block, whose time is the clock's. A transaction sees
-    the same ``prevrandao`` as its block.
+    Calls and estimates run in the pending block, whose time is that of the clock. A transaction
+    reads the same ``prevrandao`` as its block.
     """
 
     def __init__(self, clock: Clock, entropy: Entropy, wealth: Mapping[bytes, int]) -> None:
@@ -61,7 +61,7 @@ class _Backend(PyEVMBackend):  # type: ignore[misc]  # eth-tester carries no typ
         super().__init__(genesis_parameters=genesis, genesis_state=accounts)
 
     def pending_header(self) -> BlockHeaderAPI:
-        """Return the pending header; its time follows the clock until it has a transaction."""
+        """Return the pending header; its time follows the clock until there is a transaction."""
         header: BlockHeaderAPI = self.chain.header
         if header.gas_used:
             return header
@@ -109,7 +109,7 @@ class _Backend(PyEVMBackend):  # type: ignore[misc]  # eth-tester carries no typ
         return _INTRINSIC_GAS + max(execution, 10 * zeros + 40 * others)
 
     def _execute(self, transaction: Mapping[str, Any], block_number: str | int) -> ComputationAPI:
-        """Run a call without a fee, and undo it."""
+        """Execute a call without a fee, and revert its effects."""
         if isinstance(block_number, int):
             header = self.chain.get_canonical_block_header_by_number(block_number)
         else:
@@ -140,8 +140,8 @@ class _Backend(PyEVMBackend):  # type: ignore[misc]  # eth-tester carries no typ
 class EmbeddedProvider(EthereumTesterProvider):
     """A provider of web3.py for a chain in this process; threads may share it.
 
-    It answers reverts and refusals like real nodes. It indexes logs as blocks are made, because
-    eth-tester searches every block of a range again for each request.
+    It reports reverts and refusals in the same way as real nodes. It indexes logs as blocks are
+    made, because eth-tester searches all blocks of a range for every request.
     """
 
     def __init__(self, backend: _Backend) -> None:
@@ -151,7 +151,7 @@ class EmbeddedProvider(EthereumTesterProvider):
         self._logs: list[Mapping[str, Any]] = []
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        """Answer a request."""
+        """Execute a request and return its response."""
         with self._lock:
             try:
                 return self._answer(method, params)
@@ -201,11 +201,11 @@ def _error(code: int, message: str, data: str | None = None) -> RPCResponse:
 class EmbeddedChain:
     """A chain in this process, with a rich account that funds wallets.
 
-    Every transaction makes a block. A block's time is the clock's, but at least a second after
-    the block before: many transactions at once make the chain's time run ahead of the clock.
+    Every transaction makes a block. A block's time is that of the clock, but at least a second
+    after the previous block: many transactions at once make the chain's time run ahead.
 
     Args:
-        clock: returns the time.
+        clock: returns the time, in seconds since the epoch.
         entropy: returns random bytes for each block's ``prevrandao``.
     """
 
@@ -224,16 +224,16 @@ class EmbeddedChain:
         self._sender = Sender(node, node.chain_id(), self._config.sending)
 
     def fund(self, wallet: Wallet) -> None:
-        """Send a wallet more coins than an experiment costs it."""
+        """Send a wallet more coins than an experiment costs."""
         sent = self._sender.send(self._bank, wallet.address, b"", value=_ALLOWANCE)
         self._sender.wait(sent, None)
 
     def deploy(self, wallet: Wallet) -> EvmLedger:
-        """Fund a wallet, deploy the contract with it, and return its view."""
+        """Fund a wallet, deploy the contract with it, and return the ledger."""
         self.fund(wallet)
         return EvmLedger.deploy(self.provider, wallet, config=self._config)
 
     def ledger(self, contract: Account, wallet: Wallet) -> EvmLedger:
-        """Fund a wallet, and return its view of a contract that was deployed."""
+        """Fund a wallet, and return its ledger of a deployed contract."""
         self.fund(wallet)
         return EvmLedger.connect(self.provider, contract, wallet, config=self._config)

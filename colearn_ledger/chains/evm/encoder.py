@@ -1,4 +1,4 @@
-"""The encoder of the Solidity contract: calls as ABI-encoded data, and answers as values."""
+"""Encoder of the Solidity contract: calls become ABI-encoded data, answers become values."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ class EvmEncoder:
     """Implements `colearn_ledger.chains.contract_ledger.Encoder`; messages are call data.
 
     Args:
-        abi: the contract's.
+        abi: the contract's interface.
     """
 
     def __init__(self, abi: ContractAbi) -> None:
         self._abi = abi
 
     def encode(self, entry: Call | Query[Any], arguments: Sequence[Any]) -> bytes:
-        """Return the data of a call."""
+        """Return the data of a call or query."""
         pairs = zip(entry.arguments, arguments, strict=True)
         values = [part for argument, value in pairs for part in _to_wire(argument.kind, value)]
         return self._abi.encode_call(_function(entry), values)
 
     def decode(self, query: Query[T], arguments: Sequence[Any], answer: bytes) -> T:
-        """Return the value of the contract's answer."""
+        """Decode the contract's answer to a query."""
         function = _function(query)
         wire = self._abi.decode_answer(function, answer)
         value: T = decode_received(
@@ -74,7 +74,7 @@ _ENCODERS: dict[Kind, Callable[[Any], Sequence[Wire]]] = {
     Kind.VOTE: vote_to_wire,
     Kind.BALLOTS: lambda ballots: [b"".join(map(signed_ballot_to_wire, ballots))],
 }
-"""The kinds of arguments that differ from their ABI values."""
+"""Encoders of the arguments that differ from their ABI values."""
 
 
 def _to_wire(kind: Kind, value: Any) -> Sequence[Wire]:
@@ -90,7 +90,7 @@ _DECODERS: dict[type, Callable[[Sequence[Any], Wire], Any]] = {
     ContentRef: lambda asked, wire: content_from_wire(wire),
     Duty: lambda asked, wire: Duty(wire),
 }
-"""Decoders of each type of row, given the arguments of the query."""
+"""Decoders of each type of row; they receive the arguments of the query."""
 
 
 def _from_wire(query: Query[Any], arguments: Sequence[Any], wire: Wire) -> Any:

@@ -1,4 +1,4 @@
-"""Errors of EVM chains, and the reasons for which their nodes refuse transactions."""
+"""Errors of EVM chains, and the reasons why their nodes refuse transactions."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _REASONS = {
 
 
 class FeeTooHigh(ChainError):
-    """The price of gas stayed above the ceiling; nothing was sent. Prices fall again.
+    """The price of gas stayed above the ceiling; nothing was sent. It may fall again later.
 
     Args:
         price: the price of a unit of gas, in wei.
-        ceiling: the most that may be paid for one, in wei.
+        ceiling: the most that may be paid for a unit, in wei.
         waited: seconds spent waiting for a lower price.
     """
 
@@ -50,7 +50,7 @@ class Reverted(CallRefused):
 
 
 def classify_refusal(message: str) -> Refusal:
-    """Return the meaning of a node's error message: the first that matches."""
+    """Return the meaning of a node's error message: the first reason that matches."""
     text = message.lower()
     return next(
         (r for r, words in _REASONS.items() if any(w in text for w in words)), Refusal.OTHER

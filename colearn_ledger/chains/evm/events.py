@@ -1,4 +1,4 @@
-"""Read the events of experiments from the chain's logs, each block once."""
+"""Read the events of experiments from the chain's logs, reading each block once."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from colearn_ledger.ledger import RecordedEvent
 from colearn_ledger.protocol import Event, ExperimentId
 
 _INDEX_BITS = 24
-"""Bits of a cursor for the index of a log in its block. The higher bits are the block's number."""
+"""Number of low bits of a cursor for the index of a log in its block. The higher bits are the
+block's number.
+"""
 
 _MARKS = 64
-"""Number of ranges that can be withdrawn one by one. After a reorganisation beyond all of them,
-everything is read again."""
+"""Number of ranges that can be withdrawn one by one. After a deeper reorganisation, everything is
+read again.
+"""
 
 _CURSOR = attrgetter("cursor")
 
 
 @dataclass(slots=True)
 class _Read:
-    """The events read of one experiment; acquire the lock before reading further."""
+    """The events of one experiment read so far; acquire the lock before reading more."""
 
     first_block: int
     next_block: int
@@ -37,10 +40,10 @@ class _Read:
 
 
 class EventReader:
-    """Reads events from a contract's logs in bounded ranges of blocks, and keeps them.
+    """Read events from a contract's logs in bounded ranges of blocks, and keep them.
 
-    The hash of the last block of each range is kept as a mark. If the chain has another block
-    there later, everything since the mark before is read again.
+    The hash of each range's last block is kept as a mark. If the chain later has another block
+    at a mark, everything after the previous mark is read again.
 
     Args:
         node: the node to read from.
@@ -70,7 +73,7 @@ class EventReader:
 
         Args:
             experiment: the id of the experiment.
-            created_at: returns its block time of creation, from which the search begins.
+            created_at: returns the block time of its creation, from which the search begins.
             after: the cursor.
             limit: the most events to return.
         """
@@ -90,7 +93,7 @@ class EventReader:
     def _read_new_blocks(
         self, experiment: ExperimentId, read: _Read, after: int, limit: int
     ) -> None:
-        """Read blocks until there are enough events, or no more blocks."""
+        """Read blocks until there are enough events, or until the last block."""
         head = self._node.latest()
         self._withdraw_replaced_blocks(read, head)
         topic, size = experiment.to_bytes(32, "big"), self._range_size
@@ -145,7 +148,7 @@ class EventReader:
         ]
 
     def _fetch_times(self, logs: list[ChainLog]) -> None:
-        """Store the times of the logs' blocks, which some nodes return with the logs."""
+        """Store the times of the logs' blocks, requesting those that the node did not return."""
         self._times |= {item.block: item.time for item in logs if item.time is not None}
         missing = sorted({item.block for item in logs} - self._times.keys())
         for number, block in zip(missing, self._node.blocks(missing), strict=True):
@@ -165,7 +168,7 @@ class EventReader:
         return block
 
     def _first_block_from(self, time: int) -> int:
-        """Return the first block whose time is not before ``time``, by at most some 25 requests."""
+        """Return the first block at or after ``time``, in at most about 25 requests."""
         low, high = 0, self._node.block_number()
         while low < high:
             middle = (low + high) // 2

@@ -1,4 +1,4 @@
-"""The price of gas and the fees to offer for it (EIP-1559), under a ceiling."""
+"""The price of gas, and the fees to offer (EIP-1559) below a ceiling."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from colearn_ledger.chains.errors import NodeRefused
 from colearn_ledger.chains.evm.node import Node
 
 _DEFAULT_TIP = 1_000_000_000
-"""Wei per gas, for nodes that suggest no tip."""
+"""Wei per unit of gas, for nodes that do not suggest a tip."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fees:
-    """What a transaction offers for a unit of gas, in wei."""
+    """The fees that a transaction offers for a unit of gas, in wei."""
 
     max_fee: int
     tip: int
@@ -22,27 +22,27 @@ class Fees:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a unit of gas costs in the next block, in wei."""
+    """The price of a unit of gas in the next block, in wei."""
 
     base_fee: int
     tip: int
 
     @property
     def total(self) -> int:
-        """The least that gets a transaction included."""
+        """Return the lowest price at which a transaction is included."""
         return self.base_fee + self.tip
 
     def offer(self, ceiling: int) -> Fees | None:
-        """Return fees that suffice while the base fee doubles; ``None`` above the ceiling."""
+        """Return fees that suffice even if the base fee doubles; ``None`` above the ceiling."""
         if self.total > ceiling:
             return None
         return Fees(min(self.base_fee + self.total, ceiling), self.tip)
 
 
 def raise_fees(old: Fees, price: Price, ceiling: int, tip_ceiling: int) -> Fees | None:
-    """Return fees for a replacement: an eighth more, as nodes demand.
+    """Return the fees of a replacement: an eighth more than before, as nodes require.
 
-    ``None`` if that, or the current price, is above a ceiling.
+    Return ``None`` if these fees, or the current price, exceed a ceiling.
     """
     least = Fees(_add_eighth(old.max_fee), _add_eighth(old.tip))
     offer = price.offer(ceiling)
@@ -62,7 +62,7 @@ class Prices:
 
     Args:
         node: the node to ask.
-        seconds: how long a price is reused.
+        seconds: seconds for which a price is reused.
         max_tip: the highest tip to offer, whatever the node suggests, in wei.
     """
 
@@ -73,7 +73,7 @@ class Prices:
         self._cached: tuple[Price, float] | None = None
 
     def now(self, *, fresh: bool = False) -> Price:
-        """Return the price; ``fresh`` bypasses the cache."""
+        """Return the current price; ``fresh`` bypasses the cache."""
         cached = self._cached
         if cached is None or fresh or time.monotonic() > cached[1]:
             price = Price(self._node.upcoming().base_fee, min(self._tip(), self._max_tip))

@@ -1,8 +1,7 @@
-"""Notice new blocks by a WebSocket subscription.
+"""Optional WebSocket subscription that wakes waiters on a new block.
 
-The subscription only wakes a waiting caller, and it may be missing: without it everything works
-in the same way, but later. Transactions and queries go over HTTP, because a socket that both
-sends and subscribes lags behind.
+Without a subscription everything works in the same way, but later. Transactions and queries go
+over HTTP, because a socket that both sends and subscribes lags behind.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ _RETRY_SECONDS = 30.0
 """Seconds before the next attempt to subscribe, after a subscription failed or ended."""
 
 _IDLE_SECONDS = 60.0
-"""A subscription that nobody has waited on for so long is ended."""
+"""Seconds without a waiting caller after which a subscription is ended."""
 
 _SILENT_SECONDS = 30.0
-"""The last block is trusted for so long without another message."""
+"""Seconds for which the last block's number is trusted without another message."""
 
 _MAX_BYTES = 1_000_000
-"""Bytes of one message; a block's header has about 1,500."""
+"""Most bytes of one message; a block's header has about 1,500."""
 
 
 class NewHeads:
-    """Follow the number of a node's latest block, in a thread that lives while it is used.
+    """Follow the number of a node's latest block, in a thread that runs while it is used.
 
     Args:
-        url: the node's WebSocket; ``None`` if it has none, and then no block is ever noticed.
+        url: the node's WebSocket; if it is ``None``, no block is ever noticed.
     """
 
     def __init__(self, url: str | None) -> None:
@@ -53,13 +52,13 @@ class NewHeads:
 
     @property
     def number(self) -> int | None:
-        """The latest block's number; ``None`` if there is no recent message."""
+        """Return the latest block's number, ``None`` if there is no recent message."""
         with self._changed:
             is_recent = time.monotonic() - self._received_at < _SILENT_SECONDS
             return self._number if is_recent else None
 
     def listen(self) -> None:
-        """Subscribe unless there is a subscription, or a recent attempt failed."""
+        """Subscribe, unless a subscription exists or an attempt failed recently."""
         with self._changed:
             self._used_at = time.monotonic()
             if self._url is None or self._thread is not None or time.monotonic() < self._try_at:
@@ -68,7 +67,7 @@ class NewHeads:
             self._thread.start()
 
     def wait_past(self, number: int, seconds: float) -> None:
-        """Return when a block other than `number` is noticed, or after so many seconds."""
+        """Return once a block other than ``number`` is noticed, or after ``seconds``."""
         with self._changed:
             self._used_at = time.monotonic()
             self._changed.wait_for(lambda: self._number not in (None, number), seconds)
@@ -83,7 +82,7 @@ class NewHeads:
                 _subscribe(socket)
                 self._follow(socket)
         except (OSError, WebSocketException, ValueError, BadAnswer) as error:
-            # the error's text may repeat the address, and with it a key
+            # the error's text may contain the address, and thus a key
             _log.info("no subscription to new blocks (%s): polling instead", type(error).__name__)
         finally:
             with self._changed:
@@ -115,10 +114,10 @@ def _subscribe(socket: ClientConnection) -> None:
 
 
 def _receive(socket: ClientConnection, timeout: float) -> Any:
-    """Return the next message, parsed.
+    """Return the next message, parsed from JSON.
 
     Raises:
-        TimeoutError: none came in time.
-        InvalidJson: it is not JSON, or nested so deeply that parsing it would end this process.
+        TimeoutError: no message came in time.
+        InvalidJson: it is not JSON, or is nested so deeply that parsing it would end this process.
     """
     return strict_json.load(socket.recv(timeout=timeout))

@@ -1,7 +1,7 @@
 """JSON-RPC over HTTP, for a node that may be slow, overloaded, hostile or gone.
 
-Every exchange has a limit in time and in size (`colearn_ledger.http`). Repeating a request is safe,
-also for a signed transaction: the same bytes are the same transaction.
+Every exchange is limited in time and in size (`colearn_ledger.http`). Requests can be repeated
+safely, even those with a signed transaction: the same bytes are the same transaction.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class HttpConfig:
 
     Args:
         timeout: seconds that one exchange may take, from connecting to the answer's last byte.
-        tries: how often a request is made before its failure is raised.
-        first_pause: seconds before the second try, at most; each further pause is twice as long.
-        longest_pause: seconds that a node's ``Retry-After`` is waited for. If a node demands more,
-            its demand is raised as an error, and no request is sent before that time.
-        longest_answer: bytes of one answer.
+        tries: number of attempts before a request's failure is raised.
+        first_pause: most seconds before the second attempt; each further pause is twice as long.
+        longest_pause: the longest ``Retry-After`` to obey, in seconds. If a node demands more, its
+            demand is raised as an error, and no request is sent before that time.
+        longest_answer: most bytes of one answer.
     """
 
     timeout: float = 20.0
@@ -54,7 +54,7 @@ class HttpConfig:
 
 
 class _Passing(LedgerUnavailable):
-    """A failure after which a retry may help.
+    """A failure that a retry may fix.
 
     Args:
         message: what happened.
@@ -67,10 +67,10 @@ class _Passing(LedgerUnavailable):
 
 
 class HttpProvider(BaseProvider):
-    """Offer a node's HTTP address as a provider of web3.py; threads may share it.
+    """A provider of web3.py for a node's HTTP address; threads may share it.
 
-    Raises `LedgerUnavailable`, `BadAnswer` or `NodeRefused` if there is no answer. No error
-    repeats the URL's path, query or user part: they may hold a key.
+    It raises `LedgerUnavailable`, `BadAnswer` or `NodeRefused` if there is no answer. No error
+    contains the URL's path, query or user, because these may contain a key.
     """
 
     def __init__(self, url: str, config: HttpConfig | None = None) -> None:
@@ -85,15 +85,15 @@ class HttpProvider(BaseProvider):
 
     @property
     def websocket(self) -> str:
-        """The same address for WebSocket, which a node may or may not offer there."""
+        """Return the same address for WebSocket, which the node may not offer."""
         return "ws" + self._url.removeprefix("http")
 
     def request_func(self, *_: object) -> Callable[[RPCEndpoint, Any], Any]:
-        """Return the function that makes a request, without any middleware."""
+        """Return the function that makes a request, bypassing all middleware."""
         return self.make_request
 
     def make_request(self, method: RPCEndpoint, params: Any) -> Any:
-        """Return the response to one request."""
+        """Send a request and return its response."""
 
         def try_once() -> Mapping[str, Any]:
             number = next(self._ids)
@@ -102,7 +102,7 @@ class HttpProvider(BaseProvider):
         return self._retry(method, try_once)
 
     def make_batch_request(self, batch_requests: Sequence[tuple[RPCEndpoint, Any]]) -> Any:
-        """Return the responses to several requests, in their order, by one exchange."""
+        """Send several requests in one exchange; return the responses in order."""
         what = f"{len(batch_requests)} requests at once"
 
         def try_once() -> list[Mapping[str, Any]]:
@@ -144,7 +144,7 @@ class HttpProvider(BaseProvider):
             time.sleep(wait)
 
     def _post(self, body: Any) -> Any:
-        """Exchange one body for another, both JSON."""
+        """Post a JSON body and return the JSON answer."""
         try:
             answer = self._client.request(
                 "POST",
@@ -196,7 +196,7 @@ def _is_error(answer: Any) -> bool:
 
 
 def _seconds(text: str | None) -> float | None:
-    """Return the seconds of a ``Retry-After``: a number or a date."""
+    """Return the seconds of a ``Retry-After`` header, which is a number or a date."""
     if text is None:
         return None
     try:

@@ -2,7 +2,7 @@
 
 The ledger's time is that of the last block, and queries are answered as of the last block. Start a
 development node so that it makes blocks by the clock (anvil: ``--block-time 1``); otherwise its
-time stands still between transactions. `EmbeddedChain` needs no such setting.
+time does not advance between transactions. `EmbeddedChain` needs no such setting.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class EvmLedger(ContractLedger[bytes]):
             endpoint: the URL of a node, or a provider of web3.py.
             contract: the contract's address.
             wallet: signs transactions; without one, the result is a view that only reads.
-            config: how the chain is used.
+            config: settings for the connection.
 
         Raises:
             InvalidParameter: ``contract`` is not an address.
@@ -94,12 +94,12 @@ class EvmLedger(ContractLedger[bytes]):
     def deploy(
         cls, endpoint: str | BaseProvider, wallet: Wallet, *, config: EvmConfig | None = None
     ) -> Self:
-        """Deploy the contract, paid for by ``wallet``, and connect to it.
+        """Deploy the contract at the expense of ``wallet``, and connect to it.
 
         Raises:
             WrongChain: the node is on another chain than ``config`` requires.
             EmptyWallet: the wallet cannot pay for it.
-            TransactionFailed: the chain did not accept the contract.
+            TransactionFailed: the chain refused the contract.
             LedgerUnavailable: the node cannot be reached.
         """
         config = config or EvmConfig()

@@ -1,4 +1,4 @@
-"""A client of one EVM node over JSON-RPC: few requests, and every answer is checked."""
+"""A client of one EVM node over JSON-RPC; it batches requests and checks every answer."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from colearn_ledger.protocol import Account, LedgerError
 _log = logging.getLogger(__name__)
 
 _AT_ONCE = 50
-"""Requests in one batch; providers limit it."""
+"""Number of requests in one batch; providers limit it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
     """The fields of a block that this package reads.
 
-    ``base_fee`` is in wei, 0 if there is none; ``hash`` is empty for the pending block.
+    ``base_fee`` is in wei, 0 if the chain has none; ``hash`` is empty for the pending block.
     """
 
     number: int
@@ -53,7 +53,7 @@ class Block:
 class ChainLog:
     """A log and its position: its block, its index in the block, its transaction's hash.
 
-    ``time`` is its block's, ``None`` if the node does not report it with logs.
+    ``time`` is the time of its block, ``None`` if the node does not report it with logs.
     """
 
     block: int
@@ -66,7 +66,7 @@ class ChainLog:
 
 @dataclass(frozen=True, slots=True)
 class TransactionReceipt:
-    """The outcome of a transaction, and its block; ``gas_price`` in wei, if the node reports it."""
+    """The outcome and block of a transaction; ``gas_price`` is in wei, if the node reports it."""
 
     transaction: str
     succeeded: bool
@@ -80,7 +80,7 @@ class TransactionReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """The position of a transaction; ``block`` is ``None`` while it is in no block."""
+    """The position of a transaction; ``block`` is ``None`` while it is not in a block."""
 
     block: int | None
 
@@ -103,7 +103,7 @@ class Node:
 
     @property
     def websocket(self) -> str | None:
-        """Where it may tell of new blocks: its own address; ``None`` for one in this process."""
+        """Return the node's WebSocket address, which may not work; ``None`` for other providers."""
         return self._provider.websocket if isinstance(self._provider, HttpProvider) else None
 
     # ------------------------------------------------------------------ reading
@@ -124,7 +124,7 @@ class Node:
         return [None if answer is None else _block(answer) for answer in self._ask_all(wanted)]
 
     def upcoming(self) -> Block:
-        """Return the pending block, or the last one if the node does not report it."""
+        """Return the pending block, or the last one if the node does not report a pending one."""
         try:
             block = self.block("pending")
         except NodeRefused:
@@ -149,20 +149,20 @@ class Node:
         return quantity(self._ask("eth_getBalance", account, "latest"), "a balance")
 
     def nonce(self, account: Account, *, in_flight: bool = True) -> int:
-        """Return the number of an account's next transaction.
+        """Return the nonce of an account's next transaction.
 
         Args:
             account: the account.
-            in_flight: whether transactions in no block count.
+            in_flight: whether to count transactions that are not in a block.
         """
         tag = "pending" if in_flight else "latest"
         return quantity(self._ask("eth_getTransactionCount", account, tag), "a nonce")
 
     def call(self, transaction: Mapping[str, Any], block: int | str = "latest") -> bytes:
-        """Return the answer of a call at a block.
+        """Return the result of a call at a block.
 
         Raises:
-            Reverted: the contract refuses it.
+            Reverted: the contract refuses the call.
         """
         tag = block if isinstance(block, str) else hex(block)
         return octets(self._ask("eth_call", _request(transaction), tag), "a call's answer")
@@ -170,10 +170,10 @@ class Node:
     def calls(
         self, transactions: Sequence[Mapping[str, Any]], block: int | str = "latest"
     ) -> list[bytes]:
-        """Return the answers of calls at a block, in one exchange if the node allows it.
+        """Return the results of calls at a block, in one exchange if the node allows it.
 
         Raises:
-            Reverted: the contract refuses one.
+            Reverted: the contract refuses a call.
         """
         tag = block if isinstance(block, str) else hex(block)
         wanted = [("eth_call", (_request(call), tag)) for call in transactions]
@@ -184,7 +184,7 @@ class Node:
 
         Args:
             address: the contract.
-            topics: the value of the second topic, or nothing for all logs.
+            topics: the values of the second and later topics; empty for all logs.
             first: the first block.
             last: the last block.
         """
@@ -200,7 +200,7 @@ class Node:
     # ------------------------------------------------------------------ sending
 
     def estimate_gas(self, transaction: Mapping[str, Any], *, in_flight: bool = False) -> int:
-        """Return the gas that a transaction needs; ``in_flight`` executes those in the pool first.
+        """Estimate the gas of a transaction; ``in_flight`` executes those in the pool first.
 
         Raises:
             Reverted: the contract would refuse it.
@@ -210,7 +210,7 @@ class Node:
         return quantity(answer, "a gas estimate")
 
     def tip(self) -> int:
-        """Return the tip, above the base fee, that the node suggests, in wei."""
+        """Return the tip above the base fee that the node suggests, in wei."""
         return quantity(self._ask("eth_maxPriorityFeePerGas"), "a priority fee")
 
     def send(self, raw: bytes) -> str:
@@ -218,7 +218,7 @@ class Node:
         return hash32(self._ask("eth_sendRawTransaction", hexadecimal(raw)), "a transaction's hash")
 
     def receipt(self, transaction: str) -> TransactionReceipt | None:
-        """Return the receipt of a transaction, ``None`` while it is in no block."""
+        """Return the receipt of a transaction, ``None`` while it is not in a block."""
         answer = self._ask("eth_getTransactionReceipt", transaction)
         if answer is None:
             return None
@@ -237,7 +237,7 @@ class Node:
         )
 
     def whereabouts(self, transaction: str) -> Whereabouts | None:
-        """Return the position of a transaction, ``None`` if the node does not know it."""
+        """Return the position of a transaction, ``None`` if the node does not have it."""
         answer = self._ask("eth_getTransactionByHash", transaction)
         if answer is None:
             return None
@@ -251,7 +251,7 @@ class Node:
         return self._result(method, self._exchange(send, method, list(parameters)))
 
     def _ask_all(self, requests: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
-        """Return the results of several requests, in their order."""
+        """Return the results of several requests, in order."""
         if len(requests) == 1 or not isinstance(self._provider, HttpProvider):
             return [self._ask(method, *parameters) for method, parameters in requests]
         results: list[Any] = []
@@ -261,7 +261,7 @@ class Node:
                 responses = self._provider.make_batch_request(
                     [(RPCEndpoint(m), p) for m, p in some]
                 )
-            except NodeRefused:  # it takes no batches, or not of this size
+            except NodeRefused:  # the node does not accept batches, or not of this size
                 results += [self._ask(method, *parameters) for method, parameters in some]
                 continue
             results += [
@@ -276,7 +276,7 @@ class Node:
         except LedgerError:
             raise
         except OSError as error:
-            # the error's own text may repeat the whole URL, and that its key
+            # the error's text may contain the whole URL, and thus a key
             raise LedgerUnavailable(
                 f"{self.name} can not be reached ({type(error).__name__}); is it running?"
             ) from None

@@ -1,4 +1,4 @@
-"""Sign and send on an EVM chain: nonces, gas, fees and replacements."""
+"""Sign and send transactions on an EVM chain: nonces, gas, fees and replacements."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from colearn_ledger.protocol import Account
 _log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE = 1.0
-"""Seconds between two looks for a lower price."""
+"""Most seconds between two checks for a lower price."""
 
 _TRANSFER_GAS = 21_000
 
 Fields = dict[str, Any]
-"""The fields of a transaction, as they are signed."""
+"""The fields of a transaction, in the form in which they are signed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A call, a payment or a deployment; ``to`` is ``None`` for a deployment, ``value`` in wei."""
+    """A call, payment or deployment. ``to`` is ``None`` for a deployment; ``value`` is in wei."""
 
     to: str | None
     data: bytes
@@ -48,17 +48,17 @@ class Request:
 
     @property
     def fields(self) -> Fields:
-        """The fields of the transaction that the request determines."""
+        """Return the fields of the transaction that the request determines."""
         return {"data": self.data, "value": self.value} | ({"to": self.to} if self.to else {})
 
 
 class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
-    """Sign and send for any number of wallets on one node.
+    """Sign and send transactions for any number of wallets on one node.
 
     Args:
-        node: the chain's node.
+        node: a node of the chain.
         chain_id: the chain's id.
-        config: limits on what is paid, and where the journals are.
+        config: limits on costs, and the folder of the journals.
     """
 
     def __init__(self, node: Node, chain_id: int, config: SenderConfig) -> None:
@@ -85,7 +85,7 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
             to: the recipient; ``None`` for a deployment.
             data: the call's data, or the contract's code.
             value: the amount to pay, in wei.
-            basis: the proposal the call was decided on, if it was decided on one.
+            basis: the proposal that the call was decided on, if there is one.
 
         Raises:
             Reverted: the contract would refuse it; nothing was sent.
@@ -93,20 +93,20 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
             GasTooHigh: it needs more gas than the configuration allows.
             FeeTooHigh: the price of gas stayed above the ceiling.
             NodeRefused: the node does not accept it.
-            LedgerUnavailable: the node cannot be reached. The transaction may have been sent; the
-                same call, made again, resumes it.
+            LedgerUnavailable: the node cannot be reached. The transaction may have been sent;
+                making the same call again resumes it.
         """
         return self._submit(wallet, Request(to, data, value), basis)
 
     def wait(self, sent: Sent[Request], timeout: float | None) -> TransactionReceipt:
-        """Return the receipt of a transaction once its block is deep enough.
+        """Return the receipt of a transaction once it has enough confirmations.
 
-        It is sent again if the node lost it, and replaced if it is stuck.
+        The transaction is sent again if the node lost it, and replaced if it is stuck.
 
         Raises:
-            LedgerUnavailable: it is not deep enough after ``timeout`` seconds, or the node cannot
+            LedgerUnavailable: it lacks confirmations after ``timeout`` seconds, or the node cannot
                 be reached.
-            TransactionLost: another transaction has its nonce, or it is superseded.
+            TransactionLost: another transaction used its nonce, or it is superseded.
         """
         return self._await(sent, timeout)
 
@@ -146,7 +146,7 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
             sent = self._node.send(signed.raw)
         except NodeRefused as error:
             refusal = classify_refusal(str(error))
-            # the first answer may have been lost, and the node asked again
+            # if the first answer was lost, the repeated request finds the nonce used
             if refusal == Refusal.NONCE_USED and self._is_included(name) is not None:
                 refusal = Refusal.KNOWN
             return Answer(refusal, str(error))
@@ -193,7 +193,7 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
         except Reverted:
             return True
         except NodeRefused:
-            return False  # not the contract's refusal: the price, or the balance
+            return False  # the price or the balance is refused, not the call
         return False
 
     def _cost_of(self, receipt: TransactionReceipt) -> int | None:
@@ -208,7 +208,7 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
     # ------------------------------------------------------------------ replacements
 
     def _raise_fee(self, wallet: Wallet, own: Own, entry: Entry) -> None:
-        """Offer an eighth more for a transaction, but never more than the ceiling."""
+        """Replace a transaction with one that offers an eighth more, up to the ceiling."""
         fees = self._higher_fees(entry)
         if fees is None:
             return
@@ -226,7 +226,7 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
             _log.warning("its replacement was refused: %s", answer.text)
 
     def _withdraw(self, wallet: Wallet, own: Own, entry: Entry) -> None:
-        """Replace a transaction in the pool by an empty one, so that it never takes effect."""
+        """Replace a transaction in the pool with an empty one, so that it never takes effect."""
         if self._is_included(entry.last.hash) is not False:
             return
         fees = self._higher_fees(entry)
@@ -235,7 +235,7 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
             self._send_empty(wallet, own, entry.nonce, fees)
 
     def _fill_gap(self, wallet: Wallet, own: Own, nonce: int) -> None:
-        """Send an empty transaction with a nonce that later transactions wait for."""
+        """Send an empty transaction with an unused nonce that blocks later transactions."""
         if nonce < self._node.nonce(own.account):
             return
         fees = self._prices.now(fresh=True).offer(self._config.max_fee)
@@ -253,7 +253,7 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
             _log.warning("the empty transaction was refused: %s", answer.text)
 
     def _higher_fees(self, entry: Entry) -> Fees | None:
-        """Return fees for a replacement, ``None`` if the ceilings allow none."""
+        """Return the fees of a replacement, ``None`` if the ceilings allow no increase."""
         old = Fees(entry.last.unsigned["maxFeePerGas"], entry.last.unsigned["maxPriorityFeePerGas"])
         config = self._config
         fees = raise_fees(old, self._prices.now(fresh=True), config.max_fee, config.max_tip)
@@ -288,7 +288,7 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
         return min(limit, ceiling)
 
     def _wait_for_price(self) -> Fees:
-        """Return fees under the ceiling; wait for the price to fall below it."""
+        """Return fees below the ceiling, waiting for the price to fall if necessary."""
         ceiling, patience = self._config.max_fee, self._config.fee_patience
         price, started, is_logged = self._prices.now(), time.monotonic(), False
         while (fees := price.offer(ceiling)) is None:
@@ -318,6 +318,6 @@ def _highest_cost(fields: Fields) -> int:
 
 
 def _identify_call(fields: Fields) -> str:
-    """Return an identifier of recipient, value and data, whatever the price and nonce."""
+    """Return an identifier of recipient, value and data that is independent of fees and nonce."""
     to, value = str(fields.get("to", "")), fields["value"]
     return keccak(to.lower().encode() + value.to_bytes(32, "big") + fields["data"]).hex()

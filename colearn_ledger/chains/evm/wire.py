@@ -1,7 +1,7 @@
 """Values of the protocol as the Solidity contract encodes them, and back.
 
-Arguments were checked before they are encoded. What comes in from a node is not trusted: it
-becomes a value of the protocol, or the decoder raises.
+Arguments are checked before they are encoded. Data from a node is not trusted: the decoder returns
+a value of the protocol or raises.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _NEVER = 2**32 - 1
 _EMPTY_CONTENT = (0, bytes(32), bytes(32), 0)
 
 Wire = Any
-"""A value as `ContractAbi` takes and returns it: integers, bytes, strings, tuples."""
+"""A value in the form that `ContractAbi` accepts and returns: integers, bytes, strings, tuples."""
 
 
 # ------------------------------------------------------------------------- encoding
@@ -97,15 +97,15 @@ _BITS = {
     "reveal_window": 32,
     "max_strikes": 16,
 }
-"""Bits of each number among the parameters."""
+"""Bits of each numeric parameter."""
 
 
 def params_to_wire(params: ExperimentParams) -> Wire:
     """Return the parameters of an experiment.
 
     Raises:
-        InvalidParameter: names a number that the contract's type cannot hold. The contract checks
-            all other bounds.
+        InvalidParameter: a number does not fit into the contract's type; carries its name. The
+            contract checks all other bounds.
     """
     *numbers, max_strikes = (
         fit_number(getattr(params, name), name, _BITS[name]) for name in NUMBERS
@@ -216,7 +216,7 @@ def round_from_wire(experiment: ExperimentId, wire: Wire) -> Round:
 
 
 def ballot_from_wire(experiment: ExperimentId, round_index: int, wire: Wire) -> Ballot:
-    """Return what is recorded of a learner in a round."""
+    """Return the recorded ballot of a learner in a round."""
     learner, eligible, state = wire
     return Ballot(experiment, round_index, _account(learner), eligible, BallotState(state))
 
@@ -238,7 +238,7 @@ _ERROR_VALUES: dict[str, Callable[[Wire], object]] = {
 
 
 def error_from_wire(abi: ContractAbi, data: bytes) -> ProtocolError | None:
-    """Return the protocol's error that a call was reverted with, ``None`` for another revert.
+    """Return the protocol's error for a revert, ``None`` if the protocol has no such error.
 
     Raises:
         BadAnswer: the error has the protocol's selector but malformed values.
