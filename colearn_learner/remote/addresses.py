@@ -1,4 +1,4 @@
-"""Where a learner's server is, and what may go there: tokens and TLS."""
+"""Addresses and tokens of learners' servers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ADDRESS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A learner's server: ``grpc://host:port``, or ``grpcs://host:port`` with TLS."""
+    """Address of a learner's server: ``grpc://host:port``, or ``grpcs://host:port`` with TLS."""
 
     host: str
     port: int
@@ -32,10 +32,10 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Read an address.
+        """Parse an address.
 
         Raises:
-            InvalidAddress: it is none.
+            InvalidAddress: the text is not an address.
         """
         found = _ADDRESS.fullmatch(text)
         host = found["name"] or found["number"] if found else None
@@ -49,20 +49,21 @@ class Address:
 
 
 def is_address(text: str) -> bool:
-    """Tell whether a text is meant as the address of a learner's server."""
+    """Return whether a text starts like the address of a learner's server."""
     return text.partition("://")[0].lower() in _SCHEMES and "://" in text
 
 
 def target_of(host: str, port: int) -> str:
-    """Return host and port as one writes them together."""
+    """Return ``host:port``, with brackets around an IPv6 host."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def checked_token(token: str) -> str:
-    """Return a token without the space around it.
+    """Check a token, and return it without surrounding whitespace.
 
     Raises:
-        InvalidToken: it is too short to be secret, or has letters that no header can have.
+        InvalidToken: the token is too short to be secret, or has characters that a header
+            cannot contain.
     """
     token = token.strip()
     if not re.fullmatch(r"[\x21-\x7e]+", token):

@@ -1,4 +1,4 @@
-"""A learner on another machine, for the agent: the five methods, asked of a `LearnerServer`."""
+"""Client of a `LearnerServer`: a learner whose five methods run on another machine."""
 
 from __future__ import annotations
 
@@ -42,32 +42,32 @@ _log = logging.getLogger(__name__)
 
 _OPTIONS = (
     *FRAME_LIMITS,
-    ("grpc.keepalive_time_ms", 30_000),  # a machine that is gone sends no end of a connection
+    ("grpc.keepalive_time_ms", 30_000),  # else a lost machine would go unnoticed
     ("grpc.keepalive_timeout_ms", 60_000),
     ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.use_local_subchannel_pool", 1),  # else a new channel waits as the failed one would
+    ("grpc.use_local_subchannel_pool", 1),  # else a new channel inherits the failed one's backoff
     ("grpc.enable_retries", 0),
 )
-_HELLO = 60.0  # seconds for what asks the server only, not the learner
-_PAUSE = 0.25  # seconds; doubles up to eight times as much
+_HELLO = 60.0  # seconds; Hello needs only the server, not the learner
+_PAUSE = 0.25  # seconds; doubles up to eight times this value
 _CERTIFICATE = ("CERTIFICATE_VERIFY_FAILED", "Hostname Verification", "not in peer certificate")
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteConfig:
-    """How to talk to a learner's server; times in seconds.
+    """Configuration of the connection to a learner's server; times are in seconds.
 
     Args:
-        token: what the server wants to hear.
-        ca: PEM, whose certificates are believed; ``None``: those that gRPC comes with.
-        server_name: what the certificate says, where that is not the host.
-        deadline: of one call; training has to fit in.
-        patience: how long a server that does not answer is tried again, when it is needed.
-        max_bytes: of weights, and of a model, at most; received or sent.
+        token: token that the server requires.
+        ca: CA certificates to trust, as PEM; ``None``: those bundled with gRPC.
+        server_name: name in the server's certificate, if it is not the host.
+        deadline: timeout of one call; longer than training takes.
+        patience: how long to retry when the server does not answer.
+        max_bytes: size of the largest file of weights or of a model, received or sent.
 
     Raises:
-        InvalidToken: the token can not be one.
-        InvalidArgument: a number is no positive one.
+        InvalidToken: the token is invalid.
+        InvalidArgument: a number is not one or is out of its range.
     """
 
     token: str | None = field(default=None, repr=False)
@@ -78,7 +78,7 @@ class RemoteConfig:
     max_bytes: int = DEFAULT_MAX_BYTES
 
     def __post_init__(self) -> None:
-        """Check what can be checked."""
+        """Check the token and the numbers."""
         if self.token is not None:
             object.__setattr__(self, "token", checked_token(self.token))
         for name, least in (("deadline", 0.001), ("patience", 0), ("max_bytes", 1)):
@@ -88,19 +88,20 @@ class RemoteConfig:
 
 
 class RemoteLearner(MachineLearningInterface):
-    """A learner behind a server. One thread at a time may use it.
+    """A learner that runs behind a server. Only one thread at a time may use it.
 
-    A server that was restarted has forgotten what was accepted: it is given the accepted weights
-    again before it trains or tests. While it can not be reached, accepting is put off, and the
-    current weights are those that were accepted last.
+    A restarted server has lost the accepted weights, so it gets them again before it trains or
+    tests. While the server is unreachable, accepting is postponed, and the current weights are
+    those accepted last.
 
     Args:
         address: ``grpc://host:port`` on this machine, ``grpcs://host:port`` anywhere.
-        config: how to talk to it.
+        config: configuration of the connection; by default `RemoteConfig()`.
 
     Raises:
-        InvalidAddress: it is none.
-        Unprotected: the weights would travel readable to another machine.
+        InvalidAddress: the text is not an address.
+        Unprotected: the weights would travel unencrypted to another machine.
+        InvalidArgument: a CA is given for an address without TLS.
     """
 
     def __init__(self, address: str, config: RemoteConfig | None = None) -> None:
@@ -116,25 +117,26 @@ class RemoteLearner(MachineLearningInterface):
             raise InvalidArgument(f"a CA is given and {self.address} is without TLS: use grpcs://")
         self._channel: Any = None
         self._instance: str | None = None
-        self._current = _request()  # the weights that the learner holds, as far as is known
-        self._accepted = False  # whether they were accepted, and so have to be restored
+        self._current = _request()  # the learner's weights, as last known
+        self._accepted = False  # if so, a restarted server gets them again
         self._closed = threading.Event()
 
     def reach(self) -> None:
-        """See that the server answers, now, and has weights.
+        """Check that the server answers now and has weights.
 
         Raises:
-            LearnerUnavailable: it does not answer. All other methods try for a while, for
+            LearnerUnavailable: the server does not answer. The other methods first retry for
                 `RemoteConfig.patience`.
-            LearnerRefused: it has another version or token, or no certificate to believe.
-            LearnerFailed: the learner can not say its weights.
+            LearnerRefused: the server uses another version or token, or its certificate is not
+                trusted.
+            LearnerFailed: the learner cannot return its weights.
         """
         self._make_ready(patience=0)
         self._current = _request(self._call("CurrentWeights").body)
         weights_in(self._current.body)
 
     def close(self) -> None:
-        """Leave the server alone."""
+        """Close the connection to the server, and stop retrying."""
         self._closed.set()
         self._forget_channel()
 
@@ -147,7 +149,7 @@ class RemoteLearner(MachineLearningInterface):
     # ------------------------------------------------------------------ the five methods
 
     def mli_propose_weights(self) -> Weights:
-        """Let the learner train; its summary comes with the weights.
+        """Have the learner train, and return its weights with the training summary.
 
         Raises:
             LearnerUnavailable, LearnerRefused: see `reach`; this training is lost.
@@ -156,7 +158,7 @@ class RemoteLearner(MachineLearningInterface):
         return weights_in(self._call("Propose").body)
 
     def mli_test_weights(self, weights: Weights) -> ProposedWeights:
-        """Let the learner score weights and vote.
+        """Have the learner score weights and vote on them.
 
         Raises:
             LearnerUnavailable, LearnerRefused: see `reach`.
@@ -181,10 +183,11 @@ class RemoteLearner(MachineLearningInterface):
             raise
 
     def mli_get_current_weights(self) -> Weights:
-        """Return the learner's weights; those last known while its server does not answer.
+        """Return the learner's weights, or the last known ones if its server does not answer.
 
         Raises:
-            LearnerUnavailable, LearnerRefused: see `reach`; nothing is known of it.
+            LearnerUnavailable: see `reach`; only while no weights are known.
+            LearnerRefused: see `reach`.
             LearnerFailed: the learner raised an error.
         """
         try:
@@ -195,11 +198,11 @@ class RemoteLearner(MachineLearningInterface):
             return weights_in(self._current.body)
 
     def mli_get_current_model(self) -> ColearnModel:
-        """Return the model, which the learner makes as ONNX.
+        """Return the model, exported to ONNX by the learner.
 
         Raises:
             LearnerUnavailable, LearnerRefused: see `reach`.
-            LearnerFailed: the learner raised an error, or can not make ONNX.
+            LearnerFailed: the learner raised an error, or cannot export its model to ONNX.
             MissingPackage: onnx is not installed here.
         """
         return model_in(self._call("CurrentModel").body)
@@ -207,7 +210,7 @@ class RemoteLearner(MachineLearningInterface):
     # ------------------------------------------------------------------ calls
 
     def _call(self, method: str, body: bytes | None = None) -> Message[pb.ResponseHead]:
-        """Call a method of a learner that holds what it should; once more if that was lost."""
+        """Call a method of the learner, on its accepted weights; retry once if that may succeed."""
         ends = time.monotonic() + self._config.deadline
         try:
             return self._call_once(method, body, ends)
@@ -228,7 +231,7 @@ class RemoteLearner(MachineLearningInterface):
         return answer
 
     def _make_ready(self, *, patience: float) -> None:
-        """Reach the server, and give it the accepted weights unless it holds them."""
+        """Connect to the server, and send it the accepted weights unless it has them."""
         hello = self._hello(patience)
         if hello.version != VERSION:
             raise LearnerRefused(
@@ -290,7 +293,7 @@ class RemoteLearner(MachineLearningInterface):
         return self._channel
 
     def _forget_channel(self) -> None:
-        """Let the next call connect anew, at once."""
+        """Close the channel, so that the next call reconnects at once."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None

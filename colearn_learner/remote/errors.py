@@ -1,4 +1,4 @@
-"""What can go wrong between an agent and a learner on another machine."""
+"""Errors in the communication between an agent and a learner on another machine."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = [
 
 
 class LearnerUnavailable(LearnerError):
-    """The learner's server does not answer, or no longer does; it may well later.
+    """Raised when the learner's server does not answer; it may answer later.
 
     Args:
-        message: what is wrong.
-        again: whether the line broke in the midst, so that trying again at once may do.
+        message: description of the failure.
+        again: whether an immediate retry may succeed, for example after a broken connection.
     """
 
     def __init__(self, message: str, *, again: bool = False) -> None:
@@ -31,32 +31,32 @@ class LearnerUnavailable(LearnerError):
 
 
 class LearnerRefused(LearnerError):
-    """The learner's server, or this side, refuses to talk; the message says what to mend."""
+    """Raised when the server or the client refuses the call; the message names the remedy."""
 
 
 class LearnerFailed(LearnerError):
-    """The learner itself raised an error; the message has it."""
+    """Raised when the learner itself raised an error; the message contains it."""
 
 
 class BadMessage(LearnerError):
-    """What came is not what the protocol says."""
+    """Raised for a message that violates the protocol."""
 
 
 class TooLarge(BadMessage):
-    """More bytes are announced, or come, than are allowed."""
+    """Raised for a body with more bytes than announced or allowed."""
 
 
 class CanNotListen(LearnerError):
-    """The server can not listen where it is to."""
+    """Raised when the server cannot listen on its host and port."""
 
 
 class Unprotected(LearnerError, ValueError):
-    """Weights would travel readable, or anybody could send some."""
+    """Raised for settings under which others could read the weights or send their own."""
 
 
 class InvalidAddress(LearnerError, ValueError):
-    """The text is not the address of a learner's server."""
+    """Raised for a text that is not the address of a learner's server."""
 
 
 class InvalidToken(LearnerError, ValueError):
-    """A token that can not be one. It is never repeated."""
+    """Raised for an invalid token; its value is never shown."""

@@ -1,4 +1,4 @@
-"""Decide which calls a learner's server takes: callers with the token, a few calls each."""
+"""gRPC interceptors that check the token and limit the open calls of each host."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _log = logging.getLogger(__name__)
 
 
 class TokenCheck(grpc.ServerInterceptor):  # type: ignore[misc]
-    """Refuse callers without the token before anything of their call is read.
+    """Interceptor that refuses callers without the token before reading their messages.
 
     Args:
-        token: what callers have to send as ``authorization: Bearer TOKEN``.
-        service: the service that needs the token; all others are open.
+        token: token that callers must send as ``authorization: Bearer TOKEN``.
+        service: name of the service that requires the token; all others are open.
     """
 
     def __init__(self, token: str, service: str) -> None:
@@ -40,13 +40,13 @@ class TokenCheck(grpc.ServerInterceptor):  # type: ignore[misc]
 
 
 class CallLimits(grpc.ServerInterceptor):  # type: ignore[misc]
-    """Keep a single peer from occupying all threads of the server.
+    """Interceptor that keeps one host from occupying all threads of the server.
 
-    Every call occupies a thread from its first byte on, also while its caller sends nothing.
+    Every call occupies a thread from its first byte on, even while its caller sends nothing.
 
     Args:
         first_message_timeout: seconds that a call may take to send its first message.
-        calls_of_one_peer: how many calls one host may have open; more are refused.
+        calls_of_one_peer: number of open calls allowed per host; more are refused.
     """
 
     def __init__(self, *, first_message_timeout: float, calls_of_one_peer: int) -> None:
@@ -56,7 +56,7 @@ class CallLimits(grpc.ServerInterceptor):  # type: ignore[misc]
         self._open: Counter[str] = Counter()
 
     def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
-        """Return the handler of a call, with both limits around it."""
+        """Return the handler of a call, wrapped in both limits."""
         handler = continuation(details)
         if handler is None:
             return None
@@ -66,7 +66,7 @@ class CallLimits(grpc.ServerInterceptor):  # type: ignore[misc]
                 first = self._read_first(requests, context)
                 yield from _respond(handler, first, requests, context)
 
-        # a stream of one message is the same on the wire as a single one
+        # on the wire, a stream of one message and a single message are the same
         return grpc.stream_stream_rpc_method_handler(
             handle, handler.request_deserializer, handler.response_serializer
         )
@@ -92,12 +92,12 @@ class CallLimits(grpc.ServerInterceptor):  # type: ignore[misc]
                     del self._open[host]
 
     def _read_first(self, requests: Iterator[Any], context: Any) -> list[Any]:
-        """Return the first message in a list, an empty list if the caller sends none."""
+        """Return a list of the first message, or an empty list if the caller sends none."""
         watchdog = threading.Timer(self._timeout, context.cancel)
         watchdog.start()
         try:
             return list(itertools.islice(requests, 1))
-        except grpc.RpcError:  # the call was cancelled by its caller, or by the watchdog
+        except grpc.RpcError:  # cancelled by the caller or by the watchdog
             return []
         finally:
             watchdog.cancel()

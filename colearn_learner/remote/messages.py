@@ -1,6 +1,7 @@
-"""Send and read the messages of a remote learner: a head, then a body in parts (learner.proto).
+"""Messages of a remote learner, split into frames and read back (learner.proto).
 
-The head announces the size and the SHA-256 of the body; the reader checks both.
+A message is a head, then optionally a body in parts. The head announces the body's size and
+SHA-256; the reader checks both.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ FRAME_LIMITS = (
     ("grpc.max_receive_message_length", PART + 1_024),
     ("grpc.max_send_message_length", PART + 1_024),
 )
-"""Channel options: no frame is larger than a head or a part."""
+"""Channel options that limit a frame to the size of a head or a part."""
 
 Frame: TypeAlias = pb.Request | pb.Response
 Head = TypeVar("Head", pb.RequestHead, pb.ResponseHead)
@@ -40,7 +41,7 @@ class Message(Generic[Head]):
 
     Args:
         head: everything but the body.
-        body: a file of weights or of a model, if there is one.
+        body: a file of weights or of a model; ``None`` without one.
     """
 
     head: Head
@@ -48,15 +49,15 @@ class Message(Generic[Head]):
 
     @cached_property
     def digest(self) -> bytes | None:
-        """The SHA-256 of the body."""
+        """The SHA-256 of the body; ``None`` without a body."""
         return None if self.body is None else hashlib.sha256(self.body).digest()
 
 
 def check_size(message: Message[Head], max_bytes: int) -> None:
-    """Check that a message may be sent.
+    """Check that a message is small enough to send.
 
     Raises:
-        TooLarge: its body has more bytes than allowed.
+        TooLarge: the body has more than ``max_bytes`` bytes.
     """
     if message.body is not None and len(message.body) > max_bytes:
         raise TooLarge(
@@ -85,14 +86,15 @@ def frames(message: Message[Head]) -> Iterator[Frame]:
 
 
 def read_message(received: Iterable[Frame], *, max_bytes: int) -> Message[Head]:
-    """Return the message that frames add up to.
+    """Assemble a message from its frames.
 
     Args:
         received: the frames.
-        max_bytes: the largest body to read.
+        max_bytes: size of the largest body to read.
 
     Raises:
-        TooLarge: the body is larger; raised before a part is read if its head announces that.
+        TooLarge: the body is larger than announced or allowed. If the head announces too many
+            bytes, no part is read.
         BadMessage: frames are missing, superfluous or malformed, or the body is not the announced
             one.
     """

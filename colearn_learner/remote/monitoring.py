@@ -1,4 +1,4 @@
-"""What a learner's server shows to monitoring, beside the health that gRPC asks for."""
+"""Metrics and health of a learner's server, in addition to the gRPC health service."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from colearn_learner.remote.server import ServedCall
 __all__ = ["ServerMonitor"]
 
 _ANCESTOR = {"Propose": "propose", "Test": "test", "Accept": "set", "CurrentWeights": "get"}
-"""What the ancestor's metrics call these methods; failures of others are of `_OTHER`."""
+"""Names of methods in the ancestor's metrics; failures of other methods count as `_OTHER`."""
 
 _OTHER = "other"
 _PREFIX = "contract_learner_grpc_server"
 
 
 class ServerMonitor:
-    """Counts the calls that reached a learner; tell it of each by `count`."""
+    """Metrics of the calls that reached a learner; pass each call to `count`."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -37,7 +37,7 @@ class ServerMonitor:
         idle.set_function(self._since_call)
 
     def count(self, call: ServedCall) -> None:
-        """Count a call that is over."""
+        """Count a finished call."""
         self._last = time.monotonic()
         self._calls.labels(call.method).inc()
         self._seconds.labels(call.method).inc(call.seconds)
@@ -46,11 +46,11 @@ class ServerMonitor:
         self._ancestor.count(call)
 
     def metrics(self) -> bytes:
-        """Return the figures in Prometheus' text format."""
+        """Return the metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
     def health(self) -> tuple[bool, dict[str, object]]:
-        """Return that the server answers, and how long ago it was last called."""
+        """Return that the server is healthy, and the seconds since the last call."""
         return True, {"healthy": True, "seconds_since_call": round(self._since_call(), 3)}
 
     def _since_call(self) -> float:
@@ -59,13 +59,13 @@ class ServerMonitor:
     def _counter(self, name: str, what: str) -> Counter:
         counter = Counter(f"colearn_learner_{name}", what, ["method"], registry=self._registry)
         for method in METHODS:
-            if method != "Hello":  # which the server answers by itself
+            if method != "Hello":  # answered without the learner
                 counter.labels(method)
         return counter
 
 
 class _AncestorNames:
-    """The same figures under the names of the ancestor's server, for dashboards that have them."""
+    """The same metrics under the names of the ancestor's server, for existing dashboards."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, of: str) -> Counter:

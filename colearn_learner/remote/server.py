@@ -1,4 +1,4 @@
-"""A learner's server: training, testing and accepting for an agent on another machine."""
+"""Server that offers a learner's five methods to an agent on another machine."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _LOOK = 0.5  # seconds between two checks that a waiting caller is still connect
 _LONGEST_MESSAGE = 4_000  # characters of a learner's error
 _OPTIONS = (
     *FRAME_LIMITS,
-    ("grpc.so_reuseport", 0),  # else a second server on the port gets half of the calls
+    ("grpc.so_reuseport", 0),  # else a second server on the port would get half of the calls
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
@@ -55,20 +55,21 @@ _OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """Where a server listens, and who may talk to it.
+    """Address, access rules and limits of a learner's server.
 
     Args:
-        host: to listen on.
-        port: to listen on; 0 takes a free one.
-        certificate: PEM, the chain that goes with the key; ``None``: no TLS.
-        key: PEM, the certificate's private key.
-        token: what callers have to know.
-        max_bytes: of weights, and of a model, at most; received or sent.
+        host: host to listen on.
+        port: port to listen on; 0 chooses a free one.
+        certificate: certificate chain of the key, as PEM; ``None``: no TLS.
+        key: private key of the certificate, as PEM.
+        token: token that callers must send; ``None``: no token.
+        max_bytes: size of the largest file of weights or of a model, received or sent.
         first_message_timeout: seconds that a call may take to send its first message.
 
     Raises:
-        Unprotected: others than this machine could read the weights or send some.
-        InvalidToken: the token can not be one.
+        Unprotected: other machines could read the weights or send their own, or only one of
+            certificate and key is given.
+        InvalidToken: the token is invalid.
     """
 
     host: str = "127.0.0.1"
@@ -80,7 +81,7 @@ class ServerConfig:
     first_message_timeout: float = 30.0
 
     def __post_init__(self) -> None:
-        """Refuse half of TLS, and anything open to others."""
+        """Refuse incomplete TLS, and access from other machines without TLS and a token."""
         if (self.certificate is None) != (self.key is None):
             raise Unprotected("TLS needs both a certificate and its key; give both or none")
         if not is_loopback(self.host) and (self.certificate is None or self.token is None):
@@ -95,7 +96,7 @@ class ServerConfig:
 
 @dataclass(frozen=True, slots=True)
 class ServedCall:
-    """A call that reached the learner; ``failure`` is its error, empty when there was none."""
+    """A call that reached the learner; ``failure`` is its error, or an empty string."""
 
     method: str
     seconds: float
@@ -103,14 +104,14 @@ class ServedCall:
 
 
 class LearnerServer:
-    """Serves one learner; does one call at a time.
+    """Server for one learner, which handles one call at a time.
 
-    Use it as a context manager, or `start` and `stop` it.
+    Use it as a context manager, or call `start` and `stop`.
 
     Args:
         learner: an object with the five methods of `MachineLearningInterface`.
-        config: where, and for whom.
-        on_call: told of each call when it is over, in its thread.
+        config: address, access rules and limits; by default `ServerConfig()`.
+        on_call: called after each call to the learner, in the thread of that call.
     """
 
     def __init__(
@@ -123,9 +124,9 @@ class LearnerServer:
         self._config = config or ServerConfig()
         self._learner = learner
         self._on_call = on_call or (lambda _: None)
-        self._turn = threading.Lock()  # around the learner
+        self._turn = threading.Lock()  # guards the learner
         self._stopping = threading.Event()
-        self._holds: bytes | None = None  # the digest of what the learner accepted last
+        self._holds: bytes | None = None  # digest of the weights that the learner accepted last
         self.instance = secrets.token_hex(8)
         self._grpc = grpc.server(
             ThreadPoolExecutor(_THREADS, "learner"),
@@ -138,10 +139,10 @@ class LearnerServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
 
     def start(self) -> Address:
-        """Listen, and return where.
+        """Start listening, and return the server's address.
 
         Raises:
-            CanNotListen: the port is taken, or the host is not this machine's.
+            CanNotListen: the port is taken or not allowed, or the host is not this machine's.
         """
         config, where = self._config, target_of(self._config.host, self._config.port)
         try:
@@ -159,7 +160,7 @@ class LearnerServer:
         return Address(config.host, port, config.certificate is not None)
 
     def stop(self) -> None:
-        """Take no more calls, and return when the one at hand is over."""
+        """Refuse new calls, and return when the current one is over."""
         self._stopping.set()
         self._health.enter_graceful_shutdown()
         self._grpc.stop(grace=threading.TIMEOUT_MAX).wait()
@@ -271,4 +272,4 @@ class LearnerServer:
 
 def _describe(error: BaseException) -> str:
     text = f"{type(error).__name__}: {error}"[:_LONGEST_MESSAGE]
-    return text.encode("utf-8", "replace").decode()  # protobuf refuses lone surrogates
+    return text.encode("utf-8", "replace").decode()  # protobuf rejects lone surrogates

@@ -1,4 +1,4 @@
-"""Convert a learner's values to protobuf and files of weights, and back; never to pickles."""
+"""Convert a learner's values to and from protobuf and files of weights, without pickles."""
 
 from __future__ import annotations
 
@@ -17,20 +17,22 @@ from colearn_ledger.weights.errors import WeightsError
 
 
 def weights_to_bytes(weights: Any) -> bytes:
-    """Encode a learner's `Weights`, or an object like it, with the training summary.
+    """Encode a learner's `Weights` or a similar object, with the training summary.
 
     Raises:
-        UnsupportedWeights: they are of a type that cannot be encoded.
+        UnsupportedWeights: the weights are of a type that cannot be encoded.
     """
     summary = summary_to_json(getattr(weights, "training_summary", None))
     return encode_weights(weights.weights, summary=summary)
 
 
 def weights_in(body: bytes | bytearray | None) -> Weights:
-    """Decode a file of weights. NaN and infinity are allowed here; the agent refuses them.
+    """Decode a file of weights.
+
+    NaN and infinity are allowed here; the agent refuses them.
 
     Raises:
-        BadMessage: it is not a file of weights.
+        BadMessage: the body is missing or is not a file of weights.
     """
     if body is None:
         raise BadMessage("weights are missing from the message")
@@ -42,7 +44,7 @@ def weights_in(body: bytes | bytearray | None) -> Weights:
 
 
 def answer_to_proto(proposed: Any) -> pb.Tested:
-    """Convert a learner's `ProposedWeights`, or an object like it, without the weights.
+    """Convert a learner's `ProposedWeights` or a similar object, without the weights.
 
     A score that is not a number becomes NaN.
     """
@@ -64,10 +66,14 @@ def answer_to_proto(proposed: Any) -> pb.Tested:
 
 
 def answer_in(head: pb.ResponseHead, weights: Weights) -> ProposedWeights:
-    """Return what a learner found for the weights that it was given.
+    """Return the scores and the vote in a response to Test.
+
+    Args:
+        head: head of the response.
+        weights: the weights that were tested.
 
     Raises:
-        BadMessage: the head has no scores and vote.
+        BadMessage: the head has no scores and no vote.
     """
     if not head.HasField("tested"):
         raise BadMessage("the response to Test has no scores and no vote")
@@ -82,7 +88,7 @@ def answer_in(head: pb.ResponseHead, weights: Weights) -> ProposedWeights:
 
 
 def model_to_bytes(model: ColearnModel) -> bytes:
-    """Return a whole model as an ONNX file.
+    """Encode a complete model as an ONNX file.
 
     Raises:
         UnsupportedModel: the model is in another format.
@@ -94,11 +100,11 @@ def model_to_bytes(model: ColearnModel) -> bytes:
 
 
 def model_in(body: bytes | bytearray | None) -> ColearnModel:
-    """Return the model in an ONNX file.
+    """Decode the model in an ONNX file.
 
     Raises:
         MissingPackage: onnx is not installed.
-        BadMessage: it is not an ONNX file.
+        BadMessage: the body is not an ONNX file.
     """
     try:
         import onnx
