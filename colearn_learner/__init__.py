@@ -1,8 +1,8 @@
-"""Collective learning for those who learn: the interface, learners, the local driver, the agent.
+"""The learner's side of collective learning: interface, learners, local driver and agent.
 
-Every name is imported when it is first asked for: importing the package itself loads no numpy,
-no plotting and no machine learning framework. Learners of a framework are in modules of their
-own, `colearn_learner.learners.sklearn` and `colearn_learner.learners.keras`.
+Every name is imported on first use, so importing the package loads no numpy, no plotting library
+and no machine learning framework. Each framework's learners have their own module, for example
+`colearn_learner.learners.sklearn` and `colearn_learner.learners.keras`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Convert scores, votes and summaries of learners to the values of ledgers and files."""
+"""Convert learners' scores, votes and summaries to and from the values of ledgers and files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _BUDGET = ("target_epsilon", "target_delta", "consumed_epsilon", "consumed_delta
 def scores_of(proposed: Any) -> Scores:
     """Return the scores of a learner's `ProposedWeights` or a similar object.
 
-    A score is absent if it is missing, NaN or not a number, and the test score also if the
-    learner has no test records.
+    A missing, NaN or non-numeric score becomes ``None``. So does the test score if the learner has
+    no test records.
     """
     tested = getattr(proposed, "has_test_score", True)
     test_score = getattr(proposed, "test_score", None) if tested else None
@@ -25,7 +25,7 @@ def scores_of(proposed: Any) -> Scores:
 
 
 def vote_of(proposed: Any) -> Vote:
-    """Return the ballot of a learner's `ProposedWeights`; a vote of None is a rejection."""
+    """Return the ballot of a learner's `ProposedWeights`; a vote of ``None`` rejects."""
     vote = getattr(proposed, "vote", None)
     return Vote(vote is not None and bool(vote), scores_of(proposed))
 
@@ -40,7 +40,7 @@ def _score(value: Any) -> float | None:
 
 
 def summary_to_json(summary: Any) -> dict[str, Any] | None:
-    """Return a `TrainingSummary` or a similar object as JSON values."""
+    """Convert a `TrainingSummary` or a similar object to JSON values."""
     if summary is None:
         return None
     budget = getattr(summary, "dp_budget", None)
@@ -52,7 +52,7 @@ def summary_to_json(summary: Any) -> dict[str, Any] | None:
 
 
 def summary_from_json(value: Mapping[str, Any] | None) -> TrainingSummary | None:
-    """Return the summary in a stranger's file, without its malformed parts."""
+    """Convert the summary in a stranger's file, and drop its malformed parts."""
     if value is None:
         return None
     budget, code = value.get("dp_budget"), value.get("error_code")

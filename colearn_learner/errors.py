@@ -4,28 +4,28 @@ from __future__ import annotations
 
 
 class LearnerError(Exception):
-    """Base class of all errors that `colearn_learner` raises on purpose."""
+    """Base class of all errors that `colearn_learner` raises deliberately."""
 
 
 class InvalidValue(LearnerError, ValueError):
-    """A field got a value that is not valid for it."""
+    """Raised for a value that is not valid for its field."""
 
 
 class InvalidArgument(LearnerError, ValueError):
-    """A learner or driver got an argument that cannot work."""
+    """Raised for an argument with which a learner or driver cannot work."""
 
 
 class InvalidData(LearnerError, ValueError):
-    """A model cannot be trained on the data."""
+    """Raised for data on which a model cannot be trained."""
 
 
 class WeightsMismatch(LearnerError, ValueError):
-    """Weights do not fit the model: other names, shapes or types than its own."""
+    """Raised for weights whose names, shapes or types differ from the model's."""
 
 
 class UnsupportedModel(LearnerError, TypeError):
-    """This learner or conversion does not support this kind of model."""
+    """Raised for a kind of model that a learner or conversion does not support."""
 
 
 class MissingPackage(LearnerError, ImportError):
-    """A needed package is not installed; the message says how to install it."""
+    """Raised if a required package is not installed; the message explains how to install it."""

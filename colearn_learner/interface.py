@@ -1,8 +1,8 @@
-"""Define a learner: five methods, and the values that they exchange.
+"""The learner interface: five methods, and the values that they exchange.
 
-Names, fields and behaviour are those of the `colearn` library, so a learner written for it runs
-here with only its import line changed. The values are therefore mutable: drivers and learners of
-that library assign to them. This module imports no machine learning framework.
+Names, fields and behaviour match the `colearn` library, so a learner written for it runs here
+with only its import line changed. The values are mutable because drivers and learners of that
+library assign to them. This module imports no machine learning framework.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from colearn_learner.errors import InvalidValue
 
 
 class ErrorCodes(enum.Enum):
-    """Reasons why a learner did not train."""
+    """Reasons for which a learner did not train."""
 
     DP_BUDGET_EXCEEDED = 1
 
 
 class ModelFormat(enum.Enum):
-    """Formats of a `ColearnModel`. Pickles are never read or written here; 1 is only a name."""
+    """Formats of a `ColearnModel`.
+
+    Pickles are never read or written here. ``PICKLE_WEIGHTS_ONLY`` exists for compatibility only.
+    """
 
     PICKLE_WEIGHTS_ONLY = 1
     ONNX = 2
@@ -32,13 +35,13 @@ class ModelFormat(enum.Enum):
 
 @dataclass
 class DiffPrivBudget:
-    """A learner's privacy budget, and what is spent of it.
+    """A learner's privacy budget, and the part of it already spent.
 
     Args:
-        target_epsilon: bound of the privacy loss; smaller is more private.
-        target_delta: bound of the probability that the privacy loss is greater.
-        consumed_epsilon: the epsilon spent so far.
-        consumed_delta: the delta spent so far.
+        target_epsilon: bound on the privacy loss; smaller is more private.
+        target_delta: bound on the probability of a greater privacy loss.
+        consumed_epsilon: epsilon spent so far.
+        consumed_delta: delta spent so far.
 
     Raises:
         InvalidValue: a field is not a number.
@@ -58,9 +61,9 @@ class DiffPrivConfig:
     """Configuration of training with differential privacy.
 
     Args:
-        target_epsilon: bound of the privacy loss; smaller is more private.
-        target_delta: bound of the probability that the privacy loss is greater.
-        max_grad_norm: each record's gradient is clipped to this L2 norm.
+        target_epsilon: bound on the privacy loss; smaller is more private.
+        target_delta: bound on the probability of a greater privacy loss.
+        max_grad_norm: L2 norm to which each record's gradient is clipped.
         noise_multiplier: standard deviation of the added noise, in units of ``max_grad_norm``.
 
     Raises:
@@ -81,8 +84,8 @@ class TrainingSummary:
     """A learner's report of its training.
 
     Args:
-        dp_budget: its privacy budget; None without differential privacy.
-        error_code: why it did not train; None if it did.
+        dp_budget: the learner's privacy budget; None without differential privacy.
+        error_code: reason for which it did not train; None if it did.
     """
 
     dp_budget: DiffPrivBudget | None = None
@@ -99,13 +102,13 @@ class TrainingSummary:
 class Weights:
     """A model's weights, in any form that its learners agree on.
 
-    To be published through a ledger, they must be lists, tuples and dicts of numpy arrays,
-    numbers, bytes and strings. Two are equal if their arrays are equal in shape, type and every
-    element.
+    Weights that are published through a ledger must consist of lists, tuples and dicts of numpy
+    arrays, numbers, bytes and strings. Two `Weights` are equal if their summaries are equal, and
+    their arrays are equal in shape, type and every element.
 
     Args:
         weights: the weights; they are not copied.
-        training_summary: report of the training that produced them.
+        training_summary: report of the training that produced the weights.
     """
 
     weights: Any = None
@@ -126,15 +129,15 @@ class Weights:
 
 @dataclass
 class ProposedWeights:
-    """A learner's scores of weights, and its vote.
+    """A learner's scores for some weights, and its vote on them.
 
     Args:
         weights: the weights that were tested.
-        vote_score: their score on the learner's vote records, float64.
-        test_score: their score on its test records, float64; 0 or NaN without such records.
+        vote_score: score on the learner's vote records, float64.
+        test_score: score on the learner's test records, float64; 0 or NaN without such records.
         vote: whether the learner approves; None does not approve.
         has_test_score: False if the learner has no test records. The local driver still shows
-            ``test_score``; an agent reports to the ledger that it is absent.
+            ``test_score``, but an agent reports it as absent.
 
     Raises:
         InvalidValue: a score is not a number, or the vote is not true, false or None.
@@ -161,12 +164,12 @@ class ProposedWeights:
 
 @dataclass(eq=False)
 class ColearnModel:
-    """A whole model, for use elsewhere.
+    """A complete model, for use outside collective learning.
 
     Args:
-        model_format: its format.
-        model_file: path of its file, or None.
-        model: the model itself; with ``ONNX`` an ``onnx.ModelProto``.
+        model_format: format of the model.
+        model_file: path of the model's file, or None.
+        model: the model itself; an ``onnx.ModelProto`` if the format is ``ONNX``.
     """
 
     model_format: ModelFormat
@@ -188,17 +191,16 @@ class ColearnModel:
 class MachineLearningInterface(abc.ABC):
     """A learner: one party's model and data, behind five methods.
 
-    Only proposing trains, and only accepting changes the current weights; proposing and testing
-    do not.
+    Only `mli_propose_weights` trains, and only `mli_accept_weights` changes the current weights.
     """
 
     @abc.abstractmethod
     def mli_propose_weights(self) -> Weights:
-        """Train from the current weights and return new ones; the current ones do not change."""
+        """Train from the current weights and return new ones; keep the current ones unchanged."""
 
     @abc.abstractmethod
     def mli_test_weights(self, weights: Weights) -> ProposedWeights:
-        """Score weights on the learner's own data and vote; the current ones do not change."""
+        """Score weights on the learner's own data and vote; keep the current ones unchanged."""
 
     @abc.abstractmethod
     def mli_accept_weights(self, weights: Weights) -> None:
@@ -215,7 +217,7 @@ class MachineLearningInterface(abc.ABC):
 
 @runtime_checkable
 class Learner(Protocol):
-    """Any object with the five methods, whether or not it derives from the interface."""
+    """Any object with the five methods, even if it does not derive from the interface."""
 
     def mli_propose_weights(self) -> Weights:
         """Train from the current weights and return new ones."""
@@ -284,7 +286,7 @@ def _shown(value: Any) -> str:
 
 
 def _same(mine: Any, theirs: Any) -> bool:
-    """Return whether two trees of values are equal; ``==`` of a leaf may return an array."""
+    """Return whether two trees of values are equal, even if ``==`` of leaves returns arrays."""
     if mine is theirs:
         return True
     if isinstance(mine, Mapping) and isinstance(theirs, Mapping):

@@ -1,4 +1,4 @@
-"""Find names that people type."""
+"""Look up names that users type, and suggest similar ones."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from colearn_learner.errors import LearnerError
 
 
 class UnknownName(LearnerError):
-    """There is no such name; the message suggests similar ones."""
+    """Raised for an unknown name; the message suggests similar ones."""
 
 
 def find_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Return ``name`` if it is known.
 
     Args:
-        kind: the kind of thing named, for the message.
+        kind: kind of thing that the name stands for; used in the message.
         name: the name as typed.
         known: all valid names.
 
     Raises:
-        UnknownName: the name is not one of them.
+        UnknownName: the name is not in ``known``.
     """
     names = list(known)
     if name in names:

@@ -1,7 +1,7 @@
-"""Run many learners in one process as if they were on many machines, to develop models.
+"""Run many learners in one process as if on many machines, to develop models.
 
-Every learner has its own wallet, folder, thread and view of the ledger. It communicates with the
-others only through the ledger and the store:
+Every learner has its own wallet, folder, thread and view of the ledger. Learners communicate only
+through the ledger and the store:
 
     from colearn_learner import ColearnPlot, simulation
 
@@ -47,29 +47,29 @@ _log = logging.getLogger(__name__)
 LedgerKind = Literal["local", "evm"]
 
 _WINDOW = 3_600
-"""Seconds a learner has for each duty; far more than it needs on one machine."""
+"""Seconds that a learner has for each duty; far more than it needs on one machine."""
 
 _SPARE = 60.0
 """Seconds that unpinned content stays; on one machine it is pinned at once."""
 
 
 class SimulationError(LearnerError):
-    """The simulation cannot run with these arguments, or it stopped before its end."""
+    """Raised if the simulation cannot run with its arguments, or stops before its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulationConfig:
-    """Configure a simulation.
+    """Configuration of a simulation.
 
     Args:
-        name: of the experiment.
+        name: name of the experiment.
         model: description of the model, for people.
         score_name: name of the score.
         higher_is_better: whether a higher score is better.
-        secret_ballots: let voters commit first, and reveal when all have committed.
-        keys: the learners' private keys, one each; by default new ones.
+        secret_ballots: whether voters first commit, and reveal their ballots after all have.
+        keys: private keys, one per learner; by default new ones.
         on_event: called with each observation of the agents, in order.
-        agent: configuration of the agents.
+        agent: configuration of all agents.
     """
 
     name: str = "simulation"
@@ -87,13 +87,13 @@ class SimulationResult:
     """The result of a simulation.
 
     Args:
-        experiment: its id on the ledger.
+        experiment: id of the experiment on the ledger.
         history: all rounds and ballots.
-        results: the same for `ColearnPlot` and `print_results`; absent scores are NaN.
-        content: the reference of the final weights.
-        weights: the final weights, as a learner accepts them.
-        weights_file: their safetensors file.
-        cost: of all transactions: gas on an EVM, otherwise 0.
+        results: the history for `ColearnPlot` and `print_results`; absent scores are NaN.
+        content: reference of the final weights.
+        weights: the final weights, in the form that a learner accepts.
+        weights_file: safetensors file of the final weights.
+        cost: cost of all transactions, in gas on an EVM, otherwise 0.
     """
 
     experiment: ExperimentId
@@ -106,13 +106,13 @@ class SimulationResult:
 
 
 class SimulationInterrupted(KeyboardInterrupt):
-    """Ctrl-C was pressed during the experiment. The agents have stopped.
+    """Raised after Ctrl-C during the experiment, when the agents have stopped.
 
-    Each agent finished its current step first; a second Ctrl-C does not wait for that.
+    Each agent first finishes its current step; a second Ctrl-C does not wait for that.
 
     Args:
-        result: of the rounds so far, the last of which may be open; its weights are the last
-            accepted ones.
+        result: result of the rounds so far, of which the last may still be open. The weights are
+            the last accepted ones.
     """
 
     def __init__(self, result: SimulationResult) -> None:
@@ -132,25 +132,25 @@ def run(
 ) -> SimulationResult:
     """Run an experiment to its end.
 
-    All learners start with the current weights of the first. The same learners with the same
-    seeds produce the same weights on every ledger: the proposers take turns in the order given,
-    and the order in which ballots arrive makes no difference.
+    All learners start with the first learner's current weights. The same learners with the same
+    seeds produce the same weights on every ledger: proposers take turns in the given order, and
+    the order in which ballots arrive makes no difference.
 
     Args:
-        learners: at least two, with the five methods of `MachineLearningInterface`.
-        n_rounds: the number of rounds.
+        learners: at least two objects with the five methods of `MachineLearningInterface`.
+        n_rounds: number of rounds.
         vote_threshold: share of the voters that must approve, above 0 and up to 1, in steps of a
             hundredth of a percent.
         ledger: ``local``, or ``evm`` for the compiled contract on an embedded chain.
-        folder: for the files of the agents and the store; by default a temporary one. At the end
-            the store contains the pinned files: the specification, and as many of the last
-            accepted weights as ``config.agent.keep_accepted``.
-        config: everything else.
+        folder: folder for the files of the agents and the store; by default a temporary one. At
+            the end, the store contains the specification and the last
+            ``config.agent.keep_accepted`` accepted weights.
+        config: all other settings; by default `SimulationConfig()`.
 
     Raises:
-        SimulationError: an argument is out of its bounds, the first learner has no weights to
-            start from or pickled ones, or an agent failed.
-        SimulationInterrupted: Ctrl-C was pressed; the error has the result so far.
+        SimulationError: an argument is out of its bounds, the first learner's weights are missing
+            or pickled, or an agent failed.
+        SimulationInterrupted: Ctrl-C was pressed; the error contains the result so far.
     """
     config = config or SimulationConfig()
     _check(learners, n_rounds, vote_threshold, config)
@@ -190,7 +190,7 @@ def run(
 
 
 class _Watch:
-    """Forward the observations of all agents, one at a time, and add up the cost."""
+    """Forward all agents' observations one at a time, and add up the cost."""
 
     def __init__(self, listener: Callable[[Observation], None] | None) -> None:
         self._listener = listener
@@ -272,7 +272,7 @@ def _create(
     vote_threshold: float,
     config: SimulationConfig,
 ) -> ExperimentId:
-    """Create the experiment with the first learner's current weights, as that learner would."""
+    """Create the experiment as the first learner, starting from its current weights."""
     weights = learners[0].mli_get_current_weights().weights
     try:
         check_initial_weights(weights)
@@ -307,7 +307,7 @@ def _store(root: Path, index: int) -> DirectoryStore:
 
 
 def _join_in_order(agents: Sequence[Agent]) -> None:
-    """Let the learners join one after another, so that they keep the caller's order."""
+    """Join the learners one after another, to keep the caller's order."""
     for agent in agents:
         if agent.step() != Action.JOINED:
             raise SimulationError("a learner could not join; see the log")
@@ -356,7 +356,7 @@ def _result(ledger: Ledger, experiment: ExperimentId, root: Path, cost: int) -> 
 
 
 def results_of(history: History) -> Results:
-    """Return a history as the local driver's `Results`, with a `Result` for each round."""
+    """Convert a history to the local driver's `Results`, with one `Result` per round."""
     index_of = {learner.account: learner.index for learner in history.learners}
     results = Results()
     for record in history.rounds:
