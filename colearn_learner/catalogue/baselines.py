@@ -1,6 +1,6 @@
 """Compare collective learning with each learner alone, and with all data in one place.
 
-Both baselines are for developing models only: in real life nobody has all data in one place.
+Both baselines are only for developing models: in a real experiment, no party has all data.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Comparison:
 
     Args:
         collective: score of the weights that the learners agreed on.
-        alone: score of each learner after training alone, as often as all did together.
-        together: score of one learner with everybody's records, trained as often.
+        alone: score of each learner that trained alone, with as many trainings as the collective.
+        together: score of one learner with all records, with the same number of trainings.
     """
 
     collective: float
@@ -54,7 +54,7 @@ def compare(
         split: the records.
         model: the model that was trained.
         data: the data set of the records.
-        trainings: how each learner trains.
+        trainings: the training configuration of each learner.
         n_rounds: the number of rounds of the collective.
     """
     all_records = Share(

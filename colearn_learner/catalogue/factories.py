@@ -32,13 +32,15 @@ def share(dataset: str, learner: int, *, of: int, model: str | None = None, seed
     Args:
         dataset: name of a data set that comes with scikit-learn; see ``colearn datasets``.
         learner: number of the share, from 0.
-        of: the number of learners that divide the data set.
-        model: name of a model of the catalogue; by default the simplest that fits.
-        seed: of the division and of the first weights, the same for all learners.
+        of: number of learners that divide the data set.
+        model: name of a model in the catalogue; by default the simplest that fits.
+        seed: seed of the division and of the first weights, the same for all learners.
 
     Raises:
         InvalidArgument: there is no such share.
-        UnknownName, UnfitModel, NotEnoughData: the data set or the model does not allow it.
+        UnknownName: there is no such data set or model.
+        UnfitModel: the model cannot learn the data set's task.
+        NotEnoughData: the data set has too few records for this number of learners.
     """
     if type(of) is not int or type(learner) is not int or not 0 <= learner < of:
         raise InvalidArgument(
@@ -54,13 +56,15 @@ def prepared(data: str, *, model: str | None = None, seed: int = 1) -> Any:
 
     Args:
         data: the folder that contains ``share.json``.
-        model: name of a model of the catalogue; by default the simplest that fits. It gets
-            pictures as rows.
-        seed: of the first weights, the same for all learners.
+        model: name of a model in the catalogue; by default the simplest that fits. Images are
+            flattened to rows.
+        seed: seed of the first weights, the same for all learners.
 
     Raises:
-        NoShare, InvalidData: the folder has no records, or they were changed.
-        UnknownName, UnfitModel: the model does not allow it.
+        NoShare: the folder contains no records.
+        InvalidData: the records were changed or are not valid.
+        UnknownName: there is no such model.
+        UnfitModel: the model cannot learn the data set's task.
     """
     found = read_share(str(data))
     return _make_learner(found.share.flat(), found.dataset, model, seed)

@@ -21,18 +21,18 @@ class UnfitModel(LearnerError):
 
 
 Framework = Literal["sklearn", "keras", "pytorch", "xgboost"]
-"""Also the name of the extra that installs it."""
+"""A framework; also the name of the extra that installs it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Describe a model of the catalogue.
+    """A model of the catalogue.
 
     Args:
-        name: on the command line.
+        name: its name on the command line.
         tasks: the tasks it can learn.
-        learning_rate: the default.
-        summary: one line for people.
+        learning_rate: the default learning rate.
+        summary: one-line description for people.
         framework: the framework that trains it.
         build: returns the framework's own model; equal seeds give equal first weights.
     """
@@ -51,7 +51,7 @@ def model(name: str, data: Dataset) -> Model:
     Raises:
         UnknownName: there is no such model; the message suggests similar names.
         UnfitModel: the model cannot learn the data set's task.
-        MissingPackage: its framework is not installed; the message says how to install it.
+        MissingPackage: its framework is not installed; the message contains the command for it.
     """
     found = MODELS[find_name("model", name, MODELS)]
     if data.task not in found.tasks:
@@ -87,8 +87,8 @@ def make_learner(
         chosen: the model.
         share: the learner's records.
         data: the data set of the records.
-        training: how it trains; its seed, which must be the same for all learners, makes the
-            first weights.
+        training: the training configuration. Its seed determines the first weights and must be
+            the same for all learners.
         shown_score: vote by the score shown to people.
     """
     score = score_of(data.task, shown=shown_score)
@@ -149,7 +149,7 @@ def _mlp(data: Dataset, training: Training) -> Any:
         solver="sgd",
         momentum=0.0,
         learning_rate_init=training.learning_rate,
-        # the learner forms the batches; 'auto' lets the model take one of up to 200 records whole
+        # the learner forms the batches; with 'auto' the model does not divide up to 200 records
         batch_size="auto" if training.batch_size <= 200 else training.batch_size,
         random_state=training.seed,
     )
@@ -195,7 +195,7 @@ def _boosted(data: Dataset, training: Training) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Framework:
-    """Name the function that makes learners of a framework's models, and the packages needed."""
+    """The function that makes learners of a framework's models, and the packages it needs."""
 
     learner: Callable[..., Any]
     packages: tuple[str, ...]

@@ -15,7 +15,7 @@ _SCORING_BATCH = 1024  # records
 
 
 def _offsets(share: Share, data: Dataset, training: Training) -> Any:
-    """Return the offsets of a network's outputs in training, shape (classes,); None for none."""
+    """Return the offsets added to outputs in training, shape (classes,); None without offsets."""
     from colearn_learner.learners.skew import log_shares
 
     if not data.classes:
@@ -36,7 +36,7 @@ def keras_learner(
     from colearn_learner.learners.keras import KerasLearner
 
     def loader(records: Data, batch_size: int) -> Any:
-        # from plain arrays, Keras would make such a set at every call, in a tenth of a second
+        # from plain arrays, Keras would make such a set at every call, which takes 0.1 s
         return tf.data.Dataset.from_tensor_slices((records.inputs, records.targets)).batch(
             batch_size
         )
@@ -88,7 +88,7 @@ def _compile(model: Any, offsets: Any, training: Training) -> None:
 
 
 def _silence_tensorflow() -> None:
-    """Keep TensorFlow's greeting and advice off stderr, where the demo draws."""
+    """Suppress TensorFlow's messages on stderr, where the demo draws its table."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 

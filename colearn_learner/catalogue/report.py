@@ -22,10 +22,10 @@ def write_report(
     """Write the four files of a run and return their paths by kind.
 
     Args:
-        result: of the simulation.
+        result: the result of the simulation.
         folder: an existing folder.
-        score_name: name of the voters' score.
-        lines: the bars of the comparison, each a label and a score.
+        score_name: name of the score that learners vote by.
+        lines: label and score of each bar of the comparison.
     """
     paths = {
         "plot": folder / "plot.png",
@@ -49,7 +49,7 @@ def _write_plot(
     figure = Figure(figsize=(12, 6.5), layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(2.6, 1), height_ratios=(1.5, 1))
     scores = figure.add_subplot(grid[0, 0])
-    draw_scores(scores, results, score_name, first=1)  # people count from 1
+    draw_scores(scores, results, score_name, first=1)  # the plot counts rounds and learners from 1
     draw_votes(figure.add_subplot(grid[1, 0], sharex=scores), results, first=1)
     if lines:
         _draw_comparison(figure.add_subplot(grid[:, 1]), lines)

@@ -1,4 +1,4 @@
-"""Define how a learner of the catalogue trains, and by which score it votes."""
+"""Training configuration and scores of the catalogue's learners."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from colearn_learner.datasets import Task
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Name a score and its better direction."""
+    """A score and its better direction."""
 
     name: str
     higher_is_better: bool
@@ -32,13 +32,13 @@ def score_of(task: Task, *, shown: bool = False) -> Score:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Configure how a learner trains; one proposal makes ``passes`` passes over its records.
+    """The training configuration of a learner.
 
     Args:
-        learning_rate: of each step.
-        batch_size: records of a step.
-        passes: over the records.
-        seed: of the first weights and of the order of records.
+        learning_rate: learning rate of each step.
+        batch_size: number of records in a step.
+        passes: number of passes over the records for one proposal.
+        seed: seed of the first weights and of the order of records.
         level: correct a network's training for the learner's label shares; see
             `colearn_learner.learners.skew`. Not useful for a learner that trains alone.
     """

@@ -23,7 +23,7 @@ class Verdict(enum.Enum):
     PASSED = "passed"
     FAILED = "failed"
     SKIPPED = "skipped"
-    """It does not apply to the learner, or the caller left it out."""
+    """The check does not apply to the learner, or the caller left it out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Check:
     """The outcome of one check, with its reason.
 
     Args:
-        name: of the check, as listed by `checks`.
-        verdict: its outcome.
+        name: name of the check, as listed by `checks`.
+        verdict: the outcome.
         reason: the defect, or why the check was skipped; empty if it passed.
     """
 
@@ -70,12 +70,12 @@ def check_learner(
 ) -> CheckReport:
     """Check that a learner keeps to the interface.
 
-    The factory is called some twenty times, so let it use little data. It should seed all random
-    numbers: learners of one factory must train alike, which is also checked.
+    The factory is called about twenty times, so it should use little data. It should also seed
+    all random numbers, because one check requires that its learners train alike.
 
     Args:
-        factory: returns a new learner; or ``package.module:factory``.
-        arguments: of the factory, by name.
+        factory: a function that returns a new learner, or its name ``package.module:factory``.
+        arguments: arguments of the factory, by name.
         skip: names of checks to leave out.
 
     Raises:
@@ -88,7 +88,7 @@ def check_learner(
 
 
 def checks() -> dict[str, str]:
-    """Return the names of all checks, in order, and the rule that each one checks."""
+    """Return the rule that each check tests, by the check's name, in order."""
     return {name: inspect.cleandoc(check.__doc__ or "") for name, check in CHECKS.items()}
 
 

@@ -79,9 +79,9 @@ def _can_be_shortened(loader: Any) -> bool:
 
 def _first(loader: Any, batches: int) -> Any:
     """Return a loader of the first batches of another."""
-    if callable(getattr(loader, "take", None)):  # a tf.data set
+    if callable(getattr(loader, "take", None)):  # a tf.data.Dataset
         return loader.take(batches)
-    if isinstance(loader, tuple):  # whole arrays
+    if isinstance(loader, tuple):  # a pair of arrays
         return tuple(part[: 32 * batches] for part in loader)
     return list(islice(iter(loader), batches))
 

@@ -1,4 +1,4 @@
-"""Describe the learner under check, and the outcomes that a check reports."""
+"""The learner under check, and the exceptions with which a check reports its outcome."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from colearn_learner.errors import InvalidArgument, LearnerError
 
 
 class Broken(LearnerError):
-    """The learner breaks a rule of the interface; the message says how."""
+    """The learner breaks a rule of the interface; the message describes the defect."""
 
 
 class DoesNotApply(LearnerError):
-    """The check does not apply to this learner; the message says why."""
+    """The check does not apply to this learner; the message contains the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,8 @@ class Subject:
 
     Args:
         factory: returns a new learner at each call.
-        origin: ``module:name`` under which another process finds the factory; None if it cannot.
-        arguments: of the factory.
+        origin: ``module:name`` of the factory for another process; None if it has no such name.
+        arguments: arguments of the factory, by name.
     """
 
     factory: Callable[..., Any]

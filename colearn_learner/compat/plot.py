@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 _GREEN, _RED, _GREY = "#2a9d5c", "#d1495b", "#d0d0d0"
 
 _MAX_NAMES = 18
-"""Names of learners that fit below each other beside an axis. With more learners, the scores have
-no legend, because nobody could distinguish so many colours."""
+"""Number of learners' names that fit beside an axis. With more learners, the scores have no
+legend, because so many colours cannot be distinguished."""
 
 
 class ColearnPlot:
@@ -23,7 +23,7 @@ class ColearnPlot:
 
     Args:
         score_name: label of the axis of the scores.
-        draw_time: seconds given to a window, if there is one, to draw itself.
+        draw_time: seconds that a window, if there is one, gets to draw itself.
 
     Raises:
         MissingPackage: matplotlib is not installed.
@@ -54,7 +54,10 @@ class ColearnPlot:
         self._pause()
 
     def plot_votes(self, results: Results) -> None:
-        """Draw who approved (green), rejected (red) or proposed (tick: accepted, cross: not)."""
+        """Draw the votes: approved (green), rejected (red), proposed (tick: accepted, cross: not).
+
+        Each learner has a row, and each round a column.
+        """
         self._votes.clear()
         draw_votes(self._votes, results)
         self._pause()
@@ -100,7 +103,7 @@ def draw_scores(axes: Axes, results: Results, score_name: str, *, first: int = 0
 
 
 def draw_votes(axes: Axes, results: Results, *, first: int = 0) -> None:
-    """Draw who approved (green), rejected (red) or proposed (tick: accepted, cross: not).
+    """Draw the votes: approved (green), rejected (red), proposed (tick: accepted, cross: not).
 
     Args:
         axes: where to draw.

@@ -29,7 +29,7 @@ _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_O
 
 
 class RegistryException(LearnerError):
-    """A function cannot be registered; the message says what it lacks."""
+    """A function cannot be registered; the message names the missing part."""
 
 
 class FactoryRegistry:
@@ -56,7 +56,7 @@ class FactoryRegistry:
         """Return a decorator that registers a function of ``location`` that returns loaders.
 
         Args:
-            name: of the function. An existing one is replaced, with a warning.
+            name: name to register. An existing entry is replaced, with a warning.
 
         Raises:
             RegistryException: the function has no parameter ``location``.
@@ -77,11 +77,11 @@ class FactoryRegistry:
         """Return a decorator that registers a function of ``data_loaders`` that returns a learner.
 
         Args:
-            name: of the function. An existing one is replaced, with a warning.
-            compatibilities: names of the data loaders that it can learn from.
+            name: name to register. An existing entry is replaced, with a warning.
+            compatibilities: names of the data loaders that the model can learn from.
 
         Raises:
-            RegistryException: as `check_model_callable`.
+            RegistryException: the function fails `check_model_callable`.
         """
 
         def wrap(model_arch_creator: _Function) -> _Function:
@@ -101,8 +101,9 @@ class FactoryRegistry:
         """Check that a function can make learners from the results of these data loaders.
 
         Raises:
-            RegistryException: it has no parameter ``data_loaders``; a loader is not registered;
-                or the parameter's annotation is not the one of what a loader returns.
+            RegistryException: the function has no parameter ``data_loaders``, a loader is not
+                registered, or the annotation of the parameter differs from the return annotation
+                of a loader.
         """
         parameters = inspect.signature(to_call).parameters
         if "data_loaders" not in parameters:
@@ -164,7 +165,7 @@ def _same(one: _Annotated, other: _Annotated) -> bool:
 
 
 def _resolved(function: Callable[..., Any], annotation: Any) -> Any:
-    # alone, because the function's other annotations may need imports for type checkers only
+    # resolved alone: the other annotations may need imports that only type checkers do
     names = getattr(inspect.unwrap(function), "__globals__", {})
     only = SimpleNamespace(__annotations__={"it": annotation})
     return typing.get_type_hints(only, globalns=names)["it"]

@@ -17,8 +17,8 @@ class Result:
         vote: whether the proposal was accepted.
         votes: each learner's vote; None for the proposer's, which does not count.
         test_scores: of the proposal on each learner's test records.
-        vote_scores: the same on its vote records.
-        training_summaries: those of the learners; None for a learner without one.
+        vote_scores: of the proposal on each learner's vote records.
+        training_summaries: the learners' training summaries; None for a learner without one.
         block_proposer: the proposer's index; None if all learners trained, or none did.
     """
 

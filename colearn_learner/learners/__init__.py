@@ -1,1 +1,1 @@
-"""One learner for each machine learning framework."""
+"""Learners for the supported machine learning frameworks."""

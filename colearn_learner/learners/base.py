@@ -40,7 +40,7 @@ class ScoredLearner(MachineLearningInterface):
 
     Args:
         vote_loader: the records it votes by.
-        test_loader: the records of its test score; None for no test score (shown as 0).
+        test_loader: the records of its test score; None for no test score (reported as 0).
         minimise_criterion: whether a smaller score is better.
         approve_equal: whether to approve a score equal to that of the current weights.
 
@@ -187,7 +187,7 @@ def read_records(data: Any, name: str, *, one_target: bool = False) -> Records:
 
     Args:
         data: a pair of inputs and targets.
-        name: of the argument, for the error.
+        name: name of the argument, for the error message.
         one_target: refuse more than one target for each record.
 
     Raises:

@@ -39,7 +39,7 @@ class ForestLearner(ScoredLearner):
     The first weights have no trees. All classes are then equally likely, or the prediction is 0.
 
     Args:
-        model: an estimator whose settings the trees get; the learner uses a clone of it.
+        model: an estimator with the settings of the trees; the learner uses a clone of it.
         train_data: inputs, shape (records, features), and targets, shape (records,).
         vote_data: inputs and targets to vote by.
         test_data: inputs and targets of the test score; None for no test score.
@@ -50,7 +50,7 @@ class ForestLearner(ScoredLearner):
             (model, inputs, targets); by default ``accuracy``, or ``mean_squared_error``.
         minimise_criterion: whether smaller is better; None: as usual for the criterion.
         approve_equal: vote for a score equal to that of the current weights.
-        seed: of the random numbers in training.
+        seed: seed of the random numbers in training.
 
     Raises:
         UnsupportedModel: the model is not such a forest.

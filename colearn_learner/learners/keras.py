@@ -23,8 +23,8 @@ class KerasLearner(ScoredLearner):
 
     Args:
         model: a compiled model.
-        train_loader: what ``model.fit`` takes as its first argument: a ``tf.data`` set, a
-            generator, a ``PyDataset``, or a pair of arrays (inputs, targets).
+        train_loader: the first argument of ``model.fit``: a ``tf.data.Dataset``, a generator, a
+            ``PyDataset``, or a pair of arrays (inputs, targets).
         vote_loader: the records it votes by; None for those it trains on, which favours its own
             proposals over those of others.
         test_loader: the records of its test score; None for no test score (shown as 0).
@@ -37,9 +37,9 @@ class KerasLearner(ScoredLearner):
         model_evaluate_kwargs: further arguments of ``model.evaluate``.
         diff_priv_config: train with differential privacy (`privacy.keras`), until another
             training would exceed the budget. ``train_loader`` is then a pair of arrays, and fixed
-            from then on. The vote and test records must be other records, as nothing protects
-            them.
-        privacy_state: file that keeps what is spent of the budget beyond the end of the process.
+            from then on. The vote and test records are not protected, so they must be different
+            records.
+        privacy_state: file that stores the spent budget beyond the end of the process.
         noise_seed: for tests; makes private training reproducible, and therefore not private.
 
     Raises:
@@ -188,12 +188,12 @@ def normalize_img(image: Any, label: Any) -> tuple[Any, Any]:
 
 
 def _make_loader(images: Any, labels: Any, batch_size: int = 32, dp_enabled: bool = False) -> Any:
-    """Return a ``tf.data`` set of shuffled batches, kept in memory.
+    """Return a ``tf.data.Dataset`` of shuffled batches, kept in memory.
 
     Args:
         images: images or other inputs, shape (records, ...).
-        labels: shape (records, ...).
-        batch_size: records of a batch.
+        labels: labels, shape (records, ...).
+        batch_size: number of records in a batch.
         dp_enabled: return the pair of arrays instead. Training with differential privacy draws
             its own batches from it, of the ``batch_size`` in ``model_fit_kwargs``.
 

@@ -56,7 +56,7 @@ class PytorchLearner(ScoredLearner):
 
     Args:
         model: takes the inputs of a batch; it is moved to ``device``.
-        optimizer: of the model's parameters.
+        optimizer: the optimizer of the model's parameters.
         train_loader: yields batches of inputs and labels, as a ``DataLoader`` does.
         vote_loader: the records it votes by; None for those it trains on, which favours its own
             proposals over those of others.
@@ -69,17 +69,19 @@ class PytorchLearner(ScoredLearner):
             weighted by their sizes.
         minimise_criterion: whether a smaller score is better.
         vote_criterion: the score, of the outputs and labels of all batches together.
-        num_train_batches: batches of a training; one pass over the loader if None or too large.
-        num_test_batches: batches of a scoring; one pass over the loader if None or too large.
+        num_train_batches: number of batches of a training; one pass over the loader if None or
+            too large.
+        num_test_batches: number of batches of a scoring; one pass over the loader if None or too
+            large.
         diff_priv_config: train with differential privacy (`privacy.pytorch`), until another
             training would exceed the budget. ``train_loader`` is then a ``DataLoader``; it and
-            ``num_train_batches`` are fixed from then on. The vote and test records must be other
-            records, as nothing protects them.
-        privacy_state: file that keeps what is spent of the budget beyond the end of the process.
+            ``num_train_batches`` are fixed from then on. The vote and test records are not
+            protected, so they must be different records.
+        privacy_state: file that stores the spent budget beyond the end of the process.
         noise_seed: for tests; makes private training reproducible, and therefore not private.
 
     Raises:
-        InvalidArgument: there is no criterion, less than one batch is asked for, or the records
+        InvalidArgument: there is no criterion, a number of batches is below 1, or the records
             cannot be sampled.
         InvalidData: a loader has no records.
         UnsupportedModel: the state dict has a value that is not a tensor, or a layer of the model
@@ -175,7 +177,7 @@ class PytorchLearner(ScoredLearner):
             value.backward()
             return value
 
-        self.optimizer.step(loss)  # some, such as L-BFGS, call it several times
+        self.optimizer.step(loss)  # L-BFGS and similar optimizers call the loss several times
 
     def test(self, loader: Iterable[Any]) -> float:
         """Return the score of the model on a loader's records.

@@ -22,7 +22,7 @@ def categorical_accuracy(outputs: torch.Tensor, labels: torch.Tensor) -> float:
 
 
 def binary_accuracy_from_logits(outputs: torch.Tensor, labels: torch.Tensor) -> float:
-    """Return the share of records whose output is on the side of zero that their label demands.
+    """Return the share of records whose output has the sign that their label requires.
 
     Args:
         outputs: logits, of any shape.

@@ -3,7 +3,7 @@
 A learner that has few sevens, or none, mainly learns from its own records that sevens are rare.
 Its training unlearns the sevens of the others, who then reject its proposal. The outputs of a
 classifier are logarithms of probabilities up to a constant. So during training, and only then, we
-add the logarithms of the learner's own label shares to them: the model need not learn these.
+add the logarithms of the learner's own label shares to them. Then the model need not learn these.
 
 The label shares stay with the learner, although its proposals depend on them. They are not part of
 any privacy budget.
@@ -54,7 +54,7 @@ class LevelMlpLearner(SklearnLearner):
         arrays = self._copy_weights()
         last = f"intercepts_{len(arrays) // 2 - 1}"
         shares = log_shares(self._train_data[1], len(self.model.classes_))
-        # two classes share one output: how much more likely the second is
+        # two classes share one output, the log odds of the second
         offset = shares if len(arrays[last]) > 1 else shares[1:] - shares[0]
         arrays[last] = arrays[last] + sign * offset
         self.set_weights(Weights(arrays))

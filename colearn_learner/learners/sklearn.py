@@ -48,9 +48,9 @@ class SklearnLearner(ScoredLearner):
             (model, inputs, targets).
         minimise_criterion: whether smaller is better.
         approve_equal: vote for a score equal to that of the current weights.
-        batch_size: records of a training step, for models with ``partial_fit``.
-        epochs: passes over ``train_data`` in a round, for models with ``partial_fit``.
-        seed: of the order of records.
+        batch_size: number of records in a training step, for models with ``partial_fit``.
+        epochs: number of passes over ``train_data`` per round, for models with ``partial_fit``.
+        seed: seed of the order of records.
 
     Raises:
         UnsupportedModel: the model cannot continue from given weights, or its weights are not
@@ -117,7 +117,7 @@ class SklearnLearner(ScoredLearner):
     def test(self, loader: Records) -> float:
         """Return the criterion of the model on records; NaN if its weights are not finite."""
         if not all(np.isfinite(array).all() for array in _weights_of(self.model).values()):
-            return math.nan  # a linear model would predict its first class and score by it
+            return math.nan  # a linear model would predict its first class for all records
         try:
             return float(self._criterion(self.model, *loader))
         except ValueError:  # scikit-learn refuses weights that turn an input into NaN
@@ -153,8 +153,8 @@ class SklearnLearner(ScoredLearner):
     def _initialise(self, model: Any) -> Any:
         """Let the model create its arrays by one step; set those of a linear model to zero.
 
-        The step uses a made-up record. So learners with the same seed start alike, and the first
-        weights, which become public, contain nothing of anybody's records.
+        The step uses a synthetic record. So learners with the same seed start alike, and the
+        first weights, which become public, do not depend on any learner's records.
         """
         record = np.zeros_like(self._train_data[0][:1])
         if not self._has_steps:
@@ -176,7 +176,7 @@ class SklearnLearner(ScoredLearner):
         return model
 
     def _fit(self, model: Any, inputs: Any, targets: Any) -> None:
-        """Fit a model from its own weights on, with absent classes as records of weight 0."""
+        """Continue to fit a model; absent classes get a record of weight 0."""
         known: Any = [] if self._classes is None else self._classes
         absent = np.setdiff1d(known, targets)
         if not len(absent):
@@ -218,7 +218,7 @@ def _set_weight(model: Any, name: str, array: NDArray[Any]) -> None:
 
 
 def find_criterion(name: str) -> Criterion:
-    """Return the score of that name.
+    """Return the score with this name.
 
     Raises:
         InvalidArgument: there is no such score.

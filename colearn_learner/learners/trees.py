@@ -1,8 +1,8 @@
-"""Checks of trees and other parts of weights that came from a stranger.
+"""Checks of trees and other parts of weights from strangers.
 
-The libraries walk through a tree in compiled code that trusts it: a child out of range would make
-it read foreign memory, and a cycle would never end. So we check each tree of a file before a
-library reads it.
+The libraries traverse trees in compiled code without checks. A child out of range would make them
+read invalid memory, and a cycle would make them loop endlessly. So each tree is checked before a
+library gets it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from colearn_learner.errors import InvalidArgument, WeightsMismatch
 
 LEAF = -1
-"""The children of a node that has none."""
+"""The child number in a node without children."""
 
 _Ints = NDArray[np.integer[Any]]
 
@@ -26,12 +26,12 @@ def check_tree(left: _Ints, right: _Ints, feature: _Ints, *, features: int, what
     Args:
         left: number of each node's left child, or `LEAF`; shape (nodes,).
         right: number of each node's right child, or `LEAF`; shape (nodes,).
-        feature: number of the input that each inner node looks at; shape (nodes,).
+        feature: number of the input that each inner node compares; shape (nodes,).
         features: the number of inputs.
-        what: name of the tree, for the error.
+        what: name of the tree, for the error message.
 
     Raises:
-        WeightsMismatch: they are not; the message says why.
+        WeightsMismatch: the nodes are not such a tree; the message contains the reason.
     """
     if not len(left) or not len(left) == len(right) == len(feature):
         raise WeightsMismatch(f"{what} has no nodes, or its parts differ in length")
@@ -50,7 +50,7 @@ def check_tree(left: _Ints, right: _Ints, feature: _Ints, *, features: int, what
 
 
 def depth_of(left: _Ints, right: _Ints) -> int:
-    """Return the most steps from the root of a checked tree to a leaf."""
+    """Return the largest number of steps from the root of a checked tree to a leaf."""
     depths = np.zeros(len(left), np.int64)
     for node in np.flatnonzero(left != LEAF):  # parents come before their children
         depths[[left[node], right[node]]] = depths[node] + 1

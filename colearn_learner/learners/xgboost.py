@@ -39,24 +39,25 @@ class XGBoostLearner(ScoredLearner):
 
     Its weights are a dict of one entry, ``model``: the model in XGBoost's JSON format, as bytes.
     They grow with every accepted round: give the experiment a ``max_bytes`` that suffices for the
-    last. The first weights have no trees and contain nothing of anybody's records. As always with
+    last. The first weights have no trees and do not depend on any records. As always with
     XGBoost, trees reveal sums over the records of each leaf.
 
     Args:
         params: XGBoost's parameters, the same at every learner except for those that only affect
             training: ``objective``, ``num_class``, ``max_depth``, ``eta`` and so on.
-            ``base_score``, from which trees start, is 0.5 unless given, never an estimate.
+            ``base_score``, the prediction without trees, is 0.5 by default and never estimated.
         train_data: inputs, shape (records, features), and targets, shape (records,): numbers, or
             for a classification the number of a class, from 0.
         vote_data: inputs and targets to vote by.
         test_data: inputs and targets of the test score; None for no test score.
-        boost_rounds: how often a proposal boosts: each time one tree, or one for each class.
+        boost_rounds: number of boosting rounds of a proposal; each adds one tree, or one for
+            each class.
         criterion: ``log_loss``, ``accuracy``, ``mean_squared_error``, or a function of
             (predictions, targets) with predictions as the objective returns them; by default
             ``log_loss`` for a classification and ``mean_squared_error`` otherwise.
         minimise_criterion: whether smaller is better.
         approve_equal: vote for a score equal to that of the current weights.
-        seed: of the random numbers in training.
+        seed: seed of the random numbers in training.
 
     Raises:
         UnsupportedModel: the booster is not ``gbtree``, or the objective does not predict
@@ -260,10 +261,10 @@ def _drop_deleted(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_tree(tree: Any, number: int, features: int) -> dict[str, Any]:
-    """Return a stranger's tree after checking that XGBoost can walk through it.
+    """Return a stranger's tree after checking that XGBoost can traverse it safely.
 
     Raises:
-        WeightsMismatch: XGBoost cannot; the message says why.
+        WeightsMismatch: the tree is not valid; the message contains the reason.
     """
     what = f"tree {number}"
     if not isinstance(tree, dict) or set(tree) != _KEYS:

@@ -155,7 +155,7 @@ def parse_account(text: str) -> Account:
     """Return the address of an account or a contract in its normal form.
 
     Raises:
-        click.UsageError: it is not an address.
+        click.UsageError: the text is not an address.
     """
     try:
         return account_address(text)
@@ -192,7 +192,7 @@ def choose_store(store: str | None, network: Network) -> str:
     """Return the store that was given, or the network's own.
 
     Raises:
-        click.UsageError: there is neither.
+        click.UsageError: no store was given, and the network has none.
     """
     chosen = store or network.store
     if not chosen:

@@ -14,7 +14,7 @@ from colearn_ledger.protocol import Account, Experiment, Learner
 
 
 def reference_of(network: Network, contract: Account, shown: Experiment) -> ExperimentReference:
-    """Return the reference of an experiment."""
+    """Return the reference of an experiment on a network."""
     return ExperimentReference(network.chain, contract, shown.id)
 
 

@@ -33,11 +33,11 @@ def monitor_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def monitored(where: str | None, make: Callable[[], M]) -> Iterator[M | None]:
-    """Serve health and metrics until the end of the block, if requested; yields the monitor.
+    """Serve health and metrics until the end of the block, if requested; yield the monitor.
 
     Args:
         where: ``[HOST:]PORT``, or None to serve nothing.
-        make: makes the monitor, once its packages are found to be installed.
+        make: makes the monitor; called only if its packages are installed.
 
     Raises:
         click.UsageError: `where` is malformed.

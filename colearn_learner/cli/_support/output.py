@@ -1,4 +1,4 @@
-"""Print results, tables, notes and errors. Everything a command prints goes through this module.
+"""Print results, tables, notes and errors; commands print only through this module.
 
 Names, messages and log lines come from strangers. `escape_controls` makes every control character
 in them visible, so that none of them can steer the reader's terminal.
@@ -35,7 +35,7 @@ def escape_controls(text: str, *, keep: str = "") -> str:
     not text.
 
     Args:
-        text: may come from a stranger.
+        text: the text, which may come from a stranger.
         keep: characters to leave alone, such as the newline of a text with several lines.
     """
     return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
@@ -48,9 +48,9 @@ def dump_json(value: Any, *, indent: int | None = None, default: Any = None) -> 
 
 
 def command_name() -> str:
-    """Return how a person calls this program here: ``colearn`` if that is on PATH.
+    """Return the command with which the user can start this program: ``colearn`` if on PATH.
 
-    The script `colearn` at the root of a checkout passes its own path, as it was typed.
+    The script `colearn` at the root of a checkout passes its own path as the user typed it.
     """
     found = shutil.which("colearn")
     if found is not None and Path(found).parent == Path(sys.executable).parent:
@@ -75,13 +75,13 @@ def print_text(text: str) -> None:
 
 
 def note(message: str) -> None:
-    """Print one line for people on standard error, where programs do not look for results."""
+    """Print one line for people on standard error, to keep it out of results."""
     click.echo(escape_controls(message), err=True)
 
 
 @contextmanager
 def escape_errors() -> Iterator[None]:
-    """Escape the messages of errors before they are printed, also those that nobody expected.
+    """Escape the messages of all errors before they are printed, even of unexpected ones.
 
     Lines after the first are indented, so that a message cannot imitate another one.
     """

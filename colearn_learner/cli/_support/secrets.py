@@ -1,6 +1,6 @@
 """Read keys and passwords from the keystore, the environment, a descriptor or a prompt.
 
-Secrets are never arguments: everybody on the machine can see those (``ps``).
+Secrets are never arguments, because every user of the machine can see arguments with ``ps``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Passwords:
         """Return the password of a key; the prompt asks for a new one twice.
 
         Raises:
-            click.UsageError: there is no place to read it from.
+            click.UsageError: no source of the password was given, and there is no terminal.
         """
         if self.file is not None:
             password = _first_line(_read_file(self.file), "the password file")
@@ -77,7 +77,7 @@ def password_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def key_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--key`` and the options of its password; the command gets ``wallet``, a function.
 
-    The key is opened when the function is called, after all that can be checked without it.
+    The function opens the key. Call it last, after all checks that do not need the key.
     """
 
     @functools.wraps(command)
@@ -100,7 +100,7 @@ def open_wallet(key: str, passwords: Passwords) -> Wallet:
 
     Raises:
         UnknownKey, WrongPassword, InvalidKey: the key cannot be opened.
-        click.UsageError: the argument is itself a key; it is not repeated.
+        click.UsageError: the argument is itself a key; the message does not repeat it.
     """
     if _is_secret(key):
         raise click.UsageError(
@@ -119,7 +119,7 @@ def read_secret(source: str) -> str:
     """Return a secret from ``env:VARIABLE``, ``fd:NUMBER``, ``file:PATH``, ``stdin`` or ``prompt``.
 
     Raises:
-        click.UsageError: there is no such source, or nothing in it.
+        click.UsageError: there is no such source, or it is empty.
     """
     kind, _, place = source.partition(":")
     if kind == "env" and place:

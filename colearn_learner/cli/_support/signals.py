@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_LOOK = 0.2  # seconds between two looks at whether the work is over
+_LOOK = 0.2  # seconds between two checks whether the work has ended
 
 
 class Stopping:

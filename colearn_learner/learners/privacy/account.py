@@ -1,4 +1,4 @@
-"""Account for differential privacy: a learner's budget, what it has spent, and the file of that.
+"""Account for differential privacy: a learner's budget, the spent part, and the file of it.
 
 Each training step takes every record with the same probability and adds noise to the sum of the
 clipped gradients: the Poisson subsampled Gaussian mechanism. Google's dp-accounting adds up the
@@ -34,7 +34,7 @@ class StateNotKept(LearnerError):
 
 
 class Mechanism(NamedTuple):
-    """Describe one step of training as far as it matters for privacy.
+    """The properties of one training step that determine its privacy loss.
 
     Args:
         noise_multiplier: standard deviation of the noise, in units of the clipping norm.
@@ -53,8 +53,8 @@ def epsilon_of(spent: Spent, delta: float) -> float:
     """Return the epsilon that steps have spent, according to dp-accounting.
 
     Args:
-        spent: the numbers of steps taken.
-        delta: bound of the probability that the privacy loss is greater.
+        spent: the number of steps taken with each mechanism.
+        delta: upper bound of the probability that the privacy loss exceeds epsilon.
 
     Raises:
         MissingPackage: dp-accounting is not installed.
@@ -96,15 +96,15 @@ def _silence_rdp_order_warnings() -> Iterator[None]:
 class PrivacyAccount:
     """Keep account of a learner's privacy budget; each training is paid for before it starts.
 
-    The account is of one set of training records. What is spent is never refunded: not for
-    proposals that others reject, not for trainings that fail, and, with a ``state`` file, not for
-    processes that were killed. The file is on disk before the first step.
+    An account belongs to one set of training records. Spent budget is never refunded: not for
+    rejected proposals, not for failed trainings and, with a ``state`` file, not for killed
+    processes. The file is on disk before the first step.
 
     Args:
         config: the budget, the clipping norm and the noise.
         sample_rate: probability that a record is in a step.
         steps: the number of steps of one training.
-        state: file that keeps what is spent; it is created if missing, in an existing folder.
+        state: file that stores the spent budget; it is created if missing, in an existing folder.
             None: the account ends with the process.
 
     Raises:
@@ -151,7 +151,7 @@ class PrivacyAccount:
             self._spent = after
 
     def budget(self) -> DiffPrivBudget:
-        """Return the target and what is spent of it."""
+        """Return the target and the spent part of it."""
         target = self.config.target_delta
         return DiffPrivBudget(
             target_epsilon=self.config.target_epsilon,
@@ -196,7 +196,7 @@ def _check(config: DiffPrivConfig) -> None:
 
 
 def warn_of_seed(noise_seed: int | None) -> None:
-    """Warn that noise from a known seed hides nothing, as anybody can subtract it."""
+    """Warn that noise from a known seed hides nothing, because it can be subtracted."""
     if noise_seed is not None:
         _log.warning("noise_seed is set, so nothing is private; use it in tests only")
 

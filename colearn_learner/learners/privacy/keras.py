@@ -12,7 +12,7 @@ from colearn_learner.interface import DiffPrivConfig
 from colearn_learner.learners.privacy.account import warn_of_seed
 
 _AT_ONCE = 16
-"""Records whose gradients are in memory at a time, each as large as the model."""
+"""Number of records whose gradients are in memory at a time; each is as large as the model."""
 
 _SUPPORTED = {"batch_size", "epochs", "steps_per_epoch", "verbose"}
 
@@ -33,7 +33,7 @@ class PrivateFit:
             step, ``epochs`` (1) times ``steps_per_epoch`` (records by batch size, rounded up) the
             number of steps. No other argument is supported.
         config: the clipping norm and the noise.
-        noise_seed: of sampling and noise, for tests; None: both use the system's entropy,
+        noise_seed: seed of sampling and noise, for tests; None: both use the system's entropy,
             whatever seeds were set.
 
     Raises:
@@ -75,7 +75,7 @@ class PrivateFit:
         for _ in range(self.steps):
             self._step()
         for weight, old in zip(self._model.non_trainable_weights, kept, strict=True):
-            weight.assign(old)  # a layer's notes are neither clipped nor noised
+            weight.assign(old)  # layers store values here that are not clipped or noised
 
     def _step(self) -> None:
         variables = self._model.trainable_variables

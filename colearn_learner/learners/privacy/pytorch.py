@@ -35,16 +35,16 @@ class PrivateSteps:
     Each step takes every record of the loader's data set with probability ``sample_rate``, which
     is one over its number of batches; clips the gradient of each one taken to an L2 norm of
     ``max_grad_norm``; adds Gaussian noise of standard deviation ``noise_multiplier *
-    max_grad_norm`` to their sum; and divides it by the expected number of records, for the
-    optimizer to apply. The loss is computed for each record alone. Buffers do not change. Only
+    max_grad_norm`` to their sum; and divides it by the expected number of records. The optimizer
+    applies the result. The loss is computed for each record alone. Buffers do not change. Only
     torch's own layers are checked for mixing the records of a batch.
 
     Args:
         trained: model, optimizer and loss; Opacus' hooks are on the model only while it trains.
         loader: a ``DataLoader`` of a data set with a length, in order or shuffled.
-        most: the number of steps, at most the number of batches, which is also the default.
+        most: the number of steps; at most the number of batches, which is the default.
         config: the clipping norm and the noise.
-        noise_seed: of sampling and noise, for tests; None: both use the system's entropy,
+        noise_seed: seed of sampling and noise, for tests; None: both use the system's entropy,
             whatever seeds were set.
 
     Raises:
@@ -124,7 +124,7 @@ class PrivateSteps:
 
 @contextmanager
 def _preserve_buffers(model: torch.nn.Module) -> Iterator[None]:
-    """Restore buffers: what a layer stores of the records is neither clipped nor noised."""
+    """Restore buffers afterwards, because what layers store there is not clipped or noised."""
     kept = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
     try:
         yield
