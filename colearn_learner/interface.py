@@ -18,7 +18,7 @@ from colearn_learner.errors import InvalidValue
 
 
 class ErrorCodes(enum.Enum):
-    """Reasons for which a learner did not train."""
+    """Reasons for not training."""
 
     DP_BUDGET_EXCEEDED = 1
 
@@ -85,7 +85,7 @@ class TrainingSummary:
 
     Args:
         dp_budget: the learner's privacy budget; None without differential privacy.
-        error_code: reason for which it did not train; None if it did.
+        error_code: reason for not training; None if the learner trained.
     """
 
     dp_budget: DiffPrivBudget | None = None

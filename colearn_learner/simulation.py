@@ -334,8 +334,8 @@ def _run_to_the_end(agents: Sequence[Agent], watch: _Watch) -> None:
 def _wait_for(running: Sequence[tuple[threading.Thread, threading.Event]]) -> None:
     """Wait for agents to finish, without blocking Ctrl-C.
 
-    `Thread.join` alone does not suffice: after Ctrl-C interrupts it, it considers the thread
-    finished (CPython 3.11).
+    `Thread.join` alone does not suffice: after Ctrl-C interrupts it, the thread counts as finished
+    even while it runs (CPython 3.11).
     """
     for thread, finished in running:
         while not finished.wait(timeout=0.2):

@@ -53,7 +53,7 @@ class Adopting:
         return True
 
     def _weights(self, content: ContentRef) -> Weights:
-        """Return the weights from the folder, else from the store, and keep and pin them."""
+        """Return the weights from the folder, else from the store; pin them and keep a copy."""
         bench, folder = self._bench, self._bench.folder
         kept = folder.copies.load(content)
         tested = folder.copies.load_tested(content) if kept is None else None

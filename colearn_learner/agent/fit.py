@@ -15,7 +15,7 @@ class LearnerDoesNotFit(WeightsMismatch):
 
 
 class LearnerSendsPickles(LearnerError):
-    """Raised when a learner's weights contain a pickle: it would also load those of strangers."""
+    """Raised for a learner that sends pickles, since it would also load those of strangers."""
 
 
 def check_safe(learner: Any) -> None:
