@@ -80,7 +80,7 @@ def draw_scores(axes: Axes, results: Results, score_name: str, *, first: int = 0
 
     Args:
         axes: where to draw.
-        results: of the rounds.
+        results: results of the rounds.
         score_name: label of the scores.
         first: number of the first round and of the first learner.
     """
@@ -107,7 +107,7 @@ def draw_votes(axes: Axes, results: Results, *, first: int = 0) -> None:
 
     Args:
         axes: where to draw.
-        results: of the rounds.
+        results: results of the rounds.
         first: number of the first round and of the first learner.
     """
     from matplotlib.patches import Rectangle
