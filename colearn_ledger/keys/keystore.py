@@ -202,7 +202,7 @@ def _text_of(path: Path) -> str:
 
 
 def _write_all(name: str, files: list[tuple[Path, str]]) -> None:
-    """Write all files of a key or none; if two processes race, the first file decides who wins."""
+    """Write all files of a key, or none. If two processes race, the first file decides it."""
     written: list[Path] = []
     try:
         for path, text in files:

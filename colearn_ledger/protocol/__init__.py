@@ -1,6 +1,6 @@
-"""The domain of the protocol: values, events and errors. Nothing here does I/O.
+"""The domain of the protocol: values, events and errors. Nothing in this package does I/O.
 
-The rules that these values obey are in ``docs/protocol.md``.
+``docs/protocol.md`` contains the rules for these values.
 """
 
 from colearn_ledger.protocol.dicts import from_dict, to_dict

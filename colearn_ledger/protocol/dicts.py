@@ -1,7 +1,8 @@
-"""Values and events of the protocol as dictionaries that JSON can hold, and back.
+"""Values and events of the protocol as dictionaries that JSON can represent, and back.
 
-Fields keep their names. Enumerations become their names in lower case, bytes hexadecimal, infinite
-scores the texts ``inf`` and ``-inf``. The dictionary of an event names its type under ``event``.
+Fields keep their names. Enumerations become their names in lower case, and bytes become
+hexadecimal. Infinite scores become the texts ``inf`` and ``-inf``. The dictionary of an event has
+its type under ``event``.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ def to_dict(value: Any) -> dict[str, Any]:
 
 
 def from_dict(kind: type[T], document: object) -> T:
-    """Return the value that `to_dict` turned into a dictionary.
+    """Convert a dictionary made by `to_dict` back into a value.
 
     Args:
         kind: the class of the value; `Event` for an event of any type.
-        document: a dictionary, for example out of JSON.
+        document: a dictionary, for example from JSON.
 
     Raises:
-        InvalidDocument: names the field that is missing, unknown or malformed.
+        InvalidDocument: a field is missing, unknown or malformed; carries its path.
     """
     value: T = _decode(kind, document, kind.__name__)
     return value
@@ -73,7 +74,7 @@ _EVENTS = {
     for kind in vars(events).values()
     if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
 }
-"""Every type of event by its name in a dictionary."""
+"""All types of events by their names in dictionaries."""
 
 
 # ------------------------------------------------------------------------- decoding

@@ -32,7 +32,7 @@ class ProtocolError(LedgerError):
     explanation: ClassVar[str] = "the protocol refuses this call"
 
     def __str__(self) -> str:
-        """Return the name, the values and an explanation in one line."""
+        """Return the error's name, its values and an explanation, in one line."""
         values = ", ".join(str(a) for a in self.args)
         return f"{type(self).__name__}({values}): {self.explanation}"
 
@@ -122,7 +122,7 @@ class BadReveal(ProtocolError):
 
 
 class Unchanged(ProtocolError):
-    """Has no values."""
+    """The error has no values."""
 
     explanation = "these weights are already the current ones"
 

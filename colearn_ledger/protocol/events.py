@@ -1,4 +1,4 @@
-"""Events that all ledgers emit. The state can be rebuilt from them alone."""
+"""Events that all ledgers emit. They contain everything needed to rebuild the state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from colearn_ledger.protocol.values import (
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Base class of the events; each has the id of its experiment."""
+    """Base class of the events; each event has the id of its experiment."""
 
     experiment: ExperimentId
 
@@ -79,7 +79,7 @@ class RoundStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class WeightsProposed(Event):
-    """The proposer proposed weights; ``deadline`` ends the vote, or the commitments."""
+    """The proposer proposed weights; ``deadline`` ends the voting phase, or the commitments."""
 
     round: int
     proposer: Account
@@ -107,7 +107,7 @@ class VoteCommitted(Event):
 
 @dataclass(frozen=True, slots=True)
 class RevealStarted(Event):
-    """Commitments are closed; voters may reveal their ballots."""
+    """The commitments are closed, and voters may reveal their ballots."""
 
     round: int
     deadline: int
@@ -149,4 +149,4 @@ class ExperimentCompleted(Event):
 
 @dataclass(frozen=True, slots=True)
 class ExperimentCancelled(Event):
-    """The experiment was cancelled, or fewer than two learners remained."""
+    """The creator cancelled the experiment, or fewer than two learners remained."""

@@ -27,9 +27,9 @@ def commitment_hash(
     Args:
         domain: the ledger's signing domain.
         experiment: the experiment's id.
-        round_index: the round.
+        round_index: the round's index.
         account: the voter.
-        vote: the ballot to keep secret until it is revealed.
+        vote: the vote, which stays secret until it is revealed.
         salt: 32 random bytes.
 
     Raises:
@@ -48,7 +48,7 @@ def commitment_hash(
 
 
 def first_seed(domain: SigningDomain, experiment: ExperimentId, entropy: bytes) -> bytes:
-    """Return the seed of round 0 from the chain's 32-byte entropy at the start."""
+    """Return the seed of round 0; ``entropy`` is the chain's 32 bytes at the start."""
     return hashlib.sha256(domain.separator + experiment.to_bytes(8, "big") + entropy).digest()
 
 

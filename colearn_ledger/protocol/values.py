@@ -1,4 +1,4 @@
-"""Values that all ledgers share, and the functions that define their encodings."""
+"""Values that all ledgers use, and the functions that define their encodings."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Account = NewType("Account", str)
 chains."""
 
 NO_ROUND = 2**32 - 1
-"""The index that no round can have. `WrongRound` carries it before the first round has begun."""
+"""An index that no round can have. `WrongRound` carries it before the first round has begun."""
 
 MAX_LEARNERS = 10_000
 """The most learners that an experiment can have."""
 
 MAX_PAGE = 100
-"""The most rows that one list query returns; a larger ``limit`` is cut to it."""
+"""The most rows that one list query returns; a larger ``limit`` is reduced to it."""
 
 CODEC_RAW = 0x55
 CODEC_DAG_PB = 0x70
 
 ABSENT_SCORE_BITS = 0x7FF8_0000_0000_0000
-"""The bits of an absent score on a chain: the quiet NaN of IEEE 754 binary64."""
+"""The bits that represent an absent score on a chain: the quiet NaN of IEEE 754 binary64."""
 
 
 class Status(IntEnum):
@@ -51,7 +51,7 @@ class Phase(IntEnum):
 
 
 class Outcome(IntEnum):
-    """The result of a closed round; ``NONE`` while it is open."""
+    """The result of a closed round; ``NONE`` while the round is open."""
 
     NONE = 0
     ACCEPTED = 1
@@ -68,7 +68,7 @@ class Selection(IntEnum):
 
 
 class Admission(IntEnum):
-    """The accounts that may join."""
+    """The rule that decides which accounts may join."""
 
     OPEN = 0
     ALLOWLIST = 1
@@ -96,7 +96,7 @@ class Duty(IntEnum):
 
 
 class SigningScheme(Enum):
-    """The scheme of ballots signed off-chain; its value is the CAIP-2 namespace of the chains."""
+    """The scheme of ballots signed off-chain; its value is the CAIP-2 namespace of its chains."""
 
     EIP712 = "eip155"
     ADR036 = "cosmos"
@@ -117,11 +117,11 @@ class ContentRef:
 
     Args:
         cid: CIDv1, base32, sha2-256, codec ``raw`` or ``dag-pb``.
-        sha256: of the file's bytes, 64 lower-case hexadecimal digits.
-        size: of the file in bytes, at least 1.
+        sha256: the sha256 of the file's bytes, 64 lower-case hexadecimal digits.
+        size: the size of the file in bytes, at least 1.
 
     Raises:
-        InvalidParameter: ``content``, when the fields do not fit together.
+        InvalidParameter: the fields do not fit together; carries ``content``.
     """
 
     cid: str
@@ -129,7 +129,7 @@ class ContentRef:
     size: int
 
     def __post_init__(self) -> None:
-        """Check the fields; with the codec ``raw`` the CID's digest is the file's sha256."""
+        """Check the fields. With the codec ``raw``, the CID's digest must be the file's sha256."""
         if self.cid != _encode_cid(*_decode_cid(self.cid)):
             raise InvalidParameter("content")
         if len(self.sha256) != 64 or set(self.sha256) - set("0123456789abcdef"):
@@ -142,7 +142,7 @@ class ContentRef:
 
     @classmethod
     def from_digest(cls, codec: int, digest: bytes, sha256: str, size: int) -> ContentRef:
-        """Build the reference from the CID's codec and 32-byte digest."""
+        """Build a reference from the CID's codec and 32-byte digest."""
         return cls(_encode_cid(codec, digest), sha256, size)
 
     @property
@@ -171,7 +171,7 @@ def _decode_cid(cid: str) -> tuple[int, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Scores of weights on a learner's own data; ``None`` means absent and is never 0."""
+    """Scores of weights on a learner's own data; ``None`` means absent, which differs from 0."""
 
     vote_score: float | None = None
     test_score: float | None = None
@@ -203,11 +203,11 @@ class SignedBallot:
 
 @dataclass(frozen=True, slots=True)
 class SigningDomain:
-    """One contract on one chain, which signed ballots and commitments are bound to.
+    """One contract on one chain, to which signed ballots and commitments are bound.
 
     Args:
-        chain: as in CAIP-2: ``eip155:31337``, ``cosmos:testing-1``; an in-process ledger is
-            ``eip155:0``.
+        chain: the chain as in CAIP-2, for example ``eip155:31337`` or ``cosmos:testing-1``;
+            ``eip155:0`` for an in-process ledger.
         contract: the contract's address.
         separator: 32 bytes derived from both: EIP-712's, or its counterpart on Cosmos chains.
     """
@@ -218,19 +218,19 @@ class SigningDomain:
 
     @property
     def scheme(self) -> SigningScheme:
-        """Return the scheme that signs ballots here."""
+        """Return the scheme of ballots signed for this contract."""
         return SigningScheme(self.chain.partition(":")[0])
 
     @property
     def chain_id(self) -> int | str:
-        """Return the chain's own id: a number (EIP-155), or a text on Cosmos chains."""
+        """Return the chain's own id: a number on EVM chains (EIP-155), a text on Cosmos chains."""
         own = self.chain.partition(":")[2]
         return int(own) if self.scheme == SigningScheme.EIP712 else own
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentParams:
-    """The parameters fixed at creation; windows are seconds of block time."""
+    """The parameters fixed at creation; windows are in seconds of block time."""
 
     name: str
     spec: ContentRef
@@ -255,9 +255,9 @@ class Experiment:
 
     ``round`` is the index of the current or last round, ``None`` before the start.
     ``current`` refers to the current weights. ``current_round`` is the round that accepted them;
-    it is ``None`` for the initial weights and when there are none yet. ``seed`` is 32 zero bytes
-    unless proposers are selected at random and the experiment has started.
-    Times are seconds since the epoch.
+    it is ``None`` for the initial weights, and while there are no weights. ``seed`` is 32 zero
+    bytes unless proposers are selected at random and the experiment has started.
+    Times are in seconds since the epoch.
     """
 
     id: ExperimentId
@@ -279,9 +279,9 @@ class Experiment:
 class Learner:
     """A learner of an experiment.
 
-    It belongs to the electorate of round r exactly when
+    It belongs to the electorate of round r exactly if
     ``from_round <= r`` and (``until_round is None`` or ``r < until_round``).
-    ``until_round`` is set when it leaves or is removed; its strikes then stay.
+    ``until_round`` is set when it leaves or is removed; its strikes are kept.
     """
 
     experiment: ExperimentId
@@ -296,10 +296,10 @@ class Learner:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """The current state of a round; times are seconds since the epoch.
+    """The current state of a round; times are in seconds since the epoch.
 
     ``deadline`` belongs to the open phase; it is ``None`` once the round is closed.
-    ``commitments`` counts the committed secret ballots. ``by_deadline`` is whether a deadline
+    ``commitments`` is the number of committed secret ballots. ``by_deadline`` is true if a deadline
     closed the round.
     """
 
@@ -324,7 +324,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Ballot:
-    """The recorded ballot of one learner in one round, and whether it may vote."""
+    """The recorded ballot of one learner in one round, and whether the learner may vote."""
 
     experiment: ExperimentId
     round: int
@@ -334,14 +334,14 @@ class Ballot:
 
 
 def score_to_bits(score: float | None) -> int:
-    """Return a score's IEEE-754 binary64 bits; `ABSENT_SCORE_BITS` for absent and NaN."""
+    """Return the IEEE 754 binary64 bits of a score; `ABSENT_SCORE_BITS` for absent and NaN."""
     if score is None or math.isnan(score):
         return ABSENT_SCORE_BITS
     return int.from_bytes(struct.pack(">d", score), "big")
 
 
 def bits_to_score(bits: int) -> float | None:
-    """Return the score of IEEE-754 binary64 bits; ``None`` for any NaN."""
+    """Return the score of IEEE 754 binary64 bits; ``None`` for any NaN."""
     score: float = struct.unpack(">d", bits.to_bytes(8, "big"))[0]
     return None if math.isnan(score) else score
 

@@ -1,4 +1,4 @@
-"""The readable reference of the protocol: pure rules, and a ledger in memory that applies them."""
+"""The readable reference of the protocol: pure rules, and an in-memory ledger that applies them."""
 
 from __future__ import annotations
 

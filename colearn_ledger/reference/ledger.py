@@ -54,7 +54,7 @@ class Done:
 
 
 class _Deployment:
-    """The state that all ledgers of one deployment share, and the lock over it."""
+    """The state that all ledgers of one deployment share, and the lock that guards it."""
 
     def __init__(self, domain: SigningDomain, clock: Clock, entropy: Entropy) -> None:
         self.domain = domain
@@ -70,7 +70,7 @@ class _Deployment:
         self._changed = threading.Condition(threading.RLock())
 
     def now(self) -> int:
-        """Return the clock's time, but never one before the last transaction."""
+        """Return the clock's time, but never an earlier time than that of the last transaction."""
         with self._changed:
             return max(int(self._clock()), self._last_time)
 
@@ -93,7 +93,7 @@ class _Deployment:
             return answer
 
     def events(self, experiment: ExperimentId, after: int, limit: int) -> list[RecordedEvent]:
-        """Return events of an experiment past a cursor."""
+        """Return up to ``limit`` events of an experiment past the cursor ``after``."""
         with self._changed:
             recorded = self._events[self._state.find(experiment).id]
             start = bisect_right(recorded, after, key=attrgetter("cursor"))
@@ -128,12 +128,12 @@ class _Deployment:
 class LocalLedger(Ledger):
     """A ledger without a chain: the rules of the protocol on state in memory.
 
-    Calls take effect before they return. Ledgers made with `acting_for` share the state, and may
-    be used by several threads. The state ends with the process.
+    Calls take effect before they return. Ledgers made with `acting_for` share the state; several
+    threads may use them. The state is lost when the process ends.
     """
 
     def __init__(self, deployment: _Deployment, wallet: Wallet) -> None:
-        """Prefer `new`."""
+        """Create the ledger of one account; prefer `new`."""
         self._deployment = deployment
         self._wallet = wallet
         self._seen = 0
@@ -151,9 +151,9 @@ class LocalLedger(Ledger):
 
         Args:
             wallet: signs for the account.
-            clock: returns the time of transactions.
-            entropy: returns their 32 random bytes.
-            domain: what signatures are bound to; chain 0 and a random address by default.
+            clock: returns the time of transactions, in seconds since the epoch.
+            entropy: returns the 32 random bytes of a transaction.
+            domain: the signing domain; chain 0 and a random address by default.
         """
         return cls(_Deployment(domain or new_domain(), clock, entropy), wallet)
 
@@ -176,7 +176,7 @@ class LocalLedger(Ledger):
         return self._deployment.now()
 
     def submit(self, call: Call, *arguments: Any) -> Done:
-        """Apply a call."""
+        """Apply a call to the state."""
         return Done(self._deployment.submit(self.account, call, arguments))
 
     def ask_all(self, query: Query[T], questions: Sequence[Sequence[Any]]) -> list[T]:
@@ -190,5 +190,5 @@ class LocalLedger(Ledger):
         return self._deployment.events(experiment, after, limit)
 
     def wait_for_change(self, timeout: float) -> None:
-        """Return when something changed since the last such wait, or after ``timeout`` seconds."""
+        """Return once something has changed since the last wait, or after ``timeout`` seconds."""
         self._seen = self._deployment.wait_past(self._seen, timeout)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from colearn_ledger.protocol import MAX_LEARNERS, NO_ROUND, ExperimentParams, InvalidParameter
 
 _LONGEST_WINDOW = 2**32 - 1
-"""Seconds."""
+"""The longest window, in seconds."""
 
 
 def check_params(params: ExperimentParams) -> None:
     """Check the bounds in the order of ``docs/protocol.md``.
 
-    The types guarantee that content references are well formed and enumerations are valid.
+    The types guarantee well-formed content references and valid enumerations.
 
     Raises:
-        InvalidParameter: names the first parameter that is out of its bounds.
+        InvalidParameter: a parameter is out of bounds; carries the first one's name.
     """
     bounds = {
         "name": 1 <= _utf8_length(params.name) <= 64,

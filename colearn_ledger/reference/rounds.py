@@ -1,4 +1,4 @@
-"""Begin, settle and close rounds: the part of the rules that no account decides."""
+"""Begin, settle and close rounds: the rules that apply without a decision by any account."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Transaction:
     """The inputs of a call other than its arguments and the state.
 
     Args:
-        caller: the account that signed it.
-        time: of its block, seconds since the epoch.
+        caller: the account that signed the call.
+        time: the block's time, in seconds since the epoch.
         entropy: the chain's 32 random bytes.
     """
 
@@ -83,7 +83,7 @@ def is_settled(state: ExperimentState, outstanding: int) -> bool:
     """Return whether the open vote closes now, before its deadline.
 
     Args:
-        state: the experiment, in a round that is in its voting or revealing phase.
+        state: the experiment; its round is in the voting or revealing phase.
         outstanding: the number of ballots that can still be counted.
     """
     round_ = state.open_round
@@ -93,7 +93,7 @@ def is_settled(state: ExperimentState, outstanding: int) -> bool:
 
 
 def close_unproposed(state: ExperimentState, tx: Transaction, *, by_deadline: bool) -> list[Event]:
-    """Close a round without a proposal; closed by its deadline, it gives the proposer a strike."""
+    """Close a round without a proposal. If its deadline passed, the proposer gets a strike."""
     round_ = state.open_round
     if by_deadline:
         state.members[round_.proposer].strikes += 1
@@ -104,7 +104,7 @@ def close_unproposed(state: ExperimentState, tx: Transaction, *, by_deadline: bo
 
 
 def close_vote(state: ExperimentState, tx: Transaction, *, by_deadline: bool) -> list[Event]:
-    """Count the vote; closed by its deadline, it gives each absent voter a strike."""
+    """Count the votes and close the round. If its deadline passed, absent voters get a strike."""
     round_ = state.open_round
     accepted = round_.approvals >= round_.needed
     if accepted:
@@ -119,7 +119,7 @@ def close_vote(state: ExperimentState, tx: Transaction, *, by_deadline: bool) ->
 
 
 def abandon_round(state: ExperimentState, tx: Transaction) -> list[Event]:
-    """Close the running round because the experiment is cancelled."""
+    """Close the current round because the experiment is cancelled."""
     return [_close(state, tx, Outcome.ABANDONED, by_deadline=False)]
 
 
@@ -147,7 +147,7 @@ def _continue_experiment(state: ExperimentState, tx: Transaction) -> Event:
 
 
 def end_experiment(state: ExperimentState, tx: Transaction, status: Status) -> Event:
-    """Set the final status."""
+    """Set the experiment's final status."""
     state.status = status
     state.ended_at = tx.time
     completed = status == Status.COMPLETED

@@ -1,8 +1,8 @@
 """The protocol's calls in plain Python: the readable reference of ``docs/protocol.md``.
 
-Every method checks everything before it changes anything, so that a refused call leaves the state
-as it was. It returns the events that the call emitted. Nothing here does I/O: caller, time and
-entropy come in a `Transaction`.
+Every method checks everything before it changes anything, so a refused call leaves the state
+unchanged. It returns the events that the call emitted. Nothing in this module does I/O: caller,
+time and entropy come from a `Transaction`.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Rules:
 
     Args:
         state: the state that the calls change.
-        domain: what signed ballots, commitments and seeds are bound to.
+        domain: the domain that signed ballots, commitments and seeds are bound to.
     """
 
     def __init__(self, state: LedgerState, domain: SigningDomain) -> None:
@@ -108,7 +108,7 @@ class Rules:
         return events
 
     def start(self, tx: Transaction, experiment: ExperimentId) -> list[Event]:
-        """Start with the learners that joined."""
+        """Start the experiment with the learners that have joined."""
         state = self._in_status(experiment, Status.ENROLLING)
         _only_creator(state, tx)
         if len(state.active) < state.params.min_learners:
@@ -116,7 +116,7 @@ class Rules:
         return start_experiment(state, tx, self._domain)
 
     def cancel(self, tx: Transaction, experiment: ExperimentId) -> list[Event]:
-        """Cancel; the running round is abandoned."""
+        """Cancel the experiment and abandon the current round."""
         state = self._in_status(experiment, *_UNFINISHED)
         _only_creator(state, tx)
         closed = abandon_round(state, tx) if state.status == Status.RUNNING else []
@@ -125,7 +125,7 @@ class Rules:
     # ------------------------------------------------------------------ learners
 
     def join(self, tx: Transaction, experiment: ExperimentId, encryption_key: bytes) -> list[Event]:
-        """Become a learner; the last place taken starts the experiment."""
+        """Join the experiment as a learner; taking the last place starts the experiment."""
         state = self._in_status(experiment, *_UNFINISHED)
         enrolling = state.status == Status.ENROLLING
         if not enrolling and not state.params.late_join:
@@ -146,13 +146,13 @@ class Rules:
         return [joined]
 
     def leave(self, tx: Transaction, experiment: ExperimentId) -> list[Event]:
-        """Leave the active list."""
+        """Leave the experiment's active list."""
         state = self._in_status(experiment, *_UNFINISHED)
         member = _active_member(state, tx.caller)
         return [LearnerLeft(state.id, tx.caller), *_deactivate(state, tx, member)]
 
     def remove(self, tx: Transaction, experiment: ExperimentId, learner: Account) -> list[Event]:
-        """Take a learner with too many strikes out of the active list."""
+        """Remove a learner with too many strikes from the active list."""
         state = self._in_status(experiment, Status.RUNNING)
         member = _active_member(state, learner)
         if state.params.max_strikes == 0 or member.strikes < state.params.max_strikes:
@@ -169,7 +169,7 @@ class Rules:
         content: ContentRef,
         scores: Scores,
     ) -> list[Event]:
-        """Put weights to the vote."""
+        """Propose weights and open the vote on them."""
         state, round_ = self._in_phase(tx, experiment, round_index, Phase.PROPOSING)
         _only_proposer(round_, tx)
         if state.current is not None and state.current.sha256 == content.sha256:
@@ -185,7 +185,7 @@ class Rules:
         ]
 
     def decline(self, tx: Transaction, experiment: ExperimentId, round_index: int) -> list[Event]:
-        """Close the round without a proposal."""
+        """Decline to propose, and close the round without a proposal."""
         state, round_ = self._in_phase(tx, experiment, round_index, Phase.PROPOSING)
         _only_proposer(round_, tx)
         declined = ProposalDeclined(state.id, round_.index, tx.caller)
@@ -208,7 +208,7 @@ class Rules:
         round_index: int,
         ballots: Sequence[SignedBallot],
     ) -> list[Event]:
-        """Count ballots signed off-chain, all of them before the round may close."""
+        """Count ballots signed off-chain; the round closes only after all of them are counted."""
         state, round_ = self._in_phase(tx, experiment, round_index, Phase.VOTING, secret=False)
         if not ballots:
             raise InvalidParameter("ballots")
@@ -239,7 +239,7 @@ class Rules:
         vote: Vote,
         salt: bytes,
     ) -> list[Event]:
-        """Reveal a committed ballot."""
+        """Reveal a committed ballot, which is then counted."""
         state, round_ = self._in_phase(tx, experiment, round_index, Phase.REVEALING)
         _check_voter(state, round_, tx.caller)
         opened = commitment_hash(self._domain, state.id, round_.index, tx.caller, vote, salt)
@@ -250,7 +250,7 @@ class Rules:
         return [_count(state, round_, tx.caller, vote), *_settle(state, tx)]
 
     def advance(self, tx: Transaction, experiment: ExperimentId) -> list[Event]:
-        """Close a phase whose deadline has passed, or begin the next one."""
+        """Close a phase whose deadline has passed, or begin the next phase."""
         state = self._in_status(experiment, Status.RUNNING)
         round_ = state.open_round
         if tx.time < round_.deadline:
@@ -329,7 +329,7 @@ def _active_member(state: ExperimentState, account: Account) -> Member:
 
 
 def _deactivate(state: ExperimentState, tx: Transaction, member: Member) -> list[Event]:
-    """Remove a learner from the active list; the last member of the list takes its place."""
+    """Remove a learner from the active list; the list's last member moves into its place."""
     place = state.active.index(member.account)
     last = state.active.pop()
     if last != member.account:
@@ -363,5 +363,5 @@ def _settle(state: ExperimentState, tx: Transaction) -> list[Event]:
 
 
 def _is_decided_unrevealed(state: ExperimentState, round_: RoundState) -> bool:
-    """Return whether the commitments already decide the outcome (``settle_early``)."""
+    """Return whether the commitments alone decide the outcome (``settle_early``)."""
     return state.params.settle_early and is_settled(state, len(round_.commitments))

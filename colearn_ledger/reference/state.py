@@ -31,20 +31,20 @@ class Member:
 
     @property
     def active(self) -> bool:
-        """Return whether it has neither left nor been removed."""
+        """Return whether the learner has neither left nor been removed."""
         return self.until_round is None
 
     def in_electorate(self, round_index: int) -> bool:
-        """Return whether it belongs to the electorate of a round."""
+        """Return whether the learner belongs to the electorate of a round."""
         until = self.until_round
         return self.from_round <= round_index and (until is None or round_index < until)
 
 
 @dataclass(slots=True)
 class RoundState:
-    """A round; electorate, ``needed`` and deadlines are fixed when a phase opens.
+    """A round; its electorate, ``needed`` and deadlines are fixed when a phase opens.
 
-    ``deadline`` belongs to the open phase, or to the last one once the round is closed.
+    ``deadline`` is that of the open phase, or of the last one once the round is closed.
     """
 
     index: int
@@ -101,12 +101,12 @@ class ExperimentState:
     ended_at: int | None = None
     admitted: set[Account] = field(default_factory=set)
     members: dict[Account, Member] = field(default_factory=dict)
-    """Everyone who ever joined, in order of index."""
+    """All accounts that ever joined, in order of index."""
     active: list[Account] = field(default_factory=list)
     """The active list, from which proposers are selected."""
     rounds: list[RoundState] = field(default_factory=list)
     position: int = -1
-    """The place in the active list of the last proposer selected."""
+    """The position of the last selected proposer in the active list."""
     seed: bytes = bytes(32)
     accepted: RoundState | None = None
     """The last round whose proposal was accepted."""
@@ -132,14 +132,14 @@ class ExperimentState:
         return self.params.selection == Selection.RANDOM
 
     def is_eligible(self, account: Account, round_: RoundState) -> bool:
-        """Return whether an account has a vote in a round."""
+        """Return whether an account may vote in a round."""
         member = self.members.get(account)
         return (
             member is not None and member.in_electorate(round_.index) and account != round_.proposer
         )
 
     def next_round_index(self) -> int:
-        """Return the first round to which a change of the active list applies."""
+        """Return the index of the first round to which a change of the active list applies."""
         return len(self.rounds)
 
 

@@ -34,7 +34,7 @@ class Views:
         return _experiment_row(self._state.find(experiment))
 
     def experiments(self, start: int, limit: int) -> list[Experiment]:
-        """Return experiments in order of id."""
+        """Return a page of experiments in order of id."""
         every = self._state.experiments.values()
         return [_experiment_row(state) for state in islice(every, start, start + limit)]
 
@@ -44,7 +44,7 @@ class Views:
         return _learner_row(state, _member(state, account))
 
     def learners(self, experiment: ExperimentId, start: int, limit: int) -> list[Learner]:
-        """Return learners in order of index."""
+        """Return a page of learners in order of index."""
         state = self._state.find(experiment)
         return [
             _learner_row(state, m) for m in islice(state.members.values(), start, start + limit)
@@ -56,12 +56,12 @@ class Views:
         return _round_row(state, _begun_round(state, round_index))
 
     def rounds(self, experiment: ExperimentId, start: int, limit: int) -> list[Round]:
-        """Return rounds in order."""
+        """Return a page of rounds in order of index."""
         state = self._state.find(experiment)
         return [_round_row(state, round_) for round_ in islice(state.rounds, start, start + limit)]
 
     def ballot(self, experiment: ExperimentId, round_index: int, account: Account) -> Ballot:
-        """Return what is recorded of a learner in a round."""
+        """Return the recorded ballot of a learner in a round."""
         state = self._state.find(experiment)
         round_ = _begun_round(state, round_index)
         return _ballot_row(state, round_, _member(state, account))
@@ -69,7 +69,7 @@ class Views:
     def ballots(
         self, experiment: ExperimentId, round_index: int, start: int, limit: int
     ) -> list[Ballot]:
-        """Return a row for each learner in order of index."""
+        """Return a page of ballots, one for each learner in order of index."""
         state = self._state.find(experiment)
         round_ = _begun_round(state, round_index)
         return [
@@ -78,11 +78,11 @@ class Views:
         ]
 
     def current_weights(self, experiment: ExperimentId) -> ContentRef | None:
-        """Return the current weights, ``None`` while there are none."""
+        """Return the current weights, ``None`` while there are no weights."""
         return self._state.find(experiment).current
 
     def duty(self, experiment: ExperimentId, account: Account, now: int) -> Duty:
-        """Return what an account should do at a time."""
+        """Return the action that an account should take at the time ``now``."""
         state = self._state.find(experiment)
         if state.status in (Status.COMPLETED, Status.CANCELLED):
             return Duty.DONE

@@ -130,7 +130,7 @@ class Executed:
 
 @dataclass(frozen=True, slots=True)
 class ContractInfo:
-    """A contract on the chain. ``created`` is a height; ``admin`` is empty if there is none."""
+    """A contract on the chain. ``created`` is a height; ``admin`` is empty without an admin."""
 
     checksum: bytes
     admin: str

@@ -269,7 +269,7 @@ class SentTransaction:
 
 
 def _told_at(setting: str, node: Node) -> str | None:
-    """Return the address to subscribe to new blocks at, ``None`` if there is none."""
+    """Return the address to subscribe to new blocks at, ``None`` to poll only."""
     if setting == "off":
         return None
     return node.websocket if setting == "auto" else setting
