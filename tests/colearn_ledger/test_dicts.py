@@ -1,4 +1,4 @@
-"""Every value and event of the protocol becomes a JSON document and is read back from it."""
+"""Every value and event of the protocol is converted to a JSON document and back."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def content(text: str) -> ContentRef:
 
 @pytest.fixture
 def finished():
-    """Two rounds of three learners: one accepted with a missing score, one declined."""
+    """Run two rounds of three learners: one accepted with a missing score, one declined."""
     wallets = [Wallet.from_key(bytes([i + 1]) * 32) for i in range(3)]
     ledger = LocalLedger.new(wallets[0], clock=lambda: 1_000.0)
     views = [ledger.acting_for(w) for w in wallets]

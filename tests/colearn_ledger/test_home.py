@@ -1,4 +1,4 @@
-"""The user's folders, locks between processes, and files that are always whole."""
+"""The user's folders, locks between processes, and files that are never partial."""
 
 from __future__ import annotations
 

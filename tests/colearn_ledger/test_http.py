@@ -30,7 +30,7 @@ SECRET = "s3cret"
 
 
 def ticking(seconds: float) -> Deadline:
-    """Return a deadline whose clock advances by one second each time it is looked at."""
+    """Return a deadline whose clock advances by one second at each reading."""
     ticks = count()
     return Deadline(seconds, clock=lambda: float(next(ticks)))
 
@@ -46,7 +46,7 @@ def read_by(deadline: Deadline, url: str) -> None:
 
 @contextmanager
 def raw_server(serve: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Serve one connection with a function that gets its socket."""
+    """Serve one connection with a function that receives its socket."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def work() -> None:
@@ -125,7 +125,7 @@ class TestAnswers:
                 assert answer.content == b"ok"
 
     def test_a_connection_that_the_server_closed_is_replaced(self):
-        with faulty(lambda call: call.answer(b"ok")) as server:  # it closes after each answer
+        with faulty(lambda call: call.answer(b"ok")) as server:  # closes after each answer
             client = HttpClient(server.url)
             for _ in range(3):
                 assert client.request("GET", "/", timeout=LIMIT, max_bytes=2).content == b"ok"
@@ -384,6 +384,6 @@ class TestProxies:
         assert proxy == []
 
     def test_https_goes_through_a_tunnel(self, proxy: list[Call]):
-        with pytest.raises(Unreachable):  # this proxy knows no CONNECT
+        with pytest.raises(Unreachable):  # this proxy does not support CONNECT
             get("https://node.example")
         assert proxy == []

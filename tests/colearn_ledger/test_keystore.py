@@ -1,4 +1,4 @@
-"""Keys at rest: interoperable, private, whole, and silent."""
+"""Keys on disk are interoperable, private, complete, and never shown."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def store(tmp_path: Path) -> Keystore:
 
 
 def everything_said(error: BaseException) -> str:
-    """Return all that a traceback, a log or a debugger's summary would show of an error."""
+    """Return everything that a traceback, a log or a debugger's summary would show of an error."""
     said = ["".join(traceback.format_exception(error))]
     seen: BaseException | None = error
     while seen is not None:
@@ -189,7 +189,7 @@ def test_a_mnemonic_gives_the_accounts_that_every_wallet_gives():
         KEY + "00",
         "0x" + "ff" * 32,  # beyond the curve's order
         "zz" * 32,
-        WORDS.replace("junk", "test"),  # a wrong checksum
+        WORDS.replace("junk", "test"),  # wrong checksum
         WORDS.replace("junk", "colearnsecretword"),
         "pass phrase of some words",
     ],

@@ -1,4 +1,4 @@
-"""The rules of the reference: no state is stuck, and the invariants hold after any calls."""
+"""The rules of the reference: no state is stuck, and the invariants survive any calls."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def calls_of(
 def attempt(
     state: LedgerState, time: int, account: Account, call: str, arguments: tuple[object, ...]
 ) -> tuple[LedgerState, bool]:
-    """Return the state after a call, and whether it was accepted; keep the given state."""
+    """Make a call on a copy of a state; return the copy, and whether the call was accepted."""
     after = copy_of(state)
     try:
         getattr(Rules(after, DOMAIN), call)(Transaction(account, time, b"e" * 32), E, *arguments)
@@ -95,9 +95,9 @@ def copy_of(state: LedgerState) -> LedgerState:
 
 
 def fingerprint(state: LedgerState, time: int) -> object:
-    """Return the part of a state that the rules depend on, to recognise states seen before.
+    """Return the part of a state that the rules depend on, to recognise known states.
 
-    It has the time left to the deadline instead of the time, and the number of closed rounds.
+    It contains the time left to the deadline instead of the time, and the number of closed rounds.
     """
     experiment = state.experiments[E]
     round_ = experiment.open_round if experiment.rounds else None
@@ -128,7 +128,7 @@ def fingerprint(state: LedgerState, time: int) -> object:
 
 
 def can_be_ended(state: LedgerState, time: int) -> bool:
-    """Return whether time and `advance`, called by an outsider, end the experiment."""
+    """Return whether time and an outsider's calls of `advance` end the experiment."""
     for _ in range(3 * state.experiments[E].params.rounds + 1):
         experiment = state.experiments[E]
         if experiment.status != Status.RUNNING:
@@ -166,7 +166,7 @@ def test_time_and_advance_end_the_experiment_from_every_reachable_state(
             for call, arguments in calls_of(experiment, account):
                 after, accepted = attempt(state, time, account, call, arguments)
                 if not accepted:
-                    assert after == state  # refused: nothing changed
+                    assert after == state  # a refused call changes nothing
                     continue
                 mark = fingerprint(after, time)
                 if mark not in seen:
@@ -185,7 +185,7 @@ def test_seed_is_derived_from_entropy_and_revealed_salts() -> None:
     params = replace(PARAMS, rounds=9, selection=Selection.RANDOM, reveal_window=WINDOW)
     rules = Rules(state := LedgerState(), DOMAIN)
     rules.create(Transaction(CREATOR, 0, bytes(32)), params)
-    for account in PEOPLE[:3]:  # the third one starts it
+    for account in PEOPLE[:3]:  # the third learner starts the experiment
         rules.join(Transaction(account, 0, b"1" * 32), E, bytes(32))
     experiment = state.experiments[E]
     seed = hashlib.sha256(DOMAIN.separator + E.to_bytes(8, "big") + b"1" * 32).digest()

@@ -1,4 +1,4 @@
-"""The relay accepts what the ledger would count, and submits it once, in batches."""
+"""The relay accepts the ballots that the ledger would count, and submits each once, in batches."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ class TestOverHttp:
         with serving(relay, "127.0.0.1", 0) as url:
             client = RelayClient(url)
             client.offer(place.id, 0, place.ballot(1))
-            client.offer(place.id, 0, place.ballot(1))  # the same one again
+            client.offer(place.id, 0, place.ballot(1))  # the same ballot again
             with pytest.raises(BallotRefused, match="another ballot"):
                 client.offer(place.id, 0, place.ballot(1, approve=False))
         assert relay.waiting == 1

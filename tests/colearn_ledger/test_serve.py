@@ -1,4 +1,4 @@
-"""The HTTP server: start, stop, and limits on what a client may do."""
+"""The HTTP server: start, stop, and limits for clients."""
 
 from __future__ import annotations
 

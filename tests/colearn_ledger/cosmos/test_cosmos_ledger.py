@@ -1,4 +1,4 @@
-"""CosmosLedger on a real wasmd: what is its own, beside the stories that all ledgers pass."""
+"""CosmosLedger on a real wasmd: behaviour that the stories of all ledgers do not cover."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def ledger(place: Place) -> CosmosLedger:
 
 
 def voting(ledger: CosmosLedger) -> ExperimentId:
-    """Begin an experiment of Ana, Bob and Cy, in which Ana has proposed."""
+    """Start an experiment of Ana, Bob and Cy, in which Ana has proposed."""
     number = ledger.create(PARAMS).wait(LIMIT).experiment
     for view in (ledger, ledger.acting_for(BOB), ledger.acting_for(CY)):
         view.join(number).wait(LIMIT)
@@ -174,7 +174,7 @@ class TestSending:
     def test_threads_and_processes_with_one_key_get_all_their_calls_through(
         self, place: Place, ledger: CosmosLedger
     ):
-        """Two ledgers that know nothing of each other share a journal, as processes do."""
+        """Two independent ledgers share a journal, as processes do."""
         other = place.ledger(ANA, ledger.contract)
         ids: list[int] = []
 
@@ -194,7 +194,7 @@ class TestSending:
     def test_a_key_that_another_program_uses_too_goes_on(
         self, place: Place, ledger: CosmosLedger, tmp_path: Path
     ):
-        """Another journal is what another program has: it knows nothing of these."""
+        """A second journal stands for another program, which does not see these transactions."""
         config = replace(place.config, sending=SenderConfig(journal=tmp_path))
         other = CosmosLedger.connect(place.terms, ledger.contract, ANA, config=config)
         views = (ledger, other, ledger, other)
@@ -204,13 +204,13 @@ class TestSending:
     def test_what_the_chain_refuses_only_in_the_block_is_the_protocols_error(
         self, ledger: CosmosLedger
     ):
-        """Both pass the simulation; whichever comes second finds the place taken."""
+        """Both pass the simulation; the second one to be executed is refused in the block."""
         number = ledger.create(PARAMS).wait(LIMIT).experiment
         first, second = ledger.join(number), None
         try:
             second = ledger.acting_for(ANA).join(number, b"\1" * 32)
         except AlreadyJoined:
-            first.wait(LIMIT)  # a block came between
+            first.wait(LIMIT)  # a block was made in between
             return
         first.wait(LIMIT)
         with pytest.raises(AlreadyJoined) as refused:
@@ -233,10 +233,10 @@ class TestSending:
     ):
         sent = ledger.create(PARAMS)
         with monkeypatch.context() as late:
-            late.setattr(Node, "transaction", lambda node, name: None)  # the block is not there yet
+            late.setattr(Node, "transaction", lambda node, name: None)  # its block is not made yet
             with pytest.raises(LedgerUnavailable, match=r"is in no block after 0 s"):
                 sent.wait(0.0)
-        assert ledger.create(PARAMS).wait(LIMIT).experiment == 1  # taken up, not made twice
+        assert ledger.create(PARAMS).wait(LIMIT).experiment == 1  # resumed, not created twice
         assert len(ledger.experiments()) == 1
 
 

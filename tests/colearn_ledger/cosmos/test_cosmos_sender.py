@@ -1,4 +1,4 @@
-"""The Cosmos sender: what it shares with other chains, and sequences, gas and fees."""
+"""The Cosmos sender: the rules of all chains, and sequences, gas and fees."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def node(chain: ScriptedCosmosChain) -> ScriptedChain:
 
 
 def answer_once(answer: Answer) -> Callable[[bytes], Answer | None]:
-    """Return a fault for the first broadcast only."""
+    """Return a fault that affects only the first broadcast."""
     answers = [answer]
     return lambda raw: answers.pop() if answers else None
 
@@ -221,7 +221,7 @@ class TestPaying:
             chain.make_sender().send(WALLET, action())
         sender = chain.make_sender()
         assert sender.wait(sender.send(WALLET, action()), 1).code == 0
-        assert sequences(node) == [0, 0]  # the sequence was free again
+        assert sequences(node) == [0, 0]  # the sequence was released
 
     def test_higher_fee_of_a_node_is_paid_up_to_the_ceiling(
         self, chain: ScriptedCosmosChain, node: ScriptedChain

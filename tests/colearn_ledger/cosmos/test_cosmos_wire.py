@@ -1,4 +1,4 @@
-"""Messages to the CosmWasm contract are exact, and malformed answers of it are refused."""
+"""Messages to the CosmWasm contract are exact, and its malformed answers are refused."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ ANSWERS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "current_weights": ((ONE,), {"content": CONTENT}),
     "duty": ((ONE, ANA), {"duty": "propose"}),
 }
-"""Arguments and a good answer of every query."""
+"""Arguments and a valid answer of every query."""
 
 
 def encode(name: str, *arguments: Any) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def test_answers_become_values_of_the_protocol():
 @pytest.mark.parametrize("name", ANSWERS)
 @given(data=st.data())
 def test_damaged_answer_is_a_bad_answer_or_a_value(name: str, data: st.DataObject):
-    """Replace any part of a good answer: it is refused, or happens to be good too."""
+    """Replace any part of a valid answer: it is refused, unless the result is valid too."""
     damaged = json.loads(json.dumps(ANSWERS[name][1]))
     place, key = damaged, data.draw(st.sampled_from(sorted(damaged)))
     while isinstance(place[key], dict | list) and place[key] and data.draw(st.booleans()):

@@ -1,4 +1,4 @@
-"""Chains with the contract on them, and a provider that changes what nodes answer."""
+"""Chains with a deployed contract, and a provider that changes the answers of nodes."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The compiled contract in the package fits the protocol and is recognised on a chain."""
+"""The compiled contract in the package matches the protocol and is recognised on a chain."""
 
 from __future__ import annotations
 

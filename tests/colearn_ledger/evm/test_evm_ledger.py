@@ -1,4 +1,4 @@
-"""What is special to the ledger on a chain: connecting, sending, failing, hostile nodes."""
+"""The ledger on an EVM chain: connecting, sending, failures, hostile nodes."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class TestSending:
         experiment = place.enrolled()
         place.ledger.start(experiment).wait()
         ledger = place.connect(meddler, place.ana)
-        meddler.says("eth_estimateGas", hex(500_000))  # as it was a moment before
+        meddler.says("eth_estimateGas", hex(500_000))  # as estimated a moment earlier
         pending = ledger.start(experiment)
         with pytest.raises(WrongStatus) as refused:
             pending.wait()
@@ -219,7 +219,7 @@ class TestSending:
         del meddler.meddling["eth_sendRawTransaction"]
         assert ledger.create(params()).wait().experiment == before + 1
         assert len(ledger.experiments(before)) == 1
-        assert ledger.create(params()).wait().experiment == before + 2  # and this is another
+        assert ledger.create(params()).wait().experiment == before + 2  # a new experiment
 
     def test_a_transaction_that_is_in_no_block_in_time_is_unavailable(
         self, place: Place, meddler: Meddler

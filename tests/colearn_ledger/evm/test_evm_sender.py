@@ -1,4 +1,4 @@
-"""The EVM sender: what it shares with other chains, and tips and replacements."""
+"""The EVM sender: the rules of all chains, and tips and replacements."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ScriptedEvmChain(ChainWithFaults):
         self.node = ScriptedEvm()
 
     def make_sender(self, **settings: Any) -> Sender:
-        """Return a sender that replaces nothing, unless ``max_fee`` leaves room for it."""
+        """Return a sender that replaces nothing, unless ``max_fee`` allows it."""
         given = {"journal": self.folder, "bump_after": 0.0, "max_fee": 3 * GWEI, **settings}
         return Sender(self.node, 5, SenderConfig(**given))
 

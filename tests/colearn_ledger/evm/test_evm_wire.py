@@ -1,4 +1,4 @@
-"""Encoding for the Solidity contract, and decoding of answers that may be hostile."""
+"""Encoding for the Solidity contract, and decoding of possibly hostile answers."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ class TestCalls:
 
     def test_signature_is_encoded_in_compact_form(self):
         domain = signing_domain(1, ANA.address)
-        for index in range(8):  # both parities
+        for index in range(8):  # enough for both parities
             ballot = sign_ballot(ANA, domain, ID, index, Vote(True, Scores(1.0)))
             sent = signed_ballot_to_wire(ballot)
             r, vs = sent[37:69], sent[69:]

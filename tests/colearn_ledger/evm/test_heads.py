@@ -1,4 +1,4 @@
-"""Noticing new blocks, with a subscription and without one."""
+"""Detection of new blocks, with a subscription and without one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from colearn_localnet.rpc import json_rpc
 from tests.support.waiting import LIMIT, Running, eventually
 
 NEVER = 30 * LIMIT
-"""Seconds; a wait of this length hangs."""
+"""Seconds; a wait of this length counts as hanging."""
 
 SUBSCRIBED = json.dumps({"jsonrpc": "2.0", "id": 1, "result": "0x1"})
 
@@ -31,7 +31,7 @@ def new_head(number: int) -> str:
 
 @contextmanager
 def scripted_node(*messages: str) -> Iterator[str]:
-    """Serve a WebSocket that answers the subscription with these messages, and then is silent."""
+    """Serve a WebSocket that answers the subscription with these messages and then stays silent."""
     over = threading.Event()
 
     def handle(socket: ServerConnection) -> None:
@@ -62,7 +62,7 @@ class Waiter:
         self._ledger = EvmLedger.deploy(anvil.url, wallet, config=config)
 
     def await_subscription(self) -> None:
-        """Return once new blocks are noticed by the subscription."""
+        """Wait until the subscription reports new blocks."""
 
         def is_notified() -> bool:
             self._ledger.wait_for_change(0)
@@ -72,7 +72,7 @@ class Waiter:
         eventually(is_notified, "a message about a block")
 
     def catch_up(self) -> None:
-        """Have the ledger wait for every block that exists."""
+        """Make the ledger wait for every block that exists."""
 
         def has_seen_the_last() -> bool:
             self._ledger.wait_for_change(0)

@@ -31,10 +31,10 @@ from tests.support.samples import params
 from tests.support.waiting import LIMIT, Clock
 
 PATIENT = HttpConfig(timeout=LIMIT, tries=3, first_pause=0.01, longest_answer=1_000_000)
-"""However slow the machine is, no answer is late."""
+"""Settings under which no answer is late, however slow the machine is."""
 
 HASTY = replace(PATIENT, timeout=2.0)
-"""For an answer that does not come, or does not end, in that time; see `DRIP_SECONDS`."""
+"""Settings for an answer that never comes, or ends too late; see `DRIP_SECONDS`."""
 
 PASSING = ["reset", "lost", "cut", "timeout", "drip", "429", "500", "502", "503"]
 NONSENSE = ["malformed", "deep", "empty", "wrong-id", "oversize"]
@@ -169,7 +169,7 @@ def test_a_failed_batch_is_repeated_as_one(proxy: FaultyProxy, kind: str):
 class TestLedger:
     @pytest.fixture
     def kind(self) -> str:
-        """The fault, unless a test chooses another."""
+        """Return the default fault, which tests may replace."""
         return "reset"
 
     @pytest.fixture

@@ -25,11 +25,11 @@ class VotingRound:
         self.experiment = proposer.create(params(min_learners=2, max_learners=2)).wait().experiment
         proposer.join(self.experiment).wait(LIMIT)
         chain.view(chain.other).join(self.experiment).wait(LIMIT)
-        chain.mine(5)  # deep enough for everybody
+        chain.mine(5)  # deep enough for all settings
         chain("evm_setAutomine", False)
 
     def propose(self, text: str) -> None:
-        """Propose content as a proposer who has forgotten all earlier proposals."""
+        """Propose content as a proposer that has forgotten all earlier proposals."""
         proposer = self._chain.view(journal=self._chain.folder / text)
         proposer.propose(self.experiment, 0, content_of(text), Scores())
         self._chain.mine()
@@ -40,7 +40,7 @@ class VotingRound:
 
 class TestProposalBinding:
     def test_ballot_is_not_counted_for_another_proposal_after_a_reorganisation(self, chain: Chain):
-        """Two views share no journal: the proposer's own transactions are lost, too."""
+        """Two views share no journal, so the proposer's own transactions are lost too."""
         round_ = VotingRound(chain)
         round_.propose("A")
         approval = round_.voter.vote(round_.experiment, 0, Vote(True))
@@ -59,7 +59,7 @@ class TestProposalBinding:
     ):
         round_ = VotingRound(chain, url=watched.url, confirmations=2)
         round_.propose("A")
-        chain.mine()  # deep enough for the voter to see it
+        chain.mine()  # deep enough to be visible to the voter
         waiting = Waiting(round_.voter.vote(round_.experiment, 0, Vote(True)))
         chain.mine()
         watched.wait_for_a_look()

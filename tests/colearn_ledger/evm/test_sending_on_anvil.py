@@ -40,7 +40,7 @@ class TestFees:
         chain("anvil_setNextBlockBaseFeePerGas", hex(3 * GWEI))
         chain.view(max_fee=5 * GWEI).create(params())
         [sent] = chain.pool().values()
-        assert int(sent["maxFeePerGas"], 16) == 5 * GWEI  # twice the base fee and a tip: 7
+        assert int(sent["maxFeePerGas"], 16) == 5 * GWEI  # not 2 · 3 + 1
         assert int(sent["maxPriorityFeePerGas"], 16) == 1 * GWEI
 
     def test_price_above_the_ceiling_is_reported_after_waiting(
@@ -199,12 +199,12 @@ class TestNonces:
         assert not any(errors for _, errors in outputs), outputs
         made = sorted(int(number) for out, _ in outputs for number in out.split())
         assert made == list(range(1, 25))
-        assert chain.nonce() == 25  # not one transaction more than calls
+        assert chain.nonce() == 25  # one transaction per call, and the deployment
 
     def test_chains_with_the_same_id_have_separate_journals(self, chain: Chain, tmp_path: Path):
         chain.view().create(params())
         first = int(chain("eth_getBlockByNumber", "0x0", False)["timestamp"], 16)
-        eventually(lambda: time.time() >= first + 1)  # the first block's time tells chains apart
+        eventually(lambda: time.time() >= first + 1)  # its time distinguishes the chains
         with Anvil() as anew:
             deployed = EvmLedger.deploy(anew.url, chain.wallet, config=chain.config())
             assert deployed.contract == chain.contract
@@ -235,12 +235,12 @@ class TestNonces:
             ledger.leave(one).wait(LIMIT)
             reset()
             assert ledger.create(params(name="two")).wait(LIMIT).experiment == 1
-            assert chain.nonce() == 2  # the deployment and this
+            assert chain.nonce() == 2  # the deployment and this one
 
 
 @contextmanager
 def older_state(folder: Path) -> Iterator[tuple[Chain, Callable[[], None]]]:
-    """Yield a chain, and a function that resets it to its present state."""
+    """Yield a chain, and a function that resets it to its state at that moment."""
     state = folder / "state.json"
     with Anvil(state=state) as anvil:
         chain = Chain(anvil, folder / "sent")
@@ -250,7 +250,7 @@ def older_state(folder: Path) -> Iterator[tuple[Chain, Callable[[], None]]]:
 
         def reset() -> None:
             anvil.kill()
-            state.write_bytes(older)  # what anvil dumps by itself each second may be newer
+            state.write_bytes(older)  # anvil's own dump, one each second, may be newer
             with pytest.raises(LedgerUnavailable):
                 chain.ledger.experiments()
             anvil.start()
@@ -314,7 +314,7 @@ class TestReorganisations:
         joined = ledger.events(experiment)
         assert len(joined) == len(created) + 1
         chain("anvil_rollback", 1)
-        chain.mine(2)  # longer than what was read, and without it
+        chain.mine(2)  # more blocks than were read, without the removed one
         assert ledger.events(experiment) == created
         chain.view(chain.other).join(experiment).wait(LIMIT)
         again = ledger.events(experiment)
@@ -324,7 +324,7 @@ class TestReorganisations:
 
 
 def test_history_takes_few_requests(chain: Chain):
-    """Pages of rows, and events of many blocks in one request."""
+    """One request returns a page of rows, or the events of many blocks."""
     chain("evm_setAutomine", True)
     experiment = chain.ledger.create(params()).wait(LIMIT).experiment
     for key in chain.anvil.keys:

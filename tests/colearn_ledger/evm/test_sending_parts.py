@@ -29,7 +29,7 @@ def test_offer_is_twice_the_base_fee_plus_the_tip_up_to_the_ceiling(ceiling: int
     ("old", "price", "ceiling", "new"),
     [
         (Fees(80, 8), Price(1, 1), 1_000, Fees(90, 9)),
-        (Fees(81, 9), Price(1, 1), 1_000, Fees(92, 11)),  # never less than an eighth more
+        (Fees(81, 9), Price(1, 1), 1_000, Fees(92, 11)),  # at least an eighth more
         (Fees(80, 8), Price(100, 1), 1_000, Fees(201, 9)),
         (Fees(80, 8), Price(100, 50), 160, Fees(160, 50)),
         (Fees(80, 8), Price(1, 1), 90, Fees(90, 9)),

@@ -1,4 +1,4 @@
-"""Two Kubo nodes that know only each other, started once for the tests that need them."""
+"""Two Kubo nodes connected only to each other, started once for the tests that need them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are not weights, each with the error it must give; and random damage."""
+"""Files that are not weights, each with the error that it must raise, and random damage."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def info(structure: Any, summary: Any = None, version: Any = 1) -> dict[str, str
 
 
 def one(**changes: Any) -> bytes:
-    """Return a file with one tensor of two float32, its entry changed."""
+    """Return a file with one tensor of two float32 and a changed header entry."""
     entry = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8], **changes}
     return file_of({"__metadata__": info({"list": ["array"]}), "0": entry}, bytes(8))
 
@@ -63,7 +63,7 @@ def two(first: list[int], second: list[int], size: int) -> bytes:
 
 
 def structured(structure: Any, **tensors: Any) -> bytes:
-    """Return a file whose tensors, U8 of one byte unless given, stand behind a structure."""
+    """Return a file with a structure and these tensors (by default U8 of one byte)."""
     return file_of({"__metadata__": info(structure), **tensors})
 
 
@@ -96,7 +96,7 @@ GOOD_HEADER = GOOD[8 : 8 + struct.unpack("<Q", GOOD[:8])[0]]
 BODY = GOOD[8 + len(GOOD_HEADER) :]
 
 BAD: dict[str, tuple[bytes, type[WeightsError]]] = {
-    # the frame
+    # file frame
     "empty file": (b"", TruncatedWeights),
     "seven bytes": (GOOD[:7], TruncatedWeights),
     "length only": (GOOD[:8], TruncatedWeights),
@@ -125,7 +125,7 @@ BAD: dict[str, tuple[bytes, type[WeightsError]]] = {
         OversizedWeights,
     ),
     "plain text": (b"these are not weights, are they?", OversizedWeights),
-    # the header's text
+    # text of the header
     "not UTF-8": (raw(b'{"\xff\xfe": 1}'), CorruptHeader),
     "not JSON": (raw(b"{]"), CorruptHeader),
     "a list": (raw(b"[]"), CorruptHeader),
@@ -146,7 +146,7 @@ BAD: dict[str, tuple[bytes, type[WeightsError]]] = {
     "100,000 open brackets": (raw(b'{"a":' + b"[" * 100_000), CorruptHeader),
     "100,000 nested lists": (raw(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"), CorruptHeader),
     "100,000 nested objects": (raw(b'{"a":' * 100_000 + b"1" + b"}" * 100_000), CorruptHeader),
-    # a tensor's entry
+    # entry of a tensor
     "entry is a list": (file_of({"a": []}), CorruptHeader),
     "entry lacks dtype": (file_of({"a": {"shape": [], "data_offsets": [0, 1]}}), CorruptHeader),
     "entry has more": (one(more=1), CorruptHeader),
@@ -178,7 +178,7 @@ BAD: dict[str, tuple[bytes, type[WeightsError]]] = {
     "offsets beyond 2^64": (one(data_offsets=[2**64, 2**64 + 8]), CorruptHeader),
     "offsets behind the end": (one(data_offsets=[8, 16]), CorruptHeader),
     "offsets of floats": (one(data_offsets=[0, 8.0]), CorruptHeader),
-    # how tensors lie
+    # layout of the tensors
     "tensors overlap": (two([0, 4], [2, 6], 6), CorruptHeader),
     "tensors are the same bytes": (two([0, 4], [0, 4], 4), CorruptHeader),
     "a gap between tensors": (two([0, 4], [5, 9], 9), CorruptHeader),
@@ -186,7 +186,7 @@ BAD: dict[str, tuple[bytes, type[WeightsError]]] = {
     "an empty tensor within another": (two([0, 4], [2, 2], 4), CorruptHeader),
     "bytes no tensor has": (two([0, 4], [4, 6], 7), TrailingBytes),
     "tensors longer than the file": (two([0, 4], [4, 6], 5), TruncatedWeights),
-    # the metadata
+    # metadata
     "no metadata": (meta(None), UnknownFormat),
     "another program's metadata": (meta({"format": "pt"}), UnknownFormat),
     "metadata with more": (meta({**info("none"), "format": "np"}), UnknownFormat),
@@ -220,7 +220,7 @@ BAD: dict[str, tuple[bytes, type[WeightsError]]] = {
     ),
     "summary is a list": (meta(info("none", summary=[])), CorruptHeader),
     "summary is a string": (meta(info("none", summary="x")), CorruptHeader),
-    # the structure
+    # structure
     "structure is a number": (structured(1), CorruptStructure),
     "structure is null": (structured(None), CorruptStructure),
     "structure of an unknown leaf": (structured("set"), CorruptStructure),
@@ -250,7 +250,7 @@ BAD: dict[str, tuple[bytes, type[WeightsError]]] = {
     "bytes of I8": (leaf("bytes", "I8", [2], bytes(2)), CorruptStructure),
     "bytes of two dimensions": (leaf("bytes", "U8", [1, 2], bytes(2)), CorruptStructure),
     "a string of no dimension": (leaf("str", "U8", [], bytes(1)), CorruptStructure),
-    # the values
+    # values
     "a string that is not UTF-8": (leaf("str", "U8", [2], b"\xff\xfe"), InvalidTensor),
     "a string cut within a letter": (leaf("str", "U8", [1], "é".encode()[:1]), InvalidTensor),
     "a bool of 2": (leaf("bool", "BOOL", [], b"\x02"), InvalidTensor),
@@ -326,7 +326,7 @@ def test_a_hostile_name_is_escaped_and_cut_in_the_message():
 
 
 class TestRandomDamage:
-    """Whatever is done to a file, it is weights or a `WeightsError`, nothing else."""
+    """A randomly damaged file is still weights or raises a `WeightsError`, nothing else."""
 
     def survive(self, data: bytes) -> None:
         for schema in (None, SCHEMA):

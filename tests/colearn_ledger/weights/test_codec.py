@@ -38,7 +38,7 @@ def dtype(name: str) -> np.dtype:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Tell whether two trees are the same in types, order and bits."""
+    """Return whether two trees are identical in types, order and bits."""
     if type(a) is not type(b):
         return False
     if isinstance(a, dict):

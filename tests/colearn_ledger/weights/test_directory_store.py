@@ -125,7 +125,7 @@ class TestHostileReferences:
         outside = tmp_path / "outside"
         outside.write_bytes(DATA)
         content = content_ref([DATA])
-        object.__setattr__(content, "cid", cid)  # the domain refuses it; the store must as well
+        object.__setattr__(content, "cid", cid)  # the domain refuses it; so must the store
         for use in (store.pin, store.unpin, store.pinned, store.has, lambda c: read(store, c)):
             with pytest.raises(ContentUnavailable):
                 use(content)
@@ -213,7 +213,7 @@ class TestInterruptions:
         self, store: DirectoryStore, root: Path, length: int
     ):
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))  # writes beyond fail
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))  # larger files cannot be written
         try:
             with pytest.raises(ContentNotStored, match="could not write a file"):
                 store.put(DATA[i : i + length] for i in range(0, len(DATA), length))
@@ -261,7 +261,7 @@ class TestInterruptions:
         )
         try:
             writer.stdout.readline()
-            DirectoryStore(root)  # opening the store leaves a living writer alone
+            DirectoryStore(root)  # opening the store does not disturb a running writer
             store.collect()
             assert len(list((root / "incoming").iterdir())) == 1
         finally:
@@ -288,7 +288,7 @@ STEPS = {"open", "fsync", "replace", "rename", "unlink", "mkdir", "fdopen", "flo
 
 
 def die_at(step: int, act: Callable[[], None]) -> bool:
-    """Act in a child that dies before its system call number `step`; return whether it ended."""
+    """Run an action in a child that dies before system call `step`; return whether it survived."""
     child = os.fork()
     if child == 0:
         left = step

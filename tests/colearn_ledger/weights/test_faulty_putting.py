@@ -1,4 +1,4 @@
-"""Putting and pinning at broken, slow and hostile nodes ends with an error of the port."""
+"""Uploads and pins at broken, slow and hostile nodes end with an error of the port."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class TestPutting:
         self.put(behave, "did not answer within 1.5 s", patience=SOON)
 
     def test_an_answer_before_the_end_of_the_file_is_refused(self):
-        """The node may return the right CID of the part that it read."""
+        """The node may return the correct CID of the part that it has read."""
 
         def behave(call: Call) -> None:
             part = content_ref([DATA[:262_144]]).cid
@@ -160,7 +160,7 @@ class TestPutting:
             try:
                 call.body()
                 came.append("all")
-            except (ValueError, OSError):  # the body ended before its end
+            except (ValueError, OSError):  # the body ended too early
                 came.append("a part")
             left.set()
 

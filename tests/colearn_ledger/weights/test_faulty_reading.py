@@ -1,4 +1,4 @@
-"""Reading from broken, slow and hostile nodes and gateways ends with an error of the port."""
+"""Reads from broken, slow and hostile nodes and gateways end with an error of the port."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class TestReading:
             assert read(store, CONTENT) == DATA
 
     def test_an_answer_that_never_begins_is_abandoned(self, kind: Kind):
-        match = r"sent nothing for 0.5 s|did not answer within 1.5 s"  # the socket's own, if first
+        match = r"sent nothing for 0.5 s|did not answer within 1.5 s"  # the socket's may come first
         self.check_ends(kind, Call.stall, ContentUnavailable, match, NOTICES_SILENCE)
 
     def test_an_answer_whose_headers_drip_is_abandoned(self, kind: Kind):

@@ -52,7 +52,7 @@ def two(swarm: Sequence[Kubo], client: Callable[[NodeAddress], KuboRpc]) -> Kubo
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Kubo]:
-    """A node that a test may stop."""
+    """Start a node that a test may stop."""
     with Kubo(tmp_path / "own") as running:
         yield running
 
@@ -283,7 +283,7 @@ class TestGateway:
         data = fresh(size)
         content = one.put([data])
         assert read(gateway, content) == data
-        assert not gateway.has(content)  # a gateway promises nothing
+        assert not gateway.has(content)  # a gateway guarantees nothing
 
     def test_a_gateway_serves_what_other_nodes_have(self, two: KuboStore, gateway: GatewayStore):
         data = fresh(1_000_000)
@@ -310,7 +310,7 @@ class TestGateway:
 
 
 def change(repo: Path, name: str, value: str) -> None:
-    """Change a setting of a node that does not run."""
+    """Change a setting of a stopped node."""
     import json
 
     path = repo / "config"

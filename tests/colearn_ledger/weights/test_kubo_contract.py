@@ -1,4 +1,4 @@
-"""Every store behaves alike."""
+"""The contract of content stores, on every kind of store."""
 
 from __future__ import annotations
 

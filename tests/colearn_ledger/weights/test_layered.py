@@ -1,4 +1,4 @@
-"""Several stores as one, and stores by name."""
+"""Several stores combined into one, and stores by name."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CONTENT = content_ref([DATA])
 
 
 class Memory:
-    """A store in a dict that can be down, and lie."""
+    """A store in a dict that can be down or return wrong data."""
 
     def __init__(self, *data: bytes) -> None:
         self.files = {content_ref([d]).cid: d for d in data}
@@ -194,7 +194,7 @@ class TestWriting:
         assert "the folder could not store the file: it is down" in caplog.text
 
     def test_the_folder_alone_is_not_enough_where_there_are_nodes(self):
-        """Nobody else could get it."""
+        """No other learner could fetch the file."""
         folder, down = Memory(), Memory()
         down.down = True
         store = layered(folder, down)
@@ -313,7 +313,7 @@ class TestRealNodes:
     def test_a_proposers_node_that_dies_is_made_up_for(
         self, swarm: Sequence[Kubo], tmp_path: Path, caplog
     ):
-        """Folder, own node, another's gateway: what was put is read through any of them."""
+        """The file stays readable through the folder, the own node, or another node's gateway."""
         caplog.set_level(logging.INFO)
         patience = Patience(timeout=120, silence=60, retries=1)
         data = fresh(20_000_000)

@@ -1,4 +1,4 @@
-"""Pickled and empty weights are found before anybody reads them."""
+"""Pickled and empty weights are detected before they are read."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class TestIsPickle:
         [
             b"",
             b"\x80",
-            b"N.",  # a pickle of None in protocol 0, and ordinary text
+            b"N.",  # a pickle of None in protocol 0, but also ordinary text
             b'{"learner": {"objective": "binary:logistic"}}',
             b"\x80\x04 is how this begins, but not how a pickle goes on",
             np.arange(-500, 500, dtype="<i4").tobytes(),

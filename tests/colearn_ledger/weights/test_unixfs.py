@@ -1,4 +1,4 @@
-"""CIDs against those of Kubo 0.43.1, ``ipfs add --only-hash --cid-version=1 --raw-leaves``."""
+"""CIDs equal those of Kubo 0.43.1, ``ipfs add --only-hash --cid-version=1 --raw-leaves``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from colearn_ledger.weights.unixfs import (
 )
 
 PERIOD = bytes(i * i % 251 for i in range(65_521))
-"""The files of the vectors repeat this: a prime length, so that no two chunks are equal."""
+"""Repeated content of the test vectors; its length is prime, so that no two chunks are equal."""
 
 KUBO = {
     0: "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku",
@@ -42,7 +42,7 @@ KUBO = {
     104_857_600: "bafybeibxxvghczuga2xrizwnvbklbswtcj2u2fdlv6k4enswemxzntt3bi",
 }
 
-"""By size; 174 chunks have 45,613,056 bytes."""
+"""CIDs by size; 174 chunks have 45,613,056 bytes."""
 
 KUBO_SMALL_CHUNKS = {
     (1_392, 8): "bafybeigm2cfpopn6btdnl3wjapzahw3ofupkbi5l2s64svvltbw5clolay",
@@ -52,7 +52,7 @@ KUBO_SMALL_CHUNKS = {
     (243_609, 8): "bafybeifmpaofiqzcrgl457ailhlwegzxn4d24boot6o4y6tho3i2ksyrqm",
     (3_000_007, 1000): "bafybeib6bhrkabdzseio5xcoi5e6rbgmun7nsh52r7sv4qw7eway2e6aoa",
 }
-"""With ``--chunker=size-8`` and so on: 174 · 174 chunks of 8 bytes have 242,208 bytes."""
+"""CIDs by size and N of ``--chunker=size-N``; 174 · 174 chunks of 8 bytes have 242,208 bytes."""
 
 
 def pieces_of(size: int, length: int = 1 << 20) -> Iterator[bytes]:
@@ -95,7 +95,7 @@ def test_the_cid_does_not_depend_on_how_the_bytes_come(data: bytes, draw: st.Dat
 
 
 class TestDeepTrees:
-    """Shape by shape against a tree built from its definition, of small chunks and nodes."""
+    """Comparison with trees built from their definition, with small chunks and nodes."""
 
     @pytest.mark.parametrize("chunks", [1, 2, 3, 4, 8, 9, 10, 26, 27, 28, 81, 82])
     def test_every_leaf_lies_at_the_same_depth(self, chunks: int):
@@ -119,7 +119,7 @@ class TestDeepTrees:
 
 
 def node(links: list[tuple[bytes, int, int]]) -> tuple[bytes, int, int]:
-    """Return a dag-pb node's CID, the size of its file and of its tree."""
+    """Return a dag-pb node's CID, the size of its file, and the size of its tree."""
     size = sum(link[1] for link in links)
     unixfs = b"\x08\x02\x18" + varint(size) + b"".join(b"\x20" + varint(x[1]) for x in links)
     block = b""
