@@ -139,7 +139,7 @@ def test_a_refused_reveal_says_that_another_agent_may_have_the_same_key(world, c
     path = w.folder / "agent-1" / "journal.jsonl"
     lines = w.journal(1)
     [ballot] = [line for line in lines if line["kind"] == "ballot"]
-    ballot["salt"] = "ab" * 32  # as the other agent's folder has it
+    ballot["salt"] = "ab" * 32  # as if from another agent's folder
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     agents[1] = w.agent(1)
     w.drive(agents)

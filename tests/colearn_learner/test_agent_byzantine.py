@@ -1,4 +1,4 @@
-"""Learners that go wrong or lie, on every ledger: the others vote them down and go on."""
+"""Faulty and lying learners, on every ledger: the others vote them down and go on."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_an_honest_agent_declines_what_its_learner_should_not_have_trained(
 
 
 class Byzantine:
-    """Votes like an honest agent, but proposes what no honest one would send."""
+    """An agent that votes honestly, but proposes content that no honest agent would send."""
 
     def __init__(self, w: World, index: int, content: ContentRef) -> None:
         self._w, self._view, self._content = w, w.views[index], content
@@ -103,7 +103,7 @@ def raw(data: bytes, size: int) -> ContentRef:
 
 
 def bad_content(kind: str, w: World) -> ContentRef:
-    """Return what a Byzantine learner proposes, in the store if it is to be had."""
+    """Return a Byzantine learner's proposal; unless unavailable, it is in the store."""
     if kind == "unavailable":
         return raw(b"gone", 4)
     largest = WeightsSchema.of([np.zeros(3)]).max_bytes

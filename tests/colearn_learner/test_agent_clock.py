@@ -1,4 +1,4 @@
-"""Deadlines are the ledger's: a machine whose own clock is wrong does everything in time."""
+"""Agents meet the ledger's deadlines even on a machine whose clock is wrong."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ HOUR = 3_600
 
 @pytest.fixture(params=[-HOUR, HOUR], ids=["behind", "ahead"])
 def wrong_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> float:
-    """Set this machine's clock an hour off; return what time it truly is."""
+    """Set this machine's clock an hour off, and return the true time."""
     real, skew = time.time, request.param
     monkeypatch.setattr(time, "time", lambda: real() + skew)
     return real()
 
 
 class WithoutProposals:
-    """A store that has what it had at first, and nothing that comes later."""
+    """A store that contains its first files, and nothing that was added later."""
 
     def __init__(self, w: World) -> None:
         self._store = w.store(1)
@@ -88,7 +88,7 @@ def test_learners_take_turns_to_move_a_round_on(any_world, monkeypatch: pytest.M
     clock.sleep(0.2)
     assert (third.step(), second.step()) == (Action.WAITED, Action.ADVANCED)
     clock.sleep(2.0)
-    assert (third.step(), first.step()) == (Action.WAITED, Action.WAITED)  # it is done
+    assert (third.step(), first.step()) == (Action.WAITED, Action.WAITED)  # already done
 
     w.seconds = w.rounds()[1].deadline + 2
     assert (third.step(), first.step()) == (Action.WAITED, Action.ADVANCED)

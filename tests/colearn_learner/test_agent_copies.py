@@ -1,4 +1,4 @@
-"""A voter adopts what it tested out of its own folder, and keeps one proposal at most."""
+"""A voter adopts tested weights from its own folder, and keeps at most one proposal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONTENT = content_ref([DATA])
 
 
 class CountingStore:
-    """Hands calls on and counts fetches; delivers nothing once it is `lost`."""
+    """A store that counts fetches, and delivers nothing once it is `lost`."""
 
     def __init__(self, target: Any) -> None:
         self._target = target
@@ -46,7 +46,7 @@ def kept_proposals(w: World, index: int) -> list[Path]:
 
 
 def until_voted(w: World, agents: list[Agent], voter: Agent) -> None:
-    """Step the agents until this one has voted on round 0, and the other has not."""
+    """Step the agents until the voter has voted on round 0, and the other one has not."""
     for _ in range(20):
         agents[0].step()
         if voter.step() == Action.VOTED:
@@ -114,7 +114,7 @@ def test_one_proposal_is_kept_at_most_and_none_when_its_round_is_over(world):
 
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Let files of a kind not be written any more."""
+    """Make writing of files with a suffix fail."""
     replace = Path.replace
 
     def refuse(suffix: str) -> None:

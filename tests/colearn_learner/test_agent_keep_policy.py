@@ -1,4 +1,4 @@
-"""What stays pinned on an IPFS node, by policy."""
+"""Weights that stay pinned on an IPFS node, by policy."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubo]:
 
 @pytest.fixture
 def divided(tmp_path: Path) -> World:
-    """Learner 2 disagrees with the others: what it proposes is rejected."""
+    """Create a world whose learner 2 disagrees with the others, so its proposals are rejected."""
     learners = [TowardsTarget(4.25), TowardsTarget(5.5), TowardsTarget(-9)]
     return World(tmp_path, learners, {"rounds": 6})
 
 
 def agents_of(w: World, node: Kubo, config: dict[str, Any]) -> list[Agent]:
-    """Return the agents; learner 2 has its weights on a node, and the folder that all share."""
+    """Return the agents; learner 2 stores its weights on a node and in the shared folder."""
     own = open_store(f"{w.folder / 'store'},{node.api_url}", owner="learner-2")
     return [w.agent(0), w.agent(1), w.agent(2, store=own, **config)]
 
@@ -50,7 +50,7 @@ def contents(w: World, outcome: Outcome) -> list[ContentRef]:
 
 
 def unpin_all(node: Kubo, w: World) -> None:
-    """Let go of what this world pinned: tests share the node, and the weights are alike."""
+    """Unpin this world's weights, because tests share the node and produce the same weights."""
     initial = w.ledger.experiment(w.experiment).params.initial
     for content in {initial, *(r.content for r in w.rounds() if r.content)}:
         KuboStore(node.api).unpin(content)
@@ -102,7 +102,7 @@ def test_the_folder_keeps_two_copies_where_the_store_keeps_all(divided: World, n
 
 
 def parsed(*arguments: str) -> Any:
-    """Return what ``--keep`` was read as."""
+    """Return the parsed value of ``--keep``."""
     command = agent_commands.get_command(click.Context(main), "run")
     needed = ["--experiment", "1", "--learner", "m:f", "--key", "alice"]
     return command.make_context("run", [*needed, *arguments]).params["keep"]

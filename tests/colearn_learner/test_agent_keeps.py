@@ -1,4 +1,4 @@
-"""Which weights stay in the store: the last accepted ones and what is being voted on."""
+"""Weights that stay in the store: the last accepted ones and the current proposal."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_what_is_superseded_is_spared_for_a_while(world):
 
 
 class Overtaking:
-    """A ledger that closes the last round while agent 0 looks at it."""
+    """A ledger that closes the last round while agent 0 queries it."""
 
     def __init__(self, w: World, others: list[Agent]) -> None:
         self._w, self._others = w, others

@@ -15,17 +15,18 @@ from colearn_ledger.protocol import ContentRef, Outcome, Status
 from tests.support.toyworld import TowardsTarget, World
 
 KEPT = 1
-"""Accepted weights that stay pinned: few, so that few rounds see some go."""
+"""Number of accepted weights that stay pinned; one, so that a few rounds release some."""
 
 
 class Killed(BaseException):
-    """The process dies here."""
+    """Death of the process at this point."""
 
 
 class Life:
-    """Counts what an agent does to the world, and ends before the n-th of it.
+    """A counter of an agent's external operations that ends before the n-th of them.
 
-    Between two such operations a process only computes: to die before each is to die anywhere.
+    Between two such operations a process only computes, so dying before each one covers dying
+    anywhere.
     """
 
     def __init__(self, ends_before: int | None) -> None:
@@ -42,7 +43,7 @@ class Life:
 
 
 class Mortal:
-    """Hands calls on, and may die before each; what a ledger's write returns is mortal too."""
+    """A proxy that may die before each call; so may the handles of a ledger's writes."""
 
     def __init__(self, target: Any, life: Life) -> None:
         self._target, self._life = target, life
@@ -61,7 +62,7 @@ class Mortal:
 
 
 class PinnedWhenProposed:
-    """A ledger's view of agent 1: what it proposes it has pinned."""
+    """A ledger's view of agent 1 which checks that proposals are pinned before they are sent."""
 
     def __init__(self, w: World) -> None:
         self._w = w
@@ -75,7 +76,7 @@ class PinnedWhenProposed:
 
 
 class NeverTheSame(TowardsTarget):
-    """Trains to other weights each time, as learners do: a restart can not repeat them."""
+    """A learner that trains to different weights each time, so a restart cannot repeat them."""
 
     count = 0
 
@@ -87,12 +88,12 @@ class NeverTheSame(TowardsTarget):
 
 
 class Restarted:
-    """Agent 1. Dies once; comes back at once, or when the others are two rounds further."""
+    """Agent 1, which dies once and returns at once, or two rounds later."""
 
     def __init__(self, w: World, life: Life, *, late: bool) -> None:
         self._w, self._life, self._late = w, life, late
         self._agent: Agent | None = None
-        self._back_in = -1  # the round
+        self._back_in = -1  # round
 
     def step(self) -> Action:
         if not self._may_be_back():
@@ -105,7 +106,7 @@ class Restarted:
             if self._agent is not None:
                 self._agent.close()
             self._agent = None
-            self._w.learners[1] = NeverTheSame(self._w.learners[1].target)  # its memory is gone
+            self._w.learners[1] = NeverTheSame(self._w.learners[1].target)  # its memory is lost
             begun = self._round() >= 0
             self._back_in = self._round() + 2 if self._late and begun else -1
             return self.step()
@@ -146,9 +147,9 @@ FILE_OPERATIONS: list[tuple[Any, str]] = [
 
 @pytest.fixture
 def mortal_files(monkeypatch: pytest.MonkeyPatch) -> Callable[[Life], None]:
-    """Let a life end before any operation on files, those in the store and the folder."""
+    """Let a life end before any file operation, in the store or in the agent's folder."""
     real = {name: getattr(owner, name) for owner, name in FILE_OPERATIONS}
-    real["fsync"] = lambda _: None  # a killed process loses nothing that was written
+    real["fsync"] = lambda _: None  # a killed process loses nothing that it has written
 
     def install(life: Life) -> None:
         for owner, name in FILE_OPERATIONS:
@@ -163,7 +164,7 @@ def mortal_files(monkeypatch: pytest.MonkeyPatch) -> Callable[[Life], None]:
 
 
 def held(w: World, mortal_files: Any, ends_before: int | None, *, late: bool) -> Life:
-    """Hold the experiment with agent 1 killed before so many operations; return what it used."""
+    """Run the experiment, kill agent 1 before an operation, and return the life that it used."""
     life = Life(ends_before)
     mortal_files(life)
     agents = [w.agent(0, keep_accepted=KEPT), Restarted(w, life, late=late)]
@@ -175,7 +176,7 @@ def held(w: World, mortal_files: Any, ends_before: int | None, *, late: bool) ->
 
 
 def check_what_agent_1_keeps(w: World, *, late: bool) -> None:
-    """Exactly what it needs is pinned and in its folder, and it sent what it had decided."""
+    """Check that agent 1 pins and stores exactly what it needs, and sent what it had decided."""
     now = w.ledger.experiment(w.experiment)
     rounds = w.rounds()
     accepted = [now.params.initial, *(r.content for r in rounds if r.outcome == Outcome.ACCEPTED)]
@@ -199,7 +200,7 @@ def check_what_agent_1_keeps(w: World, *, late: bool) -> None:
 
 
 def journal_keeps(w: World) -> set[str]:
-    """Return the CIDs of the weights that the journal says are kept."""
+    """Return the CIDs of the weights that the journal records as kept."""
     kept: set[str] = set()
     for line in w.journal(1):
         if line["kind"] == "adopted":

@@ -1,4 +1,4 @@
-"""Agents never let a pickle through, whether their own learner or a stranger sends it."""
+"""Agents never accept or send a pickle, whether from their own learner or from a stranger."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.toyworld import TowardsTarget, World
 
 
 class RunsCode:
-    """Make a file when unpickled."""
+    """An object that creates a file when unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,7 +27,7 @@ class RunsCode:
 
 
 class PickledTowardsTarget(TowardsTarget):
-    """Exchange weights as pickles, as one of the ancestor's examples did."""
+    """A learner that exchanges weights as pickles, as one of the ancestor's examples did."""
 
     def mli_get_current_weights(self) -> Weights:
         return Weights(pickle.dumps(self.weights))
@@ -68,7 +68,7 @@ def test_restarted_agent_goes_on_when_its_learner_cannot_be_checked(tmp_path, ca
 
 
 class AcceptsBytes(TowardsTarget):
-    """Have bytes as weights, and unpickle whatever is accepted or tested."""
+    """A learner whose weights are bytes, and which unpickles whatever it accepts or tests."""
 
     def mli_get_current_weights(self) -> Weights:
         return Weights([b"nothing yet"])
@@ -112,7 +112,7 @@ def test_agent_rejects_a_strangers_pickle_unread(tmp_path, monkeypatch, caplog):
     learners = [ProposesPickles(canary), AcceptsBytes(0), AcceptsBytes(0)]
     w = World(tmp_path, learners, {"rounds": 1}, start=[b"nothing yet"])
     monkeypatch.setattr("colearn_learner.agent.propose.check_no_pickle", lambda _: None)
-    monkeypatch.setattr(learners[0], "_read", lambda _: None)  # the stranger is not its own victim
+    monkeypatch.setattr(learners[0], "_read", lambda _: None)  # the proposer itself stays unharmed
     w.drive(w.agents())
     assert w.rounds()[0].outcome == Outcome.REJECTED
     assert w.rounds()[0].rejections == 2

@@ -1,4 +1,4 @@
-"""What an agent says of training and of moving weights, and how its process shows it."""
+"""Progress reports of an agent about training and transfers, and their display."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.waiting import LIMIT
 
 @pytest.fixture
 def heard(world) -> tuple[World, list[Progress]]:
-    """One round with two learners, and what agent 1 said; it votes."""
+    """Run one round with two learners; return the progress reports of agent 1, which votes."""
     w = world([TowardsTarget(4), TowardsTarget(5)], rounds=1)
     said: list[Progress] = []
     agents = w.agents()
@@ -127,7 +127,7 @@ def test_monitoring_counts_bytes(world):
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    """What is logged, as JSON."""
+    """Return the log stream, in JSON."""
     before, stream = list(logging.getLogger().handlers), io.StringIO()
     start_logging(as_json=True, verbose=False, stream=stream)
     yield stream
@@ -213,7 +213,7 @@ with show_progress(as_json=sys.argv[1] == "json", verbose=False) as update:
 
 
 def at_a_terminal(how: str, *, until: bytes) -> str:
-    """Return what a process writes to a terminal of 80 columns; it goes on once it wrote that."""
+    """Return a process's output on an 80-column terminal; the process goes on after ``until``."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
     run = subprocess.Popen(
@@ -239,7 +239,7 @@ def at_a_terminal(how: str, *, until: bytes) -> str:
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65_536)
-    except OSError:  # how a terminal tells that the other side has gone
+    except OSError:  # the other end of the terminal was closed
         return b""
 
 
@@ -247,7 +247,7 @@ def test_a_terminal_shows_a_line_that_moves_below_a_log_that_stays_whole():
     written = at_a_terminal("text", until=b"5.0 of 20.0 MB")
     assert "a line " + "long " * 40 + "[bold]end" in written
     assert "the last" in written
-    assert written.count("\x1b[?25h") >= written.count("\x1b[?25l")  # the cursor is there
+    assert written.count("\x1b[?25h") >= written.count("\x1b[?25l")  # the cursor is visible
 
 
 def test_a_log_for_programs_has_nothing_else_in_it_at_a_terminal():

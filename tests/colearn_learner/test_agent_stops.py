@@ -1,4 +1,4 @@
-"""What an agent outlasts, and what it stops for."""
+"""Errors that an agent survives, and errors that stop it."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def said(error: Exception) -> str:
 
 
 class TriedForEver(BaseException):
-    """Nothing that is retried has a reason to be retried so often in these tests."""
+    """An error that ends a test in which a call is retried endlessly."""
 
 
 class Failing:
-    """Hands calls on, but one method fails with these errors first."""
+    """A proxy with one method that first fails with these errors."""
 
     def __init__(self, target: Any, method: str, errors: Iterable[Exception]) -> None:
         self._target, self._method, self._errors = target, method, iter(errors)
@@ -80,7 +80,7 @@ class Failing:
 
 
 def run_together(*agents: Agent) -> None:
-    """Run agents to the end of the experiment; what one raises stops all and is raised."""
+    """Run agents to the end of the experiment; an error of one stops all and is raised."""
     stop, errors = threading.Event(), []
 
     def run(agent: Agent) -> None:
@@ -101,7 +101,7 @@ def run_together(*agents: Agent) -> None:
 
 
 def world_with_agent_0_about_to_propose(world: Any) -> World:
-    """Return a world where both have joined and adopted, and learner 0 is to propose."""
+    """Return a world in which both have joined and adopted, and learner 0 proposes next."""
     w: World = world([TowardsTarget(4), TowardsTarget(5)], rounds=2)
     agents = w.agents()
     for _ in range(2):
@@ -126,7 +126,7 @@ def test_an_agent_stops_for_what_trying_again_does_not_mend_and_goes_on_once_it_
         assert part in str(stopped.value)
     [trained] = [line for line in w.journal(0) if line["kind"] == "trained"]
 
-    run_together(w.agent(0, **QUICK), w.agent(1, **QUICK))  # mended
+    run_together(w.agent(0, **QUICK), w.agent(1, **QUICK))  # the cause is repaired
     first = w.rounds()[0]
     assert (first.content.cid, first.outcome) == (trained["content"][0], Outcome.ACCEPTED)
     assert w.learners[0].trainings == 1

@@ -177,7 +177,7 @@ def keras_learner() -> Any:
 
     keras.utils.set_random_seed(1)
     model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, activation="softmax")])
-    # eager, so that nothing is traced for each of twenty learners
+    # Eager, so that nothing is traced for each of twenty learners.
     model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
     loaders = [tf.data.Dataset.from_tensor_slices(records).batch(32) for records in SHARES]
     return KerasLearner(model, *loaders)

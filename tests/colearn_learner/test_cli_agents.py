@@ -1,4 +1,4 @@
-"""Agents in processes of their own, on anvil: how they stop, resume and fail."""
+"""Agents in their own processes, on anvil: how they stop, resume and fail."""
 
 # ruff: noqa: F811 - fixtures are imported, and are parameters
 from __future__ import annotations

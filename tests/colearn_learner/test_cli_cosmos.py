@@ -1,4 +1,4 @@
-"""The commands on a real Cosmos chain: the same as on an EVM chain, but for the network."""
+"""The commands on a real Cosmos chain: only the network differs from an EVM chain."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ COLEARN = [sys.executable, "-c", "from colearn_learner.cli import main; main(pro
 PASSWORD = "a password"
 NAMES = ("owner", "alice", "bob", "carol")
 PATIENCE = 240
-"""Seconds after which something hangs, on a machine however busy."""
+"""Seconds after which even a busy machine must have finished."""
 
 
 @pytest.fixture(autouse=True)
 def home(cosmos_place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give each test a home with four funded keys, one of a mnemonic, and a network."""
+    """Give each test a home with four funded keys, one from a mnemonic, and a network."""
     for name in ("COLEARN_STORE", "COLEARN_KEY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLEARN_HOME", str(tmp_path / "home"))
@@ -53,7 +53,7 @@ def colearn(*arguments: str) -> Result:
 
 
 def done(*arguments: str) -> Any:
-    """Run a command that has to work, and return its JSON."""
+    """Run a command that must succeed, and return its JSON."""
     result = colearn(*arguments, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)

@@ -24,7 +24,7 @@ COLEARN = [sys.executable, "-c", "from colearn_learner.cli import main; main(pro
 PASSWORD = "a password"
 LEARNERS = ("alice", "bob", "carol")
 PATIENCE = 240
-"""Seconds after which something hangs, on a machine however busy."""
+"""Seconds after which even a busy machine must have finished."""
 
 
 @pytest.fixture

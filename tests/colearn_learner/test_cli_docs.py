@@ -1,4 +1,4 @@
-"""Every command in docs/cli.md is one that there is, and its help loads nothing heavy."""
+"""Every command in docs/cli.md exists, and its help loads nothing heavy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HEAVY |= {"torch", "xgboost", "cosmpy"}
 
 
 def parsed(line: str) -> click.Command:
-    """Parse a line as the command does, running nothing, and return its last subcommand."""
+    """Parse a line without running it, and return its last subcommand."""
     program, *arguments = shlex.split(line)
     assert program == "colearn"
     command: click.Command = main

@@ -1,4 +1,4 @@
-"""`colearn experiment create` refuses first weights that nobody should train."""
+"""`colearn experiment create` refuses unusable first weights."""
 
 from __future__ import annotations
 

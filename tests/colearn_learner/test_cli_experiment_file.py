@@ -1,4 +1,4 @@
-"""The file of `colearn experiment create`, and learners by `module:factory`."""
+"""The input file of `colearn experiment create`, and learners given as `module:factory`."""
 
 from __future__ import annotations
 

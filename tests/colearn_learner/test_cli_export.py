@@ -1,4 +1,4 @@
-"""Whole models out of an experiment's weights, on a contract on anvil."""
+"""Export of whole models from an experiment's weights, on a contract on anvil."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def arguments(**given: object) -> list[str]:
 
 
 OTHER = arguments(**SHARE, seed=9)
-"""A learner of the experiment whose own first weights are others."""
+"""Arguments of a learner of the experiment with different first weights."""
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """An experiment of Keras learners that has its first weights, and its user's folder."""
+    """Create an experiment of Keras learners with first weights; yield its reference and folder."""
     folder = tmp_path_factory.mktemp("export")
     with Anvil() as chain, pytest.MonkeyPatch.context() as patch:
         for name in ("COLEARN_NETWORK", "COLEARN_STORE", "COLEARN_KEY"):
@@ -68,7 +68,7 @@ def done(*words: object) -> Any:
 
 @pytest.fixture(scope="module")
 def wanted() -> Any:
-    """What the model with the experiment's weights answers."""
+    """Return the predictions of the model with the experiment's weights."""
     return share(**SHARE).model.predict(INPUTS, verbose=0)
 
 

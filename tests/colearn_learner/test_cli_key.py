@@ -1,4 +1,4 @@
-"""`colearn key` in real processes: where secrets come from, and that they go nowhere."""
+"""`colearn key` in real processes: secrets come from the right place and never leak."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def test_wrong_use_is_shown_in_a_line_that_holds_no_secret(
 
 
 def test_at_a_terminal_neither_key_nor_password_is_echoed(home: Path):
-    """Type both at a real terminal, each only once it was asked for."""
+    """Type both at a real terminal, each only after its prompt."""
     child, terminal = pty.fork()
     if child == 0:
         os.execve(sys.executable, [*COLEARN, "key", "import", "alice"], dict(os.environ))
@@ -200,7 +200,7 @@ def test_at_a_terminal_neither_key_nor_password_is_echoed(home: Path):
 
 
 def test_a_process_that_holds_a_key_does_not_show_it_in_the_list_of_processes(home: Path):
-    """While the command waits for its password, everybody can read its arguments."""
+    """While the command waits for its password, every user can read its arguments."""
     Keystore(work=2).save("alice", Wallet.from_key(KEY), PASSWORD)
     reading, writing = os.pipe()
     export = ("key", "export", "alice", "--private-key", "--out", "-")
@@ -211,7 +211,7 @@ def test_a_process_that_holds_a_key_does_not_show_it_in_the_list_of_processes(ho
         pass_fds=(reading,),
     )
     shown = ""
-    while not shown:  # it waits for its password, and has no arguments before it is executed
+    while not shown:  # arguments appear once it is executed; it then waits for its password
         shown = Path(f"/proc/{run.pid}/cmdline").read_text()
     os.write(writing, PASSWORD.encode() + b"\n")
     os.close(writing)

@@ -1,4 +1,4 @@
-"""`colearn network`, and how commands find out which network, contract and experiment is meant."""
+"""`colearn network`, and how commands choose the network, contract and experiment."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_networks_are_added_shown_listed_and_removed():
     add = ("network", "add", "mine", "--rpc", "https://x.example/KEY", "--chain-id", "5")
     terms = ("--max-fee", "2.5", "--confirmations", "3", "--daily-budget", "0.05")
     assert colearn(*add, "--contract", ONE.lower(), *terms).exit_code == 0
-    assert colearn(*add, "--store", "http://u:KEY@y:5001").exit_code == 0  # the others stay
+    assert colearn(*add, "--store", "http://u:KEY@y:5001").exit_code == 0  # the others are kept
     mine = json.loads(colearn("network", "show", "mine", "--json").output)
     assert mine == {
         "name": "mine",
@@ -158,7 +158,7 @@ def test_a_broken_file_ends_every_command_with_one_line(home: Path):
         assert "networks.toml is not TOML" in result.output
 
 
-# ------------------------------------------------------------------ which is meant
+# ------------------------------------------------------------------ choices of commands
 
 
 def test_a_bare_id_is_of_the_default_contract():

@@ -16,7 +16,7 @@ from colearn_localnet.errors import InstallFailed
 from colearn_localnet.install import WASMD, find_binary
 from tests.support import ROOT
 
-pytestmark = pytest.mark.usefixtures("kubo_swarm")  # which also installs what is missing
+pytestmark = pytest.mark.usefixtures("kubo_swarm")  # also installs what is missing
 
 READERS = ROOT / "tests" / "support"
 ABI = ROOT / "colearn_ledger" / "chains" / "evm" / "CollectiveLearning.json"
@@ -48,13 +48,13 @@ def chain(request: pytest.FixtureRequest) -> str:
 def walked(
     chain: str, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, dict[str, Any], str]:
-    """Three learners and three rounds: the folder, the result, and what was shown."""
+    """Run three learners for three rounds; return the folder, the result, and the output."""
     folder = tmp_path_factory.mktemp("quickstart")
     done = colearn(
         *("quickstart", "--chain", chain, "--n-learners", 3, "--n-rounds", 3),
         *("--ipfs", 2, "--dataset", "wine", "--out", folder / "walk", "--json"),
         cwd=folder,
-        # a user's own settings, which have nothing to do with the walk
+        # the user's own settings, which must not affect the walk
         COLEARN_NETWORK="mine",
         COLEARN_STORE="folder:/nowhere",
     )

@@ -1,4 +1,4 @@
-"""The commands on anvil: a whole experiment, deploying, and what people do in experiments."""
+"""The commands on anvil: a whole experiment, deploying, and other calls of experiments."""
 
 # ruff: noqa: F811 - fixtures are imported, and are parameters
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.support.real_chain import (  # noqa: F401 - fixtures among them
     share,
 )
 
-# ------------------------------------------------------------------ the whole walk
+# ------------------------------------------------------------------ a whole experiment
 
 
 def test_three_agents_complete_an_experiment_whose_history_is_the_contracts(
@@ -106,7 +106,7 @@ def test_reference_to_a_missing_contract_is_refused(home: Path):
         assert "there is no contract at" in result.output
 
 
-# ------------------------------------------------------------------ what people do
+# ------------------------------------------------------------------ calls of experiments
 
 
 def test_accounts_are_admitted_join_leave_start_and_cancel(home: Path, contract: str):

@@ -128,7 +128,7 @@ def test_metrics_count_the_calls_that_reached_the_learner():
     assert float(figures['colearn_learner_seconds_total{method="Propose"}']) > 0
     names = ("propose_total", "set_total", "get_total", "test_total", "propose_error_total")
     given = [figures[f"contract_learner_grpc_server_{n}"] for n in (*names, "other_error_total")]
-    assert [float(figure) for figure in given] == [1, 1, 1, 0, 0, 1]  # the ancestor's
+    assert [float(figure) for figure in given] == [1, 1, 1, 0, 0, 1]  # the ancestor's figures
     assert float(figures["contract_learner_grpc_server_propose_time_count"]) == 1
 
 
@@ -238,7 +238,7 @@ def test_a_taken_port_is_told(files: Files):
     assert f"can not listen on 127.0.0.1:{address.port}" in said
 
 
-# ------------------------------------------------------------------ reaching
+# ------------------------------------------------------------------ connecting
 
 
 def test_a_learner_is_reached_by_what_the_command_line_says(

@@ -36,7 +36,7 @@ def test_an_agent_takes_part_with_a_learner_of_another_process(
         assert [code for code, _ in ends] == [0, 0], ends
         assert server.terminate() == 0
     served = [line["event"] for line in server.log]
-    assert (served.count("Propose"), served.count("Test")) == (1, 2)  # its own proposal too
+    assert (served.count("Propose"), served.count("Test")) == (1, 2)  # also of its own proposal
     rounds = done("history", reference)["rounds"]
     assert [len(held["ballots"]) for held in rounds] == [1, 1]
     assert {ballot["vote_score"] is None for held in rounds for ballot in held["ballots"]} == {

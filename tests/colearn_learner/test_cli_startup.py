@@ -1,4 +1,4 @@
-"""The command where packages are missing, and what it imports before it knows what to do."""
+"""The command without optional packages, and its imports before it has parsed its arguments."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEAVY = {
     *("web3", "eth_tester", "eth", "cosmpy", "grpc", "torch", "xgboost", "scipy"),
 }
 
-# A module that is None in sys.modules is neither found nor imported.
+# A module that is None in sys.modules can be neither found nor imported.
 RUN = """
 import sys
 for name in {blocked!r}:

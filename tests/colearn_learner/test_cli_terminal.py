@@ -1,4 +1,4 @@
-"""No text of a stranger steers the terminal, whichever command prints it."""
+"""Text from strangers never controls the terminal, whichever command prints it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ Setup = Callable[[pytest.MonkeyPatch, Path], None]
 
 
 def hostile_experiment(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Connect to a ledger on which a stranger has named an experiment, and started a round."""
+    """Connect to a ledger on which a stranger has named an experiment and started a round."""
     alice, bob = Wallet.create(), Wallet.create()
     ledger = LocalLedger.new(alice)
     content = content_ref([b"weights"])
@@ -89,7 +89,7 @@ def hostile_profile(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def hostile_share(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Prepare a folder of records, and let its description be hostile."""
+    """Prepare a folder of records with a hostile description."""
     into = folder / "share"
     result = run("data", "prepare", "wine", "--into", str(into), "--n-learners", "2")
     assert result.exit_code == 0, result.output
@@ -98,7 +98,7 @@ def hostile_share(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def hostile_nodes(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Let every step of the local network report and fail in a hostile way."""
+    """Make every step of the local network report and fail in a hostile way."""
 
     def fail(*_: object, say: Callable[[str], None] = print, **__: object) -> None:
         say(HOSTILE)
@@ -110,7 +110,7 @@ def hostile_nodes(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def hostile_logs(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Let a node's log be hostile."""
+    """Make a node's log hostile."""
     log = folder / "anvil.log"
     log.write_text(f"{HOSTILE}\n")
     patch.setattr(Localnet, "status", lambda _: None)
@@ -118,7 +118,7 @@ def hostile_logs(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def hostile_step(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Let the first command of the walk print something hostile, and the second fail with it."""
+    """Make the first command of the walk print hostile text, and the second fail with it."""
     codes = iter([0, 1, 0])
 
     def run_step(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
@@ -128,7 +128,7 @@ def hostile_step(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def nothing(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """The argument is hostile, as if copied from a stranger's page."""
+    """Set nothing up: the argument itself is hostile, as if copied from a stranger's page."""
 
 
 SHOWS_FOREIGN_TEXT: dict[tuple[str, ...], tuple[Setup, tuple[str, ...]]] = {

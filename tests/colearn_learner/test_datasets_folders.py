@@ -1,4 +1,4 @@
-"""A learner's folder: what was written is read back, and anything else is refused."""
+"""A learner's folder is read back as written, and anything else is refused."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_pictures_become_rows_from_0_to_1():
     assert WINE.load().flat().inputs.dtype == np.float64
 
 
-# ------------------------------------------------------------------ folders of others
+# ------------------------------------------------------------------ folders from strangers
 
 
 @pytest.mark.parametrize("name", ["share.json", "train.npz", "vote.npz", "test.npz"])
@@ -185,11 +185,11 @@ def test_a_description_that_is_none_is_refused(folder: Path, text: str | bytes):
         read_share(folder)
 
 
-# ------------------------------------------------------------------ archives of others
+# ------------------------------------------------------------------ archives from strangers
 
 
 class Canary:
-    """Makes a file when it is unpickled."""
+    """An object that creates a folder when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -205,7 +205,7 @@ def npy(array: Any) -> bytes:
 
 
 def lying(shape: tuple[int, ...], kind: str = "<f8") -> bytes:
-    """Return an array file whose header says what is not there."""
+    """Return an array file whose header promises more data than it has."""
     out = io.BytesIO()
     header = {"descr": kind, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(out, header)
@@ -276,7 +276,7 @@ BAD_ARCHIVES: dict[str, tuple[Callable[[], bytes], str]] = {
 
 @pytest.mark.parametrize("kind", BAD_ARCHIVES)
 def test_an_archive_that_is_not_right_is_refused(folder: Path, kind: str):
-    """Also where the description has been made to fit it."""
+    """Archives are refused even if the description was changed to match them."""
     made, message = BAD_ARCHIVES[kind]
     content = made()
     (folder / "vote.npz").write_bytes(content)
@@ -316,7 +316,7 @@ def test_arrays_of_columns_and_of_the_other_byte_order_are_read(tmp_path: Path):
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 10**9), st.integers(0, 255), st.integers(0, 400))
-@example(356, 1, 0)  # a part that would start before the file does
+@example(356, 1, 0)  # a part that would start before the file
 def test_a_damaged_archive_is_read_or_refused(tmp_path_factory, place, value, cut):
     content = bytearray(archive(GOOD, packed=True))
     content[place % len(content)] = value

@@ -1,4 +1,4 @@
-"""Dividing real data sets into folders: all of it or nothing, and nothing else touched."""
+"""Real data sets are divided into folders completely or not at all, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_progress_is_told_folder_by_folder(tmp_path: Path):
     assert told == [1, 2, 3]
 
 
-# ------------------------------------------------------------------ what is there already
+# ------------------------------------------------------------------ existing output
 
 
 def test_prepared_data_is_replaced_only_when_asked(tmp_path: Path):
@@ -166,7 +166,7 @@ def test_an_empty_folder_is_as_good_as_none(tmp_path: Path):
     assert left_in(tmp_path / "out") == ["learner-0", "learner-1", "learner-2"]
 
 
-# ------------------------------------------------------------------ when it goes wrong midway
+# ------------------------------------------------------------------ failures midway
 
 
 class Trouble(Exception):
@@ -306,14 +306,14 @@ def test_split_to_folders_refuses_what_it_can_not_do(tmp_path: Path, wrong, erro
     assert left_in(tmp_path) == []
 
 
-# ------------------------------------------------------------------ learners of such folders
+# ------------------------------------------------------------------ learners of prepared folders
 
 
 @pytest.mark.parametrize("model", ["logistic", "mlp", "keras-mlp"])
 def test_learners_of_prepared_folders_start_alike_and_training_helps(tmp_path: Path, model: str):
     skewed = made("breast-cancer", tmp_path / "skewed", Division(3, "label-skew", 0.5))
     learners = [prepared(str(folder), model=model) for folder in skewed.folders]
-    # not by its own records where those are skewed: it trains for labels in equal shares
+    # Learners of skewed shares train for labels in equal shares, not for their own records.
     even = made("breast-cancer", tmp_path / "even", Division(3))
     learners_of_even = [prepared(str(folder), model=model) for folder in even.folders]
     starts = {
@@ -336,7 +336,7 @@ def test_a_learner_that_has_not_all_classes_fits_the_others(tmp_path: Path):
 
 
 def test_pictures_are_learned_as_rows(tmp_path: Path):
-    loaded = load("mnist")  # digits, in their place
+    loaded = load("mnist")  # a stand-in of small digits
     assert loaded.data.inputs.shape == (1797, 8, 8, 1)
     result = prepare(loaded.dataset, loaded.data, tmp_path / "out", Division(2))
     learner = prepared(str(result.folders[0]))
@@ -347,7 +347,7 @@ def test_pictures_are_learned_as_rows(tmp_path: Path):
 
 
 def test_a_folder_trains_as_the_catalogues_own_share_does(tmp_path: Path):
-    """A prepared copy of a share proposes, to the bit, what the share itself does."""
+    """A prepared copy of a share proposes exactly the same weights as the share itself."""
     from colearn_learner.datasets import split
     from colearn_learner.datasets.folders import write_share
 

@@ -1,4 +1,4 @@
-"""Trucks of Scania's: files in the published format, made small; read right, or refused."""
+"""Small files in the published format of Scania's trucks are read correctly, or refused."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_an_empty_field_is_missing_too_and_signs_are_kept(tmp_path: Path):
 
 
 def test_each_record_is_read_by_itself(tmp_path: Path):
-    """What others have does not change what one's own records become."""
+    """Other records do not affect how a record is read."""
     lines = ROWS.splitlines(keepends=True)
     whole = read_scania(write(tmp_path) / TRAIN)
     for n, line in enumerate(lines):
@@ -123,7 +123,7 @@ def test_the_two_files_must_be_there_and_belong_together(tmp_path: Path):
         load("scania-aps", tmp_path)
 
 
-# ------------------------------------------------------------------ a whole set, in small
+# ------------------------------------------------------------------ a small complete set
 
 
 def test_what_was_found_is_described(tmp_path: Path):
@@ -137,7 +137,7 @@ def test_what_was_found_is_described(tmp_path: Path):
 
 
 def test_it_is_divided_into_folders_for_learners(tmp_path: Path):
-    """The ancestor's demo offers this data set, and can not divide it."""
+    """The ancestor's demo offers this data set, but cannot divide it."""
     (tmp_path / "files").mkdir()
     files = example_data.write_scania(tmp_path / "files")
     given = ["data", "prepare", "scania-aps", "--from", str(files), "--n-learners", "3"]
@@ -147,7 +147,7 @@ def test_it_is_divided_into_folders_for_learners(tmp_path: Path):
     assert len(folders) == 3
     shares = [read_share(folder).share for folder in folders]
     parts = [part for share in shares for part in (share.train, share.vote, share.test)]
-    assert all(set(part.targets) == {0, 1} for part in parts)  # though failures are few
+    assert all(set(part.targets) == {0, 1} for part in parts)  # although failures are rare
     together = np.concatenate([part.inputs for part in parts])
     whole = load("scania-aps", files).data
     assert sorted(map(bytes, together)) == sorted(map(bytes, whole.inputs))

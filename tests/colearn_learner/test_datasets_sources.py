@@ -1,4 +1,4 @@
-"""Data sets of elsewhere, each in small in the format of its files: read right, or refused."""
+"""Public data sets, each as small files in its format, are read correctly or refused."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ from colearn_learner.names import UnknownName
 
 DIGITS, KINDS = load_digits(return_X_y=True)
 PICTURES = np.kron((DIGITS[:60].reshape(-1, 8, 8) * 15).astype(np.uint8), np.ones((3, 3), np.uint8))
-PICTURES = np.pad(PICTURES, ((0, 0), (2, 2), (2, 2)))  # 28 × 28, as MNIST has it
+PICTURES = np.pad(PICTURES, ((0, 0), (2, 2), (2, 2)))  # 28 × 28, like MNIST
 LABELS = KINDS[:60].astype(np.uint8)
 DECEMBER = {"TransactionDT": "86400"}
 
 
-# ------------------------------------------------------------------ any of them
+# ------------------------------------------------------------------ any data set
 
 
 def test_every_name_is_known_once():
@@ -303,7 +303,7 @@ def test_xrays_become_grey_squares_with_their_kind(tmp_path: Path):
 
 
 def test_an_xray_that_is_there_twice_counts_once(tmp_path: Path):
-    """As in the archive that people download; else it could be trained and tested with."""
+    """The published archive has duplicates, which could be both trained and tested with."""
     write_xrays(tmp_path / "chest_xray")
     write_xrays(tmp_path / "chest_xray" / "chest_xray")
     write_xrays(tmp_path / "chest_xray" / "__MACOSX")
@@ -394,7 +394,7 @@ def write_payments(folder: Path, payments: Any = PAYMENTS, identities: Any = IDE
 def test_payments_are_joined_with_their_identities(tmp_path: Path):
     loaded = load("fraud-ieee", write_payments(tmp_path))
     inputs = loaded.data.inputs
-    assert inputs.shape == (4, 431)  # as many features as the ancestor's
+    assert inputs.shape == (4, 431)  # the number of the ancestor's features
     assert loaded.data.targets.tolist() == [0, 0, 1, 0]
 
     def column(name: str) -> list[float]:
@@ -409,7 +409,7 @@ def test_payments_are_joined_with_their_identities(tmp_path: Path):
     assert products[0] == products[1] != products[2] == products[3]
     cards = column("card2")
     assert cards[:2] == [0, 0]
-    assert cards[2] == cards[3] != 0  # 514.0 and 514 are one bank
+    assert cards[2] == cards[3] != 0  # 514.0 and 514 are the same bank
     assert np.allclose(column("id_02"), [0, 0, math.log1p(70787), 0])
     assert np.isclose(column("id_01")[3], -math.log1p(5))
     devices = column("DeviceType")
@@ -535,7 +535,7 @@ def archived(path: Path, text: str, name: str = "CaliforniaHousing/cal_housing.d
 
 
 def as_scikit_learn(folder: Path) -> Any:
-    """Return what scikit-learn makes of the same districts, from a cache in its own format."""
+    """Return scikit-learn's version of the same districts, from a cache in its own format."""
     raw = np.loadtxt(io.StringIO(RAW), delimiter=",")
     joblib.dump(raw[:, [8, 7, 2, 3, 4, 5, 6, 1, 0]], folder / "cal_housing_py3.pkz", compress=6)
     return fetch_california_housing(data_home=folder, download_if_missing=False)
@@ -672,7 +672,7 @@ def test_a_matrix_is_read_as_scipy_wrote_it(tmp_path: Path, kind: str, packed: b
 
 
 def test_a_matlab_file_of_the_other_byte_order_is_read(tmp_path: Path):
-    """Such as big-endian machines wrote: made by hand."""
+    """Big-endian machines wrote such files; this one is made by hand."""
 
     def element(kind: int, body: bytes) -> bytes:
         return struct.pack(">II", kind, len(body)) + body.ljust(-(-len(body) // 8) * 8, b"\0")

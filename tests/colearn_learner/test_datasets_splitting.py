@@ -1,4 +1,4 @@
-"""Who gets which records: every record once, whatever the numbers are."""
+"""Every record belongs to exactly one learner, for any numbers."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_learners_parts_are_as_large_as_asked_for(given_targets, division):
     for mine in divided(given_targets, division):
         total = sum(len(part) for part in mine)
         asked = [fraction * total for fraction in division.parts]
-        if min(asked) >= division.least + 1:  # else the least has its say
+        if min(asked) >= division.least + 1:  # otherwise the minimum size decides
             assert all(abs(len(part) - size) <= 1 for part, size in zip(mine, asked, strict=True))
 
 
@@ -142,7 +142,7 @@ def test_records_are_left_over_only_when_told(n, sizes):
 
 
 def unevenness(alpha: float) -> float:
-    """Return how much of each class its foremost learner has, on digits, over ten seeds."""
+    """Return the mean share of a class that its largest owner has, on digits, over ten seeds."""
     digits = dataset("digits").load().targets
     foremost = []
     for seed in range(10):
@@ -155,7 +155,7 @@ def unevenness(alpha: float) -> float:
 
 def test_a_smaller_alpha_is_less_even():
     even, uneven, extreme = (unevenness(alpha) for alpha in (100.0, 0.5, 0.01))
-    assert 0.2 < even < 0.25  # one in five, nearly
+    assert 0.2 < even < 0.25  # almost one in five
     assert even + 0.2 < uneven < extreme - 0.2
     assert extreme > 0.9
 

@@ -1,4 +1,4 @@
-"""What of a learner's answer goes on the ledger."""
+"""Scores of a learner's answer that are sent to the ledger."""
 
 from __future__ import annotations
 

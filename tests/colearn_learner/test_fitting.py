@@ -1,4 +1,4 @@
-"""A learner that does not fit an experiment is told so, and by which of its weights."""
+"""A learner that does not fit an experiment is refused, with the name of the wrong weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IRIS, DIABETES = load_iris(return_X_y=True), load_diabetes(return_X_y=True)
 
 
 class Holding:
-    """A learner of just these weights."""
+    """A learner with exactly these weights."""
 
     def __init__(self, tree: Any) -> None:
         self.tree = tree

@@ -237,7 +237,7 @@ class TestHostileWeights:
                 continue
             accepted += 1
             reached = [0]
-            for node in reached:  # ends, as each node is reached once
+            for node in reached:  # ends because each node is reached once
                 reached += [int(n) for n in (left[node], right[node]) if n != -1]
             assert sorted(reached) == list(range(size))
         assert accepted > 100

@@ -93,7 +93,7 @@ def test_an_interrupted_simulation_stops_its_agents_and_has_its_result_so_far(tm
     for index in range(3):
         journal = tmp_path / "agents" / str(index) / "journal.jsonl"
         owner = json.loads(journal.read_text().splitlines()[0])["owner"]
-        AgentFolder(journal.parent, owner).close()  # nobody holds it
+        AgentFolder(journal.parent, owner).close()  # fails if the folder is still locked
     result = interrupted.value.result
     assert result.history.experiment.status == Status.RUNNING
     accepted = [
@@ -104,7 +104,7 @@ def test_an_interrupted_simulation_stops_its_agents_and_has_its_result_so_far(tm
 
 
 class Busy(TowardsTarget):
-    """Is training when Ctrl-C comes, and notes whether the simulation returned meanwhile."""
+    """A learner that trains at Ctrl-C, and records whether the simulation returned meanwhile."""
 
     def __init__(self, returned: threading.Event) -> None:
         super().__init__(4)

@@ -1,4 +1,4 @@
-"""What the demo draws: nothing is cut off, and each round is told once, in order."""
+"""The demo's table: nothing is cut off, and each round appears once, in order."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def proposed(index: int, n_learners: int) -> list[Event]:
 
 
 def held(index: int, n_learners: int) -> list[Event]:
-    """Return a round in which the learners with an even place approve."""
+    """Return the events of a round in which the learners with an even place approve."""
     who = accounts(n_learners)
     proposer = index % n_learners
     votes = {i: i % 2 == 0 for i in range(n_learners) if i != proposer}
@@ -70,7 +70,7 @@ def show(live: LiveView, events: list[Event]) -> None:
 
 
 def drawn(live: LiveView) -> list[str]:
-    """Return the lines of the table as the screen would have them."""
+    """Return the lines of the table as they appear on the screen."""
     out = StringIO()
     paper = Console(file=out, width=live._console.width, color_system=None)
     paper.print(live._table())

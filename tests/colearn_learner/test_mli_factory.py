@@ -61,7 +61,7 @@ def made(factory: MliFactory, model_params: Any = "{}", dataset_params: Any = No
     return factory.get_mli("MODEL", model_params, "DATA", place)
 
 
-# ------------------------------------------------------------------ what there is
+# ------------------------------------------------------------------ registered models and loaders
 
 
 def test_factory_lists_registered_models_and_loaders(factory: ExampleMliFactory):
@@ -154,7 +154,7 @@ def test_parameters_without_default_must_be_given(factory: ExampleMliFactory):
         made(factory)
 
 
-# ------------------------------------------------------------------ what is refused
+# ------------------------------------------------------------------ refused arguments
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def options(folder: str, **model_params: Any) -> list[str]:
-    """Return the argument of --learner."""
+    """Return the values of --learner-arg."""
     arguments: Mapping[str, Any] = {
         "model_name": "LINEAR",
         "model_params": json.dumps(model_params),

@@ -65,7 +65,7 @@ def test_seed_decides_first_weights_and_training(name: str):
         if name == "keras-mlp":
             import keras
 
-            keras.utils.set_random_seed(time.time_ns() % 1_000)  # no matter
+            keras.utils.set_random_seed(time.time_ns() % 1_000)  # must not matter
         return learner(name, "wine", seed=seed).mli_propose_weights()
 
     assert same(proposal(3), proposal(3))
@@ -83,7 +83,7 @@ def test_weights_can_be_encoded_and_decoded(name: str):
 
 @pytest.mark.parametrize("name", ["mlp", "keras-mlp"])
 class TestScores:
-    """Voters use a loss and people see the accuracy; both equal numpy's results."""
+    """Tests that the voters' loss and the shown accuracy equal numpy's results."""
 
     def test_classification_scores_are_those_of_scikit_learn(self, name: str):
         votes, tests = shares("wine").shares[0].vote, shares("wine").shares[0].test
@@ -105,7 +105,7 @@ class TestScores:
 
 
 def forward(weights: list[Any], inputs: Any) -> Any:
-    """Return the inputs of the network's last layer, from its arrays in either order."""
+    """Return the last layer's outputs before activation, for arrays in either order."""
     (a, c), (b, d) = (sorted(weights, key=lambda w: -w.ndim)[i::2] for i in (0, 1))
     first, last = sorted((a, b), key=lambda kernel: kernel.shape[0] != inputs.shape[1])
     offset, end = sorted((c, d), key=lambda bias: len(bias) != first.shape[1])

@@ -1,4 +1,4 @@
-"""Health and figures of an agent."""
+"""Health endpoint and metrics of an agent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The privacy budget: dp-accounting's figures, the file of what is spent, and agents."""
+"""The privacy budget: dp-accounting's figures, the file of the spending, and agents."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def account(state: Path | None = None, steps: int = 20, **changes: float) -> Pri
 
 
 def of_the_accountant(*composed: tuple[float, float, int], delta: float = DELTA) -> float:
-    """Epsilon according to dp-accounting, per (noise, sampling rate, steps)."""
+    """Return epsilon according to dp-accounting, for triples (noise, sampling rate, steps)."""
     accountant = rdp.RdpAccountant(
         neighboring_relation=dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE
     )
@@ -229,7 +229,7 @@ class TestFile:
 
 
 class Private(TowardsTarget):
-    """A toy learner that pays for its trainings."""
+    """A toy learner that pays for its trainings from a privacy budget."""
 
     def __init__(self, target: float, state: Path) -> None:
         super().__init__(target)
@@ -254,7 +254,7 @@ def test_agent_without_budget_declines_to_propose_but_votes(world, tmp_path: Pat
         for agent in agents:
             agent.step()
     agents[0].close()
-    w.learners[0] = Private(4, state)  # as a process that was killed comes back
+    w.learners[0] = Private(4, state)  # as after a kill and restart
     agents[0] = w.agent(0)
     w.drive(agents)
     own = w.rounds()[::2]

@@ -105,7 +105,7 @@ class TestClipping:
     def test_noiseless_step_on_one_record_is_its_clipped_gradient(self):
         model = model_of()
         start, gradient = flat(model.get_weights()), gradients(model, 1)
-        quiet = config(max_grad_norm=0.125, noise_multiplier=0.0)  # no learner would take it
+        quiet = config(max_grad_norm=0.125, noise_multiplier=0.0)  # learners refuse this setting
         PrivateFit(model, share(0, 1), {}, quiet, None).run()
         step = start - flat(model.get_weights())
         np.testing.assert_allclose(step, clipped(gradient, 0.125)[0], atol=1e-7)
@@ -123,7 +123,7 @@ class TestClipping:
         other = np.array(TARGETS[:20])
         other[3] = (other[3] + 1) % 10
         changed = np.linalg.norm(step(TARGETS[:20]) - step(other))
-        assert 0 < changed <= 2 * 0.5 * (1 + 1e-5)  # one gradient less and another one more
+        assert 0 < changed <= 2 * 0.5 * (1 + 1e-5)  # one gradient removed and another one added
 
 
 class TestNoise:
@@ -175,7 +175,7 @@ class TestSampling:
         one._private_fit._sum_gradients = lambda places: drawn.append(places) or of(places)
         one.mli_propose_weights()
         counts = np.bincount(np.concatenate(drawn), minlength=600)
-        assert counts.max() <= 8  # in a step at most once
+        assert counts.max() <= 8  # at most once per step
         assert counts.mean() == pytest.approx(2.0, abs=0.3)
         assert counts.var() == pytest.approx(8 * 0.25 * 0.75, abs=0.5)
 
@@ -274,7 +274,7 @@ class TestBudget(BudgetContract):
 
 def make_learner_to_check() -> KerasLearner:
     model = model_of()
-    # nothing is traced anew for each of twenty learners
+    # Eager, so that nothing is traced anew for each of twenty learners.
     model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
     return learner(model, model_fit_kwargs={"batch_size": 60, "steps_per_epoch": 1})
 

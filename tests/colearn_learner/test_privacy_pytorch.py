@@ -82,7 +82,7 @@ def clipped(one: Any, norm: float) -> Any:
 
 
 def quiet_step(model: nn.Module, records: Any, norm: float, criterion: Any = None) -> Any:
-    """Return the change of one step without noise on all records, which no learner would take."""
+    """Return the change of one step on all records without noise, which learners refuse."""
     before = flat(p.detach().clone() for p in model.parameters())
     optimizer = torch.optim.SGD(model.parameters(), 1.0)
     trained = TrainedModel(model, optimizer, criterion or nn.CrossEntropyLoss())
@@ -161,7 +161,7 @@ class TestSampling:
         one.mli_propose_weights()
         one.mli_propose_weights()
         counts = np.bincount(drawn, minlength=600)
-        assert counts.max() <= 8  # in a step at most once
+        assert counts.max() <= 8  # at most once per step
         assert counts.mean() == pytest.approx(2.0, abs=0.3)
         assert counts.var() == pytest.approx(8 * 0.25 * 0.75, abs=0.5)
 

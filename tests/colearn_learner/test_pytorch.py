@@ -26,7 +26,7 @@ from tests.support.pytorch_digits import (
 class TestRounds:
     def test_proposing_and_testing_preserve_weights_statistics_and_modes(self):
         learner = make_learner()
-        learner.model[3].eval()  # as an author who disables dropout
+        learner.model[3].eval()  # as by an author who disables dropout
         before = encode(learner.mli_get_current_weights())
         modes = [module.training for module in learner.model.modules()]
         proposal = learner.mli_propose_weights()

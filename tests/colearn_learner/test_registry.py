@@ -49,7 +49,7 @@ def test_registered_functions_are_found_with_their_defaults():
     assert model.callable is learner
     assert model.default_parameters == {"steps_per_epoch": 100, "rate": 0.001}
     assert model.compatibilities == ["DATA"]
-    assert (found[0], model[0]) == (loaders, learner)  # as programs take them
+    assert (found[0], model[0]) == (loaders, learner)  # programs read them by position
 
 
 def test_decorators_return_the_function_itself():
@@ -91,7 +91,7 @@ def test_taken_name_is_replaced_with_a_warning(caplog, capsys):
     assert capsys.readouterr().out == ""
 
 
-# ------------------------------------------------------------------ what is refused
+# ------------------------------------------------------------------ refused registrations
 
 
 def test_loader_without_location_is_refused():
@@ -139,7 +139,7 @@ def test_registry_errors_derive_from_the_packages_error():
 
 
 def annotated(returned: Any, wanted: Any) -> tuple[Any, Any]:
-    """Return a loader and a model with annotations, which may be texts."""
+    """Return a loader and a model with these annotations, which may be strings."""
 
     def of(location: str): ...
     def to(data_loaders): ...

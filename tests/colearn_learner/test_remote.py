@@ -58,7 +58,7 @@ def test_the_five_methods_do_over_a_line_what_they_do_here():
 
 
 class Says(TowardsTarget):
-    """Returns what it is told to."""
+    """A learner that returns its configured attributes."""
 
     proposal: Any = None
     answer: Any = None
@@ -224,7 +224,7 @@ def test_what_comes_too_late_is_given_up_and_the_next_call_waits_for_the_learner
 
 
 class CountsVisitors(TowardsTarget):
-    """Lets a second call, if one gets in, find the first one there."""
+    """A learner that records how many calls run in it at once."""
 
     def __init__(self) -> None:
         super().__init__(4)
@@ -256,7 +256,7 @@ def test_a_learner_does_one_thing_at_a_time():
     assert (learner.trainings, learner.most) == (2, 1)
 
 
-# ------------------------------------------------------------------ who may talk
+# ------------------------------------------------------------------ permissions
 
 
 def test_a_caller_without_the_token_is_refused(caplog):
@@ -298,7 +298,7 @@ def test_tls_is_had_with_the_certificate_and_with_nothing_else():
                 reached(address, ca=ca, token=TOKEN)
         with pytest.raises(LearnerRefused, match="token is missing"):
             reached(address, ca=pair.certificate)
-        with pytest.raises(LearnerUnavailable):  # readable, to a server that speaks TLS
+        with pytest.raises(LearnerUnavailable):  # plain text to a server that speaks TLS
             reached(replace(address, tls=False), token=TOKEN)
 
 
@@ -349,7 +349,7 @@ def test_numbers_that_make_no_sense_are_refused(wrong: dict[str, Any]):
         RemoteConfig(**wrong)
 
 
-# ------------------------------------------------------------------ who is there
+# ------------------------------------------------------------------ missing servers
 
 
 def test_a_server_that_is_not_there_is_told_with_what_to_do(nobody: str):  # noqa: F811
@@ -403,7 +403,7 @@ def test_a_taken_port_is_told():
 
 
 def ask_until_refused(address: Any) -> None:
-    """Return when a server takes no more calls, also those that need no learner."""
+    """Return once a server accepts no more calls, not even those that need no learner."""
     with RemoteLearner(str(address), RemoteConfig(patience=0)) as learner:
         while True:
             try:

@@ -1,4 +1,4 @@
-"""An agent whose learner is behind a server, which dies and comes back."""
+"""An agent whose learner is behind a server that dies and comes back."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_an_experiment_goes_as_it_would_with_the_learner_at_its_agent(tmp_path, 
 
 
 def until_round(w: World, agents: list[Agent], index: int) -> None:
-    """Step the agents in turn until a round begins; nobody has trained for it then."""
+    """Step the agents in turn until a round begins, before any training for it."""
     for _ in range(1_000):
         for agent in agents:
             if w.ledger.experiment(w.experiment).round == index:
@@ -112,7 +112,7 @@ def test_a_server_killed_in_training_costs_rounds_and_is_brought_back_up_to_date
                 server.kill()
                 line.cut()
                 assert step.result(LONG) == Action.DECLINED
-        until_round(w, agents, 4)  # the server is away when learner 1 proposes in round 3
+        until_round(w, agents, 4)  # the server is down when learner 1 proposes in round 3
         with ServerProcess(BLOCKING, *where) as server, learner:
             line.lead(server.address)
             told.tell()
@@ -176,7 +176,7 @@ def test_an_agent_started_without_its_server_does_what_needs_no_learner(
 
 
 class HasNone(TowardsTarget):
-    """No records to vote on, and a privacy budget that is spent."""
+    """A learner without records to vote on, and with a spent privacy budget."""
 
     def mli_propose_weights(self) -> Weights:
         budget = DiffPrivBudget(1.0, 1e-5, 1.0, 1e-5)

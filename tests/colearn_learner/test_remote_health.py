@@ -1,4 +1,4 @@
-"""gRPC's health service, asked as `grpc_health_probe` and Kubernetes ask it."""
+"""gRPC's health service, queried like `grpc_health_probe` and Kubernetes do."""
 
 from __future__ import annotations
 

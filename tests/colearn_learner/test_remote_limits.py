@@ -1,4 +1,4 @@
-"""What one caller may take of a learner's server: threads, time and bytes."""
+"""Limits on the threads, time and bytes that one caller may use on a learner's server."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ def test_one_peer_gets_at_most_half_of_the_threads():
         calls = [stack.enter_context(silent_call(address, f"/{SERVICE}/Hello")) for _ in range(5)]
         refused = threading.Semaphore(0)
         for call in calls:
-            if not call.add_callback(refused.release):  # it has ended already
+            if not call.add_callback(refused.release):  # the call has already ended
                 refused.release()
-        assert refused.acquire(timeout=LONG)  # the fifth call, whichever the server began last
+        assert refused.acquire(timeout=LONG)  # the fifth call, whichever one the server began last
         assert not refused.acquire(blocking=False)
         learner = RemoteLearner(str(address), RemoteConfig(patience=0))
         with learner, pytest.raises(LearnerUnavailable, match="4 calls from this host are open"):

@@ -160,7 +160,7 @@ def test_generated_code_matches_the_proto_file():
 
 
 def over_the_wire(proposed: Any) -> ProposedWeights:
-    """Return what the agent receives for what a learner returned."""
+    """Convert a learner's answer to a message and back, as the agent receives it."""
     (sent,) = frames(response(tested=answer_to_proto(proposed)))
     received = pb.Response.FromString(sent.SerializeToString())
     return answer_in(read_message([received], max_bytes=0).head, Weights([1]))
@@ -185,7 +185,7 @@ def test_scores_and_vote_survive_the_conversion(vote_score, test_score, vote, te
 @pytest.mark.parametrize(
     "said",
     [
-        SimpleNamespace(vote_score=0.5, test_score=0.25, vote=True),  # the ancestor's has no more
+        SimpleNamespace(vote_score=0.5, test_score=0.25, vote=True),  # all fields of the ancestor
         SimpleNamespace(vote_score=np.float32(0.5), test_score=np.array(2), vote=np.True_),
         SimpleNamespace(vote_score=None, test_score="much", vote=None),
         SimpleNamespace(),

@@ -1,4 +1,4 @@
-"""Lines that break, and servers that come back knowing nothing."""
+"""Broken connections, and servers that restart without their weights."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_training_that_died_with_its_server_is_done_again_by_the_next_one():
 
 
 def after(learner: Any, use: Callable[[RemoteLearner], Any], *, accepted: float = 2.0) -> Any:
-    """Return what comes of a use after the server was replaced by one that knows nothing."""
+    """Return the result of a use after the server was replaced by one without weights."""
     with Line() as line:
         with served(TowardsTarget(4)) as address:
             line.lead(address)
@@ -131,7 +131,7 @@ def test_a_server_restarted_between_two_calls_does_not_train_from_nothing(monkey
         hello = there._hello(0)
         learner.mli_accept_weights(Weights([np.zeros(3)]))
         with connected(address) as other:
-            other.mli_accept_weights(Weights([np.zeros(3)]))  # what it holds is not ours now
+            other.mli_accept_weights(Weights([np.zeros(3)]))  # replaces the first's weights
         real, lies = there._hello, [hello]
         monkeypatch.setattr(
             there, "_hello", lambda patience: lies.pop() if lies else real(patience)

@@ -1,4 +1,4 @@
-"""Training on shares that lack labels preserves what others learned about these labels."""
+"""Training on shares that lack labels preserves the knowledge of these labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PyTorch beside TensorFlow: Triton is kept out by programs, never by an import of ours."""
+"""PyTorch alongside TensorFlow: programs keep Triton out; importing our packages never does."""
 
 from __future__ import annotations
 
