@@ -1,4 +1,4 @@
-"""Run anvil, an EVM chain for development, whose state survives restarts."""
+"""Run anvil, an EVM chain for development, with state that survives restarts."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from colearn_localnet.rpc import json_rpc
 from colearn_localnet.toolchains import Report
 
 _STATE_INTERVAL = 1
-"""Seconds between two dumps: what is lost at most by `kill -9`."""
+"""Seconds between dumps; `kill -9` loses at most this much."""
 
 _HISTORY = 16
-"""Blocks whose states survive a restart: the maximum depth of a reorganisation afterwards."""
+"""Number of blocks whose states survive a restart; limits the depth of a later reorg."""
 
 _CHAIN_ID = 31337
 
@@ -34,13 +34,14 @@ class Anvil(Node):
     """An anvil process.
 
     Args:
-        state: file that the chain is loaded from at start, if it exists, and dumped to at stop.
-            While anvil runs, it dumps the chain every second to a file next to it.
+        state: file to load the chain from at start, if it exists, and to dump it to at stop. While
+            anvil runs, it dumps the chain every second to a second file in the same folder.
         block_time: seconds between blocks; None mines a block for each transaction.
         chain_id: the chain's id.
-        port: 0 chooses a free port, which is kept after a restart.
+        port: port to listen on; 0 chooses a free one, which is kept after a restart.
         host: IPv4 address to listen on.
-        log: file for its output; None uses a temporary folder as long as this object exists.
+        log: file for anvil's output; None uses a temporary folder that lasts as long as this
+            object.
     """
 
     NAME = "anvil"
@@ -68,26 +69,26 @@ class Anvil(Node):
 
     @property
     def url(self) -> str:
-        """URL of the RPC over HTTP; the WebSocket has the same with ``ws:``."""
+        """Return the URL of the HTTP RPC; the WebSocket's is the same with ``ws:``."""
         return f"http://{self._host}:{self.port}"
 
     @property
     def port(self) -> int:
-        """The port it listens on; 0 before its first start, if none was given."""
+        """Return the port; 0 before the first start if none was given."""
         return self._port
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The private keys, in hex, of its ten funded accounts: public knowledge, never secret."""
+        """Return the private keys, in hex, of the ten funded accounts; they are all public."""
         return self._keys
 
     def start(self) -> Self:
-        """Start it and wait until it answers; after `kill` it continues from its last dump.
+        """Start anvil and wait until it answers; after `kill` it resumes from its last dump.
 
         Raises:
             InstallFailed: anvil is missing and cannot be installed.
-            NodeFailed: it did not start.
-            PortTaken: another process listens on the given port.
+            NodeFailed: anvil did not start.
+            PortTaken: another process is listening on the given port.
         """
         binary = find_binary(ANVIL)
         if self._port:
@@ -117,10 +118,10 @@ class Anvil(Node):
         return True
 
     def dump(self) -> None:
-        """Write the chain to the state file now, so that `kill` loses nothing up to here.
+        """Write the chain to the state file now, so that `kill` loses nothing before this point.
 
         Raises:
-            NodeFailed: it does not answer, or has no state file.
+            NodeFailed: anvil does not answer, or has no state file.
         """
         if self._state is None:
             raise NodeFailed("this anvil has no state file")
@@ -130,12 +131,12 @@ class Anvil(Node):
         partial.replace(self._state)
 
     def stop(self) -> None:
-        """Stop it after it has dumped its state; do nothing if it does not run."""
+        """Stop anvil after it has dumped its state; do nothing if it is not running."""
         super().stop()
         self._keep_state()
 
     def kill(self) -> None:
-        """End it at once, as `kill -9` does; `start` continues from its last dump."""
+        """End anvil at once, as `kill -9` does; `start` resumes from its last dump."""
         super().kill()
         self._keep_state()
 
@@ -174,7 +175,7 @@ class Anvil(Node):
 
 
 class AnvilChain:
-    """The EVM chain of a local network: one anvil in the network's folder.
+    """The EVM chain of a local network, run by one anvil in the network's folder.
 
     Args:
         folder: the network's folder.
@@ -190,7 +191,7 @@ class AnvilChain:
         find_binary(ANVIL, report=report)
 
     def up(self, undo: ExitStack, report: Report) -> Record:
-        """Start the chain if it does not run; return the record with its port."""
+        """Start the chain if it is not running, and return the record with its port."""
         chain, port = self._anvil(self._record.port), self._record.port
         if chain.attach():
             report(f"the chain runs already: {chain.url}")
@@ -210,7 +211,7 @@ class AnvilChain:
         return replace(self._record, port=chain.port)
 
     def status(self) -> tuple[ChainStatus, tuple[ValidatorStatus, ...]]:
-        """Return the chain's status; it has no validators."""
+        """Return the chain's status, with an empty list of validators."""
         chain, block = self._anvil(self._record.port), None
         pid = read_pid(chain.log)
         if pid is not None:
@@ -219,7 +220,7 @@ class AnvilChain:
         return ChainStatus(chain.url, _CHAIN_ID, pid, block), ()
 
     def fund(self, address: str, amount: Decimal) -> Decimal:
-        """Send ether to an address and return its balance then."""
+        """Send ether to an address and return its new balance."""
         seconds = 30.0 + (self._record.settings.block_time or 0)
         return fund(self._anvil(self._record.port).url, address, amount, seconds=seconds)
 
@@ -238,9 +239,9 @@ def state_path(folder: Path) -> Path:
 
 
 def keep_newest_state(state: Path) -> None:
-    """Replace the state file by anvil's last dump, after anvil has ended.
+    """Replace the state file with anvil's last dump, after anvil has ended.
 
-    anvil overwrites its dump in place. If it was killed while writing, the dump is torn, and the
+    Anvil overwrites its dump in place. If it was killed while writing, the dump is corrupt, and the
     state file stays as it was at the last start, stop or `Anvil.dump`.
     """
     dumps = _dump_path(state)

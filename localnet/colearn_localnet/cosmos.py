@@ -1,4 +1,4 @@
-"""Run a local Cosmos chain with CosmWasm: one wasmd, or several validators."""
+"""Run a local Cosmos chain with CosmWasm: one or several wasmd validators."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class CosmosChain(Service):
     """A chain in a folder.
 
     Args:
-        folder: folder of the chain, created at the first start.
-        validators: number of validators, which cannot change later; None uses the number that
-            the folder has, or one.
+        folder: the chain's folder, created at the first start.
+        validators: number of validators, which cannot change later; None uses the number in the
+            folder, or one.
         block_time: seconds from a block to the proposal of the next one.
-        host: IPv4 address that all nodes listen on.
-        logs: folder for the logs; None writes each into its node's home.
+        host: IPv4 address for all nodes to listen on.
+        logs: folder for the logs; None writes each log to its node's home.
     """
 
     chain_id = CHAIN_ID
@@ -75,12 +75,12 @@ class CosmosChain(Service):
 
     @property
     def nodes(self) -> tuple[Wasmd, ...]:
-        """The validators."""
+        """Return the validators."""
         return self._nodes
 
     @property
     def node(self) -> Wasmd:
-        """The first validator that answers; if none does, the first."""
+        """Return the first validator that answers, or the first one if none does."""
         for node in self._nodes:
             with suppress(NodeFailed):
                 node.height()
@@ -89,21 +89,21 @@ class CosmosChain(Service):
 
     @property
     def rpc(self) -> str:
-        """URL of the first validator's RPC."""
+        """Return the URL of the first validator's RPC."""
         return self._nodes[0].rpc
 
     @property
     def rest(self) -> str:
-        """URL of the first validator's REST server."""
+        """Return the URL of the first validator's REST server."""
         return self._nodes[0].rest
 
     @property
     def grpc(self) -> str:
-        """URL of the first validator's gRPC server."""
+        """Return the URL of the first validator's gRPC server."""
         return self._nodes[0].grpc
 
     def height(self) -> int:
-        """Return the number of the newest block of all validators.
+        """Return the highest block number of all validators.
 
         Raises:
             NodeFailed: no validator answers.
@@ -114,16 +114,16 @@ class CosmosChain(Service):
         return max(heights)
 
     def start(self, *, started: Callable[[Wasmd], object] = lambda node: None) -> Self:
-        """Start the validators that do not run, and wait until all of them make blocks.
+        """Start the validators that are not running, and wait until all of them make blocks.
 
-        If this fails, end those that it started.
+        On failure, end the validators that this call started.
 
         Args:
-            started: called with each validator that had to be started.
+            started: called with each validator that was started.
 
         Raises:
             InstallFailed: wasmd is missing and cannot be installed.
-            NetStateError: the folder's chain has another number of validators.
+            NetStateError: the folder's chain has a different number of validators.
             NodeFailed: a validator did not start, or the chain does not make blocks.
         """
         self._create()
@@ -156,7 +156,7 @@ class CosmosChain(Service):
             )
 
     def _await_blocks(self) -> None:
-        """Wait until every validator is connected to all others and has made a new block."""
+        """Wait until every validator is connected to all others and has a new block."""
         seen = {node: node.height() for node in self._nodes}
 
         def all_advance() -> bool:
@@ -176,14 +176,15 @@ class CosmosChain(Service):
         """Send `DENOMINATION` from the faucet to an address, and wait for the block.
 
         Args:
-            address: bech32 with the chain's prefix.
-            amount: whole and positive, in `DENOMINATION`.
+            address: bech32 address with the chain's prefix.
+            amount: positive whole number of `DENOMINATION`.
 
         Returns:
-            the address's balance then.
+            The address's new balance.
 
         Raises:
-            AddressRefused: not an address of this chain, or not a whole, positive amount.
+            AddressRefused: the address is not one of this chain, or the amount is not a positive
+                whole number.
             NodeFailed: no validator answers, or the payment failed.
         """
         node = self.node
@@ -196,7 +197,7 @@ class CosmosChain(Service):
             node.stop()
 
     def kill(self) -> None:
-        """End all at once, as `kill -9` does; `start` starts them again."""
+        """End all validators at once, as `kill -9` does; `start` starts them again."""
         for node in self._nodes:
             node.kill()
 
@@ -223,7 +224,7 @@ class WasmdChain:
         find_binary(WASMD, report=report)
 
     def up(self, undo: ExitStack, report: Report) -> Record:
-        """Start the validators that do not run; return the record, unchanged."""
+        """Start the validators that are not running, and return the unchanged record."""
         for node in self._chain.nodes:
             if node.attach():
                 report(f"{node.log.stem} runs already: {node.rpc}")
@@ -247,7 +248,7 @@ class WasmdChain:
         return chain, nodes
 
     def fund(self, address: str, amount: Decimal) -> Decimal:
-        """Send `DENOMINATION` to an address and return its balance then."""
+        """Send `DENOMINATION` to an address and return its new balance."""
         return self._chain.fund(address, amount)
 
 

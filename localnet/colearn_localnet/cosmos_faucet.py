@@ -1,4 +1,4 @@
-"""Pay from the faucet of a local Cosmos chain: the first validator's key, stored in its home."""
+"""Pay from a local Cosmos chain's faucet, which is the account of its first validator."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Faucet:
     """The faucet of a chain.
 
     Attributes:
-        home: home with the faucet's key.
-        rpc: URL of the RPC of a node that answers.
+        home: wasmd home with the faucet's key.
+        rpc: URL of the RPC of a running node.
         rest: URL of the same node's REST server.
     """
 
@@ -46,20 +46,21 @@ class Faucet:
         """Send an amount to an address and wait until the payment is in a block.
 
         Args:
-            address: bech32 with the chain's prefix.
-            amount: whole and positive, in `DENOMINATION`.
-            seconds: how long to wait for the block.
+            address: bech32 address with the chain's prefix.
+            amount: positive whole number of `DENOMINATION`.
+            seconds: longest wait for the block.
 
         Returns:
-            the address's balance then.
+            The address's new balance.
 
         Raises:
-            AddressRefused: not an address of this chain, or not a whole, positive amount.
+            AddressRefused: the address is not one of this chain, or the amount is not a positive
+                whole number.
             NodeFailed: the node does not answer, or the payment failed.
         """
         whole = _parse_amount(amount)
         _check_address(address)
-        # one payment at a time: each sequence number follows from the last payment's block
+        # one payment at a time: its sequence number is known once the last one is in a block
         with lock_file(self.home / "faucet.lock"):
             sent = self._send(address, whole)
             self._await_block(sent, seconds)
@@ -100,7 +101,7 @@ class Faucet:
             nonlocal problem
             try:
                 found.append(json_rpc(self.rpc, "tx", encoded, False))
-            except NodeFailed as error:  # not yet, or the node is gone
+            except NodeFailed as error:  # not in a block yet, or the node is gone
                 problem = error
             return bool(found)
 

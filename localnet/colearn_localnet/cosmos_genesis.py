@@ -1,4 +1,4 @@
-"""Create a local Cosmos chain: the validators' homes and keys, and the first balances."""
+"""Create a local Cosmos chain: the validators' homes and keys, and the initial balances."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ CHAIN_ID = "colearn-local"
 PREFIX = "wasm"
 DENOMINATION = "stake"
 GAS_PRICE = f"0.025{DENOMINATION}"
-"""The lowest price of a unit of gas."""
+"""Minimum gas price."""
 
 BLOCK_TIME = 0.5
-"""Seconds between blocks by default."""
+"""Default number of seconds between blocks."""
 
 FAUCET = "validator0"
-"""Name of the faucet's key in the first validator's key ring: the validator's own."""
+"""Name of the faucet's key in the first validator's key ring; it is the validator's key."""
 
 MNEMONIC = "test test test test test test test test test test test junk"
-"""Public knowledge: its accounts are for tests only, never for anything of value."""
+"""Mnemonic of the test accounts; it is public knowledge, so never use it for real value."""
 
 _ACCOUNT_BALANCE = 10**12
 _FAUCET_BALANCE = 10**18
 _VALIDATOR_BALANCE = 10**9
-"""First balances in `DENOMINATION`: of an account, of the faucet, of another validator."""
+"""Initial balances in `DENOMINATION` of an account, the faucet and any other validator."""
 
 ACCOUNTS = (
     "wasm15yk64u7zc9g9k2yr2wmzeva5qgwxps6yvw76s4",
@@ -59,33 +59,33 @@ KEYS = (
     "85a5de209bbf9312b3307949c06c7f944a45777e57cd110b687e9adf6f29c9f3",
     "ad228cb7740d2552ac50007d2f67167d481e38426b3f0a52c14a723a75875128",
 )
-"""Their private keys, in hex: public knowledge, never secret."""
+"""Private keys of `ACCOUNTS`, in hex; they are public knowledge."""
 
 _GENESIS = Path("config") / "genesis.json"
 
 
 def homes_of(folder: Path) -> tuple[Path, ...]:
-    """Return the validators' homes in a chain's folder, in order; none before it is created."""
+    """Return the validators' homes in a chain's folder, in order; none before its creation."""
     if not (folder / "wasmd-1").exists():
         return ()
     return tuple(sorted(folder.glob("wasmd-*"), key=lambda home: int(home.name[len("wasmd-") :])))
 
 
 def quiet_environment() -> dict[str, str]:
-    """Return the environment without the variables that wasmd would use as settings."""
+    """Return the environment without the variables that wasmd would take as settings."""
     return {name: value for name, value in os.environ.items() if not name.startswith("WASMD_")}
 
 
 def create_chain(folder: Path, validators: int, binary: Path) -> tuple[Path, ...]:
-    """Create the homes of a new chain's validators, all or none.
+    """Create the homes of a new chain's validators, either all or none.
 
     Args:
-        folder: folder of the chain, created if it does not exist.
-        validators: number of validators, with equal power.
-        binary: a wasmd.
+        folder: the chain's folder, created if it does not exist.
+        validators: number of validators, which have equal power.
+        binary: path of wasmd.
 
     Returns:
-        the homes, ``wasmd-1`` and so on.
+        The homes, ``wasmd-1`` and so on.
 
     Raises:
         NodeFailed: wasmd failed.
@@ -97,9 +97,9 @@ def create_chain(folder: Path, validators: int, binary: Path) -> tuple[Path, ...
         text = json.dumps(_add_balances(genesis, [_read_address(home) for home in made]), indent=1)
         for home in made:
             (home / _GENESIS).write_text(text)
-            for name in ("config.toml", "app.toml"):  # `Wasmd` writes them with its ports
+            for name in ("config.toml", "app.toml"):  # `Wasmd` writes its own, with its ports
                 (home / "config" / name).unlink()
-        for leftover in folder.glob("wasmd-*"):  # of a creation that was killed
+        for leftover in folder.glob("wasmd-*"):  # from a creation that was killed
             shutil.rmtree(leftover)
         for number in range(validators, 0, -1):  # the first comes last: if it exists, all do
             made[number - 1].replace(folder / f"wasmd-{number}")
@@ -107,7 +107,7 @@ def create_chain(folder: Path, validators: int, binary: Path) -> tuple[Path, ...
 
 
 def _init_homes(scratch: Path, validators: int, binary: Path) -> list[Path]:
-    """Let wasmd create homes, each with its own validator's key, and return them."""
+    """Create homes with wasmd, each with a validator key, and return them."""
     command = [str(binary), "testnet", "init-files", "--v", str(validators)]
     command += ["--output-dir", str(scratch / "made"), "--home", str(scratch / "home")]
     command += ["--node-daemon-home", ".", "--node-dir-prefix", "validator"]
@@ -125,7 +125,7 @@ def _init_homes(scratch: Path, validators: int, binary: Path) -> list[Path]:
 
 
 def _read_address(home: Path) -> str:
-    """Return the address of the only key in a home's key ring: the name of a file."""
+    """Return the address of the only key in a home's key ring; it is a file's name."""
     (file,) = (home / "keyring-test").glob("*.address")
     return encode_bech32(PREFIX, bytes.fromhex(file.stem))
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 
 class LocalnetError(Exception):
-    """Root of every error that `colearn_localnet` raises on purpose."""
+    """Base class of all errors of `colearn_localnet`."""
 
 
 class InstallFailed(LocalnetError):
-    """A node's binary is missing and cannot be installed; the message says what to do."""
+    """A node's binary is missing and cannot be installed; the message suggests what to do."""
 
 
 class NetStateError(LocalnetError):
-    """The network's folder does not allow the operation: not up, other settings, unreadable."""
+    """The network is not up, has other settings, or its folder is not readable."""
 
 
 class SettingsRefused(LocalnetError, ValueError):
@@ -22,15 +22,15 @@ class SettingsRefused(LocalnetError, ValueError):
 
 
 class AddressRefused(LocalnetError, ValueError):
-    """The address or the amount of a payment is not valid on the chain."""
+    """The address or amount of a payment is not valid on the chain."""
 
 
 class NodeFailed(LocalnetError):
-    """A node did not start, stopped, or does not answer.
+    """A node failed to start, stopped or does not answer.
 
     Args:
         problem: the problem, in one line.
-        log: the node's log file; its last lines become part of the message.
+        log: the node's log file; the message includes its last lines.
 
     Attributes:
         log: the node's log file.
@@ -46,7 +46,7 @@ class NodeFailed(LocalnetError):
 
 
 class PortTaken(NodeFailed):
-    """Another process listens on a port that the node needs."""
+    """Another process is listening on a port that the node needs."""
 
 
 def _tail(path: Path, lines: int) -> str:

@@ -1,4 +1,4 @@
-"""Send ether to an account of a local chain, which creates as much as needed."""
+"""Send ether to an account on a local chain, which creates as much as needed."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ _ETHER = 10**18
 
 
 def fund(url: str, address: str, amount: Decimal, *, seconds: float = 30.0) -> Decimal:
-    """Send ether to an address, in a transaction, so that it survives a restart of the chain.
+    """Send ether to an address in a transaction, so that it survives a restart of the chain.
 
     Args:
         url: URL of an anvil's RPC.
-        address: the account's address, in hex; a checksum is checked if it has one.
-        amount: ether.
-        seconds: how long to wait for the transaction's block.
+        address: the account's address, in hex; its checksum, if any, is checked.
+        amount: amount in ether.
+        seconds: longest wait for the transaction's block.
 
     Returns:
-        the account's balance then, in ether.
+        The account's new balance, in ether.
 
     Raises:
-        AddressRefused: not an address, or not a positive amount of whole wei.
-        NodeFailed: the chain does not answer, or does not mine a block in time.
+        AddressRefused: the address is not valid, or the amount is not a positive number of whole
+            wei.
+        NodeFailed: the chain does not answer, or did not mine a block in time.
     """
     try:
         account = checked_address(address)

@@ -1,6 +1,6 @@
-"""Find the nodes' binaries on PATH, or install them once, pinned, into the user's cache folder.
+"""Find the nodes' binaries on PATH, or install pinned versions into the user's cache folder.
 
-Anvil comes from npm; Kubo, wasmd and Toxiproxy are built from sources of the Go module proxy. All
+Anvil comes from npm. Kubo, wasmd and Toxiproxy are built from source from the Go module proxy. All
 are pinned by hash in `pins/`. Node.js and Go come from `colearn_localnet.toolchains` if needed.
 """
 
@@ -34,14 +34,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """Where and with what a binary is made: folder, environment, progress."""
+    """Folder, environment and progress reports for making a binary."""
 
     folder: Path
     environment: Mapping[str, str]
     report: Report
 
     def run(self, *command: str, **variables: str) -> str:
-        """Run a command here, with more environment variables; return its output."""
+        """Run a command here with extra environment variables, and return its output."""
         environment = {**self.environment, **variables}
         return run_with_progress(command, self.folder, self.report, environment=environment)
 
@@ -54,12 +54,12 @@ class Recipe:
         name: name of the program, and of its folder in the cache.
         binary: file name, also on PATH.
         version: the version that is installed; a newer one on PATH is used instead.
-        ask: arguments that make the binary print its version.
+        ask: arguments with which the binary prints its version.
         toolchain: the toolchain that installs it.
-        duration: how long that takes, and from where, for people.
-        pins: files that are copied to the folder where it is made.
-        make: makes it in a workplace and returns its files: the binary first.
-        packages: commands that must exist as well, each with its Debian packages.
+        duration: text on the duration and the source of an installation, for progress messages.
+        pins: files to copy to the folder where it is made.
+        make: makes it in a workplace and returns its files, the binary first.
+        packages: further commands that it needs, each with its Debian packages.
     """
 
     name: str
@@ -74,14 +74,14 @@ class Recipe:
 
 
 def find_binary(recipe: Recipe, *, report: Report = _log.info) -> Path:
-    """Return a recipe's binary: a recent enough one on PATH, or the pinned one from the cache.
+    """Return a recipe's binary: a recent enough one on PATH or the pinned one in the cache.
 
     Args:
         recipe: `ANVIL`, `KUBO`, `WASMD` or `TOXIPROXY`.
-        report: shows which binary is used, and progress of an installation.
+        report: called with the binary that is used, and with the progress of an installation.
 
     Raises:
-        InstallFailed: it is not on PATH and cannot be installed.
+        InstallFailed: the binary is not on PATH and cannot be installed.
     """
     installed = find_installed(recipe, report=report)
     if installed is not None:
@@ -100,11 +100,11 @@ def find_binary(recipe: Recipe, *, report: Report = _log.info) -> Path:
 
 
 def find_installed(recipe: Recipe, *, report: Report = _log.info) -> Path | None:
-    """Return a recipe's binary if it needs no installation: from PATH or from the cache.
+    """Return a recipe's binary from PATH or the cache, without installing anything.
 
     Args:
-        recipe: of the program.
-        report: shows which binary is used.
+        recipe: the program's recipe.
+        report: called with the binary that is used.
     """
     on_path = _find_on_path(recipe, report)
     if on_path is not None:
@@ -117,7 +117,7 @@ def find_installed(recipe: Recipe, *, report: Report = _log.info) -> Path | None
 
 
 def nodes_folder() -> Path:
-    """Return the folder that nodes are installed into; it may not exist yet."""
+    """Return the folder for installed nodes; it may not exist yet."""
     return cache_folder() / "nodes"
 
 
@@ -141,8 +141,8 @@ def _find_on_path(recipe: Recipe, report: Report) -> Path | None:
 
 
 def _install(recipe: Recipe, home: Path, report: Report) -> None:
-    """Make the binary next to its place and rename the whole folder; the caller has the lock."""
-    for leftover in home.parent.glob(f".{recipe.name}-*"):  # of an installation that was killed
+    """Make the binary in a temporary folder and rename the folder; the caller has the lock."""
+    for leftover in home.parent.glob(f".{recipe.name}-*"):  # from an installation that was killed
         shutil.rmtree(leftover, ignore_errors=True)
     environment = prepare_environment([recipe.toolchain], report)
     report(f"installing {recipe.name} {recipe.version} into {home} ({recipe.duration}, once) ...")
@@ -187,9 +187,9 @@ def _make_kubo(place: Workplace) -> tuple[Path, ...]:
 
 
 def _make_wasmd(place: Workplace) -> tuple[Path, ...]:
-    """Build wasmd, and copy the VM, a shared library in one of its modules, next to it.
+    """Build wasmd, and copy the VM, a shared library in one of its modules, to its folder.
 
-    The loader looks first in the folder of the binary. Go verified the library's hash.
+    The loader searches the binary's folder first. Go has verified the library's hash.
     """
     binary = _build_go(
         place,
@@ -208,7 +208,7 @@ def _make_wasmd(place: Workplace) -> tuple[Path, ...]:
     if not (libraries / name).is_file():
         raise InstallFailed(f"wasmvm has no {name} in {libraries}")
     copy = place.folder / name
-    shutil.copyfile(libraries / name, copy)  # without the mode: Go's cache is read-only
+    shutil.copyfile(libraries / name, copy)  # without the mode, as Go's cache is read-only
     return binary, copy
 
 
@@ -282,4 +282,4 @@ TOXIPROXY = Recipe(
     make=_make_toxiproxy,
     packages={},
 )
-"""Not a node: simulates bad links in the fault tests, which alone use it."""
+"""Simulates bad links, for the fault tests only; it is not a node."""

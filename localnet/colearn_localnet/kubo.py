@@ -1,7 +1,7 @@
 """Run Kubo, an IPFS node, in a private swarm that no node of the public network can join.
 
-Nodes find content without announcements: each asks all its peers (Bitswap broadcast). This suits a
-network of a few nodes, and new content is available at once.
+Nodes find content without announcements, because each asks all of its peers (Bitswap broadcast).
+This suits a network of a few nodes, and new content is available at once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PORTS = ("Swarm", "API", "Gateway")
 
 
 def new_swarm_key() -> bytes:
-    """Return a random key of 32 bytes; anybody with the key can join the swarm."""
+    """Return a random 32-byte key; anyone with the key can join the swarm."""
     return secrets.token_bytes(32)
 
 
@@ -37,12 +37,12 @@ class Kubo(Node):
     """A Kubo daemon.
 
     Args:
-        repo: its repository, created at the first start. Later starts keep the identity, the pins
+        repo: the repository, created at the first start. Later starts keep the identity, the pins
             and, if they are free, the ports.
-        swarm: the swarm's key, 32 bytes; None keeps the repository's, or creates a new one.
-        peers: addresses, with peer ids, of nodes to connect to, again after lost connections.
-        host: IPv4 address that swarm, API and gateway listen on.
-        log: file for its output; None uses `daemon.log` in the repository.
+        swarm: the swarm's 32-byte key; None keeps the repository's key or creates one.
+        peers: addresses, with peer ids, of nodes to connect to and to reconnect to.
+        host: IPv4 address for swarm, API and gateway.
+        log: file for the daemon's output; None uses `daemon.log` in the repository.
     """
 
     NAME = "Kubo"
@@ -68,40 +68,40 @@ class Kubo(Node):
 
     @property
     def api(self) -> str:
-        """Multiaddress of the RPC API, `/ip4/127.0.0.1/tcp/N/http`."""
+        """Return the multiaddress of the RPC API, `/ip4/127.0.0.1/tcp/N/http`."""
         return f"{tcp_address(self._host, self._ports['API'])}/http"
 
     @property
     def api_url(self) -> str:
-        """URL of the RPC API."""
+        """Return the URL of the RPC API."""
         return f"http://{self._host}:{self._ports['API']}"
 
     @property
     def gateway(self) -> str:
-        """URL of the HTTP gateway."""
+        """Return the URL of the HTTP gateway."""
         return f"http://{self._host}:{self._ports['Gateway']}"
 
     @property
     def address(self) -> str:
-        """Multiaddress in the swarm, with its peer id."""
+        """Return the multiaddress in the swarm, with the peer id."""
         return self._address
 
     @property
     def peer_id(self) -> str:
-        """Its identity in the swarm."""
+        """Return the node's identity in the swarm."""
         return self._address.rpartition("/p2p/")[2]
 
     @property
     def swarm(self) -> bytes | None:
-        """The swarm's key; None before the first start, if none was given."""
+        """Return the swarm's key; None before the first start if none was given."""
         return self._swarm
 
     def start(self) -> Self:
-        """Start it, wait until it answers, and connect it to the peers that run.
+        """Start the daemon, wait until it answers, and connect it to the peers that are running.
 
         Raises:
             InstallFailed: Kubo is missing and cannot be installed.
-            NodeFailed: it did not start.
+            NodeFailed: the daemon did not start.
         """
         binary = find_binary(KUBO)
         if not (self._repo / "config").exists():
@@ -124,10 +124,10 @@ class Kubo(Node):
         return self._answers()
 
     def add_peer(self, peer: str) -> None:
-        """Connect it to a peer now, after a lost connection, and after each restart.
+        """Connect to a peer now, after lost connections and after each restart.
 
         Raises:
-            NodeFailed: it does not answer, or the address is not a peer's.
+            NodeFailed: the daemon does not answer, or the address is not a peer's.
         """
         peer_entry(peer)
         if peer not in self._peers:
@@ -136,7 +136,7 @@ class Kubo(Node):
         self.connect(peer)
 
     def connect(self, peer: str) -> bool:
-        """Connect it to a peer now, and return whether it is connected."""
+        """Connect to a peer once, and return whether it is connected."""
         try:
             post(f"{self.api_url}/api/v0/swarm/connect?arg={quote(peer, safe='')}", seconds=15)
         except NodeFailed:
@@ -147,13 +147,13 @@ class Kubo(Node):
         """Return the ids of the connected peers.
 
         Raises:
-            NodeFailed: it does not answer.
+            NodeFailed: the daemon does not answer.
         """
         answer = json.loads(post(f"{self.api_url}/api/v0/swarm/peers"))
         return frozenset(peer["Peer"] for peer in answer.get("Peers") or ())
 
     def _initialise(self, binary: Path) -> None:
-        """Create the repository in a temporary folder and move it: it is never incomplete."""
+        """Create the repository in a temporary folder and rename it, so it is never incomplete."""
         self._repo.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".repo-", dir=self._repo.parent) as folder:
             fresh = Path(folder) / "repo"

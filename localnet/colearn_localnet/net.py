@@ -1,9 +1,9 @@
-"""Run a local network in a folder: one chain and some IPFS nodes that outlive the command.
+"""Run a local network in a folder: a chain and IPFS nodes that outlive the command.
 
-The folder contains `net.json` (settings, swarm key, the EVM chain's port), `chain/` (that chain's
-state), `cosmos/` (the Cosmos chain's homes), `ipfs-N/` (repositories) and `logs/`, where each
-process is recorded next to its log. Only processes recorded there, with the same start time, are
-ever stopped.
+The folder contains `net.json` (settings, swarm key and the EVM chain's port), `chain/` (the EVM
+chain's state), `cosmos/` (the Cosmos chain's homes), `ipfs-N/` (repositories) and `logs/`, with a
+record of each process next to its log. Only recorded processes with the same start time are ever
+stopped.
 """
 
 from __future__ import annotations
@@ -40,30 +40,35 @@ _log = logging.getLogger(__name__)
 
 
 class Chain(Protocol):
-    """The chain of a network, whatever its kind."""
+    """The chain of a network, of either kind."""
 
     def find_binary(self, report: Report) -> None:
         """Find the nodes' binary, or install it."""
 
     def up(self, undo: ExitStack, report: Report) -> Record:
-        """Start what does not run, add to ``undo`` how to stop it, and return the new record."""
+        """Start the nodes that are not running and return the new record.
+
+        Args:
+            undo: receives callbacks that stop the nodes started here.
+            report: shows progress.
+        """
 
     def status(self) -> tuple[ChainStatus, tuple[ValidatorStatus, ...]]:
         """Return the status of the chain and of its validators."""
 
     def fund(self, address: str, amount: Decimal) -> Decimal:
-        """Send an amount to an address and return its balance then."""
+        """Send an amount to an address and return its new balance."""
 
 
 def make_chain(folder: Path, record: Record) -> Chain:
-    """Return the chain of a network's record."""
+    """Return the chain that a network's record describes."""
     if record.settings.chain == "cosmos":
         return WasmdChain(folder, record)
     return AnvilChain(folder, record)
 
 
 def default_folder() -> Path:
-    """Return the folder of the network if none is named."""
+    """Return the default folder of the network."""
     named = os.environ.get("COLEARN_LOCALNET")
     if named:
         return Path(named)
@@ -74,7 +79,7 @@ class Localnet:
     """The network in a folder.
 
     Args:
-        folder: None uses `default_folder`.
+        folder: the network's folder; None uses `default_folder`.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -82,7 +87,7 @@ class Localnet:
 
     @property
     def folder(self) -> Path:
-        """The network's folder."""
+        """Return the network's folder."""
         return self._folder
 
     def settings(self) -> Settings | None:
@@ -95,16 +100,17 @@ class Localnet:
         return None if record is None else record.settings
 
     def settings_with(self, **changes: Any) -> Settings:
-        """Return the settings of the last start, or the defaults, with changes.
+        """Return the settings of the last start, or the defaults, with some changes.
 
-        Another kind of chain gets its own block time, and the number of validators that it had.
+        If the kind of chain changes, the block time becomes that kind's default, and the number of
+        validators that of the folder's earlier chain of that kind.
 
         Args:
-            changes: fields of `Settings`.
+            changes: new values for fields of `Settings`.
 
         Raises:
             NetStateError: the folder belongs to something else.
-            SettingsRefused: they contradict each other or are out of range.
+            SettingsRefused: the settings contradict each other or are out of range.
         """
         known = self.settings() or Settings()
         kind = changes.get("chain", known.chain)
@@ -114,17 +120,18 @@ class Localnet:
         return replace(known, **changes)
 
     def up(self, settings: Settings | None = None, *, report: Report = _log.info) -> NetStatus:
-        """Start the nodes that do not run and wait until all are healthy.
+        """Start the nodes that are not running and wait until all are healthy.
 
-        If this fails or is interrupted, stop the nodes that it started.
+        On failure or interruption, stop the nodes that this call started.
 
         Args:
-            settings: None keeps the network's settings, or uses the defaults.
+            settings: the settings; None keeps the network's, or uses the defaults for a new one.
             report: shows progress.
 
         Raises:
             InstallFailed: a node's binary is missing and cannot be installed.
-            NetStateError: it is up with other settings, or the folder belongs to something else.
+            NetStateError: the network is up with other settings, or the folder belongs to
+                something else.
             NodeFailed: a node did not start.
         """
         wanted = settings or self.settings() or Settings()
@@ -164,17 +171,17 @@ class Localnet:
         return tuple(sorted((self._folder / "logs").glob("*.log")))
 
     def fund(self, address: str, amount: Decimal) -> Decimal:
-        """Send an amount of the chain's own currency to an address, in a transaction.
+        """Send an amount of the chain's currency to an address in a transaction.
 
         Args:
             address: the account's address in the chain's format; its checksum is checked.
-            amount: ether, or a Cosmos chain's `stake`.
+            amount: amount in ether, or in `stake` on a Cosmos chain.
 
         Returns:
-            the address's balance then, in the same unit.
+            The address's new balance, in the same unit.
 
         Raises:
-            AddressRefused: not an address, or not a positive amount.
+            AddressRefused: the address or the amount is not valid.
             NetStateError: there is no network.
             NodeFailed: the chain does not answer.
         """
@@ -186,10 +193,10 @@ class Localnet:
         return make_chain(self._folder, record).fund(address, amount)
 
     def down(self, *, wipe: bool = False, report: Report = _log.info) -> None:
-        """Stop all nodes; keep the chain's state and the content unless they are wiped.
+        """Stop all nodes, keeping the chain's state and the content unless they are wiped.
 
         Args:
-            wipe: delete all files of the network.
+            wipe: whether to delete all files of the network.
             report: shows progress.
 
         Raises:
@@ -210,7 +217,7 @@ class Localnet:
 
     @contextmanager
     def _locked(self, report: Report) -> Iterator[None]:
-        """Exclude another `up` or `down`; the lock is next to the folder, which may be deleted."""
+        """Exclude other calls of `up` and `down`, which may delete the folder but not the lock."""
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         lock = self._folder.parent / f".{self._folder.name}.lock"
         waiting = "another command works on this network: waiting for it"
@@ -218,7 +225,7 @@ class Localnet:
             yield
 
     def _prepare(self, wanted: Settings) -> Record:
-        """Write the record with new settings and return it; refuse contradictions."""
+        """Write the record with new settings and return it, unless they contradict the folder."""
         known = Record.read(self._folder)
         existing = count_validators(self._folder) if wanted.chain == "cosmos" else 0
         if existing and existing != wanted.validators:

@@ -1,4 +1,4 @@
-"""Base class of the nodes: a process with a log that is started until it is healthy."""
+"""Base classes of the nodes, which run as processes with logs and health checks."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from colearn_localnet.errors import NodeFailed, PortTaken
 from colearn_localnet.processes import Process, log_contains, read_process, spawn, wait_until
 
 HEALTHY_WITHIN = 60.0
-"""Seconds within which a node has to answer after its start."""
+"""Seconds for a node to answer after its start."""
 
 _ATTEMPTS = 3
 
 
 class Service(ABC):
-    """Something that runs: as a context manager it is started on entry and stopped on exit."""
+    """A service that, as a context manager, is started on entry and stopped on exit."""
 
     @abstractmethod
     def start(self) -> Self:
-        """Start it and wait until it answers."""
+        """Start the service and wait until it answers."""
 
     @abstractmethod
     def stop(self) -> None:
-        """Stop it in an orderly way; do nothing if it does not run."""
+        """Stop the service gracefully; do nothing if it is not running."""
 
     def __enter__(self) -> Self:
         return self.start()
@@ -42,17 +42,17 @@ class Service(ABC):
 
 
 class Node(Service):
-    """A node as a process.
+    """A node that runs as a process.
 
     Args:
         host: IPv4 address to listen on.
-        log: file for its output; the process is recorded next to it.
+        log: file for the node's output; the process is recorded in a file next to it.
     """
 
     NAME: ClassVar[str]
     """The node's name in messages."""
     PORT_TAKEN_WORDS: ClassVar[str]
-    """Words in its log if it could not listen on a port."""
+    """Text in the node's log if it could not listen on a port."""
 
     def __init__(self, *, host: str, log: Path) -> None:
         self._host = host
@@ -61,25 +61,25 @@ class Node(Service):
 
     @property
     def log(self) -> Path:
-        """The file with its output."""
+        """Return the file with the node's output."""
         return self._log
 
     @property
     def process(self) -> Process:
-        """The process, which may have ended.
+        """Return the process, which may have ended.
 
         Raises:
-            NodeFailed: it was never started.
+            NodeFailed: the node was never started.
         """
         if self._process is None:
             raise NodeFailed(f"{self.NAME} was not started")
         return self._process
 
     def attach(self) -> bool:
-        """Use the process that an earlier command started with this log, if it is healthy.
+        """Reuse the process that an earlier command started with this log, if it is healthy.
 
         Returns:
-            False if there is none, or it does not answer.
+            False if there is no such process, or it does not answer.
         """
         process = read_process(self._log)
         if process is None or not process.is_running() or not self._load():
@@ -89,14 +89,14 @@ class Node(Service):
 
     @abstractmethod
     def _load(self) -> bool:
-        """Read what the running process was configured with; return whether it answers."""
+        """Read the running process's configuration and return whether the process answers."""
 
     @abstractmethod
     def _is_healthy(self, offset: int) -> bool:
-        """Return whether it answers; ``offset`` is the log's length before this start."""
+        """Return whether the node answers; ``offset`` is the log's length before this start."""
 
     def stop(self) -> None:
-        """Stop the process in an orderly way; do nothing if it does not run."""
+        """Stop the process gracefully; do nothing if it is not running."""
         if self._process is not None:
             self._process.stop()
 
@@ -106,7 +106,7 @@ class Node(Service):
             self._process.kill()
 
     def _try_ports(self, attempt: Callable[[], None]) -> None:
-        """Repeat an attempt, which chooses ports, if another process takes one first."""
+        """Run an attempt that chooses ports, and repeat it if another process takes one first."""
         for _ in range(_ATTEMPTS):
             with contextlib.suppress(PortTaken):
                 return attempt()
@@ -116,7 +116,7 @@ class Node(Service):
         )
 
     def _launch(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start the process and wait until it is healthy; end it if that fails."""
+        """Start the process, wait until it is healthy, and end it if that fails."""
         offset = self._log.stat().st_size if self._log.exists() else 0
         self._process = spawn(command, log=self._log, environment=environment)
         try:

@@ -14,13 +14,13 @@ def tcp_address(host: str, port: int) -> str:
 
 
 def read_port(config: dict[str, Any], name: str) -> int | None:
-    """Return the port of a server in a configuration; None if it has none."""
+    """Return the port of a server in a configuration; None if it is not set."""
     match = re.search(r"/tcp/(\d+)", str(config["Addresses"].get(name)))
     return int(match[1]) if match else None
 
 
 def peer_entry(address: str) -> dict[str, Any]:
-    """Return a peer as an entry of Kubo's configuration.
+    """Return an entry for a peer in Kubo's configuration.
 
     Raises:
         NodeFailed: the address has no transport or no peer id.
@@ -62,4 +62,4 @@ PRIVATE: dict[str, Any] = {
     },
     "Version": {"SwarmCheckEnabled": False},
 }
-"""Configuration that keeps a node off the public network and makes it ask only its peers."""
+"""Configuration that keeps a node off the public network and limits it to its peers."""

@@ -1,6 +1,6 @@
 """Start native processes in their own session, recognize them later, and stop them.
 
-A process is identified by its id and its start time: the system may reuse an id.
+A process is identified by its id and start time, because the system may reuse an id.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from colearn_ledger.home import write_atomically
 from colearn_localnet.errors import NodeFailed
 
 _PAUSE = 0.02
-"""Seconds between two checks of a condition that is waited for."""
+"""Seconds between checks of a condition."""
 
 _LOG_LIMIT = 10_000_000
 """Bytes of a log after which `rotate_log` starts a new one."""
@@ -31,27 +31,27 @@ _LOG_LIMIT = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process that this package started, perhaps in an earlier run of Python.
+    """A process started by this package, possibly in an earlier run of Python.
 
     Attributes:
-        pid: its id.
-        started: its start, in seconds since the boot on Linux, since 1970 elsewhere.
+        pid: process id.
+        started: start time in seconds, since boot on Linux and since 1970 elsewhere.
     """
 
     pid: int
     started: float
 
     def is_running(self) -> bool:
-        """Return whether this very process still runs."""
+        """Return whether the same process is still running."""
         with contextlib.suppress(OSError):
-            os.waitpid(self.pid, os.WNOHANG)  # collects the exit status of our own child
+            os.waitpid(self.pid, os.WNOHANG)  # reap our own child
         started = _read_start(self.pid)
         return started is not None and abs(started - self.started) < 0.05
 
     def stop(self, *, seconds: float = 20.0) -> None:
-        """Ask the process to end, and kill it if it still runs after some seconds."""
+        """Terminate the process, and kill it if it is still running after some seconds."""
         self._signal(signal.SIGTERM)
-        self._signal(signal.SIGCONT)  # a halted process would not react
+        self._signal(signal.SIGCONT)  # a stopped process would not react
         if not wait_until(lambda: not self.is_running(), seconds=seconds):
             self.kill()
 
@@ -70,8 +70,8 @@ def spawn(command: Sequence[str], *, log: Path, environment: Mapping[str, str]) 
     """Start a process that outlives this one.
 
     Args:
-        command: the path of the program, and its arguments.
-        log: file that the output is appended to; the process is recorded next to it.
+        command: the program's path and its arguments.
+        log: file to append the output to; the process is recorded in a file next to it.
         environment: the whole environment.
 
     Raises:
@@ -90,14 +90,14 @@ def spawn(command: Sequence[str], *, log: Path, environment: Mapping[str, str]) 
             )
         except OSError as error:
             raise NodeFailed(f"{command[0]} cannot be started: {error.strerror}") from error
-    child.returncode = 0  # `Process` collects the exit status; the child may outlive this Python
+    child.returncode = 0  # `Process` reaps the child, which may outlive this Python
     process = Process(child.pid, _read_start(child.pid) or 0.0)
     write_atomically(_record_path(log), json.dumps(asdict(process)).encode())
     return process
 
 
 def read_process(log: Path) -> Process | None:
-    """Return the process that was last spawned with a log; None if there was none."""
+    """Return the process last spawned with a log; None if there was none."""
     try:
         record = json.loads(_record_path(log).read_text())
         return Process(int(record["pid"]), float(record["started"]))
@@ -106,20 +106,20 @@ def read_process(log: Path) -> Process | None:
 
 
 def read_pid(log: Path) -> int | None:
-    """Return the id of the process that was last spawned with a log; None if it has ended."""
+    """Return the id of the process last spawned with a log; None if it has ended."""
     process = read_process(log)
     return process.pid if process is not None and process.is_running() else None
 
 
 def log_contains(log: Path, offset: int, words: str) -> bool:
-    """Return whether a log contains words after its first ``offset`` bytes."""
+    """Return whether a log contains a text after its first ``offset`` bytes."""
     with log.open("rb") as file:
         file.seek(offset)
         return words.encode() in file.read()
 
 
 def rotate_log(log: Path) -> None:
-    """Stop the process that writes a log, if any; rename a long log to `.log.1`."""
+    """Stop the process that writes a log, if any, and rename a long log to `.log.1`."""
     process = read_process(log)
     if process is not None:
         process.stop()
@@ -128,7 +128,7 @@ def rotate_log(log: Path) -> None:
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
-    """Return True as soon as a condition is true, or False after some seconds."""
+    """Wait for a condition; return True once it holds, or False after some seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -138,9 +138,9 @@ def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
 
 
 def free_port(host: str) -> int:
-    """Return a TCP port on which nobody listens now.
+    """Return a TCP port that is free now.
 
-    It lies below the ports of outgoing connections, which could take it later.
+    It is below the range for outgoing connections, so that none of them takes it later.
     """
     for _ in range(100):
         port = 20_000 + secrets.randbelow(12_000)
@@ -158,8 +158,8 @@ def free_ports(
 
     Args:
         host: IPv4 address to listen on.
-        previous: the port that each name had, which it keeps if it is free; 0 if it had none.
-        reserved: ports to avoid, on which nobody may listen yet.
+        previous: the previous port of each name, which is kept if it is free; 0 for none.
+        reserved: ports to avoid even if they are free now.
     """
     chosen: dict[str, int] = {}
     for name, port in previous.items():
@@ -186,13 +186,13 @@ def _record_path(log: Path) -> Path:
 
 
 def _read_start(pid: int) -> float | None:
-    """Return a process's start time, as in `Process.started`; None if it has ended."""
+    """Return a process's start time as in `Process.started`; None if it has ended."""
     try:
         process = psutil.Process(pid)
         started = process.create_time()
-        if psutil.LINUX:  # there it is the sum with the boot time, which follows the system clock
+        if psutil.LINUX:  # psutil adds the boot time, which changes with the clock
             started -= psutil.boot_time()
-        # with its main thread gone, a process is a zombie, but another thread may have the ports
+        # without its main thread, a process is a zombie, but other threads may still use the ports
         has_ended = process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
     except psutil.Error:
         return None

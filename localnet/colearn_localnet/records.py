@@ -14,22 +14,22 @@ from colearn_localnet.cosmos_genesis import BLOCK_TIME
 from colearn_localnet.errors import NetStateError, SettingsRefused
 
 _OWN_FILES = ("net.json*", "chain", "cosmos", "logs", "ipfs-*", ".repo-*")
-"""Everything that `Record.wipe` deletes; other files in the folder stay."""
+"""The names that `Record.wipe` deletes; other files in the folder are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The parts of a network.
+    """The settings of a network.
 
     Attributes:
         chain: kind of the chain, "evm" or "cosmos".
         ipfs: number of IPFS nodes.
-        block_time: seconds between blocks. With None, an EVM chain mines a block for each
-            transaction; a Cosmos chain makes blocks by the clock, and None becomes 0.5.
-        validators: number of nodes that run the chain; an EVM chain has one.
+        block_time: seconds between blocks. None mines a block for each transaction on an EVM chain
+            and becomes 0.5 on a Cosmos chain, which makes blocks at fixed intervals.
+        validators: number of nodes that run the chain; always one for an EVM chain.
 
     Raises:
-        SettingsRefused: they contradict each other or are out of range.
+        SettingsRefused: the settings contradict each other or are out of range.
     """
 
     chain: str = "evm"
@@ -38,7 +38,7 @@ class Settings:
     validators: int = 1
 
     def __post_init__(self) -> None:
-        """Check them, and fill in a Cosmos chain's block time."""
+        """Check the settings and fill in a Cosmos chain's block time."""
         if self.chain not in ("evm", "cosmos"):
             raise SettingsRefused(f"the chain must be evm or cosmos, not {self.chain!r}")
         if self.chain == "evm" and self.validators != 1:
@@ -51,7 +51,7 @@ class Settings:
             object.__setattr__(self, "block_time", BLOCK_TIME)
 
     def __str__(self) -> str:
-        """Return them in words."""
+        """Return the settings in words."""
         every = f"a block every {self.block_time:g} s" if self.block_time else "instant blocks"
         if self.chain == "evm":
             return f"{self.ipfs} IPFS nodes and an EVM chain with {every}"
@@ -61,12 +61,12 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class ChainStatus:
-    """The status of the chain, from the first node that answers.
+    """The status of the chain, as reported by the first node that answers.
 
     Attributes:
         url: URL of the node's RPC.
-        chain_id: a number (EIP-155), or a Cosmos chain's text.
-        pid: id of the node's process; None if it does not run.
+        chain_id: the chain's id: a number (EIP-155), or a text for a Cosmos chain.
+        pid: id of the node's process; None if it is not running.
         block: number of the newest block; None if the node does not answer.
         grpc: URL of a Cosmos node's gRPC server.
         rest: URL of a Cosmos node's REST server.
@@ -82,7 +82,7 @@ class ChainStatus:
 
 @dataclass(frozen=True, slots=True)
 class ValidatorStatus:
-    """The status of a Cosmos node; ``block`` and ``peers`` are None if it does not answer."""
+    """The status of a Cosmos node, with ``block`` and ``peers`` None if it does not answer."""
 
     name: str
     rpc: str
@@ -95,7 +95,7 @@ class ValidatorStatus:
 
 @dataclass(frozen=True, slots=True)
 class IpfsStatus:
-    """The status of an IPFS node; ``peers``, its connections, is None if it does not answer."""
+    """The status of an IPFS node, with its number of connections, None if it does not answer."""
 
     name: str
     api: str
@@ -112,10 +112,10 @@ class NetStatus:
 
     Attributes:
         folder: the network's folder.
-        settings: the settings of its last start.
-        chain: the chain.
-        ipfs: the IPFS nodes.
-        validators: the nodes of a Cosmos chain; empty for an EVM chain.
+        settings: the settings of the network's last start.
+        chain: status of the chain.
+        ipfs: status of each IPFS node.
+        validators: status of each node of a Cosmos chain; empty for an EVM chain.
     """
 
     folder: Path
@@ -126,7 +126,7 @@ class NetStatus:
 
     @property
     def healthy(self) -> bool:
-        """Whether every node answers."""
+        """Return whether every node answers."""
         peers = [node.peers for node in self.ipfs] + [node.peers for node in self.validators]
         return self.chain.block is not None and None not in peers
 
@@ -137,7 +137,7 @@ class Record:
 
     Attributes:
         settings: the network's settings.
-        swarm: key of the IPFS nodes' private swarm, in hex.
+        swarm: key of the private IPFS swarm, in hex.
         port: the EVM chain's port; 0 before its first start.
     """
 
@@ -166,13 +166,13 @@ class Record:
             raise NetStateError(f"{path} cannot be read: {error}") from error
 
     def write(self, folder: Path) -> None:
-        """Write the record for its owner only: anybody with the swarm's key can join."""
+        """Write the record so that only its owner can read the swarm's key."""
         folder.mkdir(parents=True, exist_ok=True)
         write_private(folder / "net.json", json.dumps(asdict(self), indent=2).encode())
 
     @staticmethod
     def wipe(folder: Path) -> None:
-        """Delete a network's files, the record last, and the folder if it is empty then."""
+        """Delete a network's files, the record last, and the folder if it is then empty."""
         for pattern in reversed(_OWN_FILES):
             for path in folder.glob(pattern):
                 if path.is_dir():

@@ -1,4 +1,4 @@
-"""HTTP requests that check and drive the nodes of a local network."""
+"""HTTP requests for checking and controlling the nodes of a local network."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from colearn_localnet.errors import NodeFailed
 
 _OK = 200
 _MAX_BYTES = 256_000_000
-"""Of one answer; the dump of a chain's state is the largest."""
+"""Largest answer in bytes; the dump of a chain's state is the longest."""
 
 
 def post(url: str, body: bytes = b"", *, seconds: float = 10.0) -> bytes:
-    """Post and return the answer's body.
+    """Send a POST request and return the answer's body.
 
     Raises:
-        NodeFailed: no connection, no whole answer in time, or a status other than 200.
+        NodeFailed: connecting failed, the answer was not complete in time, or its status is not
+            200.
     """
     return _request("POST", url, body, seconds)
 
 
 def get(url: str, *, seconds: float = 10.0) -> bytes:
-    """Get and return the answer's body.
+    """Send a GET request and return the answer's body.
 
     Raises:
-        NodeFailed: as `post`.
+        NodeFailed: under the same conditions as in `post`.
     """
     return _request("GET", url, None, seconds)
 

@@ -1,7 +1,7 @@
 """Find Node.js and Go on PATH, or install them once from PyPI into the user's cache folder.
 
 Both are pinned by hash in `pins/node` and `pins/go`, so that no other package registry, download
-page or system package is needed to install the nodes of a local network.
+page or system package is needed to install them.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from colearn_localnet.errors import InstallFailed
 PINS = next(
     folder / "pins" for folder in Path(__file__).resolve().parents[:2] if (folder / "pins").is_dir()
 )
-"""Pinned versions: beside this package in a checkout, inside it in a wheel."""
+"""Folder of pinned versions: next to this package in a checkout, inside it in a wheel."""
 
 _PROGRESS_EVERY = 10.0
-"""Seconds between two progress lines of a long command."""
+"""Seconds between progress lines of a long command."""
 
 Report = Callable[[str], None]
 """A function that shows one line of progress."""
@@ -40,15 +40,15 @@ class Toolchain:
     """A toolchain from PyPI.
 
     Attributes:
-        name: folder name of its pins and of its place in the cache.
+        name: name of its folders for the pins and in the cache.
         title: its name in messages.
-        commands: the commands that have to be on PATH.
+        commands: the commands that must be on PATH.
         version: the pinned version.
         oldest: the oldest version on PATH that is used instead.
         ask: the command that prints its version.
         folder: folder of the commands inside the installed package.
-        advice: how to install it by hand.
-        links: symbolic links to create among the commands: wheels cannot contain any.
+        advice: instructions for installing it by hand.
+        links: symbolic links to create among the commands, because wheels cannot contain any.
     """
 
     name: str
@@ -93,19 +93,19 @@ def cache_folder() -> Path:
 
 
 def toolchains_folder() -> Path:
-    """Return the folder that toolchains are installed into; it may not exist yet."""
+    """Return the folder for installed toolchains; it may not exist yet."""
     return cache_folder() / "toolchains"
 
 
 def prepare_environment(tools: Iterable[Toolchain], report: Report) -> dict[str, str]:
-    """Return this process's environment with the tools on PATH, installing those that are missing.
+    """Return this process's environment with the tools on PATH, installing missing ones.
 
     Args:
         tools: the toolchains that a command needs.
         report: shows progress.
 
     Raises:
-        InstallFailed: a tool is neither on PATH nor installable.
+        InstallFailed: a tool is not on PATH and cannot be installed.
     """
     folders = [str(_provide(tool, report)) for tool in tools if not is_on_path(tool)]
     return {**os.environ, "PATH": os.pathsep.join([*folders, os.environ.get("PATH", os.defpath)])}
@@ -132,13 +132,13 @@ def read_version(command: Sequence[str | Path]) -> str | None:
 
 
 def version_key(version: str) -> tuple[int, ...]:
-    """Return a version's numbers, for comparisons."""
+    """Return a version's numbers, for comparing versions."""
     return tuple(int(part) for part in version.split("."))
 
 
 @contextmanager
 def lock_installation(folder: Path, name: str, report: Report) -> Iterator[None]:
-    """Hold the lock under which one program is installed into a folder of the cache.
+    """Lock the installation of one program into a folder of the cache.
 
     Raises:
         InstallFailed: the folder cannot be written.
@@ -166,16 +166,16 @@ def run_with_progress(
     *,
     environment: Mapping[str, str] | None = None,
 ) -> str:
-    """Run a command to its end, report progress now and then, and return its output.
+    """Run a command, report its progress from time to time, and return its output.
 
     Args:
         command: the program and its arguments.
         folder: the working folder.
         report: shows progress.
-        environment: the whole environment; None takes this process's.
+        environment: the whole environment; None uses this process's.
 
     Raises:
-        InstallFailed: the command failed; the message has the end of its output.
+        InstallFailed: the command failed; the message includes the end of its output.
     """
     with tempfile.NamedTemporaryFile(prefix="colearn-output-") as output:
         log = Path(output.name)
@@ -235,7 +235,7 @@ def _install(tool: Toolchain, home: Path, report: Report) -> None:
 
 
 def _link(tool: Toolchain, folder: Path) -> None:
-    """Create a toolchain's links, and check that its commands run."""
+    """Create a toolchain's links and check that its commands run."""
     for name, target in tool.links.items():
         (folder / name).unlink(missing_ok=True)
         (folder / name).symlink_to(target)

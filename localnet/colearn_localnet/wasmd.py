@@ -1,6 +1,6 @@
 """Run wasmd, a node of a Cosmos chain with CosmWasm, alone or with others.
 
-`colearn_localnet.cosmos_genesis` creates its home, with genesis and keys;
+`colearn_localnet.cosmos_genesis` creates a node's home with genesis and keys.
 `colearn_localnet.cosmos` runs whole chains.
 """
 
@@ -31,10 +31,10 @@ class Wasmd(Node):
     """A wasmd process.
 
     Args:
-        home: its folder. Later starts keep the chain and, if they are free, the ports.
+        home: the node's folder. Later starts keep the chain and, if they are free, the ports.
         block_time: seconds from a block to the proposal of the next one.
-        host: IPv4 address that all its servers listen on.
-        log: file for its output; None uses `wasmd.log` in the home.
+        host: IPv4 address for all of the node's servers.
+        log: file for the node's output; None uses `wasmd.log` in the home.
     """
 
     NAME = "wasmd"
@@ -56,51 +56,51 @@ class Wasmd(Node):
 
     @property
     def home(self) -> Path:
-        """Its folder."""
+        """Return the node's folder."""
         return self._home
 
     @property
     def rpc(self) -> str:
-        """URL of CometBFT's RPC; the WebSocket has the same with ``ws:`` and ``/websocket``."""
+        """Return the URL of CometBFT's RPC; the WebSocket's has ``ws:`` and ``/websocket``."""
         return f"http://{self._host}:{self._ports['rpc']}"
 
     @property
     def rest(self) -> str:
-        """URL of the REST server (gRPC gateway)."""
+        """Return the URL of the REST server (gRPC gateway)."""
         return f"http://{self._host}:{self._ports['rest']}"
 
     @property
     def grpc(self) -> str:
-        """URL of the gRPC server, without encryption."""
+        """Return the URL of the gRPC server, which is not encrypted."""
         return f"http://{self._host}:{self._ports['grpc']}"
 
     @property
     def peer(self) -> str:
-        """Its id and address, for other nodes of the chain."""
+        """Return the node's id and address, for other nodes of the chain."""
         return f"{self._node_id()}@{self._host}:{self._ports['p2p']}"
 
     def choose_ports(self, *, reserved: Collection[int] = ()) -> Collection[int]:
-        """Choose free ports before the start, so that `peer` is known; keep free ones.
+        """Choose ports before the start, so that `peer` is known; earlier ports are kept if free.
 
         Args:
-            reserved: ports that other nodes have chosen, and may not listen on yet.
+            reserved: ports that other nodes have chosen but may not listen on yet.
 
         Returns:
-            the ports.
+            The ports.
         """
         self._ports = free_ports(self._host, self._ports, reserved=reserved)
         return self._ports.values()
 
     def set_peers(self, peers: Sequence[str]) -> None:
-        """Set the nodes that it connects to from its next start on."""
+        """Set the nodes to connect to from the next start on."""
         self._peers = tuple(peers)
 
     def start(self) -> Self:
-        """Start it and wait until it answers, not for its first block.
+        """Start the node and wait until it answers, which may be before its first block.
 
         Raises:
             InstallFailed: wasmd is missing and cannot be installed.
-            NodeFailed: it did not start.
+            NodeFailed: the node did not start.
         """
         binary = find_binary(WASMD)
         self._try_ports(lambda: self._start(binary))
@@ -117,10 +117,10 @@ class Wasmd(Node):
         return self._is_healthy(0)
 
     def height(self) -> int:
-        """Return the number of its newest block; 0 before the first one.
+        """Return the number of the newest block; 0 before the first one.
 
         Raises:
-            NodeFailed: it does not answer.
+            NodeFailed: the node does not answer.
         """
         return int(self._ask("status")["sync_info"]["latest_block_height"])
 
@@ -128,7 +128,7 @@ class Wasmd(Node):
         """Return the number of connected nodes of the chain.
 
         Raises:
-            NodeFailed: it does not answer.
+            NodeFailed: the node does not answer.
         """
         return int(self._ask("net_info")["n_peers"])
 
@@ -143,19 +143,19 @@ class Wasmd(Node):
     def _is_healthy(self, offset: int) -> bool:
         with suppress(NodeFailed, OSError, KeyError, ValueError):
             is_this_node = self._ask("status")["node_info"]["id"] == self._node_id()
-            for name in ("grpc", "rest"):  # they listen later than the RPC
+            for name in ("grpc", "rest"):  # these start after the RPC
                 socket.create_connection((self._host, self._ports[name]), timeout=5).close()
             return bool(is_this_node)
         return False
 
     def _node_id(self) -> str:
-        """Return its id: the first 20 bytes of the sha256 of its ed25519 public key, in hex."""
+        """Return the node's id: the first 20 bytes, in hex, of sha256 of its ed25519 public key."""
         key = json.loads((self._home / "config" / "node_key.json").read_text())
         public = base64.b64decode(key["priv_key"]["value"])[32:]
         return hashlib.sha256(public).hexdigest()[:40]
 
     def _read_ports(self) -> dict[str, int]:
-        """Return the ports in its configuration; 0 before its first start."""
+        """Return the ports in the node's configuration; 0 before the first start."""
         try:
             comet = tomllib.loads((self._home / "config" / "config.toml").read_text())
             app = tomllib.loads((self._home / "config" / "app.toml").read_text())
@@ -171,7 +171,7 @@ class Wasmd(Node):
         return dict(zip(_PORTS, ports, strict=True))
 
     def _configure(self) -> None:
-        """Write both configuration files; everything else has wasmd's defaults."""
+        """Write both configuration files; all other settings have wasmd's defaults."""
         at = {name: f"{self._host}:{port}" for name, port in self._ports.items()}
         settings = {
             "moniker": self._home.name,
