@@ -22,7 +22,7 @@ MODULES = {
     "colearn_grpc.mli_factory_interface": "colearn_learner.compat.mli_factory",
     "colearn_grpc.example_mli_factory": "colearn_learner.compat.mli_factory",
 }
-"""Modules here by module of the ancestor; each has all the `NAMES` of the latter."""
+"""Replacement of each module of the ancestor; it has all `NAMES` of that module."""
 
 NAMES = {
     "colearn.ml_interface": [

@@ -19,7 +19,7 @@ KEPT = 1
 
 
 class Killed(BaseException):
-    """Death of the process at this point."""
+    """Simulated death of the process."""
 
 
 class Life:

@@ -186,7 +186,7 @@ class TestTime:
             connection.recv(65_536)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
             connection.recv(65_536)
-            connection.recv(1)  # until the client gives up
+            connection.recv(1)  # returns once the client gives up
 
         with raw_server(serve) as url:
             client = HttpClient(url)

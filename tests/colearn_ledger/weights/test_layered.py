@@ -313,7 +313,7 @@ class TestRealNodes:
     def test_a_proposers_node_that_dies_is_made_up_for(
         self, swarm: Sequence[Kubo], tmp_path: Path, caplog
     ):
-        """The file stays readable through the folder, the own node, or another node's gateway."""
+        """The file stays readable through the folder, its node, or another node's gateway."""
         caplog.set_level(logging.INFO)
         patience = Patience(timeout=120, silence=60, retries=1)
         data = fresh(20_000_000)

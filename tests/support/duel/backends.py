@@ -57,7 +57,7 @@ class Backend(Protocol):
     domain: SigningDomain
     is_slow: bool
     is_live: bool
-    """Whether time passes by itself."""
+    """True if time passes by itself, as on a live chain."""
 
     def now(self) -> int:
         """Return the time that a transaction would have; on a live chain, the last block's time."""

@@ -34,7 +34,7 @@ def hashed(text: str) -> bytes:
 
 
 PEOPLE = [Wallet.from_key(hashed(f"person {i}")) for i in range(7)]
-"""The creator is the first; the last two join late or never, unless a wild call makes them."""
+"""Wallets, the creator's first; the last two join late or never, except in wild calls."""
 
 CROWD = 126
 """Number of further wallets; they join first and leave before the start."""
