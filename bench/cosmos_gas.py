@@ -2,17 +2,17 @@
 
 Usage: .venv/bin/python bench/cosmos_gas.py [--learners 3,256,10000] [--dao-dao FOLDER] [--json]
 
-Starts its own wasmd, stores the contract and runs an experiment of each size on it: all learners
+The script starts a wasmd, stores the contract and runs an experiment of each size: all learners
 join, one proposes, up to 64 vote, one transaction submits the signed ballots of up to 50 more, and
-somebody advances after the deadline. Gas is that of whole transactions in the blocks, with
-signature and bytes. One ballot is missing, so that no vote closes the round; the medians leave out
-the last join, which also starts the experiment.
+`advance` is called after the deadline. Gas is that of whole transactions in blocks, including the
+signature and the bytes. One ballot is missing, so that no vote closes the round. The medians leave
+out the last join, which also starts the experiment.
 
-For comparison, the same run has the chain's own bank send and, with --dao-dao, a vote in DAO DAO's
-single-choice proposals by the same learners, members of a cw4-group. The folder contains
-dao_dao_core.wasm, dao_voting_cw4.wasm, dao_proposal_single.wasm and cw4_group.wasm: the crates of
-these names, 2.6.0 and cw4-group 1.1.2, built with the options of scripts/build_cosmwasm.py;
-dao-voting-cw4 links only when its dependency on cw4-group has the feature `library`.
+For comparison, the same run measures the chain's bank send and, with --dao-dao, a vote in DAO DAO's
+single-choice proposals by the same learners, as members of a cw4-group. The folder must contain
+dao_dao_core.wasm, dao_voting_cw4.wasm, dao_proposal_single.wasm and cw4_group.wasm. They are the
+crates of these names (2.6.0; cw4-group 1.1.2), built with the options of scripts/build_cosmwasm.py.
+dao-voting-cw4 links only if its dependency on cw4-group has the feature `library`.
 """
 
 from __future__ import annotations
@@ -70,17 +70,17 @@ from colearn_localnet.rpc import json_rpc
 
 BLOCK_TIME = 0.1
 WINDOW = 30
-"""Seconds for proposing and for voting: time for all votes under load; `advance` waits as long."""
+"""Seconds for proposing and for voting, enough for all votes; `advance` waits as long."""
 
 VOTERS, SIGNERS, SENDS = 64, 50, 5
-"""Maximum numbers of voters by transaction, of relayed ballots and of bank sends."""
+"""Largest numbers of voters by transaction, relayed ballots and bank sends."""
 
 MEANS = 10_000_000
 GAS = 500_000
-"""Gas limit of a learner's transaction; blocks record the gas used."""
+"""Gas limit of a learner's transaction; the results are the gas used."""
 
 CHUNK = 500
-"""Accounts that one transaction pays or adds as members, and transactions in flight at once."""
+"""Most accounts paid or added as members by one transaction, and most pending transactions."""
 
 PATIENCE = 60.0
 DAO_DAO = ("cw4_group", "dao_voting_cw4", "dao_proposal_single", "dao_dao_core")
@@ -101,12 +101,12 @@ class Learner:
 
 
 class Place:
-    """A chain with the contract, its first account, which pays, and the learners' keys.
+    """A chain with the contract, an account that pays (the first one), and the learners' keys.
 
     Args:
-        chain: it makes blocks.
-        folder: of the journals.
-        progress: shows how many transactions are in blocks.
+        chain: a running chain.
+        folder: folder for the journals.
+        progress: shows the number of transactions in blocks.
     """
 
     def __init__(self, chain: CosmosChain, folder: Path, progress: Progress) -> None:
@@ -124,14 +124,14 @@ class Place:
         self.learners: list[Learner] = []
 
     def paid(self, *actions: Action) -> Executed:
-        """Send a transaction of the first account and return it from its block."""
+        """Send a transaction from the paying account and return it once it is in a block."""
         done = self.sender.wait(self.sender.send(self.bank, *actions), PATIENCE)
         if done.code:
             raise SystemExit(f"a transaction failed: {done.log}")
         return done
 
     def enrol(self, count: int) -> None:
-        """Create and fund learners up to a number."""
+        """Create and fund learners until there are ``count``."""
         new = []
         for number in range(len(self.learners), count):
             wallet = Wallet.from_key(hashlib.sha256(f"bench {number}".encode()).digest())
@@ -145,7 +145,7 @@ class Place:
         self.learners += new
 
     def gas_of(self, what: str, who: Sequence[Learner], contract: Account, say: Message) -> Gas:
-        """Send the same message from each learner; return the gas in the same order."""
+        """Send the same message from each learner and return the gas in the same order."""
         task = self.progress.add_task(what, total=len(who))
         gas: list[int] = []
         for part in parts(who):
@@ -167,14 +167,14 @@ class Place:
         learner.sequence += 1
 
     def _recorded(self, height: int, count: int) -> Iterator[int]:
-        """Yield the gas of the next transactions in blocks above a height."""
+        """Yield the gas of the next ``count`` transactions in blocks above a height."""
         ends = time.monotonic() + PATIENCE
         while count:
             if time.monotonic() > ends:
                 raise SystemExit(f"{count} transactions are in no block")
             try:
                 block = json_rpc(self.chain.rpc, "block_results", str(height + 1), seconds=60)
-            except NodeFailed:  # there is none yet
+            except NodeFailed:  # no such block yet
                 time.sleep(BLOCK_TIME / 4)
                 continue
             height += 1
@@ -187,13 +187,13 @@ class Place:
 
 
 def parts(everybody: Sequence[Learner]) -> Iterator[Sequence[Learner]]:
-    """Yield items in chunks."""
+    """Yield learners in chunks."""
     for start in range(0, len(everybody), CHUNK):
         yield everybody[start : start + CHUNK]
 
 
 def packed(message: object) -> Action:
-    """Return a message of the chain, packed for a transaction."""
+    """Return a message packed for a transaction."""
     action = AnyMessage()
     action.Pack(message, type_url_prefix="/")
     return bytes(action.SerializeToString(deterministic=True))
@@ -208,7 +208,7 @@ def paying_many(payer: Account, accounts: Sequence[Account], chain: CosmosChain)
 
 
 def content(text: str) -> ContentRef:
-    """Return a content reference that nobody will fetch."""
+    """Return a content reference that is never fetched."""
     digest = hashlib.sha256(text.encode()).digest()
     return ContentRef.from_digest(0x55, digest, digest.hex(), len(text))
 
@@ -232,7 +232,7 @@ def experiment(place: Place, count: int) -> tuple[Gas, list[Learner]]:
         initial=content("initial"),
         rounds=2,
         min_learners=count,
-        max_learners=count,  # it starts when the last has joined
+        max_learners=count,  # starts when the last learner has joined
         propose_window=WINDOW,
         vote_window=WINDOW,
     )
@@ -268,8 +268,8 @@ class DaoDao:
     """DAO DAO's contracts, stored on a chain.
 
     Args:
-        place: where.
-        folder: of the four modules.
+        place: the chain.
+        folder: folder with the four wasm files.
     """
 
     def __init__(self, place: Place, folder: Path) -> None:
@@ -281,7 +281,7 @@ class DaoDao:
             self.codes[name] = int(found[0]["code_id"])
 
     def made(self, name: str, message: Mapping[str, Any]) -> dict[str, Account]:
-        """Create a contract; return its address and those of the contracts it creates, by name."""
+        """Create a contract and return the addresses of all contracts created, by name."""
         text = json.dumps(message).encode()
         action = MsgInstantiateContract(
             sender=self.place.payer, code_id=self.codes[name], label=name, msg=text
@@ -292,12 +292,12 @@ class DaoDao:
         return {name: at[code] for name, code in self.codes.items() if code in at}
 
     def module(self, name: str, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the core's instruction to create a contract."""
+        """Return the instruction to the core contract to create another contract."""
         text = base64.b64encode(json.dumps(message).encode()).decode()
         return {"code_id": self.codes[name], "msg": text, "funds": [], "label": name}
 
     def proposals(self, count: int) -> Account:
-        """Create a DAO whose members are the first learners; return its proposal contract."""
+        """Create a DAO with the first learners as members and return its proposal contract."""
         place = self.place
         group = self.made("cw4_group", {"admin": place.payer, "members": []})["cw4_group"]
         task = place.progress.add_task("DAO DAO's members", total=count)
@@ -326,7 +326,7 @@ class DaoDao:
         return self.made("dao_dao_core", core)["dao_proposal_single"]
 
     def measured(self, count: int, voters: Sequence[Learner]) -> Gas:
-        """Measure a proposal, and the same learners' votes on it."""
+        """Measure a proposal and votes on it by the same learners."""
         contract, place = self.proposals(count), self.place
         proposal = {"title": "weights", "description": content("weights").cid, "msgs": []}
         name = "DAO DAO's propose"
@@ -339,7 +339,7 @@ class DaoDao:
 
 
 def table(found: Mapping[int, Gas]) -> Table:
-    """Return the medians, with one column for each number of learners."""
+    """Return a table of the medians, with one column for each number of learners."""
     shown = Table("call", title="gas, median")
     for count in found:
         shown.add_column(f"{count:,} learners", justify="right")
@@ -350,7 +350,7 @@ def table(found: Mapping[int, Gas]) -> Table:
 
 
 def numbers(text: str) -> list[int]:
-    """Parse the numbers of learners of an option."""
+    """Parse an option's numbers of learners."""
     found = [int(part) for part in text.split(",")]
     if not all(3 <= number <= 10_000 for number in found):
         raise argparse.ArgumentTypeError("3 to 10,000 learners, as in 3,256,10000")

@@ -1,17 +1,18 @@
-"""Measure accuracy on digits of five learners with skewed labels: together, alone, data pooled.
+"""Measure five learners with skewed labels on digits: together, alone and with pooled data.
 
 Usage: .venv/bin/python bench/digits.py [--models mlp keras-mlp pytorch-mlp] [--seeds 4 5 6]
 
-A quarter of the 1,797 records is the test set, which no learner has. The rest goes to five learners
-by label skew (Dirichlet α = 0.5). A learner trains on 60 % of its records, votes with 20 % and
-tests with 20 %. The experiment is `colearn_learner.simulation`: real agents on `LocalLedger` that
-propose in turn. For comparison, the same run trains the same network with the same first weights,
-rate and batches, without votes, on each learner's training records alone and on the pooled records:
-as many passes over the records as rounds. Pooled, these are five times the gradient steps of the
-experiment, where a round is one learner's pass.
+A quarter of the 1,797 records is the test set, which no learner uses. The rest is divided among
+five learners by label skew (Dirichlet α = 0.5). A learner trains on 60 % of its records, votes with
+20 % and tests with 20 %. The experiment is `colearn_learner.simulation`, in which real agents on
+`LocalLedger` propose in turn. For comparison, the same run trains the same network with the same
+initial weights, rate and batches, but without votes, on each learner's training records alone and
+on the pooled records. Both make as many passes over the records as there are rounds. On the pooled
+records, this is five times the gradient steps of the experiment, where a round is one learner's
+pass.
 
-Each model runs in its own process. Prints a table and, for each row, the distance from the aims:
-at most two points below the pooled data, and above the mean of the learners alone.
+Each model runs in its own process. The script prints a table and, for each row, the distance from
+the aims: at most two points below the pooled data, and above the mean of the learners alone.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from colearn_learner.datasets.splitting import divide
 LEARNERS, ALPHA, COMMON_TEST = 5, 0.5, 0.25
 MODELS = ("mlp", "keras-mlp", "pytorch-mlp")
 POINTS = 0.02
-"""Maximum distance of an experiment below the pooled data."""
+"""Largest allowed distance of an experiment below the pooled data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Accuracies, from 0 to 1 on the test set, of one experiment and its comparisons."""
+    """Accuracies of one experiment and its comparisons on the test set, from 0 to 1."""
 
     model: str
     seed: int
@@ -62,7 +63,7 @@ class Row:
 
     @property
     def behind(self) -> float:
-        """Return how far the collective is below the pooled data."""
+        """Return the collective's distance below the pooled data."""
         return self.compared.together - self.compared.collective
 
     @property
@@ -72,7 +73,7 @@ class Row:
 
 
 def skewed_split(data: Data, seed: int) -> Split:
-    """Return five learners' shares and the test set, without common records."""
+    """Return five learners' shares and the test set, all disjoint."""
     order = np.random.default_rng(seed).permutation(len(data))
     common, rest = np.split(order, [round(len(data) * COMMON_TEST)])
     owned = data.take(rest)
@@ -99,7 +100,7 @@ def measured(name: str, seed: int, settings: Settings) -> Row:
             score_name=score.name, higher_is_better=score.higher_is_better
         ),
     )
-    # gradient descent has no state: a training of all passes is as many trainings of one
+    # gradient descent has no state, so one training with all passes equals many with one pass
     compared = compare(
         result.weights,
         parts,
@@ -113,7 +114,7 @@ def measured(name: str, seed: int, settings: Settings) -> Row:
 
 
 def rows_of(name: str, seeds: Sequence[int], settings: Settings) -> list[Row]:
-    """Measure one model with all seeds."""
+    """Measure one model with every seed."""
     rows = []
     for seed in seeds:
         rows.append(measured(name, seed, settings))
@@ -122,7 +123,7 @@ def rows_of(name: str, seeds: Sequence[int], settings: Settings) -> list[Row]:
 
 
 def table(rows: Sequence[Row], settings: Settings) -> str:
-    """Return the rows as Markdown, accuracies in per cent."""
+    """Return the rows as a Markdown table with accuracies in per cent."""
     names = ("together", "behind", "mean alone", "best alone", "accepted", "aims")
     lines = [f"| model | seed | experiment | {' | '.join(names)} |", "|---" + "|---:" * 7 + "|---|"]
     for row in rows:
@@ -146,7 +147,7 @@ def main() -> None:
     options = parser.parse_args()
     training = Training(options.learning_rate, batch_size=options.batch_size, passes=1)
     settings = Settings(options.rounds, options.vote_threshold, training)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # small networks: threads only wait
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads do not help small networks
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(len(options.models), mp_context=context) as pool:
         measuring = [pool.submit(rows_of, m, options.seeds, settings) for m in options.models]

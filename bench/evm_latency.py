@@ -1,14 +1,14 @@
-"""Measure how soon an idle agent acts: from the block with a duty to its transaction's broadcast.
+"""Measure an idle agent's latency: from the block with a duty to its transaction's broadcast.
 
 Usage: .venv/bin/python bench/evm_latency.py [--duties 50] [--poll 1.0]
 
-Starts anvil and one `Agent`. The script proposes weights from a folder for another learner. The
-clock starts when anvil has answered that transaction (it makes a block at once), and stops when the
-agent's ballot arrives at the script's proxy in front of anvil. In between the agent sees the block,
-reads the state, fetches and verifies the weights, lets its learner test them, writes its journals,
-estimates gas, signs and sends. The learner and the weights are tiny.
+The script starts anvil and one `Agent`, and proposes weights from a folder for another learner. The
+clock starts when anvil has answered the proposal's transaction, for which it makes a block at once.
+The clock stops when the agent's ballot arrives at the script's proxy in front of anvil. In between,
+the agent detects the block, reads the state, fetches and verifies the weights, tests them with its
+learner, writes its journals, estimates gas, signs and sends. The learner and the weights are tiny.
 
-For comparison, the same run has a bare web3.py loop on the same duties, without fetching or
+For comparison, the same run measures a bare web3.py loop on the same duties, without fetching or
 journals: ``block_number`` every 10 ms, ``duty``, and ``send_transaction`` with web3's defaults.
 """
 
@@ -51,12 +51,12 @@ ABI = json.loads((ROOT / "colearn_ledger/chains/evm/CollectiveLearning.json").re
 
 
 class Learner:
-    """A learner that approves everything at once."""
+    """A learner that approves every proposal at once."""
 
     weights = Weights(weights=[np.zeros(3)])
 
     def mli_propose_weights(self) -> Weights:
-        """Return other weights."""
+        """Return different weights."""
         return Weights(weights=[self.weights.weights[0] - 0.1])
 
     def mli_test_weights(self, weights: Weights) -> ProposedWeights:
@@ -73,7 +73,7 @@ class Learner:
 
 
 class Watch:
-    """A proxy that records when a signed transaction arrives and forwards everything."""
+    """A proxy that forwards everything and records the arrival of a signed transaction."""
 
     def __init__(self, target: str) -> None:
         self.sent = threading.Event()
@@ -83,7 +83,7 @@ class Watch:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True  # head and body are two writes
+            disable_nagle_algorithm = True  # headers and body are two writes
 
             def do_POST(self) -> None:
                 """Forward a request."""
@@ -111,7 +111,7 @@ class Watch:
 
 
 class Place:
-    """A contract, and an experiment of the script's learner and the measured one, in turns."""
+    """A contract with an experiment in which the script and the measured learner take turns."""
 
     def __init__(self, anvil: Anvil, folder: Path, rounds: int) -> None:
         sending = SenderConfig(journal=folder / "by-hand")
@@ -148,7 +148,7 @@ class Place:
             elif duty == Duty.VOTE:
                 self.ledger.vote(self.experiment, experiment.round, Vote(True)).wait(10)
             else:
-                time.sleep(0.3 + random.random())  # noqa: S311 - the other is idle, anywhere in its pause
+                time.sleep(0.3 + random.random())  # noqa: S311 - a random time in its pause
                 content = next(self.contents)
                 watch.sent.clear()
                 self.ledger.propose(self.experiment, experiment.round, content, Scores())
@@ -182,7 +182,7 @@ def by_agent(place: Place, watch: Watch, rounds: int, config: EvmConfig) -> list
 
 
 def by_hand_written_loop(place: Place, watch: Watch, rounds: int) -> list[float]:
-    """Measure a simple loop over web3.py."""
+    """Measure a simple loop with web3.py."""
     account = EthAccount.from_key(place.other.reveal_key())
     web3 = Web3(HTTPProvider(watch.url))
     web3.middleware_onion.inject(SignAndSendRawMiddlewareBuilder.build(account), layer=0)

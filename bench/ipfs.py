@@ -1,15 +1,16 @@
-"""Measure a store next to the node's plain RPC: 100 MB up and down, in one run.
+"""Compare a store with the node's plain RPC: 100 MB up and down, in one run.
 
 Usage: .venv/bin/python bench/ipfs.py [--megabytes 100] [--rounds 11]
 
-Starts two Kubo nodes in a private swarm. Each round adds and reads a new file four ways: by
-http.client to the node (``add`` with the same options; ``cat`` of a file of the other store) and
-by `KuboStore` (put + pin; get, verified by CID and sha256), in changing order. Prints medians; the
-ratio is the median of the rounds' ratios, whose two halves ran one after the other under the same
-load. An agent computes the reference of its weights before it sends them, to see whether training
-changed anything: the line ``reference`` is the time for that, and the next line is the sum. Node
-and client share the machine: if the node uses all cores, our work slows it down. The peak of memory
-is that of a separate process that has the weights and puts, or fetches, them.
+The script starts two Kubo nodes in a private swarm. Each round adds and reads a new file in two
+ways, in changing order: with http.client (``add`` with the same options; ``cat`` of a file from the
+other store) and with `KuboStore` (put and pin; get, verified by CID and sha256). The script prints
+medians. The ratio is the median of the ratios of the rounds; both parts of each ratio ran one after
+the other under the same load. An agent computes the reference of its weights before sending them,
+to find out whether training changed anything. The line ``reference`` is the time for that, and the
+next line is the sum. Node and client share the machine, so our work slows the node down if it uses
+all cores. The peak memory is that of a separate process that puts weights it already has, or
+fetches them.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ OPTIONS = "cid-version=1&raw-leaves=true&chunker=size-262144&pin=true&progress=f
 
 
 def plain_add(url: str, data: bytes) -> None:
-    """Add a file like a simple client: multipart in chunks, no hashing."""
+    """Add a file like a simple client: as multipart in chunks, without hashing."""
     connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc)
     head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\n'
 
@@ -61,7 +62,7 @@ def plain_add(url: str, data: bytes) -> None:
 
 
 def plain_cat(url: str, cid: str, size: int) -> None:
-    """Read a file into a folder, without hashing."""
+    """Read a file into a folder without hashing."""
     connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc)
     connection.request("POST", f"/api/v0/cat?arg={cid}")
     answer = connection.getresponse()
@@ -88,14 +89,14 @@ def store_cat(store: KuboStore, content: ContentRef) -> None:
 
 
 def timed(act: Callable[[], object]) -> float:
-    """Run an operation and return its seconds."""
+    """Run an operation and return its duration in seconds."""
     began = time.perf_counter()
     act()
     return time.perf_counter() - began
 
 
 def throughput(node: Kubo, size: int, rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of each operation, by its name."""
+    """Return the durations of each operation in seconds, by its name."""
     store = KuboStore(node.api)
     names = ("reference", "add", "plain add", "get", "plain cat")
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -116,7 +117,7 @@ def throughput(node: Kubo, size: int, rounds: int) -> dict[str, list[float]]:
         ]
         for name, act in gets[:: 1 if number % 2 else -1]:
             seconds[name].append(timed(act))
-    return {name: values[1:] for name, values in seconds.items()}  # the first round warms up
+    return {name: values[1:] for name, values in seconds.items()}  # skip the first round, a warm-up
 
 
 PEAK = """
@@ -150,7 +151,7 @@ else:
 
 
 def peak(node: Kubo, size: int, what: str, content: ContentRef | None = None) -> float:
-    """Return the peak memory of a process beyond the weights, in megabytes."""
+    """Return a process's peak memory in addition to the weights, in megabytes."""
     reference = [content.cid, content.sha256, str(content.size)] if content else []
     run = subprocess.run(
         [sys.executable, "-c", PEAK, str(ROOT), node.api, str(size), what, *reference],
@@ -162,7 +163,7 @@ def peak(node: Kubo, size: int, what: str, content: ContentRef | None = None) ->
 
 
 def main() -> int:
-    """Measure and print the times; return the exit status."""
+    """Measure and print the times, and return the exit status."""
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--megabytes", type=int, default=100)
     arguments.add_argument("--rounds", type=int, default=11)

@@ -1,9 +1,9 @@
-"""Measure start times: the package's import and the command's help, next to the bare interpreter.
+"""Measure start times of the package's import and the command's help.
 
 Usage: .venv/bin/python bench/startup.py [--rounds 11]
 
-Each round starts a new process of each kind, in changing order. Prints medians in seconds.
-`import numpy` is a peer: a price that many programs pay.
+Each round starts a new process of each kind, in changing order. The script prints medians in
+seconds. The bare interpreter and `import numpy`, a cost that many programs have, are the baselines.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STARTS = {
     "import colearn_learner": (["-c", "import colearn_learner"], 0.3),
     "colearn --help": (["-m", "colearn_learner.cli", "--help"], 0.5),
 }
-"""The interpreter's arguments, and the maximum in seconds."""
+"""The interpreter's arguments and the longest allowed time in seconds."""
 
 
 def measure(arguments: list[str]) -> float:
@@ -33,7 +33,7 @@ def measure(arguments: list[str]) -> float:
 
 
 def main() -> int:
-    """Measure and print the start times; return the exit status."""
+    """Measure and print the start times, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=11)
     rounds = parser.parse_args().rounds
@@ -44,7 +44,7 @@ def main() -> int:
     print(f"{rounds} rounds, {os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}")
     good = True
     for name, (_, most) in STARTS.items():
-        median = statistics.median(seconds[name][1:])  # the first round warms up
+        median = statistics.median(seconds[name][1:])  # skip the first round, a warm-up
         good = good and (most is None or median < most)
         print(f"{name:24} {median:6.3f} s" + ("" if most is None else f"   limit: {most}"))
     return 0 if good else 1

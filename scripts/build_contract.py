@@ -1,9 +1,9 @@
-"""Compile the Solidity contract and put the artifact into the Python package.
+"""Compile the Solidity contract and write its artifact to the Python package.
 
 Usage: python scripts/build_contract.py [--check]
 
-With --check, write nothing; the exit status is 1 if the artifact in the package differs from what
-the sources compile to. Run `npm ci` in contracts/evm first; `make contract` does both.
+With --check, write nothing; the exit status is 1 if the package's artifact differs from the result
+of compiling the sources. Run `npm ci` in contracts/evm first; `make contract` does both.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TARGET = ROOT / "colearn_ledger" / "chains" / "evm" / "CollectiveLearning.json"
 
 
 def main(check: bool) -> int:
-    """Build, then write or compare; return the exit status."""
+    """Build the artifact, write or compare it, and return the exit status."""
     forge = EVM / "node_modules" / ".bin" / "forge"
     if not forge.exists():
         print("build_contract: run `npm ci` in contracts/evm first", file=sys.stderr)
@@ -70,7 +70,7 @@ def artifact() -> dict[str, object]:
 
 
 def source_hash() -> str:
-    """Return sha256 over the names and contents of all sources, in order of name."""
+    """Return the sha256 over the names and contents of all sources, in order of name."""
     digest = hashlib.sha256()
     for path in sorted((EVM / "src").rglob("*.sol")):
         digest.update(path.relative_to(EVM).as_posix().encode() + b"\0")

@@ -1,18 +1,21 @@
-"""Build the CosmWasm contract and put the wasm into the Python package.
+"""Build the CosmWasm contract and write the wasm to the Python package.
 
 Usage: python scripts/build_cosmwasm.py [--check | --lock | --freeze]
 
 Without an option, build and check the wasm and write it to colearn_ledger/chains/cosmos/contract.
-With --check, write nothing and fail unless the wasm in the package comes from these sources, passes
-the checks of the oldest VM it has to run on (wasmvm 1.0, the FET network's), and equals, if the
-tools are the same, what this machine builds. Exit status: 0 success, 1 failure, 3 a missing tool.
+With --check, write nothing. Fail unless the package's wasm comes from these sources, passes the
+checks of the oldest VM that it must run on (wasmvm 1.0, used by the FET network), and equals the
+result of a build on this machine if the tools are the same.
+Exit status: 0 for success, 1 for a failure, 3 for a missing tool.
 
---lock writes contracts/cosmwasm/Cargo.lock from dependencies.lock, which is the same file without
-the registry's address; cargo needs it for `--locked`. --freeze does the reverse, after an update.
+--lock writes contracts/cosmwasm/Cargo.lock, which cargo needs for `--locked`, from
+dependencies.lock, which is the same file without the registry's address. --freeze does the reverse,
+after an update.
 
 Tools: a rustup toolchain with the wasm32 target and rust-src, or Debian's rustc-web, cargo-web and
 rust-web-src (installed if this runs as root); wasm-opt (binaryen), wasm2wat and wasm-validate
-(wabt). The build includes the standard library, for the instruction set of the first wasm version.
+(wabt). The build compiles the standard library too, to limit it to the instruction set of the first
+wasm version.
 """
 
 from __future__ import annotations
@@ -47,11 +50,11 @@ IMPORTS = {
     "addr_canonicalize", "addr_humanize", "secp256k1_verify", "secp256k1_recover_pubkey",
     "ed25519_verify", "ed25519_batch_verify", "debug", "query_chain",
 }  # fmt: skip
-"""Functions that wasmvm 1.0 provides, all in the module `env`."""
+"""Functions that wasmvm 1.0 provides in the module `env`."""
 EXPORTS = {"memory", "allocate", "deallocate", "interface_version_8", "instantiate", "execute"}
 EXPORTS |= {"query"}
 FORBIDDEN_EXPORTS = {"migrate", "sudo", "reply"}
-"""Entry points that would give somebody more power than the protocol does."""
+"""Entry points that would give someone more power than the protocol does."""
 CAPABILITIES = {"requires_iterator", "requires_staking", "requires_stargate"}
 LATER_FEATURES = (
     "mutable-globals", "saturating-float-to-int", "sign-extension", "simd", "multi-value",
@@ -67,7 +70,7 @@ DEBIAN = {
 
 
 class BuildFailed(Exception):
-    """The wasm could not be built, or is not valid; the message says what to do."""
+    """The wasm could not be built or is not valid; the message suggests what to do."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Toolchain:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the task of the command line and return the exit status."""
+    """Run the task given on the command line and return the exit status."""
     tasks = {(): build, ("--check",): check, ("--lock",): write_lock, ("--freeze",): freeze_lock}
     task = tasks.get(tuple(arguments))
     if task is None:
@@ -108,7 +111,7 @@ def report(line: str) -> None:
 
 
 def build() -> None:
-    """Build, check, and write the package's files."""
+    """Build and check the wasm, and write the package's files."""
     tools = find_toolchain()
     wasm = compile_wasm(tools)
     check_vm(wasm)
@@ -120,7 +123,7 @@ def build() -> None:
 
 
 def check() -> None:
-    """Compare the package's wasm with the sources, the VM's limits and a build of this machine."""
+    """Check the package's wasm against the sources, the VM's limits and a build made here."""
     if not (WASM.exists() and ARTIFACT.exists()):
         raise BuildFailed(f"{WASM.relative_to(ROOT)} does not exist: run `make cosmwasm`")
     shipped = json.loads(ARTIFACT.read_text())
@@ -158,7 +161,7 @@ def compare(shipped: dict[str, object], wasm: Path, tools: Toolchain) -> None:
 
 
 def write_lock() -> None:
-    """Write Cargo.lock from dependencies.lock, with the registry's address."""
+    """Write Cargo.lock from dependencies.lock, adding the registry's address."""
     line = f'source = "{registry()}"'
     text = re.sub(r"^(checksum = )", rf"{line}\n\1", FROZEN.read_text(), flags=re.MULTILINE)
     if not LOCK.exists() or LOCK.read_text() != text:
@@ -166,7 +169,7 @@ def write_lock() -> None:
 
 
 def freeze_lock() -> None:
-    """Write dependencies.lock from Cargo.lock, without the registry's address."""
+    """Write dependencies.lock from Cargo.lock, removing the registry's address."""
     FROZEN.write_text(LOCK.read_text().replace(f'source = "{registry()}"\n', ""))
     report(f"wrote {FROZEN.relative_to(ROOT)}")
 
@@ -185,7 +188,7 @@ def registry() -> str:
 
 
 def find_toolchain() -> Toolchain:
-    """Return rustup's toolchain if it can build for wasm, else Debian's, installed if needed."""
+    """Return rustup's toolchain if it can build for wasm, else Debian's, installing if needed."""
     provide(["wasm"])
     rustc, cargo = shutil.which("rustc"), shutil.which("cargo")
     if rustc and cargo:
@@ -207,7 +210,7 @@ def find_toolchain() -> Toolchain:
 
 
 def toolchain(rustc: str, cargo: str, linker: str, library: Path) -> Toolchain:
-    """Return a toolchain with the versions on which the wasm's bytes depend."""
+    """Return a toolchain with the versions that affect the wasm's bytes."""
     flavor = ["-flavor", "wasm"] if Path(linker).name == "rust-lld" else []
     versions = {
         "rustc": output(rustc, "--version"),
@@ -261,7 +264,7 @@ def compile_wasm(tools: Toolchain) -> Path:
 
 
 def rust_flags(tools: Toolchain) -> list[str]:
-    """Return the compiler's options: the first wasm version, and no path of this machine."""
+    """Return compiler options for the first wasm version, without paths of this machine."""
     cargo_home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
     folders = dict.fromkeys(sorted((cargo_home / "registry" / "src").glob("*")), "/cargo")
     folders |= {CRATE: "/contract", tools.library: "/library"}
@@ -271,7 +274,7 @@ def rust_flags(tools: Toolchain) -> list[str]:
 
 
 def run(command: list[str], environment: dict[str, str]) -> None:
-    """Run a command in the crate's folder, and report its progress."""
+    """Run a command in the crate's folder and report its progress."""
     run_with_progress(command, CRATE, report, environment=environment)
 
 
@@ -287,7 +290,7 @@ def describe(wasm: Path, tools: Toolchain) -> dict[str, object]:
 
 
 def source_hash() -> str:
-    """Return sha256 over the names and contents of the wasm's source files."""
+    """Return the sha256 over the names and contents of the wasm's source files."""
     digest = hashlib.sha256()
     for path in [*sorted((CRATE / "src").rglob("*.rs")), CRATE / "Cargo.toml", FROZEN]:
         digest.update(path.relative_to(CRATE).as_posix().encode() + b"\0")
@@ -304,7 +307,7 @@ def sha256(path: Path) -> str:
 
 
 def check_vm(wasm: Path) -> None:
-    """Raise unless the wasm is valid for the oldest VM that the contract has to run on."""
+    """Check that the wasm is valid for the oldest VM that the contract must run on."""
     size = wasm.stat().st_size
     if size >= MAX_BYTES:
         raise BuildFailed(f"the wasm has {size:,} bytes; it must be smaller than {MAX_BYTES:,}")
@@ -322,7 +325,7 @@ def check_vm(wasm: Path) -> None:
 
 
 def find_problems(text: str) -> list[str]:
-    """Return the problems in a module's text: imports, exports, types."""
+    """Return the problems with the imports, exports and types in a module's text."""
     imported = set(re.findall(r'^ *\(import "([^"]*)" "([^"]*)"', text, re.MULTILINE))
     exported = set(re.findall(r'^ *\(export "([^"]*)"', text, re.MULTILINE))
     code = "\n".join(line for line in text.splitlines() if not line.startswith("  (data "))

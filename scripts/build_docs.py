@@ -1,10 +1,10 @@
-"""Build the documentation's site, strictly: what `make docs` calls.
+"""Build the documentation's site with warnings as errors, for `make docs`.
 
 Usage: .venv/bin/python scripts/build_docs.py [FOLDER]
 
-The site is written to FOLDER, by default build/docs. Warnings are errors: broken links, pages
-missing from the menu, names that the API reference does not find. The hook scripts/docs, named in
-mkdocs.yml, generates some pages and pictures; the repository contains none of them.
+The site is written to FOLDER, by default build/docs. The errors include broken links, pages missing
+from the menu and names that the API reference does not find. The hook in scripts/docs, set in
+mkdocs.yml, generates some pages and pictures, which are not in the repository.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 QUIET = {"NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"}
-"""Silences the theme's advertisement, which would count as a warning."""
+"""Variables that silence the theme's advertisement, which would count as a warning."""
 
 
 def build(folder: Path) -> int:
-    """Build the site into a folder; return the exit status."""
+    """Build the site in a folder and return the exit status."""
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--clean"]
     command += ["--config-file", str(ROOT / "mkdocs.yml"), "--site-dir", str(folder.absolute())]
     return subprocess.run(command, cwd=ROOT, env=os.environ | QUIET, check=False).returncode

@@ -2,7 +2,7 @@
 
 Usage: .venv/bin/python scripts/build_proto.py [--check]
 
-With --check nothing is written: the exit code is 1 if the generated files are out of date.
+With --check, write nothing; the exit status is 1 if the generated files are out of date.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ GENERATED = (PROTO.with_name("learner_pb2.py"), PROTO.with_name("learner_pb2.pyi
 
 
 def generate(out: Path) -> None:
-    """Write the generated files below a folder.
+    """Write the generated files to a folder.
 
     Raises:
-        SystemExit: protoc failed; it has printed why.
+        SystemExit: protoc failed and has printed the reason.
     """
     options = [f"--proto_path={ROOT}", f"--python_out={out}", f"--pyi_out={out}"]
     if protoc.main(["protoc", *options, str(PROTO)]) != 0:
@@ -30,7 +30,7 @@ def generate(out: Path) -> None:
 
 
 def outdated_files() -> list[str]:
-    """Return the generated files that differ from what learner.proto gives now."""
+    """Return the generated files that do not match the current learner.proto."""
     with tempfile.TemporaryDirectory() as folder:
         generate(Path(folder))
         return [
@@ -41,7 +41,7 @@ def outdated_files() -> list[str]:
 
 
 def main() -> None:
-    """Generate the files, or check them."""
+    """Generate or check the files."""
     if sys.argv[1:] == ["--check"]:
         if outdated := outdated_files():
             raise SystemExit(f"out of date: {', '.join(outdated)}; run make proto")

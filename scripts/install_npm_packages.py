@@ -1,4 +1,4 @@
-"""Install the npm packages of the Solidity contract, unless they are those of the lock file.
+"""Install the npm packages of the Solidity contract unless they match the lock file.
 
 Usage: python scripts/install_npm_packages.py
 """
@@ -12,11 +12,11 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent.parent / "contracts" / "evm"
 STAMP = FOLDER / "node_modules" / ".installed-lock"
-"""Digest of the lock file that the installed packages come from; `npm ci` removes it first."""
+"""Digest of the lock file of the installed packages; `npm ci` removes it before installing."""
 
 
 def main() -> int:
-    """Run `npm ci` if the lock file has changed since the last time; return the exit status."""
+    """Run `npm ci` if the lock file has changed since the last run, and return the exit status."""
     digest = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
     if STAMP.is_file() and STAMP.read_text() == digest:
         return 0

@@ -2,8 +2,8 @@
 
 Usage: python3 scripts/setup.py EXTRA        (EXTRA: demo, dev, ...; see pyproject.toml)
 
-Needs only Python 3.11 to 3.13 with venv; does nothing if all is installed already. The versions
-are those of constraints.txt.
+Needs only Python 3.11 to 3.13 with venv, and does nothing if everything is already installed. The
+versions are those in constraints.txt.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PROGRESS_EVERY = 10.0
 
 
 class SetupFailed(Exception):
-    """The packages could not be installed; the message says what to do."""
+    """The packages could not be installed; the message suggests what to do."""
 
 
 def main(extra: str) -> int:
@@ -52,7 +52,7 @@ def fingerprint() -> str:
 
 
 def create_venv() -> None:
-    """Create the virtual environment, unless it exists."""
+    """Create the virtual environment unless it exists."""
     if (VENV / "bin" / "pip").exists():
         return
     python = supported_python()
@@ -78,7 +78,7 @@ def supported_python() -> str | None:
 
 
 def install(extra: str) -> None:
-    """Install this checkout with an extra, and show progress."""
+    """Install this checkout with an extra and show progress."""
     command = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
     command += ["install", "--progress-bar=off", "--no-input", "--constraint", "constraints.txt"]
     command += ["--editable", f".[{extra}]"]
@@ -103,7 +103,7 @@ def install(extra: str) -> None:
 
 
 def poll(process: subprocess.Popen[bytes]) -> int | None:
-    """Return the exit status of a process, or None if it still runs after a while."""
+    """Return a process's exit status, or None if it is still running after a short wait."""
     try:
         return process.wait(PROGRESS_EVERY)
     except subprocess.TimeoutExpired:

@@ -5,7 +5,7 @@ Usage: .venv/bin/python scripts/tools.py TOOL... -- COMMAND...
 
 A recent enough tool on PATH is used. Otherwise Node.js and Go are installed from PyPI into the
 user's cache folder (XDG_CACHE_HOME or ~/.cache, colearn/toolchains), and the rest from Debian's
-packages if this runs as root. Elsewhere the message names the command to run.
+packages if this runs as root. Otherwise a message describes what to install.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from colearn_localnet.errors import InstallFailed
 from colearn_localnet.toolchains import GO, NODE, prepare_environment, read_version, version_key
 
 OLDEST_RUST = "1.82"
-"""`rust-version` of contracts/cosmwasm/Cargo.toml."""
+"""The `rust-version` in contracts/cosmwasm/Cargo.toml."""
 
 
 class ToolMissing(Exception):
-    """A tool is missing and cannot be installed here; the message says what to do."""
+    """A tool is missing and cannot be installed here; the message suggests what to do."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Tool:
     """A tool that does not come with the Python packages.
 
     Attributes:
-        purpose: what the project uses it for.
+        purpose: its use in the project.
         packages: its Debian packages; none if it comes from PyPI.
-        elsewhere: how to install it on other systems.
+        elsewhere: what to install on other systems.
         is_present: returns whether a recent enough one is on PATH.
     """
 
@@ -71,7 +71,7 @@ TOOLS = {
         "builds and tests the Solidity contract; installs anvil",
         packages=(),
         elsewhere=f"Node.js {NODE.oldest} or newer with npm: {NODE.advice}",
-        is_present=lambda: False,  # `prepare_environment` looks for it
+        is_present=lambda: False,  # `prepare_environment` searches PATH
     ),
     "go": Tool(
         "builds the local network's nodes: Kubo, wasmd and Toxiproxy",
@@ -110,7 +110,7 @@ TOOLS = {
 
 
 def provide(names: Sequence[str]) -> None:
-    """Put tools on PATH, for this process and its children; install those that are missing.
+    """Put tools on PATH for this process and its children, installing missing ones.
 
     Raises:
         ToolMissing: a tool cannot be installed here.
@@ -136,11 +136,11 @@ def install_packages(packages: Sequence[str], *, elsewhere: str) -> None:
     """Install Debian packages as root.
 
     Args:
-        packages: their names.
+        packages: the packages' names.
         elsewhere: what to install on other systems.
 
     Raises:
-        ToolMissing: this is not Debian, or not root, or apt-get failed.
+        ToolMissing: the system is not Debian, the user is not root, or apt-get failed.
     """
     command = f"apt-get install {' '.join(packages)}"
     if shutil.which("apt-get") is None:

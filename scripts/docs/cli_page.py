@@ -1,4 +1,4 @@
-"""The CLI reference: every command and option, as click knows them."""
+"""Generate the CLI reference, with every command and option, from click."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ how they go together. All of them take `--help`, also as `-h`.
 
 
 def page() -> str:
-    """Return the page, Markdown."""
+    """Return the page as Markdown."""
     context = click.Context(main, info_name="colearn")
     return "\n".join([HEAD, *_described(main, context)])
 
 
 def _described(command: click.Command, context: click.Context) -> Iterator[str]:
-    """Yield the sections of a command and of all below it."""
+    """Yield the sections of a command and all its subcommands."""
     if context.parent is not None:
         yield _section(command, context)
     if isinstance(command, click.Group):
@@ -61,12 +61,12 @@ def _text(text: str | None) -> str:
 
 
 def _cell(text: str) -> str:
-    """Keep a text on one line."""
+    """Return a text as one line, for a table cell."""
     return " ".join(text.split())
 
 
 def _escaped(text: str) -> str:
-    """Keep Markdown and HTML from reading signs in a plain text."""
+    """Escape the characters in a plain text that Markdown or HTML would interpret."""
     for sign in "<*_[]|":
         text = text.replace(sign, f"\\{sign}" if sign != "<" else "&lt;")
     return text

@@ -1,4 +1,4 @@
-"""The contract references: of the EVM from ABI and NatSpec, of CosmWasm from its schema."""
+"""Generate the contract references: EVM from ABI and NatSpec, CosmWasm from its schema."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Made from the ABI of the contract that the package ships and from the comments i
 
 
 def evm_page() -> str:
-    """Return the EVM contract's page, Markdown."""
+    """Return the EVM contract's page as Markdown."""
     abi = json.loads(ARTIFACT.read_text())["abi"]
     said = _natspec()
     functions = [e for e in abi if e["type"] == "function"]
@@ -43,7 +43,7 @@ def evm_page() -> str:
 
 
 def _natspec() -> dict[tuple[str, str], dict[str, list[str]]]:
-    """Return what is said of each function, event, error, struct and enum, by tag."""
+    """Return the NatSpec of each function, event, error, struct and enum, by tag."""
     found = {}
     for path in sorted(SOURCES.glob("ICollectiveLearning.sol")) + sorted(SOURCES.glob("types/*")):
         for comment, kind, name in _DOCUMENTED.findall(path.read_text()):
@@ -82,7 +82,7 @@ def _entry(entry: Mapping[str, Any], said: Mapping[Any, Any]) -> str:
 
 
 def _given(entry: Mapping[str, Any]) -> str:
-    """Return a function's arguments, called as the interface calls them."""
+    """Return a function's arguments under their names in the interface."""
     source = (SOURCES / "ICollectiveLearning.sol").read_text()
     declared = re.search(rf"function {entry['name']}\(([^)]*)\)", source)
     if declared is None:
@@ -97,7 +97,7 @@ def _arguments(entry: Mapping[str, Any]) -> str:
 
 
 def _named(argument: Mapping[str, Any]) -> str:
-    """Return type and name, the type as the sources call it."""
+    """Return an argument's type, under its name in the sources, and its name."""
     declared = argument.get("internalType", argument["type"]).split(" ")[-1].split(".")[-1]
     indexed = "indexed" if argument.get("indexed") else ""
     return " ".join(word for word in (declared, indexed, argument["name"]) if word)
@@ -130,7 +130,7 @@ def _value(kind: str, name: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Keep a bit layout with bars in one code span."""
+    """Return a text with each bit layout, which contains bars, in one code span."""
     return re.sub(r"(\|.*\|)", r"`\1`", text)
 
 
@@ -145,7 +145,7 @@ has an example of each message, the events and the errors; the rules are in
 
 
 def cosmwasm_page() -> str:
-    """Return the CosmWasm contract's page, Markdown."""
+    """Return the CosmWasm contract's page as Markdown."""
     schema = json.loads(SCHEMA.read_text())
     parts = [_COSMWASM_HEAD, "## Instantiate", schema["instantiate"]["description"]]
     for title, kind in (("Execute", "execute"), ("Query", "query")):
@@ -156,7 +156,7 @@ def cosmwasm_page() -> str:
 
 
 def _message(variant: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
-    """Describe one message, and its answer if it is a query: calls have none."""
+    """Describe one message and, for a query, its answer; calls have none."""
     ((name, body),) = variant["properties"].items()
     lines = [f"### `{name}`", variant.get("description", ""), _fields(body)]
     answer = schema["responses"].get(name)

@@ -1,4 +1,4 @@
-"""Adds to the site what no one writes by hand: references from the code, and the pictures."""
+"""Add the generated files to the site: references from the code, and pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGES = {
     "images/who-knows-what.svg": pictures.who_knows_what,
     "images/processes.svg": pictures.processes,
 }
-"""By its path in the site, what makes each generated file."""
+"""The function that makes each generated file, by the file's path in the site."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -1,4 +1,4 @@
-"""The documentation's pictures: boxes and arrows, as SVG that needs no program to be seen."""
+"""Draw the documentation's pictures, boxes and arrows, as SVG for browsers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from html import escape
 
 INK, PAPER, ACCENT = "#37474f", "#eceff1", "#00897b"
 HALO = " stroke='white' stroke-width='5' paint-order='stroke'"
-"""What keeps a text readable where a line is behind it."""
+"""Style that keeps a text readable in front of a line."""
 
 STYLE = "font-family='sans-serif' font-size='14'"
 
 
 @dataclass
 class Drawing:
-    """A picture in the making; lengths are pixels, from the upper left corner."""
+    """A picture under construction; coordinates are pixels from the upper left corner."""
 
     width: int
     height: int
@@ -22,7 +22,7 @@ class Drawing:
     parts: list[str] = field(default_factory=list)
 
     def box(self, x: int, y: int, width: int, text: str, *, accent: bool = False) -> None:
-        """Draw a box with one line of text for each line of ``text``, the first one bold."""
+        """Draw a box with the lines of ``text``, the first one bold."""
         lines = text.splitlines()
         height = 22 * len(lines) + 16
         fill, ink = (ACCENT, "white") if accent else (PAPER, INK)
@@ -45,7 +45,7 @@ class Drawing:
             self._text((x1 + x2) // 2, (y1 + y2) // 2 - 8 + 18 * n, line, INK, "normal", HALO)
 
     def svg(self) -> str:
-        """Return the picture."""
+        """Return the picture as SVG."""
         head = (
             f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {self.width} {self.height}' "
             f"width='{self.width}' height='{self.height}' role='img' {STYLE}>"
@@ -64,7 +64,7 @@ class Drawing:
 
 
 def life_of_a_round() -> str:
-    """Draw the phases of a round and what leads from one to the next."""
+    """Draw the phases of a round and the events that lead from one to the next."""
     picture = Drawing(860, 300, "The phases of a round")
     picture.box(20, 40, 180, "Proposing\nthe proposer trains")
     picture.box(330, 40, 180, "Voting\nthe voters test")
@@ -83,7 +83,7 @@ def life_of_a_round() -> str:
 
 
 def who_knows_what() -> str:
-    """Draw what leaves a learner, and where it goes."""
+    """Draw the data that leaves a learner, and its destinations."""
     picture = Drawing(860, 290, "What leaves a learner, and where it goes")
     picture.box(20, 40, 220, "Learner A\nrecords, labels\nmodel, optimizer", accent=True)
     picture.box(620, 40, 220, "Learner B\nrecords, labels\nmodel, optimizer", accent=True)
@@ -97,7 +97,7 @@ def who_knows_what() -> str:
 
 
 def processes() -> str:
-    """Draw which processes there are and who talks to whom."""
+    """Draw the processes and the connections between them."""
     picture = Drawing(860, 250, "The processes of one learner")
     picture.box(20, 90, 190, "Learner\nyour code, your data", accent=True)
     picture.box(310, 90, 190, "Agent\ncolearn agent run")
