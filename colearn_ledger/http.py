@@ -146,8 +146,7 @@ class HttpClient:
         url: ``http://`` or ``https://`` with a host. Its path is prepended to the path of each
             request. Its user and password are sent as basic authentication.
         name: the server's name in errors; the URL without its secrets by default.
-        authorization: value of the ``Authorization`` header. It is sent to this server only, never
-            to the target of a redirect.
+        authorization: value of the ``Authorization`` header; never sent to a redirect's target.
 
     Raises:
         InvalidUrl: `url` is not an HTTP or HTTPS URL with a host.

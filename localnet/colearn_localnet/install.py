@@ -48,7 +48,7 @@ class Workplace:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How to find one binary, and how to install it.
+    """A recipe for finding and installing one binary.
 
     Attributes:
         name: name of the program, and of its folder in the cache.

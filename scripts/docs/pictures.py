@@ -35,7 +35,7 @@ class Drawing:
             self._text(x + width // 2, y + 25 + 22 * n, line, ink, weight)
 
     def arrow(self, start: tuple[int, int], end: tuple[int, int], text: str = "") -> None:
-        """Draw an arrow, with text beside its middle."""
+        """Draw an arrow with text next to its middle."""
         (x1, y1), (x2, y2) = start, end
         self.parts.append(
             f"<line x1='{x1}' y1='{y1}' x2='{x2}' y2='{y2}' stroke='{INK}' stroke-width='1.5' "
