@@ -28,6 +28,6 @@ class Backoff:
     fraction: Callable[[], float] = random.random
 
     def pause(self, failures: int) -> float:
-        """Return the seconds to wait after this many consecutive failures, at least 1."""
+        """Return the seconds to wait after a number of consecutive failures (1 or more)."""
         doubled = self.first * 2.0 ** min(max(failures - 1, 0), _MOST_DOUBLINGS)
         return min(self.longest, doubled) * (1 - self.fraction() / 2)

@@ -23,10 +23,10 @@ _IMPORTS = {"GLOBAL", "INST", "STACK_GLOBAL"}
 """Opcodes that import the objects that the pickle names."""
 
 _ENOUGH = 10_000
-"""Opcodes that do not occur by chance in data that only looks like a pickle."""
+"""Number of opcodes after which data cannot look like a pickle merely by chance."""
 
 _HEAD = 256
-"""Magic bytes at the start of files."""
+"""Number of bytes at the start of a file that identify its content."""
 
 
 def check_no_pickle(weights: Any) -> None:

@@ -14,7 +14,7 @@ class InstallFailed(LocalnetError):
 
 
 class NetStateError(LocalnetError):
-    """The network is not up, has other settings, or its folder is not readable."""
+    """The network is not up or has other settings, or its folder cannot be used."""
 
 
 class SettingsRefused(LocalnetError, ValueError):
