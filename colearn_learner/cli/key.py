@@ -199,7 +199,7 @@ def _check_free(name: str) -> None:
     store = Keystore()
     try:
         if (path := store.path_of(name)).exists():
-            raise KeyExists(f"the key {name} already exists: {path}; keys are not overwritten")
+            raise KeyExists(f"the key {name} already exists: {path}; choose another name")
     except BadKeyName as error:
         raise click.UsageError(str(error)) from None
 

@@ -24,7 +24,7 @@ from colearn_ledger.text.address import encode_bech32
 __all__ = ["BadKeyName", "KeyExists", "Keystore", "StoredKey", "UnknownKey"]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_LARGEST = 65_536  # bytes; a keystore has 500
+_MAX_BYTES = 65_536  # a keystore has about 500
 _COSMOS = ".cosmos"
 """Suffix of the name of a key's second file, before ``.json``."""
 
@@ -96,8 +96,8 @@ class Keystore:
             InvalidKey: the file is not a keystore.
         """
         document = self._read(name)
-        address = _address_in(document)
-        return StoredKey(name, address, self.path_of(name), _cosmos_account_in(document))
+        address = _read_address(document)
+        return StoredKey(name, address, self.path_of(name), _read_cosmos_account(document))
 
     def save(self, name: str, wallet: Wallet, password: str) -> StoredKey:
         """Encrypt a wallet's key and save it; a wallet made from a mnemonic may have two keys.
@@ -109,13 +109,13 @@ class Keystore:
         """
         path = self.path_of(name)
         if path.exists():  # fail before encrypting, which takes a second
-            raise _exists(name, path)
-        sealed = [(path, wallet.encrypted(password, work=self._work))]
+            raise _key_exists(name, path)
+        documents = [(path, wallet.encrypt(password, work=self._work))]
         if wallet.has_own_cosmos_key:
-            second = wallet.encrypted(password, work=self._work, cosmos=True)
-            sealed.append((_cosmos_path(path), second))
+            second = wallet.encrypt(password, work=self._work, cosmos=True)
+            documents.append((_cosmos_path(path), second))
         private_folder(self.folder, tighten=True)
-        _write_all(name, sealed)
+        _write_all(name, documents)
         return self.key(name)
 
     def open(self, name: str, password: str) -> Wallet:
@@ -128,20 +128,23 @@ class Keystore:
         """
         document = self._read(name)
         second = _cosmos_path(self.path_of(name))
-        cosmos = _text_of(second) if second.exists() else None
+        cosmos = _read_text(second) if second.exists() else None
         try:
-            wallet = Wallet.decrypted(document, password, cosmos)
+            wallet = Wallet.decrypt(document, password, cosmos)
         except WrongPassword:
             raise WrongPassword(f"the password does not open the key {name}") from None
         except InvalidKey:
-            raise _no_keystore(self.path_of(name)) from None
-        if _address_in(document) not in (None, wallet.address):
-            raise InvalidKey(f"{self.path_of(name)} holds another key than that of its address")
-        found = StoredKey(name, None, second, _cosmos_account_in(document)).cosmos_address("x")
-        if found not in (None, wallet.cosmos_address("x")):
+            raise _not_a_keystore(self.path_of(name)) from None
+        if _read_address(document) not in (None, wallet.address):
             raise InvalidKey(
-                f"the key {name} has another account on Cosmos chains than its file says; is "
-                f"{second} missing, or another key's?"
+                f"the key in {self.path_of(name)} does not match the address in that file; "
+                "restore the file from a backup"
+            )
+        recorded = StoredKey(name, None, second, _read_cosmos_account(document))
+        if recorded.cosmos_address("x") not in (None, wallet.cosmos_address("x")):
+            raise InvalidKey(
+                f"the key {name} does not match the Cosmos account in its file; check that "
+                f"{second} exists and belongs to this key"
             )
         return wallet
 
@@ -157,7 +160,7 @@ class Keystore:
         """
         first = self._read(name)
         second = _cosmos_path(self.path_of(name))
-        return _text_of(second) if cosmos and second.exists() else first
+        return _read_text(second) if cosmos and second.exists() else first
 
     def path_of(self, name: str) -> Path:
         """Return the path of a key's file, whether or not the file exists.
@@ -165,24 +168,23 @@ class Keystore:
         Raises:
             BadKeyName: the name is not valid.
         """
-        if not _NAME.fullmatch(name) or _looks_like_a_key(name) or name.endswith(_COSMOS):
+        if not _NAME.fullmatch(name) or _is_private_key(name) or name.endswith(_COSMOS):
             raise BadKeyName(
-                "a key's name has up to 64 letters, digits, '_', '.' and '-', and is not itself a "
-                f"private key; it does not end with {_COSMOS}"
+                "the name of the key is not valid; use up to 64 letters, digits, '_', '.' and '-', "
+                f"no private key, and no {_COSMOS} at the end"
             )
         return self.folder / f"{name}.json"
 
     def _read(self, name: str) -> str:
         path = self.path_of(name)
         try:
-            return _text_of(path)
+            return _read_text(path)
         except FileNotFoundError:
             names = [path.stem for path in sorted(self.folder.glob("*.json"))]
-            known = ", ".join(name for name in names if not name.endswith(_COSMOS))
-            there = f"there are {known}" if known else "there are none yet"
+            known = ", ".join(name for name in names if not name.endswith(_COSMOS)) or "none"
             raise UnknownKey(
-                f"there is no key {name} in {self.folder} ({there}); make one: colearn key new "
-                f"{name}"
+                f"the key {name} does not exist in {self.folder} (existing keys: {known}); create "
+                f"it: colearn key new {name}"
             ) from None
 
 
@@ -190,10 +192,10 @@ def _cosmos_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}{_COSMOS}.json")
 
 
-def _text_of(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(_LARGEST).decode()
+            return file.read(_MAX_BYTES).decode()
     except FileNotFoundError:
         raise
     except (OSError, UnicodeDecodeError) as error:
@@ -209,26 +211,26 @@ def _write_all(name: str, files: list[tuple[Path, str]]) -> None:
             write_private(path, text.encode(), replace=False)
             written.append(path)
     except FileExistsError as error:
-        raise _exists(name, Path(error.filename2 or path)) from error
+        raise _key_exists(name, Path(error.filename2 or path)) from error
     finally:
         if len(written) < len(files):
             for path in written:
                 path.unlink()
 
 
-def _exists(name: str, path: Path) -> KeyExists:
-    return KeyExists(f"there is a key {name} already, {path}; keys are not overwritten")
+def _key_exists(name: str, path: Path) -> KeyExists:
+    return KeyExists(f"the key {name} already exists: {path}; choose another name")
 
 
-def _no_keystore(path: Path) -> InvalidKey:
+def _not_a_keystore(path: Path) -> InvalidKey:
     return InvalidKey(f"{path} is not an Ethereum keystore of version 3")
 
 
-def _looks_like_a_key(text: str) -> bool:
+def _is_private_key(text: str) -> bool:
     return re.fullmatch(r"(0x)?[0-9a-fA-F]{64}", text) is not None
 
 
-def _address_in(document: str) -> Account | None:
+def _read_address(document: str) -> Account | None:
     try:
         parsed = json.loads(document)
         if not isinstance(parsed, dict) or not isinstance(parsed["crypto"], dict):
@@ -241,8 +243,10 @@ def _address_in(document: str) -> Account | None:
     return Account(to_checksum_address("0x" + address.removeprefix("0x")))
 
 
-def _cosmos_account_in(document: str) -> bytes | None:
-    found = json.loads(document).get("cosmos_account")  # `_address_in` checked that it is an object
+def _read_cosmos_account(document: str) -> bytes | None:
+    found = json.loads(document).get(
+        "cosmos_account"
+    )  # `_read_address` checked that it is an object
     if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{40}", found):
         return None
     return bytes.fromhex(found)

@@ -84,10 +84,10 @@ class Wallet:
     @classmethod
     def from_key(cls, key: str | bytes) -> Wallet:
         """Return the wallet of a private key, given as 32 bytes or 64 hexadecimal digits."""
-        whole = len(key) == _KEY_BYTES if isinstance(key, bytes) else _KEY.fullmatch(key)
-        account = _made(lambda: EthAccount.from_key(key)) if whole else None
+        is_complete = len(key) == _KEY_BYTES if isinstance(key, bytes) else _KEY.fullmatch(key)
+        account = _try(lambda: EthAccount.from_key(key)) if is_complete else None
         if account is None:  # eth-account would accept a key with missing digits
-            raise InvalidKey("not a private key: 64 hexadecimal digits are wanted")
+            raise InvalidKey("the text is not a private key; expected 64 hexadecimal digits")
         return cls(account)
 
     @classmethod
@@ -105,13 +105,13 @@ class Wallet:
             InvalidKey: the mnemonic, its checksum or a path is not valid.
         """
         EthAccount.enable_unaudited_hdwallet_features()
-        together = " ".join(words.split())
-        account = _made(lambda: EthAccount.from_mnemonic(together, account_path=path))
-        cosmos = _made(lambda: EthAccount.from_mnemonic(together, account_path=cosmos_path))
+        mnemonic = " ".join(words.split())
+        account = _try(lambda: EthAccount.from_mnemonic(mnemonic, account_path=path))
+        cosmos = _try(lambda: EthAccount.from_mnemonic(mnemonic, account_path=cosmos_path))
         if account is None or cosmos is None:
             raise InvalidKey(
-                "not a mnemonic: 12 to 24 words of the BIP-39 list are wanted, in their order, and "
-                f"a path like {MNEMONIC_PATH}"
+                "the text is not a mnemonic, or a path is not valid; expected 12 to 24 words of "
+                f"the BIP-39 list in their order, and a path like {MNEMONIC_PATH}"
             )
         return cls(account, cosmos)
 
@@ -129,7 +129,7 @@ class Wallet:
         return cls.from_key(text.strip())
 
     @classmethod
-    def decrypted(cls, document: str, password: str, cosmos: str | None = None) -> Wallet:
+    def decrypt(cls, document: str, password: str, cosmos: str | None = None) -> Wallet:
         """Decrypt an Ethereum keystore (version 3) and return its wallet.
 
         Args:
@@ -141,10 +141,10 @@ class Wallet:
             WrongPassword: the password does not open it.
             InvalidKey: a document is not a keystore of version 3.
         """
-        account = _opened(document, password)
-        return cls(account, _opened(cosmos, password) if cosmos is not None else None)
+        account = _decrypt_account(document, password)
+        return cls(account, _decrypt_account(cosmos, password) if cosmos is not None else None)
 
-    def encrypted(self, password: str, *, work: int | None = None, cosmos: bool = False) -> str:
+    def encrypt(self, password: str, *, work: int | None = None, cosmos: bool = False) -> str:
         """Encrypt a key and return it as an Ethereum keystore (version 3), JSON.
 
         The keystore has an additional field with the wallet's account on Cosmos chains.
@@ -155,9 +155,9 @@ class Wallet:
             cosmos: encrypt the key for Cosmos chains instead of the one for EVM chains.
         """
         key = (self._cosmos if cosmos else self._account).key
-        sealed = EthAccount.encrypt(key, password, kdf="scrypt", iterations=work)
+        keystore = EthAccount.encrypt(key, password, kdf="scrypt", iterations=work)
         account = _cosmos_bytes(self.cosmos_public_key).hex()
-        return json.dumps({**sealed, "cosmos_account": account}, indent=2) + "\n"
+        return json.dumps({**keystore, "cosmos_account": account}, indent=2) + "\n"
 
     def reveal_key(self, *, cosmos: bool = False) -> str:
         """Return a private key as ``0x`` and 64 hexadecimal digits. Use it for export only.
@@ -209,7 +209,7 @@ class Wallet:
         return f"Wallet({self.address})"
 
 
-def _opened(document: str, password: str) -> LocalAccount:
+def _decrypt_account(document: str, password: str) -> LocalAccount:
     wrong_password = False
     try:
         account: LocalAccount = EthAccount.from_key(EthAccount.decrypt(document, password))
@@ -221,7 +221,7 @@ def _opened(document: str, password: str) -> LocalAccount:
     raise InvalidKey("not an Ethereum keystore of version 3")
 
 
-def _made(make: Callable[[], LocalAccount]) -> LocalAccount | None:
+def _try(make: Callable[[], LocalAccount]) -> LocalAccount | None:
     """Return the account, ``None`` on any error: eth-account's message may repeat the key."""
     try:
         return make()

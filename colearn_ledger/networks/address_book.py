@@ -61,7 +61,7 @@ class Networks:
         Raises:
             InvalidNetwork: the file is not valid.
         """
-        return {**BUILT_IN_NETWORKS, **self._saved()}
+        return {**BUILT_IN_NETWORKS, **self._read_saved()}
 
     def get(self, name: str) -> Network:
         """Return the network with a name.
@@ -80,7 +80,7 @@ class Networks:
 
     def is_saved(self, name: str) -> bool:
         """Return whether the file contains a profile of this name."""
-        return name in self._saved()
+        return name in self._read_saved()
 
     def find_chain(self, chain: str, contract: Account) -> Network:
         """Return the network of a chain (CAIP-2); of several, the one that lists the contract.
@@ -89,21 +89,21 @@ class Networks:
             UnknownNetwork: no network is on this chain.
             AmbiguousNetwork: several are, and not exactly one of them lists the contract.
         """
-        fitting = [n for n in self.all().values() if n.chain == chain]
-        if len(fitting) > 1:
-            fitting = [n for n in fitting if contract in n.contracts] or fitting
-        if not fitting:
+        matching = [n for n in self.all().values() if n.chain == chain]
+        if len(matching) > 1:
+            matching = [n for n in matching if contract in n.contracts] or matching
+        if not matching:
             more = " --kind cosmos …" if chain.startswith("cosmos:") else ""
             raise UnknownNetwork(
                 f"no network is known on chain {chain}; add one: colearn network add NAME "
                 f"--rpc URL --chain-id {chain.partition(':')[2]}{more}"
             )
-        if len(fitting) > 1:
+        if len(matching) > 1:
             raise AmbiguousNetwork(
-                f"several networks are on chain {chain}: {', '.join(n.name for n in fitting)}; "
-                "choose one by --network"
+                f"several networks are on chain {chain}: {', '.join(n.name for n in matching)}; "
+                "choose one with --network"
             )
-        return fitting[0]
+        return matching[0]
 
     def save(self, network: Network) -> None:
         """Write a profile, replacing any profile of the same name.
@@ -134,12 +134,12 @@ class Networks:
         """
         with self._change() as document:
             if not self.is_saved(name):
-                raise UnknownNetwork(f"{self.path} has no network {name[:40]!r}")
+                raise UnknownNetwork(f"{self.path} does not contain the network {name[:40]!r}")
             remove_network(document, name)
 
-    def _saved(self) -> dict[str, Network]:
+    def _read_saved(self) -> dict[str, Network]:
         try:
-            document = tomllib.loads(self._text())
+            document = tomllib.loads(self._read_text())
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InvalidNetwork(
                 f"{self.path} is not TOML: {error}; correct it or move it away"
@@ -149,7 +149,7 @@ class Networks:
         except InvalidNetwork as error:
             raise InvalidNetwork(f"{self.path}: {error}") from error
 
-    def _text(self) -> str:
+    def _read_text(self) -> str:
         try:
             return self.path.read_bytes().decode()
         except FileNotFoundError:
@@ -162,7 +162,7 @@ class Networks:
         """Lock the file, let the caller change its document, and save it unless an error occurs."""
         private_folder(self.path.parent)
         with lock_file(self.path.with_suffix(".lock")):
-            self._saved()
-            document = tomlkit.parse(self._text())
+            self._read_saved()
+            document = tomlkit.parse(self._read_text())
             yield document
             write_private(self.path, tomlkit.dumps(document).encode())

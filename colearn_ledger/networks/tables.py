@@ -25,10 +25,10 @@ def read_networks(document: Mapping[str, Any]) -> dict[str, Network]:
         InvalidNetwork: a table or a field is not valid.
     """
     if unknown := sorted(set(document) - {"networks"}):
-        raise InvalidNetwork(f"{unknown[0]!r} is not known here; profiles are [networks.NAME]")
+        raise InvalidNetwork(f"unknown entry {unknown[0]!r}; profiles are tables [networks.NAME]")
     tables = document.get("networks", {})
     if not isinstance(tables, dict):
-        raise InvalidNetwork("networks is not a table; profiles are [networks.NAME]")
+        raise InvalidNetwork("networks is not a table; write profiles as [networks.NAME]")
     return {name: read_network(name, table) for name, table in tables.items()}
 
 
@@ -118,8 +118,8 @@ def _put_contracts(table: Table, contracts: list[str]) -> None:
     known = table["contracts"]
     if not isinstance(known, Array):
         raise InvalidNetwork("contracts is not a list of addresses")
-    for gone in [contract for contract in known if contract not in contracts]:
-        known.remove(gone)
+    for removed in [contract for contract in known if contract not in contracts]:
+        known.remove(removed)
     for number, contract in enumerate(contracts):
         if list(known)[number : number + 1] != [contract]:
             if contract in known:

@@ -79,14 +79,14 @@ def test_a_key_comes_from_each_source_and_goes_nowhere_but_into_the_store(home: 
     assert {stat.S_IMODE(p.stat().st_mode) for p in (home / "keys").iterdir()} == {0o600}
 
 
-def test_a_new_key_is_made_listed_and_shown_without_its_password(home: Path):
+def test_new_key_is_listed_and_shown_without_a_password(home: Path):
     made = json.loads(colearn("key", "new", "alice", "--json", COLEARN_PASSWORD=PASSWORD).stdout)
     assert json.loads(colearn("key", "list", "--json").stdout) == [made]
     assert made["account"] in colearn("key", "show", "alice").stdout
     assert Keystore().open("alice", PASSWORD).address == made["account"]
 
 
-def test_addresses_on_cosmos_chains_are_shown_with_the_prefix_that_is_wanted(home: Path):
+def test_cosmos_addresses_have_the_requested_prefix(home: Path):
     wallet = Wallet.from_mnemonic(WORDS)
     Keystore(work=2).save("alice", wallet, PASSWORD)
     (shown,) = json.loads(colearn("key", "list", "--json").stdout)
@@ -95,10 +95,10 @@ def test_addresses_on_cosmos_chains_are_shown_with_the_prefix_that_is_wanted(hom
     assert fetch in colearn("key", "show", "alice", "--prefix", "fetch").stdout
     assert fetch in colearn("key", "list", COLEARN_NETWORK="fetch-mainnet").stdout
     wrong = colearn("key", "list", "--prefix", "Fetch1")
-    assert (wrong.returncode, "--prefix wants" in wrong.stderr) == (2, True)
+    assert (wrong.returncode, "--prefix takes" in wrong.stderr) == (2, True)
 
 
-def test_a_mnemonics_cosmos_key_is_imported_by_its_path_and_exported(home: Path):
+def test_cosmos_key_of_a_mnemonic_is_imported_by_path_and_exported(home: Path):
     path = ("--cosmos-path", "m/44'/118'/0'/0/5")
     run = colearn(
         *("key", "import", "alice", "--from", "env:K", *path), K=WORDS, COLEARN_PASSWORD=PASSWORD
@@ -113,7 +113,7 @@ def test_a_mnemonics_cosmos_key_is_imported_by_its_path_and_exported(home: Path)
     assert sealed == json.loads((home / "keys" / "alice.cosmos.json").read_text())
 
 
-def test_export_gives_the_encrypted_file_and_the_key_itself_only_when_shown(home: Path):
+def test_export_reveals_the_private_key_only_on_request(home: Path):
     Keystore(work=2).save("alice", Wallet.from_key(KEY), PASSWORD)
     assert json.loads(colearn("key", "export", "alice").stdout)["version"] == 3
     refused = colearn("key", "export", "alice", "--private-key", COLEARN_PASSWORD=PASSWORD)
@@ -133,19 +133,19 @@ def test_export_gives_the_encrypted_file_and_the_key_itself_only_when_shown(home
 @pytest.mark.parametrize(
     ("arguments", "env", "code", "message"),
     [
-        (("key", "new", "a/b"), {}, 2, "a key's name"),
-        (("key", "new", KEY), {}, 2, "a key's name"),
+        (("key", "new", "a/b"), {}, 2, "the name of the key is not valid"),
+        (("key", "new", KEY), {}, 2, "the name of the key is not valid"),
         (("key", "new", "bob"), {}, 2, "set COLEARN_PASSWORD"),
         (("key", "new", "bob"), {"COLEARN_PASSWORD": ""}, 2, "an empty password"),
-        (("key", "new", "alice"), {"COLEARN_PASSWORD": "x"}, 1, "are not overwritten"),
+        (("key", "new", "alice"), {"COLEARN_PASSWORD": "x"}, 1, "the key alice already exists"),
         (("key", "import", "bob", KEY), {}, 2, "never an argument"),
         (("key", "import", "bob", *WORDS.split()), {}, 2, "never an argument"),
         (("key", "import", "bob", "--from", KEY), {}, 2, "never itself an argument"),
         (("key", "import", "bob", "--from", "env:NONE"), {}, 2, "NONE is not set"),
         (("key", "import", "bob", "--from", "fd:77"), {}, 2, "cannot read the file descriptor 77"),
         (("key", "import", "bob", "--from", "env:K"), {"K": KEY[:-1]}, 1, "not a private key"),
-        (("key", "import", "bob", "--from", "env:K"), {"K": WORDS + " x"}, 1, "not a mnemonic"),
-        (("key", "show", "bob"), {}, 1, "there are alice"),
+        (("key", "import", "bob", "--from", "env:K"), {"K": WORDS + " x"}, 1, "is not a mnemonic"),
+        (("key", "show", "bob"), {}, 1, "existing keys: alice"),
         (("key", "export", "alice", "--private-key", "--out", "-"), {"COLEARN_PASSWORD": "x"}, 1,
          "does not open the key alice"),
         (("deploy", "--key", KEY), {}, 2, "looks like a key itself"),
@@ -153,21 +153,21 @@ def test_export_gives_the_encrypted_file_and_the_key_itself_only_when_shown(home
         (("deploy", "--key", "env:K"), {"K": KEY + "0"}, 1, "not a private key"),
     ],
 )  # fmt: skip
-def test_wrong_use_is_shown_in_a_line_that_holds_no_secret(
+def test_wrong_usage_is_reported_in_one_line_without_secrets(
     home: Path, arguments: tuple[str, ...], env: dict[str, str], code: int, message: str
 ):
     Keystore(work=2).save("alice", Wallet.from_key(KEY), PASSWORD)
     run = CliRunner().invoke(main, list(arguments), env=env)
-    said = run.output
-    assert run.exit_code == code, said
-    assert message in " ".join(said.split())
-    assert "Traceback" not in said
+    output = run.output
+    assert run.exit_code == code, output
+    assert message in " ".join(output.split())
+    assert "Traceback" not in output
     for secret in (KEY[2:66], KEY[2:-1], "winner", PASSWORD):
-        assert secret not in said
+        assert secret not in output
     assert [k.name for k in Keystore().all()] == ["alice"]
 
 
-def test_at_a_terminal_neither_key_nor_password_is_echoed(home: Path):
+def test_terminal_echoes_neither_key_nor_password(home: Path):
     """Type both at a real terminal, each only after its prompt."""
     child, terminal = pty.fork()
     if child == 0:
@@ -199,7 +199,7 @@ def test_at_a_terminal_neither_key_nor_password_is_echoed(home: Path):
     assert Keystore().open("alice", PASSWORD).reveal_key() == KEY
 
 
-def test_a_process_that_holds_a_key_does_not_show_it_in_the_list_of_processes(home: Path):
+def test_process_list_shows_neither_key_nor_password(home: Path):
     """While the command waits for its password, every user can read its arguments."""
     Keystore(work=2).save("alice", Wallet.from_key(KEY), PASSWORD)
     reading, writing = os.pipe()

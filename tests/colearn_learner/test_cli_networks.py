@@ -67,7 +67,7 @@ def test_networks_are_added_shown_listed_and_removed():
     assert "mine" not in Networks().all()
 
 
-def test_a_cosmos_chain_is_added_with_its_terms_and_changed_without_repeating_them():
+def test_changing_a_cosmos_network_keeps_the_other_fields():
     add = ("network", "add", "fet", "--kind", "cosmos", "--chain-id", "fetchhub-4", "--rpc")
     terms = ("--prefix", "fetch", "--denomination", "afet", "--gas-price", "0.5")
     incomplete = colearn(*add, "https://rpc.example", *terms)
@@ -126,7 +126,7 @@ def test_daily_budget_of_a_network_limits_its_senders(monkeypatch: pytest.Monkey
     assert config.sending.daily_budget == 7_000
 
 
-def test_contracts_of_another_chain_are_not_taken_over():
+def test_new_chain_id_drops_the_contracts():
     Networks().save(EvmNetwork("mine", "http://x", 5, contracts=(ONE,)))
     colearn("network", "add", "mine", "--rpc", "http://x", "--chain-id", "6")
     assert Networks().get("mine").contracts == ()
@@ -143,13 +143,13 @@ def test_contracts_of_another_chain_are_not_taken_over():
         (("add", "x", "--rpc", "http://x", "--chain-id", "1", "--contract", "0x1"), 2, "address"),
     ],
 )
-def test_wrong_use_gets_one_clear_line(arguments, code, message):
+def test_wrong_usage_is_reported_in_one_line(arguments, code, message):
     result = colearn("network", *arguments)
     assert result.exit_code == code
     assert message in result.output
 
 
-def test_a_broken_file_ends_every_command_with_one_line(home: Path):
+def test_broken_file_is_reported_by_every_command(home: Path):
     (home / "home").mkdir()
     (home / "home" / "networks.toml").write_text("[networks.")
     for arguments in (("network", "list"), ("history", "1"), ("deploy", "--key", "x")):
@@ -158,10 +158,10 @@ def test_a_broken_file_ends_every_command_with_one_line(home: Path):
         assert "networks.toml is not TOML" in result.output
 
 
-# ------------------------------------------------------------------ choices of commands
+# ------------------------------------------------------------------ lookup
 
 
-def test_a_bare_id_is_of_the_default_contract():
+def test_bare_id_belongs_to_the_default_contract():
     with pytest.raises(click.UsageError, match="no network has a contract yet"):
         connect.find_experiment("7", None)
     with pytest.raises(click.UsageError, match="no contract is known on the network sepolia"):
@@ -171,12 +171,12 @@ def test_a_bare_id_is_of_the_default_contract():
     place = connect.find_experiment("7", None)
     assert place.reference == ExperimentReference("eip155:31337", TWO, 7)
     Networks().add_contract("sepolia", ONE)
-    with pytest.raises(click.UsageError, match="local-evm, sepolia; choose one by --network"):
+    with pytest.raises(click.UsageError, match="local-evm, sepolia; choose one with --network"):
         connect.find_experiment("7", None)
     assert connect.find_experiment("7", "sepolia").reference.chain == "eip155:11155111"
 
 
-def test_a_reference_finds_its_network_and_must_fit_the_one_given():
+def test_reference_selects_its_network_and_must_match_the_given_one():
     text = f"eip155:84532:{ONE}/7"
     assert connect.find_experiment(text, None).network.name == "base-sepolia"
     with pytest.raises(click.UsageError, match="on chain eip155:84532, but the network sepolia is"):
@@ -188,7 +188,7 @@ def test_a_reference_finds_its_network_and_must_fit_the_one_given():
         connect.find_experiment(text, None)
 
 
-def test_the_store_is_the_one_given_or_the_networks_own(home: Path):
+def test_given_store_overrides_the_one_of_the_network(home: Path):
     network = EvmNetwork("mine", "http://x", 5, store=f"folder:{home}/own")
     assert connect.choose_store(None, network) == f"folder:{home}/own"
     assert connect.choose_store("./x", network) == "./x"

@@ -47,17 +47,17 @@ def store(tmp_path: Path) -> Keystore:
     return Keystore(tmp_path / "keys", work=2)
 
 
-def everything_said(error: BaseException) -> str:
+def describe_fully(error: BaseException) -> str:
     """Return everything that a traceback, a log or a debugger's summary would show of an error."""
-    said = ["".join(traceback.format_exception(error))]
+    parts = ["".join(traceback.format_exception(error))]
     seen: BaseException | None = error
     while seen is not None:
-        said += [repr(seen), str(seen), repr(seen.args), repr(vars(seen))]
+        parts += [repr(seen), str(seen), repr(seen.args), repr(vars(seen))]
         seen = seen.__cause__ or seen.__context__
-    return "\n".join(said)
+    return "\n".join(parts)
 
 
-def test_a_key_comes_back_with_its_password_alone(store: Keystore):
+def test_key_is_restored_only_with_its_password(store: Keystore):
     stored = store.save("alice", Wallet.from_key(KEY), PASSWORD)
     assert store.open("alice", PASSWORD).reveal_key() == KEY
     assert stored.address == Wallet.from_key(KEY).address == store.key("alice").address
@@ -66,7 +66,7 @@ def test_a_key_comes_back_with_its_password_alone(store: Keystore):
         store.open("alice", PASSWORD + "x")
 
 
-def test_other_programs_read_ours_and_we_read_theirs(store: Keystore):
+def test_keystores_are_exchanged_with_other_programs(store: Keystore):
     store.save("alice", Wallet.from_key(KEY), PASSWORD)
     document = json.loads(store.document("alice"))
     assert document["version"] == 3
@@ -76,13 +76,13 @@ def test_other_programs_read_ours_and_we_read_theirs(store: Keystore):
     assert store.key("theirs").address is None
 
 
-def test_the_default_work_is_hard_to_guess_against():
-    params = json.loads(Wallet.from_key(KEY).encrypted(PASSWORD))["crypto"]["kdfparams"]
+def test_default_scrypt_cost_resists_guessing():
+    params = json.loads(Wallet.from_key(KEY).encrypt(PASSWORD))["crypto"]["kdfparams"]
     assert params["n"] >= 2**17
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
-def test_files_and_folder_are_their_owners_alone_whatever_the_umask(store: Keystore, umask: int):
+def test_files_and_folder_are_private_with_any_umask(store: Keystore, umask: int):
     before = os.umask(umask)
     try:
         store.save("alice", Wallet.from_key(KEY), PASSWORD)
@@ -92,13 +92,13 @@ def test_files_and_folder_are_their_owners_alone_whatever_the_umask(store: Keyst
     assert [stat.S_IMODE(p.stat().st_mode) for p in store.folder.iterdir()] == [0o600]
 
 
-def test_a_folder_left_open_is_closed(store: Keystore):
+def test_existing_folder_becomes_private(store: Keystore):
     store.folder.mkdir(mode=0o755)
     store.save("alice", Wallet.from_key(KEY), PASSWORD)
     assert stat.S_IMODE(store.folder.stat().st_mode) == 0o700
 
 
-def test_a_key_is_never_overwritten_also_in_a_race(store: Keystore):
+def test_concurrent_saves_never_overwrite_a_key(store: Keystore):
     start = threading.Barrier(4)
     outcomes: list[str] = []
 
@@ -121,7 +121,7 @@ def test_a_key_is_never_overwritten_also_in_a_race(store: Keystore):
     assert len(list(store.folder.iterdir())) == 1
 
 
-def test_a_write_that_fails_leaves_nothing(store: Keystore, monkeypatch: pytest.MonkeyPatch):
+def test_failed_write_leaves_no_file(store: Keystore, monkeypatch: pytest.MonkeyPatch):
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -134,7 +134,7 @@ def test_a_write_that_fails_leaves_nothing(store: Keystore, monkeypatch: pytest.
 @pytest.mark.parametrize(
     "name", ["", "../alice", "a/b", ".alice", "x" * 65, "a b", "ä", KEY, KEY[2:]]
 )
-def test_names_stay_within_the_folder_and_are_no_keys(store: Keystore, name: str):
+def test_invalid_key_name_is_refused_and_not_repeated(store: Keystore, name: str):
     for use in (
         lambda: store.save(name, Wallet.from_key(KEY), PASSWORD),
         lambda: store.open(name, PASSWORD),
@@ -144,9 +144,9 @@ def test_names_stay_within_the_folder_and_are_no_keys(store: Keystore, name: str
         assert not name or name not in str(caught.value)
 
 
-def test_an_unknown_key_is_told_with_those_there_are(store: Keystore):
+def test_unknown_key_error_lists_existing_keys(store: Keystore):
     store.save("alice", Wallet.from_key(KEY), PASSWORD)
-    with pytest.raises(UnknownKey, match="there are alice"):
+    with pytest.raises(UnknownKey, match="existing keys: alice"):
         store.open("alicia", PASSWORD)
 
 
@@ -154,7 +154,7 @@ def test_an_unknown_key_is_told_with_those_there_are(store: Keystore):
     "text",
     ["", "{", "[]", "{}", '{"crypto": 3}', '{"crypto": {}}', "\x00", '{"crypto": {"kdf":1}}'],
 )
-def test_a_damaged_file_is_said_to_be_one(store: Keystore, text: str):
+def test_damaged_file_is_refused_and_left_out_of_the_list(store: Keystore, text: str):
     store.folder.mkdir()
     (store.folder / "bad.json").write_text(text)
     with pytest.raises(InvalidKey):
@@ -163,18 +163,18 @@ def test_a_damaged_file_is_said_to_be_one(store: Keystore, text: str):
     assert "good" in [k.name for k in store.all()]
 
 
-def test_a_file_with_anothers_address_is_refused(store: Keystore):
+def test_key_that_does_not_match_its_address_is_refused(store: Keystore):
     store.save("alice", Wallet.from_key(KEY), PASSWORD)
     document = json.loads(store.document("alice")) | {"address": "00" * 20}
     (store.folder / "mallory.json").write_text(json.dumps(document))
-    with pytest.raises(InvalidKey, match="another key"):
+    with pytest.raises(InvalidKey, match="does not match the address"):
         store.open("mallory", PASSWORD)
 
 
 # ------------------------------------------------------------------ wallets
 
 
-def test_a_mnemonic_gives_the_accounts_that_every_wallet_gives():
+def test_mnemonic_yields_the_same_accounts_as_other_wallets():
     assert Wallet.from_mnemonic(WORDS).address == FROM_WORDS
     assert Wallet.from_secret(f"  {WORDS}\n").address == FROM_WORDS
     second = Wallet.from_mnemonic(WORDS, path="m/44'/60'/0'/0/1")
@@ -194,24 +194,24 @@ def test_a_mnemonic_gives_the_accounts_that_every_wallet_gives():
         "pass phrase of some words",
     ],
 )
-def test_a_bad_secret_is_never_repeated(secret: str):
+def test_invalid_secret_is_never_repeated(secret: str):
     with pytest.raises(InvalidKey) as caught:
         Wallet.from_secret(secret)
-    said = everything_said(caught.value)
-    assert secret not in said
-    assert secret.removeprefix("0x") not in said
-    assert "colearnsecretword" not in said
+    shown = describe_fully(caught.value)
+    assert secret not in shown
+    assert secret.removeprefix("0x") not in shown
+    assert "colearnsecretword" not in shown
     assert caught.value.__context__ is None
     assert caught.value.__cause__ is None
 
 
-def test_a_wrong_password_and_a_wallet_show_nothing(store: Keystore):
+def test_errors_and_repr_reveal_no_secret(store: Keystore):
     wallet = Wallet.from_key(KEY)
     store.save("alice", wallet, PASSWORD)
     tried = "hunter2-" * 2
     with pytest.raises(WrongPassword) as caught:
         store.open("alice", tried)
-    said = everything_said(caught.value) + repr(wallet) + str(wallet)
-    assert tried not in said
-    assert PASSWORD not in said
-    assert KEY[2:] not in said
+    shown = describe_fully(caught.value) + repr(wallet) + str(wallet)
+    assert tried not in shown
+    assert PASSWORD not in shown
+    assert KEY[2:] not in shown

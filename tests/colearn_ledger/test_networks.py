@@ -128,7 +128,7 @@ def test_concurrent_writers_lose_no_network(networks: Networks):
     ("text", "message"),
     [
         ("[networks.a", "is not TOML"),
-        ("x = 1", "'x' is not known here"),
+        ("x = 1", "unknown entry 'x'"),
         ("networks = 3", "not a table"),
         ("[networks]\na = 1", r"write \[networks.a\]"),
         ("[networks.a]\nrpc = 'http://x'", "chain_id is missing"),

@@ -93,10 +93,10 @@ def find_network(name: str | None) -> Network:
     if deployed:
         raise click.UsageError(
             f"several networks have contracts: {', '.join(n.name for n in deployed)}; choose one "
-            "by --network"
+            "with --network"
         )
     raise click.UsageError(
-        "no network has a contract yet; choose a network by --network, or deploy a contract: "
+        "no network has a contract yet; choose a network with --network, or deploy a contract: "
         "colearn deploy --network local-evm --key NAME"
     )
 
@@ -146,7 +146,7 @@ def find_experiment(text: str, network_name: str | None, networks: Networks | No
     if network.chain != reference.chain:
         raise click.UsageError(
             f"the experiment is on chain {reference.chain}, but the network {network.name} is "
-            f"chain {network.chain}; choose another by --network"
+            f"chain {network.chain}; choose another with --network"
         )
     return Place(network, reference)
 
