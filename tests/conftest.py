@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from colearn_localnet.kubo import Kubo
     from tests.support.cosmos_place import Place
 
-_QUICK = 0.02
+_QUICK = 0.05
 """Seconds between a block of the Cosmos chain and the proposal of the next one."""
 
 os.environ["PYTHONPATH"] = os.pathsep.join(  # for the processes that tests start
@@ -62,6 +62,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: groups[item][0])
     for item in items:
         item.add_marker(pytest.mark.xdist_group(groups[item][1]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Replace lone surrogates in captured output: pytest-xdist cannot send them."""
+    report = yield
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
 
 
 @pytest.hookimpl(trylast=True)

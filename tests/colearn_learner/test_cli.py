@@ -59,7 +59,7 @@ def test_keras_trains_in_the_demo_and_a_seed_decides_its_weights_too(tmp_path):
         (("demoo",), 2, "did you mean demo"),
         (("demo", "--dataset", "brest-cancer"), 2, "did you mean breast-cancer"),
         (("demo", "--ledger", "local", "--model", "logistik"), 2, "did you mean logistic"),
-        (("demo", "--ledger", "local", "--model", "linear"), 2, "choose logistic, mlp"),
+        (("demo", "--ledger", "local", "--model", "linear"), 2, "choose from: logistic, mlp"),
         (("demo", "--n-learners", "1"), 2, "--n-learners"),
         (("demo", "--vote-threshold", "1.5"), 2, "--vote-threshold"),
         (("demo", "--ledger", "local", "--dataset", "wine", "--n-learners", "50"), 2, "at most"),

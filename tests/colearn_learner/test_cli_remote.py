@@ -136,7 +136,7 @@ def test_metrics_count_the_calls_that_reached_the_learner():
 def test_metrics_are_at_a_port(place: str):
     code, said = refused("--monitor", place)
     assert code == 2
-    assert "is not a port, or a host and a port" in said
+    assert "is not PORT or HOST:PORT" in said
 
 
 def test_a_second_signal_does_not_wait(pipes: tuple[Pipe, Pipe]):
