@@ -238,7 +238,7 @@ def test_missing_data_is_reported_in_one_line(tmp_path: Path):
     )
     assert run.returncode == 1
     assert "Traceback" not in run.stderr
-    assert "nowhere is not there. To get california-housing: " in run.stderr
+    assert "nowhere does not exist. To get california-housing: " in run.stderr
 
 
 # ------------------------------------------------------------------ the list of examples

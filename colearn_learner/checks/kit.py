@@ -98,7 +98,7 @@ def _run_checks(subject: Subject, skipped: Collection[str]) -> Iterator[Check]:
         if name in skipped:
             yield Check(name, Verdict.SKIPPED, "left out")
         elif not has_learner:
-            yield Check(name, Verdict.SKIPPED, "there is no learner to check")
+            yield Check(name, Verdict.SKIPPED, "the factory returned no usable learner")
         else:
             outcome = _run_check(name, check, subject)
             has_learner = number > 0 or outcome.verdict is not Verdict.FAILED

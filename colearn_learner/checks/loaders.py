@@ -15,9 +15,9 @@ _SAME = 1e-3
 
 def one_batch_is_enough(subject: Subject) -> None:
     """A learner can take part with one batch to train on and one to vote by."""
-    learner = _with_loaders(subject)
+    learner = _make_learner_with_loaders(subject)
     for name in ("train_loader", "vote_loader"):
-        setattr(learner, name, _first(getattr(learner, name), 1))
+        setattr(learner, name, _take_batches(getattr(learner, name), 1))
     try:
         tested = learner.mli_test_weights(learner.mli_propose_weights())
     except Exception as error:
@@ -28,9 +28,9 @@ def one_batch_is_enough(subject: Subject) -> None:
 
 def empty_loaders_are_refused(subject: Subject) -> None:
     """Without records to vote by, a learner raises an error or scores NaN."""
-    learner = _with_loaders(subject)
+    learner = _make_learner_with_loaders(subject)
     weights = learner.mli_get_current_weights()
-    learner.vote_loader = _first(learner.vote_loader, 0)
+    learner.vote_loader = _take_batches(learner.vote_loader, 0)
     try:
         tested = learner.mli_test_weights(weights)
     except Exception:  # noqa: BLE001 - an error of any kind is correct too
@@ -43,8 +43,8 @@ def empty_loaders_are_refused(subject: Subject) -> None:
 
 def batch_size_does_not_matter(subject: Subject) -> None:
     """The score is the mean over all records, whatever the sizes of the batches."""
-    learner = _with_loaders(subject)
-    batches = _batches_in(learner.vote_loader, getattr(learner, "num_test_batches", None))
+    learner = _make_learner_with_loaders(subject)
+    batches = _list_batches(learner.vote_loader, getattr(learner, "num_test_batches", None))
     if hasattr(learner, "num_test_batches"):
         learner.num_test_batches = None
     weights = learner.mli_get_current_weights()
@@ -63,7 +63,7 @@ def batch_size_does_not_matter(subject: Subject) -> None:
         )
 
 
-def _with_loaders(subject: Subject) -> Any:
+def _make_learner_with_loaders(subject: Subject) -> Any:
     learner = subject.learner()
     if any(getattr(learner, name, None) is None for name in ("train_loader", "vote_loader")):
         raise DoesNotApply("it has no attributes train_loader and vote_loader")
@@ -77,7 +77,7 @@ def _can_be_shortened(loader: Any) -> bool:
     return isinstance(loader, tuple) or callable(getattr(loader, "take", None))
 
 
-def _first(loader: Any, batches: int) -> Any:
+def _take_batches(loader: Any, batches: int) -> Any:
     """Return a loader of the first batches of another."""
     if callable(getattr(loader, "take", None)):  # a tf.data.Dataset
         return loader.take(batches)
@@ -86,7 +86,7 @@ def _first(loader: Any, batches: int) -> Any:
     return list(islice(iter(loader), batches))
 
 
-def _batches_in(loader: Any, limit: int | None) -> list[tuple[Any, Any]]:
+def _list_batches(loader: Any, limit: int | None) -> list[tuple[Any, Any]]:
     if _can_be_shortened(loader):
         raise DoesNotApply("the loader is the framework's own, whose evaluation computes the mean")
     batches = list(islice(iter(loader), limit))

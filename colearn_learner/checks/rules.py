@@ -122,7 +122,7 @@ def accepted_weights_are_copied(subject: Subject) -> None:
     accepted = _decode(proposed)
     learner.mli_accept_weights(accepted)
     if _encode(learner.mli_get_current_weights()) != proposed:
-        raise Broken("the current weights are not those that were accepted")
+        raise Broken("the current weights differ from the accepted ones: copy the accepted weights")
     learner.mli_accept_weights(_decode(_encode(learner.mli_propose_weights())))
     if _encode(accepted) != proposed:
         raise Broken("weights that were accepted changed later: copy them")
@@ -157,8 +157,8 @@ def training_changes_weights(subject: Subject) -> None:
             return
         learner.mli_accept_weights(proposal)
     raise Broken(
-        "three proposals in a row were equal to the current weights: an agent proposes nothing "
-        "then; train in mli_propose_weights, and return what was trained"
+        "three proposals in a row were equal to the current weights, so an agent would propose "
+        "nothing; train in mli_propose_weights, and return the trained weights"
     )
 
 
@@ -193,7 +193,7 @@ def works_in_a_thread(subject: Subject) -> None:
     if errors:
         raise Broken(
             f"in a thread it raised {type(errors[0]).__name__}: {errors[0]}"[:300]
-            + "; set up signals and other things of the main thread outside the learner"
+            + "; set up signal handlers and other parts of the main thread outside the learner"
         ) from errors[0]
 
 
@@ -351,7 +351,8 @@ def _overwrite(weights: Weights) -> bool:
 def _check_leaf(leaf: Any, what: str) -> None:
     if isinstance(leaf, str) and "\0" not in leaf and len(leaf) < 4096 and Path(leaf).is_file():
         raise Broken(
-            f"the {what} name a file on this machine, which others do not have: return its content"
+            f"the {what} name a file on this machine, which other machines do not have: return "
+            "its content"
         )
 
 

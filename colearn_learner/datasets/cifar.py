@@ -34,20 +34,21 @@ def read_cifar(path: Path) -> Data:
     if missing := [name for name in CIFAR_FILES if not (folder / name).is_file()]:
         if any((folder / name).exists() for name in _PICKLES):
             raise InvalidData(
-                f"{folder} has CIFAR-10's Python version. It is of pickles, which can run code"
-                " when they are read, so it is not read here; get the binary version"
-                " (cifar-10-binary.tar.gz), which has the same pictures"
+                f"{folder} contains the Python version of CIFAR-10. It consists of pickles, which"
+                " can run code when they are read, so it is refused; get the binary version"
+                " (cifar-10-binary.tar.gz), which contains the same images"
             )
-        raise InvalidData(f"{folder} has no {missing[0]}, which CIFAR-10's binary version has")
-    records = np.concatenate([_batch(folder / name) for name in CIFAR_FILES])
+        raise InvalidData(f"{folder} has no {missing[0]}, a file of CIFAR-10's binary version")
+    records = np.concatenate([_read_batch(folder / name) for name in CIFAR_FILES])
     planes = records[:, 1:].reshape(-1, 3, 32, 32)
     return Data(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), records[:, 0].astype(np.int64))
 
 
-def _batch(path: Path) -> npt.NDArray[np.uint8]:
+def _read_batch(path: Path) -> npt.NDArray[np.uint8]:
     size = path.stat().st_size
     if not size or size % _RECORD or size > MAX_BYTES:
         raise InvalidData(
-            f"{path} is {size:,} bytes long, which is no number of records of {_RECORD:,} bytes"
+            f"{path} has {size:,} bytes, which is not a multiple of the {_RECORD:,} bytes of a"
+            " record; download it again"
         )
     return np.fromfile(path, np.uint8).reshape(-1, _RECORD)

@@ -103,36 +103,36 @@ def read_share(folder: Path | str) -> PreparedShare:
         OSError: a file cannot be read.
     """
     folder = Path(folder)
-    description = _description(folder)
+    description = _read_description(folder)
     try:
-        return _read(folder, description)
+        return _read_parts(folder, description)
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidData(
-            f"{folder / SHARE_FILE} lacks something, or has it in a wrong form: {error}"
+            f"{folder / SHARE_FILE} has a missing or malformed field: {error}"
         ) from error
 
 
-def _description(folder: Path) -> Any:
+def _read_description(folder: Path) -> Any:
     path = folder / SHARE_FILE
     if not path.is_file():
-        raise NoShare(f"{folder} has no {SHARE_FILE}: {_advice(folder)}")
+        raise NoShare(f"{folder} has no {SHARE_FILE}: {_suggest_folder(folder)}")
     if path.stat().st_size > _MAX_DESCRIPTION:
         raise InvalidData(f"{path} is larger than {_MAX_DESCRIPTION:,} bytes")
     try:
         return strict_json.load(path.read_bytes())
     except strict_json.InvalidJson as error:
-        raise InvalidData(f"{path} is no JSON: {error}") from error
+        raise InvalidData(f"{path} is not valid JSON: {error}; prepare the data again") from error
 
 
-def _advice(folder: Path) -> str:
+def _suggest_folder(folder: Path) -> str:
     if not folder.is_dir():
-        return "there is no such folder; colearn data prepare makes one for each learner"
+        return "there is no such folder; colearn data prepare creates one for each learner"
     if inside := sorted(path.parent for path in folder.glob(f"*/{SHARE_FILE}")):
-        return f"give the folder of one learner, like {inside[0]}"
-    return "give the folder of one learner, as colearn data prepare makes them"
+        return f"give the folder of one learner, such as {inside[0]}"
+    return "give the folder of one learner, created by colearn data prepare"
 
 
-def _read(folder: Path, description: Any) -> PreparedShare:
+def _read_parts(folder: Path, description: Any) -> PreparedShare:
     if description["format"] != _FORMAT:
         raise InvalidData(
             f"{folder / SHARE_FILE} has format {description['format']!r}; this version reads"
@@ -140,44 +140,46 @@ def _read(folder: Path, description: Any) -> PreparedShare:
         )
     about, learner = description["dataset"], description["learner"]
     task, classes, shape = about["task"], about["classes"], tuple(about["shape"])
-    sound = (
+    checks = (
         task in ("classification", "regression"),
         all(type(number) is int for number in (classes, learner, about["records"], *shape)),
         all(type(about[name]) is str for name in ("name", "story")),
         (classes > 0) == (task == "classification"),
     )
-    if not all(sound):
+    if not all(checks):
         raise InvalidData(f"{folder / SHARE_FILE} does not describe a data set and a learner")
     parts = {}
     for name in _PARTS:
-        data = _part(folder / f"{name}.npz", description["parts"][name])
+        data = _read_part(folder / f"{name}.npz", description["parts"][name])
         if data.inputs.shape[1:] != shape:
             raise InvalidData(
-                f"{folder / name}.npz has inputs of shape {data.inputs.shape[1:]}, and"
-                f" {SHARE_FILE} says {shape}"
+                f"{folder / name}.npz has inputs of shape {data.inputs.shape[1:]}, but"
+                f" {SHARE_FILE} states {shape}"
             )
         parts[name] = check_data(data, task=task, classes=classes, what=str(folder / f"{name}.npz"))
     share = Share(**parts)
     described = (about["name"], task, about["records"], int(np.prod(shape)), classes)
-    dataset = Dataset(*described, about["story"], lambda: _all(share))
+    dataset = Dataset(*described, about["story"], lambda: _concatenate_parts(share))
     return PreparedShare(share, dataset, learner, description)
 
 
-def _part(path: Path, about: Any) -> Data:
+def _read_part(path: Path, about: Any) -> Data:
     if not path.is_file():
         raise InvalidData(f"{path} is missing")
     if _sha256(path) != about["sha256"]:
         raise InvalidData(
-            f"{path} is not the file that {SHARE_FILE} describes: its sha256 is another. It was"
-            " damaged or changed; prepare the data again"
+            f"{path} was damaged or changed: its sha256 differs from the one in {SHARE_FILE};"
+            " prepare the data again"
         )
     data = Data(**read_arrays(path, _ARRAYS))
     if data.targets.ndim != 1 or len(data) != about["records"]:
-        raise InvalidData(f"{path} does not have {about['records']} records, as {SHARE_FILE} says")
+        raise InvalidData(
+            f"{path} does not have the {about['records']} records that {SHARE_FILE} states"
+        )
     return data
 
 
-def _all(share: Share) -> Data:
+def _concatenate_parts(share: Share) -> Data:
     parts = (share.train, share.vote, share.test)
     return Data(
         np.concatenate([part.inputs for part in parts]),

@@ -33,7 +33,7 @@ _CATEGORIES = frozenset(
 )
 """Columns with categorical values, even if the values look like numbers."""
 
-_AT_ONCE = 10_000  # records
+_BATCH_RECORDS = 10_000
 
 Floats = npt.NDArray[np.float32]
 
@@ -57,36 +57,36 @@ def read_payment_fraud(path: Path) -> Data:
     known = [np.zeros((1, identities.width), np.float32)]  # of payments without an identity
     for ids, features in identities.batches():
         for name in ids[_ID]:
-            _enter(rows, name, identities.file)
+            _add_row(rows, name, identities.file)
         known.append(features)
     known_features = np.concatenate(known)
     seen: dict[str, int] = {}
     inputs, targets = [], []
     for about, features in payments.batches():
         for name in about[_ID]:
-            _enter(seen, name, payments.file)
+            _add_row(seen, name, payments.file)
         found = known_features[[rows.get(name, 0) for name in about[_ID]]]
         inputs.append(np.concatenate([features, found], axis=1))
-        targets += [_class(value, payments.file) for value in about[_CLASS]]
+        targets += [_parse_class(value, payments.file) for value in about[_CLASS]]
     if not inputs:
         raise InvalidData(f"{payments.file} has no records")
-    if strangers := rows.keys() - seen.keys():
+    if unknown := rows.keys() - seen.keys():
         raise InvalidData(
-            f"{identities.file} has the identity of transaction {min(strangers)}, which is not in"
+            f"{identities.file} has the identity of transaction {min(unknown)}, which is not in"
             f" {TRANSACTIONS}: the two tables do not belong together"
         )
     return Data(np.concatenate(inputs), np.array(targets, np.int64))
 
 
-def _enter(rows: dict[str, int], name: str, file: Path) -> None:
+def _add_row(rows: dict[str, int], name: str, file: Path) -> None:
     if name in rows:
         raise InvalidData(f"{file} has the transaction {name} twice")
     rows[name] = len(rows) + 1
 
 
-def _class(value: str, file: Path) -> int:
+def _parse_class(value: str, file: Path) -> int:
     if value not in ("0", "1"):
-        raise InvalidData(f"{file}: {_CLASS} is {value[:20]!r} and must be 0 or 1")
+        raise InvalidData(f"{file}: {_CLASS} is {value[:20]!r}; it must be 0 or 1")
     return int(value)
 
 
@@ -100,38 +100,42 @@ class _Table:
     @property
     def width(self) -> int:
         """Return the number of features according to the file's first line."""
-        with self._rows() as rows:
-            return len(self._header(rows)) - len(self.apart)
+        with self._open_rows() as rows:
+            return len(self._read_header(rows)) - len(self.apart)
 
     def batches(self) -> Iterator[tuple[dict[str, list[str]], Floats]]:
         """Yield each batch: the texts of the ``apart`` columns by name, and the features.
 
         The features have shape (records, width).
         """
-        with self._rows() as rows:
-            yield from self._batches(rows)
+        with self._open_rows() as rows:
+            yield from self._read_batches(rows)
 
     @contextmanager
-    def _rows(self) -> Iterator[Iterator[list[str]]]:
+    def _open_rows(self) -> Iterator[Iterator[list[str]]]:
         with self.file.open(encoding="utf-8", newline="") as text:
             try:
                 yield csv.reader(text)
             except (csv.Error, UnicodeDecodeError) as error:
-                raise InvalidData(f"{self.file} is no table of text: {error}") from error
+                raise InvalidData(f"{self.file} is not a text table (CSV): {error}") from error
 
-    def _header(self, rows: Iterator[list[str]]) -> list[str]:
+    def _read_header(self, rows: Iterator[list[str]]) -> list[str]:
         header = next(rows, [])
         if missing := [name for name in self.apart if name not in header]:
-            raise InvalidData(f"{self.file} has no column {missing[0]}; its first line names them")
+            raise InvalidData(
+                f"{self.file} has no column {missing[0]}; its first line must name it"
+            )
         if len(set(header)) < len(header):
-            raise InvalidData(f"{self.file} has two columns of the same name")
+            raise InvalidData(f"{self.file} has two columns with the same name")
         return header
 
-    def _batches(self, rows: Iterator[list[str]]) -> Iterator[tuple[dict[str, list[str]], Floats]]:
-        header = self._header(rows)
+    def _read_batches(
+        self, rows: Iterator[list[str]]
+    ) -> Iterator[tuple[dict[str, list[str]], Floats]]:
+        header = self._read_header(rows)
         places = [header.index(name) for name in self.apart]
         readers = [
-            (place, _name if name in _CATEGORIES else _number)
+            (place, _parse_category if name in _CATEGORIES else _parse_number)
             for place, name in enumerate(header)
             if name not in self.apart
         ]
@@ -140,16 +144,16 @@ class _Table:
         for number, row in enumerate(rows, start=1):
             if len(row) != len(header):
                 raise InvalidData(
-                    f"{self.file}: record {number} has {len(row)} columns; {len(header)} belong"
+                    f"{self.file}: record {number} has {len(row)} columns instead of {len(header)}"
                 )
             batch.append(row)
-            if len(batch) == _AT_ONCE:
-                yield self._batch(batch, places, readers)
+            if len(batch) == _BATCH_RECORDS:
+                yield self._convert_batch(batch, places, readers)
                 batch = []
         if batch:
-            yield self._batch(batch, places, readers)
+            yield self._convert_batch(batch, places, readers)
 
-    def _batch(
+    def _convert_batch(
         self,
         batch: list[list[str]],
         places: list[int],
@@ -165,16 +169,18 @@ class _Table:
                 values = np.array([read(row[place]) for row in batch])
             except ValueError as error:
                 raise InvalidData(f"{self.file}: column {place + 1}: {error}") from error
-            numbers = np.sign(values) * np.log1p(np.abs(values)) if read is _number else values
+            numbers = (
+                np.sign(values) * np.log1p(np.abs(values)) if read is _parse_number else values
+            )
             features[:, column] = np.nan_to_num(numbers, nan=0.0, posinf=0.0, neginf=0.0)
         return apart, features
 
 
-def _number(text: str) -> float:
+def _parse_number(text: str) -> float:
     return float(text) if text else 0.0
 
 
-def _name(text: str) -> float:
+def _parse_category(text: str) -> float:
     if text in ("", "T", "F"):
         return {"": 0.0, "T": 1.0, "F": -1.0}[text]
     if text.endswith(".0"):  # 150 and 150.0 are one category: some tools add the .0

@@ -32,7 +32,7 @@ def read_matrix(file: Path, name: str) -> npt.NDArray[Any]:
     if not file.is_file():
         raise InvalidData(f"{file} is missing")
     if (size := file.stat().st_size) > _MAX_BYTES:
-        raise InvalidData(f"{file} has {size:,} bytes; at most {_MAX_BYTES:,} can be read")
+        raise InvalidData(f"{file} has {size:,} bytes; at most {_MAX_BYTES:,} are allowed")
     try:
         found = loadmat(file, variable_names=[name], appendmat=False).get(name)
     except NotImplementedError as error:

@@ -47,39 +47,43 @@ def read_mnist(path: Path) -> Data:
         found = read_arrays(archive, _KERAS_ARRAYS)
         parts = [(found["x_train"], found["y_train"]), (found["x_test"], found["y_test"])]
     else:
-        parts = [(read_idx(images), read_idx(labels)) for images, labels in _files(path)]
-    return _joined(path, parts)
+        parts = [(read_idx(images), read_idx(labels)) for images, labels in _find_files(path)]
+    return _concatenate(path, parts)
 
 
-def _joined(path: Path, parts: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> Data:
+def _concatenate(path: Path, parts: list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]) -> Data:
     for images, labels in parts:
         if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
             raise InvalidData(
                 f"{path}: images of shape {images.shape} and labels of shape {labels.shape} do not"
-                " go together"
+                " match"
             )
         if images.dtype != np.uint8 or images.shape[1:] != parts[0][0].shape[1:]:
-            raise InvalidData(f"{path}: images are not all of one size, of brightness 0 to 255")
+            raise InvalidData(
+                f"{path}: images must all have the same size and brightness from 0 to 255"
+            )
         if labels.dtype.kind not in "iu":
-            raise InvalidData(f"{path}: labels have type {labels.dtype} and must be whole numbers")
+            raise InvalidData(
+                f"{path}: labels have type {labels.dtype}; they must be whole numbers"
+            )
     images = np.concatenate([images for images, _ in parts])
     labels = np.concatenate([labels for _, labels in parts])
     return Data(images[..., np.newaxis], labels.astype(np.int64))
 
 
-def _files(path: Path) -> Iterator[tuple[Path, Path]]:
+def _find_files(path: Path) -> Iterator[tuple[Path, Path]]:
     for pair in MNIST_FILES:
-        yield _file(path, pair[0]), _file(path, pair[1])
+        yield _find_file(path, pair[0]), _find_file(path, pair[1])
 
 
-def _file(folder: Path, name: str) -> Path:
+def _find_file(folder: Path, name: str) -> Path:
     dotted = name.replace("-idx", ".idx")  # some unpacking tools write a dot
     for place in _PLACES:
         for candidate in (name, f"{name}.gz", dotted, f"{dotted}.gz"):
             if (file := folder / place / candidate).is_file():
                 return file
     raise InvalidData(
-        f"{folder} has neither {_KERAS_FILE} nor {name}; the latter may end with .gz, and be in"
+        f"{folder} has neither {_KERAS_FILE} nor {name}; the latter may end with .gz and be in"
         f" the folder itself or in {' or '.join(_PLACES[1:])}"
     )
 
@@ -95,28 +99,32 @@ def read_idx(path: Path, *, max_bytes: int = MAX_BYTES) -> npt.NDArray[np.uint8]
         InvalidData: the file is damaged, of another type or too large.
     """
     with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
+        compressed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         try:
-            if not packed:
-                return _idx(path, file, max_bytes)
+            if not compressed:
+                return _parse_idx(path, file, max_bytes)
             with gzip.open(file) as unpacked:
-                return _idx(path, unpacked, max_bytes)
+                return _parse_idx(path, unpacked, max_bytes)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise InvalidData(f"{path} is damaged: {error}") from error
 
 
-def _idx(path: Path, file: IO[bytes] | gzip.GzipFile, max_bytes: int) -> npt.NDArray[np.uint8]:
+def _parse_idx(
+    path: Path, file: IO[bytes] | gzip.GzipFile, max_bytes: int
+) -> npt.NDArray[np.uint8]:
     start = file.read(4)
     if len(start) < 4 or start[:3] != bytes([0, 0, _BYTES]) or not 1 <= start[3] <= 4:
-        raise InvalidData(f"{path} is no IDX file of bytes: it starts with {start.hex() or 'none'}")
+        raise InvalidData(
+            f"{path} is not an IDX file of bytes: it starts with {start.hex() or 'none'}"
+        )
     lengths = file.read(4 * start[3])
     if len(lengths) < 4 * start[3]:
         raise InvalidData(f"{path} ends within its header")
     shape = struct.unpack(f">{start[3]}I", lengths)
     if (size := math.prod(shape)) > max_bytes:
-        raise InvalidData(f"{path} would take {size:,} bytes; {max_bytes:,} at most")
+        raise InvalidData(f"{path} would need {size:,} bytes; at most {max_bytes:,} are allowed")
     elements = file.read(size)
     if len(elements) < size or file.read(1):
-        raise InvalidData(f"{path} is not as long as its shape {shape} says")
+        raise InvalidData(f"{path} does not have the length of its shape {shape}")
     return np.frombuffer(bytearray(elements), np.uint8).reshape(shape)

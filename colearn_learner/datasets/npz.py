@@ -58,47 +58,49 @@ def read_arrays(
     with path.open("rb") as file:
         try:
             with zipfile.ZipFile(file) as archive:
-                return _arrays(path, archive, names, max_bytes)
+                return _read_arrays(path, archive, names, max_bytes)
         except InvalidData:
             raise
         except _DAMAGE as error:
-            raise InvalidData(f"{path} is damaged, or no .npz file: {error}") from error
+            raise InvalidData(f"{path} is damaged, or not a .npz file: {error}") from error
 
 
-def _arrays(
+def _read_arrays(
     path: Path, archive: zipfile.ZipFile, names: Sequence[str], max_bytes: int
 ) -> dict[str, npt.NDArray[Any]]:
     members = archive.infolist()
     found = sorted(member.filename for member in members)
     if found != sorted(f"{name}.npy" for name in names):
         raise InvalidData(
-            f"{path} holds {', '.join(found)[:200] or 'nothing'}; wanted are the arrays"
+            f"{path} contains {', '.join(found)[:200] or 'nothing'}; expected the arrays"
             f" {', '.join(names)}"
         )
     if (size := sum(member.file_size for member in members)) > max_bytes:
-        raise InvalidData(f"{path} would take {size:,} bytes unpacked; {max_bytes:,} at most")
-    return {name: _array(path, archive, f"{name}.npy") for name in names}
+        raise InvalidData(
+            f"{path} would need {size:,} bytes unpacked; at most {max_bytes:,} are allowed"
+        )
+    return {name: _read_array(path, archive, f"{name}.npy") for name in names}
 
 
-def _array(path: Path, archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
+def _read_array(path: Path, archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
     size = archive.getinfo(name).file_size
     with archive.open(name) as member:
         try:
-            shape, by_columns, dtype = _header(member)
+            shape, by_columns, dtype = _read_header(member)
         except ValueError as error:
-            raise InvalidData(f"{path}: {name} is no numpy array: {error}") from error
+            raise InvalidData(f"{path}: {name} is not a numpy array: {error}") from error
         if dtype.kind not in "iuf":
-            raise InvalidData(f"{path}: {name} has elements of type {dtype}, which are no numbers")
+            raise InvalidData(f"{path}: {name} has elements of type {dtype}, which are not numbers")
         if member.tell() + math.prod(shape) * dtype.itemsize != size:
-            raise InvalidData(f"{path}: {name} is not as long as its shape {shape} says")
+            raise InvalidData(f"{path}: {name} does not have the length of its shape {shape}")
         elements = np.frombuffer(bytearray(member.read()), dtype)
     return elements.reshape(shape, order="F" if by_columns else "C")
 
 
-def _header(member: _Readable) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _read_header(member: _Readable) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = np.lib.format.read_magic(member)
     if version not in _HEADERS:
-        raise ValueError(f"its format {version} is unknown here")
+        raise ValueError(f"its format {version} is not supported")
     shape, by_columns, dtype = _HEADERS[version](member)
     if any(length < 0 for length in shape):
         raise ValueError(f"its shape is {shape}")

@@ -76,7 +76,7 @@ def prepare(
     places = divide(data.targets, dataset.task, division)
     unused = len(data) - sum(len(part) for mine in places for part in mine)
     if unused:
-        _log.warning("%d of %d records go to nobody", unused, len(data))
+        _log.warning("%d of %d records go to no learner", unused, len(data))
     more = {
         "of": division.n_learners,
         "division": asdict(division) | {"unused": unused},
@@ -87,9 +87,9 @@ def prepare(
     try:
         for learner, mine in enumerate(places):
             folder = partial / f"learner-{learner}"
-            write_share(folder, _share(data, mine), dataset, {"learner": learner, **more})
+            write_share(folder, _take_share(data, mine), dataset, {"learner": learner, **more})
             on_written(learner + 1)
-        _put_in_place(partial, into, overwrite)
+        _move_into_place(partial, into, overwrite)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     folders = tuple(into / f"learner-{learner}" for learner in range(len(places)))
@@ -97,7 +97,7 @@ def prepare(
     return Prepared(folders, sizes, unused)
 
 
-def _share(data: Data, places: Places) -> Share:
+def _take_share(data: Data, places: Places) -> Share:
     return Share(*(data.take(part) for part in places))
 
 
@@ -105,24 +105,26 @@ def _check_free(into: Path, overwrite: bool) -> None:
     if not into.exists() and not into.is_symlink():
         return
     if into.is_symlink() or not into.is_dir():
-        raise FolderTaken(f"{into} is there and is no folder; choose another")
-    inside = list(into.iterdir())
-    if not inside:
+        raise FolderTaken(f"{into} exists and is not a folder; choose another path")
+    content = list(into.iterdir())
+    if not content:
         return
-    if strange := [path for path in inside if not _is_ours(path)]:
+    if others := [path for path in content if not _is_prepared(path)]:
         raise FolderTaken(
-            f"{into} has something in it that was not prepared here, like {strange[0].name};"
+            f"{into} contains something other than prepared data, such as {others[0].name};"
             " choose another folder"
         )
     if not overwrite:
-        raise FolderTaken(f"{into} has prepared data already; choose another folder, or overwrite")
+        raise FolderTaken(
+            f"{into} contains prepared data already; choose another folder, or overwrite it"
+        )
 
 
-def _is_ours(path: Path) -> bool:
+def _is_prepared(path: Path) -> bool:
     return bool(_LEARNER.fullmatch(path.name)) and (path / SHARE_FILE).is_file()
 
 
-def _put_in_place(partial: Path, into: Path, overwrite: bool) -> None:
+def _move_into_place(partial: Path, into: Path, overwrite: bool) -> None:
     """Move the new folder to its final path; an earlier one is first moved aside, then removed."""
     _check_free(into, overwrite)
     if not into.exists() or not any(into.iterdir()):

@@ -122,16 +122,18 @@ def check_data(data: Data, *, task: Task, classes: int, what: str) -> Data:
     if inputs.ndim < 2 or targets.ndim != 1 or len(inputs) != len(targets):
         raise InvalidData(
             f"{what}: inputs of shape {inputs.shape} and targets of shape {targets.shape} do not"
-            " go together; wanted are (n, …) and (n,)"
+            " match; expected (n, …) and (n,)"
         )
     if not inputs.size:
-        raise InvalidData(f"{what}: there are no records, or they have no inputs")
+        raise InvalidData(f"{what}: there are no records, or the records have no inputs")
     if inputs.dtype not in (np.uint8, np.float32, np.float64):
         raise InvalidData(
-            f"{what}: inputs have type {inputs.dtype}; wanted is uint8, float32 or float64"
+            f"{what}: inputs have type {inputs.dtype}; expected uint8, float32 or float64"
         )
     if not np.isfinite(inputs).all():
-        raise InvalidData(f"{what}: {_first_bad(inputs)} has an input that is no finite number")
+        raise InvalidData(
+            f"{what}: {_find_invalid_record(inputs)} has an input that is not a finite number"
+        )
     _check_targets(targets, task, classes, what)
     return data
 
@@ -146,11 +148,11 @@ def _check_targets(targets: Targets, task: Task, classes: int, what: str) -> Non
     low, high = targets.min(), targets.max()
     if low < 0 or high >= classes:
         raise InvalidData(
-            f"{what}: targets go from {low} to {high}; {classes} classes are 0 to {classes - 1}"
+            f"{what}: targets go from {low} to {high}; {classes} classes must be 0 to {classes - 1}"
         )
 
 
-def _first_bad(inputs: Inputs) -> str:
+def _find_invalid_record(inputs: Inputs) -> str:
     finite = np.isfinite(inputs).reshape(len(inputs), -1).all(axis=1)
     return f"record {int(np.argmin(finite))}"
 

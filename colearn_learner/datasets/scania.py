@@ -47,7 +47,7 @@ def read_scania(path: Path) -> Data:
         InvalidData: a file is missing, damaged or not the expected table.
     """
     names = SCANIA_FILES if path.is_dir() else (path.name,)
-    tables = [_read(open_csv(path, name)) for name in names]
+    tables = [_read_file(open_csv(path, name)) for name in names]
     if len({columns for columns, _ in tables}) > 1:
         raise InvalidData(f"{path}: the two files do not have the same columns")
     parts = [data for _, data in tables]
@@ -55,53 +55,53 @@ def read_scania(path: Path) -> Data:
     return Data(inputs, np.concatenate([part.targets for part in parts]))
 
 
-def _read(file: Path) -> tuple[tuple[str, ...], Data]:
+def _read_file(file: Path) -> tuple[tuple[str, ...], Data]:
     """Return the names of a file's features and its records."""
     with file.open(encoding="utf-8", newline="") as text:
         try:
-            columns = _columns(file, text)
-            return columns, _records(file, csv.reader(text), len(columns))
+            columns = _read_columns(file, text)
+            return columns, _parse_records(file, csv.reader(text), len(columns))
         except (csv.Error, UnicodeDecodeError) as error:
-            raise InvalidData(f"{file} is no table of text: {error}") from error
+            raise InvalidData(f"{file} is not a text table (CSV): {error}") from error
 
 
-def _columns(file: Path, text: TextIO) -> tuple[str, ...]:
+def _read_columns(file: Path, text: TextIO) -> tuple[str, ...]:
     """Skip to the line with the column names, read it and return the names of the features."""
     for _ in range(_MAX_PREAMBLE):
         line = text.readline(_MAX_LINE)
         if line.startswith((f"{_CLASS},", f'"{_CLASS}",')):
             _, *features = next(csv.reader([line]))
             if len(set(features)) < len(features):
-                raise InvalidData(f"{file} has two columns of the same name")
+                raise InvalidData(f"{file} has two columns with the same name")
             return tuple(features)
     raise InvalidData(
-        f"{file}: none of its first {_MAX_PREAMBLE} lines names the columns, {_CLASS} first"
+        f"{file}: none of its first {_MAX_PREAMBLE} lines contains the column names, {_CLASS} first"
     )
 
 
-def _records(file: Path, rows: Iterator[list[str]], features: int) -> Data:
+def _parse_records(file: Path, rows: Iterator[list[str]], features: int) -> Data:
     inputs: list[Floats] = []
     targets: list[int] = []
     for number, row in enumerate(rows, start=1):
         where = f"{file}: record {number}"
         if len(row) != 1 + features:
-            raise InvalidData(f"{where} has {len(row)} columns, and {1 + features} belong")
+            raise InvalidData(f"{where} has {len(row)} columns instead of {1 + features}")
         if row[0] not in _CLASSES:
-            raise InvalidData(f"{where}: {_CLASS} is {row[0][:20]!r} and must be neg or pos")
+            raise InvalidData(f"{where}: {_CLASS} is {row[0][:20]!r}; it must be neg or pos")
         targets.append(_CLASSES[row[0]])
-        inputs.append(_features(row[1:], where))
+        inputs.append(_parse_features(row[1:], where))
     if not inputs:
         raise InvalidData(f"{file} has no records")
     return Data(np.stack(inputs), np.array(targets, np.int64))
 
 
-def _features(texts: list[str], where: str) -> Floats:
+def _parse_features(texts: list[str], where: str) -> Floats:
     try:
         values = np.array([_NAN if text in _MISSING else float(text) for text in texts])
     except ValueError as error:
         raise InvalidData(f"{where}: {error}") from error
     missing = np.isnan(values)
     if np.isinf(values).any() or missing.sum() != sum(map(texts.count, _MISSING)):
-        raise InvalidData(f"{where} has a value that is no finite number")
-    small = np.sign(values) * np.log10(1 + np.abs(values)) / 5
-    return np.where(missing, -1.0, small).astype(np.float32)
+        raise InvalidData(f"{where} has a value that is not a finite number")
+    compressed = np.sign(values) * np.log10(1 + np.abs(values)) / 5
+    return np.where(missing, -1.0, compressed).astype(np.float32)

@@ -52,15 +52,15 @@ def split(data: Data, *, task: Task, n_learners: int, train_ratio: float, seed: 
     if len(rest) < n_learners * _LEAST_RECORDS:
         raise NotEnoughData(
             f"{len(rest)} records are too few for {n_learners} learners;"
-            f" at most {len(rest) // _LEAST_RECORDS} learners can share them"
+            f" use at most {len(rest) // _LEAST_RECORDS} learners"
         )
     groups = groups_of(data.targets[rest], task)
     parts = skewed_parts(groups, n_learners, rng, alpha=_EVENNESS, least=_LEAST_RECORDS)
-    shares = tuple(_share(data, rng.permutation(rest[part]), train_ratio) for part in parts)
+    shares = tuple(_divide_share(data, rng.permutation(rest[part]), train_ratio) for part in parts)
     return Split(shares, data.take(common))
 
 
-def _share(data: Data, mine: npt.NDArray[np.intp], train_ratio: float) -> Share:
+def _divide_share(data: Data, mine: npt.NDArray[np.intp], train_ratio: float) -> Share:
     n_train = min(max(round(len(mine) * train_ratio), 1), len(mine) - 2)
     n_vote = (len(mine) - n_train + 1) // 2
     train, vote, test = np.split(mine, [n_train, n_train + n_vote])
@@ -126,7 +126,7 @@ DATASETS = {
     for entry in (
         Dataset(
             *("breast-cancer", "classification", 569, 30, 2),
-            "hospitals tell benign from malignant tumours by 30 measurements of cell nuclei",
+            "hospitals distinguish benign from malignant tumours by 30 measurements of cell nuclei",
             _breast_cancer,
         ),
         Dataset(
@@ -136,17 +136,17 @@ DATASETS = {
         ),
         Dataset(
             *("wine", "classification", 178, 13, 3),
-            "laboratories tell three growers' wines apart by chemical analysis",
+            "laboratories distinguish the wines of three growers by chemical analysis",
             _wine,
         ),
         Dataset(
             *("iris", "classification", 150, 4, 3),
-            "botanists tell three kinds of iris apart by the sizes of sepals and petals",
+            "botanists distinguish three kinds of iris by the sizes of sepals and petals",
             _iris,
         ),
         Dataset(
             *("diabetes", "regression", 442, 10, 0),
-            "clinics foresee how a diabetes will have progressed in a year",
+            "clinics predict the progress of diabetes within a year",
             _diabetes,
         ),
     )

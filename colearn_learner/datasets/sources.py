@@ -89,40 +89,43 @@ def load(name: str, path: Path | str | None = None) -> Loaded:
     find_name("data set", name, (*DATASETS, *SOURCES))
     if name in DATASETS:
         if path is not None:
-            raise InvalidArgument(f"{name} comes with scikit-learn: it has no path, leave it out")
-        return _loaded(dataset(name), dataset(name).load())
+            raise InvalidArgument(
+                f"{name} comes with scikit-learn and needs no path; leave the path out"
+            )
+        return _describe_loaded(dataset(name), dataset(name).load())
     source = SOURCES[name]
     if path is None:
         if name == "mnist":
-            return _digits_for_mnist(source)
-        raise DataNotFound(f"{name} has to be fetched from elsewhere: {source.where}")
+            return _load_digits_for_mnist(source)
+        raise DataNotFound(f"the files of {name} must be downloaded first: {source.where}")
     path = Path(path).expanduser()
     if not path.exists():
-        raise DataNotFound(f"{path} is not there. To get {name}: {source.where}")
+        raise DataNotFound(f"{path} does not exist. To get {name}: {source.where}")
     data = source.read(path)
     sizes = (source.records, math.prod(source.shape), source.classes)
     about = Dataset(name, source.task, *sizes, source.story, lambda: data)
-    return _loaded(about, data)
+    return _describe_loaded(about, data)
 
 
-def _loaded(about: Dataset, data: Data, stands_in_for: str | None = None) -> Loaded:
+def _describe_loaded(about: Dataset, data: Data, stands_in_for: str | None = None) -> Loaded:
     check_data(data, task=about.task, classes=about.classes, what=about.name)
     features = math.prod(data.inputs.shape[1:])
     found = replace(about, records=len(data), features=features, load=lambda: data)
     return Loaded(found, data, stands_in_for)
 
 
-def _digits_for_mnist(mnist: Source) -> Loaded:
+def _load_digits_for_mnist(mnist: Source) -> Loaded:
     """Return scikit-learn's digits, images of 8 × 8 pixels, in place of MNIST."""
     digits = dataset("digits")
     data = digits.load()
     pictures = np.round(data.inputs * 255).astype(np.uint8).reshape(-1, 8, 8, 1)
     _log.warning(
-        "no files of MNIST are given, so scikit-learn's digits stand in for it:"
-        " %d pictures of 8 × 8 pixels. To have MNIST: %s",
-        *(len(data), mnist.where),
+        "no path to MNIST was given, so scikit-learn's digits replace it:"
+        " %d images of 8 × 8 pixels. To use MNIST: %s",
+        len(data),
+        mnist.where,
     )
-    return _loaded(digits, Data(pictures, data.targets), mnist.name)
+    return _describe_loaded(digits, Data(pictures, data.targets), mnist.name)
 
 
 _KAGGLE = "from Kaggle, with an account, get"
@@ -139,7 +142,7 @@ SOURCES = {
         ),
         Source(
             *("cifar-10", "classification", 60_000, (32, 32, 3), 10),
-            "photographers sort pictures of ten kinds of things",
+            "photographers sort pictures of ten kinds of objects",
             "get the binary version (cifar-10-binary.tar.gz) from the CIFAR page of the University"
             " of Toronto, unpack it and give the folder",
             read_cifar,
@@ -148,7 +151,7 @@ SOURCES = {
             *("chest-xray", "classification", 5_856, (128, 128, 1), 2),
             "hospitals find pneumonia in chest X-rays",
             f"{_KAGGLE} the data set “Chest X-Ray Images (Pneumonia)”, unpack it and give the"
-            " folder; below it are folders NORMAL and PNEUMONIA",
+            " folder; it contains folders NORMAL and PNEUMONIA",
             read_xray,
         ),
         Source(
@@ -174,14 +177,14 @@ SOURCES = {
         ),
         Source(
             *("covid-xray", "classification", 0, (), 3),
-            "hospitals tell covid, pneumonia and healthy lungs apart by features of X-rays",
+            "hospitals distinguish covid, pneumonia and healthy lungs by features of X-rays",
             "it is not public; with covid.mat, normal.mat and pneumonia.mat of your own (MATLAB,"
             " one array of that name each, the class in the last column), give their folder",
             read_covid,
         ),
         Source(
             *("california-housing", "regression", 20_640, (8,), 0),
-            "agencies foresee what houses in a district of California cost",
+            "agencies predict the prices of houses in the districts of California",
             "get cal_housing.tgz, whose address is in the documentation of scikit-learn's"
             " fetch_california_housing, and give it",
             read_california,

@@ -88,44 +88,46 @@ class Division:
         for name, lowest in (("n_learners", 1), ("least", 1), ("seed", 0)):
             value = getattr(self, name)
             if type(value) is not int or value < lowest:
-                raise InvalidArgument(f"{name} is {value!r} and must be a whole number ≥ {lowest}")
+                raise InvalidArgument(f"{name} is {value!r}; it must be a whole number ≥ {lowest}")
         if not (math.isfinite(self.alpha) and self.alpha > 0):
-            raise InvalidArgument(f"alpha is {self.alpha} and must be above 0")
+            raise InvalidArgument(f"alpha is {self.alpha}; it must be above 0")
         _check_parts(self.parts)
         self._check_fractions()
 
     def _check_fractions(self) -> None:
         if (self.how == "by-size") != (self.fractions is not None):
-            raise InvalidArgument("fractions belong to a division by size, and only to that")
+            raise InvalidArgument(
+                "a division by size needs fractions, and no other division takes them"
+            )
         if self.fractions is None:
             return
-        total = _checked_sum(self.fractions, "fractions")
+        total = _check_sum(self.fractions, "fractions")
         if len(self.fractions) != self.n_learners:
             raise InvalidArgument(
                 f"there are {len(self.fractions)} fractions for {self.n_learners} learners"
             )
         if total < 1 - _ROUNDING and not self.drop_rest:
             raise InvalidArgument(
-                f"the fractions are {total:g} in sum: the rest of the records would be lost; make"
-                " them 1 in sum, or say that the rest may be dropped (drop_rest)"
+                f"the sum of the fractions is {total:g}, so some records would be lost; make"
+                " the sum 1, or allow dropping the rest (drop_rest)"
             )
 
 
 def _check_parts(parts: Sequence[float]) -> None:
-    total = _checked_sum(parts, "parts")
+    total = _check_sum(parts, "parts")
     if len(parts) != len(_PARTS) or total < 1 - _ROUNDING:
         raise InvalidArgument(
-            f"parts are {tuple(parts)}: wanted are three fractions, to train, vote and test with,"
-            " that are 1 in sum"
+            f"parts are {tuple(parts)}; expected three fractions, to train, vote and test with,"
+            " whose sum is 1"
         )
 
 
-def _checked_sum(fractions: Sequence[float], name: str) -> float:
+def _check_sum(fractions: Sequence[float], name: str) -> float:
     if not fractions or not all(math.isfinite(f) and f > 0 for f in fractions):
-        raise InvalidArgument(f"{name} must be above 0, each of them; they are {tuple(fractions)}")
+        raise InvalidArgument(f"{name} must all be above 0; they are {tuple(fractions)}")
     total = math.fsum(fractions)
     if total > 1 + _ROUNDING:
-        raise InvalidArgument(f"{name} are {total:g} in sum and must not be more than 1")
+        raise InvalidArgument(f"the sum of {name} is {total:g}; it must not be more than 1")
     return total
 
 
@@ -145,34 +147,34 @@ def divide(targets: Targets, task: Task, division: Division) -> tuple[Places, ..
     if n < each * division.n_learners:
         raise NotEnoughData(
             f"{n} records are too few for {division.n_learners} learners with {division.least} to"
-            f" train, vote and test with each; at most {n // each} learners can share them"
+            f" train, vote and test with each; use at most {n // each} learners"
         )
     if division.how == "label-skew":
         groups = groups_of(targets, task)
         owned = skewed_parts(groups, division.n_learners, rng, alpha=division.alpha, least=each)
     else:
         equal = (1 / division.n_learners,) * division.n_learners
-        cuts = _cuts(n, division.fractions or equal)
+        cuts = _compute_cuts(n, division.fractions or equal)
         owned = np.split(rng.permutation(n), cuts)[: division.n_learners]
     for learner, mine in enumerate(owned):
         if len(mine) < each:
             raise NotEnoughData(
-                f"learner {learner} would have {len(mine)} of {n} records and needs {each} at"
-                " least; give it a larger fraction, or ask for fewer records to train, vote and"
-                " test with"
+                f"learner {learner} would have {len(mine)} of {n} records and needs at"
+                f" least {each}; give it a larger fraction, or ask for fewer"
+                " records to train, vote and test with"
             )
-    return tuple(_places(rng.permutation(mine), division) for mine in owned)
+    return tuple(_divide_parts(rng.permutation(mine), division) for mine in owned)
 
 
-def _places(mine: Indices, division: Division) -> Places:
-    sizes = np.diff([0, *_cuts(len(mine), division.parts)])
+def _divide_parts(mine: Indices, division: Division) -> Places:
+    sizes = np.diff([0, *_compute_cuts(len(mine), division.parts)])
     while sizes.min() < division.least:
         sizes[sizes.argmin()] += 1
         sizes[sizes.argmax()] -= 1
     return Places(*np.split(mine, np.cumsum(sizes)[:-1]))
 
 
-def _cuts(n: int, fractions: Sequence[float]) -> list[int]:
+def _compute_cuts(n: int, fractions: Sequence[float]) -> list[int]:
     """Return the end index of each part; sizes differ from exact fractions by at most a record."""
     ends = [min(math.fsum(fractions[: i + 1]), 1.0) for i in range(len(fractions))]
     if ends[-1] > 1 - _ROUNDING:
@@ -227,14 +229,14 @@ def split_list_into_fractions(
         InvalidArgument: a fraction is not above 0, or the sum is more than 1.
         NotEnoughData: a part would be smaller than ``min_part_size``.
     """
-    _checked_sum(fractions_list, "the fractions")
+    _check_sum(fractions_list, "the fractions")
     n = len(input_list)
-    cuts = _cuts(n, fractions_list)
+    cuts = _compute_cuts(n, fractions_list)
     for number, (start, end) in enumerate(zip([0, *cuts], cuts, strict=False)):
         if end - start < min_part_size:
             raise NotEnoughData(
                 f"Insufficient data in this part: part {number} would have {end - start} of {n}"
-                f" records, and {min_part_size} are wanted at least"
+                f" records and needs at least {min_part_size}"
             )
     if cuts[-1] < n:
         _log.warning("the last %d of %d records are in no part", n - cuts[-1], n)

@@ -41,7 +41,7 @@ def open_csv(path: Path, folder_file: str) -> Path:
     if not file.is_file():
         raise InvalidData(f"{file} is missing")
     if (size := file.stat().st_size) > MAX_BYTES:
-        raise InvalidData(f"{file} is {size:,} bytes long; {MAX_BYTES:,} at most")
+        raise InvalidData(f"{file} is {size:,} bytes long; at most {MAX_BYTES:,} are allowed")
     return file
 
 
@@ -58,7 +58,7 @@ def read_card_fraud(path: Path) -> Data:
     """
     file = open_csv(path, "creditcard.csv")
     with file.open(encoding="utf-8", newline="") as text:
-        table = _numbers(file, text, ["Time", *_CARD_FEATURES, "Amount", "Class"])
+        table = _read_numbers(file, text, ["Time", *_CARD_FEATURES, "Amount", "Class"])
     time, amount, kind = table[:, 0], table[:, -2], table[:, -1]
     if amount.min() < 0 or not np.isin(kind, (0, 1)).all():
         raise InvalidData(f"{file}: amounts must not be below 0, and classes must be 0 or 1")
@@ -66,7 +66,7 @@ def read_card_fraud(path: Path) -> Data:
     return Data(inputs.astype(np.float32), kind.astype(np.int64))
 
 
-def _numbers(file: Path, text: TextIO, columns: Sequence[str]) -> npt.NDArray[np.float64]:
+def _read_numbers(file: Path, text: TextIO, columns: Sequence[str]) -> npt.NDArray[np.float64]:
     """Read these columns of a table with column names in its first line; shape (n, columns)."""
     rows = csv.reader(text)
     try:
@@ -74,24 +74,24 @@ def _numbers(file: Path, text: TextIO, columns: Sequence[str]) -> npt.NDArray[np
         if missing := [name for name in columns if name not in header]:
             raise InvalidData(f"{file} has no column {missing[0]}; its first line must name it")
         places = [header.index(name) for name in columns]
-        return _floats(file, rows, len(header), places)
+        return _read_floats(file, rows, len(header), places)
     except (csv.Error, UnicodeDecodeError) as error:
-        raise InvalidData(f"{file} is no table of text: {error}") from error
+        raise InvalidData(f"{file} is not a text table (CSV): {error}") from error
 
 
-def _floats(
+def _read_floats(
     file: Path, rows: Iterator[list[str]], width: int, places: Sequence[int]
 ) -> npt.NDArray[np.float64]:
     table: list[npt.NDArray[np.float64]] = []
     for number, row in enumerate(rows, start=1):
         if len(row) != width:
-            raise InvalidData(f"{file}: record {number} has {len(row)} columns, and {width} belong")
+            raise InvalidData(f"{file}: record {number} has {len(row)} columns instead of {width}")
         try:
             table.append(np.array([float(row[place]) for place in places]))
         except ValueError as error:
             raise InvalidData(f"{file}: record {number}: {error}") from error
         if not np.isfinite(table[-1]).all():
-            raise InvalidData(f"{file}: record {number} has a value that is no finite number")
+            raise InvalidData(f"{file}: record {number} has a value that is not a finite number")
     if not table:
         raise InvalidData(f"{file} has no records")
     return np.stack(table)
@@ -101,10 +101,10 @@ def _floats(
 
 _HOUSES = ["MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOccup"]
 _HOUSES += ["Latitude", "Longitude"]
-# Minimum and maximum of each feature in the census; the four in _FAR vary widely: logarithms.
+# Minimum and maximum of each feature in the census; the four in _WIDE vary widely: logarithms.
 _HOUSES_LOW = [0.4999, 1.0, *np.log([0.846, 0.333, 3.0, 0.692]), 32.54, -124.35]
 _HOUSES_HIGH = [15.0001, 52.0, *np.log([141.91, 34.07, 35682.0, 1243.34]), 41.95, -114.31]
-_FAR = slice(2, 6)
+_WIDE = slice(2, 6)
 _RAW = "cal_housing.data"
 _PICKLES = {".pkz", ".pkl"}
 
@@ -122,42 +122,42 @@ def read_california(path: Path) -> Data:
     Raises:
         InvalidData: the file is missing, damaged or in another format.
     """
-    file = _houses_file(path)
+    file = _find_houses_file(path)
     if file.suffix == ".tgz":
-        with _in_archive(file) as text:
-            rows, value = _raw_houses(file, text)
+        with _open_archived(file) as text:
+            rows, value = _read_raw_houses(file, text)
     else:
         with file.open(encoding="utf-8", newline="") as text:
             if file.name == _RAW:
-                rows, value = _raw_houses(file, text)
+                rows, value = _read_raw_houses(file, text)
             else:
-                table = _numbers(file, text, [*_HOUSES, "MedHouseVal"])
+                table = _read_numbers(file, text, [*_HOUSES, "MedHouseVal"])
                 rows, value = table[:, :-1], table[:, -1]
-    if not (rows[:, _FAR] > 0).all():
+    if not (rows[:, _WIDE] > 0).all():
         raise InvalidData(f"{file}: rooms, bedrooms, people and occupancy must be above 0")
-    rows[:, _FAR] = np.log(rows[:, _FAR])
+    rows[:, _WIDE] = np.log(rows[:, _WIDE])
     return Data(scaled(rows, _HOUSES_LOW, _HOUSES_HIGH), value - 2.0)
 
 
-def _houses_file(path: Path) -> Path:
+def _find_houses_file(path: Path) -> Path:
     if path.is_dir():
         names = ("cal_housing.tgz", _RAW, f"CaliforniaHousing/{_RAW}", "california_housing.csv")
         found = [path / name for name in names if (path / name).is_file()]
         found += sorted(file for file in path.iterdir() if file.suffix in _PICKLES)
         if not found:
-            raise InvalidData(f"{path} has none of {', '.join(names)}")
+            raise InvalidData(f"{path} contains none of {', '.join(names)}")
         path = found[0]
     if path.suffix in _PICKLES:
         raise InvalidData(
             f"{path} is scikit-learn's cache: a pickle, which can run code when it is read, so it"
-            " is not read here. Write a table of it: python -c 'from sklearn.datasets import"
+            " is refused. Convert it to a table: python -c 'from sklearn.datasets import"
             " fetch_california_housing as f;"
             ' f(as_frame=True).frame.to_csv("california_housing.csv", index=False)\''
         )
     return open_csv(path, path.name)
 
 
-def _in_archive(file: Path) -> TextIO:
+def _open_archived(file: Path) -> TextIO:
     try:
         with tarfile.open(file, "r:gz") as archive:
             for member in archive:
@@ -167,18 +167,18 @@ def _in_archive(file: Path) -> TextIO:
                     content = archive.extractfile(member)
                     return io.StringIO(content.read().decode("utf-8") if content else "")
     except (tarfile.TarError, EOFError, OSError, zlib.error, UnicodeDecodeError) as error:
-        raise InvalidData(f"{file} is damaged, or no archive: {error}") from error
-    raise InvalidData(f"{file} has no {_RAW} in it")
+        raise InvalidData(f"{file} is damaged, or not an archive: {error}") from error
+    raise InvalidData(f"{file} does not contain {_RAW}")
 
 
-def _raw_houses(
+def _read_raw_houses(
     file: Path, text: TextIO
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Compute scikit-learn's features and target from the census totals of each district."""
     try:
-        raw = _floats(file, csv.reader(text), 9, range(9))
+        raw = _read_floats(file, csv.reader(text), 9, range(9))
     except (csv.Error, UnicodeDecodeError) as error:
-        raise InvalidData(f"{file} is no table of text: {error}") from error
+        raise InvalidData(f"{file} is not a text table (CSV): {error}") from error
     longitude, latitude, age, rooms, bedrooms, people, households, income, value = raw.T
     if not (households > 0).all():
         raise InvalidData(f"{file}: a district has no households")

@@ -40,24 +40,24 @@ def read_xray(path: Path) -> Data:
         InvalidData: a class has no images, or an image is damaged or too large.
         MissingPackage: Pillow is not installed.
     """
-    images = _pillow()
+    images = _import_pillow()
     pictures: list[npt.NDArray[np.uint8]] = []
     targets: list[int] = []
     seen: set[bytes] = set()
-    files = _files(path)
+    files = _find_files(path)
     for file, kind in files:
-        content = _content(file)
+        content = _read_content(file)
         if (digest := hashlib.sha256(content).digest()) in seen:
             continue
         seen.add(digest)
-        pictures.append(_picture(images, file, content))
+        pictures.append(_read_picture(images, file, content))
         targets.append(kind)
     if len(files) > len(pictures):
-        _log.info("%d pictures are there more than once", len(files) - len(pictures))
+        _log.info("%d images are duplicates and were left out", len(files) - len(pictures))
     return Data(np.stack(pictures)[..., np.newaxis], np.array(targets, np.int64))
 
 
-def _files(path: Path) -> list[tuple[Path, int]]:
+def _find_files(path: Path) -> list[tuple[Path, int]]:
     files = [
         (file, XRAY_CLASSES.index(file.parent.name))
         for file in sorted(path.rglob("*"))
@@ -67,19 +67,21 @@ def _files(path: Path) -> list[tuple[Path, int]]:
     ]
     for kind, name in enumerate(XRAY_CLASSES):
         if not any(found == kind for _, found in files):
-            raise InvalidData(f"{path} has no folder {name} with pictures (JPEG or PNG)")
+            raise InvalidData(f"{path} has no folder {name} with images (JPEG or PNG)")
     if len(files) > _MAX_PICTURES:
-        raise InvalidData(f"{path} has {len(files):,} pictures; {_MAX_PICTURES:,} at most")
+        raise InvalidData(
+            f"{path} has {len(files):,} images; at most {_MAX_PICTURES:,} are allowed"
+        )
     return files
 
 
-def _content(file: Path) -> bytes:
+def _read_content(file: Path) -> bytes:
     if (size := file.stat().st_size) > _MAX_FILE:
-        raise InvalidData(f"{file} is {size:,} bytes long; {_MAX_FILE:,} at most")
+        raise InvalidData(f"{file} is {size:,} bytes long; at most {_MAX_FILE:,} are allowed")
     return file.read_bytes()
 
 
-def _picture(images: Any, file: Path, content: bytes) -> npt.NDArray[np.uint8]:
+def _read_picture(images: Any, file: Path, content: bytes) -> npt.NDArray[np.uint8]:
     try:
         with images.open(BytesIO(content), formats=("JPEG", "PNG")) as picture:
             width, height = picture.size
@@ -89,15 +91,15 @@ def _picture(images: Any, file: Path, content: bytes) -> npt.NDArray[np.uint8]:
     except InvalidData:
         raise
     except Exception as error:  # Pillow raises many types of errors for damaged images
-        raise InvalidData(f"{file} is no picture that can be read: {error}") from error
+        raise InvalidData(f"{file} is not a readable image: {error}") from error
 
 
-def _pillow() -> Any:
+def _import_pillow() -> Any:
     try:
         from PIL import Image
     except ImportError as error:
         raise MissingPackage(
-            "reading pictures needs Pillow, which is not installed: "
+            "reading images needs Pillow, which is not installed: "
             "pip install 'colearn-ledger[images]'"
         ) from error
     return Image

@@ -107,7 +107,7 @@ def test_isolated_defect_fails_no_other_check(name: str):
 def test_without_a_learner_other_checks_are_skipped():
     report = check_learner(defective_learners.fails)
     assert len(report.failures) == 1
-    assert {c.reason for c in report.checks[1:]} == {"there is no learner to check"}
+    assert {c.reason for c in report.checks[1:]} == {"the factory returned no usable learner"}
 
 
 def test_learner_that_accounts_for_privacy_passes():

@@ -30,15 +30,15 @@ def done(*arguments: Any) -> Any:
     return json.loads(result.stdout)
 
 
-def test_prepare_makes_the_folders_that_it_names(tmp_path: Path):
-    said = done("data", "prepare", "breast-cancer", "--into", tmp_path / "out", "--n-learners", 4)
-    assert (said["dataset"], said["records"], said["unused"]) == ("breast-cancer", 569, 0)
-    assert said["stands_in_for"] is None
-    assert [Path(one["folder"]).name for one in said["learners"]] == [
+def test_prepare_creates_and_lists_the_folders(tmp_path: Path):
+    result = done("data", "prepare", "breast-cancer", "--into", tmp_path / "out", "--n-learners", 4)
+    assert (result["dataset"], result["records"], result["unused"]) == ("breast-cancer", 569, 0)
+    assert result["stands_in_for"] is None
+    assert [Path(one["folder"]).name for one in result["learners"]] == [
         f"learner-{n}" for n in range(4)
     ]
     total = 0
-    for one in said["learners"]:
+    for one in result["learners"]:
         share = read_share(one["folder"]).share
         sizes = (len(share.train), len(share.vote), len(share.test))
         assert sizes == (one["train"], one["vote"], one["test"])
@@ -46,7 +46,7 @@ def test_prepare_makes_the_folders_that_it_names(tmp_path: Path):
     assert total == 569
 
 
-def test_prepare_tells_people_what_to_do_with_them(tmp_path: Path):
+def test_prepare_explains_how_to_use_the_folders(tmp_path: Path):
     result = colearn("data", "prepare", "wine", "--into", tmp_path / "out", "--n-learners", "2")
     assert result.exit_code == 0
     assert "learner-1" in result.stdout
@@ -54,24 +54,24 @@ def test_prepare_tells_people_what_to_do_with_them(tmp_path: Path):
     assert "give each to one learner" in result.stderr
 
 
-def test_every_option_reaches_the_division(tmp_path: Path):
+def test_options_define_the_division(tmp_path: Path):
     how = ("--how", "by-size", "--fractions", "0.5,0.25", "--drop-rest", "--n-learners", 2)
     more = ("--parts", "0.5,0.3,0.2", "--least", 3, "--seed", 12)
-    said = done("data", "prepare", "wine", "--into", tmp_path / "a", *how, *more)
+    result = done("data", "prepare", "wine", "--into", tmp_path / "a", *how, *more)
     division = read_share(tmp_path / "a" / "learner-0").description["division"]
     assert division == {
         **{"n_learners": 2, "how": "by-size", "alpha": 0.5, "fractions": [0.5, 0.25]},
         **{"parts": [0.5, 0.3, 0.2], "seed": 12, "least": 3, "drop_rest": True},
-        "unused": said["unused"],
+        "unused": result["unused"],
     }
     done("data", "prepare", "wine", "--into", tmp_path / "b", "--how", "label-skew", "--alpha", 0.1)
     division = read_share(tmp_path / "b" / "learner-4").description["division"]
     assert (division["how"], division["alpha"]) == ("label-skew", 0.1)
 
 
-def test_an_agents_factory_takes_such_a_folder(tmp_path: Path):
-    said = done("data", "prepare", "wine", "--into", tmp_path / "out", "--n-learners", 2)
-    given = parse_arguments([f"data={said['learners'][1]['folder']}", "model=mlp", "seed=3"])
+def test_factory_loads_a_prepared_folder(tmp_path: Path):
+    result = done("data", "prepare", "wine", "--into", tmp_path / "out", "--n-learners", 2)
+    given = parse_arguments([f"data={result['learners'][1]['folder']}", "model=mlp", "seed=3"])
     learner = load_learner("colearn_learner.catalogue:prepared", given)
     assert learner.mli_test_weights(learner.mli_propose_weights()).vote is True
     (tmp_path / "out" / "learner-1" / "vote.npz").write_bytes(b"other")
@@ -79,7 +79,7 @@ def test_an_agents_factory_takes_such_a_folder(tmp_path: Path):
         load_learner("colearn_learner.catalogue:prepared", given)
 
 
-def test_files_of_elsewhere_are_prepared_from_their_path(tmp_path: Path):
+def test_downloaded_files_are_prepared_from_their_path(tmp_path: Path):
     from sklearn.datasets import load_digits
 
     digits, kinds = load_digits(return_X_y=True)
@@ -87,40 +87,40 @@ def test_files_of_elsewhere_are_prepared_from_their_path(tmp_path: Path):
     arrays = {"x_train": images[:1500], "y_train": labels[:1500]}
     np.savez(tmp_path / "mnist.npz", x_test=images[1500:], y_test=labels[1500:], **arrays)
     place = ("--from", tmp_path / "mnist.npz", "--into", tmp_path / "out")
-    said = done("data", "prepare", "mnist", *place)
-    assert (said["dataset"], said["stands_in_for"], said["records"]) == ("mnist", None, 1797)
+    result = done("data", "prepare", "mnist", *place)
+    assert (result["dataset"], result["stands_in_for"], result["records"]) == ("mnist", None, 1797)
     shown = colearn("data", "check", tmp_path / "out" / "learner-0").stdout
     assert "mnist, classification, 1797 records" in shown
     assert "8 × 8 × 1 uint8" in shown
     assert "0 of 5" in shown
 
 
-def test_digits_that_stand_in_for_mnist_are_announced(tmp_path: Path):
+def test_replacing_mnist_by_digits_is_announced(tmp_path: Path):
     program = "from colearn_learner.cli import main; main(prog_name='colearn')"
     arguments = ("data", "prepare", "mnist", "--into", str(tmp_path / "out"), "--json")
     run = subprocess.run(
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
     )
-    assert "digits stand in for it" in run.stderr
-    said = json.loads(run.stdout)
-    assert (said["dataset"], said["stands_in_for"]) == ("digits", "mnist")
+    assert "digits replace it" in run.stderr
+    result = json.loads(run.stdout)
+    assert (result["dataset"], result["stands_in_for"]) == ("digits", "mnist")
     assert read_share(tmp_path / "out" / "learner-0").dataset.name == "digits"
 
 
 def test_check_returns_the_description(tmp_path: Path):
     done("data", "prepare", "diabetes", "--into", tmp_path / "out")
-    said = done("data", "check", tmp_path / "out" / "learner-2")
-    assert said == json.loads((tmp_path / "out" / "learner-2" / "share.json").read_text())
+    result = done("data", "check", tmp_path / "out" / "learner-2")
+    assert result == json.loads((tmp_path / "out" / "learner-2" / "share.json").read_text())
     shown = colearn("data", "check", tmp_path / "out" / "learner-2").stdout
     assert "none: targets are numbers" in shown
 
 
-def test_prepared_data_is_replaced_only_when_asked(tmp_path: Path):
+def test_prepared_data_is_replaced_only_with_overwrite(tmp_path: Path):
     out = tmp_path / "out"
     done("data", "prepare", "wine", "--into", out)
     refused = colearn("data", "prepare", "digits", "--into", out)
     assert refused.exit_code == 1
-    assert "has prepared data already" in refused.stderr
+    assert "contains prepared data already" in refused.stderr
     done("data", "prepare", "digits", "--into", out, "--overwrite")
     assert read_share(out / "learner-0").dataset.name == "digits"
 
@@ -132,10 +132,22 @@ def test_prepared_data_is_replaced_only_when_asked(tmp_path: Path):
         (("prepare", "wine"), 2, "--into"),
         (("prepare", "wine", "--into", "out", "--from", "."), 2, "comes with scikit-learn"),
         (("prepare", "cifar-10", "--into", "out"), 1, "get the binary version"),
-        (("prepare", "mnist", "--into", "out", "--from", "no"), 1, "no is not there. To get mnist"),
+        (
+            ("prepare", "mnist", "--into", "out", "--from", "no"),
+            1,
+            "no does not exist. To get mnist",
+        ),
         (("prepare", "wine", "--into", "out", "--n-learners", "60"), 2, "too few for 60 learners"),
-        (("prepare", "wine", "--into", "out", "--how", "by-size"), 2, "fractions belong"),
-        (("prepare", "wine", "--into", "out", "--fractions", "1"), 2, "fractions belong"),
+        (
+            ("prepare", "wine", "--into", "out", "--how", "by-size"),
+            2,
+            "needs fractions, and no other",
+        ),
+        (
+            ("prepare", "wine", "--into", "out", "--fractions", "1"),
+            2,
+            "needs fractions, and no other",
+        ),
         (("prepare", "wine", "--into", "out", "--fractions", "a"), 2, "numbers with commas"),
         (("prepare", "wine", "--into", "out", "--parts", "0.5,0.5"), 2, "three fractions"),
         (("prepare", "wine", "--into", "out", "--parts", "0.5,0.4,nan"), 2, "above 0"),
@@ -145,7 +157,7 @@ def test_prepared_data_is_replaced_only_when_asked(tmp_path: Path):
         (("check", "nothing"), 1, "there is no such folder"),
     ],
 )
-def test_wrong_use_gets_one_clear_line_and_leaves_nothing(
+def test_wrong_usage_is_reported_in_one_line_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments, code, message
 ):
     monkeypatch.chdir(tmp_path)
@@ -156,7 +168,7 @@ def test_wrong_use_gets_one_clear_line_and_leaves_nothing(
     assert not list(tmp_path.iterdir())
 
 
-def test_datasets_lists_all_and_where_to_get_each():
+def test_datasets_command_lists_all_sources():
     rows = {row["name"]: row for row in json.loads(colearn("datasets", "--json").stdout)}
     assert set(rows) == {*DATASETS, *SOURCES}
     assert rows["wine"]["where"] == "comes with scikit-learn"

@@ -38,7 +38,7 @@ from colearn_ledger.weights.codec import encode_weights
 PARTS = ("train", "vote", "test")
 
 
-def made(name: str, into: Path, division: Division | None = None, **how: Any) -> Prepared:
+def prepare_named(name: str, into: Path, division: Division | None = None, **how: Any) -> Prepared:
     about = dataset(name)
     return prepare(about, about.load(), into, division or Division(3), **how)
 
@@ -55,7 +55,7 @@ def files(folder: Path) -> dict[str, str]:
     }
 
 
-def left_in(folder: Path) -> list[str]:
+def list_leftovers(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -69,8 +69,8 @@ def left_in(folder: Path) -> list[str]:
     ],
     ids=lambda division: division.how,
 )
-def test_the_folders_together_have_every_record_once(tmp_path: Path, name, division):
-    result = made(name, tmp_path / "out", division)
+def test_folders_together_contain_every_record_once(tmp_path: Path, name, division):
+    result = prepare_named(name, tmp_path / "out", division)
     found = [read_share(folder) for folder in result.folders]
     everything = [row for one in found for row in rows(one.dataset.load())]
     assert sorted(everything) == sorted(rows(dataset(name).load()))
@@ -80,90 +80,90 @@ def test_the_folders_together_have_every_record_once(tmp_path: Path, name, divis
     assert [one.learner for one in found] == list(range(division.n_learners))
 
 
-def test_a_folder_says_how_it_was_made(tmp_path: Path):
+def test_folder_describes_its_origin(tmp_path: Path):
     division = Division(3, "label-skew", 0.25, seed=77, least=2)
-    result = made("wine", tmp_path / "out", division)
-    said = json.loads((result.folders[1] / "share.json").read_text())
-    assert said["dataset"]["name"] == "wine"
-    assert (said["learner"], said["of"]) == (1, 3)
-    how = said["division"]
+    result = prepare_named("wine", tmp_path / "out", division)
+    described = json.loads((result.folders[1] / "share.json").read_text())
+    assert described["dataset"]["name"] == "wine"
+    assert (described["learner"], described["of"]) == (1, 3)
+    how = described["division"]
     assert (how["how"], how["alpha"], how["seed"], how["least"]) == ("label-skew", 0.25, 77, 2)
     assert how["parts"] == [0.6, 0.2, 0.2]
     assert how["unused"] == 0
-    assert said["made_by"]["numpy"] == np.__version__
+    assert described["made_by"]["numpy"] == np.__version__
 
 
-def test_a_seed_decides_every_byte(tmp_path: Path):
+def test_equal_seeds_write_equal_bytes(tmp_path: Path):
     for name, seed in (("a", 4), ("b", 4), ("c", 5)):
-        made("digits", tmp_path / name, Division(3, seed=seed))
+        prepare_named("digits", tmp_path / name, Division(3, seed=seed))
     assert files(tmp_path / "a") == files(tmp_path / "b")
     assert files(tmp_path / "a") != files(tmp_path / "c")
 
 
 def test_only_the_owner_can_read_the_records(tmp_path: Path):
-    result = made("wine", tmp_path / "out")
+    result = prepare_named("wine", tmp_path / "out")
     for folder in (tmp_path / "out", *result.folders):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_the_rest_is_dropped_only_when_told_and_is_counted(tmp_path, caplog):
+def test_rest_is_dropped_only_on_request_and_counted(tmp_path, caplog):
     division = Division(2, "by-size", fractions=(0.5, 0.25), drop_rest=True)
-    result = made("wine", tmp_path / "out", division)
+    result = prepare_named("wine", tmp_path / "out", division)
     assert result.unused == 178 - sum(map(sum, result.records)) > 40
-    assert f"{result.unused} of 178 records go to nobody" in caplog.text
+    assert f"{result.unused} of 178 records go to no learner" in caplog.text
     assert read_share(result.folders[0]).description["division"]["unused"] == result.unused
 
 
-def test_progress_is_told_folder_by_folder(tmp_path: Path):
-    told: list[int] = []
-    made("wine", tmp_path / "out", on_written=told.append)
-    assert told == [1, 2, 3]
+def test_progress_is_reported_after_each_folder(tmp_path: Path):
+    progress: list[int] = []
+    prepare_named("wine", tmp_path / "out", on_written=progress.append)
+    assert progress == [1, 2, 3]
 
 
 # ------------------------------------------------------------------ existing output
 
 
-def test_prepared_data_is_replaced_only_when_asked(tmp_path: Path):
+def test_prepared_data_is_replaced_only_with_overwrite(tmp_path: Path):
     out = tmp_path / "deep" / "out"
-    made("wine", out)
+    prepare_named("wine", out)
     before = files(out)
-    with pytest.raises(FolderTaken, match="has prepared data already"):
-        made("digits", out)
+    with pytest.raises(FolderTaken, match="contains prepared data already"):
+        prepare_named("digits", out)
     assert files(out) == before
-    made("digits", out, Division(2), overwrite=True)
-    assert left_in(out) == ["learner-0", "learner-1"]
+    prepare_named("digits", out, Division(2), overwrite=True)
+    assert list_leftovers(out) == ["learner-0", "learner-1"]
     assert read_share(out / "learner-0").dataset.name == "digits"
-    assert left_in(out.parent) == ["out"]
+    assert list_leftovers(out.parent) == ["out"]
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("strange", ["notes.txt", "learner-x/share.json", "learner-7/a", ".git/x"])
-def test_a_folder_with_anything_else_in_it_is_never_touched(tmp_path, overwrite, strange):
-    made("wine", tmp_path / "out")
+def test_folder_with_other_content_is_never_changed(tmp_path, overwrite, strange):
+    prepare_named("wine", tmp_path / "out")
     (tmp_path / "out" / strange).parent.mkdir(exist_ok=True)
     (tmp_path / "out" / strange).write_text("mine")
     before = files(tmp_path / "out")
-    with pytest.raises(FolderTaken, match="not prepared here, like"):
-        made("digits", tmp_path / "out", overwrite=overwrite)
+    with pytest.raises(FolderTaken, match="other than prepared data, such as"):
+        prepare_named("digits", tmp_path / "out", overwrite=overwrite)
     assert files(tmp_path / "out") == before
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_files_and_links_are_not_replaced(tmp_path: Path, overwrite: bool):
     (tmp_path / "file").write_text("mine")
-    made("wine", tmp_path / "real")
+    prepare_named("wine", tmp_path / "real")
     (tmp_path / "link").symlink_to(tmp_path / "real")
     (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
     for name in ("file", "link", "broken"):
-        with pytest.raises(FolderTaken, match="is no folder"):
-            made("wine", tmp_path / name, overwrite=overwrite)
-    assert left_in(tmp_path) == ["broken", "file", "link", "real"]
+        with pytest.raises(FolderTaken, match="is not a folder"):
+            prepare_named("wine", tmp_path / name, overwrite=overwrite)
+    assert list_leftovers(tmp_path) == ["broken", "file", "link", "real"]
 
 
-def test_an_empty_folder_is_as_good_as_none(tmp_path: Path):
+def test_empty_folder_is_used(tmp_path: Path):
     (tmp_path / "out").mkdir()
-    made("wine", tmp_path / "out")
-    assert left_in(tmp_path / "out") == ["learner-0", "learner-1", "learner-2"]
+    prepare_named("wine", tmp_path / "out")
+    assert list_leftovers(tmp_path / "out") == ["learner-0", "learner-1", "learner-2"]
 
 
 # ------------------------------------------------------------------ failures midway
@@ -175,10 +175,10 @@ class Trouble(Exception):
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left"), KeyboardInterrupt(), Trouble()])
 @pytest.mark.parametrize("there", [False, True])
-def test_what_fails_midway_leaves_all_as_it_was(tmp_path: Path, error, there):
+def test_error_midway_changes_nothing(tmp_path: Path, error, there):
     out = tmp_path / "out"
     if there:
-        made("wine", out)
+        prepare_named("wine", out)
     before = files(tmp_path)
 
     def fail(written: int) -> None:
@@ -186,16 +186,16 @@ def test_what_fails_midway_leaves_all_as_it_was(tmp_path: Path, error, there):
             raise error
 
     with pytest.raises(type(error)):
-        made("digits", out, overwrite=True, on_written=fail)
+        prepare_named("digits", out, overwrite=True, on_written=fail)
     assert files(tmp_path) == before
-    assert left_in(tmp_path) == (["out"] if there else [])
+    assert list_leftovers(tmp_path) == (["out"] if there else [])
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_a_full_disk_leaves_all_as_it_was(tmp_path: Path, monkeypatch, there):
+def test_full_disk_changes_nothing(tmp_path: Path, monkeypatch, there):
     out = tmp_path / "out"
     if there:
-        made("wine", out)
+        prepare_named("wine", out)
     before = files(tmp_path)
     save, calls = np.savez, []
 
@@ -208,16 +208,16 @@ def test_a_full_disk_leaves_all_as_it_was(tmp_path: Path, monkeypatch, there):
 
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(OSError, match="No space left"):
-        made("digits", out, overwrite=True)
+        prepare_named("digits", out, overwrite=True)
     assert files(tmp_path) == before
-    assert left_in(tmp_path) == (["out"] if there else [])
+    assert list_leftovers(tmp_path) == (["out"] if there else [])
 
 
-def test_an_earlier_folder_comes_back_when_the_new_one_can_not_take_its_place(
+def test_failed_replacement_restores_the_earlier_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     out = tmp_path / "out"
-    made("wine", out)
+    prepare_named("wine", out)
     before, rename, renamed = files(out), Path.rename, []
 
     def failing(self: Path, target: Path) -> Any:
@@ -228,12 +228,12 @@ def test_an_earlier_folder_comes_back_when_the_new_one_can_not_take_its_place(
 
     monkeypatch.setattr(Path, "rename", failing)
     with pytest.raises(OSError, match="Input/output"):
-        made("digits", out, overwrite=True)
+        prepare_named("digits", out, overwrite=True)
     assert files(out) == before
-    assert left_in(tmp_path) == ["out"]
+    assert list_leftovers(tmp_path) == ["out"]
 
 
-def test_a_process_that_dies_midway_leaves_no_half_folder(tmp_path: Path):
+def test_killed_process_leaves_no_incomplete_folder(tmp_path: Path):
     program = """
 import os, sys
 from colearn_learner.datasets import Division, dataset, prepare
@@ -243,14 +243,14 @@ prepare(wine, wine.load(), sys.argv[1], Division(3), on_written=lambda n: n == 2
     command = [sys.executable, "-c", program, str(tmp_path / "out")]
     assert subprocess.run(command, check=False).returncode == 9
     assert not (tmp_path / "out").exists()
-    made("wine", tmp_path / "out")
+    prepare_named("wine", tmp_path / "out")
     assert len(read_share(tmp_path / "out" / "learner-2").share.train) > 10
 
 
-def test_too_few_records_leave_nothing(tmp_path: Path):
+def test_too_few_records_write_nothing(tmp_path: Path):
     with pytest.raises(NotEnoughData, match="178 records are too few for 60 learners"):
-        made("wine", tmp_path / "out", Division(60))
-    assert left_in(tmp_path) == []
+        prepare_named("wine", tmp_path / "out", Division(60))
+    assert list_leftovers(tmp_path) == []
 
 
 # ------------------------------------------------------------------ the ancestor's function
@@ -270,16 +270,16 @@ def test_split_to_folders_returns_a_folder_for_each_learner(tmp_path: Path):
     assert all(abs(n - 569 * f) <= 1 for n, f in zip(sizes, (0.5, 0.3, 0.2), strict=True))
 
 
-def test_split_to_folders_tells_what_it_leaves_out(tmp_path: Path, caplog):
+def test_split_to_folders_reports_dropped_records(tmp_path: Path, caplog):
     with caplog.at_level(logging.WARNING):
         folders = split_to_folders(
             "wine", n_learners=2, data_split=[0.4, 0.4], output_folder=tmp_path / "out"
         )
     assert sum(len(read_share(folder).dataset.load()) for folder in folders) == 142
-    assert "36 of 178 records go to nobody" in caplog.text
+    assert "36 of 178 records go to no learner" in caplog.text
 
 
-def test_split_to_folders_makes_its_own_folder_and_takes_more_arguments(tmp_path, monkeypatch):
+def test_split_to_folders_creates_a_temporary_folder_and_passes_arguments(tmp_path, monkeypatch):
     monkeypatch.setattr(preparing_module.tempfile, "tempdir", str(tmp_path))
     one = split_to_folders("wine", n_learners=2, how="label-skew", alpha=0.2, parts=(0.5, 0.3, 0.2))
     other = split_to_folders("wine", n_learners=2)
@@ -299,22 +299,22 @@ def test_split_to_folders_makes_its_own_folder_and_takes_more_arguments(tmp_path
         ({"data_dir": "."}, InvalidArgument, "comes with scikit-learn"),
     ],
 )
-def test_split_to_folders_refuses_what_it_can_not_do(tmp_path: Path, wrong, error, message):
+def test_split_to_folders_refuses_invalid_arguments(tmp_path: Path, wrong, error, message):
     given = {"dataset": "wine", "n_learners": 2, "output_folder": tmp_path / "out"} | wrong
     with pytest.raises(error, match=message):
         split_to_folders(given.pop("dataset"), **given)
-    assert left_in(tmp_path) == []
+    assert list_leftovers(tmp_path) == []
 
 
 # ------------------------------------------------------------------ learners of prepared folders
 
 
 @pytest.mark.parametrize("model", ["logistic", "mlp", "keras-mlp"])
-def test_learners_of_prepared_folders_start_alike_and_training_helps(tmp_path: Path, model: str):
-    skewed = made("breast-cancer", tmp_path / "skewed", Division(3, "label-skew", 0.5))
+def test_learners_of_prepared_folders_start_alike_and_improve(tmp_path: Path, model: str):
+    skewed = prepare_named("breast-cancer", tmp_path / "skewed", Division(3, "label-skew", 0.5))
     learners = [prepared(str(folder), model=model) for folder in skewed.folders]
     # Learners of skewed shares train for labels in equal shares, not for their own records.
-    even = made("breast-cancer", tmp_path / "even", Division(3))
+    even = prepare_named("breast-cancer", tmp_path / "even", Division(3))
     learners_of_even = [prepared(str(folder), model=model) for folder in even.folders]
     starts = {
         encode_weights(one.mli_get_current_weights().weights)
@@ -325,8 +325,8 @@ def test_learners_of_prepared_folders_start_alike_and_training_helps(tmp_path: P
         assert learner.mli_test_weights(learner.mli_propose_weights()).vote is True
 
 
-def test_a_learner_that_has_not_all_classes_fits_the_others(tmp_path: Path):
-    result = made("wine", tmp_path / "out", Division(6, "label-skew", 0.01, seed=3))
+def test_learner_without_all_classes_matches_the_others(tmp_path: Path):
+    result = prepare_named("wine", tmp_path / "out", Division(6, "label-skew", 0.01, seed=3))
     seen = [set(read_share(f).share.train.targets.tolist()) for f in result.folders]
     assert min(len(classes) for classes in seen) == 1
     shapes = {
@@ -335,7 +335,7 @@ def test_a_learner_that_has_not_all_classes_fits_the_others(tmp_path: Path):
     assert shapes == {(3, 13)}
 
 
-def test_pictures_are_learned_as_rows(tmp_path: Path):
+def test_images_are_learned_as_rows(tmp_path: Path):
     loaded = load("mnist")  # a stand-in of small digits
     assert loaded.data.inputs.shape == (1797, 8, 8, 1)
     result = prepare(loaded.dataset, loaded.data, tmp_path / "out", Division(2))
@@ -346,7 +346,7 @@ def test_pictures_are_learned_as_rows(tmp_path: Path):
     assert learner.mli_get_current_weights().weights["coef_"].shape == (10, 64)
 
 
-def test_a_folder_trains_as_the_catalogues_own_share_does(tmp_path: Path):
+def test_folder_trains_like_the_share_of_the_catalogue(tmp_path: Path):
     """A prepared copy of a share proposes exactly the same weights as the share itself."""
     from colearn_learner.datasets import split
     from colearn_learner.datasets.folders import write_share
@@ -359,8 +359,8 @@ def test_a_folder_trains_as_the_catalogues_own_share_does(tmp_path: Path):
     assert encode_weights(proposals[0]) == encode_weights(proposals[1])
 
 
-def test_what_is_no_prepared_folder_or_no_fit_model_is_told(tmp_path: Path):
-    result = made("wine", tmp_path / "out")
+def test_damaged_folder_and_unfit_model_are_refused(tmp_path: Path):
+    result = prepare_named("wine", tmp_path / "out")
     with pytest.raises(UnfitModel, match="linear cannot learn"):
         prepared(str(result.folders[0]), model="linear")
     (result.folders[0] / "train.npz").write_bytes(b"")
@@ -369,8 +369,8 @@ def test_what_is_no_prepared_folder_or_no_fit_model_is_told(tmp_path: Path):
 
 
 @pytest.mark.parametrize("ledger", ["local", "evm"])
-def test_an_experiment_of_prepared_folders_runs_on_a_ledger(tmp_path: Path, ledger: Any):
-    result = made("breast-cancer", tmp_path / "out", Division(3, "label-skew", 0.5))
+def test_experiment_with_prepared_folders_completes(tmp_path: Path, ledger: Any):
+    result = prepare_named("breast-cancer", tmp_path / "out", Division(3, "label-skew", 0.5))
     learners = [prepared(str(folder)) for folder in result.folders]
     before = [one.mli_test_weights(one.mli_get_current_weights()).vote_score for one in learners]
     outcome = simulation.run(learners, n_rounds=4, ledger=ledger)

@@ -29,7 +29,7 @@ def write(folder: Path, train: str | None = TABLE, test: str | None = TABLE) -> 
     return folder
 
 
-def test_values_are_logarithms_and_missing_ones_are_below_all(tmp_path: Path):
+def test_values_become_logarithms_and_missing_ones_minus_one(tmp_path: Path):
     data = read_scania(write(tmp_path) / TRAIN)
     assert data.inputs.dtype == np.float32
     assert data.targets.tolist() == [0, 1, 0]
@@ -45,12 +45,12 @@ def test_values_are_logarithms_and_missing_ones_are_below_all(tmp_path: Path):
     assert data.inputs.max() < 2
 
 
-def test_an_empty_field_is_missing_too_and_signs_are_kept(tmp_path: Path):
+def test_empty_fields_are_missing_and_signs_are_kept(tmp_path: Path):
     data = read_scania(write(tmp_path, HEADER + "neg,,-9,+9\n") / TRAIN)
     assert np.allclose(data.inputs, [[-1, -0.2, 0.2]])
 
 
-def test_each_record_is_read_by_itself(tmp_path: Path):
+def test_records_are_converted_independently(tmp_path: Path):
     """Other records do not affect how a record is read."""
     lines = ROWS.splitlines(keepends=True)
     whole = read_scania(write(tmp_path) / TRAIN)
@@ -59,7 +59,7 @@ def test_each_record_is_read_by_itself(tmp_path: Path):
         assert np.array_equal(alone.inputs[0], whole.inputs[n])
 
 
-def test_a_folder_gives_both_files_the_training_set_first(tmp_path: Path):
+def test_folder_concatenates_both_files_training_set_first(tmp_path: Path):
     write(tmp_path, test=LICENCE + HEADER + "pos,1,2,3\n")
     together = read_scania(tmp_path)
     assert together.targets.tolist() == [0, 1, 0, 1]
@@ -72,7 +72,7 @@ def test_a_folder_gives_both_files_the_training_set_first(tmp_path: Path):
     [HEADER + ROWS, TABLE.replace("\n", "\r\n"), LICENCE + '"class","a","b","c"\n' + ROWS],
     ids=["without the licence", "lines of Windows", "quoted"],
 )
-def test_other_ways_to_write_the_same_table_are_read(tmp_path: Path, text: str):
+def test_equivalent_spellings_of_a_table_are_read(tmp_path: Path, text: str):
     data = read_scania(write(tmp_path, text) / TRAIN)
     assert np.array_equal(data.inputs, read_scania(tmp_path / TEST).inputs)
 
@@ -80,24 +80,24 @@ def test_other_ways_to_write_the_same_table_are_read(tmp_path: Path, text: str):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (LICENCE, "none of its first 100 lines names the columns, class first"),
+        (LICENCE, "none of its first 100 lines contains the column names, class first"),
         ("\n" * 100 + HEADER + ROWS, "none of its first 100 lines"),
-        (TABLE.replace("class", "kind"), "names the columns"),
+        (TABLE.replace("class", "kind"), "contains the column names"),
         (LICENCE + HEADER, "has no records"),
-        (TABLE.replace("ab_000", "aa_000"), "two columns of the same name"),
-        (TABLE + "neg,1,2\n", "record 4 has 3 columns, and 4 belong"),
+        (TABLE.replace("ab_000", "aa_000"), "two columns with the same name"),
+        (TABLE + "neg,1,2\n", "record 4 has 3 columns instead of 4"),
         (TABLE + "neg,1,2,3,4\n", "record 4 has 5 columns"),
         (TABLE + "\n", "record 4 has 0 columns"),
-        (TABLE + "-0.99,1,2,3\n", "record 4: class is '-0.99' and must be neg or pos"),
+        (TABLE + "-0.99,1,2,3\n", "record 4: class is '-0.99'; it must be neg or pos"),
         (TABLE + "na,1,2,3\n", "class is 'na'"),
         (TABLE + "neg,1,2,n/a\n", "record 4: could not convert string to float"),
-        (TABLE + "neg,1,2,nan\n", "record 4 has a value that is no finite number"),
-        (TABLE + "neg,1,inf,3\n", "no finite number"),
-        (TABLE + 'neg,"' + "x" * 200_000, "no table of text"),
+        (TABLE + "neg,1,2,nan\n", "record 4 has a value that is not a finite number"),
+        (TABLE + "neg,1,inf,3\n", "not a finite number"),
+        (TABLE + 'neg,"' + "x" * 200_000, "not a text table"),
     ],
 )
 @pytest.mark.parametrize("name", SCANIA_FILES)
-def test_a_table_that_is_not_right_is_refused(tmp_path: Path, name: str, text: str, message: str):
+def test_invalid_table_is_refused(tmp_path: Path, name: str, text: str, message: str):
     write(tmp_path)
     (tmp_path / name).write_text(text)
     with pytest.raises(InvalidData, match=message) as refused:
@@ -105,16 +105,16 @@ def test_a_table_that_is_not_right_is_refused(tmp_path: Path, name: str, text: s
     assert name in str(refused.value)
 
 
-def test_a_long_file_of_one_line_is_refused_without_being_read_whole(tmp_path: Path):
+def test_overlong_line_is_refused_without_reading_it_all(tmp_path: Path):
     path = write(tmp_path, "x" * 3_000_000) / TRAIN
-    with pytest.raises(InvalidData, match="names the columns"):
+    with pytest.raises(InvalidData, match="contains the column names"):
         load("scania-aps", path)
     path.write_bytes(b"\xff\xfe" * 100)
-    with pytest.raises(InvalidData, match="no table of text"):
+    with pytest.raises(InvalidData, match="not a text table"):
         load("scania-aps", path)
 
 
-def test_the_two_files_must_be_there_and_belong_together(tmp_path: Path):
+def test_both_files_must_exist_and_match(tmp_path: Path):
     write(tmp_path, test=None)
     with pytest.raises(InvalidData, match=f"{TEST} is missing"):
         load("scania-aps", tmp_path)
@@ -126,7 +126,7 @@ def test_the_two_files_must_be_there_and_belong_together(tmp_path: Path):
 # ------------------------------------------------------------------ a small complete set
 
 
-def test_what_was_found_is_described(tmp_path: Path):
+def test_description_has_the_sizes_of_the_records(tmp_path: Path):
     loaded = load("scania-aps", example_data.write_scania(tmp_path))
     about = loaded.dataset
     assert (about.name, about.task) == ("scania-aps", "classification")
@@ -136,7 +136,7 @@ def test_what_was_found_is_described(tmp_path: Path):
     assert 0.08 < (loaded.data.inputs == -1).mean() < 0.12
 
 
-def test_it_is_divided_into_folders_for_learners(tmp_path: Path):
+def test_data_set_is_divided_into_folders(tmp_path: Path):
     """The ancestor's demo offers this data set, but cannot divide it."""
     (tmp_path / "files").mkdir()
     files = example_data.write_scania(tmp_path / "files")

@@ -55,7 +55,7 @@ def targets(draw: Any) -> tuple[Any, str]:
     return rng.normal(size=n), "regression"
 
 
-def all_of(places: tuple[Places, ...]) -> list[int]:
+def list_all(places: tuple[Places, ...]) -> list[int]:
     return [int(i) for mine in places for part in mine for i in part]
 
 
@@ -71,17 +71,17 @@ def divided(given_targets: tuple[Any, Any], division: Division) -> tuple[Places,
 def test_every_record_goes_to_one_part_of_one_learner(given_targets, division):
     places = divided(given_targets, division)
     assert len(places) == division.n_learners
-    assert sorted(all_of(places)) == list(range(len(given_targets[0])))
+    assert sorted(list_all(places)) == list(range(len(given_targets[0])))
 
 
 @given(targets(), divisions())
-def test_no_part_has_fewer_records_than_the_least(given_targets, division):
+def test_every_part_has_the_least_number_of_records(given_targets, division):
     for mine in divided(given_targets, division):
         assert min(len(part) for part in mine) >= division.least
 
 
 @given(targets(), divisions())
-def test_a_learners_parts_are_as_large_as_asked_for(given_targets, division):
+def test_parts_have_the_requested_sizes(given_targets, division):
     for mine in divided(given_targets, division):
         total = sum(len(part) for part in mine)
         asked = [fraction * total for fraction in division.parts]
@@ -92,18 +92,18 @@ def test_a_learners_parts_are_as_large_as_asked_for(given_targets, division):
 @given(targets(), divisions())
 def test_equal_seeds_give_equal_parts(given_targets, division):
     once, again = divided(given_targets, division), divided(given_targets, division)
-    assert all_of(once) == all_of(again)
+    assert list_all(once) == list_all(again)
 
 
 @pytest.mark.parametrize("how", ["iid", "label-skew", "by-size"])
-def test_another_seed_gives_other_parts(how):
+def test_different_seeds_give_different_parts(how):
     wine = dataset("wine").load().targets
     sizes = (0.5, 0.5) if how == "by-size" else None
     once, other = (
         divide(wine, "classification", Division(2, how, fractions=sizes, seed=seed))
         for seed in (1, 2)
     )
-    assert all_of(once) != all_of(other)
+    assert list_all(once) != list_all(other)
 
 
 @given(st.integers(1, 500), st.integers(1, 12))
@@ -115,7 +115,7 @@ def test_iid_shares_differ_by_one_record_at_most(n, n_learners):
 
 
 @pytest.mark.parametrize("how", ["iid", "by-size"])
-def test_records_are_mixed_before_they_are_shared(how):
+def test_records_are_shuffled_before_division(how):
     """Files are often sorted by class."""
     ordered = np.repeat(np.arange(4), 50)
     sizes = (0.25,) * 4 if how == "by-size" else None
@@ -124,7 +124,7 @@ def test_records_are_mixed_before_they_are_shared(how):
 
 
 @given(st.integers(1, 5000), fractions())
-def test_shares_by_size_are_within_a_record_of_what_was_asked_for(n, sizes):
+def test_shares_by_size_differ_by_at_most_one_record(n, sizes):
     division = Division(len(sizes), "by-size", fractions=sizes)
     places = divided((np.zeros(n, int), "classification"), division)
     for mine, fraction in zip(places, sizes, strict=True):
@@ -132,16 +132,16 @@ def test_shares_by_size_are_within_a_record_of_what_was_asked_for(n, sizes):
 
 
 @given(st.integers(30, 1000), fractions(whole=False))
-def test_records_are_left_over_only_when_told(n, sizes):
+def test_records_are_dropped_only_on_request(n, sizes):
     with pytest.raises(InvalidArgument, match="would be lost"):
         Division(len(sizes), "by-size", fractions=sizes)
     division = Division(len(sizes), "by-size", fractions=sizes, drop_rest=True)
-    used = all_of(divided((np.zeros(n, int), "classification"), division))
+    used = list_all(divided((np.zeros(n, int), "classification"), division))
     assert len(set(used)) == len(used)
     assert abs(len(used) - math.fsum(sizes) * n) <= 1
 
 
-def unevenness(alpha: float) -> float:
+def measure_unevenness(alpha: float) -> float:
     """Return the mean share of a class that its largest owner has, on digits, over ten seeds."""
     digits = dataset("digits").load().targets
     foremost = []
@@ -153,14 +153,14 @@ def unevenness(alpha: float) -> float:
     return float(np.mean(foremost))
 
 
-def test_a_smaller_alpha_is_less_even():
-    even, uneven, extreme = (unevenness(alpha) for alpha in (100.0, 0.5, 0.01))
+def test_smaller_alpha_is_less_even():
+    even, uneven, extreme = (measure_unevenness(alpha) for alpha in (100.0, 0.5, 0.01))
     assert 0.2 < even < 0.25  # almost one in five
     assert even + 0.2 < uneven < extreme - 0.2
     assert extreme > 0.9
 
 
-def test_a_regression_is_skewed_by_quarters_of_its_targets():
+def test_regression_is_skewed_by_quarters_of_its_targets():
     targets_ = dataset("diabetes").load().targets
     places = divide(targets_, "regression", Division(4, "label-skew", 0.05))
     middles = [float(np.median(targets_[np.concatenate(mine)])) for mine in places]
@@ -175,14 +175,14 @@ def test_a_regression_is_skewed_by_quarters_of_its_targets():
         (100, Division(2, "by-size", fractions=(0.99, 0.01)), "learner 1 would have 1 of 100"),
     ],
 )
-def test_too_few_records_are_told_with_what_to_do(n, division, message):
+def test_too_few_records_error_suggests_a_remedy(n, division, message):
     with pytest.raises(NotEnoughData, match=message):
         divide(np.zeros(n, int), "classification", division)
 
 
 @given(st.integers(1, 6), st.integers(1, 4), SEEDS, ALPHAS)
 @settings(max_examples=50)
-def test_as_few_records_as_it_says_are_enough(n_learners, least, seed, alpha):
+def test_stated_minimum_of_records_suffices(n_learners, least, seed, alpha):
     n = 3 * n_learners * least
     division = Division(n_learners, "label-skew", alpha, seed=seed, least=least)
     places = divide(np.zeros(n, int), "classification", division)
@@ -201,18 +201,18 @@ def test_as_few_records_as_it_says_are_enough(n_learners, least, seed, alpha):
         ({"seed": -1}, "seed is -1"),
         ({"least": 0}, "least is 0"),
         ({"parts": (0.5, 0.5)}, "three fractions"),
-        ({"parts": (0.5, 0.2, 0.2)}, "1 in sum"),
+        ({"parts": (0.5, 0.2, 0.2)}, "whose sum is 1"),
         ({"parts": (0.8, 0.2, 0.0)}, "above 0"),
         ({"parts": (0.8, 0.2, 0.2)}, "must not be more than 1"),
-        ({"fractions": (0.5, 0.5)}, "by size, and only to that"),
-        ({"how": "by-size"}, "by size, and only to that"),
+        ({"fractions": (0.5, 0.5)}, "needs fractions, and no other"),
+        ({"how": "by-size"}, "needs fractions, and no other"),
         ({"how": "by-size", "fractions": (0.5, 0.3, 0.2)}, "3 fractions for 2 learners"),
         ({"how": "by-size", "fractions": (1.5, -0.5)}, "above 0"),
         ({"how": "by-size", "fractions": (math.inf, 0.5)}, "above 0"),
         ({"how": "by-size", "fractions": ()}, "above 0"),
     ],
 )
-def test_a_division_that_can_not_be_is_refused(wrong, message):
+def test_invalid_division_is_refused(wrong, message):
     with pytest.raises(InvalidArgument, match=message):
         Division(**{"n_learners": 2, **wrong})
 
@@ -221,7 +221,7 @@ def test_a_division_that_can_not_be_is_refused(wrong, message):
 
 
 @given(st.lists(st.integers(), max_size=300), fractions())
-def test_fractions_of_one_in_sum_use_up_every_record(records, sizes):
+def test_fractions_with_sum_one_use_every_record(records, sizes):
     parts = split_list_into_fractions(records, list(sizes), min_part_size=0)
     assert [record for part in parts for record in part] == records
     assert len(parts) == len(sizes)
@@ -229,19 +229,19 @@ def test_fractions_of_one_in_sum_use_up_every_record(records, sizes):
 
 @pytest.mark.parametrize("sizes", [[0.1] * 10, [0.7, 0.2, 0.1], [0.9, 0.05, 0.05], [1 / 3] * 3])
 @pytest.mark.parametrize("n", [99, 100, 101, 1797])
-def test_decimal_fractions_lose_nothing_to_rounding(sizes, n):
+def test_rounding_of_decimal_fractions_loses_no_record(sizes, n):
     parts = split_list_into_fractions(np.arange(n), sizes)
     assert np.array_equal(np.concatenate(parts), np.arange(n))
     assert all(abs(len(part) - f * n) <= 1 for part, f in zip(parts, sizes, strict=True))
 
 
-def test_what_smaller_fractions_leave_over_is_told(caplog: pytest.LogCaptureFixture):
+def test_records_left_over_are_reported(caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.WARNING):
         assert split_list_into_fractions("abcdefghij", [0.5, 0.2]) == ["abcde", "fg"]
     assert "the last 3 of 10 records are in no part" in caplog.text
 
 
-def test_parts_that_are_too_small_or_too_many_are_refused():
+def test_too_small_parts_and_invalid_fractions_are_refused():
     with pytest.raises(NotEnoughData, match="Insufficient data in this part: part 1 would have 1"):
         split_list_into_fractions(list(range(10)), [0.9, 0.1], min_part_size=2)
     with pytest.raises(NotEnoughData, match="part 0 would have 0 of 0"):
