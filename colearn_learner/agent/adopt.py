@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from colearn_learner.agent.context import Workbench, said
+from colearn_learner.agent.context import AgentContext, describe
 from colearn_learner.interface import Weights
 from colearn_ledger.protocol import ContentRef, Experiment
 from colearn_ledger.weights.errors import WeightsError
 from colearn_ledger.weights.store import ContentMismatch, ContentTooLarge, ContentUnavailable
 
-__all__ = ["Adopting"]
+__all__ = ["WeightsAdopter"]
 
 _log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ _COPIES = 2
 """Number of accepted weights copied in the folder when ``keep_accepted`` is ``None``."""
 
 
-class Adopting:
+class WeightsAdopter:
     """Give the current weights to the learner, and keep the latest accepted ones pinned.
 
     The last ``keep_accepted`` accepted weights stay pinned, or all of them if it is ``None``.
@@ -26,8 +26,8 @@ class Adopting:
     ``None``. Such a learner rejects and declines until other weights are current.
     """
 
-    def __init__(self, bench: Workbench) -> None:
-        self._bench = bench
+    def __init__(self, context: AgentContext) -> None:
+        self._context = context
         self._adopted: str | None = None  # SHA-256 of the weights adopted by this process
         self.unfit: str | None = None
 
@@ -37,7 +37,7 @@ class Adopting:
 
     def adopt(self, content: ContentRef) -> bool:
         """Give the current weights to the learner; return False if they cannot be fetched now."""
-        name = self._bench.name
+        name = self._context.name
         self.unfit = None
         try:
             self._accept(self._weights(content))
@@ -49,43 +49,45 @@ class Adopting:
         self._adopted = content.sha256
         self._release_superseded()
         if self.unfit is not None:
-            _log.error("%s: %s; it rejects and declines until others are", name, self.unfit)
+            _log.error(
+                "%s: %s; it rejects and declines until other weights are current", name, self.unfit
+            )
         return True
 
     def _weights(self, content: ContentRef) -> Weights:
         """Return the weights from the folder, else from the store; pin them and keep a copy."""
-        bench, folder = self._bench, self._bench.folder
-        kept = folder.copies.load(content)
-        tested = folder.copies.load_tested(content) if kept is None else None
-        data = kept or tested or bench.fetch(content, bench.config.fetch_timeout)
-        weights = bench.weights_in(data)
+        context, folder = self._context, self._context.folder
+        kept = folder.cache.load(content)
+        tested = folder.cache.load_tested(content) if kept is None else None
+        data = kept or tested or context.fetch(content, context.config.fetch_timeout)
+        weights = context.decode(data)
         if content not in folder.adopted[-1:]:
             folder.record_adopted(content)  # first, else a kill leaves a pin behind
         if kept is None:
             self._pin(content, tested)
             if tested is None:
-                folder.copies.save(content, data)
+                folder.cache.save(content, data)
             else:
-                folder.copies.accept_tested(content)
+                folder.cache.accept_tested(content)
         return weights
 
     def _pin(self, content: ContentRef, own: bytes | None) -> None:
         """Pin the weights, from our own copy if we have one rather than from other peers."""
-        if own is not None and not self._bench.store.has(content):
-            self._bench.send(own, content)
-        self._bench.store.pin(content)
+        if own is not None and not self._context.store.has(content):
+            self._context.send(own, content)
+        self._context.store.pin(content)
 
     def _accept(self, weights: Weights) -> None:
         try:
-            self._bench.learner.mli_accept_weights(weights)
+            self._context.learner.mli_accept_weights(weights)
         except Exception as error:  # noqa: BLE001 - a learner may raise anything
-            _log.exception("%s: the learner failed to accept weights", self._bench.name)
-            self.unfit = f"the learner could not accept the current weights: {said(error)}"
+            _log.exception("%s: the learner failed to accept weights", self._context.name)
+            self.unfit = f"the learner could not accept the current weights: {describe(error)}"
 
     def _release_superseded(self) -> None:
-        folder, keep = self._bench.folder, self._bench.config.keep_accepted
-        folder.copies.remove_all_but(folder.adopted[-(keep or _COPIES) :])
+        folder, keep = self._context.folder, self._context.config.keep_accepted
+        folder.cache.remove_all_except(folder.adopted[-(keep or _COPIES) :])
         for content in folder.adopted[:-keep] if keep else ():
             if not any(own.content == content for own in folder.own_proposals()):
-                self._bench.store.unpin(content)
+                self._context.store.unpin(content)
             folder.record_released(content)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from colearn_learner.agent.folder import AgentFolder
-from colearn_learner.agent.progress import Busy, FileInPieces, Work
+from colearn_learner.agent.progress import FileInPieces, ProgressReporter, Work
 from colearn_learner.conversion import summary_from_json
 from colearn_learner.errors import InvalidArgument
 from colearn_learner.interface import Weights
@@ -19,7 +19,7 @@ from colearn_ledger.weights.codec import WeightsSchema, decode_weights
 from colearn_ledger.weights.pickles import check_no_pickle
 from colearn_ledger.weights.store import ContentStore
 
-__all__ = ["AgentConfig", "Workbench", "said"]
+__all__ = ["AgentConfig", "AgentContext", "describe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +59,13 @@ class AgentConfig:
         """Check that the current weights stay pinned."""
         if self.keep_accepted is not None and self.keep_accepted < 1:
             raise InvalidArgument(
-                f"keep_accepted is {self.keep_accepted}; the current weights stay: give at least 1"
+                f"keep_accepted is {self.keep_accepted}, but the current weights must stay pinned; "
+                "set it to at least 1"
             )
 
 
 @dataclass(slots=True)
-class Workbench:
+class AgentContext:
     """Context of one agent, with methods to transfer and decode files of weights."""
 
     ledger: Ledger
@@ -73,7 +74,7 @@ class Workbench:
     experiment: ExperimentId
     folder: AgentFolder
     config: AgentConfig
-    busy: Busy = field(default_factory=Busy, init=False)
+    progress: ProgressReporter = field(default_factory=ProgressReporter, init=False)
     _spec: ExperimentSpec | None = field(default=None, init=False)
     _waiting_since: dict[tuple[object, ...], float] = field(default_factory=dict, init=False)
 
@@ -100,10 +101,10 @@ class Workbench:
         """Fetch a file within the experiment's size limit; the store verifies every piece."""
         limit = self.schema().max_bytes
         with (
-            self.busy.at(Work.FETCHING, content.size) as reached,
+            self.progress.track(Work.FETCHING, content.size) as report_done,
             self.store.get(content, max_size=limit, timeout=timeout) as pieces,
         ):
-            return b"".join(_counted(pieces, reached))
+            return b"".join(_report_pieces(pieces, report_done))
 
     def send(self, data: bytes, content: ContentRef) -> None:
         """Put a file into the store.
@@ -115,10 +116,10 @@ class Workbench:
         Raises:
             ContentNotStored: the store cannot store the file.
         """
-        with self.busy.at(Work.SENDING, len(data)) as reached:
-            self.store.put(FileInPieces(data, content, reached))
+        with self.progress.track(Work.SENDING, len(data)) as report_done:
+            self.store.put(FileInPieces(data, content, report_done))
 
-    def weights_in(self, data: bytes) -> Weights:
+    def decode(self, data: bytes) -> Weights:
         """Decode a stranger's file into the `Weights` that a learner accepts.
 
         Raises:
@@ -128,20 +129,20 @@ class Workbench:
         check_no_pickle(decoded.weights)
         return Weights(weights=decoded.weights, training_summary=summary_from_json(decoded.summary))
 
-    def waited_for(self, *what: object) -> float:
+    def seconds_since_first(self, *what: object) -> float:
         """Return the seconds since the first call with these arguments; 0 on that call."""
         now = time.monotonic()
         return now - self._waiting_since.setdefault(what, now)
 
 
-def _counted(pieces: Iterator[bytes], reached: Callable[[int], None]) -> Iterator[bytes]:
+def _report_pieces(pieces: Iterator[bytes], report_done: Callable[[int], None]) -> Iterator[bytes]:
     done = 0
     for piece in pieces:
         done += len(piece)
-        reached(done)
+        report_done(done)
         yield piece
 
 
-def said(error: Exception) -> str:
+def describe(error: Exception) -> str:
     """Format a learner's exception as part of a reason."""
     return f"{type(error).__name__}: {error}"

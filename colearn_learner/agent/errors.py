@@ -16,9 +16,9 @@ from colearn_ledger.weights.store import (
     ContentUnavailable,
 )
 
-__all__ = ["AgentStopped", "retries_worth"]
+__all__ = ["AgentStopped", "max_retries"]
 
-_A_FEW = 5
+_FEW_RETRIES = 5
 """Retries of failures that may be transient and may cost a fee each time."""
 
 _RETRIES: dict[type[LedgerError], float] = {
@@ -46,12 +46,13 @@ class AgentStopped(LearnerError):
         self.folder = folder
         self.cause = cause
         super().__init__(
-            f"the agent of {account} stopped, for trying again would not help: {cause}. Mend that"
-            f" and start the agent again with its folder {folder}: it goes on where it was"
+            f"the agent of {account} stopped because trying again would not help: {cause}. Fix the"
+            f" cause, then start the agent again with its folder {folder}; it continues where it"
+            " stopped"
         )
 
 
-def retries_worth(error: LedgerError) -> float:
+def max_retries(error: LedgerError) -> float:
     """Return how often in a row to retry after this error.
 
     For errors of a chain, their own ``retries`` decides
@@ -60,4 +61,4 @@ def retries_worth(error: LedgerError) -> float:
     own: float | None = getattr(error, "retries", None)
     if own is not None:
         return own
-    return next((_RETRIES[kind] for kind in type(error).__mro__ if kind in _RETRIES), _A_FEW)
+    return next((_RETRIES[kind] for kind in type(error).__mro__ if kind in _RETRIES), _FEW_RETRIES)

@@ -28,7 +28,7 @@ def check_safe(learner: Any) -> None:
         check_no_pickle(learner.mli_get_current_weights().weights)
     except PickledWeights as error:
         raise LearnerSendsPickles(
-            f"the agent does not run this learner: {error}. `colearn learner check` examines it"
+            f"the agent refuses this learner: {error}; run `colearn learner check` to examine it"
         ) from error
 
 
@@ -45,6 +45,6 @@ def check_fit(learner: Any, schema: WeightsSchema) -> None:
         decode_weights(data, schema=schema, allow_non_finite=True)
     except WeightsError as error:
         raise LearnerDoesNotFit(
-            f"the learner's weights are not those of the experiment: {error}; give it the model "
+            f"the learner's weights do not match the experiment: {error}; give it the model "
             "that the experiment's specification describes"
         ) from error

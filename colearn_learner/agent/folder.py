@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from filelock import FileLock
 
-from colearn_learner.agent.weights_cache import Copies, DamagedFolder
+from colearn_learner.agent.weights_cache import DamagedFolder, WeightsCache
 from colearn_learner.errors import LearnerError
 from colearn_ledger.home import FileInUse, try_lock_file
 from colearn_ledger.protocol import (
@@ -84,7 +84,7 @@ class AgentFolder:
 
     def __init__(self, path: Path, owner: str) -> None:
         self.path = path
-        self.copies = Copies(path / "weights")
+        self.cache = WeightsCache(path / "weights")
         self._lock = self._take_lock()
         try:
             self._memory = self._replay()
@@ -95,9 +95,9 @@ class AgentFolder:
             if self._memory.owner != owner:
                 raise FolderInUse(
                     f"{path} belongs to {self._memory.owner}; give each learner of each"
-                    " experiment a folder of its own"
+                    " experiment its own folder"
                 )
-            self.copies.remove_all_but(self._memory.adopted)
+            self.cache.remove_all_except(self._memory.adopted)
         except BaseException:
             self._lock.release()
             raise
@@ -171,7 +171,7 @@ class AgentFolder:
 
     def record_released(self, content: ContentRef) -> None:
         """Record that superseded weights were unpinned, and remove their copy."""
-        self.copies.remove(content)
+        self.cache.remove(content)
         self._record({"kind": "released", "content": _content_to_json(content)})
         self._memory.adopted.remove(content)
 
@@ -191,7 +191,7 @@ class AgentFolder:
         try:
             return try_lock_file(self.path / "lock")
         except FileInUse as error:
-            raise FolderInUse(f"another agent works in {self.path}; stop it first") from error
+            raise FolderInUse(f"another agent uses {self.path}; stop it first") from error
 
     def _record(self, line: Mapping[str, Any]) -> None:
         try:
@@ -200,7 +200,8 @@ class AgentFolder:
             os.fsync(self._journal.fileno())
         except OSError as error:
             raise DamagedFolder(
-                f"the journal in {self.path} can not be written: {error.strerror}"
+                f"cannot write the journal in {self.path}: {error.strerror}; make the folder"
+                " writable, then start the agent again"
             ) from error
 
     def _replay(self) -> _Memory:
@@ -212,16 +213,16 @@ class AgentFolder:
             os.truncate(path, len(data) - len(torn))
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
-                _fold(memory, json.loads(line))
+                _apply_line(memory, json.loads(line))
             except (ValueError, KeyError, TypeError, AttributeError, InvalidParameter) as error:
                 raise DamagedFolder(
-                    f"line {number} of {path} is damaged; move the folder away to begin anew"
-                    " (commitments not yet revealed are lost with it)"
+                    f"line {number} of {path} is damaged; move the folder away to start over"
+                    " (commitments that are not revealed yet are then lost)"
                 ) from error
         return memory
 
 
-def _fold(memory: _Memory, line: Mapping[str, Any]) -> None:
+def _apply_line(memory: _Memory, line: Mapping[str, Any]) -> None:
     kind = line["kind"]
     if kind == "owner":
         memory.owner = str(line["owner"])

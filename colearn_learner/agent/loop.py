@@ -20,14 +20,14 @@ from pathlib import Path
 from threading import Event as StopSignal
 from typing import Any
 
-from colearn_learner.agent.adopt import Adopting
-from colearn_learner.agent.context import AgentConfig, Workbench
-from colearn_learner.agent.errors import AgentStopped, retries_worth
+from colearn_learner.agent.adopt import WeightsAdopter
+from colearn_learner.agent.context import AgentConfig, AgentContext
+from colearn_learner.agent.errors import AgentStopped, max_retries
 from colearn_learner.agent.fit import LearnerSendsPickles, check_fit, check_safe
 from colearn_learner.agent.folder import AgentFolder
 from colearn_learner.agent.progress import ProgressListener
-from colearn_learner.agent.propose import Proposing
-from colearn_learner.agent.vote import Voting
+from colearn_learner.agent.propose import ProposalMaker
+from colearn_learner.agent.vote import BallotMaker
 from colearn_ledger.backoff import Backoff
 from colearn_ledger.ledger import Ledger, Pending
 from colearn_ledger.protocol import (
@@ -151,12 +151,12 @@ class Agent:
         self._experiment = experiment
         self._config = config
         self._backoff = Backoff(first=0.2, longest=config.max_backoff)
-        self._bench = Workbench(ledger, store, learner, experiment, self._folder, config)
-        self._adopting = Adopting(self._bench)
-        self._proposing = Proposing(self._bench)
-        self._voting = Voting(self._bench)
+        self._context = AgentContext(ledger, store, learner, experiment, self._folder, config)
+        self._adopter = WeightsAdopter(self._context)
+        self._proposal_maker = ProposalMaker(self._context)
+        self._ballot_maker = BallotMaker(self._context)
         self._listeners: list[Listener] = []
-        self._unrevealable: set[int] = set()
+        self._not_revealable: set[int] = set()
         self._learner_checked = False
         self._stepped_at = time.monotonic()
 
@@ -166,7 +166,7 @@ class Agent:
 
     def on_progress(self, listener: ProgressListener) -> None:
         """Call ``listener`` with the progress of long-running work, in the agent's thread."""
-        self._bench.busy.on_progress(listener)
+        self._context.progress.on_progress(listener)
 
     @property
     def stepped_at(self) -> float:
@@ -207,7 +207,7 @@ class Agent:
                     self._ledger.wait_for_change(self._config.poll)
             except LedgerError as error:
                 failures[type(error)] += 1
-                if failures[type(error)] > retries_worth(error):
+                if failures[type(error)] > max_retries(error):
                     raise AgentStopped(self._ledger.account, self._folder.path, error) from error
                 pause = self._backoff.pause(failures.total())
                 _log.warning("%s: %s; trying again in %.1f s", self._name, error, pause)
@@ -225,16 +225,18 @@ class Agent:
             if not self._has_joined():
                 return self._join(experiment)
             self._check_learner()
-            if experiment.current is not None and self._adopting.is_due(experiment):
+            if experiment.current is not None and self._adopter.is_due(experiment):
                 return self._adopt(experiment, experiment.current)
-            self._proposing.drop_past(experiment)
-            self._voting.drop_past(experiment)
-            return self._do(self._ledger.duty(self._experiment, self._ledger.account), experiment)
+            self._proposal_maker.drop_past(experiment)
+            self._ballot_maker.drop_past(experiment)
+            return self._perform(
+                self._ledger.duty(self._experiment, self._ledger.account), experiment
+            )
         except _OVERTAKEN as error:
             _log.info("%s: overtaken: %s", self._name, error)
             return Action.WAITED
 
-    def _do(self, duty: Duty, experiment: Experiment) -> Action:
+    def _perform(self, duty: Duty, experiment: Experiment) -> Action:
         if duty == Duty.DONE:  # if it ended after the read, final weights may be left to adopt
             unchanged = self._ledger.experiment(self._experiment) == experiment
             return Action.DONE if unchanged else Action.WAITED
@@ -242,13 +244,13 @@ class Agent:
             return Action.WAITED
         if duty == Duty.ADVANCE:
             return self._advance(experiment.round)
-        held = self._ledger.round(self._experiment, experiment.round)
-        if duty == Duty.PROPOSE and held.phase == Phase.PROPOSING:
-            return self._propose(held, experiment.current)
-        if duty in (Duty.VOTE, Duty.COMMIT) and held.phase == Phase.VOTING and held.content:
-            return self._vote(held, held.content, secret=duty == Duty.COMMIT)
-        if duty == Duty.REVEAL and held.phase == Phase.REVEALING:
-            return self._reveal(held)
+        round_ = self._ledger.round(self._experiment, experiment.round)
+        if duty == Duty.PROPOSE and round_.phase == Phase.PROPOSING:
+            return self._propose(round_, experiment.current)
+        if duty in (Duty.VOTE, Duty.COMMIT) and round_.phase == Phase.VOTING and round_.content:
+            return self._vote(round_, round_.content, secret=duty == Duty.COMMIT)
+        if duty == Duty.REVEAL and round_.phase == Phase.REVEALING:
+            return self._reveal(round_)
         return Action.WAITED  # the round moved on between the two queries
 
     # ------------------------------------------------------------------ one duty each
@@ -266,8 +268,8 @@ class Agent:
         late = experiment.status == Status.RUNNING and not experiment.params.late_join
         if late or not self._config.join:
             return Action.WAITED
-        check_safe(self._bench.learner)
-        check_fit(self._bench.learner, self._bench.schema())  # an unfit learner must not join
+        check_safe(self._context.learner)
+        check_fit(self._context.learner, self._context.schema())  # an unfit learner must not join
         self._learner_checked = True
         return self._send(Action.JOINED, None, self._ledger.join(self._experiment))
 
@@ -277,88 +279,92 @@ class Agent:
             return
         self._learner_checked = True
         try:
-            check_safe(self._bench.learner)
+            check_safe(self._context.learner)
         except LearnerSendsPickles:
             raise
         except Exception as error:  # noqa: BLE001 - a learner may raise anything
-            _log.warning("%s: the learner's own weights are not checked: %s", self._name, error)
+            _log.warning("%s: the learner's own weights were not checked: %s", self._name, error)
 
     def _adopt(self, experiment: Experiment, content: ContentRef) -> Action:
         """Adopt the ledger's current weights, before any other duty."""
-        if not self._adopting.adopt(content):
+        if not self._adopter.adopt(content):
             return Action.WAITED
-        reason = self._adopting.unfit or ""
-        self._tell(Observation(self._name, Action.ADOPTED, experiment.round, reason))
+        reason = self._adopter.unfit or ""
+        self._notify(Observation(self._name, Action.ADOPTED, experiment.round, reason))
         return Action.ADOPTED
 
-    def _propose(self, held: Round, current: ContentRef | None) -> Action:
+    def _propose(self, round_: Round, current: ContentRef | None) -> Action:
         base = current.sha256 if current else None
         proposal = (
-            self._proposing.trained_before(held.index, base)
-            or self._adopting.unfit
-            or self._proposing.train(held.index, base)
+            self._proposal_maker.find_trained(round_.index, base)
+            or self._adopter.unfit
+            or self._proposal_maker.train(round_.index, base)
         )
         if isinstance(proposal, str):
-            return self._decline(held, proposal)
+            return self._decline(round_, proposal)
         pending = self._ledger.propose(
-            self._experiment, held.index, proposal.content, proposal.scores
+            self._experiment, round_.index, proposal.content, proposal.scores
         )
-        return self._send(Action.PROPOSED, held.index, pending)
+        return self._send(Action.PROPOSED, round_.index, pending)
 
-    def _decline(self, held: Round, reason: str) -> Action:
-        _log.warning("%s: declines round %d: %s", self._name, held.index, reason)
-        pending = self._ledger.decline(self._experiment, held.index)
-        return self._send(Action.DECLINED, held.index, pending, reason)
+    def _decline(self, round_: Round, reason: str) -> Action:
+        _log.warning("%s: declines round %d: %s", self._name, round_.index, reason)
+        pending = self._ledger.decline(self._experiment, round_.index)
+        return self._send(Action.DECLINED, round_.index, pending, reason)
 
-    def _vote(self, held: Round, content: ContentRef, *, secret: bool) -> Action:
-        ballot = self._voting.ballot(held, content, secret=secret, unfit=self._adopting.unfit)
+    def _vote(self, round_: Round, content: ContentRef, *, secret: bool) -> Action:
+        unfit = self._adopter.unfit
+        ballot = self._ballot_maker.decide(round_, content, secret=secret, unfit=unfit)
         if ballot is None:
             return Action.WAITED
-        if self._ledger.round(self._experiment, held.index).content != content:
+        if self._ledger.round(self._experiment, round_.index).content != content:
             _log.warning(
-                "%s: round %d contains another proposal than the one just tested; testing that one",
-                self._name,
-                held.index,
+                "%s: round %d has another proposal now; testing it", self._name, round_.index
             )
             return Action.WAITED
         if ballot.salt is None:
-            pending = self._carrier.vote(self._experiment, held.index, ballot.vote)
-            return self._send(Action.VOTED, held.index, pending, ballot.reason)
+            pending = self._carrier.vote(self._experiment, round_.index, ballot.vote)
+            return self._send(Action.VOTED, round_.index, pending, ballot.reason)
         commitment = commitment_hash(
             self._ledger.domain,
             self._experiment,
-            held.index,
+            round_.index,
             self._ledger.account,
             ballot.vote,
             ballot.salt,
         )
-        pending = self._ledger.commit(self._experiment, held.index, commitment)
-        return self._send(Action.COMMITTED, held.index, pending, ballot.reason)
+        pending = self._ledger.commit(self._experiment, round_.index, commitment)
+        return self._send(Action.COMMITTED, round_.index, pending, ballot.reason)
 
-    def _reveal(self, held: Round) -> Action:
-        ballot = self._folder.ballot(held.index)
-        if held.index in self._unrevealable:
+    def _reveal(self, round_: Round) -> Action:
+        ballot = self._folder.ballot(round_.index)
+        if round_.index in self._not_revealable:
             return Action.WAITED
         if ballot is None or ballot.salt is None:
-            return self._cannot_reveal(held, "the salt is not in the agent's folder")
-        if ballot.content != held.content:
-            return self._cannot_reveal(held, "its round now contains another proposal")
+            return self._cannot_reveal(
+                round_,
+                "the salt is not in the agent's folder; always restart it with the same folder",
+            )
+        if ballot.content != round_.content:
+            return self._cannot_reveal(round_, "the round now contains another proposal")
         try:
-            pending = self._ledger.reveal(self._experiment, held.index, ballot.vote, ballot.salt)
-            return self._send(Action.REVEALED, held.index, pending, ballot.reason)
+            pending = self._ledger.reveal(self._experiment, round_.index, ballot.vote, ballot.salt)
+            return self._send(Action.REVEALED, round_.index, pending, ballot.reason)
         except BadReveal as error:
             return self._cannot_reveal(
-                held,
-                f"the ledger holds another commitment of this account ({error}). Another agent with"
-                " the same key may be running, or this folder is a copy from before: see that one"
-                " agent runs for each key, always with the same folder",
+                round_,
+                f"the ledger has another commitment of this account ({error}). Another agent with"
+                " the same key may be running, or this folder may be an old copy; run one agent per"
+                " key, always with the same folder",
             )
 
-    def _cannot_reveal(self, held: Round, why: str) -> Action:
-        self._unrevealable.add(held.index)
+    def _cannot_reveal(self, round_: Round, reason: str) -> Action:
+        self._not_revealable.add(round_.index)
         _log.error(
-            "%s: can not reveal its ballot of round %d, which will not count: %s",
-            *(self._name, held.index, why),
+            "%s: cannot reveal its ballot of round %d, so the ballot does not count: %s",
+            self._name,
+            round_.index,
+            reason,
         )
         return Action.WAITED
 
@@ -366,7 +372,8 @@ class Agent:
         """Advance the ledger when it is our turn, so that rarely more than one learner pays."""
         phase = self._ledger.round(self._experiment, round_index).phase
         index = self._ledger.learner(self._experiment, self._ledger.account).index
-        if self._bench.waited_for("advance", round_index, phase) < index * self._config.stagger:
+        waited = self._context.seconds_since_first("advance", round_index, phase)
+        if waited < index * self._config.stagger:
             return Action.WAITED
         return self._send(Action.ADVANCED, round_index, self._ledger.advance(self._experiment))
 
@@ -377,12 +384,12 @@ class Agent:
     ) -> Action:
         receipt = pending.wait(self._config.transaction_timeout)
         self._folder.record_sent(action.value, round_index, receipt.transaction)
-        self._tell(
+        self._notify(
             Observation(self._name, action, round_index, reason, receipt.events, cost=receipt.cost)
         )
         return action
 
-    def _tell(self, observation: Observation) -> None:
+    def _notify(self, observation: Observation) -> None:
         for listener in self._listeners:
             listener(observation)
 

@@ -17,7 +17,7 @@ from colearn_ledger.serve import serve
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-_MOVING = (Work.SENDING, Work.FETCHING)
+_TRANSFERS = (Work.SENDING, Work.FETCHING)
 
 
 class Monitored(Protocol):
@@ -44,34 +44,34 @@ class Monitor:
         self._patience = patience
         self._registry = CollectorRegistry()
         self._actions = Counter(
-            "colearn_agent_actions", "What the agent did.", ["action"], registry=self._registry
+            "colearn_agent_actions", "Actions of the agent.", ["action"], registry=self._registry
         )
         for action in Action:
             if action not in (Action.WAITED, Action.DONE):
                 self._actions.labels(action.value)
         self._gas = Counter(
-            "colearn_agent_gas", "Gas used by its transactions.", registry=self._registry
+            "colearn_agent_gas", "Gas used by the agent's transactions.", registry=self._registry
         )
         self._rounds = Counter(
             "colearn_agent_rounds_closed",
-            "Rounds that its own transactions closed.",
+            "Rounds closed by the agent's transactions.",
             ["outcome"],
             registry=self._registry,
         )
         self._round = Gauge(
-            "colearn_agent_round", "The round of its last action.", registry=self._registry
+            "colearn_agent_round", "Round of the agent's last action.", registry=self._registry
         )
-        self._moved = Counter(
+        self._bytes_moved = Counter(
             "colearn_agent_bytes_moved",
-            "Bytes of weights sent to the store and fetched from it, counted when a file is over.",
+            "Bytes of weights sent to the store and fetched from it, counted when a transfer ends.",
             ["work"],
             registry=self._registry,
         )
-        for work in _MOVING:
-            self._moved.labels(work.value)
+        for work in _TRANSFERS:
+            self._bytes_moved.labels(work.value)
         idle = Gauge(
             "colearn_agent_seconds_since_step",
-            "Seconds since it last looked at the ledger and did what was due.",
+            "Seconds since the agent finished its last step.",
             registry=self._registry,
         )
         idle.set_function(self._since_step)
@@ -91,18 +91,18 @@ class Monitor:
     def _since_step(self) -> float:
         return time.monotonic() - self._agent.stepped_at
 
-    def _count(self, observed: Observation) -> None:
-        self._actions.labels(observed.action.value).inc()
-        self._gas.inc(observed.cost)
-        if observed.round is not None:
-            self._round.set(observed.round)
-        for event in observed.events:
+    def _count(self, observation: Observation) -> None:
+        self._actions.labels(observation.action.value).inc()
+        self._gas.inc(observation.cost)
+        if observation.round is not None:
+            self._round.set(observation.round)
+        for event in observation.events:
             if isinstance(event, RoundClosed):
                 self._rounds.labels(event.outcome.name.lower()).inc()
 
     def _count_bytes(self, progress: Progress) -> None:
-        if progress.over and progress.work in _MOVING:
-            self._moved.labels(progress.work.value).inc(progress.done)
+        if progress.over and progress.work in _TRANSFERS:
+            self._bytes_moved.labels(progress.work.value).inc(progress.done)
 
 
 def monitoring(monitor: Monitored, host: str, port: int) -> AbstractContextManager[str]:

@@ -9,7 +9,7 @@ from enum import Enum
 
 from colearn_ledger.protocol import ContentRef
 
-__all__ = ["Busy", "FileInPieces", "Progress", "ProgressListener", "Work"]
+__all__ = ["FileInPieces", "Progress", "ProgressListener", "ProgressReporter", "Work"]
 
 _PIECE = 262_144  # bytes
 
@@ -44,7 +44,7 @@ class Progress:
 ProgressListener = Callable[[Progress], None]
 
 
-class Busy:
+class ProgressReporter:
     """Reporter of an agent's current work; an agent does one piece of work at a time."""
 
     def __init__(self) -> None:
@@ -55,22 +55,22 @@ class Busy:
         self._listeners.append(listener)
 
     @contextmanager
-    def at(self, work: Work, size: int | None = None) -> Iterator[Callable[[int], None]]:
+    def track(self, work: Work, size: int | None = None) -> Iterator[Callable[[int], None]]:
         """Report the block as ``work``; yield a function to call with the bytes done so far."""
         done = 0
 
-        def reached(now: int) -> None:
+        def report_done(now: int) -> None:
             nonlocal done
             done = now
-            self._tell(Progress(work, done, size))
+            self._notify(Progress(work, done, size))
 
-        self._tell(Progress(work, 0, size))
+        self._notify(Progress(work, 0, size))
         try:
-            yield reached
+            yield report_done
         finally:
-            self._tell(Progress(work, done, size, over=True))
+            self._notify(Progress(work, done, size, over=True))
 
-    def _tell(self, progress: Progress) -> None:
+    def _notify(self, progress: Progress) -> None:
         for listener in self._listeners:
             listener(progress)
 
@@ -81,17 +81,19 @@ class FileInPieces:
     Args:
         data: bytes of the file.
         content: reference of the file.
-        reached: called with the number of bytes so far after each piece.
+        report_done: called with the number of bytes so far after each piece.
     """
 
-    def __init__(self, data: bytes, content: ContentRef, reached: Callable[[int], None]) -> None:
+    def __init__(
+        self, data: bytes, content: ContentRef, report_done: Callable[[int], None]
+    ) -> None:
         self.nbytes = len(data)
         self.content = content
         self._view = memoryview(data)
-        self._reached = reached
+        self._report_done = report_done
 
     def __iter__(self) -> Iterator[bytes]:
         for start in range(0, self.nbytes, _PIECE):
             piece = self._view[start : start + _PIECE]
             yield piece  # type: ignore[misc]
-            self._reached(start + len(piece))
+            self._report_done(start + len(piece))

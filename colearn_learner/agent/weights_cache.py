@@ -15,7 +15,7 @@ from colearn_learner.errors import LearnerError
 from colearn_ledger.home import write_atomically
 from colearn_ledger.protocol import ContentRef
 
-__all__ = ["Copies", "DamagedFolder"]
+__all__ = ["DamagedFolder", "WeightsCache"]
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class DamagedFolder(LearnerError):
     """Raised when an agent's folder cannot be written, or its journal is damaged."""
 
 
-class Copies:
+class WeightsCache:
     """Files of weights in a folder.
 
     Args:
@@ -37,7 +37,7 @@ class Copies:
 
     def load(self, content: ContentRef) -> bytes | None:
         """Return the file of accepted weights, or ``None`` if it is missing or damaged."""
-        return _read(self._accepted(content), content)
+        return _read_verified(self._accepted_path(content), content)
 
     def save(self, content: ContentRef, data: bytes) -> None:
         """Save a file of accepted weights atomically.
@@ -46,34 +46,38 @@ class Copies:
             DamagedFolder: the file cannot be written.
         """
         try:
-            write_atomically(self._accepted(content), data)
+            write_atomically(self._accepted_path(content), data)
         except OSError as error:
-            raise self._not_written(error) from error
+            raise self._write_error(error) from error
 
     def remove(self, content: ContentRef) -> None:
         """Remove the file of accepted weights, if it exists."""
-        self._accepted(content).unlink(missing_ok=True)
+        self._accepted_path(content).unlink(missing_ok=True)
 
-    def remove_all_but(self, known: Iterable[ContentRef]) -> None:
+    def remove_all_except(self, known: Iterable[ContentRef]) -> None:
         """Remove accepted weights other than these, and partial files left by a kill."""
-        keep = {self._accepted(content) for content in known}
+        keep = {self._accepted_path(content) for content in known}
         for path in {*self._path.glob("*.safetensors"), *self._path.glob("*.part")} - keep:
             path.unlink(missing_ok=True)
 
     def load_tested(self, content: ContentRef) -> bytes | None:
         """Return the file of a tested proposal, or ``None`` if it is missing or damaged."""
-        for path in self._tested(content):
-            if (data := _read(path, content)) is not None:
+        for path in self._tested_paths(content):
+            if (data := _read_verified(path, content)) is not None:
                 return data
         return None
 
     def save_tested(self, round_index: int, content: ContentRef, data: bytes) -> None:
         """Replace all tested proposals with this one; a failed write is only logged."""
-        self.forget_tested()
+        self.remove_tested()
         try:
             write_atomically(self._path / f"{round_index}-{content.sha256}.tested", data)
         except OSError as error:
-            _log.warning("the proposal of round %d is not kept: %s", round_index, error.strerror)
+            _log.warning(
+                "cannot keep a copy of the proposal of round %d: %s; it is fetched again if needed",
+                round_index,
+                error.strerror,
+            )
 
     def accept_tested(self, content: ContentRef) -> None:
         """Turn a tested proposal's file into one of accepted weights.
@@ -84,28 +88,31 @@ class Copies:
             DamagedFolder: the file cannot be renamed.
         """
         try:
-            for path in self._tested(content):
-                path.replace(self._accepted(content))
+            for path in self._tested_paths(content):
+                path.replace(self._accepted_path(content))
         except OSError as error:
-            raise self._not_written(error) from error
+            raise self._write_error(error) from error
 
-    def forget_tested(self, *, but_of: int | None = None) -> None:
-        """Remove the files of tested proposals, except those of the round ``but_of``."""
+    def remove_tested(self, *, except_round: int | None = None) -> None:
+        """Remove the files of tested proposals, except those of the round ``except_round``."""
         for path in self._path.glob("*.tested"):
-            if path.name.partition("-")[0] != str(but_of):
+            if path.name.partition("-")[0] != str(except_round):
                 path.unlink(missing_ok=True)
 
-    def _accepted(self, content: ContentRef) -> Path:
+    def _accepted_path(self, content: ContentRef) -> Path:
         return self._path / f"{content.sha256}.safetensors"
 
-    def _tested(self, content: ContentRef) -> list[Path]:
+    def _tested_paths(self, content: ContentRef) -> list[Path]:
         return list(self._path.glob(f"*-{content.sha256}.tested"))
 
-    def _not_written(self, error: OSError) -> DamagedFolder:
-        return DamagedFolder(f"weights can not be written to {self._path}: {error.strerror}")
+    def _write_error(self, error: OSError) -> DamagedFolder:
+        return DamagedFolder(
+            f"cannot write weights to {self._path}: {error.strerror}; make the folder writable,"
+            " then start the agent again"
+        )
 
 
-def _read(path: Path, content: ContentRef) -> bytes | None:
+def _read_verified(path: Path, content: ContentRef) -> bytes | None:
     try:
         data = path.read_bytes()
     except OSError:

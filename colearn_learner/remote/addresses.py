@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from colearn_learner.remote.errors import InvalidAddress, InvalidToken
 
-__all__ = ["Address", "checked_token", "is_address", "target_of"]
+__all__ = ["Address", "clean_token", "format_target", "is_address"]
 
 _SHORTEST_TOKEN = 16
 _HIGHEST_PORT = 65_535
@@ -28,7 +28,7 @@ class Address:
     tls: bool
 
     def __str__(self) -> str:
-        return f"{'grpcs' if self.tls else 'grpc'}://{target_of(self.host, self.port)}"
+        return f"{'grpcs' if self.tls else 'grpc'}://{format_target(self.host, self.port)}"
 
     @classmethod
     def parse(cls, text: str) -> Address:
@@ -42,8 +42,8 @@ class Address:
         port = int(found["port"]) if found else 0
         if found is None or host is None or not 0 < port <= _HIGHEST_PORT:
             raise InvalidAddress(
-                "the address of a learner's server is grpc://host:port, or grpcs://host:port "
-                "with TLS, and nothing else"
+                "this is not the address of a learner's server; write grpc://host:port, or "
+                "grpcs://host:port with TLS"
             )
         return cls(host, port, _SCHEMES[found["scheme"].lower()])
 
@@ -53,12 +53,12 @@ def is_address(text: str) -> bool:
     return text.partition("://")[0].lower() in _SCHEMES and "://" in text
 
 
-def target_of(host: str, port: int) -> str:
+def format_target(host: str, port: int) -> str:
     """Return ``host:port``, with brackets around an IPv6 host."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def checked_token(token: str) -> str:
+def clean_token(token: str) -> str:
     """Check a token, and return it without surrounding whitespace.
 
     Raises:
@@ -68,12 +68,12 @@ def checked_token(token: str) -> str:
     token = token.strip()
     if not re.fullmatch(r"[\x21-\x7e]+", token):
         raise InvalidToken(
-            "the token has a space, a control character or a letter beyond ASCII in it, or is "
-            "empty; make one with: openssl rand -hex 32"
+            "the token is empty or contains a space, a control character or a non-ASCII character; "
+            "generate one with: openssl rand -hex 32"
         )
     if len(token) < _SHORTEST_TOKEN:
         raise InvalidToken(
-            f"the token has {len(token)} characters, at least {_SHORTEST_TOKEN} are needed; make "
+            f"the token has {len(token)} characters and needs at least {_SHORTEST_TOKEN}; generate "
             "one with: openssl rand -hex 32"
         )
     return token

@@ -19,7 +19,7 @@ from colearn_learner.interface import (
 )
 from colearn_learner.remote import DEFAULT_MAX_BYTES
 from colearn_learner.remote import learner_pb2 as pb
-from colearn_learner.remote.addresses import Address, checked_token, target_of
+from colearn_learner.remote.addresses import Address, clean_token, format_target
 from colearn_learner.remote.errors import (
     LearnerFailed,
     LearnerRefused,
@@ -35,7 +35,12 @@ from colearn_learner.remote.messages import (
     frames,
     read_message,
 )
-from colearn_learner.remote.values import answer_in, model_in, weights_in, weights_to_bytes
+from colearn_learner.remote.values import (
+    answer_from_proto,
+    model_from_bytes,
+    weights_from_bytes,
+    weights_to_bytes,
+)
 from colearn_ledger.text.urls import is_loopback
 
 _log = logging.getLogger(__name__)
@@ -48,8 +53,8 @@ _OPTIONS = (
     ("grpc.use_local_subchannel_pool", 1),  # else a new channel inherits the failed one's backoff
     ("grpc.enable_retries", 0),
 )
-_HELLO = 60.0  # seconds; Hello needs only the server, not the learner
-_PAUSE = 0.25  # seconds; doubles up to eight times this value
+_HELLO_TIMEOUT = 60.0  # seconds; Hello needs only the server, not the learner
+_FIRST_PAUSE = 0.25  # seconds; doubles up to eight times this value
 _CERTIFICATE = ("CERTIFICATE_VERIFY_FAILED", "Hostname Verification", "not in peer certificate")
 
 
@@ -80,11 +85,13 @@ class RemoteConfig:
     def __post_init__(self) -> None:
         """Check the token and the numbers."""
         if self.token is not None:
-            object.__setattr__(self, "token", checked_token(self.token))
+            object.__setattr__(self, "token", clean_token(self.token))
         for name, least in (("deadline", 0.001), ("patience", 0), ("max_bytes", 1)):
             value = getattr(self, name)
             if type(value) not in (int, float) or not least <= value < threading.TIMEOUT_MAX:
-                raise InvalidArgument(f"{name} is {value!r} and must be a number from {least} on")
+                raise InvalidArgument(
+                    f"{name} is {value!r}; set it to a finite number of at least {least}"
+                )
 
 
 class RemoteLearner(MachineLearningInterface):
@@ -108,16 +115,19 @@ class RemoteLearner(MachineLearningInterface):
         self.address = Address.parse(address)
         self._config = config or RemoteConfig()
         if not self.address.tls and not is_loopback(self.address.host):
+            target = format_target(self.address.host, self.address.port)
             raise Unprotected(
-                f"{self.address} is another machine, and without TLS weights and token could be "
-                f"read on the way: use grpcs://{target_of(self.address.host, self.address.port)} "
+                f"{self.address} is on another machine, and without TLS others could read the "
+                f"weights and the token; use grpcs://{target} "
                 "with the server's certificate, or a tunnel to 127.0.0.1"
             )
         if self.address.tls is False and self._config.ca is not None:
-            raise InvalidArgument(f"a CA is given and {self.address} is without TLS: use grpcs://")
+            raise InvalidArgument(
+                f"a CA is given, but {self.address} does not use TLS; use grpcs://"
+            )
         self._channel: Any = None
         self._instance: str | None = None
-        self._current = _request()  # the learner's weights, as last known
+        self._current = _make_request()  # the learner's weights, as last known
         self._accepted = False  # if so, a restarted server gets them again
         self._closed = threading.Event()
 
@@ -132,13 +142,13 @@ class RemoteLearner(MachineLearningInterface):
             LearnerFailed: the learner cannot return its weights.
         """
         self._make_ready(patience=0)
-        self._current = _request(self._call("CurrentWeights").body)
-        weights_in(self._current.body)
+        self._current = _make_request(self._call("CurrentWeights").body)
+        weights_from_bytes(self._current.body)
 
     def close(self) -> None:
         """Close the connection to the server, and stop retrying."""
         self._closed.set()
-        self._forget_channel()
+        self._close_channel()
 
     def __enter__(self) -> RemoteLearner:
         return self
@@ -155,7 +165,7 @@ class RemoteLearner(MachineLearningInterface):
             LearnerUnavailable, LearnerRefused: see `reach`; this training is lost.
             LearnerFailed: the learner raised an error.
         """
-        return weights_in(self._call("Propose").body)
+        return weights_from_bytes(self._call("Propose").body)
 
     def mli_test_weights(self, weights: Weights) -> ProposedWeights:
         """Have the learner score weights and vote on them.
@@ -165,7 +175,7 @@ class RemoteLearner(MachineLearningInterface):
             LearnerFailed: the learner raised an error.
         """
         answer = self._call("Test", weights_to_bytes(weights))
-        return answer_in(answer.head, weights)
+        return answer_from_proto(answer.head, weights)
 
     def mli_accept_weights(self, weights: Weights) -> None:
         """Make these the learner's weights, now or as soon as its server answers.
@@ -173,13 +183,13 @@ class RemoteLearner(MachineLearningInterface):
         Raises:
             LearnerFailed: the learner raised an error.
         """
-        self._current, self._accepted = _request(weights_to_bytes(weights)), True
+        self._current, self._accepted = _make_request(weights_to_bytes(weights)), True
         try:
             self._make_ready(patience=0)
         except (LearnerUnavailable, LearnerRefused) as error:
-            _log.warning("the learner gets the accepted weights before it is used again: %s", error)
+            _log.warning("the learner gets the accepted weights before its next use: %s", error)
         except LearnerFailed:
-            self._current, self._accepted = _request(), False  # its weights are unknown now
+            self._current, self._accepted = _make_request(), False  # its weights are unknown now
             raise
 
     def mli_get_current_weights(self) -> Weights:
@@ -191,11 +201,11 @@ class RemoteLearner(MachineLearningInterface):
             LearnerFailed: the learner raised an error.
         """
         try:
-            return weights_in(self._call("CurrentWeights").body)
+            return weights_from_bytes(self._call("CurrentWeights").body)
         except LearnerUnavailable:
             if self._current.body is None:
                 raise
-            return weights_in(self._current.body)
+            return weights_from_bytes(self._current.body)
 
     def mli_get_current_model(self) -> ColearnModel:
         """Return the model, exported to ONNX by the learner.
@@ -205,7 +215,7 @@ class RemoteLearner(MachineLearningInterface):
             LearnerFailed: the learner raised an error, or cannot export its model to ONNX.
             MissingPackage: onnx is not installed here.
         """
-        return model_in(self._call("CurrentModel").body)
+        return model_from_bytes(self._call("CurrentModel").body)
 
     # ------------------------------------------------------------------ calls
 
@@ -223,7 +233,7 @@ class RemoteLearner(MachineLearningInterface):
     def _call_once(self, method: str, body: bytes | None, ends: float) -> Message[pb.ResponseHead]:
         self._make_ready(patience=self._config.patience)
         holds = self._current.digest if self._accepted else None
-        answer = self._exchange(method, _request(body, holds), ends - time.monotonic())
+        answer = self._exchange(method, _make_request(body, holds), ends - time.monotonic())
         if answer.head.stale:
             raise LearnerUnavailable(
                 f"the learner's server at {self.address} was restarted", again=True
@@ -236,7 +246,8 @@ class RemoteLearner(MachineLearningInterface):
         if hello.version != VERSION:
             raise LearnerRefused(
                 f"the learner's server at {self.address} uses version {hello.version} of the "
-                f"protocol and this program {VERSION}: install the same release on both sides"
+                f"protocol and this program version {VERSION}; install the same release on both "
+                "sides"
             )
         if self._instance not in (None, hello.instance):
             _log.warning("the learner's server at %s was restarted", self.address)
@@ -245,15 +256,15 @@ class RemoteLearner(MachineLearningInterface):
             self._exchange("Accept", self._current, self._config.deadline)
 
     def _hello(self, patience: float) -> pb.ResponseHead:
-        ends, pause = time.monotonic() + patience, _PAUSE
+        ends, pause = time.monotonic() + patience, _FIRST_PAUSE
         while True:
             try:
-                return self._exchange("Hello", _request(), _HELLO).head
+                return self._exchange("Hello", _make_request(), _HELLO_TIMEOUT).head
             except LearnerUnavailable as error:
                 left = ends - time.monotonic()
                 if left <= 0 or self._closed.wait(min(pause, left)):
                     raise LearnerUnavailable(str(error)) from error
-                pause = min(2 * pause, 8 * _PAUSE)
+                pause = min(2 * pause, 8 * _FIRST_PAUSE)
 
     def _exchange(
         self, method: str, request: Message[pb.RequestHead], timeout: float
@@ -262,7 +273,7 @@ class RemoteLearner(MachineLearningInterface):
         check_size(request, config.max_bytes)
         metadata = [] if config.token is None else [("authorization", f"Bearer {config.token}")]
         try:
-            ask = self._opened_channel().stream_stream(
+            ask = self._open_channel().stream_stream(
                 f"/{SERVICE}/{method}",
                 request_serializer=pb.Request.SerializeToString,
                 response_deserializer=pb.Response.FromString,
@@ -270,7 +281,7 @@ class RemoteLearner(MachineLearningInterface):
             call = ask(frames(request), timeout=max(0.001, timeout), metadata=metadata)
             answer: Message[pb.ResponseHead] = read_message(call, max_bytes=config.max_bytes)
         except grpc.RpcError as error:
-            raise self._error(error) from error
+            raise self._translate_error(error) from error
         finally:
             if call is not None:
                 call.cancel()
@@ -278,53 +289,57 @@ class RemoteLearner(MachineLearningInterface):
             raise LearnerFailed(f"{answer.head.failure} ({method} at {self.address})")
         return answer
 
-    def _opened_channel(self) -> Any:
+    def _open_channel(self) -> Any:
         if self._channel is None:
             address, config = self.address, self._config
-            target = target_of(address.host, address.port)
+            target = format_target(address.host, address.port)
             if address.tls:
-                named = config.server_name
-                options = (("grpc.ssl_target_name_override", named),) if named else ()
-                believed = grpc.ssl_channel_credentials(config.ca)
-                self._channel = grpc.secure_channel(target, believed, (*_OPTIONS, *options))
+                name = config.server_name
+                options = (("grpc.ssl_target_name_override", name),) if name else ()
+                credentials = grpc.ssl_channel_credentials(config.ca)
+                self._channel = grpc.secure_channel(target, credentials, (*_OPTIONS, *options))
             else:
                 direct = ("grpc.enable_http_proxy", 0)
                 self._channel = grpc.insecure_channel(target, (*_OPTIONS, direct))
         return self._channel
 
-    def _forget_channel(self) -> None:
+    def _close_channel(self) -> None:
         """Close the channel, so that the next call reconnects at once."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
 
-    def _error(self, error: Any) -> LearnerUnavailable | LearnerRefused:
+    def _translate_error(self, error: Any) -> LearnerUnavailable | LearnerRefused:
         code, details = error.code(), error.details() or error.code().name
         where = f"the learner's server at {self.address}"
         if code == grpc.StatusCode.UNAUTHENTICATED:
-            return LearnerRefused(f"{where} refuses: {details}; give both sides the same token")
+            return LearnerRefused(
+                f"{where} refused the call: {details}; give both sides the same token"
+            )
         if code == grpc.StatusCode.UNIMPLEMENTED:
-            return LearnerRefused(f"there is no learner's server at {self.address}: {details}")
+            return LearnerRefused(
+                f"{self.address} is not a learner's server: {details}; check the address"
+            )
         if code in (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.INVALID_ARGUMENT):
-            return LearnerRefused(f"{where} refuses: {details}")
-        self._forget_channel()
+            return LearnerRefused(f"{where} refused the call: {details}")
+        self._close_channel()
         if any(mark in details for mark in _CERTIFICATE):
             return LearnerRefused(
-                f"{where} has a certificate that is not to be believed ({details}): give the CA "
-                "that signed it (ca), and the name that is in it as the host or as server_name"
+                f"{where} has a certificate that is not trusted ({details}); set ca to the CA that "
+                "signed it, and use the name in the certificate as the host or as server_name"
             )
         if code == grpc.StatusCode.DEADLINE_EXCEEDED:
             return LearnerUnavailable(
-                f"{where} gave no answer in time; see deadline, and the server's log"
+                f"{where} did not answer in time; raise deadline, or look for errors in its log"
             )
         return LearnerUnavailable(
-            f"{where} does not answer ({details}); see that it runs, with TLS if the address is "
+            f"{where} does not answer ({details}); check that it runs, with TLS if the address is "
             "grpcs://, and that the port is open",
             again=True,
         )
 
 
-def _request(
+def _make_request(
     body: bytes | bytearray | None = None, holds: bytes | None = None
 ) -> Message[pb.RequestHead]:
     return Message(pb.RequestHead(holds=holds), body)

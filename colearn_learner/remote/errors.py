@@ -6,7 +6,7 @@ from colearn_learner.errors import LearnerError
 
 __all__ = [
     "BadMessage",
-    "CanNotListen",
+    "CannotListen",
     "InvalidAddress",
     "InvalidToken",
     "LearnerFailed",
@@ -46,7 +46,7 @@ class TooLarge(BadMessage):
     """Raised for a body with more bytes than announced or allowed."""
 
 
-class CanNotListen(LearnerError):
+class CannotListen(LearnerError):
     """Raised when the server cannot listen on its host and port."""
 
 

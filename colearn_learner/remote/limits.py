@@ -46,12 +46,12 @@ class CallLimits(grpc.ServerInterceptor):  # type: ignore[misc]
 
     Args:
         first_message_timeout: seconds that a call may take to send its first message.
-        calls_of_one_peer: number of open calls allowed per host; more are refused.
+        max_calls_per_peer: number of open calls allowed per host; more are refused.
     """
 
-    def __init__(self, *, first_message_timeout: float, calls_of_one_peer: int) -> None:
+    def __init__(self, *, first_message_timeout: float, max_calls_per_peer: int) -> None:
         self._timeout = first_message_timeout
-        self._most = calls_of_one_peer
+        self._max_calls = max_calls_per_peer
         self._lock = threading.Lock()
         self._open: Counter[str] = Counter()
 
@@ -76,13 +76,16 @@ class CallLimits(grpc.ServerInterceptor):  # type: ignore[misc]
         host = context.peer().rpartition(":")[0]
         with self._lock:
             self._open[host] += 1
-            too_many = self._open[host] > self._most
+            too_many = self._open[host] > self._max_calls
         try:
             if too_many:
-                _log.warning("refused a call of %s, which has %d open", host, self._most)
+                _log.warning(
+                    "refused a call from %s, which already has %d open calls", host, self._max_calls
+                )
                 context.abort(
                     grpc.StatusCode.UNAVAILABLE,
-                    f"{self._most} calls from this host are open, which is the most allowed",
+                    f"{self._max_calls} calls from this host are open, which is the maximum; "
+                    "try again later",
                 )
             yield
         finally:

@@ -23,7 +23,7 @@ VERSION = 1
 PART = 1_048_576
 """Largest number of body bytes in one frame."""
 
-_LONGEST_HEAD = 65_536
+_MAX_HEAD_BYTES = 65_536
 
 FRAME_LIMITS = (
     ("grpc.max_receive_message_length", PART + 1_024),
@@ -77,8 +77,10 @@ def frames(message: Message[Head]) -> Iterator[Frame]:
     if message.body is not None:
         first.head.body.size = len(message.body)
         first.head.body.sha256 = message.digest or b""
-    if first.head.ByteSize() > _LONGEST_HEAD:
-        raise BadMessage(f"the head has {first.head.ByteSize()} bytes, {_LONGEST_HEAD} are allowed")
+    if first.head.ByteSize() > _MAX_HEAD_BYTES:
+        raise BadMessage(
+            f"the head has {first.head.ByteSize()} bytes, {_MAX_HEAD_BYTES} are allowed"
+        )
     yield first
     view = memoryview(message.body or b"")
     for start in range(0, len(view), PART):
@@ -99,7 +101,7 @@ def read_message(received: Iterable[Frame], *, max_bytes: int) -> Message[Head]:
             one.
     """
     rest = iter(received)
-    head = _head_of(next(rest, None))
+    head = _read_head(next(rest, None))
     if not head.HasField("body"):
         if next(rest, None) is not None:
             raise BadMessage("parts were received of a body that was not announced")
@@ -124,11 +126,13 @@ def read_message(received: Iterable[Frame], *, max_bytes: int) -> Message[Head]:
     return message
 
 
-def _head_of(frame: Frame | None) -> Any:
+def _read_head(frame: Frame | None) -> Any:
     if frame is None or frame.WhichOneof("frame") != "head":
         raise BadMessage("the first frame is not a head")
-    if frame.head.ByteSize() > _LONGEST_HEAD:
-        raise BadMessage(f"the head has {frame.head.ByteSize()} bytes, {_LONGEST_HEAD} are allowed")
+    if frame.head.ByteSize() > _MAX_HEAD_BYTES:
+        raise BadMessage(
+            f"the head has {frame.head.ByteSize()} bytes, {_MAX_HEAD_BYTES} are allowed"
+        )
     head = type(frame.head)()
     head.CopyFrom(frame.head)
     return head

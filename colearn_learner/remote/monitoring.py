@@ -12,7 +12,7 @@ from colearn_learner.remote.server import ServedCall
 
 __all__ = ["ServerMonitor"]
 
-_ANCESTOR = {"Propose": "propose", "Test": "test", "Accept": "set", "CurrentWeights": "get"}
+_ANCESTOR_NAMES = {"Propose": "propose", "Test": "test", "Accept": "set", "CurrentWeights": "get"}
 """Names of methods in the ancestor's metrics; failures of other methods count as `_OTHER`."""
 
 _OTHER = "other"
@@ -25,9 +25,9 @@ class ServerMonitor:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._calls = self._counter("calls", "Calls that reached the learner.")
-        self._failures = self._counter("failures", "Calls at which the learner failed.")
-        self._seconds = self._counter("seconds", "Seconds that the learner took for them.")
-        self._ancestor = _AncestorNames(self._registry)
+        self._failures = self._counter("failures", "Calls in which the learner failed.")
+        self._seconds = self._counter("seconds", "Seconds that the learner took for these calls.")
+        self._ancestor = _AncestorMetrics(self._registry)
         self._last = time.monotonic()
         idle = Gauge(
             "colearn_learner_seconds_since_call",
@@ -56,22 +56,24 @@ class ServerMonitor:
     def _since_call(self) -> float:
         return time.monotonic() - self._last
 
-    def _counter(self, name: str, what: str) -> Counter:
-        counter = Counter(f"colearn_learner_{name}", what, ["method"], registry=self._registry)
+    def _counter(self, name: str, description: str) -> Counter:
+        counter = Counter(
+            f"colearn_learner_{name}", description, ["method"], registry=self._registry
+        )
         for method in METHODS:
             if method != "Hello":  # answered without the learner
                 counter.labels(method)
         return counter
 
 
-class _AncestorNames:
+class _AncestorMetrics:
     """The same metrics under the names of the ancestor's server, for existing dashboards."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, of: str) -> Counter:
             return Counter(f"{_PREFIX}_{name}", f"As colearn_learner_{of}.", registry=registry)
 
-        names = _ANCESTOR.values()
+        names = _ANCESTOR_NAMES.values()
         self._calls = {name: counter(name, "calls") for name in names}
         self._errors = {name: counter(f"{name}_error", "failures") for name in (*names, _OTHER)}
         self._times = {
@@ -80,7 +82,7 @@ class _AncestorNames:
         }
 
     def count(self, call: ServedCall) -> None:
-        name = _ANCESTOR.get(call.method, _OTHER)
+        name = _ANCESTOR_NAMES.get(call.method, _OTHER)
         if call.failure:
             self._errors[name].inc()
         if name != _OTHER:

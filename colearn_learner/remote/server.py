@@ -17,8 +17,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from colearn_learner.remote import DEFAULT_MAX_BYTES
 from colearn_learner.remote import learner_pb2 as pb
-from colearn_learner.remote.addresses import Address, checked_token, target_of
-from colearn_learner.remote.errors import BadMessage, CanNotListen, TooLarge, Unprotected
+from colearn_learner.remote.addresses import Address, clean_token, format_target
+from colearn_learner.remote.errors import BadMessage, CannotListen, TooLarge, Unprotected
 from colearn_learner.remote.limits import CallLimits, TokenCheck
 from colearn_learner.remote.messages import (
     FRAME_LIMITS,
@@ -34,7 +34,7 @@ from colearn_learner.remote.messages import (
 from colearn_learner.remote.values import (
     answer_to_proto,
     model_to_bytes,
-    weights_in,
+    weights_from_bytes,
     weights_to_bytes,
 )
 from colearn_ledger.text.urls import is_loopback
@@ -42,9 +42,9 @@ from colearn_ledger.text.urls import is_loopback
 _log = logging.getLogger(__name__)
 
 _THREADS = 8
-_CALLS_OF_ONE_PEER = _THREADS // 2
-_LOOK = 0.5  # seconds between two checks that a waiting caller is still connected
-_LONGEST_MESSAGE = 4_000  # characters of a learner's error
+_MAX_CALLS_PER_PEER = _THREADS // 2
+_CHECK_INTERVAL = 0.5  # seconds between two checks that a waiting caller is still connected
+_MAX_MESSAGE_LENGTH = 4_000  # characters of a learner's error
 _OPTIONS = (
     *FRAME_LIMITS,
     ("grpc.so_reuseport", 0),  # else a second server on the port would get half of the calls
@@ -83,7 +83,7 @@ class ServerConfig:
     def __post_init__(self) -> None:
         """Refuse incomplete TLS, and access from other machines without TLS and a token."""
         if (self.certificate is None) != (self.key is None):
-            raise Unprotected("TLS needs both a certificate and its key; give both or none")
+            raise Unprotected("TLS needs both a certificate and its key; give both or neither")
         if not is_loopback(self.host) and (self.certificate is None or self.token is None):
             raise Unprotected(
                 f"{self.host} can be reached from other machines: a learner is served there only "
@@ -91,7 +91,7 @@ class ServerConfig:
                 "127.0.0.1"
             )
         if self.token is not None:
-            object.__setattr__(self, "token", checked_token(self.token))
+            object.__setattr__(self, "token", clean_token(self.token))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,18 +142,18 @@ class LearnerServer:
         """Start listening, and return the server's address.
 
         Raises:
-            CanNotListen: the port is taken or not allowed, or the host is not this machine's.
+            CannotListen: the port is taken or not allowed, or the host is not this machine's.
         """
-        config, where = self._config, target_of(self._config.host, self._config.port)
+        config, target = self._config, format_target(self._config.host, self._config.port)
         try:
             if config.certificate is None:
-                port = self._grpc.add_insecure_port(where)
+                port = self._grpc.add_insecure_port(target)
             else:
                 pair = grpc.ssl_server_credentials([(config.key, config.certificate)])
-                port = self._grpc.add_secure_port(where, pair)
+                port = self._grpc.add_secure_port(target, pair)
         except RuntimeError as error:
-            raise CanNotListen(
-                f"can not listen on {where}: the port is taken or not allowed, or the host is not "
+            raise CannotListen(
+                f"cannot listen on {target}: the port is taken or not allowed, or the host is not "
                 "this machine's; choose another --port or --host"
             ) from error
         self._grpc.start()
@@ -178,7 +178,7 @@ class LearnerServer:
         config = self._config
         limits = CallLimits(
             first_message_timeout=config.first_message_timeout,
-            calls_of_one_peer=_CALLS_OF_ONE_PEER,
+            max_calls_per_peer=_MAX_CALLS_PER_PEER,
         )
         return (limits,) if config.token is None else (TokenCheck(config.token, SERVICE), limits)
 
@@ -196,11 +196,11 @@ class LearnerServer:
         return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
     def _answer_call(
-        self, method: str, received: Iterator[pb.Request], context: Any
+        self, method: str, requests: Iterator[pb.Request], context: Any
     ) -> Iterator[Frame]:
         try:
             request: Message[pb.RequestHead] = read_message(
-                received, max_bytes=self._config.max_bytes
+                requests, max_bytes=self._config.max_bytes
             )
             answer = self._answer(method, request, context)
         except TooLarge as error:
@@ -217,24 +217,24 @@ class LearnerServer:
     ) -> Message[pb.ResponseHead] | None:
         if method == "Hello":
             return self._message(version=VERSION, max_bytes=self._config.max_bytes)
-        body = weights_in(request.body) if method in ("Test", "Accept") else None
-        with self._having_turn(context) as mine:
-            if not mine:
+        body = weights_from_bytes(request.body) if method in ("Test", "Accept") else None
+        with self._wait_for_turn(context) as is_ours:
+            if not is_ours:
                 return None
             if request.head.HasField("holds") and request.head.holds != self._holds:
                 return self._message(stale=True)
             began = time.monotonic()
             try:
-                answer, failure = self._work(method, request, body), ""
+                answer, failure = self._call_learner(method, request, body), ""
                 check_size(answer, self._config.max_bytes)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a learner may raise anything
-                _log.exception("the learner failed at %s", method)
+                _log.exception("the learner failed in %s", method)
                 failure = _describe(error)
                 answer = self._message(failure=failure)
         self._on_call(ServedCall(method, time.monotonic() - began, failure))
         return answer
 
-    def _work(
+    def _call_learner(
         self, method: str, request: Message[pb.RequestHead], weights: Any
     ) -> Message[pb.ResponseHead]:
         """Call the learner, and encode its result before the next call can change it."""
@@ -256,20 +256,20 @@ class LearnerServer:
         return Message(pb.ResponseHead(instance=self.instance, holds=self._holds, **fields), body)
 
     @contextmanager
-    def _having_turn(self, context: Any) -> Iterator[bool]:
+    def _wait_for_turn(self, context: Any) -> Iterator[bool]:
         """Wait for the learner; yield False if the caller disconnected first."""
-        while not self._turn.acquire(timeout=_LOOK):
+        while not self._turn.acquire(timeout=_CHECK_INTERVAL):
             if not context.is_active():
                 yield False
                 return
         try:
             if self._stopping.is_set():
-                context.abort(grpc.StatusCode.UNAVAILABLE, "the learner's server is ending")
+                context.abort(grpc.StatusCode.UNAVAILABLE, "the learner's server is shutting down")
             yield context.is_active()
         finally:
             self._turn.release()
 
 
 def _describe(error: BaseException) -> str:
-    text = f"{type(error).__name__}: {error}"[:_LONGEST_MESSAGE]
+    text = f"{type(error).__name__}: {error}"[:_MAX_MESSAGE_LENGTH]
     return text.encode("utf-8", "replace").decode()  # protobuf rejects lone surrogates

@@ -26,7 +26,7 @@ def weights_to_bytes(weights: Any) -> bytes:
     return encode_weights(weights.weights, summary=summary)
 
 
-def weights_in(body: bytes | bytearray | None) -> Weights:
+def weights_from_bytes(body: bytes | bytearray | None) -> Weights:
     """Decode a file of weights.
 
     NaN and infinity are allowed here; the agent refuses them.
@@ -65,7 +65,7 @@ def answer_to_proto(proposed: Any) -> pb.Tested:
     return tested
 
 
-def answer_in(head: pb.ResponseHead, weights: Weights) -> ProposedWeights:
+def answer_from_proto(head: pb.ResponseHead, weights: Weights) -> ProposedWeights:
     """Return the scores and the vote in a response to Test.
 
     Args:
@@ -99,7 +99,7 @@ def model_to_bytes(model: ColearnModel) -> bytes:
     return file
 
 
-def model_in(body: bytes | bytearray | None) -> ColearnModel:
+def model_from_bytes(body: bytes | bytearray | None) -> ColearnModel:
     """Decode the model in an ONNX file.
 
     Raises:

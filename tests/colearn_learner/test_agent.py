@@ -35,7 +35,7 @@ def targets(*numbers: float) -> list[TowardsTarget]:
 
 
 @pytest.mark.parametrize("reveal_window", [0, 100], ids=["open", "secret"])
-def test_an_experiment_runs_to_its_end_and_all_adopt_the_same_weights(world, reveal_window):
+def test_all_learners_end_with_the_same_weights(world, reveal_window):
     w = world(targets(4, 5, 6), reveal_window=reveal_window)
     agents = w.agents()
     w.drive(agents)
@@ -52,15 +52,15 @@ class NeverLearns(TowardsTarget):
         return Weights(weights=self.weights)
 
 
-def test_training_that_changes_nothing_is_declined_and_nothing_is_sent(world):
+def test_training_without_changes_is_declined_and_stores_nothing(world):
     w = world([NeverLearns(4), TowardsTarget(5)], rounds=2)
     agents = w.agents()
-    said: list[Progress] = []
-    agents[0].on_progress(said.append)
+    reports: list[Progress] = []
+    agents[0].on_progress(reports.append)
     w.drive(agents)
     assert [r.outcome for r in w.rounds()] == [Outcome.NO_PROPOSAL, Outcome.ACCEPTED]
-    assert Work.TRAINING in {progress.work for progress in said}
-    assert Work.SENDING not in {progress.work for progress in said}
+    assert Work.TRAINING in {progress.work for progress in reports}
+    assert Work.SENDING not in {progress.work for progress in reports}
 
 
 class RaisesInTesting(TowardsTarget):
@@ -80,7 +80,7 @@ def ballots_of(w, index: int) -> list[VoteCast]:
     return [e for e in events if isinstance(e, VoteCast) and e.learner == mine]
 
 
-def test_a_learner_that_fails_to_test_rejects_with_absent_scores(world):
+def test_failed_test_rejects_without_scores(world):
     w = world([TowardsTarget(4), TowardsTarget(5), RaisesInTesting(4), TowardsTarget(5)])
     w.drive(w.agents())
     votes = [e.vote for e in ballots_of(w, 2)]
@@ -90,7 +90,7 @@ def test_a_learner_that_fails_to_test_rejects_with_absent_scores(world):
     assert w.rounds()[0].outcome == Outcome.ACCEPTED
 
 
-def test_scores_that_are_not_numbers_are_absent(world):
+def test_nan_scores_are_recorded_as_absent(world):
     w = world([TowardsTarget(4), ScoresNotANumber(4)])
     w.drive(w.agents())
     assert {e.vote.scores.vote_score for e in ballots_of(w, 1)} == {None}
@@ -102,7 +102,7 @@ class RaisesInAccepting(TowardsTarget):
         raise ZeroDivisionError("no room")
 
 
-def test_a_learner_that_can_not_accept_rejects_and_declines(world):
+def test_learner_that_cannot_accept_rejects_and_declines(world):
     w = world([TowardsTarget(4), RaisesInAccepting(4), TowardsTarget(5)])
     w.drive(w.agents())
     assert not any(e.vote.approve for e in ballots_of(w, 1))
@@ -110,7 +110,7 @@ def test_a_learner_that_can_not_accept_rejects_and_declines(world):
     assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
 
 
-def test_a_ballot_without_its_salt_is_not_revealed_and_the_round_closes(world, caplog):
+def test_ballot_with_a_lost_salt_is_not_revealed_and_the_round_still_closes(world, caplog):
     w = world(targets(4, 5, 6), reveal_window=100, rounds=1)
     agents = w.agents()
     for agent in agents:
@@ -129,7 +129,7 @@ def test_a_ballot_without_its_salt_is_not_revealed_and_the_round_closes(world, c
     assert "salt is not in the agent's folder" in caplog.text
 
 
-def test_a_refused_reveal_says_that_another_agent_may_have_the_same_key(world, caplog):
+def test_refused_reveal_reports_a_possible_second_agent_with_the_same_key(world, caplog):
     w = world(targets(4, 5, 6), reveal_window=100, rounds=1)
     agents = w.agents()
     for _ in range(10):
@@ -144,12 +144,12 @@ def test_a_refused_reveal_says_that_another_agent_may_have_the_same_key(world, c
     agents[1] = w.agent(1)
     w.drive(agents)
     assert w.ledger.ballot(w.experiment, 0, w.wallets[1].address).state == BallotState.COMMITTED
-    told = [r for r in caplog.records if "can not reveal its ballot of round 0" in r.getMessage()]
-    assert [r.levelname for r in told] == ["ERROR"]
-    assert "Another agent with the same key may be running" in told[0].getMessage()
+    errors = [r for r in caplog.records if "cannot reveal its ballot of round 0" in r.getMessage()]
+    assert [r.levelname for r in errors] == ["ERROR"]
+    assert "Another agent with the same key may be running" in errors[0].getMessage()
 
 
-def test_summaries_travel_in_the_file_under_its_hash(world):
+def test_training_summary_is_stored_in_the_weights_file(world):
     class Private(TowardsTarget):
         def mli_propose_weights(self) -> Weights:
             weights = super().mli_propose_weights()
@@ -171,7 +171,7 @@ def test_summaries_travel_in_the_file_under_its_hash(world):
     assert read.summary["dp_budget"]["consumed_epsilon"] == 0.5
 
 
-def test_accepted_weights_stay_pinned_superseded_and_rejected_ones_do_not(world):
+def test_only_the_last_accepted_weights_stay_pinned(world):
     w = world(targets(4, 5, -9))
     w.drive(w.agents(keep_accepted=2))
     rounds = w.rounds()
@@ -185,7 +185,7 @@ def test_accepted_weights_stay_pinned_superseded_and_rejected_ones_do_not(world)
     assert not w.store(2).pinned(rejected[0].content)
 
 
-def test_one_agent_to_a_folder(world, tmp_path: Path):
+def test_folder_is_refused_to_a_second_agent_and_to_another_owner(world, tmp_path: Path):
     w = world(targets(4, 5))
     first = w.agent(0)
     with pytest.raises(FolderInUse, match="another agent"):
@@ -195,7 +195,7 @@ def test_one_agent_to_a_folder(world, tmp_path: Path):
         AgentFolder(w.folder / "agent-0", "somebody else")
 
 
-def test_a_torn_last_line_is_forgotten_and_a_damaged_one_is_not(tmp_path: Path):
+def test_torn_last_journal_line_is_dropped_but_a_damaged_line_is_an_error(tmp_path: Path):
     with AgentFolder(tmp_path, "me") as folder:
         folder.record_sent("voted", 1, "0xab")
     journal = tmp_path / "journal.jsonl"

@@ -66,7 +66,7 @@ class SpentBudget(TowardsTarget):
 @pytest.mark.parametrize(
     "learner", [WrongShape, NotANumber, TooBig, RaisesInTraining, SpentBudget, Unmoved]
 )
-def test_an_honest_agent_declines_what_its_learner_should_not_have_trained(
+def test_agent_declines_the_round_when_training_fails_or_gives_unusable_weights(
     any_world, learner, caplog
 ):
     w = any_world([TowardsTarget(4), learner(4), TowardsTarget(5)])
@@ -112,32 +112,32 @@ def bad_content(kind: str, w: World) -> ContentRef:
         "nan": encode_weights([np.full(3, np.nan)]),
         "infinity": encode_weights([np.full(3, np.inf)]),
         "too big": GOOD + bytes(largest),
-        "bigger than it says": GOOD,
-        "no weights": b"these are no weights",
+        "larger than announced": GOOD,
+        "not weights": b"these are not weights",
         "other bytes": GOOD,
     }[kind]
     content = w.store(0).put([data])
     if kind == "other bytes":
         [path] = (w.folder / "store" / "files").rglob(content.cid)
         path.write_bytes(GOOD[:-1] + b"\x7f")
-    return raw(data, len(data) - 8) if kind == "bigger than it says" else content
+    return raw(data, len(data) - 8) if kind == "larger than announced" else content
 
 
 @pytest.mark.parametrize(
-    ("kind", "why"),
+    ("kind", "reason"),
     [
         ("shape", "is not usable"),
         ("nan", "is not usable"),
         ("infinity", "is not usable"),
         ("too big", "is not usable"),
-        ("bigger than it says", "is not usable"),
+        ("larger than announced", "is not usable"),
         ("other bytes", "is not usable"),
-        ("no weights", "is not usable"),
-        ("unavailable", "could not be had"),
+        ("not weights", "is not usable"),
+        ("unavailable", "could not be fetched"),
     ],
 )
-def test_a_byzantine_proposer_is_out_voted_and_the_experiment_goes_on(
-    any_world, kind: str, why: str, caplog
+def test_byzantine_proposals_are_rejected_and_the_experiment_completes(
+    any_world, kind: str, reason: str, caplog
 ):
     learners = [TowardsTarget(n) for n in (4, 5, 6)]
     w = any_world(learners)
@@ -146,19 +146,21 @@ def test_a_byzantine_proposer_is_out_voted_and_the_experiment_goes_on(
     assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
     rounds: list[Any] = w.rounds()
     assert liar.proposed == [0, 3]
-    for held in rounds:
-        lied = held.index in liar.proposed
-        assert held.outcome == (Outcome.REJECTED if lied else Outcome.ACCEPTED)
-        assert not held.by_deadline
-        assert not lied or held.rejections == 2
-        assert not lied or f"rejects the proposal of round {held.index}: the proposal {why}" in (
-            caplog.text
+    for round_ in rounds:
+        lied = round_.index in liar.proposed
+        assert round_.outcome == (Outcome.REJECTED if lied else Outcome.ACCEPTED)
+        assert not round_.by_deadline
+        assert not lied or round_.rejections == 2
+        assert (
+            not lied
+            or f"rejects the proposal of round {round_.index}: the proposal {reason}"
+            in (caplog.text)
         )
     assert len({learner.weights[0].tobytes() for learner in learners}) == 1
     assert learners[1].weights[0][0] > 3
 
 
-def test_a_short_window_leaves_time_to_wait_for_a_proposal(tmp_path):
+def test_short_vote_window_still_leaves_time_to_fetch_the_proposal(tmp_path):
     w = World(tmp_path, [TowardsTarget(n) for n in (4, 5, 6)], {"vote_window": 8})
     liar = Byzantine(w, 0, bad_content("unavailable", w))
     agents = [liar, w.agent(1), w.agent(2)]

@@ -30,35 +30,35 @@ class WithoutProposals:
 
     def __init__(self, w: World) -> None:
         self._store = w.store(1)
-        self._had = {path.name for path in (w.folder / "store" / "files").glob("*/*")}
+        self._initial = {path.name for path in (w.folder / "store" / "files").glob("*/*")}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
     def get(self, content: ContentRef, **how: Any) -> Any:
-        if content.cid not in self._had:
-            raise ContentUnavailable("nobody has it")
+        if content.cid not in self._initial:
+            raise ContentUnavailable("no peer has it")
         return self._store.get(content, **how)
 
 
-def test_a_proposal_is_waited_for_until_shortly_before_the_ledgers_deadline(any_world, wrong_clock):
+def test_missing_proposal_is_rejected_shortly_before_the_ledgers_deadline(any_world, wrong_clock):
     w = any_world([TowardsTarget(4), TowardsTarget(5)], rounds=1)
     w.seconds = wrong_clock
     agents = [w.agent(0), w.agent(1, store=WithoutProposals(w), fetch_margin=15.0)]
     for _ in range(4):
         for agent in agents:
             agent.step()
-    held = w.rounds()[0]
-    assert held.content is not None
-    w.seconds = held.deadline - 17
+    round_ = w.rounds()[0]
+    assert round_.content is not None
+    w.seconds = round_.deadline - 17
     assert agents[1].step() == Action.WAITED
-    w.seconds = held.deadline - 14
+    w.seconds = round_.deadline - 14
     assert agents[1].step() == Action.VOTED
     assert w.rounds()[0].outcome == Outcome.REJECTED
     assert not w.rounds()[0].by_deadline
 
 
-def test_a_round_is_moved_on_once_its_time_is_over_on_the_ledger(any_world, wrong_clock):
+def test_round_is_advanced_after_its_deadline_on_the_ledger(any_world, wrong_clock):
     w = any_world([TowardsTarget(4), TowardsTarget(5)], rounds=1)
     w.seconds = wrong_clock
     agents = w.agents()
@@ -72,7 +72,7 @@ def test_a_round_is_moved_on_once_its_time_is_over_on_the_ledger(any_world, wron
     assert agents[1].step() == Action.ADVANCED
 
 
-def test_learners_take_turns_to_move_a_round_on(any_world, monkeypatch: pytest.MonkeyPatch):
+def test_learners_advance_a_round_one_after_another(any_world, monkeypatch: pytest.MonkeyPatch):
     w = any_world([TowardsTarget(4), TowardsTarget(5), TowardsTarget(6)], rounds=2)
     clock = Clock()
     monkeypatch.setattr(context, "time", clock)
@@ -88,14 +88,14 @@ def test_learners_take_turns_to_move_a_round_on(any_world, monkeypatch: pytest.M
     clock.sleep(0.2)
     assert (third.step(), second.step()) == (Action.WAITED, Action.ADVANCED)
     clock.sleep(2.0)
-    assert (third.step(), first.step()) == (Action.WAITED, Action.WAITED)  # already done
+    assert (third.step(), first.step()) == (Action.WAITED, Action.WAITED)  # already advanced
 
     w.seconds = w.rounds()[1].deadline + 2
     assert (third.step(), first.step()) == (Action.WAITED, Action.ADVANCED)
 
 
 @pytest.mark.parametrize("reveal_window", [0, 100], ids=["open", "secret"])
-def test_an_experiment_runs_to_its_end(any_world, wrong_clock, reveal_window: int):
+def test_experiment_completes_with_a_wrong_local_clock(any_world, wrong_clock, reveal_window: int):
     w = any_world([TowardsTarget(4), TowardsTarget(5)], rounds=3, reveal_window=reveal_window)
     w.seconds = wrong_clock
     w.drive(w.agents())

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from colearn_learner.agent.loop import Action, Agent
-from colearn_learner.agent.weights_cache import Copies, DamagedFolder
+from colearn_learner.agent.weights_cache import DamagedFolder, WeightsCache
 from colearn_ledger.protocol import ContentRef, Outcome
 from colearn_ledger.weights.store import ContentUnavailable
 from colearn_ledger.weights.unixfs import content_ref
@@ -36,26 +36,26 @@ class CountingStore:
 
     def get(self, content: ContentRef, **how: Any) -> Any:
         if self.lost:
-            raise ContentUnavailable("its node is gone")
+            raise ContentUnavailable("the node is down")
         self.fetched[content.cid] += 1
         return self._target.get(content, **how)
 
 
-def kept_proposals(w: World, index: int) -> list[Path]:
+def find_tested_files(w: World, index: int) -> list[Path]:
     return list((w.folder / f"agent-{index}" / "weights").glob("*.tested"))
 
 
-def until_voted(w: World, agents: list[Agent], voter: Agent) -> None:
+def step_until_voted(w: World, agents: list[Agent], voter: Agent) -> None:
     """Step the agents until the voter has voted on round 0, and the other one has not."""
     for _ in range(20):
         agents[0].step()
         if voter.step() == Action.VOTED:
             return
-    raise TimeoutError("it does not vote")
+    raise TimeoutError("the voter did not vote")
 
 
 @pytest.mark.parametrize("reveal_window", [0, 100], ids=["open", "secret"])
-def test_a_voter_fetches_each_proposal_once(world, reveal_window: int):
+def test_voter_fetches_each_proposal_once(world, reveal_window: int):
     w = world([TowardsTarget(4), TowardsTarget(5), TowardsTarget(-9)], reveal_window=reveal_window)
     stores = [CountingStore(w.store(i)) for i in range(3)]
     w.drive([w.agent(i, store=store) for i, store in enumerate(stores)])
@@ -65,11 +65,11 @@ def test_a_voter_fetches_each_proposal_once(world, reveal_window: int):
     assert [stores[1].fetched[cid] for cid in voted_on] == [1] * len(voted_on)
 
 
-def test_what_was_tested_is_adopted_and_given_to_others_when_the_store_lost_it(world):
+def test_tested_copy_is_adopted_and_restored_to_the_store_that_lost_it(world):
     w = world([TowardsTarget(4), TowardsTarget(5)], rounds=1)
     store = CountingStore(w.store(1))
     agents = [w.agent(0), w.agent(1, store=store)]
-    until_voted(w, agents, agents[1])
+    step_until_voted(w, agents, agents[1])
     content = w.rounds()[0].content
     [kept] = (w.folder / "store" / "files").glob(f"*/{content.cid}")
     kept.unlink()
@@ -80,10 +80,10 @@ def test_what_was_tested_is_adopted_and_given_to_others_when_the_store_lost_it(w
     assert w.learners[1].weights[0].tolist() == [1.0] * 3
 
 
-def test_so_it_is_after_a_restart(world):
+def test_restarted_agent_adopts_the_tested_copy_without_fetching(world):
     w = world([TowardsTarget(4), TowardsTarget(5)], rounds=1)
     agents = [w.agent(0), w.agent(1)]
-    until_voted(w, agents, agents[1])
+    step_until_voted(w, agents, agents[1])
     agents[1].close()
     store = CountingStore(w.store(1))
     with w.agent(1, store=store) as again:
@@ -91,25 +91,25 @@ def test_so_it_is_after_a_restart(world):
     assert store.fetched[w.rounds()[0].content.cid] == 0
 
 
-def test_a_damaged_copy_is_fetched_again(world):
+def test_damaged_copy_is_fetched_again(world):
     w = world([TowardsTarget(4), TowardsTarget(5)], rounds=1)
     store = CountingStore(w.store(1))
     agents = [w.agent(0), w.agent(1, store=store)]
-    until_voted(w, agents, agents[1])
-    [copy] = kept_proposals(w, 1)
+    step_until_voted(w, agents, agents[1])
+    [copy] = find_tested_files(w, 1)
     copy.write_bytes(copy.read_bytes()[:-1] + b"!")
     assert agents[1].step() == Action.ADOPTED
     assert store.fetched[w.rounds()[0].content.cid] == 2
     assert w.learners[1].weights[0].tolist() == [1.0] * 3
 
 
-def test_one_proposal_is_kept_at_most_and_none_when_its_round_is_over(world):
+def test_at_most_one_tested_proposal_is_kept_until_its_round_ends(world):
     w = world([TowardsTarget(4), TowardsTarget(5), TowardsTarget(-9)])
     agents, seen = w.agents(), []
-    agents[1].on_observation(lambda _: seen.append(len(kept_proposals(w, 1))))
+    agents[1].on_observation(lambda _: seen.append(len(find_tested_files(w, 1))))
     w.drive(agents)
     assert set(seen) == {0, 1}
-    assert [kept_proposals(w, i) for i in range(3)] == [[], [], []]
+    assert [find_tested_files(w, i) for i in range(3)] == [[], [], []]
 
 
 @pytest.fixture
@@ -128,48 +128,48 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     return refuse
 
 
-def test_a_disk_without_room_for_a_proposal_holds_no_voter_up(world, full_disk, caplog):
+def test_full_disk_does_not_stop_a_voter(world, full_disk, caplog):
     full_disk(".tested")
     w = world([TowardsTarget(4), TowardsTarget(5)], rounds=2)
     w.drive(w.agents())
     assert [r.outcome for r in w.rounds()] == [Outcome.ACCEPTED] * 2
-    assert "the proposal of round 0 is not kept: No space left on device" in caplog.text
+    assert "cannot keep a copy of the proposal of round 0: No space left on device" in caplog.text
     assert not list(w.folder.glob("agent-*/weights/*.part"))
 
 
-class TestCopies:
+class TestWeightsCache:
     @pytest.fixture
-    def copies(self, tmp_path: Path) -> Copies:
-        return Copies(tmp_path / "weights")
+    def cache(self, tmp_path: Path) -> WeightsCache:
+        return WeightsCache(tmp_path / "weights")
 
-    def test_what_was_tested_becomes_accepted_weights(self, copies: Copies, tmp_path: Path):
-        copies.save_tested(3, CONTENT, DATA)
-        assert (copies.load_tested(CONTENT), copies.load(CONTENT)) == (DATA, None)
-        copies.accept_tested(CONTENT)
-        assert (copies.load_tested(CONTENT), copies.load(CONTENT)) == (None, DATA)
+    def test_tested_file_becomes_the_accepted_one(self, cache: WeightsCache, tmp_path: Path):
+        cache.save_tested(3, CONTENT, DATA)
+        assert (cache.load_tested(CONTENT), cache.load(CONTENT)) == (DATA, None)
+        cache.accept_tested(CONTENT)
+        assert (cache.load_tested(CONTENT), cache.load(CONTENT)) == (None, DATA)
         assert len(list((tmp_path / "weights").iterdir())) == 1
 
-    def test_another_round_replaces_it(self, copies: Copies):
+    def test_tested_file_is_replaced_in_the_next_round(self, cache: WeightsCache):
         other = content_ref([b"other"])
-        copies.save_tested(3, CONTENT, DATA)
-        copies.save_tested(4, other, b"other")
-        assert (copies.load_tested(CONTENT), copies.load_tested(other)) == (None, b"other")
-        copies.forget_tested(but_of=4)
-        assert copies.load_tested(other) == b"other"
-        copies.forget_tested(but_of=40)
-        assert copies.load_tested(other) is None
+        cache.save_tested(3, CONTENT, DATA)
+        cache.save_tested(4, other, b"other")
+        assert (cache.load_tested(CONTENT), cache.load_tested(other)) == (None, b"other")
+        cache.remove_tested(except_round=4)
+        assert cache.load_tested(other) == b"other"
+        cache.remove_tested(except_round=40)
+        assert cache.load_tested(other) is None
 
-    def test_it_outlives_the_removal_of_leftovers(self, copies: Copies, tmp_path: Path):
-        copies.save(CONTENT, DATA)
-        copies.save_tested(1, CONTENT, DATA)
+    def test_removing_leftovers_keeps_the_tested_file(self, cache: WeightsCache, tmp_path: Path):
+        cache.save(CONTENT, DATA)
+        cache.save_tested(1, CONTENT, DATA)
         (tmp_path / "weights" / "killed.part").write_bytes(b"half")
-        copies.remove_all_but([])
-        assert (copies.load(CONTENT), copies.load_tested(CONTENT)) == (None, DATA)
+        cache.remove_all_except([])
+        assert (cache.load(CONTENT), cache.load_tested(CONTENT)) == (None, DATA)
         assert len(list((tmp_path / "weights").iterdir())) == 1
 
-    def test_accepted_weights_that_can_not_be_written_are_told(self, copies: Copies, full_disk):
+    def test_unwritable_accepted_weights_raise_damaged_folder(self, cache: WeightsCache, full_disk):
         full_disk(".safetensors")
-        copies.save_tested(1, CONTENT, DATA)
-        for act in (lambda: copies.save(CONTENT, DATA), lambda: copies.accept_tested(CONTENT)):
+        cache.save_tested(1, CONTENT, DATA)
+        for act in (lambda: cache.save(CONTENT, DATA), lambda: cache.accept_tested(CONTENT)):
             with pytest.raises(DamagedFolder, match="No space left on device"):
                 act()

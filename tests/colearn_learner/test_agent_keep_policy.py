@@ -39,13 +39,13 @@ def divided(tmp_path: Path) -> World:
     return World(tmp_path, learners, {"rounds": 6})
 
 
-def agents_of(w: World, node: Kubo, config: dict[str, Any]) -> list[Agent]:
+def make_agents(w: World, node: Kubo, config: dict[str, Any]) -> list[Agent]:
     """Return the agents; learner 2 stores its weights on a node and in the shared folder."""
     own = open_store(f"{w.folder / 'store'},{node.api_url}", owner="learner-2")
     return [w.agent(0), w.agent(1), w.agent(2, store=own, **config)]
 
 
-def contents(w: World, outcome: Outcome) -> list[ContentRef]:
+def find_contents(w: World, outcome: Outcome) -> list[ContentRef]:
     return [r.content for r in w.rounds() if r.outcome == outcome]
 
 
@@ -57,12 +57,12 @@ def unpin_all(node: Kubo, w: World) -> None:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_the_policy_says_what_the_node_keeps(divided: World, node: Kubo, policy: str):
+def test_policy_decides_which_weights_stay_pinned(divided: World, node: Kubo, policy: str):
     w, store = divided, KuboStore(node.api)
-    w.drive(agents_of(w, node, POLICIES[policy]))
+    w.drive(make_agents(w, node, POLICIES[policy]))
     initial = w.ledger.experiment(w.experiment).params.initial
-    accepted = [initial, *contents(w, Outcome.ACCEPTED)]
-    rejected = contents(w, Outcome.REJECTED)
+    accepted = [initial, *find_contents(w, Outcome.ACCEPTED)]
+    rejected = find_contents(w, Outcome.REJECTED)
     assert len(accepted) > 3
     assert rejected
     last = {"last:1": 1, "last:2": 2}.get(policy, len(accepted))
@@ -72,36 +72,39 @@ def test_the_policy_says_what_the_node_keeps(divided: World, node: Kubo, policy:
     unpin_all(node, w)
 
 
-def test_an_agent_started_with_another_policy_lets_go_of_the_rest(divided: World, node: Kubo):
+def test_agent_restarted_with_a_stricter_policy_unpins_the_rest(divided: World, node: Kubo):
     w, store = divided, KuboStore(node.api)
-    agents = agents_of(w, node, POLICIES["all"])
+    agents = make_agents(w, node, POLICIES["all"])
     for _ in range(200):
-        if len(contents(w, Outcome.ACCEPTED)) >= 4:
+        if len(find_contents(w, Outcome.ACCEPTED)) >= 4:
             break
         for agent in agents:
             agent.step()
     agents[2].step()
-    [rejected] = contents(w, Outcome.REJECTED)
+    [rejected] = find_contents(w, Outcome.REJECTED)
     assert store.pinned(rejected)
     for agent in agents:
         agent.close()
-    w.drive(agents_of(w, node, POLICIES["last:1"]))
-    accepted = [w.ledger.experiment(w.experiment).params.initial, *contents(w, Outcome.ACCEPTED)]
+    w.drive(make_agents(w, node, POLICIES["last:1"]))
+    accepted = [
+        w.ledger.experiment(w.experiment).params.initial,
+        *find_contents(w, Outcome.ACCEPTED),
+    ]
     assert [store.pinned(content) for content in accepted] == [False] * (len(accepted) - 1) + [True]
-    assert not any(store.pinned(content) for content in contents(w, Outcome.REJECTED))
+    assert not any(store.pinned(content) for content in find_contents(w, Outcome.REJECTED))
     unpin_all(node, w)
 
 
-def test_the_folder_keeps_two_copies_where_the_store_keeps_all(divided: World, node: Kubo):
+def test_folder_keeps_two_copies_even_if_the_store_keeps_all_weights(divided: World, node: Kubo):
     w = divided
-    w.drive(agents_of(w, node, POLICIES["all"]))
+    w.drive(make_agents(w, node, POLICIES["all"]))
     copies = {path.name for path in (w.folder / "agent-2" / "weights").iterdir()}
-    last = contents(w, Outcome.ACCEPTED)[-2:]
+    last = find_contents(w, Outcome.ACCEPTED)[-2:]
     assert copies == {f"{content.sha256}.safetensors" for content in last}
     unpin_all(node, w)
 
 
-def parsed(*arguments: str) -> Any:
+def parse_keep(*arguments: str) -> Any:
     """Return the parsed value of ``--keep``."""
     command = agent_commands.get_command(click.Context(main), "run")
     needed = ["--experiment", "1", "--learner", "m:f", "--key", "alice"]
@@ -109,16 +112,16 @@ def parsed(*arguments: str) -> Any:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_the_command_takes_the_policy(policy: str):
-    assert AgentConfig(**parsed("--keep", policy)) == AgentConfig(**POLICIES[policy])
+def test_policy_option_becomes_agent_configuration(policy: str):
+    assert AgentConfig(**parse_keep("--keep", policy)) == AgentConfig(**POLICIES[policy])
 
 
-def test_without_a_policy_it_is_what_agents_do_anyway():
-    assert AgentConfig(**parsed()) == AgentConfig()
+def test_default_policy_matches_the_default_configuration():
+    assert AgentConfig(**parse_keep()) == AgentConfig()
 
 
 @pytest.mark.parametrize("text", ["last:0", "last:-1", "last:", "last", "none", "", "last:2x"])
-def test_other_policies_are_refused_with_those_that_there_are(text: str):
+def test_unknown_policy_is_refused_with_a_list_of_the_valid_ones(text: str):
     with pytest.raises(click.BadParameter, match="last:N") as caught:
-        parsed("--keep", text)
+        parse_keep("--keep", text)
     assert "--keep" in caught.value.format_message()

@@ -23,7 +23,7 @@ def targets(*numbers: float) -> list[TowardsTarget]:
     return [TowardsTarget(number) for number in numbers]
 
 
-def stored(root: Path) -> set[str]:
+def list_stored(root: Path) -> set[str]:
     """Return the CIDs of the files in a store."""
     return {path.name for path in (root / "files").glob("*/*")}
 
@@ -33,7 +33,7 @@ def accepted(w: World) -> list[ContentRef]:
 
 
 @pytest.mark.parametrize("keep", [1, 2, 4])
-def test_the_store_holds_the_last_accepted_weights_and_no_others(world, keep: int):
+def test_store_keeps_only_the_last_accepted_weights(world, keep: int):
     w = world(targets(4, 5, -9), rounds=9)
     agents = [w.agent(i, store=w.store(i, spare=0), keep_accepted=keep) for i in range(3)]
     w.drive(agents)
@@ -41,18 +41,18 @@ def test_the_store_holds_the_last_accepted_weights_and_no_others(world, keep: in
     assert any(r.outcome == Outcome.REJECTED for r in w.rounds())
     assert len(accepted(w)) > keep
     kept = {spec.cid, *(content.cid for content in accepted(w)[-keep:])}
-    assert stored(w.folder / "store") == kept
+    assert list_stored(w.folder / "store") == kept
     assert [w.pins(i) for i in range(3)] == [kept] * 3
 
 
-def test_what_is_superseded_is_spared_for_a_while(world):
+def test_superseded_weights_are_collected_only_when_they_are_old(world):
     w = world(targets(4, 5), rounds=4)
     w.drive(w.agents(keep_accepted=1))
-    assert {content.cid for content in accepted(w)} < stored(w.folder / "store")
+    assert {content.cid for content in accepted(w)} < list_stored(w.folder / "store")
     for path in (w.folder / "store" / "files").glob("*/*"):
         os.utime(path, (0, 0))
     w.store(0).collect()
-    assert {content.cid for content in accepted(w)} & stored(w.folder / "store") == {
+    assert {content.cid for content in accepted(w)} & list_stored(w.folder / "store") == {
         accepted(w)[-1].cid
     }
 
@@ -73,7 +73,7 @@ class Overtaking:
 
 
 @pytest.mark.parametrize("target", [4, -9], ids=["accepted", "rejected"])
-def test_an_experiment_that_ends_between_two_queries_leaves_nothing_undone(world, target: int):
+def test_final_weights_are_adopted_if_the_experiment_ends_between_two_queries(world, target: int):
     w = world(targets(target, 5), rounds=1)
     other = w.agent(1)
     with w.agent(0, ledger=Overtaking(w, [other])) as agent:
@@ -89,16 +89,16 @@ def test_an_experiment_that_ends_between_two_queries_leaves_nothing_undone(world
     assert (w.learners[0].weights[0] == adopted[0]).all()
 
 
-def test_the_current_weights_can_not_be_let_go():
+def test_keeping_no_accepted_weights_is_refused():
     with pytest.raises(InvalidArgument, match="at least 1"):
         AgentConfig(keep_accepted=0)
 
 
-def test_a_store_that_can_not_collect_holds_no_agent_up(world, caplog, monkeypatch):
-    def not_allowed(*_: object, **__: object) -> int:
+def test_failed_collection_does_not_stop_an_agent(world, caplog, monkeypatch):
+    def refuse(*_: object, **__: object) -> int:
         raise ContentNotStored("could not collect: Permission denied")
 
-    monkeypatch.setattr(DirectoryStore, "collect", not_allowed)
+    monkeypatch.setattr(DirectoryStore, "collect", refuse)
     w = world(targets(4, 5), rounds=4)
     w.drive(w.agents(keep_accepted=1))
     assert {accepted(w)[-1].cid, w.ledger.experiment(w.experiment).params.spec.cid} == w.pins(0)
@@ -106,11 +106,11 @@ def test_a_store_that_can_not_collect_holds_no_agent_up(world, caplog, monkeypat
 
 
 @pytest.mark.parametrize("keep", [1, 3])
-def test_a_simulation_leaves_the_last_accepted_weights_in_its_store(tmp_path: Path, keep: int):
+def test_simulation_keeps_the_last_accepted_weights_in_its_store(tmp_path: Path, keep: int):
     config = SimulationConfig(agent=AgentConfig(poll=0.1, keep_accepted=keep))
     result = simulation.run(targets(1, 2, 3, 9), 8, folder=tmp_path, config=config)
     rounds = [record.round for record in result.history.rounds]
     contents = [r.content.cid for r in rounds if r.outcome == Outcome.ACCEPTED]
     assert len(contents) > keep
     spec = result.history.experiment.params.spec
-    assert stored(tmp_path / "store") == {spec.cid, *contents[-keep:]}
+    assert list_stored(tmp_path / "store") == {spec.cid, *contents[-keep:]}

@@ -1,4 +1,4 @@
-"""An agent killed at any instant, and started again in the same folder."""
+"""An agent killed at any moment continues in the same folder after a restart."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ from colearn_ledger.protocol import ContentRef, Outcome, Status
 from tests.support.toyworld import TowardsTarget, World
 
 KEPT = 1
-"""Number of accepted weights that stay pinned; one, so that a few rounds release some."""
+"""Number of accepted weights that stay pinned; small, so that few rounds release some."""
 
 
 class Killed(BaseException):
-    """Simulated death of the process."""
+    """Raised where the process is killed."""
 
 
 class Life:
-    """A counter of an agent's external operations that ends before the n-th of them.
+    """Counts an agent's operations with side effects, and kills the agent before the n-th one.
 
-    Between two such operations a process only computes, so dying before each one covers dying
-    anywhere.
+    Between two such operations a process only computes, so these kills cover every moment.
     """
 
     def __init__(self, ends_before: int | None) -> None:
@@ -163,7 +162,7 @@ def mortal_files(monkeypatch: pytest.MonkeyPatch) -> Callable[[Life], None]:
     return install
 
 
-def held(w: World, mortal_files: Any, ends_before: int | None, *, late: bool) -> Life:
+def run_experiment(w: World, mortal_files: Any, ends_before: int | None, *, late: bool) -> Life:
     """Run the experiment, kill agent 1 before an operation, and return the life that it used."""
     life = Life(ends_before)
     mortal_files(life)
@@ -175,22 +174,22 @@ def held(w: World, mortal_files: Any, ends_before: int | None, *, late: bool) ->
     return life
 
 
-def check_what_agent_1_keeps(w: World, *, late: bool) -> None:
+def check_agent_1_keeps_what_it_needs(w: World, *, late: bool) -> None:
     """Check that agent 1 pins and stores exactly what it needs, and sent what it had decided."""
     now = w.ledger.experiment(w.experiment)
     rounds = w.rounds()
     accepted = [now.params.initial, *(r.content for r in rounds if r.outcome == Outcome.ACCEPTED)]
-    kept = [c for c in accepted if c.cid in journal_keeps(w)]
+    kept = [c for c in accepted if c.cid in read_kept_cids(w)]
     pinned, spec = w.pins(1), now.params.spec
     assert kept[-1] == now.current
-    if late:  # it missed some, or was killed before it had them
+    if late:  # it missed some weights, or was killed before it adopted them
         assert len(kept) <= KEPT
         assert {spec.cid, now.current.cid} <= pinned <= {spec.cid, *(c.cid for c in kept)}
-        assert {file_of(now.current)} <= folder_files(w) <= {file_of(c) for c in kept}
+        assert {file_name(now.current)} <= list_weights(w) <= {file_name(c) for c in kept}
     else:
         assert kept == accepted[-KEPT:]
         assert pinned == {spec.cid, *(c.cid for c in kept)}
-        assert folder_files(w) == {file_of(c) for c in kept}
+        assert list_weights(w) == {file_name(c) for c in kept}
     trained = [line for line in w.journal(1) if line["kind"] == "trained"]
     assert len({line["round"] for line in trained}) == len(trained)
     proposed = {r.index: r.content for r in rounds if r.proposer == w.wallets[1].address}
@@ -199,7 +198,7 @@ def check_what_agent_1_keeps(w: World, *, late: bool) -> None:
         assert content.cid == line["content"][0] if content else late
 
 
-def journal_keeps(w: World) -> set[str]:
+def read_kept_cids(w: World) -> set[str]:
     """Return the CIDs of the weights that the journal records as kept."""
     kept: set[str] = set()
     for line in w.journal(1):
@@ -210,11 +209,11 @@ def journal_keeps(w: World) -> set[str]:
     return kept
 
 
-def file_of(content: ContentRef) -> str:
+def file_name(content: ContentRef) -> str:
     return f"{content.sha256}.safetensors"
 
 
-def folder_files(w: World) -> set[str]:
+def list_weights(w: World) -> set[str]:
     return {path.name for path in (w.folder / "agent-1" / "weights").iterdir()}
 
 
@@ -223,7 +222,7 @@ def folder_files(w: World) -> set[str]:
     [(0, 5, False), (100, -9, False), (0, 5, True)],
     ids=["open", "secret and rejected", "back late"],
 )
-def test_a_kill_before_any_operation_loses_nothing_and_leaves_nothing(
+def test_kill_before_any_operation_loses_no_decision_and_leaks_no_pin(
     tmp_path: Path, mortal_files, reveal_window: int, target: int, late: bool
 ):
     def fresh(name: str) -> World:
@@ -232,14 +231,14 @@ def test_a_kill_before_any_operation_loses_nothing_and_leaves_nothing(
         return World(tmp_path / name, learners, params)
 
     calm = fresh("calm")
-    operations = held(calm, mortal_files, None, late=late).used
-    check_what_agent_1_keeps(calm, late=False)
+    operations = run_experiment(calm, mortal_files, None, late=late).used
+    check_agent_1_keeps_what_it_needs(calm, late=False)
     assert operations > 100
     for n in range(1, operations + 1):
         w = fresh(f"killed-{n}")
         try:
-            held(w, mortal_files, n, late=late)
-            check_what_agent_1_keeps(w, late=late)
+            run_experiment(w, mortal_files, n, late=late)
+            check_agent_1_keeps_what_it_needs(w, late=late)
             assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
             assert len({learner.weights[0].tobytes() for learner in w.learners}) == 1
             if not late:

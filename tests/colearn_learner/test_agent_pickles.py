@@ -57,7 +57,7 @@ class CannotReportWeights(TowardsTarget):
         raise ConnectionError("away")
 
 
-def test_restarted_agent_goes_on_when_its_learner_cannot_be_checked(tmp_path, caplog):
+def test_restarted_agent_continues_if_its_learner_cannot_be_checked(tmp_path, caplog):
     w = World(tmp_path, [TowardsTarget(4), TowardsTarget(5)], {"rounds": 2})
     with w.agent(0) as agent:
         agent.step()

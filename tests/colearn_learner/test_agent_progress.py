@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 
 from colearn_learner.agent.monitoring import Monitor
-from colearn_learner.agent.progress import Busy, FileInPieces, Progress, Work
+from colearn_learner.agent.progress import FileInPieces, Progress, ProgressReporter, Work
 from colearn_learner.cli._support.progress import SlowWork
 from colearn_learner.cli.logs import start_logging
 from colearn_learner.interface import Weights
@@ -26,20 +26,20 @@ from tests.support.waiting import LIMIT
 
 
 @pytest.fixture
-def heard(world) -> tuple[World, list[Progress]]:
+def voter_reports(world) -> tuple[World, list[Progress]]:
     """Run one round with two learners; return the progress reports of agent 1, which votes."""
     w = world([TowardsTarget(4), TowardsTarget(5)], rounds=1)
-    said: list[Progress] = []
+    reports: list[Progress] = []
     agents = w.agents()
-    agents[1].on_progress(said.append)
+    agents[1].on_progress(reports.append)
     w.drive(agents)
-    return w, said
+    return w, reports
 
 
-def test_a_voter_says_what_it_fetches_and_tests(heard):
-    w, said = heard
+def test_voter_reports_fetching_and_testing(voter_reports):
+    w, reports = voter_reports
     now = w.ledger.experiment(w.experiment)
-    works = [(p.work, p.size) for p in said if p.over]
+    works = [(p.work, p.size) for p in reports if p.over]
     assert works == [
         (Work.FETCHING, now.params.initial.size),
         (Work.FETCHING, w.rounds()[0].content.size),
@@ -47,65 +47,65 @@ def test_a_voter_says_what_it_fetches_and_tests(heard):
     ]
 
 
-def test_every_work_begins_and_ends_once_and_all_bytes_are_counted(heard):
-    _, said = heard
-    at_work = None
-    for progress in said:
-        assert at_work in (None, progress.work)
-        assert (at_work is None) == (progress.done == 0 and not progress.over)
-        at_work = None if progress.over else progress.work
-    assert at_work is None
-    assert all(p.done == (p.size or 0) for p in said if p.over)
+def test_each_piece_of_work_starts_and_ends_once_with_all_bytes_counted(voter_reports):
+    _, reports = voter_reports
+    current = None
+    for progress in reports:
+        assert current in (None, progress.work)
+        assert (current is None) == (progress.done == 0 and not progress.over)
+        current = None if progress.over else progress.work
+    assert current is None
+    assert all(p.done == (p.size or 0) for p in reports if p.over)
 
 
-def test_a_proposer_says_how_far_it_is(world):
+def test_proposer_reports_training_testing_and_sending(world):
     w = world([TowardsTarget(4), TowardsTarget(5)], rounds=1)
-    said: list[Progress] = []
+    reports: list[Progress] = []
     agents = w.agents()
-    agents[0].on_progress(said.append)
+    agents[0].on_progress(reports.append)
     w.drive(agents)
     size = w.rounds()[0].content.size
-    works = [(p.work, p.done) for p in said if p.over]
+    works = [(p.work, p.done) for p in reports if p.over]
     assert works[1:4] == [(Work.TRAINING, 0), (Work.TESTING, 0), (Work.SENDING, size)]
 
 
-def test_a_learner_that_fails_ends_its_work_all_the_same(world):
+def test_failed_training_is_reported_as_over(world):
     class Fails(TowardsTarget):
         def mli_propose_weights(self) -> Weights:
             raise ZeroDivisionError
 
     w = world([Fails(4), TowardsTarget(5)], rounds=1)
-    said: list[Progress] = []
+    reports: list[Progress] = []
     agents = w.agents()
-    agents[0].on_progress(said.append)
+    agents[0].on_progress(reports.append)
     w.drive(agents)
-    assert [p.over for p in said if p.work == Work.TRAINING] == [False, True]
+    assert [p.over for p in reports if p.work == Work.TRAINING] == [False, True]
 
 
-def test_a_transfer_that_breaks_says_how_far_it_came():
-    busy, said = Busy(), []
-    busy.on_progress(said.append)
+def test_interrupted_transfer_reports_the_bytes_done():
+    reporter, reports = ProgressReporter(), []
+    reporter.on_progress(reports.append)
 
     def fetch() -> None:
-        with busy.at(Work.FETCHING, 9) as reached:
-            reached(4)
+        with reporter.track(Work.FETCHING, 9) as report_done:
+            report_done(4)
             raise ContentUnavailable("gone")
 
     with pytest.raises(ContentUnavailable):
         fetch()
-    assert said[-1] == Progress(Work.FETCHING, 4, 9, over=True)
+    assert reports[-1] == Progress(Work.FETCHING, 4, 9, over=True)
 
 
 @pytest.mark.parametrize("size", [1, 262_144, 700_001])
-def test_a_file_in_pieces_is_whole_each_time_and_counts_what_was_taken(size: int):
-    data, reached = os.urandom(size), []
-    file = FileInPieces(data, content_of(data), reached.append)
+def test_file_in_pieces_can_be_read_twice_and_counts_its_bytes(size: int):
+    data, reported = os.urandom(size), []
+    file = FileInPieces(data, content_of(data), reported.append)
     for _ in range(2):
-        reached.clear()
+        reported.clear()
         pieces = list(file)
         assert b"".join(pieces) == data
         assert max(map(len, pieces)) <= 262_144
-        assert (len(reached), reached[-1]) == (len(pieces), size)
+        assert (len(reported), reported[-1]) == (len(pieces), size)
     assert file.nbytes == file.content.size == size
 
 
@@ -142,12 +142,12 @@ class Clock:
         return self.now
 
 
-def logged(lines: io.StringIO) -> list[dict[str, object]]:
+def parse_log(lines: io.StringIO) -> list[dict[str, object]]:
     entries = [json.loads(line) for line in lines.getvalue().splitlines()]
     return [{k: v for k, v in e.items() if k not in ("time", "level")} for e in entries]
 
 
-def test_what_takes_long_is_logged_now_and_then(lines):
+def test_long_work_is_logged_at_intervals(lines):
     clock = Clock(100.0)
     slow = SlowWork(every=30, clock=clock)
     slow.update(Progress(Work.TRAINING))
@@ -156,42 +156,42 @@ def test_what_takes_long_is_logged_now_and_then(lines):
     slow.update(Progress(Work.TRAINING, over=True))
     clock.now = 300.0
     slow.log_if_due()
-    assert logged(lines) == [
+    assert parse_log(lines) == [
         {"event": "training", "seconds": 30},
         {"event": "training", "seconds": 65},
     ]
 
 
-def test_so_is_how_far_a_transfer_is(lines):
+def test_transfer_is_logged_with_its_bytes(lines):
     clock = Clock(0.0)
     slow = SlowWork(every=30, clock=clock)
     slow.update(Progress(Work.FETCHING, 0, 1_000))
     clock.now = 40.0
     slow.update(Progress(Work.FETCHING, 250, 1_000))
     slow.log_if_due()
-    assert logged(lines) == [{"event": "fetching", "seconds": 40, "bytes": 250, "of": 1_000}]
+    assert parse_log(lines) == [{"event": "fetching", "seconds": 40, "bytes": 250, "of": 1_000}]
 
 
-def test_one_work_does_not_count_for_the_next(lines):
+def test_time_of_earlier_work_does_not_count_for_later_work(lines):
     clock = Clock(0.0)
     slow = SlowWork(every=30, clock=clock)
     for clock.now in range(0, 200, 20):
         slow.update(Progress(Work.TESTING))
         slow.log_if_due()
         slow.update(Progress(Work.TESTING, over=True))
-    assert logged(lines) == []
+    assert parse_log(lines) == []
 
 
-def test_a_thread_looks_after_it_and_ends(lines):
-    told, now = threading.Event(), iter(range(0, 10**9, 1_000))
+def test_logging_thread_ends_with_its_block(lines):
+    logged, now = threading.Event(), iter(range(0, 10**9, 1_000))
     slow = SlowWork(every=0.01, clock=lambda: next(now))
     handler = logging.Handler()
-    handler.emit = lambda _: told.set()
+    handler.emit = lambda _: logged.set()
     logging.getLogger().addHandler(handler)
     threads = threading.active_count()
     with slow.log_regularly():
         slow.update(Progress(Work.TRAINING))
-        assert told.wait(LIMIT)
+        assert logged.wait(LIMIT)
     assert threading.active_count() == threads
 
 
@@ -212,7 +212,7 @@ with show_progress(as_json=sys.argv[1] == "json", verbose=False) as update:
 """
 
 
-def at_a_terminal(how: str, *, until: bytes) -> str:
+def run_at_terminal(how: str, *, until: bytes) -> str:
     """Return a process's output on an 80-column terminal; the process goes on after ``until``."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
@@ -239,24 +239,24 @@ def at_a_terminal(how: str, *, until: bytes) -> str:
 def _read(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65_536)
-    except OSError:  # the other end of the terminal was closed
+    except OSError:  # raised when the other side has closed the terminal
         return b""
 
 
-def test_a_terminal_shows_a_line_that_moves_below_a_log_that_stays_whole():
-    written = at_a_terminal("text", until=b"5.0 of 20.0 MB")
+def test_terminal_shows_progress_below_complete_log_lines():
+    written = run_at_terminal("text", until=b"5.0 of 20.0 MB")
     assert "a line " + "long " * 40 + "[bold]end" in written
     assert "the last" in written
-    assert written.count("\x1b[?25h") >= written.count("\x1b[?25l")  # the cursor is visible
+    assert written.count("\x1b[?25h") >= written.count("\x1b[?25l")  # the cursor is visible again
 
 
-def test_a_log_for_programs_has_nothing_else_in_it_at_a_terminal():
-    written = at_a_terminal("json", until=b"a second one")
+def test_json_log_at_a_terminal_contains_only_json():
+    written = run_at_terminal("json", until=b"a second one")
     entries = [json.loads(line)["event"] for line in written.splitlines()]
     assert entries[1:] == ["a second one", "the last"]
 
 
-def test_without_a_terminal_there_are_plain_lines():
+def test_output_without_a_terminal_is_plain_lines():
     run = subprocess.run(
         [sys.executable, "-c", SHOW, "text"], input="", capture_output=True, text=True, check=True
     )

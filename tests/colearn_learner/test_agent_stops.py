@@ -31,14 +31,14 @@ from tests.support.waiting import LIMIT
 
 QUICK = {"max_backoff": 0.0, "poll": 0.01}
 
-HOPELESS = [
+PERMANENT = [
     EmptyWallet(Account("0x" + "ab" * 20), 5, 1_000),
     GasTooHigh("this transaction needs 9 gas and the ceiling is 8; raise gas_ceiling"),
     WrongChain("the node is on chain 1 and chain 5 is wanted"),
     WrongContract("there is no contract at 0x12; check the address"),
     UnknownExperiment(7),
 ]
-PASSING = [
+TRANSIENT = [
     LedgerUnavailable("the node does not answer"),
     NodeRefused("the node has no such header yet"),
     BadAnswer("the node answered with nonsense"),
@@ -48,11 +48,11 @@ PASSING = [
 ]
 
 
-def said(error: Exception) -> str:
+def name_of(error: Exception) -> str:
     return type(error).__name__
 
 
-class TriedForEver(BaseException):
+class TooManyCalls(BaseException):
     """An error that ends a test in which a call is retried endlessly."""
 
 
@@ -71,7 +71,7 @@ class Failing:
         def call(*args: Any, **kwargs: Any) -> Any:
             self.calls += 1
             if self.calls > 300:
-                raise TriedForEver
+                raise TooManyCalls
             for error in self._errors:
                 raise error
             return value(*args, **kwargs)
@@ -112,10 +112,8 @@ def world_with_agent_0_about_to_propose(world: Any) -> World:
     return w
 
 
-@pytest.mark.parametrize("error", HOPELESS, ids=said)
-def test_an_agent_stops_for_what_trying_again_does_not_mend_and_goes_on_once_it_is_mended(
-    world, error
-):
+@pytest.mark.parametrize("error", PERMANENT, ids=name_of)
+def test_permanent_error_stops_the_agent_until_it_is_fixed(world, error):
     w = world_with_agent_0_about_to_propose(world)
     broken = Failing(w.views[0], "propose", repeat(error))
     with w.agent(0, ledger=broken, **QUICK) as agent, pytest.raises(AgentStopped) as stopped:
@@ -133,7 +131,7 @@ def test_an_agent_stops_for_what_trying_again_does_not_mend_and_goes_on_once_it_
     assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
 
 
-def test_an_empty_wallet_on_a_chain_is_filled_and_the_agent_goes_on(tmp_path):
+def test_agent_continues_once_its_empty_wallet_is_funded(tmp_path):
     w = World(tmp_path, [TowardsTarget(4), TowardsTarget(5)], {"rounds": 2}, kind="evm")
     w.wallets[1] = poor = Wallet.from_key(b"poor" * 8)
     w.views[1] = w.ledger.acting_for(poor)
@@ -147,15 +145,15 @@ def test_an_empty_wallet_on_a_chain_is_filled_and_the_agent_goes_on(tmp_path):
     assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
 
 
-def test_an_experiment_that_does_not_exist_stops_the_agent(world):
+def test_unknown_experiment_stops_the_agent(world):
     w = world([TowardsTarget(4), TowardsTarget(5)])
     w.experiment = ExperimentId(99)
     with w.agent(0) as agent, pytest.raises(AgentStopped, match="no experiment has this id"):
         agent.run()
 
 
-@pytest.mark.parametrize("error", PASSING, ids=said)
-def test_an_agent_outlasts_what_passes(world, error):
+@pytest.mark.parametrize("error", TRANSIENT, ids=name_of)
+def test_transient_error_is_retried_until_it_passes(world, error):
     w = world_with_agent_0_about_to_propose(world)
     run_together(
         w.agent(0, ledger=Failing(w.views[0], "propose", repeat(error, 50)), **QUICK),
@@ -166,7 +164,7 @@ def test_an_agent_outlasts_what_passes(world, error):
 
 
 @pytest.mark.parametrize("method", ["experiment", "duty", "round", "wait_for_change"])
-def test_no_query_has_to_work_every_time(world, method: str):
+def test_failing_query_is_retried(world, method: str):
     w = world([TowardsTarget(4), TowardsTarget(5)], rounds=2)
     down = LedgerUnavailable("the node does not answer")
     run_together(
@@ -182,9 +180,9 @@ def test_no_query_has_to_work_every_time(world, method: str):
         (TransactionFailed("it used all of its gas"), 6),
         (NodeRefused("invalid chain id for signer"), 121),
     ],
-    ids=said,
+    ids=name_of,
 )
-def test_what_may_pass_but_does_not_stops_the_agent_in_the_end(world, error, tries: int):
+def test_persistent_error_stops_the_agent_after_its_retries(world, error, tries: int):
     w = world_with_agent_0_about_to_propose(world)
     broken = Failing(w.views[0], "propose", repeat(error))
     with w.agent(0, ledger=broken, **QUICK) as agent, pytest.raises(AgentStopped):
@@ -192,7 +190,7 @@ def test_what_may_pass_but_does_not_stops_the_agent_in_the_end(world, error, tri
     assert broken.calls == tries
 
 
-def test_an_outage_does_not_use_up_the_tries_of_another_error(world):
+def test_outage_does_not_use_up_the_retries_of_another_error(world):
     w = world_with_agent_0_about_to_propose(world)
     outage = [LedgerUnavailable("the node does not answer")] * 50
     failed = [TransactionFailed("it used all of its gas")] * 3
@@ -201,7 +199,7 @@ def test_an_outage_does_not_use_up_the_tries_of_another_error(world):
     assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
 
 
-class TestALearnerThatDoesNotFit:
+class TestMismatchedLearner:
     def test_never_joins(self, tmp_path):
         class OfFour(TowardsTarget):
             def __init__(self) -> None:
@@ -235,7 +233,7 @@ def test_agents_do_not_retry_in_lockstep(world):
     w = world_with_agent_0_about_to_propose(world)
     recorded = []
     for agent in w.agents():
-        agent._ledger = Failing(agent._ledger, "experiment", [PASSING[0]] * 9)
+        agent._ledger = Failing(agent._ledger, "experiment", [TRANSIENT[0]] * 9)
         stop = RecordedPauses(9)
         agent.run(stop)
         recorded.append(stop.pauses)

@@ -37,7 +37,7 @@ def test_second_agent_in_a_folder_is_refused(home: Path, contract: str):
         with AgentProcess(reference, "alice", *share(0), *folder) as second:
             code, error = second.ended()
             assert code == 1
-            assert f"another agent works in {home / 'data'}; stop it first" in error
+            assert f"another agent uses {home / 'data'}; stop it first" in error
             assert "Traceback" not in error
         first.process.terminate()
         assert first.ended()[0] == 0
@@ -45,7 +45,7 @@ def test_second_agent_in_a_folder_is_refused(home: Path, contract: str):
     with AgentProcess(reference, "bob", *share(0), *folder) as other:
         code, error = other.ended()
         assert code == 1
-        assert "give each learner of each experiment a folder of its own" in error
+        assert "give each learner of each experiment its own folder" in error
 
 
 def test_sigterm_lets_the_current_step_finish_and_a_restart_resumes(

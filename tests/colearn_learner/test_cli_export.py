@@ -107,7 +107,7 @@ def test_safetensors_are_the_weights_as_they_are(place: tuple[str, Path]):
 @pytest.mark.parametrize(
     ("learner", "model_format", "why"),
     [
-        (arguments(**SHARE | {"model": "mlp"}), "onnx", "not those of the experiment"),
+        (arguments(**SHARE | {"model": "mlp"}), "onnx", "do not match the experiment"),
         (
             ["--learner", f"{EXPORTING}:without_model"],
             "onnx",

@@ -32,7 +32,14 @@ from colearn_learner.remote.errors import (
 )
 from tests.support.blocking_learner import BLOCKING
 from tests.support.certificates import self_signed
-from tests.support.remote_servers import LONG, Pipe, ServerProcess, connected, nobody, served  # noqa: F401
+from tests.support.remote_servers import (  # noqa: F401
+    LONG,
+    Pipe,
+    ServerProcess,
+    connect_learner,
+    serve_learner,
+    unused_address,
+)
 from tests.support.toyworld import TowardsTarget
 
 TOKEN = "correct-horse-battery-staple"
@@ -68,10 +75,10 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
 
 @pytest.fixture
 def pipes(tmp_path: Path) -> Iterator[tuple[Pipe, Pipe]]:
-    said, told = Pipe(tmp_path / "said"), Pipe(tmp_path / "told")
-    yield said, told
-    said.close()
-    told.close()
+    reports, permits = Pipe(tmp_path / "reports"), Pipe(tmp_path / "permits")
+    yield reports, permits
+    reports.close()
+    permits.close()
 
 
 # ------------------------------------------------------------------ serving
@@ -80,8 +87,8 @@ def pipes(tmp_path: Path) -> Iterator[tuple[Pipe, Pipe]]:
 def test_a_served_learner_trains_to_the_end_of_its_training_and_keeps_the_secret(
     files: Files, pipes: tuple[Pipe, Pipe]
 ):
-    said, told = pipes
-    learner = [f"--learner-arg=said={said.path}", f"--learner-arg=told={told.path}"]
+    reports, permits = pipes
+    learner = [f"--learner-arg=reports={reports.path}", f"--learner-arg=permits={permits.path}"]
     secret = [*files.tls, "--token-file", str(files.token), "--verbose"]
     with ServerProcess(BLOCKING, *learner, *secret) as server:
         started = server.until("listening")
@@ -89,13 +96,13 @@ def test_a_served_learner_trains_to_the_end_of_its_training_and_keeps_the_secret
         ca, url = files.certificate.read_bytes(), started["url"]
         with pytest.raises(LearnerRefused, match="token is missing or is not"):
             RemoteLearner(url, RemoteConfig(ca=ca, token=TOKEN + "x")).reach()
-        with connected(url, ca=ca, token=TOKEN) as there, ThreadPoolExecutor(1) as pool:
+        with connect_learner(url, ca=ca, token=TOKEN) as there, ThreadPoolExecutor(1) as pool:
             training = pool.submit(there.mli_propose_weights)
-            said.wait("training")
+            reports.wait("training")
             shown = Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
             server.process.terminate()
             server.until("stopping")
-            told.tell()
+            permits.release()
             assert training.result(LONG) == Weights([np.ones(3)])
             assert server.ended() == 0
     events = [line["event"] for line in server.log]
@@ -110,7 +117,7 @@ def test_metrics_count_the_calls_that_reached_the_learner():
     arguments = ("--learner-arg=target=4", "--monitor=0")
     with ServerProcess(f"{TowardsTarget.__module__}:TowardsTarget", *arguments) as server:
         shown = server.until("monitoring")["url"]
-        with connected(server.until("listening")["url"]) as there:
+        with connect_learner(server.until("listening")["url"]) as there:
             there.mli_propose_weights()
             there.mli_accept_weights(Weights([np.ones(3)]))
             with pytest.raises(LearnerFailed):
@@ -140,15 +147,15 @@ def test_metrics_are_at_a_port(place: str):
 
 
 def test_a_second_signal_does_not_wait(pipes: tuple[Pipe, Pipe]):
-    said, told = pipes
-    learner = [f"--learner-arg=said={said.path}", f"--learner-arg=told={told.path}"]
+    reports, permits = pipes
+    learner = [f"--learner-arg=reports={reports.path}", f"--learner-arg=permits={permits.path}"]
     with ServerProcess(BLOCKING, *learner, **{VARIABLE: TOKEN}) as server:
         started = server.until("listening")
         assert (started["tls"], started["token"]) == (False, True)
         there = RemoteLearner(started["url"], RemoteConfig(token=TOKEN, patience=0, deadline=LONG))
         with there, ThreadPoolExecutor(1) as pool:
             training = pool.submit(there.mli_propose_weights)
-            said.wait("training")
+            reports.wait("training")
             server.process.terminate()
             server.until("stopping")
             assert server.terminate() == 128 + 15
@@ -219,7 +226,7 @@ def test_files_that_can_not_serve_are_named_with_what_is_wrong(files: Files):
 @pytest.mark.parametrize("mode", [0o640, 0o604])
 def test_token_file_that_other_users_can_read_is_refused(
     files: Files,
-    nobody: str,  # noqa: F811
+    unused_address: str,  # noqa: F811
     mode: int,
 ):
     files.token.chmod(mode)
@@ -228,14 +235,14 @@ def test_token_file_that_other_users_can_read_is_refused(
     assert "other users can read the token in" in " ".join(output.split())
     assert TOKEN not in output
     with pytest.raises(click.UsageError, match=f"chmod 600 {files.token}"):
-        load_learner(nobody, {"patience": 0, "token": f"file:{files.token}"})
+        load_learner(unused_address, {"patience": 0, "token": f"file:{files.token}"})
 
 
 def test_a_taken_port_is_told(files: Files):
-    with served(TowardsTarget(4)) as address:
+    with serve_learner(TowardsTarget(4)) as address:
         code, said = refused("--port", str(address.port))
     assert code == 1
-    assert f"can not listen on 127.0.0.1:{address.port}" in said
+    assert f"cannot listen on 127.0.0.1:{address.port}" in said
 
 
 # ------------------------------------------------------------------ connecting
@@ -245,7 +252,7 @@ def test_a_learner_is_reached_by_what_the_command_line_says(
     files: Files, monkeypatch: pytest.MonkeyPatch
 ):
     pair = {"certificate": files.certificate.read_bytes(), "key": files.key.read_bytes()}
-    with served(TowardsTarget(4), token=TOKEN, **pair) as address:
+    with serve_learner(TowardsTarget(4), token=TOKEN, **pair) as address:
         ca: dict[str, Any] = {"ca": str(files.certificate), "patience": 0}
         monkeypatch.setenv("ANOTHER", TOKEN)
         for more in ({"token": f"file:{files.token}"}, {"token": "env:ANOTHER"}):
@@ -272,39 +279,39 @@ def test_a_learner_is_reached_by_what_the_command_line_says(
     ],
 )
 def test_what_does_not_reach_a_learner_is_told(
-    nobody: str,  # noqa: F811
+    unused_address: str,  # noqa: F811
     files: Files,
     arguments: dict[str, Any],
     error: type[Exception],
     said: str,
 ):
     with pytest.raises(error, match=said) as refused:
-        load_learner(nobody, {"patience": 0, **arguments})
+        load_learner(unused_address, {"patience": 0, **arguments})
     assert TOKEN not in str(refused.value)
 
 
 def test_a_server_that_is_away_is_told_and_asked_when_it_is_needed(
-    nobody: str,  # noqa: F811
+    unused_address: str,  # noqa: F811
     files: Files,
     caplog: pytest.LogCaptureFixture,
 ):
-    learner = load_learner(nobody, {"patience": 0})
+    learner = load_learner(unused_address, {"patience": 0})
     assert "does not answer" in caplog.text
-    with pytest.raises(LearnerUnavailable, match="see that it runs"):
+    with pytest.raises(LearnerUnavailable, match="check that it runs"):
         learner.mli_get_current_weights()
-    with served(TowardsTarget(4)) as address, learner:
+    with serve_learner(TowardsTarget(4)) as address, learner:
         learner.address = address
         assert learner.mli_get_current_weights() == Weights([np.zeros(3)])
 
 
 def test_a_short_token_in_the_environment_is_refused(
-    nobody: str,  # noqa: F811
+    unused_address: str,  # noqa: F811
     files: Files,
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setenv(VARIABLE, "hunter2")
     with pytest.raises(InvalidToken) as refused:
-        load_learner(nobody, {"patience": 0})
+        load_learner(unused_address, {"patience": 0})
     assert "hunter2" not in str(refused.value)
     with pytest.raises(InvalidToken):
         load_learner("grpcs://gpu.example.org:1", {})

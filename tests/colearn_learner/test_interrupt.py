@@ -54,17 +54,17 @@ def interrupted_demo(wait_for: str, *arguments: str) -> tuple[int, str, str]:
 
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("ledger", ["local", "evm"])
-def test_an_interrupted_demo_exits_with_130_and_leaves_what_there_is(tmp_path: Path, ledger: str):
+def test_interrupted_demo_exits_with_130_and_saves_partial_results(tmp_path: Path, ledger: str):
     out = tmp_path / "run"
     code, output, errors = interrupted_demo(
         "round 3:", "--ledger", ledger, "--n-rounds", "1000", "--out", str(out)
     )
     assert code == 130, output + errors
     assert "Traceback" not in output + errors
-    held = int(re.search(r"(\d+) of 1000 rounds were completed", errors)[1])
+    completed = int(re.search(r"(\d+) of 1000 rounds were completed", errors)[1])
     history = json.loads((out / "history.json").read_text())
     closed = [r for r in history["rounds"] if r["outcome"] != "none"]
-    assert held == len(closed) >= 3
+    assert completed == len(closed) >= 3
     rows = list(csv.DictReader((out / "history.csv").open()))
     assert len(rows) == 3 * len(history["rounds"])
     assert (out / "plot.png").read_bytes().startswith(b"\x89PNG")
@@ -77,7 +77,7 @@ def test_an_interrupted_demo_exits_with_130_and_leaves_what_there_is(tmp_path: P
 
 
 @pytest.mark.usefixtures("ctrl_c")
-def test_an_interrupted_simulation_stops_its_agents_and_has_its_result_so_far(tmp_path: Path):
+def test_interrupted_simulation_stops_its_agents_and_keeps_its_partial_result(tmp_path: Path):
     once = threading.Lock()
 
     def interrupt(observation: Observation) -> None:
@@ -103,7 +103,7 @@ def test_an_interrupted_simulation_stops_its_agents_and_has_its_result_so_far(tm
     assert result.content == accepted[-1] == content_ref([result.weights_file])
 
 
-class Busy(TowardsTarget):
+class InterruptedInTraining(TowardsTarget):
     """A learner that trains at Ctrl-C, and records whether the simulation returned meanwhile."""
 
     def __init__(self, returned: threading.Event) -> None:
@@ -119,25 +119,25 @@ class Busy(TowardsTarget):
 
 
 @pytest.mark.usefixtures("ctrl_c")
-def test_an_interrupted_simulation_waits_for_an_agent_in_the_midst_of_its_work():
+def test_interrupted_simulation_waits_for_an_agent_that_is_training():
     returned = threading.Event()
-    busy = Busy(returned)
+    learner = InterruptedInTraining(returned)
     with pytest.raises(SimulationInterrupted):
-        simulation.run([busy, TowardsTarget(5)], 10)
+        simulation.run([learner, TowardsTarget(5)], 10)
     returned.set()
-    assert busy.abandoned is False
+    assert learner.abandoned is False
 
 
 @pytest.mark.parametrize(
-    ("where", "said", "files"),
+    ("where", "message", "files"),
     [
         ("colearn_learner.catalogue.baselines.compare", "2 of 2 rounds", 4),
         ("colearn_learner.simulation.run", "no results", 0),
     ],
-    ids=["while it compares", "before a round"],
+    ids=["during the comparison", "before the first round"],
 )
-def test_an_interruption_at_another_time_exits_with_130_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, said: str, files: int
+def test_interruption_outside_the_rounds_also_exits_with_130(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, message: str, files: int
 ):
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -147,6 +147,6 @@ def test_an_interruption_at_another_time_exits_with_130_too(
     arguments = ["demo", "--ledger", "local", "--n-rounds", "2", "--json", "--out", str(out)]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 130, result.output
-    assert said in result.stderr
+    assert message in result.stderr
     assert result.stdout == ""
     assert len([p for p in out.iterdir() if p.is_file()]) == files

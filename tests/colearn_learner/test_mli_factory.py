@@ -19,7 +19,7 @@ from colearn_learner.errors import InvalidArgument, LearnerError
 from colearn_learner.learners.sklearn import SklearnLearner
 from colearn_learner.names import UnknownName
 from tests.support import registered_learners
-from tests.support.remote_servers import ServerProcess, connected
+from tests.support.remote_servers import ServerProcess, connect_learner
 
 PRIVACY = {
     "target_epsilon": 1.0,
@@ -282,6 +282,6 @@ def test_typing_error_is_reported_in_one_line(folder: str):
 def test_factorys_learner_can_be_served_to_agents(folder: str):
     here = load_learner(FACTORY, parse_arguments(options(folder)))
     given = [f"--learner-arg={option}" for option in options(folder)]
-    with ServerProcess(FACTORY, *given) as server, connected(server.address) as there:
+    with ServerProcess(FACTORY, *given) as server, connect_learner(server.address) as there:
         proposed = there.mli_propose_weights()
     assert here.mli_propose_weights() == proposed

@@ -30,9 +30,9 @@ from tests.support.remote_servers import (  # noqa: F401
     Line,
     Pipe,
     ServerProcess,
-    connected,
-    nobody,
-    served,
+    connect_learner,
+    serve_learner,
+    unused_address,
 )
 from tests.support.toyworld import TowardsTarget, World
 
@@ -40,7 +40,9 @@ ACCEPTED, REJECTED, NONE = Outcome.ACCEPTED, Outcome.REJECTED, Outcome.NO_PROPOS
 
 
 @pytest.mark.parametrize("reveal_window", [0, 100], ids=["open", "secret"])
-def test_an_experiment_goes_as_it_would_with_the_learner_at_its_agent(tmp_path, reveal_window):
+def test_experiment_with_remote_learners_has_the_same_result_as_with_local_ones(
+    tmp_path, reveal_window
+):
     def fresh(name: str) -> World:
         learners = [TowardsTarget(4), TowardsTarget(5), TowardsTarget(-9)]
         return World(tmp_path / name, learners, {"reveal_window": reveal_window})
@@ -48,10 +50,10 @@ def test_an_experiment_goes_as_it_would_with_the_learner_at_its_agent(tmp_path, 
     near, far = fresh("near"), fresh("far")
     near.drive(near.agents())
     with (
-        served(far.learners[0]) as one,
-        connected(one) as first,
-        served(far.learners[2]) as two,
-        connected(two) as third,
+        serve_learner(far.learners[0]) as one,
+        connect_learner(one) as first,
+        serve_learner(far.learners[2]) as two,
+        connect_learner(two) as third,
     ):
         learners = [first, far.learners[1], third]
         far.drive([far.agent(i, learner=learner) for i, learner in enumerate(learners)])
@@ -60,7 +62,7 @@ def test_an_experiment_goes_as_it_would_with_the_learner_at_its_agent(tmp_path, 
     assert ACCEPTED in {r.outcome for r in far.rounds()}
 
 
-def until_round(w: World, agents: list[Agent], index: int) -> None:
+def step_until_round(w: World, agents: list[Agent], index: int) -> None:
     """Step the agents in turn until a round begins, before any training for it."""
     for _ in range(1_000):
         for agent in agents:
@@ -71,31 +73,31 @@ def until_round(w: World, agents: list[Agent], index: int) -> None:
     raise TimeoutError(f"round {index} did not begin")
 
 
-def settled(agent: Agent) -> Action:
+def step_until_proposed(agent: Agent) -> Action:
     """Step an agent until it has proposed or declined."""
     while (action := agent.step()) not in (Action.PROPOSED, Action.DECLINED):
         assert action in (Action.ADOPTED, Action.ADVANCED), action
     return action
 
 
-def of_agent_0(w: World, action: Action) -> list[Observation]:
+def observations_of_agent_0(w: World, action: Action) -> list[Observation]:
     mine = w.wallets[0].address
     return [seen for seen in w.seen if (seen.account, seen.action) == (mine, action)]
 
 
 @pytest.fixture
 def pipes(tmp_path: Path) -> Iterator[tuple[Pipe, Pipe]]:
-    said, told = Pipe(tmp_path / "said"), Pipe(tmp_path / "told")
-    yield said, told
-    said.close()
-    told.close()
+    reports, permits = Pipe(tmp_path / "reports"), Pipe(tmp_path / "permits")
+    yield reports, permits
+    reports.close()
+    permits.close()
 
 
-def test_a_server_killed_in_training_costs_rounds_and_is_brought_back_up_to_date(
+def test_restarted_server_gets_the_accepted_weights_after_a_kill_in_training(
     world: Any, pipes: tuple[Pipe, Pipe]
 ):
-    said, told = pipes
-    where = [f"--learner-arg=said={said.path}", f"--learner-arg=told={told.path}"]
+    reports, permits = pipes
+    where = [f"--learner-arg=reports={reports.path}", f"--learner-arg=permits={permits.path}"]
     w: World = world([None, TowardsTarget(5)], rounds=6)
     with Line() as line:
         with ServerProcess(BLOCKING, *where) as server:
@@ -103,27 +105,27 @@ def test_a_server_killed_in_training_costs_rounds_and_is_brought_back_up_to_date
             learner = RemoteLearner(str(line.address), RemoteConfig(patience=0, deadline=LONG))
             learner.reach()
             agents = [w.agent(0, learner=learner), w.agent(1)]
-            told.tell()
-            until_round(w, agents, 2)  # accepted so far: 0 + 1, then a quarter of the way to 5
-            said.wait("training")
+            permits.release()
+            step_until_round(w, agents, 2)  # accepted so far: 0 + 1, then a quarter of the way to 5
+            reports.wait("training")
             with ThreadPoolExecutor(1) as pool:
-                step = pool.submit(settled, agents[0])
-                said.wait("training")
+                step = pool.submit(step_until_proposed, agents[0])
+                reports.wait("training")
                 server.kill()
                 line.cut()
                 assert step.result(LONG) == Action.DECLINED
-        until_round(w, agents, 4)  # the server is down when learner 1 proposes in round 3
+        step_until_round(w, agents, 4)  # the server is down when learner 1 proposes in round 3
         with ServerProcess(BLOCKING, *where) as server, learner:
             line.lead(server.address)
-            told.tell()
+            permits.release()
             w.drive(agents)
     outcomes = [r.outcome for r in w.rounds()]
     assert outcomes == [ACCEPTED, ACCEPTED, NONE, REJECTED, ACCEPTED, ACCEPTED]
     assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
 
-    [declined] = of_agent_0(w, Action.DECLINED)
+    [declined] = observations_of_agent_0(w, Action.DECLINED)
     assert "the learner failed to train: LearnerUnavailable" in declined.reason
-    ballots = of_agent_0(w, Action.VOTED)
+    ballots = observations_of_agent_0(w, Action.VOTED)
     votes = [e.vote for seen in ballots for e in seen.events if isinstance(e, VoteCast)]
     assert [vote.approve for vote in votes] == [True, False, True]
     assert (votes[1].scores.vote_score, votes[1].scores.test_score) == (None, None)
@@ -134,10 +136,10 @@ def test_a_server_killed_in_training_costs_rounds_and_is_brought_back_up_to_date
     assert proposed.weights[0].tolist() == [3.0] * 3  # from 2, not from the server's own 0
 
 
-def test_a_server_that_is_away_keeps_nobody_from_joining_and_adopting(world: Any):
+def test_agent_joins_and_adopts_while_its_server_is_down(world: Any):
     w: World = world([TowardsTarget(4), TowardsTarget(5)], rounds=2)
     with Line() as line:
-        with served(TowardsTarget(4)) as address:
+        with serve_learner(TowardsTarget(4)) as address:
             line.lead(address)
             learner = RemoteLearner(str(line.address), RemoteConfig(patience=0, deadline=LONG))
             learner.reach()
@@ -145,37 +147,40 @@ def test_a_server_that_is_away_keeps_nobody_from_joining_and_adopting(world: Any
         agents = [w.agent(0, learner=learner), w.agent(1)]
         assert [agent.step() for agent in agents] == [Action.JOINED, Action.JOINED]
         assert [agent.step() for agent in agents] == [Action.ADOPTED, Action.ADOPTED]
-        with served(TowardsTarget(4)) as address, learner:
+        with serve_learner(TowardsTarget(4)) as address, learner:
             line.lead(address)
             w.drive(agents)
     assert [r.outcome for r in w.rounds()] == [ACCEPTED, ACCEPTED]
 
 
-def test_a_learner_that_nobody_ever_saw_does_not_join(world: Any, nobody: str):  # noqa: F811
+def test_agent_does_not_join_if_its_server_never_answered(world: Any, unused_address: str):  # noqa: F811
     w: World = world([TowardsTarget(4), TowardsTarget(5)])
-    learner = RemoteLearner(nobody, RemoteConfig(patience=0))
-    with w.agent(0, learner=learner) as agent, pytest.raises(LearnerUnavailable, match="see that"):
+    learner = RemoteLearner(unused_address, RemoteConfig(patience=0))
+    with (
+        w.agent(0, learner=learner) as agent,
+        pytest.raises(LearnerUnavailable, match="check that"),
+    ):
         agent.run()
     assert w.ledger.experiment(w.experiment).joined_learners == 0
 
 
-def test_an_agent_started_without_its_server_does_what_needs_no_learner(
+def test_agent_without_its_server_performs_the_duties_that_need_no_learner(
     world: Any,
-    nobody: str,  # noqa: F811
+    unused_address: str,  # noqa: F811
 ):
     w: World = world([TowardsTarget(4), TowardsTarget(5)], rounds=3, reveal_window=100)
     agents = w.agents()
     while agents[0].step() != Action.COMMITTED:
         agents[1].step()
     agents[0].close()
-    learner = RemoteLearner(nobody, RemoteConfig(patience=0))
+    learner = RemoteLearner(unused_address, RemoteConfig(patience=0))
     agents[0] = w.agent(0, learner=learner)
     w.drive(agents)
     assert [r.outcome for r in w.rounds()] == [ACCEPTED, ACCEPTED, NONE]
-    assert of_agent_0(w, Action.REVEALED)
+    assert observations_of_agent_0(w, Action.REVEALED)
 
 
-class HasNone(TowardsTarget):
+class CannotContribute(TowardsTarget):
     """A learner without records to vote on, and with a spent privacy budget."""
 
     def mli_propose_weights(self) -> Weights:
@@ -186,23 +191,26 @@ class HasNone(TowardsTarget):
         raise ZeroDivisionError("no vote records")
 
 
-def test_what_the_learner_says_of_itself_is_what_the_agent_says(world: Any):
-    w: World = world([HasNone(4), TowardsTarget(5)], rounds=2)
-    with served(w.learners[0]) as address, connected(address) as learner:
+def test_agent_reports_the_reasons_of_its_remote_learner(world: Any):
+    w: World = world([CannotContribute(4), TowardsTarget(5)], rounds=2)
+    with serve_learner(w.learners[0]) as address, connect_learner(address) as learner:
         w.drive([w.agent(0, learner=learner), w.agent(1)])
     assert [r.outcome for r in w.rounds()] == [NONE, REJECTED]
-    [declined], [ballot] = of_agent_0(w, Action.DECLINED), of_agent_0(w, Action.VOTED)
+    [declined], [ballot] = (
+        observations_of_agent_0(w, Action.DECLINED),
+        observations_of_agent_0(w, Action.VOTED),
+    )
     assert declined.reason == "the learner's privacy budget allows no more training"
     assert "LearnerFailed: ZeroDivisionError: no vote records" in ballot.reason
 
 
-def test_a_remote_learner_of_another_model_is_refused_before_it_joins(world: Any):
+def test_remote_learner_with_another_model_is_refused_before_it_joins(world: Any):
     other = TowardsTarget(4)
     other.weights = [np.zeros(4)]
     w: World = world([other, TowardsTarget(5)])
     with (
-        served(other) as address,
-        connected(address) as learner,
+        serve_learner(other) as address,
+        connect_learner(address) as learner,
         w.agent(0, learner=learner) as agent,
         pytest.raises(LearnerDoesNotFit, match=r"'0' is F64 \[4\], the schema says F64 \[3\]"),
     ):

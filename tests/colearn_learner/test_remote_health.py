@@ -8,8 +8,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from colearn_learner.remote.addresses import Address, target_of
-from tests.support.remote_servers import LONG, Gate, connected, served
+from colearn_learner.remote.addresses import Address, format_target
+from tests.support.remote_servers import LONG, Gate, connect_learner, serve_learner
 from tests.support.toyworld import TowardsTarget
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -17,7 +17,7 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 
 def health(address: Address, service: str) -> int:
     direct = [("grpc.enable_http_proxy", 0)]
-    with grpc.insecure_channel(target_of(address.host, address.port), direct) as channel:
+    with grpc.insecure_channel(format_target(address.host, address.port), direct) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         request = health_pb2.HealthCheckRequest(service=service)
         return stub.Check(request, timeout=LONG).status
@@ -25,15 +25,15 @@ def health(address: Address, service: str) -> int:
 
 @pytest.mark.parametrize("service", ["", "colearn.learner.v1.Learner"])
 def test_health_is_reported_without_a_token(service: str):
-    with served(TowardsTarget(4), token="correct-horse-battery-staple") as address:
+    with serve_learner(TowardsTarget(4), token="correct-horse-battery-staple") as address:
         assert health(address, service) == SERVING
 
 
 def test_training_server_reports_that_it_serves():
     learner = Gate(TowardsTarget(4))
     with (
-        served(learner) as address,
-        connected(address) as there,
+        serve_learner(learner) as address,
+        connect_learner(address) as there,
         ThreadPoolExecutor(1) as pool,
     ):
         learner.closed = True
@@ -45,7 +45,7 @@ def test_training_server_reports_that_it_serves():
 
 
 def test_unknown_service_is_not_found():
-    with served(TowardsTarget(4)) as address, pytest.raises(grpc.RpcError) as refused:
+    with serve_learner(TowardsTarget(4)) as address, pytest.raises(grpc.RpcError) as refused:
         health(address, "another.Service")
     assert refused.value.code() == grpc.StatusCode.NOT_FOUND
 
@@ -53,8 +53,8 @@ def test_unknown_service_is_not_found():
 def test_watching_the_health_is_refused_because_it_would_occupy_a_thread():
     direct = [("grpc.enable_http_proxy", 0)]
     with (
-        served(TowardsTarget(4)) as address,
-        grpc.insecure_channel(target_of(address.host, address.port), direct) as channel,
+        serve_learner(TowardsTarget(4)) as address,
+        grpc.insecure_channel(format_target(address.host, address.port), direct) as channel,
     ):
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
         with pytest.raises(grpc.RpcError) as refused:

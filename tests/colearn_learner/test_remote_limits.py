@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from colearn_learner.interface import ProposedWeights, Weights
-from colearn_learner.remote.addresses import Address, target_of
+from colearn_learner.remote.addresses import Address, format_target
 from colearn_learner.remote.client import RemoteConfig, RemoteLearner
 from colearn_learner.remote.errors import LearnerFailed, LearnerUnavailable, TooLarge
 from colearn_learner.remote.messages import SERVICE
-from tests.support.remote_servers import LONG, connected, served
+from tests.support.remote_servers import LONG, connect_learner, serve_learner
 from tests.support.toyworld import TowardsTarget
 
 TOKEN = "correct-horse-battery-staple"
@@ -33,7 +33,7 @@ def silent_call(address: Address, method: str) -> Iterator[Any]:
         yield from ()
 
     direct = [("grpc.enable_http_proxy", 0)]
-    with grpc.insecure_channel(target_of(address.host, address.port), direct) as channel:
+    with grpc.insecure_channel(format_target(address.host, address.port), direct) as channel:
         call = channel.stream_stream(method)(send_nothing(), timeout=LONG)
         try:
             yield call
@@ -42,7 +42,7 @@ def silent_call(address: Address, method: str) -> Iterator[Any]:
             call.cancel()
 
 
-def end_of(call: Any) -> grpc.StatusCode:
+def read_status(call: Any) -> grpc.StatusCode:
     with pytest.raises(grpc.RpcError) as ended:
         next(call)
     return ended.value.code()
@@ -53,23 +53,29 @@ def end_of(call: Any) -> grpc.StatusCode:
 )
 def test_call_without_a_first_message_is_ended(method: str):
     with (
-        served(TowardsTarget(4), first_message_timeout=0.1) as address,
+        serve_learner(TowardsTarget(4), first_message_timeout=0.1) as address,
         silent_call(address, method) as call,
     ):
-        assert end_of(call) == grpc.StatusCode.CANCELLED
+        assert read_status(call) == grpc.StatusCode.CANCELLED
 
 
 def test_silent_calls_end_and_leave_room_for_the_next_call():
-    with served(TowardsTarget(4), first_message_timeout=0.1) as address, ExitStack() as stack:
+    with (
+        serve_learner(TowardsTarget(4), first_message_timeout=0.1) as address,
+        ExitStack() as stack,
+    ):
         calls = [stack.enter_context(silent_call(address, f"/{SERVICE}/Hello")) for _ in range(20)]
-        ends = {end_of(call) for call in calls}
+        ends = {read_status(call) for call in calls}
         assert ends <= {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}
-        with connected(address) as there:
+        with connect_learner(address) as there:
             assert there.mli_propose_weights().weights[0][0] == 1.0
 
 
 def test_one_peer_gets_at_most_half_of_the_threads():
-    with served(TowardsTarget(4), first_message_timeout=LONG) as address, ExitStack() as stack:
+    with (
+        serve_learner(TowardsTarget(4), first_message_timeout=LONG) as address,
+        ExitStack() as stack,
+    ):
         calls = [stack.enter_context(silent_call(address, f"/{SERVICE}/Hello")) for _ in range(5)]
         refused = threading.Semaphore(0)
         for call in calls:
@@ -84,10 +90,10 @@ def test_one_peer_gets_at_most_half_of_the_threads():
 
 def test_caller_without_the_token_is_refused_before_it_sends_anything():
     with (
-        served(TowardsTarget(4), token=TOKEN, first_message_timeout=LONG) as address,
+        serve_learner(TowardsTarget(4), token=TOKEN, first_message_timeout=LONG) as address,
         silent_call(address, f"/{SERVICE}/Hello") as call,
     ):
-        assert end_of(call) == grpc.StatusCode.UNAUTHENTICATED
+        assert read_status(call) == grpc.StatusCode.UNAUTHENTICATED
 
 
 class Large(TowardsTarget):
@@ -103,8 +109,8 @@ class Large(TowardsTarget):
 
 def test_server_sends_no_more_than_max_bytes():
     with (
-        served(Large(4), max_bytes=5_000) as address,
-        connected(address) as there,
+        serve_learner(Large(4), max_bytes=5_000) as address,
+        connect_learner(address) as there,
         pytest.raises(LearnerFailed, match="bytes would be sent and 5000 are allowed"),
     ):
         there.mli_propose_weights()
@@ -113,8 +119,8 @@ def test_server_sends_no_more_than_max_bytes():
 def test_client_sends_no_more_than_max_bytes():
     learner = Large(4)
     with (
-        served(learner) as address,
-        connected(address, max_bytes=5_000) as there,
+        serve_learner(learner) as address,
+        connect_learner(address, max_bytes=5_000) as there,
         pytest.raises(TooLarge, match="bytes would be sent and 5000 are allowed"),
     ):
         there.mli_test_weights(LARGE)

@@ -32,15 +32,15 @@ from colearn_learner.interface import (
     Weights,
 )
 from colearn_learner.remote import learner_pb2 as pb
-from colearn_learner.remote.addresses import Address, checked_token, is_address
+from colearn_learner.remote.addresses import Address, clean_token, is_address
 from colearn_learner.remote.errors import BadMessage, InvalidAddress, InvalidToken, TooLarge
 from colearn_learner.remote.messages import PART, Message, frames, read_message
 from colearn_learner.remote.values import (
-    answer_in,
+    answer_from_proto,
     answer_to_proto,
-    model_in,
+    model_from_bytes,
     model_to_bytes,
-    weights_in,
+    weights_from_bytes,
     weights_to_bytes,
 )
 
@@ -80,7 +80,7 @@ def test_endless_body_is_abandoned_once_it_exceeds_its_announcement():
         yield next(frames(response(b"12345")))
         for _ in range(6):
             yield pb.Response(part=b"1")
-        raise AssertionError("reading went on")
+        raise AssertionError("reading continued")
 
     with pytest.raises(TooLarge, match="more than the 5"):
         read_message(sent(), max_bytes=100)
@@ -159,11 +159,11 @@ def test_generated_code_matches_the_proto_file():
 # ------------------------------------------------------------------ values
 
 
-def over_the_wire(proposed: Any) -> ProposedWeights:
+def send_over_the_wire(proposed: Any) -> ProposedWeights:
     """Convert a learner's answer to a message and back, as the agent receives it."""
     (sent,) = frames(response(tested=answer_to_proto(proposed)))
     received = pb.Response.FromString(sent.SerializeToString())
-    return answer_in(read_message([received], max_bytes=0).head, Weights([1]))
+    return answer_from_proto(read_message([received], max_bytes=0).head, Weights([1]))
 
 
 def bits(score: float) -> bytes:
@@ -173,17 +173,17 @@ def bits(score: float) -> bytes:
 @settings(deadline=None)
 @given(st.floats(), st.floats(), st.sampled_from([True, False, None]), st.booleans())
 def test_scores_and_vote_survive_the_conversion(vote_score, test_score, vote, tested):
-    said = ProposedWeights(Weights([1]), vote_score, test_score, vote, tested)
-    got = over_the_wire(said)
+    answer = ProposedWeights(Weights([1]), vote_score, test_score, vote, tested)
+    got = send_over_the_wire(answer)
     assert (got.vote, got.has_test_score) == (vote, tested)
     for mine, theirs in ((vote_score, got.vote_score), (test_score, got.test_score)):
         assert math.isnan(theirs) if math.isnan(mine) else bits(theirs) == bits(mine)
-    assert vote_of(got) == vote_of(said)
-    assert scores_of(got) == scores_of(said)
+    assert vote_of(got) == vote_of(answer)
+    assert scores_of(got) == scores_of(answer)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "answer",
     [
         SimpleNamespace(vote_score=0.5, test_score=0.25, vote=True),  # all fields of the ancestor
         SimpleNamespace(vote_score=np.float32(0.5), test_score=np.array(2), vote=np.True_),
@@ -192,13 +192,13 @@ def test_scores_and_vote_survive_the_conversion(vote_score, test_score, vote, te
         SimpleNamespace(vote_score=0.5, test_score=0, vote=1, has_test_score=False),
     ],
 )
-def test_objects_like_an_answer_are_converted_as_the_agent_would(said: Any):
-    assert vote_of(over_the_wire(said)) == vote_of(said)
+def test_objects_like_an_answer_are_converted_as_the_agent_would(answer: Any):
+    assert vote_of(send_over_the_wire(answer)) == vote_of(answer)
 
 
 def test_response_to_a_test_without_scores_is_refused():
     with pytest.raises(BadMessage, match="no scores and no vote"):
-        answer_in(pb.ResponseHead(), Weights([1]))
+        answer_from_proto(pb.ResponseHead(), Weights([1]))
 
 
 BUDGET = DiffPrivBudget(1.0, 1e-5, 0.75, 1e-5)
@@ -220,18 +220,18 @@ def test_weights_and_summary_survive_encoding(summary: TrainingSummary | None):
         "trees": (b"\x00\x01", "text", 7, True, 0.5, None),
     }
     weights = Weights(tree, training_summary=summary)
-    assert weights_in(weights_to_bytes(weights)) == weights
+    assert weights_from_bytes(weights_to_bytes(weights)) == weights
 
 
 def test_learner_that_did_not_train_may_send_no_weights():
     spent = Weights(None, TrainingSummary(BUDGET, ErrorCodes.DP_BUDGET_EXCEEDED))
-    assert weights_in(weights_to_bytes(spent)) == spent
+    assert weights_from_bytes(weights_to_bytes(spent)) == spent
 
 
 @pytest.mark.parametrize("body", [None, b"", b"\x80\x04K\x01.", b"\xff" * 100])
 def test_other_bytes_are_not_accepted_as_weights(body: bytes | None):
     with pytest.raises(BadMessage):
-        weights_in(body)
+        weights_from_bytes(body)
 
 
 def an_onnx_model() -> onnx.ModelProto:
@@ -244,12 +244,14 @@ def test_model_survives_encoding_as_onnx(tmp_path):
     model = an_onnx_model()
     path = tmp_path / "model.onnx"
     onnx.save(model, path)
-    for held in (
+    for exported in (
         ColearnModel(ModelFormat.ONNX, None, model),
         ColearnModel(ModelFormat.ONNX, str(path)),
         ColearnModel(ModelFormat.ONNX, None, model.SerializeToString()),
     ):
-        assert model_in(model_to_bytes(held)) == ColearnModel(ModelFormat.ONNX, None, model)
+        assert model_from_bytes(model_to_bytes(exported)) == ColearnModel(
+            ModelFormat.ONNX, None, model
+        )
 
 
 @pytest.mark.parametrize(
@@ -267,7 +269,7 @@ def test_model_in_another_format_is_refused(model: ColearnModel):
 
 def test_other_bytes_are_not_accepted_as_a_model():
     with pytest.raises(BadMessage, match="not contain an ONNX"):
-        model_in(b"\xff\xff")
+        model_from_bytes(b"\xff\xff")
 
 
 # ------------------------------------------------------------------ addresses and tokens
@@ -308,20 +310,20 @@ def test_address_is_distinguished_from_a_factory():
 
 
 def test_newline_of_a_token_file_is_removed():
-    assert checked_token("0123456789abcdef\n") == "0123456789abcdef"
+    assert clean_token("0123456789abcdef\n") == "0123456789abcdef"
 
 
 @pytest.mark.parametrize(
-    ("token", "said"),
+    ("token", "message"),
     [
-        ("hunter2", "7 characters, at least 16"),
+        ("hunter2", "7 characters and needs at least 16"),
         ("", "empty"),
         ("correct horse battery staple", "a space"),
-        ("pässword-pässword", "beyond ASCII"),
+        ("pässword-pässword", "non-ASCII"),
         ("0123456789abcdef\nsecond-line", "control character"),
     ],
 )
-def test_invalid_token_is_refused_and_not_repeated(token: str, said: str):
-    with pytest.raises(InvalidToken, match=said) as refused:
-        checked_token(token)
+def test_invalid_token_is_refused_and_not_repeated(token: str, message: str):
+    with pytest.raises(InvalidToken, match=message) as refused:
+        clean_token(token)
     assert not token or token not in str(refused.value)

@@ -15,15 +15,23 @@ from colearn_learner.remote import learner_pb2 as pb
 from colearn_learner.remote.client import RemoteConfig, RemoteLearner
 from colearn_learner.remote.errors import LearnerFailed, LearnerUnavailable
 from colearn_ledger.weights.codec import encode_weights
-from tests.support.remote_servers import LONG, Gate, Line, TakesOne, connected, nobody, served  # noqa: F401
+from tests.support.remote_servers import (  # noqa: F401
+    LONG,
+    AcceptsAtMostOne,
+    Gate,
+    Line,
+    connect_learner,
+    serve_learner,
+    unused_address,
+)
 from tests.support.toyworld import TowardsTarget
 
 
-def test_a_call_whose_line_broke_is_done_again_after_the_lost_one():
+def test_call_is_repeated_after_its_connection_broke():
     learner = Gate(TowardsTarget(4))
-    with Line() as line, served(learner) as address, ThreadPoolExecutor(1) as pool:
+    with Line() as line, serve_learner(learner) as address, ThreadPoolExecutor(1) as pool:
         line.lead(address)
-        with connected(line.address) as there:
+        with connect_learner(line.address) as there:
             learner.closed = True
             training = pool.submit(there.mli_propose_weights)
             assert learner.training.acquire(timeout=LONG)
@@ -34,16 +42,16 @@ def test_a_call_whose_line_broke_is_done_again_after_the_lost_one():
     assert learner.trainings == 2
 
 
-def test_a_training_that_died_with_its_server_is_done_again_by_the_next_one():
+def test_training_lost_with_its_server_is_repeated_on_the_next_server():
     first, second = Gate(TowardsTarget(4)), TowardsTarget(8)
     with (
         Line() as line,
-        served(first) as before,
-        served(second) as afterwards,
+        serve_learner(first) as before,
+        serve_learner(second) as afterwards,
         ThreadPoolExecutor(1) as pool,
     ):
         line.lead(before)
-        with connected(line.address) as there:
+        with connect_learner(line.address) as there:
             there.mli_accept_weights(Weights([np.full(3, 2.0)]))
             first.closed = True
             training = pool.submit(there.mli_propose_weights)
@@ -55,54 +63,60 @@ def test_a_training_that_died_with_its_server_is_done_again_by_the_next_one():
     assert second.trainings == 1
 
 
-def after(learner: Any, use: Callable[[RemoteLearner], Any], *, accepted: float = 2.0) -> Any:
-    """Return the result of a use after the server was replaced by one without weights."""
+def use_after_restart(
+    learner: Any, use: Callable[[RemoteLearner], Any], *, accepted: float = 2.0
+) -> Any:
+    """Return the result of ``use`` after the server was replaced by a new one."""
     with Line() as line:
-        with served(TowardsTarget(4)) as address:
+        with serve_learner(TowardsTarget(4)) as address:
             line.lead(address)
             client = RemoteLearner(str(line.address), RemoteConfig(patience=LONG))
             client.reach()
             client.mli_accept_weights(Weights([np.full(3, accepted)]))
         line.cut()
-        with served(learner) as address, client:
+        with serve_learner(learner) as address, client:
             line.lead(address)
             return use(client)
 
 
-def test_a_server_that_came_back_is_given_the_accepted_weights_before_it_trains(caplog):
+def test_restarted_server_trains_from_the_accepted_weights(caplog):
     learner = TowardsTarget(4)
-    proposal = after(learner, lambda client: client.mli_propose_weights())
+    proposal = use_after_restart(learner, lambda client: client.mli_propose_weights())
     assert proposal.weights[0].tolist() == [2.5] * 3
     assert learner.weights[0].tolist() == [2.0] * 3
     assert "was restarted" in caplog.text
 
 
 @pytest.mark.parametrize(("value", "vote"), [(1.0, False), (3.0, True)])
-def test_a_server_that_came_back_votes_against_the_accepted_weights(value: float, vote: bool):
+def test_restarted_server_compares_proposals_with_the_accepted_weights(value: float, vote: bool):
     weights = Weights([np.full(3, value)])
-    heard = after(TowardsTarget(4), lambda client: client.mli_test_weights(weights))
-    assert heard.vote is vote
+    tested = use_after_restart(TowardsTarget(4), lambda client: client.mli_test_weights(weights))
+    assert tested.vote is vote
 
 
-def test_a_server_that_came_back_says_the_accepted_weights():
-    current = after(TowardsTarget(4), lambda client: client.mli_get_current_weights())
+def test_restarted_server_returns_the_accepted_weights():
+    current = use_after_restart(TowardsTarget(4), lambda client: client.mli_get_current_weights())
     assert current == Weights([np.full(3, 2.0)])
 
 
-def test_a_learner_that_can_not_take_the_accepted_weights_again_does_nothing_else():
-    learner = TakesOne(4)
+def test_learner_that_refuses_the_accepted_weights_does_not_train():
+    learner = AcceptsAtMostOne(4)
 
     def use(client: RemoteLearner) -> None:
         for _ in range(2):
             with pytest.raises(LearnerFailed, match=r"too much \(Accept"):
                 client.mli_propose_weights()
 
-    after(learner, use)
+    use_after_restart(learner, use)
     assert learner.trainings == 0
 
 
-def test_a_server_that_another_agent_used_is_given_the_own_weights_again():
-    with served(TowardsTarget(4)) as address, connected(address) as one, connected(address) as two:
+def test_weights_are_sent_again_after_another_agent_used_the_server():
+    with (
+        serve_learner(TowardsTarget(4)) as address,
+        connect_learner(address) as one,
+        connect_learner(address) as two,
+    ):
         one.mli_accept_weights(Weights([np.full(3, 2.0)]))
         two.mli_accept_weights(Weights([np.full(3, 3.0)]))
         assert one.mli_propose_weights().weights[0][0] == 2.5
@@ -115,40 +129,44 @@ class FailsHalfway(TowardsTarget):
             raise ValueError("too much")
 
 
-def test_a_learner_that_failed_halfway_is_given_the_own_weights_again():
+def test_weights_are_sent_again_after_a_learner_failed_while_accepting():
     learner = FailsHalfway(4)
-    with served(learner) as address, connected(address) as one, connected(address) as two:
+    with (
+        serve_learner(learner) as address,
+        connect_learner(address) as one,
+        connect_learner(address) as two,
+    ):
         one.mli_accept_weights(Weights([np.full(3, 2.0)]))
         with pytest.raises(LearnerFailed):
             two.mli_accept_weights(Weights([np.full(3, 3.0)]))
         assert one.mli_propose_weights().weights[0][0] == 2.5
 
 
-def test_a_server_restarted_between_two_calls_does_not_train_from_nothing(monkeypatch):
+def test_server_restarted_between_two_calls_still_trains_from_the_accepted_weights(monkeypatch):
     learner = TowardsTarget(4)
-    with served(learner) as address, connected(address) as there:
+    with serve_learner(learner) as address, connect_learner(address) as there:
         there.mli_accept_weights(Weights([np.full(3, 2.0)]))
         hello = there._hello(0)
         learner.mli_accept_weights(Weights([np.zeros(3)]))
-        with connected(address) as other:
-            other.mli_accept_weights(Weights([np.zeros(3)]))  # replaces the first's weights
-        real, lies = there._hello, [hello]
+        with connect_learner(address) as other:
+            other.mli_accept_weights(Weights([np.zeros(3)]))  # the server now has other weights
+        real, outdated = there._hello, [hello]
         monkeypatch.setattr(
-            there, "_hello", lambda patience: lies.pop() if lies else real(patience)
+            there, "_hello", lambda patience: outdated.pop() if outdated else real(patience)
         )
         assert there.mli_propose_weights().weights[0][0] == 2.5
-    assert (lies, learner.trainings) == ([], 1)
+    assert (outdated, learner.trainings) == ([], 1)
 
 
-def test_accepting_is_put_off_while_nobody_answers(caplog):
+def test_accepting_is_postponed_while_the_server_does_not_answer(caplog):
     learner = TowardsTarget(4)
-    with Line() as line, served(learner) as address:
+    with Line() as line, serve_learner(learner) as address:
         line.lead(address)
-        with connected(line.address, patience=LONG) as there:
+        with connect_learner(line.address, patience=LONG) as there:
             line.cut()
             there._config = replace(there._config, patience=0)
             there.mli_accept_weights(Weights([np.full(3, 2.0)]))
-            assert "gets the accepted weights before it is used again" in caplog.text
+            assert "gets the accepted weights before its next use" in caplog.text
             with pytest.raises(LearnerUnavailable):
                 there.mli_propose_weights()
             assert there.mli_get_current_weights() == Weights([np.full(3, 2.0)])
@@ -158,25 +176,25 @@ def test_accepting_is_put_off_while_nobody_answers(caplog):
     assert learner.trainings == 1
 
 
-def test_the_weights_of_a_learner_that_was_reached_are_known_while_it_is_away():
-    with Line() as line, served(TowardsTarget(4)) as address:
+def test_last_known_weights_are_returned_while_the_server_is_down():
+    with Line() as line, serve_learner(TowardsTarget(4)) as address:
         line.lead(address)
-        with connected(line.address, patience=LONG) as there:
+        with connect_learner(line.address, patience=LONG) as there:
             line.cut()
             there._config = replace(there._config, patience=0)
             assert there.mli_get_current_weights() == Weights([np.zeros(3)])
 
 
-def test_a_learner_never_reached_has_no_weights(nobody: str):  # noqa: F811
-    learner = RemoteLearner(nobody, RemoteConfig(patience=0))
+def test_learner_that_was_never_reached_has_no_weights(unused_address: str):  # noqa: F811
+    learner = RemoteLearner(unused_address, RemoteConfig(patience=0))
     with pytest.raises(LearnerUnavailable):
         learner.mli_get_current_weights()
 
 
-def test_weights_are_sent_as_files_of_weights_and_never_as_pickles(monkeypatch):
+def test_weights_are_sent_as_safetensors_and_not_as_pickles(monkeypatch):
     sent: list[pb.Request] = []
-    with served(TowardsTarget(4)) as address, connected(address) as there:
-        channel = there._opened_channel()
+    with serve_learner(TowardsTarget(4)) as address, connect_learner(address) as there:
+        channel = there._open_channel()
 
         class Tapped:
             def stream_stream(self, path: str, **coders: Any) -> Any:

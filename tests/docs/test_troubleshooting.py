@@ -53,4 +53,4 @@ def test_the_program_says_that(message: str):
 
 def test_a_message_that_nobody_says_is_noticed():
     assert not re.search(pattern("the moon is … from cheese"), texts())
-    assert not re.search(pattern("another agent works in …; start it first"), texts())
+    assert not re.search(pattern("another agent uses …; start it first"), texts())

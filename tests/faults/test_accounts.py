@@ -21,9 +21,7 @@ class TestOneKeyInTwoAgents:
         w.agent("alice").start().wait_log('"started"')
         second = w.twin("alice", shares="data").start()
         assert second.wait_end() == 1
-        said = [
-            line["event"] for line in second.lines() if "another agent works in" in line["event"]
-        ]
+        said = [line["event"] for line in second.lines() if "another agent uses" in line["event"]]
         assert said
         assert not any("Traceback" in line["event"] for line in second.lines())
         w.start("bob", "carol")

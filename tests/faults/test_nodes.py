@@ -105,7 +105,7 @@ class TestTheIpfsNodes:
         w.nodes["alice"].start()
         w.final_check()
         assert w.read.outcomes() == ["rejected", "accepted", "accepted"]
-        assert "could not be had" in w.agent("bob").journal("ballot")[0]["reason"]
+        assert "could not be fetched" in w.agent("bob").journal("ballot")[0]["reason"]
 
     def test_the_proposer_s_is_gone_after_others_have_the_proposal(self, world: Worlds):
         w = world("alice", "bob", "carol")

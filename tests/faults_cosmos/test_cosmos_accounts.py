@@ -22,7 +22,7 @@ class TestOneKeyInTwoAgents:
         second = w.twin("alice", shares="data").start()
         assert second.wait_end() == 1
         events = [line["event"] for line in second.lines()]
-        assert any("another agent works in" in event for event in events)
+        assert any("another agent uses" in event for event in events)
         assert not any("Traceback" in event for event in events)
         w.start("bob", "carol")
         w.final_check()

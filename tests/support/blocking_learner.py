@@ -1,6 +1,6 @@
 """A learner that reports when it trains and pauses until the test lets it continue.
 
-``said`` and ``told`` are named pipes, which the test keeps open.
+``reports`` and ``permits`` are named pipes, which the test keeps open.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ BLOCKING = f"{__name__}:make"
 
 
 class Blocking:
-    def __init__(self, said: str, told: str, *, busy: bool) -> None:
-        self._said, self._told, self._busy = said, told, busy
+    def __init__(self, reports: str, permits: str, *, busy: bool) -> None:
+        self._reports, self._permits, self._busy = reports, permits, busy
         self._weights: list[Any] = [np.zeros(3)]
 
     def mli_propose_weights(self) -> Weights:
-        Path(self._said).write_text("training")
+        Path(self._reports).write_text("training")
         if self._busy:  # many minutes inside C, where Python cannot handle a signal
             hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
-        with Path(self._told).open("rb", buffering=0) as pipe:
+        with Path(self._permits).open("rb", buffering=0) as pipe:
             pipe.read(1)
         return Weights(weights=[self._weights[0] + 1.0])
 
@@ -43,5 +43,5 @@ class Blocking:
         raise NotImplementedError
 
 
-def make(said: str = "", told: str = "", *, busy: bool = False) -> Blocking:
-    return Blocking(said, told, busy=busy)
+def make(reports: str = "", permits: str = "", *, busy: bool = False) -> Blocking:
+    return Blocking(reports, permits, busy=busy)

@@ -135,10 +135,10 @@ class Pipes:
 
     def __init__(self, home: Path) -> None:
         self._ends = []
-        for name in ("said", "told"):
+        for name in ("reports", "permits"):
             os.mkfifo(home / name)
             self._ends.append(os.open(home / name, os.O_RDWR | os.O_NONBLOCK))
-        arguments = (f"said={home / 'said'}", f"told={home / 'told'}")
+        arguments = (f"reports={home / 'reports'}", f"permits={home / 'permits'}")
         given = [part for argument in arguments for part in ("--learner-arg", argument)]
         self.learner = ["--learner", BLOCKING, *given]
 

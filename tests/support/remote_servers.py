@@ -28,7 +28,7 @@ LONG = 240.0
 
 
 @contextmanager
-def served(learner: Any, **config: Any) -> Iterator[Address]:
+def serve_learner(learner: Any, **config: Any) -> Iterator[Address]:
     """Serve a learner in this process on a free port, and yield the address."""
     server = LearnerServer(learner, ServerConfig(port=0, **config))
     address = server.start()
@@ -39,7 +39,7 @@ def served(learner: Any, **config: Any) -> Iterator[Address]:
 
 
 @contextmanager
-def connected(address: Any, **config: Any) -> Iterator[RemoteLearner]:
+def connect_learner(address: Any, **config: Any) -> Iterator[RemoteLearner]:
     """Yield the learner behind a server that has answered."""
     with RemoteLearner(str(address), RemoteConfig(**{"patience": LONG, **config})) as learner:
         learner.reach()
@@ -65,7 +65,7 @@ class Gate:
         return self._learner.mli_propose_weights()
 
 
-class TakesOne(TowardsTarget):
+class AcceptsAtMostOne(TowardsTarget):
     def mli_accept_weights(self, weights: Weights) -> None:
         if weights.weights[0][0] > 1:
             raise ValueError("too much")
@@ -134,7 +134,7 @@ def _pump(one: socket.socket, other: socket.socket) -> None:
 
 
 @pytest.fixture
-def nobody() -> Any:
+def unused_address() -> Any:
     """Yield an address where the system refuses connections."""
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
@@ -150,12 +150,12 @@ class Pipe:
         self._handle = os.open(path, os.O_RDWR)
 
     def wait(self, text: str) -> None:
-        said = b""
-        while len(said) < len(text):
-            said += os.read(self._handle, len(text) - len(said))
-        assert said.decode() == text
+        received = b""
+        while len(received) < len(text):
+            received += os.read(self._handle, len(text) - len(received))
+        assert received.decode() == text
 
-    def tell(self) -> None:
+    def release(self) -> None:
         os.write(self._handle, b"!")
 
     def close(self) -> None:

@@ -32,9 +32,9 @@ class TowardsTarget:
         return Weights(weights=[self.weights[0] + 0.25 * (self.target - self.weights[0])])
 
     def mli_test_weights(self, weights: Weights) -> ProposedWeights:
-        score, held = self._score(weights.weights), self._score(self.weights)
+        score, current = self._score(weights.weights), self._score(self.weights)
         return ProposedWeights(
-            weights=weights, vote_score=score, test_score=score, vote=score > held
+            weights=weights, vote_score=score, test_score=score, vote=score > current
         )
 
     def mli_accept_weights(self, weights: Weights) -> None:
