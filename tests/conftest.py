@@ -53,16 +53,21 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return part_of(collection_path) != part or None
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_itemcollected(item: pytest.Item) -> None:
+    _, group = _node_group(item)  # here, since pytest-xdist reads the groups before other hooks
+    item.add_marker(pytest.mark.xdist_group(group))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--long"):
         short = [item for item in items if "is_long" not in item.fixturenames]
         config.hook.pytest_deselected(items=short)
         items[:] = [item for item in items if "is_long" in item.fixturenames]
-    groups = {item: node_group_of(item.path, set(item.fixturenames)) for item in items}
-    items.sort(key=lambda item: groups[item][0])
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(groups[item][1]))
+    items.sort(key=lambda item: _node_group(item)[0])
+
+
+def _node_group(item: pytest.Item) -> tuple[int, str]:
+    return node_group_of(item.path, set(item.fixturenames))
 
 
 @pytest.hookimpl(wrapper=True)
