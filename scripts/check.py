@@ -93,7 +93,7 @@ def cargo(command: str, *arguments: str) -> tuple[str, ...]:
 
 def pytest(name: str, *arguments: str, after: tuple[str, ...] = ()) -> Stage:
     """Return a stage that runs tests, spread over several processes."""
-    options = ("-q", "--durations=10", "--dist", "loadgroup")
+    options = ("-q", "--durations=10", "--dist", "loadscope", "--no-loadscope-reorder")
     stage = Stage(name, (), uses=("ip",), after=after)
     report = f"--junitxml={stage.report('.xml')}"
     return replace(stage, command=python("-m", "pytest", *options, report, *arguments))
@@ -125,9 +125,7 @@ TEST = (
     *CHECK,
     Stage("pip check", python("-m", "pip", "check")),
     Stage("nodes", python("scripts/install_nodes.py"), needs=("node", "go", "c")),
-    pytest(
-        "tests on nodes", "--part", "nodes", "-n", "4", "--no-loadscope-reorder", after=("nodes",)
-    ),
+    pytest("tests on nodes", "--part", "nodes", "-n", "4", after=("nodes",)),
     Stage(
         "contract artifact",
         python("scripts/build_contract.py", "--check"),

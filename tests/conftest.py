@@ -7,7 +7,7 @@ import signal
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,6 +19,8 @@ from tests.support import ROOT  # noqa: E402
 from tests.support.selection import PARTS, node_group_of, part_of  # noqa: E402
 
 if TYPE_CHECKING:
+    from xdist.scheduler import LoadScopeScheduling
+
     from colearn_localnet.anvil import Anvil
     from colearn_localnet.kubo import Kubo
     from tests.support.cosmos_place import Place
@@ -53,21 +55,27 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return part_of(collection_path) != part or None
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    _, group = _node_group(item)  # here, since pytest-xdist reads the groups before other hooks
-    item.add_marker(pytest.mark.xdist_group(group))
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--long"):
         short = [item for item in items if "is_long" not in item.fixturenames]
         config.hook.pytest_deselected(items=short)
         items[:] = [item for item in items if "is_long" in item.fixturenames]
-    items.sort(key=lambda item: _node_group(item)[0])
+    items.sort(key=lambda item: node_group_of(item.path)[0])
 
 
-def _node_group(item: pytest.Item) -> tuple[int, str]:
-    return node_group_of(item.path, set(item.fixturenames))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Let one worker run the tests of a group, since they share nodes.
+
+    The groups of pytest-xdist 3.8 itself have no effect with pytest 9.2.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class GroupScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return node_group_of(ROOT / nodeid.split("::")[0])[1]
+
+    return GroupScheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

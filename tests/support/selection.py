@@ -57,18 +57,19 @@ def part_of(path: Path) -> str:
     return "fast"
 
 
-def node_group_of(path: Path, fixtures: set[str]) -> tuple[int, str]:
+def node_group_of(path: Path) -> tuple[int, str]:
     """Return the order and the name of the group of tests that one worker runs sequentially.
 
     Long groups come first. The tests of a file share its fixtures. The tests of several files share
     a wasmd, which makes blocks all the time: two at once are enough for two cores.
     """
     inside = path.relative_to(TESTS)
-    if "cosmos_place" in fixtures:
+    if "cosmos_place" in _names_in(path)[0] or inside.parts[0] == "faults_cosmos":
         return (0, "wasmd") if inside.parts[0] == "scenarios" else (1, "wasmd 2")
     return (2 if inside.parts[0] in NODE_FOLDERS else 3), str(inside)
 
 
+@cache
 def _names_in(path: Path) -> tuple[set[str], set[str]]:
     """Return the names that a file uses, and the parts of the names of the modules it imports."""
     names: set[str] = set()
