@@ -120,7 +120,7 @@ def softmax(values: Any) -> Any:
 def test_unknown_or_unfit_model_is_refused():
     with pytest.raises(UnknownName, match="did you mean keras-mlp"):
         model("keras_mlp", dataset("wine"))
-    with pytest.raises(UnfitModel, match="choose logistic, mlp, keras-mlp"):
+    with pytest.raises(UnfitModel, match="choose from: logistic, mlp, keras-mlp"):
         model("linear", dataset("wine"))
 
 

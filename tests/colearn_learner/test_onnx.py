@@ -129,7 +129,7 @@ def without_converter() -> Any:
 
 @pytest.mark.parametrize("make", [object, not_built, without_converter])
 def test_unsupported_models_are_refused(make: Any):
-    with pytest.raises(UnsupportedModel, match="can't"):
+    with pytest.raises(UnsupportedModel, match="cannot"):
         convert_model_to_onnx(make())
 
 
