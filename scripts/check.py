@@ -153,7 +153,7 @@ TEST = (
         ("rust",),
         after=(LOCK, "clippy", "record traces"),
     ),
-    pytest("heavy tests", "--part", "heavy", "-n", "2"),
+    pytest("heavy tests", "--part", "heavy", "-n", "2", after=("tests on nodes",)),
 )
 
 LONG = (
