@@ -176,7 +176,7 @@ def test_key_for_both_kinds_of_chains_has_one_file(store: Keystore, wallet: Wall
 def test_missing_second_file_is_reported_and_no_other_account_is_used(store: Keystore):
     store.save("alice", Wallet.from_mnemonic(WORDS), PASSWORD)
     (store.folder / "alice.cosmos.json").unlink()
-    with pytest.raises(InvalidKey, match="another account on Cosmos chains"):
+    with pytest.raises(InvalidKey, match="does not match the Cosmos account"):
         store.open("alice", PASSWORD)
 
 

@@ -123,7 +123,8 @@ library Rounds {
         return tally.withOutstanding(commitments);
     }
 
-    /// @notice Returns the phase of a stage. A stage also distinguishes open from secret voting and, once closed, the outcomes.
+    /// @notice Returns the phase of a stage. A stage also distinguishes open from secret voting and, once closed, the
+    /// outcomes.
     function phase(Stage stage) internal pure returns (Phase) {
         if (stage <= Stage.Proposing) return Phase.Proposing;
         if (stage <= Stage.Committing) return Phase.Voting;

@@ -18,7 +18,8 @@ using SignedBallots for BallotPage global;
 /// memory once, and the same bytes are hashed and emitted. `abi.encode` would write everything twice per ballot.
 // solhint-disable no-inline-assembly
 library SignedBallots {
-    /// @dev The length of a ballot in a batch, in bytes: | learner 20 | approve 1 | voteScore 8 | testScore 8 | r 32 | vs 32 |.
+    /// @dev The length of a ballot in a batch, in bytes:
+    /// | learner 20 | approve 1 | voteScore 8 | testScore 8 | r 32 | vs 32 |.
     uint256 internal constant LENGTH = 101;
 
     bytes32 private constant TYPEHASH = keccak256(

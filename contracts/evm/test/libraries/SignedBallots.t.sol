@@ -28,7 +28,8 @@ contract SignedBallotsTest is Test {
         (uint256 at, uint256 end) = SignedBallots.span(batch);
         for (uint256 i = 0; at < end; at = SignedBallots.next(at)) {
             (address learner, bool isSigned) = page.read(at);
-            ballots[i++] = Read(learner, isSigned, page.approves());
+            ballots[i] = Read(learner, isSigned, page.approves());
+            ++i;
             if (isSigned) page.emitVoteCast(id, round);
         }
     }

@@ -60,6 +60,7 @@ contract Utf8Test is Test {
         bytes memory text = abi.encodePacked(_encode(a), _encode(b));
         assertTrue(Utf8.isWellFormed(text));
         if (_encode(b).length > 1) {
+            // solhint-disable-next-line no-inline-assembly
             assembly ("memory-safe") {
                 mstore(text, sub(mload(text), 1))
             }

@@ -27,6 +27,7 @@ contract StateTest is Test {
         _round.salts = bytes32(uint256(12));
 
         uint256 base;
+        // solhint-disable-next-line no-inline-assembly
         assembly ("memory-safe") {
             base := _round.slot
         }
@@ -53,6 +54,7 @@ contract StateTest is Test {
         _experiment.seed = bytes32(uint256(11));
 
         uint256 base;
+        // solhint-disable-next-line no-inline-assembly
         assembly ("memory-safe") {
             base := _experiment.slot
         }
@@ -70,6 +72,7 @@ contract StateTest is Test {
         _experiment.params.rounds = 1;
         _experiment.params.maxStrikes = 2;
         uint256 base;
+        // solhint-disable-next-line no-inline-assembly
         assembly ("memory-safe") {
             base := _experiment.slot
         }
