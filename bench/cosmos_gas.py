@@ -40,10 +40,11 @@ from rich.progress import Progress
 from rich.table import Table
 
 from colearn_ledger.calls import JOIN, PROPOSE, VOTE
-from colearn_ledger.chains.cosmos import CosmosConfig, CosmosLedger, SenderConfig
-from colearn_ledger.chains.cosmos.deploying import deploy_contract
+from colearn_ledger.chains.cosmos import CosmosConfig, CosmosLedger, CosmosSenderConfig
+from colearn_ledger.chains.cosmos.deployment import deploy_contract
 from colearn_ledger.chains.cosmos.encoder import CosmosEncoder, Message
-from colearn_ledger.chains.cosmos.node import Executed, Node
+from colearn_ledger.chains.cosmos.node import Node
+from colearn_ledger.chains.cosmos.records import Executed
 from colearn_ledger.chains.cosmos.sender import Sender
 from colearn_ledger.chains.cosmos.transactions import (
     Action,
@@ -113,7 +114,7 @@ class Place:
         self.chain, self.progress = chain, progress
         self.price = float(chain.gas_price.removesuffix(chain.denomination))
         terms = CosmosAccess(chain.grpc, chain.prefix, chain.denomination, self.price)
-        sending = SenderConfig(journal=folder, gas_ceiling=200_000_000)
+        sending = CosmosSenderConfig(journal=folder, gas_ceiling=200_000_000)
         config = CosmosConfig(chain_id=chain.chain_id, sending=sending, poll_seconds=0.02)
         self.bank = Wallet.from_key(chain.keys[0])
         self.payer = self.bank.cosmos_address(chain.prefix)

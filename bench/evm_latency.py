@@ -35,7 +35,7 @@ from web3.middleware import SignAndSendRawMiddlewareBuilder
 from colearn_learner.agent.loop import Agent, AgentConfig
 from colearn_learner.interface import ProposedWeights, Weights
 from colearn_ledger.calls import JOIN, PROPOSE, VOTE, Call
-from colearn_ledger.chains.evm import EvmConfig, EvmLedger, SenderConfig
+from colearn_ledger.chains.evm import EvmConfig, EvmLedger, EvmSenderConfig
 from colearn_ledger.chains.evm.abi import load_artifact
 from colearn_ledger.chains.evm.encoder import EvmEncoder
 from colearn_ledger.keys.wallet import Wallet
@@ -114,7 +114,7 @@ class Place:
     """A contract with an experiment in which the script and the measured learner take turns."""
 
     def __init__(self, anvil: Anvil, folder: Path, rounds: int) -> None:
-        sending = SenderConfig(journal=folder / "by-hand")
+        sending = EvmSenderConfig(journal=folder / "by-hand")
         config = EvmConfig(chain_id=31337, sending=sending, websocket="off")
         self.folder = folder
         self.hand, self.other = (Wallet.from_key(key) for key in anvil.keys[:2])
@@ -253,7 +253,7 @@ def main() -> None:
                 options.duties,
                 EvmConfig(
                     chain_id=31337,
-                    sending=SenderConfig(journal=p.folder / "sent"),
+                    sending=EvmSenderConfig(journal=p.folder / "sent"),
                     poll_seconds=options.poll,
                     websocket=socket,
                 ),

@@ -140,40 +140,40 @@ class Channel(Protocol[Message]):
 class ContractView(LedgerView, Generic[Message]):
     """A read-only view of a deployed contract. Several threads may use it."""
 
-    def __init__(self, encoder: Encoder[Message], deployment: Channel[Message]) -> None:
+    def __init__(self, encoder: Encoder[Message], channel: Channel[Message]) -> None:
         """Create a view; prefer the `connect` of a chain's ledger.
 
         Args:
             encoder: translates the contract's messages.
-            deployment: carries messages to the contract.
+            channel: carries messages to the contract.
         """
         self._encoder = encoder
-        self._deployment = deployment
+        self._channel = channel
         self._seen = -1
 
     @property
     def contract(self) -> Account:
         """Return the contract's address."""
-        return self._deployment.contract
+        return self._channel.contract
 
     @property
     def domain(self) -> SigningDomain:
         """Return the domain that signed ballots and commitments are bound to."""
-        return self._deployment.domain
+        return self._channel.domain
 
     def now(self) -> int:
         """Return the chain's time, seconds since the epoch."""
-        return self._deployment.now()
+        return self._channel.now()
 
     def ask_all(self, query: Query[T], questions: Sequence[Sequence[Any]]) -> list[T]:
         """Return the answers to one query for several sets of arguments."""
-        return self._deployment.ask_all([self._question(query, values) for values in questions])
+        return self._channel.ask_all([self._question(query, values) for values in questions])
 
     def events(
         self, experiment: ExperimentId, after: int = -1, limit: int = 1_000
     ) -> list[RecordedEvent]:
         """Return up to ``limit`` events of an experiment past the cursor ``after``."""
-        return self._deployment.read_events(
+        return self._channel.read_events(
             experiment,
             lambda: self.experiment(experiment).created_at,
             after=after,
@@ -182,7 +182,7 @@ class ContractView(LedgerView, Generic[Message]):
 
     def wait_for_change(self, timeout: float) -> None:
         """Return once there is a new block since the last wait, or after ``timeout`` seconds."""
-        self._seen = self._deployment.wait_past(self._seen, timeout)
+        self._seen = self._channel.wait_past(self._seen, timeout)
 
     def _question(self, query: Query[T], values: Sequence[Any]) -> Question[Message, T]:
         checked = check_arguments(query, values, self.domain.scheme)
@@ -194,33 +194,33 @@ class ContractLedger(ContractView[Message], Ledger):
     """A deployed contract, for reading and for writing as one account."""
 
     def __init__(
-        self, encoder: Encoder[Message], deployment: Channel[Message], wallet: Wallet
+        self, encoder: Encoder[Message], channel: Channel[Message], wallet: Wallet
     ) -> None:
         """Create a ledger; prefer the `connect` and `deploy` of a chain's ledger.
 
         Args:
             encoder: translates the contract's messages.
-            deployment: carries messages to the contract.
+            channel: carries messages to the contract.
             wallet: signs the transactions.
         """
-        super().__init__(encoder, deployment)
+        super().__init__(encoder, channel)
         self._wallet = wallet
-        deployment.check_basis_with(self._is_valid)
+        channel.check_basis_with(self._is_valid)
 
     @property
     def account(self) -> Account:
         """Return the account that sends the transactions."""
-        return self._deployment.account_of(self._wallet)
+        return self._channel.account_of(self._wallet)
 
     def acting_for(self, wallet: Wallet) -> Self:
         """Return a ledger of the same contract that signs with another wallet."""
-        return type(self)(self._encoder, self._deployment, wallet)
+        return type(self)(self._encoder, self._channel, wallet)
 
     def submit(self, call: Call, *arguments: Any) -> Pending:
         """Send a call as a transaction."""
         checked = check_arguments(call, arguments, self.domain.scheme)
         message = self._encoder.encode(call, checked)
-        return self._deployment.send(self._wallet, message, self._find_basis(call, checked))
+        return self._channel.send(self._wallet, message, self._find_basis(call, checked))
 
     def _find_basis(self, call: Call, arguments: Sequence[Any]) -> Basis | None:
         """Return the proposal that a call is decided on, if the call concerns one.
@@ -236,7 +236,7 @@ class ContractLedger(ContractView[Message], Ledger):
         experiment, index, *_ = arguments
         current = self._read_content(self.contract, experiment, index)
         basis = Basis(self.contract, experiment, index, current)
-        if not self._deployment.reads_at_head:
+        if not self._channel.reads_at_head:
             confirmed = identify(self.round(experiment, index).content)
             if not basis.fits(confirmed):
                 raise TransactionLost(
@@ -255,7 +255,7 @@ class ContractLedger(ContractView[Message], Ledger):
         """Identify a round's proposal as of the last block; the text is empty without one."""
         try:
             question = self._question(ROUND, (experiment, index))
-            return identify(self._deployment.ask_at_head(contract, question).content)
+            return identify(self._channel.ask_at_head(contract, question).content)
         except (ProtocolError, BadAnswer):  # a reorganisation dropped the experiment or contract
             return ""
 

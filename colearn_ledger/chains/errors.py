@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from enum import Enum
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account, LedgerError
@@ -52,6 +52,19 @@ class WrongContract(ChainError):
 
     retries = 0
 
+    @classmethod
+    def missing(cls, where: str) -> Self:
+        """Create the error that there is no contract at an address."""
+        return cls(f"there is no contract at {where}; check the address and the network")
+
+    @classmethod
+    def foreign(cls, where: str) -> Self:
+        """Create the error that there is another contract at an address."""
+        return cls(
+            f"the contract at {where} is not the one that this version of colearn-ledger uses; "
+            "check the address, or install the version that deployed it"
+        )
+
 
 class BadAnswer(ChainError):
     """The node's answer is invalid, so the node is faulty or hostile. No part of it was used."""
@@ -88,12 +101,12 @@ class EmptyWallet(ChainError):
         self.balance = balance
         self.needed = needed
         if denomination is None:
-            held, cost = f"{balance / 1e18:.6f} of the chain's coin", f"{needed / 1e18:.6f}"
+            owned, cost = f"{balance / 1e18:.6f} of the chain's coin", f"{needed / 1e18:.6f}"
         else:
-            held, cost = f"{balance:,} {denomination}", f"{needed:,}"
+            owned, cost = f"{balance:,} {denomination}", f"{needed:,}"
         super().__init__(
-            f"{account} holds {held}, and this transaction may cost up to {cost}: send it some and "
-            "try again"
+            f"{account} holds {owned}, and this transaction may cost up to {cost}: send it some "
+            "and try again"
         )
 
 

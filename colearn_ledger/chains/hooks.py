@@ -6,8 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from colearn_ledger.chains.budget import Budget
 from colearn_ledger.chains.errors import Refusal
@@ -36,18 +35,6 @@ class Signed:
     raw: bytes
     version: Version
     cost: int
-
-
-class Limits(Protocol):
-    """The settings of a sender that exist for all chains."""
-
-    @property
-    def journal(self) -> Path | None:
-        """Return the folder of the journals; the user's data folder if ``None``."""
-
-    @property
-    def daily_budget(self) -> int | None:
-        """Return the most that one key's transactions may cost a day, in the smallest unit."""
 
 
 Request = TypeVar("Request")

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from colearn_ledger.chains.budget import Budget
+from colearn_ledger.chains.config import SenderConfig
 from colearn_ledger.chains.errors import CallRefused, NodeRefused, Refusal, TransactionLost
 from colearn_ledger.chains.hooks import (
     Answer,
     Draft,
-    Limits,
     NonceMismatch,
     OutdatedPrice,
     Own,
@@ -64,7 +64,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
         limits: the folder of the journals, and the daily budget.
     """
 
-    def __init__(self, chain_id: int | str, node_name: str, limits: Limits) -> None:
+    def __init__(self, chain_id: int | str, node_name: str, limits: SenderConfig) -> None:
         self._chain = chain_id
         self._node_name = node_name
         self._limits = limits

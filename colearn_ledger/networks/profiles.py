@@ -27,9 +27,8 @@ from colearn_ledger.protocol import Account
 
 if TYPE_CHECKING:
     from colearn_ledger.chains.cosmos import CosmosConfig
-    from colearn_ledger.chains.cosmos.deploying import Deployed as DeployedOnCosmos
+    from colearn_ledger.chains.deployment import DeploymentReceipt
     from colearn_ledger.chains.evm import EvmConfig
-    from colearn_ledger.chains.evm.deploying import Deployed as DeployedOnEvm
     from colearn_ledger.ledger import Ledger, LedgerView
 
 
@@ -135,7 +134,7 @@ class Network(ABC):
     @abstractmethod
     def deploy(
         self, wallet: Wallet, *, timeout: float, on_sent: Callable[[str], None]
-    ) -> DeployedOnEvm | DeployedOnCosmos:
+    ) -> DeploymentReceipt:
         """Deploy the contract that ships with this package.
 
         Args:
@@ -196,17 +195,17 @@ class EvmNetwork(Network):
 
     def deploy(
         self, wallet: Wallet, *, timeout: float, on_sent: Callable[[str], None]
-    ) -> DeployedOnEvm:
+    ) -> DeploymentReceipt:
         """Deploy the contract, as `Network.deploy` describes."""
-        from colearn_ledger.chains.evm.deploying import deploy_contract
+        from colearn_ledger.chains.evm.deployment import deploy_contract
 
         config = self._config()
         return deploy_contract(self.rpc, wallet, config=config, timeout=timeout, on_sent=on_sent)
 
     def _config(self, poll: float = 1.0) -> EvmConfig:
-        from colearn_ledger.chains.evm import EvmConfig, SenderConfig
+        from colearn_ledger.chains.evm import EvmConfig, EvmSenderConfig
 
-        sending = SenderConfig(
+        sending = EvmSenderConfig(
             confirmations=self.confirmations, daily_budget=self.budget_in_smallest_unit
         )
         if self.max_fee_gwei is not None:
@@ -258,17 +257,17 @@ class CosmosNetwork(Network):
 
     def deploy(
         self, wallet: Wallet, *, timeout: float, on_sent: Callable[[str], None]
-    ) -> DeployedOnCosmos:
+    ) -> DeploymentReceipt:
         """Deploy the contract, as `Network.deploy` describes."""
-        from colearn_ledger.chains.cosmos.deploying import deploy_contract
+        from colearn_ledger.chains.cosmos.deployment import deploy_contract
 
         config = self._config()
         return deploy_contract(self.access, wallet, config=config, timeout=timeout, on_sent=on_sent)
 
     def _config(self, poll: float = 1.0) -> CosmosConfig:
-        from colearn_ledger.chains.cosmos import CosmosConfig, SenderConfig
+        from colearn_ledger.chains.cosmos import CosmosConfig, CosmosSenderConfig
 
-        sending = SenderConfig(daily_budget=self.budget_in_smallest_unit)
+        sending = CosmosSenderConfig(daily_budget=self.budget_in_smallest_unit)
         return CosmosConfig(chain_id=str(self.chain_id), poll_seconds=poll, sending=sending)
 
     def _check_chain(self) -> None:

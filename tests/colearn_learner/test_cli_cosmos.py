@@ -122,4 +122,4 @@ def test_a_network_of_another_chain_is_told_before_anything_is_sent(cosmos_place
     Networks().save(wrong)
     told = colearn("deploy", "--network", "wrong", "--key", "owner")
     assert told.exit_code == 1
-    assert "chain fetchhub-4 is wanted" in " ".join(told.output.split())
+    assert "not on chain fetchhub-4" in " ".join(told.output.split())

@@ -142,7 +142,12 @@ def test_export_reveals_the_private_key_only_on_request(home: Path):
         (("key", "import", "bob", *WORDS.split()), {}, 2, "never an argument"),
         (("key", "import", "bob", "--from", KEY), {}, 2, "never itself an argument"),
         (("key", "import", "bob", "--from", "env:NONE"), {}, 2, "NONE is not set"),
-        (("key", "import", "bob", "--from", "fd:999999"), {}, 2, "cannot read the file descriptor 999999"),
+        (
+            ("key", "import", "bob", "--from", "fd:999999"),
+            {},
+            2,
+            "cannot read the file descriptor 999999",
+        ),
         (("key", "import", "bob", "--from", "env:K"), {"K": KEY[:-1]}, 1, "not a private key"),
         (("key", "import", "bob", "--from", "env:K"), {"K": WORDS + " x"}, 1, "is not a mnemonic"),
         (("key", "show", "bob"), {}, 1, "existing keys: alice"),

@@ -86,7 +86,7 @@ def test_deploying_to_another_chain_or_without_money_is_refused(home: Path, chai
     Networks().save(EvmNetwork("wrong", chain.url, 5))
     result = colearn("deploy", "--network", "wrong", "--key", "owner")
     assert result.exit_code == 1
-    assert "is on chain 31337 and chain 5 is wanted" in result.output
+    assert "is on chain 31337, not on chain 5" in result.output
     Keystore(work=2).save("poor", poor := Wallet.create(), PASSWORD)
     result = colearn("deploy", "--network", "local-evm", "--key", "poor")
     assert result.exit_code == 1

@@ -74,7 +74,7 @@ def hostile_node(patch: pytest.MonkeyPatch, folder: Path) -> None:
         raise LedgerUnavailable(HOSTILE)
 
     patch.setattr(EvmLedger, "connect", refuse)
-    patch.setattr("colearn_ledger.chains.evm.deploying.deploy_contract", refuse)
+    patch.setattr("colearn_ledger.chains.evm.deployment.deploy_contract", refuse)
     (folder / "experiment.toml").write_text(
         'name = "x"\n[model]\nscore_name = "loss"\nhigher_is_better = false\n'
         '[weights]\nlearner = "colearn_learner.catalogue:share"\n'

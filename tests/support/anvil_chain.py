@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from colearn_ledger.chains.evm import EvmConfig, EvmLedger, SenderConfig
+from colearn_ledger.chains.evm import EvmConfig, EvmLedger, EvmSenderConfig
 from colearn_ledger.chains.evm.http_provider import HttpConfig
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Pending, Receipt
@@ -36,7 +36,7 @@ class Chain:
         sending = {"journal": self.folder, "bump_after": 60, "fee_seconds": 0.0, **sending}
         return EvmConfig(
             chain_id=31337,
-            sending=SenderConfig(**sending),
+            sending=EvmSenderConfig(**sending),
             poll_seconds=0.02,
             websocket="off",
             http=HttpConfig(timeout=LIMIT, first_pause=0.01),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from colearn_ledger.chains.cosmos import CosmosConfig, CosmosLedger, SenderConfig
-from colearn_ledger.chains.cosmos.deploying import deploy_contract, instantiate_contract
+from colearn_ledger.chains.cosmos import CosmosConfig, CosmosLedger, CosmosSenderConfig
+from colearn_ledger.chains.cosmos.deployment import deploy_contract, instantiate_contract
 from colearn_ledger.chains.cosmos.node import Node
 from colearn_ledger.chains.cosmos.sender import Sender
 from colearn_ledger.chains.cosmos.transactions import pay_action
@@ -33,7 +33,7 @@ class Place:
         price = float(chain.gas_price.removesuffix(chain.denomination))
         self.terms = CosmosAccess(chain.grpc, chain.prefix, chain.denomination, price)
         self.config = CosmosConfig(
-            chain_id=chain.chain_id, sending=SenderConfig(journal=folder), poll_seconds=0.02
+            chain_id=chain.chain_id, sending=CosmosSenderConfig(journal=folder), poll_seconds=0.02
         )
         self.bank = Wallet.from_key(chain.keys[0])
         self.node = Node(chain.grpc)

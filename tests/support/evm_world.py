@@ -1,4 +1,4 @@
-"""A chain with the contract and a meddling provider, for the tests of the EVM ledger."""
+"""A chain with the contract, and a node with configurable faults, for tests of the EVM ledger."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Place:
         for wallet in (self.bob, self.cy):
             self.chain.fund(wallet)
 
-    def enrolled(self, **changes: Any) -> ExperimentId:
+    def create_and_join(self, **changes: Any) -> ExperimentId:
         """Create an experiment as ana, join it as ana and bob, and return its id."""
         experiment = self.ledger.create(params(**changes)).wait().experiment
         self.ledger.join(experiment).wait()
@@ -43,34 +43,34 @@ class Place:
 Answer = Callable[[], Any]
 
 
-class Meddler(BaseProvider):
+class FaultyNode(BaseProvider):
     """A provider that forwards requests and may replace the responses.
 
-    ``meddling`` maps a method to a function. The function receives the request's parameters and a
+    ``overrides`` maps a method to a function. The function receives the request's parameters and a
     callable that asks the honest node, and returns the response.
     """
 
     def __init__(self, honest: BaseProvider) -> None:
         super().__init__()
         self._honest = honest
-        self.meddling: dict[str, Callable[[list[Any], Answer], Any]] = {}
-        self.asked: list[str] = []
+        self.overrides: dict[str, Callable[[list[Any], Answer], Any]] = {}
+        self.requested: list[str] = []
 
     def request_func(self, w3: Any, middleware_onion: Any) -> Any:
         ask = self._honest.request_func(w3, middleware_onion)
 
         def answer(method: str, parameters: list[Any]) -> Any:
-            self.asked.append(method)
-            meddle = self.meddling.get(method, lambda _, honest: honest())
-            return meddle(parameters, lambda: ask(method, parameters))
+            self.requested.append(method)
+            override = self.overrides.get(method, lambda _, honest: honest())
+            return override(parameters, lambda: ask(method, parameters))
 
         return answer
 
-    def says(self, method: str, result: Any) -> None:
+    def answer(self, method: str, result: Any) -> None:
         """Replace the node's answer to a method with this result."""
-        self.meddling[method] = lambda *_: {"jsonrpc": "2.0", "id": 1, "result": result}
+        self.overrides[method] = lambda *_: {"jsonrpc": "2.0", "id": 1, "result": result}
 
-    def refuses(self, method: str, message: str, code: int = -32_000) -> None:
+    def refuse(self, method: str, message: str, code: int = -32_000) -> None:
         """Replace the node's answer to a method with an error."""
         error = {"code": code, "message": message}
-        self.meddling[method] = lambda *_: {"jsonrpc": "2.0", "id": 1, "error": error}
+        self.overrides[method] = lambda *_: {"jsonrpc": "2.0", "id": 1, "error": error}

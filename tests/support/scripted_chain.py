@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from cosmpy.protos.cosmos.tx.v1beta1.tx_pb2 import AuthInfo, TxRaw
 
 from colearn_ledger.chains.cosmos.errors import Refused
-from colearn_ledger.chains.cosmos.node import Block, Executed
+from colearn_ledger.chains.cosmos.records import Block, Executed
 from colearn_ledger.chains.cosmos.transactions import hash_transaction
 from colearn_ledger.chains.errors import NodeRefused
 from colearn_ledger.ledger import LedgerUnavailable
@@ -33,7 +33,7 @@ def body_of(raw: bytes) -> bytes:
 class ScriptedChain:
     """An implementation of the `Node` methods that `Sender` uses, for one account.
 
-    ``meddle`` may answer a broadcast in the node's place, or raise. Transactions with less than
+    ``override`` may answer a broadcast in the node's place, or raise. Transactions with less than
     ``gas_needed`` run out of gas. The contract refuses transactions with a body in ``refused``.
     """
 
@@ -41,7 +41,7 @@ class ScriptedChain:
     balance_held: int = 10**12
     gas_simulated: int = 100_000
     gas_needed: int = 0
-    meddle: Callable[[bytes], Answer | None] = lambda raw: None
+    override: Callable[[bytes], Answer | None] = lambda raw: None
     sequence: int = 0
     mempool: dict[int, bytes] = field(default_factory=dict)
     blocks: dict[str, Executed] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class ScriptedChain:
 
     def broadcast(self, raw: bytes) -> Answer:
         self.offered.append(raw)
-        if (answer := self.meddle(raw)) is not None:
+        if (answer := self.override(raw)) is not None:
             return answer
         if raw in self.mempool.values() or hash_transaction(raw) in self.blocks:
             return 19, "sdk", "tx already in mempool"

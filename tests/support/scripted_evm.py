@@ -29,7 +29,7 @@ def hash_of(raw: bytes) -> str:
 class ScriptedEvm:
     """An implementation of the `Node` methods that `Sender` uses, for one account.
 
-    ``meddle`` may raise in place of the answer to a transaction. ``refused`` contains the data of
+    ``override`` may raise in place of the answer to a transaction. ``refused`` contains the data of
     calls that the contract refuses.
     """
 
@@ -45,7 +45,7 @@ class ScriptedEvm:
         self.blocks: dict[str, int] = {}
         self.offered: list[bytes] = []
         self.refused: set[bytes] = set()
-        self.meddle: Callable[[bytes], None] = lambda raw: None
+        self.override: Callable[[bytes], None] = lambda raw: None
 
     def block(self, number: int | str = "latest") -> Block:
         return Block(1, 0, self.base_fee, "0x" + "ab" * 32)
@@ -72,7 +72,7 @@ class ScriptedEvm:
 
     def send(self, raw: bytes) -> str:
         self.offered.append(raw)
-        self.meddle(raw)
+        self.override(raw)
         fields = fields_of(raw)
         nonce, name = fields["nonce"], hash_of(raw)
         if raw in self.pool.values():

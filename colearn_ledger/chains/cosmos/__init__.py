@@ -5,7 +5,7 @@ Needs the extra ``cosmos``.
 
 from __future__ import annotations
 
-from colearn_ledger.chains.cosmos.config import CosmosConfig, SenderConfig
+from colearn_ledger.chains.cosmos.config import CosmosConfig, CosmosSenderConfig
 from colearn_ledger.chains.cosmos.errors import FeeTooHigh
 from colearn_ledger.chains.cosmos.ledger import CosmosLedger
 from colearn_ledger.chains.cosmos.node import GrpcConfig
@@ -29,13 +29,13 @@ __all__ = [
     "ChainError",
     "CosmosConfig",
     "CosmosLedger",
+    "CosmosSenderConfig",
     "EmptyWallet",
     "FeeTooHigh",
     "GasTooHigh",
     "GrpcConfig",
     "MissingChainId",
     "NodeRefused",
-    "SenderConfig",
     "TransactionFailed",
     "TransactionLost",
     "WrongChain",

@@ -1,26 +1,34 @@
-"""Connection to one contract on a Cosmos chain, shared by all views of the contract."""
+"""Deploy the contract on a Cosmos chain, and exchange messages with a deployed contract."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from colearn_ledger.chains.config import check_chain_id
 from colearn_ledger.chains.contract_ledger import Question
 from colearn_ledger.chains.cosmos.artifact import load_artifact
-from colearn_ledger.chains.cosmos.config import CosmosConfig, check_chain
+from colearn_ledger.chains.cosmos.config import CosmosConfig
 from colearn_ledger.chains.cosmos.encoder import Message
 from colearn_ledger.chains.cosmos.errors import Refused, find_contract_error
 from colearn_ledger.chains.cosmos.event_codec import decode_events
 from colearn_ledger.chains.cosmos.events import EventReader
-from colearn_ledger.chains.cosmos.node import ContractInfo, Executed, Node
+from colearn_ledger.chains.cosmos.node import Node
+from colearn_ledger.chains.cosmos.records import ContractInfo, Executed
 from colearn_ledger.chains.cosmos.sender import Draft, Sender
-from colearn_ledger.chains.cosmos.transactions import execute_action
+from colearn_ledger.chains.cosmos.transactions import (
+    execute_action,
+    instantiate_action,
+    store_action,
+)
 from colearn_ledger.chains.cosmos.wire import error_from_wire
+from colearn_ledger.chains.deployment import DeploymentReceipt
 from colearn_ledger.chains.errors import (
     BadAnswer,
+    EmptyWallet,
     MissingChainId,
     NodeRefused,
     TransactionFailed,
@@ -31,14 +39,15 @@ from colearn_ledger.chains.journal import Basis
 from colearn_ledger.keys.signing import cosmos_domain
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable, Receipt, RecordedEvent
+from colearn_ledger.networks.cosmos_access import CosmosAccess
 from colearn_ledger.protocol import Account, ExperimentId, LedgerError, UnknownExperiment
 
-__all__ = ["Deployment", "SentTransaction"]
+_LABEL = "colearn"
 
 T = TypeVar("T")
 
 
-class Deployment:
+class DeployedContract:
     """Connection to one contract, shared by all its views.
 
     Args:
@@ -57,7 +66,7 @@ class Deployment:
         self.config = config
         self.sender = sender
         self.domain = cosmos_domain(sender.chain_id, contract)
-        info = self.checked_contract()
+        info = self.check_contract()
         self.events = EventReader(
             node, contract, lambda: info.created, range_size=config.block_range
         )
@@ -110,7 +119,7 @@ class Deployment:
         try:
             return question.read(self.node.query(contract, question.message))
         except Refused as refusal:
-            raise self.explained(refusal) from None
+            raise self.explain(refusal) from None
 
     @property
     def reads_at_head(self) -> bool:
@@ -133,13 +142,13 @@ class Deployment:
         try:
             sent = self.sender.send(wallet, action, basis=basis)
         except Refused as refusal:
-            raise self.explained(refusal) from None
+            raise self.explain(refusal) from None
         except (BadAnswer, NodeRefused):
             self.check_place()
             raise
         return SentTransaction(self, sent)
 
-    def explained(self, refusal: Refused) -> LedgerError:
+    def explain(self, refusal: Refused) -> LedgerError:
         """Return the protocol's error for a refusal."""
         error = error_from_wire(refusal)
         if isinstance(error, UnknownExperiment):
@@ -156,10 +165,10 @@ class Deployment:
             WrongChain, WrongContract: the chain or the contract is another one.
         """
         with suppress(LedgerUnavailable, BadAnswer, NodeRefused):
-            check_chain(self.node, self.sender.chain_id)
-            self.checked_contract()
+            check_chain_id(self.node.name, self.node.chain_id(), self.sender.chain_id)
+            self.check_contract()
 
-    def checked_contract(self) -> ContractInfo:
+    def check_contract(self) -> ContractInfo:
         """Return the contract's data; refuse a foreign contract, or one whose code can change.
 
         Raises:
@@ -168,18 +177,13 @@ class Deployment:
         where = f"{self.contract} on chain {self.sender.chain_id}"
         info = self.node.contract(self.contract)
         if info is None:
-            raise WrongContract(
-                f"there is no contract at {where}; check the address and the network"
-            )
+            raise WrongContract.missing(where)
         if info.checksum != load_artifact().checksum:
-            raise WrongContract(
-                f"the contract at {where} is not the one that this version of colearn-ledger "
-                "speaks with; check the address, or install the version that deployed it"
-            )
+            raise WrongContract.foreign(where)
         if info.admin:
             raise WrongContract(
-                f"the contract at {where} has an admin, {info.admin[:80]}, who can replace its "
-                "code: use one without an admin"
+                f"the contract at {where} has the admin {info.admin[:80]}, which can replace its "
+                "code; use a contract without an admin"
             )
         return info
 
@@ -188,7 +192,7 @@ class Deployment:
 class SentTransaction:
     """A transaction in flight; implements `colearn_ledger.ledger.Pending`."""
 
-    _deployment: Deployment
+    _contract: DeployedContract
     _sent: Sent[Draft]
 
     def wait(self, timeout: float | None = None) -> Receipt:
@@ -200,16 +204,121 @@ class SentTransaction:
             LedgerUnavailable: it is not in a block after ``timeout`` seconds.
             TransactionLost: it can no longer be included in a block.
         """
-        executed = self._deployment.sender.wait(self._sent, timeout)
+        executed = self._contract.sender.wait(self._sent, timeout)
         if executed.code:
             raise self._why(executed)
-        events = tuple(decode_events(executed.events, self._deployment.contract))
+        events = tuple(decode_events(executed.events, self._contract.contract))
         return Receipt(executed.hash, executed.time, executed.gas_used, events)
 
     def _why(self, executed: Executed) -> LedgerError:
         if refusal := find_contract_error(executed.log):
-            return self._deployment.explained(refusal)
+            return self._contract.explain(refusal)
         return TransactionFailed(
             f"transaction {executed.hash} failed in block {executed.height}, having used "
             f"{executed.gas_used:,} gas: {executed.log[:300]}"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CosmosDeploymentReceipt(DeploymentReceipt):
+    """A deployed contract. ``code`` is the id of its code; ``cost`` includes storing the code."""
+
+    code: int
+
+
+def deploy_contract(
+    access: CosmosAccess,
+    wallet: Wallet,
+    *,
+    config: CosmosConfig | None = None,
+    timeout: float | None = None,
+    on_sent: Callable[[str], None] | None = None,
+) -> CosmosDeploymentReceipt:
+    """Store this package's contract on a chain, and create an instance of it without an admin.
+
+    Args:
+        access: the chain's endpoint and fees.
+        wallet: the account that pays.
+        config: settings for the connection.
+        timeout: seconds to wait for each of the two transactions; without limit if ``None``.
+        on_sent: called with each transaction's hash once it is sent.
+
+    Raises:
+        MissingChainId: ``config`` does not contain the chain's id.
+        WrongChain: the node is on another chain; nothing was sent.
+        EmptyWallet: the wallet cannot pay for the deployment; nothing was sent.
+        TransactionFailed: the chain refused the contract.
+        WrongContract: the new address has another contract; the node is faulty.
+        LedgerUnavailable: the node cannot be reached, or a transaction is not in a block yet.
+    """
+    config = config or CosmosConfig()
+    node = Node(access.grpc, config.grpc)
+    chain_id = check_chain_id(node.name, node.chain_id(), config.chain_id)
+    if config.chain_id is None:
+        raise MissingChainId(chain_id)
+    sender = Sender(node, chain_id, access, config.sending)
+    account, artifact = sender.address(wallet), load_artifact()
+    if access.gas_price and (balance := node.balance(account, access.denomination)) == 0:
+        needed = int(access.gas_price * config.sending.gas_margin) + 1
+        raise EmptyWallet(account, balance, needed, access.denomination)
+    sent = sender.send(wallet, store_action(account, artifact.wasm))
+    if on_sent is not None:
+        on_sent(sent.hash)
+    stored = _check_success(sender.wait(sent, timeout), "storing the contract's code")
+    code = _find_attribute(stored, "store_code", "code_id")
+    if not code.isdecimal():
+        raise BadAnswer(f"{node.name} returned {code[:40]!r} as the id of the stored code")
+    deployed = instantiate_contract(
+        node, sender, wallet, code=int(code), timeout=timeout, on_sent=on_sent
+    )
+    info = node.contract(deployed.contract)
+    if info is None or info.checksum != artifact.checksum or info.admin:
+        raise WrongContract(
+            f"transaction {deployed.transaction} created another contract at {deployed.contract} "
+            "than the stored one; the node is faulty: use another one"
+        )
+    return replace(deployed, cost=deployed.cost + stored.gas_used)
+
+
+def instantiate_contract(
+    node: Node,
+    sender: Sender,
+    wallet: Wallet,
+    *,
+    code: int,
+    timeout: float | None = None,
+    on_sent: Callable[[str], None] | None = None,
+) -> CosmosDeploymentReceipt:
+    """Create a contract from stored code, without an admin.
+
+    Raises:
+        TransactionFailed: the chain refused to create the contract.
+        LedgerUnavailable: the node cannot be reached, or the transaction is not in a block yet.
+    """
+    sent = sender.send(wallet, instantiate_action(sender.address(wallet), code, _LABEL))
+    if on_sent is not None:
+        on_sent(sent.hash)
+    created = _check_success(sender.wait(sent, timeout), "creating the contract")
+    return CosmosDeploymentReceipt(
+        contract=Account(_find_attribute(created, "instantiate", "_contract_address")),
+        chain_id=sender.chain_id,
+        code=code,
+        transaction=created.hash,
+        block=created.height,
+        cost=created.gas_used,
+    )
+
+
+def _check_success(executed: Executed, what: str) -> Executed:
+    if executed.code:
+        raise TransactionFailed(
+            f"{what} failed in transaction {executed.hash}: {executed.log[:300]}"
+        )
+    return executed
+
+
+def _find_attribute(executed: Executed, event: str, name: str) -> str:
+    for item in executed.events:
+        if item.type == event and name in dict(item.attributes):
+            return dict(item.attributes)[name]
+    raise BadAnswer(f"transaction {executed.hash} has no event {event} with {name}")

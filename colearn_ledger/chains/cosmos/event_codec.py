@@ -8,7 +8,7 @@ from typing import Any
 
 from colearn_ledger import protocol
 from colearn_ledger.chains.cosmos.answers import check_account, enum_member, parse_number
-from colearn_ledger.chains.cosmos.node import ChainEvent
+from colearn_ledger.chains.cosmos.records import ChainEvent
 from colearn_ledger.chains.cosmos.wire import params_from_wire
 from colearn_ledger.chains.decoding import decode_received
 from colearn_ledger.chains.errors import BadAnswer

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from operator import attrgetter
 
 from colearn_ledger.chains.cosmos.event_codec import decode_events
-from colearn_ledger.chains.cosmos.node import Executed, Node
+from colearn_ledger.chains.cosmos.node import Node
+from colearn_ledger.chains.cosmos.records import Executed
 from colearn_ledger.chains.errors import BadAnswer
 from colearn_ledger.ledger import RecordedEvent
 from colearn_ledger.protocol import Account, ExperimentId

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Self, overload
 
 from colearn_ledger.arguments import check_account
+from colearn_ledger.chains.config import check_chain_id
 from colearn_ledger.chains.contract_ledger import ContractLedger, ContractView
-from colearn_ledger.chains.cosmos.config import CosmosConfig, check_chain
-from colearn_ledger.chains.cosmos.deploying import deploy_contract
-from colearn_ledger.chains.cosmos.deployment import Deployment
+from colearn_ledger.chains.cosmos.config import CosmosConfig
+from colearn_ledger.chains.cosmos.deployment import DeployedContract, deploy_contract
 from colearn_ledger.chains.cosmos.encoder import CosmosEncoder, Message
 from colearn_ledger.chains.cosmos.node import Node
 from colearn_ledger.chains.cosmos.sender import Sender
@@ -41,17 +41,6 @@ class CosmosLedger(ContractLedger[Message]):
         config: CosmosConfig | None = None,
     ) -> Self: ...
 
-    @overload
-    @classmethod
-    def connect(
-        cls,
-        access: CosmosAccess,
-        contract: Account,
-        wallet: Wallet | None,
-        *,
-        config: CosmosConfig | None = None,
-    ) -> Self | ContractView[Message]: ...
-
     @classmethod
     def connect(
         cls,
@@ -77,13 +66,13 @@ class CosmosLedger(ContractLedger[Message]):
         """
         config = config or CosmosConfig()
         node = Node(access.grpc, config.grpc)
-        chain_id = check_chain(node, config.chain_id)
+        chain_id = check_chain_id(node.name, node.chain_id(), config.chain_id)
         address = check_account(contract, SigningScheme.ADR036, "contract")
         sender = Sender(node, chain_id, access, config.sending)
-        deployment = Deployment(node, address, config, sender)
+        deployed = DeployedContract(node, address, config, sender)
         if wallet is None:
-            return ContractView(CosmosEncoder(), deployment)
-        return cls(CosmosEncoder(), deployment, wallet)
+            return ContractView(CosmosEncoder(), deployed)
+        return cls(CosmosEncoder(), deployed, wallet)
 
     @classmethod
     def deploy(

@@ -1,4 +1,4 @@
-"""A client of one Cosmos node over gRPC: every request has a deadline, every answer is checked."""
+"""A client of one Cosmos node over gRPC, with a deadline on requests and checks of answers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -35,11 +34,17 @@ from cosmpy.protos.cosmwasm.wasm.v1.query_pb2 import (
     QuerySmartContractStateRequest,
 )
 from cosmpy.protos.cosmwasm.wasm.v1.query_pb2_grpc import QueryStub as WasmStub
-from google.protobuf.empty_pb2 import Empty
-from google.protobuf.message import DecodeError
-from google.protobuf.unknown_fields import UnknownFieldSet
 
 from colearn_ledger.chains.cosmos.errors import find_contract_error
+from colearn_ledger.chains.cosmos.records import (
+    Block,
+    ContractInfo,
+    Executed,
+    decode_block,
+    decode_fields,
+    decode_number,
+    decode_transaction,
+)
 from colearn_ledger.chains.errors import BadAnswer, NodeRefused
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account
@@ -70,8 +75,6 @@ _TRY_AGAIN = {
 _STARTING = "context did not contain latest block height"
 """Part of a node's error between its start and its first block; no code identifies the error."""
 
-Attributes = tuple[tuple[str, str], ...]
-
 
 @dataclass(frozen=True, slots=True)
 class GrpcConfig:
@@ -84,57 +87,6 @@ class GrpcConfig:
 
     timeout: float = 10.0
     patience: float = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A block's height, hash (hexadecimal) and time (seconds since the epoch)."""
-
-    height: int
-    hash: str
-    time: int
-
-
-@dataclass(frozen=True, slots=True)
-class ChainEvent:
-    """An event as a chain records it."""
-
-    type: str
-    attributes: Attributes
-
-
-@dataclass(frozen=True, slots=True)
-class Executed:
-    """A transaction in a block.
-
-    Args:
-        hash: upper-case hexadecimal.
-        height: the height of the block.
-        time: the time of the block, seconds since the epoch.
-        code: 0 if the transaction took effect.
-        codespace: the module that defines the code.
-        log: the chain's explanation of a failure.
-        gas_used: the gas that the transaction used.
-        events: the events, in order.
-    """
-
-    hash: str
-    height: int
-    time: int
-    code: int
-    codespace: str
-    log: str
-    gas_used: int
-    events: tuple[ChainEvent, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ContractInfo:
-    """A contract on the chain. ``created`` is a height; ``admin`` is empty without an admin."""
-
-    checksum: bytes
-    admin: str
-    created: int
 
 
 class Node:
@@ -154,19 +106,23 @@ class Node:
         self._accounts = AuthStub(channel)
         self._bank = BankStub(channel)
         self._wasm = WasmStub(channel)
-        # parsed by `_fields`: the answer has changed since cosmpy generated its description
+        # parsed by `decode_fields`: the answer has changed since cosmpy generated its description
         self._contract_info = channel.unary_unary(
             "/cosmwasm.wasm.v1.Query/ContractInfo",
             request_serializer=QueryContractInfoRequest.SerializeToString,
             response_deserializer=bytes,
         )
-        self._shutting = channel.close
+        self._close = channel.close
 
     def close(self) -> None:
         """End the connection."""
-        self._shutting()
+        self._close()
 
     # ------------------------------------------------------------------ blocks
+
+    def chain_id(self) -> str:
+        """Return the chain's id."""
+        return self.latest()[0]
 
     def latest(self) -> tuple[str, Block]:
         """Return the chain's id and the last block whose state the node has.
@@ -175,7 +131,7 @@ class Node:
         from the state of the previous block.
         """
         answer, call = self._ask(self._blocks.GetLatestBlock.with_call, GetLatestBlockRequest())
-        block, reached = _block(answer), _read_height(call)
+        block, reached = decode_block(answer), _read_height(call)
         if reached is not None and reached < block.height:
             block = self.block(reached) or block
         return str(answer.block.header.chain_id), block
@@ -184,11 +140,11 @@ class Node:
         """Return a block, ``None`` if the node does not have it."""
         request = GetBlockByHeightRequest(height=height)
         try:
-            found = _block(self._ask(self._blocks.GetBlockByHeight, request))
+            found = decode_block(self._ask(self._blocks.GetBlockByHeight, request))
         except NodeRefused:  # pruned, or not yet created
             return None
         if found.height != height:
-            raise BadAnswer(f"{self.name} gave block {found.height} for block {height}")
+            raise BadAnswer(f"{self.name} returned block {found.height} instead of block {height}")
         return found
 
     # ------------------------------------------------------------------ accounts
@@ -203,14 +159,14 @@ class Node:
             raise
         found = BaseAccount()
         if not answer.account.Unpack(found) or found.address != address:
-            raise BadAnswer(f"{self.name} gave no plain account for {address}")
+            raise BadAnswer(f"{self.name} did not return a basic account for {address}")
         return found.account_number, found.sequence
 
     def balance(self, address: Account, denomination: str) -> int:
         """Return an account's balance."""
         request = QueryBalanceRequest(address=address, denom=denomination)
         amount = str(self._ask(self._bank.Balance, request).balance.amount) or "0"
-        return _number(amount, "a balance")
+        return decode_number(amount, "a balance")
 
     # ------------------------------------------------------------------ contracts
 
@@ -224,17 +180,19 @@ class Node:
         request = QuerySmartContractStateRequest(address=contract, query_data=data)
         answer = bytes(self._ask(self._wasm.SmartContractState, request).data)
         if len(answer) > _LONGEST_QUERY:
-            raise BadAnswer(f"{self.name} answered with {len(answer):,} bytes")
+            raise BadAnswer(
+                f"{self.name} returned {len(answer):,} bytes, more than {_LONGEST_QUERY:,}"
+            )
         try:
             return load(answer)
         except InvalidJson as error:
-            raise BadAnswer(f"{self.name} answered with what is not JSON") from error
+            raise BadAnswer(f"{self.name} returned an answer that is not valid JSON") from error
 
     def contract(self, address: Account) -> ContractInfo | None:
         """Return a contract's checksum and origin, ``None`` if the contract does not exist."""
         try:
             answer = self._ask(self._contract_info, QueryContractInfoRequest(address=address))
-            info = _fields(_fields(answer).get(2, b""))
+            info = decode_fields(decode_fields(answer).get(2, b""))
             code_id = info.get(1, 0)
             request = QueryCodeRequest(code_id=code_id)
             code = self._ask(self._wasm.Code, request).code_info
@@ -244,7 +202,7 @@ class Node:
                 return None
             raise
         admin = info.get(3, b"").decode(errors="replace")
-        return ContractInfo(bytes(code.data_hash), admin, _fields(info.get(5, b"")).get(1, 1))
+        return ContractInfo(bytes(code.data_hash), admin, decode_fields(info.get(5, b"")).get(1, 1))
 
     # ------------------------------------------------------------------ transactions
 
@@ -272,9 +230,9 @@ class Node:
             if "not found" in str(error).lower():
                 return None
             raise
-        found = _executed(answer.tx_response)
+        found = decode_transaction(answer.tx_response)
         if found.hash != name:
-            raise BadAnswer(f"{self.name} gave another transaction than {name}")
+            raise BadAnswer(f"{self.name} returned another transaction than {name}")
         return found
 
     def executions(self, contract: Account, first: int, last: int) -> list[Executed]:
@@ -293,14 +251,14 @@ class Node:
                 limit=_PAGE,
             )
             answer = self._ask(self._transactions.GetTxsEvent, request)
-            found += (_executed(response) for response in answer.tx_responses)
+            found += (decode_transaction(response) for response in answer.tx_responses)
             if len(answer.tx_responses) < _PAGE or len(found) >= answer.total:
                 break
         if any(not first <= item.height <= last for item in found):
-            raise BadAnswer(f"{self.name} gave transactions that were not asked for")
+            raise BadAnswer(f"{self.name} returned transactions outside of the requested blocks")
         return found
 
-    # ------------------------------------------------------------------ asking
+    # ------------------------------------------------------------------ requests
 
     def _ask(self, call: Callable[..., T], request: Any) -> T:
         """Send a request; repeat it while the node is unreachable, but not after a refusal."""
@@ -314,12 +272,12 @@ class Node:
                 if code not in _TRY_AGAIN and _STARTING not in details:
                     if refusal := find_contract_error(details):
                         raise refusal from None
-                    raise NodeRefused(f"{self.name} refuses: {_cut(details)}") from None
+                    raise NodeRefused(f"{self.name} refused the request: {_cut(details)}") from None
                 if time.monotonic() + pause > ends:
                     raise LedgerUnavailable(
                         f"the node {self.name} does not answer ({_cut(details) or code.name})"
                     ) from error
-            _log.info("%s does not answer: it is asked again", self.name)
+            _log.info("%s does not answer; the request is repeated", self.name)
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
 
@@ -344,58 +302,7 @@ def _cut(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)[:400]
 
 
-def _fields(data: object) -> dict[int, Any]:
-    """Parse a protobuf message; return its fields by number, as integers or bytes."""
-    message = Empty()
-    try:
-        message.ParseFromString(data if isinstance(data, bytes) else b"")
-    except DecodeError as error:
-        raise BadAnswer("the node gave a message that cannot be read") from error
-    return {field.field_number: field.data for field in UnknownFieldSet(message)}
-
-
 def _read_height(call: Any) -> int | None:
     """Return the height of the state that a node answered from, if the node reports it."""
     height = dict(call.initial_metadata() or ()).get("x-cosmos-block-height", "")
     return int(height) if height.isdecimal() and 0 < len(height) < 19 else None
-
-
-def _number(text: str, what: str) -> int:
-    if not text.isdecimal() or len(text) > 60:
-        raise BadAnswer(f"the node gave {text[:60]!r} as {what}")
-    return int(text)
-
-
-def _block(answer: Any) -> Block:
-    header = answer.block.header
-    if header.height < 1 or header.time.seconds < 0:
-        raise BadAnswer("the node gave a block of no height")
-    return Block(header.height, answer.block_id.hash.hex(), header.time.seconds)
-
-
-def _executed(response: Any) -> Executed:
-    try:
-        time = int(datetime.fromisoformat(str(response.timestamp)).timestamp())
-    except ValueError as error:
-        raise BadAnswer(f"the node gave {response.timestamp[:60]!r} as a block's time") from error
-    return Executed(
-        hash=str(response.txhash).upper(),
-        height=response.height,
-        time=time,
-        code=response.code,
-        codespace=str(response.codespace),
-        log=str(response.raw_log),
-        gas_used=response.gas_used,
-        events=tuple(
-            ChainEvent(
-                str(event.type),
-                tuple((_text(a.key), _text(a.value)) for a in event.attributes),
-            )
-            for event in response.events
-        ),
-    )
-
-
-def _text(value: Any) -> str:
-    """Return an attribute's text, which chains before CometBFT 0.37 write as bytes."""
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 from typing import NoReturn
 
-from colearn_ledger.chains.cosmos.config import SenderConfig
+from colearn_ledger.chains.cosmos.config import CosmosSenderConfig
 from colearn_ledger.chains.cosmos.errors import (
     FeeTooHigh,
     Refused,
@@ -17,7 +17,8 @@ from colearn_ledger.chains.cosmos.errors import (
     find_wanted_fee,
 )
 from colearn_ledger.chains.cosmos.gas import describe_actions, find_ceiling
-from colearn_ledger.chains.cosmos.node import Executed, Node
+from colearn_ledger.chains.cosmos.node import Node
+from colearn_ledger.chains.cosmos.records import Executed
 from colearn_ledger.chains.cosmos.transactions import (
     Action,
     Signing,
@@ -77,7 +78,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
     dropped_when = frozenset({Refusal.FUNDS, Refusal.FEE, Refusal.NONCE_USED})
 
     def __init__(
-        self, node: Node, chain_id: str, access: CosmosAccess, config: SenderConfig
+        self, node: Node, chain_id: str, access: CosmosAccess, config: CosmosSenderConfig
     ) -> None:
         super().__init__(chain_id, node.name, config)
         self.chain_id = chain_id

@@ -18,7 +18,7 @@ from colearn_ledger.chains.errors import (
     WrongChain,
     WrongContract,
 )
-from colearn_ledger.chains.evm.config import EvmConfig, SenderConfig
+from colearn_ledger.chains.evm.config import EvmConfig, EvmSenderConfig
 from colearn_ledger.chains.evm.errors import FeeTooHigh
 from colearn_ledger.chains.evm.http_provider import HttpConfig
 from colearn_ledger.chains.evm.ledger import EvmLedger
@@ -30,12 +30,12 @@ __all__ = [
     "EmptyWallet",
     "EvmConfig",
     "EvmLedger",
+    "EvmSenderConfig",
     "FeeTooHigh",
     "GasTooHigh",
     "HttpConfig",
     "MissingChainId",
     "NodeRefused",
-    "SenderConfig",
     "TransactionFailed",
     "TransactionLost",
     "WrongChain",

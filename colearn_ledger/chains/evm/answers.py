@@ -13,7 +13,7 @@ _MAX_DATA = 8_000_000
 """The most characters of one value that a node may return."""
 
 
-def nonsense(what: str, answer: object) -> NoReturn:
+def reject_answer(what: str, answer: object) -> NoReturn:
     """Raise `BadAnswer` for an answer."""
     raise BadAnswer(f"the node returned {str(answer)[:100]!r} as {what}")
 
@@ -25,47 +25,47 @@ def quantity(answer: Any, what: str) -> int:
         try:
             value = int(answer, 16)
         except ValueError:
-            nonsense(what, answer)
+            reject_answer(what, answer)
     if type(value) is not int or not 0 <= value < 2**256:
-        nonsense(what, answer)
+        reject_answer(what, answer)
     return value
 
 
 def octets(answer: Any, what: str) -> bytes:
     """Decode bytes written as ``0x…``."""
     if not isinstance(answer, str) or not answer.startswith("0x") or len(answer) > _MAX_DATA:
-        nonsense(what, answer)
+        reject_answer(what, answer)
     try:
         return bytes.fromhex(answer[2:])
     except ValueError:
-        nonsense(what, answer)
+        reject_answer(what, answer)
 
 
 def hash32(answer: Any, what: str) -> str:
     """Return a hash of 32 bytes as ``0x…`` in lower case."""
     if len(octets(answer, what)) != 32:
-        nonsense(what, answer)
+        reject_answer(what, answer)
     return str(answer).lower()
 
 
 def address(answer: Any, what: str) -> str:
     """Return an EIP-55 address."""
     if len(octets(answer, what)) != 20:
-        nonsense(what, answer)
+        reject_answer(what, answer)
     return to_checksum_address(answer)
 
 
 def object_of(answer: Any, what: str) -> Mapping[str, Any]:
     """Return a JSON object."""
     if not isinstance(answer, Mapping):
-        nonsense(what, answer)
+        reject_answer(what, answer)
     return answer
 
 
 def rows(answer: Any, what: str) -> Sequence[Any]:
     """Return a JSON array."""
     if not isinstance(answer, list | tuple):
-        nonsense(what, answer)
+        reject_answer(what, answer)
     return answer
 
 

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from colearn_ledger.chains.errors import WrongChain
+from colearn_ledger.chains.config import SenderConfig
 from colearn_ledger.chains.evm.http_provider import HttpConfig
-from colearn_ledger.chains.evm.node import Node
 
 
-@dataclass(frozen=True, slots=True)
-class SenderConfig:
-    """Limits on the cost of transactions, and settings for tracking them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvmSenderConfig(SenderConfig):
+    """Limits on the cost of transactions on an EVM chain, in addition to those of every chain.
+
+    Unused gas costs nothing.
 
     Args:
-        gas_ceiling: the most gas of a single transaction.
-        gas_headroom: the factor by which a gas limit exceeds the estimate, because the state may
-            change in between.
-        gas_margin: gas on top of that: a ballot may turn out to be the last of its round, and then
-            also closes the round and begins the next. Unused gas costs nothing.
         fee_seconds: seconds for which the last known fees are reused.
         max_fee: the most that a unit of gas may cost, tip included, in wei.
         max_tip: the most that the tip may be, in wei per unit of gas.
@@ -28,10 +23,6 @@ class SenderConfig:
             one that offers an eighth more.
         confirmations: number of blocks, including its own, after which a transaction counts. The
             state is read at the same depth.
-        daily_budget: the most that the transactions of one key may cost a day, in wei; no limit if
-            ``None``.
-        journal: the folder of the journals of transactions; the user's data folder by default.
-            Processes that use the same key have to use the same folder.
     """
 
     gas_ceiling: int = 12_000_000
@@ -43,8 +34,6 @@ class SenderConfig:
     fee_patience: float = 60.0
     bump_after: float = 30.0
     confirmations: int = 1
-    daily_budget: int | None = None
-    journal: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +51,8 @@ class EvmConfig:
     """
 
     chain_id: int | None = None
-    sending: SenderConfig = field(default_factory=SenderConfig)
+    sending: EvmSenderConfig = field(default_factory=EvmSenderConfig)
     poll_seconds: float = 1.0
     log_range: int = 2_000
     websocket: str = "auto"
     http: HttpConfig = field(default_factory=HttpConfig)
-
-
-def check_chain(node: Node, wanted: int | None) -> int:
-    """Return the id of a node's chain.
-
-    Raises:
-        WrongChain: the node is on another chain than ``wanted``.
-    """
-    found = node.chain_id()
-    if wanted not in (None, found):
-        raise WrongChain(
-            f"{node.name} is on chain {found} and chain {wanted} is wanted; connect to a node of "
-            "that chain, or correct the network's profile"
-        )
-    return found

@@ -1,4 +1,4 @@
-"""Connection to one contract on an EVM chain, shared by all views of the contract."""
+"""Deploy the contract on an EVM chain, and exchange messages with a deployed contract."""
 
 from __future__ import annotations
 
@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from web3.providers.base import BaseProvider
+
+from colearn_ledger.chains.config import check_chain_id
 from colearn_ledger.chains.contract_ledger import Question
+from colearn_ledger.chains.deployment import DeploymentReceipt
 from colearn_ledger.chains.errors import (
     BadAnswer,
+    EmptyWallet,
     MissingChainId,
     NodeRefused,
     TransactionFailed,
-    WrongChain,
     WrongContract,
 )
 from colearn_ledger.chains.evm.abi import load_artifact
@@ -33,12 +37,10 @@ from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable, Receipt, RecordedEvent
 from colearn_ledger.protocol import Account, Event, ExperimentId, LedgerError, UnknownExperiment
 
-__all__ = ["Deployment", "SentTransaction"]
-
 T = TypeVar("T")
 
 
-class Deployment:
+class DeployedContract:
     """Connection to one contract, shared by all its views."""
 
     def __init__(self, node: Node, contract: Account, config: EvmConfig, sender: Sender) -> None:
@@ -49,7 +51,7 @@ class Deployment:
         self.artifact = load_artifact()
         self.domain = signing_domain(sender.chain_id, contract)
         self.events = EventReader(node, contract, self.artifact.abi, range_size=config.log_range)
-        self.heads = NewHeads(_told_at(config.websocket, node))
+        self.heads = NewHeads(_choose_websocket(config.websocket, node))
 
     def check(self) -> None:
         """Refuse an address that does not have this package's contract.
@@ -116,7 +118,7 @@ class Deployment:
             pairs = zip(questions, answers, strict=True)
             return [question.read(answer) for question, answer in pairs]
         except Reverted as refusal:
-            raise self.explained(refusal) from None
+            raise self.explain(refusal) from None
         except (BadAnswer, NodeRefused):
             self.check_place()
             self._check_depth(block)
@@ -128,7 +130,7 @@ class Deployment:
         try:
             return question.read(self.node.call(call))
         except Reverted as refusal:
-            raise self.explained(refusal) from None
+            raise self.explain(refusal) from None
 
     @property
     def reads_at_head(self) -> bool:
@@ -162,7 +164,7 @@ class Deployment:
         try:
             sent = self.sender.send(wallet, self.contract, data, basis=basis)
         except Reverted as refusal:
-            raise self.explained(refusal) from None
+            raise self.explain(refusal) from None
         except (BadAnswer, NodeRefused):
             self.check_place()
             raise
@@ -170,16 +172,16 @@ class Deployment:
             self, sent, {"from": wallet.address, "to": self.contract, "data": data}
         )
 
-    def explained(self, refusal: Reverted) -> LedgerError:
+    def explain(self, refusal: Reverted) -> LedgerError:
         """Return the protocol's error for a revert."""
         error = error_from_wire(self.artifact.abi, refusal.data)
         if error is None or isinstance(error, UnknownExperiment):
             self.check_place()
         if error is not None:
             return error
-        reason = f"0x{refusal.data[:40].hex()}" if refusal.data else "the node does not say why"
+        reason = f"0x{refusal.data[:40].hex()}" if refusal.data else "the node gives no reason"
         return TransactionFailed(
-            f"the contract at {self.contract} refuses this call, by none of the protocol's rules "
+            f"the contract at {self.contract} refused this call, but not by a rule of the protocol "
             f"({reason})"
         )
 
@@ -193,12 +195,7 @@ class Deployment:
             WrongChain, WrongContract: the chain or the contract is another one.
         """
         with suppress(LedgerUnavailable, BadAnswer, NodeRefused):
-            found, wanted = self.node.chain_id(), self.domain.chain_id
-            if found != wanted:
-                raise WrongChain(
-                    f"{self.node.name} is on chain {found} now, and was on chain {wanted}; "
-                    "connect to a node of that chain"
-                )
+            check_chain_id(self.node.name, self.node.chain_id(), self.sender.chain_id)
             self.check_code(self.node.code(self.contract))
 
     def check_code(self, code: bytes) -> None:
@@ -209,16 +206,11 @@ class Deployment:
         """
         where = f"{self.contract} on chain {self.domain.chain_id}"
         if not code:
-            raise WrongContract(
-                f"there is no contract at {where}; check the address and the network"
-            )
+            raise WrongContract.missing(where)
         if not self.artifact.is_deployed_as(code):
-            raise WrongContract(
-                f"the contract at {where} is not the one that this version of colearn-ledger "
-                "speaks with; check the address, or install the version that deployed it"
-            )
+            raise WrongContract.foreign(where)
 
-    def happened(self, receipt: TransactionReceipt) -> tuple[Event, ...]:
+    def decode_events(self, receipt: TransactionReceipt) -> tuple[Event, ...]:
         """Return the contract's events from a receipt."""
         ours = (item for item in receipt.logs if item.address == self.contract)
         events = (event_from_log(self.artifact.abi, item.log) for item in ours)
@@ -229,7 +221,7 @@ class Deployment:
 class SentTransaction:
     """A transaction in flight; implements `colearn_ledger.ledger.Pending`."""
 
-    _deployment: Deployment
+    _contract: DeployedContract
     _sent: Sent[Request]
     _call: dict[str, Any]
 
@@ -242,24 +234,24 @@ class SentTransaction:
             LedgerUnavailable: it lacks confirmations after ``timeout`` seconds.
             TransactionLost: it can no longer be included in a block.
         """
-        node = self._deployment.node
-        receipt = self._deployment.sender.wait(self._sent, timeout)
+        node = self._contract.node
+        receipt = self._contract.sender.wait(self._sent, timeout)
         if not receipt.succeeded:
             raise self._why(receipt)
         block = node.block(receipt.block)
         if block is None:
             raise BadAnswer(f"{node.name} has a receipt of block {receipt.block} but not the block")
-        events = self._deployment.happened(receipt)
+        events = self._contract.decode_events(receipt)
         if not events:  # an address without code accepts every call
-            self._deployment.check_place()
+            self._contract.check_place()
         return Receipt(receipt.transaction, block.time, receipt.gas_used, events)
 
     def _why(self, receipt: TransactionReceipt) -> LedgerError:
         """Repeat the failed call at the transaction's block, whose state it did not change."""
         try:
-            self._deployment.node.call(self._call, receipt.block)
+            self._contract.node.call(self._call, receipt.block)
         except Reverted as refusal:
-            return self._deployment.explained(refusal)
+            return self._contract.explain(refusal)
         spent = "all" if receipt.gas_used >= self._sent.gas else "part"
         return TransactionFailed(
             f"transaction {receipt.transaction} failed in block {receipt.block}, having used "
@@ -268,8 +260,81 @@ class SentTransaction:
         )
 
 
-def _told_at(setting: str, node: Node) -> str | None:
+def _choose_websocket(setting: str, node: Node) -> str | None:
     """Return the address to subscribe to new blocks at, ``None`` to poll only."""
     if setting == "off":
         return None
     return node.websocket if setting == "auto" else setting
+
+
+def deploy_contract(
+    endpoint: str | BaseProvider,
+    wallet: Wallet,
+    *,
+    config: EvmConfig,
+    timeout: float | None = None,
+    on_sent: Callable[[str], None] | None = None,
+) -> DeploymentReceipt:
+    """Deploy this package's contract.
+
+    Args:
+        endpoint: the URL of a node, or a provider of web3.py.
+        wallet: the account that pays.
+        config: settings for the connection.
+        timeout: seconds to wait for the transaction to be included; without limit if ``None``.
+        on_sent: called with the transaction's hash once it is sent.
+
+    Raises:
+        MissingChainId: ``config`` does not contain the chain's id.
+        WrongChain: the node is on another chain than ``config`` requires; nothing was sent.
+        EmptyWallet: the wallet cannot pay for the deployment; nothing was sent.
+        TransactionFailed: the chain refused the contract.
+        WrongContract: the new address has another contract; the node is faulty.
+        LedgerUnavailable: the node cannot be reached, or the transaction is not in a block yet.
+    """
+    node = Node(endpoint, http=config.http)
+    chain_id = check_chain_id(node.name, node.chain_id(), config.chain_id)
+    if config.chain_id is None:
+        raise MissingChainId(chain_id)
+    artifact = load_artifact()
+    _check_balance(node, wallet.address, artifact.bytecode)
+    sender = Sender(node, chain_id, config.sending)
+    try:
+        sent = sender.send(wallet, None, artifact.bytecode)
+    except Reverted as refusal:
+        raise TransactionFailed("the chain refuses the contract") from refusal
+    if on_sent is not None:
+        on_sent(sent.hash)
+    receipt = sender.wait(sent, timeout)
+    if not receipt.succeeded or receipt.contract is None:
+        raise TransactionFailed(f"deploying the contract failed in transaction {sent.hash}")
+    if not artifact.is_deployed_as(node.code(receipt.contract)):
+        raise WrongContract(
+            f"transaction {sent.hash} created another contract at {receipt.contract} than the one "
+            "it contains; the node is faulty, or its chain was reorganised: check again later"
+        )
+    return DeploymentReceipt(
+        contract=Account(receipt.contract),
+        chain_id=chain_id,
+        transaction=receipt.transaction,
+        block=receipt.block,
+        cost=receipt.gas_used,
+    )
+
+
+def _check_balance(node: Node, account: Account, bytecode: bytes) -> None:
+    """Refuse to deploy if the wallet cannot pay for it at current fees."""
+    balance = node.balance(account)
+    block = node.latest()
+    try:
+        gas = node.estimate_gas({"from": account, "data": bytecode, "value": 0})
+        tip = node.tip()
+    except NodeRefused:
+        if balance == 0:
+            raise EmptyWallet(account, 0, block.base_fee * 21_000) from None
+        raise
+    except Reverted as refusal:
+        raise TransactionFailed("the chain refuses the contract") from refusal
+    needed = gas * (block.base_fee + tip)
+    if balance < needed:
+        raise EmptyWallet(account, balance, needed)

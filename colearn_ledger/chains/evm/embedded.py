@@ -24,7 +24,7 @@ from eth_utils.exceptions import ValidationError
 from web3.providers.eth_tester import EthereumTesterProvider
 from web3.types import RPCEndpoint, RPCResponse
 
-from colearn_ledger.chains.evm.config import EvmConfig, SenderConfig
+from colearn_ledger.chains.evm.config import EvmConfig, EvmSenderConfig
 from colearn_ledger.chains.evm.ledger import EvmLedger
 from colearn_ledger.chains.evm.node import Node
 from colearn_ledger.chains.evm.sender import Sender
@@ -217,7 +217,7 @@ class EmbeddedChain:
         node = Node(self.provider)
         self._config = EvmConfig(
             chain_id=node.chain_id(),
-            sending=SenderConfig(fee_seconds=3_600),
+            sending=EvmSenderConfig(fee_seconds=3_600),
             poll_seconds=0.02,
             log_range=1_000_000,
         )

@@ -181,7 +181,9 @@ class HttpProvider(BaseProvider):
 
     def _check_response(self, number: int, method: str, answer: Any) -> Mapping[str, Any]:
         if not isinstance(answer, Mapping):
-            raise BadAnswer(f"{self.name} answered {method} with nonsense: {str(answer)[:100]!r}")
+            raise BadAnswer(
+                f"{self.name} returned a malformed answer to {method}: {str(answer)[:100]!r}"
+            )
         if answer.get("id") != number and not (answer.get("id") is None and _is_error(answer)):
             raise BadAnswer(f"{self.name} answered another request than {method}")
         return answer

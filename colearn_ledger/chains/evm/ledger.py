@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self, overload
 
 from colearn_ledger.arguments import check_account
+from colearn_ledger.chains.config import check_chain_id
 from colearn_ledger.chains.contract_ledger import ContractLedger, ContractView
 from colearn_ledger.chains.evm.abi import load_artifact
-from colearn_ledger.chains.evm.config import EvmConfig, check_chain
-from colearn_ledger.chains.evm.deploying import deploy_contract
-from colearn_ledger.chains.evm.deployment import Deployment
+from colearn_ledger.chains.evm.config import EvmConfig
+from colearn_ledger.chains.evm.deployment import DeployedContract, deploy_contract
 from colearn_ledger.chains.evm.encoder import EvmEncoder
 from colearn_ledger.chains.evm.node import Node
 from colearn_ledger.chains.evm.sender import Sender
@@ -45,17 +45,6 @@ class EvmLedger(ContractLedger[bytes]):
         config: EvmConfig | None = None,
     ) -> Self: ...
 
-    @overload
-    @classmethod
-    def connect(
-        cls,
-        endpoint: str | BaseProvider,
-        contract: Account,
-        wallet: Wallet | None,
-        *,
-        config: EvmConfig | None = None,
-    ) -> Self | ContractView[bytes]: ...
-
     @classmethod
     def connect(
         cls,
@@ -81,14 +70,14 @@ class EvmLedger(ContractLedger[bytes]):
         """
         config = config or EvmConfig()
         node = Node(endpoint, http=config.http)
-        sender = Sender(node, check_chain(node, config.chain_id), config.sending)
+        chain_id = check_chain_id(node.name, node.chain_id(), config.chain_id)
         address = check_account(contract, SigningScheme.EIP712, "contract")
-        deployment = Deployment(node, address, config, sender)
-        deployment.check()
+        deployed = DeployedContract(node, address, config, Sender(node, chain_id, config.sending))
+        deployed.check()
         encoder = EvmEncoder(load_artifact().abi)
         if wallet is None:
-            return ContractView(encoder, deployment)
-        return cls(encoder, deployment, wallet)
+            return ContractView(encoder, deployed)
+        return cls(encoder, deployed, wallet)
 
     @classmethod
     def deploy(

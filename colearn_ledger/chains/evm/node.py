@@ -18,10 +18,10 @@ from colearn_ledger.chains.evm.answers import (
     address,
     hash32,
     hexadecimal,
-    nonsense,
     object_of,
     octets,
     quantity,
+    reject_answer,
     revert_data,
     rows,
 )
@@ -133,7 +133,7 @@ class Node:
 
     def latest(self) -> Block:
         """Return the last block."""
-        return self.block() or nonsense("the last block", None)
+        return self.block() or reject_answer("the last block", None)
 
     def block_number(self) -> int:
         """Return the last block's number."""
@@ -278,18 +278,18 @@ class Node:
         except OSError as error:
             # the error's text may contain the whole URL, and thus a key
             raise LedgerUnavailable(
-                f"{self.name} can not be reached ({type(error).__name__}); is it running?"
+                f"{self.name} cannot be reached ({type(error).__name__}); is it running?"
             ) from None
         except (Web3Exception, ValueError, TypeError, KeyError, AttributeError) as error:
-            raise BadAnswer(f"{self.name} answered {method} with nonsense") from error
+            raise BadAnswer(f"{self.name} returned a malformed answer to {method}") from error
 
     def _result(self, method: str, response: Any) -> Any:
         if not isinstance(response, Mapping):
-            nonsense(f"the answer to {method}", response)
+            reject_answer(f"the answer to {method}", response)
         if response.get("error") is not None:
             self._refuse(method, response["error"])
         if "result" not in response:
-            nonsense(f"the answer to {method}", response)
+            reject_answer(f"the answer to {method}", response)
         return response["result"]
 
     def _refuse(self, method: str, error: Any) -> NoReturn:

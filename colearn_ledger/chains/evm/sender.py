@@ -17,7 +17,7 @@ from colearn_ledger.chains.errors import (
     NodeRefused,
     Refusal,
 )
-from colearn_ledger.chains.evm.config import SenderConfig
+from colearn_ledger.chains.evm.config import EvmSenderConfig
 from colearn_ledger.chains.evm.errors import FeeTooHigh, Reverted, classify_refusal
 from colearn_ledger.chains.evm.fees import Fees, Prices, raise_fees
 from colearn_ledger.chains.evm.node import Node, TransactionReceipt
@@ -61,7 +61,7 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
         config: limits on costs, and the folder of the journals.
     """
 
-    def __init__(self, node: Node, chain_id: int, config: SenderConfig) -> None:
+    def __init__(self, node: Node, chain_id: int, config: EvmSenderConfig) -> None:
         super().__init__(chain_id, node.name, config)
         self.chain_id = chain_id
         self.tend_after = config.bump_after

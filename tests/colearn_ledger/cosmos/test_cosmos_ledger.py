@@ -1,4 +1,4 @@
-"""CosmosLedger on a real wasmd: behaviour that the stories of all ledgers do not cover."""
+"""CosmosLedger on a real wasmd: behaviour that the scenarios of all ledgers do not cover."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from colearn_ledger.chains.cosmos import (
     CosmosConfig,
     CosmosLedger,
+    CosmosSenderConfig,
     EmptyWallet,
     GrpcConfig,
     MissingChainId,
-    SenderConfig,
     WrongChain,
     WrongContract,
     artifact,
     deployment,
 )
 from colearn_ledger.chains.cosmos.artifact import load_artifact
-from colearn_ledger.chains.cosmos.deploying import deploy_contract
+from colearn_ledger.chains.cosmos.deployment import deploy_contract
 from colearn_ledger.chains.cosmos.node import Node
 from colearn_ledger.keys.signing import sign_ballot
 from colearn_ledger.keys.wallet import Wallet
@@ -70,7 +70,7 @@ def ledger(place: Place) -> CosmosLedger:
     return place.ledger(ANA)
 
 
-def voting(ledger: CosmosLedger) -> ExperimentId:
+def start_voting(ledger: CosmosLedger) -> ExperimentId:
     """Start an experiment of Ana, Bob and Cy, in which Ana has proposed."""
     number = ledger.create(PARAMS).wait(LIMIT).experiment
     for view in (ledger, ledger.acting_for(BOB), ledger.acting_for(CY)):
@@ -80,37 +80,37 @@ def voting(ledger: CosmosLedger) -> ExperimentId:
     return number
 
 
-class TestConnecting:
-    def test_view_without_a_wallet_reads_everything_and_cannot_send(
-        self, place: Place, ledger: CosmosLedger
-    ):
-        number = voting(ledger)
+class TestConnection:
+    def test_view_without_wallet_reads_but_cannot_send(self, place: Place, ledger: CosmosLedger):
+        number = start_voting(ledger)
         view = CosmosLedger.connect(place.terms, ledger.contract, config=place.config)
         assert not isinstance(view, Ledger)
         assert not hasattr(view, "join")
         assert view.experiment(number) == ledger.experiment(number)
         assert view.duty(number, ledger.acting_for(BOB).account) == Duty.VOTE
 
-    def test_another_chain_is_told_before_anything_is_sent(self, place: Place):
+    def test_node_of_another_chain_is_refused_before_anything_is_sent(self, place: Place):
         config = replace(place.config, chain_id="fetchhub-4")
-        with pytest.raises(WrongChain, match=r"on chain colearn-local and chain fetchhub-4 is"):
+        with pytest.raises(WrongChain, match="on chain colearn-local, not on chain fetchhub-4"):
             CosmosLedger.connect(place.terms, place.instance(), ANA, config=config)
         before = place.node.account(place.sender.address(ANA))
         with pytest.raises(WrongChain):
             deploy_contract(place.terms, ANA, config=config)
         assert place.node.account(place.sender.address(ANA)) == before
 
-    def test_an_address_without_a_contract_is_told(self, place: Place):
+    def test_address_without_contract_is_refused(self, place: Place):
         with pytest.raises(WrongContract, match="there is no contract at"):
             CosmosLedger.connect(place.terms, place.sender.address(BOB), ANA, config=place.config)
 
-    def test_a_contract_of_other_code_is_told(self, place: Place, monkeypatch: pytest.MonkeyPatch):
+    def test_contract_with_other_code_is_refused(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ):
         other = artifact.Artifact(b"", bytes(32))
         monkeypatch.setattr(deployment, "load_artifact", lambda: other)
         with pytest.raises(WrongContract, match="is not the one that this version"):
             CosmosLedger.connect(place.terms, place.instance(), ANA, config=place.config)
 
-    def test_a_contract_that_somebody_may_change_is_refused(self, place: Place):
+    def test_contract_with_an_admin_is_refused(self, place: Place):
         admin = place.sender.address(place.bank)
         message = AnyMessage()
         message.Pack(
@@ -126,16 +126,16 @@ class TestConnecting:
             for event in made.events
             if event.type == "instantiate"
         )
-        with pytest.raises(WrongContract, match=f"has an admin, {admin}"):
+        with pytest.raises(WrongContract, match=f"has the admin {admin}"):
             CosmosLedger.connect(place.terms, contract, ANA, config=place.config)
 
-    def test_the_contracts_domain_is_the_one_that_is_signed_for(self, ledger: CosmosLedger):
-        answer = ledger._deployment.node.query(ledger.contract, {"domain": {}})
-        told = (answer["chain_id"], answer["contract"])
-        assert told == (ledger.domain.chain_id, ledger.domain.contract)
+    def test_signing_domain_equals_the_one_of_the_contract(self, ledger: CosmosLedger):
+        answer = ledger._channel.node.query(ledger.contract, {"domain": {}})
+        place = (answer["chain_id"], answer["contract"])
+        assert place == (ledger.domain.chain_id, ledger.domain.contract)
         assert base64.b64decode(answer["separator"]) == ledger.domain.separator
 
-    def test_a_node_that_is_not_there_is_told(self, place: Place):
+    def test_unreachable_node_raises_ledger_unavailable(self, place: Place):
         terms = replace(place.terms, grpc="http://127.0.0.1:9")
         config = CosmosConfig(grpc=GrpcConfig(timeout=1.0, patience=0.3))
         with pytest.raises(LedgerUnavailable, match=r"http://127\.0\.0\.1:9 does not answer"):
@@ -150,15 +150,14 @@ class TestConnecting:
         with pytest.raises(MissingChainId):
             deploy_contract(place.terms, ANA, config=config)
 
-    def test_the_stored_code_is_this_packages(self, place: Place):
+    def test_stored_code_is_the_code_of_this_package(self, place: Place):
         info = place.node.contract(place.instance())
         assert info is not None
-        assert (info.checksum, info.admin) == (deployment.load_artifact().checksum, "")
-        assert load_artifact is artifact.load_artifact
+        assert (info.checksum, info.admin) == (load_artifact().checksum, "")
 
 
-class TestSending:
-    def test_an_empty_wallet_is_told_before_anything_is_sent(
+class TestCalls:
+    def test_empty_wallet_is_reported_before_anything_is_sent(
         self, place: Place, ledger: CosmosLedger
     ):
         poor = Wallet.create()
@@ -171,7 +170,7 @@ class TestSending:
         with pytest.raises(EmptyWallet, match=f"{account} holds 1,000 stake"):
             ledger.acting_for(poor).create(PARAMS)
 
-    def test_threads_and_processes_with_one_key_get_all_their_calls_through(
+    def test_ledgers_that_share_a_key_and_a_journal_lose_no_call(
         self, place: Place, ledger: CosmosLedger
     ):
         """Two independent ledgers share a journal, as processes do."""
@@ -191,33 +190,33 @@ class TestSending:
             thread.join()
         assert sorted(ids) == list(range(1, 13))
 
-    def test_a_key_that_another_program_uses_too_goes_on(
+    def test_ledgers_that_share_only_a_key_lose_no_call(
         self, place: Place, ledger: CosmosLedger, tmp_path: Path
     ):
         """A second journal stands for another program, which does not see these transactions."""
-        config = replace(place.config, sending=SenderConfig(journal=tmp_path))
+        config = replace(place.config, sending=CosmosSenderConfig(journal=tmp_path))
         other = CosmosLedger.connect(place.terms, ledger.contract, ANA, config=config)
         views = (ledger, other, ledger, other)
         sent = [v.create(replace(PARAMS, name=f"{i}")) for i, v in enumerate(views)]
         assert sorted(one.wait(LIMIT).experiment for one in sent) == [1, 2, 3, 4]
 
-    def test_what_the_chain_refuses_only_in_the_block_is_the_protocols_error(
-        self, ledger: CosmosLedger
-    ):
-        """Both pass the simulation; the second one to be executed is refused in the block."""
+    def test_call_refused_in_its_block_raises_the_protocol_error(self, ledger: CosmosLedger):
+        """Both calls pass the simulation; the second one is refused in its block."""
         number = ledger.create(PARAMS).wait(LIMIT).experiment
         first, second = ledger.join(number), None
         try:
             second = ledger.acting_for(ANA).join(number, b"\1" * 32)
         except AlreadyJoined:
-            first.wait(LIMIT)  # a block was made in between
+            first.wait(LIMIT)  # the first call was already in a block
             return
         first.wait(LIMIT)
         with pytest.raises(AlreadyJoined) as refused:
             second.wait(LIMIT)
         assert refused.value.args == (ledger.account,)
 
-    def test_too_little_gas_is_mended_by_more(self, place: Place, ledger: CosmosLedger):
+    def test_call_that_ran_out_of_gas_is_sent_again_with_more(
+        self, place: Place, ledger: CosmosLedger
+    ):
         config = replace(
             place.config,
             sending=replace(place.config.sending, gas_headroom=0.6, gas_margin=0),
@@ -228,12 +227,12 @@ class TestSending:
         assert receipt.cost > 50_000
         assert [e.id for e in ledger.experiments()] == [1]
 
-    def test_a_transaction_that_is_not_in_time_says_so_and_counts_once(
+    def test_repeated_call_after_a_timeout_takes_effect_once(
         self, ledger: CosmosLedger, monkeypatch: pytest.MonkeyPatch
     ):
         sent = ledger.create(PARAMS)
         with monkeypatch.context() as late:
-            late.setattr(Node, "transaction", lambda node, name: None)  # its block is not made yet
+            late.setattr(Node, "transaction", lambda node, name: None)  # not in a block yet
             with pytest.raises(LedgerUnavailable, match=r"is in no block after 0 s"):
                 sent.wait(0.0)
         assert ledger.create(PARAMS).wait(LIMIT).experiment == 1  # resumed, not created twice
@@ -241,10 +240,10 @@ class TestSending:
 
 
 class TestEvents:
-    def test_a_batch_has_all_its_events_and_the_ledger_the_same(
+    def test_receipt_and_ledger_return_the_same_events_of_a_batch(
         self, place: Place, ledger: CosmosLedger
     ):
-        number = voting(ledger)
+        number = start_voting(ledger)
         ballots = [sign_ballot(wallet, ledger.domain, number, 0, VOTE) for wallet in (BOB, BOB, CY)]
         events = ledger.vote_signed(number, 0, ballots).wait(LIMIT).events
         bob, cy = (place.sender.address(wallet) for wallet in (BOB, CY))
@@ -261,7 +260,7 @@ class TestEvents:
         assert fresh.events(number) == recorded
         assert fresh.events(number, after=recorded[2].cursor, limit=2) == recorded[3:5]
 
-    def test_a_hundred_accounts_in_one_call_are_a_hundred_events_in_order(
+    def test_call_with_a_hundred_accounts_emits_a_hundred_events_in_order(
         self, place: Place, ledger: CosmosLedger
     ):
         number = (
@@ -272,14 +271,14 @@ class TestEvents:
         assert receipt.events == tuple(LearnerAdmitted(number, account) for account in wanted)
         assert [r.event for r in ledger.events(number)][1:] == list(receipt.events)
 
-    def test_waiting_ends_with_a_block_or_the_time(self, ledger: CosmosLedger):
+    def test_wait_ends_with_a_block_or_a_timeout(self, ledger: CosmosLedger):
         ledger.wait_for_change(5)
         ended(ledger.wait_for_change, 30 * LIMIT)
         ledger.wait_for_change(0.0)
 
 
-def test_a_relay_carries_ballots_of_learners_that_can_not_pay(ledger: CosmosLedger):
-    number = voting(ledger)
+def test_relay_carries_ballots_of_learners_without_coins(ledger: CosmosLedger):
+    number = start_voting(ledger)
     relay = Relay(ledger, wait=0.0)
     with serving(relay, "127.0.0.1", 0) as url:
         for wallet in (BOB, CY):
@@ -289,7 +288,7 @@ def test_a_relay_carries_ballots_of_learners_that_can_not_pay(ledger: CosmosLedg
     assert (relay.carried, ledger.round(number, 0).approvals) == (2, 2)
 
 
-def test_a_node_that_is_killed_and_comes_back_is_gone_on_with(tmp_path: Path):
+def test_ledger_continues_after_its_node_was_killed_and_restarted(tmp_path: Path):
     with CosmosChain(tmp_path / "chain", block_time=0.1) as chain:
         place = Place(chain, tmp_path / "journals")
         ledger = place.ledger(ANA)

@@ -19,7 +19,8 @@ from cosmpy.protos.cosmwasm.wasm.v1.query_pb2 import QuerySmartContractStateResp
 
 from colearn_ledger.chains.cosmos.errors import Refused
 from colearn_ledger.chains.cosmos.events import EventReader
-from colearn_ledger.chains.cosmos.node import Executed, GrpcConfig, Node
+from colearn_ledger.chains.cosmos.node import GrpcConfig, Node
+from colearn_ledger.chains.cosmos.records import Executed
 from colearn_ledger.chains.errors import BadAnswer, NodeRefused
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import ExperimentId

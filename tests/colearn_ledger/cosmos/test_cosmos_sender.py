@@ -14,7 +14,7 @@ from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContract
 
 from colearn_ledger.chains import hooks
 from colearn_ledger.chains import sender as state_machine
-from colearn_ledger.chains.cosmos import SenderConfig
+from colearn_ledger.chains.cosmos import CosmosSenderConfig
 from colearn_ledger.chains.cosmos import sender as cosmos_sender
 from colearn_ledger.chains.cosmos.errors import FeeTooHigh
 from colearn_ledger.chains.cosmos.gas import CEILINGS
@@ -71,7 +71,7 @@ class ScriptedCosmosChain(ChainWithFaults):
         self.node = ScriptedChain()
 
     def make_sender(self, **settings: Any) -> Sender:
-        config = SenderConfig(**{"journal": self.folder, **settings})
+        config = CosmosSenderConfig(**{"journal": self.folder, **settings})
         return Sender(self.node, "testing-1", TERMS, config)
 
     def send(self, sender: Sender, call: int = 0, basis: Basis | None = None) -> Sent[Draft]:
@@ -105,10 +105,10 @@ class ScriptedCosmosChain(ChainWithFaults):
 
     def disconnect(self) -> None:
         def break_once(raw: bytes) -> Answer:
-            self.node.meddle = lambda raw: None
+            self.node.override = lambda raw: None
             return unreachable(raw)
 
-        self.node.meddle = break_once
+        self.node.override = break_once
 
     def refuse(self, *calls: int) -> None:
         self.node.refused |= {
@@ -119,12 +119,12 @@ class ScriptedCosmosChain(ChainWithFaults):
         return f"{amount:,} stake"
 
     def _accept_then(self, answer: Callable[[bytes], Answer]) -> None:
-        def meddle(raw: bytes) -> Answer:
-            self.node.meddle = lambda raw: None
+        def override(raw: bytes) -> Answer:
+            self.node.override = lambda raw: None
             self.node.broadcast(raw)
             return answer(raw)
 
-        self.node.meddle = meddle
+        self.node.override = override
 
 
 @pytest.fixture
@@ -216,7 +216,9 @@ class TestPaying:
         self, chain: ScriptedCosmosChain, node: ScriptedChain
     ):
         node.balance_held = 5
-        node.meddle = answer_once((5, "sdk", "spendable balance 5stake is smaller than 5500stake"))
+        node.override = answer_once(
+            (5, "sdk", "spendable balance 5stake is smaller than 5500stake")
+        )
         with pytest.raises(EmptyWallet, match=rf"{ACCOUNT} holds 5 stake, .* up to 5,500: send"):
             chain.make_sender().send(WALLET, action())
         sender = chain.make_sender()
@@ -226,27 +228,27 @@ class TestPaying:
     def test_higher_fee_of_a_node_is_paid_up_to_the_ceiling(
         self, chain: ScriptedCosmosChain, node: ScriptedChain
     ):
-        node.meddle = answer_once((13, "sdk", "got: 1stake required: 9000stake: x"))
+        node.override = answer_once((13, "sdk", "got: 1stake required: 9000stake: x"))
         chain.make_sender().send(WALLET, action())
         assert [auth_of(raw).fee.amount[0].amount for raw in node.offered] == ["5500", "9000"]
-        node.meddle = answer_once((13, "sdk", "got: 1stake required: 90000stake: x"))
+        node.override = answer_once((13, "sdk", "got: 1stake required: 90000stake: x"))
         with pytest.raises(FeeTooHigh, match=r"wants 90,000 stake .* ceiling is 27,500"):
             chain.make_sender().send(WALLET, action(2))
 
     def test_sender_waits_for_room_in_the_mempool(
         self, chain: ScriptedCosmosChain, node: ScriptedChain
     ):
-        node.meddle = answer_once((20, "sdk", "mempool is full"))
+        node.override = answer_once((20, "sdk", "mempool is full"))
         sender = chain.make_sender()
         assert sender.wait(sender.send(WALLET, action()), 1).code == 0
-        node.meddle = lambda raw: (20, "sdk", "mempool is full")
+        node.override = lambda raw: (20, "sdk", "mempool is full")
         with pytest.raises(LedgerUnavailable, match="no room"):
             chain.make_sender(full_patience=0.0).send(WALLET, action(2))
 
     def test_other_refusals_are_repeated_in_the_error(
         self, chain: ScriptedCosmosChain, node: ScriptedChain
     ):
-        node.meddle = answer_once((4, "sdk", "signature verification failed"))
+        node.override = answer_once((4, "sdk", "signature verification failed"))
         with pytest.raises(NodeRefused, match="signature verification failed"):
             chain.make_sender().send(WALLET, action())
 
@@ -308,7 +310,7 @@ class TestBudget(BudgetConformance):
         self, chain: ScriptedCosmosChain, node: ScriptedChain
     ):
         sender = chain.start_process(daily_budget=chain.highest_cost)
-        node.meddle = answer_once((4, "sdk", "signature verification failed"))
+        node.override = answer_once((4, "sdk", "signature verification failed"))
         with pytest.raises(NodeRefused):
             chain.send(sender, 1)
         assert sender.wait(chain.send(sender, 2), 1).code == 0

@@ -22,7 +22,7 @@ from colearn_ledger.chains.cosmos.errors import (
     find_wanted_fee,
 )
 from colearn_ledger.chains.cosmos.event_codec import decode_events
-from colearn_ledger.chains.cosmos.node import ChainEvent
+from colearn_ledger.chains.cosmos.records import ChainEvent
 from colearn_ledger.chains.cosmos.wire import error_from_wire, params_from_wire, params_to_wire
 from colearn_ledger.chains.errors import BadAnswer, Refusal
 from colearn_ledger.protocol import (

@@ -7,7 +7,7 @@ import pytest
 
 from colearn_localnet.anvil import Anvil
 from tests.support.anvil_chain import Chain, Watched
-from tests.support.evm_world import Meddler, Place
+from tests.support.evm_world import FaultyNode, Place
 from tests.support.faulty_proxy import FaultyProxy
 
 
@@ -17,8 +17,8 @@ def place() -> Place:
 
 
 @pytest.fixture
-def meddler(place: Place) -> Meddler:
-    return Meddler(place.chain.provider)
+def node(place: Place) -> FaultyNode:
+    return FaultyNode(place.chain.provider)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from tests.support.evm_world import Place
 
 
 def test_nothing_is_signed_without_a_chain_id(place: Place):
-    experiment = place.enrolled()
+    experiment = place.create_and_join()
     ledger = EvmLedger.connect(place.chain.provider, place.ledger.contract, place.ana)
     assert ledger.experiment(experiment).id == experiment
     found = place.ledger.domain.chain_id

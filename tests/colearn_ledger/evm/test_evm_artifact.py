@@ -38,16 +38,14 @@ def test_contract_has_the_errors_and_events_of_the_protocol():
 
 def test_deployed_code_is_recognised_with_any_immutables(place: Place):
     first = place.chain.deploy(place.bob)
-    codes = [
-        place.ledger._deployment.node.code(at) for at in (first.contract, place.ledger.contract)
-    ]
+    codes = [place.ledger._channel.node.code(at) for at in (first.contract, place.ledger.contract)]
     assert codes[0] != codes[1]
     assert all(ARTIFACT.is_deployed_as(code) for code in codes)
 
 
 @pytest.mark.parametrize("at", [0, 1_000, -1])
 def test_code_that_differs_in_one_byte_is_not_recognised(place: Place, at: int):
-    code = bytearray(place.ledger._deployment.node.code(place.ledger.contract))
+    code = bytearray(place.ledger._channel.node.code(place.ledger.contract))
     code[at] ^= 1
     assert not ARTIFACT.is_deployed_as(bytes(code))
     assert not ARTIFACT.is_deployed_as(bytes(code[:-1]))

@@ -12,7 +12,7 @@ import pytest
 from colearn_ledger.chains import hooks
 from colearn_ledger.chains import sender as state_machine
 from colearn_ledger.chains.errors import BudgetSpent, NodeRefused
-from colearn_ledger.chains.evm import SenderConfig
+from colearn_ledger.chains.evm import EvmSenderConfig
 from colearn_ledger.chains.evm import sender as evm_sender
 from colearn_ledger.chains.evm.sender import Request, Sender
 from colearn_ledger.chains.hooks import Sent
@@ -49,7 +49,7 @@ class ScriptedEvmChain(ChainWithFaults):
     def make_sender(self, **settings: Any) -> Sender:
         """Return a sender that replaces nothing, unless ``max_fee`` allows it."""
         given = {"journal": self.folder, "bump_after": 0.0, "max_fee": 3 * GWEI, **settings}
-        return Sender(self.node, 5, SenderConfig(**given))
+        return Sender(self.node, 5, EvmSenderConfig(**given))
 
     def send(self, sender: Sender, call: int = 0, basis: Basis | None = None) -> Sent[Request]:
         return sender.send(WALLET, CONTRACT, data_of(call), basis=basis)
@@ -83,10 +83,10 @@ class ScriptedEvmChain(ChainWithFaults):
 
     def disconnect(self) -> None:
         def break_once(raw: bytes) -> None:
-            self.node.meddle = lambda raw: None
+            self.node.override = lambda raw: None
             unreachable(raw)
 
-        self.node.meddle = break_once
+        self.node.override = break_once
 
     def refuse(self, *calls: int) -> None:
         self.node.refused |= {data_of(call) for call in calls}
@@ -95,12 +95,12 @@ class ScriptedEvmChain(ChainWithFaults):
         return f"{amount / 10**18:.6f} of the chain's coin"
 
     def _accept_then(self, fail: Callable[[bytes], None]) -> None:
-        def meddle(raw: bytes) -> None:
-            self.node.meddle = lambda raw: None
+        def override(raw: bytes) -> None:
+            self.node.override = lambda raw: None
             self.node.send(raw)
             fail(raw)
 
-        self.node.meddle = meddle
+        self.node.override = override
 
 
 @pytest.fixture

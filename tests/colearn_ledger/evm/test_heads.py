@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
-from colearn_ledger.chains.evm import EvmConfig, EvmLedger, SenderConfig
+from colearn_ledger.chains.evm import EvmConfig, EvmLedger, EvmSenderConfig
 from colearn_ledger.chains.evm.heads import NewHeads
 from colearn_ledger.keys.wallet import Wallet
 from colearn_localnet.anvil import Anvil
@@ -56,7 +56,7 @@ class Waiter:
 
     def __init__(self, anvil: Anvil, folder: Path, websocket: str, poll: float) -> None:
         self._anvil = anvil
-        sending = SenderConfig(journal=folder)
+        sending = EvmSenderConfig(journal=folder)
         config = EvmConfig(chain_id=31337, sending=sending, poll_seconds=poll, websocket=websocket)
         wallet = Wallet.from_key(anvil.keys[2])
         self._ledger = EvmLedger.deploy(anvil.url, wallet, config=config)
@@ -67,7 +67,7 @@ class Waiter:
         def is_notified() -> bool:
             self._ledger.wait_for_change(0)
             self.mine()
-            return self._ledger._deployment.heads.number is not None
+            return self._ledger._channel.heads.number is not None
 
         eventually(is_notified, "a message about a block")
 

@@ -14,9 +14,9 @@ from colearn_ledger.chains.evm import (
     BadAnswer,
     EvmConfig,
     EvmLedger,
+    EvmSenderConfig,
     HttpConfig,
     NodeRefused,
-    SenderConfig,
     WrongChain,
     WrongContract,
     http_provider,
@@ -178,7 +178,7 @@ class TestLedger:
         config = EvmConfig(
             chain_id=31337,
             http=config_for(kind),
-            sending=SenderConfig(journal=tmp_path),
+            sending=EvmSenderConfig(journal=tmp_path),
             websocket="off",
         )
         return EvmLedger.deploy(proxy.url, wallet, config=config)
@@ -224,7 +224,7 @@ class TestLedger:
         with Anvil(chain_id=777) as other:
             proxy._target = proxy._target._replace(netloc=other.url.removeprefix("http://"))
             for use in (lambda: ledger.experiments(), lambda: ledger.create(params()).wait(LIMIT)):
-                with pytest.raises(WrongChain, match=r"chain 777 now, and was on chain 31337"):
+                with pytest.raises(WrongChain, match=r"chain 777, not on chain 31337"):
                     use()
 
     def test_a_vanished_contract_is_reported(

@@ -110,7 +110,7 @@ class TestStuckTransactions:
         ledger = chain.view(bump_after=0.3)
         ledger.create(params(name="one"))
         chain("anvil_setNextBlockBaseFeePerGas", hex(3 * GWEI))
-        ledger._deployment.sender._prices._seconds = 0
+        ledger._channel.sender._prices._seconds = 0
         second = ledger.create(params(name="two"))
         chain("anvil_setNextBlockBaseFeePerGas", hex(6 * GWEI))
         waiting = Waiting(second)
@@ -153,7 +153,7 @@ class TestNonces:
 
     def test_gap_in_the_nonces_is_filled(self, chain: Chain):
         ledger = chain.view(bump_after=0.2)
-        ledger._deployment.sender.send(chain.wallet, chain.other.address, b"", value=1)
+        ledger._channel.sender.send(chain.wallet, chain.other.address, b"", value=1)
         pending = ledger.create(params())
         [path] = chain.folder.rglob(f"{chain.wallet.address}.jsonl")
         lines = path.read_text().splitlines(keepends=True)
@@ -170,10 +170,10 @@ class TestNonces:
             import sys, threading
             from pathlib import Path
             from tests.support.samples import params
-            from colearn_ledger.chains.evm import EvmConfig, EvmLedger, SenderConfig
+            from colearn_ledger.chains.evm import EvmConfig, EvmLedger, EvmSenderConfig
             from colearn_ledger.keys.wallet import Wallet
             _, url, contract, key, folder, who = sys.argv
-            sending = SenderConfig(journal=Path(folder))
+            sending = EvmSenderConfig(journal=Path(folder))
             config = EvmConfig(chain_id=31337, sending=sending, websocket="off")
             ledger = EvmLedger.connect(url, contract, Wallet.from_key(key), config=config)
             def some(thread):

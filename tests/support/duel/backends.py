@@ -207,7 +207,7 @@ class ChainBackend(EvmBackend):
         return Done(receipt.events, receipt.time, self._entropy())
 
     def transact_raw(self, wallet: Wallet, data: bytes) -> Done:
-        receipt = self.ledger._deployment.send(wallet, data).wait()
+        receipt = self.ledger._channel.send(wallet, data).wait()
         return Done(receipt.events, receipt.time, self._entropy())
 
     def ask(self, name: str, arguments: Sequence[Any]) -> Any:

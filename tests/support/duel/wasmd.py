@@ -80,7 +80,7 @@ class WasmdBackend:
         return [(r.time, r.event) for r in self._ledger.events(experiment)]
 
     def _send(self, wallet: Wallet, message: dict[str, Any]) -> Done:
-        return self._done(self._ledger._deployment.send(wallet, message).wait())
+        return self._done(self._ledger._channel.send(wallet, message).wait())
 
     def _done(self, receipt: Receipt) -> Done:
         return Done(receipt.events, receipt.time, self._entropy(receipt.transaction))

@@ -1,0 +1,136 @@
+"""Decode a Cosmos node's answers: blocks, transactions and contracts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from colearn_ledger.chains.errors import BadAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A block's height, hash (hexadecimal) and time (seconds since the epoch)."""
+
+    height: int
+    hash: str
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChainEvent:
+    """An event as a chain records it."""
+
+    type: str
+    attributes: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """A transaction in a block.
+
+    Args:
+        hash: upper-case hexadecimal.
+        height: the height of the block.
+        time: the time of the block, seconds since the epoch.
+        code: 0 if the transaction took effect.
+        codespace: the module that defines the code.
+        log: the chain's explanation of a failure.
+        gas_used: the gas that the transaction used.
+        events: the events, in order.
+    """
+
+    hash: str
+    height: int
+    time: int
+    code: int
+    codespace: str
+    log: str
+    gas_used: int
+    events: tuple[ChainEvent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContractInfo:
+    """A contract on the chain. ``created`` is a height; ``admin`` is empty without an admin."""
+
+    checksum: bytes
+    admin: str
+    created: int
+
+
+def decode_number(text: str, what: str) -> int:
+    """Decode a decimal number; ``what`` names it in the error.
+
+    Raises:
+        BadAnswer: it is not a decimal number.
+    """
+    if not text.isdecimal() or len(text) > 60:
+        raise BadAnswer(f"the node returned {text[:60]!r} as {what}")
+    return int(text)
+
+
+def decode_fields(data: object) -> dict[int, Any]:
+    """Decode a protobuf message of any type into its fields by number: integers or bytes.
+
+    Raises:
+        BadAnswer: it is not a protobuf message.
+    """
+    message = Empty()
+    try:
+        message.ParseFromString(data if isinstance(data, bytes) else b"")
+    except DecodeError as error:
+        raise BadAnswer("the node returned a message that cannot be decoded") from error
+    return {field.field_number: field.data for field in UnknownFieldSet(message)}
+
+
+def decode_block(answer: Any) -> Block:
+    """Decode the answer to a request for a block.
+
+    Raises:
+        BadAnswer: its height or time is not valid.
+    """
+    header = answer.block.header
+    if header.height < 1 or header.time.seconds < 0:
+        raise BadAnswer("the node returned a block without a valid height and time")
+    return Block(header.height, answer.block_id.hash.hex(), header.time.seconds)
+
+
+def decode_transaction(response: Any) -> Executed:
+    """Decode a transaction in a block.
+
+    Raises:
+        BadAnswer: its time is not valid.
+    """
+    try:
+        time = int(datetime.fromisoformat(str(response.timestamp)).timestamp())
+    except ValueError as error:
+        raise BadAnswer(
+            f"the node returned {response.timestamp[:60]!r} as the time of a block"
+        ) from error
+    return Executed(
+        hash=str(response.txhash).upper(),
+        height=response.height,
+        time=time,
+        code=response.code,
+        codespace=str(response.codespace),
+        log=str(response.raw_log),
+        gas_used=response.gas_used,
+        events=tuple(
+            ChainEvent(
+                str(event.type),
+                tuple((_decode_text(a.key), _decode_text(a.value)) for a in event.attributes),
+            )
+            for event in response.events
+        ),
+    )
+
+
+def _decode_text(value: Any) -> str:
+    """Return an attribute's text, which chains before CometBFT 0.37 write as bytes."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
