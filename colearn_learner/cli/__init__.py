@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from colearn_learner.cli._support.deferred_pairings import defer_pairings
 from colearn_learner.cli._support.output import escape_errors
 
 __all__ = ["main"]
@@ -52,6 +53,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _SUBCOMMANDS:
             return None
+        defer_pairings()
         command = getattr(importlib.import_module(_SUBCOMMANDS[cmd_name][0]), cmd_name)
         return command if isinstance(command, click.Command) else None
 
