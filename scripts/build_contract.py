@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ def main(check: bool) -> int:
         print("build_contract: run `npm ci` in contracts/evm first", file=sys.stderr)
         return 1
     built = subprocess.run(
-        [str(forge), "build", "--force", "src"],
+        [str(forge), "build", "src"],
         cwd=EVM,
         capture_output=True,
         text=True,
@@ -53,7 +54,8 @@ def main(check: bool) -> int:
 
 def artifact() -> dict[str, object]:
     """Return the content of the package's artifact, from forge's output."""
-    output = EVM / "out" / "CollectiveLearning.sol" / "CollectiveLearning.json"
+    folder = EVM / os.environ.get("FOUNDRY_OUT", "out")
+    output = folder / "CollectiveLearning.sol" / "CollectiveLearning.json"
     compiled = json.loads(output.read_text())
     settings = compiled["metadata"]["settings"]
     return {

@@ -240,9 +240,16 @@ def output(*command: str) -> str:
 
 
 def compile_wasm(tools: Toolchain) -> Path:
-    """Build the wasm in the user's cache folder and return its path."""
-    write_lock()
+    """Build the wasm in the user's cache folder and return its path.
+
+    Reuse the result of an earlier build of the same sources by the same tools and options.
+    """
     folder = cache_folder() / "cosmwasm" / "wasm"
+    cached = folder / f"{build_hash(tools)}.wasm"
+    if cached.exists():
+        report("the same sources and tools were built before; using that wasm")
+        return cached
+    write_lock()
     environment = {name: value for name, value in os.environ.items() if "RUSTFLAGS" not in name}
     environment |= {
         "RUSTC": tools.rustc,
@@ -260,7 +267,7 @@ def compile_wasm(tools: Toolchain) -> Path:
     small = folder / "collective_learning.wasm"
     slim = ["--mvp-features", "-Oz", "--strip-debug", "--strip-producers"]
     run(["wasm-opt", *slim, str(built), "-o", str(small)], environment)
-    return small
+    return small.replace(cached)
 
 
 def rust_flags(tools: Toolchain) -> list[str]:
@@ -296,6 +303,12 @@ def source_hash() -> str:
         digest.update(path.relative_to(CRATE).as_posix().encode() + b"\0")
         digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def build_hash(tools: Toolchain) -> str:
+    """Return the sha256 over everything that affects the wasm: sources, tools and this script."""
+    parts = [source_hash(), json.dumps(tools.versions, sort_keys=True), sha256(Path(__file__))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:

@@ -80,15 +80,19 @@ def python(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, *arguments)
 
 
-def cargo(command: str, *arguments: str) -> tuple[str, ...]:
-    """Return a cargo command that builds in the user's cache folder.
+def build_folder(contract: str) -> Path:
+    """Return the folder in the user's cache in which the checks compile a contract.
 
-    Each checkout has its own folder there: cargo compares file times, and would reuse what another
-    checkout with newer files had built.
+    Each checkout has its own: cargo compares file times, and would reuse what another checkout with
+    newer files had built.
     """
     checkout = hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
-    target = cache_folder() / "cosmwasm" / "checks" / checkout
-    return ("cargo", command, "--locked", "--target-dir", str(target), *arguments)
+    return cache_folder() / contract / "checks" / checkout
+
+
+def cargo(command: str, *arguments: str) -> tuple[str, ...]:
+    """Return a cargo command that builds in the user's cache folder."""
+    return ("cargo", command, "--locked", "--target-dir", str(build_folder("cosmwasm")), *arguments)
 
 
 def pytest(name: str, *arguments: str, after: tuple[str, ...] = ()) -> Stage:
@@ -168,6 +172,8 @@ def main(goal: str) -> int:
     """Run all stages of a goal and return the exit status."""
     began = time.monotonic()
     stages = GOALS[goal]
+    os.environ["FOUNDRY_OUT"] = str(build_folder("evm") / "out")
+    os.environ["FOUNDRY_CACHE_PATH"] = str(build_folder("evm") / "cache")
     missing = provide_tools(stages)
     console = Console()
     REPORTS.mkdir(parents=True, exist_ok=True)

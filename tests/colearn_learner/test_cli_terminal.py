@@ -100,13 +100,13 @@ def hostile_share(patch: pytest.MonkeyPatch, folder: Path) -> None:
 def hostile_nodes(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Make every step of the local network report and fail in a hostile way."""
 
-    def fail(*_: object, say: Callable[[str], None] = print, **__: object) -> None:
-        say(HOSTILE)
+    def fail(*_: object, report: Callable[[str], None] = print, **__: object) -> None:
+        report(HOSTILE)
         raise LocalnetError(HOSTILE)
 
     for step in ("up", "down"):
         patch.setattr(Localnet, step, fail)
-    patch.setattr(Localnet, "status", lambda _: fail(say=lambda _: None))
+    patch.setattr(Localnet, "status", lambda _: fail(report=lambda _: None))
 
 
 def hostile_logs(patch: pytest.MonkeyPatch, folder: Path) -> None:

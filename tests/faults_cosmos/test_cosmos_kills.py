@@ -53,14 +53,15 @@ def test_killed_between_commit_and_reveal(world: Worlds):
     assert w.read.round(0)["approvals"] == 2
 
 
-def test_ten_kills_at_random(world: Worlds):
+def test_kills_at_random_times_lose_nothing(world: Worlds, is_long: bool):
+    kills, rounds = (20, 8) if is_long else (4, 5)
     dice = random.Random(4)
-    w = world(rounds=8, terms=SECRET)
+    w = world(rounds=rounds, terms=SECRET)
     alice = w.agents["alice"]
-    alice.hold("before-testing", after=4)  # of 5, so that all kills happen before the end
+    alice.hold("before-testing", after=rounds // 2)  # all kills happen before the end
     w.start()
     sent = w.read.duties().total()
-    for _ in range(10):
+    for _ in range(kills):
         sent += dice.randrange(1, 4)
         w.wait_sent(sent, or_held=(alice, "before-testing"))
         w.agents[dice.choice(w.names)].restart()

@@ -83,7 +83,7 @@ def check_coverage(record: Record, *, is_long: bool) -> None:
 
 
 def test_reference_and_contract_agree_on_a_chain(is_long: bool):
-    duels, steps = (40, 50) if is_long else (22, 45)
+    duels, steps = (40, 50) if is_long else (5, 40)
     run_state_machine_as_test(
         duel_on("an embedded chain", lambda: ChainBackend(Calendar(PEOPLE))),
         settings=profile(duels, steps, is_long=is_long),
@@ -92,7 +92,7 @@ def test_reference_and_contract_agree_on_a_chain(is_long: bool):
 
 def test_reference_and_contract_agree_on_wasmd(cosmos_place: Place, is_long: bool):
     cosmos_place.fund(PEOPLE)
-    duels, steps = (60, 60) if is_long else (8, 40)
+    duels, steps = (60, 60) if is_long else (3, 30)
     run_state_machine_as_test(
         duel_on("wasmd", lambda: WasmdBackend(cosmos_place)),
         settings=profile(duels, steps, is_long=is_long, shrinks=False),
