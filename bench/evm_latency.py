@@ -32,7 +32,8 @@ from eth_account import Account as EthAccount
 from web3 import HTTPProvider, Web3
 from web3.middleware import SignAndSendRawMiddlewareBuilder
 
-from colearn_learner.agent.loop import Agent, AgentConfig
+from colearn_learner.agent.context import AgentConfig
+from colearn_learner.agent.loop import Agent
 from colearn_learner.interface import ProposedWeights, Weights
 from colearn_ledger.calls import JOIN, PROPOSE, VOTE, Call
 from colearn_ledger.chains.evm import EvmConfig, EvmLedger, EvmSenderConfig
@@ -41,7 +42,8 @@ from colearn_ledger.chains.evm.encoder import EvmEncoder
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import Duty, ExperimentParams, Scores, Vote
 from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.weights.codec import WeightsSchema, write_weights
+from colearn_ledger.weights.codec import write_weights
+from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.stores.directory import DirectoryStore
 from colearn_localnet.anvil import Anvil
 

@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from colearn_learner.agent.loop import Action, Agent, AgentConfig, Observation
+from colearn_learner.agent.context import AgentConfig
+from colearn_learner.agent.loop import Action, Agent, Observation
 from colearn_learner.compat.results import Result, Results
 from colearn_learner.errors import LearnerError
 from colearn_ledger.history import History, RoundRecord, read_history
@@ -37,9 +38,10 @@ from colearn_ledger.protocol import (
     Status,
 )
 from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.weights.codec import WeightsSchema, decode_weights, write_weights
+from colearn_ledger.weights.codec import decode_weights, write_weights
 from colearn_ledger.weights.errors import WeightsError
 from colearn_ledger.weights.pickles import check_initial_weights
+from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.stores.directory import DirectoryStore
 
 _log = logging.getLogger(__name__)

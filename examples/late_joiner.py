@@ -21,7 +21,8 @@ from colearn_learner.learners.sklearn import SklearnLearner
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import ExperimentParams
 from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.weights.codec import WeightsSchema, write_weights
+from colearn_ledger.weights.codec import write_weights
+from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.stores.directory import DirectoryStore
 
 FROM_THE_START, LATE = [0, 1, 2], 3

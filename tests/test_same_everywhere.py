@@ -20,7 +20,8 @@ from colearn_ledger.ledger import Ledger
 from colearn_ledger.protocol import ExperimentParams
 from colearn_ledger.reference import LocalLedger
 from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.weights.codec import WeightsSchema, write_weights
+from colearn_ledger.weights.codec import write_weights
+from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.stores.directory import DirectoryStore
 
 if TYPE_CHECKING:

@@ -10,8 +10,6 @@ from colearn_ledger.protocol import ContentRef, Experiment
 from colearn_ledger.weights.errors import WeightsError
 from colearn_ledger.weights.store import ContentMismatch, ContentTooLarge, ContentUnavailable
 
-__all__ = ["WeightsAdopter"]
-
 _log = logging.getLogger(__name__)
 
 _COPIES = 2

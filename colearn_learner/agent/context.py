@@ -14,12 +14,12 @@ from colearn_learner.errors import InvalidArgument
 from colearn_learner.interface import Weights
 from colearn_ledger.ledger import Ledger
 from colearn_ledger.protocol import ContentRef, ExperimentId
+from colearn_ledger.relay.relay import BallotCarrier
 from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.weights.codec import WeightsSchema, decode_weights
+from colearn_ledger.weights.codec import decode_weights
 from colearn_ledger.weights.pickles import check_no_pickle
+from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.store import ContentStore
-
-__all__ = ["AgentConfig", "AgentContext", "describe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class AgentConfig:
         keep_accepted: number of accepted weights to keep pinned, including the current ones;
             ``None``: all of them.
         keep_proposals: whether the learner's proposals stay pinned even if they are not accepted.
+        carrier: submits open ballots to the ledger; by default the ledger itself.
 
     Raises:
         InvalidArgument: ``keep_accepted`` is below 1.
@@ -54,6 +55,7 @@ class AgentConfig:
     max_backoff: float = 30.0
     keep_accepted: int | None = 2
     keep_proposals: bool = False
+    carrier: BallotCarrier | None = None
 
     def __post_init__(self) -> None:
         """Check that the current weights stay pinned."""

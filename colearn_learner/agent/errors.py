@@ -16,8 +16,6 @@ from colearn_ledger.weights.store import (
     ContentUnavailable,
 )
 
-__all__ = ["AgentStopped", "max_retries"]
-
 _FEW_RETRIES = 5
 """Retries of failures that may be transient and may cost a fee each time."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from colearn_learner.errors import LearnerError, WeightsMismatch
-from colearn_ledger.weights.codec import WeightsError, WeightsSchema, decode_weights, encode_weights
-from colearn_ledger.weights.errors import PickledWeights
+from colearn_ledger.weights.codec import decode_weights, encode_weights
+from colearn_ledger.weights.errors import PickledWeights, WeightsError
 from colearn_ledger.weights.pickles import check_no_pickle
+from colearn_ledger.weights.schema import WeightsSchema
 
 
 class LearnerDoesNotFit(WeightsMismatch):

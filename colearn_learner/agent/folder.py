@@ -29,8 +29,6 @@ from colearn_ledger.protocol import (
     score_to_bits,
 )
 
-__all__ = ["AgentFolder", "DamagedFolder", "DecidedBallot", "FolderInUse", "TrainedProposal"]
-
 
 class FolderInUse(LearnerError):
     """Raised if another agent uses the folder, or another learner or experiment owns it."""

@@ -54,10 +54,7 @@ from colearn_ledger.protocol import (
     WrongStatus,
     commitment_hash,
 )
-from colearn_ledger.relay.relay import BallotCarrier
 from colearn_ledger.weights.store import ContentStore
-
-__all__ = ["Action", "Agent", "AgentConfig", "AgentStopped", "Observation"]
 
 _log = logging.getLogger(__name__)
 
@@ -125,7 +122,6 @@ class Agent:
         learner: an object with the five methods of `MachineLearningInterface`.
         experiment: id of the experiment.
         folder: folder that only this agent uses, the same after every restart.
-        carrier: submits open ballots to the ledger; by default the ledger itself.
         config: configuration; by default `AgentConfig()`.
 
     Raises:
@@ -140,14 +136,13 @@ class Agent:
         learner: Any,
         experiment: ExperimentId,
         folder: Path | str,
-        carrier: BallotCarrier | None = None,
         config: AgentConfig | None = None,
     ) -> None:
         config = config or AgentConfig()
         owner = f"{ledger.domain.separator.hex()} {experiment} {ledger.account}"
         self._folder = AgentFolder(Path(folder), owner)
         self._ledger = ledger
-        self._carrier = carrier or ledger
+        self._carrier = config.carrier or ledger
         self._experiment = experiment
         self._config = config
         self._backoff = Backoff(first=0.2, longest=config.max_backoff)

@@ -9,8 +9,6 @@ from enum import Enum
 
 from colearn_ledger.protocol import ContentRef
 
-__all__ = ["FileInPieces", "Progress", "ProgressListener", "ProgressReporter", "Work"]
-
 _PIECE = 262_144  # bytes
 
 

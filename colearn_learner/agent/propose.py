@@ -15,8 +15,6 @@ from colearn_ledger.weights.errors import WeightsError
 from colearn_ledger.weights.pickles import check_no_pickle
 from colearn_ledger.weights.unixfs import content_of
 
-__all__ = ["ProposalMaker"]
-
 _log = logging.getLogger(__name__)
 
 

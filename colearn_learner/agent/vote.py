@@ -14,8 +14,6 @@ from colearn_ledger.protocol import ContentRef, Experiment, LedgerError, Round, 
 from colearn_ledger.weights.errors import WeightsError
 from colearn_ledger.weights.store import ContentMismatch, ContentTooLarge, ContentUnavailable
 
-__all__ = ["BallotMaker"]
-
 _log = logging.getLogger(__name__)
 
 

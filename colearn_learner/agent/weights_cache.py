@@ -15,8 +15,6 @@ from colearn_learner.errors import LearnerError
 from colearn_ledger.home import write_atomically
 from colearn_ledger.protocol import ContentRef
 
-__all__ = ["DamagedFolder", "WeightsCache"]
-
 _log = logging.getLogger(__name__)
 
 

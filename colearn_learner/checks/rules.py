@@ -17,8 +17,10 @@ from colearn_learner.checks.process import accept_in_new_process
 from colearn_learner.checks.subject import Broken, DoesNotApply, Subject
 from colearn_learner.errors import MissingPackage, UnsupportedModel
 from colearn_learner.interface import ColearnModel, ErrorCodes, Learner, Weights
-from colearn_ledger.weights.codec import WeightsError, WeightsSchema, decode_weights, encode_weights
+from colearn_ledger.weights.codec import decode_weights, encode_weights
+from colearn_ledger.weights.errors import WeightsError
 from colearn_ledger.weights.pickles import check_initial_weights
+from colearn_ledger.weights.schema import WeightsSchema
 
 _TOLERANCE = 1e-4
 """Allowed relative difference between scores of the same weights and records: another process, or

@@ -157,7 +157,8 @@ def _run(
     no_join: bool,
     poll: float,
 ) -> None:
-    from colearn_learner.agent.loop import Agent, AgentConfig
+    from colearn_learner.agent.context import AgentConfig
+    from colearn_learner.agent.loop import Agent
 
     arguments = parse_arguments(given)
     place = find_experiment(reference, network_name)
@@ -174,8 +175,12 @@ def _run(
         learner=learner,
         experiment=place.experiment,
         folder=folder,
-        carrier=_make_carrier(relays, ledger, learner_wallet, poll),
-        config=AgentConfig(join=not no_join, poll=poll, **keep),
+        config=AgentConfig(
+            join=not no_join,
+            poll=poll,
+            carrier=_make_carrier(relays, ledger, learner_wallet, poll),
+            **keep,
+        ),
     ) as running:
         log_event(
             _log,

@@ -141,8 +141,9 @@ def _make_first_weights(described: ExperimentFile) -> tuple[bytes, bytes]:
     from colearn_learner.cli._support.experiment_file import BadExperimentFile
     from colearn_learner.cli._support.factories import load_learner
     from colearn_ledger.spec import ExperimentSpec
-    from colearn_ledger.weights.codec import WeightsSchema, decode_weights, encode_weights
+    from colearn_ledger.weights.codec import decode_weights, encode_weights
     from colearn_ledger.weights.pickles import check_initial_weights
+    from colearn_ledger.weights.schema import WeightsSchema
 
     if described.learner is not None:
         learner = load_learner(described.learner, described.arguments)

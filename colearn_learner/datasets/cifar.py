@@ -10,8 +10,6 @@ import numpy.typing as npt
 from colearn_learner.datasets.records import MAX_BYTES, Data
 from colearn_learner.errors import InvalidData
 
-__all__ = ["CIFAR_FILES", "read_cifar"]
-
 CIFAR_FILES = (*(f"data_batch_{n}.bin" for n in range(1, 6)), "test_batch.bin")
 """Files of one batch each. Their records are concatenated in this order."""
 

@@ -21,8 +21,6 @@ from colearn_learner.datasets.records import Data, Dataset, Share, check_data
 from colearn_learner.errors import InvalidData, LearnerError
 from colearn_ledger.text import strict_json
 
-__all__ = ["SHARE_FILE", "NoShare", "PreparedShare", "read_share", "write_share"]
-
 SHARE_FILE = "share.json"
 _FORMAT = 1
 _PARTS = ("train", "vote", "test")
@@ -158,8 +156,15 @@ def _read_parts(folder: Path, description: Any) -> PreparedShare:
             )
         parts[name] = check_data(data, task=task, classes=classes, what=str(folder / f"{name}.npz"))
     share = Share(**parts)
-    described = (about["name"], task, about["records"], int(np.prod(shape)), classes)
-    dataset = Dataset(*described, about["story"], lambda: _concatenate_parts(share))
+    dataset = Dataset(
+        name=about["name"],
+        task=task,
+        records=about["records"],
+        features=int(np.prod(shape)),
+        classes=classes,
+        story=about["story"],
+        load=lambda: _concatenate_parts(share),
+    )
     return PreparedShare(share, dataset, learner, description)
 
 

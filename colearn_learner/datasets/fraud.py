@@ -20,8 +20,6 @@ from colearn_learner.datasets.records import Data
 from colearn_learner.datasets.tables import open_csv
 from colearn_learner.errors import InvalidData
 
-__all__ = ["read_payment_fraud"]
-
 TRANSACTIONS, IDENTITIES = "train_transaction.csv", "train_identity.csv"
 _ID, _CLASS, _TIME = "TransactionID", "isFraud", "TransactionDT"
 

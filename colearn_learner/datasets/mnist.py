@@ -17,8 +17,6 @@ from colearn_learner.datasets.npz import read_arrays
 from colearn_learner.datasets.records import MAX_BYTES, Data
 from colearn_learner.errors import InvalidData
 
-__all__ = ["MNIST_FILES", "read_idx", "read_mnist"]
-
 MNIST_FILES = tuple(
     (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte") for part in ("train", "t10k")
 )

@@ -20,8 +20,6 @@ import numpy.typing as npt
 from colearn_learner.datasets.records import MAX_BYTES
 from colearn_learner.errors import InvalidData
 
-__all__ = ["read_arrays"]
-
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,

@@ -19,8 +19,6 @@ from colearn_learner.datasets.sources import load
 from colearn_learner.datasets.splitting import Division, Places, divide
 from colearn_learner.errors import InvalidArgument, LearnerError
 
-__all__ = ["FolderTaken", "Prepared", "prepare", "split_to_folders"]
-
 _log = logging.getLogger(__name__)
 
 _LEARNER = re.compile(r"learner-\d+")

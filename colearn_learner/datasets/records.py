@@ -11,18 +11,6 @@ import numpy.typing as npt
 
 from colearn_learner.errors import InvalidData
 
-__all__ = [
-    "MAX_BYTES",
-    "Data",
-    "Dataset",
-    "Share",
-    "Split",
-    "Targets",
-    "Task",
-    "check_data",
-    "scaled",
-]
-
 Task = Literal["classification", "regression"]
 Inputs = npt.NDArray[Any]
 Targets = npt.NDArray[Any]

@@ -18,8 +18,6 @@ from colearn_learner.datasets.records import Data
 from colearn_learner.datasets.tables import open_csv
 from colearn_learner.errors import InvalidData
 
-__all__ = ["SCANIA_FILES", "read_scania"]
-
 SCANIA_FILES = ("aps_failure_training_set.csv", "aps_failure_test_set.csv")
 
 _CLASSES = {"neg": 0, "pos": 1}

@@ -13,8 +13,6 @@ from colearn_learner.datasets.records import Data, Dataset, Share, Split, Task, 
 from colearn_learner.datasets.splitting import NotEnoughData, groups_of, skewed_parts
 from colearn_learner.names import find_name
 
-__all__ = ["DATASETS", "dataset", "split"]
-
 _COMMON_TEST = 0.25
 """Fraction of the records that no learner gets; the collective and the baselines are compared
 on them."""
@@ -125,29 +123,52 @@ DATASETS = {
     entry.name: entry
     for entry in (
         Dataset(
-            *("breast-cancer", "classification", 569, 30, 2),
-            "hospitals distinguish benign from malignant tumours by 30 measurements of cell nuclei",
-            _breast_cancer,
+            name="breast-cancer",
+            task="classification",
+            records=569,
+            features=30,
+            classes=2,
+            story=(
+                "hospitals distinguish benign from malignant tumours by 30 measurements of "
+                "cell nuclei"
+            ),
+            load=_breast_cancer,
         ),
         Dataset(
-            *("digits", "classification", 1797, 64, 10),
-            "post offices read handwritten digits of 8 × 8 pixels",
-            _digits,
+            name="digits",
+            task="classification",
+            records=1797,
+            features=64,
+            classes=10,
+            story="post offices read handwritten digits of 8 × 8 pixels",
+            load=_digits,
         ),
         Dataset(
-            *("wine", "classification", 178, 13, 3),
-            "laboratories distinguish the wines of three growers by chemical analysis",
-            _wine,
+            name="wine",
+            task="classification",
+            records=178,
+            features=13,
+            classes=3,
+            story="laboratories distinguish the wines of three growers by chemical analysis",
+            load=_wine,
         ),
         Dataset(
-            *("iris", "classification", 150, 4, 3),
-            "botanists distinguish three kinds of iris by the sizes of sepals and petals",
-            _iris,
+            name="iris",
+            task="classification",
+            records=150,
+            features=4,
+            classes=3,
+            story="botanists distinguish three kinds of iris by the sizes of sepals and petals",
+            load=_iris,
         ),
         Dataset(
-            *("diabetes", "regression", 442, 10, 0),
-            "clinics predict the progress of diabetes within a year",
-            _diabetes,
+            name="diabetes",
+            task="regression",
+            records=442,
+            features=10,
+            classes=0,
+            story="clinics predict the progress of diabetes within a year",
+            load=_diabetes,
         ),
     )
 }

@@ -21,8 +21,6 @@ from colearn_learner.datasets.xray import read_xray
 from colearn_learner.errors import InvalidArgument, LearnerError
 from colearn_learner.names import find_name
 
-__all__ = ["SOURCES", "DataNotFound", "Loaded", "Source", "load"]
-
 _log = logging.getLogger(__name__)
 
 
@@ -102,8 +100,15 @@ def load(name: str, path: Path | str | None = None) -> Loaded:
     if not path.exists():
         raise DataNotFound(f"{path} does not exist. To get {name}: {source.where}")
     data = source.read(path)
-    sizes = (source.records, math.prod(source.shape), source.classes)
-    about = Dataset(name, source.task, *sizes, source.story, lambda: data)
+    about = Dataset(
+        name=name,
+        task=source.task,
+        records=source.records,
+        features=math.prod(source.shape),
+        classes=source.classes,
+        story=source.story,
+        load=lambda: data,
+    )
     return _describe_loaded(about, data)
 
 
@@ -134,60 +139,107 @@ SOURCES = {
     entry.name: entry
     for entry in (
         Source(
-            *("mnist", "classification", 70_000, (28, 28, 1), 10),
-            "post offices read handwritten digits",
-            "let Keras fetch it (python -c 'import keras; keras.datasets.mnist.load_data()') and"
-            " give ~/.keras/datasets/mnist.npz, or give the folder of the four IDX files",
-            read_mnist,
+            name="mnist",
+            task="classification",
+            records=70_000,
+            shape=(28, 28, 1),
+            classes=10,
+            story="post offices read handwritten digits",
+            where=(
+                "let Keras fetch it (python -c 'import keras; keras.datasets.mnist.load_data()') "
+                "and give ~/.keras/datasets/mnist.npz, or give the folder of the four IDX files"
+            ),
+            read=read_mnist,
         ),
         Source(
-            *("cifar-10", "classification", 60_000, (32, 32, 3), 10),
-            "photographers sort pictures of ten kinds of objects",
-            "get the binary version (cifar-10-binary.tar.gz) from the CIFAR page of the University"
-            " of Toronto, unpack it and give the folder",
-            read_cifar,
+            name="cifar-10",
+            task="classification",
+            records=60_000,
+            shape=(32, 32, 3),
+            classes=10,
+            story="photographers sort pictures of ten kinds of objects",
+            where=(
+                "get the binary version (cifar-10-binary.tar.gz) from the CIFAR page of the "
+                "University of Toronto, unpack it and give the folder"
+            ),
+            read=read_cifar,
         ),
         Source(
-            *("chest-xray", "classification", 5_856, (128, 128, 1), 2),
-            "hospitals find pneumonia in chest X-rays",
-            f"{_KAGGLE} the data set “Chest X-Ray Images (Pneumonia)”, unpack it and give the"
-            " folder; it contains folders NORMAL and PNEUMONIA",
-            read_xray,
+            name="chest-xray",
+            task="classification",
+            records=5_856,
+            shape=(128, 128, 1),
+            classes=2,
+            story="hospitals find pneumonia in chest X-rays",
+            where=(
+                f"{_KAGGLE} the data set “Chest X-Ray Images (Pneumonia)”, unpack it and give the"
+                " folder; it contains folders NORMAL and PNEUMONIA"
+            ),
+            read=read_xray,
         ),
         Source(
-            *("fraud-ieee", "classification", 590_540, (431,), 2),
-            "shops find fraud among online payments",
-            f"{_KAGGLE} train_transaction.csv and train_identity.csv of the competition"
-            " ieee-fraud-detection, and give their folder",
-            read_payment_fraud,
+            name="fraud-ieee",
+            task="classification",
+            records=590_540,
+            shape=(431,),
+            classes=2,
+            story="shops find fraud among online payments",
+            where=(
+                f"{_KAGGLE} train_transaction.csv and train_identity.csv of the competition"
+                " ieee-fraud-detection, and give their folder"
+            ),
+            read=read_payment_fraud,
         ),
         Source(
-            *("fraud-card", "classification", 284_807, (30,), 2),
-            "banks find fraud among credit card payments of two days",
-            f"{_KAGGLE} creditcard.csv of the data set mlg-ulb/creditcardfraud, and give it",
-            read_card_fraud,
+            name="fraud-card",
+            task="classification",
+            records=284_807,
+            shape=(30,),
+            classes=2,
+            story="banks find fraud among credit card payments of two days",
+            where=f"{_KAGGLE} creditcard.csv of the data set mlg-ulb/creditcardfraud, and give it",
+            read=read_card_fraud,
         ),
         Source(
-            *("scania-aps", "classification", 76_000, (170,), 2),
-            "hauliers find failures of the air pressure system of their trucks",
-            "from the UCI Machine Learning Repository get “APS Failure at Scania Trucks”, and give"
-            " the folder of aps_failure_training_set.csv and aps_failure_test_set.csv, or one of"
-            " the two",
-            read_scania,
+            name="scania-aps",
+            task="classification",
+            records=76_000,
+            shape=(170,),
+            classes=2,
+            story="hauliers find failures of the air pressure system of their trucks",
+            where=(
+                "from the UCI Machine Learning Repository get “APS Failure at Scania Trucks”, and "
+                "give the folder of aps_failure_training_set.csv and aps_failure_test_set.csv, or "
+                "one of the two"
+            ),
+            read=read_scania,
         ),
         Source(
-            *("covid-xray", "classification", 0, (), 3),
-            "hospitals distinguish covid, pneumonia and healthy lungs by features of X-rays",
-            "it is not public; with covid.mat, normal.mat and pneumonia.mat of your own (MATLAB,"
-            " one array of that name each, the class in the last column), give their folder",
-            read_covid,
+            name="covid-xray",
+            task="classification",
+            records=0,
+            shape=(),
+            classes=3,
+            story="hospitals distinguish covid, pneumonia and healthy lungs by features of X-rays",
+            where=(
+                "it is not public; with covid.mat, normal.mat and pneumonia.mat of your own "
+                "(MATLAB, one array of that name each, the class in the last column), give their "
+                "folder"
+            ),
+            read=read_covid,
         ),
         Source(
-            *("california-housing", "regression", 20_640, (8,), 0),
-            "agencies predict the prices of houses in the districts of California",
-            "get cal_housing.tgz, whose address is in the documentation of scikit-learn's"
-            " fetch_california_housing, and give it",
-            read_california,
+            name="california-housing",
+            task="regression",
+            records=20_640,
+            shape=(8,),
+            classes=0,
+            story="agencies predict the prices of houses in the districts of California",
+            where=(
+                "get cal_housing.tgz, whose address is in the documentation of scikit-learn's"
+                " fetch_california_housing, and give it"
+            ),
+            read=read_california,
         ),
     )
 }

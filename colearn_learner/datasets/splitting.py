@@ -18,17 +18,6 @@ import numpy.typing as npt
 from colearn_learner.datasets.records import Targets, Task
 from colearn_learner.errors import InvalidArgument, LearnerError
 
-__all__ = [
-    "Division",
-    "How",
-    "NotEnoughData",
-    "Places",
-    "divide",
-    "groups_of",
-    "skewed_parts",
-    "split_list_into_fractions",
-]
-
 _log = logging.getLogger(__name__)
 
 How = Literal["iid", "label-skew", "by-size"]

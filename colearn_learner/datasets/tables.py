@@ -20,8 +20,6 @@ from colearn_learner.datasets.matlab import read_matrix
 from colearn_learner.datasets.records import MAX_BYTES, Data, scaled
 from colearn_learner.errors import InvalidData
 
-__all__ = ["COVID_CLASSES", "open_csv", "read_california", "read_card_fraud", "read_covid"]
-
 _CARD_FEATURES = [f"V{n}" for n in range(1, 29)]
 _TWO_DAYS = 172_800.0  # seconds; the card transactions span two days
 

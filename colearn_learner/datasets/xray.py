@@ -14,8 +14,6 @@ import numpy.typing as npt
 from colearn_learner.datasets.records import Data
 from colearn_learner.errors import InvalidData, MissingPackage
 
-__all__ = ["XRAY_CLASSES", "read_xray"]
-
 _log = logging.getLogger(__name__)
 
 XRAY_CLASSES = ("NORMAL", "PNEUMONIA")

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from colearn_learner.remote.errors import InvalidAddress, InvalidToken
 
-__all__ = ["Address", "clean_token", "format_target", "is_address"]
-
 _SHORTEST_TOKEN = 16
 _HIGHEST_PORT = 65_535
 _SCHEMES = {"grpc": False, "grpcs": True}

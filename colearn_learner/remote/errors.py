@@ -4,18 +4,6 @@ from __future__ import annotations
 
 from colearn_learner.errors import LearnerError
 
-__all__ = [
-    "BadMessage",
-    "CannotListen",
-    "InvalidAddress",
-    "InvalidToken",
-    "LearnerFailed",
-    "LearnerRefused",
-    "LearnerUnavailable",
-    "TooLarge",
-    "Unprotected",
-]
-
 
 class LearnerUnavailable(LearnerError):
     """Raised when the learner's server does not answer; it may answer later.

@@ -10,8 +10,6 @@ from prometheus_client.exposition import generate_latest
 from colearn_learner.remote.messages import METHODS
 from colearn_learner.remote.server import ServedCall
 
-__all__ = ["ServerMonitor"]
-
 _ANCESTOR_NAMES = {"Propose": "propose", "Test": "test", "Accept": "set", "CurrentWeights": "get"}
 """Names of methods in the ancestor's metrics; failures of other methods count as `_OTHER`."""
 

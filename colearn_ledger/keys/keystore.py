@@ -21,8 +21,6 @@ from colearn_ledger.keys.wallet import InvalidKey, Wallet, WrongPassword
 from colearn_ledger.protocol import Account, LedgerError
 from colearn_ledger.text.address import encode_bech32
 
-__all__ = ["BadKeyName", "KeyExists", "Keystore", "StoredKey", "UnknownKey"]
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _MAX_BYTES = 65_536  # a keystore has about 500
 _COSMOS = ".cosmos"

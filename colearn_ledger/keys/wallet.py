@@ -21,15 +21,6 @@ from eth_account.signers.local import LocalAccount
 from colearn_ledger.protocol import Account, LedgerError, SigningDomain, SigningScheme
 from colearn_ledger.text.address import decode_bech32, encode_bech32
 
-__all__ = [
-    "COSMOS_PATH",
-    "MNEMONIC_PATH",
-    "InvalidKey",
-    "Wallet",
-    "WrongPassword",
-    "cosmos_address",
-]
-
 MNEMONIC_PATH = "m/44'/60'/0'/0/0"
 """Default derivation path of the key for EVM chains (BIP-44): the first account."""
 

@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from colearn_ledger.protocol import Account, ExperimentId, LedgerError
 from colearn_ledger.text.address import InvalidAddress, check_cosmos_address, check_evm_address
 
-__all__ = ["ExperimentReference", "InvalidReference", "account_address", "address"]
-
 _REFERENCE = re.compile(
     r"(eip155:([0-9]{1,20})|cosmos:[-_a-zA-Z0-9]{1,32}):([0-9a-zA-Z]{1,128})/([0-9]{1,20})"
 )

@@ -16,45 +16,16 @@ from colearn_ledger.protocol import ContentRef
 from colearn_ledger.text.strict_json import InvalidJson, dump
 from colearn_ledger.weights.errors import (
     CorruptHeader,
-    CorruptStructure,
-    InvalidSchema,
-    InvalidTensor,
-    MismatchedWeights,
     NonFiniteWeights,
     OversizedWeights,
-    TrailingBytes,
-    TruncatedWeights,
     UnknownFormat,
     UnsupportedWeights,
-    WeightsError,
     shown,
 )
 from colearn_ledger.weights.schema import WeightsSchema, check_leaves
 from colearn_ledger.weights.store import ContentStore
 from colearn_ledger.weights.tensorfile import TensorFile
 from colearn_ledger.weights.tree import Array, Node, WeightsTree, flatten
-
-__all__ = [
-    "CorruptHeader",
-    "CorruptStructure",
-    "DecodedWeights",
-    "InvalidSchema",
-    "InvalidTensor",
-    "MismatchedWeights",
-    "NonFiniteWeights",
-    "OversizedWeights",
-    "TrailingBytes",
-    "TruncatedWeights",
-    "UnknownFormat",
-    "UnsupportedWeights",
-    "WeightsError",
-    "WeightsSchema",
-    "WeightsTree",
-    "decode_weights",
-    "encode_weights",
-    "read_weights",
-    "write_weights",
-]
 
 _VERSION = 1
 
@@ -136,32 +107,6 @@ def write_weights(
 ) -> ContentRef:
     """Store weights and return their reference, without pinning them."""
     return store.put([encode_weights(weights, summary=summary)])
-
-
-def read_weights(
-    store: ContentStore,
-    content: ContentRef,
-    *,
-    schema: WeightsSchema,
-    timeout: float | None = None,
-) -> DecodedWeights:
-    """Fetch, verify and decode weights.
-
-    Args:
-        store: the store to fetch from.
-        content: the reference of the file.
-        schema: the schema that the weights must match; its ``max_bytes`` limits the download.
-        timeout: limit in seconds; ``None`` for the store's default.
-
-    Raises:
-        ContentTooLarge, ContentUnavailable, ContentMismatch: the file could not be fetched.
-        WeightsError: the weights do not match the schema, or are not finite.
-    """
-    data = bytearray()
-    with store.get(content, max_size=schema.max_bytes, timeout=timeout) as pieces:
-        for piece in pieces:
-            data += piece
-    return decode_weights(data, schema=schema)
 
 
 def _read_info(info: Any) -> tuple[Node, Mapping[str, Any] | None]:

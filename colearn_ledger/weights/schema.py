@@ -28,8 +28,6 @@ from colearn_ledger.weights.tree import (
     flatten,
 )
 
-__all__ = ["WeightsSchema", "check_leaves"]
-
 _VARIABLE = TensorSpec("U8", (None,))
 
 

@@ -25,8 +25,6 @@ from colearn_ledger.weights.errors import (
 )
 from colearn_ledger.weights.tree import Array
 
-__all__ = ["DTYPES", "MAX_DIMENSIONS", "MAX_HEADER", "TensorFile", "TensorSpec", "dtype_code"]
-
 MAX_HEADER = 4 * 2**20
 """Longest header in bytes; enough for about 30,000 tensors."""
 

@@ -16,8 +16,6 @@ from colearn_ledger.weights.errors import (
     shown,
 )
 
-__all__ = ["FIXED_LEAVES", "MAX_DEPTH", "VARIABLE_LEAVES", "Node", "WeightsTree", "flatten"]
-
 Array: TypeAlias = npt.NDArray[Any]
 WeightsTree: TypeAlias = (
     "Array | np.generic | bool | int | float | str | bytes | bytearray"

@@ -148,18 +148,6 @@ def content_of(data: bytes) -> ContentRef:
     return ContentRef(tree.cid(), whole.result(), tree.size)
 
 
-def content_ref(pieces: Iterable[bytes]) -> ContentRef:
-    """Return the reference of a file given in pieces, reading each piece once.
-
-    Raises:
-        InvalidParameter: the file is empty; content has at least one byte.
-    """
-    hasher = FileHasher()
-    for piece in pieces:
-        hasher.update(piece)
-    return hasher.content()
-
-
 def verified(pieces: Iterable[bytes], content: ContentRef) -> Iterator[bytes]:
     """Yield pieces as they arrive, but the last one only once the whole matches the reference.
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from colearn_learner.agent.folder import AgentFolder, DamagedFolder, FolderInUse
+from colearn_learner.agent.folder import AgentFolder, FolderInUse
 from colearn_learner.agent.loop import Action
 from colearn_learner.agent.progress import Progress, Work
+from colearn_learner.agent.weights_cache import DamagedFolder
 from colearn_learner.interface import (
     DiffPrivBudget,
     ProposedWeights,
@@ -26,8 +27,8 @@ from colearn_ledger.protocol import (
     VoteCast,
 )
 from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.weights.codec import read_weights
 from tests.support.toyworld import TowardsTarget
+from tests.support.weights import read_weights
 
 
 def targets(*numbers: float) -> list[TowardsTarget]:

@@ -16,7 +16,8 @@ from colearn_learner.interface import (
     Weights,
 )
 from colearn_ledger.protocol import CODEC_RAW, ContentRef, Duty, Outcome, Scores, Status
-from colearn_ledger.weights.codec import WeightsSchema, encode_weights
+from colearn_ledger.weights.codec import encode_weights
+from colearn_ledger.weights.schema import WeightsSchema
 from tests.support.toyworld import TowardsTarget, World
 
 GOOD = encode_weights([np.ones(3)])

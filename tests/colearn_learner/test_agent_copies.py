@@ -13,11 +13,11 @@ from colearn_learner.agent.loop import Action, Agent
 from colearn_learner.agent.weights_cache import DamagedFolder, WeightsCache
 from colearn_ledger.protocol import ContentRef, Outcome
 from colearn_ledger.weights.store import ContentUnavailable
-from colearn_ledger.weights.unixfs import content_ref
+from colearn_ledger.weights.unixfs import content_of
 from tests.support.toyworld import TowardsTarget, World
 
 DATA = b"weights" * 1_000
-CONTENT = content_ref([DATA])
+CONTENT = content_of(DATA)
 
 
 class CountingStore:
@@ -150,7 +150,7 @@ class TestWeightsCache:
         assert len(list((tmp_path / "weights").iterdir())) == 1
 
     def test_tested_file_is_replaced_in_the_next_round(self, cache: WeightsCache):
-        other = content_ref([b"other"])
+        other = content_of(b"other")
         cache.save_tested(3, CONTENT, DATA)
         cache.save_tested(4, other, b"other")
         assert (cache.load_tested(CONTENT), cache.load_tested(other)) == (None, b"other")

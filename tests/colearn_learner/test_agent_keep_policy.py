@@ -9,7 +9,8 @@ from typing import Any
 import click
 import pytest
 
-from colearn_learner.agent.loop import Agent, AgentConfig
+from colearn_learner.agent.context import AgentConfig
+from colearn_learner.agent.loop import Agent
 from colearn_learner.cli import main
 from colearn_learner.cli.agent import agent as agent_commands
 from colearn_ledger.protocol import ContentRef, Outcome

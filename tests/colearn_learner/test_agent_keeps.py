@@ -9,14 +9,16 @@ from typing import Any
 import pytest
 
 from colearn_learner import simulation
-from colearn_learner.agent.loop import Action, Agent, AgentConfig
+from colearn_learner.agent.context import AgentConfig
+from colearn_learner.agent.loop import Action, Agent
 from colearn_learner.errors import InvalidArgument
 from colearn_learner.simulation import SimulationConfig
 from colearn_ledger.protocol import ContentRef, Duty, Outcome, Status
 from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.weights.codec import read_weights
-from colearn_ledger.weights.stores.directory import ContentNotStored, DirectoryStore
+from colearn_ledger.weights.store import ContentNotStored
+from colearn_ledger.weights.stores.directory import DirectoryStore
 from tests.support.toyworld import TowardsTarget, World
+from tests.support.weights import read_weights
 
 
 def targets(*numbers: float) -> list[TowardsTarget]:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from colearn_learner.agent.errors import AgentStopped
 from colearn_learner.agent.fit import LearnerDoesNotFit
-from colearn_learner.agent.loop import Action, Agent, AgentStopped
+from colearn_learner.agent.loop import Action, Agent
 from colearn_ledger.chains.evm import (
     BadAnswer,
     EmptyWallet,
@@ -24,8 +25,7 @@ from colearn_ledger.chains.evm import (
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account, ExperimentId, Outcome, Status, UnknownExperiment
-from colearn_ledger.weights.store import ContentMismatch, ContentUnavailable
-from colearn_ledger.weights.stores.directory import ContentNotStored
+from colearn_ledger.weights.store import ContentMismatch, ContentNotStored, ContentUnavailable
 from tests.support.toyworld import TowardsTarget, World
 from tests.support.waiting import LIMIT
 

@@ -25,7 +25,7 @@ from colearn_ledger.networks.address_book import Networks
 from colearn_ledger.networks.profiles import EvmNetwork
 from colearn_ledger.protocol import ExperimentParams
 from colearn_ledger.reference import LocalLedger
-from colearn_ledger.weights.unixfs import content_ref
+from colearn_ledger.weights.unixfs import content_of
 from colearn_localnet.errors import LocalnetError
 from colearn_localnet.net import Localnet
 from tests.support.hostile_learner import HOSTILE
@@ -60,7 +60,7 @@ def hostile_experiment(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Connect to a ledger on which a stranger has named an experiment and started a round."""
     alice, bob = Wallet.create(), Wallet.create()
     ledger = LocalLedger.new(alice)
-    content = content_ref([b"weights"])
+    content = content_of(b"weights")
     ledger.create(ExperimentParams(HOSTILE, content, content, 1, 2, 2))
     ledger.join(1)
     ledger.acting_for(bob).join(1)

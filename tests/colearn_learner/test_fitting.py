@@ -14,7 +14,7 @@ from colearn_learner import Weights
 from colearn_learner.agent.fit import LearnerDoesNotFit, check_fit
 from colearn_learner.learners.forest import ForestLearner
 from colearn_learner.learners.sklearn import SklearnLearner
-from colearn_ledger.weights.codec import WeightsSchema
+from colearn_ledger.weights.schema import WeightsSchema
 
 IRIS, DIABETES = load_iris(return_X_y=True), load_diabetes(return_X_y=True)
 

@@ -21,7 +21,8 @@ from colearn_learner import Weights
 from colearn_learner.errors import InvalidArgument, InvalidData, UnsupportedModel, WeightsMismatch
 from colearn_learner.learners.forest import _NODE, ForestLearner
 from colearn_learner.learners.trees import check_tree, depth_of
-from colearn_ledger.weights.codec import WeightsSchema, decode_weights, encode_weights
+from colearn_ledger.weights.codec import decode_weights, encode_weights
+from colearn_ledger.weights.schema import WeightsSchema
 
 
 def parts(load: Callable[..., Any], share: int) -> list[tuple[Any, Any]]:

@@ -20,7 +20,7 @@ from colearn_learner.interface import Weights
 from colearn_learner.simulation import SimulationConfig, SimulationInterrupted
 from colearn_ledger.protocol import Outcome, Status
 from colearn_ledger.weights.codec import decode_weights
-from colearn_ledger.weights.unixfs import content_ref
+from colearn_ledger.weights.unixfs import content_of
 from tests.support.toyworld import TowardsTarget
 
 COLEARN = [sys.executable, "-u", "-c", "from colearn_learner.cli import main; main()"]
@@ -71,7 +71,7 @@ def test_interrupted_demo_exits_with_130_and_saves_partial_results(tmp_path: Pat
     weights = (out / "weights.safetensors").read_bytes()
     decode_weights(weights)
     accepted = [r["content"]["cid"] for r in closed if r["outcome"] == "accepted"]
-    assert content_ref([weights]).cid == accepted[-1]
+    assert content_of(weights).cid == accepted[-1]
     for name in ("history.json", "history.csv", "plot.png", "weights.safetensors"):
         assert str(out / name) in errors
 
@@ -100,7 +100,7 @@ def test_interrupted_simulation_stops_its_agents_and_keeps_its_partial_result(tm
         r.round.content for r in result.history.rounds if r.round.outcome == Outcome.ACCEPTED
     ]
     assert len(accepted) >= 3
-    assert result.content == accepted[-1] == content_ref([result.weights_file])
+    assert result.content == accepted[-1] == content_of(result.weights_file)
 
 
 class InterruptedInTraining(TowardsTarget):

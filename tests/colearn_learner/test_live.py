@@ -23,10 +23,10 @@ from colearn_ledger.protocol import (
     VoteCommitted,
     WeightsProposed,
 )
-from colearn_ledger.weights.unixfs import content_ref
+from colearn_ledger.weights.unixfs import content_of
 
 EXPERIMENT = ExperimentId(1)
-CONTENT = content_ref([b"weights"])
+CONTENT = content_of(b"weights")
 
 
 def accounts(n: int) -> list[Account]:

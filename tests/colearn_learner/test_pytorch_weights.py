@@ -12,7 +12,7 @@ from torch import nn
 
 from colearn_learner import Weights
 from colearn_learner.errors import InvalidArgument, UnsupportedModel, WeightsMismatch
-from colearn_ledger.weights.codec import WeightsSchema
+from colearn_ledger.weights.schema import WeightsSchema
 from tests.support.pytorch_digits import INPUTS, TARGETS, encode, make_learner, make_network, send
 
 

@@ -22,7 +22,6 @@ from colearn_learner.interface import (
 from colearn_learner.remote.client import RemoteConfig, RemoteLearner
 from colearn_learner.remote.errors import LearnerUnavailable
 from colearn_ledger.protocol import Outcome, Status, VoteCast
-from colearn_ledger.weights.codec import read_weights
 from colearn_ledger.weights.schema import WeightsSchema
 from tests.support.blocking_learner import BLOCKING
 from tests.support.remote_servers import (  # noqa: F401
@@ -35,6 +34,7 @@ from tests.support.remote_servers import (  # noqa: F401
     unused_address,
 )
 from tests.support.toyworld import TowardsTarget, World
+from tests.support.weights import read_weights
 
 ACCEPTED, REJECTED, NONE = Outcome.ACCEPTED, Outcome.REJECTED, Outcome.NO_PROPOSAL
 

@@ -15,7 +15,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from colearn_learner import Weights
 from colearn_learner.errors import InvalidArgument, InvalidData, UnsupportedModel, WeightsMismatch
 from colearn_learner.learners.xgboost import XGBoostLearner
-from colearn_ledger.weights.codec import WeightsSchema, decode_weights, encode_weights
+from colearn_ledger.weights.codec import decode_weights, encode_weights
+from colearn_ledger.weights.schema import WeightsSchema
 
 BINARY = {"objective": "binary:logistic", "max_depth": 3}
 CLASSES = {"objective": "multi:softprob", "num_class": 10, "max_depth": 2}

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colearn_ledger.spec import ExperimentSpec, SpecError
-from colearn_ledger.weights.codec import WeightsSchema
+from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.store import ContentTooLarge, ContentUnavailable
 from colearn_ledger.weights.stores.directory import DirectoryStore
-from colearn_ledger.weights.unixfs import content_ref
+from colearn_ledger.weights.unixfs import content_of
 
 SCHEMA = WeightsSchema.of({"w": np.ones((30, 1)), "b": np.zeros(1)}, max_bytes=10_000)
 SPEC = ExperimentSpec("logistic regression", SCHEMA, "accuracy", True, "Five hospitals. ✓")
@@ -60,7 +60,7 @@ def test_specification_is_stored_and_read_from_a_store(tmp_path: Path):
     with pytest.raises(ContentTooLarge):
         ExperimentSpec.read(store, content, max_size=100)
     with pytest.raises(ContentUnavailable):
-        ExperimentSpec.read(store, content_ref([b"another"]))
+        ExperimentSpec.read(store, content_of(b"another"))
     with pytest.raises(SpecError):
         ExperimentSpec.read(store, store.put([b"not a specification"]))
 

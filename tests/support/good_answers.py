@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable
 
 from colearn_ledger.weights.streams import Patience
-from colearn_ledger.weights.unixfs import content_ref
+from colearn_ledger.weights.unixfs import content_of
 from tests.support.faulty_server import Call
 
 DATA = bytes(range(256)) * 8_000
-CONTENT = content_ref([DATA])
+CONTENT = content_of(DATA)
 
 PATIENT = Patience(timeout=120, silence=120, retries=2)
 """Time limits that even the slowest machine does not reach."""

@@ -15,7 +15,7 @@ from colearn_ledger.weights.store import (
     ContentTooLarge,
     ContentUnavailable,
 )
-from colearn_ledger.weights.unixfs import CHUNK_SIZE, content_ref
+from colearn_ledger.weights.unixfs import CHUNK_SIZE, content_of
 
 ANY_SIZE = 2**40
 
@@ -40,7 +40,7 @@ class StoreContract:
     def test_what_was_put_comes_back_under_our_own_cid(self, store: ContentStore, size: int):
         data = fresh(size)
         content = store.put([data])
-        assert content == content_ref([data])
+        assert content == content_of(data)
         assert store.has(content)
         assert read(store, content) == data
 
@@ -50,7 +50,7 @@ class StoreContract:
         cuts = [0, 0, 1, 2, 300_000, 300_000, 699_999, 700_000]
         pieces = [kind(data[a:b]) for a, b in pairwise(cuts)]
         content = store.put(iter(pieces))
-        assert content == content_ref([data])
+        assert content == content_of(data)
         assert read(store, content) == data
 
     def test_a_source_may_use_one_buffer_for_all_pieces(self, store: ContentStore):
@@ -63,7 +63,7 @@ class StoreContract:
                 yield buffer
 
         content = store.put(pieces())
-        assert content == content_ref([data])
+        assert content == content_of(data)
         assert read(store, content) == data
 
     def test_no_bytes_are_no_content(self, store: ContentStore):
@@ -80,7 +80,7 @@ class StoreContract:
 
     def test_a_reference_with_a_lie_in_it_is_refused(self, store: ContentStore):
         content = store.put([fresh(700_000)])
-        other = content_ref([fresh(5)])
+        other = content_of(fresh(5))
         lies = [
             ContentRef(content.cid, other.sha256, content.size),
             ContentRef(content.cid, content.sha256, content.size - 1),
@@ -99,7 +99,7 @@ class StoreContract:
 
         with pytest.raises(ConnectionError, match="went away"):
             store.put(failing())
-        assert not store.has(content_ref([data]))
+        assert not store.has(content_of(data))
 
     def test_a_reader_may_stop_early(self, store: ContentStore):
         data = fresh(3_000_000)
@@ -126,7 +126,7 @@ class StoreContract:
 
     def test_hostile_cids_are_refused(self, store: ContentStore):
         for cid in ("../../etc/passwd", "", "b" * 59 + "\n", "bafk?arg=x"):
-            content = content_ref([b"x"])
+            content = content_of(b"x")
             object.__setattr__(content, "cid", cid)  # the domain refuses it; so must the store
             for use in (store.has, store.unpin, store.pin, lambda c: read(store, c, timeout=2)):
                 with pytest.raises(ContentUnavailable):

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from colearn_learner.agent.loop import Action, Agent, AgentConfig, Observation
+from colearn_learner.agent.context import AgentConfig
+from colearn_learner.agent.loop import Action, Agent, Observation
 from colearn_learner.interface import ProposedWeights, Weights
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import ExperimentParams
 from colearn_ledger.reference import LocalLedger
 from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.weights.codec import WeightsSchema, write_weights
+from colearn_ledger.weights.codec import write_weights
+from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.stores.directory import DirectoryStore
 
 

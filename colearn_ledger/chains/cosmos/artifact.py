@@ -9,8 +9,6 @@ from importlib.resources import files
 
 from colearn_ledger.chains.errors import WrongContract
 
-__all__ = ["Artifact", "load_artifact"]
-
 
 @dataclass(frozen=True)
 class Artifact:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colearn_ledger.weights.codec import (
+from colearn_ledger.weights.codec import decode_weights, encode_weights
+from colearn_ledger.weights.errors import (
     CorruptHeader,
     CorruptStructure,
     InvalidTensor,
@@ -23,10 +24,8 @@ from colearn_ledger.weights.codec import (
     TruncatedWeights,
     UnknownFormat,
     WeightsError,
-    WeightsSchema,
-    decode_weights,
-    encode_weights,
 )
+from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.tensorfile import MAX_HEADER
 from colearn_ledger.weights.tree import MAX_DEPTH
 

@@ -13,22 +13,19 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from safetensors.numpy import load
 
-from colearn_ledger.weights.codec import (
+from colearn_ledger.weights.codec import decode_weights, encode_weights, write_weights
+from colearn_ledger.weights.errors import (
     InvalidSchema,
     MismatchedWeights,
     NonFiniteWeights,
     OversizedWeights,
     UnsupportedWeights,
-    WeightsSchema,
-    decode_weights,
-    encode_weights,
-    read_weights,
-    write_weights,
 )
-from colearn_ledger.weights.store import ContentTooLarge
+from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.stores.directory import DirectoryStore
 from colearn_ledger.weights.tensorfile import DTYPES, MAX_HEADER
-from colearn_ledger.weights.unixfs import content_ref
+from colearn_ledger.weights.unixfs import content_of
+from tests.support.weights import read_weights
 
 FLOATS = ["float16", "float32", "float64", "bfloat16", "float8_e4m3fn", "float8_e5m2"]
 
@@ -354,23 +351,11 @@ def entry(shape: Any) -> dict[str, Any]:
     return {"dtype": "F32", "shape": shape}
 
 
-class TestThroughAStore:
-    def test_written_weights_are_read(self, tmp_path: Path):
+class TestStorage:
+    def test_stored_weights_are_encoded_with_their_summary(self, tmp_path: Path):
         store = DirectoryStore(tmp_path)
         content = write_weights(store, EXAMPLE, {"epsilon": 0.5})
-        assert content == content_ref([encode_weights(EXAMPLE, summary={"epsilon": 0.5})])
-        read = read_weights(store, content, schema=WeightsSchema.of(EXAMPLE), timeout=1)
+        assert content == content_of(encode_weights(EXAMPLE, summary={"epsilon": 0.5}))
+        read = read_weights(store, content, schema=WeightsSchema.of(EXAMPLE))
         assert same(read.weights, EXAMPLE)
         assert read.summary == {"epsilon": 0.5}
-
-    def test_no_more_is_fetched_than_the_schema_allows(self, tmp_path: Path):
-        store = DirectoryStore(tmp_path)
-        content = write_weights(store, [np.zeros(10_000)])
-        with pytest.raises(ContentTooLarge):
-            read_weights(store, content, schema=WeightsSchema.of([1], max_bytes=1_000))
-
-    def test_not_a_number_is_refused(self, tmp_path: Path):
-        store = DirectoryStore(tmp_path)
-        content = write_weights(store, changed(steps=7, state=(None, np.float16("nan"))))
-        with pytest.raises(NonFiniteWeights):
-            read_weights(store, content, schema=WeightsSchema.of(EXAMPLE))

@@ -16,12 +16,13 @@ import pytest
 from colearn_ledger.protocol import ContentRef, InvalidParameter
 from colearn_ledger.weights.store import (
     ContentMismatch,
+    ContentNotStored,
     ContentStore,
     ContentTooLarge,
     ContentUnavailable,
 )
-from colearn_ledger.weights.stores.directory import ContentNotStored, DirectoryStore
-from colearn_ledger.weights.unixfs import content_ref
+from colearn_ledger.weights.stores.directory import DirectoryStore
+from colearn_ledger.weights.unixfs import content_of
 
 DATA = b"weights" * 100_000
 ANY_SIZE = 2**40
@@ -56,7 +57,7 @@ def path_of(root: Path, content: ContentRef) -> Path:
 class TestFiles:
     def test_what_was_put_comes_back(self, store: DirectoryStore):
         content = store.put([DATA[:10], b"", DATA[10:]])
-        assert content == content_ref([DATA])
+        assert content == content_of(DATA)
         assert store.has(content)
         assert read(store, content) == DATA
 
@@ -74,7 +75,7 @@ class TestFiles:
         assert stored_files(root) == []
 
     def test_what_is_not_here_is_unavailable(self, store: DirectoryStore):
-        content = content_ref([DATA])
+        content = content_of(DATA)
         assert not store.has(content)
         with pytest.raises(ContentUnavailable, match="not in this store"):
             read(store, content)
@@ -124,7 +125,7 @@ class TestHostileReferences:
     def test_none_leaves_the_folder(self, store: DirectoryStore, tmp_path: Path, cid: str):
         outside = tmp_path / "outside"
         outside.write_bytes(DATA)
-        content = content_ref([DATA])
+        content = content_of(DATA)
         object.__setattr__(content, "cid", cid)  # the domain refuses it; so must the store
         for use in (store.pin, store.unpin, store.pinned, store.has, lambda c: read(store, c)):
             with pytest.raises(ContentUnavailable):
@@ -159,7 +160,7 @@ class TestPins:
 
     def test_content_that_is_not_here_can_not_be_pinned(self, store: DirectoryStore):
         with pytest.raises(ContentUnavailable, match="put it first"):
-            store.pin(content_ref([DATA]))
+            store.pin(content_of(DATA))
 
     def test_one_owner_does_not_unpin_for_another(self, root: Path):
         alice, bob = DirectoryStore(root, owner="alice"), DirectoryStore(root, owner="bob")
@@ -235,7 +236,7 @@ class TestInterruptions:
 
     def test_killed_before_any_step_of_putting_and_pinning_the_store_is_whole(self, root: Path):
         kept = DirectoryStore(root).put([b"earlier"])
-        content = content_ref([DATA])
+        content = content_of(DATA)
         step, finished = 0, False
         while not finished:
             finished = die_at(step, lambda: put_and_pin(root))

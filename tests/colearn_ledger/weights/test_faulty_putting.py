@@ -17,7 +17,7 @@ from colearn_ledger.weights.store import (
 from colearn_ledger.weights.stores.kubo import KuboStore, ipfshttpclient_rpc
 from colearn_ledger.weights.stores.kubo_rpc import HttpKuboRpc
 from colearn_ledger.weights.streams import NodeError, Patience, write_in_thread
-from colearn_ledger.weights.unixfs import content_ref
+from colearn_ledger.weights.unixfs import content_of
 from tests.support.faulty_server import Call, faulty
 from tests.support.good_answers import (
     CONTENT,
@@ -71,7 +71,7 @@ class TestPutting:
         assert wanted.items() <= call.options.items()
 
     def test_a_wrong_cid_is_an_error_and_unpinned(self):
-        other = content_ref([b"other"]).cid
+        other = content_of(b"other").cid
 
         def behave(call: Call) -> None:
             if call.command == "add":
@@ -129,7 +129,7 @@ class TestPutting:
         """The node may return the correct CID of the part that it has read."""
 
         def behave(call: Call) -> None:
-            part = content_ref([DATA[:262_144]]).cid
+            part = content_of(DATA[:262_144]).cid
             call.answer(json.dumps({"Hash": part}).encode())
 
         self.put(behave, None, DATA * 40)

@@ -21,7 +21,7 @@ from colearn_ledger.weights.store import (
 from colearn_ledger.weights.stores.gateway import GatewayStore
 from colearn_ledger.weights.stores.kubo import KuboStore, ipfshttpclient_rpc
 from colearn_ledger.weights.streams import PIECE
-from colearn_ledger.weights.unixfs import content_ref
+from colearn_ledger.weights.unixfs import content_of
 from tests.support.faulty_server import Call, faulty
 from tests.support.good_answers import CONTENT, DATA, NOTICES_SILENCE, PATIENT, SOON, serve
 from tests.support.store_contract import ANY_SIZE, read
@@ -192,7 +192,7 @@ class TestReading:
         self, kind, behave, error, match: str | None, patience=PATIENT, *, data: bytes = DATA
     ) -> None:
         with faulty(behave) as server, pytest.raises(error, match=match):
-            ended(read, kind(server.url, patience=patience), content_ref([data]))
+            ended(read, kind(server.url, patience=patience), content_of(data))
 
 
 @KUBO

@@ -24,7 +24,7 @@ from colearn_ledger.weights.stores.gateway import GatewayStore
 from colearn_ledger.weights.stores.kubo import KuboStore, ipfshttpclient_rpc
 from colearn_ledger.weights.stores.kubo_rpc import HttpKuboRpc, KuboRpc
 from colearn_ledger.weights.streams import Patience
-from colearn_ledger.weights.unixfs import content_ref
+from colearn_ledger.weights.unixfs import content_of
 from colearn_localnet.kubo import Kubo
 from tests.support.store_contract import ANY_SIZE, fresh, read
 from tests.support.waiting import ended, eventually
@@ -62,7 +62,7 @@ class TestOneNode:
     def test_large_files_come_back_under_our_own_cid(self, one: KuboStore, size: int):
         data = fresh(size)
         content = one.put(data[i : i + 999_999] for i in range(0, size, 999_999))
-        assert content == content_ref([data])
+        assert content == content_of(data)
         assert read(one, content) == data
 
     def test_what_was_put_is_pinned_until_unpinned(self, one: KuboStore):
@@ -88,19 +88,19 @@ class TestOneNode:
             change(tmp_path / "other", *setting.split("="))
         with node:
             data = fresh(60_000_000)
-            assert KuboStore(node.api).put([data]) == content_ref([data])
+            assert KuboStore(node.api).put([data]) == content_of(data)
 
     def test_bytes_that_differ_from_their_reference_are_not_kept(self, one: KuboStore):
-        data, other = fresh(600_000), content_ref([fresh(600_000)])
+        data, other = fresh(600_000), content_of(fresh(600_000))
 
         class Mistaken(list[bytes]):
             content = other
 
         with pytest.raises(
-            ContentNotStored, match=f"stored '{content_ref([data]).cid}' where {other.cid}"
+            ContentNotStored, match=f"stored '{content_of(data).cid}' where {other.cid}"
         ):
             one.put(Mistaken([data]))
-        assert not one.pinned(content_ref([data]))
+        assert not one.pinned(content_of(data))
 
     def test_a_source_that_fails_leaves_no_pin(self, one: KuboStore):
         data = fresh(600_000)
@@ -111,11 +111,11 @@ class TestOneNode:
 
         with pytest.raises(ConnectionError):
             one.put(failing())
-        assert not one.pinned(content_ref([data]))
+        assert not one.pinned(content_of(data))
 
     def test_missing_content_is_unavailable_in_time(self, one: KuboStore):
         with pytest.raises(ContentUnavailable, match=r"0\.5 s"):
-            ended(read, one, content_ref([fresh(500_000)]), ANY_SIZE, 0.5)
+            ended(read, one, content_of(fresh(500_000)), ANY_SIZE, 0.5)
 
     def test_has_does_not_search_other_nodes(self, one: KuboStore, two: KuboStore):
         content = one.put([fresh(600_000)])
@@ -145,7 +145,7 @@ class TestTwoNodes:
     def test_pinning_a_file_that_no_node_has_ends_in_time(self, swarm: Sequence[Kubo]):
         store = KuboStore(swarm[0].api, patience=Patience(timeout=0.5))
         with pytest.raises(ContentUnavailable, match="did not deliver"):
-            store.pin(content_ref([fresh(9)]))
+            store.pin(content_of(fresh(9)))
 
     @pytest.mark.parametrize("claimed", [1_000, 5_000_001])
     def test_pinning_refuses_a_file_of_another_size(
@@ -216,7 +216,7 @@ class TestInterruptions:
             with one.get(content, max_size=ANY_SIZE) as pieces:
                 next(pieces)
         with pytest.raises(ContentUnavailable):
-            read(one, content_ref([fresh(9)]), timeout=0.1)
+            read(one, content_of(fresh(9)), timeout=0.1)
 
         def none_is_left() -> bool:
             gc.collect()
@@ -291,7 +291,7 @@ class TestGateway:
         assert read(gateway, content) == data
 
     def test_missing_content_is_unavailable_in_time(self, gateway: GatewayStore):
-        content = content_ref([fresh(9)])
+        content = content_of(fresh(9))
         with pytest.raises(ContentUnavailable, match="try another gateway"):
             read(gateway, content, timeout=0.5)
 
@@ -301,7 +301,7 @@ class TestGateway:
             read(gateway, content, max_size=999)
 
     def test_a_gateway_is_read_only(self, gateway: GatewayStore):
-        content = content_ref([b"x"])
+        content = content_of(b"x")
         with pytest.raises(ContentNotStored, match="read-only"):
             gateway.put([b"x"])
         with pytest.raises(ContentNotStored, match="read-only"):

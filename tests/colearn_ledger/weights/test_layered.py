@@ -27,7 +27,7 @@ from colearn_ledger.weights.stores.kubo import KuboStore
 from colearn_ledger.weights.stores.layered import Layer, LayeredStore, Role
 from colearn_ledger.weights.stores.open_store import open_store
 from colearn_ledger.weights.streams import Patience
-from colearn_ledger.weights.unixfs import content_ref, verified
+from colearn_ledger.weights.unixfs import content_of, verified
 from colearn_localnet.kubo import Kubo
 from tests.support.faulty_server import Call, faulty
 from tests.support.store_contract import ANY_SIZE, fresh, read
@@ -37,14 +37,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DATA = b"weights!" * 100_000
-CONTENT = content_ref([DATA])
+CONTENT = content_of(DATA)
 
 
 class Memory:
     """A store in a dict that can be down or return wrong data."""
 
     def __init__(self, *data: bytes) -> None:
-        self.files = {content_ref([d]).cid: d for d in data}
+        self.files = {content_of(d).cid: d for d in data}
         self.pins: set[str] = set()
         self.down = False
         self.cut = 0
@@ -60,7 +60,7 @@ class Memory:
     def put(self, chunks: Iterable[bytes]) -> ContentRef:
         self._called("put")
         data = b"".join(chunks)
-        content = content_ref([data])
+        content = content_of(data)
         self.files[content.cid] = data
         return content
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from colearn_ledger.protocol import ExperimentParams
 from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.weights.codec import WeightsSchema, write_weights
+from colearn_ledger.weights.codec import write_weights
+from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.store import ContentStore
 from tests.support.faults.agents import DEADLINE, RunningAgent, wait_for
 
