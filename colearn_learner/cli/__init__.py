@@ -13,33 +13,34 @@ import click
 from colearn_learner.cli._support.deferred_pairings import defer_pairings
 from colearn_learner.cli._support.output import escape_errors
 
-__all__ = ["main"]
-
 _SUBCOMMANDS = {
-    "demo": ("colearn_learner.cli.demo", "Let learners train one model together, here and now."),
-    "datasets": ("colearn_learner.cli.catalogue", "List the data sets, and where to get each."),
+    "demo": ("colearn_learner.cli.demo", "Let learners train one model together on this machine."),
+    "datasets": ("colearn_learner.cli.catalogue", "List the data sets, and where to get them."),
     "data": ("colearn_learner.cli.data", "Divide a data set into folders, one for each learner."),
-    "models": ("colearn_learner.cli.catalogue", "List the models that come with it."),
+    "models": ("colearn_learner.cli.catalogue", "List the models of the catalogue."),
     "localnet": (
         "colearn_learner.cli.localnet",
-        "Run a chain and IPFS nodes on this machine, to try things out.",
+        "Run a chain and IPFS nodes on this machine, for trials.",
     ),
-    "key": ("colearn_learner.cli.key", "Make, import and list keys, encrypted."),
-    "network": ("colearn_learner.cli.network", "Say through which nodes chains are reached."),
+    "key": ("colearn_learner.cli.key", "Create, import and list encrypted keys."),
+    "network": (
+        "colearn_learner.cli.network",
+        "Choose the nodes through which to reach each chain.",
+    ),
     "deploy": ("colearn_learner.cli.deploy", "Deploy the contract to a network."),
-    "experiment": ("colearn_learner.cli.experiment", "Create, list, join and end experiments."),
+    "experiment": ("colearn_learner.cli.experiment", "Create, list, join and cancel experiments."),
     "learner": (
         "colearn_learner.cli.learner",
-        "Check a learner, or serve one to an agent elsewhere.",
+        "Check a learner, or serve one to an agent on another machine.",
     ),
-    "agent": ("colearn_learner.cli.agent", "Run a learner's agent."),
-    "relay": ("colearn_learner.cli.relay", "Carry ballots of learners without gas money."),
+    "agent": ("colearn_learner.cli.agent", "Run the agent of a learner."),
+    "relay": ("colearn_learner.cli.relay", "Submit ballots for learners that cannot pay for gas."),
     "history": ("colearn_learner.cli.history", "Show what happened in an experiment."),
     "quickstart": (
         "colearn_learner.cli.quickstart",
-        "Walk through all of this on real nodes, command by command.",
+        "Run a whole experiment on real nodes, command by command.",
     ),
-    "weights": ("colearn_learner.cli.weights", "Fetch the weights of an experiment, verified."),
+    "weights": ("colearn_learner.cli.weights", "Fetch and verify the weights of an experiment."),
 }
 """Module and short help of each subcommand, so that ``--help`` need not import it."""
 
@@ -93,8 +94,8 @@ class _LazyGroup(click.Group):
 def main() -> None:
     """Machine learning among parties who do not trust each other.
 
-    Learners take turns to propose new weights of a shared model; the others test them on their
-    own data and vote; a smart contract counts. No data ever leaves its owner.
+    Learners take turns to propose new weights for a shared model. The others test them on their
+    own data and vote, and a smart contract counts the votes. No data ever leaves its owner.
 
     Start with:  colearn demo
     """

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,18 +15,23 @@ import click
 from colearn_learner.cli._support.connect import (
     Place,
     choose_store,
-    find_experiment,
-    network_option,
     open_content_store,
-    store_option,
 )
 from colearn_learner.cli._support.errors import INTERRUPTED, report_errors
-from colearn_learner.cli._support.factories import load_learner, parse_arguments
 from colearn_learner.cli._support.monitor import monitor_option, monitored
-from colearn_learner.cli._support.options import log_options
+from colearn_learner.cli._support.options import (
+    ExperimentOptions,
+    LearnerOptions,
+    LogOptions,
+    collect,
+    experiment_options,
+    learner_options,
+    log_options,
+    store_option,
+)
 from colearn_learner.cli._support.progress import show_progress
 from colearn_learner.cli._support.refusals import explain_refusals
-from colearn_learner.cli._support.secrets import key_option
+from colearn_learner.cli._support.secrets import KeyOptions, key_options
 from colearn_learner.cli._support.signals import Stopping, run_in_thread, stop_on_signals
 from colearn_learner.cli.logs import log_event
 from colearn_learner.errors import LearnerError
@@ -50,41 +56,38 @@ class CannotTakePart(LearnerError):
 
 @click.group()
 def agent() -> None:
-    """Agents: take part in experiments on behalf of learners."""
+    """Run the agent that takes part in an experiment on behalf of a learner."""
+
+
+@dataclass(frozen=True, slots=True)
+class _RunOptions:
+    """The options of an agent that do not choose its experiment, key or learner."""
+
+    store: str | None
+    data_dir: Path | None
+    relays: tuple[str, ...]
+    monitor: str | None
+    keep: Mapping[str, Any]
+    no_join: bool
+    poll: float
 
 
 @agent.command("run")
-@click.option(
-    "--experiment",
-    "reference",
-    required=True,
-    metavar="REF",
-    help="eip155:31337:0x…/7, or just the 7 with --network.",
-)
-@click.option(
-    "--learner",
-    "factory",
-    required=True,
+@experiment_options
+@learner_options(
+    "The function that makes the learner (colearn_learner.catalogue:share makes one from the "
+    "catalogue), or the address of a learner's server (see colearn learner serve): "
+    "grpc://127.0.0.1:9995, grpcs://HOST:PORT.",
     metavar="MODULE:FACTORY|ADDRESS",
-    help="The function that makes the learner; colearn_learner.catalogue:share makes one of the "
-    "catalogue. Or the address of a server (colearn learner serve): grpc://127.0.0.1:9995, "
-    "grpcs://HOST:PORT.",
+    argument_text="A server takes ca=FILE, token=env:VARIABLE or token=file:PATH, "
+    "deadline=SECONDS and patience=SECONDS.",
 )
-@click.option(
-    "--learner-arg",
-    "given",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="An argument of the factory; VALUE is JSON where it can be, else a text. Of a server: "
-    "ca=FILE, token=env:VARIABLE or file:PATH, deadline=SECONDS, patience=SECONDS. Repeatable.",
-)
-@key_option
+@key_options
 @store_option
-@network_option
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
-    help="The agent's own folder; use the same one after a restart. [default: one for each "
+    help="The agent's folder; use the same one after a restart. [default: a folder for the "
     "experiment and account in $COLEARN_HOME/agents or ~/.local/share/colearn/agents]",
 )
 @click.option(
@@ -92,8 +95,8 @@ def agent() -> None:
     "relays",
     multiple=True,
     metavar="URL",
-    help="Send open ballots, signed, to this relay (colearn relay run), which pays for them. "
-    "Repeat it for relays that are tried when the ones before fail.",
+    help="Send open ballots, signed, to this relay (see colearn relay run), which pays for their "
+    "gas. Repeatable: each relay is tried when the ones before it fail.",
 )
 @monitor_option
 @click.option(
@@ -103,7 +106,7 @@ def agent() -> None:
     metavar="last:N|accepted|all",
     callback=lambda _context, _option, text: _parse_keep(text),
     help="The weights to keep pinned in the store: the last N accepted ones, all accepted ones, or "
-    "also this learner's proposals that were not accepted.",
+    "all, including this learner's proposals that were not accepted.",
 )
 @click.option("--no-join", is_flag=True, help="Do not join; wait until the account has joined.")
 @click.option(
@@ -113,17 +116,26 @@ def agent() -> None:
     show_default=True,
     help="Seconds between two checks of the chain.",
 )
+@collect(_RunOptions, "options")
 @log_options
 @report_errors
-def run(*, as_json: bool, verbose: bool, **options: Any) -> None:
+def run(
+    *,
+    experiment: ExperimentOptions,
+    learner: LearnerOptions,
+    signer: KeyOptions,
+    options: _RunOptions,
+    log: LogOptions,
+) -> None:
     """Take part in an experiment until it is over: join, train, propose, test, vote.
 
-    Each event is logged as a line on standard output. On SIGTERM or Ctrl-C the agent finishes its
-    current step; a second signal ends it at once. Started again, it resumes where it was. The exit
-    code is 0 when the experiment is over or after SIGTERM, and 1 when retrying would not help.
+    The agent logs each event as a line on standard output. On SIGTERM or Ctrl-C it finishes its
+    current step, even a long training run; a second signal stops it immediately. After a restart
+    it resumes where it stopped. The exit code is 0 if the experiment is over or after SIGTERM, and
+    1 if retrying will not help.
     """
     with (
-        show_progress(as_json=as_json, verbose=verbose) as on_progress,
+        show_progress(as_json=log.as_json, verbose=log.verbose) as on_progress,
         stop_on_signals(
             lambda name: log_event(
                 _log, "stopping", signal=name, reason="the current step is finished first"
@@ -131,55 +143,46 @@ def run(*, as_json: bool, verbose: bool, **options: Any) -> None:
         ) as stopping,
     ):
         try:
-            _run(stopping, on_progress, **options)
+            _run_agent(stopping, on_progress, experiment, learner, signer, options)
         except (LearnerError, LedgerError) as error:
-            if as_json:  # otherwise the error on standard error is enough
+            if log.as_json:  # otherwise the error on standard error is enough
                 _log.error("%s", error)
             raise
     if stopping.signal == signal.SIGINT:
         raise click.exceptions.Exit(INTERRUPTED)
 
 
-def _run(
+def _run_agent(
     stopping: Stopping,
     on_progress: ProgressListener,
-    *,
-    reference: str,
-    factory: str,
-    given: tuple[str, ...],
-    store: str | None,
-    network_name: str | None,
-    wallet: Callable[[], Wallet],
-    data_dir: Path | None,
-    relays: tuple[str, ...],
-    monitor: str | None,
-    keep: Mapping[str, Any],
-    no_join: bool,
-    poll: float,
+    experiment: ExperimentOptions,
+    learner: LearnerOptions,
+    signer: KeyOptions,
+    options: _RunOptions,
 ) -> None:
     from colearn_learner.agent.context import AgentConfig
     from colearn_learner.agent.loop import Agent
 
-    arguments = parse_arguments(given)
-    place = find_experiment(reference, network_name)
-    weights = choose_store(store, place.network)
-    learner_wallet = wallet()
-    ledger = place.open_ledger(learner_wallet, poll=poll)
-    _check_part(ledger, place, joins=not no_join)
-    folder = data_dir or _default_folder(place, ledger.account)
+    learner.parse()  # reports malformed arguments before anything else
+    place = experiment.find()
+    store = choose_store(options.store, place.network)
+    wallet = signer.open_wallet()
+    ledger = place.open_ledger(wallet, poll=options.poll)
+    joins = not options.no_join
+    _check_part(ledger, place, joins=joins)
+    folder = options.data_dir or _default_folder(place, ledger.account)
     private_folder(folder)
-    learner = load_learner(factory, arguments)
     with Agent(
         ledger,
-        open_content_store(weights, f"{place.experiment}-{ledger.account}"),
-        learner=learner,
+        open_content_store(store, f"{place.experiment}-{ledger.account}"),
+        learner=learner.load(),
         experiment=place.experiment,
         folder=folder,
         config=AgentConfig(
-            join=not no_join,
-            poll=poll,
-            carrier=_make_carrier(relays, ledger, learner_wallet, poll),
-            **keep,
+            join=joins,
+            poll=options.poll,
+            carrier=_make_carrier(options.relays, ledger, wallet, options.poll),
+            **options.keep,
         ),
     ) as running:
         log_event(
@@ -189,8 +192,10 @@ def _run(
             account=ledger.account,
             data_dir=str(folder),
         )
-        with monitored(monitor, lambda: _make_monitor(running)):
-            _work(running, stopping, on_progress)
+        running.on_observation(_log_observation)
+        running.on_progress(on_progress)
+        with monitored(options.monitor, lambda: _make_monitor(running)):
+            run_in_thread(lambda: running.run(stopping.requested))
         log_event(
             _log,
             "stopped" if stopping.requested.is_set() else "over",
@@ -229,12 +234,6 @@ def _make_carrier(
     return RelayCarrier(ledger, wallet, RelayList([RelayClient(url) for url in relays]), poll=poll)
 
 
-def _work(running: Agent, stopping: Stopping, on_progress: ProgressListener) -> None:
-    running.on_observation(_log_observation)
-    running.on_progress(on_progress)
-    run_in_thread(lambda: running.run(stopping.requested))
-
-
 def _check_part(ledger: Ledger, place: Place, *, joins: bool) -> None:
     """Refuse to start if this account can never take part."""
     from colearn_ledger.protocol import NotALearner, Status
@@ -249,13 +248,13 @@ def _check_part(ledger: Ledger, place: Place, *, joins: bool) -> None:
         return
     if shown.status in (Status.COMPLETED, Status.CANCELLED):
         raise CannotTakePart(
-            f"{place.reference} is {shown.status.name.lower()} and {ledger.account} was not one "
-            "of its learners: there is nothing to do"
+            f"{place.reference} is already {shown.status.name.lower()}, and {ledger.account} was "
+            "not one of its learners; choose another experiment, or check --key"
         )
     if joins and shown.status == Status.RUNNING and not shown.params.late_join:
         raise CannotTakePart(
-            f"{place.reference} has started and takes no late learners, and {ledger.account} is "
-            "not one of its learners; check --key"
+            f"{place.reference} has started and does not accept late learners, and "
+            f"{ledger.account} is not one of its learners; check --key"
         )
 
 

@@ -18,10 +18,10 @@ _HERE = "comes with scikit-learn"
 @click.command()
 @json_option
 def datasets(*, as_json: bool) -> None:
-    """List the data sets: real ones; nothing is downloaded.
+    """List the data sets. All of them are real, and nothing is downloaded.
 
-    Those that come with scikit-learn are ready for colearn demo and agents; files of the others
-    are divided by colearn data prepare.
+    Those that come with scikit-learn are ready for colearn demo and for agents. For the others,
+    download the files and divide them with colearn data prepare.
     """
     rows = [_row(d, _HERE, d.features) for d in DATASETS.values()]
     rows += [_row(s, s.where, math.prod(s.shape) if s.shape else None) for s in SOURCES.values()]
@@ -31,8 +31,8 @@ def datasets(*, as_json: bool) -> None:
     _print_rows(rows, ("name", "task", "records", "features", "story"))
     for task in dict.fromkeys(row["task"] for row in rows):
         print_line(f"Models for {task}: {', '.join(_models(task))}.")
-    print_line("These come with scikit-learn: " + ", ".join(DATASETS) + ".")
-    print_line("Of the others, fetch the files, then: colearn data prepare NAME --from PATH …")
+    print_line(f"These come with scikit-learn: {', '.join(DATASETS)}.")
+    print_line("For the others, download the files, then: colearn data prepare NAME --from PATH …")
     print_line()
     print_fields([(source.name, source.where) for source in SOURCES.values()])
 
@@ -57,7 +57,7 @@ def _models(task: str) -> list[str]:
 @click.command()
 @json_option
 def models(*, as_json: bool) -> None:
-    """List the models, and what each can learn."""
+    """List the models, and the tasks that each can learn."""
     rows = [
         {
             "name": m.name,

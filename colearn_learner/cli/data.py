@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from colearn_learner.cli._support.errors import report_errors
-from colearn_learner.cli._support.options import json_option
+from colearn_learner.cli._support.options import collect, json_option
 from colearn_learner.cli._support.output import (
     note,
     open_console,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("learner", "train", "vote", "test", "folder")
 
 
-def _fractions(_: click.Context, option: click.Parameter, text: str | None) -> Any:
+def _parse_fractions(_: click.Context, option: click.Parameter, text: str | None) -> Any:
     """Parse an option's value: numbers separated by commas."""
     if text is None:
         return None
@@ -36,83 +36,119 @@ def _fractions(_: click.Context, option: click.Parameter, text: str | None) -> A
         return tuple(float(number) for number in text.split(","))
     except ValueError as error:
         raise click.BadParameter(
-            f"{text!r} is no list of numbers with commas, like 0.5,0.3,0.2", param=option
+            f"{text!r} is not a list of numbers separated by commas, such as 0.5,0.3,0.2",
+            param=option,
         ) from error
 
 
 @click.group()
 def data() -> None:
-    """Data: divide a data set into folders, one for each learner, and check them."""
+    """Divide a data set into folders, one for each learner, and check them."""
 
 
 @data.command()
 @click.argument("dataset")
-@click.option("--into", required=True, type=click.Path(path_type=Path), help="The new folder.")
+@click.option(
+    "--into",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The folder to write the learners' folders to.",
+)
 @click.option(
     "--from",
     "source",
     type=click.Path(path_type=Path),
-    help="Where the data set's files are, if it does not come with scikit-learn; see colearn"
-    " datasets.",
+    help="The folder or file of the data set, if it does not come with scikit-learn; see colearn "
+    "datasets.",
 )
-@click.option("--n-learners", type=click.IntRange(1), default=5, show_default=True, help="Folders.")
+@click.option(
+    "--n-learners",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="The number of folders.",
+)
 @click.option(
     "--how",
     type=click.Choice(get_args(How)),
     default="iid",
     show_default=True,
-    help="Who gets what: equal numbers at random, each class in uneven shares, or numbers at"
-    " random that --fractions says.",
+    help="How to divide the records. iid: at random, in equal numbers; label-skew: each class in "
+    "uneven shares; by-size: at random, in the shares of --fractions.",
 )
 @click.option(
     "--alpha",
     type=click.FloatRange(0, min_open=True),
     default=0.5,
     show_default=True,
-    help="With label-skew: of the Dirichlet distribution; smaller is less even.",
+    help="For label-skew: the parameter of the Dirichlet distribution; smaller is less even.",
 )
 @click.option(
-    "--fractions", callback=_fractions, help="With by-size: each learner's, like 0.5,0.3,0.2."
+    "--fractions",
+    callback=_parse_fractions,
+    help="For by-size: each learner's fraction of the records, such as 0.5,0.3,0.2.",
 )
-@click.option("--drop-rest", is_flag=True, help="With by-size: fractions may leave records over.")
+@click.option(
+    "--drop-rest",
+    is_flag=True,
+    help="For by-size: allow fractions with a sum below 1, and leave the rest of the records out.",
+)
 @click.option(
     "--parts",
-    callback=_fractions,
+    callback=_parse_fractions,
     default="0.6,0.2,0.2",
     show_default=True,
-    help="Fractions of a learner's records to train, vote and test with.",
+    help="The fractions of a learner's records to train, vote and test with.",
 )
 @click.option(
     "--least",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="The fewest records that a learner may have to train, vote or test with.",
+    help="The fewest records that each learner needs to train, to vote and to test with.",
 )
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the order.")
-@click.option("--overwrite", is_flag=True, help="Replace what was prepared in the folder before.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="The seed of all random choices.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the folders that an earlier run wrote.")
+@collect(Division, "division")
 @json_option
 @report_errors
 def prepare(
-    dataset: str, into: Path, source: Path | None, *, overwrite: bool, as_json: bool, **how: Any
+    *,
+    dataset: str,
+    into: Path,
+    source: Path | None,
+    division: Division,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
-    """Divide a data set into folders learner-0, learner-1, …, to hand out or to train on.
+    """Divide a data set into folders learner-0, learner-1, …, one for each learner.
 
-    Each gets train.npz, vote.npz and test.npz, and share.json, which says how they were made.
-    An agent takes one by --learner colearn_learner.catalogue:prepared --learner-arg data=FOLDER.
+    Each folder contains train.npz, vote.npz and test.npz, and share.json, which records how they
+    were made. Train an agent on one with
+    --learner colearn_learner.catalogue:prepared --learner-arg data=FOLDER.
     """
     from colearn_learner.datasets import load
     from colearn_learner.datasets import prepare as prepare_folders
 
-    division = _division(how)
     try:
         with show_spinner(f"reading {dataset}"):
             loaded = load(dataset, source)
     except InvalidArgument as error:
         raise click.UsageError(str(error)) from error
-    with _counting(division.n_learners) as written:
+    with _show_progress(division.n_learners) as on_written:
         prepared = prepare_folders(
-            *(loaded.dataset, loaded.data, into, division), overwrite=overwrite, on_written=written
+            loaded.dataset,
+            loaded.data,
+            into,
+            division,
+            overwrite=overwrite,
+            on_written=on_written,
         )
     if as_json:
         print_json(_prepared_json(loaded, prepared))
@@ -125,20 +161,13 @@ def prepare(
     ]
     print_table(_COLUMNS, rows, empty="")
     note(
-        f"{loaded.dataset.records} records of {loaded.dataset.name}, of which nobody has"
-        f" {prepared.unused}. Each folder can be read by you only; give each to one learner."
+        f"{loaded.dataset.name} has {loaded.dataset.records} records; {prepared.unused} of them "
+        "are in no folder. Only you can read the folders; give each to one learner."
     )
 
 
-def _division(how: dict[str, Any]) -> Division:
-    try:
-        return Division(**how)
-    except InvalidArgument as error:
-        raise click.UsageError(str(error)) from error
-
-
 @contextmanager
-def _counting(n_learners: int) -> Iterator[Callable[[int], None]]:
+def _show_progress(n_learners: int) -> Iterator[Callable[[int], None]]:
     """Show on a terminal how many folders have been written."""
     from rich.progress import Progress
 
@@ -166,9 +195,9 @@ def _prepared_json(loaded: Loaded, prepared: Prepared) -> dict[str, Any]:
 @json_option
 @report_errors
 def check(folder: Path, *, as_json: bool) -> None:
-    """Check the folder of one learner, and show what is in it.
+    """Check the folder of one learner, and show its content.
 
-    Every file must be the one that was written, and every record one that can be learned from.
+    Reports files that have changed since colearn data prepare, and records that cannot be used.
     """
     from colearn_learner.datasets import read_share
 
@@ -183,11 +212,11 @@ def _fields(found: PreparedShare) -> list[tuple[str, str]]:
     share, about = found.share, found.dataset
     shape = " × ".join(map(str, share.train.inputs.shape[1:]))
     return [
-        ("data set", f"{about.name}, {about.task}, {about.records} records in all"),
+        ("data set", f"{about.name}, {about.task}, {about.records} records in total"),
         ("learner", f"{found.learner} of {found.description.get('of')}"),
         ("train", f"{len(share.train)} records"),
         ("vote", f"{len(share.vote)} records"),
         ("test", f"{len(share.test)} records"),
         ("inputs", f"{shape} {share.train.inputs.dtype}"),
-        ("classes", str(about.classes or "none: targets are numbers")),
+        ("classes", str(about.classes or "none; the targets are numbers")),
     ]

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from colearn_learner.cli._support.connect import (
-    Place,
     choose_store,
-    find_contract,
-    find_experiment,
-    network_option,
     open_content_store,
     open_ledger,
     open_view,
     parse_account,
-    store_option,
 )
 from colearn_learner.cli._support.errors import report_errors
 from colearn_learner.cli._support.experiment_views import (
@@ -30,7 +24,16 @@ from colearn_learner.cli._support.experiment_views import (
     reference_of,
     summary,
 )
-from colearn_learner.cli._support.options import json_option
+from colearn_learner.cli._support.options import (
+    Command,
+    ContractOptions,
+    ExperimentOptions,
+    collect,
+    contract_options,
+    experiment_argument,
+    json_option,
+    store_option,
+)
 from colearn_learner.cli._support.output import (
     print_fields,
     print_json,
@@ -40,8 +43,7 @@ from colearn_learner.cli._support.output import (
     show_spinner,
 )
 from colearn_learner.cli._support.refusals import explain_refusals
-from colearn_learner.cli._support.secrets import key_option
-from colearn_ledger.keys.wallet import Wallet
+from colearn_learner.cli._support.secrets import KeyOptions, key_options
 from colearn_ledger.networks.profiles import Network
 from colearn_ledger.networks.references import ExperimentReference
 from colearn_ledger.protocol import MAX_PAGE, Account, to_dict
@@ -52,31 +54,27 @@ if TYPE_CHECKING:
     from colearn_ledger.protocol import ContentRef, Experiment, ExperimentId, Learner
     from colearn_ledger.weights.store import ContentStore
 
-_reference = click.argument("reference", metavar="REF")
-_contract = click.option(
-    "--contract", metavar="ADDRESS", help="The contract. [default: the network's own]"
-)
-_TIMEOUT = 300.0  # seconds for a transaction to get into a block
+_TIMEOUT = 300.0  # seconds until a transaction must be in a block
 
 
 @click.group()
 def experiment() -> None:
-    """Experiments: create, list, show, join, leave, admit, start and cancel.
+    """Create, list, show, join, leave, start and cancel experiments.
 
-    REF is the reference that `create` prints, eip155:31337:0x…/7, or just 7 with --network.
+    REF is the reference that `create` prints, such as eip155:31337:0x…/7, or just 7 with --network.
     """
 
 
 @experiment.command()
 @report_errors
 def template() -> None:
-    """Print an example of the file that `create --spec` takes, with comments."""
+    """Print an example, with comments, of the file for `create --spec`."""
     from colearn_learner.cli._support.experiment_file import TEMPLATE
 
     print_text(TEMPLATE)
 
 
-# ------------------------------------------------------------------ creating
+# -------------------------------------------------------------------------- create
 
 
 @experiment.command()
@@ -85,36 +83,34 @@ def template() -> None:
     "spec_file",
     required=True,
     type=click.Path(path_type=Path),
-    help="TOML; colearn experiment template prints an example.",
+    help="The TOML file that describes the experiment; colearn experiment template prints an "
+    "example.",
 )
-@network_option
-@_contract
-@key_option
+@contract_options
+@key_options
 @store_option
 @json_option
 @report_errors
 def create(
     *,
     spec_file: Path,
-    network_name: str | None,
-    contract: str | None,
-    wallet: Callable[[], Wallet],
+    chosen: ContractOptions,
+    signer: KeyOptions,
     store: str | None,
     as_json: bool,
 ) -> None:
-    """Check a file, upload specification and first weights, and create the experiment.
+    """Check the file, upload the specification and the first weights, and create the experiment.
 
-    Prints the experiment's reference, which all other commands take.
+    Prints the experiment's reference, which the other commands take as REF or --experiment.
     """
     from colearn_learner.cli._support.experiment_file import read_experiment_file
 
     described = read_experiment_file(spec_file)
-    network, address = find_contract(network_name, contract)
+    network, address = chosen.find()
     place = choose_store(store, network)
     weights, spec = _make_first_weights(described)
-    creator = wallet()
-    ledger = open_ledger(network, address, creator)
-    with show_spinner("uploading specification and weights"):
+    ledger = open_ledger(network, address, signer.open_wallet())
+    with show_spinner("uploading the specification and the weights"):
         opened = open_content_store(place, f"creator-{ledger.account}")
         references = _upload(opened, spec), _upload(opened, weights)
     with show_spinner("creating the experiment"):
@@ -170,17 +166,16 @@ def _upload(store: ContentStore, data: bytes) -> ContentRef:
     return content
 
 
-# ------------------------------------------------------------------ looking
+# ------------------------------------------------------------------ list and show
 
 
 @experiment.command("list")
-@network_option
-@_contract
+@contract_options
 @json_option
 @report_errors
-def list_experiments(*, network_name: str | None, contract: str | None, as_json: bool) -> None:
+def list_experiments(*, chosen: ContractOptions, as_json: bool) -> None:
     """List the experiments of a contract."""
-    network, address = find_contract(network_name, contract)
+    network, address = chosen.find()
     ledger = open_view(network, address)
     found: list[Experiment] = []
     while page := ledger.experiments(len(found), MAX_PAGE):
@@ -207,13 +202,12 @@ def list_experiments(*, network_name: str | None, contract: str | None, as_json:
 
 
 @experiment.command()
-@_reference
-@network_option
+@experiment_argument
 @json_option
 @report_errors
-def show(*, reference: str, network_name: str | None, as_json: bool) -> None:
+def show(*, experiment: ExperimentOptions, as_json: bool) -> None:
     """Show an experiment, its rules and its learners."""
-    place = find_experiment(reference, network_name)
+    place = experiment.find()
     ledger = place.open_view()
     with explain_refusals(place.reference):
         shown = ledger.experiment(place.experiment)
@@ -227,28 +221,28 @@ def show(*, reference: str, network_name: str | None, as_json: bool) -> None:
     print_table(
         ("learner", "account", "active", "strikes"),
         [
-            [str(one.index), one.account, "yes" if one.active else "no", str(one.strikes)]
-            for one in learners
+            [str(each.index), each.account, "yes" if each.active else "no", str(each.strikes)]
+            for each in learners
         ],
-        empty="Nobody has joined yet.",
+        empty="No learner has joined yet.",
     )
 
 
-# ------------------------------------------------------------------ acting
+# -------------------------------------------------------------- transactions
 
 
 @dataclass(frozen=True, slots=True)
-class _Act:
-    """A transaction that a command is about to send."""
+class _TransactionOptions:
+    """The experiment that a transaction is about, and the key that signs it."""
 
-    place: Place
-    wallet: Callable[[], Wallet]
+    experiment: ExperimentOptions
+    signer: KeyOptions
     as_json: bool
 
     def send(self, what: str, call: Callable[[Ledger, ExperimentId], Pending]) -> None:
         """Send the transaction and report that it took effect."""
-        place = self.place
-        ledger = place.open_ledger(self.wallet())
+        place = self.experiment.find()
+        ledger = place.open_ledger(self.signer.open_wallet())
         with show_spinner(what), explain_refusals(place.reference):
             receipt = call(ledger, place.experiment).wait(_TIMEOUT)
         if self.as_json:
@@ -265,55 +259,40 @@ class _Act:
         print_line(f"{what}: done by {ledger.account}, {receipt.cost:,} gas")
 
 
-def _sends_transaction(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options of commands that send a transaction; the command gets an `_Act`."""
-
-    @_reference
-    @network_option
-    @key_option
-    @json_option
-    @report_errors
-    @wraps(command)
-    def acting(
-        *,
-        reference: str,
-        network_name: str | None,
-        wallet: Callable[[], Wallet],
-        as_json: bool,
-        **more: Any,
-    ) -> None:
-        command(_Act(find_experiment(reference, network_name), wallet, as_json), **more)
-
-    return acting
+def _transaction_options(command: Command) -> Command:
+    """Add the options of commands that send a transaction; the command gets ``transaction``."""
+    collected = collect(_TransactionOptions, "transaction")(report_errors(command))
+    return experiment_argument(key_options(json_option(collected)))
 
 
 @experiment.command()
-@_sends_transaction
-def join(act: _Act) -> None:
-    """Join as a learner. Agents do this by themselves."""
-    act.send("join", lambda ledger, number: ledger.join(number))
+@_transaction_options
+def join(*, transaction: _TransactionOptions) -> None:
+    """Join as a learner. An agent joins by itself."""
+    transaction.send("join", lambda ledger, number: ledger.join(number))
 
 
 @experiment.command()
-@_sends_transaction
-def leave(act: _Act) -> None:
-    """Leave the experiment permanently; the agent of this key then ends."""
-    act.send("leave", lambda ledger, number: ledger.leave(number))
+@_transaction_options
+def leave(*, transaction: _TransactionOptions) -> None:
+    """Leave the experiment permanently. The agent of this key then stops."""
+    transaction.send("leave", lambda ledger, number: ledger.leave(number))
 
 
 @experiment.command()
-@_sends_transaction
+@_transaction_options
 @click.argument("accounts", nargs=-1, required=True, metavar="ACCOUNT…")
-def admit(act: _Act, *, accounts: tuple[str, ...]) -> None:
-    """Let accounts join (creator only, with an allowlist).
+def admit(*, transaction: _TransactionOptions, accounts: tuple[str, ...]) -> None:
+    """Allow accounts to join (creator only; for experiments with an allowlist).
 
-    An ACCOUNT is an address, or the name of a key of your keystore.
+    An ACCOUNT is an address, or the name of a key in your keystore.
     """
-    admitted = [_account(text, act.place.network) for text in accounts]
-    act.send("admit", lambda ledger, number: ledger.admit(number, admitted))
+    network = transaction.experiment.find().network
+    admitted = [_find_account(text, network) for text in accounts]
+    transaction.send("admit", lambda ledger, number: ledger.admit(number, admitted))
 
 
-def _account(text: str, network: Network) -> Account:
+def _find_account(text: str, network: Network) -> Account:
     if text.startswith("0x") or network.is_account(text):
         return parse_account(text)
     from colearn_ledger.keys.keystore import Keystore
@@ -321,20 +300,20 @@ def _account(text: str, network: Network) -> Account:
     known = network.account_of(Keystore().key(text))
     if known is None:
         raise click.UsageError(
-            f"the file of the key {text} does not contain its address; give the address itself"
+            f"the file of the key {text} does not contain its address; pass the address instead"
         )
     return known
 
 
 @experiment.command()
-@_sends_transaction
-def start(act: _Act) -> None:
-    """Start before max_learners have joined (creator only)."""
-    act.send("start", lambda ledger, number: ledger.start(number))
+@_transaction_options
+def start(*, transaction: _TransactionOptions) -> None:
+    """Start the experiment before max_learners have joined (creator only)."""
+    transaction.send("start", lambda ledger, number: ledger.start(number))
 
 
 @experiment.command()
-@_sends_transaction
-def cancel(act: _Act) -> None:
+@_transaction_options
+def cancel(*, transaction: _TransactionOptions) -> None:
     """Cancel the experiment permanently (creator only)."""
-    act.send("cancel", lambda ledger, number: ledger.cancel(number))
+    transaction.send("cancel", lambda ledger, number: ledger.cancel(number))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from colearn_learner.cli._support.connect import find_experiment, network_option
 from colearn_learner.cli._support.errors import report_errors
+from colearn_learner.cli._support.options import ExperimentOptions, experiment_argument
 from colearn_learner.cli._support.output import (
     format_time,
     note,
@@ -36,9 +36,12 @@ _SIGN = {
 
 
 @click.command()
-@click.argument("reference", metavar="REF")
+@experiment_argument
 @click.option(
-    "--round", "round_index", type=click.IntRange(0, 2**32 - 1), help="Only this one, from 0."
+    "--round",
+    "round_index",
+    type=click.IntRange(0, 2**32 - 1),
+    help="Show only this round, counted from 0.",
 )
 @click.option(
     "--format",
@@ -46,27 +49,25 @@ _SIGN = {
     type=click.Choice(["table", "json", "csv"]),
     default="table",
     show_default=True,
-    help="json and csv have everything; in them times are seconds since the epoch.",
+    help="json and csv contain all fields; their times are in seconds since the epoch.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-@network_option
 @report_errors
 def history(
     *,
-    reference: str,
+    experiment: ExperimentOptions,
     round_index: int | None,
     form: str,
     as_json: bool,
-    network_name: str | None,
 ) -> None:
-    """Show the rounds of an experiment: proposals, ballots, outcomes, scores.
+    """Show the rounds of an experiment: proposals, ballots, outcomes and scores.
 
-    Everything but the scores comes from the contract's state; scores are in its events, which
-    some nodes drop after a while.
+    Scores are read from the contract's events, which some nodes drop after a while. Everything
+    else is read from the contract's state.
     """
     from colearn_ledger.history import read_history
 
-    place = find_experiment(reference, network_name)
+    place = experiment.find()
     ledger = place.open_view()
     with show_spinner("reading the contract"), explain_refusals(place.reference):
         if round_index is not None:
@@ -75,7 +76,7 @@ def history(
     if round_index is not None:
         read = replace(read, rounds=(read.rounds[round_index],))
     if not read.scores_complete:
-        note("The node does not have all events any more: some scores are missing.")
+        note("The node has dropped some events, so some scores are missing; try another node.")
     if as_json or form == "json":
         print_json(json.loads(read.to_json()))
     elif form == "csv":
@@ -96,24 +97,26 @@ def _print(read: History, *, detailed: bool) -> None:
     if detailed:
         _print_ballots(read.rounds[0], index_of)
     elif read.rounds:
-        print_line("ballots by learner: + approved, - rejected, · none, ? sealed, P the proposer")
+        print_line(
+            "ballots by learner: + approved, - rejected, · no ballot, ? not revealed, P proposer"
+        )
 
 
 def _row(record: RoundRecord, proposer: int) -> list[str]:
-    held = record.round
+    round_ = record.round
     signs = "".join(
-        "P" if row.ballot.learner == held.proposer else _SIGN[row.ballot.state]
+        "P" if row.ballot.learner == round_.proposer else _SIGN[row.ballot.state]
         for row in record.ballots
     )
-    outcome = held.outcome.name if held.closed_at is not None else held.phase.name
+    outcome = round_.outcome.name if round_.closed_at is not None else round_.phase.name
     return [
-        str(held.index),
-        f"{proposer} {shorten(held.proposer)}",
+        str(round_.index),
+        f"{proposer} {shorten(round_.proposer)}",
         outcome.lower().replace("_", " "),
-        f"{signs} {held.approvals}:{held.rejections}, {held.needed} needed",
+        f"{signs} {round_.approvals}:{round_.rejections}, {round_.needed} needed",
         _score(record.scores.vote_score),
-        format_time(held.closed_at),
-        held.content.cid if held.content else "-",
+        format_time(round_.closed_at),
+        round_.content.cid if round_.content else "-",
     ]
 
 

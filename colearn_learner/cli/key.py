@@ -6,12 +6,13 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from colearn_learner.cli._support.errors import report_errors
-from colearn_learner.cli._support.options import json_option
+from colearn_learner.cli._support.options import collect, json_option
 from colearn_learner.cli._support.output import (
     note,
     print_fields,
@@ -33,18 +34,28 @@ _prefix = click.option(
     "--prefix",
     callback=lambda _context, _option, given: _choose_prefix(given),
     metavar="TEXT",
-    help="The beginning of Cosmos addresses.  [default: as on $COLEARN_NETWORK, else wasm]",
+    help="The prefix of Cosmos addresses.  [default: that of $COLEARN_NETWORK, else wasm]",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class _ImportOptions:
+    """The source of a secret, and which of a mnemonic's keys to derive from it."""
+
+    source: str | None
+    path: str
+    cosmos_path: str
 
 
 @click.group()
 def key() -> None:
-    """Keys: encrypted files (Ethereum keystore v3) in $COLEARN_HOME/keys or ~/.config/colearn/keys.
+    """Create, import and list keys, in encrypted files.
 
-    A key serves Ethereum's chains and Cosmos chains; a mnemonic gives each a key of its own.
+    The files are Ethereum keystores (version 3) in $COLEARN_HOME/keys or ~/.config/colearn/keys. A
+    private key works on EVM chains and on Cosmos chains; a mnemonic yields a separate key for each.
 
-    A password comes from a prompt, from $COLEARN_PASSWORD, or by --password-file or
-    --password-fd; a key to import from a prompt, or by --from. Neither is ever an argument.
+    Passwords come from a prompt, $COLEARN_PASSWORD, --password-file or --password-fd. A key to
+    import comes from a prompt or --from. Never pass a password or a key as an argument.
     """
 
 
@@ -71,21 +82,22 @@ def new(*, name: str, prefix: str, passwords: Passwords, as_json: bool) -> None:
     "--from",
     "source",
     metavar="SOURCE",
-    help="env:VARIABLE, fd:NUMBER, file:PATH, stdin or prompt.  [default: prompt at a terminal, "
-    "else stdin]",
+    help="The source of the private key or mnemonic: env:VARIABLE, fd:NUMBER, file:PATH, stdin or "
+    "prompt.  [default: prompt at a terminal, else stdin]",
 )
 @click.option(
     "--path",
     default=MNEMONIC_PATH,
     show_default=True,
-    help="Which key of a mnemonic (BIP-32).",
+    help="The derivation path (BIP-32) of a mnemonic's key for EVM chains.",
 )
 @click.option(
     "--cosmos-path",
     default=COSMOS_PATH,
     show_default=True,
-    help="Which key of a mnemonic on Cosmos chains.",
+    help="The derivation path of a mnemonic's key for Cosmos chains.",
 )
+@collect(_ImportOptions, "options")
 @_prefix
 @password_options
 @json_option
@@ -94,26 +106,24 @@ def import_key(
     *,
     name: str,
     key_as_argument: tuple[str, ...],
-    source: str | None,
-    path: str,
-    cosmos_path: str,
+    options: _ImportOptions,
     prefix: str,
     passwords: Passwords,
     as_json: bool,
 ) -> None:
     """Save a private key or a mnemonic that you already have.
 
-    By default it is read from a prompt that does not show it.
+    By default you type it at a prompt, which does not show it.
     """
     if key_as_argument:  # the error must not repeat the key
         raise click.UsageError(
-            "a key is never an argument: others can see it in the list of processes. Give its "
-            "source by --from"
+            "a key must not be an argument, because other users can see it in the list of "
+            "processes; choose its source with --from"
         )
     _check_free(name)
-    secret = read_secret(source or ("prompt" if sys.stdin.isatty() else "stdin"))
+    secret = read_secret(options.source or ("prompt" if sys.stdin.isatty() else "stdin"))
     try:
-        wallet = Wallet.from_secret(secret, path=path, cosmos_path=cosmos_path)
+        wallet = Wallet.from_secret(secret, path=options.path, cosmos_path=options.cosmos_path)
     except InvalidKey as error:
         raise click.ClickException(f"nothing was imported: {error}") from None
     _show(_save_key(name, lambda: wallet, passwords), prefix, as_json=as_json)
@@ -124,16 +134,16 @@ def import_key(
 @json_option
 @report_errors
 def list_keys(*, prefix: str, as_json: bool) -> None:
-    """List the keys and their accounts; no password is needed."""
+    """List the keys and their accounts. No password is needed."""
     store = Keystore()
     keys = store.all()
     if as_json:
         print_json([_as_json(k, prefix) for k in keys])
         return
     print_table(
-        ("name", "account", "on Cosmos chains"),
+        ("name", "account", "Cosmos account"),
         [[k.name, k.address or _UNKNOWN, k.cosmos_address(prefix) or _UNKNOWN] for k in keys],
-        empty=f"There are no keys in {store.folder} yet. Make one: colearn key new NAME",
+        empty=f"There are no keys in {store.folder} yet. Create one: colearn key new NAME",
     )
 
 
@@ -143,7 +153,7 @@ def list_keys(*, prefix: str, as_json: bool) -> None:
 @json_option
 @report_errors
 def show(*, name: str, prefix: str, as_json: bool) -> None:
-    """Show a key's accounts and file, nothing secret; no password is needed."""
+    """Show a key's accounts and its file, but no secret. No password is needed."""
     _show(Keystore().key(name), prefix, as_json=as_json)
 
 
@@ -152,13 +162,16 @@ def show(*, name: str, prefix: str, as_json: bool) -> None:
 @click.option(
     "--private-key",
     is_flag=True,
-    help="The key itself instead of the encrypted file: whoever sees it has the account.",
+    help="Write the private key instead of the encrypted file. Anyone who sees it controls the "
+    "account.",
 )
-@click.option("--cosmos", is_flag=True, help="The key for Cosmos chains, if that is another one.")
+@click.option(
+    "--cosmos", is_flag=True, help="Export the key for Cosmos chains, if it is a different one."
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, allow_dash=True),
-    help="A new file, readable by its owner only; - is standard output.  [default: - for the "
+    help="A new file that only its owner can read, or - for standard output.  [default: - for the "
     "encrypted file; required for a private key]",
 )
 @password_options
@@ -166,16 +179,18 @@ def show(*, name: str, prefix: str, as_json: bool) -> None:
 def export(
     *, name: str, private_key: bool, cosmos: bool, out: Path | None, passwords: Passwords
 ) -> None:
-    """Write a key's encrypted file, for another wallet, or the private key itself."""
+    """Write a key's encrypted file, for use in another wallet, or its private key."""
     store = Keystore()
     store.key(name)
     if not private_key:
         _write(out or _OWN_OUTPUT, store.document(name, cosmos=cosmos))
         return
     if out is None:
-        raise click.UsageError("choose where to write the private key: --out FILE, or --out -")
+        raise click.UsageError(
+            "choose where to write the private key: --out FILE, or --out - for standard output"
+        )
     _check_absent(out)
-    wallet = store.open(name, passwords.ask(name))
+    wallet = store.open(name, passwords.read(name))
     _write(out, wallet.reveal_key(cosmos=cosmos) + "\n")
 
 
@@ -183,14 +198,16 @@ def _choose_prefix(given: str | None) -> str:
     """Return the prefix that was given, or the default network's."""
     if given is not None:
         if not re.fullmatch("[a-z]{1,20}", given):
-            raise click.UsageError("--prefix takes up to 20 lower-case letters, such as fetch")
+            raise click.UsageError(
+                f"--prefix {given!r} is not valid; use 1 to 20 lower-case letters, such as fetch"
+            )
         return given
     network = Networks().all().get(os.environ.get("COLEARN_NETWORK", ""))
     return network.access.prefix if isinstance(network, CosmosNetwork) else "wasm"
 
 
 def _save_key(name: str, make: Callable[[], Wallet], passwords: Passwords) -> StoredKey:
-    password = passwords.ask(name, new=True)
+    password = passwords.read(name, new=True)
     return Keystore().save(name, make(), password)
 
 
@@ -206,7 +223,9 @@ def _check_free(name: str) -> None:
 
 def _check_absent(out: Path) -> None:
     if out != _OWN_OUTPUT and os.path.lexists(out):
-        raise click.UsageError(f"{out} already exists; nothing was written")
+        raise click.UsageError(
+            f"{out} already exists, and nothing was written; choose another file"
+        )
 
 
 def _write(out: Path, text: str) -> None:
@@ -226,7 +245,7 @@ def _show(stored: StoredKey, prefix: str, *, as_json: bool) -> None:
         [
             ("name", stored.name),
             ("account", stored.address or _UNKNOWN),
-            ("on Cosmos", stored.cosmos_address(prefix) or _UNKNOWN),
+            ("Cosmos account", stored.cosmos_address(prefix) or _UNKNOWN),
             ("file", str(stored.path)),
         ]
     )

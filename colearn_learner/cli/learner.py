@@ -6,16 +6,24 @@ import logging
 import signal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from colearn_learner.cli._support.errors import INTERRUPTED, report_errors
-from colearn_learner.cli._support.factories import find_factory, load_learner, parse_arguments
+from colearn_learner.cli._support.factories import find_factory
 from colearn_learner.cli._support.monitor import monitor_option, monitored
-from colearn_learner.cli._support.options import json_option, learner_argument_option, log_options
+from colearn_learner.cli._support.options import (
+    LearnerOptions,
+    LogOptions,
+    collect,
+    factory_argument,
+    json_option,
+    learner_options,
+    log_options,
+)
 from colearn_learner.cli._support.output import print_fields, print_json, print_line
-from colearn_learner.cli._support.remote_learner import TOKEN_VARIABLE, server_config
+from colearn_learner.cli._support.remote_learner import TOKEN_VARIABLE, ServerOptions
 from colearn_learner.cli._support.signals import run_in_thread, stop_on_signals
 from colearn_learner.cli.logs import log_event, start_logging
 from colearn_learner.remote import DEFAULT_MAX_BYTES
@@ -32,14 +40,14 @@ _COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 
 @click.group()
 def learner() -> None:
-    """Learners: check one that you wrote, or serve one to an agent on another machine."""
+    """Check a learner that you wrote, or serve one to an agent on another machine."""
 
 
 @learner.command("checks")
 @json_option
 @report_errors
 def list_checks(*, as_json: bool) -> None:
-    """List the checks of `check`."""
+    """List the checks that colearn learner check makes."""
     from colearn_learner.checks.kit import checks
 
     if as_json:
@@ -49,30 +57,28 @@ def list_checks(*, as_json: bool) -> None:
 
 
 @learner.command()
-@click.argument("factory", metavar="MODULE:FACTORY")
-@learner_argument_option
+@factory_argument
 @click.option(
     "--skip",
-    "skip",
     multiple=True,
     metavar="CHECK",
-    help="Leave this check out; colearn learner checks lists them. Repeatable.",
+    help="Skip this check; see colearn learner checks. Repeatable.",
 )
 @json_option
 @report_errors
-def check(*, factory: str, given: tuple[str, ...], skip: tuple[str, ...], as_json: bool) -> None:
-    """Check that a learner keeps to the interface.
+def check(*, learner: LearnerOptions, skip: tuple[str, ...], as_json: bool) -> None:
+    """Check that a learner implements the interface correctly.
 
-    MODULE:FACTORY is what makes the learner, as for colearn agent run; it is called some twenty
-    times, so let it use little data. Exits with 1 when a check failed.
+    MODULE:FACTORY is the function that makes the learner, as for colearn agent run. It is called
+    about twenty times, so let it use little data. The exit code is 1 if a check failed.
     """
     from colearn_learner.checks.kit import Verdict, check_learner
 
-    arguments = parse_arguments(given)
+    arguments, factory = learner.parse(), learner.factory
     if is_address(factory):
         raise click.UsageError(
-            f"{factory} is one learner, and the checks make some twenty: check its factory where "
-            "it is served, and then serve it"
+            f"{factory} is the address of a single learner, but the checks make about twenty; run "
+            "them with the learner's factory, on the machine that serves it"
         )
     find_factory(factory)  # puts the working folder on the path; reports clear errors
     report = check_learner(factory, arguments, skip=skip)
@@ -95,75 +101,64 @@ def check(*, factory: str, given: tuple[str, ...], skip: tuple[str, ...], as_jso
 
 
 @learner.command()
-@click.option(
-    "--learner",
-    "factory",
-    required=True,
-    metavar="MODULE:FACTORY",
-    help="What makes the learner, as for colearn agent run.",
-)
-@learner_argument_option
+@learner_options("The function that makes the learner, as for colearn agent run.")
 @click.option(
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Where to listen; other machines can only reach it with TLS and a token.",
+    help="The address to listen on; other machines can connect only with TLS and a token.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
     default=9995,
     show_default=True,
-    help="0 takes a free one, which the log names.",
+    help="The port to listen on; 0 chooses a free one, which the log shows.",
 )
 @click.option(
     "--tls-cert",
     "certificate",
     type=click.Path(path_type=Path),
-    help="The server's certificate, PEM, with those between it and the CA.",
+    help="The server's certificate with its intermediate certificates, in PEM format.",
 )
 @click.option(
     "--tls-key",
     "key",
     type=click.Path(path_type=Path),
-    help="The certificate's private key, PEM, without a password.",
+    help="The certificate's private key in PEM format, without a password.",
 )
 @click.option(
     "--token-file",
     type=click.Path(path_type=Path),
-    help=f"What agents have to know is in this file. [default: ${TOKEN_VARIABLE}]",
+    help=f"The file of the token that agents must send. [default: ${TOKEN_VARIABLE}]",
 )
 @click.option(
     "--max-bytes",
     type=click.IntRange(1),
     default=DEFAULT_MAX_BYTES,
     show_default=True,
-    help="The largest weights that are received or sent.",
+    help="The most bytes of weights to receive or send.",
 )
+@collect(ServerOptions, "options")
 @monitor_option
 @log_options
 @report_errors
 def serve(
-    *,
-    factory: str,
-    given: tuple[str, ...],
-    monitor: str | None,
-    as_json: bool,
-    verbose: bool,
-    **where: Any,
+    *, learner: LearnerOptions, options: ServerOptions, monitor: str | None, log: LogOptions
 ) -> None:
     """Serve a learner to an agent on another machine.
 
-    Start the agent with --learner grpcs://HOST:PORT; without TLS, only agents on this machine can
+    Start the agent with --learner grpcs://HOST:PORT. Without TLS, only agents on this machine can
     connect. Calls are handled one at a time. On SIGTERM or Ctrl-C the server finishes the current
-    call; a second signal ends it at once. After a restart, the agent sends the accepted weights.
+    call; a second signal stops it immediately. After a restart, the agent sends the accepted
+    weights again.
     """
-    start_logging(as_json=as_json, verbose=verbose)
-    arguments = parse_arguments(given)
-    config = server_config(**where)  # reports errors before any data are loaded
+    start_logging(as_json=log.as_json, verbose=log.verbose)
+    learner.parse()  # reports malformed arguments before anything else
+    config = options.read()  # reports errors before any data are loaded
     from colearn_learner.remote.server import LearnerServer
 
-    made = load_learner(factory, arguments)
+    loaded = learner.load()
     with (
         monitored(monitor, _server_monitor) as watching,
         stop_on_signals(
@@ -172,13 +167,13 @@ def serve(
             )
         ) as stopping,
     ):
-        served = LearnerServer(made, config, on_call=partial(_log_call, watching))
+        served = LearnerServer(loaded, config, on_call=partial(_log_call, watching))
         address = served.start()
         log_event(
             _log,
             "listening",
             url=str(address),
-            learner=factory,
+            learner=learner.factory,
             tls=address.tls,
             token=config.token is not None,
             instance=served.instance,

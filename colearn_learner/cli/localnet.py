@@ -6,7 +6,7 @@ import functools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from colearn_learner.cli._support.errors import report_errors
-from colearn_learner.cli._support.options import json_option
+from colearn_learner.cli._support.options import collect, json_option
 from colearn_learner.cli._support.output import (
     command_name,
     note,
@@ -56,55 +56,71 @@ def _command(function: _Command) -> _Command:
     option = click.option(
         "--folder",
         type=click.Path(path_type=Path, file_okay=False),
-        help="The network's folder, for a second one. [default: ~/.local/share/colearn/localnet]",
+        help="The local network's folder; choose another one to run a second network. "
+        "[default: ~/.local/share/colearn/localnet]",
     )
     return option(report_errors(wrapped))  # type: ignore[return-value]
 
 
 @click.group()
 def localnet() -> None:
-    """A testnet on this machine: a chain and a private swarm of IPFS nodes (Kubo).
+    """Run a chain and a private swarm of IPFS nodes (Kubo) on this machine.
 
     The chain is an EVM chain (anvil) or a Cosmos chain with CosmWasm (wasmd). The nodes are native
-    processes that listen on 127.0.0.1 only and keep running after the command. The chain and the
-    content survive down and up. Missing nodes are installed, once, into ~/.cache/colearn: anvil
-    by npm in seconds, Kubo and wasmd by Go in some minutes. Node.js and Go are installed, too.
+    processes that listen on 127.0.0.1 only and keep running after the command. `down` and `up`
+    keep the chain and the content. Missing programs are installed into ~/.cache/colearn the first
+    time: anvil with npm in seconds, Kubo and wasmd with Go in some minutes, and Node.js and Go if
+    needed.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class _UpOptions:
+    """The settings of a local network; None where the user gave none."""
+
+    chain: str | None
+    validators: int | None
+    ipfs: int | None
+    block_time: float | None
 
 
 @localnet.command()
 @click.option(
     "--chain",
     type=click.Choice(["evm", "cosmos"]),
-    help="Which kind of chain. The other kind's chain is kept. [default: evm]",
+    help="The kind of chain. A chain of the other kind is kept. [default: evm]",
 )
 @click.option(
     "--validators",
     type=click.IntRange(1, 10),
-    help="How many nodes run a Cosmos chain; with 4, one may die. [default: 1]",
+    help="The number of nodes that run a Cosmos chain; with 4, the chain survives the failure of "
+    "one. [default: 1]",
 )
-@click.option("--ipfs", type=click.IntRange(0, 20), help="How many IPFS nodes. [default: 3]")
+@click.option("--ipfs", type=click.IntRange(0, 20), help="The number of IPFS nodes. [default: 3]")
 @click.option(
     "--block-time",
     type=click.FloatRange(0, 3600),
     metavar="SECONDS",
-    help="Time between blocks; 0, on an EVM chain, mines a transaction at once. "
+    help="The time between blocks; with 0, an EVM chain mines each transaction immediately. "
     "[default: 0; cosmos: 0.5]",
 )
 @json_option
+@collect(_UpOptions, "options")
 @_command
-def up(net: Localnet, *, as_json: bool, **wanted: Any) -> None:
-    """Start what does not run yet, and wait until everything answers.
+def up(net: Localnet, *, options: _UpOptions, as_json: bool) -> None:
+    """Start the nodes that are not running, and wait until all of them respond.
 
-    Run again, it mends what has died. Without options it keeps the settings of the last time.
+    Run it again to restart nodes that have failed. Settings that you leave out do not change.
     """
-    given = {name: value for name, value in wanted.items() if value is not None}
+    given = {name: value for name, value in asdict(options).items() if value is not None}
     at_once = given.get("block_time") == 0
     if at_once:
         given["block_time"] = None
     settings = net.settings_with(**given)
     if at_once and settings.chain == "cosmos":
-        raise click.UsageError("a Cosmos chain makes blocks by the clock: --block-time 0.1 or more")
+        raise click.UsageError(
+            "a Cosmos chain makes blocks at intervals; use --block-time 0.1 or more"
+        )
     with _progress() as report:
         status = net.up(settings, report=report)
     if net.folder == default_folder().absolute():
@@ -116,7 +132,7 @@ def up(net: Localnet, *, as_json: bool, **wanted: Any) -> None:
     kind = status.settings.chain
     me = command_name()
     print_line()
-    print_line(f"Next:  {me} localnet fund ADDRESS      # {_MONEY[kind][0]} for a key")
+    print_line(f"Next:  {me} localnet fund ADDRESS      # send {_MONEY[kind][0]} to an account")
     if net.folder == default_folder().absolute():
         print_line(f"       {me} deploy --network {_PROFILES[kind]} --key NAME")
     else:
@@ -127,7 +143,7 @@ def up(net: Localnet, *, as_json: bool, **wanted: Any) -> None:
 @json_option
 @_command
 def status(net: Localnet, *, as_json: bool) -> None:
-    """Show what runs and where it listens. The exit code is 0 only when everything answers."""
+    """Show the nodes and their addresses. The exit code is 0 only if all of them respond."""
     found = net.status()
     if as_json:
         print_json(_as_json(found))
@@ -135,19 +151,23 @@ def status(net: Localnet, *, as_json: bool) -> None:
         _show(found)
     if not found.healthy:
         if not as_json:
-            note("Not everything answers; start or mend it:  colearn localnet up")
+            note("Some nodes do not respond; start or restart them:  colearn localnet up")
         raise click.exceptions.Exit(1)
 
 
 @localnet.command()
-@click.option("--node", help="Only of this node: anvil, wasmd-1, ipfs-1, ...")
+@click.option("--node", help="Show only the log of this node: anvil, wasmd-1, ipfs-1, …")
 @click.option(
-    "--lines", type=click.IntRange(0), default=20, show_default=True, help="How many lines of each."
+    "--lines",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="The number of lines to show from the end of each log.",
 )
-@click.option("--follow", "-f", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("--follow", "-f", is_flag=True, help="Keep showing new lines until Ctrl-C.")
 @_command
 def logs(net: Localnet, *, node: str | None, lines: int, follow: bool) -> None:
-    """Show the ends of the nodes' logs."""
+    """Show the last lines of the nodes' logs."""
     net.status()
     files = {path.stem: path for path in net.logs()}
     if node is not None:
@@ -168,33 +188,37 @@ def logs(net: Localnet, *, node: str | None, lines: int, follow: bool) -> None:
 
 @localnet.command()
 @click.argument("address")
-@click.option("--amount", metavar="N", help="How much. [default: 10 ether; cosmos: 10000000 stake]")
+@click.option(
+    "--amount", metavar="N", help="The amount. [default: 10 ether; cosmos: 10000000 stake]"
+)
 @json_option
 @_command
 def fund(net: Localnet, *, address: str, amount: str | None, as_json: bool) -> None:
-    """Send ether (cosmos: stake) of the local chain to ADDRESS. It is worth nothing elsewhere."""
+    """Send ether (cosmos: stake) to ADDRESS on the local chain. It has no value elsewhere."""
     settings = net.status().settings
     money, enough = _MONEY[settings.chain]
     try:
         wanted = Decimal(amount or enough)
     except InvalidOperation as error:
-        raise click.UsageError(f"{amount!r} is no amount of {money}; {enough} is one") from error
+        raise click.UsageError(
+            f"{amount!r} is not an amount of {money}; use a number, such as {enough}"
+        ) from error
     with _progress() as report:
         if settings.block_time:
-            report(f"waiting for a block with {wanted:f} {money} for {address}")
+            report(f"sending {wanted:f} {money} to {address}; waiting for the next block")
         balance = net.fund(address, wanted)
     if as_json:
         print_json({"address": address, "balance": format(balance, "f")})
     else:
-        print_line(f"{address} has {format(balance.normalize(), 'f')} {money} now")
+        print_line(f"{address} now has {format(balance.normalize(), 'f')} {money}")
 
 
 @localnet.command()
-@click.option("--wipe", is_flag=True, help="Delete the chain and the content, too.")
+@click.option("--wipe", is_flag=True, help="Also delete the chain and the content.")
 @json_option
 @_command
 def down(net: Localnet, *, wipe: bool, as_json: bool) -> None:
-    """Stop everything. Chain and content stay for the next time, unless wiped."""
+    """Stop all nodes. The chain and the content are kept for the next `up`, unless wiped."""
     with _progress() as report:
         net.down(wipe=wipe, report=report)
     if wipe and net.folder == default_folder().absolute():
@@ -202,10 +226,14 @@ def down(net: Localnet, *, wipe: bool, as_json: bool) -> None:
     if as_json:
         print_json({"folder": str(net.folder), "wiped": wipe})
     elif wipe:
-        print_line("Down and wiped.")
+        print_line("Stopped all nodes; deleted the chain and the content.")
     else:
         kept = net.settings() is not None
-        print_line("Down; chain and content are kept." if kept else "There is none; all is down.")
+        print_line(
+            "Stopped all nodes; kept the chain and the content."
+            if kept
+            else f"There is no local network in {net.folder}; there was nothing to stop."
+        )
 
 
 @contextmanager
@@ -232,7 +260,7 @@ def _show(status: NetStatus) -> None:
     fields = [("folder", str(status.folder)), ("chain", f"{chain.url}  (id {chain.chain_id})")]
     if chain.grpc and chain.rest:
         fields += [("gRPC", chain.grpc), ("REST", chain.rest)]
-    blocks = f"one every {every:g} s" if every else "one for each transaction, at once"
+    blocks = f"one every {every:g} s" if every else "one for each transaction, immediately"
     print_fields([*fields, ("blocks", blocks)])
     rows = []
     if status.settings.chain == "evm":
@@ -257,7 +285,7 @@ def _block(number: int | None) -> str:
 def _state(pid: int | None, answer: int | None) -> str:
     if answer is not None:
         return "up"
-    return "down" if pid is None else "does not answer"
+    return "down" if pid is None else "not responding"
 
 
 def _text(value: object) -> str:
@@ -276,7 +304,7 @@ def _echo_lines(name: str, lines: list[str]) -> None:
 
 def _echo_new(name: str, path: Path, offset: int) -> int:
     """Print the complete lines after an offset and return the offset of their end."""
-    if not path.exists() or path.stat().st_size < offset:  # the log was started anew
+    if not path.exists() or path.stat().st_size < offset:  # the log was truncated
         return 0
     with path.open("rb") as file:
         file.seek(offset)

@@ -1,4 +1,4 @@
-"""Logging for commands that run for long: one line for each event, as text or as JSON."""
+"""Log one line for each event, as text or as JSON, for commands that run for a long time."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class _Repeats(logging.Filter):
     def __init__(self) -> None:
         super().__init__()
         self._last: tuple[object, ...] = ()
-        self._said_at = 0.0
+        self._logged_at = 0.0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        said = (record.name, record.levelno, record.getMessage(), getattr(record, _FIELDS, None))
+        content = (record.name, record.levelno, record.getMessage(), getattr(record, _FIELDS, None))
         now = time.monotonic()
-        if said == self._last and now - self._said_at < _REPEAT_SECONDS:
+        if content == self._last and now - self._logged_at < _REPEAT_SECONDS:
             return False
-        self._last, self._said_at = said, now
+        self._last, self._logged_at = content, now
         return True
 
 

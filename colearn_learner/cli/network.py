@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import click
 
 from colearn_learner.cli._support.connect import parse_account
 from colearn_learner.cli._support.errors import report_errors
-from colearn_learner.cli._support.options import json_option
+from colearn_learner.cli._support.options import collect, json_option
 from colearn_learner.cli._support.output import print_fields, print_json, print_line, print_table
 from colearn_learner.names import find_name
 from colearn_ledger.networks.address_book import Networks
@@ -19,18 +19,35 @@ from colearn_ledger.networks.validation import InvalidNetwork
 from colearn_ledger.text.urls import masked
 
 
+@dataclass(frozen=True, slots=True)
+class _NetworkOptions:
+    """The settings of a network; None where the user gave none."""
+
+    rpc: str
+    kind: str
+    chain_id: str
+    grpc: str | None
+    prefix: str | None
+    denomination: str | None
+    gas_price: float | None
+    store: str | None
+    max_fee_gwei: float | None
+    confirmations: int | None
+    daily_budget: float | None
+
+
 @click.group()
 def network() -> None:
-    """Networks: the nodes to use, and the contracts known on each chain.
+    """Save networks: the nodes to use, and the contracts known on each chain.
 
-    local-evm, sepolia, base-sepolia, local-cosmos, fetch-mainnet and dorado are built in. Use
-    `add` to give one of them your own node.
+    local-evm, sepolia, base-sepolia, local-cosmos, fetch-mainnet and dorado are built in. To use
+    your own node for one of them, add a network of the same name.
     """
 
 
 @network.command()
 @click.argument("name")
-@click.option("--rpc", required=True, metavar="URL", help="A node of the chain.")
+@click.option("--rpc", required=True, metavar="URL", help="The URL of a node of the chain.")
 @click.option(
     "--kind",
     type=click.Choice(["evm", "cosmos"]),
@@ -42,46 +59,59 @@ def network() -> None:
 @click.option(
     "--chain-id",
     required=True,
-    help="The chain's id: a number (EIP-155), or a Cosmos chain's text.",
+    help="The chain's id: a number (EIP-155) or, for a Cosmos chain, a text.",
 )
-@click.option("--grpc", metavar="URL", help="The node's gRPC.")
-@click.option("--prefix", metavar="TEXT", help="How addresses begin, such as fetch.")
-@click.option("--denomination", metavar="TEXT", help="The coin for fees, such as afet.")
-@click.option("--gas-price", type=float, metavar="AMOUNT", help="The price of gas in it.")
-@click.option("--store", metavar="PLACE", help="The default store of weights.")
-@click.option("--contract", metavar="ADDRESS", help="A contract that others deployed.")
+@click.option("--grpc", metavar="URL", help="The URL of the node's gRPC service.")
+@click.option("--prefix", metavar="TEXT", help="The prefix of addresses, such as fetch.")
+@click.option("--denomination", metavar="TEXT", help="The denomination of fees, such as afet.")
+@click.option(
+    "--gas-price",
+    type=float,
+    metavar="AMOUNT",
+    help="The price of a unit of gas, in the denomination.",
+)
+@click.option(
+    "--store", metavar="PLACE", help="The default store of weights; see colearn agent run --help."
+)
+@click.option(
+    "--contract",
+    metavar="ADDRESS",
+    help="The address of a contract on the network, for example one that others deployed.",
+)
 @click.option(
     "--max-fee",
     "max_fee_gwei",
     type=float,
     metavar="GWEI",
-    help="The highest price for a unit of gas; above it, transactions wait.  [default: 500]",
+    help="The highest price for a unit of gas; transactions wait while it is higher.  "
+    "[default: 500]",
 )
 @click.option(
     "--confirmations",
     type=int,
     metavar="BLOCKS",
-    help="The number of blocks after which a transaction counts.  [default: 1]",
+    help="The number of blocks after which a transaction counts as final.  [default: 1]",
 )
 @click.option(
     "--daily-budget",
     type=float,
     metavar="AMOUNT",
-    help="The most that the transactions of one key may cost a day: in coins on EVM chains, in the "
-    "denomination on Cosmos chains.  [default: no limit]",
+    help="The most that the transactions of one key may cost in a day: in coins on EVM chains, in "
+    "the denomination on Cosmos chains.  [default: no limit]",
 )
+@collect(_NetworkOptions, "options")
 @json_option
 @report_errors
-def add(*, name: str, contract: str | None, as_json: bool, **given: Any) -> None:
-    """Add a network, or change one of the same name.
+def add(*, name: str, contract: str | None, options: _NetworkOptions, as_json: bool) -> None:
+    """Add a network, or change the one of this name.
 
-    On the same chain, everything that is not given stays as it was.
+    If the network exists and is of the same chain, settings that you leave out do not change.
     """
     networks = Networks()
-    fields = {field: value for field, value in given.items() if value is not None}
-    fields["chain_id"] = _parse_chain_id(given["kind"], given["chain_id"])
+    fields = {field: value for field, value in asdict(options).items() if value is not None}
+    fields["chain_id"] = _parse_chain_id(options.kind, options.chain_id)
     known = networks.all().get(name)
-    if known and (known.kind, known.chain_id) == (given["kind"], fields["chain_id"]):
+    if known and (known.kind, known.chain_id) == (options.kind, fields["chain_id"]):
         kept = {field: value for field, value in fields_of(known).items() if value is not None}
         fields = {**kept, **fields}
     try:
@@ -108,7 +138,7 @@ def _parse_chain_id(kind: str, text: str) -> int | str:
 @json_option
 @report_errors
 def list_networks(*, as_json: bool) -> None:
-    """List the networks. Keys in URLs are not shown."""
+    """List the networks. Keys in URLs are hidden."""
     networks = Networks().all().values()
     if as_json:
         print_json([_as_json(n) for n in networks])
@@ -117,7 +147,7 @@ def list_networks(*, as_json: bool) -> None:
         [n.name, str(n.chain_id), masked(n.rpc), masked(n.store or "-"), n.contract or "-"]
         for n in networks
     ]
-    print_table(("name", "chain", "node", "weights", "contract"), rows, empty="")
+    print_table(("name", "chain", "node", "store", "contract"), rows, empty="")
 
 
 @network.command()
@@ -125,7 +155,7 @@ def list_networks(*, as_json: bool) -> None:
 @json_option
 @report_errors
 def show(*, name: str, as_json: bool) -> None:
-    """Show a network with all its contracts. Keys in URLs are not shown."""
+    """Show a network with all its contracts. Keys in URLs are hidden."""
     known = Networks().all()
     _show(known[find_name("network", name, known)], as_json=as_json)
 
@@ -134,14 +164,16 @@ def show(*, name: str, as_json: bool) -> None:
 @click.argument("name")
 @report_errors
 def remove(*, name: str) -> None:
-    """Remove a network and the addresses of its contracts; the contracts themselves stay.
+    """Remove a network and its list of contracts; nothing changes on the chain.
 
-    A built-in network is reset to what it was before it was changed.
+    A built-in network is reset to its original settings.
     """
     networks = Networks()
     known = networks.all()
     if not networks.is_saved(find_name("network", name, known)):
-        raise click.UsageError(f"{name} is built in and was not changed; it stays")
+        raise click.UsageError(
+            f"{name} is built in and has its original settings, so there is nothing to remove"
+        )
     networks.remove(name)
     built_in = name in BUILT_IN_NETWORKS
     print_line(f"reset {name} to its built-in settings" if built_in else f"removed {name}")
@@ -157,11 +189,11 @@ def _show(shown: Network, *, as_json: bool) -> None:
             ("name", shown.name),
             ("chain", str(shown.chain_id)),
             ("node", masked(shown.rpc)),
-            ("weights", masked(shown.store or "-")),
+            ("store", masked(shown.store or "-")),
             *_chain_fields(shown),
             ("daily budget", _format_budget(shown)),
             ("contract", contracts[0] if contracts else "-"),
-            *(("", f"{contract} (before)") for contract in contracts[1:]),
+            *(("", f"{contract} (older)") for contract in contracts[1:]),
         ]
     )
 
@@ -170,7 +202,7 @@ def _format_budget(shown: Network) -> str:
     if shown.daily_budget is None:
         return "-"
     unit = shown.access.denomination if isinstance(shown, CosmosNetwork) else "coins"
-    return f"{shown.daily_budget:g} {unit} for each key"
+    return f"{shown.daily_budget:g} {unit} per key"
 
 
 def _chain_fields(shown: Network) -> list[tuple[str, str]]:
@@ -179,12 +211,12 @@ def _chain_fields(shown: Network) -> list[tuple[str, str]]:
         return [
             ("gRPC", masked(access.grpc)),
             ("prefix", access.prefix),
-            ("fee", f"{access.gas_price:g} {access.denomination} for a unit of gas"),
+            ("fee", f"{access.gas_price:g} {access.denomination} per unit of gas"),
         ]
     if isinstance(shown, EvmNetwork):
         return [
             ("fee", f"up to {shown.max_fee_gwei:g} gwei" if shown.max_fee_gwei else "-"),
-            ("depth", f"{shown.confirmations} blocks"),
+            ("confirmations", f"{shown.confirmations} blocks"),
         ]
     return []
 

@@ -1,9 +1,9 @@
-"""The commands `colearn weights`: fetch agreed weights as files, or export them as models."""
+"""The commands `colearn weights`: fetch agreed weights as files or export them as models."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +14,19 @@ import click
 from colearn_learner.cli._support.connect import (
     Place,
     choose_store,
-    find_experiment,
-    network_option,
     open_content_store,
-    store_option,
 )
 from colearn_learner.cli._support.errors import report_errors
-from colearn_learner.cli._support.factories import load_learner, parse_arguments
-from colearn_learner.cli._support.options import learner_argument_option
+from colearn_learner.cli._support.options import (
+    Command,
+    ExperimentOptions,
+    LearnerOptions,
+    collect,
+    experiment_argument,
+    json_option,
+    learner_options,
+    store_option,
+)
 from colearn_learner.cli._support.output import note, print_json, print_line, show_spinner
 from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_learner.errors import LearnerError
@@ -43,108 +48,122 @@ class NoModel(LearnerError):
     """The learner failed to accept the weights or to export its model."""
 
 
+@dataclass(frozen=True, slots=True)
+class _WeightsOptions:
+    """The weights to fetch: of which experiment and round, from which store, within how long."""
+
+    experiment: ExperimentOptions
+    round_index: int | None
+    store: str | None
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class _OutputOptions:
+    """The file to write, and the format of the report about it."""
+
+    out: Path
+    as_json: bool
+
+
 @click.group()
 def weights() -> None:
-    """Weights: the files that experiments agreed on."""
+    """Fetch the weights that an experiment agreed on, as a file or as a complete model."""
 
 
-def _which_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that select the weights, their store and the output file."""
-    for add in (
-        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
-        network_option,
-        store_option,
-        click.option(
-            "--timeout",
-            type=click.FloatRange(0, min_open=True),
-            default=60.0,
-            show_default=True,
-            help="Seconds until the store must have delivered.",
-        ),
-        click.option(
-            "--out",
-            required=True,
-            type=click.Path(path_type=Path, dir_okay=False),
-            help="The file; one that is there is replaced.",
-        ),
-        click.option(
-            "--round",
-            "round_index",
-            type=click.IntRange(0, 2**32 - 1),
-            help="What was proposed in this round, from 0. [default: the current weights]",
-        ),
-        click.argument("reference", metavar="REF"),
-    ):
-        command = add(command)
-    return command
+def _weights_options(command: Command) -> Command:
+    """Add the options of the weights to fetch; the command gets ``wanted``."""
+    round_option = click.option(
+        "--round",
+        "round_index",
+        type=click.IntRange(0, 2**32 - 1),
+        help="Fetch what was proposed in this round, counted from 0. "
+        "[default: the current weights]",
+    )
+    timeout = click.option(
+        "--timeout",
+        type=click.FloatRange(0, min_open=True),
+        default=60.0,
+        show_default=True,
+        help="The most seconds to wait for the store.",
+    )
+    collected = collect(_WeightsOptions, "wanted")(command)
+    return experiment_argument(round_option(store_option(timeout(collected))))
+
+
+def _output_options(command: Command) -> Command:
+    """Add ``--out`` and ``--json``; the command gets ``output``."""
+    out = click.option(
+        "--out",
+        required=True,
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The file to write; an existing file is replaced.",
+    )
+    return out(json_option(collect(_OutputOptions, "output")(command)))
 
 
 @weights.command()
-@_which_options
+@_weights_options
+@_output_options
 @report_errors
-def get(*, out: Path, as_json: bool, **which: Any) -> None:
+def get(*, wanted: _WeightsOptions, output: _OutputOptions) -> None:
     """Fetch weights, verified against the contract and the experiment's specification.
 
-    The file is safetensors, and has its name only once all of it was verified.
+    The file has the safetensors format. It appears only after all of it has been verified.
     """
-    fetched = _fetched(**which)
-    _write(out, fetched.data)
-    _tell(fetched, out, as_json=as_json)
+    fetched = _fetch(wanted)
+    _write(output.out, fetched.data)
+    _report(fetched, output, {})
 
 
 @weights.command()
-@click.option(
-    "--learner",
-    "factory",
-    required=True,
-    metavar="MODULE:FACTORY",
-    help="What makes a learner of the experiment, as for colearn agent run: weights alone are no "
-    "model.",
+@learner_options(
+    "The function that makes a learner of the experiment, as for colearn agent run; weights alone "
+    "are not a model.",
 )
-@learner_argument_option
 @click.option(
     "--format",
     "model_format",
     type=click.Choice(["onnx", "keras", "safetensors"]),
     default="onnx",
     show_default=True,
-    help="keras: Keras' own, of a Keras learner; safetensors: the weights alone, as the learner "
-    "took them.",
+    help="keras is Keras' own format and needs a Keras learner; safetensors contains the weights "
+    "alone.",
 )
-@_which_options
+@_weights_options
+@_output_options
 @report_errors
 def export(
     *,
-    factory: str,
-    given: tuple[str, ...],
+    learner: LearnerOptions,
     model_format: str,
-    out: Path,
-    as_json: bool,
-    **which: Any,
+    wanted: _WeightsOptions,
+    output: _OutputOptions,
 ) -> None:
-    """Write weights as a whole model, which answers without this package.
+    """Write weights as a complete model, which runs without this package.
 
-    The learner takes the weights, verified as by colearn weights get, and gives its model.
+    The weights are verified as by colearn weights get. The learner loads them and exports its
+    model.
     """
     from colearn_learner.agent.fit import check_fit
     from colearn_learner.interface import Weights
     from colearn_learner.learners.export import MODEL_FORMATS, exported_model
 
-    arguments = parse_arguments(given)
-    fetched = _fetched(**which)
-    learner = load_learner(factory, arguments)
-    check_fit(learner, fetched.schema)
+    learner.parse()  # reports malformed arguments before anything is fetched
+    fetched = _fetch(wanted)
+    loaded = learner.load()
+    check_fit(loaded, fetched.schema)
     data = fetched.data
     if model_format in MODEL_FORMATS:
-        with show_spinner(f"making the model, {model_format}"), _learner_explained():
-            learner.mli_accept_weights(Weights(weights=fetched.decoded.weights))
-            data = exported_model(learner, model_format)
-    _write(out, data)
-    _tell(fetched, out, as_json=as_json, format=model_format, bytes=len(data))
+        with show_spinner(f"exporting the model as {model_format}"), _explain_learner_errors():
+            loaded.mli_accept_weights(Weights(weights=fetched.decoded.weights))
+            data = exported_model(loaded, model_format)
+    _write(output.out, data)
+    _report(fetched, output, {"format": model_format, "bytes": len(data)})
 
 
 @contextmanager
-def _learner_explained() -> Iterator[None]:
+def _explain_learner_errors() -> Iterator[None]:
     """Turn any exception of a learner into `NoModel` with a one-line message."""
     try:
         yield
@@ -152,7 +171,9 @@ def _learner_explained() -> Iterator[None]:
         raise
     except Exception as error:
         _log.debug("the learner failed", exc_info=True)
-        raise NoModel(f"the learner gives no model: {type(error).__name__}: {error}") from error
+        raise NoModel(
+            f"the learner could not export its model: {type(error).__name__}: {error}"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,43 +188,36 @@ class _Fetched:
     decoded: DecodedWeights
 
 
-def _fetched(
-    *,
-    reference: str,
-    round_index: int | None,
-    timeout: float,
-    store: str | None,
-    network_name: str | None,
-) -> _Fetched:
+def _fetch(wanted: _WeightsOptions) -> _Fetched:
     from colearn_ledger.spec import ExperimentSpec
     from colearn_ledger.weights.codec import decode_weights
 
-    place = find_experiment(reference, network_name)
-    spec_place = choose_store(store, place.network)
+    place = wanted.experiment.find()
+    store = choose_store(wanted.store, place.network)
     ledger = place.open_view()
     with explain_refusals(place.reference):
-        content = _wanted(ledger, place.experiment, round_index)
-        wanted = ledger.experiment(place.experiment).params.spec
+        content = _find_content(ledger, place.experiment, wanted.round_index)
+        spec = ledger.experiment(place.experiment).params.spec
     with show_spinner("fetching weights"):
-        opened = open_content_store(spec_place, "reader", to_read=True)
-        schema = ExperimentSpec.read(opened, wanted, timeout=timeout).schema
-        with opened.get(content, max_size=schema.max_bytes, timeout=timeout) as pieces:
+        opened = open_content_store(store, "reader", to_read=True)
+        schema = ExperimentSpec.read(opened, spec, timeout=wanted.timeout).schema
+        with opened.get(content, max_size=schema.max_bytes, timeout=wanted.timeout) as pieces:
             data = b"".join(pieces)
         decoded = decode_weights(data, schema=schema)
-    return _Fetched(place, round_index, content, schema, data, decoded)
+    return _Fetched(place, wanted.round_index, content, schema, data, decoded)
 
 
-def _wanted(ledger: LedgerView, experiment: ExperimentId, index: int | None) -> ContentRef:
+def _find_content(ledger: LedgerView, experiment: ExperimentId, index: int | None) -> ContentRef:
     if index is None:
         current = ledger.current_weights(experiment)
         if current is None:
-            raise NoWeights("the experiment has no weights yet")
+            raise NoWeights("the experiment has no weights yet; fetch them after it has started")
         return current
-    held = ledger.round(experiment, index)
-    if held.content is None:
-        raise NoWeights(f"nothing was proposed in round {index}")
-    note(f"round {index} was {held.outcome.name.lower().replace('_', ' ')}")
-    return held.content
+    round_ = ledger.round(experiment, index)
+    if round_.content is None:
+        raise NoWeights(f"nothing was proposed in round {index}; choose another round with --round")
+    note(f"round {index} was {round_.outcome.name.lower().replace('_', ' ')}")
+    return round_.content
 
 
 def _write(out: Path, data: bytes) -> None:
@@ -211,13 +225,13 @@ def _write(out: Path, data: bytes) -> None:
         write_atomically(out, data)
     except OSError as error:
         raise click.ClickException(
-            f"cannot write {out}: {error.strerror}; choose another file by --out"
+            f"cannot write {out}: {error.strerror}; choose another file with --out"
         ) from error
 
 
-def _tell(fetched: _Fetched, out: Path, *, as_json: bool, **more: Any) -> None:
+def _report(fetched: _Fetched, output: _OutputOptions, more: Mapping[str, Any]) -> None:
     content = fetched.content
-    if as_json:
+    if output.as_json:
         print_json(
             {
                 "reference": str(fetched.place.reference),
@@ -226,9 +240,9 @@ def _tell(fetched: _Fetched, out: Path, *, as_json: bool, **more: Any) -> None:
                 "sha256": content.sha256,
                 "size": content.size,
                 **more,
-                "file": str(out),
+                "file": str(output.out),
             }
         )
         return
-    print_line(str(out))
+    print_line(str(output.out))
     note(f"weights of {content.size:,} bytes, sha256 {content.sha256}")

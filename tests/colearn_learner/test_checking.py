@@ -269,7 +269,7 @@ class TestCommand:
         [
             ((DEFECTIVE,), "not of the form"),
             ((f"{DEFECTIVE}:nobody",), "no function nobody"),
-            (("grpc://127.0.0.1:9995",), "check its factory where it is served"),
+            (("grpc://127.0.0.1:9995",), "run them with the learner's factory"),
             (
                 (f"{DEFECTIVE}:Sound", "--skip", "all"),
                 "there is no check 'all'",

@@ -116,10 +116,10 @@ def test_agent_that_can_never_take_part_ends(home: Path, contract: str):
     reference = blocking(home)
     for name in ("alice", "bob"):
         done("experiment", "join", reference, "--key", name)
-    for message in ("takes no late learners", "there is nothing to do"):
+    for message in ("does not accept late learners", "choose another experiment"):
         with AgentProcess(reference, "carol", *share(0)) as agent:
             code, error = agent.ended()
             assert code == 1
             assert message in error
-        if message == "takes no late learners":
+        if message == "does not accept late learners":
             done("experiment", "cancel", reference, "--key", "owner")

@@ -50,7 +50,7 @@ def test_prepare_explains_how_to_use_the_folders(tmp_path: Path):
     result = colearn("data", "prepare", "wine", "--into", tmp_path / "out", "--n-learners", "2")
     assert result.exit_code == 0
     assert "learner-1" in result.stdout
-    assert "178 records of wine, of which nobody has 0" in result.stderr
+    assert "wine has 178 records; 0 of them are in no folder" in result.stderr
     assert "give each to one learner" in result.stderr
 
 
@@ -112,7 +112,7 @@ def test_check_returns_the_description(tmp_path: Path):
     result = done("data", "check", tmp_path / "out" / "learner-2")
     assert result == json.loads((tmp_path / "out" / "learner-2" / "share.json").read_text())
     shown = colearn("data", "check", tmp_path / "out" / "learner-2").stdout
-    assert "none: targets are numbers" in shown
+    assert "none; the targets are numbers" in shown
 
 
 def test_prepared_data_is_replaced_only_with_overwrite(tmp_path: Path):
@@ -148,7 +148,11 @@ def test_prepared_data_is_replaced_only_with_overwrite(tmp_path: Path):
             2,
             "needs fractions, and no other",
         ),
-        (("prepare", "wine", "--into", "out", "--fractions", "a"), 2, "numbers with commas"),
+        (
+            ("prepare", "wine", "--into", "out", "--fractions", "a"),
+            2,
+            "numbers separated by commas",
+        ),
         (("prepare", "wine", "--into", "out", "--parts", "0.5,0.5"), 2, "three fractions"),
         (("prepare", "wine", "--into", "out", "--parts", "0.5,0.4,nan"), 2, "above 0"),
         (("prepare", "wine", "--into", "out", "--alpha", "0"), 2, "--alpha"),

@@ -136,7 +136,7 @@ def test_new_chain_id_drops_the_contracts():
     ("arguments", "code", "message"),
     [
         (("show", "sepolja"), 2, "did you mean sepolia"),
-        (("remove", "sepolia"), 2, "was not changed"),
+        (("remove", "sepolia"), 2, "nothing to remove"),
         (("add", "x", "--rpc", "nonsense", "--chain-id", "1"), 2, "not the URL of a node"),
         (("add", "X Y", "--rpc", "http://x", "--chain-id", "1"), 2, "is not a valid name"),
         (("add", "x", "--rpc", "http://x", "--chain-id", "0"), 2, "chain_id 0 is not valid"),
@@ -179,7 +179,9 @@ def test_bare_id_belongs_to_the_default_contract():
 def test_reference_selects_its_network_and_must_match_the_given_one():
     text = f"eip155:84532:{ONE}/7"
     assert connect.find_experiment(text, None).network.name == "base-sepolia"
-    with pytest.raises(click.UsageError, match="on chain eip155:84532, but the network sepolia is"):
+    with pytest.raises(
+        click.UsageError, match="on the chain eip155:84532, but the network sepolia is on"
+    ):
         connect.find_experiment(text, "sepolia")
     with pytest.raises(click.UsageError, match="one looks like eip155:31337"):
         connect.find_experiment("seven", None)
@@ -196,7 +198,7 @@ def test_given_store_overrides_the_one_of_the_network(home: Path):
         connect.choose_store(None, EvmNetwork("mine", "http://x", 5))
     assert isinstance(connect.open_content_store(f"folder:{home}/own", "me"), DirectoryStore)
     assert (home / "own" / "pins" / "me").is_dir()
-    with pytest.raises(click.UsageError, match="there is no store"):
+    with pytest.raises(click.UsageError, match="does not exist; check --store"):
         connect.open_content_store(f"{home}/typo", "me", to_read=True)
     assert not (home / "typo").exists()
     with pytest.raises(click.UsageError, match="store"):

@@ -143,7 +143,7 @@ def test_metrics_count_the_calls_that_reached_the_learner():
 def test_metrics_are_at_a_port(place: str):
     code, said = refused("--monitor", place)
     assert code == 2
-    assert "is not PORT or HOST:PORT" in said
+    assert "is not of the form PORT or HOST:PORT" in said
 
 
 def test_a_second_signal_does_not_wait(pipes: tuple[Pipe, Pipe]):
@@ -206,7 +206,7 @@ def test_files_that_can_not_serve_are_named_with_what_is_wrong(files: Files):
             (*certificate, "--tls-key", str(other)),
             "other.key are not a certificate and its",
         ),
-        ((*certificate, "--tls-key", str(locked)), "without a password"),
+        ((*certificate, "--tls-key", str(locked)), "must not have a password"),
         (
             ("--tls-cert", str(files.token), "--tls-key", str(files.key)),
             "not a certificate and its",
@@ -270,10 +270,10 @@ def test_a_learner_is_reached_by_what_the_command_line_says(
 @pytest.mark.parametrize(
     ("arguments", "error", "said"),
     [
-        ({"dataset": "wine"}, click.UsageError, "factory's arguments where it runs"),
-        ({"token": TOKEN}, click.UsageError, "never itself an argument"),
+        ({"dataset": "wine"}, click.UsageError, "does not apply to a learner's server"),
+        ({"token": TOKEN}, click.UsageError, "never pass the secret itself"),
         ({"token": "env:NOT_SET_ANYWHERE"}, click.UsageError, "NOT_SET_ANYWHERE is not set"),
-        ({"token": "file:/dev/null"}, click.UsageError, "no text"),
+        ({"token": "file:/dev/null"}, click.UsageError, "is empty or not UTF-8 text"),
         ({"ca": "nowhere.pem"}, click.UsageError, "cannot read nowhere.pem"),
         ({"deadline": "soon"}, InvalidArgument, "deadline is 'soon'"),
     ],

@@ -78,7 +78,7 @@ def test_the_local_ledger_needs_no_chain_and_no_keras(tmp_path: Path):
 def test_a_package_of_no_extra_is_named_all_the_same(tmp_path: Path):
     run = colearn(*LOCAL, cwd=tmp_path, blocked=("safetensors",))
     assert run.returncode == 1
-    assert "Error: the Python package safetensors is missing" in run.stderr
+    assert "Error: the Python package safetensors is not installed" in run.stderr
     assert "Traceback" not in run.stderr
 
 

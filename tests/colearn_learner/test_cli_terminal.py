@@ -124,7 +124,7 @@ def hostile_step(patch: pytest.MonkeyPatch, folder: Path) -> None:
     def run_step(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, next(codes), HOSTILE, HOSTILE)
 
-    patch.setattr("colearn_learner.cli.quickstart.subprocess.run", run_step)
+    patch.setattr("colearn_learner.cli._support.walk.subprocess.run", run_step)
 
 
 def nothing(patch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -43,13 +43,16 @@ class TestUpAndDown:
         assert "colearn deploy --network local-evm" in up.stdout
         assert run("status").exit_code == 0
         funded = run("fund", SOMEONE, "--amount", "2.50")
-        assert funded.stdout == f"{SOMEONE} has 2.5 ether now\n"
-        assert run("down").stdout == "Down; chain and content are kept.\n"
+        assert funded.stdout == f"{SOMEONE} now has 2.5 ether\n"
+        assert run("down").stdout == "Stopped all nodes; kept the chain and the content.\n"
         assert run("status").exit_code == 1
         assert run("up").exit_code == 0
         assert json.loads(run("fund", SOMEONE, "--json").stdout)["balance"] == "12.5"
-        assert run("down", "--wipe").stdout == "Down and wiped.\n"
-        assert run("down").stdout == "There is none; all is down.\n"
+        assert (
+            run("down", "--wipe").stdout
+            == "Stopped all nodes; deleted the chain and the content.\n"
+        )
+        assert "nothing to stop" in run("down").stdout
 
     def test_json_has_everything_a_script_needs(self, home: Path):
         up = json.loads(run("up", "--ipfs", "1", "--json").stdout)

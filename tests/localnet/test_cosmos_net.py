@@ -162,7 +162,7 @@ class TestTwoKindsOfChain:
             "ipfs-1",
         }
         funded = run("fund", SOMEONE)
-        assert funded.stdout == f"{SOMEONE} has 10000000 stake now\n"
+        assert funded.stdout == f"{SOMEONE} now has 10000000 stake\n"
         assert "waiting for a block" in funded.stderr
         run("down")
 
@@ -215,7 +215,10 @@ class TestCommands:
         for arguments, why in (
             ((EVM_ACCOUNT,), "is not an address"),
             ((SOMEONE, "--amount", "0.5"), "is not an amount: send a whole number of stake"),
-            ((SOMEONE, "--amount", "much"), "is no amount of stake; 10000000 is one"),
+            (
+                (SOMEONE, "--amount", "much"),
+                "is not an amount of stake; use a number, such as 10000000",
+            ),
         ):
             refused = run("fund", *arguments)
             assert refused.exit_code == 2

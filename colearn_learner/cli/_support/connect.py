@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -51,32 +50,6 @@ class Place:
         return open_view(self.network, self.reference.contract)
 
 
-def network_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--network``; the command gets ``network_name``."""
-    return click.option(
-        "--network",
-        "network_name",
-        envvar="COLEARN_NETWORK",
-        metavar="NAME",
-        help="The network to use (colearn network list). [default: $COLEARN_NETWORK, or the only "
-        "one that fits]",
-    )(command)
-
-
-def store_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--store``, also called ``--ipfs``; the command gets ``store``."""
-    return click.option(
-        "--store",
-        "--ipfs",
-        "store",
-        envvar="COLEARN_STORE",
-        metavar="PLACE",
-        help="Where weights are: folder:/path, the URL of an IPFS node's API, gateway:URL, or "
-        "several separated by commas. $COLEARN_STORE_TOKENS may contain tokens: host=token,…  "
-        "[default: $COLEARN_STORE, or the network's own]",
-    )(command)
-
-
 def find_network(name: str | None) -> Network:
     """Return the network of a name, or the only one that has a contract.
 
@@ -113,7 +86,7 @@ def find_contract(name: str | None, contract: str | None) -> tuple[Network, Acco
     if network.contract is None:
         raise click.UsageError(
             f"no contract is known on the network {network.name}; add its address (colearn network "
-            f"add {network.name} --contract ADDRESS …), use a whole reference such as "
+            f"add {network.name} --contract ADDRESS …), use a complete reference such as "
             f"{network.chain}:ADDRESS/1, or deploy a contract: colearn deploy --network "
             f"{network.name} --key NAME"
         )
@@ -145,8 +118,8 @@ def find_experiment(text: str, network_name: str | None, networks: Networks | No
         raise click.UsageError(str(error)) from error
     if network.chain != reference.chain:
         raise click.UsageError(
-            f"the experiment is on chain {reference.chain}, but the network {network.name} is "
-            f"chain {network.chain}; choose another with --network"
+            f"the experiment is on the chain {reference.chain}, but the network {network.name} is "
+            f"on the chain {network.chain}; choose another network with --network"
         )
     return Place(network, reference)
 
@@ -166,7 +139,7 @@ def parse_account(text: str) -> Account:
 def open_ledger(
     network: Network, contract: Account, wallet: Wallet, *, poll: float = 1.0
 ) -> Ledger:
-    """Connect to a contract to act in it. The chain's id and the contract's code are checked first.
+    """Connect to a contract to act in it, after checking the chain's id and the contract's code.
 
     Args:
         network: the network to connect through.
@@ -197,8 +170,9 @@ def choose_store(store: str | None, network: Network) -> str:
     chosen = store or network.store
     if not chosen:
         raise click.UsageError(
-            "no store is known for the weights; give --store folder:/path or the URL of an IPFS "
-            f"node's API, or save one with the network {network.name}: colearn network add --store"
+            "no store is known for the weights; use --store with folder:/path or the URL of an "
+            "IPFS node's API, or save a store with the network: colearn network add "
+            f"{network.name} --store …"
         )
     return chosen
 
@@ -220,7 +194,7 @@ def open_content_store(spec: str, owner: str, *, to_read: bool = False) -> Conte
     path = Path(spec.removeprefix("folder:")).expanduser()
     is_folder = spec.startswith(("folder:", "/", ".", "~")) and not spec.startswith(_MULTIADDRESS)
     if to_read and is_folder and "," not in spec and not path.is_dir():
-        raise click.UsageError(f"there is no store in {path}; check --store")
+        raise click.UsageError(f"the store's folder {path} does not exist; check --store")
     try:
         return open_store(spec, owner=owner, tokens=_read_tokens())
     except StoreNotUsable as error:

@@ -56,7 +56,7 @@ def report_errors(command: _Command) -> _Command:
         except (UnknownName, UnfitModel, NotEnoughData) as error:
             raise click.UsageError(str(error)) from error
         except ModuleNotFoundError as error:
-            raise _missing(error) from error
+            raise _explain_missing(error) from error
         except BrokenPipeError:  # the reader closed the pipe; click exits silently
             raise
         except (LedgerError, LearnerError, OSError) as error:
@@ -76,14 +76,17 @@ def need(*modules: str) -> None:
     others = (module for module, extra in _EXTRA_OF.items() if extra in extras)
     for module in dict.fromkeys((*modules, *others)):
         if importlib.util.find_spec(module) is None:
-            raise _missing(ModuleNotFoundError(f"no {module}", name=module))
+            raise _explain_missing(ModuleNotFoundError(f"no {module}", name=module))
 
 
-def _missing(error: ModuleNotFoundError) -> click.ClickException:
+def _explain_missing(error: ModuleNotFoundError) -> click.ClickException:
     package = (error.name or "").split(".")[0]
     extra = _EXTRA_OF.get(package)
     if extra is None:
-        return click.ClickException(f"the Python package {package} is missing: {error}")
+        return click.ClickException(
+            f"the Python package {package} is not installed, or is damaged ({error}); install it "
+            "with pip"
+        )
     return click.ClickException(
         f"this needs {package}, which is not installed: pip install 'colearn-ledger[{extra}]'"
     )

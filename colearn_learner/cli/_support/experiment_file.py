@@ -20,38 +20,38 @@ from colearn_ledger.protocol import (
 from colearn_ledger.reference.params import check_params
 
 TEMPLATE = """\
-# An experiment of colearn. Change what you like, then:
+# The description of an experiment. Edit it, then run:
 #
 #   colearn experiment create --spec experiment.toml --key NAME --store folder:/path
 #
-# Rules that hold for as long as the experiment lives are in [terms]; nobody can change them later.
+# The rules in [terms] apply to the whole experiment; nobody can change them later.
 
-name = "tumours"                # up to 64 bytes, on the ledger
+name = "tumours"                # up to 64 bytes, stored on the ledger
 
 [model]
 description = "logistic regression on 30 measurements of cell nuclei"   # for people
 score_name = "log loss"         # what the voters' scores measure
-higher_is_better = false        # their direction
-text = ""                       # anything else to tell who thinks of joining
+higher_is_better = false        # whether a higher score is better
+text = ""                       # anything else that learners should know before they join
 
-# The first weights, from which the shape of all others follows: of a learner, or in a file.
+# The first weights, from a learner or from a file. All later weights have the same shapes.
 [weights]
 learner = "colearn_learner.catalogue:share"
 arguments = { dataset = "breast-cancer", learner = 0, of = 5 }
-# file = "initial.safetensors"  # beside this file; in place of learner
-# max_bytes = 1_000_000         # the largest file of weights; by default what these need at most
+# file = "initial.safetensors"  # instead of learner; relative to this file's folder
+# max_bytes = 1_000_000         # the largest file of weights; by default the most these can need
 
 [terms]
 rounds = 15
-min_learners = 5                # to start
-max_learners = 5                # the experiment starts by itself when so many have joined
-approval = 0.5                  # share of a round's voters that must approve, above 0 up to 1
+min_learners = 5                # needed to start
+max_learners = 5                # the experiment starts automatically when this many have joined
+approval = 0.5                  # fraction of a round's voters that must approve: above 0, at most 1
 propose_window = 600            # seconds to train and propose
 vote_window = 600               # seconds to test and vote
-reveal_window = 0               # 0: open ballots; else secret ones, and seconds to reveal them
-selection = "round_robin"       # of proposers; or "random"
+reveal_window = 0               # 0: open ballots; otherwise secret ballots, and seconds to reveal
+selection = "round_robin"       # how proposers are chosen; or "random"
 admission = "open"              # or "allowlist": see colearn experiment admit
-late_join = false               # may learners join once it runs?
+late_join = false               # may learners join after the start?
 settle_early = false            # close a round as soon as its outcome is certain?
 max_strikes = 0                 # missed duties after which a learner can be removed; 0: never
 """
@@ -144,9 +144,9 @@ def read_experiment_file(path: Path) -> ExperimentFile:
     except OSError as error:
         raise BadExperimentFile(f"cannot read {path}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadExperimentFile(f"{path} is not TOML: {error}") from error
+        raise BadExperimentFile(f"{path} is not valid TOML: {error}") from error
     try:
-        read = _experiment_in(document, path.parent)
+        read = _parse_document(document, path.parent)
         _check_terms(read)
     except (BadExperimentFile, UnknownName) as error:
         raise BadExperimentFile(
@@ -155,18 +155,20 @@ def read_experiment_file(path: Path) -> ExperimentFile:
     return read
 
 
-def _experiment_in(document: Mapping[str, Any], beside: Path) -> ExperimentFile:
+def _parse_document(document: Mapping[str, Any], folder: Path) -> ExperimentFile:
     _check_fields("the file", document, _TOP, needed=("name", "model", "weights", "terms"))
     model, weights, terms = document["model"], document["weights"], document["terms"]
     _check_fields("[model]", model, _MODEL, needed=("score_name", "higher_is_better"))
     _check_fields("[weights]", weights, _WEIGHTS, needed=())
     _check_fields("[terms]", terms, _TERMS, needed=_NEEDED_TERMS)
     if ("learner" in weights) == ("file" in weights):
-        raise BadExperimentFile("[weights] wants either learner or file, for the first weights")
+        raise BadExperimentFile("[weights] must have either learner or file, for the first weights")
     if "arguments" in weights and "file" in weights:
-        raise BadExperimentFile("[weights] has arguments, which are for a learner, and a file")
+        raise BadExperimentFile(
+            "[weights] has both arguments, which only a learner takes, and file; remove one of them"
+        )
     if not model["score_name"]:
-        raise BadExperimentFile("[model] score_name is empty")
+        raise BadExperimentFile("[model] score_name is empty; enter the name of the score")
     return ExperimentFile(
         model=model.get("description", ""),
         score_name=model["score_name"],
@@ -174,27 +176,29 @@ def _experiment_in(document: Mapping[str, Any], beside: Path) -> ExperimentFile:
         text=model.get("text", ""),
         learner=weights.get("learner"),
         arguments=weights.get("arguments", {}),
-        file=beside / weights["file"] if "file" in weights else None,
+        file=folder / weights["file"] if "file" in weights else None,
         max_bytes=weights.get("max_bytes"),
-        terms={"name": document["name"], **_terms(terms)},
+        terms={"name": document["name"], **_parse_terms(terms)},
     )
 
 
-def _terms(table: Mapping[str, Any]) -> dict[str, Any]:
+def _parse_terms(table: Mapping[str, Any]) -> dict[str, Any]:
     terms = dict(table)
     if "approval" in terms:
         share = terms.pop("approval")
         if not 0 < share <= 1 or round(share * 10_000) < 1:
-            raise BadExperimentFile(f"[terms] approval is {share}; give a share above 0 up to 1")
+            raise BadExperimentFile(
+                f"[terms] approval is {share}; it must be above 0 and at most 1"
+            )
         terms["approval_bps"] = round(share * 10_000)
     if "selection" in terms:
-        terms["selection"] = _member("selection", terms["selection"], Selection)
+        terms["selection"] = _find_member("selection", terms["selection"], Selection)
     if "admission" in terms:
-        terms["admission"] = _member("admission", terms["admission"], Admission)
+        terms["admission"] = _find_member("admission", terms["admission"], Admission)
     return terms
 
 
-def _member(kind: str, name: str, known: type[Selection] | type[Admission]) -> Any:
+def _find_member(kind: str, name: str, known: type[Selection] | type[Admission]) -> Any:
     return known[find_name(kind, name, [m.name.lower() for m in known]).upper()]
 
 
@@ -207,12 +211,12 @@ def _check_fields(
 ) -> None:
     for field, value in table.items():
         kind = known[find_name(f"field in {where}", field, known)]
-        a_flag_for_a_number = isinstance(value, bool) and kind is not bool
-        if not isinstance(value, kind) or a_flag_for_a_number:
-            raise BadExperimentFile(f"{where} {field} is {value!r}, which is of the wrong type")
+        is_flag_for_number = isinstance(value, bool) and kind is not bool
+        if not isinstance(value, kind) or is_flag_for_number:
+            raise BadExperimentFile(f"{where} {field} is {value!r}, which has the wrong type")
     for field in needed:
         if field not in table:
-            raise BadExperimentFile(f"{where} lacks {field}")
+            raise BadExperimentFile(f"{where} has no {field}, which is required")
 
 
 def _check_terms(read: ExperimentFile) -> None:

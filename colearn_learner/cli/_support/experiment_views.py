@@ -59,12 +59,12 @@ def fields(place: Place, shown: Experiment) -> list[tuple[str, str]]:
         ("windows", f"{p.propose_window} s to propose, {p.vote_window} s to vote"),
         ("ballots", secret + (", settled early" if p.settle_early else "")),
         ("proposers", p.selection.name.lower().replace("_", " ")),
-        ("admission", p.admission.name.lower() + (", late too" if p.late_join else "")),
+        ("admission", p.admission.name.lower() + (", also after the start" if p.late_join else "")),
         ("max strikes", str(p.max_strikes or "none")),
         ("created", format_time(shown.created_at)),
         ("started", format_time(shown.started_at)),
         ("ended", format_time(shown.ended_at)),
-        ("spec", p.spec.cid),
+        ("specification", p.spec.cid),
         ("weights", shown.current.cid if shown.current else "-"),
     ]
 

@@ -41,10 +41,10 @@ def parse_arguments(given: Sequence[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals or not name.isidentifier():
             raise click.UsageError(
-                f"--learner-arg {text!r} is not of the form name=value, like learner=0"
+                f"--learner-arg {text!r} is not of the form name=value, such as learner=0"
             )
         if name in arguments:
-            raise click.UsageError(f"--learner-arg {name} is given twice")
+            raise click.UsageError(f"--learner-arg {name} is given twice; remove one of them")
         arguments[name] = _value(value)
     return arguments
 
@@ -59,7 +59,7 @@ def load_learner(factory: str, arguments: Mapping[str, Any]) -> Any:
 
     Raises:
         click.UsageError: there is no such factory.
-        FactoryFailed: it failed, or made no learner.
+        FactoryFailed: it failed, or returned something else.
         LearnerError: the factory refused its arguments, or the server refused the connection.
     """
     if is_address(factory):
@@ -94,11 +94,11 @@ def find_factory(factory: str) -> Any:
     module_name, colon, name = factory.partition(":")
     if not colon or not module_name or not name:
         raise click.UsageError(
-            f"--learner {factory!r} is not of the form package.module:factory, like "
+            f"--learner {factory!r} is not of the form package.module:factory, such as "
             "colearn_learner.catalogue:share"
         )
     keep_triton_from_tensorflow()
-    if (here := os.getcwd()) not in sys.path:  # noqa: PTH109 - what sys.path has
+    if (here := os.getcwd()) not in sys.path:  # noqa: PTH109 - sys.path holds texts
         sys.path.insert(0, here)
     try:
         module = importlib.import_module(module_name)
@@ -106,8 +106,8 @@ def find_factory(factory: str) -> Any:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise  # the module lacks a package that it imports
         raise click.UsageError(
-            f"--learner {factory}: there is no module {error.name}; it is looked for in the "
-            "working folder and in the Python environment"
+            f"--learner {factory}: there is no module {error.name} in the working folder or in the "
+            "Python environment; check the name, or run the command from the module's folder"
         ) from error
     except Exception as error:
         _log.exception("%s cannot be imported", module_name)
@@ -116,7 +116,9 @@ def find_factory(factory: str) -> Any:
         ) from error
     make = getattr(module, name, None)
     if not callable(make):
-        raise click.UsageError(f"--learner {factory}: {module_name} has no function {name}")
+        raise click.UsageError(
+            f"--learner {factory}: the module {module_name} has no function {name}; check the name"
+        )
     return make
 
 

@@ -55,7 +55,9 @@ class _Row:
 
 
 class LiveView(AbstractContextManager["LiveView"]):
-    """Follows the agents of a simulation. `observe` may be called from any thread, one at a time.
+    """A display of the agents of a simulation.
+
+    `observe` may be called from any thread, but not from several at the same time.
 
     Args:
         console: where to draw.
@@ -154,7 +156,7 @@ class LiveView(AbstractContextManager["LiveView"]):
         table = Table(
             box=SIMPLE_HEAD,
             pad_edge=False,
-            caption="★ proposer  ✔ approves  ✘ rejects  ● committed  · to come",
+            caption="★ proposer  ✔ approved  ✘ rejected  ● committed  · no ballot yet",
             caption_justify="left",
         )
         table.add_column("round", justify="right")

@@ -1,15 +1,16 @@
-"""The option ``--monitor`` of commands that run for long."""
+"""The option ``--monitor`` of commands that run for a long time."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from colearn_learner.cli._support.errors import need
+from colearn_learner.cli._support.options import Command
 from colearn_learner.cli.logs import log_event
 
 if TYPE_CHECKING:
@@ -22,12 +23,13 @@ _HIGHEST_PORT = 65_535
 M = TypeVar("M", bound="Monitored")
 
 
-def monitor_option(command: Callable[..., Any]) -> Callable[..., Any]:
+def monitor_option(command: Command) -> Command:
     """Add ``--monitor``; the command gets ``monitor``."""
     return click.option(
         "--monitor",
         metavar="[HOST:]PORT",
-        help="Serve /health and, for Prometheus, /metrics here; on 127.0.0.1 by default.",
+        help="Serve /health and, for Prometheus, /metrics at this address. "
+        "[default HOST: 127.0.0.1]",
     )(command)
 
 
@@ -52,7 +54,7 @@ def monitored(where: str | None, make: Callable[[], M]) -> Iterator[M | None]:
     host, _, port = where.rpartition(":")
     if not port.isdecimal() or int(port) > _HIGHEST_PORT:
         raise click.UsageError(
-            f"--monitor {where!r} is not PORT or HOST:PORT; write 9650, for example"
+            f"--monitor {where!r} is not of the form PORT or HOST:PORT, such as 9650"
         )
     monitor = make()
     with monitoring(monitor, host or "127.0.0.1", int(port)) as url:

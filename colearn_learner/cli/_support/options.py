@@ -1,13 +1,76 @@
-"""Options that several commands share, as decorators."""
+"""Options that several commands share, and the decorator that groups options into a dataclass.
+
+A command takes each group of options as one argument:
+
+    @dataclass(frozen=True, slots=True)
+    class ListenOptions:
+        host: str
+        port: int
+
+    @click.command()
+    @click.option("--host")
+    @click.option("--port", type=int)
+    @collect(ListenOptions, "listen")
+    def serve(*, listen: ListenOptions) -> None: ...
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from colearn_learner.cli._support.connect import Place, find_contract, find_experiment
+from colearn_learner.cli._support.factories import load_learner, parse_arguments
+from colearn_learner.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from colearn_ledger.networks.profiles import Network
+    from colearn_ledger.protocol import Account
+
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def collect(group: type[Any], parameter: str) -> Callable[[Command], Command]:
+    """Return a decorator that passes options to the command as one object.
+
+    Args:
+        group: a dataclass; each of its fields has the name of an option.
+        parameter: the command's parameter that gets the object.
+
+    Raises:
+        click.UsageError: the dataclass refuses the values (when the command is called).
+    """
+    names = [field.name for field in dataclasses.fields(group)]
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def wrapped(*args: Any, **options: Any) -> Any:
+            values = {name: options.pop(name) for name in names}
+            try:
+                options[parameter] = group(**values)
+            except InvalidArgument as error:
+                raise click.UsageError(str(error)) from error
+            return command(*args, **options)
+
+        return wrapped  # type: ignore[return-value]
+
+    return decorate
+
+
+# ------------------------------------------------------------------------------------ output
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """The format and the level of detail of a log."""
+
+    as_json: bool
+    verbose: bool
 
 
 def json_option(command: Command) -> Command:
@@ -16,30 +79,160 @@ def json_option(command: Command) -> Command:
 
 
 def log_options(command: Command) -> Command:
-    """Add ``--json`` and ``--verbose`` for logs; the command gets ``as_json`` and ``verbose``."""
-    as_json = click.option("--json", "as_json", is_flag=True, help="Log one JSON object a line.")
-    verbose = click.option("--verbose", is_flag=True, help="Log more.")
-    return as_json(verbose(command))
+    """Add ``--json`` and ``--verbose`` for logs; the command gets ``log``."""
+    as_json = click.option("--json", "as_json", is_flag=True, help="Log one JSON object per line.")
+    verbose = click.option("--verbose", is_flag=True, help="Also log debug messages.")
+    return as_json(verbose(collect(LogOptions, "log")(command)))
 
 
-def experiment_option(command: Command) -> Command:
-    """Add ``--experiment``; the command gets ``reference``."""
+# ------------------------------------------------------------------------------------ places
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentOptions:
+    """An experiment, and the network to use it through if the user chose one."""
+
+    reference: str
+    network_name: str | None
+
+    def find(self) -> Place:
+        """Return the experiment and its network.
+
+        Raises:
+            UnknownName, click.UsageError: there is no such network, or several fit.
+        """
+        return find_experiment(self.reference, self.network_name)
+
+
+@dataclass(frozen=True, slots=True)
+class ContractOptions:
+    """A contract and its network, as far as the user chose them."""
+
+    network_name: str | None
+    contract: str | None
+
+    def find(self) -> tuple[Network, Account]:
+        """Return the network and the contract's address.
+
+        Raises:
+            UnknownName, click.UsageError: there is no such network, or no contract is known on it.
+        """
+        return find_contract(self.network_name, self.contract)
+
+
+def network_option(command: Command) -> Command:
+    """Add ``--network``; the command gets ``network_name``."""
     return click.option(
+        "--network",
+        "network_name",
+        envvar="COLEARN_NETWORK",
+        metavar="NAME",
+        help="The network to use; see colearn network list. [default: $COLEARN_NETWORK, or the "
+        "only network that fits]",
+    )(command)
+
+
+def experiment_options(command: Command) -> Command:
+    """Add ``--experiment`` and ``--network``; the command gets ``experiment``."""
+    option = click.option(
         "--experiment",
         "reference",
         required=True,
         metavar="REF",
         help="The experiment: eip155:31337:0x…/7, or just 7 with --network.",
-    )(command)
+    )
+    return option(network_option(collect(ExperimentOptions, "experiment")(command)))
 
 
-def learner_argument_option(command: Command) -> Command:
-    """Add ``--learner-arg``; the command gets ``given``, texts for `parse_arguments`."""
+def experiment_argument(command: Command) -> Command:
+    """Add the argument REF and ``--network``; the command gets ``experiment``."""
+    argument = click.argument("reference", metavar="REF")
+    return argument(network_option(collect(ExperimentOptions, "experiment")(command)))
+
+
+def contract_options(command: Command) -> Command:
+    """Add ``--network`` and ``--contract``; the command gets ``chosen``."""
+    option = click.option(
+        "--contract",
+        metavar="ADDRESS",
+        help="The contract. [default: the one deployed last on the network]",
+    )
+    return network_option(option(collect(ContractOptions, "chosen")(command)))
+
+
+def store_option(command: Command) -> Command:
+    """Add ``--store``, also called ``--ipfs``; the command gets ``store``."""
     return click.option(
-        "--learner-arg",
-        "given",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="An argument of the factory; a VALUE that is valid JSON is read as JSON, others as "
-        "text. Repeatable.",
+        "--store",
+        "--ipfs",
+        "store",
+        envvar="COLEARN_STORE",
+        metavar="PLACE",
+        help="The store of the weights: folder:/path, the URL of an IPFS node's API, gateway:URL, "
+        "or several of them separated by commas. Set tokens in $COLEARN_STORE_TOKENS: "
+        "host=token,…  [default: $COLEARN_STORE, or the network's store]",
     )(command)
+
+
+# ---------------------------------------------------------------------------------- learners
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerOptions:
+    """A learner's factory or server, and the arguments for it."""
+
+    factory: str
+    given: tuple[str, ...]
+
+    def parse(self) -> dict[str, Any]:
+        """Return the arguments by name.
+
+        Raises:
+            click.UsageError: an argument is malformed, or given twice.
+        """
+        return parse_arguments(self.given)
+
+    def load(self) -> Any:
+        """Return the learner; see `load_learner` for the errors."""
+        return load_learner(self.factory, self.parse())
+
+
+def learner_options(
+    text: str, *, metavar: str = "MODULE:FACTORY", argument_text: str = ""
+) -> Callable[[Command], Command]:
+    """Return a decorator that adds ``--learner`` and ``--learner-arg``.
+
+    The command gets ``learner``.
+
+    Args:
+        text: the help of ``--learner``.
+        metavar: the form of its value.
+        argument_text: a sentence to add to the help of ``--learner-arg``.
+    """
+
+    def decorate(command: Command) -> Command:
+        option = click.option("--learner", "factory", required=True, metavar=metavar, help=text)
+        return option(_learner_arguments(argument_text)(command))
+
+    return decorate
+
+
+def factory_argument(command: Command) -> Command:
+    """Add the argument MODULE:FACTORY and ``--learner-arg``; the command gets ``learner``."""
+    argument = click.argument("factory", metavar="MODULE:FACTORY")
+    return argument(_learner_arguments("")(command))
+
+
+def _learner_arguments(more: str) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        option = click.option(
+            "--learner-arg",
+            "given",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="An argument for the factory. VALUE is parsed as JSON if possible, and is text "
+            f"otherwise. {more}{' ' if more else ''}Repeatable.",
+        )
+        return option(collect(LearnerOptions, "learner")(command))
+
+    return decorate

@@ -64,7 +64,7 @@ def print_json(value: Any) -> None:
 
 
 def print_line(text: str = "", *, mark: str = "", colour: str | None = None) -> None:
-    """Print one line, after a mark in a colour if there is one."""
+    """Print one line, preceded by a coloured mark if there is one."""
     styled = click.style(mark, fg=colour, bold=colour is None) if mark else ""
     click.echo(styled + escape_controls(text))
 

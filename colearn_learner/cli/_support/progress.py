@@ -26,8 +26,8 @@ _EVERY = 30.0
 def show_progress(*, as_json: bool, verbose: bool) -> Iterator[ProgressListener]:
     """Start logging, and yield a listener that shows an agent's progress.
 
-    A terminal gets a moving line below the log. Elsewhere, and for JSON logs, long work is logged
-    now and then.
+    A terminal gets a live line below the log. Elsewhere, and for JSON logs, long work is logged at
+    intervals.
     """
     console = open_console(soft_wrap=True)
     if as_json or not console.is_terminal:
@@ -36,7 +36,7 @@ def show_progress(*, as_json: bool, verbose: bool) -> Iterator[ProgressListener]
         with slow.log_regularly():
             yield slow.update
     else:
-        with LiveLine(console).shown() as line:  # it stands in for standard output
+        with LiveLine(console).shown() as line:  # it replaces standard output
             start_logging(as_json=False, verbose=verbose)
             yield line.update
 
@@ -123,7 +123,7 @@ class LiveLine:
     def shown(self) -> Iterator[LiveLine]:
         """Show the line until the block ends."""
         with self._bars:
-            self._bars.console.show_cursor()  # a second SIGTERM leaves no time to bring it back
+            self._bars.console.show_cursor()  # a second SIGTERM leaves no time to restore it
             yield self
 
     def update(self, progress: Progress) -> None:

@@ -1,4 +1,4 @@
-"""Explain the protocol's refusals to the person who typed a command."""
+"""Explain the protocol's refusals to the user of a command."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def explain_refusals(reference: object) -> Iterator[None]:
     try:
         yield
     except ProtocolError as error:
-        raise Refused(_explained(error, str(reference))) from error
+        raise Refused(_explain(error, str(reference))) from error
 
 
-def _explained(error: ProtocolError, reference: str) -> str:
+def _explain(error: ProtocolError, reference: str) -> str:
     explain = _EXPLANATIONS.get(type(error))
     return str(error) if explain is None else f"{reference}: {explain(error, reference)}"
 
@@ -51,19 +51,19 @@ def _status(error: ProtocolError, _: str) -> str:
 
 def _unknown(error: ProtocolError, _: str) -> str:
     return (
-        f"the contract has no experiment {_value(error)}; colearn experiment list shows those it "
-        "has"
+        f"the contract has no experiment {_value(error)}; list its experiments with colearn "
+        "experiment list"
     )
 
 
 def _not_creator(error: ProtocolError, _: str) -> str:
-    return f"only the experiment's creator may do this, and {_value(error)} is not; check --key"
+    return f"only the experiment's creator may do this, not {_value(error)}; check --key"
 
 
 def _not_admitted(error: ProtocolError, reference: str) -> str:
     return (
-        f"the creator has not admitted {_value(error)}; ask for: colearn experiment admit "
-        f"{reference} {_value(error)}"
+        f"the creator has not admitted {_value(error)}; ask the creator to run colearn experiment "
+        f"admit {reference} {_value(error)}"
     )
 
 
@@ -72,7 +72,7 @@ def _full(error: ProtocolError, _: str) -> str:
 
 
 def _joined(error: ProtocolError, _: str) -> str:
-    return f"{_value(error)} has joined before, and an account joins once; run its agent"
+    return f"{_value(error)} has already joined, and an account can join only once; run its agent"
 
 
 def _no_learner(error: ProtocolError, _: str) -> str:
@@ -81,16 +81,16 @@ def _no_learner(error: ProtocolError, _: str) -> str:
 
 def _parameter(error: ProtocolError, _: str) -> str:
     if _value(error) == "admission":
-        return "anyone may join this experiment: nobody needs to be admitted"
+        return "anyone may join this experiment, so no account has to be admitted"
     if _value(error) == "min_learners":
-        return "too few learners have joined to start it; colearn experiment show lists them"
+        return "too few learners have joined to start it; see colearn experiment show"
     return str(error)
 
 
 def _round(error: ProtocolError, _: str) -> str:
     if _value(error) == NO_ROUND:
         return "no round has begun yet"
-    return f"that round has not begun; the current one is {_value(error)}, counted from 0"
+    return f"that round has not begun; the current round is {_value(error)}, counted from 0"
 
 
 _EXPLANATIONS: dict[type[ProtocolError], Callable[[ProtocolError, str], str]] = {

@@ -8,6 +8,7 @@ import os
 import ssl
 import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,13 +49,13 @@ def open_remote_learner(address: str, arguments: Mapping[str, Any]) -> RemoteLea
 
     if unknown := [name for name in arguments if name not in _ARGUMENTS]:
         raise click.UsageError(
-            f"--learner-arg {unknown[0]}: a learner's server is given its factory's arguments "
-            f"where it runs; to reach it there is {', '.join(_ARGUMENTS)}"
+            f"--learner-arg {unknown[0]} does not apply to a learner's server: pass the arguments "
+            f"of its factory where it runs. Here, use only {', '.join(_ARGUMENTS)}"
         )
     given = dict(arguments)
-    given["token"] = _token(given.get("token"))
+    given["token"] = _read_token(given.get("token"))
     if "ca" in given:
-        given["ca"] = _file("--learner-arg ca", Path(str(given["ca"])))
+        given["ca"] = _read_file("--learner-arg ca", Path(str(given["ca"])))
     learner = RemoteLearner(address, RemoteConfig(**given))
     try:
         learner.reach()
@@ -66,45 +67,51 @@ def open_remote_learner(address: str, arguments: Mapping[str, Any]) -> RemoteLea
     return learner
 
 
-def server_config(
-    host: str,
-    port: int,
-    *,
-    certificate: Path | None,
-    key: Path | None,
-    token_file: Path | None,
-    max_bytes: int,
-) -> ServerConfig:
-    """Return the configuration of a server, with its files read.
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """The options of a server of a learner: its address, its files and its limit."""
 
-    Raises:
-        MissingPackage: grpc is not installed.
-        click.UsageError: a file cannot be read, or certificate and key do not belong together.
-        Unprotected: others than this machine could reach it without TLS or a token.
-        InvalidToken: the token is not valid.
-    """
-    _need_grpc()
-    from colearn_learner.remote.server import ServerConfig
+    host: str
+    port: int
+    certificate: Path | None
+    key: Path | None
+    token_file: Path | None
+    max_bytes: int
 
-    if certificate is not None and key is not None:
-        _check_pair(certificate, key)
-    return ServerConfig(
-        host,
-        port,
-        certificate=None if certificate is None else _file("--tls-cert", certificate),
-        key=None if key is None else _file("--tls-key", key),
-        token=_token(None if token_file is None else f"file:{token_file}"),
-        max_bytes=max_bytes,
-    )
+    def read(self) -> ServerConfig:
+        """Return the configuration of the server, with its files read.
+
+        Raises:
+            MissingPackage: grpc is not installed.
+            click.UsageError: a file cannot be read, or certificate and key do not match.
+            Unprotected: other machines could reach the server without TLS or a token.
+            InvalidToken: the token is not valid.
+        """
+        _need_grpc()
+        from colearn_learner.remote.server import ServerConfig
+
+        if self.certificate is not None and self.key is not None:
+            _check_pair(self.certificate, self.key)
+        return ServerConfig(
+            self.host,
+            self.port,
+            certificate=_read_optional("--tls-cert", self.certificate),
+            key=_read_optional("--tls-key", self.key),
+            token=_read_token(None if self.token_file is None else f"file:{self.token_file}"),
+            max_bytes=self.max_bytes,
+        )
 
 
 def _need_grpc() -> None:
     if importlib.util.find_spec("grpc") is None or importlib.util.find_spec("grpc_health") is None:
-        raise MissingPackage("remote learners need: pip install 'colearn-ledger[remote]'")
+        raise MissingPackage(
+            "remote learners need gRPC, which is not installed: "
+            "pip install 'colearn-ledger[remote]'"
+        )
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # our errors report the same, once
 
 
-def _token(source: object) -> str | None:
+def _read_token(source: object) -> str | None:
     if source is not None:
         _check_private(str(source))
         return read_secret(str(source))
@@ -120,12 +127,16 @@ def _check_private(source: str) -> None:
         return  # the error is reported when the file is read
     if stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
         raise click.UsageError(
-            f"other users can read the token in {path}; make a new token, and keep it in a file "
+            f"other users can read the token in {path}; create a new token, and keep it in a file "
             f"that only you can read: chmod 600 {path}"
         )
 
 
-def _file(option: str, path: Path) -> bytes:
+def _read_optional(option: str, path: Path | None) -> bytes | None:
+    return None if path is None else _read_file(option, path)
+
+
+def _read_file(option: str, path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
@@ -135,12 +146,12 @@ def _file(option: str, path: Path) -> bytes:
 def _check_pair(certificate: Path, key: Path) -> None:
     """Check that TLS works with these files; gRPC itself would not report what is wrong."""
     for option, path in (("--tls-cert", certificate), ("--tls-key", key)):
-        _file(option, path)
+        _read_file(option, path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         context.load_cert_chain(certificate, key, password=lambda: b"")  # never asks for one
     except (ssl.SSLError, ValueError) as error:
         raise click.UsageError(
-            f"{certificate} and {key} are not a certificate and its private key; both must be PEM, "
-            f"and the key without a password: {error}"
+            f"{certificate} and {key} are not a certificate and its private key. Both must be in "
+            f"PEM format, and the key must not have a password: {error}"
         ) from error

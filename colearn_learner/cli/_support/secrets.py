@@ -5,17 +5,15 @@ Secrets are never arguments, because every user of the machine can see arguments
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
+from colearn_learner.cli._support.options import Command, collect
 from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.keys.wallet import Wallet
 
@@ -27,92 +25,96 @@ _NO_STANDARD_STREAM = 3
 
 @dataclass(frozen=True, slots=True)
 class Passwords:
-    """The place to read the keystore's password from."""
+    """The source of the keystore's password: a file, a descriptor, the environment or a prompt."""
 
-    file: Path | None
-    descriptor: int | None
+    password_file: Path | None
+    password_fd: int | None
 
-    def ask(self, name: str, *, new: bool = False) -> str:
+    def __post_init__(self) -> None:
+        if self.password_file is not None and self.password_fd is not None:
+            raise click.UsageError("use either --password-file or --password-fd, not both")
+
+    def read(self, name: str, *, new: bool = False) -> str:
         """Return the password of a key; the prompt asks for a new one twice.
 
         Raises:
             click.UsageError: no source of the password was given, and there is no terminal.
         """
-        if self.file is not None:
-            password = _first_line(_read_file(self.file), "the password file")
-        elif self.descriptor is not None:
-            password = _first_line(_read_descriptor(self.descriptor), "the descriptor")
+        if self.password_file is not None:
+            password = _first_line(_read_file(self.password_file), "the password file")
+        elif self.password_fd is not None:
+            password = _first_line(
+                _read_descriptor(self.password_fd), f"the descriptor {self.password_fd}"
+            )
         elif (given := os.environ.get(PASSWORD_VARIABLE)) is not None:
             password = given
         else:
-            password = _prompt(f"Password of the key {name}", twice=new)
+            password = _prompt(
+                f"Password of the key {name}",
+                twice=new,
+                remedy=f"set {PASSWORD_VARIABLE}, or use --password-file or --password-fd",
+            )
         if new and not password:
-            raise click.UsageError("an empty password protects nothing; choose another")
+            raise click.UsageError(
+                "the password is empty and would protect nothing; choose another"
+            )
         return password
 
 
-def password_options(command: Callable[..., Any]) -> Callable[..., Any]:
+@dataclass(frozen=True, slots=True)
+class KeyOptions:
+    """The key that signs, and the source of its password."""
+
+    key: str
+    passwords: Passwords
+
+    def open_wallet(self) -> Wallet:
+        """Return the key's wallet. Call it last, after all checks that do not need the key.
+
+        Raises:
+            UnknownKey, WrongPassword, InvalidKey: the key cannot be opened.
+            click.UsageError: the argument is itself a key; the message does not repeat it.
+        """
+        if _is_secret(self.key):
+            raise click.UsageError(
+                "--key takes the name of a key, but this looks like a private key or a mnemonic. "
+                "It is now visible in the list of processes and in the shell's history: do not "
+                "use it again. Import keys with colearn key import, or pass them as env:VARIABLE"
+            )
+        if self.key.startswith(("env:", "fd:")):
+            return Wallet.from_secret(read_secret(self.key))
+        store = Keystore()
+        store.key(self.key)  # reports an unknown name before asking for a password
+        return store.open(self.key, self.passwords.read(self.key))
+
+
+def password_options(command: Command) -> Command:
     """Add ``--password-file`` and ``--password-fd``; the command gets ``passwords``."""
-
-    @functools.wraps(command)
-    def wrapped(
-        *args: Any, password_file: Path | None, password_fd: int | None, **kwargs: Any
-    ) -> Any:
-        if password_file is not None and password_fd is not None:
-            raise click.UsageError("--password-file and --password-fd exclude each other")
-        return command(*args, passwords=Passwords(password_file, password_fd), **kwargs)
-
     from_file = click.option(
         "--password-file",
         type=click.Path(path_type=Path),
-        help=f"The keystore's password is its first line. [default: ${PASSWORD_VARIABLE}, "
-        "or a prompt]",
+        help="A file whose first line is the keystore's password. "
+        f"[default: ${PASSWORD_VARIABLE}, or a prompt]",
     )
     from_descriptor = click.option(
-        "--password-fd", type=click.IntRange(0), help="The same, from an open file descriptor."
+        "--password-fd",
+        type=click.IntRange(0),
+        help="An open file descriptor to read the keystore's password from.",
     )
-    return from_file(from_descriptor(wrapped))
+    return from_file(from_descriptor(collect(Passwords, "passwords")(command)))
 
 
-def key_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--key`` and the options of its password; the command gets ``wallet``, a function.
-
-    The function opens the key. Call it last, after all checks that do not need the key.
-    """
-
-    @functools.wraps(command)
-    def wrapped(*args: Any, key: str, passwords: Passwords, **kwargs: Any) -> Any:
-        return command(*args, wallet=lambda: open_wallet(key, passwords), **kwargs)
-
+def key_options(command: Command) -> Command:
+    """Add ``--key`` and the options of its password; the command gets ``signer``."""
     option = click.option(
         "--key",
         required=True,
         metavar="NAME",
         envvar="COLEARN_KEY",
-        help="The key that signs: its name in the keystore (colearn key list), or "
-        "env:VARIABLE or fd:NUMBER with a private key or mnemonic.",
+        help="The key that signs: its name in the keystore (see colearn key list), or "
+        "env:VARIABLE or fd:NUMBER to read a private key or mnemonic from.",
     )
-    return option(password_options(wrapped))
-
-
-def open_wallet(key: str, passwords: Passwords) -> Wallet:
-    """Return the wallet that ``--key`` names.
-
-    Raises:
-        UnknownKey, WrongPassword, InvalidKey: the key cannot be opened.
-        click.UsageError: the argument is itself a key; the message does not repeat it.
-    """
-    if _is_secret(key):
-        raise click.UsageError(
-            "--key takes the name of a key, but this looks like a key itself, which "
-            "others can now see in the list of processes and in the shell's history: do not use "
-            "that key again. Keep keys by colearn key import, or pass them as env:VARIABLE"
-        )
-    if key.startswith(("env:", "fd:")):
-        return Wallet.from_secret(read_secret(key))
-    store = Keystore()
-    store.key(key)  # reports an unknown name before asking for a password
-    return store.open(key, passwords.ask(key))
+    return option(password_options(collect(KeyOptions, "signer")(command)))
 
 
 def read_secret(source: str) -> str:
@@ -125,19 +127,19 @@ def read_secret(source: str) -> str:
     if kind == "env" and place:
         found = os.environ.get(place)
         if not found:
-            raise click.UsageError(f"the environment variable {place} is not set")
+            raise click.UsageError(f"the environment variable {place} is not set, or is empty")
         return found
     if kind == "fd" and place.isdecimal():
-        return _text(_read_descriptor(int(place)), f"descriptor {place}")
+        return _text(_read_descriptor(int(place)), f"the descriptor {place}")
     if kind == "file" and place:
         return _text(_read_file(Path(place)), place)
     if source == "stdin":
         return _text(sys.stdin.buffer.read(_LARGEST), "standard input")
     if source == "prompt":
-        return _prompt("Private key or mnemonic", twice=False)
+        return _prompt("Private key or mnemonic", twice=False, remedy="use --from")
     raise click.UsageError(
-        "a secret comes from env:VARIABLE, fd:NUMBER, file:PATH, stdin or prompt; it is never "
-        "itself an argument"
+        "the source of a secret must be env:VARIABLE, fd:NUMBER, file:PATH, stdin or prompt; never "
+        "pass the secret itself as an argument"
     )
 
 
@@ -145,14 +147,9 @@ def _is_secret(text: str) -> bool:
     return len(text.split()) > 1 or re.fullmatch(r"(0x)?[0-9a-fA-F]{40,}", text) is not None
 
 
-def _prompt(what: str, *, twice: bool) -> str:
+def _prompt(what: str, *, twice: bool, remedy: str) -> str:
     if not sys.stdin.isatty():
-        raise click.UsageError(
-            f"{what}: there is no terminal to ask at; set {PASSWORD_VARIABLE}, or give "
-            "--password-file or --password-fd"
-            if what.startswith("Password")
-            else f"{what}: there is no terminal to ask at; give it by --from"
-        )
+        raise click.UsageError(f"{what}: there is no terminal to ask at; {remedy}")
     answer: str = click.prompt(what, hide_input=True, confirmation_prompt=twice, err=True)
     return answer
 
@@ -185,5 +182,5 @@ def _text(data: bytes, what: str) -> str:
     except UnicodeDecodeError:
         text = ""  # its error would repeat the bytes
     if not text:
-        raise click.UsageError(f"there is no text in {what}")
+        raise click.UsageError(f"{what} is empty or not UTF-8 text")
     return text
