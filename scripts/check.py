@@ -161,7 +161,11 @@ TEST = (
 )
 
 LONG = (
+    Stage(NPM, python("scripts/install_npm_packages.py"), needs=("node",)),
     Stage("nodes", python("scripts/install_nodes.py"), needs=("node", "go", "c")),
+    Stage(
+        "long forge tests", ("npm", "run", "--silent", "test-long"), EVM, ("node",), after=(NPM,)
+    ),
     pytest("long tests", "--long", "-n", "2", after=("nodes",)),
 )
 

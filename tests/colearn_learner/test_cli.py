@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import json
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -36,21 +35,6 @@ def test_a_seed_decides_the_final_weights(tmp_path):
 
     assert weights("a") == weights("b", "--secret-ballots")
     assert weights("c", "--seed", "7") != weights("d")
-
-
-def test_keras_trains_in_the_demo_and_a_seed_decides_its_weights_too(tmp_path):
-    few = ("--dataset", "wine", "--model", "keras-mlp", "--n-learners", "2", "--n-rounds", "3")
-
-    def summary(name: str) -> dict[str, Any]:
-        result = colearn("demo", "--ledger", "local", *few, "--json", "--out", str(tmp_path / name))
-        assert result.exit_code == 0, result.output
-        return json.loads(result.output)
-
-    one, other = summary("a"), summary("b")
-    assert one["model"] == "keras-mlp"
-    assert one["accepted"] > 0
-    assert one["weights"] == other["weights"]
-    assert one["alone"] == other["alone"]
 
 
 @pytest.mark.parametrize(

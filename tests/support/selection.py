@@ -35,10 +35,14 @@ HEAVY_FILES = {
     "test_agent_kills.py",
     "test_ancestor_style.py",
     "test_checking.py",
+    "test_cli_demo_keras.py",
     "test_cli_startup.py",
     "test_examples.py",
+    "test_interrupt.py",
     "test_readme.py",
     "test_real_mnist.py",
+    "test_skew.py",
+    "test_triton_guard.py",
 }
 """Files that start many processes, or train for a long time."""
 

@@ -22,7 +22,7 @@ abstract contract Base is Test {
 
     function setUp() public virtual {
         vm.warp(1_800_000_000);
-        hub = new CollectiveLearning();
+        hub = CollectiveLearning(deployCode("CollectiveLearning.sol:CollectiveLearning"));
     }
 
     function key(uint256 i) internal pure returns (uint256) {

@@ -9,32 +9,35 @@ import {Base} from "./Base.sol";
 
 /// @notice Tries every sequence of calls up to a depth, with three learners and two rounds. From each state, time
 /// and `advance` alone must end the experiment, and the counts must add up.
+/// @dev The environment variable EXHAUSTIVE_DEPTH sets the depth; each step takes about five times as long.
 contract ExhaustiveTest is Base {
     uint256 private constant LEARNERS = 3;
     bytes32 private constant SALT = bytes32(uint256(5));
 
     function test_openBallots_neverGetStuck() public {
         Params memory p = defaults();
-        _explore(p, 6);
+        _explore(p);
     }
 
     function test_earlySettling_neverGetsStuck() public {
         Params memory p = defaults();
         p.settleEarly = true;
         p.maxStrikes = 1;
-        _explore(p, 5);
+        _explore(p);
     }
 
     function test_secretBallots_neverGetStuck() public {
         Params memory p = defaults();
         p.revealWindow = uint32(WINDOW);
-        _explore(p, 6);
+        _explore(p);
     }
 
-    function _explore(Params memory p, uint256 depth) private {
+    function _explore(Params memory p) private {
         p.rounds = 2;
         ExperimentId id = startExperiment(p, LEARNERS);
-        assertGt(_walk(id, depth), 1_000, "too few states to mean anything");
+        assertGt(
+            _walk(id, vm.envOr("EXHAUSTIVE_DEPTH", uint256(5))), 1_000, "too few states to mean anything"
+        );
     }
 
     /// @return states How many states were reached.
