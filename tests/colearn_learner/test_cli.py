@@ -1,3 +1,5 @@
+"""`colearn demo`, the catalogue, and the usage errors of both."""
+
 from __future__ import annotations
 
 import csv
@@ -16,7 +18,7 @@ def colearn(*arguments: str) -> Result:
 QUICK = ("demo", "--ledger", "local", "--n-rounds", "5", "--n-learners", "3")
 
 
-def test_the_demo_leaves_its_four_files_and_says_what_came_out(tmp_path):
+def test_demo_writes_four_files_and_prints_the_results(tmp_path):
     out = tmp_path / "run"
     result = colearn(*QUICK, "--out", str(out))
     assert result.exit_code == 0, result.output
@@ -28,7 +30,7 @@ def test_the_demo_leaves_its_four_files_and_says_what_came_out(tmp_path):
     assert (out / "weights.safetensors").stat().st_size > 100
 
 
-def test_a_seed_decides_the_final_weights(tmp_path):
+def test_same_seed_gives_the_same_weights(tmp_path):
     def weights(name: str, *more: str) -> str:
         result = colearn(*QUICK, "--json", "--out", str(tmp_path / name), *more)
         return json.loads(result.output)["weights"]["sha256"]
@@ -51,7 +53,7 @@ def test_a_seed_decides_the_final_weights(tmp_path):
         (("demo", "--ledger", "local", "--out", "/dev/null/x"), 1, "cannot create"),
     ],
 )
-def test_wrong_use_gets_one_clear_line(arguments, code, message):
+def test_wrong_usage_is_reported_without_a_traceback(arguments, code, message):
     result = colearn(*arguments)
     assert result.exit_code == code, result.output
     assert message in result.output
@@ -59,13 +61,13 @@ def test_wrong_use_gets_one_clear_line(arguments, code, message):
 
 
 @pytest.mark.parametrize("name", ["datasets", "models"])
-def test_the_catalogue_lists_itself_for_people_and_programs(name):
+def test_catalogue_is_listed_as_table_and_json(name):
     assert colearn(name).exit_code == 0
     rows = json.loads(colearn(name, "--json").output)
     assert {"name"} <= set(rows[0])
 
 
-def test_help_and_version():
+def test_help_and_version_are_printed():
     assert "demo" in colearn("--help").output
     assert "0.1.0" in colearn("--version").output
     assert "--secret-ballots" in colearn("demo", "--help").output

@@ -18,32 +18,32 @@ from tests.support.real_chain import (  # noqa: F401 - fixtures among them
     PASSWORD,
     AgentProcess,
     Pipes,
-    blocking,
     chain,
     contract,
-    created,
-    done,
+    create_blocking_experiment,
+    create_experiment,
     home,
     pipes,
-    share,
+    run_json,
+    share_arguments,
 )
 
 
 def test_second_agent_in_a_folder_is_refused(home: Path, contract: str):
-    reference = created(home)
+    reference = create_experiment(home)
     folder = ("--data-dir", str(home / "data"))
-    with AgentProcess(reference, "alice", *share(0), *folder) as first:
+    with AgentProcess(reference, "alice", *share_arguments(0), *folder) as first:
         first.until("joined")
-        with AgentProcess(reference, "alice", *share(0), *folder) as second:
-            code, error = second.ended()
+        with AgentProcess(reference, "alice", *share_arguments(0), *folder) as second:
+            code, error = second.wait()
             assert code == 1
             assert f"another agent uses {home / 'data'}; stop it first" in error
             assert "Traceback" not in error
         first.process.terminate()
-        assert first.ended()[0] == 0
+        assert first.wait()[0] == 0
         assert [line["event"] for line in first.log][-2:] == ["stopping", "stopped"]
-    with AgentProcess(reference, "bob", *share(0), *folder) as other:
-        code, error = other.ended()
+    with AgentProcess(reference, "bob", *share_arguments(0), *folder) as other:
+        code, error = other.wait()
         assert code == 1
         assert "give each learner of each experiment its own folder" in error
 
@@ -51,46 +51,48 @@ def test_second_agent_in_a_folder_is_refused(home: Path, contract: str):
 def test_sigterm_lets_the_current_step_finish_and_a_restart_resumes(
     home: Path, contract: str, pipes: Pipes
 ):
-    reference = blocking(home)
+    reference = create_blocking_experiment(home)
     with AgentProcess(reference, "alice", *pipes.learner) as alice:
         alice.until("joined")
         with AgentProcess(reference, "bob", "--learner", BLOCKING) as bob:
-            pipes.until_it_trains()
+            pipes.wait_for_training()
             alice.process.terminate()
             alice.until("stopping")
             assert alice.process.poll() is None
-            assert done("experiment", "show", reference)["round"] == 0
-            pipes.go_on()
-            assert alice.ended()[0] == 0
+            assert run_json("experiment", "show", reference)["round"] == 0
+            pipes.let_training_finish()
+            assert alice.wait()[0] == 0
             assert [x["event"] for x in alice.log][-2:] == ["proposed", "stopped"]
             bob.until("voted")
-            assert bob.ended()[0] == 0
+            assert bob.wait()[0] == 0
     with AgentProcess(reference, "alice", *pipes.learner) as again:
-        assert again.ended()[0] == 0
+        assert again.wait()[0] == 0
         assert [x["event"] for x in again.log] == ["started", "adopted", "over"]
 
 
 def test_second_sigterm_ends_the_agent_at_once(home: Path, contract: str, pipes: Pipes):
-    reference = blocking(home)
+    reference = create_blocking_experiment(home)
     with AgentProcess(reference, "alice", *pipes.learner, "--learner-arg", "busy=true") as alice:
         alice.until("joined")
-        done("experiment", "join", reference, "--key", "bob")
-        pipes.until_it_trains()
+        run_json("experiment", "join", reference, "--key", "bob")
+        pipes.wait_for_training()
         alice.process.terminate()
         alice.until("stopping")
         alice.process.terminate()
-        assert alice.ended()[0] == 128 + signal.SIGTERM
-    assert done("history", reference)["rounds"][0]["content"] is None
+        assert alice.wait()[0] == 128 + signal.SIGTERM
+    assert run_json("history", reference)["rounds"][0]["content"] is None
 
 
 def test_ctrl_c_ends_with_code_130(home: Path, contract: str):
-    with AgentProcess(created(home), "alice", *share(0)) as alice:
+    with AgentProcess(create_experiment(home), "alice", *share_arguments(0)) as alice:
         alice.until("joined")
         alice.process.send_signal(signal.SIGINT)
-        assert alice.ended()[0] == 130
+        assert alice.wait()[0] == 130
 
 
-def test_permanent_error_ends_the_agent_with_one_line(home: Path, chain: Anvil, contract: str):
+def test_permanent_error_ends_the_agent_with_a_one_line_message(
+    home: Path, chain: Anvil, contract: str
+):
     store = DirectoryStore(home / "store")
     nonsense = store.put([b"no specification"])
     wallet, config = Wallet.from_key(chain.keys[0]), EvmConfig(chain_id=31337)
@@ -98,28 +100,28 @@ def test_permanent_error_ends_the_agent_with_one_line(home: Path, chain: Anvil, 
     params = ExperimentParams("x", nonsense, nonsense, 1, 2, 2)
     number = ledger.create(params).wait().experiment
     reference = str(ExperimentReference("eip155:31337", contract, number))
-    with AgentProcess(reference, "alice", *share(0)) as agent:
-        code, error = agent.ended()
+    with AgentProcess(reference, "alice", *share_arguments(0)) as agent:
+        code, error = agent.wait()
         assert code == 1
         (line,) = error.splitlines()
         assert line.startswith("Error: the agent of 0x7099")
         assert "the specification is not strict JSON" in line
         assert agent.log[-1]["level"] == "error"
     Keystore(work=2).save("poor", Wallet.create(), PASSWORD)
-    with AgentProcess(blocking(home), "poor", "--learner", BLOCKING) as agent:
-        code, error = agent.ended()
+    with AgentProcess(create_blocking_experiment(home), "poor", "--learner", BLOCKING) as agent:
+        code, error = agent.wait()
         assert code == 1
         assert "holds 0.000000 of the chain's coin" in error
 
 
-def test_agent_that_can_never_take_part_ends(home: Path, contract: str):
-    reference = blocking(home)
+def test_agent_of_an_account_that_cannot_take_part_fails(home: Path, contract: str):
+    reference = create_blocking_experiment(home)
     for name in ("alice", "bob"):
-        done("experiment", "join", reference, "--key", name)
+        run_json("experiment", "join", reference, "--key", name)
     for message in ("does not accept late learners", "choose another experiment"):
-        with AgentProcess(reference, "carol", *share(0)) as agent:
-            code, error = agent.ended()
+        with AgentProcess(reference, "carol", *share_arguments(0)) as agent:
+            code, error = agent.wait()
             assert code == 1
             assert message in error
         if message == "does not accept late learners":
-            done("experiment", "cancel", reference, "--key", "owner")
+            run_json("experiment", "cancel", reference, "--key", "owner")

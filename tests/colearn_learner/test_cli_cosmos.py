@@ -52,28 +52,28 @@ def colearn(*arguments: str) -> Result:
     return CliRunner().invoke(main, list(arguments))
 
 
-def done(*arguments: str) -> Any:
+def run_json(*arguments: str) -> Any:
     """Run a command that must succeed, and return its JSON."""
     result = colearn(*arguments, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
-def created(home: Path, **terms: object) -> str:
+def create_experiment(home: Path, **terms: object) -> str:
     text = TEMPLATE.replace("of = 5", "of = 3")
     for name, value in terms.items():
         lines = text.split("\n")
         text = "\n".join(f"{name} = {value}" if x.startswith(f"{name} = ") else x for x in lines)
     (home / "experiment.toml").write_text(text)
     spec = ("--spec", str(home / "experiment.toml"))
-    return str(done("experiment", "create", *spec, "--key", "owner")["reference"])
+    return str(run_json("experiment", "create", *spec, "--key", "owner")["reference"])
 
 
-def test_an_experiment_of_three_agents_from_the_deployment_to_its_history(home: Path):
-    deployed = done("deploy", "--key", "owner")
+def test_three_agents_complete_an_experiment(home: Path):
+    deployed = run_json("deploy", "--key", "owner")
     assert deployed["owner"] == Keystore().key("owner").cosmos_address("wasm")
     assert Networks().get("mine").contract == deployed["contract"]
-    reference = created(home, rounds=2, min_learners=3, max_learners=3)
+    reference = create_experiment(home, rounds=2, min_learners=3, max_learners=3)
     assert reference == f"cosmos:colearn-local:{deployed['contract']}/1"
     agents = []
     for index, key in enumerate(NAMES[1:]):
@@ -86,27 +86,27 @@ def test_an_experiment_of_three_agents_from_the_deployment_to_its_history(home: 
         )
     ends = [agent.communicate(timeout=PATIENCE) for agent in agents]
     assert [agent.returncode for agent in agents] == [0, 0, 0], ends
-    history = done("history", reference)
+    history = run_json("history", reference)
     assert [r["outcome"] != "no_proposal" for r in history["rounds"]] == [True, True]
     learners = {learner["account"] for learner in history["learners"]}
     assert learners == {Keystore().key(name).cosmos_address("wasm") for name in NAMES[1:]}
-    assert done("experiment", "show", reference)["status"] == "completed"
+    assert run_json("experiment", "show", reference)["status"] == "completed"
     assert not list((home / "home").rglob("*.partial"))
 
 
-def test_accounts_are_admitted_by_the_name_of_a_key_or_by_address(home: Path):
-    done("deploy", "--key", "owner")
-    reference = created(home, admission='"allowlist"', min_learners=2, max_learners=3)
+def test_admit_accepts_key_names_and_addresses(home: Path):
+    run_json("deploy", "--key", "owner")
+    reference = create_experiment(home, admission='"allowlist"', min_learners=2, max_learners=3)
     bob = Keystore().key("bob").cosmos_address("wasm")
-    done("experiment", "admit", reference, "alice", str(bob), "--key", "owner")
+    run_json("experiment", "admit", reference, "alice", str(bob), "--key", "owner")
     strange = colearn("experiment", "admit", reference, f"{bob}x", "--key", "owner")
     assert strange.exit_code == 2
     assert "is not an address" in " ".join(strange.output.split())
 
 
-def test_a_refusal_and_an_empty_wallet_are_one_clear_line(home: Path):
-    done("deploy", "--key", "owner")
-    reference = created(home, min_learners=2, max_learners=3)
+def test_refusals_and_empty_accounts_are_reported_without_a_traceback(home: Path):
+    run_json("deploy", "--key", "owner")
+    reference = create_experiment(home, min_learners=2, max_learners=3)
     refused = colearn("experiment", "start", reference, "--key", "alice")
     assert refused.exit_code == 1
     assert "only the experiment's creator may do this" in refused.output
@@ -117,9 +117,9 @@ def test_a_refusal_and_an_empty_wallet_are_one_clear_line(home: Path):
     assert "Traceback" not in refused.output + empty.output
 
 
-def test_a_network_of_another_chain_is_told_before_anything_is_sent(cosmos_place: Place):
+def test_deploying_to_another_chain_is_refused(cosmos_place: Place):
     wrong = CosmosNetwork("wrong", cosmos_place.chain.rpc, "fetchhub-4", access=cosmos_place.terms)
     Networks().save(wrong)
-    told = colearn("deploy", "--network", "wrong", "--key", "owner")
-    assert told.exit_code == 1
-    assert "not on chain fetchhub-4" in " ".join(told.output.split())
+    result = colearn("deploy", "--network", "wrong", "--key", "owner")
+    assert result.exit_code == 1
+    assert "not on chain fetchhub-4" in " ".join(result.output.split())

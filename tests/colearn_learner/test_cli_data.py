@@ -24,14 +24,16 @@ def colearn(*arguments: Any) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def done(*arguments: Any) -> Any:
+def run_json(*arguments: Any) -> Any:
     result = colearn(*arguments, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
 def test_prepare_creates_and_lists_the_folders(tmp_path: Path):
-    result = done("data", "prepare", "breast-cancer", "--into", tmp_path / "out", "--n-learners", 4)
+    result = run_json(
+        "data", "prepare", "breast-cancer", "--into", tmp_path / "out", "--n-learners", 4
+    )
     assert (result["dataset"], result["records"], result["unused"]) == ("breast-cancer", 569, 0)
     assert result["stands_in_for"] is None
     assert [Path(one["folder"]).name for one in result["learners"]] == [
@@ -57,20 +59,22 @@ def test_prepare_explains_how_to_use_the_folders(tmp_path: Path):
 def test_options_define_the_division(tmp_path: Path):
     how = ("--how", "by-size", "--fractions", "0.5,0.25", "--drop-rest", "--n-learners", 2)
     more = ("--parts", "0.5,0.3,0.2", "--least", 3, "--seed", 12)
-    result = done("data", "prepare", "wine", "--into", tmp_path / "a", *how, *more)
+    result = run_json("data", "prepare", "wine", "--into", tmp_path / "a", *how, *more)
     division = read_share(tmp_path / "a" / "learner-0").description["division"]
     assert division == {
         **{"n_learners": 2, "how": "by-size", "alpha": 0.5, "fractions": [0.5, 0.25]},
         **{"parts": [0.5, 0.3, 0.2], "seed": 12, "least": 3, "drop_rest": True},
         "unused": result["unused"],
     }
-    done("data", "prepare", "wine", "--into", tmp_path / "b", "--how", "label-skew", "--alpha", 0.1)
+    run_json(
+        "data", "prepare", "wine", "--into", tmp_path / "b", "--how", "label-skew", "--alpha", 0.1
+    )
     division = read_share(tmp_path / "b" / "learner-4").description["division"]
     assert (division["how"], division["alpha"]) == ("label-skew", 0.1)
 
 
 def test_factory_loads_a_prepared_folder(tmp_path: Path):
-    result = done("data", "prepare", "wine", "--into", tmp_path / "out", "--n-learners", 2)
+    result = run_json("data", "prepare", "wine", "--into", tmp_path / "out", "--n-learners", 2)
     given = parse_arguments([f"data={result['learners'][1]['folder']}", "model=mlp", "seed=3"])
     learner = load_learner("colearn_learner.catalogue:prepared", given)
     assert learner.mli_test_weights(learner.mli_propose_weights()).vote is True
@@ -87,7 +91,7 @@ def test_downloaded_files_are_prepared_from_their_path(tmp_path: Path):
     arrays = {"x_train": images[:1500], "y_train": labels[:1500]}
     np.savez(tmp_path / "mnist.npz", x_test=images[1500:], y_test=labels[1500:], **arrays)
     place = ("--from", tmp_path / "mnist.npz", "--into", tmp_path / "out")
-    result = done("data", "prepare", "mnist", *place)
+    result = run_json("data", "prepare", "mnist", *place)
     assert (result["dataset"], result["stands_in_for"], result["records"]) == ("mnist", None, 1797)
     shown = colearn("data", "check", tmp_path / "out" / "learner-0").stdout
     assert "mnist, classification, 1797 records" in shown
@@ -108,8 +112,8 @@ def test_replacing_mnist_by_digits_is_announced(tmp_path: Path):
 
 
 def test_check_returns_the_description(tmp_path: Path):
-    done("data", "prepare", "diabetes", "--into", tmp_path / "out")
-    result = done("data", "check", tmp_path / "out" / "learner-2")
+    run_json("data", "prepare", "diabetes", "--into", tmp_path / "out")
+    result = run_json("data", "check", tmp_path / "out" / "learner-2")
     assert result == json.loads((tmp_path / "out" / "learner-2" / "share.json").read_text())
     shown = colearn("data", "check", tmp_path / "out" / "learner-2").stdout
     assert "none; the targets are numbers" in shown
@@ -117,11 +121,11 @@ def test_check_returns_the_description(tmp_path: Path):
 
 def test_prepared_data_is_replaced_only_with_overwrite(tmp_path: Path):
     out = tmp_path / "out"
-    done("data", "prepare", "wine", "--into", out)
+    run_json("data", "prepare", "wine", "--into", out)
     refused = colearn("data", "prepare", "digits", "--into", out)
     assert refused.exit_code == 1
     assert "contains prepared data already" in refused.stderr
-    done("data", "prepare", "digits", "--into", out, "--overwrite")
+    run_json("data", "prepare", "digits", "--into", out, "--overwrite")
     assert read_share(out / "learner-0").dataset.name == "digits"
 
 

@@ -1,4 +1,4 @@
-"""From a data set to trained weights: prepared folders, agent processes, a contract on anvil."""
+"""Agents train on folders of colearn data prepare, with a contract on anvil."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield tmp_path
 
 
-def done(*arguments: Any) -> Any:
+def run_json(*arguments: Any) -> Any:
     result = CliRunner().invoke(main, [*map(str, arguments), "--json"])
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
-def created(home: Path, folder: str) -> str:
+def create_experiment(home: Path, folder: str) -> str:
     """Create an experiment that starts with the first weights of a folder's learner."""
     given = '{ dataset = "breast-cancer", learner = 0, of = 5 }'
     text = TEMPLATE.replace(given, f"{{ data = {json.dumps(folder)} }}")
@@ -56,15 +56,15 @@ def created(home: Path, folder: str) -> str:
         text = text.replace(old, new)
     (home / "experiment.toml").write_text(text.replace("learners = 5", "learners = 3"))
     spec = ("--spec", home / "experiment.toml")
-    return str(done("experiment", "create", *spec, "--key", "owner")["reference"])
+    return str(run_json("experiment", "create", *spec, "--key", "owner")["reference"])
 
 
 def test_agents_train_on_prepared_folders(home: Path):
     how = ("--n-learners", len(LEARNERS), "--how", "label-skew")
-    prepared = done("data", "prepare", "breast-cancer", "--into", home / "data", *how)
+    prepared = run_json("data", "prepare", "breast-cancer", "--into", home / "data", *how)
     folders = [one["folder"] for one in prepared["learners"]]
-    done("deploy", "--network", "local-evm", "--key", "owner")
-    reference = created(home, folders[0])
+    run_json("deploy", "--network", "local-evm", "--key", "owner")
+    reference = create_experiment(home, folders[0])
     agents = [
         subprocess.Popen(
             [
@@ -86,9 +86,9 @@ def test_agents_train_on_prepared_folders(home: Path):
             agent.kill()
             agent.wait()
     assert [code for *_, code in ended] == [0, 0, 0], ended
-    rounds = done("history", reference)["rounds"]
+    rounds = run_json("history", reference)["rounds"]
     assert len(rounds) == 3
     assert any(one["outcome"] == "accepted" for one in rounds)
     weights = home / "model.safetensors"
-    done("weights", "get", reference, "--out", weights)
+    run_json("weights", "get", reference, "--out", weights)
     assert weights.stat().st_size > 200

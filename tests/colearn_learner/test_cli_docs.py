@@ -26,7 +26,7 @@ HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "web3", "eth_tester", "
 HEAVY |= {"torch", "xgboost", "cosmpy"}
 
 
-def parsed(line: str) -> click.Command:
+def parse_line(line: str) -> click.Command:
     """Parse a line without running it, and return its last subcommand."""
     program, *arguments = shlex.split(line)
     assert program == "colearn"
@@ -42,12 +42,12 @@ def parsed(line: str) -> click.Command:
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_the_page_shows_commands_as_they_are(line: str, monkeypatch: pytest.MonkeyPatch):
+def test_commands_of_the_page_are_valid(line: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir("/")
-    assert parsed(line).help
+    assert parse_line(line).help
 
 
-def every(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def find_commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     if not isinstance(command, click.Group):
         yield path
         return
@@ -55,20 +55,20 @@ def every(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[
     for name in command.list_commands(context):
         found = command.get_command(context, name)
         assert found is not None
-        yield from every(found, (*path, name))
+        yield from find_commands(found, (*path, name))
 
 
 OURS = ("key", "network", "deploy", "experiment", "agent", "history", "weights", "data", "learner")
-EVERY = [path for path in every(main) if path[0] in OURS]
+COMMAND_PATHS = [path for path in find_commands(main) if path[0] in OURS]
 
 
-def test_the_page_shows_every_command():
+def test_page_shows_every_command():
     shown = {tuple(line.split()[1:]) for line in COMMANDS}
-    assert not [p for p in EVERY if not any(line[: len(p)] == p for line in shown)]
+    assert not [p for p in COMMAND_PATHS if not any(line[: len(p)] == p for line in shown)]
 
 
-@pytest.mark.parametrize("path", EVERY, ids=" ".join)
-def test_every_command_explains_itself_and_every_option(path: tuple[str, ...]):
+@pytest.mark.parametrize("path", COMMAND_PATHS, ids=" ".join)
+def test_commands_and_options_have_help(path: tuple[str, ...]):
     command: click.Command = main
     for name in path:
         command = command.get_command(click.Context(command), name)
@@ -78,7 +78,7 @@ def test_every_command_explains_itself_and_every_option(path: tuple[str, ...]):
     assert not [p.opts for p in options if not p.help]
 
 
-def test_help_and_keys_load_nothing_heavy(tmp_path: Path):
+def test_help_and_lists_load_nothing_heavy(tmp_path: Path):
     program = """
 import json, sys
 from colearn_learner.cli import main
@@ -89,7 +89,7 @@ for arguments in json.loads(sys.argv[1]):
         pass
 print(json.dumps(sorted(sys.modules)))
 """
-    runs = [[*path, "--help"] for path in EVERY] + [["key", "list"], ["network", "list"]]
+    runs = [[*path, "--help"] for path in COMMAND_PATHS] + [["key", "list"], ["network", "list"]]
     runs.append(["experiment", "template"])
     run = subprocess.run(
         [sys.executable, "-c", program, json.dumps(runs)],

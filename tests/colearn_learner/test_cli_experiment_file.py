@@ -28,7 +28,7 @@ from colearn_ledger.weights.codec import encode_weights
 CONTENT = ContentRef.from_digest(0x55, b"\1" * 32, "01" * 32, 1)
 
 
-def test_the_template_is_a_whole_file_and_names_every_parameter(tmp_path: Path):
+def test_template_is_valid_and_contains_every_parameter(tmp_path: Path):
     printed = CliRunner().invoke(main, ["experiment", "template"]).output
     assert printed == TEMPLATE
     (tmp_path / "experiment.toml").write_text(printed)
@@ -38,7 +38,7 @@ def test_the_template_is_a_whole_file_and_names_every_parameter(tmp_path: Path):
     assert named - {"approval"} == set(params.__dataclass_fields__)
 
 
-def test_terms_reach_the_parameters(tmp_path: Path):
+def test_terms_become_parameters(tmp_path: Path):
     text = TEMPLATE.replace('"round_robin"', '"random"').replace('"open"', '"allowlist"')
     text = text.replace("approval = 0.5", "approval = 1").replace(
         "late_join = false", "late_join = true"
@@ -85,7 +85,7 @@ def test_error_in_the_file_is_located(tmp_path: Path, old: str, new: str, messag
 # ------------------------------------------------------------------ factories
 
 
-def test_arguments_are_json_where_they_can_be():
+def test_arguments_are_parsed_as_json_if_possible():
     given = ("a=1", "b=breast-cancer", "c=true", 'd="7"', "e=", "f=[1, 2]", "g=x=y")
     assert parse_arguments(given) == {
         "a": 1,
@@ -101,7 +101,7 @@ def test_arguments_are_json_where_they_can_be():
             parse_arguments(wrong)
 
 
-def test_the_catalogue_makes_learners_that_start_alike():
+def test_catalogue_learners_start_with_the_same_weights():
     make = "colearn_learner.catalogue:share"
     made = [load_learner(make, {"dataset": "wine", "learner": i, "of": 3}) for i in range(3)]
     starts = {encode_weights(one.mli_get_current_weights().weights) for one in made}
@@ -123,7 +123,7 @@ def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return write
 
 
-def test_a_module_of_the_working_folder_is_found(own_module):
+def test_module_in_the_working_folder_is_found(own_module):
     own_module("mine_found", "from colearn_learner.catalogue.factories import share as make\n")
     learner = load_learner("mine_found:make", {"dataset": "wine", "learner": 0, "of": 3})
     assert callable(learner.mli_propose_weights)
@@ -165,7 +165,7 @@ def root_logger():
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_an_event_is_a_line_whatever_is_in_it(root_logger, as_json: bool):
+def test_each_event_is_one_line_of_escaped_text(root_logger, as_json: bool):
     stream = io.StringIO()
     start_logging(as_json=as_json, verbose=False, stream=stream)
     logger = logging.getLogger("test")
@@ -185,7 +185,7 @@ def test_an_event_is_a_line_whatever_is_in_it(root_logger, as_json: bool):
         assert " ERROR: it\\nfailed traceback=" in failed
 
 
-def test_what_is_said_at_every_look_is_logged_once(root_logger):
+def test_repeated_lines_are_logged_once(root_logger):
     stream = io.StringIO()
     start_logging(as_json=True, verbose=False, stream=stream)
     logger = logging.getLogger("test")

@@ -1,4 +1,4 @@
-"""Export of whole models from an experiment's weights, on a contract on anvil."""
+"""`colearn weights export` writes an experiment's weights as a model, on anvil."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ INPUTS = np.random.default_rng(1).normal(size=(20, 30)).astype("float32")
 EXPORTING = "tests.support.exporting_learners"
 
 
-def arguments(**given: object) -> list[str]:
+def learner_arguments(**given: object) -> list[str]:
     pairs = [("--learner-arg", f"{name}={value}") for name, value in given.items()]
     return ["--learner", "colearn_learner.catalogue:share", *(word for p in pairs for word in p)]
 
 
-OTHER = arguments(**SHARE, seed=9)
+OTHER_LEARNER = learner_arguments(**SHARE, seed=9)
 """Arguments of a learner of the experiment with different first weights."""
 
 
@@ -49,65 +49,69 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]
         Networks().save(
             EvmNetwork("local-evm", chain.url, 31337, store=f"folder:{folder / 'store'}")
         )
-        done("deploy", "--network", "local-evm", "--key", "owner")
+        run_json("deploy", "--network", "local-evm", "--key", "owner")
         text = TEMPLATE.replace("of = 5 }", 'of = 5, model = "keras-mlp" }')
         (folder / "experiment.toml").write_text(text)
         spec = ("--spec", folder / "experiment.toml", "--key", "owner")
-        yield str(done("experiment", "create", *spec)["reference"]), folder
+        yield str(run_json("experiment", "create", *spec)["reference"]), folder
 
 
 def colearn(*words: object) -> Result:
     return CliRunner().invoke(main, [str(word) for word in words])
 
 
-def done(*words: object) -> Any:
+def run_json(*words: object) -> Any:
     result = colearn(*words, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
 @pytest.fixture(scope="module")
-def wanted() -> Any:
+def expected() -> Any:
     """Return the predictions of the model with the experiment's weights."""
     return share(**SHARE).model.predict(INPUTS, verbose=0)
 
 
-def test_onnx_answers_as_the_experiments_model(place: tuple[str, Path], wanted: Any):
+def test_onnx_export_predicts_as_the_experiments_model(place: tuple[str, Path], expected: Any):
     import onnxruntime
 
     reference, folder = place
-    told = done("weights", "export", reference, *OTHER, "--out", folder / "model.onnx")
-    assert told["format"] == "onnx"
-    assert told["cid"] == done("experiment", "show", reference)["current"]["cid"]
+    report = run_json(
+        "weights", "export", reference, *OTHER_LEARNER, "--out", folder / "model.onnx"
+    )
+    assert report["format"] == "onnx"
+    assert report["cid"] == run_json("experiment", "show", reference)["current"]["cid"]
     data = (folder / "model.onnx").read_bytes()
-    assert told["bytes"] == len(data)
-    (answered,) = onnxruntime.InferenceSession(data).run(None, {"inputs": INPUTS})
-    np.testing.assert_allclose(answered, wanted, rtol=1e-5, atol=1e-6)
+    assert report["bytes"] == len(data)
+    (predicted,) = onnxruntime.InferenceSession(data).run(None, {"inputs": INPUTS})
+    np.testing.assert_allclose(predicted, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_so_does_keras_own_file(place: tuple[str, Path], wanted: Any):
+def test_keras_export_predicts_as_the_experiments_model(place: tuple[str, Path], expected: Any):
     import keras
 
     reference, folder = place
     out = folder / "model.keras"
-    done("weights", "export", reference, *OTHER, "--format", "keras", "--out", out)
-    answered = keras.saving.load_model(out).predict(INPUTS, verbose=0)
-    np.testing.assert_allclose(answered, wanted, rtol=1e-5, atol=1e-6)
+    run_json("weights", "export", reference, *OTHER_LEARNER, "--format", "keras", "--out", out)
+    predicted = keras.saving.load_model(out).predict(INPUTS, verbose=0)
+    np.testing.assert_allclose(predicted, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_safetensors_are_the_weights_as_they_are(place: tuple[str, Path]):
+def test_safetensors_export_contains_the_weights_unchanged(place: tuple[str, Path]):
     reference, folder = place
     out = folder / "model.safetensors"
-    done("weights", "export", reference, *OTHER, "--format", "safetensors", "--out", out)
-    held = decode_weights(out.read_bytes()).weights
-    for mine, theirs in zip(held, share(**SHARE).model.get_weights(), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+    run_json(
+        "weights", "export", reference, *OTHER_LEARNER, "--format", "safetensors", "--out", out
+    )
+    exported = decode_weights(out.read_bytes()).weights
+    for actual, original in zip(exported, share(**SHARE).model.get_weights(), strict=True):
+        np.testing.assert_array_equal(actual, original)
 
 
 @pytest.mark.parametrize(
-    ("learner", "model_format", "why"),
+    ("learner", "model_format", "message"),
     [
-        (arguments(**SHARE | {"model": "mlp"}), "onnx", "do not match the experiment"),
+        (learner_arguments(**SHARE | {"model": "mlp"}), "onnx", "do not match the experiment"),
         (
             ["--learner", f"{EXPORTING}:without_model"],
             "onnx",
@@ -126,19 +130,19 @@ def test_safetensors_are_the_weights_as_they_are(place: tuple[str, Path]):
     ],
     ids=["another model", "no model", "not Keras", "breaks"],
 )
-def test_what_can_not_be_is_told_and_nothing_is_written(
+def test_failed_export_is_reported_and_writes_nothing(
     place: tuple[str, Path],
     learner: list[str],
     model_format: str,
-    why: str,
+    message: str,
     monkeypatch: pytest.MonkeyPatch,
 ):
     reference, folder = place
-    out = folder / "none"
+    out = folder / "absent"
     result = colearn(
         "weights", "export", reference, *learner, "--format", model_format, "--out", out
     )
     assert result.exit_code == 1
-    assert why in " ".join(result.stderr.split())
+    assert message in " ".join(result.stderr.split())
     assert "Traceback" not in result.output
-    assert not list(folder.glob("*none*"))
+    assert not list(folder.glob("*absent*"))

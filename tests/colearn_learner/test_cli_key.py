@@ -1,4 +1,4 @@
-"""`colearn key` in real processes: secrets come from the right place and never leak."""
+"""`colearn key` in real processes: secrets are read from each source and never leak."""
 
 from __future__ import annotations
 
@@ -43,22 +43,22 @@ def colearn(
     )
 
 
-def piped(text: str) -> int:
+def make_pipe(text: str) -> int:
     reading, writing = os.pipe()
     os.write(writing, text.encode())
     os.close(writing)
     return reading
 
 
-def files_in(folder: Path) -> str:
+def read_all_files(folder: Path) -> str:
     return "".join(p.read_text() for p in folder.rglob("*") if p.is_file())
 
 
-def test_a_key_comes_from_each_source_and_goes_nowhere_but_into_the_store(home: Path):
+def test_each_source_of_a_key_works_and_no_secret_leaks(home: Path):
     (home.parent / "key.txt").write_text(KEY + "\n")
     (home.parent / "password.txt").write_text(PASSWORD + "\nnot this\n")
     from_file = ("--password-file", str(home.parent / "password.txt"))
-    key_fd, password_fd = piped(KEY), piped(PASSWORD)
+    key_fd, password_fd = make_pipe(KEY), make_pipe(PASSWORD)
     runs = [
         colearn("key", "import", "a", "--from", "env:K", K=KEY, COLEARN_PASSWORD=PASSWORD),
         colearn("key", "import", "b", *from_file, given=KEY),
@@ -73,7 +73,7 @@ def test_a_key_comes_from_each_source_and_goes_nowhere_but_into_the_store(home: 
     opened = {name: Keystore().open(name, PASSWORD).address for name in "abcde"}
     assert {opened[name] for name in "abcd"} == {Wallet.from_key(KEY).address}
     assert opened["e"] == "0x58A57ed9d8d624cBD12e2C467D34787555bB1b25"
-    everything = files_in(home) + "".join(run.stdout + run.stderr for run in runs)
+    everything = read_all_files(home) + "".join(run.stdout + run.stderr for run in runs)
     for secret in (KEY[2:], PASSWORD, "winner"):
         assert secret not in everything
     assert {stat.S_IMODE(p.stat().st_mode) for p in (home / "keys").iterdir()} == {0o600}
@@ -108,7 +108,7 @@ def test_cosmos_key_of_a_mnemonic_is_imported_by_path_and_exported(home: Path):
     export = ("key", "export", "alice", "--private-key", "--cosmos", "--out", "-")
     shown = colearn(*export, COLEARN_PASSWORD=PASSWORD)
     assert shown.stdout.strip() == wallet.reveal_key(cosmos=True)
-    assert shown.stdout.strip() not in files_in(home)
+    assert shown.stdout.strip() not in read_all_files(home)
     sealed = json.loads(colearn("key", "export", "alice", "--cosmos").stdout)
     assert sealed == json.loads((home / "keys" / "alice.cosmos.json").read_text())
 

@@ -88,7 +88,7 @@ def test_changing_a_cosmos_network_keeps_the_other_fields():
     assert "add --kind cosmos" in " ".join(text.output.split())
 
 
-def connected_with(
+def connect_through(
     network: Network, ledger: type, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Any, ...]:
     """Connect through a network, and return the first argument and the configuration used."""
@@ -102,27 +102,27 @@ def test_evm_network_connects_with_its_chain_id_fees_and_confirmations(
     monkeypatch: pytest.MonkeyPatch,
 ):
     mine = EvmNetwork("mine", "http://x", 5, max_fee_gwei=2.5, confirmations=3)
-    url, config = connected_with(mine, EvmLedger, monkeypatch)
+    url, config = connect_through(mine, EvmLedger, monkeypatch)
     assert (url, config.chain_id, config.poll_seconds) == ("http://x", 5, 0.5)
     assert (config.sending.max_fee, config.sending.confirmations) == (2_500_000_000, 3)
-    _, config = connected_with(EvmNetwork("mine", "http://x", 5), EvmLedger, monkeypatch)
+    _, config = connect_through(EvmNetwork("mine", "http://x", 5), EvmLedger, monkeypatch)
     assert config == EvmConfig(chain_id=5, poll_seconds=0.5)
 
 
 def test_cosmos_network_connects_with_its_chain_id(monkeypatch: pytest.MonkeyPatch):
     dorado = BUILT_IN_NETWORKS["dorado"]
     assert isinstance(dorado, CosmosNetwork)
-    access, config = connected_with(dorado, CosmosLedger, monkeypatch)
+    access, config = connect_through(dorado, CosmosLedger, monkeypatch)
     assert (access, config.chain_id, config.poll_seconds) == (dorado.access, "dorado-1", 0.5)
 
 
 def test_daily_budget_of_a_network_limits_its_senders(monkeypatch: pytest.MonkeyPatch):
     coins = EvmNetwork("mine", "http://x", 5, daily_budget=0.05)
-    _, config = connected_with(coins, EvmLedger, monkeypatch)
+    _, config = connect_through(coins, EvmLedger, monkeypatch)
     assert config.sending.daily_budget == 50_000_000_000_000_000
     access = CosmosAccess("http://g", "fetch", "afet", 0.5)
     stake = CosmosNetwork("fet", "http://x", "fetchhub-4", access=access, daily_budget=7_000)
-    _, config = connected_with(stake, CosmosLedger, monkeypatch)
+    _, config = connect_through(stake, CosmosLedger, monkeypatch)
     assert config.sending.daily_budget == 7_000
 
 

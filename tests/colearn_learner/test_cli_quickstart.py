@@ -1,4 +1,4 @@
-"""`colearn quickstart`: the whole walk on real nodes, as `make localnet-demo` runs it."""
+"""`colearn quickstart` on real nodes, as `make localnet-demo` runs it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def chain(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def walked(
+def quickstart(
     chain: str, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, dict[str, Any], str]:
     """Run three learners for three rounds; return the folder, the result, and the output."""
@@ -54,7 +54,7 @@ def walked(
         *("quickstart", "--chain", chain, "--n-learners", 3, "--n-rounds", 3),
         *("--ipfs", 2, "--dataset", "wine", "--out", folder / "walk", "--json"),
         cwd=folder,
-        # the user's own settings, which must not affect the walk
+        # the user's own settings, which must not affect the quickstart
         COLEARN_NETWORK="mine",
         COLEARN_STORE="folder:/nowhere",
     )
@@ -62,8 +62,8 @@ def walked(
     return folder / "walk", json.loads(done.stdout), done.stderr
 
 
-def test_all_learners_end_with_the_weights_on_the_chain(walked):
-    folder, result, _ = walked
+def test_all_learners_end_with_the_weights_on_the_chain(quickstart):
+    folder, result, _ = quickstart
     history = json.loads((folder / "history.json").read_text())
     assert history["experiment"]["status"] == "completed"
     assert len(history["rounds"]) == 3
@@ -73,8 +73,8 @@ def test_all_learners_end_with_the_weights_on_the_chain(walked):
     assert hashlib.sha256(weights).hexdigest() == history["experiment"]["current"]["sha256"]
 
 
-def test_each_command_is_shown_and_no_secret(walked):
-    folder, _, shown = walked
+def test_commands_are_shown_without_secrets(quickstart):
+    folder, _, shown = quickstart
     for command in ("localnet up", "key new alice", "deploy", "experiment create", "agent run"):
         assert f"$ colearn {command}" in shown
     password = (folder / "home" / "password").read_text()
@@ -82,8 +82,8 @@ def test_each_command_is_shown_and_no_secret(walked):
     assert not any(password in log.read_text() for log in folder.glob("agents/*/log.jsonl"))
 
 
-def test_nothing_is_left_running(walked):
-    folder, *_ = walked
+def test_nothing_is_left_running(quickstart):
+    folder, *_ = quickstart
     status = colearn(
         "localnet", "status", "--json", cwd=folder, COLEARN_LOCALNET=str(folder / "localnet")
     )
@@ -91,7 +91,7 @@ def test_nothing_is_left_running(walked):
     assert [nodes["chain"]["pid"], *(node["pid"] for node in nodes["ipfs"])] == [None] * 3
 
 
-def independently_read(chain: str, node: dict[str, Any], reference: str) -> Any:
+def read_independently(chain: str, node: dict[str, Any], reference: str) -> Any:
     contract, experiment = reference.rpartition(":")[2].split("/")
     reader: list[object] = [READERS / "read_contract.py", ABI, node["url"], contract, experiment]
     if chain == "cosmos":
@@ -102,8 +102,8 @@ def independently_read(chain: str, node: dict[str, Any], reference: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_it_can_be_gone_on_by_hand_and_others_read_the_same(walked, chain: str):
-    folder, result, _ = walked
+def test_experiment_can_be_continued_by_hand_and_read_independently(quickstart, chain: str):
+    folder, result, _ = quickstart
     by_hand = {
         "COLEARN_HOME": str(folder / "home"),
         "COLEARN_LOCALNET": str(folder / "localnet"),
@@ -116,12 +116,12 @@ def test_it_can_be_gone_on_by_hand_and_others_read_the_same(walked, chain: str):
         history = json.loads(shown.stdout)
         assert history == json.loads((folder / "history.json").read_text())
         node = json.loads(up.stdout)["chain"]
-        assert history == independently_read(chain, node, result["experiment"])
+        assert history == read_independently(chain, node, result["experiment"])
     finally:
         colearn("localnet", "down", cwd=folder, **by_hand)
 
 
-def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path):
+def test_folder_that_is_not_empty_is_refused(tmp_path: Path):
     (tmp_path / "mine").write_text("precious")
     refused = colearn("quickstart", "--out", tmp_path, cwd=tmp_path)
     assert refused.returncode == 2
@@ -129,7 +129,7 @@ def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["mine"]
 
 
-def test_a_mistyped_data_set_starts_nothing(tmp_path: Path):
+def test_unknown_data_set_starts_nothing(tmp_path: Path):
     refused = colearn("quickstart", "--dataset", "wien", "--out", tmp_path / "x", cwd=tmp_path)
     assert refused.returncode == 2
     assert "wine" in refused.stderr

@@ -1,4 +1,4 @@
-"""The commands on anvil: a whole experiment, deploying, and other calls of experiments."""
+"""The commands on anvil: an experiment from start to end, deployment, and single calls."""
 
 # ruff: noqa: F811 - fixtures are imported, and are parameters
 from __future__ import annotations
@@ -23,53 +23,53 @@ from tests.support.real_chain import (  # noqa: F401 - fixtures among them
     chain,
     colearn,
     contract,
-    created,
-    done,
+    create_experiment,
     home,
-    share,
+    run_json,
+    share_arguments,
 )
 
-# ------------------------------------------------------------------ a whole experiment
+# --------------------------------------------------------------- experiment
 
 
-def test_three_agents_complete_an_experiment_whose_history_is_the_contracts(
+def test_three_agents_complete_an_experiment_and_history_matches_the_contract(
     home: Path, chain: Anvil, contract: str
 ):
-    reference = created(home)
+    reference = create_experiment(home)
     assert reference == f"eip155:31337:{contract}/1"
-    agents = [AgentProcess(reference, NAMES[i + 1], *share(i)) for i in range(3)]
+    agents = [AgentProcess(reference, NAMES[i + 1], *share_arguments(i)) for i in range(3)]
     with agents[0], agents[1], agents[2]:
-        ends = [agent.ended() for agent in agents]
+        ends = [agent.wait() for agent in agents]
     assert [code for code, _ in ends] == [0, 0, 0], ends
     assert all(agent.log[-1]["event"] == "over" for agent in agents)
 
     written = [path.read_bytes() for path in home.rglob("*") if path.is_file()]
-    everything = json.dumps([agent.log for agent in agents]).encode() + b"".join(written)
+    written_text = json.dumps([agent.log for agent in agents]).encode() + b"".join(written)
     for secret in (*chain.keys[:4], PASSWORD):
-        assert secret.removeprefix("0x").encode() not in everything
+        assert secret.removeprefix("0x").encode() not in written_text
 
-    history = done("history", reference)
+    history = run_json("history", reference)
     reader = [sys.executable, str(READER), str(ABI), chain.url, contract, "1"]
     independent = subprocess.run(reader, capture_output=True, text=True, check=True, cwd="/")
     assert history == json.loads(independent.stdout)
     assert history["experiment"]["status"] == "completed"
     assert len(history["rounds"]) == 3
-    scores = [b["vote_score"] for held in history["rounds"] for b in held["ballots"]]
+    scores = [b["vote_score"] for round_ in history["rounds"] for b in round_["ballots"]]
     assert len(scores) == 6
     assert None not in scores
 
-    one = done("history", "1", "--network", "local-evm", "--round", "1")
+    one = run_json("history", "1", "--network", "local-evm", "--round", "1")
     assert one == {**history, "rounds": history["rounds"][1:2]}
     assert colearn("history", reference, "--format", "csv").output.count("\n") == 1 + 9
     table = colearn("history", reference).output
-    assert all(held["content"]["cid"][:20] in table for held in history["rounds"])
+    assert all(round_["content"]["cid"][:20] in table for round_ in history["rounds"])
 
     out = home / "model.safetensors"
     for more, content in (
         ((), history["experiment"]["current"]),
         (("--round", "1"), history["rounds"][1]["content"]),
     ):
-        got = done("weights", "get", reference, *more, "--out", str(out))
+        got = run_json("weights", "get", reference, *more, "--out", str(out))
         assert got["sha256"] == content["sha256"]
         assert hashlib.sha256(out.read_bytes()).hexdigest() == content["sha256"]
     kept = {
@@ -79,7 +79,7 @@ def test_three_agents_complete_an_experiment_whose_history_is_the_contracts(
     assert history["experiment"]["current"]["sha256"] in kept
 
 
-# ------------------------------------------------------------------ deploying
+# --------------------------------------------------------------- deployment
 
 
 def test_deploying_to_another_chain_or_without_money_is_refused(home: Path, chain: Anvil):
@@ -99,18 +99,18 @@ def test_deploying_to_another_chain_or_without_money_is_refused(home: Path, chai
     assert not any(n.contracts for n in Networks().all().values())
 
 
-def test_reference_to_a_missing_contract_is_refused(home: Path):
+def test_reference_to_missing_contract_is_refused(home: Path):
     for missing in ("0x" + "11" * 20, Wallet.create().address):
         result = colearn("history", f"eip155:31337:{missing}/1")
         assert result.exit_code == 1
         assert "there is no contract at" in result.output
 
 
-# ------------------------------------------------------------------ calls of experiments
+# -------------------------------------------------------------------- calls
 
 
-def test_accounts_are_admitted_join_leave_start_and_cancel(home: Path, contract: str):
-    reference = created(home, admission='"allowlist"', min_learners=2)
+def test_admit_join_leave_start_and_cancel_follow_the_rules(home: Path, contract: str):
+    reference = create_experiment(home, admission='"allowlist"', min_learners=2)
     alice = Keystore().key("alice").address
 
     def refused(*arguments: str) -> str:
@@ -122,29 +122,29 @@ def test_accounts_are_admitted_join_leave_start_and_cancel(home: Path, contract:
         "join", reference, "--key", "alice"
     )
     assert "only the experiment's creator" in refused("admit", reference, "bob", "--key", "bob")
-    done("experiment", "admit", reference, str(alice), "bob", "--key", "owner")
-    joined = done("experiment", "join", reference, "--key", "alice")
+    run_json("experiment", "admit", reference, str(alice), "bob", "--key", "owner")
+    joined = run_json("experiment", "join", reference, "--key", "alice")
     assert joined["account"] == alice
     assert joined["events"] == ["LearnerJoined"]
     assert "an account can join only once" in refused("join", reference, "--key", "alice")
     assert "too few learners" in refused("start", reference, "--key", "owner")
-    done("experiment", "join", "1", "--key", "bob")
+    run_json("experiment", "join", "1", "--key", "bob")
     assert "is not a learner in this experiment" in refused("leave", reference, "--key", "carol")
-    done("experiment", "start", reference, "--key", "owner")
-    shown = done("experiment", "show", reference)
+    run_json("experiment", "start", reference, "--key", "owner")
+    shown = run_json("experiment", "show", reference)
     assert (shown["status"], shown["round"]) == ("running", 0)
     assert shown["learners"][0]["account"] == alice
     assert alice in colearn("experiment", "show", reference).output
     assert "the experiment is running" in refused("start", reference, "--key", "owner")
-    done("experiment", "cancel", reference, "--key", "owner")
-    (listed,) = done("experiment", "list")
+    run_json("experiment", "cancel", reference, "--key", "owner")
+    (listed,) = run_json("experiment", "list")
     assert (listed["reference"], listed["status"]) == (reference, "cancelled")
     assert reference in colearn("experiment", "list").output
     assert "has no experiment 9" in refused("show", "9")
 
 
 def test_missing_rounds_and_stores_are_reported(home: Path, contract: str):
-    reference = created(home)
+    reference = create_experiment(home)
     for arguments, message in (
         (("history", reference, "--round", "0"), "no round has begun yet"),
         (("weights", "get", reference, "--round", "0", "--out", "x"), "no round has begun yet"),
@@ -160,17 +160,17 @@ def test_missing_rounds_and_stores_are_reported(home: Path, contract: str):
 
 
 def test_weights_changed_in_the_store_are_not_written(home: Path, contract: str):
-    reference = created(home)
-    current = done("experiment", "show", reference)["current"]
+    reference = create_experiment(home)
+    current = run_json("experiment", "show", reference)["current"]
     (file,) = (home / "store" / "files").rglob(current["cid"])
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.write_bytes(data)
     out = home / "model.safetensors"
-    out.write_text("what was there")
+    out.write_text("earlier content")
     result = colearn("weights", "get", reference, "--out", str(out))
     assert result.exit_code == 1
-    assert out.read_text() == "what was there"
+    assert out.read_text() == "earlier content"
     assert [p.name for p in home.glob("*model*")] == ["model.safetensors"]
     file.unlink()
     result = colearn("weights", "get", reference, "--out", str(out))

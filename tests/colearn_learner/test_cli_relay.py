@@ -1,4 +1,4 @@
-"""Agents vote through the second of two relays and are monitored, on anvil."""
+"""Agents vote through a relay and serve metrics, on anvil."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from tests.support.real_chain import (  # noqa: F401 - fixtures among them
     AgentProcess,
     chain,
     contract,
-    created,
-    done,
+    create_experiment,
     home,
-    share,
+    run_json,
+    share_arguments,
 )
 from tests.support.waiting import LIMIT
 
 
-def sent_by(chain: Anvil, number: int) -> int:  # noqa: F811
-    """Return how many transactions an account has sent."""
+def count_transactions(chain: Anvil, number: int) -> int:  # noqa: F811
+    """Return the number of transactions that an account has sent."""
     account = Wallet.from_key(chain.keys[number]).address
     return int(json_rpc(chain.url, "eth_getTransactionCount", account, "latest"), 16)
 
@@ -50,25 +50,27 @@ class RelayProcess:
         self.code, self.end = self.process.returncode, json.loads(out.splitlines()[-1])
 
 
-def test_learners_vote_through_the_second_relay_and_pay_for_no_ballot(
+def test_agents_vote_through_the_second_relay_without_paying_gas(
     home: Path,  # noqa: F811
     chain: Anvil,  # noqa: F811
     contract: str,  # noqa: F811
 ):
-    before = [sent_by(chain, i + 1) for i in range(3)]
-    reference = created(home)
+    before = [count_transactions(chain, i + 1) for i in range(3)]
+    reference = create_experiment(home)
     relay = RelayProcess(reference)
     with relay as url:
         more = ("--relay", "http://127.0.0.1:9", "--relay", url, "--monitor", "0")
-        agents = [AgentProcess(reference, NAMES[i + 1], *more, *share(i)) for i in range(3)]
+        agents = [
+            AgentProcess(reference, NAMES[i + 1], *more, *share_arguments(i)) for i in range(3)
+        ]
         with agents[0], agents[1], agents[2]:
             monitor = agents[0].until("monitoring")["url"]
             with urllib.request.urlopen(f"{monitor}/metrics") as answer:
                 assert b"colearn_agent_actions_total" in answer.read()
-            ends = [agent.ended() for agent in agents]
+            ends = [agent.wait() for agent in agents]
     assert [code for code, _ in ends] == [0, 0, 0], ends
 
-    history = done("history", reference)
+    history = run_json("history", reference)
     ballots = [ballot for round_ in history["rounds"] for ballot in round_["ballots"]]
     assert len(ballots) == 6
     assert (relay.code, relay.end["event"], relay.end["carried"]) == (0, "stopped", 6)
@@ -76,4 +78,4 @@ def test_learners_vote_through_the_second_relay_and_pay_for_no_ballot(
         events = [entry["event"] for entry in agent.log]
         assert events.count("voted") == 2
         paid = [e for e in events if e in ("joined", "proposed", "declined", "advanced")]
-        assert sent_by(chain, i + 1) - before[i] == len(paid)
+        assert count_transactions(chain, i + 1) - before[i] == len(paid)

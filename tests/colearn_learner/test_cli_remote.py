@@ -81,10 +81,10 @@ def pipes(tmp_path: Path) -> Iterator[tuple[Pipe, Pipe]]:
     permits.close()
 
 
-# ------------------------------------------------------------------ serving
+# ----------------------------------------------------------------------- server
 
 
-def test_a_served_learner_trains_to_the_end_of_its_training_and_keeps_the_secret(
+def test_sigterm_lets_training_finish_and_the_token_never_appears(
     files: Files, pipes: tuple[Pipe, Pipe]
 ):
     reports, permits = pipes
@@ -113,7 +113,7 @@ def test_a_served_learner_trains_to_the_end_of_its_training_and_keeps_the_secret
         assert TOKEN not in text
 
 
-def test_metrics_count_the_calls_that_reached_the_learner():
+def test_metrics_count_calls_and_failures():
     arguments = ("--learner-arg=target=4", "--monitor=0")
     with ServerProcess(f"{TowardsTarget.__module__}:TowardsTarget", *arguments) as server:
         shown = server.until("monitoring")["url"]
@@ -139,14 +139,14 @@ def test_metrics_count_the_calls_that_reached_the_learner():
     assert float(figures["contract_learner_grpc_server_propose_time_count"]) == 1
 
 
-@pytest.mark.parametrize("place", ["here", "127.0.0.1:70000"])
-def test_metrics_are_at_a_port(place: str):
-    code, said = refused("--monitor", place)
+@pytest.mark.parametrize("address", ["here", "127.0.0.1:70000"])
+def test_malformed_monitor_address_is_refused(address: str):
+    code, output = run_serve("--monitor", address)
     assert code == 2
-    assert "is not of the form PORT or HOST:PORT" in said
+    assert "is not of the form PORT or HOST:PORT" in output
 
 
-def test_a_second_signal_does_not_wait(pipes: tuple[Pipe, Pipe]):
+def test_second_sigterm_ends_the_server_immediately(pipes: tuple[Pipe, Pipe]):
     reports, permits = pipes
     learner = [f"--learner-arg=reports={reports.path}", f"--learner-arg=permits={permits.path}"]
     with ServerProcess(BLOCKING, *learner, **{VARIABLE: TOKEN}) as server:
@@ -163,7 +163,8 @@ def test_a_second_signal_does_not_wait(pipes: tuple[Pipe, Pipe]):
                 training.result(LONG)
 
 
-def refused(*more: str) -> tuple[int, str]:
+def run_serve(*more: str) -> tuple[int, str]:
+    """Run `colearn learner serve`, which must fail; return its exit code and output."""
     run = CliRunner().invoke(
         main,
         [
@@ -179,27 +180,27 @@ def refused(*more: str) -> tuple[int, str]:
     return run.exit_code, run.output
 
 
-def test_other_machines_are_not_served_without_tls_and_a_token(files: Files):
+def test_public_address_without_tls_or_token_is_refused(files: Files):
     token = ("--token-file", str(files.token))
     for more in ((), files.tls, token):
-        code, said = refused("--host", "0.0.0.0", *more)
+        code, output = run_serve("--host", "0.0.0.0", *more)
         assert code == 1
-        assert "0.0.0.0 can be reached from other machines" in said
-        assert "listening" not in said
+        assert "0.0.0.0 can be reached from other machines" in output
+        assert "listening" not in output
 
 
-def encrypted() -> bytes:
+def make_encrypted_key() -> bytes:
     key = ECC.generate(curve="P-256")
     return key.export_key(
         format="PEM", passphrase="secret", use_pkcs8=True, protection="scryptAndAES128-CBC"
     ).encode()
 
 
-def test_files_that_can_not_serve_are_named_with_what_is_wrong(files: Files):
+def test_unusable_files_and_arguments_are_reported(files: Files):
     other = files.write("other.key", self_signed("localhost").key)
-    locked = files.write("locked.key", encrypted())
+    locked = files.write("locked.key", make_encrypted_key())
     certificate = ("--tls-cert", str(files.certificate))
-    for more, said in (
+    for more, message in (
         (certificate, "needs both a certificate and its key"),
         ((*certificate, "--tls-key", "nowhere.key"), "--tls-key: cannot read nowhere.key"),
         (
@@ -216,9 +217,9 @@ def test_files_that_can_not_serve_are_named_with_what_is_wrong(files: Files):
         (("--learner-arg", "more"), "not of the form name=value"),
         (("--learner-arg", "more=1"), "TypeError"),
     ):
-        code, output = refused(*more)
+        code, output = run_serve(*more)
         assert code in (1, 2), output
-        assert said in " ".join(output.split()), output
+        assert message in " ".join(output.split()), output
         assert "hunter2" not in output
         assert "listening" not in output
 
@@ -230,7 +231,7 @@ def test_token_file_that_other_users_can_read_is_refused(
     mode: int,
 ):
     files.token.chmod(mode)
-    code, output = refused("--token-file", str(files.token))
+    code, output = run_serve("--token-file", str(files.token))
     assert code == 2
     assert "other users can read the token in" in " ".join(output.split())
     assert TOKEN not in output
@@ -238,19 +239,17 @@ def test_token_file_that_other_users_can_read_is_refused(
         load_learner(unused_address, {"patience": 0, "token": f"file:{files.token}"})
 
 
-def test_a_taken_port_is_told(files: Files):
+def test_taken_port_is_reported(files: Files):
     with serve_learner(TowardsTarget(4)) as address:
-        code, said = refused("--port", str(address.port))
+        code, output = run_serve("--port", str(address.port))
     assert code == 1
-    assert f"cannot listen on 127.0.0.1:{address.port}" in said
+    assert f"cannot listen on 127.0.0.1:{address.port}" in output
 
 
-# ------------------------------------------------------------------ connecting
+# ---------------------------------------------------------------------- client
 
 
-def test_a_learner_is_reached_by_what_the_command_line_says(
-    files: Files, monkeypatch: pytest.MonkeyPatch
-):
+def test_learner_arguments_set_ca_token_and_limits(files: Files, monkeypatch: pytest.MonkeyPatch):
     pair = {"certificate": files.certificate.read_bytes(), "key": files.key.read_bytes()}
     with serve_learner(TowardsTarget(4), token=TOKEN, **pair) as address:
         ca: dict[str, Any] = {"ca": str(files.certificate), "patience": 0}
@@ -268,7 +267,7 @@ def test_a_learner_is_reached_by_what_the_command_line_says(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error", "said"),
+    ("arguments", "error", "message"),
     [
         ({"dataset": "wine"}, click.UsageError, "does not apply to a learner's server"),
         ({"token": TOKEN}, click.UsageError, "never pass the secret itself"),
@@ -278,19 +277,19 @@ def test_a_learner_is_reached_by_what_the_command_line_says(
         ({"deadline": "soon"}, InvalidArgument, "deadline is 'soon'"),
     ],
 )
-def test_what_does_not_reach_a_learner_is_told(
+def test_invalid_connection_arguments_are_refused(
     unused_address: str,  # noqa: F811
     files: Files,
     arguments: dict[str, Any],
     error: type[Exception],
-    said: str,
+    message: str,
 ):
-    with pytest.raises(error, match=said) as refused:
+    with pytest.raises(error, match=message) as refused:
         load_learner(unused_address, {"patience": 0, **arguments})
     assert TOKEN not in str(refused.value)
 
 
-def test_a_server_that_is_away_is_told_and_asked_when_it_is_needed(
+def test_absent_server_is_logged_and_tried_again_when_needed(
     unused_address: str,  # noqa: F811
     files: Files,
     caplog: pytest.LogCaptureFixture,
@@ -304,7 +303,7 @@ def test_a_server_that_is_away_is_told_and_asked_when_it_is_needed(
         assert learner.mli_get_current_weights() == Weights([np.zeros(3)])
 
 
-def test_a_short_token_in_the_environment_is_refused(
+def test_short_and_missing_tokens_are_refused(
     unused_address: str,  # noqa: F811
     files: Files,
     monkeypatch: pytest.MonkeyPatch,
@@ -328,7 +327,7 @@ main(sys.argv[1:], prog_name="colearn")
 """
 
 
-def test_a_missing_extra_is_named(files: Files):
+def test_missing_grpc_is_reported_with_the_extra_to_install(files: Files):
     command = ("learner", "serve", "--learner", BLOCKING)
     run = subprocess.run([sys.executable, "-c", BLOCKED, *command], capture_output=True, text=True)
     assert run.returncode == 1

@@ -1,4 +1,4 @@
-"""An agent on anvil whose learner is served by another process."""
+"""An agent on anvil whose learner runs in another process."""
 
 from __future__ import annotations
 
@@ -9,36 +9,37 @@ from tests.support.real_chain import (  # noqa: F401 - fixtures among them
     AgentProcess,
     chain,
     contract,
-    created,
-    done,
+    create_experiment,
     home,
-    share,
+    run_json,
+    share_arguments,
 )
 from tests.support.remote_servers import ServerProcess
 
 
-def test_an_agent_takes_part_with_a_learner_of_another_process(
+def test_agent_takes_part_with_a_learner_in_another_process(
     home: Path,  # noqa: F811
     contract: str,  # noqa: F811
 ):
     token = {"COLEARN_LEARNER_TOKEN": "correct-horse-battery-staple"}
     (home / "token").write_text(token["COLEARN_LEARNER_TOKEN"])
     (home / "token").chmod(0o600)
-    reference = created(home, rounds=2, min_learners=2, max_learners=2)
-    factory, *arguments = share(0)[1:]
+    reference = create_experiment(home, rounds=2, min_learners=2, max_learners=2)
+    factory, *arguments = share_arguments(0)[1:]
     with ServerProcess(factory, *arguments, **token) as server:
         there = ("--learner", str(server.address), "--learner-arg", f"token=file:{home / 'token'}")
         agents = [
-            AgentProcess(reference, NAMES[i + 1], *(share(i) if i else there)) for i in range(2)
+            AgentProcess(reference, NAMES[i + 1], *(share_arguments(i) if i else there))
+            for i in range(2)
         ]
         with agents[0], agents[1]:
-            ends = [agent.ended() for agent in agents]
+            ends = [agent.wait() for agent in agents]
         assert [code for code, _ in ends] == [0, 0], ends
         assert server.terminate() == 0
     served = [line["event"] for line in server.log]
     assert (served.count("Propose"), served.count("Test")) == (1, 2)  # also of its own proposal
-    rounds = done("history", reference)["rounds"]
-    assert [len(held["ballots"]) for held in rounds] == [1, 1]
-    assert {ballot["vote_score"] is None for held in rounds for ballot in held["ballots"]} == {
+    rounds = run_json("history", reference)["rounds"]
+    assert [len(round_["ballots"]) for round_ in rounds] == [1, 1]
+    assert {ballot["vote_score"] is None for round_ in rounds for ballot in round_["ballots"]} == {
         False
     }

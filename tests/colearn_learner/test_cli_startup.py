@@ -56,7 +56,7 @@ LOCAL = (*DEMO, "--ledger", "local")
         ((*LOCAL, "--model", "keras-mlp"), "tensorflow", "keras"),
     ],
 )
-def test_a_missing_extra_is_named_with_the_command_that_installs_it(
+def test_missing_extra_is_reported_with_the_command_that_installs_it(
     arguments: tuple[str, ...], blocked: str, extra: str, tmp_path: Path
 ):
     run = colearn(*arguments, cwd=tmp_path, blocked=(blocked,))
@@ -68,14 +68,14 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(
     assert not list(tmp_path.iterdir()), "a run folder was left"
 
 
-def test_the_local_ledger_needs_no_chain_and_no_keras(tmp_path: Path):
+def test_local_demo_runs_without_chain_and_keras_packages(tmp_path: Path):
     absent = ("web3", "eth_tester", "eth", "keras", "tensorflow", "onnx")
     run = colearn(*LOCAL, "--json", cwd=tmp_path, blocked=absent)
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout)["rounds"] == 1
 
 
-def test_a_package_of_no_extra_is_named_all_the_same(tmp_path: Path):
+def test_missing_package_without_an_extra_is_reported(tmp_path: Path):
     run = colearn(*LOCAL, cwd=tmp_path, blocked=("safetensors",))
     assert run.returncode == 1
     assert "Error: the Python package safetensors is not installed" in run.stderr
@@ -87,7 +87,9 @@ def test_a_package_of_no_extra_is_named_all_the_same(tmp_path: Path):
     [("--help",), ("--version",), ("models",), ("datasets",), ("demo", "--help"), ("demoo",)],
     ids=" ".join,
 )
-def test_what_trains_nothing_imports_nothing_heavy(arguments: tuple[str, ...], tmp_path: Path):
+def test_commands_that_do_not_train_import_nothing_heavy(
+    arguments: tuple[str, ...], tmp_path: Path
+):
     program = [sys.executable, "-c", LIST_MODULES, *arguments]
     run = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True)
     loaded = {name.split(".")[0] for name in json.loads(run.stdout.splitlines()[-1])}

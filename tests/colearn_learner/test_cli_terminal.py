@@ -118,7 +118,7 @@ def hostile_logs(patch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 def hostile_step(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Make the first command of the walk print hostile text, and the second fail with it."""
+    """Make the first command of the quickstart print hostile text, and the second fail with it."""
     codes = iter([0, 1, 0])
 
     def run_step(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
@@ -259,7 +259,7 @@ def test_unexpected_errors_are_escaped_in_their_traceback(monkeypatch: pytest.Mo
     assert [steers for steers in STEERS if steers in result.output] == []
 
 
-def test_a_message_of_several_lines_cannot_imitate_another_message(home: Path):
+def test_message_of_several_lines_cannot_imitate_another_message(home: Path):
     (home / "home" / "networks.toml").write_text('[networks."x\\nError: all is lost"]\n')
     result = run("network", "list")
     assert result.exit_code == 1

@@ -1,4 +1,4 @@
-"""The demo's table: nothing is cut off, and each round appears once, in order."""
+"""The demo's table fits the screen, and each round appears once, in order."""
 
 from __future__ import annotations
 
@@ -33,16 +33,18 @@ def accounts(n: int) -> list[Account]:
     return [Account(f"0x{i:040x}") for i in range(n)]
 
 
-def view(n_learners: int, width: int, *, terminal: bool, score_name: str = "log loss") -> LiveView:
+def make_view(
+    n_learners: int, width: int, *, terminal: bool, score_name: str = "log loss"
+) -> LiveView:
     screen = Console(
         file=StringIO(), width=width, height=40, force_terminal=terminal, color_system=None
     )
     return LiveView(screen, accounts(n_learners), score_name=score_name)
 
 
-def proposed(index: int, n_learners: int) -> list[Event]:
-    who = accounts(n_learners)
-    proposer = who[index % n_learners]
+def open_round(index: int, n_learners: int) -> list[Event]:
+    learners = accounts(n_learners)
+    proposer = learners[index % n_learners]
     n_voters = n_learners - 1
     return [
         RoundStarted(EXPERIMENT, index, proposer, n_voters, (n_voters + 1) // 2, 0),
@@ -50,26 +52,26 @@ def proposed(index: int, n_learners: int) -> list[Event]:
     ]
 
 
-def held(index: int, n_learners: int) -> list[Event]:
-    """Return the events of a round in which the learners with an even place approve."""
-    who = accounts(n_learners)
+def complete_round(index: int, n_learners: int) -> list[Event]:
+    """Return the events of a round in which the learners with an even index approve."""
+    learners = accounts(n_learners)
     proposer = index % n_learners
     votes = {i: i % 2 == 0 for i in range(n_learners) if i != proposer}
     yes = sum(votes.values())
     cast = [
-        VoteCast(EXPERIMENT, index, who[i], Vote(vote, Scores(0.25, 0.25)))
+        VoteCast(EXPERIMENT, index, learners[i], Vote(vote, Scores(0.25, 0.25)))
         for i, vote in votes.items()
     ]
     outcome = Outcome.ACCEPTED if 2 * yes >= len(votes) else Outcome.REJECTED
     closed = RoundClosed(EXPERIMENT, index, outcome, yes, len(votes) - yes, len(votes))
-    return [*proposed(index, n_learners), *cast, closed]
+    return [*open_round(index, n_learners), *cast, closed]
 
 
 def show(live: LiveView, events: list[Event]) -> None:
     live.observe(Observation("0x", Action.VOTED, 0, events=tuple(events)))
 
 
-def drawn(live: LiveView) -> list[str]:
+def draw_table(live: LiveView) -> list[str]:
     """Return the lines of the table as they appear on the screen."""
     out = StringIO()
     paper = Console(file=out, width=live._console.width, color_system=None)
@@ -80,16 +82,16 @@ def drawn(live: LiveView) -> list[str]:
 @pytest.mark.parametrize("score_name", ["log loss", "mean squared error"])
 @pytest.mark.parametrize("n_learners", [2, 5, 11, 12, 13, 25, 40, 100])
 @pytest.mark.parametrize("width", [80, 120])
-def test_no_number_and_no_word_is_cut_off(width: int, n_learners: int, score_name: str):
-    live = view(n_learners, width, terminal=True, score_name=score_name)
+def test_table_fits_the_width_without_truncation(width: int, n_learners: int, score_name: str):
+    live = make_view(n_learners, width, terminal=True, score_name=score_name)
     for index in range(3):
-        show(live, held(index, n_learners))
-    nobody = [
+        show(live, complete_round(index, n_learners))
+    without_proposal = [
         RoundStarted(EXPERIMENT, 3, accounts(n_learners)[-1], n_learners - 1, 1, 0),
         RoundClosed(EXPERIMENT, 3, Outcome.NO_PROPOSAL, 0, 0, n_learners - 1),
     ]
-    show(live, nobody)
-    lines = drawn(live)
+    show(live, without_proposal)
+    lines = draw_table(live)
     assert max(map(len, lines)) <= width
     assert not [line for line in lines if "…" in line]
     rows = [line.split() for line in lines if "learner " in line]
@@ -113,34 +115,34 @@ def test_no_number_and_no_word_is_cut_off(width: int, n_learners: int, score_nam
         (120, 60, "✔★" + "✔✘" * 29),
     ],
 )
-def test_marks_give_way_to_numbers_where_they_do_not_fit(width, n_learners, ballots):
-    live = view(n_learners, width, terminal=True)
-    show(live, held(1, n_learners))
-    assert any(re.search(rf"learner 2 +{ballots} +\d+/", line) for line in drawn(live))
+def test_marks_become_counts_when_they_do_not_fit(width, n_learners, ballots):
+    live = make_view(n_learners, width, terminal=True)
+    show(live, complete_round(1, n_learners))
+    assert any(re.search(rf"learner 2 +{ballots} +\d+/", line) for line in draw_table(live))
 
 
-def test_a_narrow_screen_takes_from_the_name_of_the_score_alone():
-    live = view(5, 60, terminal=True, score_name="mean squared error")
-    show(live, held(0, 5))
-    (row,) = (line for line in drawn(live) if "learner 1" in line)
+def test_narrow_screen_shortens_only_the_score_name():
+    live = make_view(5, 60, terminal=True, score_name="mean squared error")
+    show(live, complete_round(0, 5))
+    (row,) = (line for line in draw_table(live) if "learner 1" in line)
     assert row.split() == ["1", "learner", "1", "2", "✔", "2", "✘", "2/4", "accepted", "0.3000"]
 
 
-def test_ballots_still_to_come_and_committed_ones_are_told_apart():
-    live = view(4, 80, terminal=True)
+def test_missing_and_committed_ballots_have_different_marks():
+    live = make_view(4, 80, terminal=True)
     committed = VoteCommitted(EXPERIMENT, 0, accounts(4)[2], b"\x03" * 32)
-    show(live, [*proposed(0, 4), committed])
-    (row,) = (line for line in drawn(live) if "learner 1" in line)
+    show(live, [*open_round(0, 4), committed])
+    (row,) = (line for line in draw_table(live) if "learner 1" in line)
     assert "★ · ● ·" in row
     assert "voting …" in row
 
 
-def test_where_nobody_watches_each_round_is_one_line_when_all_of_it_is_there():
-    live = view(3, 80, terminal=False)
-    first, second = held(0, 3), held(1, 3)
+def test_without_a_terminal_each_complete_round_is_one_line():
+    live = make_view(3, 80, terminal=False)
+    first, second = complete_round(0, 3), complete_round(1, 3)
     with live:
         show(live, [*first[:2], first[-1], *second])
-        assert live._console.file.getvalue() == "", "two ballots are on their way"
+        assert live._console.file.getvalue() == "", "two ballots are missing"
         show(live, first[2:-1])
     lines = live._console.file.getvalue().splitlines()
     assert [line.split(":")[0] for line in lines] == ["round 1", "round 2"]

@@ -56,34 +56,35 @@ def home(chain: Anvil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def contract(home: Path) -> str:
-    return str(done("deploy", "--network", "local-evm", "--key", "owner")["contract"])
+    return str(run_json("deploy", "--network", "local-evm", "--key", "owner")["contract"])
 
 
 def colearn(*arguments: str) -> Result:
     return CliRunner().invoke(main, list(arguments))
 
 
-def done(*arguments: str) -> Any:
+def run_json(*arguments: str) -> Any:
     """Run a command that must succeed, and return its JSON."""
     result = colearn(*arguments, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
-def created(home: Path, text: str = TEMPLATE, **terms: object) -> str:
+def create_experiment(home: Path, text: str = TEMPLATE, **terms: object) -> str:
     """Create an experiment from the template with these terms changed, and return its reference."""
     for name, value in {"rounds": 3, "min_learners": 3, "max_learners": 3, **terms}.items():
         lines = [f"{name} = {value}" if x.startswith(f"{name} = ") else x for x in text.split("\n")]
         text = "\n".join(lines)
     (home / "experiment.toml").write_text(text.replace("of = 5", "of = 3"))
     spec = ("--spec", str(home / "experiment.toml"))
-    return str(done("experiment", "create", *spec, "--key", "owner")["reference"])
+    return str(run_json("experiment", "create", *spec, "--key", "owner")["reference"])
 
 
-def blocking(home: Path, **terms: object) -> str:
+def create_blocking_experiment(home: Path, **terms: object) -> str:
+    """Create an experiment of one round for two learners, with weights of the blocking learner."""
     learner = TEMPLATE.replace("colearn_learner.catalogue:share", BLOCKING)
     learner = learner.replace('{ dataset = "breast-cancer", learner = 0, of = 5 }', "{}")
-    return created(home, learner, rounds=1, min_learners=2, max_learners=2, **terms)
+    return create_experiment(home, learner, rounds=1, min_learners=2, max_learners=2, **terms)
 
 
 class AgentProcess:
@@ -107,9 +108,9 @@ class AgentProcess:
             self.log.append(json.loads(line))
             if self.log[-1]["event"] == event:
                 return self.log[-1]
-        raise AssertionError(f"{event} never came: {self.log}, {self.ended()}")
+        raise AssertionError(f"{event} never came: {self.log}, {self.wait()}")
 
-    def ended(self) -> tuple[int, str]:
+    def wait(self) -> tuple[int, str]:
         """Wait until the process ends; return its exit code and standard error."""
         out, err = self.process.communicate(timeout=PATIENCE)
         self.log += [json.loads(line) for line in out.splitlines()]
@@ -124,7 +125,8 @@ class AgentProcess:
         self.process.communicate()
 
 
-def share(index: int) -> list[str]:
+def share_arguments(index: int) -> list[str]:
+    """Return the options of an agent for the catalogue's learner with this share."""
     arguments = ("dataset=breast-cancer", f"learner={index}", "of=3")
     given = [part for argument in arguments for part in ("--learner-arg", argument)]
     return ["--learner", "colearn_learner.catalogue:share", *given]
@@ -142,12 +144,12 @@ class Pipes:
         given = [part for argument in arguments for part in ("--learner-arg", argument)]
         self.learner = ["--learner", BLOCKING, *given]
 
-    def until_it_trains(self) -> None:
+    def wait_for_training(self) -> None:
         ready, _, _ = select.select(self._ends[:1], [], [], PATIENCE)
         assert ready, "the learner never trained"
         assert os.read(self._ends[0], 100) == b"training"
 
-    def go_on(self) -> None:
+    def let_training_finish(self) -> None:
         os.write(self._ends[1], b".")
 
     def close(self) -> None:
@@ -157,6 +159,6 @@ class Pipes:
 
 @pytest.fixture
 def pipes(home: Path) -> Iterator[Pipes]:
-    made = Pipes(home)
-    yield made
-    made.close()
+    pair = Pipes(home)
+    yield pair
+    pair.close()
