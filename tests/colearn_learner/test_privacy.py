@@ -168,7 +168,7 @@ class TestFile:
 
     def test_unwritable_state_file_prevents_training(self, tmp_path: Path, monkeypatch):
         def full(path: Path, data: bytes) -> None:
-            raise HomeNotWritable(f"{path} can not be written: No space left on device")
+            raise HomeNotWritable(f"cannot write {path}: No space left on device")
 
         one = account(tmp_path / "privacy.json")
         monkeypatch.setattr("colearn_learner.learners.privacy.account.write_private", full)
