@@ -1,6 +1,19 @@
-"""Summary of the duels between the reference and the contracts."""
+"""Reports of the duels between the reference and the contracts."""
+
+from collections.abc import Iterator
 
 import pytest
+
+from tests.support.duel.record import RECORDS
+
+
+@pytest.fixture(autouse=True)
+def duel_reports(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Attach the reports of a test's duels to its result, whichever process ran them."""
+    before = set(RECORDS)
+    yield
+    for name in set(RECORDS) - before:
+        request.node.user_properties.append((f"duels on {name}", RECORDS[name].report()))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
