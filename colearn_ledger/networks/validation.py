@@ -45,7 +45,7 @@ def check_url(name: str, field: str, url: object, *, example: str) -> None:
 def check_store(name: str, store: object) -> None:
     """Refuse a store that is not a text."""
     if store is not None and not _is_text(store):
-        raise InvalidNetwork(f"network {name}: store is not a text")
+        raise InvalidNetwork(f"network {name}: store is not a string")
 
 
 def check_budget(name: str, budget: object) -> None:
@@ -70,7 +70,7 @@ def check_evm_chain(
 def check_cosmos_chain(name: str, chain_id: object) -> None:
     """Refuse an invalid id of a Cosmos chain."""
     if not isinstance(chain_id, str) or not _COSMOS_CHAIN.fullmatch(chain_id):
-        raise _invalid(name, "chain_id", chain_id, "a text such as fetchhub-4")
+        raise _invalid(name, "chain_id", chain_id, "a string such as fetchhub-4")
 
 
 def check_cosmos_access(name: str, prefix: object, denomination: object, gas_price: object) -> None:

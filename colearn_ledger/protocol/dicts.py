@@ -101,7 +101,7 @@ def _decode(kind: Any, document: Any, where: str) -> Any:
 
 def _decode_dataclass(kind: Any, document: Any, where: str) -> Any:
     if not isinstance(document, Mapping):
-        raise InvalidDocument(where, "an object is expected")
+        raise InvalidDocument(where, "expected an object")
     if issubclass(kind, Event):
         kind = _event_kind(kind, document, where)
         document = {name: value for name, value in document.items() if name != _EVENT}

@@ -142,13 +142,13 @@ class Relay:
             known = queue.ballots.get(ballot.learner) if queue else None
             if known is not None and known.vote != ballot.vote:
                 raise BallotRefused(
-                    f"another ballot of {ballot.learner} for this round waits already, and a "
+                    f"another ballot of {ballot.learner} for this round is already waiting; a "
                     "learner has one ballot"
                 )
             if known is not None:
                 return
             if self._count() >= _MOST_WAITING:
-                raise RelayFull(f"{_MOST_WAITING:,} ballots wait already; try again later")
+                raise RelayFull(f"{_MOST_WAITING:,} ballots are already waiting; try again later")
             queue = self._queues.setdefault(place, _Queue(time.monotonic()))
             queue.ballots[ballot.learner] = ballot
             self._arrived.notify_all()

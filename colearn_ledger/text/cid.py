@@ -35,7 +35,7 @@ def decode_cid(text: str) -> tuple[int, bytes]:
         InvalidCid: the text is not a CIDv1 in base32 with sha2-256.
     """
     if not isinstance(text, str) or not _TEXT.fullmatch(text):
-        raise InvalidCid("a CID has b and 58 letters a-z and digits 2-7")
+        raise InvalidCid("a CID consists of b and 58 letters a-z or digits 2-7")
     try:
         with _lock:
             cid = _cid_class().decode(text)

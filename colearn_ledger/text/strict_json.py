@@ -71,7 +71,7 @@ def depth(data: bytes) -> int:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise InvalidJson("an object has a key twice")
+        raise InvalidJson("an object contains a key twice")
     return result
 
 
@@ -82,5 +82,5 @@ def _constant(name: str) -> float:
 def _float(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise InvalidJson("a number is beyond float64")
+        raise InvalidJson("a number exceeds the range of float64")
     return number

@@ -93,7 +93,9 @@ class WeightsSchema:
             if name not in tensors:
                 raise MismatchedWeights(f"the tensor {shown(name)} is missing")
             if kinds[name] != kind:
-                raise MismatchedWeights(f"{shown(name)} is {kinds[name]}, the schema says {kind}")
+                raise MismatchedWeights(
+                    f"{shown(name)} is {kinds[name]}, the schema requires {kind}"
+                )
             _compare(name, tensors[name], self.tensors[name])
         for name in kinds:
             if name not in self.tensors:
@@ -160,7 +162,7 @@ def _compare(name: str, given: TensorSpec, expected: TensorSpec) -> None:
     )
     if given.dtype != expected.dtype or not fits:
         raise MismatchedWeights(
-            f"{shown(name)} is {_described(given)}, the schema says {_described(expected)}"
+            f"{shown(name)} is {_described(given)}, the schema requires {_described(expected)}"
         )
 
 

@@ -78,7 +78,7 @@ class Node:
         if isinstance(value, str) and value in _LEAVES:
             return cls(value)
         if depth >= MAX_DEPTH:
-            raise CorruptStructure(f"the weights nest deeper than {MAX_DEPTH} levels")
+            raise CorruptStructure(f"the weights are nested deeper than {MAX_DEPTH} levels")
         if not isinstance(value, dict) or len(value) != 1:
             raise CorruptStructure(f"not a node of a structure: {shown(value)}")
         [(kind, items)] = value.items()
@@ -143,7 +143,9 @@ def _branch(
     tensors: dict[str, Array],
 ) -> Node:
     if len(path) >= MAX_DEPTH:
-        raise UnsupportedWeights(f"the weights nest deeper than {MAX_DEPTH} levels, or in a circle")
+        raise UnsupportedWeights(
+            f"the weights are nested deeper than {MAX_DEPTH} levels, or contain themselves"
+        )
     return Node(kind, tuple((k, _flatten(v, (*path, k), tensors)) for k, v in pairs))
 
 
@@ -166,7 +168,9 @@ def _tensor(value: Any, path: tuple[str, ...]) -> tuple[str, Array]:
         try:
             return "str", np.frombuffer(value.encode("utf-8"), np.uint8)
         except UnicodeEncodeError as error:
-            raise UnsupportedWeights(f"{_place(path)} is a string without UTF-8") from error
+            raise UnsupportedWeights(
+                f"{_place(path)} is a string that UTF-8 cannot encode"
+            ) from error
     raise UnsupportedWeights(
         f"{_place(path)} is a {type(value).__name__}; weights are lists, tuples and dicts of numpy "
         "arrays, numbers, bytes, strings and None: convert it to one of these"

@@ -163,15 +163,15 @@ def verified(pieces: Iterable[bytes], content: ContentRef) -> Iterator[bytes]:
         hasher.update(piece)
         if hasher.size > content.size:
             raise ContentTooLarge(
-                f"more bytes came than the {content.size} that the reference to {content.cid} says"
+                f"more than the {content.size} bytes of {content.cid} were received"
             )
         if last is not None:
             yield last
         last = piece
     if (hasher.cid(), hasher.sha256(), hasher.size) != (content.cid, content.sha256, content.size):
         raise ContentMismatch(
-            f"the {hasher.size} bytes that came for {content.cid} are not those it names; "
-            "discard them and fetch it from elsewhere"
+            f"the {hasher.size} bytes received for {content.cid} do not match it; discard them and "
+            "fetch it from elsewhere"
         )
     if last is not None:
         yield last

@@ -212,7 +212,7 @@ def test_remote_learner_with_another_model_is_refused_before_it_joins(world: Any
         serve_learner(other) as address,
         connect_learner(address) as learner,
         w.agent(0, learner=learner) as agent,
-        pytest.raises(LearnerDoesNotFit, match=r"'0' is F64 \[4\], the schema says F64 \[3\]"),
+        pytest.raises(LearnerDoesNotFit, match=r"'0' is F64 \[4\], the schema requires F64 \[3\]"),
     ):
         agent.step()
     assert w.ledger.experiment(w.experiment).joined_learners == 0

@@ -20,12 +20,12 @@ def test_two_processes_do_not_pause_for_the_same_time():
     assert len({Backoff(first=1.0).pause(1) for _ in range(100)}) > 90
 
 
-def test_no_failure_pauses_no_longer_than_the_first():
+def test_pause_without_a_failure_is_the_first_one():
     assert Backoff(first=1.0, fraction=lambda: 0.0).pause(0) == 1.0
 
 
 class TestDeadline:
-    def test_it_counts_down_and_stops_at_zero(self):
+    def test_deadline_counts_down_to_zero(self):
         now = [100.0]
         deadline = Deadline(2.0, clock=lambda: now[0])
         assert deadline.left() == 2.0

@@ -131,14 +131,14 @@ class TestArgumentChecks:
         assert refused.value.args == (experiment,)
 
     @pytest.mark.parametrize("index", [-1, NO_ROUND, 2**32, 2**70])
-    def test_index_that_no_round_can_have_becomes_the_one_without_a_round(self, index: int):
+    def test_index_beyond_any_round_becomes_the_reserved_index(self, index: int):
         assert check("decline", 1, index) == (1, NO_ROUND)
 
     def test_pages_are_cut_to_what_a_ledger_returns(self):
         assert check("learners", 1, -5, 10**9) == (1, 0, 100)
         assert check("learners", 1, 7, -1) == (1, 7, 0)
 
-    def test_scores_that_are_not_numbers_become_absent(self):
+    def test_nan_scores_become_absent(self):
         _, _, vote = check("vote", 1, 0, Vote(True, Scores(math.nan, 0.5)))
         assert vote == Vote(True, Scores(None, 0.5))
 

@@ -101,7 +101,7 @@ def test_every_event_of_the_protocol_is_covered():
     assert {type(event) for event in EVENTS} == events
 
 
-def test_documents_use_names_hexadecimal_and_texts_for_infinity():
+def test_documents_contain_names_hexadecimal_and_strings_for_infinity():
     assert to_dict(EVENTS[11]) == {
         "event": "vote_cast",
         "experiment": 1,

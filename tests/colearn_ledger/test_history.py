@@ -22,7 +22,7 @@ def content(text: str) -> ContentRef:
 
 
 @pytest.fixture
-def finished():
+def finished_experiment():
     """Run two rounds of three learners: one accepted with a missing score, one declined."""
     wallets = [Wallet.from_key(bytes([i + 1]) * 32) for i in range(3)]
     ledger = LocalLedger.new(wallets[0], clock=lambda: 1_000.0)
@@ -38,8 +38,8 @@ def finished():
     return ledger, experiment
 
 
-def test_scores_of_events_are_joined_to_rounds_and_ballots(finished):
-    history = read_history(*finished)
+def test_scores_of_events_are_joined_to_rounds_and_ballots(finished_experiment):
+    history = read_history(*finished_experiment)
     first, second = history.rounds
     assert history.scores_complete
     assert first.scores == Scores(0.5, float("inf"))
@@ -47,8 +47,8 @@ def test_scores_of_events_are_joined_to_rounds_and_ballots(finished):
     assert second.scores == Scores()
 
 
-def test_json_is_strict_and_has_null_for_absent_scores(finished):
-    document = json.loads(read_history(*finished).to_json(), parse_constant=pytest.fail)
+def test_json_is_strict_and_has_null_for_absent_scores(finished_experiment):
+    document = json.loads(read_history(*finished_experiment).to_json(), parse_constant=pytest.fail)
     first, second = document["rounds"]
     assert (first["outcome"], second["outcome"]) == ("accepted", "no_proposal")
     assert first["test_score"] == "inf"
@@ -58,16 +58,16 @@ def test_json_is_strict_and_has_null_for_absent_scores(finished):
     assert [learner["index"] for learner in document["learners"]] == [0, 1, 2]
 
 
-def test_csv_has_a_row_for_each_learner_in_each_round(finished):
-    rows = list(csv.DictReader(io.StringIO(read_history(*finished).to_csv())))
+def test_csv_has_a_row_for_each_learner_in_each_round(finished_experiment):
+    rows = list(csv.DictReader(io.StringIO(read_history(*finished_experiment).to_csv())))
     assert len(rows) == 6
     assert [r["ballot"] for r in rows[:3]] == ["proposer", "approved", "rejected"]
     assert rows[1]["vote_score"] == "0.25"
     assert rows[1]["test_score"] == ""
 
 
-def test_history_without_old_events_keeps_ballots_and_outcomes(finished):
-    ledger, experiment = finished
+def test_history_without_old_events_keeps_ballots_and_outcomes(finished_experiment):
+    ledger, experiment = finished_experiment
 
     class Pruned:
         def __getattr__(self, name):

@@ -72,11 +72,11 @@ class TestLocks:
                 try_lock_file(path)
             waits = []
 
-            def let_go() -> None:
+            def release() -> None:
                 waits.append(path)
                 other.stdin.close()
 
-            with lock_file(path, on_wait=let_go):
+            with lock_file(path, on_wait=release):
                 assert waits == [path]
 
     def test_killed_process_leaves_no_lock(self, tmp_path: Path):

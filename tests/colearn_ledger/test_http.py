@@ -29,7 +29,7 @@ from tests.support.waiting import LIMIT, ended
 SECRET = "s3cret"
 
 
-def ticking(seconds: float) -> Deadline:
+def clock_of_ticks(seconds: float) -> Deadline:
     """Return a deadline whose clock advances by one second at each reading."""
     ticks = count()
     return Deadline(seconds, clock=lambda: float(next(ticks)))
@@ -66,14 +66,14 @@ class TestAnswers:
             answer = HttpClient(server.url).request("GET", "/", timeout=LIMIT, max_bytes=2)
         assert (answer.status, answer.headers["x-why"], answer.content) == (404, "gone", b"no")
 
-    def test_the_path_follows_the_path_of_the_url(self):
+    def test_path_is_appended_to_the_path_of_the_url(self):
         with faulty(lambda call: call.answer(b"")) as server:
             for url, path in ((server.url, ""), (server.url + "/a/", "/b?c=d"), (server.url, "/")):
                 HttpClient(url).request("GET", path, timeout=LIMIT, max_bytes=0)
             HttpClient(server.url + "/v3/key?x=y").request("POST", timeout=LIMIT, max_bytes=0)
             assert [c.handler.path for c in server.calls] == ["/", "/a/b?c=d", "/", "/v3/key?x=y"]
 
-    def test_a_body_of_pieces_is_sent_in_chunks_or_after_its_length(self):
+    def test_body_of_pieces_is_sent_in_chunks_or_with_its_length(self):
         bodies = []
 
         def behave(call: Call) -> None:
@@ -89,7 +89,7 @@ class TestAnswers:
                     pass
         assert bodies == [(None, b"abcdef"), ("6", b"abcdef")]
 
-    def test_an_early_answer_is_read_although_the_request_was_not_taken(self):
+    def test_early_answer_is_read_although_the_request_was_not_read(self):
         with faulty(lambda call: call.answer(b"full", 507)) as server:
             client = HttpClient(server.url)
             answer = client.request(
@@ -97,7 +97,7 @@ class TestAnswers:
             )
         assert answer.status == 507
 
-    def test_what_the_source_of_a_body_raises_passes_through(self):
+    def test_error_of_the_source_of_a_body_is_raised(self):
         def source() -> Iterator[bytes]:
             yield b"first"
             raise ZeroDivisionError
@@ -112,7 +112,7 @@ class TestAnswers:
         ):
             use(server.url)
 
-    def test_a_connection_is_reused_after_a_whole_answer(self):
+    def test_connection_is_reused_after_a_whole_answer(self):
         def serve(connection: socket.socket) -> None:
             for _ in range(3):
                 connection.recv(65_536)
@@ -124,7 +124,7 @@ class TestAnswers:
                 answer = client.request("GET", "/", timeout=LIMIT, max_bytes=2)
                 assert answer.content == b"ok"
 
-    def test_a_connection_that_the_server_closed_is_replaced(self):
+    def test_connection_that_the_server_closed_is_replaced(self):
         with faulty(lambda call: call.answer(b"ok")) as server:  # closes after each answer
             client = HttpClient(server.url)
             for _ in range(3):
@@ -132,21 +132,21 @@ class TestAnswers:
 
 
 class TestTime:
-    def test_an_answer_that_drips_ends_at_the_deadline(self):
+    def test_answer_that_drips_ends_at_the_deadline(self):
         def behave(call: Call) -> None:
             call.start(200, 1_000_000)
             call.drip(every=0.05)
 
         with faulty(behave) as server, pytest.raises(TimedOut, match="did not finish its answer"):
-            ended(read_by, ticking(20), server.url)
+            ended(read_by, clock_of_ticks(20), server.url)
 
-    def test_a_chunked_answer_that_drips_ends_at_the_deadline(self):
+    def test_chunked_answer_that_drips_ends_at_the_deadline(self):
         def behave(call: Call) -> None:
             call.start(200, Transfer_Encoding="chunked")
             call.drip(b"1\r\nx\r\n", every=0.05)
 
         with faulty(behave) as server, pytest.raises(TimedOut, match="did not finish its answer"):
-            ended(read_by, ticking(30), server.url)
+            ended(read_by, clock_of_ticks(30), server.url)
 
     def test_headers_that_drip_end_at_the_deadline(self):
         def behave(call: Call) -> None:
@@ -154,13 +154,13 @@ class TestTime:
             call.drip(every=0.05)
 
         with faulty(behave) as server, pytest.raises(TimedOut, match="did not answer within 20 s"):
-            ended(read_by, ticking(20), server.url)
+            ended(read_by, clock_of_ticks(20), server.url)
 
-    def test_a_server_that_says_nothing_ends_at_the_deadline(self):
+    def test_silent_server_is_abandoned_at_the_deadline(self):
         with faulty(Call.stall) as server, pytest.raises(TimedOut, match=r"within 0\.3 s"):
             get(server.url, timeout=0.3)
 
-    def test_a_server_that_does_not_read_ends_at_the_deadline(self):
+    def test_server_that_does_not_read_is_abandoned_at_the_deadline(self):
         def use(url: str) -> None:
             body = iter([bytes(1_000_000)] * 100)
             with HttpClient(url).open("POST", "/", body=body, deadline=Deadline(0.3)):
@@ -169,7 +169,7 @@ class TestTime:
         with faulty(Call.stall) as server, pytest.raises(TimedOut):
             ended(use, server.url)
 
-    def test_a_handshake_of_tls_that_drips_ends_at_the_deadline(self):
+    def test_handshake_of_tls_that_drips_ends_at_the_deadline(self):
         stop = threading.Event()
 
         def serve(connection: socket.socket) -> None:
@@ -181,7 +181,7 @@ class TestTime:
                 ended(get, url.replace("http", "https"))
             stop.set()
 
-    def test_a_kept_connection_gets_each_requests_own_deadline(self):
+    def test_reused_connection_has_the_deadline_of_each_request(self):
         def serve(connection: socket.socket) -> None:
             connection.recv(65_536)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
@@ -196,7 +196,7 @@ class TestTime:
 
 
 class TestSize:
-    def test_an_endless_body_is_cut_off_at_the_limit(self):
+    def test_endless_body_is_cut_off_at_the_limit(self):
         def behave(call: Call) -> None:
             call.start()
             call.flood()
@@ -204,7 +204,7 @@ class TestSize:
         with faulty(behave) as server, pytest.raises(AnswerTooLarge, match="more than 1,000,000"):
             ended(get, server.url)
 
-    def test_an_endless_header_is_refused(self):
+    def test_endless_header_is_refused(self):
         def behave(call: Call) -> None:
             call.send(b"HTTP/1.1 200 OK\r\nX: ")
             call.flood()
@@ -215,11 +215,11 @@ class TestSize:
     @pytest.mark.parametrize(
         "start", [b"SSH-2.0-OpenSSH_9.2p1\r\n", b"HTTP/1.1 abc\r\n\r\n", b"\x00" * 100, b""]
     )
-    def test_something_that_is_not_http_is_refused(self, start: bytes):
+    def test_answer_that_is_not_http_is_refused(self, start: bytes):
         with faulty(lambda call: call.send(start)) as server, pytest.raises(BrokenOff):
             get(server.url)
 
-    def test_an_answer_that_is_cut_off_is_not_taken_for_whole(self):
+    def test_incomplete_answer_is_refused(self):
         def behave(call: Call) -> None:
             call.start(200, 1_000)
             call.send(b"x" * 999)
@@ -227,7 +227,7 @@ class TestSize:
         with faulty(behave) as server, pytest.raises(BrokenOff):
             get(server.url)
 
-    def test_a_chunked_answer_that_is_cut_off_is_not_taken_for_whole(self):
+    def test_incomplete_chunked_answer_is_refused(self):
         def behave(call: Call) -> None:
             call.start(200, Transfer_Encoding="chunked")
             call.send(b"3\r\nabc\r\n")
@@ -289,15 +289,13 @@ class TestSecrets:
             assert error.__suppress_context__
         assert SECRET not in caplog.text
 
-    def test_the_warning_about_malformed_headers_masks_the_url(
-        self, caplog: pytest.LogCaptureFixture
-    ):
+    def test_warning_about_malformed_headers_masks_the_url(self, caplog: pytest.LogCaptureFixture):
         with faulty(lambda call: call.send(b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n")) as server:
             get(f"{server.url}/{SECRET}?key={SECRET}")
         assert "Failed to parse headers" in caplog.text
         assert SECRET not in caplog.text
 
-    def test_the_password_of_a_url_is_sent_as_basic_authentication(self):
+    def test_password_of_a_url_is_sent_as_basic_authentication(self):
         with faulty(lambda call: call.answer(b"")) as server:
             get(server.url.replace("//", "//ann:p%40ss@"))
             assert server.calls[0].headers["authorization"] == "Basic YW5uOnBAc3M="
@@ -313,11 +311,11 @@ class TestSecrets:
         "url",
         ["", "host:1", "ftp://host", "http://", "http://h:99999", "http://h/a b", "http://[::1"],
     )
-    def test_a_malformed_url_is_refused(self, url: str):
+    def test_malformed_url_is_refused(self, url: str):
         with pytest.raises(InvalidUrl, match="not the URL of a server"):
             HttpClient(url)
 
-    def test_a_secret_in_a_malformed_url_is_not_repeated(self):
+    def test_secret_in_a_malformed_url_is_not_repeated(self):
         with pytest.raises(InvalidUrl) as caught:
             HttpClient(f"ftp://ann:{SECRET}@host/{SECRET}")
         assert SECRET not in str(caught.value)
@@ -330,12 +328,12 @@ class TestRedirects:
             stream.read(1_000)
             return stream.status
 
-    def test_redirects_are_not_followed_unless_asked_for(self):
+    def test_redirects_are_followed_only_on_request(self):
         with faulty(lambda call: call.answer(b"", 302, Location="/x")) as server:
             assert self.follow(server.url, 0) == 302
             assert len(server.calls) == 1
 
-    def test_an_endless_chain_of_redirects_ends(self):
+    def test_endless_chain_of_redirects_ends(self):
         with faulty(lambda call: call.answer(b"", 302, Location="/x")) as server:
             assert self.follow(server.url) == 302
             assert len(server.calls) == 4
@@ -372,13 +370,13 @@ class TestProxies:
             monkeypatch.setenv("https_proxy", url)
             yield server.calls
 
-    def test_the_proxy_of_the_environment_is_used(self, proxy: list[Call]):
+    def test_proxy_of_the_environment_is_used(self, proxy: list[Call]):
         assert get("http://node.example/a") == b"by proxy"
         assert proxy[0].handler.path == "http://node.example/a/"
         assert proxy[0].headers["host"] == "node.example"
         assert proxy[0].headers["proxy-authorization"].startswith("Basic ")
 
-    def test_a_server_on_this_machine_is_reached_directly(self, proxy: list[Call]):
+    def test_server_on_this_machine_is_reached_directly(self, proxy: list[Call]):
         with faulty(lambda call: call.answer(b"directly")) as server:
             assert get(server.url) == b"directly"
         assert proxy == []

@@ -29,7 +29,7 @@ def place() -> Place:
     return new_place()
 
 
-class Answering:
+class AnsweringRelay:
     """A relay that answers each offer with an error, or accepts it."""
 
     def __init__(self, error: LedgerError | None = None) -> None:
@@ -46,24 +46,26 @@ class TestRelayList:
     @pytest.mark.parametrize(
         "error", [LedgerUnavailable("down"), RelayFull("full"), BallotRefused("not this one")]
     )
-    def test_the_next_relay_is_tried_when_one_fails(self, place, error: LedgerError):
-        relays = [Answering(error), Answering(), Answering()]
+    def test_next_relay_is_tried_when_one_fails(self, place, error: LedgerError):
+        relays = [AnsweringRelay(error), AnsweringRelay(), AnsweringRelay()]
         RelayList(relays).offer(place.id, 0, place.ballot(1))
         assert [relay.offers for relay in relays] == [1, 1, 0]
 
-    def test_a_ballot_that_all_relays_refuse_is_refused(self, place):
-        relays = RelayList([Answering(BallotRefused("a")), Answering(BallotRefused("b"))])
+    def test_ballot_that_all_relays_refuse_is_refused(self, place):
+        relays = RelayList([AnsweringRelay(BallotRefused("a")), AnsweringRelay(BallotRefused("b"))])
         with pytest.raises(BallotRefused, match="a; b"):
             relays.offer(place.id, 0, place.ballot(1))
 
-    def test_a_ballot_that_a_relay_may_accept_later_is_not_refused(self, place):
-        relays = RelayList([Answering(BallotRefused("a")), Answering(LedgerUnavailable("b"))])
+    def test_ballot_that_a_relay_may_accept_later_is_not_refused(self, place):
+        relays = RelayList(
+            [AnsweringRelay(BallotRefused("a")), AnsweringRelay(LedgerUnavailable("b"))]
+        )
         with pytest.raises(LedgerUnavailable, match="a; b"):
             relays.offer(place.id, 0, place.ballot(1))
 
 
 class TestCarrier:
-    def test_the_carrier_waits_until_the_ballot_is_counted(self, place):
+    def test_carrier_waits_until_the_ballot_is_counted(self, place):
         relay = relay_of(place, wait=0.0)
         view = place.ledger.acting_for(LEARNERS[1])
         pending = RelayCarrier(view, LEARNERS[1], relay, poll=0.0).vote(place.id, 0, Vote(True))
@@ -72,7 +74,7 @@ class TestCarrier:
         relay.carry_due()
         assert pending.wait(0.0).cost == 0
 
-    def test_a_round_that_closed_without_the_ballot_is_reported(self, place):
+    def test_round_that_closed_without_the_ballot_is_reported(self, place):
         view = place.ledger.acting_for(LEARNERS[1])
         carrier = RelayCarrier(view, LEARNERS[1], relay_of(place), poll=0.0)
         pending = carrier.vote(place.id, 0, Vote(True))
@@ -80,18 +82,18 @@ class TestCarrier:
         with pytest.raises(WrongPhase):
             pending.wait(LIMIT)
 
-    def test_a_ballot_that_closes_the_round_between_two_queries_is_counted(self, place):
+    def test_ballot_that_closes_the_round_between_two_queries_is_counted(self, place):
         relay = relay_of(place)
         for i in (2, 3, 4):
             relay.offer(place.id, 0, place.ballot(i))
-        view = CarriesAfterFirstLook(place.ledger.acting_for(LEARNERS[1]), relay)
+        view = CountsAfterFirstQuery(place.ledger.acting_for(LEARNERS[1]), relay)
         pending = RelayCarrier(view, LEARNERS[1], relay, poll=0.0).vote(place.id, 0, Vote(True))
         view.armed = True
         assert pending.wait(LIMIT).cost == 0
         assert place.ledger.round(place.id, 0).outcome == Outcome.ACCEPTED
 
 
-class CarriesAfterFirstLook:
+class CountsAfterFirstQuery:
     """A view of a ledger that changes right after the first query."""
 
     def __init__(self, ledger: Any, relay: Relay) -> None:

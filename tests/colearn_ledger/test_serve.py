@@ -56,14 +56,14 @@ def test_nothing_is_logged_about_start_requests_and_stop(caplog: pytest.LogCaptu
     assert caplog.records == []
 
 
-def test_a_port_can_be_used_again_after_the_end():
+def test_port_can_be_used_again_after_the_end():
     with serve(echo_app, "127.0.0.1", 0) as url:
         pass
     with serve(echo_app, "127.0.0.1", int(url.rpartition(":")[2])) as again:
         assert again == url
 
 
-def test_a_port_in_use_is_reported():
+def test_port_in_use_is_reported():
     with (
         serve(echo_app, "127.0.0.1", 0) as url,
         pytest.raises(AddressNotUsable, match="choose another port"),
@@ -81,7 +81,7 @@ def test_missing_packages_are_reported_with_the_command(monkeypatch: pytest.Monk
         pass
 
 
-def test_a_request_that_is_too_large_is_refused():
+def test_request_that_is_too_large_is_refused():
     with serve(echo_app, "127.0.0.1", 0, limits=Limits(max_bytes=10)) as url:
         assert post(url, b"x" * 10)[0] == 200
         assert post(url, b"x" * 11)[0] == 413
@@ -90,7 +90,7 @@ def test_a_request_that_is_too_large_is_refused():
 @pytest.mark.parametrize(
     "start", [b"", b"POST / HT", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab"]
 )
-def test_a_request_that_never_ends_is_cut_off(start: bytes):
+def test_request_that_never_ends_is_cut_off(start: bytes):
     with serve(echo_app, "127.0.0.1", 0, limits=Limits(seconds=0.3)) as url:
         host, _, port = url.removeprefix("http://").rpartition(":")
         with socket.create_connection((host, int(port)), timeout=LIMIT) as connection:
@@ -99,13 +99,13 @@ def test_a_request_that_never_ends_is_cut_off(start: bytes):
                 assert b"200" not in ended(read_all, connection)
 
 
-def test_a_peer_above_its_rate_gets_429():
+def test_peer_above_its_rate_gets_429():
     with serve(echo_app, "127.0.0.1", 0, limits=Limits(per_second=0.001, burst=2)) as url:
         assert [post(url)[0] for _ in range(4)] == [200, 200, 429, 429]
 
 
 class TestRateLimit:
-    def test_a_peer_may_act_again_after_a_while(self):
+    def test_peer_may_act_again_after_a_while(self):
         now = [0.0]
         rates = RateLimit(2.0, 1, clock=lambda: now[0])
         assert [rates.allow("a"), rates.allow("a"), rates.allow("b")] == [True, False, True]
@@ -120,7 +120,7 @@ class TestRateLimit:
         assert len(rates._peers) == 3
 
 
-def test_an_application_that_fails_does_not_end_the_server():
+def test_application_that_fails_does_not_end_the_server():
     def failing_app():
         async def app(*_: object) -> None:
             raise ValueError("a bug")

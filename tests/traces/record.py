@@ -120,11 +120,11 @@ class Trace:
         )
         self.record(CREATOR, "create", {"params": wire_params(params)}, params)
 
-    def record(self, by: str, call: str, told: Json, *arguments: Any) -> None:
+    def record(self, by: str, call: str, fields: Json, *arguments: Any) -> None:
         """Make a call on the reference and record its result."""
         entropy = bytes(32)  # proposers take turns, so no entropy is used
         tx = Transaction(WALLETS[by].address, self.time, entropy)
-        step = {"time": self.time, "by": by, "call": call, "arguments": told}
+        step = {"time": self.time, "by": by, "call": call, "arguments": fields}
         try:
             events = getattr(self.rules, call)(tx, *arguments)
             step["events"] = [wire_event(event) for event in events]
@@ -137,7 +137,7 @@ class Trace:
         """Return the state in the format of the queries."""
         e = self.views.experiment(EXPERIMENT)
         learners = self.views.learners(EXPERIMENT, 0, 100)
-        told: Json = {
+        state: Json = {
             "experiment": [word(e.status), e.round, e.active_learners, e.joined_learners],
             "current": [e.current and wire_content(e.current), e.current_round],
             "times": [e.created_at, e.started_at, e.ended_at],
@@ -151,8 +151,8 @@ class Trace:
             ],
         }
         if e.round is not None:
-            told["rounds"] = [self.round_row(i) for i in range(max(0, e.round - 1), e.round + 1)]
-        return told
+            state["rounds"] = [self.round_row(i) for i in range(max(0, e.round - 1), e.round + 1)]
+        return state
 
     def round_row(self, index: int) -> Json:
         """Return a round with its ballots."""
@@ -236,8 +236,8 @@ class Trace:
         approve = self.chance.random() < 0.6
         vote_bits, test_bits = self.chance.choices(SCORE_BITS, k=2)
         vote = Vote(approve, Scores(bits_to_score(vote_bits), bits_to_score(test_bits)))
-        told = {"approve": approve, "vote_score": str(vote_bits), "test_score": str(test_bits)}
-        return vote, told
+        fields = {"approve": approve, "vote_score": str(vote_bits), "test_score": str(test_bits)}
+        return vote, fields
 
     # ------------------------------------------------------------------ calls
 
@@ -254,8 +254,8 @@ class Trace:
         """Remove a learner, mostly one with enough strikes."""
         struck = [NAME_OF[m.account] for m in self.views.learners(EXPERIMENT, 0, 100) if m.strikes]
         whom = self.chance.choice(struck or NAMES)
-        told = {"learner": whom}
-        self.record(name, "remove", told, EXPERIMENT, WALLETS[whom].address)
+        fields = {"learner": whom}
+        self.record(name, "remove", fields, EXPERIMENT, WALLETS[whom].address)
 
     def start(self, name: str) -> None:
         """Start the experiment."""
@@ -281,10 +281,10 @@ class Trace:
         index = self.the_round()
         file = self.chance.choice(["first", "a", f"of {index}", f"more of {index}"])
         content = content_of(file, raw=self.chance.random() < 0.5)
-        vote, told = self.a_vote()
-        told = {"round": index, "content": wire_content(content), **told}
-        del told["approve"]
-        self.record(name, "propose", told, EXPERIMENT, index, content, vote.scores)
+        vote, fields = self.a_vote()
+        fields = {"round": index, "content": wire_content(content), **fields}
+        del fields["approve"]
+        self.record(name, "propose", fields, EXPERIMENT, index, content, vote.scores)
 
     def decline(self, name: str) -> None:
         """Decline to propose."""
@@ -294,38 +294,38 @@ class Trace:
     def vote(self, name: str) -> None:
         """Cast an open vote."""
         index = self.the_round()
-        vote, told = self.a_vote()
-        self.record(name, "vote", {"round": index, **told}, EXPERIMENT, index, vote)
+        vote, fields = self.a_vote()
+        self.record(name, "vote", {"round": index, **fields}, EXPERIMENT, index, vote)
 
     def secret(self, name: str, index: int) -> tuple[Vote, Json, bytes]:
         """Return an account's vote for a round; it is the same at each call."""
         approve = hashed(f"{name} {index}")[0] % 3 > 0
-        told = {"approve": approve, "vote_score": str(SCORE_BITS[2]), "test_score": "0"}
-        return Vote(approve, Scores(0.75, 0.0)), told, hashed(f"salt of {name} {index}")
+        fields = {"approve": approve, "vote_score": str(SCORE_BITS[2]), "test_score": "0"}
+        return Vote(approve, Scores(0.75, 0.0)), fields, hashed(f"salt of {name} {index}")
 
     def commit(self, name: str) -> None:
         """Commit to a vote, sometimes to another account's vote or to nothing."""
         index = self.the_round()
         whose = name if self.chance.random() < 0.9 else self.chance.choice(NAMES)
-        vote, told, salt = self.secret(whose, index)
+        vote, fields, salt = self.secret(whose, index)
         account = WALLETS[whose].address
         commitment = commitment_hash(DOMAIN, EXPERIMENT, index, account, vote, salt)
         zero = self.chance.random() < 0.05
-        told = {"round": index, "of": whose, "salt": base64_of(salt), "zero": zero, **told}
-        self.record(name, "commit", told, EXPERIMENT, index, bytes(32) if zero else commitment)
+        fields = {"round": index, "of": whose, "salt": base64_of(salt), "zero": zero, **fields}
+        self.record(name, "commit", fields, EXPERIMENT, index, bytes(32) if zero else commitment)
 
     def reveal(self, name: str) -> None:
         """Reveal a vote, sometimes one without a commitment."""
         index = self.the_round()
         whose = name if self.chance.random() < 0.9 else self.chance.choice(NAMES)
-        vote, told, salt = self.secret(whose, index)
-        told = {"round": index, "salt": base64_of(salt), **told}
-        self.record(name, "reveal", told, EXPERIMENT, index, vote, salt)
+        vote, fields, salt = self.secret(whose, index)
+        fields = {"round": index, "salt": base64_of(salt), **fields}
+        self.record(name, "reveal", fields, EXPERIMENT, index, vote, salt)
 
     def vote_signed(self, name: str) -> None:
         """Submit some signed ballots, valid and invalid."""
         index = self.the_round()
-        ballots, told = [], []
+        ballots, entries = [], []
         for _ in range(self.chance.randint(0, 3)):
             learner = self.chance.choice(NAMES)
             signer = learner if self.chance.random() < 0.85 else self.chance.choice(NAMES)
@@ -333,9 +333,9 @@ class Trace:
             signed = sign_ballot(WALLETS[signer], DOMAIN, EXPERIMENT, index, vote)
             account = WALLETS[learner].address
             ballots.append(SignedBallot(account, vote, signed.signature))
-            told.append({"learner": learner, "signer": signer, **fields})
+            entries.append({"learner": learner, "signer": signer, **fields})
         self.record(
-            name, "vote_signed", {"round": index, "ballots": told}, EXPERIMENT, index, ballots
+            name, "vote_signed", {"round": index, "ballots": entries}, EXPERIMENT, index, ballots
         )
 
 
@@ -360,10 +360,10 @@ def main(arguments: list[str]) -> int:
 def report(traces: list[list[Json]], file: Path) -> None:
     """Print how often each call and error occurs in the traces."""
     steps = [step for trace in traces for step in trace]
-    came = Counter(step["error"]["name"] if "error" in step else "ok" for step in steps)
+    results = Counter(step["error"]["name"] if "error" in step else "ok" for step in steps)
     events = Counter(name for step in steps for name, _ in step.get("events", ()))
     print(f"{len(steps):,} steps in {len(traces):,} traces, {file.stat().st_size:,} bytes: {file}")
-    print("came to:", ", ".join(f"{name} {count:,}" for name, count in sorted(came.items())))
+    print("results:", ", ".join(f"{name} {count:,}" for name, count in sorted(results.items())))
     print("events:", ", ".join(f"{name} {count:,}" for name, count in sorted(events.items())))
 
 

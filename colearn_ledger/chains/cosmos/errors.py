@@ -38,9 +38,9 @@ class FeeTooHigh(ChainError):
         self.wanted = wanted
         self.ceiling = ceiling
         super().__init__(
-            f"the node wants {wanted:,} {denomination} for this transaction and the ceiling is "
-            f"{ceiling:,}: nothing was sent; wait for a lower price, or raise gas_price of the "
-            "network"
+            f"the node demands a fee of {wanted:,} {denomination} for this transaction, above the "
+            f"ceiling of {ceiling:,}; nothing was sent: wait for a lower price, or raise gas_price "
+            "of the network"
         )
 
 
@@ -70,7 +70,9 @@ def find_contract_error(text: str) -> Refused | None:
     try:
         values = load(match[2])
     except InvalidJson as error:
-        raise BadAnswer(f"the error {match[1]} carries no values: {match[2][:100]!r}") from error
+        raise BadAnswer(
+            f"the values of the error {match[1]} are malformed: {match[2][:100]!r}"
+        ) from error
     return Refused(match[1], tuple(values))
 
 

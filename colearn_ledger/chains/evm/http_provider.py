@@ -129,16 +129,16 @@ class HttpProvider(BaseProvider):
                 self._not_before = max(self._not_before, time.monotonic() + demanded)
                 if failures == self._config.tries or demanded > self._config.longest_pause:
                     raise
-                _log.debug("%s: %s; asking again (%s)", self.name, error, what)
+                _log.debug("%s: %s; the request is repeated (%s)", self.name, error, what)
                 time.sleep(max(self._backoff.pause(failures), demanded))
-        raise LedgerUnavailable(f"{self.name} was not asked: HttpConfig.tries is 0")
+        raise LedgerUnavailable(f"{self.name} received no request: HttpConfig.tries is 0")
 
     def _await_turn(self) -> None:
         """Wait as long as the node demanded, or raise if that is too long."""
         wait = self._not_before - time.monotonic()
         if wait > self._config.longest_pause:
             raise LedgerUnavailable(
-                f"{self.name} accepts no requests for another {wait:.0f} s: it was asked too often"
+                f"{self.name} accepts no requests for another {wait:.0f} s: too many requests"
             )
         if wait > 0:
             time.sleep(wait)
@@ -163,7 +163,7 @@ class HttpProvider(BaseProvider):
         after = _seconds(answer.headers.get("retry-after"))
         if answer.status == _TOO_MANY:
             demand = f" and demands a pause of {after:g} s" if after else ""
-            raise _Passing(f"{self.name} is asked too often (HTTP 429){demand}", after)
+            raise _Passing(f"{self.name} received too many requests (HTTP 429){demand}", after)
         if answer.status in _BAD_GATEWAYS:
             raise _Passing(f"{self.name} cannot answer now (HTTP {answer.status})", after)
         try:
@@ -185,7 +185,7 @@ class HttpProvider(BaseProvider):
                 f"{self.name} returned a malformed answer to {method}: {str(answer)[:100]!r}"
             )
         if answer.get("id") != number and not (answer.get("id") is None and _is_error(answer)):
-            raise BadAnswer(f"{self.name} answered another request than {method}")
+            raise BadAnswer(f"{self.name} returned the answer to another request than {method}")
         return answer
 
 

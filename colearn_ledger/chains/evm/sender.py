@@ -240,7 +240,9 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
             return
         fees = self._prices.now(fresh=True).offer(self._config.max_fee)
         if fees is not None:
-            _log.warning("no transaction has nonce %d of %s: filled", nonce, own.account)
+            _log.warning(
+                "nonce %d of %s is unused: an empty transaction fills it", nonce, own.account
+            )
             self._send_empty(wallet, own, nonce, fees)
 
     def _send_empty(self, wallet: Wallet, own: Own, nonce: int, fees: Fees) -> None:

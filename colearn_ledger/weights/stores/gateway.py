@@ -145,5 +145,5 @@ def _starts_at(answer: Stream, offset: int) -> bool:
         return False
     part = answer.headers.get("content-range", "")
     if not part.startswith(f"bytes {offset}-"):
-        raise NodeError(f"was asked for the bytes from {offset} on and sent {shown(part)}")
+        raise NodeError(f"sent {shown(part)} instead of the bytes from {offset} on")
     return True

@@ -96,8 +96,8 @@ class KuboStore:
         if cid != content.cid:
             self._unpin_foreign(cid)
             raise ContentNotStored(
-                f"{self._name} stored {shown(cid)} where {content.cid} was due: it has other "
-                "bytes, or is not a Kubo node; use another node"
+                f"{self._name} stored {shown(cid)} instead of {content.cid}: it is faulty or not "
+                "a Kubo node; use another node"
             )
         return content
 
@@ -157,7 +157,7 @@ class KuboStore:
             ) from error
         if not isinstance(answer, dict) or answer.get("Pins") != [content.cid]:
             raise ContentNotStored(
-                f"{self._name} was asked to pin {content.cid} and answers {shown(answer)}; "
+                f"{self._name} was asked to pin {content.cid} and answered {shown(answer)}; "
                 "use another node"
             )
 

@@ -200,12 +200,12 @@ def refusal(status: int, content: bytes) -> NodeError:
 
 def too_large() -> NodeError:
     """Return the error for an answer of more than `MAX_ANSWER` bytes."""
-    return NodeError("answers without end where a line of JSON is due")
+    return NodeError("sends an endless answer instead of a line of JSON")
 
 
 def not_json(content: bytes) -> NodeError:
     """Return the error for an answer that cannot be parsed."""
-    return NodeError(f"does not answer in JSON ({shown(content[:40])})")
+    return NodeError(f"returned an answer that is not JSON ({shown(content[:40])})")
 
 
 def _parse(stream: Stream) -> Any:

@@ -30,7 +30,7 @@ from tests.support.waiting import LIMIT, ended
 NAME = "AB" * 32
 
 
-class FalseNode(grpc.GenericRpcHandler):
+class FakeNode(grpc.GenericRpcHandler):
     """A node that answers every request with the result of ``answer_request``."""
 
     answer_request: Callable[[grpc.ServicerContext], Any]
@@ -45,13 +45,13 @@ class FalseNode(grpc.GenericRpcHandler):
 
 
 @pytest.fixture
-def false_node() -> FalseNode:
-    return FalseNode()
+def fake_node() -> FakeNode:
+    return FakeNode()
 
 
 @pytest.fixture
-def place(false_node: FalseNode) -> Iterator[str]:
-    server = grpc.server(ThreadPoolExecutor(2), handlers=[false_node])
+def place(fake_node: FakeNode) -> Iterator[str]:
+    server = grpc.server(ThreadPoolExecutor(2), handlers=[fake_node])
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     yield f"http://127.0.0.1:{port}"
@@ -64,7 +64,7 @@ def node(place: str) -> Iterator[Node]:
         yield asked
 
 
-def refusing(code: grpc.StatusCode, words: str) -> Callable[[grpc.ServicerContext], Any]:
+def answer_refusal(code: grpc.StatusCode, words: str) -> Callable[[grpc.ServicerContext], Any]:
     return lambda context: context.abort(code, words)
 
 
@@ -74,7 +74,7 @@ def account_of(address: str) -> QueryAccountResponse:
     return answer
 
 
-def found(**fields: Any) -> TxResponse:
+def make_tx_response(**fields: Any) -> TxResponse:
     return TxResponse(**{"txhash": NAME, "height": 5, "timestamp": "2026-01-01T00:00:00Z"} | fields)
 
 
@@ -89,7 +89,7 @@ def found(**fields: Any) -> TxResponse:
         ),
     ],
 )
-def test_unreachable_node_is_asked_again(false_node: FalseNode, node: Node, code: str, words: str):
+def test_unreachable_node_is_asked_again(fake_node: FakeNode, node: Node, code: str, words: str):
     tried: list[int] = []
 
     def answer_request(context: grpc.ServicerContext) -> Any:
@@ -98,16 +98,16 @@ def test_unreachable_node_is_asked_again(false_node: FalseNode, node: Node, code
             context.abort(grpc.StatusCode[code], words)
         return account_of(ANA)
 
-    false_node.answer_request = answer_request
+    fake_node.answer_request = answer_request
     assert node.account(ANA) == (3, 4)
     assert len(tried) == 3
 
 
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "ABORTED"])
 def test_unreachable_node_is_reported_when_patience_ends(
-    false_node: FalseNode, place: str, code: str
+    fake_node: FakeNode, place: str, code: str
 ):
-    false_node.answer_request = refusing(grpc.StatusCode[code], "not\x1b[2J now")
+    fake_node.answer_request = answer_refusal(grpc.StatusCode[code], "not\x1b[2J now")
     with (
         closing(Node(place, GrpcConfig(timeout=LIMIT, patience=1.0))) as node,
         pytest.raises(LedgerUnavailable, match=r"does not answer \(not \[2J now\)"),
@@ -115,9 +115,9 @@ def test_unreachable_node_is_reported_when_patience_ends(
         ended(node.account, ANA)
 
 
-def test_silent_node_is_reported_when_patience_ends(false_node: FalseNode, place: str):
+def test_silent_node_is_reported_when_patience_ends(fake_node: FakeNode, place: str):
     never = threading.Event()
-    false_node.answer_request = lambda context: never.wait()
+    fake_node.answer_request = lambda context: never.wait()
     with (
         closing(Node(place, GrpcConfig(timeout=0.5, patience=1.0))) as node,
         pytest.raises(LedgerUnavailable, match="does not answer"),
@@ -126,11 +126,11 @@ def test_silent_node_is_reported_when_patience_ends(false_node: FalseNode, place
     never.set()
 
 
-def test_refusals_of_node_and_contract_are_distinguished(false_node: FalseNode, node: Node):
-    false_node.answer_request = refusing(grpc.StatusCode.UNKNOWN, "something is wrong")
+def test_refusals_of_node_and_contract_are_distinguished(fake_node: FakeNode, node: Node):
+    fake_node.answer_request = answer_refusal(grpc.StatusCode.UNKNOWN, "something is wrong")
     with pytest.raises(NodeRefused, match="something is wrong"):
         node.simulate(b"")
-    false_node.answer_request = refusing(
+    fake_node.answer_request = answer_refusal(
         grpc.StatusCode.UNKNOWN, f'x: colearn:NotCreator(["{ANA}"]): y'
     )
     with pytest.raises(Refused) as refused:
@@ -138,8 +138,8 @@ def test_refusals_of_node_and_contract_are_distinguished(false_node: FalseNode, 
     assert (refused.value.name, refused.value.values) == ("NotCreator", (ANA,))
 
 
-def test_missing_things_are_not_errors(false_node: FalseNode, node: Node):
-    false_node.answer_request = refusing(grpc.StatusCode.NOT_FOUND, "not found")
+def test_missing_things_are_not_errors(fake_node: FakeNode, node: Node):
+    fake_node.answer_request = answer_refusal(grpc.StatusCode.NOT_FOUND, "not found")
     assert node.account(ANA) == (0, 0)
     assert node.transaction(NAME) is None
     assert node.contract(CONTRACT) is None
@@ -158,25 +158,31 @@ def test_missing_things_are_not_errors(false_node: FalseNode, node: Node):
             QuerySmartContractStateResponse(data=b"[" * 100_000),
             lambda node: node.query(CONTRACT, {}),
         ),
-        (GetTxResponse(tx_response=found(txhash="CD" * 32)), lambda node: node.transaction(NAME)),
-        (GetTxResponse(tx_response=found(timestamp="soon")), lambda node: node.transaction(NAME)),
         (
-            GetTxsEventResponse(tx_responses=[found(height=11)]),
+            GetTxResponse(tx_response=make_tx_response(txhash="CD" * 32)),
+            lambda node: node.transaction(NAME),
+        ),
+        (
+            GetTxResponse(tx_response=make_tx_response(timestamp="soon")),
+            lambda node: node.transaction(NAME),
+        ),
+        (
+            GetTxsEventResponse(tx_responses=[make_tx_response(height=11)]),
             lambda node: node.executions(CONTRACT, 1, 10),
         ),
         (b"\x12\xff\xff", lambda node: node.contract(CONTRACT)),
     ],
 )
 def test_invalid_answer_is_a_bad_answer(
-    false_node: FalseNode, node: Node, answer: Any, ask: Callable[[Node], object]
+    fake_node: FakeNode, node: Node, answer: Any, ask: Callable[[Node], object]
 ):
-    false_node.answer_request = lambda context: answer
+    fake_node.answer_request = lambda context: answer
     with pytest.raises(BadAnswer):
         ask(node)
 
 
 def test_transactions_out_of_order_are_a_bad_answer():
-    class Disordered:
+    class DisorderedNode:
         name = "http://x"
 
         def latest(self) -> Any:
@@ -185,6 +191,6 @@ def test_transactions_out_of_order_are_a_bad_answer():
         def executions(self, *_: object) -> list[Executed]:
             return [Executed(NAME, height, 0, 0, "", "", 0, ()) for height in (5, 4)]
 
-    reader = EventReader(Disordered(), CONTRACT, lambda: 1, range_size=100)
+    reader = EventReader(DisorderedNode(), CONTRACT, lambda: 1, range_size=100)
     with pytest.raises(BadAnswer, match="out of order"):
         reader.events(ExperimentId(1), after=-1, limit=5)

@@ -184,7 +184,7 @@ def sequences(node: ScriptedChain) -> list[int]:
     return [sequence_of(raw) for raw in node.offered]
 
 
-class TestPaying:
+class TestFees:
     def test_fee_is_the_networks_price_of_the_simulated_gas_with_headroom(
         self, chain: ScriptedCosmosChain, node: ScriptedChain
     ):
@@ -232,7 +232,7 @@ class TestPaying:
         chain.make_sender().send(WALLET, action())
         assert [auth_of(raw).fee.amount[0].amount for raw in node.offered] == ["5500", "9000"]
         node.override = answer_once((13, "sdk", "got: 1stake required: 90000stake: x"))
-        with pytest.raises(FeeTooHigh, match=r"wants 90,000 stake .* ceiling is 27,500"):
+        with pytest.raises(FeeTooHigh, match=r"a fee of 90,000 stake .* ceiling of 27,500"):
             chain.make_sender().send(WALLET, action(2))
 
     def test_sender_waits_for_room_in_the_mempool(

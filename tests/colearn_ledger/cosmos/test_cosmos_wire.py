@@ -235,7 +235,7 @@ _ERRORS: list[tuple[str, ProtocolError]] = [
 
 
 @pytest.mark.parametrize(("text", "expected"), _ERRORS, ids=[text[:20] for text, _ in _ERRORS])
-def test_errors_of_the_contract_become_the_protocols(text: str, expected: ProtocolError):
+def test_errors_of_the_contract_become_errors_of_the_protocol(text: str, expected: ProtocolError):
     log = f"failed to execute message; message index: 0: colearn:{text}: execute wasm contract"
     refusal = find_contract_error(log)
     assert refusal is not None
@@ -372,11 +372,13 @@ def test_event_with_missing_or_malformed_attributes_is_a_bad_answer(event: Chain
         (4, "sdk", "signature verification failed", Refusal.OTHER),
     ],
 )
-def test_codes_and_words_mean_what_they_say(code: int, space: str, words: str, meant: Refusal):
+def test_codes_and_messages_of_refusals_are_classified(
+    code: int, space: str, words: str, meant: Refusal
+):
     assert classify_refusal(code, space, words) == meant
 
 
-def test_a_chain_tells_the_sequence_and_the_fee_it_wants():
+def test_expected_sequence_and_fee_are_read_from_messages():
     assert find_expected_sequence("account sequence mismatch, expected 12, got 4: x") == 12
     assert find_expected_sequence("something else") is None
     assert find_wanted_fee("insufficient fees; got: 1stake required: 25stake: x", "stake") == 25

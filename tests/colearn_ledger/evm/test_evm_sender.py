@@ -163,7 +163,7 @@ class TestBudget(BudgetConformance):
 
 
 class TestTips:
-    def test_a_node_cannot_choose_a_tip_above_its_ceiling(self, chain: ScriptedEvmChain):
+    def test_node_cannot_choose_a_tip_above_its_ceiling(self, chain: ScriptedEvmChain):
         chain.node.suggested_tip = 400 * GWEI
         chain.send(chain.make_sender(max_tip=3 * GWEI, max_fee=9 * GWEI))
         [raw] = chain.node.offered

@@ -86,7 +86,7 @@ class Waiter:
     def mine(self) -> None:
         json_rpc(self._anvil.url, "evm_mine")
 
-    def check_ended_by_the_block(self, waiting: Running) -> None:
+    def check_woken_by_the_block(self, waiting: Running) -> None:
         waiting.result()
         assert self._ledger._seen == self._head()
 
@@ -94,14 +94,14 @@ class Waiter:
         return int(json_rpc(self._anvil.url, "eth_blockNumber"), 16)
 
 
-def test_a_new_block_ends_a_wait_long_before_the_next_poll(anvil: Anvil, tmp_path: Path):
+def test_new_block_ends_a_wait_long_before_the_next_poll(anvil: Anvil, tmp_path: Path):
     waiter = Waiter(anvil, tmp_path, "auto", NEVER)
     waiter.await_subscription()
     for _ in range(3):
         waiter.catch_up()
         waiting = waiter.start_waiting()
         waiter.mine()
-        waiter.check_ended_by_the_block(waiting)
+        waiter.check_woken_by_the_block(waiting)
 
 
 @pytest.mark.parametrize("websocket", ["off", "ws://127.0.0.1:9", "ws://[nonsense"])
@@ -111,15 +111,15 @@ def test_blocks_are_found_by_polling_without_a_socket(anvil: Anvil, tmp_path: Pa
         waiter.catch_up()
         waiting = waiter.start_waiting()
         waiter.mine()
-        waiter.check_ended_by_the_block(waiting)
+        waiter.check_woken_by_the_block(waiting)
 
 
-def test_a_block_between_two_waits_is_not_missed(anvil: Anvil, tmp_path: Path):
+def test_block_between_two_waits_is_not_missed(anvil: Anvil, tmp_path: Path):
     waiter = Waiter(anvil, tmp_path, "auto", NEVER)
     waiter.await_subscription()
     waiter.catch_up()
     waiter.mine()
-    waiter.check_ended_by_the_block(waiter.start_waiting())
+    waiter.check_woken_by_the_block(waiter.start_waiting())
 
 
 def test_blocks_are_found_by_polling_after_the_socket_broke(tmp_path: Path):
@@ -131,10 +131,10 @@ def test_blocks_are_found_by_polling_after_the_socket_broke(tmp_path: Path):
         waiter.catch_up()
         waiting = waiter.start_waiting()
         waiter.mine()
-        waiter.check_ended_by_the_block(waiting)
+        waiter.check_woken_by_the_block(waiting)
 
 
-def test_an_unused_subscription_ends(anvil: Anvil, monkeypatch: pytest.MonkeyPatch):
+def test_unused_subscription_ends(anvil: Anvil, monkeypatch: pytest.MonkeyPatch):
     heads = NewHeads(anvil.url.replace("http", "ws"))
     heads.listen()
     thread = heads._thread
@@ -145,7 +145,7 @@ def test_an_unused_subscription_ends(anvil: Anvil, monkeypatch: pytest.MonkeyPat
     assert heads.number is None
 
 
-def test_the_number_of_the_latest_block_is_reported():
+def test_number_of_the_latest_block_is_reported():
     with scripted_node(SUBSCRIBED, new_head(7), "[]", new_head(8)) as url:
         heads = NewHeads(url)
         heads.listen()
@@ -153,7 +153,7 @@ def test_the_number_of_the_latest_block_is_reported():
 
 
 @pytest.mark.parametrize("answer", ["null", "[]", '{"error": {}}', "not json", "[" * 70_000])
-def test_a_malformed_answer_to_the_subscription_ends_it(answer: str):
+def test_malformed_answer_to_the_subscription_ends_it(answer: str):
     check_subscription_ends(answer)
 
 

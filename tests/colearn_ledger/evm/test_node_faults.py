@@ -44,14 +44,14 @@ MESSAGES = {
     "cut": "broke the connection",
     "timeout": "did not answer within 2 s",
     "drip": "did not finish its answer within 2 s",
-    "429": "asked too often",
+    "429": "too many requests",
     "500": "HTTP 500",
     "502": "HTTP 502",
     "503": "HTTP 503",
     "malformed": "not valid JSON",
     "deep": "not valid JSON",
     "empty": "not valid JSON",
-    "wrong-id": "answered another request than eth_blockNumber",
+    "wrong-id": "the answer to another request than eth_blockNumber",
     "oversize": "more than 1,000,000 bytes",
 }
 
@@ -67,7 +67,7 @@ def proxy(anvil: Anvil) -> Iterator[FaultyProxy]:
 
 
 @pytest.mark.parametrize("kind", [*PASSING, *NONSENSE])
-def test_faults_that_end_within_the_tries_are_not_noticed(proxy: FaultyProxy, kind: str):
+def test_faults_that_end_within_the_tries_are_hidden(proxy: FaultyProxy, kind: str):
     node = Node(proxy.url, http=config_for(kind))
     proxy.fail(kind, times=2)
     assert node.chain_id() == 31337
@@ -88,14 +88,14 @@ def test_lasting_faults_are_raised_after_all_tries(proxy: FaultyProxy, kind: str
     assert node.block_number() >= 0
 
 
-def test_a_node_that_refuses_the_key_is_not_asked_again(proxy: FaultyProxy):
+def test_node_that_refuses_the_key_is_not_asked_again(proxy: FaultyProxy):
     proxy.fail("403", times=None)
     with pytest.raises(NodeRefused, match=r"HTTP 403.*check the network's URL"):
         Node(proxy.url, http=PATIENT).block_number()
     assert len(proxy.asked) == 1
 
 
-def test_a_closed_port_is_unavailable_until_it_opens_again(proxy: FaultyProxy):
+def test_closed_port_is_unavailable_until_it_opens_again(proxy: FaultyProxy):
     node = Node(proxy.url, http=PATIENT)
     node.block_number()
     proxy.down()
@@ -106,9 +106,7 @@ def test_a_closed_port_is_unavailable_until_it_opens_again(proxy: FaultyProxy):
 
 
 @pytest.mark.parametrize("as_date", [False, True])
-def test_a_demanded_pause_is_kept(
-    proxy: FaultyProxy, as_date: bool, monkeypatch: pytest.MonkeyPatch
-):
+def test_demanded_pause_is_kept(proxy: FaultyProxy, as_date: bool, monkeypatch: pytest.MonkeyPatch):
     node, clock = Node(proxy.url, http=PATIENT), Clock()
     monkeypatch.setattr(http_provider, "time", clock)
     proxy.fail("429", retry_after=formatdate(clock.time() + 4, usegmt=True) if as_date else 4)
@@ -160,7 +158,7 @@ def test_blocks_are_fetched_one_by_one_where_batches_are_refused(
 
 
 @pytest.mark.parametrize("kind", ["reset", "wrong-id", "malformed", "502", "cut"])
-def test_a_failed_batch_is_repeated_as_one(proxy: FaultyProxy, kind: str):
+def test_failed_batch_is_repeated_as_one(proxy: FaultyProxy, kind: str):
     proxy.fail(kind)
     assert len(Node(proxy.url, http=PATIENT).blocks([0] * 120)) == 120
     assert proxy.exchanges == 4
@@ -193,7 +191,7 @@ class TestLedger:
         assert proxy.asked.count("eth_sendRawTransaction") == 4
 
     @pytest.mark.parametrize("kind", ["reset", "lost", "cut", "wrong-id"])
-    def test_a_repeated_call_of_unknown_outcome_takes_effect_once(
+    def test_repeated_call_of_unknown_outcome_takes_effect_once(
         self, proxy: FaultyProxy, ledger: EvmLedger, kind: str
     ):
         proxy.fail(kind, times=None, methods={"eth_sendRawTransaction"})
@@ -218,7 +216,7 @@ class TestLedger:
         assert proxy.exchanges == before + 1
         assert [[b.eligible for b in page] for page in rows] == [[False, True], [True, False]] * 20
 
-    def test_a_node_that_moved_to_another_chain_is_reported(
+    def test_node_that_moved_to_another_chain_is_reported(
         self, proxy: FaultyProxy, ledger: EvmLedger
     ):
         with Anvil(chain_id=777) as other:
@@ -227,7 +225,7 @@ class TestLedger:
                 with pytest.raises(WrongChain, match=r"chain 777, not on chain 31337"):
                     use()
 
-    def test_a_vanished_contract_is_reported(
+    def test_vanished_contract_is_reported(
         self, anvil: Anvil, proxy: FaultyProxy, ledger: EvmLedger
     ):
         json_rpc(anvil.url, "anvil_setCode", ledger.contract, "0x")

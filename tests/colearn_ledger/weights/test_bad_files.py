@@ -61,7 +61,7 @@ def two(first: list[int], second: list[int], size: int) -> bytes:
     return file_of({"__metadata__": info({"list": ["array"] * 2}), **header}, bytes(size))
 
 
-def structured(structure: Any, **tensors: Any) -> bytes:
+def with_structure(structure: Any, **tensors: Any) -> bytes:
     """Return a file with a structure and these tensors (by default U8 of one byte)."""
     return file_of({"__metadata__": info(structure), **tensors})
 
@@ -79,7 +79,7 @@ def leaf(kind: str, dtype: str, shape: list[int], body: bytes) -> bytes:
     return file_of({"__metadata__": info({"list": [kind]}), "0": entry}, body)
 
 
-def nested(depth: int) -> Any:
+def nest(depth: int) -> Any:
     node: Any = "none"
     for _ in range(depth):
         node = {"list": [node]}
@@ -220,27 +220,33 @@ BAD: dict[str, tuple[bytes, type[WeightsError]]] = {
     "summary is a list": (meta(info("none", summary=[])), CorruptHeader),
     "summary is a string": (meta(info("none", summary="x")), CorruptHeader),
     # structure
-    "structure is a number": (structured(1), CorruptStructure),
-    "structure is null": (structured(None), CorruptStructure),
-    "structure of an unknown leaf": (structured("set"), CorruptStructure),
-    "structure of an unknown branch": (structured({"set": []}), CorruptStructure),
-    "structure is an empty object": (structured({}), CorruptStructure),
-    "structure of two branches": (structured({"list": [], "tuple": []}), CorruptStructure),
-    "list of a string": (structured({"list": "none"}), CorruptStructure),
-    "list of an object": (structured({"list": {"0": "none"}}), CorruptStructure),
-    "dict of an object": (structured({"dict": {"a": "none"}}), CorruptStructure),
-    "dict with half a pair": (structured({"dict": [["a"]]}), CorruptStructure),
-    "dict with a numeric key": (structured({"dict": [[1, "none"]]}), CorruptStructure),
+    "structure is a number": (with_structure(1), CorruptStructure),
+    "structure is null": (with_structure(None), CorruptStructure),
+    "structure of an unknown leaf": (with_structure("set"), CorruptStructure),
+    "structure of an unknown branch": (with_structure({"set": []}), CorruptStructure),
+    "structure is an empty object": (with_structure({}), CorruptStructure),
+    "structure of two branches": (with_structure({"list": [], "tuple": []}), CorruptStructure),
+    "list of a string": (with_structure({"list": "none"}), CorruptStructure),
+    "list of an object": (with_structure({"list": {"0": "none"}}), CorruptStructure),
+    "dict of an object": (with_structure({"dict": {"a": "none"}}), CorruptStructure),
+    "dict with half a pair": (with_structure({"dict": [["a"]]}), CorruptStructure),
+    "dict with a numeric key": (with_structure({"dict": [[1, "none"]]}), CorruptStructure),
     "dict with a key twice": (
-        structured({"dict": [["a", "none"], ["a", "none"]]}),
+        with_structure({"dict": [["a", "none"], ["a", "none"]]}),
         CorruptStructure,
     ),
-    "one level too deep": (structured(nested(MAX_DEPTH + 1)), CorruptStructure),
-    "300 levels deep": (structured(nested(300)), CorruptStructure),
-    "a leaf without its tensor": (structured({"list": ["array"]}), CorruptStructure),
-    "a tensor without its leaf": (structured({"list": []}, x=EMPTY_ENTRY), CorruptStructure),
-    "a tensor for None": (structured({"list": ["none"]}, **{"0": EMPTY_ENTRY}), CorruptStructure),
-    "a tensor named otherwise": (structured({"list": ["array"]}, a=EMPTY_ENTRY), CorruptStructure),
+    "one level too deep": (with_structure(nest(MAX_DEPTH + 1)), CorruptStructure),
+    "300 levels deep": (with_structure(nest(300)), CorruptStructure),
+    "a leaf without its tensor": (with_structure({"list": ["array"]}), CorruptStructure),
+    "a tensor without its leaf": (with_structure({"list": []}, x=EMPTY_ENTRY), CorruptStructure),
+    "a tensor for None": (
+        with_structure({"list": ["none"]}, **{"0": EMPTY_ENTRY}),
+        CorruptStructure,
+    ),
+    "a tensor named otherwise": (
+        with_structure({"list": ["array"]}, a=EMPTY_ENTRY),
+        CorruptStructure,
+    ),
     "a float of 32 bits": (leaf("float", "F32", [], bytes(4)), CorruptStructure),
     "a float with a dimension": (leaf("float", "F64", [1], bytes(8)), CorruptStructure),
     "an int of 8 bits": (leaf("int", "I8", [], bytes(1)), CorruptStructure),
@@ -280,18 +286,18 @@ WRONG_FOR_SCHEMA: dict[str, tuple[Any, type[WeightsError]]] = {
 }
 
 
-def test_the_corpus_is_as_large_as_it_should_be_and_the_file_they_come_from_is_good():
+def test_corpus_is_large_and_its_original_files_are_valid():
     assert len(BAD) + len(WRONG_FOR_SCHEMA) >= 60
     decoded = decode_weights(GOOD, schema=SCHEMA)
     assert decoded.weights["b"] == TREE["b"]
     decode_weights(one())
     decode_weights(two([0, 4], [4, 6], 6))
-    decode_weights(structured(nested(MAX_DEPTH)))
+    decode_weights(with_structure(nest(MAX_DEPTH)))
     decode_weights(raw(GOOD_HEADER + b" \n\t ", BODY))
 
 
 @pytest.mark.parametrize(("data", "error"), BAD.values(), ids=list(BAD))
-def test_a_bad_file_gives_its_own_error(data: bytes, error: type[WeightsError]):
+def test_bad_file_raises_its_specific_error(data: bytes, error: type[WeightsError]):
     with pytest.raises(WeightsError) as caught:
         decode_weights(data)
     assert type(caught.value) is error
@@ -302,7 +308,7 @@ def test_a_bad_file_gives_its_own_error(data: bytes, error: type[WeightsError]):
 @pytest.mark.parametrize(
     ("weights", "error"), WRONG_FOR_SCHEMA.values(), ids=list(WRONG_FOR_SCHEMA)
 )
-def test_good_files_of_other_weights_are_refused(weights: Any, error: type[WeightsError]):
+def test_weights_of_another_schema_are_refused(weights: Any, error: type[WeightsError]):
     data = encode_weights(weights)
     decode_weights(data)
     with pytest.raises(WeightsError) as caught:
@@ -311,12 +317,12 @@ def test_good_files_of_other_weights_are_refused(weights: Any, error: type[Weigh
 
 
 @pytest.mark.parametrize("length", range(0, len(GOOD), 7))
-def test_a_file_cut_anywhere_is_truncated(length: int):
+def test_file_cut_at_any_byte_is_truncated(length: int):
     with pytest.raises(TruncatedWeights):
         decode_weights(GOOD[:length], schema=SCHEMA)
 
 
-def test_a_hostile_name_is_escaped_and_cut_in_the_message():
+def test_hostile_name_is_escaped_and_shortened_in_the_message():
     name = "\x1b[2J\n" + "x" * 10_000
     with pytest.raises(CorruptHeader) as caught:
         decode_weights(file_of({"__metadata__": info("none"), name: []}))
@@ -325,9 +331,9 @@ def test_a_hostile_name_is_escaped_and_cut_in_the_message():
 
 
 class TestRandomDamage:
-    """A randomly damaged file is still weights or raises a `WeightsError`, nothing else."""
+    """A randomly damaged file can be decoded, or raises a `WeightsError`; nothing else happens."""
 
-    def survive(self, data: bytes) -> None:
+    def check(self, data: bytes) -> None:
         for schema in (None, SCHEMA):
             try:
                 weights = decode_weights(data, schema=schema).weights
@@ -336,25 +342,25 @@ class TestRandomDamage:
             encode_weights(weights)
 
     @given(st.binary(max_size=200))
-    def test_random_bytes(self, data: bytes):
-        self.survive(data)
+    def test_random_bytes_decode_or_fail(self, data: bytes):
+        self.check(data)
 
     @given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), max_size=8))
-    def test_bytes_changed(self, changes: list[tuple[int, int]]):
+    def test_changed_bytes_decode_or_fail(self, changes: list[tuple[int, int]]):
         data = bytearray(GOOD)
         for at, value in changes:
             data[at] = value
-        self.survive(bytes(data))
+        self.check(bytes(data))
 
     @given(st.integers(0, len(GOOD)), st.integers(0, len(GOOD)), st.binary(max_size=12))
-    def test_a_stretch_replaced(self, begin: int, end: int, instead: bytes):
-        self.survive(GOOD[:begin] + instead + GOOD[end:])
+    def test_replaced_section_decodes_or_fails(self, begin: int, end: int, instead: bytes):
+        self.check(GOOD[:begin] + instead + GOOD[end:])
 
     @given(st.integers(0, len(GOOD_HEADER)), st.integers(0, len(GOOD_HEADER)), st.text(max_size=8))
-    def test_a_stretch_of_the_header_replaced_its_length_right(
+    def test_replaced_section_of_the_header_decodes_or_fails(
         self, begin: int, end: int, instead: str
     ):
-        self.survive(raw(GOOD_HEADER[:begin] + instead.encode() + GOOD_HEADER[end:], BODY))
+        self.check(raw(GOOD_HEADER[:begin] + instead.encode() + GOOD_HEADER[end:], BODY))
 
     json_values = st.recursive(
         st.none()
@@ -374,8 +380,8 @@ class TestRandomDamage:
     )
 
     @given(json_values, json_values, st.binary(max_size=16))
-    def test_any_json_for_structure_and_entry(self, structure: Any, entry: Any, body: bytes):
-        self.survive(file_of({"__metadata__": info(structure), "0": entry}, body))
+    def test_any_json_in_the_header_decodes_or_fails(self, structure: Any, entry: Any, body: bytes):
+        self.check(file_of({"__metadata__": info(structure), "0": entry}, body))
 
     @given(
         st.sampled_from(["BOOL", "U8", "F16", "BF16", "F64", "I64"]),
@@ -383,5 +389,5 @@ class TestRandomDamage:
         st.sampled_from(["array", "scalar", "float", "int", "bool", "bytes", "str"]),
         st.binary(max_size=32),
     )
-    def test_any_leaf_over_any_bytes(self, dtype: str, shape: list[int], kind: str, body: bytes):
-        self.survive(leaf(kind, dtype, shape, body))
+    def test_any_leaf_decodes_or_fails(self, dtype: str, shape: list[int], kind: str, body: bytes):
+        self.check(leaf(kind, dtype, shape, body))

@@ -55,32 +55,32 @@ def path_of(root: Path, content: ContentRef) -> Path:
 
 
 class TestFiles:
-    def test_what_was_put_comes_back(self, store: DirectoryStore):
+    def test_stored_file_is_read_back(self, store: DirectoryStore):
         content = store.put([DATA[:10], b"", DATA[10:]])
         assert content == content_of(DATA)
         assert store.has(content)
         assert read(store, content) == DATA
 
-    def test_another_process_would_see_it_too(self, store: DirectoryStore, root: Path):
+    def test_second_store_on_the_folder_reads_the_file(self, store: DirectoryStore, root: Path):
         content = store.put([DATA])
         assert read(DirectoryStore(root), content) == DATA
 
-    def test_the_same_file_twice_is_one_file(self, store: DirectoryStore, root: Path):
+    def test_equal_files_are_stored_once(self, store: DirectoryStore, root: Path):
         assert store.put([DATA]) == store.put([DATA])
         assert len(stored_files(root)) == 1
 
-    def test_no_bytes_are_no_content(self, store: DirectoryStore, root: Path):
+    def test_empty_file_is_refused(self, store: DirectoryStore, root: Path):
         with pytest.raises(InvalidParameter):
             store.put([])
         assert stored_files(root) == []
 
-    def test_what_is_not_here_is_unavailable(self, store: DirectoryStore):
+    def test_missing_file_is_unavailable(self, store: DirectoryStore):
         content = content_of(DATA)
         assert not store.has(content)
         with pytest.raises(ContentUnavailable, match="not in this store"):
             read(store, content)
 
-    def test_the_callers_limit_is_kept_before_anything_is_read(self, store: DirectoryStore):
+    def test_size_limit_of_the_caller_is_enforced(self, store: DirectoryStore):
         content = store.put([DATA])
         assert read(store, content, max_size=len(DATA)) == DATA
         with pytest.raises(ContentTooLarge, match=str(len(DATA) - 1)):
@@ -89,7 +89,7 @@ class TestFiles:
 
 class TestDamage:
     @pytest.mark.parametrize("at", [0, 300_000, len(DATA) - 1])
-    def test_a_flipped_bit_is_a_mismatch(self, store: DirectoryStore, root: Path, at: int):
+    def test_flipped_bit_is_a_mismatch(self, store: DirectoryStore, root: Path, at: int):
         content = store.put([DATA])
         damaged = bytearray(DATA)
         damaged[at] ^= 0x10
@@ -97,21 +97,25 @@ class TestDamage:
         with pytest.raises(ContentMismatch, match=content.cid):
             read(store, content)
 
-    def test_a_shortened_file_is_a_mismatch_and_not_here(self, store: DirectoryStore, root: Path):
+    def test_shortened_file_is_a_mismatch_and_counts_as_missing(
+        self, store: DirectoryStore, root: Path
+    ):
         content = store.put([DATA])
         path_of(root, content).write_bytes(DATA[:-1])
         assert not store.has(content)
         with pytest.raises(ContentMismatch):
             read(store, content)
 
-    def test_a_lengthened_file_is_too_large_and_not_here(self, store: DirectoryStore, root: Path):
+    def test_lengthened_file_is_too_large_and_counts_as_missing(
+        self, store: DirectoryStore, root: Path
+    ):
         content = store.put([DATA])
         path_of(root, content).write_bytes(DATA + b"x")
         assert not store.has(content)
         with pytest.raises(ContentTooLarge):
             read(store, content)
 
-    def test_putting_it_again_repairs_it(self, store: DirectoryStore, root: Path):
+    def test_storing_again_repairs_a_damaged_file(self, store: DirectoryStore, root: Path):
         content = store.put([DATA])
         path_of(root, content).write_bytes(b"damage")
         store.put([DATA])
@@ -122,7 +126,9 @@ class TestHostileReferences:
     @pytest.mark.parametrize(
         "cid", ["../../outside", "/etc/passwd", "b" + "a" * 57 + "/", "", "..", "b" * 59 + "\n"]
     )
-    def test_none_leaves_the_folder(self, store: DirectoryStore, tmp_path: Path, cid: str):
+    def test_hostile_cid_cannot_leave_the_folder(
+        self, store: DirectoryStore, tmp_path: Path, cid: str
+    ):
         outside = tmp_path / "outside"
         outside.write_bytes(DATA)
         content = content_of(DATA)
@@ -133,13 +139,13 @@ class TestHostileReferences:
         assert outside.read_bytes() == DATA
 
     @pytest.mark.parametrize("owner", ["", "..", "a/b", ".hidden", "x" * 101])
-    def test_nor_does_an_owner(self, root: Path, owner: str):
+    def test_hostile_owner_is_refused(self, root: Path, owner: str):
         with pytest.raises(ContentNotStored):
             DirectoryStore(root, owner=owner)
 
 
 class TestPins:
-    def test_a_pin_keeps_content_and_unpinning_lets_it_go(self, store: DirectoryStore):
+    def test_only_files_without_pins_are_collected(self, store: DirectoryStore):
         kept, dropped = store.put([DATA]), store.put([b"superseded"])
         store.pin(kept)
         assert store.collect(older_than=0) == 1
@@ -149,7 +155,7 @@ class TestPins:
         assert store.collect(older_than=0) == 1
         assert not store.has(kept)
 
-    def test_pinning_and_unpinning_twice_is_the_same_as_once(self, store: DirectoryStore):
+    def test_pinning_and_unpinning_are_idempotent(self, store: DirectoryStore):
         content = store.put([DATA])
         store.pin(content)
         store.pin(content)
@@ -158,11 +164,11 @@ class TestPins:
         store.unpin(content)
         assert not store.pinned(content)
 
-    def test_content_that_is_not_here_can_not_be_pinned(self, store: DirectoryStore):
+    def test_pinning_a_missing_file_is_refused(self, store: DirectoryStore):
         with pytest.raises(ContentUnavailable, match="put it first"):
             store.pin(content_of(DATA))
 
-    def test_one_owner_does_not_unpin_for_another(self, root: Path):
+    def test_pins_of_other_owners_survive_unpinning(self, root: Path):
         alice, bob = DirectoryStore(root, owner="alice"), DirectoryStore(root, owner="bob")
         content = alice.put([DATA])
         alice.pin(content)
@@ -172,7 +178,7 @@ class TestPins:
         assert alice.collect(older_than=0) == 0
         assert read(bob, content) == DATA
 
-    def test_what_was_just_put_has_time_to_be_pinned(self, store: DirectoryStore, root: Path):
+    def test_recently_stored_file_is_not_collected(self, store: DirectoryStore, root: Path):
         content = store.put([DATA])
         assert store.collect() == 0
         os.utime(path_of(root, content), (0, 0))
@@ -182,7 +188,7 @@ class TestPins:
         assert store.collect() == 1
 
     @pytest.mark.parametrize("skew", [-7_200, 7_200], ids=["behind", "ahead"])
-    def test_its_age_is_told_by_the_folders_own_clock(
+    def test_age_is_measured_by_the_clock_of_the_file_system(
         self, store: DirectoryStore, monkeypatch: pytest.MonkeyPatch, skew: int
     ):
         real = time.time
@@ -191,7 +197,7 @@ class TestPins:
         assert store.collect() == 0
         assert store.collect(older_than=0) == 1
 
-    def test_a_reader_finishes_what_is_collected_under_it(self, store: DirectoryStore):
+    def test_reader_finishes_a_file_that_is_collected_meanwhile(self, store: DirectoryStore):
         content = store.put([DATA])
         with store.get(content, max_size=ANY_SIZE) as pieces:
             first = next(pieces)
@@ -200,7 +206,7 @@ class TestPins:
 
 
 class TestInterruptions:
-    def test_a_source_that_fails_leaves_nothing(self, store: DirectoryStore, root: Path):
+    def test_failing_source_leaves_no_file(self, store: DirectoryStore, root: Path):
         def failing():
             yield DATA
             raise ConnectionError("peer went away")
@@ -210,9 +216,7 @@ class TestInterruptions:
         assert stored_files(root) == []
 
     @pytest.mark.parametrize("length", [1_000, 300_000])
-    def test_a_disk_without_room_leaves_nothing(
-        self, store: DirectoryStore, root: Path, length: int
-    ):
+    def test_full_disk_leaves_no_file(self, store: DirectoryStore, root: Path, length: int):
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))  # larger files cannot be written
         try:
@@ -223,7 +227,7 @@ class TestInterruptions:
         assert stored_files(root) == []
         assert read(store, store.put([DATA])) == DATA
 
-    def test_a_disk_that_fills_up_when_flushed_leaves_nothing(
+    def test_disk_that_is_full_at_the_flush_leaves_no_file(
         self, store: DirectoryStore, root: Path, monkeypatch: pytest.MonkeyPatch
     ):
         def full(_: int) -> None:
@@ -234,12 +238,12 @@ class TestInterruptions:
             store.put([DATA])
         assert stored_files(root) == []
 
-    def test_killed_before_any_step_of_putting_and_pinning_the_store_is_whole(self, root: Path):
+    def test_store_is_consistent_after_a_kill_at_any_system_call(self, root: Path):
         kept = DirectoryStore(root).put([b"earlier"])
         content = content_of(DATA)
         step, finished = 0, False
         while not finished:
-            finished = die_at(step, lambda: put_and_pin(root))
+            finished = kill_at(step, lambda: put_and_pin(root))
             step += 1
             store = DirectoryStore(root)
             assert list((root / "incoming").iterdir()) == []
@@ -254,7 +258,7 @@ class TestInterruptions:
                 path.unlink()
         assert step > 10
 
-    def test_a_killed_writer_leaves_a_store_that_cleans_itself(self, root: Path):
+    def test_files_of_a_killed_writer_are_removed_when_the_store_opens(self, root: Path):
         store = DirectoryStore(root)
         kept = store.put([DATA])
         writer = subprocess.Popen(
@@ -274,7 +278,7 @@ class TestInterruptions:
         assert list((root / "incoming").iterdir()) == []
         assert read(again, kept) == DATA
 
-    def test_a_folder_that_is_a_file_is_a_clear_error(self, tmp_path: Path):
+    def test_path_that_is_a_file_is_reported(self, tmp_path: Path):
         (tmp_path / "file").write_bytes(b"")
         with pytest.raises(ContentNotStored, match="open the store"):
             DirectoryStore(tmp_path / "file")
@@ -288,7 +292,7 @@ def put_and_pin(root: Path) -> None:
 STEPS = {"open", "fsync", "replace", "rename", "unlink", "mkdir", "fdopen", "flock", "write"}
 
 
-def die_at(step: int, act: Callable[[], None]) -> bool:
+def kill_at(step: int, act: Callable[[], None]) -> bool:
     """Run an action in a child that dies before system call `step`; return whether it survived."""
     child = os.fork()
     if child == 0:
@@ -325,8 +329,8 @@ DirectoryStore(sys.argv[1]).put(stuck())
 """
 
 
-class TestManyAtOnce:
-    def test_threads_put_pin_read_and_collect(self, root: Path):
+class TestConcurrency:
+    def test_threads_put_pin_read_and_collect_concurrently(self, root: Path):
         failures: list[BaseException] = []
 
         def use(number: int) -> None:
@@ -343,7 +347,7 @@ class TestManyAtOnce:
         assert failures == []
         assert list((root / "incoming").iterdir()) == []
 
-    def test_so_do_processes(self, root: Path):
+    def test_processes_put_pin_read_and_collect_concurrently(self, root: Path):
         context = multiprocessing.get_context("fork")
         processes = [context.Process(target=churn, args=(root, n)) for n in range(3)]
         for process in processes:

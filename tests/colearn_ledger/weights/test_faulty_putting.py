@@ -70,7 +70,7 @@ class TestPutting:
         }
         assert wanted.items() <= call.options.items()
 
-    def test_a_wrong_cid_is_an_error_and_unpinned(self):
+    def test_wrong_cid_is_an_error_and_unpinned(self):
         other = content_of(b"other").cid
 
         def behave(call: Call) -> None:
@@ -80,7 +80,7 @@ class TestPutting:
             else:
                 call.answer(b"{}")
 
-        calls = self.put(behave, "other bytes")
+        calls = self.put(behave, "instead of")
         assert [(c.command, c.options.get("arg")) for c in calls[1:]] == [("pin/rm", other)]
 
     @pytest.mark.parametrize(
@@ -107,25 +107,25 @@ class TestPutting:
 
         self.put(behave, None)
 
-    def test_an_endless_answer_is_refused(self):
+    def test_endless_answer_is_refused(self):
         def behave(call: Call) -> None:
             call.body()
             call.start()
             call.flood()
 
-        self.put(behave, "without end")
+        self.put(behave, "an endless answer")
 
-    def test_a_node_that_accepts_no_byte_is_abandoned(self):
+    def test_node_that_accepts_no_byte_is_abandoned(self):
         self.put(Call.stall, "accepted no byte for 0.5 s", DATA * 20, NOTICES_SILENCE)
 
-    def test_a_node_that_does_not_answer_is_abandoned(self):
+    def test_node_that_does_not_answer_is_abandoned(self):
         def behave(call: Call) -> None:
             call.body()
             call.stall()
 
         self.put(behave, "did not answer within 1.5 s", patience=SOON)
 
-    def test_an_answer_before_the_end_of_the_file_is_refused(self):
+    def test_answer_before_the_end_of_the_file_is_refused(self):
         """The node may return the correct CID of the part that it has read."""
 
         def behave(call: Call) -> None:
@@ -134,14 +134,14 @@ class TestPutting:
 
         self.put(behave, None, DATA * 40)
 
-    def test_the_nodes_own_message_is_repeated(self):
+    def test_nodes_own_message_is_repeated(self):
         def behave(call: Call) -> None:
             call.body()
             kubo_error("no space left on device")(call)
 
         self.put(behave, "no space left on device")
 
-    def test_a_hostile_message_is_escaped_and_shortened(self):
+    def test_hostile_message_is_escaped_and_shortened(self):
         def behave(call: Call) -> None:
             call.body()
             kubo_error("\x1b[31m" + "x" * 9_000)(call)
@@ -151,7 +151,7 @@ class TestPutting:
         assert "\x1b" not in str(caught.value)
         assert len(str(caught.value)) < 500
 
-    def test_a_failing_source_breaks_off_the_upload(self):
+    def test_failing_source_aborts_the_upload(self):
         arrived, left = threading.Event(), threading.Event()
         came: list[str] = []
 
@@ -175,7 +175,7 @@ class TestPutting:
             assert left.wait(LIMIT)
         assert came == ["a part"]
 
-    def test_an_empty_file_is_not_sent(self):
+    def test_empty_file_is_not_sent(self):
         with faulty(serve) as server:
             with pytest.raises(LedgerError):
                 self.make_store(server.url, patience=PATIENT).put([b""])
@@ -187,7 +187,7 @@ class TestPutting:
     [([DATA], True), ((DATA[:9], DATA[9:]), True), (iter([DATA]), False)],
     ids=["list", "tuple", "iterator"],
 )
-def test_the_length_is_sent_if_it_is_known(given: Iterable[bytes], is_known: bool):
+def test_length_is_sent_if_it_is_known(given: Iterable[bytes], is_known: bool):
     def behave(call: Call) -> None:
         body = call.body()
         boundary = body.partition(b"\r\n")[0]
@@ -203,11 +203,11 @@ def test_the_length_is_sent_if_it_is_known(given: Iterable[bytes], is_known: boo
 
 
 class TestWriteInThread:
-    def test_an_answer_before_the_whole_file_is_consumed_is_refused(self):
+    def test_answer_before_the_whole_file_is_consumed_is_refused(self):
         with pytest.raises(NodeError, match="before it had the whole file"):
             write_in_thread(lambda pieces: next(pieces), [b"piece"] * 1_000, patience=PATIENT)
 
-    def test_a_failing_upload_is_raised_and_stops_the_source(self):
+    def test_failing_upload_is_raised_and_stops_the_source(self):
         served = []
 
         def source():
@@ -251,7 +251,7 @@ class TestQueries:
                 ended(getattr(store, use), CONTENT)
 
     @pytest.mark.parametrize("answer", [b"null", b"[]", b'{"Local": 1}', b'{"Keys": []}', b"{}"])
-    def test_malformed_answers_mean_no(self, answer: bytes):
+    def test_malformed_answers_mean_that_the_file_is_missing(self, answer: bytes):
         with faulty(lambda call: call.answer(answer)) as server:
             store = self.make_store(server.url, patience=PATIENT)
             assert not store.has(CONTENT)
@@ -262,7 +262,7 @@ class TestQueries:
             self.make_store(server.url, patience=PATIENT).has(CONTENT)
             assert server.calls[0].options["offline"] == "true"
 
-    def test_a_pin_of_another_file_is_refused(self):
+    def test_pin_of_another_file_is_refused(self):
         answers = {
             "pin/ls": b"{}",
             "files/stat": json.dumps({"Local": True, "Size": CONTENT.size}).encode(),
@@ -275,6 +275,6 @@ class TestQueries:
             self.make_store(server.url, patience=PATIENT).pin(CONTENT)
 
     @pytest.mark.parametrize("reply", ["not pinned or pinned indirectly", "x is pinned indirectly"])
-    def test_unpinning_what_is_not_pinned_succeeds(self, reply: str):
+    def test_unpinning_a_file_without_a_pin_succeeds(self, reply: str):
         with faulty(kubo_error(reply)) as server:
             self.make_store(server.url, patience=PATIENT).unpin(CONTENT)

@@ -42,12 +42,12 @@ Kind = Callable[..., ContentStore]
 
 @KINDS
 class TestReading:
-    def test_a_faultless_answer_is_read(self, kind: Kind):
+    def test_valid_answer_is_read(self, kind: Kind):
         with faulty(serve) as server:
             assert read(kind(server.url, patience=PATIENT), CONTENT) == DATA
 
     @pytest.mark.parametrize("at", [0, 1_000_000, len(DATA) - 1])
-    def test_one_wrong_bit_is_noticed_before_the_last_piece(self, kind: Kind, at: int):
+    def test_wrong_bit_is_detected_before_the_last_piece(self, kind: Kind, at: int):
         wrong = bytearray(DATA)
         wrong[at] ^= 1
         got: list[bytes] = []
@@ -59,7 +59,7 @@ class TestReading:
             got.extend(pieces)
         assert sum(map(len, got)) < len(DATA)
 
-    def test_a_broken_stream_is_resumed_where_it_broke(self, kind: Kind):
+    def test_broken_stream_is_resumed_where_it_broke(self, kind: Kind):
         offsets = []
 
         def behave(call: Call) -> None:
@@ -74,7 +74,7 @@ class TestReading:
         assert len(steps) >= 2
         assert all(700_000 - PIECE <= step <= 700_000 for step in steps)
 
-    def test_a_stalled_stream_is_resumed(self, kind: Kind):
+    def test_stalled_stream_is_resumed(self, kind: Kind):
         def behave(call: Call) -> None:
             if call.offset:
                 serve(call)
@@ -87,22 +87,22 @@ class TestReading:
             store = kind(server.url, patience=NOTICES_SILENCE)
             assert read(store, CONTENT) == DATA
 
-    def test_an_answer_that_never_begins_is_abandoned(self, kind: Kind):
+    def test_answer_that_never_begins_is_abandoned(self, kind: Kind):
         match = r"sent nothing for 0.5 s|did not answer within 1.5 s"  # the socket's may come first
         self.check_ends(kind, Call.stall, ContentUnavailable, match, NOTICES_SILENCE)
 
-    def test_an_answer_whose_headers_drip_is_abandoned(self, kind: Kind):
+    def test_answer_whose_headers_drip_is_abandoned(self, kind: Kind):
         match = "sent nothing for 0.5 s"
         self.check_ends(kind, lambda call: call.drip(), ContentUnavailable, match, NOTICES_SILENCE)
 
-    def test_a_stream_that_drips_is_abandoned(self, kind: Kind):
+    def test_stream_that_drips_is_abandoned(self, kind: Kind):
         def behave(call: Call) -> None:
             call.start(200, len(DATA))
             call.drip()
 
         self.check_ends(kind, behave, ContentUnavailable, "sent nothing for 0.5 s", NOTICES_SILENCE)
 
-    def test_a_slow_stream_ends_at_the_deadline(self, kind: Kind):
+    def test_slow_stream_ends_at_the_deadline(self, kind: Kind):
         def behave(call: Call) -> None:
             call.start(200, len(DATA))
             while True:
@@ -112,14 +112,14 @@ class TestReading:
         data, match = DATA * 9, "did not deliver within 1.5 s"
         self.check_ends(kind, behave, ContentUnavailable, match, SOON, data=data)
 
-    def test_an_endless_stream_is_refused(self, kind: Kind):
+    def test_endless_stream_is_refused(self, kind: Kind):
         def behave(call: Call) -> None:
             call.start()
             call.flood()
 
         self.check_ends(kind, behave, (ContentTooLarge, ContentMismatch), None)
 
-    def test_an_endless_error_is_not_read_into_memory(self, kind: Kind):
+    def test_endless_error_is_not_read_into_memory(self, kind: Kind):
         def behave(call: Call) -> None:
             call.start(500)
             call.flood(b"[[[[" * 10_000)
@@ -130,7 +130,7 @@ class TestReading:
         tracemalloc.stop()
 
     @pytest.mark.parametrize("status", [429, 502, 503])
-    def test_a_momentary_refusal_is_retried(self, kind: Kind, status: int):
+    def test_momentary_refusal_is_retried(self, kind: Kind, status: int):
         refusals = [status, status]
 
         def behave(call: Call) -> None:
@@ -142,7 +142,7 @@ class TestReading:
         with faulty(behave) as server:
             assert read(kind(server.url, patience=PATIENT), CONTENT) == DATA
 
-    def test_a_lasting_refusal_is_not_retried(self, kind: Kind):
+    def test_lasting_refusal_is_not_retried(self, kind: Kind):
         with faulty(lambda call: call.answer(b"no", 403)) as server:
             with pytest.raises(ContentUnavailable, match="token"):
                 read(kind(server.url, patience=PATIENT), CONTENT)
@@ -154,13 +154,13 @@ class TestReading:
                 read(kind(server.url, patience=PATIENT), CONTENT)
             assert len(server.calls) == PATIENT.retries + 1
 
-    def test_something_that_is_not_http_is_refused(self, kind: Kind):
+    def test_answer_that_is_not_http_is_refused(self, kind: Kind):
         def behave(call: Call) -> None:
             call.send(b"SSH-2.0-OpenSSH_9.2p1\r\n" * 5)
 
         self.check_ends(kind, behave, ContentUnavailable, None)
 
-    def test_the_token_is_sent_and_never_shown(self, kind: Kind, caplog):
+    def test_token_is_sent_and_never_shown(self, kind: Kind, caplog):
         caplog.set_level(logging.DEBUG)
         with faulty(serve) as server:
             store = kind(server.url, token="s3cret", patience=PATIENT)
@@ -171,7 +171,7 @@ class TestReading:
                 read(store, CONTENT)
         assert "s3cret" not in str(caught.value) + repr(store) + caplog.text
 
-    def test_the_password_is_sent_and_never_shown(self, kind: Kind, caplog):
+    def test_password_is_sent_and_never_shown(self, kind: Kind, caplog):
         caplog.set_level(logging.DEBUG)
         with faulty(serve) as server:
             store = kind(server.url.replace("//", "//ann:p%40ss@"), patience=PATIENT)
@@ -182,7 +182,7 @@ class TestReading:
                 read(store, CONTENT)
         assert "p%40ss" not in str(caught.value) + repr(store) + caplog.text
 
-    def test_a_closed_port_is_reported(self, kind: Kind):
+    def test_closed_port_is_reported(self, kind: Kind):
         with faulty(serve) as server:
             pass
         with pytest.raises(ContentUnavailable, match=r"cannot be reached.*refused"):
@@ -210,7 +210,7 @@ class TestKubo:
 
 
 class TestGateway:
-    def test_a_redirect_to_another_host_does_not_carry_the_token(self):
+    def test_redirect_to_another_host_does_not_carry_the_token(self):
         with faulty(serve) as thief:
             aside = thief.url.replace("127.0.0.1", "localhost")
 
@@ -224,7 +224,7 @@ class TestGateway:
                 )
             assert "authorization" not in thief.calls[0].headers
 
-    def test_the_beginning_is_skipped_where_ranges_are_ignored(self):
+    def test_beginning_is_skipped_where_ranges_are_ignored(self):
         turns = []
 
         def behave(call: Call) -> None:
@@ -246,7 +246,7 @@ class TestGateway:
         with faulty(behave) as server, pytest.raises(ContentUnavailable, match="bytes 5-9"):
             read(GatewayStore(server.url, patience=PATIENT), CONTENT)
 
-    def test_a_gateway_that_serves_only_blocks_is_reported(self):
+    def test_gateway_that_serves_only_blocks_is_reported(self):
         with (
             faulty(lambda call: call.answer(b"", 406)) as server,
             pytest.raises(ContentUnavailable, match="whole files"),
@@ -260,7 +260,7 @@ class TestGateway:
             read(GatewayStore(server.url, patience=PATIENT), CONTENT)
 
 
-def test_a_hostile_node_does_not_block_other_stores():
+def test_hostile_node_does_not_block_other_stores():
     """Read from a good node while many requests to another one stall."""
     with faulty(Call.stall) as bad, faulty(serve) as good:
         stalled = [

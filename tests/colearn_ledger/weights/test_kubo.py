@@ -59,13 +59,13 @@ def node(tmp_path: Path) -> Iterator[Kubo]:
 
 class TestOneNode:
     @pytest.mark.parametrize("size", [45_613_057, 60_000_000])
-    def test_large_files_come_back_under_our_own_cid(self, one: KuboStore, size: int):
+    def test_large_files_are_stored_under_our_own_cid(self, one: KuboStore, size: int):
         data = fresh(size)
         content = one.put(data[i : i + 999_999] for i in range(0, size, 999_999))
         assert content == content_of(data)
         assert read(one, content) == data
 
-    def test_what_was_put_is_pinned_until_unpinned(self, one: KuboStore):
+    def test_stored_file_is_pinned_until_unpinned(self, one: KuboStore):
         content = one.put([fresh(300_000)])
         assert one.pinned(content)
         one.unpin(content)
@@ -74,7 +74,7 @@ class TestOneNode:
         one.pin(content)
         assert one.pinned(content)
 
-    def test_the_nodes_own_settings_do_not_change_the_cid(self, tmp_path: Path):
+    def test_settings_of_the_node_do_not_change_the_cid(self, tmp_path: Path):
         node = Kubo(tmp_path / "other")
         with node:
             pass
@@ -90,19 +90,19 @@ class TestOneNode:
             data = fresh(60_000_000)
             assert KuboStore(node.api).put([data]) == content_of(data)
 
-    def test_bytes_that_differ_from_their_reference_are_not_kept(self, one: KuboStore):
+    def test_bytes_that_differ_from_their_reference_are_not_pinned(self, one: KuboStore):
         data, other = fresh(600_000), content_of(fresh(600_000))
 
         class Mistaken(list[bytes]):
             content = other
 
         with pytest.raises(
-            ContentNotStored, match=f"stored '{content_of(data).cid}' where {other.cid}"
+            ContentNotStored, match=f"stored '{content_of(data).cid}' instead of {other.cid}"
         ):
             one.put(Mistaken([data]))
         assert not one.pinned(content_of(data))
 
-    def test_a_source_that_fails_leaves_no_pin(self, one: KuboStore):
+    def test_failing_source_leaves_no_pin(self, one: KuboStore):
         data = fresh(600_000)
 
         def failing():
@@ -131,7 +131,7 @@ class TestOneNode:
 
 
 class TestTwoNodes:
-    def test_one_node_serves_what_was_put_on_the_other(self, one: KuboStore, two: KuboStore):
+    def test_file_of_one_node_is_read_through_another(self, one: KuboStore, two: KuboStore):
         data = fresh(5_000_000)
         content = one.put([data])
         assert read(two, content) == data
@@ -159,7 +159,7 @@ class TestTwoNodes:
 
 
 class TestInterruptions:
-    def test_reading_goes_on_after_a_node_was_killed_and_restarted(self, node: Kubo):
+    def test_reading_continues_after_the_node_was_killed_and_restarted(self, node: Kubo):
         store = KuboStore(node.api, patience=Patience(timeout=120, silence=60, retries=50))
         data = fresh(60_000_000)
         content = store.put([data])
@@ -174,7 +174,7 @@ class TestInterruptions:
             back.join()
         assert got == data
 
-    def test_a_node_that_stays_down_is_reported(self, node: Kubo):
+    def test_node_that_stays_down_is_reported(self, node: Kubo):
         store = KuboStore(node.api, patience=Patience(timeout=120, silence=60, retries=1))
         content = store.put([fresh(60_000_000)])
         with store.get(content, max_size=ANY_SIZE) as pieces:
@@ -183,7 +183,7 @@ class TestInterruptions:
             with pytest.raises(ContentUnavailable, match="check that the node runs"):
                 list(pieces)
 
-    def test_a_restarted_node_lost_nothing(self, node: Kubo):
+    def test_restarted_node_still_has_its_files(self, node: Kubo):
         store = KuboStore(node.api, patience=PATIENT)
         data = fresh(1_000_000)
         content = store.put([data])
@@ -198,7 +198,7 @@ class TestInterruptions:
         assert store.pinned(content)
         assert read(store, content) == data
 
-    def test_a_node_that_is_killed_during_an_upload_is_reported(self, node: Kubo):
+    def test_node_killed_during_an_upload_is_reported(self, node: Kubo):
         store = KuboStore(node.api, patience=PATIENT)
 
         def pieces():
@@ -210,7 +210,7 @@ class TestInterruptions:
         with pytest.raises(ContentNotStored, match="check that the node runs"):
             store.put(pieces())
 
-    def test_no_thread_is_left_behind(self, one: KuboStore):
+    def test_no_thread_is_left_running(self, one: KuboStore):
         content = one.put([fresh(5_000_000)])
         for _ in range(5):
             with one.get(content, max_size=ANY_SIZE) as pieces:
@@ -227,7 +227,7 @@ class TestInterruptions:
 
 class TestMemory:
     @pytest.mark.parametrize("what", ["put", "get", "pin"])
-    def test_no_second_copy_is_made_in_memory(self, swarm: Sequence[Kubo], what: str):
+    def test_file_is_not_copied_in_memory(self, swarm: Sequence[Kubo], what: str):
         size = 100_000_000
         reference: list[str] = []
         if what != "put":
@@ -277,7 +277,7 @@ class TestGateway:
         return GatewayStore(swarm[0].gateway, patience=PATIENT)
 
     @pytest.mark.parametrize("size", [1, 262_145, 50_000_000])
-    def test_a_gateway_serves_what_its_node_has(
+    def test_gateway_serves_files_of_its_node(
         self, one: KuboStore, gateway: GatewayStore, size: int
     ):
         data = fresh(size)
@@ -285,7 +285,7 @@ class TestGateway:
         assert read(gateway, content) == data
         assert not gateway.has(content)  # a gateway guarantees nothing
 
-    def test_a_gateway_serves_what_other_nodes_have(self, two: KuboStore, gateway: GatewayStore):
+    def test_gateway_serves_files_of_other_nodes(self, two: KuboStore, gateway: GatewayStore):
         data = fresh(1_000_000)
         content = two.put([data])
         assert read(gateway, content) == data
@@ -295,12 +295,12 @@ class TestGateway:
         with pytest.raises(ContentUnavailable, match="try another gateway"):
             read(gateway, content, timeout=0.5)
 
-    def test_the_callers_limit_is_kept(self, one: KuboStore, gateway: GatewayStore):
+    def test_size_limit_of_the_caller_is_enforced(self, one: KuboStore, gateway: GatewayStore):
         content = one.put([fresh(1_000)])
         with pytest.raises(ContentTooLarge):
             read(gateway, content, max_size=999)
 
-    def test_a_gateway_is_read_only(self, gateway: GatewayStore):
+    def test_gateway_is_read_only(self, gateway: GatewayStore):
         content = content_of(b"x")
         with pytest.raises(ContentNotStored, match="read-only"):
             gateway.put([b"x"])

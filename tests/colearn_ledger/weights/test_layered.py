@@ -40,7 +40,7 @@ DATA = b"weights!" * 100_000
 CONTENT = content_of(DATA)
 
 
-class Memory:
+class MemoryStore:
     """A store in a dict that can be down or return wrong data."""
 
     def __init__(self, *data: bytes) -> None:
@@ -51,14 +51,14 @@ class Memory:
         self.calls: list[str] = []
         self.timeouts: list[float | None] = []
 
-    def _called(self, name: str) -> None:
+    def _record_call(self, name: str) -> None:
         self.calls.append(name)
         if self.down:
             kind = ContentNotStored if name == "put" else ContentUnavailable
             raise kind("it is down")
 
     def put(self, chunks: Iterable[bytes]) -> ContentRef:
-        self._called("put")
+        self._record_call("put")
         data = b"".join(chunks)
         content = content_of(data)
         self.files[content.cid] = data
@@ -66,7 +66,7 @@ class Memory:
 
     @contextmanager
     def get(self, content: ContentRef, *, max_size: int, timeout: float | None = None):
-        self._called("get")
+        self._record_call("get")
         self.timeouts.append(timeout)
         data = self.files.get(content.cid)
         if data is None:
@@ -81,21 +81,21 @@ class Memory:
         yield verified(pieces(), content)
 
     def has(self, content: ContentRef) -> bool:
-        self._called("has")
+        self._record_call("has")
         return content.cid in self.files
 
     def pin(self, content: ContentRef) -> None:
-        self._called("pin")
+        self._record_call("pin")
         if content.cid not in self.files:
             raise ContentUnavailable("it is not here")
         self.pins.add(content.cid)
 
     def unpin(self, content: ContentRef) -> None:
-        self._called("unpin")
+        self._record_call("unpin")
         self.pins.discard(content.cid)
 
 
-def layered(folder: ContentStore, *others: ContentStore, gateway: ContentStore | None = None):
+def make_layered(folder: ContentStore, *others: ContentStore, gateway: ContentStore | None = None):
     layers = [Layer("the folder", folder, Role.FOLDER)]
     layers += [Layer(f"node {n}", store, Role.NODE) for n, store in enumerate(others)]
     if gateway is not None:
@@ -103,131 +103,139 @@ def layered(folder: ContentStore, *others: ContentStore, gateway: ContentStore |
     return LayeredStore(layers)
 
 
-def wrong() -> bytes:
+def wrong_data() -> bytes:
     data = bytearray(DATA)
     data[-1] ^= 1
     return bytes(data)
 
 
-def lying() -> Memory:
-    store = Memory()
-    store.files[CONTENT.cid] = wrong()
+def make_corrupt() -> MemoryStore:
+    store = MemoryStore()
+    store.files[CONTENT.cid] = wrong_data()
     return store
 
 
 class TestReading:
-    def test_the_first_that_has_it_is_asked_and_no_other(self):
-        first, second = Memory(DATA), Memory(DATA)
-        assert read(layered(first, second), CONTENT) == DATA
+    def test_only_the_first_store_with_the_file_is_read(self):
+        first, second = MemoryStore(DATA), MemoryStore(DATA)
+        assert read(make_layered(first, second), CONTENT) == DATA
         assert second.calls == []
 
     @pytest.mark.parametrize("bad", ["down", "missing", "lying", "short", "cut"])
     @pytest.mark.parametrize("place", [0, 1])
-    def test_a_bad_layer_never_hides_a_good_one(self, bad: str, place: int):
-        layer = {"missing": Memory(), "lying": lying()}.get(bad, Memory(DATA))
+    def test_faulty_layer_does_not_hide_a_good_one(self, bad: str, place: int):
+        layer = {"missing": MemoryStore(), "lying": make_corrupt()}.get(bad, MemoryStore(DATA))
         layer.down = bad == "down"
         layer.cut = 300_000 if bad == "cut" else 0
         if bad == "short":
             layer.files[CONTENT.cid] = DATA[:-1]
-        layers: list[ContentStore] = [Memory(), Memory(), Memory(DATA)]
+        layers: list[ContentStore] = [MemoryStore(), MemoryStore(), MemoryStore(DATA)]
         layers[place] = layer
-        assert read(layered(*layers), CONTENT) == DATA
+        assert read(make_layered(*layers), CONTENT) == DATA
 
-    def test_not_one_wrong_byte_is_handed_out_on_the_way(self):
+    def test_no_wrong_byte_is_delivered_before_a_fallback(self):
         seen = []
-        with layered(lying(), Memory(DATA)).get(CONTENT, max_size=ANY_SIZE) as pieces:
+        with make_layered(make_corrupt(), MemoryStore(DATA)).get(
+            CONTENT, max_size=ANY_SIZE
+        ) as pieces:
             seen.extend(pieces)
         assert b"".join(seen) == DATA
 
-    def test_the_error_names_every_layer_and_why(self):
-        down = Memory()
+    def test_error_lists_the_failure_of_every_layer(self):
+        down = MemoryStore()
         down.down = True
         with pytest.raises(ContentUnavailable) as caught:
-            read(layered(down, lying(), gateway=Memory()), CONTENT)
+            read(make_layered(down, make_corrupt(), gateway=MemoryStore()), CONTENT)
         for words in ("the folder: it is down", "node 0: the", "the gateway: it is not here"):
             assert words in str(caught.value)
 
-    def test_when_all_lie_it_is_a_mismatch(self):
+    def test_corrupt_data_in_all_layers_is_a_mismatch(self):
         with pytest.raises(ContentMismatch):
-            read(layered(lying(), lying()), CONTENT)
+            read(make_layered(make_corrupt(), make_corrupt()), CONTENT)
 
-    def test_the_time_is_shared(self, monkeypatch: pytest.MonkeyPatch):
+    def test_layers_share_the_timeout(self, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(deadline, "time", Clock())
-        stores = [Memory(), Memory(), Memory(DATA)]
-        assert read(layered(*stores), CONTENT, timeout=9) == DATA
+        stores = [MemoryStore(), MemoryStore(), MemoryStore(DATA)]
+        assert read(make_layered(*stores), CONTENT, timeout=9) == DATA
         shares = [t for store in stores for t in store.timeouts]
         assert shares == [3, 4.5, 9]
 
-    def test_the_limit_is_kept_before_anyone_is_asked(self):
-        store = Memory(DATA)
+    def test_size_limit_is_checked_before_any_layer_is_read(self):
+        store = MemoryStore(DATA)
         with pytest.raises(ContentTooLarge):
-            read(layered(store), CONTENT, max_size=5)
+            read(make_layered(store), CONTENT, max_size=5)
         assert store.calls == []
 
-    def test_no_file_is_left_behind(self, tmp_path: Path):
-        layers = [Layer("a", lying(), Role.NODE), Layer("b", Memory(DATA), Role.NODE)] * 2
+    def test_no_temporary_file_is_left(self, tmp_path: Path):
+        layers = [
+            Layer("a", make_corrupt(), Role.NODE),
+            Layer("b", MemoryStore(DATA), Role.NODE),
+        ] * 2
         assert read(LayeredStore(layers, scratch=tmp_path), CONTENT) == DATA
         assert list(tmp_path.iterdir()) == []
 
-    def test_without_room_for_a_file_in_passing_the_last_layer_still_serves(self, tmp_path: Path):
-        layers = [Layer("a", Memory(DATA), Role.NODE), Layer("b", Memory(DATA), Role.NODE)]
+    def test_last_layer_is_read_without_a_temporary_file(self, tmp_path: Path):
+        layers = [
+            Layer("a", MemoryStore(DATA), Role.NODE),
+            Layer("b", MemoryStore(DATA), Role.NODE),
+        ]
         shutil.rmtree(gone := tmp_path / "gone", ignore_errors=True)
         assert read(LayeredStore(layers, scratch=gone), CONTENT) == DATA
 
 
-class TestWriting:
+class TestStoring:
     @pytest.mark.parametrize("chunks", [[DATA[:9], DATA[9:]], iter([DATA[:9], DATA[9:]])])
-    def test_all_that_take_files_get_it(self, chunks: Iterable[bytes]):
-        stores = [Memory(), Memory(), Memory()]
-        gateway = Memory()
-        assert layered(*stores, gateway=gateway).put(chunks) == CONTENT
+    def test_file_is_stored_in_the_folder_and_all_nodes(self, chunks: Iterable[bytes]):
+        stores = [MemoryStore(), MemoryStore(), MemoryStore()]
+        gateway = MemoryStore()
+        assert make_layered(*stores, gateway=gateway).put(chunks) == CONTENT
         assert all(store.files[CONTENT.cid] == DATA for store in stores)
         assert gateway.calls == []
 
-    def test_one_node_is_enough(self, caplog):
-        folder, down, node = Memory(), Memory(), Memory()
+    def test_storing_succeeds_if_one_node_stores_the_file(self, caplog):
+        folder, down, node = MemoryStore(), MemoryStore(), MemoryStore()
         folder.down = down.down = True
-        store = layered(folder, down, node)
+        store = make_layered(folder, down, node)
         assert store.put(iter([DATA])) == CONTENT
         store.pin(CONTENT)
         assert node.pins == {CONTENT.cid}
         assert "the folder could not store the file: it is down" in caplog.text
 
-    def test_the_folder_alone_is_not_enough_where_there_are_nodes(self):
+    def test_storing_fails_if_only_the_folder_stores_the_file(self):
         """No other learner could fetch the file."""
-        folder, down = Memory(), Memory()
+        folder, down = MemoryStore(), MemoryStore()
         down.down = True
-        store = layered(folder, down)
+        store = make_layered(folder, down)
         with pytest.raises(ContentNotStored, match="node 0: it is down"):
             store.put([DATA])
         with pytest.raises(ContentUnavailable, match="node 0: it is down"):
             store.pin(CONTENT)
 
-    def test_it_is_enough_where_there_are_none(self):
-        folder = Memory()
-        assert layered(folder, gateway=Memory()).put([DATA]) == CONTENT
+    def test_folder_without_nodes_is_enough(self):
+        folder = MemoryStore()
+        assert make_layered(folder, gateway=MemoryStore()).put([DATA]) == CONTENT
 
-    def test_gateways_alone_take_nothing(self):
-        store = LayeredStore([Layer("the gateway", Memory(), Role.GATEWAY)])
+    def test_storing_with_gateways_only_is_refused(self):
+        store = LayeredStore([Layer("the gateway", MemoryStore(), Role.GATEWAY)])
         for act in (lambda: store.put([DATA]), lambda: store.pin(CONTENT)):
             with pytest.raises(ContentNotStored, match="add a node"):
                 act()
 
-    def test_pinning_copies_to_where_it_is_missing(self):
-        folder, node, gateway = Memory(), Memory(), Memory(DATA)
-        layered(folder, node, gateway=gateway).pin(CONTENT)
+    def test_pinning_copies_the_file_to_layers_without_it(self):
+        folder, node, gateway = MemoryStore(), MemoryStore(), MemoryStore(DATA)
+        make_layered(folder, node, gateway=gateway).pin(CONTENT)
         for store in (folder, node):
             assert (store.files[CONTENT.cid], store.pins) == (DATA, {CONTENT.cid})
 
-    def test_it_never_copies_a_lie(self):
-        folder = Memory()
+    def test_pinning_does_not_copy_corrupt_data(self):
+        folder = MemoryStore()
         with pytest.raises(ContentUnavailable):
-            layered(folder, gateway=lying()).pin(CONTENT)
+            make_layered(folder, gateway=make_corrupt()).pin(CONTENT)
         assert folder.files == {}
 
-    def test_unpinning_goes_to_all(self, caplog):
-        folder, down, node = Memory(DATA), Memory(DATA), Memory(DATA)
-        store = layered(folder, down, node)
+    def test_unpinning_reaches_all_layers(self, caplog):
+        folder, down, node = MemoryStore(DATA), MemoryStore(DATA), MemoryStore(DATA)
+        store = make_layered(folder, down, node)
         store.pin(CONTENT)
         down.down = True
         store.unpin(CONTENT)
@@ -238,28 +246,28 @@ class TestWriting:
             store.unpin(CONTENT)
 
 
-class TestHaving:
-    def test_any_layer_will_do(self):
-        down = Memory()
+class TestHas:
+    def test_has_is_true_if_any_layer_has_the_file(self):
+        down = MemoryStore()
         down.down = True
-        assert layered(down, Memory(DATA)).has(CONTENT)
-        assert not layered(Memory(), Memory()).has(CONTENT)
+        assert make_layered(down, MemoryStore(DATA)).has(CONTENT)
+        assert not make_layered(MemoryStore(), MemoryStore()).has(CONTENT)
 
-    def test_not_knowing_is_not_not_having(self):
-        down = Memory()
+    def test_has_raises_if_a_layer_is_down_and_no_other_has_the_file(self):
+        down = MemoryStore()
         down.down = True
         with pytest.raises(ContentUnavailable, match="it is down"):
-            layered(Memory(), down).has(CONTENT)
+            make_layered(MemoryStore(), down).has(CONTENT)
 
 
-def test_a_store_needs_a_layer():
+def test_store_without_layers_is_refused():
     with pytest.raises(StoreNotUsable):
         LayeredStore([])
 
 
-class TestNames:
+class TestOpenStore:
     @pytest.mark.parametrize("form", ["folder:{}", "{}"])
-    def test_a_folder(self, form: str, tmp_path: Path):
+    def test_folder_path_opens_a_directory_store(self, form: str, tmp_path: Path):
         store = open_store(form.format(tmp_path / "s"), owner="ann")
         assert isinstance(store, DirectoryStore)
         content = store.put([DATA])
@@ -275,13 +283,13 @@ class TestNames:
             "/dns/n/tcp/1",
         ],
     )
-    def test_a_node(self, spec: str):
+    def test_node_address_opens_a_kubo_store(self, spec: str):
         assert isinstance(open_store(spec), KuboStore)
 
-    def test_a_gateway(self):
+    def test_gateway_address_opens_a_gateway_store(self):
         assert isinstance(open_store("gateway:https://ipfs.example/ipfs/"), GatewayStore)
 
-    def test_a_list(self, tmp_path: Path):
+    def test_list_opens_a_layered_store(self, tmp_path: Path):
         spec = f"{tmp_path} , http://ann:s3cret@127.0.0.1:1,gateway:https://g.example,"
         store = open_store(spec)
         assert isinstance(store, LayeredStore)
@@ -289,11 +297,11 @@ class TestNames:
         assert f"folder {tmp_path}, node 127.0.0.1:1, gateway https://g.example" in text
         assert "s3cret" not in text
 
-    def test_a_token_goes_to_its_host_only(self):
-        def no(call: Call) -> None:
+    def test_token_is_sent_to_its_host_only(self):
+        def refuse(call: Call) -> None:
             call.answer(b"", 403)
 
-        with faulty(no) as mine, faulty(no) as other:
+        with faulty(refuse) as mine, faulty(refuse) as other:
             spec = f"{mine.url},gateway:{other.url.replace('127.0.0.1', 'localhost')}"
             store = open_store(spec, tokens={"127.0.0.1": "s3cret"})
             with pytest.raises(ContentUnavailable):
@@ -304,13 +312,13 @@ class TestNames:
     @pytest.mark.parametrize(
         "spec", ["", " , ", "weights", "ftp://h", "gateway:h", "gateway:", "folder:", "s3:bucket"]
     )
-    def test_others_are_refused_with_what_there_is(self, spec: str):
+    def test_error_about_an_unknown_store_lists_the_valid_forms(self, spec: str):
         with pytest.raises(StoreNotUsable, match=r"https?://"):
             open_store(spec)
 
 
 class TestRealNodes:
-    def test_a_proposers_node_that_dies_is_made_up_for(
+    def test_file_stays_available_while_the_own_node_is_down(
         self, swarm: Sequence[Kubo], tmp_path: Path, caplog
     ):
         """The file stays readable through the folder, its node, or another node's gateway."""

@@ -35,7 +35,7 @@ class TestAddresses:
             ("/dns/localhost/tcp/{port}/http", "localhost:{port}"),
         ],
     )
-    def test_urls_and_multiaddrs_are_understood(self, make_store, api: str, host: str):
+    def test_urls_and_multiaddrs_are_parsed(self, make_store, api: str, host: str):
         with faulty(serve) as server:
             port = server.url.rpartition(":")[2]
             store = make_store(api.format(port=port), patience=PATIENT)
@@ -56,14 +56,14 @@ class TestAddresses:
         with pytest.raises(StoreNotUsable, match="is not the address of"):
             KuboStore(api)
 
-    def test_a_parsed_address_does_not_show_its_secrets(self):
+    def test_parsed_address_does_not_show_its_secrets(self):
         for api, token in (("http://127.0.0.1:1", "s3cret"), ("http://ann:s3cret@127.0.0.1", None)):
             address = NodeAddress.parse(api, token=token)
             assert address.authorization
             assert "s3cret" not in repr(address)
             assert address.authorization not in repr(address)
 
-    def test_a_secret_in_a_malformed_address_is_not_shown(self):
+    def test_secret_in_a_malformed_address_is_not_shown(self):
         with pytest.raises(StoreNotUsable) as caught:
             KuboStore("htp://ann:s3cret@host")
         assert "s3cret" not in str(caught.value)
@@ -73,11 +73,11 @@ class TestAddresses:
         with pytest.raises(StoreNotUsable, match="token"):
             KuboStore("http://127.0.0.1:5001", token=token)
 
-    def test_a_token_beside_a_password_is_refused(self):
+    def test_token_together_with_a_password_is_refused(self):
         with pytest.raises(StoreNotUsable, match="one of them"):
             KuboStore("http://ann:pw@127.0.0.1:5001", token="t")
 
-    def test_a_token_over_plain_http_causes_a_warning(self, caplog):
+    def test_token_over_plain_http_causes_a_warning(self, caplog):
         KuboStore("http://192.0.2.1:5001", token="s3cret")
         assert "use https" in caplog.text
         assert "s3cret" not in caplog.text
@@ -89,14 +89,14 @@ class TestAddresses:
             read(make_store(server.url, token="mine", patience=PATIENT), CONTENT)
             assert server.calls[0].headers["authorization"] == "Bearer mine"
 
-    def test_a_missing_package_is_reported_with_the_command_that_installs_it(self, monkeypatch):
+    def test_missing_package_is_reported_with_the_command_that_installs_it(self, monkeypatch):
         module = "colearn_ledger.weights.stores.kubo_ipfshttpclient"
         monkeypatch.delitem(sys.modules, module, raising=False)
         monkeypatch.setitem(sys.modules, "ipfshttpclient", None)
         with pytest.raises(StoreNotUsable, match=r"pip install 'colearn-ledger\[ipfs\]'"):
             open_store("ipfs+ipfshttpclient:http://127.0.0.1:5001")
 
-    def test_the_package_is_loaded_only_if_it_is_named(self):
+    def test_package_is_loaded_only_if_it_is_named(self):
         program = (
             "import sys; from colearn_ledger.weights.stores.open_store import open_store;"
             "open_store('http://127.0.0.1:5001');"

@@ -43,7 +43,7 @@ class TestIsPickle:
     def test_every_protocol_is_recognised(self, protocol: int, value: Any):
         assert is_pickle(pickle.dumps(value, protocol))
 
-    def test_bytes_after_the_end_hide_nothing(self):
+    def test_bytes_after_the_end_do_not_hide_a_pickle(self):
         assert is_pickle(pickle.dumps(RunsACommand()) + b"and more")
 
     def test_pickle_of_more_operations_than_are_read_is_recognised(self):
@@ -90,11 +90,11 @@ class TestCheckNoPickle:
             ({"text": pickle.dumps(RunsACommand(), 0).decode()}, "'text'"),
         ],
     )
-    def test_pickle_is_refused_wherever_it_is_and_named(self, weights: Any, where: str):
+    def test_pickle_at_any_depth_is_refused_with_its_path(self, weights: Any, where: str):
         with pytest.raises(PickledWeights, match=where):
             check_no_pickle(weights)
 
-    def test_pickle_is_still_found_after_the_weights_travelled(self):
+    def test_pickle_is_found_in_encoded_and_decoded_weights(self):
         with pytest.raises(PickledWeights):
             check_no_pickle(decode_weights(encode_weights({"model": PICKLE})).weights)
 
