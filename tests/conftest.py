@@ -77,7 +77,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
     class GroupScheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return node_group_of(ROOT / nodeid.split("::")[0])[1]
+            path, _, test = nodeid.partition("::")
+            return node_group_of(ROOT / path, test)[1]
 
     return GroupScheduling(config, log)
 
