@@ -31,13 +31,13 @@ from tests.support.toyworld import TowardsTarget
 from tests.support.weights import read_weights
 
 
-def targets(*numbers: float) -> list[TowardsTarget]:
+def make_learners(*numbers: float) -> list[TowardsTarget]:
     return [TowardsTarget(number) for number in numbers]
 
 
 @pytest.mark.parametrize("reveal_window", [0, 100], ids=["open", "secret"])
 def test_all_learners_end_with_the_same_weights(world, reveal_window):
-    w = world(targets(4, 5, 6), reveal_window=reveal_window)
+    w = world(make_learners(4, 5, 6), reveal_window=reveal_window)
     agents = w.agents()
     w.drive(agents)
     assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
@@ -75,7 +75,7 @@ class ScoresNotANumber(TowardsTarget):
         return ProposedWeights(weights=weights, vote_score=nan, test_score=nan, vote=True)
 
 
-def ballots_of(w, index: int) -> list[VoteCast]:
+def find_ballots(w, index: int) -> list[VoteCast]:
     events = [r.event for r in w.ledger.events(w.experiment)]
     mine = w.wallets[index].address
     return [e for e in events if isinstance(e, VoteCast) and e.learner == mine]
@@ -84,7 +84,7 @@ def ballots_of(w, index: int) -> list[VoteCast]:
 def test_failed_test_rejects_without_scores(world):
     w = world([TowardsTarget(4), TowardsTarget(5), RaisesInTesting(4), TowardsTarget(5)])
     w.drive(w.agents())
-    votes = [e.vote for e in ballots_of(w, 2)]
+    votes = [e.vote for e in find_ballots(w, 2)]
     assert votes
     assert not any(v.approve for v in votes)
     assert {(v.scores.vote_score, v.scores.test_score) for v in votes} == {(None, None)}
@@ -94,8 +94,8 @@ def test_failed_test_rejects_without_scores(world):
 def test_nan_scores_are_recorded_as_absent(world):
     w = world([TowardsTarget(4), ScoresNotANumber(4)])
     w.drive(w.agents())
-    assert {e.vote.scores.vote_score for e in ballots_of(w, 1)} == {None}
-    assert all(e.vote.approve for e in ballots_of(w, 1))
+    assert {e.vote.scores.vote_score for e in find_ballots(w, 1)} == {None}
+    assert all(e.vote.approve for e in find_ballots(w, 1))
 
 
 class RaisesInAccepting(TowardsTarget):
@@ -106,13 +106,13 @@ class RaisesInAccepting(TowardsTarget):
 def test_learner_that_cannot_accept_rejects_and_declines(world):
     w = world([TowardsTarget(4), RaisesInAccepting(4), TowardsTarget(5)])
     w.drive(w.agents())
-    assert not any(e.vote.approve for e in ballots_of(w, 1))
+    assert not any(e.vote.approve for e in find_ballots(w, 1))
     assert w.rounds()[1].outcome == Outcome.NO_PROPOSAL
     assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
 
 
 def test_ballot_with_a_lost_salt_is_not_revealed_and_the_round_still_closes(world, caplog):
-    w = world(targets(4, 5, 6), reveal_window=100, rounds=1)
+    w = world(make_learners(4, 5, 6), reveal_window=100, rounds=1)
     agents = w.agents()
     for agent in agents:
         agent.step()  # joins
@@ -131,7 +131,7 @@ def test_ballot_with_a_lost_salt_is_not_revealed_and_the_round_still_closes(worl
 
 
 def test_refused_reveal_reports_a_possible_second_agent_with_the_same_key(world, caplog):
-    w = world(targets(4, 5, 6), reveal_window=100, rounds=1)
+    w = world(make_learners(4, 5, 6), reveal_window=100, rounds=1)
     agents = w.agents()
     for _ in range(10):
         if Action.COMMITTED in [agents[i].step() for i in (0, 2, 1)][2:]:
@@ -173,7 +173,7 @@ def test_training_summary_is_stored_in_the_weights_file(world):
 
 
 def test_only_the_last_accepted_weights_stay_pinned(world):
-    w = world(targets(4, 5, -9))
+    w = world(make_learners(4, 5, -9))
     w.drive(w.agents(keep_accepted=2))
     rounds = w.rounds()
     accepted = [r.content for r in rounds if r.outcome == Outcome.ACCEPTED]
@@ -186,8 +186,8 @@ def test_only_the_last_accepted_weights_stay_pinned(world):
     assert not w.store(2).pinned(rejected[0].content)
 
 
-def test_folder_is_refused_to_a_second_agent_and_to_another_owner(world, tmp_path: Path):
-    w = world(targets(4, 5))
+def test_folder_refuses_a_second_agent_and_another_owner(world, tmp_path: Path):
+    w = world(make_learners(4, 5))
     first = w.agent(0)
     with pytest.raises(FolderInUse, match="another agent"):
         w.agent(0)
@@ -210,7 +210,7 @@ def test_torn_last_journal_line_is_dropped_but_a_damaged_line_is_an_error(tmp_pa
         AgentFolder(tmp_path, "me")
 
 
-class RoundReplaced:
+class LedgerWithReplacedProposal:
     """A ledger whose open round contains another proposal, as after a reorganisation."""
 
     def __init__(self, ledger: Any, other: ContentRef) -> None:
@@ -229,13 +229,15 @@ class RoundReplaced:
 
 @pytest.mark.parametrize("reveal_window", [0, 100], ids=["open", "secret"])
 def test_ballot_is_not_sent_for_another_proposal_than_the_tested_one(world, reveal_window):
-    w = world(targets(4, 5), rounds=1, reveal_window=reveal_window)
+    w = world(make_learners(4, 5), rounds=1, reveal_window=reveal_window)
     agents = w.agents()
     for _ in range(2):
         for agent in agents:
             agent.step()
     assert agents[0].step() == Action.PROPOSED
-    ledger = RoundReplaced(agents[1]._ledger, w.ledger.experiment(w.experiment).params.initial)
+    ledger = LedgerWithReplacedProposal(
+        agents[1]._ledger, w.ledger.experiment(w.experiment).params.initial
+    )
     agents[1]._ledger = agents[1]._carrier = ledger
     test_weights = w.learners[1].mli_test_weights
 
@@ -251,13 +253,15 @@ def test_ballot_is_not_sent_for_another_proposal_than_the_tested_one(world, reve
 
 
 def test_ballot_for_a_replaced_proposal_is_not_revealed(world):
-    w = world(targets(4, 5), rounds=1, reveal_window=100)
+    w = world(make_learners(4, 5), rounds=1, reveal_window=100)
     agents = w.agents()
     for _ in range(2):
         for agent in agents:
             agent.step()
     assert agents[0].step() == Action.PROPOSED
-    ledger = RoundReplaced(agents[1]._ledger, w.ledger.experiment(w.experiment).params.initial)
+    ledger = LedgerWithReplacedProposal(
+        agents[1]._ledger, w.ledger.experiment(w.experiment).params.initial
+    )
     agents[1]._ledger = agents[1]._carrier = ledger
     assert agents[1].step() == Action.COMMITTED
     ledger.is_replaced = True

@@ -1,4 +1,4 @@
-"""Faulty and lying learners, on every ledger: the others vote them down and go on."""
+"""Faulty and lying learners on every ledger: the others reject their proposals and continue."""
 
 from __future__ import annotations
 
@@ -98,15 +98,15 @@ class Byzantine:
         return Action.PROPOSED
 
 
-def raw(data: bytes, size: int) -> ContentRef:
+def make_raw_reference(data: bytes, size: int) -> ContentRef:
     digest = hashlib.sha256(data)
     return ContentRef.from_digest(CODEC_RAW, digest.digest(), digest.hexdigest(), size)
 
 
-def bad_content(kind: str, w: World) -> ContentRef:
-    """Return a Byzantine learner's proposal; unless unavailable, it is in the store."""
+def make_bad_content(kind: str, w: World) -> ContentRef:
+    """Create a Byzantine learner's proposal; all but the unavailable one are in the store."""
     if kind == "unavailable":
-        return raw(b"gone", 4)
+        return make_raw_reference(b"gone", 4)
     largest = WeightsSchema.of([np.zeros(3)]).max_bytes
     data = {
         "shape": encode_weights([np.zeros(4)]),
@@ -121,7 +121,7 @@ def bad_content(kind: str, w: World) -> ContentRef:
     if kind == "other bytes":
         [path] = (w.folder / "store" / "files").rglob(content.cid)
         path.write_bytes(GOOD[:-1] + b"\x7f")
-    return raw(data, len(data) - 8) if kind == "larger than announced" else content
+    return make_raw_reference(data, len(data) - 8) if kind == "larger than announced" else content
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_byzantine_proposals_are_rejected_and_the_experiment_completes(
 ):
     learners = [TowardsTarget(n) for n in (4, 5, 6)]
     w = any_world(learners)
-    liar = Byzantine(w, 0, bad_content(kind, w))
+    liar = Byzantine(w, 0, make_bad_content(kind, w))
     w.drive([liar, w.agent(1), w.agent(2)])
     assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
     rounds: list[Any] = w.rounds()
@@ -163,7 +163,7 @@ def test_byzantine_proposals_are_rejected_and_the_experiment_completes(
 
 def test_short_vote_window_still_leaves_time_to_fetch_the_proposal(tmp_path):
     w = World(tmp_path, [TowardsTarget(n) for n in (4, 5, 6)], {"vote_window": 8})
-    liar = Byzantine(w, 0, bad_content("unavailable", w))
+    liar = Byzantine(w, 0, make_bad_content("unavailable", w))
     agents = [liar, w.agent(1), w.agent(2)]
     while not liar.proposed:
         for agent in agents:

@@ -25,8 +25,8 @@ def wrong_clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     return real()
 
 
-class WithoutProposals:
-    """A store that contains its first files, and nothing that was added later."""
+class StoreWithoutProposals:
+    """A store without the files that were added after its creation."""
 
     def __init__(self, w: World) -> None:
         self._store = w.store(1)
@@ -44,7 +44,7 @@ class WithoutProposals:
 def test_missing_proposal_is_rejected_shortly_before_the_ledgers_deadline(any_world, wrong_clock):
     w = any_world([TowardsTarget(4), TowardsTarget(5)], rounds=1)
     w.seconds = wrong_clock
-    agents = [w.agent(0), w.agent(1, store=WithoutProposals(w), fetch_margin=15.0)]
+    agents = [w.agent(0), w.agent(1, store=StoreWithoutProposals(w), fetch_margin=15.0)]
     for _ in range(4):
         for agent in agents:
             agent.step()

@@ -34,7 +34,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubo]:
 
 
 @pytest.fixture
-def divided(tmp_path: Path) -> World:
+def divided_world(tmp_path: Path) -> World:
     """Create a world whose learner 2 disagrees with the others, so its proposals are rejected."""
     learners = [TowardsTarget(4.25), TowardsTarget(5.5), TowardsTarget(-9)]
     return World(tmp_path, learners, {"rounds": 6})
@@ -58,8 +58,8 @@ def unpin_all(node: Kubo, w: World) -> None:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-def test_policy_decides_which_weights_stay_pinned(divided: World, node: Kubo, policy: str):
-    w, store = divided, KuboStore(node.api)
+def test_policy_decides_which_weights_stay_pinned(divided_world: World, node: Kubo, policy: str):
+    w, store = divided_world, KuboStore(node.api)
     w.drive(make_agents(w, node, POLICIES[policy]))
     initial = w.ledger.experiment(w.experiment).params.initial
     accepted = [initial, *find_contents(w, Outcome.ACCEPTED)]
@@ -73,8 +73,8 @@ def test_policy_decides_which_weights_stay_pinned(divided: World, node: Kubo, po
     unpin_all(node, w)
 
 
-def test_agent_restarted_with_a_stricter_policy_unpins_the_rest(divided: World, node: Kubo):
-    w, store = divided, KuboStore(node.api)
+def test_agent_restarted_with_a_stricter_policy_unpins_the_rest(divided_world: World, node: Kubo):
+    w, store = divided_world, KuboStore(node.api)
     agents = make_agents(w, node, POLICIES["all"])
     for _ in range(200):
         if len(find_contents(w, Outcome.ACCEPTED)) >= 4:
@@ -96,8 +96,10 @@ def test_agent_restarted_with_a_stricter_policy_unpins_the_rest(divided: World, 
     unpin_all(node, w)
 
 
-def test_folder_keeps_two_copies_even_if_the_store_keeps_all_weights(divided: World, node: Kubo):
-    w = divided
+def test_folder_keeps_two_copies_even_if_the_store_keeps_all_weights(
+    divided_world: World, node: Kubo
+):
+    w = divided_world
     w.drive(make_agents(w, node, POLICIES["all"]))
     copies = {path.name for path in (w.folder / "agent-2" / "weights").iterdir()}
     last = find_contents(w, Outcome.ACCEPTED)[-2:]

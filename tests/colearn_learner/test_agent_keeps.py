@@ -21,7 +21,7 @@ from tests.support.toyworld import TowardsTarget, World
 from tests.support.weights import read_weights
 
 
-def targets(*numbers: float) -> list[TowardsTarget]:
+def make_learners(*numbers: float) -> list[TowardsTarget]:
     return [TowardsTarget(number) for number in numbers]
 
 
@@ -30,36 +30,36 @@ def list_stored(root: Path) -> set[str]:
     return {path.name for path in (root / "files").glob("*/*")}
 
 
-def accepted(w: World) -> list[ContentRef]:
+def find_accepted(w: World) -> list[ContentRef]:
     return [r.content for r in w.rounds() if r.outcome == Outcome.ACCEPTED]
 
 
 @pytest.mark.parametrize("keep", [1, 2, 4])
 def test_store_keeps_only_the_last_accepted_weights(world, keep: int):
-    w = world(targets(4, 5, -9), rounds=9)
+    w = world(make_learners(4, 5, -9), rounds=9)
     agents = [w.agent(i, store=w.store(i, spare=0), keep_accepted=keep) for i in range(3)]
     w.drive(agents)
     spec = w.ledger.experiment(w.experiment).params.spec
     assert any(r.outcome == Outcome.REJECTED for r in w.rounds())
-    assert len(accepted(w)) > keep
-    kept = {spec.cid, *(content.cid for content in accepted(w)[-keep:])}
+    assert len(find_accepted(w)) > keep
+    kept = {spec.cid, *(content.cid for content in find_accepted(w)[-keep:])}
     assert list_stored(w.folder / "store") == kept
     assert [w.pins(i) for i in range(3)] == [kept] * 3
 
 
 def test_superseded_weights_are_collected_only_when_they_are_old(world):
-    w = world(targets(4, 5), rounds=4)
+    w = world(make_learners(4, 5), rounds=4)
     w.drive(w.agents(keep_accepted=1))
-    assert {content.cid for content in accepted(w)} < list_stored(w.folder / "store")
+    assert {content.cid for content in find_accepted(w)} < list_stored(w.folder / "store")
     for path in (w.folder / "store" / "files").glob("*/*"):
         os.utime(path, (0, 0))
     w.store(0).collect()
-    assert {content.cid for content in accepted(w)} & list_stored(w.folder / "store") == {
-        accepted(w)[-1].cid
+    assert {content.cid for content in find_accepted(w)} & list_stored(w.folder / "store") == {
+        find_accepted(w)[-1].cid
     }
 
 
-class Overtaking:
+class OvertakingLedger:
     """A ledger that closes the last round while agent 0 queries it."""
 
     def __init__(self, w: World, others: list[Agent]) -> None:
@@ -76,9 +76,9 @@ class Overtaking:
 
 @pytest.mark.parametrize("target", [4, -9], ids=["accepted", "rejected"])
 def test_final_weights_are_adopted_if_the_experiment_ends_between_two_queries(world, target: int):
-    w = world(targets(target, 5), rounds=1)
+    w = world(make_learners(target, 5), rounds=1)
     other = w.agent(1)
-    with w.agent(0, ledger=Overtaking(w, [other])) as agent:
+    with w.agent(0, ledger=OvertakingLedger(w, [other])) as agent:
         assert (agent.step(), other.step()) == (Action.JOINED, Action.JOINED)
         for _ in range(20):
             if agent.step() == Action.DONE:
@@ -101,16 +101,18 @@ def test_failed_collection_does_not_stop_an_agent(world, caplog, monkeypatch):
         raise ContentNotStored("could not collect: Permission denied")
 
     monkeypatch.setattr(DirectoryStore, "collect", refuse)
-    w = world(targets(4, 5), rounds=4)
+    w = world(make_learners(4, 5), rounds=4)
     w.drive(w.agents(keep_accepted=1))
-    assert {accepted(w)[-1].cid, w.ledger.experiment(w.experiment).params.spec.cid} == w.pins(0)
+    assert {find_accepted(w)[-1].cid, w.ledger.experiment(w.experiment).params.spec.cid} == w.pins(
+        0
+    )
     assert "Permission denied" in caplog.text
 
 
 @pytest.mark.parametrize("keep", [1, 3])
 def test_simulation_keeps_the_last_accepted_weights_in_its_store(tmp_path: Path, keep: int):
     config = SimulationConfig(agent=AgentConfig(poll=0.1, keep_accepted=keep))
-    result = simulation.run(targets(1, 2, 3, 9), 8, folder=tmp_path, config=config)
+    result = simulation.run(make_learners(1, 2, 3, 9), 8, folder=tmp_path, config=config)
     rounds = [record.round for record in result.history.rounds]
     contents = [r.content.cid for r in rounds if r.outcome == Outcome.ACCEPTED]
     assert len(contents) > keep

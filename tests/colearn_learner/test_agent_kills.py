@@ -22,30 +22,30 @@ class Killed(BaseException):
     """Raised where the process is killed."""
 
 
-class Life:
-    """Counts an agent's operations with side effects, and kills the agent before the n-th one.
+class KillSwitch:
+    """A counter of an agent's operations with side effects that kills it before the n-th one.
 
-    Between two such operations a process only computes, so these kills cover every moment.
+    A process only computes between two such operations, so these kills cover every moment.
     """
 
-    def __init__(self, ends_before: int | None) -> None:
-        self._ends_before = ends_before
+    def __init__(self, kill_before: int | None) -> None:
+        self._kill_before = kill_before
         self.used = 0
-        self.awake = False
+        self.is_armed = False
 
     def tick(self) -> None:
-        if not self.awake:
+        if not self.is_armed:
             return
         self.used += 1
-        if self.used == self._ends_before:
+        if self.used == self._kill_before:
             raise Killed
 
 
-class Mortal:
-    """A proxy that may die before each call; so may the handles of a ledger's writes."""
+class KillableProxy:
+    """A proxy that may be killed before each call, also by calls of a returned write handle."""
 
-    def __init__(self, target: Any, life: Life) -> None:
-        self._target, self._life = target, life
+    def __init__(self, target: Any, switch: KillSwitch) -> None:
+        self._target, self._switch = target, switch
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._target, name)
@@ -53,15 +53,15 @@ class Mortal:
             return value
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            self._life.tick()
+            self._switch.tick()
             result = value(*args, **kwargs)
-            return Mortal(result, self._life) if hasattr(result, "wait") else result
+            return KillableProxy(result, self._switch) if hasattr(result, "wait") else result
 
         return call
 
 
-class PinnedWhenProposed:
-    """A ledger's view of agent 1 which checks that proposals are pinned before they are sent."""
+class PinCheckingLedger:
+    """A ledger view for agent 1 that checks that proposals are pinned before they are sent."""
 
     def __init__(self, w: World) -> None:
         self._w = w
@@ -74,30 +74,30 @@ class PinnedWhenProposed:
         return self._w.views[1].propose(experiment, index, content, scores)
 
 
-class NeverTheSame(TowardsTarget):
+class UnrepeatableLearner(TowardsTarget):
     """A learner that trains to different weights each time, so a restart cannot repeat them."""
 
     count = 0
 
     def mli_propose_weights(self) -> Weights:
-        NeverTheSame.count += 1
+        UnrepeatableLearner.count += 1
         weights = super().mli_propose_weights()
-        weights.weights[0] += 1e-9 * NeverTheSame.count
+        weights.weights[0] += 1e-9 * UnrepeatableLearner.count
         return weights
 
 
-class Restarted:
-    """Agent 1, which dies once and returns at once, or two rounds later."""
+class RestartedAgent:
+    """Agent 1, which is killed once and restarted at once, or two rounds later."""
 
-    def __init__(self, w: World, life: Life, *, late: bool) -> None:
-        self._w, self._life, self._late = w, life, late
+    def __init__(self, w: World, switch: KillSwitch, *, late: bool) -> None:
+        self._w, self._switch, self._late = w, switch, late
         self._agent: Agent | None = None
         self._back_in = -1  # round
 
     def step(self) -> Action:
-        if not self._may_be_back():
+        if not self._is_back():
             return Action.WAITED
-        self._life.awake = True
+        self._switch.is_armed = True
         try:
             self._agent = self._agent or self._start()
             return self._agent.step()
@@ -105,24 +105,26 @@ class Restarted:
             if self._agent is not None:
                 self._agent.close()
             self._agent = None
-            self._w.learners[1] = NeverTheSame(self._w.learners[1].target)  # its memory is lost
+            self._w.learners[1] = UnrepeatableLearner(
+                self._w.learners[1].target
+            )  # a restart loses its memory
             begun = self._round() >= 0
             self._back_in = self._round() + 2 if self._late and begun else -1
             return self.step()
         finally:
-            self._life.awake = False
+            self._switch.is_armed = False
 
     def _start(self) -> Agent:
-        w, life = self._w, self._life
+        w, switch = self._w, self._switch
         return w.agent(
             1,
-            ledger=Mortal(PinnedWhenProposed(w), life),
-            store=Mortal(w.store(1), life),
-            learner=Mortal(w.learners[1], life),
+            ledger=KillableProxy(PinCheckingLedger(w), switch),
+            store=KillableProxy(w.store(1), switch),
+            learner=KillableProxy(w.learners[1], switch),
             keep_accepted=KEPT,
         )
 
-    def _may_be_back(self) -> bool:
+    def _is_back(self) -> bool:
         over = self._w.ledger.experiment(self._w.experiment).status == Status.COMPLETED
         return over or self._round() >= self._back_in
 
@@ -145,16 +147,16 @@ FILE_OPERATIONS: list[tuple[Any, str]] = [
 
 
 @pytest.fixture
-def mortal_files(monkeypatch: pytest.MonkeyPatch) -> Callable[[Life], None]:
-    """Let a life end before any file operation, in the store or in the agent's folder."""
+def killable_files(monkeypatch: pytest.MonkeyPatch) -> Callable[[KillSwitch], None]:
+    """Return a function that lets a switch kill before any file operation."""
     real = {name: getattr(owner, name) for owner, name in FILE_OPERATIONS}
     real["fsync"] = lambda _: None  # a killed process loses nothing that it has written
 
-    def install(life: Life) -> None:
+    def install(switch: KillSwitch) -> None:
         for owner, name in FILE_OPERATIONS:
 
             def operation(*args: Any, name: str = name, **kwargs: Any) -> Any:
-                life.tick()
+                switch.tick()
                 return real[name](*args, **kwargs)
 
             monkeypatch.setattr(owner, name, operation)
@@ -162,20 +164,22 @@ def mortal_files(monkeypatch: pytest.MonkeyPatch) -> Callable[[Life], None]:
     return install
 
 
-def run_experiment(w: World, mortal_files: Any, ends_before: int | None, *, late: bool) -> Life:
-    """Run the experiment, kill agent 1 before an operation, and return the life that it used."""
-    life = Life(ends_before)
-    mortal_files(life)
-    agents = [w.agent(0, keep_accepted=KEPT), Restarted(w, life, late=late)]
+def run_experiment(
+    w: World, killable_files: Any, kill_before: int | None, *, late: bool
+) -> KillSwitch:
+    """Run the experiment, kill agent 1 before an operation, and return its kill switch."""
+    switch = KillSwitch(kill_before)
+    killable_files(switch)
+    agents = [w.agent(0, keep_accepted=KEPT), RestartedAgent(w, switch, late=late)]
     agents.append(w.agent(2, keep_accepted=KEPT))
     w.drive(agents)
     for agent in agents:
         agent.close()
-    return life
+    return switch
 
 
-def check_agent_1_keeps_what_it_needs(w: World, *, late: bool) -> None:
-    """Check that agent 1 pins and stores exactly what it needs, and sent what it had decided."""
+def check_agent_1(w: World, *, late: bool) -> None:
+    """Check that agent 1 pins and stores exactly what it needs, and sent what it decided."""
     now = w.ledger.experiment(w.experiment)
     rounds = w.rounds()
     accepted = [now.params.initial, *(r.content for r in rounds if r.outcome == Outcome.ACCEPTED)]
@@ -223,26 +227,28 @@ def list_weights(w: World) -> set[str]:
     ids=["open", "secret and rejected", "back late"],
 )
 def test_kill_before_any_operation_loses_no_decision_and_leaks_no_pin(
-    tmp_path: Path, mortal_files, reveal_window: int, target: int, late: bool
+    tmp_path: Path, killable_files, reveal_window: int, target: int, late: bool
 ):
-    def fresh(name: str) -> World:
-        learners = [TowardsTarget(4), NeverTheSame(target), TowardsTarget(6)]
+    def make_world(name: str) -> World:
+        learners = [TowardsTarget(4), UnrepeatableLearner(target), TowardsTarget(6)]
         params = {"rounds": 3, "reveal_window": reveal_window}
         return World(tmp_path / name, learners, params)
 
-    calm = fresh("calm")
-    operations = run_experiment(calm, mortal_files, None, late=late).used
-    check_agent_1_keeps_what_it_needs(calm, late=False)
+    undisturbed = make_world("undisturbed")
+    operations = run_experiment(undisturbed, killable_files, None, late=late).used
+    check_agent_1(undisturbed, late=False)
     assert operations > 100
     for n in range(1, operations + 1):
-        w = fresh(f"killed-{n}")
+        w = make_world(f"killed-{n}")
         try:
-            run_experiment(w, mortal_files, n, late=late)
-            check_agent_1_keeps_what_it_needs(w, late=late)
+            run_experiment(w, killable_files, n, late=late)
+            check_agent_1(w, late=late)
             assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
             assert len({learner.weights[0].tobytes() for learner in w.learners}) == 1
             if not late:
-                assert [r.approvals for r in w.rounds()] == [r.approvals for r in calm.rounds()]
+                assert [r.approvals for r in w.rounds()] == [
+                    r.approvals for r in undisturbed.rounds()
+                ]
                 assert not any(r.by_deadline for r in w.rounds())
         except AssertionError as error:
             error.add_note(f"killed before operation {n} of {operations}")

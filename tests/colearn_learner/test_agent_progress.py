@@ -213,7 +213,7 @@ with show_progress(as_json=sys.argv[1] == "json", verbose=False) as update:
 
 
 def run_at_terminal(how: str, *, until: bytes) -> str:
-    """Return a process's output on an 80-column terminal; the process goes on after ``until``."""
+    """Return the output of a process at an 80-column terminal; let it continue after ``until``."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
     run = subprocess.Popen(
@@ -225,7 +225,7 @@ def run_at_terminal(how: str, *, until: bytes) -> str:
     )
     os.close(theirs)
     written = b""
-    while piece := _read(ours):
+    while piece := read_available(ours):
         written += piece
         if until in written and run.stdin and not run.stdin.closed:
             run.stdin.close()
@@ -236,7 +236,7 @@ def run_at_terminal(how: str, *, until: bytes) -> str:
     return written.decode()
 
 
-def _read(terminal: int) -> bytes:
+def read_available(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65_536)
     except OSError:  # raised when the other side has closed the terminal

@@ -48,7 +48,7 @@ TRANSIENT = [
 ]
 
 
-def name_of(error: Exception) -> str:
+def get_type_name(error: Exception) -> str:
     return type(error).__name__
 
 
@@ -56,8 +56,8 @@ class TooManyCalls(BaseException):
     """An error that ends a test in which a call is retried endlessly."""
 
 
-class Failing:
-    """A proxy with one method that first fails with these errors."""
+class FailingProxy:
+    """A proxy whose method raises the given errors, one in each call, before it works."""
 
     def __init__(self, target: Any, method: str, errors: Iterable[Exception]) -> None:
         self._target, self._method, self._errors = target, method, iter(errors)
@@ -80,7 +80,7 @@ class Failing:
 
 
 def run_together(*agents: Agent) -> None:
-    """Run agents to the end of the experiment; an error of one stops all and is raised."""
+    """Run agents to the end of the experiment; an error of one agent stops all and is raised."""
     stop, errors = threading.Event(), []
 
     def run(agent: Agent) -> None:
@@ -100,8 +100,8 @@ def run_together(*agents: Agent) -> None:
         raise errors[0]
 
 
-def world_with_agent_0_about_to_propose(world: Any) -> World:
-    """Return a world in which both have joined and adopted, and learner 0 proposes next."""
+def make_world_before_proposal(world: Any) -> World:
+    """Return a world in which both learners have joined and adopted; learner 0 proposes next."""
     w: World = world([TowardsTarget(4), TowardsTarget(5)], rounds=2)
     agents = w.agents()
     for _ in range(2):
@@ -112,10 +112,10 @@ def world_with_agent_0_about_to_propose(world: Any) -> World:
     return w
 
 
-@pytest.mark.parametrize("error", PERMANENT, ids=name_of)
+@pytest.mark.parametrize("error", PERMANENT, ids=get_type_name)
 def test_permanent_error_stops_the_agent_until_it_is_fixed(world, error):
-    w = world_with_agent_0_about_to_propose(world)
-    broken = Failing(w.views[0], "propose", repeat(error))
+    w = make_world_before_proposal(world)
+    broken = FailingProxy(w.views[0], "propose", repeat(error))
     with w.agent(0, ledger=broken, **QUICK) as agent, pytest.raises(AgentStopped) as stopped:
         agent.run()
     assert broken.calls == 1
@@ -124,7 +124,7 @@ def test_permanent_error_stops_the_agent_until_it_is_fixed(world, error):
         assert part in str(stopped.value)
     [trained] = [line for line in w.journal(0) if line["kind"] == "trained"]
 
-    run_together(w.agent(0, **QUICK), w.agent(1, **QUICK))  # the cause is repaired
+    run_together(w.agent(0, **QUICK), w.agent(1, **QUICK))  # the cause is fixed
     first = w.rounds()[0]
     assert (first.content.cid, first.outcome) == (trained["content"][0], Outcome.ACCEPTED)
     assert w.learners[0].trainings == 1
@@ -135,7 +135,7 @@ def test_agent_continues_once_its_empty_wallet_is_funded(tmp_path):
     w = World(tmp_path, [TowardsTarget(4), TowardsTarget(5)], {"rounds": 2}, kind="evm")
     w.wallets[1] = poor = Wallet.from_key(b"poor" * 8)
     w.views[1] = w.ledger.acting_for(poor)
-    seen = Failing(w.views[1], "join", [])
+    seen = FailingProxy(w.views[1], "join", [])
     agent = w.agent(1, ledger=seen, **QUICK)
     with agent, pytest.raises(AgentStopped, match="send it some"):
         agent.run()
@@ -152,11 +152,11 @@ def test_unknown_experiment_stops_the_agent(world):
         agent.run()
 
 
-@pytest.mark.parametrize("error", TRANSIENT, ids=name_of)
+@pytest.mark.parametrize("error", TRANSIENT, ids=get_type_name)
 def test_transient_error_is_retried_until_it_passes(world, error):
-    w = world_with_agent_0_about_to_propose(world)
+    w = make_world_before_proposal(world)
     run_together(
-        w.agent(0, ledger=Failing(w.views[0], "propose", repeat(error, 50)), **QUICK),
+        w.agent(0, ledger=FailingProxy(w.views[0], "propose", repeat(error, 50)), **QUICK),
         w.agent(1, **QUICK),
     )
     assert [r.outcome for r in w.rounds()] == [Outcome.ACCEPTED] * 2
@@ -168,7 +168,7 @@ def test_failing_query_is_retried(world, method: str):
     w = world([TowardsTarget(4), TowardsTarget(5)], rounds=2)
     down = LedgerUnavailable("the node does not answer")
     run_together(
-        w.agent(0, ledger=Failing(w.views[0], method, repeat(down, 5)), **QUICK),
+        w.agent(0, ledger=FailingProxy(w.views[0], method, repeat(down, 5)), **QUICK),
         w.agent(1, **QUICK),
     )
     assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
@@ -180,33 +180,33 @@ def test_failing_query_is_retried(world, method: str):
         (TransactionFailed("it used all of its gas"), 6),
         (NodeRefused("invalid chain id for signer"), 121),
     ],
-    ids=name_of,
+    ids=get_type_name,
 )
 def test_persistent_error_stops_the_agent_after_its_retries(world, error, tries: int):
-    w = world_with_agent_0_about_to_propose(world)
-    broken = Failing(w.views[0], "propose", repeat(error))
+    w = make_world_before_proposal(world)
+    broken = FailingProxy(w.views[0], "propose", repeat(error))
     with w.agent(0, ledger=broken, **QUICK) as agent, pytest.raises(AgentStopped):
         agent.run()
     assert broken.calls == tries
 
 
 def test_outage_does_not_use_up_the_retries_of_another_error(world):
-    w = world_with_agent_0_about_to_propose(world)
+    w = make_world_before_proposal(world)
     outage = [LedgerUnavailable("the node does not answer")] * 50
     failed = [TransactionFailed("it used all of its gas")] * 3
-    broken = Failing(w.views[0], "propose", [*outage, *failed])
+    broken = FailingProxy(w.views[0], "propose", [*outage, *failed])
     run_together(w.agent(0, ledger=broken, **QUICK), w.agent(1, **QUICK))
     assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
 
 
 class TestMismatchedLearner:
     def test_never_joins(self, tmp_path):
-        class OfFour(TowardsTarget):
+        class LearnerOfFourWeights(TowardsTarget):
             def __init__(self) -> None:
                 super().__init__(1.0)
                 self.weights = [np.zeros(4)]
 
-        world = World(tmp_path, [TowardsTarget(1.0), TowardsTarget(1.0), OfFour()])
+        world = World(tmp_path, [TowardsTarget(1.0), TowardsTarget(1.0), LearnerOfFourWeights()])
         stranger = world.agent(2)
         with pytest.raises(LearnerDoesNotFit, match=r"\(4,\).*\(3,\)|\[4\].*\[3\]"):
             stranger.run()
@@ -230,10 +230,10 @@ class RecordedPauses(threading.Event):
 
 
 def test_agents_do_not_retry_in_lockstep(world):
-    w = world_with_agent_0_about_to_propose(world)
+    w = make_world_before_proposal(world)
     recorded = []
     for agent in w.agents():
-        agent._ledger = Failing(agent._ledger, "experiment", [TRANSIENT[0]] * 9)
+        agent._ledger = FailingProxy(agent._ledger, "experiment", [TRANSIENT[0]] * 9)
         stop = RecordedPauses(9)
         agent.run(stop)
         recorded.append(stop.pauses)

@@ -22,7 +22,7 @@ IN_PROCESS = "another-process-agrees"
 
 
 @pytest.fixture(autouse=True)
-def no_files_left() -> Iterator[None]:
+def file_cleanup() -> Iterator[None]:
     yield
     for file in defective_learners.FILES:
         file.unlink(missing_ok=True)
@@ -104,7 +104,7 @@ def test_isolated_defect_fails_no_other_check(name: str):
     assert failures(report).keys() == DEFECTS[name].keys()
 
 
-def test_without_a_learner_other_checks_are_skipped():
+def test_other_checks_are_skipped_if_the_factory_returns_no_learner():
     report = check_learner(defective_learners.fails)
     assert len(report.failures) == 1
     assert {c.reason for c in report.checks[1:]} == {"the factory returned no usable learner"}
@@ -177,7 +177,7 @@ def keras_learner() -> Any:
 
     keras.utils.set_random_seed(1)
     model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, activation="softmax")])
-    # Eager, so that nothing is traced for each of twenty learners.
+    # Run eagerly to avoid tracing for each of twenty learners.
     model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
     loaders = [tf.data.Dataset.from_tensor_slices(records).batch(32) for records in SHARES]
     return KerasLearner(model, *loaders)
@@ -229,27 +229,27 @@ def test_learners_of_this_package_pass(make: Callable[[], Any], checked: set[str
 # ------------------------------------------------------------------ the command
 
 
-def command(*arguments: str) -> Any:
+def run_check(*arguments: str) -> Any:
     return CliRunner().invoke(main, ["learner", "check", *arguments])
 
 
 class TestCommand:
     def test_report_has_a_line_for_each_check(self):
-        ran = command(f"{DEFECTIVE}:Sound")
+        ran = run_check(f"{DEFECTIVE}:Sound")
         assert ran.exit_code == 0, ran.output
         lines = ran.output.splitlines()
         assert lines[0].startswith("passed   makes-learners")
         assert "18 passed, 0 failed, 1 skipped" in lines[-1]
 
     def test_failed_check_gives_exit_code_1_and_a_reason(self):
-        ran = command(f"{DEFECTIVE}:ExportsNothing", "--skip", IN_PROCESS)
+        ran = run_check(f"{DEFECTIVE}:ExportsNothing", "--skip", IN_PROCESS)
         assert ran.exit_code == 1
         assert "not yet supported" in ran.output
         assert "17 passed, 1 failed, 2 skipped" not in ran.output
         assert "1 failed" in ran.output
 
     def test_json_report_lists_all_checks(self):
-        ran = command(
+        ran = run_check(
             *(f"{DEFECTIVE}:with_offset", "--learner-arg", "offset=0.5"),
             *("--skip", IN_PROCESS, "--json"),
         )
@@ -280,7 +280,7 @@ class TestCommand:
     def test_wrong_usage_gives_exit_code_2_and_a_hint(
         self, arguments: tuple[str, ...], message: str
     ):
-        ran = command(*arguments)
+        ran = run_check(*arguments)
         assert ran.exit_code == 2
         assert message in ran.output
 

@@ -103,7 +103,7 @@ def test_flat_images_are_rows_from_0_to_1():
     assert WINE.load().flat().inputs.dtype == np.float64
 
 
-# ------------------------------------------------------------------ folders from strangers
+# ------------------------------------------------------------------ untrusted folders
 
 
 @pytest.mark.parametrize("name", ["share.json", "train.npz", "vote.npz", "test.npz"])
@@ -185,10 +185,10 @@ def test_malformed_description_is_refused(folder: Path, text: str | bytes):
         read_share(folder)
 
 
-# ------------------------------------------------------------------ archives from strangers
+# ------------------------------------------------------------------ untrusted archives
 
 
-def npy(array: Any) -> bytes:
+def encode_npy(array: Any) -> bytes:
     out = io.BytesIO()
     np.lib.format.write_array(out, np.asarray(array), allow_pickle=True)
     return out.getvalue()
@@ -202,7 +202,7 @@ def array_with_false_shape(shape: tuple[int, ...], kind: str = "<f8") -> bytes:
     return out.getvalue() + b"\0" * 64
 
 
-def archive(members: dict[str, bytes], *, packed: bool = False) -> bytes:
+def make_archive(members: dict[str, bytes], *, packed: bool = False) -> bytes:
     out = io.BytesIO()
     method = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
     with zipfile.ZipFile(out, "w", method) as file:
@@ -211,62 +211,95 @@ def archive(members: dict[str, bytes], *, packed: bool = False) -> bytes:
     return out.getvalue()
 
 
-GOOD = {"inputs.npy": npy(np.zeros((2, 13))), "targets.npy": npy(np.zeros(2, int))}
+GOOD = {"inputs.npy": encode_npy(np.zeros((2, 13))), "targets.npy": encode_npy(np.zeros(2, int))}
 
 
-def with_inputs(content: bytes) -> bytes:
-    return archive(GOOD | {"inputs.npy": content})
+def archive_with_inputs(content: bytes) -> bytes:
+    return make_archive(GOOD | {"inputs.npy": content})
 
 
-def with_targets(content: Any) -> bytes:
-    return archive(GOOD | {"targets.npy": npy(content)})
+def archive_with_targets(content: Any) -> bytes:
+    return make_archive(GOOD | {"targets.npy": encode_npy(content)})
 
 
 BAD_ARCHIVES: dict[str, tuple[Callable[[], bytes], str]] = {
     "nothing": (lambda: b"", "damaged, or not a .npz"),
     "text": (lambda: b"PK but not really", "damaged, or not a .npz"),
-    "a bare array": (lambda: npy(np.zeros((2, 13))), "damaged, or not a .npz"),
-    "cut short": (lambda: archive(GOOD)[:-30], "damaged, or not a .npz"),
-    "one array": (lambda: archive({"inputs.npy": GOOD["inputs.npy"]}), "expected the arrays"),
-    "another": (lambda: archive(GOOD | {"more.npy": b""}), r"contains inputs\.npy, more\.npy"),
-    "a path": (lambda: archive(GOOD | {"../x.npy": b""}), "expected the arrays"),
-    "no array": (lambda: with_inputs(b"hello"), "not a numpy array"),
-    "no header": (lambda: with_inputs(b"\x93NUMPY\x01\x00\xff\xff{"), "not a numpy array"),
-    "a format of the future": (lambda: with_inputs(b"\x93NUMPY\x09\x00"), "not a numpy array"),
+    "a bare array": (lambda: encode_npy(np.zeros((2, 13))), "damaged, or not a .npz"),
+    "cut short": (lambda: make_archive(GOOD)[:-30], "damaged, or not a .npz"),
+    "one array": (lambda: make_archive({"inputs.npy": GOOD["inputs.npy"]}), "expected the arrays"),
+    "another": (lambda: make_archive(GOOD | {"more.npy": b""}), r"contains inputs\.npy, more\.npy"),
+    "a path": (lambda: make_archive(GOOD | {"../x.npy": b""}), "expected the arrays"),
+    "no array": (lambda: archive_with_inputs(b"hello"), "not a numpy array"),
+    "no header": (lambda: archive_with_inputs(b"\x93NUMPY\x01\x00\xff\xff{"), "not a numpy array"),
+    "a format of the future": (
+        lambda: archive_with_inputs(b"\x93NUMPY\x09\x00"),
+        "not a numpy array",
+    ),
     "code in the header": (
-        lambda: with_inputs(b"\x93NUMPY\x01\x00\x10\x00__import__('os')\n"),
+        lambda: archive_with_inputs(b"\x93NUMPY\x01\x00\x10\x00__import__('os')\n"),
         "not a numpy array",
     ),
     "a huge shape": (
-        lambda: with_inputs(array_with_false_shape((2**40, 13))),
+        lambda: archive_with_inputs(array_with_false_shape((2**40, 13))),
         "the length of its shape",
     ),
     "a shape beyond numbers": (
-        lambda: with_inputs(array_with_false_shape((2**62, 2**62))),
+        lambda: archive_with_inputs(array_with_false_shape((2**62, 2**62))),
         "the length of",
     ),
-    "a shape below 0": (lambda: with_inputs(array_with_false_shape((-1, 13))), "its shape is"),
-    "too short": (lambda: with_inputs(npy(np.zeros((2, 13)))[:-8]), "the length of its shape"),
-    "too long": (lambda: with_inputs(npy(np.zeros((2, 13))) + b"\0"), "the length of its shape"),
-    "objects": (lambda: with_inputs(npy(np.array([[None], [1]], object))), "not numbers"),
-    "texts": (lambda: with_inputs(npy(np.array([["a"], ["b"]]))), "not numbers"),
-    "complex": (lambda: with_inputs(npy(np.zeros((2, 13), complex))), "not numbers"),
-    "records": (lambda: with_inputs(npy(np.zeros(2, "f8,f8"))), "not numbers"),
-    "one dimension": (lambda: with_inputs(npy(np.zeros(2))), "do not match|shape"),
-    "no dimension": (lambda: with_inputs(npy(5.0)), "do not match|shape"),
-    "nothing in a record": (lambda: with_inputs(npy(np.zeros((2, 0)))), "shape|no inputs"),
-    "another number": (lambda: with_inputs(npy(np.zeros((3, 13)))), "do not match"),
-    "whole inputs": (lambda: with_inputs(npy(np.zeros((2, 13), int))), "inputs have type int64"),
-    "half inputs": (lambda: with_inputs(npy(np.zeros((2, 13), "f2"))), "type float16"),
+    "a shape below 0": (
+        lambda: archive_with_inputs(array_with_false_shape((-1, 13))),
+        "its shape is",
+    ),
+    "too short": (
+        lambda: archive_with_inputs(encode_npy(np.zeros((2, 13)))[:-8]),
+        "the length of its shape",
+    ),
+    "too long": (
+        lambda: archive_with_inputs(encode_npy(np.zeros((2, 13))) + b"\0"),
+        "the length of its shape",
+    ),
+    "objects": (
+        lambda: archive_with_inputs(encode_npy(np.array([[None], [1]], object))),
+        "not numbers",
+    ),
+    "texts": (lambda: archive_with_inputs(encode_npy(np.array([["a"], ["b"]]))), "not numbers"),
+    "complex": (lambda: archive_with_inputs(encode_npy(np.zeros((2, 13), complex))), "not numbers"),
+    "records": (lambda: archive_with_inputs(encode_npy(np.zeros(2, "f8,f8"))), "not numbers"),
+    "one dimension": (lambda: archive_with_inputs(encode_npy(np.zeros(2))), "do not match|shape"),
+    "no dimension": (lambda: archive_with_inputs(encode_npy(5.0)), "do not match|shape"),
+    "nothing in a record": (
+        lambda: archive_with_inputs(encode_npy(np.zeros((2, 0)))),
+        "shape|no inputs",
+    ),
+    "another number": (lambda: archive_with_inputs(encode_npy(np.zeros((3, 13)))), "do not match"),
+    "whole inputs": (
+        lambda: archive_with_inputs(encode_npy(np.zeros((2, 13), int))),
+        "inputs have type int64",
+    ),
+    "half inputs": (
+        lambda: archive_with_inputs(encode_npy(np.zeros((2, 13), "f2"))),
+        "type float16",
+    ),
     "NaN": (
-        lambda: with_inputs(npy(np.array([[0.0] * 13, [np.nan] * 13]))),
+        lambda: archive_with_inputs(encode_npy(np.array([[0.0] * 13, [np.nan] * 13]))),
         "record 1 has an input that is not a finite number",
     ),
-    "infinity": (lambda: with_inputs(npy(np.full((2, 13), np.inf))), "record 0 has an input"),
-    "classes beyond": (lambda: with_targets([0, 3]), "targets go from 0 to 3; 3 classes must be 0"),
-    "classes below": (lambda: with_targets([-1, 0]), "targets go from -1 to 0"),
-    "classes of floats": (lambda: with_targets([0.0, 1.0]), "classes are whole numbers"),
-    "classes in two columns": (lambda: with_targets([[0], [1]]), "does not have the 2 records"),
+    "infinity": (
+        lambda: archive_with_inputs(encode_npy(np.full((2, 13), np.inf))),
+        "record 0 has an input",
+    ),
+    "classes beyond": (
+        lambda: archive_with_targets([0, 3]),
+        "targets go from 0 to 3; 3 classes must be 0",
+    ),
+    "classes below": (lambda: archive_with_targets([-1, 0]), "targets go from -1 to 0"),
+    "classes of floats": (lambda: archive_with_targets([0.0, 1.0]), "classes are whole numbers"),
+    "classes in two columns": (
+        lambda: archive_with_targets([[0], [1]]),
+        "does not have the 2 records",
+    ),
 }
 
 
@@ -283,19 +316,19 @@ def test_invalid_archive_is_refused(folder: Path, kind: str):
 
 
 def test_pickles_are_never_loaded(folder: Path, tmp_path: Path):
-    canary = tmp_path / "sang"
-    content = with_inputs(npy(np.array([[Canary(canary)]], object)))
+    canary = tmp_path / "canary"
+    content = archive_with_inputs(encode_npy(np.array([[Canary(canary)]], object)))
     (folder / "vote.npz").write_bytes(content)
     change_description(folder, "parts", "vote", "sha256", to=hashlib.sha256(content).hexdigest())
     with pytest.raises(InvalidData, match="not numbers"):
         read_share(folder)
     assert not canary.exists()
     np.load(io.BytesIO(content), allow_pickle=True)["inputs"]
-    assert canary.exists(), "the canary does not sing"
+    assert canary.exists(), "unpickling did not create the canary"
 
 
 def test_archive_that_unpacks_to_too_many_bytes_is_refused(tmp_path: Path):
-    bomb = archive({"inputs.npy": npy(np.zeros(1_000_000))}, packed=True)
+    bomb = make_archive({"inputs.npy": encode_npy(np.zeros(1_000_000))}, packed=True)
     (tmp_path / "bomb.npz").write_bytes(bomb)
     assert len(bomb) < 10_000
     with pytest.raises(InvalidData, match="would need 8,000,128 bytes unpacked; at most 1,000,000"):
@@ -314,7 +347,7 @@ def test_fortran_order_and_big_endian_arrays_are_read(tmp_path: Path):
 @given(st.integers(0, 10**9), st.integers(0, 255), st.integers(0, 400))
 @example(356, 1, 0)  # a part that would start before the file
 def test_damaged_archive_is_read_or_refused(tmp_path_factory, place, value, cut):
-    content = bytearray(archive(GOOD, packed=True))
+    content = bytearray(make_archive(GOOD, packed=True))
     content[place % len(content)] = value
     file = tmp_path_factory.mktemp("damaged") / "a.npz"
     file.write_bytes(content[: len(content) - cut] if cut < len(content) // 2 else content)

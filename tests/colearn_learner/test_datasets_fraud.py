@@ -29,7 +29,7 @@ IDENTITY = ["TransactionID", *(f"id_{n:02}" for n in range(1, 39)), "DeviceType"
 PLACE = {name: n for n, name in enumerate([*PAYMENT[3:], *IDENTITY[1:]])}
 
 
-def table(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
+def write_table(path: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
@@ -53,8 +53,8 @@ IDENTITIES = [
 
 
 def write_payments(folder: Path, payments: Any = PAYMENTS, identities: Any = IDENTITIES) -> Path:
-    table(folder / "train_transaction.csv", PAYMENT, payments)
-    table(folder / "train_identity.csv", IDENTITY, identities)
+    write_table(folder / "train_transaction.csv", PAYMENT, payments)
+    write_table(folder / "train_identity.csv", IDENTITY, identities)
     return folder
 
 
@@ -144,7 +144,7 @@ def test_invalid_payment_files_are_refused(tmp_path: Path, file, change, message
 CARD = ["Time", *(f"V{n}" for n in range(1, 29)), "Amount", "Class"]
 
 
-def cards(*, amount: str = "149.62", kind: str = "0", rows: int = 3) -> str:
+def card_table(*, amount: str = "149.62", kind: str = "0", rows: int = 3) -> str:
     head = ",".join(f'"{name}"' for name in CARD)
     values = ",".join(str(n / 10) for n in range(-14, 14))
     return head + "\n" + "".join(f'{n * 86400},{values},{amount},"{kind}"\n' for n in range(rows))
@@ -152,7 +152,7 @@ def cards(*, amount: str = "149.62", kind: str = "0", rows: int = 3) -> str:
 
 @pytest.mark.parametrize("as_folder", [False, True])
 def test_credit_card_payments_are_read(tmp_path: Path, as_folder: bool):
-    (tmp_path / "creditcard.csv").write_text(cards())
+    (tmp_path / "creditcard.csv").write_text(card_table())
     loaded = load("fraud-card", tmp_path if as_folder else tmp_path / "creditcard.csv")
     inputs = loaded.data.inputs
     assert inputs.shape == (3, 30)
@@ -166,16 +166,16 @@ def test_credit_card_payments_are_read(tmp_path: Path, as_folder: bool):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (cards(rows=0), "has no records"),
-        (cards(kind="2"), "classes must be 0 or 1"),
-        (cards(kind="0.5"), "classes must be 0 or 1"),
-        (cards(amount="-1"), "amounts must not be below 0"),
-        (cards(amount="nan"), "record 1 has a value that is not a finite number"),
-        (cards(amount="inf"), "not a finite number"),
-        (cards(amount=""), "record 1: could not convert"),
-        (cards(amount="1,5"), "record 1 has 32 columns instead of 31"),
-        (cards().replace("V7", "V70"), "has no column V7"),
-        (cards() + '"' + "x" * 200_000, "not a text table"),
+        (card_table(rows=0), "has no records"),
+        (card_table(kind="2"), "classes must be 0 or 1"),
+        (card_table(kind="0.5"), "classes must be 0 or 1"),
+        (card_table(amount="-1"), "amounts must not be below 0"),
+        (card_table(amount="nan"), "record 1 has a value that is not a finite number"),
+        (card_table(amount="inf"), "not a finite number"),
+        (card_table(amount=""), "record 1: could not convert"),
+        (card_table(amount="1,5"), "record 1 has 32 columns instead of 31"),
+        (card_table().replace("V7", "V70"), "has no column V7"),
+        (card_table() + '"' + "x" * 200_000, "not a text table"),
     ],
     ids=range(10),
 )

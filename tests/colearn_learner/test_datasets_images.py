@@ -39,7 +39,7 @@ LABELS = KINDS[:60].astype(np.uint8)
 # ------------------------------------------------------------------ MNIST
 
 
-def idx(array: np.ndarray) -> bytes:
+def encode_idx(array: np.ndarray) -> bytes:
     head = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
     return head + array.astype(np.uint8).tobytes()
 
@@ -48,7 +48,7 @@ def write_mnist(folder: Path, *, end: str = "", dotted: bool = False) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for part, some in (("train", slice(0, 50)), ("t10k", slice(50, 60))):
         for name, array in (("images-idx3", PICTURES[some]), ("labels-idx1", LABELS[some])):
-            content = gzip.compress(idx(array)) if end else idx(array)
+            content = gzip.compress(encode_idx(array)) if end else encode_idx(array)
             name = name.replace("-idx", ".idx") if dotted else name
             (folder / f"{part}-{name}-ubyte{end}").write_bytes(content)
     return folder
@@ -90,19 +90,19 @@ def test_digits_replace_missing_mnist_with_a_warning(caplog: pytest.LogCaptureFi
     assert np.array_equal(loaded.data.targets, KINDS)
 
 
-def header(*lengths: int, kind: int = 8) -> bytes:
+def idx_header(*lengths: int, kind: int = 8) -> bytes:
     return bytes([0, 0, kind, len(lengths)]) + struct.pack(f">{len(lengths)}I", *lengths)
 
 
 BAD_IDX = {
     "nothing": (b"", "starts with none"),
     "another format": (b"\x89PNG" * 10, "not an IDX file"),
-    "floats": (header(1, kind=0x0D) + bytes(8), "not an IDX file of bytes"),
+    "floats": (idx_header(1, kind=0x0D) + bytes(8), "not an IDX file of bytes"),
     "no dimension": (bytes([0, 0, 8, 0]), "not an IDX file"),
-    "an end in the header": (header(2, 28, 28)[:9], "ends within its header"),
-    "too short": (header(2, 28, 28) + bytes(1567), "the length of its shape"),
-    "too long": (header(2, 28, 28) + bytes(1569), "the length of its shape"),
-    "huge": (header(2**32 - 1, 2**32 - 1), "would need"),
+    "an end in the header": (idx_header(2, 28, 28)[:9], "ends within its header"),
+    "too short": (idx_header(2, 28, 28) + bytes(1567), "the length of its shape"),
+    "too long": (idx_header(2, 28, 28) + bytes(1569), "the length of its shape"),
+    "huge": (idx_header(2**32 - 1, 2**32 - 1), "would need"),
 }
 
 
@@ -117,13 +117,13 @@ def test_invalid_idx_file_is_refused(tmp_path: Path, kind: str, packed: bool):
 
 @pytest.mark.parametrize("end", [5, 30, -1, -9])
 def test_damaged_gzip_is_refused(tmp_path: Path, end: int):
-    (tmp_path / "file").write_bytes(gzip.compress(idx(PICTURES))[:end])
+    (tmp_path / "file").write_bytes(gzip.compress(encode_idx(PICTURES))[:end])
     with pytest.raises(InvalidData, match="damaged"):
         read_idx(tmp_path / "file")
 
 
 def test_overlong_gzip_is_refused_without_unpacking_it(tmp_path: Path):
-    (tmp_path / "file").write_bytes(gzip.compress(header(10) + bytes(100_000_000), 9))
+    (tmp_path / "file").write_bytes(gzip.compress(idx_header(10) + bytes(100_000_000), 9))
     tracemalloc.start()
     try:
         with pytest.raises(InvalidData, match="the length of its shape"):
@@ -136,11 +136,11 @@ def test_overlong_gzip_is_refused_without_unpacking_it(tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("train-labels-idx1-ubyte", idx(LABELS[:49]), "do not match"),
-        ("train-labels-idx1-ubyte", idx(PICTURES[:50]), "do not match"),
-        ("train-images-idx3-ubyte", idx(LABELS[:50]), "do not match"),
-        ("t10k-images-idx3-ubyte", idx(PICTURES[50:, :27]), "must all have the same size"),
-        ("t10k-labels-idx1-ubyte", idx(np.full(10, 10)), "targets go from 0 to 10"),
+        ("train-labels-idx1-ubyte", encode_idx(LABELS[:49]), "do not match"),
+        ("train-labels-idx1-ubyte", encode_idx(PICTURES[:50]), "do not match"),
+        ("train-images-idx3-ubyte", encode_idx(LABELS[:50]), "do not match"),
+        ("t10k-images-idx3-ubyte", encode_idx(PICTURES[50:, :27]), "must all have the same size"),
+        ("t10k-labels-idx1-ubyte", encode_idx(np.full(10, 10)), "targets go from 0 to 10"),
         ("t10k-labels-idx1-ubyte", None, "nor t10k-labels-idx1-ubyte"),
     ],
 )
@@ -250,7 +250,7 @@ def test_xrays_become_labelled_grey_squares(tmp_path: Path):
 
 
 def test_duplicate_xray_counts_once(tmp_path: Path):
-    """The published archive has duplicates, which could be both trained and tested with."""
+    """The published archive has duplicates: one could be trained with, the other tested with."""
     write_xrays(tmp_path / "chest_xray")
     write_xrays(tmp_path / "chest_xray" / "chest_xray")
     write_xrays(tmp_path / "chest_xray" / "__MACOSX")

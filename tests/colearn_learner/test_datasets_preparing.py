@@ -1,4 +1,4 @@
-"""Real data sets are divided into folders completely or not at all, and nothing else changes."""
+"""Real data sets are divided into folders completely or not at all, and nothing else is changed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def rows(data: Data) -> list[tuple[float, ...]]:
     return [(*map(float, x), float(y)) for x, y in zip(data.inputs, data.targets, strict=True)]
 
 
-def files(folder: Path) -> dict[str, str]:
+def hash_files(folder: Path) -> dict[str, str]:
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
@@ -55,7 +55,7 @@ def files(folder: Path) -> dict[str, str]:
     }
 
 
-def list_leftovers(folder: Path) -> list[str]:
+def list_names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -96,8 +96,8 @@ def test_folder_describes_its_origin(tmp_path: Path):
 def test_equal_seeds_write_equal_bytes(tmp_path: Path):
     for name, seed in (("a", 4), ("b", 4), ("c", 5)):
         prepare_named("digits", tmp_path / name, Division(3, seed=seed))
-    assert files(tmp_path / "a") == files(tmp_path / "b")
-    assert files(tmp_path / "a") != files(tmp_path / "c")
+    assert hash_files(tmp_path / "a") == hash_files(tmp_path / "b")
+    assert hash_files(tmp_path / "a") != hash_files(tmp_path / "c")
 
 
 def test_only_the_owner_can_read_the_records(tmp_path: Path):
@@ -106,7 +106,7 @@ def test_only_the_owner_can_read_the_records(tmp_path: Path):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_rest_is_dropped_only_on_request_and_counted(tmp_path, caplog):
+def test_rest_is_dropped_only_on_request_and_is_counted(tmp_path, caplog):
     division = Division(2, "by-size", fractions=(0.5, 0.25), drop_rest=True)
     result = prepare_named("wine", tmp_path / "out", division)
     assert result.unused == 178 - sum(map(sum, result.records)) > 40
@@ -126,14 +126,14 @@ def test_progress_is_reported_after_each_folder(tmp_path: Path):
 def test_prepared_data_is_replaced_only_with_overwrite(tmp_path: Path):
     out = tmp_path / "deep" / "out"
     prepare_named("wine", out)
-    before = files(out)
+    before = hash_files(out)
     with pytest.raises(FolderTaken, match="contains prepared data already"):
         prepare_named("digits", out)
-    assert files(out) == before
+    assert hash_files(out) == before
     prepare_named("digits", out, Division(2), overwrite=True)
-    assert list_leftovers(out) == ["learner-0", "learner-1"]
+    assert list_names(out) == ["learner-0", "learner-1"]
     assert read_share(out / "learner-0").dataset.name == "digits"
-    assert list_leftovers(out.parent) == ["out"]
+    assert list_names(out.parent) == ["out"]
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -142,10 +142,10 @@ def test_folder_with_other_content_is_never_changed(tmp_path, overwrite, strange
     prepare_named("wine", tmp_path / "out")
     (tmp_path / "out" / strange).parent.mkdir(exist_ok=True)
     (tmp_path / "out" / strange).write_text("mine")
-    before = files(tmp_path / "out")
+    before = hash_files(tmp_path / "out")
     with pytest.raises(FolderTaken, match="other than prepared data, such as"):
         prepare_named("digits", tmp_path / "out", overwrite=overwrite)
-    assert files(tmp_path / "out") == before
+    assert hash_files(tmp_path / "out") == before
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -157,29 +157,31 @@ def test_files_and_links_are_not_replaced(tmp_path: Path, overwrite: bool):
     for name in ("file", "link", "broken"):
         with pytest.raises(FolderTaken, match="is not a folder"):
             prepare_named("wine", tmp_path / name, overwrite=overwrite)
-    assert list_leftovers(tmp_path) == ["broken", "file", "link", "real"]
+    assert list_names(tmp_path) == ["broken", "file", "link", "real"]
 
 
 def test_empty_folder_is_used(tmp_path: Path):
     (tmp_path / "out").mkdir()
     prepare_named("wine", tmp_path / "out")
-    assert list_leftovers(tmp_path / "out") == ["learner-0", "learner-1", "learner-2"]
+    assert list_names(tmp_path / "out") == ["learner-0", "learner-1", "learner-2"]
 
 
 # ------------------------------------------------------------------ failures midway
 
 
-class Trouble(Exception):
+class UnexpectedError(Exception):
     pass
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left"), KeyboardInterrupt(), Trouble()])
-@pytest.mark.parametrize("there", [False, True])
-def test_error_midway_changes_nothing(tmp_path: Path, error, there):
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left"), KeyboardInterrupt(), UnexpectedError()]
+)
+@pytest.mark.parametrize("exists", [False, True])
+def test_error_midway_changes_nothing(tmp_path: Path, error, exists):
     out = tmp_path / "out"
-    if there:
+    if exists:
         prepare_named("wine", out)
-    before = files(tmp_path)
+    before = hash_files(tmp_path)
 
     def fail(written: int) -> None:
         if written == 2:
@@ -187,16 +189,16 @@ def test_error_midway_changes_nothing(tmp_path: Path, error, there):
 
     with pytest.raises(type(error)):
         prepare_named("digits", out, overwrite=True, on_written=fail)
-    assert files(tmp_path) == before
-    assert list_leftovers(tmp_path) == (["out"] if there else [])
+    assert hash_files(tmp_path) == before
+    assert list_names(tmp_path) == (["out"] if exists else [])
 
 
-@pytest.mark.parametrize("there", [False, True])
-def test_full_disk_changes_nothing(tmp_path: Path, monkeypatch, there):
+@pytest.mark.parametrize("exists", [False, True])
+def test_full_disk_changes_nothing(tmp_path: Path, monkeypatch, exists):
     out = tmp_path / "out"
-    if there:
+    if exists:
         prepare_named("wine", out)
-    before = files(tmp_path)
+    before = hash_files(tmp_path)
     save, calls = np.savez, []
 
     def full(file: Any, **arrays: Any) -> None:
@@ -209,8 +211,8 @@ def test_full_disk_changes_nothing(tmp_path: Path, monkeypatch, there):
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(OSError, match="No space left"):
         prepare_named("digits", out, overwrite=True)
-    assert files(tmp_path) == before
-    assert list_leftovers(tmp_path) == (["out"] if there else [])
+    assert hash_files(tmp_path) == before
+    assert list_names(tmp_path) == (["out"] if exists else [])
 
 
 def test_failed_replacement_restores_the_earlier_folder(
@@ -218,7 +220,7 @@ def test_failed_replacement_restores_the_earlier_folder(
 ):
     out = tmp_path / "out"
     prepare_named("wine", out)
-    before, rename, renamed = files(out), Path.rename, []
+    before, rename, renamed = hash_files(out), Path.rename, []
 
     def failing(self: Path, target: Path) -> Any:
         renamed.append(self)
@@ -229,8 +231,8 @@ def test_failed_replacement_restores_the_earlier_folder(
     monkeypatch.setattr(Path, "rename", failing)
     with pytest.raises(OSError, match="Input/output"):
         prepare_named("digits", out, overwrite=True)
-    assert files(out) == before
-    assert list_leftovers(tmp_path) == ["out"]
+    assert hash_files(out) == before
+    assert list_names(tmp_path) == ["out"]
 
 
 def test_killed_process_leaves_no_incomplete_folder(tmp_path: Path):
@@ -250,7 +252,7 @@ prepare(wine, wine.load(), sys.argv[1], Division(3), on_written=lambda n: n == 2
 def test_too_few_records_write_nothing(tmp_path: Path):
     with pytest.raises(NotEnoughData, match="178 records are too few for 60 learners"):
         prepare_named("wine", tmp_path / "out", Division(60))
-    assert list_leftovers(tmp_path) == []
+    assert list_names(tmp_path) == []
 
 
 # ------------------------------------------------------------------ the ancestor's function
@@ -303,7 +305,7 @@ def test_split_to_folders_refuses_invalid_arguments(tmp_path: Path, wrong, error
     given = {"dataset": "wine", "n_learners": 2, "output_folder": tmp_path / "out"} | wrong
     with pytest.raises(error, match=message):
         split_to_folders(given.pop("dataset"), **given)
-    assert list_leftovers(tmp_path) == []
+    assert list_names(tmp_path) == []
 
 
 # ------------------------------------------------------------------ learners of prepared folders
@@ -313,7 +315,7 @@ def test_split_to_folders_refuses_invalid_arguments(tmp_path: Path, wrong, error
 def test_learners_of_prepared_folders_start_alike_and_improve(tmp_path: Path, model: str):
     skewed = prepare_named("breast-cancer", tmp_path / "skewed", Division(3, "label-skew", 0.5))
     learners = [prepared(str(folder), model=model) for folder in skewed.folders]
-    # Learners of skewed shares train for labels in equal shares, not for their own records.
+    # Learners with skewed shares train for evenly distributed labels, not for their own records.
     even = prepare_named("breast-cancer", tmp_path / "even", Division(3))
     learners_of_even = [prepared(str(folder), model=model) for folder in even.folders]
     starts = {
@@ -336,7 +338,7 @@ def test_learner_without_all_classes_matches_the_others(tmp_path: Path):
 
 
 def test_images_are_learned_as_rows(tmp_path: Path):
-    loaded = load("mnist")  # a stand-in of small digits
+    loaded = load("mnist")  # replaced by small digits
     assert loaded.data.inputs.shape == (1797, 8, 8, 1)
     result = prepare(loaded.dataset, loaded.data, tmp_path / "out", Division(2))
     learner = prepared(str(result.folders[0]))

@@ -22,7 +22,7 @@ TABLE = LICENCE + HEADER + ROWS
 TRAIN, TEST = SCANIA_FILES
 
 
-def write(folder: Path, train: str | None = TABLE, test: str | None = TABLE) -> Path:
+def write_tables(folder: Path, train: str | None = TABLE, test: str | None = TABLE) -> Path:
     for name, text in ((TRAIN, train), (TEST, test)):
         if text is not None:
             (folder / name).write_text(text, encoding="utf-8")
@@ -30,7 +30,7 @@ def write(folder: Path, train: str | None = TABLE, test: str | None = TABLE) -> 
 
 
 def test_values_become_logarithms_and_missing_ones_minus_one(tmp_path: Path):
-    data = read_scania(write(tmp_path) / TRAIN)
+    data = read_scania(write_tables(tmp_path) / TRAIN)
     assert data.inputs.dtype == np.float32
     assert data.targets.tolist() == [0, 1, 0]
     assert np.allclose(
@@ -46,21 +46,21 @@ def test_values_become_logarithms_and_missing_ones_minus_one(tmp_path: Path):
 
 
 def test_empty_fields_are_missing_and_signs_are_kept(tmp_path: Path):
-    data = read_scania(write(tmp_path, HEADER + "neg,,-9,+9\n") / TRAIN)
+    data = read_scania(write_tables(tmp_path, HEADER + "neg,,-9,+9\n") / TRAIN)
     assert np.allclose(data.inputs, [[-1, -0.2, 0.2]])
 
 
 def test_records_are_converted_independently(tmp_path: Path):
     """Other records do not affect how a record is read."""
     lines = ROWS.splitlines(keepends=True)
-    whole = read_scania(write(tmp_path) / TRAIN)
+    whole = read_scania(write_tables(tmp_path) / TRAIN)
     for n, line in enumerate(lines):
-        alone = read_scania(write(tmp_path, LICENCE + HEADER + line) / TRAIN)
+        alone = read_scania(write_tables(tmp_path, LICENCE + HEADER + line) / TRAIN)
         assert np.array_equal(alone.inputs[0], whole.inputs[n])
 
 
 def test_folder_concatenates_both_files_training_set_first(tmp_path: Path):
-    write(tmp_path, test=LICENCE + HEADER + "pos,1,2,3\n")
+    write_tables(tmp_path, test=LICENCE + HEADER + "pos,1,2,3\n")
     together = read_scania(tmp_path)
     assert together.targets.tolist() == [0, 1, 0, 1]
     assert np.array_equal(together.inputs[:3], read_scania(tmp_path / TRAIN).inputs)
@@ -73,7 +73,7 @@ def test_folder_concatenates_both_files_training_set_first(tmp_path: Path):
     ids=["without the licence", "lines of Windows", "quoted"],
 )
 def test_equivalent_spellings_of_a_table_are_read(tmp_path: Path, text: str):
-    data = read_scania(write(tmp_path, text) / TRAIN)
+    data = read_scania(write_tables(tmp_path, text) / TRAIN)
     assert np.array_equal(data.inputs, read_scania(tmp_path / TEST).inputs)
 
 
@@ -98,7 +98,7 @@ def test_equivalent_spellings_of_a_table_are_read(tmp_path: Path, text: str):
 )
 @pytest.mark.parametrize("name", SCANIA_FILES)
 def test_invalid_table_is_refused(tmp_path: Path, name: str, text: str, message: str):
-    write(tmp_path)
+    write_tables(tmp_path)
     (tmp_path / name).write_text(text)
     with pytest.raises(InvalidData, match=message) as refused:
         load("scania-aps", tmp_path)
@@ -106,7 +106,7 @@ def test_invalid_table_is_refused(tmp_path: Path, name: str, text: str, message:
 
 
 def test_overlong_line_is_refused_without_reading_it_all(tmp_path: Path):
-    path = write(tmp_path, "x" * 3_000_000) / TRAIN
+    path = write_tables(tmp_path, "x" * 3_000_000) / TRAIN
     with pytest.raises(InvalidData, match="contains the column names"):
         load("scania-aps", path)
     path.write_bytes(b"\xff\xfe" * 100)
@@ -115,10 +115,10 @@ def test_overlong_line_is_refused_without_reading_it_all(tmp_path: Path):
 
 
 def test_both_files_must_exist_and_match(tmp_path: Path):
-    write(tmp_path, test=None)
+    write_tables(tmp_path, test=None)
     with pytest.raises(InvalidData, match=f"{TEST} is missing"):
         load("scania-aps", tmp_path)
-    write(tmp_path, test=TABLE.replace("ac_000", "ad_000"))
+    write_tables(tmp_path, test=TABLE.replace("ac_000", "ad_000"))
     with pytest.raises(InvalidData, match="do not have the same columns"):
         load("scania-aps", tmp_path)
 

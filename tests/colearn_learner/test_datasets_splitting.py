@@ -1,4 +1,4 @@
-"""Every record belongs to exactly one learner, for any numbers."""
+"""Every record goes to exactly one part of one learner, for any numbers of both."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def targets(draw: Any) -> tuple[Any, str]:
     return rng.normal(size=n), "regression"
 
 
-def list_all(places: tuple[Places, ...]) -> list[int]:
+def list_places(places: tuple[Places, ...]) -> list[int]:
     return [int(i) for mine in places for part in mine for i in part]
 
 
-def divided(given_targets: tuple[Any, Any], division: Division) -> tuple[Places, ...]:
+def divide_if_enough(given_targets: tuple[Any, Any], division: Division) -> tuple[Places, ...]:
     try:
         return divide(*given_targets, division)
     except NotEnoughData:
@@ -69,20 +69,20 @@ def divided(given_targets: tuple[Any, Any], division: Division) -> tuple[Places,
 
 @given(targets(), divisions())
 def test_every_record_goes_to_one_part_of_one_learner(given_targets, division):
-    places = divided(given_targets, division)
+    places = divide_if_enough(given_targets, division)
     assert len(places) == division.n_learners
-    assert sorted(list_all(places)) == list(range(len(given_targets[0])))
+    assert sorted(list_places(places)) == list(range(len(given_targets[0])))
 
 
 @given(targets(), divisions())
 def test_every_part_has_the_least_number_of_records(given_targets, division):
-    for mine in divided(given_targets, division):
+    for mine in divide_if_enough(given_targets, division):
         assert min(len(part) for part in mine) >= division.least
 
 
 @given(targets(), divisions())
 def test_parts_have_the_requested_sizes(given_targets, division):
-    for mine in divided(given_targets, division):
+    for mine in divide_if_enough(given_targets, division):
         total = sum(len(part) for part in mine)
         asked = [fraction * total for fraction in division.parts]
         if min(asked) >= division.least + 1:  # otherwise the minimum size decides
@@ -91,8 +91,11 @@ def test_parts_have_the_requested_sizes(given_targets, division):
 
 @given(targets(), divisions())
 def test_equal_seeds_give_equal_parts(given_targets, division):
-    once, again = divided(given_targets, division), divided(given_targets, division)
-    assert list_all(once) == list_all(again)
+    once, again = (
+        divide_if_enough(given_targets, division),
+        divide_if_enough(given_targets, division),
+    )
+    assert list_places(once) == list_places(again)
 
 
 @pytest.mark.parametrize("how", ["iid", "label-skew", "by-size"])
@@ -103,7 +106,7 @@ def test_different_seeds_give_different_parts(how):
         divide(wine, "classification", Division(2, how, fractions=sizes, seed=seed))
         for seed in (1, 2)
     )
-    assert list_all(once) != list_all(other)
+    assert list_places(once) != list_places(other)
 
 
 @given(st.integers(1, 500), st.integers(1, 12))
@@ -126,7 +129,7 @@ def test_records_are_shuffled_before_division(how):
 @given(st.integers(1, 5000), fractions())
 def test_shares_by_size_differ_by_at_most_one_record(n, sizes):
     division = Division(len(sizes), "by-size", fractions=sizes)
-    places = divided((np.zeros(n, int), "classification"), division)
+    places = divide_if_enough((np.zeros(n, int), "classification"), division)
     for mine, fraction in zip(places, sizes, strict=True):
         assert abs(sum(len(part) for part in mine) - fraction * n) <= 1
 
@@ -136,7 +139,7 @@ def test_records_are_dropped_only_on_request(n, sizes):
     with pytest.raises(InvalidArgument, match="would be lost"):
         Division(len(sizes), "by-size", fractions=sizes)
     division = Division(len(sizes), "by-size", fractions=sizes, drop_rest=True)
-    used = list_all(divided((np.zeros(n, int), "classification"), division))
+    used = list_places(divide_if_enough((np.zeros(n, int), "classification"), division))
     assert len(set(used)) == len(used)
     assert abs(len(used) - math.fsum(sizes) * n) <= 1
 
@@ -144,13 +147,13 @@ def test_records_are_dropped_only_on_request(n, sizes):
 def measure_unevenness(alpha: float) -> float:
     """Return the mean share of a class that its largest owner has, on digits, over ten seeds."""
     digits = dataset("digits").load().targets
-    foremost = []
+    largest = []
     for seed in range(10):
         places = divide(digits, "classification", Division(5, "label-skew", alpha, seed=seed))
         owned = [np.concatenate(mine) for mine in places]
         counts = np.array([np.bincount(digits[mine], minlength=10) for mine in owned])
-        foremost.append((counts / counts.sum(axis=0)).max(axis=0).mean())
-    return float(np.mean(foremost))
+        largest.append((counts / counts.sum(axis=0)).max(axis=0).mean())
+    return float(np.mean(largest))
 
 
 def test_smaller_alpha_is_less_even():

@@ -1,4 +1,4 @@
-"""A learner that does not fit an experiment is refused, with the name of the wrong weights."""
+"""A learner that does not match an experiment is refused; the error names the wrong weights."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from colearn_ledger.weights.schema import WeightsSchema
 IRIS, DIABETES = load_iris(return_X_y=True), load_diabetes(return_X_y=True)
 
 
-class Holding:
-    """A learner with exactly these weights."""
+class LearnerWithWeights:
+    """A learner that returns the given weights."""
 
     def __init__(self, tree: Any) -> None:
         self.tree = tree
@@ -29,42 +29,50 @@ class Holding:
         return Weights(self.tree)
 
 
-def iris() -> SklearnLearner:
+def make_iris_learner() -> SklearnLearner:
     return SklearnLearner(SGDClassifier(), IRIS, IRIS)
 
 
-def schema_of(learner: Any) -> WeightsSchema:
+def get_schema(learner: Any) -> WeightsSchema:
     return WeightsSchema.of(learner.mli_get_current_weights().weights)
 
 
-def test_a_learner_of_the_same_model_fits():
-    check_fit(iris(), schema_of(iris()))
+def test_learner_with_the_same_model_fits():
+    check_fit(make_iris_learner(), get_schema(make_iris_learner()))
 
 
-def test_one_whose_bytes_are_longer_by_now_fits():
+def test_fit_allows_grown_byte_arrays():
     forest = ForestLearner(RandomForestRegressor(), DIABETES, DIABETES)
-    schema = schema_of(forest)
+    schema = get_schema(forest)
     forest.mli_accept_weights(forest.mli_propose_weights())
     check_fit(forest, schema)
 
 
-def test_values_that_are_no_numbers_do_not_count():
-    weights = iris().mli_get_current_weights()
+def test_fit_ignores_nan_values():
+    weights = make_iris_learner().mli_get_current_weights()
     weights.weights["coef_"][...] = np.nan
-    check_fit(Holding(weights.weights), schema_of(iris()))
+    check_fit(LearnerWithWeights(weights.weights), get_schema(make_iris_learner()))
 
 
 @pytest.mark.parametrize(
-    ("learner", "named"),
+    ("learner", "message"),
     [
         (SklearnLearner(SGDRegressor(), DIABETES, DIABETES, criterion="r2"), r"'coef_' is F64 "),
         (ForestLearner(RandomForestRegressor(), DIABETES, DIABETES), "'coef_' is missing"),
-        (Holding({"coef_": np.zeros((3, 4))}), "'intercept_' is missing"),
-        (Holding({"coef_": np.zeros((3, 4), "f4"), "intercept_": np.zeros(3)}), "'coef_' is F32"),
-        (Holding({**iris().mli_get_current_weights().weights, "z": np.zeros(1)}), "'z' is not in"),
-        (Holding({"coef_": object()}), "'coef_' is a object"),
+        (LearnerWithWeights({"coef_": np.zeros((3, 4))}), "'intercept_' is missing"),
+        (
+            LearnerWithWeights({"coef_": np.zeros((3, 4), "f4"), "intercept_": np.zeros(3)}),
+            "'coef_' is F32",
+        ),
+        (
+            LearnerWithWeights(
+                {**make_iris_learner().mli_get_current_weights().weights, "z": np.zeros(1)}
+            ),
+            "'z' is not in",
+        ),
+        (LearnerWithWeights({"coef_": object()}), "'coef_' is a object"),
     ],
 )
-def test_the_first_weights_that_differ_are_named(learner: Any, named: str):
-    with pytest.raises(LearnerDoesNotFit, match=named):
-        check_fit(learner, schema_of(iris()))
+def test_error_names_the_first_weights_that_differ(learner: Any, message: str):
+    with pytest.raises(LearnerDoesNotFit, match=message):
+        check_fit(learner, get_schema(make_iris_learner()))

@@ -88,7 +88,7 @@ class TestRounds:
         np.testing.assert_array_equal(one.model.predict(inputs), trained.predict(inputs))
 
 
-def test_forest_predicts_like_scikit_learns_own():
+def test_forest_predicts_like_that_of_scikit_learn():
     (inputs, targets), (others, _), _ = parts(load_iris, 0)
     one = ForestLearner(
         RandomForestClassifier(), (inputs, targets), (inputs, targets), trees_per_round=5, seed=3

@@ -27,8 +27,8 @@ COLEARN = [sys.executable, "-u", "-c", "from colearn_learner.cli import main; ma
 DEADLINE = 300
 
 
-def interrupted_demo(wait_for: str, *arguments: str) -> tuple[int, str, str]:
-    """Return exit code, output and errors of a demo that gets SIGINT after a line of output."""
+def interrupt_demo(wait_for: str, *arguments: str) -> tuple[int, str, str]:
+    """Run a demo, interrupt it after a line of output, and return exit code, output and errors."""
     process = subprocess.Popen(
         [*COLEARN, "demo", "--n-learners", "3", *arguments],
         stdout=subprocess.PIPE,
@@ -56,7 +56,7 @@ def interrupted_demo(wait_for: str, *arguments: str) -> tuple[int, str, str]:
 @pytest.mark.parametrize("ledger", ["local", "evm"])
 def test_interrupted_demo_exits_with_130_and_saves_partial_results(tmp_path: Path, ledger: str):
     out = tmp_path / "run"
-    code, output, errors = interrupted_demo(
+    code, output, errors = interrupt_demo(
         "round 3:", "--ledger", ledger, "--n-rounds", "1000", "--out", str(out)
     )
     assert code == 130, output + errors
@@ -104,7 +104,7 @@ def test_interrupted_simulation_stops_its_agents_and_keeps_its_partial_result(tm
 
 
 class InterruptedInTraining(TowardsTarget):
-    """A learner that trains at Ctrl-C, and records whether the simulation returned meanwhile."""
+    """A learner that is interrupted in training; records whether the simulation returned early."""
 
     def __init__(self, returned: threading.Event) -> None:
         super().__init__(4)

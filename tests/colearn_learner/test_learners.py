@@ -76,7 +76,7 @@ def arrays(weights: Weights) -> list[Any]:
     return list(tree.values()) if isinstance(tree, dict) else tree
 
 
-def same(one: Weights, other: Weights) -> bool:
+def are_equal(one: Weights, other: Weights) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(arrays(one), arrays(other), strict=True))
 
 
@@ -87,8 +87,8 @@ class TestEveryLearner:
         before = learner.mli_get_current_weights()
         proposal = learner.mli_propose_weights()
         learner.mli_test_weights(proposal)
-        assert same(before, learner.mli_get_current_weights())
-        assert not same(before, proposal)
+        assert are_equal(before, learner.mli_get_current_weights())
+        assert not are_equal(before, proposal)
 
     def test_returned_proposal_never_changes(self, make: Any):
         learner = make()
@@ -109,7 +109,7 @@ class TestEveryLearner:
         start = learner.mli_get_current_weights()
         proposal = learner.mli_propose_weights()
         learner.mli_accept_weights(proposal)
-        assert same(proposal, learner.mli_get_current_weights())
+        assert are_equal(proposal, learner.mli_get_current_weights())
         assert learner.mli_test_weights(start).vote is False
 
     def test_nan_weights_are_rejected(self, make: Any):
@@ -125,12 +125,12 @@ class TestEveryLearner:
         for bad in (Weights(weights=[]), Weights(weights={"coef_": np.zeros(3)}), Weights(None)):
             with pytest.raises(WeightsMismatch):
                 learner.mli_accept_weights(bad)
-        assert same(before, learner.mli_get_current_weights())
+        assert are_equal(before, learner.mli_get_current_weights())
 
 
 def test_same_seed_trains_the_same_weights():
-    assert same(linear(seed=3).mli_propose_weights(), linear(seed=3).mli_propose_weights())
-    assert not same(linear(seed=3).mli_propose_weights(), linear(seed=4).mli_propose_weights())
+    assert are_equal(linear(seed=3).mli_propose_weights(), linear(seed=3).mli_propose_weights())
+    assert not are_equal(linear(seed=3).mli_propose_weights(), linear(seed=4).mli_propose_weights())
 
 
 @pytest.mark.parametrize("approve", [True, False])
@@ -219,11 +219,11 @@ def test_keras_optimizer_is_reset_without_compiling_again():
     learner = keras_learner(model_fit_kwargs={"epochs": 1, "shuffle": False})
     first = learner.mli_propose_weights()
     traced = learner.model.train_function
-    assert same(first, learner.mli_propose_weights())
+    assert are_equal(first, learner.mli_propose_weights())
     assert learner.model.train_function is traced
 
 
 def test_keras_optimizer_state_can_be_kept():
     fixed = {"epochs": 1, "shuffle": False}
     learner = keras_learner(model_fit_kwargs=fixed, need_reset_optimizer=False)
-    assert not same(learner.mli_propose_weights(), learner.mli_propose_weights())
+    assert not are_equal(learner.mli_propose_weights(), learner.mli_propose_weights())

@@ -37,7 +37,7 @@ def model(
     data_loaders: dict[str, Any],
     steps_per_epoch: int = 100,
     diff_priv_config: DiffPrivConfig | None = None,
-    layers: Any = [1],  # noqa: B006 - the factory must not hand out the very list
+    layers: Any = [1],  # noqa: B006 - the factory must return a copy
 ) -> Any:
     given = {"steps_per_epoch": steps_per_epoch, "layers": layers}
     return SimpleNamespace(data=data_loaders, diff_priv_config=diff_priv_config, **given)
@@ -56,7 +56,7 @@ def factory(monkeypatch: pytest.MonkeyPatch) -> ExampleMliFactory:
     return made
 
 
-def made(factory: MliFactory, model_params: Any = "{}", dataset_params: Any = None) -> Any:
+def make_mli(factory: MliFactory, model_params: Any = "{}", dataset_params: Any = None) -> Any:
     place = json.dumps({"location": "here"}) if dataset_params is None else dataset_params
     return factory.get_mli("MODEL", model_params, "DATA", place)
 
@@ -78,9 +78,9 @@ def test_returned_parameters_are_copies(factory: ExampleMliFactory):
     factory.get_models()["MODEL"]["layers"].append(2)
     factory.get_dataloaders()["DATA"]["batch_size"] = 1
     factory.get_compatibilities()["MODEL"].clear()
-    made(factory).layers.append(3)
-    assert made(factory).layers == [1]
-    assert made(factory).data["batch_size"] == 32
+    make_mli(factory).layers.append(3)
+    assert make_mli(factory).layers == [1]
+    assert make_mli(factory).data["batch_size"] == 32
 
 
 def test_custom_factory_needs_four_methods():
@@ -108,25 +108,25 @@ def test_custom_factory_needs_four_methods():
 
 @pytest.mark.parametrize("form", [json.dumps, dict], ids=["JSON", "mapping"])
 def test_parameters_replace_defaults(factory: ExampleMliFactory, form: Any):
-    learner = made(
+    learner = make_mli(
         factory, form({"steps_per_epoch": 20}), form({"location": "there", "batch_size": 8})
     )
     assert learner.steps_per_epoch == 20
     assert learner.data == {"location": "there", "batch_size": 8, "names": ("a",)}
-    assert made(factory).steps_per_epoch == 100
+    assert make_mli(factory).steps_per_epoch == 100
 
 
 @pytest.mark.parametrize("form", [json.dumps, dict], ids=["JSON", "mapping"])
 def test_privacy_configuration_may_be_a_mapping(factory: ExampleMliFactory, form: Any):
-    learner = made(factory, form({"diff_priv_config": PRIVACY}))
+    learner = make_mli(factory, form({"diff_priv_config": PRIVACY}))
     assert learner.diff_priv_config == DiffPrivConfig(**PRIVACY)
-    assert made(factory, {"diff_priv_config": None}).diff_priv_config is None
+    assert make_mli(factory, {"diff_priv_config": None}).diff_priv_config is None
     config = DiffPrivConfig(**PRIVACY)
-    assert made(factory, {"diff_priv_config": config}).diff_priv_config is config
+    assert make_mli(factory, {"diff_priv_config": config}).diff_priv_config is config
 
 
 def test_unknown_parameter_is_ignored_with_a_warning(factory: ExampleMliFactory, caplog, capsys):
-    learner = made(
+    learner = make_mli(
         factory,
         {"step_per_epoch": 1, "data_loaders": "mine", "layers": [7]},
         {"location": "here", "train_ratio": 0.5},
@@ -145,13 +145,13 @@ def test_unknown_parameter_is_ignored_with_a_warning(factory: ExampleMliFactory,
 
 
 def test_parameters_without_default_must_be_given(factory: ExampleMliFactory):
-    def of(data_loaders: dict[str, Any], depth: int, **_rest: Any) -> Any:
+    def build_model(data_loaders: dict[str, Any], depth: int, **_rest: Any) -> Any:
         return depth
 
-    FactoryRegistry.register_model_architecture("MODEL", ["DATA"])(of)
-    assert made(factory, {"depth": 3, "more": 1}) == 3
+    FactoryRegistry.register_model_architecture("MODEL", ["DATA"])(build_model)
+    assert make_mli(factory, {"depth": 3, "more": 1}) == 3
     with pytest.raises(InvalidArgument, match="model MODEL needs the parameter depth"):
-        made(factory)
+        make_mli(factory)
 
 
 # ------------------------------------------------------------------ refused arguments
@@ -176,10 +176,10 @@ def test_unknown_name_error_lists_the_registered_names(factory, names, error, me
     assert isinstance(refused.value, LearnerError)
 
 
-def test_error_says_when_nothing_is_registered(factory: ExampleMliFactory):
+def test_error_reports_that_nothing_is_registered(factory: ExampleMliFactory):
     FactoryRegistry.model_architectures.clear()
     with pytest.raises(UnknownName, match=r"none is registered.*mporting the module"):
-        made(factory)
+        make_mli(factory)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_parameters_that_are_not_an_object_are_refused(factory, params: Any, mes
 
 def test_missing_location_is_named(factory: ExampleMliFactory):
     with pytest.raises(InvalidArgument, match="dataloader DATA needs the parameter location"):
-        made(factory, dataset_params="{}")
+        make_mli(factory, dataset_params="{}")
 
 
 @pytest.mark.parametrize(
@@ -217,16 +217,16 @@ def test_missing_location_is_named(factory: ExampleMliFactory):
 )
 def test_invalid_privacy_configuration_is_refused(factory, config, message: str):
     with pytest.raises(InvalidArgument, match=f"diff_priv_config of the model MODEL: .*{message}"):
-        made(factory, {"diff_priv_config": config})
+        make_mli(factory, {"diff_priv_config": config})
 
 
 def test_parameters_are_checked_before_the_data_is_loaded(factory: ExampleMliFactory):
     def slow(location: str) -> dict[str, Any]:
-        raise AssertionError("loaded for nothing")
+        raise AssertionError("the data was loaded")
 
     FactoryRegistry.register_dataloader("DATA")(slow)
     with pytest.raises(InvalidArgument, match="not JSON"):
-        made(factory, "{")
+        make_mli(factory, "{")
 
 
 # ------------------------------------------------------------------ as an agent's factory
@@ -240,7 +240,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return split_to_folders("breast-cancer", n_learners=4, shuffle_seed=1, output_folder=place)[0]
 
 
-def options(folder: str, **model_params: Any) -> list[str]:
+def format_options(folder: str, **model_params: Any) -> list[str]:
     """Return the values of --learner-arg."""
     arguments: Mapping[str, Any] = {
         "model_name": "LINEAR",
@@ -252,25 +252,25 @@ def options(folder: str, **model_params: Any) -> list[str]:
 
 
 def test_command_line_arguments_reach_the_factory(folder: str):
-    learner = load_learner(FACTORY, parse_arguments(options(folder, steps_per_epoch=3)))
+    learner = load_learner(FACTORY, parse_arguments(format_options(folder, steps_per_epoch=3)))
     assert isinstance(learner, SklearnLearner)
-    once = load_learner(FACTORY, parse_arguments(options(folder)))
+    once = load_learner(FACTORY, parse_arguments(format_options(folder)))
     assert learner.mli_propose_weights() != once.mli_propose_weights()
     before = learner.mli_test_weights(learner.mli_get_current_weights()).vote_score
     assert learner.mli_test_weights(learner.mli_propose_weights()).vote_score > before
 
 
-def test_factorys_learners_pass_the_conformance_kit(folder: str):
+def test_learner_from_the_factory_passes_the_conformance_kit(folder: str):
     assert registered_learners.get_mli
-    given = [part for option in options(folder) for part in ("--learner-arg", option)]
+    given = [part for option in format_options(folder) for part in ("--learner-arg", option)]
     ran = CliRunner().invoke(main, ["learner", "check", FACTORY, *given, "--json"])
     assert ran.exit_code == 0, ran.output
     verdicts = {c["name"]: c["verdict"] for c in json.loads(ran.stdout)["checks"]}
     assert verdicts["another-process-agrees"] == "passed"
 
 
-def test_typing_error_is_reported_in_one_line(folder: str):
-    given = options(folder)
+def test_misspelled_model_is_reported_in_one_line(folder: str):
+    given = format_options(folder)
     given[0] = "model_name=LINAER"
     typed = [part for option in given for part in ("--learner-arg", option)]
     ran = CliRunner().invoke(main, ["learner", "serve", "--learner", FACTORY, *typed])
@@ -279,9 +279,9 @@ def test_typing_error_is_reported_in_one_line(folder: str):
     assert "Traceback" not in ran.output
 
 
-def test_factorys_learner_can_be_served_to_agents(folder: str):
-    here = load_learner(FACTORY, parse_arguments(options(folder)))
-    given = [f"--learner-arg={option}" for option in options(folder)]
+def test_learner_from_the_factory_can_be_served_to_agents(folder: str):
+    here = load_learner(FACTORY, parse_arguments(format_options(folder)))
+    given = [f"--learner-arg={option}" for option in format_options(folder)]
     with ServerProcess(FACTORY, *given) as server, connect_learner(server.address) as there:
         proposed = there.mli_propose_weights()
     assert here.mli_propose_weights() == proposed

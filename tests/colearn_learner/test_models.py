@@ -45,7 +45,7 @@ def arrays(weights: Weights) -> list[Any]:
     return list(tree.values()) if isinstance(tree, dict) else tree
 
 
-def same(one: Weights, other: Weights) -> bool:
+def are_equal(one: Weights, other: Weights) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(arrays(one), arrays(other), strict=True))
 
 
@@ -53,7 +53,7 @@ def same(one: Weights, other: Weights) -> bool:
 def test_learners_start_alike_and_training_improves_the_score(name: str, on: str):
     one, other = learner(name, on), learner(name, on, share=1)
     start = one.mli_get_current_weights()
-    assert same(start, other.mli_get_current_weights())
+    assert are_equal(start, other.mli_get_current_weights())
     proposal = one.mli_propose_weights()
     assert one.mli_test_weights(proposal).vote is True
     assert one.mli_test_weights(proposal).has_test_score
@@ -68,17 +68,17 @@ def test_seed_decides_first_weights_and_training(name: str):
             keras.utils.set_random_seed(time.time_ns() % 1_000)  # must not matter
         return learner(name, "wine", seed=seed).mli_propose_weights()
 
-    assert same(proposal(3), proposal(3))
-    assert not same(proposal(3), proposal(4))
+    assert are_equal(proposal(3), proposal(3))
+    assert not are_equal(proposal(3), proposal(4))
     first = [learner(name, "wine", seed=seed).mli_get_current_weights() for seed in (3, 4)]
-    assert not same(*first)
+    assert not are_equal(*first)
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_weights_can_be_encoded_and_decoded(name: str):
     on = next(d for m, d in PAIRS if m == name)
     weights = learner(name, on).mli_get_current_weights()
-    assert same(Weights(decode_weights(encode_weights(weights.weights)).weights), weights)
+    assert are_equal(Weights(decode_weights(encode_weights(weights.weights)).weights), weights)
 
 
 @pytest.mark.parametrize("name", ["mlp", "keras-mlp"])

@@ -21,8 +21,8 @@ INPUTS = INPUTS.astype("float32")
 DATA = (INPUTS, TARGETS)
 
 
-def answers(proto: Any, *inputs: Any) -> list[Any]:
-    """Return all outputs of a model, from its serialised bytes."""
+def run_model(proto: Any, *inputs: Any) -> list[Any]:
+    """Run a serialised model and return all its outputs."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(proto.SerializeToString())
@@ -49,7 +49,7 @@ def test_keras_export_has_the_current_weights():
     learner.mli_accept_weights(learner.mli_propose_weights())
     exported = learner.mli_get_current_model()
     assert exported.model_format is ModelFormat.ONNX
-    (probabilities,) = answers(exported.model, INPUTS)
+    (probabilities,) = run_model(exported.model, INPUTS)
     np.testing.assert_allclose(
         probabilities, learner.model.predict(INPUTS, verbose=0), rtol=1e-5, atol=1e-6
     )
@@ -57,9 +57,9 @@ def test_keras_export_has_the_current_weights():
 
 def test_keras_proposal_does_not_change_the_export():
     learner = keras_learner()
-    (before,) = answers(learner.mli_get_current_model().model, INPUTS)
+    (before,) = run_model(learner.mli_get_current_model().model, INPUTS)
     learner.mli_propose_weights()
-    (after,) = answers(learner.mli_get_current_model().model, INPUTS)
+    (after,) = run_model(learner.mli_get_current_model().model, INPUTS)
     np.testing.assert_array_equal(before, after)
 
 
@@ -79,7 +79,7 @@ def test_keras_image_model_with_dropout_is_exported():
         ]
     )
     images = np.random.default_rng(1).random((5, 8, 8, 1), dtype="float32")
-    (found,) = answers(convert_model_to_onnx(model), images)
+    (found,) = run_model(convert_model_to_onnx(model), images)
     np.testing.assert_allclose(found, model.predict(images, verbose=0), rtol=1e-5, atol=1e-6)
 
 
@@ -90,7 +90,7 @@ def test_keras_inputs_keep_their_names_and_order():
     model = keras.Model([left, right], dense(1)(keras.layers.Concatenate()([left, right])))
     both = [INPUTS, INPUTS[:, :2]]
     expected = model(both)
-    (found,) = answers(convert_model_to_onnx(model), *both)
+    (found,) = run_model(convert_model_to_onnx(model), *both)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -100,7 +100,7 @@ def test_scikit_learn_export_has_the_current_weights(model: Any):
     learner.mli_accept_weights(learner.mli_propose_weights())
     exported = learner.mli_get_current_model().model
     assert exported.graph.input[0].name == "inputs"
-    found = answers(exported, INPUTS)[0].ravel()
+    found = run_model(exported, INPUTS)[0].ravel()
     np.testing.assert_allclose(found, learner.model.predict(INPUTS), rtol=1e-5, atol=1e-5)
 
 
@@ -110,13 +110,13 @@ def test_model_survives_serialisation():
     assert [slot.name for slot in model.graph.input] == ["inputs"]
 
 
-def not_built() -> Any:
+def make_unbuilt_model() -> Any:
     import keras
 
     return keras.Sequential([dense(2)])
 
 
-def without_converter() -> Any:
+def make_model_without_converter() -> Any:
     import keras
     import tensorflow as tf
 
@@ -127,7 +127,7 @@ def without_converter() -> Any:
     return keras.Sequential([keras.Input((3, 3)), Logarithm()])
 
 
-@pytest.mark.parametrize("make", [object, not_built, without_converter])
+@pytest.mark.parametrize("make", [object, make_unbuilt_model, make_model_without_converter])
 def test_unsupported_models_are_refused(make: Any):
     with pytest.raises(UnsupportedModel, match="cannot"):
         convert_model_to_onnx(make())

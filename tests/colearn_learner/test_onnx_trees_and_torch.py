@@ -28,8 +28,8 @@ IRIS, CANCER, DIABETES = (
 )
 
 
-def answers(proto: Any, *inputs: Any) -> list[Any]:
-    """Return all outputs of a model, from its serialised bytes."""
+def run_model(proto: Any, *inputs: Any) -> list[Any]:
+    """Run a serialised model and return all its outputs."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(
@@ -62,7 +62,7 @@ class TestPytorch:
         assert (one.mli_get_current_weights(), model.training) == (before, training)
         model.eval()
         for count in (1, 7, 20):
-            (found,) = answers(exported.model, images[:count].numpy())
+            (found,) = run_model(exported.model, images[:count].numpy())
             expected = model(images[:count]).detach().numpy()
             np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
@@ -92,7 +92,7 @@ class TestXGBoost:
         one = XGBoostLearner({**params, "max_depth": 3, "nthread": 1}, data, data, boost_rounds=5)
         one.mli_accept_weights(one.mli_propose_weights())
         expected = one.model.predict(xgboost.DMatrix(data[0]))
-        found = answers(one.mli_get_current_model().model, data[0])[-1]
+        found = run_model(one.mli_get_current_model().model, data[0])[-1]
         if params.get("objective") == "binary:logistic":
             found = found[:, 1]
         np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-5, atol=1e-5)
@@ -105,7 +105,7 @@ class TestXGBoost:
 def test_classification_forest_is_exported():
     one = ForestLearner(RandomForestClassifier(max_depth=4), IRIS, IRIS, trees_per_round=5)
     one.mli_accept_weights(one.mli_propose_weights())
-    classes, chances = answers(one.mli_get_current_model().model, IRIS[0])
+    classes, chances = run_model(one.mli_get_current_model().model, IRIS[0])
     np.testing.assert_array_equal(classes, one.model.predict(IRIS[0]))
     expected = one.model.predict_proba(IRIS[0])
     np.testing.assert_allclose([[row[c] for c in range(3)] for row in chances], expected, atol=1e-5)
@@ -115,5 +115,5 @@ def test_regression_forest_is_exported():
     model = ExtraTreesRegressor(max_depth=4, random_state=1)
     one = ForestLearner(model, DIABETES, DIABETES, trees_per_round=5)
     one.mli_accept_weights(one.mli_propose_weights())
-    (found,) = answers(one.mli_get_current_model().model, DIABETES[0])
+    (found,) = run_model(one.mli_get_current_model().model, DIABETES[0])
     np.testing.assert_allclose(found.ravel(), one.model.predict(DIABETES[0]), rtol=1e-4)

@@ -1,4 +1,4 @@
-"""The privacy budget: dp-accounting's figures, the file of the spending, and agents."""
+"""The privacy budget: epsilon as dp-accounting computes it, the state file, and agents."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def account(state: Path | None = None, steps: int = 20, **changes: float) -> Pri
     return PrivacyAccount(config(**changes), 0.05, steps, state)
 
 
-def of_the_accountant(*composed: tuple[float, float, int], delta: float = DELTA) -> float:
-    """Return epsilon according to dp-accounting, for triples (noise, sampling rate, steps)."""
+def compute_epsilon(*composed: tuple[float, float, int], delta: float = DELTA) -> float:
+    """Return dp-accounting's epsilon for triples (noise, sampling rate, steps)."""
     accountant = rdp.RdpAccountant(
         neighboring_relation=dp_accounting.NeighboringRelation.ADD_OR_REMOVE_ONE
     )
@@ -50,11 +50,11 @@ def of_the_accountant(*composed: tuple[float, float, int], delta: float = DELTA)
     return float(accountant.get_epsilon(delta))
 
 
-def spent(one: PrivacyAccount) -> float:
+def get_spent_epsilon(one: PrivacyAccount) -> float:
     return one.budget().consumed_epsilon
 
 
-def trainings(one: PrivacyAccount) -> int:
+def train_until_exhausted(one: PrivacyAccount) -> int:
     """Train until the budget is used up; return the number of trainings."""
     number = 0
     while True:
@@ -69,28 +69,28 @@ class TestEpsilon:
     @pytest.mark.parametrize(
         ("noise", "rate", "steps"), [(1.1, 0.05, 40), (0.6, 0.01, 7), (4.0, 1.0, 3), (1.0, 0.5, 1)]
     )
-    def test_epsilon_equals_the_accountants(self, noise: float, rate: float, steps: int):
+    def test_epsilon_equals_that_of_dp_accounting(self, noise: float, rate: float, steps: int):
         found = epsilon_of({Mechanism(noise, rate): steps}, DELTA)
-        assert found == pytest.approx(of_the_accountant((noise, rate, steps)), rel=1e-12)
+        assert found == pytest.approx(compute_epsilon((noise, rate, steps)), rel=1e-12)
 
     def test_epsilon_composes_over_steps(self):
-        one_by_one = of_the_accountant(*[(1.1, 0.05, 1)] * 4)
+        one_by_one = compute_epsilon(*[(1.1, 0.05, 1)] * 4)
         assert epsilon_of({Mechanism(1.1, 0.05): 4}, DELTA) == pytest.approx(one_by_one, rel=1e-9)
 
     def test_epsilon_composes_over_mechanisms(self):
         found = epsilon_of({Mechanism(1.1, 0.05): 30, Mechanism(2.0, 0.1): 10}, 1e-6)
-        expected = of_the_accountant((1.1, 0.05, 30), (2.0, 0.1, 10), delta=1e-6)
+        expected = compute_epsilon((1.1, 0.05, 30), (2.0, 0.1, 10), delta=1e-6)
         assert found == pytest.approx(expected, rel=1e-12)
 
     def test_epsilon_of_no_steps_is_zero(self):
         assert epsilon_of({}, DELTA) == epsilon_of({Mechanism(1.0, 0.1): 0}, DELTA) == 0.0
 
-    def test_accountants_order_warnings_are_suppressed(self, caplog):
+    def test_warnings_about_excluded_orders_are_suppressed(self, caplog):
         found = epsilon_of({Mechanism(1.0, 0.25): 8}, 1e-4)
         assert caplog.text == ""
-        of_it = of_the_accountant((1.0, 0.25, 8), delta=1e-4)
+        expected = compute_epsilon((1.0, 0.25, 8), delta=1e-4)
         assert "Excluding this order" in caplog.text
-        assert found == pytest.approx(of_it, rel=1e-12)
+        assert found == pytest.approx(expected, rel=1e-12)
 
     def test_missing_package_error_says_how_to_install_it(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "dp_accounting", None)
@@ -104,32 +104,32 @@ class TestBudget:
         assert (budget.consumed_epsilon, budget.consumed_delta) == (0.0, 0.0)
         assert (budget.target_epsilon, budget.target_delta) == (3.0, DELTA)
 
-    def test_each_training_costs_the_accountants_epsilon(self):
+    def test_each_training_costs_the_epsilon_of_its_steps(self):
         one = account()
         for number in (1, 2, 3):
             one.spend()
-            expected = of_the_accountant((1.1, 0.05, 20 * number))
-            assert spent(one) == pytest.approx(expected, rel=1e-12)
+            expected = compute_epsilon((1.1, 0.05, 20 * number))
+            assert get_spent_epsilon(one) == pytest.approx(expected, rel=1e-12)
         assert one.budget().consumed_delta == DELTA
 
     def test_budget_is_used_up_but_never_exceeded(self):
         one = account()
-        number = trainings(one)
+        number = train_until_exhausted(one)
         assert number > 1
-        assert spent(one) <= 3.0 < of_the_accountant((1.1, 0.05, 20 * (number + 1)))
+        assert get_spent_epsilon(one) <= 3.0 < compute_epsilon((1.1, 0.05, 20 * (number + 1)))
 
-    def test_refused_training_costs_nothing_and_reports_its_price(self):
+    def test_refused_training_costs_nothing_and_its_epsilon_is_reported(self):
         one = account()
-        number = trainings(one)
-        before, beyond = spent(one), of_the_accountant((1.1, 0.05, 20 * (number + 1)))
+        number = train_until_exhausted(one)
+        before, beyond = get_spent_epsilon(one), compute_epsilon((1.1, 0.05, 20 * (number + 1)))
         with pytest.raises(BudgetExceeded, match=rf"epsilon 3, .* bring it to {beyond:.4g}"):
             one.spend()
-        assert spent(one) == before
+        assert get_spent_epsilon(one) == before
 
     def test_budget_of_exactly_one_training_suffices(self):
         cost = epsilon_of({Mechanism(1.1, 0.05): 20}, DELTA)
-        assert trainings(account(target_epsilon=cost)) == 1
-        assert trainings(account(target_epsilon=math.nextafter(cost, 0))) == 0
+        assert train_until_exhausted(account(target_epsilon=cost)) == 1
+        assert train_until_exhausted(account(target_epsilon=math.nextafter(cost, 0))) == 0
 
     @pytest.mark.parametrize(
         ("name", "values"),
@@ -157,14 +157,16 @@ os.kill(os.getpid(), signal.SIGKILL)  # in its first step
 """
 
 
-class TestFile:
+class TestStateFile:
     def test_spent_budget_survives_a_killed_process(self, tmp_path: Path):
         state = tmp_path / "privacy.json"
         run = subprocess.run([sys.executable, "-c", KILLED, str(state)], check=False)
         assert run.returncode == -signal.SIGKILL
         again = account(state)
-        assert spent(again) == pytest.approx(of_the_accountant((1.1, 0.05, 20)), rel=1e-12)
-        assert trainings(again) == trainings(account()) - 1
+        assert get_spent_epsilon(again) == pytest.approx(
+            compute_epsilon((1.1, 0.05, 20)), rel=1e-12
+        )
+        assert train_until_exhausted(again) == train_until_exhausted(account()) - 1
 
     def test_unwritable_state_file_prevents_training(self, tmp_path: Path, monkeypatch):
         def full(path: Path, data: bytes) -> None:
@@ -174,7 +176,7 @@ class TestFile:
         monkeypatch.setattr("colearn_learner.learners.privacy.account.write_private", full)
         with pytest.raises(StateNotKept, match="No space left"):
             one.spend()
-        assert spent(one) == 0.0
+        assert get_spent_epsilon(one) == 0.0
 
     def test_unreadable_state_file_is_not_an_unspent_budget(self, tmp_path: Path):
         one = account(tmp_path / "privacy.json")
@@ -193,16 +195,16 @@ class TestFile:
         one.spend()
         other.spend()
         one.spend()
-        assert spent(account(state)) == spent(one)
-        assert spent(one) == pytest.approx(of_the_accountant((1.1, 0.05, 60)), rel=1e-12)
+        assert get_spent_epsilon(account(state)) == get_spent_epsilon(one)
+        assert get_spent_epsilon(one) == pytest.approx(compute_epsilon((1.1, 0.05, 60)), rel=1e-12)
 
     def test_changed_noise_or_batch_size_adds_to_the_spent_budget(self, tmp_path: Path):
         state = tmp_path / "privacy.json"
         account(state).spend()
         later = PrivacyAccount(config(noise_multiplier=2.0), 0.1, 10, state)
         later.spend()
-        expected = of_the_accountant((1.1, 0.05, 20), (2.0, 0.1, 10))
-        assert spent(later) == pytest.approx(expected, rel=1e-12)
+        expected = compute_epsilon((1.1, 0.05, 20), (2.0, 0.1, 10))
+        assert get_spent_epsilon(later) == pytest.approx(expected, rel=1e-12)
 
     def test_state_file_is_private_and_readable_text(self, tmp_path: Path):
         state = tmp_path / "privacy.json"
@@ -245,7 +247,7 @@ class Private(TowardsTarget):
 
 
 def test_agent_without_budget_declines_to_propose_but_votes(world, tmp_path: Path):
-    allowed = trainings(account(target_epsilon=2.0))
+    allowed = train_until_exhausted(account(target_epsilon=2.0))
     assert allowed >= 1
     state = tmp_path / "privacy.json"
     w = world([Private(4, state), TowardsTarget(5)], rounds=2 * allowed + 4)
@@ -263,4 +265,4 @@ def test_agent_without_budget_declines_to_propose_but_votes(world, tmp_path: Pat
     last = w.rounds()[-1].index
     ballot = w.ledger.ballot(w.experiment, last, w.wallets[0].address)
     assert ballot.state != BallotState.NONE
-    assert spent(account(state)) <= 2.0
+    assert get_spent_epsilon(account(state)) <= 2.0

@@ -24,7 +24,7 @@ def share(start: int, stop: int) -> tuple[Any, Any]:
     return INPUTS[start:stop], TARGETS[start:stop]
 
 
-def model_of(*layers: Any, optimizer: Any = None) -> Any:
+def make_model(*layers: Any, optimizer: Any = None) -> Any:
     keras.utils.set_random_seed(1)
     layers = layers or (keras.layers.Dense(10, activation="softmax"),)
     model = keras.Sequential([keras.Input((64,)), *layers])
@@ -45,20 +45,22 @@ def learner(model: Any = None, **options: Any) -> KerasLearner:
         "diff_priv_config": config(),
         "noise_seed": 1,
     }
-    return KerasLearner(model or model_of(), **(chosen | options))
+    return KerasLearner(model or make_model(), **(chosen | options))
 
 
-def flat(arrays: Any) -> Any:
+def flatten(arrays: Any) -> Any:
     return np.concatenate([np.ravel(array) for array in arrays])
 
 
-def change(one: KerasLearner) -> Any:
-    """Return the change of the weights by one training."""
-    return flat(one.mli_propose_weights().weights) - flat(one.mli_get_current_weights().weights)
+def compute_change(one: KerasLearner) -> Any:
+    """Train once and return the change of the weights."""
+    return flatten(one.mli_propose_weights().weights) - flatten(
+        one.mli_get_current_weights().weights
+    )
 
 
-def gradients(model: Any, count: int) -> Any:
-    """Return Keras' own gradient of each of the first records."""
+def compute_gradients(model: Any, count: int) -> Any:
+    """Return the gradient of each of the first records, as Keras computes it."""
     import tensorflow as tf
 
     found = []
@@ -67,11 +69,11 @@ def gradients(model: Any, count: int) -> Any:
             outputs = model(INPUTS[n : n + 1], training=True)
             loss = model.compute_loss(y=TARGETS[n : n + 1], y_pred=outputs)
         variables = [variable.value for variable in model.trainable_variables]
-        found.append(flat(g.numpy() for g in tape.gradient(loss, variables)))
+        found.append(flatten(g.numpy() for g in tape.gradient(loss, variables)))
     return np.array(found)
 
 
-def clipped(each: Any, norm: float) -> Any:
+def clip(each: Any, norm: float) -> Any:
     sizes = np.linalg.norm(each, axis=1, keepdims=True)
     return each * np.minimum(1, norm / sizes)
 
@@ -79,46 +81,46 @@ def clipped(each: Any, norm: float) -> Any:
 class TestClipping:
     @pytest.mark.parametrize("clips", ["all", "some", "none"])
     def test_gradients_are_clipped_for_each_record_and_added(self, clips: str):
-        model = model_of(keras.layers.Dense(8, "relu"), keras.layers.Dense(10, "softmax"))
-        each = gradients(model, 7)
+        model = make_model(keras.layers.Dense(8, "relu"), keras.layers.Dense(10, "softmax"))
+        each = compute_gradients(model, 7)
         middle = float(np.median(np.linalg.norm(each, axis=1)))
         norm = {"all": 0.01, "some": middle, "none": 100.0}[clips]
         found = make_clipped_sum(model, norm)(*share(0, 7), np.ones(7, "float32"))
-        np.testing.assert_allclose(flat(found), clipped(each, norm).sum(0), atol=2e-6 * norm + 1e-6)
+        np.testing.assert_allclose(flatten(found), clip(each, norm).sum(0), atol=2e-6 * norm + 1e-6)
 
     def test_padding_records_add_nothing(self):
-        function = make_clipped_sum(model_of(), 1.0)
+        function = make_clipped_sum(make_model(), 1.0)
         counts = np.array([1, 0, 1, 0], "float32")
         found = function(*share(0, 4), counts)
         np.testing.assert_allclose(
-            flat(found), clipped(gradients(model_of(), 3), 1.0)[[0, 2]].sum(0), atol=1e-6
+            flatten(found), clip(compute_gradients(make_model(), 3), 1.0)[[0, 2]].sum(0), atol=1e-6
         )
 
     def test_record_without_finite_gradient_adds_nothing(self):
         inputs, targets = share(0, 2)
         inputs = np.array([inputs[0], np.full(64, np.inf, "float32")])
-        found = make_clipped_sum(model_of(), 1.0)(inputs, targets, np.ones(2, "float32"))
+        found = make_clipped_sum(make_model(), 1.0)(inputs, targets, np.ones(2, "float32"))
         np.testing.assert_allclose(
-            flat(found), clipped(gradients(model_of(), 1), 1.0)[0], atol=1e-6
+            flatten(found), clip(compute_gradients(make_model(), 1), 1.0)[0], atol=1e-6
         )
 
     def test_noiseless_step_on_one_record_is_its_clipped_gradient(self):
-        model = model_of()
-        start, gradient = flat(model.get_weights()), gradients(model, 1)
+        model = make_model()
+        start, gradient = flatten(model.get_weights()), compute_gradients(model, 1)
         quiet = config(max_grad_norm=0.125, noise_multiplier=0.0)  # learners refuse this setting
         PrivateFit(model, share(0, 1), {}, quiet, None).run()
-        step = start - flat(model.get_weights())
-        np.testing.assert_allclose(step, clipped(gradient, 0.125)[0], atol=1e-7)
+        step = start - flatten(model.get_weights())
+        np.testing.assert_allclose(step, clip(gradient, 0.125)[0], atol=1e-7)
         assert np.linalg.norm(step) == pytest.approx(0.125, rel=1e-5)
 
     def test_one_record_changes_a_step_by_at_most_the_norm(self):
         def step(targets: Any) -> Any:
-            model = model_of()
-            start = flat(model.get_weights())
+            model = make_model()
+            start = flatten(model.get_weights())
             quiet = config(max_grad_norm=0.5, noise_multiplier=0.0)
             fit = {"batch_size": 20, "epochs": 1}
             PrivateFit(model, (INPUTS[:20], targets), fit, quiet, None).run()
-            return (start - flat(model.get_weights())) * 20
+            return (start - flatten(model.get_weights())) * 20
 
         other = np.array(TARGETS[:20])
         other[3] = (other[3] + 1) % 10
@@ -132,27 +134,29 @@ class TestNoise:
         one = learner(
             diff_priv_config=noisy, model_fit_kwargs={"batch_size": 60, "steps_per_epoch": 1}
         )
-        moved = change(one) * 60  # 60 records are expected; gradients add little to each of 650
+        moved = (
+            compute_change(one) * 60
+        )  # 60 records are expected; gradients add little to each of 650
         assert np.std(moved) == pytest.approx(3.0 * 2.0, rel=0.15)
 
     def test_noise_ignores_global_seeds(self):
         def proposal() -> Any:
             keras.utils.set_random_seed(7)
-            return change(learner(noise_seed=None))
+            return compute_change(learner(noise_seed=None))
 
         assert not np.allclose(proposal(), proposal())
 
     def test_noise_seed_repeats_the_noise_and_warns(self, caplog):
         first, second = learner(noise_seed=5), learner(noise_seed=5)
-        np.testing.assert_array_equal(change(first), change(second))
-        assert not np.allclose(change(first), change(learner(noise_seed=6)))
+        np.testing.assert_array_equal(compute_change(first), compute_change(second))
+        assert not np.allclose(compute_change(first), compute_change(learner(noise_seed=6)))
         assert "nothing is private" in caplog.text
 
     def test_step_without_records_adds_noise(self):
         fit = {"batch_size": 1, "steps_per_epoch": 1}
         one = learner(model_fit_kwargs=fit)
         one._private_fit._random = Unlucky()
-        assert np.count_nonzero(change(one)) == 650
+        assert np.count_nonzero(compute_change(one)) == 650
 
 
 class Unlucky:
@@ -171,8 +175,8 @@ class TestSampling:
         one = learner(diff_priv_config=ample, model_fit_kwargs={"batch_size": 150, "epochs": 2})
         assert (one._private_fit.sample_rate, one._private_fit.steps) == (0.25, 8)
         drawn: list[Any] = []
-        of = one._private_fit._sum_gradients
-        one._private_fit._sum_gradients = lambda places: drawn.append(places) or of(places)
+        original = one._private_fit._sum_gradients
+        one._private_fit._sum_gradients = lambda places: drawn.append(places) or original(places)
         one.mli_propose_weights()
         counts = np.bincount(np.concatenate(drawn), minlength=600)
         assert counts.max() <= 8  # at most once per step
@@ -215,15 +219,15 @@ class TestModels:
         layer = keras.layers.BatchNormalization(name="mixing")
         inner = keras.Sequential([layer, keras.layers.Dense(10, "softmax")])
         with pytest.raises(UnsupportedModel, match="'mixing'"):
-            learner(model_of(inner))
+            learner(make_model(inner))
 
     def test_frozen_layer_that_mixes_records_is_accepted(self):
         layer = keras.layers.BatchNormalization(trainable=False)
-        one = learner(model_of(layer, keras.layers.Dense(10, "softmax")))
-        assert np.any(change(one))
+        one = learner(make_model(layer, keras.layers.Dense(10, "softmax")))
+        assert np.any(compute_change(one))
 
     def test_untrained_weights_do_not_change(self):
-        class Noting(keras.layers.Layer):
+        class CallCounter(keras.layers.Layer):
             def build(self, shape: Any) -> None:
                 self.seen = self.add_weight(shape=(), initializer="zeros", trainable=False)
 
@@ -231,7 +235,7 @@ class TestModels:
                 self.seen.assign(self.seen + 1)
                 return inputs
 
-        one = learner(model_of(Noting(), keras.layers.Dense(10, "softmax")))
+        one = learner(make_model(CallCounter(), keras.layers.Dense(10, "softmax")))
         assert [float(w) for w in one.mli_propose_weights().weights if w.shape == ()] == [
             float(w) for w in one.mli_get_current_weights().weights if w.shape == ()
         ]
@@ -242,8 +246,8 @@ class TestModels:
             *(keras.layers.GroupNormalization(2), keras.layers.Dropout(0.2)),
             *(keras.layers.Flatten(), keras.layers.Dense(10, "softmax")),
         )
-        one = learner(model_of(*layers, optimizer=keras.optimizers.Adam(0.01)))
-        assert np.isfinite(change(one)).all()
+        one = learner(make_model(*layers, optimizer=keras.optimizers.Adam(0.01)))
+        assert np.isfinite(compute_change(one)).all()
 
     def test_generous_budget_gives_an_accurate_model(self):
         fit = {"batch_size": 100, "epochs": 8}
@@ -265,16 +269,16 @@ class TestBudget(BudgetContract):
         def make(at_step: Callable[[], object] | None = None, **options: Any) -> KerasLearner:
             one = learner(**options)
             if at_step is not None:
-                of = one._private_fit._sum_gradients
-                one._private_fit._sum_gradients = lambda places: (at_step(), of(places))[1]
+                original = one._private_fit._sum_gradients
+                one._private_fit._sum_gradients = lambda places: (at_step(), original(places))[1]
             return one
 
         return make
 
 
 def make_learner_to_check() -> KerasLearner:
-    model = model_of()
-    # Eager, so that nothing is traced anew for each of twenty learners.
+    model = make_model()
+    # Run eagerly to avoid tracing for each of twenty learners.
     model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
     return learner(model, model_fit_kwargs={"batch_size": 60, "steps_per_epoch": 1})
 

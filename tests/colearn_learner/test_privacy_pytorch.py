@@ -59,60 +59,60 @@ def learner(model: nn.Module | None = None, **options: Any) -> PytorchLearner:
     return PytorchLearner(model, **(chosen | options))
 
 
-def flat(arrays: Any) -> Any:
+def flatten(arrays: Any) -> Any:
     return np.concatenate([np.ravel(np.asarray(array)) for array in arrays])
 
 
-def change(one: PytorchLearner) -> Any:
-    """Return the change of the weights by one training."""
+def compute_change(one: PytorchLearner) -> Any:
+    """Train once and return the change of the weights."""
     after, before = one.mli_propose_weights().weights, one.mli_get_current_weights().weights
-    return flat(after.values()) - flat(before.values())
+    return flatten(after.values()) - flatten(before.values())
 
 
-def gradient(model: nn.Module, place: int, criterion: Any = None) -> Any:
-    """Return torch's own gradient of one record."""
+def compute_gradient(model: nn.Module, place: int, criterion: Any = None) -> Any:
+    """Return the gradient of one record, as torch computes it."""
     model.zero_grad()
     inputs, label = RECORDS[place]
     (criterion or nn.CrossEntropyLoss())(model(inputs[None]), label[None]).backward()
-    return flat(p.grad for p in model.parameters())
+    return flatten(p.grad for p in model.parameters())
 
 
-def clipped(one: Any, norm: float) -> Any:
+def clip(one: Any, norm: float) -> Any:
     return one * min(1.0, norm / np.linalg.norm(one))
 
 
-def quiet_step(model: nn.Module, records: Any, norm: float, criterion: Any = None) -> Any:
-    """Return the change of one step on all records without noise, which learners refuse."""
-    before = flat(p.detach().clone() for p in model.parameters())
+def run_noiseless_step(model: nn.Module, records: Any, norm: float, criterion: Any = None) -> Any:
+    """Return the change by one step on all records without noise; learners refuse this setting."""
+    before = flatten(p.detach().clone() for p in model.parameters())
     optimizer = torch.optim.SGD(model.parameters(), 1.0)
     trained = TrainedModel(model, optimizer, criterion or nn.CrossEntropyLoss())
     one_batch = DataLoader(records, len(records))
     quiet = config(max_grad_norm=norm, noise_multiplier=0.0)
     PrivateSteps(trained, one_batch, None, quiet, None).run()
-    return before - flat(p.detach() for p in model.parameters())
+    return before - flatten(p.detach() for p in model.parameters())
 
 
 class TestClipping:
     def test_noiseless_step_on_one_record_is_its_clipped_gradient(self):
-        step = quiet_step(linear(), Subset(RECORDS, [0]), 0.125)
-        np.testing.assert_allclose(step, clipped(gradient(linear(), 0), 0.125), atol=1e-6)
+        step = run_noiseless_step(linear(), Subset(RECORDS, [0]), 0.125)
+        np.testing.assert_allclose(step, clip(compute_gradient(linear(), 0), 0.125), atol=1e-6)
         assert np.linalg.norm(step) == pytest.approx(0.125, rel=1e-4)
 
     @pytest.mark.parametrize("clips", ["all", "some", "none"])
     def test_gradients_are_clipped_for_each_record_and_added(self, clips: str):
-        each = [gradient(linear(), n) for n in range(7)]
+        each = [compute_gradient(linear(), n) for n in range(7)]
         middle = float(np.median([np.linalg.norm(g) for g in each]))
         norm = {"all": 0.01, "some": middle, "none": 100.0}[clips]
-        step = quiet_step(linear(), Subset(RECORDS, range(7)), norm)
-        np.testing.assert_allclose(step * 7, sum(clipped(g, norm) for g in each), atol=1e-4)
+        step = run_noiseless_step(linear(), Subset(RECORDS, range(7)), norm)
+        np.testing.assert_allclose(step * 7, sum(clip(g, norm) for g in each), atol=1e-4)
 
     @pytest.mark.parametrize("reduction", ["sum", "none", "mean"])
     def test_loss_of_a_record_is_independent_of_the_others(self, reduction: str):
         """With class weights, torch divides a batch's loss by the total weight of its records."""
         weighted = nn.CrossEntropyLoss(torch.arange(1.0, 11.0), reduction=reduction)
         records = Subset(RECORDS, range(5))
-        each = [gradient(linear(), n, lambda *a: weighted(*a).mean()) for n in range(5)]
-        step = quiet_step(linear(), records, 100.0, weighted)
+        each = [compute_gradient(linear(), n, lambda *a: weighted(*a).mean()) for n in range(5)]
+        step = run_noiseless_step(linear(), records, 100.0, weighted)
         np.testing.assert_allclose(step * 5, sum(each), rtol=1e-4, atol=1e-4)
 
 
@@ -120,25 +120,31 @@ class TestNoise:
     def test_noise_has_the_configured_standard_deviation(self):
         noisy = config(noise_multiplier=3.0, max_grad_norm=2.0, target_epsilon=100.0)
         one = learner(diff_priv_config=noisy, num_train_batches=1)
-        moved = change(one) * 60  # 60 records are expected; gradients add little to each of 650
+        moved = (
+            compute_change(one) * 60
+        )  # 60 records are expected; gradients add little to each of 650
         assert np.std(moved) == pytest.approx(3.0 * 2.0, rel=0.15)
 
     def test_noise_ignores_global_seeds(self):
         def proposal() -> Any:
             torch.manual_seed(7)
-            return change(learner(noise_seed=None))
+            return compute_change(learner(noise_seed=None))
 
         assert not np.allclose(proposal(), proposal())
 
     def test_noise_seed_repeats_the_noise_and_warns(self, caplog):
-        np.testing.assert_array_equal(change(learner(noise_seed=5)), change(learner(noise_seed=5)))
-        assert not np.allclose(change(learner(noise_seed=5)), change(learner(noise_seed=6)))
+        np.testing.assert_array_equal(
+            compute_change(learner(noise_seed=5)), compute_change(learner(noise_seed=5))
+        )
+        assert not np.allclose(
+            compute_change(learner(noise_seed=5)), compute_change(learner(noise_seed=6))
+        )
         assert "nothing is private" in caplog.text
 
     def test_step_without_records_adds_noise(self):
         one = learner(num_train_batches=1)
         one._private_steps._loader.batch_sampler.sample_rate = 0.0
-        assert np.count_nonzero(change(one)) == 650
+        assert np.count_nonzero(compute_change(one)) == 650
 
 
 class TestSampling:
@@ -217,7 +223,7 @@ class TestModels:
         one = learner(Counting())
         seen = float(one.model.seen)
         assert float(one.mli_propose_weights().weights["seen"]) == seen
-        assert np.any(change(one))
+        assert np.any(compute_change(one))
 
     def test_model_has_no_hooks_after_training(self):
         one = learner()

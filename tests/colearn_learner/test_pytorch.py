@@ -26,7 +26,7 @@ from tests.support.pytorch_digits import (
 class TestRounds:
     def test_proposing_and_testing_preserve_weights_statistics_and_modes(self):
         learner = make_learner()
-        learner.model[3].eval()  # as by an author who disables dropout
+        learner.model[3].eval()  # as if the author had disabled dropout
         before = encode(learner.mli_get_current_weights())
         modes = [module.training for module in learner.model.modules()]
         proposal = learner.mli_propose_weights()
@@ -205,13 +205,13 @@ class TestLoaders:
         assert learner.mli_test_weights(learner.mli_propose_weights()).vote is True
 
     def test_num_train_batches_limits_the_training(self):
-        def trained(**options: Any) -> bytes:
+        def train(**options: Any) -> bytes:
             return encode(make_learner(nn.Linear(64, 10), **options).mli_propose_weights())
 
         torch.manual_seed(3)
-        some = trained(train_loader=make_loader(0, 600, 20), num_train_batches=2)
+        some = train(train_loader=make_loader(0, 600, 20), num_train_batches=2)
         torch.manual_seed(3)
-        assert some == trained(train_loader=make_loader(0, 40, 20))
+        assert some == train(train_loader=make_loader(0, 40, 20))
 
     def test_loaders_without_records_are_refused(self):
         with pytest.raises(InvalidData, match="train_loader has no batches"):

@@ -1,4 +1,4 @@
-"""Weights of PyTorch learners: every type of tensor is published, and only what fits is loaded."""
+"""Weights of PyTorch learners: tensors of any type are published, only matching ones are loaded."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import ast
 import functools
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, List, Tuple  # noqa: UP035 - as programs have them
+from typing import TYPE_CHECKING, Any, List, Tuple  # noqa: UP035 - as in old programs
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ Loaders = Tuple[np.ndarray, np.ndarray]  # noqa: UP006
 
 
 @pytest.fixture(autouse=True)
-def empty(monkeypatch: pytest.MonkeyPatch):
+def empty_registry(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(FactoryRegistry, "dataloaders", {})
     monkeypatch.setattr(FactoryRegistry, "model_architectures", {})
 
@@ -59,10 +59,10 @@ def test_decorators_return_the_function_itself():
 
 
 def test_defaults_may_be_arrays_and_omit_data_loaders():
-    def of(location: str, mean: Any = np.zeros(3), **_rest: Any) -> None: ...  # noqa: B008
-    def to(data_loaders: None = None, *_rest: Any) -> None: ...
+    def load(location: str, mean: Any = np.zeros(3), **_rest: Any) -> None: ...  # noqa: B008
+    def build(data_loaders: None = None, *_rest: Any) -> None: ...
 
-    register(of, to)
+    register(load, build)
     assert list(FactoryRegistry.dataloaders["DATA"].default_parameters) == ["mean"]
     assert FactoryRegistry.model_architectures["MODEL"].default_parameters == {}
 
@@ -123,10 +123,10 @@ def test_loaders_must_be_registered_before_their_models():
 
 
 def test_each_loader_of_a_model_is_checked():
-    def list_of_them(location: str) -> List[int]: ...  # noqa: UP006
+    def load_list(location: str) -> List[int]: ...  # noqa: UP006
 
     register()
-    FactoryRegistry.register_dataloader("LIST")(list_of_them)
+    FactoryRegistry.register_dataloader("LIST")(load_list)
     with pytest.raises(RegistryException, match="the dataloader LIST returns List"):
         FactoryRegistry.register_model_architecture("BOTH", ["DATA", "LIST"])(learner)
 
@@ -138,15 +138,15 @@ def test_registry_errors_derive_from_the_packages_error():
 # ------------------------------------------------------------------ annotations
 
 
-def annotated(returned: Any, wanted: Any) -> tuple[Any, Any]:
+def make_annotated(returned: Any, wanted: Any) -> tuple[Any, Any]:
     """Return a loader and a model with these annotations, which may be strings."""
 
-    def of(location: str): ...
-    def to(data_loaders): ...
+    def load(location: str): ...
+    def build(data_loaders): ...
 
-    of.__annotations__ = {"location": "str"} | ({} if returned is None else {"return": returned})
-    to.__annotations__ = {} if wanted is None else {"data_loaders": wanted}
-    return of, to
+    load.__annotations__ = {"location": "str"} | ({} if returned is None else {"return": returned})
+    build.__annotations__ = {} if wanted is None else {"data_loaders": wanted}
+    return load, build
 
 
 @pytest.mark.parametrize(
@@ -164,15 +164,15 @@ def annotated(returned: Any, wanted: Any) -> tuple[Any, Any]:
     ],
 )
 def test_equal_types_may_be_written_differently(returned: Any, wanted: Any):
-    register(*annotated(returned, wanted))
+    register(*make_annotated(returned, wanted))
     assert set(FactoryRegistry.model_architectures) == {"MODEL"}
 
 
 @pytest.mark.parametrize(
     ("returned", "wanted", "message"),
     [
-        (Loaders, List[int], "DATA returns .*Tuple.*data_loaders of to is .*List"),  # noqa: UP006
-        ("Loaders", "List[int]", r"returns Loaders, and data_loaders of to is List\[int\]"),
+        (Loaders, List[int], "DATA returns .*Tuple.*data_loaders of build is .*List"),  # noqa: UP006
+        ("Loaders", "List[int]", r"returns Loaders, and data_loaders of build is List\[int\]"),
         ("Unresolvable", "Loaders", "returns Unresolvable"),
         ("Loaders", "Unresolvable", "is Unresolvable"),
         (None, Loaders, "returns not annotated"),
@@ -181,23 +181,23 @@ def test_equal_types_may_be_written_differently(returned: Any, wanted: Any):
 )
 def test_different_types_are_refused_and_both_named(returned: Any, wanted: Any, message: str):
     with pytest.raises(RegistryException, match=message):
-        register(*annotated(returned, wanted))
+        register(*make_annotated(returned, wanted))
 
 
 def test_unrelated_unresolvable_annotations_are_ignored():
-    def of(location: Unresolvable) -> "Tuple[np.ndarray, np.ndarray]": ...  # noqa: UP006, UP037
-    def to(data_loaders: Loaders) -> Unresolvable: ...
+    def load(location: Unresolvable) -> "Tuple[np.ndarray, np.ndarray]": ...  # noqa: UP006, UP037
+    def build(data_loaders: Loaders) -> Unresolvable: ...
 
-    register(of, to)
+    register(load, build)
     assert set(FactoryRegistry.model_architectures) == {"MODEL"}
 
 
 def test_text_annotations_are_resolved_in_their_functions_module():
     """One name may mean different types in different modules."""
     variables: dict[str, Any] = {"Loaders": int}
-    exec("def to(data_loaders: 'Loaders'): ...", variables)
+    exec("def build(data_loaders: 'Loaders'): ...", variables)
     with pytest.raises(RegistryException, match="annotate both"):
-        register(model=variables["to"])
+        register(model=variables["build"])
 
 
 def test_wrapped_functions_use_the_inner_signature():

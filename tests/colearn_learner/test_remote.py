@@ -26,7 +26,7 @@ from colearn_learner.remote.errors import (
     TooLarge,
 )
 from colearn_learner.remote.server import LearnerServer, ServedCall, ServerConfig
-from tests.colearn_learner.test_remote_messages import an_onnx_model
+from tests.colearn_learner.test_remote_messages import make_onnx_model
 from tests.support.defective_learners import Sound
 from tests.support.remote_servers import (
     LONG,
@@ -110,7 +110,7 @@ def test_missing_vote_score_and_test_records_are_preserved(vote: bool | None):
 
 def test_only_onnx_models_can_be_fetched():
     learner = Scripted(1)
-    learner.model = ColearnModel(ModelFormat.ONNX, None, an_onnx_model())
+    learner.model = ColearnModel(ModelFormat.ONNX, None, make_onnx_model())
     with serve_learner(learner) as address, connect_learner(address) as there:
         assert there.mli_get_current_model() == learner.model
         learner.model = ColearnModel(ModelFormat.PICKLE_WEIGHTS_ONLY, None, [1])

@@ -1,4 +1,4 @@
-"""An agent whose learner is behind a server that dies and comes back."""
+"""An agent whose learner runs on a server that is killed and restarted."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ ACCEPTED, REJECTED, NONE = Outcome.ACCEPTED, Outcome.REJECTED, Outcome.NO_PROPOS
 def test_experiment_with_remote_learners_has_the_same_result_as_with_local_ones(
     tmp_path, reveal_window
 ):
-    def fresh(name: str) -> World:
+    def make_world(name: str) -> World:
         learners = [TowardsTarget(4), TowardsTarget(5), TowardsTarget(-9)]
         return World(tmp_path / name, learners, {"reveal_window": reveal_window})
 
-    near, far = fresh("near"), fresh("far")
-    near.drive(near.agents())
+    local, remote = make_world("local"), make_world("remote")
+    local.drive(local.agents())
     with (
-        serve_learner(far.learners[0]) as one,
+        serve_learner(remote.learners[0]) as one,
         connect_learner(one) as first,
-        serve_learner(far.learners[2]) as two,
+        serve_learner(remote.learners[2]) as two,
         connect_learner(two) as third,
     ):
-        learners = [first, far.learners[1], third]
-        far.drive([far.agent(i, learner=learner) for i, learner in enumerate(learners)])
-    assert far.final == near.final
-    assert [r.outcome for r in far.rounds()] == [r.outcome for r in near.rounds()]
-    assert ACCEPTED in {r.outcome for r in far.rounds()}
+        learners = [first, remote.learners[1], third]
+        remote.drive([remote.agent(i, learner=learner) for i, learner in enumerate(learners)])
+    assert remote.final == local.final
+    assert [r.outcome for r in remote.rounds()] == [r.outcome for r in local.rounds()]
+    assert ACCEPTED in {r.outcome for r in remote.rounds()}
 
 
 def step_until_round(w: World, agents: list[Agent], index: int) -> None:
@@ -80,7 +80,7 @@ def step_until_proposed(agent: Agent) -> Action:
     return action
 
 
-def observations_of_agent_0(w: World, action: Action) -> list[Observation]:
+def find_observations_of_agent_0(w: World, action: Action) -> list[Observation]:
     mine = w.wallets[0].address
     return [seen for seen in w.seen if (seen.account, seen.action) == (mine, action)]
 
@@ -114,7 +114,7 @@ def test_restarted_server_gets_the_accepted_weights_after_a_kill_in_training(
                 server.kill()
                 line.cut()
                 assert step.result(LONG) == Action.DECLINED
-        step_until_round(w, agents, 4)  # the server is down when learner 1 proposes in round 3
+        step_until_round(w, agents, 4)  # the server is down in round 3, when learner 1 proposes
         with ServerProcess(BLOCKING, *where) as server, learner:
             line.lead(server.address)
             permits.release()
@@ -123,9 +123,9 @@ def test_restarted_server_gets_the_accepted_weights_after_a_kill_in_training(
     assert outcomes == [ACCEPTED, ACCEPTED, NONE, REJECTED, ACCEPTED, ACCEPTED]
     assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
 
-    [declined] = observations_of_agent_0(w, Action.DECLINED)
+    [declined] = find_observations_of_agent_0(w, Action.DECLINED)
     assert "the learner failed to train: LearnerUnavailable" in declined.reason
-    ballots = observations_of_agent_0(w, Action.VOTED)
+    ballots = find_observations_of_agent_0(w, Action.VOTED)
     votes = [e.vote for seen in ballots for e in seen.events if isinstance(e, VoteCast)]
     assert [vote.approve for vote in votes] == [True, False, True]
     assert (votes[1].scores.vote_score, votes[1].scores.test_score) == (None, None)
@@ -177,7 +177,7 @@ def test_agent_without_its_server_performs_the_duties_that_need_no_learner(
     agents[0] = w.agent(0, learner=learner)
     w.drive(agents)
     assert [r.outcome for r in w.rounds()] == [ACCEPTED, ACCEPTED, NONE]
-    assert observations_of_agent_0(w, Action.REVEALED)
+    assert find_observations_of_agent_0(w, Action.REVEALED)
 
 
 class CannotContribute(TowardsTarget):
@@ -197,8 +197,8 @@ def test_agent_reports_the_reasons_of_its_remote_learner(world: Any):
         w.drive([w.agent(0, learner=learner), w.agent(1)])
     assert [r.outcome for r in w.rounds()] == [NONE, REJECTED]
     [declined], [ballot] = (
-        observations_of_agent_0(w, Action.DECLINED),
-        observations_of_agent_0(w, Action.VOTED),
+        find_observations_of_agent_0(w, Action.DECLINED),
+        find_observations_of_agent_0(w, Action.VOTED),
     )
     assert declined.reason == "the learner's privacy budget allows no more training"
     assert "LearnerFailed: ZeroDivisionError: no vote records" in ballot.reason

@@ -188,7 +188,7 @@ def test_taken_port_is_reported():
 
 
 def call_until_refused(address: Any) -> None:
-    """Call a server until it refuses all calls, also those that need no learner."""
+    """Call a server until it refuses all calls, even those that need no learner."""
     with RemoteLearner(str(address), RemoteConfig(patience=0)) as learner:
         while True:
             try:

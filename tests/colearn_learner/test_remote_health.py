@@ -1,4 +1,4 @@
-"""gRPC's health service, queried like `grpc_health_probe` and Kubernetes do."""
+"""gRPC's health service, queried as by `grpc_health_probe` and Kubernetes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.toyworld import TowardsTarget
 SERVING = health_pb2.HealthCheckResponse.SERVING
 
 
-def health(address: Address, service: str) -> int:
+def check_health(address: Address, service: str) -> int:
     direct = [("grpc.enable_http_proxy", 0)]
     with grpc.insecure_channel(format_target(address.host, address.port), direct) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
@@ -26,7 +26,7 @@ def health(address: Address, service: str) -> int:
 @pytest.mark.parametrize("service", ["", "colearn.learner.v1.Learner"])
 def test_health_is_reported_without_a_token(service: str):
     with serve_learner(TowardsTarget(4), token="correct-horse-battery-staple") as address:
-        assert health(address, service) == SERVING
+        assert check_health(address, service) == SERVING
 
 
 def test_training_server_reports_that_it_serves():
@@ -39,14 +39,14 @@ def test_training_server_reports_that_it_serves():
         learner.closed = True
         training = pool.submit(there.mli_propose_weights)
         assert learner.training.acquire(timeout=LONG)
-        assert health(address, "") == SERVING
+        assert check_health(address, "") == SERVING
         learner.go.release()
         training.result(LONG)
 
 
 def test_unknown_service_is_not_found():
     with serve_learner(TowardsTarget(4)) as address, pytest.raises(grpc.RpcError) as refused:
-        health(address, "another.Service")
+        check_health(address, "another.Service")
     assert refused.value.code() == grpc.StatusCode.NOT_FOUND
 
 

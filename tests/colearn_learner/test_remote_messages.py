@@ -1,4 +1,4 @@
-"""Messages between an agent and a learner on another machine, also malformed ones."""
+"""Messages between an agent and a learner on another machine, including malformed ones."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_missing_body_differs_from_an_empty_one():
     assert read_message(frames(response(b"")), max_bytes=0).body == b""
 
 
-def test_too_large_a_body_is_refused_before_a_part_is_read():
+def test_too_large_body_is_refused_before_a_part_is_read():
     def sent() -> Iterator[pb.Response]:
         yield next(frames(response(b"12345")))
         raise AssertionError("a part was read")
@@ -135,7 +135,7 @@ def test_random_frames_raise_only_bad_message(sent: list[bytes]):
         read_message(received, max_bytes=100)
 
 
-def test_too_large_a_head_is_not_sent():
+def test_too_large_head_is_not_sent():
     with pytest.raises(BadMessage, match="the head has"):
         list(frames(response(failure="x" * 70_000)))
 
@@ -234,14 +234,14 @@ def test_other_bytes_are_not_accepted_as_weights(body: bytes | None):
         weights_from_bytes(body)
 
 
-def an_onnx_model() -> onnx.ModelProto:
+def make_onnx_model() -> onnx.ModelProto:
     float_1 = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1]) for n in "xy"]
     node = onnx.helper.make_node("Identity", ["x"], ["y"])
     return onnx.helper.make_model(onnx.helper.make_graph([node], "g", float_1[:1], float_1[1:]))
 
 
 def test_model_survives_encoding_as_onnx(tmp_path):
-    model = an_onnx_model()
+    model = make_onnx_model()
     path = tmp_path / "model.onnx"
     onnx.save(model, path)
     for exported in (

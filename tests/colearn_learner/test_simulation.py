@@ -12,22 +12,22 @@ from colearn_ledger.protocol import Status
 from tests.support.toyworld import TowardsTarget
 
 
-def targets(*numbers: float) -> list[TowardsTarget]:
+def make_learners(*numbers: float) -> list[TowardsTarget]:
     return [TowardsTarget(number) for number in numbers]
 
 
-def digest(**options: object) -> str:
-    result = simulation.run(targets(1, 2, 3, 9), 8, **options)
+def run_and_hash(**options: object) -> str:
+    result = simulation.run(make_learners(1, 2, 3, 9), 8, **options)
     return hashlib.sha256(result.weights_file).hexdigest()
 
 
 def test_weights_do_not_depend_on_the_order_of_ballots():
     secret = SimulationConfig(secret_ballots=True)
-    assert len({digest(), digest(), digest(config=secret)}) == 1
+    assert len({run_and_hash(), run_and_hash(), run_and_hash(config=secret)}) == 1
 
 
 def test_result_has_all_rounds_and_proposers_take_turns():
-    learners = targets(1, 2, 3)
+    learners = make_learners(1, 2, 3)
     result = simulation.run(learners, 4)
     assert result.history.experiment.status == Status.COMPLETED
     assert [r.block_proposer for r in result.results.data] == [0, 1, 2, 0]
@@ -37,7 +37,7 @@ def test_result_has_all_rounds_and_proposers_take_turns():
 
 
 def test_run_folder_keeps_each_agents_journal(tmp_path):
-    simulation.run(targets(1, 2), 1, folder=tmp_path)
+    simulation.run(make_learners(1, 2), 1, folder=tmp_path)
     journals = sorted(tmp_path.glob("agents/*/journal.jsonl"))
     assert len(journals) == 2
 
@@ -60,7 +60,7 @@ def test_error_in_an_agent_reaches_the_caller():
         raise ZeroDivisionError("the listener broke")
 
     with pytest.raises((SimulationError, ZeroDivisionError), match="the listener broke"):
-        simulation.run(targets(1, 2), 1, config=SimulationConfig(on_event=explode))
+        simulation.run(make_learners(1, 2), 1, config=SimulationConfig(on_event=explode))
 
 
 class WithWeights(TowardsTarget):
@@ -86,11 +86,11 @@ def test_weights_that_others_cannot_use_are_refused_at_creation(weights, message
     ("learners", "options", "message"),
     [
         ([TowardsTarget(1)], {}, "at least two"),
-        (targets(1, 2), {"n_rounds": 0}, "at least one"),
-        (targets(1, 2), {"vote_threshold": 0.0}, "vote threshold"),
-        (targets(1, 2), {"vote_threshold": 1.5}, "vote threshold"),
-        (targets(1, 2), {"vote_threshold": math.nan}, "vote threshold"),
-        (targets(1, 2), {"ledger": "paper"}, "choose local or evm"),
+        (make_learners(1, 2), {"n_rounds": 0}, "at least one"),
+        (make_learners(1, 2), {"vote_threshold": 0.0}, "vote threshold"),
+        (make_learners(1, 2), {"vote_threshold": 1.5}, "vote threshold"),
+        (make_learners(1, 2), {"vote_threshold": math.nan}, "vote threshold"),
+        (make_learners(1, 2), {"ledger": "paper"}, "choose local or evm"),
     ],
 )
 def test_arguments_out_of_bounds_are_refused(learners, options, message):

@@ -34,11 +34,11 @@ def learner(
     return make_learner(model(name, data), share, data=data, training=how, shown_score=True)
 
 
-def of_labels(some: Data, labels: range) -> Data:
+def select_labels(some: Data, labels: range) -> Data:
     return some.take(np.flatnonzero(np.isin(some.targets, labels)))
 
 
-def flat(weights: Weights) -> np.ndarray[Any, Any]:
+def flatten(weights: Weights) -> np.ndarray[Any, Any]:
     tree = weights.weights
     arrays = tree.values() if isinstance(tree, dict) else tree
     return np.concatenate([np.ravel(a) for a in arrays])
@@ -60,29 +60,29 @@ class TestLogShares:
 class TestTraining:
     def test_training_on_some_labels_keeps_the_others(self, name: str):
         first, second = digits().take(np.arange(800)), digits().take(np.arange(800, 1797))
-        knows_all = learner(name, first, tests=of_labels(second, range(5, 10)))
+        knows_all = learner(name, first, tests=select_labels(second, range(5, 10)))
         for _ in range(2):
             knows_all.mli_accept_weights(knows_all.mli_propose_weights())
         known = knows_all.mli_get_current_weights()
         before = knows_all.mli_test_weights(known).test_score
 
-        def after(level: bool) -> float:
-            few = of_labels(first, range(5))
-            skewed = learner(name, few, tests=of_labels(second, range(5, 10)), level=level)
+        def score_after_training(level: bool) -> float:
+            few = select_labels(first, range(5))
+            skewed = learner(name, few, tests=select_labels(second, range(5, 10)), level=level)
             skewed.mli_accept_weights(known)
             return float(skewed.mli_test_weights(skewed.mli_propose_weights()).test_score)
 
-        level, plain = after(level=True), after(level=False)
+        level, plain = score_after_training(level=True), score_after_training(level=False)
         assert before > 0.7
         assert level > before - 0.1
         assert plain < level - 0.1
 
     def test_training_preserves_the_current_weights(self, name: str):
-        few = of_labels(digits(), range(5)).take(np.arange(64))
+        few = select_labels(digits(), range(5)).take(np.arange(64))
         skewed = learner(name, few, tests=few)
-        before = flat(skewed.mli_get_current_weights())
-        proposal = flat(skewed.mli_propose_weights())
-        assert np.array_equal(flat(skewed.mli_get_current_weights()), before)
+        before = flatten(skewed.mli_get_current_weights())
+        proposal = flatten(skewed.mli_propose_weights())
+        assert np.array_equal(flatten(skewed.mli_get_current_weights()), before)
         assert not np.array_equal(proposal, before)
 
     @pytest.mark.parametrize("on", ["digits", "breast-cancer"])
@@ -92,34 +92,37 @@ class TestTraining:
         each = [np.flatnonzero(records.targets == k)[:8] for k in range(data.classes)]
         even = records.take(np.stack(each, axis=1).ravel())
 
-        def proposed(level: bool) -> np.ndarray[Any, Any]:
+        def propose(level: bool) -> np.ndarray[Any, Any]:
             one = learner(name, even, on=on, tests=even, level=level)
-            return flat(one.mli_propose_weights())
+            return flatten(one.mli_propose_weights())
 
-        assert np.allclose(proposed(True), proposed(False), atol=1e-5)
+        assert np.allclose(propose(True), propose(False), atol=1e-5)
 
 
 def test_network_with_one_output_is_corrected():
     data = dataset("breast-cancer")
     records = data.load()
-    many, few = of_labels(records, range(1)), of_labels(records, range(1, 2)).take(np.arange(5))
+    many, few = (
+        select_labels(records, range(1)),
+        select_labels(records, range(1, 2)).take(np.arange(5)),
+    )
     mostly = Data(*(np.concatenate(p) for p in zip(_pair(many), _pair(few), strict=True)))
 
-    def approval_of_benign(level: bool) -> float:
+    def predict_benign(level: bool) -> float:
         one = learner("mlp", mostly, on="breast-cancer", tests=few, level=level)
         assert isinstance(one, LevelMlpLearner) is level
         for _ in range(2):
             one.mli_accept_weights(one.mli_propose_weights())
         return float(one.model.predict_proba(few.inputs)[:, 1].mean())
 
-    assert approval_of_benign(level=True) > approval_of_benign(level=False) + 0.1
+    assert predict_benign(level=True) > predict_benign(level=False) + 0.1
 
 
 def _pair(records: Data) -> tuple[Any, Any]:
     return records.inputs, records.targets
 
 
-def divided(on: str) -> Split:
+def split_evenly(on: str) -> Split:
     data = dataset(on)
     return split(data.load(), task=data.task, n_learners=5, train_ratio=0.6, seed=1)
 
@@ -127,7 +130,7 @@ def divided(on: str) -> Split:
 @pytest.mark.parametrize("name", ["mlp", "pytorch-mlp"])
 @pytest.mark.parametrize("on", ["breast-cancer", "digits"])
 def test_collective_beats_the_mean_alone_with_default_settings(name: str, on: str):
-    data, parts = dataset(on), divided(on)
+    data, parts = dataset(on), split_evenly(on)
     chosen = model(name, data)
     how = Training(chosen.learning_rate, seed=1)
     learners = [make_learner(chosen, s, data=data, training=how) for s in parts.shares]
@@ -140,14 +143,14 @@ def test_collective_beats_the_mean_alone_with_default_settings(name: str, on: st
 
 
 def test_baselines_train_without_the_correction():
-    data, parts = dataset("breast-cancer"), divided("breast-cancer")
+    data, parts = dataset("breast-cancer"), split_evenly("breast-cancer")
     chosen = model("mlp", data)
     how = Training(chosen.learning_rate, seed=1)
     start = make_learner(chosen, parts.shares[0], data=data, training=how)
     weights = start.mli_get_current_weights().weights
 
-    def compared(level: bool) -> Any:
+    def run_comparison(level: bool) -> Any:
         trainings = [replace(how, level=level)] * 5
         return compare(weights, parts, model=chosen, data=data, trainings=trainings, n_rounds=2)
 
-    assert compared(level=True) == compared(level=False)
+    assert run_comparison(level=True) == run_comparison(level=False)

@@ -50,7 +50,7 @@ class Counter:
         return None
 
 
-def voters(*votes: bool) -> list[Counter]:
+def make_voters(*votes: bool) -> list[Counter]:
     return [Counter(), *(Counter(vote) for vote in votes)]
 
 
@@ -69,7 +69,7 @@ def voters(*votes: bool) -> list[Counter]:
 def test_proposal_is_accepted_from_the_threshold_of_the_others(
     votes: tuple[bool, ...], threshold: float, accepted: bool
 ):
-    learners = voters(*votes)
+    learners = make_voters(*votes)
     proposed, passed = run_one_round(0, learners, threshold)
     assert passed is accepted
     assert proposed[0].vote is None
@@ -77,33 +77,33 @@ def test_proposal_is_accepted_from_the_threshold_of_the_others(
 
 
 def test_learners_take_turns_to_propose():
-    learners = voters(True, True)
+    learners = make_voters(True, True)
     rounds = [collective_learning_round(learners, 0.5, n) for n in range(4)]
     assert [result.block_proposer for result in rounds] == [0, 1, 2, 0]
 
 
-def test_run_runs_all_rounds():
-    learners = voters(True, True)
+def test_run_completes_all_rounds():
+    learners = make_voters(True, True)
     run(5, learners)
     assert [learner.value for learner in learners] == [5, 5, 5]
 
 
 def test_equal_weights_are_those_of_the_first_learner():
-    learners = voters(True, True)
+    learners = make_voters(True, True)
     learners[0].value = 7
     set_equal_weights(learners)
     assert [learner.value for learner in learners] == [7, 7, 7]
 
 
 def test_individual_training_adopts_each_learners_own_weights():
-    learners = voters(True)
+    learners = make_voters(True)
     learners[1].value = 5
     individual_training_round(learners, 0)
     assert [learner.value for learner in learners] == [1, 6]
 
 
 def test_results_can_be_printed_and_plotted(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    learners = voters(True, False, True)
+    learners = make_voters(True, False, True)
     results = Results()
     results.data.append(initial_result(learners))
     results.data.append(collective_learning_round(learners, 0.5, 1))
@@ -117,9 +117,9 @@ def test_results_can_be_printed_and_plotted(tmp_path: Path, capsys: pytest.Captu
     assert (tmp_path / "plot.png").stat().st_size > 5_000
 
 
-def scored(n_learners: int, n_rounds: int) -> Results:
+def run_rounds(n_learners: int, n_rounds: int) -> Results:
     results = Results()
-    learners = voters(*[True] * (n_learners - 1))
+    learners = make_voters(*[True] * (n_learners - 1))
     for index in range(n_rounds):
         results.data.append(collective_learning_round(learners, 0.5, index))
     return results
@@ -128,7 +128,7 @@ def scored(n_learners: int, n_rounds: int) -> Results:
 @pytest.mark.parametrize(("n_learners", "n_rounds"), [(3, 1), (5, 15), (18, 4), (40, 3)])
 def test_plot_labels_do_not_overlap(n_learners: int, n_rounds: int):
     plot = ColearnPlot(score_name="score")
-    plot.plot_results_and_votes(scored(n_learners, n_rounds))
+    plot.plot_results_and_votes(run_rounds(n_learners, n_rounds))
     plot.figure.canvas.draw()
     scores, votes = plot.figure.axes
     for axes in (scores, votes):
@@ -136,9 +136,11 @@ def test_plot_labels_do_not_overlap(n_learners: int, n_rounds: int):
         ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
         assert ticks
         assert all(tick == int(tick) for tick in ticks), "rounds are whole numbers"
-    assert scores.get_position().x1 == votes.get_position().x1, "a round is in one line"
+    assert scores.get_position().x1 == votes.get_position().x1, "rounds are aligned in both plots"
     legend = scores.get_legend()
-    assert legend.get_window_extent().x0 >= scores.get_window_extent().x1, "beside the lines"
+    assert legend.get_window_extent().x0 >= scores.get_window_extent().x1, (
+        "the legend is beside the lines"
+    )
     assert legend.get_window_extent().y0 >= 0
     names = votes.get_yticklabels()
     tops = sorted(name.get_window_extent().y0 for name in names)

@@ -79,15 +79,15 @@ def test_proposal_extends_the_current_trees():
     one = learner()
     one.mli_accept_weights(one.mli_propose_weights())
     current, proposal = one.mli_get_current_weights(), one.mli_propose_weights()
-    assert trees_in(proposal)[:1] == trees_in(current)
+    assert get_trees(proposal)[:1] == get_trees(current)
 
 
-def trees_in(weights: Weights) -> list[Any]:
-    trees: list[Any] = document_in(weights)["learner"]["gradient_booster"]["model"]["trees"]
+def get_trees(weights: Weights) -> list[Any]:
+    trees: list[Any] = parse_document(weights)["learner"]["gradient_booster"]["model"]["trees"]
     return trees
 
 
-def document_in(weights: Weights) -> Any:
+def parse_document(weights: Weights) -> Any:
     return json.loads(weights.weights["model"])
 
 
@@ -120,7 +120,7 @@ def test_weights_omit_pruned_nodes():
     raw = json.loads(one.model.save_raw("json"))
     trees = raw["learner"]["gradient_booster"]["model"]["trees"]
     assert any(tree["tree_param"]["num_deleted"] != "0" for tree in trees)
-    assert all(tree["tree_param"]["num_deleted"] == "0" for tree in trees_in(proposal))
+    assert all(tree["tree_param"]["num_deleted"] == "0" for tree in get_trees(proposal))
     inputs = xgboost.DMatrix(parts(load_breast_cancer, 0)[1][0])
     grown = learner(
         {**BINARY, "tree_method": "exact", "gamma": 5.0, "max_depth": 5}, boost_rounds=3
@@ -150,22 +150,22 @@ class TestVotes:
         assert (tested.test_score, tested.has_test_score) == (0.0, False)
 
 
-def tree_of(change: dict[str, Any]) -> Callable[[Any], None]:
+def change_tree(change: dict[str, Any]) -> Callable[[Any], None]:
     def apply(document: Any) -> None:
         tree = document["learner"]["gradient_booster"]["model"]["trees"][0]
         for name, value in change.items():
-            tree[name] = value if not isinstance(value, tuple) else put(tree[name], *value)
+            tree[name] = value if not isinstance(value, tuple) else replace_at(tree[name], *value)
 
     return apply
 
 
-def put(values: list[Any], place: int, value: Any) -> list[Any]:
+def replace_at(values: list[Any], place: int, value: Any) -> list[Any]:
     changed = list(values)
     changed[place] = value
     return changed
 
 
-def model_of(change: dict[str, Any]) -> Callable[[Any], None]:
+def change_model(change: dict[str, Any]) -> Callable[[Any], None]:
     def apply(document: Any) -> None:
         document["learner"]["gradient_booster"]["model"].update(change)
 
@@ -173,37 +173,40 @@ def model_of(change: dict[str, Any]) -> Callable[[Any], None]:
 
 
 HOSTILE: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "child far away": (tree_of({"left_children": (0, 10**6)}), "not one of its"),
-    "negative child": (tree_of({"left_children": (0, -7)}), "not one of its"),
-    "child beyond 32 bits": (tree_of({"left_children": (0, 2**40)}), "out of bounds"),
-    "circle": (tree_of({"left_children": (1, 0)}), "not one of its"),
-    "circle further down": (tree_of({"left_children": (3, 1), "right_children": (3, 2)}), "cycle"),
-    "one child of two": (tree_of({"left_children": (0, 2)}), "exactly one other"),
-    "half a leaf": (tree_of({"right_children": (0, -1)}), "one child"),
-    "unknown input": (tree_of({"split_indices": (0, 30)}), "not one of the 30"),
-    "unknown input at a leaf": (tree_of({"split_indices": (-1, -9)}), "unknown input"),
-    "parents in a circle": (tree_of({"parents": (0, 1)}), "parents"),
-    "direction": (tree_of({"default_left": (0, 2)}), "parents"),
-    "split type": (tree_of({"split_type": (0, 1)}), "unknown way"),
-    "categories": (tree_of({"categories": [1]}), "categories"),
-    "short part": (tree_of({"base_weights": [0.5]}), "different lengths"),
-    "no nodes": (tree_of({"left_children": [], "right_children": []}), "no nodes"),
-    "words": (tree_of({"split_conditions": (0, "1.0")}), "not a list of numbers"),
-    "truth": (tree_of({"left_children": (0, True)}), "not a list of numbers"),
-    "beyond float32": (tree_of({"split_conditions": (0, 1e300)}), "out of bounds"),
-    "counted wrong": (tree_of({"tree_param": {"num_nodes": "9999999"}}), "wrong number"),
-    "numbered wrong": (tree_of({"id": 5}), "wrong number"),
-    "part missing": (lambda d: trees_part(d)[0].pop("parents"), "does not have the parts"),
-    "no tree": (model_of({"trees": [7]}), "does not have the parts"),
-    "no list": (model_of({"trees": {"0": 1}}), "not a list"),
-    "tree of no class": (model_of({"tree_info": [99]}), "tree_info"),
-    "rounds": (model_of({"iteration_indptr": [0, 5000]}), "iteration_indptr"),
+    "child far away": (change_tree({"left_children": (0, 10**6)}), "not one of its"),
+    "negative child": (change_tree({"left_children": (0, -7)}), "not one of its"),
+    "child beyond 32 bits": (change_tree({"left_children": (0, 2**40)}), "out of bounds"),
+    "circle": (change_tree({"left_children": (1, 0)}), "not one of its"),
+    "circle further down": (
+        change_tree({"left_children": (3, 1), "right_children": (3, 2)}),
+        "cycle",
+    ),
+    "one child of two": (change_tree({"left_children": (0, 2)}), "exactly one other"),
+    "half a leaf": (change_tree({"right_children": (0, -1)}), "one child"),
+    "unknown input": (change_tree({"split_indices": (0, 30)}), "not one of the 30"),
+    "unknown input at a leaf": (change_tree({"split_indices": (-1, -9)}), "unknown input"),
+    "parents in a circle": (change_tree({"parents": (0, 1)}), "parents"),
+    "direction": (change_tree({"default_left": (0, 2)}), "parents"),
+    "split type": (change_tree({"split_type": (0, 1)}), "unknown way"),
+    "categories": (change_tree({"categories": [1]}), "categories"),
+    "short part": (change_tree({"base_weights": [0.5]}), "different lengths"),
+    "no nodes": (change_tree({"left_children": [], "right_children": []}), "no nodes"),
+    "words": (change_tree({"split_conditions": (0, "1.0")}), "not a list of numbers"),
+    "truth": (change_tree({"left_children": (0, True)}), "not a list of numbers"),
+    "beyond float32": (change_tree({"split_conditions": (0, 1e300)}), "out of bounds"),
+    "counted wrong": (change_tree({"tree_param": {"num_nodes": "9999999"}}), "wrong number"),
+    "numbered wrong": (change_tree({"id": 5}), "wrong number"),
+    "part missing": (lambda d: find_trees(d)[0].pop("parents"), "does not have the parts"),
+    "no tree": (change_model({"trees": [7]}), "does not have the parts"),
+    "no list": (change_model({"trees": {"0": 1}}), "not a list"),
+    "tree of no class": (change_model({"tree_info": [99]}), "tree_info"),
+    "rounds": (change_model({"iteration_indptr": [0, 5000]}), "iteration_indptr"),
     "number of trees": (
-        model_of({"gbtree_model_param": {"num_parallel_tree": "1", "num_trees": "9"}}),
+        change_model({"gbtree_model_param": {"num_parallel_tree": "1", "num_trees": "9"}}),
         "gbtree_model_param",
     ),
     "more parallel trees": (
-        model_of({"gbtree_model_param": {"num_parallel_tree": "7", "num_trees": "1"}}),
+        change_model({"gbtree_model_param": {"num_parallel_tree": "7", "num_trees": "1"}}),
         "gradient_booster",
     ),
     "other objective": (
@@ -224,7 +227,7 @@ HOSTILE: dict[str, tuple[Callable[[Any], Any], str]] = {
 }
 
 
-def trees_part(document: Any) -> Any:
+def find_trees(document: Any) -> Any:
     return document["learner"]["gradient_booster"]["model"]["trees"]
 
 
@@ -233,7 +236,7 @@ class TestHostileWeights:
     def test_hostile_model_is_refused(self, name: str):
         change, message = HOSTILE[name]
         one = learner()
-        document = document_in(one.mli_propose_weights())
+        document = parse_document(one.mli_propose_weights())
         change(document)
         before = one.mli_get_current_weights()
         for use in (one.mli_test_weights, one.mli_accept_weights):
@@ -270,7 +273,7 @@ class TestHostileWeights:
 
     def test_model_of_another_xgboost_version_is_accepted(self):
         one = learner()
-        document = document_in(one.mli_propose_weights())
+        document = parse_document(one.mli_propose_weights())
         document["version"] = [3, 1, 9]
         assert one.mli_test_weights(Weights({"model": json.dumps(document).encode()})).vote is True
 
