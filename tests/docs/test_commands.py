@@ -16,7 +16,7 @@ from tests.support.doc_blocks import blocks_of, pages
 
 _COMMAND = re.compile(r"(?:^|[;&|(])\s*colearn ")
 
-RUN_SOMEWHERE = {
+NEEDED_COMMANDS = {
     ("demo",),
     ("deploy",),
     ("history",),
@@ -32,10 +32,10 @@ RUN_SOMEWHERE = {
     *(("data", name) for name in ("prepare", "check")),
     *(("learner", name) for name in ("check", "checks", "serve")),
 }
-"""Commands that pages run for real; the tests of the command line cover the others."""
+"""Commands that the pages must run; the tests of the command line cover the others."""
 
 
-def every(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def list_commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     if not isinstance(command, click.Group):
         yield path
         return
@@ -43,10 +43,10 @@ def every(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[
     for name in command.list_commands(context):
         found = command.get_command(context, name)
         assert found is not None
-        yield from every(found, (*path, name))
+        yield from list_commands(found, (*path, name))
 
 
-def lines(language: str) -> Iterator[tuple[str, str]]:
+def find_commands(language: str) -> Iterator[tuple[str, str]]:
     """Yield page and line of every `colearn` command in blocks of a language."""
     for path in pages():
         for block in blocks_of(path):
@@ -56,7 +56,7 @@ def lines(language: str) -> Iterator[tuple[str, str]]:
                         yield block.page, line.strip()
 
 
-def parse(line: str) -> tuple[str, ...]:
+def parse_command(line: str) -> tuple[str, ...]:
     """Parse a line without running it, and return the path of its command."""
     words = shlex.split(re.split(r"\s(?:>|&|&&|\|)(?:\s|$)", line, maxsplit=1)[0], comments=True)
     command: click.Command = main
@@ -72,32 +72,32 @@ def parse(line: str) -> tuple[str, ...]:
     return tuple(path)
 
 
-RUN_LINES = [(page, line) for page, line in lines("sh") if page != "cli.md"]
+RUN_LINES = [(page, line) for page, line in find_commands("sh") if page != "cli.md"]
 
 
-@pytest.mark.parametrize(("page", "line"), [*lines("console")])
-def test_a_command_that_is_not_run_is_one_that_there_is(
+@pytest.mark.parametrize(("page", "line"), [*find_commands("console")])
+def test_commands_that_are_not_run_can_be_parsed(
     page: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(tmp_path)
     for name in ("server.pem", "server.key", "token", "experiment.toml"):
         Path(name).touch()
-    assert parse(line)
+    assert parse_command(line)
 
 
-def test_the_pages_run_what_a_user_needs():
+def test_pages_run_every_command_that_users_need():
     run = {
         line[: len(path)]
         for line in (tuple(re.sub(r"^.*?\bcolearn ", "", text).split()) for _, text in RUN_LINES)
-        for path in RUN_SOMEWHERE
+        for path in NEEDED_COMMANDS
         if line[: len(path)] == path
     }
-    assert RUN_SOMEWHERE - run == set()
+    assert NEEDED_COMMANDS - run == set()
 
 
-def test_the_reference_shows_every_command_and_option():
+def test_reference_has_every_command_and_option():
     page = load_script("docs/cli_page").page()
-    for path in every(main):
+    for path in list_commands(main):
         assert f"`colearn {' '.join(path)}`" in page
         command: click.Command = main
         for name in path:

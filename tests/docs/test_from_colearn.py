@@ -8,7 +8,7 @@ import re
 from tests.support.doc_blocks import DOCS, ROOT
 
 
-def table() -> dict[str, str]:
+def load_table() -> dict[str, str]:
     spec = importlib.util.spec_from_file_location(
         "imports_of_the_ancestor", ROOT / "tests" / "ancestor_style" / "imports.py"
     )
@@ -19,9 +19,9 @@ def table() -> dict[str, str]:
     return dict(module.MODULES)
 
 
-def test_the_page_has_each_module_and_no_other():
+def test_page_lists_exactly_the_modules_of_the_table():
     text = (DOCS / "from-colearn.md").read_text()
     shown = dict(
         re.findall(r"^\| `(colearn[\w.]*)` \| `(colearn_learner[\w.]*)` \|$", text, re.MULTILINE)
     )
-    assert shown == table()
+    assert shown == load_table()

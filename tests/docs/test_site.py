@@ -57,19 +57,19 @@ def built(site: Path) -> dict[str, Page]:
     return {str(p.relative_to(site)): Page(p) for p in site.rglob("*.html") if p.name != "404.html"}
 
 
-def test_every_page_is_there(built: dict[str, Page]):
+def test_site_has_every_page(built: dict[str, Page]):
     written = {str(p.relative_to(DOCS).with_suffix(".html")) for p in pages()}
     generated = {f"reference/{name}.html" for name in ("cli", "evm", "cosmwasm")}
     assert set(built) == written | generated
 
 
-def test_nothing_is_loaded_from_elsewhere(site: Path, built: dict[str, Page]):
+def test_site_loads_nothing_from_other_hosts(site: Path, built: dict[str, Page]):
     assert not [x for p in built.values() for x in p.loaded if re.match(r"(https?:)?//", x)]
     sheets = "".join(p.read_text() for p in site.rglob("*.css"))
     assert not re.search(r"(@import|url\()\s*[\"']?(https?:)?//", sheets)
 
 
-def test_every_link_leads_somewhere(site: Path, built: dict[str, Page]):
+def test_every_link_has_a_target(site: Path, built: dict[str, Page]):
     dead = []
     for name, page in built.items():
         for link in page.links + page.loaded:
@@ -84,7 +84,7 @@ def test_every_link_leads_somewhere(site: Path, built: dict[str, Page]):
     assert not dead
 
 
-def test_the_evm_reference_has_all_of_the_contract(built: dict[str, Page]):
+def test_evm_reference_covers_the_whole_contract(built: dict[str, Page]):
     artifact = ROOT / "colearn_ledger" / "chains" / "evm" / "CollectiveLearning.json"
     entries = json.loads(artifact.read_text())["abi"]
     wanted = {e["name"] for e in entries if e["type"] in ("function", "event", "error")}
@@ -93,7 +93,7 @@ def test_the_evm_reference_has_all_of_the_contract(built: dict[str, Page]):
     assert "ballots: The ballots one after another, 101 bytes each" in page.text
 
 
-def test_the_cosmwasm_reference_has_all_of_the_contract(built: dict[str, Page]):
+def test_cosmwasm_reference_covers_the_whole_contract(built: dict[str, Page]):
     path = ROOT / "contracts" / "cosmwasm" / "schema" / "collective-learning.json"
     schema = json.loads(path.read_text())
     variants = schema["execute"]["oneOf"] + schema["query"]["oneOf"]
@@ -102,7 +102,7 @@ def test_the_cosmwasm_reference_has_all_of_the_contract(built: dict[str, Page]):
     assert not wanted - built["reference/cosmwasm.html"].ids
 
 
-def test_the_python_reference_has_what_users_import(built: dict[str, Page]):
+def test_python_reference_has_every_exported_name(built: dict[str, Page]):
     import colearn_learner
 
     ids = built["reference/learner.html"].ids
@@ -111,7 +111,7 @@ def test_the_python_reference_has_what_users_import(built: dict[str, Page]):
     assert not set(colearn_learner.__all__) - names - own
 
 
-def test_pictures_are_images_that_can_be_read(site: Path):
+def test_pictures_are_svg_with_a_title(site: Path):
     pictures = sorted((site / "images").glob("*.svg"))
     assert len(pictures) == 3
     for picture in pictures:
@@ -119,7 +119,7 @@ def test_pictures_are_images_that_can_be_read(site: Path):
         assert root.findtext("{http://www.w3.org/2000/svg}title")
 
 
-def test_a_link_to_nowhere_fails_the_build(tmp_path: Path):
+def test_broken_link_fails_the_build(tmp_path: Path):
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "index.md").write_text("[nowhere](nowhere.md)\n")
     (tmp_path / "mkdocs.yml").write_text(
@@ -132,7 +132,7 @@ def test_a_link_to_nowhere_fails_the_build(tmp_path: Path):
     assert run.returncode != 0
 
 
-def test_the_installation_page_names_extras_that_there_are():
+def test_installation_page_lists_only_existing_extras():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]

@@ -15,7 +15,7 @@ MESSAGES = re.findall(r"^### `(.+)`$", (DOCS / "troubleshooting.md").read_text()
 VALUE = "\0"
 
 
-def texts_of(tree: ast.AST) -> Iterator[str]:
+def find_texts(tree: ast.AST) -> Iterator[str]:
     """Yield every text of a module, with a mark in place of each value."""
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
@@ -26,31 +26,31 @@ def texts_of(tree: ast.AST) -> Iterator[str]:
 
 
 @cache
-def texts() -> str:
+def join_texts() -> str:
     found = [
         text
         for package in ("colearn_ledger", "colearn_learner", "localnet/colearn_localnet")
         for path in sorted((ROOT / package).rglob("*.py"))
-        for text in texts_of(ast.parse(path.read_text()))
+        for text in find_texts(ast.parse(path.read_text()))
     ]
     return "\n".join(text.replace("\n", " ") for text in found)
 
 
-def pattern(message: str) -> str:
+def make_pattern(message: str) -> str:
     """Return a regular expression for a message of the page; ``…`` stands for any text."""
     return ".*".join(re.escape(piece) for piece in message.split("…"))
 
 
-def test_the_page_has_messages():
+def test_page_has_messages_without_duplicates():
     assert len(MESSAGES) > 30
     assert len(set(MESSAGES)) == len(MESSAGES)
 
 
 @pytest.mark.parametrize("message", MESSAGES)
-def test_the_program_says_that(message: str):
-    assert re.search(pattern(message), texts())
+def test_message_exists_in_the_program(message: str):
+    assert re.search(make_pattern(message), join_texts())
 
 
-def test_a_message_that_nobody_says_is_noticed():
-    assert not re.search(pattern("the moon is … from cheese"), texts())
-    assert not re.search(pattern("another agent uses …; start it first"), texts())
+def test_unknown_message_is_not_found():
+    assert not re.search(make_pattern("the moon is … from cheese"), join_texts())
+    assert not re.search(make_pattern("another agent uses …; start it first"), join_texts())
