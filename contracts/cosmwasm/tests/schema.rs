@@ -1,4 +1,4 @@
-//! The committed schema matches the messages, and the examples of MESSAGES.md are valid messages.
+//! The committed schema matches the messages, and the examples in MESSAGES.md are valid.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -13,7 +13,7 @@ fn read(path: &str) -> String {
 }
 
 #[test]
-fn the_committed_schema_is_up_to_date() {
+fn committed_schema_is_up_to_date() {
     let api = generate_api! {
         instantiate: InstantiateMsg,
         execute: ExecuteMsg,
@@ -25,7 +25,7 @@ fn the_committed_schema_is_up_to_date() {
 }
 
 #[test]
-fn the_schema_names_every_call_and_query() {
+fn schema_contains_every_call_and_query() {
     let schema: Value = serde_json::from_str(&read("schema/collective-learning.json")).unwrap();
     let names = |part: &str| -> Vec<String> {
         let variants = schema[part]["oneOf"].as_array().unwrap();
@@ -68,7 +68,7 @@ fn the_schema_names_every_call_and_query() {
 }
 
 /// Returns the fenced blocks of a language in a page.
-fn blocks(page: &str, language: &str) -> Vec<String> {
+fn read_blocks(page: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     let parts = page.split(&fence).skip(1);
     parts
@@ -76,8 +76,8 @@ fn blocks(page: &str, language: &str) -> Vec<String> {
         .collect()
 }
 
-/// Parses a sequence of JSON values; replaces dots by sample values.
-fn values(block: &str) -> Vec<Value> {
+/// Parses a sequence of JSON values, with sample values in place of dots.
+fn parse_values(block: &str) -> Vec<Value> {
     let word = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let filled = block
         .replace("…32 bytes…", word)
@@ -91,10 +91,10 @@ fn values(block: &str) -> Vec<Value> {
 }
 
 #[test]
-fn the_calls_in_the_page_are_calls() {
+fn documented_calls_are_valid() {
     let page = read("MESSAGES.md");
-    let execute = &blocks(&page, "json")[1];
-    let calls = values(execute);
+    let execute = &read_blocks(&page, "json")[1];
+    let calls = parse_values(execute);
     assert_eq!(calls.len(), 14);
     for call in calls {
         serde_json::from_value::<ExecuteMsg>(call.clone())
@@ -103,7 +103,7 @@ fn the_calls_in_the_page_are_calls() {
 }
 
 #[test]
-fn the_queries_in_the_page_are_queries() {
+fn documented_queries_are_valid() {
     let page = read("MESSAGES.md");
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `{"));
     let queries = rows.map(|row| format!("{{{}", row.split("` |").next().unwrap()));

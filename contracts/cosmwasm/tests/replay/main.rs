@@ -1,6 +1,7 @@
-//! Replays traces of the reference: every call has the same result and leaves the same state.
+//! Replays traces of the reference.
 //!
-//! `tests/traces/record.py` writes them into `traces/`, or the folder that COLEARN_TRACES names.
+//! Every call must have the same result and leave the same state.
+//! `tests/traces/record.py` writes them to `traces/`, or to the folder in COLEARN_TRACES.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
@@ -19,9 +20,9 @@ use cosmwasm_std::{Event, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
-use suite::{Called, Suite};
+use suite::{CallResult, Suite};
 
-/// The fewest steps that make the comparison meaningful.
+/// Minimum number of steps for a meaningful comparison.
 const ENOUGH: usize = 20_000;
 
 #[derive(Deserialize)]
@@ -41,13 +42,13 @@ struct Refusal {
     values: Vec<Value>,
 }
 
-/// All people that a trace may name.
+/// All people in the traces.
 const PEOPLE: [&str; 8] = [
     "ana", "bob", "cy", "dan", "eve", "late", "stranger", "creator",
 ];
 
 #[test]
-fn the_contract_does_what_the_reference_did() {
+fn contract_gives_the_same_results_as_the_reference() {
     let folder = env::var("COLEARN_TRACES").map_or_else(
         |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("traces"),
         PathBuf::from,
@@ -83,28 +84,28 @@ fn replay(trace: &[Step], what: &str) {
         let msg = calls::message(&suite, &step.call, &step.arguments);
         let called = suite.send(&step.by, &msg);
         compare(&suite, step, called, &what);
-        assert_eq!(state::after(&suite), step.after, "{what}");
+        assert_eq!(state::read_state(&suite), step.after, "{what}");
     }
 }
 
-fn compare(suite: &Suite, step: &Step, called: Called, what: &str) {
+fn compare(suite: &Suite, step: &Step, called: CallResult, what: &str) {
     match (&step.events, &step.error, called) {
         (Some(expected), None, Ok(happened)) => {
-            let format_event = happened
+            let actual = happened
                 .0
                 .iter()
                 .map(|event| format_event(suite, event))
                 .collect::<Vec<_>>();
-            assert_eq!(format_event, *expected, "{what}");
+            assert_eq!(actual, *expected, "{what}");
         }
         (None, Some(expected), Err(error)) => {
-            assert_eq!(error.to_string(), text(suite, expected), "{what}");
+            assert_eq!(error.to_string(), error_text(suite, expected), "{what}");
         }
         (_, _, called) => panic!("{what}: {called:?} and not {:?}", step.events),
     }
 }
 
-/// Formats an event with people by name; leaves out hashes of addresses.
+/// Formats an event with names in place of addresses, and without hashes of addresses.
 fn format_event(suite: &Suite, event: &Event) -> (String, BTreeMap<String, String>) {
     let left_out = ["_contract_address", "commitment", "params"];
     let own = event
@@ -119,7 +120,7 @@ fn format_event(suite: &Suite, event: &Event) -> (String, BTreeMap<String, Strin
 }
 
 /// Returns the text of the expected error.
-fn text(suite: &Suite, expected: &Refusal) -> String {
+fn error_text(suite: &Suite, expected: &Refusal) -> String {
     let values = expected.values.iter().map(|value| match value.as_str() {
         Some(name) if PEOPLE.contains(&name) => suite.account(name).to_string().into(),
         _ => value.clone(),

@@ -6,10 +6,10 @@ use serde_json::{json, Value};
 use crate::suite::Suite;
 use crate::{name_of, PEOPLE};
 
-/// Reads the expected state after a step from a trace.
-pub fn after(suite: &Suite) -> Value {
+/// Returns the state in the format of the traces.
+pub fn read_state(suite: &Suite) -> Value {
     let e = suite.experiment();
-    let mut format_event = json!({
+    let mut state = json!({
         "experiment": [e.status, e.round, e.active_learners, e.joined_learners],
         "current": [e.current, e.current_round],
         "times": [e.created_at, e.started_at, e.ended_at],
@@ -18,9 +18,9 @@ pub fn after(suite: &Suite) -> Value {
     });
     if let Some(round) = e.round {
         let rows = (round.saturating_sub(1)..=round).map(|index| row(suite, index));
-        format_event["rounds"] = rows.collect();
+        state["rounds"] = rows.collect();
     }
-    format_event
+    state
 }
 
 fn learners(suite: &Suite) -> Vec<Value> {

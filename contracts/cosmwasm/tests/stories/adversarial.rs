@@ -10,31 +10,31 @@ use k256::ecdsa::Signature;
 use crate::suite::worlds::{FIVE, THREE};
 use crate::suite::{salt, Suite, SCORES, WINDOW};
 
-fn proposed() -> Suite {
+fn begin_vote() -> Suite {
     let mut suite = Suite::running(&FIVE, |_| ());
     suite.propose("ana", "weights").unwrap();
     suite
 }
 
 /// Returns the reason why a batch of one ballot was skipped.
-fn reason(suite: &mut Suite, ballot: collective_learning::msg::SignedBallot) -> String {
-    let carried = suite.carry(&[ballot]).unwrap();
-    assert_eq!(carried.names(), ["ballot_skipped"]);
-    carried.attribute("ballot_skipped", "reason")
+fn skip_reason(suite: &mut Suite, ballot: collective_learning::msg::SignedBallot) -> String {
+    let submitted = suite.submit_ballots(&[ballot]).unwrap();
+    assert_eq!(submitted.names(), ["ballot_skipped"]);
+    submitted.attribute("ballot_skipped", "reason")
 }
 
 #[test]
 fn second_ballot_of_any_kind_is_refused() {
-    let mut suite = proposed();
+    let mut suite = begin_vote();
     suite.vote("bob", true).unwrap();
     assert_eq!(
         suite.vote("bob", true),
         Err(E::AlreadyVoted(suite.account("bob")))
     );
-    let ballot = suite.signed("bob", false);
-    assert_eq!(reason(&mut suite, ballot), "already_voted");
-    let ballot = suite.signed("cy", true);
-    suite.carry(&[ballot]).unwrap();
+    let ballot = suite.sign_ballot("bob", false);
+    assert_eq!(skip_reason(&mut suite, ballot), "already_voted");
+    let ballot = suite.sign_ballot("cy", true);
+    suite.submit_ballots(&[ballot]).unwrap();
     assert_eq!(
         suite.vote("cy", false),
         Err(E::AlreadyVoted(suite.account("cy")))
@@ -52,26 +52,26 @@ fn copied_commitment_cannot_be_revealed() {
     suite.reveal("bob", true).unwrap();
     let stolen = suite.reveal_with("cy", true, SCORES, &salt("bob"));
     assert_eq!(stolen, Err(E::BadReveal(suite.account("cy"))));
-    suite.let_lapse();
-    assert_eq!(suite.recorded(0, "cy"), BallotState::Committed);
+    suite.lapse_phase();
+    assert_eq!(suite.ballot_state(0, "cy"), BallotState::Committed);
 }
 
 #[test]
-fn the_malleable_twin_of_a_signature_is_refused() {
-    let mut suite = proposed();
-    let mut ballot = suite.signed("bob", true);
+fn malleable_twin_of_a_signature_is_skipped() {
+    let mut suite = begin_vote();
+    let mut ballot = suite.sign_ballot("bob", true);
     let low = Signature::from_slice(&ballot.signature).unwrap();
     let (r, s) = (low.r(), low.s());
     let high = Signature::from_scalars(r.to_bytes(), (-*s).to_bytes()).unwrap();
     ballot.signature = Binary::from(&high.to_bytes()[..]);
-    assert_eq!(reason(&mut suite, ballot), "bad_signature");
-    assert_eq!(suite.recorded(0, "bob"), BallotState::None);
+    assert_eq!(skip_reason(&mut suite, ballot), "bad_signature");
+    assert_eq!(suite.ballot_state(0, "bob"), BallotState::None);
 }
 
 #[test]
-fn keys_and_signatures_of_odd_shapes_are_skipped() {
-    let mut suite = proposed();
-    let good = suite.signed("bob", true);
+fn malformed_keys_and_signatures_are_skipped() {
+    let mut suite = begin_vote();
+    let good = suite.sign_ballot("bob", true);
     let key = good.public_key.to_vec();
     let signature = good.signature.to_vec();
     let keys = [
@@ -83,7 +83,7 @@ fn keys_and_signatures_of_odd_shapes_are_skipped() {
     for public_key in keys {
         let mut ballot = good.clone();
         ballot.public_key = public_key.into();
-        assert_eq!(reason(&mut suite, ballot), "bad_signature");
+        assert_eq!(skip_reason(&mut suite, ballot), "bad_signature");
     }
     let mut flipped = signature.clone();
     flipped[5] ^= 1;
@@ -102,28 +102,29 @@ fn keys_and_signatures_of_odd_shapes_are_skipped() {
     for signature in odd {
         let mut ballot = good.clone();
         ballot.signature = signature.into();
-        assert_eq!(reason(&mut suite, ballot), "bad_signature");
+        assert_eq!(skip_reason(&mut suite, ballot), "bad_signature");
     }
-    suite.carry(&[good]).unwrap();
+    suite.submit_ballots(&[good]).unwrap();
     assert_eq!(suite.round().approvals, 1);
 }
 
 #[test]
 fn ballot_signed_with_another_key_is_skipped() {
-    let mut suite = proposed();
+    let mut suite = begin_vote();
     let vote = suite.ballot_of(true, SCORES);
     for (signer, learner) in [("cy", "bob"), ("bob", "cy"), ("stranger", "dan")] {
-        let ballot = suite.signed_as(signer, learner, &suite.domain(), &vote);
-        assert_eq!(reason(&mut suite, ballot), "bad_signature");
+        let ballot = suite.sign_ballot_as(signer, learner, &suite.domain(), &vote);
+        assert_eq!(skip_reason(&mut suite, ballot), "bad_signature");
     }
-    let mut ballot = suite.signed_as("stranger", "bob", &suite.domain(), &vote);
-    ballot.public_key = suite.signed("bob", true).public_key; // the right key, a wrong signature
-    assert_eq!(reason(&mut suite, ballot), "bad_signature");
+    let mut ballot = suite.sign_ballot_as("stranger", "bob", &suite.domain(), &vote);
+    // the right key and a wrong signature
+    ballot.public_key = suite.sign_ballot("bob", true).public_key;
+    assert_eq!(skip_reason(&mut suite, ballot), "bad_signature");
 }
 
 #[test]
-fn a_ballot_does_not_count_on_another_chain_or_in_another_contract() {
-    let mut suite = proposed();
+fn ballot_does_not_count_on_another_chain_or_in_another_contract() {
+    let mut suite = begin_vote();
     let vote = suite.ballot_of(true, SCORES);
     let here = suite.domain();
     let foreign = [
@@ -138,28 +139,31 @@ fn a_ballot_does_not_count_on_another_chain_or_in_another_contract() {
     ];
     for domain in foreign {
         assert_ne!(domain.separator(), here.separator());
-        let ballot = suite.signed_as("bob", "bob", &domain, &vote);
-        assert_eq!(reason(&mut suite, ballot), "bad_signature");
+        let ballot = suite.sign_ballot_as("bob", "bob", &domain, &vote);
+        assert_eq!(skip_reason(&mut suite, ballot), "bad_signature");
     }
-    let ballot = suite.signed_as("bob", "bob", &here, &vote);
-    assert_eq!(suite.carry(&[ballot]).unwrap().names(), ["vote_cast"]);
+    let ballot = suite.sign_ballot_as("bob", "bob", &here, &vote);
+    assert_eq!(
+        suite.submit_ballots(&[ballot]).unwrap().names(),
+        ["vote_cast"]
+    );
 }
 
 #[test]
-fn a_ballot_does_not_count_in_another_experiment() {
-    let mut suite = proposed();
-    let of_first = suite.signed("bob", true);
+fn ballot_is_bound_to_its_experiment() {
+    let mut suite = begin_vote();
+    let of_first = suite.sign_ballot("bob", true);
     suite.create(|_| ()).unwrap();
     for name in FIVE {
         suite.join(name).unwrap();
     }
     suite.start().unwrap();
     suite.propose("ana", "weights").unwrap();
-    assert_eq!(reason(&mut suite, of_first), "bad_signature");
+    assert_eq!(skip_reason(&mut suite, of_first), "bad_signature");
 }
 
 #[test]
-fn a_commitment_does_not_open_in_another_experiment() {
+fn commitment_is_bound_to_its_experiment() {
     let mut suite = Suite::running(&THREE, |p| p.reveal_window = WINDOW as u32);
     let of_first = suite.commitment("bob", true);
     suite.create(|p| p.reveal_window = WINDOW as u32).unwrap();
@@ -178,7 +182,7 @@ fn a_commitment_does_not_open_in_another_experiment() {
 
 #[test]
 fn calls_of_outsiders_are_refused() {
-    let mut suite = proposed();
+    let mut suite = begin_vote();
     let stranger = suite.account("stranger");
     let experiment = suite.id();
     assert_eq!(
@@ -204,7 +208,7 @@ fn calls_of_outsiders_are_refused() {
 
 #[test]
 fn creator_has_no_other_privileges() {
-    let mut suite = proposed();
+    let mut suite = begin_vote();
     let creator = suite.account("creator");
     assert_eq!(
         suite.vote("creator", true),
@@ -225,8 +229,8 @@ fn creator_has_no_other_privileges() {
 }
 
 #[test]
-fn cancelling_belongs_to_the_creator_alone() {
-    let mut suite = proposed();
+fn only_the_creator_cancels() {
+    let mut suite = begin_vote();
     for name in ["ana", "bob", "stranger", "deployer"] {
         assert_eq!(suite.cancel(name), Err(E::NotCreator(suite.account(name))));
     }
@@ -234,13 +238,13 @@ fn cancelling_belongs_to_the_creator_alone() {
 
 #[test]
 fn proposer_cannot_vote_in_any_way() {
-    let mut suite = proposed();
+    let mut suite = begin_vote();
     assert_eq!(
         suite.vote("ana", true),
         Err(E::NotEligible(suite.account("ana")))
     );
-    let ballot = suite.signed("ana", true);
-    assert_eq!(reason(&mut suite, ballot), "not_eligible");
+    let ballot = suite.sign_ballot("ana", true);
+    assert_eq!(skip_reason(&mut suite, ballot), "not_eligible");
     suite.leave("ana").unwrap();
     assert_eq!(
         suite.vote("ana", true),
@@ -266,21 +270,21 @@ fn late_joiner_does_not_change_an_open_vote() {
 }
 
 #[test]
-fn leaving_does_not_lower_what_a_proposal_needs() {
-    let mut suite = proposed();
+fn leaving_does_not_lower_the_needed_approvals() {
+    let mut suite = begin_vote();
     for name in ["cy", "dan", "eve"] {
         suite.leave(name).unwrap();
     }
     suite.vote("bob", true).unwrap();
     assert_eq!(suite.round().phase, Phase::Voting);
     assert_eq!(
-        suite.let_lapse().attribute("round_closed", "outcome"),
+        suite.lapse_phase().attribute("round_closed", "outcome"),
         "rejected"
     );
 }
 
 #[test]
-fn nobody_but_the_proposer_stops_a_round_by_leaving() {
+fn leaving_voter_does_not_end_the_round() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.leave("bob").unwrap();
     assert_eq!(
@@ -290,8 +294,8 @@ fn nobody_but_the_proposer_stops_a_round_by_leaving() {
 }
 
 #[test]
-fn experiments_do_not_touch_each_other() {
-    let mut suite = proposed();
+fn experiments_do_not_affect_each_other() {
+    let mut suite = begin_vote();
     let before = (suite.experiment(), suite.round(), suite.learner("bob"));
     suite.create(|_| ()).unwrap();
     for name in FIVE {

@@ -1,4 +1,4 @@
-//! Reads and writes of a call do not depend on the number of learners.
+//! The number of reads and writes of a call does not depend on the number of learners.
 
 use std::cell::RefCell;
 
@@ -11,7 +11,7 @@ use cosmwasm_std::{
 
 use crate::suite::{content, params};
 
-/// A storage that counts reads and writes.
+/// Storage that counts reads and writes.
 #[derive(Default)]
 struct Counting {
     inner: MemoryStorage,
@@ -22,7 +22,7 @@ struct Counting {
 struct Touched {
     reads: usize,
     writes: usize,
-    /// The bytes of keys and values written.
+    /// Number of bytes of keys and values written.
     bytes: usize,
 }
 
@@ -50,10 +50,11 @@ impl Storage for Counting {
         _end: Option<&[u8]>,
         _order: Order,
     ) -> Box<dyn Iterator<Item = Record> + 'a> {
-        panic!("no call walks through a list");
+        panic!("no call iterates over a list");
     }
 }
 
+/// An experiment of many learners.
 struct Crowd {
     storage: Counting,
     api: MockApi,
@@ -73,7 +74,7 @@ impl Crowd {
         for number in 0..learners {
             crowd.call(&format!("learner {number}"), join());
         }
-        if crowd.running_after(learners) {
+        if crowd.needs_start(learners) {
             crowd.call(
                 "creator",
                 ExecuteMsg::Start {
@@ -84,8 +85,8 @@ impl Crowd {
         crowd
     }
 
-    /// The experiment starts by itself when it is full.
-    fn running_after(&self, learners: u32) -> bool {
+    /// Returns whether the creator must start the experiment; a full one starts by itself.
+    fn needs_start(&self, learners: u32) -> bool {
         learners < 10_000
     }
 
@@ -93,7 +94,7 @@ impl Crowd {
         self.api.addr_make(name)
     }
 
-    /// Makes a call and returns what it read and wrote.
+    /// Makes a call and returns its reads and writes.
     fn call(&mut self, name: &str, msg: ExecuteMsg) -> Touched {
         self.storage.touched = RefCell::default();
         let info = message_info(&self.account(name), &[]);
@@ -108,7 +109,7 @@ impl Crowd {
     }
 
     /// Returns the cost of each call of a round, including late joining and removal.
-    fn round(&mut self) -> Vec<(&'static str, Touched)> {
+    fn run_round(&mut self) -> Vec<(&'static str, Touched)> {
         let experiment = 1u64.into();
         let (vote_score, test_score) = (0u64.into(), 0u64.into());
         let vote = |round| ExecuteMsg::Vote {
@@ -162,9 +163,9 @@ fn join() -> ExecuteMsg {
 }
 
 #[test]
-fn every_call_touches_as_much_with_10_000_learners_as_with_5() {
-    let few = Crowd::of(5).round();
-    let many = Crowd::of(9_999).round();
+fn cost_of_a_call_does_not_depend_on_the_number_of_learners() {
+    let few = Crowd::of(5).run_round();
+    let many = Crowd::of(9_999).run_round();
     for ((name, small), (_, large)) in few.iter().zip(&many) {
         assert_eq!(
             (small.reads, small.writes),
@@ -174,15 +175,15 @@ fn every_call_touches_as_much_with_10_000_learners_as_with_5() {
         let digits = large.bytes.abs_diff(small.bytes);
         assert!(
             digits <= 32,
-            "{name}: {digits} bytes more than a few longer numbers explain"
+            "{name}: {digits} bytes more, too many for a few longer numbers"
         );
     }
 }
 
 #[test]
-fn a_vote_reads_three_keys_and_writes_two() {
+fn vote_reads_three_keys_and_writes_two() {
     let mut crowd = Crowd::of(5);
-    let touched = crowd.round();
+    let touched = crowd.run_round();
     let (_, vote) = touched
         .iter()
         .find(|(name, _)| *name == "first vote")

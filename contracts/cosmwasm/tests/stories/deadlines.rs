@@ -7,9 +7,9 @@ use crate::suite::worlds::{FIVE, THREE};
 use crate::suite::{Suite, WINDOW};
 
 #[test]
-fn no_proposal_by_the_deadline_closes_the_round() {
+fn round_without_a_proposal_closes_at_the_deadline() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
-    let closed = suite.let_lapse();
+    let closed = suite.lapse_phase();
     assert_eq!(closed.names(), ["round_closed", "round_started"]);
     assert_eq!(closed.attribute("round_closed", "outcome"), "no_proposal");
     assert_eq!(
@@ -21,19 +21,19 @@ fn no_proposal_by_the_deadline_closes_the_round() {
 }
 
 #[test]
-fn missing_ballots_never_approve() {
+fn missing_ballots_do_not_count_as_approvals() {
     let mut suite = Suite::running(&FIVE, |_| ());
     suite.propose("ana", "weights").unwrap();
     suite.vote("bob", true).unwrap();
     assert_eq!(
-        suite.let_lapse().attribute("round_closed", "outcome"),
+        suite.lapse_phase().attribute("round_closed", "outcome"),
         "rejected"
     );
     assert!(suite.round_at(0).by_deadline);
 }
 
 #[test]
-fn enough_approvals_by_the_deadline_accept() {
+fn enough_approvals_at_the_deadline_accept_the_proposal() {
     let mut suite = Suite::running(&FIVE, |_| ());
     suite.propose("ana", "weights").unwrap();
     suite.vote("bob", true).unwrap();
@@ -41,11 +41,11 @@ fn enough_approvals_by_the_deadline_accept() {
     assert_eq!(
         suite.round().phase,
         Phase::Voting,
-        "decided, yet open without settle_early"
+        "decided, but still open without settle_early"
     );
-    let closed = suite.let_lapse();
+    let closed = suite.lapse_phase();
     assert_eq!(
-        closed.format_event("round_closed")[2..],
+        closed.attributes("round_closed")[2..],
         [
             "outcome=accepted",
             "approvals=2",
@@ -56,7 +56,7 @@ fn enough_approvals_by_the_deadline_accept() {
 }
 
 #[test]
-fn advancing_early_is_refused() {
+fn advance_before_the_deadline_is_refused() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     let deadline = suite.now() + WINDOW;
     suite.pass_time(WINDOW - 1);
@@ -67,15 +67,15 @@ fn advancing_early_is_refused() {
 }
 
 #[test]
-fn advance_moves_on_exactly_once() {
+fn second_advance_is_refused_until_the_next_deadline() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
-    suite.let_lapse();
+    suite.lapse_phase();
     let next = suite.now() + WINDOW;
     assert_eq!(suite.advance(), Err(E::DeadlineNotPassed(next)));
 }
 
 #[test]
-fn deadline_has_passed_at_its_own_second() {
+fn calls_at_the_exact_deadline_are_refused() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     let deadline = suite.pass_deadline();
     assert_eq!(
@@ -86,7 +86,7 @@ fn deadline_has_passed_at_its_own_second() {
 }
 
 #[test]
-fn no_ballot_counts_after_the_deadline_and_one_does_a_second_before() {
+fn ballot_counts_until_one_second_before_the_deadline() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "weights").unwrap();
     suite.pass_time(WINDOW - 1);
@@ -94,25 +94,28 @@ fn no_ballot_counts_after_the_deadline_and_one_does_a_second_before() {
     suite.pass_time(1);
     let deadline = suite.now();
     assert_eq!(suite.vote("cy", true), Err(E::DeadlinePassed(deadline)));
-    let ballot = suite.signed("cy", true);
-    assert_eq!(suite.carry(&[ballot]), Err(E::DeadlinePassed(deadline)));
+    let ballot = suite.sign_ballot("cy", true);
+    assert_eq!(
+        suite.submit_ballots(&[ballot]),
+        Err(E::DeadlinePassed(deadline))
+    );
 }
 
 #[test]
-fn time_and_advance_alone_complete_an_experiment() {
+fn experiment_completes_by_deadlines_and_advance_alone() {
     let mut suite = Suite::running(&["ana", "bob"], |p| p.rounds = 3);
     for _ in 0..2 {
-        suite.let_lapse();
+        suite.lapse_phase();
         assert_eq!(suite.experiment().status, Status::Running);
     }
     assert_eq!(
-        suite.let_lapse().names(),
+        suite.lapse_phase().names(),
         ["round_closed", "experiment_completed"]
     );
 }
 
 #[test]
-fn advance_moves_one_phase_only() {
+fn advance_long_after_the_deadline_ends_only_one_phase() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     suite.pass_time(50 * WINDOW);
     suite.advance().unwrap();
@@ -121,24 +124,24 @@ fn advance_moves_one_phase_only() {
 }
 
 #[test]
-fn settling_early_enough_approvals_close_at_once() {
+fn round_settles_early_with_enough_approvals() {
     let mut suite = Suite::running(&FIVE, |p| p.settle_early = true);
     suite.propose("ana", "weights").unwrap();
     suite.vote("bob", true).unwrap();
     let closed = suite.vote("cy", true).unwrap();
     assert_eq!(closed.attribute("round_closed", "outcome"), "accepted");
-    assert_eq!(suite.strikes(&FIVE), [0; 5], "nobody was asked in vain");
+    assert_eq!(suite.strikes(&FIVE), [0; 5], "nobody missed a ballot");
 }
 
 #[test]
-fn settling_early_too_few_left_close_at_once() {
+fn round_settles_early_when_approval_is_out_of_reach() {
     let mut suite = Suite::running(&FIVE, |p| p.settle_early = true);
     suite.propose("ana", "weights").unwrap();
     suite.vote("bob", false).unwrap();
     suite.vote("cy", false).unwrap();
     let closed = suite.vote("dan", false).unwrap();
     assert_eq!(
-        closed.format_event("round_closed")[2..],
+        closed.attributes("round_closed")[2..],
         [
             "outcome=rejected",
             "approvals=0",
@@ -149,7 +152,7 @@ fn settling_early_too_few_left_close_at_once() {
 }
 
 #[test]
-fn revealing_settles_early_too() {
+fn revealed_ballots_settle_the_round_early() {
     let mut suite = Suite::running(&THREE, |p| {
         (p.settle_early, p.reveal_window) = (true, WINDOW as u32);
     });
@@ -158,7 +161,7 @@ fn revealing_settles_early_too() {
     suite.commit("cy", true).unwrap();
     let closed = suite.reveal("cy", true).unwrap();
     assert_eq!(
-        closed.format_event("round_closed")[2..],
+        closed.attributes("round_closed")[2..],
         [
             "outcome=accepted",
             "approvals=1",
@@ -169,7 +172,7 @@ fn revealing_settles_early_too() {
 }
 
 #[test]
-fn unrevealed_commitments_are_all_that_is_outstanding() {
+fn only_unrevealed_commitments_count_as_outstanding() {
     let mut suite = Suite::running(&FIVE, |p| {
         (p.settle_early, p.reveal_window) = (true, WINDOW as u32);
     });
@@ -177,23 +180,23 @@ fn unrevealed_commitments_are_all_that_is_outstanding() {
     for name in ["bob", "cy", "dan"] {
         suite.commit(name, false).unwrap();
     }
-    suite.let_lapse();
+    suite.lapse_phase();
     suite.reveal("bob", false).unwrap();
     assert_eq!(suite.round_at(0).phase, Phase::Revealing);
-    // 2 approvals are needed, and only one of three commitments is outstanding
+    // Two approvals are needed, and only one of three commitments is left.
     let closed = suite.reveal("cy", false).unwrap();
     assert_eq!(closed.attribute("round_closed", "rejections"), "2");
 }
 
 #[test]
-fn too_few_commitments_close_without_a_revealing() {
+fn too_few_commitments_close_the_round_without_a_reveal_phase() {
     let mut suite = Suite::running(&FIVE, |p| {
         (p.settle_early, p.reveal_window) = (true, WINDOW as u32);
     });
     suite.propose("ana", "weights").unwrap();
     suite.commit("bob", true).unwrap();
     assert_eq!(
-        suite.let_lapse().attribute("round_closed", "outcome"),
+        suite.lapse_phase().attribute("round_closed", "outcome"),
         "rejected"
     );
     let closed = suite.round_at(0);
@@ -206,10 +209,10 @@ fn too_few_commitments_close_without_a_revealing() {
 }
 
 #[test]
-fn without_settling_early_too_few_commitments_are_revealed_all_the_same() {
+fn too_few_commitments_open_the_reveal_phase_without_early_settling() {
     let mut suite = Suite::running(&THREE, |p| {
         (p.approval_bps, p.reveal_window) = (10_000, WINDOW as u32);
     });
     suite.propose("ana", "weights").unwrap();
-    assert_eq!(suite.let_lapse().names(), ["reveal_started"]);
+    assert_eq!(suite.lapse_phase().names(), ["reveal_started"]);
 }

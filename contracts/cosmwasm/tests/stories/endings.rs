@@ -1,8 +1,8 @@
-//! No stuck state: from every reachable state of small cases, time and `advance` lead to an end.
+//! Time and `advance` lead from every reachable state of small cases to an end.
 //!
-//! The state space of two and three learners is searched breadth-first: from each state, every call
-//! that anyone could make is tried on a copy of the storage, and every state reached is driven to its
-//! end by `advance` alone, in at most three steps for each remaining round.
+//! The states of two and three learners are searched breadth-first. From each state, every call that
+//! anyone could make is tried on a copy of the storage. From every state reached, `advance` alone must
+//! lead to an end, in at most three steps for each remaining round.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -23,13 +23,14 @@ use crate::suite::{content, params, salt};
 const ROUNDS: u32 = 2;
 const SCORE: u64 = 1;
 
-/// A contract behind its bare entry points, so that its whole state can be copied.
+/// The whole state of a contract, which can be copied, and the time.
 #[derive(Clone)]
 struct Small {
     cells: Vec<(Vec<u8>, Vec<u8>)>,
     now: u64,
 }
 
+/// The people of a small case, and the contract's environment.
 struct Case {
     people: Vec<Addr>,
     api: MockApi,
@@ -63,8 +64,8 @@ impl Case {
         env
     }
 
-    /// Returns the state after a call, unless it is refused.
-    fn after(&self, state: &Small, sender: &Addr, msg: ExecuteMsg) -> Option<Small> {
+    /// Returns the state after a call, or `None` if the call is refused.
+    fn try_call(&self, state: &Small, sender: &Addr, msg: ExecuteMsg) -> Option<Small> {
         let mut storage = state.storage();
         let querier = MockQuerier::<Empty>::new(&[]);
         let deps = DepsMut {
@@ -123,14 +124,14 @@ impl Case {
         change(&mut chosen);
         let mut state = Small::of(&storage, 0);
         let create = ExecuteMsg::Create { params: chosen };
-        state = self.after(&state, self.creator(), create).unwrap();
+        state = self.try_call(&state, self.creator(), create).unwrap();
         for learner in self.learners() {
             let encryption_key = Binary::from([0; 32]);
             let join = ExecuteMsg::Join {
                 experiment: 1u64.into(),
                 encryption_key,
             };
-            state = self.after(&state, learner, join).unwrap();
+            state = self.try_call(&state, learner, join).unwrap();
         }
         state
     }
@@ -159,7 +160,7 @@ impl Case {
                 ExecuteMsg::Commit {
                     experiment,
                     round,
-                    commitment: self.pledge(learner, round),
+                    commitment: self.make_commitment(learner, round),
                 },
                 ExecuteMsg::Reveal {
                     experiment,
@@ -185,7 +186,7 @@ impl Case {
         moves
     }
 
-    fn pledge(&self, learner: &Addr, round: u32) -> Binary {
+    fn make_commitment(&self, learner: &Addr, round: u32) -> Binary {
         let domain = Domain {
             chain_id: self.env.block.chain_id.clone(),
             contract: self.env.contract.address.clone(),
@@ -208,7 +209,7 @@ impl Case {
     }
 
     /// Returns the state after the deadline of the open phase and one `advance`.
-    fn lapsed(&self, state: &Small) -> Small {
+    fn lapse_phase(&self, state: &Small) -> Small {
         let current = self.experiment(state).round.unwrap();
         let deadline = self.round(state, current).deadline.unwrap();
         let mut late = state.clone();
@@ -216,7 +217,7 @@ impl Case {
         let advance = ExecuteMsg::Advance {
             experiment: 1u64.into(),
         };
-        self.after(&late, self.creator(), advance)
+        self.try_call(&late, self.creator(), advance)
             .expect("advance after the deadline")
     }
 }
@@ -236,8 +237,8 @@ impl Small {
     }
 }
 
-/// Visits all states; returns how many there are and how many of them have ended.
-fn exhaust(learners: usize, change: impl FnOnce(&mut Params)) -> (usize, usize) {
+/// Visits all states; returns their number and the number of ended ones.
+fn visit_all_states(learners: usize, change: impl FnOnce(&mut Params)) -> (usize, usize) {
     let case = Case::new(learners);
     let mut to_visit = VecDeque::from([case.begin(change)]);
     let mut seen = HashSet::new();
@@ -254,23 +255,23 @@ fn exhaust(learners: usize, change: impl FnOnce(&mut Params)) -> (usize, usize) 
             }
             Status::Running => {
                 assert_ends(&case, &state);
-                to_visit.push_back(case.lapsed(&state));
+                to_visit.push_back(case.lapse_phase(&state));
             }
             Status::Enrolling => (),
         }
         for (sender, msg) in case.moves(e.round.unwrap_or(0)) {
-            to_visit.extend(case.after(&state, sender, msg));
+            to_visit.extend(case.try_call(&state, sender, msg));
         }
     }
     (seen.len(), over)
 }
 
-/// Asserts that time and `advance` alone end it, in at most three steps a round.
+/// Asserts that time and `advance` alone end the experiment, in at most three steps a round.
 fn assert_ends(case: &Case, state: &Small) {
     let mut state = state.clone();
-    let held = case.experiment(&state).round.unwrap();
-    for _ in 0..3 * (ROUNDS - held) {
-        state = case.lapsed(&state);
+    let current = case.experiment(&state).round.unwrap();
+    for _ in 0..3 * (ROUNDS - current) {
+        state = case.lapse_phase(&state);
         let e = case.experiment(&state);
         if e.status != Status::Running {
             let last = case.round(&state, e.round.unwrap());
@@ -283,22 +284,22 @@ fn assert_ends(case: &Case, state: &Small) {
 }
 
 #[test]
-fn two_learners_with_open_ballots() {
-    let (states, over) = exhaust(2, |_| ());
+fn every_state_of_two_learners_with_open_ballots_ends() {
+    let (states, over) = visit_all_states(2, |_| ());
     assert!(states > 100 && over > 20, "{states} states, {over} over");
 }
 
 #[test]
-fn two_learners_with_secret_ballots() {
-    let (states, over) = exhaust(2, |p| p.reveal_window = 1);
+fn every_state_of_two_learners_with_secret_ballots_ends() {
+    let (states, over) = visit_all_states(2, |p| p.reveal_window = 1);
     assert!(states > 100 && over > 20, "{states} states, {over} over");
 }
 
 #[test]
-fn three_learners_with_one_round() {
+fn every_state_of_three_learners_with_one_round_ends() {
     for settle_early in [false, true] {
         for reveal_window in [0, 1] {
-            let (states, over) = exhaust(3, |p| {
+            let (states, over) = visit_all_states(3, |p| {
                 (p.rounds, p.settle_early, p.reveal_window) = (1, settle_early, reveal_window);
             });
             assert!(states > 50 && over > 10, "{states} states, {over} over");

@@ -1,4 +1,4 @@
-//! Creating, admitting, joining, starting.
+//! Creation, admission, joining and start of experiments.
 
 use collective_learning::msg::ExecuteMsg;
 use collective_learning::types::{Admission, Params, Selection, Status};
@@ -9,7 +9,7 @@ use cw_multi_test::Executor;
 use crate::suite::{content, params, Suite, WINDOW};
 
 #[test]
-fn a_new_experiment_is_enrolling_and_keeps_its_parameters() {
+fn new_experiment_is_enrolling_and_has_the_given_parameters() {
     let mut suite = Suite::new();
     let chosen = Params {
         name: "größe ✓ \"quoted\"".to_string(),
@@ -28,11 +28,8 @@ fn a_new_experiment_is_enrolling_and_keeps_its_parameters() {
         created.attribute("experiment_created", "creator"),
         suite.account("creator").as_str()
     );
-    let format_event = created.attribute("experiment_created", "params");
-    assert_eq!(
-        serde_json::from_str::<Params>(&format_event).unwrap(),
-        chosen
-    );
+    let recorded = created.attribute("experiment_created", "params");
+    assert_eq!(serde_json::from_str::<Params>(&recorded).unwrap(), chosen);
 
     let e = suite.experiment();
     assert_eq!((e.id.u64(), e.creator), (1, suite.account("creator")));
@@ -51,7 +48,7 @@ fn a_new_experiment_is_enrolling_and_keeps_its_parameters() {
 }
 
 #[test]
-fn ids_count_from_one() {
+fn experiment_ids_count_from_one() {
     let mut suite = Suite::new();
     for id in 1..4 {
         suite.create(|_| ()).unwrap();
@@ -80,7 +77,7 @@ fn parameters_at_their_bounds_are_accepted() {
 }
 
 #[test]
-fn a_parameter_out_of_bounds_is_named() {
+fn error_names_the_parameter_out_of_bounds() {
     type Change = fn(&mut Params);
     let bad: [(&str, Change); 20] = [
         ("name", |p| p.name = String::new()),
@@ -115,11 +112,11 @@ fn a_parameter_out_of_bounds_is_named() {
         assert_eq!(suite.create(change), Err(E::InvalidParameter(name)));
     }
     suite.create(|_| ()).unwrap();
-    assert_eq!(suite.experiment, 1, "a refused call takes no id");
+    assert_eq!(suite.experiment, 1, "a refused call uses no id");
 }
 
 #[test]
-fn parameters_are_checked_in_their_order() {
+fn parameters_are_checked_in_order() {
     let mut suite = Suite::new();
     let names = [
         "name",
@@ -143,7 +140,7 @@ fn parameters_are_checked_in_their_order() {
 }
 
 #[test]
-fn zero_initial_weights_mean_none() {
+fn zero_content_means_no_initial_weights() {
     let suite = Suite::enrolling(|p| {
         let initial = p.initial.as_mut().unwrap();
         (initial.codec, initial.size) = (0, 0u64.into());
@@ -164,7 +161,7 @@ fn learners_get_indexes_in_order_of_joining() {
     let joined = suite.send("ana", &msg).unwrap();
     let ana = suite.account("ana");
     assert_eq!(
-        joined.format_event("learner_joined"),
+        joined.attributes("learner_joined"),
         [
             "experiment=1".to_string(),
             format!("learner={ana}"),
@@ -189,7 +186,7 @@ fn learners_get_indexes_in_order_of_joining() {
 }
 
 #[test]
-fn an_account_joins_once_even_after_leaving() {
+fn account_cannot_join_twice_even_after_leaving() {
     let mut suite = Suite::enrolled(&["ana"], |_| ());
     let joined = Err(E::AlreadyJoined(suite.account("ana")));
     assert_eq!(suite.join("ana"), joined);
@@ -198,7 +195,7 @@ fn an_account_joins_once_even_after_leaving() {
 }
 
 #[test]
-fn only_admitted_accounts_join_an_allowlist() {
+fn only_admitted_accounts_join_with_an_allowlist() {
     let mut suite = Suite::enrolling(|p| p.admission = Admission::Allowlist);
     assert_eq!(suite.join("ana"), Err(E::NotAdmitted(suite.account("ana"))));
     let admitted = suite.admit("creator", &["ana", "bob"]).unwrap();
@@ -208,7 +205,7 @@ fn only_admitted_accounts_join_an_allowlist() {
 }
 
 #[test]
-fn admitting_twice_makes_one_event() {
+fn admitting_an_account_twice_emits_one_event() {
     let mut suite = Suite::enrolling(|p| p.admission = Admission::Allowlist);
     assert_eq!(
         suite.admit("creator", &["cy", "cy"]).unwrap().names().len(),
@@ -230,7 +227,7 @@ fn only_the_creator_admits_and_only_with_an_allowlist() {
 }
 
 #[test]
-fn admitting_goes_on_while_it_runs() {
+fn creator_can_admit_accounts_to_a_running_experiment() {
     let mut suite = Suite::enrolling(|p| {
         p.admission = Admission::Allowlist;
         p.late_join = true;
@@ -245,14 +242,14 @@ fn admitting_goes_on_while_it_runs() {
 }
 
 #[test]
-fn the_creator_starts_once_enough_have_joined() {
+fn creator_can_start_once_enough_learners_have_joined() {
     let mut suite = Suite::enrolled(&["ana"], |_| ());
     assert_eq!(suite.start(), Err(E::InvalidParameter("min_learners")));
     suite.join("bob").unwrap();
     let started = suite.start().unwrap();
     assert_eq!(started.names(), ["experiment_started", "round_started"]);
     assert_eq!(
-        started.format_event("round_started"),
+        started.attributes("round_started"),
         [
             "experiment=1".to_string(),
             "round=0".to_string(),
@@ -270,7 +267,7 @@ fn the_creator_starts_once_enough_have_joined() {
 }
 
 #[test]
-fn those_who_left_do_not_count_for_the_start() {
+fn learners_that_left_do_not_count_for_the_start() {
     let mut suite = Suite::enrolled(&["ana", "bob"], |_| ());
     suite.leave("bob").unwrap();
     assert_eq!(suite.start(), Err(E::InvalidParameter("min_learners")));
@@ -288,7 +285,7 @@ fn only_the_creator_starts_and_only_once() {
 }
 
 #[test]
-fn the_last_free_place_starts_the_experiment() {
+fn experiment_starts_by_itself_when_it_is_full() {
     let mut suite = Suite::enrolled(&["ana"], |p| p.max_learners = 2);
     let joined = suite.join("bob").unwrap();
     assert_eq!(
@@ -317,7 +314,7 @@ fn late_learners_take_part_from_the_next_round_on() {
 }
 
 #[test]
-fn max_learners_bounds_the_active_list() {
+fn max_learners_limits_the_active_learners() {
     let mut suite = Suite::enrolled(&["ana", "bob", "cy"], |p| {
         (p.max_learners, p.late_join) = (3, true);
     });
@@ -327,7 +324,7 @@ fn max_learners_bounds_the_active_list() {
     assert_eq!(
         joined.names(),
         ["learner_joined"],
-        "full again, but started already"
+        "full again, but already started"
     );
     assert_eq!(suite.current(), 0);
     assert_eq!(
@@ -358,7 +355,7 @@ fn join_errors_come_in_order() {
 #[test]
 fn malformed_arguments_are_refused_first() {
     let mut suite = Suite::new();
-    let experiment = 99u64.into(); // there is none: that would be the next error
+    let experiment = 99u64.into(); // unknown; that would be the next error
     let join = ExecuteMsg::Join {
         experiment,
         encryption_key: Binary::from([1; 31]),

@@ -1,4 +1,4 @@
-//! Leaving, and its effect on rounds and electorates.
+//! Leaving, and its effects on rounds and electorates.
 
 use collective_learning::types::{Outcome, Status};
 use collective_learning::ContractError as E;
@@ -42,7 +42,7 @@ fn only_active_learners_may_leave() {
 }
 
 #[test]
-fn a_voter_who_leaves_may_still_vote_in_the_round() {
+fn voter_that_leaves_may_still_vote_in_the_current_round() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "weights").unwrap();
     suite.leave("bob").unwrap();
@@ -56,7 +56,7 @@ fn a_voter_who_leaves_may_still_vote_in_the_round() {
 }
 
 #[test]
-fn a_proposer_who_leaves_before_proposing_ends_the_round() {
+fn round_ends_if_the_proposer_leaves_before_proposing() {
     let mut suite = Suite::running(&THREE, |_| ());
     let left = suite.leave("ana").unwrap();
     assert_eq!(
@@ -70,7 +70,7 @@ fn a_proposer_who_leaves_before_proposing_ends_the_round() {
 }
 
 #[test]
-fn a_proposer_who_leaves_after_proposing_leaves_the_proposal() {
+fn proposal_stays_if_the_proposer_leaves() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "legacy").unwrap();
     assert_eq!(suite.leave("ana").unwrap().names(), ["learner_left"]);
@@ -80,7 +80,7 @@ fn a_proposer_who_leaves_after_proposing_leaves_the_proposal() {
 }
 
 #[test]
-fn a_late_learner_who_leaves_at_once_was_never_in_an_electorate() {
+fn late_learner_that_leaves_at_once_is_in_no_electorate() {
     let mut suite = Suite::running(&["ana", "bob"], |p| p.late_join = true);
     suite.join("cy").unwrap();
     suite.leave("cy").unwrap();
@@ -92,7 +92,7 @@ fn a_late_learner_who_leaves_at_once_was_never_in_an_electorate() {
 }
 
 #[test]
-fn fewer_than_two_left_cancel_when_the_round_closes() {
+fn experiment_with_one_learner_left_is_cancelled_at_round_end() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "weights").unwrap();
     suite.leave("bob").unwrap();
@@ -100,7 +100,7 @@ fn fewer_than_two_left_cancel_when_the_round_closes() {
     assert_eq!(
         suite.experiment().status,
         Status::Running,
-        "the open round is held to its end"
+        "the open round continues to its end"
     );
     suite.vote("bob", true).unwrap();
     suite.pass_time(2);
@@ -127,14 +127,14 @@ fn last_round_completes_with_any_number_of_learners() {
 }
 
 #[test]
-fn everybody_can_leave() {
+fn all_learners_can_leave() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     suite.propose("ana", "weights").unwrap();
     suite.leave("ana").unwrap();
     suite.leave("bob").unwrap();
     assert_eq!(suite.experiment().active_learners, 0);
     assert_eq!(
-        suite.let_lapse().names(),
+        suite.lapse_phase().names(),
         ["round_closed", "experiment_cancelled"]
     );
     assert_eq!(suite.leave("ana"), Err(E::WrongStatus(Status::Cancelled)));

@@ -1,4 +1,4 @@
-//! The order of checks: each test violates several at once.
+//! The order of checks; each test violates several of them at once.
 
 use collective_learning::msg::ExecuteMsg;
 use collective_learning::types::{Phase, Status};
@@ -7,12 +7,12 @@ use cosmwasm_std::{Binary, Uint64};
 
 use crate::suite::{content, Suite, WINDOW};
 
-/// Every call that names a round, for this one.
-fn of_round(experiment: Uint64, round: u32) -> Vec<ExecuteMsg> {
+/// Returns every call that names a round, for this round.
+fn calls_of_round(experiment: Uint64, round: u32) -> Vec<ExecuteMsg> {
     let (vote_score, test_score) = (0u64.into(), 0u64.into());
     let approve = true;
     let bytes = Binary::from([0; 32]);
-    let ill_formed = {
+    let malformed = {
         let mut c = content("w");
         c.codec = 0;
         c
@@ -21,7 +21,7 @@ fn of_round(experiment: Uint64, round: u32) -> Vec<ExecuteMsg> {
         ExecuteMsg::Propose {
             experiment,
             round,
-            content: ill_formed,
+            content: malformed,
             vote_score,
             test_score,
         },
@@ -54,8 +54,8 @@ fn of_round(experiment: Uint64, round: u32) -> Vec<ExecuteMsg> {
     ]
 }
 
-/// Every other call on an experiment.
-fn of_experiment(suite: &Suite, experiment: Uint64) -> Vec<ExecuteMsg> {
+/// Returns every other call on an experiment.
+fn calls_of_experiment(suite: &Suite, experiment: Uint64) -> Vec<ExecuteMsg> {
     let learner = suite.account("stranger").into_string();
     vec![
         ExecuteMsg::Admit {
@@ -81,7 +81,12 @@ fn of_experiment(suite: &Suite, experiment: Uint64) -> Vec<ExecuteMsg> {
 fn experiment_is_checked_first() {
     let mut suite = Suite::enrolling(|_| ());
     let unknown = 9u64.into();
-    for msg in [of_round(unknown, 0), of_experiment(&suite, unknown)].concat() {
+    for msg in [
+        calls_of_round(unknown, 0),
+        calls_of_experiment(&suite, unknown),
+    ]
+    .concat()
+    {
         assert_eq!(
             suite.send("stranger", &msg),
             Err(E::UnknownExperiment(9)),
@@ -98,7 +103,7 @@ fn status_is_checked_second() {
         experiment,
         learner: stranger,
     };
-    for msg in [of_round(experiment, 5), vec![remove]].concat() {
+    for msg in [calls_of_round(experiment, 5), vec![remove]].concat() {
         assert_eq!(
             suite.send("stranger", &msg),
             Err(E::WrongStatus(Status::Enrolling)),
@@ -113,13 +118,18 @@ fn every_call_is_refused_after_the_end() {
     let mut cancelled = Suite::enrolled(&["ana", "bob"], |_| ());
     cancelled.cancel("creator").unwrap();
     let mut completed = Suite::running(&["ana", "bob"], |p| p.rounds = 1);
-    completed.let_lapse();
+    completed.lapse_phase();
     for (suite, over) in [
         (&mut cancelled, Status::Cancelled),
         (&mut completed, Status::Completed),
     ] {
         let experiment = suite.id();
-        for msg in [of_round(experiment, 0), of_experiment(suite, experiment)].concat() {
+        for msg in [
+            calls_of_round(experiment, 0),
+            calls_of_experiment(suite, experiment),
+        ]
+        .concat()
+        {
             for name in ["creator", "ana", "stranger"] {
                 assert_eq!(suite.send(name, &msg), Err(E::WrongStatus(over)), "{msg:?}");
             }
@@ -132,14 +142,14 @@ fn round_then_phase_then_deadline_are_checked() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     let deadline = suite.pass_deadline();
     let experiment = suite.id();
-    for msg in of_round(experiment, 1) {
+    for msg in calls_of_round(experiment, 1) {
         assert_eq!(
             suite.send("stranger", &msg),
             Err(E::WrongRound(0)),
             "{msg:?}"
         );
     }
-    for (place, msg) in of_round(experiment, 0).iter().enumerate() {
+    for (place, msg) in calls_of_round(experiment, 0).iter().enumerate() {
         let proposing = place < 2;
         let expected = match proposing {
             true => E::DeadlinePassed(deadline),
@@ -150,7 +160,7 @@ fn round_then_phase_then_deadline_are_checked() {
 }
 
 #[test]
-fn the_deadline_before_the_caller_and_the_content() {
+fn deadline_is_checked_before_caller_and_content() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     suite.propose("ana", "weights").unwrap();
     let deadline = suite.pass_deadline();
@@ -158,17 +168,17 @@ fn the_deadline_before_the_caller_and_the_content() {
         suite.vote("stranger", true),
         Err(E::DeadlinePassed(deadline))
     );
-    assert_eq!(suite.carry(&[]), Err(E::DeadlinePassed(deadline)));
+    assert_eq!(suite.submit_ballots(&[]), Err(E::DeadlinePassed(deadline)));
 }
 
 #[test]
-fn the_caller_before_the_content() {
+fn caller_is_checked_before_content() {
     let mut suite = Suite::running(&["ana", "bob"], |p| p.reveal_window = WINDOW as u32);
     assert_eq!(
         suite.propose("bob", "initial"),
         Err(E::NotProposer(suite.account("bob")))
     );
-    let propose = &of_round(suite.id(), 0)[0];
+    let propose = &calls_of_round(suite.id(), 0)[0];
     assert_eq!(
         suite.send("ana", propose),
         Err(E::InvalidParameter("content"))
@@ -186,7 +196,7 @@ fn the_caller_before_the_content() {
 }
 
 #[test]
-fn the_creator_before_the_content() {
+fn creator_is_checked_before_content() {
     let mut suite = Suite::enrolled(&["ana"], |_| ());
     assert_eq!(
         suite.start_by("ana"),
@@ -196,7 +206,7 @@ fn the_creator_before_the_content() {
 }
 
 #[test]
-fn ill_formed_content_before_unchanged_content() {
+fn malformed_content_is_refused_before_unchanged_content() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     let mut content = content("initial");
     content.size = 0u64.into();
@@ -207,10 +217,10 @@ fn ill_formed_content_before_unchanged_content() {
 }
 
 #[test]
-fn a_refused_call_changes_nothing() {
+fn refused_call_changes_nothing() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     let before = (suite.experiment(), suite.round(), suite.learner("bob"));
-    for msg in [of_round(suite.id(), 0), of_round(suite.id(), 1)].concat() {
+    for msg in [calls_of_round(suite.id(), 0), calls_of_round(suite.id(), 1)].concat() {
         suite.send("bob", &msg).unwrap_err();
     }
     suite.join("bob").unwrap_err();

@@ -1,4 +1,4 @@
-//! Lists are paged, and never longer than 100 rows.
+//! Lists are paged and have at most 100 rows.
 
 use collective_learning::msg::{
     BallotsResponse, ExperimentsResponse, LearnersResponse, QueryMsg, RoundsResponse,
@@ -13,7 +13,7 @@ fn crowd() -> Suite {
     }
     suite.start().unwrap();
     for _ in 0..105 {
-        suite.let_lapse();
+        suite.lapse_phase();
     }
     suite
 }
@@ -70,7 +70,7 @@ fn learners_ballots_and_rounds_come_in_pages() {
 }
 
 #[test]
-fn experiments_come_in_pages_from_the_first() {
+fn experiments_come_in_pages() {
     let mut suite = Suite::new();
     for _ in 0..103 {
         suite.create(|_| ()).unwrap();
@@ -86,7 +86,7 @@ fn experiments_come_in_pages_from_the_first() {
 }
 
 #[test]
-fn lists_are_empty_without_entries() {
+fn lists_without_entries_are_empty() {
     let suite = Suite::enrolling(|_| ());
     let experiment = suite.id();
     let (start, limit) = (None, None);

@@ -1,4 +1,4 @@
-//! Tally and selection against plain restatements of the rules, on random cases.
+//! Tally and selection agree with simple restatements of the rules, on random cases.
 
 use collective_learning::types::{Outcome, Phase, Selection, Status};
 use proptest::collection::vec;
@@ -33,8 +33,8 @@ fn count(voters: &[Voter], of: Voter) -> u32 {
     voters.iter().filter(|voter| **voter == of).count() as u32
 }
 
-/// A running experiment with one voter for each of these, and a proposal.
-fn proposed(voters: &[Voter], bps: u32, settle_early: bool, reveal_window: u32) -> Suite {
+/// Returns a running experiment with a proposal and this many voters.
+fn begin_vote(voters: &[Voter], bps: u32, settle_early: bool, reveal_window: u32) -> Suite {
     let names = names(voters.len() + 1);
     let refs = names.iter().map(String::as_str).collect::<Vec<_>>();
     let mut suite = Suite::running(&refs, |p| {
@@ -45,7 +45,7 @@ fn proposed(voters: &[Voter], bps: u32, settle_early: bool, reveal_window: u32) 
     suite
 }
 
-/// Returns the smallest number of approvals that reaches the share, and at least one.
+/// Returns the smallest number of approvals that reaches the share; at least one.
 fn needed(eligible: u32, bps: u32) -> u32 {
     (1..).find(|n| n * 10_000 >= eligible * bps).unwrap()
 }
@@ -54,11 +54,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn open_ballots_are_counted_as_the_rules_say(
+    fn open_ballots_are_counted_by_the_rules(
         voters in voters(), bps in 1u32..=10_000, settle_early: bool,
     ) {
         let eligible = voters.len() as u32;
-        let mut suite = proposed(&voters, bps, settle_early, 0);
+        let mut suite = begin_vote(&voters, bps, settle_early, 0);
         prop_assert_eq!(suite.round().needed, needed(eligible, bps));
         let (mut approvals, mut rejections) = (0, 0);
         for (place, voter) in voters.iter().enumerate() {
@@ -78,28 +78,28 @@ proptest! {
             }
         }
         if suite.round().phase != Phase::Closed {
-            suite.let_lapse();
+            suite.lapse_phase();
         }
-        let held = suite.round();
-        prop_assert_eq!((held.approvals, held.rejections), (approvals, rejections));
+        let round = suite.round();
+        prop_assert_eq!((round.approvals, round.rejections), (approvals, rejections));
         let accepted = approvals >= needed(eligible, bps);
         let outcome = if accepted { Outcome::Accepted } else { Outcome::Rejected };
-        prop_assert_eq!(held.outcome, outcome);
+        prop_assert_eq!(round.outcome, outcome);
         prop_assert_eq!(suite.experiment().current_round, accepted.then_some(0));
     }
 
     #[test]
-    fn secret_ballots_give_the_outcome_that_open_ones_would(
+    fn secret_ballots_give_the_same_outcome_as_open_ones(
         voters in voters(), bps in 1u32..=10_000, settle_early: bool, reversed: bool,
     ) {
-        let mut suite = proposed(&voters, bps, settle_early, WINDOW as u32);
+        let mut suite = begin_vote(&voters, bps, settle_early, WINDOW as u32);
         let mut order = (0..voters.len()).filter(|i| voters[*i] != Voter::Absent).collect::<Vec<_>>();
         for place in &order {
             let approve = voters[*place] == Voter::Approves;
             suite.commit(&format!("learner {}", place + 1), approve).unwrap();
         }
         if suite.round().phase == Phase::Voting {
-            suite.let_lapse();
+            suite.lapse_phase();
         }
         if reversed {
             order.reverse();
@@ -111,7 +111,7 @@ proptest! {
             }
         }
         if suite.round().phase == Phase::Revealing {
-            suite.let_lapse();
+            suite.lapse_phase();
         }
         let accepted = count(&voters, Voter::Approves) >= needed(voters.len() as u32, bps);
         let outcome = if accepted { Outcome::Accepted } else { Outcome::Rejected };
@@ -120,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn strikes_equal_missed_duties_in_a_row(
+    fn strikes_equal_consecutive_missed_duties(
         rounds in vec((any::<bool>(), vec(any::<bool>(), 3)), 1..12),
     ) {
         let names = ["a", "b", "c"];
@@ -129,7 +129,7 @@ proptest! {
         for (number, (proposes, votes)) in rounds.iter().enumerate() {
             let proposer = number % 3;
             if !proposes {
-                suite.let_lapse();
+                suite.lapse_phase();
                 missed[proposer] += 1;
             } else {
                 suite.propose(names[proposer], &format!("weights {number}")).unwrap();
@@ -143,7 +143,7 @@ proptest! {
                     }
                 }
                 if suite.current() == number as u32 {
-                    suite.let_lapse();
+                    suite.lapse_phase();
                 }
             }
             prop_assert_eq!(suite.strikes(&names), missed.to_vec());
@@ -151,7 +151,9 @@ proptest! {
     }
 
     #[test]
-    fn active_list_follows_leaving(leavers in vec(any::<prop::sample::Index>(), 0..6)) {
+    fn round_robin_follows_the_active_list_after_leaving(
+        leavers in vec(any::<prop::sample::Index>(), 0..6),
+    ) {
         let names = names(8);
         let mut active = names.clone();
         let refs = names.iter().map(String::as_str).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! Queries: duties, ballots, rows.
+//! Queries of duties, ballots, learners and rounds.
 
 use collective_learning::msg::{
     BallotResponse, BallotsResponse, DomainResponse, ExperimentResponse, LearnerResponse, QueryMsg,
@@ -9,10 +9,10 @@ use collective_learning::types::{BallotState, Duty};
 use collective_learning::ContractError as E;
 
 use crate::suite::worlds::THREE;
-use crate::suite::{refuses, Suite, WINDOW};
+use crate::suite::{assert_refused, Suite, WINDOW};
 
 #[test]
-fn duties_of_an_open_round() {
+fn duties_with_open_ballots() {
     let mut suite = Suite::enrolled(&THREE, |_| ());
     assert_eq!(suite.duties(&["ana", "stranger"]), [Duty::Wait, Duty::Wait]);
     suite.start().unwrap();
@@ -30,7 +30,7 @@ fn duties_of_an_open_round() {
 }
 
 #[test]
-fn duties_of_a_secret_round() {
+fn duties_with_secret_ballots() {
     let mut suite = Suite::running(&THREE, |p| p.reveal_window = WINDOW as u32);
     suite.propose("ana", "weights").unwrap();
     assert_eq!(
@@ -39,7 +39,7 @@ fn duties_of_a_secret_round() {
     );
     suite.commit("bob", true).unwrap();
     assert_eq!(suite.duties(&THREE), [Duty::Wait, Duty::Wait, Duty::Commit]);
-    suite.let_lapse();
+    suite.lapse_phase();
     assert_eq!(suite.duties(&THREE), [Duty::Wait, Duty::Reveal, Duty::Wait]);
     suite.reveal("bob", true).unwrap();
     assert_eq!(suite.duties(&THREE), [Duty::Wait; 3]);
@@ -48,7 +48,7 @@ fn duties_of_a_secret_round() {
 }
 
 #[test]
-fn a_late_learner_waits_for_its_round() {
+fn late_learner_has_no_duty_in_the_round_it_joined_in() {
     let mut suite = Suite::running(&["ana", "bob"], |p| p.late_join = true);
     suite.join("cy").unwrap();
     suite.propose("ana", "weights").unwrap();
@@ -81,7 +81,7 @@ fn ballots_have_a_row_for_each_learner() {
         start: None,
         limit: None,
     });
-    let format_event = rows
+    let actual = rows
         .ballots
         .iter()
         .map(|row| (row.eligible, row.state))
@@ -92,7 +92,7 @@ fn ballots_have_a_row_for_each_learner() {
         (true, BallotState::Rejected),
         (false, BallotState::None),
     ];
-    assert_eq!(format_event, expected);
+    assert_eq!(actual, expected);
     for (row, name) in rows.ballots.iter().zip(["ana", "bob", "cy", "late"]) {
         assert_eq!(*row, suite.ballot(0, name));
         assert_eq!((row.experiment, row.round), (experiment, 0));
@@ -100,29 +100,29 @@ fn ballots_have_a_row_for_each_learner() {
 }
 
 #[test]
-fn what_does_not_exist_is_an_error() {
+fn queries_of_unknown_things_are_refused() {
     let suite = Suite::enrolled(&["ana"], |_| ());
     let (experiment, unknown) = (suite.id(), 2u64.into());
     let account = suite.account("stranger").into_string();
     let refused = suite.try_ask::<ExperimentResponse>(&QueryMsg::Experiment {
         experiment: unknown,
     });
-    refuses(refused, &E::UnknownExperiment(2));
+    assert_refused(refused, &E::UnknownExperiment(2));
     let zero = suite.try_ask::<ExperimentResponse>(&QueryMsg::Experiment {
         experiment: 0u64.into(),
     });
-    refuses(zero, &E::UnknownExperiment(0));
+    assert_refused(zero, &E::UnknownExperiment(0));
     let learner = QueryMsg::Learner {
         experiment,
         account: account.clone(),
     };
     let stranger = E::NotALearner(suite.account("stranger"));
-    refuses(suite.try_ask::<LearnerResponse>(&learner), &stranger);
+    assert_refused(suite.try_ask::<LearnerResponse>(&learner), &stranger);
     let round = QueryMsg::Round {
         experiment,
         round: 0,
     };
-    refuses(
+    assert_refused(
         suite.try_ask::<RoundResponse>(&round),
         &E::WrongRound(u32::MAX),
     );
@@ -131,7 +131,7 @@ fn what_does_not_exist_is_an_error() {
         round: 0,
         account,
     };
-    refuses(
+    assert_refused(
         suite.try_ask::<BallotResponse>(&ballot),
         &E::WrongRound(u32::MAX),
     );
@@ -139,14 +139,14 @@ fn what_does_not_exist_is_an_error() {
         experiment,
         account: "nobody".to_string(),
     };
-    refuses(
+    assert_refused(
         suite.try_ask::<LearnerResponse>(&nobody),
         &E::InvalidParameter("account"),
     );
 }
 
 #[test]
-fn future_rounds_are_wrong_round() {
+fn query_of_a_future_round_is_refused() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     suite.decline("ana").unwrap();
     let experiment = suite.id();
@@ -154,7 +154,7 @@ fn future_rounds_are_wrong_round() {
         experiment,
         round: 2,
     });
-    refuses(ahead, &E::WrongRound(1));
+    assert_refused(ahead, &E::WrongRound(1));
     let account = suite.account("stranger").into_string();
     let ballot = QueryMsg::Ballot {
         experiment,
@@ -162,11 +162,11 @@ fn future_rounds_are_wrong_round() {
         account,
     };
     let stranger = E::NotALearner(suite.account("stranger"));
-    refuses(suite.try_ask::<BallotResponse>(&ballot), &stranger);
+    assert_refused(suite.try_ask::<BallotResponse>(&ballot), &stranger);
 }
 
 #[test]
-fn the_domain_is_that_of_the_contract_on_its_chain() {
+fn domain_contains_the_chain_and_the_contract() {
     let suite = Suite::new();
     let answer: DomainResponse = suite.ask(&QueryMsg::Domain {});
     let chain = suite.app.block_info().chain_id;
@@ -179,13 +179,13 @@ fn the_domain_is_that_of_the_contract_on_its_chain() {
 }
 
 #[test]
-fn past_rounds_stay_as_they_were() {
+fn past_rounds_do_not_change() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     suite.propose("ana", "weights").unwrap();
     suite.vote("bob", false).unwrap();
     let (round, ballot) = (suite.round_at(0), suite.ballot(0, "bob"));
     suite.propose("bob", "more").unwrap();
-    suite.let_lapse();
+    suite.lapse_phase();
     suite.leave("bob").unwrap();
     assert_eq!((suite.round_at(0), suite.ballot(0, "bob")), (round, ballot));
 }

@@ -1,4 +1,4 @@
-//! Proposing, open votes, how rounds close and weights become current.
+//! Proposals, open votes, and their effects on rounds and current weights.
 
 use collective_learning::msg::{CurrentWeightsResponse, ExecuteMsg, QueryMsg};
 use collective_learning::types::{BallotState, ContentRef, Outcome, Phase, Status, CODEC_DAG_PB};
@@ -16,7 +16,7 @@ fn current(suite: &Suite) -> Option<ContentRef> {
 }
 
 #[test]
-fn a_proposal_opens_the_vote() {
+fn proposal_opens_the_vote() {
     let mut suite = Suite::running(&THREE, |_| ());
     let opened = suite.round();
     assert_eq!(
@@ -32,7 +32,7 @@ fn a_proposal_opens_the_vote() {
         .map(|b| format!("{b:02x}"))
         .collect::<String>();
     assert_eq!(
-        proposed.format_event("weights_proposed"),
+        proposed.attributes("weights_proposed"),
         [
             "experiment=1".to_string(),
             "round=0".to_string(),
@@ -46,24 +46,24 @@ fn a_proposal_opens_the_vote() {
             format!("deadline={}", suite.now() + WINDOW),
         ]
     );
-    let held = suite.round();
+    let round = suite.round();
     assert_eq!(
-        (held.phase, held.content),
+        (round.phase, round.content),
         (Phase::Voting, Some(content("weights")))
     );
-    assert_eq!(held.proposed_at, Some(suite.now()));
-    assert_eq!(held.deadline, Some(suite.now() + WINDOW));
-    assert_eq!(held.started_at, suite.now() - 10);
+    assert_eq!(round.proposed_at, Some(suite.now()));
+    assert_eq!(round.deadline, Some(suite.now() + WINDOW));
+    assert_eq!(round.started_at, suite.now() - 10);
     assert_eq!(current(&suite), Some(content("initial")));
 }
 
 #[test]
-fn the_last_ballot_closes_and_the_next_round_begins() {
+fn last_ballot_closes_the_round_and_starts_the_next() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "weights").unwrap();
     let cast = suite.vote("bob", true).unwrap();
     assert_eq!(
-        cast.format_event("vote_cast"),
+        cast.attributes("vote_cast"),
         [
             "experiment=1".to_string(),
             "round=0".to_string(),
@@ -78,7 +78,7 @@ fn the_last_ballot_closes_and_the_next_round_begins() {
     let last = suite.vote("cy", true).unwrap();
     assert_eq!(last.names(), ["vote_cast", "round_closed", "round_started"]);
     assert_eq!(
-        last.format_event("round_closed"),
+        last.attributes("round_closed"),
         [
             "experiment=1",
             "round=0",
@@ -105,7 +105,7 @@ fn the_last_ballot_closes_and_the_next_round_begins() {
 }
 
 #[test]
-fn acceptance_makes_the_proposal_current() {
+fn accepted_proposal_becomes_current() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     suite.propose("ana", "better").unwrap();
     suite.vote("bob", true).unwrap();
@@ -132,7 +132,7 @@ fn rejection_keeps_the_current_weights() {
 }
 
 #[test]
-fn the_first_accepted_proposal_starts_an_experiment_without_weights() {
+fn first_accepted_proposal_becomes_current_without_initial_weights() {
     let mut suite = Suite::running(&["ana", "bob"], |p| p.initial = None);
     assert_eq!(current(&suite), None);
     suite.propose("ana", "first").unwrap();
@@ -141,7 +141,7 @@ fn the_first_accepted_proposal_starts_an_experiment_without_weights() {
 }
 
 #[test]
-fn approval_is_an_inclusive_share_of_the_eligible() {
+fn approval_share_of_eligible_voters_is_inclusive() {
     let cases = [
         (5_000, 2, Outcome::Accepted), // 2 of 4
         (5_000, 1, Outcome::Rejected),
@@ -150,7 +150,7 @@ fn approval_is_an_inclusive_share_of_the_eligible() {
         (10_000, 4, Outcome::Accepted),
         (10_000, 3, Outcome::Rejected),
         (1, 1, Outcome::Accepted),
-        (1, 0, Outcome::Rejected), // at least one approval, always
+        (1, 0, Outcome::Rejected), // always at least one approval
     ];
     for (bps, approvals, outcome) in cases {
         let mut suite = Suite::running(&FIVE, |p| p.approval_bps = bps);
@@ -178,7 +178,7 @@ fn only_the_proposer_proposes_or_declines() {
 }
 
 #[test]
-fn current_weights_are_refused_as_proposal() {
+fn current_weights_are_refused_as_a_proposal() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     assert_eq!(suite.propose("ana", "initial"), Err(E::Unchanged()));
     let same_bytes = ContentRef {
@@ -190,11 +190,11 @@ fn current_weights_are_refused_as_proposal() {
     suite.propose("ana", "next").unwrap();
     suite.vote("bob", true).unwrap();
     assert_eq!(suite.propose("bob", "next"), Err(E::Unchanged()));
-    suite.propose("bob", "initial").unwrap(); // what was current once may come back
+    suite.propose("bob", "initial").unwrap(); // weights that were current before may return
 }
 
 #[test]
-fn ill_formed_content_is_refused() {
+fn malformed_content_is_refused() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     let good = content("weights");
     let zero = Binary::from([0; 32]);
@@ -241,7 +241,7 @@ fn ill_formed_content_is_refused() {
 }
 
 #[test]
-fn rejected_bytes_may_be_proposed_again() {
+fn rejected_weights_may_be_proposed_again() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     suite.propose("ana", "weights").unwrap();
     suite.vote("bob", false).unwrap();
@@ -250,7 +250,7 @@ fn rejected_bytes_may_be_proposed_again() {
 }
 
 #[test]
-fn declining_closes_at_once_without_a_strike() {
+fn declining_closes_the_round_at_once_without_a_strike() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     let declined = suite.decline("ana").unwrap();
     assert_eq!(
@@ -269,7 +269,7 @@ fn declining_closes_at_once_without_a_strike() {
 }
 
 #[test]
-fn proposal_is_final() {
+fn proposal_cannot_be_withdrawn_or_replaced() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     suite.propose("ana", "weights").unwrap();
     assert_eq!(
@@ -280,7 +280,7 @@ fn proposal_is_final() {
 }
 
 #[test]
-fn nobody_votes_before_there_is_a_proposal() {
+fn vote_before_a_proposal_is_refused() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     assert_eq!(
         suite.vote("bob", true),
@@ -289,7 +289,7 @@ fn nobody_votes_before_there_is_a_proposal() {
 }
 
 #[test]
-fn a_ballot_counts_once() {
+fn second_ballot_of_a_voter_is_refused() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "weights").unwrap();
     suite.vote("bob", false).unwrap();
@@ -297,12 +297,12 @@ fn a_ballot_counts_once() {
         suite.vote("bob", true),
         Err(E::AlreadyVoted(suite.account("bob")))
     );
-    assert_eq!(suite.recorded(0, "bob"), BallotState::Rejected);
+    assert_eq!(suite.ballot_state(0, "bob"), BallotState::Rejected);
     assert_eq!((suite.round().approvals, suite.round().rejections), (0, 1));
 }
 
 #[test]
-fn the_proposer_has_no_ballot_and_strangers_have_none() {
+fn votes_of_proposer_and_outsiders_are_refused() {
     let mut suite = Suite::running(&["ana", "bob"], |p| p.late_join = true);
     suite.join("late").unwrap();
     suite.propose("ana", "weights").unwrap();
@@ -355,7 +355,7 @@ fn experiment_completes_after_its_last_round() {
 }
 
 #[test]
-fn any_64_bits_are_a_score() {
+fn score_may_be_any_64_bits() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     suite.propose("ana", "weights").unwrap();
     let msg = ExecuteMsg::Vote {
@@ -377,7 +377,7 @@ fn any_64_bits_are_a_score() {
 }
 
 #[test]
-fn cancelling_abandons_the_running_round() {
+fn cancelling_abandons_the_current_round() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "weights").unwrap();
     suite.vote("bob", true).unwrap();
@@ -385,7 +385,7 @@ fn cancelling_abandons_the_running_round() {
     let cancelled = suite.cancel("creator").unwrap();
     assert_eq!(cancelled.names(), ["round_closed", "experiment_cancelled"]);
     assert_eq!(
-        cancelled.format_event("round_closed")[2..],
+        cancelled.attributes("round_closed")[2..],
         [
             "outcome=abandoned",
             "approvals=1",

@@ -7,21 +7,21 @@ use collective_learning::ContractError as E;
 use crate::suite::worlds::THREE;
 use crate::suite::{salt, Suite, SCORES, WINDOW};
 
-/// A running experiment with secret ballots and a proposal by the first.
-fn secret(names: &[&str]) -> Suite {
+/// Returns a running experiment with secret ballots and a proposal of the first person.
+fn open_secret_vote(names: &[&str]) -> Suite {
     let mut suite = Suite::running(names, |p| p.reveal_window = WINDOW as u32);
     suite.propose(names[0], "weights").unwrap();
     suite
 }
 
 #[test]
-fn the_last_commitment_begins_the_revealing() {
-    let mut suite = secret(&THREE);
+fn last_commitment_starts_the_reveal_phase() {
+    let mut suite = open_secret_vote(&THREE);
     let sent = suite.commitment("bob", true);
     let committed = suite.commit("bob", true).unwrap();
     let hex = sent.iter().map(|b| format!("{b:02x}")).collect::<String>();
     assert_eq!(
-        committed.format_event("vote_committed"),
+        committed.attributes("vote_committed"),
         [
             "experiment=1".to_string(),
             "round=0".to_string(),
@@ -33,7 +33,7 @@ fn the_last_commitment_begins_the_revealing() {
         (suite.round().phase, suite.round().commitments),
         (Phase::Voting, 1)
     );
-    assert_eq!(suite.recorded(0, "bob"), BallotState::Committed);
+    assert_eq!(suite.ballot_state(0, "bob"), BallotState::Committed);
 
     suite.pass_time(9);
     let last = suite.commit("cy", true).unwrap();
@@ -43,24 +43,24 @@ fn the_last_commitment_begins_the_revealing() {
         last.attribute("reveal_started", "deadline"),
         deadline.to_string()
     );
-    let held = suite.round();
-    assert_eq!((held.phase, held.commitments), (Phase::Revealing, 2));
+    let round = suite.round();
+    assert_eq!((round.phase, round.commitments), (Phase::Revealing, 2));
     assert_eq!(
-        (held.reveal_started_at, held.deadline),
+        (round.reveal_started_at, round.deadline),
         (Some(suite.now()), Some(deadline))
     );
 }
 
 #[test]
 fn revealed_ballots_count() {
-    let mut suite = secret(&THREE);
+    let mut suite = open_secret_vote(&THREE);
     suite.commit("bob", true).unwrap();
     suite.commit("cy", false).unwrap();
     assert_eq!(suite.reveal("bob", true).unwrap().names(), ["vote_cast"]);
     assert_eq!((suite.round().approvals, suite.round().rejections), (1, 0));
     let last = suite.reveal("cy", false).unwrap();
     assert_eq!(
-        last.format_event("round_closed")[2..],
+        last.attributes("round_closed")[2..],
         [
             "outcome=accepted",
             "approvals=1",
@@ -68,26 +68,26 @@ fn revealed_ballots_count() {
             "eligible=2"
         ]
     );
-    assert_eq!(suite.recorded(0, "bob"), BallotState::Approved);
-    assert_eq!(suite.recorded(0, "cy"), BallotState::Rejected);
+    assert_eq!(suite.ballot_state(0, "bob"), BallotState::Approved);
+    assert_eq!(suite.ballot_state(0, "cy"), BallotState::Rejected);
     assert_eq!(suite.round_at(0).commitments, 2);
 }
 
 #[test]
-fn nothing_is_counted_before_the_revealing() {
-    let mut suite = secret(&THREE);
+fn no_ballot_is_counted_before_the_reveal_phase() {
+    let mut suite = open_secret_vote(&THREE);
     suite.commit("bob", true).unwrap();
-    let held = suite.round();
+    let round = suite.round();
     assert_eq!(
-        (held.approvals, held.rejections, held.commitments),
+        (round.approvals, round.rejections, round.commitments),
         (0, 0, 1)
     );
     assert_eq!(suite.reveal("bob", true), Err(E::WrongPhase(Phase::Voting)));
 }
 
 #[test]
-fn nobody_reveals_between_the_deadline_and_advance() {
-    let mut suite = secret(&THREE);
+fn reveal_between_the_deadline_and_advance_is_refused() {
+    let mut suite = open_secret_vote(&THREE);
     suite.commit("bob", true).unwrap();
     suite.pass_deadline();
     assert_eq!(suite.reveal("bob", true), Err(E::WrongPhase(Phase::Voting)));
@@ -97,33 +97,33 @@ fn nobody_reveals_between_the_deadline_and_advance() {
 }
 
 #[test]
-fn an_absent_voter_keeps_the_round_open_until_its_deadline() {
-    let mut suite = secret(&THREE);
+fn round_with_an_absent_voter_stays_open_until_its_deadline() {
+    let mut suite = open_secret_vote(&THREE);
     suite.commit("bob", true).unwrap();
-    suite.let_lapse();
+    suite.lapse_phase();
     suite.reveal("bob", true).unwrap();
     let deadline = suite.now() + WINDOW;
     assert_eq!(suite.advance(), Err(E::DeadlineNotPassed(deadline)));
     assert_eq!(
-        suite.let_lapse().attribute("round_closed", "outcome"),
+        suite.lapse_phase().attribute("round_closed", "outcome"),
         "accepted"
     );
     assert_eq!(suite.strikes(&["bob", "cy"]), [0, 1]);
 }
 
 #[test]
-fn round_without_commitments_closes_by_deadline() {
-    let mut suite = secret(&THREE);
-    suite.let_lapse();
+fn round_without_commitments_closes_at_the_deadline() {
+    let mut suite = open_secret_vote(&THREE);
+    suite.lapse_phase();
     assert_eq!(
-        suite.let_lapse().attribute("round_closed", "outcome"),
+        suite.lapse_phase().attribute("round_closed", "outcome"),
         "rejected"
     );
 }
 
 #[test]
-fn only_what_was_committed_can_be_revealed() {
-    let mut suite = secret(&THREE);
+fn reveal_must_match_the_commitment() {
+    let mut suite = open_secret_vote(&THREE);
     suite.commit("bob", true).unwrap();
     suite.commit("cy", true).unwrap();
     let refused = Err(E::BadReveal(suite.account("bob")));
@@ -144,11 +144,11 @@ fn only_what_was_committed_can_be_revealed() {
 }
 
 #[test]
-fn a_commitment_is_bound_to_its_round() {
-    let mut suite = secret(&["ana", "bob"]);
+fn commitment_is_bound_to_its_round() {
+    let mut suite = open_secret_vote(&["ana", "bob"]);
     let old = suite.commitment("bob", true);
-    suite.let_lapse();
-    suite.let_lapse();
+    suite.lapse_phase();
+    suite.lapse_phase();
     suite.decline("bob").unwrap();
     suite.propose("ana", "again").unwrap();
     suite.commit_bytes("bob", &old).unwrap();
@@ -159,10 +159,10 @@ fn a_commitment_is_bound_to_its_round() {
 }
 
 #[test]
-fn reveal_without_commitment_is_refused() {
-    let mut suite = secret(&THREE);
+fn reveal_without_a_commitment_is_refused() {
+    let mut suite = open_secret_vote(&THREE);
     suite.commit("bob", true).unwrap();
-    suite.let_lapse();
+    suite.lapse_phase();
     assert_eq!(
         suite.reveal("cy", true),
         Err(E::BadReveal(suite.account("cy")))
@@ -170,8 +170,8 @@ fn reveal_without_commitment_is_refused() {
 }
 
 #[test]
-fn commitment_is_final_and_reveal_counts_once() {
-    let mut suite = secret(&THREE);
+fn commitment_cannot_be_changed_and_reveal_counts_once() {
+    let mut suite = open_secret_vote(&THREE);
     suite.commit("bob", true).unwrap();
     let twice = Err(E::AlreadyVoted(suite.account("bob")));
     assert_eq!(suite.commit("bob", false), twice);
@@ -183,7 +183,7 @@ fn commitment_is_final_and_reveal_counts_once() {
 
 #[test]
 fn zero_commitment_is_refused() {
-    let mut suite = secret(&THREE);
+    let mut suite = open_secret_vote(&THREE);
     assert_eq!(
         suite.commit_bytes("bob", &[0; 32]),
         Err(E::InvalidParameter("commitment"))
@@ -192,7 +192,7 @@ fn zero_commitment_is_refused() {
 
 #[test]
 fn only_voters_commit_and_reveal() {
-    let mut suite = secret(&THREE);
+    let mut suite = open_secret_vote(&THREE);
     let (ana, stranger) = (suite.account("ana"), suite.account("stranger"));
     assert_eq!(suite.commit("ana", true), Err(E::NotEligible(ana.clone())));
     assert_eq!(
@@ -210,10 +210,13 @@ fn only_voters_commit_and_reveal() {
 
 #[test]
 fn open_ballots_are_refused_in_secret_votes() {
-    let mut suite = secret(&["ana", "bob"]);
+    let mut suite = open_secret_vote(&["ana", "bob"]);
     assert_eq!(suite.vote("bob", true), Err(E::WrongPhase(Phase::Voting)));
-    let ballot = suite.signed("bob", true);
-    assert_eq!(suite.carry(&[ballot]), Err(E::WrongPhase(Phase::Voting)));
+    let ballot = suite.sign_ballot("bob", true);
+    assert_eq!(
+        suite.submit_ballots(&[ballot]),
+        Err(E::WrongPhase(Phase::Voting))
+    );
 }
 
 #[test]
@@ -226,7 +229,7 @@ fn commitments_are_refused_in_open_votes() {
 
 #[test]
 fn late_commitments_and_late_reveals_are_refused() {
-    let mut suite = secret(&THREE);
+    let mut suite = open_secret_vote(&THREE);
     suite.commit("bob", true).unwrap();
     let deadline = suite.pass_deadline();
     assert_eq!(suite.commit("cy", true), Err(E::DeadlinePassed(deadline)));
@@ -240,8 +243,8 @@ fn late_commitments_and_late_reveals_are_refused() {
 }
 
 #[test]
-fn commit_names_its_round() {
-    let mut suite = secret(&["ana", "bob"]);
+fn commit_for_another_round_is_refused() {
+    let mut suite = open_secret_vote(&["ana", "bob"]);
     let commitment = suite.commitment("bob", true).into();
     let msg = ExecuteMsg::Commit {
         experiment: suite.id(),
@@ -252,8 +255,8 @@ fn commit_names_its_round() {
 }
 
 #[test]
-fn one_who_left_may_still_commit_and_reveal() {
-    let mut suite = secret(&THREE);
+fn learner_that_left_may_still_commit_and_reveal() {
+    let mut suite = open_secret_vote(&THREE);
     suite.leave("bob").unwrap();
     suite.commit("bob", true).unwrap();
     suite.commit("cy", true).unwrap();
@@ -263,15 +266,15 @@ fn one_who_left_may_still_commit_and_reveal() {
 }
 
 #[test]
-fn an_unrevealed_commitment_stays_on_record() {
-    let mut suite = secret(&THREE);
+fn unrevealed_commitment_stays_on_record() {
+    let mut suite = open_secret_vote(&THREE);
     suite.commit("bob", true).unwrap();
     suite.commit("cy", true).unwrap();
-    suite.let_lapse();
+    suite.lapse_phase();
     let closed = suite.round_at(0);
     assert_eq!(
         (closed.approvals, closed.rejections, closed.commitments),
         (0, 0, 2)
     );
-    assert_eq!(suite.recorded(0, "bob"), BallotState::Committed);
+    assert_eq!(suite.ballot_state(0, "bob"), BallotState::Committed);
 }

@@ -7,8 +7,8 @@ use cosmwasm_std::Binary;
 use crate::suite::worlds::{FIVE, THREE};
 use crate::suite::{salt, Suite, WINDOW};
 
-/// Lets every proposer decline; returns the proposers in order.
-fn turns(suite: &mut Suite, names: &[&'static str], rounds: usize) -> Vec<&'static str> {
+/// Lets the proposers decline; returns them in order.
+fn decline_turns(suite: &mut Suite, names: &[&'static str], rounds: usize) -> Vec<&'static str> {
     let mut turns = vec![];
     for _ in 0..rounds {
         let proposer = suite.proposer(names);
@@ -29,7 +29,7 @@ fn entropy(suite: &Suite) -> [u8; 32] {
     ])
 }
 
-/// The transaction index; the simulated chain always uses 0.
+/// Returns the transaction index, which is always 0 on the simulated chain.
 fn transaction_index() -> [u8; 4] {
     0u32.to_be_bytes()
 }
@@ -45,29 +45,32 @@ fn place(seed: &Binary, places: u32) -> usize {
 fn round_robin_visits_everyone_in_turn() {
     let mut suite = Suite::running(&THREE, |p| p.rounds = 7);
     let expected = ["ana", "bob", "cy", "ana", "bob", "cy", "ana"];
-    assert_eq!(turns(&mut suite, &THREE, 7), expected);
+    assert_eq!(decline_turns(&mut suite, &THREE, 7), expected);
     assert_eq!(suite.experiment().status, Status::Completed);
 }
 
 #[test]
-fn the_last_member_takes_the_place_of_one_who_left() {
+fn last_learner_takes_the_place_of_a_learner_that_left() {
     let names = ["ana", "bob", "cy", "dan"];
     let mut suite = Suite::running(&names, |_| ());
     suite.leave("bob").unwrap(); // ana, dan, cy
-    assert_eq!(turns(&mut suite, &names, 4), ["ana", "dan", "cy", "ana"]);
+    assert_eq!(
+        decline_turns(&mut suite, &names, 4),
+        ["ana", "dan", "cy", "ana"]
+    );
 }
 
 #[test]
-fn the_one_who_moved_can_leave_too() {
+fn learner_that_took_another_place_can_leave_too() {
     let names = ["ana", "bob", "cy", "dan"];
     let mut suite = Suite::running(&names, |_| ());
     suite.leave("bob").unwrap(); // ana, dan, cy
     suite.leave("dan").unwrap(); // ana, cy
-    assert_eq!(turns(&mut suite, &names, 3), ["ana", "cy", "ana"]);
+    assert_eq!(decline_turns(&mut suite, &names, 3), ["ana", "cy", "ana"]);
 }
 
 #[test]
-fn the_position_counts_whatever_happened_to_the_list() {
+fn position_advances_even_if_a_learner_leaves() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.decline("ana").unwrap();
     suite.propose("bob", "weights").unwrap(); // position 1
@@ -78,14 +81,17 @@ fn the_position_counts_whatever_happened_to_the_list() {
 }
 
 #[test]
-fn late_learners_come_last() {
+fn late_learners_propose_last() {
     let mut suite = Suite::running(&["ana", "bob"], |p| p.late_join = true);
     suite.join("cy").unwrap();
-    assert_eq!(turns(&mut suite, &THREE, 4), ["ana", "bob", "cy", "ana"]);
+    assert_eq!(
+        decline_turns(&mut suite, &THREE, 4),
+        ["ana", "bob", "cy", "ana"]
+    );
 }
 
 #[test]
-fn the_seed_selects_the_proposer() {
+fn seed_selects_the_proposer() {
     let mut suite = Suite::enrolled(&FIVE, |p| p.selection = Selection::Random);
     assert_eq!(suite.experiment().seed, Binary::from([0; 32]));
     let separator = suite.domain().separator();
@@ -102,7 +108,7 @@ fn the_seed_selects_the_proposer() {
 }
 
 #[test]
-fn revealed_salts_go_into_the_next_seed() {
+fn next_seed_depends_on_the_revealed_salts() {
     let mut suite = Suite::running(&THREE, |p| {
         (p.selection, p.reveal_window) = (Selection::Random, WINDOW as u32);
     });
@@ -120,7 +126,7 @@ fn revealed_salts_go_into_the_next_seed() {
     assert_eq!(
         suite.experiment().seed,
         before,
-        "it moves when the round closes"
+        "it changes when the round closes"
     );
     suite.reveal(voters[1], true).unwrap();
 
@@ -134,10 +140,10 @@ fn revealed_salts_go_into_the_next_seed() {
 }
 
 #[test]
-fn the_seed_stays_after_the_last_round_and_with_cancel() {
+fn seed_does_not_change_after_the_last_round_or_cancelling() {
     let mut suite = Suite::running(&THREE, |p| (p.selection, p.rounds) = (Selection::Random, 1));
     let seed = suite.experiment().seed;
-    suite.let_lapse();
+    suite.lapse_phase();
     assert_eq!(suite.experiment().seed, seed);
 
     let mut suite = Suite::running(&THREE, |p| p.selection = Selection::Random);
@@ -149,6 +155,6 @@ fn the_seed_stays_after_the_last_round_and_with_cancel() {
 #[test]
 fn round_robin_has_no_seed() {
     let mut suite = Suite::running(&THREE, |_| ());
-    suite.let_lapse();
+    suite.lapse_phase();
     assert_eq!(suite.experiment().seed, Binary::from([0; 32]));
 }

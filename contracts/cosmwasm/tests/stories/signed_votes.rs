@@ -1,19 +1,19 @@
-//! Ballots signed off-chain (ADR-036) and submitted by anyone.
+//! Ballots that are signed off-chain (ADR-036) and submitted by any account.
 
 use collective_learning::msg::ExecuteMsg;
 use collective_learning::types::Outcome;
 use collective_learning::ContractError as E;
 
 use crate::suite::worlds::{FIVE, THREE};
-use crate::suite::{Called, Suite, SCORES};
+use crate::suite::{CallResult, Suite, SCORES};
 
-fn proposed(names: &[&str]) -> Suite {
+fn begin_vote(names: &[&str]) -> Suite {
     let mut suite = Suite::running(names, |_| ());
     suite.propose("ana", "weights").unwrap();
     suite
 }
 
-fn reasons(called: Called) -> Vec<String> {
+fn skip_reasons(called: CallResult) -> Vec<String> {
     let happened = called.unwrap();
     let skipped = happened
         .0
@@ -28,18 +28,18 @@ fn reasons(called: Called) -> Vec<String> {
 }
 
 #[test]
-fn a_batch_is_counted_whole_before_the_round_closes() {
+fn whole_batch_is_counted_before_the_round_closes() {
     let mut suite = Suite::running(&FIVE, |p| p.settle_early = true);
     suite.propose("ana", "weights").unwrap();
     let ballots = FIVE[1..]
         .iter()
-        .map(|name| suite.signed(name, true))
+        .map(|name| suite.sign_ballot(name, true))
         .collect::<Vec<_>>();
-    let carried = suite.carry(&ballots).unwrap();
-    assert_eq!(carried.names()[..4], ["vote_cast"; 4]);
-    assert_eq!(carried.names()[4..], ["round_closed", "round_started"]);
+    let submitted = suite.submit_ballots(&ballots).unwrap();
+    assert_eq!(submitted.names()[..4], ["vote_cast"; 4]);
+    assert_eq!(submitted.names()[4..], ["round_closed", "round_started"]);
     assert_eq!(
-        carried.format_event("vote_cast"),
+        submitted.attributes("vote_cast"),
         [
             "experiment=1".to_string(),
             "round=0".to_string(),
@@ -53,10 +53,10 @@ fn a_batch_is_counted_whole_before_the_round_closes() {
 }
 
 #[test]
-fn bad_ballots_are_skipped_and_the_rest_counts() {
-    let mut suite = proposed(&FIVE);
+fn bad_ballots_are_skipped_and_the_others_count() {
+    let mut suite = begin_vote(&FIVE);
     suite.vote("bob", true).unwrap();
-    let forged = suite.signed_as(
+    let forged = suite.sign_ballot_as(
         "stranger",
         "cy",
         &suite.domain(),
@@ -64,31 +64,31 @@ fn bad_ballots_are_skipped_and_the_rest_counts() {
     );
     let ballots = [
         forged,
-        suite.signed("stranger", true),
-        suite.signed("ana", true),
-        suite.signed("bob", false),
-        suite.signed("dan", false),
-        suite.signed("dan", true),
+        suite.sign_ballot("stranger", true),
+        suite.sign_ballot("ana", true),
+        suite.sign_ballot("bob", false),
+        suite.sign_ballot("dan", false),
+        suite.sign_ballot("dan", true),
     ];
-    let carried = suite.carry(&ballots);
+    let submitted = suite.submit_ballots(&ballots);
     let expected = [
         "bad_signature",
         "not_a_learner",
         "not_eligible",
         "already_voted",
     ];
-    assert_eq!(reasons(carried)[..4], expected);
-    let held = suite.round();
-    assert_eq!((held.approvals, held.rejections), (1, 1));
+    assert_eq!(skip_reasons(submitted)[..4], expected);
+    let round = suite.round();
+    assert_eq!((round.approvals, round.rejections), (1, 1));
 }
 
 #[test]
 fn skipped_ballots_name_learner_and_reason() {
-    let mut suite = proposed(&THREE);
-    let ballot = suite.signed("ana", true);
-    let carried = suite.carry(&[ballot]).unwrap();
+    let mut suite = begin_vote(&THREE);
+    let ballot = suite.sign_ballot("ana", true);
+    let submitted = suite.submit_ballots(&[ballot]).unwrap();
     assert_eq!(
-        carried.format_event("ballot_skipped"),
+        submitted.attributes("ballot_skipped"),
         [
             "experiment=1".to_string(),
             "round=0".to_string(),
@@ -96,13 +96,13 @@ fn skipped_ballots_name_learner_and_reason() {
             "reason=not_eligible".to_string(),
         ]
     );
-    assert_eq!(carried.names(), ["ballot_skipped"]);
+    assert_eq!(submitted.names(), ["ballot_skipped"]);
 }
 
 #[test]
-fn everything_in_a_ballot_is_signed() {
-    let mut suite = proposed(&THREE);
-    let good = suite.signed("bob", true);
+fn signature_covers_every_field_of_a_ballot() {
+    let mut suite = begin_vote(&THREE);
+    let good = suite.sign_ballot("bob", true);
     let mut approve = good.clone();
     approve.approve = false;
     let mut vote_score = good.clone();
@@ -111,47 +111,59 @@ fn everything_in_a_ballot_is_signed() {
     test_score.test_score = 1u64.into();
     let mut learner = good.clone();
     learner.learner = suite.account("cy").into_string();
-    let bad = reasons(suite.carry(&[approve, vote_score, test_score, learner]));
+    let bad = skip_reasons(suite.submit_ballots(&[approve, vote_score, test_score, learner]));
     assert_eq!(bad, ["bad_signature"; 4]);
-    assert_eq!(suite.carry(&[good]).unwrap().names(), ["vote_cast"]);
+    assert_eq!(
+        suite.submit_ballots(&[good]).unwrap().names(),
+        ["vote_cast"]
+    );
 }
 
 #[test]
-fn a_ballot_is_bound_to_its_round() {
-    let mut suite = proposed(&["ana", "bob"]);
-    let old = suite.signed("bob", true);
-    suite.let_lapse();
+fn ballot_is_bound_to_its_round() {
+    let mut suite = begin_vote(&["ana", "bob"]);
+    let old = suite.sign_ballot("bob", true);
+    suite.lapse_phase();
     suite.decline("bob").unwrap();
     suite.propose("ana", "more").unwrap();
-    assert_eq!(reasons(suite.carry(&[old])), ["bad_signature"]);
+    assert_eq!(
+        skip_reasons(suite.submit_ballots(&[old])),
+        ["bad_signature"]
+    );
 }
 
 #[test]
-fn an_empty_batch_is_refused() {
-    let mut suite = proposed(&["ana", "bob"]);
-    assert_eq!(suite.carry(&[]), Err(E::InvalidParameter("ballots")));
+fn empty_batch_is_refused() {
+    let mut suite = begin_vote(&["ana", "bob"]);
+    assert_eq!(
+        suite.submit_ballots(&[]),
+        Err(E::InvalidParameter("ballots"))
+    );
 }
 
 #[test]
 fn invalid_learner_address_refuses_the_batch() {
-    let mut suite = proposed(&THREE);
-    let good = suite.signed("bob", true);
-    let mut bad = suite.signed("cy", true);
+    let mut suite = begin_vote(&THREE);
+    let good = suite.sign_ballot("bob", true);
+    let mut bad = suite.sign_ballot("cy", true);
     bad.learner = "cy".to_string();
     assert_eq!(
-        suite.carry(&[good, bad]),
+        suite.submit_ballots(&[good, bad]),
         Err(E::InvalidParameter("ballots"))
     );
     assert_eq!(suite.round().approvals, 0);
 }
 
 #[test]
-fn a_ballot_carried_twice_counts_once() {
-    let mut suite = proposed(&THREE);
-    let ballot = suite.signed("bob", true);
-    let both = suite.carry(&[ballot.clone(), ballot.clone()]);
-    assert_eq!(reasons(both), ["already_voted"]);
-    assert_eq!(reasons(suite.carry(&[ballot])), ["already_voted"]);
+fn ballot_submitted_twice_counts_once() {
+    let mut suite = begin_vote(&THREE);
+    let ballot = suite.sign_ballot("bob", true);
+    let both = suite.submit_ballots(&[ballot.clone(), ballot.clone()]);
+    assert_eq!(skip_reasons(both), ["already_voted"]);
+    assert_eq!(
+        skip_reasons(suite.submit_ballots(&[ballot])),
+        ["already_voted"]
+    );
     assert_eq!(
         suite.vote("bob", true),
         Err(E::AlreadyVoted(suite.account("bob")))
@@ -159,19 +171,19 @@ fn a_ballot_carried_twice_counts_once() {
 }
 
 #[test]
-fn votes_sent_and_votes_carried_close_a_round_together() {
-    let mut suite = proposed(&THREE);
+fn direct_and_signed_votes_close_a_round_together() {
+    let mut suite = begin_vote(&THREE);
     suite.vote("bob", false).unwrap();
-    let ballot = suite.signed("cy", false);
-    let carried = suite.carry(&[ballot]).unwrap();
-    assert_eq!(carried.attribute("round_closed", "outcome"), "rejected");
+    let ballot = suite.sign_ballot("cy", false);
+    let submitted = suite.submit_ballots(&[ballot]).unwrap();
+    assert_eq!(submitted.attribute("round_closed", "outcome"), "rejected");
     assert_eq!(suite.round_at(0).outcome, Outcome::Rejected);
 }
 
 #[test]
-fn the_whole_batch_names_its_round() {
-    let mut suite = proposed(&THREE);
-    let ballots = vec![suite.signed("bob", true)];
+fn batch_for_another_round_is_refused() {
+    let mut suite = begin_vote(&THREE);
+    let ballots = vec![suite.sign_ballot("bob", true)];
     let msg = ExecuteMsg::VoteSigned {
         experiment: suite.id(),
         round: 1,
@@ -181,9 +193,12 @@ fn the_whole_batch_names_its_round() {
 }
 
 #[test]
-fn one_who_left_may_still_be_carried() {
-    let mut suite = proposed(&THREE);
+fn learner_that_left_may_still_vote_by_signature() {
+    let mut suite = begin_vote(&THREE);
     suite.leave("bob").unwrap();
-    let ballot = suite.signed("bob", true);
-    assert_eq!(suite.carry(&[ballot]).unwrap().names(), ["vote_cast"]);
+    let ballot = suite.sign_ballot("bob", true);
+    assert_eq!(
+        suite.submit_ballots(&[ballot]).unwrap().names(),
+        ["vote_cast"]
+    );
 }

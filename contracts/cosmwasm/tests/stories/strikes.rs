@@ -9,7 +9,7 @@ use crate::suite::{Suite, WINDOW};
 #[test]
 fn missed_proposal_is_a_strike() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
-    suite.let_lapse();
+    suite.lapse_phase();
     assert_eq!(suite.strikes(&["ana", "bob"]), [1, 0]);
 }
 
@@ -19,13 +19,13 @@ fn each_missed_ballot_adds_a_strike() {
     for (missed, proposer) in ["ana", "bob"].into_iter().enumerate() {
         suite.propose(proposer, proposer).unwrap();
         suite.vote("cy", true).unwrap();
-        suite.let_lapse();
+        suite.lapse_phase();
         assert_eq!(suite.strikes(&["cy", "dan"]), [0, missed as u32 + 1]);
     }
     assert_eq!(
         suite.strikes(&["ana", "bob"]),
         [1, 0],
-        "bob's proposal cleared his"
+        "bob's proposal cleared bob's strike"
     );
 }
 
@@ -33,7 +33,7 @@ fn each_missed_ballot_adds_a_strike() {
 fn ballot_clears_strikes() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "one").unwrap();
-    suite.let_lapse();
+    suite.lapse_phase();
     assert_eq!(suite.strikes(&THREE), [0, 1, 1]);
     suite.propose("bob", "two").unwrap();
     assert_eq!(suite.strikes(&THREE), [0, 0, 1]);
@@ -45,10 +45,10 @@ fn ballot_clears_strikes() {
 fn signed_ballot_clears_strikes() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "one").unwrap();
-    suite.let_lapse();
+    suite.lapse_phase();
     suite.propose("bob", "two").unwrap();
-    let ballot = suite.signed("cy", true);
-    suite.carry(&[ballot]).unwrap();
+    let ballot = suite.sign_ballot("cy", true);
+    suite.submit_ballots(&[ballot]).unwrap();
     assert_eq!(suite.strikes(&["cy"]), [0]);
 }
 
@@ -60,28 +60,28 @@ fn unrevealed_commitment_is_a_missed_ballot() {
     suite.commit("cy", true).unwrap();
     suite.reveal("cy", true).unwrap();
     assert_eq!(suite.strikes(&THREE), [0, 0, 0]);
-    suite.let_lapse();
+    suite.lapse_phase();
     assert_eq!(suite.strikes(&THREE), [0, 1, 0]);
 }
 
 #[test]
 fn missed_proposals_and_missed_ballots_add_up() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
-    suite.let_lapse(); // ana proposes nothing
+    suite.lapse_phase(); // ana proposes nothing
     suite.propose("bob", "weights").unwrap();
-    suite.let_lapse(); // ana does not vote
-    suite.let_lapse(); // ana proposes nothing
+    suite.lapse_phase(); // ana does not vote
+    suite.lapse_phase(); // ana proposes nothing
     assert_eq!(suite.strikes(&["ana", "bob"]), [3, 0]);
     suite.decline("bob").unwrap();
     assert_eq!(
         suite.strikes(&["ana", "bob"]),
         [3, 0],
-        "declining does neither"
+        "declining neither adds nor clears"
     );
 }
 
 #[test]
-fn a_round_closed_by_its_last_ballot_leaves_no_strikes() {
+fn round_closed_by_its_last_ballot_adds_no_strikes() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "weights").unwrap();
     suite.vote("bob", true).unwrap();
@@ -94,10 +94,10 @@ fn late_learner_starts_without_strikes() {
     let mut suite = Suite::running(&THREE, |p| p.late_join = true);
     suite.propose("ana", "one").unwrap();
     suite.join("late").unwrap();
-    suite.let_lapse();
+    suite.lapse_phase();
     assert_eq!(suite.strikes(&["late", "bob"]), [0, 1]);
     suite.propose("bob", "two").unwrap();
-    suite.let_lapse();
+    suite.lapse_phase();
     assert_eq!(suite.strikes(&["late", "bob", "cy"]), [1, 0, 2]);
 }
 
@@ -110,10 +110,10 @@ fn anyone_may_remove_a_learner_at_the_strike_limit() {
             Err(E::NotRemovable(suite.strikes(&["cy"])[0]))
         );
         suite.propose(proposer, proposer).unwrap();
-        suite.let_lapse();
+        suite.lapse_phase();
     }
     let removed = suite.remove("stranger", "cy").unwrap();
-    // cy was the proposer of round 2, so that round ends
+    // Round 2 ends, because cy was its proposer.
     assert_eq!(
         removed.names(),
         ["learner_removed", "round_closed", "round_started"]
@@ -128,9 +128,9 @@ fn anyone_may_remove_a_learner_at_the_strike_limit() {
 }
 
 #[test]
-fn learners_are_not_removable_without_a_strike_limit() {
+fn learner_is_never_removed_if_max_strikes_is_zero() {
     let mut suite = Suite::running(&THREE, |p| p.max_strikes = 0);
-    suite.let_lapse();
+    suite.lapse_phase();
     assert_eq!(suite.remove("stranger", "ana"), Err(E::NotRemovable(1)));
     assert_eq!(
         suite.remove("stranger", "eve"),
@@ -139,36 +139,36 @@ fn learners_are_not_removable_without_a_strike_limit() {
 }
 
 #[test]
-fn strikes_stay_as_they_were_when_a_learner_leaves() {
+fn strikes_do_not_change_after_leaving() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "one").unwrap();
-    suite.let_lapse();
+    suite.lapse_phase();
     suite.leave("cy").unwrap();
     suite.propose("bob", "two").unwrap();
-    suite.let_lapse();
+    suite.lapse_phase();
     assert_eq!(suite.strikes(&THREE), [1, 0, 1]);
 }
 
 #[test]
-fn a_ballot_cast_after_leaving_clears_them() {
+fn ballot_after_leaving_clears_strikes() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "one").unwrap();
-    suite.let_lapse();
+    suite.lapse_phase();
     suite.propose("bob", "two").unwrap();
     suite.leave("cy").unwrap();
     assert_eq!(suite.strikes(&["cy"]), [1]);
     suite.vote("cy", true).unwrap();
     assert_eq!(suite.strikes(&["cy"]), [0]);
-    suite.let_lapse();
-    assert_eq!(suite.strikes(&["cy"]), [0], "and no more come");
+    suite.lapse_phase();
+    assert_eq!(suite.strikes(&["cy"]), [0], "no new strikes after leaving");
 }
 
 #[test]
 fn removals_down_to_one_learner_cancel_the_experiment() {
     let mut suite = Suite::running(&["ana", "bob"], |p| p.max_strikes = 1);
-    suite.let_lapse();
+    suite.lapse_phase();
     suite.remove("bob", "ana").unwrap();
-    let last = suite.let_lapse();
+    let last = suite.lapse_phase();
     assert_eq!(last.names(), ["round_closed", "experiment_cancelled"]);
     assert_eq!(suite.experiment().status, Status::Cancelled);
 }

@@ -1,6 +1,6 @@
-//! The test suite: people by name, one contract, one experiment, a clock.
+//! One contract, one experiment and a clock, used by people with names.
 
-#![allow(dead_code)] // each test crate tells its own part
+#![allow(dead_code)] // each test crate uses only a part
 
 mod people;
 pub mod worlds;
@@ -13,19 +13,19 @@ use cosmwasm_std::{Addr, Binary, BlockInfo, Event, Uint64};
 use cw_multi_test::{App, ContractWrapper, Executor};
 use serde::de::DeserializeOwned;
 
-#[allow(unused_imports)] // as above
+#[allow(unused_imports)] // not every test crate uses all
 pub use people::{content, params, salt, Person, WINDOW};
 
 /// Bits of 0.75 and 0.5.
 pub const SCORES: (u64, u64) = (0x3fe8_0000_0000_0000, 0x3fe0_0000_0000_0000);
 
-pub type Called = Result<Happened, ContractError>;
+pub type CallResult = Result<CallEvents, ContractError>;
 
-/// The events of a call, without those that the chain adds.
+/// The contract's events of a call, without those of the chain.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Happened(pub Vec<Event>);
+pub struct CallEvents(pub Vec<Event>);
 
-impl Happened {
+impl CallEvents {
     pub fn names(&self) -> Vec<&str> {
         let names = self
             .0
@@ -34,8 +34,8 @@ impl Happened {
         names.collect()
     }
 
-    /// Attributes of the first event of a name, as `key=value`, the chain's own left out.
-    pub fn format_event(&self, name: &str) -> Vec<String> {
+    /// Returns the contract's attributes of the first event with a name, as `key=value`.
+    pub fn attributes(&self, name: &str) -> Vec<String> {
         let event = self
             .0
             .iter()
@@ -49,12 +49,12 @@ impl Happened {
     }
 
     pub fn attribute(&self, name: &str, key: &str) -> String {
-        let format_event = self.format_event(name);
-        let found = format_event
+        let attributes = self.attributes(name);
+        let found = attributes
             .iter()
             .find_map(|pair| pair.strip_prefix(&format!("{key}=")));
         found
-            .unwrap_or_else(|| panic!("no {key} in {format_event:?}"))
+            .unwrap_or_else(|| panic!("no {key} in {attributes:?}"))
             .to_string()
     }
 }
@@ -82,14 +82,14 @@ impl Suite {
         }
     }
 
-    /// An experiment by `creator`, its parameters changed.
+    /// Returns an experiment of `creator` with changed parameters.
     pub fn enrolling(change: impl FnOnce(&mut Params)) -> Self {
         let mut suite = Self::new();
         suite.create(change).unwrap();
         suite
     }
 
-    /// Like `create`, with these learners.
+    /// Returns an experiment that these learners have joined.
     pub fn enrolled(names: &[&str], change: impl FnOnce(&mut Params)) -> Self {
         let mut suite = Self::enrolling(change);
         for name in names {
@@ -98,7 +98,7 @@ impl Suite {
         suite
     }
 
-    /// Like `enrol`, started.
+    /// Returns a running experiment of these learners.
     pub fn running(names: &[&str], change: impl FnOnce(&mut Params)) -> Self {
         let mut suite = Self::enrolled(names, change);
         suite.start().unwrap();
@@ -107,12 +107,12 @@ impl Suite {
 
     // ---------------------------------------------------------------------------- calls
 
-    pub fn send(&mut self, name: &str, msg: &ExecuteMsg) -> Called {
+    pub fn send(&mut self, name: &str, msg: &ExecuteMsg) -> CallResult {
         let sender = self.account(name);
         self.send_from(sender, msg)
     }
 
-    pub fn send_from(&mut self, sender: Addr, msg: &ExecuteMsg) -> Called {
+    pub fn send_from(&mut self, sender: Addr, msg: &ExecuteMsg) -> CallResult {
         match self
             .app
             .execute_contract(sender, self.contract.clone(), msg, &[])
@@ -122,13 +122,13 @@ impl Suite {
                     .events
                     .into_iter()
                     .filter(|e| e.ty.starts_with("wasm-"));
-                Ok(Happened(own.collect()))
+                Ok(CallEvents(own.collect()))
             }
             Err(error) => Err(error.downcast().expect("an error of the contract")),
         }
     }
 
-    pub fn create(&mut self, change: impl FnOnce(&mut Params)) -> Called {
+    pub fn create(&mut self, change: impl FnOnce(&mut Params)) -> CallResult {
         let mut params = params();
         change(&mut params);
         let happened = self.send("creator", &ExecuteMsg::Create { params })?;
@@ -139,7 +139,7 @@ impl Suite {
         Ok(happened)
     }
 
-    pub fn admit(&mut self, by: &str, names: &[&str]) -> Called {
+    pub fn admit(&mut self, by: &str, names: &[&str]) -> CallResult {
         let accounts = names
             .iter()
             .map(|name| self.account(name).into_string())
@@ -154,7 +154,7 @@ impl Suite {
         )
     }
 
-    pub fn join(&mut self, name: &str) -> Called {
+    pub fn join(&mut self, name: &str) -> CallResult {
         let encryption_key = Binary::from([0; 32]);
         self.send(
             name,
@@ -165,7 +165,7 @@ impl Suite {
         )
     }
 
-    pub fn leave(&mut self, name: &str) -> Called {
+    pub fn leave(&mut self, name: &str) -> CallResult {
         self.send(
             name,
             &ExecuteMsg::Leave {
@@ -174,7 +174,7 @@ impl Suite {
         )
     }
 
-    pub fn remove(&mut self, by: &str, name: &str) -> Called {
+    pub fn remove(&mut self, by: &str, name: &str) -> CallResult {
         let learner = self.account(name).into_string();
         self.send(
             by,
@@ -185,11 +185,11 @@ impl Suite {
         )
     }
 
-    pub fn start(&mut self) -> Called {
+    pub fn start(&mut self) -> CallResult {
         self.start_by("creator")
     }
 
-    pub fn start_by(&mut self, name: &str) -> Called {
+    pub fn start_by(&mut self, name: &str) -> CallResult {
         self.send(
             name,
             &ExecuteMsg::Start {
@@ -198,7 +198,7 @@ impl Suite {
         )
     }
 
-    pub fn cancel(&mut self, by: &str) -> Called {
+    pub fn cancel(&mut self, by: &str) -> CallResult {
         self.send(
             by,
             &ExecuteMsg::Cancel {
@@ -207,13 +207,13 @@ impl Suite {
         )
     }
 
-    /// Proposes weights by name in the current round.
-    pub fn propose(&mut self, name: &str, weights: &str) -> Called {
+    /// Proposes the weights with a name in the current round.
+    pub fn propose(&mut self, name: &str, weights: &str) -> CallResult {
         let round = self.current();
         self.propose_in(round, name, content(weights))
     }
 
-    pub fn propose_in(&mut self, round: u32, name: &str, content: ContentRef) -> Called {
+    pub fn propose_in(&mut self, round: u32, name: &str, content: ContentRef) -> CallResult {
         let (vote_score, test_score) = (SCORES.0.into(), SCORES.1.into());
         let experiment = self.id();
         self.send(
@@ -228,16 +228,16 @@ impl Suite {
         )
     }
 
-    pub fn decline(&mut self, name: &str) -> Called {
+    pub fn decline(&mut self, name: &str) -> CallResult {
         let (experiment, round) = (self.id(), self.current());
         self.send(name, &ExecuteMsg::Decline { experiment, round })
     }
 
-    pub fn vote(&mut self, name: &str, approve: bool) -> Called {
+    pub fn vote(&mut self, name: &str, approve: bool) -> CallResult {
         self.vote_in(self.current(), name, approve)
     }
 
-    pub fn vote_in(&mut self, round: u32, name: &str, approve: bool) -> Called {
+    pub fn vote_in(&mut self, round: u32, name: &str, approve: bool) -> CallResult {
         let (vote_score, test_score) = (SCORES.0.into(), SCORES.1.into());
         let experiment = self.id();
         self.send(
@@ -252,12 +252,12 @@ impl Suite {
         )
     }
 
-    pub fn commit(&mut self, name: &str, approve: bool) -> Called {
+    pub fn commit(&mut self, name: &str, approve: bool) -> CallResult {
         let commitment = self.commitment(name, approve);
         self.commit_bytes(name, &commitment)
     }
 
-    pub fn commit_bytes(&mut self, name: &str, commitment: &[u8]) -> Called {
+    pub fn commit_bytes(&mut self, name: &str, commitment: &[u8]) -> CallResult {
         let (experiment, round) = (self.id(), self.current());
         let commitment = commitment.into();
         self.send(
@@ -270,7 +270,7 @@ impl Suite {
         )
     }
 
-    pub fn reveal(&mut self, name: &str, approve: bool) -> Called {
+    pub fn reveal(&mut self, name: &str, approve: bool) -> CallResult {
         self.reveal_with(name, approve, SCORES, &salt(name))
     }
 
@@ -280,7 +280,7 @@ impl Suite {
         approve: bool,
         scores: (u64, u64),
         salt: &[u8],
-    ) -> Called {
+    ) -> CallResult {
         let msg = ExecuteMsg::Reveal {
             experiment: self.id(),
             round: self.current(),
@@ -292,7 +292,7 @@ impl Suite {
         self.send(name, &msg)
     }
 
-    pub fn advance(&mut self) -> Called {
+    pub fn advance(&mut self) -> CallResult {
         self.send(
             "stranger",
             &ExecuteMsg::Advance {
@@ -321,13 +321,13 @@ impl Suite {
         deadline
     }
 
-    /// Passes the deadline and advances.
-    pub fn let_lapse(&mut self) -> Happened {
+    /// Moves the clock to the deadline of the open phase and calls `advance`.
+    pub fn lapse_phase(&mut self) -> CallEvents {
         self.pass_deadline();
         self.advance().unwrap()
     }
 
-    // ---------------------------------------------------------------------------- answers
+    // ---------------------------------------------------------------------------- queries
 
     pub fn id(&self) -> Uint64 {
         self.experiment.into()
@@ -344,8 +344,8 @@ impl Suite {
     }
 }
 
-/// Returns the text that a chain reports for a refused query.
-pub fn refuses<T: std::fmt::Debug>(answer: Result<T, String>, error: &ContractError) {
+/// Asserts that a query was refused with an error.
+pub fn assert_refused<T: std::fmt::Debug>(answer: Result<T, String>, error: &ContractError) {
     let text = answer.expect_err("a refusal");
     assert!(text.contains(&error.to_string()), "{text} is not {error}");
 }

@@ -16,13 +16,13 @@ use k256::ecdsa::signature::hazmat::PrehashSigner;
 use k256::ecdsa::{Signature, SigningKey};
 use ripemd::{Digest, Ripemd160};
 
-use super::{Called, Suite, SCORES};
+use super::{CallResult, Suite, SCORES};
 
-/// The length of every window in seconds.
+/// Length of every window in seconds.
 pub const WINDOW: u64 = 600;
 
 thread_local! {
-    /// Addresses are cached: deriving one takes milliseconds, and stories use the same people repeatedly.
+    /// Cached addresses, because deriving one takes milliseconds.
     static ACCOUNTS: RefCell<HashMap<String, Addr>> = RefCell::default();
 }
 
@@ -68,7 +68,7 @@ pub fn content(name: &str) -> ContentRef {
     }
 }
 
-/// Returns the fixed salt of this person.
+/// Returns the fixed salt of a person.
 pub fn salt(name: &str) -> [u8; 32] {
     sha256(&[b"salt of ", name.as_bytes()])
 }
@@ -121,7 +121,7 @@ impl Suite {
         }
     }
 
-    /// Returns this person's commitment in the current round.
+    /// Returns a person's commitment in the current round.
     pub fn commitment(&self, name: &str, approve: bool) -> [u8; 32] {
         let vote = self.ballot_of(approve, SCORES);
         let separator = self.domain().separator();
@@ -133,14 +133,14 @@ impl Suite {
         )
     }
 
-    /// Returns this person's signed ballot of the current round.
-    pub fn signed(&self, name: &str, approve: bool) -> SignedBallot {
+    /// Returns a person's signed ballot in the current round.
+    pub fn sign_ballot(&self, name: &str, approve: bool) -> SignedBallot {
         let vote = self.ballot_of(approve, SCORES);
-        self.signed_as(name, name, &self.domain(), &vote)
+        self.sign_ballot_as(name, name, &self.domain(), &vote)
     }
 
-    /// Returns a ballot of `learner` for `vote`, signed by `signer` for a domain.
-    pub fn signed_as(
+    /// Returns a ballot of `learner`, signed by `signer` for a domain.
+    pub fn sign_ballot_as(
         &self,
         signer: &str,
         learner: &str,
@@ -161,7 +161,7 @@ impl Suite {
     }
 
     /// Submits these ballots from a stranger's account.
-    pub fn carry(&mut self, ballots: &[SignedBallot]) -> Called {
+    pub fn submit_ballots(&mut self, ballots: &[SignedBallot]) -> CallResult {
         let (experiment, round) = (self.id(), self.current());
         let ballots = ballots.to_vec();
         self.send(
@@ -220,7 +220,7 @@ impl Suite {
         })
     }
 
-    pub fn recorded(&self, round: u32, name: &str) -> BallotState {
+    pub fn ballot_state(&self, round: u32, name: &str) -> BallotState {
         self.ballot(round, name).state
     }
 
@@ -238,7 +238,7 @@ impl Suite {
         names.iter().map(|name| self.duty(name)).collect()
     }
 
-    /// Returns the present proposer.
+    /// Returns the current proposer.
     pub fn proposer<'a>(&self, names: &[&'a str]) -> &'a str {
         let proposer = self.round().proposer;
         let found = names.iter().find(|name| self.account(name) == proposer);
