@@ -1,4 +1,4 @@
-"""Summary of the stories that passed on each ledger."""
+"""Count the stories that passed on each ledger."""
 
 from collections import Counter
 from pathlib import Path

@@ -17,7 +17,7 @@ from tests.support.samples import ANYONE, CREATOR, wallet_of
 from tests.support.world import World
 
 _SHORT = 3
-"""Length of a window in a story that waits for its end, in seconds, on an idle machine."""
+"""Length of a window that a story waits for, in seconds, on an idle machine."""
 
 _CALLS = 20
 """Number of transactions that must fit into a window if each takes as long as the first one."""
@@ -60,5 +60,5 @@ def place(cosmos_place: Place) -> Place:
 class TestOnWasmd(AllStories):
     @pytest.fixture
     def world(self, place: Place, request: pytest.FixtureRequest) -> World:
-        time_passes = {"pass_deadline", "pass_windows", "come_close_to_the_deadline"}
+        time_passes = {"pass_deadline", "pass_windows", "approach_deadline"}
         return CosmosWorld(place, waits=bool(time_passes & set(request.function.__code__.co_names)))

@@ -1,6 +1,6 @@
-"""A small world for the protocol's stories, the same on every ledger.
+"""A world for the protocol's stories, with the same operations on every ledger.
 
-Each ledger has a subclass, which connects accounts and lets time pass. A story may not assume that
+Each ledger has a subclass, which connects accounts and lets time pass. A story must not assume that
 two transactions have the same time, or that time stands still. It uses the world's windows, and
 reads deadlines from queries.
 """
@@ -45,7 +45,7 @@ from tests.support.samples import (
 class World(ABC):
     """People by name, one ledger, and the experiment of the story.
 
-    ``window`` is the length of its windows, ``moment`` a short time before a deadline, in seconds.
+    ``window`` is the length of its windows and ``moment`` a short time, both in seconds.
     """
 
     window = WINDOW
@@ -59,7 +59,7 @@ class World(ABC):
 
     @abstractmethod
     def connect(self, wallet: Wallet) -> Ledger:
-        """Return a view of this world's deployment for a wallet that can pay for transactions."""
+        """Return the view of this world's deployment for a wallet that can pay."""
 
     @abstractmethod
     def set_time(self, time: int) -> None:
@@ -70,9 +70,9 @@ class World(ABC):
         view = self.view(ANYONE)
         if not self.id:
             return view.experiments()
-        state, held = view.experiment(self.id), view.rounds(self.id)
-        ballots = view.ballots(self.id, held[-1].index) if held else []
-        return state, view.learners(self.id), held, ballots
+        state, rounds = view.experiment(self.id), view.rounds(self.id)
+        ballots = view.ballots(self.id, rounds[-1].index) if rounds else []
+        return state, view.learners(self.id), rounds, ballots
 
     # people
 
@@ -86,7 +86,7 @@ class World(ABC):
         return wallet_of(name).account_on(self.view(ANYONE).domain)
 
     def name_of(self, account: Account, *names: str) -> str:
-        """Return the person that has this account."""
+        """Return the name of the person with this account."""
         return next(name for name in names if self.account(name) == account)
 
     # time
@@ -94,14 +94,14 @@ class World(ABC):
     def pass_windows(self, number: int) -> None:
         self.set_time(self.view(ANYONE).now() + number * self.window)
 
-    def come_close_to_the_deadline(self) -> None:
-        """Go to a moment before the deadline of the open phase."""
+    def approach_deadline(self) -> None:
+        """Move the clock to a moment before the deadline of the open phase."""
         deadline = self.round().deadline
         assert deadline is not None
         self.set_time(deadline - self.moment)
 
     def pass_deadline(self) -> int:
-        """Go to the exact deadline of the open phase, and return it."""
+        """Move the clock to the exact deadline of the open phase, and return it."""
         deadline = self.round().deadline
         assert deadline is not None
         self.set_time(deadline)
@@ -116,13 +116,13 @@ class World(ABC):
         return self.id
 
     def enrol(self, *names: str, **changes: object) -> None:
-        """Create an experiment that these people join."""
+        """Create an experiment and let these people join it."""
         self.create(**changes)
         for name in names:
             self.join(name)
 
     def run(self, *names: str, **changes: object) -> None:
-        """Create an experiment that these people join, and start it."""
+        """Create an experiment, let these people join it, and start it."""
         self.enrol(*names, **changes)
         self.start()
 
@@ -158,52 +158,52 @@ class World(ABC):
     def propose(
         self, name: str, text: str | None = None, at: int | None = None
     ) -> tuple[Event, ...]:
-        """Propose weights: different ones in every round unless the story gives a text."""
-        index = self.now_in() if at is None else at
+        """Propose weights, which differ in every round unless the story gives a text."""
+        index = self.current_index() if at is None else at
         content = content_of(text or f"weights of round {index}")
         return self.do(name, "propose", index, content, SCORES)
 
     def decline(self, name: str, at: int | None = None) -> tuple[Event, ...]:
-        return self.do(name, "decline", self.now_in() if at is None else at)
+        return self.do(name, "decline", self.current_index() if at is None else at)
 
     def vote(self, name: str, approve: bool = True, at: int | None = None) -> tuple[Event, ...]:
-        index = self.now_in() if at is None else at
+        index = self.current_index() if at is None else at
         return self.do(name, "vote", index, Vote(approve, SCORES))
 
     def commitment(self, name: str, approve: bool = True) -> bytes:
         domain, account = self.view(name).domain, self.account(name)
         vote, salt = Vote(approve, SCORES), salt_of(name)
-        return commitment_hash(domain, self.id, self.now_in(), account, vote, salt)
+        return commitment_hash(domain, self.id, self.current_index(), account, vote, salt)
 
     def commit(self, name: str, approve: bool = True, at: int | None = None) -> tuple[Event, ...]:
-        index = self.now_in() if at is None else at
+        index = self.current_index() if at is None else at
         return self.do(name, "commit", index, self.commitment(name, approve))
 
     def reveal(self, name: str, approve: bool = True, at: int | None = None) -> tuple[Event, ...]:
-        index = self.now_in() if at is None else at
+        index = self.current_index() if at is None else at
         return self.do(name, "reveal", index, Vote(approve, SCORES), salt_of(name))
 
-    def signed(self, name: str, approve: bool = True, at: int | None = None) -> SignedBallot:
-        index = self.now_in() if at is None else at
+    def sign_ballot(self, name: str, approve: bool = True, at: int | None = None) -> SignedBallot:
+        index = self.current_index() if at is None else at
         domain = self.view(ANYONE).domain
         return sign_ballot(wallet_of(name), domain, self.id, index, Vote(approve, SCORES))
 
-    def carry(
+    def submit_ballots(
         self, *ballots: SignedBallot, by: str = ANYONE, at: int | None = None
     ) -> tuple[Event, ...]:
-        return self.do(by, "vote_signed", self.now_in() if at is None else at, list(ballots))
+        return self.do(by, "vote_signed", self.current_index() if at is None else at, list(ballots))
 
     # queries
 
     def experiment(self) -> Experiment:
         return self.view(ANYONE).experiment(self.id)
 
-    def now_in(self) -> int:
+    def current_index(self) -> int:
         """Return the current round's index, 0 before the start."""
         return self.experiment().round or 0
 
     def round(self, index: int | None = None) -> Round:
-        return self.view(ANYONE).round(self.id, self.now_in() if index is None else index)
+        return self.view(ANYONE).round(self.id, self.current_index() if index is None else index)
 
     def learner(self, name: str) -> Learner:
         return self.view(ANYONE).learner(self.id, self.account(name))
@@ -212,8 +212,8 @@ class World(ABC):
         return [self.learner(name).strikes for name in names]
 
     def ballot(self, name: str, index: int | None = None) -> Ballot:
-        held = self.now_in() if index is None else index
-        return self.view(ANYONE).ballot(self.id, held, self.account(name))
+        round_index = self.current_index() if index is None else index
+        return self.view(ANYONE).ballot(self.id, round_index, self.account(name))
 
     def duty(self, name: str) -> Duty:
         return self.view(ANYONE).duty(self.id, self.account(name))
@@ -222,13 +222,13 @@ class World(ABC):
         return [self.duty(name) for name in names]
 
     def proposer(self, *names: str) -> str:
-        """Return the person that is the proposer."""
+        """Return the name of the current proposer."""
         return self.name_of(self.round().proposer, *names)
 
     # refusals
 
     @contextmanager
-    def refused(self, expected: ProtocolError) -> Iterator[None]:
+    def expect_refusal(self, expected: ProtocolError) -> Iterator[None]:
         """Expect a call to be refused with this error and these values, and to change nothing."""
         before = self.snapshot()
         with pytest.raises(type(expected)) as refusal:

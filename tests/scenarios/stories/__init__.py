@@ -8,7 +8,7 @@ from tests.scenarios.stories.enrolment import Enrolment
 from tests.scenarios.stories.queries import Duties, Events, OrderOfErrors, Queries
 from tests.scenarios.stories.rounds import Rounds
 from tests.scenarios.stories.secret_ballots import SecretBallots
-from tests.scenarios.stories.selection import AtRandom, Cancelling, Leaving, RoundRobin
+from tests.scenarios.stories.selection import Cancelling, Leaving, RandomSelection, RoundRobin
 from tests.scenarios.stories.signed_votes import SignedVotes
 
 __all__ = ["AllStories"]
@@ -18,7 +18,7 @@ class AllStories(
     Enrolment,
     Rounds,
     RoundRobin,
-    AtRandom,
+    RandomSelection,
     SecretBallots,
     SignedVotes,
     Strikes,
@@ -37,4 +37,4 @@ class AllStories(
         names = [n for base in AllStories.__bases__ for n in vars(base) if n.startswith("test")]
         doubled = {name for name in names if names.count(name) > 1}
         if doubled:
-            raise TypeError(f"two stories share a name, one would not run: {doubled}")
+            raise TypeError(f"two stories share a name, so one of them would not run: {doubled}")

@@ -1,4 +1,4 @@
-"""Deadlines, settling early, strikes and removal."""
+"""Deadlines, early settling, strikes and removal."""
 
 from colearn_ledger.protocol import (
     DeadlineNotPassed,
@@ -19,7 +19,7 @@ from tests.support.world import World
 
 
 class Deadlines:
-    def test_no_proposal_by_the_deadline_closes_the_round(self, world: World) -> None:
+    def test_round_without_a_proposal_closes_at_the_deadline(self, world: World) -> None:
         world.run("ana", "bob")
         world.pass_deadline()
         receipt = world.send("stranger", "advance")
@@ -29,14 +29,14 @@ class Deadlines:
         )
         assert (world.round(0).by_deadline, world.round(0).closed_at) == (True, receipt.time)
 
-    def test_missing_ballots_never_approve(self, world: World) -> None:
+    def test_missing_ballots_do_not_count_as_approvals(self, world: World) -> None:
         world.run("ana", "bob", "cy", "dan", "eve")
         world.propose("ana")
         world.vote("bob")
         world.pass_deadline()
         assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.REJECTED, 1, 0, 4)
 
-    def test_enough_approvals_by_the_deadline_accept(self, world: World) -> None:
+    def test_enough_approvals_at_the_deadline_accept_the_proposal(self, world: World) -> None:
         world.run("ana", "bob", "cy", "dan", "eve")
         world.propose("ana")
         world.vote("bob")
@@ -45,46 +45,46 @@ class Deadlines:
         world.pass_deadline()
         assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 2, 0, 4)
 
-    def test_advancing_early_is_refused(self, world: World) -> None:
+    def test_advance_before_the_deadline_is_refused(self, world: World) -> None:
         world.run("ana", "bob")
-        with world.refused(DeadlineNotPassed(world.round().deadline)):
+        with world.expect_refusal(DeadlineNotPassed(world.round().deadline)):
             world.advance()
         world.propose("ana")
-        with world.refused(DeadlineNotPassed(world.round().deadline)):
+        with world.expect_refusal(DeadlineNotPassed(world.round().deadline)):
             world.advance()
 
-    def test_advance_moves_on_exactly_once(self, world: World) -> None:
+    def test_second_advance_is_refused_until_the_next_deadline(self, world: World) -> None:
         world.run("ana", "bob")
         world.pass_deadline()
         world.advance()
-        with world.refused(DeadlineNotPassed(world.round().deadline)):
+        with world.expect_refusal(DeadlineNotPassed(world.round().deadline)):
             world.advance()
 
-    def test_at_the_deadline_it_has_passed(self, world: World) -> None:
+    def test_calls_at_the_exact_deadline_are_refused(self, world: World) -> None:
         world.run("ana", "bob")
         deadline = world.pass_deadline()
-        with world.refused(DeadlinePassed(deadline)):
+        with world.expect_refusal(DeadlinePassed(deadline)):
             world.propose("ana")
-        with world.refused(DeadlinePassed(deadline)):
+        with world.expect_refusal(DeadlinePassed(deadline)):
             world.decline("ana")
 
-    def test_no_ballot_counts_after_the_deadline(self, world: World) -> None:
+    def test_ballot_after_the_deadline_is_refused(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana")
         deadline = world.pass_deadline()
-        with world.refused(DeadlinePassed(deadline)):
+        with world.expect_refusal(DeadlinePassed(deadline)):
             world.vote("bob")
-        with world.refused(DeadlinePassed(deadline)):
-            world.carry(world.signed("bob"))
+        with world.expect_refusal(DeadlinePassed(deadline)):
+            world.submit_ballots(world.sign_ballot("bob"))
 
-    def test_shortly_before_the_deadline_a_ballot_counts(self, world: World) -> None:
+    def test_ballot_shortly_before_the_deadline_counts(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana")
-        world.come_close_to_the_deadline()
+        world.approach_deadline()
         world.vote("bob")
         assert world.round().approvals == 1
 
-    def test_time_and_advance_alone_complete_an_experiment(self, world: World) -> None:
+    def test_experiment_completes_by_deadlines_and_advance_alone(self, world: World) -> None:
         world.run("ana", "bob", rounds=3)
         for _ in range(3):
             assert world.experiment().status == Status.RUNNING
@@ -92,43 +92,43 @@ class Deadlines:
             events = world.advance()
         assert events[-1] == ExperimentCompleted(world.id)
 
-    def test_a_deadline_long_gone_moves_one_phase_only(self, world: World) -> None:
+    def test_advance_long_after_the_deadline_ends_only_one_phase(self, world: World) -> None:
         world.run("ana", "bob")
         world.pass_windows(2)
         world.advance()
-        assert world.now_in() == 1
+        assert world.current_index() == 1
         assert world.round().deadline == world.round().started_at + world.window
 
 
 class SettlingEarly:
-    def test_enough_approvals_close_at_once(self, world: World) -> None:
+    def test_round_settles_early_with_enough_approvals(self, world: World) -> None:
         world.run("ana", "bob", "cy", "dan", "eve", settle_early=True)
         world.propose("ana")
         world.vote("bob")
         assert world.vote("cy")[1] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 2, 0, 4)
 
-    def test_too_few_left_to_reach_it_close_at_once(self, world: World) -> None:
+    def test_round_settles_early_when_approval_is_out_of_reach(self, world: World) -> None:
         world.run("ana", "bob", "cy", "dan", "eve", settle_early=True)
         world.propose("ana")
         world.vote("bob", False)
         world.vote("cy", False)
         assert world.vote("dan", False)[1] == RoundClosed(world.id, 0, Outcome.REJECTED, 0, 3, 4)
 
-    def test_those_not_asked_any_more_have_no_strike(self, world: World) -> None:
+    def test_voter_gets_no_strike_if_the_round_settles_early(self, world: World) -> None:
         world.run("ana", "bob", "cy", settle_early=True)
         world.propose("ana")
         world.vote("bob")
-        assert world.now_in() == 1
+        assert world.current_index() == 1
         assert world.strikes("ana", "bob", "cy") == [0, 0, 0]
 
-    def test_revealing_settles_early_too(self, world: World) -> None:
+    def test_revealed_ballots_settle_the_round_early(self, world: World) -> None:
         world.run("ana", "bob", "cy", settle_early=True, reveal_window=world.window)
         world.propose("ana")
         world.commit("bob")
         world.commit("cy")
         assert world.reveal("cy")[1] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, 0, 2)
 
-    def test_unrevealed_commitments_are_all_that_is_outstanding(self, world: World) -> None:
+    def test_only_unrevealed_commitments_count_as_outstanding(self, world: World) -> None:
         names = ("bob", "cy", "dan", "eve")
         world.run("ana", *names, settle_early=True, reveal_window=world.window)
         world.propose("ana")
@@ -141,7 +141,7 @@ class SettlingEarly:
         # Two approvals are needed, and only one of three commitments is left.
         assert RoundClosed(world.id, 0, Outcome.REJECTED, 0, 2, 4) in world.reveal("cy", False)
 
-    def test_too_few_commitments_close_without_a_revealing(self, world: World) -> None:
+    def test_too_few_commitments_close_the_round_without_a_reveal_phase(self, world: World) -> None:
         names = ("bob", "cy", "dan", "eve")
         world.run("ana", *names, settle_early=True, reveal_window=world.window)
         world.propose("ana")
@@ -156,7 +156,9 @@ class SettlingEarly:
         )
         assert world.strikes("bob", "cy") == [1, 1]
 
-    def test_without_it_too_few_commitments_are_revealed_all_the_same(self, world: World) -> None:
+    def test_too_few_commitments_open_the_reveal_phase_without_early_settling(
+        self, world: World
+    ) -> None:
         world.run("ana", "bob", "cy", approval_bps=10_000, reveal_window=world.window)
         world.propose("ana")
         world.pass_deadline()
@@ -164,13 +166,13 @@ class SettlingEarly:
 
 
 class Strikes:
-    def test_a_proposer_without_a_proposal_has_one(self, world: World) -> None:
+    def test_missed_proposal_is_a_strike(self, world: World) -> None:
         world.run("ana", "bob")
         world.pass_deadline()
         world.advance()
         assert world.strikes("ana", "bob") == [1, 0]
 
-    def test_absent_voters_have_one_each_and_more_each_time(self, world: World) -> None:
+    def test_each_missed_ballot_adds_a_strike(self, world: World) -> None:
         world.run("ana", "bob", "cy", "dan")
         for index, proposer in enumerate(("ana", "bob")):
             world.propose(proposer)
@@ -180,7 +182,7 @@ class Strikes:
             assert world.strikes("cy", "dan") == [0, index + 1]
         assert world.strikes("ana", "bob") == [1, 0]  # bob's proposal cleared bob's strike
 
-    def test_a_ballot_clears_them_at_once(self, world: World) -> None:
+    def test_ballot_clears_strikes(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana")
         world.pass_deadline()
@@ -191,16 +193,16 @@ class Strikes:
         world.vote("cy")
         assert world.strikes("cy") == [0]
 
-    def test_a_carried_ballot_clears_them_too(self, world: World) -> None:
+    def test_signed_ballot_clears_strikes(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana")
         world.pass_deadline()
         world.advance()
         world.propose("bob")
-        world.carry(world.signed("cy"))
+        world.submit_ballots(world.sign_ballot("cy"))
         assert world.strikes("cy") == [0]
 
-    def test_an_unrevealed_commitment_is_no_ballot(self, world: World) -> None:
+    def test_unrevealed_commitment_is_a_missed_ballot(self, world: World) -> None:
         world.run("ana", "bob", "cy", reveal_window=world.window)
         world.propose("ana")
         world.commit("bob")
@@ -211,7 +213,7 @@ class Strikes:
         assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, 0, 2)
         assert world.strikes("bob", "cy") == [0, 1]
 
-    def test_a_commitment_alone_does_not_clear_them(self, world: World) -> None:
+    def test_commitment_alone_does_not_clear_strikes(self, world: World) -> None:
         world.run("ana", "bob", "cy", reveal_window=world.window)
         world.pass_deadline()
         world.advance()
@@ -219,7 +221,7 @@ class Strikes:
         world.commit("ana")
         assert world.strikes("ana") == [1]
 
-    def test_declining_neither_adds_nor_clears(self, world: World) -> None:
+    def test_declining_neither_adds_nor_clears_strikes(self, world: World) -> None:
         world.run("ana", "bob", rounds=5)
         world.pass_deadline()
         world.advance()
@@ -227,7 +229,7 @@ class Strikes:
         world.decline("ana")
         assert world.strikes("ana", "bob") == [1, 0]
 
-    def test_a_late_learner_owes_nothing_of_the_round_it_joined_in(self, world: World) -> None:
+    def test_late_learner_gets_no_strike_for_the_round_it_joined_in(self, world: World) -> None:
         world.run("ana", "bob", late_join=True)
         world.propose("ana")
         world.join("cy")
@@ -235,7 +237,7 @@ class Strikes:
         world.advance()
         assert world.strikes("bob", "cy") == [1, 0]
 
-    def test_one_who_left_keeps_what_it_had_and_its_ballot_clears_it(self, world: World) -> None:
+    def test_strikes_stay_after_leaving_until_a_ballot_clears_them(self, world: World) -> None:
         world.run("ana", "bob", "cy", "dan", rounds=5)
         world.propose("ana")
         world.pass_deadline()
@@ -249,7 +251,7 @@ class Strikes:
         world.advance()
         assert world.strikes("cy", "dan") == [0, 1]
 
-    def test_anyone_removes_a_learner_with_too_many(self, world: World) -> None:
+    def test_anyone_may_remove_a_learner_at_the_strike_limit(self, world: World) -> None:
         world.run("ana", "bob", "cy", max_strikes=1, rounds=9)
         world.propose("ana")
         world.vote("bob")
@@ -259,26 +261,26 @@ class Strikes:
         cy = world.learner("cy")
         assert (cy.active, cy.until_round, cy.strikes) == (False, 2, 1)
         assert world.experiment().active_learners == 2
-        with world.refused(NotALearner(world.account("cy"))):
+        with world.expect_refusal(NotALearner(world.account("cy"))):
             world.remove("cy")
 
-    def test_fewer_strikes_are_not_enough(self, world: World) -> None:
+    def test_learner_below_the_strike_limit_is_not_removable(self, world: World) -> None:
         world.run("ana", "bob", max_strikes=2)
-        with world.refused(NotRemovable(0)):
+        with world.expect_refusal(NotRemovable(0)):
             world.remove("bob")
         world.pass_deadline()
         world.advance()
-        with world.refused(NotRemovable(1)):
+        with world.expect_refusal(NotRemovable(1)):
             world.remove("ana")
-        with world.refused(NotALearner(world.account("stranger"))):
+        with world.expect_refusal(NotALearner(world.account("stranger"))):
             world.remove("stranger")
 
-    def test_zero_max_strikes_means_never(self, world: World) -> None:
+    def test_learner_is_never_removed_if_max_strikes_is_zero(self, world: World) -> None:
         world.run("ana", "bob", rounds=9, max_strikes=0)
         for _ in range(3):
             world.pass_deadline()
             world.advance()
-        with world.refused(NotRemovable(2)):
+        with world.expect_refusal(NotRemovable(2)):
             world.remove("ana")
 
     def test_removing_the_proposer_ends_its_round_without_a_strike(self, world: World) -> None:
@@ -295,7 +297,7 @@ class Strikes:
         )
         assert world.strikes("ana") == [1]
 
-    def test_a_removed_voter_may_still_vote_in_the_round(self, world: World) -> None:
+    def test_removed_voter_may_still_vote_in_the_current_round(self, world: World) -> None:
         world.run("ana", "bob", "cy", max_strikes=1, rounds=9)
         world.propose("ana")
         world.vote("bob")

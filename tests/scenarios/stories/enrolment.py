@@ -1,4 +1,4 @@
-"""Creating, admitting, joining, starting."""
+"""Creation, admission, joining and start of experiments."""
 
 import pytest
 
@@ -23,7 +23,7 @@ from tests.support.world import World
 
 
 class Enrolment:
-    def test_a_new_experiment_is_enrolling_and_keeps_its_parameters(self, world: World) -> None:
+    def test_new_experiment_is_enrolling_and_has_the_given_parameters(self, world: World) -> None:
         chosen = params(
             name="größe ✓",
             approval_bps=6_667,
@@ -49,10 +49,10 @@ class Enrolment:
         assert (e.created_at, e.started_at, e.ended_at) == (receipt.time, None, None)
         assert (e.active_learners, e.joined_learners, e.seed) == (0, 0, bytes(32))
 
-    def test_ids_count_from_one(self, world: World) -> None:
+    def test_experiment_ids_count_from_one(self, world: World) -> None:
         assert [world.create(), world.create(by="ana"), world.create()] == [1, 2, 3]
 
-    def test_parameters_on_their_bounds_are_taken(self, world: World) -> None:
+    def test_parameters_at_their_bounds_are_accepted(self, world: World) -> None:
         smallest = dict.fromkeys(("rounds", "approval_bps", "propose_window", "vote_window"), 1)
         world.create(**smallest, name="x", min_learners=2, max_learners=2, initial=None)
         largest = dict.fromkeys(("propose_window", "vote_window", "reveal_window"), 2**32 - 1)
@@ -84,12 +84,14 @@ class Enrolment:
         ],
         ids=str,
     )
-    def test_a_parameter_out_of_bounds_is_named(self, world: World, bad: dict[str, object]) -> None:
+    def test_error_names_the_parameter_out_of_bounds(
+        self, world: World, bad: dict[str, object]
+    ) -> None:
         (name,) = bad
-        with world.refused(InvalidParameter(name)):
+        with world.expect_refusal(InvalidParameter(name)):
             world.create(**bad)
 
-    def test_parameters_are_checked_in_their_order(self, world: World) -> None:
+    def test_parameters_are_checked_in_order(self, world: World) -> None:
         wrong = {
             "name": "",
             "rounds": 0,
@@ -102,7 +104,7 @@ class Enrolment:
         good = {"name": "x", "rounds": 1, "min_learners": 2, "max_learners": 2}
         good |= {"approval_bps": 1, "propose_window": 1}
         for name in list(wrong):
-            with world.refused(InvalidParameter(name)):
+            with world.expect_refusal(InvalidParameter(name)):
                 world.create(**wrong)
             wrong[name] = good.get(name)
 
@@ -118,17 +120,17 @@ class Enrolment:
         assert ana.encryption_key == key
         assert (world.experiment().active_learners, world.experiment().joined_learners) == (2, 2)
 
-    def test_an_account_joins_once_even_after_leaving(self, world: World) -> None:
+    def test_account_cannot_join_twice_even_after_leaving(self, world: World) -> None:
         world.enrol("ana")
-        with world.refused(AlreadyJoined(world.account("ana"))):
+        with world.expect_refusal(AlreadyJoined(world.account("ana"))):
             world.join("ana")
         world.leave("ana")
-        with world.refused(AlreadyJoined(world.account("ana"))):
+        with world.expect_refusal(AlreadyJoined(world.account("ana"))):
             world.join("ana")
 
-    def test_an_allowlist_lets_in_whom_the_creator_admits(self, world: World) -> None:
+    def test_only_admitted_accounts_join_with_an_allowlist(self, world: World) -> None:
         world.create(admission=Admission.ALLOWLIST)
-        with world.refused(NotAdmitted(world.account("ana"))):
+        with world.expect_refusal(NotAdmitted(world.account("ana"))):
             world.join("ana")
         ana, bob = world.account("ana"), world.account("bob")
         assert world.admit("ana", "bob") == (
@@ -138,7 +140,7 @@ class Enrolment:
         world.join("ana")
         assert world.experiment().active_learners == 1
 
-    def test_admitting_twice_makes_one_event(self, world: World) -> None:
+    def test_admitting_an_account_twice_emits_one_event(self, world: World) -> None:
         world.create(admission=Admission.ALLOWLIST)
         cy = world.account("cy")
         assert world.admit("cy", "cy") == (LearnerAdmitted(world.id, cy),)
@@ -147,19 +149,19 @@ class Enrolment:
 
     def test_only_the_creator_admits(self, world: World) -> None:
         world.create(admission=Admission.ALLOWLIST)
-        with world.refused(NotCreator(world.account("ana"))):
+        with world.expect_refusal(NotCreator(world.account("ana"))):
             world.admit("ana", by="ana")
 
-    def test_open_admission_has_no_allowlist(self, world: World) -> None:
+    def test_admitting_is_refused_without_an_allowlist(self, world: World) -> None:
         world.create()
-        with world.refused(NotCreator(world.account("ana"))):
+        with world.expect_refusal(NotCreator(world.account("ana"))):
             world.admit("ana", by="ana")
-        with world.refused(InvalidParameter("admission")):
+        with world.expect_refusal(InvalidParameter("admission")):
             world.admit("ana")
 
-    def test_the_creator_starts_once_enough_have_joined(self, world: World) -> None:
+    def test_creator_can_start_once_enough_learners_have_joined(self, world: World) -> None:
         world.enrol("ana", min_learners=2)
-        with world.refused(InvalidParameter("min_learners")):
+        with world.expect_refusal(InvalidParameter("min_learners")):
             world.start()
         world.join("bob")
         receipt = world.send("creator", "start")
@@ -171,21 +173,21 @@ class Enrolment:
         e = world.experiment()
         assert (e.status, e.started_at, e.round) == (Status.RUNNING, receipt.time, 0)
 
-    def test_those_who_left_do_not_count_for_the_start(self, world: World) -> None:
+    def test_learners_that_left_do_not_count_for_the_start(self, world: World) -> None:
         world.enrol("ana", "bob")
         world.leave("bob")
-        with world.refused(InvalidParameter("min_learners")):
+        with world.expect_refusal(InvalidParameter("min_learners")):
             world.start()
 
     def test_only_the_creator_starts_and_only_once(self, world: World) -> None:
         world.enrol("ana", "bob")
-        with world.refused(NotCreator(world.account("ana"))):
+        with world.expect_refusal(NotCreator(world.account("ana"))):
             world.start(by="ana")
         world.start()
-        with world.refused(WrongStatus(Status.RUNNING)):
+        with world.expect_refusal(WrongStatus(Status.RUNNING)):
             world.start()
 
-    def test_the_last_free_place_starts_the_experiment(self, world: World) -> None:
+    def test_experiment_starts_by_itself_when_it_is_full(self, world: World) -> None:
         world.enrol("ana", max_learners=2)
         kinds = [type(event) for event in world.join("bob")]
         assert kinds == [LearnerJoined, ExperimentStarted, RoundStarted]
@@ -193,7 +195,7 @@ class Enrolment:
 
     def test_late_joining_is_refused_unless_allowed(self, world: World) -> None:
         world.run("ana", "bob")
-        with world.refused(WrongStatus(Status.RUNNING)):
+        with world.expect_refusal(WrongStatus(Status.RUNNING)):
             world.join("cy")
 
     def test_late_learners_take_part_from_the_next_round_on(self, world: World) -> None:
@@ -206,14 +208,14 @@ class Enrolment:
         assert world.round().eligible == 2
         assert world.ballot("cy").eligible
 
-    def test_max_learners_bounds_the_active_list(self, world: World) -> None:
+    def test_max_learners_limits_the_active_learners(self, world: World) -> None:
         world.enrol("ana", "bob", "cy", max_learners=3, late_join=True)
-        with world.refused(ExperimentFull(3)):
+        with world.expect_refusal(ExperimentFull(3)):
             world.join("dan")
         world.leave("cy")
         dan = LearnerJoined(world.id, world.account("dan"), 3, bytes(32))
         assert world.join("dan") == (dan,)  # full again, but it has already started
-        assert world.now_in() == 0
+        assert world.current_index() == 0
         assert (world.experiment().active_learners, world.learner("dan").index) == (3, 3)
 
     def test_join_errors_come_in_order(self, world: World) -> None:
@@ -221,19 +223,19 @@ class Enrolment:
         world.admit("ana", "bob", "cy")
         world.join("ana")
         world.join("bob")
-        with world.refused(AlreadyJoined(world.account("ana"))):
+        with world.expect_refusal(AlreadyJoined(world.account("ana"))):
             world.join("ana")
-        with world.refused(NotAdmitted(world.account("dan"))):
+        with world.expect_refusal(NotAdmitted(world.account("dan"))):
             world.join("dan")
-        with world.refused(ExperimentFull(2)):
+        with world.expect_refusal(ExperimentFull(2)):
             world.join("cy")
 
-    def test_the_creator_needs_not_take_part(self, world: World) -> None:
+    def test_creator_does_not_have_to_join(self, world: World) -> None:
         world.run("ana", "bob")
         names = [row.account for row in world.view("ana").learners(world.id)]
         assert names == [world.account("ana"), world.account("bob")]
 
-    def test_admitting_goes_on_while_it_runs(self, world: World) -> None:
+    def test_creator_can_admit_accounts_to_a_running_experiment(self, world: World) -> None:
         world.create(admission=Admission.ALLOWLIST, late_join=True)
         world.admit("ana", "bob")
         world.join("ana")

@@ -1,4 +1,4 @@
-"""Queries, events, duty, and the order of errors."""
+"""Queries, events, duties, and the order of errors."""
 
 import pytest
 
@@ -30,7 +30,7 @@ _NOT_STARTED = 4_294_967_295
 
 
 class Queries:
-    def test_history_answers_for_every_past_round(self, world: World) -> None:
+    def test_past_rounds_and_ballots_can_be_queried(self, world: World) -> None:
         world.run("ana", "bob", "cy", rounds=3)
         world.propose("ana", "w0")
         world.vote("bob")
@@ -87,7 +87,7 @@ class Queries:
         assert view.experiments(3, 5) == []
         assert view.experiments(0, 10**6)[0] == view.experiment(ids[0])
 
-    def test_a_round_that_has_not_begun_is_wrong(self, world: World) -> None:
+    def test_query_of_a_future_round_is_refused(self, world: World) -> None:
         world.enrol("ana", "bob")
         view = world.view("ana")
         assert view.rounds(world.id) == []
@@ -96,7 +96,7 @@ class Queries:
             lambda i: view.ballots(world.id, i),
             lambda i: view.ballot(world.id, i, world.account("ana")),
         ):
-            with world.refused(WrongRound(_NOT_STARTED)):
+            with world.expect_refusal(WrongRound(_NOT_STARTED)):
                 query(0)
         world.start()
         for query in (
@@ -104,21 +104,21 @@ class Queries:
             lambda i: view.ballots(world.id, i),
             lambda i: view.ballot(world.id, i, world.account("ana")),
         ):
-            with world.refused(WrongRound(0)):
+            with world.expect_refusal(WrongRound(0)):
                 query(1)
 
-    def test_one_who_never_joined_is_not_a_learner(self, world: World) -> None:
+    def test_account_that_never_joined_is_not_a_learner(self, world: World) -> None:
         world.run("ana", "bob")
         stranger = world.account("stranger")
-        with world.refused(NotALearner(stranger)):
+        with world.expect_refusal(NotALearner(stranger)):
             world.learner("stranger")
-        with world.refused(NotALearner(stranger)):
+        with world.expect_refusal(NotALearner(stranger)):
             world.ballot("stranger")
 
-    def test_an_unknown_experiment_is_named_by_every_call_and_query(self, world: World) -> None:
+    def test_every_call_and_query_refuses_an_unknown_experiment(self, world: World) -> None:
         world.enrol("ana", "bob")
         view, ana, vote = world.view("ana"), world.account("ana"), Vote(True)
-        ballot = world.signed("ana")
+        ballot = world.sign_ballot("ana")
         for unknown in (ExperimentId(0), ExperimentId(2)):
             calls = [
                 lambda u: view.admit(u, [ana]).wait(),
@@ -150,7 +150,7 @@ class Queries:
                     call(unknown)
                 assert refusal.value.args == (unknown,)
 
-    def test_experiments_do_not_touch_each_other(self, world: World) -> None:
+    def test_experiments_do_not_affect_each_other(self, world: World) -> None:
         world.run("ana", "bob")
         first, before = world.id, world.experiment()
         world.run("ana", "bob", rounds=1)
@@ -160,7 +160,7 @@ class Queries:
 
 
 class Events:
-    def test_events_tell_the_whole_story_in_order(self, world: World) -> None:
+    def test_recorded_events_are_complete_and_in_order(self, world: World) -> None:
         sent = []
         sent += world.view("creator").create(params()).wait().events
         world.id = sent[0].experiment
@@ -182,7 +182,7 @@ class Events:
         assert (recorded.transaction, recorded.time) == (receipt.transaction, receipt.time)
         assert receipt.events == (recorded.event,)
 
-    def test_events_are_read_on_from_a_cursor(self, world: World) -> None:
+    def test_events_after_a_cursor_can_be_read(self, world: World) -> None:
         world.run("ana", "bob")
         view = world.view("ana")
         every = view.events(world.id)
@@ -192,7 +192,7 @@ class Events:
         assert rest == every[2:]
         assert view.events(world.id, after=every[-1].cursor) == []
 
-    def test_events_of_other_experiments_stay_apart(self, world: World) -> None:
+    def test_events_of_other_experiments_are_left_out(self, world: World) -> None:
         one = world.create()
         world.join("ana")
         two = world.create()
@@ -201,21 +201,21 @@ class Events:
         assert kinds == [ExperimentCreated, LearnerJoined]
         assert {r.event.experiment for r in world.view("ana").events(one)} == {one}
 
-    def test_a_refused_call_makes_no_event(self, world: World) -> None:
+    def test_refused_call_emits_no_event(self, world: World) -> None:
         world.run("ana", "bob")
         before = world.view("ana").events(world.id)
-        with world.refused(NotCreator(world.account("ana"))):
+        with world.expect_refusal(NotCreator(world.account("ana"))):
             world.cancel(by="ana")
         assert world.view("ana").events(world.id) == before
 
 
 class Duties:
-    def test_waiting_until_it_starts(self, world: World) -> None:
+    def test_duty_is_to_wait_until_the_start(self, world: World) -> None:
         world.enrol("ana", "bob")
         world.leave("bob")
         assert world.duties("ana", "bob", "stranger") == [Duty.WAIT] * 3
 
-    def test_open_ballots(self, world: World) -> None:
+    def test_duties_with_open_ballots(self, world: World) -> None:
         world.run("ana", "bob", "cy", late_join=True, rounds=1)
         world.join("late")
         names = ("ana", "bob", "cy", "late", "stranger")
@@ -228,7 +228,7 @@ class Duties:
         world.vote("cy")
         assert world.duties(*names) == [Duty.DONE] * 5
 
-    def test_secret_ballots(self, world: World) -> None:
+    def test_duties_with_secret_ballots(self, world: World) -> None:
         world.run("ana", "bob", "cy", reveal_window=world.window)
         world.propose("ana")
         names, wait = ("ana", "bob", "cy"), Duty.WAIT
@@ -240,7 +240,7 @@ class Duties:
         world.reveal("bob")
         assert world.duties(*names) == [wait, wait, Duty.REVEAL]
 
-    def test_who_did_not_commit_has_nothing_to_reveal(self, world: World) -> None:
+    def test_learner_without_a_commitment_has_no_reveal_duty(self, world: World) -> None:
         world.run("ana", "bob", "cy", reveal_window=world.window)
         world.propose("ana")
         world.commit("bob")
@@ -248,7 +248,7 @@ class Duties:
         world.advance()
         assert world.duties("bob", "cy") == [Duty.REVEAL, Duty.WAIT]
 
-    def test_past_a_deadline_learners_advance(self, world: World) -> None:
+    def test_duty_after_a_deadline_is_to_advance(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.pass_deadline()
         assert world.duties("ana", "bob", "stranger") == [Duty.ADVANCE, Duty.ADVANCE, Duty.WAIT]
@@ -258,7 +258,7 @@ class Duties:
         world.pass_deadline()
         assert world.duties("ana", "bob", "cy") == [Duty.ADVANCE] * 3
 
-    def test_one_who_left_is_done(self, world: World) -> None:
+    def test_duty_is_done_after_leaving(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana")
         world.leave("bob")
@@ -266,7 +266,7 @@ class Duties:
         world.pass_deadline()
         assert world.duty("bob") == Duty.DONE
 
-    def test_a_cancelled_experiment_leaves_nothing_to_do(self, world: World) -> None:
+    def test_duty_is_done_after_cancelling(self, world: World) -> None:
         world.enrol("ana", "bob")
         world.cancel()
         assert world.duties("ana", "stranger") == [Duty.DONE, Duty.DONE]
@@ -275,73 +275,73 @@ class Duties:
 class OrderOfErrors:
     """Stories in which several checks fail at once, since each check hides the later ones."""
 
-    def test_status_before_round(self, world: World) -> None:
+    def test_status_is_checked_before_the_round(self, world: World) -> None:
         world.enrol("ana", "bob")
         for call in (world.propose, world.decline, world.vote, world.commit, world.reveal):
-            with world.refused(WrongStatus(Status.ENROLLING)):
+            with world.expect_refusal(WrongStatus(Status.ENROLLING)):
                 call("stranger", at=5)
-        with world.refused(WrongStatus(Status.ENROLLING)):
-            world.carry(at=5)
-        with world.refused(WrongStatus(Status.ENROLLING)):
+        with world.expect_refusal(WrongStatus(Status.ENROLLING)):
+            world.submit_ballots(at=5)
+        with world.expect_refusal(WrongStatus(Status.ENROLLING)):
             world.advance()
-        with world.refused(WrongStatus(Status.ENROLLING)):
+        with world.expect_refusal(WrongStatus(Status.ENROLLING)):
             world.remove("stranger")
 
-    def test_round_before_phase_before_deadline_before_caller(self, world: World) -> None:
+    def test_round_then_phase_are_checked_before_deadline_and_caller(self, world: World) -> None:
         world.run("ana", "bob")
         phase = world.round().phase
         world.pass_deadline()
-        with world.refused(WrongRound(0)):
+        with world.expect_refusal(WrongRound(0)):
             world.vote("stranger", at=1)
-        with world.refused(WrongPhase(phase)):
+        with world.expect_refusal(WrongPhase(phase)):
             world.vote("stranger")
-        with world.refused(WrongPhase(phase)):
+        with world.expect_refusal(WrongPhase(phase)):
             world.reveal("stranger")
 
-    def test_deadline_before_caller_and_content(self, world: World) -> None:
+    def test_deadline_is_checked_before_caller_and_content(self, world: World) -> None:
         world.run("ana", "bob")
         deadline = world.pass_deadline()
-        with world.refused(DeadlinePassed(deadline)):
+        with world.expect_refusal(DeadlinePassed(deadline)):
             world.propose("stranger", "initial")
-        with world.refused(DeadlinePassed(deadline)):
+        with world.expect_refusal(DeadlinePassed(deadline)):
             world.decline("stranger")
 
-    def test_deadline_before_an_empty_batch(self, world: World) -> None:
+    def test_deadline_is_checked_before_an_empty_batch(self, world: World) -> None:
         world.run("ana", "bob")
         world.propose("ana")
         deadline = world.pass_deadline()
-        with world.refused(DeadlinePassed(deadline)):
-            world.carry()
+        with world.expect_refusal(DeadlinePassed(deadline)):
+            world.submit_ballots()
 
-    def test_caller_before_content(self, world: World) -> None:
+    def test_caller_is_checked_before_content(self, world: World) -> None:
         world.run("ana", "bob", reveal_window=world.window)
-        with world.refused(NotProposer(world.account("bob"))):
+        with world.expect_refusal(NotProposer(world.account("bob"))):
             world.propose("bob", "initial")
         world.propose("ana")
-        with world.refused(NotEligible(world.account("ana"))):
+        with world.expect_refusal(NotEligible(world.account("ana"))):
             world.do("ana", "commit", 0, bytes(32))
-        with world.refused(NotALearner(world.account("stranger"))):
+        with world.expect_refusal(NotALearner(world.account("stranger"))):
             world.do("stranger", "commit", 0, bytes(32))
 
-    def test_status_before_creator_before_content(self, world: World) -> None:
+    def test_status_then_creator_then_content_are_checked(self, world: World) -> None:
         world.enrol("ana")
-        with world.refused(NotCreator(world.account("ana"))):
+        with world.expect_refusal(NotCreator(world.account("ana"))):
             world.start(by="ana")  # too few have joined as well
         world.cancel()
         over = WrongStatus(Status.CANCELLED)
         for call in (world.start, world.cancel):
-            with world.refused(over):
+            with world.expect_refusal(over):
                 call(by="stranger")
-        with world.refused(over):
+        with world.expect_refusal(over):
             world.admit("ana", by="stranger")
 
-    def test_closed_rounds_stay_as_they_are(self, world: World) -> None:
+    def test_closed_rounds_do_not_change(self, world: World) -> None:
         world.run("ana", "bob", rounds=3)
         world.propose("ana")
         events = world.vote("bob", False)
         assert RoundClosed(world.id, 0, Outcome.REJECTED, 0, 1, 1) in events
         closed, ballots = world.round(0), world.view("ana").ballots(world.id, 0)
-        with world.refused(WrongRound(1)):
+        with world.expect_refusal(WrongRound(1)):
             world.vote("bob", at=0)
         world.decline("bob")
         world.pass_deadline()

@@ -1,4 +1,4 @@
-"""Proposing, open votes, how rounds close, and how weights become current."""
+"""Proposals, open votes, and their effects on rounds and current weights."""
 
 import pytest
 
@@ -28,7 +28,7 @@ from tests.support.world import World
 
 
 class Rounds:
-    def test_a_proposal_opens_the_vote(self, world: World) -> None:
+    def test_proposal_opens_the_vote(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         opened = world.round()
         assert (opened.phase, opened.outcome, opened.proposer) == (
@@ -42,8 +42,8 @@ class Rounds:
         assert receipt.events == (
             WeightsProposed(world.id, 0, world.account("ana"), weights, SCORES, deadline),
         )
-        held = world.round()
-        assert (held.phase, held.content, held.proposed_at, held.deadline) == (
+        round_ = world.round()
+        assert (round_.phase, round_.content, round_.proposed_at, round_.deadline) == (
             Phase.VOTING,
             weights,
             receipt.time,
@@ -51,7 +51,7 @@ class Rounds:
         )
         assert world.experiment().current == content_of("initial")
 
-    def test_the_last_ballot_closes_and_the_next_round_begins(self, world: World) -> None:
+    def test_last_ballot_closes_the_round_and_starts_the_next(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana", "weights")
         vote = Vote(True, SCORES)
@@ -71,7 +71,7 @@ class Rounds:
         )
         assert not closed.by_deadline
 
-    def test_acceptance_makes_the_proposal_current(self, world: World) -> None:
+    def test_accepted_proposal_becomes_current(self, world: World) -> None:
         world.run("ana", "bob")
         world.propose("ana", "better")
         world.vote("bob")
@@ -87,7 +87,7 @@ class Rounds:
         assert (e.current, e.current_round, e.round) == (content_of("initial"), None, 1)
         assert world.round(0).content == content_of("worse")
 
-    def test_the_first_accepted_proposal_starts_an_experiment_without_weights(
+    def test_first_accepted_proposal_becomes_current_without_initial_weights(
         self, world: World
     ) -> None:
         world.run("ana", "bob", initial=None)
@@ -109,7 +109,7 @@ class Rounds:
             (7_500, 3, True),
         ],
     )
-    def test_approval_is_an_inclusive_share_of_the_eligible(
+    def test_approval_share_of_eligible_voters_is_inclusive(
         self, world: World, bps: int, approvals: int, accepted: bool
     ) -> None:
         voters = ["bob", "cy", "dan", "eve"]
@@ -128,29 +128,29 @@ class Rounds:
     def test_only_the_proposer_proposes_or_declines(self, world: World) -> None:
         world.run("ana", "bob")
         for name in ("bob", "stranger"):
-            with world.refused(NotProposer(world.account(name))):
+            with world.expect_refusal(NotProposer(world.account(name))):
                 world.propose(name)
-            with world.refused(NotProposer(world.account(name))):
+            with world.expect_refusal(NotProposer(world.account(name))):
                 world.decline(name)
 
-    def test_the_current_bytes_are_no_proposal(self, world: World) -> None:
+    def test_current_weights_are_refused_as_a_proposal(self, world: World) -> None:
         world.run("ana", "bob")
-        with world.refused(Unchanged()):
+        with world.expect_refusal(Unchanged()):
             world.propose("ana", "initial")
         world.propose("ana", "next")
         world.vote("bob")
-        with world.refused(Unchanged()):
+        with world.expect_refusal(Unchanged()):
             world.propose("bob", "next")
         world.propose("bob", "initial")  # weights that were current before may return
 
-    def test_rejected_bytes_may_be_proposed_again(self, world: World) -> None:
+    def test_rejected_weights_may_be_proposed_again(self, world: World) -> None:
         world.run("ana", "bob")
         world.propose("ana", "weights")
         world.vote("bob", False)
         world.propose("bob", "weights")
         assert world.round().phase == Phase.VOTING
 
-    def test_declining_closes_at_once_without_a_strike(self, world: World) -> None:
+    def test_declining_closes_the_round_at_once_without_a_strike(self, world: World) -> None:
         world.run("ana", "bob")
         assert world.decline("ana")[:2] == (
             ProposalDeclined(world.id, 0, world.account("ana")),
@@ -165,47 +165,47 @@ class Rounds:
         assert world.strikes("ana", "bob") == [0, 0]
         assert world.round(1).proposer == world.account("bob")
 
-    def test_proposal_cannot_be_taken_back_or_replaced(self, world: World) -> None:
+    def test_proposal_cannot_be_withdrawn_or_replaced(self, world: World) -> None:
         world.run("ana", "bob")
         world.propose("ana")
-        with world.refused(WrongPhase(Phase.VOTING)):
+        with world.expect_refusal(WrongPhase(Phase.VOTING)):
             world.propose("ana", "other")
-        with world.refused(WrongPhase(Phase.VOTING)):
+        with world.expect_refusal(WrongPhase(Phase.VOTING)):
             world.decline("ana")
 
-    def test_nobody_votes_before_there_is_a_proposal(self, world: World) -> None:
+    def test_vote_before_a_proposal_is_refused(self, world: World) -> None:
         world.run("ana", "bob")
-        with world.refused(WrongPhase(Phase.PROPOSING)):
+        with world.expect_refusal(WrongPhase(Phase.PROPOSING)):
             world.vote("bob")
 
-    def test_a_ballot_counts_once(self, world: World) -> None:
+    def test_second_ballot_of_a_voter_is_refused(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana")
         world.vote("bob", False)
-        with world.refused(AlreadyVoted(world.account("bob"))):
+        with world.expect_refusal(AlreadyVoted(world.account("bob"))):
             world.vote("bob", True)
         assert world.ballot("bob").state == BallotState.REJECTED
 
-    def test_the_proposer_has_no_ballot_and_strangers_have_none(self, world: World) -> None:
+    def test_votes_of_proposer_and_outsiders_are_refused(self, world: World) -> None:
         world.run("ana", "bob", late_join=True)
         world.join("late")
         world.propose("ana")
-        with world.refused(NotEligible(world.account("ana"))):
+        with world.expect_refusal(NotEligible(world.account("ana"))):
             world.vote("ana")
-        with world.refused(NotEligible(world.account("late"))):
+        with world.expect_refusal(NotEligible(world.account("late"))):
             world.vote("late")
-        with world.refused(NotALearner(world.account("stranger"))):
+        with world.expect_refusal(NotALearner(world.account("stranger"))):
             world.vote("stranger")
 
-    def test_calls_name_the_round_they_mean(self, world: World) -> None:
+    def test_call_for_another_round_is_refused(self, world: World) -> None:
         world.run("ana", "bob")
         world.decline("ana")
         for call in (world.propose, world.decline, world.vote):
             for index in (0, 2):
-                with world.refused(WrongRound(1)):
+                with world.expect_refusal(WrongRound(1)):
                     call("bob", at=index)
 
-    def test_all_rounds_held_completes_the_experiment(self, world: World) -> None:
+    def test_experiment_completes_after_its_last_round(self, world: World) -> None:
         world.run("ana", "bob", rounds=2)
         world.decline("ana")
         world.propose("bob")
@@ -214,7 +214,7 @@ class Rounds:
         e = world.experiment()
         assert (e.status, e.ended_at, e.round) == (Status.COMPLETED, receipt.time, 1)
 
-    def test_absent_and_extreme_scores_travel_unchanged(self, world: World) -> None:
+    def test_absent_and_extreme_scores_are_recorded_unchanged(self, world: World) -> None:
         world.run("ana", "bob")
         scores = Scores(None, 5e-324)
         (proposed,) = world.do("ana", "propose", 0, content_of("w"), scores)

@@ -27,12 +27,12 @@ from tests.support.world import World
 
 
 class SecretBallots:
-    def secret(self, world: World, *names: str, **changes: object) -> None:
+    def open_secret_vote(self, world: World, *names: str, **changes: object) -> None:
         world.run(*names, reveal_window=world.window, **changes)
         world.propose(names[0])
 
-    def test_the_last_commitment_begins_the_revealing(self, world: World) -> None:
-        self.secret(world, "ana", "bob", "cy")
+    def test_last_commitment_starts_the_reveal_phase(self, world: World) -> None:
+        self.open_secret_vote(world, "ana", "bob", "cy")
         sent = world.commitment("bob")
         assert world.commit("bob") == (VoteCommitted(world.id, 0, world.account("bob"), sent),)
         assert (world.round().phase, world.round().commitments) == (Phase.VOTING, 1)
@@ -40,8 +40,8 @@ class SecretBallots:
         receipt = world.send("cy", "commit", 0, world.commitment("cy"))
         deadline = receipt.time + world.window
         assert receipt.events[1:] == (RevealStarted(world.id, 0, deadline),)
-        held = world.round()
-        assert (held.phase, held.reveal_started_at, held.deadline, held.commitments) == (
+        round_ = world.round()
+        assert (round_.phase, round_.reveal_started_at, round_.deadline, round_.commitments) == (
             Phase.REVEALING,
             receipt.time,
             deadline,
@@ -49,7 +49,7 @@ class SecretBallots:
         )
 
     def test_revealed_ballots_count(self, world: World) -> None:
-        self.secret(world, "ana", "bob", "cy")
+        self.open_secret_vote(world, "ana", "bob", "cy")
         world.commit("bob", True)
         world.commit("cy", False)
         assert world.reveal("bob", True) == (
@@ -63,46 +63,46 @@ class SecretBallots:
             BallotState.REJECTED,
         ]
 
-    def test_nothing_is_counted_before_the_revealing(self, world: World) -> None:
-        self.secret(world, "ana", "bob", "cy")
+    def test_no_ballot_is_counted_before_the_reveal_phase(self, world: World) -> None:
+        self.open_secret_vote(world, "ana", "bob", "cy")
         world.commit("bob")
-        held = world.round()
-        assert (held.approvals, held.rejections, held.commitments) == (0, 0, 1)
-        with world.refused(WrongPhase(Phase.VOTING)):
+        round_ = world.round()
+        assert (round_.approvals, round_.rejections, round_.commitments) == (0, 0, 1)
+        with world.expect_refusal(WrongPhase(Phase.VOTING)):
             world.reveal("bob")
 
-    def test_nobody_reveals_between_the_deadline_and_advance(self, world: World) -> None:
-        self.secret(world, "ana", "bob", "cy")
+    def test_reveal_between_the_deadline_and_advance_is_refused(self, world: World) -> None:
+        self.open_secret_vote(world, "ana", "bob", "cy")
         world.commit("bob")
         world.pass_deadline()
-        with world.refused(WrongPhase(Phase.VOTING)):
+        with world.expect_refusal(WrongPhase(Phase.VOTING)):
             world.reveal("bob")
         receipt = world.send("stranger", "advance")
         assert receipt.events == (RevealStarted(world.id, 0, receipt.time + world.window),)
         world.reveal("bob")
         assert world.round(0).approvals == 1
 
-    def test_an_absent_voter_keeps_the_round_open_until_its_deadline(self, world: World) -> None:
-        self.secret(world, "ana", "bob", "cy")
+    def test_round_with_an_absent_voter_stays_open_until_its_deadline(self, world: World) -> None:
+        self.open_secret_vote(world, "ana", "bob", "cy")
         world.commit("bob")
         world.pass_deadline()
         world.advance()
         world.reveal("bob")
-        with world.refused(DeadlineNotPassed(world.round().deadline)):
+        with world.expect_refusal(DeadlineNotPassed(world.round().deadline)):
             world.advance()
         world.pass_deadline()
         assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, 0, 2)
         assert world.strikes("bob", "cy") == [0, 1]
 
-    def test_no_commitment_at_all_still_comes_to_an_end(self, world: World) -> None:
-        self.secret(world, "ana", "bob", "cy")
+    def test_round_without_commitments_closes_at_the_deadline(self, world: World) -> None:
+        self.open_secret_vote(world, "ana", "bob", "cy")
         world.pass_deadline()
         world.advance()
         world.pass_deadline()
         assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.REJECTED, 0, 0, 2)
 
-    def test_only_what_was_committed_can_be_revealed(self, world: World) -> None:
-        self.secret(world, "ana", "bob", "cy")
+    def test_reveal_must_match_the_commitment(self, world: World) -> None:
+        self.open_secret_vote(world, "ana", "bob", "cy")
         world.commit("bob", True)
         world.commit("cy", True)
         bob = world.account("bob")
@@ -113,20 +113,20 @@ class SecretBallots:
             (Vote(True, Scores(None, SCORES.test_score)), salt_of("bob")),
             (good, salt_of("cy")),
         ):
-            with world.refused(BadReveal(bob)):
+            with world.expect_refusal(BadReveal(bob)):
                 world.do("bob", "reveal", 0, vote, salt)
         world.do("bob", "reveal", 0, good, salt_of("bob"))
 
     def test_copied_commitment_cannot_be_revealed(self, world: World) -> None:
-        self.secret(world, "ana", "bob", "cy")
+        self.open_secret_vote(world, "ana", "bob", "cy")
         world.commit("bob")
         world.do("cy", "commit", 0, world.commitment("bob"))
         world.reveal("bob")
-        with world.refused(BadReveal(world.account("cy"))):
+        with world.expect_refusal(BadReveal(world.account("cy"))):
             world.do("cy", "reveal", 0, Vote(True, SCORES), salt_of("bob"))
 
-    def test_a_commitment_is_bound_to_its_round(self, world: World) -> None:
-        self.secret(world, "ana", "bob")
+    def test_commitment_is_bound_to_its_round(self, world: World) -> None:
+        self.open_secret_vote(world, "ana", "bob")
         old = world.commitment("bob")
         world.pass_deadline()
         world.advance()
@@ -135,84 +135,86 @@ class SecretBallots:
         world.decline("bob")
         world.propose("ana")
         world.do("bob", "commit", 2, old)
-        with world.refused(BadReveal(world.account("bob"))):
+        with world.expect_refusal(BadReveal(world.account("bob"))):
             world.reveal("bob")
 
-    def test_without_a_commitment_there_is_nothing_to_reveal(self, world: World) -> None:
-        self.secret(world, "ana", "bob", "cy")
+    def test_reveal_without_a_commitment_is_refused(self, world: World) -> None:
+        self.open_secret_vote(world, "ana", "bob", "cy")
         world.commit("bob")
         world.pass_deadline()
         world.advance()
-        with world.refused(BadReveal(world.account("cy"))):
+        with world.expect_refusal(BadReveal(world.account("cy"))):
             world.reveal("cy")
 
     def test_commitment_cannot_be_changed_and_reveal_counts_once(self, world: World) -> None:
-        self.secret(world, "ana", "bob", "cy")
+        self.open_secret_vote(world, "ana", "bob", "cy")
         world.commit("bob")
-        with world.refused(AlreadyVoted(world.account("bob"))):
+        with world.expect_refusal(AlreadyVoted(world.account("bob"))):
             world.commit("bob", False)
         world.commit("cy")
         world.reveal("bob")
-        with world.refused(AlreadyVoted(world.account("bob"))):
+        with world.expect_refusal(AlreadyVoted(world.account("bob"))):
             world.reveal("bob")
 
-    def test_a_zero_commitment_is_none(self, world: World) -> None:
-        self.secret(world, "ana", "bob", "cy")
-        with world.refused(InvalidParameter("commitment")):
+    def test_zero_commitment_is_refused(self, world: World) -> None:
+        self.open_secret_vote(world, "ana", "bob", "cy")
+        with world.expect_refusal(InvalidParameter("commitment")):
             world.do("bob", "commit", 0, bytes(32))
 
     def test_only_voters_commit_and_reveal(self, world: World) -> None:
-        self.secret(world, "ana", "bob", "cy")
-        with world.refused(NotEligible(world.account("ana"))):
+        self.open_secret_vote(world, "ana", "bob", "cy")
+        with world.expect_refusal(NotEligible(world.account("ana"))):
             world.commit("ana")
-        with world.refused(NotALearner(world.account("stranger"))):
+        with world.expect_refusal(NotALearner(world.account("stranger"))):
             world.commit("stranger")
         world.commit("bob")
         world.commit("cy")
-        with world.refused(NotEligible(world.account("ana"))):
+        with world.expect_refusal(NotEligible(world.account("ana"))):
             world.reveal("ana")
-        with world.refused(NotALearner(world.account("stranger"))):
+        with world.expect_refusal(NotALearner(world.account("stranger"))):
             world.reveal("stranger")
 
-    def test_open_ballots_have_no_place_here(self, world: World) -> None:
-        self.secret(world, "ana", "bob")
-        with world.refused(WrongPhase(Phase.VOTING)):
+    def test_open_ballots_are_refused_in_secret_votes(self, world: World) -> None:
+        self.open_secret_vote(world, "ana", "bob")
+        with world.expect_refusal(WrongPhase(Phase.VOTING)):
             world.vote("bob")
-        with world.refused(WrongPhase(Phase.VOTING)):
-            world.carry(world.signed("bob"))
+        with world.expect_refusal(WrongPhase(Phase.VOTING)):
+            world.submit_ballots(world.sign_ballot("bob"))
 
-    def test_commitments_have_no_place_among_open_ballots(self, world: World) -> None:
+    def test_commitments_are_refused_in_open_votes(self, world: World) -> None:
         world.run("ana", "bob")
         world.propose("ana")
-        with world.refused(WrongPhase(Phase.VOTING)):
+        with world.expect_refusal(WrongPhase(Phase.VOTING)):
             world.commit("bob")
-        with world.refused(WrongPhase(Phase.VOTING)):
+        with world.expect_refusal(WrongPhase(Phase.VOTING)):
             world.reveal("bob")
 
     def test_late_commitments_and_late_reveals_are_refused(self, world: World) -> None:
-        self.secret(world, "ana", "bob", "cy")
+        self.open_secret_vote(world, "ana", "bob", "cy")
         world.commit("bob")
         deadline = world.pass_deadline()
-        with world.refused(DeadlinePassed(deadline)):
+        with world.expect_refusal(DeadlinePassed(deadline)):
             world.commit("cy")
         world.advance()
-        with world.refused(WrongPhase(Phase.REVEALING)):
+        with world.expect_refusal(WrongPhase(Phase.REVEALING)):
             world.commit("cy")
         deadline = world.pass_deadline()
-        with world.refused(DeadlinePassed(deadline)):
+        with world.expect_refusal(DeadlinePassed(deadline)):
             world.reveal("bob")
 
     @pytest.mark.parametrize("index", [1, 7])
-    def test_commit_and_reveal_name_their_round(self, world: World, index: int) -> None:
-        self.secret(world, "ana", "bob")
-        with world.refused(WrongRound(0)):
+    def test_commit_and_reveal_for_another_round_are_refused(
+        self, world: World, index: int
+    ) -> None:
+        self.open_secret_vote(world, "ana", "bob")
+        with world.expect_refusal(WrongRound(0)):
             world.commit("bob", at=index)
         world.commit("bob")
-        with world.refused(WrongRound(0)):
+        with world.expect_refusal(WrongRound(0)):
             world.reveal("bob", at=index)
 
-    def test_one_who_left_may_still_commit_and_reveal(self, world: World) -> None:
-        self.secret(world, "ana", "bob", "cy")
+    def test_learner_that_left_may_still_commit_and_reveal(self, world: World) -> None:
+        self.open_secret_vote(world, "ana", "bob", "cy")
         world.leave("bob")
         world.commit("bob")
         world.commit("cy")

@@ -17,7 +17,7 @@ from tests.support.world import World
 
 
 class RoundRobin:
-    def test_everyone_in_turn_and_round_again(self, world: World) -> None:
+    def test_round_robin_visits_everyone_in_turn(self, world: World) -> None:
         names = ("ana", "bob", "cy")
         world.run(*names, rounds=7)
         turns = []
@@ -26,7 +26,7 @@ class RoundRobin:
             world.decline(turns[-1])
         assert turns == ["ana", "bob", "cy", "ana", "bob", "cy", "ana"]
 
-    def test_the_last_member_takes_the_place_of_one_who_left(self, world: World) -> None:
+    def test_last_learner_takes_the_place_of_a_learner_that_left(self, world: World) -> None:
         names = ("ana", "bob", "cy", "dan")
         world.run(*names, rounds=9)
         world.leave("bob")  # ana, dan, cy
@@ -36,7 +36,7 @@ class RoundRobin:
             world.decline(turns[-1])
         assert turns == ["ana", "dan", "cy", "ana"]
 
-    def test_the_position_counts_whatever_happened_to_the_list(self, world: World) -> None:
+    def test_position_advances_even_if_a_learner_leaves(self, world: World) -> None:
         names = ("ana", "bob", "cy")
         world.run(*names, rounds=9)
         world.decline("ana")
@@ -46,7 +46,7 @@ class RoundRobin:
         world.vote("cy")
         assert world.proposer(*names) == "ana"  # position 2 mod 2
 
-    def test_late_learners_come_last(self, world: World) -> None:
+    def test_late_learners_propose_last(self, world: World) -> None:
         names = ("ana", "bob", "cy")
         world.run("ana", "bob", rounds=9, late_join=True)
         world.join("cy")
@@ -57,8 +57,8 @@ class RoundRobin:
         assert turns == ["ana", "bob", "cy", "ana"]
 
 
-class AtRandom:
-    def test_the_seed_selects_the_proposer(self, world: World) -> None:
+class RandomSelection:
+    def test_seed_selects_the_proposer(self, world: World) -> None:
         names = ("ana", "bob", "cy", "dan", "eve")
         world.enrol(*names, rounds=9, selection=Selection.RANDOM)
         assert world.experiment().seed == bytes(32)
@@ -73,7 +73,7 @@ class AtRandom:
         assert len(seeds) == 6
         assert bytes(32) not in seeds
 
-    def test_a_random_experiment_ends_like_any_other(self, world: World) -> None:
+    def test_experiment_with_random_selection_completes(self, world: World) -> None:
         names = ("ana", "bob", "cy")
         world.run(*names, rounds=2, selection=Selection.RANDOM, reveal_window=world.window)
         for _ in range(2):
@@ -86,7 +86,7 @@ class AtRandom:
                 world.reveal(name)
         assert world.experiment().status == Status.COMPLETED
 
-    def test_the_seed_moves_when_the_round_closes_and_not_before(self, world: World) -> None:
+    def test_seed_changes_only_when_the_round_closes(self, world: World) -> None:
         world.run("ana", "bob", selection=Selection.RANDOM, reveal_window=world.window)
         before = world.experiment().seed
         proposer = world.proposer("ana", "bob")
@@ -110,15 +110,15 @@ class Leaving:
         assert world.round().eligible == 1
         assert not world.ballot("bob").eligible
 
-    def test_only_those_who_are_in_leave(self, world: World) -> None:
+    def test_only_active_learners_may_leave(self, world: World) -> None:
         world.enrol("ana", "bob")
-        with world.refused(NotALearner(world.account("stranger"))):
+        with world.expect_refusal(NotALearner(world.account("stranger"))):
             world.leave("stranger")
         world.leave("ana")
-        with world.refused(NotALearner(world.account("ana"))):
+        with world.expect_refusal(NotALearner(world.account("ana"))):
             world.leave("ana")
 
-    def test_a_voter_who_leaves_may_still_vote_in_the_round(self, world: World) -> None:
+    def test_voter_that_leaves_may_still_vote_in_the_current_round(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana")
         world.leave("bob")
@@ -128,7 +128,7 @@ class Leaving:
         assert world.round(0).approvals == 2
         assert (world.round(1).eligible, world.ballot("bob", 1).eligible) == (1, False)
 
-    def test_a_proposer_who_leaves_before_proposing_ends_the_round(self, world: World) -> None:
+    def test_round_ends_if_the_proposer_leaves_before_proposing(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         events = world.leave("ana")
         assert events[:2] == (
@@ -139,7 +139,7 @@ class Leaving:
         assert not world.round(0).by_deadline
         assert world.strikes("ana") == [0]
 
-    def test_a_proposer_who_leaves_after_proposing_leaves_the_proposal(self, world: World) -> None:
+    def test_proposal_stays_if_the_proposer_leaves(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana", "legacy")
         assert world.leave("ana") == (LearnerLeft(world.id, world.account("ana")),)
@@ -147,9 +147,7 @@ class Leaving:
         world.vote("cy")
         assert world.round(0).outcome == Outcome.ACCEPTED
 
-    def test_a_late_learner_who_leaves_at_once_was_never_in_an_electorate(
-        self, world: World
-    ) -> None:
+    def test_late_learner_that_leaves_at_once_is_in_no_electorate(self, world: World) -> None:
         world.run("ana", "bob", late_join=True)
         world.join("cy")
         world.leave("cy")
@@ -158,19 +156,19 @@ class Leaving:
         world.decline("ana")
         assert [world.ballot("cy", index).eligible for index in (0, 1)] == [False, False]
 
-    def test_fewer_than_two_left_cancel_when_the_round_closes(self, world: World) -> None:
+    def test_experiment_with_one_learner_left_is_cancelled_at_round_end(self, world: World) -> None:
         world.run("ana", "bob", "cy", rounds=9)
         world.propose("ana")
         world.leave("bob")
         world.leave("cy")
         assert world.experiment().status == Status.RUNNING  # the open round continues to its end
         world.vote("bob")
-        receipt = world.send("cy", "vote", 0, world.signed("cy").vote)
+        receipt = world.send("cy", "vote", 0, world.sign_ballot("cy").vote)
         assert receipt.events[-1] == ExperimentCancelled(world.id)
         e = world.experiment()
         assert (e.status, e.ended_at, e.current_round) == (Status.CANCELLED, receipt.time, 0)
 
-    def test_the_last_round_completes_whoever_is_left(self, world: World) -> None:
+    def test_last_round_completes_with_any_number_of_learners(self, world: World) -> None:
         world.run("ana", "bob", rounds=1)
         world.propose("ana")
         world.leave("ana")
@@ -178,28 +176,28 @@ class Leaving:
         world.vote("bob")
         assert world.experiment().status == Status.COMPLETED
 
-    def test_a_leaving_proposer_can_end_the_experiment(self, world: World) -> None:
+    def test_leaving_proposer_can_end_the_experiment(self, world: World) -> None:
         world.run("ana", "bob")
         assert world.leave("ana")[-1] == ExperimentCancelled(world.id)
-        with world.refused(WrongStatus(Status.CANCELLED)):
+        with world.expect_refusal(WrongStatus(Status.CANCELLED)):
             world.leave("bob")
 
-    def test_one_who_left_is_no_proposer_any_more(self, world: World) -> None:
+    def test_proposer_that_left_cannot_propose(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.leave("ana")
-        with world.refused(NotProposer(world.account("ana"))):
+        with world.expect_refusal(NotProposer(world.account("ana"))):
             world.propose("ana")
 
 
 class Cancelling:
-    def test_the_creator_cancels_while_enrolling(self, world: World) -> None:
+    def test_creator_can_cancel_while_enrolling(self, world: World) -> None:
         world.enrol("ana", "bob")
         assert world.cancel() == (ExperimentCancelled(world.id),)
         e = world.experiment()
         assert (e.status, e.round, e.started_at) == (Status.CANCELLED, None, None)
         assert e.ended_at is not None
 
-    def test_cancelling_abandons_the_running_round(self, world: World) -> None:
+    def test_cancelling_abandons_the_current_round(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana", "weights")
         world.vote("bob")
@@ -211,7 +209,7 @@ class Cancelling:
         assert world.experiment().current_round is None
         assert world.strikes("cy") == [0]
 
-    def test_cancelling_abandons_secret_ballots_too(self, world: World) -> None:
+    def test_cancelling_abandons_a_secret_vote(self, world: World) -> None:
         world.run("ana", "bob", "cy", reveal_window=world.window)
         world.propose("ana")
         world.commit("bob")
@@ -220,10 +218,10 @@ class Cancelling:
 
     def test_only_the_creator_cancels(self, world: World) -> None:
         world.run("ana", "bob")
-        with world.refused(NotCreator(world.account("ana"))):
+        with world.expect_refusal(NotCreator(world.account("ana"))):
             world.cancel(by="ana")
 
-    def test_what_is_over_takes_no_calls(self, world: World) -> None:
+    def test_every_call_is_refused_after_the_end(self, world: World) -> None:
         world.run("ana", "bob", rounds=1)
         world.decline("ana")
         over = WrongStatus(Status.COMPLETED)
@@ -239,9 +237,9 @@ class Cancelling:
             lambda: world.vote("bob"),
             lambda: world.commit("bob"),
             lambda: world.reveal("bob"),
-            lambda: world.carry(world.signed("bob")),
+            lambda: world.submit_ballots(world.sign_ballot("bob")),
             world.advance,
         ]
         for call in calls:
-            with world.refused(over):
+            with world.expect_refusal(over):
                 call()

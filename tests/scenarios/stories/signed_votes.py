@@ -38,13 +38,15 @@ def other_tag(signature: bytes) -> bytes:
 
 
 class SignedVotes:
-    def skipped(self, world: World, name: str, reason: SkipReason) -> BallotSkipped:
-        return BallotSkipped(world.id, world.now_in(), world.account(name), reason)
+    def skip_event(self, world: World, name: str, reason: SkipReason) -> BallotSkipped:
+        return BallotSkipped(world.id, world.current_index(), world.account(name), reason)
 
-    def test_any_account_carries_ballots(self, world: World) -> None:
+    def test_any_account_can_submit_signed_ballots(self, world: World) -> None:
         world.run("ana", "bob", "cy", "dan")
         world.propose("ana")
-        events = world.carry(world.signed("bob"), world.signed("cy", False), by="stranger")
+        events = world.submit_ballots(
+            world.sign_ballot("bob"), world.sign_ballot("cy", False), by="stranger"
+        )
         assert events == (
             VoteCast(world.id, 0, world.account("bob"), Vote(True, SCORES)),
             VoteCast(world.id, 0, world.account("cy"), Vote(False, SCORES)),
@@ -52,62 +54,64 @@ class SignedVotes:
         states = [world.ballot(name).state for name in ("bob", "cy", "dan")]
         assert states == [BallotState.APPROVED, BallotState.REJECTED, BallotState.NONE]
 
-    def test_the_last_ballot_of_a_batch_closes_the_round(self, world: World) -> None:
+    def test_last_ballot_of_a_batch_closes_the_round(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana")
-        events = world.carry(world.signed("bob"), world.signed("cy"))
+        events = world.submit_ballots(world.sign_ballot("bob"), world.sign_ballot("cy"))
         assert events[2] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 2, 0, 2)
 
-    def test_a_batch_is_counted_whole_before_settling(self, world: World) -> None:
+    def test_whole_batch_is_counted_before_the_round_closes(self, world: World) -> None:
         world.run("ana", "bob", "cy", "dan", settle_early=True, approval_bps=1)
         world.propose("ana")
-        events = world.carry(*(world.signed(name) for name in ("bob", "cy", "dan")))
+        events = world.submit_ballots(*(world.sign_ballot(name) for name in ("bob", "cy", "dan")))
         assert events[3] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 3, 0, 3)
 
     def test_bad_ballots_are_skipped_and_the_others_count(self, world: World) -> None:
         world.run("ana", "bob", "cy", "dan")
         world.propose("ana")
         world.vote("dan")
-        forged = replace(world.signed("bob", False), learner=world.account("cy"))
-        altered = replace(world.signed("cy"), vote=Vote(False, SCORES))
-        events = world.carry(
+        forged = replace(world.sign_ballot("bob", False), learner=world.account("cy"))
+        altered = replace(world.sign_ballot("cy"), vote=Vote(False, SCORES))
+        events = world.submit_ballots(
             forged,
             altered,
-            world.signed("stranger"),
-            world.signed("ana"),
-            world.signed("dan"),
-            world.signed("bob"),
+            world.sign_ballot("stranger"),
+            world.sign_ballot("ana"),
+            world.sign_ballot("dan"),
+            world.sign_ballot("bob"),
         )
         assert events == (
-            self.skipped(world, "cy", SkipReason.BAD_SIGNATURE),
-            self.skipped(world, "cy", SkipReason.BAD_SIGNATURE),
-            self.skipped(world, "stranger", SkipReason.NOT_A_LEARNER),
-            self.skipped(world, "ana", SkipReason.NOT_ELIGIBLE),
-            self.skipped(world, "dan", SkipReason.ALREADY_VOTED),
+            self.skip_event(world, "cy", SkipReason.BAD_SIGNATURE),
+            self.skip_event(world, "cy", SkipReason.BAD_SIGNATURE),
+            self.skip_event(world, "stranger", SkipReason.NOT_A_LEARNER),
+            self.skip_event(world, "ana", SkipReason.NOT_ELIGIBLE),
+            self.skip_event(world, "dan", SkipReason.ALREADY_VOTED),
             VoteCast(world.id, 0, world.account("bob"), Vote(True, SCORES)),
         )
 
-    def test_a_ballot_twice_in_a_batch_counts_once(self, world: World) -> None:
+    def test_second_ballot_of_a_voter_in_a_batch_is_skipped(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana")
-        events = world.carry(world.signed("bob", True), world.signed("bob", False))
-        assert events[1] == self.skipped(world, "bob", SkipReason.ALREADY_VOTED)
+        events = world.submit_ballots(
+            world.sign_ballot("bob", True), world.sign_ballot("bob", False)
+        )
+        assert events[1] == self.skip_event(world, "bob", SkipReason.ALREADY_VOTED)
         assert world.round().approvals == 1
 
-    def test_a_batch_of_bad_ballots_only_changes_nothing_but_is_reported(
-        self, world: World
-    ) -> None:
+    def test_batch_of_only_bad_ballots_changes_nothing_but_is_reported(self, world: World) -> None:
         world.run("ana", "bob")
         world.propose("ana")
         before = world.round()
-        bad = replace(world.signed("bob"), vote=Vote(False))
-        assert world.carry(bad) == (self.skipped(world, "bob", SkipReason.BAD_SIGNATURE),)
+        bad = replace(world.sign_ballot("bob"), vote=Vote(False))
+        assert world.submit_ballots(bad) == (
+            self.skip_event(world, "bob", SkipReason.BAD_SIGNATURE),
+        )
         assert world.round() == before
 
-    def test_malleable_and_broken_signatures_are_bad(self, world: World) -> None:
+    def test_malleable_and_malformed_signatures_are_skipped(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana")
-        good = world.signed("bob")
+        good = world.sign_ballot("bob")
         signatures = [
             malleable_twin(good.signature),
             other_tag(good.signature),
@@ -116,35 +120,39 @@ class SignedVotes:
             good.signature + b"\0",
         ]
         broken = [replace(good, signature=signature) for signature in signatures]
-        skipped = self.skipped(world, "bob", SkipReason.BAD_SIGNATURE)
-        assert world.carry(*broken) == (skipped,) * len(broken)
+        skipped = self.skip_event(world, "bob", SkipReason.BAD_SIGNATURE)
+        assert world.submit_ballots(*broken) == (skipped,) * len(broken)
         assert world.ballot("bob").state == BallotState.NONE
 
-    def test_a_ballot_is_bound_to_its_round(self, world: World) -> None:
+    def test_ballot_is_bound_to_its_round(self, world: World) -> None:
         world.run("ana", "bob", "cy")
-        early = world.signed("cy", at=1)
+        early = world.sign_ballot("cy", at=1)
         world.propose("ana")
-        assert world.carry(early) == (self.skipped(world, "cy", SkipReason.BAD_SIGNATURE),)
+        assert world.submit_ballots(early) == (
+            self.skip_event(world, "cy", SkipReason.BAD_SIGNATURE),
+        )
 
-    def test_a_ballot_is_bound_to_its_experiment(self, world: World) -> None:
+    def test_ballot_is_bound_to_its_experiment(self, world: World) -> None:
         world.run("ana", "bob", "cy")
-        elsewhere = world.signed("bob")
+        elsewhere = world.sign_ballot("bob")
         world.run("ana", "bob", "cy")
         world.propose("ana")
-        assert world.carry(elsewhere) == (self.skipped(world, "bob", SkipReason.BAD_SIGNATURE),)
+        assert world.submit_ballots(elsewhere) == (
+            self.skip_event(world, "bob", SkipReason.BAD_SIGNATURE),
+        )
 
-    def test_a_batch_needs_ballots_a_round_and_its_phase(self, world: World) -> None:
+    def test_batch_is_refused_if_empty_or_for_another_round_or_phase(self, world: World) -> None:
         world.run("ana", "bob")
-        with world.refused(WrongPhase(Phase.PROPOSING)):
-            world.carry(world.signed("bob"))
+        with world.expect_refusal(WrongPhase(Phase.PROPOSING)):
+            world.submit_ballots(world.sign_ballot("bob"))
         world.propose("ana")
-        with world.refused(InvalidParameter("ballots")):
-            world.carry()
-        with world.refused(WrongRound(0)):
-            world.carry(world.signed("bob"), at=1)
+        with world.expect_refusal(InvalidParameter("ballots")):
+            world.submit_ballots()
+        with world.expect_refusal(WrongRound(0)):
+            world.submit_ballots(world.sign_ballot("bob"), at=1)
 
-    def test_one_who_left_still_votes_by_signature(self, world: World) -> None:
+    def test_learner_that_left_may_still_vote_by_signature(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana")
         world.leave("bob")
-        assert isinstance(world.carry(world.signed("bob"))[0], VoteCast)
+        assert isinstance(world.submit_ballots(world.sign_ballot("bob"))[0], VoteCast)
