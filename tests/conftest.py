@@ -189,7 +189,7 @@ def kubo_swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kubo,
 
 
 @pytest.fixture(scope="session")
-def toxiproxy_is_here() -> None:
+def toxiproxy_binary() -> None:
     from colearn_localnet.errors import InstallFailed
     from colearn_localnet.install import TOXIPROXY, find_binary
 
@@ -200,7 +200,7 @@ def toxiproxy_is_here() -> None:
 
 
 @pytest.fixture(scope="session")
-def nodes_are_here() -> None:
+def node_binaries() -> None:
     from colearn_localnet.errors import InstallFailed
     from colearn_localnet.install import ANVIL, KUBO, find_binary
 

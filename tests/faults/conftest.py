@@ -12,7 +12,7 @@ import pytest
 @pytest.fixture
 def world(
     tmp_path: Path,
-    nodes_are_here: None,
+    node_binaries: None,
     sigterm_ends_tests: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., object]]:

@@ -1,4 +1,4 @@
-"""Learners that do not do their part, or do harm."""
+"""Learners that do nothing, or propose bad weights."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Worlds = Callable[..., World]
 HONEST = ("alice", "bob", "carol")
 
 
-def test_one_who_never_acts_has_strikes_and_holds_nobody_up(world: Worlds):
+def test_absent_learner_gets_strikes_and_delays_nobody(world: Worlds):
     w = world("mallory", *HONEST, rounds=4)
     w.start(*HONEST)
     mallory = w.agent("mallory").account
@@ -27,37 +27,37 @@ def test_one_who_never_acts_has_strikes_and_holds_nobody_up(world: Worlds):
         w.wait_ballots(index, *(n for n in HONEST if n != HONEST[index - 1]))
         w.pass_time(601)
     w.final_check(*HONEST)
-    assert w.read.outcomes() == ["no proposal", *["accepted"] * 3]
-    assert w.read.strikes(mallory) == 4
-    assert not any(w.read.strikes(w.agent(name).account) for name in HONEST)
-    advances = [t for t in w.read.transactions() if t.call == "advance"]
+    assert w.reader.outcomes() == ["no proposal", *["accepted"] * 3]
+    assert w.reader.strikes(mallory) == 4
+    assert not any(w.reader.strikes(w.agent(name).account) for name in HONEST)
+    advances = [t for t in w.reader.transactions() if t.call == "advance"]
     assert sum(t.succeeded for t in advances) == 4
     sent = Counter(t.account for t in advances)  # a slow agent may advance too late, but only once
     assert max(sent.values()) <= 4
 
 
-def test_poisoned_weights_are_out_voted(world: Worlds):
+def test_poisoned_weights_are_rejected(world: Worlds):
     w = world("mallory", *HONEST, rounds=4)
     w.agent("mallory").arguments = ("--learner-arg", "poison=true")
     w.start()
     w.final_check()
-    assert w.read.outcomes() == ["rejected", *["accepted"] * 3]
+    assert w.reader.outcomes() == ["rejected", *["accepted"] * 3]
 
 
 @pytest.mark.parametrize("kind", ["malformed", "missing"])
-def test_weights_that_are_none_are_out_voted(world: Worlds, kind: str):
+def test_unusable_weights_are_rejected(world: Worlds, kind: str):
     w = world("mallory", *HONEST, rounds=4, terms={"settle_early": True})
     if kind == "malformed":
         content = w.store("mallory").put([b"these are no weights" * 10])
     else:
-        content = w.content_nobody_has()
+        content = w.missing_content()
     w.view("mallory").propose(w.experiment, 0, content, Scores()).wait(DEADLINE)
     w.start(*HONEST)
     if kind == "missing":
         for name in HONEST:
             w.agent(name).wait_log("waiting for the proposal")
-        w.pass_to_last_call(0)
+        w.move_clock_to_last_call(0)
         w.wait_round(1)
-        w.let_time_pass()
+        w.restart_clock()
     w.final_check(*HONEST)
-    assert w.read.outcomes() == ["rejected", *["accepted"] * 3]
+    assert w.reader.outcomes() == ["rejected", *["accepted"] * 3]

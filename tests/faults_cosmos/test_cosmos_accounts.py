@@ -1,4 +1,4 @@
-"""One key in two places on a Cosmos chain, and a wallet that runs out of coin."""
+"""One key in two agents on a Cosmos chain, and a wallet that runs out of coins."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LITTLE = 20_000
 
 
 class TestOneKeyInTwoAgents:
-    def test_with_one_folder_the_second_is_refused(self, world: Worlds):
+    def test_second_agent_in_the_same_folder_is_refused(self, world: Worlds):
         w = world(rounds=1)
         w.agents["alice"].start().wait_log('"started"')
-        second = w.twin("alice", shares="data").start()
+        second = w.make_twin("alice", shares="data").start()
         assert second.wait_end() == 1
         events = [line["event"] for line in second.lines()]
         assert any("another agent uses" in event for event in events)
@@ -30,28 +30,28 @@ class TestOneKeyInTwoAgents:
     @pytest.mark.parametrize(
         ("shares", "terms"),
         [("nothing", {}), ("home", {}), ("nothing", {"reveal_window": 600})],
-        ids=["on two machines", "on one machine", "secretly"],
+        ids=["on two machines", "on one machine", "with secret ballots"],
     )
-    def test_with_two_folders_nothing_takes_effect_twice(
+    def test_each_duty_takes_effect_once_with_two_folders(
         self, world: Worlds, shares: str, terms: dict[str, int]
     ):
         w = world(rounds=4, terms=terms)
-        twin = w.twin("bob", shares=shares).start()
+        twin = w.make_twin("bob", shares=shares).start()
         w.start()
         w.final_check(resent=True)
         assert twin.wait_end() == 0
         w.check_weights([twin, w.agents["bob"]])
 
 
-def test_a_wallet_runs_dry_and_is_funded_again(world: Worlds):
-    w = world(rounds=4, means={"carol": LITTLE})
+def test_agent_without_coins_stops_and_continues_once_funded(world: Worlds):
+    w = world(rounds=4, balances={"carol": LITTLE})
     carol = w.agents["carol"]
     w.start()
     assert carol.wait_end() == 1
     assert carol.journal("ballot")
-    (said,) = {line["event"] for line in carol.lines() if line.get("level") == "error"}
-    assert carol.account in said
-    assert "trying again would not help" in said
+    (message,) = {line["event"] for line in carol.lines() if line.get("level") == "error"}
+    assert carol.account in message
+    assert "trying again would not help" in message
     w.place.pay([carol.account], ENOUGH)
     carol.start()
     w.final_check()

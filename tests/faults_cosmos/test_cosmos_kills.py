@@ -1,4 +1,4 @@
-"""kill -9 of agents on a Cosmos chain, at the steps of their transactions."""
+"""Agents on a Cosmos chain that are killed (kill -9) at the steps of their transactions."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Worlds = Callable[..., CosmosWorld]
 SECRET = {"reveal_window": 600}
 
 STEPS = {
-    "before the node has it": ("BroadcastTx", False),
+    "before the node receives it": ("BroadcastTx", False),
     "before the node's answer": ("BroadcastTx", True),
     "before the receipt": ("GetTx", False),
 }
 
 
 @pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
-def test_killed_while_sending_a_proposal_and_a_ballot(world: Worlds, step: tuple[str, bool]):
+def test_agents_killed_while_sending_act_once(world: Worlds, step: tuple[str, bool]):
     method, answer = step
     w = world(gated=["alice", "bob"], terms=SECRET)
     alice, bob = w.agents["alice"], w.agents["bob"]
@@ -35,36 +35,36 @@ def test_killed_while_sending_a_proposal_and_a_ballot(world: Worlds, step: tuple
         agent.start()
     w.final_check()
     (trained,) = [t for t in alice.journal("trained") if t["round"] == 0]
-    assert w.read.proposed(0) == trained["content"][1]
+    assert w.reader.proposed(0) == trained["content"][1]
     assert len([b for b in bob.journal("ballot") if b["round"] == 0]) == 1
 
 
-def test_killed_between_commit_and_reveal(world: Worlds):
+def test_voter_killed_after_committing_still_reveals(world: Worlds):
     w = world(terms=SECRET)
     bob, carol = w.agents["bob"], w.agents["carol"]
     carol.hold("before-testing")
     w.start()
     w.wait_ballots(0, "bob", state="committed")
     bob.kill()
-    carol.let_go("before-testing")
+    carol.release("before-testing")
     w.wait_phase(0, "revealing")
     bob.start()
     w.final_check()
-    assert w.read.round(0)["approvals"] == 2
+    assert w.reader.round(0)["approvals"] == 2
 
 
-def test_kills_at_random_times_lose_nothing(world: Worlds, is_long: bool):
+def test_experiment_completes_despite_kills_at_random_times(world: Worlds, is_long: bool):
     kills, rounds = (20, 8) if is_long else (4, 5)
     dice = random.Random(4)
     w = world(rounds=rounds, terms=SECRET)
     alice = w.agents["alice"]
     alice.hold("before-testing", after=rounds // 2)  # all kills happen before the end
     w.start()
-    sent = w.read.duties().total()
+    sent = w.reader.duties().total()
     for _ in range(kills):
         sent += dice.randrange(1, 4)
         w.wait_sent(sent, or_held=(alice, "before-testing"))
         w.agents[dice.choice(w.names)].restart()
-    assert w.read.status != "completed"
-    alice.let_go("before-testing")
+    assert w.reader.status != "completed"
+    alice.release("before-testing")
     w.final_check(seconds=300)

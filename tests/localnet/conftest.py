@@ -84,7 +84,7 @@ def user() -> SimpleNamespace:
 
 
 @pytest.fixture(scope="session")
-def wasmd_is_here() -> None:
+def wasmd_binary() -> None:
     try:
         find_binary(WASMD)
     except InstallFailed as error:
@@ -92,21 +92,21 @@ def wasmd_is_here() -> None:
 
 
 @pytest.fixture(scope="session")
-def wasmd(tmp_path_factory: pytest.TempPathFactory, wasmd_is_here: None) -> Iterator[CosmosChain]:
+def wasmd(tmp_path_factory: pytest.TempPathFactory, wasmd_binary: None) -> Iterator[CosmosChain]:
     """Start a Cosmos chain of one node that all tests share."""
     with CosmosChain(tmp_path_factory.mktemp("wasmd"), block_time=0.2) as chain:
         yield chain
 
 
 @pytest.fixture
-def net(tmp_path: Path, nodes_are_here: None) -> Iterator[Localnet]:
+def net(tmp_path: Path, node_binaries: None) -> Iterator[Localnet]:
     made = Localnet(tmp_path / "net")
     yield made
     made.down(wipe=True)
 
 
 @pytest.fixture
-def kubo(tmp_path: Path, nodes_are_here: None) -> Iterator[Callable[..., Kubo]]:
+def kubo(tmp_path: Path, node_binaries: None) -> Iterator[Callable[..., Kubo]]:
     """Return a function that starts nodes; they are stopped at the end."""
     made: list[Kubo] = []
 

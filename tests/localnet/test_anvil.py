@@ -15,7 +15,7 @@ from colearn_localnet.processes import free_port, wait_until
 from colearn_localnet.rpc import json_rpc, post
 from tests.support.waiting import LIMIT
 
-pytestmark = pytest.mark.usefixtures("nodes_are_here")
+pytestmark = pytest.mark.usefixtures("node_binaries")
 
 
 @pytest.fixture

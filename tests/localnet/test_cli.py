@@ -28,7 +28,7 @@ def run(*arguments: str) -> Result:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nodes_are_here: None) -> Iterator[Path]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, node_binaries: None) -> Iterator[Path]:
     monkeypatch.setenv("COLEARN_HOME", str(tmp_path))
     monkeypatch.delenv("COLEARN_LOCALNET", raising=False)
     yield tmp_path

@@ -24,7 +24,7 @@ from colearn_localnet.rpc import get, json_rpc
 from colearn_localnet.wasmd import Wasmd
 from tests.support.waiting import LIMIT
 
-pytestmark = pytest.mark.usefixtures("wasmd_is_here")
+pytestmark = pytest.mark.usefixtures("wasmd_binary")
 
 SOMEONE = "wasm1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnf2q0cj"
 MISTYPED = "wasm1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnf2q0ck"

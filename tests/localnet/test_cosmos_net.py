@@ -24,7 +24,7 @@ from colearn_localnet.records import Settings
 from colearn_localnet.rpc import json_rpc
 from tests.support.waiting import LIMIT
 
-pytestmark = pytest.mark.usefixtures("nodes_are_here", "wasmd_is_here")
+pytestmark = pytest.mark.usefixtures("node_binaries", "wasmd_binary")
 
 SOMEONE = "wasm1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnf2q0cj"
 EVM_ACCOUNT = "0x" + "ab" * 20

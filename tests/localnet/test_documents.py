@@ -27,7 +27,7 @@ def test_every_documented_command_exists(command: str):
 
 
 def test_documented_programs_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nodes_are_here: None, wasmd_is_here: None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, node_binaries: None, wasmd_binary: None
 ):
     monkeypatch.chdir(tmp_path)
     programs = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)

@@ -17,7 +17,7 @@ from colearn_localnet.processes import wait_until
 from colearn_localnet.rpc import post
 from tests.support.waiting import LIMIT
 
-pytestmark = pytest.mark.usefixtures("nodes_are_here")
+pytestmark = pytest.mark.usefixtures("node_binaries")
 
 Swarm = tuple[Kubo, Kubo, Kubo]
 Make = Callable[..., Kubo]

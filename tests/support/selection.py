@@ -16,7 +16,7 @@ PARTS = ("fast", "nodes", "heavy")
 
 NODES = {
     *("anvil", "Anvil", "CosmosChain", "cosmos_place", "Kubo", "kubo_swarm", "swarm"),
-    *("Localnet", "nodes_are_here", "toxiproxy_is_here", "wasmd_is_here", "real_chain"),
+    *("Localnet", "node_binaries", "toxiproxy_binary", "wasmd_binary", "real_chain"),
 }
 """Fixtures and classes that start nodes, and the module whose fixtures other files import."""
 

@@ -1,4 +1,4 @@
-"""An agent in its own process, and waiting for its progress."""
+"""An agent in its own process, and waits for its progress."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def wait_for(what: str, holds: Callable[[], Any], *, seconds: float = DEADLINE) 
 
 @dataclass
 class RunningAgent:
-    """A learner's agent: its machine's folder, its key, and its process while it runs."""
+    """A learner's agent: its folder, its key, and its process while it runs."""
 
     name: str
     folder: Path
@@ -55,7 +55,7 @@ class RunningAgent:
             folder.mkdir(parents=True, exist_ok=True)
         self.use_rpc(self.rpc)
 
-    # ------------------------------------------------------------------ its process
+    # ------------------------------------------------------------------ process
 
     @property
     def account(self) -> str:
@@ -68,7 +68,7 @@ class RunningAgent:
         Networks(self.home / "networks.toml").save(network)
 
     def start(self) -> Self:
-        assert not self.runs, f"{self.name} runs already"
+        assert not self.is_running, f"{self.name} is already running"
         command = [
             *(sys.executable, "-m", "colearn_learner.cli", "agent", "run", "--json"),
             *("--experiment", self.reference, "--key", "env:LEARNER_KEY", "--poll", "0.1"),
@@ -102,7 +102,7 @@ class RunningAgent:
         return self
 
     @property
-    def runs(self) -> bool:
+    def is_running(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
     def kill(self) -> None:
@@ -124,7 +124,7 @@ class RunningAgent:
 
     def wait_end(self, seconds: float = DEADLINE) -> int:
         """Wait until the agent ends by itself, and return its exit code."""
-        wait_for(f"{self.name} ends", lambda: not self.runs, seconds=seconds)
+        wait_for(f"{self.name} ends", lambda: not self.is_running, seconds=seconds)
         assert self.process is not None
         code = int(self.process.returncode)
         self.process = None
@@ -156,16 +156,16 @@ class RunningAgent:
     def wait_log(self, text: str, *, seconds: float = DEADLINE, times: int = 1) -> None:
         """Wait until a number of log lines contain a text."""
 
-        def said() -> bool:
+        def is_logged() -> bool:
             self.check()
             return sum(text in json.dumps(line) for line in self.lines()) >= times
 
-        wait_for(f"{self.name} logs {text!r}", said, seconds=seconds)
+        wait_for(f"{self.name} logs {text!r}", is_logged, seconds=seconds)
 
     # ------------------------------------------------------------------ stopping at a step
 
     def hold(self, step: str, *, after: int = 0) -> None:
-        """Make the learner stop at a step of `learner.Towards` each time it gets there.
+        """Make the learner stop at a step of `learner.Towards` each time it reaches the step.
 
         Args:
             step: name of the step.
@@ -174,7 +174,7 @@ class RunningAgent:
         self._hold(step).with_suffix(".partial").write_text(str(after))
         self._hold(step).with_suffix(".partial").replace(self._hold(step))
 
-    def wait_held(self, step: str) -> None:
+    def wait_until_held(self, step: str) -> None:
         """Wait until the learner has stopped at the step."""
         wait_for(f"{self.name} reaches {step}", lambda: self.check() or self._held(step).exists())
 
@@ -182,11 +182,11 @@ class RunningAgent:
         """Return whether the learner has stopped at a step."""
         return self._held(step).exists()
 
-    def pass_on(self, step: str) -> None:
-        """Let the learner pass the step at which it has stopped, this once."""
+    def release_once(self, step: str) -> None:
+        """Let the learner pass the step at which it has stopped, only this time."""
         self._held(step).unlink()
 
-    def let_go(self, step: str) -> None:
+    def release(self, step: str) -> None:
         """Let the learner pass a step, now and from now on."""
         self._hold(step).unlink(missing_ok=True)
         self._held(step).unlink(missing_ok=True)

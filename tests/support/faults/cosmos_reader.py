@@ -61,7 +61,7 @@ class CosmosReader:
 
     def outcomes(self) -> list[str]:
         """Return the outcomes of the rounds so far."""
-        return [held["outcome"] for held in self._ask("rounds")["rounds"]]
+        return [row["outcome"] for row in self._ask("rounds")["rounds"]]
 
     def ballots(self, index: int) -> dict[str, str]:
         """Return the state of each learner's ballot, by account."""

@@ -1,4 +1,4 @@
-"""A world of real processes on a Cosmos chain: wasmd, IPFS nodes, agents; see `faults/harness.py`.
+"""A world of real processes on a Cosmos chain; see `faults/harness.py` for an EVM chain.
 
 Nothing here sleeps for a fixed time: every wait polls the chain or a log, with a deadline.
 """
@@ -50,7 +50,7 @@ class CosmosAgent(RunningAgent):
 
 @dataclass
 class CosmosWorld(FaultWorld[CosmosAgent]):
-    """An experiment that has begun, with an IPFS node for each of three learners.
+    """An experiment of three learners, each with an IPFS node.
 
     Args:
         place: the chain.
@@ -58,7 +58,7 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
         folder: folder of everything else.
         rounds: number of rounds of the experiment.
         gated: names of the learners whose agents reach the chain through a `GrpcGate`.
-        means: initial balances of some learners; the others have plenty.
+        balances: initial balances of some learners; the others have more than enough.
         terms: other parameters of the experiment.
     """
 
@@ -67,7 +67,7 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
     folder: Path
     rounds: int = 2
     gated: Sequence[str] = ()
-    means: Mapping[str, int] = field(default_factory=dict)
+    balances: Mapping[str, int] = field(default_factory=dict)
     terms: dict[str, Any] = field(default_factory=dict)
     names: tuple[str, ...] = field(default=("alice", "bob", "carol"), init=False)
     agents: dict[str, CosmosAgent] = field(default_factory=dict, init=False)
@@ -76,8 +76,8 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
 
     def _begin(self, closing: ExitStack) -> None:
         self.wallets = {name: Wallet.create() for name in self.names}
-        self.place.fund(w for name, w in self.wallets.items() if name not in self.means)
-        for name, amount in self.means.items():
+        self.place.fund(w for name, w in self.wallets.items() if name not in self.balances)
+        for name, amount in self.balances.items():
             self.place.pay([self.place.sender.address(self.wallets[name])], amount)
         self._owner = owner = self.place.ledger(self.place.bank)
         params = toy_params(
@@ -89,7 +89,7 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
         self.experiment = experiment = owner.create(params).wait(DEADLINE).experiment
         chain = self.place.chain
         reference = ExperimentReference(f"cosmos:{chain.chain_id}", owner.contract, experiment)
-        self.read = CosmosReader(chain.grpc, owner.contract, experiment)
+        self.reader = CosmosReader(chain.grpc, owner.contract, experiment)
         for number, name in enumerate(self.names):
             owner.acting_for(self.wallets[name]).join(experiment).wait(DEADLINE)
             grpc = chain.nodes[number % len(chain.nodes)].grpc
@@ -122,7 +122,7 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
         agent, step = or_held
         self.wait_for(
             f"{number} calls",
-            lambda: agent.is_held(step) or self.read.duties().total() >= number,
+            lambda: agent.is_held(step) or self.reader.duties().total() >= number,
         )
 
     def wait_ballots(self, index: int, *names: str, state: str) -> None:
@@ -131,8 +131,8 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
         self.wait_for(
             f"the ballots of {', '.join(names)} in round {index}",
             lambda: (
-                self.read.round_index >= index
-                and all(self.read.ballots(index)[account] == state for account in accounts)
+                self.reader.round_index >= index
+                and all(self.reader.ballots(index)[account] == state for account in accounts)
             ),
         )
 
@@ -154,14 +154,14 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
             seconds: maximum wait.
         """
         running = self.wait_completed(names, seconds)
-        assert self.read.outcomes() == list(outcomes or ["accepted"] * self.rounds)
+        assert self.reader.outcomes() == list(outcomes or ["accepted"] * self.rounds)
         self._check_sent_once(running, resent=resent)
 
     def _check_sent_once(self, running: Sequence[CosmosAgent], *, resent: bool) -> None:
-        """Check that no account did a duty twice with effect, or sent a transaction in vain."""
-        duties = self.read.duties()
-        once = {duty: n for duty, n in duties.items() if duty[1] != "advance"}  # it names no round
+        """Check that each duty took effect once, and that each transaction had an effect."""
+        duties = self.reader.duties()
+        once = {duty: n for duty, n in duties.items() if duty[1] != "advance"}  # it has no round
         assert set(once.values()) <= {1}, once
         for agent in () if resent else running:
             effective = sum(n for duty, n in duties.items() if duty[0] == agent.account)
-            assert self.read.sequence(agent.account) == effective, agent.name
+            assert self.reader.sequence(agent.account) == effective, agent.name

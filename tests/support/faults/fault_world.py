@@ -1,4 +1,4 @@
-"""Common base of the worlds of real processes on all chains: agents, waiting, final check."""
+"""Common base of the worlds of real processes on all chains."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ class FaultWorld(Generic[AgentOnChain]):
     Attributes:
         names: the learners, in the order in which they join.
         agents: agents by learner name.
-        read: reader of the chain that uses none of the project's code.
+        reader: reader of the chain that uses none of the project's code.
     """
 
     names: Sequence[str]
     agents: dict[str, AgentOnChain]
-    read: Any
+    reader: Any
     _closing: ExitStack
 
     def _begin(self, closing: ExitStack) -> None:
-        """Start nodes and create the experiment; ``closing`` ends whatever was started."""
+        """Start nodes and create the experiment; register their ends with ``closing``."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -54,7 +54,7 @@ class FaultWorld(Generic[AgentOnChain]):
         for name in names or self.names:
             self.agents[name].start()
 
-    def twin(self, name: str, *, shares: str = "nothing") -> AgentOnChain:
+    def make_twin(self, name: str, *, shares: str = "nothing") -> AgentOnChain:
         """Return another agent with a learner's key.
 
         Args:
@@ -86,20 +86,20 @@ class FaultWorld(Generic[AgentOnChain]):
 
     def wait_round(self, index: int, *, seconds: float = DEADLINE) -> None:
         """Wait until this round has begun."""
-        self.wait_for(f"round {index}", lambda: self.read.round_index >= index, seconds=seconds)
+        self.wait_for(f"round {index}", lambda: self.reader.round_index >= index, seconds=seconds)
 
     def wait_phase(self, index: int, phase: str) -> None:
         """Wait until a round is in this phase."""
         self.wait_for(
             f"round {index} is {phase}",
-            lambda: self.read.round_index >= index and self.read.phase(index) == phase,
+            lambda: self.reader.round_index >= index and self.reader.phase(index) == phase,
         )
 
     def wait_completed(self, names: Sequence[str], seconds: float) -> list[AgentOnChain]:
         """Wait until the experiment and these agents (default all) end well; return the agents."""
         running = [self.agents[name] for name in names or self.names]
         self.wait_for(
-            "the experiment completes", lambda: self.read.status == "completed", seconds=seconds
+            "the experiment completes", lambda: self.reader.status == "completed", seconds=seconds
         )
         for agent in running:
             assert agent.wait_end() == 0, f"{agent.name}: {agent.lines()[-3:]}"
@@ -108,7 +108,7 @@ class FaultWorld(Generic[AgentOnChain]):
 
     def check_weights(self, running: Sequence[RunningAgent]) -> None:
         """Check that agents and learners have the weights that the chain references."""
-        current = self.read.sha256
+        current = self.reader.sha256
         learned = []
         for agent in running:
             assert agent.journal("adopted")[-1]["content"][1] == current, agent.name
@@ -121,7 +121,7 @@ class FaultWorld(Generic[AgentOnChain]):
 def toy_params(
     store: ContentStore, *, rounds: int, learners: int, numbers: int = 3, **terms: Any
 ) -> ExperimentParams:
-    """Store an experiment's files and return its parameters; its windows outlast any test."""
+    """Store an experiment's files and return its parameters, with windows longer than any test."""
     weights = [np.zeros(numbers)]
     spec = ExperimentSpec("toy", WeightsSchema.of(weights), "score", higher_is_better=True)
     return ExperimentParams(

@@ -1,4 +1,4 @@
-"""A JSON-RPC proxy that can stop a request on its way to the node, or the answer to it."""
+"""A JSON-RPC proxy that can stop a request before it reaches the node, or its answer."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ class Hold:
         self.answer = answer
         self._reached = threading.Event()
         self._decided = threading.Event()
-        self._goes_on = False
+        self._passes = False
 
     def wait(self, seconds: float = 180.0) -> None:
         """Wait until the request is stopped."""
-        assert self._reached.wait(seconds), f"no {self.method} came in {seconds:g} s"
+        assert self._reached.wait(seconds), f"no {self.method} arrived in {seconds:g} s"
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """Let the request, or its answer, pass."""
-        self._goes_on = True
+        self._passes = True
         self._decided.set()
 
     def drop(self) -> None:
         """Break the request's connection."""
         self._decided.set()
 
-    def passes(self) -> bool:
-        """Block until the test decides; return whether the request may pass."""
+    def wait_for_decision(self) -> bool:
+        """Wait until the test decides; return whether the request may pass."""
         self._reached.set()
         self._decided.wait(_LONGEST)
-        return self._goes_on
+        return self._passes
 
 
 class Gate:
@@ -78,7 +78,8 @@ class Gate:
             self._seen.append(hold)
         return hold
 
-    def taken(self, methods: set[str]) -> Hold | None:
+    def take_hold(self, methods: set[str]) -> Hold | None:
+        """Count a request; return and remove its hold."""
         with self._lock:
             self.requests += 1
             for hold in self._holds:
@@ -87,7 +88,7 @@ class Gate:
                     return hold
         return None
 
-    def forwarder(self) -> http.client.HTTPConnection:
+    def open_upstream(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(*self._target, timeout=30)
 
     def __enter__(self) -> Self:
@@ -117,12 +118,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         try:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            hold = self.gate.taken(_methods(body))
-            if hold and not hold.answer and not hold.passes():
+            hold = self.gate.take_hold(_read_methods(body))
+            if hold and not hold.answer and not hold.wait_for_decision():
                 self.close_connection = True
                 return
-            status, answer = self._forwarded(body)
-            if hold and hold.answer and not hold.passes():
+            status, answer = self._forward(body)
+            if hold and hold.answer and not hold.wait_for_decision():
                 self.close_connection = True
                 return
             self.send_response(status)
@@ -131,10 +132,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(answer)
         except (OSError, http.client.HTTPException):
-            self.close_connection = True  # like a node that has died
+            self.close_connection = True  # like a killed node
 
-    def _forwarded(self, body: bytes) -> tuple[int, bytes]:
-        self._upstream = self._upstream or self.gate.forwarder()
+    def _forward(self, body: bytes) -> tuple[int, bytes]:
+        self._upstream = self._upstream or self.gate.open_upstream()
         try:
             self._upstream.request("POST", "/", body, {"Content-Type": "application/json"})
             answer = self._upstream.getresponse()
@@ -153,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-def _methods(body: bytes) -> set[str]:
+def _read_methods(body: bytes) -> set[str]:
     try:
         calls = json.loads(body)
     except ValueError:

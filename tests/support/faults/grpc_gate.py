@@ -1,4 +1,4 @@
-"""A gRPC proxy that can stop a request to the node or its answer, or answer in the node's place."""
+"""A gRPC proxy that can stop a request or its answer, or answer in place of the node."""
 
 from __future__ import annotations
 
@@ -77,23 +77,23 @@ class GrpcGate(grpc.GenericRpcHandler):
         method = details.method.rpartition("/")[2]
         forward = self._channel.unary_unary(details.method)
         return grpc.unary_unary_rpc_method_handler(
-            lambda request, context: self._passed(method, forward, request, context)
+            lambda request, context: self._handle(method, forward, request, context)
         )
 
-    def _passed(
+    def _handle(
         self, method: str, forward: Callable[..., Any], request: bytes, context: Any
     ) -> bytes:
-        hold, fault = self._due(method)
+        hold, fault = self._take_due(method)
         if fault is not None and not fault.late:
-            return self._broken(fault, context)
-        if hold is not None and not hold.answer and not hold.passes():
+            return self._break(fault, context)
+        if hold is not None and not hold.answer and not hold.wait_for_decision():
             context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
-        answer = self._forwarded(forward, request, context)
-        if hold is not None and hold.answer and not hold.passes():
+        answer = self._forward(forward, request, context)
+        if hold is not None and hold.answer and not hold.wait_for_decision():
             context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
-        return answer if fault is None else self._broken(fault, context)
+        return answer if fault is None else self._break(fault, context)
 
-    def _due(self, method: str) -> tuple[Hold | None, Faulty | None]:
+    def _take_due(self, method: str) -> tuple[Hold | None, Faulty | None]:
         with self._lock:
             hold = next((hold for hold in self._holds if hold.method == method), None)
             if hold is not None:
@@ -104,12 +104,12 @@ class GrpcGate(grpc.GenericRpcHandler):
                 self._faults = [fault for fault in self._faults if fault.left]
             return hold, fault
 
-    def _broken(self, fault: Faulty, context: Any) -> bytes:
+    def _break(self, fault: Faulty, context: Any) -> bytes:
         if fault.code is not None:
-            context.abort(fault.code, "a fault of the test's")
+            context.abort(fault.code, "a fault of the test")
         return b"\x0a\xff\xff"
 
-    def _forwarded(self, forward: Any, request: bytes, context: Any) -> bytes:
+    def _forward(self, forward: Any, request: bytes, context: Any) -> bytes:
         try:
             answer, call = forward.with_call(request, timeout=_SECONDS)
         except grpc.RpcError as error:

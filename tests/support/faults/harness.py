@@ -33,7 +33,7 @@ ETHER = 10**18
 
 @dataclass
 class World(FaultWorld[RunningAgent]):
-    """A chain, an IPFS node for each learner, and an experiment that has begun.
+    """A chain, an IPFS node for each learner, and an experiment.
 
     Args:
         folder: folder of everything.
@@ -108,7 +108,7 @@ class World(FaultWorld[RunningAgent]):
         )
         self.experiment = self.ledger.create(params).wait(DEADLINE).experiment
         self.reference = ExperimentReference(f"eip155:{CHAIN_ID}", self.contract, self.experiment)
-        self.read = Reader(self.chain.url, self.contract, self.experiment)
+        self.reader = Reader(self.chain.url, self.contract, self.experiment)
 
     def _make_agent(self, name: str, closing: ExitStack) -> None:
         gate = closing.enter_context(Gate(self.chain.url)) if name in self.gated else None
@@ -146,40 +146,42 @@ class World(FaultWorld[RunningAgent]):
         """Set an account's balance."""
         json_rpc(self.chain.url, "anvil_setBalance", account, hex(wei))
 
-    def pass_to_last_call(self, index: int) -> None:
-        """Move the chain's clock to where voters give up on a proposal, and stop it there.
+    def move_clock_to_last_call(self, index: int) -> None:
+        """Move the chain's clock to the time at which voters give up on a proposal, and stop it.
 
         Each voter first finishes its current attempt to fetch the proposal, however long it takes.
         """
         self.stop_mining()
-        json_rpc(self.chain.url, "evm_setNextBlockTimestamp", self.read.round(index).deadline - 10)
+        json_rpc(
+            self.chain.url, "evm_setNextBlockTimestamp", self.reader.round(index).deadline - 10
+        )
         json_rpc(self.chain.url, "evm_mine")
         json_rpc(self.chain.url, "anvil_setBlockTimestampInterval", 0)
         self.mine()
 
-    def let_time_pass(self) -> None:
+    def restart_clock(self) -> None:
         """Start the chain's clock again."""
         json_rpc(self.chain.url, "anvil_removeBlockTimestampInterval")
 
     def pass_time(self, seconds: int) -> None:
         """Move the chain's clock forward."""
         json_rpc(self.chain.url, "evm_increaseTime", seconds)
-        before = self.read.block_number()
-        wait_for("the next block", lambda: self.read.block_number() > before)
+        before = self.reader.block_number()
+        wait_for("the next block", lambda: self.reader.block_number() > before)
 
-    def take_back(self, call: str, how: str) -> None:
+    def remove_call(self, call: str, how: str) -> None:
         """Remove a call's block, and all blocks after it, from a chain that has stopped mining.
 
         Args:
             call: name of a function that was called.
             how: ``reorg`` replaces the blocks by empty ones, ``rollback`` only removes them.
         """
-        block = next(t.block for t in self.read.transactions() if t.call == call)
-        depth = self.read.block_number() - block + 1
+        block = next(t.block for t in self.reader.transactions() if t.call == call)
+        depth = self.reader.block_number() - block + 1
         json_rpc(self.chain.url, f"anvil_{how}", depth, *([[]] if how == "reorg" else []))
-        assert call not in {t.call for t in self.read.transactions()}
+        assert call not in {t.call for t in self.reader.transactions()}
 
-    def kill_chain_back_to_dump(self) -> None:
+    def kill_chain_and_restore_dump(self) -> None:
         """Kill the chain's node and restore its state of the last `dump`."""
         self.chain.kill()
         (self.folder / "chain" / "state.json").write_bytes(self._dumped)
@@ -194,10 +196,10 @@ class World(FaultWorld[RunningAgent]):
         json_rpc(self.chain.url, "evm_setIntervalMining", 0)
 
     def mine_three(self, sending: Hold) -> None:
-        """Mine the transaction that a gate has stopped, and two more blocks, and then no more."""
+        """Mine the transaction that a gate has stopped and two more blocks, then stop mining."""
         sending.wait()
         self.stop_mining()
-        sending.let_go()
+        sending.release()
         self.wait_for("a transaction waits for its block", self._has_pending)
         for _ in range(3):
             json_rpc(self.chain.url, "evm_mine")
@@ -215,14 +217,16 @@ class World(FaultWorld[RunningAgent]):
     def wait_calls(self, number: int, *, or_held: tuple[RunningAgent, str]) -> None:
         """Wait until a number of calls took effect on the contract, or an agent is at a step."""
         agent, step = or_held
-        self.wait_for(f"{number} calls", lambda: agent.is_held(step) or self.read.calls() >= number)
+        self.wait_for(
+            f"{number} calls", lambda: agent.is_held(step) or self.reader.calls() >= number
+        )
 
     def wait_ballots(self, index: int, *names: str, state: int = 1) -> None:
         """Wait until these learners' ballots of a round reach a state of `Reader.ballots`."""
         self.wait_for(
             f"the ballots of {', '.join(names)} in round {index}",
             lambda: all(
-                self.read.ballots(index).get(self.agents[name].account, 0) >= state
+                self.reader.ballots(index).get(self.agents[name].account, 0) >= state
                 for name in names
             ),
         )
@@ -235,24 +239,25 @@ class World(FaultWorld[RunningAgent]):
         Args:
             names: learners whose agents run to the end; default all.
             seconds: maximum wait.
-            resent: whether a duty may be on the chain repeatedly, once with effect; default no.
+            resent: whether a duty may be on the chain several times, once with effect; default no.
         """
         self.wait_completed(names, seconds)
         self.check_sent_once(resent=resent)
 
     def check_sent_once(self, *, resent: bool = False) -> None:
-        """Check that no account has performed one duty of one round twice."""
-        twice = {k: n for k, n in self.read.duties(with_effect=resent).items() if n > 1}
+        """Check that no account performed one duty of one round twice."""
+        twice = {k: n for k, n in self.reader.duties(with_effect=resent).items() if n > 1}
         assert not twice
 
     def is_pinned(self, name: str, cid: str) -> bool:
         """Return whether a learner's IPFS node pins a file."""
-        said = post(f"{self.nodes[name].api_url}/api/v0/pin/ls?type=recursive")
-        return cid in json.loads(said)["Keys"]
+        answer = post(f"{self.nodes[name].api_url}/api/v0/pin/ls?type=recursive")
+        return cid in json.loads(answer)["Keys"]
 
     def store(self, name: str) -> KuboStore:
         return KuboStore(self.nodes[name].api_url)
 
-    def content_nobody_has(self) -> ContentRef:
+    def missing_content(self) -> ContentRef:
+        """Return a reference to content that no node has."""
         digest = os.urandom(32)
         return ContentRef.from_digest(0x55, digest, digest.hex(), 200)

@@ -1,4 +1,4 @@
-"""Network namespaces as machines of a test, joined by veth pairs and a bridge. Needs root."""
+"""Network namespaces that act as hosts, connected by veth pairs and a bridge; needs root."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def can_make_hosts() -> bool:
+def can_create_hosts() -> bool:
     return os.geteuid() == 0 and shutil.which("ip") is not None
 
 
 class Hosts:
     """Several hosts in their own network, which a context manager removes on exit.
 
-    The test itself is at the bridge and reaches all of them.
+    The test itself is connected to the bridge and reaches all hosts.
 
     Args:
         names: names of the hosts.
@@ -55,11 +55,12 @@ class Hosts:
         _ip("link", "set", self._outer(name), "down")
 
     def heal(self, name: str) -> None:
+        """Take a host's link up again."""
         _ip("link", "set", self._outer(name), "up")
 
     def __enter__(self) -> Self:
         try:
-            self._make()
+            self._create()
         except BaseException:
             self._remove()
             raise
@@ -68,7 +69,7 @@ class Hosts:
     def __exit__(self, *_: object) -> None:
         self._remove()
 
-    def _make(self) -> None:
+    def _create(self) -> None:
         _ip("link", "add", self._bridge, "type", "bridge")
         _ip("addr", "add", f"{self._subnet}.1/24", "dev", self._bridge)
         _ip("link", "set", self._bridge, "up")

@@ -1,4 +1,4 @@
-"""A learner for the fault tests: few numbers, instant training, and steps that can be stopped.
+"""A learner for the fault tests with few numbers, instant training, and steps that can be stopped.
 
 It writes each call to ``<notes>/calls.jsonl``. If a file ``<notes>/hold-<step>`` exists and the
 step was reached more often than the number in that file, it creates ``<notes>/held-<step>`` and
@@ -17,7 +17,7 @@ import numpy as np
 from colearn_learner.interface import ProposedWeights, Weights
 
 _LOOK = 0.01  # seconds
-_LONGEST = 300.0  # maximum stop at a step in seconds, in case the test has ended
+_LONGEST = 300.0  # maximum stop at a step, in seconds, in case the test has ended
 
 
 class Towards:
@@ -26,7 +26,7 @@ class Towards:
     Args:
         target: the number to approach.
         notes: folder of the notes.
-        poison: whether it proposes the weights with their signs flipped.
+        poison: whether to propose the weights with their signs flipped.
     """
 
     def __init__(self, target: float, notes: Path, *, poison: bool) -> None:
@@ -43,10 +43,10 @@ class Towards:
 
     def mli_test_weights(self, weights: Weights) -> ProposedWeights:
         self._reach("before-testing")
-        score, held = self._score(weights.weights), self._score(self._weights)
+        score, current = self._score(weights.weights), self._score(self._weights)
         self._reach("after-testing")
         return ProposedWeights(
-            weights=weights, vote_score=score, test_score=score, vote=score > held
+            weights=weights, vote_score=score, test_score=score, vote=score > current
         )
 
     def mli_accept_weights(self, weights: Weights) -> None:
@@ -69,14 +69,14 @@ class Towards:
             after = int(hold.read_text())
         except FileNotFoundError:
             return
-        if self._times(step) <= after:
+        if self._count_calls(step) <= after:
             return
         held.touch()
         ends = time.monotonic() + _LONGEST
         while hold.exists() and held.exists() and time.monotonic() < ends:
             time.sleep(_LOOK)
 
-    def _times(self, step: str) -> int:
+    def _count_calls(self, step: str) -> int:
         with (self._notes / "calls.jsonl").open() as file:
             return sum(line.startswith(f'{{"step": "{step}"') for line in file)
 

@@ -70,7 +70,7 @@ class Reader:
 
     def outcomes(self) -> list[str]:
         """Return the outcomes of the rounds so far."""
-        return [_OUTCOME[held.outcome] for held in self._ask("rounds", 0, 100)]
+        return [_OUTCOME[row.outcome] for row in self._ask("rounds", 0, 100)]
 
     def ballots(self, index: int) -> dict[str, int]:
         """Return each learner's ballot: 0 none, 1 committed, 2 approved, 3 rejected."""
@@ -94,7 +94,7 @@ class Reader:
         return self._web3.eth.block_number
 
     def calls(self) -> int:
-        """Return the number of effective transactions to the contract: each one emits an event."""
+        """Return the number of transactions to the contract that emitted an event."""
         logs = self._web3.eth.get_logs({"address": self._contract.address, "fromBlock": 0})
         return len({log["transactionHash"] for log in logs})
 

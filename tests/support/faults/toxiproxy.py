@@ -1,11 +1,11 @@
-"""Toxiproxy: links to a server that are slow, are reset, or never deliver.
+"""Toxiproxy, a proxy with links that are slow, are reset, or never deliver.
 
 Its kinds of fault ("toxics") and their attributes, as used here:
 
 - ``latency``: every piece arrives ``latency`` milliseconds later, give or take ``jitter``
 - ``bandwidth``: ``rate`` kilobytes pass in a second
 - ``reset_peer``: connections are reset after ``timeout`` milliseconds
-- ``timeout``: nothing passes; with ``timeout=0`` no connection is closed: a black hole
+- ``timeout``: nothing passes; with ``timeout=0`` no connection is closed
 - ``limit_data``: a connection is closed once ``bytes`` have passed
 """
 
@@ -31,7 +31,7 @@ class Toxiproxy:
     Args:
         log: file for its output.
         address: address to listen on, for the users of its links too.
-        host: context manager in which to start it; default this machine.
+        host: function that returns a context manager in which to start it; default this machine.
     """
 
     def __init__(
@@ -69,17 +69,17 @@ class Toxiproxy:
     def link(self, name: str, url: str) -> Link:
         """Create a link to a server and return it."""
         parts = urlsplit(url)
-        made = self.ask(
+        created = self.ask(
             "POST",
             "/proxies",
             {"name": name, "listen": f"{self.address}:0", "upstream": parts.netloc},
         )
-        return Link(self, name, f"http://{made['listen']}{parts.path}")
+        return Link(self, name, f"http://{created['listen']}{parts.path}")
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        said = self._session.request(method, self._api + path, json=body, timeout=20)
-        assert said.ok, f"{method} {path}: {said.status_code} {said.text}"
-        return said.json() if said.content else None
+        answer = self._session.request(method, self._api + path, json=body, timeout=20)
+        assert answer.ok, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else None
 
     def _answers(self) -> bool:
         assert self._process is not None
@@ -91,14 +91,14 @@ class Toxiproxy:
 
 
 class Link:
-    """A link to a server through Toxiproxy; use ``url`` in place of the server's own."""
+    """A link to a server through Toxiproxy; use ``url`` in place of the server's URL."""
 
     def __init__(self, toxiproxy: Toxiproxy, name: str, url: str) -> None:
         self._toxiproxy = toxiproxy
         self._path = f"/proxies/{name}/toxics"
         self.url = url
 
-    def make(self, kind: str, *, stream: str = "downstream", **attributes: int) -> str:
+    def add_toxic(self, kind: str, *, stream: str = "downstream", **attributes: int) -> str:
         """Add a toxic to the link, also for open connections; return the toxic's name.
 
         Args:
@@ -110,8 +110,8 @@ class Link:
         return str(self._toxiproxy.ask("POST", self._path, wanted)["name"])
 
     @contextmanager
-    def fails(self, kind: str, **attributes: int) -> Iterator[None]:
+    def inject(self, kind: str, **attributes: int) -> Iterator[None]:
         """Add a toxic to the link until the context exits."""
-        name = self.make(kind, **attributes)
+        name = self.add_toxic(kind, **attributes)
         yield
         self._toxiproxy.ask("DELETE", f"{self._path}/{name}")
