@@ -1,4 +1,4 @@
-"""The examples: each is a program, and a module whose factory an agent takes.
+"""Examples: each file is a program, and a module with a factory of learners for agents.
 
 python examples/keras_mnist.py
 colearn agent run … --learner examples.keras_mnist:make_learner --learner-arg learner=0
@@ -7,5 +7,5 @@ colearn agent run … --learner examples.keras_mnist:make_learner --learner-arg 
 import sys
 from pathlib import Path
 
-# As a program an example finds `common` beside it; let it do so as a module of this package too.
+# Examples import `common` as programs in this folder do; make that work in this package too.
 sys.path.append(str(Path(__file__).parent))

@@ -1,8 +1,8 @@
 """Run five learners of which one lies: it proposes bad weights, and votes against good ones.
 
 The others test its proposals on their own records and reject them. The proposals that it votes
-against still pass, because it is one of four voters. Voting cannot detect a defect that does not
-show on anybody's vote records.
+against are still accepted, because it is only one of four voters. Voting cannot detect a defect
+that affects no vote records.
 
     python examples/byzantine_learner.py
     python examples/byzantine_learner.py --ledger evm

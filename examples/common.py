@@ -1,6 +1,6 @@
 """Options, records and rounds that the examples share.
 
-Replace `share` by a function that reads your own records to use the learners with them.
+To use the learners with your own records, replace `share` by a function that reads them.
 """
 
 import argparse
@@ -61,13 +61,13 @@ def records(name, path=None):
     else:
         other, targets_of = STAND_INS[name]
         print(
-            f"{name} is not here: scikit-learn's {other} records stand in for it.\n"
-            f"To use it, give its path by --data; to get it: {SOURCES[name].where}.",
+            f"{name} was not found: scikit-learn's {other} records are used instead.\n"
+            f"To use it, pass its path as --data; to get it: {SOURCES[name].where}.",
             file=sys.stderr,
         )
         data = load(other).data
         inputs = data.inputs
-        if other == "digits":  # as pictures
+        if other == "digits":  # convert to pictures
             inputs = np.round(inputs * 255).astype(np.uint8).reshape(-1, 8, 8, 1)
         data = Data(inputs, targets_of(data.targets) if targets_of else data.targets)
     if SHORTENED:
@@ -84,14 +84,14 @@ def divide_records(data, of, seed, train_ratio=0.6):
 
 
 def share(name, learner, of=5, data=None, seed=1):
-    """Return one learner's records to train, vote and test with; pictures from 0 to 1.
+    """Return one learner's records to train, vote and test with; pictures are scaled to 0 … 1.
 
     Args:
-        name: of the data set.
+        name: name of the data set.
         learner: number of the share, from 0.
-        of: number of learners that divide the data set, the same at each of them.
+        of: number of learners that divide the data set, the same for each learner.
         data: folder of the files, or this learner's own folder from `colearn data prepare`.
-        seed: of the division, the same at each learner.
+        seed: seed of the division, the same for each learner.
     """
     if data and (Path(data) / SHARE_FILE).is_file():
         mine = read_share(data).share
@@ -149,7 +149,7 @@ def main(make_learner, description, *, rounds, score, higher_is_better=True):
 
 def run_rounds(learners, options, score, higher_is_better=True):
     """Run the rounds, by the local driver or by agents on a ledger."""
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns about many models
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it would warn about many models
     set_equal_weights(learners)
     show = partial(print_mean, learners, score)
     show("start")

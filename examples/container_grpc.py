@@ -1,8 +1,8 @@
 """Run one learner of three in a container with its records, and its agent outside.
 
-The agent asks it over gRPC to train, to test and to accept. When it does not answer, the agent
-proposes nothing, or its ballot is a rejecting one, and the experiment goes on. Without an image,
-where there is no Docker, the learner's server is a process of its own on this machine.
+The agent calls it over gRPC to train, test and accept weights. If it does not answer, the agent
+declines to propose or rejects the proposal, and the experiment continues. Without an image, for
+machines without Docker, the learner's server is a separate process on this machine.
 
     python examples/container_grpc.py
     docker build -f examples/container_grpc.Dockerfile -t colearn-learner .
@@ -28,17 +28,17 @@ VARIABLE = "COLEARN_LEARNER_TOKEN"
 
 
 @contextmanager
-def served(image, token):
+def serve_learner(image, token):
     """Serve the learner during the block, and yield its address."""
     serve = ["learner", "serve", "--learner", "examples.mli_numpy:make_learner"]
     serve += ["--learner-arg", f"learner={CONTAINED}", "--learner-arg", f"of={LEARNERS}"]
     serve += ["--port", "0", "--json"]
     if image:
-        # the host's network, because a server without TLS accepts its own machine only
+        # the host's network, because a server without TLS accepts only local connections
         docker = ["docker", "run", "--rm", "--init", "--network", "host", "--env", VARIABLE]
         command = [*docker, image, "colearn", *serve]
     else:
-        print("No image is given: the learner's server is a process, in no container.")
+        print("No image is given: the learner's server is a process outside of any container.")
         command = [sys.executable, "-m", "colearn_learner.cli", *serve]
     process = subprocess.Popen(  # noqa: S603 - a fixed command
         command,
@@ -50,7 +50,7 @@ def served(image, token):
     try:
         for line in process.stdout:
             if (entry := json.loads(line)).get("event") == "listening":
-                # read its log from now on, or it would block when the pipe is full
+                # keep reading its log, because the server would block once the pipe is full
                 threading.Thread(target=process.stdout.read, daemon=True).start()
                 yield entry["url"]
                 break
@@ -69,7 +69,7 @@ def main():
     options = options.parse_args()
     token = secrets.token_urlsafe()
     with (
-        served(options.image, token) as address,
+        serve_learner(options.image, token) as address,
         RemoteLearner(address, RemoteConfig(token=token)) as remote,
     ):
         print(f"learner {CONTAINED} is served at {address}")

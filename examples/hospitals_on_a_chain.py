@@ -1,8 +1,8 @@
 """Let five hospitals train a model of tumours on a chain; no record leaves its hospital.
 
-Kinds of tumours are spread unevenly over the hospitals, as in life. Each has a key, a folder and
-an agent of its own; they meet only in the contract and in the store. At the end each compares
-what came of it with what it could have made alone.
+Kinds of tumours are spread unevenly over the hospitals, as in reality. Each hospital has its own
+key, folder and agent. The agents communicate only through the contract and the store. At the end
+the program compares the common model with those of hospitals that trained alone.
 
     python examples/hospitals_on_a_chain.py
     python examples/hospitals_on_a_chain.py --ledger local
@@ -44,8 +44,8 @@ def make_learner(learner, of=HOSPITALS, data=None, seed=1):
     )
 
 
-def alone():
-    """Return each hospital's weights after training alone, as often as all do together."""
+def train_alone():
+    """Return each hospital's weights after as many rounds of training alone."""
     hospitals = [make_learner(n) for n in range(HOSPITALS)]
     for n in range(ROUNDS):
         individual_training_round(hospitals, n)
@@ -53,19 +53,19 @@ def alone():
 
 
 def main():
-    """Run the experiment and print its cost and its gain."""
+    """Run the experiment, and print its cost and what it gained."""
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("--ledger", choices=["local", "evm"], default="evm")
     hospitals = [make_learner(n) for n in range(HOSPITALS)]
 
-    def everywhere(weights):
+    def mean_everywhere(weights):
         """Return the mean score of weights on the test records of all hospitals."""
         return mean_score([h.mli_test_weights(weights).test_score for h in hospitals])
 
     chosen = options.parse_args().ledger
-    print(f"start: log loss {everywhere(hospitals[0].mli_get_current_weights()):.3f}")
+    print(f"start: log loss {mean_everywhere(hospitals[0].mli_get_current_weights()):.3f}")
     result = simulation.run(
         hospitals,
         n_rounds=ROUNDS,
@@ -78,8 +78,8 @@ def main():
             on_event=common.print_closed,
         ),
     )
-    apart = [everywhere(weights) for weights in alone()]
-    print(f"end: log loss {everywhere(Weights(result.weights)):.3f} together")
+    apart = [mean_everywhere(weights) for weights in train_alone()]
+    print(f"end: log loss {mean_everywhere(Weights(result.weights)):.3f} together")
     print(f"     log loss {mean_score(apart):.3f} alone, from {min(apart):.3f} to {max(apart):.3f}")
     print(f"{result.cost:,} gas; weights {result.content.cid}")
 

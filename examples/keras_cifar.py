@@ -1,4 +1,4 @@
-"""Small colour pictures of ten kinds of things by a convolutional network in Keras.
+"""Classify small colour pictures of ten kinds with a convolutional network in Keras.
 
 python examples/keras_cifar.py --data cifar-10-batches-bin
 python examples/keras_cifar.py --ledger evm
@@ -13,7 +13,7 @@ STEPS_PER_ROUND = 100
 
 
 def model_of(shape, classes):
-    """Return an untrained model for pictures of a shape."""
+    """Return an untrained model for pictures of the given shape."""
 
     def convolution(filters):
         return keras.layers.Conv2D(filters, 5, padding="same", activation="relu")
@@ -54,7 +54,7 @@ def learner_of(share, seed=1, learning_rate=0.001, batch_size=32):
         test_loader=test,
         criterion="sparse_categorical_accuracy",
         minimise_criterion=False,
-        model_fit_kwargs={"shuffle": False},  # the loader does
+        model_fit_kwargs={"shuffle": False},  # the loader shuffles
     )
 
 

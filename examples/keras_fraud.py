@@ -1,7 +1,7 @@
-"""Fraud among online payments by a dense network in Keras.
+"""Detect fraud among online payments with a dense network in Keras.
 
-Frauds are few, and who calls every payment honest is seldom wrong: so the score is the area
-under the ROC curve.
+Fraud is rare, so a model that calls every payment honest is seldom wrong. The score is therefore
+the area under the ROC curve.
 
     python examples/keras_fraud.py --data ieee-fraud-detection
     python examples/keras_fraud.py --ledger evm
@@ -16,7 +16,7 @@ STEPS_PER_ROUND = 100
 
 
 def model_of(features):
-    """Return an untrained model for payments of so many features."""
+    """Return an untrained model for payments with the given number of features."""
     model = keras.Sequential([keras.Input((features,))])
     for _ in range(3):
         model.add(keras.layers.Dense(512, activation="relu"))
@@ -45,7 +45,7 @@ def learner_of(share, seed=1, learning_rate=0.001, batch_size=64):
         test_loader=test,
         criterion="auc",
         minimise_criterion=False,
-        model_fit_kwargs={"shuffle": False},  # the loader does
+        model_fit_kwargs={"shuffle": False},  # the loader shuffles
     )
 
 

@@ -1,6 +1,6 @@
-"""Handwritten digits by a convolutional network in Keras.
+"""Classify handwritten digits with a convolutional network in Keras.
 
-A residual network learns the same by `make_residual_learner`.
+`make_residual_learner` makes learners with a residual network instead.
 
     python examples/keras_mnist.py --data ~/.keras/datasets/mnist.npz
     python examples/keras_mnist.py --ledger evm
@@ -36,19 +36,19 @@ def model_of(shape, classes):
 def residual_model_of(shape, classes, channels=(16, 32)):
     """Return an untrained residual network: each block adds to the output of the previous one.
 
-    No ResNet50: that sends 94 MB a round, and its pretrained weights would have to be fetched.
+    It is not a ResNet50, which sends 94 MB a round and needs a download of pretrained weights.
     """
 
-    def convolved(x, width, size=3, stride=1):
+    def convolve(x, width, size=3, stride=1):
         x = keras.layers.Conv2D(width, size, strides=stride, padding="same", use_bias=False)(x)
         return keras.layers.BatchNormalization(momentum=0.9)(x)
 
     inputs = keras.Input(shape)
-    x = keras.layers.ReLU()(convolved(inputs, channels[0]))
+    x = keras.layers.ReLU()(convolve(inputs, channels[0]))
     for width in channels:
-        added = keras.layers.ReLU()(convolved(x, width, stride=2))
-        added = convolved(added, width)
-        x = keras.layers.add([convolved(x, width, size=1, stride=2), added])
+        added = keras.layers.ReLU()(convolve(x, width, stride=2))
+        added = convolve(added, width)
+        x = keras.layers.add([convolve(x, width, size=1, stride=2), added])
         x = keras.layers.ReLU()(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     return keras.Model(inputs, keras.layers.Dense(classes, activation="softmax")(x))

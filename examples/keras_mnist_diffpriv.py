@@ -1,9 +1,9 @@
-"""Handwritten digits by a Keras network, trained with differential privacy.
+"""Classify handwritten digits with a Keras network trained with differential privacy.
 
 Each training step clips what every record contributes and adds noise, so that the weights reveal
 little about any one record. Epsilon bounds how much; a smaller epsilon is more private. A learner
-whose next training would exceed its budget proposes no more, and still votes. Vote and test
-records are not protected: they must be others.
+whose next training would exceed its budget stops proposing, but still votes. Vote and test records
+are not protected, so they must differ from the training records.
 
     python examples/keras_mnist_diffpriv.py --data ~/.keras/datasets/mnist.npz
     python examples/keras_mnist_diffpriv.py --ledger evm

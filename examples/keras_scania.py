@@ -1,7 +1,7 @@
 """Predict failures of the air pressure system of trucks with a small dense Keras network.
 
-Failures are few, and who calls every truck sound is seldom wrong: so the score is the area under
-the ROC curve. A residual network learns the same by `make_residual_learner`.
+Failures are rare, so a model that calls every truck sound is seldom wrong. The score is therefore
+the area under the ROC curve. `make_residual_learner` makes learners with a residual network.
 
     python examples/keras_scania.py --data aps_failure
     python examples/keras_scania.py --ledger evm
@@ -33,7 +33,7 @@ def model_of(features):
 def residual_model_of(features, width=64, blocks=3):
     """Return an untrained residual network: each block adds to the output of the previous one.
 
-    No ResNet50: that sends 94 MB a round, and its pretrained weights would have to be fetched.
+    It is not a ResNet50, which sends 94 MB a round and needs a download of pretrained weights.
     """
     inputs = keras.Input((features,))
     x = keras.layers.Dense(width)(inputs)

@@ -1,4 +1,4 @@
-"""Pneumonia in chest X-rays by a convolutional network in Keras.
+"""Detect pneumonia in chest X-rays with a convolutional network in Keras.
 
 python examples/keras_xray.py --data chest_xray
 python examples/keras_xray.py --ledger evm
@@ -13,7 +13,7 @@ STEPS_PER_ROUND = 40
 
 
 def model_of(shape):
-    """Return an untrained model for pictures of a shape; of grey ones, with 19,265 parameters."""
+    """Return an untrained model; it has 19,265 parameters for grey pictures of any size."""
     return keras.Sequential(
         [
             keras.Input(shape),
@@ -48,7 +48,7 @@ def learner_of(share, seed=1, learning_rate=0.001, batch_size=16):
         test_loader=test,
         criterion="auc",
         minimise_criterion=False,
-        model_fit_kwargs={"shuffle": False},  # the loader does
+        model_fit_kwargs={"shuffle": False},  # the loader shuffles
     )
 
 

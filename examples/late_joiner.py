@@ -1,8 +1,8 @@
-"""Let a fourth learner join a running experiment and get all that the others learned.
+"""Let a fourth learner join a running experiment and receive what the others have learned.
 
 The program creates by hand what `colearn_learner.simulation.run` creates for other examples: a
-ledger with a view for each wallet, a store, an experiment, and agents. Here the agents take their
-steps in turn.
+ledger with a view for each wallet, a store, an experiment, and agents. The agents take their steps
+in turn.
 
     python examples/late_joiner.py
     python examples/late_joiner.py --ledger evm
@@ -41,7 +41,7 @@ def make_learner(learner, of=4, data=None, seed=1):
     )
 
 
-def views(kind, wallets):
+def create_views(kind, wallets):
     """Return a view of one new ledger for each wallet."""
     if kind == "local":
         from colearn_ledger.reference import LocalLedger
@@ -57,7 +57,7 @@ def views(kind, wallets):
     return [first.acting_for(wallet) for wallet in wallets]
 
 
-def create(ledger, learner, store):
+def create_experiment(ledger, learner, store):
     """Create an experiment that starts with three learners and has a place for a fourth."""
     weights = learner.mli_get_current_weights().weights
     spec = ExperimentSpec("digits", WeightsSchema.of(weights), "accuracy", higher_is_better=True)
@@ -82,13 +82,13 @@ def main():
     )
     options.add_argument("--ledger", choices=["local", "evm"], default="local")
     learners = [make_learner(n) for n in range(4)]
-    ledgers = views(options.parse_args().ledger, [Wallet.create() for _ in learners])
+    ledgers = create_views(options.parse_args().ledger, [Wallet.create() for _ in learners])
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stores = [DirectoryStore(folder / "store", owner=str(n)) for n in range(4)]
-        experiment = create(ledgers[0], learners[0], stores[0])
+        experiment = create_experiment(ledgers[0], learners[0], stores[0])
 
-        def agent_of(n):
+        def create_agent(n):
             agent = Agent(
                 ledgers[n],
                 stores[n],
@@ -103,19 +103,19 @@ def main():
             """Return the score of a learner's current weights on its own test records."""
             return learners[n].mli_test_weights(learners[n].mli_get_current_weights()).test_score
 
-        agents = [agent_of(n) for n in FROM_THE_START]
+        agents = [create_agent(n) for n in FROM_THE_START]
         for agent in agents:
             agent.step()  # join
         ledgers[0].start(experiment).wait()
-        print(f"start: accuracy {score(LATE):.3f} on the records of learner {LATE}, still away")
+        print(f"start: accuracy {score(LATE):.3f} on the records of learner {LATE}, not yet joined")
         while Action.DONE not in (done := [agent.step() for agent in agents]):
             if len(agents) == LATE and ledgers[0].experiment(experiment).round == JOINS_IN_ROUND:
-                agents.append(agent_of(LATE))
+                agents.append(create_agent(LATE))
                 print(f"learner {LATE} joins in round {JOINS_IN_ROUND}")
             if set(done) == {Action.WAITED}:
                 ledgers[0].wait_for_change(0.5)
         place = ledgers[0].learner(experiment, ledgers[LATE].account)
-        print(f"learner {LATE} votes and proposes since round {place.from_round}")
+        print(f"learner {LATE} votes and proposes from round {place.from_round} on")
     print(f"end: accuracy {score(LATE):.3f} on the records of learner {LATE}")
 
 

@@ -1,7 +1,7 @@
-"""Fraud among online payments by a linear support vector machine: the interface by hand.
+"""Detect fraud among online payments with a linear SVM; implements the interface by hand.
 
-Whatever has these five methods is a learner. Frauds are few, and who calls every payment honest
-is seldom wrong: so the score is the area under the ROC curve.
+Any object with these five methods is a learner. Fraud is rare, so a model that calls every payment
+honest is seldom wrong. The score is therefore the area under the ROC curve.
 
     python examples/mli_fraud.py --data ieee-fraud-detection
     python examples/mli_fraud.py --ledger evm
@@ -81,7 +81,7 @@ class FraudLearner(MachineLearningInterface):
         """Return the area under the ROC curve: 0.5 is guessing, 1 is the best."""
         distances = self.model.decision_function(data.inputs)
         if not np.isfinite(distances).all():
-            return np.nan  # strangers' weights may be invalid; NaN is never better
+            return np.nan  # weights from others may be invalid; NaN is never better
         return roc_auc_score(data.targets, distances)
 
 

@@ -1,6 +1,6 @@
-"""Write a learner in plain numpy without a base class: it only has the five methods.
+"""Write a learner in plain numpy: a class with the five methods and no base class.
 
-Linear regression of the progress of diabetes, by gradient descent; smaller scores are better.
+It predicts the progress of diabetes by linear regression; smaller scores are better.
 
     python examples/mli_numpy.py
     python examples/mli_numpy.py --ledger evm
@@ -15,7 +15,7 @@ STEPS_PER_ROUND, STEP = 5, 0.1
 
 
 class ClinicLearner:
-    """A clinic's linear model: a weight for each measurement, and an offset at the end."""
+    """A clinic's linear model: a weight for each measurement, followed by an offset."""
 
     def __init__(self, share, seed=1):
         self.share = share

@@ -1,7 +1,7 @@
 """Classify irises with a random forest to which every accepted proposal adds a tree.
 
-Trees travel as arrays of their nodes and thresholds, never as a pickle, which could run code at
-who reads it.
+Trees are sent as arrays of nodes and thresholds. They are never pickled, because a pickle could run
+code on the machine that loads it.
 
     python examples/mli_random_forest_iris.py
     python examples/mli_random_forest_iris.py --ledger evm

@@ -1,4 +1,4 @@
-"""Small colour pictures of ten kinds of things by a convolutional network in PyTorch.
+"""Classify small colour pictures of ten kinds with a convolutional network in PyTorch.
 
 python examples/pytorch_cifar.py --data cifar-10-batches-bin
 python examples/pytorch_cifar.py --ledger evm
@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
 from colearn_learner.learners.pytorch import PytorchLearner, categorical_accuracy
 
-BATCHES_PER_ROUND = 40  # of as many passes over the records as that takes
+BATCHES_PER_ROUND = 40  # in as many passes over the records as needed
 
 
 class Net(nn.Module):
@@ -34,7 +34,7 @@ class Net(nn.Module):
 
 
 def loader_of(data, batch_size, batches=None):
-    """Return batches of all records, or so many batches; torch has channels first."""
+    """Return batches of all records, or the given number; torch has channels first."""
     pictures = torch.tensor(data.inputs).permute(0, 3, 1, 2)
     records = TensorDataset(pictures, torch.tensor(data.targets))
     order = RandomSampler(records, num_samples=batches and batches * batch_size)

@@ -1,7 +1,7 @@
-"""Classify covid, pneumonia and healthy lungs from features of X-rays by a dense network.
+"""Classify covid, pneumonia and healthy lungs from features of X-rays with a dense network.
 
-The first layer brings the features to like sizes. What it learns of them are weights like all
-others: nothing is computed beforehand from records of several learners.
+The first layer brings the features to similar sizes. Its parameters are weights like all others,
+so nothing has to be computed from the records of several learners beforehand.
 
     python examples/pytorch_covid.py --data covid_features
     python examples/pytorch_covid.py --ledger evm

@@ -1,9 +1,9 @@
-"""Handwritten digits by a PyTorch network, trained with differential privacy by Opacus.
+"""Classify handwritten digits with a PyTorch network and differential privacy by Opacus.
 
 Each training step clips what every record contributes and adds noise, so that the weights reveal
 little about any one record. Epsilon bounds how much; a smaller epsilon is more private. A learner
-whose next training would exceed its budget proposes no more, and still votes. Vote and test
-records are not protected: they must be others.
+whose next training would exceed its budget stops proposing, but still votes. Vote and test records
+are not protected, so they must differ from the training records.
 
     python examples/pytorch_mnist_diffpriv.py --data MNIST/raw
     python examples/pytorch_mnist_diffpriv.py --ledger evm

@@ -1,4 +1,4 @@
-"""Pneumonia in chest X-rays by a convolutional network in PyTorch.
+"""Detect pneumonia in chest X-rays with a convolutional network in PyTorch.
 
 python examples/pytorch_xray.py --data chest_xray
 python examples/pytorch_xray.py --ledger evm

@@ -40,17 +40,17 @@ def parser():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = options.add_argument
-    add("-d", "--data_dir", "--data", help="where the data set's files are")
-    add("-e", "--test_dir", help="files of the same kind to test on; else a part of the others")
+    add("-d", "--data_dir", "--data", help="folder of the data set's files")
+    add("-e", "--test_dir", help="folder of files to test on; default: a part of the records")
     add("-m", "--model", choices=MODELS, default="FRAUD")
     add("-n", "--n_learners", type=int, default=3 if common.SHORTENED else 5)
     add("-p", "--n_rounds", type=int, default=2 if common.SHORTENED else 15)
     add("-v", "--vote_threshold", type=float, default=0.5, help="share that must approve")
-    add("-r", "--train_ratio", type=float, help="share of a learner's records to train on; 0.6")
-    add("-s", "--seed", type=int, default=1, help="of the division, the models and the training")
-    add("-l", "--learning_rate", type=float, help="the model's own by default")
-    add("-b", "--batch_size", type=int, help="the model's own by default")
-    add("--ledger", choices=["local", "evm"], help="let agents meet on a ledger")
+    add("-r", "--train_ratio", type=float, help="share of records to train on; default: 0.6")
+    add("-s", "--seed", type=int, default=1, help="seed of division, models and training")
+    add("-l", "--learning_rate", type=float, help="default: the model's own")
+    add("-b", "--batch_size", type=int, help="default: the model's own")
+    add("--ledger", choices=["local", "evm"], help="run agents on a ledger")
     add("--plot", metavar="FILE", help="write a picture of the rounds")
     return options
 
@@ -62,7 +62,7 @@ def shares_of(name, options):
     places = common.divide_records(data, options.n_learners, options.seed, ratio)
     shares = [Share(*(data.take(part) for part in mine)) for mine in places]
     if options.test_dir:
-        # test records come from another folder, so the part for tests is used to vote
+        # test records come from another folder, so vote with the part that was meant for tests
         other = common.records(name, options.test_dir)
         tests = common.divide_records(other, options.n_learners, options.seed)
         for n, (mine, test) in enumerate(zip(places, tests, strict=True)):

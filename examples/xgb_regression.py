@@ -11,7 +11,7 @@ from colearn_learner.learners.xgboost import XGBoostLearner
 BOOSTS_PER_ROUND = 2
 SETTINGS = {
     "objective": "reg:squarederror",
-    "base_score": 0.0,  # the start of all learners' trees
+    "base_score": 0.0,  # the first prediction, equal for all learners
     "max_depth": 3,
     "eta": 0.1,
     "nthread": 1,

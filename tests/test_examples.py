@@ -203,7 +203,7 @@ def test_byzantine_proposal_is_rejected(outcomes):
 def test_late_joiner_votes_from_the_next_round(outcomes, ledger: str):
     printed = outcomes("others")[f"late_joiner{ledger}"]["printed"]
     assert "learner 3 joins in round 1\n" in printed
-    assert "learner 3 votes and proposes since round 2\n" in printed
+    assert "learner 3 votes and proposes from round 2 on\n" in printed
     voters = [int(a) + int(b) for a, b in re.findall(r"(\d) for it, (\d) against", printed)]
     assert voters == [2, 2, 3, 3]
 
@@ -211,22 +211,22 @@ def test_late_joiner_votes_from_the_next_round(outcomes, ledger: str):
 @pytest.mark.parametrize(
     ("group", "run", "message"),
     [
-        ("keras", "keras_mnist --ledger evm", "mnist is not here: scikit-learn's digits"),
-        ("keras", "keras_cifar", "cifar-10 is not here: scikit-learn's digits"),
-        ("keras", "keras_scania", "scania-aps is not here: scikit-learn's breast-cancer"),
-        ("others", "mli_fraud", "fraud-ieee is not here: scikit-learn's breast-cancer"),
-        ("pytorch", "pytorch_xray --ledger evm", "chest-xray is not here: scikit-learn's digits"),
+        ("keras", "keras_mnist --ledger evm", "mnist was not found: scikit-learn's digits"),
+        ("keras", "keras_cifar", "cifar-10 was not found: scikit-learn's digits"),
+        ("keras", "keras_scania", "scania-aps was not found: scikit-learn's breast-cancer"),
+        ("others", "mli_fraud", "fraud-ieee was not found: scikit-learn's breast-cancer"),
+        ("pytorch", "pytorch_xray --ledger evm", "chest-xray was not found: scikit-learn's digits"),
     ],
 )
 def test_substitute_data_is_announced(outcomes, group, run, message):
-    assert f"{message} records stand in for it.\nTo use it" in outcomes(group)[run]["printed"]
+    assert f"{message} records are used instead.\nTo use it" in outcomes(group)[run]["printed"]
 
 
 def test_data_of_the_user_is_used(outcomes):
     for group, runs in GROUPS.items():
         for run in runs:
             if set(run.split()) & {*WRITERS}:
-                assert "not here" not in outcomes(group)[run]["printed"]
+                assert "was not found" not in outcomes(group)[run]["printed"]
 
 
 def test_missing_data_is_reported_in_one_line(tmp_path: Path):
