@@ -5,13 +5,13 @@ Usage: .venv/bin/python bench/cosmos_gas.py [--learners 3,256,10000] [--dao-dao 
 The script starts a wasmd, stores the contract and runs an experiment of each size: all learners
 join, one proposes, up to 64 vote, one transaction submits the signed ballots of up to 50 more, and
 `advance` is called after the deadline. Gas is that of whole transactions in blocks, including the
-signature and the bytes. One ballot is missing, so that no vote closes the round. The medians leave
-out the last join, which also starts the experiment.
+signature and the bytes. One ballot is missing, so that no vote closes the round. The medians omit
+the last join, which also starts the experiment.
 
 For comparison, the same run measures the chain's bank send and, with --dao-dao, a vote in DAO DAO's
 single-choice proposals by the same learners, as members of a cw4-group. The folder must contain
-dao_dao_core.wasm, dao_voting_cw4.wasm, dao_proposal_single.wasm and cw4_group.wasm. They are the
-crates of these names (2.6.0; cw4-group 1.1.2), built with the options of scripts/build_cosmwasm.py.
+dao_dao_core.wasm, dao_voting_cw4.wasm, dao_proposal_single.wasm and cw4_group.wasm. Build them from
+the crates of these names (2.6.0; cw4-group 1.1.2) with the options of scripts/build_cosmwasm.py.
 dao-voting-cw4 links only if its dependency on cw4-group has the feature `library`.
 """
 
@@ -76,7 +76,7 @@ WINDOW = 30
 VOTERS, SIGNERS, SENDS = 64, 50, 5
 """Largest numbers of voters by transaction, relayed ballots and bank sends."""
 
-MEANS = 10_000_000
+FUNDS = 10_000_000
 GAS = 500_000
 """Gas limit of a learner's transaction; the results are the gas used."""
 
@@ -101,7 +101,7 @@ class Learner:
     sequence: int = 0
 
 
-class Place:
+class Bench:
     """A chain with the contract, an account that pays (the first one), and the learners' keys.
 
     Args:
@@ -124,36 +124,36 @@ class Place:
         self.ledger = CosmosLedger.connect(terms, self.contract, self.bank, config=config)
         self.learners: list[Learner] = []
 
-    def paid(self, *actions: Action) -> Executed:
+    def pay_for(self, *actions: Action) -> Executed:
         """Send a transaction from the paying account and return it once it is in a block."""
         done = self.sender.wait(self.sender.send(self.bank, *actions), PATIENCE)
         if done.code:
             raise SystemExit(f"a transaction failed: {done.log}")
         return done
 
-    def enrol(self, count: int) -> None:
+    def add_learners(self, count: int) -> None:
         """Create and fund learners until there are ``count``."""
         new = []
         for number in range(len(self.learners), count):
             wallet = Wallet.from_key(hashlib.sha256(f"bench {number}".encode()).digest())
             new.append(Learner(wallet, wallet.cosmos_address(self.chain.prefix)))
         task = self.progress.add_task("accounts", total=len(new))
-        for part in parts(new):
-            self.paid(paying_many(self.payer, [who.account for who in part], self.chain))
-            for who in part:
-                who.number, _ = self.node.account(who.account)
+        for part in split(new):
+            self.pay_for(pay_many_action(self.payer, [one.account for one in part], self.chain))
+            for learner in part:
+                learner.number, _ = self.node.account(learner.account)
                 self.progress.advance(task)
         self.learners += new
 
-    def gas_of(self, what: str, who: Sequence[Learner], contract: Account, say: Message) -> Gas:
-        """Send the same message from each learner and return the gas in the same order."""
-        task = self.progress.add_task(what, total=len(who))
+    def measure(self, what: str, group: Sequence[Learner], contract: Account, call: Message) -> Gas:
+        """Send a message from each learner of a group and return the gas in the same order."""
+        task = self.progress.add_task(what, total=len(group))
         gas: list[int] = []
-        for part in parts(who):
+        for part in split(group):
             height = self.chain.height()
             for learner in part:
-                self._broadcast(learner, execute_action(learner.account, contract, say))
-            for used in self._recorded(height, len(part)):
+                self._broadcast(learner, execute_action(learner.account, contract, call))
+            for used in self._read_gas(height, len(part)):
                 gas.append(used)
                 self.progress.advance(task)
         return {what: gas}
@@ -161,18 +161,18 @@ class Place:
     def _broadcast(self, learner: Learner, action: Action) -> None:
         chain, fee = self.chain, int(GAS * self.price) + 1
         order = (learner.number, learner.sequence)
-        place = Signing(chain.chain_id, *order, GAS, fee, chain.denomination)
-        code, _, words = self.node.broadcast(sign_transaction(learner.wallet, (action,), place))
+        signing = Signing(chain.chain_id, *order, GAS, fee, chain.denomination)
+        code, _, log = self.node.broadcast(sign_transaction(learner.wallet, (action,), signing))
         if code:
-            raise SystemExit(f"a transaction was refused: {words}")
+            raise SystemExit(f"a transaction was refused: {log}")
         learner.sequence += 1
 
-    def _recorded(self, height: int, count: int) -> Iterator[int]:
+    def _read_gas(self, height: int, count: int) -> Iterator[int]:
         """Yield the gas of the next ``count`` transactions in blocks above a height."""
         ends = time.monotonic() + PATIENCE
         while count:
             if time.monotonic() > ends:
-                raise SystemExit(f"{count} transactions are in no block")
+                raise SystemExit(f"{count} transactions are not in a block")
             try:
                 block = json_rpc(self.chain.rpc, "block_results", str(height + 1), seconds=60)
             except NodeFailed:  # no such block yet
@@ -187,25 +187,25 @@ class Place:
                 yield int(result["gas_used"])
 
 
-def parts(everybody: Sequence[Learner]) -> Iterator[Sequence[Learner]]:
+def split(learners: Sequence[Learner]) -> Iterator[Sequence[Learner]]:
     """Yield learners in chunks."""
-    for start in range(0, len(everybody), CHUNK):
-        yield everybody[start : start + CHUNK]
+    for start in range(0, len(learners), CHUNK):
+        yield learners[start : start + CHUNK]
 
 
-def packed(message: object) -> Action:
+def pack(message: object) -> Action:
     """Return a message packed for a transaction."""
     action = AnyMessage()
     action.Pack(message, type_url_prefix="/")
     return bytes(action.SerializeToString(deterministic=True))
 
 
-def paying_many(payer: Account, accounts: Sequence[Account], chain: CosmosChain) -> Action:
+def pay_many_action(payer: Account, accounts: Sequence[Account], chain: CosmosChain) -> Action:
     """Return a payment to many accounts."""
-    total = [Coin(amount=str(MEANS * len(accounts)), denom=chain.denomination)]
-    each = [Coin(amount=str(MEANS), denom=chain.denomination)]
+    total = [Coin(amount=str(FUNDS * len(accounts)), denom=chain.denomination)]
+    each = [Coin(amount=str(FUNDS), denom=chain.denomination)]
     outputs = [Output(address=account, coins=each) for account in accounts]
-    return packed(MsgMultiSend(inputs=[Input(address=payer, coins=total)], outputs=outputs))
+    return pack(MsgMultiSend(inputs=[Input(address=payer, coins=total)], outputs=outputs))
 
 
 def content(text: str) -> ContentRef:
@@ -217,16 +217,16 @@ def content(text: str) -> ContentRef:
 # ------------------------------------------------------------------------- measurements
 
 
-def sends(place: Place) -> Gas:
+def measure_sends(bench: Bench) -> Gas:
     """Measure payments between two existing accounts."""
-    to, unit = place.learners[0].account, place.chain.denomination
-    used = [place.paid(pay_action(place.payer, to, 1, unit)).gas_used for _ in range(SENDS)]
+    to, unit = bench.learners[0].account, bench.chain.denomination
+    used = [bench.pay_for(pay_action(bench.payer, to, 1, unit)).gas_used for _ in range(SENDS)]
     return {"bank send": used}
 
 
-def experiment(place: Place, count: int) -> tuple[Gas, list[Learner]]:
+def measure_experiment(bench: Bench, count: int) -> tuple[Gas, list[Learner]]:
     """Measure a round of an experiment; return its gas and the voters by transaction."""
-    ledger, everybody, vote = place.ledger, place.learners[:count], Vote(True, SCORES)
+    ledger, learners, vote = bench.ledger, bench.learners[:count], Vote(True, SCORES)
     params = ExperimentParams(
         name=f"{count} learners",
         spec=content("spec"),
@@ -240,20 +240,20 @@ def experiment(place: Place, count: int) -> tuple[Gas, list[Learner]]:
     number = ledger.create(params).wait(PATIENCE).experiment
     encode = CosmosEncoder().encode
 
-    def send(what: str, who: Sequence[Learner], call: Message) -> Gas:
-        return place.gas_of(what, who, place.contract, call)
+    def send(what: str, group: Sequence[Learner], call: Message) -> Gas:
+        return bench.measure(what, group, bench.contract, call)
 
-    gas = send("join", everybody, encode(JOIN, (number, hashlib.sha256(b"key").digest())))
+    gas = send("join", learners, encode(JOIN, (number, hashlib.sha256(b"key").digest())))
     gas["join"].pop()
-    by = {learner.account: learner for learner in everybody}
+    by = {learner.account: learner for learner in learners}
     proposer = by[ledger.round(number, 0).proposer]
     gas |= send("propose", [proposer], encode(PROPOSE, (number, 0, content("weights"), SCORES)))
-    rest = [learner for learner in everybody if learner is not proposer][1:]
+    rest = [learner for learner in learners if learner is not proposer][1:]
     voters, signers = rest[:VOTERS], rest[VOTERS : VOTERS + SIGNERS]
     gas |= send("vote", voters, encode(VOTE, (number, 0, vote)))
     gas["vote_signed, per ballot"] = []
     if signers:
-        ballots = [sign_ballot(who.wallet, ledger.domain, number, 0, vote) for who in signers]
+        ballots = [sign_ballot(one.wallet, ledger.domain, number, 0, vote) for one in signers]
         carried = ledger.vote_signed(number, 0, ballots).wait(PATIENCE)
         gas["vote_signed, per ballot"].append(carried.cost // len(signers))
     found = ledger.round(number, 0)
@@ -269,44 +269,44 @@ class DaoDao:
     """DAO DAO's contracts, stored on a chain.
 
     Args:
-        place: the chain.
+        bench: the chain and the learners.
         folder: folder with the four wasm files.
     """
 
-    def __init__(self, place: Place, folder: Path) -> None:
-        self.place = place
+    def __init__(self, bench: Bench, folder: Path) -> None:
+        self.bench = bench
         self.codes: dict[str, int] = {}
         for name in DAO_DAO:
-            done = place.paid(store_action(place.payer, (folder / f"{name}.wasm").read_bytes()))
+            done = bench.pay_for(store_action(bench.payer, (folder / f"{name}.wasm").read_bytes()))
             found = [dict(e.attributes) for e in done.events if e.type == "store_code"]
             self.codes[name] = int(found[0]["code_id"])
 
-    def made(self, name: str, message: Mapping[str, Any]) -> dict[str, Account]:
+    def create(self, name: str, message: Mapping[str, Any]) -> dict[str, Account]:
         """Create a contract and return the addresses of all contracts created, by name."""
         text = json.dumps(message).encode()
         action = MsgInstantiateContract(
-            sender=self.place.payer, code_id=self.codes[name], label=name, msg=text
+            sender=self.bench.payer, code_id=self.codes[name], label=name, msg=text
         )
-        done = self.place.paid(packed(action))
+        done = self.bench.pay_for(pack(action))
         found = [dict(e.attributes) for e in done.events if e.type == "instantiate"]
         at = {int(one["code_id"]): Account(one["_contract_address"]) for one in found}
         return {name: at[code] for name, code in self.codes.items() if code in at}
 
     def module(self, name: str, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the instruction to the core contract to create another contract."""
+        """Return the core contract's instruction to create another contract."""
         text = base64.b64encode(json.dumps(message).encode()).decode()
         return {"code_id": self.codes[name], "msg": text, "funds": [], "label": name}
 
-    def proposals(self, count: int) -> Account:
+    def create_dao(self, count: int) -> Account:
         """Create a DAO with the first learners as members and return its proposal contract."""
-        place = self.place
-        group = self.made("cw4_group", {"admin": place.payer, "members": []})["cw4_group"]
-        task = place.progress.add_task("DAO DAO's members", total=count)
-        for part in parts(place.learners[:count]):
+        bench = self.bench
+        group = self.create("cw4_group", {"admin": bench.payer, "members": []})["cw4_group"]
+        task = bench.progress.add_task("DAO DAO's members", total=count)
+        for part in split(bench.learners[:count]):
             add = [{"addr": learner.account, "weight": 1} for learner in part]
             message = {"update_members": {"remove": [], "add": add}}
-            place.paid(execute_action(place.payer, group, message))
-            place.progress.advance(task, len(part))
+            bench.pay_for(execute_action(bench.payer, group, message))
+            bench.progress.advance(task, len(part))
         proposing = {
             "threshold": {"absolute_percentage": {"percentage": {"majority": {}}}},
             "max_voting_period": {"time": 86_400},
@@ -324,22 +324,22 @@ class DaoDao:
             "voting_module_instantiate_info": self.module("dao_voting_cw4", voting),
             "proposal_modules_instantiate_info": [self.module("dao_proposal_single", proposing)],
         }
-        return self.made("dao_dao_core", core)["dao_proposal_single"]
+        return self.create("dao_dao_core", core)["dao_proposal_single"]
 
-    def measured(self, count: int, voters: Sequence[Learner]) -> Gas:
+    def measure(self, count: int, voters: Sequence[Learner]) -> Gas:
         """Measure a proposal and votes on it by the same learners."""
-        contract, place = self.proposals(count), self.place
+        contract, bench = self.create_dao(count), self.bench
         proposal = {"title": "weights", "description": content("weights").cid, "msgs": []}
         name = "DAO DAO's propose"
-        gas = place.gas_of(name, place.learners[:1], contract, {"propose": proposal})
+        gas = bench.measure(name, bench.learners[:1], contract, {"propose": proposal})
         vote = {"vote": {"proposal_id": 1, "vote": "yes"}}
-        return gas | place.gas_of("DAO DAO's vote", voters, contract, vote)
+        return gas | bench.measure("DAO DAO's vote", voters, contract, vote)
 
 
 # ------------------------------------------------------------------------- results
 
 
-def table(found: Mapping[int, Gas]) -> Table:
+def make_table(found: Mapping[int, Gas]) -> Table:
     """Return a table of the medians, with one column for each number of learners."""
     shown = Table("call", title="gas, median")
     for count in found:
@@ -350,7 +350,7 @@ def table(found: Mapping[int, Gas]) -> Table:
     return shown
 
 
-def numbers(text: str) -> list[int]:
+def parse_numbers(text: str) -> list[int]:
     """Parse an option's numbers of learners."""
     found = [int(part) for part in text.split(",")]
     if not all(3 <= number <= 10_000 for number in found):
@@ -361,13 +361,13 @@ def numbers(text: str) -> list[int]:
 def main() -> None:
     """Measure and print the gas."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--learners", type=numbers, default=[3, 256, 10_000])
-    parser.add_argument("--dao-dao", type=Path, metavar="FOLDER", help="of its four modules")
+    parser.add_argument("--learners", type=parse_numbers, default=[3, 256, 10_000])
+    parser.add_argument("--dao-dao", type=Path, metavar="FOLDER", help="folder of its four modules")
     parser.add_argument("--json", action="store_true", help="print each transaction's gas")
     options = parser.parse_args()
     for name in DAO_DAO if options.dao_dao else ():
         if not (options.dao_dao / f"{name}.wasm").is_file():
-            parser.error(f"{options.dao_dao} has no {name}.wasm: see the head of this file")
+            parser.error(f"{options.dao_dao} has no {name}.wasm: see the start of this file")
     load, began = os.getloadavg()[0], time.monotonic()
     found: dict[int, Gas] = {}
     with (
@@ -375,24 +375,24 @@ def main() -> None:
         CosmosChain(Path(folder) / "chain", block_time=BLOCK_TIME) as chain,
         Progress(console=Console(stderr=True)) as progress,
     ):
-        place = Place(chain, Path(folder) / "sent", progress)
-        dao_dao = DaoDao(place, options.dao_dao) if options.dao_dao else None
+        bench = Bench(chain, Path(folder) / "sent", progress)
+        dao_dao = DaoDao(bench, options.dao_dao) if options.dao_dao else None
         for count in options.learners:
-            place.enrol(count)
-            found[count], voters = experiment(place, count)
+            bench.add_learners(count)
+            found[count], voters = measure_experiment(bench, count)
             if dao_dao:
-                found[count] |= dao_dao.measured(count, voters)
-            found[count] |= sends(place)
+                found[count] |= dao_dao.measure(count, voters)
+            found[count] |= measure_sends(bench)
     loads = [round(load, 1), round(os.getloadavg()[0], 1)]
     if options.json:
         print(json.dumps({"load": loads, "cores": os.cpu_count(), "gas": found}))
         return
     votes = [statistics.median(gas["vote"]) for gas in found.values()]
-    say = Console(highlight=False).print
-    say(table(found))
-    say(f"from column to column a vote differs by {max(votes) / min(votes) - 1:.2%}")
+    show = Console(highlight=False).print
+    show(make_table(found))
+    show(f"the gas of a vote differs by up to {max(votes) / min(votes) - 1:.2%} between columns")
     took = f"{time.monotonic() - began:.0f} s on {os.cpu_count()} cores"
-    say(f"{took}, load {loads[0]} before and {loads[1]} after")
+    show(f"{took}, load {loads[0]} before and {loads[1]} after")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ five learners by label skew (Dirichlet α = 0.5). A learner trains on 60 % of it
 `LocalLedger` propose in turn. For comparison, the same run trains the same network with the same
 initial weights, rate and batches, but without votes, on each learner's training records alone and
 on the pooled records. Both make as many passes over the records as there are rounds. On the pooled
-records, this is five times the gradient steps of the experiment, where a round is one learner's
-pass.
+records this takes five times as many gradient steps as the experiment, in which a round is one
+learner's pass.
 
 Each model runs in its own process. The script prints a table and, for each row, the distance from
 the aims: at most two points below the pooled data, and above the mean of the learners alone.
@@ -85,7 +85,7 @@ def skewed_split(data: Data, seed: int) -> Split:
     return Split(shares, data.take(common))
 
 
-def measured(name: str, seed: int, settings: Settings) -> Row:
+def measure(name: str, seed: int, settings: Settings) -> Row:
     """Run one experiment and train its comparisons."""
     began, data = time.monotonic(), dataset("digits")
     chosen, parts = model(name, data), skewed_split(data.load(), seed)
@@ -100,7 +100,7 @@ def measured(name: str, seed: int, settings: Settings) -> Row:
             score_name=score.name, higher_is_better=score.higher_is_better
         ),
     )
-    # gradient descent has no state, so one training with all passes equals many with one pass
+    # gradient descent is stateless, so one training with all passes equals many with one pass
     compared = compare(
         result.weights,
         parts,
@@ -113,16 +113,16 @@ def measured(name: str, seed: int, settings: Settings) -> Row:
     return Row(name, seed, accepted, compared, time.monotonic() - began)
 
 
-def rows_of(name: str, seeds: Sequence[int], settings: Settings) -> list[Row]:
+def measure_rows(name: str, seeds: Sequence[int], settings: Settings) -> list[Row]:
     """Measure one model with every seed."""
     rows = []
     for seed in seeds:
-        rows.append(measured(name, seed, settings))
+        rows.append(measure(name, seed, settings))
         print(f"{name}, seed {seed}: {rows[-1].seconds:.0f} s", file=sys.stderr, flush=True)
     return rows
 
 
-def table(rows: Sequence[Row], settings: Settings) -> str:
+def format_table(rows: Sequence[Row], settings: Settings) -> str:
     """Return the rows as a Markdown table with accuracies in per cent."""
     names = ("together", "behind", "mean alone", "best alone", "accepted", "aims")
     lines = [f"| model | seed | experiment | {' | '.join(names)} |", "|---" + "|---:" * 7 + "|---|"]
@@ -150,12 +150,12 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads do not help small networks
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(len(options.models), mp_context=context) as pool:
-        measuring = [pool.submit(rows_of, m, options.seeds, settings) for m in options.models]
+        measuring = [pool.submit(measure_rows, m, options.seeds, settings) for m in options.models]
         rows = [row for future in measuring for row in future.result()]
-    print(table(rows, settings))
+    print(format_table(rows, settings))
     for name in options.models:
         behind = [row.behind for row in rows if row.model == name]
-        print(f"{name}: behind by {100 * statistics.mean(behind):.1f} points in the mean")
+        print(f"{name}: behind by {100 * statistics.mean(behind):.1f} points on average")
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ class Watch:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True  # headers and body are two writes
+            disable_nagle_algorithm = True  # headers and body are written separately
 
             def do_POST(self) -> None:
                 """Forward a request."""
@@ -112,15 +112,15 @@ class Watch:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
 
-class Place:
+class Bench:
     """A contract with an experiment in which the script and the measured learner take turns."""
 
     def __init__(self, anvil: Anvil, folder: Path, rounds: int) -> None:
         sending = EvmSenderConfig(journal=folder / "by-hand")
         config = EvmConfig(chain_id=31337, sending=sending, websocket="off")
         self.folder = folder
-        self.hand, self.other = (Wallet.from_key(key) for key in anvil.keys[:2])
-        self.ledger = EvmLedger.deploy(anvil.url, self.hand, config=config)
+        self.own, self.other = (Wallet.from_key(key) for key in anvil.keys[:2])
+        self.ledger = EvmLedger.deploy(anvil.url, self.own, config=config)
         self.store = DirectoryStore(folder / "store", owner="bench")
         start = [np.zeros(3)]
         spec = ExperimentSpec("toy", WeightsSchema.of(start), "score", higher_is_better=True)
@@ -139,57 +139,57 @@ class Place:
         self.experiment = self.ledger.create(params).wait(10).experiment
         self.ledger.join(self.experiment).wait(10)
 
-    def measured(self, watch: Watch, rounds: int) -> list[float]:
+    def measure(self, watch: Watch, rounds: int) -> list[float]:
         """Return the seconds from each proposal's block to the other learner's ballot."""
         seconds: list[float] = []
         while len(seconds) < rounds:
             experiment = self.ledger.experiment(self.experiment)
-            duty = self.ledger.duty(self.experiment, self.hand.address)
+            duty = self.ledger.duty(self.experiment, self.own.address)
             if experiment.round is None or duty not in (Duty.PROPOSE, Duty.VOTE):
                 time.sleep(0.02)
             elif duty == Duty.VOTE:
                 self.ledger.vote(self.experiment, experiment.round, Vote(True)).wait(10)
             else:
-                time.sleep(0.3 + random.random())  # noqa: S311 - a random time in its pause
+                time.sleep(0.3 + random.random())  # noqa: S311 - at a random time in the agent's pause
                 content = next(self.contents)
                 watch.sent.clear()
                 self.ledger.propose(self.experiment, experiment.round, content, Scores())
                 began = time.perf_counter()
                 if not watch.sent.wait(30):
-                    raise SystemExit("no ballot came")
+                    raise SystemExit("no ballot was sent within 30 s")
                 seconds.append(watch.at - began)
         return seconds
 
 
-def by_agent(place: Place, watch: Watch, rounds: int, config: EvmConfig) -> list[float]:
+def measure_agent(bench: Bench, watch: Watch, rounds: int, config: EvmConfig) -> list[float]:
     """Measure an agent."""
-    ledger = EvmLedger.connect(watch.url, place.ledger.contract, place.other, config=config)
+    ledger = EvmLedger.connect(watch.url, bench.ledger.contract, bench.other, config=config)
     agent = Agent(
         ledger,
-        DirectoryStore(place.folder / "store", owner="agent"),
+        DirectoryStore(bench.folder / "store", owner="agent"),
         learner=Learner(),
-        experiment=place.experiment,
-        folder=place.folder / "agent",
+        experiment=bench.experiment,
+        folder=bench.folder / "agent",
         config=AgentConfig(poll=config.poll_seconds),
     )
     stop = threading.Event()
     thread = threading.Thread(target=agent.run, args=(stop,), daemon=True)
     thread.start()
     try:
-        return place.measured(watch, rounds)
+        return bench.measure(watch, rounds)
     finally:
         stop.set()
         thread.join(10)
         agent.close()
 
 
-def by_hand_written_loop(place: Place, watch: Watch, rounds: int) -> list[float]:
+def measure_loop(bench: Bench, watch: Watch, rounds: int) -> list[float]:
     """Measure a simple loop with web3.py."""
-    account = EthAccount.from_key(place.other.reveal_key())
+    account = EthAccount.from_key(bench.other.reveal_key())
     web3 = Web3(HTTPProvider(watch.url))
     web3.middleware_onion.inject(SignAndSendRawMiddlewareBuilder.build(account), layer=0)
-    contract = web3.eth.contract(address=place.ledger.contract, abi=ABI)
-    encoder, number = EvmEncoder(load_artifact().abi), place.experiment
+    contract = web3.eth.contract(address=bench.ledger.contract, abi=ABI)
+    encoder, number = EvmEncoder(load_artifact().abi), bench.experiment
     stop = threading.Event()
 
     def transact(call: Call, *arguments: object) -> None:
@@ -208,16 +208,16 @@ def by_hand_written_loop(place: Place, watch: Watch, rounds: int) -> list[float]
             seen = head
             duty = contract.functions.duty(number, account.address).call()
             if duty in (Duty.PROPOSE, Duty.VOTE):
-                index = place.ledger.experiment(number).round or 0
+                index = bench.ledger.experiment(number).round or 0
                 if duty == Duty.PROPOSE:
-                    transact(PROPOSE, number, index, next(place.contents), Scores())
+                    transact(PROPOSE, number, index, next(bench.contents), Scores())
                 else:
                     transact(VOTE, number, index, Vote(True))
 
     thread = threading.Thread(target=loop, daemon=True)
     thread.start()
     try:
-        return place.measured(watch, rounds)
+        return bench.measure(watch, rounds)
     finally:
         stop.set()
         thread.join(10)
@@ -236,20 +236,20 @@ def main() -> None:
     """Measure and print the latency."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--duties", type=int, default=50)
-    parser.add_argument("--poll", type=float, default=1.0, help="the agent's, in seconds")
+    parser.add_argument("--poll", type=float, default=1.0, help="the agent's interval, in seconds")
     options = parser.parse_args()
     print(f"{'milliseconds':<34}{'n':>5}{'median':>10}{'10 %':>10}{'90 %':>10}{'max':>10}")
     with Anvil() as anvil:
         watch = Watch(anvil.url)
-        ways: dict[str, Callable[[Place], list[float]]] = {
-            "web3.py, looks each 10 ms": lambda p: by_hand_written_loop(p, watch, options.duties)
+        measurements: dict[str, Callable[[Bench], list[float]]] = {
+            "web3.py, polling every 10 ms": lambda p: measure_loop(p, watch, options.duties)
         }
         ws = anvil.url.replace("http", "ws")
         for name, socket in (
             ("WebSocket", ws),
-            (f"looks each {options.poll:g} s", "off"),
+            (f"polling every {options.poll:g} s", "off"),
         ):
-            ways[f"agent, {name}"] = lambda p, socket=socket: by_agent(  # type: ignore[misc]
+            measurements[f"agent, {name}"] = lambda p, socket=socket: measure_agent(  # type: ignore[misc]
                 p,
                 watch,
                 options.duties,
@@ -260,9 +260,9 @@ def main() -> None:
                     websocket=socket,
                 ),
             )
-        for name, way in ways.items():
+        for name, measure in measurements.items():
             with tempfile.TemporaryDirectory() as folder:
-                print_row(name, way(Place(anvil, Path(folder), options.duties)))
+                print_row(name, measure(Bench(anvil, Path(folder), options.duties)))
 
 
 if __name__ == "__main__":

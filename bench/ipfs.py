@@ -7,10 +7,10 @@ ways, in changing order: with http.client (``add`` with the same options; ``cat`
 other store) and with `KuboStore` (put and pin; get, verified by CID and sha256). The script prints
 medians. The ratio is the median of the ratios of the rounds; both parts of each ratio ran one after
 the other under the same load. An agent computes the reference of its weights before sending them,
-to find out whether training changed anything. The line ``reference`` is the time for that, and the
-next line is the sum. Node and client share the machine, so our work slows the node down if it uses
-all cores. The peak memory is that of a separate process that puts weights it already has, or
-fetches them.
+to find out whether training changed anything. The line ``reference`` shows the speed of this, and
+the next line is the sum. Node and client share the machine, so our work slows the node down if it
+uses all cores. The peak memory is measured in a separate process, which puts weights that are
+already in its memory, or fetches them.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def plain_add(url: str, data: bytes) -> None:
 
 
 def plain_cat(url: str, cid: str, size: int) -> None:
-    """Read a file into a folder without hashing."""
+    """Read a file into memory without hashing."""
     connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc)
     connection.request("POST", f"/api/v0/cat?arg={cid}")
     answer = connection.getresponse()
@@ -81,21 +81,21 @@ def store_add(store: KuboStore, data: bytes, content: ContentRef) -> None:
 
 
 def store_cat(store: KuboStore, content: ContentRef) -> None:
-    """Read a file into a folder and verify it, as an agent does."""
+    """Read a file into memory and verify it, as an agent does."""
     data = bytearray()
     with store.get(content, max_size=content.size) as pieces:
         for piece in pieces:
             data += piece
 
 
-def timed(act: Callable[[], object]) -> float:
+def measure_seconds(act: Callable[[], object]) -> float:
     """Run an operation and return its duration in seconds."""
     began = time.perf_counter()
     act()
     return time.perf_counter() - began
 
 
-def throughput(node: Kubo, size: int, rounds: int) -> dict[str, list[float]]:
+def measure_operations(node: Kubo, size: int, rounds: int) -> dict[str, list[float]]:
     """Return the durations of each operation in seconds, by its name."""
     store = KuboStore(node.api)
     names = ("reference", "add", "plain add", "get", "plain cat")
@@ -110,13 +110,13 @@ def throughput(node: Kubo, size: int, rounds: int) -> dict[str, list[float]]:
             ("plain add", lambda other=other: plain_add(node.api_url, other)),
         ]
         for name, act in adds[:: 1 if number % 2 else -1]:
-            seconds[name].append(timed(act))
+            seconds[name].append(measure_seconds(act))
         gets = [
             ("get", lambda c=content: store_cat(store, c)),
             ("plain cat", lambda c=content: plain_cat(node.api_url, c.cid, size)),
         ]
         for name, act in gets[:: 1 if number % 2 else -1]:
-            seconds[name].append(timed(act))
+            seconds[name].append(measure_seconds(act))
     return {name: values[1:] for name, values in seconds.items()}  # skip the first round, a warm-up
 
 
@@ -132,7 +132,7 @@ data = bytearray()
 if what == "put":
     data += b"".join(os.urandom(1 << 20) for _ in range(size >> 20))
     data = bytes(data)
-open("/proc/self/clear_refs", "w").write("5")  # forget the peak so far
+open("/proc/self/clear_refs", "w").write("5")  # reset the peak
 status = lambda name: next(int(l.split()[1]) * 1024 for l in open("/proc/self/status") if name in l)
 before = status("VmRSS")
 if what == "put":
@@ -150,7 +150,7 @@ else:
 """
 
 
-def peak(node: Kubo, size: int, what: str, content: ContentRef | None = None) -> float:
+def measure_peak(node: Kubo, size: int, what: str, content: ContentRef | None = None) -> float:
     """Return a process's peak memory in addition to the weights, in megabytes."""
     reference = [content.cid, content.sha256, str(content.size)] if content else []
     run = subprocess.run(
@@ -171,10 +171,13 @@ def main() -> int:
     size = options.megabytes * 1_000_000
     before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder, Kubo(Path(folder) / "repo") as node:
-        seconds = throughput(node, size, options.rounds)
+        seconds = measure_operations(node, size, options.rounds)
         rates = {k: size / 1e6 / statistics.median(v) for k, v in seconds.items()}
         content = KuboStore(node.api).put([os.urandom(size)])
-        peaks = {"put + pin": peak(node, size, "put"), "get": peak(node, size, "get", content)}
+        peaks = {
+            "put + pin": measure_peak(node, size, "put"),
+            "get": measure_peak(node, size, "get", content),
+        }
     load = f"load average {before:.1f} before, {os.getloadavg()[0]:.1f} after"
     print(f"{options.megabytes} MB, {options.rounds} rounds, {os.cpu_count()} cores, {load}")
     good = True
@@ -190,7 +193,7 @@ def main() -> int:
     print(f"reference  {rates['reference']:6.0f} MB/s")
     whole = size / 1e6 / statistics.median(both)
     print(f"reference, put + pin {whole:6.0f} MB/s   ratio {ratio:4.0%}")
-    print("as wanted: 80 % and under 100 MB" if good else "NOT as wanted: 80 % and under 100 MB")
+    print("aims reached: 80 % and under 100 MB" if good else "aims MISSED: 80 % and under 100 MB")
     return 0 if good else 1
 
 
