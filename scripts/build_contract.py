@@ -36,23 +36,23 @@ def main(check: bool) -> int:
     if built.returncode:
         print(built.stdout, built.stderr, sep="\n", file=sys.stderr)
         return 1
-    text = json.dumps(artifact(), indent=1, sort_keys=True) + "\n"
+    text = json.dumps(read_artifact(), indent=1, sort_keys=True) + "\n"
     if not check:
         TARGET.write_text(text)
         print(f"wrote {TARGET.relative_to(ROOT)}")
         return 0
     if TARGET.read_text() != text:
         print(
-            f"{TARGET.relative_to(ROOT)} differs from what contracts/evm/src compiles to: "
+            f"{TARGET.relative_to(ROOT)} differs from the compiled contracts/evm/src: "
             "run `make contract` and commit the result",
             file=sys.stderr,
         )
         return 1
-    print(f"{TARGET.relative_to(ROOT)} is what contracts/evm/src compiles to")
+    print(f"{TARGET.relative_to(ROOT)} matches the compiled contracts/evm/src")
     return 0
 
 
-def artifact() -> dict[str, object]:
+def read_artifact() -> dict[str, object]:
     """Return the content of the package's artifact, from forge's output."""
     folder = EVM / os.environ.get("FOUNDRY_OUT", "out")
     output = folder / "CollectiveLearning.sol" / "CollectiveLearning.json"
@@ -67,11 +67,11 @@ def artifact() -> dict[str, object]:
             f"solc {compiled['metadata']['compiler']['version']}, evm {settings['evmVersion']}, "
             f"via-ir, optimizer runs {settings['optimizer']['runs']}"
         ),
-        "sourceHash": source_hash(),
+        "sourceHash": compute_source_hash(),
     }
 
 
-def source_hash() -> str:
+def compute_source_hash() -> str:
     """Return the sha256 over the names and contents of all sources, in order of name."""
     digest = hashlib.sha256()
     for path in sorted((EVM / "src").rglob("*.sol")):

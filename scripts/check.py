@@ -5,8 +5,7 @@ Usage: .venv/bin/python scripts/check.py lint|check|test|long
 Missing tools are installed first, as scripts/tools.py describes. Two stages run at a time; each
 prints its output when it ends, and writes it to build/checks as it runs. Every stage runs even if
 another one failed. At the end tables show each stage's outcome, the number of tests that passed,
-and each tool that could not be installed, with what to do. With CI=true a missing tool, or a
-skipped test, is a failure.
+and how to install each missing tool. With CI=true a missing tool, or a skipped test, is a failure.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class Stage:
         command: the command.
         folder: the working folder.
         needs: tools without which it does not run.
-        uses: tools that it can do without.
+        uses: tools that it uses if they exist.
         after: names of the stages that have to end first, if they run at all.
     """
 
@@ -83,8 +82,8 @@ def python(*arguments: str) -> tuple[str, ...]:
 def build_folder(contract: str) -> Path:
     """Return the folder in the user's cache in which the checks compile a contract.
 
-    Each checkout has its own: cargo compares file times, and would reuse what another checkout with
-    newer files had built.
+    Each checkout has its own folder, because cargo compares file times, and would otherwise reuse
+    what another checkout with newer files had built.
     """
     checkout = hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
     return cache_folder() / contract / "checks" / checkout
@@ -240,7 +239,7 @@ def run(stage: Stage, missing: Collection[str]) -> Outcome:
 
 
 def show_output(outcome: Outcome, console: Console) -> None:
-    """Print what a stage printed."""
+    """Print the output of a stage."""
     console.rule(f"[bold]{outcome.stage.name}[/]: {outcome.result}", align="left")
     log = outcome.stage.report(".log")
     if log.exists():
@@ -271,7 +270,9 @@ def show_tests(stages: Sequence[Stage], console: Console) -> None:
             table.add_row("all", f"{counts.total():,}")
             console.print(table)
     if len(set(ledgers.values())) > 1:
-        console.print("[bold red]NOT the same number of scenarios on every ledger")
+        console.print(
+            "[bold red]The number of scenarios that passed is NOT the same on every ledger"
+        )
 
 
 def show_stages(outcomes: list[Outcome], missing: dict[str, str], console: Console) -> None:

@@ -2,11 +2,11 @@
 
 Usage: .venv/bin/python scripts/install_nodes.py [anvil] [kubo] [wasmd] [toxiproxy]
 
-The default is all of them. A recent enough version on PATH is used. Otherwise the pinned version is
-installed, once, into the user's cache folder (XDG_CACHE_HOME or ~/.cache, colearn/nodes). Node.js
-and Go, if needed, come from PATH, from the cache or from PyPI. wasmd needs a C compiler, which is
-installed from Debian's packages if this runs as root. Building Kubo and wasmd takes some minutes.
-Only the fault tests use Toxiproxy.
+The default is all of them. A version on PATH is used if it is recent enough. Otherwise the pinned
+version is installed once, into the user's cache folder (XDG_CACHE_HOME or ~/.cache, colearn/nodes).
+Node.js and Go, if needed, come from PATH, from the cache or from PyPI. wasmd needs a C compiler,
+which is installed from Debian's packages if this runs as root. Building Kubo and wasmd takes some
+minutes. Only the fault tests use Toxiproxy.
 """
 
 from __future__ import annotations

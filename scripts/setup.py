@@ -2,8 +2,8 @@
 
 Usage: python3 scripts/setup.py EXTRA        (EXTRA: demo, dev, ...; see pyproject.toml)
 
-Needs only Python 3.11 to 3.13 with venv, and does nothing if everything is already installed. The
-versions are those in constraints.txt.
+This needs only Python 3.11 to 3.13 with venv, and does nothing if everything is already installed.
+The versions are those in constraints.txt.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class SetupFailed(Exception):
 def main(extra: str) -> int:
     """Install the extra and return the exit status."""
     stamp = VENV / f"installed-{extra}"
-    wanted = fingerprint()
+    wanted = compute_fingerprint()
     if stamp.is_file() and stamp.read_text() == wanted:
         return 0
     print(f"setup: installing the '{extra}' packages into .venv (once) ...", flush=True)
@@ -45,7 +45,7 @@ def main(extra: str) -> int:
     return 0
 
 
-def fingerprint() -> str:
+def compute_fingerprint() -> str:
     """Return a hash of the files that determine what is installed."""
     files = (ROOT / "pyproject.toml", ROOT / "constraints.txt")
     return hashlib.sha256(b"".join(f.read_bytes() for f in files)).hexdigest()
@@ -55,7 +55,7 @@ def create_venv() -> None:
     """Create the virtual environment unless it exists."""
     if (VENV / "bin" / "pip").exists():
         return
-    python = supported_python()
+    python = find_supported_python()
     if python is None:
         raise SetupFailed(
             f"Python 3.11, 3.12 or 3.13 is needed, but {sys.executable} is"
@@ -70,7 +70,7 @@ def create_venv() -> None:
         )
 
 
-def supported_python() -> str | None:
+def find_supported_python() -> str | None:
     """Return a Python that the package supports: this one, or one on PATH."""
     if sys.executable and (3, 11) <= sys.version_info[:2] <= (3, 13):
         return sys.executable
@@ -90,7 +90,7 @@ def install(extra: str) -> None:
         )
         log = Path(output.name)
         try:
-            while (status := poll(process)) is None:
+            while (status := wait_briefly(process)) is None:
                 seconds = time.monotonic() - began
                 print(f"setup: {seconds:.0f} s, {describe_progress(log)}", flush=True)
         except BaseException:
@@ -102,7 +102,7 @@ def install(extra: str) -> None:
             raise SetupFailed(f"{end}\nsetup: pip failed, see above; run the same command again.")
 
 
-def poll(process: subprocess.Popen[bytes]) -> int | None:
+def wait_briefly(process: subprocess.Popen[bytes]) -> int | None:
     """Return a process's exit status, or None if it is still running after a short wait."""
     try:
         return process.wait(PROGRESS_EVERY)

@@ -3,9 +3,10 @@
 Usage: .venv/bin/python scripts/tools.py TOOL... -- COMMAND...
        (TOOL: node, go, c, rust, wasm, ip)
 
-A recent enough tool on PATH is used. Otherwise Node.js and Go are installed from PyPI into the
-user's cache folder (XDG_CACHE_HOME or ~/.cache, colearn/toolchains), and the rest from Debian's
-packages if this runs as root. Otherwise a message describes what to install.
+A tool on PATH is used if it is recent enough. Otherwise Node.js and Go are installed from PyPI into
+the user's cache folder (XDG_CACHE_HOME or ~/.cache, colearn/toolchains), and the others from
+Debian's packages if this runs as root. If a tool cannot be installed, a message describes what to
+install.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ TOOLS = {
         is_present=lambda: has_commands("wasm-opt", "wasm-validate", "wasm2wat"),
     ),
     "ip": Tool(
-        "runs the fault test with hosts of its own",
+        "runs the fault test that creates its own hosts",
         packages=("iproute2",),
         elsewhere="iproute2 (Linux only)",
         is_present=lambda: has_commands("ip"),

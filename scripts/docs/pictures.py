@@ -7,7 +7,7 @@ from html import escape
 
 INK, PAPER, ACCENT = "#37474f", "#eceff1", "#00897b"
 HALO = " stroke='white' stroke-width='5' paint-order='stroke'"
-"""Style that keeps a text readable in front of a line."""
+"""Style that keeps text readable in front of a line."""
 
 STYLE = "font-family='sans-serif' font-size='14'"
 

@@ -1,6 +1,6 @@
-"""A learner without a base class that has the five methods; its weights are one number.
+"""Run learners without a base class that only have the five methods; weights are one number.
 
-A toy in the style of the ancestor's smoke test: the learner that is ahead prevails.
+This toy imitates the ancestor's smoke test: the highest number is adopted by all learners.
 """
 
 from colearn.ml_interface import ColearnModel, ModelFormat, ProposedWeights, Weights

@@ -1,6 +1,6 @@
 """Map the modules of the ancestor to the modules of this library.
 
-Only import lines change: `rewritten` does what a user does by hand or with sed.
+Only import lines change. `rewritten` changes them as a user would, by hand or with sed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MODULES = {
     "colearn_grpc.mli_factory_interface": "colearn_learner.compat.mli_factory",
     "colearn_grpc.example_mli_factory": "colearn_learner.compat.mli_factory",
 }
-"""Replacement of each module of the ancestor; it has all `NAMES` of that module."""
+"""Replacement of each module of the ancestor, which has all `NAMES` of that module."""
 
 NAMES = {
     "colearn.ml_interface": [

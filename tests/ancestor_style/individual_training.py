@@ -1,4 +1,4 @@
-"""Train learners alone, as the ancestor did for comparison, and then together."""
+"""Train learners alone for comparison, as the ancestor does, and then together."""
 
 import numpy as np
 from colearn.ml_interface import (

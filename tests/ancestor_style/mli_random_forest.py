@@ -1,4 +1,4 @@
-"""Grow a random forest by one tree a round, with a pickle as weights, like the ancestor's.
+"""Grow a random forest by one tree a round, with pickles as weights, like the ancestor does.
 
 No weights are set before the first round, as in the ancestor's example.
 """

@@ -1,7 +1,7 @@
 """Implement the interface by hand around an SGDClassifier, like the ancestor's tutorial.
 
-It returns the model's own arrays, not copies, so a proposal changes while the model trains on.
-Users' programs do that, and the local driver runs them nevertheless.
+It returns the model's own arrays instead of copies, so a proposal changes when the model trains
+again. Users' programs do that, and the local driver must run them nevertheless.
 """
 
 import os

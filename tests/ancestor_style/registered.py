@@ -3,7 +3,7 @@
 The models' parameters reach the factory as JSON, as over the ancestor's gRPC.
 """
 
-# ruff: noqa: UP006, UP035, UP045 - annotations as such programs have them
+# ruff: noqa: UP006, UP035, UP045 - annotations as in such programs
 
 import json
 import os
