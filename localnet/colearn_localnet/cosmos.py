@@ -39,7 +39,6 @@ class CosmosChain(Service):
         validators: number of validators, which cannot change later; None uses the number in the
             folder, or one.
         block_time: seconds from a block to the proposal of the next one.
-        wait_for_transactions: seconds to wait for a transaction before an empty block is proposed.
         host: IPv4 address for all nodes to listen on.
         logs: folder for the logs; None writes each log to its node's home.
     """
@@ -57,7 +56,6 @@ class CosmosChain(Service):
         *,
         validators: int | None = None,
         block_time: float = BLOCK_TIME,
-        wait_for_transactions: float = 0.0,
         host: str = "127.0.0.1",
         logs: Path | None = None,
     ) -> None:
@@ -69,7 +67,6 @@ class CosmosChain(Service):
             Wasmd(
                 folder / name,
                 block_time=block_time,
-                wait_for_transactions=wait_for_transactions,
                 host=host,
                 log=logs / f"{name}.log" if logs else None,
             )

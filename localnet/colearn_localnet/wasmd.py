@@ -33,7 +33,6 @@ class Wasmd(Node):
     Args:
         home: the node's folder. Later starts keep the chain and, if they are free, the ports.
         block_time: seconds from a block to the proposal of the next one.
-        wait_for_transactions: seconds to wait for a transaction before an empty block is proposed.
         host: IPv4 address for all of the node's servers.
         log: file for the node's output; None uses `wasmd.log` in the home.
     """
@@ -46,14 +45,12 @@ class Wasmd(Node):
         home: Path,
         *,
         block_time: float = BLOCK_TIME,
-        wait_for_transactions: float = 0.0,
         host: str = "127.0.0.1",
         log: Path | None = None,
     ) -> None:
         super().__init__(host=host, log=log or home / "wasmd.log")
         self._home = home
         self._block_time = block_time
-        self._wait_for_transactions = wait_for_transactions
         self._peers: tuple[str, ...] = ()
         self._ports = self._read_ports()
 
@@ -180,7 +177,6 @@ class Wasmd(Node):
             "moniker": self._home.name,
             "peers": ",".join(self._peers),
             "commit": f"{round(self._block_time * 1000)}ms",
-            "empty": f"{round(self._wait_for_transactions * 1000)}ms",
             "price": GAS_PRICE,
         }
         for name, text in (("config.toml", _COMET), ("app.toml", _APP)):
@@ -208,7 +204,6 @@ allow_duplicate_ip = true
 [consensus]
 timeout_propose = "1s"
 timeout_commit = "{commit}"
-create_empty_blocks_interval = "{empty}"
 peer_gossip_sleep_duration = "20ms"
 
 [tx_index]
