@@ -81,7 +81,7 @@ def find_ballots(w, index: int) -> list[VoteCast]:
     return [e for e in events if isinstance(e, VoteCast) and e.learner == mine]
 
 
-def test_failed_test_rejects_without_scores(world):
+def test_proposal_is_rejected_without_scores_if_testing_fails(world):
     w = world([TowardsTarget(4), TowardsTarget(5), RaisesInTesting(4), TowardsTarget(5)])
     w.drive(w.agents())
     votes = [e.vote for e in find_ballots(w, 2)]
@@ -228,7 +228,7 @@ class LedgerWithReplacedProposal:
 
 
 @pytest.mark.parametrize("reveal_window", [0, 100], ids=["open", "secret"])
-def test_ballot_is_not_sent_for_another_proposal_than_the_tested_one(world, reveal_window):
+def test_ballot_is_not_sent_if_the_tested_proposal_was_replaced(world, reveal_window):
     w = world(make_learners(4, 5), rounds=1, reveal_window=reveal_window)
     agents = w.agents()
     for _ in range(2):

@@ -327,7 +327,7 @@ def test_learners_of_prepared_folders_start_alike_and_improve(tmp_path: Path, mo
         assert learner.mli_test_weights(learner.mli_propose_weights()).vote is True
 
 
-def test_learner_without_all_classes_matches_the_others(tmp_path: Path):
+def test_learners_that_lack_classes_have_weights_of_the_same_shape(tmp_path: Path):
     result = prepare_named("wine", tmp_path / "out", Division(6, "label-skew", 0.01, seed=3))
     seen = [set(read_share(f).share.train.targets.tolist()) for f in result.folders]
     assert min(len(classes) for classes in seen) == 1
@@ -337,7 +337,7 @@ def test_learner_without_all_classes_matches_the_others(tmp_path: Path):
     assert shapes == {(3, 13)}
 
 
-def test_images_are_learned_as_rows(tmp_path: Path):
+def test_images_are_flattened_for_linear_models(tmp_path: Path):
     loaded = load("mnist")  # replaced by small digits
     assert loaded.data.inputs.shape == (1797, 8, 8, 1)
     result = prepare(loaded.dataset, loaded.data, tmp_path / "out", Division(2))

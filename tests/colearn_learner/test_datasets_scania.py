@@ -29,7 +29,7 @@ def write_tables(folder: Path, train: str | None = TABLE, test: str | None = TAB
     return folder
 
 
-def test_values_become_logarithms_and_missing_ones_minus_one(tmp_path: Path):
+def test_values_become_logarithms_and_missing_values_become_minus_one(tmp_path: Path):
     data = read_scania(write_tables(tmp_path) / TRAIN)
     assert data.inputs.dtype == np.float32
     assert data.targets.tolist() == [0, 1, 0]
@@ -59,7 +59,7 @@ def test_records_are_converted_independently(tmp_path: Path):
         assert np.array_equal(alone.inputs[0], whole.inputs[n])
 
 
-def test_folder_concatenates_both_files_training_set_first(tmp_path: Path):
+def test_files_of_a_folder_are_concatenated_training_set_first(tmp_path: Path):
     write_tables(tmp_path, test=LICENCE + HEADER + "pos,1,2,3\n")
     together = read_scania(tmp_path)
     assert together.targets.tolist() == [0, 1, 0, 1]

@@ -162,7 +162,7 @@ class TestVotes:
         assert one.mli_test_weights(one.mli_propose_weights()).vote is False
 
 
-def nodes_with(place: int, **change: Any) -> Callable[[dict[str, bytes]], None]:
+def change_nodes(place: int, **change: Any) -> Callable[[dict[str, bytes]], None]:
     def apply(weights: dict[str, bytes]) -> None:
         nodes = np.frombuffer(weights["nodes"], _NODE).copy()
         for name, value in change.items():
@@ -172,7 +172,7 @@ def nodes_with(place: int, **change: Any) -> Callable[[dict[str, bytes]], None]:
     return apply
 
 
-def values_with(value: float) -> Callable[[dict[str, bytes]], None]:
+def change_values(value: float) -> Callable[[dict[str, bytes]], None]:
     def apply(weights: dict[str, bytes]) -> None:
         values = np.frombuffer(weights["values"]).copy()
         values[0] = value
@@ -182,17 +182,17 @@ def values_with(value: float) -> Callable[[dict[str, bytes]], None]:
 
 
 HOSTILE: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "child far away": (nodes_with(0, right=10**6), "not one of its"),
-    "negative child": (nodes_with(0, left=-2), "not one of its"),
-    "root again": (nodes_with(0, left=0), "not one of its"),
-    "circle": (nodes_with(2, left=1, right=2), "cycle"),
-    "one node twice": (nodes_with(0, left=1, right=1), "exactly one other"),
-    "half a leaf": (nodes_with(0, left=-1), "one child"),
-    "unknown input": (nodes_with(0, feature=4), "not one of the 4"),
-    "negative input": (nodes_with(0, feature=-3), "not one of the 4"),
-    "threshold": (nodes_with(0, at=math.nan), "threshold"),
-    "direction": (nodes_with(0, missing_left=2), "direction"),
-    "values": (values_with(math.inf), "NaN or infinity"),
+    "child far away": (change_nodes(0, right=10**6), "not one of its"),
+    "negative child": (change_nodes(0, left=-2), "not one of its"),
+    "root again": (change_nodes(0, left=0), "not one of its"),
+    "circle": (change_nodes(2, left=1, right=2), "cycle"),
+    "one node twice": (change_nodes(0, left=1, right=1), "exactly one other"),
+    "half a leaf": (change_nodes(0, left=-1), "one child"),
+    "unknown input": (change_nodes(0, feature=4), "not one of the 4"),
+    "negative input": (change_nodes(0, feature=-3), "not one of the 4"),
+    "threshold": (change_nodes(0, at=math.nan), "threshold"),
+    "direction": (change_nodes(0, missing_left=2), "direction"),
+    "values": (change_values(math.inf), "NaN or infinity"),
     "cut off": (lambda w: w.update(nodes=w["nodes"][:-1]), "truncated"),
     "a node less": (lambda w: w.update(nodes=w["nodes"][: -_NODE.itemsize]), "counts add up"),
     "values of others": (lambda w: w.update(values=w["values"][:-8]), "3 values"),

@@ -83,9 +83,9 @@ def test_weights_can_be_encoded_and_decoded(name: str):
 
 @pytest.mark.parametrize("name", ["mlp", "keras-mlp"])
 class TestScores:
-    """Tests that the voters' loss and the shown accuracy equal numpy's results."""
+    """The voters' loss and the shown accuracy equal numpy's results."""
 
-    def test_classification_scores_are_those_of_scikit_learn(self, name: str):
+    def test_classification_scores_equal_those_of_numpy(self, name: str):
         votes, tests = shares("wine").shares[0].vote, shares("wine").shares[0].test
         voter, shown = learner(name, "wine"), learner(name, "wine", shown=True)
         start = voter.mli_get_current_weights()
@@ -95,7 +95,7 @@ class TestScores:
         right = forward(arrays(start), tests.inputs).argmax(axis=1) == tests.targets
         assert math.isclose(shown.mli_test_weights(start).test_score, right.mean(), rel_tol=1e-6)
 
-    def test_regression_scores_are_those_of_scikit_learn(self, name: str):
+    def test_regression_scores_equal_those_of_numpy(self, name: str):
         votes = shares("diabetes").shares[0].vote
         voter = learner(name, "diabetes")
         start = voter.mli_get_current_weights()

@@ -20,15 +20,15 @@ from colearn_learner.learners.pytorch import (
 
 
 class TestHelpers:
-    def test_categorical_accuracy_counts_the_largest_output(self):
+    def test_categorical_accuracy_compares_the_largest_output_with_the_label(self):
         outputs = torch.tensor([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]])
         assert categorical_accuracy(outputs, torch.tensor([1, 0, 0])) == pytest.approx(2 / 3)
 
-    def test_binary_accuracy_counts_the_side_of_zero(self):
+    def test_binary_accuracy_compares_logits_with_zero(self):
         logits = torch.tensor([[2.0], [-1.0], [0.5], [-3.0]])
         assert binary_accuracy_from_logits(logits, torch.tensor([1.0, 0.0, 0.0, 0.0])) == 0.75
 
-    def test_auc_equals_scikit_learns_with_ties(self):
+    def test_auc_equals_that_of_scikit_learn_with_ties(self):
         numbers = np.random.default_rng(1)
         logits = numbers.integers(-5, 5, 200) / 2
         labels = numbers.integers(0, 2, 200)

@@ -67,23 +67,23 @@ def test_missing_body_differs_from_an_empty_one():
 
 
 def test_too_large_body_is_refused_before_a_part_is_read():
-    def sent() -> Iterator[pb.Response]:
+    def send_frames() -> Iterator[pb.Response]:
         yield next(frames(response(b"12345")))
         raise AssertionError("a part was read")
 
     with pytest.raises(TooLarge, match="5 bytes are announced and 4 are allowed"):
-        read_message(sent(), max_bytes=4)
+        read_message(send_frames(), max_bytes=4)
 
 
-def test_endless_body_is_abandoned_once_it_exceeds_its_announcement():
-    def sent() -> Iterator[pb.Response]:
+def test_endless_body_is_refused_once_it_exceeds_the_announced_size():
+    def send_frames() -> Iterator[pb.Response]:
         yield next(frames(response(b"12345")))
         for _ in range(6):
             yield pb.Response(part=b"1")
         raise AssertionError("reading continued")
 
     with pytest.raises(TooLarge, match="more than the 5"):
-        read_message(sent(), max_bytes=100)
+        read_message(send_frames(), max_bytes=100)
 
 
 HEAD, BODY = frames(response(b"12345", instance="a"))

@@ -1,4 +1,4 @@
-"""Training on shares that lack labels preserves the knowledge of these labels."""
+"""Training on shares that lack labels preserves what the model has learned about them."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class TestLogShares:
 
 @pytest.mark.parametrize("name", NETWORKS)
 class TestTraining:
-    def test_training_on_some_labels_keeps_the_others(self, name: str):
+    def test_training_on_some_labels_preserves_the_others(self, name: str):
         first, second = digits().take(np.arange(800)), digits().take(np.arange(800, 1797))
         knows_all = learner(name, first, tests=select_labels(second, range(5, 10)))
         for _ in range(2):
@@ -86,7 +86,7 @@ class TestTraining:
         assert not np.array_equal(proposal, before)
 
     @pytest.mark.parametrize("on", ["digits", "breast-cancer"])
-    def test_correction_has_no_effect_on_level_labels(self, name: str, on: str):
+    def test_correction_has_no_effect_on_evenly_distributed_labels(self, name: str, on: str):
         data = dataset(on)
         records = data.load()
         each = [np.flatnonzero(records.targets == k)[:8] for k in range(data.classes)]

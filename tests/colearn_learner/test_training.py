@@ -66,7 +66,7 @@ def make_voters(*votes: bool) -> list[Counter]:
         ((), 0.5, True),
     ],
 )
-def test_proposal_is_accepted_from_the_threshold_of_the_others(
+def test_proposal_is_accepted_if_approvals_reach_the_threshold(
     votes: tuple[bool, ...], threshold: float, accepted: bool
 ):
     learners = make_voters(*votes)

@@ -53,59 +53,59 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def built(site: Path) -> dict[str, Page]:
+def site_pages(site: Path) -> dict[str, Page]:
     return {str(p.relative_to(site)): Page(p) for p in site.rglob("*.html") if p.name != "404.html"}
 
 
-def test_site_has_every_page(built: dict[str, Page]):
+def test_site_has_every_page(site_pages: dict[str, Page]):
     written = {str(p.relative_to(DOCS).with_suffix(".html")) for p in pages()}
     generated = {f"reference/{name}.html" for name in ("cli", "evm", "cosmwasm")}
-    assert set(built) == written | generated
+    assert set(site_pages) == written | generated
 
 
-def test_site_loads_nothing_from_other_hosts(site: Path, built: dict[str, Page]):
-    assert not [x for p in built.values() for x in p.loaded if re.match(r"(https?:)?//", x)]
+def test_site_loads_nothing_from_other_hosts(site: Path, site_pages: dict[str, Page]):
+    assert not [x for p in site_pages.values() for x in p.loaded if re.match(r"(https?:)?//", x)]
     sheets = "".join(p.read_text() for p in site.rglob("*.css"))
     assert not re.search(r"(@import|url\()\s*[\"']?(https?:)?//", sheets)
 
 
-def test_every_link_has_a_target(site: Path, built: dict[str, Page]):
+def test_every_link_has_a_target(site: Path, site_pages: dict[str, Page]):
     dead = []
-    for name, page in built.items():
+    for name, page in site_pages.items():
         for link in page.links + page.loaded:
             target, _, anchor = link.partition("#")
             if re.match(r"[a-z]+:|//", target):
                 continue
             path = (site / name).parent / target if target else site / name
             path = path / "index.html" if path.is_dir() else path
-            found = built.get(str(path.resolve().relative_to(site.resolve())))
+            found = site_pages.get(str(path.resolve().relative_to(site.resolve())))
             if not path.exists() or (anchor and found and anchor not in found.ids):
                 dead.append(f"{name}: {link}")
     assert not dead
 
 
-def test_evm_reference_covers_the_whole_contract(built: dict[str, Page]):
+def test_evm_reference_covers_the_whole_contract(site_pages: dict[str, Page]):
     artifact = ROOT / "colearn_ledger" / "chains" / "evm" / "CollectiveLearning.json"
     entries = json.loads(artifact.read_text())["abi"]
     wanted = {e["name"] for e in entries if e["type"] in ("function", "event", "error")}
-    page = built["reference/evm.html"]
+    page = site_pages["reference/evm.html"]
     assert not [name for name in wanted if not re.search(rf"\b{name}\b", page.text)]
     assert "ballots: The ballots one after another, 101 bytes each" in page.text
 
 
-def test_cosmwasm_reference_covers_the_whole_contract(built: dict[str, Page]):
+def test_cosmwasm_reference_covers_the_whole_contract(site_pages: dict[str, Page]):
     path = ROOT / "contracts" / "cosmwasm" / "schema" / "collective-learning.json"
     schema = json.loads(path.read_text())
     variants = schema["execute"]["oneOf"] + schema["query"]["oneOf"]
     wanted = {next(iter(variant["properties"])) for variant in variants}
     assert len(wanted) > 20
-    assert not wanted - built["reference/cosmwasm.html"].ids
+    assert not wanted - site_pages["reference/cosmwasm.html"].ids
 
 
-def test_python_reference_has_every_exported_name(built: dict[str, Page]):
+def test_python_reference_has_every_exported_name(site_pages: dict[str, Page]):
     import colearn_learner
 
-    ids = built["reference/learner.html"].ids
+    ids = site_pages["reference/learner.html"].ids
     names = {i.rsplit(".", 1)[-1] for i in ids if i.startswith("colearn_learner.")}
     own = {"convert_model_to_onnx", "deser_model"}  # described with `mli_get_current_model`
     assert not set(colearn_learner.__all__) - names - own
