@@ -1,4 +1,4 @@
-"""Settings of the whole test run: its parts, the nodes that tests share, and no skips in CI."""
+"""Configure the test run: its parts, the nodes that tests share, and no skips in CI."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 keep_triton_from_tensorflow()  # one process runs the tests of all frameworks
 
-settings.register_profile(  # Hypothesis does so by itself only in CI
+settings.register_profile(  # Hypothesis has a similar profile only in CI
     "patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("patient")
@@ -111,15 +111,15 @@ def is_long(pytestconfig: pytest.Config) -> bool:
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
-    """Make SIGINT raise KeyboardInterrupt here and in children, even if this run ignores it."""
+    """Raise KeyboardInterrupt on SIGINT here and in children, even if this run ignores it."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
-def sigterm_ends_tests() -> Iterator[None]:
-    """Make SIGTERM, as `timeout` sends it, end the tests like Ctrl-C, with all their processes."""
+def sigterm_handler() -> Iterator[None]:
+    """End the tests and their processes on SIGTERM, which `timeout` sends, as on Ctrl-C."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     yield
     signal.signal(signal.SIGTERM, before)
@@ -127,7 +127,7 @@ def sigterm_ends_tests() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def private_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the tests' keys, networks and journals out of the user's folders."""
+    """Store the tests' keys, networks and journals outside the user's folders."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("COLEARN_HOME", str(tmp_path_factory.mktemp("home")))
         yield

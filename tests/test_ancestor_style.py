@@ -1,4 +1,4 @@
-"""Programs for the ancestor library run here with only their import lines changed.
+"""Programs for the ancestor library run with only their import lines changed.
 
 The folder ancestor_style contains such programs in the style of the library's users.
 """
@@ -25,17 +25,17 @@ PROGRAMS = {path.stem: path for path in sorted(FOLDER.glob("*.py")) if path.stem
 
 
 @cache
-def ran(name: str) -> dict[str, Any]:
-    """Run a program with its imports rewritten, and return its variables."""
+def run_program(name: str) -> dict[str, Any]:
+    """Run a program with changed imports, and return its variables."""
     program = rewritten(PROGRAMS[name].read_text())
     variables: dict[str, Any] = {"__name__": f"ancestor_style_{name}"}
-    with one_thread(name):
+    with limit_threads(name):
         exec(compile(program, str(PROGRAMS[name]), "exec"), variables)
     return variables
 
 
 @contextmanager
-def one_thread(name: str) -> Iterator[None]:
+def limit_threads(name: str) -> Iterator[None]:
     """Limit torch to one thread, because waiting threads take minutes on a busy machine."""
     if not name.startswith("pytorch"):
         yield
@@ -51,11 +51,11 @@ def one_thread(name: str) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def shortened(monkeypatch: pytest.MonkeyPatch):
+def short_runs(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COLEARN_EXAMPLES_TEST", "1")
 
 
-def means(results: Results) -> list[float]:
+def mean_scores(results: Results) -> list[float]:
     results.process_statistics()
     return results.mean_test_scores
 
@@ -121,15 +121,15 @@ def test_indented_imports_change_and_other_text_does_not(indent: str):
     ],
 )
 def test_accuracy_rises_over_the_rounds(name: str, rounds: int):
-    results = ran(name)["results"]
-    scores = means(results)
+    results = run_program(name)["results"]
+    scores = mean_scores(results)
     assert len(results.data) == 1 + rounds
     assert any(result.vote for result in results.data)
     assert max(scores) > scores[0] + 0.15
 
 
 def test_factory_passes_parameters_to_registered_functions():
-    variables = ran("registered")
+    variables = run_program("registered")
     learners = variables["all_learner_models"]
     assert [len(learner.train) for learner in learners] == [85] * 4
     for learner in learners:
@@ -138,14 +138,14 @@ def test_factory_passes_parameters_to_registered_functions():
 
 
 def test_generator_loaders_reduce_the_loss():
-    results = ran("keras_generator")["results"]
+    results = run_program("keras_generator")["results"]
     assert [result.block_proposer for result in results.data] == [None, 0, 1]
-    assert min(means(results)) < means(results)[0]
+    assert min(mean_scores(results)) < mean_scores(results)[0]
 
 
 @pytest.mark.parametrize("name", ["mli_random_forest", "mli_xgboost"])
 def test_learners_with_unequal_starts_agree_after_an_accepted_proposal(name: str):
-    variables = ran(name)
+    variables = run_program(name)
     assert len(variables["results"].data) == 5
     last = next(result for result in reversed(variables["results"].data) if result.block_proposer)
     assert last.votes.count(None) == 1
@@ -161,13 +161,13 @@ def test_learners_with_unequal_starts_agree_after_an_accepted_proposal(name: str
 
 def test_local_driver_accepts_plain_numbers_as_weights():
     """A learner approves only weights better than its own, so different starts converge."""
-    values = {learner.current_value for learner in ran("duck_typed")["all_learner_models"]}
+    values = {learner.current_value for learner in run_program("duck_typed")["all_learner_models"]}
     assert len(values) == 1
     assert values.pop() > 3
 
 
 def test_single_rounds_return_the_parts_of_results():
-    variables = ran("driver_one_round")
+    variables = run_program("driver_one_round")
     results = variables["results"]
     for n, result in enumerate(results.data):
         assert result.votes[n % 4] is None
@@ -180,7 +180,7 @@ def test_single_rounds_return_the_parts_of_results():
 
 
 def test_result_statistics_are_by_round_and_by_learner():
-    variables = ran("driver_results")
+    variables = run_program("driver_results")
     data = variables["results"].data
     assert variables["mean_scores"] == pytest.approx([np.mean(r.test_scores) for r in data])
     assert variables["history_of_the_first"] == [r.test_scores[0] for r in data]
@@ -188,17 +188,17 @@ def test_result_statistics_are_by_round_and_by_learner():
 
 
 def test_individual_training_moves_learners_apart():
-    variables = ran("individual_training")
+    variables = run_program("individual_training")
     alone, together = variables["alone"], variables["together"]
     assert [result.vote for result in alone.data] == [False] * 5
     assert all(result.votes == [True] * 4 for result in alone.data)
     assert len({*alone.data[-1].test_scores}) == 4
     assert len({*together.data[-1].test_scores}) == 1
-    assert means(alone)[-1] < means(alone)[0]
+    assert mean_scores(alone)[-1] < mean_scores(alone)[0]
 
 
 def test_training_summaries_have_budget_and_error():
-    summaries = ran("individual_training")["alone"].data[-1].training_summaries
+    summaries = run_program("individual_training")["alone"].data[-1].training_summaries
     assert [summary.dp_budget.consumed_epsilon for summary in summaries] == [1.0] * 4
     assert {summary.error_code.name for summary in summaries} == {"DP_BUDGET_EXCEEDED"}
 
@@ -208,7 +208,7 @@ def test_training_summaries_have_budget_and_error():
 
 @pytest.mark.parametrize("name", ["mli_sgd", "mli_random_forest", "mli_xgboost"])
 def test_models_are_exported_as_onnx(name: str):
-    model = ran(name)["all_learner_models"][0].mli_get_current_model()
+    model = run_program(name)["all_learner_models"][0].mli_get_current_model()
     assert model.model_format == ModelFormat.ONNX
     assert model.model.graph.node
 
@@ -217,8 +217,8 @@ def test_models_are_exported_as_onnx(name: str):
     "name", ["mli_sgd", "registered", "keras_tf_data", "pytorch_vote_criterion"]
 )
 def test_learners_run_as_agents_on_a_ledger(name: str):
-    learners = ran(name)["all_learner_models"]
-    with one_thread(name):
+    learners = run_program(name)["all_learner_models"]
+    with limit_threads(name):
         result = simulation.run(learners, n_rounds=2)
     assert [r.block_proposer for r in result.results.data] == [0, 1]
     assert all(np.isfinite(r.vote_scores).all() for r in result.results.data)

@@ -1,4 +1,4 @@
-"""The script `colearn` at the root runs the virtual environment's command."""
+"""The script `colearn` in the root folder runs the command of the virtual environment."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def run(*command: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_command_runs_with_its_arguments_from_the_root(checkout: Path):
-    done = run("./colearn", "key", "new name", folder=checkout)
-    assert done.stdout == "./colearn: key new name\n"
+    result = run("./colearn", "key", "new name", folder=checkout)
+    assert result.stdout == "./colearn: key new name\n"
 
 
 def test_command_runs_from_another_folder(checkout: Path, tmp_path: Path):
@@ -47,6 +47,6 @@ def test_command_runs_through_a_symlink(checkout: Path, tmp_path: Path):
 
 def test_missing_environment_is_reported_with_the_command_that_creates_it(checkout: Path):
     shutil.rmtree(checkout / ".venv")
-    done = run("./colearn", "demo", folder=checkout)
-    assert done.returncode == 1
-    assert f"{checkout} yet; run there: make demo" in done.stderr
+    result = run("./colearn", "demo", folder=checkout)
+    assert result.returncode == 1
+    assert f"{checkout} yet; run there: make demo" in result.stderr

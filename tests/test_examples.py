@@ -1,4 +1,4 @@
-"""Each example runs on its own, with agents on a chain, and as an agent's factory."""
+"""Each example runs with the local driver, with agents on a ledger, and as an agent's factory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "examples"
 SHARED = {"__init__", "common"}
 
-WANTED = {
+EXPECTED = {
     *("run_demo", "keras_mnist", "keras_mnist_diffpriv", "keras_cifar", "keras_fraud"),
     *("keras_scania", "keras_xray", "pytorch_mnist", "pytorch_mnist_diffpriv", "pytorch_cifar"),
     *("pytorch_xray", "pytorch_covid", "mli_fraud", "mli_random_forest_iris", "mli_numpy"),
@@ -86,10 +86,10 @@ WRITERS = {
 
 @pytest.fixture(scope="session")
 def outcomes(tmp_path_factory: pytest.TempPathFactory):
-    """Return the outcomes of a group's runs; the group runs at the first request."""
+    """Return a function that returns the outcomes of a group's runs; a group runs only once."""
 
     @cache
-    def of(group: str) -> dict[str, dict[str, str]]:
+    def run_group(group: str) -> dict[str, dict[str, str]]:
         place = tmp_path_factory.mktemp(group)
         report = place / "report.json"
         data = {}
@@ -108,12 +108,12 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory):
         assert process.returncode == 0, process.stderr
         return dict(zip(GROUPS[group], json.loads(report.read_text()), strict=True))
 
-    return of
+    return run_group
 
 
 def environment() -> dict[str, str]:
-    # One thread each: the models are small, and threads that wait for each other on a busy
-    # machine take many times as long.
+    # Each run uses one thread: the models are small, and on a busy machine threads that wait for
+    # each other take many times as long.
     shortened = {"COLEARN_EXAMPLES_TEST": "1", "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"}
     return os.environ | shortened
 
@@ -179,7 +179,7 @@ def test_only_proposers_spend_their_privacy_budget(outcomes, group, run):
         outcomes(group)[run]["printed"],
         re.MULTILINE,
     )
-    assert [who for who, *_ in spent] == ["0", "1", "2"]
+    assert [learner for learner, *_ in spent] == ["0", "1", "2"]
     assert all(float(epsilon) < float(target) for _, epsilon, target in spent)
     assert [float(epsilon) > 0 for _, epsilon, _ in spent] == [True, True, False]
 
@@ -244,25 +244,25 @@ def test_missing_data_is_reported_in_one_line(tmp_path: Path):
 # ------------------------------------------------------------------ the list of examples
 
 
-def in_the_folder() -> set[str]:
+def list_examples() -> set[str]:
     return {path.stem for path in FOLDER.glob("*.py")} - SHARED
 
 
 def test_examples_folder_has_exactly_the_expected_files():
-    assert in_the_folder() == WANTED
+    assert list_examples() == EXPECTED
 
 
 def test_each_example_has_a_run():
-    assert {run.split()[0] for runs in GROUPS.values() for run in runs} == in_the_folder()
+    assert {run.split()[0] for runs in GROUPS.values() for run in runs} == list_examples()
 
 
 def test_readme_lists_each_example():
     lines = re.findall(r"^\| \[(\w+)\]\((\w+)\.py\)", (FOLDER / "README.md").read_text(), re.M)
     assert [name for name, file in lines if name != file] == []
-    assert sorted(name for name, _ in lines) == sorted(in_the_folder())
+    assert sorted(name for name, _ in lines) == sorted(list_examples())
 
 
-@pytest.mark.parametrize("name", sorted(in_the_folder()))
+@pytest.mark.parametrize("name", sorted(list_examples()))
 def test_example_documents_how_to_run_it(name: str):
     text = (FOLDER / f"{name}.py").read_text()
     assert f"python examples/{name}.py" in text.split('"""')[1]

@@ -1,4 +1,4 @@
-"""The house rules that a machine can check (docs/architecture.md)."""
+"""The house rules that a program can check (docs/architecture.md)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ HEAVY = {
 BARE = {"Exception", "BaseException", "RuntimeError", "AssertionError"}
 
 
-def imported_by(path: Path) -> set[str]:
+def find_imports(path: Path) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -50,7 +50,7 @@ def imported_by(path: Path) -> set[str]:
     return names
 
 
-def modules_loaded_by(statement: str) -> set[str]:
+def find_loaded_packages(statement: str) -> set[str]:
     program = f"import sys, json; {statement}; print(json.dumps(sorted(sys.modules)))"
     run = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
@@ -60,34 +60,34 @@ def modules_loaded_by(statement: str) -> set[str]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 class TestEveryModule:
-    def test_checks_by_errors_and_not_by_assert(self, path: Path):
+    def test_module_does_not_use_assert(self, path: Path):
         tree = ast.parse(path.read_text())
         assert not [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Assert)]
 
-    def test_raises_errors_of_the_package_and_not_bare_ones(self, path: Path):
+    def test_module_raises_no_bare_builtin_error(self, path: Path):
         raised = [n.exc for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Raise)]
         calls = [e.func if isinstance(e, ast.Call) else e for e in raised]
         assert not [c.lineno for c in calls if isinstance(c, ast.Name) and c.id in BARE]
 
-    def test_never_unpickles(self, path: Path):
-        names = {name.split(".")[0] for name in imported_by(path)}
+    def test_module_does_not_import_a_pickle_library(self, path: Path):
+        names = {name.split(".")[0] for name in find_imports(path)}
         assert not names & {"pickle", "cloudpickle", "joblib", "dill", "marshal", "shelve"}
 
 
-def test_the_ledger_side_knows_nothing_of_machine_learning():
-    guilty = {
-        str(path.relative_to(ROOT)): imported_by(path)
+def test_ledger_does_not_import_machine_learning():
+    importing = {
+        str(path.relative_to(ROOT)): find_imports(path)
         for path in (ROOT / "colearn_ledger").rglob("*.py")
         if any(
             n.split(".")[0] in {"colearn_learner", "sklearn", "keras", "tensorflow"}
-            for n in imported_by(path)
+            for n in find_imports(path)
         )
     }
-    assert guilty == {}
+    assert importing == {}
 
 
-def test_the_domain_imports_no_chain():
-    imports = imported_by(ROOT / "colearn_ledger" / "protocol" / "values.py")
+def test_protocol_does_not_import_a_chain_library():
+    imports = find_imports(ROOT / "colearn_ledger" / "protocol" / "values.py")
     assert not {n.split(".")[0] for n in imports} & {"web3", "eth_account", "eth_abi", "cosmpy"}
 
 
@@ -100,31 +100,31 @@ def test_the_domain_imports_no_chain():
         "import colearn_learner.agent.loop",
     ],
 )
-def test_heavy_packages_load_only_when_asked_for(statement: str):
-    assert not modules_loaded_by(statement) & HEAVY
+def test_import_does_not_load_heavy_packages(statement: str):
+    assert not find_loaded_packages(statement) & HEAVY
 
 
 @pytest.mark.parametrize("name", ["constraints.txt", "contracts/evm/package-lock.json"])
-def test_lock_files_hold_no_download_address(name: str):
+def test_lock_file_contains_no_download_address(name: str):
     text = (ROOT / name).read_text()
     assert '"resolved"' not in text
     assert "index-url" not in text
     assert "://" not in "".join(line for line in text.splitlines() if '"url"' not in line)
 
 
-MAY_LOOK_AT_A_CLOCK = {
-    "support/waiting.py",  # fails what hangs
-    "support/faults/learner.py",  # continues alone if its test has ended
+MAY_READ_A_CLOCK = {
+    "support/waiting.py",  # limits waits
+    "support/faults/learner.py",  # limits a stop if the test has ended
     "scenarios/test_cosmos.py",  # adapts windows to the speed of the machine
     "support/duel/comparison.py",  # records how long a duel took
     "support/duel/record.py",
 }
 
 
-def test_no_test_looks_at_how_long_something_took():
+def test_tests_do_not_measure_durations():
     clocks = {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time"}
     tests = ROOT / "tests"
-    looking = {
+    reading = {
         str(path.relative_to(tests))
         for path in tests.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
@@ -133,13 +133,13 @@ def test_no_test_looks_at_how_long_something_took():
         and isinstance(node.value, ast.Name)
         and node.value.id == "time"
     }
-    assert looking <= MAY_LOOK_AT_A_CLOCK
+    assert reading <= MAY_READ_A_CLOCK
 
 
 MAY_PRINT = {"_support/output.py", "_support/console.py"}
 
 
-def prints(call: ast.Call) -> bool:
+def is_print(call: ast.Call) -> bool:
     called = call.func
     if isinstance(called, ast.Name):
         return called.id in ("print", "Console")
@@ -153,7 +153,7 @@ def test_commands_print_only_through_the_output_module():
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and prints(node)
+        if isinstance(node, ast.Call) and is_print(node)
     }
     assert printing <= MAY_PRINT
 
@@ -187,12 +187,12 @@ class TestSize:
         assert find_wide_functions(source) == ["wide"]
 
 
-MAY_SPEAK_HTTP = {
+MAY_USE_HTTP = {
     "colearn_ledger/http.py",
     "colearn_ledger/http_connections.py",
     "colearn_ledger/weights/stores/kubo_ipfshttpclient.py",
 }
-MAY_PARSE_JSON = {  # files and arguments of this machine's own user, and the strict reader
+MAY_PARSE_JSON = {  # they parse only the user's own files and arguments, or are the strict parser
     "colearn_learner/agent/folder.py",
     "colearn_learner/checks/process.py",
     "colearn_learner/cli/_support/experiment_views.py",
@@ -222,33 +222,33 @@ def find_json_parsing(path: Path) -> list[int]:
     ]
 
 
-def packages_of_both_sides() -> list[Path]:
+def list_package_files() -> list[Path]:
     packages = ("colearn_ledger", "colearn_learner")
     return [path for name in packages for path in (ROOT / name).rglob("*.py")]
 
 
-def test_only_the_shared_client_speaks_http():
+def test_only_the_shared_client_uses_http():
     clients = {"requests", "urllib3", "httpx", "urllib.request", "http.client", "ipfshttpclient"}
-    speaking = {
+    using = {
         str(path.relative_to(ROOT))
-        for path in packages_of_both_sides()
-        if any(n in clients or n.split(".")[0] in clients for n in imported_by(path))
+        for path in list_package_files()
+        if any(n in clients or n.split(".")[0] in clients for n in find_imports(path))
     }
-    assert speaking <= MAY_SPEAK_HTTP
+    assert using <= MAY_USE_HTTP
 
 
-def test_json_of_strangers_is_parsed_strictly():
+def test_json_from_outside_is_parsed_strictly():
     parsing = {
-        str(path.relative_to(ROOT)) for path in packages_of_both_sides() if find_json_parsing(path)
+        str(path.relative_to(ROOT)) for path in list_package_files() if find_json_parsing(path)
     }
     assert parsing <= MAY_PARSE_JSON
 
 
-def test_modules_do_not_import_each_other_in_circles():
+def test_modules_have_no_import_cycles():
     assert find_cycles() == []
 
 
-def test_learner_package_has_at_most_twelve_files_of_its_own():
+def test_learner_package_has_at_most_twelve_files_at_its_top():
     assert len([p for p in (ROOT / "colearn_learner").iterdir() if p.is_file()]) <= 12
 
 
@@ -258,7 +258,7 @@ def test_no_test_changes_the_import_path():
         for path in (ROOT / "tests").rglob("*.py")
         if re.search(r"^\s*sys\.path(\.insert|\.append|\[)", path.read_text(), re.MULTILINE)
     ]
-    assert changing == ["tests/support/example_runs.py"]  # it runs programs as Python does
+    assert changing == ["tests/support/example_runs.py"]  # it imitates how Python runs a program
 
 
 def test_files_selected_as_heavy_exist():

@@ -1,4 +1,4 @@
-"""The README's Python blocks run, in order and unchanged."""
+"""The Python blocks of the README run in order and unchanged."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.doc_blocks import ROOT, Runner, blocks_of
+from tests.support.doc_blocks import ROOT, Runner, read_blocks
 
 README = ROOT / "README.md"
 
 
-def test_the_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    blocks = [block for block in blocks_of(README) if block.language == "python"]
+    blocks = [block for block in read_blocks(README) if block.language == "python"]
     runner = Runner(tmp_path)
     for block in blocks:
         runner.run(block)
@@ -23,6 +23,6 @@ def test_the_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert len(runner.names["results"].data) == 4  # type: ignore[attr-defined]
 
 
-def test_its_links_and_pictures_exist():
+def test_links_and_pictures_exist():
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", README.read_text()):
         assert (README.parent / target).exists(), target

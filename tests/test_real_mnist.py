@@ -1,4 +1,4 @@
-"""The published MNIST, not a substitute: all 70,000 records, learners of a part."""
+"""The published MNIST: all 70,000 records, and learners with parts of them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ TRAINING = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
 
 @pytest.fixture(scope="module")
 def folder() -> Path:
-    made: Path = load_script("fetch_mnist").mnist_folder()
-    return made
+    path: Path = load_script("fetch_mnist").mnist_folder()
+    return path
 
 
 def test_all_records_are_read_in_order(folder: Path):
@@ -32,11 +32,11 @@ def test_all_records_are_read_in_order(folder: Path):
     assert data.targets[:5].tolist() == [5, 0, 4, 1, 9]
 
 
-def test_learners_of_prepared_folders_learn_it(folder: Path, tmp_path: Path):
+def test_learners_with_prepared_folders_learn_mnist(folder: Path, tmp_path: Path):
     command = ["data", "prepare", "mnist", "--from", str(folder), "--into", str(tmp_path / "m")]
     sizes = ["--n-learners", "3", "--how", "by-size", "--fractions", "0.05,0.04,0.03"]
-    ran = CliRunner().invoke(main, [*command, *sizes, "--drop-rest"])
-    assert ran.exit_code == 0, ran.output
+    result = CliRunner().invoke(main, [*command, *sizes, "--drop-rest"])
+    assert result.exit_code == 0, result.output
     learners = [prepared(str(tmp_path / "m" / f"learner-{n}"), model="mlp") for n in range(3)]
     set_equal_weights(learners)
     results = [collective_learning_round(learners, 0.5, n) for n in range(6)]

@@ -35,12 +35,12 @@ TERMS = {
 }
 
 
-def local() -> list[Ledger]:
+def connect_local() -> list[Ledger]:
     ledger = LocalLedger.new(WALLETS[0])
     return [ledger.acting_for(wallet) for wallet in WALLETS]
 
 
-def evm() -> list[Ledger]:
+def connect_evm() -> list[Ledger]:
     chain = EmbeddedChain()
     ledger = chain.deploy(WALLETS[0])
     for wallet in WALLETS[1:]:
@@ -48,14 +48,14 @@ def evm() -> list[Ledger]:
     return [ledger.acting_for(wallet) for wallet in WALLETS]
 
 
-def cosmos(place: Place) -> list[Ledger]:
+def connect_cosmos(place: Place) -> list[Ledger]:
     place.fund(WALLETS)
     ledger = place.ledger(WALLETS[0])
     return [ledger.acting_for(wallet) for wallet in WALLETS]
 
 
 def run(views: Sequence[Ledger], folder: Path, **terms: int) -> tuple[dict[str, Any], bytes]:
-    """Run the experiment to its end; return its history and the file of the last weights."""
+    """Run the experiment to its end; return its history and the bytes of the last weights."""
     learners = [share("breast-cancer", n, of=len(views)) for n in range(len(views))]
     store = DirectoryStore(folder / "store", owner="creator")
     first = learners[0].mli_get_current_weights().weights
@@ -88,7 +88,7 @@ def run(views: Sequence[Ledger], folder: Path, **terms: int) -> tuple[dict[str, 
 
 
 def comparable(history: dict[str, Any]) -> dict[str, Any]:
-    """Return a history without its times, and with learners' numbers in place of addresses."""
+    """Return a history without times, and with learners' numbers in place of addresses."""
     numbers = {learner["account"]: learner["index"] for learner in history["learners"]}
 
     def plain(value: Any) -> Any:
@@ -105,29 +105,32 @@ def comparable(history: dict[str, Any]) -> dict[str, Any]:
 def test_experiment_has_the_same_result_on_every_ledger(
     cosmos_place: Place, tmp_path: Path, terms: dict[str, int]
 ):
-    here, here_weights = run(local(), tmp_path / "local", **terms)
-    there, there_weights = run(evm(), tmp_path / "evm", **terms)
-    yonder, yonder_weights = run(cosmos(cosmos_place), tmp_path / "cosmos", **terms)
+    local_history, local_weights = run(connect_local(), tmp_path / "local", **terms)
+    evm_history, evm_weights = run(connect_evm(), tmp_path / "evm", **terms)
+    cosmos_history, cosmos_weights = run(connect_cosmos(cosmos_place), tmp_path / "cosmos", **terms)
 
-    assert here["experiment"]["status"] == "completed"
-    assert "accepted" in [r["outcome"] for r in here["rounds"]]
-    ballots = {b["ballot"] for r in here["rounds"] for b in r["ballots"]}
-    assert ballots == {"approved", "rejected"}  # otherwise there would be little to compare
-    for other in (there, yonder):
-        assert len(other["rounds"]) == len(here["rounds"])
+    assert local_history["experiment"]["status"] == "completed"
+    assert "accepted" in [r["outcome"] for r in local_history["rounds"]]
+    ballots = {b["ballot"] for r in local_history["rounds"] for b in r["ballots"]}
+    assert ballots == {"approved", "rejected"}  # otherwise the comparison would prove little
+    for other in (evm_history, cosmos_history):
+        assert len(other["rounds"]) == len(local_history["rounds"])
         for mine, theirs in zip(
-            comparable(here)["rounds"], comparable(other)["rounds"], strict=True
+            comparable(local_history)["rounds"], comparable(other)["rounds"], strict=True
         ):
             assert mine == theirs
-        assert comparable(other)["learners"] == comparable(here)["learners"]
-        assert comparable(other) == comparable(here)
-    assert hashlib.sha256(here_weights).hexdigest() == here["experiment"]["current"]["sha256"]
-    assert here_weights == there_weights == yonder_weights
+        assert comparable(other)["learners"] == comparable(local_history)["learners"]
+        assert comparable(other) == comparable(local_history)
+    assert (
+        hashlib.sha256(local_weights).hexdigest()
+        == local_history["experiment"]["current"]["sha256"]
+    )
+    assert local_weights == evm_weights == cosmos_weights
 
 
-def test_comparison_distinguishes_other_experiments(tmp_path: Path):
-    usual, _ = run(local(), tmp_path / "usual")
-    strict, _ = run(local(), tmp_path / "strict", approval_bps=10_000)
+def test_comparison_detects_another_experiment(tmp_path: Path):
+    usual, _ = run(connect_local(), tmp_path / "usual")
+    strict, _ = run(connect_local(), tmp_path / "strict", approval_bps=10_000)
     assert [r["outcome"] for r in usual["rounds"]] != [r["outcome"] for r in strict["rounds"]]
     assert comparable(usual) != comparable(strict)
-    assert comparable(usual) == comparable(run(local(), tmp_path / "again")[0])
+    assert comparable(usual) == comparable(run(connect_local(), tmp_path / "again")[0])

@@ -50,34 +50,34 @@ def test_sound_learner_passes_and_each_check_has_a_line():
 DEFECTS: dict[str, dict[str, str]] = {
     "TrainsInPlace": {"proposing-changes-nothing": "train a copy"},
     "ReturnsViews": {"returned-weights-are-copies": "the model's own arrays"},
-    "KeepsWhatItAccepted": {"accepted-weights-are-copied": "copy them"},
+    "KeepsAcceptedArrays": {"accepted-weights-are-copied": "copy them"},
     "ReturnsTheProposalsArrays": {"returned-weights-are-copies": "a proposal that was returned"},
     "LeavesTestedWeights": {"testing-changes-nothing": "testing changed the current weights"},
     "DividesSumsOfMeans": {"batch-size-does-not-matter": "weight each batch's mean"},
-    "CountsABatchTooMany": {"one-batch-is-enough": "No batches in loader"},
-    "ScoresNothingAsNought": {"empty-loaders-are-refused": "scored 0.0 and voted True"},
+    "CountsOneBatchTooMany": {"one-batch-is-enough": "No batches in loader"},
+    "ScoresNoRecordsAsZero": {"empty-loaders-are-refused": "scored 0.0 and voted True"},
     "StaysInTrainingMode": {"proposing-changes-nothing": "training mode"},
     "SendsPickles": {"weights-travel": "a pickle"},
-    "SendsNamesOfFiles": {"weights-travel": "a file on this machine"},
+    "SendsFileNames": {"weights-travel": "a file on this machine"},
     "SendsObjects": {"weights-travel": "SendsObjects; weights are lists"},
     "WrapsTwice": {"weights-travel": "a Weights within a Weights"},
-    "RenamesWhatItTrained": {"weights-keep-their-schema": "'slopes' is missing"},
-    "ApprovesWhatIsNoNumber": {"not-a-number-gets-no-vote": "were approved"},
+    "RenamesTrainedArrays": {"weights-keep-their-schema": "'slopes' is missing"},
+    "ApprovesNaN": {"not-a-number-gets-no-vote": "were approved"},
     "HasNoSeed": {"seed-decides": "trained differently"},
     "ScoresOtherRecordsEachTime": {"testing-changes-nothing": "on the same records"},
     "ExportsNothing": {"model-is-exported": "NotImplementedError: not yet supported"},
     "SpendsTooMuch": {"privacy-is-accounted": "epsilon 1.5 was spent of 1"},
     "SpendsInSecret": {"privacy-is-accounted": "spent nothing"},
     "Crashes": {"testing-changes-nothing": "MemoryError: no memory", IN_PROCESS: "no memory"},
-    "ScoresInWords": {"scores-are-numbers": "'good', not a number"},
-    "NeverANumber": {"scores-are-numbers": "is nan"},
+    "ScoresAsText": {"scores-are-numbers": "'good', not a number"},
+    "ScoresNaN": {"scores-are-numbers": "is nan"},
     "NeverTrains": {"training-changes-weights": "three proposals in a row were equal"},
     "NeverVotes": {"votes-on-proposals": "counts as a rejection"},
     "HasNoWeights": {"weights-travel": "are None"},
     "HasAnEmptyList": {"weights-travel": "an empty list"},
     "SetsAnAlarm": {"works-in-a-thread": "signal only works in main thread"},
-    "the_same_one": {"makes-learners": "the same learner"},
-    "no_learner": {"makes-learners": "five methods"},
+    "return_shared_learner": {"makes-learners": "the same learner"},
+    "return_object": {"makes-learners": "five methods"},
     "fails": {"makes-learners": "FileNotFoundError: no data here"},
 }
 
@@ -92,8 +92,8 @@ def test_defect_is_found_with_its_reason(name: str):
 
 
 ISOLATED = [
-    *("KeepsWhatItAccepted", "DividesSumsOfMeans", "ScoresNothingAsNought", "StaysInTrainingMode"),
-    *("ApprovesWhatIsNoNumber", "HasNoSeed", "ExportsNothing", "SpendsTooMuch", "SpendsInSecret"),
+    *("KeepsAcceptedArrays", "DividesSumsOfMeans", "ScoresNoRecordsAsZero", "StaysInTrainingMode"),
+    *("ApprovesNaN", "HasNoSeed", "ExportsNothing", "SpendsTooMuch", "SpendsInSecret"),
     *("NeverVotes", "SetsAnAlarm"),
 ]
 
@@ -105,7 +105,7 @@ def test_isolated_defect_fails_no_other_check(name: str):
 
 
 def test_other_checks_are_skipped_if_the_factory_returns_no_learner():
-    report = check_learner(defective_learners.fails)
+    report = check_learner(defective_learners.raise_error)
     assert len(report.failures) == 1
     assert {c.reason for c in report.checks[1:]} == {"the factory returned no usable learner"}
 
@@ -118,7 +118,7 @@ def test_learner_that_accounts_for_privacy_passes():
 
 class TestFactories:
     def test_arguments_reach_the_factory_in_both_processes(self):
-        report = check_learner(f"{DEFECTIVE}:with_offset", {"offset": 0.5})
+        report = check_learner(f"{DEFECTIVE}:make_with_offset", {"offset": 0.5})
         assert verdicts(report)[IN_PROCESS] is Verdict.PASSED
         assert report.passed, str(report)
 
@@ -250,7 +250,7 @@ class TestCommand:
 
     def test_json_report_lists_all_checks(self):
         ran = run_check(
-            *(f"{DEFECTIVE}:with_offset", "--learner-arg", "offset=0.5"),
+            *(f"{DEFECTIVE}:make_with_offset", "--learner-arg", "offset=0.5"),
             *("--skip", IN_PROCESS, "--json"),
         )
         document = json.loads(ran.output)

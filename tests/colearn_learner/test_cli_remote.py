@@ -31,7 +31,7 @@ from colearn_learner.remote.errors import (
     Unprotected,
 )
 from tests.support.blocking_learner import BLOCKING
-from tests.support.certificates import self_signed
+from tests.support.certificates import make_certificate
 from tests.support.remote_servers import (  # noqa: F401
     LONG,
     Pipe,
@@ -51,7 +51,7 @@ class Files:
     folder: Path
 
     def __post_init__(self) -> None:
-        pair = self_signed("localhost", "127.0.0.1")
+        pair = make_certificate("localhost", "127.0.0.1")
         self.certificate = self.write("server.pem", pair.certificate)
         self.key = self.write("server.key", pair.key)
         self.token = self.write("token", f"{TOKEN}\n".encode())
@@ -104,7 +104,7 @@ def test_sigterm_lets_training_finish_and_the_token_never_appears(
             server.until("stopping")
             permits.release()
             assert training.result(LONG) == Weights([np.ones(3)])
-            assert server.ended() == 0
+            assert server.wait_end() == 0
     events = [line["event"] for line in server.log]
     assert [e for e in events if e in ("CurrentWeights", "Propose", "stopping", "stopped")] == [
         *("CurrentWeights", "stopping", "Propose", "stopped")
@@ -197,7 +197,7 @@ def make_encrypted_key() -> bytes:
 
 
 def test_unusable_files_and_arguments_are_reported(files: Files):
-    other = files.write("other.key", self_signed("localhost").key)
+    other = files.write("other.key", make_certificate("localhost").key)
     locked = files.write("locked.key", make_encrypted_key())
     certificate = ("--tls-cert", str(files.certificate))
     for more, message in (

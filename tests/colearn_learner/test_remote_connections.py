@@ -24,7 +24,7 @@ from colearn_learner.remote.errors import (
     Unprotected,
 )
 from colearn_learner.remote.server import LearnerServer, ServerConfig
-from tests.support.certificates import self_signed
+from tests.support.certificates import make_certificate
 from tests.support.defective_learners import Sound
 from tests.support.remote_servers import (  # noqa: F401
     LONG,
@@ -70,7 +70,7 @@ def fetch_weights(address: Any, **config: Any) -> Weights:
 
 
 def test_tls_connection_requires_the_right_certificate_and_token():
-    pair, other = self_signed("127.0.0.1"), self_signed("127.0.0.1")
+    pair, other = make_certificate("127.0.0.1"), make_certificate("127.0.0.1")
     secret = {"certificate": pair.certificate, "key": pair.key, "token": TOKEN}
     with serve_learner(TowardsTarget(4), **secret) as address:
         assert address.tls
@@ -85,7 +85,7 @@ def test_tls_connection_requires_the_right_certificate_and_token():
 
 
 def test_certificate_for_another_name_requires_server_name():
-    pair = self_signed("gpu.example.org")
+    pair = make_certificate("gpu.example.org")
     with serve_learner(TowardsTarget(4), certificate=pair.certificate, key=pair.key) as address:
         with pytest.raises(LearnerRefused, match="certificate that is not trusted"):
             fetch_weights(address, ca=pair.certificate)

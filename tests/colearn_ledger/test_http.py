@@ -23,8 +23,8 @@ from colearn_ledger.http import (
     TimedOut,
     Unreachable,
 )
-from tests.support.faulty_server import Call, faulty
-from tests.support.waiting import LIMIT, ended
+from tests.support.faulty_server import Call, run_server
+from tests.support.waiting import LIMIT, run_with_limit
 
 SECRET = "s3cret"
 
@@ -62,12 +62,12 @@ def raw_server(serve: Callable[[socket.socket], None]) -> Iterator[str]:
 
 class TestAnswers:
     def test_status_headers_and_body_are_returned(self):
-        with faulty(lambda call: call.answer(b"no", 404, X_Why="gone")) as server:
+        with run_server(lambda call: call.answer(b"no", 404, X_Why="gone")) as server:
             answer = HttpClient(server.url).request("GET", "/", timeout=LIMIT, max_bytes=2)
         assert (answer.status, answer.headers["x-why"], answer.content) == (404, "gone", b"no")
 
     def test_path_is_appended_to_the_path_of_the_url(self):
-        with faulty(lambda call: call.answer(b"")) as server:
+        with run_server(lambda call: call.answer(b"")) as server:
             for url, path in ((server.url, ""), (server.url + "/a/", "/b?c=d"), (server.url, "/")):
                 HttpClient(url).request("GET", path, timeout=LIMIT, max_bytes=0)
             HttpClient(server.url + "/v3/key?x=y").request("POST", timeout=LIMIT, max_bytes=0)
@@ -80,7 +80,7 @@ class TestAnswers:
             bodies.append((call.headers.get("content-length"), call.body()))
             call.answer(b"")
 
-        with faulty(behave) as server:
+        with run_server(behave) as server:
             client = HttpClient(server.url)
             for headers in ({}, {"Content-Length": "6"}):
                 deadline = Deadline(LIMIT)
@@ -90,7 +90,7 @@ class TestAnswers:
         assert bodies == [(None, b"abcdef"), ("6", b"abcdef")]
 
     def test_early_answer_is_read_although_the_request_was_not_read(self):
-        with faulty(lambda call: call.answer(b"full", 507)) as server:
+        with run_server(lambda call: call.answer(b"full", 507)) as server:
             client = HttpClient(server.url)
             answer = client.request(
                 "POST", "/", body=bytes(10_000_000), timeout=LIMIT, max_bytes=10
@@ -107,7 +107,7 @@ class TestAnswers:
                 pass
 
         with (
-            faulty(lambda call: call.answer(call.body())) as server,
+            run_server(lambda call: call.answer(call.body())) as server,
             pytest.raises(ZeroDivisionError),
         ):
             use(server.url)
@@ -125,7 +125,7 @@ class TestAnswers:
                 assert answer.content == b"ok"
 
     def test_connection_that_the_server_closed_is_replaced(self):
-        with faulty(lambda call: call.answer(b"ok")) as server:  # closes after each answer
+        with run_server(lambda call: call.answer(b"ok")) as server:  # closes after each answer
             client = HttpClient(server.url)
             for _ in range(3):
                 assert client.request("GET", "/", timeout=LIMIT, max_bytes=2).content == b"ok"
@@ -137,27 +137,39 @@ class TestTime:
             call.start(200, 1_000_000)
             call.drip(every=0.05)
 
-        with faulty(behave) as server, pytest.raises(TimedOut, match="did not finish its answer"):
-            ended(read_by, clock_of_ticks(20), server.url)
+        with (
+            run_server(behave) as server,
+            pytest.raises(TimedOut, match="did not finish its answer"),
+        ):
+            run_with_limit(read_by, clock_of_ticks(20), server.url)
 
     def test_chunked_answer_that_drips_ends_at_the_deadline(self):
         def behave(call: Call) -> None:
             call.start(200, Transfer_Encoding="chunked")
             call.drip(b"1\r\nx\r\n", every=0.05)
 
-        with faulty(behave) as server, pytest.raises(TimedOut, match="did not finish its answer"):
-            ended(read_by, clock_of_ticks(30), server.url)
+        with (
+            run_server(behave) as server,
+            pytest.raises(TimedOut, match="did not finish its answer"),
+        ):
+            run_with_limit(read_by, clock_of_ticks(30), server.url)
 
     def test_headers_that_drip_end_at_the_deadline(self):
         def behave(call: Call) -> None:
             call.send(b"HTTP/1.1 200 OK\r\nX-Long: ")
             call.drip(every=0.05)
 
-        with faulty(behave) as server, pytest.raises(TimedOut, match="did not answer within 20 s"):
-            ended(read_by, clock_of_ticks(20), server.url)
+        with (
+            run_server(behave) as server,
+            pytest.raises(TimedOut, match="did not answer within 20 s"),
+        ):
+            run_with_limit(read_by, clock_of_ticks(20), server.url)
 
     def test_silent_server_is_abandoned_at_the_deadline(self):
-        with faulty(Call.stall) as server, pytest.raises(TimedOut, match=r"within 0\.3 s"):
+        with (
+            run_server(Call.stall) as server,
+            pytest.raises(TimedOut, match=r"within 0\.3 s"),
+        ):
             get(server.url, timeout=0.3)
 
     def test_server_that_does_not_read_is_abandoned_at_the_deadline(self):
@@ -166,8 +178,8 @@ class TestTime:
             with HttpClient(url).open("POST", "/", body=body, deadline=Deadline(0.3)):
                 pass
 
-        with faulty(Call.stall) as server, pytest.raises(TimedOut):
-            ended(use, server.url)
+        with run_server(Call.stall) as server, pytest.raises(TimedOut):
+            run_with_limit(use, server.url)
 
     def test_handshake_of_tls_that_drips_ends_at_the_deadline(self):
         stop = threading.Event()
@@ -178,7 +190,7 @@ class TestTime:
 
         with raw_server(serve) as url:
             with pytest.raises((Unreachable, TimedOut)):
-                ended(get, url.replace("http", "https"))
+                run_with_limit(get, url.replace("http", "https"))
             stop.set()
 
     def test_reused_connection_has_the_deadline_of_each_request(self):
@@ -201,22 +213,25 @@ class TestSize:
             call.start()
             call.flood()
 
-        with faulty(behave) as server, pytest.raises(AnswerTooLarge, match="more than 1,000,000"):
-            ended(get, server.url)
+        with (
+            run_server(behave) as server,
+            pytest.raises(AnswerTooLarge, match="more than 1,000,000"),
+        ):
+            run_with_limit(get, server.url)
 
     def test_endless_header_is_refused(self):
         def behave(call: Call) -> None:
             call.send(b"HTTP/1.1 200 OK\r\nX: ")
             call.flood()
 
-        with faulty(behave) as server, pytest.raises(BrokenOff):
-            ended(get, server.url)
+        with run_server(behave) as server, pytest.raises(BrokenOff):
+            run_with_limit(get, server.url)
 
     @pytest.mark.parametrize(
         "start", [b"SSH-2.0-OpenSSH_9.2p1\r\n", b"HTTP/1.1 abc\r\n\r\n", b"\x00" * 100, b""]
     )
     def test_answer_that_is_not_http_is_refused(self, start: bytes):
-        with faulty(lambda call: call.send(start)) as server, pytest.raises(BrokenOff):
+        with run_server(lambda call: call.send(start)) as server, pytest.raises(BrokenOff):
             get(server.url)
 
     def test_incomplete_answer_is_refused(self):
@@ -224,7 +239,7 @@ class TestSize:
             call.start(200, 1_000)
             call.send(b"x" * 999)
 
-        with faulty(behave) as server, pytest.raises(BrokenOff):
+        with run_server(behave) as server, pytest.raises(BrokenOff):
             get(server.url)
 
     def test_incomplete_chunked_answer_is_refused(self):
@@ -232,13 +247,13 @@ class TestSize:
             call.start(200, Transfer_Encoding="chunked")
             call.send(b"3\r\nabc\r\n")
 
-        with faulty(behave) as server, pytest.raises(BrokenOff):
+        with run_server(behave) as server, pytest.raises(BrokenOff):
             get(server.url)
 
 
 class TestJson:
     def json_of(self, content: bytes) -> object:
-        with faulty(lambda call: call.answer(content)) as server:
+        with run_server(lambda call: call.answer(content)) as server:
             client = HttpClient(server.url)
             return client.request("GET", "/", timeout=LIMIT, max_bytes=1_000_000).json()
 
@@ -275,7 +290,7 @@ class TestSecrets:
         ]
         errors = []
         for behave in behaviours:
-            with faulty(behave) as server:
+            with run_server(behave) as server:
                 url = server.url.replace("//", f"//ann:{SECRET}@") + f"/{SECRET}?key={SECRET}"
                 client = HttpClient(url)
                 with pytest.raises(HttpError) as caught:
@@ -290,20 +305,20 @@ class TestSecrets:
         assert SECRET not in caplog.text
 
     def test_warning_about_malformed_headers_masks_the_url(self, caplog: pytest.LogCaptureFixture):
-        with faulty(lambda call: call.send(b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n")) as server:
+        with run_server(lambda call: call.send(b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n")) as server:
             get(f"{server.url}/{SECRET}?key={SECRET}")
         assert "Failed to parse headers" in caplog.text
         assert SECRET not in caplog.text
 
     def test_password_of_a_url_is_sent_as_basic_authentication(self):
-        with faulty(lambda call: call.answer(b"")) as server:
+        with run_server(lambda call: call.answer(b"")) as server:
             get(server.url.replace("//", "//ann:p%40ss@"))
             assert server.calls[0].headers["authorization"] == "Basic YW5uOnBAc3M="
 
     def test_netrc_is_not_read(self, tmp_path, monkeypatch: pytest.MonkeyPatch):
         (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password b\n")
         monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-        with faulty(lambda call: call.answer(b"")) as server:
+        with run_server(lambda call: call.answer(b"")) as server:
             get(server.url)
             assert "authorization" not in server.calls[0].headers
 
@@ -329,23 +344,23 @@ class TestRedirects:
             return stream.status
 
     def test_redirects_are_followed_only_on_request(self):
-        with faulty(lambda call: call.answer(b"", 302, Location="/x")) as server:
+        with run_server(lambda call: call.answer(b"", 302, Location="/x")) as server:
             assert self.follow(server.url, 0) == 302
             assert len(server.calls) == 1
 
     def test_endless_chain_of_redirects_ends(self):
-        with faulty(lambda call: call.answer(b"", 302, Location="/x")) as server:
+        with run_server(lambda call: call.answer(b"", 302, Location="/x")) as server:
             assert self.follow(server.url) == 302
             assert len(server.calls) == 4
 
     def test_credentials_go_to_the_same_server_only(self):
-        with faulty(lambda call: call.answer(b"")) as other:
+        with run_server(lambda call: call.answer(b"")) as other:
             targets = iter(["/next", other.url + "/there"])
 
             def behave(call: Call) -> None:
                 call.answer(b"", 307, Location=next(targets))
 
-            with faulty(behave) as server:
+            with run_server(behave) as server:
                 assert self.follow(server.url) == 200
                 assert all("authorization" in call.headers for call in server.calls)
             assert "authorization" not in other.calls[0].headers
@@ -353,7 +368,7 @@ class TestRedirects:
     @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://host/", "http://h:99999/"])
     def test_redirects_lead_to_http_only(self, target: str):
         with (
-            faulty(lambda call: call.answer(b"", 302, Location=target)) as server,
+            run_server(lambda call: call.answer(b"", 302, Location=target)) as server,
             pytest.raises(BrokenOff, match="redirects to something"),
         ):
             self.follow(server.url)
@@ -364,7 +379,7 @@ class TestProxies:
     def proxy(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Call]]:
         for name in ("no_proxy", "NO_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.delenv(name, raising=False)
-        with faulty(lambda call: call.answer(b"by proxy")) as server:
+        with run_server(lambda call: call.answer(b"by proxy")) as server:
             url = server.url.replace("//", "//ann:pw@")
             monkeypatch.setenv("http_proxy", url)
             monkeypatch.setenv("https_proxy", url)
@@ -377,7 +392,7 @@ class TestProxies:
         assert proxy[0].headers["proxy-authorization"].startswith("Basic ")
 
     def test_server_on_this_machine_is_reached_directly(self, proxy: list[Call]):
-        with faulty(lambda call: call.answer(b"directly")) as server:
+        with run_server(lambda call: call.answer(b"directly")) as server:
             assert get(server.url) == b"directly"
         assert proxy == []
 

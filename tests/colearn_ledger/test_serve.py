@@ -17,7 +17,7 @@ from colearn_ledger.serve import (
     ServerNotInstalled,
     serve,
 )
-from tests.support.waiting import LIMIT, ended
+from tests.support.waiting import LIMIT, run_with_limit
 
 
 def echo_app():
@@ -96,7 +96,7 @@ def test_request_that_never_ends_is_cut_off(start: bytes):
         with socket.create_connection((host, int(port)), timeout=LIMIT) as connection:
             connection.sendall(start)
             with suppress(ConnectionResetError):
-                assert b"200" not in ended(read_all, connection)
+                assert b"200" not in run_with_limit(read_all, connection)
 
 
 def test_peer_above_its_rate_gets_429():

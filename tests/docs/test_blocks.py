@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.doc_blocks import DOCS, NOT_RUN, SHOWN, Block, Runner, blocks_of, pages
+from tests.support.doc_blocks import DOCS, NOT_RUN, SHOWN, Block, Runner, list_pages, read_blocks
 
 PARSED = "cli.md"
 """Page whose commands need many machines; test_cli_docs.py parses them, other tests run them."""
 
-BLOCKS = {str(p.relative_to(DOCS)): blocks_of(p) for p in pages()}
+BLOCKS = {str(p.relative_to(DOCS)): read_blocks(p) for p in list_pages()}
 RUN = [name for name, found in BLOCKS.items() if name != PARSED and any(b.runs for b in found)]
 
 BENCHMARK_PAGES = ("accuracy.md",)
@@ -56,7 +56,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
     for name in {b.title.removesuffix(".py") for blocks in BLOCKS.values() for b in blocks}:
         if name not in modules:
             sys.modules.pop(name, None)
-    found.take_down()
+    found.stop_nodes()
 
 
 @pytest.mark.parametrize("page", RUN)
@@ -84,10 +84,10 @@ def test_every_block_runs_or_is_listed_as_not_run():
     assert not [b for b in written_or_run if not b.title], "a language that nothing runs"
 
 
-@pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", list_pages(), ids=lambda path: path.name)
 def test_runner_finds_every_fenced_block(path: Path):
     fences = re.findall(r"^[ \t>]*(?:```|~~~)", path.read_text(), re.MULTILINE)
-    assert len(fences) == 2 * len(blocks_of(path))
+    assert len(fences) == 2 * len(read_blocks(path))
 
 
 def test_pages_of_figures_run_only_benchmarks():

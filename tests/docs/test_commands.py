@@ -12,7 +12,7 @@ import pytest
 
 from colearn_learner.cli import main
 from tests.support import load_script
-from tests.support.doc_blocks import blocks_of, pages
+from tests.support.doc_blocks import list_pages, read_blocks
 
 _COMMAND = re.compile(r"(?:^|[;&|(])\s*colearn ")
 
@@ -48,8 +48,8 @@ def list_commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterato
 
 def find_commands(language: str) -> Iterator[tuple[str, str]]:
     """Yield page and line of every `colearn` command in blocks of a language."""
-    for path in pages():
-        for block in blocks_of(path):
+    for path in list_pages():
+        for block in read_blocks(path):
             if block.language == language:
                 for line in block.body.replace("\\\n", " ").splitlines():
                     if _COMMAND.search(line):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.doc_blocks import DOCS, ROOT, pages
+from tests.support.doc_blocks import DOCS, ROOT, list_pages
 
 
 class Page(HTMLParser):
@@ -58,7 +58,7 @@ def site_pages(site: Path) -> dict[str, Page]:
 
 
 def test_site_has_every_page(site_pages: dict[str, Page]):
-    written = {str(p.relative_to(DOCS).with_suffix(".html")) for p in pages()}
+    written = {str(p.relative_to(DOCS).with_suffix(".html")) for p in list_pages()}
     generated = {f"reference/{name}.html" for name in ("cli", "evm", "cosmwasm")}
     assert set(site_pages) == written | generated
 

@@ -13,7 +13,7 @@ import pytest
 def world(
     tmp_path: Path,
     node_binaries: None,
-    sigterm_ends_tests: None,
+    sigterm_handler: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., object]]:
     """Return a function that creates the test's world; all its processes end with the test."""

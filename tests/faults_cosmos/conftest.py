@@ -19,7 +19,7 @@ def world(
     tmp_path: Path,
     cosmos_place: Place,
     kubo_swarm: tuple[Kubo, ...],
-    sigterm_ends_tests: None,
+    sigterm_handler: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., object]]:
     """Return a function that creates the test's world; all its agents end with the test."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from grpc import StatusCode
 
 from tests.support.faults.cosmos_world import CosmosWorld
-from tests.support.faults.grpc_gate import Faulty
+from tests.support.faults.grpc_gate import GrpcFault
 from tests.support.faults.toxiproxy import Toxiproxy
 
 Worlds = Callable[..., CosmosWorld]
@@ -44,10 +44,10 @@ def test_experiment_completes_despite_faults_while_sending(world: Worlds):
     gate = w.gates["alice"]
     for code in (StatusCode.UNAVAILABLE, StatusCode.RESOURCE_EXHAUSTED, None):
         gate.fail(
-            Faulty("BroadcastTx", code),  # the node never received it
-            Faulty("BroadcastTx", code, late=True),  # the node's answer was lost
-            Faulty("GetTx", code),
-            Faulty("Simulate", code),
+            GrpcFault("BroadcastTx", code),  # the node never received it
+            GrpcFault("BroadcastTx", code, late=True),  # the node's answer was lost
+            GrpcFault("GetTx", code),
+            GrpcFault("Simulate", code),
         )
     w.start()
     w.final_check()

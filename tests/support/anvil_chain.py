@@ -13,7 +13,7 @@ from colearn_ledger.ledger import Pending, Receipt
 from colearn_localnet.anvil import Anvil
 from colearn_localnet.rpc import json_rpc
 from tests.support.faulty_proxy import FaultyProxy
-from tests.support.waiting import LIMIT, Running, eventually
+from tests.support.waiting import LIMIT, BackgroundCall, wait_until_true
 
 
 class Chain:
@@ -68,36 +68,36 @@ class Chain:
     def nonce(self, wallet: Wallet | None = None) -> int:
         return int(self("eth_getTransactionCount", (wallet or self.wallet).address, "latest"), 16)
 
-    def noted(self, wallet: Wallet | None = None) -> list[dict[str, Any]]:
+    def read_journal(self, wallet: Wallet | None = None) -> list[dict[str, Any]]:
         [path] = self.folder.rglob(f"{(wallet or self.wallet).address}.jsonl")
         return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-class Waiting:
-    """A thread that waits for a transaction."""
+class WaitingThread:
+    """Thread that waits for a transaction."""
 
     def __init__(self, pending: Pending) -> None:
-        self._running = Running(pending.wait, LIMIT)
+        self._running = BackgroundCall(pending.wait, LIMIT)
 
     def receipt(self) -> Receipt:
         return self._running.result()
 
     @property
     def is_waiting(self) -> bool:
-        return self._running.goes_on
+        return self._running.is_running
 
 
-class Watched:
+class RequestObserver:
     """Observer of the requests that a ledger sends to its node."""
 
     def __init__(self, proxy: FaultyProxy) -> None:
         self.url = proxy.url
         self._proxy = proxy
 
-    def wait_for_a_look(self) -> None:
-        """Wait until the ledger has begun and finished a look for a receipt after this call."""
-        asked = self._looks() + 2  # the first of them may have begun already
-        eventually(lambda: self._looks() >= asked, "a look at the receipt")
+    def wait_for_receipt_request(self) -> None:
+        """Wait until the ledger has sent a new request for a receipt and received its answer."""
+        needed = self._count_requests() + 2  # the first may already be in flight
+        wait_until_true(lambda: self._count_requests() >= needed, "a request for the receipt")
 
-    def _looks(self) -> int:
+    def _count_requests(self) -> int:
         return self._proxy.asked.count("eth_getTransactionReceipt")

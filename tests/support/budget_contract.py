@@ -18,7 +18,7 @@ from colearn_learner.interface import DiffPrivConfig, ErrorCodes
 from colearn_ledger.weights.codec import encode_weights
 
 STEPS = 4
-"""Steps of a training; each uses a tenth of the records."""
+"""Number of steps of a training; each step uses a tenth of the records."""
 
 Make = Callable[..., Any]
 
@@ -28,7 +28,7 @@ def config(**changes: float) -> DiffPrivConfig:
     return DiffPrivConfig(**(chosen | {"max_grad_norm": 1.0, "noise_multiplier": 1.0} | changes))
 
 
-def of_the_accountant(steps: int) -> float:
+def accountant_epsilon(steps: int) -> float:
     accountant = rdp.RdpAccountant()
     noisy = dp_accounting.GaussianDpEvent(1.0)
     accountant.compose(dp_accounting.PoissonSampledDpEvent(0.1, noisy), steps)
@@ -52,13 +52,13 @@ class BudgetContract:
         assert one.mli_get_current_weights().training_summary.dp_budget.consumed_epsilon == 0
         for number in (1, 2):
             summary = one.mli_propose_weights().training_summary
-            expected = pytest.approx(of_the_accountant(STEPS * number), rel=1e-12)
+            expected = pytest.approx(accountant_epsilon(STEPS * number), rel=1e-12)
             assert (summary.error_code, summary.dp_budget.consumed_epsilon) == (None, expected)
             assert one.mli_get_current_weights().training_summary.dp_budget == summary.dp_budget
         assert one.get_privacy_budget() == summary.dp_budget
 
     def test_learner_without_budget_does_not_train_but_votes(self, make: Make):
-        one = make(diff_priv_config=config(target_epsilon=of_the_accountant(STEPS) * 1.001))
+        one = make(diff_priv_config=config(target_epsilon=accountant_epsilon(STEPS) * 1.001))
         good = one.mli_propose_weights()
         again = one.mli_propose_weights()
         assert again.training_summary.error_code is ErrorCodes.DP_BUDGET_EXCEEDED
@@ -85,7 +85,7 @@ class BudgetContract:
         with pytest.raises(ZeroDivisionError):
             one.mli_propose_weights()
         after = one.mli_get_current_weights()
-        assert after.training_summary.dp_budget.consumed_epsilon == of_the_accountant(STEPS)
+        assert after.training_summary.dp_budget.consumed_epsilon == accountant_epsilon(STEPS)
         assert numbers(after) == numbers(before)
 
     def test_round_results_show_all_budgets(self, make: Make, capsys: pytest.CaptureFixture[str]):
@@ -94,9 +94,9 @@ class BudgetContract:
         results = Results()
         results.data.append(collective_learning_round(learners, 0.5, 0))
         budgets = [summary.dp_budget for summary in results.data[0].training_summaries]
-        assert [b.consumed_epsilon for b in budgets] == [of_the_accountant(STEPS), 0.0]
+        assert [b.consumed_epsilon for b in budgets] == [accountant_epsilon(STEPS), 0.0]
         print_results(results)
-        assert f"{of_the_accountant(STEPS):.4g}" in capsys.readouterr().out
+        assert f"{accountant_epsilon(STEPS):.4g}" in capsys.readouterr().out
 
     def test_learner_without_config_has_no_budget(self, make: Make):
         one = make(diff_priv_config=None)

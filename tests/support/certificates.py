@@ -1,4 +1,4 @@
-"""Certificates for tests, generated here without files of the machine or external programs."""
+"""Certificates for tests, generated without files of the machine or external programs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Pair:
     key: bytes
 
 
-def self_signed(*hosts: str) -> Pair:
+def make_certificate(*hosts: str) -> Pair:
     """Return a self-signed certificate for these host names and IP addresses."""
     key = ECC.generate(curve="P-256")
     serial = b"\x01" + secrets.token_bytes(8)

@@ -1,4 +1,4 @@
-"""A real wasmd with the contract's code: new instances of the contract, and funded accounts."""
+"""A real wasmd with the contract's code, new instances of the contract, and funded accounts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from colearn_localnet.cosmos import CosmosChain
 from tests.support.waiting import LIMIT
 
 ENOUGH = 10_000_000
-"""Amount that an account receives: the fees of about 1,500 transactions."""
+"""Amount that an account receives; it pays for about 1,500 transactions."""
 
 
 class Place:
@@ -43,8 +43,8 @@ class Place:
 
     def instance(self) -> Account:
         """Instantiate the contract and return its address; it has no experiment yet."""
-        made = instantiate_contract(self.node, self.sender, self.bank, code=self.code)
-        return made.contract
+        deployed = instantiate_contract(self.node, self.sender, self.bank, code=self.code)
+        return deployed.contract
 
     def fund(self, wallets: Iterable[Wallet]) -> None:
         """Fund these wallets, each of them once."""

@@ -1,6 +1,6 @@
-"""A sound learner in plain numpy, and the defects of learners of the `colearn` library.
+"""A correct learner in plain numpy, and learners with the defects of the `colearn` library.
 
-Each defect was found in that library: in its learners, its examples or its tutorials.
+Each defect was found in that library's learners, examples or tutorials.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class ReturnsViews(Sound):
         return proposal
 
 
-class KeepsWhatItAccepted(Sound):
+class KeepsAcceptedArrays(Sound):
     """A learner that keeps training in the arrays that it accepted."""
 
     def set(self, weights: Any) -> None:
@@ -147,14 +147,14 @@ class LeavesTestedWeights(Sound):
 
 
 class DividesSumsOfMeans(Sound):
-    """A learner that divides the sum of batch means by the number of records, as for PyTorch."""
+    """A learner that divides a sum of batch means by the number of records, like for PyTorch."""
 
     def score(self, loader: Any) -> float:
         means = [((i @ self.slopes + self.offset - t) ** 2).mean() for i, t in loader]
         return float(sum(means) / sum(len(targets) for _, targets in loader))
 
 
-class CountsABatchTooMany(Sound):
+class CountsOneBatchTooMany(Sound):
     """A learner that fails with one batch, like the PyTorch learner with ``num_test_batches``."""
 
     def score(self, loader: Any) -> float:
@@ -163,7 +163,7 @@ class CountsABatchTooMany(Sound):
         return super().score(loader)
 
 
-class ScoresNothingAsNought(Sound):
+class ScoresNoRecordsAsZero(Sound):
     def score(self, loader: Any) -> float:
         return super().score(loader) if loader else 0.0
 
@@ -198,7 +198,7 @@ class SendsPickles(Sound):
         self.slopes, self.offset = tree["slopes"], tree["offset"]
 
 
-class SendsNamesOfFiles(Sound):
+class SendsFileNames(Sound):
     """A learner whose weights are the name of a file, like those of the XGBoost example."""
 
     def get(self) -> Any:
@@ -232,7 +232,7 @@ class WrapsTwice(Sound):
         return Weights(weights=super().mli_propose_weights())
 
 
-class RenamesWhatItTrained(Sound):
+class RenamesTrainedArrays(Sound):
     """A learner that renames arrays, like wrappers for differential privacy."""
 
     def mli_propose_weights(self) -> Weights:
@@ -240,7 +240,7 @@ class RenamesWhatItTrained(Sound):
         return Weights({f"_module.{name}": array for name, array in tree.items()})
 
 
-class ApprovesWhatIsNoNumber(Sound):
+class ApprovesNaN(Sound):
     def vote(self, score: float) -> bool:
         return not score >= self.best
 
@@ -304,13 +304,13 @@ class Crashes(Sound):
         raise MemoryError("no memory")
 
 
-class ScoresInWords(Sound):
+class ScoresAsText(Sound):
     def mli_test_weights(self, weights: Weights) -> Any:
         tested = super().mli_test_weights(weights)
-        return type("Said", (), {"vote_score": "good", "test_score": 0.0, "vote": tested.vote})()
+        return type("Scores", (), {"vote_score": "good", "test_score": 0.0, "vote": tested.vote})()
 
 
-class NeverANumber(Sound):
+class ScoresNaN(Sound):
     def score(self, loader: Any) -> float:
         return math.nan
 
@@ -350,21 +350,21 @@ class SetsAnAlarm(Sound):
 _SHARED = Sound()
 
 
-def the_same_one() -> Sound:
+def return_shared_learner() -> Sound:
     """Return the same object at each call, like one of the library's tests."""
     return _SHARED
 
 
-def no_learner() -> Any:
+def return_object() -> Any:
     return object()
 
 
-def fails() -> Any:
+def raise_error() -> Any:
     raise FileNotFoundError("no data here")
 
 
-def with_offset(*, offset: float) -> Sound:
-    made = Sound()
-    made.offset += offset
-    made.best = made.score(made.vote_loader)
-    return made
+def make_with_offset(*, offset: float) -> Sound:
+    learner = Sound()
+    learner.offset += offset
+    learner.best = learner.score(learner.vote_loader)
+    return learner

@@ -2,9 +2,10 @@
 
 - ``python``: runs in this process, in one namespace per page.
 - ``sh``: runs in bash, which stops at the first command that fails.
-- any block with ``title="FILE"``: is written to that file, for the blocks below it.
-- ``text``, ``json``, ``solidity``: are only shown.
-- ``console title="not run in the tests"``: needs another machine, docker or a public chain.
+- any block with ``title="FILE"``: is written to that file, which the blocks below it may use.
+- ``text``, ``json``, ``solidity``: are not run.
+- ``console title="not run in the tests"``: is not run; it needs another machine, docker or a
+  public chain.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Block:
         return self.language in ("python", "sh") and not self.title
 
 
-def blocks_of(path: Path) -> list[Block]:
+def read_blocks(path: Path) -> list[Block]:
     text = path.read_text()
     name = str(path.relative_to(DOCS if path.is_relative_to(DOCS) else ROOT))
     return [
@@ -51,13 +52,13 @@ def blocks_of(path: Path) -> list[Block]:
     ]
 
 
-def pages() -> list[Path]:
+def list_pages() -> list[Path]:
     return sorted(DOCS.rglob("*.md"))
 
 
 @dataclass
 class Runner:
-    """Runner of blocks in a folder, with its own keys, networks and nodes."""
+    """Runs blocks in a folder that has its own keys, networks and nodes."""
 
     folder: Path
     names: dict[str, object] = field(default_factory=lambda: {"__name__": "docs"})
@@ -80,9 +81,9 @@ class Runner:
             code = "\n" * (block.line - 1) + block.body  # tracebacks show the page's line
             exec(compile(code, block.page, "exec"), self.names)
         elif block.language == "sh":
-            self.shell(block.body, f"{block.page}:{block.line}")
+            self.run_script(block.body, f"{block.page}:{block.line}")
 
-    def shell(self, script: str, where: str) -> None:
+    def run_script(self, script: str, where: str) -> None:
         """Run a script to its end, then end every process that it started."""
         log = self.folder / "tmp" / "output.txt"
         with log.open("wb") as output:
@@ -99,11 +100,11 @@ class Runner:
                 status = process.wait()
             finally:
                 _end_group(process.pid)
-        said = log.read_text(errors="replace")
-        self.output += said
-        assert status == 0, f"{where} ended with {status}:\n{said[-3_000:]}"
+        output_text = log.read_text(errors="replace")
+        self.output += output_text
+        assert status == 0, f"{where} ended with {status}:\n{output_text[-3_000:]}"
 
-    def take_down(self) -> None:
+    def stop_nodes(self) -> None:
         """Stop the nodes that the blocks left running."""
         if (self.folder / "localnet").exists():
             command = [sys.executable, "-m", "colearn_learner.cli", "localnet", "down", "--wipe"]

@@ -1,4 +1,4 @@
-"""Learners of the Keras experiment that have no model to export, or fail to export it."""
+"""Learners of the Keras experiment that have no model to export, or fail to export one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An HTTP proxy in front of a node that fails on demand.
+"""An HTTP proxy in front of a node, which fails on demand.
 
     with FaultyProxy(anvil.url) as proxy:
         proxy.fail("429", times=2, retry_after=1)
@@ -159,7 +159,7 @@ class FaultyProxy:
         self._healed.wait(HANG_SECONDS)
 
     @contextlib.contextmanager
-    def following(self, connection: socket.socket) -> Any:
+    def track(self, connection: socket.socket) -> Any:
         with self._lock:
             self._open.add(connection)
         try:
@@ -175,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
     owner: FaultyProxy
 
     def handle(self) -> None:
-        with self.owner.following(self.connection):
+        with self.owner.track(self.connection):
             super().handle()
 
     def do_POST(self) -> None:
@@ -187,7 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 self._answer(*self.owner.forward(body))
             except OSError:
-                self._answer(502, b"the node is away")
+                self._answer(502, b"the node is down")
         elif fault.kind.isdecimal():
             self._answer(int(fault.kind), b"not now", retry_after=fault.retry_after)
         else:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 @dataclass
 class Call:
-    """One request, and the ways to answer it."""
+    """One request, and methods to answer it."""
 
     handler: BaseHTTPRequestHandler
     command: str
@@ -71,7 +71,7 @@ Behaviour = Callable[[Call], None]
 
 
 @dataclass
-class Faulty:
+class FaultyServer:
     """The running server.
 
     Args:
@@ -86,7 +86,7 @@ class Faulty:
 
 
 @contextmanager
-def faulty(behave: Behaviour) -> Iterator[Faulty]:
+def run_server(behave: Behaviour) -> Iterator[FaultyServer]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -108,7 +108,7 @@ def faulty(behave: Behaviour) -> Iterator[Faulty]:
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     httpd.daemon_threads = True
     httpd.stopping = threading.Event()  # type: ignore[attr-defined]
-    server = Faulty(f"http://127.0.0.1:{httpd.server_port}", behave)
+    server = FaultyServer(f"http://127.0.0.1:{httpd.server_port}", behave)
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -13,7 +13,7 @@ DATA = bytes(range(256)) * 8_000
 CONTENT = content_of(DATA)
 
 PATIENT = Patience(timeout=120, silence=120, retries=2)
-"""Time limits that even the slowest machine does not reach."""
+"""Time limits that even a slow machine does not reach."""
 
 SOON = Patience(timeout=1.5, silence=120, retries=2)
 """Limits under which only the total deadline can end a hanging request."""
@@ -28,7 +28,7 @@ def kubo_error(message: str) -> Callable[[Call], None]:
 
 
 def serve(call: Call, data: bytes = DATA) -> None:
-    """Answer like a node or gateway."""
+    """Answer like a correct node or gateway."""
     rest = data[call.offset :]
     if "range" in call.headers:
         span = f"bytes {call.offset}-{len(data) - 1}/{len(data)}"

@@ -1,4 +1,4 @@
-"""An independent reader of an experiment: web3 and the contract's ABI, no code of this project.
+"""Read an experiment independently, with web3 and without code of this project.
 
 Usage: python read_contract.py ABI_FILE NODE_URL CONTRACT EXPERIMENT
 """
@@ -56,19 +56,19 @@ def scores_of(event):
 
 
 given = {}
-for kind, who in (
+for kind, role in (
     (contract.events.WeightsProposed, "proposer"),
     (contract.events.VoteCast, "learner"),
 ):
     for event in kind.get_logs(from_block=0, argument_filters={"experiment": eid}):
-        given[event.args.round, event.args[who]] = scores_of(event)
+        given[event.args.round, event.args[role]] = scores_of(event)
 nothing = {"vote_score": None, "test_score": None}
 rounds = every("rounds")
-for held in rounds:
-    index = held["round"] = held.pop("index")
-    held |= given.get((index, held["proposer"]), nothing) | {"ballots": every("ballots", index)}
-    held["ballots"] = [b for b in held["ballots"] if b["learner"] != held["proposer"]]
-    for b in held["ballots"]:
+for row in rounds:
+    index = row["round"] = row.pop("index")
+    row |= given.get((index, row["proposer"]), nothing) | {"ballots": every("ballots", index)}
+    row["ballots"] = [b for b in row["ballots"] if b["learner"] != row["proposer"]]
+    for b in row["ballots"]:
         state = b.pop("state")
         b["ballot"] = state if b.pop("eligible") else "not_eligible"
         b |= given.get((index, b["learner"]), nothing)

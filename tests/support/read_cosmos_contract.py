@@ -1,4 +1,4 @@
-"""An independent reader of an experiment: cosmpy and the node's answers, no code of this project.
+"""Read an experiment independently, with cosmpy and without code of this project.
 
 Usage: python read_cosmos_contract.py GRPC_URL CHAIN_ID CONTRACT EXPERIMENT
 """
@@ -59,20 +59,20 @@ def transactions(kind):
 
 
 nothing, given = {"vote_score": None, "test_score": None}, {}
-for kind, who in (("weights_proposed", "proposer"), ("vote_cast", "learner")):
+for kind, role in (("weights_proposed", "proposer"), ("vote_cast", "learner")):
     for event in (event for sent in transactions(kind) for event in sent.events):
-        said = {attribute.key: attribute.value for attribute in event.attributes}
-        mine = {"_contract_address": address, "experiment": eid}.items() <= said.items()
+        attributes = {attribute.key: attribute.value for attribute in event.attributes}
+        mine = {"_contract_address": address, "experiment": eid}.items() <= attributes.items()
         if event.type == f"wasm-{kind}" and mine:
-            given[int(said["round"]), said[who]] = scores_of(said)
+            given[int(attributes["round"]), attributes[role]] = scores_of(attributes)
 
 rounds = every("rounds")
-for held in rounds:
-    index = held["round"] = held.pop("index")
-    held |= given.get((index, held["proposer"]), nothing)
-    held["ballots"] = every("ballots", round=index)
-    held["ballots"] = [b for b in held["ballots"] if b["learner"] != held["proposer"]]
-    for b in held["ballots"]:
+for row in rounds:
+    index = row["round"] = row.pop("index")
+    row |= given.get((index, row["proposer"]), nothing)
+    row["ballots"] = every("ballots", round=index)
+    row["ballots"] = [b for b in row["ballots"] if b["learner"] != row["proposer"]]
+    for b in row["ballots"]:
         state = b.pop("state")
         b["ballot"] = state if b.pop("eligible") else "not_eligible"
         b |= given.get((index, b["learner"]), nothing)

@@ -31,7 +31,7 @@ COLEARN = [sys.executable, "-c", "from colearn_learner.cli import main; main(pro
 PASSWORD = "a password"
 NAMES = ("owner", "alice", "bob", "carol")
 PATIENCE = 240
-"""Seconds after which even a busy machine must have finished."""
+"""Limit in seconds that even a busy machine does not reach."""
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ class AgentProcess:
             self.log.append(json.loads(line))
             if self.log[-1]["event"] == event:
                 return self.log[-1]
-        raise AssertionError(f"{event} never came: {self.log}, {self.wait()}")
+        raise AssertionError(f"{event} did not arrive: {self.log}, {self.wait()}")
 
     def wait(self) -> tuple[int, str]:
         """Wait until the process ends; return its exit code and standard error."""
@@ -146,7 +146,7 @@ class Pipes:
 
     def wait_for_training(self) -> None:
         ready, _, _ = select.select(self._ends[:1], [], [], PATIENCE)
-        assert ready, "the learner never trained"
+        assert ready, "the learner did not train"
         assert os.read(self._ends[0], 100) == b"training"
 
     def let_training_finish(self) -> None:

@@ -1,4 +1,4 @@
-"""Servers of remote learners, in this process and in others, and a TCP line to them."""
+"""Servers of remote learners in this process and in others, and a TCP line to them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LONG = 240.0
 
 @contextmanager
 def serve_learner(learner: Any, **config: Any) -> Iterator[Address]:
-    """Serve a learner in this process on a free port, and yield the address."""
+    """Serve a learner in this process on a free port; yield the server's address."""
     server = LearnerServer(learner, ServerConfig(port=0, **config))
     address = server.start()
     try:
@@ -53,7 +53,7 @@ class Gate:
         self._learner = learner
         self.closed = False
         self.training = threading.Semaphore(0)  # released when a training begins
-        self.go = threading.Semaphore(0)  # acquired for it to go on
+        self.go = threading.Semaphore(0)  # acquired before it continues
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._learner, name)
@@ -73,7 +73,7 @@ class AcceptsAtMostOne(TowardsTarget):
 
 
 class Line:
-    """A TCP line with a fixed near end, which `lead` and `cut` connect to changing servers."""
+    """A TCP line with a fixed near end; `lead` and `cut` change the server at its far end."""
 
     def __init__(self) -> None:
         self._front = socket.create_server(("127.0.0.1", 0))
@@ -186,7 +186,7 @@ class ServerProcess:
             self.log.append(json.loads(line))
             if self.log[-1]["event"] == event:
                 return self.log[-1]
-        raise AssertionError(f"no {event}: {self.ended()} {self.log} {self.errors}")
+        raise AssertionError(f"no {event}: {self.wait_end()} {self.log} {self.errors}")
 
     @property
     def address(self) -> Address:
@@ -199,9 +199,9 @@ class ServerProcess:
     def terminate(self) -> int:
         """Send SIGTERM, and return the exit code once the process has ended."""
         self.process.send_signal(signal.SIGTERM)
-        return self.ended()
+        return self.wait_end()
 
-    def ended(self) -> int:
+    def wait_end(self) -> int:
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         self.log += [json.loads(line) for line in self.process.stdout]  # also the buffered lines

@@ -1,4 +1,4 @@
-"""Samples that tests share: people, small files by their text, and valid parameters."""
+"""Samples that tests share: people, small files and valid parameters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def wallet_of(name: str) -> Wallet:
 
 
 def salt_of(name: str) -> bytes:
-    """Return the salt that this person uses."""
+    """Return the salt of the person with this name."""
     return hashlib.sha256(b"salt of " + name.encode()).digest()
 
 

@@ -1,4 +1,4 @@
-"""A scripted Cosmos node: real transactions, and faults exactly when a test wants them."""
+"""A scripted Cosmos node with real transactions, and with faults at exact moments."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def body_of(raw: bytes) -> bytes:
 class ScriptedChain:
     """An implementation of the `Node` methods that `Sender` uses, for one account.
 
-    ``override`` may answer a broadcast in the node's place, or raise. Transactions with less than
+    ``override`` may answer a broadcast in place of the node, or raise. Transactions with less than
     ``gas_needed`` run out of gas. The contract refuses transactions with a body in ``refused``.
     """
 
@@ -91,10 +91,10 @@ class ScriptedChain:
             limit = auth_of(raw).fee.gas_limit
             code = 11 if limit < self.gas_needed else 0
             log = "out of gas in location: x" if code else ""
-            done = Executed(
+            executed = Executed(
                 hash_transaction(raw), 5, 0, code, "sdk" if code else "", log, limit, ()
             )
-            self.blocks[done.hash] = done
+            self.blocks[executed.hash] = executed
             self.sequence = sequence + 1
 
     def _expected(self) -> int:

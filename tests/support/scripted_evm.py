@@ -1,4 +1,4 @@
-"""A scripted EVM node: real signatures and nonces, and faults exactly when a test wants them."""
+"""A scripted EVM node with real signatures and nonces, and with faults at exact moments."""
 
 from __future__ import annotations
 

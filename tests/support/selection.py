@@ -1,7 +1,7 @@
 """Decide for each test file whether it is fast, starts nodes, or trains with a framework.
 
 A file's folder, imports and fixture names decide, so that no test needs a mark. Files of other
-parts are not even imported: loading TensorFlow takes longer than most fast tests.
+parts are not imported, because loading TensorFlow takes longer than most fast tests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ NODES = {
     *("anvil", "Anvil", "CosmosChain", "cosmos_place", "Kubo", "kubo_swarm", "swarm"),
     *("Localnet", "node_binaries", "toxiproxy_binary", "wasmd_binary", "real_chain"),
 }
-"""Fixtures and classes that start nodes, and the module whose fixtures other files import."""
+"""Fixtures and classes that start nodes, and the module with fixtures that other files import."""
 
 NODE_FOLDERS = {"faults", "faults_cosmos", "localnet"}
 

@@ -1,4 +1,4 @@
-"""Tests that the senders of all chains pass; each chain subclasses them and supplies a fixture."""
+"""Tests that every chain's sender must pass; each chain subclasses them with a fixture."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class ChainWithFaults(ABC):
 
     @abstractmethod
     def refuse(self, *calls: int) -> None:
-        """Let the contract refuse calls from now on."""
+        """Make the contract refuse calls from now on."""
 
     @abstractmethod
     def show_amount(self, amount: int) -> str:
@@ -160,13 +160,13 @@ class SenderConformance:
         third = chain.send(chain.start_process())  # the caller has seen the block
         assert third.hash != before.hash
 
-    def test_the_same_call_after_a_receipt_is_a_new_transaction(self, chain: ChainWithFaults):
+    def test_repeated_call_after_a_receipt_is_a_new_transaction(self, chain: ChainWithFaults):
         sender = chain.start_process()
         for _ in range(2):
             sender.wait(chain.send(sender), 1)
         assert len(chain.included()) == 2
 
-    def test_an_equal_call_while_one_is_awaited_is_a_new_transaction(self, chain: ChainWithFaults):
+    def test_equal_call_while_one_is_awaited_is_a_new_transaction(self, chain: ChainWithFaults):
         chain.hold_blocks()
         sender = chain.start_process()
         one, two = chain.send(sender), chain.send(sender)
@@ -176,7 +176,7 @@ class SenderConformance:
             sender.wait(sent, 1)
         assert set(chain.included()) == {one.hash, two.hash}
 
-    def test_used_nonce_is_no_refusal_if_the_transaction_itself_used_it(
+    def test_used_nonce_is_not_an_error_if_the_transaction_itself_used_it(
         self, chain: ChainWithFaults
     ):
         sender = chain.start_process()
@@ -293,7 +293,7 @@ class BasisConformance:
 
 
 class JournalConformance:
-    """Tests that nothing is sent that was changed on disk."""
+    """Tests that a transaction that was changed on disk is not sent."""
 
     def test_transaction_whose_hash_does_not_match_is_not_sent(self, chain: ChainWithFaults):
         chain.hold_blocks()
@@ -338,7 +338,7 @@ class BudgetConformance:
         chain.send(sender, 2)
         assert len(chain.pool()) == 2
 
-    def test_unreadable_spending_is_not_taken_for_nothing(self, chain: ChainWithFaults):
+    def test_unreadable_spending_file_prevents_sending(self, chain: ChainWithFaults):
         chain.hold_blocks()
         chain.send(chain.start_process(daily_budget=chain.highest_cost), 1)
         [path] = chain.folder.rglob("*.spending.json")

@@ -20,7 +20,7 @@ from colearn_ledger.weights.unixfs import CHUNK_SIZE, content_of
 ANY_SIZE = 2**40
 
 
-def read(
+def read_content(
     store: ContentStore,
     content: ContentRef,
     max_size: int = ANY_SIZE,
@@ -30,31 +30,31 @@ def read(
         return b"".join(pieces)
 
 
-def fresh(size: int) -> bytes:
+def random_bytes(size: int) -> bytes:
     """Return bytes that no store contains yet."""
     return os.urandom(size)
 
 
 class StoreContract:
     @pytest.mark.parametrize("size", [1, 1_000, CHUNK_SIZE, CHUNK_SIZE + 1, 3_000_000])
-    def test_what_was_put_comes_back_under_our_own_cid(self, store: ContentStore, size: int):
-        data = fresh(size)
+    def test_stored_bytes_are_read_back_under_our_own_cid(self, store: ContentStore, size: int):
+        data = random_bytes(size)
         content = store.put([data])
         assert content == content_of(data)
         assert store.has(content)
-        assert read(store, content) == data
+        assert read_content(store, content) == data
 
     @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
     def test_pieces_may_be_of_any_size_and_kind(self, store: ContentStore, kind: type):
-        data = fresh(700_000)
+        data = random_bytes(700_000)
         cuts = [0, 0, 1, 2, 300_000, 300_000, 699_999, 700_000]
         pieces = [kind(data[a:b]) for a, b in pairwise(cuts)]
         content = store.put(iter(pieces))
         assert content == content_of(data)
-        assert read(store, content) == data
+        assert read_content(store, content) == data
 
-    def test_a_source_may_use_one_buffer_for_all_pieces(self, store: ContentStore):
-        data = fresh(2_000_000)
+    def test_source_may_reuse_one_buffer_for_all_pieces(self, store: ContentStore):
+        data = random_bytes(2_000_000)
 
         def pieces():
             buffer = bytearray(100_000)
@@ -64,52 +64,52 @@ class StoreContract:
 
         content = store.put(pieces())
         assert content == content_of(data)
-        assert read(store, content) == data
+        assert read_content(store, content) == data
 
-    def test_no_bytes_are_no_content(self, store: ContentStore):
+    def test_empty_content_is_refused(self, store: ContentStore):
         for nothing in ([], [b"", b""], iter([])):
             with pytest.raises(InvalidParameter):
                 store.put(nothing)
 
-    def test_the_callers_limit_is_kept(self, store: ContentStore):
-        data = fresh(1_000)
+    def test_content_above_the_callers_limit_is_refused(self, store: ContentStore):
+        data = random_bytes(1_000)
         content = store.put([data])
-        assert read(store, content, max_size=1_000) == data
+        assert read_content(store, content, max_size=1_000) == data
         with pytest.raises(ContentTooLarge, match="999"):
-            read(store, content, max_size=999)
+            read_content(store, content, max_size=999)
 
-    def test_a_reference_with_a_lie_in_it_is_refused(self, store: ContentStore):
-        content = store.put([fresh(700_000)])
-        other = content_of(fresh(5))
-        lies = [
+    def test_reference_with_a_wrong_field_is_refused(self, store: ContentStore):
+        content = store.put([random_bytes(700_000)])
+        other = content_of(random_bytes(5))
+        wrong = [
             ContentRef(content.cid, other.sha256, content.size),
             ContentRef(content.cid, content.sha256, content.size - 1),
         ]
-        for lie in lies:
+        for reference in wrong:
             with pytest.raises((ContentMismatch, ContentTooLarge)):
-                read(store, lie)
-        assert not store.has(lies[1])
+                read_content(store, reference)
+        assert not store.has(wrong[1])
 
-    def test_what_the_source_raises_passes_through(self, store: ContentStore):
-        data = fresh(3_000_000)
+    def test_error_of_the_source_is_raised_unchanged(self, store: ContentStore):
+        data = random_bytes(3_000_000)
 
         def failing():
             yield data
-            raise ConnectionError("the peer went away")
+            raise ConnectionError("the peer disconnected")
 
-        with pytest.raises(ConnectionError, match="went away"):
+        with pytest.raises(ConnectionError, match="disconnected"):
             store.put(failing())
         assert not store.has(content_of(data))
 
-    def test_a_reader_may_stop_early(self, store: ContentStore):
-        data = fresh(3_000_000)
+    def test_reader_may_stop_early(self, store: ContentStore):
+        data = random_bytes(3_000_000)
         content = store.put([data])
         with store.get(content, max_size=ANY_SIZE) as pieces:
             assert data.startswith(next(pieces))
-        assert read(store, content) == data
+        assert read_content(store, content) == data
 
-    def test_what_the_reader_raises_passes_through(self, store: ContentStore):
-        content = store.put([fresh(1_000)])
+    def test_error_of_the_reader_is_raised_unchanged(self, store: ContentStore):
+        content = store.put([random_bytes(1_000)])
 
         def use() -> None:
             with store.get(content, max_size=ANY_SIZE) as pieces:
@@ -120,29 +120,34 @@ class StoreContract:
             use()
 
     def test_pinning_and_unpinning_may_be_repeated(self, store: ContentStore):
-        content = store.put([fresh(300_000)])
+        content = store.put([random_bytes(300_000)])
         for act in (store.pin, store.pin, store.unpin, store.unpin):
             act(content)
 
     def test_hostile_cids_are_refused(self, store: ContentStore):
         for cid in ("../../etc/passwd", "", "b" * 59 + "\n", "bafk?arg=x"):
             content = content_of(b"x")
-            object.__setattr__(content, "cid", cid)  # the domain refuses it; so must the store
-            for use in (store.has, store.unpin, store.pin, lambda c: read(store, c, timeout=2)):
+            object.__setattr__(content, "cid", cid)  # no `ContentRef` has this CID
+            for use in (
+                store.has,
+                store.unpin,
+                store.pin,
+                lambda c: read_content(store, c, timeout=2),
+            ):
                 with pytest.raises(ContentUnavailable):
                     use(content)
 
-    def test_threads_may_share_it(self, store: ContentStore):
+    def test_threads_may_share_a_store(self, store: ContentStore):
         failures: list[BaseException] = []
 
         def use() -> None:
             try:
                 for _ in range(4):
-                    data = fresh(900_000)
+                    data = random_bytes(900_000)
                     content = store.put([data])
                     store.pin(content)
-                    if not store.has(content) or read(store, content) != data:
-                        raise ValueError("other bytes came back")
+                    if not store.has(content) or read_content(store, content) != data:
+                        raise ValueError("the store returned other bytes")
                     store.unpin(content)
             except BaseException as error:
                 failures.append(error)

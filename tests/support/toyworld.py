@@ -1,4 +1,4 @@
-"""A small world for agents: toy learners, a ledger with its own clock, and a folder store."""
+"""A small world for agents, with toy learners, a ledger with its own clock, and a folder store."""
 
 from __future__ import annotations
 

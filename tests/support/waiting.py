@@ -1,4 +1,4 @@
-"""Waiting with a limit that only a hanging test reaches, however slow the machine is."""
+"""Waits with a limit that only a hanging test reaches, even on a slow machine."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ LIMIT = 120.0
 """Seconds after which a test is considered to hang."""
 
 
-def eventually(holds: Callable[[], Any], what: str = "it", *, seconds: float = LIMIT) -> Any:
-    """Wait until ``holds`` returns a true value, and return it."""
+def wait_until_true(
+    condition: Callable[[], Any], what: str = "it", *, seconds: float = LIMIT
+) -> Any:
+    """Wait until a function returns a true value, and return the value."""
     ends = time.monotonic() + seconds
-    while not (found := holds()):
+    while not (found := condition()):
         if time.monotonic() > ends:
-            raise AssertionError(f"waited {seconds:g} s in vain: {what}")
+            raise AssertionError(f"waited {seconds:g} s without success for {what}")
         time.sleep(0.02)
     return found
 
 
-def ended(call: Callable[..., T], *arguments: Any) -> T:
+def run_with_limit(call: Callable[..., T], *arguments: Any) -> T:
     """Return what a call returns, or raise what it raises; fail if it hangs."""
-    return Running(call, *arguments).result()
+    return BackgroundCall(call, *arguments).result()
 
 
-class Running:
+class BackgroundCall:
     """A call that runs in its own thread.
 
     Args:
@@ -44,13 +46,13 @@ class Running:
         self._thread.start()
 
     @property
-    def goes_on(self) -> bool:
+    def is_running(self) -> bool:
         return self._thread.is_alive()
 
     def result(self) -> Any:
         """Return what the call returns, or raise what it raises; fail if it hangs."""
         self._thread.join(LIMIT)
-        if self.goes_on:
+        if self.is_running:
             raise AssertionError(f"{self._call} did not end in {LIMIT:g} s")
         if self._raised:
             raise self._raised[0]

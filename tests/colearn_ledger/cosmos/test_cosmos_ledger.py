@@ -50,7 +50,7 @@ from colearn_ledger.relay.http import RelayClient, serving
 from colearn_ledger.relay.relay import Relay
 from colearn_localnet.cosmos import CosmosChain
 from tests.support.cosmos_place import Place
-from tests.support.waiting import LIMIT, ended
+from tests.support.waiting import LIMIT, run_with_limit
 
 SPEC = ContentRef.from_digest(0x55, b"\xab" * 32, "ab" * 32, 5)
 WEIGHTS = ContentRef.from_digest(0x55, b"\xcd" * 32, "cd" * 32, 7)
@@ -273,7 +273,7 @@ class TestEvents:
 
     def test_wait_ends_with_a_block_or_a_timeout(self, ledger: CosmosLedger):
         ledger.wait_for_change(5)
-        ended(ledger.wait_for_change, 30 * LIMIT)
+        run_with_limit(ledger.wait_for_change, 30 * LIMIT)
         ledger.wait_for_change(0.0)
 
 

@@ -25,7 +25,7 @@ from colearn_ledger.chains.errors import BadAnswer, NodeRefused
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import ExperimentId
 from tests.support.contract_answers import ANA, BOB, CONTRACT
-from tests.support.waiting import LIMIT, ended
+from tests.support.waiting import LIMIT, run_with_limit
 
 NAME = "AB" * 32
 
@@ -112,7 +112,7 @@ def test_unreachable_node_is_reported_when_patience_ends(
         closing(Node(place, GrpcConfig(timeout=LIMIT, patience=1.0))) as node,
         pytest.raises(LedgerUnavailable, match=r"does not answer \(not \[2J now\)"),
     ):
-        ended(node.account, ANA)
+        run_with_limit(node.account, ANA)
 
 
 def test_silent_node_is_reported_when_patience_ends(fake_node: FakeNode, place: str):
@@ -122,7 +122,7 @@ def test_silent_node_is_reported_when_patience_ends(fake_node: FakeNode, place: 
         closing(Node(place, GrpcConfig(timeout=0.5, patience=1.0))) as node,
         pytest.raises(LedgerUnavailable, match="does not answer"),
     ):
-        ended(node.latest)
+        run_with_limit(node.latest)
     never.set()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from colearn_localnet.anvil import Anvil
-from tests.support.anvil_chain import Chain, Watched
+from tests.support.anvil_chain import Chain, RequestObserver
 from tests.support.evm_world import FaultyNode, Place
 from tests.support.faulty_proxy import FaultyProxy
 
@@ -28,6 +28,6 @@ def chain(tmp_path: Path) -> Iterator[Chain]:
 
 
 @pytest.fixture
-def watched(chain: Chain) -> Iterator[Watched]:
+def watched(chain: Chain) -> Iterator[RequestObserver]:
     with FaultyProxy(chain.anvil.url) as proxy:
-        yield Watched(proxy)
+        yield RequestObserver(proxy)

@@ -17,7 +17,7 @@ from colearn_ledger.protocol import (
 )
 from tests.support.evm_world import Place
 from tests.support.samples import params
-from tests.support.waiting import LIMIT, Running
+from tests.support.waiting import LIMIT, BackgroundCall
 
 
 class TestEmbeddedChain:
@@ -37,7 +37,7 @@ class TestEmbeddedChain:
         view = place.ledger.acting_for(place.cy)
         view.wait_for_change(0)
         view.wait_for_change(0.05)
-        waiting = Running(view.wait_for_change, 30 * LIMIT)
+        waiting = BackgroundCall(view.wait_for_change, 30 * LIMIT)
         place.ledger.create(params()).wait()
         waiting.result()
 

@@ -16,7 +16,7 @@ from colearn_ledger.chains.evm.heads import NewHeads
 from colearn_ledger.keys.wallet import Wallet
 from colearn_localnet.anvil import Anvil
 from colearn_localnet.rpc import json_rpc
-from tests.support.waiting import LIMIT, Running, eventually
+from tests.support.waiting import LIMIT, BackgroundCall, wait_until_true
 
 NEVER = 30 * LIMIT
 """Seconds; a wait of this length counts as hanging."""
@@ -69,7 +69,7 @@ class Waiter:
             self.mine()
             return self._ledger._channel.heads.number is not None
 
-        eventually(is_notified, "a message about a block")
+        wait_until_true(is_notified, "a message about a block")
 
     def catch_up(self) -> None:
         """Make the ledger wait for every block that exists."""
@@ -78,15 +78,15 @@ class Waiter:
             self._ledger.wait_for_change(0)
             return self._ledger._seen == self._head()
 
-        eventually(has_seen_the_last, "the last block")
+        wait_until_true(has_seen_the_last, "the last block")
 
-    def start_waiting(self) -> Running:
-        return Running(self._ledger.wait_for_change, NEVER)
+    def start_waiting(self) -> BackgroundCall:
+        return BackgroundCall(self._ledger.wait_for_change, NEVER)
 
     def mine(self) -> None:
         json_rpc(self._anvil.url, "evm_mine")
 
-    def check_woken_by_the_block(self, waiting: Running) -> None:
+    def check_woken_by_the_block(self, waiting: BackgroundCall) -> None:
         waiting.result()
         assert self._ledger._seen == self._head()
 
@@ -149,7 +149,7 @@ def test_number_of_the_latest_block_is_reported():
     with scripted_node(SUBSCRIBED, new_head(7), "[]", new_head(8)) as url:
         heads = NewHeads(url)
         heads.listen()
-        eventually(lambda: heads.number == 8, "block 8")
+        wait_until_true(lambda: heads.number == 8, "block 8")
 
 
 @pytest.mark.parametrize("answer", ["null", "[]", '{"error": {}}', "not json", "[" * 70_000])

@@ -9,7 +9,7 @@ import pytest
 from colearn_ledger.chains.evm import TransactionLost
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import BallotState, Duty, Scores, Vote
-from tests.support.anvil_chain import Chain, Waiting, Watched
+from tests.support.anvil_chain import Chain, RequestObserver, WaitingThread
 from tests.support.samples import content_of, params
 from tests.support.waiting import LIMIT
 
@@ -55,14 +55,14 @@ class TestProposalBinding:
         assert round_.ballot() == BallotState.REJECTED
 
     def test_awaited_ballot_is_lost_when_a_reorganisation_replaces_its_proposal(
-        self, chain: Chain, watched: Watched
+        self, chain: Chain, watched: RequestObserver
     ):
         round_ = VotingRound(chain, url=watched.url, confirmations=2)
         round_.propose("A")
         chain.mine()  # deep enough to be visible to the voter
-        waiting = Waiting(round_.voter.vote(round_.experiment, 0, Vote(True)))
+        waiting = WaitingThread(round_.voter.vote(round_.experiment, 0, Vote(True)))
         chain.mine()
-        watched.wait_for_a_look()
+        watched.wait_for_receipt_request()
         chain("anvil_rollback", 3)
         chain("anvil_dropAllTransactions")
         round_.propose("B")

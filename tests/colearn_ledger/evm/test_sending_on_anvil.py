@@ -26,10 +26,10 @@ from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import ExperimentId
 from colearn_localnet.anvil import Anvil
 from colearn_localnet.rpc import json_rpc
-from tests.support.anvil_chain import Chain, Waiting, Watched
+from tests.support.anvil_chain import Chain, RequestObserver, WaitingThread
 from tests.support.faulty_proxy import FaultyProxy
 from tests.support.samples import params
-from tests.support.waiting import LIMIT, Clock, eventually
+from tests.support.waiting import LIMIT, Clock, wait_until_true
 
 GWEI = 10**9
 ROOT = Path(__file__).resolve().parents[3]
@@ -79,8 +79,8 @@ class TestStuckTransactions:
         pending = chain.view(bump_after=0.3).create(params())
         [stuck] = chain.pool().values()
         chain("anvil_setNextBlockBaseFeePerGas", hex(30 * GWEI))
-        waiting = Waiting(pending)
-        eventually(lambda: int(chain.pool()[1]["maxFeePerGas"], 16) >= 30 * GWEI)
+        waiting = WaitingThread(pending)
+        wait_until_true(lambda: int(chain.pool()[1]["maxFeePerGas"], 16) >= 30 * GWEI)
         [bumped] = chain.pool().values()
         assert bumped["hash"] != stuck["hash"]
         assert (
@@ -90,15 +90,15 @@ class TestStuckTransactions:
         chain.mine()
         receipt = waiting.receipt()
         assert receipt.experiment == 1
-        assert receipt.transaction in {line["hash"] for line in chain.noted()[-4:]}
+        assert receipt.transaction in {line["hash"] for line in chain.read_journal()[-4:]}
         assert chain.nonce() == 2
         assert len(chain.ledger.experiments()) == 1
 
     def test_replacements_stop_at_the_ceiling(self, chain: Chain, caplog: pytest.LogCaptureFixture):
         pending = chain.view(bump_after=0.1, max_fee=4 * GWEI).create(params())
-        waiting = Waiting(pending)
-        eventually(lambda: "allows no" in caplog.text)
-        offered = [line["unsigned"]["maxFeePerGas"] for line in chain.noted()[1:]]
+        waiting = WaitingThread(pending)
+        wait_until_true(lambda: "allows no" in caplog.text)
+        offered = [line["unsigned"]["maxFeePerGas"] for line in chain.read_journal()[1:]]
         assert len(offered) > 2
         assert offered == sorted(offered)
         assert all(new * 8 >= old * 9 for old, new in itertools.pairwise(offered))
@@ -113,8 +113,8 @@ class TestStuckTransactions:
         ledger._channel.sender._prices._seconds = 0
         second = ledger.create(params(name="two"))
         chain("anvil_setNextBlockBaseFeePerGas", hex(6 * GWEI))
-        waiting = Waiting(second)
-        eventually(lambda: int(chain.pool()[1]["maxFeePerGas"], 16) >= 6 * GWEI)
+        waiting = WaitingThread(second)
+        wait_until_true(lambda: int(chain.pool()[1]["maxFeePerGas"], 16) >= 6 * GWEI)
         chain.mine()
         assert waiting.receipt().experiment == 2
 
@@ -124,7 +124,7 @@ class TestNonces:
         ledger = chain.view()
         with pytest.raises(LedgerUnavailable, match="in no block"):
             ledger.create(params()).wait(0.1)
-        waiting = Waiting(ledger.create(params()))
+        waiting = WaitingThread(ledger.create(params()))
         assert sorted(chain.pool()) == [1]
         chain.mine()
         assert waiting.receipt().experiment == 1
@@ -147,7 +147,7 @@ class TestNonces:
         chain.mine()
         with pytest.raises(TransactionLost, match="nonce 1 of"):
             pending.wait(LIMIT)
-        waiting = Waiting(chain.view().create(params()))
+        waiting = WaitingThread(chain.view().create(params()))
         chain.mine()
         assert waiting.receipt().experiment == 1
 
@@ -159,8 +159,8 @@ class TestNonces:
         lines = path.read_text().splitlines(keepends=True)
         path.write_text("".join(line for line in lines if json.loads(line)["nonce"] != 1))
         chain("anvil_dropTransaction", chain.pool()[1]["hash"])
-        waiting = Waiting(pending)
-        eventually(lambda: sorted(chain.pool()) == [1, 2])
+        waiting = WaitingThread(pending)
+        wait_until_true(lambda: sorted(chain.pool()) == [1, 2])
         chain.mine()
         assert waiting.receipt().experiment == 1
 
@@ -204,7 +204,7 @@ class TestNonces:
     def test_chains_with_the_same_id_have_separate_journals(self, chain: Chain, tmp_path: Path):
         chain.view().create(params())
         first = int(chain("eth_getBlockByNumber", "0x0", False)["timestamp"], 16)
-        eventually(lambda: time.time() >= first + 1)  # its time distinguishes the chains
+        wait_until_true(lambda: time.time() >= first + 1)  # its time distinguishes the chains
         with Anvil() as anew:
             deployed = EvmLedger.deploy(anew.url, chain.wallet, config=chain.config())
             assert deployed.contract == chain.contract
@@ -262,17 +262,17 @@ def older_state(folder: Path) -> Iterator[tuple[Chain, Callable[[], None]]]:
 
 class TestReorganisations:
     def test_transaction_dropped_by_a_reorganisation_is_sent_again(
-        self, chain: Chain, watched: Watched, caplog: pytest.LogCaptureFixture
+        self, chain: Chain, watched: RequestObserver, caplog: pytest.LogCaptureFixture
     ):
-        waiting = Waiting(chain.view(url=watched.url, confirmations=4).create(params()))
+        waiting = WaitingThread(chain.view(url=watched.url, confirmations=4).create(params()))
         chain.mine(3)
-        watched.wait_for_a_look()
+        watched.wait_for_receipt_request()
         assert waiting.is_waiting
         chain("anvil_rollback", 3)
         assert chain.nonce() == 1
-        eventually(lambda: 1 in chain.pool())
+        wait_until_true(lambda: 1 in chain.pool())
         chain.mine(3)
-        watched.wait_for_a_look()
+        watched.wait_for_receipt_request()
         assert waiting.is_waiting
         chain.mine()
         assert waiting.receipt().experiment == 1
@@ -280,26 +280,26 @@ class TestReorganisations:
         assert chain.nonce() == 2
 
     def test_transaction_moved_by_a_reorganisation_is_not_sent_again(
-        self, chain: Chain, watched: Watched
+        self, chain: Chain, watched: RequestObserver
     ):
-        waiting = Waiting(chain.view(url=watched.url, confirmations=3).create(params()))
+        waiting = WaitingThread(chain.view(url=watched.url, confirmations=3).create(params()))
         chain.mine(2)
-        watched.wait_for_a_look()
+        watched.wait_for_receipt_request()
         chain("anvil_reorg", 2, [])
-        eventually(lambda: chain.mine() or not waiting.is_waiting)
+        wait_until_true(lambda: chain.mine() or not waiting.is_waiting)
         receipt = waiting.receipt()
         assert receipt.experiment == 1
         assert chain.nonce() == 2
-        assert len([line for line in chain.noted() if line["nonce"] == 1]) == 1
+        assert len([line for line in chain.read_journal() if line["nonce"] == 1]) == 1
 
     def test_call_repeated_after_its_block_was_dropped_is_the_same_transaction(self, chain: Chain):
         ledger = chain.view()
-        waiting = Waiting(ledger.create(params()))
+        waiting = WaitingThread(ledger.create(params()))
         chain.mine()
         first = waiting.receipt()
         chain("anvil_rollback", 1)
         assert ledger.experiments() == []
-        waiting = Waiting(ledger.create(params()))
+        waiting = WaitingThread(ledger.create(params()))
         chain.mine()
         assert waiting.receipt().transaction == first.transaction
         assert len(ledger.experiments()) == 1

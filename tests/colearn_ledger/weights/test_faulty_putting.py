@@ -18,7 +18,7 @@ from colearn_ledger.weights.stores.kubo import KuboStore, ipfshttpclient_rpc
 from colearn_ledger.weights.stores.kubo_rpc import HttpKuboRpc
 from colearn_ledger.weights.streams import NodeError, Patience, write_in_thread
 from colearn_ledger.weights.unixfs import content_of
-from tests.support.faulty_server import Call, faulty
+from tests.support.faulty_server import Call, run_server
 from tests.support.good_answers import (
     CONTENT,
     DATA,
@@ -28,7 +28,7 @@ from tests.support.good_answers import (
     kubo_error,
     serve,
 )
-from tests.support.waiting import LIMIT, ended
+from tests.support.waiting import LIMIT, run_with_limit
 
 
 @pytest.fixture(params=[HttpKuboRpc, ipfshttpclient_rpc], ids=["http", "ipfshttpclient"])
@@ -48,9 +48,9 @@ class TestPutting:
         data: bytes = DATA,
         patience: Patience = PATIENT,
     ) -> list[Call]:
-        with faulty(behave) as server:
+        with run_server(behave) as server:
             with pytest.raises(ContentNotStored, match=match):
-                ended(self.make_store(server.url, patience=patience).put, [data])
+                run_with_limit(self.make_store(server.url, patience=patience).put, [data])
             return server.calls
 
     def test_every_option_that_the_cid_depends_on_is_sent(self):
@@ -59,7 +59,7 @@ class TestPutting:
             assert DATA in body
             call.answer(json.dumps({"Name": "x", "Hash": CONTENT.cid, "Size": "1"}).encode())
 
-        with faulty(behave) as server:
+        with run_server(behave) as server:
             assert self.make_store(server.url, patience=PATIENT).put([DATA]) == CONTENT
             [call] = server.calls
         wanted = {
@@ -146,7 +146,7 @@ class TestPutting:
             call.body()
             kubo_error("\x1b[31m" + "x" * 9_000)(call)
 
-        with faulty(behave) as server, pytest.raises(ContentNotStored) as caught:
+        with run_server(behave) as server, pytest.raises(ContentNotStored) as caught:
             self.make_store(server.url, patience=PATIENT).put([DATA])
         assert "\x1b" not in str(caught.value)
         assert len(str(caught.value)) < 500
@@ -169,14 +169,14 @@ class TestPutting:
             arrived.wait(LIMIT)
             raise ConnectionError("gone")
 
-        with faulty(behave) as server:
+        with run_server(behave) as server:
             with pytest.raises(ConnectionError):
                 self.make_store(server.url, patience=PATIENT).put(failing())
             assert left.wait(LIMIT)
         assert came == ["a part"]
 
     def test_empty_file_is_not_sent(self):
-        with faulty(serve) as server:
+        with run_server(serve) as server:
             with pytest.raises(LedgerError):
                 self.make_store(server.url, patience=PATIENT).put([b""])
             assert server.calls == []
@@ -195,7 +195,7 @@ def test_length_is_sent_if_it_is_known(given: Iterable[bytes], is_known: bool):
         assert body.endswith(boundary + b"--\r\n")
         call.answer(json.dumps({"Hash": CONTENT.cid}).encode())
 
-    with faulty(behave) as server:
+    with run_server(behave) as server:
         assert KuboStore(server.url, patience=PATIENT).put(given) == CONTENT
         [call] = server.calls
     framing = "content-length" if is_known else "transfer-encoding"
@@ -245,20 +245,20 @@ class TestQueries:
         ids=["stall", "drip", "500", "404", "no json", "kubo"],
     )
     def test_failures_are_raised_in_time(self, use: str, behave: Callable[[Call], None]):
-        with faulty(behave) as server:
+        with run_server(behave) as server:
             store = self.make_store(server.url, patience=NOTICES_SILENCE)
             with pytest.raises((ContentUnavailable, ContentNotStored)):
-                ended(getattr(store, use), CONTENT)
+                run_with_limit(getattr(store, use), CONTENT)
 
     @pytest.mark.parametrize("answer", [b"null", b"[]", b'{"Local": 1}', b'{"Keys": []}', b"{}"])
     def test_malformed_answers_mean_that_the_file_is_missing(self, answer: bytes):
-        with faulty(lambda call: call.answer(answer)) as server:
+        with run_server(lambda call: call.answer(answer)) as server:
             store = self.make_store(server.url, patience=PATIENT)
             assert not store.has(CONTENT)
             assert not store.pinned(CONTENT)
 
     def test_has_does_not_search_the_network(self):
-        with faulty(lambda call: call.answer(b"{}")) as server:
+        with run_server(lambda call: call.answer(b"{}")) as server:
             self.make_store(server.url, patience=PATIENT).has(CONTENT)
             assert server.calls[0].options["offline"] == "true"
 
@@ -269,12 +269,12 @@ class TestQueries:
             "pin/add": b'{"Pins": ["bafkqaaa"]}',
         }
         with (
-            faulty(lambda call: call.answer(answers[call.command])) as server,
+            run_server(lambda call: call.answer(answers[call.command])) as server,
             pytest.raises(ContentNotStored, match="asked to pin"),
         ):
             self.make_store(server.url, patience=PATIENT).pin(CONTENT)
 
     @pytest.mark.parametrize("reply", ["not pinned or pinned indirectly", "x is pinned indirectly"])
     def test_unpinning_a_file_without_a_pin_succeeds(self, reply: str):
-        with faulty(kubo_error(reply)) as server:
+        with run_server(kubo_error(reply)) as server:
             self.make_store(server.url, patience=PATIENT).unpin(CONTENT)

@@ -22,10 +22,10 @@ from colearn_ledger.weights.stores.gateway import GatewayStore
 from colearn_ledger.weights.stores.kubo import KuboStore, ipfshttpclient_rpc
 from colearn_ledger.weights.streams import PIECE
 from colearn_ledger.weights.unixfs import content_of
-from tests.support.faulty_server import Call, faulty
+from tests.support.faulty_server import Call, run_server
 from tests.support.good_answers import CONTENT, DATA, NOTICES_SILENCE, PATIENT, SOON, serve
-from tests.support.store_contract import ANY_SIZE, read
-from tests.support.waiting import Running, ended
+from tests.support.store_contract import ANY_SIZE, read_content
+from tests.support.waiting import BackgroundCall, run_with_limit
 
 KINDS = pytest.mark.parametrize(
     "kind",
@@ -43,8 +43,8 @@ Kind = Callable[..., ContentStore]
 @KINDS
 class TestReading:
     def test_valid_answer_is_read(self, kind: Kind):
-        with faulty(serve) as server:
-            assert read(kind(server.url, patience=PATIENT), CONTENT) == DATA
+        with run_server(serve) as server:
+            assert read_content(kind(server.url, patience=PATIENT), CONTENT) == DATA
 
     @pytest.mark.parametrize("at", [0, 1_000_000, len(DATA) - 1])
     def test_wrong_bit_is_detected_before_the_last_piece(self, kind: Kind, at: int):
@@ -52,7 +52,7 @@ class TestReading:
         wrong[at] ^= 1
         got: list[bytes] = []
         with (
-            faulty(lambda call: serve(call, bytes(wrong))) as server,
+            run_server(lambda call: serve(call, bytes(wrong))) as server,
             kind(server.url, patience=PATIENT).get(CONTENT, max_size=ANY_SIZE) as pieces,
             pytest.raises(ContentMismatch),
         ):
@@ -68,8 +68,8 @@ class TestReading:
             call.start(206 if call.offset else 200, len(DATA) - call.offset, **headers)
             call.send(DATA[call.offset : call.offset + 700_000])
 
-        with faulty(behave) as server:
-            assert read(kind(server.url, patience=PATIENT), CONTENT) == DATA
+        with run_server(behave) as server:
+            assert read_content(kind(server.url, patience=PATIENT), CONTENT) == DATA
         steps = [b - a for a, b in pairwise(offsets)]
         assert len(steps) >= 2
         assert all(700_000 - PIECE <= step <= 700_000 for step in steps)
@@ -83,9 +83,9 @@ class TestReading:
                 call.send(DATA[:900_000])
                 call.stall()
 
-        with faulty(behave) as server:
+        with run_server(behave) as server:
             store = kind(server.url, patience=NOTICES_SILENCE)
-            assert read(store, CONTENT) == DATA
+            assert read_content(store, CONTENT) == DATA
 
     def test_answer_that_never_begins_is_abandoned(self, kind: Kind):
         match = r"sent nothing for 0.5 s|did not answer within 1.5 s"  # the socket's may come first
@@ -139,19 +139,19 @@ class TestReading:
             else:
                 serve(call)
 
-        with faulty(behave) as server:
-            assert read(kind(server.url, patience=PATIENT), CONTENT) == DATA
+        with run_server(behave) as server:
+            assert read_content(kind(server.url, patience=PATIENT), CONTENT) == DATA
 
     def test_lasting_refusal_is_not_retried(self, kind: Kind):
-        with faulty(lambda call: call.answer(b"no", 403)) as server:
+        with run_server(lambda call: call.answer(b"no", 403)) as server:
             with pytest.raises(ContentUnavailable, match="token"):
-                read(kind(server.url, patience=PATIENT), CONTENT)
+                read_content(kind(server.url, patience=PATIENT), CONTENT)
             assert len(server.calls) == 1
 
     def test_retries_are_bounded(self, kind: Kind):
-        with faulty(lambda call: call.answer(b"later", 503)) as server:
+        with run_server(lambda call: call.answer(b"later", 503)) as server:
             with pytest.raises(ContentUnavailable, match="503"):
-                read(kind(server.url, patience=PATIENT), CONTENT)
+                read_content(kind(server.url, patience=PATIENT), CONTENT)
             assert len(server.calls) == PATIENT.retries + 1
 
     def test_answer_that_is_not_http_is_refused(self, kind: Kind):
@@ -162,64 +162,69 @@ class TestReading:
 
     def test_token_is_sent_and_never_shown(self, kind: Kind, caplog):
         caplog.set_level(logging.DEBUG)
-        with faulty(serve) as server:
+        with run_server(serve) as server:
             store = kind(server.url, token="s3cret", patience=PATIENT)
-            assert read(store, CONTENT) == DATA
+            assert read_content(store, CONTENT) == DATA
             assert server.calls[0].headers["authorization"] == "Bearer s3cret"
             server.behave = lambda call: call.answer(b"no", 401)
             with pytest.raises(LedgerError) as caught:
-                read(store, CONTENT)
+                read_content(store, CONTENT)
         assert "s3cret" not in str(caught.value) + repr(store) + caplog.text
 
     def test_password_is_sent_and_never_shown(self, kind: Kind, caplog):
         caplog.set_level(logging.DEBUG)
-        with faulty(serve) as server:
+        with run_server(serve) as server:
             store = kind(server.url.replace("//", "//ann:p%40ss@"), patience=PATIENT)
-            assert read(store, CONTENT) == DATA
+            assert read_content(store, CONTENT) == DATA
             assert server.calls[0].headers["authorization"] == "Basic YW5uOnBAc3M="
             server.behave = lambda call: call.answer(b"no", 401)
             with pytest.raises(LedgerError) as caught:
-                read(store, CONTENT)
+                read_content(store, CONTENT)
         assert "p%40ss" not in str(caught.value) + repr(store) + caplog.text
 
     def test_closed_port_is_reported(self, kind: Kind):
-        with faulty(serve) as server:
+        with run_server(serve) as server:
             pass
         with pytest.raises(ContentUnavailable, match=r"cannot be reached.*refused"):
-            read(kind(server.url, patience=PATIENT), CONTENT)
+            read_content(kind(server.url, patience=PATIENT), CONTENT)
 
     def check_ends(
         self, kind, behave, error, match: str | None, patience=PATIENT, *, data: bytes = DATA
     ) -> None:
-        with faulty(behave) as server, pytest.raises(error, match=match):
-            ended(read, kind(server.url, patience=patience), content_of(data))
+        with run_server(behave) as server, pytest.raises(error, match=match):
+            run_with_limit(read_content, kind(server.url, patience=patience), content_of(data))
 
 
 @KUBO
 class TestKubo:
     def test_redirects_are_refused(self, kind: Kind):
-        with faulty(serve) as thief:
+        with run_server(serve) as thief:
             aside = thief.url.replace("127.0.0.1", "localhost")
 
             def behave(call: Call) -> None:
                 call.answer(b"", 307, Location=aside + call.handler.path)
 
-            with faulty(behave) as server, pytest.raises(ContentUnavailable, match="redirects"):
-                read(kind(server.url, token="s3cret", patience=PATIENT), CONTENT)
+            with (
+                run_server(behave) as server,
+                pytest.raises(ContentUnavailable, match="redirects"),
+            ):
+                read_content(kind(server.url, token="s3cret", patience=PATIENT), CONTENT)
             assert thief.calls == []
 
 
 class TestGateway:
     def test_redirect_to_another_host_does_not_carry_the_token(self):
-        with faulty(serve) as thief:
+        with run_server(serve) as thief:
             aside = thief.url.replace("127.0.0.1", "localhost")
 
             def behave(call: Call) -> None:
                 call.answer(b"", 302, Location=aside + call.handler.path)
 
-            with faulty(behave) as server:
+            with run_server(behave) as server:
                 assert (
-                    read(GatewayStore(server.url, token="s3cret", patience=PATIENT), CONTENT)
+                    read_content(
+                        GatewayStore(server.url, token="s3cret", patience=PATIENT), CONTENT
+                    )
                     == DATA
                 )
             assert "authorization" not in thief.calls[0].headers
@@ -232,8 +237,8 @@ class TestGateway:
             call.start(200, len(DATA))
             call.send(DATA if len(turns) > 1 else DATA[:700_001])
 
-        with faulty(behave) as server:
-            assert read(GatewayStore(server.url, patience=PATIENT), CONTENT) == DATA
+        with run_server(behave) as server:
+            assert read_content(GatewayStore(server.url, patience=PATIENT), CONTENT) == DATA
 
     def test_another_part_than_the_requested_one_is_refused(self):
         def behave(call: Call) -> None:
@@ -243,30 +248,34 @@ class TestGateway:
                 call.start(200, len(DATA))
                 call.send(DATA[:700_000])
 
-        with faulty(behave) as server, pytest.raises(ContentUnavailable, match="bytes 5-9"):
-            read(GatewayStore(server.url, patience=PATIENT), CONTENT)
+        with (
+            run_server(behave) as server,
+            pytest.raises(ContentUnavailable, match="bytes 5-9"),
+        ):
+            read_content(GatewayStore(server.url, patience=PATIENT), CONTENT)
 
     def test_gateway_that_serves_only_blocks_is_reported(self):
         with (
-            faulty(lambda call: call.answer(b"", 406)) as server,
+            run_server(lambda call: call.answer(b"", 406)) as server,
             pytest.raises(ContentUnavailable, match="whole files"),
         ):
-            read(GatewayStore(server.url, patience=PATIENT), CONTENT)
+            read_content(GatewayStore(server.url, patience=PATIENT), CONTENT)
 
     def test_redirects_lead_to_http_only(self, tmp_path):
         (tmp_path / "file").write_bytes(DATA)
         behave = lambda call: call.answer(b"", 302, Location=f"file://{tmp_path}/file")  # noqa: E731
-        with faulty(behave) as server, pytest.raises(ContentUnavailable):
-            read(GatewayStore(server.url, patience=PATIENT), CONTENT)
+        with run_server(behave) as server, pytest.raises(ContentUnavailable):
+            read_content(GatewayStore(server.url, patience=PATIENT), CONTENT)
 
 
 def test_hostile_node_does_not_block_other_stores():
     """Read from a good node while many requests to another one stall."""
-    with faulty(Call.stall) as bad, faulty(serve) as good:
+    with run_server(Call.stall) as bad, run_server(serve) as good:
         stalled = [
-            Running(read, KuboStore(bad.url, patience=NOTICES_SILENCE), CONTENT) for _ in range(20)
+            BackgroundCall(read_content, KuboStore(bad.url, patience=NOTICES_SILENCE), CONTENT)
+            for _ in range(20)
         ]
-        assert read(KuboStore(good.url, patience=PATIENT), CONTENT) == DATA
+        assert read_content(KuboStore(good.url, patience=PATIENT), CONTENT) == DATA
         for one in stalled:
             with pytest.raises(ContentUnavailable):
                 one.result()

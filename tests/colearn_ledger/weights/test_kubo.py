@@ -26,8 +26,8 @@ from colearn_ledger.weights.stores.kubo_rpc import HttpKuboRpc, KuboRpc
 from colearn_ledger.weights.streams import Patience
 from colearn_ledger.weights.unixfs import content_of
 from colearn_localnet.kubo import Kubo
-from tests.support.store_contract import ANY_SIZE, fresh, read
-from tests.support.waiting import ended, eventually
+from tests.support.store_contract import ANY_SIZE, random_bytes, read_content
+from tests.support.waiting import run_with_limit, wait_until_true
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,13 +60,13 @@ def node(tmp_path: Path) -> Iterator[Kubo]:
 class TestOneNode:
     @pytest.mark.parametrize("size", [45_613_057, 60_000_000])
     def test_large_files_are_stored_under_our_own_cid(self, one: KuboStore, size: int):
-        data = fresh(size)
+        data = random_bytes(size)
         content = one.put(data[i : i + 999_999] for i in range(0, size, 999_999))
         assert content == content_of(data)
-        assert read(one, content) == data
+        assert read_content(one, content) == data
 
     def test_stored_file_is_pinned_until_unpinned(self, one: KuboStore):
-        content = one.put([fresh(300_000)])
+        content = one.put([random_bytes(300_000)])
         assert one.pinned(content)
         one.unpin(content)
         assert not one.pinned(content)
@@ -87,11 +87,11 @@ class TestOneNode:
         ):
             change(tmp_path / "other", *setting.split("="))
         with node:
-            data = fresh(60_000_000)
+            data = random_bytes(60_000_000)
             assert KuboStore(node.api).put([data]) == content_of(data)
 
     def test_bytes_that_differ_from_their_reference_are_not_pinned(self, one: KuboStore):
-        data, other = fresh(600_000), content_of(fresh(600_000))
+        data, other = random_bytes(600_000), content_of(random_bytes(600_000))
 
         class Mistaken(list[bytes]):
             content = other
@@ -103,7 +103,7 @@ class TestOneNode:
         assert not one.pinned(content_of(data))
 
     def test_failing_source_leaves_no_pin(self, one: KuboStore):
-        data = fresh(600_000)
+        data = random_bytes(600_000)
 
         def failing():
             yield data
@@ -115,16 +115,16 @@ class TestOneNode:
 
     def test_missing_content_is_unavailable_in_time(self, one: KuboStore):
         with pytest.raises(ContentUnavailable, match=r"0\.5 s"):
-            ended(read, one, content_of(fresh(500_000)), ANY_SIZE, 0.5)
+            run_with_limit(read_content, one, content_of(random_bytes(500_000)), ANY_SIZE, 0.5)
 
     def test_has_does_not_search_other_nodes(self, one: KuboStore, two: KuboStore):
-        content = one.put([fresh(600_000)])
+        content = one.put([random_bytes(600_000)])
         assert not two.has(content)
-        assert read(two, content)
+        assert read_content(two, content)
         assert two.has(content)
 
     def test_has_is_false_for_a_part_of_a_file(self, one: KuboStore, two: KuboStore):
-        content = one.put([fresh(60_000_000)])
+        content = one.put([random_bytes(60_000_000)])
         with two.get(content, max_size=ANY_SIZE) as pieces:
             next(pieces)
         assert not two.has(content)
@@ -132,12 +132,12 @@ class TestOneNode:
 
 class TestTwoNodes:
     def test_file_of_one_node_is_read_through_another(self, one: KuboStore, two: KuboStore):
-        data = fresh(5_000_000)
+        data = random_bytes(5_000_000)
         content = one.put([data])
-        assert read(two, content) == data
+        assert read_content(two, content) == data
 
     def test_pinning_fetches_a_missing_file(self, one: KuboStore, two: KuboStore):
-        content = one.put([fresh(5_000_000)])
+        content = one.put([random_bytes(5_000_000)])
         assert not two.has(content)
         two.pin(content)
         assert (two.has(content), two.pinned(content)) == (True, True)
@@ -145,13 +145,13 @@ class TestTwoNodes:
     def test_pinning_a_file_that_no_node_has_ends_in_time(self, swarm: Sequence[Kubo]):
         store = KuboStore(swarm[0].api, patience=Patience(timeout=0.5))
         with pytest.raises(ContentUnavailable, match="did not deliver"):
-            store.pin(content_of(fresh(9)))
+            store.pin(content_of(random_bytes(9)))
 
     @pytest.mark.parametrize("claimed", [1_000, 5_000_001])
     def test_pinning_refuses_a_file_of_another_size(
         self, one: KuboStore, two: KuboStore, claimed: int
     ):
-        content = one.put([fresh(5_000_000)])
+        content = one.put([random_bytes(5_000_000)])
         lie = type(content)(content.cid, content.sha256, claimed)
         with pytest.raises((ContentTooLarge, ContentMismatch, ContentUnavailable)):
             two.pin(lie)
@@ -161,7 +161,7 @@ class TestTwoNodes:
 class TestInterruptions:
     def test_reading_continues_after_the_node_was_killed_and_restarted(self, node: Kubo):
         store = KuboStore(node.api, patience=Patience(timeout=120, silence=60, retries=50))
-        data = fresh(60_000_000)
+        data = random_bytes(60_000_000)
         content = store.put([data])
         got = bytearray()
         with store.get(content, max_size=ANY_SIZE) as pieces:
@@ -176,7 +176,7 @@ class TestInterruptions:
 
     def test_node_that_stays_down_is_reported(self, node: Kubo):
         store = KuboStore(node.api, patience=Patience(timeout=120, silence=60, retries=1))
-        content = store.put([fresh(60_000_000)])
+        content = store.put([random_bytes(60_000_000)])
         with store.get(content, max_size=ANY_SIZE) as pieces:
             next(pieces)
             node.kill()
@@ -185,18 +185,18 @@ class TestInterruptions:
 
     def test_restarted_node_still_has_its_files(self, node: Kubo):
         store = KuboStore(node.api, patience=PATIENT)
-        data = fresh(1_000_000)
+        data = random_bytes(1_000_000)
         content = store.put([data])
         node.kill()
         with pytest.raises(ContentNotStored, match="cannot be reached"):
             store.put([data])
-        uses = (store.has, store.pin, store.unpin, store.pinned, lambda c: read(store, c))
+        uses = (store.has, store.pin, store.unpin, store.pinned, lambda c: read_content(store, c))
         for use in uses:
             with pytest.raises(ContentUnavailable, match="cannot be reached"):
                 use(content)
         node.start()
         assert store.pinned(content)
-        assert read(store, content) == data
+        assert read_content(store, content) == data
 
     def test_node_killed_during_an_upload_is_reported(self, node: Kubo):
         store = KuboStore(node.api, patience=PATIENT)
@@ -205,24 +205,24 @@ class TestInterruptions:
             for number in range(200):
                 if number == 100:
                     node.kill()
-                yield fresh(100_000)
+                yield random_bytes(100_000)
 
         with pytest.raises(ContentNotStored, match="check that the node runs"):
             store.put(pieces())
 
     def test_no_thread_is_left_running(self, one: KuboStore):
-        content = one.put([fresh(5_000_000)])
+        content = one.put([random_bytes(5_000_000)])
         for _ in range(5):
             with one.get(content, max_size=ANY_SIZE) as pieces:
                 next(pieces)
         with pytest.raises(ContentUnavailable):
-            read(one, content_of(fresh(9)), timeout=0.1)
+            read_content(one, content_of(random_bytes(9)), timeout=0.1)
 
         def none_is_left() -> bool:
             gc.collect()
             return not [t for t in threading.enumerate() if t.name.startswith("colearn-")]
 
-        eventually(none_is_left)
+        wait_until_true(none_is_left)
 
 
 class TestMemory:
@@ -280,25 +280,25 @@ class TestGateway:
     def test_gateway_serves_files_of_its_node(
         self, one: KuboStore, gateway: GatewayStore, size: int
     ):
-        data = fresh(size)
+        data = random_bytes(size)
         content = one.put([data])
-        assert read(gateway, content) == data
+        assert read_content(gateway, content) == data
         assert not gateway.has(content)  # a gateway guarantees nothing
 
     def test_gateway_serves_files_of_other_nodes(self, two: KuboStore, gateway: GatewayStore):
-        data = fresh(1_000_000)
+        data = random_bytes(1_000_000)
         content = two.put([data])
-        assert read(gateway, content) == data
+        assert read_content(gateway, content) == data
 
     def test_missing_content_is_unavailable_in_time(self, gateway: GatewayStore):
-        content = content_of(fresh(9))
+        content = content_of(random_bytes(9))
         with pytest.raises(ContentUnavailable, match="try another gateway"):
-            read(gateway, content, timeout=0.5)
+            read_content(gateway, content, timeout=0.5)
 
     def test_size_limit_of_the_caller_is_enforced(self, one: KuboStore, gateway: GatewayStore):
-        content = one.put([fresh(1_000)])
+        content = one.put([random_bytes(1_000)])
         with pytest.raises(ContentTooLarge):
-            read(gateway, content, max_size=999)
+            read_content(gateway, content, max_size=999)
 
     def test_gateway_is_read_only(self, gateway: GatewayStore):
         content = content_of(b"x")

@@ -29,8 +29,8 @@ from colearn_ledger.weights.stores.open_store import open_store
 from colearn_ledger.weights.streams import Patience
 from colearn_ledger.weights.unixfs import content_of, verified
 from colearn_localnet.kubo import Kubo
-from tests.support.faulty_server import Call, faulty
-from tests.support.store_contract import ANY_SIZE, fresh, read
+from tests.support.faulty_server import Call, run_server
+from tests.support.store_contract import ANY_SIZE, random_bytes, read_content
 from tests.support.waiting import Clock
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def make_corrupt() -> MemoryStore:
 class TestReading:
     def test_only_the_first_store_with_the_file_is_read(self):
         first, second = MemoryStore(DATA), MemoryStore(DATA)
-        assert read(make_layered(first, second), CONTENT) == DATA
+        assert read_content(make_layered(first, second), CONTENT) == DATA
         assert second.calls == []
 
     @pytest.mark.parametrize("bad", ["down", "missing", "lying", "short", "cut"])
@@ -131,7 +131,7 @@ class TestReading:
             layer.files[CONTENT.cid] = DATA[:-1]
         layers: list[ContentStore] = [MemoryStore(), MemoryStore(), MemoryStore(DATA)]
         layers[place] = layer
-        assert read(make_layered(*layers), CONTENT) == DATA
+        assert read_content(make_layered(*layers), CONTENT) == DATA
 
     def test_no_wrong_byte_is_delivered_before_a_fallback(self):
         seen = []
@@ -145,25 +145,25 @@ class TestReading:
         down = MemoryStore()
         down.down = True
         with pytest.raises(ContentUnavailable) as caught:
-            read(make_layered(down, make_corrupt(), gateway=MemoryStore()), CONTENT)
+            read_content(make_layered(down, make_corrupt(), gateway=MemoryStore()), CONTENT)
         for words in ("the folder: it is down", "node 0: the", "the gateway: it is not here"):
             assert words in str(caught.value)
 
     def test_corrupt_data_in_all_layers_is_a_mismatch(self):
         with pytest.raises(ContentMismatch):
-            read(make_layered(make_corrupt(), make_corrupt()), CONTENT)
+            read_content(make_layered(make_corrupt(), make_corrupt()), CONTENT)
 
     def test_layers_share_the_timeout(self, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(deadline, "time", Clock())
         stores = [MemoryStore(), MemoryStore(), MemoryStore(DATA)]
-        assert read(make_layered(*stores), CONTENT, timeout=9) == DATA
+        assert read_content(make_layered(*stores), CONTENT, timeout=9) == DATA
         shares = [t for store in stores for t in store.timeouts]
         assert shares == [3, 4.5, 9]
 
     def test_size_limit_is_checked_before_any_layer_is_read(self):
         store = MemoryStore(DATA)
         with pytest.raises(ContentTooLarge):
-            read(make_layered(store), CONTENT, max_size=5)
+            read_content(make_layered(store), CONTENT, max_size=5)
         assert store.calls == []
 
     def test_no_temporary_file_is_left(self, tmp_path: Path):
@@ -171,7 +171,7 @@ class TestReading:
             Layer("a", make_corrupt(), Role.NODE),
             Layer("b", MemoryStore(DATA), Role.NODE),
         ] * 2
-        assert read(LayeredStore(layers, scratch=tmp_path), CONTENT) == DATA
+        assert read_content(LayeredStore(layers, scratch=tmp_path), CONTENT) == DATA
         assert list(tmp_path.iterdir()) == []
 
     def test_last_layer_is_read_without_a_temporary_file(self, tmp_path: Path):
@@ -180,7 +180,7 @@ class TestReading:
             Layer("b", MemoryStore(DATA), Role.NODE),
         ]
         shutil.rmtree(gone := tmp_path / "gone", ignore_errors=True)
-        assert read(LayeredStore(layers, scratch=gone), CONTENT) == DATA
+        assert read_content(LayeredStore(layers, scratch=gone), CONTENT) == DATA
 
 
 class TestStoring:
@@ -301,11 +301,11 @@ class TestOpenStore:
         def refuse(call: Call) -> None:
             call.answer(b"", 403)
 
-        with faulty(refuse) as mine, faulty(refuse) as other:
+        with run_server(refuse) as mine, run_server(refuse) as other:
             spec = f"{mine.url},gateway:{other.url.replace('127.0.0.1', 'localhost')}"
             store = open_store(spec, tokens={"127.0.0.1": "s3cret"})
             with pytest.raises(ContentUnavailable):
-                read(store, CONTENT)
+                read_content(store, CONTENT)
             assert mine.calls[0].headers["authorization"] == "Bearer s3cret"
             assert "authorization" not in other.calls[0].headers
 
@@ -324,18 +324,18 @@ class TestRealNodes:
         """The file stays readable through the folder, its node, or another node's gateway."""
         caplog.set_level(logging.INFO)
         patience = Patience(timeout=120, silence=60, retries=1)
-        data = fresh(20_000_000)
+        data = random_bytes(20_000_000)
         peers = [node.address for node in swarm]
         with Kubo(tmp_path / "own", swarm=swarm[0].swarm, peers=peers) as own:
             spec = f"{tmp_path / 'folder'},{own.api},gateway:{swarm[0].gateway}"
             store = open_store(spec, patience=patience)
             content = store.put([data])
-            assert read(open_store(swarm[1].api, patience=patience), content) == data
-            assert read(open_store(swarm[0].api, patience=patience), content) == data
+            assert read_content(open_store(swarm[1].api, patience=patience), content) == data
+            assert read_content(open_store(swarm[0].api, patience=patience), content) == data
             own.kill()
             for file in (tmp_path / "folder" / "files").glob("*/*"):
                 file.unlink()
-            assert read(store, content) == data
+            assert read_content(store, content) == data
             own.start()
             store.pin(content)
             assert DirectoryStore(tmp_path / "folder").pinned(content)

@@ -13,9 +13,9 @@ from colearn_ledger.weights.stores.addresses import NodeAddress, StoreNotUsable
 from colearn_ledger.weights.stores.kubo import KuboStore, ipfshttpclient_rpc
 from colearn_ledger.weights.stores.kubo_rpc import HttpKuboRpc
 from colearn_ledger.weights.stores.open_store import open_store
-from tests.support.faulty_server import faulty
+from tests.support.faulty_server import run_server
 from tests.support.good_answers import CONTENT, DATA, PATIENT, serve
-from tests.support.store_contract import read
+from tests.support.store_contract import read_content
 
 
 @pytest.fixture(params=[HttpKuboRpc, ipfshttpclient_rpc], ids=["http", "ipfshttpclient"])
@@ -36,10 +36,10 @@ class TestAddresses:
         ],
     )
     def test_urls_and_multiaddrs_are_parsed(self, make_store, api: str, host: str):
-        with faulty(serve) as server:
+        with run_server(serve) as server:
             port = server.url.rpartition(":")[2]
             store = make_store(api.format(port=port), patience=PATIENT)
-            assert read(store, CONTENT) == DATA
+            assert read_content(store, CONTENT) == DATA
             [call] = server.calls
         assert call.headers["host"] == host.format(port=port)
         assert call.handler.path.startswith("/behind/a/proxy/api/v0/cat" if "proxy" in api else "/")
@@ -85,8 +85,8 @@ class TestAddresses:
     def test_netrc_does_not_replace_the_token(self, make_store, tmp_path, monkeypatch):
         (tmp_path / "netrc").write_text("machine 127.0.0.1 login a password b\n")
         monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-        with faulty(serve) as server:
-            read(make_store(server.url, token="mine", patience=PATIENT), CONTENT)
+        with run_server(serve) as server:
+            read_content(make_store(server.url, token="mine", patience=PATIENT), CONTENT)
             assert server.calls[0].headers["authorization"] == "Bearer mine"
 
     def test_missing_package_is_reported_with_the_command_that_installs_it(self, monkeypatch):

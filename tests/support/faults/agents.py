@@ -18,7 +18,7 @@ from colearn_ledger.networks.profiles import EvmNetwork
 from colearn_ledger.protocol import Account
 from tests.support import ROOT
 from tests.support.faults.gate import Gate
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until_true
 
 CHAIN_ID = 31_337
 DEADLINE = 180.0
@@ -27,7 +27,7 @@ DEADLINE = 180.0
 
 def wait_for(what: str, holds: Callable[[], Any], *, seconds: float = DEADLINE) -> Any:
     """Wait until ``holds`` returns a true value, and return it."""
-    return eventually(holds, what, seconds=seconds)
+    return wait_until_true(holds, what, seconds=seconds)
 
 
 @dataclass

@@ -16,7 +16,7 @@ _SECONDS = 20.0
 """Maximum time for the node to answer, in seconds."""
 
 
-class Faulty:
+class GrpcFault:
     """Fault of the next requests of a method.
 
     Args:
@@ -49,7 +49,7 @@ class GrpcGate(grpc.GenericRpcHandler):
         self._lock = threading.Lock()
         self._holds: list[Hold] = []
         self._seen: list[Hold] = []
-        self._faults: list[Faulty] = []
+        self._faults: list[GrpcFault] = []
 
     @property
     def url(self) -> str:
@@ -63,7 +63,7 @@ class GrpcGate(grpc.GenericRpcHandler):
             self._seen.append(hold)
         return hold
 
-    def fail(self, *faults: Faulty) -> None:
+    def fail(self, *faults: GrpcFault) -> None:
         """Make requests fail from now on, one fault after another."""
         with self._lock:
             self._faults += faults
@@ -93,7 +93,7 @@ class GrpcGate(grpc.GenericRpcHandler):
             context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
         return answer if fault is None else self._break(fault, context)
 
-    def _take_due(self, method: str) -> tuple[Hold | None, Faulty | None]:
+    def _take_due(self, method: str) -> tuple[Hold | None, GrpcFault | None]:
         with self._lock:
             hold = next((hold for hold in self._holds if hold.method == method), None)
             if hold is not None:
@@ -104,7 +104,7 @@ class GrpcGate(grpc.GenericRpcHandler):
                 self._faults = [fault for fault in self._faults if fault.left]
             return hold, fault
 
-    def _break(self, fault: Faulty, context: Any) -> bytes:
+    def _break(self, fault: GrpcFault, context: Any) -> bytes:
         if fault.code is not None:
             context.abort(fault.code, "a fault of the test")
         return b"\x0a\xff\xff"
