@@ -1,4 +1,4 @@
-"""Reports of the duels between the reference and the contracts."""
+"""Report the duels between the reference and the contracts."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The Solidity contract in two machines: transactions on the embedded chain, bare calls on revm."""
+"""The Solidity contract on two machines: an embedded chain, and revm without transactions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ENCODER = EvmEncoder(_ABI)
 
 
 @dataclass(frozen=True)
-class Done:
+class AcceptedCall:
     """An accepted call: its events, and the time and entropy of its block."""
 
     events: tuple[Event, ...]
@@ -52,7 +52,7 @@ class Done:
 
 
 class Backend(Protocol):
-    """The contract on some machine; refusals are raised as the protocol's errors."""
+    """A machine with the contract; refusals are raised as the protocol's errors."""
 
     domain: SigningDomain
     is_slow: bool
@@ -62,7 +62,7 @@ class Backend(Protocol):
     def now(self) -> int:
         """Return the time that a transaction would have; on a live chain, the last block's time."""
 
-    def since(self) -> int:
+    def earliest_time(self) -> int:
         """Return the earliest time at which a call or a query made now may be evaluated."""
 
     def set_time(self, time: int) -> None:
@@ -71,17 +71,17 @@ class Backend(Protocol):
         On a live chain, wait until then, unless that would take too long.
         """
 
-    def transact(self, wallet: Wallet, name: str, arguments: Sequence[Any]) -> Done:
+    def transact(self, wallet: Wallet, name: str, arguments: Sequence[Any]) -> AcceptedCall:
         """Make a call of the ledger."""
 
     def create_with(
         self, wallet: Wallet, params: ExperimentParams, content: Parts, *, initial: bool
-    ) -> Done:
-        """Create an experiment whose spec or initial weights no `ContentRef` can represent."""
+    ) -> AcceptedCall:
+        """Create an experiment with content that a `ContentRef` cannot represent."""
 
     def propose_with(
         self, wallet: Wallet, experiment: ExperimentId, index: int, content: Parts
-    ) -> Done:
+    ) -> AcceptedCall:
         """Propose content that a `ContentRef` cannot represent."""
 
     def ask(self, name: str, arguments: Sequence[Any]) -> Any:
@@ -99,23 +99,23 @@ class EvmBackend:
     def now(self) -> int:
         raise NotImplementedError
 
-    def since(self) -> int:
+    def earliest_time(self) -> int:
         return self.now()
 
     def create_with(
         self, wallet: Wallet, params: ExperimentParams, content: Parts, *, initial: bool
-    ) -> Done:
+    ) -> AcceptedCall:
         wire = list(params_to_wire(params))
         wire[2 if initial else 1] = content
         return self.transact_raw(wallet, _ABI.encode_call("create", (tuple(wire),)))
 
     def propose_with(
         self, wallet: Wallet, experiment: ExperimentId, index: int, content: Parts
-    ) -> Done:
+    ) -> AcceptedCall:
         arguments = (experiment, index, content, *scores_to_wire(Scores()))
         return self.transact_raw(wallet, _ABI.encode_call("propose", arguments))
 
-    def transact_raw(self, wallet: Wallet, data: bytes) -> Done:
+    def transact_raw(self, wallet: Wallet, data: bytes) -> AcceptedCall:
         raise NotImplementedError
 
 
@@ -140,18 +140,18 @@ class RevmBackend(EvmBackend):
     def set_time(self, time: int) -> None:
         self._time = max(time, self._time)
 
-    def transact(self, wallet: Wallet, name: str, arguments: Sequence[Any]) -> Done:
+    def transact(self, wallet: Wallet, name: str, arguments: Sequence[Any]) -> AcceptedCall:
         checked = check_arguments(CALLS[name], arguments, SigningScheme.EIP712)
         return self.transact_raw(wallet, _ENCODER.encode(CALLS[name], checked))
 
-    def transact_raw(self, wallet: Wallet, data: bytes) -> Done:
+    def transact_raw(self, wallet: Wallet, data: bytes) -> AcceptedCall:
         self._calls += 1
         entropy = hashlib.sha256(self._calls.to_bytes(8, "big")).digest()
         self._evm.set_block_env(BlockEnv(timestamp=self._time, prevrandao=entropy))
         self._call(wallet.address, data, is_static=False)
         logs = [Log(tuple(topics), body) for topics, body in self._data_of_logs()]
         events = [event_from_log(_ABI, log) for log in logs]
-        return Done(tuple(e for e in events if e is not None), self._time, entropy)
+        return AcceptedCall(tuple(e for e in events if e is not None), self._time, entropy)
 
     def _data_of_logs(self) -> list[tuple[list[bytes], bytes]]:
         return [log.data for log in self._evm.result.logs]
@@ -172,7 +172,7 @@ class RevmBackend(EvmBackend):
                     caller=caller, to=self._contract, calldata=data, is_static=is_static
                 )
             )
-        except RuntimeError as error:  # revm reports a refusal in no other way
+        except RuntimeError as error:  # the only way in which revm reports a refusal
             output = re.search(r"output: 0x([0-9a-f]*)", str(error))
             reason = error_from_wire(_ABI, bytes.fromhex(output[1])) if output else None
             if reason is None:
@@ -201,14 +201,14 @@ class ChainBackend(EvmBackend):
     def set_time(self, time: int) -> None:
         self._calendar.time = max(time, self._calendar.time)
 
-    def transact(self, wallet: Wallet, name: str, arguments: Sequence[Any]) -> Done:
+    def transact(self, wallet: Wallet, name: str, arguments: Sequence[Any]) -> AcceptedCall:
         view = self.ledger.acting_for(wallet)
         receipt = getattr(view, name)(*arguments).wait()
-        return Done(receipt.events, receipt.time, self._entropy())
+        return AcceptedCall(receipt.events, receipt.time, self._entropy())
 
-    def transact_raw(self, wallet: Wallet, data: bytes) -> Done:
+    def transact_raw(self, wallet: Wallet, data: bytes) -> AcceptedCall:
         receipt = self.ledger._channel.send(wallet, data).wait()
-        return Done(receipt.events, receipt.time, self._entropy())
+        return AcceptedCall(receipt.events, receipt.time, self._entropy())
 
     def ask(self, name: str, arguments: Sequence[Any]) -> Any:
         return getattr(self.ledger, name)(*arguments)
@@ -218,10 +218,10 @@ class ChainBackend(EvmBackend):
 
     def _entropy(self) -> bytes:
         """Return the prevrandao of the last block."""
-        asked = self._calendar.chain.provider.make_request(
+        response = self._calendar.chain.provider.make_request(
             "eth_getBlockByNumber", ["latest", False]
         )
-        return bytes.fromhex(asked["result"]["mix_hash"][2:])
+        return bytes.fromhex(response["result"]["mix_hash"][2:])
 
 
 class Calendar:

@@ -1,4 +1,4 @@
-"""Comparison of the reference with a contract: every answer, refusal and event."""
+"""Compare every answer, refusal and event of the reference and of a contract."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from colearn_ledger.protocol import (
     Vote,
 )
 from colearn_ledger.reference import LocalLedger
-from tests.support.duel.backends import Backend, Done, outcome_of
+from tests.support.duel.backends import AcceptedCall, Backend, outcome_of
 from tests.support.duel.plans import (
     PEOPLE,
     accounts_on,
@@ -61,92 +61,94 @@ class Comparison(RuleBasedStateMachine):
         self.id = ExperimentId(1)
         self.salts: dict[tuple[int, int, Account], tuple[Vote, bytes]] = {}
 
-    # ------------------------------------------------------------------ both at once
+    # ------------------------------------------------------------------ comparison
 
-    def both(self, person: int, name: str, *arguments: Any) -> tuple[str, Any]:
+    def call_both(self, person: int, name: str, *arguments: Any) -> tuple[str, Any]:
         """Make a call on both, compare the outcomes, and return the contract's outcome."""
         wallet = PEOPLE[person]
         target = arguments[0] if name != "create" and type(arguments[0]) is int else self.id
-        said, done = self.settled(target, lambda: self.contract.transact(wallet, name, arguments))
-        if said == "ok":
+        kind, result = self.settle_outcome(
+            target, lambda: self.contract.transact(wallet, name, arguments)
+        )
+        if kind == "ok":
             latest = self.contract.now() if self.contract.is_live else self.time
-            assert self.time <= done.time <= latest, f"{name}: the block has another time"
-            self.time, self.entropy = done.time, done.entropy
-            done = done.events
-        expected, held = outcome_of(
+            assert self.time <= result.time <= latest, f"{name}: the block has another time"
+            self.time, self.entropy = result.time, result.entropy
+            result = result.events
+        expected = outcome_of(
             lambda: getattr(self.reference.acting_for(wallet), name)(*arguments).wait().events
         )
-        assert (said, done) == (expected, held), f"{name}{arguments} by {person} at {self.time}"
-        self._note(name, said, done)
+        assert (kind, result) == expected, f"{name}{arguments} by {person} at {self.time}"
+        self._note(name, kind, result)
         self.compare(target)
-        return said, done
+        return kind, result
 
-    def settled(self, experiment: ExperimentId, call: Callable[[], Any]) -> tuple[str, Any]:
+    def settle_outcome(self, experiment: ExperimentId, call: Callable[[], Any]) -> tuple[str, Any]:
         """Return the outcome of a call or query, and set `time` to its earliest possible time.
 
         If a deadline passes meanwhile, the outcome may be the one before or after it, so the call
         is repeated. A call that took effect is not repeated: it has the time of its block.
         """
         while True:
-            self.time = self.contract.since()
-            said, done = outcome_of(call)
-            if isinstance(done, Done) or not self.passed(experiment, self.time):
-                return said, done
+            self.time = self.contract.earliest_time()
+            kind, result = outcome_of(call)
+            if isinstance(result, AcceptedCall) or not self.may_have_lapsed(experiment, self.time):
+                return kind, result
 
-    def passed(self, experiment: ExperimentId, since: int) -> bool:
+    def may_have_lapsed(self, experiment: ExperimentId, since: int) -> bool:
         """Return whether the deadline of the open phase may have passed after ``since``."""
         if not self.contract.is_live:
             return False
-        said, known = outcome_of(lambda: self.reference.experiment(experiment))
-        if said != "ok" or known.round is None:
+        kind, known = outcome_of(lambda: self.reference.experiment(experiment))
+        if kind != "ok" or known.round is None:
             return False
         deadline = self.reference.round(experiment, known.round).deadline
         return deadline is not None and since < deadline <= self.contract.now()
 
-    def refuses(self, name: str, call: Callable[[], Any], error: InvalidParameter) -> None:
-        """Make a call that the ledger's own types rule out, on the contract alone."""
-        said = outcome_of(call)
-        assert said == (type(error).__name__, error.args), name
-        self._note(f"{name} (hostile)", *said)
+    def check_refusal(self, name: str, call: Callable[[], Any], error: InvalidParameter) -> None:
+        """Make a call that the ledger's types prevent, on the contract alone; check the error."""
+        outcome = outcome_of(call)
+        assert outcome == (type(error).__name__, error.args), name
+        self._note(f"{name} (hostile)", *outcome)
         self.compare(self.id)
 
     def compare(self, experiment: ExperimentId) -> None:
         """Compare every answer about an experiment; on a slow backend, only some in each step."""
-        self.time = self.contract.since()
+        self.time = self.contract.earliest_time()
         step = self.record.steps
-        self.same("experiment", experiment)
-        said, rounds = self.same("rounds", experiment, 0, 100)
-        pages = (0, 100) if self.passed_by(experiment) else (0,)
+        self.compare_answer("experiment", experiment)
+        kind, rounds = self.compare_answer("rounds", experiment, 0, 100)
+        pages = (0, 100) if self.has_crowd(experiment) else (0,)
         if not self.contract.is_slow or step % 3 == 0:
             for page in pages:
-                self.same("learners", experiment, page, 100)
-            self.same("current_weights", experiment)
-        for held in (rounds if said == "ok" else [])[-1 if self.contract.is_slow else 0 :]:
+                self.compare_answer("learners", experiment, page, 100)
+            self.compare_answer("current_weights", experiment)
+        for round_ in (rounds if kind == "ok" else [])[-1 if self.contract.is_slow else 0 :]:
             for page in pages:
-                self.same("ballots", experiment, held.index, page, 100)
+                self.compare_answer("ballots", experiment, round_.index, page, 100)
         every = len(self.accounts)
         for turn in range(2 if self.contract.is_slow else every):
-            self.same("duty", experiment, self.accounts[(2 * step + turn) % every])
+            self.compare_answer("duty", experiment, self.accounts[(2 * step + turn) % every])
         self.record.steps += 1
 
-    def passed_by(self, experiment: ExperimentId) -> bool:
-        said, known = outcome_of(lambda: self.reference.experiment(experiment))
-        return said == "ok" and known.joined_learners > 100
+    def has_crowd(self, experiment: ExperimentId) -> bool:
+        kind, known = outcome_of(lambda: self.reference.experiment(experiment))
+        return kind == "ok" and known.joined_learners > 100
 
-    def same(self, name: str, *arguments: Any) -> tuple[str, Any]:
-        """Compare one answer, and return it."""
+    def compare_answer(self, name: str, *arguments: Any) -> tuple[str, Any]:
+        """Compare one answer and return it."""
         ask = partial(self.contract.ask, name, arguments)
         depends_on_time = name == "duty"
-        said = self.settled(arguments[0], ask) if depends_on_time else outcome_of(ask)
+        outcome = self.settle_outcome(arguments[0], ask) if depends_on_time else outcome_of(ask)
         expected = outcome_of(lambda: getattr(self.reference, name)(*arguments))
-        assert said == expected, f"{name}{arguments} at {self.time}"
+        assert outcome == expected, f"{name}{arguments} at {self.time}"
         self.record.comparisons += 1
-        return said
+        return outcome
 
-    def _note(self, name: str, said: str, value: Any) -> None:
-        self.record.calls[f"{name} {'done' if said == 'ok' else 'refused'}"] += 1
-        if said != "ok":
-            self.record.errors[said] += 1
+    def _note(self, name: str, kind: str, value: Any) -> None:
+        self.record.calls[f"{name} {'accepted' if kind == 'ok' else 'refused'}"] += 1
+        if kind != "ok":
+            self.record.errors[kind] += 1
             return
         for event in value:
             self._note_event(event)
@@ -156,11 +158,11 @@ class Comparison(RuleBasedStateMachine):
         if isinstance(event, BallotSkipped):
             self.record.skipped[event.reason.name] += 1
         if isinstance(event, RoundClosed):
-            held = self.reference.round(event.experiment, event.round)
+            round_ = self.reference.round(event.experiment, event.round)
             params = self.reference.experiment(event.experiment).params
-            kind = "secret" if params.reveal_window else "open"
-            how = " by deadline" if held.by_deadline else ""
-            self.record.rounds[f"{event.outcome.name} {kind}{how}"] += 1
+            ballots = "secret" if params.reveal_window else "open"
+            how = " by deadline" if round_.by_deadline else ""
+            self.record.rounds[f"{event.outcome.name} {ballots}{how}"] += 1
 
     # ------------------------------------------------------------------ current state
 
@@ -183,12 +185,12 @@ class Comparison(RuleBasedStateMachine):
     def is_over(self) -> bool:
         return self.experiment.status in _ENDED
 
-    def is_voted_on_openly(self) -> bool:
+    def has_open_vote(self) -> bool:
         round_ = self.round
         secret = self.experiment.params.reveal_window
         return round_ is not None and round_.phase == Phase.VOTING and not secret
 
-    def busy(self) -> list[int]:
+    def list_busy(self) -> list[int]:
         """Return the people whose duty is an action other than waiting or `advance`."""
         idle = (Duty.WAIT, Duty.DONE, Duty.ADVANCE)
         return [p for p in range(len(PEOPLE)) if self.duty(p) not in idle]

@@ -1,4 +1,4 @@
-"""The duel: make the same random calls on the reference and on a contract, and compare the results.
+"""Make the same random calls on the reference and on a contract, and compare the results.
 
 After every step, every answer that a ledger can give about the experiment is compared. So are
 every refusal with its name and values, and every event.
@@ -39,18 +39,18 @@ from tests.support.duel.plans import (
     accounts,
     content_of,
     contents,
+    crowd_wallet,
     crowds,
     edge_params,
-    hashed,
+    hash_text,
     hostile_contents,
     likely_votes,
     odd_params,
     params,
-    passer_by,
     people,
+    shorten_windows,
+    spoil,
     spoilers,
-    spoilt,
-    to_be_waited_for,
     votes,
     words,
 )
@@ -62,26 +62,26 @@ _SCORES = Scores(0.5, None)
 class Duel(Comparison):
     """Rules of the duel: frequent sensible calls and occasional odd ones."""
 
-    # ------------------------------------------------------------------ beginnings
+    # ------------------------------------------------------------------ creation
 
     def begin(self, chosen: ExperimentParams, joiners: int, *, start: bool, crowd: int = 0) -> None:
         """Create an experiment, let a crowd join and leave, and let some people join it."""
         if self.contract.is_live:
-            chosen = to_be_waited_for(chosen)
-        said, events = self.both(0, "create", chosen)
-        assert said == "ok"
+            chosen = shorten_windows(chosen)
+        kind, events = self.call_both(0, "create", chosen)
+        assert kind == "ok"
         self.id = events[0].experiment
         if chosen.admission == Admission.ALLOWLIST:
-            self.both(0, "admit", self.id, self.accounts[:5])
+            self.call_both(0, "admit", self.id, self.accounts[:5])
         if chosen.admission == Admission.OPEN and not self.contract.is_slow:
             for number in range(crowd):
-                self.pass_by(passer_by(number))
+                self.join_and_leave(crowd_wallet(number))
         for person in range(min(joiners, chosen.max_learners)):
-            self.both(person, "join", self.id, hashed(f"key {person}"))
+            self.call_both(person, "join", self.id, hash_text(f"key {person}"))
         if start and self.experiment.status == Status.ENROLLING:
-            self.both(0, "start", self.id)
+            self.call_both(0, "start", self.id)
 
-    def pass_by(self, wallet: Wallet) -> None:
+    def join_and_leave(self, wallet: Wallet) -> None:
         """Let an account join and leave again, which uses up an index."""
         self.time = self.contract.now()
         for name, rest in (("join", (bytes(32),)), ("leave", ())):
@@ -111,9 +111,9 @@ class Duel(Comparison):
         initial: bool,
     ) -> None:
         if content is None or (initial and content[0] == 0):  # empty initial weights are valid
-            self.both(person, "create", chosen)
+            self.call_both(person, "create", chosen)
             return
-        self.refuses(
+        self.check_refusal(
             "create",
             lambda: self.contract.create_with(
                 PEOPLE[person], self.experiment.params, content, initial=initial
@@ -128,21 +128,21 @@ class Duel(Comparison):
         e = self.experiment
         if e.status == Status.ENROLLING:
             self.enrol(pick)
-        elif busy := self.busy():
+        elif busy := self.list_busy():
             person = busy[pick % len(busy)]
             getattr(self, f"do_{self.duty(person).name.lower()}")(person, vote, text)
         elif not self.is_over():
-            self.both(pick % len(PEOPLE), "advance", self.id)
+            self.call_both(pick % len(PEOPLE), "advance", self.id)
 
     def enrol(self, pick: int) -> None:
         e = self.experiment
         outside = [p for p in range(5) if self.duty(p) == Duty.WAIT and not self.has_joined(p)]
         if e.active_learners >= e.params.min_learners and (pick % 2 or not outside):
-            self.both(0, "start", self.id)
+            self.call_both(0, "start", self.id)
         elif outside:
-            self.both(outside[pick % len(outside)], "join", self.id, bytes(32))
+            self.call_both(outside[pick % len(outside)], "join", self.id, bytes(32))
         else:
-            self.both(0, "cancel", self.id)
+            self.call_both(0, "cancel", self.id)
 
     def has_joined(self, person: int) -> bool:
         account = self.accounts[person]
@@ -150,32 +150,32 @@ class Duel(Comparison):
 
     def do_propose(self, person: int, vote: Vote, text: int) -> None:
         if text == 0:
-            self.both(person, "decline", self.id, self.index())
+            self.call_both(person, "decline", self.id, self.index())
             return
         content = content_of(f"weights {self.id}.{self.index()}", raw=text % 2 == 0)
         if text == 6:
             content = self.experiment.current or content
-        self.both(person, "propose", self.id, self.index(), content, vote.scores)
+        self.call_both(person, "propose", self.id, self.index(), content, vote.scores)
 
     def do_vote(self, person: int, vote: Vote, text: int) -> None:
         if text % 3 == 0:
             ballot = sign_ballot(PEOPLE[person], self.reference.domain, self.id, self.index(), vote)
-            self.both(text, "vote_signed", self.id, self.index(), [ballot])
+            self.call_both(text, "vote_signed", self.id, self.index(), [ballot])
             return
-        self.both(person, "vote", self.id, self.index(), vote)
+        self.call_both(person, "vote", self.id, self.index(), vote)
 
     def do_commit(self, person: int, vote: Vote, text: int) -> None:
-        salt = hashed(f"salt {text}")
+        salt = hash_text(f"salt {text}")
         mine = (self.id, self.index(), self.accounts[person])
-        said, _ = self.both(person, "commit", *mine[:2], self.commitment(person, vote, salt))
-        if said == "ok":
+        kind, _ = self.call_both(person, "commit", *mine[:2], self.commitment(person, vote, salt))
+        if kind == "ok":
             self.salts[mine] = vote, salt
 
     def do_reveal(self, person: int, vote: Vote, text: int) -> None:
         vote, salt = self.salts.get(
             (self.id, self.index(), self.accounts[person]), (vote, bytes(32))
         )
-        self.both(person, "reveal", self.id, self.index(), vote, salt)
+        self.call_both(person, "reveal", self.id, self.index(), vote, salt)
 
     def commitment(self, person: int, vote: Vote, salt: bytes) -> bytes:
         account = self.accounts[person]
@@ -183,14 +183,14 @@ class Duel(Comparison):
 
     def act_anyway(self, pick: int, vote: Vote, text: int) -> None:
         """Make the phase's call as any person, whether or not it is due or in time."""
-        held, person = self.round, pick % len(PEOPLE)
-        if held is None:
+        round_, person = self.round, pick % len(PEOPLE)
+        if round_ is None:
             self.enrol(pick)
-        elif held.phase == Phase.CLOSED:
-            self.both(person, "advance", self.id)
-        elif held.phase == Phase.PROPOSING:
+        elif round_.phase == Phase.CLOSED:
+            self.call_both(person, "advance", self.id)
+        elif round_.phase == Phase.PROPOSING:
             self.do_propose(person, vote, text)
-        elif held.phase == Phase.REVEALING:
+        elif round_.phase == Phase.REVEALING:
             self.do_reveal(person, vote, text)
         elif self.experiment.params.reveal_window:
             self.do_commit(person, vote, text)
@@ -204,13 +204,13 @@ class Duel(Comparison):
     # ------------------------------------------------------------------ time
 
     def go_to_the_deadline(self, shift: int, person: int, advance: bool) -> None:
-        held = self.round
-        if held is None or held.deadline is None:
+        round_ = self.round
+        if round_ is None or round_.deadline is None:
             return
-        self.contract.set_time(held.deadline + shift)
+        self.contract.set_time(round_.deadline + shift)
         self.compare(self.id)
         if advance:
-            self.both(person, "advance", self.id)
+            self.call_both(person, "advance", self.id)
 
     moments: ClassVar = {
         "shift": st.sampled_from([-1, 0, 0, 1, 50]),
@@ -234,11 +234,11 @@ class Duel(Comparison):
     )
     def come_and_go(self, name: str, person: int, account: int, key: bytes) -> None:
         by = person if name != "admit" or person % 3 == 0 else 0
-        who = self.accounts[account]
-        rest = {"join": (key,), "leave": (), "remove": (who,), "admit": ([who, who],)}
-        self.both(by, name, self.id, *rest[name])
+        target = self.accounts[account]
+        rest = {"join": (key,), "leave": (), "remove": (target,), "admit": ([target, target],)}
+        self.call_both(by, name, self.id, *rest[name])
 
-    def removable(self) -> list[Account]:
+    def list_removable(self) -> list[Account]:
         limit = self.experiment.params.max_strikes
         learners = [
             *self.reference.learners(self.id, 0, 100),
@@ -246,13 +246,13 @@ class Duel(Comparison):
         ]
         return [m.account for m in learners if m.active and limit and m.strikes >= limit]
 
-    @rule_where(lambda self: self.removable(), by=people, pick=st.integers(0, 3))
+    @rule_where(lambda self: self.list_removable(), by=people, pick=st.integers(0, 3))
     def remove_whoever_may_be(self, by: int, pick: int) -> None:
-        removable = self.removable()
-        self.both(by, "remove", self.id, removable[pick % len(removable)])
+        removable = self.list_removable()
+        self.call_both(by, "remove", self.id, removable[pick % len(removable)])
 
     def cancel(self, by: int, chance: int) -> None:
-        self.both(by if chance else 0, "cancel", self.id)
+        self.call_both(by if chance else 0, "cancel", self.id)
 
     # ------------------------------------------------------------------ wild calls
 
@@ -266,25 +266,25 @@ class Duel(Comparison):
             "reveal": (vote, word),
             "propose": (content, vote.scores),
         }[name]
-        self.both(person, name, self.id, self.index() + at, *rest)
+        self.call_both(person, name, self.id, self.index() + at, *rest)
 
     def wild_experiment(self, name: str, person: int, experiment: int) -> None:
         rest = {"decline": (0,), "join": (bytes(32),)}.get(name, ())
         if (name, person) != ("cancel", 0) or experiment != self.id:
-            self.both(person, name, ExperimentId(experiment), *rest)
+            self.call_both(person, name, ExperimentId(experiment), *rest)
 
     @rule_where(
-        lambda self: self.busy() and self.duty(self.busy()[0]) == Duty.PROPOSE,
+        lambda self: self.list_busy() and self.duty(self.list_busy()[0]) == Duty.PROPOSE,
         content=hostile_contents,
         current=st.booleans(),
     )
     def propose_badly(self, content: Parts, current: bool) -> None:
-        person = self.busy()[0]
+        person = self.list_busy()[0]
         known = self.experiment.current
         if current and known is not None:
-            self.both(person, "propose", self.id, self.index(), known, _SCORES)
+            self.call_both(person, "propose", self.id, self.index(), known, _SCORES)
             return
-        self.refuses(
+        self.check_refusal(
             "propose",
             lambda: self.contract.propose_with(PEOPLE[person], self.id, self.index(), content),
             InvalidParameter("content"),
@@ -298,26 +298,26 @@ class Duel(Comparison):
     )
     def reveal_badly(self, person: int, other: int, how: str) -> None:
         mine = (self.id, self.index(), self.accounts[person])
-        vote, salt = self.salts.get(mine, (Vote(True), hashed("none")))
+        vote, salt = self.salts.get(mine, (Vote(True), hash_text("none")))
         if how == "vote":
             vote = Vote(not vote.approve, vote.scores)
         elif how == "salt":
-            salt = hashed("a wrong salt")
+            salt = hash_text("a wrong salt")
         elif how == "account":
             vote, salt = self.salts.get((self.id, self.index(), self.accounts[other]), (vote, salt))
-        self.both(person, "reveal", self.id, self.index(), vote, salt)
+        self.call_both(person, "reveal", self.id, self.index(), vote, salt)
 
     def copy_a_commitment(self, person: int, other: int, vote: Vote) -> None:
-        copied = self.commitment(other, vote, hashed("salt 1"))
+        copied = self.commitment(other, vote, hash_text("salt 1"))
         mine = (self.id, self.index(), self.accounts[person])
-        said, _ = self.both(person, "commit", *mine[:2], copied)
-        if said == "ok":
-            self.salts[mine] = vote, hashed("salt 1")
+        kind, _ = self.call_both(person, "commit", *mine[:2], copied)
+        if kind == "ok":
+            self.salts[mine] = vote, hash_text("salt 1")
 
     # ------------------------------------------------------------------ signed ballots
 
     @rule_where(
-        lambda self: self.is_voted_on_openly(),
+        lambda self: self.has_open_vote(),
         by=people,
         at=st.sampled_from([0, 0, 0, 0, 0, 0, 1]),
         signers=st.lists(st.tuples(people, votes, spoilers), max_size=5),
@@ -334,25 +334,25 @@ class Duel(Comparison):
         batch = []
         for person, vote, how in signers:
             ballot = sign_ballot(PEOPLE[person], self.reference.domain, self.id, index, vote)
-            batch.append(ballot if how is None else spoilt(ballot, how))
+            batch.append(ballot if how is None else spoil(ballot, how))
         for person, account, vote in forged:
             claimed = self.accounts[account]
             signed = sign_ballot(PEOPLE[person], self.reference.domain, self.id, index, vote)
             batch.append(SignedBallot(claimed, Vote(not vote.approve), signed.signature))
             batch.append(SignedBallot(claimed, vote, signed.signature))
-        self.both(by, "vote_signed", self.id, index, batch)
+        self.call_both(by, "vote_signed", self.id, index, batch)
 
     # ------------------------------------------------------------------ odd queries
 
     def ask(self, experiment: int, start: int, limit: int, at: int, account: int) -> None:
-        index, who = self.index() + at, self.accounts[account]
-        self.same("experiments", start, limit)
-        self.same("learners", experiment, start, limit)
-        self.same("rounds", experiment, start, limit)
-        self.same("ballots", experiment, index, start, limit)
-        self.same("learner", experiment, who)
-        self.same("round", experiment, index)
-        self.same("ballot", experiment, index, who)
+        index, learner = self.index() + at, self.accounts[account]
+        self.compare_answer("experiments", start, limit)
+        self.compare_answer("learners", experiment, start, limit)
+        self.compare_answer("rounds", experiment, start, limit)
+        self.compare_answer("ballots", experiment, index, start, limit)
+        self.compare_answer("learner", experiment, learner)
+        self.compare_answer("round", experiment, index)
+        self.compare_answer("ballot", experiment, index, learner)
         self.record.steps += 1
 
     # One rule for all odd calls, so that they are rarer than sensible ones.
@@ -389,7 +389,7 @@ class Duel(Comparison):
 
     @rule(name=st.sampled_from(sorted(odd)), data=st.data())
     def do_something_odd(self, name: str, data: st.DataObject) -> None:
-        drawn = {what: data.draw(some, what) for what, some in self.odd[name].items()}
+        drawn = {key: data.draw(some, key) for key, some in self.odd[name].items()}
         getattr(self, name)(**drawn)
 
 

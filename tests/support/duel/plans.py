@@ -29,20 +29,20 @@ from colearn_ledger.text.address import decode_bech32, encode_bech32
 _ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
-def hashed(text: str) -> bytes:
+def hash_text(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-PEOPLE = [Wallet.from_key(hashed(f"person {i}")) for i in range(7)]
-"""Wallets, the creator's first; the last two join late or never, except in wild calls."""
+PEOPLE = [Wallet.from_key(hash_text(f"person {i}")) for i in range(7)]
+"""Wallets, the creator's first; the last two join late or not at all, except in wild calls."""
 
 CROWD = 126
 """Number of further wallets; they join first and leave before the start."""
 
 
 @lru_cache(maxsize=CROWD)
-def passer_by(number: int) -> Wallet:
-    return Wallet.from_key(hashed(f"passer-by {number}"))
+def crowd_wallet(number: int) -> Wallet:
+    return Wallet.from_key(hash_text(f"passer-by {number}"))
 
 
 Parts = tuple[int, bytes, bytes, int]
@@ -59,17 +59,19 @@ def accounts_on(domain: SigningDomain) -> list[Account]:
 
 
 def content_of(text: str, *, raw: bool = True) -> ContentRef:
-    digest = hashed(text)
+    digest = hash_text(text)
     if raw:
         return ContentRef.from_digest(CODEC_RAW, digest, digest.hex(), len(text))
-    return ContentRef.from_digest(CODEC_DAG_PB, hashed("root of " + text), digest.hex(), len(text))
+    return ContentRef.from_digest(
+        CODEC_DAG_PB, hash_text("root of " + text), digest.hex(), len(text)
+    )
 
 
 people = st.integers(0, len(PEOPLE) - 1)
 accounts = st.sampled_from(range(len(PEOPLE) + 1))
 """Positions in `accounts_on`."""
 
-words = st.sampled_from([bytes(32), b"\xff" * 32, hashed("a salt"), hashed("another salt")])
+words = st.sampled_from([bytes(32), b"\xff" * 32, hash_text("a salt"), hash_text("another salt")])
 contents = st.builds(
     content_of, st.sampled_from(["a", "b", "c", "first", "spec"]), raw=st.booleans()
 )
@@ -111,7 +113,7 @@ params = st.builds(
 )
 
 
-def to_be_waited_for(chosen: ExperimentParams) -> ExperimentParams:
+def shorten_windows(chosen: ExperimentParams) -> ExperimentParams:
     """Return parameters for a chain whose clock cannot be moved.
 
     Short windows become short enough to wait for; long ones never end during a duel.
@@ -163,13 +165,13 @@ crowds = st.sampled_from([*(0 for _ in range(14)), 62, CROWD])
 hostile_contents = st.sampled_from(
     [
         (0, bytes(32), bytes(32), 0),
-        (0x71, hashed("w"), hashed("w"), 1),
-        (0x55, hashed("w"), hashed("v"), 1),
+        (0x71, hash_text("w"), hash_text("w"), 1),
+        (0x55, hash_text("w"), hash_text("v"), 1),
         (0x55, bytes(32), bytes(32), 1),
-        (0x55, hashed("w"), hashed("w"), 0),
-        (0x70, hashed("w"), bytes(32), 1),
-        (0x70, bytes(32), hashed("w"), 1),
-        (0xFF, hashed("w"), hashed("w"), 2**64 - 1),
+        (0x55, hash_text("w"), hash_text("w"), 0),
+        (0x70, hash_text("w"), bytes(32), 1),
+        (0x70, bytes(32), hash_text("w"), 1),
+        (0xFF, hash_text("w"), hash_text("w"), 2**64 - 1),
     ]
 )
 """`Parts` of content references, each of them malformed."""
@@ -194,7 +196,7 @@ SPOILERS = {
     "no r": lambda signature: bytes(32) + signature[32:],
     "no s": lambda signature: signature[:32] + bytes(32) + signature[64:],
     "huge r": lambda signature: b"\xff" * 32 + signature[32:],
-    "garbage": lambda signature: hashed("g") + hashed("h")[:31] + b"\x01\x1c",
+    "garbage": lambda signature: hash_text("g") + hash_text("h")[:31] + b"\x01\x1c",
     "one bit": lambda signature: bytes([signature[0] ^ 1]) + signature[1:],
 }
 spoilers = st.sampled_from([*(None for _ in SPOILERS), *sorted(SPOILERS)])
@@ -222,7 +224,7 @@ def _without_v(how: str, key: bytes, signature: bytes) -> bytes:
     return key + SPOILERS[how](signature + b"\x1b")[:64]
 
 
-def spoilt(ballot: SignedBallot, how: str) -> SignedBallot:
+def spoil(ballot: SignedBallot, how: str) -> SignedBallot:
     signature = ballot.signature
     if len(signature) == 65:
         return replace(ballot, signature=SPOILERS[how](signature))

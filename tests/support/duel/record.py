@@ -1,4 +1,4 @@
-"""Counts of what happened in the duels, to show that they reached deep states."""
+"""Counts of calls, events and outcomes, which show that the duels reached deep states."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Record:
     duels: int = 0
     comparisons: int = 0
     calls: Counter[str] = field(default_factory=Counter)
-    """Calls by name and by how they ended."""
+    """Calls by name and by whether they were accepted."""
     errors: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
     rounds: Counter[str] = field(default_factory=Counter)

@@ -16,33 +16,33 @@ def copies(
     Hypothesis picks each rule equally often, and leaves out some by name in each run.
     """
     return {
-        name: made_rule(_named(name, function))
+        name: made_rule(_rename(name, function))
         for name in (f"{function.__name__}_{copy}" for copy in range(count))
     }
 
 
-def rule_where(holds: Callable[[Any], object], **drawn: Any) -> Callable[..., Any]:
+def rule_where(condition: Callable[[Any], object], **drawn: Any) -> Callable[..., Any]:
     """Make a method a rule that does nothing unless a condition holds.
 
-    Hypothesis then picks another rule. On a live chain the rule stays and does nothing: Hypothesis
-    has to make the same choices when it repeats a run, but the state there depends on how fast the
-    machine is.
+    Hypothesis then picks another rule. On a live chain the rule stays and does nothing, because
+    Hypothesis has to make the same choices when it repeats a run, but the state of a live chain
+    depends on the speed of the machine.
     """
 
-    def decorated(function: Callable[..., None]) -> Any:
+    def decorate(function: Callable[..., None]) -> Any:
         def guarded(self: Any, **drawn: Any) -> None:
-            if holds(self):
+            if condition(self):
                 function(self, **drawn)
 
-        may_be_picked = precondition(lambda self: self.contract.is_live or holds(self))
-        return may_be_picked(rule(**drawn)(_named(function.__name__, guarded)))
+        may_be_picked = precondition(lambda self: self.contract.is_live or condition(self))
+        return may_be_picked(rule(**drawn)(_rename(function.__name__, guarded)))
 
-    return decorated
+    return decorate
 
 
-def _named(name: str, function: Callable[..., None]) -> Callable[..., None]:
-    def same(self: Any, **drawn: Any) -> None:
+def _rename(name: str, function: Callable[..., None]) -> Callable[..., None]:
+    def call(self: Any, **drawn: Any) -> None:
         function(self, **drawn)
 
-    same.__name__ = name
-    return same
+    call.__name__ = name
+    return call

@@ -15,7 +15,7 @@ from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Receipt
 from colearn_ledger.protocol import Event, ExperimentId, ExperimentParams, Scores
 from colearn_localnet.rpc import json_rpc
-from tests.support.duel.backends import Done
+from tests.support.duel.backends import AcceptedCall
 from tests.support.duel.plans import PEOPLE, Parts
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class WasmdBackend:
     def now(self) -> int:
         return self._ledger.now()
 
-    def since(self) -> int:
-        """Return the time of the last block but one; no answer is evaluated at an earlier time."""
+    def earliest_time(self) -> int:
+        """Return the time of the last block but one; answers are never evaluated earlier."""
         last = self._place.node.latest()[1]
         before = self._place.node.block(last.height - 1)
         assert before is not None
@@ -51,16 +51,16 @@ class WasmdBackend:
     def set_time(self, time_: int) -> None:
         if time_ - self.now() > _PATIENCE:
             return
-        while self.since() < time_:
+        while self.earliest_time() < time_:
             time.sleep(_LOOK)
 
-    def transact(self, wallet: Wallet, name: str, arguments: Sequence[Any]) -> Done:
+    def transact(self, wallet: Wallet, name: str, arguments: Sequence[Any]) -> AcceptedCall:
         view = self._ledger.acting_for(wallet)
-        return self._done(getattr(view, name)(*arguments).wait())
+        return self._accept(getattr(view, name)(*arguments).wait())
 
     def create_with(
         self, wallet: Wallet, params: ExperimentParams, content: Parts, *, initial: bool
-    ) -> Done:
+    ) -> AcceptedCall:
         wire = params_to_wire(params) | {
             "initial" if initial else "spec": _content_to_wire(content)
         }
@@ -68,7 +68,7 @@ class WasmdBackend:
 
     def propose_with(
         self, wallet: Wallet, experiment: ExperimentId, index: int, content: Parts
-    ) -> Done:
+    ) -> AcceptedCall:
         place = {"experiment": str(experiment), "round": index}
         fields = {"content": _content_to_wire(content), **scores_to_wire(Scores())}
         return self._send(wallet, {"propose": place | fields})
@@ -79,11 +79,11 @@ class WasmdBackend:
     def events(self, experiment: ExperimentId) -> list[tuple[int, Event]]:
         return [(r.time, r.event) for r in self._ledger.events(experiment)]
 
-    def _send(self, wallet: Wallet, message: dict[str, Any]) -> Done:
-        return self._done(self._ledger._channel.send(wallet, message).wait())
+    def _send(self, wallet: Wallet, message: dict[str, Any]) -> AcceptedCall:
+        return self._accept(self._ledger._channel.send(wallet, message).wait())
 
-    def _done(self, receipt: Receipt) -> Done:
-        return Done(receipt.events, receipt.time, self._entropy(receipt.transaction))
+    def _accept(self, receipt: Receipt) -> AcceptedCall:
+        return AcceptedCall(receipt.events, receipt.time, self._entropy(receipt.transaction))
 
     def _entropy(self, transaction: str) -> bytes:
         """Return a transaction's entropy, from CometBFT's data and the rule in docs/protocol.md."""
