@@ -1,4 +1,4 @@
-"""Helpers that use the nodes as a client would, and networks that are deleted afterwards."""
+"""Helpers that use the nodes like a client, and networks that are deleted afterwards."""
 
 from __future__ import annotations
 
@@ -100,20 +100,20 @@ def wasmd(tmp_path_factory: pytest.TempPathFactory, wasmd_binary: None) -> Itera
 
 @pytest.fixture
 def net(tmp_path: Path, node_binaries: None) -> Iterator[Localnet]:
-    made = Localnet(tmp_path / "net")
-    yield made
-    made.down(wipe=True)
+    net = Localnet(tmp_path / "net")
+    yield net
+    net.down(wipe=True)
 
 
 @pytest.fixture
 def kubo(tmp_path: Path, node_binaries: None) -> Iterator[Callable[..., Kubo]]:
-    """Return a function that starts nodes; they are stopped at the end."""
-    made: list[Kubo] = []
+    """Return a function that starts nodes; they are killed at the end."""
+    nodes: list[Kubo] = []
 
-    def make(name: str, **options: object) -> Kubo:
-        made.append(Kubo(tmp_path / name, **options))  # type: ignore[arg-type]
-        return made[-1].start()
+    def start_node(name: str, **options: object) -> Kubo:
+        nodes.append(Kubo(tmp_path / name, **options))  # type: ignore[arg-type]
+        return nodes[-1].start()
 
-    yield make
-    for node in made:
+    yield start_node
+    for node in nodes:
         node.kill()

@@ -1,4 +1,4 @@
-"""`colearn localnet`, as people and scripts call it."""
+"""`colearn localnet`, for people and for scripts."""
 
 from __future__ import annotations
 

