@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from colearn_learner import DiffPrivConfig, ModelFormat, Results, simulation
-from tests.ancestor_style.imports import MODULES, NAMES, rewritten
+from tests.ancestor_style.imports import MODULES, NAMES, rewrite_imports
 
 FOLDER = Path(__file__).resolve().parent / "ancestor_style"
 PROGRAMS = {path.stem: path for path in sorted(FOLDER.glob("*.py")) if path.stem != "imports"}
@@ -27,7 +27,7 @@ PROGRAMS = {path.stem: path for path in sorted(FOLDER.glob("*.py")) if path.stem
 @cache
 def run_program(name: str) -> dict[str, Any]:
     """Run a program with changed imports, and return its variables."""
-    program = rewritten(PROGRAMS[name].read_text())
+    program = rewrite_imports(PROGRAMS[name].read_text())
     variables: dict[str, Any] = {"__name__": f"ancestor_style_{name}"}
     with limit_threads(name):
         exec(compile(program, str(PROGRAMS[name]), "exec"), variables)
@@ -63,7 +63,7 @@ def mean_scores(results: Results) -> list[float]:
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_only_import_lines_change_in_program(name: str):
     before = PROGRAMS[name].read_text()
-    after = rewritten(before)
+    after = rewrite_imports(before)
     changed = [
         line[2:]
         for line in difflib.ndiff(before.splitlines(), after.splitlines())
@@ -102,7 +102,7 @@ def test_indented_imports_change_and_other_text_does_not(indent: str):
     program = (
         f"{indent}from colearn.training import (\n    initial_result,\n)\n# colearn.training\n"
     )
-    assert rewritten(program) == program.replace(
+    assert rewrite_imports(program) == program.replace(
         "colearn.training import", "colearn_learner import"
     )
 

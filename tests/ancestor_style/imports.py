@@ -1,6 +1,6 @@
 """Map the modules of the ancestor to the modules of this library.
 
-Only import lines change. `rewritten` changes them as a user would, by hand or with sed.
+Only import lines change. `rewrite_imports` changes them as a user would, by hand or with sed.
 """
 
 from __future__ import annotations
@@ -56,6 +56,6 @@ NAMES = {
 _IMPORT = re.compile(r"^(\s*from\s+)(colearn\w*(?:\.\w+)*)(\s+import\b)", re.MULTILINE)
 
 
-def rewritten(program: str) -> str:
+def rewrite_imports(program: str) -> str:
     """Return a program with the modules of its import lines replaced."""
     return _IMPORT.sub(lambda found: found[1] + MODULES[found[2]] + found[3], program)

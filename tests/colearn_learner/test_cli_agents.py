@@ -33,7 +33,7 @@ def test_second_agent_in_a_folder_is_refused(home: Path, contract: str):
     reference = create_experiment(home)
     folder = ("--data-dir", str(home / "data"))
     with AgentProcess(reference, "alice", *share_arguments(0), *folder) as first:
-        first.until("joined")
+        first.read_until("joined")
         with AgentProcess(reference, "alice", *share_arguments(0), *folder) as second:
             code, error = second.wait()
             assert code == 1
@@ -53,17 +53,17 @@ def test_sigterm_lets_the_current_step_finish_and_a_restart_resumes(
 ):
     reference = create_blocking_experiment(home)
     with AgentProcess(reference, "alice", *pipes.learner) as alice:
-        alice.until("joined")
+        alice.read_until("joined")
         with AgentProcess(reference, "bob", "--learner", BLOCKING) as bob:
             pipes.wait_for_training()
             alice.process.terminate()
-            alice.until("stopping")
+            alice.read_until("stopping")
             assert alice.process.poll() is None
             assert run_json("experiment", "show", reference)["round"] == 0
             pipes.let_training_finish()
             assert alice.wait()[0] == 0
             assert [x["event"] for x in alice.log][-2:] == ["proposed", "stopped"]
-            bob.until("voted")
+            bob.read_until("voted")
             assert bob.wait()[0] == 0
     with AgentProcess(reference, "alice", *pipes.learner) as again:
         assert again.wait()[0] == 0
@@ -73,11 +73,11 @@ def test_sigterm_lets_the_current_step_finish_and_a_restart_resumes(
 def test_second_sigterm_ends_the_agent_at_once(home: Path, contract: str, pipes: Pipes):
     reference = create_blocking_experiment(home)
     with AgentProcess(reference, "alice", *pipes.learner, "--learner-arg", "busy=true") as alice:
-        alice.until("joined")
+        alice.read_until("joined")
         run_json("experiment", "join", reference, "--key", "bob")
         pipes.wait_for_training()
         alice.process.terminate()
-        alice.until("stopping")
+        alice.read_until("stopping")
         alice.process.terminate()
         assert alice.wait()[0] == 128 + signal.SIGTERM
     assert run_json("history", reference)["rounds"][0]["content"] is None
@@ -85,7 +85,7 @@ def test_second_sigterm_ends_the_agent_at_once(home: Path, contract: str, pipes:
 
 def test_ctrl_c_ends_with_code_130(home: Path, contract: str):
     with AgentProcess(create_experiment(home), "alice", *share_arguments(0)) as alice:
-        alice.until("joined")
+        alice.read_until("joined")
         alice.process.send_signal(signal.SIGINT)
         assert alice.wait()[0] == 130
 

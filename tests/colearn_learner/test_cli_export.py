@@ -113,17 +113,17 @@ def test_safetensors_export_contains_the_weights_unchanged(place: tuple[str, Pat
     [
         (learner_arguments(**SHARE | {"model": "mlp"}), "onnx", "do not match the experiment"),
         (
-            ["--learner", f"{EXPORTING}:without_model"],
+            ["--learner", f"{EXPORTING}:make_without_model"],
             "onnx",
             "does not return an ONNX model",
         ),
         (
-            ["--learner", f"{EXPORTING}:without_model"],
+            ["--learner", f"{EXPORTING}:make_without_model"],
             "keras",
             "has no Keras model",
         ),
         (
-            ["--learner", f"{EXPORTING}:breaking"],
+            ["--learner", f"{EXPORTING}:make_failing_export"],
             "onnx",
             "ValueError: out of order",
         ),

@@ -179,7 +179,7 @@ def test_terminal_echoes_neither_key_nor_password(home: Path):
         os.execve(sys.executable, [*COLEARN, "key", "import", "alice"], dict(os.environ))
     seen = b""
 
-    def until(prompt: bytes) -> None:
+    def read_until(prompt: bytes) -> None:
         nonlocal seen
         start = len(seen)
         while prompt not in seen[start:]:
@@ -190,9 +190,9 @@ def test_terminal_echoes_neither_key_nor_password(home: Path):
         (b"Password of the key alice: ", PASSWORD),
         (b"Repeat for confirmation: ", PASSWORD),
     ):
-        until(prompt)
+        read_until(prompt)
         os.write(terminal, typed.encode() + b"\n")
-    until(Wallet.from_key(KEY).address.encode())
+    read_until(Wallet.from_key(KEY).address.encode())
     try:
         while more := os.read(terminal, 4096):
             seen += more

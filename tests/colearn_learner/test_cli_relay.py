@@ -64,7 +64,7 @@ def test_agents_vote_through_the_second_relay_without_paying_gas(
             AgentProcess(reference, NAMES[i + 1], *more, *share_arguments(i)) for i in range(3)
         ]
         with agents[0], agents[1], agents[2]:
-            monitor = agents[0].until("monitoring")["url"]
+            monitor = agents[0].read_until("monitoring")["url"]
             with urllib.request.urlopen(f"{monitor}/metrics") as answer:
                 assert b"colearn_agent_actions_total" in answer.read()
             ends = [agent.wait() for agent in agents]

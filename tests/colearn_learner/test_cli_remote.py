@@ -91,7 +91,7 @@ def test_sigterm_lets_training_finish_and_the_token_never_appears(
     learner = [f"--learner-arg=reports={reports.path}", f"--learner-arg=permits={permits.path}"]
     secret = [*files.tls, "--token-file", str(files.token), "--verbose"]
     with ServerProcess(BLOCKING, *learner, *secret) as server:
-        started = server.until("listening")
+        started = server.read_until("listening")
         assert (started["tls"], started["token"]) == (True, True)
         ca, url = files.certificate.read_bytes(), started["url"]
         with pytest.raises(LearnerRefused, match="token is missing or is not"):
@@ -101,7 +101,7 @@ def test_sigterm_lets_training_finish_and_the_token_never_appears(
             reports.wait("training")
             shown = Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
             server.process.terminate()
-            server.until("stopping")
+            server.read_until("stopping")
             permits.release()
             assert training.result(LONG) == Weights([np.ones(3)])
             assert server.wait_end() == 0
@@ -116,8 +116,8 @@ def test_sigterm_lets_training_finish_and_the_token_never_appears(
 def test_metrics_count_calls_and_failures():
     arguments = ("--learner-arg=target=4", "--monitor=0")
     with ServerProcess(f"{TowardsTarget.__module__}:TowardsTarget", *arguments) as server:
-        shown = server.until("monitoring")["url"]
-        with connect_learner(server.until("listening")["url"]) as there:
+        shown = server.read_until("monitoring")["url"]
+        with connect_learner(server.read_until("listening")["url"]) as there:
             there.mli_propose_weights()
             there.mli_accept_weights(Weights([np.ones(3)]))
             with pytest.raises(LearnerFailed):
@@ -150,14 +150,14 @@ def test_second_sigterm_ends_the_server_immediately(pipes: tuple[Pipe, Pipe]):
     reports, permits = pipes
     learner = [f"--learner-arg=reports={reports.path}", f"--learner-arg=permits={permits.path}"]
     with ServerProcess(BLOCKING, *learner, **{VARIABLE: TOKEN}) as server:
-        started = server.until("listening")
+        started = server.read_until("listening")
         assert (started["tls"], started["token"]) == (False, True)
         there = RemoteLearner(started["url"], RemoteConfig(token=TOKEN, patience=0, deadline=LONG))
         with there, ThreadPoolExecutor(1) as pool:
             training = pool.submit(there.mli_propose_weights)
             reports.wait("training")
             server.process.terminate()
-            server.until("stopping")
+            server.read_until("stopping")
             assert server.terminate() == 128 + 15
             with pytest.raises(LearnerUnavailable):
                 training.result(LONG)

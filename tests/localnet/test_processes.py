@@ -1,4 +1,4 @@
-"""Start, recognize and stop the processes of nodes, and choose their ports."""
+"""Start, recognize and stop processes, and choose ports."""
 
 from __future__ import annotations
 

@@ -9,14 +9,14 @@ from tests.scenarios.stories import AllStories
 from tests.support.samples import ANYONE, wallet_of
 from tests.support.world import World
 
-_BIRTHDAY = 1_700_000_000
+_START_TIME = 1_700_000_000
 
 
 class Calendar:
     """A chain whose clock moves only when a story moves it."""
 
     def __init__(self) -> None:
-        self.time = _BIRTHDAY
+        self.time = _START_TIME
         self.chain = EmbeddedChain(clock=lambda: self.time)
         self.funded: set[str] = set()
 

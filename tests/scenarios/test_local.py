@@ -9,7 +9,7 @@ from tests.scenarios.stories import AllStories
 from tests.support.samples import ANYONE, wallet_of
 from tests.support.world import World
 
-_BIRTHDAY = 1_700_000_000
+_START_TIME = 1_700_000_000
 
 
 class LocalWorld(World):
@@ -17,7 +17,7 @@ class LocalWorld(World):
 
     def __init__(self) -> None:
         super().__init__()
-        self._time = _BIRTHDAY
+        self._time = _START_TIME
         self._ledger = LocalLedger.new(wallet_of(ANYONE), clock=lambda: self._time)
 
     def connect(self, wallet: Wallet) -> Ledger:

@@ -29,14 +29,14 @@ class WithoutModel:
         return None
 
 
-class Breaking(WithoutModel):
+class FailingExport(WithoutModel):
     def mli_get_current_model(self) -> Any:
         raise ValueError("out of order")
 
 
-def without_model() -> WithoutModel:
+def make_without_model() -> WithoutModel:
     return WithoutModel()
 
 
-def breaking() -> Breaking:
-    return Breaking()
+def make_failing_export() -> FailingExport:
+    return FailingExport()

@@ -25,7 +25,7 @@ NAMES = {
 LEFT_OUT = {"started", "round", "seed", "commitments", "deadline", "encryption_key"}
 
 
-def plain(name, value):
+def convert(name, value):
     """Convert a value: names for numbers, null for missing values, a CID for its parts."""
     if hasattr(value, "digest"):
         cid = base64.b32encode(bytes([1, value.codec, 18, 32]) + value.digest).decode().lower()
@@ -34,7 +34,7 @@ def plain(name, value):
     if hasattr(value, "_asdict"):
         snake = {"".join(f"_{c.lower()}" if c.isupper() else c for c in k): v
                  for k, v in value._asdict().items()}  # fmt: skip
-        return {k: plain(k, v) for k, v in snake.items() if k not in LEFT_OUT}
+        return {k: convert(k, v) for k, v in snake.items() if k not in LEFT_OUT}
     if name in ("score", "current_round", "until_round") or name.endswith("_at"):
         absent = {"score": 0x7FF8 << 48, "until_round": 2**32 - 1}.get(name, 0)
         shift = {"current_round": -1}.get(name, 0)
@@ -42,15 +42,15 @@ def plain(name, value):
     return NAMES[name][value] if name in NAMES else value
 
 
-def every(function, *arguments):
+def fetch_all(function, *arguments):
     rows = []
     while page := contract.functions[function](eid, *arguments, len(rows), 100).call():
         rows += page
-    return [plain("", row) for row in rows]
+    return [convert("", row) for row in rows]
 
 
 def scores_of(event):
-    bits = {k: plain("score", event.args[k]) for k in ("voteScore", "testScore")}
+    bits = {k: convert("score", event.args[k]) for k in ("voteScore", "testScore")}
     value = [b and struct.unpack(">d", b.to_bytes(8, "big"))[0] for b in bits.values()]
     return dict(zip(("vote_score", "test_score"), value, strict=True))
 
@@ -63,18 +63,18 @@ for kind, role in (
     for event in kind.get_logs(from_block=0, argument_filters={"experiment": eid}):
         given[event.args.round, event.args[role]] = scores_of(event)
 nothing = {"vote_score": None, "test_score": None}
-rounds = every("rounds")
+rounds = fetch_all("rounds")
 for row in rounds:
     index = row["round"] = row.pop("index")
-    row |= given.get((index, row["proposer"]), nothing) | {"ballots": every("ballots", index)}
+    row |= given.get((index, row["proposer"]), nothing) | {"ballots": fetch_all("ballots", index)}
     row["ballots"] = [b for b in row["ballots"] if b["learner"] != row["proposer"]]
     for b in row["ballots"]:
         state = b.pop("state")
         b["ballot"] = state if b.pop("eligible") else "not_eligible"
         b |= given.get((index, b["learner"]), nothing)
 document = {
-    "experiment": plain("", contract.functions.experiment(eid).call()),
-    "learners": every("learners"),
+    "experiment": convert("", contract.functions.experiment(eid).call()),
+    "learners": fetch_all("learners"),
     "rounds": rounds,
     "scores_complete": True,
 }

@@ -19,14 +19,14 @@ contract = LedgerContract(None, client, address)
 LEFT_OUT = {"experiment", "encryption_key", "started", "round", "seed", "commitments", "deadline"}
 
 
-def plain(value):
+def convert(value):
     """Convert a value: a CID for its parts, without fields that the history does not have."""
     if isinstance(value, dict) and "digest" in value:
         digest, sha256 = (base64.b64decode(value[name]) for name in ("digest", "sha256"))
         cid = base64.b32encode(bytes([1, value["codec"], 18, 32]) + digest).decode().lower()
         return {"cid": "b" + cid.rstrip("="), "sha256": sha256.hex(), "size": int(value["size"])}
     if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items() if k not in LEFT_OUT}
+        return {k: convert(v) for k, v in value.items() if k not in LEFT_OUT}
     return value
 
 
@@ -34,11 +34,11 @@ def ask(query, **arguments):
     return contract.query({query: {"experiment": eid, **arguments}})
 
 
-def every(query, **arguments):
+def fetch_all(query, **arguments):
     rows = []
     while page := ask(query, **arguments, start=len(rows), limit=100)[query]:
         rows += page
-    return [plain(row) for row in rows]
+    return [convert(row) for row in rows]
 
 
 def scores_of(attributes):
@@ -66,20 +66,20 @@ for kind, role in (("weights_proposed", "proposer"), ("vote_cast", "learner")):
         if event.type == f"wasm-{kind}" and mine:
             given[int(attributes["round"]), attributes[role]] = scores_of(attributes)
 
-rounds = every("rounds")
+rounds = fetch_all("rounds")
 for row in rounds:
     index = row["round"] = row.pop("index")
     row |= given.get((index, row["proposer"]), nothing)
-    row["ballots"] = every("ballots", round=index)
+    row["ballots"] = fetch_all("ballots", round=index)
     row["ballots"] = [b for b in row["ballots"] if b["learner"] != row["proposer"]]
     for b in row["ballots"]:
         state = b.pop("state")
         b["ballot"] = state if b.pop("eligible") else "not_eligible"
         b |= given.get((index, b["learner"]), nothing)
-experiment = plain(ask("experiment"))
+experiment = convert(ask("experiment"))
 document = {
     "experiment": {**experiment, "id": int(experiment["id"])},
-    "learners": every("learners"),
+    "learners": fetch_all("learners"),
     "rounds": rounds,
     "scores_complete": True,
 }

@@ -102,7 +102,7 @@ class AgentProcess:
         self._watchdog = threading.Timer(PATIENCE, self.process.kill)
         self._watchdog.start()
 
-    def until(self, event: str) -> dict[str, Any]:
+    def read_until(self, event: str) -> dict[str, Any]:
         """Read the log up to an event, and return the event."""
         for line in self.process.stdout or ():
             self.log.append(json.loads(line))

@@ -179,7 +179,7 @@ class ServerProcess:
         self.log: list[dict[str, Any]] = []
         self.errors = ""
 
-    def until(self, event: str) -> dict[str, Any]:
+    def read_until(self, event: str) -> dict[str, Any]:
         """Read the log up to an event, and return the event."""
         assert self.process.stdout is not None
         while line := self.process.stdout.readline():
@@ -190,7 +190,7 @@ class ServerProcess:
 
     @property
     def address(self) -> Address:
-        return Address.parse(self.until("listening")["url"])
+        return Address.parse(self.read_until("listening")["url"])
 
     def kill(self) -> None:
         self.process.kill()

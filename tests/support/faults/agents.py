@@ -25,9 +25,9 @@ DEADLINE = 180.0
 """Seconds after which a wait fails the test."""
 
 
-def wait_for(what: str, holds: Callable[[], Any], *, seconds: float = DEADLINE) -> Any:
-    """Wait until ``holds`` returns a true value, and return it."""
-    return wait_until_true(holds, what, seconds=seconds)
+def wait_for(what: str, condition: Callable[[], Any], *, seconds: float = DEADLINE) -> Any:
+    """Wait until a function returns a true value, and return the value."""
+    return wait_until_true(condition, what, seconds=seconds)
 
 
 @dataclass
@@ -76,7 +76,7 @@ class RunningAgent:
             *("--store", f"folder:{self.folder / 'store'},{self.store}"),
             *(
                 "--learner",
-                "tests.support.faults.learner:towards",
+                "tests.support.faults.learner:make_learner",
                 "--learner-arg",
                 f"target={self.target}",
             ),
@@ -165,7 +165,7 @@ class RunningAgent:
     # ------------------------------------------------------------------ stopping at a step
 
     def hold(self, step: str, *, after: int = 0) -> None:
-        """Make the learner stop at a step of `learner.Towards` each time it reaches the step.
+        """Make the learner stop at a step of `learner.TowardsTarget` each time it reaches the step.
 
         Args:
             step: name of the step.

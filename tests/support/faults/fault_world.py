@@ -74,15 +74,17 @@ class FaultWorld(Generic[AgentOnChain]):
         self._closing.callback(twin.kill)
         return twin
 
-    def wait_for(self, what: str, holds: Callable[[], Any], *, seconds: float = DEADLINE) -> None:
+    def wait_for(
+        self, what: str, condition: Callable[[], Any], *, seconds: float = DEADLINE
+    ) -> None:
         """Wait for a condition; fail as soon as an agent has failed."""
 
-        def fails_or_holds() -> bool:
+        def check_condition() -> bool:
             for agent in self.agents.values():
                 agent.check()
-            return bool(holds())
+            return bool(condition())
 
-        wait_for(what, fails_or_holds, seconds=seconds)
+        wait_for(what, check_condition, seconds=seconds)
 
     def wait_round(self, index: int, *, seconds: float = DEADLINE) -> None:
         """Wait until this round has begun."""

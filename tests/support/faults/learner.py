@@ -20,7 +20,7 @@ _LOOK = 0.01  # seconds
 _LONGEST = 300.0  # maximum stop at a step, in seconds, in case the test has ended
 
 
-class Towards:
+class TowardsTarget:
     """A learner that moves the weights towards a number, and approves weights closer to it.
 
     Args:
@@ -85,5 +85,5 @@ class Towards:
             file.write(json.dumps({"step": step, **more}) + "\n")
 
 
-def towards(target: float = 1.0, notes: str = ".", *, poison: bool = False) -> Towards:
-    return Towards(target, Path(notes), poison=poison)
+def make_learner(target: float = 1.0, notes: str = ".", *, poison: bool = False) -> TowardsTarget:
+    return TowardsTarget(target, Path(notes), poison=poison)
