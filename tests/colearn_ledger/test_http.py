@@ -166,10 +166,7 @@ class TestTime:
             run_with_limit(read_by, clock_of_ticks(20), server.url)
 
     def test_silent_server_is_abandoned_at_the_deadline(self):
-        with (
-            run_server(Call.stall) as server,
-            pytest.raises(TimedOut, match=r"within 0\.3 s"),
-        ):
+        with run_server(Call.stall) as server, pytest.raises(TimedOut, match=r"within 0\.3 s"):
             get(server.url, timeout=0.3)
 
     def test_server_that_does_not_read_is_abandoned_at_the_deadline(self):

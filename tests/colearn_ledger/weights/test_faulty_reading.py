@@ -204,10 +204,7 @@ class TestKubo:
             def behave(call: Call) -> None:
                 call.answer(b"", 307, Location=aside + call.handler.path)
 
-            with (
-                run_server(behave) as server,
-                pytest.raises(ContentUnavailable, match="redirects"),
-            ):
+            with run_server(behave) as server, pytest.raises(ContentUnavailable, match="redirects"):
                 read_content(kind(server.url, token="s3cret", patience=PATIENT), CONTENT)
             assert thief.calls == []
 
@@ -248,10 +245,7 @@ class TestGateway:
                 call.start(200, len(DATA))
                 call.send(DATA[:700_000])
 
-        with (
-            run_server(behave) as server,
-            pytest.raises(ContentUnavailable, match="bytes 5-9"),
-        ):
+        with run_server(behave) as server, pytest.raises(ContentUnavailable, match="bytes 5-9"):
             read_content(GatewayStore(server.url, patience=PATIENT), CONTENT)
 
     def test_gateway_that_serves_only_blocks_is_reported(self):
