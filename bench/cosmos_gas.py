@@ -4,7 +4,8 @@ Usage: .venv/bin/python bench/cosmos_gas.py [--learners 3,256,10000] [--dao-dao 
 
 The script starts a wasmd, stores the contract and runs an experiment of each size: all learners
 join, one proposes, up to 64 vote, one transaction submits the signed ballots of up to 50 more, and
-`advance` is called after the deadline. Gas is that of whole transactions in blocks, including the
+`advance` is called after the deadline. The calls that are rarely made are measured with three
+learners. Gas is that of whole transactions in blocks, including the
 signature and the bytes. One ballot is missing, so that no vote closes the round. The medians omit
 the last join, which also starts the experiment.
 
@@ -25,193 +26,60 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cosmpy.protos.cosmos.bank.v1beta1.bank_pb2 import Input, Output
-from cosmpy.protos.cosmos.bank.v1beta1.tx_pb2 import MsgMultiSend
-from cosmpy.protos.cosmos.base.v1beta1.coin_pb2 import Coin
+from cosmos_bench import (
+    BLOCK_TIME,
+    PATIENCE,
+    Bench,
+    Gas,
+    Learner,
+    content,
+    pack,
+    pay_many_action,
+    split,
+)
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgInstantiateContract
-from google.protobuf.any_pb2 import Any as AnyMessage
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from colearn_ledger.calls import JOIN, PROPOSE, VOTE
-from colearn_ledger.chains.cosmos import CosmosConfig, CosmosLedger, CosmosSenderConfig
-from colearn_ledger.chains.cosmos.deployment import deploy_contract
+from colearn_ledger.chains.cosmos.deployment import instantiate_contract
 from colearn_ledger.chains.cosmos.encoder import CosmosEncoder, Message
-from colearn_ledger.chains.cosmos.node import Node
-from colearn_ledger.chains.cosmos.records import Executed
-from colearn_ledger.chains.cosmos.sender import Sender
 from colearn_ledger.chains.cosmos.transactions import (
-    Action,
-    Signing,
     execute_action,
     pay_action,
-    sign_transaction,
     store_action,
 )
 from colearn_ledger.keys.signing import sign_ballot
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.networks.cosmos_access import CosmosAccess
+from colearn_ledger.ledger import Pending, Receipt
 from colearn_ledger.protocol import (
     Account,
-    ContentRef,
+    Admission,
     ExperimentParams,
     Phase,
     Scores,
     Vote,
+    commitment_hash,
 )
 from colearn_localnet.cosmos import CosmosChain
-from colearn_localnet.errors import NodeFailed
-from colearn_localnet.rpc import json_rpc
 
-BLOCK_TIME = 0.1
 WINDOW = 30
 """Seconds for proposing and for voting, enough for all votes; `advance` waits as long."""
+
+MISSED = 2
+"""Seconds for proposing where the proposer misses its turn."""
 
 VOTERS, SIGNERS, SENDS = 64, 50, 5
 """Largest numbers of voters by transaction, relayed ballots and bank sends."""
 
-FUNDS = 10_000_000
-GAS = 500_000
-"""Gas limit of a learner's transaction; the results are the gas used."""
-
-CHUNK = 500
-"""Most accounts paid or added as members by one transaction, and most pending transactions."""
-
-PATIENCE = 60.0
 DAO_DAO = ("cw4_group", "dao_voting_cw4", "dao_proposal_single", "dao_dao_core")
 SCORES = Scores(0.25, 0.75)
-
-Gas = dict[str, list[int]]
-"""Gas of each transaction, by name of the call."""
-
-
-@dataclass(slots=True)
-class Learner:
-    """An account with its key, its number on the chain and its next sequence number."""
-
-    wallet: Wallet
-    account: Account
-    number: int = 0
-    sequence: int = 0
-
-
-class Bench:
-    """A chain with the contract, an account that pays (the first one), and the learners' keys.
-
-    Args:
-        chain: a running chain.
-        folder: folder for the journals.
-        progress: shows the number of transactions in blocks.
-    """
-
-    def __init__(self, chain: CosmosChain, folder: Path, progress: Progress) -> None:
-        self.chain, self.progress = chain, progress
-        self.price = float(chain.gas_price.removesuffix(chain.denomination))
-        terms = CosmosAccess(chain.grpc, chain.prefix, chain.denomination, self.price)
-        sending = CosmosSenderConfig(journal=folder, gas_ceiling=200_000_000)
-        config = CosmosConfig(chain_id=chain.chain_id, sending=sending, poll_seconds=0.02)
-        self.bank = Wallet.from_key(chain.keys[0])
-        self.payer = self.bank.cosmos_address(chain.prefix)
-        self.node = Node(chain.grpc)
-        self.sender = Sender(self.node, chain.chain_id, terms, sending)
-        self.contract = deploy_contract(terms, self.bank, config=config, timeout=PATIENCE).contract
-        self.ledger = CosmosLedger.connect(terms, self.contract, self.bank, config=config)
-        self.learners: list[Learner] = []
-
-    def pay_for(self, *actions: Action) -> Executed:
-        """Send a transaction from the paying account and return it once it is in a block."""
-        done = self.sender.wait(self.sender.send(self.bank, *actions), PATIENCE)
-        if done.code:
-            raise SystemExit(f"a transaction failed: {done.log}")
-        return done
-
-    def add_learners(self, count: int) -> None:
-        """Create and fund learners until there are ``count``."""
-        new = []
-        for number in range(len(self.learners), count):
-            wallet = Wallet.from_key(hashlib.sha256(f"bench {number}".encode()).digest())
-            new.append(Learner(wallet, wallet.cosmos_address(self.chain.prefix)))
-        task = self.progress.add_task("accounts", total=len(new))
-        for part in split(new):
-            self.pay_for(pay_many_action(self.payer, [one.account for one in part], self.chain))
-            for learner in part:
-                learner.number, _ = self.node.account(learner.account)
-                self.progress.advance(task)
-        self.learners += new
-
-    def measure(self, what: str, group: Sequence[Learner], contract: Account, call: Message) -> Gas:
-        """Send a message from each learner of a group and return the gas in the same order."""
-        task = self.progress.add_task(what, total=len(group))
-        gas: list[int] = []
-        for part in split(group):
-            height = self.chain.height()
-            for learner in part:
-                self._broadcast(learner, execute_action(learner.account, contract, call))
-            for used in self._read_gas(height, len(part)):
-                gas.append(used)
-                self.progress.advance(task)
-        return {what: gas}
-
-    def _broadcast(self, learner: Learner, action: Action) -> None:
-        chain, fee = self.chain, int(GAS * self.price) + 1
-        order = (learner.number, learner.sequence)
-        signing = Signing(chain.chain_id, *order, GAS, fee, chain.denomination)
-        code, _, log = self.node.broadcast(sign_transaction(learner.wallet, (action,), signing))
-        if code:
-            raise SystemExit(f"a transaction was refused: {log}")
-        learner.sequence += 1
-
-    def _read_gas(self, height: int, count: int) -> Iterator[int]:
-        """Yield the gas of the next ``count`` transactions in blocks above a height."""
-        ends = time.monotonic() + PATIENCE
-        while count:
-            if time.monotonic() > ends:
-                raise SystemExit(f"{count} transactions are not in a block")
-            try:
-                block = json_rpc(self.chain.rpc, "block_results", str(height + 1), seconds=60)
-            except NodeFailed:  # no such block yet
-                time.sleep(BLOCK_TIME / 4)
-                continue
-            height += 1
-            for result in block["txs_results"] or []:
-                ends = time.monotonic() + PATIENCE
-                if result["code"]:
-                    raise SystemExit(f"a transaction failed: {result['log']}")
-                count -= 1
-                yield int(result["gas_used"])
-
-
-def split(learners: Sequence[Learner]) -> Iterator[Sequence[Learner]]:
-    """Yield learners in chunks."""
-    for start in range(0, len(learners), CHUNK):
-        yield learners[start : start + CHUNK]
-
-
-def pack(message: object) -> Action:
-    """Return a message packed for a transaction."""
-    action = AnyMessage()
-    action.Pack(message, type_url_prefix="/")
-    return bytes(action.SerializeToString(deterministic=True))
-
-
-def pay_many_action(payer: Account, accounts: Sequence[Account], chain: CosmosChain) -> Action:
-    """Return a payment to many accounts."""
-    total = [Coin(amount=str(FUNDS * len(accounts)), denom=chain.denomination)]
-    each = [Coin(amount=str(FUNDS), denom=chain.denomination)]
-    outputs = [Output(address=account, coins=each) for account in accounts]
-    return pack(MsgMultiSend(inputs=[Input(address=payer, coins=total)], outputs=outputs))
-
-
-def content(text: str) -> ContentRef:
-    """Return a content reference that is never fetched."""
-    digest = hashlib.sha256(text.encode()).digest()
-    return ContentRef.from_digest(0x55, digest, digest.hex(), len(text))
 
 
 # ------------------------------------------------------------------------- measurements
@@ -263,6 +131,67 @@ def measure_experiment(bench: Bench, count: int) -> tuple[Gas, list[Learner]]:
         ledger.wait_for_change(1.0)
     gas["advance"] = [ledger.advance(number).wait(PATIENCE).cost]
     return gas, voters
+
+
+def measure_rarer_calls(bench: Bench) -> Gas:
+    """Measure the calls that are rarely made, in two experiments with few learners."""
+    wallets = [Wallet.from_key(hashlib.sha256(f"rare {i}".encode()).digest()) for i in range(4)]
+    accounts = [wallet.cosmos_address(bench.chain.prefix) for wallet in wallets]
+    bench.pay_for(pay_many_action(bench.payer, accounts, bench.chain))
+    views = {
+        account: bench.ledger.acting_for(wallet)
+        for account, wallet in zip(accounts, wallets, strict=True)
+    }
+    deployed = instantiate_contract(bench.node, bench.sender, bench.bank, code=bench.code)
+    gas: Gas = {"instantiate": [deployed.cost]}
+
+    def measure(name: str, pending: Pending) -> Receipt:
+        receipt = pending.wait(PATIENCE)
+        gas.setdefault(name, []).append(receipt.cost)
+        return receipt
+
+    params = ExperimentParams(
+        name="rarer calls",
+        spec=content("spec"),
+        initial=content("initial"),
+        rounds=2,
+        min_learners=3,
+        max_learners=10,
+        propose_window=WINDOW,
+        vote_window=WINDOW,
+        reveal_window=WINDOW,
+        admission=Admission.ALLOWLIST,
+    )
+    ledger = bench.ledger
+    number = measure("create", ledger.create(params)).experiment
+    measure("admit, 1 account", ledger.admit(number, accounts[:1]))
+    measure("admit, 3 accounts", ledger.admit(number, accounts[1:]))
+    for view in views.values():
+        view.join(number).wait(PATIENCE)
+    measure("leave", views[accounts[3]].leave(number))
+    measure("start", ledger.start(number))
+    measure("decline", views[ledger.round(number, 0).proposer].decline(number, 0))
+    proposer = ledger.round(number, 1).proposer
+    views[proposer].propose(number, 1, content("weights"), SCORES).wait(PATIENCE)
+    voters, vote, salt = [a for a in accounts[:3] if a != proposer], Vote(True, SCORES), bytes(32)
+    for voter in voters:
+        sealed = commitment_hash(ledger.domain, number, 1, voter, vote, salt)
+        measure("commit", views[voter].commit(number, 1, sealed))
+    for voter in voters:
+        measure("reveal", views[voter].reveal(number, 1, vote, salt))
+
+    params = replace(params, admission=Admission.OPEN, max_strikes=1, propose_window=MISSED)
+    number = ledger.create(params).wait(PATIENCE).experiment
+    for account in accounts[:3]:
+        views[account].join(number).wait(PATIENCE)
+    ledger.start(number).wait(PATIENCE)
+    missing = ledger.round(number, 0).proposer
+    while ledger.now() < (ledger.round(number, 0).deadline or 0):
+        ledger.wait_for_change(1.0)
+    ledger.advance(number).wait(PATIENCE)
+    measure("remove", ledger.remove(number, missing))
+    measure("cancel", ledger.cancel(number))
+    return gas
 
 
 class DaoDao:
@@ -383,6 +312,7 @@ def main() -> None:
             if dao_dao:
                 found[count] |= dao_dao.measure(count, voters)
             found[count] |= measure_sends(bench)
+        found[options.learners[0]] |= measure_rarer_calls(bench)
     loads = [round(load, 1), round(os.getloadavg()[0], 1)]
     if options.json:
         print(json.dumps({"load": loads, "cores": os.cpu_count(), "gas": found}))
