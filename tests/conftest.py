@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ pytest.register_assert_rewrite("tests.support", "tests.scenarios.stories")
 
 from colearn_learner.learners.triton_guard import keep_triton_from_tensorflow  # noqa: E402
 from tests.support import ROOT  # noqa: E402
-from tests.support.selection import PARTS, node_group_of, part_of  # noqa: E402
+from tests.support.selection import PARTS, is_in_long_run, node_group_of, part_of  # noqa: E402
 
 if TYPE_CHECKING:
     from xdist.scheduler import LoadScopeScheduling
@@ -48,7 +48,9 @@ settings.load_profile("patient")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--part", choices=PARTS, help="run only the test files of this part")
-    parser.addoption("--long", action="store_true", help="run only the long tests, and in full")
+    parser.addoption(
+        "--long", action="store_true", help="run only the long tests, in full, and all faults"
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -60,10 +62,18 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--long"):
-        short = [item for item in items if "is_long" not in item.fixturenames]
-        config.hook.pytest_deselected(items=short)
-        items[:] = [item for item in items if "is_long" in item.fixturenames]
+        _select(config, items, lambda item: is_in_long_run(item.path, item.fixturenames))
+    elif config.getoption("--part"):
+        _select(config, items, lambda item: not item.get_closest_marker("long"))
     items.sort(key=lambda item: node_group_of(item.path)[0])
+
+
+def _select(
+    config: pytest.Config, items: list[pytest.Item], is_wanted: Callable[[pytest.Function], bool]
+) -> None:
+    wanted = [item for item in items if isinstance(item, pytest.Function) and is_wanted(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+    items[:] = wanted
 
 
 @pytest.hookimpl(optionalhook=True)

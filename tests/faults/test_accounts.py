@@ -27,7 +27,7 @@ class TestOneKeyInTwoAgents:
         w.start("bob", "carol")
         w.final_check()
 
-    @pytest.mark.parametrize("shares", ["nothing", "home"])
+    @pytest.mark.parametrize("shares", [pytest.param("nothing", marks=pytest.mark.long), "home"])
     def test_each_duty_takes_effect_once_with_two_folders(self, world: Worlds, shares: str):
         w = world("alice", "bob", "carol", rounds=6)
         twin = w.make_twin("bob", shares=shares).start()

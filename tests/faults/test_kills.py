@@ -19,6 +19,7 @@ Worlds = Callable[..., World]
 class TestKilledProposer:
     """Tests in which alice is the proposer of round 0 and is killed."""
 
+    @pytest.mark.long
     @pytest.mark.parametrize("step", ["before-training", "after-training"])
     def test_proposer_killed_around_training_still_proposes(self, world: Worlds, step: str):
         w = world("alice", "bob", "carol", rounds=2)
@@ -33,6 +34,7 @@ class TestKilledProposer:
         assert w.reader.outcomes() == ["accepted"] * 2
         assert len(alice.calls("before-training")) == 2  # only the unfinished training is repeated
 
+    @pytest.mark.long
     def test_proposer_killed_before_sending_proposes_the_trained_weights(self, world: Worlds):
         w = world("alice", "bob", "carol", rounds=2, gated=["alice"])
         alice = w.agent("alice")
@@ -93,6 +95,7 @@ class TestKilledProposer:
 class TestKilledVoter:
     """Tests in which bob is a voter of round 0 and is killed; ballots are secret."""
 
+    @pytest.mark.long
     @pytest.mark.parametrize("step", ["before-testing", "after-testing"])
     def test_voter_killed_around_testing_still_votes(self, world: Worlds, step: str):
         w = world("alice", "bob", "carol", rounds=2, terms=SECRET)
@@ -118,6 +121,7 @@ class TestKilledVoter:
         w.final_check()
         assert len([b for b in bob.journal("ballot") if b["round"] == 0]) == 1
 
+    @pytest.mark.long
     def test_voter_killed_after_committing_still_reveals(self, world: Worlds):
         w = world("alice", "bob", "carol", rounds=2, terms=SECRET)
         bob, carol = w.agent("bob"), w.agent("carol")
@@ -131,6 +135,7 @@ class TestKilledVoter:
         w.final_check()
         assert w.reader.round(0).approvals == 2
 
+    @pytest.mark.long
     @pytest.mark.parametrize("at", ["before", "after"])
     def test_voter_killed_around_revealing_still_reveals(self, world: Worlds, at: str):
         w = world("alice", "bob", "carol", rounds=2, terms=SECRET, gated=["bob"])

@@ -14,6 +14,7 @@ SEND = "eth_sendRawTransaction"
 
 
 class TestChain:
+    @pytest.mark.long
     def test_experiment_completes_after_the_chain_is_killed(self, world: Worlds):
         w = world("alice", "bob", "carol")
         w.agent("bob").hold("before-testing")
@@ -46,7 +47,7 @@ class TestChain:
         assert w.reader.outcomes() == ["accepted"] * 3
         assert w.reader.round(0).content == first
 
-    @pytest.mark.parametrize("how", ["reorg", "rollback"])
+    @pytest.mark.parametrize("how", ["reorg", pytest.param("rollback", marks=pytest.mark.long)])
     def test_removed_proposal_is_sent_again_without_new_training(self, world: Worlds, how: str):
         w = world("alice", "bob", "carol", rounds=2, gated=["alice"])
         for name in ("bob", "carol"):
@@ -69,7 +70,7 @@ class TestChain:
         assert len(w.agent("alice").calls("before-training")) == 1
         assert w.reader.outcomes() == ["accepted"] * 2
 
-    @pytest.mark.parametrize("how", ["reorg", "rollback"])
+    @pytest.mark.parametrize("how", ["reorg", pytest.param("rollback", marks=pytest.mark.long)])
     def test_removed_ballot_is_sent_again_without_a_new_decision(self, world: Worlds, how: str):
         w = world("alice", "bob", "carol", rounds=2, gated=["bob"], terms={"reveal_window": 600})
         w.agent("carol").hold("before-testing")
@@ -126,6 +127,7 @@ class TestIpfsNodes:
         w.final_check()
         assert w.reader.outcomes() == ["accepted"] * 3
 
+    @pytest.mark.long
     def test_experiment_completes_after_all_ipfs_nodes_were_down(self, world: Worlds):
         w = world("alice", "bob", "carol")
         w.agent("bob").hold("after-training")

@@ -44,7 +44,7 @@ def test_poisoned_weights_are_rejected(world: Worlds):
     assert w.reader.outcomes() == ["rejected", *["accepted"] * 3]
 
 
-@pytest.mark.parametrize("kind", ["malformed", "missing"])
+@pytest.mark.parametrize("kind", ["malformed", pytest.param("missing", marks=pytest.mark.long)])
 def test_unusable_weights_are_rejected(world: Worlds, kind: str):
     w = world("mallory", *HONEST, rounds=4, terms={"settle_early": True})
     if kind == "malformed":

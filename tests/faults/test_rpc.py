@@ -18,7 +18,7 @@ SEND = "eth_sendRawTransaction"
 Worlds = Callable[..., World]
 
 
-@pytest.mark.parametrize("what", ["anything", "sending"])
+@pytest.mark.parametrize("what", ["anything", pytest.param("sending", marks=pytest.mark.long)])
 def test_experiment_completes_despite_faults_of_the_node(world: Worlds, what: str):
     w = world("alice", "bob", "carol", rounds=len(KINDS))
     alice = w.agent("alice")
@@ -38,7 +38,13 @@ def test_experiment_completes_despite_faults_of_the_node(world: Worlds, what: st
     assert w.reader.outcomes() == ["accepted"] * len(KINDS)
 
 
-@pytest.mark.parametrize("name", ["alice", "bob"], ids=["proposing", "voting"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("alice", id="proposing"),
+        pytest.param("bob", id="voting", marks=pytest.mark.long),
+    ],
+)
 def test_experiment_completes_despite_connections_cut_during_an_answer(
     world: Worlds, tmp_path: Path, toxiproxy_binary: None, name: str
 ):

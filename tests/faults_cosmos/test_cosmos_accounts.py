@@ -29,8 +29,11 @@ class TestOneKeyInTwoAgents:
 
     @pytest.mark.parametrize(
         ("shares", "terms"),
-        [("nothing", {}), ("home", {}), ("nothing", {"reveal_window": 600})],
-        ids=["on two machines", "on one machine", "with secret ballots"],
+        [
+            pytest.param("nothing", {}, id="on two machines", marks=pytest.mark.long),
+            pytest.param("home", {}, id="on one machine", marks=pytest.mark.long),
+            pytest.param("nothing", {"reveal_window": 600}, id="with secret ballots"),
+        ],
     )
     def test_each_duty_takes_effect_once_with_two_folders(
         self, world: Worlds, shares: str, terms: dict[str, int]

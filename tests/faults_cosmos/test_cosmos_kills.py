@@ -13,16 +13,16 @@ Worlds = Callable[..., CosmosWorld]
 
 SECRET = {"reveal_window": 600}
 
-STEPS = {
-    "before the node receives it": ("BroadcastTx", False),
-    "before the node's answer": ("BroadcastTx", True),
-    "before the receipt": ("GetTx", False),
-}
 
-
-@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
-def test_agents_killed_while_sending_act_once(world: Worlds, step: tuple[str, bool]):
-    method, answer = step
+@pytest.mark.parametrize(
+    ("method", "answer"),
+    [
+        pytest.param("BroadcastTx", False, id="before the node has it", marks=pytest.mark.long),
+        pytest.param("BroadcastTx", True, id="before the node's answer"),
+        pytest.param("GetTx", False, id="before the receipt", marks=pytest.mark.long),
+    ],
+)
+def test_agents_killed_while_sending_act_once(world: Worlds, method: str, answer: bool):
     w = world(gated=["alice", "bob"], terms=SECRET)
     alice, bob = w.agents["alice"], w.agents["bob"]
     proposing = w.gates["alice"].hold(method, answer=answer)

@@ -66,6 +66,7 @@ def test_experiment_completes_without_one_of_four_validators(world: Worlds, four
     four_validators.chain.start()  # the lost validator catches up
 
 
+@pytest.mark.long
 def test_agent_continues_once_its_own_validator_is_back(world: Worlds, four_validators: Place):
     w = world(four_validators)
     bob = w.agents["bob"]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from grpc import StatusCode
 
 from tests.support.faults.cosmos_world import CosmosWorld
@@ -39,6 +40,7 @@ def test_experiment_completes_over_a_bad_link(
         w.final_check()
 
 
+@pytest.mark.long
 def test_experiment_completes_despite_faults_while_sending(world: Worlds):
     w = world(rounds=4, gated=["alice"])
     gate = w.gates["alice"]

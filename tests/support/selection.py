@@ -7,6 +7,7 @@ parts are not imported, because loading TensorFlow takes longer than most fast t
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from zlib import crc32
@@ -20,7 +21,8 @@ NODES = {
 }
 """Fixtures and classes that start nodes, and the module with fixtures that other files import."""
 
-NODE_FOLDERS = {"faults", "faults_cosmos", "localnet"}
+FAULT_FOLDERS = {"faults", "faults_cosmos"}
+NODE_FOLDERS = {*FAULT_FOLDERS, "localnet"}
 
 FRAMEWORKS = {
     *("dp_accounting", "keras", "onnx", "onnxruntime", "opacus", "tensorflow", "torch", "xgboost"),
@@ -60,6 +62,11 @@ def part_of(path: Path) -> str:
     if FRAMEWORKS & modules or EMBEDDED & names:
         return "heavy"
     return "fast"
+
+
+def is_in_long_run(path: Path, fixtures: Collection[str]) -> bool:
+    """Return whether a test runs under `make test-long`: reduced ones in full, and all faults."""
+    return "is_long" in fixtures or bool(FAULT_FOLDERS & set(path.relative_to(TESTS).parts))
 
 
 def node_group_of(path: Path, test: str = "") -> tuple[int, str]:
