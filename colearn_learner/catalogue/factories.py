@@ -44,7 +44,7 @@ def share(dataset: str, learner: int, *, of: int, model: str | None = None, seed
     """
     if type(of) is not int or type(learner) is not int or not 0 <= learner < of:
         raise InvalidArgument(
-            f"learner {learner!r} of {of!r} does not exist; use a number from 0 to {of!r} - 1"
+            f"learner={learner!r} is not valid with of={of!r}; use a number from 0 to of - 1"
         )
     data = find_dataset(str(dataset))
     parts = split(data.load(), task=data.task, n_learners=of, train_ratio=0.6, seed=seed)
