@@ -163,7 +163,7 @@ class TestTwoKindsOfChain:
         }
         funded = run("fund", SOMEONE)
         assert funded.stdout == f"{SOMEONE} now has 10000000 stake\n"
-        assert "waiting for a block" in funded.stderr
+        assert "waiting for the next block" in funded.stderr
         run("down")
 
         settings = json.loads(run("up", "--chain", "evm", "--json").stdout)["settings"]
