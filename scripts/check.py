@@ -129,6 +129,7 @@ TEST = (
     Stage("pip check", python("-m", "pip", "check")),
     Stage("nodes", python("scripts/install_nodes.py"), needs=("node", "go", "c")),
     pytest("tests on nodes", "--part", "nodes", "-n", "4", after=("nodes",)),
+    pytest("heavy tests", "--part", "heavy", "-n", "2", after=("tests on nodes",)),
     Stage(
         "contract artifact",
         python("scripts/build_contract.py", "--check"),
@@ -156,7 +157,6 @@ TEST = (
         ("rust",),
         after=(LOCK, "clippy", "record traces"),
     ),
-    pytest("heavy tests", "--part", "heavy", "-n", "2", after=("tests on nodes",)),
 )
 
 LONG = (
