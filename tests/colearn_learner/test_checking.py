@@ -78,7 +78,7 @@ DEFECTS: dict[str, dict[str, str]] = {
     "SetsAnAlarm": {"works-in-a-thread": "signal only works in main thread"},
     "return_shared_learner": {"makes-learners": "the same learner"},
     "return_object": {"makes-learners": "five methods"},
-    "fails": {"makes-learners": "FileNotFoundError: no data here"},
+    "raise_error": {"makes-learners": "FileNotFoundError: no data here"},
 }
 
 

@@ -110,15 +110,15 @@ def test_commands_are_in_blocks_that_run():
 class TestRunner:
     def test_script_stops_at_the_first_failed_command(self, runner: Runner):
         with pytest.raises(AssertionError, match="ended with 3"):
-            runner.shell("(exit 3)\ntouch later", "here")
+            runner.run_script("(exit 3)\ntouch later", "here")
         assert not Path("later").exists()
 
     def test_failed_command_in_a_pipe_fails_the_script(self, runner: Runner):
         with pytest.raises(AssertionError, match="ended with 1"):
-            runner.shell("false | true", "here")
+            runner.run_script("false | true", "here")
 
     def test_script_leaves_no_process_running(self, runner: Runner):
-        runner.shell("sleep 3600 & echo $! > pid", "here")
+        runner.run_script("sleep 3600 & echo $! > pid", "here")
         try:
             process = os.pidfd_open(int(Path("pid").read_text()))
         except ProcessLookupError:
