@@ -57,7 +57,7 @@ from colearn_ledger.chains.cosmos.transactions import (
 )
 from colearn_ledger.keys.signing import sign_ballot
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.ledger import Pending, Receipt
+from colearn_ledger.ledger import LedgerView, Pending, Receipt
 from colearn_ledger.protocol import (
     Account,
     Admission,
@@ -83,6 +83,12 @@ SCORES = Scores(0.25, 0.75)
 
 
 # ------------------------------------------------------------------------- measurements
+
+
+def wait_until(ledger: LedgerView, deadline: int | None) -> None:
+    """Wait until a deadline has passed on the chain."""
+    while ledger.now() < (deadline or 0):
+        ledger.wait_for_change(1.0)
 
 
 def measure_sends(bench: Bench) -> Gas:
@@ -127,8 +133,7 @@ def measure_experiment(bench: Bench, count: int) -> tuple[Gas, list[Learner]]:
     found = ledger.round(number, 0)
     if found.phase != Phase.VOTING or found.approvals != len(voters) + len(signers):
         raise SystemExit(f"not every ballot was counted in time: raise WINDOW; {found}")
-    while ledger.now() < (found.deadline or 0):
-        ledger.wait_for_change(1.0)
+    wait_until(ledger, found.deadline)
     gas["advance"] = [ledger.advance(number).wait(PATIENCE).cost]
     return gas, voters
 
@@ -186,8 +191,7 @@ def measure_rarer_calls(bench: Bench) -> Gas:
         views[account].join(number).wait(PATIENCE)
     ledger.start(number).wait(PATIENCE)
     missing = ledger.round(number, 0).proposer
-    while ledger.now() < (ledger.round(number, 0).deadline or 0):
-        ledger.wait_for_change(1.0)
+    wait_until(ledger, ledger.round(number, 0).deadline)
     ledger.advance(number).wait(PATIENCE)
     measure("remove", ledger.remove(number, missing))
     measure("cancel", ledger.cancel(number))

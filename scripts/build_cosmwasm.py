@@ -245,7 +245,7 @@ def compile_wasm(tools: Toolchain) -> Path:
     Reuse the result of an earlier build of the same sources by the same tools and options.
     """
     folder = cache_folder() / "cosmwasm" / "wasm"
-    cached = folder / f"{build_hash(tools)}.wasm"
+    cached = folder / build_hash(tools) / WASM.name  # artifact.json contains the name
     if cached.exists():
         report("the same sources and tools were built before; using that wasm")
         return cached
@@ -267,6 +267,7 @@ def compile_wasm(tools: Toolchain) -> Path:
     small = folder / "collective_learning.wasm"
     slim = ["--mvp-features", "-Oz", "--strip-debug", "--strip-producers"]
     run(["wasm-opt", *slim, str(built), "-o", str(small)], environment)
+    cached.parent.mkdir(exist_ok=True)
     return small.replace(cached)
 
 

@@ -71,8 +71,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _select(
     config: pytest.Config, items: list[pytest.Item], is_wanted: Callable[[pytest.Function], bool]
 ) -> None:
-    wanted = [item for item in items if isinstance(item, pytest.Function) and is_wanted(item)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+    wanted: list[pytest.Item] = []
+    unwanted: list[pytest.Item] = []
+    for item in items:
+        is_selected = isinstance(item, pytest.Function) and is_wanted(item)
+        (wanted if is_selected else unwanted).append(item)
+    config.hook.pytest_deselected(items=unwanted)
     items[:] = wanted
 
 
