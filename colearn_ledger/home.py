@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 from platformdirs.unix import Unix
@@ -107,14 +108,16 @@ def _lock_of(path: Path) -> FileLock:
     return FileLock(path, poll_interval=_LOCK_POLL, thread_local=False)
 
 
-def write_atomically(
-    path: Path, data: bytes, *, private: bool = False, replace: bool = True
-) -> None:
-    """Write a file that appears under its name only once it is complete and on disk.
+@contextmanager
+def open_atomically(
+    path: Path, *, private: bool = False, replace: bool = True
+) -> Iterator[BinaryIO]:
+    """Open a file for writing that appears under its name only once it is complete and on disk.
+
+    An error in the ``with`` block discards what was written.
 
     Args:
         path: the file.
-        data: the whole content.
         private: whether to use mode 0600, so that only the owner can read the file.
         replace: whether to replace an existing file.
 
@@ -127,7 +130,7 @@ def write_atomically(
     try:
         handle = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         if replace:
@@ -138,6 +141,19 @@ def write_atomically(
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def write_atomically(
+    path: Path, data: bytes, *, private: bool = False, replace: bool = True
+) -> None:
+    """Write a file with `open_atomically`.
+
+    Raises:
+        FileExistsError: the file exists and ``replace`` is false.
+        OSError: the file cannot be written.
+    """
+    with open_atomically(path, private=private, replace=replace) as file:
+        file.write(data)
 
 
 def write_private(path: Path, data: bytes, *, replace: bool = True) -> None:

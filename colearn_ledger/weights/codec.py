@@ -6,13 +6,14 @@ everything before using it. The same weights always give the same bytes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from colearn_ledger.protocol import ContentRef
+from colearn_ledger.protocol import ContentRef, InvalidDocument, from_dict, to_dict
 from colearn_ledger.text.strict_json import InvalidJson, dump
 from colearn_ledger.weights.errors import (
     CorruptHeader,
@@ -24,10 +25,23 @@ from colearn_ledger.weights.errors import (
 )
 from colearn_ledger.weights.schema import WeightsSchema, check_leaves
 from colearn_ledger.weights.store import ContentStore
-from colearn_ledger.weights.tensorfile import TensorFile
-from colearn_ledger.weights.tree import Array, Node, WeightsTree, flatten
+from colearn_ledger.weights.tensorfile import MAX_HEADER, MAX_MERGED_HEADER, TensorFile
+from colearn_ledger.weights.tree import Array, Node, WeightsTree, flatten, make_leaf
 
 _VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRecord:
+    """Describe from which files a merged file was computed.
+
+    Args:
+        round: the round in which the files were accepted.
+        contents: references of the merged files, in slot order.
+    """
+
+    round: int
+    contents: tuple[ContentRef, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +51,13 @@ class DecodedWeights:
     Args:
         weights: the tree; its arrays are aligned, writable and not shared.
         summary: the training summary from the file.
+        merged: what the file's header lists as merged, or ``None``. It is a claim: anybody can
+            write such a header.
     """
 
     weights: Any
     summary: Mapping[str, Any] | None
+    merged: MergeRecord | None = None
 
 
 def encode_weights(weights: WeightsTree, *, summary: Mapping[str, Any] | None = None) -> bytes:
@@ -69,11 +86,24 @@ def encode_weights(weights: WeightsTree, *, summary: Mapping[str, Any] | None = 
         raise UnsupportedWeights(f"a key or the summary is not JSON: {error}") from error
 
 
+def merged_info(structure: Node, merged: MergeRecord) -> bytes:
+    """Return the JSON document for the header of a merged file."""
+    record = {"contents": [to_dict(content) for content in merged.contents], "round": merged.round}
+    info = {
+        "merged": record,
+        "structure": structure.to_json(),
+        "summary": None,
+        "version": _VERSION,
+    }
+    return dump(info)
+
+
 def decode_weights(
     data: bytes | bytearray | memoryview,
     *,
     schema: WeightsSchema | None = None,
     allow_non_finite: bool = False,
+    is_merged: bool = False,
 ) -> DecodedWeights:
     """Decode a file of weights.
 
@@ -81,25 +111,65 @@ def decode_weights(
         data: the whole file.
         schema: the schema that the weights must match; ``None`` accepts any weights.
         allow_non_finite: whether to accept NaN and infinity.
+        is_merged: whether this program merged the file; the size limits of the files of learners
+            do not apply to it.
 
     Raises:
         WeightsError: the file is defective; the subclass identifies the defect.
     """
     view = memoryview(data).cast("B")
-    if schema is not None and len(view) > schema.max_bytes:
-        raise OversizedWeights(
-            f"the file has {len(view)} bytes, the schema allows {schema.max_bytes}"
-        )
-    file = TensorFile.parse(view)
-    structure, summary = _read_info(file.info)
-    check_leaves(structure, file.tensors)
-    if schema is not None:
-        schema.check(structure, file.tensors)
+    if not is_merged:
+        _check_size(len(view), schema)
+    file = TensorFile.parse(view, max_header=MAX_MERGED_HEADER if is_merged else MAX_HEADER)
+    structure, summary, merged = _read_header(file, schema)
     arrays = {name: file.array(name) for name in file.tensors}
     if not allow_non_finite:
         for name, array in arrays.items():
-            _check_finite(name, array)
-    return DecodedWeights(structure.build(arrays), summary)
+            check_finite(name, array)
+    return DecodedWeights(structure.build(arrays), summary, merged)
+
+
+def open_weights(file: BinaryIO, schema: WeightsSchema | None) -> tuple[Node, TensorFile]:
+    """Open a learner's file of weights whose tensors are to be read one after another.
+
+    All that `decode_weights` checks is checked, except the tensors' values.
+
+    Args:
+        file: the file, which has to stay open.
+        schema: the schema that the weights must match; ``None`` accepts any weights.
+
+    Raises:
+        WeightsError: the file is defective; the subclass identifies the defect.
+    """
+    _check_size(file.seek(0, os.SEEK_END), schema)
+    opened = TensorFile.parse_file(file)
+    structure, _, _ = _read_header(opened, schema)
+    return structure, opened
+
+
+def check_weights(file: BinaryIO, schema: WeightsSchema | None) -> None:
+    """Check a learner's file of weights as `decode_weights` does, without loading it as a whole.
+
+    Raises:
+        WeightsError: the file is defective; the subclass identifies the defect.
+    """
+    structure, opened = open_weights(file, schema)
+    for name, kind in structure.leaves():
+        if kind == "str":
+            make_leaf(kind, name, opened.array(name))
+        for start, stop in opened.ranges(name):
+            check_finite(name, opened.elements(name, start, stop))
+
+
+def check_finite(name: str, array: Array) -> None:
+    """Refuse an array of a floating data type that contains NaN or infinity.
+
+    Raises:
+        NonFiniteWeights: it does; the message shows the name.
+    """
+    if array.dtype.kind in "biu" or np.isfinite(array).all():
+        return
+    raise NonFiniteWeights(f"{shown(name)} holds NaN or infinity")
 
 
 def write_weights(
@@ -109,7 +179,23 @@ def write_weights(
     return store.put([encode_weights(weights, summary=summary)])
 
 
-def _read_info(info: Any) -> tuple[Node, Mapping[str, Any] | None]:
+def _check_size(size: int, schema: WeightsSchema | None) -> None:
+    if schema is not None and size > schema.max_bytes:
+        raise OversizedWeights(f"the file has {size} bytes, the schema allows {schema.max_bytes}")
+
+
+def _read_header(
+    file: TensorFile, schema: WeightsSchema | None
+) -> tuple[Node, Mapping[str, Any] | None, MergeRecord | None]:
+    """Return structure, summary and record of a merge, after checking structure and tensors."""
+    structure, summary, merged = _read_info(file.info)
+    check_leaves(structure, file.tensors)
+    if schema is not None:
+        schema.check(structure, file.tensors)
+    return structure, summary, merged
+
+
+def _read_info(info: Any) -> tuple[Node, Mapping[str, Any] | None, MergeRecord | None]:
     if not isinstance(info, dict) or type(info.get("version")) is not int:
         raise CorruptHeader("the header's metadata has no version")
     if info["version"] != _VERSION:
@@ -117,15 +203,22 @@ def _read_info(info: Any) -> tuple[Node, Mapping[str, Any] | None]:
             f"the weights are in version {shown(info['version'])} of the format, "
             f"this program reads {_VERSION}"
         )
-    if set(info) != {"structure", "summary", "version"}:
+    if set(info) - {"merged"} != {"structure", "summary", "version"}:
         raise CorruptHeader("the header's metadata is not structure, summary and version")
     summary = info["summary"]
     if summary is not None and not isinstance(summary, dict):
         raise CorruptHeader("the training summary is not a JSON object")
-    return Node.from_json(info["structure"]), summary
+    merged = _read_merge(info["merged"]) if "merged" in info else None
+    return Node.from_json(info["structure"]), summary, merged
 
 
-def _check_finite(name: str, array: Array) -> None:
-    if array.dtype.kind in "biu" or np.isfinite(array).all():
-        return
-    raise NonFiniteWeights(f"{shown(name)} holds NaN or infinity")
+def _read_merge(record: Any) -> MergeRecord:
+    if not isinstance(record, dict) or set(record) != {"contents", "round"}:
+        raise CorruptHeader("the header's record of a merge is not contents and round")
+    contents, round_index = record["contents"], record["round"]
+    if type(round_index) is not int or round_index < 0 or not isinstance(contents, list):
+        raise CorruptHeader("the header's record of a merge has the wrong types")
+    try:
+        return MergeRecord(round_index, tuple(from_dict(ContentRef, each) for each in contents))
+    except InvalidDocument as error:
+        raise CorruptHeader(f"the header lists a malformed reference: {error}") from error

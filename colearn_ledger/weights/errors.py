@@ -59,6 +59,14 @@ class EmptyWeights(WeightsError):
     """The weights contain no values, so that no experiment can start from them."""
 
 
+class NothingToMerge(WeightsError):
+    """None of the accepted files can be merged."""
+
+
+class SubnormalsFlushed(WeightsError):
+    """This thread's arithmetic replaces subnormal numbers by zero; its merges would differ."""
+
+
 class InvalidSchema(WeightsError):
     """The schema is malformed."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -182,10 +181,7 @@ def _spec(name: str, entry: Any) -> TensorSpec:
 
 def _bytes_of(tensors: Mapping[str, TensorSpec]) -> int:
     """Return the smallest number of bytes that the tensors can take."""
-    return sum(
-        math.prod(0 if n is None else n for n in spec.shape) * DTYPES[spec.dtype].itemsize
-        for spec in tensors.values()
-    )
+    return sum(spec.nbytes for spec in tensors.values())
 
 
 def _described(spec: TensorSpec) -> str:

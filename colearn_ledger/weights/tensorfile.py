@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO, TypeAlias
 
 import ml_dtypes
 import numpy as np
@@ -27,6 +29,15 @@ from colearn_ledger.weights.tree import Array
 
 MAX_HEADER = 4 * 2**20
 """Longest header in bytes; enough for about 30,000 tensors."""
+
+MAX_MERGED_HEADER = 2 * MAX_HEADER
+"""Longest header in bytes of a merged file.
+
+It also lists the merged files, and its offsets may have more digits than those in the files.
+"""
+
+_RANGE = 2**18
+"""Number of elements that are read at once, so that memory does not depend on a tensor's size."""
 
 MAX_DIMENSIONS = 64
 """Most dimensions of a numpy array."""
@@ -50,10 +61,19 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
 }
 """The supported data types by their names in safetensors."""
 
+_DATA_ORDER = (
+    *("U64", "I64", "F64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16"),
+    *("F8_E4M3", "F8_E5M2", "I8", "U8", "BOOL"),
+)
+"""The order of the tensors' data in a file: by data type, then by name, as the library does it."""
+
 _CODES = {dtype.name: code for code, dtype in DTYPES.items()}
 _METADATA = "__metadata__"
 _METADATA_KEY = "colearn"
 _PREFIX = 8
+
+_ReadAt: TypeAlias = Callable[[int, int], bytes | memoryview]
+"""Return this many bytes of a file, the second number, from an offset, the first number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +82,16 @@ class TensorSpec:
 
     dtype: str
     shape: tuple[int | None, ...]
+
+    @property
+    def size(self) -> int:
+        """Return the number of elements; an open length counts as 0."""
+        return math.prod(0 if n is None else n for n in self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Return the number of bytes of the elements; an open length counts as 0."""
+        return self.size * DTYPES[self.dtype].itemsize
 
 
 def dtype_code(array: Array, name: str) -> str:
@@ -78,6 +108,35 @@ def dtype_code(array: Array, name: str) -> str:
     return code
 
 
+def lay_out(tensors: Mapping[str, TensorSpec], info: bytes) -> tuple[bytes, list[str]]:
+    """Return a file's header and the names of its tensors in the order of their data.
+
+    The bytes are those of `TensorFile.write`. The safetensors library cannot write a file that
+    does not fit into memory; this function and `data_of` can.
+
+    Raises:
+        UnsupportedWeights: the header is longer than `MAX_MERGED_HEADER`.
+    """
+    names = sorted(tensors, key=lambda name: (_DATA_ORDER.index(tensors[name].dtype), name))
+    header: dict[str, Any] = {_METADATA: {_METADATA_KEY: info.decode("utf-8")}}
+    end = 0
+    for name in names:
+        begin, end = end, end + tensors[name].nbytes
+        shape = list(tensors[name].shape)
+        header[name] = {"dtype": tensors[name].dtype, "shape": shape, "data_offsets": [begin, end]}
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    text += b" " * (-len(text) % _PREFIX)
+    if len(text) > MAX_MERGED_HEADER:
+        raise UnsupportedWeights(f"the header takes more than {MAX_MERGED_HEADER} bytes")
+    return len(text).to_bytes(_PREFIX, "little") + text, names
+
+
+def data_of(array: Array) -> memoryview:
+    """Return the bytes of an array's elements as a file contains them."""
+    little = array if sys.byteorder == "little" else array.byteswap()
+    return np.ascontiguousarray(little).reshape(-1).view(np.uint8).data
+
+
 @dataclass(frozen=True, slots=True)
 class TensorFile:
     """A safetensors file whose header has been checked against its bytes.
@@ -90,7 +149,7 @@ class TensorFile:
     info: Any
     tensors: Mapping[str, TensorSpec]
     _offsets: Mapping[str, int]
-    _data: memoryview
+    _read: _ReadAt
 
     @staticmethod
     def write(tensors: Mapping[str, Array], info: bytes) -> bytes:
@@ -114,61 +173,100 @@ class TensorFile:
         return data
 
     @classmethod
-    def parse(cls, data: memoryview) -> TensorFile:
-        """Parse a file and check its header against its bytes.
+    def parse(cls, data: memoryview, *, max_header: int = MAX_HEADER) -> TensorFile:
+        """Parse a file in memory and check its header against its bytes.
 
         Raises:
             TruncatedWeights, TrailingBytes, OversizedWeights, CorruptHeader, UnknownFormat:
                 the file has this defect; only the first one found is reported.
         """
-        header, body = _split(data)
-        metadata = header.pop(_METADATA, None)
-        ranges = {name: _entry(name, entry) for name, entry in header.items()}
-        _check_coverage(ranges, len(body))
-        return cls(
-            info=_info(metadata),
-            tensors={name: spec for name, (spec, _, _) in ranges.items()},
-            _offsets={name: begin for name, (_, begin, _) in ranges.items()},
-            _data=body,
-        )
+        return cls._parse(lambda begin, size: data[begin : begin + size], len(data), max_header)
+
+    @classmethod
+    def parse_file(cls, file: BinaryIO) -> TensorFile:
+        """Parse a file on disk, which has to stay open; its tensors are not read yet.
+
+        Raises:
+            TruncatedWeights, TrailingBytes, OversizedWeights, CorruptHeader, UnknownFormat:
+                the file has this defect; only the first one found is reported.
+        """
+
+        def read(begin: int, size: int) -> bytes:
+            file.seek(begin)
+            return file.read(size)
+
+        return cls._parse(read, file.seek(0, os.SEEK_END), MAX_HEADER)
 
     def array(self, name: str) -> Array:
         """Return a tensor as a new array, aligned and writable.
 
         Raises:
             InvalidTensor: a boolean is neither 0 nor 1.
+            TruncatedWeights: the file became shorter after it was parsed.
         """
         spec = self.tensors[name]
-        dtype = DTYPES[spec.dtype]
-        array = np.empty(_fixed(spec), dtype)
-        begin = self._offsets[name]
+        return self._load(name, 0, np.empty(_fixed(spec), DTYPES[spec.dtype]))
+
+    def ranges(self, name: str) -> Iterator[tuple[int, int]]:
+        """Yield the starts and stops of the ranges to read a tensor's elements in."""
+        size = self.tensors[name].size
+        for start in range(0, size, _RANGE):
+            yield start, min(start + _RANGE, size)
+
+    def elements(self, name: str, start: int, stop: int) -> Array:
+        """Return a range of a tensor's elements, in C order, as a new array of one dimension.
+
+        Raises:
+            InvalidTensor: a boolean is neither 0 nor 1.
+            TruncatedWeights: the file became shorter after it was parsed.
+        """
+        return self._load(name, start, np.empty(stop - start, DTYPES[self.tensors[name].dtype]))
+
+    @classmethod
+    def _parse(cls, read: _ReadAt, size: int, max_header: int) -> TensorFile:
+        header, body = _read_header(read, size, max_header)
+        metadata = header.pop(_METADATA, None)
+        ranges = {name: _entry(name, entry) for name, entry in header.items()}
+        _check_coverage(ranges, size - body)
+        return cls(
+            info=_info(metadata),
+            tensors={name: spec for name, (spec, _, _) in ranges.items()},
+            _offsets={name: body + begin for name, (_, begin, _) in ranges.items()},
+            _read=read,
+        )
+
+    def _load(self, name: str, start: int, array: Array) -> Array:
+        """Fill an array with a tensor's elements from ``start`` on."""
         raw = array.reshape(-1).view(np.uint8)
-        raw[:] = np.frombuffer(self._data[begin : begin + array.nbytes], np.uint8)
-        if dtype == np.bool_ and raw.size and raw.max() > 1:
+        data = self._read(self._offsets[name] + start * array.itemsize, array.nbytes)
+        if len(data) != array.nbytes:
+            raise TruncatedWeights(f"the file became shorter while {shown(name)} was read")
+        raw[:] = np.frombuffer(data, np.uint8)
+        if array.dtype == np.bool_ and raw.size and raw.max() > 1:
             raise InvalidTensor(f"the booleans {shown(name)} hold bytes other than 0 and 1")
         return array if sys.byteorder == "little" else array.byteswap()
 
 
-def _split(data: memoryview) -> tuple[dict[str, Any], memoryview]:
-    """Return the parsed header and the bytes after it."""
-    if len(data) < _PREFIX:
-        raise TruncatedWeights(f"the file has {len(data)} bytes, too few for a header")
-    length = int.from_bytes(data[:_PREFIX], "little")
-    if length > MAX_HEADER:
+def _read_header(read: _ReadAt, size: int, max_header: int) -> tuple[dict[str, Any], int]:
+    """Return the parsed header and its end."""
+    if size < _PREFIX:
+        raise TruncatedWeights(f"the file has {size} bytes, too few for a header")
+    length = int.from_bytes(read(0, _PREFIX), "little")
+    if length > max_header:
         raise OversizedWeights(
-            f"the header claims {length} bytes, more than the {MAX_HEADER} allowed"
+            f"the header claims {length} bytes, more than the {max_header} allowed"
         )
-    if length > len(data) - _PREFIX:
+    if length > size - _PREFIX:
         raise TruncatedWeights(
-            f"the header claims {length} bytes, the file has {len(data) - _PREFIX} left"
+            f"the header claims {length} bytes, the file has {size - _PREFIX} left"
         )
     try:
-        header = load(bytes(data[_PREFIX : _PREFIX + length]))
+        header = load(bytes(read(_PREFIX, length)))
     except InvalidJson as error:
         raise CorruptHeader(f"the header is not strict JSON: {error}") from error
     if not isinstance(header, dict):
         raise CorruptHeader("the header is not a JSON object")
-    return header, data[_PREFIX + length :]
+    return header, _PREFIX + length
 
 
 def _entry(name: str, entry: Any) -> tuple[TensorSpec, int, int]:

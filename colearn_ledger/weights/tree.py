@@ -103,7 +103,7 @@ class Node:
         if self.kind == "none":
             return None
         name = _name(path)
-        return _leaf(self.kind, name, tensors[name])
+        return make_leaf(self.kind, name, tensors[name])
 
 
 def flatten(weights: WeightsTree) -> tuple[Node, dict[str, Array]]:
@@ -115,6 +115,24 @@ def flatten(weights: WeightsTree) -> tuple[Node, dict[str, Array]]:
     """
     tensors: dict[str, Array] = {}
     return _flatten(weights, (), tensors), tensors
+
+
+def make_leaf(kind: str, name: str, tensor: Array) -> Any:
+    """Return a leaf of this kind from its tensor.
+
+    Raises:
+        InvalidTensor: a string is not UTF-8.
+    """
+    makers: dict[str, Callable[[], Any]] = {
+        "array": lambda: tensor,
+        "scalar": lambda: tensor[()],
+        "bytes": tensor.tobytes,
+        "str": lambda: tensor.tobytes().decode("utf-8"),
+    }
+    try:
+        return makers.get(kind, tensor.item)()
+    except UnicodeDecodeError as error:
+        raise InvalidTensor(f"the string {shown(name)} is not UTF-8") from error
 
 
 def _flatten(value: Any, path: tuple[str, ...], tensors: dict[str, Array]) -> Node:
@@ -175,19 +193,6 @@ def _tensor(value: Any, path: tuple[str, ...]) -> tuple[str, Array]:
         f"{_place(path)} is a {type(value).__name__}; weights are lists, tuples and dicts of numpy "
         "arrays, numbers, bytes, strings and None: convert it to one of these"
     )
-
-
-def _leaf(kind: str, name: str, tensor: Array) -> Any:
-    makers: dict[str, Callable[[], Any]] = {
-        "array": lambda: tensor,
-        "scalar": lambda: tensor[()],
-        "bytes": tensor.tobytes,
-        "str": lambda: tensor.tobytes().decode("utf-8"),
-    }
-    try:
-        return makers.get(kind, tensor.item)()
-    except UnicodeDecodeError as error:
-        raise InvalidTensor(f"the string {shown(name)} is not UTF-8") from error
 
 
 def _pair(item: Any) -> tuple[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from io import BytesIO
 from typing import Any
 
 import ml_dtypes
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colearn_ledger.weights.codec import decode_weights, encode_weights
+from colearn_ledger.weights.codec import check_weights, decode_weights, encode_weights
 from colearn_ledger.weights.errors import (
     CorruptHeader,
     CorruptStructure,
@@ -303,6 +304,8 @@ def test_bad_file_raises_its_specific_error(data: bytes, error: type[WeightsErro
     assert type(caught.value) is error
     assert 10 < len(str(caught.value)) < 400
     assert str(caught.value).isprintable()
+    with pytest.raises(error):
+        check_weights(BytesIO(data), None)
 
 
 @pytest.mark.parametrize(
@@ -311,9 +314,10 @@ def test_bad_file_raises_its_specific_error(data: bytes, error: type[WeightsErro
 def test_weights_of_another_schema_are_refused(weights: Any, error: type[WeightsError]):
     data = encode_weights(weights)
     decode_weights(data)
-    with pytest.raises(WeightsError) as caught:
+    with pytest.raises(error):
         decode_weights(data, schema=SCHEMA)
-    assert type(caught.value) is error
+    with pytest.raises(error):
+        check_weights(BytesIO(data), SCHEMA)
 
 
 @pytest.mark.parametrize("length", range(0, len(GOOD), 7))
@@ -338,8 +342,11 @@ class TestRandomDamage:
             try:
                 weights = decode_weights(data, schema=schema).weights
             except WeightsError:
+                with pytest.raises(WeightsError):
+                    check_weights(BytesIO(data), schema)
                 continue
             encode_weights(weights)
+            check_weights(BytesIO(data), schema)
 
     @given(st.binary(max_size=200))
     def test_random_bytes_decode_or_fail(self, data: bytes):
