@@ -62,10 +62,18 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--long"):
-        _select(config, items, lambda item: is_in_long_run(item.path, item.fixturenames))
+        _select(
+            config,
+            items,
+            lambda item: is_in_long_run(item.path, item.fixturenames) or _is_variant(item),
+        )
     elif config.getoption("--part"):
-        _select(config, items, lambda item: not item.get_closest_marker("long"))
+        _select(config, items, lambda item: not _is_variant(item))
     items.sort(key=lambda item: node_group_of(item.path)[0])
+
+
+def _is_variant(item: pytest.Function) -> bool:
+    return item.get_closest_marker("long") is not None
 
 
 def _select(
@@ -178,21 +186,19 @@ def cosmos_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 @pytest.fixture(scope="session")
-def kubo_swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kubo, Kubo, Kubo]]:
-    """Start three IPFS nodes that all tests share, each connected to the two others."""
+def kubo_swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kubo, ...]]:
+    """Start four IPFS nodes that all tests share, each connected to all others."""
     from colearn_localnet.errors import InstallFailed
     from colearn_localnet.kubo import Kubo, join, new_swarm_key
 
     folder, key = tmp_path_factory.mktemp("swarm"), new_swarm_key()
     with ExitStack() as nodes:
         try:
-            one, two, three = (
-                nodes.enter_context(Kubo(folder / name, swarm=key)) for name in ("a", "b", "c")
-            )
+            swarm = tuple(nodes.enter_context(Kubo(folder / name, swarm=key)) for name in "abcd")
         except InstallFailed as error:
             pytest.skip(str(error))
-        join((one, two, three))
-        yield one, two, three
+        join(swarm)
+        yield swarm
 
 
 @pytest.fixture(scope="session")

@@ -124,18 +124,30 @@ def make_bad_content(kind: str, w: World) -> ContentRef:
     return make_raw_reference(data, len(data) - 8) if kind == "larger than announced" else content
 
 
+BAD_PROPOSALS = {
+    "shape": "is not usable",
+    "nan": "is not usable",
+    "infinity": "is not usable",
+    "too big": "is not usable",
+    "larger than announced": "is not usable",
+    "other bytes": "is not usable",
+    "not weights": "is not usable",
+    "unavailable": "could not be fetched",
+}
+"""Kinds of bad proposals, and the reasons for which agents reject them."""
+
+
 @pytest.mark.parametrize(
-    ("kind", "reason"),
+    ("any_world", "kind", "reason"),
     [
-        ("shape", "is not usable"),
-        ("nan", "is not usable"),
-        ("infinity", "is not usable"),
-        ("too big", "is not usable"),
-        ("larger than announced", "is not usable"),
-        ("other bytes", "is not usable"),
-        ("not weights", "is not usable"),
-        ("unavailable", "could not be fetched"),
+        *(("local", kind, reason) for kind, reason in BAD_PROPOSALS.items()),
+        ("evm", "shape", BAD_PROPOSALS["shape"]),
+        *(
+            pytest.param("evm", kind, reason, marks=pytest.mark.long)
+            for kind, reason in list(BAD_PROPOSALS.items())[1:]
+        ),
     ],
+    indirect=["any_world"],
 )
 def test_byzantine_proposals_are_rejected_and_the_experiment_completes(
     any_world, kind: str, reason: str, caplog

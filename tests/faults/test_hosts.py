@@ -57,7 +57,7 @@ class Links:
 def test_experiment_completes_over_bad_links(
     world: Callable[..., World], hosts: Hosts, toxiproxy: Toxiproxy
 ):
-    w = world(*NAMES, rounds=5, hosts=hosts, numbers=NUMBERS)
+    w = world(*NAMES, swarm=None, rounds=5, hosts=hosts, numbers=NUMBERS)
     links = Links(toxiproxy, w)
     for link in links.select(*NAMES):
         link.add_toxic("latency", latency=30, jitter=20)

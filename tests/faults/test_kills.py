@@ -36,7 +36,7 @@ class TestKilledProposer:
 
     @pytest.mark.long
     def test_proposer_killed_before_sending_proposes_the_trained_weights(self, world: Worlds):
-        w = world("alice", "bob", "carol", rounds=2, gated=["alice"])
+        w = world("alice", "bob", "carol", swarm=None, rounds=2, gated=["alice"])
         alice = w.agent("alice")
         sending = alice.gate.hold(SEND)
         w.start()

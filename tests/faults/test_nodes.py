@@ -91,7 +91,7 @@ class TestIpfsNodes:
     def test_proposal_is_rejected_if_the_proposers_node_dies_before_voters_fetch_it(
         self, world: Worlds
     ):
-        w = world("alice", "bob", "carol", gated=["alice"])
+        w = world("alice", "bob", "carol", swarm=None, gated=["alice"])
         sending = w.agent("alice").gate.hold(SEND)
         w.start()
         for name in ("bob", "carol"):
@@ -113,7 +113,7 @@ class TestIpfsNodes:
     def test_proposal_is_accepted_if_the_proposers_node_dies_after_voters_fetched_it(
         self, world: Worlds
     ):
-        w = world("alice", "bob", "carol")
+        w = world("alice", "bob", "carol", swarm=None)
         for name in ("bob", "carol"):
             w.agent(name).hold("before-testing")
         w.start()
@@ -129,7 +129,7 @@ class TestIpfsNodes:
 
     @pytest.mark.long
     def test_experiment_completes_after_all_ipfs_nodes_were_down(self, world: Worlds):
-        w = world("alice", "bob", "carol")
+        w = world("alice", "bob", "carol", swarm=None)
         w.agent("bob").hold("after-training")
         w.start()
         w.agent("bob").wait_until_held("after-training")

@@ -19,7 +19,7 @@ from tests.support.waiting import LIMIT
 
 pytestmark = pytest.mark.usefixtures("node_binaries")
 
-Swarm = tuple[Kubo, Kubo, Kubo]
+Swarm = tuple[Kubo, ...]
 Make = Callable[..., Kubo]
 
 

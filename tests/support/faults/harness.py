@@ -38,6 +38,7 @@ class World(FaultWorld[RunningAgent]):
     Args:
         folder: folder of everything.
         names: learners in the order of joining, which is the order of proposing.
+        swarm: running IPFS nodes, at least one for each learner; ``None`` to start new ones.
         rounds: number of rounds of the experiment; default 3.
         gated: names of the learners whose agents reach the chain through a `Gate`.
         joins: whether the agents join by themselves; default no.
@@ -48,6 +49,7 @@ class World(FaultWorld[RunningAgent]):
 
     folder: Path
     names: Sequence[str]
+    swarm: Sequence[Kubo] | None
     rounds: int = 3
     gated: Sequence[str] = ()
     joins: bool = False
@@ -67,16 +69,10 @@ class World(FaultWorld[RunningAgent]):
         closing.callback(self.chain.kill)
         with self._host("chain"):
             self.chain.start()
-        key = new_swarm_key()
-        self.nodes = {
-            name: Kubo(self.folder / "ipfs" / name, swarm=key, host=self._address(name))
-            for name in self.names
-        }
-        for name, node in self.nodes.items():
-            closing.callback(node.kill)
-            with self._host(name):
-                node.start()
-        join(list(self.nodes.values()))
+        if self.swarm is None:
+            self.nodes = self._start_nodes(closing)
+        else:
+            self.nodes = {name: self.swarm[number] for number, name in enumerate(self.names)}
         self._create()
         for name in self.names:
             self._make_agent(name, closing)
@@ -84,6 +80,19 @@ class World(FaultWorld[RunningAgent]):
             for name in self.names:
                 self.view(name).join(self.experiment).wait(DEADLINE)
         self.dump()
+
+    def _start_nodes(self, closing: ExitStack) -> dict[str, Kubo]:
+        key = new_swarm_key()
+        nodes = {
+            name: Kubo(self.folder / "ipfs" / name, swarm=key, host=self._address(name))
+            for name in self.names
+        }
+        for name, node in nodes.items():
+            closing.callback(node.kill)
+            with self._host(name):
+                node.start()
+        join(list(nodes.values()))
+        return nodes
 
     def _host(self, name: str) -> AbstractContextManager[Any]:
         return nullcontext() if self.hosts is None else self.hosts.inside(name)
