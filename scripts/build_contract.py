@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 EVM = ROOT / "contracts" / "evm"
@@ -54,21 +55,57 @@ def main(check: bool) -> int:
 
 def read_artifact() -> dict[str, object]:
     """Return the content of the package's artifact, from forge's output."""
-    folder = EVM / os.environ.get("FOUNDRY_OUT", "out")
-    output = folder / "CollectiveLearning.sol" / "CollectiveLearning.json"
-    compiled = json.loads(output.read_text())
-    settings = compiled["metadata"]["settings"]
+    core, queries = read_output("CollectiveLearning"), read_output("Queries")
+    settings = core["metadata"]["settings"]
+    references = core["deployedBytecode"]["immutableReferences"]
+    if queries["deployedBytecode"].get("immutableReferences"):
+        raise SystemExit("build_contract: Queries has immutables, so its code cannot be compared")
     return {
         "contractName": "CollectiveLearning",
-        "abi": compiled["abi"],
-        "bytecode": compiled["bytecode"]["object"],
-        "deployedBytecode": compiled["deployedBytecode"]["object"],
+        "abi": read_output("ICollectiveLearning")["abi"],
+        "bytecode": core["bytecode"]["object"],
+        "deployedBytecode": core["deployedBytecode"]["object"],
+        "queriesDeployedBytecode": queries["deployedBytecode"]["object"],
+        "immutables": sorted(list_offsets(places) for places in references.values()),
+        "queriesAddressAt": list_offsets(references[find_declaration(core["ast"], "_queries")]),
         "compiler": (
-            f"solc {compiled['metadata']['compiler']['version']}, evm {settings['evmVersion']}, "
+            f"solc {core['metadata']['compiler']['version']}, evm {settings['evmVersion']}, "
             f"via-ir, optimizer runs {settings['optimizer']['runs']}"
         ),
         "sourceHash": compute_source_hash(),
     }
+
+
+def read_output(contract: str) -> dict[str, Any]:
+    """Return forge's output for the contract in the source file of the same name."""
+    folder = EVM / os.environ.get("FOUNDRY_OUT", "out")
+    output: dict[str, Any] = json.loads(
+        (folder / f"{contract}.sol" / f"{contract}.json").read_text()
+    )
+    return output
+
+
+def list_offsets(places: list[dict[str, int]]) -> list[int]:
+    """Return the offsets in the code at which an immutable's value is stored, ascending."""
+    return sorted(place["start"] for place in places)
+
+
+def find_declaration(tree: Any, name: str) -> str:
+    """Return the id of the variable with this name in a syntax tree.
+
+    Raises:
+        SystemExit: there is none.
+    """
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, dict):
+            if node.get("nodeType") == "VariableDeclaration" and node["name"] == name:
+                return str(node["id"])
+            node = list(node.values())
+        if isinstance(node, list):
+            todo += node
+    raise SystemExit(f"build_contract: CollectiveLearning.sol declares no variable {name}")
 
 
 def compute_source_hash() -> str:

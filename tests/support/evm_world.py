@@ -8,11 +8,10 @@ from typing import Any
 from web3.providers.base import BaseProvider
 
 from colearn_ledger.chains.evm import EvmConfig, EvmLedger
+from colearn_ledger.chains.evm.abi import load_artifact
 from colearn_ledger.chains.evm.embedded import EmbeddedChain
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.protocol import (
-    ExperimentId,
-)
+from colearn_ledger.protocol import Account, ExperimentId
 from tests.support.samples import params
 
 
@@ -33,6 +32,18 @@ class Place:
         self.ledger.join(experiment).wait()
         self.ledger.acting_for(self.bob).join(experiment).wait()
         return experiment
+
+    def deploy_with_changed_queries(self) -> Account:
+        """Deploy the contract with one changed byte in the code of its queries."""
+        artifact = load_artifact()
+        changed = artifact.queries[:-1] + bytes([artifact.queries[-1] ^ 1])
+        assert artifact.bytecode.count(artifact.queries) == 1
+        sender = self.ledger._channel.sender
+        creation = artifact.bytecode.replace(artifact.queries, changed)
+        receipt = sender.wait(sender.send(self.ana, None, creation), None)
+        assert receipt.succeeded
+        assert receipt.contract is not None
+        return Account(receipt.contract)
 
     def connect(self, provider: BaseProvider, wallet: Wallet, **config: Any) -> EvmLedger:
         chain_id = self.ledger.domain.chain_id

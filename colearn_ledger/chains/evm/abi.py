@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
 from eth_abi import abi as coder
 from eth_abi.exceptions import DecodingError
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from colearn_ledger.chains.errors import BadAnswer
+from colearn_ledger.protocol import Account
 
-_PUSH1, _PUSH32 = 0x60, 0x7F
+_WORD, _ADDRESS = 32, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +30,15 @@ class Log:
 
 @dataclass(frozen=True)
 class Artifact:
-    """The compiled contract.
+    """The compiled contract, which consists of two parts: the contract itself and its queries.
 
     Args:
-        abi: the contract's interface.
-        bytecode: the data of a deployment.
+        abi: the interface of both parts.
+        bytecode: the data of a deployment, which creates both.
         runtime: the code at the contract's address, with its immutables set to zero.
+        queries: the code at the address of the queries; it has no immutables.
+        immutables: for each immutable, the offsets in ``runtime`` of the words with its value.
+        queries_at: the same offsets of one of them, the address of the queries.
         compiler: the compiler's version.
         source_hash: the hash of the compiled sources, hexadecimal.
     """
@@ -41,33 +46,31 @@ class Artifact:
     abi: ContractAbi
     bytecode: bytes
     runtime: bytes
+    queries: bytes
+    immutables: tuple[tuple[int, ...], ...]
+    queries_at: tuple[int, ...]
     compiler: str
     source_hash: str
 
     def is_deployed_as(self, code: bytes) -> bool:
-        """Return whether deployed code is this contract, whatever the values of its immutables."""
+        """Return whether deployed code is this contract, whatever the values of its immutables.
+
+        This does not cover the queries: compare the code at `queries_address` with ``queries``.
+        """
         if len(code) != len(self.runtime):
             return False
-        at = 0
-        for hole in self._immutables:
-            if code[at:hole] != self.runtime[at:hole]:
+        masked = bytearray(code)
+        for places in self.immutables:
+            if len({code[at : at + _WORD] for at in places}) != 1:
                 return False
-            at = hole + 32
-        return code[at:] == self.runtime[at:]
+            for at in places:
+                masked[at : at + _WORD] = bytes(_WORD)
+        return masked == self.runtime
 
-    @cached_property
-    def _immutables(self) -> list[int]:
-        """Return the offsets of immutables.
-
-        An immutable is a PUSH32 of zero, because solc writes other zeros as PUSH0.
-        """
-        holes, at = [], 0
-        while at < len(self.runtime):
-            opcode = self.runtime[at]
-            if opcode == _PUSH32 and not any(self.runtime[at + 1 : at + 33]):
-                holes.append(at + 1)
-            at += 1 + (opcode - _PUSH1 + 1 if _PUSH1 <= opcode <= _PUSH32 else 0)
-        return holes
+    def queries_address(self, code: bytes) -> Account:
+        """Return the address of the queries from deployed code that `is_deployed_as` accepts."""
+        at = self.queries_at[0]
+        return Account(to_checksum_address(code[at + _WORD - _ADDRESS : at + _WORD]))
 
 
 @lru_cache(maxsize=1)
@@ -79,6 +82,9 @@ def load_artifact() -> Artifact:
         abi=ContractAbi(parsed["abi"]),
         bytecode=_bytes(parsed["bytecode"]),
         runtime=_bytes(parsed["deployedBytecode"]),
+        queries=_bytes(parsed["queriesDeployedBytecode"]),
+        immutables=tuple(tuple(places) for places in parsed["immutables"]),
+        queries_at=tuple(parsed["queriesAddressAt"]),
         compiler=parsed["compiler"],
         source_hash=parsed["sourceHash"],
     )

@@ -22,7 +22,7 @@ from colearn_ledger.chains.errors import (
     TransactionFailed,
     WrongContract,
 )
-from colearn_ledger.chains.evm.abi import load_artifact
+from colearn_ledger.chains.evm.abi import Artifact, load_artifact
 from colearn_ledger.chains.evm.config import EvmConfig
 from colearn_ledger.chains.evm.errors import Reverted
 from colearn_ledger.chains.evm.events import EventReader
@@ -59,7 +59,7 @@ class DeployedContract:
         Raises:
             WrongContract: the address has no contract, or another one.
         """
-        self.check_code(self.node.code(self.contract))
+        self.check_code()
         abi, function = self.artifact.abi, "domainSeparator"
         question = Question(abi.encode_call(function, ()), partial(abi.decode_answer, function))
         try:
@@ -196,18 +196,19 @@ class DeployedContract:
         """
         with suppress(LedgerUnavailable, BadAnswer, NodeRefused):
             check_chain_id(self.node.name, self.node.chain_id(), self.sender.chain_id)
-            self.check_code(self.node.code(self.contract))
+            self.check_code()
 
-    def check_code(self, code: bytes) -> None:
-        """Refuse code that is not this package's contract.
+    def check_code(self) -> None:
+        """Refuse a contract whose code, or whose queries' code, is not this package's.
 
         Raises:
             WrongContract: there is no code, or it is another contract's.
         """
         where = f"{self.contract} on chain {self.domain.chain_id}"
+        code = self.node.code(self.contract)
         if not code:
             raise WrongContract.missing(where)
-        if not self.artifact.is_deployed_as(code):
+        if not _is_our_code(self.node, self.artifact, code):
             raise WrongContract.foreign(where)
 
     def decode_events(self, receipt: TransactionReceipt) -> tuple[Event, ...]:
@@ -308,7 +309,7 @@ def deploy_contract(
     receipt = sender.wait(sent, timeout)
     if not receipt.succeeded or receipt.contract is None:
         raise TransactionFailed(f"deploying the contract failed in transaction {sent.hash}")
-    if not artifact.is_deployed_as(node.code(receipt.contract)):
+    if not _is_our_code(node, artifact, node.code(receipt.contract)):
         raise WrongContract(
             f"transaction {sent.hash} created another contract at {receipt.contract} than the one "
             "it contains; the node is faulty, or its chain was reorganised: check again later"
@@ -320,6 +321,13 @@ def deploy_contract(
         block=receipt.block,
         cost=receipt.gas_used,
     )
+
+
+def _is_our_code(node: Node, artifact: Artifact, code: bytes) -> bool:
+    """Return whether a contract's code is this package's, and that of the queries it refers to."""
+    if not artifact.is_deployed_as(code):
+        return False
+    return node.code(artifact.queries_address(code)) == artifact.queries
 
 
 def _check_balance(node: Node, account: Account, bytecode: bytes) -> None:

@@ -97,7 +97,11 @@ class _Backend(PyEVMBackend):  # type: ignore[misc]  # eth-tester carries no typ
     def estimate_gas(
         self, transaction: Mapping[str, Any], block_number: str | int = "latest"
     ) -> int:
-        """Return the gas of one run before refunds; enough, as the contract makes no calls."""
+        """Return the gas of one run before refunds.
+
+        It is enough: calls of the contract make no calls. The constructor makes one, but storing
+        the contract's code then uses more gas than the one-64th that was kept back.
+        """
         computation = self._execute(transaction, block_number)
         if computation.is_error:
             raise computation.error

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {ICollectiveLearning} from "./ICollectiveLearning.sol";
+import {ICollectiveLearningCalls} from "./ICollectiveLearning.sol";
+import {Lifecycle} from "./Lifecycle.sol";
 import {Queries} from "./Queries.sol";
 import {Members} from "./libraries/Members.sol";
 import {Parameters} from "./libraries/Parameters.sol";
@@ -16,15 +17,45 @@ import {ExperimentState, RoundState} from "./types/State.sol";
 import {Stage, Tally} from "./types/Tally.sol";
 
 /// @title Collective learning: one deployment, any number of experiments, no admin
-/// @notice Checks the caller, counts ballots and emits events. `Lifecycle` begins and closes rounds;
-/// `Queries` reads the state.
-contract CollectiveLearning is Queries {
+/// @notice Checks the caller, counts ballots and emits events. `Lifecycle` begins and closes rounds. `Queries`, which
+/// this contract deploys, answers the queries. The whole interface is `ICollectiveLearning`.
+contract CollectiveLearning is Lifecycle {
     using Rounds for RoundState;
     using Members for ExperimentState;
 
+    address private immutable _queries = address(new Queries());
+
+    // ------------------------------------------------------------------ queries
+
+    /// @notice Answers queries. Anything else that is not a call of this contract is refused.
+    /// @dev The code at `_queries` is that of `Queries`, which only has views, so delegating to it changes nothing.
+    // solhint-disable-next-line no-complex-fallback
+    fallback() external {
+        address target = _queries;
+        // solhint-disable-next-line no-inline-assembly
+        assembly ("memory-safe") {
+            let message := mload(0x40)
+            calldatacopy(message, 0, calldatasize())
+            let succeeded := delegatecall(gas(), target, message, calldatasize(), 0, 0)
+            returndatacopy(message, 0, returndatasize())
+            if iszero(succeeded) { revert(message, returndatasize()) }
+            return(message, returndatasize())
+        }
+    }
+
+    /// @inheritdoc ICollectiveLearningCalls
+    function queries() external view override returns (address) {
+        return _queries;
+    }
+
+    /// @inheritdoc ICollectiveLearningCalls
+    function domainSeparator() external view override returns (bytes32) {
+        return _separator();
+    }
+
     // ------------------------------------------------------------------ experiments
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningCalls
     function create(Params calldata params) external override returns (ExperimentId id) {
         Parameters.check(params);
         id = ExperimentId.wrap(++_count);
@@ -35,7 +66,7 @@ contract CollectiveLearning is Queries {
         emit ExperimentCreated(id, msg.sender, params);
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningCalls
     function admit(ExperimentId id, address[] calldata accounts) external override {
         ExperimentState storage e = _unfinished(id);
         _onlyCreator(e);
@@ -47,7 +78,7 @@ contract CollectiveLearning is Queries {
         }
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningCalls
     function start(ExperimentId id) external override {
         ExperimentState storage e = _existing(id);
         if (e.status != Status.Enrolling) revert WrongStatus(e.status);
@@ -56,7 +87,7 @@ contract CollectiveLearning is Queries {
         _start(id, e);
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningCalls
     function cancel(ExperimentId id) external override {
         ExperimentState storage e = _unfinished(id);
         _onlyCreator(e);
@@ -67,7 +98,7 @@ contract CollectiveLearning is Queries {
 
     // ------------------------------------------------------------------ learners
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningCalls
     /// @dev Flat: the roster and the active list are written at their ends.
     function join(ExperimentId id, bytes32 encryptionKey) external override {
         ExperimentState storage e = _unfinished(id);
@@ -85,7 +116,7 @@ contract CollectiveLearning is Queries {
         if (!running && e.activeLearners == e.params.maxLearners) _start(id, e);
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningCalls
     /// @dev Flat: the active list's last member takes the freed place.
     function leave(ExperimentId id) external override {
         ExperimentState storage e = _unfinished(id);
@@ -95,7 +126,7 @@ contract CollectiveLearning is Queries {
         _closeIfProposerLeft(id, e, msg.sender);
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningCalls
     function remove(ExperimentId id, address account) external override {
         ExperimentState storage e = _running(id);
         _onlyActive(e, account);
@@ -108,7 +139,7 @@ contract CollectiveLearning is Queries {
 
     // ------------------------------------------------------------------ proposing
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningCalls
     function propose(
         ExperimentId id,
         uint32 index,
@@ -130,7 +161,7 @@ contract CollectiveLearning is Queries {
         emit WeightsProposed(id, index, msg.sender, content, voteScore, testScore, deadline);
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningCalls
     function decline(ExperimentId id, uint32 index) external override {
         (ExperimentState storage e, RoundState storage state,) = _roundAt(id, index, Stage.Proposing);
         if (state.proposer != msg.sender) revert NotProposer(msg.sender);
@@ -140,7 +171,7 @@ contract CollectiveLearning is Queries {
 
     // ------------------------------------------------------------------ voting
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningCalls
     /// @dev Flat: writes the round's first slot and reads the learner's. An index >= 64 also writes a ballot word.
     function vote(ExperimentId id, uint32 index, bool approve, uint64 voteScore, uint64 testScore)
         external
@@ -156,7 +187,7 @@ contract CollectiveLearning is Queries {
         _settle(id, e, index, state, counting.tally);
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningCalls
     /// @dev Linear in the length of the batch, which the caller chooses; the tally is written once.
     function voteSigned(ExperimentId id, uint32 index, bytes calldata signed) external override {
         (ExperimentState storage e, RoundState storage state, Tally tally) = _roundAt(id, index, Stage.Voting);
@@ -186,7 +217,7 @@ contract CollectiveLearning is Queries {
         _settle(id, e, index, state, counting.tally);
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningCalls
     function commit(ExperimentId id, uint32 index, bytes32 commitment) external override {
         (ExperimentState storage e, RoundState storage state, Tally tally) =
             _roundAt(id, index, Stage.Committing);
@@ -204,7 +235,7 @@ contract CollectiveLearning is Queries {
         }
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningCalls
     function reveal(
         ExperimentId id,
         uint32 index,
@@ -231,7 +262,7 @@ contract CollectiveLearning is Queries {
         _settle(id, e, index, state, counting.tally);
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningCalls
     /// @dev Flat: writes no learner's strikes (see Members).
     function advance(ExperimentId id) external override {
         ExperimentState storage e = _running(id);

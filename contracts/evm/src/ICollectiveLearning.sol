@@ -6,70 +6,8 @@ import {BallotState, Duty, Outcome, Phase, SkipReason, Status} from "./types/Enu
 import {ExperimentId} from "./types/ExperimentId.sol";
 import {Params} from "./types/Params.sol";
 
-/// @title Collective learning among parties who do not trust each other
-/// @notice Records experiments, selects proposers and counts signed votes. The rules are in docs/protocol.md.
-/// There is no admin and no upgrade; one deployment serves any number of experiments.
-/// @dev Scores are IEEE-754 binary64 bits; absent is 0x7ff8000000000000. Times are block times in seconds.
-interface ICollectiveLearning {
-    // ------------------------------------------------------------------ values
-
-    /// @notice The present state of an experiment. `round` is meaningful only if `started`. `currentRound` is the
-    /// round that accepted the current weights, plus one; 0 stands for the initial weights.
-    struct ExperimentView {
-        ExperimentId id;
-        address creator;
-        Params params;
-        Status status;
-        uint40 createdAt;
-        uint40 startedAt;
-        uint40 endedAt;
-        bool started;
-        uint32 round;
-        uint32 activeLearners;
-        uint32 joinedLearners;
-        ContentRef current;
-        uint32 currentRound;
-        bytes32 seed;
-    }
-
-    /// @notice A learner. It belongs to the electorates of the rounds `fromRound <= round < untilRound`.
-    struct LearnerView {
-        address account;
-        uint32 index;
-        bool active;
-        uint32 fromRound;
-        uint32 untilRound;
-        uint32 strikes;
-        bytes32 encryptionKey;
-    }
-
-    /// @notice The present state of a round. Times that have not come yet are 0.
-    struct RoundView {
-        uint32 index;
-        Phase phase;
-        Outcome outcome;
-        address proposer;
-        uint16 eligible;
-        uint16 needed;
-        uint16 approvals;
-        uint16 rejections;
-        uint16 commitments;
-        ContentRef content;
-        uint40 startedAt;
-        uint40 proposedAt;
-        uint40 revealStartedAt;
-        uint40 closedAt;
-        uint40 deadline;
-        bool byDeadline;
-    }
-
-    /// @notice What is recorded of one learner in one round.
-    struct BallotView {
-        address learner;
-        bool eligible;
-        BallotState state;
-    }
-
+/// @notice The transactions of the contract, with its events and errors.
+interface ICollectiveLearningCalls {
     // ------------------------------------------------------------------ events
 
     /// @notice An experiment was created; its parameters are immutable from now on.
@@ -246,6 +184,74 @@ interface ICollectiveLearning {
     /// @notice Ends a phase whose deadline has passed. Anyone may call it.
     function advance(ExperimentId experiment) external;
 
+    // ------------------------------------------------------------------ the deployment
+
+    /// @notice Returns the EIP-712 domain separator that ballots and commitments are bound to.
+    function domainSeparator() external view returns (bytes32);
+
+    /// @notice Returns the contract whose code answers the queries. They are asked at the address of this contract.
+    function queries() external view returns (address);
+}
+
+/// @notice The queries of the contract. Lists are paged, so that every answer stays small.
+interface ICollectiveLearningQueries {
+    /// @notice The present state of an experiment. `round` is meaningful only if `started`. `currentRound` is the
+    /// round that accepted the current weights, plus one; 0 stands for the initial weights.
+    struct ExperimentView {
+        ExperimentId id;
+        address creator;
+        Params params;
+        Status status;
+        uint40 createdAt;
+        uint40 startedAt;
+        uint40 endedAt;
+        bool started;
+        uint32 round;
+        uint32 activeLearners;
+        uint32 joinedLearners;
+        ContentRef current;
+        uint32 currentRound;
+        bytes32 seed;
+    }
+
+    /// @notice A learner. It belongs to the electorates of the rounds `fromRound <= round < untilRound`.
+    struct LearnerView {
+        address account;
+        uint32 index;
+        bool active;
+        uint32 fromRound;
+        uint32 untilRound;
+        uint32 strikes;
+        bytes32 encryptionKey;
+    }
+
+    /// @notice The present state of a round. Times that have not come yet are 0.
+    struct RoundView {
+        uint32 index;
+        Phase phase;
+        Outcome outcome;
+        address proposer;
+        uint16 eligible;
+        uint16 needed;
+        uint16 approvals;
+        uint16 rejections;
+        uint16 commitments;
+        ContentRef content;
+        uint40 startedAt;
+        uint40 proposedAt;
+        uint40 revealStartedAt;
+        uint40 closedAt;
+        uint40 deadline;
+        bool byDeadline;
+    }
+
+    /// @notice What is recorded of one learner in one round.
+    struct BallotView {
+        address learner;
+        bool eligible;
+        BallotState state;
+    }
+
     // ------------------------------------------------------------------ queries
 
     /// @notice Returns an experiment.
@@ -283,7 +289,13 @@ interface ICollectiveLearning {
 
     /// @notice Returns what an account should do now.
     function duty(ExperimentId id, address account) external view returns (Duty);
-
-    /// @notice Returns the EIP-712 domain separator that ballots and commitments are bound to.
-    function domainSeparator() external view returns (bytes32);
 }
+
+/// @title Collective learning among parties who do not trust each other
+/// @notice Records experiments, selects proposers and counts signed votes. The rules are in docs/protocol.md.
+/// There is no admin and no upgrade; one deployment serves any number of experiments.
+/// @dev Scores are IEEE-754 binary64 bits; absent is 0x7ff8000000000000. Times are block times in seconds.
+/// It has two parts because the code of one contract is limited (EIP-170): `CollectiveLearning` makes the calls and
+/// passes every other message on to `Queries`. Callers use this interface at the address of `CollectiveLearning`.
+// solhint-disable-next-line no-empty-blocks
+interface ICollectiveLearning is ICollectiveLearningCalls, ICollectiveLearningQueries {}

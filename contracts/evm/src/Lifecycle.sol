@@ -1,36 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {ExperimentStorage} from "./ExperimentStorage.sol";
+import {ICollectiveLearningCalls} from "./ICollectiveLearning.sol";
 import {SigningDomain} from "./SigningDomain.sol";
-
-import {ICollectiveLearning} from "./ICollectiveLearning.sol";
 import {Members} from "./libraries/Members.sol";
 import {Rounds} from "./libraries/Rounds.sol";
-import {ContentRef} from "./types/ContentRef.sol";
 import {Selection, Status} from "./types/Enums.sol";
 import {ExperimentId} from "./types/ExperimentId.sol";
 import {Member} from "./types/Member.sol";
 import {ExperimentState, RoundState} from "./types/State.sol";
 import {Stage, Tallies, Tally} from "./types/Tally.sol";
 
-/// @notice Holds the state; begins and closes rounds. Outcomes are written here and nowhere else.
-abstract contract Lifecycle is ICollectiveLearning, SigningDomain {
+/// @notice Begins and closes rounds. Outcomes are written here and nowhere else.
+abstract contract Lifecycle is ICollectiveLearningCalls, ExperimentStorage, SigningDomain {
     using Rounds for RoundState;
     using Members for ExperimentState;
 
-    mapping(uint64 id => ExperimentState) private _experiments;
-    uint64 internal _count;
-
     // ------------------------------------------------------------------ access
-
-    function _stateOf(ExperimentId id) internal view returns (ExperimentState storage) {
-        return _experiments[ExperimentId.unwrap(id)];
-    }
-
-    function _existing(ExperimentId id) internal view returns (ExperimentState storage e) {
-        e = _stateOf(id);
-        if (e.creator == address(0)) revert UnknownExperiment(id);
-    }
 
     function _running(ExperimentId id) internal view returns (ExperimentState storage e) {
         e = _existing(id);
@@ -189,12 +176,5 @@ abstract contract Lifecycle is ICollectiveLearning, SigningDomain {
     function _end(ExperimentState storage e, Status status) internal {
         e.status = status;
         e.endedAt = uint40(block.timestamp);
-    }
-
-    // ------------------------------------------------------------------ content
-
-    function _currentWeights(ExperimentState storage e) internal view returns (ContentRef memory) {
-        uint32 accepted = e.currentRound;
-        return accepted == 0 ? e.params.initial : e.roundAt[accepted - 1].content();
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {ICollectiveLearning} from "./ICollectiveLearning.sol";
-import {Lifecycle} from "./Lifecycle.sol";
+import {ExperimentStorage} from "./ExperimentStorage.sol";
+import {ICollectiveLearningCalls, ICollectiveLearningQueries} from "./ICollectiveLearning.sol";
 import {Members} from "./libraries/Members.sol";
 import {Rounds} from "./libraries/Rounds.sol";
 import {ContentRef} from "./types/ContentRef.sol";
@@ -12,8 +12,11 @@ import {Member} from "./types/Member.sol";
 import {ExperimentState, RoundState} from "./types/State.sol";
 import {Stage, Tally} from "./types/Tally.sol";
 
-/// @notice Read-only queries. Every past round stays answerable from state alone.
-abstract contract Queries is Lifecycle {
+/// @title The queries of `CollectiveLearning`
+/// @notice Every past round stays answerable from state alone.
+/// @dev `CollectiveLearning` delegates to this code, which then reads the storage of `CollectiveLearning`. All
+/// functions are views. Nothing here may depend on an immutable: its value would belong to this contract's address.
+contract Queries is ICollectiveLearningQueries, ExperimentStorage {
     using Rounds for RoundState;
     using Members for ExperimentState;
     using Members for Member;
@@ -23,7 +26,7 @@ abstract contract Queries is Lifecycle {
 
     // Lists are paged: at most MAX_PAGE rows, whatever limit the caller passes.
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningQueries
     function experiment(ExperimentId id) public view override returns (ExperimentView memory v) {
         ExperimentState storage e = _existing(id);
         v.id = id;
@@ -42,7 +45,7 @@ abstract contract Queries is Lifecycle {
         v.seed = e.seed;
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningQueries
     function experiments(uint256 start, uint256 limit)
         external
         view
@@ -55,12 +58,12 @@ abstract contract Queries is Lifecycle {
         }
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningQueries
     function learner(ExperimentId id, address account) external view override returns (LearnerView memory) {
         return _learnerView(_requireJoined(id, account), account);
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningQueries
     function learners(ExperimentId id, uint256 start, uint256 limit)
         external
         view
@@ -74,14 +77,14 @@ abstract contract Queries is Lifecycle {
         }
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningQueries
     function round(ExperimentId id, uint32 index) external view override returns (RoundView memory) {
         ExperimentState storage e = _existing(id);
         _requireBegun(e, index);
         return _roundView(e, index);
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningQueries
     function rounds(ExperimentId id, uint256 start, uint256 limit)
         external
         view
@@ -96,7 +99,7 @@ abstract contract Queries is Lifecycle {
         }
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningQueries
     function ballot(ExperimentId id, uint32 index, address account)
         external
         view
@@ -109,7 +112,7 @@ abstract contract Queries is Lifecycle {
         return _ballotView(e, index, account);
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningQueries
     function ballots(ExperimentId id, uint32 index, uint256 start, uint256 limit)
         external
         view
@@ -124,12 +127,12 @@ abstract contract Queries is Lifecycle {
         }
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningQueries
     function currentWeights(ExperimentId id) external view override returns (ContentRef memory) {
         return _currentWeights(_existing(id));
     }
 
-    /// @inheritdoc ICollectiveLearning
+    /// @inheritdoc ICollectiveLearningQueries
     function duty(ExperimentId id, address account) external view override returns (Duty) {
         ExperimentState storage e = _existing(id);
         if (e.status > Status.Running) return Duty.Done;
@@ -147,11 +150,6 @@ abstract contract Queries is Lifecycle {
         if (tally.stage() == Stage.Revealing) return cast == BallotState.Committed ? Duty.Reveal : Duty.Wait;
         if (cast != BallotState.None) return Duty.Wait;
         return tally.stage() == Stage.Voting ? Duty.Vote : Duty.Commit;
-    }
-
-    /// @inheritdoc ICollectiveLearning
-    function domainSeparator() external view override returns (bytes32) {
-        return _separator();
     }
 
     // ------------------------------------------------------------------ rows
@@ -210,12 +208,12 @@ abstract contract Queries is Lifecycle {
         returns (ExperimentState storage e)
     {
         e = _existing(id);
-        if (!e.members[account].hasJoined()) revert NotALearner(account);
+        if (!e.members[account].hasJoined()) revert ICollectiveLearningCalls.NotALearner(account);
     }
 
     function _requireBegun(ExperimentState storage e, uint32 index) private view {
         uint32 current = e.startedAt == 0 ? NOT_STARTED : e.round;
-        if (e.startedAt == 0 || index > current) revert WrongRound(current);
+        if (e.startedAt == 0 || index > current) revert ICollectiveLearningCalls.WrongRound(current);
     }
 
     function _page(uint256 start, uint256 limit, uint256 total) private pure returns (uint256) {

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Test} from "forge-std/Test.sol";
 
-import {CollectiveLearning} from "../src/CollectiveLearning.sol";
+import {ICollectiveLearning} from "../src/ICollectiveLearning.sol";
 import {ContentRef} from "../src/types/ContentRef.sol";
 import {Admission, Selection} from "../src/types/Enums.sol";
 import {ExperimentId} from "../src/types/ExperimentId.sol";
@@ -17,12 +17,12 @@ abstract contract Base is Test {
     uint64 internal constant SCORE = 0x3febf05a3c8d1e27;
     uint40 internal constant WINDOW = 600;
 
-    CollectiveLearning internal hub;
+    ICollectiveLearning internal hub;
     address internal creator = address(0xC0FFEE);
 
     function setUp() public virtual {
         vm.warp(1_800_000_000);
-        hub = CollectiveLearning(deployCode("CollectiveLearning.sol:CollectiveLearning"));
+        hub = ICollectiveLearning(deployCode("CollectiveLearning.sol:CollectiveLearning"));
     }
 
     function key(uint256 i) internal pure returns (uint256) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {ICollectiveLearning as I} from "../src/ICollectiveLearning.sol";
+import {ICollectiveLearningCalls as C, ICollectiveLearningQueries as Q} from "../src/ICollectiveLearning.sol";
 import {
     Admission,
     BallotState,
@@ -18,17 +18,13 @@ import {Base} from "./Base.sol";
 
 /// @notice The life of experiments and rounds. The full rules are tested as scenarios on every ledger.
 contract CollectiveLearningTest is Base {
-    function test_runtimeCode_fitsTheSizeLimit() public view {
-        assertLe(address(hub).code.length, 24_576);
-    }
-
     function test_enoughApprovals_acceptTheProposal() public {
         ExperimentId id = startExperiment(defaults(), 5);
         proposeWeights(id, 0);
         for (uint256 i = 1; i < 5; ++i) {
             castVote(id, 0, i, i <= 2);
         }
-        I.RoundView memory r = hub.round(id, 0);
+        Q.RoundView memory r = hub.round(id, 0);
         assertEq(uint8(r.outcome), uint8(Outcome.Accepted));
         assertEq(r.approvals, 2);
         assertEq(r.rejections, 2);
@@ -50,29 +46,29 @@ contract CollectiveLearningTest is Base {
         ExperimentId id = startExperiment(defaults(), 5);
         proposeWeights(id, 0);
         castVote(id, 0, 1, true);
-        vm.expectRevert(abi.encodeWithSelector(I.AlreadyVoted.selector, account(1)));
+        vm.expectRevert(abi.encodeWithSelector(C.AlreadyVoted.selector, account(1)));
         castVote(id, 0, 1, false);
     }
 
     function test_vote_isRefusedToProposerAndStrangers() public {
         ExperimentId id = startExperiment(defaults(), 3);
         proposeWeights(id, 0);
-        vm.expectRevert(abi.encodeWithSelector(I.NotEligible.selector, account(0)));
+        vm.expectRevert(abi.encodeWithSelector(C.NotEligible.selector, account(0)));
         castVote(id, 0, 0, true);
-        vm.expectRevert(abi.encodeWithSelector(I.NotALearner.selector, account(9)));
+        vm.expectRevert(abi.encodeWithSelector(C.NotALearner.selector, account(9)));
         castVote(id, 0, 9, true);
     }
 
     function test_propose_isRefusedToOtherLearners() public {
         ExperimentId id = startExperiment(defaults(), 3);
-        vm.expectRevert(abi.encodeWithSelector(I.NotProposer.selector, account(1)));
+        vm.expectRevert(abi.encodeWithSelector(C.NotProposer.selector, account(1)));
         vm.prank(account(1));
         hub.propose(id, 0, content(9), HALF, HALF);
     }
 
     function test_propose_refusesTheCurrentWeights() public {
         ExperimentId id = startExperiment(defaults(), 3);
-        vm.expectRevert(I.Unchanged.selector);
+        vm.expectRevert(C.Unchanged.selector);
         vm.prank(account(0));
         hub.propose(id, 0, content(2), HALF, HALF);
     }
@@ -80,19 +76,19 @@ contract CollectiveLearningTest is Base {
     function test_startAndCancel_areRefusedToOthers() public {
         ExperimentId id = createExperiment(defaults());
         joinAll(id, 2);
-        vm.expectRevert(abi.encodeWithSelector(I.NotCreator.selector, account(0)));
+        vm.expectRevert(abi.encodeWithSelector(C.NotCreator.selector, account(0)));
         vm.prank(account(0));
         hub.start(id);
-        vm.expectRevert(abi.encodeWithSelector(I.NotCreator.selector, account(0)));
+        vm.expectRevert(abi.encodeWithSelector(C.NotCreator.selector, account(0)));
         vm.prank(account(0));
         hub.cancel(id);
     }
 
     function test_unknownExperiment_isRefused() public {
         ExperimentId none = ExperimentId.wrap(7);
-        vm.expectRevert(abi.encodeWithSelector(I.UnknownExperiment.selector, none));
+        vm.expectRevert(abi.encodeWithSelector(C.UnknownExperiment.selector, none));
         hub.experiment(none);
-        vm.expectRevert(abi.encodeWithSelector(I.UnknownExperiment.selector, none));
+        vm.expectRevert(abi.encodeWithSelector(C.UnknownExperiment.selector, none));
         hub.vote(none, 0, true, HALF, HALF);
     }
 
@@ -100,13 +96,13 @@ contract CollectiveLearningTest is Base {
         ExperimentId id = startExperiment(defaults(), 3);
         uint40 deadline = hub.round(id, 0).deadline;
         vm.warp(deadline - 1);
-        vm.expectRevert(abi.encodeWithSelector(I.DeadlineNotPassed.selector, deadline));
+        vm.expectRevert(abi.encodeWithSelector(C.DeadlineNotPassed.selector, deadline));
         hub.advance(id);
         vm.warp(deadline);
         hub.advance(id);
         assertEq(uint8(hub.round(id, 0).outcome), uint8(Outcome.NoProposal));
         assertEq(hub.learner(id, account(0)).strikes, 1);
-        vm.expectRevert(abi.encodeWithSelector(I.DeadlineNotPassed.selector, deadline + WINDOW));
+        vm.expectRevert(abi.encodeWithSelector(C.DeadlineNotPassed.selector, deadline + WINDOW));
         hub.advance(id);
     }
 
@@ -127,7 +123,7 @@ contract CollectiveLearningTest is Base {
         Params memory p = defaults();
         p.maxStrikes = 1;
         ExperimentId id = startExperiment(p, 4);
-        vm.expectRevert(abi.encodeWithSelector(I.NotRemovable.selector, 0));
+        vm.expectRevert(abi.encodeWithSelector(C.NotRemovable.selector, 0));
         hub.remove(id, account(0));
         vm.warp(hub.round(id, 0).deadline);
         hub.advance(id);
@@ -154,13 +150,13 @@ contract CollectiveLearningTest is Base {
         ];
         uint8[4] memory whose = [1, 0, 9, 2];
         vm.expectEmit(address(hub));
-        emit I.VoteCast(id, 0, account(1), true, SCORE, HALF);
+        emit C.VoteCast(id, 0, account(1), true, SCORE, HALF);
         for (uint256 i = 0; i < 4; ++i) {
             vm.expectEmit(address(hub));
-            emit I.BallotSkipped(id, 0, account(whose[i]), reasons[i]);
+            emit C.BallotSkipped(id, 0, account(whose[i]), reasons[i]);
         }
         vm.expectEmit(address(hub));
-        emit I.VoteCast(id, 0, account(3), false, SCORE, HALF);
+        emit C.VoteCast(id, 0, account(3), false, SCORE, HALF);
         vm.prank(address(0xBEEF));
         hub.voteSigned(id, 0, batch);
         assertEq(hub.round(id, 0).approvals, 1);
@@ -178,7 +174,7 @@ contract CollectiveLearningTest is Base {
             hub.commit(id, 0, c);
         }
         assertEq(uint8(hub.duty(id, account(1))), uint8(Duty.Reveal));
-        vm.expectRevert(abi.encodeWithSelector(I.BadReveal.selector, account(1)));
+        vm.expectRevert(abi.encodeWithSelector(C.BadReveal.selector, account(1)));
         vm.prank(account(1));
         hub.reveal(id, 0, false, HALF, HALF, bytes32(uint256(1)));
         for (uint256 i = 1; i < 3; ++i) {
@@ -198,7 +194,7 @@ contract CollectiveLearningTest is Base {
             vm.prank(account(i));
             hub.commit(id, 0, c);
         }
-        vm.expectRevert(abi.encodeWithSelector(I.BadReveal.selector, account(2)));
+        vm.expectRevert(abi.encodeWithSelector(C.BadReveal.selector, account(2)));
         vm.prank(account(2));
         hub.reveal(id, 0, true, HALF, HALF, bytes32(uint256(1)));
     }
@@ -248,7 +244,7 @@ contract CollectiveLearningTest is Base {
             if (approve) ++approvals;
             castVote(id, 0, i, approve);
         }
-        I.RoundView memory r = hub.round(id, 0);
+        Q.RoundView memory r = hub.round(id, 0);
         assertEq(r.approvals, approvals);
         assertEq(r.rejections, n - 1 - approvals);
         bool accepted = approvals * 10_000 >= (n - 1) * p.approvalBps && approvals >= 1;
@@ -261,7 +257,7 @@ contract CollectiveLearningTest is Base {
         p.admission = Admission.Allowlist;
         p.selection = Selection.Random;
         ExperimentId id = createExperiment(p);
-        vm.expectRevert(abi.encodeWithSelector(I.NotAdmitted.selector, account(0)));
+        vm.expectRevert(abi.encodeWithSelector(C.NotAdmitted.selector, account(0)));
         vm.prank(account(0));
         hub.join(id, 0);
         address[] memory list = new address[](3);

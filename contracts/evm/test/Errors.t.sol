@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {ICollectiveLearning as I} from "../src/ICollectiveLearning.sol";
+import {ICollectiveLearningCalls as C, ICollectiveLearningQueries as Q} from "../src/ICollectiveLearning.sol";
 import {ContentRef} from "../src/types/ContentRef.sol";
 import {Admission, Phase, Status} from "../src/types/Enums.sol";
 import {ExperimentId} from "../src/types/ExperimentId.sol";
@@ -73,7 +73,7 @@ contract ErrorsTest is Base {
         bad[4].sha256Hash = bytes32(uint256(1)); // raw, but the digest is not the hash of the file
         ExperimentId id = startExperiment(defaults(), 3);
         for (uint256 i = 0; i < 5; ++i) {
-            _refuses(account(0), abi.encodeCall(I.propose, (id, 0, bad[i], HALF, HALF)), _invalid("content"));
+            _refuses(account(0), abi.encodeCall(C.propose, (id, 0, bad[i], HALF, HALF)), _invalid("content"));
         }
     }
 
@@ -82,11 +82,11 @@ contract ErrorsTest is Base {
     function test_everyCall_refusesAnUnknownExperiment() public {
         bytes[] memory calls = _calls(NONE, 0);
         for (uint256 i = 0; i < calls.length; ++i) {
-            _refuses(creator, calls[i], abi.encodeWithSelector(I.UnknownExperiment.selector, NONE));
+            _refuses(creator, calls[i], abi.encodeWithSelector(C.UnknownExperiment.selector, NONE));
         }
         bytes[] memory asked = _queries(NONE, 0);
         for (uint256 i = 0; i < asked.length; ++i) {
-            _refuses(creator, asked[i], abi.encodeWithSelector(I.UnknownExperiment.selector, NONE));
+            _refuses(creator, asked[i], abi.encodeWithSelector(C.UnknownExperiment.selector, NONE));
         }
     }
 
@@ -116,13 +116,13 @@ contract ErrorsTest is Base {
 
     function test_creatorCalls_areRefusedToOthers() public {
         ExperimentId id = createExperiment(defaults());
-        bytes memory notCreator = abi.encodeWithSelector(I.NotCreator.selector, STRANGER);
-        _refuses(STRANGER, abi.encodeCall(I.admit, (id, new address[](0))), notCreator);
-        _refuses(STRANGER, abi.encodeCall(I.start, (id)), notCreator);
-        _refuses(STRANGER, abi.encodeCall(I.cancel, (id)), notCreator);
-        _refuses(creator, abi.encodeCall(I.admit, (id, new address[](0))), _invalid("admission"));
+        bytes memory notCreator = abi.encodeWithSelector(C.NotCreator.selector, STRANGER);
+        _refuses(STRANGER, abi.encodeCall(C.admit, (id, new address[](0))), notCreator);
+        _refuses(STRANGER, abi.encodeCall(C.start, (id)), notCreator);
+        _refuses(STRANGER, abi.encodeCall(C.cancel, (id)), notCreator);
+        _refuses(creator, abi.encodeCall(C.admit, (id, new address[](0))), _invalid("admission"));
         joinAll(id, 1);
-        _refuses(creator, abi.encodeCall(I.start, (id)), _invalid("min_learners"));
+        _refuses(creator, abi.encodeCall(C.start, (id)), _invalid("min_learners"));
     }
 
     function test_join_checksInTheOrderOfTheProtocol() public {
@@ -136,36 +136,36 @@ contract ErrorsTest is Base {
         vm.prank(creator);
         hub.admit(id, three);
         joinAll(id, 2); // starts the experiment
-        bytes memory call = abi.encodeCall(I.join, (id, bytes32(0)));
-        _refuses(account(0), call, abi.encodeWithSelector(I.AlreadyJoined.selector, account(0)));
-        _refuses(STRANGER, call, abi.encodeWithSelector(I.NotAdmitted.selector, STRANGER));
-        _refuses(account(2), call, abi.encodeWithSelector(I.ExperimentFull.selector, 2));
+        bytes memory call = abi.encodeCall(C.join, (id, bytes32(0)));
+        _refuses(account(0), call, abi.encodeWithSelector(C.AlreadyJoined.selector, account(0)));
+        _refuses(STRANGER, call, abi.encodeWithSelector(C.NotAdmitted.selector, STRANGER));
+        _refuses(account(2), call, abi.encodeWithSelector(C.ExperimentFull.selector, 2));
     }
 
     function test_join_isRefusedWhileRunningWithoutLateJoin() public {
         ExperimentId id = startExperiment(defaults(), 2);
-        _refuses(STRANGER, abi.encodeCall(I.join, (id, bytes32(0))), _wrongStatus(Status.Running));
+        _refuses(STRANGER, abi.encodeCall(C.join, (id, bytes32(0))), _wrongStatus(Status.Running));
     }
 
     function test_leaveAndRemove_needAnActiveLearner() public {
         ExperimentId id = startExperiment(defaults(), 4);
-        bytes memory leave = abi.encodeCall(I.leave, (id));
+        bytes memory leave = abi.encodeCall(C.leave, (id));
         _refuses(STRANGER, leave, _notALearner(STRANGER));
-        _refuses(STRANGER, abi.encodeCall(I.remove, (id, STRANGER)), _notALearner(STRANGER));
+        _refuses(STRANGER, abi.encodeCall(C.remove, (id, STRANGER)), _notALearner(STRANGER));
         vm.prank(account(3));
         hub.leave(id);
         _refuses(account(3), leave, _notALearner(account(3)));
-        _refuses(STRANGER, abi.encodeCall(I.remove, (id, account(3))), _notALearner(account(3)));
+        _refuses(STRANGER, abi.encodeCall(C.remove, (id, account(3))), _notALearner(account(3)));
         // With max_strikes 0 nobody is ever removed.
-        bytes memory notRemovable = abi.encodeWithSelector(I.NotRemovable.selector, 0);
-        _refuses(STRANGER, abi.encodeCall(I.remove, (id, account(1))), notRemovable);
+        bytes memory notRemovable = abi.encodeWithSelector(C.NotRemovable.selector, 0);
+        _refuses(STRANGER, abi.encodeCall(C.remove, (id, account(1))), notRemovable);
     }
 
     // ------------------------------------------------------------------ rounds
 
     function test_openBallots_checkRoundPhaseAndDeadline() public {
         ExperimentId id = startExperiment(defaults(), 3);
-        bytes memory wrongRound = abi.encodeWithSelector(I.WrongRound.selector, 0);
+        bytes memory wrongRound = abi.encodeWithSelector(C.WrongRound.selector, 0);
         bytes[] memory ahead = _roundCalls(id, 1);
         for (uint256 i = 0; i < ahead.length; ++i) {
             _refuses(account(0), ahead[i], wrongRound);
@@ -175,12 +175,12 @@ contract ErrorsTest is Base {
             _refuses(account(1), calls[i], _wrongPhase(Phase.Proposing));
         }
         _refusesProposer(id, STRANGER);
-        _refuses(account(0), abi.encodeCall(I.propose, (id, 0, content(2), HALF, HALF)), _unchanged());
+        _refuses(account(0), abi.encodeCall(C.propose, (id, 0, content(2), HALF, HALF)), _unchanged());
         uint40 deadline = _pass(id);
-        _refuses(account(0), calls[0], abi.encodeWithSelector(I.DeadlinePassed.selector, deadline));
-        _refuses(account(0), calls[1], abi.encodeWithSelector(I.DeadlinePassed.selector, deadline));
+        _refuses(account(0), calls[0], abi.encodeWithSelector(C.DeadlinePassed.selector, deadline));
+        _refuses(account(0), calls[1], abi.encodeWithSelector(C.DeadlinePassed.selector, deadline));
         vm.warp(deadline - 1);
-        _refuses(STRANGER, abi.encodeCall(I.advance, (id)), _notPassed(deadline));
+        _refuses(STRANGER, abi.encodeCall(C.advance, (id)), _notPassed(deadline));
         proposeWeights(id, 0);
         _refuses(account(0), calls[0], _wrongPhase(Phase.Voting));
         _refuses(account(0), calls[1], _wrongPhase(Phase.Voting));
@@ -188,10 +188,10 @@ contract ErrorsTest is Base {
         _refuses(account(1), calls[5], _wrongPhase(Phase.Voting));
         _refusesVoter(id, calls[2]);
         castVote(id, 0, 1, true);
-        _refuses(account(1), calls[2], abi.encodeWithSelector(I.AlreadyVoted.selector, account(1)));
+        _refuses(account(1), calls[2], abi.encodeWithSelector(C.AlreadyVoted.selector, account(1)));
         deadline = _pass(id);
-        _refuses(account(2), calls[2], abi.encodeWithSelector(I.DeadlinePassed.selector, deadline));
-        _refuses(account(2), calls[3], abi.encodeWithSelector(I.DeadlinePassed.selector, deadline));
+        _refuses(account(2), calls[2], abi.encodeWithSelector(C.DeadlinePassed.selector, deadline));
+        _refuses(account(2), calls[3], abi.encodeWithSelector(C.DeadlinePassed.selector, deadline));
     }
 
     function test_secretBallots_checkRoundPhaseAndDeadline() public {
@@ -204,50 +204,50 @@ contract ErrorsTest is Base {
         _refuses(account(1), calls[3], _wrongPhase(Phase.Voting));
         _refuses(account(1), calls[5], _wrongPhase(Phase.Voting));
         _refusesVoter(id, calls[4]);
-        _refuses(account(1), abi.encodeCall(I.commit, (id, 0, bytes32(0))), _invalid("commitment"));
+        _refuses(account(1), abi.encodeCall(C.commit, (id, 0, bytes32(0))), _invalid("commitment"));
         _committed(id, 1);
-        _refuses(account(1), calls[4], abi.encodeWithSelector(I.AlreadyVoted.selector, account(1)));
+        _refuses(account(1), calls[4], abi.encodeWithSelector(C.AlreadyVoted.selector, account(1)));
         _committed(id, 2);
         uint40 deadline = _pass(id);
-        _refuses(account(3), calls[4], abi.encodeWithSelector(I.DeadlinePassed.selector, deadline));
+        _refuses(account(3), calls[4], abi.encodeWithSelector(C.DeadlinePassed.selector, deadline));
         hub.advance(id);
         _refuses(account(3), calls[4], _wrongPhase(Phase.Revealing));
         _refusesVoter(id, calls[5]);
-        _refuses(account(3), calls[5], abi.encodeWithSelector(I.BadReveal.selector, account(3)));
-        _refuses(account(1), calls[5], abi.encodeWithSelector(I.BadReveal.selector, account(1)));
+        _refuses(account(3), calls[5], abi.encodeWithSelector(C.BadReveal.selector, account(3)));
+        _refuses(account(1), calls[5], abi.encodeWithSelector(C.BadReveal.selector, account(1)));
         vm.prank(account(1));
         hub.reveal(id, 0, true, HALF, HALF, bytes32(uint256(1)));
-        _refuses(account(1), calls[5], abi.encodeWithSelector(I.AlreadyVoted.selector, account(1)));
+        _refuses(account(1), calls[5], abi.encodeWithSelector(C.AlreadyVoted.selector, account(1)));
         deadline = _pass(id);
-        _refuses(account(2), calls[5], abi.encodeWithSelector(I.DeadlinePassed.selector, deadline));
+        _refuses(account(2), calls[5], abi.encodeWithSelector(C.DeadlinePassed.selector, deadline));
     }
 
     function test_voteSigned_refusesAPartialBallot() public {
         ExperimentId id = startExperiment(defaults(), 3);
         proposeWeights(id, 0);
         bytes memory ballot = signedBallot(id, 0, 1, true);
-        _refuses(STRANGER, abi.encodeCall(I.voteSigned, (id, 0, "")), _invalid("ballots"));
+        _refuses(STRANGER, abi.encodeCall(C.voteSigned, (id, 0, "")), _invalid("ballots"));
         _refuses(
             STRANGER,
-            abi.encodeCall(I.voteSigned, (id, 0, bytes.concat(ballot, hex"00"))),
+            abi.encodeCall(C.voteSigned, (id, 0, bytes.concat(ballot, hex"00"))),
             _invalid("ballots")
         );
-        _refuses(STRANGER, abi.encodeCall(I.voteSigned, (id, 0, new bytes(100))), _invalid("ballots"));
+        _refuses(STRANGER, abi.encodeCall(C.voteSigned, (id, 0, new bytes(100))), _invalid("ballots"));
     }
 
     function test_queries_refuseUnknownRoundsAndLearners() public {
         ExperimentId id = createExperiment(defaults());
-        bytes memory notStarted = abi.encodeWithSelector(I.WrongRound.selector, type(uint32).max);
-        _refuses(STRANGER, abi.encodeCall(I.round, (id, 0)), notStarted);
-        _refuses(STRANGER, abi.encodeCall(I.ballots, (id, 0, 0, 10)), notStarted);
+        bytes memory notStarted = abi.encodeWithSelector(C.WrongRound.selector, type(uint32).max);
+        _refuses(STRANGER, abi.encodeCall(Q.round, (id, 0)), notStarted);
+        _refuses(STRANGER, abi.encodeCall(Q.ballots, (id, 0, 0, 10)), notStarted);
         joinAll(id, 2);
         vm.prank(creator);
         hub.start(id);
-        bytes memory wrongRound = abi.encodeWithSelector(I.WrongRound.selector, 0);
-        _refuses(STRANGER, abi.encodeCall(I.round, (id, 1)), wrongRound);
-        _refuses(STRANGER, abi.encodeCall(I.ballot, (id, 1, account(0))), wrongRound);
-        _refuses(STRANGER, abi.encodeCall(I.ballot, (id, 0, STRANGER)), _notALearner(STRANGER));
-        _refuses(STRANGER, abi.encodeCall(I.learner, (id, STRANGER)), _notALearner(STRANGER));
+        bytes memory wrongRound = abi.encodeWithSelector(C.WrongRound.selector, 0);
+        _refuses(STRANGER, abi.encodeCall(Q.round, (id, 1)), wrongRound);
+        _refuses(STRANGER, abi.encodeCall(Q.ballot, (id, 1, account(0))), wrongRound);
+        _refuses(STRANGER, abi.encodeCall(Q.ballot, (id, 0, STRANGER)), _notALearner(STRANGER));
+        _refuses(STRANGER, abi.encodeCall(Q.learner, (id, STRANGER)), _notALearner(STRANGER));
     }
 
     // ------------------------------------------------------------------ calls
@@ -256,13 +256,13 @@ contract ErrorsTest is Base {
     function _calls(ExperimentId id, uint32 round) private pure returns (bytes[] memory calls) {
         bytes[] memory ofRound = _roundCalls(id, round);
         calls = new bytes[](7 + ofRound.length);
-        calls[0] = abi.encodeCall(I.admit, (id, new address[](1)));
-        calls[1] = abi.encodeCall(I.join, (id, bytes32(0)));
-        calls[2] = abi.encodeCall(I.leave, (id));
-        calls[3] = abi.encodeCall(I.start, (id));
-        calls[4] = abi.encodeCall(I.cancel, (id));
-        calls[5] = abi.encodeCall(I.remove, (id, account(0)));
-        calls[6] = abi.encodeCall(I.advance, (id));
+        calls[0] = abi.encodeCall(C.admit, (id, new address[](1)));
+        calls[1] = abi.encodeCall(C.join, (id, bytes32(0)));
+        calls[2] = abi.encodeCall(C.leave, (id));
+        calls[3] = abi.encodeCall(C.start, (id));
+        calls[4] = abi.encodeCall(C.cancel, (id));
+        calls[5] = abi.encodeCall(C.remove, (id, account(0)));
+        calls[6] = abi.encodeCall(C.advance, (id));
         for (uint256 i = 0; i < ofRound.length; ++i) {
             calls[7 + i] = ofRound[i];
         }
@@ -270,25 +270,25 @@ contract ErrorsTest is Base {
 
     function _roundCalls(ExperimentId id, uint32 round) private pure returns (bytes[] memory calls) {
         calls = new bytes[](6);
-        calls[0] = abi.encodeCall(I.propose, (id, round, content(50), HALF, HALF));
-        calls[1] = abi.encodeCall(I.decline, (id, round));
-        calls[2] = abi.encodeCall(I.vote, (id, round, true, HALF, HALF));
-        calls[3] = abi.encodeCall(I.voteSigned, (id, round, new bytes(101)));
-        calls[4] = abi.encodeCall(I.commit, (id, round, bytes32(uint256(1))));
-        calls[5] = abi.encodeCall(I.reveal, (id, round, true, HALF, HALF, bytes32(uint256(77))));
+        calls[0] = abi.encodeCall(C.propose, (id, round, content(50), HALF, HALF));
+        calls[1] = abi.encodeCall(C.decline, (id, round));
+        calls[2] = abi.encodeCall(C.vote, (id, round, true, HALF, HALF));
+        calls[3] = abi.encodeCall(C.voteSigned, (id, round, new bytes(101)));
+        calls[4] = abi.encodeCall(C.commit, (id, round, bytes32(uint256(1))));
+        calls[5] = abi.encodeCall(C.reveal, (id, round, true, HALF, HALF, bytes32(uint256(77))));
     }
 
     function _queries(ExperimentId id, uint32 round) private pure returns (bytes[] memory calls) {
         calls = new bytes[](9);
-        calls[0] = abi.encodeCall(I.experiment, (id));
-        calls[1] = abi.encodeCall(I.learner, (id, account(0)));
-        calls[2] = abi.encodeCall(I.learners, (id, 0, 10));
-        calls[3] = abi.encodeCall(I.round, (id, round));
-        calls[4] = abi.encodeCall(I.rounds, (id, 0, 10));
-        calls[5] = abi.encodeCall(I.ballot, (id, round, account(0)));
-        calls[6] = abi.encodeCall(I.ballots, (id, round, 0, 10));
-        calls[7] = abi.encodeCall(I.currentWeights, (id));
-        calls[8] = abi.encodeCall(I.duty, (id, account(0)));
+        calls[0] = abi.encodeCall(Q.experiment, (id));
+        calls[1] = abi.encodeCall(Q.learner, (id, account(0)));
+        calls[2] = abi.encodeCall(Q.learners, (id, 0, 10));
+        calls[3] = abi.encodeCall(Q.round, (id, round));
+        calls[4] = abi.encodeCall(Q.rounds, (id, 0, 10));
+        calls[5] = abi.encodeCall(Q.ballot, (id, round, account(0)));
+        calls[6] = abi.encodeCall(Q.ballots, (id, round, 0, 10));
+        calls[7] = abi.encodeCall(Q.currentWeights, (id));
+        calls[8] = abi.encodeCall(Q.duty, (id, account(0)));
     }
 
     // ------------------------------------------------------------------ helpers
@@ -309,19 +309,19 @@ contract ErrorsTest is Base {
     }
 
     function _refusesParams(Params memory p, string memory name) private {
-        _refuses(creator, abi.encodeCall(I.create, (p)), _invalid(name));
+        _refuses(creator, abi.encodeCall(C.create, (p)), _invalid(name));
     }
 
     function _refusesProposer(ExperimentId id, address who) private {
-        bytes memory wanted = abi.encodeWithSelector(I.NotProposer.selector, who);
-        _refuses(who, abi.encodeCall(I.propose, (id, 0, content(50), HALF, HALF)), wanted);
-        _refuses(who, abi.encodeCall(I.decline, (id, 0)), wanted);
+        bytes memory wanted = abi.encodeWithSelector(C.NotProposer.selector, who);
+        _refuses(who, abi.encodeCall(C.propose, (id, 0, content(50), HALF, HALF)), wanted);
+        _refuses(who, abi.encodeCall(C.decline, (id, 0)), wanted);
     }
 
     function _refusesVoter(ExperimentId id, bytes memory call) private {
         _refuses(STRANGER, call, _notALearner(STRANGER));
         address proposer = hub.round(id, 0).proposer;
-        _refuses(proposer, call, abi.encodeWithSelector(I.NotEligible.selector, proposer));
+        _refuses(proposer, call, abi.encodeWithSelector(C.NotEligible.selector, proposer));
     }
 
     function _committed(ExperimentId id, uint256 i) private {
@@ -336,26 +336,26 @@ contract ErrorsTest is Base {
     }
 
     function _invalid(string memory name) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(I.InvalidParameter.selector, name);
+        return abi.encodeWithSelector(C.InvalidParameter.selector, name);
     }
 
     function _wrongStatus(Status status) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(I.WrongStatus.selector, status);
+        return abi.encodeWithSelector(C.WrongStatus.selector, status);
     }
 
     function _wrongPhase(Phase phase) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(I.WrongPhase.selector, phase);
+        return abi.encodeWithSelector(C.WrongPhase.selector, phase);
     }
 
     function _notPassed(uint40 deadline) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(I.DeadlineNotPassed.selector, deadline);
+        return abi.encodeWithSelector(C.DeadlineNotPassed.selector, deadline);
     }
 
     function _notALearner(address who) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(I.NotALearner.selector, who);
+        return abi.encodeWithSelector(C.NotALearner.selector, who);
     }
 
     function _unchanged() private pure returns (bytes memory) {
-        return abi.encodeWithSelector(I.Unchanged.selector);
+        return abi.encodeWithSelector(C.Unchanged.selector);
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {ICollectiveLearning as I} from "../src/ICollectiveLearning.sol";
+import {ICollectiveLearningCalls as C, ICollectiveLearningQueries as Q} from "../src/ICollectiveLearning.sol";
 import {Phase, Status} from "../src/types/Enums.sol";
 import {ExperimentId} from "../src/types/ExperimentId.sol";
 import {Params} from "../src/types/Params.sol";
@@ -63,14 +63,14 @@ contract ExhaustiveTest is Base {
             vm.warp(hub.round(id, round).deadline);
         }
         bytes memory call;
-        if (move == 0) call = abi.encodeCall(I.propose, (id, round, content(100 + round), HALF, HALF));
-        if (move == 1) call = abi.encodeCall(I.decline, (id, round));
-        if (move == 2) call = abi.encodeCall(I.vote, (id, round, true, HALF, HALF));
-        if (move == 3) call = abi.encodeCall(I.vote, (id, round, false, HALF, HALF));
-        if (move == 4) call = abi.encodeCall(I.commit, (id, round, commitment(id, round, i, true, SALT)));
-        if (move == 5) call = abi.encodeCall(I.reveal, (id, round, true, HALF, HALF, SALT));
-        if (move == 6) call = abi.encodeCall(I.leave, (id));
-        if (move == 7) call = abi.encodeCall(I.advance, (id));
+        if (move == 0) call = abi.encodeCall(C.propose, (id, round, content(100 + round), HALF, HALF));
+        if (move == 1) call = abi.encodeCall(C.decline, (id, round));
+        if (move == 2) call = abi.encodeCall(C.vote, (id, round, true, HALF, HALF));
+        if (move == 3) call = abi.encodeCall(C.vote, (id, round, false, HALF, HALF));
+        if (move == 4) call = abi.encodeCall(C.commit, (id, round, commitment(id, round, i, true, SALT)));
+        if (move == 5) call = abi.encodeCall(C.reveal, (id, round, true, HALF, HALF, SALT));
+        if (move == 6) call = abi.encodeCall(C.leave, (id));
+        if (move == 7) call = abi.encodeCall(C.advance, (id));
         vm.prank(account(i));
         // solhint-disable-next-line avoid-low-level-calls
         (done,) = address(hub).call(call);
@@ -78,7 +78,7 @@ contract ExhaustiveTest is Base {
     }
 
     function _check(ExperimentId id) private {
-        I.RoundView[] memory rounds = hub.rounds(id, 0, 10);
+        Q.RoundView[] memory rounds = hub.rounds(id, 0, 10);
         for (uint256 i = 0; i < rounds.length; ++i) {
             assertLe(uint256(rounds[i].approvals) + rounds[i].rejections, rounds[i].eligible);
             assertEq(rounds[i].phase == Phase.Closed, rounds[i].closedAt != 0);

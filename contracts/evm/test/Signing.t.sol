@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {ICollectiveLearning as I} from "../src/ICollectiveLearning.sol";
+import {ICollectiveLearningCalls as C} from "../src/ICollectiveLearning.sol";
 import {BallotState, SkipReason} from "../src/types/Enums.sol";
 import {ExperimentId} from "../src/types/ExperimentId.sol";
 import {Params} from "../src/types/Params.sol";
@@ -38,7 +38,7 @@ contract SigningTest is Base {
         bytes memory ballot =
             _ballot(_digest(0, approve, voteScore, testScore), approve, voteScore, testScore);
         vm.expectEmit(address(hub));
-        emit I.VoteCast(id, 0, account(1), approve, voteScore, testScore);
+        emit C.VoteCast(id, 0, account(1), approve, voteScore, testScore);
         hub.voteSigned(id, 0, ballot);
         BallotState wanted = approve ? BallotState.Approved : BallotState.Rejected;
         assertEq(uint8(hub.ballot(id, 0, account(1)).state), uint8(wanted));
@@ -52,7 +52,7 @@ contract SigningTest is Base {
         vm.recordLogs();
         hub.voteSigned(id, 0, ballot);
         bytes32 topic = vm.getRecordedLogs()[0].topics[0];
-        assertEq(topic, I.BallotSkipped.selector);
+        assertEq(topic, C.BallotSkipped.selector);
         assertEq(hub.round(id, 0).approvals, 0);
     }
 
@@ -78,7 +78,7 @@ contract SigningTest is Base {
     function test_voteSigned_skipsTheZeroAddress() public {
         bytes memory ballot = abi.encodePacked(address(0), true, HALF, HALF, bytes32(0), bytes32(0));
         vm.expectEmit(address(hub));
-        emit I.BallotSkipped(id, 0, address(0), SkipReason.BadSignature);
+        emit C.BallotSkipped(id, 0, address(0), SkipReason.BadSignature);
         hub.voteSigned(id, 0, ballot);
     }
 
@@ -138,7 +138,7 @@ contract SigningTest is Base {
         hub.commit(secret, 0, pledge);
         vm.prank(account(2));
         hub.commit(secret, 0, pledge);
-        bytes memory bad = abi.encodeWithSelector(I.BadReveal.selector, account(1));
+        bytes memory bad = abi.encodeWithSelector(C.BadReveal.selector, account(1));
         which %= 4;
         vm.expectRevert(bad);
         vm.prank(account(1));
@@ -150,7 +150,7 @@ contract SigningTest is Base {
             which == 2 ? testScore ^ 1 : testScore,
             which == 3 ? salt ^ bytes32(uint256(1)) : salt
         );
-        vm.expectRevert(abi.encodeWithSelector(I.BadReveal.selector, account(2)));
+        vm.expectRevert(abi.encodeWithSelector(C.BadReveal.selector, account(2)));
         vm.prank(account(2));
         hub.reveal(secret, 0, approve, voteScore, testScore, salt);
         vm.prank(account(1));
@@ -163,7 +163,7 @@ contract SigningTest is Base {
 
     function _skips(bytes memory ballot) private {
         vm.expectEmit(address(hub));
-        emit I.BallotSkipped(id, 0, account(1), SkipReason.BadSignature);
+        emit C.BallotSkipped(id, 0, account(1), SkipReason.BadSignature);
         hub.voteSigned(id, 0, ballot);
         assertEq(uint8(hub.ballot(id, 0, account(1)).state), uint8(BallotState.None));
     }

@@ -9,6 +9,7 @@ import pytest
 
 from colearn_ledger.chains.evm import (
     EmptyWallet,
+    EvmConfig,
     EvmLedger,
     EvmSenderConfig,
     GasTooHigh,
@@ -17,6 +18,7 @@ from colearn_ledger.chains.evm import (
     WrongChain,
     WrongContract,
 )
+from colearn_ledger.chains.evm.abi import load_artifact
 from colearn_ledger.history import read_history
 from colearn_ledger.keys.signing import sign_ballot
 from colearn_ledger.keys.wallet import Wallet
@@ -34,7 +36,7 @@ from colearn_ledger.protocol import (
     VoteCast,
     WrongStatus,
 )
-from tests.support.evm_world import FaultyNode, Place
+from tests.support.evm_world import Answer, FaultyNode, Place
 from tests.support.samples import SCORES, content_of, params
 
 
@@ -70,6 +72,26 @@ class TestConnection:
         node.answer("eth_getCode", "0x6001600155")
         with pytest.raises(WrongContract, match="is not the one"):
             place.connect(node, place.ana)
+
+    def test_contract_with_foreign_queries_is_refused(self, place: Place):
+        contract = place.deploy_with_changed_queries()
+        artifact = load_artifact()
+        node = place.ledger._channel.node
+        assert artifact.is_deployed_as(node.code(contract))
+        with pytest.raises(WrongContract, match=f"{contract} on chain .* is not the one"):
+            EvmLedger.connect(place.chain.provider, contract, place.ana)
+
+    def test_deployment_with_foreign_queries_is_refused(self, place: Place, node: FaultyNode):
+        queries = load_artifact().queries
+
+        def change_queries(_: list[Any], honest: Answer) -> Any:
+            response = honest()
+            return response | {"result": response["result"].replace(queries.hex(), "60" * 99)}
+
+        node.overrides["eth_getCode"] = change_queries
+        config = EvmConfig(chain_id=place.ledger.domain.chain_id)
+        with pytest.raises(WrongContract, match="created another contract"):
+            EvmLedger.deploy(node, place.bob, config=config)
 
     def test_contract_with_another_signing_domain_is_refused(self, place: Place, node: FaultyNode):
         node.answer("eth_call", "0x" + "11" * 32)

@@ -198,7 +198,7 @@ class TestErrors:
 class TestCalls:
     def test_every_function_of_the_contract_but_one_is_a_call_or_a_query(self):
         names = {re.sub("([A-Z])", lambda m: "_" + m[1].lower(), name) for name in ABI.functions}
-        assert names == {*CALLS, *QUERIES, "domain_separator"}
+        assert names == {*CALLS, *QUERIES, "domain_separator", "queries"}
 
     def test_call_is_selector_and_arguments(self):
         data = ENCODER.encode(CALLS["vote"], (ID, 3, Vote(True, Scores(1.0))))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {ICollectiveLearning} from "../ICollectiveLearning.sol";
+import {ICollectiveLearningCalls} from "../ICollectiveLearning.sol";
 import {Params} from "../types/Params.sol";
 import {Utf8} from "./Utf8.sol";
 
@@ -25,6 +25,6 @@ library Parameters {
     }
 
     function _require(bool holds, string memory name) private pure {
-        if (!holds) revert ICollectiveLearning.InvalidParameter(name);
+        if (!holds) revert ICollectiveLearningCalls.InvalidParameter(name);
     }
 }

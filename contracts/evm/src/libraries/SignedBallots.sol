@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {ECDSA} from "solady/utils/ECDSA.sol";
 
-import {ICollectiveLearning} from "../ICollectiveLearning.sol";
+import {ICollectiveLearningCalls} from "../ICollectiveLearning.sol";
 import {ExperimentId} from "../types/ExperimentId.sol";
 
 /// @notice A memory area that contains one ballot at a time:
@@ -89,7 +89,7 @@ library SignedBallots {
 
     /// @notice Emits `VoteCast` for the ballot on the page.
     function emitVoteCast(BallotPage self, ExperimentId id, uint32 round) internal {
-        bytes32 topic = ICollectiveLearning.VoteCast.selector;
+        bytes32 topic = ICollectiveLearningCalls.VoteCast.selector;
         assembly ("memory-safe") {
             log3(add(self, 0x60), 0x80, topic, id, round)
         }

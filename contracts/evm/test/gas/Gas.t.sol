@@ -15,6 +15,9 @@ contract GasTest is Base {
     uint256 private constant VOTE_LARGE = 41_000;
     uint256 private constant SIGNED = 11_000;
     uint256 private constant PROPOSE = 130_000;
+    /// @dev In bytes: EIP-170 and EIP-3860.
+    uint256 private constant RUNTIME = 24_576;
+    uint256 private constant CREATION = 49_152;
     /// @dev Zero bytes of calldata are cheaper than others, so the same call may differ by a few of them.
     uint256 private constant CALLDATA_NOISE = 300;
 
@@ -116,9 +119,16 @@ contract GasTest is Base {
         vm.snapshotValue(GROUP, "create", _lastCost());
     }
 
-    function test_runtimeFitsTheLimitOfEip170() public {
-        vm.snapshotValue(GROUP, "runtime bytes", address(hub).code.length);
-        assertLe(address(hub).code.length, 24_576);
+    function test_codeFitsTheLimitsOfPublicChains() public {
+        uint256 core = address(hub).code.length;
+        uint256 queries = hub.queries().code.length;
+        uint256 creation = vm.getCode("CollectiveLearning.sol:CollectiveLearning").length;
+        vm.snapshotValue(GROUP, "runtime bytes, CollectiveLearning", core);
+        vm.snapshotValue(GROUP, "runtime bytes, Queries", queries);
+        vm.snapshotValue(GROUP, "creation bytes, both", creation);
+        assertLe(core, RUNTIME);
+        assertLe(queries, RUNTIME);
+        assertLe(creation, CREATION);
     }
 
     /// @dev The peer: OpenZeppelin Governor, measured in the same run.

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {CollectiveLearning} from "../../src/CollectiveLearning.sol";
-import {ICollectiveLearning} from "../../src/ICollectiveLearning.sol";
+import {ICollectiveLearning, ICollectiveLearningQueries as Q} from "../../src/ICollectiveLearning.sol";
 import {BallotState, Outcome, Phase, Status} from "../../src/types/Enums.sol";
 import {ExperimentId} from "../../src/types/ExperimentId.sol";
 import {Base} from "../Base.sol";
@@ -23,14 +22,14 @@ contract Handler is Base {
     bool public wentBack;
     mapping(address learner => bool) private _choice;
 
-    constructor(CollectiveLearning hub_, ExperimentId[] memory ids_) {
+    constructor(ICollectiveLearning hub_, ExperimentId[] memory ids_) {
         hub = hub_;
         ids = ids_;
     }
 
     modifier step(uint256 which) {
         ExperimentId id = _id(which);
-        ICollectiveLearning.ExperimentView memory before = hub.experiment(id);
+        Q.ExperimentView memory before = hub.experiment(id);
         _;
         _follow(id, before);
     }
@@ -158,12 +157,12 @@ contract Handler is Base {
     // ------------------------------------------------------------------ model
 
     /// @dev Called after each step: records the rounds that closed and counts their missed duties one by one.
-    function _follow(ExperimentId id, ICollectiveLearning.ExperimentView memory before) private {
-        ICollectiveLearning.ExperimentView memory now_ = hub.experiment(id);
+    function _follow(ExperimentId id, Q.ExperimentView memory before) private {
+        Q.ExperimentView memory now_ = hub.experiment(id);
         if (now_.round < lastRound[id] || now_.status < before.status) wentBack = true;
         lastRound[id] = now_.round;
         if (before.status != Status.Running) return;
-        ICollectiveLearning.RoundView memory r = hub.round(id, before.round);
+        Q.RoundView memory r = hub.round(id, before.round);
         if (r.phase != Phase.Closed) return;
         closedAs[id][before.round] = keccak256(abi.encode(r));
         if (!r.byDeadline) return;
@@ -177,7 +176,7 @@ contract Handler is Base {
     }
 
     function _isAbsent(ExperimentId id, uint32 round, address voter) private view returns (bool) {
-        try hub.learner(id, voter) returns (ICollectiveLearning.LearnerView memory l) {
+        try hub.learner(id, voter) returns (Q.LearnerView memory l) {
             return l.active && hub.ballot(id, round, voter).eligible && !_hasBallot(id, round, voter);
         } catch {
             return false;
@@ -201,7 +200,7 @@ contract Handler is Base {
     }
 
     function _hasBallot(ExperimentId id, uint32 round, address voter) private view returns (bool) {
-        try hub.ballot(id, round, voter) returns (ICollectiveLearning.BallotView memory b) {
+        try hub.ballot(id, round, voter) returns (Q.BallotView memory b) {
             return b.state == BallotState.Approved || b.state == BallotState.Rejected;
         } catch {
             return false;
@@ -209,7 +208,7 @@ contract Handler is Base {
     }
 
     function _cast(ExperimentId id, uint32 round) private view returns (uint16) {
-        ICollectiveLearning.RoundView memory r = hub.round(id, round);
+        Q.RoundView memory r = hub.round(id, round);
         return r.approvals + r.rejections;
     }
 

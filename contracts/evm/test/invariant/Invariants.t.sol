@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {ICollectiveLearning} from "../../src/ICollectiveLearning.sol";
+import {ICollectiveLearningQueries as Q} from "../../src/ICollectiveLearning.sol";
 import {Phase, Selection, Status} from "../../src/types/Enums.sol";
 import {ExperimentId} from "../../src/types/ExperimentId.sol";
 import {Params} from "../../src/types/Params.sol";
@@ -31,7 +31,7 @@ abstract contract Invariants is Base {
     function invariant_strikesEqualTheNaiveCount() public view {
         for (uint256 k = 0; k < handler.count(); ++k) {
             ExperimentId id = handler.ids(k);
-            ICollectiveLearning.LearnerView[] memory learners = hub.learners(id, 0, 100);
+            Q.LearnerView[] memory learners = hub.learners(id, 0, 100);
             for (uint256 i = 0; i < learners.length; ++i) {
                 assertEq(learners[i].strikes, handler.strikes(id, learners[i].account));
             }
@@ -40,7 +40,7 @@ abstract contract Invariants is Base {
 
     function invariant_ballotsNeverExceedTheEligible() public view {
         for (uint256 k = 0; k < handler.count(); ++k) {
-            ICollectiveLearning.RoundView[] memory rounds = hub.rounds(handler.ids(k), 0, 100);
+            Q.RoundView[] memory rounds = hub.rounds(handler.ids(k), 0, 100);
             for (uint256 i = 0; i < rounds.length; ++i) {
                 assertLe(uint256(rounds[i].approvals) + rounds[i].rejections, rounds[i].eligible);
                 assertLe(rounds[i].commitments, rounds[i].eligible);
@@ -51,7 +51,7 @@ abstract contract Invariants is Base {
     function invariant_closedRoundsNeverChange() public view {
         for (uint256 k = 0; k < handler.count(); ++k) {
             ExperimentId id = handler.ids(k);
-            ICollectiveLearning.RoundView[] memory rounds = hub.rounds(id, 0, 100);
+            Q.RoundView[] memory rounds = hub.rounds(id, 0, 100);
             for (uint256 i = 0; i < rounds.length; ++i) {
                 if (rounds[i].phase != Phase.Closed) continue;
                 assertEq(handler.closedAs(id, uint32(i)), keccak256(abi.encode(rounds[i])));

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Base} from "../Base.sol";
 
-import {ICollectiveLearning} from "../../src/ICollectiveLearning.sol";
+import {ICollectiveLearningCalls as C} from "../../src/ICollectiveLearning.sol";
 import {Parameters} from "../../src/libraries/Parameters.sol";
 import {ContentRef} from "../../src/types/ContentRef.sol";
 import {Params} from "../../src/types/Params.sol";
@@ -84,7 +84,7 @@ contract ParametersTest is Base {
     }
 
     function _expect(Params memory p, bool accepted, string memory name) private {
-        if (!accepted) expectError(ICollectiveLearning.InvalidParameter.selector, abi.encode(name));
+        if (!accepted) expectError(C.InvalidParameter.selector, abi.encode(name));
         this.check(p);
     }
 }

@@ -3,7 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Test} from "forge-std/Test.sol";
 
-import {ICollectiveLearning} from "../../src/ICollectiveLearning.sol";
+import {ICollectiveLearningCalls as C} from "../../src/ICollectiveLearning.sol";
 import {BallotPage, SignedBallots} from "../../src/libraries/SignedBallots.sol";
 import {ExperimentId} from "../../src/types/ExperimentId.sol";
 
@@ -54,9 +54,7 @@ contract SignedBallotsTest is Test {
         public
     {
         vm.expectEmit();
-        emit ICollectiveLearning.VoteCast(
-            ExperimentId.wrap(id), round, vm.addr(_key(3)), approve, score, ~score
-        );
+        emit C.VoteCast(ExperimentId.wrap(id), round, vm.addr(_key(3)), approve, score, ~score);
         this.readAll(_ballot(3, id, round, approve, score, ~score), ExperimentId.wrap(id), round);
     }
 
