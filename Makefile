@@ -13,7 +13,7 @@ demo: setup-demo ## run one experiment on an embedded chain: five hospitals trai
 	@./colearn demo $(ARGS)
 
 localnet-demo: setup-localnet ## run it on real nodes: chain, IPFS, contract, keys, five agent processes, history
-	@$(VENV)/python scripts/install_nodes.py $(if $(findstring cosmos,$(ARGS)),wasmd,anvil) kubo
+	@$(VENV)/python scripts/install_nodes.py $(if $(findstring cosmos,$(ARGS)),wasmd$(addprefix -,$(filter 0.%,$(subst =, ,$(ARGS)))),anvil) kubo
 	@./colearn quickstart $(ARGS)
 
 check: setup-dev ## formatters, linters, type checker and the fast tests, in about three minutes

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+from install_nodes import NODES
 from rich.console import Console
 from rich.table import Table
 from tools import TOOLS, ToolMissing, provide
@@ -161,7 +162,11 @@ TEST = (
 
 LONG = (
     Stage(NPM, python("scripts/install_npm_packages.py"), needs=("node",)),
-    Stage("nodes", python("scripts/install_nodes.py"), needs=("node", "go", "c")),
+    Stage(
+        "nodes",
+        python("scripts/install_nodes.py", *NODES),
+        needs=("node", "go", "c"),
+    ),
     Stage(
         "long forge tests", ("npm", "run", "--silent", "test-long"), EVM, ("node",), after=(NPM,)
     ),

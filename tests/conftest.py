@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     from colearn_localnet.kubo import Kubo
     from tests.support.cosmos_place import Place
 
-_BLOCK_TIME = 0.15
-"""Seconds between a block of the Cosmos chain and the proposal of the next one.
-
-A chain makes blocks even if it is idle; each costs a hundredth of a second of a core.
-"""
-
 os.environ["PYTHONPATH"] = os.pathsep.join(  # for the processes that tests start
     [str(ROOT), str(ROOT / "localnet"), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
@@ -172,17 +166,15 @@ def anvil() -> Iterator[Anvil]:
 @pytest.fixture(scope="session")
 def cosmos_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Start a wasmd that all tests share, with the contract's code and short block times."""
-    from colearn_localnet.cosmos import CosmosChain
     from colearn_localnet.errors import InstallFailed
-    from tests.support.cosmos_place import Place
+    from tests.support.cosmos_place import start_place
 
-    folder = tmp_path_factory.mktemp("cosmos")
     with ExitStack() as nodes:
         try:
-            chain = nodes.enter_context(CosmosChain(folder / "chain", block_time=_BLOCK_TIME))
+            place = nodes.enter_context(start_place(tmp_path_factory.mktemp("cosmos")))
         except InstallFailed as error:
             pytest.skip(str(error))
-        yield Place(chain, folder / "journals")
+        yield place
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ from colearn_ledger.networks.profiles import CosmosNetwork, Network
 from colearn_localnet.errors import AddressRefused, LocalnetError, SettingsRefused
 from colearn_localnet.net import Localnet, default_folder
 from colearn_localnet.records import NetStatus
+from colearn_localnet.wasmd_releases import DEFAULT_RELEASE, RELEASES
 
 _PROFILES = {"evm": "local-evm", "cosmos": "local-cosmos"}
 """The network profile of the default local network, by kind of chain; `up` keeps it current."""
@@ -80,6 +81,7 @@ class _UpOptions:
 
     chain: str | None
     validators: int | None
+    wasmd: str | None
     ipfs: int | None
     block_time: float | None
 
@@ -95,6 +97,12 @@ class _UpOptions:
     type=click.IntRange(1, 10),
     help="The number of nodes that run a Cosmos chain; with 4, the chain survives the failure of "
     "one. [default: 1]",
+)
+@click.option(
+    "--wasmd",
+    type=click.Choice(list(RELEASES)),
+    help="The release of wasmd that runs a Cosmos chain; a chain keeps its release. "
+    f"[default: {DEFAULT_RELEASE}]",
 )
 @click.option("--ipfs", type=click.IntRange(0, 20), help="The number of IPFS nodes. [default: 3]")
 @click.option(
@@ -258,6 +266,8 @@ def _show(status: NetStatus) -> None:
     chain = status.chain
     every = status.settings.block_time
     fields = [("folder", str(status.folder)), ("chain", f"{chain.url}  (id {chain.chain_id})")]
+    if status.settings.wasmd is not None:
+        fields.append(("wasmd", status.settings.wasmd))
     if chain.grpc and chain.rest:
         fields += [("gRPC", chain.grpc), ("REST", chain.rest)]
     blocks = f"one every {every:g} s" if every else "one for each transaction, immediately"

@@ -19,6 +19,7 @@ from colearn_learner.cli._support.options import collect
 from colearn_learner.cli._support.output import command_name, open_console, print_json
 from colearn_learner.cli._support.walk import AgentProcess, Walk
 from colearn_ledger.networks.address_book import Networks
+from colearn_localnet.wasmd_releases import DEFAULT_RELEASE, RELEASES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,6 +66,11 @@ class _ExperimentOptions:
     help="The kind of chain: EVM (anvil), or Cosmos with CosmWasm (wasmd).",
 )
 @click.option(
+    "--wasmd",
+    type=click.Choice(list(RELEASES)),
+    help=f"The release of wasmd for a Cosmos chain. [default: {DEFAULT_RELEASE}]",
+)
+@click.option(
     "--n-learners",
     type=click.IntRange(3, len(_NAMES)),
     default=5,
@@ -105,7 +111,13 @@ class _ExperimentOptions:
 @collect(_ExperimentOptions, "options")
 @report_errors
 def quickstart(
-    *, chain: str, options: _ExperimentOptions, out: Path | None, keep_up: bool, as_json: bool
+    *,
+    chain: str,
+    wasmd: str | None,
+    options: _ExperimentOptions,
+    out: Path | None,
+    keep_up: bool,
+    as_json: bool,
 ) -> None:
     """Run a whole experiment on real nodes: a chain, IPFS nodes, the contract, keys and agents.
 
@@ -113,7 +125,10 @@ def quickstart(
     networks are not touched. Missing nodes are installed the first time, which can take some
     minutes.
     """
+    if wasmd is not None and chain != "cosmos":
+        raise click.UsageError("an EVM chain does not run wasmd; use --wasmd with --chain cosmos")
     kind = _KINDS[chain]
+    up = [*kind.up, *(["--wasmd", wasmd] if wasmd else [])]
     need(*kind.modules, "sklearn")
     from colearn_learner.datasets import dataset
 
@@ -122,7 +137,7 @@ def quickstart(
     console = open_console(stderr=as_json, highlight=False, soft_wrap=True)
     walk = Walk(folder, console)
     with ExitStack() as closing:
-        walk.run("localnet", "up", *kind.up, "--ipfs", str(options.ipfs))
+        walk.run("localnet", "up", *up, "--ipfs", str(options.ipfs))
         if not keep_up:
             closing.callback(walk.run, "localnet", "down")
         result = _run_experiment(walk, kind, options)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from colearn_localnet.cosmos_faucet import Faucet
 from colearn_localnet.cosmos_genesis import (
@@ -19,14 +19,16 @@ from colearn_localnet.cosmos_genesis import (
     PREFIX,
     create_chain,
     homes_of,
+    release_of,
 )
 from colearn_localnet.errors import NetStateError, NodeFailed
-from colearn_localnet.install import WASMD, find_binary
+from colearn_localnet.install import find_binary
 from colearn_localnet.node import HEALTHY_WITHIN, Service
 from colearn_localnet.processes import read_pid, rotate_log, wait_until
-from colearn_localnet.records import ChainStatus, Record, ValidatorStatus
+from colearn_localnet.records import ChainStatus, Record, Settings, ValidatorStatus
 from colearn_localnet.toolchains import Report
 from colearn_localnet.wasmd import Wasmd
+from colearn_localnet.wasmd_releases import DEFAULT_RELEASE, Release, find_release
 
 _FIRST_BLOCKS = 2
 
@@ -38,9 +40,15 @@ class CosmosChain(Service):
         folder: the chain's folder, created at the first start.
         validators: number of validators, which cannot change later; None uses the number in the
             folder, or one.
+        wasmd: name of the release of wasmd, which cannot change later; None uses the one in the
+            folder, or the default.
         block_time: seconds from a block to the proposal of the next one.
         host: IPv4 address for all nodes to listen on.
         logs: folder for the logs; None writes each log to its node's home.
+
+    Raises:
+        NetStateError: the folder has a chain of a release of wasmd that this package does not have.
+        SettingsRefused: there is no such release of wasmd.
     """
 
     chain_id = CHAIN_ID
@@ -55,23 +63,32 @@ class CosmosChain(Service):
         folder: Path,
         *,
         validators: int | None = None,
+        wasmd: str | None = None,
         block_time: float = BLOCK_TIME,
         host: str = "127.0.0.1",
         logs: Path | None = None,
     ) -> None:
         self._folder = folder
         self._validators = validators or len(homes_of(folder)) or 1
+        wanted = find_release(wasmd) if wasmd else None
+        self._release = wanted or release_of(folder) or find_release(DEFAULT_RELEASE)
         names = [f"wasmd-{number}" for number in range(1, self._validators + 1)]
         self._block_time = block_time
         self._nodes = tuple(
             Wasmd(
                 folder / name,
+                release=self._release,
                 block_time=block_time,
                 host=host,
                 log=logs / f"{name}.log" if logs else None,
             )
             for name in names
         )
+
+    @property
+    def release(self) -> Release:
+        """Return the release of wasmd."""
+        return self._release
 
     @property
     def nodes(self) -> tuple[Wasmd, ...]:
@@ -123,7 +140,7 @@ class CosmosChain(Service):
 
         Raises:
             InstallFailed: wasmd is missing and cannot be installed.
-            NetStateError: the folder's chain has a different number of validators.
+            NetStateError: the folder's chain has another release or number of validators.
             NodeFailed: a validator did not start, or the chain does not make blocks.
         """
         self._create()
@@ -148,11 +165,17 @@ class CosmosChain(Service):
     def _create(self) -> None:
         homes = homes_of(self._folder)
         if not homes:
-            homes = create_chain(self._folder, self._validators, find_binary(WASMD))
+            homes = create_chain(self._folder, self._validators, self._release)
         if len(homes) != self._validators:
             raise NetStateError(
                 "the number of a chain's validators cannot change after its first block:"
                 f" {self._folder} has {len(homes)}, not {self._validators}"
+            )
+        existing = release_of(self._folder)
+        if existing is not None and existing != self._release:
+            raise NetStateError(
+                "the release of wasmd cannot change after a chain's first block:"
+                f" {self._folder} has {existing.name}, not {self._release.name}"
             )
 
     def _await_blocks(self) -> None:
@@ -185,10 +208,12 @@ class CosmosChain(Service):
         Raises:
             AddressRefused: the address is not one of this chain, or the amount is not a positive
                 whole number.
+            InstallFailed: wasmd is missing and cannot be installed.
             NodeFailed: no validator answers, or the payment failed.
         """
         node = self.node
-        faucet = Faucet(self._nodes[0].home, node.rpc, node.rest)
+        binary = find_binary(self._release.recipe)
+        faucet = Faucet(binary, self._nodes[0].home, node.rpc, node.rest)
         return faucet.pay(address, amount, seconds=30 + self._block_time)
 
     def stop(self) -> None:
@@ -215,13 +240,14 @@ class WasmdChain:
         self._chain = CosmosChain(
             chain_folder(folder),
             validators=record.settings.validators,
+            wasmd=record.settings.wasmd,
             block_time=record.settings.block_time or BLOCK_TIME,
             logs=folder / "logs",
         )
 
     def find_binary(self, report: Report) -> None:
         """Find wasmd, or install it."""
-        find_binary(WASMD, report=report)
+        find_binary(self._chain.release.recipe, report=report)
 
     def up(self, undo: ExitStack, report: Report) -> Record:
         """Start the validators that are not running, and return the unchanged record."""
@@ -257,9 +283,33 @@ def chain_folder(folder: Path) -> Path:
     return folder / "cosmos"
 
 
-def count_validators(folder: Path) -> int:
-    """Return the number of validators of a network's Cosmos chain; 0 if it has none."""
-    return len(homes_of(chain_folder(folder)))
+def check_chain(folder: Path, wanted: Settings) -> None:
+    """Check that a network's settings fit its Cosmos chain, if it has one already.
+
+    Raises:
+        NetStateError: the chain has another number of validators or release of wasmd.
+    """
+    existing = read_chain_settings(folder)
+    advice = "delete the chain with colearn localnet down --wipe, or use another --folder"
+    if existing.get("validators", wanted.validators) != wanted.validators:
+        raise NetStateError(
+            "the number of a Cosmos chain's validators cannot change after its first block:"
+            f" this chain has {existing['validators']}. For {wanted.validators}, {advice}"
+        )
+    if existing.get("wasmd", wanted.wasmd) != wanted.wasmd:
+        raise NetStateError(
+            "the release of wasmd cannot change after a chain's first block:"
+            f" this chain has {existing['wasmd']}. For {wanted.wasmd}, {advice}"
+        )
+
+
+def read_chain_settings(folder: Path) -> dict[str, Any]:
+    """Return the settings that a network's Cosmos chain fixes; empty before its creation."""
+    chain = chain_folder(folder)
+    release = release_of(chain)
+    if release is None:
+        return {}
+    return {"validators": len(homes_of(chain)), "wasmd": release.name}
 
 
 def _validator_status(node: Wasmd) -> ValidatorStatus:

@@ -20,7 +20,6 @@ from colearn_localnet.cosmos_genesis import (
     quiet_environment,
 )
 from colearn_localnet.errors import AddressRefused, NodeFailed
-from colearn_localnet.install import WASMD, find_binary
 from colearn_localnet.processes import wait_until
 from colearn_localnet.rpc import get, json_rpc
 
@@ -33,11 +32,13 @@ class Faucet:
     """The faucet of a chain.
 
     Attributes:
+        binary: path of wasmd.
         home: wasmd home with the faucet's key.
         rpc: URL of the RPC of a running node.
         rest: URL of the same node's REST server.
     """
 
+    binary: Path
     home: Path
     rpc: str
     rest: str
@@ -68,7 +69,7 @@ class Faucet:
 
     def _send(self, address: str, amount: int) -> str:
         """Broadcast a payment and return its hash, in hex."""
-        command = [str(find_binary(WASMD)), "tx", "bank", "send", FAUCET, address]
+        command = [str(self.binary), "tx", "bank", "send", FAUCET, address]
         command += [
             f"{amount}{DENOMINATION}",
             "--home",
@@ -78,6 +79,7 @@ class Faucet:
         ]
         command += ["--node", self.rpc.replace("http:", "tcp:"), "--chain-id", CHAIN_ID]
         command += ["--gas", str(_GAS), "--fees", _FEE, "--yes", "--output", "json"]
+        command += ["--broadcast-mode", "sync"]
         done = subprocess.run(  # noqa: S603  (our own binary)
             command, env=quiet_environment(), capture_output=True, text=True, check=False
         )

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from colearn_ledger.text.address import encode_bech32
-from colearn_localnet.errors import NodeFailed
+from colearn_localnet.errors import NetStateError, NodeFailed
+from colearn_localnet.install import find_binary
+from colearn_localnet.wasmd_releases import RELEASES, Release
 
 CHAIN_ID = "colearn-local"
 PREFIX = "wasm"
@@ -27,6 +29,9 @@ FAUCET = "validator0"
 
 MNEMONIC = "test test test test test test test test test test test junk"
 """Mnemonic of the test accounts; it is public knowledge, so never use it for real value."""
+
+_STAKE = 10**8
+"""Amount in `DENOMINATION` that each validator delegates to itself."""
 
 _ACCOUNT_BALANCE = 10**12
 _FAUCET_BALANCE = 10**18
@@ -61,7 +66,12 @@ KEYS = (
 )
 """Private keys of `ACCOUNTS`, in hex; they are public knowledge."""
 
+_KEY_RING = ("--keyring-backend", "test")
 _GENESIS = Path("config") / "genesis.json"
+_RELEASE = "release"  # a file with the name of the release of wasmd
+
+_ONLY_RELEASE = "0.70"
+"""The release of chains that were created when there was no choice; they lack the file."""
 
 
 def homes_of(folder: Path) -> tuple[Path, ...]:
@@ -76,52 +86,96 @@ def quiet_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("WASMD_")}
 
 
-def create_chain(folder: Path, validators: int, binary: Path) -> tuple[Path, ...]:
+def release_of(folder: Path) -> Release | None:
+    """Return the release of wasmd that runs the chain in a folder; None before its creation.
+
+    Raises:
+        NetStateError: this package does not have that release.
+    """
+    homes = homes_of(folder)
+    if not homes:
+        return None
+    file = homes[0] / _RELEASE
+    name = file.read_text() if file.exists() else _ONLY_RELEASE
+    if name not in RELEASES:
+        raise NetStateError(
+            f"the chain in {folder} runs wasmd {name[:20]}, which this version of the package does"
+            f" not have (it has {', '.join(RELEASES)}); delete the chain, or use another folder"
+        )
+    return RELEASES[name]
+
+
+def create_chain(folder: Path, validators: int, release: Release) -> tuple[Path, ...]:
     """Create the homes of a new chain's validators, either all or none.
 
     Args:
         folder: the chain's folder, created if it does not exist.
         validators: number of validators, which have equal power.
-        binary: path of wasmd.
+        release: the release of wasmd that will run the chain.
 
     Returns:
         The homes, ``wasmd-1`` and so on.
 
     Raises:
+        InstallFailed: wasmd is missing and cannot be installed.
         NodeFailed: wasmd failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".creating-", dir=folder) as scratch:
-        made = _init_homes(Path(scratch), validators, binary)
-        genesis = json.loads((made[0] / _GENESIS).read_text())
-        text = json.dumps(_add_balances(genesis, [_read_address(home) for home in made]), indent=1)
+        made = [Path(scratch) / f"wasmd-{number}" for number in range(1, validators + 1)]
+        _write_genesis(made, release)
         for home in made:
-            (home / _GENESIS).write_text(text)
+            home.chmod(0o700)
+            (home / _RELEASE).write_text(release.name)
             for name in ("config.toml", "app.toml"):  # `Wasmd` writes its own, with its ports
                 (home / "config" / name).unlink()
         for leftover in folder.glob("wasmd-*"):  # from a creation that was killed
             shutil.rmtree(leftover)
-        for number in range(validators, 0, -1):  # the first comes last: if it exists, all do
-            made[number - 1].replace(folder / f"wasmd-{number}")
+        for home in reversed(made):  # the first comes last: if it exists, all do
+            home.replace(folder / home.name)
     return homes_of(folder)
 
 
-def _init_homes(scratch: Path, validators: int, binary: Path) -> list[Path]:
-    """Create homes with wasmd, each with a validator key, and return them."""
-    command = [str(binary), "testnet", "init-files", "--v", str(validators)]
-    command += ["--output-dir", str(scratch / "made"), "--home", str(scratch / "home")]
-    command += ["--node-daemon-home", ".", "--node-dir-prefix", "validator"]
-    command += ["--keyring-backend", "test", "--chain-id", CHAIN_ID]
-    command += ["--single-host", "--starting-ip-address", "127.0.0.1"]
+def _write_genesis(homes: list[Path], release: Release) -> None:
+    """Create homes, each with a validator's keys, and write the same genesis to all of them."""
+    binary = find_binary(release.recipe)
+    for home in homes:
+        _run(binary, home, "init", home.name, "--chain-id", CHAIN_ID)
+        _run(binary, home, "keys", "add", FAUCET, *_KEY_RING)
+    genesis = json.loads((homes[0] / _GENESIS).read_text())
+    text = json.dumps(_add_balances(genesis, [_read_address(home) for home in homes]))
+    for home in homes:
+        (home / _GENESIS).write_text(text)
+    genesis["app_state"]["genutil"]["gen_txs"] = [
+        _sign_delegation(binary, home, release) for home in homes
+    ]
+    _find_block_params(genesis).update(release.block_params)
+    text = json.dumps(genesis, indent=1)
+    for home in homes:
+        (home / _GENESIS).write_text(text)
+
+
+def _sign_delegation(binary: Path, home: Path, release: Release) -> Any:
+    """Return a validator's first transaction, which delegates its stake to itself."""
+    file = home / "delegation.json"
+    command = [*release.genesis_words, "gentx", FAUCET, f"{_STAKE}{DENOMINATION}", *_KEY_RING]
+    command += ["--chain-id", CHAIN_ID, "--ip", "127.0.0.1", "--output-document", str(file)]
+    _run(binary, home, *command)
+    transaction = json.loads(file.read_text())
+    file.unlink()
+    return transaction
+
+
+def _run(binary: Path, home: Path, *arguments: str) -> None:
     done = subprocess.run(  # noqa: S603  (our own binary)
-        command, capture_output=True, text=True, check=False
+        [str(binary), *arguments, "--home", str(home)],
+        env=quiet_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise NodeFailed(f"wasmd cannot create a chain: {done.stderr.strip()[-500:]}")
-    homes = [scratch / "made" / f"validator{n}" for n in range(validators)]
-    for home in homes:
-        home.chmod(0o700)
-    return homes
 
 
 def _read_address(home: Path) -> str:
@@ -130,10 +184,17 @@ def _read_address(home: Path) -> str:
     return encode_bech32(PREFIX, bytes.fromhex(file.stem))
 
 
+def _find_block_params(genesis: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of blocks in a genesis of any release."""
+    consensus = genesis.get("consensus", {}).get("params") or genesis["consensus_params"]
+    params: dict[str, Any] = consensus["block"]
+    return params
+
+
 def _add_balances(genesis: dict[str, Any], validators: list[str]) -> dict[str, Any]:
     """Fund the mnemonic's accounts, the faucet and the other validators in a genesis."""
     state = genesis["app_state"]
-    state["auth"]["accounts"] += [_account(address) for address in ACCOUNTS]
+    state["auth"]["accounts"] = [_account(address) for address in (*validators, *ACCOUNTS)]
     state["bank"]["balances"] = [
         _balance(validators[0], _FAUCET_BALANCE),
         *(_balance(address, _VALIDATOR_BALANCE) for address in validators[1:]),

@@ -2,6 +2,7 @@
 
 Anvil comes from npm. Kubo, wasmd and Toxiproxy are built from source from the Go module proxy. All
 are pinned by hash in `pins/`. Node.js and Go come from `colearn_localnet.toolchains` if needed.
+The recipes of wasmd are in `colearn_localnet.wasmd_releases`.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ class Recipe:
         pins: files to copy to the folder where it is made.
         make: makes it in a workplace and returns its files, the binary first.
         packages: further commands that it needs, each with its Debian packages.
+        line: the release line, such as "0.27", that a version on PATH must belong to; any if empty.
     """
 
     name: str
@@ -71,13 +73,25 @@ class Recipe:
     pins: tuple[Path, ...]
     make: Callable[[Workplace], tuple[Path, ...]]
     packages: Mapping[str, str]
+    line: str = ""
+
+    @property
+    def wanted(self) -> str:
+        """Return in words which versions on PATH are used."""
+        return f"{self.version} or newer" + (f" of the line {self.line}" if self.line else "")
+
+    def accepts(self, version: str | None) -> bool:
+        """Return whether a version on PATH is used."""
+        if version is None or version_key(version) < version_key(self.version):
+            return False
+        return not self.line or f"{version}.".startswith(f"{self.line}.")
 
 
 def find_binary(recipe: Recipe, *, report: Report = _log.info) -> Path:
     """Return a recipe's binary: a recent enough one on PATH or the pinned one in the cache.
 
     Args:
-        recipe: `ANVIL`, `KUBO`, `WASMD` or `TOXIPROXY`.
+        recipe: the program's recipe.
         report: called with the binary that is used, and with the progress of an installation.
 
     Raises:
@@ -89,7 +103,7 @@ def find_binary(recipe: Recipe, *, report: Report = _log.info) -> Path:
     for command, packages in recipe.packages.items():
         if shutil.which(command) is None:
             raise InstallFailed(
-                f"{recipe.name} {recipe.version} or newer is not on PATH, and to build it {command}"
+                f"{recipe.name} {recipe.wanted} is not on PATH, and to build it {command}"
                 f" is missing. Install it first; on Debian, as root: apt-get install {packages}"
             )
     binary = _cached_binary(recipe)
@@ -130,9 +144,9 @@ def _find_on_path(recipe: Recipe, report: Report) -> Path | None:
     if found is None:
         return None
     version = read_version([found, *recipe.ask])
-    if version is None or version_key(version) < version_key(recipe.version):
+    if not recipe.accepts(version):
         report(
-            f"{found} on PATH has {version or 'an unknown version'}, but {recipe.version} or newer"
+            f"{found} on PATH has {version or 'an unknown version'}, but {recipe.wanted}"
             " is needed: not used"
         )
         return None
@@ -183,53 +197,28 @@ def _make_anvil(place: Workplace) -> tuple[Path, ...]:
 
 
 def _make_kubo(place: Workplace) -> tuple[Path, ...]:
-    return (_build_go(place, "github.com/ipfs/kubo/cmd/ipfs", "ipfs", CGO_ENABLED="0"),)
-
-
-def _make_wasmd(place: Workplace) -> tuple[Path, ...]:
-    """Build wasmd, and copy the VM, a shared library in one of its modules, to its folder.
-
-    The loader searches the binary's folder first. Go has verified the library's hash.
-    """
-    binary = _build_go(
-        place,
-        "github.com/CosmWasm/wasmd/cmd/wasmd",
-        "wasmd",
-        link=f"-X github.com/cosmos/cosmos-sdk/version.Version={WASMD.version}"
-        " -X github.com/cosmos/cosmos-sdk/version.Name=wasm"
-        " -X github.com/cosmos/cosmos-sdk/version.AppName=wasmd",
-        CGO_ENABLED="1",
-        CGO_LDFLAGS="-Wl,-rpath,$ORIGIN",
-    )
-    module = "github.com/CosmWasm/wasmvm/v3"
-    output = place.run("go", "list", "-mod=readonly", "-m", "-f={{.Dir}}", module)
-    libraries = Path(output.splitlines()[-1]) / "internal" / "api"
-    name = _vm_library()
-    if not (libraries / name).is_file():
-        raise InstallFailed(f"wasmvm has no {name} in {libraries}")
-    copy = place.folder / name
-    shutil.copyfile(libraries / name, copy)  # without the mode, as Go's cache is read-only
-    return binary, copy
+    return (build_go(place, "github.com/ipfs/kubo/cmd/ipfs", "ipfs", CGO_ENABLED="0"),)
 
 
 def _make_toxiproxy(place: Workplace) -> tuple[Path, ...]:
     module = "github.com/Shopify/toxiproxy/v2"
     link = f"-X {module}.Version={TOXIPROXY.version}"
     binary = TOXIPROXY.binary
-    return (_build_go(place, f"{module}/cmd/server", binary, link=link, CGO_ENABLED="0"),)
+    return (build_go(place, f"{module}/cmd/server", binary, link=link, CGO_ENABLED="0"),)
 
 
-def _vm_library() -> str:
-    """Return the file name of wasmvm's shared library on this machine."""
-    if platform.system() == "Darwin":
-        return "libwasmvm.dylib"
-    machine = {"arm64": "aarch64", "amd64": "x86_64"}
-    return f"libwasmvm.{machine.get(platform.machine(), platform.machine())}.so"
-
-
-def _build_go(
+def build_go(
     place: Workplace, package: str, binary: str, *, link: str = "", **variables: str
 ) -> Path:
+    """Build a Go package of the pinned modules, and return the binary.
+
+    Args:
+        place: where to build; it contains the pins.
+        package: the package's path.
+        binary: name of the binary.
+        link: flags for Go's linker.
+        **variables: further environment variables.
+    """
     flags = ["-v", "-trimpath", "-mod=readonly", f"-ldflags=-s -w {link}".strip(), "-o", binary]
     place.run("go", "build", *flags, package, **variables)
     return place.folder / binary
@@ -257,18 +246,6 @@ KUBO = Recipe(
     pins=(PINS / "kubo" / "go.mod", PINS / "kubo" / "go.sum"),
     make=_make_kubo,
     packages={},
-)
-
-WASMD = Recipe(
-    name="wasmd",
-    binary="wasmd",
-    version="0.70.3",
-    ask=("version",),
-    toolchain=GO,
-    duration="five to eleven minutes of building with Go",
-    pins=(PINS / "wasmd" / "go.mod", PINS / "wasmd" / "go.sum"),
-    make=_make_wasmd,
-    packages={"gcc": "gcc libc6-dev"},
 )
 
 TOXIPROXY = Recipe(

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from colearn_ledger.home import data_home, lock_file
 from colearn_localnet.anvil import AnvilChain, keep_newest_state, state_path
-from colearn_localnet.cosmos import WasmdChain, count_validators
+from colearn_localnet.cosmos import WasmdChain, check_chain, read_chain_settings
 from colearn_localnet.errors import NetStateError, NodeFailed
 from colearn_localnet.install import KUBO, find_binary
 from colearn_localnet.kubo import Kubo, join, new_swarm_key
@@ -102,8 +102,8 @@ class Localnet:
     def settings_with(self, **changes: Any) -> Settings:
         """Return the settings of the last start, or the defaults, with some changes.
 
-        If the kind of chain changes, the block time becomes that kind's default, and the number of
-        validators that of the folder's earlier chain of that kind.
+        If the kind of chain changes, the block time becomes that kind's default; the number of
+        validators and the release of wasmd become those of the folder's earlier chain of that kind.
 
         Args:
             changes: new values for fields of `Settings`.
@@ -115,8 +115,9 @@ class Localnet:
         known = self.settings() or Settings()
         kind = changes.get("chain", known.chain)
         if kind != known.chain:
-            existing = count_validators(self._folder) if kind == "cosmos" else 0
-            changes = {"block_time": None, "validators": existing or 1, **changes}
+            defaults = {"block_time": None, "validators": 1, "wasmd": None}
+            fixed = read_chain_settings(self._folder) if kind == "cosmos" else {}
+            changes = {**defaults, **fixed, **changes}
         return replace(known, **changes)
 
     def up(self, settings: Settings | None = None, *, report: Report = _log.info) -> NetStatus:
@@ -130,11 +131,13 @@ class Localnet:
 
         Raises:
             InstallFailed: a node's binary is missing and cannot be installed.
-            NetStateError: the network is up with other settings, or the folder belongs to
-                something else.
+            NetStateError: the network is up with other settings, its Cosmos chain has settings
+                that cannot change, or the folder belongs to something else.
             NodeFailed: a node did not start.
         """
         wanted = settings or self.settings() or Settings()
+        if wanted.chain == "cosmos":
+            check_chain(self._folder, wanted)  # before an installation, which can take minutes
         make_chain(self._folder, Record(wanted, "")).find_binary(report)
         find_binary(KUBO, report=report)
         with self._locked(report), ExitStack() as undo:
@@ -227,13 +230,6 @@ class Localnet:
     def _prepare(self, wanted: Settings) -> Record:
         """Write the record with new settings and return it, unless they contradict the folder."""
         known = Record.read(self._folder)
-        existing = count_validators(self._folder) if wanted.chain == "cosmos" else 0
-        if existing and existing != wanted.validators:
-            raise NetStateError(
-                "the number of a Cosmos chain's validators cannot change after its first block:"
-                f" this chain has {existing}. For {wanted.validators}, delete the chain with"
-                " colearn localnet down --wipe, or use another --folder"
-            )
         if known is None:
             record = Record(wanted, new_swarm_key().hex())
         elif wanted != known.settings and any(read_pid(log) for log in self._all_logs()):

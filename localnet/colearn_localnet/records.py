@@ -12,6 +12,7 @@ from typing import Any
 from colearn_ledger.home import write_private
 from colearn_localnet.cosmos_genesis import BLOCK_TIME
 from colearn_localnet.errors import NetStateError, SettingsRefused
+from colearn_localnet.wasmd_releases import DEFAULT_RELEASE, find_release
 
 _OWN_FILES = ("net.json*", "chain", "cosmos", "logs", "ipfs-*", ".repo-*")
 """The names that `Record.wipe` deletes; other files in the folder are kept."""
@@ -27,6 +28,8 @@ class Settings:
         block_time: seconds between blocks. None mines a block for each transaction on an EVM chain
             and becomes 0.5 on a Cosmos chain, which makes blocks at fixed intervals.
         validators: number of nodes that run the chain; always one for an EVM chain.
+        wasmd: name of the release of wasmd that runs a Cosmos chain; None becomes the default.
+            Always None for an EVM chain.
 
     Raises:
         SettingsRefused: the settings contradict each other or are out of range.
@@ -36,19 +39,28 @@ class Settings:
     ipfs: int = 3
     block_time: float | None = None
     validators: int = 1
+    wasmd: str | None = None
 
     def __post_init__(self) -> None:
-        """Check the settings and fill in a Cosmos chain's block time."""
+        """Check the settings and fill in the defaults of a Cosmos chain."""
         if self.chain not in ("evm", "cosmos"):
             raise SettingsRefused(f"the chain must be evm or cosmos, not {self.chain!r}")
         if self.chain == "evm" and self.validators != 1:
             raise SettingsRefused(
                 "a local EVM chain has one node; only a Cosmos chain has several validators"
             )
+        if self.chain == "evm" and self.wasmd is not None:
+            raise SettingsRefused(
+                f"a local EVM chain does not run wasmd {self.wasmd}; choose --chain cosmos"
+            )
+        if self.wasmd is not None:
+            find_release(self.wasmd)
         if self.validators < 1:
             raise SettingsRefused("a chain needs at least one validator")
         if self.chain == "cosmos" and self.block_time is None:
             object.__setattr__(self, "block_time", BLOCK_TIME)
+        if self.chain == "cosmos" and self.wasmd is None:
+            object.__setattr__(self, "wasmd", DEFAULT_RELEASE)
 
     def __str__(self) -> str:
         """Return the settings in words."""
@@ -56,7 +68,8 @@ class Settings:
         if self.chain == "evm":
             return f"{self.ipfs} IPFS nodes and an EVM chain with {every}"
         nodes = "1 validator" if self.validators == 1 else f"{self.validators} validators"
-        return f"{self.ipfs} IPFS nodes and a Cosmos chain of {nodes} with {every}"
+        chain = f"a Cosmos chain of {nodes} (wasmd {self.wasmd})"
+        return f"{self.ipfs} IPFS nodes and {chain} with {every}"
 
 
 @dataclass(frozen=True, slots=True)

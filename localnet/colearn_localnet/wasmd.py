@@ -19,10 +19,11 @@ from typing import Any, Self
 from colearn_ledger.home import write_atomically
 from colearn_localnet.cosmos_genesis import BLOCK_TIME, GAS_PRICE, quiet_environment
 from colearn_localnet.errors import NodeFailed
-from colearn_localnet.install import WASMD, find_binary
+from colearn_localnet.install import find_binary
 from colearn_localnet.node import Node
 from colearn_localnet.processes import free_ports
 from colearn_localnet.rpc import json_rpc
+from colearn_localnet.wasmd_releases import DEFAULT_RELEASE, RELEASES, Release
 
 _PORTS = ("p2p", "rpc", "grpc", "rest")
 
@@ -32,6 +33,7 @@ class Wasmd(Node):
 
     Args:
         home: the node's folder. Later starts keep the chain and, if they are free, the ports.
+        release: the release of wasmd.
         block_time: seconds from a block to the proposal of the next one.
         host: IPv4 address for all of the node's servers.
         log: file for the node's output; None uses `wasmd.log` in the home.
@@ -44,12 +46,14 @@ class Wasmd(Node):
         self,
         home: Path,
         *,
+        release: Release = RELEASES[DEFAULT_RELEASE],
         block_time: float = BLOCK_TIME,
         host: str = "127.0.0.1",
         log: Path | None = None,
     ) -> None:
         super().__init__(host=host, log=log or home / "wasmd.log")
         self._home = home
+        self._release = release
         self._block_time = block_time
         self._peers: tuple[str, ...] = ()
         self._ports = self._read_ports()
@@ -61,7 +65,7 @@ class Wasmd(Node):
 
     @property
     def rpc(self) -> str:
-        """Return the URL of CometBFT's RPC; the WebSocket's has ``ws:`` and ``/websocket``."""
+        """Return the URL of the RPC; the WebSocket's has ``ws:`` and ``/websocket``."""
         return f"http://{self._host}:{self._ports['rpc']}"
 
     @property
@@ -102,15 +106,15 @@ class Wasmd(Node):
             InstallFailed: wasmd is missing and cannot be installed.
             NodeFailed: the node did not start.
         """
-        binary = find_binary(WASMD)
+        binary = find_binary(self._release.recipe)
         self._try_ports(lambda: self._start(binary))
         return self
 
     def _start(self, binary: Path) -> None:
         self.choose_ports()
         self._configure()
-        command = [str(binary), "start", "--home", str(self._home), "--log_no_color"]
-        self._launch(command, quiet_environment())
+        command = [str(binary), "start", "--home", str(self._home)]
+        self._launch([*command, *self._release.start_options], quiet_environment())
 
     def _load(self) -> bool:
         self._ports = self._read_ports()
@@ -136,7 +140,7 @@ class Wasmd(Node):
         answer = json_rpc(self.rpc, method, seconds=5)
         if not isinstance(answer, dict):
             raise NodeFailed(
-                f"{self.rpc} is not a CometBFT RPC: {method} returned {str(answer)[:100]!r}"
+                f"{self.rpc} is not a Cosmos node: {method} returned {str(answer)[:100]!r}"
             )
         return answer
 
@@ -216,6 +220,7 @@ pruning = "nothing"
 
 [telemetry]
 enabled = false
+global-labels = []
 
 [api]
 enable = true

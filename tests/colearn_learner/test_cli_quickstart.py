@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from colearn_localnet.errors import InstallFailed
-from colearn_localnet.install import WASMD, find_binary
+from colearn_localnet.install import find_binary
+from colearn_localnet.wasmd_releases import DEFAULT_RELEASE, RELEASES
 from tests.support import ROOT
 
 pytestmark = pytest.mark.usefixtures("kubo_swarm")  # also installs what is missing
@@ -34,24 +35,34 @@ def colearn(*arguments: object, cwd: Path, **environment: str) -> subprocess.Com
     )
 
 
-@pytest.fixture(scope="module", params=["evm", "cosmos"])
-def chain(request: pytest.FixtureRequest) -> str:
-    if request.param == "cosmos":
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(("evm",), id="evm"),
+        pytest.param(("cosmos",), id="cosmos"),
+        pytest.param(("cosmos", "--wasmd", "0.61"), id="wasmd 0.61", marks=pytest.mark.long),
+        pytest.param(("cosmos", "--wasmd", "0.27"), id="wasmd 0.27", marks=pytest.mark.long),
+    ],
+)
+def chain(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Return the value of ``--chain`` and further options; the chain's nodes are installed."""
+    kind, *options = request.param
+    if kind == "cosmos":
         try:
-            find_binary(WASMD)
+            find_binary(RELEASES[options[-1] if options else DEFAULT_RELEASE].recipe)
         except InstallFailed as error:
             pytest.skip(str(error))
-    return str(request.param)
+    return (kind, *options)
 
 
 @pytest.fixture(scope="module")
 def quickstart(
-    chain: str, tmp_path_factory: pytest.TempPathFactory
+    chain: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, dict[str, Any], str]:
     """Run three learners for three rounds; return the folder, the result, and the output."""
     folder = tmp_path_factory.mktemp("quickstart")
     done = colearn(
-        *("quickstart", "--chain", chain, "--n-learners", 3, "--n-rounds", 3),
+        *("quickstart", "--chain", *chain, "--n-learners", 3, "--n-rounds", 3),
         *("--ipfs", 2, "--dataset", "wine", "--out", folder / "walk", "--json"),
         cwd=folder,
         # the user's own settings, which must not affect the quickstart
@@ -91,10 +102,10 @@ def test_nothing_is_left_running(quickstart):
     assert [nodes["chain"]["pid"], *(node["pid"] for node in nodes["ipfs"])] == [None] * 3
 
 
-def read_independently(chain: str, node: dict[str, Any], reference: str) -> Any:
+def read_independently(kind: str, node: dict[str, Any], reference: str) -> Any:
     contract, experiment = reference.rpartition(":")[2].split("/")
     reader: list[object] = [READERS / "read_contract.py", ABI, node["url"], contract, experiment]
-    if chain == "cosmos":
+    if kind == "cosmos":
         reader = [READERS / "read_cosmos_contract.py", node["grpc"], node["chain_id"]]
         reader += [contract, experiment]
     command = [sys.executable, *map(str, reader)]
@@ -102,7 +113,9 @@ def read_independently(chain: str, node: dict[str, Any], reference: str) -> Any:
     return json.loads(done.stdout)
 
 
-def test_experiment_can_be_continued_by_hand_and_read_independently(quickstart, chain: str):
+def test_experiment_can_be_continued_by_hand_and_read_independently(
+    quickstart, chain: tuple[str, ...]
+):
     folder, result, _ = quickstart
     by_hand = {
         "COLEARN_HOME": str(folder / "home"),
@@ -116,7 +129,7 @@ def test_experiment_can_be_continued_by_hand_and_read_independently(quickstart, 
         history = json.loads(shown.stdout)
         assert history == json.loads((folder / "history.json").read_text())
         node = json.loads(up.stdout)["chain"]
-        assert history == read_independently(chain, node, result["experiment"])
+        assert history == read_independently(chain[0], node, result["experiment"])
     finally:
         colearn("localnet", "down", cwd=folder, **by_hand)
 
@@ -127,6 +140,13 @@ def test_folder_that_is_not_empty_is_refused(tmp_path: Path):
     assert refused.returncode == 2
     assert "not empty" in refused.stderr
     assert [entry.name for entry in tmp_path.iterdir()] == ["mine"]
+
+
+def test_wasmd_is_refused_for_an_evm_chain(tmp_path: Path):
+    refused = colearn("quickstart", "--wasmd", "0.27", "--out", tmp_path / "x", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "use --wasmd with --chain cosmos" in refused.stderr
+    assert not (tmp_path / "x").exists()
 
 
 def test_unknown_data_set_starts_nothing(tmp_path: Path):

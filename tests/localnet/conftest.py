@@ -13,10 +13,11 @@ import pytest
 
 from colearn_localnet.cosmos import CosmosChain
 from colearn_localnet.errors import InstallFailed
-from colearn_localnet.install import WASMD, find_binary
+from colearn_localnet.install import find_binary
 from colearn_localnet.kubo import Kubo
 from colearn_localnet.net import Localnet
 from colearn_localnet.rpc import json_rpc, post
+from colearn_localnet.wasmd_releases import DEFAULT_RELEASE, RELEASES
 
 SOMEONE = "0x00000000000000000000000000000000000000AA".lower()
 
@@ -86,7 +87,7 @@ def user() -> SimpleNamespace:
 @pytest.fixture(scope="session")
 def wasmd_binary() -> None:
     try:
-        find_binary(WASMD)
+        find_binary(RELEASES[DEFAULT_RELEASE].recipe)
     except InstallFailed as error:
         pytest.skip(str(error))
 

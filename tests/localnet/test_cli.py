@@ -72,7 +72,8 @@ class TestUpAndDown:
         assert json.loads(run("up", "--json").stdout)["settings"]["block_time"] == 0.5
         run("down")
         settings = json.loads(run("up", "--block-time", "0", "--json").stdout)["settings"]
-        assert settings == {"chain": "evm", "ipfs": 0, "block_time": None, "validators": 1}
+        kept = {"chain": "evm", "ipfs": 0, "validators": 1, "wasmd": None}
+        assert settings == {**kept, "block_time": None}
 
     def test_network_keeps_running_after_the_command(self, home: Path):
         command = "import sys; from colearn_learner.cli import main; main()"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import stat
 import subprocess
@@ -18,10 +19,10 @@ from colearn_localnet import processes
 from colearn_localnet.cosmos import CosmosChain
 from colearn_localnet.cosmos_genesis import MNEMONIC, create_chain, homes_of
 from colearn_localnet.errors import AddressRefused, NetStateError, NodeFailed, PortTaken
-from colearn_localnet.install import WASMD, find_binary
 from colearn_localnet.processes import wait_until
 from colearn_localnet.rpc import get, json_rpc
 from colearn_localnet.wasmd import Wasmd
+from colearn_localnet.wasmd_releases import DEFAULT_RELEASE, RELEASES
 from tests.support.waiting import LIMIT
 
 pytestmark = pytest.mark.usefixtures("wasmd_binary")
@@ -202,9 +203,12 @@ class TestOneNode:
         with pytest.raises(NodeFailed, match=r"the payment was refused: .*connection refused"):
             chain.fund(SOMEONE, most)
 
-    def test_number_of_validators_cannot_change(self, chain: CosmosChain):
+    def test_number_of_validators_and_release_cannot_change(self, chain: CosmosChain):
+        folder = chain.node.home.parent
         with pytest.raises(NetStateError, match=r"first block: .* has 1, not 2"):
-            CosmosChain(chain.node.home.parent, validators=2).start()
+            CosmosChain(folder, validators=2).start()
+        with pytest.raises(NetStateError, match=r"first block: .* has 0\.70, not 0\.27"):
+            CosmosChain(folder, wasmd="0.27").start()
 
 
 class TestFailure:
@@ -245,16 +249,21 @@ class TestFailure:
             with pytest.raises(PortTaken, match="other processes took its ports 3 times"):
                 CosmosChain(tmp_path).start()
 
-    def test_failed_creation_leaves_no_partial_chain(self, tmp_path: Path):
-        broken = tmp_path / "wasmd"
-        broken.write_text("#!/bin/sh\necho no room >&2\nexit 1\n")
+    def test_failed_creation_leaves_no_partial_chain(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        release, broken = RELEASES[DEFAULT_RELEASE], tmp_path / "wasmd"
+        answer = f'[ "$1" = version ] && echo {release.version} && exit'
+        broken.write_text(f"#!/bin/sh\n{answer}\necho no room >&2\nexit 1\n")
         broken.chmod(0o755)
-        with pytest.raises(NodeFailed, match="wasmd cannot create a chain: no room"):
-            create_chain(tmp_path / "chain", 1, broken)
+        with monkeypatch.context() as path:
+            path.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+            with pytest.raises(NodeFailed, match="wasmd cannot create a chain: no room"):
+                create_chain(tmp_path / "chain", 1, release)
         assert homes_of(tmp_path / "chain") == ()
         (tmp_path / "chain" / "wasmd-2").mkdir()  # as after a kill between the moves
         assert homes_of(tmp_path / "chain") == ()
-        homes = create_chain(tmp_path / "chain", 1, find_binary(WASMD))
+        homes = create_chain(tmp_path / "chain", 1, release)
         assert [home.name for home in homes] == ["wasmd-1"]
 
     def test_process_before_the_first_start_is_an_error(self, tmp_path: Path):

@@ -149,7 +149,7 @@ class TestTwoKindsOfChain:
         up = run("up", "--chain", "cosmos")
         assert up.exit_code == 1
         assert "is up with 1 IPFS nodes and an EVM chain with instant blocks" in up.stderr
-        assert "a Cosmos chain of 1 validator with a block every 0.5 s" in up.stderr
+        assert "a Cosmos chain of 1 validator (wasmd 0.70) with a block every 0.5 s" in up.stderr
         assert "then up again, or use another --folder" in up.stderr
         run("down")
 
@@ -167,7 +167,13 @@ class TestTwoKindsOfChain:
         run("down")
 
         settings = json.loads(run("up", "--chain", "evm", "--json").stdout)["settings"]
-        assert settings == {"chain": "evm", "ipfs": 1, "block_time": None, "validators": 1}
+        assert settings == {
+            "chain": "evm",
+            "ipfs": 1,
+            "block_time": None,
+            "validators": 1,
+            "wasmd": None,
+        }
         assert json.loads(run("fund", EVM_ACCOUNT, "--json").stdout)["balance"] == "20"
         run("down")
         run("up", "--chain", "cosmos", "--block-time", "0.1")

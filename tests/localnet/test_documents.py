@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from colearn_learner.cli import main
-from colearn_localnet.install import ANVIL, KUBO, WASMD
+from colearn_localnet.install import ANVIL, KUBO
+from colearn_localnet.wasmd_releases import RELEASES
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "localnet.md").read_text()
@@ -39,7 +40,7 @@ def test_documented_programs_run(
 def test_documented_versions_are_the_installed_ones():
     assert f"| anvil | {ANVIL.version} |" in DOCUMENT
     assert f"| Kubo | {KUBO.version} |" in DOCUMENT
-    assert f"| wasmd | {WASMD.version} |" in DOCUMENT
+    assert f"| wasmd | {', '.join(r.version for r in RELEASES.values())} |" in DOCUMENT
     assert f"ipfs/kubo:v{KUBO.version}\n" in COMPOSE
     assert f"foundry-rs/foundry:v{ANVIL.version}\n" in COMPOSE
 

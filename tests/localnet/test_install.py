@@ -10,11 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from colearn_localnet import install, toolchains
+from colearn_localnet import toolchains
 from colearn_localnet.errors import InstallFailed
-from colearn_localnet.install import ANVIL, KUBO, WASMD, find_binary, nodes_folder
+from colearn_localnet.install import ANVIL, KUBO, find_binary, find_installed, nodes_folder
+from colearn_localnet.wasmd_releases import DEFAULT_RELEASE, RELEASES, Release, vm_library
 
 PINS = Path(__file__).parents[2] / "localnet" / "pins"
+
+WASMD = RELEASES[DEFAULT_RELEASE].recipe
+each_release = pytest.mark.parametrize("release", RELEASES.values(), ids=lambda r: r.name)
 
 NPM = f"""#!/bin/sh
 echo called >> "$CALLS"
@@ -32,13 +36,14 @@ case "$*" in
     printf '#!/bin/sh\\necho ipfs version {KUBO.version}\\n' > ipfs
     /bin/chmod +x ipfs ;;
 *cmd/wasmd*)
-    printf '#!/bin/sh\\necho {WASMD.version}\\n' > wasmd
+    version=${{*#*version.Version=}}
+    printf "#!/bin/sh\\necho ${{version%% *}}\\n" > wasmd
     /bin/chmod +x wasmd
     echo "$CGO_LDFLAGS" >> "$CALLS" ;;
 *wasmvm*)
     echo go: downloading something >&2
-    /bin/mkdir -p module/internal/api
-    echo the VM > module/internal/api/$VM
+    /bin/mkdir -p module/api module/internal/api
+    echo the VM > module/$VM
     echo $PWD/module ;;
 esac
 """
@@ -92,6 +97,17 @@ class TestBinaryOnPath:
         assert find_binary(ANVIL, report=lines.append).is_relative_to(nodes_folder())
         assert f"{ANVIL.version} or newer is needed: not used" in lines[0]
 
+    @pytest.mark.parametrize(
+        ("version", "used"),
+        [("0.26.9", []), ("0.27.0", ["0.27"]), ("0.27.5", ["0.27"]), ("0.70.4", ["0.70"])],
+    )
+    def test_wasmd_is_used_for_its_own_release_only(
+        self, tools: Path, version: str, used: list[str]
+    ):
+        write_script(tools, "wasmd", version_script(version))
+        found = [name for name, release in RELEASES.items() if find_installed(release.recipe)]
+        assert found == used
+
     def test_failing_binary_is_not_used(self, tools: Path):
         write_script(tools, "ipfs", f"#!/bin/sh\necho ipfs version {KUBO.version}\nexit 3\n")
         assert find_binary(KUBO).is_relative_to(nodes_folder())
@@ -104,7 +120,7 @@ class TestMissingCompiler:
             find_binary(WASMD)
 
     def test_installed_wasmd_needs_no_compiler(self, tools: Path, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setenv("VM", install._vm_library())
+        monkeypatch.setenv("VM", f"internal/api/{vm_library()}")
         binary = find_binary(WASMD)
         (tools / "gcc").unlink()
         assert find_binary(WASMD) == binary
@@ -122,18 +138,20 @@ class TestInstallation:
         assert find_binary(KUBO) == nodes_folder() / f"kubo-{KUBO.version}" / "ipfs"
         assert "-mod=readonly" in (tmp_path / "calls").read_text()
 
+    @each_release
     def test_wasmd_is_built_with_its_vm_next_to_it(
-        self, tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, release: Release
     ):
-        vm = install._vm_library()
-        monkeypatch.setenv("VM", vm)
-        home = nodes_folder() / f"wasmd-{WASMD.version}"
-        assert find_binary(WASMD) == home / "wasmd"
-        assert (home / vm).read_text() == "the VM\n"
+        monkeypatch.setenv("VM", f"{release.vm_folder}/{vm_library()}")
+        home = nodes_folder() / f"wasmd-{release.version}"
+        assert find_binary(release.recipe) == home / "wasmd"
+        assert (home / vm_library()).read_text() == "the VM\n"
         calls = (tmp_path / "calls").read_text()
         assert "-mod=readonly" in calls
-        assert f"cosmos-sdk/version.Version={WASMD.version} " in calls
+        assert f"cosmos-sdk/version.Version={release.version} " in calls
         assert "-Wl,-rpath,$ORIGIN\n" in calls
+        assert ("-checklinkname=0 " in calls) is (release.name == "0.27")
+        assert calls.endswith(f"{release.vm}\n")
 
     def test_wasmd_without_its_vm_is_refused(self, tools: Path, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setenv("VM", "libwasmvm.of_another_machine.so")
@@ -225,14 +243,24 @@ class TestPins:
         assert f"github.com/ipfs/kubo v{KUBO.version} " in module
         assert "replace" not in module
 
-    def test_wasmd_modules_have_the_recipe_s_version_and_a_hash(self):
-        module = (PINS / "wasmd" / "go.mod").read_text()
-        sums = (PINS / "wasmd" / "go.sum").read_text()
-        assert f"github.com/CosmWasm/wasmd v{WASMD.version} " in module
-        vm = re.search(r"github.com/CosmWasm/wasmvm/v3 (v\S+)", module)
+    @each_release
+    def test_wasmd_modules_have_the_release_s_version_and_a_hash(self, release: Release):
+        module, sums = (file.read_text() for file in release.recipe.pins)
+        assert release.version.startswith(f"{release.name}.")
+        vm = re.search(rf"{release.vm} (v\S+)", module)
         assert vm is not None
-        for name, version in (("wasmd", f"v{WASMD.version}"), ("wasmvm/v3", vm[1])):
-            assert f"github.com/CosmWasm/{name} {version} h1:" in sums
+        for name, version in (
+            ("github.com/CosmWasm/wasmd", f"v{release.version}"),
+            (release.vm, vm[1]),
+        ):
+            assert f"{name} {version} " in module
+            assert f"{name} {version} h1:" in sums
+
+    def test_oldest_wasmd_has_the_grpc_and_codec_that_its_own_module_demands(self):
+        """Go ignores the replacements in the modules of dependencies."""
+        module = RELEASES["0.27"].recipe.pins[0].read_text()
+        assert "google.golang.org/grpc => google.golang.org/grpc v1.33.2\n" in module
+        assert "gogo/protobuf => github.com/regen-network/protobuf v1.3.3-alpha.regen.1" in module
 
     def test_oldest_go_is_the_newest_that_a_module_needs(self):
         needed = [

@@ -1,4 +1,4 @@
-"""The stories on a real wasmd: one chain, and an instance of the contract for each story.
+"""The stories on each release of wasmd: one chain, and an instance of the contract for each story.
 
 The chain has a real clock. A story in which a deadline has to pass uses short windows, and waits
 for a block after the deadline.
@@ -6,13 +6,15 @@ for a block after the deadline.
 
 import math
 import time
+from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger
 from tests.scenarios.stories import AllStories
-from tests.support.cosmos_place import Place
+from tests.support.cosmos_place import Place, start_place
 from tests.support.samples import ANYONE, CREATOR, wallet_of
 from tests.support.world import World
 
@@ -51,14 +53,41 @@ class CosmosWorld(World):
             time.sleep(0.02)
 
 
-@pytest.fixture(scope="module")
-def place(cosmos_place: Place) -> Place:
-    cosmos_place.fund(wallet_of(name) for name in _PEOPLE)
-    return cosmos_place
+@pytest.fixture(scope="class")
+def old_place(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
+    with start_place(tmp_path_factory.mktemp("wasmd"), wasmd=request.cls.release) as place:
+        yield place
 
 
-class TestOnWasmd(AllStories):
+class StoriesOnWasmd(AllStories):
     @pytest.fixture
     def world(self, place: Place, request: pytest.FixtureRequest) -> World:
+        place.fund(wallet_of(name) for name in _PEOPLE)
         time_passes = {"pass_deadline", "pass_windows", "approach_deadline"}
         return CosmosWorld(place, waits=bool(time_passes & set(request.function.__code__.co_names)))
+
+
+class TestOnWasmd(StoriesOnWasmd):
+    @pytest.fixture
+    def place(self, cosmos_place: Place) -> Place:
+        return cosmos_place
+
+
+class StoriesOnOldWasmd(StoriesOnWasmd):
+    release: ClassVar[str]
+
+    @pytest.fixture
+    def place(self, old_place: Place) -> Place:
+        return old_place
+
+
+@pytest.mark.long
+class TestOnWasmd061(StoriesOnOldWasmd):
+    release = "0.61"
+
+
+@pytest.mark.long
+class TestOnWasmd027(StoriesOnOldWasmd):
+    release = "0.27"

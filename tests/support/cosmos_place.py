@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from colearn_ledger.chains.cosmos import CosmosConfig, CosmosLedger, CosmosSenderConfig
@@ -18,6 +19,13 @@ from tests.support.waiting import LIMIT
 
 ENOUGH = 10_000_000
 """Amount that an account receives; it pays for about 1,500 transactions."""
+
+
+BLOCK_TIME = 0.15
+"""Seconds between a block of a chain and the proposal of the next one.
+
+A chain makes blocks even if it is idle; each costs a hundredth of a second of a core.
+"""
 
 
 class Place:
@@ -65,3 +73,10 @@ class Place:
         self.fund([wallet])
         contract = contract or self.instance()
         return CosmosLedger.connect(self.terms, contract, wallet, config=self.config)
+
+
+@contextmanager
+def start_place(folder: Path, *, wasmd: str | None = None) -> Iterator[Place]:
+    """Start a chain of one wasmd of a release, by default the newest, and store the contract."""
+    with CosmosChain(folder / "chain", wasmd=wasmd, block_time=BLOCK_TIME) as chain:
+        yield Place(chain, folder / "journals")

@@ -11,6 +11,7 @@ import sys
 from cosmpy.aerial.client import LedgerClient
 from cosmpy.aerial.config import NetworkConfig
 from cosmpy.aerial.contract import LedgerContract
+from cosmpy.protos.cosmos.base.query.v1beta1.pagination_pb2 import PageRequest
 from cosmpy.protos.cosmos.tx.v1beta1.service_pb2 import GetTxsEventRequest
 
 url, chain, address, eid = sys.argv[1:]
@@ -52,9 +53,11 @@ def scores_of(attributes):
 def transactions(kind):
     query, found, total = f"wasm-{kind}._contract_address='{address}'", [], 1
     while len(found) < total:
-        page = GetTxsEventRequest(query=query, page=len(found) // 100 + 1, limit=100)
+        older = {"events": [query], "pagination": PageRequest(offset=len(found), limit=100)}
+        page = GetTxsEventRequest(query=query, page=len(found) // 100 + 1, limit=100, **older)
         answer = client.txs.GetTxsEvent(page)
-        found, total = found + list(answer.tx_responses), answer.total
+        total = answer.total or answer.pagination.total
+        found += answer.tx_responses
     return found
 
 

@@ -73,8 +73,8 @@ def node_group_of(path: Path, test: str = "") -> tuple[int, str]:
     """Return the order and the name of the group of tests that one worker runs sequentially.
 
     Long groups come first. The tests of a file share its fixtures. The tests of several files share
-    a wasmd. The stories on wasmd wait for its clock most of the time: two groups, each with a chain
-    of its own, wait at the same time.
+    a wasmd. The stories on wasmd wait for its clock most of the time: two groups, each with its own
+    chains, wait at the same time.
 
     Args:
         path: the test's file.

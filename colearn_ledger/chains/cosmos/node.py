@@ -16,6 +16,7 @@ from cosmpy.protos.cosmos.auth.v1beta1.query_pb2 import QueryAccountRequest
 from cosmpy.protos.cosmos.auth.v1beta1.query_pb2_grpc import QueryStub as AuthStub
 from cosmpy.protos.cosmos.bank.v1beta1.query_pb2 import QueryBalanceRequest
 from cosmpy.protos.cosmos.bank.v1beta1.query_pb2_grpc import QueryStub as BankStub
+from cosmpy.protos.cosmos.base.query.v1beta1.pagination_pb2 import PageRequest
 from cosmpy.protos.cosmos.base.tendermint.v1beta1.query_pb2 import (
     GetBlockByHeightRequest,
     GetLatestBlockRequest,
@@ -242,17 +243,10 @@ class Node:
         )
         found: list[Executed] = []
         for page in range(1, 1_000_000):
-            # SDK versions before 0.50 read `events` and `pagination`, later ones `query` and `page`
-            request = GetTxsEventRequest(
-                query=query,
-                events=query.split(" AND "),
-                order_by=_ASCENDING,
-                page=page,
-                limit=_PAGE,
-            )
-            answer = self._ask(self._transactions.GetTxsEvent, request)
+            answer = self._ask(self._transactions.GetTxsEvent, _request_page(query, page))
             found += (decode_transaction(response) for response in answer.tx_responses)
-            if len(answer.tx_responses) < _PAGE or len(found) >= answer.total:
+            total = answer.total or answer.pagination.total
+            if len(answer.tx_responses) < _PAGE or len(found) >= total:
                 break
         if any(not first <= item.height <= last for item in found):
             raise BadAnswer(f"{self.name} returned transactions outside of the requested blocks")
@@ -280,6 +274,22 @@ class Node:
             _log.info("%s does not answer; the request is repeated", self.name)
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
+
+
+def _request_page(query: str, page: int) -> GetTxsEventRequest:
+    """Return the request for a page of the transactions that match a query, oldest first.
+
+    SDK 0.45 reads `events` and `pagination`, 0.46 to 0.49 `events` and `page`, and later ones
+    `query` and `page`.
+    """
+    return GetTxsEventRequest(
+        query=query,
+        events=query.split(" AND "),
+        pagination=PageRequest(offset=(page - 1) * _PAGE, limit=_PAGE),
+        order_by=_ASCENDING,
+        page=page,
+        limit=_PAGE,
+    )
 
 
 def _channel(url: str) -> grpc.Channel:
