@@ -113,7 +113,7 @@ class Reader:
         return Transaction(
             sent["from"],
             function.fn_name,
-            arguments.get("index"),
+            arguments.get("round"),
             receipt["status"] == 1,
             sent["blockNumber"],
             sent["hash"].hex(),
