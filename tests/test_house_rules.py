@@ -7,9 +7,11 @@ import json
 import re
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from tests.support.house_rules import (
     BANNED,
@@ -119,6 +121,16 @@ MAY_READ_A_CLOCK = {
     "support/duel/comparison.py",  # records how long a duel took
     "support/duel/record.py",
 }
+
+
+def test_installed_packages_support_the_oldest_python():
+    """Check that a pinned version does not exclude an older release of Python 3.11.
+
+    Debian 12 has 3.11.2, and a package that requires 3.11.5 makes the set-up fail there.
+    """
+    needed = {d.name: d.metadata.get("Requires-Python") or "" for d in distributions()}
+    too_new = {name for name, pythons in needed.items() if "3.11.0" not in SpecifierSet(pythons)}
+    assert too_new == set()
 
 
 def test_tests_do_not_measure_durations():
