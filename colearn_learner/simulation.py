@@ -198,6 +198,7 @@ class _Watch:
         self._listener = listener
         self._one_at_a_time = threading.Lock()
         self.cost = 0
+        self.begin = threading.Event()  # set once every agent would be waited for
         self.stop = threading.Event()
         self.failure: BaseException | None = None
 
@@ -208,6 +209,7 @@ class _Watch:
                 self._listener(observation)
 
     def run(self, agent: Agent, finished: threading.Event) -> None:
+        self.begin.wait()
         try:
             agent.run(self.stop)
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
@@ -325,9 +327,11 @@ def _run_to_the_end(agents: Sequence[Agent], watch: _Watch) -> None:
             )
             thread.start()
             running.append((thread, finished))
+        watch.begin.set()
         _wait_for(running)
     finally:
         watch.stop.set()
+        watch.begin.set()
         _wait_for(running)
     if watch.failure is not None:
         raise SimulationError(f"an agent failed: {watch.failure}") from watch.failure

@@ -128,6 +128,37 @@ def test_interrupted_simulation_waits_for_an_agent_that_is_training():
     assert learner.abandoned is False
 
 
+class RecordsTraining(TowardsTarget):
+    """A learner that records that it is asked to train."""
+
+    def __init__(self) -> None:
+        super().__init__(4)
+        self.training = threading.Event()
+
+    def mli_propose_weights(self) -> Weights:
+        self.training.set()
+        return super().mli_propose_weights()
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_simulation_interrupted_while_it_starts_agents_lets_none_train(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    learner = RecordsTraining()
+    start = threading.Thread.start
+
+    def start_and_interrupt(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == "learner-0":
+            learner.training.wait(timeout=1)  # an agent at work now would not be waited for
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_interrupt)
+    with pytest.raises(SimulationInterrupted):
+        simulation.run([learner, TowardsTarget(5)], 10)
+    assert not learner.training.is_set()
+
+
 @pytest.mark.parametrize(
     ("where", "message", "files"),
     [
