@@ -25,7 +25,10 @@ _STATE_INTERVAL = 1
 """Seconds between dumps; `kill -9` loses at most this much."""
 
 _HISTORY = 16
-"""Number of blocks whose states survive a restart; limits the depth of a later reorg."""
+"""Number of blocks whose states anvil keeps, also over a restart; limits the depth of a reorg.
+
+Without a limit it writes the state of every block to the home folder: gigabytes in a long run.
+"""
 
 _CHAIN_ID = 31337
 
@@ -154,6 +157,7 @@ class Anvil(Node):
     def _arguments(self) -> list[str]:
         arguments = ["--host", self._host, "--port", str(self._port)]
         arguments += ["--chain-id", str(self._chain_id)]
+        arguments += ["--prune-history", str(_HISTORY)]
         if self._block_time is not None:
             arguments += ["--block-time", str(self._block_time)]
         if self._state is not None:
@@ -161,7 +165,7 @@ class Anvil(Node):
                 arguments += ["--load-state", str(self._state)]
             arguments += ["--dump-state", str(_dump_path(self._state))]
             arguments += ["--state-interval", str(_STATE_INTERVAL)]
-            arguments += ["--preserve-historical-states", "--prune-history", str(_HISTORY)]
+            arguments += ["--preserve-historical-states"]
         return arguments
 
     def _is_healthy(self, offset: int) -> bool:

@@ -13,6 +13,7 @@ from colearn_localnet.anvil import Anvil, keep_newest_state
 from colearn_localnet.errors import NodeFailed, PortTaken
 from colearn_localnet.processes import free_port, wait_until
 from colearn_localnet.rpc import json_rpc, post
+from colearn_localnet.toolchains import cache_folder
 from tests.support.waiting import LIMIT
 
 pytestmark = pytest.mark.usefixtures("node_binaries")
@@ -45,6 +46,16 @@ class TestRunningChain:
     def test_block_time_mines_at_intervals(self, user: SimpleNamespace):
         with Anvil(block_time=0.1) as chain:
             assert wait_until(lambda: user.block(chain.url) >= 3, seconds=LIMIT)
+
+    def test_long_chain_writes_no_states_to_the_home_folder(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(cache_folder().parent))  # where anvil itself is
+        monkeypatch.setenv("HOME", str(tmp_path))
+        with Anvil() as chain:
+            json_rpc(chain.url, "anvil_mine", "0x500")
+            assert int(json_rpc(chain.url, "eth_blockNumber"), 16) == 0x500
+            assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
     def test_errors_of_the_node_are_reported(self, anvil: Anvil):
         with pytest.raises(NodeFailed, match="eth_nonsense"):
