@@ -1,9 +1,11 @@
 """Measure the gas of each call of the protocol on a CosmWasm chain, from 3 to 10,000 learners.
 
-Usage: .venv/bin/python bench/cosmos_gas.py [--learners 3,256,10000] [--dao-dao FOLDER] [--json]
+Usage: .venv/bin/python bench/cosmos_gas.py [--learners 3,256,10000] [--proposers 1]
+                                            [--dao-dao FOLDER] [--json]
 
 The script starts a wasmd, stores the contract and runs an experiment of each size: all learners
-join, one proposes, up to 64 vote, one transaction submits the signed ballots of up to 50 more, and
+join, one or --proposers propose, up to 64 vote, one transaction submits the signed ballots of up to
+50 more, and
 `advance` is called after the deadline. The calls that are rarely made are measured with three
 learners. Gas is that of whole transactions in blocks, including the
 signature and the bytes. One ballot is missing, so that no vote closes the round. The medians omit
@@ -61,6 +63,8 @@ from colearn_ledger.ledger import LedgerView, Pending, Receipt
 from colearn_ledger.protocol import (
     Account,
     Admission,
+    Basis,
+    ExperimentId,
     ExperimentParams,
     Phase,
     Scores,
@@ -80,6 +84,7 @@ VOTERS, SIGNERS, SENDS = 64, 50, 5
 
 DAO_DAO = ("cw4_group", "dao_voting_cw4", "dao_proposal_single", "dao_dao_core")
 SCORES = Scores(0.25, 0.75)
+KEY = hashlib.sha256(b"key").digest()
 
 
 # ------------------------------------------------------------------------- measurements
@@ -91,6 +96,14 @@ def wait_until(ledger: LedgerView, deadline: int | None) -> None:
         ledger.wait_for_change(1.0)
 
 
+def digest_of(ledger: LedgerView, experiment: ExperimentId, index: int) -> bytes:
+    """Return the digest of a round's proposals."""
+    digest = ledger.round(experiment, index).proposals
+    if digest is None:
+        raise SystemExit("the round has no proposals: raise WINDOW")
+    return digest
+
+
 def measure_sends(bench: Bench) -> Gas:
     """Measure payments between two existing accounts."""
     to, unit = bench.learners[0].account, bench.chain.denomination
@@ -98,9 +111,10 @@ def measure_sends(bench: Bench) -> Gas:
     return {"bank send": used}
 
 
-def measure_experiment(bench: Bench, count: int) -> tuple[Gas, list[Learner]]:
+def measure_experiment(bench: Bench, count: int, proposers: int) -> tuple[Gas, list[Learner]]:
     """Measure a round of an experiment; return its gas and the voters by transaction."""
-    ledger, learners, vote = bench.ledger, bench.learners[:count], Vote(True, SCORES)
+    ledger, learners = bench.ledger, bench.learners[:count]
+    proposers = min(proposers, count - 2)  # the others vote
     params = ExperimentParams(
         name=f"{count} learners",
         spec=content("spec"),
@@ -110,28 +124,32 @@ def measure_experiment(bench: Bench, count: int) -> tuple[Gas, list[Learner]]:
         max_learners=count,  # starts when the last learner has joined
         propose_window=WINDOW,
         vote_window=WINDOW,
+        proposers=proposers,
     )
     number = ledger.create(params).wait(PATIENCE).experiment
-    encode = CosmosEncoder().encode
+    encode, known = CosmosEncoder().encode, ledger.experiment(number).hash
 
     def send(what: str, group: Sequence[Learner], call: Message) -> Gas:
         return bench.measure(what, group, bench.contract, call)
 
-    gas = send("join", learners, encode(JOIN, (number, hashlib.sha256(b"key").digest())))
+    gas = send("join", learners, encode(JOIN, (number, known, KEY)))
     gas["join"].pop()
     by = {learner.account: learner for learner in learners}
-    proposer = by[ledger.round(number, 0).proposer]
-    gas |= send("propose", [proposer], encode(PROPOSE, (number, 0, content("weights"), SCORES)))
-    rest = [learner for learner in learners if learner is not proposer][1:]
+    selected = [by[slot.proposer] for slot in ledger.round(number, 0).slots]
+    gas |= send("propose", selected, encode(PROPOSE, (number, 0, content("weights"), SCORES)))
+    rest = [learner for learner in learners if learner not in selected][1:]
     voters, signers = rest[:VOTERS], rest[VOTERS : VOTERS + SIGNERS]
-    gas |= send("vote", voters, encode(VOTE, (number, 0, vote)))
+    digest = digest_of(ledger, number, 0)
+    vote = Vote((1 << proposers) - 1, (SCORES,) * (1 + proposers))
+    gas |= send("vote", voters, encode(VOTE, (number, 0, digest, vote)))
     gas["vote_signed, per ballot"] = []
     if signers:
-        ballots = [sign_ballot(one.wallet, ledger.domain, number, 0, vote) for one in signers]
-        carried = ledger.vote_signed(number, 0, ballots).wait(PATIENCE)
+        basis = Basis(number, 0, digest)
+        ballots = [sign_ballot(one.wallet, ledger.domain, basis, vote) for one in signers]
+        carried = ledger.vote_signed(number, 0, digest, ballots).wait(PATIENCE)
         gas["vote_signed, per ballot"].append(carried.cost // len(signers))
     found = ledger.round(number, 0)
-    if found.phase != Phase.VOTING or found.approvals != len(voters) + len(signers):
+    if found.phase != Phase.VOTING or found.ballots != len(voters) + len(signers):
         raise SystemExit(f"not every ballot was counted in time: raise WINDOW; {found}")
     wait_until(ledger, found.deadline)
     gas["advance"] = [ledger.advance(number).wait(PATIENCE).cost]
@@ -171,26 +189,31 @@ def measure_rarer_calls(bench: Bench) -> Gas:
     number = measure("create", ledger.create(params)).experiment
     measure("admit, 1 account", ledger.admit(number, accounts[:1]))
     measure("admit, 3 accounts", ledger.admit(number, accounts[1:]))
+    known = ledger.experiment(number).hash
     for view in views.values():
-        view.join(number).wait(PATIENCE)
+        view.join(number, known).wait(PATIENCE)
     measure("leave", views[accounts[3]].leave(number))
     measure("start", ledger.start(number))
-    measure("decline", views[ledger.round(number, 0).proposer].decline(number, 0))
-    proposer = ledger.round(number, 1).proposer
+    measure("decline", views[ledger.round(number, 0).slots[0].proposer].decline(number, 0))
+    proposer = ledger.round(number, 1).slots[0].proposer
     views[proposer].propose(number, 1, content("weights"), SCORES).wait(PATIENCE)
-    voters, vote, salt = [a for a in accounts[:3] if a != proposer], Vote(True, SCORES), bytes(32)
+    voters, vote, salt = [a for a in accounts[:3] if a != proposer], Vote(1, (SCORES,) * 2), KEY
+    basis = Basis(number, 1, digest_of(ledger, number, 1))
     for voter in voters:
-        sealed = commitment_hash(ledger.domain, number, 1, voter, vote, salt)
-        measure("commit", views[voter].commit(number, 1, sealed))
+        sealed = commitment_hash(ledger.domain, basis, voter, vote, salt)
+        measure("commit", views[voter].commit(number, 1, basis.proposals, sealed))
     for voter in voters:
         measure("reveal", views[voter].reveal(number, 1, vote, salt))
 
     params = replace(params, admission=Admission.OPEN, max_strikes=1, propose_window=MISSED)
     number = ledger.create(params).wait(PATIENCE).experiment
+    known = ledger.experiment(number).hash
     for account in accounts[:3]:
-        views[account].join(number).wait(PATIENCE)
+        views[account].join(number, known).wait(PATIENCE)
+    measure("set_encryption_key", views[accounts[0]].set_encryption_key(number, KEY))
+    measure("announce", views[accounts[0]].announce(number, "keys", content("keys")))
     ledger.start(number).wait(PATIENCE)
-    missing = ledger.round(number, 0).proposer
+    missing = ledger.round(number, 0).slots[0].proposer
     wait_until(ledger, ledger.round(number, 0).deadline)
     ledger.advance(number).wait(PATIENCE)
     measure("remove", ledger.remove(number, missing))
@@ -295,6 +318,7 @@ def main() -> None:
     """Measure and print the gas."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--learners", type=parse_numbers, default=[3, 256, 10_000])
+    parser.add_argument("--proposers", type=int, choices=range(1, 17), default=1, metavar="1-16")
     parser.add_argument("--dao-dao", type=Path, metavar="FOLDER", help="folder of its four modules")
     parser.add_argument("--json", action="store_true", help="print each transaction's gas")
     options = parser.parse_args()
@@ -312,7 +336,7 @@ def main() -> None:
         dao_dao = DaoDao(bench, options.dao_dao) if options.dao_dao else None
         for count in options.learners:
             bench.add_learners(count)
-            found[count], voters = measure_experiment(bench, count)
+            found[count], voters = measure_experiment(bench, count, options.proposers)
             if dao_dao:
                 found[count] |= dao_dao.measure(count, voters)
             found[count] |= measure_sends(bench)

@@ -137,7 +137,13 @@ class Bench:
             vote_window=100_000,
         )
         self.experiment = self.ledger.create(params).wait(10).experiment
-        self.ledger.join(self.experiment).wait(10)
+        self.hash = self.ledger.experiment(self.experiment).hash
+        self.ledger.join(self.experiment, self.hash).wait(10)
+
+    def approval(self, index: int) -> tuple[bytes, Vote]:
+        """Return the digest of a round's proposal, and a vote for it."""
+        proposals = self.ledger.round(self.experiment, index).proposals
+        return proposals or bytes(32), Vote(1, (Scores(), Scores()))
 
     def measure(self, watch: Watch, rounds: int) -> list[float]:
         """Return the seconds from each proposal's block to the other learner's ballot."""
@@ -148,7 +154,8 @@ class Bench:
             if experiment.round is None or duty not in (Duty.PROPOSE, Duty.VOTE):
                 time.sleep(0.02)
             elif duty == Duty.VOTE:
-                self.ledger.vote(self.experiment, experiment.round, Vote(True)).wait(10)
+                index = experiment.round
+                self.ledger.vote(self.experiment, index, *self.approval(index)).wait(10)
             else:
                 time.sleep(0.3 + random.random())  # noqa: S311 - at a random time in the agent's pause
                 content = next(self.contents)
@@ -199,7 +206,7 @@ def measure_loop(bench: Bench, watch: Watch, rounds: int) -> list[float]:
         web3.eth.wait_for_transaction_receipt(sent, poll_latency=0.01)
 
     def loop() -> None:
-        transact(JOIN, number, bytes(32))
+        transact(JOIN, number, bench.hash, bytes(32))
         seen = -1
         while not stop.is_set():
             if (head := web3.eth.block_number) == seen:
@@ -212,7 +219,7 @@ def measure_loop(bench: Bench, watch: Watch, rounds: int) -> list[float]:
                 if duty == Duty.PROPOSE:
                     transact(PROPOSE, number, index, next(bench.contents), Scores())
                 else:
-                    transact(VOTE, number, index, Vote(True))
+                    transact(VOTE, number, index, *bench.approval(index))
 
     thread = threading.Thread(target=loop, daemon=True)
     thread.start()

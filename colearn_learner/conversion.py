@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from colearn_learner.interface import DiffPrivBudget, ErrorCodes, TrainingSummary
-from colearn_ledger.protocol import Scores, Vote
+from colearn_ledger.protocol import Scores
 
 _BUDGET = ("target_epsilon", "target_delta", "consumed_epsilon", "consumed_delta")
 
@@ -24,10 +24,10 @@ def scores_of(proposed: Any) -> Scores:
     return Scores(_score(getattr(proposed, "vote_score", None)), _score(test_score))
 
 
-def vote_of(proposed: Any) -> Vote:
-    """Return the ballot of a learner's `ProposedWeights`; a vote of ``None`` rejects."""
+def approves(proposed: Any) -> bool:
+    """Return whether a learner's `ProposedWeights` approves; a vote of ``None`` does not."""
     vote = getattr(proposed, "vote", None)
-    return Vote(vote is not None and bool(vote), scores_of(proposed))
+    return vote is not None and bool(vote)
 
 
 def _score(value: Any) -> float | None:

@@ -24,21 +24,23 @@ from typing import Any, Literal
 
 from colearn_learner.agent.context import AgentConfig
 from colearn_learner.agent.loop import Action, Agent, Observation
-from colearn_learner.compat.results import Result, Results
+from colearn_learner.compat.history import results_of
+from colearn_learner.compat.results import Results
 from colearn_learner.errors import LearnerError
-from colearn_ledger.history import History, RoundRecord, read_history
+from colearn_ledger.history import History, read_history
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger
 from colearn_ledger.protocol import (
-    BallotState,
+    MAX_PROPOSERS,
     ContentRef,
     ExperimentId,
     ExperimentParams,
-    Outcome,
+    Merge,
     Status,
 )
-from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.weights.codec import decode_weights, write_weights
+from colearn_ledger.spec import ExperimentSpec, VoteRule
+from colearn_ledger.weights.codec import write_weights
+from colearn_ledger.weights.current import obtain_current
 from colearn_ledger.weights.errors import WeightsError
 from colearn_ledger.weights.pickles import check_initial_weights
 from colearn_ledger.weights.schema import WeightsSchema
@@ -69,6 +71,11 @@ class SimulationConfig:
         score_name: name of the score.
         higher_is_better: whether a higher score is better.
         secret_ballots: whether voters first commit, and reveal their ballots after all have.
+        n_proposers: number of learners that train and propose in each round, up to 16. Learners
+            train at the same time if there are several.
+        merge: ``mean`` or ``best``: what several accepted proposals of a round become. By default
+            their mean, or the best one if the learners' weights have no mean.
+        vote_rule: the rule by which agents approve proposals.
         keys: private keys, one per learner; by default new ones.
         on_event: called with each observation of the agents, in order.
         agent: configuration of all agents.
@@ -79,6 +86,9 @@ class SimulationConfig:
     score_name: str = "score"
     higher_is_better: bool = True
     secret_ballots: bool = False
+    n_proposers: int = 1
+    merge: Literal["mean", "best"] | None = None
+    vote_rule: VoteRule | str = VoteRule.BETTER_ALONE
     keys: Sequence[str | bytes] | None = None
     on_event: Callable[[Observation], None] | None = None
     agent: AgentConfig = field(default_factory=lambda: AgentConfig(poll=0.5, fetch_patience=5.0))
@@ -92,7 +102,7 @@ class SimulationResult:
         experiment: id of the experiment on the ledger.
         history: all rounds and ballots.
         results: the history for `ColearnPlot` and `print_results`; absent scores are NaN.
-        content: reference of the final weights.
+        content: reference of the final weights: of an accepted file, or of the mean of several.
         weights: the final weights, in the form that a learner accepts.
         weights_file: safetensors file of the final weights.
         cost: cost of all transactions, in gas on an EVM, otherwise 0.
@@ -136,7 +146,7 @@ def run(
 
     All learners start with the first learner's current weights. The same learners with the same
     seeds produce the same weights on every ledger: proposers take turns in the given order, and
-    the order in which ballots arrive makes no difference.
+    the order in which proposals and ballots arrive makes no difference.
 
     Args:
         learners: at least two objects with the five methods of `MachineLearningInterface`.
@@ -230,6 +240,16 @@ def _check(
         raise SimulationError(
             f"the vote threshold {vote_threshold} is out of bounds; give one above 0 and up to 1"
         )
+    if not 1 <= config.n_proposers <= MAX_PROPOSERS:
+        raise SimulationError(
+            f"n_proposers is {config.n_proposers}; give a number from 1 to {MAX_PROPOSERS}"
+        )
+    if config.merge not in (None, "mean", "best"):
+        raise SimulationError(f"there is no merge {config.merge!r}; choose mean or best")
+    if config.vote_rule not in (rules := [rule.value for rule in VoteRule]):
+        raise SimulationError(
+            f"there is no vote rule {config.vote_rule!r}; choose {' or '.join(rules)}"
+        )
     if config.keys is not None and len(config.keys) != len(learners):
         raise SimulationError(
             f"there are {len(config.keys)} keys for {len(learners)} learners; give one key each"
@@ -287,6 +307,7 @@ def _create(
         schema=WeightsSchema.of(weights),
         score_name=config.score_name,
         higher_is_better=config.higher_is_better,
+        vote_rule=VoteRule(config.vote_rule),
     )
     references = spec.put(store), write_weights(store, weights)
     for content in references:
@@ -302,8 +323,20 @@ def _create(
         propose_window=_WINDOW,
         vote_window=_WINDOW,
         reveal_window=_WINDOW if config.secret_ballots else 0,
+        proposers=config.n_proposers,
+        merge=_choose_merge(config, spec.schema),
     )
     return ledger.create(params).wait().experiment
+
+
+def _choose_merge(config: SimulationConfig, schema: WeightsSchema) -> Merge:
+    if config.merge == "mean" and config.n_proposers > 1 and not schema.can_average:
+        raise SimulationError(
+            "weights with text or bytes, such as those of trees, have no mean; set merge to best"
+        )
+    if config.merge is None:
+        return Merge.MEAN if schema.can_average else Merge.BEST
+    return Merge[config.merge.upper()]
 
 
 def _store(root: Path, index: int) -> DirectoryStore:
@@ -351,38 +384,10 @@ def _wait_for(running: Sequence[tuple[threading.Thread, threading.Event]]) -> No
 
 def _result(ledger: Ledger, experiment: ExperimentId, root: Path, cost: int) -> SimulationResult:
     history = read_history(ledger, experiment)
-    content = history.experiment.current
-    if content is None:
-        raise SimulationError("the experiment has no weights")
-    with _store(root, 0).get(content, max_size=content.size) as pieces:
-        data = b"".join(pieces)
-    weights = decode_weights(data).weights
+    store, now = _store(root, 0), history.experiment
+    schema = ExperimentSpec.read(store, now.params.spec).schema
+    with tempfile.TemporaryDirectory(prefix="colearn-") as folder:
+        current = obtain_current(store, now, Path(folder), schema=schema)
+        data, weights = current.path.read_bytes(), current.read(schema).weights
     results = results_of(history)
-    return SimulationResult(experiment, history, results, content, weights, data, cost)
-
-
-def results_of(history: History) -> Results:
-    """Convert a history to the local driver's `Results`, with one `Result` per round."""
-    index_of = {learner.account: learner.index for learner in history.learners}
-    results = Results()
-    for record in history.rounds:
-        results.data.append(_round_result(record, index_of[record.round.proposer]))
-    return results
-
-
-def _round_result(record: RoundRecord, proposer: int) -> Result:
-    result = Result()
-    result.vote = record.round.outcome == Outcome.ACCEPTED
-    result.block_proposer = proposer
-    for row in record.ballots:
-        own = row.ballot.learner == record.round.proposer
-        scores = record.scores if own else row.scores
-        cast = row.ballot.state in (BallotState.APPROVED, BallotState.REJECTED)
-        result.votes.append(row.ballot.state == BallotState.APPROVED if cast else None)
-        result.vote_scores.append(_or_nan(scores.vote_score))
-        result.test_scores.append(_or_nan(scores.test_score))
-    return result
-
-
-def _or_nan(score: float | None) -> float:
-    return float("nan") if score is None else score
+    return SimulationResult(experiment, history, results, current.content, weights, data, cost)

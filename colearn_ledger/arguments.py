@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from colearn_ledger.protocol import (
     MAX_PAGE,
+    MAX_PROPOSERS,
     NO_ROUND,
     Account,
     Admission,
@@ -22,6 +23,7 @@ from colearn_ledger.protocol import (
     ExperimentId,
     ExperimentParams,
     InvalidParameter,
+    Merge,
     Scores,
     Selection,
     SignedBallot,
@@ -53,6 +55,7 @@ class Kind(Enum):
     VOTE = auto()
     BALLOTS = auto()
     WORD = auto()
+    TEXT = auto()
     START = auto()
     LIMIT = auto()
 
@@ -177,6 +180,7 @@ def _check_params(value: object, name: str) -> ExperimentParams:
     return replace(
         params,
         selection=check_choice(Selection, params.selection, "selection"),
+        merge=check_choice(Merge, params.merge, "merge"),
         admission=check_choice(Admission, params.admission, "admission"),
     )
 
@@ -189,11 +193,13 @@ NUMBERS = (
     "propose_window",
     "vote_window",
     "reveal_window",
+    "proposers",
     "max_strikes",
+    "patience",
 )
 """The numeric parameters of an experiment."""
 
-_CONTRACT_CHECKS_EDGES = {"rounds", "min_learners", "max_learners", "approval_bps"}
+_CONTRACT_CHECKS_EDGES = {"rounds", "min_learners", "max_learners", "approval_bps", "proposers"}
 """Parameters whose smallest and largest encodable values the contracts refuse."""
 
 
@@ -246,7 +252,11 @@ def _check_scores(value: object, name: str) -> Scores:
 
 def _check_vote(value: object, name: str) -> Vote:
     vote = _check_instance(Vote, value, name)
-    return Vote(check_flag(vote.approve, name), _check_scores(vote.scores, name))
+    approvals = check_integer(vote.approvals, "approvals")
+    if not 0 <= approvals < 1 << MAX_PROPOSERS:
+        raise InvalidParameter("approvals")
+    scores = _check_sequence(vote.scores, "scores")
+    return Vote(approvals, tuple(_check_scores(each, "scores") for each in scores))
 
 
 def _check_ballot(value: object, scheme: SigningScheme) -> SignedBallot:
@@ -254,7 +264,10 @@ def _check_ballot(value: object, scheme: SigningScheme) -> SignedBallot:
     ballot = _check_instance(SignedBallot, value, name)
     signature = _check_instance(bytes, ballot.signature, name)
     learner = check_account(ballot.learner, scheme, name)
-    return SignedBallot(learner, _check_vote(ballot.vote, name), signature)
+    try:
+        return SignedBallot(learner, _check_vote(ballot.vote, name), signature)
+    except InvalidParameter as error:
+        raise InvalidParameter(name) from error
 
 
 def _check_start(value: object, name: str) -> int:
@@ -273,6 +286,7 @@ _CHECKS: dict[Kind, Callable[[object, str], Any]] = {
     Kind.SCORES: _check_scores,
     Kind.VOTE: _check_vote,
     Kind.WORD: check_word,
+    Kind.TEXT: check_text,
     Kind.START: _check_start,
     Kind.LIMIT: _check_limit,
 }

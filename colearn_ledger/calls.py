@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from colearn_ledger.arguments import Argument, Kind, check_argument
 from colearn_ledger.protocol import (
+    Agenda,
     Ballot,
     ContentRef,
     Duty,
@@ -79,24 +80,29 @@ _SCORES = Argument("scores", Kind.SCORES)
 _VOTE = Argument("vote", Kind.VOTE)
 _BALLOTS = Argument("ballots", Kind.BALLOTS)
 _ENCRYPTION_KEY = Argument("encryption_key", Kind.WORD)
+_HASH = Argument("hash", Kind.WORD)
+_PROPOSALS = Argument("proposals", Kind.WORD)
+_TOPIC = Argument("topic", Kind.TEXT)
 _COMMITMENT = Argument("commitment", Kind.WORD)
 _SALT = Argument("salt", Kind.WORD)
 _PAGE = (Argument("start", Kind.START), Argument("limit", Kind.LIMIT))
 
 CREATE = Call("create", (_PARAMS,))
 ADMIT = Call("admit", (_EXPERIMENT, _ACCOUNTS))
-JOIN = Call("join", (_EXPERIMENT, _ENCRYPTION_KEY))
+JOIN = Call("join", (_EXPERIMENT, _HASH, _ENCRYPTION_KEY))
+SET_ENCRYPTION_KEY = Call("set_encryption_key", (_EXPERIMENT, _ENCRYPTION_KEY))
 LEAVE = Call("leave", (_EXPERIMENT,))
 REMOVE = Call("remove", (_EXPERIMENT, _LEARNER))
 START = Call("start", (_EXPERIMENT,))
 CANCEL = Call("cancel", (_EXPERIMENT,))
 PROPOSE = Call("propose", (_EXPERIMENT, _ROUND, _CONTENT, _SCORES))
 DECLINE = Call("decline", (_EXPERIMENT, _ROUND))
-VOTE = Call("vote", (_EXPERIMENT, _ROUND, _VOTE))
-COMMIT = Call("commit", (_EXPERIMENT, _ROUND, _COMMITMENT))
+VOTE = Call("vote", (_EXPERIMENT, _ROUND, _PROPOSALS, _VOTE))
+COMMIT = Call("commit", (_EXPERIMENT, _ROUND, _PROPOSALS, _COMMITMENT))
 REVEAL = Call("reveal", (_EXPERIMENT, _ROUND, _VOTE, _SALT))
-VOTE_SIGNED = Call("vote_signed", (_EXPERIMENT, _ROUND, _BALLOTS))
+VOTE_SIGNED = Call("vote_signed", (_EXPERIMENT, _ROUND, _PROPOSALS, _BALLOTS))
 ADVANCE = Call("advance", (_EXPERIMENT,))
+ANNOUNCE = Call("announce", (_EXPERIMENT, _TOPIC, _CONTENT))
 
 EXPERIMENT: Query[Experiment] = Query("experiment", (_EXPERIMENT,), Experiment)
 EXPERIMENTS: Query[list[Experiment]] = Query("experiments", _PAGE, Experiment, is_list=True)
@@ -106,16 +112,19 @@ ROUND: Query[Round] = Query("round", (_EXPERIMENT, _ROUND), Round)
 ROUNDS: Query[list[Round]] = Query("rounds", (_EXPERIMENT, *_PAGE), Round, is_list=True)
 BALLOT: Query[Ballot] = Query("ballot", (_EXPERIMENT, _ROUND, _ACCOUNT), Ballot)
 BALLOTS: Query[list[Ballot]] = Query("ballots", (_EXPERIMENT, _ROUND, *_PAGE), Ballot, is_list=True)
-CURRENT_WEIGHTS: Query[ContentRef | None] = Query("current_weights", (_EXPERIMENT,), ContentRef)
+CURRENT_WEIGHTS: Query[list[ContentRef]] = Query(
+    "current_weights", (_EXPERIMENT,), ContentRef, is_list=True
+)
 DUTY: Query[Duty] = Query("duty", (_EXPERIMENT, _ACCOUNT), Duty)
+AGENDA: Query[Agenda] = Query("agenda", (_EXPERIMENT, _ACCOUNT), Agenda)
 
 _CALLS = (
-    *(CREATE, ADMIT, JOIN, LEAVE, REMOVE, START, CANCEL, PROPOSE, DECLINE),
-    *(VOTE, COMMIT, REVEAL, VOTE_SIGNED, ADVANCE),
+    *(CREATE, ADMIT, JOIN, SET_ENCRYPTION_KEY, LEAVE, REMOVE, START, CANCEL),
+    *(PROPOSE, DECLINE, VOTE, COMMIT, REVEAL, VOTE_SIGNED, ADVANCE, ANNOUNCE),
 )
 _QUERIES: tuple[Query[Any], ...] = (
     *(EXPERIMENT, EXPERIMENTS, LEARNER, LEARNERS, ROUND, ROUNDS),
-    *(BALLOT, BALLOTS, CURRENT_WEIGHTS, DUTY),
+    *(BALLOT, BALLOTS, CURRENT_WEIGHTS, DUTY, AGENDA),
 )
 
 CALLS = {call.name: call for call in _CALLS}

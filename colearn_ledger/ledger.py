@@ -17,6 +17,7 @@ from colearn_ledger.calls import Call, Query
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import (
     Account,
+    Agenda,
     Ballot,
     ContentRef,
     Duty,
@@ -174,13 +175,17 @@ class LedgerView(ABC):
         """Return a round's ballots, with a row for each learner in order of index."""
         return self.ask(calls.BALLOTS, experiment, round_index, start, limit)
 
-    def current_weights(self, experiment: ExperimentId) -> ContentRef | None:
-        """Return the reference of the current weights, or ``None`` before the first."""
+    def current_weights(self, experiment: ExperimentId) -> list[ContentRef]:
+        """Return the files of which the current weights are made; see `Experiment.current`."""
         return self.ask(calls.CURRENT_WEIGHTS, experiment)
 
     def duty(self, experiment: ExperimentId, account: Account) -> Duty:
         """Return what an account should do now."""
         return self.ask(calls.DUTY, experiment, account)
+
+    def agenda(self, experiment: ExperimentId, account: Account) -> Agenda:
+        """Return all that an account needs to know for its next step."""
+        return self.ask(calls.AGENDA, experiment, account)
 
 
 class Ledger(LedgerView):
@@ -213,9 +218,18 @@ class Ledger(LedgerView):
         """Add accounts to the allowlist (creator only)."""
         return self.submit(calls.ADMIT, experiment, accounts)
 
-    def join(self, experiment: ExperimentId, encryption_key: bytes = bytes(32)) -> Pending:
-        """Become a learner; ``encryption_key`` is a 32-byte X25519 public key, or zero."""
-        return self.submit(calls.JOIN, experiment, encryption_key)
+    def join(
+        self, experiment: ExperimentId, experiment_hash: bytes, encryption_key: bytes = bytes(32)
+    ) -> Pending:
+        """Become a learner of the experiment that has this hash (`Experiment.hash`).
+
+        ``encryption_key`` is a 32-byte X25519 public key, or zero.
+        """
+        return self.submit(calls.JOIN, experiment, experiment_hash, encryption_key)
+
+    def set_encryption_key(self, experiment: ExperimentId, encryption_key: bytes) -> Pending:
+        """Replace the learner's 32-byte X25519 public key; zero removes it."""
+        return self.submit(calls.SET_ENCRYPTION_KEY, experiment, encryption_key)
 
     def leave(self, experiment: ExperimentId) -> Pending:
         """Leave the experiment."""
@@ -230,7 +244,7 @@ class Ledger(LedgerView):
         return self.submit(calls.START, experiment)
 
     def cancel(self, experiment: ExperimentId) -> Pending:
-        """Cancel the experiment (creator only)."""
+        """Cancel the experiment, or let it end once the open vote has closed (creator only)."""
         return self.submit(calls.CANCEL, experiment)
 
     def propose(
@@ -240,16 +254,20 @@ class Ledger(LedgerView):
         return self.submit(calls.PROPOSE, experiment, round_index, content, scores)
 
     def decline(self, experiment: ExperimentId, round_index: int) -> Pending:
-        """Close the round without a proposal (proposer only)."""
+        """Close the slot without a proposal (proposer only)."""
         return self.submit(calls.DECLINE, experiment, round_index)
 
-    def vote(self, experiment: ExperimentId, round_index: int, vote: Vote) -> Pending:
-        """Cast an open ballot."""
-        return self.submit(calls.VOTE, experiment, round_index, vote)
+    def vote(
+        self, experiment: ExperimentId, round_index: int, proposals: bytes, vote: Vote
+    ) -> Pending:
+        """Cast an open ballot on the proposals that have this digest."""
+        return self.submit(calls.VOTE, experiment, round_index, proposals, vote)
 
-    def commit(self, experiment: ExperimentId, round_index: int, commitment: bytes) -> Pending:
+    def commit(
+        self, experiment: ExperimentId, round_index: int, proposals: bytes, commitment: bytes
+    ) -> Pending:
         """Commit to a secret ballot with the 32 bytes of `commitment_hash`."""
-        return self.submit(calls.COMMIT, experiment, round_index, commitment)
+        return self.submit(calls.COMMIT, experiment, round_index, proposals, commitment)
 
     def reveal(
         self, experiment: ExperimentId, round_index: int, vote: Vote, salt: bytes
@@ -258,11 +276,19 @@ class Ledger(LedgerView):
         return self.submit(calls.REVEAL, experiment, round_index, vote, salt)
 
     def vote_signed(
-        self, experiment: ExperimentId, round_index: int, ballots: Sequence[SignedBallot]
+        self,
+        experiment: ExperimentId,
+        round_index: int,
+        proposals: bytes,
+        ballots: Sequence[SignedBallot],
     ) -> Pending:
         """Submit ballots signed by learners; invalid ones are skipped and reported."""
-        return self.submit(calls.VOTE_SIGNED, experiment, round_index, ballots)
+        return self.submit(calls.VOTE_SIGNED, experiment, round_index, proposals, ballots)
 
     def advance(self, experiment: ExperimentId) -> Pending:
         """Close a phase whose deadline has passed, or begin the next phase."""
         return self.submit(calls.ADVANCE, experiment)
+
+    def announce(self, experiment: ExperimentId, topic: str, content: ContentRef) -> Pending:
+        """Announce a file that helps other learners but decides nothing."""
+        return self.submit(calls.ANNOUNCE, experiment, topic, content)

@@ -1,8 +1,9 @@
-"""The specification of an experiment: its model, the schema of its weights, and its score."""
+"""The specification of an experiment: its model, the schema of its weights, score and vote rule."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from colearn_ledger.protocol import ContentRef, LedgerError
@@ -15,11 +16,23 @@ MAX_SPEC_SIZE = 2**20
 """Default limit on the size of a specification, in bytes."""
 
 _VERSION = 1
+_LARGEST = 1e300
 _FIELDS = {"higher_is_better", "model", "score_name", "text", "version", "weights"}
+_OPTIONAL = ("continues", "max_distance", "tolerance", "vote_rule")
+"""Fields that a document may lack; they then have their defaults."""
 
 
 class SpecError(LedgerError):
     """The document is not a valid specification of an experiment."""
+
+
+class VoteRule(StrEnum):
+    """The rule by which agents decide which proposals of a round to approve."""
+
+    BETTER_ALONE = "better-alone"
+    """Approve what scores better than the current weights on its own."""
+    LEAVE_ONE_OUT = "leave-one-out"
+    """Approve a proposal unless the mean of all the others is better without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +45,16 @@ class ExperimentSpec:
         score_name: the measure used for vote and test scores, for example ``accuracy``.
         higher_is_better: whether a higher score is a better one.
         text: further information for anyone considering to join.
+        vote_rule: the rule by which agents vote.
+        tolerance: how much better the mean must be without a proposal before the rule
+            `LEAVE_ONE_OUT` rejects it, in units of the score.
+        max_distance: agents approve no proposal whose distance from the current weights exceeds
+            this multiple of the round's median distance; at least 1. Only for rounds with three or
+            more usable proposals.
+        continues: reference of the experiment that this one continues, or ``None``.
 
     Raises:
-        SpecError: a field has the wrong type, or ``score_name`` is empty.
+        SpecError: a field has the wrong type or is out of its bounds, or ``score_name`` is empty.
     """
 
     model: str
@@ -42,6 +62,10 @@ class ExperimentSpec:
     score_name: str
     higher_is_better: bool
     text: str = ""
+    vote_rule: VoteRule = VoteRule.BETTER_ALONE
+    tolerance: float = 0.0
+    max_distance: float = 5.0
+    continues: str | None = None
 
     def __post_init__(self) -> None:
         """Check the types of the fields, which may come from an untrusted source."""
@@ -52,6 +76,23 @@ class ExperimentSpec:
             raise SpecError("the specification has no score_name; name what the scores measure")
         if not isinstance(self.higher_is_better, bool):
             raise SpecError("the specification's higher_is_better is not true or false")
+        self._check_voting()
+        if self.continues is not None and not (isinstance(self.continues, str) and self.continues):
+            raise SpecError("the specification's continues is not a reference of an experiment")
+
+    def _check_voting(self) -> None:
+        try:
+            object.__setattr__(self, "vote_rule", VoteRule(self.vote_rule))
+        except ValueError as error:
+            rules = ", ".join(rule.value for rule in VoteRule)
+            raise SpecError(
+                f"the specification's vote_rule {ascii(self.vote_rule)[:80]} is not one of {rules}"
+            ) from error
+        for name, least in (("tolerance", 0.0), ("max_distance", 1.0)):
+            number = getattr(self, name)
+            if type(number) not in (int, float) or not least <= number <= _LARGEST:
+                raise SpecError(f"the specification's {name} is not a number of at least {least:g}")
+            object.__setattr__(self, name, float(number))
 
     def to_bytes(self) -> bytes:
         """Return the document as canonical JSON, so that equal specifications have equal bytes.
@@ -60,11 +101,15 @@ class ExperimentSpec:
             SpecError: a text cannot be encoded as UTF-8.
         """
         document = {
+            "continues": self.continues,
             "higher_is_better": self.higher_is_better,
+            "max_distance": self.max_distance,
             "model": self.model,
             "score_name": self.score_name,
             "text": self.text,
+            "tolerance": self.tolerance,
             "version": _VERSION,
+            "vote_rule": self.vote_rule.value,
             "weights": self.schema.to_json(),
         }
         try:
@@ -101,8 +146,7 @@ class ExperimentSpec:
             raise SpecError(
                 f"the specification is not of version {_VERSION}, the only one supported"
             )
-        if set(document) != _FIELDS:
-            wrong = sorted(set(document) ^ _FIELDS)
+        if wrong := sorted(_FIELDS ^ (set(document) - set(_OPTIONAL))):
             raise SpecError(
                 f"the specification has missing or unknown fields: {ascii(wrong)[:200]}"
             )
@@ -116,6 +160,7 @@ class ExperimentSpec:
             score_name=document["score_name"],
             higher_is_better=document["higher_is_better"],
             text=document["text"],
+            **{name: document[name] for name in _OPTIONAL if name in document},
         )
 
     def put(self, store: ContentStore) -> ContentRef:

@@ -129,9 +129,17 @@ def parser(description, rounds):
     options.add_argument("--learners", type=int, default=3 if SHORTENED else 5)
     options.add_argument("--rounds", type=int, default=2 if SHORTENED else rounds)
     options.add_argument("--threshold", type=float, default=0.5, help="share that must approve")
+    add_proposers(options)
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--plot", metavar="FILE", help="write a picture of the rounds")
     return options
+
+
+def add_proposers(options):
+    """Add the option for rounds in which several learners propose."""
+    options.add_argument(
+        "--proposers", type=int, default=1, help="learners that propose in a round; needs --ledger"
+    )
 
 
 def main(make_learner, description, *, rounds, score, higher_is_better=True):
@@ -150,12 +158,16 @@ def main(make_learner, description, *, rounds, score, higher_is_better=True):
 def run_rounds(learners, options, score, higher_is_better=True):
     """Run the rounds, by the local driver or by agents on a ledger."""
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it would warn about many models
+    if options.proposers > 1 and not options.ledger:
+        raise SystemExit("error: the local driver has one proposer in a round; add --ledger local")
     set_equal_weights(learners)
     show = partial(print_mean, learners, score)
     show("start")
     if options.ledger:
         direction = {"score_name": score, "higher_is_better": higher_is_better}
-        config = simulation.SimulationConfig(on_event=print_closed, **direction)
+        config = simulation.SimulationConfig(
+            n_proposers=options.proposers, on_event=print_closed, **direction
+        )
         run = simulation.run(
             learners,
             options.rounds,
@@ -212,5 +224,8 @@ def print_closed(observation):
     """Print rounds as the ledger closes them."""
     for event in observation.events:
         if isinstance(event, RoundClosed):
-            votes = f"{event.approvals} for it, {event.rejections} against"
-            print(f"round {event.round}: {event.outcome.name.lower()}, {votes}")
+            approvals = " ".join(map(str, event.approvals))
+            outcome = f"round {event.round}: {event.outcome.name.lower()}"
+            if len(event.approvals) > 1:
+                outcome += f" {event.accepted.bit_count()}"
+            print(f"{outcome}, {approvals} of {event.eligible} approve")

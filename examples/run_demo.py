@@ -52,6 +52,7 @@ def parser():
     add("-b", "--batch_size", type=int, help="default: the model's own")
     add("--ledger", choices=["local", "evm"], help="run agents on a ledger")
     add("--plot", metavar="FILE", help="write a picture of the rounds")
+    common.add_proposers(options)
     return options
 
 

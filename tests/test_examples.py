@@ -61,6 +61,8 @@ OTHERS = [
     "mli_numpy",
     "mli_numpy --ledger evm",
     "mli_numpy --ledger local --plot rounds.png",
+    "mli_numpy --ledger local --proposers 3",
+    "mli_random_forest_iris --ledger local --proposers 2",
     "hospitals_on_a_chain",
     "hospitals_on_a_chain --ledger local",
     "byzantine_learner",
@@ -199,13 +201,32 @@ def test_byzantine_proposal_is_rejected(outcomes):
     ]
 
 
+def test_several_learners_propose_in_a_round(outcomes):
+    for run, approvals in (
+        ("mli_numpy --ledger local --proposers 3", r"\d \d \d"),
+        ("mli_random_forest_iris --ledger local --proposers 2", r"\d \d"),
+    ):
+        printed = outcomes("others")[run]["printed"]
+        assert len(re.findall(rf"^round \d: .*, {approvals} of 2 approve$", printed, re.M)) == 2
+
+
+def test_local_driver_refuses_several_proposers():
+    run = subprocess.run(
+        [sys.executable, FOLDER / "mli_numpy.py", "--proposers", "2"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1
+    assert "the local driver has one proposer in a round" in run.stderr
+
+
 @pytest.mark.parametrize("ledger", ["", " --ledger evm"])
 def test_late_joiner_votes_from_the_next_round(outcomes, ledger: str):
     printed = outcomes("others")[f"late_joiner{ledger}"]["printed"]
     assert "learner 3 joins in round 1\n" in printed
     assert "learner 3 votes and proposes from round 2 on\n" in printed
-    voters = [int(a) + int(b) for a, b in re.findall(r"(\d) for it, (\d) against", printed)]
-    assert voters == [2, 2, 3, 3]
+    assert re.findall(r"^round \d: \w+, \d of (\d) approve$", printed, re.M) == list("2233")
 
 
 @pytest.mark.parametrize(

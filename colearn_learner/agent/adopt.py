@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import logging
 
-from colearn_learner.agent.context import AgentContext, describe
+from colearn_learner.agent.announce import announce_merge
+from colearn_learner.agent.context import AgentContext, describe, weights_of
+from colearn_learner.agent.folder import MergedWeights
 from colearn_learner.interface import Weights
 from colearn_ledger.protocol import ContentRef, Experiment
-from colearn_ledger.weights.errors import WeightsError
-from colearn_ledger.weights.store import ContentMismatch, ContentTooLarge, ContentUnavailable
+from colearn_ledger.weights.codec import DecodedWeights
+from colearn_ledger.weights.comparison import hash_tensors
+from colearn_ledger.weights.current import FilesNotServed, merge_current
+from colearn_ledger.weights.errors import SubnormalsFlushed, WeightsError
+from colearn_ledger.weights.store import (
+    ContentMismatch,
+    ContentNotStored,
+    ContentTooLarge,
+    ContentUnavailable,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -19,32 +29,46 @@ _COPIES = 2
 class WeightsAdopter:
     """Give the current weights to the learner, and keep the latest accepted ones pinned.
 
-    The last ``keep_accepted`` accepted weights stay pinned, or all of them if it is ``None``.
-    `unfit` is the reason why the learner could not adopt the current weights, otherwise
-    ``None``. Such a learner rejects and declines until other weights are current.
+    If several proposals were accepted, the current weights are their mean; it is merged here and
+    pinned under its own CID. The last ``keep_accepted`` current weights stay pinned, or all of them
+    if it is ``None``.
+
+    Attributes:
+        unfit: why the learner could not adopt the current weights, otherwise ``None``. Such a
+            learner rejects and declines until other weights are current.
+        base: SHA-256 of the current weights' file; ``None`` if there are none.
+        tensors: hash of their tensors; ``None`` if there are none.
     """
 
     def __init__(self, context: AgentContext) -> None:
         self._context = context
-        self._adopted: str | None = None  # SHA-256 of the weights adopted by this process
+        self._adopted: tuple[int | None, tuple[ContentRef, ...]] | None = None
+        self._content: ContentRef | None = None
         self.unfit: str | None = None
+        self.base: str | None = None
+        self.tensors: bytes | None = None
 
     def is_due(self, experiment: Experiment) -> bool:
         """Return whether the ledger has current weights that the learner has not adopted."""
-        return experiment.current is not None and experiment.current.sha256 != self._adopted
+        current = (experiment.current_round, experiment.current)
+        return bool(experiment.current) and current != self._adopted
 
-    def adopt(self, content: ContentRef) -> bool:
+    def adopt(self, experiment: Experiment) -> bool:
         """Give the current weights to the learner; return False if they cannot be fetched now."""
         name = self._context.name
-        self.unfit = None
+        self.unfit = self._content = self.base = self.tensors = None
         try:
-            self._accept(self._weights(content))
+            self._content, decoded = self._obtain(experiment)
+            self.base, self.tensors = self._content.sha256, hash_tensors(decoded.weights)
+            self._accept(weights_of(decoded))
+        except SubnormalsFlushed:
+            raise  # the weights are usable, but not by this process
         except (WeightsError, ContentTooLarge, ContentMismatch) as error:
             self.unfit = f"the current weights are not usable: {error}"
         except ContentUnavailable as error:
             _log.warning("%s: waiting for the current weights: %s", name, error)
             return False
-        self._adopted = content.sha256
+        self._adopted = (experiment.current_round, experiment.current)
         self._release_superseded()
         if self.unfit is not None:
             _log.error(
@@ -52,28 +76,97 @@ class WeightsAdopter:
             )
         return True
 
-    def _weights(self, content: ContentRef) -> Weights:
-        """Return the weights from the folder, else from the store; pin them and keep a copy."""
+    def load_current(self) -> Weights | None:
+        """Return a new copy of the adopted weights, or ``None`` if there is none in the folder."""
+        if self._content is None:
+            return None
+        data = self._context.folder.cache.load(self._content)
+        return None if data is None else weights_of(self._context.decode(data, is_merged=True))
+
+    # ------------------------------------------------------------------ obtaining
+
+    def _obtain(self, experiment: Experiment) -> tuple[ContentRef, DecodedWeights]:
+        """Return the current weights from the folder, else from the store; keep and pin them."""
+        if len(experiment.current) > 1:
+            return self._obtain_mean(experiment)
+        context, [content] = self._context, experiment.current
+        kept, tested = context.folder.cache.load(content), None
+        if kept is None and experiment.current_round is not None:
+            tested = context.folder.cache.load_proposal(experiment.current_round, content)
+        data = kept or tested or context.fetch(content)
+        decoded = context.decode(data)
+        self._keep(content, data, own=tested)
+        return content, decoded
+
+    def _obtain_mean(self, experiment: Experiment) -> tuple[ContentRef, DecodedWeights]:
+        """Return the mean of the accepted files, merged again only if our copy of it is lost."""
+        context = self._context
+        content = context.folder.merged(experiment.current_round, experiment.current)
+        data = None if content is None else self._load_merged(content)
+        is_new = content is None
+        if content is None or data is None:
+            content, data = self._merge(experiment)
+        decoded = context.decode(data, is_merged=True)
+        self._keep(content, data, own=data)
+        if is_new:
+            announce_merge(context, experiment, content)
+        return content, decoded
+
+    def _load_merged(self, content: ContentRef) -> bytes | None:
+        """Return a merge of our own from the folder, or from the store under its own CID."""
+        data = self._context.folder.cache.load(content)
+        if data is not None or not self._context.store.has(content):
+            return data
+        try:
+            return self._context.fetch(content, max_size=content.size)
+        except (ContentUnavailable, ContentMismatch, ContentTooLarge) as error:
+            _log.warning("%s: merging the current weights again: %s", self._context.name, error)
+            return None
+
+    def _merge(self, experiment: Experiment) -> tuple[ContentRef, bytes]:
+        """Fetch the accepted files, merge them, and journal the result."""
+        context, round_index = self._context, experiment.current_round or 0
+        limit = context.spec.schema.max_bytes
+        wanted = [content for content in experiment.current if content.size <= limit]
+        timeout = context.config.fetch_timeout
+        failures = context.fetch_proposals(round_index, wanted, timeout)
+        if failures:
+            arrived = [content for content in wanted if content not in failures]
+            self._pin_sources(round_index, arrived)
+            raise FilesNotServed(failures, len(experiment.current))
+        folder = context.folder.cache.open_round(round_index)
+        merged = merge_current(experiment, folder, schema=context.spec.schema)
+        for left_out, error in merged.left_out:
+            _log.error(
+                "%s: the accepted file %s is left out of the mean: %s",
+                context.name,
+                left_out.cid,
+                error,
+            )
+        record = MergedWeights(round_index, experiment.current, merged.content)
+        context.folder.record_merged(record)
+        return merged.content, merged.path.read_bytes()
+
+    def _pin_sources(self, round_index: int, contents: list[ContentRef]) -> None:
+        """Keep accepted files from disappearing while others are still missing."""
+        folder = self._context.folder
+        if set(contents) <= set(folder.pinned().get(round_index, ())):
+            return
+        folder.record_pinned(round_index, contents)
+        for content in contents:
+            try:
+                self._context.pin(content, folder.cache.load_proposal(round_index, content))
+            except (ContentUnavailable, ContentNotStored) as error:
+                _log.warning("%s: cannot pin an accepted file: %s", self._context.name, error)
+
+    def _keep(self, content: ContentRef, data: bytes, *, own: bytes | None) -> None:
+        """Pin the current weights and keep a copy, unless both was done before."""
         context, folder = self._context, self._context.folder
-        kept = folder.cache.load(content)
-        tested = folder.cache.load_tested(content) if kept is None else None
-        data = kept or tested or context.fetch(content, context.config.fetch_timeout)
-        weights = context.decode(data)
         if content not in folder.adopted[-1:]:
             folder.record_adopted(content)  # first, else a kill leaves a pin behind
-        if kept is None:
-            self._pin(content, tested)
-            if tested is None:
-                folder.cache.save(content, data)
-            else:
-                folder.cache.accept_tested(content)
-        return weights
-
-    def _pin(self, content: ContentRef, own: bytes | None) -> None:
-        """Pin the weights, from our own copy if we have one rather than from other peers."""
-        if own is not None and not self._context.store.has(content):
-            self._context.send(own, content)
-        self._context.store.pin(content)
+        if folder.cache.load(content) is None:
+            context.pin(content, own)
+            folder.cache.save(content, data)
 
     def _accept(self, weights: Weights) -> None:
         try:

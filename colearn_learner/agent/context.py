@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +13,12 @@ from colearn_learner.conversion import summary_from_json
 from colearn_learner.errors import InvalidArgument
 from colearn_learner.interface import Weights
 from colearn_ledger.ledger import Ledger
-from colearn_ledger.protocol import ContentRef, ExperimentId
+from colearn_ledger.protocol import ContentRef, ExperimentId, LedgerError
 from colearn_ledger.relay.relay import BallotCarrier
-from colearn_ledger.spec import ExperimentSpec
-from colearn_ledger.weights.codec import decode_weights
+from colearn_ledger.spec import ExperimentSpec, SpecError
+from colearn_ledger.weights.codec import DecodedWeights, decode_weights
+from colearn_ledger.weights.current import fetch_files, file_name, is_intact
 from colearn_ledger.weights.pickles import check_no_pickle
-from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.store import ContentStore
 
 
@@ -30,9 +30,8 @@ class AgentConfig:
         join: whether to join the experiment if the account has not joined yet.
         poll: longest time between two reads of the ledger.
         fetch_timeout: timeout of one attempt to fetch weights.
-        fetch_margin: how long before the vote's deadline to stop fetching a proposal; at most a
-            quarter of the voting window.
-        fetch_patience: how long to try to fetch a proposal; ``None``: until the margin.
+        fetch_patience: how long to try to fetch proposals, at most until half of the voting window;
+            ``None``: until then.
         stagger: delay between the ``advance`` calls of one learner and the next.
         transaction_timeout: how long to wait for a transaction to take effect.
         max_backoff: longest pause after a failure.
@@ -48,7 +47,6 @@ class AgentConfig:
     join: bool = True
     poll: float = 1.0
     fetch_timeout: float = 10.0
-    fetch_margin: float = 15.0
     fetch_patience: float | None = None
     stagger: float = 2.0
     transaction_timeout: float = 120.0
@@ -68,7 +66,7 @@ class AgentConfig:
 
 @dataclass(slots=True)
 class AgentContext:
-    """Context of one agent, with methods to transfer and decode files of weights."""
+    """Context of one agent, with methods to read the spec and to transfer and decode weights."""
 
     ledger: Ledger
     store: ContentStore
@@ -77,6 +75,7 @@ class AgentContext:
     folder: AgentFolder
     config: AgentConfig
     progress: ProgressReporter = field(default_factory=ProgressReporter, init=False)
+    _loaded: ContentRef | None = field(default=None, init=False)
     _spec: ExperimentSpec | None = field(default=None, init=False)
     _waiting_since: dict[tuple[object, ...], float] = field(default_factory=dict, init=False)
 
@@ -85,28 +84,56 @@ class AgentContext:
         """The learner's account, for log messages."""
         return str(self.ledger.account)
 
-    def schema(self) -> WeightsSchema:
-        """Return the schema of the experiment's weights.
+    def load_spec(self, content: ContentRef) -> None:
+        """Read the experiment's specification, unless it is the one read last.
 
         Raises:
-            ContentUnavailable, ContentTooLarge, ContentMismatch, SpecError: the experiment's
-                specification cannot be fetched or read.
+            ContentUnavailable, ContentTooLarge, ContentMismatch, SpecError: the specification
+                cannot be fetched or read.
+        """
+        if self._loaded != content:
+            spec = ExperimentSpec.read(self.store, content, timeout=self.config.fetch_timeout)
+            self.store.pin(content)  # needed again at every start
+            self._loaded, self._spec = content, spec
+
+    @property
+    def spec(self) -> ExperimentSpec:
+        """Return the specification.
+
+        Raises:
+            SpecError: `load_spec` has not been called.
         """
         if self._spec is None:
-            wanted = self.ledger.experiment(self.experiment).params.spec
-            spec = ExperimentSpec.read(self.store, wanted, timeout=self.config.fetch_timeout)
-            self.store.pin(wanted)  # needed again at every start
-            self._spec = spec
-        return self._spec.schema
+            raise SpecError("the specification was not read yet; call load_spec first")
+        return self._spec
 
-    def fetch(self, content: ContentRef, timeout: float) -> bytes:
-        """Fetch a file within the experiment's size limit; the store verifies every piece."""
-        limit = self.schema().max_bytes
+    def fetch(self, content: ContentRef, *, max_size: int | None = None) -> bytes:
+        """Fetch a file, by default within the experiment's size limit; the store verifies it."""
+        limit = self.spec.schema.max_bytes if max_size is None else max_size
+        timeout = self.config.fetch_timeout
         with (
             self.progress.track(Work.FETCHING, content.size) as report_done,
             self.store.get(content, max_size=limit, timeout=timeout) as pieces,
         ):
             return b"".join(_report_pieces(pieces, report_done))
+
+    def fetch_proposals(
+        self, round_index: int, contents: Sequence[ContentRef], timeout: float
+    ) -> dict[ContentRef, LedgerError]:
+        """Fetch a round's proposals into the folder; return those that failed, with the reason."""
+        folder = self.folder.cache.open_round(round_index)
+        missing = [c for c in contents if not is_intact(folder / file_name(c), c)]
+        if not missing:
+            return {}
+        with self.progress.track(Work.FETCHING, sum(c.size for c in missing)) as report_done:
+            return fetch_files(
+                self.store,
+                missing,
+                folder,
+                max_size=self.spec.schema.max_bytes,
+                timeout=timeout,
+                report_done=report_done,
+            )
 
     def send(self, data: bytes, content: ContentRef) -> None:
         """Put a file into the store.
@@ -121,15 +148,29 @@ class AgentContext:
         with self.progress.track(Work.SENDING, len(data)) as report_done:
             self.store.put(FileInPieces(data, content, report_done))
 
-    def decode(self, data: bytes) -> Weights:
-        """Decode a stranger's file into the `Weights` that a learner accepts.
+    def pin(self, content: ContentRef, own: bytes | None = None) -> None:
+        """Pin a file in the store, from our own copy if we have one rather than from other peers.
+
+        Raises:
+            ContentUnavailable, ContentNotStored: the file cannot be fetched or kept.
+        """
+        if own is not None and not self.store.has(content):
+            self.send(own, content)
+        self.store.pin(content)
+
+    def decode(self, data: bytes, *, is_merged: bool = False) -> DecodedWeights:
+        """Decode a stranger's file and check all that can be checked without its base.
+
+        Args:
+            data: bytes of the file.
+            is_merged: whether this program merged the file; see `decode_weights`.
 
         Raises:
             WeightsError: the file does not match the experiment's schema, or contains a pickle.
         """
-        decoded = decode_weights(data, schema=self.schema())
+        decoded = decode_weights(data, schema=self.spec.schema, is_merged=is_merged)
         check_no_pickle(decoded.weights)
-        return Weights(weights=decoded.weights, training_summary=summary_from_json(decoded.summary))
+        return decoded
 
     def seconds_since_first(self, *what: object) -> float:
         """Return the seconds since the first call with these arguments; 0 on that call."""
@@ -143,6 +184,11 @@ def _report_pieces(pieces: Iterator[bytes], report_done: Callable[[int], None]) 
         done += len(piece)
         report_done(done)
         yield piece
+
+
+def weights_of(decoded: DecodedWeights) -> Weights:
+    """Return the `Weights` that a learner accepts."""
+    return Weights(weights=decoded.weights, training_summary=summary_from_json(decoded.summary))
 
 
 def describe(error: Exception) -> str:

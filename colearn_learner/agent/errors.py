@@ -9,6 +9,7 @@ from colearn_learner.errors import LearnerError
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account, LedgerError, ProtocolError
 from colearn_ledger.spec import SpecError
+from colearn_ledger.weights.errors import SubnormalsFlushed
 from colearn_ledger.weights.store import (
     ContentMismatch,
     ContentNotStored,
@@ -27,6 +28,7 @@ _RETRIES: dict[type[LedgerError], float] = {
     ContentTooLarge: 0,
     ProtocolError: 0,  # `Agent.step` catches those that only mean it was overtaken
     SpecError: 0,
+    SubnormalsFlushed: 0,
 }
 
 

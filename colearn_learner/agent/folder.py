@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +36,7 @@ class FolderInUse(LearnerError):
 
 @dataclass(frozen=True, slots=True)
 class TrainedProposal:
-    """Weights trained and stored for a round; ``base`` is the SHA-256 of the starting weights."""
+    """Weights trained and kept for a round; ``base`` is the SHA-256 of the starting weights."""
 
     round: int
     content: ContentRef
@@ -46,13 +46,36 @@ class TrainedProposal:
 
 @dataclass(frozen=True, slots=True)
 class DecidedBallot:
-    """Decision on a round's proposal; ``salt`` is that of its commitment, if any."""
+    """Decision on a round's proposals.
+
+    Args:
+        round: index of the round.
+        proposals: the digest of the proposals that it judges.
+        vote: the decision.
+        salt: salt of its commitment; ``None`` for an open ballot.
+        reason: why proposals are not approved, for people; may be empty.
+    """
 
     round: int
-    content: ContentRef
+    proposals: bytes
     vote: Vote
     salt: bytes | None
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MergedWeights:
+    """Current weights that this agent merged.
+
+    Args:
+        round: the round that accepted the sources.
+        sources: all accepted files, in slot order.
+        content: the merged file.
+    """
+
+    round: int
+    sources: tuple[ContentRef, ...]
+    content: ContentRef
 
 
 @dataclass(slots=True)
@@ -61,13 +84,15 @@ class _Memory:
 
     owner: str | None = None
     trained: dict[int, TrainedProposal] = field(default_factory=dict)
-    ballots: dict[int, DecidedBallot] = field(default_factory=dict)
+    ballots: dict[tuple[int, bytes], DecidedBallot] = field(default_factory=dict)
     adopted: list[ContentRef] = field(default_factory=list)
+    merged: MergedWeights | None = None
+    pinned: dict[int, list[ContentRef]] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
 
 
 class AgentFolder:
-    """One agent's files: its journal, and `copies` of weights.
+    """One agent's files: its journal, and copies of weights (`cache`).
 
     Use it as a context manager, or call `close`.
 
@@ -119,9 +144,23 @@ class AgentFolder:
         dropped = round_index in self._memory.dropped
         return None if dropped else self._memory.trained.get(round_index)
 
-    def ballot(self, round_index: int) -> DecidedBallot | None:
-        """Return the decided ballot of a round, if any."""
-        return self._memory.ballots.get(round_index)
+    def ballot(self, round_index: int, proposals: bytes | None) -> DecidedBallot | None:
+        """Return the ballot decided on exactly these proposals of a round, if any."""
+        return self._memory.ballots.get((round_index, proposals or b""))
+
+    def has_ballot(self, round_index: int) -> bool:
+        """Return whether a ballot on any proposals of a round was decided."""
+        return any(index == round_index for index, _ in self._memory.ballots)
+
+    def merged(self, round_index: int | None, sources: Sequence[ContentRef]) -> ContentRef | None:
+        """Return the file merged last, if it is the merge of these files accepted in the round."""
+        merged = self._memory.merged
+        is_same = merged and (merged.round, merged.sources) == (round_index, tuple(sources))
+        return merged.content if merged and is_same else None
+
+    def pinned(self) -> dict[int, tuple[ContentRef, ...]]:
+        """Return the proposals of others that are pinned, by round."""
+        return {index: tuple(contents) for index, contents in self._memory.pinned.items()}
 
     def own_proposals(self) -> list[TrainedProposal]:
         """Return the proposals that were not dropped, ordered by round."""
@@ -153,14 +192,37 @@ class AgentFolder:
             {
                 "kind": "ballot",
                 "round": ballot.round,
-                "content": _content_to_json(ballot.content),
-                "approve": ballot.vote.approve,
-                "scores": _scores_to_json(ballot.vote.scores),
+                "proposals": ballot.proposals.hex(),
+                "approvals": ballot.vote.approvals,
+                "scores": [_scores_to_json(scores) for scores in ballot.vote.scores],
                 "salt": None if ballot.salt is None else ballot.salt.hex(),
                 "reason": ballot.reason,
             }
         )
-        self._memory.ballots[ballot.round] = ballot
+        self._memory.ballots[ballot.round, ballot.proposals] = ballot
+
+    def record_pinned(self, round_index: int, contents: Sequence[ContentRef]) -> None:
+        """Record that proposals of others are kept for now, before they are pinned."""
+        line = {"kind": "pinned", "round": round_index}
+        self._record({**line, "contents": [_content_to_json(content) for content in contents]})
+        _add_pinned(self._memory, round_index, contents)
+
+    def record_unpinned(self, round_index: int) -> None:
+        """Record that the proposals pinned in a round were unpinned unless they are needed."""
+        self._record({"kind": "unpinned", "round": round_index})
+        self._memory.pinned.pop(round_index, None)
+
+    def record_merged(self, merged: MergedWeights) -> None:
+        """Record from what the current weights were merged, before they are pinned."""
+        self._record(
+            {
+                "kind": "merged",
+                "round": merged.round,
+                "sources": [_content_to_json(content) for content in merged.sources],
+                "content": _content_to_json(merged.content),
+            }
+        )
+        self._memory.merged = merged
 
     def record_adopted(self, content: ContentRef) -> None:
         """Record that these weights are kept, before they are pinned."""
@@ -234,14 +296,17 @@ def _apply_line(memory: _Memory, line: Mapping[str, Any]) -> None:
         memory.trained[proposal.round] = proposal
         memory.dropped.discard(proposal.round)
     elif kind == "ballot":
-        salt = line["salt"]
-        memory.ballots[int(line["round"])] = DecidedBallot(
-            int(line["round"]),
-            _content_from_json(line["content"]),
-            Vote(bool(line["approve"]), _scores_from_json(line["scores"])),
-            None if salt is None else bytes.fromhex(salt),
-            str(line["reason"]),
-        )
+        ballot = _ballot_from_json(line)
+        memory.ballots[ballot.round, ballot.proposals] = ballot
+    elif kind == "pinned":
+        contents = [_content_from_json(content) for content in line["contents"]]
+        _add_pinned(memory, int(line["round"]), contents)
+    elif kind == "unpinned":
+        memory.pinned.pop(int(line["round"]), None)
+    elif kind == "merged":
+        sources = tuple(_content_from_json(content) for content in line["sources"])
+        content = _content_from_json(line["content"])
+        memory.merged = MergedWeights(int(line["round"]), sources, content)
     elif kind == "adopted":
         _add_last(memory.adopted, _content_from_json(line["content"]))
     elif kind == "released":
@@ -251,6 +316,23 @@ def _apply_line(memory: _Memory, line: Mapping[str, Any]) -> None:
         memory.dropped.add(int(line["round"]))
     elif kind != "sent":
         raise ValueError("unknown kind")
+
+
+def _ballot_from_json(line: Mapping[str, Any]) -> DecidedBallot:
+    salt = line["salt"]
+    scores = tuple(_scores_from_json(scores) for scores in line["scores"])
+    return DecidedBallot(
+        int(line["round"]),
+        bytes.fromhex(line["proposals"]),
+        Vote(int(line["approvals"]), scores),
+        None if salt is None else bytes.fromhex(salt),
+        str(line["reason"]),
+    )
+
+
+def _add_pinned(memory: _Memory, round_index: int, contents: Sequence[ContentRef]) -> None:
+    pinned = memory.pinned.setdefault(round_index, [])
+    pinned.extend(content for content in contents if content not in pinned)
 
 
 def _add_last(contents: list[ContentRef], content: ContentRef) -> None:

@@ -1,6 +1,6 @@
 """The agent's main loop: perform one learner's duties in one experiment.
 
-The agent is level-triggered. Its next action depends only on the ledger's state (`Ledger.duty`)
+The agent is level-triggered. Its next action depends only on the ledger's state (`Ledger.agenda`)
 and on its own folder, never on events. A restart, a missed event or a duplicate event therefore
 changes nothing.
 
@@ -31,25 +31,27 @@ from colearn_learner.agent.vote import BallotMaker
 from colearn_ledger.backoff import Backoff
 from colearn_ledger.ledger import Ledger, Pending
 from colearn_ledger.protocol import (
+    Agenda,
     AlreadyJoined,
     AlreadyVoted,
     BadReveal,
-    ContentRef,
+    Basis,
     DeadlineNotPassed,
     DeadlinePassed,
     Duty,
     Event,
     Experiment,
     ExperimentId,
+    Learner,
     LedgerError,
     NotAdmitted,
     NotALearner,
     NotEligible,
     NotProposer,
-    Phase,
     Round,
     Status,
     WrongPhase,
+    WrongProposals,
     WrongRound,
     WrongStatus,
     commitment_hash,
@@ -68,6 +70,7 @@ _OVERTAKEN = (
     NotEligible,
     NotProposer,
     WrongPhase,
+    WrongProposals,
     WrongRound,
     WrongStatus,
 )
@@ -148,10 +151,10 @@ class Agent:
         self._backoff = Backoff(first=0.2, longest=config.max_backoff)
         self._context = AgentContext(ledger, store, learner, experiment, self._folder, config)
         self._adopter = WeightsAdopter(self._context)
-        self._proposal_maker = ProposalMaker(self._context)
-        self._ballot_maker = BallotMaker(self._context)
+        self._proposal_maker = ProposalMaker(self._context, self._adopter)
+        self._ballot_maker = BallotMaker(self._context, self._adopter)
         self._listeners: list[Listener] = []
-        self._not_revealable: set[int] = set()
+        self._not_revealable: set[tuple[int, bytes | None]] = set()
         self._learner_checked = False
         self._stepped_at = time.monotonic()
 
@@ -215,47 +218,40 @@ class Agent:
 
     def step(self) -> Action:
         """Read the ledger and perform at most one action that is due now."""
-        experiment = self._ledger.experiment(self._experiment)
+        agenda = self._ledger.agenda(self._experiment, self._ledger.account)
+        experiment = agenda.experiment
         try:
-            if not self._has_joined():
+            if agenda.learner is None:
                 return self._join(experiment)
+            self._context.load_spec(experiment.params.spec)
             self._check_learner()
-            if experiment.current is not None and self._adopter.is_due(experiment):
-                return self._adopt(experiment, experiment.current)
+            if self._adopter.is_due(experiment):
+                return self._adopt(experiment)
             self._proposal_maker.drop_past(experiment)
             self._ballot_maker.drop_past(experiment)
-            return self._perform(
-                self._ledger.duty(self._experiment, self._ledger.account), experiment
-            )
+            return self._perform(agenda, agenda.learner)
         except _OVERTAKEN as error:
             _log.info("%s: overtaken: %s", self._name, error)
             return Action.WAITED
 
-    def _perform(self, duty: Duty, experiment: Experiment) -> Action:
-        if duty == Duty.DONE:  # if it ended after the read, final weights may be left to adopt
-            unchanged = self._ledger.experiment(self._experiment) == experiment
-            return Action.DONE if unchanged else Action.WAITED
-        if duty == Duty.WAIT or experiment.round is None:
+    def _perform(self, agenda: Agenda, learner: Learner) -> Action:
+        duty, round_ = agenda.duty, agenda.round
+        if duty == Duty.DONE:
+            return Action.DONE
+        if round_ is None:
             return Action.WAITED
+        self._proposal_maker.serve(round_)
         if duty == Duty.ADVANCE:
-            return self._advance(experiment.round)
-        round_ = self._ledger.round(self._experiment, experiment.round)
-        if duty == Duty.PROPOSE and round_.phase == Phase.PROPOSING:
-            return self._propose(round_, experiment.current)
-        if duty in (Duty.VOTE, Duty.COMMIT) and round_.phase == Phase.VOTING and round_.content:
-            return self._vote(round_, round_.content, secret=duty == Duty.COMMIT)
-        if duty == Duty.REVEAL and round_.phase == Phase.REVEALING:
+            return self._advance(round_, learner)
+        if duty == Duty.PROPOSE:
+            return self._propose(round_)
+        if duty in (Duty.VOTE, Duty.COMMIT):
+            return self._vote(round_, agenda.experiment)
+        if duty == Duty.REVEAL:
             return self._reveal(round_)
-        return Action.WAITED  # the round moved on between the two queries
+        return Action.WAITED
 
     # ------------------------------------------------------------------ one duty each
-
-    def _has_joined(self) -> bool:
-        try:
-            self._ledger.learner(self._experiment, self._ledger.account)
-        except NotALearner:
-            return False
-        return True
 
     def _join(self, experiment: Experiment) -> Action:
         if experiment.status in (Status.COMPLETED, Status.CANCELLED):
@@ -263,10 +259,13 @@ class Agent:
         late = experiment.status == Status.RUNNING and not experiment.params.late_join
         if late or not self._config.join:
             return Action.WAITED
+        self._context.load_spec(experiment.params.spec)
         check_safe(self._context.learner)
-        check_fit(self._context.learner, self._context.schema())  # an unfit learner must not join
+        # an unfit learner must not join
+        check_fit(self._context.learner, self._context.spec.schema)
         self._learner_checked = True
-        return self._send(Action.JOINED, None, self._ledger.join(self._experiment))
+        pending = self._ledger.join(self._experiment, experiment.hash)  # only what was checked
+        return self._send(Action.JOINED, None, pending)
 
     def _check_learner(self) -> None:
         """Refuse a learner that sends pickles, even if it joined before this process started."""
@@ -280,20 +279,19 @@ class Agent:
         except Exception as error:  # noqa: BLE001 - a learner may raise anything
             _log.warning("%s: the learner's own weights were not checked: %s", self._name, error)
 
-    def _adopt(self, experiment: Experiment, content: ContentRef) -> Action:
+    def _adopt(self, experiment: Experiment) -> Action:
         """Adopt the ledger's current weights, before any other duty."""
-        if not self._adopter.adopt(content):
+        if not self._adopter.adopt(experiment):
             return Action.WAITED
         reason = self._adopter.unfit or ""
         self._notify(Observation(self._name, Action.ADOPTED, experiment.round, reason))
         return Action.ADOPTED
 
-    def _propose(self, round_: Round, current: ContentRef | None) -> Action:
-        base = current.sha256 if current else None
+    def _propose(self, round_: Round) -> Action:
         proposal = (
-            self._proposal_maker.find_trained(round_.index, base)
+            self._proposal_maker.find_trained(round_)
             or self._adopter.unfit
-            or self._proposal_maker.train(round_.index, base)
+            or self._proposal_maker.train(round_)
         )
         if isinstance(proposal, str):
             return self._decline(round_, proposal)
@@ -307,41 +305,35 @@ class Agent:
         pending = self._ledger.decline(self._experiment, round_.index)
         return self._send(Action.DECLINED, round_.index, pending, reason)
 
-    def _vote(self, round_: Round, content: ContentRef, *, secret: bool) -> Action:
-        unfit = self._adopter.unfit
-        ballot = self._ballot_maker.decide(round_, content, secret=secret, unfit=unfit)
+    def _vote(self, round_: Round, experiment: Experiment) -> Action:
+        ballot = self._ballot_maker.decide(round_, experiment.params)
         if ballot is None:
             return Action.WAITED
-        if self._ledger.round(self._experiment, round_.index).content != content:
-            _log.warning(
-                "%s: round %d has another proposal now; testing it", self._name, round_.index
-            )
-            return Action.WAITED
+        # The ledger refuses the ballot if the round has other proposals by now.
         if ballot.salt is None:
-            pending = self._carrier.vote(self._experiment, round_.index, ballot.vote)
+            pending = self._carrier.vote(
+                self._experiment, round_.index, ballot.proposals, ballot.vote
+            )
             return self._send(Action.VOTED, round_.index, pending, ballot.reason)
+        basis = Basis(self._experiment, round_.index, ballot.proposals)
         commitment = commitment_hash(
-            self._ledger.domain,
-            self._experiment,
-            round_.index,
-            self._ledger.account,
-            ballot.vote,
-            ballot.salt,
+            self._ledger.domain, basis, self._ledger.account, ballot.vote, ballot.salt
         )
-        pending = self._ledger.commit(self._experiment, round_.index, commitment)
+        pending = self._ledger.commit(self._experiment, round_.index, ballot.proposals, commitment)
         return self._send(Action.COMMITTED, round_.index, pending, ballot.reason)
 
     def _reveal(self, round_: Round) -> Action:
-        ballot = self._folder.ballot(round_.index)
-        if round_.index in self._not_revealable:
+        place = (round_.index, round_.proposals)
+        ballot = self._folder.ballot(round_.index, round_.proposals)
+        if place in self._not_revealable:
             return Action.WAITED
+        if ballot is None and self._folder.has_ballot(round_.index):
+            return self._cannot_reveal(round_, "the round now contains other proposals")
         if ballot is None or ballot.salt is None:
             return self._cannot_reveal(
                 round_,
                 "the salt is not in the agent's folder; always restart it with the same folder",
             )
-        if ballot.content != round_.content:
-            return self._cannot_reveal(round_, "the round now contains another proposal")
         try:
             pending = self._ledger.reveal(self._experiment, round_.index, ballot.vote, ballot.salt)
             return self._send(Action.REVEALED, round_.index, pending, ballot.reason)
@@ -354,7 +346,7 @@ class Agent:
             )
 
     def _cannot_reveal(self, round_: Round, reason: str) -> Action:
-        self._not_revealable.add(round_.index)
+        self._not_revealable.add((round_.index, round_.proposals))
         _log.error(
             "%s: cannot reveal its ballot of round %d, so the ballot does not count: %s",
             self._name,
@@ -363,14 +355,12 @@ class Agent:
         )
         return Action.WAITED
 
-    def _advance(self, round_index: int) -> Action:
+    def _advance(self, round_: Round, learner: Learner) -> Action:
         """Advance the ledger when it is our turn, so that rarely more than one learner pays."""
-        phase = self._ledger.round(self._experiment, round_index).phase
-        index = self._ledger.learner(self._experiment, self._ledger.account).index
-        waited = self._context.seconds_since_first("advance", round_index, phase)
-        if waited < index * self._config.stagger:
+        waited = self._context.seconds_since_first("advance", round_.index, round_.phase)
+        if waited < learner.index * self._config.stagger:
             return Action.WAITED
-        return self._send(Action.ADVANCED, round_index, self._ledger.advance(self._experiment))
+        return self._send(Action.ADVANCED, round_.index, self._ledger.advance(self._experiment))
 
     # ------------------------------------------------------------------ parts
 

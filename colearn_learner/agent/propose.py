@@ -1,18 +1,21 @@
-"""Train, store and clean up proposals."""
+"""Train, keep, serve and clean up proposals."""
 
 from __future__ import annotations
 
 import logging
 
+from colearn_learner.agent.adopt import WeightsAdopter
 from colearn_learner.agent.context import AgentContext, describe
 from colearn_learner.agent.folder import TrainedProposal
 from colearn_learner.agent.progress import Work
 from colearn_learner.conversion import scores_of, summary_to_json
 from colearn_learner.interface import ErrorCodes
-from colearn_ledger.protocol import Experiment, LedgerError
+from colearn_ledger.protocol import ContentRef, Experiment, LedgerError, Phase, Round
 from colearn_ledger.weights.codec import decode_weights, encode_weights
+from colearn_ledger.weights.comparison import hash_tensors
 from colearn_ledger.weights.errors import WeightsError
 from colearn_ledger.weights.pickles import check_no_pickle
+from colearn_ledger.weights.store import ContentNotStored, ContentUnavailable
 from colearn_ledger.weights.unixfs import content_of
 
 _log = logging.getLogger(__name__)
@@ -21,27 +24,32 @@ _log = logging.getLogger(__name__)
 class ProposalMaker:
     """Train once per round, even if the agent is killed and restarted.
 
-    The journal lists a proposal from before it is pinned until after it is unpinned. After a
-    kill, the same proposal is therefore sent, and no pin is left behind.
+    In a round with one proposer, a proposal is pinned before it is proposed. In a plural round its
+    file stays in the folder until the vote begins (`serve`), so that later proposers can
+    neither copy it nor respond to it. The journal lists it from before it is pinned until after it
+    is unpinned. After a kill, the same proposal is therefore sent, and no pin is left behind.
     """
 
-    def __init__(self, context: AgentContext) -> None:
+    def __init__(self, context: AgentContext, adopter: WeightsAdopter) -> None:
         self._context = context
+        self._adopter = adopter
+        self._served: set[ContentRef] = set()
 
-    def find_trained(self, round_index: int, base: str | None) -> TrainedProposal | None:
-        """Pin and return the proposal already trained from ``base`` for a round, if any."""
-        proposal = self._context.folder.trained(round_index)
+    def find_trained(self, round_: Round) -> TrainedProposal | None:
+        """Return the proposal already trained for a round from the current weights, if any."""
+        proposal = self._context.folder.trained(round_.index)
         if proposal is None:
             return None
-        if proposal.base != base or not self._context.store.has(proposal.content):
+        if proposal.base != self._adopter.base or not self._is_kept(proposal, round_):
             self._drop(proposal)
             return None
-        self._context.store.pin(proposal.content)
+        if not _is_plural(round_):
+            self._context.store.pin(proposal.content)
         return proposal
 
-    def train(self, round_index: int, base: str | None) -> TrainedProposal | str:
-        """Train a proposal; return it stored, journalled and pinned, or the reason for none."""
-        learner, name = self._context.learner, self._context.name
+    def train(self, round_: Round) -> TrainedProposal | str:
+        """Train a proposal; return it journalled and ready to propose, or the reason for none."""
+        learner, name, base = self._context.learner, self._context.name, self._adopter.base
         try:
             with self._context.progress.track(Work.TRAINING):
                 weights = learner.mli_propose_weights()
@@ -49,8 +57,10 @@ class ProposalMaker:
             if summary is not None and summary["error_code"] is not None:
                 return _explain_error_code(summary["error_code"])
             check_no_pickle(weights.weights)
-            data = encode_weights(weights.weights, summary=summary)
-            decode_weights(data, schema=self._context.schema())
+            data = encode_weights(weights.weights, summary=summary, base=base)
+            decoded = decode_weights(data, schema=self._context.spec.schema)
+            if hash_tensors(decoded.weights) == self._adopter.tensors:
+                return "training changed nothing"
             with self._context.progress.track(
                 Work.TESTING
             ):  # after encoding: a test may change weights
@@ -63,22 +73,57 @@ class ProposalMaker:
             _log.exception("%s: the learner failed to train", name)
             return f"the learner failed to train: {describe(error)}"
         content = content_of(data)
-        if content.sha256 == base:
-            return "training changed nothing"
-        self._context.send(data, content)
-        proposal = TrainedProposal(round_index, content, scores, base)
-        self._context.folder.record_trained(proposal)
-        self._context.store.pin(content)
+        proposal = TrainedProposal(round_.index, content, scores, base)
+        if _is_plural(round_):
+            self._context.folder.cache.save_proposal(round_.index, content, data)
+            self._context.folder.record_trained(proposal)
+        else:
+            self._context.send(data, content)
+            self._context.folder.record_trained(proposal)
+            self._context.store.pin(content)
         return proposal
 
+    def serve(self, round_: Round) -> None:
+        """Pin our own proposal in the store once a plural round's vote has begun.
+
+        If the store fails, the next step tries again; our own ballot does not wait for it.
+        """
+        if round_.phase == Phase.PROPOSING or not _is_plural(round_):
+            return
+        proposal = self._context.folder.trained(round_.index)
+        if proposal is None or proposal.content in self._served:
+            return
+        account = self._context.ledger.account
+        if not any(s.proposer == account and s.content == proposal.content for s in round_.slots):
+            return
+        data = self._context.folder.cache.load_proposal(round_.index, proposal.content)
+        try:
+            self._context.pin(proposal.content, data)
+        except (ContentUnavailable, ContentNotStored) as error:
+            name = self._context.name
+            _log.warning("%s: cannot serve its proposal of round %d: %s", name, round_.index, error)
+        else:
+            self._served.add(proposal.content)
+
     def drop_past(self, experiment: Experiment) -> None:
-        """Unpin the proposals of past rounds, unless ``keep_proposals`` is set."""
+        """Unpin the proposals of past rounds, unless ``keep_proposals`` is set.
+
+        One that the current weights were merged from stays pinned: others may still need it.
+        """
         if self._context.config.keep_proposals:
             return
         for proposal in self._context.folder.own_proposals():
             over = experiment.round is not None and proposal.round < experiment.round
-            if over or experiment.ended_at is not None:
+            is_source = len(experiment.current) > 1 and proposal.content in experiment.current
+            if (over or experiment.ended_at is not None) and not is_source:
                 self._drop(proposal)
+
+    def _is_kept(self, proposal: TrainedProposal, round_: Round) -> bool:
+        """Return whether the file of a trained proposal is where it has to be."""
+        if not _is_plural(round_):
+            return self._context.store.has(proposal.content)
+        cache = self._context.folder.cache
+        return cache.load_proposal(round_.index, proposal.content) is not None
 
     def _drop(self, proposal: TrainedProposal) -> None:
         folder = self._context.folder
@@ -87,6 +132,10 @@ class ProposalMaker:
         if not keep and proposal.content not in (*folder.adopted, *others):
             self._context.store.unpin(proposal.content)
         folder.record_dropped(proposal.round)
+
+
+def _is_plural(round_: Round) -> bool:
+    return len(round_.slots) > 1
 
 
 def _explain_error_code(error_code: int) -> str:

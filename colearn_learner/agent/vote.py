@@ -1,103 +1,244 @@
-"""Test proposals and decide the ballots on them."""
+"""Fetch and test the proposals of a round, and decide the ballot on them."""
 
 from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Sequence
 
-from colearn_learner.agent.context import AgentContext, describe
+from colearn_learner.agent.adopt import WeightsAdopter
+from colearn_learner.agent.context import AgentContext, describe, weights_of
 from colearn_learner.agent.folder import DecidedBallot
+from colearn_learner.agent.judge import Evidence, Judge, Judgement, Trial
 from colearn_learner.agent.progress import Work
-from colearn_learner.conversion import vote_of
+from colearn_learner.agent.screening import Proposal, find_defects
+from colearn_learner.conversion import approves, scores_of
 from colearn_learner.interface import Weights
-from colearn_ledger.protocol import ContentRef, Experiment, LedgerError, Round, Vote
+from colearn_ledger.protocol import (
+    ContentRef,
+    Experiment,
+    ExperimentParams,
+    LedgerError,
+    Round,
+    Scores,
+    Vote,
+)
 from colearn_ledger.weights.errors import WeightsError
-from colearn_ledger.weights.store import ContentMismatch, ContentTooLarge, ContentUnavailable
+from colearn_ledger.weights.merge import AcceptedFile, merge_files
+from colearn_ledger.weights.store import (
+    ContentMismatch,
+    ContentNotStored,
+    ContentTooLarge,
+    ContentUnavailable,
+)
 
 _log = logging.getLogger(__name__)
 
+_DEFECTS = (ContentTooLarge, ContentMismatch)
+"""Failures to fetch a proposal after which it is not fetched again."""
+
 
 class BallotMaker:
-    """Decide once on each proposal, and journal the ballot and its salt before they are used."""
+    """Decide once on each set of proposals, and journal the ballot and its salt before their use.
 
-    def __init__(self, context: AgentContext) -> None:
+    What has not arrived by half of the voting window is not approved.
+    """
+
+    def __init__(self, context: AgentContext, adopter: WeightsAdopter) -> None:
         self._context = context
+        self._adopter = adopter
+        self._round: tuple[int, bytes | None] | None = None  # to which the next two belong
+        self._arrived: set[ContentRef] = set()
+        self._failures: dict[ContentRef, LedgerError] = {}
+        self._pinned_for: DecidedBallot | None = None
 
-    def decide(
-        self, round_: Round, content: ContentRef, *, secret: bool, unfit: str | None
-    ) -> DecidedBallot | None:
-        """Return the ballot on a round's proposal, or ``None`` while it cannot be fetched.
-
-        Args:
-            round_: the current round.
-            content: reference of the proposal.
-            secret: whether the ballot needs a salt.
-            unfit: why the learner cannot judge any proposal, or ``None`` if it can.
-        """
-        decided = self._context.folder.ballot(round_.index)
-        wanted = (content, secret)
-        if decided is not None and (decided.content, decided.salt is not None) == wanted:
-            return decided
-        decision = self._reject(round_, unfit) if unfit else self._judge(round_, content)
-        if decision is None:
-            return None
-        vote, reason = decision
-        salt = secrets.token_bytes(32) if secret else None
-        decided = DecidedBallot(round_.index, content, vote, salt, reason)
-        self._context.folder.record_ballot(decided)
+    def decide(self, round_: Round, params: ExperimentParams) -> DecidedBallot | None:
+        """Return the ballot on a round's proposals, or ``None`` while some are still fetched."""
+        secret = params.reveal_window > 0
+        decided = self._context.folder.ballot(round_.index, round_.proposals)
+        if decided is None or (decided.salt is not None) != secret:
+            if self._adopter.unfit is None and not self._fetch_all(round_):
+                return None
+            vote, reason = self._judge(round_, params)
+            salt = secrets.token_bytes(32) if secret else None
+            proposals = round_.proposals or b""
+            decided = DecidedBallot(round_.index, proposals, vote, salt, reason)
+            self._context.folder.record_ballot(decided)
+        self._pin_approved(round_, decided)
         return decided
 
-    def _judge(self, round_: Round, content: ContentRef) -> tuple[Vote, str] | None:
-        """Return the vote and its reason, or ``None`` to try fetching the proposal again."""
+    def drop_past(self, experiment: Experiment) -> None:
+        """Unpin and remove the proposals of rounds that are over."""
+        folder = self._context.folder
+        current = experiment.round if experiment.ended_at is None else None
+        for index, contents in folder.pinned().items():
+            if index != current:
+                own = [proposal.content for proposal in folder.own_proposals()]
+                for content in contents:
+                    if content not in (*folder.adopted, *own):
+                        self._context.store.unpin(content)
+                folder.record_unpinned(index)
+        folder.cache.remove_proposals(except_round=current)
+
+    # ------------------------------------------------------------------ fetching
+
+    def _fetch_all(self, round_: Round) -> bool:
+        """Fetch what is missing; return whether nothing is missing or it is time to vote."""
         context = self._context
-        timeout = max(0.1, min(context.config.fetch_timeout, self._seconds_to_fetch(round_)))
+        if self._round != (round_.index, round_.proposals):
+            self._round = (round_.index, round_.proposals)
+            self._arrived, self._failures = set(), {}
+        left = self._seconds_to_fetch(round_)
+        given_up = {c for c, error in self._failures.items() if isinstance(error, _DEFECTS)}
+        missing = [c for c in round_.contents.values() if c not in self._arrived | given_up]
+        if missing:
+            timeout = max(0.1, min(context.config.fetch_timeout, left))
+            failed = context.fetch_proposals(round_.index, missing, timeout)
+            self._arrived.update(content for content in missing if content not in failed)
+            self._failures = {
+                content: error
+                for content, error in {**self._failures, **failed}.items()
+                if content not in self._arrived
+            }
+        waiting = [e for e in self._failures.values() if not isinstance(e, _DEFECTS)]
+        if not waiting or self._seconds_to_fetch(round_) <= 0:
+            return True
+        what = "the proposal" if len(round_.contents) == 1 else f"{len(waiting)} proposals"
+        _log.info("%s: waiting for %s: %s", context.name, what, waiting[0])
+        return False
+
+    def _seconds_to_fetch(self, round_: Round) -> float:
+        """Return the seconds left to try to fetch the round's proposals."""
+        half = ((round_.voting_started_at or 0) + (round_.deadline or 0)) / 2
+        left = half - self._context.ledger.now()
+        patience = self._context.config.fetch_patience
+        if patience is None:
+            return left
+        tried = self._context.seconds_since_first("proposals", round_.index, round_.proposals)
+        return min(left, patience - tried)
+
+    # ------------------------------------------------------------------ judging
+
+    def _judge(self, round_: Round, params: ExperimentParams) -> tuple[Vote, str]:
+        """Return the vote and its reason."""
+        nothing = Vote(0, (Scores(),) * (1 + len(round_.contents)))
+        if self._adopter.unfit is not None:
+            what = "the proposal" if len(round_.contents) == 1 else "all proposals"
+            self._log_rejection(round_, what, self._adopter.unfit)
+            return nothing, self._adopter.unfit
+        proposals = [self._load(round_, slot) for slot in round_.contents]
+        find_defects(self._context, self._adopter, round_, proposals)
+        current = self._test_current()
+        tests = {each.slot: self._test_proposal(each) for each in proposals}
+        alone = {p.slot: t for p in proposals if (t := tests[p.slot]) and p.can_be_approved}
+        own = next(((p.slot, p.own.scores) for p in proposals if p.own and p.is_sound), None)
+        judge = Judge(
+            self._context.spec, params.merge, lambda slots: self._test_mean(round_, slots)
+        )
+        judgement = judge.judge(Evidence(current, alone, own))
+        scores = [tested.scores if tested else Scores() for tested in tests.values()]
+        vote = Vote(judgement.bitmap, (current, *scores))
+        return vote, self._explain(round_, proposals, judgement)
+
+    def _load(self, round_: Round, slot: int) -> Proposal:
+        """Return a proposal as it arrived; its bytes are read again for each use."""
+        content, folder = round_.contents[slot], self._context.folder
+        label = "the proposal" if len(round_.contents) == 1 else f"proposal {slot}"
+        proposal = Proposal(slot, label, content, self._context, round_.index)
+        trained = folder.trained(round_.index)
+        if round_.slots[slot].proposer == self._context.ledger.account:
+            proposal.is_own = True
+            proposal.own = trained if trained and trained.content == content else None
+        error = self._failures.get(content)
+        if error is not None:
+            is_defect = isinstance(error, _DEFECTS)
+            why = "is not usable" if is_defect else "could not be fetched"
+            proposal.defect = f"{label} {why}: {error}"
+        return proposal
+
+    def _test_current(self) -> Scores:
+        """Return the scores of the current weights; absent if there are none."""
+        weights = self._adopter.load_current()
+        tested = None if weights is None else self._test(weights, "the current weights")
+        return tested.scores if isinstance(tested, Trial) else Scores()
+
+    def _test_proposal(self, proposal: Proposal) -> Trial | None:
+        if proposal.own is not None:
+            return Trial(proposal.own.scores, approves=False)
+        if proposal.defect is not None:
+            return None
         try:
-            weights = self._load_or_fetch(round_, content, timeout)
-        except ContentUnavailable as error:
-            if self._seconds_to_fetch(round_) > 0:
-                _log.info("%s: waiting for the proposal: %s", context.name, error)
-                return None
-            return self._reject(round_, f"the proposal could not be fetched: {error}")
-        except (ContentTooLarge, ContentMismatch, WeightsError) as error:
-            return self._reject(round_, f"the proposal is not usable: {error}")
+            weights = weights_of(proposal.decode())
+        except WeightsError as error:  # its copy was damaged since it was inspected
+            proposal.defect = f"{proposal.label} is not usable: {error}"
+            return None
+        tested = self._test(weights, proposal.label)
+        if isinstance(tested, Trial):
+            return tested
+        proposal.defect = tested
+        return None
+
+    def _test_mean(self, round_: Round, slots: Sequence[int]) -> Trial | None:
+        """Test the mean of proposals, from the bytes that would become the current weights."""
+        context, cache = self._context, self._context.folder.cache
+        contents = [round_.contents[slot] for slot in slots]
+        files = [AcceptedFile(c, cache.find_proposal(round_.index, c)) for c in contents]
+        path = cache.open_round(round_.index) / "mean.part"
+        try:
+            merge_files(files, path, schema=context.spec.schema, round_index=round_.index)
+            weights = weights_of(context.decode(path.read_bytes(), is_merged=True))
+        except (WeightsError, OSError) as error:
+            _log.warning("%s: a mean of proposals cannot be tested: %s", context.name, error)
+            return None
+        finally:
+            path.unlink(missing_ok=True)
+        tested = self._test(weights, "the mean of proposals")
+        return tested if isinstance(tested, Trial) else None
+
+    def _test(self, weights: Weights, what: str) -> Trial | str:
+        """Return the result of a test, or the reason why it failed."""
+        context = self._context
         try:
             with context.progress.track(Work.TESTING):
-                return vote_of(context.learner.mli_test_weights(weights)), ""
+                proposed = context.learner.mli_test_weights(weights)
+                return Trial(scores_of(proposed), approves(proposed))
         except LedgerError:
             raise
         except Exception as error:  # noqa: BLE001 - a learner may raise anything
-            _log.exception("%s: the learner failed to test a proposal", context.name)
-            return self._reject(
-                round_, f"the learner failed to test the proposal: {describe(error)}"
-            )
+            _log.exception("%s: the learner failed to test %s", context.name, what)
+            return f"the learner failed to test {what}: {describe(error)}"
 
-    def _load_or_fetch(self, round_: Round, content: ContentRef, timeout: float) -> Weights:
-        """Return the proposal's weights, and keep a copy in the folder in case it is accepted."""
-        context, cache = self._context, self._context.folder.cache
-        data = cache.load_tested(content)
-        if data is not None:
-            return context.decode(data)
-        data = context.fetch(content, timeout)
-        weights = context.decode(data)
-        cache.save_tested(round_.index, content, data)
-        return weights
+    def _explain(self, round_: Round, proposals: Sequence[Proposal], judgement: Judgement) -> str:
+        """Return why proposals are not approved, apart from their scores, and log it."""
+        reasons = []
+        for each in proposals:
+            if (reason := each.defect or each.objection) and not each.is_own:
+                self._log_rejection(round_, each.label, reason)
+                reasons.append(reason)
+        if judgement.reason:
+            _log.warning("%s: in round %d, %s", self._context.name, round_.index, judgement.reason)
+            reasons.append(judgement.reason)
+        return "; ".join(reasons)
 
-    def drop_past(self, experiment: Experiment) -> None:
-        """Remove the copies of proposals from rounds that are over."""
-        current = experiment.round if experiment.ended_at is None else None
-        self._context.folder.cache.remove_tested(except_round=current)
-
-    def _seconds_to_fetch(self, round_: Round) -> float:
-        """Return the seconds left to try to fetch the round's proposal."""
-        config, deadline = self._context.config, round_.deadline or 0
-        margin = min(config.fetch_margin, (deadline - (round_.proposed_at or 0)) / 4)
-        left = deadline - self._context.ledger.now() - margin
-        if config.fetch_patience is None:
-            return left
-        tried = self._context.seconds_since_first("proposal", round_.index)
-        return min(left, config.fetch_patience - tried)
-
-    def _reject(self, round_: Round, reason: str) -> tuple[Vote, str]:
+    def _log_rejection(self, round_: Round, what: str, reason: str) -> None:
         name = self._context.name
-        _log.warning("%s: rejects the proposal of round %d: %s", name, round_.index, reason)
-        return Vote(approve=False), reason
+        _log.warning("%s: rejects %s of round %d: %s", name, what, round_.index, reason)
+
+    # ------------------------------------------------------------------ pinning
+
+    def _pin_approved(self, round_: Round, ballot: DecidedBallot) -> None:
+        """Pin the approved proposals, so that they stay available if their proposers vanish.
+
+        The ballot is sent even if this fails: the folder has a copy too.
+        """
+        context, contents = self._context, round_.contents
+        approved = [content for slot, content in contents.items() if ballot.vote.approves(slot)]
+        if not approved or self._pinned_for == ballot:
+            return
+        context.folder.record_pinned(round_.index, approved)
+        for content in approved:
+            try:
+                context.pin(content, context.folder.cache.load_proposal(round_.index, content))
+            except (ContentUnavailable, ContentNotStored) as error:
+                _log.warning("%s: cannot pin an approved proposal: %s", context.name, error)
+        self._pinned_for = ballot

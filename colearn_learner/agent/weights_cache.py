@@ -1,21 +1,20 @@
 """Copies of weights in an agent's folder; every read checks the file against its digest.
 
-<sha256>.safetensors     accepted weights
-<round>-<sha256>.tested  the tested proposal, so that it is not fetched again if accepted
+<sha256>.safetensors           weights that were the current ones
+<round>/<sha256>.safetensors   proposals of the current round, the agent's own one included
 """
 
 from __future__ import annotations
 
 import hashlib
-import logging
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from colearn_learner.errors import LearnerError
 from colearn_ledger.home import write_atomically
 from colearn_ledger.protocol import ContentRef
-
-_log = logging.getLogger(__name__)
+from colearn_ledger.weights.current import file_name
 
 
 class DamagedFolder(LearnerError):
@@ -33,9 +32,11 @@ class WeightsCache:
         path.mkdir(parents=True, exist_ok=True)
         self._path = path
 
+    # ------------------------------------------------------------------ accepted weights
+
     def load(self, content: ContentRef) -> bytes | None:
         """Return the file of accepted weights, or ``None`` if it is missing or damaged."""
-        return _read_verified(self._accepted_path(content), content)
+        return _read_verified(self._path / file_name(content), content)
 
     def save(self, content: ContentRef, data: bytes) -> None:
         """Save a file of accepted weights atomically.
@@ -43,65 +44,61 @@ class WeightsCache:
         Raises:
             DamagedFolder: the file cannot be written.
         """
-        try:
-            write_atomically(self._accepted_path(content), data)
-        except OSError as error:
-            raise self._write_error(error) from error
+        self._write(self._path / file_name(content), data)
 
     def remove(self, content: ContentRef) -> None:
         """Remove the file of accepted weights, if it exists."""
-        self._accepted_path(content).unlink(missing_ok=True)
+        (self._path / file_name(content)).unlink(missing_ok=True)
 
     def remove_all_except(self, known: Iterable[ContentRef]) -> None:
         """Remove accepted weights other than these, and partial files left by a kill."""
-        keep = {self._accepted_path(content) for content in known}
-        for path in {*self._path.glob("*.safetensors"), *self._path.glob("*.part")} - keep:
+        keep = {self._path / file_name(content) for content in known}
+        partial = (*self._path.glob("*.part"), *self._path.glob("*/*.part"))
+        for path in {*self._path.glob("*.safetensors"), *partial} - keep:
             path.unlink(missing_ok=True)
 
-    def load_tested(self, content: ContentRef) -> bytes | None:
-        """Return the file of a tested proposal, or ``None`` if it is missing or damaged."""
-        for path in self._tested_paths(content):
-            if (data := _read_verified(path, content)) is not None:
-                return data
-        return None
+    # ------------------------------------------------------------------ proposals
 
-    def save_tested(self, round_index: int, content: ContentRef, data: bytes) -> None:
-        """Replace all tested proposals with this one; a failed write is only logged."""
-        self.remove_tested()
-        try:
-            write_atomically(self._path / f"{round_index}-{content.sha256}.tested", data)
-        except OSError as error:
-            _log.warning(
-                "cannot keep a copy of the proposal of round %d: %s; it is fetched again if needed",
-                round_index,
-                error.strerror,
-            )
-
-    def accept_tested(self, content: ContentRef) -> None:
-        """Turn a tested proposal's file into one of accepted weights.
-
-        Call `load_tested` first: it checks the file.
+    def open_round(self, round_index: int) -> Path:
+        """Return the folder of a round's proposals, created if it is missing.
 
         Raises:
-            DamagedFolder: the file cannot be renamed.
+            DamagedFolder: the folder cannot be created.
         """
+        path = self._path / str(round_index)
         try:
-            for path in self._tested_paths(content):
-                path.replace(self._accepted_path(content))
+            path.mkdir(exist_ok=True)
         except OSError as error:
             raise self._write_error(error) from error
+        return path
 
-    def remove_tested(self, *, except_round: int | None = None) -> None:
-        """Remove the files of tested proposals, except those of the round ``except_round``."""
-        for path in self._path.glob("*.tested"):
-            if path.name.partition("-")[0] != str(except_round):
-                path.unlink(missing_ok=True)
+    def find_proposal(self, round_index: int, content: ContentRef) -> Path:
+        """Return the path of a proposal's file, which may be missing or damaged."""
+        return self._path / str(round_index) / file_name(content)
 
-    def _accepted_path(self, content: ContentRef) -> Path:
-        return self._path / f"{content.sha256}.safetensors"
+    def load_proposal(self, round_index: int, content: ContentRef) -> bytes | None:
+        """Return the file of a proposal, or ``None`` if it is missing or damaged."""
+        return _read_verified(self.find_proposal(round_index, content), content)
 
-    def _tested_paths(self, content: ContentRef) -> list[Path]:
-        return list(self._path.glob(f"*-{content.sha256}.tested"))
+    def save_proposal(self, round_index: int, content: ContentRef, data: bytes) -> None:
+        """Save the file of a proposal atomically.
+
+        Raises:
+            DamagedFolder: the file cannot be written.
+        """
+        self._write(self.open_round(round_index) / file_name(content), data)
+
+    def remove_proposals(self, *, except_round: int | None = None) -> None:
+        """Remove the proposals of all rounds except ``except_round``."""
+        for path in self._path.iterdir():
+            if path.is_dir() and path.name != str(except_round):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        try:
+            write_atomically(path, data)
+        except OSError as error:
+            raise self._write_error(error) from error
 
     def _write_error(self, error: OSError) -> DamagedFolder:
         return DamagedFolder(

@@ -270,7 +270,7 @@ def _describe_end(ledger: Ledger, place: Place) -> dict[str, Any]:
         shown = ledger.experiment(place.experiment)
     except LedgerError:
         return {}
-    weights = shown.current.cid if shown.current else None
+    weights = ",".join(content.cid for content in shown.current) or None
     return {"status": shown.status.name.lower(), "round": shown.round, "weights": weights}
 
 
@@ -295,6 +295,7 @@ def _log_closing(event: Event) -> None:
             "round closed",
             round=event.round,
             outcome=event.outcome.name.lower(),
-            approvals=event.approvals,
-            rejections=event.rejections,
+            accepted=[slot for slot in range(len(event.approvals)) if event.accepted >> slot & 1],
+            approvals=list(event.approvals),
+            eligible=event.eligible,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import time
 from collections.abc import Iterator
@@ -10,22 +9,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from colearn_learner.catalogue.models import Model, default_model, make_learner, model
+from colearn_learner.catalogue.models import default_model, make_learner, model
 from colearn_learner.catalogue.settings import Training, score_of
+from colearn_learner.cli._support.demo_results import Finished, Plan, print_results, summarise
 from colearn_learner.cli._support.errors import need, report_errors
 from colearn_learner.cli._support.options import collect
-from colearn_learner.cli._support.output import command_name, note, open_console, print_json
-from colearn_learner.datasets import Dataset, Split, dataset, split
+from colearn_learner.cli._support.output import note, open_console, print_json
+from colearn_learner.datasets import dataset, split
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.protocol import Outcome
+from colearn_ledger.protocol import MAX_PROPOSERS, Outcome
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
     from colearn_learner.catalogue.baselines import Comparison
     from colearn_learner.simulation import SimulationResult
@@ -38,6 +37,7 @@ class _DemoOptions:
     dataset_name: str
     model_name: str | None
     n_learners: int
+    n_proposers: int
     n_rounds: int
     vote_threshold: float
     train_ratio: float
@@ -46,31 +46,6 @@ class _DemoOptions:
     batch_size: int
     ledger: Literal["local", "evm"]
     secret_ballots: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """The checked options of a demo, with its data and model."""
-
-    data: Dataset
-    model: Model
-    split: Split
-    trainings: tuple[Training, ...]
-    n_rounds: int
-    vote_threshold: float
-    ledger: Literal["local", "evm"]
-    secret_ballots: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Finished:
-    """A completed demo: what it learned, its files and its duration in seconds."""
-
-    plan: _Plan
-    result: SimulationResult
-    comparison: Comparison
-    paths: dict[str, Path]
-    seconds: float
 
 
 @click.command()
@@ -94,11 +69,19 @@ class _Finished:
     help="The number of learners that the data are divided among.",
 )
 @click.option(
+    "--n-proposers",
+    type=click.IntRange(1, MAX_PROPOSERS),
+    default=1,
+    show_default=True,
+    help="The number of learners that train and propose in each round. Their accepted proposals "
+    "are averaged; of trees, the best one is chosen.",
+)
+@click.option(
     "--n-rounds",
     type=click.IntRange(1, 1000),
     default=15,
     show_default=True,
-    help="The number of rounds; in each, one learner proposes.",
+    help="The number of rounds.",
 )
 @click.option(
     "--vote-threshold",
@@ -168,14 +151,14 @@ def demo(*, options: _DemoOptions, out: Path | None, as_json: bool) -> None:
         result = partial.result = _simulate(console, plan, folder)
         comparison = _compare(plan, result)
         paths = _write(result, folder, plan, comparison)
-    finished = _Finished(plan, result, comparison, paths, time.monotonic() - began)
+    finished = Finished(plan, result, comparison, paths, time.monotonic() - began)
     if as_json:
-        print_json(_summarise(finished))
+        print_json(summarise(finished))
     else:
-        _print_results(console, finished)
+        print_results(console, finished)
 
 
-def _plan(options: _DemoOptions) -> _Plan:
+def _plan(options: _DemoOptions) -> Plan:
     """Check all options before the simulation starts."""
     need("sklearn", "matplotlib", *(["web3", "eth_tester"] if options.ledger == "evm" else []))
     data = dataset(options.dataset_name)
@@ -192,11 +175,12 @@ def _plan(options: _DemoOptions) -> _Plan:
         batch_size=options.batch_size,
         seed=options.seed,
     )
-    return _Plan(
+    return Plan(
         data=data,
         model=chosen,
         split=shares,
         trainings=(training,) * options.n_learners,
+        n_proposers=options.n_proposers,
         n_rounds=options.n_rounds,
         vote_threshold=options.vote_threshold,
         ledger=options.ledger,
@@ -227,7 +211,7 @@ def _new_folder(out: Path | None) -> Path:
             return folder
 
 
-def _introduce(console: Console, plan: _Plan) -> None:
+def _introduce(console: Console, plan: Plan) -> None:
     sizes = ", ".join(str(len(s.train) + len(s.vote) + len(s.test)) for s in plan.split.shares)
     where = "the contract on an embedded EVM" if plan.ledger == "evm" else "the local ledger"
     console.print(f"\n[bold]{len(plan.split.shares)} learners, one model, no shared data[/bold]")
@@ -239,7 +223,7 @@ def _introduce(console: Console, plan: _Plan) -> None:
     )
 
 
-def _simulate(console: Console, plan: _Plan, folder: Path) -> SimulationResult:
+def _simulate(console: Console, plan: Plan, folder: Path) -> SimulationResult:
     from colearn_learner.cli._support.live import LiveView
     from colearn_learner.simulation import SimulationConfig, run
 
@@ -257,6 +241,7 @@ def _simulate(console: Console, plan: _Plan, folder: Path) -> SimulationResult:
             score_name=score.name,
             higher_is_better=score.higher_is_better,
             secret_ballots=plan.secret_ballots,
+            n_proposers=plan.n_proposers,
             keys=keys,
             on_event=view.observe,
         )
@@ -278,7 +263,7 @@ class _Partial:
 
 
 @contextmanager
-def _save_partial_results(plan: _Plan, folder: Path) -> Iterator[_Partial]:
+def _save_partial_results(plan: Plan, folder: Path) -> Iterator[_Partial]:
     """On Ctrl-C, write the results of the completed rounds to the run folder."""
     from colearn_learner.simulation import SimulationInterrupted
 
@@ -300,7 +285,7 @@ def _save_partial_results(plan: _Plan, folder: Path) -> Iterator[_Partial]:
         raise
 
 
-def _compare(plan: _Plan, result: SimulationResult) -> Comparison:
+def _compare(plan: Plan, result: SimulationResult) -> Comparison:
     from colearn_learner.catalogue.baselines import compare
 
     return compare(
@@ -314,7 +299,7 @@ def _compare(plan: _Plan, result: SimulationResult) -> Comparison:
 
 
 def _write(
-    result: SimulationResult, folder: Path, plan: _Plan, comparison: Comparison | None
+    result: SimulationResult, folder: Path, plan: Plan, comparison: Comparison | None
 ) -> dict[str, Path]:
     from colearn_learner.catalogue.report import write_report
 
@@ -325,72 +310,3 @@ def _write(
         ("all data\ntogether", comparison.together),
     ]
     return write_report(result, folder, score_name=score_of(plan.data.task).name, lines=bars or ())
-
-
-def _print_results(console: Console, finished: _Finished) -> None:
-    plan, result, comparison = finished.plan, finished.result, finished.comparison
-    console.print(_comparison_table(plan, comparison))
-    accepted = sum(bool(r.vote) for r in result.results.data)
-    gas = f", {result.cost:,} gas" if result.cost else ""
-    console.print(
-        f"{accepted} of {plan.n_rounds} proposals accepted, {finished.seconds:.1f} s{gas}."
-        f"\nFinal weights {result.content.cid}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    for what, path in finished.paths.items():
-        console.print(f"  {what:<8} {path}", highlight=False, soft_wrap=True)
-    me = command_name()
-    console.print(
-        "\nTry next:\n"
-        f"  {me} demo --secret-ballots          # voters cannot copy each other's ballots\n"
-        f"  {me} demo --dataset digits --model mlp --n-learners 8\n"
-        f"  {me} demo --vote-threshold 1        # all voters must approve\n"
-        f"  {me} datasets                       # list the data sets\n"
-        f"  {me} models                         # list the models",
-        highlight=False,
-        soft_wrap=True,
-    )
-
-
-def _comparison_table(plan: _Plan, comparison: Comparison) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    shown = score_of(plan.data.task, shown=True)
-    direction = "" if shown.higher_is_better else ", lower is better"
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column(f"{shown.name}{direction}, on records that no learner has", no_wrap=True)
-    table.add_column("", justify="right")
-    table.add_row(
-        "learning together, data kept apart", f"{comparison.collective:.3f}", style="bold green"
-    )
-    table.add_row("each learner alone, mean", f"{comparison.mean_alone:.3f}")
-    for i, score in enumerate(comparison.alone):
-        table.add_row(f"   learner {i + 1} alone", f"{score:.3f}", style="dim")
-    table.add_row("all data in one place", f"{comparison.together:.3f}")
-    return table
-
-
-def _summarise(finished: _Finished) -> dict[str, Any]:
-    plan, result, comparison = finished.plan, finished.result, finished.comparison
-    shown = score_of(plan.data.task, shown=True)
-    return {
-        "dataset": plan.data.name,
-        "model": plan.model.name,
-        "ledger": plan.ledger,
-        "rounds": plan.n_rounds,
-        "accepted": sum(bool(r.vote) for r in result.results.data),
-        "score": {"name": shown.name, "higher_is_better": shown.higher_is_better},
-        "collective": comparison.collective,
-        "alone": list(comparison.alone),
-        "mean_alone": comparison.mean_alone,
-        "together": comparison.together,
-        "weights": {
-            "cid": result.content.cid,
-            "sha256": hashlib.sha256(result.weights_file).hexdigest(),
-        },
-        "gas": result.cost,
-        "seconds": round(finished.seconds, 3),
-        "files": {what: str(path) for what, path in finished.paths.items()},
-    }

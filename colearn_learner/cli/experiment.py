@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +12,20 @@ import click
 
 from colearn_learner.cli._support.connect import (
     choose_store,
+    find_experiment,
     open_content_store,
     open_ledger,
     open_view,
     parse_account,
 )
 from colearn_learner.cli._support.errors import report_errors
+from colearn_learner.cli._support.experiment_options import CreateOptions, create_options
 from colearn_learner.cli._support.experiment_views import (
     document,
     fields,
     progress,
     reference_of,
+    slot_rows,
     summary,
 )
 from colearn_learner.cli._support.options import (
@@ -35,6 +39,7 @@ from colearn_learner.cli._support.options import (
     store_option,
 )
 from colearn_learner.cli._support.output import (
+    note,
     print_fields,
     print_json,
     print_line,
@@ -42,15 +47,14 @@ from colearn_learner.cli._support.output import (
     print_text,
     show_spinner,
 )
-from colearn_learner.cli._support.refusals import explain_refusals
+from colearn_learner.cli._support.refusals import Refused, explain_refusals
 from colearn_learner.cli._support.secrets import KeyOptions, key_options
 from colearn_ledger.networks.profiles import Network
 from colearn_ledger.networks.references import ExperimentReference
-from colearn_ledger.protocol import MAX_PAGE, Account, to_dict
+from colearn_ledger.protocol import MAX_PAGE, Account, CancelRequested, experiment_hash, to_dict
 
 if TYPE_CHECKING:
-    from colearn_learner.cli._support.experiment_file import ExperimentFile
-    from colearn_ledger.ledger import Ledger, Pending
+    from colearn_ledger.ledger import Ledger, Pending, Receipt
     from colearn_ledger.protocol import ContentRef, Experiment, ExperimentId, Learner
     from colearn_ledger.weights.store import ContentStore
 
@@ -86,6 +90,7 @@ def template() -> None:
     help="The TOML file that describes the experiment; colearn experiment template prints an "
     "example.",
 )
+@create_options
 @contract_options
 @key_options
 @store_option
@@ -94,6 +99,7 @@ def template() -> None:
 def create(
     *,
     spec_file: Path,
+    changes: CreateOptions,
     chosen: ContractOptions,
     signer: KeyOptions,
     store: str | None,
@@ -101,63 +107,50 @@ def create(
 ) -> None:
     """Check the file, upload the specification and the first weights, and create the experiment.
 
-    Prints the experiment's reference, which the other commands take as REF or --experiment.
+    Prints the experiment's reference, which the other commands take as REF or --experiment, and its
+    hash, which learners compare before they join. Options replace the file's fields.
     """
     from colearn_learner.cli._support.experiment_file import read_experiment_file
+    from colearn_learner.cli._support.first_weights import (
+        continue_weights,
+        make_first_weights,
+        make_spec,
+    )
 
-    described = read_experiment_file(spec_file)
+    described = read_experiment_file(spec_file, changes.overrides())
     network, address = chosen.find()
     place = choose_store(store, network)
-    weights, spec = _make_first_weights(described)
+    if changes.continue_from is None:
+        first = make_first_weights(described)
+    else:
+        finished = find_experiment(changes.continue_from, None)
+        with show_spinner("fetching the weights to continue with"):
+            first = continue_weights(described, finished, choose_store(store, finished.network))
+    spec = make_spec(described, first)
     ledger = open_ledger(network, address, signer.open_wallet())
     with show_spinner("uploading the specification and the weights"):
         opened = open_content_store(place, f"creator-{ledger.account}")
-        references = _upload(opened, spec), _upload(opened, weights)
+        params = described.params(_upload(opened, spec), _upload(opened, first.data))
     with show_spinner("creating the experiment"):
-        receipt = ledger.create(described.params(*references)).wait(_TIMEOUT)
+        receipt = ledger.create(params).wait(_TIMEOUT)
     reference = ExperimentReference(network.chain, address, receipt.experiment)
+    created_hash = experiment_hash(ledger.account, params).hex()
     if as_json:
-        spec_json, initial_json = (to_dict(content) for content in references)
         print_json(
             {
                 "reference": str(reference),
                 "experiment": receipt.experiment,
+                "hash": created_hash,
                 "transaction": receipt.transaction,
                 "gas": receipt.cost,
-                "spec": spec_json,
-                "initial": initial_json,
+                "spec": to_dict(params.spec),
+                "initial": to_dict(params.initial),
+                "continues": first.continues,
             }
         )
         return
     print_line(str(reference))
-
-
-def _make_first_weights(described: ExperimentFile) -> tuple[bytes, bytes]:
-    """Return the files of the first weights and of the specification, checked together."""
-    from colearn_learner.cli._support.experiment_file import BadExperimentFile
-    from colearn_learner.cli._support.factories import load_learner
-    from colearn_ledger.spec import ExperimentSpec
-    from colearn_ledger.weights.codec import decode_weights, encode_weights
-    from colearn_ledger.weights.pickles import check_initial_weights
-    from colearn_ledger.weights.schema import WeightsSchema
-
-    if described.learner is not None:
-        learner = load_learner(described.learner, described.arguments)
-        data = encode_weights(learner.mli_get_current_weights().weights)
-    else:
-        path = described.file or Path()
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise BadExperimentFile(f"cannot read {path}: {error.strerror}") from error
-    weights = decode_weights(data).weights
-    check_initial_weights(weights)
-    schema = WeightsSchema.of(weights, max_bytes=described.max_bytes)
-    decode_weights(data, schema=schema)  # checks the size, too
-    spec = ExperimentSpec(
-        described.model, schema, described.score_name, described.higher_is_better, described.text
-    )
-    return data, spec.to_bytes()
+    note(f"hash {created_hash}")
 
 
 def _upload(store: ContentStore, data: bytes) -> ContentRef:
@@ -206,18 +199,25 @@ def list_experiments(*, chosen: ContractOptions, as_json: bool) -> None:
 @json_option
 @report_errors
 def show(*, experiment: ExperimentOptions, as_json: bool) -> None:
-    """Show an experiment, its rules and its learners."""
+    """Show an experiment, its rules, its current round and its learners."""
     place = experiment.find()
     ledger = place.open_view()
     with explain_refusals(place.reference):
         shown = ledger.experiment(place.experiment)
+        round_ = None if shown.round is None else ledger.round(place.experiment, shown.round)
     learners: list[Learner] = []
     while page := ledger.learners(place.experiment, len(learners), MAX_PAGE):
         learners += page
     if as_json:
-        print_json(document(place, shown, learners))
+        print_json(document(place, shown, round_, learners))
         return
     print_fields(fields(place, shown))
+    if round_ is not None:
+        print_table(
+            ("slot", "proposer", "state", "approvals", "weights"),
+            slot_rows(round_, learners),
+            empty="",
+        )
     print_table(
         ("learner", "account", "active", "strikes"),
         [
@@ -256,7 +256,16 @@ class _TransactionOptions:
                 }
             )
             return
-        print_line(f"{what}: done by {ledger.account}, {receipt.cost:,} gas")
+        done = _describe_effect(receipt)
+        print_line(f"{what}: {done} by {ledger.account}, {receipt.cost:,} gas")
+
+
+def _describe_effect(receipt: Receipt) -> str:
+    if any(isinstance(event, CancelRequested) for event in receipt.events):
+        return (
+            "requested (the open vote still counts; the experiment ends when its round has closed)"
+        )
+    return "done"
 
 
 def _transaction_options(command: Command) -> Command:
@@ -267,9 +276,35 @@ def _transaction_options(command: Command) -> Command:
 
 @experiment.command()
 @_transaction_options
-def join(*, transaction: _TransactionOptions) -> None:
+@click.option(
+    "--hash",
+    "expected",
+    metavar="HEX",
+    callback=lambda _context, _option, text: _parse_hash(text),
+    help="The hash of the experiment that you read about, as printed by colearn experiment show. "
+    "The contract refuses any other. [default: the hash of the experiment that REF names now]",
+)
+def join(*, transaction: _TransactionOptions, expected: bytes | None) -> None:
     """Join as a learner. An agent joins by itself."""
-    transaction.send("join", lambda ledger, number: ledger.join(number))
+
+    def send(ledger: Ledger, number: ExperimentId) -> Pending:
+        known = expected or ledger.experiment(number).hash
+        if expected is None:
+            note(f"joining the experiment with the hash {known.hex()}")
+        return ledger.join(number, known)
+
+    transaction.send("join", send)
+
+
+def _parse_hash(text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    digits = text.removeprefix("0x")
+    if len(digits) != 64 or set(digits) - set(string.hexdigits):
+        raise click.BadParameter(
+            f"{text!r} is not a hash of 64 hexadecimal digits", param_hint="--hash"
+        )
+    return bytes.fromhex(digits)
 
 
 @experiment.command()
@@ -315,5 +350,17 @@ def start(*, transaction: _TransactionOptions) -> None:
 @experiment.command()
 @_transaction_options
 def cancel(*, transaction: _TransactionOptions) -> None:
-    """Cancel the experiment permanently (creator only)."""
-    transaction.send("cancel", lambda ledger, number: ledger.cancel(number))
+    """Cancel the experiment permanently (creator only).
+
+    While a vote is open, this only requests it: nobody can void an outcome that the voters have
+    made. The round closes by its own rules, and the experiment then ends.
+    """
+
+    def send(ledger: Ledger, number: ExperimentId) -> Pending:
+        if ledger.experiment(number).cancel_requested:
+            raise Refused(
+                f"experiment {number} is already to be cancelled; it ends when its round has closed"
+            )
+        return ledger.cancel(number)
+
+    transaction.send("cancel", send)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import click
 from colearn_learner.cli._support.errors import report_errors
 from colearn_learner.cli._support.options import ExperimentOptions, experiment_argument
 from colearn_learner.cli._support.output import (
+    format_numbers,
     format_time,
     note,
     print_json,
@@ -22,17 +24,14 @@ from colearn_learner.cli._support.output import (
     show_spinner,
 )
 from colearn_learner.cli._support.refusals import explain_refusals
-from colearn_ledger.protocol import Account, BallotState
+from colearn_ledger.protocol import Account, BallotState, Scores
 
 if TYPE_CHECKING:
-    from colearn_ledger.history import History, RoundRecord
+    from colearn_ledger.history import BallotRecord, History, RoundRecord
+    from colearn_ledger.protocol import Ballot
 
-_SIGN = {
-    BallotState.NONE: "·",
-    BallotState.COMMITTED: "?",
-    BallotState.APPROVED: "+",
-    BallotState.REJECTED: "-",
-}
+_MOST_COLUMNS = 6
+"""Number of proposals whose scores fit beside each other in a table."""
 
 
 @click.command()
@@ -41,7 +40,7 @@ _SIGN = {
     "--round",
     "round_index",
     type=click.IntRange(0, 2**32 - 1),
-    help="Show only this round, counted from 0.",
+    help="Show only this round, counted from 0, with each proposal and ballot.",
 )
 @click.option(
     "--format",
@@ -62,8 +61,8 @@ def history(
 ) -> None:
     """Show the rounds of an experiment: proposals, ballots, outcomes and scores.
 
-    Scores are read from the contract's events, which some nodes drop after a while. Everything
-    else is read from the contract's state.
+    Scores and announcements are read from the contract's events, which some nodes drop after a
+    while. Everything else is read from the contract's state.
     """
     from colearn_ledger.history import read_history
 
@@ -90,52 +89,154 @@ def _print(read: History, *, detailed: bool) -> None:
     print_line(f"{e.params.name}: {e.status.name.lower()}, {len(read.learners)} learners")
     index_of = {learner.account: learner.index for learner in read.learners}
     print_table(
-        ("round", "proposer", "outcome", "ballots", "vote score", "closed", "weights"),
-        [_row(record, index_of[record.round.proposer]) for record in read.rounds],
+        ("round", "proposers", "outcome", "ballots", "score before", "closed", "weights"),
+        [_row(record, index_of) for record in read.rounds],
         empty="No round has begun yet.",
     )
     if detailed:
+        _print_slots(read.rounds[0], index_of)
         _print_ballots(read.rounds[0], index_of)
     elif read.rounds:
         print_line(
-            "ballots by learner: + approved, - rejected, · no ballot, ? not revealed, P proposer"
+            "score before: the voters' mean vote score of the weights that the round started from"
+        )
+        if any(len(record.round.slots) == 1 for record in read.rounds):
+            print_line(
+                "ballots by learner: + approved, - rejected, · no ballot, ? not revealed, "
+                "P proposer"
+            )
+    if read.announcements and not detailed:
+        print_table(
+            ("announced", "learner", "topic", "content"),
+            [
+                [format_time(each.time), shorten(each.learner), each.topic, each.content.cid]
+                for each in read.announcements
+            ],
+            empty="",
         )
 
 
-def _row(record: RoundRecord, proposer: int) -> list[str]:
+def _row(record: RoundRecord, index_of: Mapping[Account, int]) -> list[str]:
+    """Return a line of the table, of the same length for any number of slots and learners."""
     round_ = record.round
-    signs = "".join(
-        "P" if row.ballot.learner == round_.proposer else _SIGN[row.ballot.state]
-        for row in record.ballots
-    )
-    outcome = round_.outcome.name if round_.closed_at is not None else round_.phase.name
+    proposers = [index_of[slot.proposer] for slot in round_.slots]
+    contents = list(round_.contents.values())
+    if len(proposers) == 1:
+        proposer = f"{proposers[0]} {shorten(round_.slots[0].proposer)}"
+    else:
+        proposer = format_numbers(proposers)
     return [
         str(round_.index),
-        f"{proposer} {shorten(round_.proposer)}",
-        outcome.lower().replace("_", " "),
-        f"{signs} {round_.approvals}:{round_.rejections}, {round_.needed} needed",
-        _score(record.scores.vote_score),
+        proposer,
+        _outcome(record),
+        _ballots(record),
+        _score(_mean(row.current.vote_score for row in record.ballots)),
         format_time(round_.closed_at),
-        round_.content.cid if round_.content else "-",
+        contents[0].cid if len(contents) == 1 else f"{len(contents)} files" if contents else "-",
     ]
 
 
-def _print_ballots(record: RoundRecord, index_of: Mapping[Account, int]) -> None:
+def _outcome(record: RoundRecord) -> str:
+    round_ = record.round
+    if round_.closed_at is None:
+        return round_.phase.name.lower()
+    outcome = round_.outcome.name.lower().replace("_", " ")
+    if len(round_.slots) == 1 or not record.accepted:
+        return outcome
+    slots = "slot" if len(record.accepted) == 1 else "slots"
+    numbers = format_numbers(record.accepted)
+    return f"{outcome} {len(record.accepted)} of {len(round_.contents)} ({slots} {numbers})"
+
+
+def _ballots(record: RoundRecord) -> str:
+    round_ = record.round
+    if len(round_.slots) > 1:
+        approvals = "/".join(str(round_.slots[slot].approvals) for slot in round_.contents)
+        return (
+            f"{round_.ballots} of {round_.voters}, approvals {approvals or '-'}, "
+            f"{round_.needed} needed"
+        )
+    signs = "".join(_sign(record, row.ballot) for row in record.ballots)
+    for_it = round_.slots[0].approvals
+    return f"{signs} {for_it}:{round_.ballots - for_it}, {round_.needed} needed"
+
+
+def _sign(record: RoundRecord, ballot: Ballot) -> str:
+    """Return the sign of a ballot on a single proposal."""
+    if record.find_slot(ballot.learner) is not None:
+        return "P"
+    if ballot.state == BallotState.CAST:
+        return "+" if ballot.approvals else "-"
+    return "?" if ballot.state == BallotState.COMMITTED else "·"
+
+
+def _print_slots(record: RoundRecord, index_of: Mapping[Account, int]) -> None:
     rows = []
-    for row in record.ballots:
-        proposed = row.ballot.learner == record.round.proposer
-        scores = record.scores if proposed else row.scores
-        state = "not eligible" if not row.ballot.eligible else row.ballot.state.name.lower()
+    for number, (slot, scores) in enumerate(zip(record.round.slots, record.scores, strict=True)):
+        proposed = slot.content is not None
         rows.append(
             [
-                str(index_of[row.ballot.learner]),
-                row.ballot.learner,
-                "proposer" if proposed else state,
+                str(number),
+                f"{index_of[slot.proposer]} {shorten(slot.proposer)}",
+                "accepted" if slot.accepted else slot.state.name.lower(),
+                f"{slot.approvals} of {record.round.eligible}" if proposed else "-",
                 _score(scores.vote_score),
                 _score(scores.test_score),
+                slot.content.cid if slot.content else "-",
             ]
         )
-    print_table(("learner", "account", "ballot", "vote score", "test score"), rows, empty="")
+    columns = ("slot", "proposer", "state", "approvals", "vote score", "test score", "weights")
+    print_table(columns, rows, empty="")
+
+
+def _print_ballots(record: RoundRecord, index_of: Mapping[Account, int]) -> None:
+    slots = list(record.round.contents)
+    columns = ["learner", "account", "ballot", "approves", "score before"]
+    if len(slots) == 1:
+        columns += ["vote score", "test score"]
+    elif len(slots) <= _MOST_COLUMNS:
+        columns += [f"slot {slot}" for slot in slots]
+    rows = [
+        [
+            str(index_of[row.ballot.learner]),
+            row.ballot.learner,
+            *_describe_ballot(record, row.ballot),
+            _score(row.current.vote_score),
+            *_describe_scores(record, row),
+        ]
+        for row in record.ballots
+    ]
+    print_table(columns, rows, empty="")
+    if 1 < len(slots) <= _MOST_COLUMNS:
+        print_line("slot 0, 1 …: vote scores; --json also has the test scores")
+    elif len(slots) > _MOST_COLUMNS:
+        print_line("--json has the scores of each proposal")
+
+
+def _describe_ballot(record: RoundRecord, ballot: Ballot) -> tuple[str, str]:
+    """Return a ballot's state and the slots that it approves, as text."""
+    if not ballot.eligible:
+        only_proposer = record.find_slot(ballot.learner) is not None
+        return ("proposer" if only_proposer else "not eligible"), "-"
+    if ballot.state != BallotState.CAST:
+        return ballot.state.name.lower(), "-"
+    return "cast", format_numbers(record.approved_slots(ballot)) or "none"
+
+
+def _describe_scores(record: RoundRecord, row: BallotRecord) -> list[str]:
+    """Return a learner's scores of the proposals, as many as the table has columns."""
+    slots, scores = list(record.round.contents), record.scores_of(row)
+    if len(slots) == 1:
+        only = scores.get(slots[0], Scores())
+        return [_score(only.vote_score), _score(only.test_score)]
+    if len(slots) > _MOST_COLUMNS:
+        return []
+    return [_score(scores.get(slot, Scores()).vote_score) for slot in slots]
+
+
+def _mean(scores: Iterable[float | None]) -> float | None:
+    known = [score for score in scores if score is not None and math.isfinite(score)]
+    return math.fsum(known) / len(known) if known else None
 
 
 def _score(score: float | None) -> str:

@@ -19,13 +19,14 @@ from colearn_learner.cli._support.options import collect
 from colearn_learner.cli._support.output import command_name, open_console, print_json
 from colearn_learner.cli._support.walk import AgentProcess, Walk
 from colearn_ledger.networks.address_book import Networks
+from colearn_ledger.protocol import MAX_PROPOSERS
 from colearn_localnet.wasmd_releases import DEFAULT_RELEASE, RELEASES
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from colearn_ledger.ledger import LedgerView
-    from colearn_ledger.protocol import ExperimentId
+    from colearn_ledger.protocol import ExperimentId, Round
 
 _NAMES = ("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy")
 _LOOK_EVERY = 0.5  # seconds
@@ -52,6 +53,7 @@ class _ExperimentOptions:
     """The size of the experiment, its data set, and the number of IPFS nodes."""
 
     n_learners: int
+    n_proposers: int
     n_rounds: int
     dataset: str
     ipfs: int
@@ -76,6 +78,13 @@ class _ExperimentOptions:
     default=5,
     show_default=True,
     help="The number of agents; each is a process with its own key.",
+)
+@click.option(
+    "--n-proposers",
+    type=click.IntRange(1, MAX_PROPOSERS),
+    default=1,
+    show_default=True,
+    help="The number of learners that train and propose in each round.",
 )
 @click.option(
     "--n-rounds",
@@ -207,6 +216,7 @@ arguments = {{ dataset = "{options.dataset}", learner = 0, of = {options.n_learn
 rounds = {options.n_rounds}
 min_learners = {options.n_learners}
 max_learners = {options.n_learners}
+proposers = {options.n_proposers}
 propose_window = 120
 vote_window = 120
 """
@@ -261,9 +271,17 @@ def _describe_closed_rounds(
     for round_ in ledger.rounds(experiment, first, 100):
         if round_.outcome == Outcome.NONE:
             break
-        outcome = round_.outcome.name.lower().replace("_", " ")
-        lines.append(
-            f"round {round_.index:>3}  {names.get(round_.proposer, '?'):<6} proposed  "
-            f"{round_.approvals} of {round_.eligible} approve  {outcome}"
-        )
+        lines.append(f"round {round_.index:>3}  {_describe_round(round_, names)}")
     return lines
+
+
+def _describe_round(round_: Round, names: Mapping[str, str]) -> str:
+    outcome = round_.outcome.name.lower().replace("_", " ")
+    proposers = [names.get(slot.proposer, "?") for slot in round_.slots]
+    if len(proposers) == 1:
+        approvals = f"{round_.slots[0].approvals} of {round_.eligible} approve"
+        return f"{proposers[0]:<6} proposed  {approvals}  {outcome}"
+    proposed = [slot for slot in round_.slots if slot.content is not None]
+    accepted = [names.get(slot.proposer, "?") for slot in proposed if slot.accepted]
+    chosen = f": {', '.join(accepted)}" if accepted else ""
+    return f"{len(proposed)} proposed  {outcome} {len(accepted)}{chosen}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,15 +28,23 @@ from colearn_learner.cli._support.options import (
     learner_options,
     store_option,
 )
-from colearn_learner.cli._support.output import note, print_json, print_line, show_spinner
+from colearn_learner.cli._support.output import (
+    note,
+    print_json,
+    print_line,
+    show_spinner,
+    show_transfer,
+)
 from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_learner.errors import LearnerError
 from colearn_ledger.home import write_atomically
+from colearn_ledger.protocol import MAX_PROPOSERS
 
 if TYPE_CHECKING:
-    from colearn_ledger.ledger import LedgerView
-    from colearn_ledger.protocol import ContentRef, ExperimentId
+    from colearn_ledger.protocol import ContentRef, Experiment, Round
     from colearn_ledger.weights.codec import DecodedWeights
+    from colearn_ledger.weights.schema import WeightsSchema
+    from colearn_ledger.weights.store import ContentStore
 
 _log = logging.getLogger(__name__)
 
@@ -50,10 +59,11 @@ class NoModel(LearnerError):
 
 @dataclass(frozen=True, slots=True)
 class _WeightsOptions:
-    """The weights to fetch: of which experiment and round, from which store, within how long."""
+    """The weights to fetch: of which experiment and slot, from which store, within how long."""
 
     experiment: ExperimentOptions
     round_index: int | None
+    slot: int | None
     store: str | None
     timeout: float
 
@@ -68,7 +78,11 @@ class _OutputOptions:
 
 @click.group()
 def weights() -> None:
-    """Fetch the weights that an experiment agreed on, as a file or as a complete model."""
+    """Fetch the weights that an experiment agreed on, as a file or as a complete model.
+
+    If several proposals were accepted, the weights are their mean, which is computed here from all
+    of their files.
+    """
 
 
 def _weights_options(command: Command) -> Command:
@@ -80,6 +94,12 @@ def _weights_options(command: Command) -> Command:
         help="Fetch what was proposed in this round, counted from 0. "
         "[default: the current weights]",
     )
+    slot = click.option(
+        "--slot",
+        type=click.IntRange(0, MAX_PROPOSERS - 1),
+        help="With --round: fetch the proposal of this slot, counted from 0. [default: the only "
+        "proposal]",
+    )
     timeout = click.option(
         "--timeout",
         type=click.FloatRange(0, min_open=True),
@@ -88,7 +108,7 @@ def _weights_options(command: Command) -> Command:
         help="The most seconds to wait for the store.",
     )
     collected = collect(_WeightsOptions, "wanted")(command)
-    return experiment_argument(round_option(store_option(timeout(collected))))
+    return experiment_argument(round_option(slot(store_option(timeout(collected)))))
 
 
 def _output_options(command: Command) -> Command:
@@ -178,11 +198,15 @@ def _explain_learner_errors() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Fetched:
-    """Fetched and verified weights of an experiment."""
+    """Fetched and verified weights of an experiment.
+
+    ``parts`` are the accepted files whose mean the weights are; it is empty for a single file.
+    """
 
     place: Place
-    round_index: int | None
+    wanted: _WeightsOptions
     content: ContentRef
+    parts: tuple[ContentRef, ...]
     schema: Any
     data: bytes
     decoded: DecodedWeights
@@ -190,34 +214,83 @@ class _Fetched:
 
 def _fetch(wanted: _WeightsOptions) -> _Fetched:
     from colearn_ledger.spec import ExperimentSpec
-    from colearn_ledger.weights.codec import decode_weights
+    from colearn_ledger.weights.current import obtain_current
 
+    if wanted.slot is not None and wanted.round_index is None:
+        raise click.UsageError("--slot names a proposal of a round; use it with --round")
     place = wanted.experiment.find()
     store = choose_store(wanted.store, place.network)
     ledger = place.open_view()
     with explain_refusals(place.reference):
-        content = _find_content(ledger, place.experiment, wanted.round_index)
-        spec = ledger.experiment(place.experiment).params.spec
-    with show_spinner("fetching weights"):
-        opened = open_content_store(store, "reader", to_read=True)
+        experiment = ledger.experiment(place.experiment)
+        if wanted.round_index is not None:
+            proposed = _find_proposal(ledger.round(place.experiment, wanted.round_index), wanted)
+            # read like the current weights of an experiment that accepted only this proposal
+            experiment = replace(experiment, current=(proposed,))
+    if not experiment.current:
+        raise NoWeights("the experiment has no weights yet; fetch them after it has started")
+    opened = open_content_store(store, "reader", to_read=True)
+    with show_spinner("fetching the specification"):
+        spec = experiment.params.spec
         schema = ExperimentSpec.read(opened, spec, timeout=wanted.timeout).schema
-        with opened.get(content, max_size=schema.max_bytes, timeout=wanted.timeout) as pieces:
-            data = b"".join(pieces)
-        decoded = decode_weights(data, schema=schema)
-    return _Fetched(place, wanted.round_index, content, schema, data, decoded)
+    with tempfile.TemporaryDirectory(prefix="colearn-") as name:
+        folder = Path(name)
+        _fetch_with_progress(opened, experiment, folder, schema=schema, timeout=wanted.timeout)
+        current = obtain_current(opened, experiment, folder, schema=schema, timeout=wanted.timeout)
+        data = current.path.read_bytes()
+        decoded = current.read(schema)
+    for content, defect in current.left_out:
+        note(f"{content.cid} was left out: {defect}")
+    # the header of a single file may list anything
+    parts = decoded.merged.contents if current.is_merged and decoded.merged else ()
+    return _Fetched(place, wanted, current.content, parts, schema, data, decoded)
 
 
-def _find_content(ledger: LedgerView, experiment: ExperimentId, index: int | None) -> ContentRef:
-    if index is None:
-        current = ledger.current_weights(experiment)
-        if current is None:
-            raise NoWeights("the experiment has no weights yet; fetch them after it has started")
-        return current
-    round_ = ledger.round(experiment, index)
-    if round_.content is None:
+def _fetch_with_progress(
+    store: ContentStore,
+    experiment: Experiment,
+    folder: Path,
+    *,
+    schema: WeightsSchema,
+    timeout: float,
+) -> None:
+    """Fetch the files that make up the weights into a folder.
+
+    If there are several, `obtain_current` reports which of them are missing.
+    """
+    from colearn_ledger.weights.current import fetch_files
+
+    contents = [c for c in experiment.current if c.size <= schema.max_bytes]
+    files = "weights" if len(contents) == 1 else f"{len(contents)} files of weights"
+    with show_transfer(f"fetching {files}", sum(c.size for c in contents)) as report_done:
+        failures = fetch_files(
+            store,
+            contents,
+            folder,
+            max_size=schema.max_bytes,
+            timeout=timeout,
+            report_done=report_done,
+        )
+    if failures and len(experiment.current) == 1:
+        raise failures[contents[0]]
+
+
+def _find_proposal(round_: Round, wanted: _WeightsOptions) -> ContentRef:
+    index, contents = round_.index, round_.contents
+    if not contents:
         raise NoWeights(f"nothing was proposed in round {index}; choose another round with --round")
-    note(f"round {index} was {round_.outcome.name.lower().replace('_', ' ')}")
-    return round_.content
+    slots = ", ".join(map(str, contents))
+    if wanted.slot is None and len(contents) > 1:
+        raise click.UsageError(
+            f"round {index} has {len(contents)} proposals; choose one with --slot: {slots}"
+        )
+    slot = next(iter(contents)) if wanted.slot is None else wanted.slot
+    if slot not in contents:
+        raise NoWeights(f"slot {slot} of round {index} has no proposal; choose from: {slots}")
+    outcome = "accepted" if round_.slots[slot].accepted else "not accepted"
+    closed = round_.closed_at is not None
+    note(f"slot {slot} of round {index} was {outcome}" if closed else f"round {index} is open")
+    return contents[slot]
 
 
 def _write(out: Path, data: bytes) -> None:
@@ -235,14 +308,17 @@ def _report(fetched: _Fetched, output: _OutputOptions, more: Mapping[str, Any]) 
         print_json(
             {
                 "reference": str(fetched.place.reference),
-                "round": fetched.round_index,
+                "round": fetched.wanted.round_index,
+                "slot": fetched.wanted.slot,
                 "cid": content.cid,
                 "sha256": content.sha256,
                 "size": content.size,
+                "merged_from": [part.cid for part in fetched.parts],
                 **more,
                 "file": str(output.out),
             }
         )
         return
     print_line(str(output.out))
-    note(f"weights of {content.size:,} bytes, sha256 {content.sha256}")
+    mean = f", the mean of {len(fetched.parts)} accepted files" if fetched.parts else ""
+    note(f"weights of {content.size:,} bytes{mean}, sha256 {content.sha256}")

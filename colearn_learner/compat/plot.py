@@ -56,7 +56,8 @@ class ColearnPlot:
     def plot_votes(self, results: Results) -> None:
         """Draw the votes: approved (green), rejected (red), proposed (tick: accepted, cross: not).
 
-        Each learner has a row, and each round a column.
+        Each learner has a row, and each round a column. With several proposers, green is a vote
+        for at least one proposal.
         """
         self._votes.clear()
         draw_votes(self._votes, results)
@@ -118,13 +119,16 @@ def draw_votes(axes: Axes, results: Results, *, first: int = 0) -> None:
         for y, vote in enumerate(result.votes):
             colour = _GREY if vote is None else _GREEN if vote else _RED
             axes.add_patch(Rectangle((x - 0.45, y - 0.45), 0.9, 0.9, color=colour))
+        proposals = result.proposals
         if result.block_proposer is not None:
-            mark = "✓" if result.vote else "✗"
-            axes.text(x, result.block_proposer, mark, ha="center", va="center", fontsize=size)
+            proposals = {result.block_proposer: result.vote}
+        for y, accepted in proposals.items():
+            mark = "✓" if accepted else "✗"
+            axes.text(x, y, mark, ha="center", va="center", fontsize=size)
     axes.set_ylim(n_learners - 0.5, -0.5)
     named = range(0, n_learners, -(-n_learners // _MAX_NAMES))
     axes.set_yticks(named, [f"learner {first + n}" for n in named])
-    axes.set_xlabel("round (green: approved · red: rejected · mark: the proposer and the outcome)")
+    axes.set_xlabel("round (green: approved · red: rejected · mark: a proposer and the outcome)")
     _finish(axes, range(first, first + len(results.data)))
 
 

@@ -13,13 +13,18 @@ from colearn_learner.interface import TrainingSummary
 class Result:
     """The result of one round. Every list has one entry for each learner, in their order.
 
+    With several proposers, a vote is whether the learner approved any proposal, and a score is the
+    learner's mean over the accepted proposals, or over all proposals if none was accepted.
+
     Args:
-        vote: whether the proposal was accepted.
+        vote: whether a proposal was accepted.
         votes: each learner's vote; None for the proposer's, which does not count.
         test_scores: of the proposal on each learner's test records.
         vote_scores: of the proposal on each learner's vote records.
         training_summaries: the learners' training summaries; None for a learner without one.
-        block_proposer: the proposer's index; None if all learners trained, or none did.
+        block_proposer: the proposer's index; None with several proposers, if all learners trained,
+            or if none did.
+        proposals: with several proposers, whether the proposal was accepted, by proposer's index.
     """
 
     vote: bool = False
@@ -28,6 +33,7 @@ class Result:
     vote_scores: list[float] = field(default_factory=list)
     training_summaries: list[TrainingSummary | None] = field(default_factory=list)
     block_proposer: int | None = None
+    proposals: dict[int, bool] = field(default_factory=dict)
 
 
 @dataclass
@@ -63,10 +69,7 @@ def _lines(results: Results) -> list[str]:
     if not results.data:
         return ["there are no rounds yet"]
     last = results.data[-1]
-    outcome = f"proposal of learner {last.block_proposer} {'accepted' if last.vote else 'rejected'}"
-    if last.block_proposer is None:
-        outcome = "there was no vote"
-    lines = [f"result {len(results.data) - 1}: {outcome}"]
+    lines = [f"result {len(results.data) - 1}: {_outcome(last)}"]
     lines.append("learner  vote     vote score  test score")
     rows = zip(last.votes, last.vote_scores, last.test_scores, strict=False)
     for learner, (vote, vote_score, test_score) in enumerate(rows):
@@ -75,6 +78,18 @@ def _lines(results: Results) -> list[str]:
     means = (mean_score(last.vote_scores), mean_score(last.test_scores))
     lines.append(f"{'mean':>7}  {'':<7}  {means[0]:>10.5g}  {means[1]:>10.5g}")
     return lines + _budget_lines(last.training_summaries)
+
+
+def _outcome(result: Result) -> str:
+    if result.proposals:
+        accepted = [str(n) for n, is_accepted in result.proposals.items() if is_accepted]
+        chosen = f", of learners {', '.join(accepted)}" if accepted else ""
+        return f"{len(accepted)} of {len(result.proposals)} proposals accepted{chosen}"
+    if result.block_proposer is None:
+        return "there was no vote"
+    return (
+        f"proposal of learner {result.block_proposer} {'accepted' if result.vote else 'rejected'}"
+    )
 
 
 def _budget_lines(summaries: Sequence[TrainingSummary | None]) -> list[str]:

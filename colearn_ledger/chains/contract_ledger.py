@@ -13,7 +13,6 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 from colearn_ledger.calls import (
     COMMIT,
     PROPOSE,
-    REVEAL,
     ROUND,
     VOTE,
     VOTE_SIGNED,
@@ -21,23 +20,25 @@ from colearn_ledger.calls import (
     Query,
     check_arguments,
 )
-from colearn_ledger.chains.errors import BadAnswer, TransactionLost
-from colearn_ledger.chains.journal import Basis
+from colearn_ledger.chains.errors import BadAnswer
+from colearn_ledger.chains.journal import Premise
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger, LedgerView, Pending, RecordedEvent
 from colearn_ledger.protocol import (
     Account,
-    ContentRef,
     ExperimentId,
     ProtocolError,
+    Round,
     SigningDomain,
+    SlotState,
 )
 
 T = TypeVar("T")
 Message = TypeVar("Message")
 MessageOut = TypeVar("MessageOut", covariant=True)
 
-_DECIDED_ON_A_PROPOSAL = {call.name for call in (VOTE, COMMIT, REVEAL, VOTE_SIGNED)}
+_NAMES_PROPOSALS = {call.name for call in (VOTE, COMMIT, VOTE_SIGNED)}
+"""Calls that name the digest of the proposals. A reveal is bound to them by its commitment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +86,14 @@ class Channel(Protocol[Message]):
     def account_of(self, wallet: Wallet) -> Account:
         """Return the account of a wallet on this chain."""
 
-    @property
-    def reads_at_head(self) -> bool:
-        """Return whether `ask_all` reads the last block rather than an older, confirmed one."""
-
-    def send(self, wallet: Wallet, message: Message, basis: Basis | None, /) -> Pending:
+    def send(self, wallet: Wallet, message: Message, premise: Premise | None, /) -> Pending:
         """Send a transaction, or raise the error with which the contract would refuse it.
 
-        ``basis`` is the proposal that the call was decided on. If the round no longer contains it,
-        the transaction is never sent again.
+        Once the round has other proposals than ``premise``, the transaction is never sent again.
         """
 
-    def check_basis_with(self, check: Callable[[Basis], bool], /) -> None:
-        """Set the check that decides whether a transaction with a basis may be sent again."""
+    def check_premise_with(self, check: Callable[[Premise], bool], /) -> None:
+        """Set the check that decides whether a transaction with a premise may be sent again."""
 
     def ask_at_head(self, contract: Account, question: Question[Message, T], /) -> T:
         """Return a contract's answer as of the last block.
@@ -205,7 +201,7 @@ class ContractLedger(ContractView[Message], Ledger):
         """
         super().__init__(encoder, channel)
         self._wallet = wallet
-        channel.check_basis_with(self._is_valid)
+        channel.check_premise_with(self._is_valid)
 
     @property
     def account(self) -> Account:
@@ -220,46 +216,38 @@ class ContractLedger(ContractView[Message], Ledger):
         """Send a call as a transaction."""
         checked = check_arguments(call, arguments, self.domain.scheme)
         message = self._encoder.encode(call, checked)
-        return self._channel.send(self._wallet, message, self._find_basis(call, checked))
+        return self._channel.send(self._wallet, message, self._find_premise(call, checked))
 
-    def _find_basis(self, call: Call, arguments: Sequence[Any]) -> Basis | None:
-        """Return the proposal that a call is decided on, if the call concerns one.
-
-        Raises:
-            TransactionLost: a reorganisation is replacing the proposal; nothing was sent.
-        """
+    def _find_premise(self, call: Call, arguments: Sequence[Any]) -> Premise | None:
+        """Return the proposals that a call assumes, ``None`` if it depends on none."""
         if call is PROPOSE:
             experiment, index, content, _ = arguments
-            return Basis(self.contract, experiment, index, identify(content), or_none=True)
-        if call.name not in _DECIDED_ON_A_PROPOSAL:
+            sha256 = content.sha256
+            return Premise(self.contract, experiment, index, sha256, proposer=self.account)
+        if call.name not in _NAMES_PROPOSALS:
             return None
-        experiment, index, *_ = arguments
-        current = self._read_content(self.contract, experiment, index)
-        basis = Basis(self.contract, experiment, index, current)
-        if not self._channel.reads_at_head:
-            confirmed = identify(self.round(experiment, index).content)
-            if not basis.fits(confirmed):
-                raise TransactionLost(
-                    f"the proposal of round {index} is being replaced: nothing was sent; read the "
-                    "state and decide again"
-                )
-        return basis
+        experiment, index, proposals, _ = arguments
+        return Premise(self.contract, experiment, index, proposals.hex())
 
-    def _is_valid(self, basis: Basis) -> bool:
-        content = self._read_content(
-            Account(basis.contract), ExperimentId(basis.experiment), basis.round
-        )
-        return basis.fits(content)
-
-    def _read_content(self, contract: Account, experiment: ExperimentId, index: int) -> str:
-        """Identify a round's proposal as of the last block; the text is empty without one."""
+    def _is_valid(self, premise: Premise) -> bool:
+        """Return whether a call may be sent again, as of the last block."""
+        question = self._question(ROUND, (ExperimentId(premise.experiment), premise.round))
         try:
-            question = self._question(ROUND, (experiment, index))
-            return identify(self._channel.ask_at_head(contract, question).content)
+            found = self._channel.ask_at_head(Account(premise.contract), question)
         except (ProtocolError, BadAnswer):  # a reorganisation dropped the experiment or contract
-            return ""
+            return premise.fits("")
+        return premise.fits(_identify_proposals(found, premise.proposer))
 
 
-def identify(content: ContentRef | None) -> str:
-    """Return a text that identifies content; empty for ``None``."""
-    return "" if content is None else f"{content.cid} {content.sha256} {content.size}"
+def _identify_proposals(found: Round, proposer: str) -> str:
+    """Return the digest of a round's proposals, or the sha256 of one proposer's file.
+
+    The text is empty while there is none. For a slot whose proposal can no longer be made it is the
+    slot's state, which is not a sha256.
+    """
+    if not proposer:
+        return found.proposals.hex() if found.proposals else ""
+    for slot in found.slots:
+        if slot.proposer == proposer and slot.state != SlotState.OPEN:
+            return slot.content.sha256 if slot.content else slot.state.name
+    return ""

@@ -10,7 +10,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from colearn_ledger.chains.budget import Budget
 from colearn_ledger.chains.errors import Refusal
-from colearn_ledger.chains.journal import Basis, Entry, Journal, Version
+from colearn_ledger.chains.journal import Entry, Journal, Premise, Version
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import Account, LedgerError
 
@@ -127,8 +127,8 @@ class SenderHooks(ABC, Generic[Request, Draft, Receipt]):
     dropped_when: ClassVar[frozenset[Refusal]] = frozenset()
     """Refusals after which a lost transaction is abandoned instead of sent again later."""
 
-    check_basis: Callable[[Basis], bool] | None = None
-    """Returns whether a call's round still contains its proposal, so that it may be sent again."""
+    check_premise: Callable[[Premise], bool] | None = None
+    """Returns whether a call's premise holds, so that it may be sent again."""
 
     tend_after: float
     """Seconds without inclusion in a block after which a transaction is sent again or replaced."""

@@ -31,26 +31,32 @@ _PAUSE = 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class Basis:
-    """The proposal that a call was decided on; the call is not resent once its round has another.
+class Premise:
+    """The proposals that a call assumes; it is not sent again once its round has others.
 
     Args:
         contract: the contract's address.
         experiment: the experiment's id.
         round: the round's index.
-        content: an identifier of the proposal; empty for a round without one.
-        or_none: whether the call is also valid while the round has no proposal.
+        proposals: the digest of the proposals that a ballot judges, in hexadecimal; for a proposal,
+            the sha256 of the proposed file.
+        proposer: the account that proposes; empty for a ballot.
     """
 
     contract: str
     experiment: int
     round: int
-    content: str
-    or_none: bool = False
+    proposals: str
+    proposer: str = ""
 
-    def fits(self, content: str) -> bool:
-        """Return whether the call is valid while its round contains ``content``."""
-        return content == self.content or (self.or_none and not content)
+    def fits(self, proposals: str) -> bool:
+        """Return whether the call is valid now.
+
+        Args:
+            proposals: the digest of the round's proposals, or the sha256 of the proposer's file;
+                empty while there is none.
+        """
+        return proposals == self.proposals or bool(self.proposer and not proposals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +75,14 @@ class Entry:
         nonce: the nonce, called sequence on Cosmos chains.
         call: an identifier of the call that is independent of fees and nonce.
         time: the time when the first version was sent, in seconds since the epoch.
-        basis: the proposal that the call was decided on, if there is one.
+        premise: the proposals that the call assumes, if it depends on any.
         versions: the signed versions, oldest first; at least one.
     """
 
     nonce: int
     call: str
     time: float
-    basis: Basis | None = None
+    premise: Premise | None = None
     versions: list[Version] = field(default_factory=list)
 
     @property
@@ -135,8 +141,8 @@ class Journal:
             "hash": version.hash,
             "unsigned": {k: _to_json(v) for k, v in version.unsigned.items()},
         }
-        if entry.basis is not None:
-            record["basis"] = asdict(entry.basis)
+        if entry.premise is not None:
+            record["premise"] = asdict(entry.premise)
         self._write(record)
         entry.versions.append(version)
         self.entries[entry.nonce] = entry
@@ -241,8 +247,9 @@ class Journal:
 
 
 def _entry(record: dict[str, Any]) -> Entry:
-    basis = record.get("basis")
-    return Entry(record["nonce"], record["call"], record["time"], Basis(**basis) if basis else None)
+    premise = record.get("premise")
+    assumed = Premise(**premise) if premise else None
+    return Entry(record["nonce"], record["call"], record["time"], assumed)
 
 
 def _state_of(path: Path) -> tuple[int, int, int]:

@@ -4,8 +4,8 @@ A transaction is *journalled* in its account's `Journal`, then *sent*, then *see
 *settled* once that block has enough confirmations. A restarted node or a reorganised chain may
 have *lost* it; then the same bytes are sent again.
 
-A transaction is *superseded*, and never sent again, if its round contains another proposal than
-the one it was decided on, or if the contract would refuse it now. Its caller then reads the state
+A transaction is *superseded*, and never sent again, if its round has other proposals than those
+that it assumes, or if the contract would refuse it now. Its caller then reads the state
 and decides again. If it is unclear whether a call was sent, making the same call again resumes it.
 """
 
@@ -34,7 +34,7 @@ from colearn_ledger.chains.hooks import (
     Sent,
     Signed,
 )
-from colearn_ledger.chains.journal import Basis, Entry, Journal
+from colearn_ledger.chains.journal import Entry, Journal, Premise
 from colearn_ledger.home import data_home
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
@@ -75,7 +75,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
     # ------------------------------------------------------------------ sending
 
     def _submit(
-        self, wallet: Wallet, request: Request, basis: Basis | None = None
+        self, wallet: Wallet, request: Request, premise: Premise | None = None
     ) -> Sent[Request]:
         """Send a request, or resume an identical earlier one whose outcome is unknown."""
         call = self._identify(request)
@@ -83,7 +83,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
             draft = self._prepare(wallet, request)
             try:
                 with self._turn(self.address(wallet)) as own:
-                    entry = self._send_or_resume(wallet, own, draft, Entry(0, call, 0.0, basis))
+                    entry = self._send_or_resume(wallet, own, draft, Entry(0, call, 0.0, premise))
                     own.waiting.add(entry.nonce)
                     own.settled.discard(entry.nonce)
                     gas = entry.last.unsigned["gas"]
@@ -113,7 +113,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
                 nonce = nonce + 1 if mismatch.expected is None else mismatch.expected
                 tries -= 1
                 continue
-            entry = Entry(nonce, blank.call, time.time(), blank.basis)
+            entry = Entry(nonce, blank.call, time.time(), blank.premise)
             answer = self._offer(own, entry, signed)
             if answer.accepted:
                 return entry
@@ -144,11 +144,11 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
     # ------------------------------------------------------------------ lost transactions
 
     def _withdraw_superseded(self, wallet: Wallet, own: Own, pending: int) -> None:
-        """Drop pooled transactions whose round now contains another proposal."""
-        doubtful = [e for n, e in sorted(own.journal.entries.items()) if e.basis and n < pending]
+        """Drop pooled transactions whose round now has other proposals."""
+        doubtful = [e for n, e in sorted(own.journal.entries.items()) if e.premise and n < pending]
         included = self._included_count(own.account) if doubtful else pending
         for entry in doubtful:
-            if entry.nonce >= included and not self._has_valid_basis(entry):
+            if entry.nonce >= included and not self._has_valid_premise(entry):
                 self._drop(own, entry)
                 self._withdraw(wallet, own, entry)
 
@@ -163,7 +163,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
             entry = own.journal.entries[nonce]
             if time.time() - entry.time > _FORGOTTEN_AFTER:
                 own.journal.forget(nonce)  # the next transaction uses the nonce
-            elif not self._has_valid_basis(entry) or (
+            elif not self._has_valid_premise(entry) or (
                 not own.is_awaited(nonce) and self._would_be_refused(wallet, entry, position)
             ):
                 for later in lost[position:]:
@@ -173,10 +173,10 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
                 again.add(nonce)
         return again
 
-    def _has_valid_basis(self, entry: Entry) -> bool:
-        if entry.basis is None or self.check_basis is None:
+    def _has_valid_premise(self, entry: Entry) -> bool:
+        if entry.premise is None or self.check_premise is None:
             return True
-        return self.check_basis(entry.basis)
+        return self.check_premise(entry.premise)
 
     def _drop(self, own: Own, entry: Entry) -> None:
         _log.warning("transaction %s is superseded: it is not sent again", entry.last.hash)
@@ -291,14 +291,14 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
                     waiting = entry
                 if waiting is None:
                     self._fill_gap(sent.wallet, own, nonce)
-                elif not self._has_valid_basis(waiting):
+                elif not self._has_valid_premise(waiting):
                     self._drop(own, waiting)
                     self._withdraw(sent.wallet, own, waiting)
                     if waiting is entry:
                         raise TransactionLost(
-                            f"transaction {sent.hash} was dropped: round {_round_of(entry)} no "
-                            "longer contains the proposal it was decided on; read the state and "
-                            "decide again"
+                            f"transaction {sent.hash} was dropped: round {_round_of(entry)} now "
+                            "has other proposals than those it assumes; read the state and decide "
+                            "again"
                         )
                 elif self._is_included(waiting.last.hash) is None:
                     answer = self._send_again(sent.wallet, own, waiting)
@@ -350,4 +350,4 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
 
 
 def _round_of(entry: Entry) -> int | None:
-    return entry.basis.round if entry.basis else None
+    return entry.premise.round if entry.premise else None

@@ -15,12 +15,12 @@ from eth_account.messages import SignableMessage, encode_typed_data
 from colearn_ledger.keys.wallet import Wallet, cosmos_address
 from colearn_ledger.protocol import (
     Account,
-    ExperimentId,
+    Basis,
     SignedBallot,
     SigningDomain,
     SigningScheme,
     Vote,
-    score_to_bits,
+    encode_scores,
 )
 from colearn_ledger.text.address import decode_bech32
 
@@ -35,52 +35,48 @@ _BALLOT_TYPE = {
         {"name": "experiment", "type": "uint64"},
         {"name": "round", "type": "uint32"},
         {"name": "learner", "type": "address"},
-        {"name": "approve", "type": "bool"},
-        {"name": "voteScore", "type": "uint64"},
-        {"name": "testScore", "type": "uint64"},
+        {"name": "proposals", "type": "bytes32"},
+        {"name": "approvals", "type": "uint16"},
+        {"name": "scores", "type": "bytes"},
     ]
 }
 
 
 def signing_domain(chain_id: int, contract: Account) -> SigningDomain:
-    """Return the EIP-712 domain ``CollectiveLearning`` version ``1`` of a contract."""
+    """Return the EIP-712 domain ``CollectiveLearning`` version ``2`` of a contract."""
     unsigned = encode_typed_data(_domain_data(chain_id, contract), {"Empty": []}, {})
     return SigningDomain(f"eip155:{chain_id}", contract, bytes(unsigned.header))
 
 
 def cosmos_domain(chain_id: str, contract: Account) -> SigningDomain:
     """Return the domain of a contract on a Cosmos chain."""
-    parts = ("CollectiveLearning", "1", chain_id, contract)
+    parts = ("CollectiveLearning", "2", chain_id, contract)
     separator = hashlib.sha256(b"\0".join(part.encode() for part in parts)).digest()
     return SigningDomain(f"cosmos:{chain_id}", contract, separator)
 
 
-def sign_ballot(
-    wallet: Wallet, domain: SigningDomain, experiment: ExperimentId, round_index: int, vote: Vote
-) -> SignedBallot:
-    """Return the wallet's signed ballot in a round; any account may submit it."""
+def sign_ballot(wallet: Wallet, domain: SigningDomain, basis: Basis, vote: Vote) -> SignedBallot:
+    """Return the wallet's signed ballot on the proposals of a round; any account may submit it."""
     learner = wallet.account_on(domain)
     if domain.scheme == SigningScheme.ADR036:
-        document = ballot_document(domain, experiment, round_index, learner, vote)
+        document = ballot_document(domain, basis, learner, vote)
         signature = wallet.cosmos_public_key + wallet.sign_for_cosmos(document)
     else:
-        message = ballot_message(domain, experiment, round_index, learner, vote)
+        message = ballot_message(domain, basis, learner, vote)
         signature = wallet.sign_message(message)
     return SignedBallot(learner, vote, signature)
 
 
-def ballot_signer(
-    domain: SigningDomain, experiment: ExperimentId, round_index: int, ballot: SignedBallot
-) -> Account | None:
+def ballot_signer(domain: SigningDomain, basis: Basis, ballot: SignedBallot) -> Account | None:
     """Return the account that signed a ballot, ``None`` for an invalid or malleable signature."""
     if domain.scheme == SigningScheme.ADR036:
-        return _cosmos_signer(domain, experiment, round_index, ballot)
+        return _cosmos_signer(domain, basis, ballot)
     if not is_canonical(ballot.signature):
         return None
-    message = ballot_message(domain, experiment, round_index, ballot.learner, ballot.vote)
     try:
+        message = ballot_message(domain, basis, ballot.learner, ballot.vote)
         return Account(EthAccount.recover_message(message, signature=ballot.signature))
-    except Exception:  # noqa: BLE001 - eth-keys, eth-utils and coincurve each raise their own
+    except Exception:  # noqa: BLE001 - the libraries of eth_account each raise their own
         return None
 
 
@@ -88,16 +84,16 @@ def ballot_signer(
 
 
 def ballot_message(
-    domain: SigningDomain, experiment: ExperimentId, round_index: int, learner: Account, vote: Vote
+    domain: SigningDomain, basis: Basis, learner: Account, vote: Vote
 ) -> SignableMessage:
     """Return the EIP-712 typed data of a ballot, ready to be signed."""
     message = {
-        "experiment": experiment,
-        "round": round_index,
+        "experiment": basis.experiment,
+        "round": basis.round,
         "learner": learner,
-        "approve": vote.approve,
-        "voteScore": score_to_bits(vote.scores.vote_score),
-        "testScore": score_to_bits(vote.scores.test_score),
+        "proposals": basis.proposals,
+        "approvals": vote.approvals,
+        "scores": encode_scores(vote.scores),
     }
     return encode_typed_data(_domain_data(domain.chain_id, domain.contract), _BALLOT_TYPE, message)
 
@@ -114,7 +110,7 @@ def is_canonical(signature: bytes) -> bool:
 def _domain_data(chain_id: int | str, contract: Account) -> dict[str, object]:
     return {
         "name": "CollectiveLearning",
-        "version": "1",
+        "version": "2",
         "chainId": chain_id,
         "verifyingContract": contract,
     }
@@ -123,19 +119,17 @@ def _domain_data(chain_id: int | str, contract: Account) -> dict[str, object]:
 # ------------------------------------------------------------------------- ADR-036
 
 
-def ballot_document(
-    domain: SigningDomain, experiment: ExperimentId, round_index: int, learner: Account, vote: Vote
-) -> bytes:
+def ballot_document(domain: SigningDomain, basis: Basis, learner: Account, vote: Vote) -> bytes:
     """Return the ADR-036 sign document of a ballot; its sha256 is signed."""
     ballot = {
-        "approve": vote.approve,
+        "approvals": vote.approvals,
         "chain": domain.chain_id,
         "contract": domain.contract,
-        "experiment": str(experiment),
+        "experiment": str(basis.experiment),
         "learner": learner,
-        "round": round_index,
-        "test_score": str(score_to_bits(vote.scores.test_score)),
-        "vote_score": str(score_to_bits(vote.scores.vote_score)),
+        "proposals": basis.proposals.hex(),
+        "round": basis.round,
+        "scores": encode_scores(vote.scores).hex(),
     }
     data = base64.b64encode(_canonical_json(ballot)).decode()
     return _canonical_json(
@@ -154,16 +148,14 @@ def _canonical_json(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def _cosmos_signer(
-    domain: SigningDomain, experiment: ExperimentId, round_index: int, ballot: SignedBallot
-) -> Account | None:
+def _cosmos_signer(domain: SigningDomain, basis: Basis, ballot: SignedBallot) -> Account | None:
     """Return the account that made an ADR-036 signature, ``None`` if the signature is not valid."""
     key, signature = ballot.signature[:PUBLIC_KEY_BYTES], ballot.signature[PUBLIC_KEY_BYTES:]
     if len(signature) != 64:
         return None
     with suppress(ValueError):  # coincurve raises it too, for an invalid key or signature
         prefix, _ = decode_bech32(domain.contract)
-        document = ballot_document(domain, experiment, round_index, ballot.learner, ballot.vote)
+        document = ballot_document(domain, basis, ballot.learner, ballot.vote)
         der = cdata_to_der(deserialize_compact(signature))
         if PublicKey(key).verify(der, document):  # refuses a high s
             return cosmos_address(prefix, key)

@@ -1,8 +1,8 @@
 """Values and events of the protocol as dictionaries that JSON can represent, and back.
 
-Fields keep their names. Enumerations become their names in lower case, and bytes become
-hexadecimal. Infinite scores become the texts ``inf`` and ``-inf``. The dictionary of an event has
-its type under ``event``.
+Fields keep their names. Enumerations become their names in lower case, bytes become hexadecimal,
+and tuples become lists. Infinite scores become the texts ``inf`` and ``-inf``. The dictionary of an
+event has its type under ``event``.
 """
 
 from __future__ import annotations
@@ -92,11 +92,19 @@ def _decode(kind: Any, document: Any, where: str) -> Any:
             return None
         [kind] = [each for each in get_args(kind) if each is not type(None)]
         return _decode(kind, document, where)
+    if get_origin(kind) is tuple:
+        return _decode_tuple(get_args(kind)[0], document, where)
     if is_dataclass(kind):
         return _decode_dataclass(kind, document, where)
     if issubclass(kind, Enum):
         return _decode_enum(kind, document, where)
     return _decode_plain(kind, document, where)
+
+
+def _decode_tuple(kind: Any, document: Any, where: str) -> tuple[Any, ...]:
+    if not isinstance(document, list):
+        raise InvalidDocument(where, "expected a list")
+    return tuple(_decode(kind, item, f"{where}[{i}]") for i, item in enumerate(document))
 
 
 def _decode_dataclass(kind: Any, document: Any, where: str) -> Any:

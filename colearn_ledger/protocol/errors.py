@@ -13,7 +13,7 @@ class InvalidDocument(LedgerError):
     """A dictionary or JSON document that is not a value of the protocol.
 
     Args:
-        where: the path of the malformed part, ``Round.content.size`` for example.
+        where: the path of the malformed part, ``Round.slots[0].content.size`` for example.
         reason: what is wrong with it.
     """
 
@@ -33,7 +33,7 @@ class ProtocolError(LedgerError):
 
     def __str__(self) -> str:
         """Return the error's name, its values and an explanation, in one line."""
-        values = ", ".join(str(a) for a in self.args)
+        values = ", ".join(a.hex() if isinstance(a, bytes) else str(a) for a in self.args)
         return f"{type(self).__name__}({values}): {self.explanation}"
 
 
@@ -73,6 +73,12 @@ class ExperimentFull(ProtocolError):
     explanation = "the experiment has as many active learners as it allows"
 
 
+class WrongExperiment(ProtocolError):
+    """``args[0]``: the hash of the experiment that has this id, 32 bytes."""
+
+    explanation = "the experiment with this id has another creator or other parameters"
+
+
 class NotALearner(ProtocolError):
     """``args[0]``: the account."""
 
@@ -100,7 +106,7 @@ class WrongRound(ProtocolError):
 class NotProposer(ProtocolError):
     """``args[0]``: the caller."""
 
-    explanation = "only the round's proposer may do this"
+    explanation = "this account has no open slot in the round"
 
 
 class NotEligible(ProtocolError):
@@ -113,6 +119,12 @@ class AlreadyVoted(ProtocolError):
     """``args[0]``: the account."""
 
     explanation = "this learner has already voted in this round"
+
+
+class WrongProposals(ProtocolError):
+    """``args[0]``: the digest of the round's proposals, 32 bytes."""
+
+    explanation = "the ballot judges other proposals than those of the round"
 
 
 class BadReveal(ProtocolError):

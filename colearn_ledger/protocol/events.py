@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from colearn_ledger.protocol.enums import Outcome, SkipReason
 from colearn_ledger.protocol.values import (
     Account,
     ContentRef,
     ExperimentId,
     ExperimentParams,
-    Outcome,
     Scores,
-    SkipReason,
     Vote,
 )
 
@@ -71,7 +70,7 @@ class RoundStarted(Event):
     """A round began."""
 
     round: int
-    proposer: Account
+    proposers: tuple[Account, ...]
     eligible: int
     needed: int
     deadline: int
@@ -79,21 +78,31 @@ class RoundStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class WeightsProposed(Event):
-    """The proposer proposed weights; ``deadline`` ends the voting phase, or the commitments."""
+    """A proposer proposed weights."""
 
     round: int
     proposer: Account
+    slot: int
     content: ContentRef
     scores: Scores
-    deadline: int
 
 
 @dataclass(frozen=True, slots=True)
 class ProposalDeclined(Event):
-    """The proposer declined to propose."""
+    """A proposer declined to propose."""
 
     round: int
     proposer: Account
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class VotingStarted(Event):
+    """The proposals are complete. Ballots, or commitments, name them by their digest."""
+
+    round: int
+    proposals: bytes
+    deadline: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +142,36 @@ class BallotSkipped(Event):
 
 @dataclass(frozen=True, slots=True)
 class RoundClosed(Event):
-    """A round closed."""
+    """A round closed.
+
+    ``accepted`` is the bitmap of the slots whose proposals are accepted; ``approvals`` has a count
+    for each slot.
+    """
 
     round: int
     outcome: Outcome
-    approvals: int
-    rejections: int
+    accepted: int
+    approvals: tuple[int, ...]
     eligible: int
 
 
 @dataclass(frozen=True, slots=True)
+class Announced(Event):
+    """A learner announced a file that helps others but decides nothing."""
+
+    learner: Account
+    topic: str
+    content: ContentRef
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested(Event):
+    """The creator cancelled while a vote was open; the round still closes by its own rules."""
+
+
+@dataclass(frozen=True, slots=True)
 class ExperimentCompleted(Event):
-    """The last round closed."""
+    """The last round closed, or the experiment's patience was at an end."""
 
 
 @dataclass(frozen=True, slots=True)

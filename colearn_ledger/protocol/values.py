@@ -1,13 +1,14 @@
-"""Values that all ledgers use, and the functions that define their encodings."""
+"""Values that calls and events contain, and the functions that define their encodings."""
 
 from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum, IntEnum
 from typing import NewType
 
+from colearn_ledger.protocol.enums import Admission, Merge, Selection, SigningScheme
 from colearn_ledger.protocol.errors import InvalidParameter
 from colearn_ledger.text.cid import decode_cid, encode_cid
 
@@ -22,6 +23,9 @@ NO_ROUND = 2**32 - 1
 MAX_LEARNERS = 10_000
 """The most learners that an experiment can have."""
 
+MAX_PROPOSERS = 16
+"""The most learners that can propose in one round."""
+
 MAX_PAGE = 100
 """The most rows that one list query returns; a larger ``limit`` is reduced to it."""
 
@@ -30,85 +34,6 @@ CODEC_DAG_PB = 0x70
 
 ABSENT_SCORE_BITS = 0x7FF8_0000_0000_0000
 """The bits that represent an absent score on a chain: the quiet NaN of IEEE 754 binary64."""
-
-
-class Status(IntEnum):
-    """The status of an experiment."""
-
-    ENROLLING = 0
-    RUNNING = 1
-    COMPLETED = 2
-    CANCELLED = 3
-
-
-class Phase(IntEnum):
-    """The phase of a round."""
-
-    PROPOSING = 0
-    VOTING = 1
-    REVEALING = 2
-    CLOSED = 3
-
-
-class Outcome(IntEnum):
-    """The result of a closed round; ``NONE`` while the round is open."""
-
-    NONE = 0
-    ACCEPTED = 1
-    REJECTED = 2
-    NO_PROPOSAL = 3
-    ABANDONED = 4
-
-
-class Selection(IntEnum):
-    """The rule by which the proposer of a round is selected."""
-
-    ROUND_ROBIN = 0
-    RANDOM = 1
-
-
-class Admission(IntEnum):
-    """The rule that decides which accounts may join."""
-
-    OPEN = 0
-    ALLOWLIST = 1
-
-
-class BallotState(IntEnum):
-    """The recorded ballot of one learner in one round."""
-
-    NONE = 0
-    COMMITTED = 1
-    APPROVED = 2
-    REJECTED = 3
-
-
-class Duty(IntEnum):
-    """The action that an account should take now."""
-
-    WAIT = 0
-    PROPOSE = 1
-    VOTE = 2
-    COMMIT = 3
-    REVEAL = 4
-    ADVANCE = 5
-    DONE = 6
-
-
-class SigningScheme(Enum):
-    """The scheme of ballots signed off-chain; its value is the CAIP-2 namespace of its chains."""
-
-    EIP712 = "eip155"
-    ADR036 = "cosmos"
-
-
-class SkipReason(IntEnum):
-    """The reason why a signed ballot of a batch was not counted."""
-
-    BAD_SIGNATURE = 0
-    NOT_A_LEARNER = 1
-    NOT_ELIGIBLE = 2
-    ALREADY_VOTED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +104,34 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """A voter's decision on a proposal, and its scores."""
+    """A voter's decision on the proposals of a round, and its scores.
 
-    approve: bool
-    scores: Scores = Scores()
+    Args:
+        approvals: the bitmap of the slots that it approves: bit i for slot i.
+        scores: the scores of the current weights, then of each proposal in slot order.
+    """
+
+    approvals: int
+    scores: tuple[Scores, ...]
+
+    def approves(self, slot: int) -> bool:
+        """Return whether the vote approves the proposal of a slot."""
+        return bool(self.approvals >> slot & 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a ballot judges: the proposals of one round. Signatures and commitments bind it.
+
+    Args:
+        experiment: the experiment's id.
+        round: the round's index.
+        proposals: the 32-byte digest of the round's proposals.
+    """
+
+    experiment: ExperimentId
+    round: int
+    proposals: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,94 +192,13 @@ class ExperimentParams:
     vote_window: int = 600
     reveal_window: int = 0
     selection: Selection = Selection.ROUND_ROBIN
+    proposers: int = 1
+    merge: Merge = Merge.MEAN
     admission: Admission = Admission.OPEN
     late_join: bool = False
     settle_early: bool = False
     max_strikes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Experiment:
-    """The current state of an experiment.
-
-    ``round`` is the index of the current or last round, ``None`` before the start.
-    ``current`` refers to the current weights. ``current_round`` is the round that accepted them;
-    it is ``None`` for the initial weights, and while there are no weights. ``seed`` is 32 zero
-    bytes unless proposers are selected at random and the experiment has started.
-    Times are in seconds since the epoch.
-    """
-
-    id: ExperimentId
-    creator: Account
-    params: ExperimentParams
-    status: Status
-    created_at: int
-    started_at: int | None
-    ended_at: int | None
-    round: int | None
-    active_learners: int
-    joined_learners: int
-    current: ContentRef | None
-    current_round: int | None
-    seed: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Learner:
-    """A learner of an experiment.
-
-    It belongs to the electorate of round r exactly if
-    ``from_round <= r`` and (``until_round is None`` or ``r < until_round``).
-    ``until_round`` is set when it leaves or is removed; its strikes are kept.
-    """
-
-    experiment: ExperimentId
-    account: Account
-    index: int
-    active: bool
-    from_round: int
-    until_round: int | None
-    strikes: int
-    encryption_key: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """The current state of a round; times are in seconds since the epoch.
-
-    ``deadline`` belongs to the open phase; it is ``None`` once the round is closed.
-    ``commitments`` is the number of committed secret ballots. ``by_deadline`` is true if a deadline
-    closed the round.
-    """
-
-    experiment: ExperimentId
-    index: int
-    phase: Phase
-    outcome: Outcome
-    proposer: Account
-    eligible: int
-    needed: int
-    approvals: int
-    rejections: int
-    commitments: int
-    content: ContentRef | None
-    started_at: int
-    proposed_at: int | None
-    reveal_started_at: int | None
-    closed_at: int | None
-    deadline: int | None
-    by_deadline: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Ballot:
-    """The recorded ballot of one learner in one round, and whether the learner may vote."""
-
-    experiment: ExperimentId
-    round: int
-    learner: Account
-    eligible: bool
-    state: BallotState
+    patience: int = 0
 
 
 def score_to_bits(score: float | None) -> int:
@@ -349,3 +217,23 @@ def bits_to_score(bits: int) -> float | None:
 def needed_approvals(eligible: int, approval_bps: int) -> int:
     """Return max(1, ⌈eligible · approval_bps / 10,000⌉)."""
     return max(1, -(-eligible * approval_bps // 10_000))
+
+
+def encode_scores(scores: Sequence[Scores]) -> bytes:
+    """Return the scores of a ballot as the contracts take them: two big-endian uint64 for each."""
+    numbers = (bits for each in scores for bits in (each.vote_score, each.test_score))
+    return b"".join(score_to_bits(number).to_bytes(8, "big") for number in numbers)
+
+
+def decode_scores(data: bytes) -> tuple[Scores, ...]:
+    """Convert the bytes of `encode_scores` back into scores.
+
+    Raises:
+        InvalidParameter: the length is not a multiple of 16; carries ``scores``.
+    """
+    if len(data) % 16:
+        raise InvalidParameter("scores")
+    numbers = [
+        bits_to_score(int.from_bytes(data[at : at + 8], "big")) for at in range(0, len(data), 8)
+    ]
+    return tuple(Scores(*pair) for pair in zip(numbers[::2], numbers[1::2], strict=True))

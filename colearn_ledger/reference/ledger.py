@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Self, TypeVar
 
-from colearn_ledger.calls import DUTY, Call, Query, check_arguments
+from colearn_ledger.calls import AGENDA, DUTY, Call, Query, check_arguments
 from colearn_ledger.keys.signing import signing_domain
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger, Receipt, RecordedEvent
@@ -53,6 +53,10 @@ class Done:
         return self.receipt
 
 
+_DEPENDS_ON_TIME = {DUTY.name, AGENDA.name}
+"""Queries whose answer depends on the time at which they are asked."""
+
+
 class _Deployment:
     """The state that all ledgers of one deployment share, and the lock that guards it."""
 
@@ -88,7 +92,7 @@ class _Deployment:
         """Return the answer to a query."""
         checked = check_arguments(query, arguments, self.domain.scheme)
         with self._changed:
-            time_of_answer = (self.now(),) if query.name == DUTY.name else ()
+            time_of_answer = (self.now(),) if query.name in _DEPENDS_ON_TIME else ()
             answer: T = getattr(self._views, query.name)(*checked, *time_of_answer)
             return answer
 

@@ -1,4 +1,4 @@
-"""Begin, settle and close rounds: the rules that apply without a decision by any account."""
+"""Begin, continue and close rounds: the rules that apply without a decision by any account."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ from colearn_ledger.protocol import (
     RoundClosed,
     RoundStarted,
     SigningDomain,
+    SlotState,
     Status,
+    VotingStarted,
     first_seed,
     needed_approvals,
     next_seed,
+    proposals_digest,
 )
-from colearn_ledger.reference.state import ExperimentState, RoundState
+from colearn_ledger.reference.ballots import choose_accepted
+from colearn_ledger.reference.selection import select_proposers
+from colearn_ledger.reference.state import ExperimentState, ProposerSlot, RoundState
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +54,11 @@ def start_experiment(state: ExperimentState, tx: Transaction, domain: SigningDom
 
 
 def _begin_round(state: ExperimentState, tx: Transaction) -> Event:
-    places = len(state.active)
-    state.position = (
-        int.from_bytes(state.seed, "big") % places
-        if state.at_random
-        else (state.position + 1) % places
-    )
-    eligible = places - 1
+    eligible = len(state.active) - 1
+    proposers = select_proposers(state)
     round_ = RoundState(
         index=len(state.rounds),
-        proposer=state.active[state.position],
+        slots=[ProposerSlot(proposer) for proposer in proposers],
         eligible=eligible,
         needed=needed_approvals(eligible, state.params.approval_bps),
         started_at=tx.time,
@@ -66,8 +66,36 @@ def _begin_round(state: ExperimentState, tx: Transaction) -> Event:
     )
     state.rounds.append(round_)
     return RoundStarted(
-        state.id, round_.index, round_.proposer, round_.eligible, round_.needed, round_.deadline
+        state.id, round_.index, tuple(proposers), round_.eligible, round_.needed, round_.deadline
     )
+
+
+def end_proposing(state: ExperimentState, tx: Transaction, *, by_deadline: bool) -> list[Event]:
+    """Start the vote on the proposals, or close the round if there is none."""
+    round_ = state.open_round
+    if not round_.contents:
+        return _close(state, tx, Outcome.NO_PROPOSAL, by_deadline=by_deadline)
+    round_.phase = Phase.VOTING
+    round_.proposals = proposals_digest({i: c.sha256 for i, c in round_.contents.items()})
+    round_.voting_started_at = tx.time
+    round_.deadline = tx.time + state.params.vote_window
+    return [VotingStarted(state.id, round_.index, round_.proposals, round_.deadline)]
+
+
+def end_proposing_if_complete(state: ExperimentState, tx: Transaction) -> list[Event]:
+    """End the proposing phase once no slot is open."""
+    slots = state.open_round.slots
+    if any(slot.state == SlotState.OPEN for slot in slots):
+        return []
+    return end_proposing(state, tx, by_deadline=False)
+
+
+def mark_missed_proposals(state: ExperimentState) -> None:
+    """Count a missed proposal for each proposer whose slot is still open at the deadline."""
+    for slot in state.open_round.slots:
+        if slot.state == SlotState.OPEN:
+            slot.state = SlotState.MISSED
+            state.members[slot.proposer].missed_proposals += 1
 
 
 def start_revealing(state: ExperimentState, tx: Transaction) -> list[Event]:
@@ -79,51 +107,35 @@ def start_revealing(state: ExperimentState, tx: Transaction) -> list[Event]:
     return [RevealStarted(state.id, round_.index, round_.deadline)]
 
 
-def is_settled(state: ExperimentState, outstanding: int) -> bool:
-    """Return whether the open vote closes now, before its deadline.
-
-    Args:
-        state: the experiment; its round is in the voting or revealing phase.
-        outstanding: the number of ballots that can still be counted.
-    """
-    round_ = state.open_round
-    if state.params.settle_early:
-        return round_.approvals >= round_.needed or round_.approvals + outstanding < round_.needed
-    return len(round_.ballots) == round_.eligible
-
-
-def close_unproposed(state: ExperimentState, tx: Transaction, *, by_deadline: bool) -> list[Event]:
-    """Close a round without a proposal. If its deadline passed, the proposer gets a strike."""
-    round_ = state.open_round
-    if by_deadline:
-        state.members[round_.proposer].strikes += 1
-    return [
-        _close(state, tx, Outcome.NO_PROPOSAL, by_deadline=by_deadline),
-        _continue_experiment(state, tx),
-    ]
-
-
 def close_vote(state: ExperimentState, tx: Transaction, *, by_deadline: bool) -> list[Event]:
-    """Count the votes and close the round. If its deadline passed, absent voters get a strike."""
+    """Count the votes and close the round. At its deadline, absent voters have missed a ballot."""
     round_ = state.open_round
-    accepted = round_.approvals >= round_.needed
-    if accepted:
+    round_.accepted = choose_accepted(state, round_)
+    if round_.accepted:
         state.accepted = round_
     if by_deadline:
         for member in state.members.values():
             voter = state.is_eligible(member.account, round_)
             if voter and member.active and member.account not in round_.ballots:
-                member.strikes += 1
-    outcome = Outcome.ACCEPTED if accepted else Outcome.REJECTED
-    return [_close(state, tx, outcome, by_deadline=by_deadline), _continue_experiment(state, tx)]
+                member.missed_ballots += 1
+    outcome = Outcome.ACCEPTED if round_.accepted else Outcome.REJECTED
+    return _close(state, tx, outcome, by_deadline=by_deadline)
 
 
 def abandon_round(state: ExperimentState, tx: Transaction) -> list[Event]:
     """Close the current round because the experiment is cancelled."""
-    return [_close(state, tx, Outcome.ABANDONED, by_deadline=False)]
+    closed = _record_close(state, tx, Outcome.ABANDONED, by_deadline=False)
+    return [closed, end_experiment(state, tx, Status.CANCELLED)]
 
 
 def _close(
+    state: ExperimentState, tx: Transaction, outcome: Outcome, *, by_deadline: bool
+) -> list[Event]:
+    closed = _record_close(state, tx, outcome, by_deadline=by_deadline)
+    return [closed, _continue_experiment(state, tx)]
+
+
+def _record_close(
     state: ExperimentState, tx: Transaction, outcome: Outcome, *, by_deadline: bool
 ) -> Event:
     round_ = state.open_round
@@ -131,18 +143,24 @@ def _close(
     round_.outcome = outcome
     round_.closed_at = tx.time
     round_.by_deadline = by_deadline
-    return RoundClosed(
-        state.id, round_.index, outcome, round_.approvals, round_.rejections, round_.eligible
-    )
+    accepted = sum(1 << slot for slot in round_.accepted)
+    approvals = tuple(round_.approvals(slot) for slot in range(len(round_.slots)))
+    return RoundClosed(state.id, round_.index, outcome, accepted, approvals, round_.eligible)
 
 
 def _continue_experiment(state: ExperimentState, tx: Transaction) -> Event:
-    if len(state.rounds) == state.params.rounds:
+    params, rounds = state.params, len(state.rounds)
+    unaccepted = rounds - (state.accepted.index + 1 if state.accepted else 0)
+    if rounds == params.rounds:
         return end_experiment(state, tx, Status.COMPLETED)
-    if state.at_random:
-        state.seed = next_seed(state.seed, tx.entropy, state.open_round.salts)
+    if state.cancel_requested:
+        return end_experiment(state, tx, Status.CANCELLED)
+    if params.patience and unaccepted >= params.patience:
+        return end_experiment(state, tx, Status.COMPLETED)
     if len(state.active) < 2:
         return end_experiment(state, tx, Status.CANCELLED)
+    if state.at_random:
+        state.seed = next_seed(state.seed, tx.entropy, state.open_round.salts)
     return _begin_round(state, tx)
 
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from colearn_ledger.keys.signing import ballot_signer
 from colearn_ledger.protocol import (
     Account,
     Admission,
     AlreadyJoined,
     AlreadyVoted,
+    Announced,
     BadReveal,
-    BallotSkipped,
-    BallotState,
+    CancelRequested,
     ContentRef,
     DeadlineNotPassed,
     DeadlinePassed,
@@ -34,39 +33,55 @@ from colearn_ledger.protocol import (
     NotAdmitted,
     NotALearner,
     NotCreator,
-    NotEligible,
     NotProposer,
     NotRemovable,
     Phase,
     ProposalDeclined,
-    ProtocolError,
     Scores,
     SignedBallot,
     SigningDomain,
-    SkipReason,
+    SlotState,
     Status,
     Unchanged,
     Vote,
-    VoteCast,
     VoteCommitted,
     WeightsProposed,
+    WrongExperiment,
     WrongPhase,
     WrongRound,
     WrongStatus,
     commitment_hash,
 )
-from colearn_ledger.reference.params import check_params
+from colearn_ledger.reference.ballots import (
+    basis_of,
+    check_proposals,
+    check_vote,
+    check_voter,
+    count_ballot,
+    count_signed,
+    has_all_scores,
+    is_settled,
+)
+from colearn_ledger.reference.params import check_params, check_text
 from colearn_ledger.reference.rounds import (
     Transaction,
     abandon_round,
-    close_unproposed,
     close_vote,
     end_experiment,
-    is_settled,
+    end_proposing,
+    end_proposing_if_complete,
+    mark_missed_proposals,
     start_experiment,
     start_revealing,
 )
-from colearn_ledger.reference.state import ExperimentState, LedgerState, Member, RoundState
+from colearn_ledger.reference.selection import take_from_list
+from colearn_ledger.reference.state import (
+    ExperimentState,
+    LedgerState,
+    Member,
+    ProposerSlot,
+    RoundState,
+)
 
 _UNFINISHED = (Status.ENROLLING, Status.RUNNING)
 
@@ -116,20 +131,34 @@ class Rules:
         return start_experiment(state, tx, self._domain)
 
     def cancel(self, tx: Transaction, experiment: ExperimentId) -> list[Event]:
-        """Cancel the experiment and abandon the current round."""
+        """Cancel the experiment; if a vote is open, it ends once the round has closed."""
         state = self._in_status(experiment, *_UNFINISHED)
+        if state.cancel_requested:
+            raise WrongStatus(state.status)
         _only_creator(state, tx)
-        closed = abandon_round(state, tx) if state.status == Status.RUNNING else []
-        return [*closed, end_experiment(state, tx, Status.CANCELLED)]
+        if state.status == Status.ENROLLING:
+            return [end_experiment(state, tx, Status.CANCELLED)]
+        if state.open_round.phase == Phase.PROPOSING:
+            return abandon_round(state, tx)
+        state.cancel_requested = True
+        return [CancelRequested(state.id)]
 
     # ------------------------------------------------------------------ learners
 
-    def join(self, tx: Transaction, experiment: ExperimentId, encryption_key: bytes) -> list[Event]:
+    def join(
+        self,
+        tx: Transaction,
+        experiment: ExperimentId,
+        experiment_hash: bytes,
+        encryption_key: bytes,
+    ) -> list[Event]:
         """Join the experiment as a learner; taking the last place starts the experiment."""
         state = self._in_status(experiment, *_UNFINISHED)
         enrolling = state.status == Status.ENROLLING
         if not enrolling and not state.params.late_join:
             raise WrongStatus(state.status)
+        if experiment_hash != state.hash:
+            raise WrongExperiment(state.hash)
         if tx.caller in state.members:
             raise AlreadyJoined(tx.caller)
         if state.params.admission == Admission.ALLOWLIST and tx.caller not in state.admitted:
@@ -144,6 +173,14 @@ class Rules:
         if enrolling and len(state.active) == state.params.max_learners:
             return [joined, *start_experiment(state, tx, self._domain)]
         return [joined]
+
+    def set_encryption_key(
+        self, tx: Transaction, experiment: ExperimentId, encryption_key: bytes
+    ) -> list[Event]:
+        """Replace the caller's encryption key."""
+        state = self._in_status(experiment, *_UNFINISHED)
+        _active_member(state, tx.caller).encryption_key = encryption_key
+        return []
 
     def leave(self, tx: Transaction, experiment: ExperimentId) -> list[Event]:
         """Leave the experiment's active list."""
@@ -169,66 +206,82 @@ class Rules:
         content: ContentRef,
         scores: Scores,
     ) -> list[Event]:
-        """Propose weights and open the vote on them."""
+        """Propose weights; the last proposal opens the vote."""
         state, round_ = self._in_phase(tx, experiment, round_index, Phase.PROPOSING)
-        _only_proposer(round_, tx)
-        if state.current is not None and state.current.sha256 == content.sha256:
+        slot = _open_slot(round_, tx)
+        if [current.sha256 for current in state.current] == [content.sha256]:
             raise Unchanged
 
-        state.members[tx.caller].strikes = 0
-        round_.content = content
-        round_.proposed_at = tx.time
-        round_.phase = Phase.VOTING
-        round_.deadline = tx.time + state.params.vote_window
-        return [
-            WeightsProposed(state.id, round_.index, tx.caller, content, scores, round_.deadline)
-        ]
+        state.members[tx.caller].missed_proposals = 0
+        slot.state = SlotState.PROPOSED
+        slot.content = content
+        slot.proposed_at = tx.time
+        index = round_.slots.index(slot)
+        proposed = WeightsProposed(state.id, round_.index, tx.caller, index, content, scores)
+        return [proposed, *end_proposing_if_complete(state, tx)]
 
     def decline(self, tx: Transaction, experiment: ExperimentId, round_index: int) -> list[Event]:
-        """Decline to propose, and close the round without a proposal."""
+        """Decline to propose."""
         state, round_ = self._in_phase(tx, experiment, round_index, Phase.PROPOSING)
-        _only_proposer(round_, tx)
-        declined = ProposalDeclined(state.id, round_.index, tx.caller)
-        return [declined, *close_unproposed(state, tx, by_deadline=False)]
+        slot = _open_slot(round_, tx)
+        slot.state = SlotState.DECLINED
+        index = round_.slots.index(slot)
+        declined = ProposalDeclined(state.id, round_.index, tx.caller, index)
+        return [declined, *end_proposing_if_complete(state, tx)]
 
     # ------------------------------------------------------------------ voting
 
     def vote(
-        self, tx: Transaction, experiment: ExperimentId, round_index: int, vote: Vote
+        self,
+        tx: Transaction,
+        experiment: ExperimentId,
+        round_index: int,
+        proposals: bytes,
+        vote: Vote,
     ) -> list[Event]:
-        """Cast an open ballot."""
+        """Cast an open ballot on all proposals of the round."""
         state, round_ = self._in_phase(tx, experiment, round_index, Phase.VOTING, secret=False)
-        _check_voter(state, round_, tx.caller)
-        return [_count(state, round_, tx.caller, vote), *_settle(state, tx)]
+        check_voter(state, round_, tx.caller)
+        check_proposals(round_, proposals)
+        check_vote(round_, tx.caller, vote)
+        return [count_ballot(state, round_, tx.caller, vote), *_settle(state, tx)]
 
     def vote_signed(
         self,
         tx: Transaction,
         experiment: ExperimentId,
         round_index: int,
+        proposals: bytes,
         ballots: Sequence[SignedBallot],
     ) -> list[Event]:
         """Count ballots signed off-chain; the round closes only after all of them are counted."""
         state, round_ = self._in_phase(tx, experiment, round_index, Phase.VOTING, secret=False)
-        if not ballots:
+        check_proposals(round_, proposals)
+        if not ballots or not all(has_all_scores(round_, ballot.vote) for ballot in ballots):
             raise InvalidParameter("ballots")
-        counted = [self._count_signed(state, round_, ballot) for ballot in ballots]
+        counted = [count_signed(state, round_, self._domain, ballot) for ballot in ballots]
         return [*counted, *_settle(state, tx)]
 
     def commit(
-        self, tx: Transaction, experiment: ExperimentId, round_index: int, commitment: bytes
+        self,
+        tx: Transaction,
+        experiment: ExperimentId,
+        round_index: int,
+        proposals: bytes,
+        commitment: bytes,
     ) -> list[Event]:
         """Commit to a secret ballot; the last voter's commitment starts the revealing phase."""
         state, round_ = self._in_phase(tx, experiment, round_index, Phase.VOTING, secret=True)
-        _check_voter(state, round_, tx.caller)
+        check_voter(state, round_, tx.caller)
         if tx.caller in round_.commitments:
             raise AlreadyVoted(tx.caller)
+        check_proposals(round_, proposals)
         if not any(commitment):
             raise InvalidParameter("commitment")
 
         round_.commitments[tx.caller] = commitment
         committed = VoteCommitted(state.id, round_.index, tx.caller, commitment)
-        all_in = len(round_.commitments) == round_.eligible
+        all_in = len(round_.commitments) == round_.voters
         return [committed, *(start_revealing(state, tx) if all_in else [])]
 
     def reveal(
@@ -241,13 +294,14 @@ class Rules:
     ) -> list[Event]:
         """Reveal a committed ballot, which is then counted."""
         state, round_ = self._in_phase(tx, experiment, round_index, Phase.REVEALING)
-        _check_voter(state, round_, tx.caller)
-        opened = commitment_hash(self._domain, state.id, round_.index, tx.caller, vote, salt)
+        check_voter(state, round_, tx.caller)
+        opened = commitment_hash(self._domain, basis_of(state, round_), tx.caller, vote, salt)
         if round_.commitments.get(tx.caller) != opened:
             raise BadReveal(tx.caller)
+        check_vote(round_, tx.caller, vote)
 
         round_.salts = bytes(a ^ b for a, b in zip(round_.salts, salt, strict=True))
-        return [_count(state, round_, tx.caller, vote), *_settle(state, tx)]
+        return [count_ballot(state, round_, tx.caller, vote), *_settle(state, tx)]
 
     def advance(self, tx: Transaction, experiment: ExperimentId) -> list[Event]:
         """Close a phase whose deadline has passed, or begin the next phase."""
@@ -256,14 +310,21 @@ class Rules:
         if tx.time < round_.deadline:
             raise DeadlineNotPassed(round_.deadline)
         if round_.phase == Phase.PROPOSING:
-            return close_unproposed(state, tx, by_deadline=True)
-        if (
-            round_.phase == Phase.VOTING
-            and state.secret
-            and not _is_decided_unrevealed(state, round_)
-        ):
+            mark_missed_proposals(state)
+            return end_proposing(state, tx, by_deadline=True)
+        committing = round_.phase == Phase.VOTING and state.secret
+        if committing and not is_settled(state, round_, len(round_.commitments)):
             return start_revealing(state, tx)
         return close_vote(state, tx, by_deadline=True)
+
+    def announce(
+        self, tx: Transaction, experiment: ExperimentId, topic: str, content: ContentRef
+    ) -> list[Event]:
+        """Announce a file; this changes nothing."""
+        state = self._state.find(experiment)
+        _active_member(state, tx.caller)
+        check_text("topic", topic, longest=32)
+        return [Announced(state.id, tx.caller, topic, content)]
 
     # ------------------------------------------------------------------ parts
 
@@ -292,33 +353,17 @@ class Rules:
             raise DeadlinePassed(round_.deadline)
         return state, round_
 
-    def _count_signed(
-        self, state: ExperimentState, round_: RoundState, ballot: SignedBallot
-    ) -> Event:
-        if ballot_signer(self._domain, state.id, round_.index, ballot) != ballot.learner:
-            return BallotSkipped(state.id, round_.index, ballot.learner, SkipReason.BAD_SIGNATURE)
-        try:
-            _check_voter(state, round_, ballot.learner)
-        except ProtocolError as error:
-            return BallotSkipped(state.id, round_.index, ballot.learner, _SKIP_REASONS[type(error)])
-        return _count(state, round_, ballot.learner, ballot.vote)
-
-
-_SKIP_REASONS: dict[type[ProtocolError], SkipReason] = {
-    NotALearner: SkipReason.NOT_A_LEARNER,
-    NotEligible: SkipReason.NOT_ELIGIBLE,
-    AlreadyVoted: SkipReason.ALREADY_VOTED,
-}
-
 
 def _only_creator(state: ExperimentState, tx: Transaction) -> None:
     if tx.caller != state.creator:
         raise NotCreator(tx.caller)
 
 
-def _only_proposer(round_: RoundState, tx: Transaction) -> None:
-    if tx.caller != round_.proposer:
+def _open_slot(round_: RoundState, tx: Transaction) -> ProposerSlot:
+    slot = round_.open_slot_of(tx.caller)
+    if slot is None:
         raise NotProposer(tx.caller)
+    return slot
 
 
 def _active_member(state: ExperimentState, account: Account) -> Member:
@@ -329,39 +374,19 @@ def _active_member(state: ExperimentState, account: Account) -> Member:
 
 
 def _deactivate(state: ExperimentState, tx: Transaction, member: Member) -> list[Event]:
-    """Remove a learner from the active list; the list's last member moves into its place."""
-    place = state.active.index(member.account)
-    last = state.active.pop()
-    if last != member.account:
-        state.active[place] = last
+    """Remove a learner from the active list; if it still owes a proposal, it declines."""
+    take_from_list(state, member.account)
     member.until_round = state.next_round_index()
-    if state.status != Status.RUNNING:
+    if state.status != Status.RUNNING or state.open_round.phase != Phase.PROPOSING:
         return []
-    round_ = state.open_round
-    owes_proposal = round_.phase == Phase.PROPOSING and round_.proposer == member.account
-    return close_unproposed(state, tx, by_deadline=False) if owes_proposal else []
-
-
-def _check_voter(state: ExperimentState, round_: RoundState, account: Account) -> None:
-    if account not in state.members:
-        raise NotALearner(account)
-    if not state.is_eligible(account, round_):
-        raise NotEligible(account)
-    if round_.ballot_of(account) in (BallotState.APPROVED, BallotState.REJECTED):
-        raise AlreadyVoted(account)
-
-
-def _count(state: ExperimentState, round_: RoundState, account: Account, vote: Vote) -> Event:
-    round_.ballots[account] = vote.approve
-    state.members[account].strikes = 0
-    return VoteCast(state.id, round_.index, account, vote)
+    slot = state.open_round.open_slot_of(member.account)
+    if slot is None:
+        return []
+    slot.state = SlotState.DECLINED
+    return end_proposing_if_complete(state, tx)
 
 
 def _settle(state: ExperimentState, tx: Transaction) -> list[Event]:
-    settled = is_settled(state, state.open_round.outstanding)
+    round_ = state.open_round
+    settled = is_settled(state, round_, round_.outstanding)
     return close_vote(state, tx, by_deadline=False) if settled else []
-
-
-def _is_decided_unrevealed(state: ExperimentState, round_: RoundState) -> bool:
-    """Return whether the commitments alone decide the outcome (``settle_early``)."""
-    return state.params.settle_early and is_settled(state, len(round_.commitments))

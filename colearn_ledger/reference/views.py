@@ -7,6 +7,7 @@ from itertools import islice
 from colearn_ledger.protocol import (
     NO_ROUND,
     Account,
+    Agenda,
     Ballot,
     BallotState,
     ContentRef,
@@ -17,6 +18,7 @@ from colearn_ledger.protocol import (
     NotALearner,
     Phase,
     Round,
+    Slot,
     Status,
     WrongRound,
 )
@@ -77,9 +79,20 @@ class Views:
             for m in islice(state.members.values(), start, start + limit)
         ]
 
-    def current_weights(self, experiment: ExperimentId) -> ContentRef | None:
-        """Return the current weights, ``None`` while there are no weights."""
-        return self._state.find(experiment).current
+    def current_weights(self, experiment: ExperimentId) -> list[ContentRef]:
+        """Return the files of which the current weights are made."""
+        return list(self._state.find(experiment).current)
+
+    def agenda(self, experiment: ExperimentId, account: Account, now: int) -> Agenda:
+        """Return all that an account needs to know for its next step."""
+        state = self._state.find(experiment)
+        member = state.members.get(account)
+        return Agenda(
+            experiment=_experiment_row(state),
+            round=_round_row(state, state.open_round) if state.rounds else None,
+            learner=_learner_row(state, member) if member else None,
+            duty=self.duty(experiment, account, now),
+        )
 
     def duty(self, experiment: ExperimentId, account: Account, now: int) -> Duty:
         """Return the action that an account should take at the time ``now``."""
@@ -99,10 +112,10 @@ class Views:
 def _duty_in_round(state: ExperimentState, account: Account) -> Duty:
     round_ = state.open_round
     if round_.phase == Phase.PROPOSING:
-        return Duty.PROPOSE if account == round_.proposer else Duty.WAIT
+        return Duty.PROPOSE if round_.open_slot_of(account) else Duty.WAIT
     if not state.is_eligible(account, round_):
         return Duty.WAIT
-    recorded = round_.ballot_of(account)
+    recorded = round_.ballot_state(account)
     if round_.phase == Phase.REVEALING:
         return Duty.REVEAL if recorded == BallotState.COMMITTED else Duty.WAIT
     if recorded != BallotState.NONE:
@@ -128,7 +141,9 @@ def _experiment_row(state: ExperimentState) -> Experiment:
         id=state.id,
         creator=state.creator,
         params=state.params,
+        hash=state.hash,
         status=state.status,
+        cancel_requested=state.cancel_requested,
         created_at=state.created_at,
         started_at=state.started_at,
         ended_at=state.ended_at,
@@ -149,7 +164,8 @@ def _learner_row(state: ExperimentState, member: Member) -> Learner:
         active=member.active,
         from_round=member.from_round,
         until_round=member.until_round,
-        strikes=member.strikes,
+        missed_proposals=member.missed_proposals,
+        missed_ballots=member.missed_ballots,
         encryption_key=member.encryption_key,
     )
 
@@ -160,19 +176,30 @@ def _round_row(state: ExperimentState, round_: RoundState) -> Round:
         index=round_.index,
         phase=round_.phase,
         outcome=round_.outcome,
-        proposer=round_.proposer,
+        slots=tuple(_slot_row(round_, slot) for slot in range(len(round_.slots))),
         eligible=round_.eligible,
         needed=round_.needed,
-        approvals=round_.approvals,
-        rejections=round_.rejections,
+        ballots=len(round_.ballots),
         commitments=len(round_.commitments),
-        content=round_.content,
+        proposals=round_.proposals,
         started_at=round_.started_at,
-        proposed_at=round_.proposed_at,
+        voting_started_at=round_.voting_started_at,
         reveal_started_at=round_.reveal_started_at,
         closed_at=round_.closed_at,
         deadline=None if round_.phase == Phase.CLOSED else round_.deadline,
         by_deadline=round_.by_deadline,
+    )
+
+
+def _slot_row(round_: RoundState, index: int) -> Slot:
+    slot = round_.slots[index]
+    return Slot(
+        proposer=slot.proposer,
+        state=slot.state,
+        content=slot.content,
+        proposed_at=slot.proposed_at,
+        approvals=round_.approvals(index),
+        accepted=index in round_.accepted,
     )
 
 
@@ -182,5 +209,6 @@ def _ballot_row(state: ExperimentState, round_: RoundState, member: Member) -> B
         round=round_.index,
         learner=member.account,
         eligible=state.is_eligible(member.account, round_),
-        state=round_.ballot_of(member.account),
+        state=round_.ballot_state(member.account),
+        approvals=round_.ballots.get(member.account, 0),
     )

@@ -1,14 +1,16 @@
 """A relay over HTTP: ``POST /ballots`` with one signed ballot in JSON, ``GET /health``.
 
-    {"experiment": 1, "round": 0, "learner": "0x…", "approve": true,
-     "vote_score": "3febf05a3c8d1e27", "test_score": null, "signature": "…130 digits…"}
+    {"experiment": 1, "round": 0, "proposals": "…64 digits…", "learner": "0x…", "approvals": 5,
+     "scores": "…32 digits for each…", "signature": "…130 digits…"}
 
-On a Cosmos chain the signature has 194 digits and the learner is ``wasm1…``. Scores are the 16
-hexadecimal digits of their binary64 bits.
+On a Cosmos chain the signature has 194 digits and the learner is ``wasm1…``. ``proposals`` is the
+digest of the proposals that the ballot judges. ``approvals`` and ``scores`` are those of the
+contracts: a bitmap of slots, and the vote score and test score of the current weights and of each
+proposal. All digits are hexadecimal, in lower case.
 
-202: accepted. 400: not a ballot. 409: the ledger would not count it, or another ballot of this
-learner is waiting. 413: too large. 429: no room, or too many requests. 503: the ledger does not
-answer.
+202: accepted. 400: not a ballot. 409: the ledger would not count it, for example because the round
+has other proposals, or another ballot of this learner on them is waiting. 413: too large. 429: no
+room, or too many requests. 503: the ledger does not answer.
 """
 
 from __future__ import annotations
@@ -22,13 +24,15 @@ from colearn_ledger.http import Answer, HttpClient, HttpError, InvalidUrl, NotJs
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.networks.references import InvalidReference, account_address
 from colearn_ledger.protocol import (
+    MAX_PROPOSERS,
+    NO_ROUND,
+    Basis,
     ExperimentId,
     LedgerError,
-    Scores,
     SignedBallot,
     Vote,
-    bits_to_score,
-    score_to_bits,
+    decode_scores,
+    encode_scores,
 )
 from colearn_ledger.relay.relay import BallotRefused, Relay, RelayFull
 from colearn_ledger.serve import Limits, serve
@@ -40,9 +44,13 @@ if TYPE_CHECKING:
 _MAX_BYTES = 2_048  # limit on a request or an answer
 _TIMEOUT = 10.0  # seconds for handing over a ballot
 _ACCEPTED, _BAD_REQUEST, _CONFLICT, _TOO_MANY, _UNAVAILABLE = 202, 400, 409, 429, 503
-_BITS = re.compile(r"[0-9a-f]{16}")
-_SIGNATURE = re.compile(r"[0-9a-f]{130}|[0-9a-f]{194}")
-_FIELDS = {"experiment", "round", "learner", "approve", "vote_score", "test_score", "signature"}
+_FIELDS = {"experiment", "round", "proposals", "learner", "approvals", "scores", "signature"}
+_LIMITS = {"experiment": 2**64, "round": NO_ROUND, "approvals": 1 << MAX_PROPOSERS}
+_DIGITS = {
+    "proposals": (re.compile(r"[0-9a-f]{64}"), "64"),
+    "scores": (re.compile(rf"([0-9a-f]{{32}}){{1,{1 + MAX_PROPOSERS}}}"), "32, 64 … 544"),
+    "signature": (re.compile(r"[0-9a-f]{130}|[0-9a-f]{194}"), "130 (on a Cosmos chain 194)"),
+}
 
 
 class InvalidRelayUrl(LedgerError):
@@ -102,38 +110,35 @@ def _status_for(error: LedgerError) -> int:
     return statuses.get(type(error), _UNAVAILABLE)
 
 
-def _parse_ballot(body: bytes) -> tuple[ExperimentId, int, SignedBallot]:
+def _parse_ballot(body: bytes) -> tuple[Basis, SignedBallot]:
     try:
         document = load(body)
     except InvalidJson as error:
         raise _InvalidBallot(f"not JSON: {error}") from error
     if not isinstance(document, dict) or set(document) != _FIELDS:
         raise _InvalidBallot(f"a ballot has the fields {', '.join(sorted(_FIELDS))}")
-    numbers = document["experiment"], document["round"]
-    if any(type(number) is not int or not 0 <= number < 2**64 for number in numbers):
-        raise _InvalidBallot("experiment and round are whole numbers")
-    if type(document["approve"]) is not bool:
-        raise _InvalidBallot("approve is true or false")
-    scores = Scores(_parse_score(document["vote_score"]), _parse_score(document["test_score"]))
-    signature = document["signature"]
-    if not isinstance(signature, str) or not _SIGNATURE.fullmatch(signature):
-        raise _InvalidBallot(
-            "the signature has 130 hexadecimal digits, or 194 on a Cosmos chain, in lower case"
-        )
+    experiment, round_index, approvals = (_parse_number(document, name) for name in _LIMITS)
+    proposals, scores, signature = (_parse_digits(document, name) for name in _DIGITS)
     try:
         learner = account_address(str(document["learner"]))
     except InvalidReference as error:
         raise _InvalidBallot(str(error)) from error
-    ballot = SignedBallot(learner, Vote(document["approve"], scores), bytes.fromhex(signature))
-    return ExperimentId(numbers[0]), numbers[1], ballot
+    basis = Basis(ExperimentId(experiment), round_index, proposals)
+    return basis, SignedBallot(learner, Vote(approvals, decode_scores(scores)), signature)
 
 
-def _parse_score(value: Any) -> float | None:
-    if value is None:
-        return None
-    if not isinstance(value, str) or not _BITS.fullmatch(value):
-        raise _InvalidBallot("a score is null, or 16 hexadecimal digits in lower case")
-    return bits_to_score(int(value, 16))
+def _parse_number(document: dict[str, Any], name: str) -> int:
+    value = document[name]
+    if type(value) is not int or not 0 <= value < _LIMITS[name]:
+        raise _InvalidBallot(f"{name} is a whole number less than {_LIMITS[name]}")
+    return value
+
+
+def _parse_digits(document: dict[str, Any], name: str) -> bytes:
+    value, (pattern, number) = document[name], _DIGITS[name]
+    if not isinstance(value, str) or not pattern.fullmatch(value):
+        raise _InvalidBallot(f"{name} is text of {number} hexadecimal digits in lower case")
+    return bytes.fromhex(value)
 
 
 # --------------------------------------------------------------------------------- client
@@ -158,21 +163,20 @@ class RelayClient:
             ) from error
         self._name = f"the relay {self._client.name}"
 
-    def offer(self, experiment: ExperimentId, round_index: int, ballot: SignedBallot) -> None:
+    def offer(self, basis: Basis, ballot: SignedBallot) -> None:
         """Hand over a ballot.
 
         Raises:
             BallotRefused: the relay will never submit the ballot; the message explains why.
             LedgerUnavailable: the relay cannot be reached, or cannot accept the ballot now.
         """
-        scores = ballot.vote.scores
         body = {
-            "experiment": experiment,
-            "round": round_index,
+            "experiment": basis.experiment,
+            "round": basis.round,
+            "proposals": basis.proposals.hex(),
             "learner": ballot.learner,
-            "approve": ballot.vote.approve,
-            "vote_score": _encode_score(scores.vote_score),
-            "test_score": _encode_score(scores.test_score),
+            "approvals": ballot.vote.approvals,
+            "scores": encode_scores(ballot.vote.scores).hex(),
             "signature": ballot.signature.hex(),
         }
         try:
@@ -192,10 +196,6 @@ class RelayClient:
         if answer.status in (_BAD_REQUEST, _CONFLICT):
             raise BallotRefused(f"{self._name} refused the ballot: {reason}")
         raise LedgerUnavailable(f"{self._name} cannot accept ballots now: {reason}")
-
-
-def _encode_score(score: float | None) -> str | None:
-    return None if score is None else f"{score_to_bits(score):016x}"
 
 
 def _reason_in(answer: Answer) -> str:

@@ -21,10 +21,12 @@ from colearn_ledger.keys.signing import ballot_signer, sign_ballot
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger, LedgerUnavailable, LedgerView, Pending, Receipt
 from colearn_ledger.protocol import (
+    NO_ROUND,
     Account,
     AlreadyVoted,
     BallotSkipped,
     BallotState,
+    Basis,
     ExperimentId,
     LedgerError,
     NotEligible,
@@ -35,6 +37,7 @@ from colearn_ledger.protocol import (
     SignedBallot,
     Vote,
     WrongPhase,
+    WrongProposals,
     WrongRound,
 )
 
@@ -57,7 +60,7 @@ class RelayFull(LedgerError):
 class BallotTaker(Protocol):
     """Anything that accepts signed ballots: a `Relay` in this process or one over HTTP."""
 
-    def offer(self, experiment: ExperimentId, round_index: int, ballot: SignedBallot) -> None:
+    def offer(self, basis: Basis, ballot: SignedBallot) -> None:
         """Hand over a ballot; doing so again has no effect.
 
         Raises:
@@ -69,8 +72,10 @@ class BallotTaker(Protocol):
 class BallotCarrier(Protocol):
     """Anything that casts a learner's open ballots."""
 
-    def vote(self, experiment: ExperimentId, round_index: int, vote: Vote) -> Pending:
-        """Cast a ballot."""
+    def vote(
+        self, experiment: ExperimentId, round_index: int, proposals: bytes, vote: Vote
+    ) -> Pending:
+        """Cast a ballot on the proposals that have this digest."""
 
 
 # --------------------------------------------------------------------------------- relay
@@ -78,7 +83,7 @@ class BallotCarrier(Protocol):
 
 @dataclass(slots=True)
 class _Queue:
-    """The waiting ballots of one round, in order of arrival.
+    """The waiting ballots on the same proposals of a round, in order of arrival.
 
     Args:
         since: time at which the oldest ballot arrived.
@@ -115,7 +120,7 @@ class Relay:
         self._experiments = None if experiments is None else frozenset(experiments)
         self._wait = wait
         self._batch = batch
-        self._queues: dict[tuple[ExperimentId, int], _Queue] = {}
+        self._queues: dict[Basis, _Queue] = {}
         self._lock = threading.Lock()
         self._arrived = threading.Condition(self._lock)
         self.carried = 0
@@ -126,7 +131,7 @@ class Relay:
         with self._lock:
             return self._count()
 
-    def offer(self, experiment: ExperimentId, round_index: int, ballot: SignedBallot) -> None:
+    def offer(self, basis: Basis, ballot: SignedBallot) -> None:
         """Accept a ballot if the ledger would count it now; the same ballot may be offered again.
 
         Raises:
@@ -135,21 +140,20 @@ class Relay:
             RelayFull: there is no room for another ballot.
             LedgerUnavailable: the ledger does not answer.
         """
-        self._check(experiment, round_index, ballot)
-        place = (experiment, round_index)
+        self._check(basis, ballot)
         with self._lock:
-            queue = self._queues.get(place)
+            queue = self._queues.get(basis)
             known = queue.ballots.get(ballot.learner) if queue else None
             if known is not None and known.vote != ballot.vote:
                 raise BallotRefused(
-                    f"another ballot of {ballot.learner} for this round is already waiting; a "
+                    f"another ballot of {ballot.learner} on these proposals is already waiting; a "
                     "learner has one ballot"
                 )
             if known is not None:
                 return
             if self._count() >= _MOST_WAITING:
                 raise RelayFull(f"{_MOST_WAITING:,} ballots are already waiting; try again later")
-            queue = self._queues.setdefault(place, _Queue(time.monotonic()))
+            queue = self._queues.setdefault(basis, _Queue(time.monotonic()))
             queue.ballots[ballot.learner] = ballot
             self._arrived.notify_all()
 
@@ -172,91 +176,114 @@ class Relay:
             all_of_them: whether to submit the other batches too.
         """
         with self._lock:
-            places = list(self._queues)
-        for place in places:
+            bases = list(self._queues)
+        for basis in bases:
             try:
-                if all_of_them or self._is_due(place):
-                    self._carry(place)
-            except ProtocolError as error:  # the round moved on
-                _log.warning("ballots of round %d are too late: %s", place[1], error)
-                self._drop(place)
+                if all_of_them or self._is_due(basis):
+                    self._carry(basis)
+            except ProtocolError as error:  # the round moved on, or has other proposals now
+                self._drop(basis, error)
             except LedgerError as error:
-                self._postpone(place, error)
+                self._postpone(basis, error)
 
     def _count(self) -> int:
         return sum(len(queue.ballots) for queue in self._queues.values())
 
-    def _check(self, experiment: ExperimentId, round_index: int, ballot: SignedBallot) -> None:
-        if self._experiments is not None and experiment not in self._experiments:
-            raise BallotRefused(f"this relay does not carry ballots of experiment {experiment}")
-        if ballot_signer(self._ledger.domain, experiment, round_index, ballot) != ballot.learner:
+    def _check(self, basis: Basis, ballot: SignedBallot) -> None:
+        if self._experiments is not None and basis.experiment not in self._experiments:
+            raise BallotRefused(
+                f"this relay does not carry ballots of experiment {basis.experiment}"
+            )
+        if ballot_signer(self._ledger.domain, basis, ballot) != ballot.learner:
             raise BallotRefused(f"the ballot is not signed by {ballot.learner} for this round")
         try:
-            self._check_round(experiment, round_index)
-            recorded = self._ledger.ballot(experiment, round_index, ballot.learner)
+            round_ = self._check_round(basis)
+            recorded = self._ledger.ballot(basis.experiment, basis.round, ballot.learner)
             if not recorded.eligible:
                 raise NotEligible(ballot.learner)
             if recorded.state != BallotState.NONE:
                 raise AlreadyVoted(ballot.learner)
         except ProtocolError as error:
             raise BallotRefused(f"the ledger would not count it: {error}") from error
+        _check_vote(round_, ballot)
 
-    def _check_round(self, experiment: ExperimentId, round_index: int) -> Round:
-        current = self._ledger.experiment(experiment)
-        if current.round != round_index:
-            raise WrongRound(current.round)
-        round_ = self._ledger.round(experiment, round_index)
-        if round_.phase != Phase.VOTING or current.params.reveal_window:
+    def _check_round(self, basis: Basis) -> Round:
+        """Return the round of a ballot if the ledger counts ballots on these proposals now."""
+        agenda = self._ledger.agenda(basis.experiment, self._ledger.account)
+        round_ = agenda.round
+        if round_ is None or round_.index != basis.round:
+            raise WrongRound(round_.index if round_ else NO_ROUND)
+        if round_.phase != Phase.VOTING or agenda.experiment.params.reveal_window:
             raise WrongPhase(round_.phase)
+        if round_.proposals != basis.proposals:
+            raise WrongProposals(round_.proposals)
         return round_
 
-    def _is_due(self, place: tuple[ExperimentId, int]) -> bool:
+    def _is_due(self, basis: Basis) -> bool:
         now = time.monotonic()
         with self._lock:
-            queue = self._queues[place]
+            queue = self._queues[basis]
             waiting = len(queue.ballots)
         if now < queue.retry_at:
             return False
         if waiting >= self._batch or now - queue.since >= self._wait:
             return True
-        round_ = self._ledger.round(*place)
-        return waiting >= round_.eligible - round_.approvals - round_.rejections
+        round_ = self._check_round(basis)
+        return waiting >= round_.voters - round_.ballots
 
-    def _carry(self, place: tuple[ExperimentId, int]) -> None:
-        experiment, round_index = place
+    def _carry(self, basis: Basis) -> None:
         with self._lock:
-            batch = list(self._queues[place].ballots.values())[: self._batch]
-        self._check_round(experiment, round_index)
-        receipt = self._ledger.vote_signed(experiment, round_index, batch).wait(
-            _TRANSACTION_TIMEOUT
-        )
+            batch = list(self._queues[basis].ballots.values())[: self._batch]
+        self._check_round(basis)
+        pending = self._ledger.vote_signed(basis.experiment, basis.round, basis.proposals, batch)
+        receipt = pending.wait(_TRANSACTION_TIMEOUT)
         skipped = [event for event in receipt.events if isinstance(event, BallotSkipped)]
         for event in skipped:
             _log.warning(
                 "the ballot of %s was skipped: %s", event.learner, event.reason.name.lower()
             )
         self.carried += len(batch) - len(skipped)
-        _log.info("submitted %d ballots of round %d", len(batch) - len(skipped), round_index)
+        _log.info("submitted %d ballots of round %d", len(batch) - len(skipped), basis.round)
         with self._lock:
-            queue = self._queues[place]
+            queue = self._queues[basis]
             for ballot in batch:
                 queue.ballots.pop(ballot.learner, None)
             queue.since, queue.failures, queue.retry_at = time.monotonic(), 0, 0.0
             if not queue.ballots:
-                del self._queues[place]
+                del self._queues[basis]
 
-    def _postpone(self, place: tuple[ExperimentId, int], error: LedgerError) -> None:
+    def _postpone(self, basis: Basis, error: LedgerError) -> None:
         """Keep the ballots of a failed batch for a later attempt."""
         with self._lock:
-            queue = self._queues[place]
+            queue = self._queues[basis]
             queue.failures += 1
             pause = _BACKOFF.pause(queue.failures)
             queue.retry_at = time.monotonic() + pause
-        _log.warning("ballots of round %d wait another %.0f s: %s", place[1], pause, error)
+        _log.warning("ballots of round %d wait another %.0f s: %s", basis.round, pause, error)
 
-    def _drop(self, place: tuple[ExperimentId, int]) -> None:
+    def _drop(self, basis: Basis, error: ProtocolError) -> None:
+        """Forget ballots that the ledger will not count any more."""
         with self._lock:
-            self._queues.pop(place, None)
+            queue = self._queues.pop(basis)
+        _log.warning("dropped %d ballots of round %d: %s", len(queue.ballots), basis.round, error)
+
+
+def _check_vote(round_: Round, ballot: SignedBallot) -> None:
+    """Check the contents of a ballot; one of the wrong length would spoil its whole batch."""
+    allowed = sum(
+        1 << slot for slot in round_.contents if round_.slots[slot].proposer != ballot.learner
+    )
+    if ballot.vote.approvals & ~allowed:
+        raise BallotRefused(
+            f"the ballot approves slots that {ballot.learner} may not approve: its own, or slots "
+            "without a proposal"
+        )
+    needed, given = 1 + len(round_.contents), len(ballot.vote.scores)
+    if given != needed:
+        raise BallotRefused(
+            f"the ballot has scores of {given} weights; it needs those of the current weights and "
+            f"of each proposal, {needed} in all"
+        )
 
 
 # -------------------------------------------------------------------------------- learner
@@ -272,7 +299,7 @@ class RelayList:
     def __init__(self, relays: Sequence[BallotTaker]) -> None:
         self._relays = tuple(relays)
 
-    def offer(self, experiment: ExperimentId, round_index: int, ballot: SignedBallot) -> None:
+    def offer(self, basis: Basis, ballot: SignedBallot) -> None:
         """Hand over a ballot.
 
         Raises:
@@ -282,7 +309,7 @@ class RelayList:
         failures: list[LedgerError] = []
         for relay in self._relays:
             try:
-                relay.offer(experiment, round_index, ballot)
+                relay.offer(basis, ballot)
             except (BallotRefused, RelayFull, LedgerUnavailable) as error:
                 failures.append(error)
                 _log.info("trying the next relay: %s", error)
@@ -312,15 +339,18 @@ class RelayCarrier:
         self._relay = relay
         self._poll = poll
 
-    def vote(self, experiment: ExperimentId, round_index: int, vote: Vote) -> Pending:
-        """Sign a ballot and hand it to the relay.
+    def vote(
+        self, experiment: ExperimentId, round_index: int, proposals: bytes, vote: Vote
+    ) -> Pending:
+        """Sign a ballot on the proposals that have this digest, and hand it to the relay.
 
         Raises:
             BallotRefused, RelayFull, LedgerUnavailable: see `BallotTaker.offer`.
         """
-        ballot = sign_ballot(self._wallet, self._ledger.domain, experiment, round_index, vote)
-        self._relay.offer(experiment, round_index, ballot)
-        return _Carried(self._ledger, ballot.learner, self._poll, experiment, round_index)
+        basis = Basis(experiment, round_index, proposals)
+        ballot = sign_ballot(self._wallet, self._ledger.domain, basis, vote)
+        self._relay.offer(basis, ballot)
+        return _Carried(self._ledger, ballot.learner, self._poll, basis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,25 +360,28 @@ class _Carried:
     _ledger: LedgerView
     _account: Account
     _poll: float
-    _experiment: ExperimentId
-    _round: int
+    _basis: Basis
 
     def wait(self, timeout: float | None = None) -> Receipt:
         """Wait until the ballot is counted and return the receipt of the relay's transaction.
 
         Raises:
             WrongPhase: the round closed without the ballot.
+            WrongProposals: the round has other proposals now, so the ballot cannot count.
             LedgerUnavailable: the ballot was not counted within ``timeout`` seconds.
         """
+        place = self._basis.experiment, self._basis.round
         give_up = None if timeout is None else time.monotonic() + timeout
         while True:
             # Read the round first: this ballot may close it between the two reads.
-            round_ = self._ledger.round(self._experiment, self._round)
-            recorded = self._ledger.ballot(self._experiment, self._round, self._account)
-            if recorded.state in (BallotState.APPROVED, BallotState.REJECTED):
+            round_ = self._ledger.round(*place)
+            recorded = self._ledger.ballot(*place, self._account)
+            if recorded.state == BallotState.CAST:
                 return Receipt("", self._ledger.now(), 0, ())
             if round_.outcome != Outcome.NONE:
                 raise WrongPhase(round_.phase)
+            if round_.proposals not in (None, self._basis.proposals):  # a reorg changed them
+                raise WrongProposals(round_.proposals)
             if give_up is not None and time.monotonic() >= give_up:
                 raise LedgerUnavailable(
                     "the relay accepted the ballot and did not submit it to the ledger in time"

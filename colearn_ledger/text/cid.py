@@ -1,18 +1,22 @@
 """CIDs as text: version 1, base32, sha2-256.
 
 The multiformats package fills its tables on first use. If two threads do so at the same time, they
-get errors that look like an invalid CID, so a lock admits one thread at a time.
+get errors that look like an invalid CID, so a lock admits one thread at a time. It needs almost a
+millisecond for a CID, and a round can have many, so the last results are kept.
 """
 
 from __future__ import annotations
 
 import re
 import threading
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from multiformats import CID
+
+_KEPT = 4_096
+"""Number of results that are kept."""
 
 _lock = threading.Lock()
 _TEXT = re.compile("b[a-z2-7]{58}")
@@ -22,6 +26,7 @@ class InvalidCid(ValueError):
     """The text is not a CIDv1 in base32 with sha2-256."""
 
 
+@lru_cache(maxsize=_KEPT)
 def encode_cid(codec: int, digest: bytes) -> str:
     """Return the CID of a codec below 128 and a 32-byte digest."""
     with _lock:
@@ -36,6 +41,11 @@ def decode_cid(text: str) -> tuple[int, bytes]:
     """
     if not isinstance(text, str) or not _TEXT.fullmatch(text):
         raise InvalidCid("a CID consists of b and 58 letters a-z or digits 2-7")
+    return _decode_text(text)
+
+
+@lru_cache(maxsize=_KEPT)
+def _decode_text(text: str) -> tuple[int, bytes]:
     try:
         with _lock:
             cid = _cid_class().decode(text)

@@ -1,4 +1,7 @@
-"""Encode and decode weights as a safetensors file with the tree and a summary in its header.
+"""Encode and decode weights as a safetensors file with a header about them.
+
+The header contains the tree, a summary of the training and the sha256 of the weights that the
+training started from, its base.
 
 Decoding runs no code from the file, uses memory in proportion to the file's size, and checks
 everything before using it. The same weights always give the same bytes.
@@ -7,6 +10,7 @@ everything before using it. The same weights always give the same bytes.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -29,6 +33,7 @@ from colearn_ledger.weights.tensorfile import MAX_HEADER, MAX_MERGED_HEADER, Ten
 from colearn_ledger.weights.tree import Array, Node, WeightsTree, flatten, make_leaf
 
 _VERSION = 1
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +58,28 @@ class DecodedWeights:
         summary: the training summary from the file.
         merged: what the file's header lists as merged, or ``None``. It is a claim: anybody can
             write such a header.
+        base: sha256 of the weights that these were trained from, in hexadecimal, or ``None``.
     """
 
     weights: Any
     summary: Mapping[str, Any] | None
     merged: MergeRecord | None = None
+    base: str | None = None
 
 
-def encode_weights(weights: WeightsTree, *, summary: Mapping[str, Any] | None = None) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """The checked JSON document in a file's header."""
+
+    structure: Node
+    summary: Mapping[str, Any] | None
+    merged: MergeRecord | None
+    base: str | None
+
+
+def encode_weights(
+    weights: WeightsTree, *, summary: Mapping[str, Any] | None = None, base: str | None = None
+) -> bytes:
     """Encode weights as a file.
 
     Decoding restores every value's bits and type, with these exceptions: big-endian arrays return
@@ -70,6 +89,8 @@ def encode_weights(weights: WeightsTree, *, summary: Mapping[str, Any] | None = 
     Args:
         weights: the tree.
         summary: JSON values about the training, covered by the file's hash.
+        base: sha256 of the weights that these were trained from, 64 lower-case hexadecimal digits;
+            ``None`` if there were none.
 
     Raises:
         UnsupportedWeights: the format does not support a type, a data type or the summary.
@@ -80,6 +101,8 @@ def encode_weights(weights: WeightsTree, *, summary: Mapping[str, Any] | None = 
         "summary": None if summary is None else dict(summary),
         "version": _VERSION,
     }
+    if base is not None:
+        info["base"] = base
     try:
         return TensorFile.write(tensors, dump(info))
     except InvalidJson as error:
@@ -121,12 +144,13 @@ def decode_weights(
     if not is_merged:
         _check_size(len(view), schema)
     file = TensorFile.parse(view, max_header=MAX_MERGED_HEADER if is_merged else MAX_HEADER)
-    structure, summary, merged = _read_header(file, schema)
+    header = _read_header(file, schema)
     arrays = {name: file.array(name) for name in file.tensors}
     if not allow_non_finite:
         for name, array in arrays.items():
             check_finite(name, array)
-    return DecodedWeights(structure.build(arrays), summary, merged)
+    tree = header.structure.build(arrays)
+    return DecodedWeights(tree, header.summary, header.merged, header.base)
 
 
 def open_weights(file: BinaryIO, schema: WeightsSchema | None) -> tuple[Node, TensorFile]:
@@ -143,8 +167,7 @@ def open_weights(file: BinaryIO, schema: WeightsSchema | None) -> tuple[Node, Te
     """
     _check_size(file.seek(0, os.SEEK_END), schema)
     opened = TensorFile.parse_file(file)
-    structure, _, _ = _read_header(opened, schema)
-    return structure, opened
+    return _read_header(opened, schema).structure, opened
 
 
 def check_weights(file: BinaryIO, schema: WeightsSchema | None) -> None:
@@ -184,18 +207,16 @@ def _check_size(size: int, schema: WeightsSchema | None) -> None:
         raise OversizedWeights(f"the file has {size} bytes, the schema allows {schema.max_bytes}")
 
 
-def _read_header(
-    file: TensorFile, schema: WeightsSchema | None
-) -> tuple[Node, Mapping[str, Any] | None, MergeRecord | None]:
-    """Return structure, summary and record of a merge, after checking structure and tensors."""
-    structure, summary, merged = _read_info(file.info)
-    check_leaves(structure, file.tensors)
+def _read_header(file: TensorFile, schema: WeightsSchema | None) -> _Header:
+    """Return the header's document, after checking structure and tensors."""
+    header = _read_info(file.info)
+    check_leaves(header.structure, file.tensors)
     if schema is not None:
-        schema.check(structure, file.tensors)
-    return structure, summary, merged
+        schema.check(header.structure, file.tensors)
+    return header
 
 
-def _read_info(info: Any) -> tuple[Node, Mapping[str, Any] | None, MergeRecord | None]:
+def _read_info(info: Any) -> _Header:
     if not isinstance(info, dict) or type(info.get("version")) is not int:
         raise CorruptHeader("the header's metadata has no version")
     if info["version"] != _VERSION:
@@ -203,13 +224,20 @@ def _read_info(info: Any) -> tuple[Node, Mapping[str, Any] | None, MergeRecord |
             f"the weights are in version {shown(info['version'])} of the format, "
             f"this program reads {_VERSION}"
         )
-    if set(info) - {"merged"} != {"structure", "summary", "version"}:
+    if set(info) - {"base", "merged"} != {"structure", "summary", "version"}:
         raise CorruptHeader("the header's metadata is not structure, summary and version")
     summary = info["summary"]
     if summary is not None and not isinstance(summary, dict):
         raise CorruptHeader("the training summary is not a JSON object")
     merged = _read_merge(info["merged"]) if "merged" in info else None
-    return Node.from_json(info["structure"]), summary, merged
+    base = _read_base(info["base"]) if "base" in info else None
+    return _Header(Node.from_json(info["structure"]), summary, merged, base)
+
+
+def _read_base(base: Any) -> str:
+    if not isinstance(base, str) or not _SHA256.fullmatch(base):
+        raise CorruptHeader("the header's base is not a sha256 of 64 hexadecimal digits")
+    return base
 
 
 def _read_merge(record: Any) -> MergeRecord:

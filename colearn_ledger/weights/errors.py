@@ -51,6 +51,10 @@ class NonFiniteWeights(WeightsError):
     """A tensor contains NaN or infinity."""
 
 
+class WrongBase(WeightsError):
+    """The weights were trained from other weights than the current ones."""
+
+
 class PickledWeights(WeightsError):
     """A leaf is a pickle; loading it would run untrusted code."""
 

@@ -81,6 +81,17 @@ class WeightsSchema:
         opened = {n: _VARIABLE if n in variable else spec for n, spec in tensors.items()}
         return cls(structure, opened, max_bytes)
 
+    @property
+    def can_average(self) -> bool:
+        """Return whether the mean of several such weights makes sense.
+
+        It does not for bytes and strings, which learners of trees use, or without any tensor of a
+        floating data type: the mean would be the lowest slot's weights.
+        """
+        kinds = {kind for _, kind in self.structure.leaves()}
+        floating = any(DTYPES[spec.dtype].kind not in "biu" for spec in self.tensors.values())
+        return floating and not kinds.intersection(VARIABLE_LEAVES)
+
     def check(self, structure: Node, tensors: Mapping[str, TensorSpec]) -> None:
         """Compare weights with this schema.
 

@@ -41,18 +41,18 @@ class StoreWithoutProposals:
         return self._store.get(content, **how)
 
 
-def test_missing_proposal_is_rejected_shortly_before_the_ledgers_deadline(any_world, wrong_clock):
+def test_missing_proposal_is_rejected_at_half_of_the_ledgers_window(any_world, wrong_clock):
     w = any_world([TowardsTarget(4), TowardsTarget(5)], rounds=1)
     w.seconds = wrong_clock
-    agents = [w.agent(0), w.agent(1, store=StoreWithoutProposals(w), fetch_margin=15.0)]
+    agents = [w.agent(0), w.agent(1, store=StoreWithoutProposals(w))]
     for _ in range(4):
         for agent in agents:
             agent.step()
     round_ = w.rounds()[0]
-    assert round_.content is not None
-    w.seconds = round_.deadline - 17
+    assert round_.contents
+    w.seconds = round_.deadline - 52
     assert agents[1].step() == Action.WAITED
-    w.seconds = round_.deadline - 14
+    w.seconds = round_.deadline - 49
     assert agents[1].step() == Action.VOTED
     assert w.rounds()[0].outcome == Outcome.REJECTED
     assert not w.rounds()[0].by_deadline

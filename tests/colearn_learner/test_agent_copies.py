@@ -1,4 +1,4 @@
-"""A voter adopts tested weights from its own folder, and keeps at most one proposal."""
+"""A voter adopts tested weights from its own folder, and keeps only the round's proposals."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class CountingStore:
 
 
 def find_tested_files(w: World, index: int) -> list[Path]:
-    return list((w.folder / f"agent-{index}" / "weights").glob("*.tested"))
+    return list((w.folder / f"agent-{index}" / "weights").glob("*/*.safetensors"))
 
 
 def step_until_voted(w: World, agents: list[Agent], voter: Agent) -> None:
@@ -59,7 +59,8 @@ def test_voter_fetches_each_proposal_once(world, reveal_window: int):
     w = world([TowardsTarget(4), TowardsTarget(5), TowardsTarget(-9)], reveal_window=reveal_window)
     stores = [CountingStore(w.store(i)) for i in range(3)]
     w.drive([w.agent(i, store=store) for i, store in enumerate(stores)])
-    voted_on = [r.content.cid for r in w.rounds() if r.proposer != w.wallets[1].address]
+    others = [r for r in w.rounds() if r.slots[0].proposer != w.wallets[1].address]
+    voted_on = [r.contents[0].cid for r in others]
     accepted = [r for r in w.rounds() if r.outcome == Outcome.ACCEPTED]
     assert 0 < len(accepted) < len(w.rounds())
     assert [stores[1].fetched[cid] for cid in voted_on] == [1] * len(voted_on)
@@ -70,7 +71,7 @@ def test_tested_copy_is_adopted_and_restored_to_the_store_that_lost_it(world):
     store = CountingStore(w.store(1))
     agents = [w.agent(0), w.agent(1, store=store)]
     step_until_voted(w, agents, agents[1])
-    content = w.rounds()[0].content
+    content = w.rounds()[0].contents[0]
     [kept] = (w.folder / "store" / "files").glob(f"*/{content.cid}")
     kept.unlink()
     store.lost = True
@@ -88,7 +89,7 @@ def test_restarted_agent_adopts_the_tested_copy_without_fetching(world):
     store = CountingStore(w.store(1))
     with w.agent(1, store=store) as again:
         assert again.step() == Action.ADOPTED
-    assert store.fetched[w.rounds()[0].content.cid] == 0
+    assert store.fetched[w.rounds()[0].contents[0].cid] == 0
 
 
 def test_damaged_copy_is_fetched_again(world):
@@ -99,11 +100,11 @@ def test_damaged_copy_is_fetched_again(world):
     [copy] = find_tested_files(w, 1)
     copy.write_bytes(copy.read_bytes()[:-1] + b"!")
     assert agents[1].step() == Action.ADOPTED
-    assert store.fetched[w.rounds()[0].content.cid] == 2
+    assert store.fetched[w.rounds()[0].contents[0].cid] == 2
     assert w.learners[1].weights[0].tolist() == [1.0] * 3
 
 
-def test_at_most_one_tested_proposal_is_kept_until_its_round_ends(world):
+def test_tested_proposal_is_kept_until_its_round_ends(world):
     w = world([TowardsTarget(4), TowardsTarget(5), TowardsTarget(-9)])
     agents, seen = w.agents(), []
     agents[1].on_observation(lambda _: seen.append(len(find_tested_files(w, 1))))
@@ -114,27 +115,30 @@ def test_at_most_one_tested_proposal_is_kept_until_its_round_ends(world):
 
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Make writing of files with a suffix fail."""
-    replace = Path.replace
+    """Make writing of weights to folders of a name fail."""
+    replace, full = Path.replace, set()
 
-    def refuse(suffix: str) -> None:
-        def full(path: Path, target: Path) -> Any:
-            if Path(target).suffix == suffix:
-                raise OSError(28, "No space left on device")
-            return replace(path, target)
+    def refuse(path: Path, target: Path) -> Any:
+        if Path(target).suffix == ".safetensors" and Path(target).parent.name in full:
+            raise OSError(28, "No space left on device")
+        return replace(path, target)
 
-        monkeypatch.setattr(Path, "replace", full)
-
-    return refuse
+    monkeypatch.setattr(Path, "replace", refuse)
+    return full.add
 
 
 def test_full_disk_does_not_stop_a_voter(world, full_disk, caplog):
-    full_disk(".tested")
     w = world([TowardsTarget(4), TowardsTarget(5)], rounds=2)
-    w.drive(w.agents())
-    assert [r.outcome for r in w.rounds()] == [Outcome.ACCEPTED] * 2
-    assert "cannot keep a copy of the proposal of round 0: No space left on device" in caplog.text
-    assert not list(w.folder.glob("agent-*/weights/*.part"))
+    agents = w.agents()
+    for _ in range(2):
+        for agent in agents:
+            agent.step()
+    full_disk("0")
+    w.drive(agents)
+    assert [r.outcome for r in w.rounds()] == [Outcome.REJECTED, Outcome.ACCEPTED]
+    assert not any(r.by_deadline for r in w.rounds())
+    assert "its local copy could not be written: No space left on device" in caplog.text
+    assert not list(w.folder.glob("agent-*/weights/**/*.part"))
 
 
 class TestWeightsCache:
@@ -142,34 +146,34 @@ class TestWeightsCache:
     def cache(self, tmp_path: Path) -> WeightsCache:
         return WeightsCache(tmp_path / "weights")
 
-    def test_tested_file_becomes_the_accepted_one(self, cache: WeightsCache, tmp_path: Path):
-        cache.save_tested(3, CONTENT, DATA)
-        assert (cache.load_tested(CONTENT), cache.load(CONTENT)) == (DATA, None)
-        cache.accept_tested(CONTENT)
-        assert (cache.load_tested(CONTENT), cache.load(CONTENT)) == (None, DATA)
-        assert len(list((tmp_path / "weights").iterdir())) == 1
-
-    def test_tested_file_is_replaced_in_the_next_round(self, cache: WeightsCache):
+    def test_proposals_are_kept_until_their_round_is_over(self, cache: WeightsCache):
         other = content_of(b"other")
-        cache.save_tested(3, CONTENT, DATA)
-        cache.save_tested(4, other, b"other")
-        assert (cache.load_tested(CONTENT), cache.load_tested(other)) == (None, b"other")
-        cache.remove_tested(except_round=4)
-        assert cache.load_tested(other) == b"other"
-        cache.remove_tested(except_round=40)
-        assert cache.load_tested(other) is None
+        cache.save_proposal(4, CONTENT, DATA)
+        cache.save_proposal(4, other, b"other")
+        cache.remove_proposals(except_round=4)
+        assert cache.load_proposal(4, CONTENT) == DATA
+        assert cache.load_proposal(4, other) == b"other"
+        assert (cache.load_proposal(5, CONTENT), cache.load(CONTENT)) == (None, None)
+        cache.remove_proposals(except_round=40)
+        assert cache.load_proposal(4, other) is None
 
-    def test_removing_leftovers_keeps_the_tested_file(self, cache: WeightsCache, tmp_path: Path):
+    def test_removing_leftovers_keeps_proposals(self, cache: WeightsCache, tmp_path: Path):
         cache.save(CONTENT, DATA)
-        cache.save_tested(1, CONTENT, DATA)
-        (tmp_path / "weights" / "killed.part").write_bytes(b"half")
+        cache.save_proposal(1, CONTENT, DATA)
+        for leftover in ("killed.part", "1/killed.part"):
+            (tmp_path / "weights" / leftover).write_bytes(b"half")
         cache.remove_all_except([])
-        assert (cache.load(CONTENT), cache.load_tested(CONTENT)) == (None, DATA)
-        assert len(list((tmp_path / "weights").iterdir())) == 1
+        assert (cache.load(CONTENT), cache.load_proposal(1, CONTENT)) == (None, DATA)
+        assert len(list((tmp_path / "weights").rglob("*"))) == 2
 
-    def test_unwritable_accepted_weights_raise_damaged_folder(self, cache: WeightsCache, full_disk):
-        full_disk(".safetensors")
-        cache.save_tested(1, CONTENT, DATA)
-        for act in (lambda: cache.save(CONTENT, DATA), lambda: cache.accept_tested(CONTENT)):
+    def test_unwritable_folder_raises_damaged_folder(
+        self, cache: WeightsCache, full_disk, tmp_path: Path
+    ):
+        full_disk("weights")
+        full_disk("1")
+        for act in (
+            lambda: cache.save(CONTENT, DATA),
+            lambda: cache.save_proposal(1, CONTENT, DATA),
+        ):
             with pytest.raises(DamagedFolder, match="No space left on device"):
                 act()

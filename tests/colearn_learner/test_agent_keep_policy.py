@@ -47,13 +47,13 @@ def make_agents(w: World, node: Kubo, config: dict[str, Any]) -> list[Agent]:
 
 
 def find_contents(w: World, outcome: Outcome) -> list[ContentRef]:
-    return [r.content for r in w.rounds() if r.outcome == outcome]
+    return [c for r in w.rounds() if r.outcome == outcome for c in r.contents.values()]
 
 
 def unpin_all(node: Kubo, w: World) -> None:
     """Unpin this world's weights, because tests share the node and produce the same weights."""
     initial = w.ledger.experiment(w.experiment).params.initial
-    for content in {initial, *(r.content for r in w.rounds() if r.content)}:
+    for content in {initial, *(c for r in w.rounds() for c in r.contents.values())}:
         KuboStore(node.api).unpin(content)
 
 

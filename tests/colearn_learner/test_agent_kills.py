@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import pytest
 
 from colearn_learner.agent.loop import Action, Agent
 from colearn_learner.interface import Weights
-from colearn_ledger.protocol import ContentRef, Outcome, Status
-from tests.support.toyworld import TowardsTarget, World
+from colearn_ledger.protocol import ContentRef, Status
+from tests.support.toyworld import TowardsTarget, World, content_of_round
 
 KEPT = 1
 """Number of accepted weights that stay pinned; small, so that few rounds release some."""
@@ -25,7 +26,8 @@ class Killed(BaseException):
 class KillSwitch:
     """A counter of an agent's operations with side effects that kills it before the n-th one.
 
-    A process only computes between two such operations, so these kills cover every moment.
+    A process only computes between two such operations, so these kills cover every moment, apart
+    from those in the threads that fetch files.
     """
 
     def __init__(self, kill_before: int | None) -> None:
@@ -34,7 +36,7 @@ class KillSwitch:
         self.is_armed = False
 
     def tick(self) -> None:
-        if not self.is_armed:
+        if not self.is_armed or threading.current_thread() is not threading.main_thread():
             return
         self.used += 1
         if self.used == self._kill_before:
@@ -70,7 +72,8 @@ class PinCheckingLedger:
         return getattr(self._w.views[1], name)
 
     def propose(self, experiment: Any, index: int, content: ContentRef, scores: Any) -> Any:
-        assert content.cid in self._w.pins(1)
+        is_plural = len(self._w.rounds()[index].slots) > 1
+        assert (content.cid in self._w.pins(1)) != is_plural
         return self._w.views[1].propose(experiment, index, content, scores)
 
 
@@ -182,21 +185,23 @@ def check_agent_1(w: World, *, late: bool) -> None:
     """Check that agent 1 pins and stores exactly what it needs, and sent what it decided."""
     now = w.ledger.experiment(w.experiment)
     rounds = w.rounds()
-    accepted = [now.params.initial, *(r.content for r in rounds if r.outcome == Outcome.ACCEPTED)]
+    accepted = [now.params.initial, *w.accepted()]
+    [current] = now.current
     kept = [c for c in accepted if c.cid in read_kept_cids(w)]
     pinned, spec = w.pins(1), now.params.spec
-    assert kept[-1] == now.current
+    assert kept[-1] == current
     if late:  # it missed some weights, or was killed before it adopted them
         assert len(kept) <= KEPT
-        assert {spec.cid, now.current.cid} <= pinned <= {spec.cid, *(c.cid for c in kept)}
-        assert {file_name(now.current)} <= list_weights(w) <= {file_name(c) for c in kept}
+        assert {spec.cid, current.cid} <= pinned <= {spec.cid, *(c.cid for c in kept)}
+        assert {file_name(current)} <= list_weights(w) <= {file_name(c) for c in kept}
     else:
         assert kept == accepted[-KEPT:]
         assert pinned == {spec.cid, *(c.cid for c in kept)}
         assert list_weights(w) == {file_name(c) for c in kept}
     trained = [line for line in w.journal(1) if line["kind"] == "trained"]
     assert len({line["round"] for line in trained}) == len(trained)
-    proposed = {r.index: r.content for r in rounds if r.proposer == w.wallets[1].address}
+    mine = [r for r in rounds if r.slots[0].proposer == w.wallets[1].address]
+    proposed = {r.index: content_of_round(r) for r in mine}
     for line in trained:
         content = proposed[line["round"]]
         assert content.cid == line["content"][0] if content else late
@@ -254,10 +259,52 @@ def test_kill_before_any_operation_loses_no_decision_and_leaks_no_pin(
             assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
             assert len({learner.weights[0].tobytes() for learner in w.learners}) == 1
             if not late:
-                assert [r.approvals for r in w.rounds()] == [
-                    r.approvals for r in undisturbed.rounds()
+                assert [r.slots[0].approvals for r in w.rounds()] == [
+                    r.slots[0].approvals for r in undisturbed.rounds()
                 ]
                 assert not any(r.by_deadline for r in w.rounds())
+        except AssertionError as error:
+            error.add_note(f"killed before operation {n} of {operations}")
+            raise
+
+
+def check_plural(w: World, undisturbed: World) -> None:
+    """Check that agent 1 voted, merged, pinned and served as if it had not been killed."""
+    now = w.ledger.experiment(w.experiment)
+    assert now.status == Status.COMPLETED
+    assert len({learner.weights[0].tobytes() for learner in w.learners}) == 1
+    approvals = [[slot.approvals for slot in r.slots] for r in w.rounds()]
+    assert approvals == [[slot.approvals for slot in r.slots] for r in undisturbed.rounds()]
+    assert not any(r.by_deadline for r in w.rounds())
+    trained = [line for line in w.journal(1) if line["kind"] == "trained"]
+    assert len({line["round"] for line in trained}) == len(trained)
+    merged = [line["content"] for line in w.journal(1) if line["kind"] == "merged"]
+    own = {s.content.cid for s in w.rounds()[-1].slots if s.proposer == w.wallets[1].address}
+    assert w.pins(1) == {now.params.spec.cid, merged[-1][0], *own}
+    assert list_weights(w) == {f"{merged[-1][1]}.safetensors"}
+
+
+@pytest.mark.parametrize("reveal_window", [0, 100], ids=["open", "secret"])
+def test_kill_in_plural_rounds_loses_no_decision_and_leaks_no_pin(
+    tmp_path: Path, killable_files, reveal_window: int, is_long: bool
+):
+    """Kill before each operation; in the usual run, before every seventh one."""
+
+    def make_world(name: str) -> World:
+        learners = [TowardsTarget(4), UnrepeatableLearner(5), TowardsTarget(6)]
+        params = {"rounds": 2, "proposers": 2, "reveal_window": reveal_window}
+        return World(tmp_path / name, learners, params)
+
+    undisturbed = make_world("undisturbed")
+    operations = run_experiment(undisturbed, killable_files, None, late=False).used
+    check_plural(undisturbed, undisturbed)
+    assert operations > 80
+    first = 3 if reveal_window else 1
+    for n in range(1, operations + 1) if is_long else range(first, operations + 1, 7):
+        w = make_world(f"killed-{n}")
+        try:
+            run_experiment(w, killable_files, n, late=False)
+            check_plural(w, undisturbed)
         except AssertionError as error:
             error.add_note(f"killed before operation {n} of {operations}")
             raise

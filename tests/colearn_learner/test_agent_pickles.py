@@ -115,7 +115,7 @@ def test_agent_rejects_a_strangers_pickle_unread(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(learners[0], "_read", lambda _: None)  # the proposer itself stays unharmed
     w.drive(w.agents())
     assert w.rounds()[0].outcome == Outcome.REJECTED
-    assert w.rounds()[0].rejections == 2
+    assert (w.rounds()[0].ballots, w.rounds()[0].slots[0].approvals) == (2, 0)
     assert "rejects the proposal of round 0: the proposal is not usable" in caplog.text
     assert not canary.exists()
 

@@ -42,7 +42,8 @@ def test_voter_reports_fetching_and_testing(voter_reports):
     works = [(p.work, p.size) for p in reports if p.over]
     assert works == [
         (Work.FETCHING, now.params.initial.size),
-        (Work.FETCHING, w.rounds()[0].content.size),
+        (Work.FETCHING, w.accepted()[0].size),
+        (Work.TESTING, None),  # the current weights
         (Work.TESTING, None),
     ]
 
@@ -64,7 +65,7 @@ def test_proposer_reports_training_testing_and_sending(world):
     agents = w.agents()
     agents[0].on_progress(reports.append)
     w.drive(agents)
-    size = w.rounds()[0].content.size
+    size = w.accepted()[0].size
     works = [(p.work, p.done) for p in reports if p.over]
     assert works[1:4] == [(Work.TRAINING, 0), (Work.TESTING, 0), (Work.SENDING, size)]
 
@@ -116,7 +117,7 @@ def test_monitoring_counts_bytes(world):
     w.drive(agents)
     lines = monitor.metrics().decode().splitlines()
     figures = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
-    content, initial = w.rounds()[0].content, w.ledger.experiment(w.experiment).params.initial
+    [content], initial = w.accepted(), w.ledger.experiment(w.experiment).params.initial
     sent = float(figures['colearn_agent_bytes_moved_total{work="sending"}'])
     fetched = float(figures['colearn_agent_bytes_moved_total{work="fetching"}'])
     assert (sent, fetched) == (content.size, initial.size + content.size)

@@ -126,7 +126,7 @@ def test_permanent_error_stops_the_agent_until_it_is_fixed(world, error):
 
     run_together(w.agent(0, **QUICK), w.agent(1, **QUICK))  # the cause is fixed
     first = w.rounds()[0]
-    assert (first.content.cid, first.outcome) == (trained["content"][0], Outcome.ACCEPTED)
+    assert (first.contents[0].cid, first.outcome) == (trained["content"][0], Outcome.ACCEPTED)
     assert w.learners[0].trainings == 1
     assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
 
@@ -163,7 +163,7 @@ def test_transient_error_is_retried_until_it_passes(world, error):
     assert w.learners[0].trainings == 1
 
 
-@pytest.mark.parametrize("method", ["experiment", "duty", "round", "wait_for_change"])
+@pytest.mark.parametrize("method", ["agenda", "wait_for_change"])
 def test_failing_query_is_retried(world, method: str):
     w = world([TowardsTarget(4), TowardsTarget(5)], rounds=2)
     down = LedgerUnavailable("the node does not answer")
@@ -233,7 +233,7 @@ def test_agents_do_not_retry_in_lockstep(world):
     w = make_world_before_proposal(world)
     recorded = []
     for agent in w.agents():
-        agent._ledger = FailingProxy(agent._ledger, "experiment", [TRANSIENT[0]] * 9)
+        agent._ledger = FailingProxy(agent._ledger, "agenda", [TRANSIENT[0]] * 9)
         stop = RecordedPauses(9)
         agent.run(stop)
         recorded.append(stop.pauses)

@@ -30,6 +30,25 @@ def test_demo_writes_four_files_and_prints_the_results(tmp_path):
     assert (out / "weights.safetensors").stat().st_size > 100
 
 
+def test_demo_lets_several_learners_propose(tmp_path):
+    out = tmp_path / "run"
+    result = colearn(*QUICK, "--n-proposers", "3", "--out", str(out), "--json")
+    summary = json.loads(result.output)
+    assert (summary["proposers"], summary["proposed"]) == (3, 15)
+    assert 0 < summary["accepted"] <= 15
+    assert (out / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list(csv.DictReader((out / "history.csv").open()))) == 5 * 3 * 3
+
+
+def test_demo_chooses_the_best_of_several_forests(tmp_path):
+    arguments = ("--n-proposers", "3", "--model", "forest", "--out", str(tmp_path / "run"))
+    result = colearn(*QUICK, *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    history = json.loads((tmp_path / "run" / "history.json").read_text())
+    assert history["experiment"]["params"]["merge"] == "best"
+    assert all(len(round_["accepted"]) <= 1 for round_ in history["rounds"])
+
+
 def test_same_seed_gives_the_same_weights(tmp_path):
     def weights(name: str, *more: str) -> str:
         result = colearn(*QUICK, "--json", "--out", str(tmp_path / name), *more)

@@ -80,7 +80,7 @@ def test_second_sigterm_ends_the_agent_at_once(home: Path, contract: str, pipes:
         alice.read_until("stopping")
         alice.process.terminate()
         assert alice.wait()[0] == 128 + signal.SIGTERM
-    assert run_json("history", reference)["rounds"][0]["content"] is None
+    assert run_json("history", reference)["rounds"][0]["slots"][0]["content"] is None
 
 
 def test_ctrl_c_ends_with_code_130(home: Path, contract: str):

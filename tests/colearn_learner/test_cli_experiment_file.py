@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -17,13 +18,17 @@ from colearn_learner.cli import main
 from colearn_learner.cli._support.experiment_file import (
     TEMPLATE,
     BadExperimentFile,
+    Overrides,
     read_experiment_file,
 )
+from colearn_learner.cli._support.experiment_options import VOTE_RULES
 from colearn_learner.cli._support.factories import FactoryFailed, load_learner, parse_arguments
 from colearn_learner.cli.logs import log_event, start_logging
 from colearn_learner.errors import LearnerError
-from colearn_ledger.protocol import Admission, ContentRef, Selection
+from colearn_ledger.protocol import Admission, ContentRef, Merge, Selection
+from colearn_ledger.spec import ExperimentSpec, VoteRule
 from colearn_ledger.weights.codec import encode_weights
+from colearn_ledger.weights.schema import WeightsSchema
 
 CONTENT = ContentRef.from_digest(0x55, b"\1" * 32, "01" * 32, 1)
 
@@ -43,10 +48,48 @@ def test_terms_become_parameters(tmp_path: Path):
     text = text.replace("approval = 0.5", "approval = 1").replace(
         "late_join = false", "late_join = true"
     )
+    text = text.replace("proposers = 1 ", "proposers = 5 ").replace('"mean"', '"best"')
+    text = text.replace('rule = "better-alone"', 'rule = "leave-one-out"')
     (tmp_path / "e.toml").write_text(text)
-    params = read_experiment_file(tmp_path / "e.toml").params(CONTENT, CONTENT)
+    read = read_experiment_file(tmp_path / "e.toml")
+    params = read.params(CONTENT, CONTENT)
     assert (params.selection, params.admission) == (Selection.RANDOM, Admission.ALLOWLIST)
     assert (params.approval_bps, params.late_join) == (10_000, True)
+    assert (params.proposers, params.merge) == (5, Merge.BEST)
+    assert read.voting["vote_rule"] == VoteRule.LEAVE_ONE_OUT
+
+
+def test_table_about_voting_has_the_defaults_of_the_specification(tmp_path: Path):
+    (tmp_path / "e.toml").write_text(TEMPLATE)
+    schema = WeightsSchema.of([np.zeros(1)])
+    implied = ExperimentSpec("", schema, "score", higher_is_better=True)
+    voting = read_experiment_file(tmp_path / "e.toml").voting
+    stated = ExperimentSpec("", schema, "score", higher_is_better=True, **voting)
+    assert set(voting) == {"vote_rule", "tolerance", "max_distance"}
+    assert stated == implied
+
+
+def test_options_replace_fields_of_the_file(tmp_path: Path):
+    weights = TEMPLATE.index("\n[weights]")
+    terms = TEMPLATE.index("\n[terms]")
+    (tmp_path / "e.toml").write_text(TEMPLATE[:weights] + TEMPLATE[terms:])
+    overrides = Overrides(
+        terms={"proposers": 16, "merge": "best", "patience": 3},
+        vote={"rule": "leave-one-out", "tolerance": 0.5},
+        weights_given=True,
+    )
+    read = read_experiment_file(tmp_path / "e.toml", overrides)
+    params = read.params(CONTENT, CONTENT)
+    assert (params.proposers, params.merge, params.patience) == (16, Merge.BEST, 3)
+    assert read.voting == {
+        "vote_rule": VoteRule.LEAVE_ONE_OUT,
+        "tolerance": 0.5,
+        "max_distance": 5.0,
+    }
+
+
+def test_options_offer_each_vote_rule():
+    assert [rule.value for rule in VoteRule] == list(VOTE_RULES)
 
 
 @pytest.mark.parametrize(
@@ -65,6 +108,10 @@ def test_terms_become_parameters(tmp_path: Path):
         ("approval = 0.5", "approval = 50", "above 0 and at most 1"),
         ("approval = 0.5", "approval = nan", "above 0 and at most 1"),
         ('"round_robin"', '"roundrobin"', "did you mean round_robin"),
+        ("proposers = 1 ", "proposers = 17 ", "proposers is out of its bounds"),
+        ('"mean"', '"men"', "did you mean mean"),
+        ('"better-alone"', '"alone"', "did you mean better-alone"),
+        ("tolerance = 0.0", 'tolerance = "0"', "wrong type"),
         ('name = "tumours"', f'name = "{"x" * 65}"', "name is out of its bounds"),
         ("higher_is_better = false", 'higher_is_better = "no"', "wrong type"),
         ('score_name = "log loss"', 'score_name = ""', "score_name is empty"),

@@ -54,20 +54,23 @@ def test_three_agents_complete_an_experiment_and_history_matches_the_contract(
     assert history == json.loads(independent.stdout)
     assert history["experiment"]["status"] == "completed"
     assert len(history["rounds"]) == 3
-    scores = [b["vote_score"] for round_ in history["rounds"] for b in round_["ballots"]]
-    assert len(scores) == 6
+    cast = [b for r in history["rounds"] for b in r["ballots"] if b["ballot"] == "cast"]
+    assert len(cast) == 6
+    scores = [s["vote_score"] for b in cast for s in (b["current"], *b["scores"])]
+    assert len(scores) == 12
     assert None not in scores
 
     one = run_json("history", "1", "--network", "local-evm", "--round", "1")
     assert one == {**history, "rounds": history["rounds"][1:2]}
     assert colearn("history", reference, "--format", "csv").output.count("\n") == 1 + 9
     table = colearn("history", reference).output
-    assert all(round_["content"]["cid"][:20] in table for round_ in history["rounds"])
+    contents = [round_["slots"][0]["content"] for round_ in history["rounds"]]
+    assert all(content["cid"][:20] in table for content in contents)
 
     out = home / "model.safetensors"
     for more, content in (
-        ((), history["experiment"]["current"]),
-        (("--round", "1"), history["rounds"][1]["content"]),
+        ((), history["experiment"]["current"][0]),
+        (("--round", "1"), contents[1]),
     ):
         got = run_json("weights", "get", reference, *more, "--out", str(out))
         assert got["sha256"] == content["sha256"]
@@ -76,7 +79,7 @@ def test_three_agents_complete_an_experiment_and_history_matches_the_contract(
         path.name.removesuffix(".safetensors")
         for path in (home / "home" / "agents").glob("*/weights/*")
     }
-    assert history["experiment"]["current"]["sha256"] in kept
+    assert history["experiment"]["current"][0]["sha256"] in kept
 
 
 # --------------------------------------------------------------- deployment
@@ -123,7 +126,10 @@ def test_admit_join_leave_start_and_cancel_follow_the_rules(home: Path, contract
     )
     assert "only the experiment's creator" in refused("admit", reference, "bob", "--key", "bob")
     run_json("experiment", "admit", reference, str(alice), "bob", "--key", "owner")
-    joined = run_json("experiment", "join", reference, "--key", "alice")
+    wrong = refused("join", reference, "--hash", "11" * 32, "--key", "alice")
+    assert "its creator or its rules are not the expected ones" in wrong
+    shown_hash = run_json("experiment", "show", reference)["hash"]
+    joined = run_json("experiment", "join", reference, "--hash", shown_hash, "--key", "alice")
     assert joined["account"] == alice
     assert joined["events"] == ["LearnerJoined"]
     assert "an account can join only once" in refused("join", reference, "--key", "alice")
@@ -161,7 +167,7 @@ def test_missing_rounds_and_stores_are_reported(home: Path, contract: str):
 
 def test_weights_changed_in_the_store_are_not_written(home: Path, contract: str):
     reference = create_experiment(home)
-    current = run_json("experiment", "show", reference)["current"]
+    [current] = run_json("experiment", "show", reference)["current"]
     (file,) = (home / "store" / "files").rglob(current["cid"])
     data = bytearray(file.read_bytes())
     data[-1] ^= 1

@@ -57,13 +57,17 @@ Setup = Callable[[pytest.MonkeyPatch, Path], None]
 
 
 def hostile_experiment(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Connect to a ledger on which a stranger has named an experiment and started a round."""
+    """Connect to a ledger without checks, on which a stranger has chosen a name and a topic."""
+    for module in ("params", "rules"):
+        patch.setattr(f"colearn_ledger.reference.{module}.check_text", lambda *_, **__: None)
     alice, bob = Wallet.create(), Wallet.create()
     ledger = LocalLedger.new(alice)
     content = content_of(b"weights")
     ledger.create(ExperimentParams(HOSTILE, content, content, 1, 2, 2))
-    ledger.join(1)
-    ledger.acting_for(bob).join(1)
+    known = ledger.experiment(1).hash
+    ledger.join(1, known)
+    ledger.acting_for(bob).join(1, known)
+    ledger.announce(1, HOSTILE, content)
     patch.setattr(EvmLedger, "connect", lambda *_, **__: ledger)
 
 

@@ -66,11 +66,11 @@ def test_interrupted_demo_exits_with_130_and_saves_partial_results(tmp_path: Pat
     closed = [r for r in history["rounds"] if r["outcome"] != "none"]
     assert completed == len(closed) >= 3
     rows = list(csv.DictReader((out / "history.csv").open()))
-    assert len(rows) == 3 * len(history["rounds"])
+    assert len(rows) == 3 * len(history["rounds"])  # a row for each learner
     assert (out / "plot.png").read_bytes().startswith(b"\x89PNG")
     weights = (out / "weights.safetensors").read_bytes()
     decode_weights(weights)
-    accepted = [r["content"]["cid"] for r in closed if r["outcome"] == "accepted"]
+    accepted = [r["slots"][0]["content"]["cid"] for r in closed if r["outcome"] == "accepted"]
     assert content_of(weights).cid == accepted[-1]
     for name in ("history.json", "history.csv", "plot.png", "weights.safetensors"):
         assert str(out / name) in errors
@@ -96,9 +96,8 @@ def test_interrupted_simulation_stops_its_agents_and_keeps_its_partial_result(tm
         AgentFolder(journal.parent, owner).close()  # fails if the folder is still locked
     result = interrupted.value.result
     assert result.history.experiment.status == Status.RUNNING
-    accepted = [
-        r.round.content for r in result.history.rounds if r.round.outcome == Outcome.ACCEPTED
-    ]
+    rounds = [r.round for r in result.history.rounds]
+    accepted = [r.contents[0] for r in rounds if r.outcome == Outcome.ACCEPTED]
     assert len(accepted) >= 3
     assert result.content == accepted[-1] == content_of(result.weights_file)
 

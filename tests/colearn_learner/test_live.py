@@ -21,6 +21,7 @@ from colearn_ledger.protocol import (
     Vote,
     VoteCast,
     VoteCommitted,
+    VotingStarted,
     WeightsProposed,
 )
 from colearn_ledger.weights.unixfs import content_of
@@ -42,13 +43,17 @@ def make_view(
     return LiveView(screen, accounts(n_learners), score_name=score_name)
 
 
-def open_round(index: int, n_learners: int) -> list[Event]:
+def open_round(index: int, n_learners: int, n_proposers: int = 1) -> list[Event]:
     learners = accounts(n_learners)
-    proposer = learners[index % n_learners]
+    proposers = tuple(learners[(index + i) % n_learners] for i in range(n_proposers))
     n_voters = n_learners - 1
     return [
-        RoundStarted(EXPERIMENT, index, proposer, n_voters, (n_voters + 1) // 2, 0),
-        WeightsProposed(EXPERIMENT, index, proposer, CONTENT, Scores(0.5, 0.5), 0),
+        RoundStarted(EXPERIMENT, index, proposers, n_voters, (n_voters + 1) // 2, 0),
+        *(
+            WeightsProposed(EXPERIMENT, index, proposer, slot, CONTENT, Scores(0.5, 0.5))
+            for slot, proposer in enumerate(proposers)
+        ),
+        VotingStarted(EXPERIMENT, index, bytes(32), 0),
     ]
 
 
@@ -59,12 +64,36 @@ def complete_round(index: int, n_learners: int) -> list[Event]:
     votes = {i: i % 2 == 0 for i in range(n_learners) if i != proposer}
     yes = sum(votes.values())
     cast = [
-        VoteCast(EXPERIMENT, index, learners[i], Vote(vote, Scores(0.25, 0.25)))
+        VoteCast(EXPERIMENT, index, learners[i], Vote(int(vote), (Scores(), Scores(0.25, 0.25))))
         for i, vote in votes.items()
     ]
-    outcome = Outcome.ACCEPTED if 2 * yes >= len(votes) else Outcome.REJECTED
-    closed = RoundClosed(EXPERIMENT, index, outcome, yes, len(votes) - yes, len(votes))
+    accepted = 2 * yes >= len(votes)
+    outcome = Outcome.ACCEPTED if accepted else Outcome.REJECTED
+    closed = RoundClosed(EXPERIMENT, index, outcome, int(accepted), (yes,), len(votes))
     return [*open_round(index, n_learners), *cast, closed]
+
+
+def complete_plural_round(index: int, n_learners: int, n_proposers: int) -> list[Event]:
+    """Return the events of a round in which everybody approves the even slots of the others."""
+    learners = accounts(n_learners)
+    slots = range(n_proposers)
+    own = {(index + slot) % n_learners: slot for slot in slots}
+    cast = [
+        VoteCast(
+            EXPERIMENT,
+            index,
+            learner,
+            Vote(
+                sum(1 << slot for slot in slots if slot % 2 == 0 and own.get(i) != slot),
+                (Scores(0.1, 0.1), *(Scores(0.25, 0.25 + slot % 2) for slot in slots)),
+            ),
+        )
+        for i, learner in enumerate(learners)
+    ]
+    accepted = sum(1 << slot for slot in slots if slot % 2 == 0)
+    approvals = tuple(0 if slot % 2 else n_learners - 1 for slot in slots)
+    closed = RoundClosed(EXPERIMENT, index, Outcome.ACCEPTED, accepted, approvals, n_learners - 1)
+    return [*open_round(index, n_learners, n_proposers), *cast, closed]
 
 
 def show(live: LiveView, events: list[Event]) -> None:
@@ -87,8 +116,8 @@ def test_table_fits_the_width_without_truncation(width: int, n_learners: int, sc
     for index in range(3):
         show(live, complete_round(index, n_learners))
     without_proposal = [
-        RoundStarted(EXPERIMENT, 3, accounts(n_learners)[-1], n_learners - 1, 1, 0),
-        RoundClosed(EXPERIMENT, 3, Outcome.NO_PROPOSAL, 0, 0, n_learners - 1),
+        RoundStarted(EXPERIMENT, 3, (accounts(n_learners)[-1],), n_learners - 1, 1, 0),
+        RoundClosed(EXPERIMENT, 3, Outcome.NO_PROPOSAL, 0, (0,), n_learners - 1),
     ]
     show(live, without_proposal)
     lines = draw_table(live)
@@ -121,6 +150,21 @@ def test_marks_become_counts_when_they_do_not_fit(width, n_learners, ballots):
     assert any(re.search(rf"learner 2 +{ballots} +\d+/", line) for line in draw_table(live))
 
 
+@pytest.mark.parametrize(("n_learners", "n_proposers"), [(5, 5), (32, 16), (100, 16)])
+@pytest.mark.parametrize("width", [80, 120])
+def test_table_of_plural_rounds_fits_the_width(width: int, n_learners: int, n_proposers: int):
+    live = make_view(n_learners, width, terminal=True, score_name="mean squared error")
+    for index in range(3):
+        show(live, complete_plural_round(index, n_learners, n_proposers))
+    lines = draw_table(live)
+    assert max(map(len, lines)) <= width
+    assert not [line for line in lines if "…" in line]
+    rows = [line.split() for line in lines if " learners " in line]
+    half = f"{(n_proposers + 1) // 2}/{n_proposers}"
+    assert [row[:3] for row in rows] == [[str(i), str(n_proposers), "learners"] for i in (1, 2, 3)]
+    assert all(row[-4:-1] == [half, "accepted", half] for row in rows)
+
+
 def test_narrow_screen_shortens_only_the_score_name():
     live = make_view(5, 60, terminal=True, score_name="mean squared error")
     show(live, complete_round(0, 5))
@@ -141,9 +185,34 @@ def test_without_a_terminal_each_complete_round_is_one_line():
     live = make_view(3, 80, terminal=False)
     first, second = complete_round(0, 3), complete_round(1, 3)
     with live:
-        show(live, [*first[:2], first[-1], *second])
+        show(live, [*first[:3], first[-1], *second])
         assert live._console.file.getvalue() == "", "two ballots are missing"
-        show(live, first[2:-1])
+        show(live, first[3:-1])
     lines = live._console.file.getvalue().splitlines()
     assert [line.split(":")[0] for line in lines] == ["round 1", "round 2"]
     assert "proposer learner 1, ballots ★✘✔, 1 of 2 approve (1 needed), accepted" in lines[0]
+
+
+def test_line_of_a_plural_round_names_the_accepted_learners():
+    live = make_view(5, 80, terminal=False)
+    first, second = complete_plural_round(0, 5, 5), complete_plural_round(1, 5, 5)
+    with live:
+        show(live, [*first[:1], *first[2:], *second])
+        assert live._console.file.getvalue() == "", "a proposal is missing"
+        show(live, first[1:2])
+    lines = live._console.file.getvalue().splitlines()
+    assert lines[0] == (
+        "round 1: proposers 1-5, ballots ✔✔✔✔✔, approvals 4 0 4 0 4 (2 needed), accepted 3/5 "
+        "(learners 1, 3, 5), mean log loss 0.2917"
+    )
+    assert lines[1].startswith("round 2: proposers 2-5, 1, ")
+    assert "(learners 1, 2, 4)" in lines[1]
+
+
+def test_round_without_all_ballots_is_printed_at_the_end():
+    live = make_view(3, 80, terminal=False)
+    first = complete_round(0, 3)
+    with live:
+        show(live, [*first[:-2], first[-1]])
+        assert live._console.file.getvalue() == ""
+    assert "ballots ★✘·" in live._console.file.getvalue()

@@ -21,7 +21,7 @@ from colearn_learner.interface import (
 )
 from colearn_learner.remote.client import RemoteConfig, RemoteLearner
 from colearn_learner.remote.errors import LearnerUnavailable
-from colearn_ledger.protocol import Outcome, Status, VoteCast
+from colearn_ledger.protocol import Outcome, Scores, Status, VoteCast
 from colearn_ledger.weights.schema import WeightsSchema
 from tests.support.blocking_learner import BLOCKING
 from tests.support.remote_servers import (  # noqa: F401
@@ -33,7 +33,7 @@ from tests.support.remote_servers import (  # noqa: F401
     serve_learner,
     unused_address,
 )
-from tests.support.toyworld import TowardsTarget, World
+from tests.support.toyworld import TowardsTarget, World, content_of_round
 from tests.support.weights import read_weights
 
 ACCEPTED, REJECTED, NONE = Outcome.ACCEPTED, Outcome.REJECTED, Outcome.NO_PROPOSAL
@@ -127,12 +127,11 @@ def test_restarted_server_gets_the_accepted_weights_after_a_kill_in_training(
     assert "the learner failed to train: LearnerUnavailable" in declined.reason
     ballots = find_observations_of_agent_0(w, Action.VOTED)
     votes = [e.vote for seen in ballots for e in seen.events if isinstance(e, VoteCast)]
-    assert [vote.approve for vote in votes] == [True, False, True]
-    assert (votes[1].scores.vote_score, votes[1].scores.test_score) == (None, None)
+    assert [vote.approvals for vote in votes] == [1, 0, 1]
+    assert votes[1].scores == (Scores(), Scores())
     assert "the learner failed to test the proposal: LearnerUnavailable" in ballots[1].reason
-    proposed = read_weights(
-        w.store(1), w.rounds()[4].content, schema=WeightsSchema.of([np.zeros(3)])
-    )
+    content = content_of_round(w.rounds()[4])
+    proposed = read_weights(w.store(1), content, schema=WeightsSchema.of([np.zeros(3)]))
     assert proposed.weights[0].tolist() == [3.0] * 3  # from 2, not from the server's own 0
 
 

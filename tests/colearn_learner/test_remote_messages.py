@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from colearn_learner.conversion import scores_of, vote_of
+from colearn_learner.conversion import approves, scores_of
 from colearn_learner.errors import UnsupportedModel
 from colearn_learner.interface import (
     ColearnModel,
@@ -178,7 +178,7 @@ def test_scores_and_vote_survive_the_conversion(vote_score, test_score, vote, te
     assert (got.vote, got.has_test_score) == (vote, tested)
     for mine, theirs in ((vote_score, got.vote_score), (test_score, got.test_score)):
         assert math.isnan(theirs) if math.isnan(mine) else bits(theirs) == bits(mine)
-    assert vote_of(got) == vote_of(answer)
+    assert approves(got) == approves(answer)
     assert scores_of(got) == scores_of(answer)
 
 
@@ -193,7 +193,8 @@ def test_scores_and_vote_survive_the_conversion(vote_score, test_score, vote, te
     ],
 )
 def test_objects_like_an_answer_are_converted_as_the_agent_would(answer: Any):
-    assert vote_of(send_over_the_wire(answer)) == vote_of(answer)
+    got = send_over_the_wire(answer)
+    assert (approves(got), scores_of(got)) == (approves(answer), scores_of(answer))
 
 
 def test_response_to_a_test_without_scores_is_refused():

@@ -6,9 +6,11 @@ import pickle
 
 import pytest
 
-from colearn_learner import simulation
+from colearn_learner import Weights, simulation
 from colearn_learner.simulation import SimulationConfig, SimulationError
-from colearn_ledger.protocol import Status
+from colearn_ledger.protocol import Merge, Status
+from colearn_ledger.weights.codec import decode_weights
+from colearn_ledger.weights.unixfs import content_of
 from tests.support.toyworld import TowardsTarget
 
 
@@ -32,8 +34,54 @@ def test_result_has_all_rounds_and_proposers_take_turns():
     assert result.history.experiment.status == Status.COMPLETED
     assert [r.block_proposer for r in result.results.data] == [0, 1, 2, 0]
     assert result.results.data[0].votes == [None, True, True]
-    assert result.content == result.history.experiment.current
+    assert (result.content,) == result.history.experiment.current
     assert all((learner.weights[0] == result.weights[0]).all() for learner in learners)
+
+
+PLURAL = SimulationConfig(n_proposers=4)
+
+
+def test_several_learners_propose_and_their_mean_is_adopted():
+    learners = make_learners(1, 2, 3, 9)
+    result = simulation.run(learners, 4, config=PLURAL)
+    params = result.history.experiment.params
+    assert (params.proposers, params.merge) == (4, Merge.MEAN)
+    assert all(len(record.round.contents) == 4 for record in result.history.rounds)
+    assert len(result.history.experiment.current) > 1
+    assert decode_weights(result.weights_file).merged.contents == result.history.experiment.current
+    assert result.content == content_of(result.weights_file)
+    assert all((learner.weights[0] == result.weights[0]).all() for learner in learners)
+    first = result.results.data[0]
+    assert (first.block_proposer, first.vote) == (None, True)
+    assert set(first.proposals) == {0, 1, 2, 3}
+    assert first.votes == [True] * 4
+
+
+def test_plural_weights_do_not_depend_on_the_order_of_proposals_and_ballots():
+    secret = SimulationConfig(n_proposers=4, secret_ballots=True)
+    hashes = {run_and_hash(config=config) for config in (PLURAL, PLURAL, secret)}
+    assert len(hashes) == 1
+
+
+def test_best_merge_adopts_one_proposal():
+    config = SimulationConfig(n_proposers=3, merge="best", vote_rule="leave-one-out")
+    result = simulation.run(make_learners(1, 2, 3), 2, config=config)
+    assert result.history.experiment.params.merge == Merge.BEST
+    assert [len(record.accepted) for record in result.history.rounds] == [1, 1]
+    assert (result.content,) == result.history.experiment.current
+
+
+class WithText(TowardsTarget):
+    """A learner whose weights contain text, like those of trees."""
+
+    def mli_get_current_weights(self):
+        return Weights(weights=[*super().mli_get_current_weights().weights, "trees"])
+
+
+def test_weights_without_a_mean_need_the_best_merge():
+    learners = [WithText(1), WithText(2)]
+    with pytest.raises(SimulationError, match="have no mean; set merge to best"):
+        simulation.run(learners, 1, config=SimulationConfig(n_proposers=2, merge="mean"))
 
 
 def test_run_folder_keeps_each_agents_journal(tmp_path):
@@ -52,7 +100,7 @@ class Scoreless(TowardsTarget):
 def test_absent_scores_are_nan_in_results_and_none_in_history():
     result = simulation.run([Scoreless(1), Scoreless(2)], 1)
     assert all(math.isnan(s) for s in result.results.data[0].test_scores)
-    assert result.history.rounds[0].scores.test_score is None
+    assert result.history.rounds[0].scores[0].test_score is None
 
 
 def test_error_in_an_agent_reaches_the_caller():
@@ -91,6 +139,9 @@ def test_weights_that_others_cannot_use_are_refused_at_creation(weights, message
         (make_learners(1, 2), {"vote_threshold": 1.5}, "vote threshold"),
         (make_learners(1, 2), {"vote_threshold": math.nan}, "vote threshold"),
         (make_learners(1, 2), {"ledger": "paper"}, "choose local or evm"),
+        (make_learners(1, 2), {"config": SimulationConfig(n_proposers=17)}, "from 1 to 16"),
+        (make_learners(1, 2), {"config": SimulationConfig(merge="sum")}, "choose mean or best"),
+        (make_learners(1, 2), {"config": SimulationConfig(vote_rule="x")}, "better-alone"),
     ],
 )
 def test_arguments_out_of_bounds_are_refused(learners, options, message):

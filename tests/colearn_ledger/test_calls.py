@@ -17,6 +17,7 @@ from colearn_ledger.protocol import (
     ContentRef,
     ExperimentParams,
     InvalidParameter,
+    Merge,
     Scores,
     Selection,
     SignedBallot,
@@ -31,6 +32,9 @@ ANA = Wallet.from_key(b"\x01" * 32)
 EVM_ACCOUNT, COSMOS_ACCOUNT = ANA.address, ANA.cosmos_address("wasm")
 SPEC = ContentRef.from_digest(0x55, b"\xab" * 32, "ab" * 32, 1_200)
 PARAMS = ExperimentParams("hospitals", SPEC, None, 10, 3, 5)
+WORD = b"\x07" * 32
+VOTE = Vote(0b101, (Scores(0.5, None), Scores(), Scores()))
+SIGNED = SignedBallot(EVM_ACCOUNT, VOTE, bytes(65))
 ENTRIES = {**CALLS, **QUERIES}
 
 
@@ -48,7 +52,7 @@ class TestTable:
     @pytest.mark.parametrize("name", ENTRIES)
     def test_reference_implements_every_entry(self, name: str):
         method = getattr(Rules if name in CALLS else Views, name)
-        caller_or_time = name in CALLS or name == "duty"
+        caller_or_time = name in CALLS or name in ("duty", "agenda")
         expected = len(ENTRIES[name].arguments) + caller_or_time
         assert len(inspect.signature(method).parameters) - 1 == expected
 
@@ -68,7 +72,11 @@ class TestArgumentChecks:
             ("initial", "x"),
             ("rounds", "3"),
             ("rounds", True),
+            ("proposers", 2.0),
+            ("patience", None),
             ("selection", 2),
+            ("merge", 2),
+            ("merge", "mean"),
             ("admission", "closed"),
             ("late_join", 1),
             ("settle_early", None),
@@ -80,23 +88,36 @@ class TestArgumentChecks:
         assert refused.value.args == (field,)
 
     def test_enumerations_given_as_numbers_become_members(self):
-        (params,) = check("create", replace(PARAMS, selection=1, admission=1))
+        (params,) = check("create", replace(PARAMS, selection=1, merge=1, admission=1))
         assert params.selection is Selection.RANDOM
+        assert params.merge is Merge.BEST
         assert params.admission is Admission.ALLOWLIST
 
     @pytest.mark.parametrize(
         ("name", "arguments", "refused_name"),
         [
             ("create", (None,), "params"),
-            ("join", (1, b"short"), "encryption_key"),
-            ("commit", (1, 0, bytes(31)), "commitment"),
-            ("reveal", (1, 0, Vote(True), bytes(33)), "salt"),
-            ("reveal", (1, 0, Vote(True), "0" * 32), "salt"),
-            ("vote", (1, 0, Vote(1)), "vote"),
-            ("vote", (1, 0, Vote(True, Scores("1"))), "vote"),
-            ("vote", (1, 0, None), "vote"),
-            ("vote", (1, "0", Vote(True)), "round"),
-            ("vote", (1, True, Vote(True)), "round"),
+            ("join", (1, b"short", WORD), "hash"),
+            ("join", (1, WORD, b"short"), "encryption_key"),
+            ("set_encryption_key", (1, "0" * 32), "encryption_key"),
+            ("commit", (1, 0, WORD, bytes(31)), "commitment"),
+            ("commit", (1, 0, WORD.hex(), WORD), "proposals"),
+            ("reveal", (1, 0, VOTE, bytes(33)), "salt"),
+            ("reveal", (1, 0, VOTE, "0" * 32), "salt"),
+            ("reveal", (1, 0, Vote(-1, ()), WORD), "approvals"),
+            ("vote", (1, 0, bytes(31), VOTE), "proposals"),
+            ("vote", (1, 0, None, VOTE), "proposals"),
+            ("vote", (1, 0, WORD, Vote(True, ())), "approvals"),
+            ("vote", (1, 0, WORD, Vote(-1, ())), "approvals"),
+            ("vote", (1, 0, WORD, Vote(2**16, ())), "approvals"),
+            ("vote", (1, 0, WORD, Vote(0, Scores())), "scores"),
+            ("vote", (1, 0, WORD, Vote(0, bytes(32))), "scores"),
+            ("vote", (1, 0, WORD, Vote(0, (Scores(), None))), "scores"),
+            ("vote", (1, 0, WORD, Vote(0, (Scores("1"),))), "scores"),
+            ("vote", (1, 0, WORD, Vote(0, (Scores(10**400),))), "scores"),
+            ("vote", (1, 0, WORD, None), "vote"),
+            ("vote", (1, "0", WORD, VOTE), "round"),
+            ("vote", (1, True, WORD, VOTE), "round"),
             ("start", ("1",), "experiment"),
             ("start", (True,), "experiment"),
             ("remove", (1, "ana"), "account"),
@@ -109,9 +130,19 @@ class TestArgumentChecks:
             ("propose", (1, 0, None, Scores()), "content"),
             ("propose", (1, 0, SPEC, (1, 2)), "scores"),
             ("propose", (1, 0, SPEC, Scores(10**400)), "scores"),
-            ("vote_signed", (1, 0, [SignedBallot("x", Vote(True), b"")]), "ballots"),
-            ("vote_signed", (1, 0, [SignedBallot(EVM_ACCOUNT, Vote(True), "")]), "ballots"),
-            ("vote_signed", (1, 0, [None]), "ballots"),
+            ("vote_signed", (1, 0, b"", [SIGNED]), "proposals"),
+            ("vote_signed", (1, 0, WORD, SIGNED), "ballots"),
+            ("vote_signed", (1, 0, WORD, [SIGNED, None]), "ballots"),
+            ("vote_signed", (1, 0, WORD, [replace(SIGNED, learner="x")]), "ballots"),
+            ("vote_signed", (1, 0, WORD, [replace(SIGNED, signature="")]), "ballots"),
+            ("vote_signed", (1, 0, WORD, [replace(SIGNED, vote=None)]), "ballots"),
+            ("vote_signed", (1, 0, WORD, [replace(SIGNED, vote=Vote(2**16, ()))]), "ballots"),
+            ("vote_signed", (1, 0, WORD, [replace(SIGNED, vote=Vote(0, None))]), "ballots"),
+            ("announce", (1, b"key", SPEC), "topic"),
+            ("announce", (1, None, SPEC), "topic"),
+            ("announce", (1, "\ud800", SPEC), "topic"),
+            ("announce", (1, "key", None), "content"),
+            ("agenda", (1, "0x"), "account"),
             ("learners", (1, "0", 10), "start"),
             ("learners", (1, 0, 1.5), "limit"),
             ("duty", (1, "0x"), "account"),
@@ -139,8 +170,18 @@ class TestArgumentChecks:
         assert check("learners", 1, 7, -1) == (1, 7, 0)
 
     def test_nan_scores_become_absent(self):
-        _, _, vote = check("vote", 1, 0, Vote(True, Scores(math.nan, 0.5)))
-        assert vote == Vote(True, Scores(None, 0.5))
+        *_, vote = check("vote", 1, 0, WORD, Vote(1, [Scores(math.nan, 0.5), Scores(1)]))
+        assert vote == Vote(1, (Scores(None, 0.5), Scores(1.0)))
+
+    @pytest.mark.parametrize("approvals", [0, 2**16 - 1])
+    def test_bitmap_of_up_to_16_slots_is_kept(self, approvals: int):
+        *_, vote = check("vote", 1, 0, WORD, Vote(approvals, ()))
+        assert vote.approvals == approvals
+
+    def test_signed_ballots_get_the_form_of_the_ledger(self):
+        lower = replace(SIGNED, learner=EVM_ACCOUNT.lower())
+        *_, ballots = check("vote_signed", 1, 0, WORD, (lower, SIGNED))
+        assert ballots == [SIGNED, SIGNED]
 
     def test_addresses_get_the_form_of_the_ledger(self):
         assert check("remove", 1, EVM_ACCOUNT.lower()) == (1, EVM_ACCOUNT)

@@ -18,21 +18,26 @@ from colearn_ledger.keys.signing import ballot_signer, cosmos_domain, sign_ballo
 from colearn_ledger.keys.wallet import InvalidKey, Wallet, cosmos_address
 from colearn_ledger.protocol import (
     Account,
+    Basis,
     ExperimentId,
     Scores,
     SigningScheme,
     Vote,
-    commitment_hash,
 )
-from colearn_ledger.text.address import address_bytes
 
 KEY = "0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 WORDS = "abandon " * 11 + "about"
 PASSWORD = "correct horse battery"
 CONTRACT = cosmos_address("wasm", b"\2" + bytes(32))
 DOMAIN = cosmos_domain("testing-1", CONTRACT)
-EXPERIMENT = ExperimentId(7)
-VOTE = Vote(True, Scores(0.5, None))
+BASIS = Basis(ExperimentId(7), 3, b"\xdd" * 32)
+VOTE = Vote(5, (Scores(0.5, None), Scores(-2.0, 0.25)))
+SCORES = "3fe00000000000007ff8000000000000c0000000000000003fd0000000000000"
+SIGNATURE = (
+    "06d5382e9b0408cc9a85d25987680186f1f006fc30c1fa4bcf3bf7c444424e47"
+    "494d7f830eb96dbf8f84077828b31a8d1b908fcc5ebb310dcae61a2936c1c184"
+)
+"""Signatures are deterministic (RFC 6979), so every implementation makes the same one."""
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
@@ -43,12 +48,11 @@ def wallet() -> Wallet:
 
 class TestBallot:
     def test_document_follows_the_protocol_and_is_verified_by_another_library(self, wallet: Wallet):
-        ballot = sign_ballot(wallet, DOMAIN, EXPERIMENT, 3, VOTE)
+        ballot = sign_ballot(wallet, DOMAIN, BASIS, VOTE)
         learner = wallet.cosmos_address("wasm")
         signed_data = (
-            f'{{"approve":true,"chain":"testing-1","contract":"{CONTRACT}","experiment":"7",'
-            f'"learner":"{learner}","round":3,"test_score":"9221120237041090560",'
-            '"vote_score":"4602678819172646912"}'
+            f'{{"approvals":5,"chain":"testing-1","contract":"{CONTRACT}","experiment":"7",'
+            f'"learner":"{learner}","proposals":"{"dd" * 32}","round":3,"scores":"{SCORES}"}}'
         )
         data = base64.b64encode(signed_data.encode()).decode()
         document = (
@@ -61,59 +65,44 @@ class TestBallot:
         assert str(Address(PublicKey(key), "wasm")) == learner == ballot.learner
         assert len(signature) == 64
         assert int.from_bytes(signature[32:], "big") <= ORDER // 2
+        assert signature.hex() == SIGNATURE
 
-    def test_signer_is_recovered_and_bound_to_experiment_and_round(self, wallet: Wallet):
-        ballot = sign_ballot(wallet, DOMAIN, EXPERIMENT, 3, VOTE)
-        assert ballot_signer(DOMAIN, EXPERIMENT, 3, ballot) == wallet.cosmos_address("wasm")
+    def test_signer_is_recovered_and_bound_to_the_contract_and_what_is_judged(self, wallet: Wallet):
+        ballot = sign_ballot(wallet, DOMAIN, BASIS, VOTE)
+        assert ballot_signer(DOMAIN, BASIS, ballot) == wallet.cosmos_address("wasm")
         elsewhere = [
-            (cosmos_domain("testing-2", CONTRACT), EXPERIMENT, 3),
-            (cosmos_domain("testing-1", wallet.cosmos_address("wasm")), EXPERIMENT, 3),
-            (DOMAIN, ExperimentId(8), 3),
-            (DOMAIN, EXPERIMENT, 4),
-            (signing_domain(1, Account("0x" + "11" * 20)), EXPERIMENT, 3),
+            (cosmos_domain("testing-2", CONTRACT), BASIS),
+            (cosmos_domain("testing-1", wallet.cosmos_address("wasm")), BASIS),
+            (DOMAIN, dataclasses.replace(BASIS, experiment=ExperimentId(8))),
+            (DOMAIN, dataclasses.replace(BASIS, round=4)),
+            (DOMAIN, dataclasses.replace(BASIS, proposals=b"\xde" * 32)),
+            (signing_domain(1, Account("0x" + "11" * 20)), BASIS),
         ]
-        assert [ballot_signer(*place, ballot) for place in elsewhere] == [None] * 5
+        assert [ballot_signer(*place, ballot) for place in elsewhere] == [None] * 6
 
     def test_changed_vote_or_learner_has_no_signer(self, wallet: Wallet):
-        ballot = sign_ballot(wallet, DOMAIN, EXPERIMENT, 3, VOTE)
-        turned = dataclasses.replace(ballot, vote=Vote(False, VOTE.scores))
+        ballot = sign_ballot(wallet, DOMAIN, BASIS, VOTE)
+        turned = dataclasses.replace(ballot, vote=Vote(4, VOTE.scores))
         given = dataclasses.replace(ballot, learner=Wallet.create().cosmos_address("wasm"))
-        assert ballot_signer(DOMAIN, EXPERIMENT, 3, turned) is None
-        assert ballot_signer(DOMAIN, EXPERIMENT, 3, given) is None
+        assert ballot_signer(DOMAIN, BASIS, turned) is None
+        assert ballot_signer(DOMAIN, BASIS, given) is None
 
     def test_malformed_signatures_have_no_signer(self, wallet: Wallet):
-        good = sign_ballot(wallet, DOMAIN, EXPERIMENT, 3, VOTE)
+        good = sign_ballot(wallet, DOMAIN, BASIS, VOTE)
         key, r, s = good.signature[:33], good.signature[33:65], good.signature[65:]
         twin = (ORDER - int.from_bytes(s, "big")).to_bytes(32, "big")
         for broken in (b"", key, key + r, bytes(97), key + r + twin, key + r + s + b"\0",
                        b"\4" + key[1:] + r + s, key + b"\xff" * 32 + s):  # fmt: skip
             ballot = dataclasses.replace(good, signature=broken)
-            assert ballot_signer(DOMAIN, EXPERIMENT, 3, ballot) is None
+            assert ballot_signer(DOMAIN, BASIS, ballot) is None
 
 
 def test_domain_is_that_of_the_contract():
-    text = b"CollectiveLearning\x001\x00testing-1\x00" + CONTRACT.encode()
+    text = b"CollectiveLearning\x002\x00testing-1\x00" + CONTRACT.encode()
     assert DOMAIN.separator == hashlib.sha256(text).digest()
     assert (DOMAIN.scheme, DOMAIN.chain_id) == (SigningScheme.ADR036, "testing-1")
     evm = signing_domain(31337, Account("0x" + "11" * 20))
     assert (evm.scheme, evm.chain, evm.chain_id) == (SigningScheme.EIP712, "eip155:31337", 31337)
-
-
-def test_commitment_hashes_the_bytes_of_the_address(wallet: Wallet):
-    account, salt = wallet.cosmos_address("wasm"), bytes(range(32))
-    hashed = (
-        DOMAIN.separator
-        + (7).to_bytes(8, "big")
-        + (3).to_bytes(4, "big")
-        + address_bytes(account)
-        + b"\1"
-        + (4602678819172646912).to_bytes(8, "big")
-        + (0x7FF8 << 48).to_bytes(8, "big")
-        + salt
-    )
-    made = commitment_hash(DOMAIN, EXPERIMENT, 3, account, VOTE, salt)
-    assert made == hashlib.sha256(hashed).digest()
-    assert len(address_bytes(account)) == 20
 
 
 # ------------------------------------------------------------------ wallets and keys

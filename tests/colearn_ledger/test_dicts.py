@@ -11,15 +11,19 @@ from colearn_ledger import protocol
 from colearn_ledger.protocol import (
     Account,
     Admission,
+    Agenda,
     Ballot,
     BallotState,
+    Basis,
     ContentRef,
+    Duty,
     Event,
     Experiment,
     ExperimentId,
     ExperimentParams,
     InvalidDocument,
     Learner,
+    Merge,
     Outcome,
     Phase,
     Round,
@@ -28,53 +32,79 @@ from colearn_ledger.protocol import (
     SignedBallot,
     SigningDomain,
     SkipReason,
+    Slot,
+    SlotState,
     Status,
     Vote,
     from_dict,
     to_dict,
 )
 
-ONE, ANA = ExperimentId(1), Account("0x" + "22" * 20)
+ONE, ANA, BOB = ExperimentId(1), Account("0x" + "22" * 20), Account("0x" + "33" * 20)
 SPEC = ContentRef.from_digest(0x55, b"\xab" * 32, "ab" * 32, 1_200)
-VOTE = Vote(True, Scores(0.5, float("-inf")))
+VOTE = Vote(0b101, (Scores(0.5, float("-inf")), Scores(), Scores(None, 1.0)))
 PARAMS = ExperimentParams(
-    "hospitals", SPEC, None, 10, 3, 5, selection=Selection.RANDOM, admission=Admission.ALLOWLIST
+    **{"name": "hospitals", "spec": SPEC, "initial": None, "rounds": 10},
+    **{"min_learners": 3, "max_learners": 5, "selection": Selection.RANDOM, "proposers": 3},
+    **{"merge": Merge.BEST, "admission": Admission.ALLOWLIST, "patience": 2},
 )
 EXPERIMENT = Experiment(
-    ONE, ANA, PARAMS, Status.RUNNING, 7, 9, None, 0, 3, 4, SPEC, None, b"\x01" * 32
+    **{"id": ONE, "creator": ANA, "params": PARAMS, "hash": b"\x02" * 32},
+    **{"status": Status.RUNNING, "cancel_requested": True, "created_at": 7, "started_at": 9},
+    **{"ended_at": None, "round": 1, "active_learners": 3, "joined_learners": 4},
+    **{"current": (SPEC, SPEC), "current_round": 0, "seed": b"\x01" * 32},
+)
+SLOTS = (
+    Slot(ANA, SlotState.PROPOSED, SPEC, 11, 2, accepted=True),
+    Slot(BOB, SlotState.MISSED, None, None, 0, accepted=False),
 )
 ROUND = Round(
-    **{"experiment": ONE, "index": 0, "phase": Phase.CLOSED, "outcome": Outcome.NO_PROPOSAL},
-    **{"proposer": ANA, "eligible": 2, "needed": 1, "approvals": 0, "rejections": 0},
-    **{"commitments": 0, "content": None, "started_at": 9, "proposed_at": None},
-    **{"reveal_started_at": None, "closed_at": 12, "deadline": None, "by_deadline": True},
+    **{"experiment": ONE, "index": 0, "phase": Phase.CLOSED, "outcome": Outcome.ACCEPTED},
+    **{"slots": SLOTS, "eligible": 2, "needed": 1, "ballots": 2, "commitments": 0},
+    **{"proposals": b"\xab" * 32, "started_at": 9, "voting_started_at": 11, "closed_at": 12},
+    **{"reveal_started_at": None, "deadline": None, "by_deadline": False},
 )
+PROPOSING = replace(ROUND, phase=Phase.PROPOSING, slots=(), proposals=None, voting_started_at=None)
+LEARNER = Learner(ONE, ANA, 0, True, 0, None, 1, 2, bytes(32))
 VALUES = [
     SPEC,
     VOTE,
+    Vote(0, ()),
     PARAMS,
     EXPERIMENT,
+    replace(EXPERIMENT, current=()),
     ROUND,
-    Learner(ONE, ANA, 0, True, 0, None, 1, bytes(32)),
-    Ballot(ONE, 0, ANA, True, BallotState.APPROVED),
+    PROPOSING,
+    LEARNER,
+    Ballot(ONE, 0, ANA, True, BallotState.CAST, 0b101),
+    Agenda(EXPERIMENT, ROUND, LEARNER, Duty.WAIT),
+    Agenda(EXPERIMENT, None, None, Duty.VOTE),
+    Basis(ONE, 0, b"\x08" * 32),
     SignedBallot(ANA, VOTE, b"\x07" * 65),
     SigningDomain("eip155:1", ANA, bytes(32)),
 ]
+LEFT = protocol.LearnerLeft(ONE, ANA)
+REMOVED = protocol.LearnerRemoved(ONE, ANA)
+CAST = protocol.VoteCast(ONE, 0, ANA, VOTE)
+CLOSED = protocol.RoundClosed(ONE, 0, Outcome.ACCEPTED, 0b101, (2, 0, 3), 3)
 EVENTS = [
     protocol.ExperimentCreated(ONE, ANA, PARAMS),
     protocol.LearnerAdmitted(ONE, ANA),
     protocol.LearnerJoined(ONE, ANA, 4, b"\x05" * 32),
-    protocol.LearnerLeft(ONE, ANA),
-    protocol.LearnerRemoved(ONE, ANA),
+    LEFT,
+    REMOVED,
     protocol.ExperimentStarted(ONE),
-    protocol.RoundStarted(ONE, 0, ANA, 4, 2, 9),
-    protocol.WeightsProposed(ONE, 0, ANA, SPEC, Scores(), 9),
-    protocol.ProposalDeclined(ONE, 0, ANA),
+    protocol.RoundStarted(ONE, 0, (ANA, BOB), 4, 2, 9),
+    protocol.WeightsProposed(ONE, 0, ANA, 1, SPEC, Scores()),
+    protocol.ProposalDeclined(ONE, 0, ANA, 1),
+    protocol.VotingStarted(ONE, 0, b"\x09" * 32, 9),
     protocol.VoteCommitted(ONE, 0, ANA, b"\x06" * 32),
     protocol.RevealStarted(ONE, 0, 9),
-    protocol.VoteCast(ONE, 0, ANA, VOTE),
-    protocol.BallotSkipped(ONE, 0, ANA, SkipReason.NOT_ELIGIBLE),
-    protocol.RoundClosed(ONE, 0, Outcome.ACCEPTED, 2, 1, 3),
+    CAST,
+    protocol.BallotSkipped(ONE, 0, ANA, SkipReason.INVALID_BALLOT),
+    CLOSED,
+    protocol.Announced(ONE, ANA, "key", SPEC),
+    protocol.CancelRequested(ONE),
     protocol.ExperimentCompleted(ONE),
     protocol.ExperimentCancelled(ONE),
 ]
@@ -102,13 +132,21 @@ def test_every_event_of_the_protocol_is_covered():
 
 
 def test_documents_contain_names_hexadecimal_and_strings_for_infinity():
-    assert to_dict(EVENTS[11]) == {
+    assert to_dict(CAST) == {
         "event": "vote_cast",
         "experiment": 1,
         "round": 0,
         "learner": ANA,
-        "vote": {"approve": True, "scores": {"vote_score": 0.5, "test_score": "-inf"}},
+        "vote": {
+            "approvals": 5,
+            "scores": [
+                {"vote_score": 0.5, "test_score": "-inf"},
+                {"vote_score": None, "test_score": None},
+                {"vote_score": None, "test_score": 1.0},
+            ],
+        },
     }
+    assert to_dict(CLOSED)["approvals"] == [2, 0, 3]
     assert to_dict(EXPERIMENT)["status"] == "running"
     assert to_dict(EXPERIMENT)["seed"] == "01" * 32
 
@@ -126,7 +164,18 @@ def test_score_that_is_not_a_number_becomes_null():
         (Scores, {"vote_score": "1", "test_score": None}, "Scores.vote_score"),
         (Scores, {"vote_score": True, "test_score": None}, "Scores.vote_score"),
         (Scores, {"vote_score": 10**400, "test_score": None}, "Scores.vote_score"),
-        (Vote, {"approve": 1, "scores": to_dict(Scores())}, "Vote.approve"),
+        (Vote, {"approvals": True, "scores": []}, "Vote.approvals"),
+        (Vote, {"approvals": 1, "scores": to_dict(Scores())}, "Vote.scores"),
+        (Vote, {"approvals": 1, "scores": [to_dict(Scores()), None]}, "Vote.scores[1]"),
+        (Vote, {"approvals": 1, "scores": [{**to_dict(Scores()), "vote_score": "x"}]},
+         "Vote.scores[0].vote_score"),
+        (Round, {**to_dict(ROUND), "slots": {}}, "Round.slots"),
+        (Round, {**to_dict(ROUND), "slots": "ab"}, "Round.slots"),
+        (Round, {**to_dict(ROUND), "slots": [{**to_dict(SLOTS[0]), "content": {}}]},
+         "Round.slots[0].content"),
+        (Round, {**to_dict(ROUND), "slots": [{**to_dict(SLOTS[0]), "state": "cast"}]},
+         "Round.slots[0].state"),
+        (Event, {**to_dict(CLOSED), "approvals": [1, "2"]}, "Event.approvals[1]"),
         (ContentRef, {**to_dict(SPEC), "size": 0}, "ContentRef"),
         (ContentRef, {**to_dict(SPEC), "size": True}, "ContentRef.size"),
         (ContentRef, {**to_dict(SPEC), "cid": None}, "ContentRef.cid"),
@@ -137,9 +186,9 @@ def test_score_that_is_not_a_number_becomes_null():
         (Event, {"experiment": 1}, "Event.event"),
         (Event, {"event": "event", "experiment": 1}, "Event.event"),
         (Event, {"event": ["vote_cast"], "experiment": 1}, "Event.event"),
-        (protocol.LearnerLeft, to_dict(EVENTS[4]), "LearnerLeft.event"),
+        (protocol.LearnerLeft, to_dict(REMOVED), "LearnerLeft.event"),
     ],
-)
+)  # fmt: skip
 def test_malformed_part_is_named(kind: type, document: object, where: str):
     with pytest.raises(InvalidDocument) as refused:
         from_dict(kind, document)

@@ -1,106 +1,162 @@
-"""An experiment's history: state and scores joined, as JSON and CSV."""
+"""An experiment's history: state and events joined, as JSON and CSV."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
+from typing import Any
 
 import pytest
 
-from colearn_ledger.history import read_history
-from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.history import Announcement, History, read_history
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.protocol import ContentRef, ExperimentParams, Scores, Vote
-from colearn_ledger.reference import LocalLedger
-
-
-def content(text: str) -> ContentRef:
-    digest = hashlib.sha256(text.encode())
-    return ContentRef.from_digest(0x55, digest.digest(), digest.hexdigest(), len(text))
+from colearn_ledger.protocol import Scores, SlotState, Vote
+from colearn_ledger.weights.unixfs import content_of
+from tests.support.plural import PluralExperiment, scores_of
 
 
 @pytest.fixture
-def finished_experiment():
+def classic() -> PluralExperiment:
     """Run two rounds of three learners: one accepted with a missing score, one declined."""
-    wallets = [Wallet.from_key(bytes([i + 1]) * 32) for i in range(3)]
-    ledger = LocalLedger.new(wallets[0], clock=lambda: 1_000.0)
-    views = [ledger.acting_for(w) for w in wallets]
-    params = ExperimentParams("h", content("spec"), None, 2, 3, 3)
-    experiment = ledger.create(params).wait().experiment
-    for view in views:
-        view.join(experiment)
-    views[0].propose(experiment, 0, content("w"), Scores(0.5, float("inf")))
-    views[1].vote(experiment, 0, Vote(approve=True, scores=Scores(0.25, None)))
-    views[2].vote(experiment, 0, Vote(approve=False, scores=Scores(0.125, 0.1)))
-    views[1].decline(experiment, 1)
-    return ledger, experiment
+    made = PluralExperiment(3, rounds=2, initial=None)
+    made.views[0].propose(made.id, 0, content_of(b"w"), Scores(0.5, float("inf")))
+    proposals = made.round.proposals
+    for view, approvals, scores in (
+        (made.views[1], 1, Scores(0.25, None)),
+        (made.views[2], 0, Scores(0.125, 0.1)),
+    ):
+        view.vote(made.id, 0, proposals, Vote(approvals, (Scores(), scores)))
+    made.views[1].decline(made.id, 1)
+    return made
 
 
-def test_scores_of_events_are_joined_to_rounds_and_ballots(finished_experiment):
-    history = read_history(*finished_experiment)
-    first, second = history.rounds
-    assert history.scores_complete
-    assert first.scores == Scores(0.5, float("inf"))
-    assert [r.scores.vote_score for r in first.ballots] == [None, 0.25, 0.125]
-    assert second.scores == Scores()
+@pytest.fixture
+def plural() -> PluralExperiment:
+    """Play two rounds of five proposers: slots 0, 2 and 4 accepted, then one slot declined."""
+    made = PluralExperiment(5, proposers=5, patience=2)
+    made.play(lambda _, slot: slot % 2 == 0)
+    made.views[3].announce(made.id, "keys", content_of(b"keys"))
+    made.propose(1)
+    made.vote(lambda _, slot: False)
+    return made
 
 
-def test_json_is_strict_and_has_null_for_absent_scores(finished_experiment):
-    document = json.loads(read_history(*finished_experiment).to_json(), parse_constant=pytest.fail)
+def read(made: PluralExperiment) -> History:
+    return read_history(made.ledger, made.id)
+
+
+def read_json(made: PluralExperiment) -> Any:
+    return json.loads(read(made).to_json(), parse_constant=pytest.fail)
+
+
+def test_scores_of_events_are_joined_to_slots_and_ballots(classic, plural):
+    first, second = read(classic).rounds
+    assert first.scores == (Scores(0.5, float("inf")),)
+    assert [r.proposals.get(0) for r in first.ballots] == [
+        None,
+        Scores(0.25, None),
+        Scores(0.125, 0.1),
+    ]
+    assert second.scores == (Scores(),)
+    for learner, row in enumerate(read(plural).rounds[0].ballots):
+        assert row.current == scores_of(learner)
+        assert row.proposals == {slot: scores_of(learner, slot) for slot in range(5)}
+
+
+def test_learners_score_of_its_own_proposal_is_the_proposed_one(plural):
+    first = read(plural).rounds[0]
+    assert first.scores_of(first.ballots[2])[2] == Scores(2.5, 2.25)
+    assert first.scores_of(first.ballots[2])[1] == scores_of(2, 1)
+
+
+def test_accepted_set_and_missing_proposals_are_recorded(plural):
+    first, second, third = read(plural).rounds
+    assert first.accepted == (0, 2, 4)
+    assert [slot.approvals for slot in first.round.slots] == [4, 0, 4, 0, 4]
+    assert second.accepted == ()
+    assert second.round.slots[1].state == SlotState.DECLINED
+    assert list(second.ballots[0].proposals) == [0, 2, 3, 4]
+    assert [slot.state for slot in third.round.slots] == [SlotState.OPEN] * 5
+
+
+def test_announcements_are_part_of_the_history(plural):
+    announced = Announcement(1_000, plural.accounts[3], "keys", content_of(b"keys"))
+    assert read(plural).announcements == (announced,)
+    assert read_json(plural)["announcements"][0]["topic"] == "keys"
+
+
+def test_json_is_strict_and_has_null_for_absent_scores(classic):
+    document = read_json(classic)
     first, second = document["rounds"]
     assert (first["outcome"], second["outcome"]) == ("accepted", "no_proposal")
-    assert first["test_score"] == "inf"
-    assert [b["ballot"] for b in first["ballots"]] == ["approved", "rejected"]
-    assert first["ballots"][0]["test_score"] is None
+    assert first["slots"][0]["test_score"] == "inf"
+    assert [b["ballot"] for b in first["ballots"]] == ["proposer", "cast", "cast"]
+    assert [b["approvals"] for b in first["ballots"]] == [[], [0], []]
+    assert first["ballots"][1]["scores"][0]["test_score"] is None
     assert document["experiment"]["params"]["selection"] == "round_robin"
     assert [learner["index"] for learner in document["learners"]] == [0, 1, 2]
 
 
-def test_csv_has_a_row_for_each_learner_in_each_round(finished_experiment):
-    rows = list(csv.DictReader(io.StringIO(read_history(*finished_experiment).to_csv())))
+def test_json_of_a_plural_round_has_slots_ballots_and_the_accepted_set(plural):
+    document = read_json(plural)
+    assert document["experiment"]["hash"] == plural.ledger.experiment(plural.id).hash.hex()
+    assert document["experiment"]["cancel_requested"] is False
+    assert len(document["experiment"]["current"]) == 3
+    assert document["experiment"]["params"]["patience"] == 2
+    assert {"missed_proposals", "missed_ballots"} <= document["learners"][0].keys()
+    first, second, _ = document["rounds"]
+    assert (first["accepted"], first["counted"]) == ([0, 2, 4], 5)
+    slot = first["slots"][4]
+    assert (slot["proposer"], slot["approvals"]) == (plural.accounts[4], 4)
+    assert (slot["state"], slot["accepted"], slot["vote_score"]) == ("proposed", True, 4.5)
+    assert first["ballots"][4]["approvals"] == [0, 2]
+    assert first["ballots"][4]["current"]["vote_score"] == scores_of(4).vote_score
+    assert [s["slot"] for s in second["ballots"][4]["scores"]] == [0, 2, 3, 4]
+
+
+def test_csv_has_a_row_for_each_learner_and_slot_in_each_round(classic, plural):
+    rows = list(csv.DictReader(io.StringIO(read(classic).to_csv())))
     assert len(rows) == 6
-    assert [r["ballot"] for r in rows[:3]] == ["proposer", "approved", "rejected"]
-    assert rows[1]["vote_score"] == "0.25"
+    assert [r["ballot"] for r in rows[:3]] == ["proposer", "cast", "cast"]
+    assert [r["approves"] for r in rows[:3]] == ["", "true", "false"]
+    assert [r["vote_score"] for r in rows[:3]] == ["0.5", "0.25", "0.125"]
     assert rows[1]["test_score"] == ""
+    rows = list(csv.DictReader(io.StringIO(read(plural).to_csv())))
+    assert len(rows) == 3 * 5 * 5
+    assert [r["approves"] for r in rows[:5]] == ["", "false", "true", "false", "true"]
+    assert [r["accepted"] for r in rows[:5]] == ["true", "false", "true", "false", "true"]
 
 
-def test_history_without_old_events_keeps_ballots_and_outcomes(finished_experiment):
-    ledger, experiment = finished_experiment
-
+def test_history_without_old_events_keeps_ballots_and_outcomes(plural):
     class Pruned:
         def __getattr__(self, name):
-            return getattr(ledger, name)
+            return getattr(plural.ledger, name)
 
         def events(self, *_):
             raise LedgerUnavailable("pruned")
 
-    history = read_history(Pruned(), experiment)
+    history = read_history(Pruned(), plural.id)
     assert not history.scores_complete
-    assert history.rounds[0].round.approvals == 1
-    assert history.rounds[0].ballots[1].scores == Scores()
+    first = history.rounds[0]
+    assert first.round.slots[0].approvals == 4
+    assert first.approved_slots(first.ballots[1].ballot) == [0, 2, 4]
+    assert (first.ballots[1].current, first.ballots[1].proposals) == (Scores(), {})
 
 
 def test_ballots_are_read_by_page_of_learners_and_not_by_round():
-    wallets = [Wallet.from_key((i + 1).to_bytes(32, "big")) for i in range(103)]
-    ledger = LocalLedger.new(wallets[0], clock=lambda: 1_000.0)
-    params = ExperimentParams("h", content("spec"), None, 3, 103, 200)
-    experiment = ledger.create(params).wait().experiment
-    for wallet in wallets:
-        ledger.acting_for(wallet).join(experiment)
-    ledger.start(experiment)
-    for index in range(3):
-        ledger.acting_for(wallets[index]).decline(experiment, index)
+    made = PluralExperiment(103, initial=None)
+    for index in range(2):
+        made.views[index].decline(made.id, index)
     asked = []
 
     class Recording:
         def __getattr__(self, name):
             asked.append(name)
-            return getattr(ledger, name)
+            return getattr(made.ledger, name)
 
-    history = read_history(Recording(), experiment)
-    everyone = [wallet.address for wallet in wallets]
-    assert [[b.ballot.learner for b in r.ballots] for r in history.rounds] == [everyone] * 3
+    history = read_history(Recording(), made.id)
+    rows = [[b.ballot.learner for b in r.ballots] for r in history.rounds]
+    assert rows == [made.accounts] * 3
     assert asked.count("ask_all") == 2
     assert "ballots" not in asked

@@ -1,16 +1,16 @@
-"""Values of the protocol: content references, scores, thresholds, seeds, commitments."""
+"""Values of the protocol: content references, scores, votes, thresholds."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 import struct
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colearn_ledger.keys.signing import signing_domain
 from colearn_ledger.protocol import (
     ABSENT_SCORE_BITS,
     CODEC_DAG_PB,
@@ -19,18 +19,25 @@ from colearn_ledger.protocol import (
     ContentRef,
     ExperimentId,
     InvalidParameter,
+    Learner,
+    Outcome,
+    Phase,
+    Round,
     Scores,
+    Slot,
+    SlotState,
     Vote,
+    WrongProposals,
     WrongRound,
     bits_to_score,
-    commitment_hash,
+    decode_scores,
+    encode_scores,
     needed_approvals,
-    next_seed,
     score_to_bits,
 )
 
 DIGEST = hashlib.sha256(b"weights").digest()
-DOMAIN = signing_domain(1, Account("0x" + "11" * 20))
+NUMBERS = st.none() | st.floats(allow_nan=False)
 
 
 def raw(digest: bytes = DIGEST, size: int = 7) -> ContentRef:
@@ -97,6 +104,26 @@ class TestScores:
     def test_any_nan_is_read_as_absent(self, bits: int):
         assert bits_to_score(bits) is None
 
+    def test_scores_of_a_ballot_are_encoded_one_after_another(self):
+        scores = (Scores(0.5, None), Scores(-1.0, 0.25))
+        data = bytes.fromhex("3fe0000000000000 7ff8000000000000 bff0000000000000 3fd0000000000000")
+        assert encode_scores(scores) == data
+        assert decode_scores(data) == scores
+        assert (encode_scores(()), decode_scores(b"")) == (b"", ())
+
+    @given(st.lists(st.builds(Scores, NUMBERS, NUMBERS), max_size=17))
+    def test_encoded_scores_are_decoded_exactly(self, scores: list[Scores]):
+        data = encode_scores(scores)
+        assert len(data) == 16 * len(scores)
+        assert decode_scores(data) == tuple(scores)
+        assert encode_scores(decode_scores(data)) == data
+
+    @pytest.mark.parametrize("length", [1, 8, 15, 17, 24])
+    def test_scores_of_another_length_are_refused(self, length: int):
+        with pytest.raises(InvalidParameter) as refused:
+            decode_scores(bytes(length))
+        assert refused.value.args == ("scores",)
+
 
 @pytest.mark.parametrize(
     ("eligible", "bps", "needed"),
@@ -106,44 +133,50 @@ def test_needed_approvals_round_up_in_integers(eligible: int, bps: int, needed: 
     assert needed_approvals(eligible, bps) == needed
 
 
-class TestCommitment:
-    account = Account("0x" + "22" * 20)
-    vote = Vote(True, Scores(0.5, None))
+def test_vote_approves_the_slots_of_its_bitmap():
+    vote = Vote(0b101, ())
+    assert [vote.approves(slot) for slot in range(4)] == [True, False, True, False]
 
-    def hash(self, **change: object) -> bytes:
-        values: dict[str, object] = {
-            "domain": DOMAIN,
-            "experiment": ExperimentId(1),
-            "round_index": 0,
-            "account": self.account,
-            "vote": self.vote,
-            "salt": bytes(32),
-        }
-        return commitment_hash(**(values | change))  # type: ignore[arg-type]
 
+class TestRound:
     @pytest.mark.parametrize(
-        "change",
-        [
-            {"domain": signing_domain(2, DOMAIN.contract)},
-            {"domain": signing_domain(1, Account("0x" + "33" * 20))},
-            {"experiment": ExperimentId(2)},
-            {"round_index": 1},
-            {"account": Account("0x" + "23" * 20)},
-            {"vote": Vote(False, Scores(0.5, None))},
-            {"vote": Vote(True, Scores(0.25, None))},
-            {"vote": Vote(True, Scores(0.5, 0.5))},
-            {"salt": b"\1" * 32},
-        ],
+        ("proposed", "voters"), [([], 0), ([1], 4), ([0, 2], 5), ([0, 1, 2], 5)]
     )
-    def test_hash_depends_on_every_part(self, change: dict[str, object]):
-        assert self.hash(**change) != self.hash()
+    def test_proposer_votes_unless_its_proposal_is_the_only_one(
+        self, proposed: list[int], voters: int
+    ):
+        round_ = round_with(proposed, of=3)
+        assert list(round_.contents) == proposed
+        assert round_.voters == voters
 
 
-def test_next_seed_is_the_hash_of_its_three_parts():
-    assert next_seed(b"a" * 32, b"b" * 32, b"c" * 32) == (
-        hashlib.sha256(b"a" * 32 + b"b" * 32 + b"c" * 32).digest()
+def round_with(proposed: list[int], *, of: int) -> Round:
+    """Return a round of five learners with proposals in some of its slots."""
+    slots = tuple(
+        Slot(
+            Account(f"0x{i:040x}"),
+            SlotState.PROPOSED if i in proposed else SlotState.DECLINED,
+            raw() if i in proposed else None,
+            7 if i in proposed else None,
+            0,
+            accepted=False,
+        )
+        for i in range(of)
     )
+    return Round(
+        **{"experiment": ExperimentId(1), "index": 0, "phase": Phase.VOTING, "slots": slots},
+        **{"outcome": Outcome.NONE, "eligible": 4, "needed": 2, "ballots": 0, "commitments": 0},
+        **{"proposals": b"p" * 32, "started_at": 5, "voting_started_at": 7, "deadline": 9},
+        **{"reveal_started_at": None, "closed_at": None, "by_deadline": False},
+    )
+
+
+def test_strikes_are_the_larger_count_of_missed_duties():
+    learner = Learner(ExperimentId(1), Account("0x" + "22" * 20), 0, True, 0, None, 2, 3, bytes(32))
+    assert learner.strikes == 3
+    assert replace(learner, missed_proposals=4).strikes == 4
 
 
 def test_error_text_has_name_values_and_explanation():
     assert str(WrongRound(3)) == "WrongRound(3): that is not the current round"
+    assert str(WrongProposals(b"\xab" * 32)).startswith(f"WrongProposals({'ab' * 32}): ")

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from colearn_ledger.protocol import (
     Account,
+    Basis,
     ExperimentId,
     ExperimentParams,
+    Merge,
     Outcome,
     Phase,
     ProtocolError,
@@ -29,7 +31,7 @@ from colearn_ledger.protocol import (
 )
 from colearn_ledger.reference.rounds import Transaction
 from colearn_ledger.reference.rules import Rules
-from colearn_ledger.reference.state import ExperimentState, LedgerState
+from colearn_ledger.reference.state import ExperimentState, LedgerState, RoundState
 from tests.support.samples import content_of
 
 E = ExperimentId(1)
@@ -42,7 +44,16 @@ SALT = b"s" * 32
 
 WEIGHTS = [content_of(f"weights {i}") for i in range(40)]
 PARAMS = ExperimentParams(
-    "x", content_of("spec"), None, 2, 2, 3, 5_000, WINDOW, WINDOW, late_join=True, max_strikes=1
+    "x",
+    content_of("spec"),
+    content_of("initial"),
+    rounds=2,
+    min_learners=2,
+    max_learners=3,
+    propose_window=WINDOW,
+    vote_window=WINDOW,
+    late_join=True,
+    max_strikes=1,
 )
 
 
@@ -51,18 +62,36 @@ def calls_of(
 ) -> Iterator[tuple[str, tuple[object, ...]]]:
     """Yield the calls that an account may try."""
     index = max(len(experiment.rounds) - 1, 0)
-    yield "join", (bytes(32),)
+    round_ = experiment.rounds[-1] if experiment.rounds else None
+    yield "join", (experiment.hash, bytes(32))
     yield "leave", ()
     yield "advance", ()
     if account == CREATOR:
         yield "start", ()
+    if account == CREATOR:
+        yield "cancel", ()
     yield "propose", (index, WEIGHTS[index], Scores())
-    for approve in (True, False):
-        ballot = (Vote(approve), SALT)
-        yield "vote", (index, Vote(approve))
-        yield "commit", (index, commitment_hash(DOMAIN, E, index, account, *ballot))
-        yield "reveal", (index, *ballot)
+    yield "decline", (index,)
+    contents = round_.contents if round_ else {}
+    basis = Basis(E, index, (round_ and round_.proposals) or bytes(32))
+    for approvals in {0, *list_approvals(experiment, account)}:
+        vote = Vote(approvals, (Scores(),) * (1 + len(contents)))
+        yield "vote", (index, basis.proposals, vote)
+        yield (
+            "commit",
+            (index, basis.proposals, commitment_hash(DOMAIN, basis, account, vote, SALT)),
+        )
+        yield "reveal", (index, vote, SALT)
     yield "remove", (PEOPLE[1],)
+
+
+def list_approvals(experiment: ExperimentState, account: Account) -> list[int]:
+    """Return the bitmaps of one slot, and of all slots, that an account may approve."""
+    if not experiment.rounds:
+        return [1]
+    slots = experiment.rounds[-1].slots
+    allowed = [1 << i for i, slot in enumerate(slots) if slot.content and slot.proposer != account]
+    return [*allowed, sum(allowed)]
 
 
 def attempt(
@@ -80,7 +109,12 @@ def attempt(
 def copy_of(state: LedgerState) -> LedgerState:
     experiment = state.experiments[E]
     rounds = [
-        replace(r, commitments=dict(r.commitments), ballots=dict(r.ballots))
+        replace(
+            r,
+            slots=[replace(slot) for slot in r.slots],
+            commitments=dict(r.commitments),
+            ballots=dict(r.ballots),
+        )
         for r in experiment.rounds
     ]
     copied = replace(
@@ -107,20 +141,25 @@ def fingerprint(state: LedgerState, time: int) -> object:
         ballots = frozenset(round_.ballots.items())
         seen = (
             round_.phase,
-            round_.proposer,
+            tuple((slot.proposer, slot.state) for slot in round_.slots),
             round_.needed,
             left,
             ballots,
             frozenset(round_.commitments),
         )
     members = frozenset(
-        (m.account, m.active, m.from_round, m.until_round, min(m.strikes, 1))
+        (
+            *(m.account, m.active, m.from_round, m.until_round),
+            *(min(m.missed_proposals, 1), min(m.missed_ballots, 1)),
+        )
         for m in experiment.members.values()
     )
     return (
         experiment.status,
         len(experiment.rounds),
         experiment.position,
+        experiment.cancel_requested,
+        experiment.accepted.index if experiment.accepted else None,
         tuple(experiment.active),
         members,
         seen,
@@ -140,17 +179,20 @@ def can_be_ended(state: LedgerState, time: int) -> bool:
     return False
 
 
+@pytest.mark.parametrize("proposers", [1, 2])
 @pytest.mark.parametrize("settle_early", [False, True])
 @pytest.mark.parametrize("reveal_window", [0, WINDOW])
 def test_time_and_advance_end_the_experiment_from_every_reachable_state(
-    reveal_window: int, settle_early: bool, is_long: bool
+    reveal_window: int, settle_early: bool, proposers: int, is_long: bool
 ) -> None:
-    people = 3 if is_long else 2
+    people = 3 if is_long and proposers == 1 else 2
     params = replace(
         PARAMS,
+        rounds=2 if is_long or proposers == 1 else 1,
         max_learners=people + 1,
         reveal_window=reveal_window,
         settle_early=settle_early,
+        proposers=proposers,
         approval_bps=10_000,
     )
     state = LedgerState()
@@ -187,22 +229,23 @@ def test_seed_is_derived_from_entropy_and_revealed_salts() -> None:
     rules = Rules(state := LedgerState(), DOMAIN)
     rules.create(Transaction(CREATOR, 0, bytes(32)), params)
     for account in PEOPLE[:3]:  # the third learner starts the experiment
-        rules.join(Transaction(account, 0, b"1" * 32), E, bytes(32))
+        rules.join(Transaction(account, 0, b"1" * 32), E, state.experiments[E].hash, bytes(32))
     experiment = state.experiments[E]
     seed = hashlib.sha256(DOMAIN.separator + E.to_bytes(8, "big") + b"1" * 32).digest()
     assert experiment.seed == seed
-    assert experiment.open_round.proposer == PEOPLE[int.from_bytes(seed, "big") % 3]
+    draw = hashlib.sha256(seed + b"\0").digest()
+    proposer = experiment.open_round.slots[0].proposer
+    assert proposer == PEOPLE[int.from_bytes(draw, "big") % 3]
 
-    voters = [account for account in PEOPLE[:3] if account != experiment.open_round.proposer]
-    salts = [b"a" * 32, b"b" * 32]
-    rules.propose(
-        Transaction(experiment.open_round.proposer, 1, bytes(32)), E, 0, WEIGHTS[0], Scores()
-    )
+    voters = [account for account in PEOPLE[:3] if account != proposer]
+    salts, vote = [b"a" * 32, b"b" * 32], Vote(1, (Scores(), Scores()))
+    basis = Basis(E, 0, bytes.fromhex(WEIGHTS[0].sha256))
+    rules.propose(Transaction(proposer, 1, bytes(32)), E, 0, WEIGHTS[0], Scores())
     for account, salt in zip(voters, salts, strict=True):
-        commitment = commitment_hash(DOMAIN, E, 0, account, Vote(True), salt)
-        rules.commit(Transaction(account, 2, bytes(32)), E, 0, commitment)
+        commitment = commitment_hash(DOMAIN, basis, account, vote, salt)
+        rules.commit(Transaction(account, 2, bytes(32)), E, 0, basis.proposals, commitment)
     for account, salt in zip(voters, salts, strict=True):
-        rules.reveal(Transaction(account, 3, account.encode()[-32:]), E, 0, Vote(True), salt)
+        rules.reveal(Transaction(account, 3, account.encode()[-32:]), E, 0, vote, salt)
     closing = voters[1].encode()[-32:]
     assert experiment.seed == hashlib.sha256(seed + closing + b"\x03" * 32).digest()
     assert len(experiment.rounds) == 2
@@ -211,21 +254,19 @@ def test_seed_is_derived_from_entropy_and_revealed_salts() -> None:
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[ExperimentParams, list[tuple[int, int, int]]]:
     """Draw parameters and steps: an account, one of its calls, and the seconds before it."""
-    params = ExperimentParams(
-        "x",
-        content_of("spec"),
-        None,
-        draw(st.integers(1, 4)),
-        2,
-        draw(st.integers(2, 4)),
-        draw(st.integers(1, 10_000)),
-        WINDOW,
-        WINDOW,
-        draw(st.sampled_from([0, WINDOW])),
-        draw(st.sampled_from(Selection)),
+    params = replace(
+        PARAMS,
+        rounds=draw(st.integers(1, 4)),
+        max_learners=draw(st.integers(2, 4)),
+        approval_bps=draw(st.integers(1, 10_000)),
+        reveal_window=draw(st.sampled_from([0, WINDOW])),
+        selection=draw(st.sampled_from(Selection)),
+        proposers=draw(st.integers(1, 4)),
+        merge=draw(st.sampled_from(Merge)),
         late_join=draw(st.booleans()),
         settle_early=draw(st.booleans()),
         max_strikes=draw(st.integers(0, 2)),
+        patience=draw(st.sampled_from([0, 0, 1, 2])),
     )
     step = st.tuples(st.integers(0, 3), st.integers(0, 30), st.sampled_from([0, 0, 0, 1, WINDOW]))
     return params, draw(st.lists(step, max_size=60))
@@ -276,22 +317,42 @@ def check_invariants(experiment: ExperimentState) -> None:
         electorate = [m for m in experiment.members.values() if m.in_electorate(round_.index)]
         assert len(electorate) == round_.eligible + 1
         assert 1 <= round_.needed <= round_.eligible
-        assert len(round_.ballots) <= round_.eligible
-        voters = {m.account for m in electorate} - {round_.proposer}
+        assert len({slot.proposer for slot in round_.slots}) == len(round_.slots)
+        contents = round_.contents
+        proposers = [round_.slots[slot].proposer for slot in contents]
+        voters = {m.account for m in electorate} - set(proposers if len(proposers) == 1 else [])
         assert set(round_.ballots) | set(round_.commitments) <= voters
+        assert len(voters) == round_.voters or not contents
+        for account, approvals in round_.ballots.items():
+            own = round_.slot_of(account)
+            assert not approvals & ~sum(1 << slot for slot in contents if slot != own)
         if experiment.secret:
             assert set(round_.ballots) <= set(round_.commitments)
         if round_.outcome in (Outcome.ACCEPTED, Outcome.REJECTED):
-            assert (round_.outcome == Outcome.ACCEPTED) == (round_.approvals >= round_.needed)
+            check_outcome(experiment, round_)
+        else:
+            assert round_.accepted == ()
     accepted = [r for r in experiment.rounds if r.outcome == Outcome.ACCEPTED]
-    assert experiment.current == (accepted[-1].content if accepted else experiment.params.initial)
+    initial = experiment.params.initial
+    current = [accepted[-1].contents[slot] for slot in accepted[-1].accepted] if accepted else []
+    assert experiment.current == tuple(current or [initial])
+
+
+def check_outcome(experiment: ExperimentState, round_: RoundState) -> None:
+    counts = {slot: round_.approvals(slot) for slot in round_.contents}
+    passed = [slot for slot, count in counts.items() if count >= round_.needed]
+    if experiment.params.merge == Merge.BEST and passed:
+        most = max(counts[slot] for slot in passed)
+        passed = [min(slot for slot in passed if counts[slot] == most)]
+    assert round_.accepted == tuple(passed)
+    assert (round_.outcome == Outcome.ACCEPTED) == bool(passed)
 
 
 def check_events(experiment: ExperimentState, events: list[object]) -> None:
     """Check that the events alone describe every ballot and outcome."""
     for round_ in experiment.rounds:
         cast = {
-            v.learner: v.vote.approve
+            v.learner: v.vote.approvals
             for v in events
             if isinstance(v, VoteCast) and v.round == round_.index
         }
@@ -303,8 +364,8 @@ def check_events(experiment: ExperimentState, events: list[object]) -> None:
                     E,
                     round_.index,
                     round_.outcome,
-                    round_.approvals,
-                    round_.rejections,
+                    sum(1 << slot for slot in round_.accepted),
+                    tuple(round_.approvals(slot) for slot in range(len(round_.slots))),
                     round_.eligible,
                 )
             ]

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from colearn_ledger.ledger import LedgerUnavailable
+from colearn_ledger.ledger import LedgerUnavailable, Pending
 from colearn_ledger.protocol import (
     LedgerError,
     Outcome,
-    Vote,
     WrongPhase,
+    WrongProposals,
 )
 from colearn_ledger.relay.relay import (
     BallotRefused,
@@ -20,13 +20,13 @@ from colearn_ledger.relay.relay import (
     RelayFull,
     RelayList,
 )
-from tests.support.relay_place import LEARNERS, Place, new_place, relay_of
+from tests.support.relay_place import LEARNERS, ChangingLedger, Place, relay_of
 from tests.support.waiting import LIMIT
 
 
 @pytest.fixture
 def place() -> Place:
-    return new_place()
+    return Place()
 
 
 class AnsweringRelay:
@@ -48,46 +48,63 @@ class TestRelayList:
     )
     def test_next_relay_is_tried_when_one_fails(self, place, error: LedgerError):
         relays = [AnsweringRelay(error), AnsweringRelay(), AnsweringRelay()]
-        RelayList(relays).offer(place.id, 0, place.ballot(1))
+        RelayList(relays).offer(place.basis, place.ballot(1))
         assert [relay.offers for relay in relays] == [1, 1, 0]
 
     def test_ballot_that_all_relays_refuse_is_refused(self, place):
         relays = RelayList([AnsweringRelay(BallotRefused("a")), AnsweringRelay(BallotRefused("b"))])
         with pytest.raises(BallotRefused, match="a; b"):
-            relays.offer(place.id, 0, place.ballot(1))
+            relays.offer(place.basis, place.ballot(1))
 
     def test_ballot_that_a_relay_may_accept_later_is_not_refused(self, place):
         relays = RelayList(
             [AnsweringRelay(BallotRefused("a")), AnsweringRelay(LedgerUnavailable("b"))]
         )
         with pytest.raises(LedgerUnavailable, match="a; b"):
-            relays.offer(place.id, 0, place.ballot(1))
+            relays.offer(place.basis, place.ballot(1))
+
+
+def cast_through(relay: Relay, view: Any, place: Place) -> Pending:
+    """Cast the second learner's ballot, which approves the proposal, through a relay."""
+    carrier = RelayCarrier(view, LEARNERS[1], relay, poll=0.0)
+    return carrier.vote(place.id, 0, place.basis.proposals, place.vote())
 
 
 class TestCarrier:
     def test_carrier_waits_until_the_ballot_is_counted(self, place):
         relay = relay_of(place, wait=0.0)
-        view = place.ledger.acting_for(LEARNERS[1])
-        pending = RelayCarrier(view, LEARNERS[1], relay, poll=0.0).vote(place.id, 0, Vote(True))
+        pending = cast_through(relay, place.ledger, place)
         with pytest.raises(LedgerUnavailable, match="did not submit"):
             pending.wait(0.0)
         relay.carry_due()
         assert pending.wait(0.0).cost == 0
 
     def test_round_that_closed_without_the_ballot_is_reported(self, place):
-        view = place.ledger.acting_for(LEARNERS[1])
-        carrier = RelayCarrier(view, LEARNERS[1], relay_of(place), poll=0.0)
-        pending = carrier.vote(place.id, 0, Vote(True))
-        place.ledger.cancel(place.id).wait()
+        pending = cast_through(relay_of(place), place.ledger, place)
+        place.close_round()
         with pytest.raises(WrongPhase):
             pending.wait(LIMIT)
+
+    def test_proposals_that_changed_meanwhile_are_reported(self, place):
+        view = ChangingLedger(place.ledger)
+        pending = cast_through(relay_of(place), view, place)
+        view.ledger = Place(domain=place.ledger.domain, weights=4).ledger
+        with pytest.raises(WrongProposals):
+            pending.wait(LIMIT)
+
+    def test_proposals_that_a_reorg_removed_are_waited_for(self, place):
+        view = ChangingLedger(place.ledger)
+        pending = cast_through(relay_of(place, wait=0.0), view, place)
+        view.ledger = Place(domain=place.ledger.domain, proposed=None).ledger
+        with pytest.raises(LedgerUnavailable):
+            pending.wait(0.0)
 
     def test_ballot_that_closes_the_round_between_two_queries_is_counted(self, place):
         relay = relay_of(place)
         for i in (2, 3, 4):
-            relay.offer(place.id, 0, place.ballot(i))
-        view = CountsAfterFirstQuery(place.ledger.acting_for(LEARNERS[1]), relay)
-        pending = RelayCarrier(view, LEARNERS[1], relay, poll=0.0).vote(place.id, 0, Vote(True))
+            relay.offer(place.basis, place.ballot(i))
+        view = CountsAfterFirstQuery(place.ledger, relay)
+        pending = cast_through(relay, view, place)
         view.armed = True
         assert pending.wait(LIMIT).cost == 0
         assert place.ledger.round(place.id, 0).outcome == Outcome.ACCEPTED

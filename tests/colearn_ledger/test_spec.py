@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colearn_ledger.spec import ExperimentSpec, SpecError
+from colearn_ledger.spec import ExperimentSpec, SpecError, VoteRule
 from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.store import ContentTooLarge, ContentUnavailable
 from colearn_ledger.weights.stores.directory import DirectoryStore
@@ -38,6 +39,31 @@ def test_written_specification_is_read_back():
     assert ExperimentSpec.from_bytes(SPEC.to_bytes()) == SPEC
 
 
+def test_voting_fields_are_read_back():
+    spec = dataclasses.replace(
+        SPEC,
+        vote_rule=VoteRule.LEAVE_ONE_OUT,
+        tolerance=0.01,
+        max_distance=3,
+        continues="eip155:31337:0x5FbDB2315678afecb367f032d93F642f64180aa3/7",
+    )
+    read = ExperimentSpec.from_bytes(spec.to_bytes())
+    assert read == spec
+    assert type(read.vote_rule) is VoteRule
+    assert ExperimentSpec.from_bytes(document(max_distance=3)).max_distance == 3.0
+
+
+@pytest.mark.parametrize("field", ["vote_rule", "tolerance", "max_distance", "continues"])
+def test_voting_fields_have_defaults(field: str):
+    assert ExperimentSpec.from_bytes(without(field)) == SPEC
+    assert SPEC.vote_rule == VoteRule.BETTER_ALONE
+
+
+def test_vote_rule_can_be_given_as_text():
+    spec = ExperimentSpec("m", SCHEMA, "loss", False, vote_rule="leave-one-out")
+    assert spec.vote_rule is VoteRule.LEAVE_ONE_OUT
+
+
 @given(st.text(), st.text(min_size=1), st.booleans(), st.text())
 def test_any_text_is_read_back(model: str, score: str, higher: bool, text: str):
     spec = ExperimentSpec(model, SCHEMA, score, higher, text)
@@ -49,7 +75,7 @@ def test_bytes_are_canonical_json():
     shuffled = ExperimentSpec.from_bytes(json.dumps(backwards(json.loads(data))).encode())
     assert shuffled.to_bytes() == data
     assert data == ExperimentSpec.from_bytes(document()).to_bytes()
-    assert data.startswith(b'{"higher_is_better":true,"model":"logistic regression"')
+    assert data.startswith(b'{"continues":null,"higher_is_better":true,"max_distance":5.0,"model":')
     assert "✓".encode() in data
 
 
@@ -86,6 +112,16 @@ def test_specification_is_stored_and_read_from_a_store(tmp_path: Path):
         (document(score_name=["accuracy"]), "score_name is not a string"),
         (document(score_name=""), "has no score_name"),
         (document(higher_is_better=1), "true or false"),
+        (document(vote_rule="majority"), "'majority' is not one of better-alone, leave-one-out"),
+        (document(vote_rule={}), "vote_rule {} is not one of"),
+        (document(tolerance=-0.1), "tolerance is not a number of at least 0"),
+        (document(tolerance=True), "tolerance is not a number"),
+        (document(tolerance="1"), "tolerance is not a number"),
+        (document(max_distance=0.9), "max_distance is not a number of at least 1"),
+        (document(max_distance=10**400), "max_distance is not a number"),
+        (document(max_distance=None), "max_distance is not a number"),
+        (document(continues=""), "continues is not a reference"),
+        (document(continues=3), "continues is not a reference"),
         (document(weights={}), "weights: a schema has exactly"),
         (document(weights=None), "weights: a schema has exactly"),
         (document(text="\ud800"), "not strict JSON"),

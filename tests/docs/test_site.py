@@ -90,7 +90,7 @@ def test_evm_reference_covers_the_whole_contract(site_pages: dict[str, Page]):
     wanted = {e["name"] for e in entries if e["type"] in ("function", "event", "error")}
     page = site_pages["reference/evm.html"]
     assert not [name for name in wanted if not re.search(rf"\b{name}\b", page.text)]
-    assert "ballots: The ballots one after another, 101 bytes each" in page.text
+    assert "ballots: The ballots one after another, big-endian" in page.text
 
 
 def test_cosmwasm_reference_covers_the_whole_contract(site_pages: dict[str, Page]):

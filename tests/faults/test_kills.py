@@ -47,7 +47,7 @@ class TestKilledProposer:
         assert w.is_pinned("alice", trained["content"][0])
         alice.start()
         w.final_check()
-        assert w.reader.round(0).content.sha256Hash.hex() == trained["content"][1]
+        assert w.reader.slot(0).content.sha256Hash.hex() == trained["content"][1]
         assert len(alice.calls("before-training")) == 1  # not trained again
 
     def test_proposer_killed_before_the_answer_proposes_once(self, world: Worlds):
@@ -133,7 +133,7 @@ class TestKilledVoter:
         w.wait_phase(0, "revealing")
         bob.start()
         w.final_check()
-        assert w.reader.round(0).approvals == 2
+        assert w.reader.slot(0).approvals == 2
 
     @pytest.mark.long
     @pytest.mark.parametrize("at", ["before", "after"])
@@ -151,7 +151,7 @@ class TestKilledVoter:
         revealing.drop()
         bob.start()
         w.final_check()
-        assert w.reader.round(0).approvals == 2
+        assert w.reader.slot(0).approvals == 2
 
 
 def test_experiment_completes_despite_kills_at_random_times(world: Worlds, is_long: bool):

@@ -38,14 +38,14 @@ class TestChain:
         w.dump()
         w.agent("alice").release("after-training")
         w.agent("carol").wait_until_held("before-training")  # all agents have sent by then
-        first = w.reader.round(0).content
+        first = w.reader.slot(0).content
         w.kill_chain_and_restore_dump()
         w.chain.start()
         w.agent("carol").release("before-training")
         # A transaction sent again may precede one that it depends on, and is then refused.
         w.final_check(resent=True)
         assert w.reader.outcomes() == ["accepted"] * 3
-        assert w.reader.round(0).content == first
+        assert w.reader.slot(0).content == first
 
     @pytest.mark.parametrize("how", ["reorg", pytest.param("rollback", marks=pytest.mark.long)])
     def test_removed_proposal_is_sent_again_without_new_training(self, world: Worlds, how: str):
@@ -58,7 +58,7 @@ class TestChain:
         for name in ("bob", "carol"):
             w.agent(name).wait_until_held("before-testing")
         w.agent("alice").wait_log('"proposed"')
-        first = w.reader.round(0).content
+        first = w.reader.slot(0).content
         w.remove_call("propose", how)
         assert w.reader.phase(0) == "proposing"
         w.mine()
@@ -66,7 +66,7 @@ class TestChain:
         for name in ("bob", "carol"):
             w.agent(name).release("before-testing")
         w.final_check()
-        assert w.reader.round(0).content == first
+        assert w.reader.slot(0).content == first
         assert len(w.agent("alice").calls("before-training")) == 1
         assert w.reader.outcomes() == ["accepted"] * 2
 

@@ -50,7 +50,7 @@ def test_voter_killed_after_committing_still_reveals(world: Worlds):
     w.wait_phase(0, "revealing")
     bob.start()
     w.final_check()
-    assert w.reader.round(0)["approvals"] == 2
+    assert w.reader.slot(0)["approvals"] == 2
 
 
 def test_experiment_completes_despite_kills_at_random_times(world: Worlds, is_long: bool):

@@ -76,7 +76,7 @@ def test_agent_continues_once_its_own_validator_is_back(world: Worlds, four_vali
     four_validators.chain.nodes[1].kill()
     bob.release("before-testing")
     bob.wait_log("does not answer")
-    w.wait_ballots(0, "carol", state="approved")  # the others continue
+    w.wait_ballots(0, "carol", state="cast")  # the others continue
     assert w.reader.ballots(0)[bob.account] == "none"
     four_validators.chain.start()
     w.final_check()

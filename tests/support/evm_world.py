@@ -12,6 +12,7 @@ from colearn_ledger.chains.evm.abi import load_artifact
 from colearn_ledger.chains.evm.embedded import EmbeddedChain
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import Account, ExperimentId
+from tests.support.joining import join
 from tests.support.samples import params
 
 
@@ -29,8 +30,8 @@ class Place:
     def create_and_join(self, **changes: Any) -> ExperimentId:
         """Create an experiment as ana, join it as ana and bob, and return its id."""
         experiment = self.ledger.create(params(**changes)).wait().experiment
-        self.ledger.join(experiment).wait()
-        self.ledger.acting_for(self.bob).join(experiment).wait()
+        for wallet in (self.ana, self.bob):
+            join(self.ledger.acting_for(wallet), experiment).wait()
         return experiment
 
     def deploy_with_changed_queries(self) -> Account:

@@ -27,8 +27,9 @@ def convert(value):
         cid = base64.b32encode(bytes([1, value["codec"], 18, 32]) + digest).decode().lower()
         return {"cid": "b" + cid.rstrip("="), "sha256": sha256.hex(), "size": int(value["size"])}
     if isinstance(value, dict):
-        return {k: convert(v) for k, v in value.items() if k not in LEFT_OUT}
-    return value
+        return {k: base64.b64decode(v).hex() if v and k in ("hash", "proposals") else convert(v)
+                for k, v in value.items() if k not in LEFT_OUT}  # fmt: skip
+    return [convert(each) for each in value] if isinstance(value, list) else value
 
 
 def ask(query, **arguments):
@@ -42,12 +43,12 @@ def fetch_all(query, **arguments):
     return [convert(row) for row in rows]
 
 
-def scores_of(attributes):
-    bits = {name: int(attributes[name]) for name in ("vote_score", "test_score")}
-    return {
-        name: None if value == 0x7FF8 << 48 else struct.unpack(">d", value.to_bytes(8, "big"))[0]
-        for name, value in bits.items()
-    }
+def score(bits):
+    return None if bits == 0x7FF8 << 48 else struct.unpack(">d", bits.to_bytes(8, "big"))[0]
+
+
+def make_scores(bits):
+    return dict(zip(("vote_score", "test_score"), map(score, bits), strict=True))
 
 
 def transactions(kind):
@@ -61,29 +62,45 @@ def transactions(kind):
     return found
 
 
-nothing, given = {"vote_score": None, "test_score": None}, {}
-for kind, role in (("weights_proposed", "proposer"), ("vote_cast", "learner")):
+def fetch_events(kind):
     for event in (event for sent in transactions(kind) for event in sent.events):
         attributes = {attribute.key: attribute.value for attribute in event.attributes}
         mine = {"_contract_address": address, "experiment": eid}.items() <= attributes.items()
         if event.type == f"wasm-{kind}" and mine:
-            given[int(attributes["round"]), attributes[role]] = scores_of(attributes)
+            yield int(attributes["round"]), attributes
+
+
+NOTHING = make_scores([0x7FF8 << 48] * 2)
+given, voted = {}, {}
+for index, event in fetch_events("weights_proposed"):
+    own = int(event["vote_score"]), int(event["test_score"])
+    given[index, int(event["slot"])] = make_scores(own)
+for index, event in fetch_events("vote_cast"):
+    pairs = struct.iter_unpack(">QQ", bytes.fromhex(event["scores"]))
+    voted[index, event["learner"]] = [make_scores(pair) for pair in pairs]
 
 rounds = fetch_all("rounds")
 for row in rounds:
     index = row["round"] = row.pop("index")
-    row |= given.get((index, row["proposer"]), nothing)
-    row["ballots"] = fetch_all("ballots", round=index)
-    row["ballots"] = [b for b in row["ballots"] if b["learner"] != row["proposer"]]
+    for number, slot in enumerate(row["slots"]):
+        slot |= given.get((index, number), NOTHING)
+    proposed = [n for n, slot in enumerate(row["slots"]) if slot["content"]]
+    proposers = {row["slots"][n]["proposer"] for n in proposed}
+    row["accepted"] = [n for n in proposed if row["slots"][n]["accepted"]]
+    row["counted"], row["ballots"] = row["ballots"], fetch_all("ballots", round=index)
     for b in row["ballots"]:
-        state = b.pop("state")
-        b["ballot"] = state if b.pop("eligible") else "not_eligible"
-        b |= given.get((index, b["learner"]), nothing)
+        b["ballot"] = b.pop("state")
+        if not b.pop("eligible"):
+            b["ballot"] = "proposer" if b["learner"] in proposers else "not_eligible"
+        b["approvals"] = [n for n in range(16) if b["approvals"] >> n & 1]
+        b["current"], *others = voted.get((index, b["learner"]), [NOTHING])
+        b["scores"] = [{"slot": n, **s} for n, s in zip(proposed, others, strict=False)]
 experiment = convert(ask("experiment"))
 document = {
     "experiment": {**experiment, "id": int(experiment["id"])},
     "learners": fetch_all("learners"),
     "rounds": rounds,
+    "announcements": [],
     "scores_complete": True,
 }
 json.dump(document, sys.stdout)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import CODEC_RAW, ContentRef, ExperimentParams, Scores
@@ -19,6 +20,14 @@ def content_of(text: str) -> ContentRef:
     """Return the reference of a small file with this text."""
     digest = hashlib.sha256(text.encode()).digest()
     return ContentRef.from_digest(CODEC_RAW, digest, digest.hex(), len(text))
+
+
+def digest_of(texts: Mapping[int, str]) -> bytes:
+    """Return the digest of proposals by slot, computed without `colearn_ledger`."""
+    files = {slot: hashlib.sha256(text.encode()).digest() for slot, text in texts.items()}
+    if len(files) == 1:
+        return files.popitem()[1]
+    return hashlib.sha256(b"".join(bytes([s]) + files[s] for s in sorted(files))).digest()
 
 
 def wallet_of(name: str) -> Wallet:

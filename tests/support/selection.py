@@ -74,7 +74,7 @@ def node_group_of(path: Path, test: str = "") -> tuple[int, str]:
 
     Long groups come first. The tests of a file share its fixtures. The tests of several files share
     a wasmd. The stories on wasmd wait for its clock most of the time: two groups, each with its own
-    chains, wait at the same time.
+    chains, wait at the same time. Each test of the model is a group of its own.
 
     Args:
         path: the test's file.
@@ -85,6 +85,8 @@ def node_group_of(path: Path, test: str = "") -> tuple[int, str]:
         if inside.parts[0] == "scenarios":
             return 0, f"stories on wasmd {crc32(test.encode()) % 2}"
         return 1, "wasmd"
+    if inside.parts[0] == "model":
+        return 2, f"{inside}::{test}"
     return (2 if inside.parts[0] in NODE_FOLDERS else 3), str(inside)
 
 

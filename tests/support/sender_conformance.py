@@ -12,24 +12,25 @@ import pytest
 
 from colearn_ledger.chains.errors import BudgetSpent, BudgetUnreadable, TransactionLost
 from colearn_ledger.chains.hooks import Sent
-from colearn_ledger.chains.journal import Basis
+from colearn_ledger.chains.journal import Premise
 from colearn_ledger.ledger import LedgerUnavailable
 from tests.support.waiting import Clock
 
 ROUND = 3
-PROPOSAL_A = "proposal A"
-PROPOSAL_B = "proposal B"
-DECIDED_ON_A = Basis("the contract", 1, ROUND, PROPOSAL_A)
-PROPOSES_A = Basis("the contract", 1, ROUND, PROPOSAL_A, or_none=True)
+DIGEST_A = "digest of proposals A"
+DIGEST_B = "digest of proposals B"
+JUDGES_A = Premise("the contract", 1, ROUND, DIGEST_A)
+JUDGES_B = Premise("the contract", 1, ROUND, DIGEST_B)
+PROPOSES_A = Premise("the contract", 1, ROUND, DIGEST_A, proposer="ana")
 
 
 class ChainWithFaults(ABC):
     """A chain whose node can lose transactions, and processes that send to it with one key.
 
-    ``proposal`` is the content of the current round.
+    ``proposals`` is the digest of the current round's proposals.
     """
 
-    proposal: str = PROPOSAL_A
+    proposals: str = DIGEST_A
     highest_cost: int
     """Maximum cost of one transaction, in the smallest unit."""
 
@@ -40,14 +41,14 @@ class ChainWithFaults(ABC):
     def start_process(self, **settings: Any) -> Any:
         """Return the sender of a new process; all processes share the journal."""
         sender = self.make_sender(**settings)
-        sender.check_basis = lambda basis: basis.fits(self.proposal)
+        sender.check_premise = lambda premise: premise.fits(self.proposals)
         return sender
 
     @abstractmethod
     def make_sender(self, **settings: Any) -> Any: ...
 
     @abstractmethod
-    def send(self, sender: Any, call: int = 0, basis: Basis | None = None) -> Sent[Any]: ...
+    def send(self, sender: Any, call: int = 0, premise: Premise | None = None) -> Sent[Any]: ...
 
     @abstractmethod
     def hold_blocks(self) -> None: ...
@@ -221,73 +222,73 @@ class SenderConformance:
         assert chain.included() == [other.hash]
 
 
-class BasisConformance:
-    """Tests that a call takes effect only on the proposal for which it was decided."""
+class PremiseConformance:
+    """Tests that a call is sent again only while its round has the proposals that it assumes."""
 
-    def test_lost_ballot_is_sent_again_while_its_proposal_stands(self, chain: ChainWithFaults):
+    def test_lost_ballot_is_sent_again_while_its_proposals_stand(self, chain: ChainWithFaults):
         chain.hold_blocks()
-        ballot = chain.send(chain.start_process(), 1, DECIDED_ON_A)
+        ballot = chain.send(chain.start_process(), 1, JUDGES_A)
         chain.lose_pool()
         chain.send(chain.start_process(), 2)
         assert chain.pool()[0] == ballot.hash
 
-    def test_lost_ballot_is_dropped_when_its_round_has_another_proposal(
+    def test_lost_ballot_is_dropped_when_its_round_has_other_proposals(
         self, chain: ChainWithFaults
     ):
         chain.hold_blocks()
         sender = chain.start_process()
-        chain.send(sender, 1, DECIDED_ON_A)
+        chain.send(sender, 1, JUDGES_A)
         chain.lose_pool()
-        chain.proposal = PROPOSAL_B
-        rejection = chain.send(sender, 2, Basis("the contract", 1, ROUND, PROPOSAL_B))
+        chain.proposals = DIGEST_B
+        rejection = chain.send(sender, 2, JUDGES_B)
         chain.make_block()
         sender.wait(rejection, 1)
         assert chain.included() == [rejection.hash]
 
-    def test_restarted_process_drops_a_lost_ballot_too(self, chain: ChainWithFaults):
+    def test_lost_ballot_is_dropped_when_its_round_has_no_proposals_yet(
+        self, chain: ChainWithFaults
+    ):
         chain.hold_blocks()
-        chain.send(chain.start_process(), 1, DECIDED_ON_A)
+        chain.send(chain.start_process(), 1, JUDGES_A)
         chain.lose_pool()
-        chain.proposal = PROPOSAL_B
+        chain.proposals = ""
         other = chain.send(chain.start_process(), 2)
         assert chain.pool() == {0: other.hash}
 
-    def test_equal_ballot_on_another_proposal_is_a_new_transaction(self, chain: ChainWithFaults):
+    def test_restarted_process_drops_a_lost_ballot_too(self, chain: ChainWithFaults):
         chain.hold_blocks()
-        sender = chain.start_process()
-        chain.send(sender, 1, DECIDED_ON_A)
+        chain.send(chain.start_process(), 1, JUDGES_A)
         chain.lose_pool()
-        chain.proposal = PROPOSAL_B
-        on_b = Basis("the contract", 1, ROUND, PROPOSAL_B)
-        assert chain.send(sender, 1, on_b).entry.basis == on_b
-        assert len(chain.pool()) == 1
+        chain.proposals = DIGEST_B
+        other = chain.send(chain.start_process(), 2)
+        assert chain.pool() == {0: other.hash}
 
-    def test_awaited_ballot_is_dropped_when_its_round_has_another_proposal(
+    def test_awaited_ballot_is_dropped_when_its_round_has_other_proposals(
         self, chain: ChainWithFaults
     ):
         chain.hold_blocks()
         sender = chain.start_process()
-        ballot = chain.send(sender, 1, DECIDED_ON_A)
+        ballot = chain.send(sender, 1, JUDGES_A)
         chain.lose_pool()
-        chain.proposal = PROPOSAL_B
-        with pytest.raises(TransactionLost, match="round 3 no longer contains the proposal"):
+        chain.proposals = DIGEST_B
+        with pytest.raises(TransactionLost, match="round 3 now has other proposals"):
             sender.wait(ballot, 5)
         assert chain.pool() == {}
 
-    def test_lost_proposal_is_sent_again_to_a_round_without_one(self, chain: ChainWithFaults):
+    def test_lost_proposal_is_sent_again_while_its_slot_is_open(self, chain: ChainWithFaults):
         chain.hold_blocks()
-        chain.proposal = ""
+        chain.proposals = ""
         proposal = chain.send(chain.start_process(), 1, PROPOSES_A)
         chain.lose_pool()
         chain.send(chain.start_process(), 2)
         assert chain.pool()[0] == proposal.hash
 
-    def test_lost_proposal_is_dropped_when_its_round_has_another(self, chain: ChainWithFaults):
+    def test_lost_proposal_is_dropped_when_its_slot_has_another(self, chain: ChainWithFaults):
         chain.hold_blocks()
-        chain.proposal = ""
+        chain.proposals = ""
         chain.send(chain.start_process(), 1, PROPOSES_A)
         chain.lose_pool()
-        chain.proposal = PROPOSAL_B
+        chain.proposals = DIGEST_B
         other = chain.send(chain.start_process(), 2)
         assert chain.pool() == {0: other.hash}
 

@@ -13,12 +13,17 @@ from colearn_learner.agent.context import AgentConfig
 from colearn_learner.agent.loop import Action, Agent, Observation
 from colearn_learner.interface import ProposedWeights, Weights
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.protocol import ExperimentParams
+from colearn_ledger.protocol import ContentRef, ExperimentParams, Outcome, Round
 from colearn_ledger.reference import LocalLedger
 from colearn_ledger.spec import ExperimentSpec
 from colearn_ledger.weights.codec import write_weights
 from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.stores.directory import DirectoryStore
+
+
+def content_of_round(round_: Round) -> ContentRef | None:
+    """Return the proposal of a round with one proposer, if it made one."""
+    return next(iter(round_.contents.values()), None)
 
 
 class TowardsTarget:
@@ -56,7 +61,8 @@ class TowardsTarget:
 class World:
     """An experiment on a ledger; agents are stepped by hand, in a fixed order.
 
-    ``kind`` is ``local``, or ``evm`` for the contract on an embedded chain.
+    ``kind`` is ``local``, or ``evm`` for the contract on an embedded chain. ``spec`` has further
+    fields of the specification.
     """
 
     folder: Path
@@ -66,21 +72,29 @@ class World:
     seconds: float = 1_000.0
     seen: list[Observation] = field(default_factory=list)
     start: Any = field(default_factory=lambda: [np.zeros(3)])
+    spec: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.wallets = [Wallet.from_key(bytes([i + 1]) * 32) for i in range(len(self.learners))]
         self.ledger: Any = self._deploy()
         self.views = [self.ledger.acting_for(wallet) for wallet in self.wallets]
         store = self.store(0)
-        spec = ExperimentSpec("toy", WeightsSchema.of(self.start), "score", higher_is_better=True)
-        terms = {"rounds": 6, "propose_window": 100, "vote_window": 100, **self.params}
+        schema = WeightsSchema.of(self.start)
+        fields = {"higher_is_better": True, **self.spec}
+        spec = ExperimentSpec("toy", schema, "score", **fields)
+        terms = {
+            "initial": write_weights(store, self.start),
+            "rounds": 6,
+            "propose_window": 100,
+            "vote_window": 100,
+            **self.params,
+        }
         n = len(self.learners)
         self.experiment = (
             self.ledger.create(
                 ExperimentParams(
                     name="toy",
                     spec=spec.put(store),
-                    initial=write_weights(store, self.start),
                     min_learners=n,
                     max_learners=n,
                     **terms,
@@ -147,7 +161,14 @@ class World:
 
     @property
     def final(self) -> str:
-        return self.ledger.experiment(self.experiment).current.sha256
+        """SHA-256 of the current weights, which are a single file."""
+        [content] = self.ledger.experiment(self.experiment).current
+        return content.sha256
 
     def rounds(self) -> list[Any]:
         return self.ledger.rounds(self.experiment)
+
+    def accepted(self) -> list[ContentRef]:
+        """Return the accepted proposals of rounds with one proposer."""
+        accepted = [r for r in self.rounds() if r.outcome == Outcome.ACCEPTED]
+        return [content for r in accepted if (content := content_of_round(r))]

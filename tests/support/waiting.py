@@ -25,6 +25,16 @@ def wait_until_true(
     return found
 
 
+def is_true_within(seconds: float, condition: Callable[[], Any]) -> bool:
+    """Return whether a function returns a true value before some seconds are over."""
+    ends = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > ends:
+            return False
+        time.sleep(0.02)
+    return True
+
+
 def run_with_limit(call: Callable[..., T], *arguments: Any) -> T:
     """Return what a call returns, or raise what it raises; fail if it hangs."""
     return BackgroundCall(call, *arguments).result()

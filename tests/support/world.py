@@ -8,7 +8,7 @@ reads deadlines from queries.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -18,7 +18,10 @@ from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger, Receipt
 from colearn_ledger.protocol import (
     Account,
+    Agenda,
     Ballot,
+    Basis,
+    ContentRef,
     Duty,
     Event,
     Experiment,
@@ -40,6 +43,9 @@ from tests.support.samples import (
     salt_of,
     wallet_of,
 )
+
+Approval = bool | Collection[int]
+"""What a voter approves: every proposal that it may approve, nothing, or these slots."""
 
 
 class World(ABC):
@@ -84,10 +90,6 @@ class World(ABC):
 
     def account(self, name: str) -> Account:
         return wallet_of(name).account_on(self.view(ANYONE).domain)
-
-    def name_of(self, account: Account, *names: str) -> str:
-        """Return the name of the person with this account."""
-        return next(name for name in names if self.account(name) == account)
 
     # time
 
@@ -137,8 +139,17 @@ class World(ABC):
     def admit(self, *names: str, by: str = CREATOR) -> tuple[Event, ...]:
         return self.do(by, "admit", [self.account(name) for name in names])
 
-    def join(self, name: str, key: bytes = bytes(32)) -> tuple[Event, ...]:
-        return self.do(name, "join", key)
+    def join(
+        self, name: str, key: bytes = bytes(32), experiment_hash: bytes | None = None
+    ) -> tuple[Event, ...]:
+        """Join by the experiment's hash, unless the story gives another one."""
+        return self.do(name, "join", experiment_hash or self.experiment().hash, key)
+
+    def set_key(self, name: str, key: bytes) -> tuple[Event, ...]:
+        return self.do(name, "set_encryption_key", key)
+
+    def announce(self, name: str, topic: str, text: str = "help") -> tuple[Event, ...]:
+        return self.do(name, "announce", topic, content_of(text))
 
     def leave(self, name: str) -> tuple[Event, ...]:
         return self.do(name, "leave")
@@ -166,32 +177,89 @@ class World(ABC):
     def decline(self, name: str, at: int | None = None) -> tuple[Event, ...]:
         return self.do(name, "decline", self.current_index() if at is None else at)
 
-    def vote(self, name: str, approve: bool = True, at: int | None = None) -> tuple[Event, ...]:
-        index = self.current_index() if at is None else at
-        return self.do(name, "vote", index, Vote(approve, SCORES))
+    def propose_all(self, *names: str) -> None:
+        """Let these proposers propose, each its own weights."""
+        for name in names:
+            self.propose(name, f"weights of {name} in round {self.current_index()}")
 
-    def commitment(self, name: str, approve: bool = True) -> bytes:
+    def make_vote(self, name: str, approve: Approval = True) -> Vote:
+        """Return a person's vote on the proposals of the current round."""
+        index = self.experiment().round
+        slots = () if index is None else self.round(index).slots
+        proposed = [number for number, slot in enumerate(slots) if slot.content]
+        if isinstance(approve, bool):
+            others = [n for n in proposed if slots[n].proposer != self.account(name)]
+            approve = others if approve else []
+        return Vote(sum(1 << number for number in approve), (SCORES,) * (1 + len(proposed)))
+
+    def make_basis(self, at: int | None = None, proposals: bytes | None = None) -> Basis:
+        """Return what ballots judge: the proposals of the current round, unless given."""
+        index = self.experiment().round
+        if proposals is None:
+            known = None if index is None else self.round(index).proposals
+            proposals = known or bytes(32)
+        return Basis(self.id, (index or 0) if at is None else at, proposals)
+
+    def vote(
+        self,
+        name: str,
+        approve: Approval = True,
+        at: int | None = None,
+        proposals: bytes | None = None,
+    ) -> tuple[Event, ...]:
+        basis = self.make_basis(at, proposals)
+        return self.do(name, "vote", basis.round, basis.proposals, self.make_vote(name, approve))
+
+    def vote_all(self, *names: str, approve: Approval = True) -> tuple[Event, ...]:
+        """Let these people cast the same ballot, and return the events of the last one."""
+        events: tuple[Event, ...] = ()
+        for name in names:
+            events = self.vote(name, approve)
+        return events
+
+    def commitment(
+        self, name: str, approve: Approval = True, proposals: bytes | None = None
+    ) -> bytes:
         domain, account = self.view(name).domain, self.account(name)
-        vote, salt = Vote(approve, SCORES), salt_of(name)
-        return commitment_hash(domain, self.id, self.current_index(), account, vote, salt)
+        vote, salt = self.make_vote(name, approve), salt_of(name)
+        return commitment_hash(domain, self.make_basis(None, proposals), account, vote, salt)
 
-    def commit(self, name: str, approve: bool = True, at: int | None = None) -> tuple[Event, ...]:
-        index = self.current_index() if at is None else at
-        return self.do(name, "commit", index, self.commitment(name, approve))
+    def commit(
+        self,
+        name: str,
+        approve: Approval = True,
+        at: int | None = None,
+        proposals: bytes | None = None,
+    ) -> tuple[Event, ...]:
+        basis = self.make_basis(at, proposals)
+        commitment = self.commitment(name, approve)
+        return self.do(name, "commit", basis.round, basis.proposals, commitment)
 
-    def reveal(self, name: str, approve: bool = True, at: int | None = None) -> tuple[Event, ...]:
+    def reveal(
+        self, name: str, approve: Approval = True, at: int | None = None
+    ) -> tuple[Event, ...]:
         index = self.current_index() if at is None else at
-        return self.do(name, "reveal", index, Vote(approve, SCORES), salt_of(name))
+        return self.do(name, "reveal", index, self.make_vote(name, approve), salt_of(name))
 
-    def sign_ballot(self, name: str, approve: bool = True, at: int | None = None) -> SignedBallot:
-        index = self.current_index() if at is None else at
-        domain = self.view(ANYONE).domain
-        return sign_ballot(wallet_of(name), domain, self.id, index, Vote(approve, SCORES))
+    def sign_ballot(
+        self,
+        name: str,
+        approve: Approval = True,
+        at: int | None = None,
+        proposals: bytes | None = None,
+    ) -> SignedBallot:
+        basis, vote = self.make_basis(at, proposals), self.make_vote(name, approve)
+        return sign_ballot(wallet_of(name), self.view(ANYONE).domain, basis, vote)
 
     def submit_ballots(
-        self, *ballots: SignedBallot, by: str = ANYONE, at: int | None = None
+        self,
+        *ballots: SignedBallot,
+        by: str = ANYONE,
+        at: int | None = None,
+        proposals: bytes | None = None,
     ) -> tuple[Event, ...]:
-        return self.do(by, "vote_signed", self.current_index() if at is None else at, list(ballots))
+        basis = self.make_basis(at, proposals)
+        return self.do(by, "vote_signed", basis.round, basis.proposals, list(ballots))
 
     # queries
 
@@ -221,9 +289,25 @@ class World(ABC):
     def duties(self, *names: str) -> list[Duty]:
         return [self.duty(name) for name in names]
 
-    def proposer(self, *names: str) -> str:
-        """Return the name of the current proposer."""
-        return self.name_of(self.round().proposer, *names)
+    def agenda(self, name: str) -> Agenda:
+        return self.view(ANYONE).agenda(self.id, self.account(name))
+
+    def current_weights(self) -> list[ContentRef]:
+        return self.view(ANYONE).current_weights(self.id)
+
+    def proposers(self, index: int | None = None) -> list[str]:
+        """Return the names in the slots of a round, the current one by default."""
+        names = {self.account(name): name for name in self._views}
+        return [names[slot.proposer] for slot in self.round(index).slots]
+
+    def proposer(self) -> str:
+        """Return the name of the only proposer of the current round."""
+        (name,) = self.proposers()
+        return name
+
+    def approvals(self, index: int | None = None) -> list[int]:
+        """Return the approvals of each slot of a round, the current one by default."""
+        return [slot.approvals for slot in self.round(index).slots]
 
     # refusals
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from typing import Any
 
 from colearn_ledger.keys.wallet import Wallet
@@ -11,8 +12,11 @@ from colearn_ledger.protocol import (
     ContentRef,
     Event,
     ExperimentParams,
+    ProtocolError,
     Scores,
     Vote,
+    WrongExperiment,
+    encode_scores,
     score_to_bits,
 )
 
@@ -56,13 +60,31 @@ def wire_params(params: ExperimentParams) -> Json:
     """Return parameters in the format of messages."""
     fields = {name: getattr(params, name) for name in params.__dataclass_fields__}
     contents = {name: fields[name] and wire_content(fields[name]) for name in ("spec", "initial")}
-    return fields | contents | {name: word(fields[name]) for name in ("selection", "admission")}
+    choices = {name: word(fields[name]) for name in ("selection", "merge", "admission")}
+    return fields | contents | choices
 
 
-def wire_values(values: tuple[Any, ...]) -> list[Json]:
-    """Return an error's values, with names in place of accounts."""
-    named = [word(v) if hasattr(v, "name") else v for v in values]
-    return [NAME_OF.get(v, v) if isinstance(v, str) else v for v in named]
+def wire_vote(vote: Vote) -> Json:
+    """Return the fields of a vote in the format of messages."""
+    return {"approvals": vote.approvals, "scores": base64_of(encode_scores(vote.scores))}
+
+
+def wire_error(error: ProtocolError) -> Json:
+    """Return an error's name and values, with names in place of accounts.
+
+    The experiment's hash depends on the creator's address and is left out.
+    """
+    values = [None] if isinstance(error, WrongExperiment) else [wire_value(v) for v in error.args]
+    return {"name": type(error).__name__, "values": values}
+
+
+def wire_value(value: Any) -> Json:
+    """Return a value of an error or an event, with names in place of accounts."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if hasattr(value, "name"):
+        return word(value)
+    return NAME_OF.get(value, value) if isinstance(value, str) else value
 
 
 def wire_event(event: Event) -> Json:
@@ -82,13 +104,17 @@ def wire_attribute(field: str, value: Any) -> dict[str, str]:
             digests = {"digest": value.digest.hex(), "sha256": value.sha256}
             return {"codec": str(value.codec), "size": str(value.size), **digests}
         case Vote():
-            approve = {"approve": str(value.approve).lower()}
-            return approve | wire_attribute("scores", value.scores)
+            scores = encode_scores(value.scores).hex()
+            return {"approvals": str(value.approvals), "scores": scores}
         case Scores():
             pairs = {"vote_score": value.vote_score, "test_score": value.test_score}
             return {name: str(score_to_bits(score)) for name, score in pairs.items()}
         case ExperimentParams():
             return {}
-        case bytes():
-            return {} if field == "commitment" else {field: value.hex()}
-    return {field: str(wire_values((value,))[0])}
+        case bytes() if field == "commitment":
+            return {}
+        case str() if field == "topic":
+            return {field: json.dumps(value, ensure_ascii=False)}
+        case tuple():
+            return {field: ",".join(str(wire_value(item)) for item in value)}
+    return {field: str(wire_value(value))}

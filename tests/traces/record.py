@@ -7,7 +7,7 @@ traces, each of one experiment from its creation on. Accounts are written as nam
 time, the caller, the call with its arguments in the format of contracts/cosmwasm/MESSAGES.md, and
 the result: the events or the error, and the whole state afterwards. Values that depend on addresses
 are written as their sources: a commitment as its ballot, salt and account, a signature as its
-signer.
+signer, the experiment's hash as whether it is a wrong one.
 """
 
 from __future__ import annotations
@@ -20,29 +20,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from colearn_ledger.keys.signing import sign_ballot, signing_domain
+from colearn_ledger.keys.signing import sign_ballot
 from colearn_ledger.protocol import (
-    CODEC_DAG_PB,
-    CODEC_RAW,
-    Account,
     Admission,
-    ContentRef,
+    Basis,
     Duty,
-    ExperimentId,
-    ExperimentParams,
-    ProtocolError,
     Scores,
     SignedBallot,
     Status,
     Vote,
-    bits_to_score,
     commitment_hash,
     score_to_bits,
 )
-from colearn_ledger.reference.rounds import Transaction
-from colearn_ledger.reference.rules import Rules
-from colearn_ledger.reference.state import LedgerState
-from colearn_ledger.reference.views import Views
 from tests.traces.messages import (
     CREATOR,
     NAME_OF,
@@ -51,121 +40,29 @@ from tests.traces.messages import (
     base64_of,
     hashed,
     wire_content,
-    wire_event,
-    wire_params,
-    wire_values,
-    word,
+    wire_vote,
 )
+from tests.traces.recording import DOMAIN, EXPERIMENT, Recording, content_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "contracts" / "cosmwasm" / "traces"
 
 Json = Any
 
-START = 1_600_000_000
 LONGEST = 120
 """Maximum number of steps in a trace."""
 
-DOMAIN = signing_domain(0, Account("0x" + "c0" * 20))
-EXPERIMENT = ExperimentId(1)
-SCORE_BITS = [score_to_bits(score) for score in (None, 0.0, 0.75, -1e300, float("inf"))]
+SCORES = (None, 0.0, 0.75, -1e300, float("inf"))
+TOPICS = ("adapter", "x" * 32, "x" * 33, "", "a\nb", "\x9f")
 
 
-def content_of(name: str, *, raw: bool) -> ContentRef:
-    """Return the content reference of a file with this name."""
-    digest = hashed(name)
-    if raw:
-        return ContentRef.from_digest(CODEC_RAW, digest, digest.hex(), len(name))
-    return ContentRef.from_digest(CODEC_DAG_PB, hashed("root " + name), digest.hex(), len(name))
-
-
-class Trace:
-    """One experiment of the reference, and its recorded steps."""
-
-    def __init__(self, chance: random.Random) -> None:
-        self.chance = chance
-        self.state = LedgerState()
-        self.rules = Rules(self.state, DOMAIN)
-        self.views = Views(self.state)
-        self.time = START
-        self.steps: list[Json] = []
-        self.create()
+class Trace(Recording):
+    """An experiment with random calls."""
 
     def is_over(self) -> bool:
         """Return whether enough is recorded; some calls follow the end of the experiment."""
         ended = self.views.experiment(EXPERIMENT).status in (Status.COMPLETED, Status.CANCELLED)
         return len(self.steps) >= LONGEST or (ended and self.chance.random() < 0.25)
-
-    # ------------------------------------------------------------------ recording
-
-    def create(self) -> None:
-        """Create the experiment."""
-        pick = self.chance.choice
-        least = self.chance.randint(2, 3)
-        params = ExperimentParams(
-            name="a trace",
-            spec=content_of("spec", raw=True),
-            initial=pick([None, content_of("first", raw=True)]),
-            rounds=self.chance.randint(1, 9),
-            min_learners=least,
-            max_learners=least + self.chance.randint(0, 3),
-            approval_bps=pick([1, 3_333, 3_334, 5_000, 5_001, 6_667, 10_000]),
-            propose_window=pick([1, 20, 90, 90]),
-            vote_window=pick([1, 20, 90, 90]),
-            reveal_window=pick([0, 0, 7, 90]),
-            admission=pick([Admission.OPEN, Admission.OPEN, Admission.ALLOWLIST]),
-            late_join=pick([True, False]),
-            settle_early=pick([True, False]),
-            max_strikes=pick([0, 1, 1, 2]),
-        )
-        self.record(CREATOR, "create", {"params": wire_params(params)}, params)
-
-    def record(self, by: str, call: str, fields: Json, *arguments: Any) -> None:
-        """Make a call on the reference and record its result."""
-        entropy = bytes(32)  # proposers take turns, so no entropy is used
-        tx = Transaction(WALLETS[by].address, self.time, entropy)
-        step = {"time": self.time, "by": by, "call": call, "arguments": fields}
-        try:
-            events = getattr(self.rules, call)(tx, *arguments)
-            step["events"] = [wire_event(event) for event in events]
-        except ProtocolError as error:
-            step["error"] = {"name": type(error).__name__, "values": wire_values(error.args)}
-        step["after"] = self.after()
-        self.steps.append(step)
-
-    def after(self) -> Json:
-        """Return the state in the format of the queries."""
-        e = self.views.experiment(EXPERIMENT)
-        learners = self.views.learners(EXPERIMENT, 0, 100)
-        state: Json = {
-            "experiment": [word(e.status), e.round, e.active_learners, e.joined_learners],
-            "current": [e.current and wire_content(e.current), e.current_round],
-            "times": [e.created_at, e.started_at, e.ended_at],
-            "learners": [
-                [NAME_OF[m.account], m.active, m.from_round, m.until_round, m.strikes]
-                for m in learners
-            ],
-            "duties": [
-                word(self.views.duty(EXPERIMENT, WALLETS[name].address, self.time))
-                for name in NAMES
-            ],
-        }
-        if e.round is not None:
-            state["rounds"] = [self.round_row(i) for i in range(max(0, e.round - 1), e.round + 1)]
-        return state
-
-    def round_row(self, index: int) -> Json:
-        """Return a round with its ballots."""
-        r = self.views.round(EXPERIMENT, index)
-        ballots = self.views.ballots(EXPERIMENT, index, 0, 100)
-        return {
-            "states": [r.index, word(r.phase), word(r.outcome), NAME_OF[r.proposer]],
-            "counts": [r.eligible, r.needed, r.approvals, r.rejections, r.commitments],
-            "times": [r.started_at, r.proposed_at, r.reveal_started_at, r.closed_at, r.deadline],
-            "by_deadline": r.by_deadline,
-            "content": r.content and wire_content(r.content),
-            "ballots": [[b.eligible, word(b.state)] for b in ballots],
-        }
 
     # ------------------------------------------------------------------ choosing
 
@@ -178,7 +75,7 @@ class Trace:
             return self.enrol(name)
         due = self.views.duty(EXPERIMENT, WALLETS[name].address, self.time)
         dutiful = {
-            Duty.PROPOSE: self.propose,
+            Duty.PROPOSE: self.propose if self.chance.random() < 0.85 else self.decline,
             Duty.VOTE: self.vote,
             Duty.COMMIT: self.commit,
             Duty.REVEAL: self.reveal,
@@ -213,7 +110,8 @@ class Trace:
         calls = {
             self.propose: 3, self.decline: 3, self.vote: 4, self.commit: 3, self.reveal: 3,
             self.vote_signed: 5, self.advance: 4, self.join: 3, self.remove: 4, self.leave: 1,
-            self.start: 1, self.cancel: 1, self.admit: 1,
+            self.start: 1, self.cancel: 2, self.admit: 1, self.set_encryption_key: 1,
+            self.announce: 1,
         }  # fmt: skip
         fitting = {Duty.VOTE: self.vote, Duty.COMMIT: self.commit, Duty.REVEAL: self.reveal}
         dues = {self.views.duty(EXPERIMENT, WALLETS[n].address, self.time) for n in NAMES}
@@ -231,20 +129,49 @@ class Trace:
         current = self.views.experiment(EXPERIMENT).round or 0
         return current if self.chance.random() < 0.95 else self.chance.choice([0, current + 1])
 
-    def a_vote(self) -> tuple[Vote, Json]:
-        """Return a vote, and its fields in a message."""
-        approve = self.chance.random() < 0.6
-        vote_bits, test_bits = self.chance.choices(SCORE_BITS, k=2)
-        vote = Vote(approve, Scores(bits_to_score(vote_bits), bits_to_score(test_bits)))
-        fields = {"approve": approve, "vote_score": str(vote_bits), "test_score": str(test_bits)}
-        return vote, fields
+    def the_basis(self) -> Basis:
+        """Return what ballots of the current round judge, rarely other proposals."""
+        proposals = None
+        index = self.views.experiment(EXPERIMENT).round
+        if index is not None and self.chance.random() < 0.97:
+            proposals = self.views.round(EXPERIMENT, index).proposals
+        return Basis(EXPERIMENT, self.the_round(), proposals or hashed("other proposals"))
+
+    def make_vote(self, name: str, chance: random.Random) -> Vote:
+        """Return a vote on the proposals of the current round, rarely an invalid one."""
+        index = self.views.experiment(EXPERIMENT).round
+        round_ = None if index is None else self.views.round(EXPERIMENT, index)
+        contents = round_.contents if round_ else {}
+        approvals = 0
+        for slot in contents:
+            own = round_ is not None and round_.slots[slot].proposer == WALLETS[name].address
+            approvals |= (chance.random() < (0.03 if own else 0.6)) << slot
+        if chance.random() < 0.04:
+            approvals |= 1 << chance.choice([0, 1, 2, 15])
+        length = 1 + len(contents) + (chance.choice([-1, 1]) if chance.random() < 0.03 else 0)
+        pairs = [chance.choices(SCORES, k=2) for _ in range(length)]
+        return Vote(approvals, tuple(Scores(*pair) for pair in pairs))
 
     # ------------------------------------------------------------------ calls
 
     def join(self, name: str) -> None:
-        """Join with the account's own key."""
-        key = hashed("key of " + name)
-        self.record(name, "join", {"encryption_key": base64_of(key)}, EXPERIMENT, key)
+        """Join with the account's own key, rarely with another experiment's hash."""
+        key, wrong = hashed("key of " + name), self.chance.random() < 0.05
+        expected = bytes(32) if wrong else self.views.experiment(EXPERIMENT).hash
+        fields = {"wrong": wrong, "encryption_key": base64_of(key)}
+        self.record(name, "join", fields, EXPERIMENT, expected, key)
+
+    def set_encryption_key(self, name: str) -> None:
+        """Replace the account's key."""
+        key = hashed("another key of " + name)
+        fields = {"encryption_key": base64_of(key)}
+        self.record(name, "set_encryption_key", fields, EXPERIMENT, key)
+
+    def announce(self, name: str) -> None:
+        """Announce a file under a topic, sometimes a malformed one."""
+        topic, content = self.chance.choice(TOPICS), content_of("help", raw=True)
+        fields = {"topic": topic, "content": wire_content(content)}
+        self.record(name, "announce", fields, EXPERIMENT, topic, content)
 
     def leave(self, name: str) -> None:
         """Leave the experiment."""
@@ -277,14 +204,17 @@ class Trace:
         self.record(name, "advance", {}, EXPERIMENT)
 
     def propose(self, name: str) -> None:
-        """Propose weights, sometimes the current ones."""
+        """Propose weights, sometimes the current ones or another proposer's."""
         index = self.the_round()
-        file = self.chance.choice(["first", "a", f"of {index}", f"more of {index}"])
+        file = self.chance.choice(["first", "a", f"of {index}", f"of {name} in {index}"])
         content = content_of(file, raw=self.chance.random() < 0.5)
-        vote, fields = self.a_vote()
-        fields = {"round": index, "content": wire_content(content), **fields}
-        del fields["approve"]
-        self.record(name, "propose", fields, EXPERIMENT, index, content, vote.scores)
+        scores = Scores(*self.chance.choices(SCORES, k=2))
+        bits = {
+            "vote_score": str(score_to_bits(scores.vote_score)),
+            "test_score": str(score_to_bits(scores.test_score)),
+        }
+        fields = {"round": index, "content": wire_content(content), **bits}
+        self.record(name, "propose", fields, EXPERIMENT, index, content, scores)
 
     def decline(self, name: str) -> None:
         """Decline to propose."""
@@ -293,50 +223,53 @@ class Trace:
 
     def vote(self, name: str) -> None:
         """Cast an open vote."""
-        index = self.the_round()
-        vote, fields = self.a_vote()
-        self.record(name, "vote", {"round": index, **fields}, EXPERIMENT, index, vote)
+        basis, vote = self.the_basis(), self.make_vote(name, self.chance)
+        fields = {**wire_basis(basis), **wire_vote(vote)}
+        self.record(name, "vote", fields, EXPERIMENT, basis.round, basis.proposals, vote)
 
-    def secret(self, name: str, index: int) -> tuple[Vote, Json, bytes]:
-        """Return an account's vote for a round; it is the same at each call."""
-        approve = hashed(f"{name} {index}")[0] % 3 > 0
-        fields = {"approve": approve, "vote_score": str(SCORE_BITS[2]), "test_score": "0"}
-        return Vote(approve, Scores(0.75, 0.0)), fields, hashed(f"salt of {name} {index}")
+    def secret(self, name: str, index: int) -> tuple[Vote, bytes]:
+        """Return an account's vote and salt for a round; they are the same at each call."""
+        secret = f"{name} {index}"
+        return self.make_vote(name, random.Random(secret)), hashed(f"salt of {secret}")
 
     def commit(self, name: str) -> None:
         """Commit to a vote, sometimes to another account's vote or to nothing."""
-        index = self.the_round()
+        basis = self.the_basis()
         whose = name if self.chance.random() < 0.9 else self.chance.choice(NAMES)
-        vote, fields, salt = self.secret(whose, index)
-        account = WALLETS[whose].address
-        commitment = commitment_hash(DOMAIN, EXPERIMENT, index, account, vote, salt)
+        vote, salt = self.secret(whose, basis.round)
+        commitment = commitment_hash(DOMAIN, basis, WALLETS[whose].address, vote, salt)
         zero = self.chance.random() < 0.05
-        fields = {"round": index, "of": whose, "salt": base64_of(salt), "zero": zero, **fields}
-        self.record(name, "commit", fields, EXPERIMENT, index, bytes(32) if zero else commitment)
+        source = {"of": whose, "salt": base64_of(salt), "zero": zero}
+        fields = {**wire_basis(basis), **source, **wire_vote(vote)}
+        sent = bytes(32) if zero else commitment
+        self.record(name, "commit", fields, EXPERIMENT, basis.round, basis.proposals, sent)
 
     def reveal(self, name: str) -> None:
         """Reveal a vote, sometimes one without a commitment."""
         index = self.the_round()
         whose = name if self.chance.random() < 0.9 else self.chance.choice(NAMES)
-        vote, fields, salt = self.secret(whose, index)
-        fields = {"round": index, "salt": base64_of(salt), **fields}
+        vote, salt = self.secret(whose, index)
+        fields = {"round": index, "salt": base64_of(salt), **wire_vote(vote)}
         self.record(name, "reveal", fields, EXPERIMENT, index, vote, salt)
 
     def vote_signed(self, name: str) -> None:
         """Submit some signed ballots, valid and invalid."""
-        index = self.the_round()
+        basis = self.the_basis()
         ballots, entries = [], []
         for _ in range(self.chance.randint(0, 3)):
             learner = self.chance.choice(NAMES)
             signer = learner if self.chance.random() < 0.85 else self.chance.choice(NAMES)
-            vote, fields = self.a_vote()
-            signed = sign_ballot(WALLETS[signer], DOMAIN, EXPERIMENT, index, vote)
-            account = WALLETS[learner].address
-            ballots.append(SignedBallot(account, vote, signed.signature))
-            entries.append({"learner": learner, "signer": signer, **fields})
-        self.record(
-            name, "vote_signed", {"round": index, "ballots": entries}, EXPERIMENT, index, ballots
-        )
+            vote = self.make_vote(learner, self.chance)
+            signed = sign_ballot(WALLETS[signer], DOMAIN, basis, vote)
+            ballots.append(SignedBallot(WALLETS[learner].address, vote, signed.signature))
+            entries.append({"learner": learner, "signer": signer, **wire_vote(vote)})
+        fields = {**wire_basis(basis), "ballots": entries}
+        self.record(name, "vote_signed", fields, EXPERIMENT, basis.round, basis.proposals, ballots)
+
+
+def wire_basis(basis: Basis) -> Json:
+    """Return the round and the proposals of a ballot in the format of messages."""
+    return {"round": basis.round, "proposals": base64_of(basis.proposals)}
 
 
 def main(arguments: list[str]) -> int:

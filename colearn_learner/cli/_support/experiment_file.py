@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from colearn_ledger.protocol import (
     ContentRef,
     ExperimentParams,
     InvalidParameter,
+    Merge,
     Selection,
 )
 from colearn_ledger.reference.params import check_params
+from colearn_ledger.spec import VoteRule
 
 TEMPLATE = """\
 # The description of an experiment. Edit it, then run:
@@ -46,6 +49,8 @@ rounds = 15
 min_learners = 5                # needed to start
 max_learners = 5                # the experiment starts automatically when this many have joined
 approval = 0.5                  # fraction of a round's voters that must approve: above 0, at most 1
+proposers = 1                   # how many learners train and propose in each round, at most 16
+merge = "mean"                  # of several accepted proposals; or "best", the most approved one
 propose_window = 600            # seconds to train and propose
 vote_window = 600               # seconds to test and vote
 reveal_window = 0               # 0: open ballots; otherwise secret ballots, and seconds to reveal
@@ -54,6 +59,13 @@ admission = "open"              # or "allowlist": see colearn experiment admit
 late_join = false               # may learners join after the start?
 settle_early = false            # close a round as soon as its outcome is certain?
 max_strikes = 0                 # missed duties after which a learner can be removed; 0: never
+patience = 0                    # rounds in a row without an accepted proposal that end it; 0: never
+
+# How agents vote. This table is part of the specification, and is optional.
+[vote]
+rule = "better-alone"           # approve what beats the current weights; or "leave-one-out"
+tolerance = 0.0                 # of "leave-one-out": how much worse a proposal may make the mean
+max_distance = 5.0              # refuse proposals this many times as far away as the median one
 """
 
 _TERMS: Mapping[str, type | tuple[type, ...]] = {
@@ -65,10 +77,18 @@ _TERMS: Mapping[str, type | tuple[type, ...]] = {
     "vote_window": int,
     "reveal_window": int,
     "selection": str,
+    "proposers": int,
+    "merge": str,
     "admission": str,
     "late_join": bool,
     "settle_early": bool,
     "max_strikes": int,
+    "patience": int,
+}
+_VOTE: Mapping[str, type | tuple[type, ...]] = {
+    "rule": str,
+    "tolerance": (int, float),
+    "max_distance": (int, float),
 }
 _MODEL: Mapping[str, type | tuple[type, ...]] = {
     "description": str,
@@ -87,12 +107,28 @@ _TOP: Mapping[str, type | tuple[type, ...]] = {
     "model": dict,
     "weights": dict,
     "terms": dict,
+    "vote": dict,
 }
 _NEEDED_TERMS = ("rounds", "min_learners", "max_learners")
 
 
 class BadExperimentFile(LearnerError):
     """The file does not describe an experiment; explains where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line says instead of the file.
+
+    Args:
+        terms: fields of ``[terms]``.
+        vote: fields of ``[vote]``.
+        weights_given: whether the first weights are known, so that ``[weights]`` is not used.
+    """
+
+    terms: Mapping[str, Any] = field(default_factory=dict)
+    vote: Mapping[str, Any] = field(default_factory=dict)
+    weights_given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +146,7 @@ class ExperimentFile:
         max_bytes: the largest allowed file of weights, in bytes; None for the most that
             weights of this schema can need.
         terms: the experiment's parameters, except for the two content references.
+        voting: arguments of `ExperimentSpec` about how agents vote.
     """
 
     model: str
@@ -121,6 +158,7 @@ class ExperimentFile:
     file: Path | None
     max_bytes: int | None
     terms: Mapping[str, Any]
+    voting: Mapping[str, Any]
 
     def params(self, spec: ContentRef, initial: ContentRef) -> ExperimentParams:
         """Return the experiment's parameters, with the references of its two files.
@@ -133,8 +171,12 @@ class ExperimentFile:
         return params
 
 
-def read_experiment_file(path: Path) -> ExperimentFile:
+def read_experiment_file(path: Path, overrides: Overrides | None = None) -> ExperimentFile:
     """Read and check the file that describes an experiment.
+
+    Args:
+        path: the file.
+        overrides: what applies instead of parts of the file.
 
     Raises:
         BadExperimentFile: the file cannot be read or does not describe an experiment.
@@ -146,7 +188,7 @@ def read_experiment_file(path: Path) -> ExperimentFile:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadExperimentFile(f"{path} is not valid TOML: {error}") from error
     try:
-        read = _parse_document(document, path.parent)
+        read = _parse_document(document, path.parent, overrides or Overrides())
         _check_terms(read)
     except (BadExperimentFile, UnknownName) as error:
         raise BadExperimentFile(
@@ -155,18 +197,18 @@ def read_experiment_file(path: Path) -> ExperimentFile:
     return read
 
 
-def _parse_document(document: Mapping[str, Any], folder: Path) -> ExperimentFile:
-    _check_fields("the file", document, _TOP, needed=("name", "model", "weights", "terms"))
-    model, weights, terms = document["model"], document["weights"], document["terms"]
+def _parse_document(
+    document: Mapping[str, Any], folder: Path, overrides: Overrides
+) -> ExperimentFile:
+    _check_fields("the file", document, _TOP, needed=("name", "model", "terms"))
+    model, weights, terms = document["model"], document.get("weights", {}), document["terms"]
+    vote = document.get("vote", {})
     _check_fields("[model]", model, _MODEL, needed=("score_name", "higher_is_better"))
     _check_fields("[weights]", weights, _WEIGHTS, needed=())
     _check_fields("[terms]", terms, _TERMS, needed=_NEEDED_TERMS)
-    if ("learner" in weights) == ("file" in weights):
-        raise BadExperimentFile("[weights] must have either learner or file, for the first weights")
-    if "arguments" in weights and "file" in weights:
-        raise BadExperimentFile(
-            "[weights] has both arguments, which only a learner takes, and file; remove one of them"
-        )
+    _check_fields("[vote]", vote, _VOTE, needed=())
+    if not overrides.weights_given:
+        _check_weights(weights)
     if not model["score_name"]:
         raise BadExperimentFile("[model] score_name is empty; enter the name of the score")
     return ExperimentFile(
@@ -178,8 +220,26 @@ def _parse_document(document: Mapping[str, Any], folder: Path) -> ExperimentFile
         arguments=weights.get("arguments", {}),
         file=folder / weights["file"] if "file" in weights else None,
         max_bytes=weights.get("max_bytes"),
-        terms={"name": document["name"], **_parse_terms(terms)},
+        terms={"name": document["name"], **_parse_terms({**terms, **overrides.terms})},
+        voting=_parse_vote({**vote, **overrides.vote}),
     )
+
+
+def _check_weights(weights: Mapping[str, Any]) -> None:
+    if ("learner" in weights) == ("file" in weights):
+        raise BadExperimentFile("[weights] must have either learner or file, for the first weights")
+    if "arguments" in weights and "file" in weights:
+        raise BadExperimentFile(
+            "[weights] has both arguments, which only a learner takes, and file; remove one of them"
+        )
+
+
+def _parse_vote(table: Mapping[str, Any]) -> dict[str, Any]:
+    voting = dict(table)
+    if "rule" in voting:
+        name = voting.pop("rule")
+        voting["vote_rule"] = VoteRule(find_name("rule", name, [rule.value for rule in VoteRule]))
+    return voting
 
 
 def _parse_terms(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,10 +255,12 @@ def _parse_terms(table: Mapping[str, Any]) -> dict[str, Any]:
         terms["selection"] = _find_member("selection", terms["selection"], Selection)
     if "admission" in terms:
         terms["admission"] = _find_member("admission", terms["admission"], Admission)
+    if "merge" in terms:
+        terms["merge"] = _find_member("merge", terms["merge"], Merge)
     return terms
 
 
-def _find_member(kind: str, name: str, known: type[Selection] | type[Admission]) -> Any:
+def _find_member(kind: str, name: str, known: type[IntEnum]) -> Any:
     return known[find_name(kind, name, [m.name.lower() for m in known]).upper()]
 
 
@@ -209,14 +271,14 @@ def _check_fields(
     *,
     needed: tuple[str, ...],
 ) -> None:
-    for field, value in table.items():
-        kind = known[find_name(f"field in {where}", field, known)]
+    for name, value in table.items():
+        kind = known[find_name(f"field in {where}", name, known)]
         is_flag_for_number = isinstance(value, bool) and kind is not bool
         if not isinstance(value, kind) or is_flag_for_number:
-            raise BadExperimentFile(f"{where} {field} is {value!r}, which has the wrong type")
-    for field in needed:
-        if field not in table:
-            raise BadExperimentFile(f"{where} has no {field}, which is required")
+            raise BadExperimentFile(f"{where} {name} is {value!r}, which has the wrong type")
+    for name in needed:
+        if name not in table:
+            raise BadExperimentFile(f"{where} has no {name}, which is required")
 
 
 def _check_terms(read: ExperimentFile) -> None:

@@ -10,14 +10,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from colearn_learner.agent.loop import Observation
+from colearn_learner.cli._support.output import format_numbers
 from colearn_ledger.protocol import (
     Account,
     Event,
     Outcome,
     RoundClosed,
     RoundStarted,
+    Scores,
+    Vote,
     VoteCast,
     VoteCommitted,
+    VotingStarted,
     WeightsProposed,
 )
 
@@ -26,7 +30,10 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_OF_A_ROUND = (RoundStarted, WeightsProposed, VoteCommitted, VoteCast, RoundClosed)
+_OF_A_ROUND = (
+    *(RoundStarted, WeightsProposed, VotingStarted),
+    *(VoteCommitted, VoteCast, RoundClosed),
+)
 
 _STYLES = {
     Outcome.ACCEPTED: "bold green",
@@ -35,6 +42,12 @@ _STYLES = {
     Outcome.ABANDONED: "yellow",
 }
 
+_CAPTION = "★ proposer  ✔ approved  ✘ rejected  ● committed  · no ballot yet"
+_PLURAL_CAPTION = (
+    "★ proposer  ✔ approved some  ✘ approved none  ● committed  · no ballot yet\n"
+    "approve: proposals with enough approvals"
+)
+
 _MARKS = {"yes": ("✔", "green"), "no": ("✘", "red"), "committed": ("●", "magenta")}
 
 
@@ -42,16 +55,52 @@ _MARKS = {"yes": ("✔", "green"), "no": ("✘", "red"), "committed": ("●", "m
 class _Row:
     """The known part of a round."""
 
-    proposer: int | None = None
+    proposers: tuple[int, ...] = ()
     needed: int = 0
     eligible: int = 0
-    proposed: bool = False
-    marks: dict[int, str] = field(default_factory=dict)
-    scores: list[float] = field(default_factory=list)
-    approvals: int = 0
-    ballots: int = 0
-    awaited: int = 0
+    voting: bool = False
+    proposed: dict[int, Scores] = field(default_factory=dict)
+    committed: set[int] = field(default_factory=set)
+    votes: dict[int, Vote] = field(default_factory=dict)
+    accepted: int = 0
     outcome: Outcome = Outcome.NONE
+
+    @property
+    def is_plural(self) -> bool:
+        """Return whether several learners were selected to propose."""
+        return len(self.proposers) > 1
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether the round is closed and the events of all voters have arrived."""
+        if not self.proposers or self.outcome == Outcome.NONE:
+            return False
+        if self.outcome in (Outcome.NO_PROPOSAL, Outcome.ABANDONED):
+            return True
+        proposals = len(self.proposed)
+        voters = self.eligible + (proposals > 1)
+        judged = {len(vote.scores) - 1 for vote in self.votes.values()}
+        return judged <= {proposals} and len(self.votes) == voters
+
+    @property
+    def accepted_slots(self) -> list[int]:
+        """Return the slots whose proposals were accepted."""
+        return [slot for slot in sorted(self.proposed) if self.accepted >> slot & 1]
+
+    def approvals(self, slot: int) -> int:
+        """Return the number of known ballots that approve the proposal of a slot."""
+        return sum(vote.approves(slot) for vote in self.votes.values())
+
+    def mean(self) -> float | None:
+        """Return the mean test score of the accepted proposals, or of all if none is accepted."""
+        slots = self.accepted_slots or sorted(self.proposed)
+        found = [self.proposed[slot].test_score for slot in slots]
+        places = [1 + sorted(self.proposed).index(slot) for slot in slots]
+        for vote in self.votes.values():
+            if len(vote.scores) == 1 + len(self.proposed):
+                found += [vote.scores[place].test_score for place in places]
+        known = [score for score in found if score is not None and math.isfinite(score)]
+        return math.fsum(known) / len(known) if known else None
 
 
 class LiveView(AbstractContextManager["LiveView"]):
@@ -92,6 +141,8 @@ class LiveView(AbstractContextManager["LiveView"]):
     ) -> None:
         if self._live is not None:
             self._live.stop()
+        else:
+            self._print_whole_rounds(at_the_end=True)
 
     def observe(self, observation: Observation) -> None:
         """Process an observation of an agent."""
@@ -108,41 +159,39 @@ class LiveView(AbstractContextManager["LiveView"]):
             return
         row = self._rows.setdefault(event.round, _Row())
         if isinstance(event, RoundStarted):
-            row.proposer = self._index[event.proposer]
+            row.proposers = tuple(self._index[account] for account in event.proposers)
             row.needed, row.eligible = event.needed, event.eligible
         elif isinstance(event, WeightsProposed):
-            row.proposed = True
-            self._add_score(row, event.scores.test_score)
+            row.proposed[event.slot] = event.scores
+        elif isinstance(event, VotingStarted):
+            row.voting = True
         elif isinstance(event, VoteCommitted):
-            row.marks.setdefault(self._index[event.learner], "committed")
+            row.committed.add(self._index[event.learner])
         elif isinstance(event, VoteCast):
-            row.marks[self._index[event.learner]] = "yes" if event.vote.approve else "no"
-            row.approvals += event.vote.approve
-            row.ballots += 1
-            self._add_score(row, event.vote.scores.test_score)
+            row.votes[self._index[event.learner]] = event.vote
         elif isinstance(event, RoundClosed):
-            row.outcome = event.outcome
-            row.awaited = event.approvals + event.rejections
+            row.outcome, row.accepted = event.outcome, event.accepted
 
-    def _print_whole_rounds(self) -> None:
-        """Print each complete round once, in order."""
-        while (row := self._rows.get(self._printed)) and row.proposer is not None:
-            if row.outcome == Outcome.NONE or row.ballots != row.awaited:
+    def _print_whole_rounds(self, *, at_the_end: bool = False) -> None:
+        """Print each complete round once, in order; at the end, all closed rounds."""
+        while row := self._rows.get(self._printed):
+            if not (row.is_complete or (at_the_end and row.outcome != Outcome.NONE)):
                 return
             self._print_line(self._printed, row)
             self._printed += 1
 
-    @staticmethod
-    def _add_score(row: _Row, score: float | None) -> None:
-        if score is not None and math.isfinite(score):
-            row.scores.append(score)
-
     def _print_line(self, index: int, row: _Row) -> None:
         marks = "".join(self._mark(row, i)[0] for i in range(len(self._index)))
+        approvals = f"{row.approvals(0)} of {row.eligible} approve"
+        outcome = _outcome(row)
+        if row.is_plural:
+            counts = " ".join(str(row.approvals(slot)) for slot in sorted(row.proposed))
+            approvals = f"approvals {counts or 'none'}"
+            accepted = sorted(row.proposers[slot] + 1 for slot in row.accepted_slots)
+            outcome += f" (learners {format_numbers(accepted)})" if accepted else ""
         self._console.print(
-            f"round {index + 1}: proposer {_proposer(row)}, ballots {marks}, "
-            f"{row.approvals} of {row.eligible} approve ({row.needed} needed), "
-            f"{_outcome(row)}, mean {self._score_name} {_mean(row)}",
+            f"round {index + 1}: {_proposers(row)}, ballots {marks}, "
+            f"{approvals} ({row.needed} needed), {outcome}, mean {self._score_name} {_mean(row)}",
             highlight=False,
             soft_wrap=True,
         )
@@ -156,7 +205,7 @@ class LiveView(AbstractContextManager["LiveView"]):
         table = Table(
             box=SIMPLE_HEAD,
             pad_edge=False,
-            caption="★ proposer  ✔ approved  ✘ rejected  ● committed  · no ballot yet",
+            caption=_PLURAL_CAPTION if self._has_plural_rounds() else _CAPTION,
             caption_justify="left",
         )
         table.add_column("round", justify="right")
@@ -170,7 +219,7 @@ class LiveView(AbstractContextManager["LiveView"]):
                 str(index + 1),
                 _proposer(row),
                 self._ballots(row),
-                f"{row.approvals}/{row.eligible}",
+                _approvals(row),
                 Text(_outcome(row), _STYLES.get(row.outcome, "cyan")),
                 _mean(row),
             )
@@ -191,10 +240,17 @@ class LiveView(AbstractContextManager["LiveView"]):
 
     def _width_of_the_rest(self) -> int:
         """Return the width, in characters, of all columns except the ballots."""
-        proposer = max(len("proposer"), len(f"learner {len(self._index)}"))
+        plural = self._has_plural_rounds()
+        proposer = max(
+            len("proposer"), len(f"learner {len(self._index)}"), plural * len("16 learners")
+        )
+        outcome = len("accepted 16/16" if plural else "no proposal")
         score = max(len("000.0000"), *map(len, self._score_name.split()))
         between = 17  # three characters between two columns, one at either end
-        return len("round") + proposer + len("approve") + len("no proposal") + score + between
+        return len("round") + proposer + len("approve") + outcome + score + between
+
+    def _has_plural_rounds(self) -> bool:
+        return any(row.is_plural for row in self._rows.values())
 
     def _shown_rows(self) -> list[tuple[int, _Row]]:
         """Return the last rounds, as many as fit on the screen."""
@@ -203,20 +259,41 @@ class LiveView(AbstractContextManager["LiveView"]):
 
     @staticmethod
     def _mark(row: _Row, learner: int) -> tuple[str, str]:
-        if learner == row.proposer:
-            return "★", "bold blue"
-        return _MARKS.get(row.marks.get(learner, ""), ("·", "dim"))
+        if learner in row.votes:
+            return _MARKS["yes" if row.votes[learner].approvals else "no"]
+        if learner in row.committed:
+            return _MARKS["committed"]
+        return ("★", "bold blue") if learner in row.proposers else ("·", "dim")
 
 
 def _proposer(row: _Row) -> str:
-    return "…" if row.proposer is None else f"learner {row.proposer + 1}"
+    if row.is_plural:
+        return f"{len(row.proposers)} learners"
+    return f"learner {row.proposers[0] + 1}" if row.proposers else "…"
+
+
+def _proposers(row: _Row) -> str:
+    if row.is_plural:
+        return f"proposers {format_numbers([learner + 1 for learner in row.proposers])}"
+    return f"proposer {_proposer(row)}"
+
+
+def _approvals(row: _Row) -> str:
+    """Return the approvals of a single proposal, or how many of several have enough of them."""
+    if not row.is_plural:
+        return f"{row.approvals(0)}/{row.eligible}"
+    passing = sum(row.approvals(slot) >= row.needed for slot in row.proposed)
+    return f"{passing}/{len(row.proposed)}"
 
 
 def _outcome(row: _Row) -> str:
+    if row.outcome == Outcome.ACCEPTED and row.is_plural:
+        return f"accepted {len(row.accepted_slots)}/{len(row.proposed)}"
     if row.outcome != Outcome.NONE:
         return row.outcome.name.lower().replace("_", " ")
-    return "voting …" if row.proposed else "training …"
+    return "voting …" if row.voting else "training …"
 
 
 def _mean(row: _Row) -> str:
-    return f"{math.fsum(row.scores) / len(row.scores):.4f}" if row.scores else "–"
+    mean = row.mean()
+    return "–" if mean is None else f"{mean:.4f}"

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -150,6 +150,24 @@ def show_spinner(message: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def show_transfer(message: str, size: int) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how much of a transfer is done; yield a function that takes the bytes."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    console = open_console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task(escape_controls(message), total=size)
+        yield lambda done: bar.update(task, completed=done)
+
+
 def format_time(seconds: int | None) -> str:
     """Return a time in UTC, for people."""
     if seconds is None:
@@ -163,3 +181,20 @@ def format_time(seconds: int | None) -> str:
 def shorten(account: Account) -> str:
     """Return the two ends of an account, to fit into a table."""
     return f"{account[:8]}…{account[-4:]}"
+
+
+def format_numbers(numbers: Sequence[int]) -> str:
+    """Return ascending numbers as text, with three or more in a row as a range: ``0, 2-5``.
+
+    Numbers in any other order are kept in their order.
+    """
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    parts = (
+        [f"{run[0]}-{run[-1]}"] if len(run) > 2 else [str(number) for number in run] for run in runs
+    )
+    return ", ".join(part for group in parts for part in group)

@@ -17,6 +17,7 @@ from colearn_ledger.protocol import (
     ProtocolError,
     Status,
     UnknownExperiment,
+    WrongExperiment,
     WrongRound,
     WrongStatus,
 )
@@ -53,6 +54,14 @@ def _unknown(error: ProtocolError, _: str) -> str:
     return (
         f"the contract has no experiment {_value(error)}; list its experiments with colearn "
         "experiment list"
+    )
+
+
+def _wrong_experiment(error: ProtocolError, reference: str) -> str:
+    found = error.args[0].hex() if error.args else "another"
+    return (
+        f"the experiment with this id has the hash {found}, so its creator or its rules are not "
+        f"the expected ones; read colearn experiment show {reference} before you join"
     )
 
 
@@ -96,6 +105,7 @@ def _round(error: ProtocolError, _: str) -> str:
 _EXPLANATIONS: dict[type[ProtocolError], Callable[[ProtocolError, str], str]] = {
     WrongStatus: _status,
     UnknownExperiment: _unknown,
+    WrongExperiment: _wrong_experiment,
     NotCreator: _not_creator,
     NotAdmitted: _not_admitted,
     ExperimentFull: _full,

@@ -69,6 +69,17 @@ def parse_base64(value: Any, length: int = 32) -> bytes:
     return found
 
 
+def parse_hex(value: Any, length: int | None = 32) -> bytes:
+    """Decode lower-case hexadecimal; exactly ``length`` bytes unless it is ``None``."""
+    text = check_text(value)
+    if len(text) % 2 or set(text) - set("0123456789abcdef"):
+        _refuse(value, "hexadecimal digits in lower case")
+    found = bytes.fromhex(text)
+    if length is not None and len(found) != length:
+        _refuse(value, f"{length} bytes in hexadecimal")
+    return found
+
+
 def check_account(value: Any) -> Account:
     """Return a valid bech32 address."""
     try:

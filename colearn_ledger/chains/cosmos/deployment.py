@@ -35,7 +35,7 @@ from colearn_ledger.chains.errors import (
     WrongContract,
 )
 from colearn_ledger.chains.hooks import Sent
-from colearn_ledger.chains.journal import Basis
+from colearn_ledger.chains.journal import Premise
 from colearn_ledger.keys.signing import cosmos_domain
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable, Receipt, RecordedEvent
@@ -121,16 +121,13 @@ class DeployedContract:
         except Refused as refusal:
             raise self.explain(refusal) from None
 
-    @property
-    def reads_at_head(self) -> bool:
-        """Return True, as every block is final."""
-        return True
+    def check_premise_with(self, check: Callable[[Premise], bool]) -> None:
+        """Set the check that decides whether a transaction with a premise may be sent again."""
+        self.sender.check_premise = check
 
-    def check_basis_with(self, check: Callable[[Basis], bool]) -> None:
-        """Set the check that decides whether a transaction with a basis may be sent again."""
-        self.sender.check_basis = check
-
-    def send(self, wallet: Wallet, message: Message, basis: Basis | None = None) -> SentTransaction:
+    def send(
+        self, wallet: Wallet, message: Message, premise: Premise | None = None
+    ) -> SentTransaction:
         """Send a transaction, or raise the error with which the contract would refuse it.
 
         Raises:
@@ -140,7 +137,7 @@ class DeployedContract:
             raise MissingChainId(self.sender.chain_id)
         action = execute_action(self.sender.address(wallet), self.contract, message)
         try:
-            sent = self.sender.send(wallet, action, basis=basis)
+            sent = self.sender.send(wallet, action, premise=premise)
         except Refused as refusal:
             raise self.explain(refusal) from None
         except (BadAnswer, NodeRefused):

@@ -7,25 +7,27 @@ from typing import Any, TypeVar
 
 from colearn_ledger.arguments import Argument, Kind
 from colearn_ledger.calls import Call, Query
-from colearn_ledger.chains.cosmos.answers import check_rows, enum_member, field_of
+from colearn_ledger.chains.consistency import check_answer, most_rows
+from colearn_ledger.chains.cosmos.answers import check_rows, field_of
 from colearn_ledger.chains.cosmos.wire import (
     Wire,
+    agenda_from_wire,
     ballot_from_wire,
-    check_same,
-    content_from_wire,
+    bytes_to_wire,
     content_to_wire,
+    duty_from_wire,
     experiment_from_wire,
     learner_from_wire,
     params_to_wire,
+    present_content,
     round_from_wire,
     scores_to_wire,
     signed_ballot_to_wire,
     vote_to_wire,
-    word_to_wire,
 )
 from colearn_ledger.chains.decoding import decode_received
 from colearn_ledger.protocol import (
-    MAX_PAGE,
+    Agenda,
     Ballot,
     ContentRef,
     Duty,
@@ -53,7 +55,8 @@ class CosmosEncoder:
     def decode(self, query: Query[T], arguments: Sequence[Any], answer: Wire) -> T:
         """Decode the contract's answer to a query."""
         value: T = decode_received(
-            f"the answer to {query.name}", lambda: _from_wire(query, arguments, answer)
+            f"the answer to {query.name}",
+            lambda: check_answer(query, arguments, _from_wire(query, arguments, answer)),
         )
         return value
 
@@ -63,7 +66,7 @@ _ENCODERS: dict[Kind, Callable[[Any], Wire]] = {
     Kind.EXPERIMENT: str,
     Kind.CONTENT: content_to_wire,
     Kind.BALLOTS: lambda ballots: [signed_ballot_to_wire(ballot) for ballot in ballots],
-    Kind.WORD: word_to_wire,
+    Kind.WORD: bytes_to_wire,
 }
 """Encoders of the arguments that differ from their JSON values."""
 
@@ -86,18 +89,17 @@ _DECODERS: dict[type, Callable[[Sequence[Any], Wire], Any]] = {
     Learner: lambda asked, wire: learner_from_wire(asked[0], wire),
     Round: lambda asked, wire: round_from_wire(asked[0], wire),
     Ballot: lambda asked, wire: ballot_from_wire(asked[0], asked[1], wire),
-    ContentRef: lambda asked, wire: content_from_wire(field_of(wire, "content")),
-    Duty: lambda asked, wire: enum_member(Duty, field_of(wire, "duty")),
+    ContentRef: lambda asked, wire: present_content(wire),
+    Duty: lambda asked, wire: duty_from_wire(wire),
+    Agenda: lambda asked, wire: agenda_from_wire(wire),
 }
 """Decoders of each type of row; they receive the arguments of the query."""
 
 
 def _from_wire(query: Query[Any], arguments: Sequence[Any], wire: Wire) -> Any:
     decode = _DECODERS[query.row]
-    if query.is_list:
-        rows = check_rows(field_of(wire, query.name), MAX_PAGE)
-        return [decode(arguments, row) for row in rows]
-    value = decode(arguments, wire)
-    if isinstance(value, Experiment):
-        check_same(arguments[0], value.id)
-    return value
+    if not query.is_list:
+        return decode(arguments, wire)
+    name = "contents" if query.row is ContentRef else query.name
+    rows = check_rows(field_of(wire, name), most_rows(query))
+    return [decode(arguments, row) for row in rows]

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from colearn_ledger import protocol
-from colearn_ledger.chains.cosmos.answers import check_account, enum_member, parse_number
+from colearn_ledger.chains.consistency import check_event, decode_vote
+from colearn_ledger.chains.cosmos.answers import (
+    check_account,
+    check_text,
+    enum_member,
+    parse_hex,
+    parse_number,
+)
 from colearn_ledger.chains.cosmos.records import ChainEvent
 from colearn_ledger.chains.cosmos.wire import params_from_wire
 from colearn_ledger.chains.decoding import decode_received
@@ -19,7 +26,6 @@ from colearn_ledger.protocol import (
     Outcome,
     Scores,
     SkipReason,
-    Vote,
     bits_to_score,
 )
 from colearn_ledger.text.strict_json import load
@@ -27,8 +33,11 @@ from colearn_ledger.text.strict_json import load
 _CONTRACT = "_contract_address"
 _OURS = "wasm-"
 
+T = TypeVar("T")
+
 Fields = Mapping[str, str]
 
+_u16 = partial(parse_number, bits=16)
 _u32 = partial(parse_number, bits=32)
 _time = partial(parse_number, bits=63)
 
@@ -59,19 +68,12 @@ def _decode_event(kind: str, item: ChainEvent) -> Event:
         experiment=parse_number(fields["experiment"]),
         **{name: read(fields) for name, read in _FIELDS[kind].items()},
     )
-    return event
+    return check_event(event)
 
 
-def _parse_word(text: str) -> bytes:
-    if len(text) != 64 or set(text) - set("0123456789abcdef"):
-        raise BadAnswer(f"{text[:80]!r} is not 32 bytes in hexadecimal")
-    return bytes.fromhex(text)
-
-
-def _parse_flag(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise BadAnswer(f"{text[:80]!r} is neither true nor false")
-    return text == "true"
+def _parse_list(parse: Callable[[str], T]) -> Callable[[str], tuple[T, ...]]:
+    """Return a parser of items separated by commas."""
+    return lambda text: tuple(parse(item) for item in check_text(text).split(","))
 
 
 def _decode_scores(fields: Fields) -> Scores:
@@ -81,8 +83,8 @@ def _decode_scores(fields: Fields) -> Scores:
 
 def _decode_content(fields: Fields) -> ContentRef:
     codec, size = parse_number(fields["codec"]), parse_number(fields["size"])
-    sha256 = _parse_word(fields["sha256"]).hex()
-    return ContentRef.from_digest(codec, _parse_word(fields["digest"]), sha256, size)
+    sha256 = parse_hex(fields["sha256"]).hex()
+    return ContentRef.from_digest(codec, parse_hex(fields["digest"]), sha256, size)
 
 
 def _field(name: str, read: Callable[[str], Any]) -> dict[str, Callable[[Fields], Any]]:
@@ -92,6 +94,7 @@ def _field(name: str, read: Callable[[str], Any]) -> dict[str, Callable[[Fields]
 _ROUND = _field("round", _u32)
 _LEARNER = _field("learner", check_account)
 _PROPOSER = _field("proposer", check_account)
+_SLOT = _field("slot", _u16)
 _DEADLINE = _field("deadline", _time)
 
 _FIELDS: dict[str, dict[str, Callable[[Fields], Any]]] = {
@@ -103,14 +106,14 @@ _FIELDS: dict[str, dict[str, Callable[[Fields], Any]]] = {
     "LearnerJoined": {
         **_LEARNER,
         **_field("index", _u32),
-        **_field("encryption_key", _parse_word),
+        **_field("encryption_key", parse_hex),
     },
     "LearnerLeft": _LEARNER,
     "LearnerRemoved": _LEARNER,
     "ExperimentStarted": {},
     "RoundStarted": {
         **_ROUND,
-        **_PROPOSER,
+        **_field("proposers", _parse_list(check_account)),
         **_field("eligible", _u32),
         **_field("needed", _u32),
         **_DEADLINE,
@@ -118,26 +121,35 @@ _FIELDS: dict[str, dict[str, Callable[[Fields], Any]]] = {
     "WeightsProposed": {
         **_ROUND,
         **_PROPOSER,
+        **_SLOT,
         "content": _decode_content,
         "scores": _decode_scores,
-        **_DEADLINE,
     },
-    "ProposalDeclined": {**_ROUND, **_PROPOSER},
-    "VoteCommitted": {**_ROUND, **_LEARNER, **_field("commitment", _parse_word)},
+    "ProposalDeclined": {**_ROUND, **_PROPOSER, **_SLOT},
+    "VotingStarted": {**_ROUND, **_field("proposals", parse_hex), **_DEADLINE},
+    "VoteCommitted": {**_ROUND, **_LEARNER, **_field("commitment", parse_hex)},
     "RevealStarted": {**_ROUND, **_DEADLINE},
     "VoteCast": {
         **_ROUND,
         **_LEARNER,
-        "vote": lambda fields: Vote(_parse_flag(fields["approve"]), _decode_scores(fields)),
+        "vote": lambda fields: decode_vote(
+            _u16(fields["approvals"]), parse_hex(fields["scores"], None)
+        ),
     },
     "BallotSkipped": {**_ROUND, **_LEARNER, **_field("reason", partial(enum_member, SkipReason))},
     "RoundClosed": {
         **_ROUND,
         **_field("outcome", partial(enum_member, Outcome)),
-        **_field("approvals", _u32),
-        **_field("rejections", _u32),
+        **_field("accepted", _u16),
+        **_field("approvals", _parse_list(_u32)),
         **_field("eligible", _u32),
     },
+    "Announced": {
+        **_LEARNER,
+        "topic": lambda fields: check_text(load(fields["topic"])),
+        "content": _decode_content,
+    },
+    "CancelRequested": {},
     "ExperimentCompleted": {},
     "ExperimentCancelled": {},
 }

@@ -29,7 +29,7 @@ from colearn_ledger.chains.cosmos.transactions import (
 )
 from colearn_ledger.chains.errors import EmptyWallet, GasTooHigh, NodeRefused, Refusal
 from colearn_ledger.chains.hooks import Answer, NonceMismatch, Sent, Sighting, Signed
-from colearn_ledger.chains.journal import Basis, Entry, Version
+from colearn_ledger.chains.journal import Entry, Premise, Version
 from colearn_ledger.chains.sender import TransactionSender
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
@@ -38,7 +38,7 @@ from colearn_ledger.protocol import Account
 
 _log = logging.getLogger(__name__)
 
-_MORE_GAS = 2
+_MORE_GAS = 3
 """Number of times that a transaction's gas is doubled after it ran out of gas."""
 
 _TEND_AFTER = 5.0
@@ -96,7 +96,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
         wallet: Wallet,
         *actions: Action,
         gas: int | None = None,
-        basis: Basis | None = None,
+        premise: Premise | None = None,
     ) -> Sent[Draft]:
         """Send a transaction.
 
@@ -104,7 +104,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
             wallet: signs and pays.
             *actions: its actions; they take effect together or not at all.
             gas: the gas limit; simulated if ``None``.
-            basis: the proposal that the call was decided on, if there is one.
+            premise: the proposals that the call assumes, if it depends on any.
 
         Raises:
             Refused: the contract would refuse it; nothing was sent.
@@ -115,7 +115,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
             LedgerUnavailable: the node cannot be reached. The transaction may have been sent;
                 making the same call again resumes it.
         """
-        return self._submit(wallet, Draft(actions, gas), basis)
+        return self._submit(wallet, Draft(actions, gas), premise)
 
     def wait(self, sent: Sent[Draft], timeout: float | None) -> Executed:
         """Return a transaction once it is in a block.
@@ -136,7 +136,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
             if not ran_out or more <= sent.gas or attempt == _MORE_GAS:
                 break
             _log.warning("transaction %s ran out of gas: sent again with %d", sent.hash, more)
-            sent = self._submit(sent.wallet, replace(sent.request, gas=more), sent.entry.basis)
+            sent = self._submit(sent.wallet, replace(sent.request, gas=more), sent.entry.premise)
         return found
 
     # ------------------------------------------------------------------ hooks

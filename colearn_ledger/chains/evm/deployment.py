@@ -25,13 +25,14 @@ from colearn_ledger.chains.errors import (
 from colearn_ledger.chains.evm.abi import Artifact, load_artifact
 from colearn_ledger.chains.evm.config import EvmConfig
 from colearn_ledger.chains.evm.errors import Reverted
+from colearn_ledger.chains.evm.event_codec import event_from_log
 from colearn_ledger.chains.evm.events import EventReader
 from colearn_ledger.chains.evm.heads import NewHeads
 from colearn_ledger.chains.evm.node import Node, TransactionReceipt
 from colearn_ledger.chains.evm.sender import Request, Sender
-from colearn_ledger.chains.evm.wire import error_from_wire, event_from_log
+from colearn_ledger.chains.evm.wire import error_from_wire
 from colearn_ledger.chains.hooks import Sent
-from colearn_ledger.chains.journal import Basis
+from colearn_ledger.chains.journal import Premise
 from colearn_ledger.keys.signing import signing_domain
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable, Receipt, RecordedEvent
@@ -132,15 +133,9 @@ class DeployedContract:
         except Reverted as refusal:
             raise self.explain(refusal) from None
 
-    @property
-    def reads_at_head(self) -> bool:
-        """Return whether `ask_all` reads the last block, as it does with one confirmation."""
-        return self.config.sending.confirmations == 1
-
     def _confirmed_block(self) -> int | str:
-        if self.reads_at_head:
-            return "latest"
-        return max(0, self.node.block_number() - self.config.sending.confirmations + 1)
+        depth = self.config.sending.confirmations
+        return "latest" if depth == 1 else max(0, self.node.block_number() - depth + 1)
 
     def _check_depth(self, block: int | str) -> None:
         if not self.node.code(self.contract, block):
@@ -149,11 +144,11 @@ class DeployedContract:
                 f"{self.config.sending.confirmations} blocks deep; try again in a few blocks"
             )
 
-    def check_basis_with(self, check: Callable[[Basis], bool]) -> None:
-        """Set the check that decides whether a transaction with a basis may be sent again."""
-        self.sender.check_basis = check
+    def check_premise_with(self, check: Callable[[Premise], bool]) -> None:
+        """Set the check that decides whether a transaction with a premise may be sent again."""
+        self.sender.check_premise = check
 
-    def send(self, wallet: Wallet, data: bytes, basis: Basis | None = None) -> SentTransaction:
+    def send(self, wallet: Wallet, data: bytes, premise: Premise | None = None) -> SentTransaction:
         """Send a transaction, or raise the error with which the contract would refuse it.
 
         Raises:
@@ -162,7 +157,7 @@ class DeployedContract:
         if self.config.chain_id is None:
             raise MissingChainId(self.sender.chain_id)
         try:
-            sent = self.sender.send(wallet, self.contract, data, basis=basis)
+            sent = self.sender.send(wallet, self.contract, data, premise=premise)
         except Reverted as refusal:
             raise self.explain(refusal) from None
         except (BadAnswer, NodeRefused):

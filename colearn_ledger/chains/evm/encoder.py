@@ -7,23 +7,25 @@ from typing import Any, TypeVar
 
 from colearn_ledger.arguments import Kind
 from colearn_ledger.calls import Call, Query
+from colearn_ledger.chains.consistency import check_answer, most_rows
 from colearn_ledger.chains.decoding import decode_received
 from colearn_ledger.chains.evm.abi import ContractAbi
 from colearn_ledger.chains.evm.wire import (
     Wire,
+    agenda_from_wire,
     ballot_from_wire,
-    content_from_wire,
+    ballots_to_wire,
     content_to_wire,
     experiment_from_wire,
     learner_from_wire,
     params_to_wire,
+    present_content,
     round_from_wire,
     scores_to_wire,
-    signed_ballot_to_wire,
     vote_to_wire,
 )
 from colearn_ledger.protocol import (
-    MAX_PAGE,
+    Agenda,
     Ballot,
     ContentRef,
     Duty,
@@ -56,7 +58,8 @@ class EvmEncoder:
         function = _function(query)
         wire = self._abi.decode_answer(function, answer)
         value: T = decode_received(
-            f"the answer to {function}", lambda: _from_wire(query, arguments, wire)
+            f"the answer to {function}",
+            lambda: check_answer(query, arguments, _from_wire(query, arguments, wire)),
         )
         return value
 
@@ -72,7 +75,7 @@ _ENCODERS: dict[Kind, Callable[[Any], Sequence[Wire]]] = {
     Kind.CONTENT: lambda content: [content_to_wire(content)],
     Kind.SCORES: scores_to_wire,
     Kind.VOTE: vote_to_wire,
-    Kind.BALLOTS: lambda ballots: [b"".join(map(signed_ballot_to_wire, ballots))],
+    Kind.BALLOTS: lambda ballots: [ballots_to_wire(ballots)],
 }
 """Encoders of the arguments that differ from their ABI values."""
 
@@ -87,8 +90,9 @@ _DECODERS: dict[type, Callable[[Sequence[Any], Wire], Any]] = {
     Learner: lambda asked, wire: learner_from_wire(asked[0], wire),
     Round: lambda asked, wire: round_from_wire(asked[0], wire),
     Ballot: lambda asked, wire: ballot_from_wire(asked[0], asked[1], wire),
-    ContentRef: lambda asked, wire: content_from_wire(wire),
+    ContentRef: lambda asked, wire: present_content(wire),
     Duty: lambda asked, wire: Duty(wire),
+    Agenda: lambda asked, wire: agenda_from_wire(wire),
 }
 """Decoders of each type of row; they receive the arguments of the query."""
 
@@ -97,6 +101,6 @@ def _from_wire(query: Query[Any], arguments: Sequence[Any], wire: Wire) -> Any:
     decode = _DECODERS[query.row]
     if not query.is_list:
         return decode(arguments, wire)
-    if len(wire) > MAX_PAGE:
-        raise ValueError(f"{len(wire)} rows, more than a page has")
+    if len(wire) > most_rows(query):
+        raise ValueError(f"{len(wire)} rows, more than a list has")
     return [decode(arguments, row) for row in wire]

@@ -10,8 +10,8 @@ from operator import attrgetter, itemgetter
 
 from colearn_ledger.chains.errors import BadAnswer, NodeRefused
 from colearn_ledger.chains.evm.abi import ContractAbi
+from colearn_ledger.chains.evm.event_codec import event_from_log
 from colearn_ledger.chains.evm.node import Block, ChainLog, Node
-from colearn_ledger.chains.evm.wire import event_from_log
 from colearn_ledger.ledger import RecordedEvent
 from colearn_ledger.protocol import Event, ExperimentId
 

@@ -22,7 +22,7 @@ from colearn_ledger.chains.evm.errors import FeeTooHigh, Reverted, classify_refu
 from colearn_ledger.chains.evm.fees import Fees, Prices, raise_fees
 from colearn_ledger.chains.evm.node import Node, TransactionReceipt
 from colearn_ledger.chains.hooks import Answer, OutdatedPrice, Own, Sent, Sighting, Signed
-from colearn_ledger.chains.journal import Basis, Entry, Version
+from colearn_ledger.chains.journal import Entry, Premise, Version
 from colearn_ledger.chains.sender import TransactionSender
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import Account
@@ -76,7 +76,7 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
         data: bytes,
         *,
         value: int = 0,
-        basis: Basis | None = None,
+        premise: Premise | None = None,
     ) -> Sent[Request]:
         """Send a transaction.
 
@@ -85,7 +85,7 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
             to: the recipient; ``None`` for a deployment.
             data: the call's data, or the contract's code.
             value: the amount to pay, in wei.
-            basis: the proposal that the call was decided on, if there is one.
+            premise: the proposals that the call assumes, if it depends on any.
 
         Raises:
             Reverted: the contract would refuse it; nothing was sent.
@@ -96,7 +96,7 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
             LedgerUnavailable: the node cannot be reached. The transaction may have been sent;
                 making the same call again resumes it.
         """
-        return self._submit(wallet, Request(to, data, value), basis)
+        return self._submit(wallet, Request(to, data, value), premise)
 
     def wait(self, sent: Sent[Request], timeout: float | None) -> TransactionReceipt:
         """Return the receipt of a transaction once it has enough confirmations.

@@ -6,28 +6,32 @@ a value of the protocol or raises.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from eth_utils.address import is_hex_address, to_checksum_address
 
 from colearn_ledger import protocol
 from colearn_ledger.arguments import NUMBERS, fit_number
+from colearn_ledger.chains.consistency import check_agenda, check_experiment, check_round
 from colearn_ledger.chains.decoding import decode_received
 from colearn_ledger.chains.errors import BadAnswer
-from colearn_ledger.chains.evm.abi import ContractAbi, Log
+from colearn_ledger.chains.evm.abi import ContractAbi
 from colearn_ledger.keys.signing import is_canonical
 from colearn_ledger.protocol import (
     Account,
     Admission,
+    Agenda,
     Ballot,
     BallotState,
     ContentRef,
-    Event,
+    Duty,
     Experiment,
     ExperimentId,
     ExperimentParams,
+    InvalidParameter,
     Learner,
+    Merge,
     Outcome,
     Phase,
     ProtocolError,
@@ -35,10 +39,11 @@ from colearn_ledger.protocol import (
     Scores,
     Selection,
     SignedBallot,
-    SkipReason,
+    Slot,
+    SlotState,
     Status,
     Vote,
-    bits_to_score,
+    encode_scores,
     score_to_bits,
 )
 from colearn_ledger.text.address import address_bytes
@@ -67,13 +72,25 @@ def scores_to_wire(scores: Scores) -> tuple[int, int]:
     return score_to_bits(scores.vote_score), score_to_bits(scores.test_score)
 
 
-def vote_to_wire(vote: Vote) -> tuple[bool, int, int]:
-    """Return a vote: whether it approves, and the bits of both scores."""
-    return (vote.approve, *scores_to_wire(vote.scores))
+def vote_to_wire(vote: Vote) -> tuple[int, bytes]:
+    """Return a vote: the bitmap of approved slots, and the bits of all scores."""
+    return vote.approvals, encode_scores(vote.scores)
 
 
-def signed_ballot_to_wire(ballot: SignedBallot) -> bytes:
-    """Return the 101 bytes of a signed ballot in a batch, with a compact signature (EIP-2098).
+def ballots_to_wire(ballots: Sequence[SignedBallot]) -> bytes:
+    """Return a batch of signed ballots, one after another.
+
+    Raises:
+        InvalidParameter: their scores differ in number, so the batch has no such form; carries
+            ``ballots``.
+    """
+    if len({len(ballot.vote.scores) for ballot in ballots}) > 1:
+        raise InvalidParameter("ballots")
+    return b"".join(map(_signed_ballot_to_wire, ballots))
+
+
+def _signed_ballot_to_wire(ballot: SignedBallot) -> bytes:
+    """Return learner (20), approvals (2), scores (16 each) and compact signature (64, EIP-2098).
 
     The compact form cannot express a malleable signature or an unusual v. Encoding one must not
     turn it into a valid signature, so it is encoded as zeros, and the contract skips it like any
@@ -83,8 +100,8 @@ def signed_ballot_to_wire(ballot: SignedBallot) -> bytes:
     if is_canonical(ballot.signature):
         r, s, v = ballot.signature[:32], ballot.signature[32:64], ballot.signature[64]
         compact = r + bytes([s[0] | (v - 27) << 7]) + s[1:]
-    scores = b"".join(bits.to_bytes(8) for bits in scores_to_wire(ballot.vote.scores))
-    return address_bytes(ballot.learner) + ballot.vote.approve.to_bytes() + scores + compact
+    approvals, scores = vote_to_wire(ballot.vote)
+    return address_bytes(ballot.learner) + approvals.to_bytes(2, "big") + scores + compact
 
 
 _BITS = {
@@ -95,7 +112,9 @@ _BITS = {
     "propose_window": 32,
     "vote_window": 32,
     "reveal_window": 32,
+    "proposers": 8,
     "max_strikes": 16,
+    "patience": 32,
 }
 """Bits of each numeric parameter."""
 
@@ -107,7 +126,7 @@ def params_to_wire(params: ExperimentParams) -> Wire:
         InvalidParameter: a number does not fit into the contract's type; carries its name. The
             contract checks all other bounds.
     """
-    *numbers, max_strikes = (
+    *numbers, proposers, max_strikes, patience = (
         fit_number(getattr(params, name), name, _BITS[name]) for name in NUMBERS
     )
     return (
@@ -116,10 +135,13 @@ def params_to_wire(params: ExperimentParams) -> Wire:
         content_to_wire(params.initial),
         *numbers,
         int(params.selection),
+        proposers,
+        int(params.merge),
         int(params.admission),
         params.late_join,
         params.settle_early,
         max_strikes,
+        patience,
     )
 
 
@@ -134,21 +156,27 @@ def content_from_wire(wire: Wire) -> ContentRef | None:
     return ContentRef.from_digest(codec, digest, sha256.hex(), size)
 
 
-def _params_from_wire(wire: Wire) -> ExperimentParams:
-    name, spec, initial, *numbers, selection, admission, late_join, settle_early, max_strikes = wire
+def params_from_wire(wire: Wire) -> ExperimentParams:
+    """Return the parameters of an experiment."""
+    name, spec, initial, *numbers = wire[:10]
+    selection, proposers, merge, admission, late_join, settle_early, max_strikes, patience = wire[
+        10:
+    ]
     return ExperimentParams(
         name=name,
-        spec=_present_content(spec),
+        spec=present_content(spec),
         initial=content_from_wire(initial),
-        **dict(zip(NUMBERS, [*numbers, max_strikes], strict=True)),
+        **dict(zip(NUMBERS, [*numbers, proposers, max_strikes, patience], strict=True)),
         selection=Selection(selection),
+        merge=Merge(merge),
         admission=Admission(admission),
         late_join=late_join,
         settle_early=settle_early,
     )
 
 
-def _present_content(wire: Wire) -> ContentRef:
+def present_content(wire: Wire) -> ContentRef:
+    """Return a content reference that must not be empty."""
     content = content_from_wire(wire)
     if content is None:
         raise BadAnswer("a content reference is missing")
@@ -157,79 +185,112 @@ def _present_content(wire: Wire) -> ContentRef:
 
 def experiment_from_wire(wire: Wire) -> Experiment:
     """Return an experiment."""
-    started, index = wire[7], wire[8]
-    return Experiment(
-        id=ExperimentId(wire[0]),
-        creator=_account(wire[1]),
-        params=_params_from_wire(wire[2]),
-        status=Status(wire[3]),
-        created_at=wire[4],
-        started_at=wire[5] or None,
-        ended_at=wire[6] or None,
-        round=index if started else None,
-        active_learners=wire[9],
-        joined_learners=wire[10],
-        current=content_from_wire(wire[11]),
-        current_round=wire[12] - 1 if wire[12] else None,
-        seed=wire[13],
+    number, creator, params, digest, status, cancel_requested, *times = wire[:9]
+    started, index, active, joined, current, current_round, seed = wire[9:]
+    return check_experiment(
+        Experiment(
+            id=ExperimentId(number),
+            creator=account_from_wire(creator),
+            params=params_from_wire(params),
+            hash=digest,
+            status=Status(status),
+            cancel_requested=cancel_requested,
+            created_at=times[0],
+            started_at=times[1] or None,
+            ended_at=times[2] or None,
+            round=index if started else None,
+            active_learners=active,
+            joined_learners=joined,
+            current=tuple(map(present_content, current)),
+            current_round=current_round - 1 if current_round else None,
+            seed=seed,
+        )
     )
 
 
 def learner_from_wire(experiment: ExperimentId, wire: Wire) -> Learner:
     """Return a learner."""
-    account, index, active, from_round, until_round, strikes, encryption_key = wire
+    account, index, active, from_round, until_round, *missed, encryption_key = wire
+    missed_proposals, missed_ballots = missed
     return Learner(
         experiment=experiment,
-        account=_account(account),
+        account=account_from_wire(account),
         index=index,
         active=active,
         from_round=from_round,
         until_round=None if until_round == _NEVER else until_round,
-        strikes=strikes,
+        missed_proposals=missed_proposals,
+        missed_ballots=missed_ballots,
         encryption_key=encryption_key,
     )
 
 
 def round_from_wire(experiment: ExperimentId, wire: Wire) -> Round:
     """Return a round."""
-    index, phase, outcome, proposer, eligible, needed, approvals, rejections, commitments = wire[:9]
-    content, started_at, proposed_at, reveal_started_at, closed_at, deadline, by_deadline = wire[9:]
-    return Round(
-        experiment=experiment,
-        index=index,
-        phase=Phase(phase),
-        outcome=Outcome(outcome),
-        proposer=_account(proposer),
-        eligible=eligible,
-        needed=needed,
-        approvals=approvals,
-        rejections=rejections,
-        commitments=commitments,
+    index, phase, outcome, slots, eligible, needed, ballots, commitments, proposals = wire[:9]
+    started_at, *times, by_deadline = wire[9:]
+    voting_started_at, reveal_started_at, closed_at, deadline = (time or None for time in times)
+    return check_round(
+        Round(
+            experiment=experiment,
+            index=index,
+            phase=Phase(phase),
+            outcome=Outcome(outcome),
+            slots=tuple(map(_slot_from_wire, slots)),
+            eligible=eligible,
+            needed=needed,
+            ballots=ballots,
+            commitments=commitments,
+            proposals=proposals if any(proposals) else None,
+            started_at=started_at,
+            voting_started_at=voting_started_at,
+            reveal_started_at=reveal_started_at,
+            closed_at=closed_at,
+            deadline=deadline,
+            by_deadline=by_deadline,
+        )
+    )
+
+
+def _slot_from_wire(wire: Wire) -> Slot:
+    proposer, state, content, proposed_at, approvals, accepted = wire
+    return Slot(
+        proposer=account_from_wire(proposer),
+        state=SlotState(state),
         content=content_from_wire(content),
-        started_at=started_at,
         proposed_at=proposed_at or None,
-        reveal_started_at=reveal_started_at or None,
-        closed_at=closed_at or None,
-        deadline=deadline or None,
-        by_deadline=by_deadline,
+        approvals=approvals,
+        accepted=accepted,
     )
 
 
 def ballot_from_wire(experiment: ExperimentId, round_index: int, wire: Wire) -> Ballot:
     """Return the recorded ballot of a learner in a round."""
-    learner, eligible, state = wire
-    return Ballot(experiment, round_index, _account(learner), eligible, BallotState(state))
+    learner, eligible, state, approvals = wire
+    account = account_from_wire(learner)
+    return Ballot(experiment, round_index, account, eligible, BallotState(state), approvals)
 
 
-def _account(address: str) -> Account:
+def agenda_from_wire(wire: Wire) -> Agenda:
+    """Return an agenda."""
+    experiment, round_, learner, duty = wire
+    found = experiment_from_wire(experiment)
+    return check_agenda(
+        Agenda(
+            experiment=found,
+            round=None if found.round is None else round_from_wire(found.id, round_),
+            learner=learner_from_wire(found.id, learner) if int(learner[0], 16) else None,
+            duty=Duty(duty),
+        )
+    )
+
+
+def account_from_wire(address: str) -> Account:
+    """Return an address with its EIP-55 checksum."""
     return Account(to_checksum_address(address))
 
 
-def _scores(fields: Mapping[str, Wire]) -> Scores:
-    return Scores(bits_to_score(fields["voteScore"]), bits_to_score(fields["testScore"]))
-
-
-# ------------------------------------------------------------------------- errors, events
+# ------------------------------------------------------------------------- errors
 
 _ERROR_VALUES: dict[str, Callable[[Wire], object]] = {
     "WrongStatus": Status,
@@ -256,59 +317,3 @@ def error_from_wire(abi: ContractAbi, data: bytes) -> ProtocolError | None:
 
 def _checksum_if_address(value: Wire) -> object:
     return to_checksum_address(value) if is_hex_address(value) else value
-
-
-def event_from_log(abi: ContractAbi, log: Log) -> Event | None:
-    """Return the event of a log, ``None`` for an event that the contract does not have.
-
-    Raises:
-        BadAnswer: the log has the topic of an event but malformed fields.
-    """
-    decoded = abi.decode_log(log)
-    if decoded is None:
-        return None
-    name, fields = decoded
-    kind: type[Event] = getattr(protocol, name)
-    decode = _EVENT_FIELDS.get(name, _plain_fields)
-    return decode_received(f"the event {name}", lambda: kind(**decode(fields)))
-
-
-def _plain_fields(fields: Mapping[str, Wire]) -> dict[str, Any]:
-    return {
-        name: _account(value) if name in ("learner", "proposer", "creator") else value
-        for name, value in fields.items()
-    }
-
-
-def _round_fields(fields: Mapping[str, Wire], *names: str) -> dict[str, Any]:
-    """Return the fields that have the same form in Python and Solidity."""
-    return _plain_fields({name: fields[name] for name in ("experiment", "round", *names)})
-
-
-_EVENT_FIELDS: dict[str, Callable[[Mapping[str, Wire]], dict[str, Any]]] = {
-    "ExperimentCreated": lambda f: {
-        **_plain_fields({name: f[name] for name in ("experiment", "creator")}),
-        "params": _params_from_wire(f["params"]),
-    },
-    "LearnerJoined": lambda f: {
-        **_plain_fields({name: f[name] for name in ("experiment", "learner", "index")}),
-        "encryption_key": f["encryptionKey"],
-    },
-    "WeightsProposed": lambda f: {
-        **_round_fields(f, "proposer", "deadline"),
-        "content": _present_content(f["content"]),
-        "scores": _scores(f),
-    },
-    "VoteCast": lambda f: {
-        **_round_fields(f, "learner"),
-        "vote": Vote(f["approve"], _scores(f)),
-    },
-    "BallotSkipped": lambda f: {
-        **_round_fields(f, "learner"),
-        "reason": SkipReason(f["reason"]),
-    },
-    "RoundClosed": lambda f: {
-        **_round_fields(f, "approvals", "rejections", "eligible"),
-        "outcome": Outcome(f["outcome"]),
-    },
-}

@@ -2,7 +2,7 @@
 
 use cosmwasm_std::{
     entry_point, to_json_binary, Api, Binary, Deps, DepsMut, Empty, Env, Event, MessageInfo,
-    Response, Uint64,
+    Response,
 };
 
 use crate::error::ContractError;
@@ -10,8 +10,8 @@ use crate::msg::{ExecuteMsg, InstantiateMsg, QueryMsg, SignedBallot};
 use crate::signing::Vote;
 use crate::transaction::{domain, Transaction};
 use crate::validation::{account, params, reference, word};
-use crate::voting::Signed;
-use crate::{experiments, learners, queries, rounds, voting};
+use crate::voting::{Reveal, Signed};
+use crate::{experiments, learners, proposals, queries, rounds, voting};
 
 /// Stores nothing: there is no owner.
 #[entry_point]
@@ -47,7 +47,7 @@ fn route(
     use ExecuteMsg as M;
     let DepsMut { storage, api, .. } = deps;
     match msg {
-        M::Create { params: given } => experiments::create(storage, tx, params(given)?),
+        M::Create { params: given } => experiments::create(storage, api, tx, params(given)?),
         M::Admit {
             experiment,
             accounts,
@@ -58,10 +58,19 @@ fn route(
         }
         M::Join {
             experiment,
+            hash,
+            encryption_key,
+        } => {
+            let hash = word(&hash, "hash")?;
+            let key = word(&encryption_key, "encryption_key")?;
+            learners::join(storage, tx, experiment.u64(), &hash, &key)
+        }
+        M::SetEncryptionKey {
+            experiment,
             encryption_key,
         } => {
             let key = word(&encryption_key, "encryption_key")?;
-            learners::join(storage, tx, experiment.u64(), &key)
+            learners::set_encryption_key(storage, tx, experiment.u64(), &key)
         }
         M::Leave { experiment } => learners::leave(storage, tx, experiment.u64()),
         M::Remove {
@@ -83,49 +92,73 @@ fn route(
         } => {
             let content = reference(content, "content")?;
             let scores = (vote_score.u64(), test_score.u64());
-            voting::propose(storage, tx, (experiment.u64(), round), content, scores)
+            proposals::propose(storage, tx, (experiment.u64(), round), content, scores)
         }
-        M::Decline { experiment, round } => voting::decline(storage, tx, (experiment.u64(), round)),
+        M::Decline { experiment, round } => {
+            proposals::decline(storage, tx, (experiment.u64(), round))
+        }
         M::Vote {
             experiment,
             round,
-            approve,
-            vote_score,
-            test_score,
+            proposals,
+            approvals,
+            scores,
         } => {
-            let vote = ballot((experiment, round), approve, (vote_score, test_score));
+            let vote = Vote {
+                experiment: experiment.u64(),
+                round,
+                proposals: word(&proposals, "proposals")?,
+                approvals,
+                scores,
+            };
             voting::vote(storage, tx, &vote)
         }
         M::Commit {
             experiment,
             round,
+            proposals,
             commitment,
         } => {
+            let proposals = word(&proposals, "proposals")?;
             let commitment = word(&commitment, "commitment")?;
-            voting::commit(storage, tx, (experiment.u64(), round), &commitment)
+            let key = (experiment.u64(), round);
+            voting::commit(storage, tx, key, &proposals, &commitment)
         }
         M::Reveal {
             experiment,
             round,
-            approve,
-            vote_score,
-            test_score,
+            approvals,
+            scores,
             salt,
         } => {
-            let salt = word(&salt, "salt")?;
-            let vote = ballot((experiment, round), approve, (vote_score, test_score));
-            voting::reveal(storage, api, tx, &vote, &salt)
+            let revealed = Reveal {
+                approvals,
+                scores,
+                salt: word(&salt, "salt")?,
+            };
+            voting::reveal(storage, api, tx, (experiment.u64(), round), revealed)
         }
         M::VoteSigned {
             experiment,
             round,
+            proposals,
             ballots,
         } => {
+            let proposals = word(&proposals, "proposals")?;
+            let key = (experiment.u64(), round);
             let ballots = ballots
                 .into_iter()
-                .map(|given| signed(api, (experiment, round), given))
+                .map(|given| signed(api, key, &proposals, given))
                 .collect::<Result<Vec<_>, _>>()?;
-            voting::vote_signed(storage, api, tx, (experiment.u64(), round), &ballots)
+            voting::vote_signed(storage, api, tx, key, &proposals, &ballots)
+        }
+        M::Announce {
+            experiment,
+            topic,
+            content,
+        } => {
+            let content = reference(content, "content")?;
+            learners::announce(storage, tx, experiment.u64(), &topic, &content)
         }
     }
 }
@@ -217,6 +250,19 @@ pub fn query(deps: Deps<Empty>, env: Env, msg: QueryMsg) -> Result<Binary, Contr
                 now,
             )?)
         }
+        M::Agenda {
+            experiment,
+            account: text,
+        } => {
+            let account = account(api, &text, "account")?;
+            let now = env.block.time.seconds();
+            to_json_binary(&queries::query_agenda(
+                storage,
+                experiment.u64(),
+                &account,
+                now,
+            )?)
+        }
         M::Domain {} => to_json_binary(&queries::query_domain(domain(&env))),
     };
     Ok(answer?)
@@ -230,26 +276,22 @@ fn refuse_funds(info: &MessageInfo) -> Result<(), ContractError> {
     Err(ContractError::InvalidParameter("funds"))
 }
 
-/// Builds the ballot of a voter.
-fn ballot((experiment, round): (Uint64, u32), approve: bool, scores: (Uint64, Uint64)) -> Vote {
-    Vote {
-        experiment: experiment.u64(),
-        round,
-        approve,
-        vote_score: scores.0.u64(),
-        test_score: scores.1.u64(),
-    }
-}
-
 /// Checks a signed ballot; at this point only its learner has to be an address.
 fn signed(
     api: &dyn Api,
-    round: (Uint64, u32),
+    (experiment, round): (u64, u32),
+    proposals: &[u8; 32],
     given: SignedBallot,
 ) -> Result<Signed, ContractError> {
     Ok(Signed {
         learner: account(api, &given.learner, "ballots")?,
-        vote: ballot(round, given.approve, (given.vote_score, given.test_score)),
+        vote: Vote {
+            experiment,
+            round,
+            proposals: *proposals,
+            approvals: given.approvals,
+            scores: given.scores,
+        },
         public_key: given.public_key,
         signature: given.signature,
     })

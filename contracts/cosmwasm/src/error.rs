@@ -4,6 +4,7 @@ use std::fmt;
 
 use cosmwasm_std::{Addr, StdError};
 
+use crate::bytes::hex;
 use crate::types::{Phase, Status};
 
 /// A refused call; it changed nothing.
@@ -19,6 +20,7 @@ pub enum ContractError {
     NotAdmitted(Addr),
     AlreadyJoined(Addr),
     ExperimentFull(u32),
+    WrongExperiment([u8; 32]),
     NotALearner(Addr),
     WrongStatus(Status),
     WrongPhase(Phase),
@@ -26,6 +28,7 @@ pub enum ContractError {
     NotProposer(Addr),
     NotEligible(Addr),
     AlreadyVoted(Addr),
+    WrongProposals([u8; 32]),
     BadReveal(Addr),
     Unchanged(),
     NotRemovable(u32),
@@ -44,6 +47,7 @@ impl fmt::Display for ContractError {
             E::NotAdmitted(account) => text(f, "NotAdmitted", account.as_str()),
             E::AlreadyJoined(account) => text(f, "AlreadyJoined", account.as_str()),
             E::ExperimentFull(most) => number(f, "ExperimentFull", (*most).into()),
+            E::WrongExperiment(hash) => text(f, "WrongExperiment", &hex(hash)),
             E::NotALearner(account) => text(f, "NotALearner", account.as_str()),
             E::WrongStatus(status) => text(f, "WrongStatus", status.name()),
             E::WrongPhase(phase) => text(f, "WrongPhase", phase.name()),
@@ -51,6 +55,7 @@ impl fmt::Display for ContractError {
             E::NotProposer(account) => text(f, "NotProposer", account.as_str()),
             E::NotEligible(account) => text(f, "NotEligible", account.as_str()),
             E::AlreadyVoted(account) => text(f, "AlreadyVoted", account.as_str()),
+            E::WrongProposals(digest) => text(f, "WrongProposals", &hex(digest)),
             E::BadReveal(account) => text(f, "BadReveal", account.as_str()),
             E::Unchanged() => f.write_str("colearn:Unchanged([])"),
             E::NotRemovable(strikes) => number(f, "NotRemovable", (*strikes).into()),
@@ -64,7 +69,7 @@ fn number(f: &mut fmt::Formatter<'_>, name: &str, value: u64) -> fmt::Result {
     write!(f, "colearn:{name}([{value}])")
 }
 
-/// Addresses and names contain no character that JSON escapes.
+/// Addresses, names and hexadecimal text contain no character that JSON escapes.
 fn text(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
     write!(f, "colearn:{name}([\"{value}\"])")
 }
@@ -113,6 +118,14 @@ mod tests {
         ];
         for (error, text) in texts {
             assert_eq!(error.to_string(), format!("colearn:{text}"));
+        }
+        let word = format!(r#"(["{}"])"#, "0a".repeat(32));
+        let words = [
+            (E::WrongExperiment([10; 32]), "WrongExperiment"),
+            (E::WrongProposals([10; 32]), "WrongProposals"),
+        ];
+        for (error, name) in words {
+            assert_eq!(error.to_string(), format!("colearn:{name}{word}"));
         }
         let std = StdError::generic_err("disk");
         assert_eq!(E::from(std).to_string(), "Generic error: disk");

@@ -2,8 +2,10 @@
 
 use cosmwasm_std::{to_json_string, Addr, Event, StdResult};
 
+use crate::bytes::hex;
 use crate::round::Round;
 use crate::signing::Vote;
+use crate::tally::Tally;
 use crate::types::{ContentRef, Params, SkipReason};
 
 fn of(name: &str, id: u64) -> Event {
@@ -18,8 +20,18 @@ fn of_learner(name: &str, id: u64, learner: &Addr) -> Event {
     of(name, id).add_attribute("learner", learner)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// Returns the items, separated by commas.
+fn list<T: ToString>(items: &[T]) -> String {
+    let texts = items.iter().map(T::to_string);
+    texts.collect::<Vec<_>>().join(",")
+}
+
+fn with_content(event: Event, content: &ContentRef) -> Event {
+    event
+        .add_attribute("codec", content.codec.to_string())
+        .add_attribute("digest", hex(&content.digest))
+        .add_attribute("sha256", hex(&content.sha256))
+        .add_attribute("size", content.size)
 }
 
 pub(crate) fn experiment_created(id: u64, creator: &Addr, params: &Params) -> StdResult<Event> {
@@ -58,9 +70,24 @@ pub(crate) fn experiment_cancelled(id: u64) -> Event {
     of("experiment_cancelled", id)
 }
 
-pub(crate) fn round_started(id: u64, index: u32, proposer: &Addr, round: &Round) -> Event {
+pub(crate) fn cancel_requested(id: u64) -> Event {
+    of("cancel_requested", id)
+}
+
+/// The topic is JSON text, because chains remove white space at the ends of an attribute.
+pub(crate) fn announced(
+    id: u64,
+    learner: &Addr,
+    topic: &str,
+    content: &ContentRef,
+) -> StdResult<Event> {
+    let event = of_learner("announced", id, learner).add_attribute("topic", to_json_string(topic)?);
+    Ok(with_content(event, content))
+}
+
+pub(crate) fn round_started(id: u64, index: u32, proposers: &[Addr], round: &Round) -> Event {
     of_round("round_started", id, index)
-        .add_attribute("proposer", proposer)
+        .add_attribute("proposers", list(proposers))
         .add_attribute("eligible", round.eligible.to_string())
         .add_attribute("needed", round.needed.to_string())
         .add_attribute("deadline", round.time.to_string())
@@ -69,23 +96,28 @@ pub(crate) fn round_started(id: u64, index: u32, proposer: &Addr, round: &Round)
 pub(crate) fn weights_proposed(
     (id, index): (u64, u32),
     proposer: &Addr,
+    slot: u8,
     content: &ContentRef,
     (vote_score, test_score): (u64, u64),
-    deadline: u64,
 ) -> Event {
-    of_round("weights_proposed", id, index)
+    let event = of_round("weights_proposed", id, index)
         .add_attribute("proposer", proposer)
-        .add_attribute("codec", content.codec.to_string())
-        .add_attribute("digest", hex(&content.digest))
-        .add_attribute("sha256", hex(&content.sha256))
-        .add_attribute("size", content.size)
+        .add_attribute("slot", slot.to_string());
+    with_content(event, content)
         .add_attribute("vote_score", vote_score.to_string())
         .add_attribute("test_score", test_score.to_string())
-        .add_attribute("deadline", deadline.to_string())
 }
 
-pub(crate) fn proposal_declined(id: u64, index: u32, proposer: &Addr) -> Event {
-    of_round("proposal_declined", id, index).add_attribute("proposer", proposer)
+pub(crate) fn proposal_declined(id: u64, index: u32, proposer: &Addr, slot: u8) -> Event {
+    of_round("proposal_declined", id, index)
+        .add_attribute("proposer", proposer)
+        .add_attribute("slot", slot.to_string())
+}
+
+pub(crate) fn voting_started(id: u64, index: u32, round: &Round) -> Event {
+    of_round("voting_started", id, index)
+        .add_attribute("proposals", hex(&round.digest.0))
+        .add_attribute("deadline", round.time.to_string())
 }
 
 pub(crate) fn vote_committed(id: u64, index: u32, learner: &Addr, commitment: &[u8; 32]) -> Event {
@@ -101,9 +133,8 @@ pub(crate) fn reveal_started(id: u64, index: u32, deadline: u64) -> Event {
 pub(crate) fn vote_cast(learner: &Addr, vote: &Vote) -> Event {
     of_round("vote_cast", vote.experiment, vote.round)
         .add_attribute("learner", learner)
-        .add_attribute("approve", vote.approve.to_string())
-        .add_attribute("vote_score", vote.vote_score.to_string())
-        .add_attribute("test_score", vote.test_score.to_string())
+        .add_attribute("approvals", vote.approvals.to_string())
+        .add_attribute("scores", hex(&vote.scores))
 }
 
 pub(crate) fn ballot_skipped(id: u64, index: u32, learner: &Addr, reason: SkipReason) -> Event {
@@ -112,10 +143,10 @@ pub(crate) fn ballot_skipped(id: u64, index: u32, learner: &Addr, reason: SkipRe
         .add_attribute("reason", reason.name())
 }
 
-pub(crate) fn round_closed(id: u64, index: u32, round: &Round) -> Event {
+pub(crate) fn round_closed(id: u64, index: u32, round: &Round, tally: &Tally) -> Event {
     of_round("round_closed", id, index)
         .add_attribute("outcome", round.stage.outcome().name())
-        .add_attribute("approvals", round.approvals.to_string())
-        .add_attribute("rejections", round.rejections.to_string())
+        .add_attribute("accepted", round.slots.accepted.to_string())
+        .add_attribute("approvals", list(&tally.approvals))
         .add_attribute("eligible", round.eligible.to_string())
 }

@@ -1,14 +1,16 @@
 //! Experiments: create, admit, start and cancel.
 
-use cosmwasm_std::{Addr, Empty, Event, Storage};
+use cosmwasm_std::{Addr, Api, Binary, Empty, Event, Storage};
 
 use crate::error::ContractError;
 use crate::events;
+use crate::hashes::experiment_hash;
 use crate::round::Stage;
 use crate::rounds;
 use crate::state::{
     existing, Experiment, Progress, ADMITTED, COUNT, EXPERIMENTS, PROGRESS, ROUNDS,
 };
+use crate::tally::Tally;
 use crate::transaction::Transaction;
 use crate::types::{Admission, Params, Status};
 
@@ -18,13 +20,20 @@ type Events = Result<Vec<Event>, ContractError>;
 pub(crate) const UNFINISHED: [Status; 2] = [Status::Enrolling, Status::Running];
 
 /// Creates an experiment.
-pub(crate) fn create(storage: &mut dyn Storage, tx: &Transaction, params: Params) -> Events {
+pub(crate) fn create(
+    storage: &mut dyn Storage,
+    api: &dyn Api,
+    tx: &Transaction,
+    params: Params,
+) -> Events {
     let id = COUNT.may_load(storage)?.unwrap_or_default() + 1;
     COUNT.save(storage, &id)?;
     let created = events::experiment_created(id, &tx.caller, &params)?;
+    let creator = api.addr_canonicalize(tx.caller.as_str())?;
     let experiment = Experiment {
         creator: tx.caller.clone(),
         created_at: tx.time,
+        hash: Binary::from(experiment_hash(&creator, &params)),
         params,
     };
     EXPERIMENTS.save(storage, id, &experiment)?;
@@ -65,17 +74,26 @@ pub(crate) fn start(storage: &mut dyn Storage, tx: &Transaction, id: u64) -> Eve
     rounds::start(storage, tx, id, progress, &params)
 }
 
-/// Cancels the experiment; the current round is abandoned.
+/// Cancels the experiment. A round with proposals is voted on to its end before, so that nobody can void
+/// what the voters made.
 pub(crate) fn cancel(storage: &mut dyn Storage, tx: &Transaction, id: u64) -> Events {
     let mut progress = existing(storage, id)?;
     progress.must_be(&UNFINISHED)?;
+    if progress.cancel_requested {
+        return Err(ContractError::WrongStatus(progress.status));
+    }
     created_by(storage, tx, id)?;
     let mut happened = vec![];
     if let Some(index) = progress.round {
         let mut round = ROUNDS.load(storage, (id, index))?;
+        if round.stage != Stage::Proposing {
+            progress.cancel_requested = true;
+            PROGRESS.save(storage, id, &progress)?;
+            return Ok(vec![events::cancel_requested(id)]);
+        }
         round.close(Stage::Abandoned, tx.time, false);
         ROUNDS.save(storage, (id, index), &round)?;
-        happened.push(events::round_closed(id, index, &round));
+        happened.push(events::round_closed(id, index, &round, &Tally::new(&round)));
     }
     rounds::end(&mut progress, Status::Cancelled, tx.time);
     PROGRESS.save(storage, id, &progress)?;

@@ -1,32 +1,40 @@
-//! Learners: join, leave and remove. Every call costs the same for any number of learners.
+//! Learners: join, leave, remove and announce. Every call costs the same for any number of learners.
 
 use cosmwasm_std::{Addr, Binary, Event, StdResult, Storage};
 
+use crate::active::{append, take_out};
 use crate::error::ContractError;
 use crate::events;
 use crate::experiments::UNFINISHED;
-use crate::members::{strikes, Member};
+use crate::members::{active, missed_ballots, strikes, Member};
+use crate::proposals::end_if_complete;
 use crate::round::Stage;
 use crate::rounds;
 use crate::state::{
-    existing, Entry, Progress, ACTIVE, ADMITTED, EXPERIMENTS, MEMBERS, PROGRESS, ROSTER, ROUNDS,
+    existing, Entry, Experiment, Progress, ADMITTED, EXPERIMENTS, MEMBERS, PROGRESS, ROSTER, ROUNDS,
 };
 use crate::transaction::Transaction;
-use crate::types::{Admission, Params, Status};
+use crate::types::{Admission, ContentRef, Status};
+use crate::validation::{is_readable, is_well_formed};
 
 type Events = Result<Vec<Event>, ContractError>;
+
+/// The longest topic of an announcement, in bytes.
+const MAX_TOPIC: usize = 32;
 
 /// Makes the caller a learner. Taking the last place starts the experiment.
 pub(crate) fn join(
     storage: &mut dyn Storage,
     tx: &Transaction,
     id: u64,
+    hash: &[u8; 32],
     encryption_key: &[u8; 32],
 ) -> Events {
     let mut progress = existing(storage, id)?;
     progress.must_be(&UNFINISHED)?;
-    let params = EXPERIMENTS.load(storage, id)?.params;
-    check_may_join(storage, tx, id, &progress, &params)?;
+    let experiment = EXPERIMENTS.load(storage, id)?;
+    check_may_join(storage, tx, id, &progress, &experiment, hash)?;
+    let params = experiment.params;
 
     let index = add(storage, tx, id, &mut progress, encryption_key)?;
     let joined = events::learner_joined(id, &tx.caller, index, encryption_key);
@@ -43,10 +51,15 @@ fn check_may_join(
     tx: &Transaction,
     id: u64,
     progress: &Progress,
-    params: &Params,
+    experiment: &Experiment,
+    hash: &[u8; 32],
 ) -> Result<(), ContractError> {
+    let params = &experiment.params;
     if progress.status == Status::Running && !params.late_join {
         return Err(ContractError::WrongStatus(progress.status));
+    }
+    if experiment.hash.as_slice() != hash {
+        return Err(ContractError::WrongExperiment(experiment.hash.to_array()?));
     }
     if MEMBERS.has(storage, (id, &tx.caller)) {
         return Err(ContractError::AlreadyJoined(tx.caller.clone()));
@@ -68,34 +81,62 @@ fn add(
     progress: &mut Progress,
     encryption_key: &[u8; 32],
 ) -> StdResult<u32> {
-    let (index, position) = (progress.joined, progress.active);
-    let member = Member {
-        index,
-        position,
-        from_round: progress.next_round(),
-        until_round: None,
-        base: progress.misses,
-        missed: 0,
-    };
+    let index = progress.joined;
+    let position = append(storage, id, progress, index)?;
+    let member = Member::new(index, position, progress.next_round(), progress.misses);
     let entry = Entry {
         account: tx.caller.clone(),
         encryption_key: Binary::from(encryption_key),
     };
     MEMBERS.save(storage, (id, &tx.caller), &member)?;
     ROSTER.save(storage, (id, index), &entry)?;
-    ACTIVE.save(storage, (id, position), &index)?;
     progress.joined += 1;
-    progress.active += 1;
     Ok(index)
+}
+
+/// Replaces the caller's encryption key.
+pub(crate) fn set_encryption_key(
+    storage: &mut dyn Storage,
+    tx: &Transaction,
+    id: u64,
+    encryption_key: &[u8; 32],
+) -> Events {
+    existing(storage, id)?.must_be(&UNFINISHED)?;
+    let member = active(storage, id, &tx.caller)?;
+    let entry = Entry {
+        account: tx.caller.clone(),
+        encryption_key: Binary::from(encryption_key),
+    };
+    ROSTER.save(storage, (id, member.index), &entry)?;
+    Ok(vec![])
+}
+
+/// Points the other learners at a file that decides nothing. Only an event records it.
+pub(crate) fn announce(
+    storage: &dyn Storage,
+    tx: &Transaction,
+    id: u64,
+    topic: &str,
+    content: &ContentRef,
+) -> Events {
+    existing(storage, id)?;
+    active(storage, id, &tx.caller)?;
+    if !is_readable(topic, MAX_TOPIC) {
+        return Err(ContractError::InvalidParameter("topic"));
+    }
+    if !is_well_formed(content) {
+        return Err(ContractError::InvalidParameter("content"));
+    }
+    Ok(vec![events::announced(id, &tx.caller, topic, content)?])
 }
 
 /// Removes the caller from the experiment; its proposals and ballots stay.
 pub(crate) fn leave(storage: &mut dyn Storage, tx: &Transaction, id: u64) -> Events {
     let progress = existing(storage, id)?;
     progress.must_be(&UNFINISHED)?;
-    let member = active_member(storage, id, &tx.caller)?;
+    let member = active(storage, id, &tx.caller)?;
     let left = events::learner_left(id, &tx.caller);
-    let after = take_out(storage, tx, id, progress, &tx.caller, member)?;
+    let after = end_membership(storage, tx, id, progress, &tx.caller, member)?;
     Ok([vec![left], after].concat())
 }
 
@@ -108,26 +149,19 @@ pub(crate) fn remove(
 ) -> Events {
     let progress = existing(storage, id)?;
     progress.must_be(&[Status::Running])?;
-    let member = active_member(storage, id, learner)?;
+    let member = active(storage, id, learner)?;
     let limit = EXPERIMENTS.load(storage, id)?.params.max_strikes;
     let missed = strikes(storage, id, progress.misses, &member)?;
     if limit == 0 || missed < limit {
         return Err(ContractError::NotRemovable(missed));
     }
     let removed = events::learner_removed(id, learner);
-    let after = take_out(storage, tx, id, progress, learner, member)?;
+    let after = end_membership(storage, tx, id, progress, learner, member)?;
     Ok([vec![removed], after].concat())
 }
 
-fn active_member(storage: &dyn Storage, id: u64, account: &Addr) -> Result<Member, ContractError> {
-    MEMBERS
-        .may_load(storage, (id, account))?
-        .filter(Member::is_active)
-        .ok_or_else(|| ContractError::NotALearner(account.clone()))
-}
-
-/// Removes a learner from the active list; the last member takes its place. Its strikes are kept.
-fn take_out(
+/// Removes a learner from the active list. Its missed duties are kept, and its open slot is declined.
+fn end_membership(
     storage: &mut dyn Storage,
     tx: &Transaction,
     id: u64,
@@ -135,30 +169,21 @@ fn take_out(
     account: &Addr,
     mut member: Member,
 ) -> Events {
-    progress.active -= 1;
-    free_position(storage, id, member.position, progress.active)?;
-    member.missed = strikes(storage, id, progress.misses, &member)?;
+    take_out(storage, id, &mut progress, member.position)?;
+    let missed = missed_ballots(storage, id, progress.misses, &member)?;
+    member.set_missed_ballots(missed, progress.misses);
     member.until_round = Some(progress.next_round());
     MEMBERS.save(storage, (id, account), &member)?;
-    if let Some(index) = progress.round {
-        let round = ROUNDS.load(storage, (id, index))?;
-        if round.stage == Stage::Proposing && round.proposer == member.index {
-            return rounds::close_unproposed(storage, tx, id, progress, round, false);
-        }
-    }
     PROGRESS.save(storage, id, &progress)?;
-    Ok(vec![])
-}
-
-fn free_position(storage: &mut dyn Storage, id: u64, freed: u32, last: u32) -> StdResult<()> {
-    if freed != last {
-        let moved = ACTIVE.load(storage, (id, last))?;
-        let account = ROSTER.load(storage, (id, moved))?.account;
-        let mut member = MEMBERS.load(storage, (id, &account))?;
-        member.position = freed;
-        MEMBERS.save(storage, (id, &account), &member)?;
-        ACTIVE.save(storage, (id, freed), &moved)?;
+    let Some(index) = progress.round else {
+        return Ok(vec![]);
+    };
+    let mut round = ROUNDS.load(storage, (id, index))?;
+    match round.slots.open_slot_of(member.index) {
+        Some(slot) if round.stage == Stage::Proposing => {
+            round.slots.decline(slot);
+            end_if_complete(storage, tx, (id, index), round)
+        }
+        _ => Ok(vec![]),
     }
-    ACTIVE.remove(storage, (id, last));
-    Ok(())
 }

@@ -3,22 +3,19 @@
 use std::cmp::min;
 use std::ops::Range;
 
-use cosmwasm_std::{Addr, Binary, Storage, Uint64};
+use cosmwasm_std::{Addr, Binary, Storage};
 
 use crate::error::ContractError;
-use crate::members::{strikes, Member};
+use crate::members::joined;
 use crate::msg::{
-    BallotResponse, BallotsResponse, CurrentWeightsResponse, DomainResponse, DutyResponse,
-    ExperimentResponse, ExperimentsResponse, LearnerResponse, LearnersResponse, RoundResponse,
-    RoundsResponse,
+    AgendaResponse, BallotResponse, BallotsResponse, CurrentWeightsResponse, DomainResponse,
+    DutyResponse, ExperimentResponse, ExperimentsResponse, LearnerResponse, LearnersResponse,
+    RoundResponse, RoundsResponse,
 };
-use crate::round::{Round, Stage};
+use crate::round::Round;
 use crate::signing::Domain;
-use crate::state::{
-    current_weights, existing, Progress, Recorded, BALLOTS, COUNT, EXPERIMENTS, MEMBERS, PROPOSALS,
-    ROSTER, ROUNDS,
-};
-use crate::types::{BallotState, Duty, Phase, Status};
+use crate::state::{current_weights, existing, Progress, COUNT, MEMBERS, ROSTER, ROUNDS};
+use crate::views::{ballot_row, duty, experiment_row, learner_row, round_row};
 
 type Answer<T> = Result<T, ContractError>;
 
@@ -32,23 +29,7 @@ pub(crate) type Page = (Option<u64>, Option<u32>);
 
 pub(crate) fn query_experiment(storage: &dyn Storage, id: u64) -> Answer<ExperimentResponse> {
     let progress = existing(storage, id)?;
-    let experiment = EXPERIMENTS.load(storage, id)?;
-    let current = current_weights(storage, id, progress.accepted, &experiment.params)?;
-    Ok(ExperimentResponse {
-        id: id.into(),
-        creator: experiment.creator,
-        params: experiment.params,
-        status: progress.status,
-        created_at: experiment.created_at,
-        started_at: progress.started_at,
-        ended_at: progress.ended_at,
-        round: progress.round,
-        active_learners: progress.active,
-        joined_learners: progress.joined,
-        current,
-        current_round: progress.accepted,
-        seed: Binary::from(progress.seed.0),
-    })
+    experiment_row(storage, id, progress)
 }
 
 pub(crate) fn query_experiments(storage: &dyn Storage, page: Page) -> Answer<ExperimentsResponse> {
@@ -127,9 +108,8 @@ pub(crate) fn query_current_weights(
     id: u64,
 ) -> Answer<CurrentWeightsResponse> {
     let progress = existing(storage, id)?;
-    let params = EXPERIMENTS.load(storage, id)?.params;
-    let content = current_weights(storage, id, progress.accepted, &params)?;
-    Ok(CurrentWeightsResponse { content })
+    let contents = current_weights(storage, id, progress.accepted)?;
+    Ok(CurrentWeightsResponse { contents })
 }
 
 pub(crate) fn query_duty(
@@ -138,8 +118,30 @@ pub(crate) fn query_duty(
     account: &Addr,
     now: u64,
 ) -> Answer<DutyResponse> {
-    let duty = duty(storage, id, account, now)?;
+    let progress = existing(storage, id)?;
+    let member = MEMBERS.may_load(storage, (id, account))?;
+    let duty = duty(storage, id, &progress, member.as_ref(), now)?;
     Ok(DutyResponse { duty })
+}
+
+pub(crate) fn query_agenda(
+    storage: &dyn Storage,
+    id: u64,
+    account: &Addr,
+    now: u64,
+) -> Answer<AgendaResponse> {
+    let progress = existing(storage, id)?;
+    let member = MEMBERS.may_load(storage, (id, account))?;
+    let round = progress.round.map(|index| round_row(storage, id, index));
+    let learner = member
+        .as_ref()
+        .map(|member| learner_row(storage, id, &progress, member.index));
+    Ok(AgendaResponse {
+        duty: duty(storage, id, &progress, member.as_ref(), now)?,
+        round: round.transpose()?,
+        learner: learner.transpose()?,
+        experiment: experiment_row(storage, id, progress)?,
+    })
 }
 
 pub(crate) fn query_domain(domain: Domain) -> DomainResponse {
@@ -150,124 +152,7 @@ pub(crate) fn query_domain(domain: Domain) -> DomainResponse {
     }
 }
 
-// ---------------------------------------------------------------------------------- duty
-
-fn duty(storage: &dyn Storage, id: u64, account: &Addr, now: u64) -> Answer<Duty> {
-    let progress = existing(storage, id)?;
-    let member = MEMBERS.may_load(storage, (id, account))?;
-    let (index, member) = match (progress.status, progress.round, member) {
-        (Status::Completed | Status::Cancelled, ..) => return Ok(Duty::Done),
-        (Status::Running, Some(index), Some(member)) => (index, member),
-        _ => return Ok(Duty::Wait),
-    };
-    if !member.is_active() {
-        return Ok(Duty::Done);
-    }
-    let round = ROUNDS.load(storage, (id, index))?;
-    if round.is_past_deadline(now) {
-        return Ok(Duty::Advance);
-    }
-    if round.stage == Stage::Proposing {
-        let proposes = round.proposer == member.index;
-        return Ok(if proposes { Duty::Propose } else { Duty::Wait });
-    }
-    if !member.has_vote(index, round.proposer) {
-        return Ok(Duty::Wait);
-    }
-    let recorded = ballot_state(storage, (id, index), &member)?;
-    Ok(match (round.stage, recorded) {
-        (Stage::Voting, BallotState::None) => Duty::Vote,
-        (Stage::Committing, BallotState::None) => Duty::Commit,
-        (Stage::Revealing, BallotState::Committed) => Duty::Reveal,
-        _ => Duty::Wait,
-    })
-}
-
-// ---------------------------------------------------------------------------------- rows
-
-fn learner_row(
-    storage: &dyn Storage,
-    id: u64,
-    progress: &Progress,
-    index: u32,
-) -> Answer<LearnerResponse> {
-    let entry = ROSTER.load(storage, (id, index))?;
-    let member = MEMBERS.load(storage, (id, &entry.account))?;
-    Ok(LearnerResponse {
-        experiment: id.into(),
-        account: entry.account,
-        index,
-        active: member.is_active(),
-        from_round: member.from_round,
-        until_round: member.until_round,
-        strikes: strikes(storage, id, progress.misses, &member)?,
-        encryption_key: entry.encryption_key,
-    })
-}
-
-fn round_row(storage: &dyn Storage, id: u64, index: u32) -> Answer<RoundResponse> {
-    let round = ROUNDS.load(storage, (id, index))?;
-    let proposal = PROPOSALS.may_load(storage, (id, index))?;
-    let (content, proposed_at) = proposal.map(|p| (p.content, p.proposed_at)).unzip();
-    let phase = round.stage.phase();
-    let closed = phase == Phase::Closed;
-    Ok(RoundResponse {
-        experiment: id.into(),
-        index,
-        phase,
-        outcome: round.stage.outcome(),
-        proposer: ROSTER.load(storage, (id, round.proposer))?.account,
-        eligible: round.eligible,
-        needed: round.needed,
-        approvals: round.approvals,
-        rejections: round.rejections,
-        commitments: round.commitments,
-        content,
-        started_at: round.started_at,
-        proposed_at,
-        reveal_started_at: round.reveal_started_at,
-        closed_at: closed.then_some(round.time),
-        deadline: (!closed).then_some(round.time),
-        by_deadline: round.by_deadline,
-    })
-}
-
-fn ballot_row(
-    storage: &dyn Storage,
-    (id, index): (u64, u32),
-    round: &Round,
-    learner: Addr,
-    member: &Member,
-) -> Answer<BallotResponse> {
-    Ok(BallotResponse {
-        experiment: Uint64::new(id),
-        round: index,
-        learner,
-        eligible: member.has_vote(index, round.proposer),
-        state: ballot_state(storage, (id, index), member)?,
-    })
-}
-
-fn ballot_state(
-    storage: &dyn Storage,
-    (id, index): (u64, u32),
-    member: &Member,
-) -> Answer<BallotState> {
-    let recorded = BALLOTS.may_load(storage, (id, index, member.index))?;
-    Ok(match recorded {
-        None => BallotState::None,
-        Some(Recorded::Committed(_)) => BallotState::Committed,
-        Some(Recorded::Approved) => BallotState::Approved,
-        Some(Recorded::Rejected) => BallotState::Rejected,
-    })
-}
-
 // ---------------------------------------------------------------------------------- bounds
-
-fn joined(storage: &dyn Storage, id: u64, account: &Addr) -> Answer<Member> {
-    let member = MEMBERS.may_load(storage, (id, account))?;
-    member.ok_or_else(|| ContractError::NotALearner(account.clone()))
-}
 
 fn begun(storage: &dyn Storage, id: u64, index: u32) -> Answer<(Progress, Round)> {
     let progress = existing(storage, id)?;

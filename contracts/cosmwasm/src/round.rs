@@ -1,7 +1,10 @@
-//! The state of one round: its stage and its tally, independent of storage, time and chain.
+//! The state of one round, independent of storage, time and chain. Its ballots are in `tally`.
 
 use serde::{Deserialize, Serialize};
 
+use crate::bytes::Word;
+use crate::members::Member;
+use crate::slots::Slots;
 use crate::state::row;
 use crate::types::{Outcome, Phase};
 
@@ -50,23 +53,25 @@ impl Stage {
 }
 
 row! {
-    /// A round. Electorate, `needed` and deadlines are fixed when it begins.
+    /// A round. Electorate, slots, `needed` and deadlines are fixed when a phase begins; no ballot
+    /// changes anything here.
     Round {
         stage: Stage,
-        /// The index of the selected learner.
-        proposer: u32,
+        slots: Slots,
         started_at: u64,
+        voting_started_at: Option<u64>,
+        reveal_started_at: Option<u64>,
         /// The open phase's deadline; the closing time once closed.
         time: u64,
         eligible: u32,
         needed: u32,
-        approvals: u32,
-        rejections: u32,
-        commitments: u32,
-        reveal_started_at: Option<u64>,
+        /// The digest of the proposals; zero before the vote.
+        digest: Word,
         /// The experiment's misses when the round began.
         misses: u32,
         settle_early: bool,
+        /// Whether only the best of the proposals that pass is accepted.
+        best_only: bool,
         /// Whether revealed salts enter the next seed.
         mixes_salts: bool,
         by_deadline: bool,
@@ -79,13 +84,15 @@ impl Round {
         now >= self.time
     }
 
-    /// Begins the vote on a proposal.
-    pub(crate) fn open_vote(&mut self, secret: bool, deadline: u64) {
+    /// Begins the vote on the proposals with this digest.
+    pub(crate) fn open_vote(&mut self, digest: [u8; 32], secret: bool, now: u64, deadline: u64) {
         self.stage = if secret {
             Stage::Committing
         } else {
             Stage::Voting
         };
+        self.digest = Word(digest);
+        self.voting_started_at = Some(now);
         self.time = deadline;
     }
 
@@ -96,39 +103,6 @@ impl Round {
         self.time = deadline;
     }
 
-    /// Counts a ballot.
-    pub(crate) fn count(&mut self, approve: bool) {
-        if approve {
-            self.approvals += 1;
-        } else {
-            self.rejections += 1;
-        }
-    }
-
-    /// Returns whether every eligible voter has committed.
-    pub(crate) fn is_fully_committed(&self) -> bool {
-        self.commitments == self.eligible
-    }
-
-    /// Returns whether the vote can close before its deadline: every ballot is in or, with
-    /// `settle_early`, the outcome is fixed.
-    pub(crate) fn is_settled(&self) -> bool {
-        if self.settle_early {
-            return self.is_accepted() || self.approvals + self.outstanding() < self.needed;
-        }
-        self.ballots() == self.eligible
-    }
-
-    /// Returns whether too few voters committed to accept the proposal (`settle_early`).
-    pub(crate) fn is_decided_unrevealed(&self) -> bool {
-        self.settle_early && self.commitments < self.needed
-    }
-
-    /// Returns whether the approvals so far accept the proposal.
-    pub(crate) fn is_accepted(&self) -> bool {
-        self.approvals >= self.needed
-    }
-
     /// Closes the round.
     pub(crate) fn close(&mut self, stage: Stage, now: u64, by_deadline: bool) {
         self.stage = stage;
@@ -136,38 +110,45 @@ impl Round {
         self.by_deadline = by_deadline;
     }
 
-    fn ballots(&self) -> u32 {
-        self.approvals + self.rejections
+    /// Returns whether a learner has a proposal of somebody else to judge in the round of this number.
+    /// While proposals are missing, the answer is for those made so far.
+    pub(crate) fn has_voter(&self, number: u32, member: &Member) -> bool {
+        let judges_itself = self.slots.only_proposer() == Some(member.index);
+        member.is_in_electorate(number) && !judges_itself
     }
 
-    /// Returns how many ballots are still outstanding.
-    fn outstanding(&self) -> u32 {
-        let able = match self.stage {
-            Stage::Revealing => self.commitments,
-            _ => self.eligible,
-        };
-        able - self.ballots()
+    /// Returns the number of voters: all of the electorate, except the proposer of the only proposal.
+    pub(crate) fn voters(&self) -> u32 {
+        self.eligible + u32::from(self.slots.proposals() > 1)
+    }
+
+    /// Returns the length of a ballot's scores in bytes: two for the current weights and each proposal.
+    pub(crate) fn scores_length(&self) -> usize {
+        16 * (1 + self.slots.proposals() as usize)
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn round(eligible: u32, needed: u32, settle_early: bool) -> Round {
+    /// Returns a round in which all of these learners have proposed.
+    pub(crate) fn round(proposers: u32, eligible: u32, needed: u32) -> Round {
+        let mut slots = Slots::new((0..proposers).collect());
+        (0..proposers).for_each(|slot| slots.propose(slot as u8));
         Round {
             stage: Stage::Voting,
-            proposer: 0,
+            slots,
             started_at: 10,
+            voting_started_at: Some(15),
+            reveal_started_at: None,
             time: 20,
             eligible,
             needed,
-            approvals: 0,
-            rejections: 0,
-            commitments: 0,
-            reveal_started_at: None,
+            digest: Word::default(),
             misses: 0,
-            settle_early,
+            settle_early: false,
+            best_only: false,
             mixes_salts: false,
             by_deadline: false,
         }
@@ -175,57 +156,23 @@ mod tests {
 
     #[test]
     fn a_deadline_has_passed_from_its_second_on() {
-        let held = round(1, 1, false);
-        assert!(!held.is_past_deadline(19));
-        assert!(held.is_past_deadline(20));
-        assert!(held.is_past_deadline(u64::MAX));
+        let round = round(1, 1, 1);
+        assert!(!round.is_past_deadline(19));
+        assert!(round.is_past_deadline(20));
+        assert!(round.is_past_deadline(u64::MAX));
     }
 
     #[test]
-    fn without_settling_early_every_ballot_is_waited_for() {
-        let mut held = round(3, 1, false);
-        for _ in 0..2 {
-            held.count(true);
-            assert!(!held.is_settled());
-        }
-        held.count(false);
-        assert!(held.is_settled() && held.is_accepted());
-    }
-
-    #[test]
-    fn settling_early_stops_as_soon_as_nothing_can_change() {
-        for votes in 0u32..1 << 5 {
-            let mut held = round(5, 3, true);
-            for place in 0..5 {
-                let (yes, no) = (held.approvals, held.rejections);
-                assert_eq!(held.is_settled(), yes >= 3 || no > 2);
-                held.count(votes >> place & 1 == 1);
-            }
-            assert!(held.is_settled());
-        }
-    }
-
-    #[test]
-    fn while_revealing_only_commitments_are_outstanding() {
-        let mut held = round(4, 2, true);
-        held.commitments = 2;
-        held.open_reveal(20, 30);
-        assert!(!held.is_settled());
-        held.count(false);
-        assert!(held.is_settled() && !held.is_accepted());
-        assert_eq!((held.reveal_started_at, held.time), (Some(20), 30));
-    }
-
-    #[test]
-    fn too_few_commitments_decide_only_with_settling_early() {
-        let mut held = round(4, 2, true);
-        held.commitments = 1;
-        assert!(held.is_decided_unrevealed());
-        held.settle_early = false;
-        assert!(!held.is_decided_unrevealed());
-        held.commitments = 2;
-        held.settle_early = true;
-        assert!(!held.is_decided_unrevealed());
+    fn proposer_of_the_only_proposal_is_no_voter() {
+        let alone = round(1, 4, 2);
+        assert_eq!((alone.voters(), alone.scores_length()), (4, 32));
+        let member = |index| Member::new(index, 0, 0, 0);
+        assert!(!alone.has_voter(0, &member(0)) && alone.has_voter(0, &member(1)));
+        let plural = round(3, 4, 2);
+        assert_eq!((plural.voters(), plural.scores_length()), (5, 64));
+        assert!(plural.has_voter(0, &member(0)) && plural.has_voter(0, &member(4)));
+        let late = Member::new(4, 4, 1, 0);
+        assert!(!plural.has_voter(0, &late) && plural.has_voter(1, &late));
     }
 
     #[test]
@@ -261,12 +208,12 @@ mod tests {
 
     #[test]
     fn a_round_is_stored_as_a_short_row() {
-        let held = round(9_999, 5_000, true);
-        let stored = cosmwasm_std::to_json_string(&held).unwrap();
+        let round = round(2, 9_999, 5_000);
+        let stored = cosmwasm_std::to_json_string(&round).unwrap();
         assert_eq!(
             stored,
-            r#"["v",0,10,20,9999,5000,0,0,0,null,0,true,false,false]"#
+            r#"["v",[[0,1],0,3,0,0],10,15,null,20,9999,5000,null,0,false,false,false,false]"#
         );
-        assert_eq!(cosmwasm_std::from_json::<Round>(stored).unwrap(), held);
+        assert_eq!(cosmwasm_std::from_json::<Round>(stored).unwrap(), round);
     }
 }

@@ -1,18 +1,21 @@
 //! Rounds: beginning, settling, closing and advancing.
 
-use cosmwasm_std::{Event, StdResult, Storage};
+use cosmwasm_std::{Addr, Event, StdResult, Storage};
 
+use crate::active::select;
+use crate::bytes::Word;
 use crate::error::ContractError;
 use crate::events;
-use crate::members::Member;
+use crate::proposals::end_at_deadline;
 use crate::round::{Round, Stage};
-use crate::selection::{first_seed, needed_approvals, next_position, next_seed, random_position};
+use crate::selection::{first_seed, needed_approvals, next_seed};
+use crate::slots::Slots;
 use crate::state::{
-    existing, Experiment, Progress, ACTIVE, EXPERIMENTS, MEMBERS, MISSES, PROGRESS, ROSTER, ROUNDS,
-    SALTS,
+    existing, Progress, EXPERIMENTS, MISSES, PROGRESS, ROSTER, ROUNDS, SALTS, TALLIES,
 };
+use crate::tally::Tally;
 use crate::transaction::Transaction;
-use crate::types::{Params, Selection, Status};
+use crate::types::{Merge, Params, Selection, Status};
 
 type Events = Result<Vec<Event>, ContractError>;
 
@@ -38,23 +41,20 @@ pub(crate) fn round_at(
 
 /// Returns the error for a round that is not at the wanted stage.
 fn refusal(storage: &dyn Storage, id: u64, index: u32) -> Result<ContractError, ContractError> {
-    let (current, round) = running(storage, id).map(|(_, index, round)| (index, round))?;
+    let (current, round) = running(storage, id)?;
     if current != index {
         return Ok(ContractError::WrongRound(current));
     }
     Ok(ContractError::WrongPhase(round.stage.phase()))
 }
 
-/// Loads a running experiment and its current round.
-pub(crate) fn running(
-    storage: &dyn Storage,
-    id: u64,
-) -> Result<(Progress, u32, Round), ContractError> {
+/// Loads a running experiment's current round.
+fn running(storage: &dyn Storage, id: u64) -> Result<(u32, Round), ContractError> {
     let progress = existing(storage, id)?;
     progress.must_be(&[Status::Running])?;
     let index = progress.round.unwrap_or_default();
     let round = ROUNDS.load(storage, (id, index))?;
-    Ok((progress, index, round))
+    Ok((index, round))
 }
 
 /// Begins round 0.
@@ -76,7 +76,7 @@ pub(crate) fn start(
     Ok(vec![events::experiment_started(id), begun])
 }
 
-/// Flat: selection reads one entry of the active list, whatever its length.
+/// Begins the next round. The cost grows with its slots only.
 fn begin(
     storage: &mut dyn Storage,
     tx: &Transaction,
@@ -84,108 +84,90 @@ fn begin(
     progress: &mut Progress,
     params: &Params,
 ) -> StdResult<Event> {
-    let random = params.selection == Selection::Random;
-    let position = if random {
-        random_position(&progress.seed.0, progress.active)
-    } else {
-        next_position(progress.round.map(|_| progress.position), progress.active)
-    };
+    let index = progress.next_round();
+    let slots = Slots::new(select(storage, id, progress, params)?);
+    let proposers = accounts(storage, id, &slots.proposers)?;
     let eligible = progress.active - 1;
     let round = Round {
         stage: Stage::Proposing,
-        proposer: ACTIVE.load(storage, (id, position))?,
+        slots,
         started_at: tx.time,
+        voting_started_at: None,
+        reveal_started_at: None,
         time: tx.time + u64::from(params.propose_window),
         eligible,
         needed: needed_approvals(eligible, params.approval_bps),
-        approvals: 0,
-        rejections: 0,
-        commitments: 0,
-        reveal_started_at: None,
+        digest: Word::default(),
         misses: progress.misses,
         settle_early: params.settle_early,
-        mixes_salts: random,
+        best_only: params.merge == Merge::Best,
+        mixes_salts: params.selection == Selection::Random,
         by_deadline: false,
     };
-    let index = progress.next_round();
     progress.round = Some(index);
-    progress.position = position;
     ROUNDS.save(storage, (id, index), &round)?;
-    let proposer = ROSTER.load(storage, (id, round.proposer))?.account;
-    Ok(events::round_started(id, index, &proposer, &round))
+    Ok(events::round_started(id, index, &proposers, &round))
 }
 
-/// Writes the round back, or closes it if its vote is settled.
+/// Returns the accounts of learners.
+pub(crate) fn accounts(storage: &dyn Storage, id: u64, indexes: &[u32]) -> StdResult<Vec<Addr>> {
+    let entries = indexes
+        .iter()
+        .map(|index| ROSTER.load(storage, (id, *index)));
+    entries.map(|entry| Ok(entry?.account)).collect()
+}
+
+/// Writes the tally back, and closes the round if its vote is settled.
 pub(crate) fn settle(
     storage: &mut dyn Storage,
     tx: &Transaction,
-    (id, index): (u64, u32),
+    key: (u64, u32),
     round: Round,
+    tally: &Tally,
 ) -> Events {
-    if round.is_settled() {
-        let progress = PROGRESS.load(storage, id)?;
-        return close_vote(storage, tx, id, progress, round, false);
+    TALLIES.save(storage, key, tally)?;
+    if tally.is_settled(&round) {
+        return close_vote(storage, tx, key, round, tally);
     }
-    ROUNDS.save(storage, (id, index), &round)?;
     Ok(vec![])
 }
 
 /// Closes a vote with its outcome.
-pub(crate) fn close_vote(
+fn close_vote(
     storage: &mut dyn Storage,
     tx: &Transaction,
-    id: u64,
-    mut progress: Progress,
+    key: (u64, u32),
     mut round: Round,
-    by_deadline: bool,
+    tally: &Tally,
 ) -> Events {
-    let stage = if round.is_accepted() {
-        progress.accepted = progress.round;
-        Stage::Accepted
-    } else {
-        Stage::Rejected
+    round.slots.accepted = tally.accepted(&round);
+    let stage = match round.slots.accepted {
+        0 => Stage::Rejected,
+        _ => Stage::Accepted,
     };
-    if by_deadline {
-        let index = progress.round.unwrap_or_default();
+    round.close(stage, tx.time, round.is_past_deadline(tx.time));
+    close(storage, tx, key, &round, tally)
+}
+
+/// Writes a closed round back, and begins the next one or ends the experiment.
+pub(crate) fn close(
+    storage: &mut dyn Storage,
+    tx: &Transaction,
+    (id, index): (u64, u32),
+    round: &Round,
+    tally: &Tally,
+) -> Events {
+    let mut progress = PROGRESS.load(storage, id)?;
+    if round.stage == Stage::Accepted {
+        progress.accepted = Some((index, round.slots.accepted));
+    }
+    if round.by_deadline && round.stage != Stage::NoProposal {
         MISSES.save(storage, (id, progress.misses), &index)?;
         progress.misses += 1;
     }
-    round.close(stage, tx.time, by_deadline);
-    close(storage, tx, id, progress, round)
-}
-
-/// Closes a round without a proposal. If the deadline passed, the proposer gets a strike.
-pub(crate) fn close_unproposed(
-    storage: &mut dyn Storage,
-    tx: &Transaction,
-    id: u64,
-    progress: Progress,
-    mut round: Round,
-    by_deadline: bool,
-) -> Events {
-    if by_deadline {
-        let proposer = ROSTER.load(storage, (id, round.proposer))?.account;
-        MEMBERS.update(storage, (id, &proposer), |member| -> StdResult<Member> {
-            let mut member = member.ok_or_else(|| cosmwasm_std::StdError::not_found("member"))?;
-            member.missed += 1;
-            Ok(member)
-        })?;
-    }
-    round.close(Stage::NoProposal, tx.time, by_deadline);
-    close(storage, tx, id, progress, round)
-}
-
-fn close(
-    storage: &mut dyn Storage,
-    tx: &Transaction,
-    id: u64,
-    mut progress: Progress,
-    round: Round,
-) -> Events {
-    let index = progress.round.unwrap_or_default();
-    ROUNDS.save(storage, (id, index), &round)?;
-    let closed = events::round_closed(id, index, &round);
-    let next = go_on(storage, tx, id, &mut progress, index)?;
+    ROUNDS.save(storage, (id, index), round)?;
+    let closed = events::round_closed(id, index, round, tally);
+    let next = go_on(storage, tx, id, &mut progress)?;
     PROGRESS.save(storage, id, &progress)?;
     Ok(vec![closed, next])
 }
@@ -196,22 +178,36 @@ fn go_on(
     tx: &Transaction,
     id: u64,
     progress: &mut Progress,
-    index: u32,
 ) -> StdResult<Event> {
-    let Experiment { params, .. } = EXPERIMENTS.load(storage, id)?;
-    if index + 1 == params.rounds {
-        end(progress, Status::Completed, tx.time);
-        return Ok(events::experiment_completed(id));
+    let params = EXPERIMENTS.load(storage, id)?.params;
+    if let Some(status) = end_status(progress, &params) {
+        end(progress, status, tx.time);
+        return Ok(match status {
+            Status::Completed => events::experiment_completed(id),
+            _ => events::experiment_cancelled(id),
+        });
     }
     if params.selection == Selection::Random {
-        let salts = SALTS.may_load(storage, (id, index))?.unwrap_or_default();
-        progress.seed.0 = next_seed(&progress.seed.0, &tx.entropy, &salts);
-    }
-    if progress.active < 2 {
-        end(progress, Status::Cancelled, tx.time);
-        return Ok(events::experiment_cancelled(id));
+        let key = (id, progress.round.unwrap_or_default());
+        let salts = SALTS.may_load(storage, key)?.unwrap_or_default();
+        progress.seed.0 = next_seed(&progress.seed.0, &tx.entropy, &salts.0);
     }
     begin(storage, tx, id, progress, &params)
+}
+
+/// Returns the status in which an experiment ends after its current round; `None` if it goes on.
+fn end_status(progress: &Progress, params: &Params) -> Option<Status> {
+    if progress.next_round() == params.rounds {
+        Some(Status::Completed)
+    } else if progress.cancel_requested {
+        Some(Status::Cancelled)
+    } else if params.patience > 0 && progress.fruitless_rounds() >= params.patience {
+        Some(Status::Completed)
+    } else if progress.active < 2 {
+        Some(Status::Cancelled)
+    } else {
+        None
+    }
 }
 
 /// Ends the experiment with a status.
@@ -235,17 +231,19 @@ pub(crate) fn start_revealing(
 
 /// Ends a phase whose deadline has passed. Anyone may call it.
 ///
-/// Flat: writes no learner's strikes (see `members`).
+/// Flat: a missed ballot writes nothing to its learner (see `members`).
 pub(crate) fn advance(storage: &mut dyn Storage, tx: &Transaction, id: u64) -> Events {
-    let (progress, index, round) = running(storage, id)?;
+    let (index, round) = running(storage, id)?;
+    let key = (id, index);
     if !round.is_past_deadline(tx.time) {
         return Err(ContractError::DeadlineNotPassed(round.time));
     }
-    match round.stage {
-        Stage::Proposing => close_unproposed(storage, tx, id, progress, round, true),
-        Stage::Committing if !round.is_decided_unrevealed() => {
-            Ok(vec![start_revealing(storage, tx, (id, index), round)?])
-        }
-        _ => close_vote(storage, tx, id, progress, round, true),
+    if round.stage == Stage::Proposing {
+        return end_at_deadline(storage, tx, key, round);
     }
+    let tally = Tally::load(storage, key, &round)?;
+    if round.stage == Stage::Committing && !tally.is_decided_unrevealed(&round) {
+        return Ok(vec![start_revealing(storage, tx, key, round)?]);
+    }
+    close_vote(storage, tx, key, round, &tally)
 }

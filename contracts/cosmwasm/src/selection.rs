@@ -1,21 +1,14 @@
-//! Selection of the proposer: seeds, the chain's entropy, and the position in the active list.
+//! Selection of the proposers: seeds, the chain's entropy, and positions in the active list.
 
 use cosmwasm_std::BlockInfo;
-use sha2::{Digest, Sha256};
 
+use crate::bytes::sha256;
 use crate::types::ALL_BPS;
 
 const ENTROPY: &[u8] = b"CollectiveLearning entropy";
 
-/// Returns the sha256 of the parts, concatenated.
-pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    parts.iter().for_each(|part| hasher.update(part));
-    hasher.finalize().into()
-}
-
-/// Returns the entropy of a block. The block's builder, or anyone who chooses when to close a round,
-/// can try again for another value: good enough to spread work, not for a lottery.
+/// Returns the entropy of a block. The block's builder, or any account that chooses when to close a
+/// round, can try again for another value: good enough to spread work, not for a lottery.
 pub(crate) fn entropy(block: &BlockInfo, transaction: Option<u32>) -> [u8; 32] {
     sha256(&[
         ENTROPY,
@@ -35,18 +28,18 @@ pub(crate) fn next_seed(seed: &[u8; 32], entropy: &[u8; 32], salts: &[u8; 32]) -
     sha256(&[seed, entropy, salts])
 }
 
-/// Returns the position that a seed selects: the seed as a big-endian number, modulo the length.
-pub(crate) fn random_position(seed: &[u8; 32], places: u32) -> u32 {
-    let places = u64::from(places);
-    let rest = seed
-        .iter()
-        .fold(0, |rest, byte| (rest * 256 + u64::from(*byte)) % places);
-    rest as u32
+/// Returns the number below `places` that is drawn for a slot of a round with this seed.
+pub(crate) fn draw(seed: &[u8; 32], slot: u8, places: u32) -> u32 {
+    remainder(&sha256(&[seed, &[slot]]), places)
 }
 
-/// Returns the position after the last one; 0 in the first round.
-pub(crate) fn next_position(last: Option<u32>, places: u32) -> u32 {
-    last.map_or(0, |last| (last + 1) % places)
+/// Returns the remainder of a big-endian number.
+fn remainder(number: &[u8; 32], divisor: u32) -> u32 {
+    let divisor = u64::from(divisor);
+    let rest = number
+        .iter()
+        .fold(0, |rest, byte| (rest * 256 + u64::from(*byte)) % divisor);
+    rest as u32
 }
 
 /// `max(1, ceil(eligible * approval_bps / 10,000))`.
@@ -91,25 +84,27 @@ mod tests {
     }
 
     #[test]
-    fn positions_go_round() {
-        assert_eq!(next_position(None, 5), 0);
-        assert_eq!(next_position(Some(3), 5), 4);
-        assert_eq!(next_position(Some(4), 5), 0);
-        assert_eq!(next_position(Some(9), 2), 0);
+    fn hashes_are_big_endian_numbers() {
+        let mut number = [0; 32];
+        number[31] = 7;
+        assert_eq!(remainder(&number, 5), 2);
+        number[30] = 1; // 263
+        assert_eq!(remainder(&number, 10_000), 263);
+        assert_eq!(remainder(&[0xff; 32], 2), 1);
     }
 
     #[test]
-    fn a_seed_is_a_big_endian_number() {
-        let mut seed = [0; 32];
-        seed[31] = 7;
-        assert_eq!(random_position(&seed, 5), 2);
-        seed[30] = 1; // 263
-        assert_eq!(random_position(&seed, 10_000), 263);
-        assert_eq!(random_position(&[0xff; 32], 2), 1);
+    fn each_slot_has_its_own_draw() {
+        let draws = (0..16).map(|slot| draw(&[3; 32], slot, u32::MAX));
+        let mut draws = draws.collect::<Vec<_>>();
+        assert_eq!(draws[1], remainder(&sha256(&[&[3; 32], &[1]]), u32::MAX));
+        draws.sort_unstable();
+        draws.dedup();
+        assert_eq!(draws.len(), 16);
     }
 
     #[test]
-    fn entropy_tells_blocks_and_transactions_apart() {
+    fn entropy_differs_between_blocks_and_transactions() {
         let block = BlockInfo {
             height: 7,
             time: Timestamp::from_nanos(9),
@@ -151,13 +146,12 @@ mod tests {
         }
 
         #[test]
-        fn a_position_is_in_the_list(seed: [u8; 32], places in 1u32..=10_000) {
-            let position = random_position(&seed, places);
-            prop_assert!(position < places);
+        fn a_draw_is_below_its_bound(seed: [u8; 32], slot: u8, places in 1u32..=10_000) {
+            prop_assert!(draw(&seed, slot, places) < places);
             let low = u128::from_be_bytes(seed[16..].try_into().unwrap());
             let mut small = [0; 32];
             small[16..].copy_from_slice(&low.to_be_bytes());
-            prop_assert_eq!(u128::from(random_position(&small, places)), low % u128::from(places));
+            prop_assert_eq!(u128::from(remainder(&small, places)), low % u128::from(places));
         }
     }
 }

@@ -3,10 +3,11 @@
 use cosmwasm_std::{Addr, Api, Binary, CanonicalAddr};
 use ripemd::{Digest, Ripemd160};
 
-pub use crate::selection::sha256;
+use crate::bytes::hex;
+pub use crate::bytes::sha256;
 
 const NAME: &[u8] = b"CollectiveLearning";
-const VERSION: &[u8] = b"1";
+const VERSION: &[u8] = b"2";
 
 /// Half the order of secp256k1. A signature with a larger s is the malleable twin of another one.
 const HALF_ORDER: [u8; 32] = [
@@ -29,14 +30,18 @@ impl Domain {
     }
 }
 
-/// A voter's judgement of a proposal. Scores are IEEE-754 binary64 bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A voter's judgement of the proposals of a round.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Vote {
     pub experiment: u64,
     pub round: u32,
-    pub approve: bool,
-    pub vote_score: u64,
-    pub test_score: u64,
+    /// The digest of the proposals that it judges.
+    pub proposals: [u8; 32],
+    /// A bitmap of the slots that it approves.
+    pub approvals: u16,
+    /// IEEE-754 binary64 bits, big-endian: vote and test score of the current weights, then of each
+    /// proposal in slot order.
+    pub scores: Binary,
 }
 
 /// Returns the commitment to a secret ballot.
@@ -46,9 +51,9 @@ pub fn commitment(separator: &[u8], account: &CanonicalAddr, vote: &Vote, salt: 
         &vote.experiment.to_be_bytes(),
         &vote.round.to_be_bytes(),
         account.as_slice(),
-        &[u8::from(vote.approve)],
-        &vote.vote_score.to_be_bytes(),
-        &vote.test_score.to_be_bytes(),
+        &vote.proposals,
+        &vote.approvals.to_be_bytes(),
+        &vote.scores,
         salt,
     ])
 }
@@ -57,17 +62,17 @@ pub fn commitment(separator: &[u8], account: &CanonicalAddr, vote: &Vote, salt: 
 pub fn ballot_text(domain: &Domain, learner: &str, vote: &Vote) -> String {
     format!(
         concat!(
-            r#"{{"approve":{},"chain":"{}","contract":"{}","experiment":"{}","#,
-            r#""learner":"{}","round":{},"test_score":"{}","vote_score":"{}"}}"#
+            r#"{{"approvals":{},"chain":"{}","contract":"{}","experiment":"{}","#,
+            r#""learner":"{}","proposals":"{}","round":{},"scores":"{}"}}"#
         ),
-        vote.approve,
+        vote.approvals,
         domain.chain_id,
         domain.contract,
         vote.experiment,
         learner,
+        hex(&vote.proposals),
         vote.round,
-        vote.test_score,
-        vote.vote_score,
+        hex(&vote.scores),
     )
 }
 
@@ -126,24 +131,27 @@ mod tests {
         Vote {
             experiment: 1,
             round: 0,
-            approve: true,
-            vote_score: 4_604_930_618_986_332_160,
-            test_score: 9_221_120_237_041_090_560,
+            proposals: [0xab; 32],
+            approvals: 5,
+            scores: Binary::from([0x3f; 48]),
         }
     }
 
     #[test]
     fn the_separator_is_bound_to_chain_and_contract() {
-        let expected = sha256(&[b"CollectiveLearning\x001\x00colearn-1\x00wasm1contract"]);
+        let expected = sha256(&[b"CollectiveLearning\x002\x00colearn-1\x00wasm1contract"]);
         assert_eq!(domain().separator(), expected);
     }
 
     #[test]
     fn a_ballot_reads_as_sorted_json() {
-        let expected = concat!(
-            r#"{"approve":true,"chain":"colearn-1","contract":"wasm1contract","experiment":"1","#,
-            r#""learner":"wasm1ana","round":0,"test_score":"9221120237041090560","#,
-            r#""vote_score":"4604930618986332160"}"#
+        let expected = format!(
+            concat!(
+                r#"{{"approvals":5,"chain":"colearn-1","contract":"wasm1contract","experiment":"1","#,
+                r#""learner":"wasm1ana","proposals":"{}","round":0,"scores":"{}"}}"#
+            ),
+            "ab".repeat(32),
+            "3f".repeat(48),
         );
         assert_eq!(ballot_text(&domain(), "wasm1ana", &vote()), expected);
     }
@@ -162,46 +170,22 @@ mod tests {
     fn everything_is_in_a_commitment() {
         let separator = domain().separator();
         let account = CanonicalAddr::from([7u8; 20]);
-        let of = |vote: &Vote, salt: u8| commitment(&separator, &account, vote, &[salt; 32]);
-        let plain = of(&vote(), 1);
+        let of = |change: fn(&mut Vote)| {
+            let mut changed = vote();
+            change(&mut changed);
+            commitment(&separator, &account, &changed, &[1; 32])
+        };
+        let plain = of(|_| ());
+        let other = CanonicalAddr::from([8u8; 20]);
         let others = [
-            of(
-                &Vote {
-                    experiment: 2,
-                    ..vote()
-                },
-                1,
-            ),
-            of(&Vote { round: 1, ..vote() }, 1),
-            of(
-                &Vote {
-                    approve: false,
-                    ..vote()
-                },
-                1,
-            ),
-            of(
-                &Vote {
-                    vote_score: 0,
-                    ..vote()
-                },
-                1,
-            ),
-            of(
-                &Vote {
-                    test_score: 0,
-                    ..vote()
-                },
-                1,
-            ),
-            of(&vote(), 2),
+            of(|vote| vote.experiment = 2),
+            of(|vote| vote.round = 1),
+            of(|vote| vote.proposals = [0; 32]),
+            of(|vote| vote.approvals = 4),
+            of(|vote| vote.scores = Binary::from([0; 48])),
+            commitment(&separator, &account, &vote(), &[2; 32]),
             commitment(&[0; 32], &account, &vote(), &[1; 32]),
-            commitment(
-                &separator,
-                &CanonicalAddr::from([8u8; 20]),
-                &vote(),
-                &[1; 32],
-            ),
+            commitment(&separator, &other, &vote(), &[1; 32]),
         ];
         assert!(!others.contains(&plain));
         let expected = sha256(&[
@@ -209,9 +193,9 @@ mod tests {
             &[0, 0, 0, 0, 0, 0, 0, 1],
             &[0; 4],
             &[7; 20],
-            &[1],
-            &vote().vote_score.to_be_bytes(),
-            &vote().test_score.to_be_bytes(),
+            &[0xab; 32],
+            &[0, 5],
+            &[0x3f; 48],
             &[1; 32],
         ]);
         assert_eq!(plain, expected);

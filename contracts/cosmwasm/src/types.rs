@@ -7,6 +7,8 @@ use cosmwasm_std::{Binary, Uint64};
 
 /// The most learners an experiment can have.
 pub const MAX_LEARNERS: u32 = 10_000;
+/// The most learners that propose in a round.
+pub const MAX_PROPOSERS: u32 = 16;
 /// All of the eligible votes, in 1/10,000.
 pub const ALL_BPS: u32 = 10_000;
 /// The codec of a CID whose digest is the file's own sha256.
@@ -85,12 +87,20 @@ named!(Outcome {
     Abandoned => "abandoned",
 });
 
-/// How the proposer of a round is selected.
+/// How the proposers of a round are selected.
 #[cw_serde]
 #[derive(Copy, Eq)]
 pub enum Selection {
     RoundRobin,
     Random,
+}
+
+/// What the accepted proposals of a round become.
+#[cw_serde]
+#[derive(Copy, Eq)]
+pub enum Merge {
+    Mean,
+    Best,
 }
 
 /// Who may join.
@@ -101,17 +111,26 @@ pub enum Admission {
     Allowlist,
 }
 
+/// What became of a proposer's slot.
+#[cw_serde]
+#[derive(Copy, Eq)]
+pub enum SlotState {
+    Open,
+    Proposed,
+    Declined,
+    Missed,
+}
+
 /// What is recorded of one learner in one round.
 #[cw_serde]
 #[derive(Copy, Eq)]
 pub enum BallotState {
     None,
     Committed,
-    Approved,
-    Rejected,
+    Cast,
 }
 
-/// Returns what an account should do now.
+/// What an account should do now.
 #[cw_serde]
 #[derive(Copy, Eq)]
 pub enum Duty {
@@ -132,6 +151,7 @@ pub enum SkipReason {
     NotALearner,
     NotEligible,
     AlreadyVoted,
+    InvalidBallot,
 }
 
 named!(SkipReason {
@@ -139,6 +159,7 @@ named!(SkipReason {
     NotALearner => "not_a_learner",
     NotEligible => "not_eligible",
     AlreadyVoted => "already_voted",
+    InvalidBallot => "invalid_ballot",
 });
 
 /// A content reference: a CIDv1 with sha2-256, and the file's own hash and size.
@@ -161,11 +182,11 @@ pub struct ContentRef {
 #[serde(deny_unknown_fields)]
 #[derive(Eq)]
 pub struct Params {
-    /// Shown to people, 1 to 64 bytes.
+    /// Shown to people, 1 to 64 bytes without control characters.
     pub name: String,
     /// The JSON document that describes model, schema and score.
     pub spec: ContentRef,
-    /// The starting weights; absent or null for none.
+    /// The starting weights; absent or null for none. Required for the mean of several proposals.
     pub initial: Option<ContentRef>,
     pub rounds: u32,
     pub min_learners: u32,
@@ -177,11 +198,17 @@ pub struct Params {
     /// 0 means open ballots.
     pub reveal_window: u32,
     pub selection: Selection,
+    /// How many learners propose in each round, 1 to 16.
+    pub proposers: u32,
+    pub merge: Merge,
     pub admission: Admission,
     pub late_join: bool,
     pub settle_early: bool,
     /// Missed duties after which a learner may be removed; 0 means never.
     pub max_strikes: u32,
+    /// Consecutive rounds without an accepted proposal after which the experiment completes; 0 means
+    /// never.
+    pub patience: u32,
 }
 
 #[cfg(test)]
@@ -211,6 +238,7 @@ mod tests {
             R::NotALearner,
             R::NotEligible,
             R::AlreadyVoted,
+            R::InvalidBallot,
         ]);
     }
 }

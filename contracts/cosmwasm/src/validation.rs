@@ -3,7 +3,9 @@
 use cosmwasm_std::{Addr, Api, Binary};
 
 use crate::error::ContractError;
-use crate::types::{ContentRef, Params, ALL_BPS, CODEC_DAG_PB, CODEC_RAW, MAX_LEARNERS};
+use crate::types::{
+    ContentRef, Merge, Params, ALL_BPS, CODEC_DAG_PB, CODEC_RAW, MAX_LEARNERS, MAX_PROPOSERS,
+};
 
 type Checked<T> = Result<T, ContractError>;
 
@@ -42,10 +44,12 @@ pub(crate) fn params(mut params: Params) -> Checked<Params> {
     }
 }
 
-fn bounds(p: &Params) -> [(&'static str, bool); 10] {
+fn bounds(p: &Params) -> [(&'static str, bool); 12] {
     let learners = p.min_learners..=MAX_LEARNERS;
+    // The mean of independently initialised networks is useless.
+    let needs_initial = p.merge == Merge::Mean && p.proposers > 1;
     [
-        ("name", (1..=64).contains(&p.name.len())),
+        ("name", is_readable(&p.name, 64)),
         ("spec", is_well_formed(&p.spec)),
         ("initial", p.initial.as_ref().is_none_or(is_well_formed)),
         ("rounds", (1..u32::MAX).contains(&p.rounds)),
@@ -54,8 +58,15 @@ fn bounds(p: &Params) -> [(&'static str, bool); 10] {
         ("approval_bps", (1..=ALL_BPS).contains(&p.approval_bps)),
         ("propose_window", p.propose_window >= 1),
         ("vote_window", p.vote_window >= 1),
+        ("proposers", (1..=MAX_PROPOSERS).contains(&p.proposers)),
+        ("initial", p.initial.is_some() || !needs_initial),
         ("max_strikes", p.max_strikes <= u16::MAX.into()),
     ]
+}
+
+/// Returns whether a text has 1 to `most` bytes and no control characters.
+pub(crate) fn is_readable(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 /// Returns whether it can refer to a file. The digest of a raw CID is the file's own hash.

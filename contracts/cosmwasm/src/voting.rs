@@ -1,24 +1,22 @@
-//! Proposals and ballots: open, secret and signed.
+//! Ballots: open, secret and signed.
 //!
-//! A ballot reads and writes the round, the learner and its own record, for any number of
-//! learners: nothing iterates over a list, and strikes are a count (see `members`).
+//! A ballot reads the round, and reads and writes the tally, the learner and its own record, for any
+//! number of learners: nothing iterates over a list, and missed ballots are a count (see `members`).
 
 use cosmwasm_std::{Addr, Api, Binary, Event, StdResult, Storage};
 
+use crate::bytes::Word;
 use crate::error::ContractError;
 use crate::events;
-use crate::members::Member;
+use crate::members::{joined, save_changed, Member};
 use crate::round::{Round, Stage};
-use crate::rounds::{close_unproposed, round_at, settle, start_revealing};
+use crate::rounds::{round_at, settle, start_revealing};
 use crate::selection::mix;
 use crate::signing::{commitment, is_signed, Vote};
-use crate::state::{
-    current_weights, Proposal, Recorded, BALLOTS, EXPERIMENTS, MEMBERS, PROGRESS, PROPOSALS,
-    ROUNDS, SALTS,
-};
+use crate::state::{BALLOTS, COMMITMENTS, SALTS, TALLIES};
+use crate::tally::Tally;
 use crate::transaction::Transaction;
-use crate::types::{ContentRef, SkipReason};
-use crate::validation::is_well_formed;
+use crate::types::SkipReason;
 
 type Events = Result<Vec<Event>, ContractError>;
 
@@ -31,62 +29,24 @@ pub(crate) struct Signed {
     pub(crate) signature: Binary,
 }
 
-/// Puts weights to the vote.
-pub(crate) fn propose(
-    storage: &mut dyn Storage,
-    tx: &Transaction,
-    (id, index): (u64, u32),
-    content: ContentRef,
-    scores: (u64, u64),
-) -> Events {
-    let mut round = round_at(storage, (id, index), Stage::Proposing, tx.time)?;
-    let mut member = proposer(storage, tx, id, &round)?;
-    if !is_well_formed(&content) {
-        return Err(ContractError::InvalidParameter("content"));
-    }
-    let params = EXPERIMENTS.load(storage, id)?.params;
-    let accepted = PROGRESS.load(storage, id)?.accepted;
-    let current = current_weights(storage, id, accepted, &params)?;
-    if current.is_some_and(|current| current.sha256 == content.sha256) {
-        return Err(ContractError::Unchanged());
-    }
-
-    clear_strikes(storage, id, &tx.caller, &mut member, &round)?;
-    round.open_vote(
-        params.reveal_window > 0,
-        tx.time + u64::from(params.vote_window),
-    );
-    ROUNDS.save(storage, (id, index), &round)?;
-    let event = events::weights_proposed((id, index), &tx.caller, &content, scores, round.time);
-    let proposal = Proposal {
-        content,
-        proposed_at: tx.time,
-    };
-    PROPOSALS.save(storage, (id, index), &proposal)?;
-    Ok(vec![event])
-}
-
-/// Declines to propose: closes the round without a strike.
-pub(crate) fn decline(
-    storage: &mut dyn Storage,
-    tx: &Transaction,
-    (id, index): (u64, u32),
-) -> Events {
-    let round = round_at(storage, (id, index), Stage::Proposing, tx.time)?;
-    proposer(storage, tx, id, &round)?;
-    let declined = events::proposal_declined(id, index, &tx.caller);
-    let progress = PROGRESS.load(storage, id)?;
-    let closed = close_unproposed(storage, tx, id, progress, round, false)?;
-    Ok([vec![declined], closed].concat())
+/// A reveal of a committed ballot.
+#[derive(Clone, Debug)]
+pub(crate) struct Reveal {
+    pub(crate) approvals: u16,
+    pub(crate) scores: Binary,
+    pub(crate) salt: [u8; 32],
 }
 
 /// Casts an open ballot.
 pub(crate) fn vote(storage: &mut dyn Storage, tx: &Transaction, vote: &Vote) -> Events {
     let key = (vote.experiment, vote.round);
-    let mut round = round_at(storage, key, Stage::Voting, tx.time)?;
-    let voter = voter(storage, key, &round, &tx.caller)?;
-    let cast = count(storage, &mut round, &tx.caller, voter.member, vote)?;
-    let settled = settle(storage, tx, key, round)?;
+    let round = round_at(storage, key, Stage::Voting, tx.time)?;
+    let member = voter(storage, key, &round, &tx.caller)?;
+    check_digest(&round, &vote.proposals)?;
+    check_ballot(&round, &member, vote)?;
+    let mut tally = Tally::load(storage, key, &round)?;
+    let cast = count(storage, &round, &mut tally, (&tx.caller, &member), vote)?;
+    let settled = settle(storage, tx, key, round, &tally)?;
     Ok([vec![cast], settled].concat())
 }
 
@@ -96,17 +56,21 @@ pub(crate) fn vote_signed(
     api: &dyn Api,
     tx: &Transaction,
     key: (u64, u32),
+    proposals: &[u8; 32],
     ballots: &[Signed],
 ) -> Events {
-    let mut round = round_at(storage, key, Stage::Voting, tx.time)?;
-    if ballots.is_empty() {
+    let round = round_at(storage, key, Stage::Voting, tx.time)?;
+    check_digest(&round, proposals)?;
+    let fits = |ballot: &Signed| ballot.vote.scores.len() == round.scores_length();
+    if ballots.is_empty() || !ballots.iter().all(fits) {
         return Err(ContractError::InvalidParameter("ballots"));
     }
+    let mut tally = Tally::load(storage, key, &round)?;
     let mut happened = vec![];
     for ballot in ballots {
-        happened.push(count_signed(storage, api, tx, &mut round, ballot)?);
+        happened.push(count_signed(storage, api, tx, &round, &mut tally, ballot)?);
     }
-    happened.extend(settle(storage, tx, key, round)?);
+    happened.extend(settle(storage, tx, key, round, &tally)?);
     Ok(happened)
 }
 
@@ -114,7 +78,8 @@ fn count_signed(
     storage: &mut dyn Storage,
     api: &dyn Api,
     tx: &Transaction,
-    round: &mut Round,
+    round: &Round,
+    tally: &mut Tally,
     ballot: &Signed,
 ) -> Result<Event, ContractError> {
     let Signed { learner, vote, .. } = ballot;
@@ -123,13 +88,17 @@ fn count_signed(
     if !is_signed(api, &tx.domain, learner, vote, proof) {
         return Ok(skipped(SkipReason::BadSignature));
     }
-    match voter(storage, (vote.experiment, vote.round), round, learner) {
-        Ok(voter) => Ok(count(storage, round, learner, voter.member, vote)?),
-        Err(ContractError::NotALearner(_)) => Ok(skipped(SkipReason::NotALearner)),
-        Err(ContractError::NotEligible(_)) => Ok(skipped(SkipReason::NotEligible)),
-        Err(ContractError::AlreadyVoted(_)) => Ok(skipped(SkipReason::AlreadyVoted)),
-        Err(other) => Err(other),
+    let member = match voter(storage, (vote.experiment, vote.round), round, learner) {
+        Ok(member) => member,
+        Err(ContractError::NotALearner(_)) => return Ok(skipped(SkipReason::NotALearner)),
+        Err(ContractError::NotEligible(_)) => return Ok(skipped(SkipReason::NotEligible)),
+        Err(ContractError::AlreadyVoted(_)) => return Ok(skipped(SkipReason::AlreadyVoted)),
+        Err(other) => return Err(other),
+    };
+    if check_ballot(round, &member, vote).is_err() {
+        return Ok(skipped(SkipReason::InvalidBallot));
     }
+    Ok(count(storage, round, tally, (learner, &member), vote)?)
 }
 
 /// Commits to a secret ballot. The last voter's commitment begins revealing.
@@ -137,25 +106,28 @@ pub(crate) fn commit(
     storage: &mut dyn Storage,
     tx: &Transaction,
     (id, index): (u64, u32),
+    proposals: &[u8; 32],
     commitment: &[u8; 32],
 ) -> Events {
-    let mut round = round_at(storage, (id, index), Stage::Committing, tx.time)?;
-    let voter = voter(storage, (id, index), &round, &tx.caller)?;
-    if voter.recorded.is_some() {
+    let round = round_at(storage, (id, index), Stage::Committing, tx.time)?;
+    let member = voter(storage, (id, index), &round, &tx.caller)?;
+    let own = (id, index, member.index);
+    if COMMITMENTS.has(storage, own) {
         return Err(ContractError::AlreadyVoted(tx.caller.clone()));
     }
-    if *commitment == [0; 32] {
+    check_digest(&round, proposals)?;
+    let word = Word(*commitment);
+    if !word.is_set() {
         return Err(ContractError::InvalidParameter("commitment"));
     }
 
-    let recorded = Recorded::Committed(Binary::from(commitment));
-    BALLOTS.save(storage, (id, index, voter.member.index), &recorded)?;
-    round.commitments += 1;
+    COMMITMENTS.save(storage, own, &word)?;
+    let mut tally = Tally::load(storage, (id, index), &round)?;
+    tally.commitments += 1;
+    TALLIES.save(storage, (id, index), &tally)?;
     let mut happened = vec![events::vote_committed(id, index, &tx.caller, commitment)];
-    if round.is_fully_committed() {
+    if tally.is_fully_committed(&round) {
         happened.push(start_revealing(storage, tx, (id, index), round)?);
-    } else {
-        ROUNDS.save(storage, (id, index), &round)?;
     }
     Ok(happened)
 }
@@ -165,90 +137,87 @@ pub(crate) fn reveal(
     storage: &mut dyn Storage,
     api: &dyn Api,
     tx: &Transaction,
-    vote: &Vote,
-    salt: &[u8; 32],
+    key: (u64, u32),
+    revealed: Reveal,
 ) -> Events {
-    let key = (vote.experiment, vote.round);
-    let mut round = round_at(storage, key, Stage::Revealing, tx.time)?;
-    let voter = voter(storage, key, &round, &tx.caller)?;
+    let round = round_at(storage, key, Stage::Revealing, tx.time)?;
+    let member = voter(storage, key, &round, &tx.caller)?;
+    let vote = Vote {
+        experiment: key.0,
+        round: key.1,
+        proposals: round.digest.0,
+        approvals: revealed.approvals,
+        scores: revealed.scores,
+    };
     let account = api.addr_canonicalize(tx.caller.as_str())?;
-    let opened = commitment(&tx.domain.separator(), &account, vote, salt);
-    if voter.recorded != Some(Recorded::Committed(Binary::from(opened))) {
+    let opened = commitment(&tx.domain.separator(), &account, &vote, &revealed.salt);
+    if COMMITMENTS.may_load(storage, (key.0, key.1, member.index))? != Some(Word(opened)) {
         return Err(ContractError::BadReveal(tx.caller.clone()));
     }
+    check_ballot(&round, &member, &vote)?;
 
     if round.mixes_salts {
         let mut salts = SALTS.may_load(storage, key)?.unwrap_or_default();
-        mix(&mut salts, salt);
+        mix(&mut salts.0, &revealed.salt);
         SALTS.save(storage, key, &salts)?;
     }
-    let cast = count(storage, &mut round, &tx.caller, voter.member, vote)?;
-    let settled = settle(storage, tx, key, round)?;
+    let mut tally = Tally::load(storage, key, &round)?;
+    let cast = count(storage, &round, &mut tally, (&tx.caller, &member), &vote)?;
+    let settled = settle(storage, tx, key, round, &tally)?;
     Ok([vec![cast], settled].concat())
 }
 
 // ---------------------------------------------------------------------------------- helpers
 
 /// Loads a learner that has a vote in the round and no counted ballot yet.
-struct Voter {
-    member: Member,
-    recorded: Option<Recorded>,
-}
-
 fn voter(
     storage: &dyn Storage,
     (id, index): (u64, u32),
     round: &Round,
     account: &Addr,
-) -> Result<Voter, ContractError> {
-    let Some(member) = MEMBERS.may_load(storage, (id, account))? else {
-        return Err(ContractError::NotALearner(account.clone()));
-    };
-    if !member.has_vote(index, round.proposer) {
+) -> Result<Member, ContractError> {
+    let member = joined(storage, id, account)?;
+    if !round.has_voter(index, &member) {
         return Err(ContractError::NotEligible(account.clone()));
     }
-    let recorded = BALLOTS.may_load(storage, (id, index, member.index))?;
-    if recorded.as_ref().is_some_and(Recorded::is_ballot) {
+    if BALLOTS.has(storage, (id, index, member.index)) {
         return Err(ContractError::AlreadyVoted(account.clone()));
     }
-    Ok(Voter { member, recorded })
+    Ok(member)
 }
 
-fn proposer(
-    storage: &dyn Storage,
-    tx: &Transaction,
-    id: u64,
-    round: &Round,
-) -> Result<Member, ContractError> {
-    MEMBERS
-        .may_load(storage, (id, &tx.caller))?
-        .filter(|member| member.index == round.proposer)
-        .ok_or_else(|| ContractError::NotProposer(tx.caller.clone()))
+/// Checks that a ballot judges the proposals of the round and no others.
+fn check_digest(round: &Round, proposals: &[u8; 32]) -> Result<(), ContractError> {
+    if round.digest.0 == *proposals {
+        return Ok(());
+    }
+    Err(ContractError::WrongProposals(round.digest.0))
 }
 
-fn count(
-    storage: &mut dyn Storage,
-    round: &mut Round,
-    account: &Addr,
-    mut member: Member,
-    vote: &Vote,
-) -> StdResult<Event> {
-    let key = (vote.experiment, vote.round, member.index);
-    BALLOTS.save(storage, key, &Recorded::ballot(vote.approve))?;
-    clear_strikes(storage, vote.experiment, account, &mut member, round)?;
-    round.count(vote.approve);
-    Ok(events::vote_cast(account, vote))
-}
-
-fn clear_strikes(
-    storage: &mut dyn Storage,
-    id: u64,
-    account: &Addr,
-    member: &mut Member,
-    round: &Round,
-) -> StdResult<()> {
-    if member.clear(round.misses) {
-        MEMBERS.save(storage, (id, account), member)?;
+/// Checks that a ballot approves only proposals of others and has two scores for each judged file.
+fn check_ballot(round: &Round, member: &Member, vote: &Vote) -> Result<(), ContractError> {
+    if vote.approvals & !round.slots.approvable_by(member.index) != 0 {
+        return Err(ContractError::InvalidParameter("approvals"));
+    }
+    if vote.scores.len() != round.scores_length() {
+        return Err(ContractError::InvalidParameter("scores"));
     }
     Ok(())
+}
+
+/// Counts a ballot and sets the voter's missed ballots to 0.
+fn count(
+    storage: &mut dyn Storage,
+    round: &Round,
+    tally: &mut Tally,
+    (account, before): (&Addr, &Member),
+    vote: &Vote,
+) -> StdResult<Event> {
+    let own = (vote.experiment, vote.round, before.index);
+    BALLOTS.save(storage, own, &vote.approvals)?;
+    let mut member = before.clone();
+    member.set_missed_ballots(0, round.misses);
+    save_changed(storage, (vote.experiment, account), before, &member)?;
+    tally.count(vote.approvals);
+    Ok(events::vote_cast(account, vote))
 }

@@ -38,6 +38,7 @@ fn schema_contains_every_call_and_query() {
         "create",
         "admit",
         "join",
+        "set_encryption_key",
         "leave",
         "remove",
         "start",
@@ -49,6 +50,7 @@ fn schema_contains_every_call_and_query() {
         "reveal",
         "vote_signed",
         "advance",
+        "announce",
     ];
     let queries = [
         "experiment",
@@ -61,6 +63,7 @@ fn schema_contains_every_call_and_query() {
         "ballots",
         "current_weights",
         "duty",
+        "agenda",
         "domain",
     ];
     assert_eq!(names("execute"), calls);
@@ -81,6 +84,7 @@ fn parse_values(block: &str) -> Vec<Value> {
     let word = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let filled = block
         .replace("…32 bytes…", word)
+        .replace("…16 bytes for each judged file…", word)
         .replace("…33 bytes…", word)
         .replace("…64 bytes, r ‖ s, low s…", word)
         .replace("\"…\"", &format!("\"{word}\""));
@@ -95,7 +99,7 @@ fn documented_calls_are_valid() {
     let page = read("MESSAGES.md");
     let execute = &read_blocks(&page, "json")[1];
     let calls = parse_values(execute);
-    assert_eq!(calls.len(), 14);
+    assert_eq!(calls.len(), 16);
     for call in calls {
         serde_json::from_value::<ExecuteMsg>(call.clone())
             .unwrap_or_else(|e| panic!("{call}: {e}"));
@@ -108,7 +112,7 @@ fn documented_queries_are_valid() {
     let rows = page.lines().filter_map(|line| line.strip_prefix("| `{"));
     let queries = rows.map(|row| format!("{{{}", row.split("` |").next().unwrap()));
     let queries = queries.collect::<Vec<_>>();
-    assert_eq!(queries.len(), 11);
+    assert_eq!(queries.len(), 12);
     for query in queries {
         serde_json::from_str::<QueryMsg>(&query).unwrap_or_else(|e| panic!("{query}: {e}"));
     }

@@ -2,26 +2,30 @@
 pragma solidity ^0.8.28;
 
 import {ICollectiveLearningCalls} from "./ICollectiveLearning.sol";
-import {Lifecycle} from "./Lifecycle.sol";
 import {Queries} from "./Queries.sol";
+import {Voting} from "./Voting.sol";
 import {Members} from "./libraries/Members.sol";
 import {Parameters} from "./libraries/Parameters.sol";
+import {Proposals} from "./libraries/Proposals.sol";
 import {Rounds} from "./libraries/Rounds.sol";
-import {BallotPage, SignedBallots} from "./libraries/SignedBallots.sol";
+import {Utf8} from "./libraries/Utf8.sol";
 import {ContentRef} from "./types/ContentRef.sol";
-import {Admission, Selection, SkipReason, Status} from "./types/Enums.sol";
+import {Admission, Status} from "./types/Enums.sol";
 import {ExperimentId} from "./types/ExperimentId.sol";
 import {Member} from "./types/Member.sol";
 import {Params} from "./types/Params.sol";
-import {ExperimentState, RoundState} from "./types/State.sol";
+import {Entry, ExperimentState, RoundState} from "./types/State.sol";
 import {Stage, Tally} from "./types/Tally.sol";
 
 /// @title Collective learning: one deployment, any number of experiments, no admin
-/// @notice Checks the caller, counts ballots and emits events. `Lifecycle` begins and closes rounds. `Queries`, which
-/// this contract deploys, answers the queries. The whole interface is `ICollectiveLearning`.
-contract CollectiveLearning is Lifecycle {
-    using Rounds for RoundState;
+/// @notice Checks the caller and emits events. `Voting` counts ballots, and `Lifecycle` begins and closes rounds.
+/// `Queries`, which this contract deploys, answers the queries. The whole interface is `ICollectiveLearning`.
+contract CollectiveLearning is Voting {
     using Members for ExperimentState;
+    using Proposals for RoundState;
+    using Rounds for RoundState;
+
+    uint256 private constant MAX_TOPIC = 32;
 
     address private immutable _queries = address(new Queries());
 
@@ -62,6 +66,7 @@ contract CollectiveLearning is Lifecycle {
         ExperimentState storage e = _stateOf(id);
         e.creator = msg.sender;
         e.createdAt = uint40(block.timestamp);
+        e.hash = Parameters.hash(msg.sender, params);
         e.params = params;
         emit ExperimentCreated(id, msg.sender, params);
     }
@@ -90,20 +95,29 @@ contract CollectiveLearning is Lifecycle {
     /// @inheritdoc ICollectiveLearningCalls
     function cancel(ExperimentId id) external override {
         ExperimentState storage e = _unfinished(id);
+        if (e.cancelRequested) revert WrongStatus(e.status);
         _onlyCreator(e);
-        if (e.status == Status.Running) _abandon(id, e, e.round);
-        _end(e, Status.Cancelled);
-        emit ExperimentCancelled(id);
+        if (e.status == Status.Running) {
+            uint32 index = e.round;
+            if (!e.roundAt[index].tally.isAt(Stage.Proposing)) {
+                e.cancelRequested = true;
+                emit CancelRequested(id);
+                return;
+            }
+            _abandon(id, e, index);
+        }
+        _cancel(id, e);
     }
 
     // ------------------------------------------------------------------ learners
 
     /// @inheritdoc ICollectiveLearningCalls
     /// @dev Flat: the roster and the active list are written at their ends.
-    function join(ExperimentId id, bytes32 encryptionKey) external override {
+    function join(ExperimentId id, bytes32 hash, bytes32 encryptionKey) external override {
         ExperimentState storage e = _unfinished(id);
         bool running = e.status == Status.Running;
         if (running && !e.params.lateJoin) revert WrongStatus(e.status);
+        if (hash != e.hash) revert WrongExperiment(e.hash);
         if (e.members[msg.sender].hasJoined()) revert AlreadyJoined(msg.sender);
         if (e.params.admission == Admission.Allowlist && !e.admitted[msg.sender]) {
             revert NotAdmitted(msg.sender);
@@ -117,29 +131,48 @@ contract CollectiveLearning is Lifecycle {
     }
 
     /// @inheritdoc ICollectiveLearningCalls
-    /// @dev Flat: the active list's last member takes the freed place.
-    function leave(ExperimentId id) external override {
+    function setEncryptionKey(ExperimentId id, bytes32 encryptionKey) external override {
         ExperimentState storage e = _unfinished(id);
         _onlyActive(e, msg.sender);
+        e.encryptionKeys[msg.sender] = encryptionKey;
+    }
+
+    /// @inheritdoc ICollectiveLearningCalls
+    /// @dev Flat: one or two members of the active list move.
+    function leave(ExperimentId id) external override {
+        ExperimentState storage e = _unfinished(id);
+        Member member = _onlyActive(e, msg.sender);
         _removeFromActive(e, msg.sender);
         emit LearnerLeft(id, msg.sender);
-        _closeIfProposerLeft(id, e, msg.sender);
+        _declineOpenSlot(id, e, member);
     }
 
     /// @inheritdoc ICollectiveLearningCalls
     function remove(ExperimentId id, address account) external override {
         ExperimentState storage e = _running(id);
-        _onlyActive(e, account);
-        uint32 strikes = e.strikes(account);
+        Member member = _onlyActive(e, account);
+        uint32 strikes = e.strikes(member);
         if (e.params.maxStrikes == 0 || strikes < e.params.maxStrikes) revert NotRemovable(strikes);
         _removeFromActive(e, account);
         emit LearnerRemoved(id, account);
-        _closeIfProposerLeft(id, e, account);
+        _declineOpenSlot(id, e, member);
+    }
+
+    /// @inheritdoc ICollectiveLearningCalls
+    function announce(ExperimentId id, string calldata topic, ContentRef calldata content) external override {
+        _onlyActive(_existing(id), msg.sender);
+        uint256 length = bytes(topic).length;
+        if (length == 0 || length > MAX_TOPIC || !Utf8.isText(bytes(topic))) {
+            revert InvalidParameter("topic");
+        }
+        if (!content.isWellFormed()) revert InvalidParameter("content");
+        emit Announced(id, msg.sender, topic, content);
     }
 
     // ------------------------------------------------------------------ proposing
 
     /// @inheritdoc ICollectiveLearningCalls
+    /// @dev Flat in the number of learners; the call that begins voting is linear in the number of proposals.
     function propose(
         ExperimentId id,
         uint32 index,
@@ -149,121 +182,37 @@ contract CollectiveLearning is Lifecycle {
     ) external override {
         (ExperimentState storage e, RoundState storage state, Tally tally) =
             _roundAt(id, index, Stage.Proposing);
-        if (state.proposer != msg.sender) revert NotProposer(msg.sender);
+        (Member member, uint256 slot) = _proposer(e, state, tally);
         if (!content.isWellFormed()) revert InvalidParameter("content");
-        if (_currentWeights(e).sha256Hash == content.sha256Hash) revert Unchanged();
+        if (_isCurrent(e, content.sha256Hash)) revert Unchanged();
 
-        e.members[msg.sender] = e.members[msg.sender].cleared(tally.misses()).withProposal(index);
-        state.setContent(content);
-        Stage next = e.params.revealWindow == 0 ? Stage.Voting : Stage.Committing;
-        uint40 deadline = uint40(block.timestamp) + e.params.voteWindow;
-        state.tally = tally.at(next, deadline);
-        emit WeightsProposed(id, index, msg.sender, content, voteScore, testScore, deadline);
+        // Without a vote in this round, the proposer may miss only later ones.
+        member = member.withMissedBallots(e.missedBallots(member), tally.misses());
+        e.members[msg.sender] = member.withProposal(index, slot);
+        Entry storage entry = e.roster[member.index()];
+        if (entry.missedProposals != 0) entry.missedProposals = 0;
+        state.setContent(slot, content);
+        emit WeightsProposed(id, index, msg.sender, uint8(slot), content, voteScore, testScore);
+        if (!tally.isPlural()) {
+            _beginVoting(id, e, index, state, tally, 1);
+            return;
+        }
+        tally = tally.withProposal(slot);
+        if (tally.open() == 0) _beginVoting(id, e, index, state, tally, tally.proposed());
+        else state.tally = tally;
     }
 
     /// @inheritdoc ICollectiveLearningCalls
     function decline(ExperimentId id, uint32 index) external override {
-        (ExperimentState storage e, RoundState storage state,) = _roundAt(id, index, Stage.Proposing);
-        if (state.proposer != msg.sender) revert NotProposer(msg.sender);
-        emit ProposalDeclined(id, index, msg.sender);
-        _closeUnproposed(id, e, index, false);
-    }
-
-    // ------------------------------------------------------------------ voting
-
-    /// @inheritdoc ICollectiveLearningCalls
-    /// @dev Flat: writes the round's first slot and reads the learner's. An index >= 64 also writes a ballot word.
-    function vote(ExperimentId id, uint32 index, bool approve, uint64 voteScore, uint64 testScore)
-        external
-        override
-    {
-        (ExperimentState storage e, RoundState storage state, Tally tally) = _roundAt(id, index, Stage.Voting);
-        Member member = _voter(e, index);
-        Rounds.Count memory counting = Rounds.Count(tally, 0, 0);
-        if (!state.count(counting, member.index(), approve)) revert AlreadyVoted(msg.sender);
-        _clearStrikes(e, msg.sender, member, tally);
-        emit VoteCast(id, index, msg.sender, approve, voteScore, testScore);
-        state.writeWord(counting);
-        _settle(id, e, index, state, counting.tally);
-    }
-
-    /// @inheritdoc ICollectiveLearningCalls
-    /// @dev Linear in the length of the batch, which the caller chooses; the tally is written once.
-    function voteSigned(ExperimentId id, uint32 index, bytes calldata signed) external override {
-        (ExperimentState storage e, RoundState storage state, Tally tally) = _roundAt(id, index, Stage.Voting);
-        if (signed.length == 0 || signed.length % SignedBallots.LENGTH != 0) {
-            revert InvalidParameter("ballots");
-        }
-        Rounds.Count memory counting = Rounds.Count(tally, 0, 0);
-        BallotPage page = SignedBallots.page(_separator(), id, index);
-        uint32 misses = tally.misses();
-        (uint256 at, uint256 end) = SignedBallots.span(signed);
-        for (; at < end; at = SignedBallots.next(at)) {
-            (address account, bool isSigned) = page.read(at);
-            Member member = e.members[account];
-            if (!isSigned) {
-                emit BallotSkipped(id, index, account, SkipReason.BadSignature);
-            } else if (!member.hasVote(index)) {
-                SkipReason reason = member.hasJoined() ? SkipReason.NotEligible : SkipReason.NotALearner;
-                emit BallotSkipped(id, index, account, reason);
-            } else if (!state.count(counting, member.index(), page.approves())) {
-                emit BallotSkipped(id, index, account, SkipReason.AlreadyVoted);
-            } else {
-                if (!member.isClear(misses)) e.members[account] = member.cleared(misses);
-                page.emitVoteCast(id, index);
-            }
-        }
-        state.writeWord(counting);
-        _settle(id, e, index, state, counting.tally);
-    }
-
-    /// @inheritdoc ICollectiveLearningCalls
-    function commit(ExperimentId id, uint32 index, bytes32 commitment) external override {
         (ExperimentState storage e, RoundState storage state, Tally tally) =
-            _roundAt(id, index, Stage.Committing);
-        _voter(e, index);
-        if (state.pledges[msg.sender] != 0) revert AlreadyVoted(msg.sender);
-        if (commitment == 0) revert InvalidParameter("commitment");
-
-        state.pledges[msg.sender] = commitment;
-        tally = tally.withCount(false);
-        emit VoteCommitted(id, index, msg.sender, commitment);
-        if (tally.outstanding() == 0) {
-            _startRevealing(id, e, index, state, state.endCommitting(tally));
-        } else {
-            state.tally = tally;
-        }
+            _roundAt(id, index, Stage.Proposing);
+        (, uint256 slot) = _proposer(e, state, tally);
+        emit ProposalDeclined(id, index, msg.sender, uint8(slot));
+        _declineSlot(id, e, index, state, tally, slot);
     }
 
     /// @inheritdoc ICollectiveLearningCalls
-    function reveal(
-        ExperimentId id,
-        uint32 index,
-        bool approve,
-        uint64 voteScore,
-        uint64 testScore,
-        bytes32 salt
-    ) external override {
-        (ExperimentState storage e, RoundState storage state, Tally tally) =
-            _roundAt(id, index, Stage.Revealing);
-        Member member = _voter(e, index);
-        Rounds.Count memory counting = Rounds.Count(tally, 0, 0);
-        if (!state.count(counting, member.index(), approve)) revert AlreadyVoted(msg.sender);
-        bytes32 commitment = sha256(
-            abi.encodePacked(_separator(), id, index, msg.sender, approve, voteScore, testScore, salt)
-        );
-        if (state.pledges[msg.sender] != commitment) revert BadReveal(msg.sender);
-
-        delete state.pledges[msg.sender];
-        if (e.params.selection == Selection.Random) state.salts ^= salt;
-        _clearStrikes(e, msg.sender, member, tally);
-        emit VoteCast(id, index, msg.sender, approve, voteScore, testScore);
-        state.writeWord(counting);
-        _settle(id, e, index, state, counting.tally);
-    }
-
-    /// @inheritdoc ICollectiveLearningCalls
-    /// @dev Flat: writes no learner's strikes (see Members).
+    /// @dev Flat: writes no missed ballot to a learner (see Members).
     function advance(ExperimentId id) external override {
         ExperimentState storage e = _running(id);
         uint32 index = e.round;
@@ -271,12 +220,12 @@ contract CollectiveLearning is Lifecycle {
         Tally tally = state.tally;
         if (block.timestamp < tally.time()) revert DeadlineNotPassed(tally.time());
 
-        if (tally.stage() == Stage.Proposing) {
-            _closeUnproposed(id, e, index, true);
-        } else if (tally.stage() == Stage.Committing) {
+        if (tally.isAt(Stage.Proposing)) {
+            _endProposingByDeadline(id, e, index, state, tally);
+        } else if (tally.isAt(Stage.Committing)) {
             _endCommitting(id, e, index, state, tally);
         } else {
-            _closeVote(id, e, index, tally, true);
+            _closeVoteByDeadline(id, e, index, state, tally);
         }
     }
 
@@ -286,60 +235,42 @@ contract CollectiveLearning is Lifecycle {
         if (e.creator != msg.sender) revert NotCreator(msg.sender);
     }
 
-    function _onlyActive(ExperimentState storage e, address account) private view {
-        Member member = e.members[account];
-        if (!member.hasJoined() || member.hasLeft()) revert NotALearner(account);
+    function _onlyActive(ExperimentState storage e, address account) private view returns (Member member) {
+        member = e.members[account];
+        if (!member.isActive()) revert NotALearner(account);
     }
 
     function _removeFromActive(ExperimentState storage e, address account) private {
         e.removeFromActive(account, e.status == Status.Enrolling ? 0 : e.round + 1);
     }
 
-    function _closeIfProposerLeft(ExperimentId id, ExperimentState storage e, address account) private {
+    /// @dev Declines for a learner that left while its slot was open.
+    function _declineOpenSlot(ExperimentId id, ExperimentState storage e, Member member) private {
         if (e.status != Status.Running) return;
-        RoundState storage state = e.roundAt[e.round];
-        if (state.tally.stage() == Stage.Proposing && state.proposer == account) {
-            _closeUnproposed(id, e, e.round, false);
-        }
+        uint32 index = e.round;
+        RoundState storage state = e.roundAt[index];
+        Tally tally = state.tally;
+        if (!tally.isAt(Stage.Proposing)) return;
+        uint256 slot = state.openSlotOf(tally, member.index());
+        if (slot != Proposals.NO_SLOT) _declineSlot(id, e, index, state, tally, slot);
     }
 
-    /// @dev Returns the caller's member word. Reverts if the caller has no vote in the round.
-    function _voter(ExperimentState storage e, uint32 index) private view returns (Member member) {
+    /// @dev Returns the caller's member word and its open slot. Reverts if it has none.
+    function _proposer(ExperimentState storage e, RoundState storage state, Tally tally)
+        private
+        view
+        returns (Member member, uint256 slot)
+    {
         member = e.members[msg.sender];
-        if (!member.hasJoined()) revert NotALearner(msg.sender);
-        if (!member.hasVote(index)) revert NotEligible(msg.sender);
+        slot = member.hasJoined() ? state.openSlotOf(tally, member.index()) : Proposals.NO_SLOT;
+        if (slot == Proposals.NO_SLOT) revert NotProposer(msg.sender);
     }
 
-    /// @dev Clears the strikes of a learner that cast a ballot, if it has any.
-    function _clearStrikes(ExperimentState storage e, address account, Member member, Tally tally) private {
-        if (!member.isClear(tally.misses())) e.members[account] = member.cleared(tally.misses());
-    }
-
-    function _startRevealing(
-        ExperimentId id,
-        ExperimentState storage e,
-        uint32 index,
-        RoundState storage state,
-        Tally tally
-    ) private {
-        uint40 deadline = uint40(block.timestamp) + e.params.revealWindow;
-        state.tally = tally.at(Stage.Revealing, deadline);
-        state.revealStartedAt = uint40(block.timestamp);
-        emit RevealStarted(id, index, deadline);
-    }
-
-    function _endCommitting(
-        ExperimentId id,
-        ExperimentState storage e,
-        uint32 index,
-        RoundState storage state,
-        Tally tally
-    ) private {
-        tally = state.endCommitting(tally);
-        if (tally.settlesEarly() && state.isSettled(tally)) {
-            _closeVote(id, e, index, tally, true);
-        } else {
-            _startRevealing(id, e, index, state, tally);
-        }
+    /// @dev Returns whether the current weights are this file.
+    function _isCurrent(ExperimentState storage e, bytes32 sha256Hash) private view returns (bool) {
+        uint32 accepted = e.currentRound;
+        if (accepted == 0) return e.params.initial.sha256Hash == sha256Hash;
+        uint256 slots = e.currentSlots;
+        return Rounds.isSingle(slots) && e.roundAt[accepted - 1].computeDigest(slots) == sha256Hash;
     }
 }

@@ -2,16 +2,12 @@
 pragma solidity ^0.8.28;
 
 import {ICollectiveLearningCalls} from "./ICollectiveLearning.sol";
-import {Rounds} from "./libraries/Rounds.sol";
-import {ContentRef} from "./types/ContentRef.sol";
 import {ExperimentId} from "./types/ExperimentId.sol";
-import {ExperimentState, RoundState} from "./types/State.sol";
+import {ExperimentState} from "./types/State.sol";
 
 /// @notice The storage of the contract. `CollectiveLearning` writes it, and `Queries` reads the same slots.
 /// @dev All storage is declared here: a variable anywhere else would shift the layout of one of the two parts.
 abstract contract ExperimentStorage {
-    using Rounds for RoundState;
-
     mapping(uint64 id => ExperimentState) private _experiments;
     uint64 internal _count;
 
@@ -22,10 +18,5 @@ abstract contract ExperimentStorage {
     function _existing(ExperimentId id) internal view returns (ExperimentState storage e) {
         e = _stateOf(id);
         if (e.creator == address(0)) revert ICollectiveLearningCalls.UnknownExperiment(id);
-    }
-
-    function _currentWeights(ExperimentState storage e) internal view returns (ContentRef memory) {
-        uint32 accepted = e.currentRound;
-        return accepted == 0 ? e.params.initial : e.roundAt[accepted - 1].content();
     }
 }

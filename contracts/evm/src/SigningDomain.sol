@@ -8,17 +8,20 @@ abstract contract SigningDomain {
         keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
 
     uint256 private immutable _cachedChainId = block.chainid;
+    address private immutable _cachedAddress = address(this);
     bytes32 private immutable _cachedSeparator = _buildSeparator();
 
-    /// @dev Recomputed after a fork that changed the chain id, so that no ballot counts on both sides.
+    /// @dev Recomputed after a fork that changed the chain id and behind another address, such as a clone, so that no
+    /// ballot counts on both sides.
     function _separator() internal view returns (bytes32) {
-        return block.chainid == _cachedChainId ? _cachedSeparator : _buildSeparator();
+        bool isCached = block.chainid == _cachedChainId && address(this) == _cachedAddress;
+        return isCached ? _cachedSeparator : _buildSeparator();
     }
 
     function _buildSeparator() private view returns (bytes32) {
         return keccak256(
             abi.encode(
-                TYPEHASH, keccak256("CollectiveLearning"), keccak256("1"), block.chainid, address(this)
+                TYPEHASH, keccak256("CollectiveLearning"), keccak256("2"), block.chainid, address(this)
             )
         );
     }

@@ -5,7 +5,7 @@ import {Test} from "forge-std/Test.sol";
 
 import {ICollectiveLearning} from "../src/ICollectiveLearning.sol";
 import {ContentRef} from "../src/types/ContentRef.sol";
-import {Admission, Selection} from "../src/types/Enums.sol";
+import {Admission, Merge, Selection} from "../src/types/Enums.sol";
 import {ExperimentId} from "../src/types/ExperimentId.sol";
 import {Params} from "../src/types/Params.sol";
 
@@ -16,6 +16,9 @@ abstract contract Base is Test {
     /// @dev 0.8731..., a typical score: none of its bytes is zero.
     uint64 internal constant SCORE = 0x3febf05a3c8d1e27;
     uint40 internal constant WINDOW = 600;
+    bytes32 internal constant BALLOT = keccak256(
+        "Ballot(uint64 experiment,uint32 round,address learner,bytes32 proposals,uint16 approvals,bytes scores)"
+    );
 
     ICollectiveLearning internal hub;
     address internal creator = address(0xC0FFEE);
@@ -24,6 +27,8 @@ abstract contract Base is Test {
         vm.warp(1_800_000_000);
         hub = ICollectiveLearning(deployCode("CollectiveLearning.sol:CollectiveLearning"));
     }
+
+    // ------------------------------------------------------------------ values
 
     function key(uint256 i) internal pure returns (uint256) {
         return 0xA11CE + i;
@@ -38,6 +43,11 @@ abstract contract Base is Test {
         return ContentRef(0x55, digest, digest, 1_000);
     }
 
+    /// @dev What `proposeWeights` proposes.
+    function proposal(uint32 round, uint256 slot) internal pure returns (ContentRef memory) {
+        return content(100 + 16 * uint256(round) + slot);
+    }
+
     function defaults() internal pure returns (Params memory p) {
         p.name = "breast cancer";
         p.spec = content(1);
@@ -49,8 +59,24 @@ abstract contract Base is Test {
         p.proposeWindow = uint32(WINDOW);
         p.voteWindow = uint32(WINDOW);
         p.selection = Selection.RoundRobin;
+        p.proposers = 1;
+        p.merge = Merge.Mean;
         p.admission = Admission.Open;
     }
+
+    function plural(uint8 proposers) internal pure returns (Params memory p) {
+        p = defaults();
+        p.proposers = proposers;
+    }
+
+    /// @dev The scores of a ballot on this many proposals.
+    function scores(uint256 proposals) internal pure returns (bytes memory list) {
+        for (uint256 i = 0; i <= proposals; ++i) {
+            list = bytes.concat(list, abi.encodePacked(SCORE, HALF));
+        }
+    }
+
+    // ------------------------------------------------------------------ steps
 
     function createExperiment(Params memory p) internal returns (ExperimentId id) {
         vm.prank(creator);
@@ -58,9 +84,10 @@ abstract contract Base is Test {
     }
 
     function joinAll(ExperimentId id, uint256 n) internal {
+        bytes32 hash = hub.experiment(id).hash;
         for (uint256 i = 0; i < n; ++i) {
             vm.prank(account(i));
-            hub.join(id, 0);
+            hub.join(id, hash, 0);
         }
     }
 
@@ -71,42 +98,123 @@ abstract contract Base is Test {
         hub.start(id);
     }
 
-    function proposeWeights(ExperimentId id, uint32 round) internal {
-        address proposer = hub.round(id, round).proposer;
-        vm.prank(proposer);
-        hub.propose(id, round, content(100 + round), HALF, ABSENT);
+    function proposerOf(ExperimentId id, uint32 round, uint256 slot) internal view returns (address) {
+        return hub.round(id, round).slots[slot].proposer;
     }
 
-    function castVote(ExperimentId id, uint32 round, uint256 i, bool approve) internal {
+    /// @dev The proposal of one slot.
+    function proposeIn(ExperimentId id, uint32 round, uint256 slot) internal {
+        address proposer = proposerOf(id, round, slot);
+        vm.prank(proposer);
+        hub.propose(id, round, proposal(round, slot), HALF, ABSENT);
+    }
+
+    /// @dev The proposals of all slots.
+    function proposeWeights(ExperimentId id, uint32 round) internal {
+        uint256 slots = hub.round(id, round).slots.length;
+        for (uint256 slot = 0; slot < slots; ++slot) {
+            proposeIn(id, round, slot);
+        }
+    }
+
+    function digestOf(ExperimentId id, uint32 round) internal view returns (bytes32) {
+        return hub.round(id, round).proposals;
+    }
+
+    /// @dev The scores of a ballot in a round.
+    function scoresOf(ExperimentId id, uint32 round) internal view returns (bytes memory) {
+        uint256 slots = hub.round(id, round).slots.length;
+        uint256 proposals;
+        for (uint256 slot = 0; slot < slots; ++slot) {
+            if (hub.round(id, round).slots[slot].content.size != 0) ++proposals;
+        }
+        return scores(proposals);
+    }
+
+    function castVote(ExperimentId id, uint32 round, uint256 i, uint16 approvals) internal {
+        bytes32 digest = digestOf(id, round);
+        bytes memory list = scoresOf(id, round);
         vm.prank(account(i));
-        hub.vote(id, round, approve, HALF, HALF);
+        hub.vote(id, round, digest, approvals, list);
+    }
+
+    /// @dev Moves the clock to the deadline of the open phase.
+    function passDeadline(ExperimentId id) internal returns (uint40 deadline) {
+        deadline = hub.round(id, hub.experiment(id).round).deadline;
+        vm.warp(deadline);
+    }
+
+    function strikesOf(ExperimentId id, uint256 i) internal view returns (uint32) {
+        uint32 proposals = hub.learner(id, account(i)).missedProposals;
+        uint32 ballots = hub.learner(id, account(i)).missedBallots;
+        return proposals > ballots ? proposals : ballots;
     }
 
     function expectError(bytes4 selector, bytes memory arguments) internal {
         vm.expectRevert(abi.encodePacked(selector, arguments));
     }
 
-    function signedBallot(ExperimentId id, uint32 round, uint256 i, bool approve)
+    // ------------------------------------------------------------------ hashes
+
+    function signedBallot(ExperimentId id, uint32 round, uint256 i, uint16 approvals)
         internal
         view
         returns (bytes memory)
     {
-        bytes32 typehash = keccak256(
-            "Ballot(uint64 experiment,uint32 round,address learner,bool approve,uint64 voteScore,uint64 testScore)"
-        );
-        bytes32 structHash = keccak256(abi.encode(typehash, id, round, account(i), approve, SCORE, HALF));
-        (uint8 v, bytes32 r, bytes32 s) =
-            vm.sign(key(i), keccak256(abi.encodePacked("\x19\x01", hub.domainSeparator(), structHash)));
-        bytes32 vs = bytes32(uint256(s) | (uint256(v - 27) << 255));
-        return abi.encodePacked(account(i), approve, SCORE, HALF, r, vs);
+        return signedBallot(id, round, i, approvals, digestOf(id, round), scoresOf(id, round));
     }
 
-    function commitment(ExperimentId id, uint32 round, uint256 i, bool approve, bytes32 salt)
+    function signedBallot(
+        ExperimentId id,
+        uint32 round,
+        uint256 i,
+        uint16 approvals,
+        bytes32 digest,
+        bytes memory list
+    ) internal view returns (bytes memory) {
+        bytes32 structHash = keccak256(
+            abi.encode(BALLOT, id, round, account(i), digest, approvals, keccak256(list))
+        );
+        bytes memory signature =
+            sign(i, keccak256(abi.encodePacked("\x19\x01", hub.domainSeparator(), structHash)));
+        return abi.encodePacked(account(i), approvals, list, signature);
+    }
+
+    /// @dev A compact signature (EIP-2098).
+    function sign(uint256 i, bytes32 message) internal pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key(i), message);
+        return abi.encodePacked(r, bytes32(uint256(s) | (uint256(v - 27) << 255)));
+    }
+
+    function commitment(ExperimentId id, uint32 round, uint256 i, uint16 approvals, bytes32 salt)
         internal
         view
         returns (bytes32)
     {
-        return
-            sha256(abi.encodePacked(hub.domainSeparator(), id, round, account(i), approve, HALF, HALF, salt));
+        return sha256(
+            abi.encodePacked(
+                hub.domainSeparator(),
+                id,
+                round,
+                account(i),
+                digestOf(id, round),
+                approvals,
+                scoresOf(id, round),
+                salt
+            )
+        );
+    }
+
+    function commitBallot(ExperimentId id, uint32 round, uint256 i, uint16 approvals, bytes32 salt) internal {
+        bytes32 pledge = commitment(id, round, i, approvals, salt);
+        bytes32 digest = digestOf(id, round);
+        vm.prank(account(i));
+        hub.commit(id, round, digest, pledge);
+    }
+
+    function revealBallot(ExperimentId id, uint32 round, uint256 i, uint16 approvals, bytes32 salt) internal {
+        bytes memory list = scoresOf(id, round);
+        vm.prank(account(i));
+        hub.reveal(id, round, approvals, list, salt);
     }
 }

@@ -3,20 +3,25 @@ pragma solidity ^0.8.28;
 
 import {ICollectiveLearningCalls as C, ICollectiveLearningQueries as Q} from "../src/ICollectiveLearning.sol";
 import {ContentRef} from "../src/types/ContentRef.sol";
-import {Admission, Phase, Status} from "../src/types/Enums.sol";
+import {Admission, Merge, Phase, Status} from "../src/types/Enums.sol";
 import {ExperimentId} from "../src/types/ExperimentId.sol";
 import {Params} from "../src/types/Params.sol";
-import {Base} from "./Base.sol";
+import {Refusals} from "./Refusals.sol";
 
 /// @notice Every error of every call, with its arguments, in the order of checks that the protocol fixes.
-contract ErrorsTest is Base {
-    address private constant STRANGER = address(0xBAD);
+contract ErrorsTest is Refusals {
     ExperimentId private constant NONE = ExperimentId.wrap(99);
 
     // ------------------------------------------------------------------ create
 
     function test_create_namesTheFirstBadParameter() public {
-        Params memory p = defaults();
+        Params memory p = plural(2);
+        p.initial = ContentRef(0, 0, 0, 0);
+        _refusesParams(p, "initial"); // the merge needs them
+        p.proposers = 0;
+        _refusesParams(p, "proposers");
+        p.proposers = 17;
+        _refusesParams(p, "proposers");
         p.voteWindow = 0;
         _refusesParams(p, "vote_window");
         p.proposeWindow = 0;
@@ -49,7 +54,7 @@ contract ErrorsTest is Base {
 
     function test_create_acceptsTheBoundsThemselves() public {
         Params memory p = defaults();
-        p.name = string(new bytes(64));
+        p.name = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
         p.initial = ContentRef(0, 0, 0, 0);
         p.rounds = type(uint32).max - 1;
         p.minLearners = 10_000;
@@ -57,7 +62,10 @@ contract ErrorsTest is Base {
         p.proposeWindow = type(uint32).max;
         p.voteWindow = type(uint32).max;
         p.revealWindow = type(uint32).max;
+        p.proposers = 16;
+        p.merge = Merge.Best;
         p.maxStrikes = type(uint16).max;
+        p.patience = type(uint32).max;
         assertEq(abi.encode(hub.experiment(createExperiment(p)).params), abi.encode(p));
     }
 
@@ -80,13 +88,15 @@ contract ErrorsTest is Base {
     // ------------------------------------------------------------------ experiment and status
 
     function test_everyCall_refusesAnUnknownExperiment() public {
+        bytes memory unknown = abi.encodeWithSelector(C.UnknownExperiment.selector, NONE);
         bytes[] memory calls = _calls(NONE, 0);
         for (uint256 i = 0; i < calls.length; ++i) {
-            _refuses(creator, calls[i], abi.encodeWithSelector(C.UnknownExperiment.selector, NONE));
+            _refuses(creator, calls[i], unknown);
         }
+        _refuses(creator, abi.encodeCall(C.announce, (NONE, "", content(1))), unknown);
         bytes[] memory asked = _queries(NONE, 0);
         for (uint256 i = 0; i < asked.length; ++i) {
-            _refuses(creator, asked[i], abi.encodeWithSelector(C.UnknownExperiment.selector, NONE));
+            _refuses(creator, asked[i], unknown);
         }
     }
 
@@ -94,7 +104,7 @@ contract ErrorsTest is Base {
         ExperimentId id = createExperiment(defaults());
         joinAll(id, 2);
         bytes[] memory calls = _calls(id, 0);
-        for (uint256 i = 5; i < calls.length; ++i) {
+        for (uint256 i = 6; i < calls.length; ++i) {
             _refuses(account(0), calls[i], _wrongStatus(Status.Enrolling));
         }
     }
@@ -136,7 +146,10 @@ contract ErrorsTest is Base {
         vm.prank(creator);
         hub.admit(id, three);
         joinAll(id, 2); // starts the experiment
-        bytes memory call = abi.encodeCall(C.join, (id, bytes32(0)));
+        bytes32 hash = hub.experiment(id).hash;
+        bytes memory call = abi.encodeCall(C.join, (id, ~hash, bytes32(0)));
+        _refuses(account(0), call, abi.encodeWithSelector(C.WrongExperiment.selector, hash));
+        call = abi.encodeCall(C.join, (id, hash, bytes32(0)));
         _refuses(account(0), call, abi.encodeWithSelector(C.AlreadyJoined.selector, account(0)));
         _refuses(STRANGER, call, abi.encodeWithSelector(C.NotAdmitted.selector, STRANGER));
         _refuses(account(2), call, abi.encodeWithSelector(C.ExperimentFull.selector, 2));
@@ -144,21 +157,42 @@ contract ErrorsTest is Base {
 
     function test_join_isRefusedWhileRunningWithoutLateJoin() public {
         ExperimentId id = startExperiment(defaults(), 2);
-        _refuses(STRANGER, abi.encodeCall(C.join, (id, bytes32(0))), _wrongStatus(Status.Running));
+        _refuses(STRANGER, abi.encodeCall(C.join, (id, 0, 0)), _wrongStatus(Status.Running));
     }
 
-    function test_leaveAndRemove_needAnActiveLearner() public {
+    function test_learnersCalls_needAnActiveLearner() public {
         ExperimentId id = startExperiment(defaults(), 4);
         bytes memory leave = abi.encodeCall(C.leave, (id));
+        bytes memory setKey = abi.encodeCall(C.setEncryptionKey, (id, "key"));
+        bytes memory announce = abi.encodeCall(C.announce, (id, "", content(0)));
         _refuses(STRANGER, leave, _notALearner(STRANGER));
+        _refuses(STRANGER, setKey, _notALearner(STRANGER));
+        _refuses(STRANGER, announce, _notALearner(STRANGER));
         _refuses(STRANGER, abi.encodeCall(C.remove, (id, STRANGER)), _notALearner(STRANGER));
         vm.prank(account(3));
         hub.leave(id);
         _refuses(account(3), leave, _notALearner(account(3)));
+        _refuses(account(3), setKey, _notALearner(account(3)));
+        _refuses(account(3), announce, _notALearner(account(3)));
         _refuses(STRANGER, abi.encodeCall(C.remove, (id, account(3))), _notALearner(account(3)));
         // With max_strikes 0 nobody is ever removed.
         bytes memory notRemovable = abi.encodeWithSelector(C.NotRemovable.selector, 0);
         _refuses(STRANGER, abi.encodeCall(C.remove, (id, account(1))), notRemovable);
+    }
+
+    function test_announce_checksTopicAndContent() public {
+        ExperimentId id = startExperiment(defaults(), 2);
+        string[5] memory bad = ["", "123456789012345678901234567890123", "a\nb", "\x7f", "\xff"];
+        for (uint256 i = 0; i < 5; ++i) {
+            ContentRef memory none;
+            _refuses(account(0), abi.encodeCall(C.announce, (id, bad[i], none)), _invalid("topic"));
+        }
+        string memory longest = "12345678901234567890123456789012";
+        ContentRef memory broken = content(1);
+        broken.size = 0;
+        _refuses(account(0), abi.encodeCall(C.announce, (id, longest, broken)), _invalid("content"));
+        vm.prank(account(0));
+        hub.announce(id, longest, content(1));
     }
 
     // ------------------------------------------------------------------ rounds
@@ -187,7 +221,9 @@ contract ErrorsTest is Base {
         _refuses(account(1), calls[4], _wrongPhase(Phase.Voting)); // a commitment in an open vote
         _refuses(account(1), calls[5], _wrongPhase(Phase.Voting));
         _refusesVoter(id, calls[2]);
-        castVote(id, 0, 1, true);
+        _refuses(account(1), calls[2], _wrongProposals(id)); // zero, in all calls here
+        _refuses(account(1), calls[3], _wrongProposals(id));
+        castVote(id, 0, 1, 1);
         _refuses(account(1), calls[2], abi.encodeWithSelector(C.AlreadyVoted.selector, account(1)));
         deadline = _pass(id);
         _refuses(account(2), calls[2], abi.encodeWithSelector(C.DeadlinePassed.selector, deadline));
@@ -204,7 +240,9 @@ contract ErrorsTest is Base {
         _refuses(account(1), calls[3], _wrongPhase(Phase.Voting));
         _refuses(account(1), calls[5], _wrongPhase(Phase.Voting));
         _refusesVoter(id, calls[4]);
-        _refuses(account(1), abi.encodeCall(C.commit, (id, 0, bytes32(0))), _invalid("commitment"));
+        _refuses(account(1), calls[4], _wrongProposals(id));
+        bytes32 digest = digestOf(id, 0);
+        _refuses(account(1), abi.encodeCall(C.commit, (id, 0, digest, 0)), _invalid("commitment"));
         _committed(id, 1);
         _refuses(account(1), calls[4], abi.encodeWithSelector(C.AlreadyVoted.selector, account(1)));
         _committed(id, 2);
@@ -216,23 +254,39 @@ contract ErrorsTest is Base {
         _refuses(account(3), calls[5], abi.encodeWithSelector(C.BadReveal.selector, account(3)));
         _refuses(account(1), calls[5], abi.encodeWithSelector(C.BadReveal.selector, account(1)));
         vm.prank(account(1));
-        hub.reveal(id, 0, true, HALF, HALF, bytes32(uint256(1)));
+        hub.reveal(id, 0, 1, scores(1), bytes32(uint256(1)));
         _refuses(account(1), calls[5], abi.encodeWithSelector(C.AlreadyVoted.selector, account(1)));
         deadline = _pass(id);
         _refuses(account(2), calls[5], abi.encodeWithSelector(C.DeadlinePassed.selector, deadline));
     }
 
-    function test_voteSigned_refusesAPartialBallot() public {
-        ExperimentId id = startExperiment(defaults(), 3);
+    function test_ballots_areCheckedInTheOrderOfTheProtocol() public {
+        ExperimentId id = startExperiment(plural(2), 4);
         proposeWeights(id, 0);
-        bytes memory ballot = signedBallot(id, 0, 1, true);
-        _refuses(STRANGER, abi.encodeCall(C.voteSigned, (id, 0, "")), _invalid("ballots"));
-        _refuses(
-            STRANGER,
-            abi.encodeCall(C.voteSigned, (id, 0, bytes.concat(ballot, hex"00"))),
-            _invalid("ballots")
-        );
-        _refuses(STRANGER, abi.encodeCall(C.voteSigned, (id, 0, new bytes(100))), _invalid("ballots"));
+        bytes32 digest = digestOf(id, 0);
+        _refuses(account(0), abi.encodeCall(C.vote, (id, 0, 0, 1, "")), _wrongProposals(id));
+        _refuses(account(0), abi.encodeCall(C.vote, (id, 0, digest, 1, "")), _invalid("approvals"));
+        _refuses(account(0), abi.encodeCall(C.vote, (id, 0, digest, 2, "")), _invalid("scores"));
+        castVote(id, 0, 0, 2);
+        bytes memory already = abi.encodeWithSelector(C.AlreadyVoted.selector, account(0));
+        _refuses(account(0), abi.encodeCall(C.vote, (id, 0, 0, 1, "")), already);
+    }
+
+    function test_voteSigned_refusesAPartialBallot() public {
+        for (uint8 k = 1; k < 4; ++k) {
+            ExperimentId id = startExperiment(plural(k), 4);
+            proposeWeights(id, 0);
+            bytes32 digest = digestOf(id, 0);
+            bytes memory ballot = signedBallot(id, 0, 1, 0);
+            bytes memory more = bytes.concat(ballot, hex"00");
+            bytes memory less = new bytes(ballot.length - 1);
+            bytes memory other = signedBallot(id, 0, 1, 0, digest, scores(k + 1));
+            _refuses(STRANGER, abi.encodeCall(C.voteSigned, (id, 0, 0, "")), _wrongProposals(id));
+            _refuses(STRANGER, abi.encodeCall(C.voteSigned, (id, 0, digest, "")), _invalid("ballots"));
+            _refuses(STRANGER, abi.encodeCall(C.voteSigned, (id, 0, digest, more)), _invalid("ballots"));
+            _refuses(STRANGER, abi.encodeCall(C.voteSigned, (id, 0, digest, less)), _invalid("ballots"));
+            _refuses(STRANGER, abi.encodeCall(C.voteSigned, (id, 0, digest, other)), _invalid("ballots"));
+        }
     }
 
     function test_queries_refuseUnknownRoundsAndLearners() public {
@@ -248,114 +302,5 @@ contract ErrorsTest is Base {
         _refuses(STRANGER, abi.encodeCall(Q.ballot, (id, 1, account(0))), wrongRound);
         _refuses(STRANGER, abi.encodeCall(Q.ballot, (id, 0, STRANGER)), _notALearner(STRANGER));
         _refuses(STRANGER, abi.encodeCall(Q.learner, (id, STRANGER)), _notALearner(STRANGER));
-    }
-
-    // ------------------------------------------------------------------ calls
-
-    /// @dev All calls that name an experiment; from the sixth on they need a running one.
-    function _calls(ExperimentId id, uint32 round) private pure returns (bytes[] memory calls) {
-        bytes[] memory ofRound = _roundCalls(id, round);
-        calls = new bytes[](7 + ofRound.length);
-        calls[0] = abi.encodeCall(C.admit, (id, new address[](1)));
-        calls[1] = abi.encodeCall(C.join, (id, bytes32(0)));
-        calls[2] = abi.encodeCall(C.leave, (id));
-        calls[3] = abi.encodeCall(C.start, (id));
-        calls[4] = abi.encodeCall(C.cancel, (id));
-        calls[5] = abi.encodeCall(C.remove, (id, account(0)));
-        calls[6] = abi.encodeCall(C.advance, (id));
-        for (uint256 i = 0; i < ofRound.length; ++i) {
-            calls[7 + i] = ofRound[i];
-        }
-    }
-
-    function _roundCalls(ExperimentId id, uint32 round) private pure returns (bytes[] memory calls) {
-        calls = new bytes[](6);
-        calls[0] = abi.encodeCall(C.propose, (id, round, content(50), HALF, HALF));
-        calls[1] = abi.encodeCall(C.decline, (id, round));
-        calls[2] = abi.encodeCall(C.vote, (id, round, true, HALF, HALF));
-        calls[3] = abi.encodeCall(C.voteSigned, (id, round, new bytes(101)));
-        calls[4] = abi.encodeCall(C.commit, (id, round, bytes32(uint256(1))));
-        calls[5] = abi.encodeCall(C.reveal, (id, round, true, HALF, HALF, bytes32(uint256(77))));
-    }
-
-    function _queries(ExperimentId id, uint32 round) private pure returns (bytes[] memory calls) {
-        calls = new bytes[](9);
-        calls[0] = abi.encodeCall(Q.experiment, (id));
-        calls[1] = abi.encodeCall(Q.learner, (id, account(0)));
-        calls[2] = abi.encodeCall(Q.learners, (id, 0, 10));
-        calls[3] = abi.encodeCall(Q.round, (id, round));
-        calls[4] = abi.encodeCall(Q.rounds, (id, 0, 10));
-        calls[5] = abi.encodeCall(Q.ballot, (id, round, account(0)));
-        calls[6] = abi.encodeCall(Q.ballots, (id, round, 0, 10));
-        calls[7] = abi.encodeCall(Q.currentWeights, (id));
-        calls[8] = abi.encodeCall(Q.duty, (id, account(0)));
-    }
-
-    // ------------------------------------------------------------------ helpers
-
-    function _refuses(address who, bytes memory call, bytes memory wanted) private {
-        vm.prank(who);
-        // solhint-disable-next-line avoid-low-level-calls
-        (bool ok, bytes memory answer) = address(hub).call(call);
-        assertFalse(ok, "went through");
-        assertEq(answer, wanted);
-    }
-
-    function _refusesAll(ExperimentId id, Status status) private {
-        bytes[] memory calls = _calls(id, 0);
-        for (uint256 i = 0; i < calls.length; ++i) {
-            _refuses(creator, calls[i], _wrongStatus(status));
-        }
-    }
-
-    function _refusesParams(Params memory p, string memory name) private {
-        _refuses(creator, abi.encodeCall(C.create, (p)), _invalid(name));
-    }
-
-    function _refusesProposer(ExperimentId id, address who) private {
-        bytes memory wanted = abi.encodeWithSelector(C.NotProposer.selector, who);
-        _refuses(who, abi.encodeCall(C.propose, (id, 0, content(50), HALF, HALF)), wanted);
-        _refuses(who, abi.encodeCall(C.decline, (id, 0)), wanted);
-    }
-
-    function _refusesVoter(ExperimentId id, bytes memory call) private {
-        _refuses(STRANGER, call, _notALearner(STRANGER));
-        address proposer = hub.round(id, 0).proposer;
-        _refuses(proposer, call, abi.encodeWithSelector(C.NotEligible.selector, proposer));
-    }
-
-    function _committed(ExperimentId id, uint256 i) private {
-        bytes32 pledge = commitment(id, 0, i, true, bytes32(i));
-        vm.prank(account(i));
-        hub.commit(id, 0, pledge);
-    }
-
-    function _pass(ExperimentId id) private returns (uint40 deadline) {
-        deadline = hub.round(id, 0).deadline;
-        vm.warp(deadline);
-    }
-
-    function _invalid(string memory name) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(C.InvalidParameter.selector, name);
-    }
-
-    function _wrongStatus(Status status) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(C.WrongStatus.selector, status);
-    }
-
-    function _wrongPhase(Phase phase) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(C.WrongPhase.selector, phase);
-    }
-
-    function _notPassed(uint40 deadline) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(C.DeadlineNotPassed.selector, deadline);
-    }
-
-    function _notALearner(address who) private pure returns (bytes memory) {
-        return abi.encodeWithSelector(C.NotALearner.selector, who);
-    }
-
-    function _unchanged() private pure returns (bytes memory) {
-        return abi.encodeWithSelector(C.Unchanged.selector);
     }
 }

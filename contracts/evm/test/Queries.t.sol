@@ -20,7 +20,7 @@ contract QueriesTest is Base {
         super.setUp();
         id = startExperiment(defaults(), 3);
         proposeWeights(id, 0);
-        castVote(id, 0, 1, true);
+        castVote(id, 0, 1, 1);
         bytes[] memory asked = _allQueries();
         for (uint256 i = 0; i < asked.length; ++i) {
             _selectors.push(bytes4(asked[i]));
@@ -34,12 +34,62 @@ contract QueriesTest is Base {
         assertEq(hub.experiments(0, 10).length, 2);
         assertEq(hub.learner(id, account(2)).index, 2);
         assertEq(hub.learners(id, 0, 10)[1].account, account(1));
-        assertEq(hub.round(id, 0).proposer, account(0));
+        assertEq(hub.round(id, 0).slots[0].proposer, account(0));
         assertEq(uint8(hub.rounds(id, 0, 10)[0].phase), uint8(Phase.Voting));
-        assertEq(uint8(hub.ballot(id, 0, account(1)).state), uint8(BallotState.Approved));
+        assertEq(uint8(hub.ballot(id, 0, account(1)).state), uint8(BallotState.Cast));
         assertEq(uint8(hub.ballots(id, 0, 0, 10)[2].state), uint8(BallotState.None));
-        assertEq(hub.currentWeights(id).digest, defaults().initial.digest);
+        assertEq(hub.currentWeights(id)[0].digest, defaults().initial.digest);
         assertEq(uint8(hub.duty(id, account(2))), uint8(Duty.Vote));
+        assertEq(uint8(hub.agenda(id, account(2)).duty), uint8(Duty.Vote));
+    }
+
+    /// @dev One answer with what the other queries return.
+    function test_agenda_isExperimentRoundLearnerAndDuty() public {
+        Q.AgendaView memory a = hub.agenda(id, account(2));
+        assertEq(abi.encode(a.experiment), abi.encode(hub.experiment(id)));
+        assertEq(abi.encode(a.round), abi.encode(hub.round(id, 0)));
+        assertEq(abi.encode(a.learner), abi.encode(hub.learner(id, account(2))));
+
+        a = hub.agenda(id, account(9));
+        assertEq(a.learner.account, address(0));
+        assertEq(uint8(a.duty), uint8(Duty.Wait));
+        ExperimentId enrolling = createExperiment(defaults());
+        a = hub.agenda(enrolling, account(9));
+        assertFalse(a.experiment.started);
+        assertEq(a.round.slots.length, 0);
+    }
+
+    function test_round_showsItsTimes() public {
+        ExperimentId many = startExperiment(plural(2), 3);
+        uint40 start = uint40(vm.getBlockTimestamp());
+        vm.warp(start + 5);
+        proposeIn(many, 0, 1);
+        vm.warp(start + 11);
+        vm.prank(account(0));
+        hub.decline(many, 0);
+        Q.RoundView memory r = hub.round(many, 0);
+        assertEq(r.startedAt, start);
+        assertEq(r.slots[1].proposedAt, start + 5);
+        assertEq(r.slots[0].proposedAt, 0);
+        assertEq(r.votingStartedAt, start + 11);
+        assertEq(r.deadline, start + 11 + WINDOW);
+        assertEq(r.closedAt, 0);
+        passDeadline(many);
+        hub.advance(many);
+        r = hub.round(many, 0);
+        assertEq(r.closedAt, start + 11 + WINDOW);
+        assertEq(r.deadline, 0);
+        assertEq(hub.round(many, 1).startedAt, r.closedAt);
+    }
+
+    function test_round_ofAnOpenVoteCountsItsBallots() public view {
+        Q.RoundView memory r = hub.round(id, 0);
+        assertEq(r.ballots, 1);
+        assertEq(r.commitments, 0);
+        assertEq(r.slots[0].approvals, 1);
+        assertFalse(r.slots[0].accepted);
+        assertEq(r.votingStartedAt, r.slots[0].proposedAt);
+        assertEq(abi.encode(r.slots[0].content), abi.encode(proposal(0, 0)));
     }
 
     function test_queries_ofTheOtherPartAloneFindNoExperiment() public {
@@ -91,7 +141,7 @@ contract QueriesTest is Base {
         }
         assertFalse(_isUnchangedBy("", 1 ether));
         assertFalse(_isUnchangedBy(abi.encodeCall(C.create, (defaults())), 1 ether));
-        assertFalse(_isUnchangedBy(abi.encodeCall(C.vote, (id, 0, true, HALF, HALF)), 1 ether));
+        assertFalse(_isUnchangedBy(abi.encodeCall(C.vote, (id, 0, 0, 1, scores(1))), 1 ether));
         vm.deal(address(this), 1 ether);
         // solhint-disable-next-line avoid-low-level-calls
         (bool accepted,) = hub.queries().call{value: 1 ether}("");
@@ -120,10 +170,11 @@ contract QueriesTest is Base {
         for (uint256 i = 0; i < _selectors.length; ++i) {
             if (_selectors[i] == selector) return true;
         }
-        bytes4[16] memory calls = [
+        bytes4[18] memory calls = [
             C.create.selector,
             C.admit.selector,
             C.join.selector,
+            C.setEncryptionKey.selector,
             C.leave.selector,
             C.remove.selector,
             C.start.selector,
@@ -135,6 +186,7 @@ contract QueriesTest is Base {
             C.commit.selector,
             C.reveal.selector,
             C.advance.selector,
+            C.announce.selector,
             C.domainSeparator.selector,
             C.queries.selector
         ];
@@ -145,7 +197,7 @@ contract QueriesTest is Base {
     }
 
     function _allQueries() private view returns (bytes[] memory asked) {
-        asked = new bytes[](10);
+        asked = new bytes[](11);
         asked[0] = abi.encodeCall(Q.experiment, (id));
         asked[1] = abi.encodeCall(Q.experiments, (0, 10));
         asked[2] = abi.encodeCall(Q.learner, (id, account(0)));
@@ -156,5 +208,6 @@ contract QueriesTest is Base {
         asked[7] = abi.encodeCall(Q.ballots, (id, 0, 0, 10));
         asked[8] = abi.encodeCall(Q.currentWeights, (id));
         asked[9] = abi.encodeCall(Q.duty, (id, account(0)));
+        asked[10] = abi.encodeCall(Q.agenda, (id, account(0)));
     }
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {ICollectiveLearningCalls as C} from "../src/ICollectiveLearning.sol";
+import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
+
+import {ICollectiveLearning, ICollectiveLearningCalls as C} from "../src/ICollectiveLearning.sol";
 import {BallotState, SkipReason} from "../src/types/Enums.sol";
 import {ExperimentId} from "../src/types/ExperimentId.sol";
 import {Params} from "../src/types/Params.sol";
@@ -11,117 +13,166 @@ import {Base} from "./Base.sol";
 contract SigningTest is Base {
     /// @dev Forge's chain id. Not read from the block: the compiler treats `block.chainid` as constant in a test.
     uint256 private constant CHAIN = 31_337;
-    bytes32 private constant TYPEHASH = keccak256(
-        "Ballot(uint64 experiment,uint32 round,address learner,bool approve,uint64 voteScore,uint64 testScore)"
-    );
 
     ExperimentId private id;
+    bytes32 private digest;
 
     function setUp() public override {
         super.setUp();
         id = startExperiment(defaults(), 4);
         proposeWeights(id, 0);
+        digest = digestOf(id, 0);
     }
 
     function test_domainSeparator_isTheOneOfEip712() public view {
         bytes32 domain =
             keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
         bytes32 wanted = keccak256(
-            abi.encode(domain, keccak256("CollectiveLearning"), keccak256("1"), block.chainid, address(hub))
+            abi.encode(domain, keccak256("CollectiveLearning"), keccak256("2"), block.chainid, address(hub))
         );
         assertEq(hub.domainSeparator(), wanted);
     }
 
-    function testFuzz_voteSigned_countsBallotsWithAnyScores(bool approve, uint64 voteScore, uint64 testScore)
-        public
-    {
-        bytes memory ballot =
-            _ballot(_digest(0, approve, voteScore, testScore), approve, voteScore, testScore);
+    function testFuzz_voteSigned_countsBallotsWithAnyScores(bool approve, uint256 vote, uint256 test) public {
+        bytes memory list = abi.encodePacked(vote, test);
+        // 64 bytes: for three proposals
+        ExperimentId many = startExperiment(plural(3), 5);
+        proposeWeights(many, 0);
+        bytes memory ballot = signedBallot(many, 0, 1, approve ? 5 : 0, digestOf(many, 0), list);
+        bytes32 proposals = digestOf(many, 0);
         vm.expectEmit(address(hub));
-        emit C.VoteCast(id, 0, account(1), approve, voteScore, testScore);
-        hub.voteSigned(id, 0, ballot);
-        BallotState wanted = approve ? BallotState.Approved : BallotState.Rejected;
-        assertEq(uint8(hub.ballot(id, 0, account(1)).state), uint8(wanted));
+        emit C.VoteCast(many, 0, account(1), approve ? 5 : 0, list);
+        hub.voteSigned(many, 0, proposals, ballot);
+        assertEq(hub.ballot(many, 0, account(1)).approvals, approve ? 5 : 0);
     }
 
     /// @dev Any bit of a ballot or its signature.
     function testFuzz_voteSigned_skipsABallotWithOneChangedBit(uint256 at) public {
-        at = bound(at, 0, 101 * 8 - 1);
-        bytes memory ballot = _ballot(_digest(0, true, SCORE, HALF), true, SCORE, HALF);
+        bytes memory ballot = signedBallot(id, 0, 1, 1);
+        at = bound(at, 0, ballot.length * 8 - 1);
         ballot[at / 8] ^= bytes1(uint8(1 << (at % 8)));
         vm.recordLogs();
-        hub.voteSigned(id, 0, ballot);
+        hub.voteSigned(id, 0, digest, ballot);
         bytes32 topic = vm.getRecordedLogs()[0].topics[0];
         assertEq(topic, C.BallotSkipped.selector);
-        assertEq(hub.round(id, 0).approvals, 0);
+        assertEq(hub.round(id, 0).ballots, 0);
     }
 
     function test_voteSigned_skipsABallotForAnotherDomain() public {
-        _skips(_ballot(_digest(1, true, HALF, HALF), true, HALF, HALF));
+        bytes32 here = hub.domainSeparator();
+        _skips(_ballot(here, id, 1, digest));
+        _skips(_ballot(here, id, 0, ~digest));
         ExperimentId other = startExperiment(defaults(), 4);
-        _skips(_ballot(_digestOf(hub.domainSeparator(), other, 0, true, HALF, HALF), true, HALF, HALF));
+        _skips(_ballot(here, other, 0, digest));
         vm.chainId(CHAIN + 1);
         bytes32 elsewhere = hub.domainSeparator();
         vm.chainId(CHAIN);
-        assertNotEq(elsewhere, hub.domainSeparator());
-        _skips(_ballot(_digestOf(elsewhere, id, 0, true, HALF, HALF), true, HALF, HALF));
-        _skips(_ballot(_digestOf(bytes32(uint256(1)), id, 0, true, HALF, HALF), true, HALF, HALF));
+        assertNotEq(elsewhere, here);
+        _skips(_ballot(elsewhere, id, 0, digest));
+        _skips(_ballot(bytes32(uint256(1)), id, 0, digest));
+        hub.voteSigned(id, 0, digest, _ballot(here, id, 0, digest));
+        assertEq(uint8(hub.ballot(id, 0, account(1)).state), uint8(BallotState.Cast));
     }
 
     /// @dev After a fork of the chain, a ballot signed for one side does not count on the other.
     function test_voteSigned_skipsBallotsAfterAChangeOfTheChainId() public {
-        bytes memory ballot = _ballot(_digest(0, true, HALF, HALF), true, HALF, HALF);
+        bytes memory ballot = signedBallot(id, 0, 1, 1);
         vm.chainId(CHAIN + 1);
         _skips(ballot);
     }
 
+    /// @dev Two clones of one deployment have the same code, with the same cached separator in it, the same
+    /// experiments and the same proposals.
+    function test_voteSigned_skipsBallotsForAnotherClone() public {
+        address original = address(hub);
+        ICollectiveLearning first = ICollectiveLearning(Clones.clone(original));
+        ICollectiveLearning second = ICollectiveLearning(Clones.clone(original));
+        assertNotEq(first.domainSeparator(), second.domainSeparator());
+        assertNotEq(first.domainSeparator(), ICollectiveLearning(original).domainSeparator());
+
+        hub = second;
+        ExperimentId there = startExperiment(defaults(), 4);
+        proposeWeights(there, 0);
+        hub = first;
+        id = startExperiment(defaults(), 4);
+        proposeWeights(id, 0);
+        assertEq(ExperimentId.unwrap(id), ExperimentId.unwrap(there));
+        bytes memory ballot = signedBallot(id, 0, 1, 1);
+
+        hub = second;
+        _skips(ballot);
+        hub = ICollectiveLearning(original);
+        _skips(ballot);
+        hub = first;
+        hub.voteSigned(id, 0, digest, ballot);
+        assertEq(uint8(hub.ballot(id, 0, account(1)).state), uint8(BallotState.Cast));
+    }
+
+    function test_reveal_refusesTheCommitmentOfAnotherClone() public {
+        Params memory p = defaults();
+        p.revealWindow = uint32(WINDOW);
+        address original = address(hub);
+        hub = ICollectiveLearning(Clones.clone(original));
+        id = startExperiment(p, 3);
+        proposeWeights(id, 0);
+        bytes32 pledge = commitment(id, 0, 1, 1, "salt");
+        hub = ICollectiveLearning(Clones.clone(original));
+        id = startExperiment(p, 3);
+        proposeWeights(id, 0);
+        for (uint256 i = 1; i < 3; ++i) {
+            vm.prank(account(i));
+            hub.commit(id, 0, digest, pledge);
+        }
+        expectError(C.BadReveal.selector, abi.encode(account(1)));
+        vm.prank(account(1));
+        hub.reveal(id, 0, 1, scores(1), "salt");
+    }
+
     function test_voteSigned_skipsTheZeroAddress() public {
-        bytes memory ballot = abi.encodePacked(address(0), true, HALF, HALF, bytes32(0), bytes32(0));
+        bytes memory ballot = abi.encodePacked(address(0), uint16(1), scores(1), bytes32(0), bytes32(0));
         vm.expectEmit(address(hub));
         emit C.BallotSkipped(id, 0, address(0), SkipReason.BadSignature);
-        hub.voteSigned(id, 0, ballot);
+        hub.voteSigned(id, 0, digest, ballot);
     }
 
-    function test_voteSigned_skipsAnApprovalOtherThanZeroOrOne() public {
-        for (uint256 odd = 2; odd < 256; odd += 127) {
-            bytes32 structHash = keccak256(abi.encode(TYPEHASH, id, 0, account(1), odd, HALF, HALF));
-            bytes32 digest = keccak256(abi.encodePacked("\x19\x01", hub.domainSeparator(), structHash));
-            bytes memory ballot = _ballot(digest, true, HALF, HALF);
-            ballot[20] = bytes1(uint8(odd));
-            _skips(ballot);
-        }
-    }
-
-    /// @dev In any order, across the border between the first slot and the ballot words.
-    function testFuzz_voteSigned_equalsSingleBallots(uint256 approvals, uint256 from) public {
-        ExperimentId many = startExperiment(defaults(), 200);
+    /// @dev In any order, across the borders between words, in classic and plural rounds.
+    /// forge-config: default.fuzz.runs = 64
+    function testFuzz_voteSigned_equalsSingleBallots(uint256 seed, uint256 from, uint8 k) public {
+        k = uint8(bound(k, 1, 4));
+        ExperimentId many = startExperiment(plural(k), 200);
         proposeWeights(many, 0);
-        uint256 first = bound(from, 1, 150);
+        uint256 first = bound(from, k, 150);
         bytes memory batch;
-        uint16 approved;
-        for (uint256 k = 0; k < 40; ++k) {
+        for (uint256 n = 0; n < 40; ++n) {
             // 40 and 17 have no common factor, so this visits each index once.
-            uint256 i = first + (k * 17) % 40;
-            bool approve = (approvals >> i) & 1 == 1;
-            if (approve) ++approved;
-            batch = bytes.concat(batch, signedBallot(many, 0, i, approve));
+            uint256 i = first + (n * 17) % 40;
+            batch = bytes.concat(
+                batch, signedBallot(many, 0, i, _choice(seed, i, k), digestOf(many, 0), scores(k))
+            );
         }
-        hub.voteSigned(many, 0, batch);
-        assertEq(hub.round(many, 0).approvals, approved);
-        assertEq(hub.round(many, 0).rejections, 199 - approved - (199 - 40));
+        hub.voteSigned(many, 0, digestOf(many, 0), batch);
+        uint16[4] memory counts;
         for (uint256 i = 0; i < 200; ++i) {
-            BallotState wanted = BallotState.None;
-            if (i >= first && i < first + 40) {
-                wanted = (approvals >> i) & 1 == 1 ? BallotState.Approved : BallotState.Rejected;
+            bool voted = i >= first && i < first + 40;
+            uint16 chosen = voted ? _choice(seed, i, k) : 0;
+            for (uint256 slot = 0; slot < k; ++slot) {
+                counts[slot] += (chosen >> slot) & 1;
             }
-            assertEq(uint8(hub.ballot(many, 0, account(i)).state), uint8(wanted));
+            assertEq(
+                uint8(hub.ballot(many, 0, account(i)).state),
+                uint8(voted ? BallotState.Cast : BallotState.None)
+            );
+            assertEq(hub.ballot(many, 0, account(i)).approvals, chosen);
         }
+        for (uint256 slot = 0; slot < k; ++slot) {
+            assertEq(hub.round(many, 0).slots[slot].approvals, counts[slot]);
+        }
+        assertEq(hub.round(many, 0).ballots, 40);
     }
 
     function testFuzz_reveal_needsTheCommittedValues(
-        bool approve,
-        uint64 voteScore,
-        uint64 testScore,
+        uint16 approvals,
+        uint256 list,
         bytes32 salt,
         uint8 which
     ) public {
@@ -129,34 +180,32 @@ contract SigningTest is Base {
         p.revealWindow = uint32(WINDOW);
         ExperimentId secret = startExperiment(p, 3);
         proposeWeights(secret, 0);
+        approvals &= 1;
         bytes32 pledge = sha256(
             abi.encodePacked(
-                hub.domainSeparator(), secret, uint32(0), account(1), approve, voteScore, testScore, salt
+                hub.domainSeparator(), secret, uint32(0), account(1), digest, approvals, list, salt
             )
         );
-        vm.prank(account(1));
-        hub.commit(secret, 0, pledge);
-        vm.prank(account(2));
-        hub.commit(secret, 0, pledge);
-        bytes memory bad = abi.encodeWithSelector(C.BadReveal.selector, account(1));
-        which %= 4;
-        vm.expectRevert(bad);
+        for (uint256 i = 1; i < 3; ++i) {
+            vm.prank(account(i));
+            hub.commit(secret, 0, digest, pledge);
+        }
+        which %= 3;
+        expectError(C.BadReveal.selector, abi.encode(account(1)));
         vm.prank(account(1));
         hub.reveal(
             secret,
             0,
-            which == 0 ? !approve : approve,
-            which == 1 ? voteScore ^ 1 : voteScore,
-            which == 2 ? testScore ^ 1 : testScore,
-            which == 3 ? salt ^ bytes32(uint256(1)) : salt
+            which == 0 ? approvals ^ 1 : approvals,
+            abi.encodePacked(which == 1 ? list ^ 1 : list),
+            which == 2 ? salt ^ bytes32(uint256(1)) : salt
         );
-        vm.expectRevert(abi.encodeWithSelector(C.BadReveal.selector, account(2)));
+        expectError(C.BadReveal.selector, abi.encode(account(2)));
         vm.prank(account(2));
-        hub.reveal(secret, 0, approve, voteScore, testScore, salt);
+        hub.reveal(secret, 0, approvals, abi.encodePacked(list), salt);
         vm.prank(account(1));
-        hub.reveal(secret, 0, approve, voteScore, testScore, salt);
-        BallotState wanted = approve ? BallotState.Approved : BallotState.Rejected;
-        assertEq(uint8(hub.ballot(secret, 0, account(1)).state), uint8(wanted));
+        hub.reveal(secret, 0, approvals, abi.encodePacked(list), salt);
+        assertEq(hub.ballot(secret, 0, account(1)).approvals, approvals);
     }
 
     // ------------------------------------------------------------------ helpers
@@ -164,39 +213,24 @@ contract SigningTest is Base {
     function _skips(bytes memory ballot) private {
         vm.expectEmit(address(hub));
         emit C.BallotSkipped(id, 0, account(1), SkipReason.BadSignature);
-        hub.voteSigned(id, 0, ballot);
+        hub.voteSigned(id, 0, digest, ballot);
         assertEq(uint8(hub.ballot(id, 0, account(1)).state), uint8(BallotState.None));
     }
 
-    function _digest(uint32 round, bool approve, uint64 voteScore, uint64 testScore)
-        private
-        view
-        returns (bytes32)
-    {
-        return _digestOf(hub.domainSeparator(), id, round, approve, voteScore, testScore);
-    }
-
-    function _digestOf(
-        bytes32 separator,
-        ExperimentId experiment,
-        uint32 round,
-        bool approve,
-        uint64 voteScore,
-        uint64 testScore
-    ) private pure returns (bytes32) {
-        bytes32 structHash = keccak256(
-            abi.encode(TYPEHASH, experiment, round, account(1), approve, voteScore, testScore)
-        );
-        return keccak256(abi.encodePacked("\x19\x01", separator, structHash));
-    }
-
-    function _ballot(bytes32 digest, bool approve, uint64 voteScore, uint64 testScore)
+    /// @dev A ballot of the second learner.
+    function _ballot(bytes32 separator, ExperimentId experiment, uint32 round, bytes32 proposals)
         private
         pure
         returns (bytes memory)
     {
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key(1), digest);
-        bytes32 vs = bytes32(uint256(s) | (uint256(v - 27) << 255));
-        return abi.encodePacked(account(1), approve, voteScore, testScore, r, vs);
+        bytes32 structHash = keccak256(
+            abi.encode(BALLOT, experiment, round, account(1), proposals, uint16(1), keccak256(scores(1)))
+        );
+        bytes memory signature = sign(1, keccak256(abi.encodePacked("\x19\x01", separator, structHash)));
+        return abi.encodePacked(account(1), uint16(1), scores(1), signature);
+    }
+
+    function _choice(uint256 seed, uint256 i, uint8 k) private pure returns (uint16) {
+        return uint16(uint256(keccak256(abi.encode(seed, i)))) & uint16((1 << k) - 1);
     }
 }

@@ -33,6 +33,7 @@ from colearn_ledger.protocol import (
     Admission,
     AlreadyJoined,
     BallotSkipped,
+    Basis,
     ContentRef,
     DeadlineNotPassed,
     Duty,
@@ -42,6 +43,7 @@ from colearn_ledger.protocol import (
     LearnerJoined,
     ProtocolError,
     RoundClosed,
+    Scores,
     SkipReason,
     Vote,
     VoteCast,
@@ -50,12 +52,13 @@ from colearn_ledger.relay.http import RelayClient, serving
 from colearn_ledger.relay.relay import Relay
 from colearn_localnet.cosmos import CosmosChain
 from tests.support.cosmos_place import Place
+from tests.support.joining import join
 from tests.support.waiting import LIMIT, run_with_limit
 
 SPEC = ContentRef.from_digest(0x55, b"\xab" * 32, "ab" * 32, 5)
 WEIGHTS = ContentRef.from_digest(0x55, b"\xcd" * 32, "cd" * 32, 7)
 ANA, BOB, CY = (Wallet.from_key(bytes([n]) * 32) for n in (41, 42, 43))
-VOTE = Vote(True)
+VOTE = Vote(1, (Scores(), Scores(0.5, None)))
 PARAMS = ExperimentParams("x", SPEC, None, 3, 2, 10, propose_window=1_000, vote_window=1_000)
 
 
@@ -70,19 +73,19 @@ def ledger(place: Place) -> CosmosLedger:
     return place.ledger(ANA)
 
 
-def start_voting(ledger: CosmosLedger) -> ExperimentId:
-    """Start an experiment of Ana, Bob and Cy, in which Ana has proposed."""
+def start_voting(ledger: CosmosLedger) -> Basis:
+    """Start an experiment of Ana, Bob and Cy, in which Ana has proposed; return what they judge."""
     number = ledger.create(PARAMS).wait(LIMIT).experiment
     for view in (ledger, ledger.acting_for(BOB), ledger.acting_for(CY)):
-        view.join(number).wait(LIMIT)
+        join(view, number).wait(LIMIT)
     ledger.start(number).wait(LIMIT)
-    ledger.propose(number, 0, WEIGHTS, VOTE.scores).wait(LIMIT)
-    return number
+    ledger.propose(number, 0, WEIGHTS, Scores()).wait(LIMIT)
+    return Basis(number, 0, bytes.fromhex(WEIGHTS.sha256))
 
 
 class TestConnection:
     def test_view_without_wallet_reads_but_cannot_send(self, place: Place, ledger: CosmosLedger):
-        number = start_voting(ledger)
+        number = start_voting(ledger).experiment
         view = CosmosLedger.connect(place.terms, ledger.contract, config=place.config)
         assert not isinstance(view, Ledger)
         assert not hasattr(view, "join")
@@ -203,9 +206,10 @@ class TestCalls:
     def test_call_refused_in_its_block_raises_the_protocol_error(self, ledger: CosmosLedger):
         """Both calls pass the simulation; the second one is refused in its block."""
         number = ledger.create(PARAMS).wait(LIMIT).experiment
-        first, second = ledger.join(number), None
+        experiment_hash = ledger.experiment(number).hash
+        first, second = ledger.join(number, experiment_hash), None
         try:
-            second = ledger.acting_for(ANA).join(number, b"\1" * 32)
+            second = ledger.acting_for(ANA).join(number, experiment_hash, b"\1" * 32)
         except AlreadyJoined:
             first.wait(LIMIT)  # the first call was already in a block
             return
@@ -243,9 +247,11 @@ class TestEvents:
     def test_receipt_and_ledger_return_the_same_events_of_a_batch(
         self, place: Place, ledger: CosmosLedger
     ):
-        number = start_voting(ledger)
-        ballots = [sign_ballot(wallet, ledger.domain, number, 0, VOTE) for wallet in (BOB, BOB, CY)]
-        events = ledger.vote_signed(number, 0, ballots).wait(LIMIT).events
+        basis = start_voting(ledger)
+        number = basis.experiment
+        ballots = [sign_ballot(wallet, ledger.domain, basis, VOTE) for wallet in (BOB, BOB, CY)]
+        sent = ledger.vote_signed(number, 0, basis.proposals, ballots)
+        events = sent.wait(LIMIT).events
         bob, cy = (place.sender.address(wallet) for wallet in (BOB, CY))
         assert events[:4] == (
             VoteCast(number, 0, bob, VOTE),
@@ -278,14 +284,14 @@ class TestEvents:
 
 
 def test_relay_carries_ballots_of_learners_without_coins(ledger: CosmosLedger):
-    number = start_voting(ledger)
+    basis = start_voting(ledger)
     relay = Relay(ledger, wait=0.0)
     with serving(relay, "127.0.0.1", 0) as url:
         for wallet in (BOB, CY):
-            ballot = sign_ballot(wallet, ledger.domain, number, 0, VOTE)
-            RelayClient(url).offer(number, 0, ballot)
+            RelayClient(url).offer(basis, sign_ballot(wallet, ledger.domain, basis, VOTE))
         relay.carry_due()
-    assert (relay.carried, ledger.round(number, 0).approvals) == (2, 2)
+    [slot] = ledger.round(basis.experiment, 0).slots
+    assert (relay.carried, slot.approvals) == (2, 2)
 
 
 def test_ledger_continues_after_its_node_was_killed_and_restarted(tmp_path: Path):
@@ -299,7 +305,7 @@ def test_ledger_continues_after_its_node_was_killed_and_restarted(tmp_path: Path
             CosmosLedger.connect(place.terms, ledger.contract, BOB, config=quick)
         chain.start()
         assert ledger.experiment(number).id == number
-        assert isinstance(ledger.join(number).wait(LIMIT).events[0], LearnerJoined)
+        assert isinstance(join(ledger, number).wait(LIMIT).events[0], LearnerJoined)
         with pytest.raises(ProtocolError) as refused:
             ledger.advance(number)
         assert not isinstance(refused.value, DeadlineNotPassed)

@@ -30,7 +30,7 @@ from colearn_ledger.chains.cosmos.transactions import (
 )
 from colearn_ledger.chains.errors import EmptyWallet, GasTooHigh, NodeRefused
 from colearn_ledger.chains.hooks import Sent
-from colearn_ledger.chains.journal import Basis
+from colearn_ledger.chains.journal import Premise
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.networks.cosmos_access import CosmosAccess
@@ -43,10 +43,10 @@ from tests.support.scripted_chain import (
     unreachable,
 )
 from tests.support.sender_conformance import (
-    BasisConformance,
     BudgetConformance,
     ChainWithFaults,
     JournalConformance,
+    PremiseConformance,
     SenderConformance,
 )
 from tests.support.waiting import Clock
@@ -74,8 +74,8 @@ class ScriptedCosmosChain(ChainWithFaults):
         config = CosmosSenderConfig(**{"journal": self.folder, **settings})
         return Sender(self.node, "testing-1", TERMS, config)
 
-    def send(self, sender: Sender, call: int = 0, basis: Basis | None = None) -> Sent[Draft]:
-        return sender.send(WALLET, action(call), basis=basis)
+    def send(self, sender: Sender, call: int = 0, premise: Premise | None = None) -> Sent[Draft]:
+        return sender.send(WALLET, action(call), premise=premise)
 
     def hold_blocks(self) -> None:
         self.node.automatic = False
@@ -257,21 +257,21 @@ class TestFees:
     ):
         ballot = execute_action(ACCOUNT, CONTRACT, {"vote": {"experiment": "1", "round": 0}})
         node.gas_simulated = 30_000_000
-        with pytest.raises(GasTooHigh, match=r"this vote needs 30,000,000 gas.* is 500,000"):
+        with pytest.raises(GasTooHigh, match=r"this vote needs 30,000,000 gas.* is 2,000,000"):
             chain.make_sender().send(WALLET, ballot)
-        node.gas_simulated = 450_000
+        node.gas_simulated = 1_900_000
         chain.make_sender().send(WALLET, ballot)
-        assert auth_of(node.offered[-1]).fee.gas_limit == 500_000
+        assert auth_of(node.offered[-1]).fee.gas_limit == 2_000_000
         chain.make_sender(call_ceilings=2).send(WALLET, ballot)
-        assert auth_of(node.offered[-1]).fee.gas_limit == 710_000
+        assert auth_of(node.offered[-1]).fee.gas_limit == 2_740_000
 
     def test_ceiling_of_a_batch_grows_with_its_length(
         self, chain: ScriptedCosmosChain, node: ScriptedChain
     ):
         message = {"vote_signed": {"experiment": "1", "round": 0, "ballots": [{}] * 50}}
-        node.gas_simulated = 900_000
+        node.gas_simulated = 3_000_000
         chain.make_sender().send(WALLET, execute_action(ACCOUNT, CONTRACT, message))
-        assert auth_of(node.offered[0]).fee.gas_limit == 1_340_000
+        assert auth_of(node.offered[0]).fee.gas_limit == 4_280_000
 
     def test_every_call_has_a_ceiling(self):
         schema = json.loads(SCHEMA.read_text())
@@ -301,7 +301,7 @@ class TestCosmosSender(SenderConformance):
         assert sender.wait(mine, 1).code == 0
 
 
-class TestBasis(BasisConformance):
+class TestPremise(PremiseConformance):
     pass
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from contextlib import suppress
 from dataclasses import replace
@@ -21,39 +22,42 @@ from colearn_ledger.chains.cosmos.errors import (
     find_expected_sequence,
     find_wanted_fee,
 )
-from colearn_ledger.chains.cosmos.event_codec import decode_events
-from colearn_ledger.chains.cosmos.records import ChainEvent
 from colearn_ledger.chains.cosmos.wire import error_from_wire, params_from_wire, params_to_wire
 from colearn_ledger.chains.errors import BadAnswer, Refusal
 from colearn_ledger.protocol import (
+    Agenda,
     BallotState,
-    ContentRef,
     Duty,
     ExperimentId,
-    ExperimentParams,
     InvalidParameter,
     Phase,
     ProtocolError,
-    Scores,
     SignedBallot,
+    SlotState,
     Status,
-    Vote,
 )
 from tests.support.contract_answers import (
+    AGENDA,
     ANA,
     BALLOT,
     BOB,
     CONTENT,
-    CONTRACT,
+    DIGEST,
     EXPERIMENT,
+    GOOD,
     LEARNER,
+    OTHER,
+    OTHER_CONTENT,
     PARAMS,
     ROUND,
+    SCORES,
+    SLOTS,
+    SPEC,
+    VOTE,
+    WORD,
 )
 
 ONE = ExperimentId(1)
-SPEC = ContentRef.from_digest(85, b"\xab" * 32, "ab" * 32, 1_200)
-GOOD = ExperimentParams("hospitals", SPEC, None, 10, 3, 5)
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
@@ -70,8 +74,9 @@ ANSWERS: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "rounds": ((ONE, 0, 10), {"rounds": [ROUND]}),
     "ballot": ((ONE, 0, ANA), BALLOT),
     "ballots": ((ONE, 0, 0, 10), {"ballots": [BALLOT]}),
-    "current_weights": ((ONE,), {"content": CONTENT}),
+    "current_weights": ((ONE,), {"contents": [CONTENT, OTHER_CONTENT]}),
     "duty": ((ONE, ANA), {"duty": "propose"}),
+    "agenda": ((ONE, ANA), AGENDA),
 }
 """Arguments and a valid answer of every query."""
 
@@ -89,29 +94,36 @@ def decode(name: str, answer: Any, *arguments: Any) -> Any:
 
 
 def test_every_call_has_the_message_of_the_contract():
-    vote = Vote(True, Scores(0.5, None))
     scores = {"vote_score": "4602678819172646912", "test_score": "9221120237041090560"}
     zero, place = "A" * 43 + "=", {"experiment": "1", "round": 0}
-    signed = SignedBallot(ANA, vote, b"\2" + bytes(96))
+    judged = {**place, "proposals": WORD}
+    voted = {"approvals": 5, "scores": base64.b64encode(bytes.fromhex(SCORES)).decode()}
+    signed = SignedBallot(ANA, VOTE, b"\2" + bytes(96))
+    word = b"\xab" * 32
     assert encode("create", GOOD) == {"create": {"params": PARAMS}}
     admitted = {"experiment": "1", "accounts": [ANA, BOB]}
     assert encode("admit", ONE, [ANA, BOB]) == {"admit": admitted}
-    joined = {"experiment": "1", "encryption_key": zero}
-    assert encode("join", ONE, bytes(32)) == {"join": joined}
+    joined = {"experiment": "1", "hash": WORD, "encryption_key": zero}
+    assert encode("join", ONE, word, bytes(32)) == {"join": joined}
+    changed = {"experiment": "1", "encryption_key": WORD}
+    assert encode("set_encryption_key", ONE, word) == {"set_encryption_key": changed}
     assert encode("remove", ONE, BOB) == {"remove": {"experiment": "1", "learner": BOB}}
     proposed = {"propose": {**place, "content": CONTENT, **scores}}
-    assert encode("propose", ONE, 0, SPEC, vote.scores) == proposed
+    assert encode("propose", ONE, 0, SPEC, VOTE.scores[0]) == proposed
     assert encode("decline", ONE, 0) == {"decline": place}
-    assert encode("vote", ONE, 0, vote) == {"vote": {**place, "approve": True, **scores}}
-    assert encode("commit", ONE, 0, bytes(32)) == {"commit": {**place, "commitment": zero}}
-    revealed = {**place, "approve": True, **scores, "salt": zero}
-    assert encode("reveal", ONE, 0, vote, bytes(32)) == {"reveal": revealed}
-    (ballot,) = encode("vote_signed", ONE, 0, [signed])["vote_signed"]["ballots"]
-    assert ballot == {
-        **{"learner": ANA, "approve": True, **scores},
+    assert encode("vote", ONE, 0, word, VOTE) == {"vote": {**judged, **voted}}
+    assert encode("commit", ONE, 0, word, bytes(32)) == {"commit": {**judged, "commitment": zero}}
+    revealed = {**place, **voted, "salt": zero}
+    assert encode("reveal", ONE, 0, VOTE, bytes(32)) == {"reveal": revealed}
+    ballot = {
+        **{"learner": ANA, **voted},
         "public_key": "AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
         "signature": "A" * 86 + "==",
     }
+    batch = {"vote_signed": {**judged, "ballots": [ballot]}}
+    assert encode("vote_signed", ONE, 0, word, [signed]) == batch
+    announced = {"experiment": "1", "topic": "resume", "content": CONTENT}
+    assert encode("announce", ONE, "resume", SPEC) == {"announce": announced}
     for name in ("leave", "start", "cancel", "advance"):
         assert encode(name, ONE) == {name: {"experiment": "1"}}
 
@@ -128,7 +140,7 @@ def test_every_query_has_the_message_of_the_contract():
 def test_numbers_beyond_the_types_of_the_contract_are_refused_or_left_to_it():
     wild = params_to_wire(replace(GOOD, rounds=2**40, approval_bps=-3))
     assert (wild["rounds"], wild["approval_bps"]) == (2**32 - 1, 0)
-    for name, value in (("vote_window", 2**32), ("max_strikes", -1)):
+    for name, value in (("vote_window", 2**32), ("max_strikes", -1), ("patience", 2**32)):
         with pytest.raises(InvalidParameter) as refused:
             params_to_wire(replace(GOOD, **{name: value}))
         assert refused.value.args == (name,)
@@ -154,10 +166,26 @@ def test_answers_become_values_of_the_protocol():
     assert values["experiments"] == [values["experiment"]]
     assert (values["experiment"].status, values["experiment"].round) == (Status.RUNNING, 0)
     assert values["learner"].encryption_key == b"\xab" * 32
-    assert (values["round"].phase, values["round"].content) == (Phase.VOTING, SPEC)
-    assert values["ballot"].state == BallotState.APPROVED
-    assert values["current_weights"] == SPEC
+    assert (values["learner"].missed_proposals, values["learner"].strikes) == (1, 2)
+    assert values["round"].phase == Phase.VOTING
+    assert values["round"].contents == {0: SPEC, 1: OTHER}
+    assert values["round"].proposals == base64.b64decode(DIGEST)
+    assert values["round"].slots[2].state == SlotState.DECLINED
+    assert (values["ballot"].state, values["ballot"].approvals) == (BallotState.CAST, 2)
+    assert values["current_weights"] == [SPEC, OTHER]
     assert values["duty"] == Duty.PROPOSE
+    parts = (values["experiment"], values["round"], values["learner"], Duty.WAIT)
+    assert values["agenda"] == Agenda(*parts)
+
+
+def test_agenda_without_round_and_learner_is_decoded():
+    enrolling = {**EXPERIMENT, "status": "enrolling", "started_at": None, "round": None}
+    agenda = decode("agenda", {**AGENDA, "experiment": enrolling, "round": None, "learner": None})
+    assert (agenda.round, agenda.learner) == (None, None)
+
+
+def with_first_slot(**changes: Any) -> dict[str, Any]:
+    return {**ROUND, "slots": [{**SLOTS[0], **changes}, *SLOTS[1:]]}
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -190,12 +218,35 @@ def test_damaged_answer_is_a_bad_answer_or_a_value(name: str, data: st.DataObjec
         ("experiment", {**EXPERIMENT, "creator": "0x" + "11" * 20}),
         ("learner", {**LEARNER, "active": 1}),
         ("learner", {**LEARNER, "experiment": "2"}),
-        ("learner", {**LEARNER, "strikes": True}),
+        ("experiment", {**EXPERIMENT, "hash": WORD}),
+        ("experiment", {**EXPERIMENT, "params": {**PARAMS, "rounds": 11}}),
+        ("experiment", {**EXPERIMENT, "current": [CONTENT]}),
+        ("experiment", {**EXPERIMENT, "current": [CONTENT] * 17, "current_round": 0}),
+        ("learner", {**LEARNER, "missed_ballots": True}),
+        ("learner", {**LEARNER, "account": BOB}),
+        ("learners", {"learners": [{**LEARNER, "index": 1}]}),
         ("round", {**ROUND, "eligible": -1}),
-        ("round", {**ROUND, "content": {**CONTENT, "size": "0"}}),
-        ("round", {**ROUND, "content": {**CONTENT, "codec": 86}}),
+        ("round", {**ROUND, "index": 1}),
+        ("round", {**ROUND, "proposals": "AA=="}),
+        ("round", {**ROUND, "proposals": None}),
+        ("round", {**ROUND, "proposals": WORD}),
+        ("round", {**ROUND, "slots": []}),
+        ("round", {**ROUND, "slots": [*SLOTS, *[SLOTS[2]] * 14]}),
+        ("round", with_first_slot(state="stolen")),
+        ("round", with_first_slot(state="missed")),
+        ("round", with_first_slot(content=None)),
+        ("round", with_first_slot(content={**CONTENT, "size": "0"})),
+        ("round", with_first_slot(content={**CONTENT, "codec": 86})),
         ("ballot", {**BALLOT, "round": 1}),
+        ("ballot", {**BALLOT, "learner": BOB}),
+        ("ballot", {**BALLOT, "approvals": 1 << 16}),
         ("ballots", {"ballots": [BALLOT] * 101}),
+        ("ballots", {"ballots": [BALLOT] * 11}),
+        ("current_weights", {"contents": [None]}),
+        ("current_weights", {"contents": [CONTENT] * 17}),
+        ("agenda", {**AGENDA, "experiment": {**EXPERIMENT, "round": 1}}),
+        ("agenda", {**AGENDA, "round": None}),
+        ("agenda", {**AGENDA, "learner": {**LEARNER, "account": BOB}}),
         ("duty", {"duty": "steal"}),
         ("duty", []),
     ],
@@ -224,6 +275,10 @@ _ERRORS: list[tuple[str, ProtocolError]] = [
         )
     ),
     ("ExperimentFull([5])", protocol.ExperimentFull(5)),
+    *(
+        (f'{kind.__name__}(["{"ab" * 32}"])', kind(b"\xab" * 32))
+        for kind in (protocol.WrongExperiment, protocol.WrongProposals)
+    ),
     ('WrongStatus(["enrolling"])', protocol.WrongStatus(Status.ENROLLING)),
     ('WrongPhase(["voting"])', protocol.WrongPhase(Phase.VOTING)),
     ("WrongRound([4294967295])", protocol.WrongRound(2**32 - 1)),
@@ -251,6 +306,7 @@ def test_table_covers_every_error_of_the_protocol():
 @pytest.mark.parametrize(
     "text",
     ["NotCreator([7])", "WrongStatus([\"dead\"])", "Unchanged([1])", "NotRemovable([])",
+     "WrongProposals([\"abab\"])", "WrongExperiment([\"" + "AB" * 32 + "\"])",
      "Exploded([])", "WrongRound([-1])", "DeadlinePassed([true])", "NotCreator([nonsense])"],
 )  # fmt: skip
 def test_unknown_or_malformed_error_is_a_bad_answer(text: str):
@@ -261,96 +317,6 @@ def test_unknown_or_malformed_error_is_a_bad_answer(text: str):
 def test_other_failures_are_not_errors_of_the_contract():
     assert find_contract_error("out of gas in location: wasm contract; gasWanted: 1") is None
     assert find_contract_error("colearn:Broken(") is None
-
-
-# ------------------------------------------------------------------ events
-
-
-def chain_event(kind: str, contract: str = CONTRACT, **fields: str) -> ChainEvent:
-    attributes = {"_contract_address": contract, "experiment": "1", **fields}
-    return ChainEvent(f"wasm-{kind}", tuple(attributes.items()))
-
-
-def test_events_of_other_contracts_and_unknown_events_are_skipped():
-    scores = {"vote_score": "4602678819172646912", "test_score": "9221120237041090560"}
-    cast = {"round": "0", "approve": "true", **scores}
-    events = [
-        ChainEvent("tx", (("fee", "1stake"),)),
-        chain_event("vote_cast", learner=ANA, msg_index="0", **cast),
-        chain_event("vote_cast", learner=BOB, msg_index="0", **cast),
-        chain_event("vote_cast", contract=ANA, learner=BOB, **cast),
-        chain_event("something_of_later_versions"),
-        ChainEvent("wasm", (("_contract_address", CONTRACT),)),
-        chain_event("ballot_skipped", round="0", learner=ANA, reason="not_eligible"),
-    ]
-    vote = Vote(True, Scores(0.5, None))
-    assert decode_events(events, CONTRACT) == [
-        protocol.VoteCast(1, 0, ANA, vote),
-        protocol.VoteCast(1, 0, BOB, vote),
-        protocol.BallotSkipped(1, 0, ANA, protocol.SkipReason.NOT_ELIGIBLE),
-    ]
-
-
-def test_every_event_of_the_protocol_is_decoded():
-    word, scores = "ab" * 32, {"vote_score": "0", "test_score": "0"}
-    place = {"round": "3"}
-    decoded = decode_events(
-        [
-            chain_event("experiment_created", creator=ANA, params=json.dumps(PARAMS)),
-            chain_event("learner_admitted", learner=ANA),
-            chain_event("learner_joined", learner=ANA, index="4", encryption_key=word),
-            chain_event("learner_left", learner=ANA),
-            chain_event("learner_removed", learner=ANA),
-            chain_event("experiment_started"),
-            chain_event(
-                "round_started", **place, proposer=ANA, eligible="4", needed="2", deadline="9"
-            ),
-            chain_event(
-                **{"kind": "weights_proposed", "proposer": ANA, "deadline": "9", **place, **scores},
-                **{"codec": "85", "digest": word, "sha256": word, "size": "1200"},
-            ),
-            chain_event("proposal_declined", **place, proposer=ANA),
-            chain_event("vote_committed", **place, learner=ANA, commitment=word),
-            chain_event("reveal_started", **place, deadline="9"),
-            chain_event("vote_cast", **place, learner=ANA, approve="false", **scores),
-            chain_event("ballot_skipped", **place, learner=ANA, reason="bad_signature"),
-            chain_event(
-                **{"kind": "round_closed", "outcome": "no_proposal", "eligible": "4", **place},
-                **{"approvals": "0", "rejections": "0"},
-            ),
-            chain_event("experiment_completed"),
-            chain_event("experiment_cancelled"),
-        ],
-        CONTRACT,
-    )
-    kinds = {kind.__name__ for kind in protocol.Event.__subclasses__()}
-    assert {type(event).__name__ for event in decoded} == kinds
-    assert len(decoded) == len(kinds)
-    proposed = next(e for e in decoded if isinstance(e, protocol.WeightsProposed))
-    assert (proposed.content, proposed.scores) == (SPEC, Scores(0.0, 0.0))
-    assert decoded[0] == protocol.ExperimentCreated(1, ANA, GOOD)
-
-
-@pytest.mark.parametrize(
-    "event",
-    [
-        chain_event("learner_left"),
-        chain_event("learner_left", learner="nobody"),
-        chain_event("learner_joined", learner=ANA, index="x", encryption_key="ab" * 32),
-        chain_event("learner_joined", learner=ANA, index="1", encryption_key="AB" * 32),
-        chain_event("round_closed", round="0", outcome="4", approvals="0", rejections="0"),
-        chain_event("experiment_created", creator=ANA, params="{"),
-        chain_event("reveal_started", round=str(2**32), deadline="1"),
-        ChainEvent(
-            "wasm-learner_left",
-            (("_contract_address", CONTRACT), ("experiment", "1"), ("experiment", "2"),
-             ("learner", ANA)),
-        ),
-    ],
-)  # fmt: skip
-def test_event_with_missing_or_malformed_attributes_is_a_bad_answer(event: ChainEvent):
-    with pytest.raises(BadAnswer, match=event.type):
-        decode_events([event], CONTRACT)
 
 
 # ------------------------------------------------------------------ the chain's refusals

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger, LedgerUnavailable
 from colearn_ledger.protocol import (
     Account,
+    Basis,
     Duty,
     InvalidParameter,
     NotCreator,
@@ -132,7 +134,7 @@ class TestCalls:
         assert refused.value.args == (Status.RUNNING,)
 
     def test_out_of_gas_is_reported(self, place: Place, node: FaultyNode):
-        ledger = place.connect(node, place.ana)
+        ledger = place.connect(node, place.ana, sending=EvmSenderConfig(gas_margin=0))
         node.answer("eth_estimateGas", hex(60_000))
         with pytest.raises(TransactionFailed, match="used all of its"):
             ledger.create(params()).wait()
@@ -158,13 +160,15 @@ class TestCalls:
         poor = Wallet.create()
         assert place.ledger.acting_for(poor).duty(experiment, place.ana.address) == Duty.PROPOSE
         place.ledger.propose(experiment, 0, content_of("weights"), SCORES).wait()
-        good = sign_ballot(place.bob, place.ledger.domain, experiment, 0, Vote(True))
-        bad = SignedBallot(place.bob.address, Vote(False), good.signature)
-        events = (
-            place.ledger.acting_for(place.cy).vote_signed(experiment, 0, [bad, good]).wait().events
-        )
+        proposals = place.ledger.round(experiment, 0).proposals
+        vote = Vote(1, (Scores(), SCORES))
+        basis = Basis(experiment, 0, proposals)
+        good = sign_ballot(place.bob, place.ledger.domain, basis, vote)
+        bad = SignedBallot(place.bob.address, replace(vote, approvals=0), good.signature)
+        payer = place.ledger.acting_for(place.cy)
+        events = payer.vote_signed(experiment, 0, proposals, [bad, good]).wait().events
         assert events[0].reason == SkipReason.BAD_SIGNATURE
-        assert events[1] == VoteCast(experiment, 0, place.bob.address, Vote(True, Scores()))
+        assert events[1] == VoteCast(experiment, 0, place.bob.address, vote)
 
     def test_transaction_above_the_gas_ceiling_is_not_sent(self, place: Place, node: FaultyNode):
         ledger = place.connect(node, place.ana, sending=EvmSenderConfig(gas_ceiling=100_000))
@@ -175,8 +179,9 @@ class TestCalls:
     def test_call_takes_five_requests(self, place: Place, node: FaultyNode):
         ledger = place.connect(node, place.ana)
         experiment = ledger.create(params()).wait().experiment
+        experiment_hash = ledger.experiment(experiment).hash
         del node.requested[:]
-        ledger.join(experiment).wait()
+        ledger.join(experiment, experiment_hash).wait()
         assert node.requested == [
             "eth_estimateGas",
             "eth_getTransactionCount",

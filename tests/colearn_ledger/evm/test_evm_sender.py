@@ -16,17 +16,18 @@ from colearn_ledger.chains.evm import EvmSenderConfig
 from colearn_ledger.chains.evm import sender as evm_sender
 from colearn_ledger.chains.evm.sender import Request, Sender
 from colearn_ledger.chains.hooks import Sent
-from colearn_ledger.chains.journal import Basis
+from colearn_ledger.chains.journal import Premise
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 from tests.support.scripted_evm import GWEI, ScriptedEvm, fields_of, hash_of, unreachable
 from tests.support.sender_conformance import (
-    DECIDED_ON_A,
-    PROPOSAL_B,
-    BasisConformance,
+    DIGEST_B,
+    JUDGES_A,
+    JUDGES_B,
     BudgetConformance,
     ChainWithFaults,
     JournalConformance,
+    PremiseConformance,
     SenderConformance,
 )
 from tests.support.waiting import Clock
@@ -40,7 +41,7 @@ def data_of(call: int) -> bytes:
 
 
 class ScriptedEvmChain(ChainWithFaults):
-    highest_cost = 265_000 * 3 * GWEI
+    highest_cost = 765_000 * 3 * GWEI
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         super().__init__(folder, clock)
@@ -51,8 +52,8 @@ class ScriptedEvmChain(ChainWithFaults):
         given = {"journal": self.folder, "bump_after": 0.0, "max_fee": 3 * GWEI, **settings}
         return Sender(self.node, 5, EvmSenderConfig(**given))
 
-    def send(self, sender: Sender, call: int = 0, basis: Basis | None = None) -> Sent[Request]:
-        return sender.send(WALLET, CONTRACT, data_of(call), basis=basis)
+    def send(self, sender: Sender, call: int = 0, premise: Premise | None = None) -> Sent[Request]:
+        return sender.send(WALLET, CONTRACT, data_of(call), premise=premise)
 
     def hold_blocks(self) -> None:
         self.node.automatic = False
@@ -115,15 +116,15 @@ class TestEvmSender(SenderConformance):
     pass
 
 
-class TestBasis(BasisConformance):
+class TestPremise(PremiseConformance):
     def test_superseded_ballot_in_the_pool_is_replaced_by_an_empty_transaction(
         self, chain: ScriptedEvmChain
     ):
         chain.hold_blocks()
         sender = chain.start_process(max_fee=9 * GWEI)
-        ballot = chain.send(sender, 1, DECIDED_ON_A)
-        chain.proposal = PROPOSAL_B
-        rejection = chain.send(sender, 2, Basis("the contract", 1, 3, PROPOSAL_B))
+        ballot = chain.send(sender, 1, JUDGES_A)
+        chain.proposals = DIGEST_B
+        rejection = chain.send(sender, 2, JUDGES_B)
         empty = fields_of(chain.node.pool[0])
         assert (empty["data"], empty["value"]) == (b"", 0)
         chain.make_block()

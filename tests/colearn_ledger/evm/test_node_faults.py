@@ -27,6 +27,7 @@ from colearn_ledger.ledger import LedgerUnavailable
 from colearn_localnet.anvil import Anvil
 from colearn_localnet.rpc import json_rpc
 from tests.support.faulty_proxy import FaultyProxy
+from tests.support.joining import join
 from tests.support.samples import params
 from tests.support.waiting import LIMIT, Clock
 
@@ -208,13 +209,13 @@ class TestLedger:
         other = ledger.acting_for(Wallet.from_key(anvil.keys[1]))
         experiment = ledger.create(params()).wait(LIMIT).experiment
         for view in (ledger, other):
-            view.join(experiment).wait(LIMIT)
+            join(view, experiment).wait(LIMIT)
         ledger.start(experiment).wait(LIMIT)
         ledger.decline(experiment, 0).wait(LIMIT)
         before = proxy.exchanges
         rows = ledger.ask_all(BALLOTS, [(experiment, index, 0, 100) for index in [0, 1] * 20])
         assert proxy.exchanges == before + 1
-        assert [[b.eligible for b in page] for page in rows] == [[False, True], [True, False]] * 20
+        assert [[b.round for b in page] for page in rows] == [[0, 0], [1, 1]] * 20
 
     def test_node_that_moved_to_another_chain_is_reported(
         self, proxy: FaultyProxy, ledger: EvmLedger

@@ -28,6 +28,7 @@ from colearn_localnet.anvil import Anvil
 from colearn_localnet.rpc import json_rpc
 from tests.support.anvil_chain import Chain, RequestObserver, WaitingThread
 from tests.support.faulty_proxy import FaultyProxy
+from tests.support.joining import join
 from tests.support.samples import params
 from tests.support.waiting import LIMIT, Clock, wait_until_true
 
@@ -221,7 +222,7 @@ class TestNonces:
         with older_state(tmp_path) as (chain, reset):
             ledger = chain.view()
             assert ledger.create(params(name="one")).wait(LIMIT).experiment == 1
-            ledger.join(ExperimentId(1)).wait(LIMIT)  # invalid until the creation is sent again
+            join(ledger, ExperimentId(1)).wait(LIMIT)  # invalid until the creation is sent again
             reset()
             assert ledger.create(params(name="two")).wait(LIMIT).experiment == 2
             assert [e.params.name for e in ledger.experiments()] == ["one", "two"]
@@ -231,7 +232,7 @@ class TestNonces:
         with older_state(tmp_path) as (chain, reset):
             ledger = chain.view()
             one = chain.view(chain.other).create(params(name="one")).wait(LIMIT).experiment
-            ledger.join(one).wait(LIMIT)
+            join(ledger, one).wait(LIMIT)
             ledger.leave(one).wait(LIMIT)
             reset()
             assert ledger.create(params(name="two")).wait(LIMIT).experiment == 1
@@ -310,13 +311,13 @@ class TestReorganisations:
         experiment = ledger.create(params()).wait(LIMIT).experiment
         chain.mine(2)
         created = ledger.events(experiment)
-        ledger.join(experiment).wait(LIMIT)
+        join(ledger, experiment).wait(LIMIT)
         joined = ledger.events(experiment)
         assert len(joined) == len(created) + 1
         chain("anvil_rollback", 1)
         chain.mine(2)  # more blocks than were read, without the removed one
         assert ledger.events(experiment) == created
-        chain.view(chain.other).join(experiment).wait(LIMIT)
+        join(chain.view(chain.other), experiment).wait(LIMIT)
         again = ledger.events(experiment)
         assert [type(r.event) for r in again] == [type(r.event) for r in joined]
         assert again[-1].event.learner == chain.other.address
@@ -328,7 +329,7 @@ def test_history_takes_few_requests(chain: Chain):
     chain("evm_setAutomine", True)
     experiment = chain.ledger.create(params()).wait(LIMIT).experiment
     for key in chain.anvil.keys:
-        chain.view(Wallet.from_key(key)).join(experiment).wait(LIMIT)
+        join(chain.view(Wallet.from_key(key)), experiment).wait(LIMIT)
     with FaultyProxy(chain.anvil.url) as proxy:
         ledger = chain.view(url=proxy.url)
         del proxy.asked[:]

@@ -12,7 +12,7 @@ import pytest
 from colearn_ledger.chains.errors import Refusal
 from colearn_ledger.chains.evm.errors import classify_refusal
 from colearn_ledger.chains.evm.fees import Fees, Price, raise_fees
-from colearn_ledger.chains.journal import Basis, Entry, Journal, Version
+from colearn_ledger.chains.journal import Entry, Journal, Premise, Version
 from colearn_ledger.home import HomeNotWritable
 from colearn_ledger.ledger import LedgerUnavailable
 
@@ -82,12 +82,12 @@ class TestJournal:
         with journal.turn():
             return dict(journal.entries)
 
-    def test_basis_is_read_by_the_next_process(self, path: Path):
-        basis = Basis("0x12", 7, 2, "the proposal", or_none=True)
+    def test_premise_is_read_by_the_next_process(self, path: Path):
+        premise = Premise("0x12", 7, 2, "the proposal", proposer="0x34")
         journal = Journal(path, patience=1)
         with journal.turn():
-            journal.add(Entry(1, "call", 1.0, basis), Version("a", {}))
-        assert self.read(path)[1].basis == basis
+            journal.add(Entry(1, "call", 1.0, premise), Version("a", {}))
+        assert self.read(path)[1].premise == premise
 
     def test_next_process_reads_the_journal(self, path: Path):
         journal = Journal(path, patience=1)

@@ -15,6 +15,7 @@ from safetensors.numpy import load
 
 from colearn_ledger.weights.codec import decode_weights, encode_weights, write_weights
 from colearn_ledger.weights.errors import (
+    CorruptHeader,
     InvalidSchema,
     MismatchedWeights,
     NonFiniteWeights,
@@ -155,6 +156,15 @@ class TestRoundTrip:
         assert decode_weights(encode_weights(1, summary=summary)).summary == summary
         assert decode_weights(encode_weights(1)).summary is None
         assert encode_weights(1, summary=summary) != encode_weights(1)
+
+    def test_base_is_read_back(self):
+        assert decode_weights(encode_weights(1, base="0f" * 32)).base == "0f" * 32
+        assert decode_weights(encode_weights(1)).base is None
+
+    @pytest.mark.parametrize("base", ["", "0f" * 31, "0F" * 32, "0g" * 32, "0f" * 32 + "\n", 5])
+    def test_malformed_base_is_refused(self, base: Any):
+        with pytest.raises(CorruptHeader, match="base is not a sha256"):
+            decode_weights(encode_weights(1, base=base))
 
     def test_large_arrays_are_read_back(self):
         tree = {"w": np.random.default_rng(0).normal(size=(1000, 1000)), "b": np.zeros(1000)}

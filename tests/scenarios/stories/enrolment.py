@@ -11,6 +11,7 @@ from colearn_ledger.protocol import (
     InvalidParameter,
     LearnerAdmitted,
     LearnerJoined,
+    Merge,
     NotAdmitted,
     NotCreator,
     RoundStarted,
@@ -29,10 +30,13 @@ class Enrolment:
             approval_bps=6_667,
             reveal_window=7,
             selection=Selection.RANDOM,
+            proposers=16,
+            merge=Merge.BEST,
             admission=Admission.ALLOWLIST,
             late_join=True,
             settle_early=True,
             max_strikes=65_535,
+            patience=9,
         )
         receipt = world.view("creator").create(chosen).wait()
         world.id = receipt.experiment
@@ -43,10 +47,11 @@ class Enrolment:
         assert (e.status, e.round, e.current, e.current_round) == (
             Status.ENROLLING,
             None,
-            content_of("initial"),
+            (content_of("initial"),),
             None,
         )
         assert (e.created_at, e.started_at, e.ended_at) == (receipt.time, None, None)
+        assert not e.cancel_requested
         assert (e.active_learners, e.joined_learners, e.seed) == (0, 0, bytes(32))
 
     def test_experiment_ids_count_from_one(self, world: World) -> None:
@@ -55,7 +60,8 @@ class Enrolment:
     def test_parameters_at_their_bounds_are_accepted(self, world: World) -> None:
         smallest = dict.fromkeys(("rounds", "approval_bps", "propose_window", "vote_window"), 1)
         world.create(**smallest, name="x", min_learners=2, max_learners=2, initial=None)
-        largest = dict.fromkeys(("propose_window", "vote_window", "reveal_window"), 2**32 - 1)
+        windows = ("propose_window", "vote_window", "reveal_window", "patience")
+        largest = dict.fromkeys(windows, 2**32 - 1)
         world.create(
             **largest,
             name="x" * 64,
@@ -63,6 +69,8 @@ class Enrolment:
             min_learners=10_000,
             max_learners=10_000,
             approval_bps=10_000,
+            max_strikes=65_535,
+            proposers=16,
         )
         assert world.experiment().params.rounds == 2**32 - 2
 
@@ -81,6 +89,8 @@ class Enrolment:
             {"approval_bps": 10_001},
             {"propose_window": 0},
             {"vote_window": 0},
+            {"proposers": 0},
+            {"proposers": 17},
         ],
         ids=str,
     )
@@ -100,9 +110,10 @@ class Enrolment:
             "approval_bps": 0,
             "propose_window": 0,
             "vote_window": 0,
+            "proposers": 0,
         }
         good = {"name": "x", "rounds": 1, "min_learners": 2, "max_learners": 2}
-        good |= {"approval_bps": 1, "propose_window": 1}
+        good |= {"approval_bps": 1, "propose_window": 1, "vote_window": 1}
         for name in list(wrong):
             with world.expect_refusal(InvalidParameter(name)):
                 world.create(**wrong)
@@ -117,6 +128,7 @@ class Enrolment:
         ana = world.learner("ana")
         assert (ana.account, ana.index, ana.active) == (world.account("ana"), 0, True)
         assert (ana.from_round, ana.until_round, ana.strikes) == (0, None, 0)
+        assert (ana.missed_proposals, ana.missed_ballots) == (0, 0)
         assert ana.encryption_key == key
         assert (world.experiment().active_learners, world.experiment().joined_learners) == (2, 2)
 
@@ -168,7 +180,7 @@ class Enrolment:
         deadline = receipt.time + world.window
         assert receipt.events == (
             ExperimentStarted(world.id),
-            RoundStarted(world.id, 0, world.account("ana"), 1, 1, deadline),
+            RoundStarted(world.id, 0, (world.account("ana"),), 1, 1, deadline),
         )
         e = world.experiment()
         assert (e.status, e.started_at, e.round) == (Status.RUNNING, receipt.time, 0)

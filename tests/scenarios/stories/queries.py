@@ -16,6 +16,8 @@ from colearn_ledger.protocol import (
     NotProposer,
     Outcome,
     RoundClosed,
+    SignedBallot,
+    SlotState,
     Status,
     UnknownExperiment,
     Vote,
@@ -40,19 +42,24 @@ class Queries:
         world.advance()
 
         rows = world.view("ana").rounds(world.id)
-        assert [(r.index, r.outcome, r.approvals, r.rejections) for r in rows] == [
-            (0, Outcome.ACCEPTED, 1, 1),
-            (1, Outcome.NO_PROPOSAL, 0, 0),
-            (2, Outcome.NO_PROPOSAL, 0, 0),
+        slots = [r.slots[0] for r in rows]
+        assert [(r.index, r.outcome, r.ballots) for r in rows] == [
+            (0, Outcome.ACCEPTED, 2),
+            (1, Outcome.NO_PROPOSAL, 0),
+            (2, Outcome.NO_PROPOSAL, 0),
         ]
-        assert [r.content for r in rows] == [content_of("w0"), None, None]
+        assert [(s.state, s.content, s.approvals, s.accepted) for s in slots] == [
+            (SlotState.PROPOSED, content_of("w0"), 1, True),
+            (SlotState.DECLINED, None, 0, False),
+            (SlotState.MISSED, None, 0, False),
+        ]
         assert [r.by_deadline for r in rows] == [False, False, True]
         assert [row == world.round(row.index) for row in rows] == [True] * 3
         ballots = world.view("ana").ballots(world.id, 0)
-        assert [(b.learner, b.eligible, b.state) for b in ballots] == [
-            (world.account("ana"), False, BallotState.NONE),
-            (world.account("bob"), True, BallotState.APPROVED),
-            (world.account("cy"), True, BallotState.REJECTED),
+        assert [(b.learner, b.eligible, b.state, b.approvals) for b in ballots] == [
+            (world.account("ana"), False, BallotState.NONE, 0),
+            (world.account("bob"), True, BallotState.CAST, 1),
+            (world.account("cy"), True, BallotState.CAST, 0),
         ]
         assert ballots[1] == world.ballot("bob", 0)
 
@@ -117,23 +124,25 @@ class Queries:
 
     def test_every_call_and_query_refuses_an_unknown_experiment(self, world: World) -> None:
         world.enrol("ana", "bob")
-        view, ana, vote = world.view("ana"), world.account("ana"), Vote(True)
-        ballot = world.sign_ballot("ana")
+        view, ana, vote = world.view("ana"), world.account("ana"), Vote(1, (SCORES, SCORES))
+        word, ballot = bytes(31) + b"w", SignedBallot(ana, vote, bytes(65))
         for unknown in (ExperimentId(0), ExperimentId(2)):
             calls = [
                 lambda u: view.admit(u, [ana]).wait(),
-                lambda u: view.join(u).wait(),
+                lambda u: view.join(u, word).wait(),
+                lambda u: view.set_encryption_key(u, word).wait(),
                 lambda u: view.leave(u).wait(),
                 lambda u: view.remove(u, ana).wait(),
                 lambda u: view.start(u).wait(),
                 lambda u: view.cancel(u).wait(),
                 lambda u: view.propose(u, 0, content_of("w"), SCORES).wait(),
                 lambda u: view.decline(u, 0).wait(),
-                lambda u: view.vote(u, 0, vote).wait(),
-                lambda u: view.commit(u, 0, bytes(31) + b"c").wait(),
+                lambda u: view.vote(u, 0, word, vote).wait(),
+                lambda u: view.commit(u, 0, word, word).wait(),
                 lambda u: view.reveal(u, 0, vote, bytes(32)).wait(),
-                lambda u: view.vote_signed(u, 0, [ballot]).wait(),
+                lambda u: view.vote_signed(u, 0, word, [ballot]).wait(),
                 lambda u: view.advance(u).wait(),
+                lambda u: view.announce(u, "topic", content_of("w")).wait(),
                 view.experiment,
                 lambda u: view.learner(u, ana),
                 view.learners,
@@ -143,6 +152,7 @@ class Queries:
                 lambda u: view.ballots(u, 0),
                 view.current_weights,
                 lambda u: view.duty(u, ana),
+                lambda u: view.agenda(u, ana),
                 view.events,
             ]
             for call in calls:
@@ -176,7 +186,7 @@ class Events:
 
     def test_events_carry_their_transaction_and_time(self, world: World) -> None:
         world.create()
-        receipt = world.send("ana", "join")
+        receipt = world.send("ana", "join", world.experiment().hash)
         recorded = world.view("bob").events(world.id)[-1]
         assert recorded.event == LearnerJoined(world.id, world.account("ana"), 0, bytes(32))
         assert (recorded.transaction, recorded.time) == (receipt.transaction, receipt.time)
@@ -319,9 +329,9 @@ class OrderOfErrors:
             world.propose("bob", "initial")
         world.propose("ana")
         with world.expect_refusal(NotEligible(world.account("ana"))):
-            world.do("ana", "commit", 0, bytes(32))
+            world.do("ana", "commit", 0, bytes(32), bytes(32))
         with world.expect_refusal(NotALearner(world.account("stranger"))):
-            world.do("stranger", "commit", 0, bytes(32))
+            world.do("stranger", "commit", 0, bytes(32), bytes(32))
 
     def test_status_then_creator_then_content_are_checked(self, world: World) -> None:
         world.enrol("ana")
@@ -339,7 +349,7 @@ class OrderOfErrors:
         world.run("ana", "bob", rounds=3)
         world.propose("ana")
         events = world.vote("bob", False)
-        assert RoundClosed(world.id, 0, Outcome.REJECTED, 0, 1, 1) in events
+        assert RoundClosed(world.id, 0, Outcome.REJECTED, 0, (0,), 1) in events
         closed, ballots = world.round(0), world.view("ana").ballots(world.id, 0)
         with world.expect_refusal(WrongRound(1)):
             world.vote("bob", at=0)

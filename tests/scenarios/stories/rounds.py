@@ -1,5 +1,8 @@
 """Proposals, open votes, and their effects on rounds and current weights."""
 
+import hashlib
+from dataclasses import replace
+
 import pytest
 
 from colearn_ledger.protocol import (
@@ -15,10 +18,13 @@ from colearn_ledger.protocol import (
     RoundClosed,
     RoundStarted,
     Scores,
+    Slot,
+    SlotState,
     Status,
     Unchanged,
     Vote,
     VoteCast,
+    VotingStarted,
     WeightsProposed,
     WrongPhase,
     WrongRound,
@@ -31,36 +37,43 @@ class Rounds:
     def test_proposal_opens_the_vote(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         opened = world.round()
-        assert (opened.phase, opened.outcome, opened.proposer) == (
+        assert (opened.phase, opened.outcome, opened.proposals) == (
             Phase.PROPOSING,
             Outcome.NONE,
-            world.account("ana"),
+            None,
         )
+        waiting = Slot(world.account("ana"), SlotState.OPEN, None, None, 0, accepted=False)
+        assert opened.slots == (waiting,)
         weights = content_of("weights")
         receipt = world.send("ana", "propose", 0, weights, SCORES)
         deadline = receipt.time + world.window
         assert receipt.events == (
-            WeightsProposed(world.id, 0, world.account("ana"), weights, SCORES, deadline),
+            WeightsProposed(world.id, 0, world.account("ana"), 0, weights, SCORES),
+            VotingStarted(world.id, 0, bytes.fromhex(weights.sha256), deadline),
         )
         round_ = world.round()
-        assert (round_.phase, round_.content, round_.proposed_at, round_.deadline) == (
+        assert (round_.phase, round_.proposals, round_.voting_started_at, round_.deadline) == (
             Phase.VOTING,
-            weights,
+            hashlib.sha256(b"weights").digest(),
             receipt.time,
             deadline,
         )
-        assert world.experiment().current == content_of("initial")
+        proposed = replace(
+            waiting, state=SlotState.PROPOSED, content=weights, proposed_at=receipt.time
+        )
+        assert round_.slots == (proposed,)
+        assert world.experiment().current == (content_of("initial"),)
 
     def test_last_ballot_closes_the_round_and_starts_the_next(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana", "weights")
-        vote = Vote(True, SCORES)
+        vote, proposals = Vote(0b1, (SCORES, SCORES)), hashlib.sha256(b"weights").digest()
         assert world.vote("bob") == (VoteCast(world.id, 0, world.account("bob"), vote),)
-        receipt = world.send("cy", "vote", 0, vote)
+        receipt = world.send("cy", "vote", 0, proposals, vote)
         assert receipt.events == (
             VoteCast(world.id, 0, world.account("cy"), vote),
-            RoundClosed(world.id, 0, Outcome.ACCEPTED, 2, 0, 2),
-            RoundStarted(world.id, 1, world.account("bob"), 2, 1, receipt.time + world.window),
+            RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, (2,), 2),
+            RoundStarted(world.id, 1, (world.account("bob"),), 2, 1, receipt.time + world.window),
         )
         closed = world.round(0)
         assert (closed.phase, closed.outcome, closed.closed_at, closed.deadline) == (
@@ -76,25 +89,27 @@ class Rounds:
         world.propose("ana", "better")
         world.vote("bob")
         e = world.experiment()
-        assert (e.current, e.current_round) == (content_of("better"), 0)
-        assert world.view("bob").current_weights(world.id) == content_of("better")
+        assert (e.current, e.current_round) == ((content_of("better"),), 0)
+        assert world.current_weights() == [content_of("better")]
+        assert world.round(0).slots[0].accepted
 
     def test_rejection_keeps_the_current_weights(self, world: World) -> None:
         world.run("ana", "bob")
         world.propose("ana", "worse")
-        assert RoundClosed(world.id, 0, Outcome.REJECTED, 0, 1, 1) in world.vote("bob", False)
+        assert RoundClosed(world.id, 0, Outcome.REJECTED, 0, (0,), 1) in world.vote("bob", False)
         e = world.experiment()
-        assert (e.current, e.current_round, e.round) == (content_of("initial"), None, 1)
-        assert world.round(0).content == content_of("worse")
+        assert (e.current, e.current_round, e.round) == ((content_of("initial"),), None, 1)
+        (slot,) = world.round(0).slots
+        assert (slot.content, slot.accepted) == (content_of("worse"), False)
 
     def test_first_accepted_proposal_becomes_current_without_initial_weights(
         self, world: World
     ) -> None:
         world.run("ana", "bob", initial=None)
-        assert world.view("ana").current_weights(world.id) is None
+        assert world.current_weights() == []
         world.propose("ana", "first")
         world.vote("bob")
-        assert world.view("ana").current_weights(world.id) == content_of("first")
+        assert world.current_weights() == [content_of("first")]
 
     @pytest.mark.parametrize(
         ("bps", "approvals", "accepted"),
@@ -119,10 +134,10 @@ class Rounds:
             world.vote(name, i < approvals)
         outcome = Outcome.ACCEPTED if accepted else Outcome.REJECTED
         closed = world.round(0)
-        assert (closed.outcome, closed.approvals, closed.rejections) == (
+        assert (closed.outcome, closed.slots[0].approvals, closed.ballots) == (
             outcome,
             approvals,
-            4 - approvals,
+            4,
         )
 
     def test_only_the_proposer_proposes_or_declines(self, world: World) -> None:
@@ -153,17 +168,18 @@ class Rounds:
     def test_declining_closes_the_round_at_once_without_a_strike(self, world: World) -> None:
         world.run("ana", "bob")
         assert world.decline("ana")[:2] == (
-            ProposalDeclined(world.id, 0, world.account("ana")),
-            RoundClosed(world.id, 0, Outcome.NO_PROPOSAL, 0, 0, 1),
+            ProposalDeclined(world.id, 0, world.account("ana"), 0),
+            RoundClosed(world.id, 0, Outcome.NO_PROPOSAL, 0, (0,), 1),
         )
         closed = world.round(0)
-        assert (closed.outcome, closed.content, closed.by_deadline) == (
+        assert (closed.outcome, closed.slots[0].state, closed.by_deadline) == (
             Outcome.NO_PROPOSAL,
-            None,
+            SlotState.DECLINED,
             False,
         )
+        assert (closed.proposals, closed.voting_started_at) == (None, None)
         assert world.strikes("ana", "bob") == [0, 0]
-        assert world.round(1).proposer == world.account("bob")
+        assert world.proposers(1) == ["bob"]
 
     def test_proposal_cannot_be_withdrawn_or_replaced(self, world: World) -> None:
         world.run("ana", "bob")
@@ -184,7 +200,7 @@ class Rounds:
         world.vote("bob", False)
         with world.expect_refusal(AlreadyVoted(world.account("bob"))):
             world.vote("bob", True)
-        assert world.ballot("bob").state == BallotState.REJECTED
+        assert (world.ballot("bob").state, world.ballot("bob").approvals) == (BallotState.CAST, 0)
 
     def test_votes_of_proposer_and_outsiders_are_refused(self, world: World) -> None:
         world.run("ana", "bob", late_join=True)
@@ -209,7 +225,7 @@ class Rounds:
         world.run("ana", "bob", rounds=2)
         world.decline("ana")
         world.propose("bob")
-        receipt = world.send("ana", "vote", 1, Vote(True))
+        receipt = world.send("ana", "vote", 1, world.make_basis().proposals, world.make_vote("ana"))
         assert receipt.events[-1] == ExperimentCompleted(world.id)
         e = world.experiment()
         assert (e.status, e.ended_at, e.round) == (Status.COMPLETED, receipt.time, 1)
@@ -217,7 +233,10 @@ class Rounds:
     def test_absent_and_extreme_scores_are_recorded_unchanged(self, world: World) -> None:
         world.run("ana", "bob")
         scores = Scores(None, 5e-324)
-        (proposed,) = world.do("ana", "propose", 0, content_of("w"), scores)
+        proposed, _ = world.do("ana", "propose", 0, content_of("w"), scores)
+        assert isinstance(proposed, WeightsProposed)
         assert proposed.scores == scores
-        cast = world.do("bob", "vote", 0, Vote(False, Scores(float("-inf"), None)))[0]
-        assert cast.vote == Vote(False, Scores(float("-inf"), None))
+        vote = Vote(0, (Scores(float("-inf"), None), Scores(None, -0.0)))
+        cast = world.do("bob", "vote", 0, world.make_basis().proposals, vote)[0]
+        assert isinstance(cast, VoteCast)
+        assert cast.vote == vote

@@ -37,7 +37,9 @@ class SecretBallots:
         assert world.commit("bob") == (VoteCommitted(world.id, 0, world.account("bob"), sent),)
         assert (world.round().phase, world.round().commitments) == (Phase.VOTING, 1)
         assert world.ballot("bob").state == BallotState.COMMITTED
-        receipt = world.send("cy", "commit", 0, world.commitment("cy"))
+        receipt = world.send(
+            "cy", "commit", 0, world.make_basis().proposals, world.commitment("cy")
+        )
         deadline = receipt.time + world.window
         assert receipt.events[1:] == (RevealStarted(world.id, 0, deadline),)
         round_ = world.round()
@@ -53,21 +55,22 @@ class SecretBallots:
         world.commit("bob", True)
         world.commit("cy", False)
         assert world.reveal("bob", True) == (
-            VoteCast(world.id, 0, world.account("bob"), Vote(True, SCORES)),
+            VoteCast(world.id, 0, world.account("bob"), Vote(1, (SCORES, SCORES))),
         )
-        assert (world.round().approvals, world.round().rejections) == (1, 0)
+        assert (world.approvals(), world.round().ballots) == ([1], 1)
         events = world.reveal("cy", False)
-        assert events[1] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, 1, 2)
-        assert [world.ballot(name, 0).state for name in ("bob", "cy")] == [
-            BallotState.APPROVED,
-            BallotState.REJECTED,
+        assert events[1] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, (1,), 2)
+        ballots = [world.ballot(name, 0) for name in ("bob", "cy")]
+        assert [(ballot.state, ballot.approvals) for ballot in ballots] == [
+            (BallotState.CAST, 1),
+            (BallotState.CAST, 0),
         ]
 
     def test_no_ballot_is_counted_before_the_reveal_phase(self, world: World) -> None:
         self.open_secret_vote(world, "ana", "bob", "cy")
         world.commit("bob")
         round_ = world.round()
-        assert (round_.approvals, round_.rejections, round_.commitments) == (0, 0, 1)
+        assert (round_.slots[0].approvals, round_.ballots, round_.commitments) == (0, 0, 1)
         with world.expect_refusal(WrongPhase(Phase.VOTING)):
             world.reveal("bob")
 
@@ -80,7 +83,7 @@ class SecretBallots:
         receipt = world.send("stranger", "advance")
         assert receipt.events == (RevealStarted(world.id, 0, receipt.time + world.window),)
         world.reveal("bob")
-        assert world.round(0).approvals == 1
+        assert world.approvals(0) == [1]
 
     def test_round_with_an_absent_voter_stays_open_until_its_deadline(self, world: World) -> None:
         self.open_secret_vote(world, "ana", "bob", "cy")
@@ -91,7 +94,7 @@ class SecretBallots:
         with world.expect_refusal(DeadlineNotPassed(world.round().deadline)):
             world.advance()
         world.pass_deadline()
-        assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, 0, 2)
+        assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, (1,), 2)
         assert world.strikes("bob", "cy") == [0, 1]
 
     def test_round_without_commitments_closes_at_the_deadline(self, world: World) -> None:
@@ -99,18 +102,18 @@ class SecretBallots:
         world.pass_deadline()
         world.advance()
         world.pass_deadline()
-        assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.REJECTED, 0, 0, 2)
+        assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.REJECTED, 0, (0,), 2)
 
     def test_reveal_must_match_the_commitment(self, world: World) -> None:
         self.open_secret_vote(world, "ana", "bob", "cy")
         world.commit("bob", True)
         world.commit("cy", True)
         bob = world.account("bob")
-        good = Vote(True, SCORES)
+        good = Vote(1, (SCORES, SCORES))
         for vote, salt in (
-            (Vote(False, SCORES), salt_of("bob")),
-            (Vote(True, Scores(SCORES.vote_score, None)), salt_of("bob")),
-            (Vote(True, Scores(None, SCORES.test_score)), salt_of("bob")),
+            (Vote(0, (SCORES, SCORES)), salt_of("bob")),
+            (Vote(1, (SCORES, Scores(SCORES.vote_score, None))), salt_of("bob")),
+            (Vote(1, (Scores(None, SCORES.test_score), SCORES)), salt_of("bob")),
             (good, salt_of("cy")),
         ):
             with world.expect_refusal(BadReveal(bob)):
@@ -120,21 +123,22 @@ class SecretBallots:
     def test_copied_commitment_cannot_be_revealed(self, world: World) -> None:
         self.open_secret_vote(world, "ana", "bob", "cy")
         world.commit("bob")
-        world.do("cy", "commit", 0, world.commitment("bob"))
+        world.do("cy", "commit", 0, world.make_basis().proposals, world.commitment("bob"))
         world.reveal("bob")
         with world.expect_refusal(BadReveal(world.account("cy"))):
-            world.do("cy", "reveal", 0, Vote(True, SCORES), salt_of("bob"))
+            world.do("cy", "reveal", 0, world.make_vote("bob"), salt_of("bob"))
 
     def test_commitment_is_bound_to_its_round(self, world: World) -> None:
-        self.open_secret_vote(world, "ana", "bob")
+        world.run("ana", "bob", reveal_window=world.window)
+        world.propose("ana", "weights")
         old = world.commitment("bob")
         world.pass_deadline()
         world.advance()
         world.pass_deadline()
         world.advance()
         world.decline("bob")
-        world.propose("ana")
-        world.do("bob", "commit", 2, old)
+        world.propose("ana", "weights")
+        world.do("bob", "commit", 2, world.make_basis().proposals, old)
         with world.expect_refusal(BadReveal(world.account("bob"))):
             world.reveal("bob")
 
@@ -159,7 +163,7 @@ class SecretBallots:
     def test_zero_commitment_is_refused(self, world: World) -> None:
         self.open_secret_vote(world, "ana", "bob", "cy")
         with world.expect_refusal(InvalidParameter("commitment")):
-            world.do("bob", "commit", 0, bytes(32))
+            world.do("bob", "commit", 0, world.make_basis().proposals, bytes(32))
 
     def test_only_voters_commit_and_reveal(self, world: World) -> None:
         self.open_secret_vote(world, "ana", "bob", "cy")
@@ -220,4 +224,4 @@ class SecretBallots:
         world.commit("cy")
         world.reveal("bob")
         world.reveal("cy")
-        assert world.round(0).approvals == 2
+        assert world.approvals(0) == [2]

@@ -48,30 +48,34 @@ class SignedVotes:
             world.sign_ballot("bob"), world.sign_ballot("cy", False), by="stranger"
         )
         assert events == (
-            VoteCast(world.id, 0, world.account("bob"), Vote(True, SCORES)),
-            VoteCast(world.id, 0, world.account("cy"), Vote(False, SCORES)),
+            VoteCast(world.id, 0, world.account("bob"), Vote(0b1, (SCORES,) * 2)),
+            VoteCast(world.id, 0, world.account("cy"), Vote(0b0, (SCORES,) * 2)),
         )
-        states = [world.ballot(name).state for name in ("bob", "cy", "dan")]
-        assert states == [BallotState.APPROVED, BallotState.REJECTED, BallotState.NONE]
+        ballots = [world.ballot(name) for name in ("bob", "cy", "dan")]
+        assert [(ballot.state, ballot.approvals) for ballot in ballots] == [
+            (BallotState.CAST, 1),
+            (BallotState.CAST, 0),
+            (BallotState.NONE, 0),
+        ]
 
     def test_last_ballot_of_a_batch_closes_the_round(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana")
         events = world.submit_ballots(world.sign_ballot("bob"), world.sign_ballot("cy"))
-        assert events[2] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 2, 0, 2)
+        assert events[2] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, (2,), 2)
 
     def test_whole_batch_is_counted_before_the_round_closes(self, world: World) -> None:
         world.run("ana", "bob", "cy", "dan", settle_early=True, approval_bps=1)
         world.propose("ana")
         events = world.submit_ballots(*(world.sign_ballot(name) for name in ("bob", "cy", "dan")))
-        assert events[3] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 3, 0, 3)
+        assert events[3] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, (3,), 3)
 
     def test_bad_ballots_are_skipped_and_the_others_count(self, world: World) -> None:
         world.run("ana", "bob", "cy", "dan")
         world.propose("ana")
         world.vote("dan")
         forged = replace(world.sign_ballot("bob", False), learner=world.account("cy"))
-        altered = replace(world.sign_ballot("cy"), vote=Vote(False, SCORES))
+        altered = replace(world.sign_ballot("cy"), vote=world.make_vote("cy", approve=False))
         events = world.submit_ballots(
             forged,
             altered,
@@ -86,7 +90,7 @@ class SignedVotes:
             self.skip_event(world, "stranger", SkipReason.NOT_A_LEARNER),
             self.skip_event(world, "ana", SkipReason.NOT_ELIGIBLE),
             self.skip_event(world, "dan", SkipReason.ALREADY_VOTED),
-            VoteCast(world.id, 0, world.account("bob"), Vote(True, SCORES)),
+            VoteCast(world.id, 0, world.account("bob"), world.make_vote("bob")),
         )
 
     def test_second_ballot_of_a_voter_in_a_batch_is_skipped(self, world: World) -> None:
@@ -96,13 +100,13 @@ class SignedVotes:
             world.sign_ballot("bob", True), world.sign_ballot("bob", False)
         )
         assert events[1] == self.skip_event(world, "bob", SkipReason.ALREADY_VOTED)
-        assert world.round().approvals == 1
+        assert world.approvals() == [1]
 
     def test_batch_of_only_bad_ballots_changes_nothing_but_is_reported(self, world: World) -> None:
         world.run("ana", "bob")
         world.propose("ana")
         before = world.round()
-        bad = replace(world.sign_ballot("bob"), vote=Vote(False))
+        bad = replace(world.sign_ballot("bob"), vote=world.make_vote("bob", approve=False))
         assert world.submit_ballots(bad) == (
             self.skip_event(world, "bob", SkipReason.BAD_SIGNATURE),
         )
@@ -126,17 +130,18 @@ class SignedVotes:
 
     def test_ballot_is_bound_to_its_round(self, world: World) -> None:
         world.run("ana", "bob", "cy")
-        early = world.sign_ballot("cy", at=1)
         world.propose("ana")
+        early = world.sign_ballot("cy", at=1)
         assert world.submit_ballots(early) == (
             self.skip_event(world, "cy", SkipReason.BAD_SIGNATURE),
         )
 
     def test_ballot_is_bound_to_its_experiment(self, world: World) -> None:
         world.run("ana", "bob", "cy")
+        world.propose("ana", "weights")
         elsewhere = world.sign_ballot("bob")
         world.run("ana", "bob", "cy")
-        world.propose("ana")
+        world.propose("ana", "weights")
         assert world.submit_ballots(elsewhere) == (
             self.skip_event(world, "bob", SkipReason.BAD_SIGNATURE),
         )
@@ -149,7 +154,7 @@ class SignedVotes:
         with world.expect_refusal(InvalidParameter("ballots")):
             world.submit_ballots()
         with world.expect_refusal(WrongRound(0)):
-            world.submit_ballots(world.sign_ballot("bob"), at=1)
+            world.submit_ballots(world.sign_ballot("bob"), at=1, proposals=bytes(32))
 
     def test_learner_that_left_may_still_vote_by_signature(self, world: World) -> None:
         world.run("ana", "bob", "cy")

@@ -17,22 +17,21 @@ from colearn_ledger.calls import CALLS, QUERIES, check_arguments
 from colearn_ledger.chains.evm.abi import Log, load_artifact
 from colearn_ledger.chains.evm.embedded import EmbeddedChain
 from colearn_ledger.chains.evm.encoder import EvmEncoder
+from colearn_ledger.chains.evm.event_codec import event_from_log
 from colearn_ledger.chains.evm.ledger import EvmLedger
 from colearn_ledger.chains.evm.wire import (
     error_from_wire,
-    event_from_log,
     params_to_wire,
-    scores_to_wire,
 )
 from colearn_ledger.keys.signing import signing_domain
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import (
+    ABSENT_SCORE_BITS,
     Account,
     Event,
     ExperimentId,
     ExperimentParams,
     LedgerError,
-    Scores,
     SigningDomain,
     SigningScheme,
 )
@@ -112,7 +111,7 @@ class EvmBackend:
     def propose_with(
         self, wallet: Wallet, experiment: ExperimentId, index: int, content: Parts
     ) -> AcceptedCall:
-        arguments = (experiment, index, content, *scores_to_wire(Scores()))
+        arguments = (experiment, index, content, ABSENT_SCORE_BITS, ABSENT_SCORE_BITS)
         return self.transact_raw(wallet, _ABI.encode_call("propose", arguments))
 
     def transact_raw(self, wallet: Wallet, data: bytes) -> AcceptedCall:
@@ -207,7 +206,7 @@ class ChainBackend(EvmBackend):
         return AcceptedCall(receipt.events, receipt.time, self._entropy())
 
     def transact_raw(self, wallet: Wallet, data: bytes) -> AcceptedCall:
-        receipt = self.ledger._channel.send(wallet, data).wait()
+        receipt = self.ledger._channel.send(wallet, data, None).wait()
         return AcceptedCall(receipt.events, receipt.time, self._entropy())
 
     def ask(self, name: str, arguments: Sequence[Any]) -> Any:

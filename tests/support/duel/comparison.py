@@ -129,6 +129,7 @@ class Comparison(RuleBasedStateMachine):
         every = len(self.accounts)
         for turn in range(2 if self.contract.is_slow else every):
             self.compare_answer("duty", experiment, self.accounts[(2 * step + turn) % every])
+        self.compare_answer("agenda", experiment, self.accounts[step % every])
         self.record.steps += 1
 
     def has_crowd(self, experiment: ExperimentId) -> bool:
@@ -138,7 +139,7 @@ class Comparison(RuleBasedStateMachine):
     def compare_answer(self, name: str, *arguments: Any) -> tuple[str, Any]:
         """Compare one answer and return it."""
         ask = partial(self.contract.ask, name, arguments)
-        depends_on_time = name == "duty"
+        depends_on_time = name in ("duty", "agenda")
         outcome = self.settle_outcome(arguments[0], ask) if depends_on_time else outcome_of(ask)
         expected = outcome_of(lambda: getattr(self.reference, name)(*arguments))
         assert outcome == expected, f"{name}{arguments} at {self.time}"
@@ -163,6 +164,8 @@ class Comparison(RuleBasedStateMachine):
             ballots = "secret" if params.reveal_window else "open"
             how = " by deadline" if round_.by_deadline else ""
             self.record.rounds[f"{event.outcome.name} {ballots}{how}"] += 1
+            kind = f"{len(round_.contents)} {params.merge.name} {event.outcome.name}"
+            self.record.proposals[kind] += 1
 
     # ------------------------------------------------------------------ current state
 

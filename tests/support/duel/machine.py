@@ -10,48 +10,43 @@ time of its block. A refused call or a query is repeated if a deadline passed at
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
-from colearn_ledger.keys.signing import sign_ballot
-from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import (
     Account,
-    Admission,
     Duty,
     ExperimentId,
     ExperimentParams,
     InvalidParameter,
+    Merge,
     Phase,
     Scores,
     SignedBallot,
-    Status,
-    Vote,
-    commitment_hash,
 )
-from tests.support.duel.backends import Backend, outcome_of
-from tests.support.duel.comparison import Comparison
+from tests.support.duel.acting import Acting
+from tests.support.duel.backends import Backend
 from tests.support.duel.plans import (
     PEOPLE,
+    Draft,
     Parts,
     accounts,
-    content_of,
     contents,
-    crowd_wallet,
     crowds,
+    drafts,
     edge_params,
     hash_text,
     hostile_contents,
-    likely_votes,
+    likely_drafts,
     odd_params,
     params,
     people,
-    shorten_windows,
     spoil,
     spoilers,
-    votes,
+    topics,
     words,
 )
 from tests.support.duel.rules import copies, rule_where
@@ -59,34 +54,10 @@ from tests.support.duel.rules import copies, rule_where
 _SCORES = Scores(0.5, None)
 
 
-class Duel(Comparison):
+class Duel(Acting):
     """Rules of the duel: frequent sensible calls and occasional odd ones."""
 
     # ------------------------------------------------------------------ creation
-
-    def begin(self, chosen: ExperimentParams, joiners: int, *, start: bool, crowd: int = 0) -> None:
-        """Create an experiment, let a crowd join and leave, and let some people join it."""
-        if self.contract.is_live:
-            chosen = shorten_windows(chosen)
-        kind, events = self.call_both(0, "create", chosen)
-        assert kind == "ok"
-        self.id = events[0].experiment
-        if chosen.admission == Admission.ALLOWLIST:
-            self.call_both(0, "admit", self.id, self.accounts[:5])
-        if chosen.admission == Admission.OPEN and not self.contract.is_slow:
-            for number in range(crowd):
-                self.join_and_leave(crowd_wallet(number))
-        for person in range(min(joiners, chosen.max_learners)):
-            self.call_both(person, "join", self.id, hash_text(f"key {person}"))
-        if start and self.experiment.status == Status.ENROLLING:
-            self.call_both(0, "start", self.id)
-
-    def join_and_leave(self, wallet: Wallet) -> None:
-        """Let an account join and leave again, which uses up an index."""
-        self.time = self.contract.now()
-        for name, rest in (("join", (bytes(32),)), ("leave", ())):
-            self.contract.transact(wallet, name, (self.id, *rest))
-            getattr(self.reference.acting_for(wallet), name)(self.id, *rest)
 
     @initialize(chosen=params, joiners=st.integers(0, 5), start=st.booleans(), crowd=crowds)
     def first(self, chosen: ExperimentParams, joiners: int, start: bool, crowd: int) -> None:
@@ -110,96 +81,25 @@ class Duel(Comparison):
         content: Parts | None,
         initial: bool,
     ) -> None:
-        if content is None or (initial and content[0] == 0):  # empty initial weights are valid
+        if content is None:
             self.call_both(person, "create", chosen)
-            return
-        self.check_refusal(
-            "create",
-            lambda: self.contract.create_with(
-                PEOPLE[person], self.experiment.params, content, initial=initial
-            ),
-            InvalidParameter("initial" if initial else "spec"),
-        )
+        elif initial and content[0] == 0:  # no initial weights, which only a mean needs
+            chosen = replace(chosen, initial=None, merge=Merge.MEAN)
+            self.call_both(person, "create", chosen)
+        else:
+            known = self.experiment.params
+            self.check_refusal(
+                "create",
+                lambda: self.contract.create_with(PEOPLE[person], known, content, initial=initial),
+                InvalidParameter("initial" if initial else "spec"),
+            )
 
     # ------------------------------------------------------------------ sensible calls
 
-    def act(self, pick: int, vote: Vote, text: int) -> None:
-        """Let a person do its duty, or advance the experiment if nobody has one."""
-        e = self.experiment
-        if e.status == Status.ENROLLING:
-            self.enrol(pick)
-        elif busy := self.list_busy():
-            person = busy[pick % len(busy)]
-            getattr(self, f"do_{self.duty(person).name.lower()}")(person, vote, text)
-        elif not self.is_over():
-            self.call_both(pick % len(PEOPLE), "advance", self.id)
-
-    def enrol(self, pick: int) -> None:
-        e = self.experiment
-        outside = [p for p in range(5) if self.duty(p) == Duty.WAIT and not self.has_joined(p)]
-        if e.active_learners >= e.params.min_learners and (pick % 2 or not outside):
-            self.call_both(0, "start", self.id)
-        elif outside:
-            self.call_both(outside[pick % len(outside)], "join", self.id, bytes(32))
-        else:
-            self.call_both(0, "cancel", self.id)
-
-    def has_joined(self, person: int) -> bool:
-        account = self.accounts[person]
-        return outcome_of(lambda: self.reference.learner(self.id, account))[0] == "ok"
-
-    def do_propose(self, person: int, vote: Vote, text: int) -> None:
-        if text == 0:
-            self.call_both(person, "decline", self.id, self.index())
-            return
-        content = content_of(f"weights {self.id}.{self.index()}", raw=text % 2 == 0)
-        if text == 6:
-            content = self.experiment.current or content
-        self.call_both(person, "propose", self.id, self.index(), content, vote.scores)
-
-    def do_vote(self, person: int, vote: Vote, text: int) -> None:
-        if text % 3 == 0:
-            ballot = sign_ballot(PEOPLE[person], self.reference.domain, self.id, self.index(), vote)
-            self.call_both(text, "vote_signed", self.id, self.index(), [ballot])
-            return
-        self.call_both(person, "vote", self.id, self.index(), vote)
-
-    def do_commit(self, person: int, vote: Vote, text: int) -> None:
-        salt = hash_text(f"salt {text}")
-        mine = (self.id, self.index(), self.accounts[person])
-        kind, _ = self.call_both(person, "commit", *mine[:2], self.commitment(person, vote, salt))
-        if kind == "ok":
-            self.salts[mine] = vote, salt
-
-    def do_reveal(self, person: int, vote: Vote, text: int) -> None:
-        vote, salt = self.salts.get(
-            (self.id, self.index(), self.accounts[person]), (vote, bytes(32))
-        )
-        self.call_both(person, "reveal", self.id, self.index(), vote, salt)
-
-    def commitment(self, person: int, vote: Vote, salt: bytes) -> bytes:
-        account = self.accounts[person]
-        return commitment_hash(self.reference.domain, self.id, self.index(), account, vote, salt)
-
-    def act_anyway(self, pick: int, vote: Vote, text: int) -> None:
-        """Make the phase's call as any person, whether or not it is due or in time."""
-        round_, person = self.round, pick % len(PEOPLE)
-        if round_ is None:
-            self.enrol(pick)
-        elif round_.phase == Phase.CLOSED:
-            self.call_both(person, "advance", self.id)
-        elif round_.phase == Phase.PROPOSING:
-            self.do_propose(person, vote, text)
-        elif round_.phase == Phase.REVEALING:
-            self.do_reveal(person, vote, text)
-        elif self.experiment.params.reveal_window:
-            self.do_commit(person, vote, text)
-        else:
-            self.do_vote(person, vote, text)
-
-    acts: ClassVar = {"pick": st.integers(0, 20), "vote": likely_votes, "text": st.integers(0, 6)}
-    locals().update(copies(8, act, rule(**acts)))
-    locals().update(copies(3, act_anyway, rule(**acts)))
+    acts: ClassVar = {"pick": st.integers(0, 20), "draft": likely_drafts, "text": st.integers(0, 6)}
+    wild_acts: ClassVar = {**acts, "draft": drafts}
+    locals().update(copies(8, Acting.act, rule(**acts)))
+    locals().update(copies(3, Acting.act_anyway, rule(**wild_acts)))
 
     # ------------------------------------------------------------------ time
 
@@ -227,16 +127,23 @@ class Duel(Comparison):
     # ------------------------------------------------------------------ joining and leaving
 
     @rule(
-        name=st.sampled_from(["join", "join", "leave", "remove", "admit"]),
+        name=st.sampled_from(["join", "join", "join", "leave", "remove", "admit", "change key"]),
         person=people,
         account=accounts,
         key=words,
     )
     def come_and_go(self, name: str, person: int, account: int, key: bytes) -> None:
-        by = person if name != "admit" or person % 3 == 0 else 0
         target = self.accounts[account]
-        rest = {"join": (key,), "leave": (), "remove": (target,), "admit": ([target, target],)}
-        self.call_both(by, name, self.id, *rest[name])
+        if name == "admit":
+            by = person if person % 3 == 0 else 0
+            self.call_both(by, name, self.id, [target, target])
+        elif name == "join":
+            expected = key if account == 0 else self.experiment.hash
+            self.call_both(person, name, self.id, expected, key)
+        elif name == "change key":
+            self.call_both(person, "set_encryption_key", self.id, key)
+        else:
+            self.call_both(person, name, self.id, *((target,) if name == "remove" else ()))
 
     def list_removable(self) -> list[Account]:
         limit = self.experiment.params.max_strikes
@@ -256,20 +163,25 @@ class Duel(Comparison):
 
     # ------------------------------------------------------------------ wild calls
 
+    def announce(self, person: int, topic: str, content: Any) -> None:
+        self.call_both(person, "announce", self.id, topic, content)
+
     def wild_ballot(
-        self, name: str, person: int, at: int, vote: Vote, word: bytes, content: Any
+        self, name: str, person: int, at: int, draft: Draft, word: bytes, content: Any
     ) -> None:
+        vote, proposals = self.make_vote(person, draft), self.make_basis(draft).proposals
         rest = {
             "decline": (),
-            "vote": (vote,),
-            "commit": (word,),
+            "vote": (proposals, vote),
+            "commit": (proposals, word),
             "reveal": (vote, word),
-            "propose": (content, vote.scores),
+            "propose": (content, draft.scores[0]),
         }[name]
         self.call_both(person, name, self.id, self.index() + at, *rest)
 
     def wild_experiment(self, name: str, person: int, experiment: int) -> None:
-        rest = {"decline": (0,), "join": (bytes(32),)}.get(name, ())
+        key = bytes(32)
+        rest = {"decline": (0,), "join": (key, key), "set_encryption_key": (key,)}.get(name, ())
         if (name, person) != ("cancel", 0) or experiment != self.id:
             self.call_both(person, name, ExperimentId(experiment), *rest)
 
@@ -281,8 +193,8 @@ class Duel(Comparison):
     def propose_badly(self, content: Parts, current: bool) -> None:
         person = self.list_busy()[0]
         known = self.experiment.current
-        if current and known is not None:
-            self.call_both(person, "propose", self.id, self.index(), known, _SCORES)
+        if current and known:
+            self.call_both(person, "propose", self.id, self.index(), known[-1], _SCORES)
             return
         self.check_refusal(
             "propose",
@@ -294,25 +206,29 @@ class Duel(Comparison):
         lambda self: self.round is not None and self.round.phase == Phase.REVEALING,
         person=people,
         other=people,
-        how=st.sampled_from(["vote", "salt", "account", "twice"]),
+        how=st.sampled_from(["vote", "scores", "salt", "account", "twice"]),
     )
     def reveal_badly(self, person: int, other: int, how: str) -> None:
         mine = (self.id, self.index(), self.accounts[person])
-        vote, salt = self.salts.get(mine, (Vote(True), hash_text("none")))
+        nothing = (self.make_vote(person, Draft(1, (_SCORES,))), hash_text("none"))
+        vote, salt = self.salts.get(mine, nothing)
         if how == "vote":
-            vote = Vote(not vote.approve, vote.scores)
+            vote = replace(vote, approvals=vote.approvals ^ 1)
+        elif how == "scores":
+            vote = replace(vote, scores=(*vote.scores, _SCORES))
         elif how == "salt":
             salt = hash_text("a wrong salt")
         elif how == "account":
             vote, salt = self.salts.get((self.id, self.index(), self.accounts[other]), (vote, salt))
         self.call_both(person, "reveal", self.id, self.index(), vote, salt)
 
-    def copy_a_commitment(self, person: int, other: int, vote: Vote) -> None:
-        copied = self.commitment(other, vote, hash_text("salt 1"))
-        mine = (self.id, self.index(), self.accounts[person])
-        kind, _ = self.call_both(person, "commit", *mine[:2], copied)
-        if kind == "ok":
-            self.salts[mine] = vote, hash_text("salt 1")
+    def copy_a_commitment(self, person: int, other: int, draft: Draft) -> None:
+        vote, salt = self.make_vote(other, draft), hash_text("salt 1")
+        self.commit_to(person, draft, vote, salt, self.commitment(other, vote, salt))
+
+    def commit_to_an_invalid_ballot(self, person: int, draft: Draft, flaw: str) -> None:
+        vote, salt = self.make_vote(person, draft, flaw), hash_text("salt 2")
+        self.commit_to(person, draft, vote, salt, self.commitment(person, vote, salt))
 
     # ------------------------------------------------------------------ signed ballots
 
@@ -320,27 +236,37 @@ class Duel(Comparison):
         lambda self: self.has_open_vote(),
         by=people,
         at=st.sampled_from([0, 0, 0, 0, 0, 0, 1]),
-        signers=st.lists(st.tuples(people, votes, spoilers), max_size=5),
-        forged=st.lists(st.tuples(people, accounts, votes), max_size=1),
+        whole=drafts,
+        signers=st.lists(st.tuples(people, drafts, spoilers), max_size=5),
+        forged=st.lists(st.tuples(people, accounts, drafts), max_size=1),
     )
     def carry(
         self,
         by: int,
         at: int,
-        signers: Sequence[tuple[int, Vote, str | None]],
-        forged: Sequence[tuple[int, int, Vote]],
+        whole: Draft,
+        signers: Sequence[tuple[int, Draft, str | None]],
+        forged: Sequence[tuple[int, int, Draft]],
     ) -> None:
-        index = self.index() + at
+        """Submit a batch; all its ballots have as many scores, so that the EVM can express it."""
+        basis = self.make_basis(whole, at)
+        has_wrong_length = whole.flaw == "scores"
         batch = []
-        for person, vote, how in signers:
-            ballot = sign_ballot(PEOPLE[person], self.reference.domain, self.id, index, vote)
+        for person, draft, how in signers:
+            flaw = "scores" if has_wrong_length else draft.flaw
+            flaw = None if flaw == "scores" and not has_wrong_length else flaw
+            fitted = replace(draft, mask=draft.mask | 1, flaw=flaw)
+            own_basis = replace(basis, proposals=bytes(32)) if draft.flaw == "digest" else basis
+            ballot = self.sign(person, own_basis, self.make_vote(person, fitted))
             batch.append(ballot if how is None else spoil(ballot, how))
-        for person, account, vote in forged:
+        for person, account, draft in () if has_wrong_length else forged:
             claimed = self.accounts[account]
-            signed = sign_ballot(PEOPLE[person], self.reference.domain, self.id, index, vote)
-            batch.append(SignedBallot(claimed, Vote(not vote.approve), signed.signature))
+            vote = self.make_vote(person, replace(draft, flaw=None))
+            signed = self.sign(person, basis, vote)
+            other = replace(vote, approvals=vote.approvals ^ 1)
+            batch.append(SignedBallot(claimed, other, signed.signature))
             batch.append(SignedBallot(claimed, vote, signed.signature))
-        self.call_both(by, "vote_signed", self.id, index, batch)
+        self.call_both(by, "vote_signed", self.id, basis.round, basis.proposals, batch)
 
     # ------------------------------------------------------------------ odd queries
 
@@ -353,6 +279,7 @@ class Duel(Comparison):
         self.compare_answer("learner", experiment, learner)
         self.compare_answer("round", experiment, index)
         self.compare_answer("ballot", experiment, index, learner)
+        self.compare_answer("agenda", experiment, learner)
         self.record.steps += 1
 
     # One rule for all odd calls, so that they are rarer than sensible ones.
@@ -363,18 +290,26 @@ class Duel(Comparison):
             "content": st.none() | hostile_contents,
             "initial": st.booleans(),
         },
-        "copy_a_commitment": {"person": people, "other": people, "vote": votes},
-        "cancel": {"by": people, "chance": st.integers(0, 9)},
+        "copy_a_commitment": {"person": people, "other": people, "draft": drafts},
+        "commit_to_an_invalid_ballot": {
+            "person": people,
+            "draft": drafts,
+            "flaw": st.sampled_from(["approvals", "scores"]),
+        },
+        "announce": {"person": people, "topic": topics, "content": contents},
+        "cancel": {"by": people, "chance": st.integers(0, 3)},
         "wild_ballot": {
             "name": st.sampled_from(["decline", "vote", "commit", "reveal", "propose"]),
             "person": people,
             "at": st.sampled_from([0, 0, 0, 1, -1, 2**31, 2**32 - 1, 2**32, -(2**40)]),
-            "vote": votes,
+            "draft": drafts,
             "word": words,
             "content": contents,
         },
         "wild_experiment": {
-            "name": st.sampled_from(["start", "advance", "leave", "cancel", "decline", "join"]),
+            "name": st.sampled_from(
+                ["start", "advance", "leave", "cancel", "decline", "join", "set_encryption_key"]
+            ),
             "person": people,
             "experiment": st.sampled_from([0, 1, 2, 99, 2**64 - 1, 2**64, -1]),
         },

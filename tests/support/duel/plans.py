@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from hypothesis import strategies as st
@@ -17,12 +17,12 @@ from colearn_ledger.protocol import (
     Admission,
     ContentRef,
     ExperimentParams,
+    Merge,
     Scores,
     Selection,
     SignedBallot,
     SigningDomain,
     SigningScheme,
-    Vote,
 )
 from colearn_ledger.text.address import decode_bech32, encode_bech32
 
@@ -78,19 +78,46 @@ contents = st.builds(
 scores = st.sampled_from(
     [None, 0.0, -0.0, 0.75, -1e300, 5e-324, float("inf"), float("-inf"), float("nan")]
 )
-votes = st.builds(Vote, st.booleans(), st.builds(Scores, scores, scores))
-likely_votes = st.builds(
-    Vote, st.sampled_from([True, True, True, False]), st.builds(Scores, scores, scores)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A vote before its round is known.
+
+    Args:
+        mask: the bitmap of the slots that it approves, if they have another learner's proposal.
+        scores: scores, of which as many are used as the round requires.
+        flaw: the part of the ballot that is made invalid.
+    """
+
+    mask: int
+    scores: tuple[Scores, ...]
+    flaw: str | None = None
+
+
+_several_scores = st.lists(st.builds(Scores, scores, scores), min_size=1, max_size=6).map(tuple)
+_flaws = st.sampled_from([*(None for _ in range(12)), "approvals", "approvals", "scores", "digest"])
+drafts = st.builds(Draft, st.integers(0, 2**16 - 1), _several_scores, _flaws)
+likely_drafts = st.builds(Draft, st.sampled_from([0xFFFF, 0xFFFF, 1, 2, 5, 6, 0]), _several_scores)
+
+topics = st.sampled_from(
+    ["adapter", "", "x" * 32, "x" * 33, "é" * 16, "é" * 17, "a\nb", "\x7f", "\x9f", "\ud800"]
 )
 
 
-def _params(least: int, more: int, reveal_window: int, **rest: object) -> ExperimentParams:
+def _params(
+    least: int, more: int, terms: tuple[int, Merge], initial: bool, **rest: object
+) -> ExperimentParams:
+    proposers, merge = terms
+    needs_initial = proposers > 1 and merge == Merge.MEAN
     return ExperimentParams(
         name="a duel",
         spec=content_of("spec"),
+        initial=content_of("first") if initial or needs_initial else None,
         min_learners=least,
         max_learners=least + more,
-        reveal_window=reveal_window,
+        proposers=proposers,
+        merge=merge,
         **rest,  # type: ignore[arg-type]
     )
 
@@ -100,7 +127,8 @@ params = st.builds(
     least=st.integers(2, 4),
     more=st.integers(0, 2),
     reveal_window=st.sampled_from([0, 0, 0, 1, 7, 90]),
-    initial=st.sampled_from([None, content_of("first")]),
+    terms=st.tuples(st.sampled_from([1, 1, 2, 2, 3, 4, 16]), st.sampled_from(Merge)),
+    initial=st.booleans(),
     rounds=st.integers(1, 4),
     approval_bps=st.sampled_from([1, 2_500, 3_333, 3_334, 5_000, 5_001, 6_666, 6_667, 10_000]),
     propose_window=st.sampled_from([1, 5, 20, 90]),
@@ -110,6 +138,7 @@ params = st.builds(
     late_join=st.booleans(),
     settle_early=st.booleans(),
     max_strikes=st.sampled_from([0, 1, 1, 2]),
+    patience=st.sampled_from([0, 0, 0, 1, 2]),
 )
 
 
@@ -128,7 +157,7 @@ def shorten_windows(chosen: ExperimentParams) -> ExperimentParams:
 _SHORT, _LONG = 2, 100_000
 
 _BAD_VALUES: dict[str, list[object]] = {
-    "name": ["", "x" * 65, "é" * 33, "\ud800", "\U0001f600" * 17],
+    "name": ["", "x" * 65, "é" * 33, "\ud800", "\U0001f600" * 17, "a\nb", "\x7f", "\x9f"],
     "rounds": [0, -1, 2**32 - 1, 2**32, 2**70],
     "min_learners": [0, 1, -5, 10_001, 2**16, 2**16 + 2],
     "max_learners": [1, 0, -1, 10_001, 2**16, 2**16 + 4],
@@ -138,10 +167,16 @@ _BAD_VALUES: dict[str, list[object]] = {
     "reveal_window": [-1, 2**32, 2**32 + 5],
     "max_strikes": [-1, 2**16, 2**16 + 1],
     "selection": [2, -1, 256],
+    "proposers": [0, 17, -1, 255, 256, 2**16],
+    "merge": [2, -1, 256],
+    "patience": [-1, 2**32, 2**32 + 5],
     "admission": [2, -1, 256],
 }
 _EDGES: dict[str, list[object]] = {
-    "name": ["x", "x" * 64, "é" * 32, "\U0001f600" * 16],
+    "name": ["x", "x" * 64, "é" * 32, "\U0001f600" * 16, " ", "\u00a0"],
+    "proposers": [16],
+    "patience": [2**32 - 1],
+    "initial": [None],
     "rounds": [2**32 - 2],
     "max_learners": [10_000],
     "propose_window": [2**32 - 1],

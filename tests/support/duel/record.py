@@ -21,6 +21,8 @@ class Record:
     events: Counter[str] = field(default_factory=Counter)
     rounds: Counter[str] = field(default_factory=Counter)
     """Rounds by outcome, kind of ballots, and whether a deadline closed them."""
+    proposals: Counter[str] = field(default_factory=Counter)
+    """Rounds by number of proposals, merge and outcome."""
     skipped: Counter[str] = field(default_factory=Counter)
     began: float = field(default_factory=time.monotonic)
     ended: float = 0.0
@@ -37,6 +39,7 @@ class Record:
                 f"errors: {list_counts(self.errors)}",
                 f"events: {list_counts(self.events)}",
                 f"rounds: {list_counts(self.rounds)}",
+                f"rounds by proposals: {list_counts(self.proposals)}",
                 f"signed ballots skipped: {list_counts(self.skipped)}",
             ]
         )

@@ -80,7 +80,7 @@ class WasmdBackend:
         return [(r.time, r.event) for r in self._ledger.events(experiment)]
 
     def _send(self, wallet: Wallet, message: dict[str, Any]) -> AcceptedCall:
-        return self._accept(self._ledger._channel.send(wallet, message).wait())
+        return self._accept(self._ledger._channel.send(wallet, message, None).wait())
 
     def _accept(self, receipt: Receipt) -> AcceptedCall:
         return AcceptedCall(receipt.events, receipt.time, self._entropy(receipt.transaction))

@@ -45,19 +45,29 @@ class CosmosReader:
         return -1 if index is None else int(index)
 
     @property
-    def sha256(self) -> str:
-        """SHA-256 of the current weights, in hex."""
-        return base64.b64decode(self._ask("experiment")["current"]["sha256"]).hex()
+    def current(self) -> list[str]:
+        """SHA-256 of each file that makes up the current weights, in hex."""
+        files = self._ask("current_weights")["contents"]
+        return [base64.b64decode(content["sha256"]).hex() for content in files]
 
     def round(self, index: int) -> Any:
         return self._ask("round", round=index)
+
+    def slot(self, index: int) -> Any:
+        """Return the slot of a round's only proposer."""
+        [slot] = self.round(index)["slots"]
+        return slot
+
+    def count_accepted(self, index: int) -> int:
+        """Return the number of accepted proposals of a round."""
+        return sum(slot["accepted"] for slot in self.round(index)["slots"])
 
     def phase(self, index: int) -> str:
         return str(self.round(index)["phase"])
 
     def proposed(self, index: int) -> str:
         """Return the SHA-256 of the content proposed in a round, in hex."""
-        return base64.b64decode(self.round(index)["content"]["sha256"]).hex()
+        return base64.b64decode(self.slot(index)["content"]["sha256"]).hex()
 
     def outcomes(self) -> list[str]:
         """Return the outcomes of the rounds so far."""
@@ -68,7 +78,8 @@ class CosmosReader:
         return {b["learner"]: b["state"] for b in self._ask("ballots", round=index)["ballots"]}
 
     def strikes(self, account: str) -> int:
-        return int(self._ask("learner", account=account)["strikes"])
+        learner = self._ask("learner", account=account)
+        return max(learner["missed_proposals"], learner["missed_ballots"])
 
     def sequence(self, account: str) -> int:
         """Return the number of an account's transactions on the chain, failed ones included."""

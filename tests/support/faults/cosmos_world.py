@@ -23,6 +23,7 @@ from tests.support.faults.agents import DEADLINE, RunningAgent
 from tests.support.faults.cosmos_reader import CosmosReader
 from tests.support.faults.fault_world import FaultWorld, toy_params
 from tests.support.faults.grpc_gate import GrpcGate
+from tests.support.joining import join
 
 if TYPE_CHECKING:
     from tests.support.cosmos_place import Place
@@ -50,16 +51,17 @@ class CosmosAgent(RunningAgent):
 
 @dataclass
 class CosmosWorld(FaultWorld[CosmosAgent]):
-    """An experiment of three learners, each with an IPFS node.
+    """An experiment on a Cosmos chain, and the agents of its learners.
 
     Args:
         place: the chain.
-        swarm: the IPFS nodes.
+        swarm: the IPFS nodes; some learners share one if there are more learners.
         folder: folder of everything else.
         rounds: number of rounds of the experiment.
         gated: names of the learners whose agents reach the chain through a `GrpcGate`.
         balances: initial balances of some learners; the others have more than enough.
         terms: other parameters of the experiment.
+        names: learners in the order of joining, which is the order of proposing.
     """
 
     place: Place
@@ -69,7 +71,7 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
     gated: Sequence[str] = ()
     balances: Mapping[str, int] = field(default_factory=dict)
     terms: dict[str, Any] = field(default_factory=dict)
-    names: tuple[str, ...] = field(default=("alice", "bob", "carol"), init=False)
+    names: Sequence[str] = ("alice", "bob", "carol")
     agents: dict[str, CosmosAgent] = field(default_factory=dict, init=False)
     gates: dict[str, GrpcGate] = field(default_factory=dict, init=False)
     _closing: ExitStack = field(default_factory=ExitStack, init=False)
@@ -91,7 +93,7 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
         reference = ExperimentReference(f"cosmos:{chain.chain_id}", owner.contract, experiment)
         self.reader = CosmosReader(chain.grpc, owner.contract, experiment)
         for number, name in enumerate(self.names):
-            owner.acting_for(self.wallets[name]).join(experiment).wait(DEADLINE)
+            join(owner.acting_for(self.wallets[name]), experiment).wait(DEADLINE)
             grpc = chain.nodes[number % len(chain.nodes)].grpc
             if name in self.gated:
                 self.gates[name] = closing.enter_context(GrpcGate(grpc))
@@ -102,7 +104,7 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
                 self.wallets[name],
                 str(reference),
                 grpc,
-                self.swarm[number].api_url,
+                self.swarm[number % len(self.swarm)].api_url,
                 owner.contract,
                 target=1.0 + 0.01 * number,
                 terms=self.place.terms,
@@ -114,6 +116,10 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
     def view(self, name: str) -> CosmosLedger:
         """Return a learner's view of the ledger, for a test that acts as that learner."""
         return self._owner.acting_for(self.wallets[name])
+
+    def _place_of_current(self) -> Sequence[str]:
+        chain, gateway = self.place.chain, self.swarm[-1].gateway
+        return ("cosmos", chain.rest, self._owner.contract, str(self.experiment), gateway)
 
     # ------------------------------------------------------------------ waiting
 
@@ -160,7 +166,8 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
     def _check_sent_once(self, running: Sequence[CosmosAgent], *, resent: bool) -> None:
         """Check that each duty took effect once, and that each transaction had an effect."""
         duties = self.reader.duties()
-        once = {duty: n for duty, n in duties.items() if duty[1] != "advance"}  # it has no round
+        without_round = ("advance", "announce")
+        once = {duty: n for duty, n in duties.items() if duty[1] not in without_round}
         assert set(once.values()) <= {1}, once
         for agent in () if resent else running:
             effective = sum(n for duty, n in duties.items() if duty[0] == agent.account)

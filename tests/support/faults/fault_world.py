@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -15,7 +17,10 @@ from colearn_ledger.spec import ExperimentSpec
 from colearn_ledger.weights.codec import write_weights
 from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.store import ContentStore
+from tests.support import ROOT
 from tests.support.faults.agents import DEADLINE, RunningAgent, wait_for
+
+_SCRIPT = ROOT / "tests" / "support" / "compute_current_weights.py"
 
 AgentOnChain = TypeVar("AgentOnChain", bound=RunningAgent)
 
@@ -109,8 +114,8 @@ class FaultWorld(Generic[AgentOnChain]):
         return running
 
     def check_weights(self, running: Sequence[RunningAgent]) -> None:
-        """Check that agents and learners have the weights that the chain references."""
-        current = self.reader.sha256
+        """Check that agents and learners have the current weights."""
+        current = self.find_current()
         learned = []
         for agent in running:
             assert agent.journal("adopted")[-1]["content"][1] == current, agent.name
@@ -118,6 +123,23 @@ class FaultWorld(Generic[AgentOnChain]):
             assert sha256(kept.read_bytes()).hexdigest() == current, agent.name
             learned.append(agent.calls("accept")[-1]["weights"])
         assert learned == learned[:1] * len(learned)
+
+    def find_current(self) -> str:
+        """Return the SHA-256 of the current weights, in hex.
+
+        If they are a mean, a script computes it from the contract and an IPFS node's gateway.
+        """
+        files = self.reader.current
+        if len(files) == 1:
+            return str(files[0])
+        command = [sys.executable, "-I", str(_SCRIPT), *self._place_of_current()]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+        return run.stdout.split()[0]
+
+    def _place_of_current(self) -> Sequence[str]:
+        """Return the arguments of the script that computes the current weights."""
+        raise NotImplementedError
 
 
 def toy_params(

@@ -25,7 +25,8 @@ from tests.support.faults.agents import CHAIN_ID, DEADLINE, RunningAgent, wait_f
 from tests.support.faults.fault_world import FaultWorld, toy_params
 from tests.support.faults.gate import Gate, Hold
 from tests.support.faults.hosts import Hosts
-from tests.support.faults.reader import Reader
+from tests.support.faults.reader import ARTIFACT, Reader
+from tests.support.joining import join as join_experiment
 
 BLOCK_TIME = 0.2  # seconds
 ETHER = 10**18
@@ -78,7 +79,7 @@ class World(FaultWorld[RunningAgent]):
             self._make_agent(name, closing)
         if not self.joins:
             for name in self.names:
-                self.view(name).join(self.experiment).wait(DEADLINE)
+                join_experiment(self.view(name), self.experiment).wait(DEADLINE)
         self.dump()
 
     def _start_nodes(self, closing: ExitStack) -> dict[str, Kubo]:
@@ -136,6 +137,10 @@ class World(FaultWorld[RunningAgent]):
         closing.callback(agent.kill)
         self.agents[name] = agent
 
+    def _place_of_current(self) -> Sequence[str]:
+        gateway = self.nodes[self.names[-1]].gateway
+        return ("evm", str(ARTIFACT), self.chain.url, self.contract, str(self.experiment), gateway)
+
     # ------------------------------------------------------------------ actions
 
     def agent(self, name: str) -> RunningAgent:
@@ -161,9 +166,9 @@ class World(FaultWorld[RunningAgent]):
         Each voter first finishes its current attempt to fetch the proposal, however long it takes.
         """
         self.stop_mining()
-        json_rpc(
-            self.chain.url, "evm_setNextBlockTimestamp", self.reader.round(index).deadline - 10
-        )
+        round_ = self.reader.round(index)
+        half = (round_.votingStartedAt + round_.deadline) // 2 + 1
+        json_rpc(self.chain.url, "evm_setNextBlockTimestamp", half)
         json_rpc(self.chain.url, "evm_mine")
         json_rpc(self.chain.url, "anvil_setBlockTimestampInterval", 0)
         self.mine()

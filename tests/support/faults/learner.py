@@ -1,4 +1,4 @@
-"""A learner for the fault tests with few numbers, instant training, and steps that can be stopped.
+"""A learner for the fault tests with few numbers, short training, and steps that can be stopped.
 
 It writes each call to ``<notes>/calls.jsonl``. If a file ``<notes>/hold-<step>`` exists and the
 step was reached more often than the number in that file, it creates ``<notes>/held-<step>`` and
@@ -27,24 +27,32 @@ class TowardsTarget:
         target: the number to approach.
         notes: folder of the notes.
         poison: whether to propose the weights with their signs flipped.
+        work: duration of a training in seconds; a test takes a tenth of it.
     """
 
-    def __init__(self, target: float, notes: Path, *, poison: bool) -> None:
+    def __init__(self, target: float, notes: Path, *, poison: bool, work: float) -> None:
         self._target = target
         self._notes = notes
         self._poison = poison
+        self._work = work
         self._weights = [np.zeros(3)]
 
     def mli_propose_weights(self) -> Weights:
         self._reach("before-training")
+        time.sleep(self._work)
         trained = self._weights[0] + 0.1 * (self._target - self._weights[0])
         self._reach("after-training")
         return Weights(weights=[-trained if self._poison else trained])
 
     def mli_test_weights(self, weights: Weights) -> ProposedWeights:
-        self._reach("before-testing")
+        """Test weights; tests of the current weights do not count as steps."""
+        is_current = np.array_equal(weights.weights[0], self._weights[0])
+        if not is_current:
+            self._reach("before-testing")
+        time.sleep(self._work / 10)
         score, current = self._score(weights.weights), self._score(self._weights)
-        self._reach("after-testing")
+        if not is_current:
+            self._reach("after-testing")
         return ProposedWeights(
             weights=weights, vote_score=score, test_score=score, vote=score > current
         )
@@ -85,5 +93,7 @@ class TowardsTarget:
             file.write(json.dumps({"step": step, **more}) + "\n")
 
 
-def make_learner(target: float = 1.0, notes: str = ".", *, poison: bool = False) -> TowardsTarget:
-    return TowardsTarget(target, Path(notes), poison=poison)
+def make_learner(
+    target: float = 1.0, notes: str = ".", *, poison: bool = False, work: float = 0.0
+) -> TowardsTarget:
+    return TowardsTarget(target, Path(notes), poison=poison, work=work)

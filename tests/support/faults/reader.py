@@ -11,7 +11,7 @@ from web3 import HTTPProvider, Web3
 
 from tests.support import ROOT
 
-_ARTIFACT = ROOT / "colearn_ledger/chains/evm/CollectiveLearning.json"
+ARTIFACT = ROOT / "colearn_ledger/chains/evm/CollectiveLearning.json"
 _STATUS = ("enrolling", "running", "completed", "cancelled")
 _PHASE = ("proposing", "voting", "revealing", "closed")
 _OUTCOME = ("none", "accepted", "rejected", "no proposal", "abandoned")
@@ -40,7 +40,7 @@ class Reader:
 
     def __init__(self, url: str, contract: str, experiment: int) -> None:
         self._web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": 20}))
-        abi = json.loads(_ARTIFACT.read_text())["abi"]
+        abi = json.loads(ARTIFACT.read_text())["abi"]
         self._contract = self._web3.eth.contract(contract, abi=abi, decode_tuples=True)  # type: ignore[call-overload]
         self._experiment = experiment
 
@@ -58,12 +58,21 @@ class Reader:
         return experiment.round if experiment.started else -1
 
     @property
-    def sha256(self) -> str:
-        """SHA-256 of the current weights, in hex."""
-        return self._ask("experiment").current.sha256Hash.hex()
+    def current(self) -> list[str]:
+        """SHA-256 of each file that makes up the current weights, in hex."""
+        return [content.sha256Hash.hex() for content in self._ask("currentWeights")]
 
     def round(self, index: int) -> Any:
         return self._ask("round", index)
+
+    def slot(self, index: int) -> Any:
+        """Return the slot of a round's only proposer."""
+        [slot] = self.round(index).slots
+        return slot
+
+    def count_accepted(self, index: int) -> int:
+        """Return the number of accepted proposals of a round."""
+        return sum(slot.accepted for slot in self.round(index).slots)
 
     def phase(self, index: int) -> str:
         return _PHASE[self.round(index).phase]
@@ -73,11 +82,12 @@ class Reader:
         return [_OUTCOME[row.outcome] for row in self._ask("rounds", 0, 100)]
 
     def ballots(self, index: int) -> dict[str, int]:
-        """Return each learner's ballot: 0 none, 1 committed, 2 approved, 3 rejected."""
+        """Return each learner's ballot: 0 none, 1 committed, 2 cast."""
         return {b.learner: b.state for b in self._ask("ballots", index, 0, 100)}
 
     def strikes(self, account: str) -> int:
-        return int(self._ask("learner", account).strikes)
+        learner = self._ask("learner", account)
+        return max(learner.missedProposals, learner.missedBallots)
 
     def balance(self, account: str) -> int:
         return self._web3.eth.get_balance(account)  # type: ignore[arg-type]
@@ -124,5 +134,5 @@ class Reader:
         return Counter(
             (t.account, t.call, t.round)
             for t in self.transactions()
-            if t.call != "advance" and (t.succeeded or not with_effect)
+            if t.call not in ("advance", "announce") and (t.succeeded or not with_effect)
         )

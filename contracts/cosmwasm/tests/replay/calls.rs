@@ -18,17 +18,25 @@ pub fn message(suite: &Suite, call: &str, given: &Value) -> ExecuteMsg {
     match call {
         "admit" => {
             let names = given["accounts"].as_array().unwrap().iter();
-            let accounts = names.map(|name| suite.account(name.as_str().unwrap()).to_string());
+            let accounts = names.map(|name| suite.account(text(name)).to_string());
             arguments.insert("accounts".to_string(), accounts.collect());
         }
+        "join" => {
+            let wrong = arguments.remove("wrong") == Some(true.into());
+            let hash = match wrong {
+                true => Binary::from([0; 32]),
+                false => suite.experiment().hash,
+            };
+            arguments.insert("hash".to_string(), json!(hash));
+        }
         "remove" => {
-            let learner = suite.account(given["learner"].as_str().unwrap());
+            let learner = suite.account(text(&given["learner"]));
             arguments.insert("learner".to_string(), learner.as_str().into());
         }
         "commit" => arguments = commit(suite, given),
         "vote_signed" => {
             let ballots = given["ballots"].as_array().unwrap().iter();
-            let ballots = ballots.map(|ballot| json!(sign_ballot(suite, &given["round"], ballot)));
+            let ballots = ballots.map(|ballot| json!(sign_ballot(suite, given, ballot)));
             arguments.insert("ballots".to_string(), ballots.collect());
         }
         _ => (),
@@ -37,34 +45,40 @@ pub fn message(suite: &Suite, call: &str, given: &Value) -> ExecuteMsg {
 }
 
 fn commit(suite: &Suite, given: &Value) -> Map<String, Value> {
-    let vote = vote(&given["round"], given);
-    let salt = Binary::from_base64(given["salt"].as_str().unwrap()).unwrap();
-    let account = Person::named(given["of"].as_str().unwrap()).canonical();
+    let vote = vote(given, given);
+    let salt = bytes(&given["salt"]);
+    let account = Person::named(text(&given["of"])).canonical();
     let hash = match given["zero"].as_bool().unwrap() {
         true => [0; 32],
         false => commitment(&suite.domain().separator(), &account, &vote, &salt),
     };
     let arguments = json!({
-        "experiment": "1", "round": given["round"], "commitment": Binary::from(hash),
+        "experiment": "1", "round": given["round"], "proposals": given["proposals"],
+        "commitment": Binary::from(hash),
     });
     arguments.as_object().unwrap().clone()
 }
 
-fn sign_ballot(suite: &Suite, round: &Value, given: &Value) -> SignedBallot {
-    let (signer, learner) = (
-        given["signer"].as_str().unwrap(),
-        given["learner"].as_str().unwrap(),
-    );
-    suite.sign_ballot_as(signer, learner, &suite.domain(), &vote(round, given))
+fn sign_ballot(suite: &Suite, batch: &Value, given: &Value) -> SignedBallot {
+    let (signer, learner) = (text(&given["signer"]), text(&given["learner"]));
+    suite.sign_ballot_as(signer, learner, &suite.domain(), &vote(batch, given))
 }
 
-fn vote(round: &Value, given: &Value) -> Vote {
-    let bits = |name: &str| given[name].as_str().unwrap().parse().unwrap();
+/// Returns the ballot in `given` on the proposals and in the round of a call.
+fn vote(call: &Value, given: &Value) -> Vote {
     Vote {
         experiment: 1,
-        round: round.as_u64().unwrap() as u32,
-        approve: given["approve"].as_bool().unwrap(),
-        vote_score: bits("vote_score"),
-        test_score: bits("test_score"),
+        round: call["round"].as_u64().unwrap() as u32,
+        proposals: bytes(&call["proposals"]).to_array().unwrap(),
+        approvals: given["approvals"].as_u64().unwrap() as u16,
+        scores: bytes(&given["scores"]),
     }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+fn bytes(value: &Value) -> Binary {
+    Binary::from_base64(text(value)).unwrap()
 }

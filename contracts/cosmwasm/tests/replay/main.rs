@@ -119,10 +119,18 @@ fn format_event(suite: &Suite, event: &Event) -> (String, BTreeMap<String, Strin
     )
 }
 
-/// Returns the text of the expected error.
+/// Returns the text of the expected error. Null stands for the experiment's hash, which depends on the
+/// creator's address.
 fn error_text(suite: &Suite, expected: &Refusal) -> String {
-    let values = expected.values.iter().map(|value| match value.as_str() {
-        Some(name) if PEOPLE.contains(&name) => suite.account(name).to_string().into(),
+    let values = expected.values.iter().map(|value| match value {
+        Value::String(name) if PEOPLE.contains(&name.as_str()) => {
+            suite.account(name).to_string().into()
+        }
+        Value::Null => {
+            let hash = suite.experiment().hash;
+            let digits = hash.iter().map(|byte| format!("{byte:02x}"));
+            digits.collect::<String>().into()
+        }
         _ => value.clone(),
     });
     let values = serde_json::to_string(&values.collect::<Vec<Value>>()).unwrap();
@@ -131,10 +139,12 @@ fn error_text(suite: &Suite, expected: &Refusal) -> String {
     text
 }
 
-/// Returns the name of the person with this address, or the text unchanged.
+/// Returns a text, which may be a list separated by commas, with names in place of addresses.
 fn name_of(suite: &Suite, text: &str) -> String {
-    let person = PEOPLE
-        .into_iter()
-        .find(|name| suite.account(name).as_str() == text);
-    person.unwrap_or(text).to_string()
+    let names = text.split(',').map(|part| {
+        let mut people = PEOPLE.into_iter();
+        let person = people.find(|name| suite.account(name).as_str() == part);
+        person.unwrap_or(part)
+    });
+    names.collect::<Vec<_>>().join(",")
 }

@@ -10,7 +10,8 @@ use crate::{name_of, PEOPLE};
 pub fn read_state(suite: &Suite) -> Value {
     let e = suite.experiment();
     let mut state = json!({
-        "experiment": [e.status, e.round, e.active_learners, e.joined_learners],
+        "experiment":
+            [e.status, e.round, e.active_learners, e.joined_learners, e.cancel_requested],
         "current": [e.current, e.current_round],
         "times": [e.created_at, e.started_at, e.ended_at],
         "learners": learners(suite),
@@ -32,19 +33,41 @@ fn learners(suite: &Suite) -> Vec<Value> {
     });
     let learners = rows.learners.iter().map(|m| {
         let name = name_of(suite, m.account.as_str());
-        json!([name, m.active, m.from_round, m.until_round, m.strikes])
+        let missed = (m.missed_proposals, m.missed_ballots);
+        json!([
+            name,
+            m.active,
+            m.from_round,
+            m.until_round,
+            missed.0,
+            missed.1
+        ])
     });
     learners.collect()
 }
 
 fn row(suite: &Suite, index: u32) -> Value {
     let r = suite.round_at(index);
+    let slots = r.slots.iter().map(|slot| {
+        let proposer = name_of(suite, slot.proposer.as_str());
+        let content = &slot.content;
+        json!([
+            proposer,
+            slot.state,
+            content,
+            slot.proposed_at,
+            slot.approvals,
+            slot.accepted
+        ])
+    });
+    let times = (r.started_at, r.voting_started_at, r.reveal_started_at);
     json!({
-        "states": [r.index, r.phase, r.outcome, name_of(suite, r.proposer.as_str())],
-        "counts": [r.eligible, r.needed, r.approvals, r.rejections, r.commitments],
-        "times": [r.started_at, r.proposed_at, r.reveal_started_at, r.closed_at, r.deadline],
+        "states": [r.index, r.phase, r.outcome],
+        "slots": slots.collect::<Vec<_>>(),
+        "counts": [r.eligible, r.needed, r.ballots, r.commitments],
+        "proposals": r.proposals,
+        "times": [times.0, times.1, times.2, r.closed_at, r.deadline],
         "by_deadline": r.by_deadline,
-        "content": r.content,
         "ballots": ballots(suite, index),
     })
 }
@@ -59,6 +82,6 @@ fn ballots(suite: &Suite, round: u32) -> Vec<Value> {
     });
     let ballots = rows.ballots.iter();
     ballots
-        .map(|row| json!([row.eligible, row.state]))
+        .map(|row| json!([row.eligible, row.state, row.approvals]))
         .collect()
 }

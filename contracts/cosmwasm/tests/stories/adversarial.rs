@@ -8,7 +8,7 @@ use cosmwasm_std::Binary;
 use k256::ecdsa::Signature;
 
 use crate::suite::worlds::{FIVE, THREE};
-use crate::suite::{salt, Suite, SCORES, WINDOW};
+use crate::suite::{content, salt, RoundFacts, Suite, NO, WINDOW, YES};
 
 fn begin_vote() -> Suite {
     let mut suite = Suite::running(&FIVE, |_| ());
@@ -26,31 +26,31 @@ fn skip_reason(suite: &mut Suite, ballot: collective_learning::msg::SignedBallot
 #[test]
 fn second_ballot_of_any_kind_is_refused() {
     let mut suite = begin_vote();
-    suite.vote("bob", true).unwrap();
+    suite.vote("bob", YES).unwrap();
     assert_eq!(
-        suite.vote("bob", true),
+        suite.vote("bob", YES),
         Err(E::AlreadyVoted(suite.account("bob")))
     );
-    let ballot = suite.sign_ballot("bob", false);
+    let ballot = suite.sign_ballot("bob", NO);
     assert_eq!(skip_reason(&mut suite, ballot), "already_voted");
-    let ballot = suite.sign_ballot("cy", true);
+    let ballot = suite.sign_ballot("cy", YES);
     suite.submit_ballots(&[ballot]).unwrap();
     assert_eq!(
-        suite.vote("cy", false),
+        suite.vote("cy", NO),
         Err(E::AlreadyVoted(suite.account("cy")))
     );
-    assert_eq!((suite.round().approvals, suite.round().rejections), (2, 0));
+    assert_eq!(suite.round().tally(), (vec![2], 2));
 }
 
 #[test]
 fn copied_commitment_cannot_be_revealed() {
     let mut suite = Suite::running(&THREE, |p| p.reveal_window = WINDOW as u32);
     suite.propose("ana", "weights").unwrap();
-    let copied = suite.commitment("bob", true);
-    suite.commit("bob", true).unwrap();
+    let copied = suite.commitment("bob", YES);
+    suite.commit("bob", YES).unwrap();
     suite.commit_bytes("cy", &copied).unwrap();
-    suite.reveal("bob", true).unwrap();
-    let stolen = suite.reveal_with("cy", true, SCORES, &salt("bob"));
+    suite.reveal("bob", YES).unwrap();
+    let stolen = suite.reveal_with("cy", &suite.ballot_of(YES), &salt("bob"));
     assert_eq!(stolen, Err(E::BadReveal(suite.account("cy"))));
     suite.lapse_phase();
     assert_eq!(suite.ballot_state(0, "cy"), BallotState::Committed);
@@ -59,7 +59,7 @@ fn copied_commitment_cannot_be_revealed() {
 #[test]
 fn malleable_twin_of_a_signature_is_skipped() {
     let mut suite = begin_vote();
-    let mut ballot = suite.sign_ballot("bob", true);
+    let mut ballot = suite.sign_ballot("bob", YES);
     let low = Signature::from_slice(&ballot.signature).unwrap();
     let (r, s) = (low.r(), low.s());
     let high = Signature::from_scalars(r.to_bytes(), (-*s).to_bytes()).unwrap();
@@ -71,7 +71,7 @@ fn malleable_twin_of_a_signature_is_skipped() {
 #[test]
 fn malformed_keys_and_signatures_are_skipped() {
     let mut suite = begin_vote();
-    let good = suite.sign_ballot("bob", true);
+    let good = suite.sign_ballot("bob", YES);
     let key = good.public_key.to_vec();
     let signature = good.signature.to_vec();
     let keys = [
@@ -105,27 +105,27 @@ fn malformed_keys_and_signatures_are_skipped() {
         assert_eq!(skip_reason(&mut suite, ballot), "bad_signature");
     }
     suite.submit_ballots(&[good]).unwrap();
-    assert_eq!(suite.round().approvals, 1);
+    assert_eq!(suite.round().tally(), (vec![1], 1));
 }
 
 #[test]
 fn ballot_signed_with_another_key_is_skipped() {
     let mut suite = begin_vote();
-    let vote = suite.ballot_of(true, SCORES);
+    let vote = suite.ballot_of(YES);
     for (signer, learner) in [("cy", "bob"), ("bob", "cy"), ("stranger", "dan")] {
         let ballot = suite.sign_ballot_as(signer, learner, &suite.domain(), &vote);
         assert_eq!(skip_reason(&mut suite, ballot), "bad_signature");
     }
     let mut ballot = suite.sign_ballot_as("stranger", "bob", &suite.domain(), &vote);
     // the right key and a wrong signature
-    ballot.public_key = suite.sign_ballot("bob", true).public_key;
+    ballot.public_key = suite.sign_ballot("bob", YES).public_key;
     assert_eq!(skip_reason(&mut suite, ballot), "bad_signature");
 }
 
 #[test]
 fn ballot_does_not_count_on_another_chain_or_in_another_contract() {
     let mut suite = begin_vote();
-    let vote = suite.ballot_of(true, SCORES);
+    let vote = suite.ballot_of(YES);
     let here = suite.domain();
     let foreign = [
         Domain {
@@ -152,7 +152,7 @@ fn ballot_does_not_count_on_another_chain_or_in_another_contract() {
 #[test]
 fn ballot_is_bound_to_its_experiment() {
     let mut suite = begin_vote();
-    let of_first = suite.sign_ballot("bob", true);
+    let of_first = suite.sign_ballot("bob", YES);
     suite.create(|_| ()).unwrap();
     for name in FIVE {
         suite.join(name).unwrap();
@@ -165,7 +165,7 @@ fn ballot_is_bound_to_its_experiment() {
 #[test]
 fn commitment_is_bound_to_its_experiment() {
     let mut suite = Suite::running(&THREE, |p| p.reveal_window = WINDOW as u32);
-    let of_first = suite.commitment("bob", true);
+    let of_first = suite.commitment("bob", YES);
     suite.create(|p| p.reveal_window = WINDOW as u32).unwrap();
     for name in THREE {
         suite.join(name).unwrap();
@@ -173,9 +173,9 @@ fn commitment_is_bound_to_its_experiment() {
     suite.start().unwrap();
     suite.propose("ana", "weights").unwrap();
     suite.commit_bytes("bob", &of_first).unwrap();
-    suite.commit("cy", true).unwrap();
+    suite.commit("cy", YES).unwrap();
     assert_eq!(
-        suite.reveal("bob", true),
+        suite.reveal("bob", YES),
         Err(E::BadReveal(suite.account("bob")))
     );
 }
@@ -186,7 +186,7 @@ fn calls_of_outsiders_are_refused() {
     let stranger = suite.account("stranger");
     let experiment = suite.id();
     assert_eq!(
-        suite.vote("stranger", true),
+        suite.vote("stranger", YES),
         Err(E::NotALearner(stranger.clone()))
     );
     assert_eq!(
@@ -211,18 +211,19 @@ fn creator_has_no_other_privileges() {
     let mut suite = begin_vote();
     let creator = suite.account("creator");
     assert_eq!(
-        suite.vote("creator", true),
+        suite.vote("creator", YES),
         Err(E::NotALearner(creator.clone()))
     );
     assert_eq!(suite.remove("creator", "bob"), Err(E::NotRemovable(0)));
     for name in &FIVE[1..] {
-        suite.vote(name, true).unwrap();
+        suite.vote(name, YES).unwrap();
     }
     assert_eq!(
         suite.propose("creator", "mine"),
         Err(E::NotProposer(creator))
     );
     let accepted = suite.experiment().current;
+    assert_eq!(accepted, [content("weights")]);
     suite.cancel("creator").unwrap();
     let e = suite.experiment();
     assert_eq!((e.status, e.current), (Status::Cancelled, accepted));
@@ -240,14 +241,14 @@ fn only_the_creator_cancels() {
 fn proposer_cannot_vote_in_any_way() {
     let mut suite = begin_vote();
     assert_eq!(
-        suite.vote("ana", true),
+        suite.vote("ana", YES),
         Err(E::NotEligible(suite.account("ana")))
     );
-    let ballot = suite.sign_ballot("ana", true);
+    let ballot = suite.sign_ballot("ana", YES);
     assert_eq!(skip_reason(&mut suite, ballot), "not_eligible");
     suite.leave("ana").unwrap();
     assert_eq!(
-        suite.vote("ana", true),
+        suite.vote("ana", YES),
         Err(E::NotEligible(suite.account("ana")))
     );
 }
@@ -259,14 +260,14 @@ fn late_joiner_does_not_change_an_open_vote() {
     for sybil in ["s1", "s2", "s3"] {
         suite.join(sybil).unwrap();
         assert_eq!(
-            suite.vote(sybil, true),
+            suite.vote(sybil, YES),
             Err(E::NotEligible(suite.account(sybil)))
         );
     }
     assert_eq!((suite.round().eligible, suite.round().needed), (2, 1));
-    suite.vote("bob", false).unwrap();
-    suite.vote("cy", false).unwrap();
-    assert_eq!(suite.round_at(0).rejections, 2);
+    suite.vote("bob", NO).unwrap();
+    suite.vote("cy", NO).unwrap();
+    assert_eq!(suite.round_at(0).tally(), (vec![0], 2));
 }
 
 #[test]
@@ -275,7 +276,7 @@ fn leaving_does_not_lower_the_needed_approvals() {
     for name in ["cy", "dan", "eve"] {
         suite.leave(name).unwrap();
     }
-    suite.vote("bob", true).unwrap();
+    suite.vote("bob", YES).unwrap();
     assert_eq!(suite.round().phase, Phase::Voting);
     assert_eq!(
         suite.lapse_phase().attribute("round_closed", "outcome"),
@@ -303,8 +304,9 @@ fn experiments_do_not_affect_each_other() {
     }
     suite.start().unwrap();
     suite.propose("ana", "others").unwrap();
-    suite.vote("bob", false).unwrap();
+    suite.vote("bob", NO).unwrap();
     suite.leave("bob").unwrap();
+    suite.lapse_phase();
     suite.cancel("creator").unwrap();
     suite.experiment = 1;
     assert_eq!(

@@ -4,7 +4,7 @@ use collective_learning::types::{Outcome, Phase, Status};
 use collective_learning::ContractError as E;
 
 use crate::suite::worlds::{FIVE, THREE};
-use crate::suite::{Suite, WINDOW};
+use crate::suite::{RoundFacts, Suite, NO, WINDOW, YES};
 
 #[test]
 fn round_without_a_proposal_closes_at_the_deadline() {
@@ -24,7 +24,7 @@ fn round_without_a_proposal_closes_at_the_deadline() {
 fn missing_ballots_do_not_count_as_approvals() {
     let mut suite = Suite::running(&FIVE, |_| ());
     suite.propose("ana", "weights").unwrap();
-    suite.vote("bob", true).unwrap();
+    suite.vote("bob", YES).unwrap();
     assert_eq!(
         suite.lapse_phase().attribute("round_closed", "outcome"),
         "rejected"
@@ -36,8 +36,8 @@ fn missing_ballots_do_not_count_as_approvals() {
 fn enough_approvals_at_the_deadline_accept_the_proposal() {
     let mut suite = Suite::running(&FIVE, |_| ());
     suite.propose("ana", "weights").unwrap();
-    suite.vote("bob", true).unwrap();
-    suite.vote("cy", true).unwrap();
+    suite.vote("bob", YES).unwrap();
+    suite.vote("cy", YES).unwrap();
     assert_eq!(
         suite.round().phase,
         Phase::Voting,
@@ -48,8 +48,8 @@ fn enough_approvals_at_the_deadline_accept_the_proposal() {
         closed.attributes("round_closed")[2..],
         [
             "outcome=accepted",
+            "accepted=1",
             "approvals=2",
-            "rejections=0",
             "eligible=4"
         ]
     );
@@ -90,11 +90,11 @@ fn ballot_counts_until_one_second_before_the_deadline() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "weights").unwrap();
     suite.pass_time(WINDOW - 1);
-    suite.vote("bob", true).unwrap();
+    suite.vote("bob", YES).unwrap();
     suite.pass_time(1);
     let deadline = suite.now();
-    assert_eq!(suite.vote("cy", true), Err(E::DeadlinePassed(deadline)));
-    let ballot = suite.sign_ballot("cy", true);
+    assert_eq!(suite.vote("cy", YES), Err(E::DeadlinePassed(deadline)));
+    let ballot = suite.sign_ballot("cy", YES);
     assert_eq!(
         suite.submit_ballots(&[ballot]),
         Err(E::DeadlinePassed(deadline))
@@ -127,8 +127,8 @@ fn advance_long_after_the_deadline_ends_only_one_phase() {
 fn round_settles_early_with_enough_approvals() {
     let mut suite = Suite::running(&FIVE, |p| p.settle_early = true);
     suite.propose("ana", "weights").unwrap();
-    suite.vote("bob", true).unwrap();
-    let closed = suite.vote("cy", true).unwrap();
+    suite.vote("bob", YES).unwrap();
+    let closed = suite.vote("cy", YES).unwrap();
     assert_eq!(closed.attribute("round_closed", "outcome"), "accepted");
     assert_eq!(suite.strikes(&FIVE), [0; 5], "nobody missed a ballot");
 }
@@ -137,18 +137,19 @@ fn round_settles_early_with_enough_approvals() {
 fn round_settles_early_when_approval_is_out_of_reach() {
     let mut suite = Suite::running(&FIVE, |p| p.settle_early = true);
     suite.propose("ana", "weights").unwrap();
-    suite.vote("bob", false).unwrap();
-    suite.vote("cy", false).unwrap();
-    let closed = suite.vote("dan", false).unwrap();
+    suite.vote("bob", NO).unwrap();
+    suite.vote("cy", NO).unwrap();
+    let closed = suite.vote("dan", NO).unwrap();
     assert_eq!(
         closed.attributes("round_closed")[2..],
         [
             "outcome=rejected",
+            "accepted=0",
             "approvals=0",
-            "rejections=3",
             "eligible=4"
         ]
     );
+    assert_eq!(suite.round_at(0).tally(), (vec![0], 3));
 }
 
 #[test]
@@ -157,15 +158,15 @@ fn revealed_ballots_settle_the_round_early() {
         (p.settle_early, p.reveal_window) = (true, WINDOW as u32);
     });
     suite.propose("ana", "weights").unwrap();
-    suite.commit("bob", true).unwrap();
-    suite.commit("cy", true).unwrap();
-    let closed = suite.reveal("cy", true).unwrap();
+    suite.commit("bob", YES).unwrap();
+    suite.commit("cy", YES).unwrap();
+    let closed = suite.reveal("cy", YES).unwrap();
     assert_eq!(
         closed.attributes("round_closed")[2..],
         [
             "outcome=accepted",
+            "accepted=1",
             "approvals=1",
-            "rejections=0",
             "eligible=2"
         ]
     );
@@ -178,14 +179,15 @@ fn only_unrevealed_commitments_count_as_outstanding() {
     });
     suite.propose("ana", "weights").unwrap();
     for name in ["bob", "cy", "dan"] {
-        suite.commit(name, false).unwrap();
+        suite.commit(name, NO).unwrap();
     }
     suite.lapse_phase();
-    suite.reveal("bob", false).unwrap();
+    suite.reveal("bob", NO).unwrap();
     assert_eq!(suite.round_at(0).phase, Phase::Revealing);
     // Two approvals are needed, and only one of three commitments is left.
-    let closed = suite.reveal("cy", false).unwrap();
-    assert_eq!(closed.attribute("round_closed", "rejections"), "2");
+    let closed = suite.reveal("cy", NO).unwrap();
+    assert_eq!(closed.attribute("round_closed", "outcome"), "rejected");
+    assert_eq!(suite.round_at(0).tally(), (vec![0], 2));
 }
 
 #[test]
@@ -194,7 +196,7 @@ fn too_few_commitments_close_the_round_without_a_reveal_phase() {
         (p.settle_early, p.reveal_window) = (true, WINDOW as u32);
     });
     suite.propose("ana", "weights").unwrap();
-    suite.commit("bob", true).unwrap();
+    suite.commit("bob", YES).unwrap();
     assert_eq!(
         suite.lapse_phase().attribute("round_closed", "outcome"),
         "rejected"

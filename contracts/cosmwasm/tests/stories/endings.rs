@@ -11,17 +11,16 @@ use collective_learning::msg::{
     ExecuteMsg, ExperimentResponse, InstantiateMsg, QueryMsg, RoundResponse,
 };
 use collective_learning::signing::{commitment, Domain, Vote};
-use collective_learning::types::{Params, Phase, Status};
+use collective_learning::types::{Merge, Params, Phase, Selection, Status};
 use cosmwasm_std::testing::{message_info, mock_env, MockApi, MockQuerier};
 use cosmwasm_std::{
     from_json, Addr, Api, Binary, Deps, DepsMut, Empty, Env, MemoryStorage, Order, QuerierWrapper,
     Storage,
 };
 
-use crate::suite::{content, params, salt};
+use crate::suite::{content, params, salt, RoundFacts};
 
 const ROUNDS: u32 = 2;
-const SCORE: u64 = 1;
 
 /// The whole state of a contract, which can be copied, and the time.
 #[derive(Clone)]
@@ -126,10 +125,10 @@ impl Case {
         let create = ExecuteMsg::Create { params: chosen };
         state = self.try_call(&state, self.creator(), create).unwrap();
         for learner in self.learners() {
-            let encryption_key = Binary::from([0; 32]);
             let join = ExecuteMsg::Join {
                 experiment: 1u64.into(),
-                encryption_key,
+                hash: self.experiment(&state).hash,
+                encryption_key: Binary::from([0; 32]),
             };
             state = self.try_call(&state, learner, join).unwrap();
         }
@@ -137,75 +136,88 @@ impl Case {
     }
 
     /// Returns every call that may change the state, by every possible caller.
-    fn moves(&self, round: u32) -> Vec<(&Addr, ExecuteMsg)> {
+    fn moves(&self, state: &Small) -> Vec<(&Addr, ExecuteMsg)> {
         let experiment = 1u64.into();
+        let row = self.experiment(state);
+        let round = row.round.map(|round| self.round(state, round));
         let mut moves = vec![(self.creator(), ExecuteMsg::Start { experiment })];
+        if row.params.rounds == 1 {
+            moves.push((self.creator(), ExecuteMsg::Cancel { experiment }));
+        }
         for learner in self.learners() {
-            let scores = (SCORE.into(), SCORE.into());
-            let content = content(&format!("weights of {learner} in {round}"));
-            let calls = [
-                ExecuteMsg::Leave { experiment },
-                ExecuteMsg::Remove {
-                    experiment,
-                    learner: learner.to_string(),
-                },
-                ExecuteMsg::Propose {
-                    experiment,
-                    round,
-                    content,
-                    vote_score: scores.0,
-                    test_score: scores.1,
-                },
-                ExecuteMsg::Decline { experiment, round },
-                ExecuteMsg::Commit {
-                    experiment,
-                    round,
-                    commitment: self.make_commitment(learner, round),
-                },
-                ExecuteMsg::Reveal {
-                    experiment,
-                    round,
-                    approve: true,
-                    vote_score: scores.0,
-                    test_score: scores.1,
-                    salt: salt(learner.as_str()).into(),
-                },
-            ];
-            moves.extend(calls.into_iter().map(|call| (learner, call)));
-            for approve in [true, false] {
-                let vote = ExecuteMsg::Vote {
-                    experiment,
-                    round,
-                    approve,
-                    vote_score: scores.0,
-                    test_score: scores.1,
-                };
-                moves.push((learner, vote));
-            }
+            let remove = ExecuteMsg::Remove {
+                experiment,
+                learner: learner.to_string(),
+            };
+            let calls = [ExecuteMsg::Leave { experiment }, remove];
+            let in_round = round.iter().flat_map(|round| self.calls(learner, round));
+            let calls = calls.into_iter().chain(in_round);
+            moves.extend(calls.map(|call| (learner, call)));
         }
         moves
     }
 
-    fn make_commitment(&self, learner: &Addr, round: u32) -> Binary {
+    /// Returns every call of a learner in a round.
+    fn calls(&self, learner: &Addr, open: &RoundResponse) -> Vec<ExecuteMsg> {
+        let (experiment, round) = (1u64.into(), open.index);
+        if open.phase == Phase::Proposing {
+            let propose = ExecuteMsg::Propose {
+                experiment,
+                round,
+                content: content(&format!("weights of {learner} in {round}")),
+                vote_score: 0u64.into(),
+                test_score: 0u64.into(),
+            };
+            return vec![propose, ExecuteMsg::Decline { experiment, round }];
+        }
+        let own = open.slots.iter().position(|slot| slot.proposer == *learner);
+        let others = (0..open.slots.len()).filter(|slot| Some(*slot) != own);
+        let proposed = others.filter(|slot| open.slots[*slot].content.is_some());
+        let all = proposed.fold(0, |all, slot| all | 1u16 << slot);
+        let vote = self.ballot(open, all);
+        let reveal = ExecuteMsg::Reveal {
+            experiment,
+            round,
+            approvals: all,
+            scores: vote.scores.clone(),
+            salt: salt(learner.as_str()).into(),
+        };
+        let commit = ExecuteMsg::Commit {
+            experiment,
+            round,
+            proposals: vote.proposals.into(),
+            commitment: self.make_commitment(learner, &vote),
+        };
+        let votes = [all, 0].map(|approvals| ExecuteMsg::Vote {
+            experiment,
+            round,
+            proposals: vote.proposals.into(),
+            approvals,
+            scores: vote.scores.clone(),
+        });
+        [vec![commit, reveal], votes.to_vec()].concat()
+    }
+
+    fn ballot(&self, open: &RoundResponse, approvals: u16) -> Vote {
+        let digest = open.proposals.as_ref().unwrap();
+        let files = 1 + open.proposed();
+        Vote {
+            experiment: 1,
+            round: open.index,
+            proposals: digest.to_array().unwrap(),
+            approvals,
+            scores: vec![0; 16 * files].into(),
+        }
+    }
+
+    fn make_commitment(&self, learner: &Addr, vote: &Vote) -> Binary {
         let domain = Domain {
             chain_id: self.env.block.chain_id.clone(),
             contract: self.env.contract.address.clone(),
         };
-        let vote = Vote {
-            experiment: 1,
-            round,
-            approve: true,
-            vote_score: SCORE,
-            test_score: SCORE,
-        };
         let account = self.api.addr_canonicalize(learner.as_str()).unwrap();
-        commitment(
-            &domain.separator(),
-            &account,
-            &vote,
-            &salt(learner.as_str()),
-        )
-        .into()
+        let salt = salt(learner.as_str());
+        commitment(&domain.separator(), &account, vote, &salt).into()
     }
 
     /// Returns the state after the deadline of the open phase and one `advance`.
@@ -259,7 +271,7 @@ fn visit_all_states(learners: usize, change: impl FnOnce(&mut Params)) -> (usize
             }
             Status::Enrolling => (),
         }
-        for (sender, msg) in case.moves(e.round.unwrap_or(0)) {
+        for (sender, msg) in case.moves(&state) {
             to_visit.extend(case.try_call(&state, sender, msg));
         }
     }
@@ -305,4 +317,28 @@ fn every_state_of_three_learners_with_one_round_ends() {
             assert!(states > 50 && over > 10, "{states} states, {over} over");
         }
     }
+}
+
+#[test]
+fn every_state_of_two_learners_with_two_proposals_ends() {
+    for (merge, selection) in [
+        (Merge::Mean, Selection::Random),
+        (Merge::Best, Selection::RoundRobin),
+    ] {
+        for reveal_window in [0, 1] {
+            let (states, over) = visit_all_states(2, |p| {
+                (p.rounds, p.proposers, p.merge, p.selection) = (1, 2, merge, selection);
+                (p.reveal_window, p.settle_early) = (reveal_window, merge == Merge::Best);
+            });
+            assert!(states > 50 && over > 10, "{states} states, {over} over");
+        }
+    }
+}
+
+#[test]
+fn every_state_of_three_learners_with_two_proposals_ends() {
+    let (states, over) = visit_all_states(3, |p| {
+        (p.rounds, p.proposers, p.settle_early, p.patience) = (1, 2, true, 1);
+    });
+    assert!(states > 100 && over > 20, "{states} states, {over} over");
 }

@@ -4,7 +4,7 @@ use collective_learning::types::{Outcome, Status};
 use collective_learning::ContractError as E;
 
 use crate::suite::worlds::THREE;
-use crate::suite::Suite;
+use crate::suite::{RoundFacts, Suite, YES};
 
 #[test]
 fn leaving_while_enrolling_frees_the_place() {
@@ -48,9 +48,9 @@ fn voter_that_leaves_may_still_vote_in_the_current_round() {
     suite.leave("bob").unwrap();
     assert_eq!(suite.round().eligible, 2);
     assert!(suite.ballot(0, "bob").eligible);
-    suite.vote("bob", true).unwrap();
-    suite.vote("cy", true).unwrap();
-    assert_eq!(suite.round_at(0).approvals, 2);
+    suite.vote("bob", YES).unwrap();
+    suite.vote("cy", YES).unwrap();
+    assert_eq!(suite.round_at(0).tally(), (vec![2], 2));
     assert_eq!(suite.round_at(1).eligible, 1);
     assert!(!suite.ballot(1, "bob").eligible);
 }
@@ -74,8 +74,8 @@ fn proposal_stays_if_the_proposer_leaves() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "legacy").unwrap();
     assert_eq!(suite.leave("ana").unwrap().names(), ["learner_left"]);
-    suite.vote("bob", true).unwrap();
-    suite.vote("cy", true).unwrap();
+    suite.vote("bob", YES).unwrap();
+    suite.vote("cy", YES).unwrap();
     assert_eq!(suite.round_at(0).outcome, Outcome::Accepted);
 }
 
@@ -102,9 +102,9 @@ fn experiment_with_one_learner_left_is_cancelled_at_round_end() {
         Status::Running,
         "the open round continues to its end"
     );
-    suite.vote("bob", true).unwrap();
+    suite.vote("bob", YES).unwrap();
     suite.pass_time(2);
-    let last = suite.vote("cy", true).unwrap();
+    let last = suite.vote("cy", YES).unwrap();
     assert_eq!(
         last.names(),
         ["vote_cast", "round_closed", "experiment_cancelled"]
@@ -122,7 +122,7 @@ fn last_round_completes_with_any_number_of_learners() {
     let mut suite = Suite::running(&["ana", "bob"], |p| p.rounds = 1);
     suite.propose("ana", "weights").unwrap();
     suite.leave("ana").unwrap();
-    let last = suite.vote("bob", true).unwrap();
+    let last = suite.vote("bob", YES).unwrap();
     assert_eq!(last.names()[2], "experiment_completed");
 }
 

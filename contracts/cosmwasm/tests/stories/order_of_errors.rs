@@ -5,13 +5,14 @@ use collective_learning::types::{Phase, Status};
 use collective_learning::ContractError as E;
 use cosmwasm_std::{Binary, Uint64};
 
-use crate::suite::{content, Suite, WINDOW};
+use crate::suite::{content, Suite, NO, WINDOW, YES};
 
 /// Returns every call that names a round, for this round.
 fn calls_of_round(experiment: Uint64, round: u32) -> Vec<ExecuteMsg> {
     let (vote_score, test_score) = (0u64.into(), 0u64.into());
-    let approve = true;
+    let (approvals, scores) = (u16::MAX, Binary::default());
     let bytes = Binary::from([0; 32]);
+    let proposals = Binary::from([1; 32]);
     let malformed = {
         let mut c = content("w");
         c.codec = 0;
@@ -29,26 +30,27 @@ fn calls_of_round(experiment: Uint64, round: u32) -> Vec<ExecuteMsg> {
         ExecuteMsg::Vote {
             experiment,
             round,
-            approve,
-            vote_score,
-            test_score,
+            proposals: proposals.clone(),
+            approvals,
+            scores: scores.clone(),
         },
         ExecuteMsg::Commit {
             experiment,
             round,
+            proposals: proposals.clone(),
             commitment: bytes.clone(),
         },
         ExecuteMsg::Reveal {
             experiment,
             round,
-            approve,
-            vote_score,
-            test_score,
+            approvals,
+            scores,
             salt: bytes,
         },
         ExecuteMsg::VoteSigned {
             experiment,
             round,
+            proposals,
             ballots: vec![],
         },
     ]
@@ -63,6 +65,11 @@ fn calls_of_experiment(suite: &Suite, experiment: Uint64) -> Vec<ExecuteMsg> {
             accounts: vec![],
         },
         ExecuteMsg::Join {
+            experiment,
+            hash: Binary::from([0; 32]),
+            encryption_key: Binary::from([0; 32]),
+        },
+        ExecuteMsg::SetEncryptionKey {
             experiment,
             encryption_key: Binary::from([0; 32]),
         },
@@ -165,7 +172,7 @@ fn deadline_is_checked_before_caller_and_content() {
     suite.propose("ana", "weights").unwrap();
     let deadline = suite.pass_deadline();
     assert_eq!(
-        suite.vote("stranger", true),
+        suite.vote("stranger", YES),
         Err(E::DeadlinePassed(deadline))
     );
     assert_eq!(suite.submit_ballots(&[]), Err(E::DeadlinePassed(deadline)));
@@ -193,6 +200,41 @@ fn caller_is_checked_before_content() {
         suite.commit_bytes("stranger", &[0; 32]),
         Err(E::NotALearner(stranger))
     );
+}
+
+#[test]
+fn voter_then_digest_then_ballot_are_checked() {
+    let mut suite = Suite::running(&["ana", "bob", "cy"], |_| ());
+    suite.propose("ana", "weights").unwrap();
+    let mut vote = suite.ballot_of(0b11);
+    let digest = vote.proposals;
+    (vote.proposals, vote.scores) = ([1; 32], Binary::default());
+    let cases = [
+        ("stranger", E::NotALearner(suite.account("stranger"))),
+        ("ana", E::NotEligible(suite.account("ana"))),
+        ("bob", E::WrongProposals(digest)),
+    ];
+    for (name, refused) in cases {
+        assert_eq!(suite.cast(name, &vote), Err(refused));
+    }
+    vote.proposals = digest;
+    let refused = Err(E::InvalidParameter("approvals"));
+    assert_eq!(suite.cast("bob", &vote), refused);
+    vote.approvals = YES;
+    let refused = Err(E::InvalidParameter("scores"));
+    assert_eq!(suite.cast("bob", &vote), refused);
+    suite.vote("bob", NO).unwrap();
+    vote.proposals = [1; 32];
+    let refused = Err(E::AlreadyVoted(suite.account("bob")));
+    assert_eq!(suite.cast("bob", &vote), refused);
+}
+
+#[test]
+fn join_checks_the_status_before_the_hash() {
+    let mut suite = Suite::running(&["ana", "bob"], |_| ());
+    let zero = || Binary::from([0; 32]);
+    let refused = Err(E::WrongStatus(Status::Running));
+    assert_eq!(suite.join_with("cy", zero(), zero()), refused);
 }
 
 #[test]

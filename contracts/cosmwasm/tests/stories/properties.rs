@@ -1,10 +1,10 @@
 //! Tally and selection agree with simple restatements of the rules, on random cases.
 
-use collective_learning::types::{Outcome, Phase, Selection, Status};
+use collective_learning::types::{Merge, Outcome, Phase, Selection, Status};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::suite::{Suite, WINDOW};
+use crate::suite::{RoundFacts, Suite, NO, WINDOW};
 
 /// The behaviour of a voter in a round.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,7 +66,7 @@ proptest! {
                 continue;
             }
             let approve = *voter == Voter::Approves;
-            suite.vote(&format!("learner {}", place + 1), approve).unwrap();
+            suite.vote(&format!("learner {}", place + 1), approve.into()).unwrap();
             approvals += u32::from(approve);
             rejections += u32::from(!approve);
             let left = eligible - approvals - rejections;
@@ -81,7 +81,7 @@ proptest! {
             suite.lapse_phase();
         }
         let round = suite.round();
-        prop_assert_eq!((round.approvals, round.rejections), (approvals, rejections));
+        prop_assert_eq!(round.tally(), (vec![approvals], approvals + rejections));
         let accepted = approvals >= needed(eligible, bps);
         let outcome = if accepted { Outcome::Accepted } else { Outcome::Rejected };
         prop_assert_eq!(round.outcome, outcome);
@@ -96,7 +96,7 @@ proptest! {
         let mut order = (0..voters.len()).filter(|i| voters[*i] != Voter::Absent).collect::<Vec<_>>();
         for place in &order {
             let approve = voters[*place] == Voter::Approves;
-            suite.commit(&format!("learner {}", place + 1), approve).unwrap();
+            suite.commit(&format!("learner {}", place + 1), approve.into()).unwrap();
         }
         if suite.round().phase == Phase::Voting {
             suite.lapse_phase();
@@ -107,7 +107,7 @@ proptest! {
         for place in order {
             if suite.round().phase == Phase::Revealing {
                 let approve = voters[place] == Voter::Approves;
-                suite.reveal(&format!("learner {}", place + 1), approve).unwrap();
+                suite.reveal(&format!("learner {}", place + 1), approve.into()).unwrap();
             }
         }
         if suite.round().phase == Phase::Revealing {
@@ -120,33 +120,35 @@ proptest! {
     }
 
     #[test]
-    fn strikes_equal_consecutive_missed_duties(
+    fn missed_duties_are_counted_in_a_row(
         rounds in vec((any::<bool>(), vec(any::<bool>(), 3)), 1..12),
     ) {
         let names = ["a", "b", "c"];
         let mut suite = Suite::running(&names, |p| p.rounds = 20);
-        let mut missed = [0; 3];
+        let (mut proposals, mut ballots) = ([0; 3], [0; 3]);
         for (number, (proposes, votes)) in rounds.iter().enumerate() {
             let proposer = number % 3;
             if !proposes {
                 suite.lapse_phase();
-                missed[proposer] += 1;
+                proposals[proposer] += 1;
             } else {
                 suite.propose(names[proposer], &format!("weights {number}")).unwrap();
-                missed[proposer] = 0;
+                proposals[proposer] = 0;
                 let voters = (0..3).filter(|place| *place != proposer);
                 for place in voters {
-                    missed[place] += 1;
+                    ballots[place] += 1;
                     if votes[place] {
-                        suite.vote(names[place], false).unwrap();
-                        missed[place] = 0;
+                        suite.vote(names[place], NO).unwrap();
+                        ballots[place] = 0;
                     }
                 }
                 if suite.current() == number as u32 {
                     suite.lapse_phase();
                 }
             }
-            prop_assert_eq!(suite.strikes(&names), missed.to_vec());
+            for (place, name) in names.iter().enumerate() {
+                prop_assert_eq!(suite.missed(name), (proposals[place], ballots[place]));
+            }
         }
     }
 
@@ -171,8 +173,8 @@ proptest! {
     }
 
     #[test]
-    fn random_selection_always_finds_an_active_learner(
-        leavers in vec(any::<prop::sample::Index>(), 0..5), pauses in vec(0u64..1_000, 1..8),
+    fn random_selection_gives_every_learner_one_turn_in_a_cycle(
+        leavers in vec(any::<prop::sample::Index>(), 0..5), pauses in vec(0u64..1_000, 7),
     ) {
         let names = names(7);
         let mut active = names.clone();
@@ -183,15 +185,62 @@ proptest! {
             suite.leave(&active.swap_remove(place)).unwrap();
         }
         suite.start().unwrap();
-        for pause in pauses {
-            let seed = suite.experiment().seed;
-            let places = active.len() as u64;
-            let place = seed.iter().fold(0, |rest, b| (rest * 256 + u64::from(*b)) % places);
+        let mut turns = vec![];
+        for pause in &pauses[..active.len()] {
             let proposer = suite.proposer(&refs).to_string();
-            prop_assert_eq!(&proposer, &active[place as usize]);
             suite.pass_time(pause % WINDOW);
             suite.decline(&proposer).unwrap();
+            turns.push(proposer);
         }
+        turns.sort_unstable();
+        active.sort_unstable();
+        prop_assert_eq!(turns, active);
         prop_assert_eq!(suite.experiment().status, Status::Running);
+    }
+
+    #[test]
+    fn plural_rounds_are_counted_by_the_rules(
+        ballots in vec(proptest::option::of(0u16..8), 5), bps in 1u32..=10_000,
+        settle_early: bool, best: bool,
+    ) {
+        let names = names(5);
+        let refs = names.iter().map(String::as_str).collect::<Vec<_>>();
+        let mut suite = Suite::running(&refs, |p| {
+            (p.proposers, p.approval_bps, p.settle_early) = (3, bps, settle_early);
+            (p.merge, p.rounds) = (if best { Merge::Best } else { Merge::Mean }, 1);
+        });
+        for name in &refs[..3] {
+            suite.propose(name, name).unwrap();
+        }
+        let (mut counts, needed) = ([0, 0, 0], needed(4, bps));
+        let (mut cast, mut closed) = (0, false);
+        for (place, ballot) in ballots.iter().enumerate() {
+            let Some(ballot) = ballot.filter(|_| !closed) else {
+                continue;
+            };
+            let allowed = ballot & !(1 << place);
+            suite.vote(refs[place], allowed).unwrap();
+            cast += 1;
+            let left = 5 - cast;
+            for (slot, count) in counts.iter_mut().enumerate() {
+                *count += u32::from(allowed >> slot & 1);
+            }
+            let passed = counts.iter().filter(|count| **count >= needed).count();
+            let fixed = counts.iter().all(|count| *count >= needed || count + left < needed);
+            closed = left == 0 || settle_early && fixed && !(best && passed > 1);
+            prop_assert_eq!(suite.round().phase == Phase::Closed, closed);
+        }
+        if !closed {
+            suite.lapse_phase();
+        }
+        let mut accepted = (0..3).filter(|slot| counts[*slot] >= needed).collect::<Vec<_>>();
+        if best {
+            accepted.sort_by_key(|slot| (std::cmp::Reverse(counts[*slot]), *slot));
+            accepted.truncate(1);
+        }
+        let round = suite.round();
+        prop_assert_eq!(round.tally(), (counts.to_vec(), cast));
+        prop_assert_eq!(round.outcome == Outcome::Accepted, !accepted.is_empty());
+        prop_assert_eq!(round.accepted(), accepted);
     }
 }

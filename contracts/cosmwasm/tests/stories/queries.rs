@@ -1,15 +1,15 @@
 //! Queries of duties, ballots, learners and rounds.
 
 use collective_learning::msg::{
-    BallotResponse, BallotsResponse, DomainResponse, ExperimentResponse, LearnerResponse, QueryMsg,
-    RoundResponse,
+    AgendaResponse, BallotResponse, BallotsResponse, DomainResponse, ExperimentResponse,
+    LearnerResponse, QueryMsg, RoundResponse,
 };
 use collective_learning::signing::sha256;
 use collective_learning::types::{BallotState, Duty};
 use collective_learning::ContractError as E;
 
 use crate::suite::worlds::THREE;
-use crate::suite::{assert_refused, Suite, WINDOW};
+use crate::suite::{assert_refused, Suite, NO, WINDOW, YES};
 
 #[test]
 fn duties_with_open_ballots() {
@@ -22,7 +22,7 @@ fn duties_with_open_ballots() {
     );
     suite.propose("ana", "weights").unwrap();
     assert_eq!(suite.duties(&THREE), [Duty::Wait, Duty::Vote, Duty::Vote]);
-    suite.vote("bob", true).unwrap();
+    suite.vote("bob", YES).unwrap();
     assert_eq!(suite.duties(&THREE), [Duty::Wait, Duty::Wait, Duty::Vote]);
     suite.pass_deadline();
     assert_eq!(suite.duties(&THREE), [Duty::Advance; 3]);
@@ -37,11 +37,11 @@ fn duties_with_secret_ballots() {
         suite.duties(&THREE),
         [Duty::Wait, Duty::Commit, Duty::Commit]
     );
-    suite.commit("bob", true).unwrap();
+    suite.commit("bob", YES).unwrap();
     assert_eq!(suite.duties(&THREE), [Duty::Wait, Duty::Wait, Duty::Commit]);
     suite.lapse_phase();
     assert_eq!(suite.duties(&THREE), [Duty::Wait, Duty::Reveal, Duty::Wait]);
-    suite.reveal("bob", true).unwrap();
+    suite.reveal("bob", YES).unwrap();
     assert_eq!(suite.duties(&THREE), [Duty::Wait; 3]);
     suite.pass_deadline();
     assert_eq!(suite.duties(&THREE), [Duty::Advance; 3]);
@@ -63,6 +63,7 @@ fn duty_is_done_after_leaving_and_after_the_end() {
     assert_eq!(suite.duty("bob"), Duty::Done);
     suite.pass_deadline();
     assert_eq!(suite.duty("bob"), Duty::Done);
+    suite.advance().unwrap();
     suite.cancel("creator").unwrap();
     assert_eq!(suite.duties(&["ana", "stranger"]), [Duty::Done, Duty::Done]);
 }
@@ -72,8 +73,8 @@ fn ballots_have_a_row_for_each_learner() {
     let mut suite = Suite::running(&THREE, |p| p.late_join = true);
     suite.join("late").unwrap();
     suite.propose("ana", "weights").unwrap();
-    suite.vote("bob", true).unwrap();
-    suite.vote("cy", false).unwrap();
+    suite.vote("bob", YES).unwrap();
+    suite.vote("cy", NO).unwrap();
     let experiment = suite.id();
     let rows: BallotsResponse = suite.ask(&QueryMsg::Ballots {
         experiment,
@@ -84,13 +85,13 @@ fn ballots_have_a_row_for_each_learner() {
     let actual = rows
         .ballots
         .iter()
-        .map(|row| (row.eligible, row.state))
+        .map(|row| (row.eligible, row.state, row.approvals))
         .collect::<Vec<_>>();
     let expected = [
-        (false, BallotState::None),
-        (true, BallotState::Approved),
-        (true, BallotState::Rejected),
-        (false, BallotState::None),
+        (false, BallotState::None, 0),
+        (true, BallotState::Cast, 1),
+        (true, BallotState::Cast, 0),
+        (false, BallotState::None, 0),
     ];
     assert_eq!(actual, expected);
     for (row, name) in rows.ballots.iter().zip(["ana", "bob", "cy", "late"]) {
@@ -174,7 +175,7 @@ fn domain_contains_the_chain_and_the_contract() {
         (&answer.chain_id, &answer.contract),
         (&chain, &suite.contract)
     );
-    let text = format!("CollectiveLearning\0{}\0{chain}\0{}", 1, suite.contract);
+    let text = format!("CollectiveLearning\0{}\0{chain}\0{}", 2, suite.contract);
     assert_eq!(answer.separator.as_slice(), sha256(&[text.as_bytes()]));
 }
 
@@ -182,10 +183,43 @@ fn domain_contains_the_chain_and_the_contract() {
 fn past_rounds_do_not_change() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     suite.propose("ana", "weights").unwrap();
-    suite.vote("bob", false).unwrap();
+    suite.vote("bob", NO).unwrap();
     let (round, ballot) = (suite.round_at(0), suite.ballot(0, "bob"));
     suite.propose("bob", "more").unwrap();
     suite.lapse_phase();
     suite.leave("bob").unwrap();
     assert_eq!((suite.round_at(0), suite.ballot(0, "bob")), (round, ballot));
+}
+
+#[test]
+fn agenda_has_all_that_a_step_needs() {
+    let mut suite = Suite::enrolled(&THREE, |_| ());
+    let agenda = suite.agenda("ana");
+    assert_eq!(agenda.experiment, suite.experiment());
+    assert_eq!((agenda.round, agenda.duty), (None, Duty::Wait));
+    assert_eq!(agenda.learner, Some(suite.learner("ana")));
+
+    suite.start().unwrap();
+    suite.propose("ana", "weights").unwrap();
+    let agenda = suite.agenda("bob");
+    assert_eq!(agenda.round, Some(suite.round()));
+    assert_eq!(agenda.duty, Duty::Vote);
+    let outsider = suite.agenda("stranger");
+    assert_eq!((outsider.learner, outsider.duty), (None, Duty::Wait));
+
+    suite.vote("bob", NO).unwrap();
+    suite.vote("cy", NO).unwrap();
+    suite.cancel("creator").unwrap();
+    let agenda = suite.agenda("bob");
+    assert_eq!(agenda.round, Some(suite.round_at(1)));
+    assert_eq!(
+        (agenda.experiment, agenda.duty),
+        (suite.experiment(), Duty::Done)
+    );
+    let unknown = QueryMsg::Agenda {
+        experiment: 9u64.into(),
+        account: suite.account("ana").into_string(),
+    };
+    let answer = suite.try_ask::<AgendaResponse>(&unknown);
+    assert_refused(answer, &E::UnknownExperiment(9));
 }

@@ -5,7 +5,7 @@ use collective_learning::types::{Selection, Status};
 use cosmwasm_std::Binary;
 
 use crate::suite::worlds::{FIVE, THREE};
-use crate::suite::{salt, Suite, WINDOW};
+use crate::suite::{salt, Suite, WINDOW, YES};
 
 /// Lets the proposers decline; returns them in order.
 fn decline_turns(suite: &mut Suite, names: &[&'static str], rounds: usize) -> Vec<&'static str> {
@@ -34,10 +34,12 @@ fn transaction_index() -> [u8; 4] {
     0u32.to_be_bytes()
 }
 
-fn place(seed: &Binary, places: u32) -> usize {
-    let rest = seed.iter().fold(0u64, |rest, b| {
-        (rest * 256 + u64::from(*b)) % u64::from(places)
-    });
+/// Returns the number below `places` that a seed draws for a slot.
+fn draw(seed: &[u8], slot: u8, places: usize) -> usize {
+    let hash = sha256(&[seed, &[slot]]);
+    let rest = hash
+        .iter()
+        .fold(0u64, |rest, b| (rest * 256 + u64::from(*b)) % places as u64);
     rest as usize
 }
 
@@ -75,8 +77,8 @@ fn position_advances_even_if_a_learner_leaves() {
     suite.decline("ana").unwrap();
     suite.propose("bob", "weights").unwrap(); // position 1
     suite.leave("bob").unwrap(); // ana, cy
-    suite.vote("ana", true).unwrap();
-    suite.vote("cy", true).unwrap();
+    suite.vote("ana", YES).unwrap();
+    suite.vote("cy", YES).unwrap();
     assert_eq!(suite.proposer(&THREE), "ana"); // position 2 mod 2
 }
 
@@ -91,16 +93,21 @@ fn late_learners_propose_last() {
 }
 
 #[test]
-fn seed_selects_the_proposer() {
-    let mut suite = Suite::enrolled(&FIVE, |p| p.selection = Selection::Random);
+fn seed_draws_a_fresh_order_in_each_cycle() {
+    let mut suite = Suite::enrolled(&FIVE, |p| {
+        (p.selection, p.rounds) = (Selection::Random, 20);
+    });
     assert_eq!(suite.experiment().seed, Binary::from([0; 32]));
     let separator = suite.domain().separator();
     suite.start().unwrap();
     let mut seed = sha256(&[&separator, &1u64.to_be_bytes(), &entropy(&suite)]);
-    for _ in 0..9 {
+    let mut list = FIVE;
+    for number in 0..12 {
         assert_eq!(suite.experiment().seed, Binary::from(seed));
+        let drawn = number % 5;
+        list.swap(drawn, drawn + draw(&seed, 0, 5 - drawn));
         let proposer = suite.proposer(&FIVE);
-        assert_eq!(proposer, FIVE[place(&Binary::from(seed), 5)]);
+        assert_eq!(proposer, list[drawn]);
         suite.pass_time(1);
         seed = sha256(&[&seed, &entropy(&suite), &[0; 32]]);
         suite.decline(proposer).unwrap();
@@ -120,15 +127,15 @@ fn next_seed_depends_on_the_revealed_salts() {
         .filter(|name| *name != proposer)
         .collect::<Vec<_>>();
     for name in &voters {
-        suite.commit(name, true).unwrap();
+        suite.commit(name, YES).unwrap();
     }
-    suite.reveal(voters[0], true).unwrap();
+    suite.reveal(voters[0], YES).unwrap();
     assert_eq!(
         suite.experiment().seed,
         before,
         "it changes when the round closes"
     );
-    suite.reveal(voters[1], true).unwrap();
+    suite.reveal(voters[1], YES).unwrap();
 
     let mixed = salt(voters[0])
         .iter()
@@ -149,6 +156,13 @@ fn seed_does_not_change_after_the_last_round_or_cancelling() {
     let mut suite = Suite::running(&THREE, |p| p.selection = Selection::Random);
     let seed = suite.experiment().seed;
     suite.cancel("creator").unwrap();
+    assert_eq!(suite.experiment().seed, seed);
+
+    let mut suite = Suite::running(&THREE, |p| {
+        (p.selection, p.patience) = (Selection::Random, 1)
+    });
+    let seed = suite.experiment().seed;
+    suite.lapse_phase();
     assert_eq!(suite.experiment().seed, seed);
 }
 

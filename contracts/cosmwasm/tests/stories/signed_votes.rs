@@ -5,7 +5,7 @@ use collective_learning::types::Outcome;
 use collective_learning::ContractError as E;
 
 use crate::suite::worlds::{FIVE, THREE};
-use crate::suite::{CallResult, Suite, SCORES};
+use crate::suite::{CallResult, RoundFacts, Suite, NO, YES};
 
 fn begin_vote(names: &[&str]) -> Suite {
     let mut suite = Suite::running(names, |_| ());
@@ -33,7 +33,7 @@ fn whole_batch_is_counted_before_the_round_closes() {
     suite.propose("ana", "weights").unwrap();
     let ballots = FIVE[1..]
         .iter()
-        .map(|name| suite.sign_ballot(name, true))
+        .map(|name| suite.sign_ballot(name, YES))
         .collect::<Vec<_>>();
     let submitted = suite.submit_ballots(&ballots).unwrap();
     assert_eq!(submitted.names()[..4], ["vote_cast"; 4]);
@@ -44,31 +44,26 @@ fn whole_batch_is_counted_before_the_round_closes() {
             "experiment=1".to_string(),
             "round=0".to_string(),
             format!("learner={}", suite.account("bob")),
-            "approve=true".to_string(),
-            format!("vote_score={}", SCORES.0),
-            format!("test_score={}", SCORES.1),
+            "approvals=1".to_string(),
+            format!("scores={}", suite.score_text(2)),
         ]
     );
-    assert_eq!(suite.round_at(0).approvals, 4);
+    assert_eq!(suite.round_at(0).tally(), (vec![4], 4));
 }
 
 #[test]
 fn bad_ballots_are_skipped_and_the_others_count() {
     let mut suite = begin_vote(&FIVE);
-    suite.vote("bob", true).unwrap();
-    let forged = suite.sign_ballot_as(
-        "stranger",
-        "cy",
-        &suite.domain(),
-        &suite.ballot_of(true, SCORES),
-    );
+    suite.vote("bob", YES).unwrap();
+    let forged = suite.sign_ballot_as("stranger", "cy", &suite.domain(), &suite.ballot_of(YES));
     let ballots = [
         forged,
-        suite.sign_ballot("stranger", true),
-        suite.sign_ballot("ana", true),
-        suite.sign_ballot("bob", false),
-        suite.sign_ballot("dan", false),
-        suite.sign_ballot("dan", true),
+        suite.sign_ballot("stranger", YES),
+        suite.sign_ballot("ana", YES),
+        suite.sign_ballot("bob", NO),
+        suite.sign_ballot("eve", 0b10),
+        suite.sign_ballot("dan", NO),
+        suite.sign_ballot("dan", YES),
     ];
     let submitted = suite.submit_ballots(&ballots);
     let expected = [
@@ -76,16 +71,17 @@ fn bad_ballots_are_skipped_and_the_others_count() {
         "not_a_learner",
         "not_eligible",
         "already_voted",
+        "invalid_ballot",
+        "already_voted",
     ];
-    assert_eq!(skip_reasons(submitted)[..4], expected);
-    let round = suite.round();
-    assert_eq!((round.approvals, round.rejections), (1, 1));
+    assert_eq!(skip_reasons(submitted), expected);
+    assert_eq!(suite.round().tally(), (vec![1], 2));
 }
 
 #[test]
 fn skipped_ballots_name_learner_and_reason() {
     let mut suite = begin_vote(&THREE);
-    let ballot = suite.sign_ballot("ana", true);
+    let ballot = suite.sign_ballot("ana", YES);
     let submitted = suite.submit_ballots(&[ballot]).unwrap();
     assert_eq!(
         submitted.attributes("ballot_skipped"),
@@ -102,17 +98,15 @@ fn skipped_ballots_name_learner_and_reason() {
 #[test]
 fn signature_covers_every_field_of_a_ballot() {
     let mut suite = begin_vote(&THREE);
-    let good = suite.sign_ballot("bob", true);
-    let mut approve = good.clone();
-    approve.approve = false;
-    let mut vote_score = good.clone();
-    vote_score.vote_score = 1u64.into();
-    let mut test_score = good.clone();
-    test_score.test_score = 1u64.into();
+    let good = suite.sign_ballot("bob", YES);
+    let mut approvals = good.clone();
+    approvals.approvals = NO;
+    let mut scores = good.clone();
+    scores.scores = [0; 32].into();
     let mut learner = good.clone();
     learner.learner = suite.account("cy").into_string();
-    let bad = skip_reasons(suite.submit_ballots(&[approve, vote_score, test_score, learner]));
-    assert_eq!(bad, ["bad_signature"; 4]);
+    let bad = skip_reasons(suite.submit_ballots(&[approvals, scores, learner]));
+    assert_eq!(bad, ["bad_signature"; 3]);
     assert_eq!(
         suite.submit_ballots(&[good]).unwrap().names(),
         ["vote_cast"]
@@ -122,7 +116,7 @@ fn signature_covers_every_field_of_a_ballot() {
 #[test]
 fn ballot_is_bound_to_its_round() {
     let mut suite = begin_vote(&["ana", "bob"]);
-    let old = suite.sign_ballot("bob", true);
+    let old = suite.sign_ballot("bob", YES);
     suite.lapse_phase();
     suite.decline("bob").unwrap();
     suite.propose("ana", "more").unwrap();
@@ -144,20 +138,20 @@ fn empty_batch_is_refused() {
 #[test]
 fn invalid_learner_address_refuses_the_batch() {
     let mut suite = begin_vote(&THREE);
-    let good = suite.sign_ballot("bob", true);
-    let mut bad = suite.sign_ballot("cy", true);
+    let good = suite.sign_ballot("bob", YES);
+    let mut bad = suite.sign_ballot("cy", YES);
     bad.learner = "cy".to_string();
     assert_eq!(
         suite.submit_ballots(&[good, bad]),
         Err(E::InvalidParameter("ballots"))
     );
-    assert_eq!(suite.round().approvals, 0);
+    assert_eq!(suite.round().tally(), (vec![0], 0));
 }
 
 #[test]
 fn ballot_submitted_twice_counts_once() {
     let mut suite = begin_vote(&THREE);
-    let ballot = suite.sign_ballot("bob", true);
+    let ballot = suite.sign_ballot("bob", YES);
     let both = suite.submit_ballots(&[ballot.clone(), ballot.clone()]);
     assert_eq!(skip_reasons(both), ["already_voted"]);
     assert_eq!(
@@ -165,7 +159,7 @@ fn ballot_submitted_twice_counts_once() {
         ["already_voted"]
     );
     assert_eq!(
-        suite.vote("bob", true),
+        suite.vote("bob", YES),
         Err(E::AlreadyVoted(suite.account("bob")))
     );
 }
@@ -173,8 +167,8 @@ fn ballot_submitted_twice_counts_once() {
 #[test]
 fn direct_and_signed_votes_close_a_round_together() {
     let mut suite = begin_vote(&THREE);
-    suite.vote("bob", false).unwrap();
-    let ballot = suite.sign_ballot("cy", false);
+    suite.vote("bob", NO).unwrap();
+    let ballot = suite.sign_ballot("cy", NO);
     let submitted = suite.submit_ballots(&[ballot]).unwrap();
     assert_eq!(submitted.attribute("round_closed", "outcome"), "rejected");
     assert_eq!(suite.round_at(0).outcome, Outcome::Rejected);
@@ -183,10 +177,11 @@ fn direct_and_signed_votes_close_a_round_together() {
 #[test]
 fn batch_for_another_round_is_refused() {
     let mut suite = begin_vote(&THREE);
-    let ballots = vec![suite.sign_ballot("bob", true)];
+    let ballots = vec![suite.sign_ballot("bob", YES)];
     let msg = ExecuteMsg::VoteSigned {
         experiment: suite.id(),
         round: 1,
+        proposals: suite.digest().into(),
         ballots,
     };
     assert_eq!(suite.send("stranger", &msg), Err(E::WrongRound(0)));
@@ -196,9 +191,42 @@ fn batch_for_another_round_is_refused() {
 fn learner_that_left_may_still_vote_by_signature() {
     let mut suite = begin_vote(&THREE);
     suite.leave("bob").unwrap();
-    let ballot = suite.sign_ballot("bob", true);
+    let ballot = suite.sign_ballot("bob", YES);
     assert_eq!(
         suite.submit_ballots(&[ballot]).unwrap().names(),
         ["vote_cast"]
     );
+}
+
+#[test]
+fn batch_on_other_proposals_is_refused() {
+    let mut suite = begin_vote(&THREE);
+    let ballot = suite.sign_ballot("bob", YES);
+    let refused = Err(E::WrongProposals(suite.digest()));
+    assert_eq!(suite.submit_ballots_on([7; 32], &[ballot]), refused);
+    assert_eq!(suite.submit_ballots_on([7; 32], &[]), refused);
+}
+
+#[test]
+fn ballot_signed_for_other_proposals_is_skipped() {
+    let mut suite = begin_vote(&THREE);
+    let mut vote = suite.ballot_of(YES);
+    vote.proposals = [7; 32];
+    let ballot = suite.sign_ballot_as("bob", "bob", &suite.domain(), &vote);
+    let skipped = skip_reasons(suite.submit_ballots(&[ballot]));
+    assert_eq!(skipped, ["bad_signature"]);
+}
+
+#[test]
+fn scores_of_another_length_refuse_the_batch() {
+    let mut suite = begin_vote(&THREE);
+    let good = suite.sign_ballot("bob", YES);
+    for length in [0, 16, 31, 33, 48] {
+        let mut vote = suite.ballot_of(YES);
+        vote.scores = vec![0; length].into();
+        let ballot = suite.sign_ballot_as("cy", "cy", &suite.domain(), &vote);
+        let submitted = suite.submit_ballots(&[good.clone(), ballot]);
+        assert_eq!(submitted, Err(E::InvalidParameter("ballots")), "{length}");
+    }
+    assert_eq!(suite.round().ballots, 0);
 }

@@ -4,7 +4,7 @@ use collective_learning::types::Status;
 use collective_learning::ContractError as E;
 
 use crate::suite::worlds::THREE;
-use crate::suite::{Suite, WINDOW};
+use crate::suite::{Suite, NO, WINDOW, YES};
 
 #[test]
 fn missed_proposal_is_a_strike() {
@@ -18,36 +18,36 @@ fn each_missed_ballot_adds_a_strike() {
     let mut suite = Suite::running(&["ana", "bob", "cy", "dan"], |_| ());
     for (missed, proposer) in ["ana", "bob"].into_iter().enumerate() {
         suite.propose(proposer, proposer).unwrap();
-        suite.vote("cy", true).unwrap();
+        suite.vote("cy", YES).unwrap();
         suite.lapse_phase();
         assert_eq!(suite.strikes(&["cy", "dan"]), [0, missed as u32 + 1]);
     }
     assert_eq!(
         suite.strikes(&["ana", "bob"]),
-        [1, 0],
-        "bob's proposal cleared bob's strike"
+        [1, 1],
+        "bob's proposal did not clear bob's missed ballot"
     );
 }
 
 #[test]
-fn ballot_clears_strikes() {
+fn ballot_clears_missed_ballots() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "one").unwrap();
     suite.lapse_phase();
     assert_eq!(suite.strikes(&THREE), [0, 1, 1]);
     suite.propose("bob", "two").unwrap();
-    assert_eq!(suite.strikes(&THREE), [0, 0, 1]);
-    suite.vote("cy", true).unwrap();
-    assert_eq!(suite.strikes(&THREE), [0, 0, 0]);
+    assert_eq!(suite.strikes(&THREE), [0, 1, 1]);
+    suite.vote("cy", YES).unwrap();
+    assert_eq!(suite.strikes(&THREE), [0, 1, 0]);
 }
 
 #[test]
-fn signed_ballot_clears_strikes() {
+fn signed_ballot_clears_missed_ballots() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "one").unwrap();
     suite.lapse_phase();
     suite.propose("bob", "two").unwrap();
-    let ballot = suite.sign_ballot("cy", true);
+    let ballot = suite.sign_ballot("cy", YES);
     suite.submit_ballots(&[ballot]).unwrap();
     assert_eq!(suite.strikes(&["cy"]), [0]);
 }
@@ -56,27 +56,42 @@ fn signed_ballot_clears_strikes() {
 fn unrevealed_commitment_is_a_missed_ballot() {
     let mut suite = Suite::running(&THREE, |p| p.reveal_window = WINDOW as u32);
     suite.propose("ana", "weights").unwrap();
-    suite.commit("bob", true).unwrap();
-    suite.commit("cy", true).unwrap();
-    suite.reveal("cy", true).unwrap();
+    suite.commit("bob", YES).unwrap();
+    suite.commit("cy", YES).unwrap();
+    suite.reveal("cy", YES).unwrap();
     assert_eq!(suite.strikes(&THREE), [0, 0, 0]);
     suite.lapse_phase();
     assert_eq!(suite.strikes(&THREE), [0, 1, 0]);
 }
 
 #[test]
-fn missed_proposals_and_missed_ballots_add_up() {
+fn missed_proposals_and_missed_ballots_are_counted_separately() {
     let mut suite = Suite::running(&["ana", "bob"], |_| ());
     suite.lapse_phase(); // ana proposes nothing
     suite.propose("bob", "weights").unwrap();
     suite.lapse_phase(); // ana does not vote
     suite.lapse_phase(); // ana proposes nothing
-    assert_eq!(suite.strikes(&["ana", "bob"]), [3, 0]);
+    assert_eq!((suite.missed("ana"), suite.missed("bob")), ((2, 1), (0, 0)));
+    assert_eq!(suite.strikes(&["ana", "bob"]), [2, 0]);
     suite.decline("bob").unwrap();
+    suite.decline("ana").unwrap();
     assert_eq!(
-        suite.strikes(&["ana", "bob"]),
-        [3, 0],
+        suite.missed("ana"),
+        (2, 1),
         "declining neither adds nor clears"
+    );
+    suite.propose("bob", "more").unwrap();
+    suite.vote("ana", NO).unwrap();
+    assert_eq!(
+        suite.missed("ana"),
+        (2, 0),
+        "a ballot clears missed ballots"
+    );
+    suite.propose("ana", "finally").unwrap();
+    assert_eq!(
+        suite.missed("ana"),
+        (0, 0),
+        "a proposal clears missed proposals"
     );
 }
 
@@ -84,8 +99,8 @@ fn missed_proposals_and_missed_ballots_add_up() {
 fn round_closed_by_its_last_ballot_adds_no_strikes() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "weights").unwrap();
-    suite.vote("bob", true).unwrap();
-    suite.vote("cy", false).unwrap();
+    suite.vote("bob", YES).unwrap();
+    suite.vote("cy", NO).unwrap();
     assert_eq!(suite.strikes(&THREE), [0, 0, 0]);
 }
 
@@ -98,7 +113,7 @@ fn late_learner_starts_without_strikes() {
     assert_eq!(suite.strikes(&["late", "bob"]), [0, 1]);
     suite.propose("bob", "two").unwrap();
     suite.lapse_phase();
-    assert_eq!(suite.strikes(&["late", "bob", "cy"]), [1, 0, 2]);
+    assert_eq!(suite.strikes(&["late", "bob", "cy"]), [1, 1, 2]);
 }
 
 #[test]
@@ -120,7 +135,10 @@ fn anyone_may_remove_a_learner_at_the_strike_limit() {
     );
     assert!(!suite.round_at(2).by_deadline);
     let cy = suite.learner("cy");
-    assert_eq!((cy.active, cy.until_round, cy.strikes), (false, Some(3), 2));
+    assert_eq!(
+        (cy.active, cy.until_round, cy.missed_ballots),
+        (false, Some(3), 2)
+    );
     assert_eq!(
         suite.remove("stranger", "cy"),
         Err(E::NotALearner(suite.account("cy")))
@@ -146,18 +164,18 @@ fn strikes_do_not_change_after_leaving() {
     suite.leave("cy").unwrap();
     suite.propose("bob", "two").unwrap();
     suite.lapse_phase();
-    assert_eq!(suite.strikes(&THREE), [1, 0, 1]);
+    assert_eq!(suite.strikes(&THREE), [1, 1, 1]);
 }
 
 #[test]
-fn ballot_after_leaving_clears_strikes() {
+fn ballot_after_leaving_clears_missed_ballots() {
     let mut suite = Suite::running(&THREE, |_| ());
     suite.propose("ana", "one").unwrap();
     suite.lapse_phase();
     suite.propose("bob", "two").unwrap();
     suite.leave("cy").unwrap();
     assert_eq!(suite.strikes(&["cy"]), [1]);
-    suite.vote("cy", true).unwrap();
+    suite.vote("cy", YES).unwrap();
     assert_eq!(suite.strikes(&["cy"]), [0]);
     suite.lapse_phase();
     assert_eq!(suite.strikes(&["cy"]), [0], "no new strikes after leaving");
@@ -171,4 +189,34 @@ fn removals_down_to_one_learner_cancel_the_experiment() {
     let last = suite.lapse_phase();
     assert_eq!(last.names(), ["round_closed", "experiment_cancelled"]);
     assert_eq!(suite.experiment().status, Status::Cancelled);
+}
+
+#[test]
+fn proposer_misses_no_ballot_in_its_own_round() {
+    let mut suite = Suite::running(&THREE, |_| ());
+    for (number, proposer) in THREE.iter().cycle().take(7).enumerate() {
+        suite
+            .propose(proposer, &format!("weights {number}"))
+            .unwrap();
+        suite.lapse_phase();
+    }
+    // Seven rounds; ana proposed in three, bob and cy in two each.
+    assert_eq!(suite.strikes(&THREE), [4, 5, 5]);
+    suite.propose("bob", "more").unwrap();
+    suite.vote("cy", YES).unwrap();
+    suite.lapse_phase();
+    assert_eq!(suite.strikes(&THREE), [5, 5, 0]);
+}
+
+#[test]
+fn limit_applies_to_the_larger_of_both_counts() {
+    let mut suite = Suite::running(&["ana", "bob"], |p| p.max_strikes = 2);
+    suite.lapse_phase(); // ana proposes nothing
+    suite.propose("bob", "weights").unwrap();
+    suite.lapse_phase(); // ana does not vote
+    assert_eq!(suite.missed("ana"), (1, 1));
+    assert_eq!(suite.remove("bob", "ana"), Err(E::NotRemovable(1)));
+    suite.lapse_phase(); // ana proposes nothing
+    suite.remove("bob", "ana").unwrap();
+    assert_eq!(suite.missed("ana"), (2, 1), "the counts are kept");
 }

@@ -3,10 +3,12 @@
 #![allow(dead_code)] // each test crate uses only a part
 
 mod people;
+mod views;
 pub mod worlds;
 
 use collective_learning::contract;
 use collective_learning::msg::{ExecuteMsg, InstantiateMsg, QueryMsg};
+use collective_learning::signing::Vote;
 use collective_learning::types::{ContentRef, Params};
 use collective_learning::ContractError;
 use cosmwasm_std::{Addr, Binary, BlockInfo, Event, Uint64};
@@ -15,6 +17,13 @@ use serde::de::DeserializeOwned;
 
 #[allow(unused_imports)] // not every test crate uses all
 pub use people::{content, params, salt, Person, WINDOW};
+#[allow(unused_imports)]
+pub use views::RoundFacts;
+
+/// Approves the only proposal.
+pub const YES: u16 = 1;
+/// Approves nothing.
+pub const NO: u16 = 0;
 
 /// Bits of 0.75 and 0.5.
 pub const SCORES: (u64, u64) = (0x3fe8_0000_0000_0000, 0x3fe0_0000_0000_0000);
@@ -155,14 +164,34 @@ impl Suite {
     }
 
     pub fn join(&mut self, name: &str) -> CallResult {
-        let encryption_key = Binary::from([0; 32]);
-        self.send(
-            name,
-            &ExecuteMsg::Join {
-                experiment: self.id(),
-                encryption_key,
-            },
-        )
+        let hash = self.experiment().hash;
+        self.join_with(name, hash, [0; 32].into())
+    }
+
+    pub fn join_with(&mut self, name: &str, hash: Binary, encryption_key: Binary) -> CallResult {
+        let msg = ExecuteMsg::Join {
+            experiment: self.id(),
+            hash,
+            encryption_key,
+        };
+        self.send(name, &msg)
+    }
+
+    pub fn set_encryption_key(&mut self, name: &str, encryption_key: &[u8]) -> CallResult {
+        let msg = ExecuteMsg::SetEncryptionKey {
+            experiment: self.id(),
+            encryption_key: encryption_key.into(),
+        };
+        self.send(name, &msg)
+    }
+
+    pub fn announce(&mut self, name: &str, topic: &str, content: ContentRef) -> CallResult {
+        let msg = ExecuteMsg::Announce {
+            experiment: self.id(),
+            topic: topic.to_string(),
+            content,
+        };
+        self.send(name, &msg)
     }
 
     pub fn leave(&mut self, name: &str) -> CallResult {
@@ -233,60 +262,51 @@ impl Suite {
         self.send(name, &ExecuteMsg::Decline { experiment, round })
     }
 
-    pub fn vote(&mut self, name: &str, approve: bool) -> CallResult {
-        self.vote_in(self.current(), name, approve)
+    /// Casts a ballot on the proposals of the current round.
+    pub fn vote(&mut self, name: &str, approvals: u16) -> CallResult {
+        self.cast(name, &self.ballot_of(approvals))
     }
 
-    pub fn vote_in(&mut self, round: u32, name: &str, approve: bool) -> CallResult {
-        let (vote_score, test_score) = (SCORES.0.into(), SCORES.1.into());
-        let experiment = self.id();
-        self.send(
-            name,
-            &ExecuteMsg::Vote {
-                experiment,
-                round,
-                approve,
-                vote_score,
-                test_score,
-            },
-        )
+    pub fn cast(&mut self, name: &str, vote: &Vote) -> CallResult {
+        let msg = ExecuteMsg::Vote {
+            experiment: vote.experiment.into(),
+            round: vote.round,
+            proposals: vote.proposals.into(),
+            approvals: vote.approvals,
+            scores: vote.scores.clone(),
+        };
+        self.send(name, &msg)
     }
 
-    pub fn commit(&mut self, name: &str, approve: bool) -> CallResult {
-        let commitment = self.commitment(name, approve);
+    pub fn commit(&mut self, name: &str, approvals: u16) -> CallResult {
+        let commitment = self.commitment(name, approvals);
         self.commit_bytes(name, &commitment)
     }
 
     pub fn commit_bytes(&mut self, name: &str, commitment: &[u8]) -> CallResult {
-        let (experiment, round) = (self.id(), self.current());
-        let commitment = commitment.into();
-        self.send(
-            name,
-            &ExecuteMsg::Commit {
-                experiment,
-                round,
-                commitment,
-            },
-        )
+        self.commit_to(&self.digest().into(), name, commitment)
     }
 
-    pub fn reveal(&mut self, name: &str, approve: bool) -> CallResult {
-        self.reveal_with(name, approve, SCORES, &salt(name))
-    }
-
-    pub fn reveal_with(
-        &mut self,
-        name: &str,
-        approve: bool,
-        scores: (u64, u64),
-        salt: &[u8],
-    ) -> CallResult {
-        let msg = ExecuteMsg::Reveal {
+    pub fn commit_to(&mut self, proposals: &Binary, name: &str, commitment: &[u8]) -> CallResult {
+        let msg = ExecuteMsg::Commit {
             experiment: self.id(),
             round: self.current(),
-            approve,
-            vote_score: scores.0.into(),
-            test_score: scores.1.into(),
+            proposals: proposals.clone(),
+            commitment: commitment.into(),
+        };
+        self.send(name, &msg)
+    }
+
+    pub fn reveal(&mut self, name: &str, approvals: u16) -> CallResult {
+        self.reveal_with(name, &self.ballot_of(approvals), &salt(name))
+    }
+
+    pub fn reveal_with(&mut self, name: &str, vote: &Vote, salt: &[u8]) -> CallResult {
+        let msg = ExecuteMsg::Reveal {
+            experiment: vote.experiment.into(),
+            round: vote.round,
+            approvals: vote.approvals,
+            scores: vote.scores.clone(),
             salt: salt.into(),
         };
         self.send(name, &msg)

@@ -3,20 +3,15 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-use collective_learning::msg::{
-    BallotResponse, DutyResponse, ExecuteMsg, ExperimentResponse, LearnerResponse, QueryMsg,
-    RoundResponse, SignedBallot,
-};
+use collective_learning::msg::{ExecuteMsg, SignedBallot};
 use collective_learning::signing::{ballot_text, commitment, sha256, sign_document, Domain, Vote};
-use collective_learning::types::{
-    Admission, BallotState, ContentRef, Duty, Params, Selection, CODEC_RAW,
-};
+use collective_learning::types::{Admission, ContentRef, Merge, Params, Selection, CODEC_RAW};
 use cosmwasm_std::{Addr, Api, Binary, CanonicalAddr};
 use k256::ecdsa::signature::hazmat::PrehashSigner;
 use k256::ecdsa::{Signature, SigningKey};
 use ripemd::{Digest, Ripemd160};
 
-use super::{CallResult, Suite, SCORES};
+use super::{CallResult, RoundFacts, Suite};
 
 /// Length of every window in seconds.
 pub const WINDOW: u64 = 600;
@@ -87,10 +82,13 @@ pub fn params() -> Params {
         vote_window: WINDOW as u32,
         reveal_window: 0,
         selection: Selection::RoundRobin,
+        proposers: 1,
+        merge: Merge::Mean,
         admission: Admission::Open,
         late_join: false,
         settle_early: false,
         max_strikes: 0,
+        patience: 0,
     }
 }
 
@@ -111,32 +109,40 @@ impl Suite {
         }
     }
 
-    pub fn ballot_of(&self, approve: bool, scores: (u64, u64)) -> Vote {
+    /// Returns a ballot on the proposals of the current round, each score being another number.
+    pub fn ballot_of(&self, approvals: u16) -> Vote {
+        let files = 1 + self.round().proposed() as u64;
+        let scores = (1..=2 * files).flat_map(u64::to_be_bytes);
         Vote {
             experiment: self.experiment,
             round: self.current(),
-            approve,
-            vote_score: scores.0,
-            test_score: scores.1,
+            proposals: self.digest(),
+            approvals,
+            scores: scores.collect::<Vec<_>>().into(),
         }
     }
 
+    /// Returns the scores of such a ballot on one proposal or more as the text in an event.
+    pub fn score_text(&self, files: u64) -> String {
+        (1..=2 * files)
+            .map(|score| format!("{score:016x}"))
+            .collect()
+    }
+
     /// Returns a person's commitment in the current round.
-    pub fn commitment(&self, name: &str, approve: bool) -> [u8; 32] {
-        let vote = self.ballot_of(approve, SCORES);
-        let separator = self.domain().separator();
-        commitment(
-            &separator,
-            &Person::named(name).canonical(),
-            &vote,
-            &salt(name),
-        )
+    pub fn commitment(&self, name: &str, approvals: u16) -> [u8; 32] {
+        self.commitment_to(name, &self.ballot_of(approvals))
+    }
+
+    /// Returns a person's commitment to a ballot.
+    pub fn commitment_to(&self, name: &str, vote: &Vote) -> [u8; 32] {
+        let (separator, account) = (self.domain().separator(), Person::named(name).canonical());
+        commitment(&separator, &account, vote, &salt(name))
     }
 
     /// Returns a person's signed ballot in the current round.
-    pub fn sign_ballot(&self, name: &str, approve: bool) -> SignedBallot {
-        let vote = self.ballot_of(approve, SCORES);
-        self.sign_ballot_as(name, name, &self.domain(), &vote)
+    pub fn sign_ballot(&self, name: &str, approvals: u16) -> SignedBallot {
+        self.sign_ballot_as(name, name, &self.domain(), &self.ballot_of(approvals))
     }
 
     /// Returns a ballot of `learner`, signed by `signer` for a domain.
@@ -151,9 +157,8 @@ impl Suite {
         let text = ballot_text(domain, &learner, vote);
         let signer = Person::named(signer);
         SignedBallot {
-            approve: vote.approve,
-            vote_score: vote.vote_score.into(),
-            test_score: vote.test_score.into(),
+            approvals: vote.approvals,
+            scores: vote.scores.clone(),
             public_key: signer.public_key(),
             signature: signer.sign(&learner, &text),
             learner,
@@ -162,86 +167,21 @@ impl Suite {
 
     /// Submits these ballots from a stranger's account.
     pub fn submit_ballots(&mut self, ballots: &[SignedBallot]) -> CallResult {
-        let (experiment, round) = (self.id(), self.current());
-        let ballots = ballots.to_vec();
-        self.send(
-            "stranger",
-            &ExecuteMsg::VoteSigned {
-                experiment,
-                round,
-                ballots,
-            },
-        )
+        let digest = self.digest();
+        self.submit_ballots_on(digest, ballots)
     }
 
-    pub fn experiment(&self) -> ExperimentResponse {
-        self.ask(&QueryMsg::Experiment {
+    pub fn submit_ballots_on(
+        &mut self,
+        proposals: [u8; 32],
+        ballots: &[SignedBallot],
+    ) -> CallResult {
+        let msg = ExecuteMsg::VoteSigned {
             experiment: self.id(),
-        })
-    }
-
-    /// Returns the current round; the last one once the experiment has ended, 0 before the start.
-    pub fn current(&self) -> u32 {
-        self.experiment().round.unwrap_or(0)
-    }
-
-    pub fn round(&self) -> RoundResponse {
-        self.round_at(self.current())
-    }
-
-    pub fn round_at(&self, round: u32) -> RoundResponse {
-        self.ask(&QueryMsg::Round {
-            experiment: self.id(),
-            round,
-        })
-    }
-
-    pub fn learner(&self, name: &str) -> LearnerResponse {
-        let account = self.account(name).into_string();
-        self.ask(&QueryMsg::Learner {
-            experiment: self.id(),
-            account,
-        })
-    }
-
-    pub fn strikes(&self, names: &[&str]) -> Vec<u32> {
-        names
-            .iter()
-            .map(|name| self.learner(name).strikes)
-            .collect()
-    }
-
-    pub fn ballot(&self, round: u32, name: &str) -> BallotResponse {
-        let account = self.account(name).into_string();
-        self.ask(&QueryMsg::Ballot {
-            experiment: self.id(),
-            round,
-            account,
-        })
-    }
-
-    pub fn ballot_state(&self, round: u32, name: &str) -> BallotState {
-        self.ballot(round, name).state
-    }
-
-    pub fn duty(&self, name: &str) -> Duty {
-        let account = self.account(name).into_string();
-        let experiment = self.id();
-        self.ask::<DutyResponse>(&QueryMsg::Duty {
-            experiment,
-            account,
-        })
-        .duty
-    }
-
-    pub fn duties(&self, names: &[&str]) -> Vec<Duty> {
-        names.iter().map(|name| self.duty(name)).collect()
-    }
-
-    /// Returns the current proposer.
-    pub fn proposer<'a>(&self, names: &[&'a str]) -> &'a str {
-        let proposer = self.round().proposer;
-        let found = names.iter().find(|name| self.account(name) == proposer);
-        found.expect("the proposer is one of these")
+            round: self.current(),
+            proposals: proposals.into(),
+            ballots: ballots.to_vec(),
+        };
+        self.send("stranger", &msg)
     }
 }

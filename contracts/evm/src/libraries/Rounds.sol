@@ -1,127 +1,208 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {ContentRef} from "../types/ContentRef.sol";
+import {Counts} from "../types/Counts.sol";
 import {BallotState, Outcome, Phase} from "../types/Enums.sol";
 import {RoundState} from "../types/State.sol";
 import {Stage, Tally} from "../types/Tally.sol";
 
-/// @notice The state of one round: its ballots, its tally and its content.
-/// @dev Every function costs the same for any number of learners.
+/// @notice The state of one round: its voters, its ballots and its outcome.
+/// @dev Every function costs the same for any number of learners. A ballot has one bit more than the round has slots:
+/// bit 0 for voted, bit i + 1 for an approval of slot i. A word has as many ballots as fit.
 library Rounds {
+    /// @dev A classic round has the ballots of the first learners in its tally.
     uint256 private constant INLINE_BALLOTS = 64;
-    uint256 private constant BALLOTS_PER_WORD = 128;
     uint256 private constant VOTED = 1;
-    uint256 private constant VOTED_AND_APPROVED = 3;
+
+    // What a classic round keeps beside its proposer.
+    uint256 private constant ELIGIBLE = 32;
+    uint256 private constant COMMITMENTS = 48;
+    uint256 private constant REVEAL_STARTED = 64;
 
     /// @notice Ballots being counted, kept in memory so that a batch reads and writes each slot once.
     /// @param tally The tally so far.
-    /// @param key The key of `word`, for learners with index >= 64; 0 while no word is loaded.
+    /// @param counts The approvals so far, in a plural round.
+    /// @param key The key of `word`; 0 while no word is loaded.
     /// @param word The loaded word of ballots.
     struct Count {
         Tally tally;
+        Counts counts;
         uint256 key;
         uint256 word;
     }
 
+    // ------------------------------------------------------------------ beginning
+
+    /// @notice Begins a round.
+    /// @param first The indexes of the first eight proposers, as in `proposers`.
+    /// @param second The indexes of the others.
+    /// @param eligible_ The size of the electorate without one proposer.
+    function begin(RoundState storage self, Tally tally, uint256 first, uint256 second, uint16 eligible_)
+        internal
+    {
+        self.tally = tally;
+        self.proposers[0] = tally.isPlural() ? first : first | uint256(eligible_) << ELIGIBLE;
+        if (tally.slots() > 8) self.proposers[1] = second;
+    }
+
     // ------------------------------------------------------------------ counting
 
+    /// @notice Begins counting ballots.
+    function beginCount(RoundState storage self, Tally tally) internal view returns (Count memory counting) {
+        counting.tally = tally;
+        if (tally.isPlural()) counting.counts = self.counts;
+    }
+
     /// @notice Counts a learner's ballot.
-    /// @return Whether it was counted; false if the learner's ballot was counted before.
-    function count(RoundState storage self, Count memory counting, uint256 index, bool approve)
+    /// @param approvals The approved slots, as a bitmap of slots of the round.
+    /// @return isNew False if the learner's ballot was counted before; then nothing changes.
+    function count(RoundState storage self, Count memory counting, uint256 index, uint256 approvals)
         internal
-        returns (bool)
+        returns (bool isNew)
     {
         Tally tally = counting.tally;
-        if (index < INLINE_BALLOTS) {
+        uint256 slots = tally.slots();
+        if (_isInline(slots, index)) {
             if (tally.hasVoted(index)) return false;
-            counting.tally = tally.withBallot(index, approve);
+            counting.tally = tally.withBallot(index, approvals);
             return true;
         }
-        uint256 key = _key(index);
-        if (counting.key != key) {
-            writeWord(self, counting);
-            counting.key = key;
-            counting.word = self.ballots[key];
-        }
+        uint256 shift = _load(self, counting, slots, index);
         uint256 word = counting.word;
-        uint256 shift = _shift(index);
         if ((word >> shift) & VOTED != 0) return false;
-        counting.word = word | (approve ? VOTED_AND_APPROVED : VOTED) << shift;
-        counting.tally = tally.withCount(approve);
+        counting.word = word | (approvals << 1 | VOTED) << shift;
+        if (slots == 1) {
+            counting.tally = tally.withCount(approvals);
+        } else {
+            counting.tally = tally.withOneLess();
+            counting.counts = counting.counts.plus(approvals);
+        }
         return true;
     }
 
-    /// @notice Writes the loaded word of ballots back.
-    function writeWord(RoundState storage self, Count memory counting) internal {
-        if (counting.key != 0) self.ballots[counting.key] = counting.word;
+    /// @notice Returns whether a learner's ballot is counted.
+    function isCounted(RoundState storage self, Count memory counting, uint256 index)
+        internal
+        returns (bool)
+    {
+        uint256 slots = counting.tally.slots();
+        if (_isInline(slots, index)) return counting.tally.hasVoted(index);
+        uint256 shift = _load(self, counting, slots, index);
+        return (counting.word >> shift) & VOTED != 0;
     }
 
-    // ------------------------------------------------------------------ reading
+    /// @notice Returns the approvals of each slot so far.
+    function countsIn(Count memory counting) internal pure returns (Counts) {
+        Tally tally = counting.tally;
+        return tally.isPlural() ? counting.counts : Counts.wrap(tally.approvals());
+    }
+
+    /// @notice Writes back what was counted, except for the tally.
+    function endCount(RoundState storage self, Count memory counting) internal {
+        if (counting.key != 0) self.ballots[counting.key] = counting.word;
+        if (counting.tally.isPlural()) self.counts = counting.counts;
+    }
+
+    // ------------------------------------------------------------------ reading ballots
 
     /// @notice Returns whether a learner's ballot is counted.
     function hasBallot(RoundState storage self, uint256 index) internal view returns (bool) {
-        if (index < INLINE_BALLOTS) return self.tally.hasVoted(index);
-        return (self.ballots[_key(index)] >> _shift(index)) & VOTED != 0;
+        return _ballot(self, index) != 0;
     }
 
-    /// @notice Returns what is recorded of a learner.
-    function ballotState(RoundState storage self, uint256 index, address account)
+    /// @notice Returns what is recorded of a learner, and the slots that it approved, as a bitmap.
+    function ballotOf(RoundState storage self, uint256 index, address account)
         internal
         view
-        returns (BallotState)
+        returns (BallotState state, uint16 approvals)
     {
-        if (!hasBallot(self, index)) {
-            return self.pledges[account] == 0 ? BallotState.None : BallotState.Committed;
-        }
-        bool approved = index < INLINE_BALLOTS
-            ? self.tally.hasApproved(index)
-            : (self.ballots[_key(index)] >> _shift(index)) & VOTED_AND_APPROVED == VOTED_AND_APPROVED;
-        return approved ? BallotState.Approved : BallotState.Rejected;
+        uint256 ballot = _ballot(self, index);
+        if (ballot != 0) return (BallotState.Cast, uint16(ballot >> 1));
+        return (self.pledges[account] == 0 ? BallotState.None : BallotState.Committed, 0);
     }
 
-    /// @notice Returns whether the vote can close: every ballot is in or, with early settling, the outcome is fixed.
-    function isSettled(RoundState storage self, Tally tally) internal view returns (bool) {
-        uint256 outstanding = tally.outstanding();
-        if (tally.settlesEarly()) {
-            uint256 needed = tally.needed();
-            return tally.approvals() >= needed || tally.approvals() + outstanding < needed;
-        }
-        if (outstanding != 0) return false;
-        return tally.stage() == Stage.Voting || self.commitments == self.eligible;
+    // ------------------------------------------------------------------ voters
+
+    /// @notice Returns the size of the electorate without one proposer.
+    function eligible(RoundState storage self, Tally tally) internal view returns (uint16) {
+        return tally.isPlural() ? tally.pluralEligible() : uint16(self.proposers[0] >> ELIGIBLE);
     }
 
-    /// @notice Returns how many ballots reject.
-    /// @param secret Whether the experiment's ballots are secret.
-    function rejections(RoundState storage self, Tally tally, bool secret) internal view returns (uint16) {
-        Stage stage = tally.stage();
-        if (stage == Stage.Proposing || stage == Stage.Committing || self.proposedAt == 0) return 0;
-        uint16 able = secret ? self.commitments : self.eligible;
-        return able - tally.outstanding() - tally.approvals();
+    /// @notice Returns how many learners have somebody else's proposal to judge; 0 while there is no proposal.
+    /// @param proposed The slots with a proposal.
+    function voters(RoundState storage self, Tally tally, uint256 proposed) internal view returns (uint16) {
+        if (proposed == 0) return 0;
+        return isSingle(proposed) ? eligible(self, tally) : eligible(self, tally) + 1;
     }
 
-    /// @notice Returns the proposed content; empty if there is none.
-    function content(RoundState storage self) internal view returns (ContentRef memory) {
-        return ContentRef(self.codec, self.digest, self.sha256Hash, self.size);
+    /// @notice Returns how many voters committed; final from revealing on, 0 before.
+    function commitments(RoundState storage self, Tally tally) internal view returns (uint16) {
+        return tally.isPlural() ? tally.pluralCommitments() : uint16(self.proposers[0] >> COMMITMENTS);
     }
 
-    // ------------------------------------------------------------------ phases
-
-    /// @notice Writes the proposed content.
-    function setContent(RoundState storage self, ContentRef calldata proposed) internal {
-        self.digest = proposed.digest;
-        self.sha256Hash = proposed.sha256Hash;
-        self.size = proposed.size;
-        self.codec = proposed.codec;
-        self.proposedAt = uint40(block.timestamp);
+    /// @notice Returns when revealing began; 0 before.
+    function revealStartedAt(RoundState storage self, Tally tally) internal view returns (uint40) {
+        if (tally.isPlural()) return tally.pluralRevealStartedAt();
+        return uint40(self.proposers[0] >> REVEAL_STARTED);
     }
 
     /// @notice Ends committing: from here on only the voters that committed are outstanding.
     function endCommitting(RoundState storage self, Tally tally) internal returns (Tally) {
-        uint16 commitments = self.eligible - tally.outstanding();
-        self.commitments = commitments;
-        return tally.withOutstanding(commitments);
+        uint16 committed = voters(self, tally, tally.judged()) - tally.outstanding();
+        tally = tally.withOutstanding(committed);
+        if (tally.isPlural()) return tally.withCommitments(committed);
+        self.proposers[0] |= uint256(committed) << COMMITMENTS;
+        return tally;
     }
+
+    /// @notice Records when revealing began.
+    function beginRevealing(RoundState storage self, Tally tally, uint40 time) internal returns (Tally) {
+        if (tally.isPlural()) return tally.withRevealStarted(time);
+        self.proposers[0] |= uint256(time) << REVEAL_STARTED;
+        return tally;
+    }
+
+    // ------------------------------------------------------------------ outcomes
+
+    /// @notice Returns the approvals of each slot.
+    function countsOf(RoundState storage self, Tally tally) internal view returns (Counts) {
+        return tally.isPlural() ? self.counts : Counts.wrap(tally.approvals());
+    }
+
+    /// @notice Returns the slots whose proposal is accepted, as a bitmap.
+    function acceptedSlots(Tally tally, Counts counts) internal pure returns (uint256 passed) {
+        passed = counts.reaching(tally.judged(), tally.needed());
+        if (tally.picksBest()) passed = counts.highest(passed);
+    }
+
+    /// @notice Returns whether the vote can close: every ballot is in or, with early settling, the outcome is fixed.
+    function isSettled(RoundState storage self, Tally tally, Counts counts) internal view returns (bool) {
+        if (tally.outstanding() == 0) {
+            if (tally.isAt(Stage.Voting)) return true;
+            if (commitments(self, tally) == voters(self, tally, tally.judged())) return true;
+        }
+        return tally.settlesEarly() && isFixed(tally, counts);
+    }
+
+    /// @notice Returns whether no outstanding ballot can change the outcome: every proposal has passed or cannot pass
+    /// any more and, if only the best one is accepted, at most one has passed.
+    function isFixed(Tally tally, Counts counts) internal pure returns (bool) {
+        uint256 proposed = tally.judged();
+        uint256 needed = tally.needed();
+        uint256 outstanding = tally.outstanding();
+        uint256 passed = counts.reaching(proposed, needed);
+        uint256 possible = outstanding < needed ? counts.reaching(proposed, needed - outstanding) : proposed;
+        return passed == possible && (!tally.picksBest() || passed == 0 || isSingle(passed));
+    }
+
+    /// @notice Returns whether a set of slots, which is not empty, has one slot only.
+    function isSingle(uint256 slots) internal pure returns (bool) {
+        unchecked {
+            return slots & (slots - 1) == 0;
+        }
+    }
+
+    // ------------------------------------------------------------------ phases
 
     /// @notice Returns the phase of a stage. A stage also distinguishes open from secret voting and, once closed, the
     /// outcomes.
@@ -140,16 +221,45 @@ library Rounds {
 
     // ------------------------------------------------------------------ words
 
-    /// @dev Keys count from 1: 0 means that no word is loaded.
-    function _key(uint256 index) private pure returns (uint256) {
-        unchecked {
-            return index / BALLOTS_PER_WORD + 1;
+    /// @dev Returns a learner's ballot; 0 if there is none.
+    function _ballot(RoundState storage self, uint256 index) private view returns (uint256) {
+        Tally tally = self.tally;
+        uint256 slots = tally.slots();
+        if (_isInline(slots, index)) {
+            if (!tally.hasVoted(index)) return 0;
+            return tally.hasApproved(index) ? VOTED | 1 << 1 : VOTED;
         }
+        (uint256 key, uint256 shift) = _locate(slots, index);
+        return (self.ballots[key] >> shift) & ((2 << slots) - 1);
     }
 
-    function _shift(uint256 index) private pure returns (uint256) {
+    /// @dev Returns whether a learner's ballot is in the tally: in a classic round, with a low index.
+    function _isInline(uint256 slots, uint256 index) private pure returns (bool) {
+        return (slots ^ 1) | (index / INLINE_BALLOTS) == 0;
+    }
+
+    /// @dev Loads the word with a learner's ballot, and returns the ballot's offset in it.
+    function _load(RoundState storage self, Count memory counting, uint256 slots, uint256 index)
+        private
+        returns (uint256 shift)
+    {
+        uint256 key;
+        (key, shift) = _locate(slots, index);
+        if (counting.key == key) return shift;
+        if (counting.key != 0) self.ballots[counting.key] = counting.word;
+        counting.key = key;
+        counting.word = self.ballots[key];
+    }
+
+    /// @dev Returns the key of the word with a learner's ballot, and the ballot's offset in bits. Keys count from 1: 0
+    /// means that no word is loaded.
+    function _locate(uint256 slots, uint256 index) private pure returns (uint256 key, uint256 shift) {
         unchecked {
-            return 2 * (index % BALLOTS_PER_WORD);
+            uint256 width = slots + 1;
+            uint256 perWord = 256 / width;
+            key = index / perWord;
+            shift = (index - key * perWord) * width;
+            ++key;
         }
     }
 }

@@ -26,10 +26,16 @@ enum Outcome {
     Abandoned
 }
 
-/// @notice How the proposer of a round is selected.
+/// @notice How the proposers of a round are selected.
 enum Selection {
     RoundRobin,
     Random
+}
+
+/// @notice What the accepted proposals of a round become: their mean, or the best one.
+enum Merge {
+    Mean,
+    Best
 }
 
 /// @notice Who may join.
@@ -38,12 +44,19 @@ enum Admission {
     Allowlist
 }
 
+/// @notice What became of a proposer's slot in a round.
+enum SlotState {
+    Open,
+    Proposed,
+    Declined,
+    Missed
+}
+
 /// @notice What is recorded of one learner in one round.
 enum BallotState {
     None,
     Committed,
-    Approved,
-    Rejected
+    Cast
 }
 
 /// @notice What an account should do now.
@@ -62,5 +75,6 @@ enum SkipReason {
     BadSignature,
     NotALearner,
     NotEligible,
-    AlreadyVoted
+    AlreadyVoted,
+    InvalidBallot
 }

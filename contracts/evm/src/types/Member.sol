@@ -2,7 +2,7 @@
 pragma solidity ^0.8.28;
 
 /// @notice A learner: one slot, lowest bits first:
-/// | index 32 | position 16 | fromRound 32 | untilRound 32 | proposed 32 | base 32 | missed 32 | joined 1 |
+/// | index 32 | fromRound 32 | untilRound 32 | proposed 32 | slot 4 | base 32 | kept 32 | joined 1 |
 /// @dev A word rather than a struct, for the same reason as Tally.
 type Member is uint256;
 
@@ -13,23 +13,19 @@ library MemberWords {
     /// @notice The value of `untilRound` while the learner has not left.
     uint32 internal constant FOREVER = type(uint32).max;
 
-    uint256 private constant POSITION = 32;
-    uint256 private constant FROM = 48;
-    uint256 private constant UNTIL = 80;
-    uint256 private constant PROPOSED = 112;
-    uint256 private constant BASE = 144;
-    uint256 private constant MISSED = 176;
-    uint256 private constant JOINED = 208;
+    uint256 private constant FROM = 32;
+    uint256 private constant UNTIL = 64;
+    uint256 private constant PROPOSED = 96;
+    uint256 private constant SLOT = 128;
+    uint256 private constant BASE = 132;
+    uint256 private constant KEPT = 164;
+    uint256 private constant JOINED = 196;
 
-    /// @notice Returns a learner that joins now and has no strikes.
-    function begin(uint32 index_, uint16 position_, uint32 fromRound_, uint32 misses)
-        internal
-        pure
-        returns (Member)
-    {
+    /// @notice Returns a learner that joins now and has missed nothing.
+    function begin(uint32 index_, uint32 fromRound_, uint32 misses) internal pure returns (Member) {
         return Member.wrap(
-            uint256(index_) | uint256(position_) << POSITION | uint256(fromRound_) << FROM | uint256(FOREVER)
-                << UNTIL | uint256(misses) << BASE | 1 << JOINED
+            uint256(index_) | uint256(fromRound_) << FROM | uint256(FOREVER) << UNTIL | uint256(misses)
+                << BASE | 1 << JOINED
         );
     }
 
@@ -38,11 +34,6 @@ library MemberWords {
     /// @notice Returns the learner's index in order of joining, from 0.
     function index(Member self) internal pure returns (uint32) {
         return uint32(Member.unwrap(self));
-    }
-
-    /// @notice Returns its position in the active list, while it is active.
-    function position(Member self) internal pure returns (uint16) {
-        return uint16(Member.unwrap(self) >> POSITION);
     }
 
     /// @notice Returns the first round whose electorate it belongs to.
@@ -55,14 +46,19 @@ library MemberWords {
         return uint32(Member.unwrap(self) >> UNTIL);
     }
 
-    /// @notice Returns the experiment's misses at its last ballot or proposal; earlier strikes do not count.
+    /// @notice Returns the slot of its last proposal.
+    function slot(Member self) internal pure returns (uint256) {
+        return (Member.unwrap(self) >> SLOT) & 0xf;
+    }
+
+    /// @notice Returns the experiment's misses at its last ballot or proposal.
     function base(Member self) internal pure returns (uint32) {
         return uint32(Member.unwrap(self) >> BASE);
     }
 
-    /// @notice Returns the proposals missed since; once it left, all its strikes.
-    function missed(Member self) internal pure returns (uint32) {
-        return uint32(Member.unwrap(self) >> MISSED);
+    /// @notice Returns the ballots it had missed then; once it left, all its missed ballots.
+    function kept(Member self) internal pure returns (uint32) {
+        return uint32(Member.unwrap(self) >> KEPT);
     }
 
     /// @notice Returns whether the account ever joined.
@@ -75,56 +71,60 @@ library MemberWords {
         return untilRound(self) != FOREVER;
     }
 
-    /// @notice Returns whether it belongs to a round's electorate.
-    function isInElectorate(Member self, uint32 round) internal pure returns (bool) {
-        return fromRound(self) <= round && round < untilRound(self);
+    /// @notice Returns whether it joined and has not left.
+    function isActive(Member self) internal pure returns (bool) {
+        return hasJoined(self) && !hasLeft(self);
     }
 
-    /// @notice Returns whether it has a vote in a round with a proposal: in its electorate, and not its proposer.
-    /// @dev For the current round only, where `proposed` is still that round's. One comparison covers both ends of
-    /// the electorate: a round before the first one wraps to a number above all others.
-    function hasVote(Member self, uint32 round) internal pure returns (bool) {
-        uint256 bits = Member.unwrap(self);
+    /// @notice Returns whether it belongs to a round's electorate.
+    /// @dev One comparison covers both ends: a round before the first one wraps to a number above all others.
+    function isInElectorate(Member self, uint256 round) internal pure returns (bool) {
         unchecked {
-            uint256 first = uint32(bits >> FROM);
-            if (uint32(bits >> PROPOSED) == uint256(round) + 1) return false;
-            return uint256(round) - first < uint32(bits >> UNTIL) - first;
+            uint256 range = Member.unwrap(self) >> FROM;
+            uint256 first = uint32(range);
+            return round - first < uint32(range >> (UNTIL - FROM)) - first;
         }
     }
 
-    /// @notice Returns whether it has no strikes as of `misses`.
+    /// @notice Returns whether it has proposed in a round.
+    /// @dev For the current round only, because a later proposal replaces the round.
+    function hasProposed(Member self, uint256 round) internal pure returns (bool) {
+        unchecked {
+            return uint32(Member.unwrap(self) >> PROPOSED) == round + 1;
+        }
+    }
+
+    /// @notice Returns the slots that it judges in the current round, as a bitmap: all proposals but its own, and none
+    /// if it does not belong to the electorate. If there are none, it has no vote.
+    /// @param proposed The slots with a proposal.
+    function judgedSlots(Member self, uint256 round, uint256 proposed) internal pure returns (uint256) {
+        if (!isInElectorate(self, round)) return 0;
+        return hasProposed(self, round) ? proposed & ~(1 << slot(self)) : proposed;
+    }
+
+    /// @notice Returns whether it has missed no ballot as of `misses`.
     function isClear(Member self, uint32 misses) internal pure returns (bool) {
         return uint64(Member.unwrap(self) >> BASE) == misses;
     }
 
     // ------------------------------------------------------------------ changing
 
-    /// @notice Returns the member at another position of the active list.
-    function at(Member self, uint16 position_) internal pure returns (Member) {
-        return Member.wrap(_with(self, POSITION, type(uint16).max, position_));
-    }
-
     /// @notice Returns the member outside the electorates from a round on.
     function until(Member self, uint32 round) internal pure returns (Member) {
-        return Member.wrap(_with(self, UNTIL, type(uint32).max, round));
+        return _with(self, UNTIL, type(uint32).max, round);
     }
 
-    /// @notice Returns the member as the proposer of a round.
-    function withProposal(Member self, uint32 round) internal pure returns (Member) {
-        return Member.wrap(_with(self, PROPOSED, type(uint32).max, round + 1));
+    /// @notice Returns the member with a proposal in a round.
+    function withProposal(Member self, uint32 round, uint256 slot_) internal pure returns (Member) {
+        return _with(_with(self, SLOT, 0xf, slot_), PROPOSED, type(uint32).max, uint256(round) + 1);
     }
 
-    /// @notice Returns the member with this many missed proposals.
-    function withMissed(Member self, uint32 count) internal pure returns (Member) {
-        return Member.wrap(_with(self, MISSED, type(uint32).max, count));
+    /// @notice Returns the member with this many missed ballots as of a round that began with `misses`.
+    function withMissedBallots(Member self, uint32 count, uint32 misses) internal pure returns (Member) {
+        return _with(self, BASE, type(uint64).max, uint256(count) << 32 | misses);
     }
 
-    /// @notice Returns the member without strikes as of a round that began with `misses`.
-    function cleared(Member self, uint32 misses) internal pure returns (Member) {
-        return Member.wrap(_with(self, BASE, type(uint64).max, misses));
-    }
-
-    function _with(Member self, uint256 shift, uint256 mask, uint256 value) private pure returns (uint256) {
-        return Member.unwrap(self) & ~(mask << shift) | value << shift;
+    function _with(Member self, uint256 shift, uint256 mask, uint256 value) private pure returns (Member) {
+        return Member.wrap(Member.unwrap(self) & ~(mask << shift) | value << shift);
     }
 }

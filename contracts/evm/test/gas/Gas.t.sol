@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {ICollectiveLearningQueries as Q} from "../../src/ICollectiveLearning.sol";
 import {Selection} from "../../src/types/Enums.sol";
 import {ExperimentId} from "../../src/types/ExperimentId.sol";
 import {Params} from "../../src/types/Params.sol";
@@ -12,106 +13,135 @@ import {PeerGovernor, PeerToken} from "./Peer.sol";
 contract GasTest is Base {
     string private constant GROUP = "Gas";
     uint256 private constant VOTE_SMALL = 38_000;
-    uint256 private constant VOTE_LARGE = 41_000;
-    uint256 private constant SIGNED = 11_000;
+    uint256 private constant VOTE_LARGE = 43_500;
+    uint256 private constant VOTE_ON_8 = 54_000;
+    uint256 private constant SIGNED = 12_000;
+    uint256 private constant SIGNED_ON_8 = 20_000;
     uint256 private constant PROPOSE = 130_000;
+    /// @dev What a proposal costs more if it begins voting, and for each proposal after the first.
+    uint256 private constant BEGIN_VOTING = 30_000;
+    uint256 private constant BEGIN_VOTING_EACH = 2_500;
+    /// @dev A call that closes a round and begins the next, and for each slot of the next.
+    uint256 private constant CLOSE = 115_000;
+    uint256 private constant CLOSE_EACH = 10_000;
+    uint256 private constant CLOSE_EACH_RANDOM = 27_000;
     /// @dev In bytes: EIP-170 and EIP-3860.
     uint256 private constant RUNTIME = 24_576;
     uint256 private constant CREATION = 49_152;
     /// @dev Zero bytes of calldata are cheaper than others, so the same call may differ by a few of them.
     uint256 private constant CALLDATA_NOISE = 300;
 
+    // ------------------------------------------------------------------ voting
+
     function test_vote_upTo64Learners() public {
-        _assertVote("vote, 3 learners", 3, VOTE_SMALL);
-        _assertVote("vote, 16 learners", 16, VOTE_SMALL);
-        _assertVote("vote, 64 learners", 64, VOTE_SMALL);
+        _assertVote(1, 3, VOTE_SMALL);
+        _assertVote(1, 16, VOTE_SMALL);
+        _assertVote(1, 64, VOTE_SMALL);
     }
 
     function test_vote_above64Learners() public {
-        _assertVote("vote, 65 learners", 65, VOTE_LARGE);
-        _assertVote("vote, 256 learners", 256, VOTE_LARGE);
-        _assertVote("vote, 1000 learners", 1_000, VOTE_LARGE);
+        _assertVote(1, 65, VOTE_LARGE);
+        _assertVote(1, 256, VOTE_LARGE);
+        _assertVote(1, 1_000, VOTE_LARGE);
+    }
+
+    function test_vote_onSeveralProposals() public {
+        _assertVote(2, 64, VOTE_ON_8);
+        _assertVote(8, 16, VOTE_ON_8);
+        _assertVote(8, 64, VOTE_ON_8);
+        _assertVote(8, 1_000, VOTE_ON_8);
+        _assertVote(16, 64, type(uint256).max);
+        _assertVote(16, 1_000, type(uint256).max);
     }
 
     function test_vote_tenThousandLearners() public {
-        ExperimentId id = createExperiment(defaults());
-        joinAll(id, 10_000); // taking the last place starts the experiment
-        proposeWeights(id, 0);
-        uint256[] memory costs = new uint256[](101);
-        for (uint256 i = 0; i < costs.length; ++i) {
-            costs[i] = _voteCost(id, 9_000 + i, i % 2 == 0);
-        }
-        uint256 median = _median(costs);
-        vm.snapshotValue(GROUP, "vote, 10000 learners", median);
-        assertLe(median, VOTE_LARGE);
+        _assertVote(1, 10_000, VOTE_LARGE);
+        _assertVote(8, 10_000, VOTE_ON_8);
+        _assertVote(16, 10_000, type(uint256).max);
     }
 
     function test_voteSigned_batchOf100() public {
-        _assertSigned("voteSigned per ballot, 102 learners", 102);
-        _assertSigned("voteSigned per ballot, 1000 learners", 1_000);
+        _assertSigned(1, 102, SIGNED);
+        _assertSigned(1, 1_000, SIGNED);
+        _assertSigned(8, 110, SIGNED_ON_8);
+        _assertSigned(8, 1_000, SIGNED_ON_8);
+        _assertSigned(16, 1_000, type(uint256).max);
     }
 
+    // ------------------------------------------------------------------ proposing
+
     function test_propose_isFlat() public {
-        uint256 few = _proposeCost(3);
-        uint256 many = _proposeCost(2_000);
-        vm.snapshotValue(GROUP, "propose", few);
-        assertLe(few, PROPOSE);
-        assertApproxEqAbs(many, few, CALLDATA_NOISE);
+        uint256[] memory few = _proposeCosts(1, 3);
+        uint256[] memory many = _proposeCosts(1, 1_000);
+        vm.snapshotValue(GROUP, "propose, 1 proposer", few[0]);
+        assertLe(few[0], PROPOSE);
+        assertApproxEqAbs(many[0], few[0], CALLDATA_NOISE);
+    }
+
+    function test_propose_withOthersIsFlat() public {
+        _assertPropose(2);
+        _assertPropose(8);
+        _assertPropose(16);
+    }
+
+    // ------------------------------------------------------------------ closing
+
+    function test_closingVote_isFlat() public {
+        uint8[4] memory proposers = [1, 2, 8, 16];
+        for (uint256 i = 0; i < 4; ++i) {
+            _assertClosing(proposers[i], Selection.RoundRobin, CLOSE_EACH);
+            _assertClosing(proposers[i], Selection.Random, CLOSE_EACH_RANDOM);
+        }
     }
 
     function test_advance_isFlat() public {
-        (uint256 unproposed, uint256 closing) = _advanceCosts(3, Selection.RoundRobin);
-        (uint256 manyUnproposed, uint256 manyClosing) = _advanceCosts(2_000, Selection.RoundRobin);
-        vm.snapshotValue(GROUP, "advance, no proposal, next round", unproposed);
-        vm.snapshotValue(GROUP, "advance, vote over, next round", closing);
-        assertEq(manyUnproposed, unproposed);
-        assertEq(manyClosing, closing);
+        uint8[4] memory proposers = [1, 2, 8, 16];
+        for (uint256 i = 0; i < 4; ++i) {
+            _assertAdvance(proposers[i], Selection.RoundRobin, CLOSE_EACH);
+            _assertAdvance(proposers[i], Selection.Random, CLOSE_EACH_RANDOM);
+        }
     }
 
-    function test_randomSelection_isFlat() public {
-        // Only the proposer differs, and with it which slots are warm.
-        (, uint256 few) = _advanceCosts(3, Selection.Random);
-        (, uint256 many) = _advanceCosts(2_000, Selection.Random);
-        vm.snapshotValue(GROUP, "advance, vote over, next round, random", few);
-        assertApproxEqAbs(many, few, 3_000);
-    }
+    // ------------------------------------------------------------------ other calls
 
     function test_join_isFlat() public {
         ExperimentId id = createExperiment(defaults());
         joinAll(id, 2);
-        uint256 third = _joinCost(id, 2);
-        for (uint256 i = 3; i < 2_000; ++i) {
-            vm.prank(account(i));
-            hub.join(id, keccak256("key"));
+        bytes32 hash = hub.experiment(id).hash;
+        uint256 third = _joinCost(id, hash, 2);
+        // One of eight begins a word of the active list.
+        for (uint256 i = 3; i < 2_002; ++i) {
+            _joinCost(id, hash, i);
         }
-        uint256 late = _joinCost(id, 2_000);
+        uint256 late = _joinCost(id, hash, 2_002);
         vm.snapshotValue(GROUP, "join", third);
         assertEq(late, third);
     }
 
     function test_leave_isFlat() public {
-        uint256 few = _leaveCost(5);
-        uint256 many = _leaveCost(2_000);
-        vm.snapshotValue(GROUP, "leave", few);
-        assertEq(many, few);
+        _assertLeave("leave", Selection.RoundRobin);
+        _assertLeave("leave, random", Selection.Random);
     }
 
     function test_secretBallots() public {
-        Params memory p = defaults();
-        p.revealWindow = uint32(WINDOW);
-        ExperimentId id = startExperiment(p, 5);
-        proposeWeights(id, 0);
-        for (uint256 i = 1; i < 5; ++i) {
-            bytes32 pledge = commitment(id, 0, i, true, bytes32(i));
-            vm.prank(account(i));
-            hub.commit(id, 0, pledge);
-            if (i == 2) vm.snapshotValue(GROUP, "commit", _lastCost());
+        uint8[2] memory proposers = [1, 8];
+        for (uint256 n = 0; n < 2; ++n) {
+            Params memory p = plural(proposers[n]);
+            p.revealWindow = uint32(WINDOW);
+            ExperimentId id = startExperiment(p, 16);
+            proposeWeights(id, 0);
+            for (uint256 i = proposers[n]; i < 12; ++i) {
+                commitBallot(id, 0, i, 1, bytes32(i));
+                if (i == 9) vm.snapshotValue(GROUP, _named("commit", proposers[n]), _lastCost());
+            }
+            passDeadline(id);
+            hub.advance(id);
+            vm.snapshotValue(GROUP, _named("advance that begins revealing", proposers[n]), _lastCost());
+            for (uint256 i = 8; i < 12; ++i) {
+                revealBallot(id, 0, i, 1, bytes32(i));
+                if (i == 10) vm.snapshotValue(GROUP, _named("reveal", proposers[n]), _lastCost());
+            }
         }
-        vm.prank(account(1));
-        hub.reveal(id, 0, true, HALF, HALF, bytes32(uint256(1)));
-        vm.prank(account(2));
-        hub.reveal(id, 0, true, HALF, HALF, bytes32(uint256(2)));
-        vm.snapshotValue(GROUP, "reveal", _lastCost());
     }
 
     function test_create() public {
@@ -158,75 +188,200 @@ contract GasTest is Base {
 
     // ------------------------------------------------------------------ helpers
 
-    function _assertVote(string memory name, uint256 n, uint256 target) private {
-        ExperimentId id = startExperiment(defaults(), n);
-        proposeWeights(id, 0);
-        uint256[] memory costs = new uint256[](n - 1);
-        for (uint256 i = 1; i < n; ++i) {
-            costs[i - 1] = _voteCost(id, i, i % 2 == 0);
+    /// @dev The median of a round, or of 101 of its voters.
+    function _assertVote(uint8 proposers, uint256 n, uint256 target) private {
+        ExperimentId id = _begin(plural(proposers), n);
+        bytes32 digest = digestOf(id, 0);
+        uint256 first = proposers == 1 ? 1 : 0;
+        if (n == 10_000) first = 9_000;
+        uint256[] memory costs = new uint256[](n == 10_000 ? 101 : n - first);
+        for (uint256 i = 0; i < costs.length; ++i) {
+            costs[i] = _voteCost(id, digest, first + i, _choice(first + i, proposers), proposers);
         }
         uint256 median = _median(costs);
+        string memory name = string.concat("vote, ", _proposals(proposers), ", ", _learners(n));
         vm.snapshotValue(GROUP, name, median);
         assertLe(median, target);
     }
 
-    function _voteCost(ExperimentId id, uint256 i, bool approve) private returns (uint256) {
-        castVote(id, 0, i, approve);
+    function _voteCost(ExperimentId id, bytes32 digest, uint256 i, uint16 approvals, uint256 proposals)
+        private
+        returns (uint256)
+    {
+        bytes memory list = scores(proposals);
+        uint32 round = hub.experiment(id).round;
+        vm.prank(account(i));
+        hub.vote(id, round, digest, approvals, list);
         return _lastCost();
     }
 
-    function _assertSigned(string memory name, uint256 n) private {
-        // The first learner proposes and the second casts no ballot, so that the round stays open.
-        ExperimentId id = startExperiment(defaults(), n);
-        proposeWeights(id, 0);
+    function _assertSigned(uint8 proposers, uint256 n, uint256 target) private {
+        // The first learners propose and one casts no ballot, so that the round stays open.
+        ExperimentId id = _begin(plural(proposers), n);
+        bytes32 digest = digestOf(id, 0);
         bytes memory batch;
-        for (uint256 i = 0; i < 100; ++i) {
-            batch = bytes.concat(batch, signedBallot(id, 0, n - 100 + i, i % 2 == 0));
+        for (uint256 i = n - 100; i < n; ++i) {
+            uint16 approvals = _choice(i, proposers);
+            batch = bytes.concat(batch, signedBallot(id, 0, i, approvals, digest, scores(proposers)));
         }
-        hub.voteSigned(id, 0, batch);
+        hub.voteSigned(id, 0, digest, batch);
         uint256 each = _lastCost() / 100;
+        string memory name =
+            string.concat("voteSigned per ballot, ", _proposals(proposers), ", ", _learners(n));
         vm.snapshotValue(GROUP, name, each);
-        assertLe(each, SIGNED);
+        assertLe(each, target);
     }
 
-    function _proposeCost(uint256 n) private returns (uint256) {
-        ExperimentId id = startExperiment(defaults(), n);
-        proposeWeights(id, 0);
-        return _lastCost();
+    /// @dev The costs of all proposals of the first round.
+    function _proposeCosts(uint8 proposers, uint256 n) private returns (uint256[] memory costs) {
+        ExperimentId id = startExperiment(plural(proposers), n);
+        costs = new uint256[](proposers);
+        for (uint256 slot = 0; slot < proposers; ++slot) {
+            proposeIn(id, 0, slot);
+            costs[slot] = _lastCost();
+        }
     }
 
-    function _advanceCosts(uint256 n, Selection selection)
+    function _assertPropose(uint8 proposers) private {
+        uint256[] memory few = _proposeCosts(proposers, 20);
+        uint256[] memory many = _proposeCosts(proposers, 200);
+        vm.snapshotValue(GROUP, _named("propose", proposers), few[0]);
+        uint256 last = proposers - 1;
+        vm.snapshotValue(GROUP, _named("propose that begins voting", proposers), few[last]);
+        for (uint256 slot = 0; slot < proposers; ++slot) {
+            assertApproxEqAbs(many[slot], few[slot], CALLDATA_NOISE);
+            if (slot != last) assertLe(few[slot], PROPOSE);
+        }
+        assertLe(few[last], PROPOSE + BEGIN_VOTING + BEGIN_VOTING_EACH * last);
+    }
+
+    /// @dev The vote that closes the second round, which has current weights to replace, and begins the third.
+    function _assertClosing(uint8 proposers, Selection selection, uint256 each) private {
+        uint256 few = _closingCost(proposers, selection, proposers + 4);
+        uint256 many = _closingCost(proposers, selection, 60);
+        string memory name = _named("vote that closes", proposers);
+        vm.snapshotValue(GROUP, selection == Selection.Random ? string.concat(name, ", random") : name, many);
+        assertApproxEqAbs(many, few, _noise(selection, proposers));
+        assertLe(many, CLOSE + each * proposers);
+        assertLe(few, CLOSE + each * proposers);
+    }
+
+    function _closingCost(uint8 proposers, Selection selection, uint256 n) private returns (uint256 cost) {
+        Params memory p = plural(proposers);
+        p.selection = selection;
+        ExperimentId id = startExperiment(p, n);
+        for (uint32 round = 0; round < 2; ++round) {
+            proposeWeights(id, round);
+            bytes32 digest = digestOf(id, round);
+            uint256 only = proposers == 1 ? hub.learner(id, proposerOf(id, round, 0)).index : n;
+            for (uint256 i = 0; i < n; ++i) {
+                if (i == only) continue;
+                uint16 approvals = _choiceIn(id, round, i, proposers);
+                cost = _voteCost(id, digest, i, approvals, proposers);
+            }
+        }
+    }
+
+    function _assertAdvance(uint8 proposers, Selection selection, uint256 each) private {
+        (uint256 unproposed, uint256 closing) = _advanceCosts(proposers, selection, 60);
+        (uint256 manyUnproposed, uint256 manyClosing) = _advanceCosts(proposers, selection, 500);
+        string memory suffix = selection == Selection.Random ? ", random" : "";
+        string memory name = string.concat(_named("advance, no proposal", proposers), suffix);
+        vm.snapshotValue(GROUP, name, manyUnproposed);
+        name = string.concat(_named("advance, vote over", proposers), suffix);
+        vm.snapshotValue(GROUP, name, manyClosing);
+        assertApproxEqAbs(manyUnproposed, unproposed, _noise(selection, proposers));
+        assertApproxEqAbs(manyClosing, closing, _noise(selection, proposers));
+        assertLe(manyUnproposed, CLOSE + each * proposers);
+        assertLe(manyClosing, CLOSE + each * proposers);
+    }
+
+    /// @dev How much depends on which words of the active list the selected members share; with few learners, most.
+    function _noise(Selection selection, uint256 proposers) private pure returns (uint256) {
+        return selection == Selection.Random ? 9_000 * proposers : 3_000;
+    }
+
+    /// @dev Of the second round's end, without a proposal, and the third's, without a ballot.
+    function _advanceCosts(uint8 proposers, Selection selection, uint256 n)
         private
         returns (uint256 unproposed, uint256 closing)
     {
-        Params memory p = defaults();
+        Params memory p = plural(proposers);
         p.selection = selection;
         ExperimentId id = startExperiment(p, n);
-        _pass(id);
+        passDeadline(id);
         hub.advance(id);
         unproposed = _lastCost();
         proposeWeights(id, 1);
-        _pass(id);
+        passDeadline(id);
         hub.advance(id);
         closing = _lastCost();
     }
 
-    /// @dev Moves the clock to the open phase's deadline.
-    function _pass(ExperimentId id) private {
-        vm.warp(hub.round(id, hub.experiment(id).round).deadline);
-    }
-
-    function _joinCost(ExperimentId id, uint256 i) private returns (uint256) {
+    function _joinCost(ExperimentId id, bytes32 hash, uint256 i) private returns (uint256) {
         vm.prank(account(i));
-        hub.join(id, keccak256("key"));
+        hub.join(id, hash, keccak256("key"));
         return _lastCost();
     }
 
-    function _leaveCost(uint256 n) private returns (uint256) {
-        ExperimentId id = startExperiment(defaults(), n);
-        vm.prank(account(1));
+    function _assertLeave(string memory name, Selection selection) private {
+        uint256 few = _leaveCost(20, selection);
+        uint256 many = _leaveCost(500, selection);
+        vm.snapshotValue(GROUP, name, few);
+        assertEq(many, few);
+    }
+
+    function _leaveCost(uint256 n, Selection selection) private returns (uint256) {
+        Params memory p = defaults();
+        p.selection = selection;
+        ExperimentId id = startExperiment(p, n);
+        uint256 i = proposerOf(id, 0, 0) == account(1) ? 2 : 1;
+        vm.prank(account(i));
         hub.leave(id);
         return _lastCost();
+    }
+
+    /// @dev A round with a proposal in each slot.
+    function _begin(Params memory p, uint256 n) private returns (ExperimentId id) {
+        id = createExperiment(p);
+        joinAll(id, n);
+        if (n < p.maxLearners) {
+            vm.prank(creator);
+            hub.start(id);
+        }
+        proposeWeights(id, 0);
+    }
+
+    /// @dev Every second learner approves all proposals but its own, in the first round with round robin.
+    function _choice(uint256 i, uint256 proposers) private pure returns (uint16) {
+        uint256 all = (1 << proposers) - 1;
+        if (i < proposers) all &= ~(1 << i);
+        return i % 2 == 0 ? uint16(all) : 0;
+    }
+
+    /// @dev All proposals but the learner's own.
+    function _choiceIn(ExperimentId id, uint32 round, uint256 i, uint256 proposers)
+        private
+        view
+        returns (uint16 all)
+    {
+        Q.SlotView[] memory slots = hub.round(id, round).slots;
+        for (uint256 slot = 0; slot < proposers; ++slot) {
+            if (slots[slot].proposer != account(i)) all |= uint16(1 << slot);
+        }
+    }
+
+    function _named(string memory name, uint256 proposers) private pure returns (string memory) {
+        string memory noun = proposers == 1 ? " proposer" : " proposers";
+        return string.concat(name, ", ", vm.toString(proposers), noun);
+    }
+
+    function _proposals(uint256 n) private pure returns (string memory) {
+        return string.concat(vm.toString(n), n == 1 ? " proposal" : " proposals");
+    }
+
+    function _learners(uint256 n) private pure returns (string memory) {
+        return string.concat(vm.toString(n), " learners");
     }
 
     function _lastCost() private view returns (uint256) {

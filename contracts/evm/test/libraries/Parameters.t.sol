@@ -6,11 +6,16 @@ import {Base} from "../Base.sol";
 import {ICollectiveLearningCalls as C} from "../../src/ICollectiveLearning.sol";
 import {Parameters} from "../../src/libraries/Parameters.sol";
 import {ContentRef} from "../../src/types/ContentRef.sol";
+import {Admission, Merge, Selection} from "../../src/types/Enums.sol";
 import {Params} from "../../src/types/Params.sol";
 
 contract ParametersTest is Base {
     function check(Params calldata params) external pure {
         Parameters.check(params);
+    }
+
+    function hash(address creator_, Params calldata params) external pure returns (bytes32) {
+        return Parameters.hash(creator_, params);
     }
 
     function test_defaults_areAccepted() public view {
@@ -30,6 +35,12 @@ contract ParametersTest is Base {
     function test_name_isUtf8() public {
         Params memory p = defaults();
         p.name = string(bytes(hex"c0af"));
+        _expect(p, false, "name");
+    }
+
+    function test_name_hasNoControlCharacters() public {
+        Params memory p = defaults();
+        p.name = "two\nlines";
         _expect(p, false, "name");
     }
 
@@ -74,6 +85,43 @@ contract ParametersTest is Base {
         p.revealWindow = reveal;
         if (p.proposeWindow == 0) _expect(p, false, "propose_window");
         else _expect(p, p.voteWindow != 0, "vote_window");
+    }
+
+    function testFuzz_proposers_areOneTo16(uint8 proposers) public {
+        Params memory p = plural(proposers);
+        _expect(p, proposers >= 1 && proposers <= 16, "proposers");
+    }
+
+    function test_mean_needsInitialWeights() public {
+        Params memory p = plural(2);
+        p.initial = ContentRef(0, 0, 0, 0);
+        _expect(p, false, "initial");
+        p.merge = Merge.Best;
+        _expect(p, true, "");
+        p.proposers = 0;
+        _expect(p, false, "proposers");
+    }
+
+    /// @dev The encoding of the protocol, field by field.
+    function test_hash_coversCreatorAndParameters() public view {
+        Params memory p = defaults();
+        p.selection = Selection.Random;
+        p.proposers = 7;
+        p.merge = Merge.Best;
+        p.admission = Admission.Allowlist;
+        p.settleEarly = true;
+        p.revealWindow = 77;
+        p.maxStrikes = 0x0102;
+        p.patience = 0x03040506;
+        bytes memory text = abi.encodePacked(hex"14", address(0xC0FFEE));
+        text = abi.encodePacked(text, p.spec.codec, p.spec.digest, p.spec.sha256Hash, p.spec.size);
+        text = abi.encodePacked(text, p.initial.codec, p.initial.digest, p.initial.sha256Hash, p.initial.size);
+        text = abi.encodePacked(text, uint32(10), uint16(2), uint16(10_000), uint16(5_000));
+        text = abi.encodePacked(text, uint32(600), uint32(600), uint32(77), uint8(1), uint8(7), uint8(1));
+        text = abi.encodePacked(text, uint8(1), uint8(0), uint8(1), uint16(0x0102), uint32(0x03040506));
+        text = abi.encodePacked(text, "breast cancer");
+        assertEq(text.length, 21 + 2 * 73 + 10 + 12 + 6 + 6 + 13);
+        assertEq(this.hash(address(0xC0FFEE), p), sha256(text));
     }
 
     function test_theFirstBadParameterIsNamed() public {

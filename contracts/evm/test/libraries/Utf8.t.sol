@@ -6,9 +6,9 @@ import {Test} from "forge-std/Test.sol";
 import {Utf8} from "../../src/libraries/Utf8.sol";
 
 contract Utf8Test is Test {
-    function test_textOfAllLengths_isWellFormed() public pure {
-        assertTrue(Utf8.isWellFormed(unicode"Brustkrebs · 乳がん · 🩺"));
-        assertTrue(Utf8.isWellFormed(""));
+    function test_textOfAllLengths_isText() public pure {
+        assertTrue(Utf8.isText(unicode"Brustkrebs · 乳がん · 🩺"));
+        assertTrue(Utf8.isText(""));
     }
 
     function test_malformedSequences_areRefused() public pure {
@@ -27,15 +27,23 @@ contract Utf8Test is Test {
             hex"f09f98"
         ];
         for (uint256 i = 0; i < bad.length; ++i) {
-            assertFalse(Utf8.isWellFormed(bad[i]));
+            assertFalse(Utf8.isText(bad[i]));
+        }
+    }
+
+    function test_controlCharacters_areRefused() public pure {
+        for (uint32 code = 0; code < 0x200; ++code) {
+            bool control = code < 0x20 || (code >= 0x7F && code < 0xA0);
+            assertEq(Utf8.isText(_encode(code)), !control);
+            assertEq(Utf8.isText(abi.encodePacked("a", _encode(code), "b")), !control);
         }
     }
 
     function test_boundaryCodePoints_areWellFormed() public pure {
         bytes[8] memory good = [
-            bytes(hex"00"),
-            hex"7f",
-            hex"c280",
+            bytes(hex"20"),
+            hex"7e",
+            hex"c2a0",
             hex"dfbf",
             hex"e0a080",
             hex"ed9fbf",
@@ -43,28 +51,29 @@ contract Utf8Test is Test {
             hex"f48fbfbf"
         ];
         for (uint256 i = 0; i < good.length; ++i) {
-            assertTrue(Utf8.isWellFormed(good[i]));
+            assertTrue(Utf8.isText(good[i]));
         }
     }
 
-    /// @dev Every scalar value, encoded by the book, is accepted; surrogates are not.
+    /// @dev Every scalar value, encoded by the book, is accepted; surrogates and control characters are not.
     function testFuzz_scalarValues_areAccepted(uint32 code) public pure {
         code = uint32(bound(code, 0, 0x10FFFF));
         bool surrogate = code >= 0xD800 && code <= 0xDFFF;
-        assertEq(Utf8.isWellFormed(_encode(code)), !surrogate);
+        bool control = code < 0x20 || (code >= 0x7F && code < 0xA0);
+        assertEq(Utf8.isText(_encode(code)), !surrogate && !control);
     }
 
     function testFuzz_concatenation_ofWellFormedTextIsWellFormed(uint32 a, uint32 b) public pure {
-        a = uint32(bound(a, 0, 0xD7FF));
+        a = uint32(bound(a, 0xA0, 0xD7FF));
         b = uint32(bound(b, 0xE000, 0x10FFFF));
         bytes memory text = abi.encodePacked(_encode(a), _encode(b));
-        assertTrue(Utf8.isWellFormed(text));
+        assertTrue(Utf8.isText(text));
         if (_encode(b).length > 1) {
             // solhint-disable-next-line no-inline-assembly
             assembly ("memory-safe") {
                 mstore(text, sub(mload(text), 1))
             }
-            assertFalse(Utf8.isWellFormed(text));
+            assertFalse(Utf8.isText(text));
         }
     }
 

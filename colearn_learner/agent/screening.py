@@ -1,0 +1,114 @@
+"""Inspect the proposals of a round before they are tested."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from colearn_learner.agent.adopt import WeightsAdopter
+from colearn_learner.agent.context import AgentContext
+from colearn_learner.agent.folder import TrainedProposal
+from colearn_ledger.protocol import ContentRef, Round
+from colearn_ledger.weights.codec import DecodedWeights
+from colearn_ledger.weights.comparison import hash_tensors, measure_distance
+from colearn_ledger.weights.errors import TruncatedWeights, WeightsError, WrongBase
+
+_LEAST_FOR_MEDIAN = 3
+"""Number of usable proposals from which on their median distance means something."""
+
+
+@dataclass(slots=True)
+class Proposal:
+    """A proposal of the round, and what is wrong with it.
+
+    Args:
+        slot: its slot.
+        label: its name in messages.
+        content: its reference.
+        context: the agent's context.
+        round: index of the round.
+        is_own: whether this account proposed it.
+        own: its record in the journal, if this agent trained it.
+        defect: why it cannot be tested, or ``None``.
+        objection: why it is not approved whatever its scores are, or ``None``.
+    """
+
+    slot: int
+    label: str
+    content: ContentRef
+    context: AgentContext
+    round: int
+    is_own: bool = False
+    own: TrainedProposal | None = None
+    defect: str | None = None
+    objection: str | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Return whether nothing is wrong with the proposal."""
+        return self.defect is None and self.objection is None
+
+    @property
+    def can_be_approved(self) -> bool:
+        """Return whether the scores alone decide about the proposal."""
+        return not self.is_own and self.is_sound
+
+    def decode(self) -> DecodedWeights:
+        """Read and decode the local copy.
+
+        Raises:
+            WeightsError: the file is defective, or the copy was removed or damaged.
+        """
+        data = self.context.folder.cache.load_proposal(self.round, self.content)
+        if data is None:
+            raise TruncatedWeights("its local copy was removed or damaged")
+        return self.context.decode(data)
+
+
+def find_defects(
+    context: AgentContext, adopter: WeightsAdopter, round_: Round, proposals: Sequence[Proposal]
+) -> None:
+    """Set the defects of proposals, and the objections to copies and to far-off ones."""
+    distances: dict[int, float] = {}
+    seen: dict[bytes, Proposal] = {}
+    current = adopter.load_current() if len(round_.slots) > 1 else None
+    for each in proposals:
+        if each.defect is not None:
+            continue
+        try:
+            decoded = each.decode()
+            _check_base(decoded, adopter.base)
+            tensors = hash_tensors(decoded.weights)
+        except WeightsError as error:
+            each.defect = f"{each.label} is not usable: {error}"
+            continue
+        first = seen.setdefault(tensors, each)
+        if first is not each:
+            each.objection = f"{each.label} has the same tensors as {first.label}"
+        elif current is not None:
+            distances[each.slot] = measure_distance(decoded.weights, current.weights)
+    if len(distances) >= _LEAST_FOR_MEDIAN:
+        _object_to_distant(context, proposals, distances)
+
+
+def _check_base(decoded: DecodedWeights, base: str | None) -> None:
+    if decoded.base != base:
+        raise WrongBase(
+            f"it was trained from {decoded.base or 'nothing'}, but the current weights are "
+            f"{base or 'none'}"
+        )
+
+
+def _object_to_distant(
+    context: AgentContext, proposals: Sequence[Proposal], distances: dict[int, float]
+) -> None:
+    allowed = context.spec.max_distance * statistics.median(distances.values())
+    for each in proposals:
+        distance = distances.get(each.slot)
+        if distance is not None and not (math.isfinite(distance) and distance <= allowed):
+            each.objection = (
+                f"{each.label} is {distance:.4g} away from the current weights, more than "
+                f"{context.spec.max_distance:g} times the median distance"
+            )

@@ -1,0 +1,288 @@
+"""Obtain the current weights of an experiment from its accepted files.
+
+If several proposals were accepted, their mean has to be computed from all of them. Whoever does so
+gets the same file, which can then also be served under its own CID (`fetch_merged`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+from colearn_ledger.home import open_atomically
+from colearn_ledger.protocol import ContentRef, Experiment, LedgerError
+from colearn_ledger.weights.codec import DecodedWeights, decode_weights
+from colearn_ledger.weights.errors import (
+    MismatchedWeights,
+    NothingToMerge,
+    OversizedWeights,
+    WeightsError,
+)
+from colearn_ledger.weights.merge import AcceptedFile, merge_files, select_usable
+from colearn_ledger.weights.schema import WeightsSchema
+from colearn_ledger.weights.store import (
+    ContentMismatch,
+    ContentNotStored,
+    ContentStore,
+    ContentTooLarge,
+    ContentUnavailable,
+)
+from colearn_ledger.weights.unixfs import CHUNK_SIZE, verified
+
+_PARALLEL = 4
+"""Number of files that are fetched at the same time; stores keep at least as many connections."""
+
+_REPORT_EVERY = 0.2  # seconds
+
+ReportDone = Callable[[int], None]
+"""Called with the number of bytes fetched so far, in the thread of the caller."""
+
+
+class FilesNotServed(ContentUnavailable):
+    """Accepted files that are needed for the current weights could not be fetched.
+
+    Args:
+        missing: the files, each with the reason.
+        total: number of accepted files.
+    """
+
+    def __init__(self, missing: Mapping[ContentRef, LedgerError], total: int) -> None:
+        self.missing = dict(missing)
+        reasons = "; ".join(f"{content.cid}: {error}" for content, error in missing.items())
+        super().__init__(
+            f"{len(missing)} of the {total} accepted files that make up the current weights cannot "
+            f"be fetched now; ask their proposers to serve them ({reasons})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentWeights:
+    """The current weights of an experiment in a local file.
+
+    Args:
+        content: reference of the file.
+        path: the file.
+        is_merged: whether the file was computed from several accepted ones.
+        left_out: accepted files that could not be used, each with its defect.
+    """
+
+    content: ContentRef
+    path: Path
+    is_merged: bool
+    left_out: tuple[tuple[ContentRef, WeightsError], ...] = ()
+
+    def read(self, schema: WeightsSchema) -> DecodedWeights:
+        """Decode the file.
+
+        Raises:
+            WeightsError: a single accepted file is defective; a merged one never is.
+        """
+        return decode_weights(self.path.read_bytes(), schema=schema, is_merged=self.is_merged)
+
+
+def obtain_current(
+    store: ContentStore,
+    experiment: Experiment,
+    folder: Path,
+    *,
+    schema: WeightsSchema,
+    timeout: float | None = None,
+) -> CurrentWeights:
+    """Fetch the accepted files that are not in a folder yet, and merge them if there are several.
+
+    A single file is returned as it is; its contents are not checked against the schema.
+
+    Args:
+        store: the store to fetch from.
+        experiment: the experiment, as the ledger returned it.
+        folder: an existing folder for the files; each has the name `file_name` returns.
+        schema: the schema of the experiment's weights.
+        timeout: timeout of the store for each file, in seconds.
+
+    Raises:
+        NothingToMerge: the experiment has no weights yet, or none of the accepted files is usable.
+        FilesNotServed: files could not be fetched; those that could are in the folder.
+        SubnormalsFlushed: this thread flushes subnormal numbers to zero.
+    """
+    contents = experiment.current
+    if not contents:
+        raise NothingToMerge("the experiment has no weights yet; wait for an accepted proposal")
+    limit = schema.max_bytes
+    fitting = [content for content in contents if content.size <= limit]
+    failures = fetch_files(store, fitting, folder, max_size=limit, timeout=timeout)
+    if failures:
+        raise FilesNotServed(failures, len(contents))
+    if len(contents) == 1:
+        [content] = contents
+        if not fitting:
+            raise ContentTooLarge(f"{content.cid} is larger than the {limit} bytes allowed here")
+        return CurrentWeights(content, folder / file_name(content), is_merged=False)
+    return merge_current(experiment, folder, schema=schema)
+
+
+def merge_current(experiment: Experiment, folder: Path, *, schema: WeightsSchema) -> CurrentWeights:
+    """Merge the accepted files, which are all in a folder, into one file in the same folder.
+
+    Args:
+        experiment: the experiment, with at least two accepted files.
+        folder: the folder; each file in it has the name `file_name` returns.
+        schema: the schema of the experiment's weights.
+
+    Raises:
+        NothingToMerge: none of the accepted files is usable.
+        FilesNotServed: a file in the folder is damaged; it was removed.
+        SubnormalsFlushed: this thread flushes subnormal numbers to zero.
+    """
+    left_out: list[tuple[ContentRef, WeightsError]] = []
+    files: list[AcceptedFile] = []
+    damaged: dict[ContentRef, LedgerError] = {}
+    for content in experiment.current:
+        path = folder / file_name(content)
+        if content.size > schema.max_bytes:
+            left_out.append((content, _too_large(content, schema)))
+        elif is_intact(path, content):
+            files.append(AcceptedFile(content, path))
+        else:
+            path.unlink(missing_ok=True)
+            damaged[content] = ContentMismatch("its local copy was damaged or removed")
+    if damaged:
+        raise FilesNotServed(damaged, len(experiment.current))
+    inputs = select_usable(files, schema)
+    left_out += [(each.content, error) for each, error in inputs.left_out]
+    merging = folder / "merging.part"
+    round_index = experiment.current_round or 0
+    content = merge_files(inputs.usable, merging, schema=schema, round_index=round_index)
+    path = merging.replace(folder / file_name(content))
+    return CurrentWeights(content, path, len(inputs.usable) > 1, tuple(left_out))
+
+
+def fetch_merged(
+    store: ContentStore,
+    content: ContentRef,
+    experiment: Experiment,
+    folder: Path,
+    *,
+    timeout: float | None = None,
+) -> CurrentWeights:
+    """Fetch the merged current weights under their own CID.
+
+    The file is the one that ``content`` describes. Only merging the accepted files again shows
+    that it is their mean, so take ``content`` from your own merge, or from the ``base`` of
+    a proposal that was accepted later. An announcement alone is not enough.
+
+    Args:
+        store: the store to fetch from.
+        content: reference of the merged file.
+        experiment: the experiment, as the ledger returned it.
+        folder: an existing folder for the file.
+        timeout: timeout of the store, in seconds.
+
+    Raises:
+        ContentUnavailable, ContentMismatch, ContentTooLarge: the file could not be fetched.
+        MismatchedWeights: according to its header, the file was not merged from these files.
+        WeightsError: the file is defective.
+    """
+    failures = fetch_files(store, [content], folder, max_size=content.size, timeout=timeout)
+    if failures:
+        raise failures[content]
+    path = folder / file_name(content)
+    record = decode_weights(path.read_bytes(), is_merged=True).merged
+    listed = () if record is None else record.contents
+    in_order = [each for each in experiment.current if each in listed]
+    if record is None or list(listed) != in_order or record.round != experiment.current_round:
+        raise MismatchedWeights(
+            f"{content.cid} is not a merge of the experiment's current weights, according to its "
+            "header"
+        )
+    return CurrentWeights(content, path, is_merged=True)
+
+
+def fetch_files(
+    store: ContentStore,
+    contents: Sequence[ContentRef],
+    folder: Path,
+    *,
+    max_size: int,
+    timeout: float | None = None,
+    report_done: ReportDone = lambda _: None,
+) -> dict[ContentRef, LedgerError]:
+    """Fetch files into a folder, several at a time, and return those that failed with the reason.
+
+    Files that are already there are not fetched again.
+
+    Args:
+        store: the store to fetch from.
+        contents: references of the files.
+        folder: an existing folder; each file gets the name `file_name` returns.
+        max_size: limit on the size of each file, in bytes.
+        timeout: timeout of the store for each file, in seconds.
+        report_done: called with the number of bytes fetched so far.
+    """
+    missing = [c for c in dict.fromkeys(contents) if not is_intact(folder / file_name(c), c)]
+    if not missing:
+        return {}
+    done = _Counter()
+
+    def fetch(content: ContentRef) -> None:
+        with (
+            store.get(content, max_size=max_size, timeout=timeout) as pieces,
+            open_atomically(folder / file_name(content)) as file,
+        ):
+            for piece in pieces:
+                file.write(piece)
+                done.add(len(piece))
+
+    with ThreadPoolExecutor(min(len(missing), _PARALLEL), "fetch") as threads:
+        running = {content: threads.submit(fetch, content) for content in missing}
+        while wait(running.values(), timeout=_REPORT_EVERY).not_done:
+            report_done(done.total)
+    report_done(done.total)
+    failures = {content: _failure(future) for content, future in running.items()}
+    return {content: error for content, error in failures.items() if error is not None}
+
+
+def file_name(content: ContentRef) -> str:
+    """Return the name of a local copy."""
+    return f"{content.sha256}.safetensors"
+
+
+def is_intact(path: Path, content: ContentRef) -> bool:
+    """Return whether a local copy exists and matches its reference."""
+    try:
+        with path.open("rb") as file:
+            for _ in verified(iter(lambda: file.read(CHUNK_SIZE), b""), content):
+                pass
+    except (OSError, ContentMismatch, ContentTooLarge):
+        return False
+    return True
+
+
+class _Counter:
+    """A sum that several threads add to."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._lock = threading.Lock()
+
+    def add(self, number: int) -> None:
+        with self._lock:
+            self.total += number
+
+
+def _failure(future: Future[None]) -> LedgerError | None:
+    try:
+        future.result()
+    except LedgerError as error:
+        return error
+    except OSError as error:
+        return ContentNotStored(f"its local copy could not be written: {error.strerror}")
+    return None
+
+
+def _too_large(content: ContentRef, schema: WeightsSchema) -> OversizedWeights:
+    return OversizedWeights(
+        f"the file has {content.size} bytes, the schema allows {schema.max_bytes}"
+    )

@@ -1,0 +1,185 @@
+"""Commands on experiments with several proposers in a round."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from colearn_learner.cli._support.output import format_numbers
+from colearn_ledger.protocol import ExperimentParams
+from colearn_ledger.weights.codec import decode_weights
+from colearn_ledger.weights.unixfs import content_of
+from tests.support.local_network import LocalNetwork, colearn, open_network, run_json
+
+
+@pytest.fixture
+def five(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalNetwork:
+    """Play a round of five proposers in which slots 0, 2 and 4 are accepted."""
+    network = open_network(tmp_path, monkeypatch, 5, proposers=5)
+    network.made.play(lambda _, slot: slot % 2 == 0)
+    return network
+
+
+def read_rows(output: str) -> list[str]:
+    """Return the lines of a table that begin with a number."""
+    return [line for line in output.splitlines() if re.match(r" *\d+ ", line)]
+
+
+# ------------------------------------------------------------------ history
+
+
+def test_history_has_one_line_for_each_round(five: LocalNetwork):
+    first, second = read_rows(colearn("history", five.reference).stdout)
+    assert "accepted 3 of 5 (slots 0, 2, 4)" in first
+    assert re.search(r"^ *0 +0-4 ", first)
+    assert "5 of 5, approvals 4/0/4/0/4, 2 needed" in first
+    assert "5 files" in first
+    assert re.search(r"^ *1 +0-4 +proposing +0 of 0, approvals -, 2 needed ", second)
+
+
+def test_history_of_thirty_two_learners_stays_compact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    network = open_network(tmp_path, monkeypatch, 32, proposers=16)
+    network.made.play(lambda _, slot: slot != 3)
+    network.made.play(lambda learner, slot: learner == slot)
+    first, second, third = read_rows(colearn("history", network.reference).stdout)
+    assert "accepted 15 of 16 (slots 0-2, 4-15)" in first
+    assert re.search(r"^ *1 +16-31 +rejected +32 of 32, ", second)
+    assert max(map(len, (first, second, third))) < 200
+    detail = colearn("history", network.reference, "--round", 0).stdout
+    assert len(read_rows(detail)) == 1 + 16 + 32
+    assert "--json has the scores of each proposal" in detail
+    assert len(run_json("history", network.reference)["rounds"][0]["slots"]) == 16
+
+
+def test_history_of_one_round_shows_each_slot_and_ballot(five: LocalNetwork):
+    rows = read_rows(colearn("history", five.reference, "--round", 0).stdout)
+    slots, ballots = rows[1:6], rows[6:]
+    assert [row.split()[3] for row in slots] == ["accepted", "proposed"] * 2 + ["accepted"]
+    assert "4 of 4" in slots[0]
+    assert five.made.ledger.round(five.made.id, 0).slots[4].content.cid in slots[4]
+    assert "cast" in ballots[1]
+    assert [re.search(r"cast +(\d(?:, \d)*)", row)[1] for row in ballots[:2]] == [
+        "2, 4",
+        "0, 2, 4",
+    ]
+    # learner 1: its current weights' score, then slots 0 to 4, with its own proposal's
+    assert ballots[1].split()[-6:] == ["0.99", "1", "1.5", "1.02", "1.03", "1.04"]
+
+
+def test_announcements_are_listed(five: LocalNetwork):
+    five.made.views[1].announce(five.made.id, "keys", content_of(b"keys"))
+    output = colearn("history", five.reference).stdout
+    assert content_of(b"keys").cid in output
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"),
+    [
+        ([], ""),
+        ([0, 2, 4], "0, 2, 4"),
+        ([0, 1, 4, 5, 6], "0, 1, 4-6"),
+        ([30, 31, 0, 1, 2], "30, 31, 0-2"),
+    ],
+)
+def test_three_numbers_in_a_row_become_a_range(numbers: list[int], text: str):
+    assert format_numbers(numbers) == text
+
+
+# --------------------------------------------------------------- experiment
+
+
+def test_show_has_hash_slots_and_files_of_the_weights(five: LocalNetwork):
+    five.made.propose(1)
+    shown = run_json("experiment", "show", five.reference)
+    assert shown["hash"] == five.made.ledger.experiment(1).hash.hex()
+    assert (shown["phase"], len(shown["current"])) == ("voting", 3)
+    states = [slot["state"] for slot in shown["slots"]]
+    assert states == ["proposed", "declined", "proposed", "proposed", "proposed"]
+    output = colearn("experiment", "show", five.reference).stdout
+    assert shown["hash"] in output
+    assert "5 a round, round robin, mean of the accepted" in output
+    assert "mean of 3 files" in output
+    assert shown["slots"][4]["content"]["cid"] in output
+
+
+def test_cancel_during_a_vote_is_explained_and_takes_effect_later(five: LocalNetwork):
+    five.made.propose()
+    cancelled = colearn("experiment", "cancel", five.reference, "--key", "0")
+    assert "requested (the open vote still counts" in cancelled.stdout
+    assert "running, cancel requested" in colearn("experiment", "show", five.reference).stdout
+    again = colearn("experiment", "cancel", five.reference, "--key", "0")
+    assert again.exit_code == 1
+    assert "already to be cancelled" in again.stderr
+    five.made.vote(lambda *_: True)
+    assert run_json("experiment", "show", five.reference)["status"] == "cancelled"
+
+
+def test_cancel_while_proposing_takes_effect_at_once(five: LocalNetwork):
+    assert "cancel: done by" in colearn("experiment", "cancel", five.reference, "--key", "0").stdout
+    assert run_json("experiment", "show", five.reference)["status"] == "cancelled"
+
+
+def test_join_names_the_experiment_by_its_hash(five: LocalNetwork):
+    content = content_of(b"spec")
+    five.made.ledger.create(ExperimentParams("other", content, content, 1, 3, 3))
+    known = five.made.ledger.experiment(2).hash.hex()
+    assert known in colearn("experiment", "join", 2, "--key", "0").stderr
+    assert run_json("experiment", "join", 2, "--key", "1", "--hash", f"0x{known}")
+    wrong = colearn("experiment", "join", 2, "--key", "2", "--hash", "11" * 32)
+    assert wrong.exit_code == 1
+    assert f"has the hash {known}" in wrong.stderr
+    malformed = colearn("experiment", "join", 2, "--key", "2", "--hash", "1234")
+    assert malformed.exit_code == 2
+    assert "64 hexadecimal digits" in malformed.stderr
+
+
+# ------------------------------------------------------------------ weights
+
+
+def read_number(path: Path) -> float:
+    [array] = decode_weights(path.read_bytes()).weights
+    assert (array == array[0]).all()
+    return float(array[0])
+
+
+def test_current_weights_are_the_mean_of_the_accepted_files(five: LocalNetwork):
+    out = five.folder / "mean.safetensors"
+    report = run_json("weights", "get", five.reference, "--out", out)
+    assert read_number(out) == np.float32((0 + 2 + 4) / 3)
+    accepted = [content.cid for content in five.made.ledger.current_weights(five.made.id)]
+    assert (report["merged_from"], report["round"]) == (accepted, None)
+    assert report["sha256"] == content_of(out.read_bytes()).sha256
+    assert "the mean of 3 accepted files" in (
+        colearn("weights", "get", five.reference, "--out", out).stderr
+    )
+
+
+def test_missing_file_is_named(five: LocalNetwork):
+    _, missing, _ = five.made.ledger.current_weights(five.made.id)
+    five.file_of(missing).unlink()
+    out = five.folder / "mean.safetensors"
+    result = colearn("weights", "get", five.reference, "--out", out)
+    assert result.exit_code == 1
+    assert "1 of the 3 accepted files" in result.stderr
+    assert missing.cid in result.stderr
+    assert not out.exists()
+
+
+def test_proposal_of_a_round_is_chosen_by_its_slot(five: LocalNetwork):
+    out = five.folder / "slot.safetensors"
+    fetch = ("weights", "get", five.reference, "--out", out)
+    unclear = colearn(*fetch, "--round", 0)
+    assert unclear.exit_code == 2
+    assert "choose one with --slot: 0, 1, 2, 3, 4" in unclear.stderr
+    report = run_json(*fetch, "--round", 0, "--slot", 3)
+    assert (report["slot"], report["merged_from"], read_number(out)) == (3, [], 3.0)
+    assert "was not accepted" in colearn(*fetch, "--round", 0, "--slot", 3).stderr
+    absent = colearn(*fetch, "--round", 0, "--slot", 9)
+    assert absent.exit_code == 1
+    assert "slot 9 of round 0 has no proposal" in absent.stderr
+    assert colearn(*fetch, "--slot", 0).exit_code == 2

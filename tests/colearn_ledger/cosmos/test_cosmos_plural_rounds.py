@@ -1,0 +1,47 @@
+"""Plural rounds of the CosmWasm contract."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+from colearn_ledger.chains.cosmos import CosmosLedger
+from colearn_ledger.chains.cosmos.gas import CEILINGS
+from colearn_ledger.history import read_history
+from colearn_ledger.keys.wallet import Wallet
+from tests.support import ROOT
+from tests.support.cosmos_place import Place
+from tests.support.plural_conformance import WALLETS, Life, OpenLedgers, PluralConformance
+
+
+class TestPluralRounds(PluralConformance):
+    @pytest.fixture
+    def open_ledgers(self, cosmos_place: Place) -> OpenLedgers:
+        def open_all(wallets: Sequence[Wallet]) -> Sequence[CosmosLedger]:
+            cosmos_place.fund(wallets)
+            first = cosmos_place.ledger(wallets[0])
+            return [first, *(first.acting_for(wallet) for wallet in wallets[1:])]
+
+        return open_all
+
+    @pytest.fixture
+    def most_extra_gas(self) -> int:
+        return CEILINGS["vote"].gas // 2
+
+
+def test_history_equals_that_of_an_independent_reader(cosmos_place: Place):
+    wallets = WALLETS[:4]
+    cosmos_place.fund(wallets)
+    first = cosmos_place.ledger(wallets[0])
+    life = Life([first, *(first.acting_for(wallet) for wallet in wallets[1:])])
+    life.propose("a", "", "c")
+    life.vote_all()
+    chain = cosmos_place.chain
+    reader = [ROOT / "tests/support/read_cosmos_contract.py", chain.grpc, chain.chain_id]
+    command = [sys.executable, *map(str, [*reader, first.contract, life.id])]
+    read = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/")
+    assert json.loads(read.stdout) == json.loads(read_history(first, life.id).to_json())
