@@ -117,6 +117,7 @@ class Bench:
             for used in self._read_gas(height, len(part)):
                 gas.append(used)
                 self.progress.advance(task)
+        self._wait_for_commit()
         return {what: gas}
 
     def _broadcast(self, learner: Learner, action: Action) -> None:
@@ -127,6 +128,14 @@ class Bench:
         if code:
             raise SystemExit(f"a transaction was refused: {log}")
         learner.sequence += 1
+
+    def _wait_for_commit(self) -> None:
+        """Wait until queries see the last block, whose results are served before its state is."""
+        height, ends = self.chain.height(), time.monotonic() + PATIENCE
+        while self.chain.height() == height:
+            if time.monotonic() > ends:
+                raise SystemExit(f"no block follows block {height}")
+            time.sleep(BLOCK_TIME / 4)
 
     def _read_gas(self, height: int, count: int) -> Iterator[int]:
         """Yield the gas of the next ``count`` transactions in blocks above a height."""
