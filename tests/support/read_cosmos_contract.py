@@ -4,9 +4,11 @@ Usage: python read_cosmos_contract.py GRPC_URL CHAIN_ID CONTRACT EXPERIMENT
 """
 
 import base64
+import calendar
 import json
 import struct
 import sys
+import time
 
 from cosmpy.aerial.client import LedgerClient
 from cosmpy.aerial.config import NetworkConfig
@@ -63,21 +65,32 @@ def transactions(kind):
 
 
 def fetch_events(kind):
-    for event in (event for sent in transactions(kind) for event in sent.events):
-        attributes = {attribute.key: attribute.value for attribute in event.attributes}
-        mine = {"_contract_address": address, "experiment": eid}.items() <= attributes.items()
-        if event.type == f"wasm-{kind}" and mine:
-            yield int(attributes["round"]), attributes
+    """Yield the attributes of the experiment's events, with the time of their block as `at`."""
+    for sent in transactions(kind):
+        at = calendar.timegm(time.strptime(sent.timestamp[:19], "%Y-%m-%dT%H:%M:%S"))
+        for event in sent.events:
+            attributes = {attribute.key: attribute.value for attribute in event.attributes}
+            mine = {"_contract_address": address, "experiment": eid}.items() <= attributes.items()
+            if event.type == f"wasm-{kind}" and mine:
+                yield {**attributes, "at": at}
+
+
+def convert_announcement(event):
+    parts = {name: base64.b64encode(bytes.fromhex(event[name])) for name in ("digest", "sha256")}
+    content = {**parts, "codec": int(event["codec"]), "size": event["size"]}
+    topic = json.loads(event["topic"])
+    return {"time": event["at"], "learner": event["learner"], "topic": topic,
+            "content": convert(content)}  # fmt: skip
 
 
 NOTHING = make_scores([0x7FF8 << 48] * 2)
 given, voted = {}, {}
-for index, event in fetch_events("weights_proposed"):
+for event in fetch_events("weights_proposed"):
     own = int(event["vote_score"]), int(event["test_score"])
-    given[index, int(event["slot"])] = make_scores(own)
-for index, event in fetch_events("vote_cast"):
+    given[int(event["round"]), int(event["slot"])] = make_scores(own)
+for event in fetch_events("vote_cast"):
     pairs = struct.iter_unpack(">QQ", bytes.fromhex(event["scores"]))
-    voted[index, event["learner"]] = [make_scores(pair) for pair in pairs]
+    voted[int(event["round"]), event["learner"]] = [make_scores(pair) for pair in pairs]
 
 rounds = fetch_all("rounds")
 for row in rounds:
@@ -100,7 +113,7 @@ document = {
     "experiment": {**experiment, "id": int(experiment["id"])},
     "learners": fetch_all("learners"),
     "rounds": rounds,
-    "announcements": [],
+    "announcements": [convert_announcement(event) for event in fetch_events("announced")],
     "scores_complete": True,
 }
 json.dump(document, sys.stdout)

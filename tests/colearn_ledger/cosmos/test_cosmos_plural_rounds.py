@@ -16,6 +16,8 @@ from colearn_ledger.keys.wallet import Wallet
 from tests.support import ROOT
 from tests.support.cosmos_place import Place
 from tests.support.plural_conformance import WALLETS, Life, OpenLedgers, PluralConformance
+from tests.support.samples import content_of
+from tests.support.waiting import LIMIT
 
 
 class TestPluralRounds(PluralConformance):
@@ -40,8 +42,12 @@ def test_history_equals_that_of_an_independent_reader(cosmos_place: Place):
     life = Life([first, *(first.acting_for(wallet) for wallet in wallets[1:])])
     life.propose("a", "", "c")
     life.vote_all()
+    for ledger, topic in ((life.first, "état "), (life.ledgers[1], "state")):
+        ledger.announce(life.id, topic, content_of(topic)).wait(LIMIT)
     chain = cosmos_place.chain
     reader = [ROOT / "tests/support/read_cosmos_contract.py", chain.grpc, chain.chain_id]
     command = [sys.executable, *map(str, [*reader, first.contract, life.id])]
     read = subprocess.run(command, capture_output=True, text=True, check=True, cwd="/")
-    assert json.loads(read.stdout) == json.loads(read_history(first, life.id).to_json())
+    history = json.loads(read_history(first, life.id).to_json())
+    assert json.loads(read.stdout) == history
+    assert [each["topic"] for each in history["announcements"]] == ["état ", "state"]
