@@ -387,7 +387,7 @@ def _result(ledger: Ledger, experiment: ExperimentId, root: Path, cost: int) -> 
     store, now = _store(root, 0), history.experiment
     schema = ExperimentSpec.read(store, now.params.spec).schema
     with tempfile.TemporaryDirectory(prefix="colearn-") as folder:
-        current = obtain_current(store, now, Path(folder), schema=schema)
+        current = obtain_current(store, now, Path(folder), schema=schema, ledger=ledger)
         data, weights = current.path.read_bytes(), current.read(schema).weights
     results = results_of(history)
     return SimulationResult(experiment, history, results, current.content, weights, data, cost)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import time
+from pathlib import Path
 
 from colearn_learner.agent.announce import announce_merge
 from colearn_learner.agent.context import AgentContext, describe, weights_of
@@ -11,7 +13,12 @@ from colearn_learner.interface import Weights
 from colearn_ledger.protocol import ContentRef, Experiment
 from colearn_ledger.weights.codec import DecodedWeights
 from colearn_ledger.weights.comparison import hash_tensors
-from colearn_ledger.weights.current import FilesNotServed, merge_current
+from colearn_ledger.weights.current import (
+    CurrentWeights,
+    FilesNotServed,
+    fetch_announced,
+    merge_current,
+)
 from colearn_ledger.weights.errors import SubnormalsFlushed, WeightsError
 from colearn_ledger.weights.store import (
     ContentMismatch,
@@ -24,6 +31,9 @@ _log = logging.getLogger(__name__)
 
 _COPIES = 2
 """Number of accepted weights copied in the folder when ``keep_accepted`` is ``None``."""
+
+_LOOK_EVERY = 30.0
+"""Seconds between two searches for announced merges, which read all of the experiment's events."""
 
 
 class WeightsAdopter:
@@ -44,6 +54,7 @@ class WeightsAdopter:
         self._context = context
         self._adopted: tuple[int | None, tuple[ContentRef, ...]] | None = None
         self._content: ContentRef | None = None
+        self._look_again_at = 0.0
         self.unfit: str | None = None
         self.base: str | None = None
         self.tensors: bytes | None = None
@@ -69,6 +80,7 @@ class WeightsAdopter:
             _log.warning("%s: waiting for the current weights: %s", name, error)
             return False
         self._adopted = (experiment.current_round, experiment.current)
+        self._look_again_at = 0.0
         self._release_superseded()
         if self.unfit is not None:
             _log.error(
@@ -103,14 +115,16 @@ class WeightsAdopter:
         context = self._context
         content = context.folder.merged(experiment.current_round, experiment.current)
         data = None if content is None else self._load_merged(content)
-        is_new = content is None
-        if content is None or data is None:
-            content, data = self._merge(experiment)
+        if content is not None and data is not None:
+            self._keep(content, data, own=data)
+            return content, context.decode(data, is_merged=True)
+        current = self._merge(experiment)
+        data = current.path.read_bytes()
         decoded = context.decode(data, is_merged=True)
-        self._keep(content, data, own=data)
-        if is_new:
-            announce_merge(context, experiment, content)
-        return content, decoded
+        self._keep(current.content, data, own=data)
+        if content is None and not current.announced_by:  # this agent can attest the merge
+            announce_merge(context, experiment, current.content)
+        return current.content, decoded
 
     def _load_merged(self, content: ContentRef) -> bytes | None:
         """Return a merge of our own from the folder, or from the store under its own CID."""
@@ -123,19 +137,25 @@ class WeightsAdopter:
             _log.warning("%s: merging the current weights again: %s", self._context.name, error)
             return None
 
-    def _merge(self, experiment: Experiment) -> tuple[ContentRef, bytes]:
-        """Fetch the accepted files, merge them, and journal the result."""
+    def _merge(self, experiment: Experiment) -> CurrentWeights:
+        """Fetch the accepted files, merge them, and journal the result.
+
+        If some files are no longer served, fetch a merged file that enough learners announced.
+        """
         context, round_index = self._context, experiment.current_round or 0
         limit = context.spec.schema.max_bytes
         wanted = [content for content in experiment.current if content.size <= limit]
         timeout = context.config.fetch_timeout
         failures = context.fetch_proposals(round_index, wanted, timeout)
+        folder, schema = context.folder.cache.open_round(round_index), context.spec.schema
         if failures:
             arrived = [content for content in wanted if content not in failures]
             self._pin_sources(round_index, arrived)
-            raise FilesNotServed(failures, len(experiment.current))
-        folder = context.folder.cache.open_round(round_index)
-        merged = merge_current(experiment, folder, schema=context.spec.schema)
+            announced = self._fetch_announced(experiment, folder)
+            if announced is None:
+                raise FilesNotServed(failures, len(experiment.current))
+            return announced
+        merged = merge_current(experiment, folder, schema=schema)
         for left_out, error in merged.left_out:
             _log.error(
                 "%s: the accepted file %s is left out of the mean: %s",
@@ -145,7 +165,30 @@ class WeightsAdopter:
             )
         record = MergedWeights(round_index, experiment.current, merged.content)
         context.folder.record_merged(record)
-        return merged.content, merged.path.read_bytes()
+        return merged
+
+    def _fetch_announced(self, experiment: Experiment, folder: Path) -> CurrentWeights | None:
+        """Fetch a merge that enough learners announced; look for new announcements rarely."""
+        context, now = self._context, time.monotonic()
+        if now < self._look_again_at:
+            return None
+        self._look_again_at = now + _LOOK_EVERY
+        announced = fetch_announced(
+            context.store,
+            experiment,
+            folder,
+            schema=context.spec.schema,
+            ledger=context.ledger,
+            timeout=context.config.fetch_timeout,
+        )
+        if announced is not None:
+            _log.warning(
+                "%s: accepted files are not served; adopting their mean %s, announced by %s",
+                context.name,
+                announced.content.cid,
+                ", ".join(announced.announced_by),
+            )
+        return announced
 
     def _pin_sources(self, round_index: int, contents: list[ContentRef]) -> None:
         """Keep accepted files from disappearing while others are still missing."""

@@ -21,6 +21,7 @@ from threading import Event as StopSignal
 from typing import Any
 
 from colearn_learner.agent.adopt import WeightsAdopter
+from colearn_learner.agent.announce import confirm_merge
 from colearn_learner.agent.context import AgentConfig, AgentContext
 from colearn_learner.agent.errors import AgentStopped, max_retries
 from colearn_learner.agent.fit import LearnerSendsPickles, check_fit, check_safe
@@ -237,6 +238,7 @@ class Agent:
     def _perform(self, agenda: Agenda, learner: Learner) -> Action:
         duty, round_ = agenda.duty, agenda.round
         if duty == Duty.DONE:
+            confirm_merge(self._context, agenda.experiment)
             return Action.DONE
         if round_ is None:
             return Action.WAITED

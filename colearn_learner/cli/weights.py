@@ -81,7 +81,8 @@ def weights() -> None:
     """Fetch the weights that an experiment agreed on, as a file or as a complete model.
 
     If several proposals were accepted, the weights are their mean, which is computed here from all
-    of their files.
+    of their files. If some of the files are no longer served, a merged file is fetched instead,
+    provided that as many learners announced it as it took to accept a proposal.
     """
 
 
@@ -236,11 +237,18 @@ def _fetch(wanted: _WeightsOptions) -> _Fetched:
     with tempfile.TemporaryDirectory(prefix="colearn-") as name:
         folder = Path(name)
         _fetch_with_progress(opened, experiment, folder, schema=schema, timeout=wanted.timeout)
-        current = obtain_current(opened, experiment, folder, schema=schema, timeout=wanted.timeout)
+        current = obtain_current(
+            opened, experiment, folder, schema=schema, ledger=ledger, timeout=wanted.timeout
+        )
         data = current.path.read_bytes()
         decoded = current.read(schema)
     for content, defect in current.left_out:
         note(f"{content.cid} was left out: {defect}")
+    if current.announced_by:
+        note(
+            "not all accepted files could be fetched; this is their mean as merged and announced "
+            f"by {len(current.announced_by)} learners of that round"
+        )
     # the header of a single file may list anything
     parts = decoded.merged.contents if current.is_merged and decoded.merged else ()
     return _Fetched(place, wanted, current.content, parts, schema, data, decoded)
@@ -256,7 +264,7 @@ def _fetch_with_progress(
 ) -> None:
     """Fetch the files that make up the weights into a folder.
 
-    If there are several, `obtain_current` reports which of them are missing.
+    If there are several, `obtain_current` replaces missing ones or reports them.
     """
     from colearn_ledger.weights.current import fetch_files
 

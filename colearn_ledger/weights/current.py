@@ -1,19 +1,23 @@
 """Obtain the current weights of an experiment from its accepted files.
 
 If several proposals were accepted, their mean has to be computed from all of them. Whoever does so
-gets the same file, which can then also be served under its own CID (`fetch_merged`).
+gets the same file, which can then also be served under its own CID. If accepted files are no longer
+served, a merged file that enough learners announced replaces them (`fetch_announced`).
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from colearn_ledger.home import open_atomically
-from colearn_ledger.protocol import ContentRef, Experiment, LedgerError
+from colearn_ledger.ledger import LedgerUnavailable, LedgerView
+from colearn_ledger.protocol import Account, ContentRef, Experiment, LedgerError
+from colearn_ledger.weights.announced import find_announced
 from colearn_ledger.weights.codec import DecodedWeights, decode_weights
 from colearn_ledger.weights.errors import (
     MismatchedWeights,
@@ -31,6 +35,8 @@ from colearn_ledger.weights.store import (
     ContentUnavailable,
 )
 from colearn_ledger.weights.unixfs import CHUNK_SIZE, verified
+
+_log = logging.getLogger(__name__)
 
 _PARALLEL = 4
 """Number of files that are fetched at the same time; stores keep at least as many connections."""
@@ -67,12 +73,15 @@ class CurrentWeights:
         path: the file.
         is_merged: whether the file was computed from several accepted ones.
         left_out: accepted files that could not be used, each with its defect.
+        announced_by: the learners that announced the file; empty unless the file was fetched
+            because it could not be merged here.
     """
 
     content: ContentRef
     path: Path
     is_merged: bool
     left_out: tuple[tuple[ContentRef, WeightsError], ...] = ()
+    announced_by: tuple[Account, ...] = ()
 
     def read(self, schema: WeightsSchema) -> DecodedWeights:
         """Decode the file.
@@ -89,10 +98,12 @@ def obtain_current(
     folder: Path,
     *,
     schema: WeightsSchema,
+    ledger: LedgerView,
     timeout: float | None = None,
 ) -> CurrentWeights:
     """Fetch the accepted files that are not in a folder yet, and merge them if there are several.
 
+    If some of several files cannot be fetched, return a merged file that enough learners announced.
     A single file is returned as it is; its contents are not checked against the schema.
 
     Args:
@@ -100,11 +111,13 @@ def obtain_current(
         experiment: the experiment, as the ledger returned it.
         folder: an existing folder for the files; each has the name `file_name` returns.
         schema: the schema of the experiment's weights.
+        ledger: the experiment's ledger, asked for announced files if accepted ones are missing.
         timeout: timeout of the store for each file, in seconds.
 
     Raises:
         NothingToMerge: the experiment has no weights yet, or none of the accepted files is usable.
-        FilesNotServed: files could not be fetched; those that could are in the folder.
+        FilesNotServed: files could not be fetched, nor an announced one; those that could be are in
+            the folder.
         SubnormalsFlushed: this thread flushes subnormal numbers to zero.
     """
     contents = experiment.current
@@ -113,6 +126,12 @@ def obtain_current(
     limit = schema.max_bytes
     fitting = [content for content in contents if content.size <= limit]
     failures = fetch_files(store, fitting, folder, max_size=limit, timeout=timeout)
+    if failures and len(contents) > 1:
+        announced = fetch_announced(
+            store, experiment, folder, schema=schema, ledger=ledger, timeout=timeout
+        )
+        if announced is not None:
+            return announced
     if failures:
         raise FilesNotServed(failures, len(contents))
     if len(contents) == 1:
@@ -159,25 +178,61 @@ def merge_current(experiment: Experiment, folder: Path, *, schema: WeightsSchema
     return CurrentWeights(content, path, len(inputs.usable) > 1, tuple(left_out))
 
 
+def fetch_announced(
+    store: ContentStore,
+    experiment: Experiment,
+    folder: Path,
+    *,
+    schema: WeightsSchema,
+    ledger: LedgerView,
+    timeout: float | None = None,
+) -> CurrentWeights | None:
+    """Fetch a merge of the current weights that enough learners announced; `None` if there is none.
+
+    Args:
+        store: the store to fetch from.
+        experiment: the experiment, as the ledger returned it, with several accepted files.
+        folder: an existing folder for the file.
+        schema: the schema of the experiment's weights.
+        ledger: the experiment's ledger.
+        timeout: timeout of the store, in seconds.
+    """
+    try:
+        announced = find_announced(ledger, experiment)
+    except LedgerUnavailable as error:  # perhaps the node has dropped old events
+        _log.warning("announced merges of the current weights cannot be read: %s", error)
+        return None
+    for content in announced.confirmed:
+        try:
+            found = fetch_merged(store, content, experiment, folder, schema=schema, timeout=timeout)
+        except (ContentUnavailable, ContentMismatch, ContentTooLarge, WeightsError) as error:
+            _log.warning("the announced merge %s cannot be used: %s", content.cid, error)
+            continue
+        return replace(found, announced_by=announced.learners[content])
+    return None
+
+
 def fetch_merged(
     store: ContentStore,
     content: ContentRef,
     experiment: Experiment,
     folder: Path,
     *,
+    schema: WeightsSchema,
     timeout: float | None = None,
 ) -> CurrentWeights:
     """Fetch the merged current weights under their own CID.
 
-    The file is the one that ``content`` describes. Only merging the accepted files again shows
-    that it is their mean, so take ``content`` from your own merge, or from the ``base`` of
-    a proposal that was accepted later. An announcement alone is not enough.
+    The file is the one that ``content`` describes, and fits the schema. Only merging the accepted
+    files again shows that it is their mean, so take ``content`` from your own merge or from
+    `find_announced`. A single announcement is not enough.
 
     Args:
         store: the store to fetch from.
         content: reference of the merged file.
         experiment: the experiment, as the ledger returned it.
         folder: an existing folder for the file.
+        schema: the schema of the experiment's weights.
         timeout: timeout of the store, in seconds.
 
     Raises:
@@ -189,7 +244,7 @@ def fetch_merged(
     if failures:
         raise failures[content]
     path = folder / file_name(content)
-    record = decode_weights(path.read_bytes(), is_merged=True).merged
+    record = decode_weights(path.read_bytes(), schema=schema, is_merged=True).merged
     listed = () if record is None else record.contents
     in_order = [each for each in experiment.current if each in listed]
     if record is None or list(listed) != in_order or record.round != experiment.current_round:

@@ -23,7 +23,6 @@ from tests.support.plural_agents import (
     step_until,
 )
 from tests.support.toyworld import TowardsTarget, World
-from tests.support.waiting import wait_until_true
 
 
 class PinCheckingLedger:
@@ -152,22 +151,75 @@ def test_agent_declines_if_no_accepted_file_is_usable(world, caplog):
     assert "none of the accepted weights can be used" in caplog.text
 
 
-def test_proposer_of_the_lowest_accepted_slot_announces_the_merged_file(world):
-    w = world(make_learners(4, 5, 6), rounds=1, proposers=2)
-    w.drive(w.agents())
-    [line] = [x for x in w.journal(2) if x["kind"] == "merged"]
-
-    def find_announced() -> list[Announced]:
-        events = [recorded.event for recorded in w.ledger.events(w.experiment)]
-        return [event for event in events if isinstance(event, Announced)]
-
-    wait_until_true(find_announced)
+def find_announced(w: World) -> list[Announced]:
+    """Return the announcements, once those that are being sent have arrived."""
     for thread in threading.enumerate():
         if thread.name == "announce":
             thread.join()
-    [announced] = find_announced()
+    events = [recorded.event for recorded in w.ledger.events(w.experiment)]
+    return [event for event in events if isinstance(event, Announced)]
+
+
+def find_merged(w: World, index: int) -> ContentRef:
+    [line] = [x for x in w.journal(index) if x["kind"] == "merged"]
+    return ContentRef(*line["content"])
+
+
+def test_proposer_of_the_lowest_accepted_slot_announces_the_merged_file(world):
+    w = world(make_learners(4, 5, 6), rounds=2, proposers=2)
+    accept_by_hand(w, make_file(w, [1.0] * 3), make_file(w, [2.0] * 3))
+    for index in range(3):
+        with w.agent(index) as agent:
+            step_until(agent, Action.ADOPTED)
+    [announced] = find_announced(w)
     assert (announced.learner, announced.topic) == (w.wallets[0].address, "merge")
-    assert announced.content == ContentRef(*line["content"])
+    assert announced.content == find_merged(w, 2)
+
+
+def test_as_many_learners_as_must_approve_announce_the_last_merge(world):
+    w = world(make_learners(4, 5, 6, 7, 8), rounds=1, proposers=2)
+    w.drive(w.agents())
+    assert w.rounds()[0].needed == 2
+    announced = find_announced(w)
+    assert len({each.learner for each in announced}) == len(announced) == 2
+    assert {each.content for each in announced} == {find_merged(w, 4)}
+
+
+def test_finished_agent_announces_only_what_it_approved_or_proposed(world):
+    w = world(make_learners(4, 5, 6), rounds=1, proposers=2)
+    accept_by_hand(w, make_file(w, [1.0] * 3), make_file(w, [2.0] * 3))
+    for index in (2, 1, 1):
+        with w.agent(index) as agent:
+            step_until(agent, Action.DONE)
+    # learner 2 approved nothing, and learner 1 was restarted
+    assert [each.learner for each in find_announced(w)] == [w.wallets[1].address]
+
+
+def test_agent_without_copies_adopts_the_announced_mean(world, caplog):
+    w = world(make_learners(4, 5, 6, 7, 8), rounds=1, proposers=2)
+    w.drive(w.agents())
+    merged = find_merged(w, 4)
+    store = LossyStore(w.store(4))
+    store.lost.add(w.ledger.experiment(w.experiment).current[0].cid)
+    with w.agent(4, folder=w.folder / "empty", store=store) as agent:
+        assert step_until(agent, Action.ADOPTED, Action.DONE) == Action.ADOPTED
+    assert f"adopting their mean {merged.cid}, announced by" in caplog.text
+    assert merged.cid in w.pins(4)
+
+
+def test_agent_does_not_attest_a_mean_that_it_only_fetched(world):
+    w = world(make_learners(4, 5, 6), rounds=2, proposers=2)
+    files = [make_file(w, [1.0] * 3), make_file(w, [2.0] * 3)]
+    accept_by_hand(w, *files)
+    with w.agent(2) as agent:
+        step_until(agent, Action.ADOPTED)
+    w.views[2].announce(w.experiment, "merge", find_merged(w, 2))
+    store = LossyStore(w.store(0))
+    store.lost.add(files[1].cid)
+    with w.agent(0, store=store) as agent:
+        step_until(agent, Action.ADOPTED)
+    assert w.learners[0].weights[0].tolist() == [1.5] * 3
+    assert [each.learner for each in find_announced(w)] == [w.wallets[2].address]
 
 
 class CannotAnnounce:

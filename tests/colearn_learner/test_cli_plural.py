@@ -170,6 +170,21 @@ def test_missing_file_is_named(five: LocalNetwork):
     assert not out.exists()
 
 
+def test_announced_mean_replaces_a_missing_file(five: LocalNetwork):
+    out = five.folder / "mean.safetensors"
+    fetch = ("weights", "get", five.reference, "--out", out)
+    report = run_json(*fetch)
+    merged = five.store.put([out.read_bytes()])
+    five.file_of(five.made.ledger.current_weights(five.made.id)[1]).unlink()
+    out.unlink()
+    for learner in (1, 3):
+        assert colearn(*fetch).exit_code == 1  # two have to announce it
+        five.made.views[learner].announce(five.made.id, "merge", merged)
+    assert run_json(*fetch) == report
+    assert read_number(out) == np.float32((0 + 2 + 4) / 3)
+    assert "announced by 2 learners of that round" in colearn(*fetch).stderr
+
+
 def test_proposal_of_a_round_is_chosen_by_its_slot(five: LocalNetwork):
     out = five.folder / "slot.safetensors"
     fetch = ("weights", "get", five.reference, "--out", out)

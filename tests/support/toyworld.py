@@ -133,6 +133,7 @@ class World:
         ledger: Any = None,
         store: Any = None,
         learner: Any = None,
+        folder: Path | None = None,
         **config: Any,
     ) -> Agent:
         agent = Agent(
@@ -140,7 +141,7 @@ class World:
             store or self.store(index),
             learner=learner or self.learners[index],
             experiment=self.experiment,
-            folder=self.folder / f"agent-{index}",
+            folder=folder or self.folder / f"agent-{index}",
             config=AgentConfig(**{"poll": 0.0, "stagger": 0.0, **config}),
         )
         agent.on_observation(self.seen.append)

@@ -75,7 +75,8 @@ def continue_weights(described: ExperimentFile, place: Place, store: str) -> Fir
     """
     reference = str(place.reference)
     with explain_refusals(reference):
-        finished = place.open_view().experiment(place.experiment)
+        ledger = place.open_view()
+        finished = ledger.experiment(place.experiment)
     if finished.status not in (Status.COMPLETED, Status.CANCELLED):
         raise CannotContinue(
             f"{reference} is {finished.status.name.lower()}, so its weights may still change; "
@@ -89,7 +90,7 @@ def continue_weights(described: ExperimentFile, place: Place, store: str) -> Fir
     schema = ExperimentSpec.read(opened, finished.params.spec, timeout=_FETCH_TIMEOUT).schema
     with tempfile.TemporaryDirectory(prefix="colearn-") as folder:
         current = obtain_current(
-            opened, finished, Path(folder), schema=schema, timeout=_FETCH_TIMEOUT
+            opened, finished, Path(folder), schema=schema, ledger=ledger, timeout=_FETCH_TIMEOUT
         )
         data = current.path.read_bytes()
         check_initial_weights(current.read(schema).weights)

@@ -49,6 +49,7 @@ from colearn_ledger.weights.unixfs import content_of
 
 SCHEMA = WeightsSchema.of([np.zeros(3)])
 ROUND = 7
+LEDGER = LocalLedger.new(Wallet.from_key(b"k" * 32))
 
 
 @pytest.fixture
@@ -69,22 +70,23 @@ def put(store: DirectoryStore, *numbers: Any) -> list[ContentRef]:
 
 def make_experiment(current: Sequence[ContentRef], round_index: int | None = ROUND) -> Experiment:
     some = content_of(b"some")
-    ledger = LocalLedger.new(Wallet.from_key(b"k" * 32))
     params = ExperimentParams("x", some, some, rounds=9, min_learners=2, max_learners=2)
-    experiment = ledger.experiment(ledger.create(params).wait().experiment)
+    experiment = LEDGER.experiment(LEDGER.create(params).wait().experiment)
     return dataclasses.replace(experiment, current=tuple(current), current_round=round_index)
 
 
 class TestObtaining:
     def test_single_file_is_taken_as_it_is(self, store, folder):
         [content] = put(store, 4)
-        current = obtain_current(store, make_experiment([content]), folder, schema=SCHEMA)
+        current = obtain_current(
+            store, make_experiment([content]), folder, schema=SCHEMA, ledger=LEDGER
+        )
         assert (current.content, current.is_merged) == (content, False)
         assert current.read(SCHEMA).weights[0].tolist() == [4.0] * 3
 
     def test_several_files_become_their_mean(self, store, folder):
         experiment = make_experiment(put(store, 1, 2, 6))
-        current = obtain_current(store, experiment, folder, schema=SCHEMA)
+        current = obtain_current(store, experiment, folder, schema=SCHEMA, ledger=LEDGER)
         decoded = current.read(SCHEMA)
         assert current.is_merged
         assert decoded.weights[0].tolist() == [3.0] * 3
@@ -96,23 +98,24 @@ class TestObtaining:
         other = tmp_path / "other"
         other.mkdir()
         results = [
-            obtain_current(store, experiment, path, schema=SCHEMA) for path in (folder, other)
+            obtain_current(store, experiment, path, schema=SCHEMA, ledger=LEDGER)
+            for path in (folder, other)
         ]
         assert results[0].content == results[1].content
         other_round = dataclasses.replace(experiment, current_round=ROUND + 1)
-        again = obtain_current(store, other_round, folder, schema=SCHEMA)
+        again = obtain_current(store, other_round, folder, schema=SCHEMA, ledger=LEDGER)
         assert again.content != results[0].content
 
     def test_experiment_without_weights_is_an_error(self, store, folder):
         with pytest.raises(NothingToMerge, match="no weights yet"):
-            obtain_current(store, make_experiment([], None), folder, schema=SCHEMA)
+            obtain_current(store, make_experiment([], None), folder, schema=SCHEMA, ledger=LEDGER)
 
     def test_file_that_is_no_longer_served_is_named(self, store, folder):
         contents = put(store, 1, 2, 3)
         gone = content_of(b"gone")
         experiment = make_experiment([contents[0], gone, contents[2]])
         with pytest.raises(FilesNotServed, match=gone.cid) as caught:
-            obtain_current(store, experiment, folder, schema=SCHEMA)
+            obtain_current(store, experiment, folder, schema=SCHEMA, ledger=LEDGER)
         assert list(caught.value.missing) == [gone]
         assert "1 of the 3 accepted files" in str(caught.value)
         assert is_intact(folder / file_name(contents[2]), contents[2])
@@ -121,32 +124,34 @@ class TestObtaining:
         experiment = make_experiment(put(store, 1, 2))
         fetch_files(store, experiment.current, folder, max_size=10_000)
         empty = DirectoryStore(tmp_path / "empty")
-        current = obtain_current(empty, experiment, folder, schema=SCHEMA)
+        current = obtain_current(empty, experiment, folder, schema=SCHEMA, ledger=LEDGER)
         assert current.read(SCHEMA).weights[0].tolist() == [1.5] * 3
 
     def test_unusable_files_are_left_out(self, store, folder):
         good, nan = put(store, 1, np.nan)
         large = store.put([bytes(SCHEMA.max_bytes + 1)])
         experiment = make_experiment([nan, *put(store, 2), large, good])
-        current = obtain_current(store, experiment, folder, schema=SCHEMA)
+        current = obtain_current(store, experiment, folder, schema=SCHEMA, ledger=LEDGER)
         assert current.read(SCHEMA).weights[0].tolist() == [1.5] * 3
         defects = {content: type(error) for content, error in current.left_out}
         assert defects == {nan: NonFiniteWeights, large: OversizedWeights}
 
     def test_only_usable_file_is_taken_as_it_is(self, store, folder):
         contents = put(store, np.nan, 2)
-        current = obtain_current(store, make_experiment(contents), folder, schema=SCHEMA)
+        current = obtain_current(
+            store, make_experiment(contents), folder, schema=SCHEMA, ledger=LEDGER
+        )
         assert (current.content, current.is_merged) == (contents[1], False)
 
     def test_nothing_usable_is_an_error_with_the_defects(self, store, folder):
         experiment = make_experiment(put(store, np.nan, np.inf))
         with pytest.raises(NothingToMerge, match="holds NaN or infinity"):
-            obtain_current(store, experiment, folder, schema=SCHEMA)
+            obtain_current(store, experiment, folder, schema=SCHEMA, ledger=LEDGER)
 
     def test_oversized_single_file_is_not_fetched(self, store, folder):
         content = store.put([bytes(SCHEMA.max_bytes + 1)])
         with pytest.raises(ContentTooLarge):
-            obtain_current(store, make_experiment([content]), folder, schema=SCHEMA)
+            obtain_current(store, make_experiment([content]), folder, schema=SCHEMA, ledger=LEDGER)
         assert list(folder.iterdir()) == []
 
     def test_damaged_copy_is_removed_and_fetched_again(self, store, folder):
@@ -157,7 +162,7 @@ class TestObtaining:
         with pytest.raises(FilesNotServed, match="damaged or removed"):
             merge_current(experiment, folder, schema=SCHEMA)
         assert not copy.exists()
-        assert obtain_current(store, experiment, folder, schema=SCHEMA).is_merged
+        assert obtain_current(store, experiment, folder, schema=SCHEMA, ledger=LEDGER).is_merged
 
 
 class TestMergedFile:
@@ -167,13 +172,15 @@ class TestMergedFile:
         (tmp_path / "first").mkdir()
         elsewhere = DirectoryStore(tmp_path / "elsewhere")
         experiment = make_experiment(put(elsewhere, 1, 2, np.nan))
-        current = obtain_current(elsewhere, experiment, tmp_path / "first", schema=SCHEMA)
+        current = obtain_current(
+            elsewhere, experiment, tmp_path / "first", schema=SCHEMA, ledger=LEDGER
+        )
         assert store.put([current.path.read_bytes()]) == current.content
         return experiment, current.content
 
     def test_is_fetched_under_its_own_cid(self, store, folder, merged):
         experiment, content = merged
-        current = fetch_merged(store, content, experiment, folder)
+        current = fetch_merged(store, content, experiment, folder, schema=SCHEMA)
         assert (current.content, current.is_merged) == (content, True)
         assert current.read(SCHEMA).weights[0].tolist() == [1.5] * 3
 
@@ -188,16 +195,16 @@ class TestMergedFile:
         }
         other = dataclasses.replace(experiment, **changes[change])
         with pytest.raises(MismatchedWeights, match="not a merge of the experiment's current"):
-            fetch_merged(store, content, other, folder)
+            fetch_merged(store, content, other, folder, schema=SCHEMA)
 
     def test_file_that_was_not_merged_is_refused(self, store, folder, merged):
         [content] = put(store, 1)
         with pytest.raises(MismatchedWeights):
-            fetch_merged(store, content, merged[0], folder)
+            fetch_merged(store, content, merged[0], folder, schema=SCHEMA)
 
     def test_missing_file_is_unavailable(self, store, folder, merged):
         with pytest.raises(ContentUnavailable):
-            fetch_merged(store, content_of(b"gone"), merged[0], folder)
+            fetch_merged(store, content_of(b"gone"), merged[0], folder, schema=SCHEMA)
 
 
 class TestFetching:
