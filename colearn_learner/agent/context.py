@@ -28,6 +28,8 @@ class AgentConfig:
 
     Args:
         join: whether to join the experiment if the account has not joined yet.
+        hash: hash of the experiment that the learner's owner agreed to; the agent joins no other.
+            ``None``: it joins the experiment that it finds.
         poll: longest time between two reads of the ledger.
         fetch_timeout: timeout of one attempt to fetch weights.
         fetch_patience: how long to try to fetch proposals, at most until half of the voting window;
@@ -45,6 +47,7 @@ class AgentConfig:
     """
 
     join: bool = True
+    hash: bytes | None = None
     poll: float = 1.0
     fetch_timeout: float = 10.0
     fetch_patience: float | None = None

@@ -51,6 +51,7 @@ from colearn_ledger.protocol import (
     NotProposer,
     Round,
     Status,
+    WrongExperiment,
     WrongPhase,
     WrongProposals,
     WrongRound,
@@ -261,6 +262,9 @@ class Agent:
         late = experiment.status == Status.RUNNING and not experiment.params.late_join
         if late or not self._config.join:
             return Action.WAITED
+        agreed = self._config.hash
+        if agreed not in (None, experiment.hash):  # before anything of it is used
+            raise WrongExperiment(experiment.hash)
         self._context.load_spec(experiment.params.spec)
         check_safe(self._context.learner)
         # an unfit learner must not join

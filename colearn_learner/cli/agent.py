@@ -25,6 +25,7 @@ from colearn_learner.cli._support.options import (
     LogOptions,
     collect,
     experiment_options,
+    hash_option,
     learner_options,
     log_options,
     store_option,
@@ -68,6 +69,7 @@ class _RunOptions:
     relays: tuple[str, ...]
     monitor: str | None
     keep: Mapping[str, Any]
+    expected: bytes | None
     no_join: bool
     poll: float
 
@@ -108,6 +110,7 @@ class _RunOptions:
     help="The weights to keep pinned in the store: the last N accepted ones, all accepted ones, or "
     "all, including this learner's proposals that were not accepted.",
 )
+@hash_option
 @click.option("--no-join", is_flag=True, help="Do not join; wait until the account has joined.")
 @click.option(
     "--poll",
@@ -169,7 +172,7 @@ def _run_agent(
     wallet = signer.open_wallet()
     ledger = place.open_ledger(wallet, poll=options.poll)
     joins = not options.no_join
-    _check_part(ledger, place, joins=joins)
+    _check_part(ledger, place, joins=joins, expected=options.expected)
     folder = options.data_dir or _default_folder(place, ledger.account)
     private_folder(folder)
     with Agent(
@@ -180,6 +183,7 @@ def _run_agent(
         folder=folder,
         config=AgentConfig(
             join=joins,
+            hash=options.expected,
             poll=options.poll,
             carrier=_make_carrier(options.relays, ledger, wallet, options.poll),
             **options.keep,
@@ -234,12 +238,14 @@ def _make_carrier(
     return RelayCarrier(ledger, wallet, RelayList([RelayClient(url) for url in relays]), poll=poll)
 
 
-def _check_part(ledger: Ledger, place: Place, *, joins: bool) -> None:
-    """Refuse to start if this account can never take part."""
-    from colearn_ledger.protocol import NotALearner, Status
+def _check_part(ledger: Ledger, place: Place, *, joins: bool, expected: bytes | None) -> None:
+    """Refuse to start in another experiment than expected, or if this account has no part in it."""
+    from colearn_ledger.protocol import NotALearner, Status, WrongExperiment
 
     with explain_refusals(place.reference):
         shown = ledger.experiment(place.experiment)
+        if expected not in (None, shown.hash):
+            raise WrongExperiment(shown.hash)
     try:
         ledger.learner(place.experiment, ledger.account)
     except NotALearner:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import string
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +34,7 @@ from colearn_learner.cli._support.options import (
     collect,
     contract_options,
     experiment_argument,
+    hash_option,
     json_option,
     store_option,
 )
@@ -276,14 +276,7 @@ def _transaction_options(command: Command) -> Command:
 
 @experiment.command()
 @_transaction_options
-@click.option(
-    "--hash",
-    "expected",
-    metavar="HEX",
-    callback=lambda _context, _option, text: _parse_hash(text),
-    help="The hash of the experiment that you read about, as printed by colearn experiment show. "
-    "The contract refuses any other. [default: the hash of the experiment that REF names now]",
-)
+@hash_option
 def join(*, transaction: _TransactionOptions, expected: bytes | None) -> None:
     """Join as a learner. An agent joins by itself."""
 
@@ -294,17 +287,6 @@ def join(*, transaction: _TransactionOptions, expected: bytes | None) -> None:
         return ledger.join(number, known)
 
     transaction.send("join", send)
-
-
-def _parse_hash(text: str | None) -> bytes | None:
-    if text is None:
-        return None
-    digits = text.removeprefix("0x")
-    if len(digits) != 64 or set(digits) - set(string.hexdigits):
-        raise click.BadParameter(
-            f"{text!r} is not a hash of 64 hexadecimal digits", param_hint="--hash"
-        )
-    return bytes.fromhex(digits)
 
 
 @experiment.command()

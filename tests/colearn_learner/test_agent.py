@@ -324,6 +324,16 @@ class AnotherExperiment:
         return dataclasses.replace(agenda, experiment=seen)
 
 
+def test_agent_joins_only_the_experiment_that_its_owner_agreed_to(world):
+    w = world(make_learners(4, 5))
+    known = w.ledger.experiment(w.experiment).hash
+    with w.agent(0, hash=bytes(32)) as agent, pytest.raises(AgentStopped, match="other parameters"):
+        agent.run()
+    assert w.ledger.learners(w.experiment) == []
+    with w.agent(0, hash=known) as agent:
+        assert agent.step() == Action.JOINED
+
+
 def test_agent_does_not_join_another_experiment_than_the_one_it_checked(world):
     w = world(make_learners(4, 5))
     with (

@@ -138,6 +138,20 @@ def test_join_names_the_experiment_by_its_hash(five: LocalNetwork):
     assert "64 hexadecimal digits" in malformed.stderr
 
 
+def test_agent_refuses_an_experiment_with_another_hash(five: LocalNetwork):
+    run = ("agent", "run", "--experiment", five.reference, "--key", "0", "--learner", "no:learner")
+    wrong = colearn(*run, "--hash", "11" * 32)
+    assert wrong.exit_code == 1
+    known = five.made.ledger.experiment(five.made.id).hash.hex()
+    assert f"has the hash {known}, so its creator or its rules are not" in wrong.stderr
+    right = colearn(*run, "--hash", known)
+    assert "No module named 'no'" in right.stderr or "no:learner" in right.stderr
+    assert "hash" not in right.stderr
+    malformed = colearn(*run, "--hash", "1234")
+    assert malformed.exit_code == 2
+    assert "64 hexadecimal digits" in malformed.stderr
+
+
 # ------------------------------------------------------------------ weights
 
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import string
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -148,6 +149,29 @@ def experiment_argument(command: Command) -> Command:
     """Add the argument REF and ``--network``; the command gets ``experiment``."""
     argument = click.argument("reference", metavar="REF")
     return argument(network_option(collect(ExperimentOptions, "experiment")(command)))
+
+
+def hash_option(command: Command) -> Command:
+    """Add ``--hash``; the command gets ``expected``, which is ``None`` by default."""
+    return click.option(
+        "--hash",
+        "expected",
+        metavar="HEX",
+        callback=lambda _context, _option, text: _parse_hash(text),
+        help="The hash of the experiment that you agreed to, as printed by colearn experiment "
+        "show; no other is joined. [default: the hash of the experiment that REF names now]",
+    )(command)
+
+
+def _parse_hash(text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    digits = text.removeprefix("0x")
+    if len(digits) != 64 or set(digits) - set(string.hexdigits):
+        raise click.BadParameter(
+            f"{text!r} is not a hash of 64 hexadecimal digits", param_hint="--hash"
+        )
+    return bytes.fromhex(digits)
 
 
 def contract_options(command: Command) -> Command:
