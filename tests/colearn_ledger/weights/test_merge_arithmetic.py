@@ -7,13 +7,15 @@ import random
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from colearn_ledger.weights.codec import encode_weights
 from colearn_ledger.weights.tensorfile import DTYPES
 from tests.support.exact_mean import FORMATS, exact_mean
-from tests.support.merging import merge_arrays
+from tests.support.merging import make_array, merge_arrays
 
 MAX = sys.float_info.max
 
@@ -102,32 +104,50 @@ class TestSpecialValues:
             assert merge_arrays(tmp_path, one, two, two).tolist() == one.tolist()
 
 
+SHAPES = ((), (0,), (1,), (2,), (3,), (2, 0, 1), (2, 1))
+
+
 class TestRandomCases:
     def test_means_equal_those_of_exact_fractions(self, tmp_path: Path, is_long: bool):
-        merges, arrays = (200, 50) if is_long else (12, 50)
+        merges, leaves = (200, 50) if is_long else (12, 50)
         rng = random.Random(7)
         for _ in range(merges):
             files = rng.choice([2, 2, 3, 3, 4, 5, 7, 8, 11, 16])
-            codes = [rng.choice(sorted(FORMATS)) for _ in range(arrays)]
-            bits = [make_bits(rng, code, files) for code in codes]
-            trees = [
-                [as_array(code, slots[slot]) for code, slots in zip(codes, bits, strict=True)]
+            codes = [rng.choice(sorted(FORMATS)) for _ in range(leaves)]
+            shapes = [rng.choice(SHAPES) for _ in codes]
+            bits = [
+                make_bits(rng, code, math.prod(shape), files)
+                for code, shape in zip(codes, shapes, strict=True)
+            ]
+            floats = [
+                list(map(as_array, codes, shapes, [slots[slot] for slots in bits]))
                 for slot in range(files)
             ]
-            merged = merge_arrays(tmp_path, *trees)
-            for code, slots, result in zip(codes, bits, merged, strict=True):
+            others = [make_others(rng, shapes[0]) for _ in range(files)]
+            trees = [[*arrays, rest] for arrays, rest in zip(floats, others, strict=True)]
+            *merged, kept = merge_arrays(tmp_path, *trees)
+            for code, shape, slots, result in zip(codes, shapes, bits, merged, strict=True):
                 expected = [exact_mean(code, values) for values in zip(*slots, strict=True)]
-                assert result.view(f"u{result.itemsize}").tolist() == expected, (code, slots)
+                found = result.reshape(-1).view(f"u{result.itemsize}").tolist()
+                assert (found, result.shape) == (expected, shape), (code, slots)
+            assert encode_weights(kept) == encode_weights(others[0])
             for path in tmp_path.iterdir():
                 path.unlink()
 
 
-def as_array(code: str, bits: list[int]) -> np.ndarray:
-    return np.array(bits, f"u{DTYPES[code].itemsize}").view(DTYPES[code])
+def make_others(rng: random.Random, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return random leaves of all kinds that are not averaged."""
+    codes = [code for code in DTYPES if code not in FORMATS]
+    arrays = {code: make_array(code, shape, str(rng.random())) for code in codes}
+    return {**arrays, "bytes": rng.randbytes(rng.randrange(5)), "flag": rng.random() < 0.5}
 
 
-def make_bits(rng: random.Random, code: str, files: int) -> list[list[int]]:
-    """Return the bits of a few values in each slot, often close to a rounding boundary."""
+def as_array(code: str, shape: tuple[int, ...], bits: list[int]) -> np.ndarray:
+    return np.array(bits, f"u{DTYPES[code].itemsize}").view(DTYPES[code]).reshape(shape)
+
+
+def make_bits(rng: random.Random, code: str, size: int, files: int) -> list[list[int]]:
+    """Return the bits of some values in each slot, often close to a rounding boundary."""
     form = FORMATS[code]
     makers = [
         lambda: rng.randrange(form.largest + 1),  # any magnitude
@@ -138,7 +158,6 @@ def make_bits(rng: random.Random, code: str, files: int) -> list[list[int]]:
         lambda: 0,
     ]
     near = rng.randrange(form.largest - 3)
-    size = rng.randrange(1, 4)
     slots = []
     for _ in range(files):
         signs = rng.choice([[0], [0, 1], [1]])
