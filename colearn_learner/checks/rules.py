@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from colearn_learner.checks import loaders
+from colearn_learner.checks import loaders, means
 from colearn_learner.checks.process import accept_in_new_process
 from colearn_learner.checks.subject import Broken, DoesNotApply, Subject
 from colearn_learner.errors import MissingPackage, UnsupportedModel
@@ -296,6 +296,7 @@ CHECKS: Mapping[str, Callable[[Subject], None]] = {
         scores_are_numbers,
         training_changes_weights,
         votes_on_proposals,
+        means.mean_can_be_tested,
         works_in_a_thread,
         not_a_number_gets_no_vote,
         seed_decides,

@@ -240,6 +240,36 @@ class RenamesTrainedArrays(Sound):
         return Weights({f"_module.{name}": array for name, array in tree.items()})
 
 
+class SendsItsNorm(Sound):
+    """A learner that refuses weights whose norm is not the one that came with them."""
+
+    def get(self) -> dict[str, Any]:
+        return {**super().get(), "norm": np.linalg.norm(self.slopes)}
+
+    def set(self, weights: Any) -> None:
+        if weights["norm"] != np.linalg.norm(weights["slopes"]):
+            raise ValueError("the weights are corrupt")
+        super().set(weights)
+
+
+class ScoresMeansAsNaN(SendsItsNorm):
+    def mli_test_weights(self, weights: Weights) -> ProposedWeights:
+        try:
+            return super().mli_test_weights(weights)
+        except ValueError:
+            return ProposedWeights(weights, math.nan, math.nan, False)
+
+    def mli_accept_weights(self, weights: Weights) -> None:
+        Sound.set(self, weights.weights)
+
+
+class AcceptsOtherNorms(SendsItsNorm):
+    """A learner that computes part of the weights anew when it accepts them."""
+
+    def set(self, weights: Any) -> None:
+        Sound.set(self, weights)
+
+
 class ApprovesNaN(Sound):
     def vote(self, score: float) -> bool:
         return not score >= self.best
