@@ -5,19 +5,21 @@ The folder ancestor_style contains such programs in the style of the library's u
 
 from __future__ import annotations
 
+import copy
 import difflib
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
-from colearn_learner import DiffPrivConfig, ModelFormat, Results, simulation
+from colearn_learner import DiffPrivConfig, ModelFormat, Results, Weights, simulation
+from colearn_ledger.weights.codec import encode_weights
 from tests.ancestor_style.imports import MODULES, NAMES, rewrite_imports
 
 FOLDER = Path(__file__).resolve().parent / "ancestor_style"
@@ -222,3 +224,30 @@ def test_learners_run_as_agents_on_a_ledger(name: str):
         result = simulation.run(learners, n_rounds=2)
     assert [r.block_proposer for r in result.results.data] == [0, 1]
     assert all(np.isfinite(r.vote_scores).all() for r in result.results.data)
+
+
+@pytest.mark.parametrize("ledger", ["local", "evm"])
+@pytest.mark.parametrize("name", ["mli_sgd", "registered"])
+def test_learners_propose_together_in_plural_rounds(name: str, ledger: Literal["local", "evm"]):
+    learners = run_program(name)["all_learner_models"]
+    reset_weights(learners)
+    config = simulation.SimulationConfig(n_proposers=len(learners))
+    result = simulation.run(learners, n_rounds=2, ledger=ledger, config=config)
+    rounds = [record.round for record in result.history.rounds]
+    assert [len(each.contents) for each in rounds] == [len(learners)] * 2
+    assert sum(slot.accepted for slot in rounds[0].slots) > 1  # the second round starts at a mean
+    assert all(np.isfinite(r.vote_scores).all() for r in result.results.data)
+    expected = encode_weights(result.weights)
+    for learner in learners:
+        assert encode_weights(learner.mli_get_current_weights().weights) == expected
+
+
+def reset_weights(learners: Sequence[Any]) -> None:
+    """Let learners accept weights of zeros, so that every proposal is better."""
+    weights = learners[0].mli_get_current_weights().weights
+    if isinstance(weights, dict):
+        zeros: Any = {name: np.zeros_like(array) for name, array in weights.items()}
+    else:
+        zeros = np.zeros_like(weights)
+    for learner in learners:
+        learner.mli_accept_weights(Weights(copy.deepcopy(zeros)))
