@@ -34,6 +34,7 @@ from colearn_learner.datasets import preparing as preparing_module
 from colearn_learner.errors import InvalidArgument, InvalidData
 from colearn_learner.names import UnknownName
 from colearn_ledger.weights.codec import encode_weights
+from tests.support.prepared_folders import check_learners_of_prepared_folders
 
 PARTS = ("train", "vote", "test")
 
@@ -311,20 +312,9 @@ def test_split_to_folders_refuses_invalid_arguments(tmp_path: Path, wrong, error
 # ------------------------------------------------------------------ learners of prepared folders
 
 
-@pytest.mark.parametrize("model", ["logistic", "mlp", "keras-mlp"])
+@pytest.mark.parametrize("model", ["logistic", "mlp"])
 def test_learners_of_prepared_folders_start_alike_and_improve(tmp_path: Path, model: str):
-    skewed = prepare_named("breast-cancer", tmp_path / "skewed", Division(3, "label-skew", 0.5))
-    learners = [prepared(str(folder), model=model) for folder in skewed.folders]
-    # Learners with skewed shares train for evenly distributed labels, not for their own records.
-    even = prepare_named("breast-cancer", tmp_path / "even", Division(3))
-    learners_of_even = [prepared(str(folder), model=model) for folder in even.folders]
-    starts = {
-        encode_weights(one.mli_get_current_weights().weights)
-        for one in (*learners, *learners_of_even)
-    }
-    assert len(starts) == 1
-    for learner in learners_of_even:
-        assert learner.mli_test_weights(learner.mli_propose_weights()).vote is True
+    check_learners_of_prepared_folders(tmp_path, model)
 
 
 def test_learners_that_lack_classes_have_weights_of_the_same_shape(tmp_path: Path):

@@ -1,6 +1,8 @@
-"""Helper functions of the `colearn` library for Keras, on handwritten digits."""
+"""Helper functions of the `colearn` library for Keras, and learners of prepared folders."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from sklearn.datasets import load_digits
 
 from colearn_learner.errors import InvalidData
 from colearn_learner.learners.keras import _make_loader, normalize_img
+from tests.support.prepared_folders import check_learners_of_prepared_folders
 
 IMAGES, LABELS = load_digits(return_X_y=True)
 IMAGES = (IMAGES.reshape(-1, 8, 8, 1) * 15).astype("uint8")
@@ -58,3 +61,7 @@ def test_keras_learner_accepts_the_loader():
 def test_mismatched_or_missing_records_are_refused(images: int, labels: int, private: bool):
     with pytest.raises(InvalidData, match=f"{images} images and {labels} labels"):
         _make_loader(IMAGES[:images], LABELS[:labels], 10, dp_enabled=private)
+
+
+def test_learners_of_prepared_folders_start_alike_and_improve(tmp_path: Path):
+    check_learners_of_prepared_folders(tmp_path, "keras-mlp")

@@ -15,10 +15,10 @@ CONTENT = content_of(DATA)
 PATIENT = Patience(timeout=120, silence=120, retries=2)
 """Time limits that even a slow machine does not reach."""
 
-SOON = Patience(timeout=1.5, silence=120, retries=2)
+SOON = Patience(timeout=0.6, silence=120, retries=2)
 """Limits under which only the total deadline can end a hanging request."""
 
-NOTICES_SILENCE = Patience(timeout=120, silence=0.5, retries=2)
+NOTICES_SILENCE = Patience(timeout=120, silence=0.2, retries=2)
 """Limits under which only the limit on silence can end a hanging request."""
 
 

@@ -116,14 +116,14 @@ class TestPutting:
         self.put(behave, "an endless answer")
 
     def test_node_that_accepts_no_byte_is_abandoned(self):
-        self.put(Call.stall, "accepted no byte for 0.5 s", DATA * 20, NOTICES_SILENCE)
+        self.put(Call.stall, "accepted no byte for 0.2 s", DATA * 20, NOTICES_SILENCE)
 
     def test_node_that_does_not_answer_is_abandoned(self):
         def behave(call: Call) -> None:
             call.body()
             call.stall()
 
-        self.put(behave, "did not answer within 1.5 s", patience=SOON)
+        self.put(behave, "did not answer within 0.6 s", patience=SOON)
 
     def test_answer_before_the_end_of_the_file_is_refused(self):
         """The node may return the correct CID of the part that it has read."""

@@ -6,12 +6,15 @@ import logging
 import time
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
 import pytest
 
+from colearn_ledger.backoff import Backoff
 from colearn_ledger.protocol import LedgerError
+from colearn_ledger.weights import streams
 from colearn_ledger.weights.store import (
     ContentMismatch,
     ContentStore,
@@ -38,6 +41,11 @@ KUBO = pytest.mark.parametrize(
     ids=["http", "ipfshttpclient"],
 )
 Kind = Callable[..., ContentStore]
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "_BACKOFF", Backoff(first=0.01, longest=0.02))
 
 
 @KINDS
@@ -84,15 +92,16 @@ class TestReading:
                 call.stall()
 
         with run_server(behave) as server:
-            store = kind(server.url, patience=NOTICES_SILENCE)
+            patience = replace(NOTICES_SILENCE, silence=0.5)  # a slow machine answers within this
+            store = kind(server.url, patience=patience)
             assert read_content(store, CONTENT) == DATA
 
     def test_answer_that_never_begins_is_abandoned(self, kind: Kind):
-        match = r"sent nothing for 0.5 s|did not answer within 1.5 s"  # the socket's may come first
+        match = r"sent nothing for 0.2 s|did not answer within 1.2 s"  # the socket's may come first
         self.check_ends(kind, Call.stall, ContentUnavailable, match, NOTICES_SILENCE)
 
     def test_answer_whose_headers_drip_is_abandoned(self, kind: Kind):
-        match = "sent nothing for 0.5 s"
+        match = "sent nothing for 0.2 s"
         self.check_ends(kind, lambda call: call.drip(), ContentUnavailable, match, NOTICES_SILENCE)
 
     def test_stream_that_drips_is_abandoned(self, kind: Kind):
@@ -100,7 +109,7 @@ class TestReading:
             call.start(200, len(DATA))
             call.drip()
 
-        self.check_ends(kind, behave, ContentUnavailable, "sent nothing for 0.5 s", NOTICES_SILENCE)
+        self.check_ends(kind, behave, ContentUnavailable, "sent nothing for 0.2 s", NOTICES_SILENCE)
 
     def test_slow_stream_ends_at_the_deadline(self, kind: Kind):
         def behave(call: Call) -> None:
@@ -109,7 +118,7 @@ class TestReading:
                 call.send(DATA[:270_000])
                 time.sleep(0.3)
 
-        data, match = DATA * 9, "did not deliver within 1.5 s"
+        data, match = DATA * 9, "did not deliver within 0.6 s"
         self.check_ends(kind, behave, ContentUnavailable, match, SOON, data=data)
 
     def test_endless_stream_is_refused(self, kind: Kind):
