@@ -11,29 +11,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from forge import EVM, FORGE, compile_solidity
+
 ROOT = Path(__file__).resolve().parent.parent
-EVM = ROOT / "contracts" / "evm"
 TARGET = ROOT / "colearn_ledger" / "chains" / "evm" / "CollectiveLearning.json"
 
 
 def main(check: bool) -> int:
     """Build the artifact, write or compare it, and return the exit status."""
-    forge = EVM / "node_modules" / ".bin" / "forge"
-    if not forge.exists():
+    if not FORGE.exists():
         print("build_contract: run `npm ci` in contracts/evm first", file=sys.stderr)
         return 1
-    built = subprocess.run(
-        [str(forge), "build", "src"],
-        cwd=EVM,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    built = compile_solidity("src")
     if built.returncode:
         print(built.stdout, built.stderr, sep="\n", file=sys.stderr)
         return 1
@@ -78,7 +71,7 @@ def read_artifact() -> dict[str, object]:
 
 def read_output(contract: str) -> dict[str, Any]:
     """Return forge's output for the contract in the source file of the same name."""
-    folder = EVM / os.environ.get("FOUNDRY_OUT", "out")
+    folder = Path(os.environ["FOUNDRY_OUT"])
     output: dict[str, Any] = json.loads(
         (folder / f"{contract}.sol" / f"{contract}.json").read_text()
     )

@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+from forge import share_output
 from install_nodes import NODES
 from rich.console import Console
 from rich.table import Table
@@ -80,19 +81,15 @@ def python(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, *arguments)
 
 
-def build_folder(contract: str) -> Path:
-    """Return the folder in the user's cache in which the checks compile a contract.
+def cargo(command: str, *arguments: str) -> tuple[str, ...]:
+    """Return a cargo command that builds in the user's cache folder.
 
-    Each checkout has its own folder, because cargo compares file times, and would otherwise reuse
-    what another checkout with newer files had built.
+    Each checkout has its own folder there, because cargo compares file times, and would otherwise
+    reuse what another checkout with newer files had built.
     """
     checkout = hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
-    return cache_folder() / contract / "checks" / checkout
-
-
-def cargo(command: str, *arguments: str) -> tuple[str, ...]:
-    """Return a cargo command that builds in the user's cache folder."""
-    return ("cargo", command, "--locked", "--target-dir", str(build_folder("cosmwasm")), *arguments)
+    folder = cache_folder() / "cosmwasm" / "checks" / checkout
+    return ("cargo", command, "--locked", "--target-dir", str(folder), *arguments)
 
 
 def pytest(name: str, *arguments: str, after: tuple[str, ...] = ()) -> Stage:
@@ -104,6 +101,7 @@ def pytest(name: str, *arguments: str, after: tuple[str, ...] = ()) -> Stage:
 
 
 NPM = "npm packages"
+FORGE = "forge build"
 LOCK = "cosmwasm lock"
 
 LINT = (
@@ -137,12 +135,13 @@ TEST = (
         needs=("node",),
         after=(NPM,),
     ),
+    Stage(FORGE, python("scripts/forge.py"), needs=("node",), after=(NPM, "contract artifact")),
     Stage(
         "forge test, gas snapshot",
         ("npm", "run", "--silent", "test"),
         EVM,
         ("node",),
-        after=(NPM, "contract artifact"),
+        after=(FORGE,),
     ),
     Stage(
         "cosmwasm artifact",
@@ -167,8 +166,9 @@ LONG = (
         python("scripts/install_nodes.py", *NODES),
         needs=("node", "go", "c"),
     ),
+    Stage(FORGE, python("scripts/forge.py"), needs=("node",), after=(NPM,)),
     Stage(
-        "long forge tests", ("npm", "run", "--silent", "test-long"), EVM, ("node",), after=(NPM,)
+        "long forge tests", ("npm", "run", "--silent", "test-long"), EVM, ("node",), after=(FORGE,)
     ),
     pytest("long tests", "--long", "-n", "2", after=("nodes",)),
 )
@@ -180,8 +180,7 @@ def main(goal: str) -> int:
     """Run all stages of a goal and return the exit status."""
     began = time.monotonic()
     stages = GOALS[goal]
-    os.environ["FOUNDRY_OUT"] = str(build_folder("evm") / "out")
-    os.environ["FOUNDRY_CACHE_PATH"] = str(build_folder("evm") / "cache")
+    share_output()
     missing = provide_tools(stages)
     console = Console()
     REPORTS.mkdir(parents=True, exist_ok=True)
