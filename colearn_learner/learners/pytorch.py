@@ -256,7 +256,11 @@ class PytorchLearner(ScoredLearner):
         """Score in evaluation mode, with the same random numbers every time."""
         cuda = [self.device] if self.device.type == "cuda" else []
         with _preserve_modes(self.model), torch.random.fork_rng(devices=cuda):
-            torch.manual_seed(_SCORING_SEED)
+            if self.device.type == "cpu":
+                # for each kind of absent accelerator, torch.manual_seed formats a stack trace
+                torch.default_generator.manual_seed(_SCORING_SEED)
+            else:
+                torch.manual_seed(_SCORING_SEED)
             self.model.eval()
             yield
 

@@ -105,6 +105,12 @@ class TestRounds:
             make_learner().mli_propose_weights()
         )
 
+    def test_scoring_on_the_cpu_does_not_seed_accelerators(self, monkeypatch: pytest.MonkeyPatch):
+        learner, seeded = make_learner(), []
+        monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+        learner.mli_test_weights(learner.mli_get_current_weights())
+        assert seeded == []
+
     def test_scoring_preserves_the_random_state(self):
         learner = make_learner(vote_loader=make_loader(600, 900, shuffle=True))
         before = torch.get_rng_state()

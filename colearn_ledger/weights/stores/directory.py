@@ -5,10 +5,11 @@
     incoming/<random>              a file being written, locked by its writer
     lock                           locked while pinning, naming a file or collecting
 
-`DirectoryStore.collect` removes content that is old enough and has no pins. Every unpin collects,
-so that a store contains little more than the content that its users pin. A process may be killed at
-any time: the files in ``files`` are always complete. Files that it left in ``incoming`` are no
-longer locked, and the next process that opens the store removes them.
+`DirectoryStore.unpin` removes the content if it is old enough and nobody else pins it. `collect`
+does so for all content; an unpin also collects if the last time was ``spare`` seconds ago, so that
+a store contains little more than the content that its users pin. A process may be killed at any
+time: the files in ``files`` are always complete. Files that it left in ``incoming`` are no longer
+locked, and the next process that opens the store removes them.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class DirectoryStore:
                 f"{owner!r} cannot own pins; use up to 100 letters, digits, '_', '.' and '-'"
             )
         self._spare = spare
+        self._collected: float | None = None  # in the file system's time
         self._root = Path(path)
         self._pins = self._root / "pins" / owner
         with _writing("open the store"):
@@ -136,12 +138,23 @@ class DirectoryStore:
             _sync_folder(pin.parent)
 
     def unpin(self, content: ContentRef) -> None:
-        """Remove this owner's pin, then `collect`."""
+        """Remove this owner's pin, and the file if nobody pins it and it is old enough.
+
+        This does not list the store, which has many files in an experiment with many proposers.
+        Other files without pins are collected now and then.
+        """
+        file = self._file(content)
         with _writing("remove a pin"), lock_file(self._root / "lock"):
-            (self._pins / self._file(content).name).unlink(missing_ok=True)
+            (self._pins / file.name).unlink(missing_ok=True)
             _sync_folder(self._pins)
         try:
-            self.collect()
+            with _writing("remove a file"), lock_file(self._root / "lock"):
+                now = self._time()
+                owners = (self._root / "pins").iterdir()
+                if not any((owner / file.name).exists() for owner in owners):
+                    _remove_if_older(file, now - self._spare)
+            if self._collected is None or now - self._collected >= self._spare:
+                self.collect()
         except ContentNotStored as error:
             # for example another user's files; the pin is removed anyway
             _log.warning("content without pins could not be removed: %s", error)
@@ -165,12 +178,13 @@ class DirectoryStore:
         removed = 0
         with _writing("collect"), lock_file(self._root / "lock"):
             pinned = {pin.name for pin in (self._root / "pins").glob("*/*")}
-            limit = self._time() - (self._spare if older_than is None else older_than)
+            now = self._time()
+            limit = now - (self._spare if older_than is None else older_than)
             for file in (self._root / "files").glob("*/*"):
-                if file.name not in pinned and file.stat().st_mtime <= limit:
-                    file.unlink()
-                    removed += 1
+                if file.name not in pinned:
+                    removed += _remove_if_older(file, limit)
             self._remove_leftovers()
+            self._collected = now
         if removed:
             _log.info("removed %d files without pins", removed)
         return removed
@@ -212,6 +226,17 @@ class DirectoryStore:
             with suppress(*_NOT_OURS_TO_REMOVE), path.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
+
+
+def _remove_if_older(file: Path, limit: float) -> bool:
+    """Remove a file that was put before a time; return whether it was removed."""
+    try:
+        if file.stat().st_mtime > limit:
+            return False
+        file.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 @contextmanager

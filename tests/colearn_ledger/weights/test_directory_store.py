@@ -178,6 +178,38 @@ class TestPins:
         assert alice.collect(older_than=0) == 0
         assert read(bob, content) == DATA
 
+    def test_unpinning_removes_a_file_that_is_old_and_not_pinned(self, root: Path):
+        alice, bob = DirectoryStore(root, owner="alice"), DirectoryStore(root, owner="bob")
+        alice.unpin(alice.put([b"collects for the first time"]))
+        bob.unpin(bob.put([b"collects for the first time"]))
+        shared, recent = alice.put([DATA]), alice.put([b"recent"])
+        for content in (shared, recent):
+            alice.pin(content)
+        bob.pin(shared)
+        os.utime(path_of(root, shared), (0, 0))
+        alice.unpin(shared)
+        alice.unpin(recent)
+        assert (bob.has(shared), alice.has(recent)) == (True, True)
+        bob.unpin(shared)
+        assert not bob.has(shared)
+
+    def test_unpinning_lists_the_store_only_now_and_then(
+        self, root: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        store, collected = DirectoryStore(root, spare=3_600), []
+        content, collect = store.put([DATA]), store.collect
+        monkeypatch.setattr(store, "collect", lambda: collected.append(collect()))
+        for _ in range(3):
+            store.unpin(content)
+        assert len(collected) == 1
+        forgotten = store.put([b"never pinned"])
+        os.utime(path_of(root, forgotten), (0, 0))
+        real = store._time
+        monkeypatch.setattr(store, "_time", lambda: real() + 3_600)
+        store.unpin(content)
+        assert len(collected) == 2
+        assert not store.has(forgotten)
+
     def test_recently_stored_file_is_not_collected(self, store: DirectoryStore, root: Path):
         content = store.put([DATA])
         assert store.collect() == 0
