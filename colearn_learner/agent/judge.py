@@ -7,6 +7,7 @@ Proposals that are good on their own can have a bad mean.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -72,10 +73,7 @@ class Judge:
 
     def judge(self, evidence: Evidence) -> Judgement:
         """Decide which proposals to approve."""
-        if self._spec.vote_rule == VoteRule.LEAVE_ONE_OUT and self._merge == Merge.MEAN:
-            slots = self._leave_one_out(evidence)
-        else:
-            slots = [slot for slot, tested in evidence.alone.items() if tested.approves]
+        slots = self.select(evidence)
         if self._merge == Merge.BEST or len(slots) < 2 or self._has_better_mean(slots):
             return Judgement(tuple(slots))
         chosen = self._choose_with_better_mean(slots, evidence)
@@ -85,19 +83,29 @@ class Judge:
             f"approved of them: {_list(sorted(chosen)) or 'none'}",
         )
 
-    def _leave_one_out(self, evidence: Evidence) -> list[int]:
-        """Return the slots without which the mean of all proposals would not be much better."""
+    def select(self, evidence: Evidence) -> list[int]:
+        """Return the slots that the vote rule approves, before their mean is tested."""
+        if self._spec.vote_rule == VoteRule.LEAVE_ONE_OUT and self._merge == Merge.MEAN:
+            effects = self.measure_effects(evidence)
+            return [slot for slot in effects if effects[slot] >= -self._spec.tolerance]
+        return [slot for slot, tested in evidence.alone.items() if tested.approves]
+
+    def measure_effects(self, evidence: Evidence) -> dict[int, float]:
+        """Return by how much each proposal improves the mean of all, in units of the score.
+
+        It is infinite if the mean of the others cannot be tested. Returns no effects if the mean of
+        all cannot be tested.
+        """
         own = [evidence.own[0]] if evidence.own else []
         everyone = sorted([*evidence.alone, *own])
-        whole = self._score_mean(everyone, evidence)
+        whole = self.score_mean(everyone, evidence)
         if whole is None:
-            return []
-        approved = []
+            return {}
+        effects = {}
         for slot in evidence.alone:
-            rest = self._score_mean([other for other in everyone if other != slot], evidence)
-            if rest is None or self._gain(rest, whole) <= self._spec.tolerance:
-                approved.append(slot)
-        return approved
+            rest = self.score_mean([other for other in everyone if other != slot], evidence)
+            effects[slot] = math.inf if rest is None else self._gain(whole, rest)
+        return effects
 
     def _choose_with_better_mean(self, slots: Sequence[int], evidence: Evidence) -> list[int]:
         """Start with the best proposal, and add each next one if the mean stays better.
@@ -116,7 +124,7 @@ class Judge:
         mean = self._mean(slots)
         return mean is not None and mean.approves
 
-    def _score_mean(self, slots: Sequence[int], evidence: Evidence) -> float | None:
+    def score_mean(self, slots: Sequence[int], evidence: Evidence) -> float | None:
         """Return the vote score of a mean; without proposals the current weights stay."""
         if not slots:
             return evidence.current.vote_score

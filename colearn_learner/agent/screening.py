@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from colearn_learner.agent.adopt import WeightsAdopter
@@ -89,8 +89,30 @@ def find_defects(
             each.objection = f"{each.label} has the same tensors as {first.label}"
         elif current is not None:
             distances[each.slot] = measure_distance(decoded.weights, current.weights)
-    if len(distances) >= _LEAST_FOR_MEDIAN:
-        _object_to_distant(context, proposals, distances)
+    distant = find_distant(distances, context.spec.max_distance)
+    for each in proposals:
+        if each.slot in distant:
+            each.objection = (
+                f"{each.label} is {distances[each.slot]:.4g} away from the current weights, more "
+                f"than {context.spec.max_distance:g} times the median distance"
+            )
+
+
+def find_distant(distances: Mapping[int, float], max_distance: float) -> set[int]:
+    """Return the slots whose distance from the current weights is too large, or not finite.
+
+    Args:
+        distances: the distances by slot. If there are fewer than three, none is too large.
+        max_distance: the largest allowed multiple of the median distance.
+    """
+    if len(distances) < _LEAST_FOR_MEDIAN:
+        return set()
+    allowed = max_distance * statistics.median(distances.values())
+    return {
+        slot
+        for slot, distance in distances.items()
+        if not (math.isfinite(distance) and distance <= allowed)
+    }
 
 
 def _check_base(decoded: DecodedWeights, base: str | None) -> None:
@@ -99,16 +121,3 @@ def _check_base(decoded: DecodedWeights, base: str | None) -> None:
             f"it was trained from {decoded.base or 'nothing'}, but the current weights are "
             f"{base or 'none'}"
         )
-
-
-def _object_to_distant(
-    context: AgentContext, proposals: Sequence[Proposal], distances: dict[int, float]
-) -> None:
-    allowed = context.spec.max_distance * statistics.median(distances.values())
-    for each in proposals:
-        distance = distances.get(each.slot)
-        if distance is not None and not (math.isfinite(distance) and distance <= allowed):
-            each.objection = (
-                f"{each.label} is {distance:.4g} away from the current weights, more than "
-                f"{context.spec.max_distance:g} times the median distance"
-            )
