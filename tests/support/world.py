@@ -20,6 +20,8 @@ from colearn_ledger.protocol import (
     Account,
     Agenda,
     Ballot,
+    BallotSkipped,
+    BallotState,
     Basis,
     ContentRef,
     Duty,
@@ -30,6 +32,7 @@ from colearn_ledger.protocol import (
     ProtocolError,
     Round,
     SignedBallot,
+    SkipReason,
     Vote,
     commitment_hash,
 )
@@ -108,6 +111,11 @@ class World(ABC):
         assert deadline is not None
         self.set_time(deadline)
         return deadline
+
+    def end_phase(self) -> tuple[Event, ...]:
+        """End the open phase at its deadline, and return the events."""
+        self.pass_deadline()
+        return self.advance()
 
     # starting an experiment
 
@@ -261,6 +269,9 @@ class World(ABC):
         basis = self.make_basis(at, proposals)
         return self.do(by, "vote_signed", basis.round, basis.proposals, list(ballots))
 
+    def skip_event(self, name: str, reason: SkipReason) -> BallotSkipped:
+        return BallotSkipped(self.id, self.current_index(), self.account(name), reason)
+
     # queries
 
     def experiment(self) -> Experiment:
@@ -282,6 +293,11 @@ class World(ABC):
     def ballot(self, name: str, index: int | None = None) -> Ballot:
         round_index = self.current_index() if index is None else index
         return self.view(ANYONE).ballot(self.id, round_index, self.account(name))
+
+    def ballots(self, *names: str, index: int | None = None) -> list[tuple[BallotState, int]]:
+        """Return the states and approvals of ballots in a round, the current one by default."""
+        ballots = [self.ballot(name, index) for name in names]
+        return [(ballot.state, ballot.approvals) for ballot in ballots]
 
     def duty(self, name: str) -> Duty:
         return self.view(ANYONE).duty(self.id, self.account(name))

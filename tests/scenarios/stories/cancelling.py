@@ -69,8 +69,7 @@ class Cancelling:
         world.run("ana", "bob", "cy", rounds=9)
         world.propose("ana")
         world.cancel()
-        world.pass_deadline()
-        assert world.advance() == (
+        assert world.end_phase() == (
             RoundClosed(world.id, 0, Outcome.REJECTED, 0, (0,), 2),
             ExperimentCancelled(world.id),
         )
@@ -165,8 +164,7 @@ class Patience:
         world.run("ana", "bob", rounds=9, patience=2)
         for _ in range(2):
             assert world.experiment().status == Status.RUNNING
-            world.pass_deadline()
-            events = world.advance()
+            events = world.end_phase()
         assert events[-1] == ExperimentCompleted(world.id)
 
     def test_acceptance_restores_the_patience(self, world: World) -> None:

@@ -33,8 +33,7 @@ class Deadlines:
         world.run("ana", "bob", "cy", "dan", "eve")
         world.propose("ana")
         world.vote("bob")
-        world.pass_deadline()
-        assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.REJECTED, 0, (1,), 4)
+        assert world.end_phase()[0] == RoundClosed(world.id, 0, Outcome.REJECTED, 0, (1,), 4)
 
     def test_enough_approvals_at_the_deadline_accept_the_proposal(self, world: World) -> None:
         world.run("ana", "bob", "cy", "dan", "eve")
@@ -42,8 +41,7 @@ class Deadlines:
         world.vote("bob")
         world.vote("cy")
         assert world.round().phase == Phase.VOTING  # decided, but still open without settle_early
-        world.pass_deadline()
-        assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, (2,), 4)
+        assert world.end_phase()[0] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, (2,), 4)
 
     def test_advance_before_the_deadline_is_refused(self, world: World) -> None:
         world.run("ana", "bob")
@@ -55,8 +53,7 @@ class Deadlines:
 
     def test_second_advance_is_refused_until_the_next_deadline(self, world: World) -> None:
         world.run("ana", "bob")
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         with world.expect_refusal(DeadlineNotPassed(world.round().deadline)):
             world.advance()
 
@@ -88,8 +85,7 @@ class Deadlines:
         world.run("ana", "bob", rounds=3)
         for _ in range(3):
             assert world.experiment().status == Status.RUNNING
-            world.pass_deadline()
-            events = world.advance()
+            events = world.end_phase()
         assert events[-1] == ExperimentCompleted(world.id)
 
     def test_advance_long_after_the_deadline_ends_only_one_phase(self, world: World) -> None:
@@ -134,8 +130,7 @@ class SettlingEarly:
         world.propose("ana")
         for name in names[:3]:
             world.commit(name, approve=False)
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         world.reveal("bob", approve=False)
         assert world.round(0).phase == Phase.REVEALING
         # Two approvals are needed, and only one of three commitments is left.
@@ -146,8 +141,7 @@ class SettlingEarly:
         world.run("ana", *names, settle_early=True, reveal_window=world.window)
         world.propose("ana")
         world.commit("bob")
-        world.pass_deadline()
-        assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.REJECTED, 0, (0,), 4)
+        assert world.end_phase()[0] == RoundClosed(world.id, 0, Outcome.REJECTED, 0, (0,), 4)
         closed = world.round(0)
         assert (closed.by_deadline, closed.commitments, closed.reveal_started_at) == (
             True,
@@ -168,8 +162,7 @@ class SettlingEarly:
 class Strikes:
     def test_missed_proposal_is_a_strike(self, world: World) -> None:
         world.run("ana", "bob")
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         assert world.strikes("ana", "bob") == [1, 0]
 
     def test_each_missed_ballot_adds_a_strike(self, world: World) -> None:
@@ -177,16 +170,14 @@ class Strikes:
         for index, proposer in enumerate(("ana", "bob")):
             world.propose(proposer)
             world.vote("cy")
-            world.pass_deadline()
-            world.advance()
+            world.end_phase()
             assert world.strikes("cy", "dan") == [0, index + 1]
         assert world.strikes("ana", "bob") == [1, 1]  # a proposal clears no missed ballot
 
     def test_ballot_clears_strikes(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana")
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         assert world.strikes("bob", "cy") == [1, 1]
         world.propose("bob")
         assert world.strikes("bob", "cy") == [1, 1]
@@ -196,8 +187,7 @@ class Strikes:
     def test_signed_ballot_clears_strikes(self, world: World) -> None:
         world.run("ana", "bob", "cy")
         world.propose("ana")
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         world.propose("bob")
         world.submit_ballots(world.sign_ballot("cy"))
         assert world.strikes("cy") == [0]
@@ -209,22 +199,19 @@ class Strikes:
         world.commit("cy")
         assert world.strikes("bob", "cy") == [0, 0]
         world.reveal("bob")
-        world.pass_deadline()
-        assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, (1,), 2)
+        assert world.end_phase()[0] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, (1,), 2)
         assert world.strikes("bob", "cy") == [0, 1]
 
     def test_commitment_alone_does_not_clear_strikes(self, world: World) -> None:
         world.run("ana", "bob", "cy", reveal_window=world.window)
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         world.propose("bob")
         world.commit("ana")
         assert world.strikes("ana") == [1]
 
     def test_declining_neither_adds_nor_clears_strikes(self, world: World) -> None:
         world.run("ana", "bob", rounds=5)
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         world.decline("bob")
         world.decline("ana")
         assert world.strikes("ana", "bob") == [1, 0]
@@ -233,30 +220,26 @@ class Strikes:
         world.run("ana", "bob", late_join=True)
         world.propose("ana")
         world.join("cy")
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         assert world.strikes("bob", "cy") == [1, 0]
 
     def test_strikes_stay_after_leaving_until_a_ballot_clears_them(self, world: World) -> None:
         world.run("ana", "bob", "cy", "dan", rounds=5)
         world.propose("ana")
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         world.propose("bob")
         world.leave("cy")
         world.leave("dan")
         assert world.strikes("cy", "dan") == [1, 1]
         world.vote("cy")
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         assert world.strikes("cy", "dan") == [0, 1]
 
     def test_anyone_may_remove_a_learner_at_the_strike_limit(self, world: World) -> None:
         world.run("ana", "bob", "cy", max_strikes=1, rounds=9)
         world.propose("ana")
         world.vote("bob")
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         assert world.remove("cy", by="stranger") == (LearnerRemoved(world.id, world.account("cy")),)
         cy = world.learner("cy")
         assert (cy.active, cy.until_round, cy.strikes) == (False, 2, 1)
@@ -268,8 +251,7 @@ class Strikes:
         world.run("ana", "bob", max_strikes=2)
         with world.expect_refusal(NotRemovable(0)):
             world.remove("bob")
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         with world.expect_refusal(NotRemovable(1)):
             world.remove("ana")
         with world.expect_refusal(NotALearner(world.account("stranger"))):
@@ -278,15 +260,13 @@ class Strikes:
     def test_learner_is_never_removed_if_max_strikes_is_zero(self, world: World) -> None:
         world.run("ana", "bob", rounds=9, max_strikes=0)
         for _ in range(3):
-            world.pass_deadline()
-            world.advance()
+            world.end_phase()
         with world.expect_refusal(NotRemovable(2)):
             world.remove("ana")
 
     def test_removing_the_proposer_ends_its_round_without_a_strike(self, world: World) -> None:
         world.run("ana", "bob", "cy", max_strikes=1, rounds=9)
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         world.decline("bob")
         world.decline("cy")
         assert world.proposer() == "ana"
@@ -301,8 +281,7 @@ class Strikes:
         world.run("ana", "bob", "cy", max_strikes=1, rounds=9)
         world.propose("ana")
         world.vote("bob")
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         world.propose("bob")
         world.remove("cy")
         assert isinstance(world.vote("cy")[0], VoteCast)

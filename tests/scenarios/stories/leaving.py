@@ -162,14 +162,12 @@ class Leaving:
         world.leave("ana")
         world.leave("cy")
         world.vote("bob")
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         assert world.strikes("ana", "bob", "cy", "dan") == [0, 0, 0, 1]
 
     def test_removed_learner_declines_its_open_slot(self, world: World) -> None:
         world.run("ana", "bob", "cy", proposers=2, max_strikes=1, rounds=9)
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         assert world.proposers() == ["cy", "ana"]
         assert world.remove("ana") == (LearnerRemoved(world.id, world.account("ana")),)
         assert [slot.state for slot in world.round().slots] == [SlotState.OPEN, SlotState.DECLINED]
@@ -180,8 +178,7 @@ class Leaving:
 
     def test_vote_begins_when_the_last_open_slot_is_removed(self, world: World) -> None:
         world.run("ana", "bob", "cy", proposers=2, max_strikes=1, rounds=9)
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         world.propose("cy")
         kinds = [type(event) for event in world.remove("ana")]
         assert kinds == [LearnerRemoved, VotingStarted]

@@ -109,8 +109,7 @@ class PluralRounds:
     def test_round_in_which_all_decline_or_miss_has_no_proposal(self, world: World) -> None:
         self.run_plural(world)
         world.decline("bob")
-        world.pass_deadline()
-        events = world.advance()
+        events = world.end_phase()
         assert events[0] == RoundClosed(world.id, 0, Outcome.NO_PROPOSAL, 0, (0, 0, 0), 4)
         assert world.round(0).by_deadline
         assert self.states(world, 0) == [_MISSED, _DECLINED, _MISSED]
@@ -129,8 +128,7 @@ class PluralRounds:
     def test_missed_slot_cannot_be_used_later(self, world: World) -> None:
         self.run_plural(world)
         world.propose("ana")
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         with world.expect_refusal(WrongPhase(Phase.VOTING)):
             world.propose("bob")
         with world.expect_refusal(WrongPhase(Phase.VOTING)):

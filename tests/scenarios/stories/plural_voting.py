@@ -69,8 +69,7 @@ class PluralVoting:
         world.run(*_NAMES, proposers=3, rounds=9)
         world.propose("bob")
         world.decline("ana")
-        world.pass_deadline()
-        world.advance()  # cy has missed its slot
+        world.end_phase()  # cy has missed its slot
         assert [world.ballot(name).eligible for name in _NAMES] == [True, False, True, True, True]
         with world.expect_refusal(NotEligible(world.account("bob"))):
             world.vote("bob", False)
@@ -196,8 +195,9 @@ class PluralVoting:
         self.open_vote(world)
         world.vote("ana", (1,))
         world.vote("dan", (0, 1))
-        world.pass_deadline()
-        assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 0b010, (1, 2, 0), 4)
+        assert world.end_phase()[0] == RoundClosed(
+            world.id, 0, Outcome.ACCEPTED, 0b010, (1, 2, 0), 4
+        )
         assert world.strikes(*_NAMES) == [0, 1, 1, 0, 1]
 
     def test_best_works_without_initial_weights(self, world: World) -> None:
@@ -273,8 +273,7 @@ class SettlingSlotsEarly:
         self.open_early_vote(world, reveal_window=world.window)
         for name in ("ana", "bob", "dan"):
             world.commit(name, (2,))
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         world.reveal("ana", (2,))
         assert world.round().phase == Phase.REVEALING
         # Slot 2 has passed; only one ballot is left for the others, and they need two.
@@ -285,7 +284,6 @@ class SettlingSlotsEarly:
     def test_secret_vote_with_too_few_commitments_is_not_revealed(self, world: World) -> None:
         self.open_early_vote(world, reveal_window=world.window)
         world.commit("ana")
-        world.pass_deadline()
-        assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.REJECTED, 0, (0, 0, 0), 4)
+        assert world.end_phase()[0] == RoundClosed(world.id, 0, Outcome.REJECTED, 0, (0, 0, 0), 4)
         assert (world.round(0).by_deadline, world.round(0).reveal_started_at) == (True, None)
         assert world.strikes(*_NAMES) == [1] * 5

@@ -38,8 +38,7 @@ class Queries:
         world.vote("bob")
         world.vote("cy", False)
         world.decline("bob")
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
 
         rows = world.view("ana").rounds(world.id)
         slots = [r.slots[0] for r in rows]
@@ -254,8 +253,7 @@ class Duties:
         world.run("ana", "bob", "cy", reveal_window=world.window)
         world.propose("ana")
         world.commit("bob")
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         assert world.duties("bob", "cy") == [Duty.REVEAL, Duty.WAIT]
 
     def test_duty_after_a_deadline_is_to_advance(self, world: World) -> None:
@@ -354,6 +352,5 @@ class OrderOfErrors:
         with world.expect_refusal(WrongRound(1)):
             world.vote("bob", at=0)
         world.decline("bob")
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         assert (world.round(0), world.view("ana").ballots(world.id, 0)) == (closed, ballots)

@@ -60,8 +60,7 @@ class SecretBallots:
         assert (world.approvals(), world.round().ballots) == ([1], 1)
         events = world.reveal("cy", False)
         assert events[1] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, (1,), 2)
-        ballots = [world.ballot(name, 0) for name in ("bob", "cy")]
-        assert [(ballot.state, ballot.approvals) for ballot in ballots] == [
+        assert world.ballots("bob", "cy", index=0) == [
             (BallotState.CAST, 1),
             (BallotState.CAST, 0),
         ]
@@ -88,21 +87,17 @@ class SecretBallots:
     def test_round_with_an_absent_voter_stays_open_until_its_deadline(self, world: World) -> None:
         self.open_secret_vote(world, "ana", "bob", "cy")
         world.commit("bob")
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         world.reveal("bob")
         with world.expect_refusal(DeadlineNotPassed(world.round().deadline)):
             world.advance()
-        world.pass_deadline()
-        assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, (1,), 2)
+        assert world.end_phase()[0] == RoundClosed(world.id, 0, Outcome.ACCEPTED, 1, (1,), 2)
         assert world.strikes("bob", "cy") == [0, 1]
 
     def test_round_without_commitments_closes_at_the_deadline(self, world: World) -> None:
         self.open_secret_vote(world, "ana", "bob", "cy")
-        world.pass_deadline()
-        world.advance()
-        world.pass_deadline()
-        assert world.advance()[0] == RoundClosed(world.id, 0, Outcome.REJECTED, 0, (0,), 2)
+        world.end_phase()
+        assert world.end_phase()[0] == RoundClosed(world.id, 0, Outcome.REJECTED, 0, (0,), 2)
 
     def test_reveal_must_match_the_commitment(self, world: World) -> None:
         self.open_secret_vote(world, "ana", "bob", "cy")
@@ -132,10 +127,8 @@ class SecretBallots:
         world.run("ana", "bob", reveal_window=world.window)
         world.propose("ana", "weights")
         old = world.commitment("bob")
-        world.pass_deadline()
-        world.advance()
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
+        world.end_phase()
         world.decline("bob")
         world.propose("ana", "weights")
         world.do("bob", "commit", 2, world.make_basis().proposals, old)
@@ -145,8 +138,7 @@ class SecretBallots:
     def test_reveal_without_a_commitment_is_refused(self, world: World) -> None:
         self.open_secret_vote(world, "ana", "bob", "cy")
         world.commit("bob")
-        world.pass_deadline()
-        world.advance()
+        world.end_phase()
         with world.expect_refusal(BadReveal(world.account("cy"))):
             world.reveal("cy")
 

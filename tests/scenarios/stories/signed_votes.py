@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from colearn_ledger.protocol import (
-    BallotSkipped,
     BallotState,
     InvalidParameter,
     Outcome,
@@ -38,9 +37,6 @@ def other_tag(signature: bytes) -> bytes:
 
 
 class SignedVotes:
-    def skip_event(self, world: World, name: str, reason: SkipReason) -> BallotSkipped:
-        return BallotSkipped(world.id, world.current_index(), world.account(name), reason)
-
     def test_any_account_can_submit_signed_ballots(self, world: World) -> None:
         world.run("ana", "bob", "cy", "dan")
         world.propose("ana")
@@ -51,8 +47,7 @@ class SignedVotes:
             VoteCast(world.id, 0, world.account("bob"), Vote(0b1, (SCORES,) * 2)),
             VoteCast(world.id, 0, world.account("cy"), Vote(0b0, (SCORES,) * 2)),
         )
-        ballots = [world.ballot(name) for name in ("bob", "cy", "dan")]
-        assert [(ballot.state, ballot.approvals) for ballot in ballots] == [
+        assert world.ballots("bob", "cy", "dan") == [
             (BallotState.CAST, 1),
             (BallotState.CAST, 0),
             (BallotState.NONE, 0),
@@ -85,11 +80,11 @@ class SignedVotes:
             world.sign_ballot("bob"),
         )
         assert events == (
-            self.skip_event(world, "cy", SkipReason.BAD_SIGNATURE),
-            self.skip_event(world, "cy", SkipReason.BAD_SIGNATURE),
-            self.skip_event(world, "stranger", SkipReason.NOT_A_LEARNER),
-            self.skip_event(world, "ana", SkipReason.NOT_ELIGIBLE),
-            self.skip_event(world, "dan", SkipReason.ALREADY_VOTED),
+            world.skip_event("cy", SkipReason.BAD_SIGNATURE),
+            world.skip_event("cy", SkipReason.BAD_SIGNATURE),
+            world.skip_event("stranger", SkipReason.NOT_A_LEARNER),
+            world.skip_event("ana", SkipReason.NOT_ELIGIBLE),
+            world.skip_event("dan", SkipReason.ALREADY_VOTED),
             VoteCast(world.id, 0, world.account("bob"), world.make_vote("bob")),
         )
 
@@ -99,7 +94,7 @@ class SignedVotes:
         events = world.submit_ballots(
             world.sign_ballot("bob", True), world.sign_ballot("bob", False)
         )
-        assert events[1] == self.skip_event(world, "bob", SkipReason.ALREADY_VOTED)
+        assert events[1] == world.skip_event("bob", SkipReason.ALREADY_VOTED)
         assert world.approvals() == [1]
 
     def test_batch_of_only_bad_ballots_changes_nothing_but_is_reported(self, world: World) -> None:
@@ -107,9 +102,7 @@ class SignedVotes:
         world.propose("ana")
         before = world.round()
         bad = replace(world.sign_ballot("bob"), vote=world.make_vote("bob", approve=False))
-        assert world.submit_ballots(bad) == (
-            self.skip_event(world, "bob", SkipReason.BAD_SIGNATURE),
-        )
+        assert world.submit_ballots(bad) == (world.skip_event("bob", SkipReason.BAD_SIGNATURE),)
         assert world.round() == before
 
     def test_malleable_and_malformed_signatures_are_skipped(self, world: World) -> None:
@@ -124,7 +117,7 @@ class SignedVotes:
             good.signature + b"\0",
         ]
         broken = [replace(good, signature=signature) for signature in signatures]
-        skipped = self.skip_event(world, "bob", SkipReason.BAD_SIGNATURE)
+        skipped = world.skip_event("bob", SkipReason.BAD_SIGNATURE)
         assert world.submit_ballots(*broken) == (skipped,) * len(broken)
         assert world.ballot("bob").state == BallotState.NONE
 
@@ -132,9 +125,7 @@ class SignedVotes:
         world.run("ana", "bob", "cy")
         world.propose("ana")
         early = world.sign_ballot("cy", at=1)
-        assert world.submit_ballots(early) == (
-            self.skip_event(world, "cy", SkipReason.BAD_SIGNATURE),
-        )
+        assert world.submit_ballots(early) == (world.skip_event("cy", SkipReason.BAD_SIGNATURE),)
 
     def test_ballot_is_bound_to_its_experiment(self, world: World) -> None:
         world.run("ana", "bob", "cy")
@@ -143,7 +134,7 @@ class SignedVotes:
         world.run("ana", "bob", "cy")
         world.propose("ana", "weights")
         assert world.submit_ballots(elsewhere) == (
-            self.skip_event(world, "bob", SkipReason.BAD_SIGNATURE),
+            world.skip_event("bob", SkipReason.BAD_SIGNATURE),
         )
 
     def test_batch_is_refused_if_empty_or_for_another_round_or_phase(self, world: World) -> None:
