@@ -6,14 +6,8 @@ import csv
 import json
 
 import pytest
-from click.testing import CliRunner, Result
 
-from colearn_learner.cli import main
-
-
-def colearn(*arguments: str) -> Result:
-    return CliRunner().invoke(main, list(arguments))
-
+from tests.support.commands import colearn
 
 QUICK = ("demo", "--ledger", "local", "--n-rounds", "5", "--n-learners", "3")
 

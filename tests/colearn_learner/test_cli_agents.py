@@ -14,6 +14,7 @@ from colearn_ledger.protocol import ExperimentParams
 from colearn_ledger.weights.stores.directory import DirectoryStore
 from colearn_localnet.anvil import Anvil
 from tests.support.blocking_learner import BLOCKING
+from tests.support.commands import run_json
 from tests.support.real_chain import (  # noqa: F401 - fixtures among them
     PASSWORD,
     AgentProcess,
@@ -24,7 +25,6 @@ from tests.support.real_chain import (  # noqa: F401 - fixtures among them
     create_experiment,
     home,
     pipes,
-    run_json,
     share_arguments,
 )
 

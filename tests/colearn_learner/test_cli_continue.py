@@ -10,7 +10,8 @@ from colearn_learner.cli._support.experiment_file import TEMPLATE
 from colearn_ledger.protocol import ContentRef, Merge, experiment_hash
 from colearn_ledger.spec import ExperimentSpec, VoteRule
 from colearn_ledger.weights.unixfs import content_of
-from tests.support.local_network import LocalNetwork, colearn, open_network, run_json
+from tests.support.commands import colearn, run_json
+from tests.support.local_network import LocalNetwork, open_network
 
 LEARNER = '{ dataset = "breast-cancer", learner = 0, of = 5 }'
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from click.testing import CliRunner, Result
 
-from colearn_learner.cli import main
 from colearn_learner.cli._support.experiment_file import TEMPLATE
 from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.address_book import Networks
 from colearn_ledger.networks.profiles import CosmosNetwork
+from tests.support.commands import COLEARN, colearn, run_json
 
 if TYPE_CHECKING:
     from tests.support.cosmos_place import Place
 
-COLEARN = [sys.executable, "-c", "from colearn_learner.cli import main; main(prog_name='colearn')"]
 PASSWORD = "a password"
 NAMES = ("owner", "alice", "bob", "carol")
 PATIENCE = 240
@@ -46,17 +42,6 @@ def home(cosmos_place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         CosmosNetwork("mine", chain.rpc, chain.chain_id, store=store, access=cosmos_place.terms)
     )
     return tmp_path
-
-
-def colearn(*arguments: str) -> Result:
-    return CliRunner().invoke(main, list(arguments))
-
-
-def run_json(*arguments: str) -> Any:
-    """Run a command that must succeed, and return its JSON."""
-    result = colearn(*arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def create_experiment(home: Path, **terms: object) -> str:

@@ -6,28 +6,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
-from colearn_learner.cli import main
 from colearn_learner.cli._support.factories import load_learner, parse_arguments
 from colearn_learner.datasets import DATASETS, SOURCES, read_share
 from colearn_learner.errors import InvalidData
+from tests.support.commands import colearn, run_json
 
 HEAVY = {"tensorflow", "keras", "sklearn", "scipy", "PIL", "matplotlib", "web3", "eth_tester"}
-
-
-def colearn(*arguments: Any) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def run_json(*arguments: Any) -> Any:
-    result = colearn(*arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def test_prepare_creates_and_lists_the_folders(tmp_path: Path):

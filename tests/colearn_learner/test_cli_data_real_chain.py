@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from colearn_learner.cli import main
 from colearn_learner.cli._support.experiment_file import TEMPLATE
 from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.address_book import Networks
 from colearn_ledger.networks.profiles import EvmNetwork
 from colearn_localnet.anvil import Anvil
+from tests.support.commands import COLEARN, run_json
 
-COLEARN = [sys.executable, "-c", "from colearn_learner.cli import main; main(prog_name='colearn')"]
 PASSWORD = "a password"
 LEARNERS = ("alice", "bob", "carol")
 PATIENCE = 240
@@ -40,12 +36,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         store = f"folder:{tmp_path / 'store'}"
         Networks().save(EvmNetwork("local-evm", chain.url, 31337, store=store))
         yield tmp_path
-
-
-def run_json(*arguments: Any) -> Any:
-    result = CliRunner().invoke(main, [*map(str, arguments), "--json"])
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def create_experiment(home: Path, folder: str) -> str:

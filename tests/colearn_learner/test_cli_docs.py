@@ -7,13 +7,13 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
 from colearn_learner.cli import main
+from tests.support.commands import list_commands
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = (ROOT / "docs" / "cli.md").read_text()
@@ -47,19 +47,8 @@ def test_commands_of_the_page_are_valid(line: str, monkeypatch: pytest.MonkeyPat
     assert parse_line(line).help
 
 
-def find_commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    if not isinstance(command, click.Group):
-        yield path
-        return
-    context = click.Context(command)
-    for name in command.list_commands(context):
-        found = command.get_command(context, name)
-        assert found is not None
-        yield from find_commands(found, (*path, name))
-
-
 OURS = ("key", "network", "deploy", "experiment", "agent", "history", "weights", "data", "learner")
-COMMAND_PATHS = [path for path in find_commands(main) if path[0] in OURS]
+COMMAND_PATHS = [path for path in list_commands(main) if path[0] in OURS]
 
 
 def test_page_shows_every_command():

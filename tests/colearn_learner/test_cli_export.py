@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from colearn_learner.catalogue.factories import share
-from colearn_learner.cli import main
 from colearn_learner.cli._support.experiment_file import TEMPLATE
 from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.keys.wallet import Wallet
@@ -20,6 +17,7 @@ from colearn_ledger.networks.address_book import Networks
 from colearn_ledger.networks.profiles import EvmNetwork
 from colearn_ledger.weights.codec import decode_weights
 from colearn_localnet.anvil import Anvil
+from tests.support.commands import colearn, run_json
 
 PASSWORD = "a password"
 SHARE = {"dataset": "breast-cancer", "learner": 0, "of": 5, "model": "keras-mlp"}
@@ -54,16 +52,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]
         (folder / "experiment.toml").write_text(text)
         spec = ("--spec", folder / "experiment.toml", "--key", "owner")
         yield str(run_json("experiment", "create", *spec)["reference"]), folder
-
-
-def colearn(*words: object) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in words])
-
-
-def run_json(*words: object) -> Any:
-    result = colearn(*words, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,7 @@ from typing import Any
 
 import click
 import pytest
-from click.testing import CliRunner, Result
 
-from colearn_learner.cli import main
 from colearn_learner.cli._support import connect
 from colearn_ledger.chains.cosmos import CosmosLedger
 from colearn_ledger.chains.evm import EvmConfig, EvmLedger
@@ -21,6 +19,7 @@ from colearn_ledger.networks.profiles import BUILT_IN_NETWORKS, CosmosNetwork, E
 from colearn_ledger.networks.references import ExperimentReference
 from colearn_ledger.protocol import Account
 from colearn_ledger.weights.stores.directory import DirectoryStore
+from tests.support.commands import colearn
 
 ONE = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
 TWO = "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512"
@@ -32,10 +31,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("COLEARN_NETWORK", "COLEARN_STORE", "COLEARN_KEY"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
-
-
-def colearn(*arguments: str) -> Result:
-    return CliRunner().invoke(main, list(arguments))
 
 
 def test_networks_are_added_shown_listed_and_removed():

@@ -14,6 +14,7 @@ from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.address_book import Networks
 from colearn_ledger.networks.profiles import EvmNetwork
 from colearn_localnet.anvil import Anvil
+from tests.support.commands import colearn, run_json
 from tests.support.real_chain import (  # noqa: F401 - fixtures among them
     ABI,
     NAMES,
@@ -21,11 +22,9 @@ from tests.support.real_chain import (  # noqa: F401 - fixtures among them
     READER,
     AgentProcess,
     chain,
-    colearn,
     contract,
     create_experiment,
     home,
-    run_json,
     share_arguments,
 )
 

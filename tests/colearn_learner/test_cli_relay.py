@@ -12,15 +12,14 @@ from typing import Any
 from colearn_ledger.keys.wallet import Wallet
 from colearn_localnet.anvil import Anvil
 from colearn_localnet.rpc import json_rpc
+from tests.support.commands import COLEARN, run_json
 from tests.support.real_chain import (  # noqa: F401 - fixtures among them
-    COLEARN,
     NAMES,
     AgentProcess,
     chain,
     contract,
     create_experiment,
     home,
-    run_json,
     share_arguments,
 )
 from tests.support.waiting import LIMIT

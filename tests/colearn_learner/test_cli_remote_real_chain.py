@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.support.commands import run_json
 from tests.support.real_chain import (  # noqa: F401 - fixtures among them
     NAMES,
     AgentProcess,
@@ -11,7 +12,6 @@ from tests.support.real_chain import (  # noqa: F401 - fixtures among them
     contract,
     create_experiment,
     home,
-    run_json,
     share_arguments,
 )
 from tests.support.remote_servers import ServerProcess

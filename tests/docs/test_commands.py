@@ -12,6 +12,7 @@ import pytest
 
 from colearn_learner.cli import main
 from tests.support import load_script
+from tests.support.commands import list_commands
 from tests.support.doc_blocks import list_pages, read_blocks
 
 _COMMAND = re.compile(r"(?:^|[;&|(])\s*colearn ")
@@ -33,17 +34,6 @@ NEEDED_COMMANDS = {
     *(("learner", name) for name in ("check", "checks", "serve")),
 }
 """Commands that the pages must run; the tests of the command line cover the others."""
-
-
-def list_commands(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    if not isinstance(command, click.Group):
-        yield path
-        return
-    context = click.Context(command)
-    for name in command.list_commands(context):
-        found = command.get_command(context, name)
-        assert found is not None
-        yield from list_commands(found, (*path, name))
 
 
 def find_commands(language: str) -> Iterator[tuple[str, str]]:

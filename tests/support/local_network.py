@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
-from colearn_learner.cli import main
 from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.ledger import Ledger
 from colearn_ledger.networks.address_book import Networks
@@ -90,15 +87,3 @@ def open_network(
     patch.setattr(EvmNetwork, "connect", connect)
     patch.setattr(EvmNetwork, "view", lambda *_: made.ledger)
     return LocalNetwork(made, folder)
-
-
-def colearn(*arguments: object) -> Result:
-    """Run a command."""
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
-
-def run_json(*arguments: object) -> Any:
-    """Run a command that must succeed, and return its JSON."""
-    result = colearn(*arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)

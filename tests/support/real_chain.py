@@ -6,16 +6,13 @@ import json
 import os
 import select
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from colearn_learner.cli import main
 from colearn_learner.cli._support.experiment_file import TEMPLATE
 from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.keys.wallet import Wallet
@@ -24,10 +21,10 @@ from colearn_ledger.networks.profiles import EvmNetwork
 from colearn_localnet.anvil import Anvil
 from tests.support import ROOT
 from tests.support.blocking_learner import BLOCKING
+from tests.support.commands import COLEARN, run_json
 
 READER = ROOT / "tests" / "support" / "read_contract.py"
 ABI = ROOT / "colearn_ledger" / "chains" / "evm" / "CollectiveLearning.json"
-COLEARN = [sys.executable, "-c", "from colearn_learner.cli import main; main(prog_name='colearn')"]
 PASSWORD = "a password"
 NAMES = ("owner", "alice", "bob", "carol")
 PATIENCE = 240
@@ -57,17 +54,6 @@ def home(chain: Anvil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def contract(home: Path) -> str:
     return str(run_json("deploy", "--network", "local-evm", "--key", "owner")["contract"])
-
-
-def colearn(*arguments: str) -> Result:
-    return CliRunner().invoke(main, list(arguments))
-
-
-def run_json(*arguments: str) -> Any:
-    """Run a command that must succeed, and return its JSON."""
-    result = colearn(*arguments, "--json")
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def create_experiment(home: Path, text: str = TEMPLATE, **terms: object) -> str:
