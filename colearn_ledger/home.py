@@ -137,7 +137,7 @@ def open_atomically(
             partial.replace(path)
         else:
             os.link(partial, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         with suppress(OSError):
             partial.unlink()
@@ -171,7 +171,8 @@ def write_private(path: Path, data: bytes, *, replace: bool = True) -> None:
         raise HomeNotWritable(f"cannot write {path}: {error.strerror}") from error
 
 
-def _sync_folder(path: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Sync a folder to disk, so that its file names survive a power loss."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -24,7 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from colearn_ledger.home import lock_file
+from colearn_ledger.home import lock_file, sync_folder
 from colearn_ledger.protocol import ContentRef
 from colearn_ledger.weights.store import (
     ContentNotStored,
@@ -95,7 +95,7 @@ class DirectoryStore:
                 _make_folder(target.parent)
                 with lock_file(self._root / "lock"):
                     path.replace(target)
-                    _sync_folder(target.parent)
+                    sync_folder(target.parent)
         return content
 
     @contextmanager
@@ -135,7 +135,7 @@ class DirectoryStore:
             if not self.has(content):
                 raise ContentUnavailable(f"{content.cid} is not in this store; put it first")
             pin.touch()
-            _sync_folder(pin.parent)
+            sync_folder(pin.parent)
 
     def unpin(self, content: ContentRef) -> None:
         """Remove this owner's pin, and the file if nobody pins it and it is old enough.
@@ -146,7 +146,7 @@ class DirectoryStore:
         file = self._file(content)
         with _writing("remove a pin"), lock_file(self._root / "lock"):
             (self._pins / file.name).unlink(missing_ok=True)
-            _sync_folder(self._pins)
+            sync_folder(self._pins)
         try:
             with _writing("remove a file"), lock_file(self._root / "lock"):
                 now = self._time()
@@ -260,13 +260,4 @@ def _pieces(file: IO[bytes], content: ContentRef) -> Iterator[bytes]:
 def _make_folder(path: Path) -> None:
     if not path.exists():
         path.mkdir(exist_ok=True)
-        _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    """Sync a folder to disk, so that its file names survive a power loss."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync_folder(path.parent)

@@ -7,8 +7,8 @@ parser. A gateway that serves only blocks refuses the request; the error explain
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from colearn_ledger.deadline import Deadline
 from colearn_ledger.http import HttpClient, HttpError, Stream, TimedOut
@@ -16,20 +16,17 @@ from colearn_ledger.protocol import ContentRef
 from colearn_ledger.weights.errors import shown
 from colearn_ledger.weights.store import (
     ContentNotStored,
-    ContentUnavailable,
-    check_cid,
-    check_size,
 )
 from colearn_ledger.weights.stores.addresses import web_address
-from colearn_ledger.weights.streams import NodeError, Patience, read_resuming, restart_at_each
-from colearn_ledger.weights.unixfs import verified
+from colearn_ledger.weights.stores.remote_store import RemoteStore
+from colearn_ledger.weights.streams import NodeError, Patience, restart_at_each
 
 _MOMENTARY = frozenset({429, 500, 502, 503})  # not 504: the gateway found no peer with the file
 _OK, _PARTIAL = 200, 206
 _REDIRECTS = 5
 
 
-class GatewayStore:
+class GatewayStore(RemoteStore):
     """A read-only `ContentStore` over an HTTP gateway.
 
     Args:
@@ -46,8 +43,8 @@ class GatewayStore:
     ) -> None:
         address, authorization = web_address(url, what="a gateway", token=token)
         self._url = address.geturl().removesuffix("/ipfs")
-        self._name = f"the gateway {self._url}"
-        self._patience = patience or Patience()
+        name = f"the gateway {self._url}"
+        super().__init__(name, patience, advice="try another gateway or node")
         self._http = HttpClient(self._url, name=self._name, authorization=authorization)
 
     def __repr__(self) -> str:
@@ -60,14 +57,6 @@ class GatewayStore:
             ContentNotStored: always.
         """
         raise ContentNotStored(f"{self._name} is read-only; put files on an IPFS node")
-
-    def get(
-        self, content: ContentRef, *, max_size: int, timeout: float | None = None
-    ) -> AbstractContextManager[Iterator[bytes]]:
-        """Open a file; see `ContentStore.get`. A broken stream resumes where it broke."""
-        check_size(content, max_size)
-        check_cid(content)
-        return self._get(content, Deadline(self._patience.timeout if timeout is None else timeout))
 
     def has(self, content: ContentRef) -> bool:
         """Return False, because a gateway does not guarantee to keep any file."""
@@ -85,28 +74,12 @@ class GatewayStore:
         """Do nothing, because a gateway has no pins."""
 
     @contextmanager
-    def _get(self, content: ContentRef, deadline: Deadline) -> Iterator[Iterator[bytes]]:
-        with closing(self._pieces(content, deadline)) as pieces:
-            yield verified(pieces, content)
-
-    def _pieces(self, content: ContentRef, deadline: Deadline) -> Generator[bytes]:
-        def open_at(offset: int) -> AbstractContextManager[Iterator[bytes]]:
-            wait = min(self._patience.silence, deadline.left()) + 1
-            return self._open(content, offset, wait)
-
-        try:
-            yield from read_resuming(open_at, content, deadline=deadline, patience=self._patience)
-        except NodeError as error:
-            raise ContentUnavailable(
-                f"{content.cid} could not be fetched: {self._name} {error}; try another gateway or "
-                "node"
-            ) from error
-
-    @contextmanager
-    def _open(self, content: ContentRef, offset: int, wait: float) -> Iterator[Iterator[bytes]]:
+    def _open(
+        self, content: ContentRef, offset: int, deadline: Deadline
+    ) -> Iterator[Iterator[bytes]]:
         path = f"/ipfs/{content.cid}"
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        step = Deadline(wait)
+        step = Deadline(self._limit_wait(deadline))
         try:
             with self._http.open(
                 "GET", path, headers=headers, deadline=step, redirects=_REDIRECTS

@@ -6,8 +6,8 @@ garbage collection off (Kubo's default), or give each learner a separate node.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, suppress
 
 from colearn_ledger.deadline import Deadline
 from colearn_ledger.protocol import ContentRef
@@ -16,23 +16,22 @@ from colearn_ledger.weights.store import (
     ContentNotStored,
     ContentUnavailable,
     check_cid,
-    check_size,
 )
 from colearn_ledger.weights.stores.addresses import NodeAddress, StoreNotUsable
 from colearn_ledger.weights.stores.kubo_rpc import HttpKuboRpc, KuboRpc
+from colearn_ledger.weights.stores.remote_store import RemoteStore
 from colearn_ledger.weights.streams import (
     PIECE,
     NodeError,
     Patience,
-    read_resuming,
     write_in_thread,
 )
-from colearn_ledger.weights.unixfs import FileHasher, verified
+from colearn_ledger.weights.unixfs import FileHasher
 
 _HINT = "check that the node runs and reaches its peers, and try again"
 
 
-class KuboStore:
+class KuboStore(RemoteStore):
     """A `ContentStore` on an IPFS node, on this machine or a remote one.
 
     `put` pins each file that it stores, and the node serves it to others from then on. `get`
@@ -59,8 +58,7 @@ class KuboStore:
         client: Callable[[NodeAddress], KuboRpc] = HttpKuboRpc,
     ) -> None:
         address = NodeAddress.parse(api, token=token)
-        self._name = f"the IPFS node {address.shown}"
-        self._patience = patience or Patience()
+        super().__init__(f"the IPFS node {address.shown}", patience, advice=_HINT)
         self._rpc = client(address)
 
     def __repr__(self) -> str:
@@ -100,19 +98,6 @@ class KuboStore:
                 "a Kubo node; use another node"
             )
         return content
-
-    def get(
-        self, content: ContentRef, *, max_size: int, timeout: float | None = None
-    ) -> AbstractContextManager[Iterator[bytes]]:
-        """Open a file; see `ContentStore.get`. A broken stream resumes where it broke."""
-        check_size(content, max_size)
-        check_cid(content)
-        return self._get(content, Deadline(self._patience.timeout if timeout is None else timeout))
-
-    @contextmanager
-    def _get(self, content: ContentRef, deadline: Deadline) -> Iterator[Iterator[bytes]]:
-        with closing(self._pieces(content, deadline)) as pieces:
-            yield verified(pieces, content)
 
     def has(self, content: ContentRef) -> bool:
         """Return whether all blocks of the file are on the node itself.
@@ -190,22 +175,16 @@ class KuboStore:
             raise ContentUnavailable(f"{self._name} {error}; {_HINT}") from error
         return isinstance(answer, dict) and content.cid in (answer.get("Keys") or ())
 
-    def _pieces(self, content: ContentRef, deadline: Deadline) -> Generator[bytes]:
-        def open_at(offset: int) -> AbstractContextManager[Iterator[bytes]]:
-            return self._rpc.cat(
-                content.cid,
-                offset=offset,
-                length=content.size - offset + 1,  # one more byte, to detect a longer file
-                wait=min(self._patience.silence, deadline.left()) + 1,
-                timeout=deadline.left() + 1,  # ours ends first, with a clearer error
-            )
-
-        try:
-            yield from read_resuming(open_at, content, deadline=deadline, patience=self._patience)
-        except NodeError as error:
-            raise ContentUnavailable(
-                f"{content.cid} could not be fetched: {self._name} {error}; {_HINT}"
-            ) from error
+    def _open(
+        self, content: ContentRef, offset: int, deadline: Deadline
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        return self._rpc.cat(
+            content.cid,
+            offset=offset,
+            length=content.size - offset + 1,  # one more byte, to detect a longer file
+            wait=self._limit_wait(deadline),
+            timeout=deadline.left() + 1,  # ours ends first, with a clearer error
+        )
 
     def _unpin_foreign(self, cid: object) -> None:
         """Unpin the content that the node stored in place of our file."""
