@@ -65,7 +65,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
     """
 
     def __init__(self, chain_id: int | str, node_name: str, limits: SenderConfig) -> None:
-        self._chain = chain_id
+        self.chain_id: int | str = chain_id
         self._node_name = node_name
         self._limits = limits
         self._folder: Path | None = None
@@ -345,7 +345,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
             if mark is None:
                 return None
             base = self._limits.journal or data_home() / "transactions"
-            self._folder = base / f"{self._chain}{mark and '-'}{mark}"
+            self._folder = base / f"{self.chain_id}{mark and '-'}{mark}"
         return self._folder / f"{account}.jsonl"
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from colearn_ledger.chains.config import check_chain_id
+from colearn_ledger.chains.connection import ContractConnection
 from colearn_ledger.chains.contract_ledger import Question
 from colearn_ledger.chains.cosmos.artifact import load_artifact
 from colearn_ledger.chains.cosmos.config import CosmosConfig
@@ -30,7 +30,6 @@ from colearn_ledger.chains.errors import (
     BadAnswer,
     EmptyWallet,
     MissingChainId,
-    NodeRefused,
     TransactionFailed,
     WrongContract,
 )
@@ -38,7 +37,7 @@ from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.chains.journal import Premise
 from colearn_ledger.keys.signing import cosmos_domain
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.ledger import LedgerUnavailable, Receipt, RecordedEvent
+from colearn_ledger.ledger import Receipt, RecordedEvent
 from colearn_ledger.networks.cosmos_access import CosmosAccess
 from colearn_ledger.protocol import Account, ExperimentId, LedgerError, UnknownExperiment
 
@@ -47,7 +46,7 @@ _LABEL = "colearn"
 T = TypeVar("T")
 
 
-class DeployedContract:
+class DeployedContract(ContractConnection[Refused]):
     """Connection to one contract, shared by all its views.
 
     Args:
@@ -105,25 +104,12 @@ class DeployedContract:
 
     def ask_all(self, questions: Sequence[Question[Message, T]]) -> list[T]:
         """Return the answers to several questions, or raise the contract's refusal."""
-        return [self._ask(question) for question in questions]
-
-    def _ask(self, question: Question[Message, T]) -> T:
-        try:
-            return self.ask_at_head(self.contract, question)
-        except (BadAnswer, NodeRefused):
-            self.check_place()
-            raise
+        return [self.ask_at_head(self.contract, question) for question in questions]
 
     def ask_at_head(self, contract: Account, question: Question[Message, T]) -> T:
         """Return a contract's answer as of the last block."""
-        try:
+        with self.explain_failures():
             return question.read(self.node.query(contract, question.message))
-        except Refused as refusal:
-            raise self.explain(refusal) from None
-
-    def check_premise_with(self, check: Callable[[Premise], bool]) -> None:
-        """Set the check that decides whether a transaction with a premise may be sent again."""
-        self.sender.check_premise = check
 
     def send(
         self, wallet: Wallet, message: Message, premise: Premise | None = None
@@ -136,13 +122,8 @@ class DeployedContract:
         if self.config.chain_id is None:
             raise MissingChainId(self.sender.chain_id)
         action = execute_action(self.sender.address(wallet), self.contract, message)
-        try:
+        with self.explain_failures():
             sent = self.sender.send(wallet, action, premise=premise)
-        except Refused as refusal:
-            raise self.explain(refusal) from None
-        except (BadAnswer, NodeRefused):
-            self.check_place()
-            raise
         return SentTransaction(self, sent)
 
     def explain(self, refusal: Refused) -> LedgerError:
@@ -151,19 +132,6 @@ class DeployedContract:
         if isinstance(error, UnknownExperiment):
             self.check_place()
         return error
-
-    def check_place(self) -> None:
-        """Check that the chain and the contract are still the ones we connected to.
-
-        This is called when an answer is not one that the contract gives. The node's address may
-        belong to another chain by now, or the chain may have been reset.
-
-        Raises:
-            WrongChain, WrongContract: the chain or the contract is another one.
-        """
-        with suppress(LedgerUnavailable, BadAnswer, NodeRefused):
-            check_chain_id(self.node.name, self.node.chain_id(), self.sender.chain_id)
-            self.check_contract()
 
     def check_contract(self) -> ContractInfo:
         """Return the contract's data; refuse a foreign contract, or one whose code can change.

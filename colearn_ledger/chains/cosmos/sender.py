@@ -72,6 +72,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
         config: limits on costs, and the folder of the journals.
     """
 
+    chain_id: str
     nonce_name = "sequence"
     first_pause = 0.03
     longest_pause = 0.25
@@ -81,7 +82,6 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
         self, node: Node, chain_id: str, access: CosmosAccess, config: CosmosSenderConfig
     ) -> None:
         super().__init__(chain_id, node.name, config)
-        self.chain_id = chain_id
         self.access = access
         self.denomination = access.denomination
         self.tend_after = _TEND_AFTER

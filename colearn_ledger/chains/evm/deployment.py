@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 from web3.providers.base import BaseProvider
 
 from colearn_ledger.chains.config import check_chain_id
+from colearn_ledger.chains.connection import ContractConnection
 from colearn_ledger.chains.contract_ledger import Question
 from colearn_ledger.chains.deployment import DeploymentReceipt
 from colearn_ledger.chains.errors import (
@@ -41,7 +41,7 @@ from colearn_ledger.protocol import Account, Event, ExperimentId, LedgerError, U
 T = TypeVar("T")
 
 
-class DeployedContract:
+class DeployedContract(ContractConnection[Reverted]):
     """Connection to one contract, shared by all its views."""
 
     def __init__(self, node: Node, contract: Account, config: EvmConfig, sender: Sender) -> None:
@@ -60,14 +60,10 @@ class DeployedContract:
         Raises:
             WrongContract: the address has no contract, or another one.
         """
-        self.check_code()
+        self.check_contract()
         abi, function = self.artifact.abi, "domainSeparator"
         question = Question(abi.encode_call(function, ()), partial(abi.decode_answer, function))
-        try:
-            answered = self.ask_at_head(self.contract, question)
-        except (BadAnswer, NodeRefused):
-            self.check_place()
-            raise
+        answered = self.ask_at_head(self.contract, question)
         if answered != self.domain.separator:
             raise WrongContract(
                 f"the contract at {self.contract} on chain {self.domain.chain_id} was built for "
@@ -115,23 +111,19 @@ class DeployedContract:
             for question in questions
         ]
         try:
-            answers = self.node.calls(calls, block)
-            pairs = zip(questions, answers, strict=True)
-            return [question.read(answer) for question, answer in pairs]
-        except Reverted as refusal:
-            raise self.explain(refusal) from None
+            with self.explain_failures():
+                answers = self.node.calls(calls, block)
+                pairs = zip(questions, answers, strict=True)
+                return [question.read(answer) for question, answer in pairs]
         except (BadAnswer, NodeRefused):
-            self.check_place()
             self._check_depth(block)
             raise
 
     def ask_at_head(self, contract: Account, question: Question[bytes, T]) -> T:
         """Return a contract's answer as of the last block."""
         call = {"from": contract, "to": contract, "data": question.message}
-        try:
+        with self.explain_failures():
             return question.read(self.node.call(call))
-        except Reverted as refusal:
-            raise self.explain(refusal) from None
 
     def _confirmed_block(self) -> int | str:
         depth = self.config.sending.confirmations
@@ -144,10 +136,6 @@ class DeployedContract:
                 f"{self.config.sending.confirmations} blocks deep; try again in a few blocks"
             )
 
-    def check_premise_with(self, check: Callable[[Premise], bool]) -> None:
-        """Set the check that decides whether a transaction with a premise may be sent again."""
-        self.sender.check_premise = check
-
     def send(self, wallet: Wallet, data: bytes, premise: Premise | None = None) -> SentTransaction:
         """Send a transaction, or raise the error with which the contract would refuse it.
 
@@ -156,13 +144,8 @@ class DeployedContract:
         """
         if self.config.chain_id is None:
             raise MissingChainId(self.sender.chain_id)
-        try:
+        with self.explain_failures():
             sent = self.sender.send(wallet, self.contract, data, premise=premise)
-        except Reverted as refusal:
-            raise self.explain(refusal) from None
-        except (BadAnswer, NodeRefused):
-            self.check_place()
-            raise
         return SentTransaction(
             self, sent, {"from": wallet.address, "to": self.contract, "data": data}
         )
@@ -180,20 +163,7 @@ class DeployedContract:
             f"({reason})"
         )
 
-    def check_place(self) -> None:
-        """Check that the chain and the contract are still the ones we connected to.
-
-        This is called when an answer is not one that the contract gives. The node's address may
-        belong to another chain by now, or the chain may have been reset.
-
-        Raises:
-            WrongChain, WrongContract: the chain or the contract is another one.
-        """
-        with suppress(LedgerUnavailable, BadAnswer, NodeRefused):
-            check_chain_id(self.node.name, self.node.chain_id(), self.sender.chain_id)
-            self.check_code()
-
-    def check_code(self) -> None:
+    def check_contract(self) -> None:
         """Refuse a contract whose code, or whose queries' code, is not this package's.
 
         Raises:

@@ -61,9 +61,10 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
         config: limits on costs, and the folder of the journals.
     """
 
+    chain_id: int
+
     def __init__(self, node: Node, chain_id: int, config: EvmSenderConfig) -> None:
         super().__init__(chain_id, node.name, config)
-        self.chain_id = chain_id
         self.tend_after = config.bump_after
         self._node = node
         self._config = config
