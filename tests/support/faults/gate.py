@@ -42,6 +42,36 @@ class Hold:
         return self._passes
 
 
+class Holds:
+    """The requests that a gate is to stop."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Hold] = []
+        self._all: list[Hold] = []
+        self._lock = threading.Lock()
+
+    def add(self, method: str, *, answer: bool) -> Hold:
+        """Stop the next request of a method, or its answer."""
+        hold = Hold(method, answer=answer)
+        with self._lock:
+            self._waiting.append(hold)
+            self._all.append(hold)
+        return hold
+
+    def take(self, *methods: str) -> Hold | None:
+        """Return and remove the hold of a request, if there is one."""
+        with self._lock:
+            hold = next((hold for hold in self._waiting if hold.method in methods), None)
+            if hold is not None:
+                self._waiting.remove(hold)
+            return hold
+
+    def drop_all(self) -> None:
+        """Break the connections of all requests that were stopped."""
+        for hold in self._all:
+            hold.drop()
+
+
 class Gate:
     """The proxy; as a context manager it listens on entry.
 
@@ -52,8 +82,7 @@ class Gate:
     def __init__(self, target: str) -> None:
         parts = urlsplit(target)
         self._target = (parts.hostname or "", parts.port or 80)
-        self._holds: list[Hold] = []
-        self._seen: list[Hold] = []
+        self._holds = Holds()
         self._lock = threading.Lock()
         self.requests = 0
         gate = self
@@ -72,21 +101,13 @@ class Gate:
 
     def hold(self, method: str, *, answer: bool = False) -> Hold:
         """Stop the next request of a method, or its answer."""
-        hold = Hold(method, answer=answer)
-        with self._lock:
-            self._holds.append(hold)
-            self._seen.append(hold)
-        return hold
+        return self._holds.add(method, answer=answer)
 
     def take_hold(self, methods: set[str]) -> Hold | None:
         """Count a request; return and remove its hold."""
         with self._lock:
             self.requests += 1
-            for hold in self._holds:
-                if hold.method in methods:
-                    self._holds.remove(hold)
-                    return hold
-        return None
+        return self._holds.take(*methods)
 
     def open_upstream(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(*self._target, timeout=30)
@@ -96,8 +117,7 @@ class Gate:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for hold in self._seen:
-            hold.drop()
+        self._holds.drop_all()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

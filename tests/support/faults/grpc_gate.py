@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import grpc
 
-from tests.support.faults.gate import Hold
+from tests.support.faults.gate import Hold, Holds
 
 _SECONDS = 20.0
 """Maximum time for the node to answer, in seconds."""
@@ -47,8 +47,7 @@ class GrpcGate(grpc.GenericRpcHandler):
         self._server = grpc.server(ThreadPoolExecutor(16), handlers=[self])
         self._port = self._server.add_insecure_port("127.0.0.1:0")
         self._lock = threading.Lock()
-        self._holds: list[Hold] = []
-        self._seen: list[Hold] = []
+        self._holds = Holds()
         self._faults: list[GrpcFault] = []
 
     @property
@@ -57,11 +56,7 @@ class GrpcGate(grpc.GenericRpcHandler):
 
     def hold(self, method: str, *, answer: bool = False) -> Hold:
         """Stop the next request of a method, or its answer."""
-        hold = Hold(method, answer=answer)
-        with self._lock:
-            self._holds.append(hold)
-            self._seen.append(hold)
-        return hold
+        return self._holds.add(method, answer=answer)
 
     def fail(self, *faults: GrpcFault) -> None:
         """Make requests fail from now on, one fault after another."""
@@ -83,7 +78,7 @@ class GrpcGate(grpc.GenericRpcHandler):
     def _handle(
         self, method: str, forward: Callable[..., Any], request: bytes, context: Any
     ) -> bytes:
-        hold, fault = self._take_due(method)
+        hold, fault = self._holds.take(method), self._take_fault(method)
         if fault is not None and not fault.late:
             return self._break(fault, context)
         if hold is not None and not hold.answer and not hold.wait_for_decision():
@@ -93,16 +88,13 @@ class GrpcGate(grpc.GenericRpcHandler):
             context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
         return answer if fault is None else self._break(fault, context)
 
-    def _take_due(self, method: str) -> tuple[Hold | None, GrpcFault | None]:
+    def _take_fault(self, method: str) -> GrpcFault | None:
         with self._lock:
-            hold = next((hold for hold in self._holds if hold.method == method), None)
-            if hold is not None:
-                self._holds.remove(hold)
             fault = next((fault for fault in self._faults if fault.method == method), None)
             if fault is not None:
                 fault.left -= 1
                 self._faults = [fault for fault in self._faults if fault.left]
-            return hold, fault
+            return fault
 
     def _break(self, fault: GrpcFault, context: Any) -> bytes:
         if fault.code is not None:
@@ -123,7 +115,6 @@ class GrpcGate(grpc.GenericRpcHandler):
         return self
 
     def __exit__(self, *_: object) -> None:
-        for hold in self._seen:
-            hold.drop()
+        self._holds.drop_all()
         self._server.stop(None).wait()
         self._channel.close()
