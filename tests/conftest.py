@@ -16,6 +16,7 @@ pytest.register_assert_rewrite("tests.support", "tests.scenarios.stories")
 
 from colearn_learner.learners.triton_guard import keep_triton_from_tensorflow  # noqa: E402
 from tests.support import ROOT  # noqa: E402
+from tests.support.installing import skip_if_not_installable  # noqa: E402
 from tests.support.selection import PARTS, is_in_long_run, node_group_of, part_of  # noqa: E402
 
 if TYPE_CHECKING:
@@ -153,64 +154,49 @@ def private_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def anvil() -> Iterator[Anvil]:
     """Start an EVM chain that all tests share; it mines a block for each transaction."""
     from colearn_localnet.anvil import Anvil
-    from colearn_localnet.errors import InstallFailed
 
     with ExitStack() as nodes:
-        try:
+        with skip_if_not_installable():
             node = nodes.enter_context(Anvil())
-        except InstallFailed as error:
-            pytest.skip(str(error))
         yield node
 
 
 @pytest.fixture(scope="session")
 def cosmos_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Start a wasmd that all tests share, with the contract's code and short block times."""
-    from colearn_localnet.errors import InstallFailed
     from tests.support.cosmos_place import start_place
 
     with ExitStack() as nodes:
-        try:
+        with skip_if_not_installable():
             place = nodes.enter_context(start_place(tmp_path_factory.mktemp("cosmos")))
-        except InstallFailed as error:
-            pytest.skip(str(error))
         yield place
 
 
 @pytest.fixture(scope="session")
 def kubo_swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kubo, ...]]:
     """Start four IPFS nodes that all tests share, each connected to all others."""
-    from colearn_localnet.errors import InstallFailed
     from colearn_localnet.kubo import Kubo, join, new_swarm_key
 
     folder, key = tmp_path_factory.mktemp("swarm"), new_swarm_key()
     with ExitStack() as nodes:
-        try:
+        with skip_if_not_installable():
             swarm = tuple(nodes.enter_context(Kubo(folder / name, swarm=key)) for name in "abcd")
-        except InstallFailed as error:
-            pytest.skip(str(error))
         join(swarm)
         yield swarm
 
 
 @pytest.fixture(scope="session")
 def toxiproxy_binary() -> None:
-    from colearn_localnet.errors import InstallFailed
     from colearn_localnet.install import TOXIPROXY, find_binary
 
-    try:
+    with skip_if_not_installable():
         find_binary(TOXIPROXY)
-    except InstallFailed as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")
 def node_binaries() -> None:
-    from colearn_localnet.errors import InstallFailed
     from colearn_localnet.install import ANVIL, KUBO, find_binary
 
-    try:
+    with skip_if_not_installable():
         find_binary(ANVIL)
         find_binary(KUBO)
-    except InstallFailed as error:
-        pytest.skip(str(error))

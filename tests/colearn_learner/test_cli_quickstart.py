@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from colearn_localnet.errors import InstallFailed
 from colearn_localnet.install import find_binary
 from colearn_localnet.wasmd_releases import DEFAULT_RELEASE, RELEASES
 from tests.support import ROOT
+from tests.support.installing import skip_if_not_installable
 
 pytestmark = pytest.mark.usefixtures("kubo_swarm")  # also installs what is missing
 
@@ -48,10 +48,8 @@ def chain(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """Return the value of ``--chain`` and further options; the chain's nodes are installed."""
     kind, *options = request.param
     if kind == "cosmos":
-        try:
+        with skip_if_not_installable():
             find_binary(RELEASES[options[-1] if options else DEFAULT_RELEASE].recipe)
-        except InstallFailed as error:
-            pytest.skip(str(error))
     return (kind, *options)
 
 

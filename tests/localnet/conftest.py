@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from colearn_localnet.cosmos import CosmosChain
-from colearn_localnet.errors import InstallFailed
 from colearn_localnet.install import find_binary
 from colearn_localnet.kubo import Kubo
 from colearn_localnet.net import Localnet
 from colearn_localnet.rpc import json_rpc, post
 from colearn_localnet.wasmd_releases import DEFAULT_RELEASE, RELEASES
+from tests.support.installing import skip_if_not_installable
 
 SOMEONE = "0x00000000000000000000000000000000000000AA".lower()
 
@@ -86,10 +86,8 @@ def user() -> SimpleNamespace:
 
 @pytest.fixture(scope="session")
 def wasmd_binary() -> None:
-    try:
+    with skip_if_not_installable():
         find_binary(RELEASES[DEFAULT_RELEASE].recipe)
-    except InstallFailed as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

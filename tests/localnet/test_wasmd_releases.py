@@ -17,13 +17,14 @@ from click.testing import CliRunner, Result
 from colearn_learner.cli import main
 from colearn_localnet.cosmos import CosmosChain
 from colearn_localnet.cosmos_genesis import create_chain, release_of
-from colearn_localnet.errors import InstallFailed, NetStateError, SettingsRefused
+from colearn_localnet.errors import NetStateError, SettingsRefused
 from colearn_localnet.install import find_binary
 from colearn_localnet.net import Localnet
 from colearn_localnet.processes import wait_until
 from colearn_localnet.records import Settings
 from colearn_localnet.rpc import json_rpc
 from colearn_localnet.wasmd_releases import DEFAULT_RELEASE, RELEASES, Release
+from tests.support.installing import skip_if_not_installable
 from tests.support.waiting import LIMIT
 
 SOMEONE = "wasm1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnf2q0cj"
@@ -166,10 +167,8 @@ class TestSettings:
 
 @pytest.fixture(scope="module", params=OLD_RELEASES)
 def old_release(request: pytest.FixtureRequest) -> str:
-    try:
+    with skip_if_not_installable():
         find_binary(RELEASES[request.param].recipe)
-    except InstallFailed as error:
-        pytest.skip(str(error))
     return str(request.param)
 
 
