@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -61,7 +62,7 @@ class _Repeats(logging.Filter):
         return True
 
 
-class _Lines(logging.Formatter):
+class _Lines(ABC, logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         document: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -73,8 +74,8 @@ class _Lines(logging.Formatter):
             document["traceback"] = self.formatException(record.exc_info)
         return self.line(document)
 
-    def line(self, document: Mapping[str, Any]) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def line(self, document: Mapping[str, Any]) -> str: ...
 
 
 class _JsonLines(_Lines):

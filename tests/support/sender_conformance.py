@@ -293,7 +293,7 @@ class PremiseConformance:
         assert chain.pool() == {0: other.hash}
 
 
-class JournalConformance:
+class JournalConformance(ABC):
     """Tests that a transaction that was changed on disk is not sent."""
 
     def test_transaction_whose_hash_does_not_match_is_not_sent(self, chain: ChainWithFaults):
@@ -305,8 +305,9 @@ class JournalConformance:
         chain.make_block()
         assert chain.included() == [other.hash]
 
+    @abstractmethod
     def damage(self, line: dict[str, Any]) -> None:
-        raise NotImplementedError
+        """Change a transaction in a line of the journal."""
 
 
 class BudgetConformance:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -90,13 +91,13 @@ class Backend(Protocol):
         """Return an experiment's events and their times; `None` if this backend records none."""
 
 
-class EvmBackend:
+class EvmBackend(ABC):
     """Common base of the two EVM machines."""
 
     is_live = False
 
-    def now(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def now(self) -> int: ...
 
     def earliest_time(self) -> int:
         return self.now()
@@ -114,8 +115,8 @@ class EvmBackend:
         arguments = (experiment, index, content, ABSENT_SCORE_BITS, ABSENT_SCORE_BITS)
         return self.transact_raw(wallet, _ABI.encode_call("propose", arguments))
 
-    def transact_raw(self, wallet: Wallet, data: bytes) -> AcceptedCall:
-        raise NotImplementedError
+    @abstractmethod
+    def transact_raw(self, wallet: Wallet, data: bytes) -> AcceptedCall: ...
 
 
 class RevmBackend(EvmBackend):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -25,7 +26,7 @@ _SCRIPT = ROOT / "tests" / "support" / "compute_current_weights.py"
 AgentOnChain = TypeVar("AgentOnChain", bound=RunningAgent)
 
 
-class FaultWorld(Generic[AgentOnChain]):
+class FaultWorld(ABC, Generic[AgentOnChain]):
     """An experiment on a real chain, and the agents of its learners as processes.
 
     Subclasses set the attributes, start the nodes in `_begin`, and add operations of their chain.
@@ -41,9 +42,9 @@ class FaultWorld(Generic[AgentOnChain]):
     reader: Any
     _closing: ExitStack
 
+    @abstractmethod
     def _begin(self, closing: ExitStack) -> None:
         """Start nodes and create the experiment; register their ends with ``closing``."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         with self._closing as closing:
@@ -137,9 +138,9 @@ class FaultWorld(Generic[AgentOnChain]):
         assert run.returncode == 0, run.stderr
         return run.stdout.split()[0]
 
+    @abstractmethod
     def _place_of_current(self) -> Sequence[str]:
         """Return the arguments of the script that computes the current weights."""
-        raise NotImplementedError
 
 
 def toy_params(
