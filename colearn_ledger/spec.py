@@ -44,7 +44,7 @@ class ExperimentSpec:
         schema: the names, shapes and types of its weights.
         score_name: the measure used for vote and test scores, for example ``accuracy``.
         higher_is_better: whether a higher score is a better one.
-        text: further information for anyone considering to join.
+        text: further information for anyone considering joining.
         vote_rule: the rule by which agents vote.
         tolerance: how much better the mean must be without a proposal before the rule
             `LEAVE_ONE_OUT` rejects it, in units of the score.

@@ -57,7 +57,7 @@ def _announce(context: AgentContext, experiment: Experiment, content: ContentRef
         accepted_in = context.ledger.round(experiment.id, experiment.current_round or 0)
         if _is_lowest_proposer(context.ledger.account, accepted_in):
             _send(context, experiment, content)
-    except Exception as error:  # noqa: BLE001 - the agent itself must not notice
+    except Exception as error:  # noqa: BLE001 - an announcement must not stop the agent
         _log.warning("%s: could not announce the merged weights: %s", context.name, error)
 
 

@@ -16,7 +16,7 @@ from colearn_ledger.weights.comparison import hash_tensors, measure_distance
 from colearn_ledger.weights.errors import TruncatedWeights, WeightsError, WrongBase
 
 _LEAST_FOR_MEDIAN = 3
-"""Number of usable proposals from which on their median distance means something."""
+"""Smallest number of usable proposals whose median distance is meaningful."""
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class Proposal:
 def find_defects(
     context: AgentContext, adopter: WeightsAdopter, round_: Round, proposals: Sequence[Proposal]
 ) -> None:
-    """Set the defects of proposals, and the objections to copies and to far-off ones."""
+    """Set the defects of proposals, and the objections to copies and to distant ones."""
     distances: dict[int, float] = {}
     seen: dict[bytes, Proposal] = {}
     current = adopter.load_current() if len(round_.slots) > 1 else None

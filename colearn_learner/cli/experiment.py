@@ -334,14 +334,14 @@ def start(*, transaction: _TransactionOptions) -> None:
 def cancel(*, transaction: _TransactionOptions) -> None:
     """Cancel the experiment permanently (creator only).
 
-    While a vote is open, this only requests it: nobody can void an outcome that the voters have
-    made. The round closes by its own rules, and the experiment then ends.
+    While a vote is open, this only requests it: nobody can void what the voters have decided.
+    The round closes by its own rules, and the experiment then ends.
     """
 
     def send(ledger: Ledger, number: ExperimentId) -> Pending:
         if ledger.experiment(number).cancel_requested:
             raise Refused(
-                f"experiment {number} is already to be cancelled; it ends when its round has closed"
+                f"experiment {number} is already being cancelled; it ends when its round has closed"
             )
         return ledger.cancel(number)
 

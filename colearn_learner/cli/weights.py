@@ -59,7 +59,7 @@ class NoModel(LearnerError):
 
 @dataclass(frozen=True, slots=True)
 class _WeightsOptions:
-    """The weights to fetch: of which experiment and slot, from which store, within how long."""
+    """The weights to fetch: their experiment, round and slot, the store, and a timeout."""
 
     experiment: ExperimentOptions
     round_index: int | None

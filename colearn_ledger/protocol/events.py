@@ -171,7 +171,7 @@ class CancelRequested(Event):
 
 @dataclass(frozen=True, slots=True)
 class ExperimentCompleted(Event):
-    """The last round closed, or the experiment's patience was at an end."""
+    """The last round closed, or the experiment ran out of patience."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,7 +250,7 @@ def replace_proposal(w: Any, agents: list[Any]) -> LedgerWithReplacedProposal:
 
 
 @pytest.mark.parametrize("reveal_window", [0, 100], ids=["open", "secret"])
-def test_ballot_is_never_sent_for_other_proposals_than_the_tested_ones(world, reveal_window):
+def test_ballot_is_only_sent_for_the_tested_proposals(world, reveal_window):
     w = world(make_learners(4, 5), rounds=1, reveal_window=reveal_window)
     agents = w.agents()
     ledger = replace_proposal(w, agents)

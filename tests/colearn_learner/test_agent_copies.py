@@ -115,7 +115,7 @@ def test_tested_proposal_is_kept_until_its_round_ends(world):
 
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Make writing of weights to folders of a name fail."""
+    """Make writes of weights fail in folders with this name."""
     replace, full = Path.replace, set()
 
     def refuse(path: Path, target: Path) -> Any:

@@ -1,4 +1,4 @@
-"""Vote rules, on scores that are made up."""
+"""Vote rules on made-up scores."""
 
 from __future__ import annotations
 

@@ -227,7 +227,7 @@ def test_distances_of_two_proposals_are_not_compared(tmp_path):
     assert vote_on(w, [1.0] * 3, [8.0] * 3).approvals == 0b11
 
 
-def test_of_equal_proposals_only_the_lowest_slot_is_approved(tmp_path, caplog):
+def test_only_the_lowest_slot_of_equal_proposals_is_approved(tmp_path, caplog):
     w = World(tmp_path, make_learners(0, 0, 0, 8), {"proposers": 3})
     copy = make_file(w, [1.0] * 3, summary={"copied": True})
     vote = vote_on(w, [2.0] * 3, [1.0] * 3, copy)

@@ -12,7 +12,8 @@ from colearn_learner.cli._support.output import format_numbers
 from colearn_ledger.protocol import ExperimentParams
 from colearn_ledger.weights.codec import decode_weights
 from colearn_ledger.weights.unixfs import content_of
-from tests.support.local_network import LocalNetwork, colearn, open_network, run_json
+from tests.support.commands import colearn, run_json
+from tests.support.local_network import LocalNetwork, open_network
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_cancel_during_a_vote_is_explained_and_takes_effect_later(five: LocalNet
     assert "running, cancel requested" in colearn("experiment", "show", five.reference).stdout
     again = colearn("experiment", "cancel", five.reference, "--key", "0")
     assert again.exit_code == 1
-    assert "already to be cancelled" in again.stderr
+    assert "already being cancelled" in again.stderr
     five.made.vote(lambda *_: True)
     assert run_json("experiment", "show", five.reference)["status"] == "cancelled"
 

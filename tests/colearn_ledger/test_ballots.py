@@ -136,7 +136,7 @@ class TestVote:
                 check_vote(round_, account, Vote(approvals, scores))
 
     @pytest.mark.parametrize("number", [0, 1, 2, 4, 17])
-    def test_scores_of_another_number_of_weights_are_refused(self, number: int):
+    def test_wrong_number_of_scores_is_refused(self, number: int):
         _, round_ = vote_on(True, False, True)
         with pytest.raises(InvalidParameter) as refused:
             check_vote(round_, EVE, Vote(0, (Scores(),) * number))
@@ -166,7 +166,7 @@ class TestSigned:
         assert self.skip(self.sign("cat")) is None
         assert self.skip(self.sign("ana")) is None
 
-    def test_first_reason_that_applies_is_reported(self):
+    def test_first_applicable_reason_is_reported(self):
         wrong = replace(self.VOTE, approvals=0b1100)
         forged = replace(self.sign("cat", wrong), learner=EVE)
         assert self.skip(forged, EVE) == SkipReason.BAD_SIGNATURE

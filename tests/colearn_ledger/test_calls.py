@@ -174,7 +174,7 @@ class TestArgumentChecks:
         assert vote == Vote(1, (Scores(None, 0.5), Scores(1.0)))
 
     @pytest.mark.parametrize("approvals", [0, 2**16 - 1])
-    def test_bitmap_of_up_to_16_slots_is_kept(self, approvals: int):
+    def test_bitmap_of_16_slots_is_recorded(self, approvals: int):
         *_, vote = check("vote", 1, 0, WORD, Vote(approvals, ()))
         assert vote.approvals == approvals
 

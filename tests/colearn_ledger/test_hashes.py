@@ -1,4 +1,4 @@
-"""Hashes of the protocol: each is compared with bytes that are written down by hand."""
+"""Hashes of the protocol: each is compared with bytes written by hand."""
 
 from __future__ import annotations
 

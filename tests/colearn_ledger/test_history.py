@@ -128,7 +128,7 @@ def test_csv_has_a_row_for_each_learner_and_slot_in_each_round(classic, plural):
     assert [r["accepted"] for r in rows[:5]] == ["true", "false", "true", "false", "true"]
 
 
-def test_history_without_old_events_keeps_ballots_and_outcomes(plural):
+def test_history_without_old_events_has_ballots_and_outcomes(plural):
     class Pruned:
         def __getattr__(self, name):
             return getattr(plural.ledger, name)

@@ -119,7 +119,7 @@ class TestScores:
         assert encode_scores(decode_scores(data)) == data
 
     @pytest.mark.parametrize("length", [1, 8, 15, 17, 24])
-    def test_scores_of_another_length_are_refused(self, length: int):
+    def test_scores_of_the_wrong_length_are_refused(self, length: int):
         with pytest.raises(InvalidParameter) as refused:
             decode_scores(bytes(length))
         assert refused.value.args == ("scores",)

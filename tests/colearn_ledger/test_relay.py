@@ -251,7 +251,7 @@ class TestRefusals:
         assert "may not approve" in answer
 
     @pytest.mark.parametrize("given", [0, 2, 4])
-    def test_ballot_with_another_number_of_scores_is_refused(self, given: int):
+    def test_ballot_with_the_wrong_number_of_scores_is_refused(self, given: int):
         place = Place(proposers=2, proposed=2)
         ballot = place.sign(2, Vote(0, (SCORES,) * given))
         answer = self.refuse(relay_of(place), place, ballot)

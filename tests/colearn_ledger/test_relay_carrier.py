@@ -92,7 +92,7 @@ class TestCarrier:
         with pytest.raises(WrongProposals):
             pending.wait(LIMIT)
 
-    def test_proposals_that_a_reorg_removed_are_waited_for(self, place):
+    def test_carrier_waits_for_proposals_that_a_reorg_removed(self, place):
         view = ChangingLedger(place.ledger)
         pending = cast_through(relay_of(place, wait=0.0), view, place)
         view.ledger = Place(domain=place.ledger.domain, proposed=None).ledger

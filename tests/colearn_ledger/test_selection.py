@@ -150,7 +150,7 @@ class TestRoundRobin:
         turns = [account for _ in range(rounds) for account in select_proposers(state)]
         assert turns == list(islice(cycle(people(count)), len(turns)))
 
-    def test_turns_go_on_from_the_last_position_whatever_left(self):
+    def test_turns_continue_from_the_last_position_after_learners_leave(self):
         state = experiment(6, 2, Selection.ROUND_ROBIN)
         a, b, c, d, e, f = people(6)
         assert select_proposers(state) == [a, b]
@@ -185,7 +185,7 @@ def test_leaving_moves_at_most_two_others(count: int, data: st.DataObject):
 def expected_after_leaving(
     order: Sequence[Account], drawn: int, leaving: int
 ) -> tuple[list[Account], int]:
-    """Return the list and the number of drawn members, in the words of the page."""
+    """Return the list and the number of drawn members, in the notation of docs/protocol.md."""
     after = list(order)
     if leaving < drawn:
         after[leaving] = order[drawn - 1]

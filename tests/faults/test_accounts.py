@@ -54,7 +54,7 @@ class TestWallet:
         bob = w.agent("bob")
         bob.hold("after-training")
         w.start()
-        bob.wait_until_held("after-training")
+        bob.wait_until_stopped_at("after-training")
         for name in w.names:
             w.fund(w.agent(name).account, 10 * ETHER)
         w.set_gas_price(5_000)

@@ -72,7 +72,7 @@ def test_experiment_completes_over_bad_links(
     bob.hold("after-training")  # the proposer of round 1
     w.start()
     for agent in (bob, carol, dave):
-        agent.wait_until_held("before-testing")
+        agent.wait_until_stopped_at("before-testing")
     with links.chain["dave"].inject("timeout", timeout=0):
         dave.release("before-testing")
         with links.chain["carol"].inject("reset_peer", timeout=0):
@@ -87,7 +87,7 @@ def test_experiment_completes_over_bad_links(
         assert w.reader.ballots(0)[dave.account] == 0
 
     # Round 1: two voters lose their IPFS nodes before they have the proposal.
-    bob.wait_until_held("after-training")
+    bob.wait_until_stopped_at("after-training")
     for agent in (carol, dave):  # after round 0, whose accepted weights are pinned there too
         agent.wait_log('"event": "adopted", "round": 1', seconds=LONG)
     with (

@@ -26,7 +26,7 @@ class TestKilledProposer:
         alice = w.agent("alice")
         alice.hold(step)
         w.start()
-        alice.wait_until_held(step)
+        alice.wait_until_stopped_at(step)
         alice.kill()
         alice.release(step)
         alice.start()
@@ -102,7 +102,7 @@ class TestKilledVoter:
         bob = w.agent("bob")
         bob.hold(step)
         w.start()
-        bob.wait_until_held(step)
+        bob.wait_until_stopped_at(step)
         bob.kill()
         bob.release(step)
         bob.start()
@@ -164,7 +164,7 @@ def test_experiment_completes_despite_kills_at_random_times(world: Worlds, is_lo
     calls = w.reader.calls()
     for _ in range(kills):
         calls = max(calls, w.reader.calls()) + dice.randrange(1, 4)
-        w.wait_calls(calls, or_held=(alice, "before-testing"))
+        w.wait_calls(calls, or_stopped_at=(alice, "before-testing"))
         w.agent(dice.choice(w.names)).restart()
     assert w.reader.status != "completed"
     alice.release("before-testing")

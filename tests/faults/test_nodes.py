@@ -20,7 +20,7 @@ class TestChain:
         w.agent("bob").hold("before-testing")
         w.start()
         w.wait_ballots(0, "carol")
-        w.agent("bob").wait_until_held("before-testing")  # so that bob has used the chain too
+        w.agent("bob").wait_until_stopped_at("before-testing")  # so that bob has used the chain too
         w.dump()
         w.chain.kill()
         w.agent("alice").wait_log("trying again")
@@ -34,10 +34,10 @@ class TestChain:
         w.agent("alice").hold("after-training")
         w.agent("carol").hold("before-training")
         w.start()
-        w.agent("alice").wait_until_held("after-training")
+        w.agent("alice").wait_until_stopped_at("after-training")
         w.dump()
         w.agent("alice").release("after-training")
-        w.agent("carol").wait_until_held("before-training")  # all agents have sent by then
+        w.agent("carol").wait_until_stopped_at("before-training")  # all agents have sent by then
         first = w.reader.slot(0).content
         w.kill_chain_and_restore_dump()
         w.chain.start()
@@ -56,7 +56,7 @@ class TestChain:
         w.start()
         w.mine_three(sending)
         for name in ("bob", "carol"):
-            w.agent(name).wait_until_held("before-testing")
+            w.agent(name).wait_until_stopped_at("before-testing")
         w.agent("alice").wait_log('"proposed"')
         first = w.reader.slot(0).content
         w.remove_call("propose", how)
@@ -118,7 +118,7 @@ class TestIpfsNodes:
             w.agent(name).hold("before-testing")
         w.start()
         for name in ("bob", "carol"):
-            w.agent(name).wait_until_held("before-testing")
+            w.agent(name).wait_until_stopped_at("before-testing")
         w.nodes["alice"].kill()
         for name in ("bob", "carol"):
             w.agent(name).release("before-testing")
@@ -132,7 +132,7 @@ class TestIpfsNodes:
         w = world("alice", "bob", "carol", swarm=None)
         w.agent("bob").hold("after-training")
         w.start()
-        w.agent("bob").wait_until_held("after-training")
+        w.agent("bob").wait_until_stopped_at("after-training")
         for node in w.nodes.values():
             node.kill()
         w.agent("bob").release("after-training")

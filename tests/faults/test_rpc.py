@@ -27,7 +27,7 @@ def test_experiment_completes_despite_faults_of_the_node(world: Worlds, what: st
         alice.hold("before-testing")  # once in each round, also for its own proposals
         w.start()
         for kind in KINDS:
-            alice.wait_until_held("before-testing")
+            alice.wait_until_stopped_at("before-testing")
             if what == "sending":
                 proxy.fail(kind, methods=[SEND])
             else:
@@ -55,7 +55,7 @@ def test_experiment_completes_despite_connections_cut_during_an_answer(
         agent.use_rpc(link.url)
         agent.hold("before-testing")
         w.start()
-        agent.wait_until_held("before-testing")
+        agent.wait_until_stopped_at("before-testing")
         with link.inject("limit_data", bytes=400):  # the head of an answer, and part of its body
             agent.release("before-testing")
             agent.wait_log("broke the connection")

@@ -28,10 +28,10 @@ def test_agents_killed_while_sending_act_once(world: Worlds, method: str, answer
     proposing = w.gates["alice"].hold(method, answer=answer)
     committing = w.gates["bob"].hold(method, answer=answer)
     w.start()
-    for agent, held in ((alice, proposing), (bob, committing)):
-        held.wait()
+    for agent, stopped in ((alice, proposing), (bob, committing)):
+        stopped.wait()
         agent.kill()
-        held.drop()
+        stopped.drop()
         agent.start()
     w.final_check()
     (trained,) = [t for t in alice.journal("trained") if t["round"] == 0]
@@ -63,7 +63,7 @@ def test_experiment_completes_despite_kills_at_random_times(world: Worlds, is_lo
     sent = w.reader.duties().total()
     for _ in range(kills):
         sent += dice.randrange(1, 4)
-        w.wait_sent(sent, or_held=(alice, "before-testing"))
+        w.wait_sent(sent, or_stopped_at=(alice, "before-testing"))
         w.agents[dice.choice(w.names)].restart()
     assert w.reader.status != "completed"
     alice.release("before-testing")

@@ -46,7 +46,7 @@ def test_experiment_completes_after_the_only_node_is_killed(world: Worlds, tmp_p
         alice.wait_log("does not answer")
         place.chain.start()
         assert place.chain.height() >= height
-        bob.wait_until_held("before-testing")
+        bob.wait_until_stopped_at("before-testing")
         bob.release("before-testing")
         w.final_check()
         assert len(alice.calls("before-training")) == 1
@@ -57,7 +57,7 @@ def test_experiment_completes_without_one_of_four_validators(world: Worlds, four
     bob = w.agents["bob"]
     bob.hold("before-testing")
     w.start()
-    bob.wait_until_held("before-testing")
+    bob.wait_until_stopped_at("before-testing")
     four_validators.chain.nodes[3].kill()
     height = four_validators.chain.height()
     bob.release("before-testing")
@@ -72,7 +72,7 @@ def test_agent_continues_once_its_own_validator_is_back(world: Worlds, four_vali
     bob = w.agents["bob"]
     bob.hold("before-testing")
     w.start()
-    bob.wait_until_held("before-testing")
+    bob.wait_until_stopped_at("before-testing")
     four_validators.chain.nodes[1].kill()
     bob.release("before-testing")
     bob.wait_log("does not answer")

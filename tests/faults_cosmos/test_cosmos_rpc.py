@@ -32,7 +32,7 @@ def test_experiment_completes_over_a_bad_link(
         alice.hold("before-testing")  # once in each round, also for its own proposals
         w.start()
         for toxic in LINKS:
-            alice.wait_until_held("before-testing")
+            alice.wait_until_stopped_at("before-testing")
             with link.inject(**{"timeout": 0, **toxic}):
                 before = sum(LOGGED in json.dumps(line) for line in alice.lines())
                 alice.release_once("before-testing")

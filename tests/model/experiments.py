@@ -122,10 +122,10 @@ def deactivate(e: Facts, block: Block, account: str) -> Events:
     if not e["rounds"]:
         return
     r = e["rounds"][-1]
-    held = [slot for slot in open_slots(r) if slot["proposer"] == account]
-    for slot in held:
+    own = [slot for slot in open_slots(r) if slot["proposer"] == account]
+    for slot in own:
         slot["state"] = SlotState.DECLINED
-    if held:
+    if own:
         yield from end_proposing(e, block, by_deadline=False)
 
 

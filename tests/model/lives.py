@@ -1,4 +1,4 @@
-"""Random lives of experiments: what somebody does next, given what the model says.
+"""Random lives of experiments: the next call, given the state of the model.
 
 The generator reads the model to make most calls sensible, and spoils some of them.
 """

@@ -118,7 +118,7 @@ class BadExperimentFile(LearnerError):
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the command line says instead of the file.
+    """Values from the command line that replace those of the file.
 
     Args:
         terms: fields of ``[terms]``.
@@ -176,7 +176,7 @@ def read_experiment_file(path: Path, overrides: Overrides | None = None) -> Expe
 
     Args:
         path: the file.
-        overrides: what applies instead of parts of the file.
+        overrides: values that replace those of the file.
 
     Raises:
         BadExperimentFile: the file cannot be read or does not describe an experiment.

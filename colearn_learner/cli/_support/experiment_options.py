@@ -19,7 +19,7 @@ VOTE_RULES = ("better-alone", "leave-one-out")
 
 @dataclass(frozen=True, slots=True)
 class CreateOptions:
-    """What applies instead of the file, as far as the user chose it."""
+    """The values that the user chose instead of the file's."""
 
     proposers: int | None
     merge: str | None

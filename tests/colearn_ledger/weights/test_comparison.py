@@ -40,12 +40,12 @@ class TestHash:
         ],
         ids=str,
     )
-    def test_any_other_difference_changes_it(self, change):
+    def test_any_other_difference_changes_the_hash(self, change):
         assert hash_tensors({**TREE, **change}) != hash_tensors(TREE)
 
 
 class TestDistance:
-    def test_is_the_l2_norm_of_the_difference_over_all_floating_tensors(self):
+    def test_distance_is_the_l2_norm_of_the_difference_of_all_floating_tensors(self):
         other = {
             **TREE,
             "a": TREE["a"] + 2,
@@ -67,5 +67,5 @@ class TestDistance:
         largest = np.full(2, np.finfo(np.float64).max)
         assert measure_distance([largest], [-largest]) == math.inf
 
-    def test_weights_without_floating_tensors_are_at_distance_zero(self):
+    def test_weights_without_floating_tensors_have_distance_zero(self):
         assert measure_distance([b"a", 1, np.arange(3)], [b"b", 2, np.arange(3) + 1]) == 0.0

@@ -76,7 +76,7 @@ def make_experiment(current: Sequence[ContentRef], round_index: int | None = ROU
 
 
 class TestObtaining:
-    def test_single_file_is_taken_as_it_is(self, store, folder):
+    def test_single_file_is_used_unchanged(self, store, folder):
         [content] = put(store, 4)
         current = obtain_current(
             store, make_experiment([content]), folder, schema=SCHEMA, ledger=LEDGER
@@ -136,7 +136,7 @@ class TestObtaining:
         defects = {content: type(error) for content, error in current.left_out}
         assert defects == {nan: NonFiniteWeights, large: OversizedWeights}
 
-    def test_only_usable_file_is_taken_as_it_is(self, store, folder):
+    def test_only_usable_file_is_used_unchanged(self, store, folder):
         contents = put(store, np.nan, 2)
         current = obtain_current(
             store, make_experiment(contents), folder, schema=SCHEMA, ledger=LEDGER
@@ -178,7 +178,7 @@ class TestMergedFile:
         assert store.put([current.path.read_bytes()]) == current.content
         return experiment, current.content
 
-    def test_is_fetched_under_its_own_cid(self, store, folder, merged):
+    def test_merged_file_is_fetched_under_its_own_cid(self, store, folder, merged):
         experiment, content = merged
         current = fetch_merged(store, content, experiment, folder, schema=SCHEMA)
         assert (current.content, current.is_merged) == (content, True)

@@ -83,7 +83,7 @@ class Hashes:
         world.create(patience=1)
         assert world.experiment().hash != first
 
-    def test_joining_another_experiment_than_expected_is_refused(self, world: World) -> None:
+    def test_joining_an_unexpected_experiment_is_refused(self, world: World) -> None:
         world.create(by="ana")
         other = world.experiment().hash
         world.create()

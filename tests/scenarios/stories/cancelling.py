@@ -96,7 +96,7 @@ class Cancelling:
             with world.expect_refusal(WrongStatus(Status.RUNNING)):
                 world.cancel(by=name)
 
-    def test_last_round_completes_in_spite_of_a_requested_cancel(self, world: World) -> None:
+    def test_last_round_completes_despite_a_requested_cancel(self, world: World) -> None:
         world.run("ana", "bob", rounds=1)
         world.propose("ana")
         world.cancel()
@@ -148,7 +148,9 @@ class Cancelling:
 
 
 class Patience:
-    def test_experiment_completes_after_enough_rounds_in_vain(self, world: World) -> None:
+    def test_experiment_completes_after_enough_rounds_without_acceptance(
+        self, world: World
+    ) -> None:
         world.run("ana", "bob", rounds=9, patience=2)
         world.propose("ana")
         world.vote("bob", False)

@@ -112,7 +112,7 @@ class PluralVoting:
         with world.expect_refusal(InvalidParameter("approvals")):
             world.vote("bob", (0, 1))
 
-    def test_scores_of_another_number_of_weights_are_refused(self, world: World) -> None:
+    def test_wrong_number_of_scores_is_refused(self, world: World) -> None:
         self.open_vote(world)
         digest = world.make_basis().proposals
         for length in (0, 1, 3, 5, 17):

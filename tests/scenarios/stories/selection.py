@@ -75,7 +75,7 @@ class RoundRobin:
         world.decline("dan")  # position 3
         assert world.proposers() == ["late", "ana"]
 
-    def test_position_may_lie_behind_the_end_of_a_shorter_list(self, world: World) -> None:
+    def test_position_may_be_past_the_end_of_a_shorter_list(self, world: World) -> None:
         world.run("ana", "bob", "cy", "dan", rounds=9, proposers=2)
         world.decline("ana")
         world.decline("bob")

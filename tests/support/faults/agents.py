@@ -174,28 +174,30 @@ class RunningAgent:
         self._hold(step).with_suffix(".partial").write_text(str(after))
         self._hold(step).with_suffix(".partial").replace(self._hold(step))
 
-    def wait_until_held(self, step: str) -> None:
+    def wait_until_stopped_at(self, step: str) -> None:
         """Wait until the learner has stopped at the step."""
-        wait_for(f"{self.name} reaches {step}", lambda: self.check() or self._held(step).exists())
+        wait_for(
+            f"{self.name} reaches {step}", lambda: self.check() or self._stop_file(step).exists()
+        )
 
-    def is_held(self, step: str) -> bool:
+    def is_stopped_at(self, step: str) -> bool:
         """Return whether the learner has stopped at a step."""
-        return self._held(step).exists()
+        return self._stop_file(step).exists()
 
     def release_once(self, step: str) -> None:
         """Let the learner pass the step at which it has stopped, only this time."""
-        self._held(step).unlink()
+        self._stop_file(step).unlink()
 
     def release(self, step: str) -> None:
         """Let the learner pass a step, now and from now on."""
         self._hold(step).unlink(missing_ok=True)
-        self._held(step).unlink(missing_ok=True)
+        self._stop_file(step).unlink(missing_ok=True)
 
     def _hold(self, step: str) -> Path:
         return self.folder / "notes" / f"hold-{step}"
 
-    def _held(self, step: str) -> Path:
-        return self.folder / "notes" / f"held-{step}"
+    def _stop_file(self, step: str) -> Path:
+        return self.folder / "notes" / f"stopped-{step}"
 
 
 def _json_lines(path: Path) -> list[dict[str, Any]]:

@@ -123,12 +123,12 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
 
     # ------------------------------------------------------------------ waiting
 
-    def wait_sent(self, number: int, *, or_held: tuple[CosmosAgent, str]) -> None:
+    def wait_sent(self, number: int, *, or_stopped_at: tuple[CosmosAgent, str]) -> None:
         """Wait until the chain has a number of calls of this contract, or an agent is at a step."""
-        agent, step = or_held
+        agent, step = or_stopped_at
         self.wait_for(
             f"{number} calls",
-            lambda: agent.is_held(step) or self.reader.duties().total() >= number,
+            lambda: agent.is_stopped_at(step) or self.reader.duties().total() >= number,
         )
 
     def wait_ballots(self, index: int, *names: str, state: str) -> None:

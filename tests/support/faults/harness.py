@@ -228,11 +228,11 @@ class World(FaultWorld[RunningAgent]):
 
     # ------------------------------------------------------------------ waiting
 
-    def wait_calls(self, number: int, *, or_held: tuple[RunningAgent, str]) -> None:
+    def wait_calls(self, number: int, *, or_stopped_at: tuple[RunningAgent, str]) -> None:
         """Wait until a number of calls took effect on the contract, or an agent is at a step."""
-        agent, step = or_held
+        agent, step = or_stopped_at
         self.wait_for(
-            f"{number} calls", lambda: agent.is_held(step) or self.reader.calls() >= number
+            f"{number} calls", lambda: agent.is_stopped_at(step) or self.reader.calls() >= number
         )
 
     def wait_ballots(self, index: int, *names: str, state: int = 1) -> None:

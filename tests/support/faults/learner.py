@@ -1,7 +1,7 @@
 """A learner for the fault tests with few numbers, short training, and steps that can be stopped.
 
 It writes each call to ``<notes>/calls.jsonl``. If a file ``<notes>/hold-<step>`` exists and the
-step was reached more often than the number in that file, it creates ``<notes>/held-<step>`` and
+step was reached more often than the number in that file, it creates ``<notes>/stopped-<step>`` and
 waits until one of the two is deleted.
 """
 
@@ -72,16 +72,16 @@ class TowardsTarget:
 
     def _reach(self, step: str) -> None:
         self._note(step)
-        hold, held = (self._notes / f"{word}-{step}" for word in ("hold", "held"))
+        hold, stopped = (self._notes / f"{word}-{step}" for word in ("hold", "stopped"))
         try:
             after = int(hold.read_text())
         except FileNotFoundError:
             return
         if self._count_calls(step) <= after:
             return
-        held.touch()
+        stopped.touch()
         ends = time.monotonic() + _LONGEST
-        while hold.exists() and held.exists() and time.monotonic() < ends:
+        while hold.exists() and stopped.exists() and time.monotonic() < ends:
             time.sleep(_LOOK)
 
     def _count_calls(self, step: str) -> int:

@@ -33,17 +33,17 @@ def start_at_work(w: FaultWorld[Any], *, rounds: int) -> RunningAgent:
     return first
 
 
-def kill_in_turn(w: FaultWorld[Any], held: RunningAgent, *, kills: int) -> None:
+def kill_in_turn(w: FaultWorld[Any], stopped: RunningAgent, *, kills: int) -> None:
     """Kill and restart one agent after another until the experiment completes.
 
     Args:
         w: the experiment.
-        held: the agent that stops in the last round.
+        stopped: the agent that stops in the last round.
         kills: number of kills after which it continues.
     """
     for number, name in zip(count(), cycle(w.names)):
         if number == kills:
-            held.release("before-training")
+            stopped.release("before-training")
         if is_true_within(EVERY, lambda: is_over(w)):
             return
         assert number * EVERY < LONG, "the experiment does not complete"

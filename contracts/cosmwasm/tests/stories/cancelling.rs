@@ -119,7 +119,7 @@ fn cancelling_the_vote_of_the_last_round_completes_the_experiment() {
 }
 
 #[test]
-fn requested_cancel_is_stronger_than_patience() {
+fn requested_cancel_takes_precedence_over_patience() {
     let mut suite = Suite::running(&["ana", "bob"], |p| p.patience = 1);
     suite.propose("ana", "weights").unwrap();
     suite.cancel("creator").unwrap();
@@ -154,7 +154,7 @@ fn accepted_proposal_restores_patience() {
 }
 
 #[test]
-fn patience_is_stronger_than_a_lack_of_learners() {
+fn patience_takes_precedence_over_a_lack_of_learners() {
     let mut suite = Suite::running(&["ana", "bob"], |p| p.patience = 1);
     let last = suite.leave("ana").unwrap();
     assert_eq!(

@@ -120,7 +120,7 @@ fn ballot_on_other_proposals_is_refused() {
 }
 
 #[test]
-fn proposer_of_the_only_proposal_is_no_voter() {
+fn proposer_of_the_only_proposal_is_not_a_voter() {
     let mut suite = Suite::running(&FIVE, |p| p.proposers = 3);
     suite.decline("ana").unwrap();
     suite.propose("bob", "of bob").unwrap();

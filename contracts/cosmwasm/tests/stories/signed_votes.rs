@@ -218,7 +218,7 @@ fn ballot_signed_for_other_proposals_is_skipped() {
 }
 
 #[test]
-fn scores_of_another_length_refuse_the_batch() {
+fn batch_with_scores_of_the_wrong_length_is_refused() {
     let mut suite = begin_vote(&THREE);
     let good = suite.sign_ballot("bob", YES);
     for length in [0, 16, 31, 33, 48] {
