@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from colearn_learner.cli._support.collect import collect
 from colearn_learner.cli._support.connect import (
     Place,
     choose_store,
@@ -23,7 +24,6 @@ from colearn_learner.cli._support.options import (
     ExperimentOptions,
     LearnerOptions,
     LogOptions,
-    collect,
     experiment_options,
     hash_option,
     learner_options,

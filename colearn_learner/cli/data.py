@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from colearn_learner.cli._support.collect import collect
 from colearn_learner.cli._support.errors import report_errors
-from colearn_learner.cli._support.options import collect, json_option
+from colearn_learner.cli._support.options import json_option
 from colearn_learner.cli._support.output import (
     note,
     open_console,

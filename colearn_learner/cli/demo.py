@@ -15,9 +15,9 @@ import click
 
 from colearn_learner.catalogue.models import default_model, make_learner, model
 from colearn_learner.catalogue.settings import Training, score_of
+from colearn_learner.cli._support.collect import collect
 from colearn_learner.cli._support.demo_results import Finished, Plan, print_results, summarise
 from colearn_learner.cli._support.errors import need, report_errors
-from colearn_learner.cli._support.options import collect
 from colearn_learner.cli._support.output import note, open_console, print_json
 from colearn_learner.datasets import dataset, split
 from colearn_ledger.keys.wallet import Wallet

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from colearn_learner.cli._support.collect import Command, collect
 from colearn_learner.cli._support.connect import (
     choose_store,
     find_experiment,
@@ -28,10 +29,8 @@ from colearn_learner.cli._support.experiment_views import (
     summary,
 )
 from colearn_learner.cli._support.options import (
-    Command,
     ContractOptions,
     ExperimentOptions,
-    collect,
     contract_options,
     experiment_argument,
     hash_option,

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from colearn_learner.cli._support.collect import collect
 from colearn_learner.cli._support.errors import INTERRUPTED, report_errors
 from colearn_learner.cli._support.factories import find_factory
 from colearn_learner.cli._support.monitor import monitor_option, monitored
 from colearn_learner.cli._support.options import (
     LearnerOptions,
     LogOptions,
-    collect,
     factory_argument,
     json_option,
     learner_options,

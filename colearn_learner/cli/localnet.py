@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 import click
 
+from colearn_learner.cli._support.collect import collect
 from colearn_learner.cli._support.errors import report_errors
-from colearn_learner.cli._support.options import collect, json_option
+from colearn_learner.cli._support.options import json_option
 from colearn_learner.cli._support.output import (
     command_name,
     note,

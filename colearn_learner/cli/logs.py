@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
-from colearn_learner.cli._support.output import dump_json, escape_controls
+from colearn_learner.cli._support.escaping import escape_controls
+from colearn_learner.cli._support.output import dump_json
 
 _FIELDS = "colearn_fields"
 _REPEAT_SECONDS = 60.0

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
+from colearn_learner.cli._support.collect import collect
 from colearn_learner.cli._support.connect import parse_account
 from colearn_learner.cli._support.errors import report_errors
-from colearn_learner.cli._support.options import collect, json_option
+from colearn_learner.cli._support.options import json_option
 from colearn_learner.cli._support.output import print_fields, print_json, print_line, print_table
 from colearn_learner.names import find_name
 from colearn_ledger.networks.address_book import Networks

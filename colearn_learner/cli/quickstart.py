@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from colearn_learner.cli._support.collect import collect
 from colearn_learner.cli._support.connect import Place, find_experiment
 from colearn_learner.cli._support.errors import need, report_errors
-from colearn_learner.cli._support.options import collect
 from colearn_learner.cli._support.output import command_name, open_console, print_json
 from colearn_learner.cli._support.walk import AgentProcess, Walk
 from colearn_ledger.networks.address_book import Networks

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import click
 
+from colearn_learner.cli._support.collect import collect
 from colearn_learner.cli._support.errors import INTERRUPTED, need, report_errors
 from colearn_learner.cli._support.options import (
     ExperimentOptions,
     LogOptions,
-    collect,
     experiment_options,
     log_options,
 )

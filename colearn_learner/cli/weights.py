@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from colearn_learner.cli._support.collect import Command, collect
 from colearn_learner.cli._support.connect import (
     Place,
     choose_store,
@@ -19,10 +20,8 @@ from colearn_learner.cli._support.connect import (
 )
 from colearn_learner.cli._support.errors import report_errors
 from colearn_learner.cli._support.options import (
-    Command,
     ExperimentOptions,
     LearnerOptions,
-    collect,
     experiment_argument,
     json_option,
     learner_options,

@@ -60,7 +60,7 @@ def find_wide_functions(path: Path) -> list[str]:
 
 
 def find_cycles() -> list[list[str]]:
-    """Return the groups of modules that import each other when they are loaded."""
+    """Return the groups of modules that import each other, when they are loaded or later."""
     imports = {name: _modules_loaded_by(name) for name in _modules()}
     reached = {name: _reach(name, imports) for name in imports}
     groups = {
@@ -100,16 +100,25 @@ def _modules() -> dict[str, Path]:
 
 
 def _modules_loaded_by(name: str) -> set[str]:
-    """Return our modules that a module imports at its top level, for more than type checking."""
+    """Return our modules that a module imports, also in functions, for more than type checking."""
     modules = _modules()
     found: set[str] = set()
-    for node in ast.parse(modules[name].read_text()).body:
+    for node in _walk_running(ast.parse(modules[name].read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             submodules = {f"{node.module}.{alias.name}" for alias in node.names} & modules.keys()
             found |= submodules or {node.module}
     return (found & modules.keys()) - {name}
+
+
+def _walk_running(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a syntax tree, except for what is only for type checking."""
+    yield node
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from _walk_running(child)
 
 
 def _reach(name: str, imports: dict[str, set[str]]) -> set[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from colearn_learner.cli._support.options import Command, collect
+from colearn_learner.cli._support.collect import Command, collect
 from colearn_ledger.protocol import MAX_PROPOSERS, Merge
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from colearn_learner.cli._support.collect import Command
 from colearn_learner.cli._support.errors import need
-from colearn_learner.cli._support.options import Command
 from colearn_learner.cli.logs import log_event
 
 if TYPE_CHECKING:

@@ -1,66 +1,21 @@
-"""Options that several commands share, and the decorator that groups options into a dataclass.
-
-A command takes each group of options as one argument:
-
-    @dataclass(frozen=True, slots=True)
-    class ListenOptions:
-        host: str
-        port: int
-
-    @click.command()
-    @click.option("--host")
-    @click.option("--port", type=int)
-    @collect(ListenOptions, "listen")
-    def serve(*, listen: ListenOptions) -> None: ...
-"""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from colearn_learner.cli._support.collect import Command, collect
 from colearn_learner.cli._support.connect import Place, find_contract, find_experiment
 from colearn_learner.cli._support.factories import load_learner, parse_arguments
-from colearn_learner.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from colearn_ledger.networks.profiles import Network
     from colearn_ledger.protocol import Account
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def collect(group: type[Any], parameter: str) -> Callable[[Command], Command]:
-    """Return a decorator that passes options to the command as one object.
-
-    Args:
-        group: a dataclass; each of its fields has the name of an option.
-        parameter: the command's parameter that gets the object.
-
-    Raises:
-        click.UsageError: the dataclass refuses the values (when the command is called).
-    """
-    names = [field.name for field in dataclasses.fields(group)]
-
-    def decorate(command: Command) -> Command:
-        @functools.wraps(command)
-        def wrapped(*args: Any, **options: Any) -> Any:
-            values = {name: options.pop(name) for name in names}
-            try:
-                options[parameter] = group(**values)
-            except InvalidArgument as error:
-                raise click.UsageError(str(error)) from error
-            return command(*args, **options)
-
-        return wrapped  # type: ignore[return-value]
-
-    return decorate
 
 
 # ------------------------------------------------------------------------------------ output

@@ -1,7 +1,6 @@
 """Print results, tables, notes and errors; commands print only through this module.
 
-Names, messages and log lines come from strangers. `escape_controls` makes every control character
-in them visible, so that none of them can steer the reader's terminal.
+Names, messages and log lines come from strangers, so everything is escaped (`escape_controls`).
 """
 
 from __future__ import annotations
@@ -19,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from colearn_learner.cli._support.escaping import escape_controls
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -26,19 +27,6 @@ if TYPE_CHECKING:
 
 _NARROWEST_PIPE = 80
 _WIDEST_PIPE = 2_000
-
-
-def escape_controls(text: str, *, keep: str = "") -> str:
-    r"""Replace everything in a text that is not printable by a visible escape, such as ``\x1b``.
-
-    This covers control characters, marks that change the direction of writing, and bytes that are
-    not text.
-
-    Args:
-        text: the text, which may come from a stranger.
-        keep: characters to leave alone, such as the newline of a text with several lines.
-    """
-    return "".join(c if c.isprintable() or c in keep else ascii(c)[1:-1] for c in text)
 
 
 def dump_json(value: Any, *, indent: int | None = None, default: Any = None) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click
 
-from colearn_learner.cli._support.options import Command, collect
+from colearn_learner.cli._support.collect import Command, collect
 from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.keys.wallet import Wallet
 

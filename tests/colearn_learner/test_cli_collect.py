@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import click
 from click.testing import CliRunner, Result
 
-from colearn_learner.cli._support.options import collect
+from colearn_learner.cli._support.collect import collect
 from colearn_learner.errors import InvalidArgument
 
 
