@@ -23,7 +23,7 @@ class Refusal(Enum):
     NONE = "the node accepted it"
     KNOWN = "the node already has this transaction"
     NONCE_USED = "a transaction with this nonce is in a block, or an earlier nonce is missing"
-    NONCE_TAKEN = "another transaction with this nonce waits, and this one pays too little more"
+    NONCE_TAKEN = "another transaction with this nonce waits, and this one does not pay enough more"
     FEE = "it offers less than the node's price"
     FUNDS = "the account cannot pay for it"
     GAS = "its gas was not enough"
@@ -34,8 +34,8 @@ class Refusal(Enum):
 class ChainError(LedgerError):
     """A chain, its node or a transaction failed.
 
-    ``retries`` is the number of times in a row to try again. It is small if the failure may be
-    chance and each try may cost a fee, and 0 if a person has to fix the cause.
+    ``retries`` is the number of times in a row to try again. It is small if the failure may be due
+    to chance and each try may cost a fee, and 0 if a person has to fix the cause.
     """
 
     retries: ClassVar[float] = 5

@@ -149,7 +149,7 @@ def _is_secret(text: str) -> bool:
 
 def _prompt(what: str, *, twice: bool, remedy: str) -> str:
     if not sys.stdin.isatty():
-        raise click.UsageError(f"{what}: there is no terminal to ask at; {remedy}")
+        raise click.UsageError(f"{what}: there is no terminal for a prompt; {remedy}")
     answer: str = click.prompt(what, hide_input=True, confirmation_prompt=twice, err=True)
     return answer
 
