@@ -7,15 +7,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from colearn_ledger.calls import EXPERIMENT
 from colearn_ledger.chains.config import check_chain_id
 from colearn_ledger.chains.connection import ContractConnection
 from colearn_ledger.chains.contract_ledger import Question
 from colearn_ledger.chains.cosmos.artifact import load_artifact
 from colearn_ledger.chains.cosmos.config import CosmosConfig
-from colearn_ledger.chains.cosmos.encoder import Message
+from colearn_ledger.chains.cosmos.encoder import CosmosEncoder, Message
 from colearn_ledger.chains.cosmos.errors import Refused, find_contract_error
 from colearn_ledger.chains.cosmos.event_codec import decode_events
 from colearn_ledger.chains.cosmos.events import EventReader
+from colearn_ledger.chains.cosmos.gas import find_experiment
 from colearn_ledger.chains.cosmos.node import Node
 from colearn_ledger.chains.cosmos.records import ContractInfo, Executed
 from colearn_ledger.chains.cosmos.sender import Draft, Sender
@@ -65,6 +67,7 @@ class DeployedContract(ContractConnection[Refused]):
         self.config = config
         self.sender = sender
         self.domain = cosmos_domain(sender.chain_id, contract)
+        self._slots: dict[str, int] = {}
         info = self.check_contract()
         self.events = EventReader(
             node, contract, lambda: info.created, range_size=config.block_range
@@ -123,8 +126,21 @@ class DeployedContract(ContractConnection[Refused]):
             raise MissingChainId(self.sender.chain_id)
         action = execute_action(self.sender.address(wallet), self.contract, message)
         with self.explain_failures():
-            sent = self.sender.send(wallet, action, premise=premise)
+            more_gas = self._find_closing_gas(message)
+            sent = self.sender.send(wallet, action, premise=premise, more_gas=more_gas)
         return SentTransaction(self, sent)
+
+    def _find_closing_gas(self, message: Message) -> int:
+        """Return the gas that a call needs in addition if it turns out to begin a round."""
+        experiment = find_experiment(message)
+        if experiment is None:
+            return 0
+        if experiment not in self._slots:  # parameters never change
+            encoder, arguments = CosmosEncoder(), (ExperimentId(int(experiment)),)
+            answer = self.node.query(self.contract, encoder.encode(EXPERIMENT, arguments))
+            found = encoder.decode(EXPERIMENT, arguments, answer)
+            self._slots[experiment] = found.params.proposers
+        return self.config.sending.slot_margin * (self._slots[experiment] - 1)
 
     def explain(self, refusal: Refused) -> LedgerError:
         """Return the protocol's error for a refusal."""

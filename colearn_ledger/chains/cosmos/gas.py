@@ -51,6 +51,15 @@ The limit's headroom (40 % by default) and the gas schedules of other chains nee
 also cover experiments with thousands of learners, and ballots on 16 proposals.
 """
 
+_MAY_BEGIN_A_ROUND = frozenset(
+    {"join", "leave", "remove", "propose", "decline", "vote", "reveal", "vote_signed"}
+)
+"""Calls that end a phase if they turn out to be the last that it waits for.
+
+Their simulation cannot show that as long as another one is outstanding. `start`, `cancel` and
+`advance` do the same for every state in which they are allowed.
+"""
+
 _PAYMENT = Ceiling(250_000)
 _INSTANTIATION = Ceiling(500_000)
 
@@ -59,6 +68,12 @@ def find_ceiling(actions: tuple[Action, ...]) -> int | None:
     """Return the most gas of a transaction; ``None`` if one of its actions has no ceiling."""
     ceilings = [_ceiling_of(action) for action in actions]
     return None if None in ceilings else sum(gas for gas in ceilings if gas is not None)
+
+
+def find_experiment(message: Mapping[str, Any]) -> str | None:
+    """Return the experiment of a call that may begin a round; ``None`` for all other calls."""
+    [(name, fields)] = message.items()
+    return str(fields["experiment"]) if name in _MAY_BEGIN_A_ROUND else None
 
 
 def describe_actions(actions: tuple[Action, ...]) -> str:

@@ -55,11 +55,13 @@ class Draft:
         actions: its actions; they take effect together or not at all.
         gas: the gas limit; simulated if ``None``.
         fee: the fee; computed from the network's gas price if ``None``.
+        more_gas: gas that it may need in addition to what a simulation shows.
     """
 
     actions: Actions
     gas: int | None = None
     fee: int | None = None
+    more_gas: int = 0
 
 
 class Sender(TransactionSender[Draft, Draft, Executed]):
@@ -97,6 +99,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
         *actions: Action,
         gas: int | None = None,
         premise: Premise | None = None,
+        more_gas: int = 0,
     ) -> Sent[Draft]:
         """Send a transaction.
 
@@ -105,6 +108,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
             *actions: its actions; they take effect together or not at all.
             gas: the gas limit; simulated if ``None``.
             premise: the proposals that the call assumes, if it depends on any.
+            more_gas: gas that it may need in addition to what a simulation shows.
 
         Raises:
             Refused: the contract would refuse it; nothing was sent.
@@ -115,7 +119,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
             LedgerUnavailable: the node cannot be reached. The transaction may have been sent;
                 making the same call again resumes it.
         """
-        return self._submit(wallet, Draft(actions, gas), premise)
+        return self._submit(wallet, Draft(actions, gas, more_gas=more_gas), premise)
 
     def wait(self, sent: Sent[Draft], timeout: float | None) -> Executed:
         """Return a transaction once it is in a block.
@@ -152,7 +156,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
         return request
 
     def _sign(self, wallet: Wallet, draft: Draft, nonce: int) -> Signed:
-        gas = draft.gas or self._simulate(wallet, draft.actions, nonce)
+        gas = draft.gas or self._simulate(wallet, draft, nonce)
         signing = self._signing(self.address(wallet), nonce, gas, draft.fee)
         raw = sign_transaction(wallet, draft.actions, signing)
         fields = {"raw": raw, "gas": gas, "fee": signing.fee}
@@ -214,12 +218,13 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
 
     # ------------------------------------------------------------------ gas and fees
 
-    def _simulate(self, wallet: Wallet, actions: Actions, sequence: int) -> int:
+    def _simulate(self, wallet: Wallet, draft: Draft, sequence: int) -> int:
         """Simulate a transaction and return its gas limit.
 
         Raises:
             NonceMismatch: the node expects another sequence.
         """
+        actions, margin = draft.actions, self._config.gas_margin + draft.more_gas
         ceiling = self._ceiling(actions)
         signing = self._signing(self.address(wallet), sequence, ceiling, 0)
         try:
@@ -228,7 +233,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
             if (expected := find_expected_sequence(str(error))) is not None:
                 raise NonceMismatch(expected) from None
             self._explain_simulation(wallet, error)
-        limit = int(used * self._config.gas_headroom) + self._config.gas_margin
+        limit = int(used * self._config.gas_headroom) + margin
         if used > ceiling:
             raise GasTooHigh(
                 f"this {describe_actions(actions)} needs {used:,} gas, as the node reports, and "

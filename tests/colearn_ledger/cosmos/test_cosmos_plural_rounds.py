@@ -10,12 +10,17 @@ from collections.abc import Sequence
 import pytest
 
 from colearn_ledger.chains.cosmos import CosmosLedger
-from colearn_ledger.chains.cosmos.gas import CEILINGS
 from colearn_ledger.history import read_history
 from colearn_ledger.keys.wallet import Wallet
 from tests.support import ROOT
 from tests.support.cosmos_place import Place
-from tests.support.plural_conformance import WALLETS, Life, OpenLedgers, PluralConformance
+from tests.support.plural_conformance import (
+    WALLETS,
+    GasLimit,
+    Life,
+    OpenLedgers,
+    PluralConformance,
+)
 from tests.support.samples import content_of
 from tests.support.waiting import LIMIT
 
@@ -31,8 +36,8 @@ class TestPluralRounds(PluralConformance):
         return open_all
 
     @pytest.fixture
-    def most_extra_gas(self) -> int:
-        return CEILINGS["vote"].gas // 2
+    def gas_limit(self) -> GasLimit:
+        return lambda pending: pending._sent.gas
 
 
 def test_history_equals_that_of_an_independent_reader(cosmos_place: Place):

@@ -17,7 +17,7 @@ from colearn_ledger.chains import sender as state_machine
 from colearn_ledger.chains.cosmos import CosmosSenderConfig
 from colearn_ledger.chains.cosmos import sender as cosmos_sender
 from colearn_ledger.chains.cosmos.errors import FeeTooHigh
-from colearn_ledger.chains.cosmos.gas import CEILINGS
+from colearn_ledger.chains.cosmos.gas import CEILINGS, find_experiment
 from colearn_ledger.chains.cosmos.sender import Draft, Sender
 from colearn_ledger.chains.cosmos.transactions import (
     Action,
@@ -272,6 +272,18 @@ class TestFees:
         node.gas_simulated = 3_000_000
         chain.make_sender().send(WALLET, execute_action(ACCOUNT, CONTRACT, message))
         assert auth_of(node.offered[0]).fee.gas_limit == 4_280_000
+
+    def test_gas_that_a_simulation_cannot_show_is_added_below_the_ceiling(
+        self, chain: ScriptedCosmosChain, node: ScriptedChain
+    ):
+        chain.make_sender().send(WALLET, action(), more_gas=375_000)
+        chain.make_sender().send(WALLET, action(1), more_gas=30_000_000)
+        limits = [auth_of(raw).fee.gas_limit for raw in node.offered]
+        assert limits == [595_000, CEILINGS["advance"].gas]
+
+    def test_calls_that_may_begin_a_round_name_their_experiment(self):
+        assert find_experiment({"vote": {"experiment": "7", "round": 0}}) == "7"
+        assert find_experiment({"announce": {"experiment": "7", "topic": "x"}}) is None
 
     def test_every_call_has_a_ceiling(self):
         schema = json.loads(SCHEMA.read_text())

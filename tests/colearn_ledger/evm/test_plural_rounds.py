@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from colearn_ledger.chains.evm import EvmLedger, EvmSenderConfig
+from colearn_ledger.chains.evm import EvmLedger
 from colearn_ledger.chains.evm.embedded import EmbeddedChain
 from colearn_ledger.history import read_history
 from colearn_ledger.keys.wallet import Wallet
 from tests.support import ROOT
 from tests.support.anvil_chain import Chain
-from tests.support.plural_conformance import Life, OpenLedgers, PluralConformance
+from tests.support.plural_conformance import GasLimit, Life, OpenLedgers, PluralConformance
 from tests.support.samples import content_of
 from tests.support.waiting import LIMIT
 
@@ -35,8 +35,8 @@ class TestPluralRounds(PluralConformance):
         return open_all
 
     @pytest.fixture
-    def most_extra_gas(self) -> int:
-        return EvmSenderConfig().gas_margin
+    def gas_limit(self) -> GasLimit:
+        return lambda pending: pending._sent.gas
 
 
 def test_history_equals_that_of_an_independent_reader(chain: Chain):
