@@ -202,6 +202,12 @@ class TestMergedFile:
         with pytest.raises(MismatchedWeights):
             fetch_merged(store, content, merged[0], folder, schema=SCHEMA)
 
+    def test_file_with_another_schema_is_refused(self, store, folder, merged):
+        experiment, content = merged
+        other = WeightsSchema.of([np.zeros(4)])
+        with pytest.raises(MismatchedWeights, match="the schema requires"):
+            fetch_merged(store, content, experiment, folder, schema=other)
+
     def test_missing_file_is_unavailable(self, store, folder, merged):
         with pytest.raises(ContentUnavailable):
             fetch_merged(store, content_of(b"gone"), merged[0], folder, schema=SCHEMA)
