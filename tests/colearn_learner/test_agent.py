@@ -31,6 +31,7 @@ from colearn_ledger.protocol import (
     Scores,
     Status,
     VoteCast,
+    WrongExperiment,
 )
 from colearn_ledger.spec import ExperimentSpec
 from colearn_ledger.weights.codec import encode_weights, write_weights
@@ -327,8 +328,9 @@ class AnotherExperiment:
 def test_agent_joins_only_the_experiment_that_its_owner_agreed_to(world):
     w = world(make_learners(4, 5))
     known = w.ledger.experiment(w.experiment).hash
-    with w.agent(0, hash=bytes(32)) as agent, pytest.raises(AgentStopped, match="other parameters"):
-        agent.run()
+    with w.agent(0, hash=bytes(32)) as agent, pytest.raises(WrongExperiment) as refused:
+        agent.step()  # a protocol error ends `run`
+    assert refused.value.args == (known,)
     assert w.ledger.learners(w.experiment) == []
     with w.agent(0, hash=known) as agent:
         assert agent.step() == Action.JOINED
