@@ -1,20 +1,22 @@
-"""Compare one proposer per round with five, and with federated averaging, on the demo's digits.
+"""Compare numbers of proposers and vote thresholds, and federated averaging, on the demo's data.
 
-Usage: .venv/bin/python bench/plural.py [--models logistic mlp] [--seeds 1 2 3 4 5] [--rounds 15]
+Usage: .venv/bin/python bench/plural.py [--datasets digits wine …] [--models logistic mlp forest …]
+           [--proposers 1 2 3 5] [--vote-thresholds 0.25 0.5 0.75] [--seeds 1 2 3] [--rounds 15]
 
 The data, the division among five learners, the models and their training are those of
-`colearn demo --dataset digits`. Three ways of learning are run with the same seeds:
+`colearn demo`. Ways of learning are run with the same seeds:
 
-- one proposer: `colearn_learner.simulation` with a learner that proposes in turn;
-- five proposers: the same with five proposers, whose accepted proposals are averaged;
+- for each number of proposers and each threshold, an experiment with `colearn_learner.simulation`.
+  Of several proposals the accepted ones are averaged; of trees, the most approved one is chosen;
 - FedAvg, the peer: a plain loop in this process. In each round all learners train from the common
   weights, which then become the mean of what they trained, weighted by their numbers of training
-  records and without any vote. It trains the same learners as the experiments do.
+  records and without any vote. It trains the same learners as the experiments do. Trees have no
+  mean, so there is no FedAvg of them.
 
 FedAvg and five proposers train five times as often as one proposer in as many rounds; as the
 learners train at the same time, a round takes about as long. After the last round, the weights are
-tested on the demo's common test set, which no learner uses: accuracy and log loss, and the mean of
-both over the seeds.
+tested on the demo's common test set, which no learner uses: the score shown to people (accuracy, or
+the mean squared error of a regression) and the score that the learners vote by.
 """
 
 from __future__ import annotations
@@ -26,13 +28,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 
 from colearn_learner import simulation
+from colearn_learner.catalogue.models import MODELS as CATALOGUE
 from colearn_learner.catalogue.models import Model, make_learner, model
 from colearn_learner.catalogue.settings import Training, score_of
 from colearn_learner.datasets import Dataset, Share, Split, dataset, split
@@ -40,16 +43,28 @@ from colearn_learner.interface import Weights
 from colearn_ledger.spec import VoteRule
 
 LEARNERS, TRAIN_RATIO = 5, 0.6
-MODELS = ("logistic", "mlp")
+DATASETS = ("breast-cancer", "digits", "wine", "iris", "diabetes")
+MODELS = ("logistic", "linear", "mlp", "forest", "xgboost")
+AVERAGED = ("logistic", "linear", "mlp")
+"""The models whose weights have a mean."""
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """Settings of all runs."""
+class Way:
+    """A way of learning: FedAvg with no proposers, or an experiment.
 
-    rounds: int
-    threshold: float
-    rule: VoteRule
+    Args:
+        proposers: number of proposers in a round; 0 for FedAvg.
+        threshold: vote threshold of an experiment.
+        rule: vote rule of an experiment.
+    """
+
+    proposers: int
+    threshold: float = 0.0
+    rule: VoteRule = VoteRule.BETTER_ALONE
+
+    def __str__(self) -> str:
+        return f"{self.proposers} at {self.threshold:g}" if self.proposers else "FedAvg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,52 +88,53 @@ class Place:
 class Row:
     """The result of one way of learning: scores on the common test set, and accepted proposals."""
 
-    model: str
+    task: str
     seed: int
-    way: str
-    accuracy: float
-    log_loss: float
-    accepted: str
-    seconds: float
+    way: Way
+    shown: float
+    voted: float
+    accepted: int
+    proposed: int
 
 
-def prepare(name: str, seed: int) -> Place:
+def prepare(data_name: str, model_name: str, seed: int) -> Place:
     """Return the data, model and training of `colearn demo` with this seed."""
-    data = dataset("digits")
-    chosen = model(name, data)
+    data = dataset(data_name)
+    chosen = model(model_name, data)
     shares = split(
         data.load(), task=data.task, n_learners=LEARNERS, train_ratio=TRAIN_RATIO, seed=seed
     )
     return Place(data, chosen, shares, Training(chosen.learning_rate, seed=seed))
 
 
-def run_experiment(place: Place, settings: Settings, proposers: int) -> tuple[Any, str]:
-    """Return the final weights of an experiment, and how many proposals were accepted."""
+def run_experiment(place: Place, way: Way, rounds: int) -> tuple[Any, int, int]:
+    """Return the final weights of an experiment, and its numbers of accepted and all proposals."""
     score = score_of(place.data.task)
     result = simulation.run(
         place.make_learners(),
-        settings.rounds,
-        vote_threshold=settings.threshold,
+        rounds,
+        vote_threshold=way.threshold,
         config=simulation.SimulationConfig(
             score_name=score.name,
             higher_is_better=score.higher_is_better,
-            n_proposers=proposers,
-            vote_rule=settings.rule,
+            n_proposers=way.proposers,
+            vote_rule=way.rule,
         ),
     )
     slots = [slot for record in result.history.rounds for slot in record.round.slots]
-    return result.weights, f"{sum(slot.accepted for slot in slots)} of {len(slots)}"
+    return result.weights, sum(slot.accepted for slot in slots), len(slots)
 
 
-def run_fedavg(place: Place, settings: Settings) -> tuple[Any, str]:
-    """Return the final weights of federated averaging."""
+def run_fedavg(place: Place, rounds: int) -> tuple[Any, int, int]:
+    """Return the final weights of federated averaging, and twice the number of trainings."""
     learners = place.make_learners()
     sizes = [len(share.train) for share in place.split.shares]
-    for _ in range(settings.rounds):
+    for _ in range(rounds):
         trained = [learner.mli_propose_weights().weights for learner in learners]
         for learner in learners:
             learner.mli_accept_weights(Weights(average(trained, sizes)))
-    return learners[0].mli_get_current_weights().weights, "all"
+    trainings = rounds * len(learners)
+    return learners[0].mli_get_current_weights().weights, trainings, trainings
 
 
 def average(trees: Sequence[Any], sizes: Sequence[int]) -> Any:
@@ -133,16 +149,8 @@ def average(trees: Sequence[Any], sizes: Sequence[int]) -> Any:
     return first
 
 
-WAYS: Mapping[str, Callable[[Place, Settings], tuple[Any, str]]] = {
-    "one proposer": lambda place, settings: run_experiment(place, settings, 1),
-    "five proposers": lambda place, settings: run_experiment(place, settings, LEARNERS),
-    "FedAvg": run_fedavg,
-}
-"""The ways of learning, by name."""
-
-
 def examine(place: Place, weights: Any) -> tuple[float, float]:
-    """Return accuracy and log loss of weights on the common test set."""
+    """Return the shown score and the vote score of weights on the common test set."""
     common = place.split.common_test
     share = Share(place.split.shares[0].train, common, common)
 
@@ -155,73 +163,86 @@ def examine(place: Place, weights: Any) -> tuple[float, float]:
     return score(shown=True), score(shown=False)
 
 
-def measure(name: str, seed: int, settings: Settings) -> list[Row]:
-    """Run every way of learning with one model and seed."""
-    rows = []
-    for way, run in WAYS.items():
-        began, place = time.monotonic(), prepare(name, seed)
-        weights, accepted = run(place, settings)
-        scores = examine(place, weights)
-        rows.append(Row(name, seed, way, *scores, accepted, time.monotonic() - began))
-    print(f"{name}, seed {seed}: {sum(r.seconds for r in rows):.0f} s", file=sys.stderr, flush=True)
+def measure(
+    data_name: str, model_name: str, seed: int, ways: Sequence[Way], rounds: int
+) -> list[Row]:
+    """Run every way of learning with one data set, model and seed."""
+    rows, began = [], time.monotonic()
+    place = prepare(data_name, model_name, seed)
+    for way in ways:
+        if way.proposers:
+            weights, accepted, proposed = run_experiment(place, way, rounds)
+        elif model_name in AVERAGED:
+            weights, accepted, proposed = run_fedavg(place, rounds)
+        else:
+            continue
+        task = f"{data_name}, {model_name}"
+        rows.append(Row(task, seed, way, *examine(place, weights), accepted, proposed))
+    spent = time.monotonic() - began
+    print(f"{data_name}, {model_name}, seed {seed}: {spent:.0f} s", file=sys.stderr, flush=True)
     return rows
 
 
-def add_means(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows and, for each model and way, a row with the means over the seeds."""
-    shown = list(rows)
-    for name in dict.fromkeys(row.model for row in rows):
-        for way in WAYS:
-            same = [row for row in rows if (row.model, row.way) == (name, way)]
-            mean = replace(
-                same[0],
-                seed=-1,
-                accuracy=statistics.mean(row.accuracy for row in same),
-                log_loss=statistics.mean(row.log_loss for row in same),
-                accepted="",
-                seconds=statistics.mean(row.seconds for row in same),
-            )
-            shown.append(mean)
-    return shown
-
-
-def format_table(rows: Sequence[Row]) -> str:
-    """Return the rows as a Markdown table; accuracy is in per cent."""
+def format_rows(rows: Sequence[Row]) -> str:
+    """Return the rows as a Markdown table."""
     lines = [
-        "| model | seed | learning | accuracy | log loss | accepted | seconds |",
-        "|---|---:|---|---:|---:|---:|---:|",
+        "| task | seed | learning | score | vote score | accepted |",
+        "|---|---:|---|---:|---:|---:|",
     ]
     for row in rows:
-        seed = "mean" if row.seed < 0 else str(row.seed)
-        scores = f"{100 * row.accuracy:.1f} | {row.log_loss:.3f}"
-        lines.append(
-            f"| {row.model} | {seed} | {row.way} | {scores} | {row.accepted} | {row.seconds:.0f} |"
-        )
+        scores = f"{format_score(row.shown)} | {format_score(row.voted)}"
+        accepted = f"{row.accepted} of {row.proposed}"
+        lines.append(f"| {row.task} | {row.seed} | {row.way} | {scores} | {accepted} |")
     return "\n".join(lines)
 
 
+def format_means(rows: Sequence[Row], get_score: Callable[[Row], float]) -> str:
+    """Return a Markdown table with the mean of a score over the seeds, a column for each way."""
+    ways = list(dict.fromkeys(row.way for row in rows))
+    lines = [f"| task | {' | '.join(map(str, ways))} |", "|---|" + "---:|" * len(ways)]
+    for task in dict.fromkeys(row.task for row in rows):
+        cells = []
+        for way in ways:
+            scores = [get_score(row) for row in rows if (row.task, row.way) == (task, way)]
+            cells.append(format_score(statistics.mean(scores)) if scores else "")
+        lines.append(f"| {task} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def format_score(score: float) -> str:
+    """Return a score with three digits after the point, or none if it is large."""
+    return f"{score:.0f}" if score >= 1000 else f"{score:.3f}"
+
+
 def main() -> None:
-    """Measure and print the table."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--datasets", nargs="+", choices=DATASETS, default=DATASETS)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3, 4, 5])
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--vote-threshold", type=float, default=0.5)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--proposers", nargs="+", type=int, default=[1, 2, 3, 5])
+    parser.add_argument("--vote-thresholds", nargs="+", type=float, default=[0.25, 0.5, 0.75])
     parser.add_argument(
         "--vote-rule", choices=[rule.value for rule in VoteRule], default="better-alone"
     )
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    settings = Settings(options.rounds, options.vote_threshold, VoteRule(options.vote_rule))
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads do not help small networks
+    rule = VoteRule(options.vote_rule)
+    ways = [Way(k, t, rule) for t in options.vote_thresholds for k in options.proposers]
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads do not help small models
     with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
         running = [
-            pool.submit(measure, name, seed, settings)
-            for name in options.models
+            pool.submit(measure, data_name, model_name, seed, [*ways, Way(0)], options.rounds)
+            for data_name in options.datasets
+            for model_name in options.models
+            if dataset(data_name).task in CATALOGUE[model_name].tasks
             for seed in options.seeds
         ]
         rows = [row for future in running for row in future.result()]
-    print(format_table(add_means(rows)))
+    print(format_rows(rows))
+    print("\nscore shown to people\n\n" + format_means(rows, lambda row: row.shown))
+    print("\nscore of the votes, lower is better\n\n" + format_means(rows, lambda row: row.voted))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from colearn_learner.cli._support.collect import collect
 from colearn_learner.cli._support.demo_results import Finished, Plan, print_results, summarise
 from colearn_learner.cli._support.errors import need, report_errors
 from colearn_learner.cli._support.output import note, open_console, print_json
+from colearn_learner.cli.logs import write_warnings
 from colearn_learner.datasets import dataset, split
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import MAX_PROPOSERS, Outcome
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
     from colearn_learner.catalogue.baselines import Comparison
     from colearn_learner.simulation import SimulationResult
+
+
+_LOG = "agents.log"
+"""File of the agents' warnings, for example why they refused a proposal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ class _DemoOptions:
 @click.option(
     "--n-proposers",
     type=click.IntRange(1, MAX_PROPOSERS),
-    default=1,
+    default=3,
     show_default=True,
     help="The number of learners that train and propose in each round. Their accepted proposals "
     "are averaged; of trees, the best one is chosen.",
@@ -147,7 +152,7 @@ def demo(*, options: _DemoOptions, out: Path | None, as_json: bool) -> None:
     console = open_console(quiet=as_json)
     began = time.monotonic()
     _introduce(console, plan)
-    with _save_partial_results(plan, folder) as partial:
+    with write_warnings(folder / _LOG), _save_partial_results(plan, folder) as partial:
         result = partial.result = _simulate(console, plan, folder)
         comparison = _compare(plan, result)
         paths = _write(result, folder, plan, comparison)
@@ -180,7 +185,7 @@ def _plan(options: _DemoOptions) -> Plan:
         model=chosen,
         split=shares,
         trainings=(training,) * options.n_learners,
-        n_proposers=options.n_proposers,
+        n_proposers=min(options.n_proposers, options.n_learners),
         n_rounds=options.n_rounds,
         vote_threshold=options.vote_threshold,
         ledger=options.ledger,
@@ -309,4 +314,6 @@ def _write(
         *((f"{i + 1} alone", score) for i, score in enumerate(comparison.alone[:20])),
         ("all data\ntogether", comparison.together),
     ]
-    return write_report(result, folder, score_name=score_of(plan.data.task).name, lines=bars or ())
+    name = score_of(plan.data.task).name
+    paths = write_report(result, folder, score_name=name, lines=bars or ())
+    return {**paths, "log": folder / _LOG} if (folder / _LOG).exists() else paths

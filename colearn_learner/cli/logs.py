@@ -6,8 +6,10 @@ import logging
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TextIO
 
 from colearn_learner.cli._support.escaping import escape_controls
@@ -41,6 +43,24 @@ def start_logging(*, as_json: bool, verbose: bool, stream: TextIO | None = None)
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
     for name in _LOUD:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@contextmanager
+def write_warnings(path: Path) -> Iterator[None]:
+    """Write the warnings and errors of all loggers to a file instead of standard error.
+
+    The file is created with the first of them.
+    """
+    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(_TextLines())
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
 
 
 class _Repeats(logging.Filter):

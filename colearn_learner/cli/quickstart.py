@@ -82,7 +82,7 @@ class _ExperimentOptions:
 @click.option(
     "--n-proposers",
     type=click.IntRange(1, MAX_PROPOSERS),
-    default=1,
+    default=3,
     show_default=True,
     help="The number of learners that train and propose in each round.",
 )

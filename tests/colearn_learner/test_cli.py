@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 
 import pytest
 
+from colearn_learner.agent.judge import Judge, Judgement
 from tests.support.commands import colearn
 
 QUICK = ("demo", "--ledger", "local", "--n-rounds", "5", "--n-learners", "3")
@@ -20,36 +22,46 @@ def test_demo_writes_four_files_and_prints_the_results(tmp_path):
     assert "round 5:" in result.output
     assert (out / "plot.png").read_bytes().startswith(b"\x89PNG")
     assert len(json.loads((out / "history.json").read_text())["rounds"]) == 5
-    assert len(list(csv.DictReader((out / "history.csv").open()))) == 15
+    assert "round 1: proposers 1-3," in result.output
+    assert len(list(csv.DictReader((out / "history.csv").open()))) == 5 * 3 * 3
     assert (out / "weights.safetensors").stat().st_size > 100
 
 
 def test_demo_lets_several_learners_propose(tmp_path):
     out = tmp_path / "run"
-    result = colearn(*QUICK, "--n-proposers", "3", "--out", str(out), "--json")
+    result = colearn(*QUICK, "--n-proposers", "2", "--out", str(out), "--json")
     summary = json.loads(result.output)
-    assert (summary["proposers"], summary["proposed"]) == (3, 15)
-    assert 0 < summary["accepted"] <= 15
+    assert (summary["proposers"], summary["proposed"]) == (2, 10)
+    assert 0 < summary["accepted"] <= 10
     assert (out / "plot.png").read_bytes().startswith(b"\x89PNG")
-    assert len(list(csv.DictReader((out / "history.csv").open()))) == 5 * 3 * 3
+    assert len(list(csv.DictReader((out / "history.csv").open()))) == 5 * 3 * 2
 
 
-def test_demo_chooses_the_best_of_several_forests(tmp_path):
-    arguments = ("--n-proposers", "3", "--model", "forest", "--out", str(tmp_path / "run"))
-    result = colearn(*QUICK, *arguments, "--json")
+def test_warnings_of_agents_are_written_to_a_file(tmp_path, monkeypatch):
+    def refuse(self, *_: object) -> Judgement:
+        logging.getLogger("colearn_learner.agent").warning("refused, for a test")
+        return Judgement(())
+
+    monkeypatch.setattr(Judge, "judge", refuse)
+    monkeypatch.setattr(logging.root, "handlers", [])  # those of pytest
+    result = colearn(*QUICK, "--n-rounds", "1", "--out", str(tmp_path / "run"))
     assert result.exit_code == 0, result.output
-    history = json.loads((tmp_path / "run" / "history.json").read_text())
-    assert history["experiment"]["params"]["merge"] == "best"
-    assert all(len(round_["accepted"]) <= 1 for round_ in history["rounds"])
+    assert "refused" not in result.output
+    lines = (tmp_path / "run" / "agents.log").read_text().splitlines()
+    assert len(lines) == 3
+    assert lines[0].endswith("Z WARNING: refused, for a test")
+    assert str(tmp_path / "run" / "agents.log") in result.output
+    assert logging.root.handlers == []
 
 
 def test_same_seed_gives_the_same_weights(tmp_path):
     def weights(name: str, *more: str) -> str:
-        result = colearn(*QUICK, "--json", "--out", str(tmp_path / name), *more)
+        result = colearn(*QUICK, "--n-rounds", "2", "--json", "--out", str(tmp_path / name), *more)
         return json.loads(result.output)["weights"]["sha256"]
 
-    assert weights("a") == weights("b", "--secret-ballots")
-    assert weights("c", "--seed", "7") != weights("d")
+    first = weights("first")
+    assert weights("secret", "--secret-ballots") == first
+    assert weights("other", "--seed", "7") != first
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,8 @@ def interrupt_demo(wait_for: str, *arguments: str) -> tuple[int, str, str]:
 def test_interrupted_demo_exits_with_130_and_saves_partial_results(tmp_path: Path, ledger: str):
     out = tmp_path / "run"
     code, output, errors = interrupt_demo(
-        "round 3:", "--ledger", ledger, "--n-rounds", "1000", "--out", str(out)
+        "round 3:",
+        *("--ledger", ledger, "--n-proposers", "1", "--n-rounds", "1000", "--out", str(out)),
     )
     assert code == 130, output + errors
     assert "Traceback" not in output + errors
@@ -174,7 +175,8 @@ def test_interruption_outside_the_rounds_also_exits_with_130(
 
     monkeypatch.setattr(where, interrupt)
     out = tmp_path / "run"
-    arguments = ["demo", "--ledger", "local", "--n-rounds", "2", "--json", "--out", str(out)]
+    few = ("--n-rounds", "2", "--n-proposers", "1")  # one proposer, so that agents warn of nothing
+    arguments = ["demo", "--ledger", "local", *few, "--json", "--out", str(out)]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 130, result.output
     assert message in result.stderr

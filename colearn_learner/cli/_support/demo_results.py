@@ -65,7 +65,7 @@ def print_results(console: Console, finished: Finished) -> None:
         "\nTry next:\n"
         f"  {me} demo --secret-ballots          # voters cannot copy each other's ballots\n"
         f"  {me} demo --dataset digits --model mlp --n-learners 8\n"
-        f"  {me} demo --n-proposers 5           # all learners propose in each round\n"
+        f"  {me} demo --n-proposers 1           # one learner proposes in each round\n"
         f"  {me} demo --vote-threshold 1        # all voters must approve\n"
         f"  {me} datasets                       # list the data sets\n"
         f"  {me} models                         # list the models",

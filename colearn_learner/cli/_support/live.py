@@ -44,7 +44,8 @@ _STYLES = {
 
 _CAPTION = "★ proposer  ✔ approved  ✘ rejected  ● committed  · no ballot yet"
 _PLURAL_CAPTION = (
-    "★ proposer  ✔ approved some  ✘ approved none  ● committed  · no ballot yet\n"
+    "★ proposer  ✔ approved some  ✘ approved none\n"
+    "● committed  · no ballot yet\n"
     "approve: proposals with enough approvals"
 )
 
