@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.support.blocking_learner import Pipes
 
 
 @pytest.fixture
@@ -25,3 +29,13 @@ def any_world(tmp_path: Path, request: pytest.FixtureRequest):
         return World(tmp_path, learners, params, kind=request.param)
 
     return build
+
+
+@pytest.fixture
+def pipes(tmp_path: Path) -> Iterator[Pipes]:
+    """Open pipes to a blocking learner."""
+    from tests.support.blocking_learner import Pipes
+
+    pair = Pipes(tmp_path)
+    yield pair
+    pair.close()

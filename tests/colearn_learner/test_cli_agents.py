@@ -13,18 +13,16 @@ from colearn_ledger.networks.references import ExperimentReference
 from colearn_ledger.protocol import ExperimentParams
 from colearn_ledger.weights.stores.directory import DirectoryStore
 from colearn_localnet.anvil import Anvil
-from tests.support.blocking_learner import BLOCKING
+from tests.support.blocking_learner import BLOCKING, Pipes
 from tests.support.commands import run_json
 from tests.support.real_chain import (  # noqa: F401 - fixtures among them
     PASSWORD,
     AgentProcess,
-    Pipes,
     chain,
     contract,
     create_blocking_experiment,
     create_experiment,
     home,
-    pipes,
     share_arguments,
 )
 
@@ -52,7 +50,7 @@ def test_sigterm_lets_the_current_step_finish_and_a_restart_resumes(
     home: Path, contract: str, pipes: Pipes
 ):
     reference = create_blocking_experiment(home)
-    with AgentProcess(reference, "alice", *pipes.learner) as alice:
+    with AgentProcess(reference, "alice", "--learner", BLOCKING, *pipes.arguments) as alice:
         alice.read_until("joined")
         with AgentProcess(reference, "bob", "--learner", BLOCKING) as bob:
             pipes.wait_for_training()
@@ -65,14 +63,16 @@ def test_sigterm_lets_the_current_step_finish_and_a_restart_resumes(
             assert [x["event"] for x in alice.log][-2:] == ["proposed", "stopped"]
             bob.read_until("voted")
             assert bob.wait()[0] == 0
-    with AgentProcess(reference, "alice", *pipes.learner) as again:
+    with AgentProcess(reference, "alice", "--learner", BLOCKING, *pipes.arguments) as again:
         assert again.wait()[0] == 0
         assert [x["event"] for x in again.log] == ["started", "adopted", "over"]
 
 
 def test_second_sigterm_ends_the_agent_at_once(home: Path, contract: str, pipes: Pipes):
     reference = create_blocking_experiment(home)
-    with AgentProcess(reference, "alice", *pipes.learner, "--learner-arg", "busy=true") as alice:
+    with AgentProcess(
+        reference, "alice", "--learner", BLOCKING, *pipes.arguments, "--learner-arg", "busy=true"
+    ) as alice:
         alice.read_until("joined")
         run_json("experiment", "join", reference, "--key", "bob")
         pipes.wait_for_training()

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +29,10 @@ from colearn_learner.remote.errors import (
     LearnerUnavailable,
     Unprotected,
 )
-from tests.support.blocking_learner import BLOCKING
+from tests.support.blocking_learner import BLOCKING, Pipes
 from tests.support.certificates import make_certificate
 from tests.support.remote_servers import (  # noqa: F401
     LONG,
-    Pipe,
     ServerProcess,
     connect_learner,
     serve_learner,
@@ -73,24 +71,12 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
     return Files(tmp_path)
 
 
-@pytest.fixture
-def pipes(tmp_path: Path) -> Iterator[tuple[Pipe, Pipe]]:
-    reports, permits = Pipe(tmp_path / "reports"), Pipe(tmp_path / "permits")
-    yield reports, permits
-    reports.close()
-    permits.close()
-
-
 # ----------------------------------------------------------------------- server
 
 
-def test_sigterm_lets_training_finish_and_the_token_never_appears(
-    files: Files, pipes: tuple[Pipe, Pipe]
-):
-    reports, permits = pipes
-    learner = [f"--learner-arg=reports={reports.path}", f"--learner-arg=permits={permits.path}"]
+def test_sigterm_lets_training_finish_and_the_token_never_appears(files: Files, pipes: Pipes):
     secret = [*files.tls, "--token-file", str(files.token), "--verbose"]
-    with ServerProcess(BLOCKING, *learner, *secret) as server:
+    with ServerProcess(BLOCKING, *pipes.arguments, *secret) as server:
         started = server.read_until("listening")
         assert (started["tls"], started["token"]) == (True, True)
         ca, url = files.certificate.read_bytes(), started["url"]
@@ -98,11 +84,11 @@ def test_sigterm_lets_training_finish_and_the_token_never_appears(
             RemoteLearner(url, RemoteConfig(ca=ca, token=TOKEN + "x")).reach()
         with connect_learner(url, ca=ca, token=TOKEN) as there, ThreadPoolExecutor(1) as pool:
             training = pool.submit(there.mli_propose_weights)
-            reports.wait("training")
+            pipes.wait_for_training()
             shown = Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
             server.process.terminate()
             server.read_until("stopping")
-            permits.release()
+            pipes.let_training_finish()
             assert training.result(LONG) == Weights([np.ones(3)])
             assert server.wait_end() == 0
     events = [line["event"] for line in server.log]
@@ -146,16 +132,14 @@ def test_malformed_monitor_address_is_refused(address: str):
     assert "is not of the form PORT or HOST:PORT" in output
 
 
-def test_second_sigterm_ends_the_server_immediately(pipes: tuple[Pipe, Pipe]):
-    reports, permits = pipes
-    learner = [f"--learner-arg=reports={reports.path}", f"--learner-arg=permits={permits.path}"]
-    with ServerProcess(BLOCKING, *learner, **{VARIABLE: TOKEN}) as server:
+def test_second_sigterm_ends_the_server_immediately(pipes: Pipes):
+    with ServerProcess(BLOCKING, *pipes.arguments, **{VARIABLE: TOKEN}) as server:
         started = server.read_until("listening")
         assert (started["tls"], started["token"]) == (False, True)
         there = RemoteLearner(started["url"], RemoteConfig(token=TOKEN, patience=0, deadline=LONG))
         with there, ThreadPoolExecutor(1) as pool:
             training = pool.submit(there.mli_propose_weights)
-            reports.wait("training")
+            pipes.wait_for_training()
             server.process.terminate()
             server.read_until("stopping")
             assert server.terminate() == 128 + 15

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,11 +21,10 @@ from colearn_learner.remote.client import RemoteConfig, RemoteLearner
 from colearn_learner.remote.errors import LearnerUnavailable
 from colearn_ledger.protocol import Outcome, Scores, Status, VoteCast
 from colearn_ledger.weights.schema import WeightsSchema
-from tests.support.blocking_learner import BLOCKING
+from tests.support.blocking_learner import BLOCKING, Pipes
 from tests.support.remote_servers import (  # noqa: F401
     LONG,
     Line,
-    Pipe,
     ServerProcess,
     connect_learner,
     serve_learner,
@@ -85,39 +82,29 @@ def find_observations_of_agent_0(w: World, action: Action) -> list[Observation]:
     return [seen for seen in w.seen if (seen.account, seen.action) == (mine, action)]
 
 
-@pytest.fixture
-def pipes(tmp_path: Path) -> Iterator[tuple[Pipe, Pipe]]:
-    reports, permits = Pipe(tmp_path / "reports"), Pipe(tmp_path / "permits")
-    yield reports, permits
-    reports.close()
-    permits.close()
-
-
 def test_restarted_server_gets_the_accepted_weights_after_a_kill_in_training(
-    world: Any, pipes: tuple[Pipe, Pipe]
+    world: Any, pipes: Pipes
 ):
-    reports, permits = pipes
-    where = [f"--learner-arg=reports={reports.path}", f"--learner-arg=permits={permits.path}"]
     w: World = world([None, TowardsTarget(5)], rounds=6)
     with Line() as line:
-        with ServerProcess(BLOCKING, *where) as server:
+        with ServerProcess(BLOCKING, *pipes.arguments) as server:
             line.lead(server.address)
             learner = RemoteLearner(str(line.address), RemoteConfig(patience=0, deadline=LONG))
             learner.reach()
             agents = [w.agent(0, learner=learner), w.agent(1)]
-            permits.release()
+            pipes.let_training_finish()
             step_until_round(w, agents, 2)  # accepted so far: 0 + 1, then a quarter of the way to 5
-            reports.wait("training")
+            pipes.wait_for_training()
             with ThreadPoolExecutor(1) as pool:
                 step = pool.submit(step_until_proposed, agents[0])
-                reports.wait("training")
+                pipes.wait_for_training()
                 server.kill()
                 line.cut()
                 assert step.result(LONG) == Action.DECLINED
         step_until_round(w, agents, 4)  # the server is down in round 3, when learner 1 proposes
-        with ServerProcess(BLOCKING, *where) as server, learner:
+        with ServerProcess(BLOCKING, *pipes.arguments) as server, learner:
             line.lead(server.address)
-            permits.release()
+            pipes.let_training_finish()
             w.drive(agents)
     outcomes = [r.outcome for r in w.rounds()]
     assert outcomes == [ACCEPTED, ACCEPTED, NONE, REJECTED, ACCEPTED, ACCEPTED]

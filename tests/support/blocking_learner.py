@@ -1,17 +1,20 @@
 """A learner that reports when it trains and pauses until the test lets it continue.
 
-``reports`` and ``permits`` are named pipes, which the test keeps open.
+``reports`` and ``permits`` are named pipes, which the test keeps open (`Pipes`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+import select
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from colearn_learner.interface import ProposedWeights, Weights
+from tests.support.waiting import LIMIT
 
 BLOCKING = f"{__name__}:make"
 """Factory in the format of `--learner`."""
@@ -45,3 +48,27 @@ class Blocking:
 
 def make(reports: str = "", permits: str = "", *, busy: bool = False) -> Blocking:
     return Blocking(reports, permits, busy=busy)
+
+
+class Pipes:
+    """The pipes to a blocking learner, open at both ends so that opening them never blocks."""
+
+    def __init__(self, folder: Path) -> None:
+        paths = {name: folder / name for name in ("reports", "permits")}
+        for path in paths.values():
+            os.mkfifo(path)
+        self._reports, self._permits = (os.open(path, os.O_RDWR) for path in paths.values())
+        self.arguments = [f"--learner-arg={name}={path}" for name, path in paths.items()]
+
+    def wait_for_training(self) -> None:
+        """Wait until the learner has begun to train once more."""
+        ready, _, _ = select.select([self._reports], [], [], LIMIT)
+        assert ready, "the learner did not train"
+        assert os.read(self._reports, len("training")) == b"training"
+
+    def let_training_finish(self) -> None:
+        os.write(self._permits, b".")
+
+    def close(self) -> None:
+        os.close(self._reports)
+        os.close(self._permits)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import select
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -116,35 +114,3 @@ def share_arguments(index: int) -> list[str]:
     arguments = ("dataset=breast-cancer", f"learner={index}", "of=3")
     given = [part for argument in arguments for part in ("--learner-arg", argument)]
     return ["--learner", "colearn_learner.catalogue:share", *given]
-
-
-class Pipes:
-    """Pipes to a blocking learner, which report its training and let it continue."""
-
-    def __init__(self, home: Path) -> None:
-        self._ends = []
-        for name in ("reports", "permits"):
-            os.mkfifo(home / name)
-            self._ends.append(os.open(home / name, os.O_RDWR | os.O_NONBLOCK))
-        arguments = (f"reports={home / 'reports'}", f"permits={home / 'permits'}")
-        given = [part for argument in arguments for part in ("--learner-arg", argument)]
-        self.learner = ["--learner", BLOCKING, *given]
-
-    def wait_for_training(self) -> None:
-        ready, _, _ = select.select(self._ends[:1], [], [], PATIENCE)
-        assert ready, "the learner did not train"
-        assert os.read(self._ends[0], 100) == b"training"
-
-    def let_training_finish(self) -> None:
-        os.write(self._ends[1], b".")
-
-    def close(self) -> None:
-        for end in self._ends:
-            os.close(end)
-
-
-@pytest.fixture
-def pipes(home: Path) -> Iterator[Pipes]:
-    pair = Pipes(home)
-    yield pair
-    pair.close()

@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -139,27 +138,6 @@ def unused_address() -> Any:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         yield f"grpc://127.0.0.1:{bound.getsockname()[1]}"
-
-
-class Pipe:
-    """A named pipe of `blocking_learner`, open at both ends so that opening it never blocks."""
-
-    def __init__(self, path: Path) -> None:
-        os.mkfifo(path)
-        self.path = path
-        self._handle = os.open(path, os.O_RDWR)
-
-    def wait(self, text: str) -> None:
-        received = b""
-        while len(received) < len(text):
-            received += os.read(self._handle, len(text) - len(received))
-        assert received.decode() == text
-
-    def release(self) -> None:
-        os.write(self._handle, b"!")
-
-    def close(self) -> None:
-        os.close(self._handle)
 
 
 class ServerProcess:
