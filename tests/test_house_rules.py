@@ -175,7 +175,11 @@ class TestEnglish:
         assert find_banned_words() == []
 
     @pytest.mark.parametrize(
-        "text", ["the node is told", "test_what_can_not_be_read", "is no valid key", "For ever"]
+        "text",
+        [
+            *("the node is told", "test_what_can_not_be_read", "is no valid key", "For ever"),
+            *("held rounds", "it says how many"),
+        ],
     )
     def test_banned_words_are_found_in_text_and_names(self, text: str):
         assert BANNED.search(text.replace("_", " "))

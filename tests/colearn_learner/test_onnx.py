@@ -140,7 +140,7 @@ def test_bytes_that_are_not_a_model_are_refused(data: Any):
 
 
 @pytest.mark.parametrize("blocked", ["skl2onnx", "tf2onnx", "onnx"])
-def test_missing_package_error_says_what_to_install(blocked: str):
+def test_missing_package_error_names_the_package_to_install(blocked: str):
     convert = {
         "skl2onnx": "from sklearn.linear_model import SGDClassifier;"
         " convert_model_to_onnx(SGDClassifier().fit([[0.0], [1.0]], [0, 1]))",

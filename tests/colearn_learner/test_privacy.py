@@ -92,7 +92,7 @@ class TestEpsilon:
         assert "Excluding this order" in caplog.text
         assert found == pytest.approx(expected, rel=1e-12)
 
-    def test_missing_package_error_says_how_to_install_it(self, monkeypatch):
+    def test_missing_package_error_has_the_command_that_installs_it(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "dp_accounting", None)
         with pytest.raises(MissingPackage, match=r"pip install 'colearn-ledger\[privacy\]'"):
             account(steps=33)

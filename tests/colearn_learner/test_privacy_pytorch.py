@@ -279,7 +279,7 @@ class TestBudget(BudgetContract):
         return make
 
 
-def test_missing_opacus_error_says_how_to_install_it(monkeypatch):
+def test_missing_opacus_error_has_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "opacus.data_loader", None)
     with pytest.raises(MissingPackage, match=r"pip install 'colearn-ledger\[privacy\]'"):
         learner()

@@ -18,7 +18,8 @@ ANCESTOR_API = ("colearn_learner/compat", "colearn_learner/learners")
 """Folders whose classes take the ancestor's parameters."""
 
 BANNED = re.compile(
-    r"\b(can not|is none of|by and by|at hand|held round|told|for ever|brother|could not be had"
+    r"\b(can not|is none of|by and by|at hand|held (rounds?|experiments?)|told|for ever|brothers?"
+    r"|could not be had|says? (what|whether|how|which)"
     r"|is no (valid|member|learner|file|number|address|key))\b",
     re.IGNORECASE,
 )
