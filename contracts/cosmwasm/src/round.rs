@@ -163,7 +163,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn proposer_of_the_only_proposal_is_not_a_voter() {
+    fn proposer_of_the_only_proposal_is_no_voter() {
         let alone = round(1, 4, 2);
         assert_eq!((alone.voters(), alone.scores_length()), (4, 32));
         let member = |index| Member::new(index, 0, 0, 0);
