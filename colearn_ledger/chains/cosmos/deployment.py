@@ -61,6 +61,9 @@ class DeployedContract(ContractConnection[Refused]):
         WrongContract: this package's contract is not at the address.
     """
 
+    node: Node
+    sender: Sender
+
     def __init__(self, node: Node, contract: Account, config: CosmosConfig, sender: Sender) -> None:
         self.node = node
         self.contract = contract

@@ -44,6 +44,9 @@ T = TypeVar("T")
 class DeployedContract(ContractConnection[Reverted]):
     """Connection to one contract, shared by all its views."""
 
+    node: Node
+    sender: Sender
+
     def __init__(self, node: Node, contract: Account, config: EvmConfig, sender: Sender) -> None:
         self.node = node
         self.contract = contract
