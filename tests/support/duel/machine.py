@@ -74,7 +74,7 @@ class Duel(Acting):
         )
     )
 
-    def create_with_any_content(
+    def create_oddly(
         self,
         person: int,
         chosen: ExperimentParams,
@@ -132,7 +132,7 @@ class Duel(Acting):
         account=accounts,
         key=words,
     )
-    def let_learners_come_and_go(self, name: str, person: int, account: int, key: bytes) -> None:
+    def come_and_go(self, name: str, person: int, account: int, key: bytes) -> None:
         target = self.accounts[account]
         if name == "admit":
             by = person if person % 3 == 0 else 0
@@ -154,7 +154,7 @@ class Duel(Acting):
         return [m.account for m in learners if m.active and limit and m.strikes >= limit]
 
     @rule_where(lambda self: self.list_removable(), by=people, pick=st.integers(0, 3))
-    def remove_learner_with_strikes(self, by: int, pick: int) -> None:
+    def remove_whoever_may_be(self, by: int, pick: int) -> None:
         removable = self.list_removable()
         self.call_both(by, "remove", self.id, removable[pick % len(removable)])
 
@@ -166,7 +166,7 @@ class Duel(Acting):
     def announce(self, person: int, topic: str, content: Any) -> None:
         self.call_both(person, "announce", self.id, topic, content)
 
-    def call_in_any_round(
+    def wild_ballot(
         self, name: str, person: int, at: int, draft: Draft, word: bytes, content: Any
     ) -> None:
         vote, proposals = self.make_vote(person, draft), self.make_basis(draft).proposals
@@ -179,7 +179,7 @@ class Duel(Acting):
         }[name]
         self.call_both(person, name, self.id, self.index() + at, *rest)
 
-    def call_any_experiment(self, name: str, person: int, experiment: int) -> None:
+    def wild_experiment(self, name: str, person: int, experiment: int) -> None:
         key = bytes(32)
         rest = {"decline": (0,), "join": (key, key), "set_encryption_key": (key,)}.get(name, ())
         if (name, person) != ("cancel", 0) or experiment != self.id:
@@ -190,7 +190,7 @@ class Duel(Acting):
         content=hostile_contents,
         current=st.booleans(),
     )
-    def propose_invalid_weights(self, content: Parts, current: bool) -> None:
+    def propose_badly(self, content: Parts, current: bool) -> None:
         person = self.list_busy()[0]
         known = self.experiment.current
         if current and known:
@@ -208,7 +208,7 @@ class Duel(Acting):
         other=people,
         how=st.sampled_from(["vote", "scores", "salt", "account", "twice"]),
     )
-    def reveal_any_ballot(self, person: int, other: int, how: str) -> None:
+    def reveal_badly(self, person: int, other: int, how: str) -> None:
         mine = (self.id, self.index(), self.accounts[person])
         nothing = (self.make_vote(person, Draft(1, (_SCORES,))), hash_text("none"))
         vote, salt = self.salts.get(mine, nothing)
@@ -240,7 +240,7 @@ class Duel(Acting):
         signers=st.lists(st.tuples(people, drafts, spoilers), max_size=5),
         forged=st.lists(st.tuples(people, accounts, drafts), max_size=1),
     )
-    def submit_batch(
+    def carry(
         self,
         by: int,
         at: int,
@@ -284,7 +284,7 @@ class Duel(Acting):
 
     # One rule for all odd calls, so that they are rarer than sensible ones.
     odd: ClassVar[dict[str, dict[str, st.SearchStrategy[Any]]]] = {
-        "create_with_any_content": {
+        "create_oddly": {
             "person": people,
             "chosen": st.one_of(odd_params, odd_params, edge_params),
             "content": st.none() | hostile_contents,
@@ -298,7 +298,7 @@ class Duel(Acting):
         },
         "announce": {"person": people, "topic": topics, "content": contents},
         "cancel": {"by": people, "chance": st.integers(0, 3)},
-        "call_in_any_round": {
+        "wild_ballot": {
             "name": st.sampled_from(["decline", "vote", "commit", "reveal", "propose"]),
             "person": people,
             "at": st.sampled_from([0, 0, 0, 1, -1, 2**31, 2**32 - 1, 2**32, -(2**40)]),
@@ -306,7 +306,7 @@ class Duel(Acting):
             "word": words,
             "content": contents,
         },
-        "call_any_experiment": {
+        "wild_experiment": {
             "name": st.sampled_from(
                 ["start", "advance", "leave", "cancel", "decline", "join", "set_encryption_key"]
             ),
