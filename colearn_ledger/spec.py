@@ -33,6 +33,8 @@ class VoteRule(StrEnum):
     """Approve what scores better than the current weights on its own."""
     LEAVE_ONE_OUT = "leave-one-out"
     """Approve a proposal unless the mean of all the others is better without it."""
+    TRACK_RECORD = "track-record"
+    """Approve the proposals of learners whose proposals were improvements in the rounds so far."""
 
 
 @dataclass(frozen=True, slots=True)

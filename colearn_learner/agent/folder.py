@@ -54,6 +54,7 @@ class DecidedBallot:
         vote: the decision.
         salt: salt of its commitment; ``None`` for an open ballot.
         reason: why proposals are not approved, for people; may be empty.
+        gains: by proposer, the limited gains on which the rule `track-record` decided.
     """
 
     round: int
@@ -61,6 +62,7 @@ class DecidedBallot:
     vote: Vote
     salt: bytes | None
     reason: str
+    gains: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,15 @@ class AgentFolder:
         """Return whether a ballot on any proposals of a round was decided."""
         return any(index == round_index for index, _ in self._memory.ballots)
 
+    def gains_before(self, round_index: int) -> list[Mapping[str, float]]:
+        """Return the gains of each earlier round, oldest first.
+
+        If several ballots on a round were decided, because a reorganisation replaced its
+        proposals, the last one counts.
+        """
+        last = {index: each.gains for (index, _), each in self._memory.ballots.items()}
+        return [last[index] for index in sorted(last) if index < round_index]
+
     def merged(self, round_index: int | None, sources: Sequence[ContentRef]) -> ContentRef | None:
         """Return the file merged last, if it is the merge of these files accepted in the round."""
         merged = self._memory.merged
@@ -197,6 +208,7 @@ class AgentFolder:
                 "scores": [_scores_to_json(scores) for scores in ballot.vote.scores],
                 "salt": None if ballot.salt is None else ballot.salt.hex(),
                 "reason": ballot.reason,
+                "gains": dict(ballot.gains),
             }
         )
         self._memory.ballots[ballot.round, ballot.proposals] = ballot
@@ -327,6 +339,7 @@ def _ballot_from_json(line: Mapping[str, Any]) -> DecidedBallot:
         Vote(int(line["approvals"]), scores),
         None if salt is None else bytes.fromhex(salt),
         str(line["reason"]),
+        {str(who): float(gain) for who, gain in line.get("gains", {}).items()},
     )
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from colearn_learner.agent.records import add_gain, limit_gains
 from colearn_ledger.protocol import Merge, Scores
 from colearn_ledger.spec import ExperimentSpec, VoteRule
 
@@ -32,11 +33,17 @@ class Evidence:
         alone: by slot, the tests of the proposals that may be approved, in slot order.
         own: slot and scores of the learner's own proposal, which may belong to the mean but is
             never approved; ``None`` without a usable one.
+        gains: by slot, how much better the score is after a part of the step to a proposal than
+            that of the current weights; only for the rule `TRACK_RECORD`, which without any
+            approves what is better alone.
+        records: by slot, the proposer's record in earlier rounds; 0 if absent.
     """
 
     current: Scores
     alone: Mapping[int, Trial]
     own: tuple[int, Scores] | None = None
+    gains: Mapping[int, float] = field(default_factory=dict)
+    records: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,21 @@ class Judge:
         if self._spec.vote_rule == VoteRule.LEAVE_ONE_OUT and self._merge == Merge.MEAN:
             effects = self.measure_effects(evidence)
             return [slot for slot in effects if effects[slot] >= -self._spec.tolerance]
+        if self._spec.vote_rule == VoteRule.TRACK_RECORD and evidence.gains:
+            return self._select_by_record(evidence)
         return [slot for slot, tested in evidence.alone.items() if tested.approves]
+
+    def _select_by_record(self, evidence: Evidence) -> list[int]:
+        """Return the slots whose proposers' records are positive, this round included.
+
+        A single one must also be better on its own, because no mean of it is tested.
+        """
+        slots = [
+            slot
+            for slot, gain in limit_gains(evidence.gains).items()
+            if slot in evidence.alone and add_gain(evidence.records.get(slot, 0.0), gain) > 0
+        ]
+        return slots if len(slots) > 1 else [s for s in slots if evidence.alone[s].approves]
 
     def measure_effects(self, evidence: Evidence) -> dict[int, float]:
         """Return by how much each proposal improves the mean of all, in units of the score.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from colearn_learner.agent.adopt import WeightsAdopter
 from colearn_learner.agent.context import AgentContext
@@ -33,6 +34,7 @@ class Proposal:
         own: its record in the journal, if this agent trained it.
         defect: why it cannot be tested, or ``None``.
         objection: why it is not approved whatever its scores are, or ``None``.
+        reach: its distance from the current weights, in units of the median distance.
     """
 
     slot: int
@@ -44,6 +46,7 @@ class Proposal:
     own: TrainedProposal | None = None
     defect: str | None = None
     objection: str | None = None
+    reach: float = 1.0
 
     @property
     def is_sound(self) -> bool:
@@ -89,30 +92,29 @@ def find_defects(
             each.objection = f"{each.label} has the same tensors as {first.label}"
         elif current is not None:
             distances[each.slot] = measure_distance(decoded.weights, current.weights)
-    distant = find_distant(distances, context.spec.max_distance)
+    reach = measure_reach(distances)
     for each in proposals:
-        if each.slot in distant:
+        if each.slot not in reach:
+            continue
+        each.reach = reach[each.slot]
+        if not each.reach <= context.spec.max_distance:
             each.objection = (
                 f"{each.label} is {distances[each.slot]:.4g} away from the current weights, more "
                 f"than {context.spec.max_distance:g} times the median distance"
             )
 
 
-def find_distant(distances: Mapping[int, float], max_distance: float) -> set[int]:
-    """Return the slots whose distance from the current weights is too large, or not finite.
+def measure_reach(distances: Mapping[int, float]) -> dict[int, float]:
+    """Return distances from the current weights in units of their median.
 
-    Args:
-        distances: the distances by slot. If there are fewer than three, none is too large.
-        max_distance: the largest allowed multiple of the median distance.
+    They mean nothing if there are fewer than three; then none is returned. NaN stands for distances
+    that cannot be compared.
     """
     if len(distances) < _LEAST_FOR_MEDIAN:
-        return set()
-    allowed = max_distance * statistics.median(distances.values())
-    return {
-        slot
-        for slot, distance in distances.items()
-        if not (math.isfinite(distance) and distance <= allowed)
-    }
+        return {}
+    median = statistics.median(distances.values())
+    with np.errstate(all="ignore"):
+        return {slot: float(np.divide(each, median)) for slot, each in distances.items()}
 
 
 def _check_base(decoded: DecodedWeights, base: str | None) -> None:

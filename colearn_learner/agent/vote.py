@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ from colearn_learner.agent.context import AgentContext, describe, weights_of
 from colearn_learner.agent.folder import DecidedBallot
 from colearn_learner.agent.judge import Evidence, Judge, Judgement, Trial
 from colearn_learner.agent.progress import Work
+from colearn_learner.agent.records import choose_part, compute_records, limit_gains, move_partly
 from colearn_learner.agent.screening import Proposal, find_defects
 from colearn_learner.conversion import approves, scores_of
 from colearn_learner.interface import Weights
@@ -19,10 +21,12 @@ from colearn_ledger.protocol import (
     Experiment,
     ExperimentParams,
     LedgerError,
+    Merge,
     Round,
     Scores,
     Vote,
 )
+from colearn_ledger.spec import VoteRule
 from colearn_ledger.weights.errors import WeightsError
 from colearn_ledger.weights.merge import AcceptedFile, merge_files
 from colearn_ledger.weights.store import (
@@ -59,10 +63,8 @@ class BallotMaker:
         if decided is None or (decided.salt is not None) != secret:
             if self._adopter.unfit is None and not self._fetch_all(round_):
                 return None
-            vote, reason = self._judge(round_, params)
             salt = secrets.token_bytes(32) if secret else None
-            proposals = round_.proposals or b""
-            decided = DecidedBallot(round_.index, proposals, vote, salt, reason)
+            decided = self._judge(round_, params, salt)
             self._context.folder.record_ballot(decided)
         self._pin_approved(round_, decided)
         return decided
@@ -119,13 +121,14 @@ class BallotMaker:
 
     # ------------------------------------------------------------------ judging
 
-    def _judge(self, round_: Round, params: ExperimentParams) -> tuple[Vote, str]:
-        """Return the vote and its reason."""
+    def _judge(self, round_: Round, params: ExperimentParams, salt: bytes | None) -> DecidedBallot:
+        """Return the ballot, with this salt."""
+        digest = round_.proposals or b""
         nothing = Vote(0, (Scores(),) * (1 + len(round_.contents)))
         if self._adopter.unfit is not None:
             what = "the proposal" if len(round_.contents) == 1 else "all proposals"
             self._log_rejection(round_, what, self._adopter.unfit)
-            return nothing, self._adopter.unfit
+            return DecidedBallot(round_.index, digest, nothing, salt, self._adopter.unfit)
         proposals = [self._load(round_, slot) for slot in round_.contents]
         find_defects(self._context, self._adopter, round_, proposals)
         current = self._test_current()
@@ -135,10 +138,13 @@ class BallotMaker:
         judge = Judge(
             self._context.spec, params.merge, lambda slots: self._test_mean(round_, slots)
         )
-        judgement = judge.judge(Evidence(current, alone, own))
+        gains, records = self._measure_gains(round_, params, proposals, current)
+        judgement = judge.judge(Evidence(current, alone, own, gains, records))
         scores = [tested.scores if tested else Scores() for tested in tests.values()]
         vote = Vote(judgement.bitmap, (current, *scores))
-        return vote, self._explain(round_, proposals, judgement)
+        reason = self._explain(round_, proposals, judgement)
+        limited = {str(round_.slots[s].proposer): gain for s, gain in limit_gains(gains).items()}
+        return DecidedBallot(round_.index, digest, vote, salt, reason, limited)
 
     def _load(self, round_: Round, slot: int) -> Proposal:
         """Return a proposal as it arrived; its bytes are read again for each use."""
@@ -194,6 +200,45 @@ class BallotMaker:
             path.unlink(missing_ok=True)
         tested = self._test(weights, "the mean of proposals")
         return tested if isinstance(tested, Trial) else None
+
+    def _measure_gains(
+        self,
+        round_: Round,
+        params: ExperimentParams,
+        proposals: Sequence[Proposal],
+        current: Scores,
+    ) -> tuple[dict[int, float], dict[int, float]]:
+        """Return by slot the gains after a part of each step, and the proposers' records.
+
+        Both are empty if the vote rule does not need them.
+        """
+        spec, usable = self._context.spec, [each for each in proposals if each.can_be_approved]
+        is_needed = spec.vote_rule == VoteRule.TRACK_RECORD and params.merge == Merge.MEAN
+        start = self._adopter.load_current() if is_needed and len(usable) > 1 else None
+        if start is None or current.vote_score is None:
+            return {}, {}
+        past = compute_records(self._context.folder.gains_before(round_.index))
+        gains, records = {}, {}
+        for each in usable:
+            score = self._score_part(start, each)
+            if score is None:
+                gains[each.slot] = -math.inf
+            else:
+                better = score - current.vote_score
+                gains[each.slot] = better if spec.higher_is_better else -better
+            records[each.slot] = past.get(str(round_.slots[each.slot].proposer), 0.0)
+        return gains, records
+
+    def _score_part(self, start: Weights, proposal: Proposal) -> float | None:
+        """Return the vote score after a part of the step to a proposal."""
+        try:
+            part = choose_part(proposal.reach)
+            moved = move_partly(start.weights, proposal.decode().weights, part)
+        except WeightsError as error:  # its copy was damaged since it was inspected
+            _log.warning("%s: %s: %s", self._context.name, proposal.label, error)
+            return None
+        tested = self._test(Weights(moved), f"a part of the step to {proposal.label}")
+        return tested.scores.vote_score if isinstance(tested, Trial) else None
 
     def _test(self, weights: Weights, what: str) -> Trial | str:
         """Return the result of a test, or the reason why it failed."""

@@ -1,25 +1,28 @@
-"""Proposals that are too far from the current weights."""
+"""Distances of proposals from the current weights."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
-from colearn_learner.agent.screening import find_distant
+from colearn_learner.agent.screening import measure_reach
 
 
 @pytest.mark.parametrize(
-    ("distances", "distant"),
+    ("distances", "reach"),
     [
-        ({0: 1.0, 1: 1.0, 2: 5.0}, set()),
-        ({0: 1.0, 1: 1.0, 2: 5.1}, {2}),
-        ({0: 1.0, 3: 2.0, 5: 3.0, 6: 12.6}, {6}),
-        ({0: 1.0, 1: 1.0, 2: math.inf}, {2}),
-        ({0: 1.0, 1: 100.0}, set()),
-        ({}, set()),
+        ({0: 1.0, 1: 1.0, 2: 5.0}, {0: 1.0, 1: 1.0, 2: 5.0}),
+        ({0: 1.0, 3: 2.0, 5: 3.0, 6: 10.0}, {0: 0.4, 3: 0.8, 5: 1.2, 6: 4.0}),
+        ({0: 1.0, 1: 2.0, 2: math.inf}, {0: 0.5, 1: 1.0, 2: math.inf}),
+        ({0: 0.0, 1: 0.0, 2: 2.0}, {0: math.nan, 1: math.nan, 2: math.inf}),
+        ({0: 1.0, 1: 100.0}, {}),
+        ({}, {}),
     ],
-    ids=["at the limit", "beyond", "even number", "not finite", "too few", "none"],
+    ids=["odd number", "even number", "not finite", "no median", "too few", "none"],
 )
-def test_distances_beyond_a_multiple_of_the_median_are_found(distances, distant):
-    assert find_distant(distances, 5.0) == distant
+def test_distances_are_in_units_of_their_median(distances, reach):
+    measured = measure_reach(distances)
+    assert list(measured) == list(reach)
+    assert np.array_equal(list(measured.values()), list(reach.values()), equal_nan=True)

@@ -13,7 +13,7 @@ from colearn_ledger.protocol import MAX_PROPOSERS, Merge
 if TYPE_CHECKING:
     from colearn_learner.cli._support.experiment_file import Overrides
 
-VOTE_RULES = ("better-alone", "leave-one-out")
+VOTE_RULES = ("better-alone", "leave-one-out", "track-record")
 """The values of `colearn_ledger.spec.VoteRule`; importing that module would load numpy."""
 
 
