@@ -179,8 +179,7 @@ def _better_on_average(part: float, decay: float, *, most: float = 1.0) -> Rule:
     """V17: approve proposers whose steps were better, on average over the rounds so far.
 
     A gain counts in units of the round's median gain: at most as one, a loss at most as ``most``.
-    The product's `track-record`, V19, also tests more of the step to a proposal that is further
-    away than the median one.
+    The product's `track-record`, V19, also tests more of steps that are longer than most.
     """
 
     def select(judge: CandidateJudge, evidence: Evidence) -> list[int]:

@@ -107,29 +107,28 @@ def run_missing(cells: Sequence[Cell], path: Path) -> dict[Cell, Outcome]:
 
 
 def format_table(results: dict[Cell, Outcome]) -> str:
-    """Return a Markdown table: a row for each rule and threshold, a column for each situation.
+    """Return a Markdown table: a row for each situation, a column for each rule and threshold.
 
     Entries are the mean accuracy after each of the last five rounds in per cent, over the seeds.
     With attacks, the share of dishonest proposals that were accepted follows, also in per cent.
     """
-    columns = list(dict.fromkeys(_describe_situation(cell) for cell in results))
-    rows = dict.fromkeys((cell.rule, cell.threshold) for cell in results)
-    lines = [
-        f"| rule | threshold | {' | '.join(columns)} |",
-        "|---|---:|" + "---:|" * len(columns),
-    ]
+    grouped: dict[tuple[str, str], list[Outcome]] = {}
+    for cell, outcome in results.items():
+        grouped.setdefault((_describe_situation(cell), _describe_rule(cell)), []).append(outcome)
+    rows = dict.fromkeys(situation for situation, _ in grouped)
+    columns = dict.fromkeys(rule for _, rule in grouped)
+    lines = [f"| situation | {' | '.join(columns)} |", "|---" + "|---:" * len(columns) + "|"]
     for row in rows:
-        entries = []
-        for column in columns:
-            same = [
-                outcome
-                for cell, outcome in results.items()
-                if (cell.rule, cell.threshold) == row and _describe_situation(cell) == column
-            ]
-            entries.append(_format_entry(same, is_attacked="honest" not in column))
-        threshold = f"{row[1]:g}" if row[1] else "–"
-        lines.append(f"| {row[0]} | {threshold} | {' | '.join(entries)} |")
+        entries = [
+            _format_entry(grouped.get((row, column), []), is_attacked="honest" not in row)
+            for column in columns
+        ]
+        lines.append(f"| {row} | {' | '.join(entries)} |")
     return "\n".join(lines)
+
+
+def _describe_rule(cell: Cell) -> str:
+    return f"{cell.rule} {cell.threshold:g}" if cell.threshold else cell.rule
 
 
 def _describe_situation(cell: Cell) -> str:

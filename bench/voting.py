@@ -20,7 +20,7 @@ from networks import Group, Network, Rows
 from numpy.typing import NDArray
 
 from colearn_learner.agent.judge import Evidence, Trial
-from colearn_learner.agent.records import add_gain, choose_part, limit_gains
+from colearn_learner.agent.records import add_gain, choose_parts, limit_gains
 from colearn_learner.agent.screening import measure_reach
 from colearn_learner.catalogue.models import make_learner, model
 from colearn_learner.catalogue.settings import Training
@@ -136,8 +136,13 @@ class Panel:
         others = sorted(self.sound - {learner})
         if len(others) < 2:
             return {}  # as the agent does
-        parts = {slot: choose_part(self.reach[slot]) for slot in others}
-        return {slot: current - self.score_part(learner, slot, parts[slot]) for slot in others}
+        return {
+            slot: min(
+                current - self.score_part(learner, slot, part)
+                for part in choose_parts(self.reach[slot])
+            )
+            for slot in others
+        }
 
     def _test(self, learner: int, score: float) -> Trial:
         approves = bool(score <= self.current[learner])  # learners of the catalogue approve equals

@@ -21,22 +21,26 @@ from colearn_ledger.weights.tree import WeightsTree, flatten
 _PART = 0.25
 """The tested part of the step from the current weights to a proposal that is not far off."""
 
+_NEAR, _FAR = 2.0, 3.5
+"""Beyond the first multiple of the median distance, more is tested too; from the second, all."""
+
 _DECAY = 0.8
 """Weight of a round's gains in the record of the next round."""
 
 _Key = TypeVar("_Key", bound=Hashable)
 
 
-def choose_part(reach: float) -> float:
-    """Return the part of the step to a proposal that is tested.
+def choose_parts(reach: float) -> tuple[float, ...]:
+    """Return the parts of the step to a proposal that are tested; the smallest gain counts.
 
-    A proposal that is further away than the median one has to be good further along, because it
-    moves the mean further too.
+    A proposal that is much further away than the median one also has to be good further along,
+    because it moves the mean further.
 
     Args:
         reach: its distance from the current weights, in units of the median distance.
     """
-    return min(1.0, _PART * max(1.0, reach))
+    excess = (reach - _NEAR) / (_FAR - _NEAR)
+    return (_PART, min(1.0, _PART + (1 - _PART) * excess)) if excess > 0 else (_PART,)
 
 
 def move_partly(current: WeightsTree, proposal: WeightsTree, part: float) -> WeightsTree:

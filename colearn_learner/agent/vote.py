@@ -12,7 +12,7 @@ from colearn_learner.agent.context import AgentContext, describe, weights_of
 from colearn_learner.agent.folder import DecidedBallot
 from colearn_learner.agent.judge import Evidence, Judge, Judgement, Trial
 from colearn_learner.agent.progress import Work
-from colearn_learner.agent.records import choose_part, compute_records, limit_gains, move_partly
+from colearn_learner.agent.records import choose_parts, compute_records, limit_gains, move_partly
 from colearn_learner.agent.screening import Proposal, find_defects
 from colearn_learner.conversion import approves, scores_of
 from colearn_learner.interface import Weights
@@ -220,25 +220,27 @@ class BallotMaker:
         past = compute_records(self._context.folder.gains_before(round_.index))
         gains, records = {}, {}
         for each in usable:
-            score = self._score_part(start, each)
-            if score is None:
-                gains[each.slot] = -math.inf
-            else:
-                better = score - current.vote_score
-                gains[each.slot] = better if spec.higher_is_better else -better
+            gains[each.slot] = min(
+                -math.inf
+                if score is None
+                else (score - current.vote_score) * (1 if spec.higher_is_better else -1)
+                for score in self._score_parts(start, each)
+            )
             records[each.slot] = past.get(str(round_.slots[each.slot].proposer), 0.0)
         return gains, records
 
-    def _score_part(self, start: Weights, proposal: Proposal) -> float | None:
-        """Return the vote score after a part of the step to a proposal."""
-        try:
-            part = choose_part(proposal.reach)
-            moved = move_partly(start.weights, proposal.decode().weights, part)
-        except WeightsError as error:  # its copy was damaged since it was inspected
-            _log.warning("%s: %s: %s", self._context.name, proposal.label, error)
-            return None
-        tested = self._test(Weights(moved), f"a part of the step to {proposal.label}")
-        return tested.scores.vote_score if isinstance(tested, Trial) else None
+    def _score_parts(self, start: Weights, proposal: Proposal) -> list[float | None]:
+        """Return the vote scores after parts of the step to a proposal."""
+        scores: list[float | None] = []
+        for part in choose_parts(proposal.reach):
+            try:
+                moved = move_partly(start.weights, proposal.decode().weights, part)
+            except WeightsError as error:  # its copy was damaged since it was inspected
+                _log.warning("%s: %s: %s", self._context.name, proposal.label, error)
+                return [None]
+            tested = self._test(Weights(moved), f"a part of the step to {proposal.label}")
+            scores.append(tested.scores.vote_score if isinstance(tested, Trial) else None)
+        return scores
 
     def _test(self, weights: Weights, what: str) -> Trial | str:
         """Return the result of a test, or the reason why it failed."""

@@ -155,8 +155,8 @@ class TestResults:
                 attacked: Outcome([0.6], 0.5, 0.25),
             }
         )
-        assert table.splitlines()[0].split(" | ")[2:] == [
-            "digits 0.5 adjusted, honest",
-            "digits 0.5 adjusted, 2 noise |",
+        assert table.splitlines()[0] == "| situation | none |"
+        assert table.splitlines()[2:] == [
+            "| digits 0.5 adjusted, honest | 75.0 |",
+            "| digits 0.5 adjusted, 2 noise | 60.0 (25) |",
         ]
-        assert table.splitlines()[2] == "| none | – | 75.0 | 60.0 (25) |"

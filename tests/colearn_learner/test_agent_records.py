@@ -11,7 +11,7 @@ import pytest
 from colearn_learner.agent.folder import AgentFolder, DecidedBallot
 from colearn_learner.agent.judge import Evidence, Judge, Trial
 from colearn_learner.agent.records import (
-    choose_part,
+    choose_parts,
     compute_records,
     limit_gains,
     move_partly,
@@ -34,9 +34,12 @@ def test_partial_step_moves_floating_tensors_only():
     assert current["a"].tolist() == [0.0, 0.0]
 
 
-@pytest.mark.parametrize(("reach", "part"), [(0.1, 0.25), (1.0, 0.25), (2.0, 0.5), (5.0, 1.0)])
-def test_longer_steps_are_tested_further_along(reach, part):
-    assert choose_part(reach) == part
+@pytest.mark.parametrize(
+    ("reach", "parts"),
+    [(0.1, (0.25,)), (2.0, (0.25,)), (2.75, (0.25, 0.625)), (3.5, (0.25, 1.0)), (9.0, (0.25, 1.0))],
+)
+def test_long_steps_are_also_tested_further_along(reach, parts):
+    assert choose_parts(reach) == parts
 
 
 @pytest.mark.parametrize(
@@ -194,16 +197,23 @@ def test_single_proposal_is_decided_by_the_learners_vote(tmp_path):
     assert not any(line["gains"] for line in w.journal(0) if line["kind"] == "ballot")
 
 
-def test_long_step_has_to_be_good_further_along(tmp_path):
+@pytest.mark.parametrize("hump", [None, 0.875], ids=["further along", "at first"])
+def test_long_step_has_to_be_good_at_first_and_further_along(tmp_path, hump):
     class StepsTo(TowardsTarget):
         def mli_propose_weights(self) -> Weights:
             return Weights([np.full(3, self.target)])
 
+        def _score(self, weights: list[np.ndarray]) -> float:
+            if hump is None:
+                return super()._score(weights)
+            number = float(weights[0][0])  # good everywhere, except after a quarter of 3.5
+            return -9.0 if number == hump else number
+
     params = {"proposers": 4, "rounds": 1}
-    learners = [StepsTo(1.0), StepsTo(1.1), StepsTo(2.5), StepsTo(0.5)]
+    learners = [StepsTo(1.0), StepsTo(1.1), StepsTo(3.5), StepsTo(0.5)]
     w = World(tmp_path, learners, params, spec={"vote_rule": "track-record"})
     w.drive(w.agents())
     [line] = [line for line in w.journal(3) if line["kind"] == "ballot"]
-    tested = {w.wallets[n].address: line["gains"][w.wallets[n].address] for n in range(3)}
-    gains = [0.25 * 1.0, 0.25 * 1.1**2 / 1.05, -1]  # 2.5 / 1.05 of a quarter step leads too far
-    assert list(tested.values()) == pytest.approx([gains[0] / gains[1], 1.0, -1.0])
+    gains = [line["gains"][w.wallets[n].address] for n in range(3)]
+    # the distances are 0.5, 1, 1.1 and 3.5
+    assert gains == pytest.approx([0.25 / 0.275, 1.0, -1.0])
