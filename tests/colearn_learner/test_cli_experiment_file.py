@@ -38,25 +38,45 @@ def test_template_is_valid_and_contains_every_parameter(tmp_path: Path):
     assert printed == TEMPLATE
     (tmp_path / "experiment.toml").write_text(printed)
     params = read_experiment_file(tmp_path / "experiment.toml").params(CONTENT, CONTENT)
-    assert params.approval_bps == 5_000
     named = set(tomllib.loads(TEMPLATE)["terms"]) | {"name", "spec", "initial", "approval_bps"}
-    assert named - {"approval"} == set(params.__dataclass_fields__)
+    assert named == set(params.__dataclass_fields__)
+    assert "# approval = 0.4 " in TEMPLATE
 
 
 def test_terms_become_parameters(tmp_path: Path):
     text = TEMPLATE.replace('"round_robin"', '"random"').replace('"open"', '"allowlist"')
-    text = text.replace("approval = 0.5", "approval = 1").replace(
+    text = text.replace("# approval = 0.4", "approval = 1").replace(
         "late_join = false", "late_join = true"
     )
     text = text.replace("proposers = 1 ", "proposers = 5 ").replace('"mean"', '"best"')
-    text = text.replace('rule = "better-alone"', 'rule = "leave-one-out"')
+    text = text.replace('# rule = "track-record"', 'rule = "better-alone"')
     (tmp_path / "e.toml").write_text(text)
     read = read_experiment_file(tmp_path / "e.toml")
     params = read.params(CONTENT, CONTENT)
     assert (params.selection, params.admission) == (Selection.RANDOM, Admission.ALLOWLIST)
     assert (params.approval_bps, params.late_join) == (10_000, True)
     assert (params.proposers, params.merge) == (5, Merge.BEST)
-    assert read.voting["vote_rule"] == VoteRule.LEAVE_ONE_OUT
+    assert read.voting["vote_rule"] == VoteRule.BETTER_ALONE
+
+
+@pytest.mark.parametrize(
+    ("admission", "approval", "rule"),
+    [("open", 4_000, VoteRule.TRACK_RECORD), ("allowlist", 2_500, VoteRule.LEAVE_ONE_OUT)],
+)
+def test_approval_and_vote_rule_depend_on_admission(tmp_path: Path, admission, approval, rule):
+    text = TEMPLATE.replace('admission = "open"', f'admission = "{admission}"')
+    for content in (text, text[: text.index("\n[vote]")]):
+        (tmp_path / "e.toml").write_text(content)
+        read = read_experiment_file(tmp_path / "e.toml")
+        assert read.params(CONTENT, CONTENT).approval_bps == approval
+        assert read.voting["vote_rule"] == rule
+
+
+def test_open_is_the_default_admission_and_has_its_defaults(tmp_path: Path):
+    (tmp_path / "e.toml").write_text(TEMPLATE.replace('admission = "open"', "# "))
+    read = read_experiment_file(tmp_path / "e.toml")
+    assert read.params(CONTENT, CONTENT).approval_bps == 4_000
+    assert read.voting["vote_rule"] == VoteRule.TRACK_RECORD
 
 
 def test_table_about_voting_has_the_defaults_of_the_specification(tmp_path: Path):
@@ -64,9 +84,9 @@ def test_table_about_voting_has_the_defaults_of_the_specification(tmp_path: Path
     schema = WeightsSchema.of([np.zeros(1)])
     implied = ExperimentSpec("", schema, "score", higher_is_better=True)
     voting = read_experiment_file(tmp_path / "e.toml").voting
-    stated = ExperimentSpec("", schema, "score", higher_is_better=True, **voting)
     assert set(voting) == {"vote_rule", "tolerance", "max_distance"}
-    assert stated == implied
+    assert voting["tolerance"] == implied.tolerance
+    assert voting["max_distance"] == implied.max_distance
 
 
 def test_options_replace_fields_of_the_file(tmp_path: Path):
@@ -104,13 +124,13 @@ def test_options_offer_each_vote_rule():
         ("rounds = 15", 'rounds = "15"', "wrong type"),
         ("min_learners = 5", "min_learners = 1", "min_learners is out of its bounds"),
         ("max_learners = 5", "max_learners = 4", "max_learners is out of its bounds"),
-        ("approval = 0.5", "approval = 0", "above 0 and at most 1"),
-        ("approval = 0.5", "approval = 50", "above 0 and at most 1"),
-        ("approval = 0.5", "approval = nan", "above 0 and at most 1"),
+        ("# approval = 0.4", "approval = 0", "above 0 and at most 1"),
+        ("# approval = 0.4", "approval = 50", "above 0 and at most 1"),
+        ("# approval = 0.4", "approval = nan", "above 0 and at most 1"),
         ('"round_robin"', '"roundrobin"', "did you mean round_robin"),
         ("proposers = 1 ", "proposers = 17 ", "proposers is out of its bounds"),
         ('"mean"', '"men"', "did you mean mean"),
-        ('"better-alone"', '"alone"', "did you mean better-alone"),
+        ('# rule = "track-record"', 'rule = "alone"', "did you mean better-alone"),
         ("tolerance = 0.0", 'tolerance = "0"', "wrong type"),
         ('name = "tumours"', f'name = "{"x" * 65}"', "name is out of its bounds"),
         ("higher_is_better = false", 'higher_is_better = "no"', "wrong type"),

@@ -48,7 +48,8 @@ arguments = { dataset = "breast-cancer", learner = 0, of = 5 }
 rounds = 15
 min_learners = 5                # needed to start
 max_learners = 5                # the experiment starts automatically when this many have joined
-approval = 0.5                  # fraction of a round's voters that must approve: above 0, at most 1
+# approval = 0.4                # fraction of a round's voters that must approve: above 0, at most 1
+                                # (0.25 is the default with an allowlist, 0.4 without)
 proposers = 1                   # how many learners train and propose in each round, at most 16
 merge = "mean"                  # of several accepted proposals; or "best", the most approved one
 propose_window = 600            # seconds to train and propose
@@ -63,7 +64,7 @@ patience = 0                    # rounds in a row without an accepted proposal t
 
 # How agents vote. This table is part of the specification, and is optional.
 [vote]
-rule = "better-alone"           # approve what beats the current weights; or "leave-one-out"
+# rule = "track-record"         # or "leave-one-out", the default with an allowlist; "better-alone"
 tolerance = 0.0                 # of "leave-one-out": how much worse a proposal may make the mean
 max_distance = 5.0              # refuse proposals this many times as far away as the median one
 """
@@ -114,6 +115,13 @@ _NEEDED_TERMS = ("rounds", "min_learners", "max_learners")
 
 class BadExperimentFile(LearnerError):
     """The file does not describe an experiment; explains where and why."""
+
+
+_DEFAULTS: Mapping[Admission, tuple[int, VoteRule]] = {
+    Admission.OPEN: (4_000, VoteRule.TRACK_RECORD),
+    Admission.ALLOWLIST: (2_500, VoteRule.LEAVE_ONE_OUT),
+}
+"""Approval in basis points, and vote rule, where the file has none; see docs/accuracy.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +219,8 @@ def _parse_document(
         _check_weights(weights)
     if not model["score_name"]:
         raise BadExperimentFile("[model] score_name is empty; enter the name of the score")
+    parsed = _parse_terms({**terms, **overrides.terms})
+    approval_bps, rule = _DEFAULTS[parsed.get("admission", Admission.OPEN)]
     return ExperimentFile(
         model=model.get("description", ""),
         score_name=model["score_name"],
@@ -220,8 +230,8 @@ def _parse_document(
         arguments=weights.get("arguments", {}),
         file=folder / weights["file"] if "file" in weights else None,
         max_bytes=weights.get("max_bytes"),
-        terms={"name": document["name"], **_parse_terms({**terms, **overrides.terms})},
-        voting=_parse_vote({**vote, **overrides.vote}),
+        terms={"name": document["name"], "approval_bps": approval_bps, **parsed},
+        voting={"vote_rule": rule, **_parse_vote({**vote, **overrides.vote})},
     )
 
 
