@@ -183,9 +183,8 @@ class TestPins:
         alice.unpin(alice.put([b"collects for the first time"]))
         bob.unpin(bob.put([b"collects for the first time"]))
         shared, recent = alice.put([DATA]), alice.put([b"recent"])
-        for content in (shared, recent):
-            alice.pin(content)
-        bob.pin(shared)
+        for owner, content in ((alice, shared), (alice, recent), (bob, shared)):
+            owner.pin(content)
         os.utime(path_of(root, shared), (0, 0))
         alice.unpin(shared)
         alice.unpin(recent)
@@ -204,11 +203,9 @@ class TestPins:
         assert len(collected) == 1
         forgotten = store.put([b"never pinned"])
         os.utime(path_of(root, forgotten), (0, 0))
-        real = store._time
-        monkeypatch.setattr(store, "_time", lambda: real() + 3_600)
+        monkeypatch.setattr(store, "_time", lambda real=store._time: real() + 3_600)
         store.unpin(content)
-        assert len(collected) == 2
-        assert not store.has(forgotten)
+        assert (len(collected), store.has(forgotten)) == (2, False)
 
     def test_recently_stored_file_is_not_collected(self, store: DirectoryStore, root: Path):
         content = store.put([DATA])
