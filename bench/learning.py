@@ -210,8 +210,9 @@ def draw_plot(results: Results, data: str, path: Path) -> None:
     chosen = {cell: m for cell, m in results.items() if cell.place.data == data}
     sizes = sorted({cell.place.learners for cell in chosen})
     divisions = [d for d in DIVISIONS if any(cell.place.division == d for cell in chosen)]
-    shape = {"figsize": (4 * len(divisions), 3 * len(sizes)), "sharex": True, "sharey": True}
-    figure, axes = pyplot.subplots(len(sizes), len(divisions), squeeze=False, **shape)
+    shared = {"sharex": True, "sharey": True, "squeeze": False, "layout": "constrained"}
+    size = (4 * len(divisions), 3 * len(sizes) + 0.5)
+    figure, axes = pyplot.subplots(len(sizes), len(divisions), figsize=size, **shared)
     for (row, n), (column, division) in itertools.product(enumerate(sizes), enumerate(divisions)):
         axis = axes[row][column]
         axis.set_title(f"{n} learners, {division}")
@@ -221,8 +222,8 @@ def draw_plot(results: Results, data: str, path: Path) -> None:
             curves = [chosen[cell].accuracy for cell in here if cell.way == way]
             axis.plot(np.mean(np.array(curves), axis=0) * 100, label=way.name)
         axis.set(xlabel="rounds", ylabel="accuracy, %", ylim=(40, 100))
-        axis.legend(fontsize=6)
-    figure.tight_layout()
+    names = dict(zip(*reversed(axes[0][0].get_legend_handles_labels()), strict=True))
+    figure.legend(names.values(), names, loc="outside lower center", ncols=4, fontsize=7)
     figure.savefig(path, dpi=120)
 
 
