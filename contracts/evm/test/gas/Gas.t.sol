@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {ICollectiveLearningQueries as Q} from "../../src/ICollectiveLearning.sol";
 import {Selection} from "../../src/types/Enums.sol";
 import {ExperimentId} from "../../src/types/ExperimentId.sol";
 import {Params} from "../../src/types/Params.sol";
-import {Base} from "../Base.sol";
+import {GasBase} from "./GasBase.sol";
 import {PeerGovernor, PeerToken} from "./Peer.sol";
 
 /// @notice The gas that each call costs a user, including base and calldata, and the targets of docs/protocol.md.
 /// @dev Run with --isolate, which makes each call a transaction. The figures are in snapshots/Gas.json.
-contract GasTest is Base {
-    string private constant GROUP = "Gas";
+contract GasTest is GasBase {
     uint256 private constant VOTE_SMALL = 38_000;
     uint256 private constant VOTE_LARGE = 43_500;
     uint256 private constant VOTE_ON_8 = 54_000;
@@ -21,10 +19,6 @@ contract GasTest is Base {
     /// @dev What a proposal costs more if it begins voting, and for each proposal after the first.
     uint256 private constant BEGIN_VOTING = 30_000;
     uint256 private constant BEGIN_VOTING_EACH = 2_500;
-    /// @dev A call that closes a round and begins the next, and for each slot of the next.
-    uint256 private constant CLOSE = 115_000;
-    uint256 private constant CLOSE_EACH = 10_000;
-    uint256 private constant CLOSE_EACH_RANDOM = 27_000;
     /// @dev In bytes: EIP-170 and EIP-3860.
     uint256 private constant RUNTIME = 24_576;
     uint256 private constant CREATION = 49_152;
@@ -82,24 +76,6 @@ contract GasTest is Base {
         _assertPropose(2);
         _assertPropose(8);
         _assertPropose(16);
-    }
-
-    // ------------------------------------------------------------------ closing
-
-    function test_closingVote_isFlat() public {
-        uint8[4] memory proposers = [1, 2, 8, 16];
-        for (uint256 i = 0; i < 4; ++i) {
-            _assertClosing(proposers[i], Selection.RoundRobin, CLOSE_EACH);
-            _assertClosing(proposers[i], Selection.Random, CLOSE_EACH_RANDOM);
-        }
-    }
-
-    function test_advance_isFlat() public {
-        uint8[4] memory proposers = [1, 2, 8, 16];
-        for (uint256 i = 0; i < 4; ++i) {
-            _assertAdvance(proposers[i], Selection.RoundRobin, CLOSE_EACH);
-            _assertAdvance(proposers[i], Selection.Random, CLOSE_EACH_RANDOM);
-        }
     }
 
     // ------------------------------------------------------------------ other calls
@@ -192,27 +168,19 @@ contract GasTest is Base {
     function _assertVote(uint8 proposers, uint256 n, uint256 target) private {
         ExperimentId id = _begin(plural(proposers), n);
         bytes32 digest = digestOf(id, 0);
+        bytes memory list = scores(proposers);
         uint256 first = proposers == 1 ? 1 : 0;
         if (n == 10_000) first = 9_000;
         uint256[] memory costs = new uint256[](n == 10_000 ? 101 : n - first);
         for (uint256 i = 0; i < costs.length; ++i) {
-            costs[i] = _voteCost(id, digest, first + i, _choice(first + i, proposers), proposers);
+            vm.prank(account(first + i));
+            hub.vote(id, 0, digest, _choice(first + i, proposers), list);
+            costs[i] = _lastCost();
         }
         uint256 median = _median(costs);
         string memory name = string.concat("vote, ", _proposals(proposers), ", ", _learners(n));
         vm.snapshotValue(GROUP, name, median);
         assertLe(median, target);
-    }
-
-    function _voteCost(ExperimentId id, bytes32 digest, uint256 i, uint16 approvals, uint256 proposals)
-        private
-        returns (uint256)
-    {
-        bytes memory list = scores(proposals);
-        uint32 round = hub.experiment(id).round;
-        vm.prank(account(i));
-        hub.vote(id, round, digest, approvals, list);
-        return _lastCost();
     }
 
     function _assertSigned(uint8 proposers, uint256 n, uint256 target) private {
@@ -253,69 +221,6 @@ contract GasTest is Base {
             if (slot != last) assertLe(few[slot], PROPOSE);
         }
         assertLe(few[last], PROPOSE + BEGIN_VOTING + BEGIN_VOTING_EACH * last);
-    }
-
-    /// @dev The vote that closes the second round, which has current weights to replace, and begins the third.
-    function _assertClosing(uint8 proposers, Selection selection, uint256 each) private {
-        uint256 few = _closingCost(proposers, selection, proposers + 4);
-        uint256 many = _closingCost(proposers, selection, 60);
-        string memory name = _named("vote that closes", proposers);
-        vm.snapshotValue(GROUP, selection == Selection.Random ? string.concat(name, ", random") : name, many);
-        assertApproxEqAbs(many, few, _noise(selection, proposers));
-        assertLe(many, CLOSE + each * proposers);
-        assertLe(few, CLOSE + each * proposers);
-    }
-
-    function _closingCost(uint8 proposers, Selection selection, uint256 n) private returns (uint256 cost) {
-        Params memory p = plural(proposers);
-        p.selection = selection;
-        ExperimentId id = startExperiment(p, n);
-        for (uint32 round = 0; round < 2; ++round) {
-            proposeWeights(id, round);
-            bytes32 digest = digestOf(id, round);
-            uint256 only = proposers == 1 ? hub.learner(id, proposerOf(id, round, 0)).index : n;
-            for (uint256 i = 0; i < n; ++i) {
-                if (i == only) continue;
-                uint16 approvals = _choiceIn(id, round, i, proposers);
-                cost = _voteCost(id, digest, i, approvals, proposers);
-            }
-        }
-    }
-
-    function _assertAdvance(uint8 proposers, Selection selection, uint256 each) private {
-        (uint256 unproposed, uint256 closing) = _advanceCosts(proposers, selection, 60);
-        (uint256 manyUnproposed, uint256 manyClosing) = _advanceCosts(proposers, selection, 500);
-        string memory suffix = selection == Selection.Random ? ", random" : "";
-        string memory name = string.concat(_named("advance, no proposal", proposers), suffix);
-        vm.snapshotValue(GROUP, name, manyUnproposed);
-        name = string.concat(_named("advance, vote over", proposers), suffix);
-        vm.snapshotValue(GROUP, name, manyClosing);
-        assertApproxEqAbs(manyUnproposed, unproposed, _noise(selection, proposers));
-        assertApproxEqAbs(manyClosing, closing, _noise(selection, proposers));
-        assertLe(manyUnproposed, CLOSE + each * proposers);
-        assertLe(manyClosing, CLOSE + each * proposers);
-    }
-
-    /// @dev How much depends on which words of the active list the selected members share; with few learners, most.
-    function _noise(Selection selection, uint256 proposers) private pure returns (uint256) {
-        return selection == Selection.Random ? 9_000 * proposers : 3_000;
-    }
-
-    /// @dev Of the second round's end, without a proposal, and the third's, without a ballot.
-    function _advanceCosts(uint8 proposers, Selection selection, uint256 n)
-        private
-        returns (uint256 unproposed, uint256 closing)
-    {
-        Params memory p = plural(proposers);
-        p.selection = selection;
-        ExperimentId id = startExperiment(p, n);
-        passDeadline(id);
-        hub.advance(id);
-        unproposed = _lastCost();
-        proposeWeights(id, 1);
-        passDeadline(id);
-        hub.advance(id);
-        closing = _lastCost();
     }
 
     function _joinCost(ExperimentId id, bytes32 hash, uint256 i) private returns (uint256) {
@@ -359,33 +264,12 @@ contract GasTest is Base {
         return i % 2 == 0 ? uint16(all) : 0;
     }
 
-    /// @dev All proposals but the learner's own.
-    function _choiceIn(ExperimentId id, uint32 round, uint256 i, uint256 proposers)
-        private
-        view
-        returns (uint16 all)
-    {
-        Q.SlotView[] memory slots = hub.round(id, round).slots;
-        for (uint256 slot = 0; slot < proposers; ++slot) {
-            if (slots[slot].proposer != account(i)) all |= uint16(1 << slot);
-        }
-    }
-
-    function _named(string memory name, uint256 proposers) private pure returns (string memory) {
-        string memory noun = proposers == 1 ? " proposer" : " proposers";
-        return string.concat(name, ", ", vm.toString(proposers), noun);
-    }
-
     function _proposals(uint256 n) private pure returns (string memory) {
         return string.concat(vm.toString(n), n == 1 ? " proposal" : " proposals");
     }
 
     function _learners(uint256 n) private pure returns (string memory) {
         return string.concat(vm.toString(n), " learners");
-    }
-
-    function _lastCost() private view returns (uint256) {
-        return vm.lastCallGas().gasTotalUsed;
     }
 
     /// @dev The lower of two: with 3 learners there are two ballots, and one of them also closes the round.
