@@ -170,7 +170,7 @@ LONG = (
     Stage(
         "long forge tests", ("npm", "run", "--silent", "test-long"), EVM, ("node",), after=(FORGE,)
     ),
-    pytest("long tests", "--long", "-n", "2", after=("nodes",)),
+    pytest("long tests", "--long", "-n", "4", after=("nodes",)),
 )
 
 GOALS = {"lint": LINT, "check": CHECK, "test": TEST, "long": LONG}

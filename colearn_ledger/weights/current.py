@@ -240,7 +240,7 @@ def fetch_merged(
         MismatchedWeights: according to its header, the file was not merged from these files.
         WeightsError: the file is defective.
     """
-    failures = fetch_files(store, [content], folder, max_size=content.size, timeout=timeout)
+    failures = fetch_files(store, [content], folder, max_size=schema.max_bytes, timeout=timeout)
     if failures:
         raise failures[content]
     path = folder / file_name(content)

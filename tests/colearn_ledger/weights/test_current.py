@@ -208,6 +208,12 @@ class TestMergedFile:
         with pytest.raises(MismatchedWeights, match="the schema requires"):
             fetch_merged(store, content, experiment, folder, schema=other)
 
+    def test_oversized_file_is_not_fetched(self, store, folder, merged):
+        content = store.put([bytes(SCHEMA.max_bytes + 1)])
+        with pytest.raises(ContentTooLarge):
+            fetch_merged(store, content, merged[0], folder, schema=SCHEMA)
+        assert list(folder.iterdir()) == []
+
     def test_missing_file_is_unavailable(self, store, folder, merged):
         with pytest.raises(ContentUnavailable):
             fetch_merged(store, content_of(b"gone"), merged[0], folder, schema=SCHEMA)
