@@ -127,7 +127,7 @@ TEST = (
     *CHECK,
     Stage("pip check", python("-m", "pip", "check")),
     Stage("nodes", python("scripts/install_nodes.py"), needs=("node", "go", "c")),
-    pytest("tests on nodes", "--part", "nodes", "-n", "4", after=("nodes",)),
+    pytest("tests on nodes", "--part", "nodes", "-n", "6", after=("nodes",)),
     pytest("heavy tests", "--part", "heavy", "-n", "2", after=("tests on nodes",)),
     Stage(
         "contract artifact",
@@ -170,7 +170,7 @@ LONG = (
     Stage(
         "long forge tests", ("npm", "run", "--silent", "test-long"), EVM, ("node",), after=(FORGE,)
     ),
-    pytest("long tests", "--long", "-n", "4", after=("nodes",)),
+    pytest("long tests", "--long", "-n", "6", after=("nodes",)),
 )
 
 GOALS = {"lint": LINT, "check": CHECK, "test": TEST, "long": LONG}

@@ -73,8 +73,8 @@ def node_group_of(path: Path, test: str = "") -> tuple[int, str]:
     """Return the order and the name of the group of tests that one worker runs sequentially.
 
     Long groups come first. The tests of a file share its fixtures. The tests of several files share
-    a wasmd. The stories on wasmd wait for its clock most of the time: two groups, each with its own
-    chains, wait at the same time. Each test of the model is a group of its own.
+    a wasmd. The stories on wasmd wait for its clock most of the time: four groups, each with
+    its own chain, wait at the same time. Each test of the model is a group of its own.
 
     Args:
         path: the test's file.
@@ -83,7 +83,7 @@ def node_group_of(path: Path, test: str = "") -> tuple[int, str]:
     inside = path.relative_to(TESTS)
     if "cosmos_place" in _names_in(path)[0] or inside.parts[0] == "faults_cosmos":
         if inside.parts[0] == "scenarios":
-            return 0, f"stories on wasmd {crc32(test.encode()) % 2}"
+            return 0, f"stories on wasmd {crc32(test.encode()) % 4}"
         return 1, "wasmd"
     if inside.parts[0] == "model":
         return 2, f"{inside}::{test}"
