@@ -107,14 +107,17 @@ def find_defects(
 def measure_reach(distances: Mapping[int, float]) -> dict[int, float]:
     """Return distances from the current weights in units of their median.
 
-    They mean nothing if there are fewer than three; then none is returned. NaN stands for distances
-    that cannot be compared.
+    They mean nothing if there are fewer than three; then none is returned. A distance of 0, which
+    weights without floating tensors have, stays 0. NaN stands for what cannot be compared.
     """
     if len(distances) < _LEAST_FOR_MEDIAN:
         return {}
     median = statistics.median(distances.values())
     with np.errstate(all="ignore"):
-        return {slot: float(np.divide(each, median)) for slot, each in distances.items()}
+        return {
+            slot: float(np.divide(each, median)) if each else 0.0
+            for slot, each in distances.items()
+        }
 
 
 def _check_base(decoded: DecodedWeights, base: str | None) -> None:
