@@ -63,7 +63,7 @@ PEERS = {
     "alone": Way("alone", "alone"),
     "together": Way("together", "together"),
 }
-RULE, THRESHOLD = VoteRule.BETTER_ALONE, 0.25
+RULE, THRESHOLD = VoteRule.LEAVE_ONE_OUT, 0.25
 DEFAULT = (0, THRESHOLD, RULE.value)
 VARIED = 10
 """Number of learners with which numbers of proposers, thresholds and vote rules are varied."""
@@ -74,7 +74,7 @@ Results = Mapping[Cell, Measured]
 def make_ways(options: argparse.Namespace, learners: int) -> Iterator[Way]:
     """Yield the ways of learning that are asked for."""
     if "classic" in options.ways:
-        yield Way("classic", "votes", 1, THRESHOLD, RULE.value)
+        yield Way("classic", "votes", 1, THRESHOLD, VoteRule.BETTER_ALONE.value)
     if "plural" in options.ways:
         for k, threshold, rule in vary(options) if learners == VARIED else [DEFAULT]:
             name = f"plural k={k or min(learners, 16)}, {threshold:g}, {rule}"
