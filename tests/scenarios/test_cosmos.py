@@ -27,11 +27,16 @@ _CALLS = 20
 _PEOPLE = (CREATOR, ANYONE, "ana", "bob", "cy", "dan", "eve", "stranger", "late")
 
 
+_WAITING = {"pass_deadline", "pass_windows", "approach_deadline", "end_phase", "miss_round"}
+"""The steps of a story that wait, which therefore needs short windows."""
+
+
 class CosmosWorld(World):
     def __init__(self, place: Place, *, waits: bool) -> None:
         super().__init__()
         started = time.monotonic()
         self._place = place
+        self._waits = waits
         self._ledger = place.ledger(wallet_of(ANYONE))
         if waits:
             busy = math.ceil(_CALLS * (time.monotonic() - started))
@@ -46,6 +51,7 @@ class CosmosWorld(World):
 
         Only then is it certain that the node simulates transactions at the first block's time.
         """
+        assert self._waits, "name the step of this story that waits in _WAITING"
         latest = self._place.node.latest
         while (block := latest()[1]).time < time_:
             time.sleep(0.02)
@@ -65,8 +71,8 @@ class StoriesOnWasmd(AllStories):
     @pytest.fixture
     def world(self, place: Place, request: pytest.FixtureRequest) -> World:
         place.fund(wallet_of(name) for name in _PEOPLE)
-        time_passes = {"pass_deadline", "pass_windows", "approach_deadline"}
-        return CosmosWorld(place, waits=bool(time_passes & set(request.function.__code__.co_names)))
+        calls = set(request.function.__code__.co_names)
+        return CosmosWorld(place, waits=bool(_WAITING & calls))
 
 
 class TestOnWasmd(StoriesOnWasmd):
