@@ -12,7 +12,7 @@ import logging
 import threading
 
 from colearn_learner.agent.context import AgentContext
-from colearn_ledger.protocol import Account, ContentRef, Experiment, Round, Status
+from colearn_ledger.protocol import Account, ContentRef, Experiment, Round
 from colearn_ledger.weights.announced import TOPIC, find_announced
 
 _log = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ def announce_merge(context: AgentContext, experiment: Experiment, content: Conte
     If the experiment is over, nothing happens here; `confirm_merge` comes later. The announcement
     decides nothing, so a failure is only logged.
     """
-    if _is_over(experiment):
+    if experiment.status.is_over:
         return
     threading.Thread(
         target=_announce, args=(context, experiment, content), name="announce", daemon=True
@@ -38,7 +38,7 @@ def confirm_merge(context: AgentContext, experiment: Experiment) -> None:
     A failure is only logged.
     """
     content = context.folder.merged(experiment.current_round, experiment.current)
-    if content is None or not _is_over(experiment):
+    if content is None or not experiment.status.is_over:
         return
     account = context.ledger.account
     try:
@@ -65,10 +65,6 @@ def _send(context: AgentContext, experiment: Experiment, content: ContentRef) ->
     pending = context.ledger.announce(experiment.id, TOPIC, content)
     pending.wait(context.config.transaction_timeout)
     _log.info("%s: announced the merged weights %s", context.name, content.cid)
-
-
-def _is_over(experiment: Experiment) -> bool:
-    return experiment.status in (Status.COMPLETED, Status.CANCELLED)
 
 
 def _find_lowest(accepted_in: Round) -> int | None:

@@ -257,7 +257,7 @@ class Agent:
     # ------------------------------------------------------------------ one duty each
 
     def _join(self, experiment: Experiment) -> Action:
-        if experiment.status in (Status.COMPLETED, Status.CANCELLED):
+        if experiment.status.is_over:
             return Action.DONE
         late = experiment.status == Status.RUNNING and not experiment.params.late_join
         if late or not self._config.join:

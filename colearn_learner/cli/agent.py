@@ -252,7 +252,7 @@ def _check_part(ledger: Ledger, place: Place, *, joins: bool, expected: bytes | 
         pass
     else:
         return
-    if shown.status in (Status.COMPLETED, Status.CANCELLED):
+    if shown.status.is_over:
         raise CannotTakePart(
             f"{place.reference} is already {shown.status.name.lower()}, and {ledger.account} was "
             "not one of its learners; choose another experiment, or check --key"

@@ -13,6 +13,11 @@ class Status(IntEnum):
     COMPLETED = 2
     CANCELLED = 3
 
+    @property
+    def is_over(self) -> bool:
+        """Return whether the experiment has ended, so that it never changes again."""
+        return self in (Status.COMPLETED, Status.CANCELLED)
+
 
 class Phase(IntEnum):
     """The phase of a round."""

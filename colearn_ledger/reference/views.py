@@ -97,7 +97,7 @@ class Views:
     def duty(self, experiment: ExperimentId, account: Account, now: int) -> Duty:
         """Return the action that an account should take at the time ``now``."""
         state = self._state.find(experiment)
-        if state.status in (Status.COMPLETED, Status.CANCELLED):
+        if state.status.is_over:
             return Duty.DONE
         member = state.members.get(account)
         if state.status == Status.ENROLLING or member is None:

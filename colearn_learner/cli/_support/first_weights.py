@@ -11,7 +11,7 @@ from colearn_learner.cli._support.experiment_file import BadExperimentFile, Expe
 from colearn_learner.cli._support.factories import load_learner
 from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_learner.errors import LearnerError
-from colearn_ledger.protocol import Merge, Status
+from colearn_ledger.protocol import Merge
 from colearn_ledger.spec import ExperimentSpec
 from colearn_ledger.weights.codec import decode_weights, encode_weights
 from colearn_ledger.weights.current import obtain_current
@@ -77,7 +77,7 @@ def continue_weights(described: ExperimentFile, place: Place, store: str) -> Fir
     with explain_refusals(reference):
         ledger = place.open_view()
         finished = ledger.experiment(place.experiment)
-    if finished.status not in (Status.COMPLETED, Status.CANCELLED):
+    if not finished.status.is_over:
         raise CannotContinue(
             f"{reference} is {finished.status.name.lower()}, so its weights may still change; "
             "continue it when it is over"

@@ -74,8 +74,8 @@ pub(crate) fn start(storage: &mut dyn Storage, tx: &Transaction, id: u64) -> Eve
     rounds::start(storage, tx, id, progress, &params)
 }
 
-/// Cancels the experiment. A round with proposals is voted on to its end before, so that nobody can void
-/// what the voters made.
+/// Cancels the experiment. If its round has proposals, voting ends first, so that nobody can void
+/// what the voters decided.
 pub(crate) fn cancel(storage: &mut dyn Storage, tx: &Transaction, id: u64) -> Events {
     let mut progress = existing(storage, id)?;
     progress.must_be(&UNFINISHED)?;

@@ -52,7 +52,7 @@ impl Member {
         self.from_round <= round && self.until_round.is_none_or(|until| round < until)
     }
 
-    /// Sets its missed ballots, the experiment having so many misses.
+    /// Sets its missed ballots, as of the experiment's count of misses.
     pub(crate) fn set_missed_ballots(&mut self, missed: u32, misses: u32) {
         (self.missed_ballots, self.base) = (missed, misses);
     }
@@ -95,7 +95,7 @@ pub(crate) fn save_changed(
     Ok(())
 }
 
-/// Returns how many ballots a learner missed in a row, the experiment having so many misses.
+/// Returns how many ballots in a row a learner missed, given the experiment's count of misses.
 pub(crate) fn missed_ballots(
     storage: &dyn Storage,
     id: u64,

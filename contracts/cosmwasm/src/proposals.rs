@@ -133,7 +133,7 @@ fn open_slot(
 }
 
 /// Sets the proposer's missed proposals to 0. Its missed ballots are counted up to this round, because
-/// it may turn out to be no voter in it (see `members`).
+/// it may turn out not to be a voter of it (see `members`).
 fn record_proposal(
     storage: &mut dyn Storage,
     tx: &Transaction,
