@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from networks import Network, Rows
 from numpy.typing import NDArray
+
+from bench.networks import Network, Rows
 
 REACH = 4.5
 """Distance of the strongest attacks, in median distances of honest proposals."""
@@ -143,7 +144,10 @@ ATTACKS: dict[str, Craft] = {
     "always-yes": _propose_trained,
     "always-no": _propose_trained,
 }
-"""The attacks by name. In the last two, only the ballots are dishonest."""
+"""The attacks by name."""
+
+BALLOT_ATTACKS = ("always-yes", "always-no")
+"""The attacks in which only the ballots are dishonest."""
 
 
 def propose(attack: str, scene: Scene) -> Rows:
@@ -151,7 +155,7 @@ def propose(attack: str, scene: Scene) -> Rows:
     proposals = scene.trained.copy()
     for attacker in scene.dishonest:
         proposal = ATTACKS[attack](scene, attacker)
-        if attack not in ("labels", "always-yes", "always-no"):
+        if attack not in ("labels", *BALLOT_ATTACKS):
             proposal = proposal + scene.draw_noise(_ALIKE * scene.median)
         proposals[attacker] = proposal
     return proposals
@@ -167,5 +171,5 @@ def fill_ballots(attack: str, approvals: NDArray[np.bool_], dishonest: Sequence[
     """
     for attacker in dishonest:
         approvals[attacker] = attack == "always-yes"
-        if attack not in ("always-yes", "always-no"):
+        if attack not in BALLOT_ATTACKS:
             approvals[attacker, list(dishonest)] = True

@@ -33,7 +33,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cosmos_bench import (
+from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgInstantiateContract
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from bench.cosmos_bench import (
     BLOCK_TIME,
     PATIENCE,
     Bench,
@@ -44,11 +49,6 @@ from cosmos_bench import (
     pay_many_action,
     split,
 )
-from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgInstantiateContract
-from rich.console import Console
-from rich.progress import Progress
-from rich.table import Table
-
 from colearn_ledger.calls import JOIN, PROPOSE, VOTE
 from colearn_ledger.chains.cosmos.deployment import instantiate_contract
 from colearn_ledger.chains.cosmos.encoder import CosmosEncoder, Message

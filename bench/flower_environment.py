@@ -13,7 +13,7 @@ import os
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "bench" / "flower-requirements.txt"
 
 _PROGRAM = "import sys; from bench import flower_peer; flower_peer.main(*sys.argv[1:])"
-"""Run a job; as ``__main__``, the module could not be imported by Ray's processes."""
+"""Run jobs; as ``__main__``, the module could not be imported by Ray's processes."""
 
 _PACKAGES = "COLEARN_BENCH_PACKAGES"
 _PATH_LINE = (
@@ -57,7 +57,6 @@ class FlowerJob:
         arguments: the function's arguments; must be JSON.
         n_clients: number of clients.
         rounds: number of rounds.
-        cpus: number of clients that run at the same time.
     """
 
     strategy: str
@@ -66,7 +65,6 @@ class FlowerJob:
     rounds: int
     options: Mapping[str, Any] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    cpus: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,25 +82,33 @@ class FlowerResult:
     weights: Mapping[str, Any]
 
 
-def run_flower(job: FlowerJob, report: Report) -> FlowerResult:
-    """Run a job in Flower's environment.
+def run_flower(jobs: Sequence[FlowerJob], report: Report, cpus: int = 1) -> list[FlowerResult]:
+    """Run jobs one after another in Flower's environment.
+
+    They share one simulation, because Ray takes half a minute to start.
 
     Args:
-        job: the job.
+        jobs: the jobs; all have the same number of clients.
         report: shows progress.
+        cpus: number of clients that run at the same time.
 
     Raises:
-        InstallFailed: Flower cannot be installed, or the job failed; the message contains the end
+        InstallFailed: Flower cannot be installed, or a job failed; the message contains the end
             of its output.
     """
     python = prepare_flower(report)
-    with tempfile.TemporaryDirectory(prefix="colearn-flower-") as folder:
-        described, result = Path(folder) / "job.json", Path(folder) / "result.npz"
-        described.write_text(json.dumps(asdict(job)))
-        command = [str(python), "-c", _PROGRAM, str(described), str(result)]
-        run_with_progress(command, Path(folder), report, environment=_environment())
-        with np.load(result, allow_pickle=False) as found:
-            arrays = dict(found)
+    with tempfile.TemporaryDirectory(prefix="colearn-flower-") as name:
+        folder = Path(name)
+        described = {"jobs": [asdict(job) for job in jobs], "cpus": cpus}
+        (folder / "jobs.json").write_text(json.dumps(described))
+        command = [str(python), "-c", _PROGRAM, str(folder)]
+        run_with_progress(command, folder, report, environment=_environment())
+        return [_read_result(folder / f"{index}.npz") for index in range(len(jobs))]
+
+
+def _read_result(path: Path) -> FlowerResult:
+    with np.load(path, allow_pickle=False) as found:
+        arrays = dict(found)
     accuracy, seconds = arrays.pop("accuracy"), arrays.pop("seconds")
     weights = {name.removeprefix("weights/"): array for name, array in arrays.items()}
     return FlowerResult(tuple(accuracy.tolist()), tuple(seconds.tolist()), weights)

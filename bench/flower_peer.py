@@ -1,9 +1,9 @@
-"""Run one job in Flower's environment.
+"""Run jobs in Flower's environment.
 
-The job is a `FlowerJob` in JSON. It names a strategy of Flower's, its options, and a function that
-returns the clients; `bench.flower_environment.run_flower` writes it and reads the result. Flower
-runs the clients in Ray's processes. A strategy that cannot work with the number of clients, and a
-client that fails, end the job with an error.
+A job is a `FlowerJob` in JSON. It names a strategy of Flower's, its options, and a function that
+returns the clients; `bench.flower_environment.run_flower` writes the jobs and reads the results.
+Flower runs the clients in Ray's processes. A strategy that cannot work with the number of
+clients, and a client that fails, end the jobs with an error.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import functools
 import importlib
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import flwr.serverapp.strategy
 import numpy as np
-from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
@@ -59,6 +59,20 @@ class Clients(Protocol):
         """Return the accuracy of weights on records that no client uses."""
 
 
+@runtime_checkable
+class Attackers(Protocol):
+    """Clients some of which attack: they see what all have trained before they send theirs."""
+
+    def attack(self, weights: Arrays, trained: Sequence[Arrays], progress: float) -> list[Arrays]:
+        """Return what the clients send.
+
+        Args:
+            weights: the current weights.
+            trained: what each client's training made.
+            progress: the share of the rounds that are over.
+        """
+
+
 @functools.lru_cache(maxsize=1)
 def load_clients(reference: str, arguments: str) -> Clients:
     """Return this process's clients."""
@@ -67,7 +81,7 @@ def load_clients(reference: str, arguments: str) -> Clients:
     return clients
 
 
-def make_strategy(job: FlowerJob) -> FedAvg:
+def make_strategy(job: FlowerJob, clients: Clients) -> FedAvg:
     """Return the job's strategy, which fails if a client fails or it cannot aggregate."""
     if job.strategy not in STRATEGIES:
         raise JobFailed(f"there is no strategy {job.strategy}; choose from {', '.join(STRATEGIES)}")
@@ -78,7 +92,12 @@ def make_strategy(job: FlowerJob) -> FedAvg:
         min_available_nodes=job.n_clients,
         **job.options,
     )
-    aggregate = strategy.aggregate_train
+    configure, aggregate = strategy.configure_train, strategy.aggregate_train
+    current: list[Arrays] = []
+
+    def configure_all(server_round: int, arrays: ArrayRecord, *rest: Any) -> Iterable[Message]:
+        current[:] = [to_arrays(arrays)]
+        return configure(server_round, arrays, *rest)
 
     def aggregate_all(server_round: int, replies: Iterable[Message]) -> Any:
         received = list(replies)
@@ -86,6 +105,12 @@ def make_strategy(job: FlowerJob) -> FedAvg:
         if failed or len(received) != job.n_clients:
             reason = failed[0].error.reason if failed else f"{len(received)} replies"
             raise JobFailed(f"round {server_round}: {len(failed)} clients failed: {reason}")
+        received.sort(key=lambda reply: reply.content["metrics"]["client"])
+        if isinstance(clients, Attackers):
+            trained = [to_arrays(reply.content["arrays"]) for reply in received]
+            sent = clients.attack(current[0], trained, (server_round - 1) / job.rounds)
+            for reply, weights in zip(received, sent, strict=True):
+                reply.content["arrays"] = to_record(weights)
         arrays, metrics = aggregate(server_round, received)
         if arrays is None:
             raise JobFailed(
@@ -94,29 +119,31 @@ def make_strategy(job: FlowerJob) -> FedAvg:
             )
         return arrays, metrics
 
+    strategy.configure_train = configure_all  # type: ignore[method-assign]
     strategy.aggregate_train = aggregate_all  # type: ignore[method-assign]
     return strategy
 
 
-def make_client_app(reference: str, arguments: str) -> ClientApp:
+def make_client_app() -> ClientApp:
     """Return the application that Flower runs for each client."""
     app = ClientApp()
 
     @app.train()
     def train(message: Message, context: Context) -> Message:
         client = int(context.node_config["partition-id"])
-        state = context.state.get("client")
-        mu = float(message.content["config"].get("proximal-mu", 0.0))
-        weights, new_state, records = load_clients(reference, arguments).train(
+        config = message.content["config"]
+        state = context.state.get(config["job"])  # each job begins without one
+        weights, new_state, records = load_clients(config["clients"], config["arguments"]).train(
             client,
             to_arrays(message.content["arrays"]),
             None if state is None else to_arrays(state),
-            mu,
+            float(config.get("proximal-mu", 0.0)),
         )
-        context.state["client"] = to_record(new_state)
+        context.state.clear()
+        context.state[config["job"]] = to_record(new_state)
         content = {
             "arrays": to_record(weights),
-            "metrics": MetricRecord({"num-examples": records}),
+            "metrics": MetricRecord({"num-examples": records, "client": client}),
         }
         return Message(content=RecordDict(content), reply_to=message)
 
@@ -133,33 +160,48 @@ def to_arrays(record: ArrayRecord) -> Arrays:
     return {name: np.array(array.numpy()) for name, array in record.items()}
 
 
-def run(job: FlowerJob) -> dict[str, Any]:
-    """Run a job; return accuracy, seconds, and the final weights."""
-    arguments = json.dumps(dict(job.arguments), sort_keys=True)
-    clients = load_clients(job.clients, arguments)
-    moments: list[tuple[float, Arrays]] = []
+def run(jobs: Sequence[FlowerJob], cpus: int, folder: Path) -> None:
+    """Run jobs in one simulation, and write their results to a folder.
+
+    Raises:
+        JobFailed: a job cannot be run to its end, or the jobs have different numbers of clients.
+    """
+    if len({job.n_clients for job in jobs}) != 1:
+        raise JobFailed("the jobs of one simulation need the same number of clients")
     server = ServerApp()
 
     @server.main()
     def main(grid: Grid, context: Context) -> None:
-        def record(server_round: int, arrays: ArrayRecord) -> None:
-            moments.append((time.monotonic(), to_arrays(arrays)))
-
-        make_strategy(job).start(
-            grid=grid,
-            initial_arrays=to_record(clients.start()),
-            num_rounds=job.rounds,
-            evaluate_fn=record,
-        )
+        for index, job in enumerate(jobs):
+            np.savez(folder / f"{index}.npz", **run_job(job, index, grid))
 
     run_simulation(
         server_app=server,
-        client_app=make_client_app(job.clients, arguments),
-        num_supernodes=job.n_clients,
+        client_app=make_client_app(),
+        num_supernodes=jobs[0].n_clients,
         backend_config={
             "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
-            "init_args": {"num_cpus": job.cpus, "num_gpus": 0},
+            "init_args": {"num_cpus": cpus, "num_gpus": 0},
         },
+    )
+
+
+def run_job(job: FlowerJob, index: int, grid: Grid) -> dict[str, Any]:
+    """Run a job; return accuracy, seconds, and the final weights."""
+    arguments = json.dumps(dict(job.arguments), sort_keys=True)
+    clients = load_clients(job.clients, arguments)
+    moments: list[tuple[float, Arrays]] = []
+
+    def record(server_round: int, arrays: ArrayRecord) -> None:
+        moments.append((time.monotonic(), to_arrays(arrays)))
+
+    config = {"job": str(index), "clients": job.clients, "arguments": arguments}
+    make_strategy(job, clients).start(
+        grid=grid,
+        initial_arrays=to_record(clients.start()),
+        num_rounds=job.rounds,
+        train_config=ConfigRecord(config),
+        evaluate_fn=record,
     )
     if len(moments) != job.rounds + 1:
         raise JobFailed(f"Flower ended after {len(moments) - 1} of {job.rounds} rounds")
@@ -172,6 +214,8 @@ def run(job: FlowerJob) -> dict[str, Any]:
     }
 
 
-def main(job: str, result: str) -> None:
-    """Run the job in a file and write its result."""
-    np.savez(result, **run(FlowerJob(**json.loads(Path(job).read_text()))))
+def main(folder: str) -> None:
+    """Run the jobs of a folder and write their results there."""
+    described = json.loads((Path(folder) / "jobs.json").read_text())
+    jobs = [FlowerJob(**job) for job in described["jobs"]]
+    run(jobs, described["cpus"], Path(folder))

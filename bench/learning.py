@@ -24,29 +24,23 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import logging
-import multiprocessing
-import os
 import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.box import MARKDOWN
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from bench.cells import CellFile, form_batches, measure_missing
 from bench.flower_environment import FlowerJob, prepare_flower, run_flower
 from bench.learning_cells import (
     Cell,
-    CellFile,
     Measured,
     Way,
-    estimate_seconds,
+    choose_batch,
     measure,
     rounds_to_reach,
 )
@@ -108,7 +102,7 @@ def check_flower(place: Place, rounds: int = 2) -> float:
         InstallFailed: Flower cannot be installed, or its run failed.
     """
     job = FlowerJob(strategy="FedAvg", rounds=rounds, **describe_clients(place))
-    found = run_flower(job, report).weights
+    found = run_flower([job], report)[0].weights
     plain = run_fedavg(place, rounds)
     return max(float(np.abs(found[name] - plain[name]).max()) for name in plain)
 
@@ -116,56 +110,6 @@ def check_flower(place: Place, rounds: int = 2) -> float:
 def report(line: str) -> None:
     """Show a line of progress."""
     print(line, file=sys.stderr, flush=True)
-
-
-def _prepare_process(cores: Any) -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {cores.get()})  # processes that it starts inherit this
-    logging.getLogger("colearn_learner").setLevel(logging.ERROR)  # each rejection is a warning
-    import torch
-
-    torch.set_num_threads(1)
-
-
-def measure_cells(cells: Sequence[Cell], file: CellFile, processes: int) -> None:
-    """Measure cells that are not in the file yet, and show the progress."""
-    missing = [cell for cell in cells if file.get(cell) is None]
-    if not missing:
-        return
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
-    for _, core in zip(range(processes), itertools.cycle(cores), strict=False):
-        queue.put(core)
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    shown = [TextColumn(c) if isinstance(c, str) else c for c in columns]
-    with (
-        Progress(*shown, console=Console(stderr=True)) as progress,
-        ProcessPoolExecutor(
-            processes, mp_context=context, initializer=_prepare_process, initargs=(queue,)
-        ) as pool,
-    ):
-        task = progress.add_task("cells", total=len(cells), completed=len(cells) - len(missing))
-        running: dict[Future[Measured], Cell] = {pool.submit(measure, c): c for c in missing}
-        try:
-            for future in as_completed(running):
-                file.add(running.pop(future), future.result())
-                left = estimate_left(cells, file, processes)
-                progress.update(
-                    task, advance=1, description=f"cells, about {left / 60:.0f} min left"
-                )
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def estimate_left(cells: Sequence[Cell], file: CellFile, processes: int) -> float:
-    """Return the seconds until all cells are measured."""
-    found = {cell: file.get(cell) for cell in cells}
-    done = {cell: measured for cell, measured in found.items() if measured is not None}
-    missing = [cell for cell in cells if cell not in done]
-    return (estimate_seconds(missing, done) or 0.0) / processes
 
 
 def format_table(results: Results, data: str) -> Table:
@@ -261,7 +205,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Measure what is missing, and print the tables."""
     options = parse_options()
-    cells, file = make_cells(options), CellFile(options.cells)
+    cells, file = make_cells(options), CellFile[Cell, Measured](options.cells, Measured)
     missing = [cell for cell in cells if file.get(cell) is None]
     report(f"{len(cells)} cells, {len(cells) - len(missing)} of them in {options.cells}")
     if any(cell.place.data == "mnist" for cell in missing):
@@ -273,17 +217,17 @@ def main() -> None:
             report(f"Flower's FedAvg differs from a plain loop by at most {difference:.1e}")
             if difference > 1e-5:
                 sys.exit("learning: Flower trains other weights than a plain loop does")
-        measure_cells(cells, file, options.processes)
+        measure_missing(form_batches(missing, choose_batch), file, measure, options.processes)
     except InstallFailed as error:
         sys.exit(f"learning: {error}")
-    results = {cell: found for cell in cells if (found := file.get(cell)) is not None}
+    results = file.select(cells)
     for data in options.data:
         print(f"\n{data}:")
         Console(width=160).print(format_table(results, data))
         if options.plot:
             draw_plot(results, data, Path(options.plot.format(data)))
-    total = sum(measured.seconds for measured in results.values())
-    print(f"\n{len(results)} cells took {total / 60:.0f} min in all, {options.processes} at a time")
+    minutes = file.sum_seconds(cells) / 60
+    print(f"\n{len(results)} cells took {minutes:.0f} min in all, {options.processes} at a time")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,10 @@
-"""Ways of learning, the cells of `bench/learning.py`, and the file of finished cells."""
+"""Ways of learning, and the cells of `bench/learning.py`."""
 
 from __future__ import annotations
 
-import json
-import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from bench.flower_environment import FlowerJob, run_flower
@@ -56,11 +53,6 @@ class Cell:
     way: Way
     rounds: int
 
-    @property
-    def key(self) -> str:
-        """Return a text that only equal cells share."""
-        return json.dumps(asdict(self), sort_keys=True)
-
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -72,37 +64,42 @@ class Measured:
         round_seconds: seconds of a round; 0 if the way has no rounds.
         accepted: number of accepted proposals.
         proposals: number of all proposals.
-        seconds: seconds of the whole cell, with preparation and tests.
     """
 
     accuracy: tuple[float, ...]
     round_seconds: float
     accepted: int
     proposals: int
-    seconds: float
 
 
-def measure(cell: Cell) -> Measured:
-    """Measure a cell.
+def choose_batch(cell: Cell) -> int | None:
+    """Return what cells of one of Flower's simulations have in common; None for other cells."""
+    return cell.place.learners if cell.way.kind == "flower" else None
+
+
+def measure(batch: Sequence[Cell]) -> list[Measured]:
+    """Measure a batch of cells.
 
     Raises:
         CellFailed: the weights of some rounds were not seen.
         InstallFailed: Flower cannot be installed, or its run failed.
     """
-    began = time.monotonic()
+    if batch[0].way.kind == "flower":
+        return run_strategies(batch)
+    return [_measure_here(cell) for cell in batch]
+
+
+def _measure_here(cell: Cell) -> Measured:
     place, rounds = cell.place, cell.rounds
     round_seconds, accepted, proposals = 0.0, 0, 0
     if cell.way.kind == "votes":
         accuracy, round_seconds, accepted, proposals = run_votes(cell)
-    elif cell.way.kind == "flower":
-        accuracy, round_seconds = run_strategy(cell)
     elif cell.way.kind == "together":
         accuracy = train_alone(place.make_joint_learner(), rounds, place.examine)
     else:
         lone = place.make_lone_learners()
         accuracy = mean_of([train_alone(learner, rounds, place.examine) for learner in lone])
-    seconds = time.monotonic() - began
-    return Measured(tuple(accuracy), round_seconds, accepted, proposals, seconds)
+    return Measured(tuple(accuracy), round_seconds, accepted, proposals)
 
 
 # ------------------------------------------------------------------ rounds with votes
@@ -163,92 +160,26 @@ def find_changes(history: History) -> list[bool]:
 # ------------------------------------------------------------------ Flower
 
 
-def run_strategy(cell: Cell) -> tuple[list[float], float]:
-    """Run a strategy of Flower's.
+def run_strategies(batch: Sequence[Cell]) -> list[Measured]:
+    """Run strategies of Flower's in one simulation.
 
-    The first round, in which Ray's processes load the data, does not count for the seconds.
+    The first round, in which Ray's processes load the data, does not count for a round's seconds.
     """
-    job = FlowerJob(
-        strategy=cell.way.strategy,
-        options=dict(cell.way.options),
-        rounds=cell.rounds,
-        **describe_clients(cell.place),
-    )
-    found = run_flower(job, lambda line: None)
-    after_first = found.seconds[1:]
-    round_seconds = (after_first[-1] - after_first[0]) / max(1, cell.rounds - 1)
-    return list(found.accuracy), round_seconds
-
-
-# ------------------------------------------------------------------ the file of finished cells
-
-
-class CellFile:
-    """Finished cells in a file with one line of JSON for each, so that a run can be resumed.
-
-    Args:
-        path: the file; created with the first cell.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._found: dict[str, Measured] = {}
-        if path.exists():
-            for line in path.read_text().splitlines():
-                self._read(line)
-
-    def _read(self, line: str) -> None:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            return  # the last line of a killed run
-        measured = record["measured"]
-        accuracy = tuple(measured.pop("accuracy"))
-        self._found[json.dumps(record["cell"], sort_keys=True)] = Measured(accuracy, **measured)
-
-    def get(self, cell: Cell) -> Measured | None:
-        """Return the result of a cell, or None."""
-        return self._found.get(cell.key)
-
-    def add(self, cell: Cell, measured: Measured) -> None:
-        """Append a result."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        record = {"cell": asdict(cell), "measured": asdict(measured)}
-        needs_end = self._path.exists() and not self._path.read_bytes().endswith(b"\n")
-        with self._path.open("a") as file:
-            file.write(f"{chr(10) if needs_end else ''}{json.dumps(record)}\n")
-        self._found[cell.key] = measured
-
-
-def estimate_seconds(cells: Iterable[Cell], done: Mapping[Cell, Measured]) -> float | None:
-    """Return the seconds that cells will take in all, from similar ones that are done.
-
-    A cell is estimated by the mean of those that have the same way, number of learners and data;
-    if there are none, the same way and number of learners, and so on. None if no cell is done.
-    """
-    if not done:
-        return None
-    return sum(_estimate(cell, done) for cell in cells)
-
-
-def _estimate(cell: Cell, done: Mapping[Cell, Measured]) -> float:
-    tries: tuple[Callable[[Cell], Any], ...] = (
-        lambda c: (c.way, c.place.learners, c.place.data),
-        lambda c: (c.way, c.place.learners),
-        lambda c: c.way,
-        lambda c: c.way.kind,
-        lambda c: None,
-    )
-    for feature in tries:
-        wanted = feature(cell)
-        similar = [
-            measured.seconds * cell.rounds / other.rounds
-            for other, measured in done.items()
-            if feature(other) == wanted
-        ]
-        if similar:
-            return statistics.mean(similar)
-    raise CellFailed("there is no finished cell to estimate from")
+    jobs = [
+        FlowerJob(
+            strategy=cell.way.strategy,
+            options=dict(cell.way.options),
+            rounds=cell.rounds,
+            **describe_clients(cell.place),
+        )
+        for cell in batch
+    ]
+    measured = []
+    for result in run_flower(jobs, lambda line: None):
+        after_first = result.seconds[1:]
+        round_seconds = (after_first[-1] - after_first[0]) / max(1, len(after_first) - 1)
+        measured.append(Measured(result.accuracy, round_seconds, 0, 0))
+    return measured
 
 
 def rounds_to_reach(accuracies: Sequence[float], goal: float) -> int | None:

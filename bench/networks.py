@@ -78,10 +78,16 @@ class Group:
         split: their records and the common test set, with flat inputs.
         training: their training configuration.
         flipped: the learners that train with each label c replaced by the last label - c.
+        trainings: number of trainings that they have made before, in another process.
     """
 
     def __init__(
-        self, network: Network, split: Split, training: Training, flipped: Sequence[int] = ()
+        self,
+        network: Network,
+        split: Split,
+        training: Training,
+        flipped: Sequence[int] = (),
+        trainings: int = 0,
     ) -> None:
         self.network, self.size = network, len(split.shares)
         self._training = training
@@ -98,6 +104,9 @@ class Group:
         self._starts = np.cumsum([0, *self._sizes])
         self._offsets = np.array([log_shares(each, network.classes) for each in targets])
         self._random = [np.random.default_rng(training.seed) for _ in targets]
+        for random, count in zip(self._random, self._sizes, strict=True):
+            for _ in range(trainings * training.passes):
+                random.permutation(count)
 
     def train(self, current: NDArray[Any]) -> Rows:
         """Return what each learner proposes after training from the current weights."""

@@ -173,9 +173,8 @@ def measure_flower(learners: int, rounds: int) -> float:
         clients="bench.trivial:TrivialClients",
         n_clients=learners,
         rounds=rounds + 1,
-        cpus=os.cpu_count() or 1,
     )
-    seconds = run_flower(job, report).seconds
+    seconds = run_flower([job], report, cpus=os.cpu_count() or 1)[0].seconds
     return (seconds[-1] - seconds[1]) / rounds
 
 

@@ -1,6 +1,6 @@
 """Compare vote rules in a plain loop: how well a group learns, honest and attacked.
 
-Usage: .venv/bin/python bench/vote_rules.py [--quick] [--rules V1 V12] [--results FILE]
+Usage: .venv/bin/python bench/vote_rules.py [--quick] [--rules V1 V12] [--cells FILE]
 
 A run is a plain loop (`bench/voting.py`), so that hundreds take minutes. The objections to copies
 and far-off proposals, the rules V1 and V7, and the test of the mean are the product's own code
@@ -12,27 +12,22 @@ test set, which no learner uses; the rest, or 20,000 records of MNIST, is divide
 (Dirichlet). A learner trains on 60 % of its records and votes with 20 %. The dishonest approve each
 other and reject everyone else, except in the attacks `always-yes` and `always-no`.
 
-Each run appends a line to the results file; another call with the same file skips it.
+Finished runs are kept in a file, and a rerun skips them (`bench/cells.py`).
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
-import json
-import os
 import statistics
-import sys
-import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy; threads do not help small networks
-
-from attacks import ATTACKS
-from candidates import CANDIDATES, REFERENCES
-from voting import Cell, Outcome, run
+from bench.attacks import ATTACKS
+from bench.candidates import CANDIDATES, REFERENCES
+from bench.cells import CellFile, measure_missing
+from bench.voting import Cell, Outcome, run
+from colearn_localnet.toolchains import cache_folder
 
 REPORTED = (4, 5, 6)
 """Seeds of reported tables; rules were chosen with the seeds 1, 2 and 3."""
@@ -70,40 +65,9 @@ def list_cells(options: argparse.Namespace) -> list[Cell]:
     return cells
 
 
-def read_results(path: Path) -> dict[Cell, Outcome]:
-    """Return the results in a file; a line that a stopped run left incomplete is ignored."""
-    results = {}
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            found = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        results[Cell(**found["cell"])] = Outcome(**found["outcome"])
-    return results
-
-
-def run_missing(cells: Sequence[Cell], path: Path) -> dict[Cell, Outcome]:
-    """Run the cells without a result, append theirs to the file, and return those of all cells."""
-    results = read_results(path)
-    missing = [cell for cell in cells if cell not in results]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        if path.stat().st_size:
-            file.write("\n")  # ends an incomplete line
-        for number, cell in enumerate(missing, 1):
-            began = time.process_time()
-            results[cell] = run(cell)
-            line = json.dumps({"cell": asdict(cell), "outcome": asdict(results[cell])})
-            file.write(line + "\n")
-            file.flush()
-            took = time.process_time() - began
-            last = results[cell].accuracy[-1]
-            print(
-                f"{number} of {len(missing)}: {cell.name}: {last:.3f}, {took:.1f} s CPU",
-                file=sys.stderr,
-                flush=True,
-            )
-    return {cell: results[cell] for cell in cells}
+def run_all(cells: Sequence[Cell]) -> list[Outcome]:
+    """Run cells and return their outcomes."""
+    return [run(cell) for cell in cells]
 
 
 def format_table(results: dict[Cell, Outcome]) -> str:
@@ -143,7 +107,7 @@ def _format_entry(outcomes: Sequence[Outcome], *, is_attacked: bool) -> str:
     accuracy = 100 * statistics.mean(a for each in outcomes for a in each.accuracy[-LAST:])
     if not is_attacked:
         return f"{accuracy:.1f}"
-    bad = 100 * statistics.mean(outcome.accepted_dishonest for outcome in outcomes)
+    bad = 100 * statistics.mean(outcome.accepted_dishonest or 0.0 for outcome in outcomes)
     return f"{accuracy:.1f} ({bad:.0f})"
 
 
@@ -163,14 +127,18 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=list(REPORTED))
     parser.add_argument("--learners", type=int, default=10)
     parser.add_argument("--rounds", type=int, help="default: 30 on digits, 15 on MNIST")
-    parser.add_argument("--results", type=Path, default=Path("vote_rules.jsonl"))
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--cells", type=Path, default=cache_folder() / "bench" / "vote_rules.jsonl")
     parser.add_argument("--quick", action="store_true", help="one seed, 10 rounds, two attacks")
     options = parser.parse_args()
     if options.quick:
         options.seeds, options.rounds = options.seeds[:1], 10
         options.attacks, options.alphas = options.attacks[:2], options.alphas[:1]
         options.adjustments = options.adjustments[:1]
-    print(format_table(run_missing(list_cells(options), options.results)))
+    cells, file = list_cells(options), CellFile[Cell, Outcome](options.cells, Outcome)
+    missing = [[cell] for cell in cells if file.get(cell) is None]
+    measure_missing(missing, file, run_all, options.processes)
+    print(format_table(file.select(cells)))
 
 
 if __name__ == "__main__":

@@ -7,18 +7,16 @@ approve it. The mean of the accepted ones becomes the current weights.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from pathlib import Path
 
 import numpy as np
-from attacks import Scene, fill_ballots, propose
-from candidates import CANDIDATES, REFERENCES, Probes
-from networks import Group, Network, Rows
 from numpy.typing import NDArray
 
+from bench.attacks import Scene, fill_ballots, propose
+from bench.candidates import CANDIDATES, REFERENCES, Probes
+from bench.networks import Group, Network, Rows
 from colearn_learner.agent.judge import Evidence, Trial
 from colearn_learner.agent.records import add_gain, choose_parts, limit_gains
 from colearn_learner.agent.screening import measure_reach
@@ -30,6 +28,7 @@ from colearn_ledger.protocol import Scores, needed_approvals
 from colearn_ledger.spec import ExperimentSpec, VoteRule
 from colearn_ledger.weights.comparison import hash_tensors, measure_distance
 from colearn_ledger.weights.schema import WeightsSchema
+from scripts.fetch_mnist import mnist_folder
 
 HIDDEN, RATE, BATCH = 32, 0.3, 16
 MNIST_TEST, MNIST_OWNED = 5_000, 20_000
@@ -76,11 +75,14 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of a run: accuracy after each round, and shares of accepted proposals."""
+    """The result of a run: accuracy after each round, and shares of accepted proposals.
+
+    Without votes there are no such shares, and without attackers that of the dishonest is 0.
+    """
 
     accuracy: list[float]
-    accepted_honest: float
-    accepted_dishonest: float
+    accepted_honest: float | None
+    accepted_dishonest: float | None
 
 
 class Panel:
@@ -163,15 +165,38 @@ def _measure_reach(
     return measure_reach(distances)
 
 
+class Start:
+    """What a run begins with, whoever merges the proposals.
+
+    Args:
+        cell: the run.
+
+    Attributes:
+        network: the learners' network.
+        parts: their records and the common test set.
+        training: their training configuration.
+        dishonest: the attackers.
+        flipped: those of them that train with flipped labels.
+        random: the attackers' source of randomness.
+        weights: the first weights.
+    """
+
+    def __init__(self, cell: Cell) -> None:
+        data, self.parts = divide_data(cell.data, cell.alpha, cell.learners, cell.seed)
+        self.training = Training(RATE, batch_size=BATCH, seed=cell.seed, level=cell.level)
+        self.random = np.random.default_rng([cell.seed, 13])
+        drawn = self.random.permutation(cell.learners)[: cell.dishonest]
+        self.dishonest: list[int] = sorted(drawn.tolist())
+        self.flipped = self.dishonest if cell.attack == "labels" else []
+        self.network = Network(self.parts.common_test.inputs.shape[1], HIDDEN, data.classes)
+        self.weights = _make_first_weights(self.network, data, self.parts, self.training)
+
+
 def run(cell: Cell) -> Outcome:
     """Run one experiment."""
-    data, parts = divide_data(cell.data, cell.alpha, cell.learners, cell.seed)
-    training = Training(RATE, batch_size=BATCH, seed=cell.seed, level=cell.level)
-    random = np.random.default_rng([cell.seed, 13])
-    dishonest = sorted(random.permutation(cell.learners)[: cell.dishonest].tolist())
-    network = Network(parts.common_test.inputs.shape[1], HIDDEN, data.classes)
-    group = Group(network, parts, training, dishonest if cell.attack == "labels" else ())
-    current = _make_first_weights(network, data, parts, training)
+    start = Start(cell)
+    network, dishonest, current = start.network, start.dishonest, start.weights
+    group = Group(network, start.parts, start.training, start.flipped)
     spec = ExperimentSpec("mlp", WeightsSchema.of(network.to_tree(current)), "log loss", False)
     needed = needed_approvals(cell.learners - 1, round(cell.threshold * 10_000))
     accuracy, accepted = [], np.zeros(cell.learners)
@@ -179,7 +204,8 @@ def run(cell: Cell) -> Outcome:
     for index in range(cell.rounds):
         proposals = group.train(current)
         if dishonest:
-            scene = Scene(network, current, proposals, dishonest, random, index / cell.rounds)
+            progress = index / cell.rounds
+            scene = Scene(network, current, proposals, dishonest, start.random, progress)
             proposals = propose(cell.attack, scene).astype(current.dtype)
         panel = Panel(group, current, proposals)
         approvals = _vote(cell, spec, panel, memories)
@@ -228,9 +254,6 @@ def _vote(
 def _load_data(name: str) -> Dataset:
     if name == "digits":
         return dataset(name)
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
-    from fetch_mnist import mnist_folder
-
     return load(name, mnist_folder()).dataset
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from attacks import ATTACKS, REACH, Scene, fill_ballots, propose
-from networks import Network
 
+from bench.attacks import ATTACKS, REACH, Scene, fill_ballots, propose
+from bench.networks import Network
 from colearn_learner.agent.screening import measure_reach
 from colearn_ledger.weights.comparison import hash_tensors
 

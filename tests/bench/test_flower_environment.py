@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,21 +47,23 @@ def test_failed_installation_is_tried_again(cache: Path, monkeypatch: pytest.Mon
     assert tried == ["venv", "pip"] * 2
 
 
-def test_job_and_result_travel_in_files(cache: Path, monkeypatch: pytest.MonkeyPatch):
+def test_jobs_and_results_travel_in_files(cache: Path, monkeypatch: pytest.MonkeyPatch):
     """A stand-in for Flower's Python answers with what it was given."""
     monkeypatch.setattr(flower_environment, "prepare_flower", lambda report: Path("python"))
 
     def run(command: list[str], folder: Path, *_: object, **__: object) -> str:
         assert command[:2] == ["python", "-c"]
-        assert '"strategy": "FedAvg"' in Path(command[3]).read_text()
-        moments = {"accuracy": np.array([0.5, 0.75]), "seconds": np.array([0.0, 2.0])}
-        np.savez(command[4], **moments, **{"weights/a.b": np.ones(3)})
+        described = json.loads((Path(command[3]) / "jobs.json").read_text())
+        for index, job in enumerate(described["jobs"]):
+            moments = {"accuracy": np.array([0.5, job["rounds"]]), "seconds": np.array([0.0, 2.0])}
+            np.savez(Path(command[3]) / f"{index}.npz", **moments, **{"weights/a.b": np.ones(3)})
         return ""
 
     monkeypatch.setattr(flower_environment, "run_with_progress", run)
-    result = run_flower(JOB, lambda line: None)
-    assert (result.accuracy, result.seconds) == ((0.5, 0.75), (0.0, 2.0))
-    assert list(result.weights) == ["a.b"]
+    results = run_flower([JOB, replace(JOB, rounds=2)], lambda line: None)
+    assert [result.accuracy for result in results] == [(0.5, 1.0), (0.5, 2.0)]
+    assert [result.seconds for result in results] == [(0.0, 2.0), (0.0, 2.0)]
+    assert list(results[0].weights) == ["a.b"]
 
 
 def test_packages_of_the_bench_come_last_on_flowers_path():

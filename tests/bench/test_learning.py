@@ -1,19 +1,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from bench.learning import estimate_left, format_table, make_cells, parse_options
+from bench.learning import format_table, make_cells, parse_options
 from bench.learning_cells import (
     Cell,
-    CellFile,
     Measured,
     Way,
-    estimate_seconds,
     measure,
     rounds_to_reach,
 )
@@ -25,8 +22,8 @@ PLACE = Place("digits", 3, "0.5", 1)
 VOTES = Way("plural", "votes", 0, 0.25, "better-alone")
 
 
-def measured(seconds: float, *accuracy: float) -> Measured:
-    return Measured(accuracy, 0.5, 3, 4, seconds)
+def measured(*accuracy: float) -> Measured:
+    return Measured(accuracy, 0.5, 3, 4)
 
 
 class TestPlaces:
@@ -84,60 +81,19 @@ class TestPlaces:
 
 class TestCells:
     def test_votes_and_peers_are_measured_after_every_round(self):
-        alone = measure(Cell(PLACE, Way("alone", "alone"), 3))
-        votes = measure(Cell(PLACE, VOTES, 3))
+        (alone,) = measure([Cell(PLACE, Way("alone", "alone"), 3)])
+        (votes,) = measure([Cell(PLACE, VOTES, 3)])
         assert len(alone.accuracy) == len(votes.accuracy) == 4
         assert votes.accuracy[0] == alone.accuracy[0]
         assert votes.proposals == 9
         assert 0 < votes.accepted <= 9
         assert votes.accuracy[-1] > votes.accuracy[0]
 
-    def test_finished_cells_are_read_back(self, tmp_path: Path):
-        way = Way("FedProx", "flower", strategy="FedProx", options=(("proximal_mu", 0.1),))
-        cell, result = Cell(PLACE, way, 3), measured(2.0, 0.1, 0.5)
-        CellFile(tmp_path / "cells").add(cell, result)
-        found = CellFile(tmp_path / "cells")
-        assert found.get(cell) == result
-        for other in (
-            replace(cell, rounds=4),
-            replace(cell, place=replace(PLACE, level=False)),
-            replace(cell, way=replace(way, options=(("proximal_mu", 1.0),))),
-        ):
-            assert found.get(other) is None
-
-    def test_line_of_a_killed_run_is_measured_again(self, tmp_path: Path):
-        path, cell = tmp_path / "cells", Cell(PLACE, VOTES, 3)
-        CellFile(path).add(cell, measured(1.0, 0.1))
-        whole = path.read_bytes()
-        path.write_bytes(whole + whole[: len(whole) // 2])
-        other = replace(cell, rounds=5)
-        CellFile(path).add(other, measured(2.0, 0.2))
-        found = CellFile(path)
-        assert found.get(cell) == measured(1.0, 0.1)
-        assert found.get(other) == measured(2.0, 0.2)
-
-    def test_estimate_is_taken_from_the_most_similar_cells(self):
-        large = replace(PLACE, learners=20)
-        done = {
-            Cell(PLACE, VOTES, 10): measured(10.0),
-            Cell(large, VOTES, 10): measured(100.0),
-            Cell(PLACE, Way("alone", "alone"), 10): measured(1.0),
-        }
-        wanted = [Cell(large, VOTES, 20), Cell(PLACE, replace(VOTES, proposers=2), 10)]
-        assert estimate_seconds(wanted, done) == 200.0 + 55.0
-        assert estimate_seconds(wanted, {}) is None
-
-    def test_estimate_of_the_rest_counts_processes(self, tmp_path: Path):
-        file, cells = CellFile(tmp_path / "cells"), [Cell(PLACE, VOTES, n) for n in (10, 20)]
-        assert estimate_left(cells, file, 2) == 0.0
-        file.add(cells[0], measured(10.0, 0.1))
-        assert estimate_left(cells, file, 2) == 10.0
-
 
 class TestTables:
     def test_full_run_varies_rules_with_ten_learners_only(self):
         cells = make_cells(parse_options([]))
-        assert len({cell.key for cell in cells}) == len(cells)
+        assert len(set(cells)) == len(cells)
         ways = {n: {c.way.name for c in cells if c.place.learners == n} for n in (5, 10, 20)}
         assert "plural k=16, 0.25, leave-one-out" in ways[20]
         assert len([name for name in ways[20] if name.startswith("plural")]) == 1
@@ -148,7 +104,7 @@ class TestTables:
 
     def test_table_shows_means_over_the_seeds(self):
         results = {
-            Cell(replace(PLACE, seed=seed), VOTES, 5): measured(1.0, *[0.0] * 4, *ends)
+            Cell(replace(PLACE, seed=seed), VOTES, 5): measured(*[0.0] * 4, *ends)
             for seed, ends in ((1, (0.92, 0.9)), (2, (0.92, 1.0)))
         }
         table = format_table(results, "digits")

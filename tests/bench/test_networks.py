@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from networks import Group, Network
 
+from bench.networks import Group, Network
 from colearn_learner.catalogue.models import make_learner, model
 from colearn_learner.catalogue.settings import Training
 from colearn_learner.datasets import Data, Share, dataset, split

@@ -1,18 +1,16 @@
-"""The study of vote rules: its loop, its rules and its file of results."""
+"""The study of vote rules: its loop, its rules and its table."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import vote_rules
-import voting
-from candidates import CANDIDATES, Probes
-from vote_rules import format_table, run_missing
-from voting import Cell, Outcome, Panel, divide_data, run
 
+from bench import voting
+from bench.candidates import CANDIDATES, Probes
+from bench.vote_rules import format_table
+from bench.voting import Cell, Outcome, Panel, divide_data, run
 from colearn_learner.agent.judge import Evidence, Trial
 from colearn_learner.catalogue.models import make_learner, model
 from colearn_learner.catalogue.settings import Training
@@ -120,43 +118,17 @@ def test_proposals_with_the_same_tensors_or_far_off_are_not_sound():
     assert Panel(group, current, proposals).sound == {0, 1, 4}
 
 
-class TestResults:
-    @pytest.fixture
-    def ran(self, monkeypatch):
-        cells = []
-
-        def run_quickly(cell: Cell) -> Outcome:
-            cells.append(cell)
-            return Outcome([0.5, 0.75], 1.0, 0.25)
-
-        monkeypatch.setattr(vote_rules, "run", run_quickly)
-        return cells
-
-    def test_cells_that_are_done_are_not_run_again(self, tmp_path, ran):
-        path, other = tmp_path / "results.jsonl", replace(CELL, seed=4)
-        first = run_missing([CELL], path)
-        assert run_missing([CELL, other], path) == {**first, other: first[CELL]}
-        assert ran == [CELL, other]
-
-    def test_incomplete_last_line_is_ignored(self, tmp_path, ran):
-        path, other = tmp_path / "results.jsonl", replace(CELL, seed=4)
-        run_missing([CELL], path)
-        path.write_text(path.read_text() + json.dumps({"cell": 1})[:-4])
-        run_missing([CELL, other], path)
-        assert list(run_missing([CELL, other], path)) == [CELL, other]
-        assert ran == [CELL, other]
-
-    def test_table_has_means_over_seeds(self):
-        attacked = replace(CELL, attack="noise", dishonest=2)
-        table = format_table(
-            {
-                CELL: Outcome([0.1, *[0.7] * 5], 1, 0),
-                replace(CELL, seed=4): Outcome([0.1, 0.6, *[0.85] * 4], 1, 0),
-                attacked: Outcome([0.6], 0.5, 0.25),
-            }
-        )
-        assert table.splitlines()[0] == "| situation | none |"
-        assert table.splitlines()[2:] == [
-            "| digits 0.5 adjusted, honest | 75.0 |",
-            "| digits 0.5 adjusted, 2 noise | 60.0 (25) |",
-        ]
+def test_table_has_means_over_seeds():
+    attacked = replace(CELL, attack="noise", dishonest=2)
+    table = format_table(
+        {
+            CELL: Outcome([0.1, *[0.7] * 5], 1, 0),
+            replace(CELL, seed=4): Outcome([0.1, 0.6, *[0.85] * 4], 1, 0),
+            attacked: Outcome([0.6], 0.5, 0.25),
+        }
+    )
+    assert table.splitlines()[0] == "| situation | none |"
+    assert table.splitlines()[2:] == [
+        "| digits 0.5 adjusted, honest | 75.0 |",
+        "| digits 0.5 adjusted, 2 noise | 60.0 (25) |",
+    ]
