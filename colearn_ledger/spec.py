@@ -37,6 +37,42 @@ class VoteRule(StrEnum):
     """Approve the proposals of learners whose proposals were improvements in the rounds so far."""
 
 
+def parse_vote_rule(rule: Any, what: str) -> VoteRule:
+    """Return the rule of this name.
+
+    Args:
+        rule: the name, or the rule itself.
+        what: what has this value, for the error.
+
+    Raises:
+        SpecError: there is no such rule.
+    """
+    try:
+        return VoteRule(rule)
+    except ValueError as error:
+        rules = ", ".join(rule.value for rule in VoteRule)
+        raise SpecError(f"{what} {ascii(rule)[:80]} is not one of {rules}") from error
+
+
+def parse_tolerance(tolerance: Any, what: str) -> float:
+    """Return a tolerance of the rule `VoteRule.LEAVE_ONE_OUT`.
+
+    Args:
+        tolerance: the number.
+        what: what has this value, for the error.
+
+    Raises:
+        SpecError: it is not a finite number of at least 0.
+    """
+    return _parse_number(tolerance, what, least=0)
+
+
+def _parse_number(number: Any, what: str, *, least: float) -> float:
+    if type(number) not in (int, float) or not least <= number <= _LARGEST:
+        raise SpecError(f"{what} is not a number of at least {least:g}")
+    return float(number)
+
+
 @dataclass(frozen=True, slots=True)
 class ExperimentSpec:
     """The specification that the learners of an experiment agree on.
@@ -47,7 +83,7 @@ class ExperimentSpec:
         score_name: the measure used for vote and test scores, for example ``accuracy``.
         higher_is_better: whether a higher score is a better one.
         text: further information for anyone considering joining.
-        vote_rule: the rule by which agents vote.
+        vote_rule: the rule by which agents vote, unless their learners choose another.
         tolerance: how much better the mean must be without a proposal before the rule
             `LEAVE_ONE_OUT` rejects it, in units of the score.
         max_distance: agents approve no proposal whose distance from the current weights exceeds
@@ -83,18 +119,14 @@ class ExperimentSpec:
             raise SpecError("the specification's continues is not a reference of an experiment")
 
     def _check_voting(self) -> None:
-        try:
-            object.__setattr__(self, "vote_rule", VoteRule(self.vote_rule))
-        except ValueError as error:
-            rules = ", ".join(rule.value for rule in VoteRule)
-            raise SpecError(
-                f"the specification's vote_rule {ascii(self.vote_rule)[:80]} is not one of {rules}"
-            ) from error
-        for name, least in (("tolerance", 0.0), ("max_distance", 1.0)):
-            number = getattr(self, name)
-            if type(number) not in (int, float) or not least <= number <= _LARGEST:
-                raise SpecError(f"the specification's {name} is not a number of at least {least:g}")
-            object.__setattr__(self, name, float(number))
+        whose = "the specification's"
+        checked = {
+            "vote_rule": parse_vote_rule(self.vote_rule, f"{whose} vote_rule"),
+            "tolerance": parse_tolerance(self.tolerance, f"{whose} tolerance"),
+            "max_distance": _parse_number(self.max_distance, f"{whose} max_distance", least=1),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     def to_bytes(self) -> bytes:
         """Return the document as canonical JSON, so that equal specifications have equal bytes.

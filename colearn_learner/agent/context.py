@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from colearn_learner.agent.folder import AgentFolder
@@ -15,11 +16,19 @@ from colearn_learner.interface import Weights
 from colearn_ledger.ledger import Ledger
 from colearn_ledger.protocol import ContentRef, ExperimentId, LedgerError
 from colearn_ledger.relay.relay import BallotCarrier
-from colearn_ledger.spec import ExperimentSpec, SpecError
+from colearn_ledger.spec import (
+    ExperimentSpec,
+    SpecError,
+    VoteRule,
+    parse_tolerance,
+    parse_vote_rule,
+)
 from colearn_ledger.weights.codec import DecodedWeights, decode_weights
 from colearn_ledger.weights.current import fetch_files, file_name, is_intact
 from colearn_ledger.weights.pickles import check_no_pickle
 from colearn_ledger.weights.store import ContentStore
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +50,13 @@ class AgentConfig:
             ``None``: all of them.
         keep_proposals: whether the learner's proposals stay pinned even if they are not accepted.
         carrier: submits open ballots to the ledger; by default the ledger itself.
+        vote_rule: the rule by which this agent votes; ``None``: the experiment's.
+        tolerance: how much better the mean must be without a proposal before the rule
+            `VoteRule.LEAVE_ONE_OUT` rejects it, in units of the score; ``None``: the experiment's.
 
     Raises:
-        InvalidArgument: ``keep_accepted`` is below 1.
+        InvalidArgument: ``keep_accepted`` is below 1, there is no such vote rule, or the tolerance
+            is not a finite number of at least 0 or the vote rule uses none.
     """
 
     join: bool = True
@@ -57,13 +70,42 @@ class AgentConfig:
     keep_accepted: int | None = 2
     keep_proposals: bool = False
     carrier: BallotCarrier | None = None
+    vote_rule: VoteRule | None = None
+    tolerance: float | None = None
 
     def __post_init__(self) -> None:
-        """Check that the current weights stay pinned."""
+        """Check that the current weights stay pinned, and how the agent votes."""
         if self.keep_accepted is not None and self.keep_accepted < 1:
             raise InvalidArgument(
                 f"keep_accepted is {self.keep_accepted}, but the current weights must stay pinned; "
                 "set it to at least 1"
+            )
+        try:
+            if self.vote_rule is not None:
+                object.__setattr__(self, "vote_rule", parse_vote_rule(self.vote_rule, "vote_rule"))
+            if self.tolerance is not None:
+                object.__setattr__(self, "tolerance", parse_tolerance(self.tolerance, "tolerance"))
+        except SpecError as error:
+            raise InvalidArgument(str(error)) from error
+        if self.vote_rule is not None:
+            self._check_tolerance_is_used(self.vote_rule)
+
+    def override_voting(self, agreed: ExperimentSpec) -> ExperimentSpec:
+        """Return a specification with this agent's vote rule and tolerance, if it has its own.
+
+        Raises:
+            InvalidArgument: this agent has its own tolerance, but the vote rule uses none.
+        """
+        rule = self.vote_rule or agreed.vote_rule
+        self._check_tolerance_is_used(rule)
+        tolerance = agreed.tolerance if self.tolerance is None else self.tolerance
+        return replace(agreed, vote_rule=rule, tolerance=tolerance)
+
+    def _check_tolerance_is_used(self, rule: VoteRule) -> None:
+        if self.tolerance is not None and rule != VoteRule.LEAVE_ONE_OUT:
+            raise InvalidArgument(
+                f"the tolerance is {self.tolerance}, but this agent votes by {rule}, which uses "
+                f"none; set no tolerance, or the vote rule {VoteRule.LEAVE_ONE_OUT}"
             )
 
 
@@ -91,17 +133,24 @@ class AgentContext:
         """Read the experiment's specification, unless it is the one read last.
 
         Raises:
+            InvalidArgument: the configuration has a tolerance, but the vote rule uses none.
             ContentUnavailable, ContentTooLarge, ContentMismatch, SpecError: the specification
                 cannot be fetched or read.
         """
         if self._loaded != content:
-            spec = ExperimentSpec.read(self.store, content, timeout=self.config.fetch_timeout)
+            agreed = ExperimentSpec.read(self.store, content, timeout=self.config.fetch_timeout)
+            spec = self.config.override_voting(agreed)
             self.store.pin(content)  # needed again at every start
             self._loaded, self._spec = content, spec
+            if spec != agreed:
+                rules = _describe_rule(spec), _describe_rule(agreed)
+                _log.info(
+                    "%s: votes by %s, although the experiment agreed on %s", self.name, *rules
+                )
 
     @property
     def spec(self) -> ExperimentSpec:
-        """Return the specification.
+        """Return the specification, with the agent's own vote rule and tolerance if it has any.
 
         Raises:
             SpecError: `load_spec` has not been called.
@@ -179,6 +228,11 @@ class AgentContext:
         """Return the seconds since the first call with these arguments; 0 on that call."""
         now = time.monotonic()
         return now - self._waiting_since.setdefault(what, now)
+
+
+def _describe_rule(spec: ExperimentSpec) -> str:
+    has_tolerance = spec.vote_rule == VoteRule.LEAVE_ONE_OUT
+    return spec.vote_rule + (f" with a tolerance of {spec.tolerance}" if has_tolerance else "")
 
 
 def _report_pieces(pieces: Iterator[bytes], report_done: Callable[[int], None]) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Decide which proposals of a round to approve, by the experiment's vote rule.
+"""Decide which proposals of a round to approve, by a vote rule.
 
 The decision follows from tests on the learner's own data. If the accepted proposals become a mean,
 several are only approved if their mean was tested and found better than the current weights.
@@ -67,7 +67,7 @@ class Judge:
     """Judge one round's proposals.
 
     Args:
-        spec: the experiment's specification.
+        spec: the experiment's specification, with the vote rule and the tolerance to use.
         merge: what the accepted proposals become.
         test_mean: tests the mean of proposals.
     """

@@ -194,6 +194,8 @@ class Agent:
         Raises:
             LearnerSendsPickles: the learner's own weights contain a pickle.
             LearnerDoesNotFit: the learner's weights differ from the experiment's.
+            InvalidArgument: the configuration has a tolerance, but the experiment's vote rule uses
+                none.
             AgentStopped: retrying would not help; the message explains why and what to do.
             DamagedFolder: the agent cannot write to its folder.
         """

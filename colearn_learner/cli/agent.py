@@ -6,7 +6,7 @@ import logging
 import re
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,18 +29,20 @@ from colearn_learner.cli._support.options import (
     learner_options,
     log_options,
     store_option,
+    vote_rule_options,
 )
 from colearn_learner.cli._support.progress import show_progress
 from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_learner.cli._support.secrets import KeyOptions, key_options
 from colearn_learner.cli._support.signals import Stopping, run_in_thread, stop_on_signals
 from colearn_learner.cli.logs import log_event
-from colearn_learner.errors import LearnerError
+from colearn_learner.errors import InvalidArgument, LearnerError
 from colearn_ledger.home import data_home, private_folder
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import LedgerError
 
 if TYPE_CHECKING:
+    from colearn_learner.agent.context import AgentConfig
     from colearn_learner.agent.loop import Agent, Observation
     from colearn_learner.agent.monitoring import Monitor
     from colearn_learner.agent.progress import ProgressListener
@@ -72,6 +74,29 @@ class _RunOptions:
     expected: bytes | None
     no_join: bool
     poll: float
+    vote_rule: str | None
+    tolerance: float | None
+
+    def make_config(self) -> AgentConfig:
+        """Return the agent's configuration, without a carrier of ballots.
+
+        Raises:
+            click.UsageError: a value is out of its bounds, or two do not fit together.
+        """
+        from colearn_learner.agent.context import AgentConfig
+        from colearn_ledger.spec import VoteRule
+
+        try:
+            return AgentConfig(
+                join=not self.no_join,
+                hash=self.expected,
+                poll=self.poll,
+                vote_rule=None if self.vote_rule is None else VoteRule(self.vote_rule),
+                tolerance=self.tolerance,
+                **self.keep,
+            )
+        except InvalidArgument as error:
+            raise click.UsageError(str(error)) from error
 
 
 @agent.command("run")
@@ -110,6 +135,7 @@ class _RunOptions:
     help="The weights to keep pinned in the store: the last N accepted ones, all accepted ones, or "
     "all, including this learner's proposals that were not accepted.",
 )
+@vote_rule_options(voters="this agent approves", default="the experiment's")
 @hash_option
 @click.option("--no-join", is_flag=True, help="Do not join; wait until the account has joined.")
 @click.option(
@@ -163,16 +189,15 @@ def _run_agent(
     signer: KeyOptions,
     options: _RunOptions,
 ) -> None:
-    from colearn_learner.agent.context import AgentConfig
     from colearn_learner.agent.loop import Agent
 
     learner.parse()  # reports malformed arguments before anything else
+    config = options.make_config()
     place = experiment.find()
     store = choose_store(options.store, place.network)
     wallet = signer.open_wallet()
     ledger = place.open_ledger(wallet, poll=options.poll)
-    joins = not options.no_join
-    _check_part(ledger, place, joins=joins, expected=options.expected)
+    _check_part(ledger, place, joins=config.join, expected=config.hash)
     folder = options.data_dir or _default_folder(place, ledger.account)
     private_folder(folder)
     with Agent(
@@ -181,13 +206,7 @@ def _run_agent(
         learner=learner.load(),
         experiment=place.experiment,
         folder=folder,
-        config=AgentConfig(
-            join=joins,
-            hash=options.expected,
-            poll=options.poll,
-            carrier=_make_carrier(options.relays, ledger, wallet, options.poll),
-            **options.keep,
-        ),
+        config=replace(config, carrier=_make_carrier(options.relays, ledger, wallet, options.poll)),
     ) as running:
         log_event(
             _log,

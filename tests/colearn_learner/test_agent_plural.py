@@ -204,10 +204,10 @@ def test_proposals_are_fetched_at_the_same_time(world):
 # ------------------------------------------------------------------ judging
 
 
-def vote_on(w: World, *numbers: Any) -> Vote:
-    """Let an agent vote on proposals of these weights."""
+def vote_on(w: World, *numbers: Any, **config: Any) -> Vote:
+    """Let an agent with this configuration vote on proposals of these weights."""
     files = [n if isinstance(n, ContentRef) else make_file(w, n) for n in numbers]
-    agent = propose_by_hand(w, *files)
+    agent = propose_by_hand(w, *files, **config)
     step_until(agent, Action.VOTED)
     agent.close()
     return find_votes(w)[w.wallets[-1].address]
@@ -271,6 +271,30 @@ def test_good_proposals_with_a_bad_mean_are_not_approved_together(tmp_path, capl
 def test_specification_chooses_the_vote_rule(tmp_path, fields, approvals):
     w = World(tmp_path, make_learners(0, 0, 8), {"proposers": 2}, spec=fields)
     assert vote_on(w, [-1.0] * 3, [4.0] * 3).approvals == approvals
+
+
+BETTER_ALONE, LEAVE_ONE_OUT = {"vote_rule": "better-alone"}, {"vote_rule": "leave-one-out"}
+
+
+@pytest.mark.parametrize(
+    ("agreed", "own", "approvals"),
+    [
+        (BETTER_ALONE, {}, 0b11),
+        (BETTER_ALONE, LEAVE_ONE_OUT, 0b10),
+        (BETTER_ALONE, {**LEAVE_ONE_OUT, "tolerance": 99}, 0b11),
+        (LEAVE_ONE_OUT, {}, 0b10),
+        (LEAVE_ONE_OUT, BETTER_ALONE, 0b11),
+        (LEAVE_ONE_OUT, {"tolerance": 99.0}, 0b11),
+        ({**LEAVE_ONE_OUT, "tolerance": 99.0}, {"tolerance": 0.0}, 0b10),
+        ({**BETTER_ALONE, "tolerance": 99.0}, LEAVE_ONE_OUT, 0b11),
+    ],
+)
+def test_agents_own_vote_rule_and_tolerance_replace_those_of_the_specification(
+    tmp_path, agreed, own, approvals
+):
+    """Both proposals are better than the current weights; the mean is better without the first."""
+    w = World(tmp_path, make_learners(0, 0, 8), {"proposers": 2}, spec=agreed)
+    assert vote_on(w, [1.0] * 3, [8.0] * 3, **own).approvals == approvals
 
 
 def test_means_are_not_tested_if_only_the_best_proposal_is_accepted(tmp_path):

@@ -137,6 +137,18 @@ def test_record_survives_a_restart(tmp_path, rule, approves_turncoat):
     assert (vote.approves(turncoat), vote.approves(other)) == (approves_turncoat, True)
 
 
+@pytest.mark.parametrize(
+    ("agreed", "own", "has_gains"),
+    [("better-alone", "track-record", True), ("track-record", "better-alone", False)],
+)
+def test_gains_are_measured_if_the_agents_own_rule_needs_them(tmp_path, agreed, own, has_gains):
+    params = {"proposers": 3, "rounds": 1}
+    w = World(tmp_path, make_learners(8, 9, 10), params, spec={"vote_rule": agreed})
+    w.drive([w.agent(0), w.agent(1), w.agent(2, vote_rule=own)])
+    gains = [line["gains"] for n in (0, 2) for line in w.journal(n) if line["kind"] == "ballot"]
+    assert [bool(each) for each in gains] == [not has_gains, has_gains]
+
+
 @pytest.mark.parametrize("fails", ["raises", "has no score"])
 def test_part_of_a_step_that_cannot_be_tested_is_a_loss(tmp_path, fails):
     class FailsOnParts(TowardsTarget):

@@ -21,8 +21,8 @@ from colearn_learner.cli._support.experiment_file import (
     Overrides,
     read_experiment_file,
 )
-from colearn_learner.cli._support.experiment_options import VOTE_RULES
 from colearn_learner.cli._support.factories import FactoryFailed, load_learner, parse_arguments
+from colearn_learner.cli._support.options import VOTE_RULES
 from colearn_learner.cli.logs import log_event, start_logging
 from colearn_learner.errors import LearnerError
 from colearn_ledger.protocol import Admission, ContentRef, Merge, Selection

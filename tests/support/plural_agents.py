@@ -64,9 +64,9 @@ class LossyStore:
         return self._target.get(content, **how)
 
 
-def propose_by_hand(w: World, *files: ContentRef) -> Agent:
+def propose_by_hand(w: World, *files: ContentRef, **config: Any) -> Agent:
     """Join everybody, propose files as the first learners, and return the last learner's agent."""
-    agents = w.agents()
+    agents = w.agents(**config)
     for agent in agents:
         step_until(agent, Action.JOINED)
     for agent in agents[:-1]:

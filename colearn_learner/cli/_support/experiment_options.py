@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from colearn_learner.cli._support.collect import Command, collect
+from colearn_learner.cli._support.options import vote_rule_options
 from colearn_ledger.protocol import MAX_PROPOSERS, Merge
 
 if TYPE_CHECKING:
     from colearn_learner.cli._support.experiment_file import Overrides
-
-VOTE_RULES = ("better-alone", "leave-one-out", "track-record")
-"""The values of `colearn_ledger.spec.VoteRule`; importing that module would load numpy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +64,7 @@ def create_options(command: Command) -> Command:
             help="End the experiment after this many rounds in a row without an accepted "
             "proposal; 0 means never. [default: the file's]",
         ),
-        click.option(
-            "--vote-rule",
-            type=click.Choice(VOTE_RULES),
-            help="The rule by which agents approve proposals. [default: the file's]",
-        ),
-        click.option(
-            "--tolerance",
-            type=click.FloatRange(0),
-            help="How much worse a proposal may make the mean, in units of the score, before "
-            "leave-one-out rejects it. [default: the file's]",
-        ),
+        vote_rule_options(voters="agents approve", default="the file's"),
         click.option(
             "--max-distance",
             type=click.FloatRange(1),

@@ -153,6 +153,35 @@ def store_option(command: Command) -> Command:
     )(command)
 
 
+# ------------------------------------------------------------------------------------ voting
+
+VOTE_RULES = ("better-alone", "leave-one-out", "track-record")
+"""The values of `colearn_ledger.spec.VoteRule`; importing that module would load numpy."""
+
+
+def vote_rule_options(*, voters: str, default: str) -> Callable[[Command], Command]:
+    """Return a decorator that adds ``--vote-rule`` and ``--tolerance``.
+
+    The command gets ``vote_rule`` and ``tolerance``, which are ``None`` by default.
+
+    Args:
+        voters: for the help, who votes by them, with the verb: "agents approve".
+        default: for the help, whose values are used by default: "the file's".
+    """
+    rule = click.option(
+        "--vote-rule",
+        type=click.Choice(VOTE_RULES),
+        help=f"The rule by which {voters} proposals. [default: {default}]",
+    )
+    tolerance = click.option(
+        "--tolerance",
+        type=click.FloatRange(0),
+        help="How much worse a proposal may make the mean, in units of the score, before "
+        f"leave-one-out rejects it. [default: {default}]",
+    )
+    return lambda command: rule(tolerance(command))
+
+
 # ---------------------------------------------------------------------------------- learners
 
 
