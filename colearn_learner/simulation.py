@@ -38,7 +38,7 @@ from colearn_ledger.protocol import (
     Merge,
     Status,
 )
-from colearn_ledger.spec import ExperimentSpec, VoteRule
+from colearn_ledger.spec import ExperimentSpec, SpecError, VoteRule, parse_vote_rule
 from colearn_ledger.weights.codec import write_weights
 from colearn_ledger.weights.current import obtain_current
 from colearn_ledger.weights.errors import WeightsError
@@ -76,6 +76,7 @@ class SimulationConfig:
         merge: ``mean`` or ``best``: what several accepted proposals of a round become. By default
             their mean, or the best one if the learners' weights have no mean.
         vote_rule: the rule by which agents approve proposals.
+        tolerance: tolerance of the rule ``leave-one-out``; see `ExperimentSpec`.
         keys: private keys, one per learner; by default new ones.
         on_event: called with each observation of the agents, in order.
         agent: configuration of all agents.
@@ -89,6 +90,7 @@ class SimulationConfig:
     n_proposers: int = 1
     merge: Literal["mean", "best"] | None = None
     vote_rule: VoteRule | str = VoteRule.BETTER_ALONE
+    tolerance: float = 0.0
     keys: Sequence[str | bytes] | None = None
     on_event: Callable[[Observation], None] | None = None
     agent: AgentConfig = field(default_factory=lambda: AgentConfig(poll=0.5, fetch_patience=5.0))
@@ -246,10 +248,6 @@ def _check(
         )
     if config.merge not in (None, "mean", "best"):
         raise SimulationError(f"there is no merge {config.merge!r}; choose mean or best")
-    if config.vote_rule not in (rules := [rule.value for rule in VoteRule]):
-        raise SimulationError(
-            f"there is no vote rule {config.vote_rule!r}; choose {' or '.join(rules)}"
-        )
     if config.keys is not None and len(config.keys) != len(learners):
         raise SimulationError(
             f"there are {len(config.keys)} keys for {len(learners)} learners; give one key each"
@@ -302,13 +300,18 @@ def _create(
         check_initial_weights(weights)
     except WeightsError as error:
         raise SimulationError(f"no experiment can start from the first learner: {error}") from error
-    spec = ExperimentSpec(
-        model=config.model,
-        schema=WeightsSchema.of(weights),
-        score_name=config.score_name,
-        higher_is_better=config.higher_is_better,
-        vote_rule=VoteRule(config.vote_rule),
-    )
+    schema = WeightsSchema.of(weights)
+    try:
+        spec = ExperimentSpec(
+            model=config.model,
+            schema=schema,
+            score_name=config.score_name,
+            higher_is_better=config.higher_is_better,
+            vote_rule=parse_vote_rule(config.vote_rule, "the specification's vote_rule"),
+            tolerance=config.tolerance,
+        )
+    except SpecError as error:
+        raise SimulationError(str(error)) from error
     references = spec.put(store), write_weights(store, weights)
     for content in references:
         store.pin(content)

@@ -9,7 +9,9 @@ import pytest
 from colearn_learner import Weights, simulation
 from colearn_learner.simulation import SimulationConfig, SimulationError
 from colearn_ledger.protocol import Merge, Status
+from colearn_ledger.spec import ExperimentSpec, VoteRule
 from colearn_ledger.weights.codec import decode_weights
+from colearn_ledger.weights.stores.directory import DirectoryStore
 from colearn_ledger.weights.unixfs import content_of
 from tests.support.toyworld import TowardsTarget
 
@@ -69,6 +71,15 @@ def test_best_merge_adopts_one_proposal():
     assert result.history.experiment.params.merge == Merge.BEST
     assert [len(record.accepted) for record in result.history.rounds] == [1, 1]
     assert (result.content,) == result.history.experiment.current
+
+
+def test_tolerance_belongs_to_the_specification(tmp_path):
+    config = SimulationConfig(vote_rule="leave-one-out", tolerance=0.25)
+    result = simulation.run(make_learners(1, 2), 1, folder=tmp_path, config=config)
+    store = DirectoryStore(tmp_path / "store")
+    spec = ExperimentSpec.read(store, result.history.experiment.params.spec)
+    assert (spec.vote_rule, spec.tolerance) == (VoteRule.LEAVE_ONE_OUT, 0.25)
+    assert SimulationConfig().tolerance == ExperimentSpec("m", spec.schema, "s", True).tolerance
 
 
 class WithText(TowardsTarget):
@@ -142,6 +153,9 @@ def test_weights_that_others_cannot_use_are_refused_at_creation(weights, message
         (make_learners(1, 2), {"config": SimulationConfig(n_proposers=17)}, "from 1 to 16"),
         (make_learners(1, 2), {"config": SimulationConfig(merge="sum")}, "choose mean or best"),
         (make_learners(1, 2), {"config": SimulationConfig(vote_rule="x")}, "better-alone"),
+        (make_learners(1, 2), {"config": SimulationConfig(tolerance=-1)}, "of at least 0"),
+        (make_learners(1, 2), {"config": SimulationConfig(tolerance=math.nan)}, "of at least 0"),
+        (make_learners(1, 2), {"config": SimulationConfig(score_name="")}, "no score_name"),
     ],
 )
 def test_arguments_out_of_bounds_are_refused(learners, options, message):
