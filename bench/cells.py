@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-LARGEST_BATCH = 8
+LARGEST_BATCH = 24
 """Number of cells that a rerun has to repeat at most for each process that was stopped."""
 
 C = TypeVar("C")

@@ -157,5 +157,6 @@ def _environment() -> dict[str, str]:
         _PACKAGES: sysconfig.get_path("purelib"),
         "FLWR_TELEMETRY_ENABLED": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",  # by default, clients give way to all other processes
         "OMP_NUM_THREADS": "1",
     }

@@ -1,13 +1,14 @@
-"""Compare numbers of proposers and vote thresholds, and federated averaging, on the demo's data.
+"""Compare the demo's defaults with other ways of voting, and with federated averaging.
 
 Usage: .venv/bin/python bench/plural.py [--datasets digits wine …] [--models logistic mlp forest …]
-           [--proposers 1 2 3 5] [--vote-thresholds 0.25 0.5 0.75] [--seeds 1 2 3] [--rounds 15]
+           [--ways 5,0.25,leave-one-out 1,0.5,better-alone …] [--seeds 1 2 3] [--rounds 15]
 
 The data, the division among five learners, the models and their training are those of
 `colearn demo`. Ways of learning are run with the same seeds:
 
-- for each number of proposers and each threshold, an experiment with `colearn_learner.simulation`.
-  Of several proposals the accepted ones are averaged; of trees, the most approved one is chosen;
+- experiments with `colearn_learner.simulation`, each with a number of proposers, a threshold and a
+  vote rule. Of several proposals the accepted ones are averaged; of trees, the most approved one is
+  chosen;
 - FedAvg, the peer: a plain loop in this process. In each round all learners train from the common
   weights, which then become the mean of what they trained, weighted by their numbers of training
   records and without any vote. It trains the same learners as the experiments do. Trees have no
@@ -44,8 +45,8 @@ from colearn_ledger.spec import VoteRule
 
 LEARNERS, TRAIN_RATIO = 5, 0.6
 DATASETS = ("breast-cancer", "digits", "wine", "iris", "diabetes")
-MODELS = ("logistic", "linear", "mlp", "forest", "xgboost")
-AVERAGED = ("logistic", "linear", "mlp")
+MODELS = ("logistic", "linear", "mlp", "keras-mlp", "pytorch-mlp", "forest", "xgboost")
+AVERAGED = ("logistic", "linear", "mlp", "keras-mlp", "pytorch-mlp")
 """The models whose weights have a mean."""
 
 
@@ -64,7 +65,28 @@ class Way:
     rule: VoteRule = VoteRule.BETTER_ALONE
 
     def __str__(self) -> str:
-        return f"{self.proposers} at {self.threshold:g}" if self.proposers else "FedAvg"
+        if not self.proposers:
+            return "FedAvg"
+        return f"{self.proposers} at {self.threshold:g}, {self.rule}"
+
+    @classmethod
+    def parse(cls, text: str) -> Way:
+        """Return the experiment that a text like ``5,0.25,leave-one-out`` describes.
+
+        Raises:
+            ValueError: it does not describe an experiment.
+        """
+        proposers, threshold, rule = text.split(",")
+        return cls(int(proposers), float(threshold), VoteRule(rule))
+
+
+WAYS = [
+    Way(1, 0.5, VoteRule.BETTER_ALONE),
+    Way(5, 0.5, VoteRule.BETTER_ALONE),
+    Way(5, 0.25, VoteRule.LEAVE_ONE_OUT),
+    Way(5, 0.4, VoteRule.TRACK_RECORD),
+]
+"""Classic rounds, the same with five proposers, and the defaults of the demo and of strangers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,20 +242,16 @@ def main() -> None:
     parser.add_argument("--datasets", nargs="+", choices=DATASETS, default=DATASETS)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
-    parser.add_argument("--proposers", nargs="+", type=int, default=[1, 2, 3, 5])
-    parser.add_argument("--vote-thresholds", nargs="+", type=float, default=[0.25, 0.5, 0.75])
-    parser.add_argument(
-        "--vote-rule", choices=[rule.value for rule in VoteRule], default="better-alone"
-    )
+    parser.add_argument("--ways", nargs="+", type=Way.parse, default=WAYS)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()
-    rule = VoteRule(options.vote_rule)
-    ways = [Way(k, t, rule) for t in options.vote_thresholds for k in options.proposers]
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads do not help small models
     with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
         running = [
-            pool.submit(measure, data_name, model_name, seed, [*ways, Way(0)], options.rounds)
+            pool.submit(
+                measure, data_name, model_name, seed, [*options.ways, Way(0)], options.rounds
+            )
             for data_name in options.datasets
             for model_name in options.models
             if dataset(data_name).task in CATALOGUE[model_name].tasks

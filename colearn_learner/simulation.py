@@ -32,13 +32,14 @@ from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger
 from colearn_ledger.protocol import (
     MAX_PROPOSERS,
+    Admission,
     ContentRef,
     ExperimentId,
     ExperimentParams,
     Merge,
     Status,
 )
-from colearn_ledger.spec import ExperimentSpec, SpecError, VoteRule, parse_vote_rule
+from colearn_ledger.spec import DEFAULT_VOTING, ExperimentSpec, SpecError, VoteRule, parse_vote_rule
 from colearn_ledger.weights.codec import write_weights
 from colearn_ledger.weights.current import obtain_current
 from colearn_ledger.weights.errors import WeightsError
@@ -75,7 +76,8 @@ class SimulationConfig:
             train at the same time if there are several.
         merge: ``mean`` or ``best``: what several accepted proposals of a round become. By default
             their mean, or the best one if the learners' weights have no mean.
-        vote_rule: the rule by which agents approve proposals.
+        vote_rule: the rule by which agents approve proposals; by default that of experiments with
+            an allowlist.
         tolerance: tolerance of the rule ``leave-one-out``; see `ExperimentSpec`.
         keys: private keys, one per learner; by default new ones.
         on_event: called with each observation of the agents, in order.
@@ -89,7 +91,7 @@ class SimulationConfig:
     secret_ballots: bool = False
     n_proposers: int = 1
     merge: Literal["mean", "best"] | None = None
-    vote_rule: VoteRule | str = VoteRule.BETTER_ALONE
+    vote_rule: VoteRule | str = DEFAULT_VOTING[Admission.ALLOWLIST].rule
     tolerance: float = 0.0
     keys: Sequence[str | bytes] | None = None
     on_event: Callable[[Observation], None] | None = None
@@ -139,7 +141,7 @@ def run(
     learners: Sequence[Any],
     n_rounds: int = 10,
     *,
-    vote_threshold: float = 0.5,
+    vote_threshold: float = DEFAULT_VOTING[Admission.ALLOWLIST].approval,
     ledger: LedgerKind = "local",
     folder: Path | str | None = None,
     config: SimulationConfig | None = None,
@@ -154,7 +156,7 @@ def run(
         learners: at least two objects with the five methods of `MachineLearningInterface`.
         n_rounds: number of rounds.
         vote_threshold: share of the voters that must approve, above 0 and up to 1, in steps of a
-            hundredth of a percent.
+            hundredth of a percent; by default that of experiments with an allowlist.
         ledger: ``local``, or ``evm`` for the compiled contract on an embedded chain.
         folder: folder for the files of the agents and the store; by default a temporary one. At
             the end, the store contains the specification and the last

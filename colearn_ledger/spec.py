@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from colearn_ledger.protocol import ContentRef, LedgerError
+from colearn_ledger.protocol import Admission, ContentRef, LedgerError
 from colearn_ledger.text.strict_json import InvalidJson, dump, load
 from colearn_ledger.weights.errors import InvalidSchema
 from colearn_ledger.weights.schema import WeightsSchema
@@ -35,6 +36,24 @@ class VoteRule(StrEnum):
     """Approve a proposal unless the mean of all the others is better without it."""
     TRACK_RECORD = "track-record"
     """Approve the proposals of learners whose proposals were improvements in the rounds so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voting:
+    """A vote rule and the share of the voters that must approve, above 0 and up to 1."""
+
+    rule: VoteRule
+    approval: float
+
+
+DEFAULT_VOTING: Mapping[Admission, Voting] = {
+    Admission.OPEN: Voting(VoteRule.TRACK_RECORD, 0.4),
+    Admission.ALLOWLIST: Voting(VoteRule.LEAVE_ONE_OUT, 0.25),
+}
+"""Safety first among strangers, learning first among parties that know each other.
+
+Source: docs/accuracy.md.
+"""
 
 
 def parse_vote_rule(rule: Any, what: str) -> VoteRule:

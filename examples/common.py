@@ -128,15 +128,20 @@ def parser(description, rounds):
     options.add_argument("--ledger", choices=["local", "evm"], help="run agents on a ledger")
     options.add_argument("--learners", type=int, default=3 if SHORTENED else 5)
     options.add_argument("--rounds", type=int, default=2 if SHORTENED else rounds)
-    options.add_argument("--threshold", type=float, default=0.5, help="share that must approve")
-    add_proposers(options)
+    add_voting(options, "--threshold")
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--plot", metavar="FILE", help="write a picture of the rounds")
     return options
 
 
-def add_proposers(options):
-    """Add the option for rounds in which several learners propose."""
+def add_voting(options, *names):
+    """Add the options for the share that must approve, under these names, and for proposers."""
+    options.add_argument(
+        *names,
+        type=float,
+        dest="threshold",
+        help="share of the voters that must approve; default: 0.5, and 0.25 with --ledger",
+    )
     options.add_argument(
         "--proposers", type=int, default=1, help="learners that propose in a round; needs --ledger"
     )
@@ -168,21 +173,18 @@ def run_rounds(learners, options, score, higher_is_better=True):
         config = simulation.SimulationConfig(
             n_proposers=options.proposers, on_event=print_closed, **direction
         )
+        chosen = {} if options.threshold is None else {"vote_threshold": options.threshold}
         run = simulation.run(
-            learners,
-            options.rounds,
-            vote_threshold=options.threshold,
-            ledger=options.ledger,
-            config=config,
+            learners, options.rounds, ledger=options.ledger, config=config, **chosen
         )
         results = run.results
         for learner in learners:
             learner.mli_accept_weights(Weights(run.weights))
         print(f"{run.cost:,} gas" if run.cost else "no gas", f"· weights {run.content.cid}")
     else:
-        results = Results()
+        results, threshold = Results(), 0.5 if options.threshold is None else options.threshold
         for n in range(options.rounds):
-            results.data.append(collective_learning_round(learners, options.threshold, n))
+            results.data.append(collective_learning_round(learners, threshold, n))
             print_round(n, results.data[-1], score)
     show("end")
     print_budgets(learners)

@@ -45,14 +45,13 @@ def parser():
     add("-m", "--model", choices=MODELS, default="FRAUD")
     add("-n", "--n_learners", type=int, default=3 if common.SHORTENED else 5)
     add("-p", "--n_rounds", type=int, default=2 if common.SHORTENED else 15)
-    add("-v", "--vote_threshold", type=float, default=0.5, help="share that must approve")
     add("-r", "--train_ratio", type=float, help="share of records to train on; default: 0.6")
     add("-s", "--seed", type=int, default=1, help="seed of division, models and training")
     add("-l", "--learning_rate", type=float, help="default: the model's own")
     add("-b", "--batch_size", type=int, help="default: the model's own")
     add("--ledger", choices=["local", "evm"], help="run agents on a ledger")
     add("--plot", metavar="FILE", help="write a picture of the rounds")
-    common.add_proposers(options)
+    common.add_voting(options, "-v", "--vote_threshold")
     return options
 
 
@@ -80,7 +79,7 @@ def main():
     learner_of = getattr(importlib.import_module(module_name), function or "learner_of")
     given = {"learning_rate": options.learning_rate, "batch_size": options.batch_size}
     settings = {name: value for name, value in given.items() if value is not None}
-    options.rounds, options.threshold = options.n_rounds, options.vote_threshold
+    options.rounds = options.n_rounds
     print({k: v for k, v in vars(options).items() if v is not None})
     try:
         learners = [learner_of(s, options.seed, **settings) for s in shares_of(data_name, options)]

@@ -91,8 +91,16 @@ class Judge:
         )
 
     def select(self, evidence: Evidence) -> list[int]:
-        """Return the slots that the vote rule approves, before their mean is tested."""
-        if self._spec.vote_rule == VoteRule.LEAVE_ONE_OUT and self._merge == Merge.MEAN:
+        """Return the slots that the vote rule approves, before their mean is tested.
+
+        A single proposal has no mean, so the learner's own vote decides about it.
+        """
+        is_plural = len(evidence.alone) + (evidence.own is not None) > 1
+        if (
+            is_plural
+            and self._spec.vote_rule == VoteRule.LEAVE_ONE_OUT
+            and self._merge == Merge.MEAN
+        ):
             effects = self.measure_effects(evidence)
             return [slot for slot in effects if effects[slot] >= -self._spec.tolerance]
         if self._spec.vote_rule == VoteRule.TRACK_RECORD and evidence.gains:

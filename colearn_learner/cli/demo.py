@@ -42,7 +42,7 @@ class _DemoOptions:
     dataset_name: str
     model_name: str | None
     n_learners: int
-    n_proposers: int
+    n_proposers: int | None
     n_rounds: int
     vote_threshold: float
     train_ratio: float
@@ -76,10 +76,8 @@ class _DemoOptions:
 @click.option(
     "--n-proposers",
     type=click.IntRange(1, MAX_PROPOSERS),
-    default=3,
-    show_default=True,
     help="The number of learners that train and propose in each round. Their accepted proposals "
-    "are averaged; of trees, the best one is chosen.",
+    f"are averaged; of trees, the best one is chosen. [default: all, up to {MAX_PROPOSERS}]",
 )
 @click.option(
     "--n-rounds",
@@ -91,7 +89,7 @@ class _DemoOptions:
 @click.option(
     "--vote-threshold",
     type=click.FloatRange(0, 1, min_open=True),
-    default=0.5,
+    default=0.25,
     show_default=True,
     help="The fraction of the voters that must approve a proposal.",
 )
@@ -185,7 +183,7 @@ def _plan(options: _DemoOptions) -> Plan:
         model=chosen,
         split=shares,
         trainings=(training,) * options.n_learners,
-        n_proposers=min(options.n_proposers, options.n_learners),
+        n_proposers=min(options.n_proposers or MAX_PROPOSERS, options.n_learners),
         n_rounds=options.n_rounds,
         vote_threshold=options.vote_threshold,
         ledger=options.ledger,

@@ -53,7 +53,7 @@ class _ExperimentOptions:
     """The size of the experiment, its data set, and the number of IPFS nodes."""
 
     n_learners: int
-    n_proposers: int
+    n_proposers: int | None
     n_rounds: int
     dataset: str
     ipfs: int
@@ -82,9 +82,8 @@ class _ExperimentOptions:
 @click.option(
     "--n-proposers",
     type=click.IntRange(1, MAX_PROPOSERS),
-    default=3,
-    show_default=True,
-    help="The number of learners that train and propose in each round.",
+    help="The number of learners that train and propose in each round. "
+    f"[default: all, up to {MAX_PROPOSERS}]",
 )
 @click.option(
     "--n-rounds",
@@ -216,7 +215,7 @@ arguments = {{ dataset = "{options.dataset}", learner = 0, of = {options.n_learn
 rounds = {options.n_rounds}
 min_learners = {options.n_learners}
 max_learners = {options.n_learners}
-proposers = {options.n_proposers}
+proposers = {min(options.n_proposers or MAX_PROPOSERS, options.n_learners)}
 propose_window = 120
 vote_window = 120
 """

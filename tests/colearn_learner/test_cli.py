@@ -9,6 +9,9 @@ import logging
 import pytest
 
 from colearn_learner.agent.judge import Judge, Judgement
+from colearn_learner.cli.demo import demo
+from colearn_ledger.protocol import Admission
+from colearn_ledger.spec import DEFAULT_VOTING
 from tests.support.commands import colearn
 
 QUICK = ("demo", "--ledger", "local", "--n-rounds", "5", "--n-learners", "3")
@@ -25,6 +28,17 @@ def test_demo_writes_four_files_and_prints_the_results(tmp_path):
     assert "round 1: proposers 1-3," in result.output
     assert len(list(csv.DictReader((out / "history.csv").open()))) == 5 * 3 * 3
     assert (out / "weights.safetensors").stat().st_size > 100
+
+
+def test_demo_votes_like_parties_that_know_each_other():
+    """The option's default is a number, because importing the specification loads numpy."""
+    option = next(each for each in demo.params if each.name == "vote_threshold")
+    assert option.default == DEFAULT_VOTING[Admission.ALLOWLIST].approval
+
+
+def test_all_learners_propose_by_default(tmp_path):
+    few = ("--ledger", "local", "--n-rounds", "1", "--out", str(tmp_path / "run"), "--json")
+    assert json.loads(colearn("demo", "--n-learners", "3", *few).stdout)["proposers"] == 3
 
 
 def test_demo_lets_several_learners_propose(tmp_path):

@@ -44,7 +44,7 @@ PLURAL = SimulationConfig(n_proposers=4)
 
 
 def test_several_learners_propose_and_their_mean_is_adopted():
-    learners = make_learners(1, 2, 3, 9)
+    learners = make_learners(1, 2, 3, 4)
     result = simulation.run(learners, 4, config=PLURAL)
     params = result.history.experiment.params
     assert (params.proposers, params.merge) == (4, Merge.MEAN)

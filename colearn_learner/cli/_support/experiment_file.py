@@ -20,7 +20,7 @@ from colearn_ledger.protocol import (
     Selection,
 )
 from colearn_ledger.reference.params import check_params
-from colearn_ledger.spec import VoteRule
+from colearn_ledger.spec import DEFAULT_VOTING, VoteRule
 
 TEMPLATE = """\
 # The description of an experiment. Edit it, then run:
@@ -115,13 +115,6 @@ _NEEDED_TERMS = ("rounds", "min_learners", "max_learners")
 
 class BadExperimentFile(LearnerError):
     """The file does not describe an experiment; explains where and why."""
-
-
-_DEFAULTS: Mapping[Admission, tuple[int, VoteRule]] = {
-    Admission.OPEN: (4_000, VoteRule.TRACK_RECORD),
-    Admission.ALLOWLIST: (2_500, VoteRule.LEAVE_ONE_OUT),
-}
-"""Approval in basis points, and vote rule, where the file has none; see docs/accuracy.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +213,8 @@ def _parse_document(
     if not model["score_name"]:
         raise BadExperimentFile("[model] score_name is empty; enter the name of the score")
     parsed = _parse_terms({**terms, **overrides.terms})
-    approval_bps, rule = _DEFAULTS[parsed.get("admission", Admission.OPEN)]
+    default = DEFAULT_VOTING[parsed.get("admission", Admission.OPEN)]
+    approval_bps = round(default.approval * 10_000)
     return ExperimentFile(
         model=model.get("description", ""),
         score_name=model["score_name"],
@@ -231,7 +225,7 @@ def _parse_document(
         file=folder / weights["file"] if "file" in weights else None,
         max_bytes=weights.get("max_bytes"),
         terms={"name": document["name"], "approval_bps": approval_bps, **parsed},
-        voting={"vote_rule": rule, **_parse_vote({**vote, **overrides.vote})},
+        voting={"vote_rule": default.rule, **_parse_vote({**vote, **overrides.vote})},
     )
 
 
