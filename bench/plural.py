@@ -18,23 +18,22 @@ FedAvg and five proposers train five times as often as one proposer in as many r
 learners train at the same time, a round takes about as long. After the last round, the weights are
 tested on the demo's common test set, which no learner uses: the score shown to people (accuracy, or
 the mean squared error of a regression) and the score that the learners vote by.
+
+Finished cells are kept in a file, and a rerun skips them (`bench/cells.py`).
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.cells import CellFile, measure_missing
 from colearn_learner import simulation
 from colearn_learner.catalogue.models import MODELS as CATALOGUE
 from colearn_learner.catalogue.models import Model, make_learner, model
@@ -42,6 +41,7 @@ from colearn_learner.catalogue.settings import Training, score_of
 from colearn_learner.datasets import Dataset, Share, Split, dataset, split
 from colearn_learner.interface import Weights
 from colearn_ledger.spec import VoteRule
+from colearn_localnet.toolchains import cache_folder
 
 LEARNERS, TRAIN_RATIO = 5, 0.6
 DATASETS = ("breast-cancer", "digits", "wine", "iris", "diabetes")
@@ -107,12 +107,25 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """The result of one way of learning: scores on the common test set, and accepted proposals."""
+class Cell:
+    """One way of learning with one data set, model and seed."""
 
-    task: str
+    data: str
+    model: str
     seed: int
+    rounds: int
     way: Way
+
+    @property
+    def task(self) -> str:
+        """Return what is learned, for the tables."""
+        return f"{self.data}, {self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The result of a cell: scores on the common test set, and numbers of proposals."""
+
     shown: float
     voted: float
     accepted: int
@@ -185,49 +198,55 @@ def examine(place: Place, weights: Any) -> tuple[float, float]:
     return score(shown=True), score(shown=False)
 
 
-def measure(
-    data_name: str, model_name: str, seed: int, ways: Sequence[Way], rounds: int
-) -> list[Row]:
-    """Run every way of learning with one data set, model and seed."""
-    rows, began = [], time.monotonic()
-    place = prepare(data_name, model_name, seed)
-    for way in ways:
-        if way.proposers:
-            weights, accepted, proposed = run_experiment(place, way, rounds)
-        elif model_name in AVERAGED:
-            weights, accepted, proposed = run_fedavg(place, rounds)
+def measure(cells: Sequence[Cell]) -> list[Measured]:
+    """Measure cells."""
+    results = []
+    for cell in cells:
+        place = prepare(cell.data, cell.model, cell.seed)
+        if cell.way.proposers:
+            weights, accepted, proposed = run_experiment(place, cell.way, cell.rounds)
         else:
-            continue
-        task = f"{data_name}, {model_name}"
-        rows.append(Row(task, seed, way, *examine(place, weights), accepted, proposed))
-    spent = time.monotonic() - began
-    print(f"{data_name}, {model_name}, seed {seed}: {spent:.0f} s", file=sys.stderr, flush=True)
-    return rows
+            weights, accepted, proposed = run_fedavg(place, cell.rounds)
+        results.append(Measured(*examine(place, weights), accepted, proposed))
+    return results
 
 
-def format_rows(rows: Sequence[Row]) -> str:
-    """Return the rows as a Markdown table."""
+def make_cells(options: argparse.Namespace) -> list[Cell]:
+    """Return the cells that are asked for, those of the first seed first."""
+    return [
+        Cell(data, name, seed, options.rounds, way)
+        for seed in options.seeds
+        for data in options.datasets
+        for name in options.models
+        if dataset(data).task in CATALOGUE[name].tasks
+        for way in [*options.ways, *([Way(0)] if name in AVERAGED else [])]
+    ]
+
+
+def format_rows(results: Mapping[Cell, Measured]) -> str:
+    """Return the results as a Markdown table."""
     lines = [
         "| task | seed | learning | score | vote score | accepted |",
         "|---|---:|---|---:|---:|---:|",
     ]
-    for row in rows:
-        scores = f"{format_score(row.shown)} | {format_score(row.voted)}"
-        accepted = f"{row.accepted} of {row.proposed}"
-        lines.append(f"| {row.task} | {row.seed} | {row.way} | {scores} | {accepted} |")
+    for cell, found in results.items():
+        scores = f"{format_score(found.shown)} | {format_score(found.voted)}"
+        accepted = f"{found.accepted} of {found.proposed}"
+        lines.append(f"| {cell.task} | {cell.seed} | {cell.way} | {scores} | {accepted} |")
     return "\n".join(lines)
 
 
-def format_means(rows: Sequence[Row], get_score: Callable[[Row], float]) -> str:
+def format_means(results: Mapping[Cell, Measured], get_score: Callable[[Measured], float]) -> str:
     """Return a Markdown table with the mean of a score over the seeds, a column for each way."""
-    ways = list(dict.fromkeys(row.way for row in rows))
+    groups: dict[tuple[str, Way], list[float]] = {}
+    for cell, found in results.items():
+        groups.setdefault((cell.task, cell.way), []).append(get_score(found))
+    ways = list(dict.fromkeys(way for _, way in groups))
     lines = [f"| task | {' | '.join(map(str, ways))} |", "|---|" + "---:|" * len(ways)]
-    for task in dict.fromkeys(row.task for row in rows):
-        cells = []
-        for way in ways:
-            scores = [get_score(row) for row in rows if (row.task, row.way) == (task, way)]
-            cells.append(format_score(statistics.mean(scores)) if scores else "")
-        lines.append(f"| {task} | {' | '.join(cells)} |")
+    for task in dict.fromkeys(task for task, _ in groups):
+        found_here = [groups.get((task, way)) for way in ways]
+        entries = [format_score(statistics.mean(each)) if each else "" for each in found_here]
+        lines.append(f"| {task} | {' | '.join(entries)} |")
     return "\n".join(lines)
 
 
@@ -245,22 +264,20 @@ def main() -> None:
     parser.add_argument("--ways", nargs="+", type=Way.parse, default=WAYS)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument(
+        "--cells", type=Path, default=cache_folder() / "bench" / "plural.jsonl", metavar="FILE"
+    )
     options = parser.parse_args()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads do not help small models
-    with ProcessPoolExecutor(options.processes, mp_context=get_context("spawn")) as pool:
-        running = [
-            pool.submit(
-                measure, data_name, model_name, seed, [*options.ways, Way(0)], options.rounds
-            )
-            for data_name in options.datasets
-            for model_name in options.models
-            if dataset(data_name).task in CATALOGUE[model_name].tasks
-            for seed in options.seeds
-        ]
-        rows = [row for future in running for row in future.result()]
-    print(format_rows(rows))
-    print("\nscore shown to people\n\n" + format_means(rows, lambda row: row.shown))
-    print("\nscore of the votes, lower is better\n\n" + format_means(rows, lambda row: row.voted))
+    cells, file = make_cells(options), CellFile[Cell, Measured](options.cells, Measured)
+    missing = [[cell] for cell in cells if file.get(cell) is None]
+    measure_missing(missing, file, measure, options.processes)
+    results = file.select(cells)
+    print(format_rows(results))
+    print("\nscore shown to people\n\n" + format_means(results, lambda found: found.shown))
+    print(
+        "\nscore of the votes, lower is better\n\n"
+        + format_means(results, lambda found: found.voted)
+    )
 
 
 if __name__ == "__main__":
