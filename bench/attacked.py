@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.attacks import Scene, propose
 from bench.networks import Group
 from bench.voting import Cell, Start
 from colearn_learner.datasets import Split
@@ -28,7 +27,6 @@ class AttackedClients:
     """
 
     def __init__(self, cell: Cell) -> None:
-        self._attack = cell.attack
         self._start = Start(cell)
         self._examiner = self._make_group(0, 0)
 
@@ -49,13 +47,9 @@ class AttackedClients:
 
     def attack(self, weights: Trees, trained: Sequence[Trees], progress: float) -> list[Trees]:
         """Return what the clients send, the attackers after they have seen the others' weights."""
-        start, network = self._start, self._start.network
-        if not start.dishonest:
-            return list(trained)
+        network = self._start.network
         rows = np.array([network.to_row(dict(tree)) for tree in trained])
-        current = network.to_row(dict(weights))
-        scene = Scene(network, current, rows, start.dishonest, start.random, progress)
-        sent = propose(self._attack, scene).astype(current.dtype)
+        sent = self._start.attack(network.to_row(dict(weights)), rows, progress)
         return [network.to_tree(row) for row in sent]
 
     def examine(self, weights: Trees) -> float:

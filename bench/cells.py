@@ -16,16 +16,19 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 LARGEST_BATCH = 24
 """Number of cells that a rerun has to repeat at most for each process that was stopped."""
 
-C = TypeVar("C")
-R = TypeVar("R")
+C = TypeVar("C", bound="DataclassInstance")
+R = TypeVar("R", bound="DataclassInstance")
 
 
 class CellFile(Generic[C, R]):
@@ -40,7 +43,9 @@ class CellFile(Generic[C, R]):
         self._path = path
         self._make_result = result
         self._found: dict[str, tuple[R, float]] = {}
-        for line in path.read_text().splitlines() if path.exists() else ():
+        text = path.read_text() if path.exists() else ""
+        self._missing_end = "\n" if text and not text.endswith("\n") else ""  # of a killed run
+        for line in text.splitlines():
             self._read(line)
 
     def _read(self, line: str) -> None:
@@ -59,12 +64,15 @@ class CellFile(Generic[C, R]):
     def add(self, cell: C, result: R, seconds: float) -> None:
         """Append a result, and the seconds that it took."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        described = json.loads(_describe(cell))
-        record = {"cell": described, "result": _to_dict(result), "seconds": seconds}
-        needs_end = self._path.exists() and not self._path.read_bytes().endswith(b"\n")
+        record = {"cell": asdict(cell), "result": asdict(result), "seconds": seconds}
         with self._path.open("a") as file:
-            file.write(("\n" if needs_end else "") + json.dumps(record) + "\n")
+            file.write(f"{self._missing_end}{json.dumps(record)}\n")
+        self._missing_end = ""
         self._found[_describe(cell)] = result, seconds
+
+    def find_missing(self, cells: Iterable[C]) -> list[C]:
+        """Return the cells that have no result."""
+        return [cell for cell in cells if self.get(cell) is None]
 
     def select(self, cells: Iterable[C]) -> dict[C, R]:
         """Return the results of the cells that have one."""
@@ -78,11 +86,7 @@ class CellFile(Generic[C, R]):
 
 def _describe(cell: Any) -> str:
     """Return a text that only equal cells share."""
-    return json.dumps(_to_dict(cell), sort_keys=True)
-
-
-def _to_dict(instance: Any) -> dict[str, Any]:
-    return asdict(instance)
+    return json.dumps(asdict(cell), sort_keys=True)
 
 
 def form_batches(cells: Iterable[C], choose_batch: Callable[[C], Any]) -> list[list[C]]:

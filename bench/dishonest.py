@@ -25,23 +25,22 @@ import argparse
 import itertools
 import statistics
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.attacks import ATTACKS, BALLOT_ATTACKS
+from bench.candidates import CANDIDATES
 from bench.cells import CellFile, form_batches, measure_missing
-from bench.flower_environment import FlowerJob, prepare_flower, run_flower
-from bench.voting import Cell, Outcome, divide_data, run
+from bench.flower_environment import FlowerJob, prepare_flower, run_flower, show
+from bench.voting import ROUNDS, Cell, Outcome, divide_data, mean_accuracy, run
+from colearn_ledger.protocol import Admission
+from colearn_ledger.spec import DEFAULT_VOTING
 from colearn_localnet.errors import InstallFailed
 from colearn_localnet.toolchains import cache_folder
 
 LEARNERS, ALPHA = 10, 0.5
-ROUNDS = {"digits": 30, "mnist": 15}
-LAST = 5
-"""Number of last rounds that count: attacks make the accuracy go up and down."""
-
 SEEDS = (201, 202, 203)
 
 
@@ -60,15 +59,28 @@ class Way:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+def _find_default(admission: Admission) -> Way:
+    voting = DEFAULT_VOTING[admission]
+    names = (
+        name
+        for name, candidate in CANDIDATES.items()
+        if candidate.rule is None and candidate.product == voting.rule
+    )
+    return Way(next(names), voting.approval)
+
+
 WAYS = {
-    "open": Way("V19", 0.4),
-    "allowlist": Way("V7", 0.25),
+    "open": _find_default(Admission.OPEN),
+    "allowlist": _find_default(Admission.ALLOWLIST),
     "FedAvg": Way("FedAvg"),
     "FedMedian": Way("FedMedian"),
     "Krum": Way("Krum", options={"num_malicious_nodes": 3}),
     "trimmed": Way("FedTrimmedAvg", options={"beta": 0.4}),
     "Bulyan": Way("Bulyan", options={"num_malicious_nodes": 1}),
 }
+SUMMARIES: dict[str, Callable[[Sequence[float]], float]] = {"mean": statistics.mean, "worst": min}
+"""Over the attacks that exist in Flower, too."""
+
 STRATEGIES = {way.rule: way for way in WAYS.values() if not way.threshold}
 
 
@@ -148,9 +160,10 @@ def format_table(results: Mapping[Cell, Outcome], data: str) -> str:
             entries = [_format_entry(found[key].get(name, ()), key[0] > 0) for name in columns]
             lines.append(f"| {title} | {' | '.join(entries)} |")
         if dishonest:
-            for title, chosen in _summaries(keys):
-                means = [_format_summary(found, chosen, name, title) for name in columns]
-                lines.append(f"| **{dishonest}, {title}** | {' | '.join(means)} |")
+            shared = [found[key] for key in keys if key[1] not in BALLOT_ATTACKS]
+            for title, summarise in SUMMARIES.items():
+                entries = [_format_summary(shared, name, summarise) for name in columns]
+                lines.append(f"| **{dishonest}, {title}** | {' | '.join(entries)} |")
     return "\n".join(lines)
 
 
@@ -158,27 +171,13 @@ def _order(key: tuple[int, str]) -> tuple[int, int]:
     return key[0], -1 if key[1] == "honest" else list(ATTACKS).index(key[1])
 
 
-def _summaries(keys: Sequence[tuple[int, str]]) -> list[tuple[str, list[tuple[int, str]]]]:
-    """Return the titles and situations of the summary rows: those that exist for all ways."""
-    shared = [key for key in keys if key[1] not in BALLOT_ATTACKS]
-    return [("mean", shared), ("worst", shared)]
-
-
 def _format_summary(
-    found: Mapping[tuple[int, str], Mapping[str, Sequence[Outcome]]],
-    keys: Iterable[tuple[int, str]],
+    rows: Iterable[Mapping[str, Sequence[Outcome]]],
     name: str,
-    title: str,
+    summarise: Callable[[Sequence[float]], float],
 ) -> str:
-    values = [mean_accuracy(found[key][name]) for key in keys if name in found[key]]
-    if not values:
-        return "–"
-    return f"**{statistics.mean(values) if title == 'mean' else min(values):.1f}**"
-
-
-def mean_accuracy(outcomes: Iterable[Outcome]) -> float:
-    """Return the mean accuracy after the last rounds, in per cent."""
-    return 100 * statistics.mean(a for outcome in outcomes for a in outcome.accuracy[-LAST:])
+    values = [mean_accuracy(row[name]) for row in rows if name in row]
+    return f"**{summarise(values):.1f}**" if values else "–"
 
 
 def _format_entry(outcomes: Sequence[Outcome], is_attacked: bool) -> str:
@@ -192,11 +191,6 @@ def _format_entry(outcomes: Sequence[Outcome], is_attacked: bool) -> str:
         return f"{accuracy} ({honest:.0f})"
     bad = 100 * statistics.mean(outcome.accepted_dishonest or 0.0 for outcome in outcomes)
     return f"{accuracy} ({honest:.0f}, {bad:.0f})"
-
-
-def report(line: str) -> None:
-    """Show a line of progress."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def parse_options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -226,13 +220,13 @@ def main() -> None:
     """Run what is missing, and print the tables."""
     options = parse_options()
     cells, file = list_cells(options), CellFile[Cell, Outcome](options.cells, Outcome)
-    missing = [cell for cell in cells if file.get(cell) is None]
-    report(f"{len(cells)} cells, {len(cells) - len(missing)} of them in {options.cells}")
+    missing = file.find_missing(cells)
+    show(f"{len(cells)} cells, {len(cells) - len(missing)} of them in {options.cells}")
     if any(cell.data == "mnist" for cell in missing):
         divide_data("mnist", ALPHA, LEARNERS, SEEDS[0])  # fetches the files
     try:
         if any(cell.rule in STRATEGIES for cell in missing):
-            prepare_flower(report)
+            prepare_flower(show)
         measure_missing(form_batches(missing, choose_batch), file, measure, options.processes)
     except InstallFailed as error:
         sys.exit(f"dishonest: {error}")

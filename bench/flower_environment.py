@@ -82,6 +82,11 @@ class FlowerResult:
     weights: Mapping[str, Any]
 
 
+def show(line: str) -> None:
+    """Show a line of progress."""
+    print(line, file=sys.stderr, flush=True)
+
+
 def run_flower(jobs: Sequence[FlowerJob], report: Report, cpus: int = 1) -> list[FlowerResult]:
     """Run jobs one after another in Flower's environment.
 

@@ -81,8 +81,16 @@ def load_clients(reference: str, arguments: str) -> Clients:
     return clients
 
 
-def make_strategy(job: FlowerJob, clients: Clients) -> FedAvg:
-    """Return the job's strategy, which fails if a client fails or it cannot aggregate."""
+def make_strategy(
+    job: FlowerJob, clients: Clients, moments: Sequence[tuple[float, Arrays]]
+) -> FedAvg:
+    """Return the job's strategy, which fails if a client fails or it cannot aggregate.
+
+    Args:
+        job: the job.
+        clients: all clients.
+        moments: times and weights so far; the last ones are current.
+    """
     if job.strategy not in STRATEGIES:
         raise JobFailed(f"there is no strategy {job.strategy}; choose from {', '.join(STRATEGIES)}")
     strategy: FedAvg = getattr(flwr.serverapp.strategy, job.strategy)(
@@ -92,12 +100,7 @@ def make_strategy(job: FlowerJob, clients: Clients) -> FedAvg:
         min_available_nodes=job.n_clients,
         **job.options,
     )
-    configure, aggregate = strategy.configure_train, strategy.aggregate_train
-    current: list[Arrays] = []
-
-    def configure_all(server_round: int, arrays: ArrayRecord, *rest: Any) -> Iterable[Message]:
-        current[:] = [to_arrays(arrays)]
-        return configure(server_round, arrays, *rest)
+    aggregate = strategy.aggregate_train
 
     def aggregate_all(server_round: int, replies: Iterable[Message]) -> Any:
         received = list(replies)
@@ -108,7 +111,7 @@ def make_strategy(job: FlowerJob, clients: Clients) -> FedAvg:
         received.sort(key=lambda reply: reply.content["metrics"]["client"])
         if isinstance(clients, Attackers):
             trained = [to_arrays(reply.content["arrays"]) for reply in received]
-            sent = clients.attack(current[0], trained, (server_round - 1) / job.rounds)
+            sent = clients.attack(moments[-1][1], trained, (server_round - 1) / job.rounds)
             for reply, weights in zip(received, sent, strict=True):
                 reply.content["arrays"] = to_record(weights)
         arrays, metrics = aggregate(server_round, received)
@@ -119,7 +122,6 @@ def make_strategy(job: FlowerJob, clients: Clients) -> FedAvg:
             )
         return arrays, metrics
 
-    strategy.configure_train = configure_all  # type: ignore[method-assign]
     strategy.aggregate_train = aggregate_all  # type: ignore[method-assign]
     return strategy
 
@@ -196,7 +198,7 @@ def run_job(job: FlowerJob, index: int, grid: Grid) -> dict[str, Any]:
         moments.append((time.monotonic(), to_arrays(arrays)))
 
     config = {"job": str(index), "clients": job.clients, "arguments": arguments}
-    make_strategy(job, clients).start(
+    make_strategy(job, clients, moments).start(
         grid=grid,
         initial_arrays=to_record(clients.start()),
         num_rounds=job.rounds,

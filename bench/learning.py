@@ -35,7 +35,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cells import CellFile, form_batches, measure_missing
-from bench.flower_environment import FlowerJob, prepare_flower, run_flower
+from bench.flower_environment import FlowerJob, prepare_flower, run_flower, show
 from bench.learning_cells import (
     Cell,
     Measured,
@@ -45,7 +45,8 @@ from bench.learning_cells import (
     rounds_to_reach,
 )
 from bench.places import DATASETS, DIVISIONS, Place, describe_clients, load_dataset, run_fedavg
-from colearn_ledger.spec import VoteRule
+from colearn_ledger.protocol import Admission
+from colearn_ledger.spec import DEFAULT_VOTING, VoteRule
 from colearn_localnet.errors import InstallFailed
 from colearn_localnet.toolchains import cache_folder
 
@@ -57,8 +58,8 @@ PEERS = {
     "alone": Way("alone", "alone"),
     "together": Way("together", "together"),
 }
-RULE, THRESHOLD = VoteRule.LEAVE_ONE_OUT, 0.25
-DEFAULT = (0, THRESHOLD, RULE.value)
+VOTING = DEFAULT_VOTING[Admission.ALLOWLIST]
+DEFAULT = (0, VOTING.approval, VOTING.rule.value)
 VARIED = 10
 """Number of learners with which numbers of proposers, thresholds and vote rules are varied."""
 
@@ -68,7 +69,7 @@ Results = Mapping[Cell, Measured]
 def make_ways(options: argparse.Namespace, learners: int) -> Iterator[Way]:
     """Yield the ways of learning that are asked for."""
     if "classic" in options.ways:
-        yield Way("classic", "votes", 1, THRESHOLD, VoteRule.BETTER_ALONE.value)
+        yield Way("classic", "votes", 1, VOTING.approval, VoteRule.BETTER_ALONE.value)
     if "plural" in options.ways:
         for k, threshold, rule in vary(options) if learners == VARIED else [DEFAULT]:
             name = f"plural k={k or min(learners, 16)}, {threshold:g}, {rule}"
@@ -78,7 +79,7 @@ def make_ways(options: argparse.Namespace, learners: int) -> Iterator[Way]:
 
 def vary(options: argparse.Namespace) -> Iterator[tuple[int, float, str]]:
     """Yield numbers of proposers, with the default rule, and rules, with all as proposers."""
-    yield from ((k, THRESHOLD, RULE.value) for k in options.proposers)
+    yield from ((k, VOTING.approval, VOTING.rule.value) for k in options.proposers)
     yield from itertools.product([0], options.thresholds, options.rules)
 
 
@@ -102,14 +103,9 @@ def check_flower(place: Place, rounds: int = 2) -> float:
         InstallFailed: Flower cannot be installed, or its run failed.
     """
     job = FlowerJob(strategy="FedAvg", rounds=rounds, **describe_clients(place))
-    found = run_flower([job], report)[0].weights
+    found = run_flower([job], show)[0].weights
     plain = run_fedavg(place, rounds)
     return max(float(np.abs(found[name] - plain[name]).max()) for name in plain)
-
-
-def report(line: str) -> None:
-    """Show a line of progress."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def format_table(results: Results, data: str) -> Table:
@@ -206,15 +202,15 @@ def main() -> None:
     """Measure what is missing, and print the tables."""
     options = parse_options()
     cells, file = make_cells(options), CellFile[Cell, Measured](options.cells, Measured)
-    missing = [cell for cell in cells if file.get(cell) is None]
-    report(f"{len(cells)} cells, {len(cells) - len(missing)} of them in {options.cells}")
+    missing = file.find_missing(cells)
+    show(f"{len(cells)} cells, {len(cells) - len(missing)} of them in {options.cells}")
     if any(cell.place.data == "mnist" for cell in missing):
         load_dataset("mnist")  # fetches the files
     try:
         if any(cell.way.kind == "flower" for cell in missing):
-            prepare_flower(report)
+            prepare_flower(show)
             difference = check_flower(missing[0].place)
-            report(f"Flower's FedAvg differs from a plain loop by at most {difference:.1e}")
+            show(f"Flower's FedAvg differs from a plain loop by at most {difference:.1e}")
             if difference > 1e-5:
                 sys.exit("learning: Flower trains other weights than a plain loop does")
         measure_missing(form_batches(missing, choose_batch), file, measure, options.processes)

@@ -40,7 +40,7 @@ from colearn_learner.catalogue.models import Model, make_learner, model
 from colearn_learner.catalogue.settings import Training, score_of
 from colearn_learner.datasets import Dataset, Share, Split, dataset, split
 from colearn_learner.interface import Weights
-from colearn_ledger.spec import VoteRule
+from colearn_ledger.spec import DEFAULT_VOTING, VoteRule
 from colearn_localnet.toolchains import cache_folder
 
 LEARNERS, TRAIN_RATIO = 5, 0.6
@@ -83,10 +83,9 @@ class Way:
 WAYS = [
     Way(1, 0.5, VoteRule.BETTER_ALONE),
     Way(5, 0.5, VoteRule.BETTER_ALONE),
-    Way(5, 0.25, VoteRule.LEAVE_ONE_OUT),
-    Way(5, 0.4, VoteRule.TRACK_RECORD),
+    *(Way(5, voting.approval, voting.rule) for voting in DEFAULT_VOTING.values()),
 ]
-"""Classic rounds, the same with five proposers, and the defaults of the demo and of strangers."""
+"""Classic rounds, the same with five proposers, and the defaults of strangers and of the demo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +268,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     cells, file = make_cells(options), CellFile[Cell, Measured](options.cells, Measured)
-    missing = [[cell] for cell in cells if file.get(cell) is None]
+    missing = [[cell] for cell in file.find_missing(cells)]
     measure_missing(missing, file, measure, options.processes)
     results = file.select(cells)
     print(format_rows(results))

@@ -30,7 +30,7 @@ from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from bench.flower_environment import FlowerJob, run_flower
+from bench.flower_environment import FlowerJob, run_flower, show
 from bench.trivial import TrivialLearner
 from colearn_learner.agent.context import AgentConfig
 from colearn_learner.agent.loop import Agent
@@ -174,13 +174,8 @@ def measure_flower(learners: int, rounds: int) -> float:
         n_clients=learners,
         rounds=rounds + 1,
     )
-    seconds = run_flower([job], report, cpus=os.cpu_count() or 1)[0].seconds
+    seconds = run_flower([job], show, cpus=os.cpu_count() or 1)[0].seconds
     return (seconds[-1] - seconds[1]) / rounds
-
-
-def report(line: str) -> None:
-    """Show a line of progress."""
-    print(line, file=sys.stderr, flush=True)
 
 
 def main() -> None:
@@ -204,7 +199,7 @@ def main() -> None:
             cells = []
             for name in options.ledgers:
                 seconds = measure_ledger(LEDGERS[name], learners, proposers, options.rounds)
-                report(f"{learners} learners, {proposers} proposers, {name}: {seconds:.3f} s")
+                show(f"{learners} learners, {proposers} proposers, {name}: {seconds:.3f} s")
                 cells.append(f"{seconds:.3f}")
             row = [str(learners), str(proposers), *cells]
             table.add_row(*row, *([] if options.no_flower else [flower]))
@@ -218,7 +213,7 @@ def measure_with_flower(learners: int, rounds: int) -> float:
         seconds = measure_flower(learners, rounds)
     except InstallFailed as error:
         sys.exit(f"round_cost: {error}\nWith --no-flower the bench runs without it.")
-    report(f"{learners} clients, Flower: {seconds:.3f} s")
+    show(f"{learners} clients, Flower: {seconds:.3f} s")
     return seconds
 
 

@@ -26,14 +26,11 @@ from pathlib import Path
 from bench.attacks import ATTACKS
 from bench.candidates import CANDIDATES, REFERENCES
 from bench.cells import CellFile, measure_missing
-from bench.voting import Cell, Outcome, run
+from bench.voting import ROUNDS, Cell, Outcome, mean_accuracy, run
 from colearn_localnet.toolchains import cache_folder
 
 REPORTED = (4, 5, 6)
 """Seeds of reported tables; rules were chosen with the seeds 1, 2 and 3."""
-
-LAST = 5
-"""Number of last rounds that count: attacks make the accuracy go up and down."""
 
 
 def list_cells(options: argparse.Namespace) -> list[Cell]:
@@ -45,7 +42,7 @@ def list_cells(options: argparse.Namespace) -> list[Cell]:
     for seed, (attack, dishonest), name, alpha, level in itertools.product(
         options.seeds, situations, options.datasets, options.alphas, options.adjustments
     ):
-        rounds = options.rounds or (15 if name == "mnist" else 30)
+        rounds = options.rounds or ROUNDS[name]
         for rule in options.rules:
             for threshold in [0.0] if rule in REFERENCES else options.thresholds:
                 cells.append(
@@ -104,7 +101,7 @@ def _describe_situation(cell: Cell) -> str:
 def _format_entry(outcomes: Sequence[Outcome], *, is_attacked: bool) -> str:
     if not outcomes:
         return "–"
-    accuracy = 100 * statistics.mean(a for each in outcomes for a in each.accuracy[-LAST:])
+    accuracy = mean_accuracy(outcomes)
     if not is_attacked:
         return f"{accuracy:.1f}"
     bad = 100 * statistics.mean(outcome.accepted_dishonest or 0.0 for outcome in outcomes)
@@ -136,7 +133,7 @@ def main() -> None:
         options.attacks, options.alphas = options.attacks[:2], options.alphas[:1]
         options.adjustments = options.adjustments[:1]
     cells, file = list_cells(options), CellFile[Cell, Outcome](options.cells, Outcome)
-    missing = [[cell] for cell in cells if file.get(cell) is None]
+    missing = [[cell] for cell in file.find_missing(cells)]
     measure_missing(missing, file, run_all, options.processes)
     print(format_table(file.select(cells)))
 

@@ -7,7 +7,8 @@ approve it. The mean of the accepted ones becomes the current weights.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
@@ -31,6 +32,10 @@ from colearn_ledger.weights.schema import WeightsSchema
 from scripts.fetch_mnist import mnist_folder
 
 HIDDEN, RATE, BATCH = 32, 0.3, 16
+ROUNDS = {"digits": 30, "mnist": 15}
+LAST = 5
+"""Number of last rounds that count: attacks make the accuracy go up and down."""
+
 MNIST_TEST, MNIST_OWNED = 5_000, 20_000
 MAX_DISTANCE = 5.0
 """The default limit of `ExperimentSpec.max_distance`."""
@@ -83,6 +88,11 @@ class Outcome:
     accuracy: list[float]
     accepted_honest: float | None
     accepted_dishonest: float | None
+
+
+def mean_accuracy(outcomes: Iterable[Outcome]) -> float:
+    """Return the mean accuracy after the last rounds, in per cent."""
+    return 100 * statistics.mean(a for outcome in outcomes for a in outcome.accuracy[-LAST:])
 
 
 class Panel:
@@ -190,6 +200,20 @@ class Start:
         self.flipped = self.dishonest if cell.attack == "labels" else []
         self.network = Network(self.parts.common_test.inputs.shape[1], HIDDEN, data.classes)
         self.weights = _make_first_weights(self.network, data, self.parts, self.training)
+        self._attack = cell.attack
+
+    def attack(self, current: NDArray[np.float64], trained: Rows, progress: float) -> Rows:
+        """Return what the learners propose.
+
+        Args:
+            current: the current weights.
+            trained: what each learner's training made.
+            progress: the share of the rounds that are over.
+        """
+        if not self.dishonest:
+            return trained
+        scene = Scene(self.network, current, trained, self.dishonest, self.random, progress)
+        return propose(self._attack, scene).astype(current.dtype)
 
 
 def run(cell: Cell) -> Outcome:
@@ -202,11 +226,7 @@ def run(cell: Cell) -> Outcome:
     accuracy, accepted = [], np.zeros(cell.learners)
     memories: list[dict[int, float]] = [{} for _ in range(cell.learners)]
     for index in range(cell.rounds):
-        proposals = group.train(current)
-        if dishonest:
-            progress = index / cell.rounds
-            scene = Scene(network, current, proposals, dishonest, start.random, progress)
-            proposals = propose(cell.attack, scene).astype(current.dtype)
+        proposals = start.attack(current, group.train(current), index / cell.rounds)
         panel = Panel(group, current, proposals)
         approvals = _vote(cell, spec, panel, memories)
         fill_ballots(cell.attack, approvals, dishonest)

@@ -95,12 +95,9 @@ class Judge:
 
         A single proposal has no mean, so the learner's own vote decides about it.
         """
-        is_plural = len(evidence.alone) + (evidence.own is not None) > 1
-        if (
-            is_plural
-            and self._spec.vote_rule == VoteRule.LEAVE_ONE_OUT
-            and self._merge == Merge.MEAN
-        ):
+        proposals = len(evidence.alone) + (evidence.own is not None)
+        has_mean = self._merge == Merge.MEAN and proposals > 1
+        if has_mean and self._spec.vote_rule == VoteRule.LEAVE_ONE_OUT:
             effects = self.measure_effects(evidence)
             return [slot for slot in effects if effects[slot] >= -self._spec.tolerance]
         if self._spec.vote_rule == VoteRule.TRACK_RECORD and evidence.gains:
