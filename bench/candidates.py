@@ -54,32 +54,23 @@ class Candidate:
     Args:
         rule: a new rule, or ``None``.
         product: the product's rule otherwise.
+        tolerance: its tolerance.
     """
 
     rule: Rule | None = None
     product: VoteRule = VoteRule.BETTER_ALONE
+    tolerance: float = 0.0
 
     def make_judge(self, spec: ExperimentSpec, probes: Probes) -> Judge:
         """Return a judge of a round."""
         if self.rule is not None:
             return CandidateJudge(spec, probes, self.rule)
-        return Judge(replace(spec, vote_rule=self.product), Merge.MEAN, probes.test_mean)
+        spec = replace(spec, vote_rule=self.product, tolerance=self.tolerance)
+        return Judge(spec, Merge.MEAN, probes.test_mean)
 
 
 def _better_alone(judge: CandidateJudge, evidence: Evidence) -> list[int]:
     return [slot for slot, trial in evidence.alone.items() if trial.approves]
-
-
-def _tolerate(share: float) -> Rule:
-    """V7 with a tolerance relative to the score of the mean of all proposals."""
-
-    def select(judge: CandidateJudge, evidence: Evidence) -> list[int]:
-        effects = judge.measure_effects(evidence)
-        everyone = _everyone(evidence)
-        whole = judge.score_mean(everyone, evidence)
-        return [slot for slot, effect in effects.items() if effect >= -share * (whole or 0.0)]
-
-    return select
 
 
 def _drop_harmful(judge: CandidateJudge, evidence: Evidence) -> list[int]:
@@ -240,8 +231,9 @@ REFERENCES = ("none", "oracle")
 CANDIDATES: dict[str, Candidate] = {
     "V1": Candidate(),
     "V7": Candidate(product=VoteRule.LEAVE_ONE_OUT),
-    "V7-1%": Candidate(_tolerate(0.01)),
-    "V7-2%": Candidate(_tolerate(0.02)),
+    "V7-0.5%": Candidate(product=VoteRule.LEAVE_ONE_OUT, tolerance=0.005),
+    "V7-1%": Candidate(product=VoteRule.LEAVE_ONE_OUT, tolerance=0.01),
+    "V7-2%": Candidate(product=VoteRule.LEAVE_ONE_OUT, tolerance=0.02),
     "V8": Candidate(_drop_harmful),
     "V12": Candidate(_best_share(0.7)),
     "V14": Candidate(_near_median(2.0)),

@@ -104,7 +104,7 @@ class ExperimentSpec:
         text: further information for anyone considering joining.
         vote_rule: the rule by which agents vote, unless their learners choose another.
         tolerance: how much better the mean must be without a proposal before the rule
-            `LEAVE_ONE_OUT` rejects it, in units of the score.
+            `LEAVE_ONE_OUT` rejects it, as a share of the score of the mean of all.
         max_distance: agents approve no proposal whose distance from the current weights exceeds
             this multiple of the round's median distance; at least 1. Only for rounds with three or
             more usable proposals.

@@ -52,7 +52,8 @@ class AgentConfig:
         carrier: submits open ballots to the ledger; by default the ledger itself.
         vote_rule: the rule by which this agent votes; ``None``: the experiment's.
         tolerance: how much better the mean must be without a proposal before the rule
-            `VoteRule.LEAVE_ONE_OUT` rejects it, in units of the score; ``None``: the experiment's.
+            `VoteRule.LEAVE_ONE_OUT` rejects it, as a share of its score; ``None``: the
+            experiment's.
 
     Raises:
         InvalidArgument: ``keep_accepted`` is below 1, there is no such vote rule, or the tolerance

@@ -117,10 +117,10 @@ class Judge:
         return slots if len(slots) > 1 else [s for s in slots if evidence.alone[s].approves]
 
     def measure_effects(self, evidence: Evidence) -> dict[int, float]:
-        """Return by how much each proposal improves the mean of all, in units of the score.
+        """Return by how much each proposal improves the mean of all, as a share of its score.
 
-        It is infinite if the mean of the others cannot be tested. Returns no effects if the mean of
-        all cannot be tested.
+        If that score is 0, it is in units of the score. It is infinite if the mean of the others
+        cannot be tested. Returns no effects if the mean of all cannot be tested.
         """
         own = [evidence.own[0]] if evidence.own else []
         everyone = sorted([*evidence.alone, *own])
@@ -130,7 +130,8 @@ class Judge:
         effects = {}
         for slot in evidence.alone:
             rest = self.score_mean([other for other in everyone if other != slot], evidence)
-            effects[slot] = math.inf if rest is None else self._gain(whole, rest)
+            gain = math.inf if rest is None else self._gain(whole, rest)
+            effects[slot] = gain / abs(whole) if whole else gain
         return effects
 
     def _choose_with_better_mean(self, slots: Sequence[int], evidence: Evidence) -> list[int]:

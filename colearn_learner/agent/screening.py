@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -47,6 +47,7 @@ class Proposal:
     defect: str | None = None
     objection: str | None = None
     reach: float = 1.0
+    _decoded: DecodedWeights | None = field(default=None, init=False, repr=False)
 
     @property
     def is_sound(self) -> bool:
@@ -58,8 +59,18 @@ class Proposal:
         """Return whether the scores alone decide about the proposal."""
         return not self.is_own and self.is_sound
 
+    def load(self) -> DecodedWeights:
+        """Return the decoded local copy; not for learners, which may change what they get.
+
+        Raises:
+            WeightsError: the file is defective, or the copy was removed or damaged.
+        """
+        if self._decoded is None:
+            self._decoded = self.decode()
+        return self._decoded
+
     def decode(self) -> DecodedWeights:
-        """Read and decode the local copy.
+        """Read and decode the local copy again.
 
         Raises:
             WeightsError: the file is defective, or the copy was removed or damaged.
@@ -81,7 +92,7 @@ def find_defects(
         if each.defect is not None:
             continue
         try:
-            decoded = each.decode()
+            decoded = each.load()
             _check_base(decoded, adopter.base)
             tensors = hash_tensors(decoded.weights)
         except WeightsError as error:

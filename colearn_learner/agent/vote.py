@@ -28,7 +28,7 @@ from colearn_ledger.protocol import (
 )
 from colearn_ledger.spec import VoteRule
 from colearn_ledger.weights.errors import WeightsError
-from colearn_ledger.weights.merge import AcceptedFile, merge_files
+from colearn_ledger.weights.merge import compute_mean
 from colearn_ledger.weights.store import (
     ContentMismatch,
     ContentNotStored,
@@ -135,8 +135,11 @@ class BallotMaker:
         tests = {each.slot: self._test_proposal(each) for each in proposals}
         alone = {p.slot: t for p in proposals if (t := tests[p.slot]) and p.can_be_approved}
         own = next(((p.slot, p.own.scores) for p in proposals if p.own and p.is_sound), None)
+        by_slot = {each.slot: each for each in proposals}
         judge = Judge(
-            self._context.spec, params.merge, lambda slots: self._test_mean(round_, slots)
+            self._context.spec,
+            params.merge,
+            lambda slots: self._test_mean([by_slot[slot] for slot in slots]),
         )
         gains, records = self._measure_gains(round_, params, proposals, current)
         judgement = judge.judge(Evidence(current, alone, own, gains, records))
@@ -184,21 +187,14 @@ class BallotMaker:
         proposal.defect = tested
         return None
 
-    def _test_mean(self, round_: Round, slots: Sequence[int]) -> Trial | None:
-        """Test the mean of proposals, from the bytes that would become the current weights."""
-        context, cache = self._context, self._context.folder.cache
-        contents = [round_.contents[slot] for slot in slots]
-        files = [AcceptedFile(c, cache.find_proposal(round_.index, c)) for c in contents]
-        path = cache.open_round(round_.index) / "mean.part"
+    def _test_mean(self, proposals: Sequence[Proposal]) -> Trial | None:
+        """Test the mean of proposals: the tensors that would become the current weights."""
         try:
-            merge_files(files, path, schema=context.spec.schema, round_index=round_.index)
-            weights = weights_of(context.decode(path.read_bytes(), is_merged=True))
-        except (WeightsError, OSError) as error:
-            _log.warning("%s: a mean of proposals cannot be tested: %s", context.name, error)
+            mean = compute_mean([each.load().weights for each in proposals])
+        except WeightsError as error:
+            _log.warning("%s: a mean of proposals cannot be tested: %s", self._context.name, error)
             return None
-        finally:
-            path.unlink(missing_ok=True)
-        tested = self._test(weights, "the mean of proposals")
+        tested = self._test(Weights(mean), "the mean of proposals")
         return tested if isinstance(tested, Trial) else None
 
     def _measure_gains(

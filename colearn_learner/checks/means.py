@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from colearn_learner.checks.subject import Broken, DoesNotApply, Subject
 from colearn_learner.interface import Weights
 from colearn_ledger.weights.codec import decode_weights, encode_weights
 from colearn_ledger.weights.errors import WeightsError
-from colearn_ledger.weights.merge import AcceptedFile, merge_files
+from colearn_ledger.weights.merge import compute_mean
 from colearn_ledger.weights.schema import WeightsSchema
-from colearn_ledger.weights.unixfs import content_of
 
 _ADVICE = (
     "a round with several proposers averages the accepted proposals, so take any finite weights "
@@ -52,16 +49,12 @@ def _merge_two_proposals(subject: Subject) -> Any:
             "weights with text or bytes, such as those of trees, have no mean; experiments with "
             'several proposers need merge = "best"'
         )
-    with tempfile.TemporaryDirectory(prefix="colearn-") as folder:
-        files = []
-        for name in ("first", "second"):
-            data = encode_weights(learner.mli_propose_weights().weights)
-            files.append(AcceptedFile(content_of(data), Path(folder, name)))
-            files[-1].path.write_bytes(data)
-            learner.mli_accept_weights(Weights(decode_weights(data).weights))
-        output = Path(folder, "mean")
+    proposals = []
+    for _ in range(2):
+        data = encode_weights(learner.mli_propose_weights().weights)
         try:
-            merge_files(files, output, schema=schema, round_index=0)
+            proposals.append(decode_weights(data, schema=schema).weights)
         except WeightsError as error:
-            raise Broken(f"two proposals of it cannot be averaged: {error}") from error
-        return decode_weights(output.read_bytes(), schema=schema, is_merged=True).weights
+            raise Broken(f"its proposals cannot be averaged: {error}") from error
+        learner.mli_accept_weights(Weights(decode_weights(data).weights))
+    return compute_mean(proposals)

@@ -36,8 +36,15 @@ from colearn_ledger.weights.codec import (
 )
 from colearn_ledger.weights.errors import NothingToMerge, SubnormalsFlushed, WeightsError
 from colearn_ledger.weights.schema import WeightsSchema
-from colearn_ledger.weights.tensorfile import DTYPES, TensorFile, data_of, lay_out
-from colearn_ledger.weights.tree import Array
+from colearn_ledger.weights.tensorfile import (
+    DTYPES,
+    RANGE,
+    TensorFile,
+    data_of,
+    dtype_code,
+    lay_out,
+)
+from colearn_ledger.weights.tree import Array, WeightsTree, flatten
 from colearn_ledger.weights.unixfs import CHUNK_SIZE, FileHasher, verified
 
 _FLOAT64 = np.dtype(np.float64)
@@ -145,6 +152,32 @@ def merge_files(
             hasher.update(piece)
             written.write(piece)
     return hasher.content()
+
+
+def compute_mean(weights: Sequence[WeightsTree]) -> WeightsTree:
+    """Return the mean of weights in memory: new tensors with the bits that `merge_files` writes.
+
+    Args:
+        weights: at least one tree, in slot order. All match one schema and are finite.
+
+    Raises:
+        SubnormalsFlushed: this thread flushes subnormal numbers to zero.
+        UnsupportedWeights: the format does not support these weights.
+    """
+    check_subnormals()
+    (structure, lowest), *others = [flatten(each) for each in weights]
+    mean = {}
+    for name, array in lowest.items():
+        mean[name] = result = np.array(array)
+        if not others or not _is_floating(dtype_code(array, name)):
+            continue
+        parts = [each.reshape(-1) for each in (array, *(tensors[name] for _, tensors in others))]
+        flat = result.reshape(-1)
+        for start in range(0, flat.size, RANGE):
+            chosen = slice(start, start + RANGE)
+            flat[chosen] = _mean(part[chosen] for part in parts)
+    averaged: WeightsTree = structure.build(mean)
+    return averaged
 
 
 def check_subnormals() -> None:

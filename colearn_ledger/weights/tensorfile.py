@@ -36,7 +36,7 @@ MAX_MERGED_HEADER = 2 * MAX_HEADER
 It also lists the merged files, and its offsets may have more digits than those in the files.
 """
 
-_RANGE = 2**18
+RANGE = 2**18
 """Number of elements that are read at once, so that memory does not depend on a tensor's size."""
 
 MAX_DIMENSIONS = 64
@@ -210,8 +210,8 @@ class TensorFile:
     def ranges(self, name: str) -> Iterator[tuple[int, int]]:
         """Yield the starts and stops of the ranges to read a tensor's elements in."""
         size = self.tensors[name].size
-        for start in range(0, size, _RANGE):
-            yield start, min(start + _RANGE, size)
+        for start in range(0, size, RANGE):
+            yield start, min(start + RANGE, size)
 
     def elements(self, name: str, start: int, stop: int) -> Array:
         """Return a range of a tensor's elements, in C order, as a new array of one dimension.

@@ -66,7 +66,7 @@ def test_agent_with_an_unused_tolerance_does_not_join(tmp_path):
         ),
         ({}, {}, None),
         ({"tolerance": 0.1}, {"vote_rule": "better-alone"}, None),
-        ({"vote_rule": "leave-one-out"}, {"tolerance": 0.0}, None),
+        ({"vote_rule": "leave-one-out", "tolerance": 0.1}, {"tolerance": 0.1}, None),
     ],
     ids=["rule", "tolerance", "no own rule", "same rule", "same tolerance"],
 )

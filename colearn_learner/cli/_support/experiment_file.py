@@ -65,7 +65,7 @@ patience = 0                    # rounds in a row without an accepted proposal t
 # How agents vote. This table is part of the specification, and is optional.
 [vote]
 # rule = "track-record"         # or "leave-one-out", the default with an allowlist; "better-alone"
-tolerance = 0.0                 # of "leave-one-out": how much worse a proposal may make the mean
+tolerance = 0.0                 # of "leave-one-out": harm to the mean, as a share of its score
 max_distance = 5.0              # refuse proposals this many times as far away as the median one
 """
 

@@ -176,7 +176,7 @@ def vote_rule_options(*, voters: str, default: str) -> Callable[[Command], Comma
     tolerance = click.option(
         "--tolerance",
         type=click.FloatRange(0),
-        help="How much worse a proposal may make the mean, in units of the score, before "
+        help="How much worse a proposal may make the mean, as a share of the score, before "
         f"leave-one-out rejects it. [default: {default}]",
     )
     return lambda command: rule(tolerance(command))

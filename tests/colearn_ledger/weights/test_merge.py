@@ -13,13 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colearn_ledger.weights import tensorfile
+from colearn_ledger.weights import merge, tensorfile
 from colearn_ledger.weights.codec import (
     MergeRecord,
     decode_weights,
     encode_weights,
     merged_info,
 )
+from colearn_ledger.weights.comparison import hash_tensors
 from colearn_ledger.weights.errors import (
     CorruptHeader,
     MismatchedWeights,
@@ -28,7 +29,7 @@ from colearn_ledger.weights.errors import (
     OversizedWeights,
     WeightsError,
 )
-from colearn_ledger.weights.merge import AcceptedFile, merge_files
+from colearn_ledger.weights.merge import AcceptedFile, compute_mean, merge_files
 from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.store import ContentMismatch
 from colearn_ledger.weights.tensorfile import DTYPES, MAX_HEADER, TensorFile, TensorSpec, lay_out
@@ -252,5 +253,30 @@ def test_length_of_the_ranges_does_not_change_the_result(
         [make_array(code, (23,), f"{code} {slot}") for code in sorted(DTYPES)] for slot in (1, 2, 3)
     ]
     expected = merge_trees(tmp_path, trees)
-    monkeypatch.setattr(tensorfile, "_RANGE", length)
+    monkeypatch.setattr(tensorfile, "RANGE", length)
     assert merge_trees(tmp_path, trees) == expected
+
+
+@pytest.mark.parametrize("length", [1, 7, 23, 100])
+def test_mean_in_memory_has_the_tensors_of_the_merged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int
+):
+    trees = [
+        {code: make_array(code, (23,), f"{code} {slot}").reshape(1, 23) for code in sorted(DTYPES)}
+        for slot in (1, 2, 3)
+    ]
+    expected = decode_merged(merge_trees(tmp_path, trees)[1]).weights
+    given = hash_tensors(trees[0])
+    monkeypatch.setattr(merge, "RANGE", length)
+    mean = compute_mean(trees)
+    assert hash_tensors(mean) == hash_tensors(expected)
+    for array in mean.values():
+        array[...] = 1  # a learner may change the mean
+    assert hash_tensors(trees[0]) == given
+
+
+def test_mean_in_memory_of_a_single_one_is_a_copy():
+    tree = [np.array([-0.0, 1.5], np.float32)]
+    [array] = compute_mean([tree])
+    assert array.tobytes() == tree[0].tobytes()
+    assert not np.shares_memory(array, tree[0])
