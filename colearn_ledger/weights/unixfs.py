@@ -4,9 +4,9 @@ The result equals that of Kubo's ``ipfs add --cid-version=1 --raw-leaves``: chun
 as raw leaves, in a balanced tree of dag-pb nodes with up to 174 links each. Sources: the UnixFS and
 DAG-PB specifications at specs.ipfs.tech and ipld.io.
 
-CIDs come from the package multiformats. The only Python package for DAG-PB at the time of writing
-is a single 0.0.1 release without UnixFS, chunking or layout. The two messages needed here, with
-five kinds of fields, are therefore encoded by hand.
+The only Python package for DAG-PB at the time of writing is a single 0.0.1 release without UnixFS,
+chunking or layout. The two messages needed here, with five kinds of fields, are therefore encoded
+by hand.
 """
 
 from __future__ import annotations
