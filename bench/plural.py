@@ -40,6 +40,7 @@ from colearn_learner.catalogue.models import Model, make_learner, model
 from colearn_learner.catalogue.settings import Training, score_of
 from colearn_learner.datasets import Dataset, Share, Split, dataset, split
 from colearn_learner.interface import Weights
+from colearn_learner.learners.triton_guard import keep_triton_from_tensorflow
 from colearn_ledger.spec import DEFAULT_VOTING, VoteRule
 from colearn_localnet.toolchains import cache_folder
 
@@ -198,7 +199,8 @@ def examine(place: Place, weights: Any) -> tuple[float, float]:
 
 
 def measure(cells: Sequence[Cell]) -> list[Measured]:
-    """Measure cells."""
+    """Measure cells; a process can have those of Keras and of PyTorch."""
+    keep_triton_from_tensorflow()
     results = []
     for cell in cells:
         place = prepare(cell.data, cell.model, cell.seed)
