@@ -8,6 +8,7 @@ clients, and a client that fails, end the jobs with an error.
 
 from __future__ import annotations
 
+import faulthandler
 import functools
 import importlib
 import json
@@ -25,6 +26,9 @@ from flwr.serverapp.strategy import FedAvg
 from flwr.simulation import run_simulation
 
 from bench.flower_environment import FlowerJob
+
+LONGEST_ROUND = 300.0
+"""Seconds without a finished round after which the program ends with an error."""
 
 STRATEGIES = ("FedAvg", "FedProx", "FedMedian", "Krum", "FedTrimmedAvg", "Bulyan")
 Arrays = Mapping[str, Any]
@@ -195,6 +199,7 @@ def run_job(job: FlowerJob, index: int, grid: Grid) -> dict[str, Any]:
     moments: list[tuple[float, Arrays]] = []
 
     def record(server_round: int, arrays: ArrayRecord) -> None:
+        faulthandler.dump_traceback_later(LONGEST_ROUND, exit=True)
         moments.append((time.monotonic(), to_arrays(arrays)))
 
     config = {"job": str(index), "clients": job.clients, "arguments": arguments}
@@ -218,6 +223,8 @@ def run_job(job: FlowerJob, index: int, grid: Grid) -> dict[str, Any]:
 
 def main(folder: str) -> None:
     """Run the jobs of a folder and write their results there."""
+    faulthandler.dump_traceback_later(LONGEST_ROUND, exit=True)  # if Ray dies, Flower waits forever
     described = json.loads((Path(folder) / "jobs.json").read_text())
     jobs = [FlowerJob(**job) for job in described["jobs"]]
     run(jobs, described["cpus"], Path(folder))
+    faulthandler.cancel_dump_traceback_later()

@@ -8,10 +8,12 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+from weakref import WeakValueDictionary
 
 from filelock import FileLock, Timeout
 from platformdirs.unix import Unix
@@ -20,6 +22,7 @@ from colearn_ledger.protocol import LedgerError
 
 _XDG_FOLDERS = Unix("colearn")
 _LOCK_POLL = 0.01  # seconds between two attempts to lock a file
+_thread_locks: WeakValueDictionary[Path, threading.Lock] = WeakValueDictionary()
 
 
 class HomeNotWritable(LedgerError):
@@ -75,16 +78,24 @@ def lock_file(path: Path, *, on_wait: Callable[[], object] = lambda: None) -> It
     Raises:
         OSError: the file cannot be created.
     """
-    lock = _lock_of(path)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        on_wait()
-        lock.acquire()
-    try:
+    has_waited = False
+    with ExitStack() as locks:
+        # threads of this process wait for each other here, where nobody has to poll
+        for lock in (_thread_locks.setdefault(path, threading.Lock()), _lock_of(path)):
+            if not _try_lock(lock):
+                if not has_waited:
+                    on_wait()
+                    has_waited = True
+                lock.acquire()
+            locks.callback(lock.release)
         yield
-    finally:
-        lock.release()
+
+
+def _try_lock(lock: threading.Lock | FileLock) -> bool:
+    try:
+        return bool(lock.acquire(blocking=False))
+    except Timeout:
+        return False
 
 
 def try_lock_file(path: Path) -> FileLock:
@@ -110,7 +121,7 @@ def _lock_of(path: Path) -> FileLock:
 
 @contextmanager
 def open_atomically(
-    path: Path, *, private: bool = False, replace: bool = True
+    path: Path, *, private: bool = False, replace: bool = True, sync: bool = True
 ) -> Iterator[BinaryIO]:
     """Open a file for writing that appears under its name only once it is complete and on disk.
 
@@ -120,6 +131,7 @@ def open_atomically(
         path: the file.
         private: whether to use mode 0600, so that only the owner can read the file.
         replace: whether to replace an existing file.
+        sync: whether the file survives a power loss. Otherwise it may be missing or damaged then.
 
     Raises:
         FileExistsError: the file exists and ``replace`` is false.
@@ -132,12 +144,14 @@ def open_atomically(
         with os.fdopen(handle, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         if replace:
             partial.replace(path)
         else:
             os.link(partial, path)
-        sync_folder(path.parent)
+        if sync:
+            sync_folder(path.parent)
     finally:
         with suppress(OSError):
             partial.unlink()

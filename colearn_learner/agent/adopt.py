@@ -102,10 +102,9 @@ class WeightsAdopter:
         if len(experiment.current) > 1:
             return self._obtain_mean(experiment)
         context, [content] = self._context, experiment.current
-        kept, tested = context.folder.cache.load(content), None
-        if kept is None and experiment.current_round is not None:
-            tested = context.folder.cache.load_proposal(experiment.current_round, content)
-        data = kept or tested or context.fetch(content)
+        round_index, cache = experiment.current_round or 0, context.folder.cache
+        tested = cache.load_proposal(round_index, content)
+        data = tested or cache.load(content) or context.fetch(round_index, content)
         decoded = context.decode(data)
         self._keep(content, data, own=tested)
         return content, decoded
@@ -114,25 +113,28 @@ class WeightsAdopter:
         """Return the mean of the accepted files, merged again only if our copy of it is lost."""
         context = self._context
         content = context.folder.merged(experiment.current_round, experiment.current)
-        data = None if content is None else self._load_merged(content)
+        round_index = experiment.current_round or 0
+        data = None if content is None else self._load_merged(round_index, content)
         if content is not None and data is not None:
             self._keep(content, data, own=data)
             return content, context.decode(data, is_merged=True)
         current = self._merge(experiment)
-        data = current.path.read_bytes()
+        data = context.folder.cache.load_proposal(round_index, current.content)
+        if data is None:
+            raise ContentUnavailable(f"the merged file {current.path} was removed or damaged")
         decoded = context.decode(data, is_merged=True)
         self._keep(current.content, data, own=data)
         if content is None and not current.announced_by:  # this agent can attest the merge
             announce_merge(context, experiment, current.content)
         return current.content, decoded
 
-    def _load_merged(self, content: ContentRef) -> bytes | None:
+    def _load_merged(self, round_index: int, content: ContentRef) -> memoryview | None:
         """Return a merge of our own from the folder, or from the store under its own CID."""
         data = self._context.folder.cache.load(content)
         if data is not None or not self._context.store.has(content):
             return data
         try:
-            return self._context.fetch(content, max_size=content.size)
+            return self._context.fetch(round_index, content, max_size=content.size)
         except (ContentUnavailable, ContentMismatch, ContentTooLarge) as error:
             _log.warning("%s: merging the current weights again: %s", self._context.name, error)
             return None
@@ -202,7 +204,7 @@ class WeightsAdopter:
             except (ContentUnavailable, ContentNotStored) as error:
                 _log.warning("%s: cannot pin an accepted file: %s", self._context.name, error)
 
-    def _keep(self, content: ContentRef, data: bytes, *, own: bytes | None) -> None:
+    def _keep(self, content: ContentRef, data: memoryview, *, own: memoryview | None) -> None:
         """Pin the current weights and keep a copy, unless both was done before."""
         context, folder = self._context, self._context.folder
         if content not in folder.adopted[-1:]:

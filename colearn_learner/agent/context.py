@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,7 +26,7 @@ from colearn_ledger.spec import (
 from colearn_ledger.weights.codec import DecodedWeights, decode_weights
 from colearn_ledger.weights.current import fetch_files, file_name, is_intact
 from colearn_ledger.weights.pickles import check_no_pickle
-from colearn_ledger.weights.store import ContentStore
+from colearn_ledger.weights.store import ContentStore, ContentUnavailable
 
 _log = logging.getLogger(__name__)
 
@@ -160,20 +160,37 @@ class AgentContext:
             raise SpecError("the specification was not read yet; call load_spec first")
         return self._spec
 
-    def fetch(self, content: ContentRef, *, max_size: int | None = None) -> bytes:
-        """Fetch a file, by default within the experiment's size limit; the store verifies it."""
+    def fetch(
+        self, round_index: int, content: ContentRef, *, max_size: int | None = None
+    ) -> memoryview:
+        """Fetch a file of weights into a round's folder, and map it.
+
+        Args:
+            round_index: the round.
+            content: reference of the file.
+            max_size: the most bytes to fetch; ``None``: the experiment's limit.
+
+        Raises:
+            ContentUnavailable, ContentMismatch, ContentTooLarge: it could not be fetched.
+        """
         limit = self.spec.schema.max_bytes if max_size is None else max_size
-        timeout = self.config.fetch_timeout
-        with (
-            self.progress.track(Work.FETCHING, content.size) as report_done,
-            self.store.get(content, max_size=limit, timeout=timeout) as pieces,
-        ):
-            return b"".join(_report_pieces(pieces, report_done))
+        failures = self._fetch(round_index, [content], limit, self.config.fetch_timeout)
+        if failures:
+            raise failures[content]
+        data = self.folder.cache.load_proposal(round_index, content)
+        if data is None:
+            raise ContentUnavailable(f"the local copy of {content.cid} was removed or damaged")
+        return data
 
     def fetch_proposals(
         self, round_index: int, contents: Sequence[ContentRef], timeout: float
     ) -> dict[ContentRef, LedgerError]:
         """Fetch a round's proposals into the folder; return those that failed, with the reason."""
+        return self._fetch(round_index, contents, self.spec.schema.max_bytes, timeout)
+
+    def _fetch(
+        self, round_index: int, contents: Sequence[ContentRef], max_size: int, timeout: float | None
+    ) -> dict[ContentRef, LedgerError]:
         folder = self.folder.cache.open_round(round_index)
         missing = [c for c in contents if not is_intact(folder / file_name(c), c)]
         if not missing:
@@ -183,12 +200,12 @@ class AgentContext:
                 self.store,
                 missing,
                 folder,
-                max_size=self.spec.schema.max_bytes,
+                max_size=max_size,
                 timeout=timeout,
                 report_done=report_done,
             )
 
-    def send(self, data: bytes, content: ContentRef) -> None:
+    def send(self, data: memoryview, content: ContentRef) -> None:
         """Put a file into the store.
 
         Args:
@@ -201,7 +218,7 @@ class AgentContext:
         with self.progress.track(Work.SENDING, len(data)) as report_done:
             self.store.put(FileInPieces(data, content, report_done))
 
-    def pin(self, content: ContentRef, own: bytes | None = None) -> None:
+    def pin(self, content: ContentRef, own: memoryview | None = None) -> None:
         """Pin a file in the store, from our own copy if we have one rather than from other peers.
 
         Raises:
@@ -211,7 +228,7 @@ class AgentContext:
             self.send(own, content)
         self.store.pin(content)
 
-    def decode(self, data: bytes, *, is_merged: bool = False) -> DecodedWeights:
+    def decode(self, data: memoryview, *, is_merged: bool = False) -> DecodedWeights:
         """Decode a stranger's file and check all that can be checked without its base.
 
         Args:
@@ -234,14 +251,6 @@ class AgentContext:
 def _describe_rule(spec: ExperimentSpec) -> str:
     has_tolerance = spec.vote_rule == VoteRule.LEAVE_ONE_OUT
     return spec.vote_rule + (f" with a tolerance of {spec.tolerance}" if has_tolerance else "")
-
-
-def _report_pieces(pieces: Iterator[bytes], report_done: Callable[[int], None]) -> Iterator[bytes]:
-    done = 0
-    for piece in pieces:
-        done += len(piece)
-        report_done(done)
-        yield piece
 
 
 def weights_of(decoded: DecodedWeights) -> Weights:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from colearn_learner.errors import LearnerError, WeightsMismatch
-from colearn_ledger.weights.codec import decode_weights, encode_weights
+from colearn_ledger.weights.codec import check_tree
 from colearn_ledger.weights.errors import PickledWeights, WeightsError
 from colearn_ledger.weights.pickles import check_no_pickle
 from colearn_ledger.weights.schema import WeightsSchema
@@ -42,8 +42,7 @@ def check_fit(learner: Any, schema: WeightsSchema) -> None:
         LearnerDoesNotFit: the weights differ from the schema, or cannot be encoded.
     """
     try:
-        data = encode_weights(learner.mli_get_current_weights().weights)
-        decode_weights(data, schema=schema, allow_non_finite=True)
+        check_tree(learner.mli_get_current_weights().weights, schema)
     except WeightsError as error:
         raise LearnerDoesNotFit(
             f"the learner's weights do not match the experiment: {error}; give it the model "

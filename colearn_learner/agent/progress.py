@@ -83,15 +83,15 @@ class FileInPieces:
     """
 
     def __init__(
-        self, data: bytes, content: ContentRef, report_done: Callable[[int], None]
+        self, data: memoryview, content: ContentRef, report_done: Callable[[int], None]
     ) -> None:
         self.nbytes = len(data)
         self.content = content
-        self._view = memoryview(data)
+        self._view = data
         self._report_done = report_done
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[memoryview]:
         for start in range(0, self.nbytes, _PIECE):
             piece = self._view[start : start + _PIECE]
-            yield piece  # type: ignore[misc]
+            yield piece
             self._report_done(start + len(piece))

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from colearn_learner.agent.adopt import WeightsAdopter
 from colearn_learner.agent.context import AgentContext, describe
@@ -10,15 +14,18 @@ from colearn_learner.agent.folder import TrainedProposal
 from colearn_learner.agent.progress import Work
 from colearn_learner.conversion import scores_of, summary_to_json
 from colearn_learner.interface import ErrorCodes
-from colearn_ledger.protocol import ContentRef, Experiment, LedgerError, Phase, Round
-from colearn_ledger.weights.codec import decode_weights, encode_weights
+from colearn_ledger.protocol import ContentRef, Experiment, LedgerError, Phase, Round, Scores
+from colearn_ledger.weights.codec import EncodedWeights, check_weights, encode_in_pieces
 from colearn_ledger.weights.comparison import hash_tensors
 from colearn_ledger.weights.errors import WeightsError
 from colearn_ledger.weights.pickles import check_no_pickle
 from colearn_ledger.weights.store import ContentNotStored, ContentUnavailable
-from colearn_ledger.weights.unixfs import content_of
 
 _log = logging.getLogger(__name__)
+
+
+class _NoProposal(Exception):
+    """There is nothing to propose; the message is the reason."""
 
 
 class ProposalMaker:
@@ -49,39 +56,63 @@ class ProposalMaker:
 
     def train(self, round_: Round) -> TrainedProposal | str:
         """Train a proposal; return it journalled and ready to propose, or the reason for none."""
-        learner, name, base = self._context.learner, self._context.name, self._adopter.base
+        context, cache = self._context, self._context.folder.cache
         try:
+            weights, pieces = self._train()
+            content = cache.save_proposal(round_.index, pieces)  # a test may change the weights
+            self._check(cache.find_proposal(round_.index, content))
+            scores = self._test(weights)
+        except _NoProposal as error:
+            return str(error)
+        proposal = TrainedProposal(round_.index, content, scores, self._adopter.base)
+        if _is_plural(round_):
+            context.folder.record_trained(proposal)
+            return proposal
+        data = cache.load_proposal(round_.index, content)
+        if data is None:
+            return "the file of the trained weights was removed or damaged"
+        context.send(data, content)
+        context.folder.record_trained(proposal)
+        context.store.pin(content)
+        return proposal
+
+    def _train(self) -> tuple[Any, EncodedWeights]:
+        """Return the weights that the learner proposes, and their file in pieces."""
+        with self._translate_errors():
             with self._context.progress.track(Work.TRAINING):
-                weights = learner.mli_propose_weights()
+                weights = self._context.learner.mli_propose_weights()
             summary = summary_to_json(getattr(weights, "training_summary", None))
             if summary is not None and summary["error_code"] is not None:
-                return _explain_error_code(summary["error_code"])
+                raise _NoProposal(_explain_error_code(summary["error_code"]))
             check_no_pickle(weights.weights)
-            data = encode_weights(weights.weights, summary=summary, base=base)
-            decoded = decode_weights(data, schema=self._context.spec.schema)
-            if hash_tensors(decoded.weights) == self._adopter.tensors:
-                return "training changed nothing"
-            with self._context.progress.track(
-                Work.TESTING
-            ):  # after encoding: a test may change weights
-                scores = scores_of(learner.mli_test_weights(weights))
+            base = self._adopter.base
+            pieces = encode_in_pieces(weights.weights, summary=summary, base=base)
+            if hash_tensors(weights.weights) == self._adopter.tensors:
+                raise _NoProposal("training changed nothing")
+        return weights, pieces
+
+    def _check(self, path: Path) -> None:
+        with self._translate_errors(), path.open("rb") as file:
+            check_weights(file, self._context.spec.schema)
+
+    def _test(self, weights: Any) -> Scores:
+        with self._translate_errors(), self._context.progress.track(Work.TESTING):
+            return scores_of(self._context.learner.mli_test_weights(weights))
+
+    @contextmanager
+    def _translate_errors(self) -> Iterator[None]:
+        """Raise `_NoProposal` for whatever a learner or its weights raise."""
+        try:
+            yield
         except WeightsError as error:
-            return f"the trained weights do not match the experiment: {error}"
-        except LedgerError:
+            raise _NoProposal(
+                f"the trained weights do not match the experiment: {error}"
+            ) from error
+        except (_NoProposal, LedgerError):
             raise
-        except Exception as error:  # noqa: BLE001 - a learner may raise anything
-            _log.exception("%s: the learner failed to train", name)
-            return f"the learner failed to train: {describe(error)}"
-        content = content_of(data)
-        proposal = TrainedProposal(round_.index, content, scores, base)
-        if _is_plural(round_):
-            self._context.folder.cache.save_proposal(round_.index, content, data)
-            self._context.folder.record_trained(proposal)
-        else:
-            self._context.send(data, content)
-            self._context.folder.record_trained(proposal)
-            self._context.store.pin(content)
-        return proposal
+        except Exception as error:
+            _log.exception("%s: the learner failed to train", self._context.name)
+            raise _NoProposal(f"the learner failed to train: {describe(error)}") from error
 
     def serve(self, round_: Round) -> None:
         """Pin our own proposal in the store once a plural round's vote has begun.

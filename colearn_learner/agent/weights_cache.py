@@ -1,5 +1,8 @@
 """Copies of weights in an agent's folder; every read checks the file against its digest.
 
+Files are mapped into memory, not read, so that the system can drop their pages at any time. Whoever
+changes a mapped file, as a learner may that gets it as weights, changes its own pages only.
+
 <sha256>.safetensors           weights that were the current ones
 <round>/<sha256>.safetensors   proposals of the current round, the agent's own one included
 """
@@ -7,14 +10,16 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from colearn_learner.errors import LearnerError
-from colearn_ledger.home import write_atomically
+from colearn_ledger.home import open_atomically, write_atomically
 from colearn_ledger.protocol import ContentRef
 from colearn_ledger.weights.current import file_name
+from colearn_ledger.weights.unixfs import FileHasher
 
 
 class DamagedFolder(LearnerError):
@@ -34,11 +39,11 @@ class WeightsCache:
 
     # ------------------------------------------------------------------ accepted weights
 
-    def load(self, content: ContentRef) -> bytes | None:
-        """Return the file of accepted weights, or ``None`` if it is missing or damaged."""
-        return _read_verified(self._path / file_name(content), content)
+    def load(self, content: ContentRef) -> memoryview | None:
+        """Map the file of accepted weights, or ``None`` if it is missing or damaged."""
+        return _map_verified(self._path / file_name(content), content)
 
-    def save(self, content: ContentRef, data: bytes) -> None:
+    def save(self, content: ContentRef, data: memoryview) -> None:
         """Save a file of accepted weights atomically.
 
         Raises:
@@ -76,17 +81,28 @@ class WeightsCache:
         """Return the path of a proposal's file, which may be missing or damaged."""
         return self._path / str(round_index) / file_name(content)
 
-    def load_proposal(self, round_index: int, content: ContentRef) -> bytes | None:
-        """Return the file of a proposal, or ``None`` if it is missing or damaged."""
-        return _read_verified(self.find_proposal(round_index, content), content)
+    def load_proposal(self, round_index: int, content: ContentRef) -> memoryview | None:
+        """Map the file of a proposal, or ``None`` if it is missing or damaged."""
+        return _map_verified(self.find_proposal(round_index, content), content)
 
-    def save_proposal(self, round_index: int, content: ContentRef, data: bytes) -> None:
-        """Save the file of a proposal atomically.
+    def save_proposal(self, round_index: int, pieces: Iterable[bytes | memoryview]) -> ContentRef:
+        """Save the file of a proposal atomically and return its reference.
 
         Raises:
             DamagedFolder: the file cannot be written.
         """
-        self._write(self.open_round(round_index) / file_name(content), data)
+        folder, hasher = self.open_round(round_index), FileHasher()
+        path = folder / "proposal.part"
+        try:
+            with open_atomically(path) as file:
+                for piece in pieces:
+                    hasher.update(piece)
+                    file.write(piece)
+            content = hasher.content()
+            path.replace(folder / file_name(content))
+        except OSError as error:
+            raise self._write_error(error) from error
+        return content
 
     def remove_proposals(self, *, except_round: int | None = None) -> None:
         """Remove the proposals of all rounds except ``except_round``."""
@@ -94,7 +110,7 @@ class WeightsCache:
             if path.is_dir() and path.name != str(except_round):
                 shutil.rmtree(path, ignore_errors=True)
 
-    def _write(self, path: Path, data: bytes) -> None:
+    def _write(self, path: Path, data: memoryview) -> None:
         try:
             write_atomically(path, data)
         except OSError as error:
@@ -107,9 +123,10 @@ class WeightsCache:
         )
 
 
-def _read_verified(path: Path, content: ContentRef) -> bytes | None:
+def _map_verified(path: Path, content: ContentRef) -> memoryview | None:
     try:
-        data = path.read_bytes()
-    except OSError:
+        with path.open("rb") as file:
+            data = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY))
+    except (OSError, ValueError):  # an empty file cannot be mapped
         return None
     return data if hashlib.sha256(data).hexdigest() == content.sha256 else None

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -29,7 +29,14 @@ from colearn_ledger.weights.errors import (
 )
 from colearn_ledger.weights.schema import WeightsSchema, check_leaves
 from colearn_ledger.weights.store import ContentStore
-from colearn_ledger.weights.tensorfile import MAX_HEADER, MAX_MERGED_HEADER, TensorFile
+from colearn_ledger.weights.tensorfile import (
+    MAX_HEADER,
+    MAX_MERGED_HEADER,
+    TensorFile,
+    data_of,
+    lay_out,
+    specs_of,
+)
 from colearn_ledger.weights.tree import Array, Node, WeightsTree, flatten, make_leaf
 
 _VERSION = 1
@@ -54,7 +61,7 @@ class DecodedWeights:
     """The contents of a file of weights.
 
     Args:
-        weights: the tree; its arrays are aligned, writable and not shared.
+        weights: the tree; its arrays are aligned and writable.
         summary: the training summary from the file.
         merged: what the file's header lists as merged, or ``None``. It is a claim: anybody can
             write such a header.
@@ -77,10 +84,32 @@ class _Header:
     base: str | None
 
 
-def encode_weights(
+@dataclass(frozen=True, slots=True)
+class EncodedWeights:
+    """A file of weights in pieces, which share the memory of the weights where possible.
+
+    Args:
+        header: the first piece.
+        tensors: the other pieces as arrays.
+    """
+
+    header: bytes
+    tensors: tuple[Array, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Return the size of the file."""
+        return len(self.header) + sum(tensor.nbytes for tensor in self.tensors)
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        yield self.header
+        yield from map(data_of, self.tensors)
+
+
+def encode_in_pieces(
     weights: WeightsTree, *, summary: Mapping[str, Any] | None = None, base: str | None = None
-) -> bytes:
-    """Encode weights as a file.
+) -> EncodedWeights:
+    """Encode weights as a file in pieces.
 
     Decoding restores every value's bits and type, with these exceptions: big-endian arrays return
     in native byte order, bytearrays as bytes, and subclasses of list and dict as list and dict. NaN
@@ -104,9 +133,31 @@ def encode_weights(
     if base is not None:
         info["base"] = base
     try:
-        return TensorFile.write(tensors, dump(info))
+        document = dump(info)
     except InvalidJson as error:
         raise UnsupportedWeights(f"a key or the summary is not JSON: {error}") from error
+    header, names = lay_out(specs_of(tensors), document)
+    return EncodedWeights(header, tuple(tensors[name] for name in names))
+
+
+def encode_weights(
+    weights: WeightsTree, *, summary: Mapping[str, Any] | None = None, base: str | None = None
+) -> bytes:
+    """Encode weights as a file in memory; see `encode_in_pieces`."""
+    return b"".join(encode_in_pieces(weights, summary=summary, base=base))
+
+
+def check_tree(weights: WeightsTree, schema: WeightsSchema) -> None:
+    """Check that weights in memory match a schema; NaN and infinity are allowed.
+
+    Raises:
+        UnsupportedWeights: the format does not support a type or a data type.
+        MismatchedWeights: the weights differ from the schema.
+        OversizedWeights: their file would be larger than the schema allows.
+    """
+    structure, tensors = flatten(weights)
+    schema.check(structure, specs_of(tensors))
+    _check_size(encode_in_pieces(weights).nbytes, schema)
 
 
 def merged_info(structure: Node, merged: MergeRecord) -> bytes:
@@ -131,7 +182,7 @@ def decode_weights(
     """Decode a file of weights.
 
     Args:
-        data: the whole file.
+        data: the whole file. The arrays share its memory if that is writable, as a bytearray is.
         schema: the schema that the weights must match; ``None`` accepts any weights.
         allow_non_finite: whether to accept NaN and infinity.
         is_merged: whether this program merged the file; the size limits of the files of learners
@@ -199,7 +250,7 @@ def write_weights(
     store: ContentStore, weights: WeightsTree, summary: Mapping[str, Any] | None = None
 ) -> ContentRef:
     """Store weights and return their reference, without pinning them."""
-    return store.put([encode_weights(weights, summary=summary)])
+    return store.put(encode_in_pieces(weights, summary=summary))
 
 
 def _check_size(size: int, schema: WeightsSchema | None) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from colearn_ledger.text.strict_json import dump
 from colearn_ledger.weights.tensorfile import data_of, dtype_code
-from colearn_ledger.weights.tree import Array, WeightsTree, flatten
+from colearn_ledger.weights.tree import WeightsTree, flatten
 
 _RANGE = 2**18
 """Number of elements that are converted at once."""
@@ -24,7 +24,7 @@ def hash_tensors(weights: WeightsTree) -> bytes:
     structure, tensors = flatten(weights)
     hasher = hashlib.sha256(dump(structure.to_json()))
     for name in sorted(tensors):
-        array = _in_native_order(tensors[name])
+        array = tensors[name]
         place = [name, dtype_code(array, name), list(array.shape)]
         hasher.update(dump(place))
         hasher.update(data_of(array))
@@ -49,7 +49,3 @@ def measure_distance(weights: WeightsTree, others: WeightsTree) -> float:
                 difference = one[part].astype(np.float64) - other[part].astype(np.float64)
                 total += float(np.dot(difference, difference))
     return math.sqrt(total)
-
-
-def _in_native_order(array: Array) -> Array:
-    return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")

@@ -284,7 +284,7 @@ def fetch_files(
     def fetch(content: ContentRef) -> None:
         with (
             store.get(content, max_size=max_size, timeout=timeout) as pieces,
-            open_atomically(folder / file_name(content)) as file,
+            open_atomically(folder / file_name(content), sync=False) as file,  # checked when read
         ):
             for piece in pieces:
                 file.write(piece)

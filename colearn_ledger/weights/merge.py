@@ -38,6 +38,7 @@ from colearn_ledger.weights.errors import NothingToMerge, SubnormalsFlushed, Wei
 from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.tensorfile import (
     DTYPES,
+    MAX_MERGED_HEADER,
     RANGE,
     TensorFile,
     data_of,
@@ -217,7 +218,8 @@ def _merge(
         sources.append((each, tensors))
     lowest = sources[0][1]
     record = MergeRecord(round_index, tuple(each.content for each in files))
-    header, names = lay_out(lowest.tensors, merged_info(structure, record))
+    info = merged_info(structure, record)
+    header, names = lay_out(lowest.tensors, info, max_header=MAX_MERGED_HEADER)
     yield header
     for name in names:
         is_floating = _is_floating(lowest.tensors[name].dtype)

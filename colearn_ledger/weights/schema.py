@@ -17,7 +17,7 @@ from colearn_ledger.weights.tensorfile import (
     MAX_DIMENSIONS,
     MAX_HEADER,
     TensorSpec,
-    dtype_code,
+    specs_of,
 )
 from colearn_ledger.weights.tree import (
     FIXED_LEAVES,
@@ -72,7 +72,7 @@ class WeightsSchema:
             UnsupportedWeights: the format does not support these weights.
         """
         structure, arrays = flatten(weights)
-        tensors = {n: TensorSpec(dtype_code(a, n), a.shape) for n, a in arrays.items()}
+        tensors = specs_of(arrays)
         kinds = dict(structure.leaves())
         variable = {n for n in tensors if kinds[n] in VARIABLE_LEAVES}
         if max_bytes is None:

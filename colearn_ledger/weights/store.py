@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from colearn_ledger.protocol import ContentRef, LedgerError
 
 _CID = re.compile(r"b[a-z2-7]{58}")
+
+Piece: TypeAlias = bytes | memoryview
+"""A part of a file."""
 
 
 class ContentUnavailable(LedgerError):
@@ -31,7 +34,7 @@ class ContentNotStored(LedgerError):
 class ContentStore(Protocol):
     """Store and fetch files by their content. Safe to use from several threads."""
 
-    def put(self, chunks: Iterable[bytes]) -> ContentRef:
+    def put(self, chunks: Iterable[Piece]) -> ContentRef:
         """Store a file of at least one byte, given in pieces, and return its reference.
 
         Sending lists, tuples and iterables with an attribute ``nbytes`` (their size) is cheaper

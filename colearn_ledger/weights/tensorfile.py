@@ -12,7 +12,6 @@ from typing import Any, BinaryIO, TypeAlias
 
 import ml_dtypes
 import numpy as np
-from safetensors.numpy import save
 
 from colearn_ledger.text.strict_json import InvalidJson, load
 from colearn_ledger.weights.errors import (
@@ -108,14 +107,25 @@ def dtype_code(array: Array, name: str) -> str:
     return code
 
 
-def lay_out(tensors: Mapping[str, TensorSpec], info: bytes) -> tuple[bytes, list[str]]:
-    """Return a file's header and the names of its tensors in the order of their data.
-
-    The bytes are those of `TensorFile.write`. The safetensors library cannot write a file that
-    does not fit into memory; this function and `data_of` can.
+def specs_of(arrays: Mapping[str, Array]) -> dict[str, TensorSpec]:
+    """Return data types and shapes of arrays.
 
     Raises:
-        UnsupportedWeights: the header is longer than `MAX_MERGED_HEADER`.
+        UnsupportedWeights: the format does not support a data type.
+    """
+    return {name: TensorSpec(dtype_code(a, name), a.shape) for name, a in arrays.items()}
+
+
+def lay_out(
+    tensors: Mapping[str, TensorSpec], info: bytes, *, max_header: int = MAX_HEADER
+) -> tuple[bytes, list[str]]:
+    """Return a file's header and the names of its tensors in the order of their data.
+
+    The bytes are those that the safetensors library writes. The library needs a second copy of the
+    tensors in memory; this function and `data_of` do not.
+
+    Raises:
+        UnsupportedWeights: the header is longer than ``max_header`` bytes.
     """
     names = sorted(tensors, key=lambda name: (_DATA_ORDER.index(tensors[name].dtype), name))
     header: dict[str, Any] = {_METADATA: {_METADATA_KEY: info.decode("utf-8")}}
@@ -126,15 +136,18 @@ def lay_out(tensors: Mapping[str, TensorSpec], info: bytes) -> tuple[bytes, list
         header[name] = {"dtype": tensors[name].dtype, "shape": shape, "data_offsets": [begin, end]}
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     text += b" " * (-len(text) % _PREFIX)
-    if len(text) > MAX_MERGED_HEADER:
-        raise UnsupportedWeights(f"the header takes more than {MAX_MERGED_HEADER} bytes")
+    if len(text) > max_header:
+        raise UnsupportedWeights(
+            f"names, structure and summary take more than {max_header} bytes; "
+            "use fewer tensors or a shorter summary"
+        )
     return len(text).to_bytes(_PREFIX, "little") + text, names
 
 
 def data_of(array: Array) -> memoryview:
-    """Return the bytes of an array's elements as a file contains them."""
-    little = array if sys.byteorder == "little" else array.byteswap()
-    return np.ascontiguousarray(little).reshape(-1).view(np.uint8).data
+    """Return the bytes of an array's elements as a file contains them, if possible uncopied."""
+    little = np.asarray(array, array.dtype.newbyteorder("<"), order="C")
+    return little.reshape(-1).view(np.uint8).data
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,27 +163,6 @@ class TensorFile:
     tensors: Mapping[str, TensorSpec]
     _offsets: Mapping[str, int]
     _read: _ReadAt
-
-    @staticmethod
-    def write(tensors: Mapping[str, Array], info: bytes) -> bytes:
-        """Return a file's bytes; the same tensors and info always give the same bytes.
-
-        Raises:
-            UnsupportedWeights: the format does not support a data type, or the header is longer
-                than `MAX_HEADER`.
-        """
-        plain = {}
-        for name, tensor in tensors.items():
-            dtype = DTYPES[dtype_code(tensor, name)]
-            plain[name] = np.asarray(tensor, dtype=dtype, order="C")
-        # a single metadata entry, because the library writes several in random order
-        data = save(plain, {_METADATA_KEY: info.decode("utf-8")})
-        if int.from_bytes(data[:_PREFIX], "little") > MAX_HEADER:
-            raise UnsupportedWeights(
-                f"names, structure and summary take more than {MAX_HEADER} bytes; "
-                "use fewer tensors or a shorter summary"
-            )
-        return data
 
     @classmethod
     def parse(cls, data: memoryview, *, max_header: int = MAX_HEADER) -> TensorFile:
@@ -198,14 +190,22 @@ class TensorFile:
         return cls._parse(read, file.seek(0, os.SEEK_END), MAX_HEADER)
 
     def array(self, name: str) -> Array:
-        """Return a tensor as a new array, aligned and writable.
+        """Return a tensor, aligned and writable.
+
+        It is a view of the file if that is in writable memory, otherwise a new array.
 
         Raises:
             InvalidTensor: a boolean is neither 0 nor 1.
             TruncatedWeights: the file became shorter after it was parsed.
         """
         spec = self.tensors[name]
-        return self._load(name, 0, np.empty(_fixed(spec), DTYPES[spec.dtype]))
+        shape, dtype = _fixed(spec), DTYPES[spec.dtype]
+        data = self._read_elements(name, 0, spec.size)
+        if dtype.isnative and sys.byteorder == "little" and not memoryview(data).readonly:
+            shared = np.frombuffer(data, np.uint8).view(dtype).reshape(shape)
+            if shared.flags.aligned:
+                return shared
+        return _copy(data, np.empty(shape, dtype))
 
     def ranges(self, name: str) -> Iterator[tuple[int, int]]:
         """Yield the starts and stops of the ranges to read a tensor's elements in."""
@@ -220,7 +220,8 @@ class TensorFile:
             InvalidTensor: a boolean is neither 0 nor 1.
             TruncatedWeights: the file became shorter after it was parsed.
         """
-        return self._load(name, start, np.empty(stop - start, DTYPES[self.tensors[name].dtype]))
+        data = self._read_elements(name, start, stop)
+        return _copy(data, np.empty(stop - start, DTYPES[self.tensors[name].dtype]))
 
     @classmethod
     def _parse(cls, read: _ReadAt, size: int, max_header: int) -> TensorFile:
@@ -235,16 +236,22 @@ class TensorFile:
             _read=read,
         )
 
-    def _load(self, name: str, start: int, array: Array) -> Array:
-        """Fill an array with a tensor's elements from ``start`` on."""
-        raw = array.reshape(-1).view(np.uint8)
-        data = self._read(self._offsets[name] + start * array.itemsize, array.nbytes)
-        if len(data) != array.nbytes:
+    def _read_elements(self, name: str, start: int, stop: int) -> bytes | memoryview:
+        """Return the bytes of a range of a tensor's elements."""
+        dtype = DTYPES[self.tensors[name].dtype]
+        size = (stop - start) * dtype.itemsize
+        data = self._read(self._offsets[name] + start * dtype.itemsize, size)
+        if len(data) != size:
             raise TruncatedWeights(f"the file became shorter while {shown(name)} was read")
-        raw[:] = np.frombuffer(data, np.uint8)
-        if array.dtype == np.bool_ and raw.size and raw.max() > 1:
+        if dtype == np.bool_ and size and np.frombuffer(data, np.uint8).max() > 1:
             raise InvalidTensor(f"the booleans {shown(name)} hold bytes other than 0 and 1")
-        return array if sys.byteorder == "little" else array.byteswap()
+        return data
+
+
+def _copy(data: bytes | memoryview, array: Array) -> Array:
+    """Copy the elements of a file into an array, and return it in native byte order."""
+    array.reshape(-1).view(np.uint8)[:] = np.frombuffer(data, np.uint8)
+    return array if sys.byteorder == "little" else array.byteswap()
 
 
 def _read_header(read: _ReadAt, size: int, max_header: int) -> tuple[dict[str, Any], int]:

@@ -148,8 +148,8 @@ class TestWeightsCache:
 
     def test_proposals_are_kept_until_their_round_is_over(self, cache: WeightsCache):
         other = content_of(b"other")
-        cache.save_proposal(4, CONTENT, DATA)
-        cache.save_proposal(4, other, b"other")
+        assert cache.save_proposal(4, [DATA]) == CONTENT
+        assert cache.save_proposal(4, [b"oth", b"er"]) == other
         cache.remove_proposals(except_round=4)
         assert cache.load_proposal(4, CONTENT) == DATA
         assert cache.load_proposal(4, other) == b"other"
@@ -159,7 +159,7 @@ class TestWeightsCache:
 
     def test_removing_leftovers_keeps_proposals(self, cache: WeightsCache, tmp_path: Path):
         cache.save(CONTENT, DATA)
-        cache.save_proposal(1, CONTENT, DATA)
+        cache.save_proposal(1, [DATA])
         for leftover in ("killed.part", "1/killed.part"):
             (tmp_path / "weights" / leftover).write_bytes(b"half")
         cache.remove_all_except([])
@@ -173,7 +173,7 @@ class TestWeightsCache:
         full_disk("1")
         for act in (
             lambda: cache.save(CONTENT, DATA),
-            lambda: cache.save_proposal(1, CONTENT, DATA),
+            lambda: cache.save_proposal(1, [DATA]),
         ):
             with pytest.raises(DamagedFolder, match="No space left on device"):
                 act()

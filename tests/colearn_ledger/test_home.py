@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from colearn_ledger import home
 from colearn_ledger.home import (
     FileInUse,
     HomeNotWritable,
@@ -107,6 +108,23 @@ class TestLocks:
         for thread in threads:
             thread.join()
         assert most == 1
+
+    def test_thread_that_waits_for_another_one_does_not_poll(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(home, "_LOCK_POLL", 1e6)  # whoever polls never finishes
+        is_waiting, entered = threading.Event(), []
+
+        def enter() -> None:
+            with lock_file(tmp_path / "lock", on_wait=is_waiting.set):
+                entered.append(True)
+
+        thread = threading.Thread(target=enter, daemon=True)
+        with lock_file(tmp_path / "lock"):
+            thread.start()
+            assert is_waiting.wait(60)
+        thread.join(60)
+        assert entered == [True]
 
     def test_lock_is_free_again_after_an_error(self, tmp_path: Path):
         with pytest.raises(ZeroDivisionError), lock_file(tmp_path / "lock"):

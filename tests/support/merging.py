@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.numpy
 
 from colearn_ledger.protocol import ContentRef
 from colearn_ledger.weights.codec import DecodedWeights, decode_weights, encode_weights
@@ -47,6 +48,11 @@ def merge_trees(folder: Path, trees: Sequence[Any]) -> tuple[ContentRef, bytes]:
     files, schema = save_trees(folder, trees)
     content = merge_files(files, folder / "merged", schema=schema, round_index=ROUND)
     return content, (folder / "merged").read_bytes()
+
+
+def write_with_library(tensors: dict[str, Any], info: bytes) -> bytes:
+    """Return the file that the safetensors library writes."""
+    return safetensors.numpy.save(tensors, {"colearn": info.decode()})
 
 
 def merge_arrays(folder: Path, *arrays: Any) -> Any:

@@ -29,6 +29,7 @@ from colearn_ledger.protocol import ContentRef
 from colearn_ledger.weights.store import (
     ContentNotStored,
     ContentUnavailable,
+    Piece,
     check_cid,
     check_size,
 )
@@ -72,7 +73,7 @@ class DirectoryStore:
                 folder.mkdir(parents=True, exist_ok=True)
             self._remove_leftovers()
 
-    def put(self, chunks: Iterable[bytes]) -> ContentRef:
+    def put(self, chunks: Iterable[Piece]) -> ContentRef:
         """Store a file given in pieces and return its reference.
 
         On return the file is on disk. Errors raised by `chunks` pass through.
@@ -135,6 +136,7 @@ class DirectoryStore:
             if not self.has(content):
                 raise ContentUnavailable(f"{content.cid} is not in this store; put it first")
             pin.touch()
+        with _writing("write a pin"):
             sync_folder(pin.parent)
 
     def unpin(self, content: ContentRef) -> None:
@@ -146,6 +148,7 @@ class DirectoryStore:
         file = self._file(content)
         with _writing("remove a pin"), lock_file(self._root / "lock"):
             (self._pins / file.name).unlink(missing_ok=True)
+        with _writing("remove a pin"):
             sync_folder(self._pins)
         try:
             with _writing("remove a file"), lock_file(self._root / "lock"):

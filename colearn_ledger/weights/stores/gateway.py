@@ -16,6 +16,7 @@ from colearn_ledger.protocol import ContentRef
 from colearn_ledger.weights.errors import shown
 from colearn_ledger.weights.store import (
     ContentNotStored,
+    Piece,
 )
 from colearn_ledger.weights.stores.addresses import web_address
 from colearn_ledger.weights.stores.remote_store import RemoteStore
@@ -50,7 +51,7 @@ class GatewayStore(RemoteStore):
     def __repr__(self) -> str:
         return f"<GatewayStore: {self._url}>"
 
-    def put(self, chunks: Iterable[bytes]) -> ContentRef:
+    def put(self, chunks: Iterable[Piece]) -> ContentRef:
         """Refuse.
 
         Raises:

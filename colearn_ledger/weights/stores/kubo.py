@@ -15,6 +15,7 @@ from colearn_ledger.weights.errors import shown
 from colearn_ledger.weights.store import (
     ContentNotStored,
     ContentUnavailable,
+    Piece,
     check_cid,
 )
 from colearn_ledger.weights.stores.addresses import NodeAddress, StoreNotUsable
@@ -64,7 +65,7 @@ class KuboStore(RemoteStore):
     def __repr__(self) -> str:
         return f"<KuboStore: {self._name}>"
 
-    def put(self, chunks: Iterable[bytes]) -> ContentRef:
+    def put(self, chunks: Iterable[Piece]) -> ContentRef:
         """Store, pin and serve a file given in pieces and return its reference.
 
         The pieces are sent as they arrive. Errors raised by `chunks` pass through, and the node
@@ -209,7 +210,7 @@ def ipfshttpclient_rpc(address: NodeAddress) -> KuboRpc:
     return IpfshttpclientRpc(address)
 
 
-def _size(chunks: Iterable[bytes]) -> int | None:
+def _size(chunks: Iterable[Piece]) -> int | None:
     """Return the total number of bytes, or ``None`` if it is not known in advance."""
     if isinstance(chunks, list | tuple):
         return sum(memoryview(chunk).nbytes for chunk in chunks)
@@ -217,7 +218,7 @@ def _size(chunks: Iterable[bytes]) -> int | None:
     return size if isinstance(size, int) else None
 
 
-def _cut(chunks: Iterable[bytes], hasher: FileHasher | None) -> Iterator[bytes]:
+def _cut(chunks: Iterable[Piece], hasher: FileHasher | None) -> Iterator[bytes]:
     """Hash the chunks and yield pieces of at most `PIECE` bytes; bytes are not copied."""
     for chunk in chunks:
         view = memoryview(chunk).cast("B")

@@ -29,6 +29,7 @@ from colearn_ledger.weights.store import (
     ContentStore,
     ContentTooLarge,
     ContentUnavailable,
+    Piece,
     check_size,
 )
 from colearn_ledger.weights.stores.addresses import StoreNotUsable
@@ -87,7 +88,7 @@ class LayeredStore:
     def __repr__(self) -> str:
         return f"<LayeredStore: {', '.join(layer.name for layer in self._layers)}>"
 
-    def put(self, chunks: Iterable[bytes]) -> ContentRef:
+    def put(self, chunks: Iterable[Piece]) -> ContentRef:
         """Store a file given in pieces in every writable layer, and return its reference.
 
         An iterator is first copied to a file; a list is read once for each layer, without a copy.
@@ -223,8 +224,8 @@ class LayeredStore:
         return _read_again(file)
 
     def _make_repeatable(
-        self, chunks: Iterable[bytes], stack: ExitStack
-    ) -> Callable[[], Iterable[bytes]]:
+        self, chunks: Iterable[Piece], stack: ExitStack
+    ) -> Callable[[], Iterable[Piece]]:
         """Return a function that returns the chunks once for each layer."""
         if iter(chunks) is not chunks or len(self._writable) < 2:
             return lambda: chunks

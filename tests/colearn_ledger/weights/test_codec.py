@@ -139,14 +139,21 @@ class TestRoundTrip:
         out = round_trip(OrderedDict(b=bytearray(b"x"), a=[1]))
         assert are_identical(out, {"b": b"x", "a": [1]})
 
-    def test_arrays_are_aligned_writable_and_independent_of_the_file(self):
-        data = bytearray(encode_weights([np.ones(3, np.int8), np.arange(5.0)]))
-        small, large = decode_weights(memoryview(b"x" + data)[1:]).weights
+    @pytest.mark.parametrize("is_shared", [False, True])
+    @pytest.mark.parametrize("offset", [0, 1])
+    def test_arrays_are_aligned_and_writable_and_share_only_writable_memory(
+        self, offset: int, is_shared: bool
+    ):
+        file = encode_weights([np.ones(3, np.int8), np.arange(5.0)])
+        data = bytearray(offset) + file
+        view = memoryview(data if is_shared else bytes(data))[offset:]
+        small, large = decode_weights(view).weights
         assert large.flags.aligned
         assert large.flags.writeable
-        assert large.flags.owndata
+        assert np.shares_memory(large, np.frombuffer(view, np.uint8)) == (is_shared and not offset)
+        assert np.shares_memory(small, np.frombuffer(view, np.uint8)) == is_shared
         small[:] = 0
-        assert bytes(data) == encode_weights([np.ones(3, np.int8), np.arange(5.0)])
+        assert (bytes(view) == file) != is_shared
 
     def test_summary_is_read_back(self):
         summary = {

@@ -32,7 +32,7 @@ from colearn_ledger.weights.errors import (
 from colearn_ledger.weights.merge import AcceptedFile, compute_mean, merge_files
 from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.store import ContentMismatch
-from colearn_ledger.weights.tensorfile import DTYPES, MAX_HEADER, TensorFile, TensorSpec, lay_out
+from colearn_ledger.weights.tensorfile import DTYPES, MAX_HEADER, TensorSpec, lay_out
 from colearn_ledger.weights.tree import flatten
 from colearn_ledger.weights.unixfs import content_of
 from tests.support.merging import (
@@ -43,6 +43,7 @@ from tests.support.merging import (
     merge_trees,
     save,
     save_trees,
+    write_with_library,
 )
 
 ONE = {"a": np.float32([1, 2]), "b": [True, 7, b"one", "uno", None, np.int8([1])]}
@@ -145,7 +146,7 @@ class TestCanonicalBytes:
         data = (tmp_path / "merged").read_bytes()
         structure, tensors = flatten(decode_merged(data).weights)
         record = MergeRecord(ROUND, tuple(file.content for file in files))
-        assert TensorFile.write(tensors, merged_info(structure, record)) == data
+        assert write_with_library(tensors, merged_info(structure, record)) == data
 
     names = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
     shapes = st.lists(st.integers(0, 3), max_size=3).map(tuple)
@@ -157,7 +158,7 @@ class TestCanonicalBytes:
         arrays = {n: np.full(s.shape, len(n), DTYPES[s.dtype]) for n, s in specs.items()}
         header, names = lay_out(specs, b'{"a":"\\u00e9\\n"}')
         data = header + b"".join(arrays[name].tobytes() for name in names)
-        assert data == TensorFile.write(arrays, b'{"a":"\\u00e9\\n"}')
+        assert data == write_with_library(arrays, b'{"a":"\\u00e9\\n"}')
 
 
 class TestErrors:
@@ -218,7 +219,7 @@ class TestErrors:
     )
     def test_malformed_record_of_a_merge_is_refused(self, record: Any):
         info = {"merged": record, "structure": "none", "summary": None, "version": 1}
-        data = TensorFile.write({}, json.dumps(info).encode())
+        data = write_with_library({}, json.dumps(info).encode())
         with pytest.raises(CorruptHeader):
             decode_weights(data)
 
