@@ -158,7 +158,7 @@ def open_atomically(
 
 
 def write_atomically(
-    path: Path, data: bytes, *, private: bool = False, replace: bool = True
+    path: Path, data: bytes | memoryview, *, private: bool = False, replace: bool = True
 ) -> None:
     """Write a file with `open_atomically`.
 

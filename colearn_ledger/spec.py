@@ -232,7 +232,7 @@ class ExperimentSpec:
         """Fetch, verify and parse a document.
 
         Raises:
-            ContentTooLarge, ContentUnavailable, ContentMismatch: the document could not be fetched.
+            ContentTooLarge, ContentUnavailable, WrongReference: the document could not be fetched.
             SpecError: the document is not a specification.
         """
         with store.get(content, max_size=max_size, timeout=timeout) as pieces:

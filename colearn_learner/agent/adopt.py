@@ -21,10 +21,10 @@ from colearn_ledger.weights.current import (
 )
 from colearn_ledger.weights.errors import SubnormalsFlushed, WeightsError
 from colearn_ledger.weights.store import (
-    ContentMismatch,
     ContentNotStored,
     ContentTooLarge,
     ContentUnavailable,
+    WrongReference,
 )
 
 _log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class WeightsAdopter:
             self._accept(weights_of(decoded))
         except SubnormalsFlushed:
             raise  # the weights are usable, but not by this process
-        except (WeightsError, ContentTooLarge, ContentMismatch) as error:
+        except (WeightsError, ContentTooLarge, WrongReference) as error:
             self.unfit = f"the current weights are not usable: {error}"
         except ContentUnavailable as error:
             _log.warning("%s: waiting for the current weights: %s", name, error)
@@ -102,9 +102,10 @@ class WeightsAdopter:
         if len(experiment.current) > 1:
             return self._obtain_mean(experiment)
         context, [content] = self._context, experiment.current
-        round_index, cache = experiment.current_round or 0, context.folder.cache
-        tested = cache.load_proposal(round_index, content)
-        data = tested or cache.load(content) or context.fetch(round_index, content)
+        kept, tested = context.folder.cache.load(content), None
+        if kept is None and experiment.current_round is not None:
+            tested = context.folder.cache.load_proposal(experiment.current_round, content)
+        data = kept or tested or context.fetch(content)
         decoded = context.decode(data)
         self._keep(content, data, own=tested)
         return content, decoded
@@ -113,13 +114,12 @@ class WeightsAdopter:
         """Return the mean of the accepted files, merged again only if our copy of it is lost."""
         context = self._context
         content = context.folder.merged(experiment.current_round, experiment.current)
-        round_index = experiment.current_round or 0
-        data = None if content is None else self._load_merged(round_index, content)
+        data = None if content is None else self._load_merged(content)
         if content is not None and data is not None:
             self._keep(content, data, own=data)
             return content, context.decode(data, is_merged=True)
         current = self._merge(experiment)
-        data = context.folder.cache.load_proposal(round_index, current.content)
+        data = context.folder.cache.load_proposal(experiment.current_round or 0, current.content)
         if data is None:
             raise ContentUnavailable(f"the merged file {current.path} was removed or damaged")
         decoded = context.decode(data, is_merged=True)
@@ -128,14 +128,14 @@ class WeightsAdopter:
             announce_merge(context, experiment, current.content)
         return current.content, decoded
 
-    def _load_merged(self, round_index: int, content: ContentRef) -> memoryview | None:
+    def _load_merged(self, content: ContentRef) -> memoryview | None:
         """Return a merge of our own from the folder, or from the store under its own CID."""
         data = self._context.folder.cache.load(content)
         if data is not None or not self._context.store.has(content):
             return data
         try:
-            return self._context.fetch(round_index, content, max_size=content.size)
-        except (ContentUnavailable, ContentMismatch, ContentTooLarge) as error:
+            return self._context.fetch(content, max_size=content.size)
+        except (ContentUnavailable, ContentTooLarge, WrongReference) as error:
             _log.warning("%s: merging the current weights again: %s", self._context.name, error)
             return None
 

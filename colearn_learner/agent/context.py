@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from colearn_learner.agent.folder import AgentFolder
@@ -135,7 +136,7 @@ class AgentContext:
 
         Raises:
             InvalidArgument: the configuration has a tolerance, but the vote rule uses none.
-            ContentUnavailable, ContentTooLarge, ContentMismatch, SpecError: the specification
+            ContentUnavailable, ContentTooLarge, WrongReference, SpecError: the specification
                 cannot be fetched or read.
         """
         if self._loaded != content:
@@ -160,24 +161,26 @@ class AgentContext:
             raise SpecError("the specification was not read yet; call load_spec first")
         return self._spec
 
-    def fetch(
-        self, round_index: int, content: ContentRef, *, max_size: int | None = None
-    ) -> memoryview:
-        """Fetch a file of weights into a round's folder, and map it.
+    def fetch(self, content: ContentRef, *, max_size: int | None = None) -> memoryview:
+        """Fetch a file of weights into the folder, and map it.
 
         Args:
-            round_index: the round.
             content: reference of the file.
             max_size: the most bytes to fetch; ``None``: the experiment's limit.
 
         Raises:
-            ContentUnavailable, ContentMismatch, ContentTooLarge: it could not be fetched.
+            ContentUnavailable, ContentTooLarge, WrongReference: it could not be fetched.
         """
-        limit = self.spec.schema.max_bytes if max_size is None else max_size
-        failures = self._fetch(round_index, [content], limit, self.config.fetch_timeout)
+        cache, limit = self.folder.cache, self.spec.schema.max_bytes
+        failures = self._fetch(
+            [content],
+            cache.open_incoming(),
+            limit if max_size is None else max_size,
+            self.config.fetch_timeout,
+        )
         if failures:
             raise failures[content]
-        data = self.folder.cache.load_proposal(round_index, content)
+        data = cache.load_incoming(content)
         if data is None:
             raise ContentUnavailable(f"the local copy of {content.cid} was removed or damaged")
         return data
@@ -186,12 +189,12 @@ class AgentContext:
         self, round_index: int, contents: Sequence[ContentRef], timeout: float
     ) -> dict[ContentRef, LedgerError]:
         """Fetch a round's proposals into the folder; return those that failed, with the reason."""
-        return self._fetch(round_index, contents, self.spec.schema.max_bytes, timeout)
+        folder = self.folder.cache.open_round(round_index)
+        return self._fetch(contents, folder, self.spec.schema.max_bytes, timeout)
 
     def _fetch(
-        self, round_index: int, contents: Sequence[ContentRef], max_size: int, timeout: float | None
+        self, contents: Sequence[ContentRef], folder: Path, max_size: int, timeout: float
     ) -> dict[ContentRef, LedgerError]:
-        folder = self.folder.cache.open_round(round_index)
         missing = [c for c in contents if not is_intact(folder / file_name(c), c)]
         if not missing:
             return {}

@@ -11,10 +11,10 @@ from colearn_ledger.protocol import Account, LedgerError, ProtocolError
 from colearn_ledger.spec import SpecError
 from colearn_ledger.weights.errors import SubnormalsFlushed
 from colearn_ledger.weights.store import (
-    ContentMismatch,
     ContentNotStored,
     ContentTooLarge,
     ContentUnavailable,
+    WrongReference,
 )
 
 _FEW_RETRIES = 5
@@ -24,8 +24,8 @@ _RETRIES: dict[type[LedgerError], float] = {
     LedgerUnavailable: math.inf,
     ContentUnavailable: math.inf,
     ContentNotStored: math.inf,  # disk space may become free again
-    ContentMismatch: math.inf,  # another peer may have the right bytes
     ContentTooLarge: 0,
+    WrongReference: 0,
     ProtocolError: 0,  # `Agent.step` catches those that only mean it was overtaken
     SpecError: 0,
     SubnormalsFlushed: 0,

@@ -30,15 +30,15 @@ from colearn_ledger.spec import VoteRule
 from colearn_ledger.weights.errors import WeightsError
 from colearn_ledger.weights.merge import compute_mean
 from colearn_ledger.weights.store import (
-    ContentMismatch,
     ContentNotStored,
     ContentTooLarge,
     ContentUnavailable,
+    WrongReference,
 )
 
 _log = logging.getLogger(__name__)
 
-_DEFECTS = (ContentTooLarge, ContentMismatch)
+_DEFECTS = (ContentTooLarge, WrongReference)
 """Failures to fetch a proposal after which it is not fetched again."""
 
 

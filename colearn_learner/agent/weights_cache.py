@@ -5,6 +5,7 @@ changes a mapped file, as a learner may that gets it as weights, changes its own
 
 <sha256>.safetensors           weights that were the current ones
 <round>/<sha256>.safetensors   proposals of the current round, the agent's own one included
+incoming/<sha256>.safetensors  weights that were fetched to become the current ones
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from colearn_ledger.weights.unixfs import FileHasher
 
 class DamagedFolder(LearnerError):
     """Raised when an agent's folder cannot be written, or its journal is damaged."""
+
+
+_INCOMING = "incoming"
 
 
 class WeightsCache:
@@ -62,6 +66,18 @@ class WeightsCache:
         for path in {*self._path.glob("*.safetensors"), *partial} - keep:
             path.unlink(missing_ok=True)
 
+    def open_incoming(self) -> Path:
+        """Return the folder of weights that are fetched, created if it is missing.
+
+        Raises:
+            DamagedFolder: the folder cannot be created.
+        """
+        return self._open(_INCOMING)
+
+    def load_incoming(self, content: ContentRef) -> memoryview | None:
+        """Map a file that was fetched, or return ``None`` if it is missing or damaged."""
+        return _map_verified(self._path / _INCOMING / file_name(content), content)
+
     # ------------------------------------------------------------------ proposals
 
     def open_round(self, round_index: int) -> Path:
@@ -70,7 +86,10 @@ class WeightsCache:
         Raises:
             DamagedFolder: the folder cannot be created.
         """
-        path = self._path / str(round_index)
+        return self._open(str(round_index))
+
+    def _open(self, name: str) -> Path:
+        path = self._path / name
         try:
             path.mkdir(exist_ok=True)
         except OSError as error:
@@ -105,7 +124,7 @@ class WeightsCache:
         return content
 
     def remove_proposals(self, *, except_round: int | None = None) -> None:
-        """Remove the proposals of all rounds except ``except_round``."""
+        """Remove the proposals of all rounds except ``except_round``, and what was fetched."""
         for path in self._path.iterdir():
             if path.is_dir() and path.name != str(except_round):
                 shutil.rmtree(path, ignore_errors=True)

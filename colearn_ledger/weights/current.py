@@ -33,6 +33,7 @@ from colearn_ledger.weights.store import (
     ContentStore,
     ContentTooLarge,
     ContentUnavailable,
+    WrongReference,
 )
 from colearn_ledger.weights.unixfs import CHUNK_SIZE, verified
 
@@ -205,7 +206,7 @@ def fetch_announced(
     for content in announced.confirmed:
         try:
             found = fetch_merged(store, content, experiment, folder, schema=schema, timeout=timeout)
-        except (ContentUnavailable, ContentMismatch, ContentTooLarge, WeightsError) as error:
+        except (ContentUnavailable, ContentTooLarge, WrongReference, WeightsError) as error:
             _log.warning("the announced merge %s cannot be used: %s", content.cid, error)
             continue
         return replace(found, announced_by=announced.learners[content])
@@ -236,7 +237,7 @@ def fetch_merged(
         timeout: timeout of the store, in seconds.
 
     Raises:
-        ContentUnavailable, ContentMismatch, ContentTooLarge: the file could not be fetched.
+        ContentUnavailable, ContentTooLarge, WrongReference: the file could not be fetched.
         MismatchedWeights: according to its header, the file was not merged from these files.
         WeightsError: the file is defective.
     """
@@ -310,7 +311,7 @@ def is_intact(path: Path, content: ContentRef) -> bool:
         with path.open("rb") as file:
             for _ in verified(iter(lambda: file.read(CHUNK_SIZE), b""), content):
                 pass
-    except (OSError, ContentMismatch, ContentTooLarge):
+    except (OSError, ContentMismatch, WrongReference):
         return False
     return True
 

@@ -89,7 +89,7 @@ def select_usable(files: Sequence[AcceptedFile], schema: WeightsSchema) -> Merge
         schema: the experiment's schema.
 
     Raises:
-        ContentMismatch, ContentTooLarge: a file is not the one that its reference describes; fetch
+        ContentMismatch, WrongReference: a file is not the one that its reference describes; fetch
             it again.
         NothingToMerge: all files were left out; the message gives the defects.
         OSError: a file cannot be read.
@@ -135,7 +135,7 @@ def merge_files(
         SubnormalsFlushed: this thread flushes subnormal numbers to zero.
         WeightsError: a file does not match the schema or is not finite; the message contains its
             CID. `select_usable` leaves such files out.
-        ContentMismatch, ContentTooLarge: the single file is not the one that its reference
+        ContentMismatch, WrongReference: the single file is not the one that its reference
             describes.
         OSError: a file cannot be read or written.
     """

@@ -19,12 +19,16 @@ class ContentUnavailable(LedgerError):
     """The store does not have the content, or could not deliver it in time."""
 
 
+class ContentMismatch(ContentUnavailable):
+    """The store delivered other bytes than the reference describes; another store may be right."""
+
+
 class ContentTooLarge(LedgerError):
-    """The content is larger than the caller's limit."""
+    """The content is larger than the caller's limit, according to its reference."""
 
 
-class ContentMismatch(LedgerError):
-    """The bytes do not match the reference."""
+class WrongReference(LedgerError):
+    """The bytes that match the reference's CID do not match its sha256 or size: no bytes do."""
 
 
 class ContentNotStored(LedgerError):
@@ -53,10 +57,11 @@ class ContentStore(Protocol):
         The last piece is returned only after the whole file has been verified.
 
         Raises:
-            ContentTooLarge: ``content.size`` exceeds ``max_size`` bytes, or more bytes arrived.
+            ContentTooLarge: ``content.size`` exceeds ``max_size`` bytes.
             ContentUnavailable: the store lacks the file or did not deliver it within ``timeout``
                 seconds.
-            ContentMismatch: the bytes do not match the reference.
+            ContentMismatch: the store delivered other bytes, or more.
+            WrongReference: no bytes match the reference.
         """
 
     def has(self, content: ContentRef) -> bool:

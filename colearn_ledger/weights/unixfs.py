@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from colearn_ledger.protocol import CODEC_DAG_PB, CODEC_RAW, ContentRef
 from colearn_ledger.text.cid import encode_cid
-from colearn_ledger.weights.store import ContentMismatch, ContentTooLarge
+from colearn_ledger.weights.store import ContentMismatch, WrongReference
 
 CHUNK_SIZE = 262_144
 LINKS_PER_NODE = 174
@@ -152,8 +152,8 @@ def verified(pieces: Iterable[bytes], content: ContentRef) -> Iterator[bytes]:
     """Yield pieces as they arrive, but the last one only once the whole matches the reference.
 
     Raises:
-        ContentTooLarge: more bytes arrived than the reference allows.
-        ContentMismatch: fewer bytes or different bytes arrived.
+        ContentMismatch: other bytes arrived, or more or fewer of them.
+        WrongReference: the bytes match the reference's CID, but not its sha256 or size.
     """
     hasher = FileHasher()
     last: bytes | None = None
@@ -162,16 +162,20 @@ def verified(pieces: Iterable[bytes], content: ContentRef) -> Iterator[bytes]:
             continue
         hasher.update(piece)
         if hasher.size > content.size:
-            raise ContentTooLarge(
+            raise ContentMismatch(
                 f"more than the {content.size} bytes of {content.cid} were received"
             )
         if last is not None:
             yield last
         last = piece
-    if (hasher.cid(), hasher.sha256(), hasher.size) != (content.cid, content.sha256, content.size):
+    if hasher.cid() != content.cid:
         raise ContentMismatch(
             f"the {hasher.size} bytes received for {content.cid} do not match it; discard them and "
             "fetch it from elsewhere"
+        )
+    if (hasher.sha256(), hasher.size) != (content.sha256, content.size):
+        raise WrongReference(
+            f"the sha256 or size that was published with {content.cid} belongs to other bytes"
         )
     if last is not None:
         yield last

@@ -129,8 +129,8 @@ BAD_PROPOSALS = {
     "nan": "is not usable",
     "infinity": "is not usable",
     "too big": "is not usable",
-    "larger than announced": "is not usable",
-    "other bytes": "is not usable",
+    "larger than announced": "could not be fetched",
+    "other bytes": "could not be fetched",
     "not weights": "is not usable",
     "unavailable": "could not be fetched",
 }

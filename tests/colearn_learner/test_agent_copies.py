@@ -115,11 +115,12 @@ def test_tested_proposal_is_kept_until_its_round_ends(world):
 
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Make writes of weights fail in folders with this name."""
+    """Make writes of weights fail in folders whose paths end with this."""
     replace, full = Path.replace, set()
 
     def refuse(path: Path, target: Path) -> Any:
-        if Path(target).suffix == ".safetensors" and Path(target).parent.name in full:
+        folder, suffix = str(Path(target).parent), Path(target).suffix
+        if suffix == ".safetensors" and any(folder.endswith(end) for end in full):
             raise OSError(28, "No space left on device")
         return replace(path, target)
 
@@ -133,7 +134,7 @@ def test_full_disk_does_not_stop_a_voter(world, full_disk, caplog):
     for _ in range(2):
         for agent in agents:
             agent.step()
-    full_disk("0")
+    full_disk("agent-1/weights/0")
     w.drive(agents)
     assert [r.outcome for r in w.rounds()] == [Outcome.REJECTED, Outcome.ACCEPTED]
     assert not any(r.by_deadline for r in w.rounds())
@@ -169,8 +170,8 @@ class TestWeightsCache:
     def test_unwritable_folder_raises_damaged_folder(
         self, cache: WeightsCache, full_disk, tmp_path: Path
     ):
-        full_disk("weights")
-        full_disk("1")
+        full_disk("/weights")
+        full_disk("/1")
         for act in (
             lambda: cache.save(CONTENT, DATA),
             lambda: cache.save_proposal(1, [DATA]),

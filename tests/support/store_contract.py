@@ -10,10 +10,10 @@ import pytest
 
 from colearn_ledger.protocol import ContentRef, InvalidParameter
 from colearn_ledger.weights.store import (
-    ContentMismatch,
     ContentStore,
     ContentTooLarge,
     ContentUnavailable,
+    WrongReference,
 )
 from colearn_ledger.weights.unixfs import CHUNK_SIZE, content_of
 
@@ -85,8 +85,8 @@ class StoreContract:
             ContentRef(content.cid, other.sha256, content.size),
             ContentRef(content.cid, content.sha256, content.size - 1),
         ]
-        for reference in wrong:
-            with pytest.raises((ContentMismatch, ContentTooLarge)):
+        for reference, kind in zip(wrong, (WrongReference, ContentUnavailable), strict=True):
+            with pytest.raises(kind):
                 read_content(store, reference)
         assert not store.has(wrong[1])
 

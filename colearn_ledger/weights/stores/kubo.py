@@ -126,7 +126,7 @@ class KuboStore(RemoteStore):
 
         Raises:
             ContentUnavailable: the file could not be fetched in time.
-            ContentTooLarge, ContentMismatch: the bytes do not match the reference.
+            WrongReference: no bytes match the reference.
             ContentNotStored: the node did not pin the file.
         """
         if self.pinned(content):  # `put` has already pinned it

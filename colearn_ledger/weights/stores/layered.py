@@ -27,7 +27,6 @@ from colearn_ledger.weights.store import (
     ContentMismatch,
     ContentNotStored,
     ContentStore,
-    ContentTooLarge,
     ContentUnavailable,
     Piece,
     check_size,
@@ -37,8 +36,7 @@ from colearn_ledger.weights.streams import PIECE
 
 _log = logging.getLogger(__name__)
 
-_WRONG_BYTES = (ContentMismatch, ContentTooLarge)
-_FAILURES = (*_WRONG_BYTES, ContentNotStored, ContentUnavailable)
+_FAILURES = (ContentNotStored, ContentUnavailable)
 
 
 class Role(Enum):
@@ -115,7 +113,7 @@ class LayeredStore:
         Raises:
             ContentTooLarge: ``content.size`` exceeds ``max_size`` bytes.
             ContentUnavailable: no layer delivered the file.
-            ContentMismatch: every layer delivered wrong bytes.
+            WrongReference: no bytes match the reference.
         """
         check_size(content, max_size)
         with ExitStack() as stack:
@@ -186,7 +184,7 @@ class LayeredStore:
         try:
             with ExitStack() as stack:
                 target.store.put(self._first_good(others, content, None, stack))
-        except (ContentUnavailable, *_WRONG_BYTES) as error:
+        except ContentUnavailable as error:
             _log.info("%s has to fetch %s by itself: %s", target.name, content.cid, error)
 
     def _first_good(
@@ -208,6 +206,7 @@ class LayeredStore:
             except _FAILURES as error:
                 failures.append((layer, error))
                 _log.debug("%s did not deliver %s: %s", layer.name, content.cid, error)
+                _warn_of_wrong_bytes(layer, error)
         left = None if deadline is None else deadline.left()
         return stack.enter_context(closing(_read_last(layers[-1], content, left, failures)))
 
@@ -252,10 +251,11 @@ def _read_last(
         with layer.store.get(content, max_size=content.size, timeout=timeout) as pieces:
             yield from pieces
     except _FAILURES as error:
+        _warn_of_wrong_bytes(layer, error)
         failures = [*failures, (layer, error)]
-        are_wrong = all(isinstance(e, _WRONG_BYTES) for _, e in failures)
-        kind = ContentMismatch if are_wrong else ContentUnavailable
-        raise kind(_describe(f"no store delivered {content.cid}", failures)) from error
+        raise ContentUnavailable(
+            _describe(f"no store delivered {content.cid}", failures)
+        ) from error
 
 
 def _try_each(
@@ -274,6 +274,11 @@ def _try_each(
 def _warn(what: str, failures: list[tuple[Layer, LedgerError]]) -> None:
     for layer, error in failures:
         _log.warning("%s could not %s: %s", layer.name, what, error)
+
+
+def _warn_of_wrong_bytes(layer: Layer, error: LedgerError) -> None:
+    if isinstance(error, ContentMismatch):
+        _log.warning("%s is damaged, or lies: %s", layer.name, error)
 
 
 def _describe(what: str, failures: Sequence[tuple[Layer, LedgerError]]) -> str:

@@ -106,13 +106,13 @@ class TestDamage:
         with pytest.raises(ContentMismatch):
             read(store, content)
 
-    def test_lengthened_file_is_too_large_and_counts_as_missing(
+    def test_lengthened_file_is_refused_and_counts_as_missing(
         self, store: DirectoryStore, root: Path
     ):
         content = store.put([DATA])
         path_of(root, content).write_bytes(DATA + b"x")
         assert not store.has(content)
-        with pytest.raises(ContentTooLarge):
+        with pytest.raises(ContentMismatch):
             read(store, content)
 
     def test_storing_again_repairs_a_damaged_file(self, store: DirectoryStore, root: Path):

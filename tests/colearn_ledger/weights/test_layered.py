@@ -14,7 +14,6 @@ import pytest
 from colearn_ledger import deadline
 from colearn_ledger.protocol import ContentRef
 from colearn_ledger.weights.store import (
-    ContentMismatch,
     ContentNotStored,
     ContentStore,
     ContentTooLarge,
@@ -149,9 +148,11 @@ class TestReading:
         for words in ("the folder: it is down", "node 0: the", "the gateway: it is not here"):
             assert words in str(caught.value)
 
-    def test_corrupt_data_in_all_layers_is_a_mismatch(self):
-        with pytest.raises(ContentMismatch):
+    def test_layers_with_wrong_bytes_are_named_in_the_log(self, caplog: pytest.LogCaptureFixture):
+        with pytest.raises(ContentUnavailable, match="no store delivered"):
             read_content(make_layered(make_corrupt(), make_corrupt()), CONTENT)
+        named = [record.getMessage().split(" is damaged")[0] for record in caplog.records]
+        assert named == ["the folder", "node 0"]
 
     def test_layers_share_the_timeout(self, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(deadline, "time", Clock())
