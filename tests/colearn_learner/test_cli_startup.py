@@ -76,9 +76,9 @@ def test_local_demo_runs_without_chain_and_keras_packages(tmp_path: Path):
 
 
 def test_missing_package_without_an_extra_is_reported(tmp_path: Path):
-    run = colearn(*LOCAL, cwd=tmp_path, blocked=("safetensors",))
+    run = colearn(*LOCAL, cwd=tmp_path, blocked=("ml_dtypes",))
     assert run.returncode == 1
-    assert "Error: the Python package safetensors is not installed" in run.stderr
+    assert "Error: the Python package ml_dtypes is not installed" in run.stderr
     assert "Traceback" not in run.stderr
 
 
