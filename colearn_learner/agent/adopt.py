@@ -8,6 +8,7 @@ from pathlib import Path
 
 from colearn_learner.agent.announce import announce_merge
 from colearn_learner.agent.context import AgentContext, describe, weights_of
+from colearn_learner.agent.errors import writing_folder
 from colearn_learner.agent.folder import MergedWeights
 from colearn_learner.interface import Weights
 from colearn_ledger.protocol import ContentRef, Experiment
@@ -157,7 +158,8 @@ class WeightsAdopter:
             if announced is None:
                 raise FilesNotServed(failures, len(experiment.current))
             return announced
-        merged = merge_current(experiment, folder, schema=schema)
+        with writing_folder(folder):
+            merged = merge_current(experiment, folder, schema=schema)
         for left_out, error in merged.left_out:
             _log.error(
                 "%s: the accepted file %s is left out of the mean: %s",
@@ -165,8 +167,9 @@ class WeightsAdopter:
                 left_out.cid,
                 error,
             )
-        record = MergedWeights(round_index, experiment.current, merged.content)
-        context.folder.record_merged(record)
+        if context.folder.merged(round_index, experiment.current) != merged.content:
+            record = MergedWeights(round_index, experiment.current, merged.content)
+            context.folder.record_merged(record)
         return merged
 
     def _fetch_announced(self, experiment: Experiment, folder: Path) -> CurrentWeights | None:

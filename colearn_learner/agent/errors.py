@@ -1,11 +1,14 @@
-"""Retry limits for each kind of error, and the error that stops an agent."""
+"""An agent's errors, and how often to retry after each kind of error."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from colearn_learner.errors import LearnerError
+from colearn_ledger.home import HomeNotWritable
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account, LedgerError, ProtocolError
 from colearn_ledger.spec import SpecError
@@ -17,13 +20,52 @@ from colearn_ledger.weights.store import (
     WrongReference,
 )
 
+
+class DamagedFolder(LearnerError):
+    """Raised if the journal in an agent's folder is damaged; retrying does not help."""
+
+
+class FolderNotWritable(LearnerError):
+    """Raised if an agent's folder cannot be written now, for example because the disk is full.
+
+    Args:
+        path: the file or folder.
+        cause: the error of the operating system.
+    """
+
+    def __init__(self, path: Path, cause: OSError) -> None:
+        self.path = path
+        super().__init__(
+            f"cannot write to {path}: {cause.strerror or cause}; free disk space, or make the "
+            "folder writable"
+        )
+
+
+@contextmanager
+def writing_folder(path: Path) -> Iterator[None]:
+    """Raise an `OSError` of the block as `FolderNotWritable`.
+
+    Args:
+        path: the file or folder that the block writes to.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise FolderNotWritable(path, error) from error
+
+
+RETRIED = (LedgerError, FolderNotWritable)
+"""The errors after which an agent may try again, as often as `max_retries` allows."""
+
 _FEW_RETRIES = 5
 """Retries of failures that may be transient and may cost a fee each time."""
 
-_RETRIES: dict[type[LedgerError], float] = {
+_RETRIES: dict[type[Exception], float] = {
     LedgerUnavailable: math.inf,
+    FolderNotWritable: math.inf,  # disk space may become free again
+    HomeNotWritable: math.inf,
     ContentUnavailable: math.inf,
-    ContentNotStored: math.inf,  # disk space may become free again
+    ContentNotStored: math.inf,
     ContentTooLarge: 0,
     WrongReference: 0,
     ProtocolError: 0,  # `Agent.step` catches those that only mean it was overtaken
@@ -41,7 +83,7 @@ class AgentStopped(LearnerError):
         cause: the error that stopped it.
     """
 
-    def __init__(self, account: Account, folder: Path, cause: LedgerError) -> None:
+    def __init__(self, account: Account, folder: Path, cause: Exception) -> None:
         self.account = account
         self.folder = folder
         self.cause = cause
@@ -52,7 +94,7 @@ class AgentStopped(LearnerError):
         )
 
 
-def max_retries(error: LedgerError) -> float:
+def max_retries(error: Exception) -> float:
     """Return how often in a row to retry after this error.
 
     For errors of a chain, their own ``retries`` decides

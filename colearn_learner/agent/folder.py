@@ -7,17 +7,17 @@ weights/       copies of weights (`weights_cache`)
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from filelock import FileLock
 
-from colearn_learner.agent.weights_cache import DamagedFolder, WeightsCache
+from colearn_learner.agent.errors import writing_folder
+from colearn_learner.agent.journal import DecisionJournal
+from colearn_learner.agent.weights_cache import WeightsCache
 from colearn_learner.errors import LearnerError
 from colearn_ledger.home import FileInUse, try_lock_file
 from colearn_ledger.protocol import (
@@ -104,7 +104,9 @@ class AgentFolder:
 
     Raises:
         FolderInUse: another agent uses the folder, or it belongs to another owner.
-        DamagedFolder: the journal cannot be read or written.
+        DamagedFolder: the journal is damaged.
+        FolderNotWritable: the folder cannot be written now; each method that records something
+            raises this too, and then has recorded nothing.
     """
 
     def __init__(self, path: Path, owner: str) -> None:
@@ -112,10 +114,10 @@ class AgentFolder:
         self.cache = WeightsCache(path / "weights")
         self._lock = self._take_lock()
         try:
+            self._journal = DecisionJournal(path / "journal.jsonl")
             self._memory = self._replay()
-            self._journal: IO[bytes] = (path / "journal.jsonl").open("ab")
             if self._memory.owner is None:
-                self._record({"kind": "owner", "owner": owner})
+                self._journal.append({"kind": "owner", "owner": owner})
                 self._memory.owner = owner
             if self._memory.owner != owner:
                 raise FolderInUse(
@@ -129,8 +131,7 @@ class AgentFolder:
 
     def close(self) -> None:
         """Release the folder, so that another agent can use it."""
-        with suppress(OSError):  # a write that failed was already reported
-            self._journal.close()
+        self._journal.close()
         self._lock.release()
 
     def __enter__(self) -> AgentFolder:
@@ -185,7 +186,7 @@ class AgentFolder:
 
     def record_trained(self, proposal: TrainedProposal) -> None:
         """Record a proposal, before it is pinned and sent to the ledger."""
-        self._record(
+        self._journal.append(
             {
                 "kind": "trained",
                 "round": proposal.round,
@@ -199,7 +200,7 @@ class AgentFolder:
 
     def record_ballot(self, ballot: DecidedBallot) -> None:
         """Record a ballot and its salt, before it or its commitment is sent."""
-        self._record(
+        self._journal.append(
             {
                 "kind": "ballot",
                 "round": ballot.round,
@@ -216,17 +217,19 @@ class AgentFolder:
     def record_pinned(self, round_index: int, contents: Sequence[ContentRef]) -> None:
         """Record that proposals of others are kept for now, before they are pinned."""
         line = {"kind": "pinned", "round": round_index}
-        self._record({**line, "contents": [_content_to_json(content) for content in contents]})
+        self._journal.append(
+            {**line, "contents": [_content_to_json(content) for content in contents]}
+        )
         _add_pinned(self._memory, round_index, contents)
 
     def record_unpinned(self, round_index: int) -> None:
         """Record that the proposals pinned in a round were unpinned unless they are needed."""
-        self._record({"kind": "unpinned", "round": round_index})
+        self._journal.append({"kind": "unpinned", "round": round_index})
         self._memory.pinned.pop(round_index, None)
 
     def record_merged(self, merged: MergedWeights) -> None:
         """Record from what the current weights were merged, before they are pinned."""
-        self._record(
+        self._journal.append(
             {
                 "kind": "merged",
                 "round": merged.round,
@@ -238,59 +241,41 @@ class AgentFolder:
 
     def record_adopted(self, content: ContentRef) -> None:
         """Record that these weights are kept, before they are pinned."""
-        self._record({"kind": "adopted", "content": _content_to_json(content)})
+        self._journal.append({"kind": "adopted", "content": _content_to_json(content)})
         _add_last(self._memory.adopted, content)
 
     def record_released(self, content: ContentRef) -> None:
         """Record that superseded weights were unpinned, and remove their copy."""
         self.cache.remove(content)
-        self._record({"kind": "released", "content": _content_to_json(content)})
+        self._journal.append({"kind": "released", "content": _content_to_json(content)})
         self._memory.adopted.remove(content)
 
     def record_dropped(self, round_index: int) -> None:
         """Record that a proposal is settled: it was unpinned unless it is still needed."""
-        self._record({"kind": "dropped", "round": round_index})
+        self._journal.append({"kind": "dropped", "round": round_index})
         self._memory.dropped.add(round_index)
 
     def record_sent(self, action: str, round_index: int | None, transaction: str) -> None:
         """Record a transaction that took effect; only people read this, the agent does not."""
         line = {"kind": "sent", "action": action, "round": round_index, "transaction": transaction}
-        self._record(line)
+        self._journal.append(line)
 
     # ------------------------------------------------------------------ parts
 
     def _take_lock(self) -> FileLock:
         try:
-            return try_lock_file(self.path / "lock")
+            with writing_folder(self.path):
+                return try_lock_file(self.path / "lock")
         except FileInUse as error:
             raise FolderInUse(f"another agent uses {self.path}; stop it first") from error
 
-    def _record(self, line: Mapping[str, Any]) -> None:
-        try:
-            self._journal.write(json.dumps(line, sort_keys=True).encode() + b"\n")
-            self._journal.flush()
-            os.fsync(self._journal.fileno())
-        except OSError as error:
-            raise DamagedFolder(
-                f"cannot write the journal in {self.path}: {error.strerror}; make the folder"
-                " writable, then start the agent again"
-            ) from error
-
     def _replay(self) -> _Memory:
         memory = _Memory()
-        path = self.path / "journal.jsonl"
-        data = path.read_bytes() if path.exists() else b""
-        whole, _, torn = data.rpartition(b"\n")
-        if torn:  # killed during the last write, before the agent acted on that line
-            os.truncate(path, len(data) - len(torn))
-        for number, line in enumerate(whole.splitlines(), start=1):
+        for number, line in self._journal.replay():
             try:
-                _apply_line(memory, json.loads(line))
+                _apply_line(memory, line)
             except (ValueError, KeyError, TypeError, AttributeError, InvalidParameter) as error:
-                raise DamagedFolder(
-                    f"line {number} of {path} is damaged; move the folder away to start over"
-                    " (commitments that are not revealed yet are then lost)"
-                ) from error
+                raise self._journal.damage(number) from error
         return memory
 
 

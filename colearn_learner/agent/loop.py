@@ -23,7 +23,7 @@ from typing import Any
 from colearn_learner.agent.adopt import WeightsAdopter
 from colearn_learner.agent.announce import confirm_merge
 from colearn_learner.agent.context import AgentConfig, AgentContext
-from colearn_learner.agent.errors import AgentStopped, max_retries
+from colearn_learner.agent.errors import RETRIED, AgentStopped, max_retries
 from colearn_learner.agent.fit import LearnerSendsPickles, check_fit, check_safe
 from colearn_learner.agent.folder import AgentFolder
 from colearn_learner.agent.progress import ProgressListener
@@ -44,7 +44,6 @@ from colearn_ledger.protocol import (
     Experiment,
     ExperimentId,
     Learner,
-    LedgerError,
     NotAdmitted,
     NotALearner,
     NotEligible,
@@ -131,6 +130,8 @@ class Agent:
 
     Raises:
         FolderInUse: another agent uses the folder, or it belongs to another learner.
+        DamagedFolder: the folder's journal is damaged.
+        FolderNotWritable: the folder cannot be written now.
     """
 
     def __init__(
@@ -188,8 +189,8 @@ class Agent:
     def run(self, stop: StopSignal | None = None) -> None:
         """Perform all duties until the experiment ends, the learner leaves, or ``stop`` is set.
 
-        Failures that may pass, such as a ledger or a store that does not answer, are retried
-        after growing pauses.
+        Failures that may pass, such as a ledger or a store that does not answer or a full disk,
+        are retried after growing pauses.
 
         Raises:
             LearnerSendsPickles: the learner's own weights contain a pickle.
@@ -197,17 +198,16 @@ class Agent:
             InvalidArgument: the configuration has a tolerance, but the experiment's vote rule uses
                 none.
             AgentStopped: retrying would not help; the message explains why and what to do.
-            DamagedFolder: the agent cannot write to its folder.
         """
         stop = stop or StopSignal()
-        failures: Counter[type[LedgerError]] = Counter()
+        failures: Counter[type[Exception]] = Counter()
         while not stop.is_set():
             try:
                 action = self.step()
                 failures.clear()
                 if action == Action.WAITED:
                     self._ledger.wait_for_change(self._config.poll)
-            except LedgerError as error:
+            except RETRIED as error:
                 failures[type(error)] += 1
                 if failures[type(error)] > max_retries(error):
                     raise AgentStopped(self._ledger.account, self._folder.path, error) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,16 @@ class _NoProposal(Exception):
     """There is nothing to propose; the message is the reason."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    """Weights that were trained, and their file in pieces."""
+
+    round: int
+    base: str | None
+    weights: Any
+    pieces: EncodedWeights
+
+
 class ProposalMaker:
     """Train once per round, even if the agent is killed and restarted.
 
@@ -41,6 +52,7 @@ class ProposalMaker:
         self._context = context
         self._adopter = adopter
         self._served: set[ContentRef] = set()
+        self._unsaved: _Trained | None = None
 
     def find_trained(self, round_: Round) -> TrainedProposal | None:
         """Return the proposal already trained for a round from the current weights, if any."""
@@ -55,29 +67,26 @@ class ProposalMaker:
         return proposal
 
     def train(self, round_: Round) -> TrainedProposal | str:
-        """Train a proposal; return it journalled and ready to propose, or the reason for none."""
-        context, cache = self._context, self._context.folder.cache
+        """Train a proposal; return it journalled and ready to propose, or the reason for none.
+
+        If saving it fails, the next call saves the same one and does not train again, which takes
+        time and may use up a privacy budget.
+        """
+        made = self._unsaved
         try:
-            weights, pieces = self._train()
-            content = cache.save_proposal(round_.index, pieces)  # a test may change the weights
-            self._check(cache.find_proposal(round_.index, content))
-            scores = self._test(weights)
+            if made is None or (made.round, made.base) != (round_.index, self._adopter.base):
+                made = self._train(round_)
+            self._unsaved = made
+            proposal = self._save(round_, made)
         except _NoProposal as error:
+            self._unsaved = None
             return str(error)
-        proposal = TrainedProposal(round_.index, content, scores, self._adopter.base)
-        if _is_plural(round_):
-            context.folder.record_trained(proposal)
-            return proposal
-        data = cache.load_proposal(round_.index, content)
-        if data is None:
-            return "the file of the trained weights was removed or damaged"
-        context.send(data, content)
-        context.folder.record_trained(proposal)
-        context.store.pin(content)
+        self._unsaved = None
+        if not _is_plural(round_):
+            self._context.store.pin(proposal.content)
         return proposal
 
-    def _train(self) -> tuple[Any, EncodedWeights]:
-        """Return the weights that the learner proposes, and their file in pieces."""
+    def _train(self, round_: Round) -> _Trained:
         with self._translate_errors():
             with self._context.progress.track(Work.TRAINING):
                 weights = self._context.learner.mli_propose_weights()
@@ -89,7 +98,21 @@ class ProposalMaker:
             pieces = encode_in_pieces(weights.weights, summary=summary, base=base)
             if hash_tensors(weights.weights) == self._adopter.tensors:
                 raise _NoProposal("training changed nothing")
-        return weights, pieces
+        return _Trained(round_.index, base, weights, pieces)
+
+    def _save(self, round_: Round, made: _Trained) -> TrainedProposal:
+        """Save a proposal, test it, and journal it; a classic one is put into the store, too."""
+        context, cache = self._context, self._context.folder.cache
+        content = cache.save_proposal(round_.index, made.pieces)  # a test may change the weights
+        self._check(cache.find_proposal(round_.index, content))
+        proposal = TrainedProposal(round_.index, content, self._test(made.weights), made.base)
+        if not _is_plural(round_):
+            data = cache.load_proposal(round_.index, content)
+            if data is None:
+                raise _NoProposal("the file of the trained weights was removed or damaged")
+            context.send(data, content)
+        context.folder.record_trained(proposal)
+        return proposal
 
     def _check(self, path: Path) -> None:
         with self._translate_errors(), path.open("rb") as file:

@@ -16,16 +16,11 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from colearn_learner.errors import LearnerError
-from colearn_ledger.home import open_atomically, write_atomically
+from colearn_learner.agent.errors import writing_folder
+from colearn_ledger.home import open_atomically, sync_folder, write_atomically
 from colearn_ledger.protocol import ContentRef
 from colearn_ledger.weights.current import file_name
 from colearn_ledger.weights.unixfs import FileHasher
-
-
-class DamagedFolder(LearnerError):
-    """Raised when an agent's folder cannot be written, or its journal is damaged."""
-
 
 _INCOMING = "incoming"
 
@@ -35,10 +30,14 @@ class WeightsCache:
 
     Args:
         path: the folder; created if it is missing.
+
+    Raises:
+        FolderNotWritable: from here and from each method that writes or removes files.
     """
 
     def __init__(self, path: Path) -> None:
-        path.mkdir(parents=True, exist_ok=True)
+        with writing_folder(path):
+            path.mkdir(parents=True, exist_ok=True)
         self._path = path
 
     # ------------------------------------------------------------------ accepted weights
@@ -48,30 +47,22 @@ class WeightsCache:
         return _map_verified(self._path / file_name(content), content)
 
     def save(self, content: ContentRef, data: memoryview) -> None:
-        """Save a file of accepted weights atomically.
-
-        Raises:
-            DamagedFolder: the file cannot be written.
-        """
+        """Save a file of accepted weights atomically."""
         self._write(self._path / file_name(content), data)
 
     def remove(self, content: ContentRef) -> None:
         """Remove the file of accepted weights, if it exists."""
-        (self._path / file_name(content)).unlink(missing_ok=True)
+        self._remove(self._path / file_name(content))
 
     def remove_all_except(self, known: Iterable[ContentRef]) -> None:
         """Remove accepted weights other than these, and partial files left by a kill."""
         keep = {self._path / file_name(content) for content in known}
         partial = (*self._path.glob("*.part"), *self._path.glob("*/*.part"))
         for path in {*self._path.glob("*.safetensors"), *partial} - keep:
-            path.unlink(missing_ok=True)
+            self._remove(path)
 
     def open_incoming(self) -> Path:
-        """Return the folder of weights that are fetched, created if it is missing.
-
-        Raises:
-            DamagedFolder: the folder cannot be created.
-        """
+        """Return the folder of weights that are fetched, created if it is missing."""
         return self._open(_INCOMING)
 
     def load_incoming(self, content: ContentRef) -> memoryview | None:
@@ -81,19 +72,13 @@ class WeightsCache:
     # ------------------------------------------------------------------ proposals
 
     def open_round(self, round_index: int) -> Path:
-        """Return the folder of a round's proposals, created if it is missing.
-
-        Raises:
-            DamagedFolder: the folder cannot be created.
-        """
+        """Return the folder of a round's proposals, created if it is missing."""
         return self._open(str(round_index))
 
     def _open(self, name: str) -> Path:
         path = self._path / name
-        try:
+        with writing_folder(path):
             path.mkdir(exist_ok=True)
-        except OSError as error:
-            raise self._write_error(error) from error
         return path
 
     def find_proposal(self, round_index: int, content: ContentRef) -> Path:
@@ -105,22 +90,17 @@ class WeightsCache:
         return _map_verified(self.find_proposal(round_index, content), content)
 
     def save_proposal(self, round_index: int, pieces: Iterable[bytes | memoryview]) -> ContentRef:
-        """Save the file of a proposal atomically and return its reference.
-
-        Raises:
-            DamagedFolder: the file cannot be written.
-        """
+        """Save the file of a proposal atomically and return its reference."""
         folder, hasher = self.open_round(round_index), FileHasher()
         path = folder / "proposal.part"
-        try:
+        with writing_folder(folder):
             with open_atomically(path) as file:
                 for piece in pieces:
                     hasher.update(piece)
                     file.write(piece)
             content = hasher.content()
             path.replace(folder / file_name(content))
-        except OSError as error:
-            raise self._write_error(error) from error
+            sync_folder(folder)
         return content
 
     def remove_proposals(self, *, except_round: int | None = None) -> None:
@@ -130,16 +110,12 @@ class WeightsCache:
                 shutil.rmtree(path, ignore_errors=True)
 
     def _write(self, path: Path, data: memoryview) -> None:
-        try:
+        with writing_folder(path):
             write_atomically(path, data)
-        except OSError as error:
-            raise self._write_error(error) from error
 
-    def _write_error(self, error: OSError) -> DamagedFolder:
-        return DamagedFolder(
-            f"cannot write weights to {self._path}: {error.strerror}; make the folder writable,"
-            " then start the agent again"
-        )
+    def _remove(self, path: Path) -> None:
+        with writing_folder(path):
+            path.unlink(missing_ok=True)
 
 
 def _map_verified(path: Path, content: ContentRef) -> memoryview | None:

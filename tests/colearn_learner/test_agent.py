@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from colearn_learner.agent.errors import AgentStopped
+from colearn_learner.agent.errors import AgentStopped, DamagedFolder
 from colearn_learner.agent.folder import AgentFolder, FolderInUse
 from colearn_learner.agent.loop import Action
 from colearn_learner.agent.progress import Progress, Work
-from colearn_learner.agent.weights_cache import DamagedFolder
 from colearn_learner.interface import (
     DiffPrivBudget,
     ProposedWeights,

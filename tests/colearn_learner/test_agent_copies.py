@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from colearn_learner.agent.errors import FolderNotWritable
 from colearn_learner.agent.loop import Action, Agent
-from colearn_learner.agent.weights_cache import DamagedFolder, WeightsCache
+from colearn_learner.agent.weights_cache import WeightsCache
 from colearn_ledger.protocol import ContentRef, Outcome
 from colearn_ledger.weights.store import ContentUnavailable
 from colearn_ledger.weights.unixfs import content_of
@@ -167,14 +168,12 @@ class TestWeightsCache:
         assert (cache.load(CONTENT), cache.load_proposal(1, CONTENT)) == (None, DATA)
         assert len(list((tmp_path / "weights").rglob("*"))) == 2
 
-    def test_unwritable_folder_raises_damaged_folder(
-        self, cache: WeightsCache, full_disk, tmp_path: Path
-    ):
+    def test_unwritable_folder_is_reported(self, cache: WeightsCache, full_disk, tmp_path: Path):
         full_disk("/weights")
         full_disk("/1")
         for act in (
             lambda: cache.save(CONTENT, DATA),
             lambda: cache.save_proposal(1, [DATA]),
         ):
-            with pytest.raises(DamagedFolder, match="No space left on device"):
+            with pytest.raises(FolderNotWritable, match="No space left on device"):
                 act()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from itertools import repeat
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from colearn_learner.agent.errors import AgentStopped
+from colearn_learner.agent import journal, weights_cache
+from colearn_learner.agent.errors import AgentStopped, FolderNotWritable
 from colearn_learner.agent.fit import LearnerDoesNotFit
 from colearn_learner.agent.loop import Action, Agent
 from colearn_ledger.chains.evm import (
@@ -22,6 +27,7 @@ from colearn_ledger.chains.evm import (
     WrongChain,
     WrongContract,
 )
+from colearn_ledger.home import HomeNotWritable
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account, ExperimentId, Outcome, Status, UnknownExperiment
@@ -45,6 +51,8 @@ TRANSIENT = [
     ContentUnavailable("not in this store"),
     ContentMismatch("other bytes came"),
     ContentNotStored("could not write a file: No space left on device"),
+    HomeNotWritable("the journal cannot be used: No space left on device"),
+    FolderNotWritable(Path("weights"), OSError(errno.ENOSPC, "No space left on device")),
 ]
 
 
@@ -161,6 +169,54 @@ def test_transient_error_is_retried_until_it_passes(world, error):
     )
     assert [r.outcome for r in w.rounds()] == [Outcome.ACCEPTED] * 2
     assert w.learners[0].trainings == 1
+
+
+class FullDisk:
+    """A disk that is full for the first seven attempts to write a line or a file.
+
+    The first half of a line still fits.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.refused: Counter[object] = Counter()
+        self._write, self._write_file = os.write, weights_cache.write_atomically
+        monkeypatch.setattr(journal, "os", self)
+        monkeypatch.setattr(weights_cache, "write_atomically", self.write_file)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def write(self, file: int, data: bytes) -> int:
+        if data.startswith(b"{"):
+            return self._write(file, data if self.has_room(data) else data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def write_file(self, path: Path, data: bytes) -> None:
+        if not self.has_room(path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._write_file(path, data)
+
+    def has_room(self, what: object) -> bool:
+        self.refused[what] += 1
+        return self.refused[what] > 7
+
+
+@pytest.mark.parametrize("proposers", [1, 2])
+def test_full_disk_delays_the_agent_and_tears_no_line(
+    world, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, proposers: int
+):
+    w = world([TowardsTarget(4), TowardsTarget(5)], rounds=2, proposers=proposers)
+    agents = w.agents(**QUICK)
+    disk = FullDisk(monkeypatch)
+    run_together(*agents)
+    assert w.ledger.experiment(w.experiment).status == Status.COMPLETED
+    assert [r.outcome for r in w.rounds()] == [Outcome.ACCEPTED] * 2
+    assert [learner.trainings for learner in w.learners] == [proposers] * 2
+    assert [len(w.journal(i)) for i in range(2)] == [
+        len(set(map(str, w.journal(i)))) for i in range(2)
+    ]
+    assert len(disk.refused) > 20
+    assert "No space left on device; free disk space" in caplog.text
 
 
 @pytest.mark.parametrize("method", ["agenda", "wait_for_change"])
