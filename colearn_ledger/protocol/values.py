@@ -209,7 +209,13 @@ def score_to_bits(score: float | None) -> int:
 
 
 def bits_to_score(bits: int) -> float | None:
-    """Return the score of IEEE 754 binary64 bits; ``None`` for any NaN."""
+    """Return the score of IEEE 754 binary64 bits; ``None`` for any NaN.
+
+    Raises:
+        InvalidParameter: it is not an integer of at most 64 bits; carries ``scores``.
+    """
+    if not isinstance(bits, int) or not 0 <= bits < 2**64:
+        raise InvalidParameter("scores")
     score: float = struct.unpack(">d", bits.to_bytes(8, "big"))[0]
     return None if math.isnan(score) else score
 

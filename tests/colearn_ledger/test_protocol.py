@@ -104,6 +104,11 @@ class TestScores:
     def test_any_nan_is_read_as_absent(self, bits: int):
         assert bits_to_score(bits) is None
 
+    @pytest.mark.parametrize("bits", [2**64, -1, 2**4_000, "1", 1.0, None])
+    def test_more_than_64_bits_are_refused(self, bits: object):
+        with pytest.raises(InvalidParameter):
+            bits_to_score(bits)
+
     def test_scores_of_a_ballot_are_encoded_one_after_another(self):
         scores = (Scores(0.5, None), Scores(-1.0, 0.25))
         data = bytes.fromhex("3fe0000000000000 7ff8000000000000 bff0000000000000 3fd0000000000000")
