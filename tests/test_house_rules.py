@@ -209,7 +209,6 @@ MAY_USE_HTTP = {
     "colearn_ledger/weights/stores/kubo_ipfshttpclient.py",
 }
 MAY_PARSE_JSON = {  # they parse only the user's own files and arguments, or are the strict parser
-    "colearn_learner/agent/journal.py",
     "colearn_learner/checks/process.py",
     "colearn_learner/cli/_support/experiment_views.py",
     "colearn_learner/cli/_support/factories.py",

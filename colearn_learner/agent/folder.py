@@ -1,8 +1,8 @@
 """An agent's folder: everything it needs to continue after a kill at any moment.
 
-lock           locked while an agent uses the folder
-journal.jsonl  one decision per line, on disk before the agent acts on it
-weights/       copies of weights (`weights_cache`)
+lock                          locked while an agent uses the folder
+journal.jsonl, journal.head   one decision per line, on disk before the agent acts on it (`journal`)
+weights/                      copies of weights (`weights_cache`)
 """
 
 from __future__ import annotations
@@ -28,6 +28,12 @@ from colearn_ledger.protocol import (
     bits_to_score,
     score_to_bits,
 )
+
+_UNREADABLE = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError),
+    *(ImportError, RecursionError, InvalidParameter),
+)
+"""What a line with unexpected content may raise."""
 
 
 class FolderInUse(LearnerError):
@@ -274,7 +280,7 @@ class AgentFolder:
         for number, line in self._journal.replay():
             try:
                 _apply_line(memory, line)
-            except (ValueError, KeyError, TypeError, AttributeError, InvalidParameter) as error:
+            except _UNREADABLE as error:
                 raise self._journal.damage(number) from error
         return memory
 

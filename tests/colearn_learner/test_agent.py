@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from colearn_ledger.protocol import (
 )
 from colearn_ledger.spec import ExperimentSpec
 from colearn_ledger.weights.codec import encode_weights, write_weights
+from tests.support.journals import rewrite_decisions
 from tests.support.toyworld import TowardsTarget, content_of_round
 from tests.support.weights import read_weights
 
@@ -128,7 +128,7 @@ def test_ballot_with_a_lost_salt_is_not_revealed_and_the_round_still_closes(worl
         if agents[1].step() == Action.COMMITTED:
             break
     agents[1].close()
-    (w.folder / "agent-1" / "journal.jsonl").unlink()
+    (w.folder / "agent-1").rename(w.folder / "moved away")
     agents[1] = w.agent(1)
     w.drive(agents)
     ballot = w.ledger.ballot(w.experiment, 0, w.wallets[1].address)
@@ -148,7 +148,7 @@ def test_refused_reveal_reports_a_possible_second_agent_with_the_same_key(world,
     lines = w.journal(1)
     [ballot] = [line for line in lines if line["kind"] == "ballot"]
     ballot["salt"] = "ab" * 32  # as if from another agent's folder
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    rewrite_decisions(path, lines)
     agents[1] = w.agent(1)
     w.drive(agents)
     assert w.ledger.ballot(w.experiment, 0, w.wallets[1].address).state == BallotState.COMMITTED
