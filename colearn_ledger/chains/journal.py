@@ -2,25 +2,29 @@
 
 Several processes can share a key through its journal, and a restarted process reads from it the
 transactions that it sent before. The file has one JSON line for each signed version of a
-transaction, written before that version is sent. An incomplete last line was never sent.
+transaction, with a checksum, written before that version is sent. An incomplete last line was never
+sent. Damaged lines are skipped.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import json
+import logging
 import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from colearn_ledger.home import HomeNotWritable, private_folder, write_private
 from colearn_ledger.ledger import LedgerUnavailable
+from colearn_ledger.text.checked_lines import DamagedLine, read_line, write_line
+
+_log = logging.getLogger(__name__)
 
 _KEPT = 64
 """Number of transactions to keep; reorganisations drop far fewer."""
@@ -106,6 +110,7 @@ class Journal:
         self._state: tuple[int, int, int] | None = None
         self._lines = 0
         self._pruned_below = 0
+        self._reported: set[bytes] = set()
         self.entries: dict[int, Entry] = {}
 
     @contextmanager
@@ -198,33 +203,40 @@ class Journal:
 
     def _replay(self, line: bytes, known: dict[int, Entry]) -> None:
         try:
-            record = json.loads(line)
-            nonce = record["nonce"]
-            if record.get("forgotten"):
-                self.entries.pop(nonce, None)
-                return
-            unsigned = {k: _from_json(v) for k, v in record["unsigned"].items()}
-            version = Version(record["hash"], unsigned)
-            entry = self.entries.get(nonce) or _entry(record)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return  # damaged: the chain is authoritative
-        before = known.get(nonce)
-        if not entry.versions and before is not None and before.versions[0].hash == version.hash:
+            record = _parse(line)
+        except _UNREADABLE:
+            self._report(line)
+            return
+        if record.version is None:
+            self.entries.pop(record.nonce, None)
+            return
+        entry = self.entries.get(record.nonce) or record.entry
+        before = known.get(record.nonce)
+        is_same = before is not None and before.versions[0].hash == record.version.hash
+        if not entry.versions and before is not None and is_same:
             entry = before  # keep the object that a waiting thread refers to
             entry.versions.clear()
-        entry.versions.append(version)
-        self.entries[nonce] = entry
+        entry.versions.append(record.version)
+        self.entries[entry.nonce] = entry
+
+    def _report(self, line: bytes) -> None:
+        """Warn about a damaged line, once; the chain is authoritative."""
+        if line not in self._reported:
+            self._reported.add(line)
+            _log.warning(
+                "a line of the journal of transactions %s is damaged: its transaction is neither "
+                "resumed nor sent again",
+                self._path,
+            )
 
     def _write(self, record: dict[str, Any]) -> None:
         if self._path is None:
             return
-        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        line = write_line(record)[0] + b"\n"
         try:
             file = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
             try:
-                if os.write(file, line) != len(line):
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                os.fdatasync(file)
+                _append(file, line)
             finally:
                 os.close(file)
         except OSError as error:
@@ -240,28 +252,64 @@ class Journal:
             return
         hashes = {version.hash for entry in self.entries.values() for version in entry.versions}
         lines = self._path.read_bytes().split(b"\n")[:-1]
-        kept = [line for line in lines if _hash_in(line) in hashes]
+        kept = [line for line in lines if _read_hash(line) in hashes]
         write_private(self._path, b"".join(line + b"\n" for line in kept))
         self._lines = len(kept)
         self._remember_state(self._path)
 
 
-def _entry(record: dict[str, Any]) -> Entry:
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """The content of a line; ``version`` is ``None`` if the transaction was abandoned."""
+
+    entry: Entry
+    version: Version | None
+
+    @property
+    def nonce(self) -> int:
+        return self.entry.nonce
+
+
+_UNREADABLE = (DamagedLine, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
+"""What `_parse` may raise."""
+
+
+def _parse(line: bytes) -> _Record:
+    record, _ = read_line(line)
+    nonce = int(record["nonce"])
+    if record.get("forgotten"):
+        return _Record(Entry(nonce, "", 0.0), None)
     premise = record.get("premise")
     assumed = Premise(**premise) if premise else None
-    return Entry(record["nonce"], record["call"], record["time"], assumed)
+    entry = Entry(nonce, str(record["call"]), float(record["time"]), assumed)
+    unsigned = {k: _from_json(v) for k, v in record["unsigned"].items()}
+    return _Record(entry, Version(str(record["hash"]), unsigned))
+
+
+def _read_hash(line: bytes) -> str | None:
+    try:
+        version = _parse(line).version
+    except _UNREADABLE:
+        return None
+    return None if version is None else version.hash
+
+
+def _append(file: int, line: bytes) -> None:
+    """Write a line and wait until it is on disk; if this fails, remove what was written of it."""
+    size = os.fstat(file).st_size
+    try:
+        if os.write(file, line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fdatasync(file)
+    except OSError:
+        with suppress(OSError):  # otherwise the next process removes it
+            os.ftruncate(file, size)
+        raise
 
 
 def _state_of(path: Path) -> tuple[int, int, int]:
     status = path.stat()
     return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _hash_in(line: bytes) -> Any:
-    try:
-        return json.loads(line).get("hash")
-    except (ValueError, AttributeError):
-        return None
 
 
 def _cannot_use(path: Path, error: OSError) -> HomeNotWritable:

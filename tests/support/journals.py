@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from colearn_learner.agent.journal import DecisionJournal
+from colearn_ledger.text.checked_lines import read_line, write_line
 
 
 def rewrite_decisions(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
@@ -17,3 +18,11 @@ def rewrite_decisions(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
     for line in lines:
         journal.append({name: value for name, value in line.items() if name != "check"})
     journal.close()
+
+
+def change_transactions(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change each line of a journal of transactions, and give it a valid checksum again."""
+    lines = [read_line(line)[0] for line in path.read_bytes().splitlines()]
+    for line in lines:
+        change(line)
+    path.write_bytes(b"".join(write_line(line)[0] + b"\n" for line in lines))

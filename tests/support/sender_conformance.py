@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from colearn_ledger.chains.errors import BudgetSpent, BudgetUnreadable, Transact
 from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.chains.journal import Premise
 from colearn_ledger.ledger import LedgerUnavailable
+from tests.support.journals import change_transactions
 from tests.support.waiting import Clock
 
 ROUND = 3
@@ -94,13 +93,6 @@ class ChainWithFaults(ABC):
     def journal(self) -> Path:
         [path] = self.folder.rglob("*.jsonl")
         return path
-
-
-def change_journal(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    for line in lines:
-        change(line)
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 class SenderConformance:
@@ -300,7 +292,7 @@ class JournalConformance(ABC):
         chain.hold_blocks()
         chain.send(chain.start_process(), 1)
         chain.lose_pool()
-        change_journal(chain.journal(), self.damage)
+        change_transactions(chain.journal(), self.damage)
         other = chain.send(chain.start_process(), 2)
         chain.make_block()
         assert chain.included() == [other.hash]

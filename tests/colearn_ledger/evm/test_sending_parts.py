@@ -15,6 +15,7 @@ from colearn_ledger.chains.evm.fees import Fees, Price, raise_fees
 from colearn_ledger.chains.journal import Entry, Journal, Premise, Version
 from colearn_ledger.home import HomeNotWritable
 from colearn_ledger.ledger import LedgerUnavailable
+from colearn_ledger.text.checked_lines import write_line
 
 
 @pytest.mark.parametrize(
@@ -123,13 +124,55 @@ class TestJournal:
             three = add_versions(again, 3, "c")
         assert self.read(path) == {1: one, 3: three}
 
-    def test_damaged_lines_are_ignored(self, path: Path):
+    @pytest.mark.parametrize(
+        "line",
+        [
+            *(b"nonsense", b"[]", b'{"nonce": 1}', b"\xff\xfe", b""),
+            write_line({"nonce": 1})[0],
+            write_line({"nonce": 1, "call": "c", "time": 10**400, "hash": "a", "unsigned": {}})[0],
+            write_line({"nonce": [], "forgotten": True})[0],
+        ],
+    )
+    def test_damaged_line_is_skipped_with_one_warning(
+        self, path: Path, line: bytes, caplog: pytest.LogCaptureFixture
+    ):
         path.parent.mkdir()
-        path.write_bytes(b'nonsense\n[]\n{"nonce": 1}\n\xff\xfe\n')
-        journal = Journal(path, patience=1)
+        path.write_bytes(line + b"\n")
+        journal, other = Journal(path, patience=1), Journal(path, patience=1)
         with journal.turn():
             assert journal.entries == {}
             one = add_versions(journal, 1, "a")
+        with other.turn():
+            two = add_versions(other, 2, "b")
+        caplog.clear()
+        with journal.turn():
+            assert journal.entries == {1: one, 2: two}
+        assert caplog.text.count("is damaged") == 0
+        assert self.read(path) == {1: one, 2: two}
+        assert caplog.text.count("account.jsonl is damaged: its transaction is neither") == 1
+
+    def test_altered_transaction_is_never_read(self, path: Path):
+        journal = Journal(path, patience=1)
+        with journal.turn():
+            entries = {n: add_versions(journal, n, f"hash {n}") for n in range(3)}
+        whole = path.read_bytes()
+        for at in range(len(whole)):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+            found = self.read(path)
+            assert found.items() < entries.items()
+
+    def test_line_that_does_not_fit_on_the_disk_is_removed(
+        self, path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        journal, write = Journal(path, patience=1), os.write
+        with journal.turn():
+            one = add_versions(journal, 1, "a")
+        before = path.read_bytes()
+        with journal.turn(), monkeypatch.context() as full:
+            full.setattr(os, "write", lambda file, data: write(file, data[:9]))
+            with pytest.raises(HomeNotWritable, match="No space left on device"):
+                add_versions(journal, 2, "b")
+        assert path.read_bytes() == before
         assert self.read(path) == {1: one}
 
     def test_journal_stays_small(self, path: Path):
