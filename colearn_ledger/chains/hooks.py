@@ -160,10 +160,12 @@ class SenderHooks(ABC, Generic[Request, Draft, Receipt]):
         """
 
     @abstractmethod
-    def _restore(self, wallet: Wallet, version: Version) -> Signed | None:
-        """Restore the bytes of a journalled version; return ``None`` if its fields are damaged.
+    def _restore(self, wallet: Wallet, entry: Entry) -> Signed | None:
+        """Sign the last version of a journalled transaction again.
 
-        The hash in the result is computed from the bytes.
+        Return ``None`` unless the result is what was signed before: chain, nonce, call and hash are
+        those of the entry. Whoever can write the journal could otherwise spend without the
+        password.
         """
 
     @abstractmethod
@@ -217,11 +219,17 @@ class SenderHooks(ABC, Generic[Request, Draft, Receipt]):
         """Return the cost of an included transaction; ``None`` if it is the reserved amount."""
         return None
 
-    def _withdraw(self, wallet: Wallet, own: Own, entry: Entry) -> None:
-        """Replace a transaction in the node's pool with an empty one, if the chain allows it."""
+    def _withdraw(self, wallet: Wallet, own: Own, signed: Signed) -> None:
+        """Replace a transaction in the node's pool with an empty one, if the chain allows it.
 
-    def _raise_fee(self, wallet: Wallet, own: Own, entry: Entry) -> None:
-        """Replace a stuck transaction with one that pays more, if the chain allows it."""
+        ``signed`` is the result of `_restore`.
+        """
+
+    def _raise_fee(self, wallet: Wallet, own: Own, entry: Entry, signed: Signed) -> None:
+        """Replace a stuck transaction with one that pays more, if the chain allows it.
+
+        ``signed`` is the result of `_restore`, the only fields that may be signed again.
+        """
 
     def _fill_gap(self, wallet: Wallet, own: Own, nonce: int) -> None:
         """Use up a nonce that blocks later transactions, if the chain allows it."""

@@ -96,7 +96,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
         pending = self._pending_count(own.account)
         self._withdraw_superseded(wallet, own, pending)
         again = self._send_lost_again(wallet, own, pending)
-        entry = self._find_resumable(own, blank.call, again)
+        entry = self._find_resumable(wallet, own, blank.call, again)
         if entry is not None:
             _log.info("transaction %s is resumed", entry.last.hash)
             return entry
@@ -149,8 +149,10 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
         included = self._included_count(own.account) if doubtful else pending
         for entry in doubtful:
             if entry.nonce >= included and not self._has_valid_premise(entry):
-                self._drop(own, entry)
-                self._withdraw(wallet, own, entry)
+                signed = self._restore_or_forget(wallet, own, entry)
+                if signed is not None:
+                    self._drop(own, entry)
+                    self._withdraw(wallet, own, signed)
 
     def _send_lost_again(self, wallet: Wallet, own: Own, pending: int) -> set[int]:
         """Resend, in order, the transactions that the node lost; return the accepted nonces.
@@ -163,13 +165,17 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
             entry = own.journal.entries[nonce]
             if time.time() - entry.time > _FORGOTTEN_AFTER:
                 own.journal.forget(nonce)  # the next transaction uses the nonce
-            elif not self._has_valid_premise(entry) or (
+                continue
+            signed = self._restore_or_forget(wallet, own, entry)
+            if signed is None:
+                continue
+            if not self._has_valid_premise(entry) or (
                 not own.is_awaited(nonce) and self._would_be_refused(wallet, entry, position)
             ):
                 for later in lost[position:]:
                     self._drop(own, own.journal.entries[later])
                 break
-            elif self._send_again(wallet, own, entry).accepted:
+            if self._send_again(own, entry, signed).accepted:
                 again.add(nonce)
         return again
 
@@ -182,16 +188,20 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
         _log.warning("transaction %s is superseded: it is not sent again", entry.last.hash)
         own.journal.forget(entry.nonce)
 
-    def _send_again(self, wallet: Wallet, own: Own, entry: Entry) -> Answer:
-        """Send the bytes of a lost transaction again."""
-        signed = self._restore(wallet, entry.last)
-        if signed is None or signed.version.hash != entry.last.hash:
+    def _restore_or_forget(self, wallet: Wallet, own: Own, entry: Entry) -> Signed | None:
+        """Sign a journalled transaction again; forget it if that is not what was signed before."""
+        signed = self._restore(wallet, entry)
+        if signed is None:
             _log.error(
-                "the journal's transaction %s was changed on the disk: it is not sent",
+                "the journal's transaction %s was changed on the disk: it is neither sent again "
+                "nor replaced; find out who can write to the journal",
                 entry.last.hash,
             )
             own.journal.forget(entry.nonce)
-            return Answer(Refusal.OTHER)
+        return signed
+
+    def _send_again(self, own: Own, entry: Entry, signed: Signed) -> Answer:
+        """Send the bytes of a lost transaction again."""
         _log.warning("the node lost transaction %s: sent again", entry.last.hash)
         try:
             answer = self._broadcast(signed)
@@ -203,7 +213,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
                 own.journal.forget(entry.nonce)
         return answer
 
-    def _find_resumable(self, own: Own, call: str, again: set[int]) -> Entry | None:
+    def _find_resumable(self, wallet: Wallet, own: Own, call: str, again: set[int]) -> Entry | None:
         """Return a transaction of the same call whose caller does not have its outcome."""
         same = [entry for entry in own.journal.entries.values() if entry.call == call]
         for entry in sorted(same, key=lambda e: e.nonce, reverse=True):
@@ -211,7 +221,8 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
                 continue
             if entry.nonce in again:
                 return entry
-            if entry.nonce not in own.settled and self._is_in_doubt(own, entry):
+            in_doubt = entry.nonce not in own.settled and self._is_in_doubt(own, entry)
+            if in_doubt and self._restore_or_forget(wallet, own, entry) is not None:
                 return entry
         return None
 
@@ -276,7 +287,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
         """Resend or replace a transaction; return whether another transaction used its nonce.
 
         Raises:
-            TransactionLost: it is superseded.
+            TransactionLost: it is superseded, or its journal was changed.
         """
         entry = sent.entry
         with self._turn(sent.account) as own:
@@ -291,22 +302,34 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
                     waiting = entry
                 if waiting is None:
                     self._fill_gap(sent.wallet, own, nonce)
-                elif not self._has_valid_premise(waiting):
-                    self._drop(own, waiting)
-                    self._withdraw(sent.wallet, own, waiting)
-                    if waiting is entry:
-                        raise TransactionLost(
-                            f"transaction {sent.hash} was dropped: round {_round_of(entry)} now "
-                            "has other proposals than those it assumes; read the state and decide "
-                            "again"
-                        )
-                elif self._is_included(waiting.last.hash) is None:
-                    answer = self._send_again(sent.wallet, own, waiting)
-                    if answer.refusal in (Refusal.FEE, Refusal.NONCE_TAKEN):
-                        self._raise_fee(sent.wallet, own, waiting)
-                elif is_stuck and nonce == included:
-                    self._raise_fee(sent.wallet, own, waiting)
+                else:
+                    self._tend_one(sent, own, waiting, is_stuck=is_stuck and nonce == included)
             return entry.nonce not in own.journal.entries
+
+    def _tend_one(self, sent: Sent[Request], own: Own, waiting: Entry, *, is_stuck: bool) -> None:
+        """Resend or replace a transaction that is the awaited one, or one before it."""
+        wallet, is_awaited = sent.wallet, waiting.nonce == sent.entry.nonce
+        signed = self._restore_or_forget(wallet, own, waiting)
+        if signed is None:
+            if is_awaited:
+                raise TransactionLost(
+                    f"the journal's entry of transaction {sent.hash} was changed on the disk; the "
+                    "transaction may still take effect: read the state before you send again"
+                )
+        elif not self._has_valid_premise(waiting):
+            self._drop(own, waiting)
+            self._withdraw(wallet, own, signed)
+            if is_awaited:
+                raise TransactionLost(
+                    f"transaction {sent.hash} was dropped: round {_round_of(waiting)} now has "
+                    "other proposals than those it assumes; read the state and decide again"
+                )
+        elif self._is_included(waiting.last.hash) is None:
+            answer = self._send_again(own, waiting, signed)
+            if answer.refusal in (Refusal.FEE, Refusal.NONCE_TAKEN):
+                self._raise_fee(wallet, own, waiting, signed)
+        elif is_stuck:
+            self._raise_fee(wallet, own, waiting, signed)
 
     def _give_up(self, sent: Sent[Request]) -> NoReturn:
         nonce = sent.entry.nonce

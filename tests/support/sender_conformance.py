@@ -29,6 +29,7 @@ class ChainWithFaults(ABC):
     ``proposals`` is the digest of the current round's proposals.
     """
 
+    node: Any
     proposals: str = DIGEST_A
     highest_cost: int
     """Maximum cost of one transaction, in the smallest unit."""
@@ -296,6 +297,28 @@ class JournalConformance(ABC):
         other = chain.send(chain.start_process(), 2)
         chain.make_block()
         assert chain.included() == [other.hash]
+
+    def test_altered_transaction_is_not_offered_to_the_node(
+        self, chain: ChainWithFaults, caplog: pytest.LogCaptureFixture
+    ):
+        chain.hold_blocks()
+        sender = chain.start_process()
+        sent = chain.send(sender, 1)
+        change_transactions(chain.journal(), self.damage)
+        chain.lose_pool()
+        with pytest.raises(TransactionLost, match="was changed on the disk"):
+            sender.wait(sent, 60)
+        assert len(chain.node.offered) == 1
+        assert "find out who can write to the journal" in caplog.text
+        assert chain.send(sender, 2).entry.nonce == 0
+
+    def test_transaction_with_the_name_of_another_call_is_not_sent(self, chain: ChainWithFaults):
+        chain.hold_blocks()
+        chain.send(chain.start_process(), 1)
+        chain.lose_pool()
+        change_transactions(chain.journal(), lambda line: line.update(call="another call"))
+        other = chain.send(chain.start_process(), 2)
+        assert chain.pool() == {0: other.hash}
 
     @abstractmethod
     def damage(self, line: dict[str, Any]) -> None:

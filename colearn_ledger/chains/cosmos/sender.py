@@ -24,6 +24,7 @@ from colearn_ledger.chains.cosmos.transactions import (
     Signing,
     hash_transaction,
     identify_call,
+    read_actions,
     sign_transaction,
     unsigned_transaction,
 )
@@ -162,11 +163,19 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
         fields = {"raw": raw, "gas": gas, "fee": signing.fee}
         return Signed(raw, Version(hash_transaction(raw), fields), signing.fee)
 
-    def _restore(self, wallet: Wallet, version: Version) -> Signed | None:
-        raw = version.unsigned.get("raw")
-        if not isinstance(raw, bytes):
+    def _restore(self, wallet: Wallet, entry: Entry) -> Signed | None:
+        fields = entry.last.unsigned
+        try:
+            actions = read_actions(fields["raw"])
+            signing = self._signing(
+                self.address(wallet), entry.nonce, fields["gas"], int(fields["fee"])
+            )
+            raw = sign_transaction(wallet, actions, signing)
+        except Exception:  # noqa: BLE001 - the fields may be anything
             return None
-        return Signed(raw, Version(hash_transaction(raw), version.unsigned), 0)
+        signed = Signed(raw, Version(hash_transaction(raw), fields), signing.fee)
+        is_same_call = identify_call(actions) == entry.call
+        return signed if is_same_call and signed.version.hash == entry.last.hash else None
 
     def _broadcast(self, signed: Signed) -> Answer:
         try:
@@ -202,7 +211,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
     def _would_be_refused(self, wallet: Wallet, entry: Entry, position: int) -> bool:
         if position:  # a simulation ignores transactions in flight
             return False
-        signed = self._restore(wallet, entry.last)
+        signed = self._restore(wallet, entry)
         try:
             if signed is not None:
                 self._node.simulate(signed.raw)

@@ -126,6 +126,16 @@ def _unsigned(wallet: Wallet, actions: tuple[Action, ...], signing: Signing) -> 
     )
 
 
+def read_actions(raw: bytes) -> tuple[Action, ...]:
+    """Return the actions in a transaction's bytes.
+
+    Raises:
+        google.protobuf.message.DecodeError: the bytes are not a transaction.
+    """
+    body = TxBody.FromString(TxRaw.FromString(raw).body_bytes)
+    return tuple(bytes(each.SerializeToString(deterministic=True)) for each in body.messages)
+
+
 def hash_transaction(raw: bytes) -> str:
     """Return a transaction's hash in upper-case hexadecimal."""
     return hashlib.sha256(raw).hexdigest().upper()

@@ -135,11 +135,17 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
         raw = wallet.sign_transaction(fields)
         return Signed(raw, Version("0x" + keccak(raw).hex(), fields), _highest_cost(fields))
 
-    def _restore(self, wallet: Wallet, version: Version) -> Signed | None:
+    def _restore(self, wallet: Wallet, entry: Entry) -> Signed | None:
+        fields = entry.last.unsigned
         try:
-            return self._sign(wallet, version.unsigned, version.unsigned["nonce"])
-        except (KeyError, TypeError, ValueError):
+            if (fields["chainId"], fields["nonce"]) != (self.chain_id, entry.nonce):
+                return None
+            if _identify_call(fields) != entry.call:
+                return None
+            signed = self._sign(wallet, fields, entry.nonce)
+        except Exception:  # noqa: BLE001 - the fields may be anything
             return None
+        return signed if signed.version.hash == entry.last.hash else None
 
     def _broadcast(self, signed: Signed) -> Answer:
         name = signed.version.hash
@@ -208,32 +214,32 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
 
     # ------------------------------------------------------------------ replacements
 
-    def _raise_fee(self, wallet: Wallet, own: Own, entry: Entry) -> None:
+    def _raise_fee(self, wallet: Wallet, own: Own, entry: Entry, signed: Signed) -> None:
         """Replace a transaction with one that offers an eighth more, up to the ceiling."""
-        fees = self._higher_fees(entry)
+        old = signed.version
+        fees = self._higher_fees(old)
         if fees is None:
             return
-        _log.warning(
-            "transaction %s is stuck: replaced at %.3f gwei", entry.last.hash, fees.max_fee / 1e9
-        )
-        signed = self._sign(wallet, _with_fees(entry.last.unsigned, fees), entry.nonce)
+        _log.warning("transaction %s is stuck: replaced at %.3f gwei", old.hash, fees.max_fee / 1e9)
+        higher = self._sign(wallet, _with_fees(old.unsigned, fees), entry.nonce)
         try:
-            own.record(entry, signed)
+            own.record(entry, higher)
         except BudgetSpent as error:
             _log.warning("it is not replaced: %s", error)
             return
-        answer = self._broadcast(signed)
+        answer = self._broadcast(higher)
         if not answer.accepted:
             _log.warning("its replacement was refused: %s", answer.text)
 
-    def _withdraw(self, wallet: Wallet, own: Own, entry: Entry) -> None:
+    def _withdraw(self, wallet: Wallet, own: Own, signed: Signed) -> None:
         """Replace a transaction in the pool with an empty one, so that it never takes effect."""
-        if self._is_included(entry.last.hash) is not False:
+        old = signed.version
+        if self._is_included(old.hash) is not False:
             return
-        fees = self._higher_fees(entry)
+        fees = self._higher_fees(old)
         if fees is not None:
-            _log.warning("transaction %s is withdrawn from the node's pool", entry.last.hash)
-            self._send_empty(wallet, own, entry.nonce, fees)
+            _log.warning("transaction %s is withdrawn from the node's pool", old.hash)
+            self._send_empty(wallet, own, old.unsigned["nonce"], fees)
 
     def _fill_gap(self, wallet: Wallet, own: Own, nonce: int) -> None:
         """Send an empty transaction with an unused nonce that blocks later transactions."""
@@ -255,16 +261,16 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
             own.forget(nonce)
             _log.warning("the empty transaction was refused: %s", answer.text)
 
-    def _higher_fees(self, entry: Entry) -> Fees | None:
+    def _higher_fees(self, version: Version) -> Fees | None:
         """Return the fees of a replacement, ``None`` if the ceilings allow no increase."""
-        old = Fees(entry.last.unsigned["maxFeePerGas"], entry.last.unsigned["maxPriorityFeePerGas"])
+        old = Fees(version.unsigned["maxFeePerGas"], version.unsigned["maxPriorityFeePerGas"])
         config = self._config
         fees = raise_fees(old, self._prices.now(fresh=True), config.max_fee, config.max_tip)
         if fees is None:
             _log.warning(
                 "transaction %s offers %.3f gwei and is stuck; the ceiling of %.3f gwei (tip "
                 "%.3f) allows no replacement",
-                entry.last.hash,
+                version.hash,
                 old.max_fee / 1e9,
                 config.max_fee / 1e9,
                 config.max_tip / 1e9,

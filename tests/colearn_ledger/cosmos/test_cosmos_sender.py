@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -329,7 +330,28 @@ class TestBudget(BudgetConformance):
 
 
 class TestJournal(JournalConformance):
+    @pytest.fixture(params=["contract", "forged", "sequence", "chain", "hash", "gas", "fee"])
+    def field(self, request: pytest.FixtureRequest) -> str:
+        return str(request.param)
+
+    @pytest.fixture(autouse=True)
+    def _remember(self, field: str) -> None:
+        self.field = field
+
     def damage(self, line: dict[str, Any]) -> None:
-        raw = bytes.fromhex(line["unsigned"]["raw"]["hex"])
-        changed = raw.replace(CONTRACT.encode(), ACCOUNT.encode())
-        line["unsigned"]["raw"]["hex"] = changed.hex()
+        raw, unsigned = bytes.fromhex(line["unsigned"]["raw"]["hex"]), line["unsigned"]
+        signing = Signing("testing-1", 7, 0, unsigned["gas"], unsigned["fee"], "stake")
+        stranger = Wallet.from_key(b"\5" * 32)
+        changed = {
+            "contract": raw.replace(CONTRACT.encode(), ACCOUNT.encode()),
+            "forged": sign_transaction(stranger, (action(1),), signing),
+            "sequence": sign_transaction(WALLET, (action(1),), replace(signing, sequence=1)),
+            "chain": sign_transaction(WALLET, (action(1),), replace(signing, chain_id="other-1")),
+        }
+        if self.field in changed:
+            unsigned["raw"]["hex"] = changed[self.field].hex()
+            line["hash"] = hash_transaction(changed[self.field])
+        elif self.field == "hash":
+            line["hash"] = "damaged"
+        else:
+            unsigned[self.field] = 7

@@ -11,7 +11,7 @@ import pytest
 
 from colearn_ledger.chains import hooks
 from colearn_ledger.chains import sender as state_machine
-from colearn_ledger.chains.errors import BudgetSpent, NodeRefused
+from colearn_ledger.chains.errors import BudgetSpent, NodeRefused, TransactionLost
 from colearn_ledger.chains.evm import EvmSenderConfig
 from colearn_ledger.chains.evm import sender as evm_sender
 from colearn_ledger.chains.evm.sender import Request, Sender
@@ -19,6 +19,7 @@ from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.chains.journal import Premise
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
+from tests.support.journals import change_transactions
 from tests.support.scripted_evm import GWEI, ScriptedEvm, fields_of, hash_of, unreachable
 from tests.support.sender_conformance import (
     DIGEST_B,
@@ -133,7 +134,7 @@ class TestPremise(PremiseConformance):
 
 
 class TestJournal(JournalConformance):
-    @pytest.fixture(params=["to", "data", "value", "gas", "nonce"])
+    @pytest.fixture(params=["to", "data", "value", "gas", "nonce", "chainId", "hash"])
     def field(self, request: pytest.FixtureRequest) -> str:
         return str(request.param)
 
@@ -142,8 +143,36 @@ class TestJournal(JournalConformance):
         self.field = field
 
     def damage(self, line: dict[str, Any]) -> None:
-        changed = {"to": WALLET.address, "data": {"hex": "01"}, "value": 10**18}
+        if self.field == "hash":
+            line["hash"] = "damaged"
+            return
+        changed = {"to": WALLET.address, "data": {"hex": "01"}, "value": 10**18, "chainId": 6}
         line["unsigned"][self.field] = changed.get(self.field, "damaged")
+
+    def test_altered_transaction_that_looks_stuck_is_not_replaced(self, chain: ScriptedEvmChain):
+        chain.hold_blocks()
+        sender = chain.start_process(max_fee=9 * GWEI)
+        sent = chain.send(sender, 1)
+        change_transactions(chain.journal(), self.damage)
+        with pytest.raises(TransactionLost, match="was changed on the disk"):
+            sender.wait(sent, 20)
+        assert [hash_of(raw) for raw in chain.node.offered] == [sent.hash]
+
+    def test_altered_transaction_is_not_withdrawn(self, chain: ScriptedEvmChain):
+        chain.hold_blocks()
+        sender = chain.start_process(max_fee=9 * GWEI)
+        chain.send(sender, 1, JUDGES_A)
+        chain.proposals = DIGEST_B
+        change_transactions(chain.journal(), self.damage)
+        other = chain.send(sender, 2)
+        assert hash_of(chain.node.offered[-1]) == other.hash
+        assert len(chain.node.offered) == 2
+
+    def test_altered_transaction_is_not_resumed(self, chain: ScriptedEvmChain):
+        chain.hold_blocks()
+        before = chain.send(chain.start_process(), 1)
+        change_transactions(chain.journal(), self.damage)
+        assert chain.send(chain.start_process(), 1).hash != before.hash
 
 
 class TestBudget(BudgetConformance):
