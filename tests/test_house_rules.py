@@ -219,7 +219,6 @@ MAY_PARSE_JSON = {  # they parse only the user's own files and arguments, or are
     "colearn_ledger/chains/budget.py",
     "colearn_ledger/chains/cosmos/gas.py",
     "colearn_ledger/chains/evm/abi.py",
-    "colearn_ledger/keys/keystore.py",
     "colearn_ledger/text/strict_json.py",
 }
 

@@ -9,7 +9,6 @@ the folder; its key is then used on both kinds of chains.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +16,10 @@ from pathlib import Path
 from eth_utils.address import is_hex_address, to_checksum_address
 
 from colearn_ledger.home import config_home, private_folder, write_private
+from colearn_ledger.keys.limits import CostlyKeystore
 from colearn_ledger.keys.wallet import InvalidKey, Wallet, WrongPassword
 from colearn_ledger.protocol import Account, LedgerError
+from colearn_ledger.text import strict_json
 from colearn_ledger.text.address import encode_bech32
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -123,6 +124,7 @@ class Keystore:
             UnknownKey: no key has this name.
             WrongPassword: the password does not open the key.
             InvalidKey: a file is not a keystore, or its key does not match its address.
+            CostlyKeystore: decrypting a file would take too much memory or time.
         """
         document = self._read(name)
         second = _cosmos_path(self.path_of(name))
@@ -131,6 +133,8 @@ class Keystore:
             wallet = Wallet.decrypt(document, password, cosmos)
         except WrongPassword:
             raise WrongPassword(f"the password does not open the key {name}") from None
+        except CostlyKeystore as error:
+            raise CostlyKeystore(f"the key {name} is not opened: {error}") from None
         except InvalidKey:
             raise _not_a_keystore(self.path_of(name)) from None
         if _read_address(document) not in (None, wallet.address):
@@ -230,7 +234,7 @@ def _is_private_key(text: str) -> bool:
 
 def _read_address(document: str) -> Account | None:
     try:
-        parsed = json.loads(document)
+        parsed = strict_json.load(document)
         if not isinstance(parsed, dict) or not isinstance(parsed["crypto"], dict):
             raise InvalidKey("not an Ethereum keystore of version 3")
     except (ValueError, KeyError):
@@ -242,9 +246,8 @@ def _read_address(document: str) -> Account | None:
 
 
 def _read_cosmos_account(document: str) -> bytes | None:
-    found = json.loads(document).get(
-        "cosmos_account"
-    )  # `_read_address` checked that it is an object
+    # `_read_address` checked that it is an object
+    found = strict_json.load(document).get("cosmos_account")
     if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{40}", found):
         return None
     return bytes.fromhex(found)

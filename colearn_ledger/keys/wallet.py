@@ -18,6 +18,8 @@ from eth_account import Account as EthAccount
 from eth_account.messages import SignableMessage
 from eth_account.signers.local import LocalAccount
 
+from colearn_ledger.keys.limits import InvalidKey as InvalidKey
+from colearn_ledger.keys.limits import read_keystore
 from colearn_ledger.protocol import Account, LedgerError, SigningDomain, SigningScheme
 from colearn_ledger.text.address import decode_bech32, encode_bech32
 
@@ -30,10 +32,6 @@ COSMOS_PATH = "m/44'/118'/0'/0/0"
 _FEWEST_WORDS = 12
 _KEY = re.compile(r"(0x)?[0-9a-fA-F]{64}")
 _KEY_BYTES = 32
-
-
-class InvalidKey(LedgerError):
-    """The text is not a secp256k1 private key; the message never repeats the text."""
 
 
 class WrongPassword(LedgerError):
@@ -131,6 +129,7 @@ class Wallet:
         Raises:
             WrongPassword: the password does not open it.
             InvalidKey: a document is not a keystore of version 3.
+            CostlyKeystore: decrypting it would take too much memory or time.
         """
         account = _decrypt_account(document, password)
         return cls(account, _decrypt_account(cosmos, password) if cosmos is not None else None)
@@ -201,9 +200,10 @@ class Wallet:
 
 
 def _decrypt_account(document: str, password: str) -> LocalAccount:
+    keystore = read_keystore(document)
     wrong_password = False
     try:
-        account: LocalAccount = EthAccount.from_key(EthAccount.decrypt(document, password))
+        account: LocalAccount = EthAccount.from_key(EthAccount.decrypt(keystore, password))
         return account
     except Exception as error:  # noqa: BLE001 - eth-account raises many types
         wrong_password = "MAC mismatch" in str(error)

@@ -8,12 +8,14 @@ import stat
 import threading
 import traceback
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_account import Account as EthAccount
 
 from colearn_ledger import home
 from colearn_ledger.keys.keystore import BadKeyName, KeyExists, Keystore, UnknownKey
+from colearn_ledger.keys.limits import CostlyKeystore, read_keystore
 from colearn_ledger.keys.wallet import InvalidKey, Wallet, WrongPassword
 
 KEY = "0x" + "4c" * 32
@@ -161,6 +163,89 @@ def test_damaged_file_is_refused_and_left_out_of_the_list(store: Keystore, text:
         store.open("bad", PASSWORD)
     store.save("good", Wallet.from_key(KEY), PASSWORD)
     assert "good" in [k.name for k in store.all()]
+
+
+def damage_parameters(store: Keystore, document: dict[str, Any], **changes: Any) -> None:
+    """Save a keystore with other parameters of the key derivation as the key ``costly``."""
+    changed = json.loads(json.dumps(document))
+    changed["crypto"]["kdfparams"] |= changes
+    (store.folder / "costly.json").write_text(json.dumps(changed))
+
+
+@pytest.fixture
+def no_decryption(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail the test if a keystore is decrypted."""
+
+    def refuse(*_: object) -> None:
+        pytest.fail("the keystore was decrypted")
+
+    monkeypatch.setattr(EthAccount, "decrypt", refuse)
+
+
+@pytest.mark.usefixtures("no_decryption")
+class TestCost:
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            (
+                {"n": 2**22},
+                r"4,096 MiB of memory \(scrypt with n=4,194,304, r=8 .* at most 512 MiB",
+            ),
+            ({"n": 2**19, "r": 9}, "576 MiB of memory"),
+            ({"n": 2, "r": 2**21, "p": 16}, "4,096 MiB of memory"),
+            ({"p": 17}, r"17 repetitions of scrypt.* at most 16"),
+            ({"dklen": 2**31}, r"another length than 32 bytes \(dklen\)"),
+        ],
+    )
+    def test_costly_scrypt_is_refused(self, store: Keystore, changes: dict[str, int], message: str):
+        store.save("alice", Wallet.from_key(KEY), PASSWORD)
+        damage_parameters(store, json.loads(store.document("alice")), **changes)
+        with pytest.raises(CostlyKeystore, match=f"the key costly is not opened: .*{message}"):
+            store.open("costly", PASSWORD)
+
+    def test_costly_pbkdf2_is_refused(self, store: Keystore):
+        store.folder.mkdir()
+        damage_parameters(store, VECTOR, c=2**31)
+        with pytest.raises(CostlyKeystore, match=r"2,147,483,648 rounds .* at most 10,000,000"):
+            store.open("costly", PASSWORD)
+
+    def test_names_in_upper_case_do_not_hide_the_cost(self, store: Keystore):
+        store.folder.mkdir()
+        damage_parameters(store, VECTOR, c=2**31)
+        path = store.folder / "costly.json"
+        path.write_text(path.read_text().replace("kdfparams", "KdfParams").replace('"c"', '"C"'))
+        with pytest.raises(CostlyKeystore):
+            store.open("costly", PASSWORD)
+
+    @pytest.mark.parametrize("value", [None, "262144", True, 1.5, -1, 0, [], {}])
+    @pytest.mark.parametrize("name", ["n", "r", "p", "dklen"])
+    def test_parameter_of_another_type_is_refused(self, store: Keystore, name: str, value: object):
+        store.save("alice", Wallet.from_key(KEY), PASSWORD)
+        damage_parameters(store, json.loads(store.document("alice")), **{name: value})
+        with pytest.raises(InvalidKey, match="is not an Ethereum keystore"):
+            store.open("costly", PASSWORD)
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ('"version": 3', '"version": 4'),
+            ('"scrypt"', '"argon2"'),
+            ('"kdf":', '"KDF": "pbkdf2", "kdf":'),
+            ('"kdf":', '"kdf": "pbkdf2", "kdf":'),
+        ],
+    )
+    def test_other_and_ambiguous_documents_are_refused(self, store: Keystore, old: str, new: str):
+        store.save("alice", Wallet.from_key(KEY), PASSWORD)
+        text = store.document("alice")
+        assert old in text
+        (store.folder / "other.json").write_text(text.replace(old, new))
+        with pytest.raises(InvalidKey):
+            store.open("other", PASSWORD)
+
+
+def test_own_keystores_with_the_default_cost_are_accepted():
+    params = json.loads(Wallet.from_key(KEY).encrypt(PASSWORD))
+    assert read_keystore(json.dumps(params)) == params
 
 
 def test_key_that_does_not_match_its_address_is_refused(store: Keystore):
