@@ -21,7 +21,7 @@ from colearn_learner.cli._support.output import (
     print_table,
     print_text,
 )
-from colearn_learner.cli._support.secrets import Passwords, password_options, read_secret
+from colearn_learner.cli._support.secrets import Passwords, password_options, read_key
 from colearn_ledger.home import write_private
 from colearn_ledger.keys.keystore import BadKeyName, KeyExists, Keystore, StoredKey
 from colearn_ledger.keys.wallet import COSMOS_PATH, MNEMONIC_PATH, InvalidKey, Wallet
@@ -122,7 +122,7 @@ def import_key(
             "processes; choose its source with --from"
         )
     _check_free(name)
-    secret = read_secret(options.source or ("prompt" if sys.stdin.isatty() else "stdin"))
+    secret = read_key(options.source or ("prompt" if sys.stdin.isatty() else "stdin"))
     try:
         wallet = Wallet.from_secret(secret, path=options.path, cosmos_path=options.cosmos_path)
     except InvalidKey as error:

@@ -48,6 +48,53 @@ def make_pipe(text: str) -> int:
     return reading
 
 
+SHOW_LIMITS = """
+import ctypes, resource, sys
+from colearn_learner.cli import main
+from colearn_learner.cli._support.secrets import KeyOptions, Passwords
+from colearn_ledger.keys.keystore import Keystore
+
+def show_limits():
+    dumpable = ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)
+    print(resource.getrlimit(resource.RLIMIT_CORE), dumpable)
+
+Keystore.__init__.__kwdefaults__ = {"work": 2}
+show_limits()
+command = sys.argv[1:]
+if command[0] == "open":
+    KeyOptions(command[1], Passwords(None, None)).open_wallet()
+else:
+    main(command, standalone_mode=False)
+show_limits()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has PR_SET_DUMPABLE")
+@pytest.mark.parametrize(
+    ("command", "is_protected"),
+    [
+        ("key list", False),
+        ("key new bob", True),
+        ("key import bob --from env:SECRET", True),
+        ("key export alice --private-key --out -", True),
+        ("open alice", True),
+        ("open env:SECRET", True),
+    ],
+)
+def test_process_with_an_unlocked_key_leaves_no_core_file(
+    home: Path, command: str, is_protected: bool
+):
+    Keystore().save("alice", Wallet.from_key(KEY), PASSWORD)
+    before, *_, after = subprocess.run(
+        [sys.executable, "-c", SHOW_LIMITS, *command.split()],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLEARN_PASSWORD": PASSWORD, "SECRET": KEY},
+    ).stdout.splitlines()
+    assert after == ("(0, 0) 0" if is_protected else before)
+
+
 def read_all_files(folder: Path) -> str:
     return "".join(p.read_text() for p in folder.rglob("*") if p.is_file())
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import click
 
 from colearn_learner.cli._support.collect import Command, collect
+from colearn_learner.cli._support.core_dumps import forbid_core_dumps
 from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.keys.wallet import Wallet
 
@@ -37,9 +38,12 @@ class Passwords:
     def read(self, name: str, *, new: bool = False) -> str:
         """Return the password of a key; the prompt asks for a new one twice.
 
+        From here on, this process leaves no core file.
+
         Raises:
             click.UsageError: no source of the password was given, and there is no terminal.
         """
+        forbid_core_dumps()
         if self.password_file is not None:
             password = _first_line(_read_file(self.password_file), "the password file")
         elif self.password_fd is not None:
@@ -82,7 +86,7 @@ class KeyOptions:
                 "use it again. Import keys with colearn key import, or pass them as env:VARIABLE"
             )
         if self.key.startswith(("env:", "fd:")):
-            return Wallet.from_secret(read_secret(self.key))
+            return Wallet.from_secret(read_key(self.key))
         store = Keystore()
         store.key(self.key)  # reports an unknown name before asking for a password
         return store.open(self.key, self.passwords.read(self.key))
@@ -115,6 +119,18 @@ def key_options(command: Command) -> Command:
         "env:VARIABLE or fd:NUMBER to read a private key or mnemonic from.",
     )
     return option(password_options(collect(KeyOptions, "signer")(command)))
+
+
+def read_key(source: str) -> str:
+    """Return a private key or a mnemonic from a source of `read_secret`.
+
+    From here on, this process leaves no core file.
+
+    Raises:
+        click.UsageError: there is no such source, or it is empty.
+    """
+    forbid_core_dumps()
+    return read_secret(source)
 
 
 def read_secret(source: str) -> str:
