@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from packaging.specifiers import SpecifierSet
 from tests.support.house_rules import (
     BANNED,
     find_banned_words,
+    find_connections,
     find_cycles,
+    find_imports,
+    find_json_parsing,
     find_long_files,
     find_wide_functions,
 )
@@ -40,16 +44,6 @@ HEAVY = {
     *("cosmpy", "grpc", "torch", "xgboost", "scipy", "PIL", "grpc_health", "uvicorn", "starlette"),
 }
 BARE = {"Exception", "BaseException", "RuntimeError", "AssertionError"}
-
-
-def find_imports(path: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-    return names
 
 
 def find_loaded_packages(statement: str) -> set[str]:
@@ -220,41 +214,79 @@ MAY_PARSE_JSON = {  # they parse only the user's own files and arguments, or are
     "colearn_ledger/chains/cosmos/gas.py",
     "colearn_ledger/chains/evm/abi.py",
     "colearn_ledger/text/strict_json.py",
+    "localnet/colearn_localnet/anvil.py",
+    "localnet/colearn_localnet/cosmos_genesis.py",
+    "localnet/colearn_localnet/processes.py",
+    "localnet/colearn_localnet/records.py",
+    "localnet/colearn_localnet/wasmd.py",
 }
 
 
-def find_json_parsing(path: Path) -> list[int]:
-    """Return the lines that call ``json.load`` or ``json.loads``."""
-    return [
-        node.lineno
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Attribute)
-        and node.attr in ("load", "loads")
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "json"
-    ]
+MAY_OPEN_CONNECTIONS = {  # with limits on time and size, or to processes of this machine
+    "colearn_learner/remote/client.py",
+    "colearn_learner/remote/limits.py",
+    "colearn_learner/remote/server.py",
+    "colearn_ledger/chains/cosmos/node.py",
+    "colearn_ledger/chains/evm/heads.py",
+    "colearn_ledger/http_connections.py",
+    "colearn_ledger/serve.py",
+    "localnet/colearn_localnet/processes.py",
+    "localnet/colearn_localnet/wasmd.py",
+}
 
 
-def list_package_files() -> list[Path]:
-    packages = ("colearn_ledger", "colearn_learner")
-    return [path for name in packages for path in (ROOT / name).rglob("*.py")]
+def select_sources(is_selected: Callable[[Path], object]) -> set[str]:
+    """Return the names of the packages' modules that a function selects."""
+    return {str(path.relative_to(ROOT)) for path in SOURCES if is_selected(path)}
 
 
 def test_only_the_shared_client_uses_http():
     clients = {"requests", "urllib3", "httpx", "urllib.request", "http.client", "ipfshttpclient"}
-    using = {
-        str(path.relative_to(ROOT))
-        for path in list_package_files()
-        if any(n in clients or n.split(".")[0] in clients for n in find_imports(path))
-    }
+    using = select_sources(
+        lambda path: any(n in clients or n.split(".")[0] in clients for n in find_imports(path))
+    )
     assert using <= MAY_USE_HTTP
 
 
 def test_json_from_outside_is_parsed_strictly():
-    parsing = {
-        str(path.relative_to(ROOT)) for path in list_package_files() if find_json_parsing(path)
-    }
-    assert parsing <= MAY_PARSE_JSON
+    assert select_sources(find_json_parsing) == MAY_PARSE_JSON
+
+
+def test_only_listed_modules_open_connections():
+    assert select_sources(find_connections) == MAY_OPEN_CONNECTIONS
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("json.loads(text)", "json.load(file)", "json.JSONDecoder()", "from json import loads"),
+        *("import json as j", "def f():\n    from json import load as read"),
+    ],
+)
+def test_json_parsing_is_found(tmp_path: Path, source: str):
+    (tmp_path / "module.py").write_text(source)
+    assert find_json_parsing(tmp_path / "module.py")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("import socket", "from socket import create_connection", "import socketserver"),
+        *("from websockets.sync.client import connect", "def f():\n    import grpc"),
+        *("asyncio.open_connection(host)", "asyncio.start_server(f)"),
+        *("from asyncio import open_connection", "loop.create_connection(f)"),
+    ],
+)
+def test_connection_is_found(tmp_path: Path, source: str):
+    (tmp_path / "module.py").write_text(source)
+    assert find_connections(tmp_path / "module.py")
+
+
+def test_harmless_module_is_not_found(tmp_path: Path):
+    path = tmp_path / "module.py"
+    path.write_text("import asyncio, json\njson.dumps({})\nasyncio.run(f())\n")
+    assert not find_json_parsing(path)
+    assert not find_connections(path)
 
 
 def test_modules_have_no_import_cycles():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import subprocess
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from colearn_ledger.home import lock_file
+from colearn_ledger.text import strict_json
 from colearn_ledger.text.address import InvalidAddress, check_cosmos_address, decode_bech32
 from colearn_localnet.cosmos_genesis import (
     CHAIN_ID,
@@ -21,7 +21,7 @@ from colearn_localnet.cosmos_genesis import (
 )
 from colearn_localnet.errors import AddressRefused, NodeFailed
 from colearn_localnet.processes import wait_until
-from colearn_localnet.rpc import get, json_rpc
+from colearn_localnet.rpc import get_json, json_rpc
 
 _GAS = 200_000
 _FEE = f"5000{DENOMINATION}"
@@ -84,7 +84,7 @@ class Faucet:
             command, env=quiet_environment(), capture_output=True, text=True, check=False
         )
         try:
-            answer: dict[str, Any] = json.loads(done.stdout)
+            answer: dict[str, Any] = strict_json.load(done.stdout)
             problem = answer["raw_log"] if answer["code"] else ""
             sent = str(answer["txhash"])
         except (ValueError, KeyError, TypeError):
@@ -115,7 +115,7 @@ class Faucet:
 
     def _read_balance(self, address: str) -> Decimal:
         path = f"/cosmos/bank/v1beta1/balances/{address}/by_denom?denom={DENOMINATION}"
-        return Decimal(json.loads(get(f"{self.rest}{path}"))["balance"]["amount"])
+        return Decimal(get_json(f"{self.rest}{path}")["balance"]["amount"])
 
 
 def _parse_amount(amount: Decimal) -> int:

@@ -18,12 +18,13 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from colearn_ledger.home import write_private
+from colearn_ledger.text import strict_json
 from colearn_localnet.errors import NodeFailed
 from colearn_localnet.install import KUBO, find_binary
 from colearn_localnet.node import HEALTHY_WITHIN, Node
 from colearn_localnet.private_swarm import PRIVATE, peer_entry, read_port, tcp_address
 from colearn_localnet.processes import free_ports, wait_until
-from colearn_localnet.rpc import post
+from colearn_localnet.rpc import post, post_json
 
 _PORTS = ("Swarm", "API", "Gateway")
 
@@ -118,7 +119,7 @@ class Kubo(Node):
         self._launch(command, self._environment(self._repo))
 
     def _load(self) -> bool:
-        config = json.loads((self._repo / "config").read_text())
+        config = strict_json.load((self._repo / "config").read_bytes())
         self._ports = {name: read_port(config, name) or 0 for name in _PORTS}
         self._keep_swarm_key()
         return self._answers()
@@ -149,7 +150,7 @@ class Kubo(Node):
         Raises:
             NodeFailed: the daemon does not answer.
         """
-        answer = json.loads(post(f"{self.api_url}/api/v0/swarm/peers"))
+        answer = post_json(f"{self.api_url}/api/v0/swarm/peers")
         return frozenset(peer["Peer"] for peer in answer.get("Peers") or ())
 
     def _initialise(self, binary: Path) -> None:
@@ -166,7 +167,7 @@ class Kubo(Node):
             )
             if made.returncode:
                 raise NodeFailed(f"Kubo cannot create {self._repo}: {made.stderr.strip()}")
-            config = json.loads((fresh / "config").read_text())
+            config = strict_json.load((fresh / "config").read_bytes())
             config["Addresses"] = {}  # `_configure` writes its own ports
             (fresh / "config").write_text(json.dumps(config))
             for item in sorted(fresh.iterdir(), key=lambda item: item.name == "config"):
@@ -182,7 +183,7 @@ class Kubo(Node):
 
     def _configure(self) -> None:
         path = self._repo / "config"
-        config: dict[str, Any] = json.loads(path.read_text())
+        config: dict[str, Any] = strict_json.load(path.read_bytes())
         previous = {name: self._ports.get(name) or read_port(config, name) or 0 for name in _PORTS}
         self._ports = free_ports(self._host, previous)
         config.update(PRIVATE)
@@ -204,7 +205,7 @@ class Kubo(Node):
 
     def _answers(self) -> bool:
         try:
-            answer = json.loads(post(f"{self.api_url}/api/v0/id", seconds=5))
+            answer = post_json(f"{self.api_url}/api/v0/id", seconds=5)
         except NodeFailed:
             return False
         addresses: list[str] = answer.get("Addresses") or []

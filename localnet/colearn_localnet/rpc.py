@@ -33,6 +33,31 @@ def get(url: str, *, seconds: float = 10.0) -> bytes:
     return _request("GET", url, None, seconds)
 
 
+def post_json(url: str, *, seconds: float = 10.0) -> Any:
+    """Send a POST request without a body and return the answer, which is JSON.
+
+    Raises:
+        NodeFailed: as `post`, or the answer is not JSON.
+    """
+    return _parse(post(url, seconds=seconds), url)
+
+
+def get_json(url: str) -> Any:
+    """Send a GET request and return the answer, which is JSON.
+
+    Raises:
+        NodeFailed: as `get`, or the answer is not JSON.
+    """
+    return _parse(get(url), url)
+
+
+def _parse(content: bytes, url: str) -> Any:
+    try:
+        return strict_json.load(content)
+    except strict_json.InvalidJson as error:
+        raise NodeFailed(f"{url} did not answer with JSON: {content[:200]!r}") from error
+
+
 def _request(method: str, url: str, body: bytes | None, seconds: float) -> bytes:
     headers = {} if body is None else {"Content-Type": "application/json"}
     try:

@@ -27,6 +27,9 @@ QUOTING = {"tests/support/house_rules.py", "tests/test_house_rules.py"}
 """Files that name the banned words on purpose."""
 SUFFIXES = {".md", ".py", ".rs", ".sol"}
 
+_CONNECTING = {"aiohttp", "grpc", "socket", "socketserver", "websockets"}
+_CONNECTING_CALLS = {"create_connection", "create_server", "open_connection", "start_server"}
+
 
 def find_banned_words() -> list[str]:
     """Return the places in all texts of the repository that contain banned words."""
@@ -70,6 +73,43 @@ def find_cycles() -> list[list[str]]:
         if name in reached[name]
     }
     return [list(group) for group in sorted(groups)]
+
+
+def find_imports(path: Path) -> set[str]:
+    """Return the modules that a file imports, also in functions."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+def find_json_parsing(path: Path) -> list[int]:
+    """Return the lines that parse JSON with the module ``json``, or rename that module."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        parses = isinstance(node, ast.Attribute) and (
+            node.attr in ("load", "loads", "JSONDecoder") and ast.unparse(node.value) == "json"
+        )
+        renames = isinstance(node, ast.Import) and any(
+            alias.name == "json" and alias.asname for alias in node.names
+        )
+        if parses or renames or (isinstance(node, ast.ImportFrom) and node.module == "json"):
+            found.append(node.lineno)
+    return found
+
+
+def find_connections(path: Path) -> set[str]:
+    """Return the modules and functions of a file that can open connections or listen for them."""
+    used = {name for name in find_imports(path) if name.split(".")[0] in _CONNECTING}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and node.attr in _CONNECTING_CALLS:
+            used.add(node.attr)
+        elif isinstance(node, ast.ImportFrom) and node.module == "asyncio":
+            used |= {alias.name for alias in node.names} & _CONNECTING_CALLS
+    return used
 
 
 def _count_parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
