@@ -19,6 +19,14 @@ class InvalidData(LearnerError, ValueError):
     """Raised for data on which a model cannot be trained."""
 
 
+class NotEnoughData(LearnerError):
+    """Raised if a data set has too few records for the number of learners."""
+
+
+class UnfitModel(LearnerError):
+    """Raised if a model cannot be trained on a data set."""
+
+
 class WeightsMismatch(LearnerError, ValueError):
     """Raised for weights whose names, shapes or types differ from the model's."""
 

@@ -12,13 +12,8 @@ import numpy as np
 from colearn_learner.catalogue.nets import keras_learner, keras_mlp, pytorch_learner, pytorch_mlp
 from colearn_learner.catalogue.settings import Score, Training, score_of
 from colearn_learner.datasets import Dataset, Share, Task
-from colearn_learner.errors import LearnerError, MissingPackage
+from colearn_learner.errors import MissingPackage, UnfitModel
 from colearn_learner.names import find_name
-
-
-class UnfitModel(LearnerError):
-    """The model cannot be trained on the data set."""
-
 
 Framework = Literal["sklearn", "keras", "pytorch", "xgboost"]
 """A framework; also the name of the extra that installs it."""

@@ -12,11 +12,7 @@ from colearn_learner.datasets.preparing import FolderTaken, Prepared, prepare, s
 from colearn_learner.datasets.records import Data, Dataset, Share, Split, Task
 from colearn_learner.datasets.shipped import DATASETS, dataset, split
 from colearn_learner.datasets.sources import SOURCES, DataNotFound, Loaded, Source, load
-from colearn_learner.datasets.splitting import (
-    Division,
-    NotEnoughData,
-    split_list_into_fractions,
-)
+from colearn_learner.datasets.splitting import Division, split_list_into_fractions
 
 __all__ = [
     "DATASETS",
@@ -28,7 +24,6 @@ __all__ = [
     "FolderTaken",
     "Loaded",
     "NoShare",
-    "NotEnoughData",
     "Prepared",
     "PreparedShare",
     "Share",

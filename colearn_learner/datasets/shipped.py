@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from colearn_learner.datasets.records import Data, Dataset, Share, Split, Task, scaled
-from colearn_learner.datasets.splitting import NotEnoughData, groups_of, skewed_parts
+from colearn_learner.datasets.splitting import groups_of, skewed_parts
+from colearn_learner.errors import NotEnoughData
 from colearn_learner.names import find_name
 
 _COMMON_TEST = 0.25

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from colearn_learner.datasets.records import Targets, Task
-from colearn_learner.errors import InvalidArgument, LearnerError
+from colearn_learner.errors import InvalidArgument, NotEnoughData
 
 _log = logging.getLogger(__name__)
 
@@ -28,10 +28,6 @@ _ROUNDING = 1e-9
 """Tolerance for a sum of fractions, because decimal fractions are not exact as floats."""
 
 _PARTS = ("train", "vote", "test")
-
-
-class NotEnoughData(LearnerError):
-    """The data set has too few records for the number of learners."""
 
 
 class Places(NamedTuple):

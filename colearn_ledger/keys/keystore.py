@@ -13,8 +13,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from eth_utils.address import is_hex_address, to_checksum_address
-
 from colearn_ledger.home import config_home, private_folder, write_private
 from colearn_ledger.keys.limits import CostlyKeystore
 from colearn_ledger.keys.wallet import InvalidKey, Wallet, WrongPassword
@@ -240,6 +238,8 @@ def _read_address(document: str) -> Account | None:
     except (ValueError, KeyError):
         raise InvalidKey("not an Ethereum keystore of version 3") from None
     address = parsed.get("address")
+    from eth_utils.address import is_hex_address, to_checksum_address
+
     if not isinstance(address, str) or not is_hex_address(address):
         return None
     return Account(to_checksum_address("0x" + address.removeprefix("0x")))

@@ -10,18 +10,17 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from typing import Any
-
-from coincurve import PrivateKey
-from Crypto.Hash import RIPEMD160
-from eth_account import Account as EthAccount
-from eth_account.messages import SignableMessage
-from eth_account.signers.local import LocalAccount
+from typing import TYPE_CHECKING, Any
 
 from colearn_ledger.keys.limits import InvalidKey as InvalidKey
 from colearn_ledger.keys.limits import read_keystore
 from colearn_ledger.protocol import Account, LedgerError, SigningDomain, SigningScheme
 from colearn_ledger.text.address import decode_bech32, encode_bech32
+
+if TYPE_CHECKING:
+    from eth_account import Account as EthAccount
+    from eth_account.messages import SignableMessage
+    from eth_account.signers.local import LocalAccount
 
 MNEMONIC_PATH = "m/44'/60'/0'/0/0"
 """Default derivation path of the key for EVM chains (BIP-44): the first account."""
@@ -49,6 +48,8 @@ def cosmos_address(prefix: str, public_key: bytes) -> Account:
 
 
 def _cosmos_bytes(public_key: bytes) -> bytes:
+    from Crypto.Hash import RIPEMD160
+
     return RIPEMD160.new(hashlib.sha256(public_key).digest()).digest()
 
 
@@ -68,13 +69,13 @@ class Wallet:
     @classmethod
     def create(cls) -> Wallet:
         """Return a wallet with a new, random key."""
-        return cls(EthAccount.create())
+        return cls(_eth_account().create())
 
     @classmethod
     def from_key(cls, key: str | bytes) -> Wallet:
         """Return the wallet of a private key, given as 32 bytes or 64 hexadecimal digits."""
         is_complete = len(key) == _KEY_BYTES if isinstance(key, bytes) else _KEY.fullmatch(key)
-        account = _try(lambda: EthAccount.from_key(key)) if is_complete else None
+        account = _try(lambda: _eth_account().from_key(key)) if is_complete else None
         if account is None:  # eth-account would accept a key with missing digits
             raise InvalidKey("the text is not a private key; expected 64 hexadecimal digits")
         return cls(account)
@@ -93,10 +94,10 @@ class Wallet:
         Raises:
             InvalidKey: the mnemonic, its checksum or a path is not valid.
         """
-        EthAccount.enable_unaudited_hdwallet_features()
+        _eth_account().enable_unaudited_hdwallet_features()
         mnemonic = " ".join(words.split())
-        account = _try(lambda: EthAccount.from_mnemonic(mnemonic, account_path=path))
-        cosmos = _try(lambda: EthAccount.from_mnemonic(mnemonic, account_path=cosmos_path))
+        account = _try(lambda: _eth_account().from_mnemonic(mnemonic, account_path=path))
+        cosmos = _try(lambda: _eth_account().from_mnemonic(mnemonic, account_path=cosmos_path))
         if account is None or cosmos is None:
             raise InvalidKey(
                 "the text is not a mnemonic, or a path is not valid; expected 12 to 24 words of "
@@ -145,7 +146,7 @@ class Wallet:
             cosmos: encrypt the key for Cosmos chains instead of the one for EVM chains.
         """
         key = (self._cosmos if cosmos else self._account).key
-        keystore = EthAccount.encrypt(key, password, kdf="scrypt", iterations=work)
+        keystore = _eth_account().encrypt(key, password, kdf="scrypt", iterations=work)
         account = _cosmos_bytes(self.cosmos_public_key).hex()
         return json.dumps({**keystore, "cosmos_account": account}, indent=2) + "\n"
 
@@ -180,10 +181,14 @@ class Wallet:
     @property
     def cosmos_public_key(self) -> bytes:
         """Return the compressed public key for Cosmos chains, 33 bytes."""
+        from coincurve import PrivateKey
+
         return PrivateKey(bytes(self._cosmos.key)).public_key.format()
 
     def sign_for_cosmos(self, document: bytes) -> bytes:
         """Sign a document's sha256; return 64 bytes, r ‖ s with a low s."""
+        from coincurve import PrivateKey
+
         return PrivateKey(bytes(self._cosmos.key)).sign_recoverable(document)[:64]
 
     def sign_message(self, message: SignableMessage) -> bytes:
@@ -199,11 +204,18 @@ class Wallet:
         return f"Wallet({self.address})"
 
 
+def _eth_account() -> type[EthAccount]:
+    """Import late what takes longer than all the rest of a command's start."""
+    from eth_account import Account
+
+    return Account
+
+
 def _decrypt_account(document: str, password: str) -> LocalAccount:
     keystore = read_keystore(document)
     wrong_password = False
     try:
-        account: LocalAccount = EthAccount.from_key(EthAccount.decrypt(keystore, password))
+        account: LocalAccount = _eth_account().from_key(_eth_account().decrypt(keystore, password))
         return account
     except Exception as error:  # noqa: BLE001 - eth-account raises many types
         wrong_password = "MAC mismatch" in str(error)

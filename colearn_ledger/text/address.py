@@ -1,14 +1,11 @@
-"""Addresses as text: EIP-55 hexadecimal on EVM chains, bech32 (BIP-173) on Cosmos chains."""
+"""Addresses as text: EIP-55 hexadecimal on EVM chains, bech32 (BIP-173) on Cosmos chains.
+
+Every command imports this module, so the functions import `eth_utils`, which takes long.
+"""
 
 from __future__ import annotations
 
 from bech32 import bech32_decode, bech32_encode, convertbits
-from eth_utils.address import (
-    is_checksum_address,
-    is_hex_address,
-    to_canonical_address,
-    to_checksum_address,
-)
 
 _LONGEST_BECH32 = 128
 """Most characters of an address; the address of a contract has 63."""
@@ -27,6 +24,8 @@ def check_evm_address(value: object) -> str:
     Raises:
         InvalidAddress: it is not an address, or its mixed-case checksum does not match.
     """
+    from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
+
     if not isinstance(value, str) or not value.startswith("0x") or not is_hex_address(value):
         raise InvalidAddress(f"{_excerpt(value)} is not an address: 0x and 40 hexadecimal digits")
     digits = value[2:]
@@ -56,7 +55,7 @@ def address_bytes(address: str) -> bytes:
         InvalidAddress: it is not an address.
     """
     if address.startswith("0x"):
-        return to_canonical_address(check_evm_address(address))
+        return bytes.fromhex(check_evm_address(address)[2:])
     return decode_bech32(address)[1]
 
 

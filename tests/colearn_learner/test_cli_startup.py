@@ -7,11 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+
+from colearn_learner.cli import main
 
 HEAVY = {
     *("tensorflow", "keras", "sklearn", "matplotlib", "onnx", "tf2onnx"),
     *("web3", "eth_tester", "eth", "cosmpy", "grpc", "torch", "xgboost", "scipy"),
+    *("eth_account", "eth_utils", "coincurve", "pydantic"),
 }
 
 # A module that is None in sys.modules can be neither found nor imported.
@@ -82,9 +86,14 @@ def test_missing_package_without_an_extra_is_reported(tmp_path: Path):
     assert "Traceback" not in run.stderr
 
 
+def list_groups() -> list[tuple[str, ...]]:
+    """Return the command's subcommands; those of a group have its imports."""
+    return [(name, "--help") for name in main.list_commands(click.Context(main))]
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [("--help",), ("--version",), ("models",), ("datasets",), ("demo", "--help"), ("demoo",)],
+    [("--help",), ("--version",), ("models",), ("datasets",), ("demoo",), *list_groups()],
     ids=" ".join,
 )
 def test_commands_that_do_not_train_import_nothing_heavy(

@@ -16,13 +16,11 @@ import pytest
 
 from colearn_learner import simulation
 from colearn_learner.catalogue.factories import prepared, share
-from colearn_learner.catalogue.models import UnfitModel
 from colearn_learner.datasets import (
     DATASETS,
     Data,
     Division,
     FolderTaken,
-    NotEnoughData,
     Prepared,
     dataset,
     load,
@@ -31,7 +29,7 @@ from colearn_learner.datasets import (
     split_to_folders,
 )
 from colearn_learner.datasets import preparing as preparing_module
-from colearn_learner.errors import InvalidArgument, InvalidData
+from colearn_learner.errors import InvalidArgument, InvalidData, NotEnoughData, UnfitModel
 from colearn_learner.names import UnknownName
 from colearn_ledger.weights.codec import encode_weights
 from tests.support.prepared_folders import check_learners_of_prepared_folders

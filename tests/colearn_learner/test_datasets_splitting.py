@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 
 from colearn_learner.datasets import (
     Division,
-    NotEnoughData,
     dataset,
     split_list_into_fractions,
 )
 from colearn_learner.datasets.splitting import Places, divide
-from colearn_learner.errors import InvalidArgument
+from colearn_learner.errors import InvalidArgument, NotEnoughData
 
 SEEDS = st.integers(0, 2**64)
 ALPHAS = st.floats(1e-6, 1e6)

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from colearn_learner import Weights
-from colearn_learner.catalogue.models import MODELS, UnfitModel, make_learner, model
+from colearn_learner.catalogue.models import MODELS, make_learner, model
 from colearn_learner.catalogue.settings import Training
 from colearn_learner.datasets import DATASETS, Split, dataset, split
-from colearn_learner.errors import MissingPackage
+from colearn_learner.errors import MissingPackage, UnfitModel
 from colearn_learner.names import UnknownName
 from colearn_ledger.weights.codec import decode_weights, encode_weights
 

@@ -8,10 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from colearn_learner.catalogue.models import UnfitModel
 from colearn_learner.cli._support.output import note
-from colearn_learner.datasets import NotEnoughData
-from colearn_learner.errors import LearnerError
+from colearn_learner.errors import LearnerError, NotEnoughData, UnfitModel
 from colearn_learner.names import UnknownName
 from colearn_ledger.protocol import LedgerError
 
