@@ -129,10 +129,11 @@ class LedgerView(ABC):
         """Return up to ``limit`` events of an experiment after the cursor ``after``."""
 
     @abstractmethod
-    def wait_for_change(self, timeout: float) -> None:
-        """Wait until the ledger may have changed, for at most ``timeout`` seconds.
+    def wait_for_change(self, timeout: float) -> bool:
+        """Wait until the ledger has changed since the last wait, at most ``timeout`` seconds.
 
-        This is only a hint: it may return early, and callers must read the state again.
+        Return whether it has changed; the first wait counts as a change. A change may be noticed
+        late, or not at all while a node does not report it. The passing of time is no change.
         """
 
     def ask(self, query: Query[T], *arguments: Any) -> T:

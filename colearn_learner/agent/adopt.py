@@ -79,6 +79,7 @@ class WeightsAdopter:
             self.unfit = f"the current weights are not usable: {error}"
         except ContentUnavailable as error:
             _log.warning("%s: waiting for the current weights: %s", name, error)
+            self._context.schedule.retry()
             return False
         self._adopted = (experiment.current_round, experiment.current)
         self._look_again_at = 0.0

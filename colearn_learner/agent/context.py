@@ -11,6 +11,7 @@ from typing import Any
 
 from colearn_learner.agent.folder import AgentFolder
 from colearn_learner.agent.progress import FileInPieces, ProgressReporter, Work
+from colearn_learner.agent.schedule import StepSchedule
 from colearn_learner.conversion import summary_from_json
 from colearn_learner.errors import InvalidArgument
 from colearn_learner.interface import Weights
@@ -40,7 +41,8 @@ class AgentConfig:
         join: whether to join the experiment if the account has not joined yet.
         hash: hash of the experiment that the learner's owner agreed to; the agent joins no other.
             ``None``: it joins the experiment that it finds.
-        poll: longest time between two reads of the ledger.
+        poll: longest time between two checks for a change of the ledger or a deadline. The node is
+            asked less often: at most once for each check, and not at all if it announces blocks.
         fetch_timeout: timeout of one attempt to fetch weights.
         fetch_patience: how long to try to fetch proposals, at most until half of the voting window;
             ``None``: until then.
@@ -122,9 +124,14 @@ class AgentContext:
     folder: AgentFolder
     config: AgentConfig
     progress: ProgressReporter = field(default_factory=ProgressReporter, init=False)
+    schedule: StepSchedule = field(init=False)
     _loaded: ContentRef | None = field(default=None, init=False)
     _spec: ExperimentSpec | None = field(default=None, init=False)
     _waiting_since: dict[tuple[object, ...], float] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        """Create the schedule from the configuration."""
+        self.schedule = StepSchedule(self.config.poll)
 
     @property
     def name(self) -> str:

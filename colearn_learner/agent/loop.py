@@ -159,6 +159,7 @@ class Agent:
         self._listeners: list[Listener] = []
         self._not_revealable: set[tuple[int, bytes | None]] = set()
         self._learner_checked = False
+        self._agenda: Agenda | None = None
         self._stepped_at = time.monotonic()
 
     def on_observation(self, listener: Listener) -> None:
@@ -203,10 +204,11 @@ class Agent:
         failures: Counter[type[Exception]] = Counter()
         while not stop.is_set():
             try:
+                self._ledger.wait_for_change(0)  # a change from here on leads to another step
                 action = self.step()
                 failures.clear()
-                if action == Action.WAITED:
-                    self._ledger.wait_for_change(self._config.poll)
+                if action == Action.WAITED and self._agenda is not None:
+                    self._context.schedule.wait(self._ledger, self._agenda, stop)
             except RETRIED as error:
                 failures[type(error)] += 1
                 if failures[type(error)] > max_retries(error):
@@ -222,7 +224,7 @@ class Agent:
 
     def step(self) -> Action:
         """Read the ledger and perform at most one action that is due now."""
-        agenda = self._ledger.agenda(self._experiment, self._ledger.account)
+        self._agenda = agenda = self._ledger.agenda(self._experiment, self._ledger.account)
         experiment = agenda.experiment
         try:
             if agenda.learner is None:
@@ -236,6 +238,7 @@ class Agent:
             return self._perform(agenda, agenda.learner)
         except _OVERTAKEN as error:
             _log.info("%s: overtaken: %s", self._name, error)
+            self._context.schedule.retry()
             return Action.WAITED
 
     def _perform(self, agenda: Agenda, learner: Learner) -> Action:
@@ -366,7 +369,9 @@ class Agent:
     def _advance(self, round_: Round, learner: Learner) -> Action:
         """Advance the ledger when it is our turn, so that rarely more than one learner pays."""
         waited = self._context.seconds_since_first("advance", round_.index, round_.phase)
-        if waited < learner.index * self._config.stagger:
+        left = learner.index * self._config.stagger - waited
+        if left > 0:
+            self._context.schedule.look_again_in(left)
             return Action.WAITED
         return self._send(Action.ADVANCED, round_.index, self._ledger.advance(self._experiment))
 

@@ -156,6 +156,7 @@ class ProposalMaker:
         except (ContentUnavailable, ContentNotStored) as error:
             name = self._context.name
             _log.warning("%s: cannot serve its proposal of round %d: %s", name, round_.index, error)
+            self._context.schedule.retry()
         else:
             self._served.add(proposal.content)
 

@@ -103,8 +103,10 @@ class BallotMaker:
                 if content not in self._arrived
             }
         waiting = [e for e in self._failures.values() if not isinstance(e, _DEFECTS)]
-        if not waiting or self._seconds_to_fetch(round_) <= 0:
+        left = self._seconds_to_fetch(round_)
+        if not waiting or left <= 0:
             return True
+        context.schedule.retry(left)
         what = "the proposal" if len(round_.contents) == 1 else f"{len(waiting)} proposals"
         _log.info("%s: waiting for %s: %s", context.name, what, waiting[0])
         return False

@@ -143,7 +143,7 @@ class _RunOptions:
     type=click.FloatRange(0.01, 60),
     default=1.0,
     show_default=True,
-    help="Seconds between two checks of the chain.",
+    help="Fewest seconds between two checks for a new block, if the node announces none.",
 )
 @collect(_RunOptions, "options")
 @log_options

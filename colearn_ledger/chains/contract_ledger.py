@@ -21,6 +21,7 @@ from colearn_ledger.calls import (
     check_arguments,
 )
 from colearn_ledger.chains.errors import BadAnswer
+from colearn_ledger.chains.heads import Head, is_same
 from colearn_ledger.chains.journal import Premise
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger, LedgerView, Pending, RecordedEvent
@@ -129,8 +130,8 @@ class Channel(Protocol[Message]):
             limit: the most events to return.
         """
 
-    def wait_past(self, block: int, timeout: float) -> int:
-        """Return the last block's number once it differs from ``block``, or after ``timeout``."""
+    def wait_past(self, seen: Head | None, timeout: float) -> Head | None:
+        """Return the head once it is not ``seen``; otherwise after ``timeout`` seconds."""
 
 
 class ContractView(LedgerView, Generic[Message]):
@@ -145,7 +146,7 @@ class ContractView(LedgerView, Generic[Message]):
         """
         self._encoder = encoder
         self._channel = channel
-        self._seen = -1
+        self._seen: Head | None = None
 
     @property
     def contract(self) -> Account:
@@ -176,9 +177,10 @@ class ContractView(LedgerView, Generic[Message]):
             limit=limit,
         )
 
-    def wait_for_change(self, timeout: float) -> None:
-        """Return once there is a new block since the last wait, or after ``timeout`` seconds."""
-        self._seen = self._channel.wait_past(self._seen, timeout)
+    def wait_for_change(self, timeout: float) -> bool:
+        """Return whether there is another head than at the last wait, waiting up to ``timeout``."""
+        seen, self._seen = self._seen, self._channel.wait_past(self._seen, timeout)
+        return not is_same(self._seen, seen)
 
     def _question(self, query: Query[T], values: Sequence[Any]) -> Question[Message, T]:
         checked = check_arguments(query, values, self.domain.scheme)

@@ -140,7 +140,7 @@ class LocalLedger(Ledger):
         """Create the ledger of one account; prefer `new`."""
         self._deployment = deployment
         self._wallet = wallet
-        self._seen = 0
+        self._seen = -1
 
     @classmethod
     def new(
@@ -193,6 +193,7 @@ class LocalLedger(Ledger):
         """Return up to ``limit`` events of an experiment past the cursor ``after``."""
         return self._deployment.events(experiment, after, limit)
 
-    def wait_for_change(self, timeout: float) -> None:
-        """Return once something has changed since the last wait, or after ``timeout`` seconds."""
-        self._seen = self._deployment.wait_past(self._seen, timeout)
+    def wait_for_change(self, timeout: float) -> bool:
+        """Return whether something has changed since the last wait, waiting up to ``timeout``."""
+        seen, self._seen = self._seen, self._deployment.wait_past(self._seen, timeout)
+        return self._seen != seen

@@ -42,7 +42,8 @@ class CosmosConfig:
     Args:
         chain_id: the chain that the node must be on. Without it the ledger only reads.
         sending: limits and settings for transactions.
-        poll_seconds: seconds between two checks for a new block.
+        poll_seconds: fewest seconds between two checks for a new block. Checks adapt to the time
+            between blocks, up to 16 times as many seconds.
         block_range: number of blocks in one request for events.
         grpc: timeouts and retries of requests.
     """

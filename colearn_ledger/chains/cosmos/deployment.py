@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -19,7 +18,7 @@ from colearn_ledger.chains.cosmos.event_codec import decode_events
 from colearn_ledger.chains.cosmos.events import EventReader
 from colearn_ledger.chains.cosmos.gas import find_experiment
 from colearn_ledger.chains.cosmos.node import Node
-from colearn_ledger.chains.cosmos.records import ContractInfo, Executed
+from colearn_ledger.chains.cosmos.records import Block, ContractInfo, Executed
 from colearn_ledger.chains.cosmos.sender import Draft, Sender
 from colearn_ledger.chains.cosmos.transactions import (
     execute_action,
@@ -35,6 +34,7 @@ from colearn_ledger.chains.errors import (
     TransactionFailed,
     WrongContract,
 )
+from colearn_ledger.chains.heads import Head, Heads
 from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.chains.journal import Premise
 from colearn_ledger.keys.signing import cosmos_domain
@@ -44,6 +44,9 @@ from colearn_ledger.networks.cosmos_access import CosmosAccess
 from colearn_ledger.protocol import Account, ExperimentId, LedgerError, UnknownExperiment
 
 _LABEL = "colearn"
+
+_RECENT = 4.0
+"""Seconds for which the time of the last block is not asked for again."""
 
 T = TypeVar("T")
 
@@ -70,6 +73,7 @@ class DeployedContract(ContractConnection[Refused]):
         self.config = config
         self.sender = sender
         self.domain = cosmos_domain(sender.chain_id, contract)
+        self.heads = Heads(lambda: node.latest()[1], config.poll_seconds, None)
         self._slots: dict[str, int] = {}
         info = self.check_contract()
         self.events = EventReader(
@@ -82,7 +86,8 @@ class DeployedContract(ContractConnection[Refused]):
 
     def now(self) -> int:
         """Return the time of the last block."""
-        return self.node.latest()[1].time
+        head = self.heads.recent(_RECENT)
+        return self.node.latest()[1].time if head is None else head.time
 
     def read_events(
         self,
@@ -98,15 +103,9 @@ class DeployedContract(ContractConnection[Refused]):
             created_at()  # raises UnknownExperiment
         return found
 
-    def wait_past(self, block: int, timeout: float) -> int:
-        """Return the last block's height once it differs from ``block``, or after ``timeout``."""
-        ends = time.monotonic() + timeout
-        while (height := self.node.latest()[1].height) == block:
-            left = ends - time.monotonic()
-            if left <= 0:
-                break
-            time.sleep(min(self.config.poll_seconds, left))
-        return height
+    def wait_past(self, seen: Head | None, timeout: float) -> Block | None:
+        """Return the head once it is not ``seen``; otherwise after ``timeout`` seconds."""
+        return self.heads.wait_past(seen, timeout)
 
     def ask_all(self, questions: Sequence[Question[Message, T]]) -> list[T]:
         """Return the answers to several questions, or raise the contract's refusal."""

@@ -21,6 +21,11 @@ class Block:
     hash: str
     time: int
 
+    @property
+    def number(self) -> int:
+        """Return the height, as other chains name it."""
+        return self.height
+
 
 @dataclass(frozen=True, slots=True)
 class ChainEvent:

@@ -44,7 +44,8 @@ class EvmConfig:
     Args:
         chain_id: the chain that the node must be on. Without it the ledger only reads.
         sending: limits and settings for transactions.
-        poll_seconds: seconds between two checks for a new block, unless the node announces blocks.
+        poll_seconds: fewest seconds between two checks for a new block, unless the node announces
+            blocks. Checks adapt to the time between blocks, up to 16 times as many seconds.
         log_range: number of blocks in one request for events; providers limit it.
         websocket: the address to subscribe to new blocks at: ``auto`` for the node's own address,
             ``off`` for polling only, or another address.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,10 +26,11 @@ from colearn_ledger.chains.evm.config import EvmConfig
 from colearn_ledger.chains.evm.errors import Reverted
 from colearn_ledger.chains.evm.event_codec import event_from_log
 from colearn_ledger.chains.evm.events import EventReader
-from colearn_ledger.chains.evm.heads import NewHeads
-from colearn_ledger.chains.evm.node import Node, TransactionReceipt
+from colearn_ledger.chains.evm.heads import subscribe
+from colearn_ledger.chains.evm.node import Block, Node, TransactionReceipt
 from colearn_ledger.chains.evm.sender import Request, Sender
 from colearn_ledger.chains.evm.wire import error_from_wire
+from colearn_ledger.chains.heads import Head, Heads
 from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.chains.journal import Premise
 from colearn_ledger.keys.signing import signing_domain
@@ -55,7 +55,10 @@ class DeployedContract(ContractConnection[Reverted]):
         self.artifact = load_artifact()
         self.domain = signing_domain(sender.chain_id, contract)
         self.events = EventReader(node, contract, self.artifact.abi, range_size=config.log_range)
-        self.heads = NewHeads(_choose_websocket(config.websocket, node))
+        socket = _choose_websocket(config.websocket, node)
+        self.heads = Heads(
+            node.head, config.poll_seconds, None if socket is None else subscribe(socket)
+        )
 
     def check(self) -> None:
         """Refuse an address that does not have this package's contract.
@@ -78,8 +81,12 @@ class DeployedContract(ContractConnection[Reverted]):
         return wallet.address
 
     def now(self) -> int:
-        """Return the time of the next block, or of the last one if the node does not report it."""
-        return self.node.upcoming().time
+        """Return the time of the next block, estimated from the head if it is followed.
+
+        The node is asked if it runs in this process, where the time is that of its clock.
+        """
+        estimated = self.heads.now() if self.node.is_remote else None
+        return self.node.upcoming().time if estimated is None else estimated
 
     def read_events(
         self,
@@ -92,16 +99,9 @@ class DeployedContract(ContractConnection[Reverted]):
         """Return up to ``limit`` events of an experiment past the cursor ``after``."""
         return self.events.events(experiment, created_at, after=after, limit=limit)
 
-    def wait_past(self, block: int, timeout: float) -> int:
-        """Return the last block's number once it differs from ``block``, or after ``timeout``."""
-        ends = time.monotonic() + timeout
-        self.heads.listen()
-        while (head := self.heads.number or self.node.block_number()) == block:
-            left = ends - time.monotonic()
-            if left <= 0:
-                break
-            self.heads.wait_past(head, min(self.config.poll_seconds, left))
-        return head
+    def wait_past(self, seen: Head | None, timeout: float) -> Block | None:
+        """Return the head once it is not ``seen``; otherwise after ``timeout`` seconds."""
+        return self.heads.wait_past(seen, timeout)
 
     def ask_all(self, questions: Sequence[Question[bytes, T]]) -> list[T]:
         """Return the answers to several questions, in one exchange if the node allows it.
@@ -130,7 +130,11 @@ class DeployedContract(ContractConnection[Reverted]):
 
     def _confirmed_block(self) -> int | str:
         depth = self.config.sending.confirmations
-        return "latest" if depth == 1 else max(0, self.node.block_number() - depth + 1)
+        if depth == 1:
+            return "latest"
+        head = self.heads.pushed
+        number = self.node.block_number() if head is None else head.number
+        return max(0, number - depth + 1)
 
     def _check_depth(self, block: int | str) -> None:
         if not self.node.code(self.contract, block):

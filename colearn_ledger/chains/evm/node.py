@@ -116,12 +116,12 @@ class Node:
         """Return a block by number, ``latest`` or ``pending``; ``None`` if it does not exist."""
         tag = number if isinstance(number, str) else hex(number)
         answer = self._ask("eth_getBlockByNumber", tag, False)
-        return None if answer is None else _block(answer)
+        return None if answer is None else read_block(answer)
 
     def blocks(self, numbers: Sequence[int]) -> list[Block | None]:
         """Return blocks by number, in one exchange if the node allows it."""
         wanted = [("eth_getBlockByNumber", (hex(number), False)) for number in numbers]
-        return [None if answer is None else _block(answer) for answer in self._ask_all(wanted)]
+        return [None if answer is None else read_block(answer) for answer in self._ask_all(wanted)]
 
     def upcoming(self) -> Block:
         """Return the pending block, or the last one if the node does not report a pending one."""
@@ -134,6 +134,10 @@ class Node:
     def latest(self) -> Block:
         """Return the last block."""
         return self.block() or reject_answer("the last block", None)
+
+    def head(self) -> Block:
+        """Return the last block; of a node in this process, which has no forks, only its number."""
+        return self.latest() if self.is_remote else Block(self.block_number(), 0, 0)
 
     def block_number(self) -> int:
         """Return the last block's number."""
@@ -313,7 +317,8 @@ def _request(transaction: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _block(answer: Any) -> Block:
+def read_block(answer: Any) -> Block:
+    """Return a block from its JSON, or from the JSON of its header."""
     fields = object_of(answer, "a block")
     fee, name = fields.get("baseFeePerGas"), fields.get("hash")
     return Block(

@@ -278,9 +278,11 @@ class TestEvents:
         assert [r.event for r in ledger.events(number)][1:] == list(receipt.events)
 
     def test_wait_ends_with_a_block_or_a_timeout(self, ledger: CosmosLedger):
-        ledger.wait_for_change(5)
-        run_with_limit(ledger.wait_for_change, 30 * LIMIT)
+        assert ledger.acting_for(BOB).wait_for_change(5)
         ledger.wait_for_change(0.0)
+        assert run_with_limit(ledger.wait_for_change, 30 * LIMIT)
+        while ledger.wait_for_change(0.0):  # until it has seen the last block
+            pass
 
 
 def test_relay_carries_ballots_of_learners_without_coins(ledger: CosmosLedger):

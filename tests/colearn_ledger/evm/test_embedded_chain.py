@@ -35,11 +35,11 @@ class TestEmbeddedChain:
 
     def test_wait_ends_with_a_block_or_a_timeout(self, place: Place):
         view = place.ledger.acting_for(place.cy)
-        view.wait_for_change(0)
-        view.wait_for_change(0.05)
+        assert view.wait_for_change(0)
+        assert not view.wait_for_change(0.05)
         waiting = BackgroundCall(view.wait_for_change, 30 * LIMIT)
         place.ledger.create(params()).wait()
-        waiting.result()
+        assert waiting.result() is True
 
     def test_each_block_has_new_entropy(self, place: Place):
         seen = set()

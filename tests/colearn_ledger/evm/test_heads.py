@@ -12,7 +12,9 @@ import pytest
 from websockets.sync.server import ServerConnection, serve
 
 from colearn_ledger.chains.evm import EvmConfig, EvmLedger, EvmSenderConfig
-from colearn_ledger.chains.evm.heads import NewHeads
+from colearn_ledger.chains.evm.heads import subscribe
+from colearn_ledger.chains.evm.node import Block
+from colearn_ledger.chains.subscription import Subscription
 from colearn_ledger.keys.wallet import Wallet
 from colearn_localnet.anvil import Anvil
 from colearn_localnet.rpc import json_rpc
@@ -25,7 +27,8 @@ SUBSCRIBED = json.dumps({"jsonrpc": "2.0", "id": 1, "result": "0x1"})
 
 
 def new_head(number: int) -> str:
-    params = {"subscription": "0x1", "result": {"number": hex(number)}}
+    header = {"number": hex(number), "hash": f"0x{number:064x}", "timestamp": hex(12 * number)}
+    params = {"subscription": "0x1", "result": header | {"baseFeePerGas": "0x7"}}
     return json.dumps({"jsonrpc": "2.0", "method": "eth_subscription", "params": params})
 
 
@@ -67,7 +70,7 @@ class Waiter:
         def is_notified() -> bool:
             self._ledger.wait_for_change(0)
             self.mine()
-            return self._ledger._channel.heads.number is not None
+            return self._ledger._channel.heads.pushed is not None
 
         wait_until_true(is_notified, "a message about a block")
 
@@ -76,7 +79,7 @@ class Waiter:
 
         def has_seen_the_last() -> bool:
             self._ledger.wait_for_change(0)
-            return self._ledger._seen == self._head()
+            return self._ledger._seen.number == self._head()
 
         wait_until_true(has_seen_the_last, "the last block")
 
@@ -87,8 +90,8 @@ class Waiter:
         json_rpc(self._anvil.url, "evm_mine")
 
     def check_woken_by_the_block(self, waiting: BackgroundCall) -> None:
-        waiting.result()
-        assert self._ledger._seen == self._head()
+        assert waiting.result() is True
+        assert self._ledger._seen.number == self._head()
 
     def _head(self) -> int:
         return int(json_rpc(self._anvil.url, "eth_blockNumber"), 16)
@@ -134,22 +137,39 @@ def test_blocks_are_found_by_polling_after_the_socket_broke(tmp_path: Path):
         waiter.check_woken_by_the_block(waiting)
 
 
+class Listener:
+    """A listener of a subscription."""
+
+    def __init__(self, url: str) -> None:
+        self.received: list[Block] = []
+        self.ended = threading.Event()
+        self.subscription: Subscription[Block] = subscribe(url)
+        self.subscription.notify(self.received.append, self.ended.set)
+        self.subscription.listen()
+
+    def check_end(self) -> None:
+        assert self.ended.wait(LIMIT)
+        assert self.subscription.quiet_seconds is None
+
+
 def test_unused_subscription_ends(anvil: Anvil, monkeypatch: pytest.MonkeyPatch):
-    heads = NewHeads(anvil.url.replace("http", "ws"))
-    heads.listen()
-    thread = heads._thread
-    assert thread is not None
-    monkeypatch.setattr("colearn_ledger.chains.evm.heads._IDLE_SECONDS", 0.0)
-    thread.join(LIMIT)
-    assert not thread.is_alive()
-    assert heads.number is None
+    monkeypatch.setattr("colearn_ledger.chains.subscription._IDLE_SECONDS", 0.0)
+    Listener(anvil.url.replace("http", "ws")).check_end()
 
 
-def test_number_of_the_latest_block_is_reported():
+def test_number_hash_time_and_fee_are_those_of_the_header():
     with scripted_node(SUBSCRIBED, new_head(7), "[]", new_head(8)) as url:
-        heads = NewHeads(url)
-        heads.listen()
-        wait_until_true(lambda: heads.number == 8, "block 8")
+        listener = Listener(url)
+        wait_until_true(lambda: len(listener.received) == 2, "block 8")
+        assert listener.received[1] == Block(8, 96, 7, f"0x{8:064x}")
+        assert listener.subscription.quiet_seconds is not None
+
+
+def test_pushed_head_equals_the_polled_one(anvil: Anvil, tmp_path: Path):
+    waiter = Waiter(anvil, tmp_path, "auto", NEVER)
+    waiter.await_subscription()
+    waiter.catch_up()
+    assert waiter._ledger._channel.node.latest() == waiter._ledger._channel.heads.pushed
 
 
 @pytest.mark.parametrize("answer", ["null", "[]", '{"error": {}}', "not json", "[" * 70_000])
@@ -157,16 +177,15 @@ def test_malformed_answer_to_the_subscription_ends_it(answer: str):
     check_subscription_ends(answer)
 
 
-@pytest.mark.parametrize("message", ["not json", '{"a":' * 70_000, "[" * 70_000])
-def test_deeply_nested_messages_end_the_subscription_and_not_the_process(message: str):
+@pytest.mark.parametrize(
+    "message",
+    ["not json", '{"a":' * 70_000, "[" * 70_000, new_head(8).replace('"hash": "0x', '"hash": "')],
+    ids=["not json", "objects", "arrays", "no hash"],
+)
+def test_malformed_messages_end_the_subscription_and_not_the_process(message: str):
     check_subscription_ends(SUBSCRIBED, new_head(7), message)
 
 
 def check_subscription_ends(*messages: str) -> None:
     with scripted_node(*messages) as url:
-        heads = NewHeads(url)
-        heads.listen()
-        if (thread := heads._thread) is not None:
-            thread.join(LIMIT)
-            assert not thread.is_alive()
-        assert heads.number is None
+        Listener(url).check_end()
