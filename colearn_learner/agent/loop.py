@@ -202,29 +202,34 @@ class Agent:
         """
         stop = stop or StopSignal()
         failures: Counter[type[Exception]] = Counter()
+        action = Action.WAITED
         while not stop.is_set():
             try:
-                self._ledger.wait_for_change(0)  # a change from here on leads to another step
-                action = self.step()
+                is_new = self._ledger.wait_for_change(0)  # later changes lead to another step
+                agenda = self._agenda if action == Action.ADOPTED and not is_new else None
+                action = self.step() if agenda is None else self._act(agenda)
                 failures.clear()
+                if action == Action.DONE:
+                    return
                 if action == Action.WAITED and self._agenda is not None:
                     self._context.schedule.wait(self._ledger, self._agenda, stop)
             except RETRIED as error:
+                action = Action.WAITED
                 failures[type(error)] += 1
                 if failures[type(error)] > max_retries(error):
                     raise AgentStopped(self._ledger.account, self._folder.path, error) from error
                 pause = self._backoff.pause(failures.total())
                 _log.warning("%s: %s; trying again in %.1f s", self._name, error, pause)
                 stop.wait(pause)
-                continue
             finally:
                 self._stepped_at = time.monotonic()
-            if action == Action.DONE:
-                return
 
     def step(self) -> Action:
         """Read the ledger and perform at most one action that is due now."""
-        self._agenda = agenda = self._ledger.agenda(self._experiment, self._ledger.account)
+        self._agenda = self._ledger.agenda(self._experiment, self._ledger.account)
+        return self._act(self._agenda)
+
+    def _act(self, agenda: Agenda) -> Action:
         experiment = agenda.experiment
         try:
             if agenda.learner is None:

@@ -6,10 +6,11 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 from colearn_ledger.chains.budget import Budget
 from colearn_ledger.chains.errors import Refusal
+from colearn_ledger.chains.heads import Head, Heads
 from colearn_ledger.chains.journal import Entry, Journal, Premise, Version
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import Account, LedgerError
@@ -44,7 +45,11 @@ Receipt = TypeVar("Receipt")
 
 @dataclass(frozen=True, slots=True)
 class Sent(Generic[Request]):
-    """A transaction in flight. A replacement has another hash than ``hash``."""
+    """A transaction in flight. A replacement has another hash than ``hash``.
+
+    ``after`` is the head before it was sent; ``None`` if it is unknown, or if the transaction may
+    be in an earlier block.
+    """
 
     hash: str
     gas: int
@@ -52,6 +57,7 @@ class Sent(Generic[Request]):
     wallet: Wallet = field(repr=False)
     request: Request = field(repr=False)
     entry: Entry = field(repr=False)
+    after: Head | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,8 @@ class Own:
     """Nonces of the transactions that this process has seen with enough confirmations."""
     made: set[str] = field(default_factory=set)
     """Hashes of the versions that this process signed."""
+    included: int = 0
+    """Number of the account's transactions in blocks, when it was last known."""
 
     def is_awaited(self, nonce: int) -> bool:
         """Return whether a caller in this process waits for a transaction, or may still do so."""
@@ -122,13 +130,16 @@ class SenderHooks(ABC, Generic[Request, Draft, Receipt]):
     nonce_name: ClassVar[str] = "nonce"
     first_pause: ClassVar[float] = 0.01
     longest_pause: ClassVar[float] = 1.0
-    """Most seconds between two checks for a transaction."""
+    """Most seconds between two checks for a transaction, if the head is not followed."""
 
     dropped_when: ClassVar[frozenset[Refusal]] = frozenset()
     """Refusals after which a lost transaction is abandoned instead of sent again later."""
 
     check_premise: Callable[[Premise], bool] | None = None
     """Returns whether a call's premise holds, so that it may be sent again."""
+
+    heads: Heads[Any] | None = None
+    """The head of the chain, ``None`` if it is not followed."""
 
     tend_after: float
     """Seconds without inclusion in a block after which a transaction is sent again or replaced."""
@@ -203,6 +214,10 @@ class SenderHooks(ABC, Generic[Request, Draft, Receipt]):
     @abstractmethod
     def _find(self, entry: Entry) -> Sighting[Receipt] | None:
         """Return the position in the chain of a transaction, in any of its versions."""
+
+    def _is_lost(self, entry: Entry) -> bool:
+        """Return whether the node has no version of a transaction, if the node can report it."""
+        return False
 
     @abstractmethod
     def _would_be_refused(self, wallet: Wallet, entry: Entry, position: int) -> bool:

@@ -12,6 +12,7 @@ and decides again. If it is unclear whether a call was sent, making the same cal
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -35,6 +36,7 @@ from colearn_ledger.chains.hooks import (
     Signed,
 )
 from colearn_ledger.chains.journal import Entry, Journal, Premise
+from colearn_ledger.chains.look_times import LookTimes
 from colearn_ledger.home import data_home
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
@@ -81,20 +83,24 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
         call = self._identify(request)
         for _ in range(_TRIES):
             draft = self._prepare(wallet, request)
+            after = None if self.heads is None else self.heads.known
             try:
                 with self._turn(self.address(wallet)) as own:
+                    earlier = set(own.journal.entries)
                     entry = self._send_or_resume(wallet, own, draft, Entry(0, call, 0.0, premise))
                     own.waiting.add(entry.nonce)
                     own.settled.discard(entry.nonce)
-                    gas = entry.last.unsigned["gas"]
-                    return Sent(entry.last.hash, gas, own.account, wallet, request, entry)
+                    if entry.nonce in earlier:  # it may be in an earlier block
+                        after = None
+                    gas, name = entry.last.unsigned["gas"], entry.last.hash
+                    return Sent(name, gas, own.account, wallet, request, entry, after)
             except OutdatedPrice:
                 continue
         raise LedgerUnavailable("the price of gas rises faster than transactions are sent")
 
     def _send_or_resume(self, wallet: Wallet, own: Own, draft: Draft, blank: Entry) -> Entry:
         pending = self._pending_count(own.account)
-        self._withdraw_superseded(wallet, own, pending)
+        self._withdraw_superseded(wallet, own, blank.premise, pending)
         again = self._send_lost_again(wallet, own, pending)
         entry = self._find_resumable(wallet, own, blank.call, again)
         if entry is not None:
@@ -143,12 +149,26 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
 
     # ------------------------------------------------------------------ lost transactions
 
-    def _withdraw_superseded(self, wallet: Wallet, own: Own, pending: int) -> None:
-        """Drop pooled transactions whose round now has other proposals."""
-        doubtful = [e for n, e in sorted(own.journal.entries.items()) if e.premise and n < pending]
-        included = self._included_count(own.account) if doubtful else pending
+    def _withdraw_superseded(
+        self, wallet: Wallet, own: Own, premise: Premise | None, pending: int
+    ) -> None:
+        """Drop pooled transactions whose round now has other proposals.
+
+        A ballot that was seen in a block is only in doubt if the next call is another ballot on the
+        same round: a reorganisation may have returned it to the pool.
+        """
+        doubtful = [
+            entry
+            for nonce, entry in sorted(own.journal.entries.items())
+            if entry.premise is not None
+            and nonce < pending
+            and (nonce >= own.included or _is_alternative(entry.premise, premise))
+        ]
+        if not doubtful:
+            return
+        own.included = self._included_count(own.account)
         for entry in doubtful:
-            if entry.nonce >= included and not self._has_valid_premise(entry):
+            if entry.nonce >= own.included and not self._has_valid_premise(entry):
                 signed = self._restore_or_forget(wallet, own, entry)
                 if signed is not None:
                     self._drop(own, entry)
@@ -249,6 +269,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
             own.waiting.discard(nonce)  # making the same call again resumes it
             raise
         own.settled.add(nonce)
+        own.included = max(own.included, nonce + 1)
         cost = self._cost_of(receipt)
         if own.budget is not None and cost is not None:
             with own.journal.turn():
@@ -257,9 +278,16 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
 
     def _watch(self, sent: Sent[Request], timeout: float | None) -> Receipt:
         started = tended = time.monotonic()
-        pause, missing = self.first_pause, 0
+        looks = LookTimes(
+            self.heads, sent.after, first=self.first_pause, longest=self.longest_pause
+        )
+        missing = 0
         last_block: int | None = None
         while True:
+            now = time.monotonic()
+            left = math.inf if timeout is None else started + timeout - now
+            patience = math.inf if last_block is not None else tended + self.tend_after - now
+            looks.wait(min(left, max(self.first_pause, patience)))
             sighting = self._find(sent.entry)
             if sighting is not None and sighting.receipt is not None:
                 return sighting.receipt
@@ -280,8 +308,6 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
                 tended = now
                 if missing > 1:  # the first time, the node may only lag behind
                     self._give_up(sent)
-            time.sleep(pause if timeout is None else min(pause, max(0.0, started + timeout - now)))
-            pause = min(pause * 1.5, self.longest_pause)
 
     def _tend(self, sent: Sent[Request], *, is_stuck: bool) -> bool:
         """Resend or replace a transaction; return whether another transaction used its nonce.
@@ -370,6 +396,14 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
             base = self._limits.journal or data_home() / "transactions"
             self._folder = base / f"{self.chain_id}{mark and '-'}{mark}"
         return self._folder / f"{account}.jsonl"
+
+
+def _is_alternative(one: Premise, other: Premise | None) -> bool:
+    """Return whether both premises belong to ballots on one round, or to proposals in one slot."""
+    if other is None:
+        return False
+    place = other.contract, other.experiment, other.round, other.proposer
+    return (one.contract, one.experiment, one.round, one.proposer) == place
 
 
 def _round_of(entry: Entry) -> int | None:

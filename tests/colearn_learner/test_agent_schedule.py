@@ -115,6 +115,12 @@ def test_agent_reads_once_after_each_change(world, clock: Clock):
     assert ledger.run(agent, 55) == 1 + 5
 
 
+def test_agenda_is_not_read_again_after_adopting_weights(world, clock: Clock):
+    _, ledger, agent = make_waiting_agent(world, clock)
+    assert agent._adopter.base is not None
+    assert ledger.agendas == 1
+
+
 def test_agent_reads_its_own_change_once(world, clock: Clock):
     w, ledger, agent = make_waiting_agent(world, clock)
     propose(w)

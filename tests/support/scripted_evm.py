@@ -44,6 +44,8 @@ class ScriptedEvm:
         self.pool: dict[int, bytes] = {}
         self.blocks: dict[str, int] = {}
         self.offered: list[bytes] = []
+        self.counted_blocks = 0
+        """How often the number of transactions in blocks was asked for."""
         self.refused: set[bytes] = set()
         self.override: Callable[[bytes], None] = lambda raw: None
 
@@ -60,6 +62,7 @@ class ScriptedEvm:
         return self.balance_held
 
     def nonce(self, account: Account, *, in_flight: bool = True) -> int:
+        self.counted_blocks += not in_flight
         nonce = len(self.blocks)
         while in_flight and nonce in self.pool:
             nonce += 1

@@ -59,6 +59,8 @@ class DeployedContract(ContractConnection[Reverted]):
         self.heads = Heads(
             node.head, config.poll_seconds, None if socket is None else subscribe(socket)
         )
+        if node.is_remote:  # a node in this process makes a block for each transaction
+            sender.heads = self.heads
 
     def check(self) -> None:
         """Refuse an address that does not have this package's contract.
@@ -183,6 +185,25 @@ class DeployedContract(ContractConnection[Reverted]):
         if not _is_our_code(self.node, self.artifact, code):
             raise WrongContract.foreign(where)
 
+    def find_time(self, receipt: TransactionReceipt) -> int:
+        """Return the time of a receipt's block; ask the node only if it is not known.
+
+        Raises:
+            BadAnswer: the node does not have the block.
+        """
+        head = self.heads.known
+        if head is not None and head.hash == receipt.block_hash:
+            return head.time
+        times = [log.time for log in receipt.logs if log.time is not None]
+        if times:
+            return times[0]
+        block = self.node.block(receipt.block)
+        if block is None:
+            raise BadAnswer(
+                f"{self.node.name} has a receipt of block {receipt.block} but not the block"
+            )
+        return block.time
+
     def decode_events(self, receipt: TransactionReceipt) -> tuple[Event, ...]:
         """Return the contract's events from a receipt."""
         ours = (item for item in receipt.logs if item.address == self.contract)
@@ -207,17 +228,14 @@ class SentTransaction:
             LedgerUnavailable: it lacks confirmations after ``timeout`` seconds.
             TransactionLost: it can no longer be included in a block.
         """
-        node = self._contract.node
         receipt = self._contract.sender.wait(self._sent, timeout)
         if not receipt.succeeded:
             raise self._why(receipt)
-        block = node.block(receipt.block)
-        if block is None:
-            raise BadAnswer(f"{node.name} has a receipt of block {receipt.block} but not the block")
         events = self._contract.decode_events(receipt)
         if not events:  # an address without code accepts every call
             self._contract.check_place()
-        return Receipt(receipt.transaction, block.time, receipt.gas_used, events)
+        moment = self._contract.find_time(receipt)
+        return Receipt(receipt.transaction, moment, receipt.gas_used, events)
 
     def _why(self, receipt: TransactionReceipt) -> LedgerError:
         """Repeat the failed call at the transaction's block, whose state it did not change."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from colearn_ledger.chains.errors import NodeRefused
@@ -64,10 +65,18 @@ class Prices:
         node: the node to ask.
         seconds: seconds for which a price is reused.
         max_tip: the highest tip to offer, whatever the node suggests, in wei.
+        known_base_fee: returns the base fee of the last block, ``None`` if it has to be asked for.
     """
 
-    def __init__(self, node: Node, seconds: float, max_tip: int) -> None:
+    def __init__(
+        self,
+        node: Node,
+        seconds: float,
+        max_tip: int,
+        known_base_fee: Callable[[], int | None] = lambda: None,
+    ) -> None:
         self._node = node
+        self._known_base_fee = known_base_fee
         self._seconds = seconds
         self._max_tip = max_tip
         self._cached: tuple[Price, float] | None = None
@@ -76,7 +85,9 @@ class Prices:
         """Return the current price; ``fresh`` bypasses the cache."""
         cached = self._cached
         if cached is None or fresh or time.monotonic() > cached[1]:
-            price = Price(self._node.upcoming().base_fee, min(self._tip(), self._max_tip))
+            known = None if fresh else self._known_base_fee()
+            base_fee = self._node.upcoming().base_fee if known is None else known
+            price = Price(base_fee, min(self._tip(), self._max_tip))
             cached = self._cached = price, time.monotonic() + self._seconds
         return cached[0]
 

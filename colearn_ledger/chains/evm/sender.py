@@ -68,7 +68,7 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
         self.tend_after = config.bump_after
         self._node = node
         self._config = config
-        self._prices = Prices(node, config.fee_seconds, config.max_tip)
+        self._prices = Prices(node, config.fee_seconds, config.max_tip, self._known_base_fee)
 
     def send(
         self,
@@ -183,15 +183,23 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
         whereabouts = self._node.whereabouts(name)
         return None if whereabouts is None else whereabouts.block is not None
 
+    def _known_base_fee(self) -> int | None:
+        head = None if self.heads is None else self.heads.recent(self._config.fee_seconds)
+        return None if head is None else head.base_fee
+
     def _find(self, entry: Entry) -> Sighting[TransactionReceipt] | None:
         depth = self._config.confirmations
-        head = self._node.block_number() if depth > 1 else None
+        head = self._find_head_number() if depth > 1 else None
         for version in reversed(entry.versions):
             receipt = self._node.receipt(version.hash)
             if receipt is not None:
                 is_deep = head is None or head - receipt.block + 1 >= depth
                 return Sighting(receipt.block, receipt if is_deep else None)
         return None
+
+    def _find_head_number(self) -> int:
+        pushed = None if self.heads is None else self.heads.pushed
+        return self._node.block_number() if pushed is None else int(pushed.number)
 
     def _would_be_refused(self, wallet: Wallet, entry: Entry, position: int) -> bool:
         fields = {k: v for k, v in entry.last.unsigned.items() if k in ("to", "data", "value")}

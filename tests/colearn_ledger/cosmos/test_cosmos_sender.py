@@ -13,7 +13,7 @@ from cosmpy.protos.cosmos.crypto.secp256k1.keys_pb2 import PubKey
 from cosmpy.protos.cosmos.tx.v1beta1.tx_pb2 import SignDoc, TxBody, TxRaw
 from cosmpy.protos.cosmwasm.wasm.v1.tx_pb2 import MsgExecuteContract
 
-from colearn_ledger.chains import hooks
+from colearn_ledger.chains import hooks, look_times
 from colearn_ledger.chains import sender as state_machine
 from colearn_ledger.chains.cosmos import CosmosSenderConfig
 from colearn_ledger.chains.cosmos import sender as cosmos_sender
@@ -132,7 +132,7 @@ class ScriptedCosmosChain(ChainWithFaults):
 def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptedCosmosChain:
     monkeypatch.setattr(cosmos_sender, "_TEND_AFTER", 0.0)
     clock = Clock()
-    for module in (cosmos_sender, state_machine, hooks):
+    for module in (cosmos_sender, state_machine, hooks, look_times):
         monkeypatch.setattr(module, "time", clock)
     return ScriptedCosmosChain(tmp_path, clock)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from colearn_ledger.chains import hooks
+from colearn_ledger.chains import hooks, look_times
 from colearn_ledger.chains import sender as state_machine
 from colearn_ledger.chains.errors import BudgetSpent, NodeRefused, TransactionLost
 from colearn_ledger.chains.evm import EvmSenderConfig
@@ -108,7 +109,7 @@ class ScriptedEvmChain(ChainWithFaults):
 @pytest.fixture
 def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptedEvmChain:
     clock = Clock()
-    for module in (evm_sender, state_machine, hooks):
+    for module in (evm_sender, state_machine, hooks, look_times):
         monkeypatch.setattr(module, "time", clock)
     return ScriptedEvmChain(tmp_path, clock)
 
@@ -131,6 +132,32 @@ class TestPremise(PremiseConformance):
         chain.make_block()
         sender.wait(rejection, 1)
         assert ballot.hash not in chain.included()
+
+    def test_ballot_that_a_reorganisation_returned_to_the_pool_is_withdrawn_too(
+        self, chain: ScriptedEvmChain
+    ):
+        sender = chain.start_process(max_fee=9 * GWEI)
+        ballot = chain.send(sender, 1, JUDGES_A)
+        sender.wait(ballot, 1)
+        chain.hold_blocks()
+        chain.node.blocks.clear()
+        chain.node.pool[0] = chain.node.offered[0]
+        chain.proposals = DIGEST_B
+        chain.send(sender, 2, JUDGES_B)
+        assert fields_of(chain.node.pool[0])["data"] == b""
+
+    def test_included_transactions_are_counted_only_while_one_is_in_doubt(
+        self, chain: ScriptedEvmChain
+    ):
+        before = chain.start_process()
+        before.wait(chain.send(before, 1, JUDGES_A), 1)
+        assert chain.node.counted_blocks == 0
+        sender = chain.start_process()  # does not know what the first one has seen
+        chain.proposals = ""
+        for call in range(2, 6):
+            judges = replace(JUDGES_A, round=call + 10)
+            sender.wait(chain.send(sender, call, judges), 1)
+        assert chain.node.counted_blocks == 1
 
 
 class TestJournal(JournalConformance):

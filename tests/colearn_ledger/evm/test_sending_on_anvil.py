@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -322,6 +323,26 @@ class TestReorganisations:
         assert [type(r.event) for r in again] == [type(r.event) for r in joined]
         assert again[-1].event.learner == chain.other.address
         assert again == chain.view().events(experiment)
+
+
+def test_transaction_takes_few_requests(chain: Chain):
+    with FaultyProxy(chain.anvil.url) as proxy:
+        ledger = chain.view(url=proxy.url, fee_seconds=3_600)
+        ledger.wait_for_change(0)
+        del proxy.asked[:]
+        pending = ledger.create(params())
+        chain.mine()
+        receipt = pending.wait(LIMIT)
+    block = chain("eth_getBlockByNumber", "latest", False)
+    assert receipt.time == int(block["timestamp"], 16)
+    assert Counter(proxy.asked) == {
+        "eth_estimateGas": 1,
+        "eth_maxPriorityFeePerGas": 1,
+        "eth_getTransactionCount": 1,
+        "eth_sendRawTransaction": 1,
+        "eth_getBlockByNumber": 2,  # the first block, once; and the poll that noticed the new one
+        "eth_getTransactionReceipt": 1,
+    }
 
 
 def test_history_takes_few_requests(chain: Chain):
