@@ -1,9 +1,9 @@
 """Attacks of dishonest learners on a round in which all learners propose.
 
 The attackers know everything: the honest proposals, which real ones are shown only after all have
-been made, and the limit on distances. They stay within `REACH` times the median distance of the
-honest proposals from the current weights, where the product's default limit is 5 times. They also
-differ from each other in the last digits, so that they are not taken for copies.
+been made, and the limit on distances. They stay within a `REACH` of that limit, a multiple of the
+honest proposals' median distance from the current weights. They also differ from each other in the
+last digits, so that they are not taken for copies.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from bench.networks import Network, Rows
 
-REACH = 4.5
-"""Distance of the strongest attacks, in median distances of honest proposals."""
+REACH = 0.9
+"""Distance of the strongest attacks, as a share of the largest allowed distance."""
 
 _ALIKE = 1e-6
 """Size of the differences between attackers, relative to the median distance."""
@@ -33,6 +33,7 @@ class Scene:
         trained: what each learner's training made, shape (learners, parameters).
         dishonest: the attackers.
         random: their source of randomness.
+        max_distance: the largest allowed distance, in median distances.
         progress: the share of the rounds that are over.
     """
 
@@ -41,6 +42,7 @@ class Scene:
     trained: Rows
     dishonest: Sequence[int]
     random: np.random.Generator
+    max_distance: float = 5.0
     progress: float = 0.0
 
     @property
@@ -52,6 +54,11 @@ class Scene:
     def median(self) -> float:
         """Return the median distance of honest proposals from the current weights."""
         return float(np.median(np.linalg.norm(self.honest - self.current, axis=1)))
+
+    @property
+    def reach(self) -> float:
+        """Return the distance of the strongest attacks."""
+        return REACH * self.max_distance * self.median
 
     def draw_noise(self, length: float) -> NDArray[np.float64]:
         """Return a random vector of a length."""
@@ -80,16 +87,16 @@ def _sleep(scene: Scene, attacker: int) -> NDArray[np.float64]:
 def _reverse_far(scene: Scene, attacker: int) -> NDArray[np.float64]:
     """Step against the honest mean, as far as the limit on distances allows."""
     step = scene.honest.mean(axis=0) - scene.current
-    return np.asarray(scene.current - REACH * scene.median * step / np.linalg.norm(step))
+    return np.asarray(scene.current - scene.reach * step / np.linalg.norm(step))
 
 
 def _scale(scene: Scene, attacker: int) -> NDArray[np.float64]:
     step = scene.trained[attacker] - scene.current
-    return np.asarray(scene.current + REACH * scene.median * step / np.linalg.norm(step))
+    return np.asarray(scene.current + scene.reach * step / np.linalg.norm(step))
 
 
 def _add_noise(scene: Scene, attacker: int) -> NDArray[np.float64]:
-    return np.asarray(scene.current + scene.draw_noise(REACH * scene.median))
+    return np.asarray(scene.current + scene.draw_noise(scene.reach))
 
 
 def _stay_a_little_below(scene: Scene, attacker: int) -> NDArray[np.float64]:
@@ -116,7 +123,7 @@ def _permute(scene: Scene, attacker: int) -> NDArray[np.float64]:
         arrays["coefs_0"][:, places] = 1.25 * arrays["coefs_0"][:, sources]
         arrays["intercepts_0"][places] = 1.25 * arrays["intercepts_0"][sources]
         arrays["coefs_1"][places] = arrays["coefs_1"][sources] / 1.25
-        if np.linalg.norm(changed - scene.current) > REACH * scene.median:
+        if np.linalg.norm(changed - scene.current) > scene.reach:
             break
         best = changed
     return np.asarray(best)

@@ -51,11 +51,13 @@ class Way:
     Args:
         rule: name of a candidate of `bench/candidates.py`, or of a strategy of Flower's.
         threshold: vote threshold; 0 for a strategy.
+        max_distance: the largest allowed distance, which the attackers use.
         options: the strategy's options.
     """
 
     rule: str
     threshold: float = 0.0
+    max_distance: float = DEFAULT_VOTING[Admission.OPEN].max_distance
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -66,7 +68,7 @@ def _find_default(admission: Admission) -> Way:
         for name, candidate in CANDIDATES.items()
         if candidate.rule is None and candidate.product == voting.rule
     )
-    return Way(next(names), voting.approval)
+    return Way(next(names), voting.approval, voting.max_distance)
 
 
 WAYS = {
@@ -106,6 +108,7 @@ def list_cells(options: argparse.Namespace) -> list[Cell]:
                 seed=seed,
                 learners=LEARNERS,
                 rounds=options.rounds or ROUNDS[data],
+                max_distance=way.max_distance,
             )
         )
     return cells

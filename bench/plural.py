@@ -41,6 +41,7 @@ from colearn_learner.catalogue.settings import Training, score_of
 from colearn_learner.datasets import Dataset, Share, Split, dataset, split
 from colearn_learner.interface import Weights
 from colearn_learner.learners.triton_guard import keep_triton_from_tensorflow
+from colearn_ledger.protocol import Admission
 from colearn_ledger.spec import DEFAULT_VOTING, VoteRule
 from colearn_localnet.toolchains import cache_folder
 
@@ -59,11 +60,13 @@ class Way:
         proposers: number of proposers in a round; 0 for FedAvg.
         threshold: vote threshold of an experiment.
         rule: vote rule of an experiment.
+        max_distance: largest distance of a proposal that agents approve in an experiment.
     """
 
     proposers: int
     threshold: float = 0.0
     rule: VoteRule = VoteRule.BETTER_ALONE
+    max_distance: float = DEFAULT_VOTING[Admission.ALLOWLIST].max_distance
 
     def __str__(self) -> str:
         if not self.proposers:
@@ -84,7 +87,7 @@ class Way:
 WAYS = [
     Way(1, 0.5, VoteRule.BETTER_ALONE),
     Way(5, 0.5, VoteRule.BETTER_ALONE),
-    *(Way(5, voting.approval, voting.rule) for voting in DEFAULT_VOTING.values()),
+    *(Way(5, v.approval, v.rule, v.max_distance) for v in DEFAULT_VOTING.values()),
 ]
 """Classic rounds, the same with five proposers, and the defaults of strangers and of the demo."""
 
@@ -154,6 +157,7 @@ def run_experiment(place: Place, way: Way, rounds: int) -> tuple[Any, int, int]:
             higher_is_better=score.higher_is_better,
             n_proposers=way.proposers,
             vote_rule=way.rule,
+            max_distance=way.max_distance,
         ),
     )
     slots = [slot for record in result.history.rounds for slot in record.round.slots]

@@ -37,8 +37,6 @@ LAST = 5
 """Number of last rounds that count: attacks make the accuracy go up and down."""
 
 MNIST_TEST, MNIST_OWNED = 5_000, 20_000
-MAX_DISTANCE = 5.0
-"""The default limit of `ExperimentSpec.max_distance`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +54,7 @@ class Cell:
         seed: seed of everything.
         learners: number of learners.
         rounds: number of rounds.
+        max_distance: limit of `ExperimentSpec.max_distance`.
     """
 
     data: str
@@ -68,6 +67,7 @@ class Cell:
     seed: int
     learners: int
     rounds: int
+    max_distance: float = 5.0
 
     @property
     def name(self) -> str:
@@ -98,10 +98,12 @@ def mean_accuracy(outcomes: Iterable[Outcome]) -> float:
 class Panel:
     """The proposals of a round, with the scores that the learners compute of them."""
 
-    def __init__(self, group: Group, current: NDArray[np.float64], proposals: Rows) -> None:
+    def __init__(
+        self, group: Group, current: NDArray[np.float64], proposals: Rows, max_distance: float
+    ) -> None:
         self._group, self._current, self._proposals = group, current, proposals
         self.reach = _measure_reach(group.network, current, proposals)
-        self.sound = {slot for slot, reach in self.reach.items() if reach <= MAX_DISTANCE}
+        self.sound = {slot for slot, reach in self.reach.items() if reach <= max_distance}
         everyone = tuple(sorted(self.sound))
         shared = [everyone, *(tuple(s for s in everyone if s != out) for out in everyone)]
         shared = [slots for slots in shared if len(slots) > 1]
@@ -200,7 +202,7 @@ class Start:
         self.flipped = self.dishonest if cell.attack == "labels" else []
         self.network = Network(self.parts.common_test.inputs.shape[1], HIDDEN, data.classes)
         self.weights = _make_first_weights(self.network, data, self.parts, self.training)
-        self._attack = cell.attack
+        self._attack, self._max_distance = cell.attack, cell.max_distance
 
     def attack(self, current: NDArray[np.float64], trained: Rows, progress: float) -> Rows:
         """Return what the learners propose.
@@ -212,7 +214,15 @@ class Start:
         """
         if not self.dishonest:
             return trained
-        scene = Scene(self.network, current, trained, self.dishonest, self.random, progress)
+        scene = Scene(
+            self.network,
+            current,
+            trained,
+            self.dishonest,
+            self.random,
+            self._max_distance,
+            progress,
+        )
         return propose(self._attack, scene).astype(current.dtype)
 
 
@@ -227,7 +237,7 @@ def run(cell: Cell) -> Outcome:
     memories: list[dict[int, float]] = [{} for _ in range(cell.learners)]
     for index in range(cell.rounds):
         proposals = start.attack(current, group.train(current), index / cell.rounds)
-        panel = Panel(group, current, proposals)
+        panel = Panel(group, current, proposals, cell.max_distance)
         approvals = _vote(cell, spec, panel, memories)
         fill_ballots(cell.attack, approvals, dishonest)
         np.fill_diagonal(approvals, False)  # nobody votes on its own proposal

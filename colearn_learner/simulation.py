@@ -79,6 +79,7 @@ class SimulationConfig:
         vote_rule: the rule by which agents approve proposals; by default that of experiments with
             an allowlist.
         tolerance: tolerance of the rule ``leave-one-out``; see `ExperimentSpec`.
+        max_distance: largest distance of a proposal that agents approve; see `ExperimentSpec`.
         keys: private keys, one per learner; by default new ones.
         on_event: called with each observation of the agents, in order.
         agent: configuration of all agents.
@@ -93,6 +94,7 @@ class SimulationConfig:
     merge: Literal["mean", "best"] | None = None
     vote_rule: VoteRule | str = DEFAULT_VOTING[Admission.ALLOWLIST].rule
     tolerance: float = 0.0
+    max_distance: float = DEFAULT_VOTING[Admission.ALLOWLIST].max_distance
     keys: Sequence[str | bytes] | None = None
     on_event: Callable[[Observation], None] | None = None
     agent: AgentConfig = field(default_factory=lambda: AgentConfig(poll=0.5, fetch_patience=5.0))
@@ -311,6 +313,7 @@ def _create(
             higher_is_better=config.higher_is_better,
             vote_rule=parse_vote_rule(config.vote_rule, "the specification's vote_rule"),
             tolerance=config.tolerance,
+            max_distance=config.max_distance,
         )
     except SpecError as error:
         raise SimulationError(str(error)) from error

@@ -40,15 +40,22 @@ class VoteRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Voting:
-    """A vote rule and the share of the voters that must approve, above 0 and up to 1."""
+    """How a group decides on proposals.
+
+    Args:
+        rule: the vote rule.
+        approval: the share of the voters that must approve, above 0 and up to 1.
+        max_distance: see `ExperimentSpec`.
+    """
 
     rule: VoteRule
     approval: float
+    max_distance: float
 
 
 DEFAULT_VOTING: Mapping[Admission, Voting] = {
-    Admission.OPEN: Voting(VoteRule.TRACK_RECORD, 0.4),
-    Admission.ALLOWLIST: Voting(VoteRule.LEAVE_ONE_OUT, 0.25),
+    Admission.OPEN: Voting(VoteRule.TRACK_RECORD, 0.4, 5.0),
+    Admission.ALLOWLIST: Voting(VoteRule.LEAVE_ONE_OUT, 0.25, 20.0),
 }
 """Safety first among strangers, learning first among parties that know each other.
 

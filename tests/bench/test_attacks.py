@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.attacks import ATTACKS, REACH, Scene, fill_ballots, propose
+from bench.attacks import ATTACKS, Scene, fill_ballots, propose
 from bench.networks import Network
 from colearn_learner.agent.screening import measure_reach
 from colearn_ledger.weights.comparison import hash_tensors
@@ -49,7 +49,7 @@ def test_directions_and_lengths(scene):
 
     own, honest = scene.trained[1] - scene.current, scene.honest.mean(axis=0) - scene.current
     assert find_step("reversed") == pytest.approx(-own, abs=1e-4)
-    reach = REACH * scene.median
+    reach = 4.5 * scene.median
     assert find_step("scaled") == pytest.approx(reach * own / np.linalg.norm(own), abs=1e-4)
     far = -reach * honest / np.linalg.norm(honest)
     assert find_step("reversed-far") == pytest.approx(far, abs=1e-4)

@@ -115,7 +115,8 @@ def test_proposals_with_the_same_tensors_or_far_off_are_not_sound():
     current = np.zeros(size)
     steps = np.random.default_rng(1).standard_normal((5, size))
     proposals = np.array([steps[0], steps[1], steps[0], 50 * steps[2], steps[3]])
-    assert Panel(group, current, proposals).sound == {0, 1, 4}
+    assert Panel(group, current, proposals, 5.0).sound == {0, 1, 4}
+    assert Panel(group, current, proposals, 60.0).sound == {0, 1, 3, 4}
 
 
 def test_table_has_means_over_seeds():

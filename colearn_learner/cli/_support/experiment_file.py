@@ -66,7 +66,8 @@ patience = 0                    # rounds in a row without an accepted proposal t
 [vote]
 # rule = "track-record"         # or "leave-one-out", the default with an allowlist; "better-alone"
 tolerance = 0.0                 # of "leave-one-out": harm to the mean, as a share of its score
-max_distance = 5.0              # refuse proposals this many times as far away as the median one
+# max_distance = 5.0            # refuse what is this many times as far away as the median proposal;
+#                                 the default with an allowlist is 20
 """
 
 _TERMS: Mapping[str, type | tuple[type, ...]] = {
@@ -225,7 +226,11 @@ def _parse_document(
         file=folder / weights["file"] if "file" in weights else None,
         max_bytes=weights.get("max_bytes"),
         terms={"name": document["name"], "approval_bps": approval_bps, **parsed},
-        voting={"vote_rule": default.rule, **_parse_vote({**vote, **overrides.vote})},
+        voting={
+            "vote_rule": default.rule,
+            "max_distance": default.max_distance,
+            **_parse_vote({**vote, **overrides.vote}),
+        },
     )
 
 
