@@ -53,6 +53,9 @@ _FORGOTTEN_AFTER = 3_600.0
 _LOCK_PATIENCE = 60.0
 """Seconds to wait for another process that uses the same key."""
 
+_LOST_AFTER = 2
+"""Number of new blocks without a transaction after which the node may have lost it."""
+
 _FULL_PAUSE = 0.25
 """Seconds between two attempts to send to a node whose pool is full."""
 
@@ -281,7 +284,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
         looks = LookTimes(
             self.heads, sent.after, first=self.first_pause, longest=self.longest_pause
         )
-        missing = 0
+        missing = checked = 0
         last_block: int | None = None
         while True:
             now = time.monotonic()
@@ -303,8 +306,12 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
                     f"transaction {sent.hash} is {where} after {timeout:g} s; "
                     "it may still take effect: read the state before you send again"
                 )
-            if block is None and now - tended >= self.tend_after:
-                missing = missing + 1 if self._tend(sent, is_stuck=True) else 0
+            is_stuck = now - tended >= self.tend_after
+            is_doubtful = looks.blocks - checked >= _LOST_AFTER
+            if is_doubtful:
+                checked = looks.blocks
+            if block is None and (is_stuck or (is_doubtful and self._is_lost(sent.entry))):
+                missing = missing + 1 if self._tend(sent, is_stuck=is_stuck) else 0
                 tended = now
                 if missing > 1:  # the first time, the node may only lag behind
                     self._give_up(sent)

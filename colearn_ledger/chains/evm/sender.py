@@ -183,6 +183,9 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
         whereabouts = self._node.whereabouts(name)
         return None if whereabouts is None else whereabouts.block is not None
 
+    def _is_lost(self, entry: Entry) -> bool:
+        return all(self._is_included(version.hash) is None for version in entry.versions)
+
     def _known_base_fee(self) -> int | None:
         head = None if self.heads is None else self.heads.recent(self._config.fee_seconds)
         return None if head is None else head.base_fee

@@ -15,6 +15,7 @@ from colearn_ledger.chains import sender as state_machine
 from colearn_ledger.chains.errors import BudgetSpent, NodeRefused, TransactionLost
 from colearn_ledger.chains.evm import EvmSenderConfig
 from colearn_ledger.chains.evm import sender as evm_sender
+from colearn_ledger.chains.evm.node import Block
 from colearn_ledger.chains.evm.sender import Request, Sender
 from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.chains.journal import Premise
@@ -116,6 +117,69 @@ def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ScriptedEvmChain:
 
 class TestEvmSender(SenderConformance):
     pass
+
+
+class ScriptedHeads:
+    """A chain whose head is one block further at each wait.
+
+    ``events`` maps blocks to functions that are called when they come.
+    """
+
+    def __init__(self, events: dict[int, Callable[[], object]]) -> None:
+        self.known = Block(10, 0, GWEI, "block 10")
+        self.pushed = None
+        self._events = events
+
+    def recent(self, seconds: float) -> None:
+        return None
+
+    def wait_past(self, seen: Block | None, timeout: float) -> Block:
+        number = self.known.number + 1
+        self._events.get(number, lambda: None)()
+        self.known = Block(number, 0, GWEI, f"block {number}")
+        return self.known
+
+
+class TestLostTransaction:
+    def wait_with(
+        self, chain: ScriptedEvmChain, events: dict[int, Callable[[], object]], **settings: Any
+    ) -> Sent[Request]:
+        """Send a transaction before block 11, and wait for it while these events happen."""
+        chain.hold_blocks()
+        sender = chain.start_process(bump_after=3_600, **settings)
+        sender.heads = ScriptedHeads(events)
+        sent = chain.send(sender, 1, JUDGES_A)
+        sender.wait(sent, 3_000)
+        return sent
+
+    def test_transaction_that_the_node_lost_is_sent_again_after_two_blocks(
+        self, chain: ScriptedEvmChain
+    ):
+        pools = {}
+
+        def look(number: int) -> Callable[[], object]:
+            return lambda: pools.update({number: dict(chain.pool())})
+
+        events = {11: chain.lose_pool, 12: look(12), 13: look(13), 14: chain.make_block}
+        sent = self.wait_with(chain, events)
+        assert pools == {12: {}, 13: {0: sent.hash}}
+        assert chain.included() == [sent.hash]
+
+    def test_transaction_that_the_node_still_has_is_not_sent_again(self, chain: ScriptedEvmChain):
+        self.wait_with(chain, {30: chain.make_block})
+        assert len(chain.node.offered) == 1
+        assert chain.node.counted_blocks == 0  # nothing but the transaction was asked for
+
+    def test_lost_transaction_with_outdated_premise_is_dropped_after_two_blocks(
+        self, chain: ScriptedEvmChain
+    ):
+        def lose() -> None:
+            chain.lose_pool()
+            chain.proposals = DIGEST_B
+
+        with pytest.raises(TransactionLost, match="round 3 now has other proposals"):
+            self.wait_with(chain, {11: lose})
+        assert chain.pool() == {}
 
 
 class TestPremise(PremiseConformance):

@@ -281,6 +281,20 @@ class TestReorganisations:
         assert "is gone" in caplog.text
         assert chain.nonce() == 2
 
+    def test_transaction_whose_block_was_dropped_unseen_is_sent_again_after_two_blocks(
+        self, chain: Chain
+    ):
+        ledger = chain.view(confirmations=1, bump_after=10 * LIMIT)
+        ledger.wait_for_change(0)
+        pending = ledger.create(params())
+        chain.mine()
+        chain("anvil_rollback", 1)
+        assert chain.pool() == {}
+        waiting = WaitingThread(pending)
+        wait_until_true(lambda: chain.mine() or not waiting.is_waiting)
+        assert waiting.receipt().experiment == 1
+        assert len([line for line in chain.read_journal() if line["nonce"] == 1]) == 1
+
     def test_transaction_moved_by_a_reorganisation_is_not_sent_again(
         self, chain: Chain, watched: RequestObserver
     ):
