@@ -147,7 +147,7 @@ def run_agent(place: Place, index: int, results: Any) -> None:
         learner=LargeLearner(place.count),
         experiment=place.experiment,
         folder=place.folder / f"agent-{index}",
-        config=AgentConfig(fetch_timeout=_PATIENCE),
+        config=AgentConfig(),
     ) as agent:
         peak = measure_peak(agent.run)
     first = ledger.rounds(place.experiment)[0]

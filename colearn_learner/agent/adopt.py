@@ -149,8 +149,7 @@ class WeightsAdopter:
         context, round_index = self._context, experiment.current_round or 0
         limit = context.spec.schema.max_bytes
         wanted = [content for content in experiment.current if content.size <= limit]
-        timeout = context.config.fetch_timeout
-        failures = context.fetch_proposals(round_index, wanted, timeout)
+        failures = context.fetch_proposals(round_index, wanted)
         folder, schema = context.folder.cache.open_round(round_index), context.spec.schema
         if failures:
             arrived = [content for content in wanted if content not in failures]
@@ -185,7 +184,6 @@ class WeightsAdopter:
             folder,
             schema=context.spec.schema,
             ledger=context.ledger,
-            timeout=context.config.fetch_timeout,
         )
         if announced is not None:
             _log.warning(

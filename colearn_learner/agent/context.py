@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Event as StopSignal
 from typing import Any
 
 from colearn_learner.agent.folder import AgentFolder
@@ -43,7 +44,6 @@ class AgentConfig:
             ``None``: it joins the experiment that it finds.
         poll: longest time between two checks for a change of the ledger or a deadline. The node is
             asked less often: at most once for each check, and not at all if it announces blocks.
-        fetch_timeout: timeout of one attempt to fetch weights.
         fetch_patience: how long to try to fetch proposals, at most until half of the voting window;
             ``None``: until then.
         stagger: delay between the ``advance`` calls of one learner and the next.
@@ -66,7 +66,6 @@ class AgentConfig:
     join: bool = True
     hash: bytes | None = None
     poll: float = 1.0
-    fetch_timeout: float = 10.0
     fetch_patience: float | None = None
     stagger: float = 2.0
     transaction_timeout: float = 120.0
@@ -125,6 +124,7 @@ class AgentContext:
     config: AgentConfig
     progress: ProgressReporter = field(default_factory=ProgressReporter, init=False)
     schedule: StepSchedule = field(init=False)
+    stop: StopSignal = field(default_factory=StopSignal, init=False)
     _loaded: ContentRef | None = field(default=None, init=False)
     _spec: ExperimentSpec | None = field(default=None, init=False)
     _waiting_since: dict[tuple[object, ...], float] = field(default_factory=dict, init=False)
@@ -147,7 +147,7 @@ class AgentContext:
                 cannot be fetched or read.
         """
         if self._loaded != content:
-            agreed = ExperimentSpec.read(self.store, content, timeout=self.config.fetch_timeout)
+            agreed = ExperimentSpec.read(self.store, content)
             spec = self.config.override_voting(agreed)
             self.store.pin(content)  # needed again at every start
             self._loaded, self._spec = content, spec
@@ -183,7 +183,7 @@ class AgentContext:
             [content],
             cache.open_incoming(),
             limit if max_size is None else max_size,
-            self.config.fetch_timeout,
+            None,
         )
         if failures:
             raise failures[content]
@@ -193,14 +193,21 @@ class AgentContext:
         return data
 
     def fetch_proposals(
-        self, round_index: int, contents: Sequence[ContentRef], timeout: float
+        self, round_index: int, contents: Sequence[ContentRef], timeout: float | None = None
     ) -> dict[ContentRef, LedgerError]:
-        """Fetch a round's proposals into the folder; return those that failed, with the reason."""
+        """Fetch a round's proposals into the folder; return those that failed, with the reason.
+
+        Args:
+            round_index: the round.
+            contents: the proposals.
+            timeout: most seconds; ``None``: the limit of the store, which gives up earlier if
+                nothing arrives.
+        """
         folder = self.folder.cache.open_round(round_index)
         return self._fetch(contents, folder, self.spec.schema.max_bytes, timeout)
 
     def _fetch(
-        self, contents: Sequence[ContentRef], folder: Path, max_size: int, timeout: float
+        self, contents: Sequence[ContentRef], folder: Path, max_size: int, timeout: float | None
     ) -> dict[ContentRef, LedgerError]:
         missing = [c for c in contents if not is_intact(folder / file_name(c), c)]
         if not missing:
@@ -213,6 +220,7 @@ class AgentContext:
                 max_size=max_size,
                 timeout=timeout,
                 report_done=report_done,
+                is_cancelled=self.stop.is_set,
             )
 
     def send(self, data: memoryview, content: ContentRef) -> None:

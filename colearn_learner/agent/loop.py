@@ -200,7 +200,7 @@ class Agent:
                 none.
             AgentStopped: retrying would not help; the message explains why and what to do.
         """
-        stop = stop or StopSignal()
+        self._context.stop = stop = stop or StopSignal()
         failures: Counter[type[Exception]] = Counter()
         action = Action.WAITED
         while not stop.is_set():

@@ -94,8 +94,7 @@ class BallotMaker:
         given_up = {c for c, error in self._failures.items() if isinstance(error, _DEFECTS)}
         missing = [c for c in round_.contents.values() if c not in self._arrived | given_up]
         if missing:
-            timeout = max(0.1, min(context.config.fetch_timeout, left))
-            failed = context.fetch_proposals(round_.index, missing, timeout)
+            failed = context.fetch_proposals(round_.index, missing, max(0.1, left))
             self._arrived.update(content for content in missing if content not in failed)
             self._failures = {
                 content: error

@@ -264,6 +264,7 @@ def fetch_files(
     max_size: int,
     timeout: float | None = None,
     report_done: ReportDone = lambda _: None,
+    is_cancelled: Callable[[], bool] = lambda: False,
 ) -> dict[ContentRef, LedgerError]:
     """Fetch files into a folder, several at a time, and return those that failed with the reason.
 
@@ -276,6 +277,8 @@ def fetch_files(
         max_size: limit on the size of each file, in bytes.
         timeout: timeout of the store for each file, in seconds.
         report_done: called with the number of bytes fetched so far.
+        is_cancelled: asked after each piece; if it returns true, all files fail that have not
+            arrived.
     """
     missing = [c for c in dict.fromkeys(contents) if not is_intact(folder / file_name(c), c)]
     if not missing:
@@ -288,6 +291,8 @@ def fetch_files(
             open_atomically(folder / file_name(content), sync=False) as file,  # checked when read
         ):
             for piece in pieces:
+                if is_cancelled():
+                    raise ContentUnavailable(f"{content.cid} was not fetched to its end")
                 file.write(piece)
                 done.add(len(piece))
 
