@@ -227,7 +227,7 @@ MAY_OPEN_CONNECTIONS = {  # with limits on time and size, or to processes of thi
     "colearn_learner/remote/limits.py",
     "colearn_learner/remote/server.py",
     "colearn_ledger/chains/cosmos/node.py",
-    "colearn_ledger/chains/evm/heads.py",
+    "colearn_ledger/chains/subscription.py",
     "colearn_ledger/http_connections.py",
     "colearn_ledger/serve.py",
     "localnet/colearn_localnet/processes.py",

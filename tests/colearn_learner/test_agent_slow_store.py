@@ -42,7 +42,7 @@ def test_file_that_takes_longer_is_not_approved(world):
     assert [round_.outcome for round_ in w.rounds()] == [Outcome.REJECTED]
 
 
-def test_agent_that_is_told_to_stop_does_not_fetch_to_the_end(world):
+def test_agent_that_has_to_stop_does_not_fetch_to_the_end(world):
     w = world([TowardsTarget(4), TowardsTarget(5)], rounds=1)
     stop = threading.Event()
 
