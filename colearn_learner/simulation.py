@@ -78,8 +78,7 @@ class SimulationConfig:
             their mean, or the best one if the learners' weights have no mean.
         vote_rule: the rule by which agents approve proposals; by default that of experiments with
             an allowlist.
-        tolerance: tolerance of the rule ``leave-one-out``; see `ExperimentSpec`.
-        max_distance: largest distance of a proposal that agents approve; see `ExperimentSpec`.
+        tolerance, max_distance: see `ExperimentSpec`.
         keys: private keys, one per learner; by default new ones.
         on_event: called with each observation of the agents, in order.
         agent: configuration of all agents.

@@ -213,14 +213,19 @@ class AgentContext:
         if not missing:
             return {}
         with self.progress.track(Work.FETCHING, sum(c.size for c in missing)) as report_done:
+
+            def report(done: int) -> None:
+                report_done(done)
+                if self.stop.is_set():
+                    raise ContentUnavailable("the agent stops before it has fetched all")
+
             return fetch_files(
                 self.store,
                 missing,
                 folder,
                 max_size=max_size,
                 timeout=timeout,
-                report_done=report_done,
-                is_cancelled=self.stop.is_set,
+                report_done=report,
             )
 
     def send(self, data: memoryview, content: ContentRef) -> None:

@@ -149,7 +149,7 @@ class Agent:
         self._folder = AgentFolder(Path(folder), owner)
         self._ledger = ledger
         self._carrier = config.carrier or ledger
-        self._experiment = experiment
+        self._experiment, self._name = experiment, str(ledger.account)
         self._config = config
         self._backoff = Backoff(first=0.2, longest=config.max_backoff)
         self._context = AgentContext(ledger, store, learner, experiment, self._folder, config)
@@ -395,7 +395,3 @@ class Agent:
     def _notify(self, observation: Observation) -> None:
         for listener in self._listeners:
             listener(observation)
-
-    @property
-    def _name(self) -> str:
-        return str(self._ledger.account)

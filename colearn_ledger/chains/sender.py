@@ -13,14 +13,10 @@ from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import NoReturn
 
-from colearn_ledger.chains.budget import Budget
+from colearn_ledger.chains.accounts import Accounts
 from colearn_ledger.chains.config import SenderConfig
 from colearn_ledger.chains.errors import CallRefused, NodeRefused, Refusal, TransactionLost
 from colearn_ledger.chains.hooks import (
@@ -35,12 +31,11 @@ from colearn_ledger.chains.hooks import (
     Sent,
     Signed,
 )
-from colearn_ledger.chains.journal import Entry, Journal, Premise
+from colearn_ledger.chains.journal import Entry, Premise
 from colearn_ledger.chains.look_times import LookTimes
-from colearn_ledger.home import data_home
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.protocol import Account, LedgerError
+from colearn_ledger.protocol import LedgerError
 
 _log = logging.getLogger(__name__)
 
@@ -49,9 +44,6 @@ _TRIES = 8
 
 _FORGOTTEN_AFTER = 3_600.0
 """Seconds after which a lost transaction is abandoned instead of sent again."""
-
-_LOCK_PATIENCE = 60.0
-"""Seconds to wait for another process that uses the same key."""
 
 _LOST_AFTER = 2
 """Number of new blocks without a transaction after which the node may have lost it."""
@@ -72,10 +64,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
     def __init__(self, chain_id: int | str, node_name: str, limits: SenderConfig) -> None:
         self.chain_id: int | str = chain_id
         self._node_name = node_name
-        self._limits = limits
-        self._folder: Path | None = None
-        self._accounts: dict[Account, Own] = {}
-        self._accounts_lock = threading.Lock()
+        self._accounts = Accounts(limits, self.denomination, self._name_folder)
 
     # ------------------------------------------------------------------ sending
 
@@ -88,7 +77,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
             draft = self._prepare(wallet, request)
             after = None if self.heads is None else self.heads.known
             try:
-                with self._turn(self.address(wallet)) as own:
+                with self._accounts.turn(self.address(wallet)) as own:
                     earlier = set(own.journal.entries)
                     entry = self._send_or_resume(wallet, own, draft, Entry(0, call, 0.0, premise))
                     own.waiting.add(entry.nonce)
@@ -265,7 +254,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
 
     def _await(self, sent: Sent[Request], timeout: float | None) -> Receipt:
         """Return a transaction's receipt once its block is deep enough."""
-        own, nonce = self._own(sent.account), sent.entry.nonce
+        own, nonce = self._accounts.find(sent.account), sent.entry.nonce
         try:
             receipt = self._watch(sent, timeout)
         except LedgerError:
@@ -323,7 +312,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
             TransactionLost: it is superseded, or its journal was changed.
         """
         entry = sent.entry
-        with self._turn(sent.account) as own:
+        with self._accounts.turn(sent.account) as own:
             included = self._included_count(sent.account)
             if included > entry.nonce:
                 return self._find(entry) is None
@@ -366,7 +355,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
 
     def _give_up(self, sent: Sent[Request]) -> NoReturn:
         nonce = sent.entry.nonce
-        with self._turn(sent.account) as own:
+        with self._accounts.turn(sent.account) as own:
             if own.journal.entries.get(nonce) is sent.entry:
                 own.journal.forget(nonce)
         raise TransactionLost(
@@ -374,35 +363,10 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
             f"{sent.account} was used for another; read the state before you send again"
         )
 
-    # ------------------------------------------------------------------ accounts
-
-    @contextmanager
-    def _turn(self, account: Account) -> Iterator[Own]:
-        """Lock an account and its journal."""
-        own = self._own(account)
-        with own.journal.turn():
-            yield own
-
-    def _own(self, account: Account) -> Own:
-        with self._accounts_lock:
-            if account not in self._accounts:
-                path, limit = self._journal_path(account), self._limits.daily_budget
-                journal, budget = Journal(path, patience=_LOCK_PATIENCE), None
-                if limit is not None:
-                    spending = path and path.with_suffix(".spending.json")
-                    budget = Budget(spending, limit, self.denomination)
-                self._accounts[account] = Own(account, journal, budget)
-            return self._accounts[account]
-
-    def _journal_path(self, account: Account) -> Path | None:
-        """Return the path of an account's journal, in a folder for each chain and first block."""
-        if self._folder is None:
-            mark = self._first_block_mark()
-            if mark is None:
-                return None
-            base = self._limits.journal or data_home() / "transactions"
-            self._folder = base / f"{self.chain_id}{mark and '-'}{mark}"
-        return self._folder / f"{account}.jsonl"
+    def _name_folder(self) -> str | None:
+        """Return the name of the journals' folder, one for each chain and first block."""
+        mark = self._first_block_mark()
+        return None if mark is None else f"{self.chain_id}{mark and '-'}{mark}"
 
 
 def _is_alternative(one: Premise, other: Premise | None) -> bool:

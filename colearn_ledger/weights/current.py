@@ -264,7 +264,6 @@ def fetch_files(
     max_size: int,
     timeout: float | None = None,
     report_done: ReportDone = lambda _: None,
-    is_cancelled: Callable[[], bool] = lambda: False,
 ) -> dict[ContentRef, LedgerError]:
     """Fetch files into a folder, several at a time, and return those that failed with the reason.
 
@@ -276,14 +275,13 @@ def fetch_files(
         folder: an existing folder; each file gets the name `file_name` returns.
         max_size: limit on the size of each file, in bytes.
         timeout: timeout of the store for each file, in seconds.
-        report_done: called with the number of bytes fetched so far.
-        is_cancelled: asked after each piece; if it returns true, all files fail that have not
-            arrived.
+        report_done: called with the number of bytes fetched so far. An error that it raises ends
+            the fetching and is passed on.
     """
     missing = [c for c in dict.fromkeys(contents) if not is_intact(folder / file_name(c), c)]
     if not missing:
         return {}
-    done = _Counter()
+    done, is_over = _Counter(), threading.Event()
 
     def fetch(content: ContentRef) -> None:
         with (
@@ -291,15 +289,19 @@ def fetch_files(
             open_atomically(folder / file_name(content), sync=False) as file,  # checked when read
         ):
             for piece in pieces:
-                if is_cancelled():
+                if is_over.is_set():
                     raise ContentUnavailable(f"{content.cid} was not fetched to its end")
                 file.write(piece)
                 done.add(len(piece))
 
     with ThreadPoolExecutor(min(len(missing), _PARALLEL), "fetch") as threads:
         running = {content: threads.submit(fetch, content) for content in missing}
-        while wait(running.values(), timeout=_REPORT_EVERY).not_done:
-            report_done(done.total)
+        try:
+            while wait(running.values(), timeout=_REPORT_EVERY).not_done:
+                report_done(done.total)
+        except BaseException:
+            is_over.set()
+            raise
     report_done(done.total)
     failures = {content: _failure(future) for content, future in running.items()}
     return {content: error for content, error in failures.items() if error is not None}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from colearn_learner.agent.loop import Action
@@ -46,14 +49,18 @@ def test_agent_that_has_to_stop_does_not_fetch_to_the_end(world):
     w = world([TowardsTarget(4), TowardsTarget(5)], rounds=1)
     stop = threading.Event()
 
-    class Stopping(SlowStore):
-        def get(self, content: ContentRef, **how: Any) -> Any:
+    class Endless(SlowStore):
+        @contextmanager
+        def get(self, content: ContentRef, **how: Any) -> Iterator[Iterator[bytes]]:
             if content != specification:
                 stop.set()
-            return super().get(content, **how)
+                yield itertools.repeat(b"0")
+                return
+            with super().get(content, **how) as pieces:
+                yield pieces
 
     specification = w.ledger.experiment(w.experiment).params.spec
-    agents = [w.agent(0), w.agent(1, store=Stopping(w.store(1), 0.0))]
+    agents = [w.agent(0), w.agent(1, store=Endless(w.store(1), 0.0))]
     assert [agent.step() for agent in agents] == [Action.JOINED] * 2
     agents[1].run(stop)
     assert stop.is_set()

@@ -84,9 +84,9 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
     def __init__(
         self, node: Node, chain_id: str, access: CosmosAccess, config: CosmosSenderConfig
     ) -> None:
+        self.denomination = access.denomination
         super().__init__(chain_id, node.name, config)
         self.access = access
-        self.denomination = access.denomination
         self.tend_after = _TEND_AFTER
         self.full_patience = config.full_patience
         self._node = node
