@@ -185,6 +185,28 @@ def write_private(path: Path, data: bytes, *, replace: bool = True) -> None:
         raise HomeNotWritable(f"cannot write {path}: {error.strerror}") from error
 
 
+def append_durably(file: int, data: bytes) -> None:
+    """Append to an open file and wait until that is on disk.
+
+    Args:
+        file: descriptor of the file.
+        data: what to append. If this fails, what was written of it is removed again; if that fails
+            too, the next writer or reader has to.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    size = os.fstat(file).st_size
+    try:
+        if os.write(file, data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(file)
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(file, size)
+        raise
+
+
 def sync_folder(path: Path) -> None:
     """Sync a folder to disk, so that its file names survive a power loss."""
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -12,12 +12,11 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from colearn_learner.agent.errors import DamagedFolder, writing_folder
-from colearn_ledger.home import write_atomically
+from colearn_ledger.home import append_durably, write_atomically
 from colearn_ledger.text.checked_lines import DamagedLine, read_line, write_line
 
 _log = logging.getLogger(__name__)
@@ -76,14 +75,7 @@ class DecisionJournal:
         line, check = write_line(content, self._check)
         line += b"\n"
         with writing_folder(self._path):
-            file = self._open()
-            try:
-                _write_all(file, line)
-                os.fsync(file)
-            except OSError:
-                with suppress(OSError):  # otherwise the next line or start removes what is left
-                    os.ftruncate(file, self._size)
-                raise
+            append_durably(self._open(), line)
         self._size += len(line)
         self._lines += 1
         self._check = check
@@ -157,8 +149,3 @@ def _read(path: Path) -> bytes | None:
         raise DamagedFolder(
             f"cannot read {path}: {error.strerror}; make the file readable, or restore it"
         ) from error
-
-
-def _write_all(file: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(file, data) :]

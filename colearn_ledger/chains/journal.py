@@ -8,19 +8,23 @@ sent. Damaged lines are skipped.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import logging
 import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from colearn_ledger.home import HomeNotWritable, private_folder, write_private
+from colearn_ledger.home import (
+    HomeNotWritable,
+    append_durably,
+    private_folder,
+    write_private,
+)
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.text.checked_lines import DamagedLine, read_line, write_line
 
@@ -236,7 +240,7 @@ class Journal:
         try:
             file = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
             try:
-                _append(file, line)
+                append_durably(file, line)
             finally:
                 os.close(file)
         except OSError as error:
@@ -292,19 +296,6 @@ def _read_hash(line: bytes) -> str | None:
     except _UNREADABLE:
         return None
     return None if version is None else version.hash
-
-
-def _append(file: int, line: bytes) -> None:
-    """Write a line and wait until it is on disk; if this fails, remove what was written of it."""
-    size = os.fstat(file).st_size
-    try:
-        if os.write(file, line) != len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fdatasync(file)
-    except OSError:
-        with suppress(OSError):  # otherwise the next process removes it
-            os.ftruncate(file, size)
-        raise
 
 
 def _state_of(path: Path) -> tuple[int, int, int]:

@@ -169,9 +169,10 @@ def compute_mean(weights: Sequence[WeightsTree]) -> WeightsTree:
     (structure, lowest), *others = [flatten(each) for each in weights]
     mean = {}
     for name, array in lowest.items():
-        mean[name] = result = np.array(array)
         if not others or not _is_floating(dtype_code(array, name)):
+            mean[name] = np.array(array)
             continue
+        mean[name] = result = np.empty(array.shape, array.dtype)
         parts = [each.reshape(-1) for each in (array, *(tensors[name] for _, tensors in others))]
         flat = result.reshape(-1)
         for start in range(0, flat.size, RANGE):

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from colearn_learner.agent import journal, weights_cache
+from colearn_learner.agent import weights_cache
 from colearn_learner.agent.errors import AgentStopped, FolderNotWritable
 from colearn_learner.agent.fit import LearnerDoesNotFit
 from colearn_learner.agent.loop import Action, Agent
+from colearn_ledger import home
 from colearn_ledger.chains.evm import (
     BadAnswer,
     EmptyWallet,
@@ -180,7 +181,7 @@ class FullDisk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.refused: Counter[object] = Counter()
         self._write, self._write_file = os.write, weights_cache.write_atomically
-        monkeypatch.setattr(journal, "os", self)
+        monkeypatch.setattr(home, "os", self)
         monkeypatch.setattr(weights_cache, "write_atomically", self.write_file)
 
     def __getattr__(self, name: str) -> Any:

@@ -132,11 +132,7 @@ class DeployedContract(ContractConnection[Reverted]):
 
     def _confirmed_block(self) -> int | str:
         depth = self.config.sending.confirmations
-        if depth == 1:
-            return "latest"
-        head = self.heads.pushed
-        number = self.node.block_number() if head is None else head.number
-        return max(0, number - depth + 1)
+        return "latest" if depth == 1 else max(0, self.sender.find_head_number() - depth + 1)
 
     def _check_depth(self, block: int | str) -> None:
         if not self.node.code(self.contract, block):

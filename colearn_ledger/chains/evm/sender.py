@@ -192,7 +192,7 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
 
     def _find(self, entry: Entry) -> Sighting[TransactionReceipt] | None:
         depth = self._config.confirmations
-        head = self._find_head_number() if depth > 1 else None
+        head = self.find_head_number() if depth > 1 else None
         for version in reversed(entry.versions):
             receipt = self._node.receipt(version.hash)
             if receipt is not None:
@@ -200,7 +200,8 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
                 return Sighting(receipt.block, receipt if is_deep else None)
         return None
 
-    def _find_head_number(self) -> int:
+    def find_head_number(self) -> int:
+        """Return the last block's number; the node is only asked if it announces no blocks."""
         pushed = None if self.heads is None else self.heads.pushed
         return self._node.block_number() if pushed is None else int(pushed.number)
 
