@@ -235,6 +235,26 @@ class Learner(Protocol):
         """Return the model with its current weights."""
 
 
+METHODS = (
+    "mli_propose_weights",
+    "mli_test_weights",
+    "mli_accept_weights",
+    "mli_get_current_weights",
+    "mli_get_current_model",
+)
+"""The five methods of a learner."""
+
+
+def list_missing_methods(learner: Any) -> list[str]:
+    """Return which of the five methods an object lacks."""
+    return [name for name in METHODS if not callable(getattr(learner, name, None))]
+
+
+def describe_kind(value: Any) -> str:
+    """Return what an object is, for a message."""
+    return "None" if value is None else f"an object of class {type(value).__name__}"
+
+
 # ------------------------------------------------------------------ checks of arguments
 
 _Member = TypeVar("_Member", bound=enum.Enum)

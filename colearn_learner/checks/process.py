@@ -9,12 +9,21 @@ import sys
 import tempfile
 from pathlib import Path
 
-from colearn_learner.checks.subject import Broken, DoesNotApply, Subject, find_factory
+from colearn_learner.checks.subject import (
+    Broken,
+    DoesNotApply,
+    Subject,
+    describe_error,
+    find_factory,
+)
 from colearn_learner.interface import Weights
 from colearn_learner.learners.triton_guard import keep_triton_from_tensorflow
+from colearn_learner.user_code import find_line_of_error
 from colearn_ledger.weights.codec import decode_weights, encode_weights
 
 _TIMEOUT = 300.0  # seconds
+_FAILED = 3
+"""Exit code after an error of the learner: the last lines of stderr are where, and the reason."""
 
 
 def accept_in_new_process(subject: Subject, proposal: bytes) -> tuple[float, bytes]:
@@ -36,6 +45,9 @@ def accept_in_new_process(subject: Subject, proposal: bytes) -> tuple[float, byt
         given.write_bytes(proposal)
         program = [sys.executable, "-m", "colearn_learner.checks.process"]
         run = _run([*program, str(subject.origin), arguments, str(given), str(kept)])
+        lines = run.stderr.splitlines()
+        if run.returncode == _FAILED and len(lines) > 1:
+            raise Broken(lines[-1], where=lines[-2])
         if run.returncode:
             last = run.stderr.strip().splitlines()[-1:] or ["it was killed"]
             raise Broken(f"in another process it failed: {last[0]}"[:500])
@@ -68,4 +80,8 @@ def _main(origin: str, arguments: str, given: str, kept: str) -> None:
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:])
+    try:
+        _main(*sys.argv[1:])
+    except Exception as error:  # noqa: BLE001 - a learner may raise anything
+        sys.stderr.write(f"\n{find_line_of_error(error)}\n{describe_error(error)}\n")
+        sys.exit(_FAILED)

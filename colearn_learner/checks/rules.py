@@ -15,8 +15,15 @@ import numpy as np
 from colearn_learner.checks import loaders, means
 from colearn_learner.checks.process import accept_in_new_process
 from colearn_learner.checks.subject import Broken, DoesNotApply, Subject
+from colearn_learner.checks.watchdog import CHECKED_THREAD
 from colearn_learner.errors import MissingPackage, UnsupportedModel
-from colearn_learner.interface import ColearnModel, ErrorCodes, Learner, Weights
+from colearn_learner.interface import (
+    ColearnModel,
+    ErrorCodes,
+    Weights,
+    describe_kind,
+    list_missing_methods,
+)
 from colearn_ledger.weights.codec import decode_weights, encode_weights
 from colearn_ledger.weights.errors import WeightsError
 from colearn_ledger.weights.pickles import check_initial_weights
@@ -30,8 +37,11 @@ another number of threads, adds numbers in another order."""
 def makes_learners(subject: Subject) -> None:
     """The factory returns a new learner with all five methods at each call."""
     one, other = subject.learner(), subject.learner()
-    if not isinstance(one, Learner):
-        raise Broken(f"a {type(one).__name__} does not have the five methods of a learner")
+    if missing := list_missing_methods(one):
+        raise Broken(
+            f"the factory returned {describe_kind(one)}, which is not a learner: it lacks "
+            f"{', '.join(missing)}"
+        )
     if one is other:
         raise Broken(
             "two calls returned the same learner, so they would change each other; return a new "
@@ -181,6 +191,7 @@ def votes_on_proposals(subject: Subject) -> None:
 def works_in_a_thread(subject: Subject) -> None:
     """A learner trains and tests in a thread, where agents of a simulation run."""
     learner = subject.learner()
+    learner.mli_test_weights(learner.mli_propose_weights())  # an error here is not the thread's
     errors: list[Exception] = []
 
     def take_part() -> None:
@@ -189,7 +200,7 @@ def works_in_a_thread(subject: Subject) -> None:
         except Exception as error:  # noqa: BLE001 - a learner may raise anything
             errors.append(error)
 
-    thread = threading.Thread(target=take_part, name="learner-check")
+    thread = threading.Thread(target=take_part, name=CHECKED_THREAD, daemon=True)
     thread.start()
     thread.join()
     if errors:

@@ -8,10 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from colearn_learner.errors import InvalidArgument, LearnerError
+from colearn_learner.factory_arguments import check_arguments
 
 
 class Broken(LearnerError):
-    """The learner breaks a rule of the interface; the message describes the defect."""
+    """The learner breaks a rule of the interface; the message describes the defect.
+
+    Args:
+        reason: the defect.
+        where: the line of the user's code with the defect; empty to take it from the cause.
+    """
+
+    def __init__(self, reason: str, *, where: str = "") -> None:
+        super().__init__(reason)
+        self.where = where
 
 
 class DoesNotApply(LearnerError):
@@ -37,10 +47,13 @@ class Subject:
         """Return the subject of a factory, or of its ``package.module:factory``.
 
         Raises:
-            InvalidArgument: there is no such factory.
+            InvalidArgument: there is no such factory, or it does not take the arguments.
         """
         if isinstance(factory, str):
-            return cls(find_factory(factory), factory, arguments)
+            found = find_factory(factory)
+            check_arguments(found, factory, arguments)
+            return cls(found, factory, arguments)
+        check_arguments(factory, getattr(factory, "__qualname__", "the factory"), arguments)
         origin = f"{getattr(factory, '__module__', '')}:{getattr(factory, '__qualname__', '')}"
         try:
             importable = find_factory(origin) is factory and not origin.startswith("__main__:")
@@ -51,6 +64,12 @@ class Subject:
     def learner(self) -> Any:
         """Return a new learner."""
         return self.factory(**self.arguments)
+
+
+def describe_error(error: Exception) -> str:
+    """Return the reason of a check that failed because the learner raised an error."""
+    text = " ".join(str(error).split())
+    return f"the learner raised {type(error).__name__}: {text}"[:500]
 
 
 def find_factory(origin: str) -> Callable[..., Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,13 @@ from colearn_learner.cli._support.options import (
     learner_options,
     log_options,
 )
-from colearn_learner.cli._support.output import print_fields, print_json, print_line
+from colearn_learner.cli._support.output import (
+    note,
+    print_fields,
+    print_json,
+    print_line,
+    print_paragraph,
+)
 from colearn_learner.cli._support.remote_learner import TOKEN_VARIABLE, ServerOptions
 from colearn_learner.cli._support.signals import run_in_thread, stop_on_signals
 from colearn_learner.cli.logs import log_event, start_logging
@@ -30,6 +37,8 @@ from colearn_learner.remote import DEFAULT_MAX_BYTES
 from colearn_learner.remote.addresses import is_address
 
 if TYPE_CHECKING:
+    from colearn_learner.checks.kit import CheckReport
+    from colearn_learner.checks.watchdog import SlowCheck
     from colearn_learner.remote.monitoring import ServerMonitor
     from colearn_learner.remote.server import ServedCall
 
@@ -64,15 +73,23 @@ def list_checks(*, as_json: bool) -> None:
     metavar="CHECK",
     help="Skip this check; see colearn learner checks. Repeatable.",
 )
+@click.option(
+    "--limit",
+    type=click.FloatRange(0, min_open=True),
+    default=600.0,
+    show_default=True,
+    help="The most seconds that one check may take. A learner that takes longer is reported as "
+    "blocked.",
+)
 @json_option
 @report_errors
-def check(*, learner: LearnerOptions, skip: tuple[str, ...], as_json: bool) -> None:
+def check(*, learner: LearnerOptions, skip: tuple[str, ...], limit: float, as_json: bool) -> None:
     """Check that a learner implements the interface correctly.
 
     MODULE:FACTORY is the function that makes the learner, as for colearn agent run. It is called
     about twenty times, so let it use little data. The exit code is 1 if a check failed.
     """
-    from colearn_learner.checks.kit import Verdict, check_learner
+    from colearn_learner.checks.kit import check_learner
 
     arguments, factory = learner.parse(), learner.factory
     if is_address(factory):
@@ -81,23 +98,46 @@ def check(*, learner: LearnerOptions, skip: tuple[str, ...], as_json: bool) -> N
             "them with the learner's factory, on the machine that serves it"
         )
     find_factory(factory)  # puts the working folder on the path; reports clear errors
-    report = check_learner(factory, arguments, skip=skip)
+    report = check_learner(factory, arguments, skip=skip, limit=limit, on_slow=_report_slow_check)
     if as_json:
         outcomes = [
-            {"name": c.name, "verdict": c.verdict.value, "reason": c.reason or None}
+            {
+                "name": c.name,
+                "verdict": c.verdict.value,
+                "reason": c.reason or None,
+                "where": c.where or None,
+            }
             for c in report.checks
         ]
         print_json({"factory": factory, "passed": report.passed, "checks": outcomes})
     else:
-        for outcome in report.checks:
-            verdict = outcome.verdict.value
-            print_line(f" {outcome.name}", mark=verdict.ljust(8), colour=_COLOURS[verdict])
-            for line in outcome.reason.splitlines():
-                print_line(f"         {line}")
-        counts = {v: sum(c.verdict is v for c in report.checks) for v in Verdict}
-        print_line(", ".join(f"{count} {v.value}" for v, count in counts.items()))
+        _print_report(report)
     if not report.passed:
         raise click.exceptions.Exit(1)
+
+
+def _print_report(report: CheckReport) -> None:
+    """Print a line for each check, and each cause of failures once."""
+    groups = report.group()
+    for first, *others in groups:
+        verdict = first.verdict.value
+        more = f" and {len(others)} more" if others else ""
+        print_line(f" {first.name}{more}", mark=verdict.ljust(8), colour=_COLOURS[verdict])
+        print_paragraph(first.reason, indent=9)
+        if first.where:
+            print_paragraph(f"at {first.where}", indent=9)
+        if others:
+            names = ", ".join(check.name for check in others)
+            print_paragraph(f"the same in {names}", indent=9)
+    counts = Counter(check.verdict.value for group in groups for check in group)
+    text = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _COLOURS)
+    left = len(report.checks) - counts.total()
+    print_line(f"{text}, {left} not made, as they need a working learner" if left else text)
+
+
+def _report_slow_check(slow: SlowCheck) -> None:
+    where = f", at {slow.where}" if slow.where else ""
+    note(f"{slow.name} is still running after {slow.seconds:.0f} s{where}; stop it with Ctrl-C")
 
 
 @learner.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,10 +13,12 @@ from click.testing import CliRunner
 from sklearn.datasets import load_digits
 
 from colearn_learner.checks.kit import CheckReport, Verdict, check_learner, checks
+from colearn_learner.checks.watchdog import Blocked, SlowCheck, Watchdog
 from colearn_learner.cli import main
 from colearn_learner.errors import InvalidArgument
 from colearn_learner.names import UnknownName
 from tests.support import defective_learners
+from tests.support.waiting_learner import Waits
 
 DEFECTIVE = defective_learners.__name__
 IN_PROCESS = "another-process-agrees"
@@ -81,7 +84,7 @@ DEFECTS: dict[str, dict[str, str]] = {
     "HasAnEmptyList": {"weights-travel": "an empty list"},
     "SetsAnAlarm": {"works-in-a-thread": "signal only works in main thread"},
     "return_shared_learner": {"makes-learners": "the same learner"},
-    "return_object": {"makes-learners": "five methods"},
+    "return_object": {"makes-learners": "lacks mli_propose_weights, mli_test_weights"},
     "raise_error": {"makes-learners": "FileNotFoundError: no data here"},
 }
 
@@ -115,6 +118,35 @@ def test_other_checks_are_skipped_if_the_factory_returns_no_learner():
     assert {c.reason for c in report.checks[1:]} == {"the factory returned no usable learner"}
 
 
+def test_failures_of_one_cause_are_grouped_with_the_line_that_raised():
+    report = check_learner(defective_learners.Crashes, skip=["one-batch-is-enough"])
+    (crash,) = (group for group in report.group() if group[0].verdict is Verdict.FAILED)
+    names = {check.name for check in crash}
+    assert names >= {"testing-changes-nothing", "works-in-a-thread", MEAN, IN_PROCESS}
+    lines, start = inspect.getsourcelines(defective_learners.Crashes.mli_test_weights)
+    line = f"defective_learners.py:{start + len(lines) - 1} in mli_test_weights"
+    assert all(check.where.endswith(line) for check in crash)
+
+
+def test_learner_that_blocks_is_reported_with_its_line_and_ends_the_checks():
+    noticed: list[SlowCheck] = []
+    dog = Watchdog(limit=0.3, report_after=0.1, on_slow=noticed.append)
+    with pytest.raises(Blocked, match=r"within 0\.3 seconds") as caught, dog.watch("check"):
+        Waits().mli_propose_weights()
+    assert caught.value.where.endswith(" in train")
+    assert {(slow.name, slow.where) for slow in noticed} == {("check", caught.value.where)}
+
+    report = check_learner(Waits, limit=0.3)
+    (blocked,) = report.failures
+    assert (blocked.name, blocked.where) == ("weights-travel", caught.value.where)
+    assert report.group() == [(check,) for check in report.checks[:2]]
+
+
+def test_ctrl_c_still_ends_a_check():
+    with pytest.raises(KeyboardInterrupt), Watchdog(limit=60).watch("check"):
+        raise KeyboardInterrupt
+
+
 def test_learner_that_accounts_for_privacy_passes():
     report = check_learner(defective_learners.Private, skip=[IN_PROCESS])
     assert report.passed, str(report)
@@ -131,6 +163,10 @@ class TestFactories:
         report = check_learner(lambda: defective_learners.Sound(seed=2))
         assert report.passed, str(report)
         assert verdicts(report)[IN_PROCESS] is Verdict.SKIPPED
+
+    def test_argument_that_the_factory_does_not_take_is_refused(self):
+        with pytest.raises(InvalidArgument, match="takes offset; did you mean offset"):
+            check_learner(f"{DEFECTIVE}:make_with_offset", {"ofset": 0.5})
 
     @pytest.mark.parametrize("name", ["no_module:f", f"{DEFECTIVE}:none", "json:__doc__", ":"])
     def test_missing_factory_is_refused(self, name: str):
@@ -254,6 +290,21 @@ class TestCommand:
         assert ran.exit_code == 1
         assert "not yet supported" in ran.output
         assert "1 failed" in ran.output
+
+    def test_only_the_first_cause_is_shown_if_the_factory_fails(self):
+        ran = run_check(f"{DEFECTIVE}:return_object")
+        assert ran.exit_code == 1
+        lines = ran.output.splitlines()
+        assert lines[0] == "failed   makes-learners"
+        assert "lacks mli_propose_weights, mli_test_weights" in lines[1]
+        assert "19 not made" in lines[-1]
+        assert len(lines) == 3
+
+    def test_causes_are_shown_once_with_the_line(self):
+        ran = run_check(f"{DEFECTIVE}:Crashes", "--skip", IN_PROCESS)
+        assert ran.output.count("no memory") == 1
+        assert "in mli_test_weights" in ran.output
+        assert "scores-are-numbers, votes-on-proposals" in ran.output
 
     def test_json_report_lists_all_checks(self):
         ran = run_check(

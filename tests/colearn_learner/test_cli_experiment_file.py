@@ -24,7 +24,7 @@ from colearn_learner.cli._support.experiment_file import (
 from colearn_learner.cli._support.factories import FactoryFailed, load_learner, parse_arguments
 from colearn_learner.cli._support.options import VOTE_RULES
 from colearn_learner.cli.logs import log_event, start_logging
-from colearn_learner.errors import LearnerError
+from colearn_learner.errors import InvalidArgument, LearnerError
 from colearn_ledger.protocol import Admission, ContentRef, Merge, Selection
 from colearn_ledger.spec import ExperimentSpec, VoteRule
 from colearn_ledger.weights.codec import encode_weights
@@ -202,15 +202,17 @@ def test_module_in_the_working_folder_is_found(own_module):
         ("nothing", click.UsageError, "module:factory"),
         ("no_such_module_here:make", click.UsageError, "no module no_such_module_here"),
         ("mine_bad:absent", click.UsageError, "has no function absent"),
-        ("mine_bad:make", FactoryFailed, "make failed: ZeroDivisionError"),
-        ("mine_bad:nothing", FactoryFailed, "returned a NoneType object, which is not a learner"),
-        ("mine_bad:no_arguments", FactoryFailed, "TypeError.*unexpected keyword"),
-        ("mine_broken:make", FactoryFailed, "cannot be imported: NameError"),
+        ("mine_bad:make", FactoryFailed, "make failed at mine_bad.py:1 in make: ZeroDivisionError"),
+        ("mine_bad:nothing", FactoryFailed, "returned None, which is not a learner: it lacks mli_"),
+        ("mine_bad:no_arguments", InvalidArgument, "not take the argument a: it takes no argum"),
+        ("mine_bad:others", InvalidArgument, "argument a: it takes ab, c=3; did you mean ab"),
+        ("mine_broken:make", FactoryFailed, "cannot be imported at mine_broken.py:1 .*NameError"),
         ("mine_needy:make", ModuleNotFoundError, "a_package_that_is_not_there"),
     ],
 )
 def test_factory_that_makes_no_learner_is_refused(own_module, factory, error, message):
     text = "def make(**_): 1 / 0\ndef nothing(**_): pass\ndef no_arguments(): pass\n"
+    text += "def others(ab, c=3): pass\n"
     own_module("mine_bad", text)
     own_module("mine_broken", "nonsense\n")
     own_module("mine_needy", "import a_package_that_is_not_there\n")

@@ -13,17 +13,13 @@ from typing import Any
 import click
 
 from colearn_learner.errors import LearnerError
+from colearn_learner.factory_arguments import check_arguments
+from colearn_learner.interface import describe_kind, list_missing_methods
 from colearn_learner.learners.triton_guard import keep_triton_from_tensorflow
 from colearn_learner.remote.addresses import is_address
+from colearn_learner.user_code import find_line_of_error
 
 _log = logging.getLogger(__name__)
-
-_METHODS = (
-    "mli_propose_weights",
-    "mli_test_weights",
-    "mli_accept_weights",
-    "mli_get_current_weights",
-)
 
 
 class FactoryFailed(LearnerError):
@@ -67,6 +63,7 @@ def load_learner(factory: str, arguments: Mapping[str, Any]) -> Any:
 
         return open_remote_learner(factory, arguments)
     make = find_factory(factory)
+    check_arguments(make, factory, arguments)
     try:
         learner = make(**arguments)
     except LearnerError:
@@ -74,12 +71,13 @@ def load_learner(factory: str, arguments: Mapping[str, Any]) -> Any:
     except Exception as error:
         _log.exception("%s failed", factory)
         raise FactoryFailed(
-            f"the learner factory {factory} failed: {type(error).__name__}: {error}"
+            f"the learner factory {factory} failed{_locate(error)}: {type(error).__name__}: {error}"
         ) from error
-    if missing := [m for m in _METHODS if not callable(getattr(learner, m, None))]:
+    missing = [name for name in list_missing_methods(learner) if name != "mli_get_current_model"]
+    if missing:
         raise FactoryFailed(
-            f"{factory} returned a {type(learner).__name__} object, which is not a learner: "
-            f"it has no {missing[0]} (see MachineLearningInterface)"
+            f"{factory} returned {describe_kind(learner)}, which is not a learner: it lacks "
+            f"{', '.join(missing)} (see MachineLearningInterface)"
         )
     return learner
 
@@ -112,7 +110,8 @@ def find_factory(factory: str) -> Any:
     except Exception as error:
         _log.exception("%s cannot be imported", module_name)
         raise FactoryFailed(
-            f"the module {module_name} cannot be imported: {type(error).__name__}: {error}"
+            f"the module {module_name} cannot be imported{_locate(error)}: "
+            f"{type(error).__name__}: {error}"
         ) from error
     make = getattr(module, name, None)
     if not callable(make):
@@ -120,6 +119,11 @@ def find_factory(factory: str) -> Any:
             f"--learner {factory}: the module {module_name} has no function {name}; check the name"
         )
     return make
+
+
+def _locate(error: Exception) -> str:
+    line = find_line_of_error(error)
+    return f" at {line}" if line else ""
 
 
 def _value(text: str) -> Any:

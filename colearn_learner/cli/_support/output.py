@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -55,6 +56,15 @@ def print_line(text: str = "", *, mark: str = "", colour: str | None = None) -> 
     """Print one line, preceded by a coloured mark if there is one."""
     styled = click.style(mark, fg=colour, bold=colour is None) if mark else ""
     click.echo(styled + escape_controls(text))
+
+
+def print_paragraph(text: str, *, indent: int) -> None:
+    """Print indented text, in lines that fit into a terminal."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDEST_PIPE
+    margin = " " * indent
+    for line in text.splitlines():
+        for part in textwrap.wrap(line, max(width - indent, indent), break_on_hyphens=False):
+            print_line(margin + part)
 
 
 def print_text(text: str) -> None:
