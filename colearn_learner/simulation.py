@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from colearn_learner.agent.context import AgentConfig
-from colearn_learner.agent.loop import Action, Agent, Observation
+from colearn_learner.agent.loop import Agent
+from colearn_learner.agent.observation import Action, Observation
 from colearn_learner.compat.history import results_of
 from colearn_learner.compat.results import Results
 from colearn_learner.errors import LearnerError
@@ -51,8 +52,7 @@ _log = logging.getLogger(__name__)
 
 LedgerKind = Literal["local", "evm"]
 
-_WINDOW = 3_600
-"""Seconds that a learner has for each duty; far more than it needs on one machine."""
+_WINDOW = 3_600  # seconds for each duty; far more than a learner needs on one machine
 
 _SPARE = 60.0
 """Seconds that unpinned content stays; on one machine it is pinned at once."""

@@ -16,7 +16,8 @@ from pathlib import Path
 import common
 from sklearn.linear_model import SGDClassifier
 
-from colearn_learner.agent.loop import Action, Agent
+from colearn_learner.agent.loop import Agent
+from colearn_learner.agent.observation import Action
 from colearn_learner.learners.sklearn import SklearnLearner
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import ExperimentParams

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from colearn_learner.agent.loop import Action, Agent
+from colearn_learner.agent.loop import Agent
+from colearn_learner.agent.observation import Action
 from colearn_learner.catalogue.factories import share
 from colearn_ledger.chains.evm.embedded import EmbeddedChain
 from colearn_ledger.history import read_history

@@ -60,6 +60,11 @@ class WeightsAdopter:
         self.base: str | None = None
         self.tensors: bytes | None = None
 
+    @property
+    def cid(self) -> str:
+        """Return the CID of the current weights' file; empty if there is none."""
+        return "" if self._content is None else self._content.cid
+
     def is_due(self, experiment: Experiment) -> bool:
         """Return whether the ledger has current weights that the learner has not adopted."""
         current = (experiment.current_round, experiment.current)

@@ -13,9 +13,6 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from threading import Event as StopSignal
 from typing import Any
@@ -26,9 +23,11 @@ from colearn_learner.agent.context import AgentConfig, AgentContext
 from colearn_learner.agent.errors import RETRIED, AgentStopped, max_retries
 from colearn_learner.agent.fit import LearnerSendsPickles, check_fit, check_safe
 from colearn_learner.agent.folder import AgentFolder
+from colearn_learner.agent.observation import Action, Listener, Observation, list_verdicts
 from colearn_learner.agent.progress import ProgressListener
 from colearn_learner.agent.propose import ProposalMaker
 from colearn_learner.agent.vote import BallotMaker
+from colearn_learner.agent.waiting import WaitingReporter
 from colearn_ledger.backoff import Backoff
 from colearn_ledger.ledger import Ledger, Pending
 from colearn_ledger.protocol import (
@@ -40,7 +39,6 @@ from colearn_ledger.protocol import (
     DeadlineNotPassed,
     DeadlinePassed,
     Duty,
-    Event,
     Experiment,
     ExperimentId,
     Learner,
@@ -76,45 +74,6 @@ _OVERTAKEN = (
     WrongStatus,
 )
 """Refusals after which to read the ledger again: it has moved on, or the call came too early."""
-
-
-class Action(Enum):
-    """Action of one step."""
-
-    WAITED = "waited"
-    JOINED = "joined"
-    ADOPTED = "adopted"
-    PROPOSED = "proposed"
-    DECLINED = "declined"
-    VOTED = "voted"
-    COMMITTED = "committed"
-    REVEALED = "revealed"
-    ADVANCED = "advanced"
-    DONE = "done"
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """Report of one action of an agent, for listeners.
-
-    Args:
-        account: the agent's account.
-        action: the action.
-        round: index of the round; ``None`` outside a round.
-        reason: reason for the action; empty if there is nothing to add.
-        events: events of the agent's transaction.
-        cost: cost of the transaction, in gas on an EVM.
-    """
-
-    account: str
-    action: Action
-    round: int | None
-    reason: str = ""
-    events: tuple[Event, ...] = ()
-    cost: int = 0
-
-
-Listener = Callable[[Observation], None]
 
 
 class Agent:
@@ -157,6 +116,7 @@ class Agent:
         self._proposal_maker = ProposalMaker(self._context, self._adopter)
         self._ballot_maker = BallotMaker(self._context, self._adopter)
         self._listeners: list[Listener] = []
+        self._waiting = WaitingReporter(self._name)
         self._not_revealable: set[tuple[int, bytes | None]] = set()
         self._learner_checked = False
         self._agenda: Agenda | None = None
@@ -212,6 +172,7 @@ class Agent:
                 if action == Action.DONE:
                     return
                 if action == Action.WAITED and self._agenda is not None:
+                    self._waiting.report(self._agenda)
                     self._context.schedule.wait(self._ledger, self._agenda, stop)
             except RETRIED as error:
                 action = Action.WAITED
@@ -269,17 +230,18 @@ class Agent:
     def _join(self, experiment: Experiment) -> Action:
         if experiment.status.is_over:
             return Action.DONE
-        late = experiment.status == Status.RUNNING and not experiment.params.late_join
-        if late or not self._config.join:
+        if experiment.status == Status.RUNNING and not experiment.params.late_join:
             return Action.WAITED
         agreed = self._config.hash
         if agreed not in (None, experiment.hash):  # before anything of it is used
             raise WrongExperiment(experiment.hash)
-        self._context.load_spec(experiment.params.spec)
-        check_safe(self._context.learner)
-        # an unfit learner must not join
-        check_fit(self._context.learner, self._context.spec.schema)
-        self._learner_checked = True
+        if not self._learner_checked:  # an unfit learner must not join
+            self._context.load_spec(experiment.params.spec)
+            check_safe(self._context.learner)
+            check_fit(self._context.learner, self._context.spec.schema)
+            self._learner_checked = True
+        if not self._config.join:
+            return Action.WAITED
         pending = self._ledger.join(self._experiment, experiment.hash)  # only what was checked
         return self._send(Action.JOINED, None, pending)
 
@@ -299,8 +261,14 @@ class Agent:
         """Adopt the ledger's current weights, before any other duty."""
         if not self._adopter.adopt(experiment):
             return Action.WAITED
-        reason = self._adopter.unfit or ""
-        self._notify(Observation(self._name, Action.ADOPTED, experiment.round, reason))
+        adopted = Observation(
+            self._name,
+            Action.ADOPTED,
+            experiment.round,
+            self._adopter.unfit or "",
+            weights=self._adopter.cid,
+        )
+        self._notify(adopted)
         return Action.ADOPTED
 
     def _propose(self, round_: Round) -> Action:
@@ -314,29 +282,37 @@ class Agent:
         pending = self._ledger.propose(
             self._experiment, round_.index, proposal.content, proposal.scores
         )
-        return self._send(Action.PROPOSED, round_.index, pending)
+        scores = {"score_name": self._context.spec.score_name, "score": proposal.scores.vote_score}
+        return self._send(
+            Action.PROPOSED, round_.index, pending, weights=proposal.content.cid, **scores
+        )
 
     def _decline(self, round_: Round, reason: str) -> Action:
         _log.warning("%s: declines round %d: %s", self._name, round_.index, reason)
         pending = self._ledger.decline(self._experiment, round_.index)
-        return self._send(Action.DECLINED, round_.index, pending, reason)
+        return self._send(Action.DECLINED, round_.index, pending, reason=reason)
 
     def _vote(self, round_: Round, experiment: Experiment) -> Action:
         ballot = self._ballot_maker.decide(round_, experiment.params)
         if ballot is None:
             return Action.WAITED
+        decided = {
+            "reason": ballot.reason,
+            "score_name": self._context.spec.score_name,
+            "verdicts": list_verdicts(round_, ballot, self._ledger.account),
+        }
         # The ledger refuses the ballot if the round has other proposals by now.
         if ballot.salt is None:
             pending = self._carrier.vote(
                 self._experiment, round_.index, ballot.proposals, ballot.vote
             )
-            return self._send(Action.VOTED, round_.index, pending, ballot.reason)
+            return self._send(Action.VOTED, round_.index, pending, **decided)
         basis = Basis(self._experiment, round_.index, ballot.proposals)
         commitment = commitment_hash(
             self._ledger.domain, basis, self._ledger.account, ballot.vote, ballot.salt
         )
         pending = self._ledger.commit(self._experiment, round_.index, ballot.proposals, commitment)
-        return self._send(Action.COMMITTED, round_.index, pending, ballot.reason)
+        return self._send(Action.COMMITTED, round_.index, pending, **decided)
 
     def _reveal(self, round_: Round) -> Action:
         place = (round_.index, round_.proposals)
@@ -352,7 +328,7 @@ class Agent:
             )
         try:
             pending = self._ledger.reveal(self._experiment, round_.index, ballot.vote, ballot.salt)
-            return self._send(Action.REVEALED, round_.index, pending, ballot.reason)
+            return self._send(Action.REVEALED, round_.index, pending, reason=ballot.reason)
         except BadReveal as error:
             return self._cannot_reveal(
                 round_,
@@ -383,13 +359,15 @@ class Agent:
     # ------------------------------------------------------------------ parts
 
     def _send(
-        self, action: Action, round_index: int | None, pending: Pending, reason: str = ""
+        self, action: Action, round_index: int | None, pending: Pending, **more: Any
     ) -> Action:
+        """Wait until a transaction takes effect; report it with further fields of `Observation`."""
         receipt = pending.wait(self._config.transaction_timeout)
         self._folder.record_sent(action.value, round_index, receipt.transaction)
-        self._notify(
-            Observation(self._name, action, round_index, reason, receipt.events, cost=receipt.cost)
+        sent = Observation(
+            self._name, action, round_index, events=receipt.events, cost=receipt.cost, **more
         )
+        self._notify(sent)
         return action
 
     def _notify(self, observation: Observation) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import generate_latest
 
-from colearn_learner.agent.loop import Action, Agent, Observation
+from colearn_learner.agent.loop import Agent
+from colearn_learner.agent.observation import Action, Observation
 from colearn_learner.agent.progress import Progress, Work
 from colearn_ledger.protocol import RoundClosed
 from colearn_ledger.serve import serve

@@ -106,7 +106,8 @@ class BallotMaker:
         if not waiting or left <= 0:
             return True
         context.schedule.retry(left)
-        what = "the proposal" if len(round_.contents) == 1 else f"{len(waiting)} proposals"
+        several = len(round_.contents) > 1
+        what = f"{len(waiting)} of {len(round_.contents)} proposals" if several else "the proposal"
         _log.info("%s: waiting for %s: %s", context.name, what, waiting[0])
         return False
 

@@ -18,6 +18,12 @@ from colearn_learner.cli._support.connect import (
     choose_store,
     open_content_store,
 )
+from colearn_learner.cli._support.decisions import (
+    describe_action,
+    describe_closing,
+    describe_verdict,
+    list_accepted,
+)
 from colearn_learner.cli._support.errors import INTERRUPTED, report_errors
 from colearn_learner.cli._support.monitor import monitor_option, monitored
 from colearn_learner.cli._support.options import (
@@ -31,6 +37,7 @@ from colearn_learner.cli._support.options import (
     store_option,
     vote_rule_options,
 )
+from colearn_learner.cli._support.output import shorten
 from colearn_learner.cli._support.progress import show_progress
 from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_learner.cli._support.secrets import KeyOptions, key_options
@@ -43,8 +50,9 @@ from colearn_ledger.protocol import LedgerError
 
 if TYPE_CHECKING:
     from colearn_learner.agent.context import AgentConfig
-    from colearn_learner.agent.loop import Agent, Observation
+    from colearn_learner.agent.loop import Agent
     from colearn_learner.agent.monitoring import Monitor
+    from colearn_learner.agent.observation import Observation
     from colearn_learner.agent.progress import ProgressListener
     from colearn_ledger.ledger import Ledger
     from colearn_ledger.protocol import Event
@@ -300,13 +308,35 @@ def _describe_end(ledger: Ledger, place: Place) -> dict[str, Any]:
 
 
 def _log_observation(observed: Observation) -> None:
-    log_event(
-        _log,
-        observed.action.value,
-        round=observed.round,
-        reason=observed.reason or None,
-        gas=observed.cost or None,
-    )
+    several = len(observed.verdicts) > 1
+    for verdict in observed.verdicts if several else ():
+        log_event(
+            _log,
+            "verdict",
+            text=f"  proposal {verdict.slot} of {shorten(verdict.proposer)}: "
+            f"{describe_verdict(verdict, observed.score_name)}",
+            round=observed.round,
+            slot=verdict.slot,
+            proposer=verdict.proposer,
+            approved=verdict.approved,
+            score=verdict.score,
+            current=verdict.current,
+        )
+    fields: dict[str, Any] = {
+        "round": observed.round,
+        "reason": observed.reason or None,
+        "gas": observed.cost or None,
+        "score": observed.score,
+        "weights": observed.weights or None,
+    }
+    if observed.verdicts:
+        fields |= {
+            "approved": [verdict.slot for verdict in observed.verdicts if verdict.approved],
+            "current": observed.verdicts[0].current,
+        }
+    if observed.verdicts and not several:
+        fields["score"] = observed.verdicts[0].score
+    log_event(_log, observed.action.value, text=describe_action(observed), **fields)
     for event in observed.events:
         _log_closing(event)
 
@@ -318,9 +348,10 @@ def _log_closing(event: Event) -> None:
         log_event(
             _log,
             "round closed",
+            text=describe_closing(event),
             round=event.round,
             outcome=event.outcome.name.lower(),
-            accepted=[slot for slot in range(len(event.approvals)) if event.accepted >> slot & 1],
+            accepted=list_accepted(event),
             approvals=list(event.approvals),
             eligible=event.eligible,
         )

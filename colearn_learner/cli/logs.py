@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,17 +13,26 @@ from typing import Any, TextIO
 
 from colearn_learner.cli._support.escaping import escape_controls
 from colearn_learner.cli._support.output import dump_json
+from colearn_learner.user_code import find_line_of_error
 
 _FIELDS = "colearn_fields"
+_TEXT = "colearn_text"
 _REPEAT_SECONDS = 60.0
 _LOUD = ("web3", "urllib3", "asyncio", "tensorflow", "matplotlib")
 """Loggers that log every request; only their warnings and errors are shown."""
 
 
-def log_event(logger: logging.Logger, event: str, **fields: Any) -> None:
-    """Log an event with its fields, except for fields that are ``None``."""
+def log_event(logger: logging.Logger, event: str, *, text: str = "", **fields: Any) -> None:
+    """Log an event with its fields, except for fields that are ``None``.
+
+    Args:
+        logger: the logger.
+        event: name of the event.
+        text: sentence that replaces the name and the fields in a log of text.
+        fields: fields of the event.
+    """
     given = {name: value for name, value in fields.items() if value is not None}
-    logger.info("%s", event, extra={_FIELDS: given})
+    logger.info("%s", event, extra={_FIELDS: given, _TEXT: text})
 
 
 def start_logging(*, as_json: bool, verbose: bool, stream: TextIO | None = None) -> None:
@@ -83,7 +91,9 @@ class _Repeats(logging.Filter):
         return True
 
 
-class _Lines(ABC, logging.Formatter):
+class _JsonLines(logging.Formatter):
+    """A formatter of one JSON object for each record."""
+
     def format(self, record: logging.LogRecord) -> str:
         document: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
@@ -93,24 +103,32 @@ class _Lines(ABC, logging.Formatter):
         }
         if record.exc_info:
             document["traceback"] = self.formatException(record.exc_info)
-        return self.line(document)
-
-    @abstractmethod
-    def line(self, document: Mapping[str, Any]) -> str: ...
-
-
-class _JsonLines(_Lines):
-    def line(self, document: Mapping[str, Any]) -> str:
         return dump_json(document, default=str)
 
 
-class _TextLines(_Lines):
-    def line(self, document: Mapping[str, Any]) -> str:
-        fields = dict(document)
-        time, level, event = (fields.pop(name) for name in ("time", "level", "event"))
-        shown = "".join(f" {name}={_shown(value)}" for name, value in fields.items())
-        mark = "" if level == "info" else f"{level.upper()}: "
-        return f"{time[:19]}Z {mark}{escape_controls(str(event))}{shown}"
+class _TextLines(logging.Formatter):
+    """A formatter of one line for each record, and the lines of its traceback below it.
+
+    Above the traceback, the line of the user's own code with the error is repeated.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="seconds")[:19]
+        mark = "" if record.levelno <= logging.INFO else f"{record.levelname}: "
+        lines = [f"{time}Z {mark}{escape_controls(self._text(record))}"]
+        if record.exc_info and record.exc_info[1] is not None:
+            if where := find_line_of_error(record.exc_info[1]):
+                lines.append(f"at {escape_controls(where)}")
+            lines += escape_controls(self.formatException(record.exc_info), keep="\n").splitlines()
+        return "\n  ".join(lines)
+
+    def _text(self, record: logging.LogRecord) -> str:
+        text: str = getattr(record, _TEXT, "")
+        if text:
+            return text
+        fields: Mapping[str, Any] = getattr(record, _FIELDS, {})
+        shown = (f" {name}={_shown(value)}" for name, value in fields.items())
+        return record.getMessage() + "".join(shown)
 
 
 def _shown(value: object) -> str:

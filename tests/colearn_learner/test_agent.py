@@ -10,7 +10,7 @@ import pytest
 
 from colearn_learner.agent.errors import AgentStopped, DamagedFolder
 from colearn_learner.agent.folder import AgentFolder, FolderInUse
-from colearn_learner.agent.loop import Action
+from colearn_learner.agent.observation import Action
 from colearn_learner.agent.progress import Progress, Work
 from colearn_learner.interface import (
     DiffPrivBudget,

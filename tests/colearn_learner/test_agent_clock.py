@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from colearn_learner.agent import context
-from colearn_learner.agent.loop import Action
+from colearn_learner.agent.observation import Action
 from colearn_ledger.protocol import ContentRef, Outcome, Status
 from colearn_ledger.weights.store import ContentUnavailable
 from tests.support.toyworld import TowardsTarget, World

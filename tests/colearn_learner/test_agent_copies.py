@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from colearn_learner.agent.errors import FolderNotWritable
-from colearn_learner.agent.loop import Action, Agent
+from colearn_learner.agent.loop import Agent
+from colearn_learner.agent.observation import Action
 from colearn_learner.agent.weights_cache import WeightsCache
 from colearn_ledger.protocol import ContentRef, Outcome
 from colearn_ledger.weights.store import ContentUnavailable

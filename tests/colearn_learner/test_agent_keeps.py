@@ -10,7 +10,8 @@ import pytest
 
 from colearn_learner import simulation
 from colearn_learner.agent.context import AgentConfig
-from colearn_learner.agent.loop import Action, Agent
+from colearn_learner.agent.loop import Agent
+from colearn_learner.agent.observation import Action
 from colearn_learner.errors import InvalidArgument
 from colearn_learner.simulation import SimulationConfig
 from colearn_ledger.protocol import Agenda, Outcome, Status

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from colearn_learner.agent.loop import Action, Agent
+from colearn_learner.agent.loop import Agent
+from colearn_learner.agent.observation import Action
 from colearn_learner.interface import Weights
 from colearn_ledger.protocol import ContentRef, Status
 from tests.support.toyworld import TowardsTarget, World, content_of_round

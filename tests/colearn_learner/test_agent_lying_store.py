@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from colearn_learner.agent.errors import max_retries
-from colearn_learner.agent.loop import Action
+from colearn_learner.agent.observation import Action
 from colearn_ledger.protocol import ContentRef, Outcome
 from colearn_ledger.weights.store import ContentUnavailable
 from colearn_ledger.weights.unixfs import verified

@@ -10,7 +10,7 @@ import pytest
 
 from colearn_learner.agent.errors import AgentStopped
 from colearn_learner.agent.folder import AgentFolder, DecidedBallot, MergedWeights
-from colearn_learner.agent.loop import Action
+from colearn_learner.agent.observation import Action
 from colearn_ledger.protocol import Announced, ContentRef, Outcome, Scores, SlotState, Vote
 from colearn_ledger.weights.errors import SubnormalsFlushed
 from colearn_ledger.weights.store import ContentUnavailable

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from colearn_learner.agent.loop import Action
+from colearn_learner.agent.observation import Action
 from colearn_learner.interface import ProposedWeights, Weights
 from colearn_ledger.protocol import (
     ContentRef,

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from colearn_learner.agent import context, schedule
-from colearn_learner.agent.loop import Action, Agent
+from colearn_learner.agent.loop import Agent
+from colearn_learner.agent.observation import Action
 from colearn_learner.agent.schedule import StepSchedule
 from colearn_ledger.protocol import ContentRef
 from colearn_ledger.weights.store import ContentUnavailable

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from colearn_learner.agent.loop import Action
+from colearn_learner.agent.observation import Action
 from colearn_ledger.protocol import ContentRef, Outcome
 from colearn_ledger.weights.store import ContentUnavailable
 from tests.support.toyworld import TowardsTarget

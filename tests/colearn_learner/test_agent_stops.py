@@ -17,7 +17,8 @@ import pytest
 from colearn_learner.agent import weights_cache
 from colearn_learner.agent.errors import AgentStopped, FolderNotWritable
 from colearn_learner.agent.fit import LearnerDoesNotFit
-from colearn_learner.agent.loop import Action, Agent
+from colearn_learner.agent.loop import Agent
+from colearn_learner.agent.observation import Action
 from colearn_ledger import home
 from colearn_ledger.chains.evm import (
     BadAnswer,

@@ -234,7 +234,7 @@ def root_logger():
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-def test_each_event_is_one_line_of_escaped_text(root_logger, as_json: bool):
+def test_each_event_is_escaped_text(root_logger, as_json: bool):
     stream = io.StringIO()
     start_logging(as_json=as_json, verbose=False, stream=stream)
     logger = logging.getLogger("test")
@@ -243,15 +243,17 @@ def test_each_event_is_one_line_of_escaped_text(root_logger, as_json: bool):
         raise ValueError("a\nb")
     except ValueError:
         logger.exception("it\nfailed")
-    voted, failed = stream.getvalue().splitlines()
+    voted, failed, *trace = stream.getvalue().splitlines()
     assert "\x1b" not in voted
     if as_json:
         assert json.loads(voted)["reason"] == "two\nlines \x1b[31m"
         assert "gas" not in json.loads(voted)
         assert "ValueError" in json.loads(failed)["traceback"]
+        assert not trace
     else:
         assert " voted round=3 " in voted
-        assert " ERROR: it\\nfailed traceback=" in failed
+        assert failed.endswith(" ERROR: it\\nfailed")
+        assert trace[-2:] == ["  ValueError: a", "  b"]
 
 
 def test_repeated_lines_are_logged_once(root_logger):

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from colearn_learner import simulation
 from colearn_learner.agent.folder import AgentFolder
-from colearn_learner.agent.loop import Action, Observation
+from colearn_learner.agent.observation import Action, Observation
 from colearn_learner.cli import main
 from colearn_learner.interface import Weights
 from colearn_learner.simulation import SimulationConfig, SimulationInterrupted

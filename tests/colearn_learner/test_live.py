@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from colearn_learner.agent.loop import Action, Observation
+from colearn_learner.agent.observation import Action, Observation
 from colearn_learner.cli._support.live import LiveView
 from colearn_ledger.protocol import (
     Account,

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from colearn_learner.agent.fit import LearnerDoesNotFit
-from colearn_learner.agent.loop import Action, Agent, Observation
+from colearn_learner.agent.loop import Agent
+from colearn_learner.agent.observation import Action, Observation
 from colearn_learner.interface import (
     DiffPrivBudget,
     ErrorCodes,

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from colearn_learner.agent.loop import Action, Agent
+from colearn_learner.agent.loop import Agent
+from colearn_learner.agent.observation import Action
 from colearn_ledger.protocol import ContentRef, Phase, Scores, Vote, VoteCast
 from colearn_ledger.weights.codec import encode_weights
 from colearn_ledger.weights.store import ContentUnavailable

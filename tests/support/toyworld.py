@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from colearn_learner.agent.context import AgentConfig
-from colearn_learner.agent.loop import Action, Agent, Observation
+from colearn_learner.agent.loop import Agent
+from colearn_learner.agent.observation import Action, Observation
 from colearn_learner.interface import ProposedWeights, Weights
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import ContentRef, ExperimentParams, Outcome, Round

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from colearn_learner.agent.loop import Observation
+from colearn_learner.agent.observation import Observation
 from colearn_learner.cli._support.output import format_numbers
 from colearn_ledger.protocol import (
     Account,

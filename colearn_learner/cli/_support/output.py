@@ -24,7 +24,6 @@ from colearn_learner.cli._support.escaping import escape_controls
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from colearn_ledger.protocol import Account
 
 _NARROWEST_PIPE = 80
 _WIDEST_PIPE = 2_000
@@ -176,9 +175,9 @@ def format_time(seconds: int | None) -> str:
         return str(seconds)
 
 
-def shorten(account: Account) -> str:
-    """Return the two ends of an account, to fit into a table."""
-    return f"{account[:8]}…{account[-4:]}"
+def shorten(text: str) -> str:
+    """Return the two ends of an account or a CID, to fit into a table."""
+    return f"{text[:8]}…{text[-4:]}"
 
 
 def format_numbers(numbers: Sequence[int]) -> str:

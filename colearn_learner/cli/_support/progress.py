@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from colearn_learner.agent.progress import Progress, ProgressListener, Work
 from colearn_learner.cli._support.output import open_console
@@ -73,7 +73,7 @@ class SlowWork:
                 return
             self._logged_at = clock
             seconds = round(clock - self._began)
-        moved = {} if now.size is None else {"bytes": now.done, "of": now.size}
+        moved: dict[str, Any] = {} if now.size is None else {"bytes": now.done, "of": now.size}
         log_event(_log, now.work.value, seconds=seconds, **moved)
 
     @contextmanager
