@@ -134,6 +134,7 @@ class Heads(Generic[H]):
         self, poll: Callable[[], H], poll_seconds: float, subscription: Subscription[H] | None
     ) -> None:
         self._poll = poll
+        self._fewest = poll_seconds
         self._times = PollTimes(poll_seconds)
         self._subscription = subscription
         self._changed = threading.Condition()
@@ -188,7 +189,12 @@ class Heads(Generic[H]):
                 return head
             with self._changed:
                 if is_same(self._head, head):
-                    self._changed.wait(min(left, self._seconds_to_poll()))
+                    self._changed.wait(min(left, self._pause()))
+
+    def _pause(self) -> float:
+        """Return the seconds to wait: until a poll is due, or while another thread polls."""
+        least = self._fewest if self._is_polling.locked() else 0.0  # its poll may take long
+        return max(least, self._seconds_to_poll())
 
     def _refresh(self) -> H | None:
         """Return the head, polled if that is due and no other thread does it."""

@@ -162,6 +162,19 @@ class TestPolledHead:
         assert heads.wait_past(Block(6), NEVER) == node.head
         assert node.asked == 1
 
+    def test_caller_pauses_while_another_one_polls(
+        self, node: Node, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ):
+        def poll() -> Block:
+            clock.sleep(5)  # the next poll is due, but this one has not ended
+            assert heads.wait_past(None, 3.0) is None
+            return node.poll()
+
+        heads = Heads(poll, 1.0, None)
+        monkeypatch.setattr(heads._changed, "wait", clock.sleep)
+        assert heads.wait_past(None, 0) == node.head
+        assert clock.slept == [5, 1.0, 1.0, 1.0]
+
     def test_unreachable_node_is_reported_and_asked_again_after_the_interval(
         self, node: Node, clock: Clock
     ):
