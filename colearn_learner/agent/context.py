@@ -27,7 +27,7 @@ from colearn_ledger.spec import (
     parse_vote_rule,
 )
 from colearn_ledger.weights.codec import DecodedWeights, decode_weights
-from colearn_ledger.weights.current import fetch_files, file_name, is_intact
+from colearn_ledger.weights.fetching import fetch_files, file_name, is_intact
 from colearn_ledger.weights.pickles import check_no_pickle
 from colearn_ledger.weights.store import ContentStore, ContentUnavailable
 

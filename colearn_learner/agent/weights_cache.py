@@ -19,7 +19,7 @@ from pathlib import Path
 from colearn_learner.agent.errors import writing_folder
 from colearn_ledger.home import open_atomically, sync_folder, write_atomically
 from colearn_ledger.protocol import ContentRef
-from colearn_ledger.weights.current import file_name
+from colearn_ledger.weights.fetching import file_name
 from colearn_ledger.weights.unixfs import FileHasher
 
 _INCOMING = "incoming"

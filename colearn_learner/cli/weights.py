@@ -265,7 +265,7 @@ def _fetch_with_progress(
 
     If there are several, `obtain_current` replaces missing ones or reports them.
     """
-    from colearn_ledger.weights.current import fetch_files
+    from colearn_ledger.weights.fetching import fetch_files
 
     contents = [c for c in experiment.current if c.size <= schema.max_bytes]
     files = "weights" if len(contents) == 1 else f"{len(contents)} files of weights"

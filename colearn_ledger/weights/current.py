@@ -8,13 +8,10 @@ served, a merged file that enough learners announced replaces them (`fetch_annou
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from colearn_ledger.home import open_atomically
 from colearn_ledger.ledger import LedgerUnavailable, LedgerView
 from colearn_ledger.protocol import Account, ContentRef, Experiment, LedgerError
 from colearn_ledger.weights.announced import find_announced
@@ -25,27 +22,18 @@ from colearn_ledger.weights.errors import (
     OversizedWeights,
     WeightsError,
 )
+from colearn_ledger.weights.fetching import fetch_files, file_name, is_intact
 from colearn_ledger.weights.merge import AcceptedFile, merge_files, select_usable
 from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.store import (
     ContentMismatch,
-    ContentNotStored,
     ContentStore,
     ContentTooLarge,
     ContentUnavailable,
     WrongReference,
 )
-from colearn_ledger.weights.unixfs import CHUNK_SIZE, verified
 
 _log = logging.getLogger(__name__)
-
-_PARALLEL = 4
-"""Number of files that are fetched at the same time; stores keep at least as many connections."""
-
-_REPORT_EVERY = 0.2  # seconds
-
-ReportDone = Callable[[int], None]
-"""Called with the number of bytes fetched so far, in the thread of the caller."""
 
 
 class FilesNotServed(ContentUnavailable):
@@ -254,95 +242,6 @@ def fetch_merged(
             "header"
         )
     return CurrentWeights(content, path, is_merged=True)
-
-
-def fetch_files(
-    store: ContentStore,
-    contents: Sequence[ContentRef],
-    folder: Path,
-    *,
-    max_size: int,
-    timeout: float | None = None,
-    report_done: ReportDone = lambda _: None,
-) -> dict[ContentRef, LedgerError]:
-    """Fetch files into a folder, several at a time, and return those that failed with the reason.
-
-    Files that are already there are not fetched again.
-
-    Args:
-        store: the store to fetch from.
-        contents: references of the files.
-        folder: an existing folder; each file gets the name `file_name` returns.
-        max_size: limit on the size of each file, in bytes.
-        timeout: timeout of the store for each file, in seconds.
-        report_done: called with the number of bytes fetched so far. An error that it raises ends
-            the fetching and is passed on.
-    """
-    missing = [c for c in dict.fromkeys(contents) if not is_intact(folder / file_name(c), c)]
-    if not missing:
-        return {}
-    done, is_over = _Counter(), threading.Event()
-
-    def fetch(content: ContentRef) -> None:
-        with (
-            store.get(content, max_size=max_size, timeout=timeout) as pieces,
-            open_atomically(folder / file_name(content), sync=False) as file,  # checked when read
-        ):
-            for piece in pieces:
-                if is_over.is_set():
-                    raise ContentUnavailable(f"{content.cid} was not fetched to its end")
-                file.write(piece)
-                done.add(len(piece))
-
-    with ThreadPoolExecutor(min(len(missing), _PARALLEL), "fetch") as threads:
-        running = {content: threads.submit(fetch, content) for content in missing}
-        try:
-            while wait(running.values(), timeout=_REPORT_EVERY).not_done:
-                report_done(done.total)
-        except BaseException:
-            is_over.set()
-            raise
-    report_done(done.total)
-    failures = {content: _failure(future) for content, future in running.items()}
-    return {content: error for content, error in failures.items() if error is not None}
-
-
-def file_name(content: ContentRef) -> str:
-    """Return the name of a local copy."""
-    return f"{content.sha256}.safetensors"
-
-
-def is_intact(path: Path, content: ContentRef) -> bool:
-    """Return whether a local copy exists and matches its reference."""
-    try:
-        with path.open("rb") as file:
-            for _ in verified(iter(lambda: file.read(CHUNK_SIZE), b""), content):
-                pass
-    except (OSError, ContentMismatch, WrongReference):
-        return False
-    return True
-
-
-class _Counter:
-    """A sum that several threads add to."""
-
-    def __init__(self) -> None:
-        self.total = 0
-        self._lock = threading.Lock()
-
-    def add(self, number: int) -> None:
-        with self._lock:
-            self.total += number
-
-
-def _failure(future: Future[None]) -> LedgerError | None:
-    try:
-        future.result()
-    except LedgerError as error:
-        return error
-    except OSError as error:
-        return ContentNotStored(f"its local copy could not be written: {error.strerror}")
-    return None
 
 
 def _too_large(content: ContentRef, schema: WeightsSchema) -> OversizedWeights:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from colearn_ledger.protocol import ContentRef, LedgerError
@@ -20,7 +21,17 @@ class ContentUnavailable(LedgerError):
 
 
 class ContentMismatch(ContentUnavailable):
-    """The store delivered other bytes than the reference describes; another store may be right."""
+    """The store delivered other bytes than the reference describes; another store may be right.
+
+    Args:
+        why: the message.
+        again: whether fetching the whole file again may help at once, because only a part of these
+            bytes came from the store, or several stores delivered them.
+    """
+
+    def __init__(self, why: str, *, again: bool = False) -> None:
+        super().__init__(why)
+        self.again = again
 
 
 class ContentTooLarge(LedgerError):
@@ -50,11 +61,24 @@ class ContentStore(Protocol):
         """
 
     def get(
-        self, content: ContentRef, *, max_size: int, timeout: float | None = None
+        self,
+        content: ContentRef,
+        *,
+        max_size: int,
+        timeout: float | None = None,
+        begun: Path | None = None,
     ) -> AbstractContextManager[Iterator[bytes]]:
         """Open a file whose pieces are verified while they stream.
 
         The last piece is returned only after the whole file has been verified.
+
+        Args:
+            content: reference of the file.
+            max_size: the most bytes to deliver.
+            timeout: limit on the whole, in seconds; ``None``: the store's own.
+            begun: a file with the first bytes, as earlier calls delivered them; it may be missing.
+                Only the bytes after it are returned, and the whole is verified. Then a store that
+                combines several may take each part from another one.
 
         Raises:
             ContentTooLarge: ``content.size`` exceeds ``max_size`` bytes.
@@ -79,6 +103,20 @@ class ContentStore(Protocol):
         """Unpin the file; the store may delete it now or later."""
 
 
+class RangedStore(ContentStore, Protocol):
+    """A store that also delivers parts of files."""
+
+    def read(
+        self, content: ContentRef, start: int, stop: int, *, timeout: float | None = None
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """Open the bytes from ``start`` up to ``stop``, which are **not** verified.
+
+        Raises:
+            ContentUnavailable: the store lacks the file, or did not deliver the part within
+                ``timeout`` seconds.
+        """
+
+
 def check_cid(content: ContentRef) -> str:
     """Return the content's CID if it is safe in a path and in a URL.
 
@@ -88,6 +126,14 @@ def check_cid(content: ContentRef) -> str:
     if not _CID.fullmatch(content.cid):
         raise ContentUnavailable(f"{ascii(content.cid)[:80]} is not a CID that a store can have")
     return content.cid
+
+
+def measure_begun(begun: Path | None) -> int:
+    """Return the number of bytes of a file that earlier calls began; 0 if there is none."""
+    try:
+        return 0 if begun is None else begun.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def check_size(content: ContentRef, max_size: int) -> None:

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from colearn_ledger.backoff import Backoff
 from colearn_ledger.deadline import Deadline
-from colearn_ledger.protocol import ContentRef, LedgerError
+from colearn_ledger.protocol import LedgerError
 
 PIECE = 262_144
 """Bytes that are read, or passed between threads, at once."""
@@ -195,7 +195,8 @@ def write_in_thread(
 
 def read_resuming(
     open_at: Callable[[int], AbstractContextManager[Iterator[bytes]]],
-    content: ContentRef,
+    start: int,
+    stop: int,
     *,
     deadline: Deadline,
     patience: Patience,
@@ -204,15 +205,17 @@ def read_resuming(
 
     Args:
         open_at: opens the stream at an offset; may raise `NodeError`.
-        content: the file's reference; the bytes are **not** verified here.
+        start: position of the first byte.
+        stop: position after the last byte. A stream that is longer may yield more in its last
+            piece; the bytes are **not** verified here.
         deadline: limit on the whole file.
         patience: limits on each stream.
 
     Raises:
         NodeError: retries or time are used up; this is the last failure.
     """
-    offset, failures = 0, 0
-    while offset < content.size:
+    offset, failures = start, 0
+    while offset < stop:
         began = offset
         source = _source_at(open_at, offset)
         try:
@@ -222,9 +225,9 @@ def read_resuming(
                 for piece in pieces:
                     offset += len(piece)
                     yield piece
-                    if offset >= content.size:
+                    if offset >= stop:
                         return
-            raise NodeError(f"sent {offset} of {content.size} bytes and ended", again=True)
+            raise NodeError(f"sent {offset} of {stop} bytes and ended", again=True)
         except NodeError as error:
             failures = 1 if offset - began >= _PROGRESS else failures + 1
             is_final = not error.again and offset == began

@@ -15,10 +15,11 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from colearn_ledger.protocol import CODEC_DAG_PB, CODEC_RAW, ContentRef
 from colearn_ledger.text.cid import encode_cid
-from colearn_ledger.weights.store import ContentMismatch, WrongReference
+from colearn_ledger.weights.store import ContentMismatch, WrongReference, measure_begun
 
 CHUNK_SIZE = 262_144
 LINKS_PER_NODE = 174
@@ -148,14 +149,32 @@ def content_of(data: bytes) -> ContentRef:
     return ContentRef(tree.cid(), whole.result(), tree.size)
 
 
-def verified(pieces: Iterable[bytes], content: ContentRef) -> Iterator[bytes]:
+def verified(
+    pieces: Iterable[bytes],
+    content: ContentRef,
+    *,
+    begun: Path | None = None,
+    source: str = "a store",
+) -> Iterator[bytes]:
     """Yield pieces as they arrive, but the last one only once the whole matches the reference.
+
+    Args:
+        pieces: the pieces.
+        content: reference of the file.
+        begun: a file with the bytes before the pieces; it may be missing.
+        source: the name of the store that delivers the pieces, for errors.
 
     Raises:
         ContentMismatch: other bytes arrived, or more or fewer of them.
         WrongReference: the bytes match the reference's CID, but not its sha256 or size.
     """
     hasher = FileHasher()
+    if begun is not None and measure_begun(begun):
+        with begun.open("rb") as file:
+            while piece := file.read(CHUNK_SIZE):
+                hasher.update(piece)
+    before = hasher.size
+    origin = f"{source} and an earlier attempt" if before else source
     last: bytes | None = None
     for piece in pieces:
         if not piece:
@@ -163,15 +182,17 @@ def verified(pieces: Iterable[bytes], content: ContentRef) -> Iterator[bytes]:
         hasher.update(piece)
         if hasher.size > content.size:
             raise ContentMismatch(
-                f"more than the {content.size} bytes of {content.cid} were received"
+                f"more than the {content.size} bytes of {content.cid} were received from {origin}",
+                again=before > 0,
             )
         if last is not None:
             yield last
         last = piece
     if hasher.cid() != content.cid:
         raise ContentMismatch(
-            f"the {hasher.size} bytes received for {content.cid} do not match it; discard them and "
-            "fetch it from elsewhere"
+            f"the {hasher.size} bytes of {content.cid} received from {origin} do not match it; "
+            "discard them and fetch it from elsewhere",
+            again=before > 0,
         )
     if (hasher.sha256(), hasher.size) != (content.sha256, content.size):
         raise WrongReference(

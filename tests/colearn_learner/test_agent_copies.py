@@ -169,6 +169,17 @@ class TestWeightsCache:
         assert (cache.load(CONTENT), cache.load_proposal(1, CONTENT)) == (None, DATA)
         assert len(list((tmp_path / "weights").rglob("*"))) == 2
 
+    def test_begun_files_survive_a_restart_but_not_their_round(
+        self, cache: WeightsCache, tmp_path: Path
+    ):
+        begun = cache.open_round(1) / "begun.partial"
+        begun.write_bytes(b"half")
+        again = WeightsCache(tmp_path / "weights")
+        again.remove_all_except([])
+        assert begun.exists()
+        again.remove_proposals(except_round=2)
+        assert not begun.exists()
+
     def test_unwritable_folder_is_reported(self, cache: WeightsCache, full_disk, tmp_path: Path):
         full_disk("/weights")
         full_disk("/1")

@@ -24,11 +24,11 @@ class SlowStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._target, name)
 
-    def get(self, content: ContentRef, *, max_size: int, timeout: float | None = None) -> Any:
+    def get(self, content: ContentRef, *, timeout: float | None = None, **how: Any) -> Any:
         self.timeouts.append(timeout)
         if timeout is not None and timeout < self._seconds:
             raise ContentUnavailable(f"did not deliver within {timeout:g} s")
-        return self._target.get(content, max_size=max_size, timeout=timeout)
+        return self._target.get(content, timeout=timeout, **how)
 
 
 def test_file_may_take_half_of_the_voting_window(world):

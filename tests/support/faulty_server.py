@@ -25,6 +25,15 @@ class Call:
         ranged = self.headers.get("range", "bytes=0-").removeprefix("bytes=").split("-")[0]
         return int(self.options.get("offset", ranged))
 
+    @property
+    def stop(self) -> int | None:
+        """Return the position after the last byte that is requested, if there is a limit."""
+        last = self.headers.get("range", "").partition("-")[2]
+        if last:
+            return int(last) + 1
+        length = self.options.get("length")
+        return None if length is None else self.offset + int(length)
+
     def start(self, status: int = 200, length: int | None = None, **headers: str) -> None:
         self.handler.send_response(status)
         for name, value in headers.items():

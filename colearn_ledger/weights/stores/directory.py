@@ -19,6 +19,7 @@ import logging
 import os
 import re
 import secrets
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,6 +33,7 @@ from colearn_ledger.weights.store import (
     Piece,
     check_cid,
     check_size,
+    measure_begun,
 )
 from colearn_ledger.weights.unixfs import CHUNK_SIZE, FileHasher, verified
 
@@ -101,21 +103,41 @@ class DirectoryStore:
 
     @contextmanager
     def get(
-        self, content: ContentRef, *, max_size: int, timeout: float | None = None
+        self,
+        content: ContentRef,
+        *,
+        max_size: int,
+        timeout: float | None = None,
+        begun: Path | None = None,
     ) -> Iterator[Iterator[bytes]]:
         """Open a file; see `ContentStore.get`.
 
         ``timeout`` is ignored, because reading a local folder does not wait.
         """
         check_size(content, max_size)
+        with self._open(content) as file:
+            file.seek(measure_begun(begun))
+            pieces = _pieces(file, content)
+            yield verified(pieces, content, begun=begun, source=f"the folder {self._root}")
+
+    @contextmanager
+    def read(
+        self, content: ContentRef, start: int, stop: int, *, timeout: float | None = None
+    ) -> Iterator[Iterator[bytes]]:
+        """Open a part of a file; see `RangedStore.read`. ``timeout`` is ignored."""
+        if not self.has(content):
+            raise ContentUnavailable(f"{content.cid} is not in this store")
+        with self._open(content) as file:
+            file.seek(start)
+            yield _pieces(file, content, stop - start)
+
+    def _open(self, content: ContentRef) -> IO[bytes]:
         try:
-            file = self._file(content).open("rb", buffering=0)
+            return self._file(content).open("rb", buffering=0)
         except OSError as error:
             raise ContentUnavailable(
                 f"{content.cid} is not in this store ({error.strerror})"
             ) from error
-        with file:
-            yield verified(_pieces(file, content), content)
 
     def has(self, content: ContentRef) -> bool:
         """Return whether the file exists at its full length; `get` verifies its bytes."""
@@ -252,9 +274,11 @@ def _writing(what: str) -> Iterator[None]:
         ) from error
 
 
-def _pieces(file: IO[bytes], content: ContentRef) -> Iterator[bytes]:
+def _pieces(file: IO[bytes], content: ContentRef, size: int = sys.maxsize) -> Iterator[bytes]:
+    """Yield the next bytes of a file, at most ``size``."""
     try:
-        while piece := file.read(CHUNK_SIZE):
+        while piece := file.read(min(CHUNK_SIZE, size)):
+            size -= len(piece)
             yield piece
     except OSError as error:
         raise ContentUnavailable(f"{content.cid} cannot be read: {error.strerror}") from error

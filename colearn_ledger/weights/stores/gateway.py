@@ -76,10 +76,12 @@ class GatewayStore(RemoteStore):
 
     @contextmanager
     def _open(
-        self, content: ContentRef, offset: int, deadline: Deadline
+        self, content: ContentRef, offset: int, stop: int, deadline: Deadline
     ) -> Iterator[Iterator[bytes]]:
-        path = f"/ipfs/{content.cid}"
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        path, is_part = f"/ipfs/{content.cid}", stop < content.size
+        headers = {}
+        if offset or is_part:
+            headers["Range"] = f"bytes={offset}-" + (str(stop - 1) if is_part else "")
         step = Deadline(self._limit_wait(deadline))
         try:
             with self._http.open(
@@ -87,7 +89,9 @@ class GatewayStore(RemoteStore):
             ) as answer:
                 if answer.status not in (_OK, _PARTIAL):
                     raise _refusal(answer.status)
-                skip = 0 if offset and _starts_at(answer, offset) else offset
+                skip = 0 if headers and _starts_at(answer, offset) else offset
+                if skip and is_part:  # it would send all earlier parts again
+                    raise NodeError("sends whole files only, not parts of them")
                 yield _skip(restart_at_each(step, answer.pieces), skip)
         except HttpError as error:
             raise NodeError(error.why, again=not isinstance(error, TimedOut)) from error

@@ -177,12 +177,13 @@ class KuboStore(RemoteStore):
         return isinstance(answer, dict) and content.cid in (answer.get("Keys") or ())
 
     def _open(
-        self, content: ContentRef, offset: int, deadline: Deadline
+        self, content: ContentRef, offset: int, stop: int, deadline: Deadline
     ) -> AbstractContextManager[Iterator[bytes]]:
         return self._rpc.cat(
             content.cid,
             offset=offset,
-            length=content.size - offset + 1,  # one more byte, to detect a longer file
+            # one more byte at the end, to detect a longer file
+            length=stop - offset + (stop == content.size),
             wait=self._limit_wait(deadline),
             timeout=deadline.left() + 1,  # ours ends first, with a clearer error
         )

@@ -8,6 +8,12 @@ writing fails, the error lists every layer.
 delivered all of them and they match; until then they are kept in an unnamed file. A layer that
 breaks off or sends wrong bytes therefore costs only time. The last layer has no fallback, so its
 bytes are passed on as they arrive.
+
+**Resuming** (``begun``) is faster: the next layer continues at the byte that was reached, large
+files come from several layers at the same time, and all bytes are passed on as they arrive. If they
+do not match in the end, the whole has to be fetched again; nobody knows which layer is to blame,
+unless only one delivered. A layer that is known to have delivered wrong bytes is asked last until
+it delivers a file that matches.
 """
 
 from __future__ import annotations
@@ -16,8 +22,6 @@ import logging
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import IO
 
@@ -26,43 +30,19 @@ from colearn_ledger.protocol import ContentRef, LedgerError
 from colearn_ledger.weights.store import (
     ContentMismatch,
     ContentNotStored,
-    ContentStore,
     ContentUnavailable,
     Piece,
     check_size,
 )
 from colearn_ledger.weights.stores.addresses import StoreNotUsable
+from colearn_ledger.weights.stores.layers import Layer, Role, describe_failures
+from colearn_ledger.weights.stores.parallel import write_piece
+from colearn_ledger.weights.stores.resuming import ResumingReader
 from colearn_ledger.weights.streams import PIECE
 
 _log = logging.getLogger(__name__)
 
 _FAILURES = (ContentNotStored, ContentUnavailable)
-
-
-class Role(Enum):
-    """The use of a layer."""
-
-    FOLDER = "folder"
-    """A store for this machine only."""
-    NODE = "node"
-    """A store that serves its files to others."""
-    GATEWAY = "gateway"
-    """A read-only store."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One of the stores.
-
-    Args:
-        name: its name in messages, without secrets.
-        store: the store.
-        role: its use.
-    """
-
-    name: str
-    store: ContentStore
-    role: Role
 
 
 class LayeredStore:
@@ -82,6 +62,7 @@ class LayeredStore:
         self._layers = tuple(layers)
         self._writable = tuple(x for x in layers if x.role is not Role.GATEWAY)
         self._scratch = scratch
+        self._resuming = ResumingReader(self._layers, self._file)
 
     def __repr__(self) -> str:
         return f"<LayeredStore: {', '.join(layer.name for layer in self._layers)}>"
@@ -104,20 +85,30 @@ class LayeredStore:
 
     @contextmanager
     def get(
-        self, content: ContentRef, *, max_size: int, timeout: float | None = None
+        self,
+        content: ContentRef,
+        *,
+        max_size: int,
+        timeout: float | None = None,
+        begun: Path | None = None,
     ) -> Iterator[Iterator[bytes]]:
         """Open a file; see `ContentStore.get`.
 
         Each layer gets an equal share of the time that is left.
 
         Raises:
+            ContentMismatch: ``begun`` is given, and the bytes do not match; without it, such a
+                layer is skipped.
             ContentTooLarge: ``content.size`` exceeds ``max_size`` bytes.
             ContentUnavailable: no layer delivered the file.
             WrongReference: no bytes match the reference.
         """
         check_size(content, max_size)
         with ExitStack() as stack:
-            yield self._first_good(self._layers, content, timeout, stack)
+            if begun is None:
+                yield self._first_good(self._layers, content, timeout, stack)
+            else:
+                yield stack.enter_context(closing(self._resuming.read(content, begun, timeout)))
 
     def has(self, content: ContentRef) -> bool:
         """Return whether a layer has the whole file.
@@ -134,7 +125,7 @@ class LayeredStore:
                 failures.append((layer, error))
         if failures:
             raise ContentUnavailable(
-                _describe(f"no layer is known to have {content.cid}", failures)
+                describe_failures(f"no layer is known to have {content.cid}", failures)
             )
         return False
 
@@ -161,7 +152,7 @@ class LayeredStore:
         """
         failures = _try_each(self._writable, lambda layer: layer.store.unpin(content))
         if failures and len(failures) == len(self._writable):
-            raise ContentUnavailable(_describe(f"{content.cid} stays pinned", failures))
+            raise ContentUnavailable(describe_failures(f"{content.cid} stays pinned", failures))
         _warn(f"unpin {content.cid}", failures)
 
     def _write(self, what: str, act: Callable[[Layer], None]) -> None:
@@ -176,7 +167,7 @@ class LayeredStore:
             raise ContentNotStored(f"cannot {what}: gateways are read-only; add a node")
         unavailable = all(isinstance(error, ContentUnavailable) for _, error in failures)
         kind = ContentUnavailable if unavailable and len(failures) else ContentNotStored
-        raise kind(_describe(f"could not {what} where others can fetch it", failures))
+        raise kind(describe_failures(f"could not {what} where others can fetch it", failures))
 
     def _copy(self, content: ContentRef, target: Layer) -> None:
         """Copy the file from the other layers to one that lacks it, if they have it."""
@@ -206,9 +197,9 @@ class LayeredStore:
             except _FAILURES as error:
                 failures.append((layer, error))
                 _log.debug("%s did not deliver %s: %s", layer.name, content.cid, error)
-                _warn_of_wrong_bytes(layer, error)
+                self._note_wrong_bytes(layer, error)
         left = None if deadline is None else deadline.left()
-        return stack.enter_context(closing(_read_last(layers[-1], content, left, failures)))
+        return stack.enter_context(closing(self._read_last(layers[-1], content, left, failures)))
 
     def _read_whole(
         self, layer: Layer, content: ContentRef, timeout: float | None, stack: ExitStack
@@ -218,9 +209,33 @@ class LayeredStore:
             file = until_whole.enter_context(self._file())
             with layer.store.get(content, max_size=content.size, timeout=timeout) as pieces:
                 for piece in pieces:
-                    _save(file, piece)
+                    write_piece(file, piece)
             stack.enter_context(until_whole.pop_all())
+        self._resuming.trust(layer)
         return _read_again(file)
+
+    def _read_last(
+        self,
+        layer: Layer,
+        content: ContentRef,
+        timeout: float | None,
+        failures: list[tuple[Layer, LedgerError]],
+    ) -> Generator[bytes]:
+        """Yield the last layer's pieces; an error also lists the failures of the other layers."""
+        try:
+            with layer.store.get(content, max_size=content.size, timeout=timeout) as pieces:
+                yield from pieces
+        except _FAILURES as error:
+            self._note_wrong_bytes(layer, error)
+            failures = [*failures, (layer, error)]
+            raise ContentUnavailable(
+                describe_failures(f"no store delivered {content.cid}", failures)
+            ) from error
+
+    def _note_wrong_bytes(self, layer: Layer, error: LedgerError) -> None:
+        if isinstance(error, ContentMismatch):
+            self._resuming.mistrust(layer)
+            _log.warning("%s is damaged, or lies: %s", layer.name, error)
 
     def _make_repeatable(
         self, chunks: Iterable[Piece], stack: ExitStack
@@ -230,7 +245,7 @@ class LayeredStore:
             return lambda: chunks
         file = stack.enter_context(self._file())
         for chunk in chunks:
-            _save(file, chunk)
+            write_piece(file, chunk)
         return lambda: _read_again(file)
 
     def _file(self) -> IO[bytes]:
@@ -238,24 +253,6 @@ class LayeredStore:
             return tempfile.TemporaryFile(dir=self._scratch, buffering=0)
         except OSError as error:
             raise ContentNotStored(f"no temporary file can be created: {error.strerror}") from error
-
-
-def _read_last(
-    layer: Layer,
-    content: ContentRef,
-    timeout: float | None,
-    failures: list[tuple[Layer, LedgerError]],
-) -> Generator[bytes]:
-    """Yield the last layer's pieces; an error also lists the failures of the other layers."""
-    try:
-        with layer.store.get(content, max_size=content.size, timeout=timeout) as pieces:
-            yield from pieces
-    except _FAILURES as error:
-        _warn_of_wrong_bytes(layer, error)
-        failures = [*failures, (layer, error)]
-        raise ContentUnavailable(
-            _describe(f"no store delivered {content.cid}", failures)
-        ) from error
 
 
 def _try_each(
@@ -274,27 +271,6 @@ def _try_each(
 def _warn(what: str, failures: list[tuple[Layer, LedgerError]]) -> None:
     for layer, error in failures:
         _log.warning("%s could not %s: %s", layer.name, what, error)
-
-
-def _warn_of_wrong_bytes(layer: Layer, error: LedgerError) -> None:
-    if isinstance(error, ContentMismatch):
-        _log.warning("%s is damaged, or lies: %s", layer.name, error)
-
-
-def _describe(what: str, failures: Sequence[tuple[Layer, LedgerError]]) -> str:
-    """Return one line that lists every layer's failure."""
-    return f"{what}: " + " ".join(
-        f"[{number}] {layer.name}: {error}." for number, (layer, error) in enumerate(failures, 1)
-    )
-
-
-def _save(file: IO[bytes], piece: bytes) -> None:
-    try:
-        rest = memoryview(piece)
-        while rest:
-            rest = rest[file.write(rest) :]
-    except OSError as error:
-        raise ContentNotStored(f"no space for a temporary file: {error.strerror}") from error
 
 
 def _read_again(file: IO[bytes]) -> Iterator[bytes]:

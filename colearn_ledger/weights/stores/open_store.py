@@ -11,7 +11,8 @@ from colearn_ledger.weights.stores.addresses import StoreNotUsable, is_multiaddr
 from colearn_ledger.weights.stores.directory import DirectoryStore
 from colearn_ledger.weights.stores.gateway import GatewayStore
 from colearn_ledger.weights.stores.kubo import KuboStore, ipfshttpclient_rpc
-from colearn_ledger.weights.stores.layered import Layer, LayeredStore, Role
+from colearn_ledger.weights.stores.layered import LayeredStore
+from colearn_ledger.weights.stores.layers import Layer, Role
 from colearn_ledger.weights.streams import Patience
 
 _IPFSHTTPCLIENT = "ipfs+ipfshttpclient"

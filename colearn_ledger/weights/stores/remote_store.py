@@ -5,10 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
 
 from colearn_ledger.deadline import Deadline
 from colearn_ledger.protocol import ContentRef
-from colearn_ledger.weights.store import ContentUnavailable, check_cid, check_size
+from colearn_ledger.weights.store import (
+    ContentUnavailable,
+    check_cid,
+    check_size,
+    measure_begun,
+)
 from colearn_ledger.weights.streams import NodeError, Patience, read_resuming
 from colearn_ledger.weights.unixfs import verified
 
@@ -28,24 +34,47 @@ class RemoteStore(ABC):
         self._advice = advice
 
     def get(
-        self, content: ContentRef, *, max_size: int, timeout: float | None = None
+        self,
+        content: ContentRef,
+        *,
+        max_size: int,
+        timeout: float | None = None,
+        begun: Path | None = None,
     ) -> AbstractContextManager[Iterator[bytes]]:
         """Open a file; see `ContentStore.get`. A broken stream resumes where it broke."""
         check_size(content, max_size)
         check_cid(content)
-        return self._get(content, Deadline(self._patience.timeout if timeout is None else timeout))
+        return self._get(content, self._deadline(timeout), begun)
 
     @contextmanager
-    def _get(self, content: ContentRef, deadline: Deadline) -> Iterator[Iterator[bytes]]:
-        with closing(self._pieces(content, deadline)) as pieces:
-            yield verified(pieces, content)
+    def read(
+        self, content: ContentRef, start: int, stop: int, *, timeout: float | None = None
+    ) -> Iterator[Iterator[bytes]]:
+        """Open a part of a file; see `RangedStore.read`. A broken stream resumes."""
+        check_cid(content)
+        with closing(self._pieces(content, start, stop, self._deadline(timeout))) as pieces:
+            yield pieces
 
-    def _pieces(self, content: ContentRef, deadline: Deadline) -> Generator[bytes]:
+    def _deadline(self, timeout: float | None) -> Deadline:
+        return Deadline(self._patience.timeout if timeout is None else timeout)
+
+    @contextmanager
+    def _get(
+        self, content: ContentRef, deadline: Deadline, begun: Path | None = None
+    ) -> Iterator[Iterator[bytes]]:
+        start = measure_begun(begun)
+        with closing(self._pieces(content, start, content.size, deadline)) as pieces:
+            yield verified(pieces, content, begun=begun, source=self._name)
+
+    def _pieces(
+        self, content: ContentRef, start: int, stop: int, deadline: Deadline
+    ) -> Generator[bytes]:
         def open_at(offset: int) -> AbstractContextManager[Iterator[bytes]]:
-            return self._open(content, offset, deadline)
+            return self._open(content, offset, stop, deadline)
 
+        patience = self._patience
         try:
-            yield from read_resuming(open_at, content, deadline=deadline, patience=self._patience)
+            yield from read_resuming(open_at, start, stop, deadline=deadline, patience=patience)
         except NodeError as error:
             raise ContentUnavailable(
                 f"{content.cid} could not be fetched: {self._name} {error}; {self._advice}"
@@ -57,9 +86,11 @@ class RemoteStore(ABC):
 
     @abstractmethod
     def _open(
-        self, content: ContentRef, offset: int, deadline: Deadline
+        self, content: ContentRef, offset: int, stop: int, deadline: Deadline
     ) -> AbstractContextManager[Iterator[bytes]]:
         """Request a file from an offset on.
+
+        If ``stop`` is the end of the file, the stream has to be longer for a longer file.
 
         Raises:
             NodeError: the request failed.

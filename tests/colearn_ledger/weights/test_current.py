@@ -24,10 +24,7 @@ from colearn_ledger.reference import LocalLedger
 from colearn_ledger.weights.codec import encode_weights, write_weights
 from colearn_ledger.weights.current import (
     FilesNotServed,
-    fetch_files,
     fetch_merged,
-    file_name,
-    is_intact,
     merge_current,
     obtain_current,
 )
@@ -37,6 +34,7 @@ from colearn_ledger.weights.errors import (
     NothingToMerge,
     OversizedWeights,
 )
+from colearn_ledger.weights.fetching import fetch_files, file_name, is_intact
 from colearn_ledger.weights.schema import WeightsSchema
 from colearn_ledger.weights.store import (
     ContentMismatch,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,15 +15,16 @@ from colearn_ledger import deadline
 from colearn_ledger.protocol import ContentRef
 from colearn_ledger.weights.store import (
     ContentNotStored,
-    ContentStore,
     ContentTooLarge,
     ContentUnavailable,
+    RangedStore,
 )
 from colearn_ledger.weights.stores.addresses import StoreNotUsable
 from colearn_ledger.weights.stores.directory import DirectoryStore
 from colearn_ledger.weights.stores.gateway import GatewayStore
 from colearn_ledger.weights.stores.kubo import KuboStore
-from colearn_ledger.weights.stores.layered import Layer, LayeredStore, Role
+from colearn_ledger.weights.stores.layered import LayeredStore
+from colearn_ledger.weights.stores.layers import Layer, Role
 from colearn_ledger.weights.stores.open_store import open_store
 from colearn_ledger.weights.streams import Patience
 from colearn_ledger.weights.unixfs import content_of, verified
@@ -64,7 +65,14 @@ class MemoryStore:
         return content
 
     @contextmanager
-    def get(self, content: ContentRef, *, max_size: int, timeout: float | None = None):
+    def get(
+        self,
+        content: ContentRef,
+        *,
+        max_size: int,
+        timeout: float | None = None,
+        begun: Path | None = None,
+    ) -> Iterator[Iterator[bytes]]:
         self._record_call("get")
         self.timeouts.append(timeout)
         data = self.files.get(content.cid)
@@ -78,6 +86,11 @@ class MemoryStore:
                 yield data[start : start + 100_000]
 
         yield verified(pieces(), content)
+
+    def read(
+        self, content: ContentRef, start: int, stop: int, *, timeout: float | None = None
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        raise NotImplementedError
 
     def has(self, content: ContentRef) -> bool:
         self._record_call("has")
@@ -94,7 +107,7 @@ class MemoryStore:
         self.pins.discard(content.cid)
 
 
-def make_layered(folder: ContentStore, *others: ContentStore, gateway: ContentStore | None = None):
+def make_layered(folder: RangedStore, *others: RangedStore, gateway: RangedStore | None = None):
     layers = [Layer("the folder", folder, Role.FOLDER)]
     layers += [Layer(f"node {n}", store, Role.NODE) for n, store in enumerate(others)]
     if gateway is not None:
@@ -128,7 +141,7 @@ class TestReading:
         layer.cut = 300_000 if bad == "cut" else 0
         if bad == "short":
             layer.files[CONTENT.cid] = DATA[:-1]
-        layers: list[ContentStore] = [MemoryStore(), MemoryStore(), MemoryStore(DATA)]
+        layers: list[RangedStore] = [MemoryStore(), MemoryStore(), MemoryStore(DATA)]
         layers[place] = layer
         assert read_content(make_layered(*layers), CONTENT) == DATA
 
