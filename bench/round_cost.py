@@ -82,8 +82,7 @@ def open_anvil(wallets: Sequence[Wallet], folder: Path) -> Iterator[list[Any]]:
         return EvmConfig(chain_id=31337, sending=sending)
 
     with Anvil(log=folder / "anvil.log") as anvil:
-        for wallet in wallets:
-            fund(anvil.url, wallet.address, Decimal(100))
+        fund(anvil.url, [wallet.address for wallet in wallets], Decimal(100))
         first = EvmLedger.deploy(anvil.url, wallets[0], config=configure(0))
         others = (
             EvmLedger.connect(anvil.url, first.contract, wallet, config=configure(i))

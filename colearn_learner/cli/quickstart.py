@@ -165,8 +165,7 @@ def quickstart(
 def _run_experiment(walk: Walk, kind: _Kind, options: _ExperimentOptions) -> dict[str, Any]:
     names = _NAMES[: options.n_learners]
     accounts = {name: str(walk.ask("key", "new", name)[kind.account]) for name in ("owner", *names)}
-    for account in accounts.values():
-        walk.run("localnet", "fund", account)
+    walk.run("localnet", "fund", *accounts)
     walk.run("deploy", "--network", kind.profile, "--key", "owner")
 
     spec = walk.folder / "experiment.toml"

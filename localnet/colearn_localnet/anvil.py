@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from decimal import Decimal
@@ -13,11 +14,11 @@ from pathlib import Path
 from typing import Self
 
 from colearn_localnet.errors import NodeFailed, PortTaken
-from colearn_localnet.funding import fund
+from colearn_localnet.funding import check_payment, fund
 from colearn_localnet.install import ANVIL, find_binary
 from colearn_localnet.node import Node
 from colearn_localnet.processes import free_port, is_free, log_contains, read_pid, rotate_log
-from colearn_localnet.records import ChainStatus, Record, ValidatorStatus, log_path
+from colearn_localnet.records import ChainStatus, EvmSettings, Record, log_path
 from colearn_localnet.rpc import json_rpc
 from colearn_localnet.toolchains import Report
 
@@ -189,6 +190,7 @@ class AnvilChain:
     def __init__(self, folder: Path, record: Record) -> None:
         self._folder = folder
         self._record = record
+        self._settings = record.settings.evm or EvmSettings()
 
     def find_binary(self, report: Report) -> None:
         """Find anvil, or install it."""
@@ -198,7 +200,7 @@ class AnvilChain:
         """Start the chain if it is not running, and return the record with its port."""
         chain, port = self._anvil(self._record.port), self._record.port
         if chain.attach():
-            report(f"the chain runs already: {chain.url}")
+            report(f"anvil runs already: {chain.url}")
             return self._record
         rotate_log(chain.log)
         try:
@@ -207,31 +209,39 @@ class AnvilChain:
         except PortTaken:
             if not port:
                 raise
-            report(f"the chain's port {port} is taken by another process: choosing another one")
+            report(f"anvil's port {port} is taken by another process: choosing another one")
             chain = self._anvil(0)
             undo.callback(chain.stop)
             chain.start()
-        report(f"chain: {chain.url}")
+        report(f"anvil: {chain.url}")
         return replace(self._record, port=chain.port)
 
-    def status(self) -> tuple[ChainStatus, tuple[ValidatorStatus, ...]]:
-        """Return the chain's status, with an empty list of validators."""
+    def status(self) -> ChainStatus:
+        """Return the chain's status."""
         chain, block = self._anvil(self._record.port), None
         pid = read_pid(chain.log)
         if pid is not None:
             with suppress(NodeFailed):
                 block = int(json_rpc(chain.url, "eth_blockNumber", seconds=5), 16)
-        return ChainStatus(chain.url, _CHAIN_ID, pid, block), ()
+        return ChainStatus(chain.url, _CHAIN_ID, pid, block)
 
-    def fund(self, address: str, amount: Decimal) -> Decimal:
-        """Send ether to an address and return its new balance."""
-        seconds = 30.0 + (self._record.settings.block_time or 0)
-        return fund(self._anvil(self._record.port).url, address, amount, seconds=seconds)
+    def check_payment(self, addresses: Sequence[str], amount: Decimal) -> None:
+        """Raise `AddressRefused` if the chain cannot pay this amount to these addresses."""
+        check_payment(addresses, amount)
+
+    def fund(self, addresses: Sequence[str], amount: Decimal, report: Report) -> dict[str, Decimal]:
+        """Send ether to each address and return the new balances."""
+        every = self._settings.block_time
+        if every:
+            names = ", ".join(addresses)
+            report(f"sending {amount:f} ether to {names}; waiting for the next block")
+        url = self._anvil(self._record.port).url
+        return fund(url, addresses, amount, seconds=30.0 + every)
 
     def _anvil(self, port: int) -> Anvil:
         return Anvil(
             state=state_path(self._folder),
-            block_time=self._record.settings.block_time,
+            block_time=self._settings.block_time or None,
             port=port,
             log=log_path(self._folder, "anvil"),
         )

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
-from colearn_localnet.cosmos_faucet import Faucet
+from colearn_localnet.cosmos_faucet import Faucet, check_payment
 from colearn_localnet.cosmos_genesis import (
     ACCOUNTS,
     BLOCK_TIME,
@@ -25,7 +25,7 @@ from colearn_localnet.errors import NetStateError, NodeFailed
 from colearn_localnet.install import find_binary
 from colearn_localnet.node import HEALTHY_WITHIN, Service
 from colearn_localnet.processes import read_pid, rotate_log, wait_until
-from colearn_localnet.records import ChainStatus, Record, Settings, ValidatorStatus
+from colearn_localnet.records import ChainStatus, CosmosSettings, Record, ValidatorStatus
 from colearn_localnet.toolchains import Report
 from colearn_localnet.wasmd import Wasmd
 from colearn_localnet.wasmd_releases import DEFAULT_RELEASE, Release, find_release
@@ -237,11 +237,12 @@ class WasmdChain:
 
     def __init__(self, folder: Path, record: Record) -> None:
         self._record = record
+        settings = record.settings.cosmos or CosmosSettings()
         self._chain = CosmosChain(
             chain_folder(folder),
-            validators=record.settings.validators,
-            wasmd=record.settings.wasmd,
-            block_time=record.settings.block_time or BLOCK_TIME,
+            validators=settings.validators,
+            wasmd=settings.wasmd,
+            block_time=settings.block_time,
             logs=folder / "logs",
         )
 
@@ -263,19 +264,27 @@ class WasmdChain:
         report(f"chain: {CHAIN_ID}, block {self._chain.height()}")
         return self._record
 
-    def status(self) -> tuple[ChainStatus, tuple[ValidatorStatus, ...]]:
+    def status(self) -> ChainStatus:
         """Return the status of the chain and of its validators."""
         nodes = tuple(_validator_status(node) for node in self._chain.nodes)
         first = next((node for node in nodes if node.block is not None), nodes[0])
         blocks = [node.block for node in nodes if node.block is not None]
-        chain = ChainStatus(
-            first.rpc, CHAIN_ID, first.pid, max(blocks, default=None), first.grpc, first.rest
+        newest = max(blocks, default=None)
+        return ChainStatus(
+            first.rpc, CHAIN_ID, first.pid, newest, first.grpc, first.rest, validators=nodes
         )
-        return chain, nodes
 
-    def fund(self, address: str, amount: Decimal) -> Decimal:
-        """Send `DENOMINATION` to an address and return its new balance."""
-        return self._chain.fund(address, amount)
+    def check_payment(self, addresses: Sequence[str], amount: Decimal) -> None:
+        """Raise `AddressRefused` if the chain cannot pay this amount to these addresses."""
+        check_payment(addresses, amount)
+
+    def fund(self, addresses: Sequence[str], amount: Decimal, report: Report) -> dict[str, Decimal]:
+        """Send `DENOMINATION` to each address and return the new balances."""
+        balances = {}
+        for address in addresses:
+            report(f"sending {amount:f} {DENOMINATION} to {address}; waiting for the next block")
+            balances[address] = self._chain.fund(address, amount)
+        return balances
 
 
 def chain_folder(folder: Path) -> Path:
@@ -283,8 +292,8 @@ def chain_folder(folder: Path) -> Path:
     return folder / "cosmos"
 
 
-def check_chain(folder: Path, wanted: Settings) -> None:
-    """Check that a network's settings fit its Cosmos chain, if it has one already.
+def check_chain(folder: Path, wanted: CosmosSettings) -> None:
+    """Check that the settings fit a network's Cosmos chain, if it has one already.
 
     Raises:
         NetStateError: the chain has another number of validators or release of wasmd.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -59,8 +60,7 @@ class Faucet:
                 whole number.
             NodeFailed: the node does not answer, or the payment failed.
         """
-        whole = _parse_amount(amount)
-        _check_address(address)
+        whole = check_payment([address], amount)
         # one payment at a time: its sequence number is known once the last one is in a block
         with lock_file(self.home / "faucet.lock"):
             sent = self._send(address, whole)
@@ -118,7 +118,15 @@ class Faucet:
         return Decimal(get_json(f"{self.rest}{path}")["balance"]["amount"])
 
 
-def _parse_amount(amount: Decimal) -> int:
+def check_payment(addresses: Sequence[str], amount: Decimal) -> int:
+    """Check addresses of the chain, and return an amount as a whole number of `DENOMINATION`.
+
+    Raises:
+        AddressRefused: an address is not one of this chain, or the amount is not a positive whole
+            number.
+    """
+    for address in addresses:
+        _check_address(address)
     if amount.is_finite() and amount.adjusted() < 18:
         whole = int(amount)
         if whole == amount and whole > 0:

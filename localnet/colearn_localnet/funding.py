@@ -1,11 +1,11 @@
-"""Send ether to an account on a local chain, which creates as much as needed."""
+"""Send ether to accounts on a local chain, which creates as much as needed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
-from colearn_ledger.networks.references import InvalidReference
-from colearn_ledger.networks.references import address as checked_address
+from colearn_ledger.networks.references import InvalidReference, address
 from colearn_localnet.errors import AddressRefused, NodeFailed
 from colearn_localnet.processes import wait_until
 from colearn_localnet.rpc import json_rpc
@@ -13,41 +13,58 @@ from colearn_localnet.rpc import json_rpc
 _ETHER = 10**18
 
 
-def fund(url: str, address: str, amount: Decimal, *, seconds: float = 30.0) -> Decimal:
-    """Send ether to an address in a transaction, so that it survives a restart of the chain.
+def fund(
+    url: str, addresses: Sequence[str], amount: Decimal, *, seconds: float = 30.0
+) -> dict[str, Decimal]:
+    """Send ether to addresses in transactions, so that it survives a restart of the chain.
 
     Args:
         url: URL of an anvil's RPC.
-        address: the account's address, in hex; its checksum, if any, is checked.
-        amount: amount in ether.
-        seconds: longest wait for the transaction's block.
+        addresses: the accounts' different addresses, in hex; their checksums, if any, are checked.
+        amount: amount in ether for each address.
+        seconds: longest wait for the transactions' blocks.
 
     Returns:
-        The account's new balance, in ether.
+        The accounts' new balances by address, in ether.
 
     Raises:
-        AddressRefused: the address is not valid, or the amount is not a positive number of whole
+        AddressRefused: an address is not valid, or the amount is not a positive number of whole
             wei.
         NodeFailed: the chain does not answer, or did not mine a block in time.
     """
+    accounts, wei = check_payment(addresses, amount)
+    bank = json_rpc(url, "eth_accounts")[-1]
+    needed = wei * len(accounts) + _ETHER
+    if int(json_rpc(url, "eth_getBalance", bank, "latest"), 16) < needed:
+        json_rpc(url, "anvil_addBalance", bank, hex(needed))
+    payments = [{"from": bank, "to": account, "value": hex(wei)} for account in accounts]
+    sent = [json_rpc(url, "eth_sendTransaction", payment) for payment in payments]
+
+    def are_mined() -> bool:
+        return all(json_rpc(url, "eth_getTransactionReceipt", one) is not None for one in sent)
+
+    if not wait_until(are_mined, seconds=seconds):
+        raise NodeFailed(f"the chain did not mine the payments within {seconds:g} s")
+    return {
+        text: _read_balance(url, account) for text, account in zip(addresses, accounts, strict=True)
+    }
+
+
+def check_payment(addresses: Sequence[str], amount: Decimal) -> tuple[list[str], int]:
+    """Return the addresses in their normal form, and an amount of ether in wei.
+
+    Raises:
+        AddressRefused: an address or the amount is not valid.
+    """
     try:
-        account = checked_address(address)
+        accounts = [str(address(text)) for text in addresses]
     except InvalidReference as error:
         raise AddressRefused(str(error)) from error
-    wei = _parse_wei(amount)
-    bank = json_rpc(url, "eth_accounts")[-1]
-    if int(json_rpc(url, "eth_getBalance", bank, "latest"), 16) < wei + _ETHER:
-        json_rpc(url, "anvil_addBalance", bank, hex(wei + _ETHER))
-    payment = {"from": bank, "to": account, "value": hex(wei)}
-    sent = json_rpc(url, "eth_sendTransaction", payment)
+    return accounts, _parse_wei(amount)
 
-    def is_mined() -> bool:
-        return json_rpc(url, "eth_getTransactionReceipt", sent) is not None
 
-    if not wait_until(is_mined, seconds=seconds):
-        raise NodeFailed(f"the chain did not mine the payment within {seconds:g} s")
-    balance = int(json_rpc(url, "eth_getBalance", account, "latest"), 16)
-    return Decimal(balance) / _ETHER
+def _read_balance(url: str, account: str) -> Decimal:
+    return Decimal(int(json_rpc(url, "eth_getBalance", account, "latest"), 16)) / _ETHER
 
 
 def _parse_wei(amount: Decimal) -> int:

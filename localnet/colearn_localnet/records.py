@@ -14,8 +14,65 @@ from colearn_localnet.cosmos_genesis import BLOCK_TIME
 from colearn_localnet.errors import NetStateError, SettingsRefused
 from colearn_localnet.wasmd_releases import DEFAULT_RELEASE, find_release
 
+KINDS = ("evm", "cosmos")
+"""The kinds of chains that a network can have."""
+
 _OWN_FILES = ("net.json*", "chain", "cosmos", "logs", "ipfs-*", ".repo-*")
 """The names that `Record.wipe` deletes; other files in the folder are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvmSettings:
+    """The settings of an EVM chain.
+
+    Attributes:
+        block_time: seconds between blocks; 0 mines a block for each transaction immediately.
+    """
+
+    block_time: float = 0
+
+    def __post_init__(self) -> None:
+        """Check the block time."""
+        if self.block_time < 0:
+            raise SettingsRefused(
+                f"the time between blocks is {self.block_time:g} s; use 0 or more"
+            )
+
+    def __str__(self) -> str:
+        """Return the settings in words."""
+        every = f"a block every {self.block_time:g} s" if self.block_time else "instant blocks"
+        return f"an EVM chain with {every}"
+
+
+@dataclass(frozen=True, slots=True)
+class CosmosSettings:
+    """The settings of a Cosmos chain.
+
+    Attributes:
+        block_time: seconds between blocks, above 0.
+        validators: number of nodes that run the chain; it cannot change later.
+        wasmd: name of the release of wasmd that runs the chain; it cannot change later.
+    """
+
+    block_time: float = BLOCK_TIME
+    validators: int = 1
+    wasmd: str = DEFAULT_RELEASE
+
+    def __post_init__(self) -> None:
+        """Check the settings."""
+        if self.block_time <= 0:
+            raise SettingsRefused(
+                "a Cosmos chain makes blocks at intervals; use --block-time 0.1 or more"
+            )
+        if self.validators < 1:
+            raise SettingsRefused("a chain needs at least one validator")
+        find_release(self.wasmd)
+
+    def __str__(self) -> str:
+        """Return the settings in words."""
+        nodes = "1 validator" if self.validators == 1 else f"{self.validators} validators"
+        every = f"a block every {self.block_time:g} s"
+        return f"a Cosmos chain of {nodes} (wasmd {self.wasmd}) with {every}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,74 +80,51 @@ class Settings:
     """The settings of a network.
 
     Attributes:
-        chain: kind of the chain, "evm" or "cosmos".
+        evm: settings of the EVM chain; None if the network has none.
+        cosmos: settings of the Cosmos chain; None if the network has none.
         ipfs: number of IPFS nodes.
-        block_time: seconds between blocks. None mines a block for each transaction on an EVM chain
-            and becomes 0.5 on a Cosmos chain, which makes blocks at fixed intervals.
-        validators: number of nodes that run the chain; always one for an EVM chain.
-        wasmd: name of the release of wasmd that runs a Cosmos chain; None becomes the default.
-            Always None for an EVM chain.
 
     Raises:
-        SettingsRefused: the settings contradict each other or are out of range.
+        SettingsRefused: the network has no chain.
     """
 
-    chain: str = "evm"
+    evm: EvmSettings | None = EvmSettings()
+    cosmos: CosmosSettings | None = None
     ipfs: int = 3
-    block_time: float | None = None
-    validators: int = 1
-    wasmd: str | None = None
 
     def __post_init__(self) -> None:
-        """Check the settings and fill in the defaults of a Cosmos chain."""
-        if self.chain not in ("evm", "cosmos"):
-            raise SettingsRefused(f"the chain must be evm or cosmos, not {self.chain!r}")
-        if self.chain == "evm" and self.validators != 1:
-            raise SettingsRefused(
-                "a local EVM chain has one node; only a Cosmos chain has several validators"
-            )
-        if self.chain == "evm" and self.wasmd is not None:
-            raise SettingsRefused(
-                f"a local EVM chain does not run wasmd {self.wasmd}; choose --chain cosmos"
-            )
-        if self.wasmd is not None:
-            find_release(self.wasmd)
-        if self.validators < 1:
-            raise SettingsRefused("a chain needs at least one validator")
-        if self.chain == "cosmos" and self.block_time is None:
-            object.__setattr__(self, "block_time", BLOCK_TIME)
-        if self.chain == "cosmos" and self.wasmd is None:
-            object.__setattr__(self, "wasmd", DEFAULT_RELEASE)
+        """Check that there is a chain."""
+        if not self.kinds:
+            raise SettingsRefused("a network needs an EVM chain or a Cosmos chain")
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Return the kinds of the network's chains: "evm", "cosmos" or both."""
+        return tuple(kind for kind in KINDS if getattr(self, kind) is not None)
+
+    def extends(self, known: Settings) -> bool:
+        """Return whether these settings only add chains to those of a running network."""
+        kept = all(getattr(self, kind) == getattr(known, kind) for kind in known.kinds)
+        return kept and self.ipfs == known.ipfs
 
     def __str__(self) -> str:
         """Return the settings in words."""
-        every = f"a block every {self.block_time:g} s" if self.block_time else "instant blocks"
-        if self.chain == "evm":
-            return f"{self.ipfs} IPFS nodes and an EVM chain with {every}"
-        nodes = "1 validator" if self.validators == 1 else f"{self.validators} validators"
-        chain = f"a Cosmos chain of {nodes} (wasmd {self.wasmd})"
-        return f"{self.ipfs} IPFS nodes and {chain} with {every}"
+        parts = [f"{self.ipfs} IPFS nodes", *(str(getattr(self, kind)) for kind in self.kinds)]
+        return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
+    @classmethod
+    def parse(cls, fields: dict[str, Any]) -> Settings:
+        """Return the settings of a record.
 
-@dataclass(frozen=True, slots=True)
-class ChainStatus:
-    """The status of the chain, as reported by the first node that answers.
-
-    Attributes:
-        url: URL of the node's RPC.
-        chain_id: the chain's id: a number (EIP-155), or a text for a Cosmos chain.
-        pid: id of the node's process; None if it is not running.
-        block: number of the newest block; None if the node does not answer.
-        grpc: URL of a Cosmos node's gRPC server.
-        rest: URL of a Cosmos node's REST server.
-    """
-
-    url: str
-    chain_id: int | str
-    pid: int | None
-    block: int | None
-    grpc: str | None = None
-    rest: str | None = None
+        Raises:
+            KeyError, TypeError, SettingsRefused: the record is damaged.
+        """
+        evm, cosmos = fields["evm"], fields["cosmos"]
+        return cls(
+            None if evm is None else EvmSettings(**evm),
+            None if cosmos is None else CosmosSettings(**cosmos),
+            fields["ipfs"],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +138,34 @@ class ValidatorStatus:
     pid: int | None
     block: int | None
     peers: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChainStatus:
+    """The status of the chain, as reported by the first node that answers.
+
+    Attributes:
+        url: URL of the node's RPC.
+        chain_id: the chain's id: a number (EIP-155), or a text for a Cosmos chain.
+        pid: id of the node's process; None if it is not running.
+        block: number of the newest block; None if the node does not answer.
+        grpc: URL of a Cosmos node's gRPC server.
+        rest: URL of a Cosmos node's REST server.
+        validators: status of each node of a Cosmos chain; empty for an EVM chain.
+    """
+
+    url: str
+    chain_id: int | str
+    pid: int | None
+    block: int | None
+    grpc: str | None = None
+    rest: str | None = None
+    validators: tuple[ValidatorStatus, ...] = ()
+
+    @property
+    def healthy(self) -> bool:
+        """Return whether every node of the chain answers."""
+        return self.block is not None and None not in [node.peers for node in self.validators]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,22 +188,20 @@ class NetStatus:
     Attributes:
         folder: the network's folder.
         settings: the settings of the network's last start.
-        chain: status of the chain.
+        chains: status of each chain, by kind: "evm", "cosmos".
         ipfs: status of each IPFS node.
-        validators: status of each node of a Cosmos chain; empty for an EVM chain.
     """
 
     folder: Path
     settings: Settings
-    chain: ChainStatus
+    chains: dict[str, ChainStatus]
     ipfs: tuple[IpfsStatus, ...]
-    validators: tuple[ValidatorStatus, ...] = ()
 
     @property
     def healthy(self) -> bool:
         """Return whether every node answers."""
-        peers = [node.peers for node in self.ipfs] + [node.peers for node in self.validators]
-        return self.chain.block is not None and None not in peers
+        chains = all(chain.healthy for chain in self.chains.values())
+        return chains and None not in [node.peers for node in self.ipfs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +228,7 @@ class Record:
         path = folder / "net.json"
         try:
             content: dict[str, Any] = json.loads(path.read_text())
-            return cls(Settings(**content["settings"]), content["swarm"], content["port"])
+            return cls(Settings.parse(content["settings"]), content["swarm"], content["port"])
         except FileNotFoundError as error:
             if folder.is_dir() and any(folder.iterdir()):
                 raise NetStateError(

@@ -95,13 +95,13 @@ def test_commands_are_shown_without_secrets(quickstart):
     assert not any(password in log.read_text() for log in folder.glob("agents/*/log.jsonl"))
 
 
-def test_nothing_is_left_running(quickstart):
-    folder, *_ = quickstart
+def test_nothing_is_left_running(quickstart, chain: tuple[str, ...]):
+    (folder, *_), kind = quickstart, chain[0]
     status = colearn(
         "localnet", "status", "--json", cwd=folder, COLEARN_LOCALNET=str(folder / "localnet")
     )
     nodes = json.loads(status.stdout)
-    assert [nodes["chain"]["pid"], *(node["pid"] for node in nodes["ipfs"])] == [None] * 3
+    assert [nodes["chains"][kind]["pid"], *(node["pid"] for node in nodes["ipfs"])] == [None] * 3
 
 
 def read_independently(kind: str, node: dict[str, Any], reference: str) -> Any:
@@ -130,7 +130,7 @@ def test_experiment_can_be_continued_by_hand_and_read_independently(
         shown = colearn("history", result["experiment"], "--format", "json", cwd=folder, **by_hand)
         history = json.loads(shown.stdout)
         assert history == json.loads((folder / "history.json").read_text())
-        node = json.loads(up.stdout)["chain"]
+        node = json.loads(up.stdout)["chains"][chain[0]]
         assert history == read_independently(chain[0], node, result["experiment"])
     finally:
         colearn("localnet", "down", cwd=folder, **by_hand)

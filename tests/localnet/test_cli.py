@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from colearn_learner.cli import main
+from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.networks.address_book import Networks
 from colearn_localnet.net import Localnet
 from colearn_localnet.processes import wait_until
@@ -30,6 +31,7 @@ def run(*arguments: str) -> Result:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, node_binaries: None) -> Iterator[Path]:
     monkeypatch.setenv("COLEARN_HOME", str(tmp_path))
+    monkeypatch.setenv("COLEARN_PASSWORD", "a password")
     monkeypatch.delenv("COLEARN_LOCALNET", raising=False)
     yield tmp_path
     Localnet(tmp_path / "localnet").down(wipe=True)
@@ -44,13 +46,15 @@ class TestUpAndDown:
         assert run("status").exit_code == 0
         funded = run("fund", SOMEONE, "--amount", "2.50")
         assert funded.stdout == f"{SOMEONE} now has 2.5 ether\n"
-        assert run("down").stdout == "Stopped all nodes; kept the chain and the content.\n"
+        assert run("down").stdout == "Stopped all nodes; kept the chains and the content.\n"
         assert run("status").exit_code == 1
         assert run("up").exit_code == 0
-        assert json.loads(run("fund", SOMEONE, "--json").stdout)["balance"] == "12.5"
+        assert json.loads(run("fund", SOMEONE, "--json").stdout) == [
+            {"name": None, "address": SOMEONE, "chain": "evm", "balance": "12.5", "unit": "ether"}
+        ]
         assert (
             run("down", "--wipe").stdout
-            == "Stopped all nodes; deleted the chain and the content.\n"
+            == "Stopped all nodes; deleted the chains and the content.\n"
         )
         assert "nothing to stop" in run("down").stdout
 
@@ -59,7 +63,7 @@ class TestUpAndDown:
         assert up == json.loads(run("status", "--json").stdout)
         assert up["healthy"] is True
         assert up["folder"] == str(home / "localnet")
-        assert up["chain"]["url"].startswith("http://127.0.0.1:")
+        assert up["chains"]["evm"]["url"].startswith("http://127.0.0.1:")
         assert up["ipfs"][0].keys() >= {"api", "api_url", "gateway", "address", "pid", "peers"}
         assert json.loads(run("down", "--json").stdout)["wiped"] is False
         down = run("status", "--json")
@@ -69,11 +73,10 @@ class TestUpAndDown:
     def test_missing_options_keep_the_last_settings(self, home: Path):
         run("up", "--ipfs", "0", "--block-time", "0.5")
         run("down")
-        assert json.loads(run("up", "--json").stdout)["settings"]["block_time"] == 0.5
+        assert json.loads(run("up", "--json").stdout)["settings"]["evm"] == {"block_time": 0.5}
         run("down")
         settings = json.loads(run("up", "--block-time", "0", "--json").stdout)["settings"]
-        kept = {"chain": "evm", "ipfs": 0, "validators": 1, "wasmd": None}
-        assert settings == {**kept, "block_time": None}
+        assert settings == {"evm": {"block_time": 0}, "cosmos": None, "ipfs": 0}
 
     def test_network_keeps_running_after_the_command(self, home: Path):
         command = "import sys; from colearn_learner.cli import main; main()"
@@ -84,10 +87,10 @@ class TestUpAndDown:
 
 class TestProfile:
     def test_profile_points_at_the_network_and_drops_wiped_contracts(self, home: Path):
-        up = json.loads(run("up", "--ipfs", "1", "--json").stdout)
+        up = json.loads(run("up", "--ipfs", "2", "--json").stdout)
         profile = Networks().all()["local-evm"]
-        assert profile.rpc == up["chain"]["url"]
-        assert profile.store == up["ipfs"][0]["api_url"]
+        assert profile.rpc == up["chains"]["evm"]["url"]
+        assert profile.store == ",".join(node["api_url"] for node in up["ipfs"])
         Networks().save(profile.with_contract("0x5FbDB2315678afecb367f032d93F642f64180aa3"))
         run("down")
         run("up")
@@ -102,6 +105,44 @@ class TestProfile:
         assert "colearn network add NAME --chain-id 31337 --rpc http://127.0.0.1:" in up.stdout
         assert Networks().all() == before
         assert run("down", "--wipe", "--folder", folder).exit_code == 0
+
+
+class TestKeys:
+    def test_up_creates_and_funds_keys(self, home: Path):
+        up = run("up", "--ipfs", "0", "--keys", "alice, bob")
+        assert up.exit_code == 0
+        alice, bob = Keystore().all()
+        assert (alice.name, bob.name) == ("alice", "bob")
+        assert f"alice  {alice.address} now has 10 ether" in up.stdout
+        assert f"bob  {bob.address} now has 10 ether" in up.stdout
+        assert Keystore().open("bob", "a password").address == bob.address
+
+    def test_fund_takes_several_names_and_addresses(self, home: Path):
+        run("up", "--ipfs", "0", "--keys", "alice")
+        (alice,) = Keystore().all()
+        paid = run("fund", "alice", SOMEONE, "alice", "--amount", "2")
+        assert paid.stdout.splitlines() == [
+            f"alice  {alice.address} now has 12 ether",
+            f"{SOMEONE} now has 2 ether",
+        ]
+        assert "waiting" not in paid.stderr
+
+    def test_nothing_starts_without_a_valid_name_and_a_password(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        assert run("up", "--keys", "no name").exit_code == 2
+        monkeypatch.delenv("COLEARN_PASSWORD")
+        assert "there is no terminal for a prompt" in run("up", "--keys", "alice").stderr
+        assert not (home / "localnet").exists()
+
+    def test_nothing_is_paid_if_one_account_is_unknown(self, home: Path):
+        run("up", "--ipfs", "0", "--keys", "alice", "--block-time", "0.2")
+        for wrong, amount in (("alise", "1"), ("0x123", "1"), (SOMEONE, "-1")):
+            refused = run("fund", "alice", wrong, "--amount", amount)
+            assert refused.exit_code == 2
+            assert "sending" not in refused.stderr
+        assert "alice" in run("fund", "alice", "--amount", "1").stdout
+        assert "now has 12 ether" in run("fund", "alice", "--amount", "1").stdout
 
 
 class TestLogs:

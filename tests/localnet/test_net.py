@@ -19,7 +19,7 @@ from colearn_localnet.errors import AddressRefused, NetStateError, NodeFailed
 from colearn_localnet.kubo import Kubo
 from colearn_localnet.net import Localnet, default_folder
 from colearn_localnet.processes import read_process, wait_until
-from colearn_localnet.records import NetStatus, Settings
+from colearn_localnet.records import CosmosSettings, EvmSettings, NetStatus, Settings
 from tests.support.waiting import LIMIT
 
 TWO = Settings(ipfs=2)
@@ -27,7 +27,11 @@ MISTYPED = "0xF39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 
 
 def pids(status: NetStatus) -> list[int | None]:
-    return [status.chain.pid, *(node.pid for node in status.ipfs)]
+    return [status.chains["evm"].pid, *(node.pid for node in status.ipfs)]
+
+
+def fund(net: Localnet, address: str, amount: Decimal) -> Decimal:
+    return net.fund([address], amount)[address]
 
 
 def running_states(net: Localnet) -> list[bool]:
@@ -41,7 +45,7 @@ class TestUp:
         assert status.healthy
         assert status == net.status()
         assert [node.peers for node in status.ipfs] == [1, 1]
-        assert status.chain.block == 0
+        assert status.chains["evm"].block == 0
 
     def test_second_up_changes_nothing(self, net: Localnet):
         first = net.up(TWO)
@@ -54,7 +58,7 @@ class TestUp:
             "from colearn_localnet.net import Localnet;"
             "from colearn_localnet.records import Settings;"
             "s = Localnet(Path(sys.argv[1])).up(Settings(ipfs=2));"
-            "print([s.chain.pid, *(n.pid for n in s.ipfs)])"
+            "print([s.chains['evm'].pid, *(n.pid for n in s.ipfs)])"
         )
         runs = [
             subprocess.Popen(
@@ -67,14 +71,27 @@ class TestUp:
 
     def test_other_settings_are_refused_until_the_network_is_down(self, net: Localnet):
         net.up(TWO)
-        wanted = Settings(ipfs=1, block_time=0.2)
+        wanted = Settings(EvmSettings(block_time=0.2), ipfs=1)
         with pytest.raises(NetStateError, match=r"up with 2 IPFS nodes .* for 1 IPFS nodes"):
             net.up(wanted)
         net.down()
         status = net.up(wanted)
         assert status.settings == wanted
         assert len(status.ipfs) == 1
-        assert wait_until(lambda: (net.status().chain.block or 0) > 1, seconds=LIMIT)
+        assert wait_until(lambda: (net.status().chains["evm"].block or 0) > 1, seconds=LIMIT)
+
+    def test_contradiction_is_found_before_an_installation(
+        self, net: Localnet, monkeypatch: pytest.MonkeyPatch
+    ):
+        net.up(Settings(ipfs=0))
+
+        def install(*_: object, **__: object) -> None:
+            pytest.fail("nothing has to be installed for an error")
+
+        monkeypatch.setattr("colearn_localnet.cosmos.find_binary", install)
+        monkeypatch.setattr("colearn_localnet.net.find_binary", install)
+        with pytest.raises(NetStateError, match="run colearn localnet down, then up again"):
+            net.up(Settings(EvmSettings(), CosmosSettings(), ipfs=1))
 
     def test_folder_with_other_files_is_refused_and_untouched(self, tmp_path: Path):
         (tmp_path / "thesis.tex").write_text("years of work")
@@ -87,22 +104,22 @@ class TestUp:
     def test_progress_names_each_node(self, net: Localnet):
         lines: list[str] = []
         net.up(Settings(ipfs=1), report=lines.append)
-        assert [line.split()[0] for line in lines] == ["anvil", "kubo", "chain:", "ipfs-1:"]
+        assert [line.split()[0] for line in lines] == ["anvil", "kubo", "anvil:", "ipfs-1:"]
 
 
 class TestDownAndUp:
     def test_chain_content_and_addresses_are_kept(self, net: Localnet, user: SimpleNamespace):
         before = net.up(TWO)
-        user.pay(before.chain.url, wei=7)
+        user.pay(before.chains["evm"].url, wei=7)
         cid = user.add(before.ipfs[0].api_url, b"kept")
         net.down()
         assert not any(running_states(net))
         assert not net.status().healthy
         after = net.up()
-        assert after.chain.url == before.chain.url
+        assert after.chains["evm"].url == before.chains["evm"].url
         assert [n.api for n in after.ipfs] == [n.api for n in before.ipfs]
         assert [n.address for n in after.ipfs] == [n.address for n in before.ipfs]
-        assert user.balance(after.chain.url) == 7
+        assert user.balance(after.chains["evm"].url) == 7
         assert cid in user.pins(after.ipfs[0].api_url)
         assert user.cat(after.ipfs[1].api_url, cid) == b"kept"
 
@@ -115,45 +132,45 @@ class TestDownAndUp:
 
     def test_wipe_deletes_everything(self, net: Localnet, user: SimpleNamespace):
         before = net.up(Settings(ipfs=1))
-        user.pay(before.chain.url)
+        user.pay(before.chains["evm"].url)
         net.down(wipe=True)
         assert not net.folder.exists()
         with pytest.raises(NetStateError, match="there is no local network"):
             net.status()
         after = net.up(Settings(ipfs=1))
-        assert after.chain.block == 0
+        assert after.chains["evm"].block == 0
         assert after.ipfs[0].address != before.ipfs[0].address
 
     def test_taken_chain_port_is_replaced(self, net: Localnet, user: SimpleNamespace):
         before = net.up(Settings(ipfs=0))
-        user.pay(before.chain.url, wei=7)
+        user.pay(before.chains["evm"].url, wei=7)
         net.down()
         lines: list[str] = []
-        port = int(before.chain.url.rpartition(":")[2])
+        port = int(before.chains["evm"].url.rpartition(":")[2])
         with socket.create_server(("127.0.0.1", port)):
             after = net.up(report=lines.append)
         assert any(f"port {port} is taken by another process" in line for line in lines)
-        assert after.chain.url != before.chain.url
-        assert user.balance(after.chain.url) == 7
+        assert after.chains["evm"].url != before.chains["evm"].url
+        assert user.balance(after.chains["evm"].url) == 7
 
 
 class TestRecovery:
     def test_killed_anvil_is_restarted_with_its_chain(self, net: Localnet, user: SimpleNamespace):
         before = net.up(Settings(ipfs=1))
-        user.pay(before.chain.url, wei=7)
+        user.pay(before.chains["evm"].url, wei=7)
         running = net.folder / "chain" / "state.json.running"
-        paid = user.block(before.chain.url)
+        paid = user.block(before.chains["evm"].url)
         assert wait_until(lambda: user.last_dumped_block(running) >= paid, seconds=LIMIT)
-        assert before.chain.pid
-        os.kill(before.chain.pid, signal.SIGKILL)
-        assert wait_until(lambda: net.status().chain.pid is None, seconds=LIMIT)
+        assert before.chains["evm"].pid
+        os.kill(before.chains["evm"].pid, signal.SIGKILL)
+        assert wait_until(lambda: net.status().chains["evm"].pid is None, seconds=LIMIT)
         assert not net.status().healthy
         after = net.up()
         assert after.healthy
-        assert after.chain.url == before.chain.url
-        assert after.chain.pid != before.chain.pid
+        assert after.chains["evm"].url == before.chains["evm"].url
+        assert after.chains["evm"].pid != before.chains["evm"].pid
         assert after.ipfs[0].pid == before.ipfs[0].pid
-        assert user.balance(after.chain.url) == 7
+        assert user.balance(after.chains["evm"].url) == 7
 
     def test_killed_ipfs_node_is_restarted_with_its_content(
         self, net: Localnet, user: SimpleNamespace
@@ -169,12 +186,12 @@ class TestRecovery:
 
     def test_hanging_node_is_replaced(self, net: Localnet, user: SimpleNamespace):
         before = net.up(Settings(ipfs=0))
-        user.pay(before.chain.url, wei=7)
-        assert before.chain.pid
-        os.kill(before.chain.pid, signal.SIGSTOP)
+        user.pay(before.chains["evm"].url, wei=7)
+        assert before.chains["evm"].pid
+        os.kill(before.chains["evm"].pid, signal.SIGSTOP)
         after = net.up()
-        assert after.chain.pid != before.chain.pid
-        assert user.balance(after.chain.url) == 7
+        assert after.chains["evm"].pid != before.chains["evm"].pid
+        assert user.balance(after.chains["evm"].url) == 7
 
     def test_failed_start_leaves_no_process(self, net: Localnet, monkeypatch: pytest.MonkeyPatch):
         start = Kubo.start
@@ -205,7 +222,7 @@ class TestRecovery:
         monkeypatch.setattr(Kubo, "start", interrupt)
         with pytest.raises(KeyboardInterrupt):
             net.up()
-        assert net.status().chain == before.chain
+        assert net.status().chains["evm"] == before.chains["evm"]
 
 
 class TestForeignProcess:
@@ -254,26 +271,26 @@ class TestFunding:
         return net
 
     def test_payments_add_up_and_survive_a_restart(self, up: Localnet, user: SimpleNamespace):
-        assert up.fund(user.someone, Decimal("0.5")) == Decimal("0.5")
-        assert up.fund(user.someone, Decimal("1e-18")) == Decimal("0.500000000000000001")
+        assert fund(up, user.someone, Decimal("0.5")) == Decimal("0.5")
+        assert fund(up, user.someone, Decimal("1e-18")) == Decimal("0.500000000000000001")
         up.down()
         up.up()
-        assert up.fund(user.someone, Decimal(1)) == Decimal("1.500000000000000001")
+        assert fund(up, user.someone, Decimal(1)) == Decimal("1.500000000000000001")
 
     def test_payment_can_exceed_the_first_balances(self, up: Localnet, user: SimpleNamespace):
-        assert up.fund(user.someone, Decimal(10**6)) == 10**6
+        assert fund(up, user.someone, Decimal(10**6)) == 10**6
 
     @pytest.mark.parametrize("address", ["", "0x12", "bob", "ab" * 20, "0x" + "g" * 40, MISTYPED])
     def test_malformed_address_is_refused(self, up: Localnet, address: str):
         with pytest.raises(AddressRefused, match=r"not an address|mistyped"):
-            up.fund(address, Decimal(1))
+            up.fund([address], Decimal(1))
 
     @pytest.mark.parametrize("amount", ["0", "-1", "1e-19", "1e18", "NaN", "Infinity"])
     def test_invalid_amount_is_refused(self, up: Localnet, user: SimpleNamespace, amount: str):
         with pytest.raises(AddressRefused, match="is not an amount"):
-            up.fund(user.someone, Decimal(amount))
+            up.fund([user.someone], Decimal(amount))
 
     def test_payment_needs_a_running_chain(self, up: Localnet, user: SimpleNamespace):
         up.down()
         with pytest.raises(NodeFailed, match="the chain does not run; start it with"):
-            up.fund(user.someone, Decimal(1))
+            up.fund([user.someone], Decimal(1))

@@ -190,7 +190,7 @@ class TestOldReleases:
         options = ("--chain", "cosmos", "--ipfs", "0", "--block-time", "0.1")
         up = run("up", *options, "--wasmd", old_release)
         assert up.exit_code == 0, up.output
-        assert f"wasmd   {old_release}" in run("status").stdout
+        assert f"  wasmd       {old_release}" in run("status").stdout
         assert run("fund", SOMEONE, "--amount", "5").exit_code == 0
         run("down")
         other = run("up", "--wasmd", DEFAULT_RELEASE)
@@ -199,9 +199,9 @@ class TestOldReleases:
         assert run("up", "--chain", "evm").exit_code == 0
         run("down")
         again = json.loads(run("up", "--chain", "cosmos", "--json").stdout)
-        assert again["settings"]["wasmd"] == old_release
-        funded = json.loads(run("fund", SOMEONE, "--amount", "2", "--json").stdout)
-        assert funded == {"address": SOMEONE, "balance": "7"}
+        assert again["settings"]["cosmos"]["wasmd"] == old_release
+        (funded,) = json.loads(run("fund", SOMEONE, "--amount", "2", "--json").stdout)
+        assert (funded["address"], funded["balance"]) == (SOMEONE, "7")
 
     def test_chain_continues_without_one_of_four_validators(self, tmp_path: Path, old_release: str):
         with CosmosChain(tmp_path, validators=4, wasmd=old_release) as chain:
