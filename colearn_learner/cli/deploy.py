@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from colearn_learner.cli._support.connect import explain_unreachable
 from colearn_learner.cli._support.errors import need, report_errors
 from colearn_learner.cli._support.options import json_option
 from colearn_learner.cli._support.output import note, print_json, print_line, show_spinner
@@ -42,7 +43,7 @@ def deploy(*, network_name: str, signer: KeyOptions, timeout: float, as_json: bo
     network = known[find_name("network", network_name, known)]
     need(network.package)
     owner = signer.open_wallet()
-    with show_spinner(f"deploying to {network.name}"):
+    with show_spinner(f"deploying to {network.name}"), explain_unreachable(network):
         done = network.deploy(
             owner, timeout=timeout, on_sent=lambda sent: note(f"sent transaction {sent}")
         )
@@ -56,6 +57,7 @@ def deploy(*, network_name: str, signer: KeyOptions, timeout: float, as_json: bo
                 "block": done.block,
                 "gas": done.cost,
                 "owner": network.account_of(owner),
+                "replaces": network.contract,
             }
         )
     else:
@@ -64,3 +66,8 @@ def deploy(*, network_name: str, signer: KeyOptions, timeout: float, as_json: bo
     note(
         f"{done.cost:,} gas in block {done.block}; it is now the default contract of {network.name}"
     )
+    if network.contract is not None:
+        note(
+            f"It replaces {network.contract}, whose experiments continue. To switch back: colearn "
+            f"network use-contract {network.name} {network.contract}"
+        )

@@ -12,6 +12,7 @@ import click
 from colearn_learner.cli._support.collect import Command, collect
 from colearn_learner.cli._support.connect import (
     choose_store,
+    describe_other_contracts,
     find_experiment,
     open_content_store,
     open_ledger,
@@ -189,7 +190,8 @@ def list_experiments(*, chosen: ContractOptions, as_json: bool) -> None:
     print_table(
         ("id", "name", "status", "round", "learners", "reference"),
         rows,
-        empty=f"There are no experiments at {address} on {network.name} yet.",
+        empty=f"There are no experiments at {address} on {network.name} yet"
+        f"{describe_other_contracts(network.chain, address)}.",
     )
 
 

@@ -11,7 +11,13 @@ from colearn_learner.cli._support.collect import collect
 from colearn_learner.cli._support.connect import parse_account
 from colearn_learner.cli._support.errors import report_errors
 from colearn_learner.cli._support.options import json_option
-from colearn_learner.cli._support.output import print_fields, print_json, print_line, print_table
+from colearn_learner.cli._support.output import (
+    note,
+    print_fields,
+    print_json,
+    print_line,
+    print_table,
+)
 from colearn_learner.names import find_name
 from colearn_ledger.networks.address_book import Networks
 from colearn_ledger.networks.profiles import BUILT_IN_NETWORKS, CosmosNetwork, EvmNetwork, Network
@@ -161,6 +167,25 @@ def show(*, name: str, as_json: bool) -> None:
     _show(known[find_name("network", name, known)], as_json=as_json)
 
 
+@network.command("use-contract")
+@click.argument("name")
+@click.argument("contract", metavar="ADDRESS")
+@json_option
+@report_errors
+def use_contract(*, name: str, contract: str, as_json: bool) -> None:
+    """Make a contract the default of a network, and remember the others.
+
+    The default contract is used where a command gets just an id, such as colearn history 1.
+    """
+    networks = Networks()
+    find_name("network", name, networks.all())
+    try:
+        changed = networks.add_contract(name, parse_account(contract))
+    except InvalidNetwork as error:
+        raise click.UsageError(str(error)) from error
+    _show(changed, as_json=as_json)
+
+
 @network.command()
 @click.argument("name")
 @report_errors
@@ -178,6 +203,10 @@ def remove(*, name: str) -> None:
     networks.remove(name)
     built_in = name in BUILT_IN_NETWORKS
     print_line(f"reset {name} to its built-in settings" if built_in else f"removed {name}")
+    if known[name].contracts:
+        note(f"Its contracts are forgotten: {', '.join(reversed(known[name].contracts))}")
+    if name.startswith("local-"):
+        note("If its nodes run, colearn localnet up points it at them again.")
 
 
 def _show(shown: Network, *, as_json: bool) -> None:

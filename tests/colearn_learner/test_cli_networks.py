@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,13 +154,55 @@ def test_broken_file_is_reported_by_every_command(home: Path):
         assert "networks.toml is not TOML" in result.output
 
 
+def test_another_known_contract_can_be_used_again():
+    Networks().add_contract("local-evm", ONE)
+    Networks().add_contract("local-evm", TWO)
+    used = json.loads(colearn("network", "use-contract", "local-evm", ONE.lower(), "--json").output)
+    assert (used["contract"], used["contracts"]) == (ONE, [TWO, ONE])
+    assert connect.find_experiment("7", None).reference.contract == ONE
+    wrong = colearn("network", "use-contract", "local-cosmos", ONE)
+    assert wrong.exit_code == 2
+    assert "an address on another kind of chain" in " ".join(wrong.output.split())
+    assert Networks().get("local-cosmos").contracts == ()
+
+
+def test_removal_names_the_forgotten_contracts():
+    Networks().add_contract("local-evm", ONE)
+    removed = colearn("network", "remove", "local-evm")
+    assert "reset local-evm to its built-in settings" in removed.output
+    assert f"Its contracts are forgotten: {ONE}" in removed.output
+    assert "colearn localnet up" in removed.output
+
+
+@pytest.mark.parametrize(
+    ("reference", "remedy"),
+    [
+        (f"eip155:31337:{ONE}/1", "is it running? To start it: colearn localnet up"),
+        (
+            "cosmos:colearn-local:wasm1yyca08xqdgvjz0psg56z67ejh9xms6l436u8y58m82npdqqhmmtqas0cl7/1",
+            "(Connection refused); is it running? To start it: colearn localnet up --chain cosmos",
+        ),
+    ],
+)
+def test_local_node_that_is_down_is_reported_with_the_command_that_starts_it(reference, remedy):
+    Networks().save(EvmNetwork("local-evm", "http://127.0.0.1:9", 31337))
+    cosmos = BUILT_IN_NETWORKS["local-cosmos"]
+    assert isinstance(cosmos, CosmosNetwork)
+    access = replace(cosmos.access, grpc="http://127.0.0.1:9")
+    Networks().save(replace(cosmos, access=access))
+    down = colearn("experiment", "show", reference)
+    assert down.exit_code == 1
+    assert remedy in " ".join(down.output.split())
+
+
 # ------------------------------------------------------------------ lookup
 
 
 def test_bare_id_belongs_to_the_default_contract():
     with pytest.raises(click.UsageError, match="no network has a contract yet"):
         connect.find_experiment("7", None)
-    with pytest.raises(click.UsageError, match="no contract is known on the network sepolia"):
+    remedy = "no contract .* on the network sepolia; .* use-contract sepolia ADDRESS"
+    with pytest.raises(click.UsageError, match=remedy):
         connect.find_experiment("7", "sepolia")
     Networks().add_contract("local-evm", ONE)
     Networks().add_contract("local-evm", TWO)

@@ -101,6 +101,21 @@ def test_deploying_to_another_chain_or_without_money_is_refused(home: Path, chai
     assert not any(n.contracts for n in Networks().all().values())
 
 
+def test_second_deployment_names_the_contract_it_replaces(home: Path, chain: Anvil):
+    deploy = ("deploy", "--network", "local-evm", "--key", "owner")
+    first = run_json(*deploy)["contract"]
+    second = colearn(*deploy)
+    switch = f"colearn network use-contract local-evm {first}"
+    assert f"It replaces {first}" in second.stderr
+    assert switch in second.stderr
+    missing = colearn("weights", "get", "1", "--store", str(home), "--out", "x")
+    assert missing.exit_code == 1
+    assert switch in missing.output
+    assert switch in colearn("experiment", "list").output
+    assert colearn(*switch.split()[1:]).exit_code == 0
+    assert Networks().get("local-evm").contract == first
+
+
 def test_reference_to_missing_contract_is_refused(home: Path):
     for missing in ("0x" + "11" * 20, Wallet.create().address):
         result = colearn("history", f"eip155:31337:{missing}/1")

@@ -159,6 +159,7 @@ SHOWS_FOREIGN_TEXT: dict[tuple[str, ...], tuple[Setup, tuple[str, ...]]] = {
     ("network", "show"): (hostile_profile, ("local-evm",)),
     ("network", "add"): (nothing, (HOSTILE, "--rpc", "http://x", "--chain-id", "1")),
     ("network", "remove"): (nothing, (HOSTILE,)),
+    ("network", "use-contract"): (nothing, ("local-evm", HOSTILE)),
     ("key", "new"): (nothing, ("bob", "--password-file", HOSTILE)),
     ("key", "import"): (nothing, ("bob", "--from", f"file:{HOSTILE}")),
     ("key", "export"): (nothing, ("alice", "--out", HOSTILE)),

@@ -21,7 +21,7 @@ from colearn_localnet.errors import NetStateError, SettingsRefused
 from colearn_localnet.install import find_binary
 from colearn_localnet.net import Localnet
 from colearn_localnet.processes import wait_until
-from colearn_localnet.records import Settings
+from colearn_localnet.records import CosmosSettings, Settings
 from colearn_localnet.rpc import json_rpc
 from colearn_localnet.wasmd_releases import DEFAULT_RELEASE, RELEASES, Release
 from tests.support.installing import skip_if_not_installable
@@ -145,14 +145,13 @@ class TestGenesis:
 
 class TestSettings:
     def test_default_is_the_newest_release(self):
-        assert Settings(chain="cosmos").wasmd == DEFAULT_RELEASE == list(RELEASES)[-1]
-        assert Settings().wasmd is None
+        assert CosmosSettings().wasmd == DEFAULT_RELEASE == list(RELEASES)[-1]
 
-    def test_impossible_releases_are_refused(self):
+    def test_impossible_releases_are_refused(self, tmp_path: Path):
         with pytest.raises(SettingsRefused, match=r"'0\.28' of wasmd; use 0\.27, 0\.61, 0\.70"):
-            Settings(chain="cosmos", wasmd="0.28")
-        with pytest.raises(SettingsRefused, match=r"EVM chain does not run wasmd 0\.27"):
-            Settings(wasmd="0.27")
+            CosmosSettings(wasmd="0.28")
+        with pytest.raises(SettingsRefused, match="only a Cosmos chain has"):
+            Localnet(tmp_path).settings_with(wasmd="0.27")
 
     def test_other_release_than_the_chain_s_is_refused_before_an_installation(
         self, calls: Path, release: Release, tmp_path: Path
@@ -161,7 +160,7 @@ class TestSettings:
         create_chain(net.folder / "cosmos", 1, release)
         for name in RELEASES.keys() - {release.name}:
             with pytest.raises(NetStateError, match=f"this chain has {release.name}. For {name}, "):
-                net.up(Settings(chain="cosmos", ipfs=0, wasmd=name))
+                net.up(Settings(None, CosmosSettings(wasmd=name), ipfs=0))
         assert not (net.folder / "net.json").exists()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ import click
 from colearn_learner.cli._support.errors import need
 from colearn_learner.names import find_name
 from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.networks.address_book import AmbiguousNetwork, Networks
 from colearn_ledger.networks.profiles import Network
 from colearn_ledger.networks.references import (
@@ -85,8 +88,8 @@ def find_contract(name: str | None, contract: str | None) -> tuple[Network, Acco
         return network, parse_account(contract)
     if network.contract is None:
         raise click.UsageError(
-            f"no contract is known on the network {network.name}; add its address (colearn network "
-            f"add {network.name} --contract ADDRESS …), use a complete reference such as "
+            f"no contract is known on the network {network.name}; save its address (colearn "
+            f"network use-contract {network.name} ADDRESS), use a complete reference such as "
             f"{network.chain}:ADDRESS/1, or deploy a contract: colearn deploy --network "
             f"{network.name} --key NAME"
         )
@@ -136,6 +139,30 @@ def parse_account(text: str) -> Account:
         raise click.UsageError(str(error)) from error
 
 
+def describe_other_contracts(chain: str, contract: Account) -> str:
+    """Return a clause that names the other known contracts of a chain's network; may be empty."""
+    for network in Networks().all().values():
+        others = [known for known in reversed(network.contracts) if known != contract]
+        if network.chain == chain and others:
+            return (
+                f"; other known contracts of {network.name}: {', '.join(others)}; to use one: "
+                f"colearn network use-contract {network.name} {others[0]}"
+            )
+    return ""
+
+
+@contextmanager
+def explain_unreachable(network: Network) -> Iterator[None]:
+    """Name the command that starts the local testnet if one of its nodes cannot be reached."""
+    try:
+        yield
+    except LedgerUnavailable as error:
+        if not network.name.startswith("local-"):
+            raise
+        kind = " --chain cosmos" if network.kind == "cosmos" else ""
+        raise LedgerUnavailable(f"{error} To start it: colearn localnet up{kind}") from error
+
+
 def open_ledger(
     network: Network, contract: Account, wallet: Wallet, *, poll: float = 1.0
 ) -> Ledger:
@@ -152,13 +179,15 @@ def open_ledger(
         LedgerUnavailable: the node cannot be reached.
     """
     need(network.package)
-    return network.connect(contract, wallet, poll=poll)
+    with explain_unreachable(network):
+        return network.connect(contract, wallet, poll=poll)
 
 
 def open_view(network: Network, contract: Account) -> LedgerView:
     """Connect to a contract to read it, with the same checks as `open_ledger`."""
     need(network.package)
-    return network.view(contract)
+    with explain_unreachable(network):
+        return network.view(contract)
 
 
 def choose_store(store: str | None, network: Network) -> str:

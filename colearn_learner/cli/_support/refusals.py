@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from colearn_learner.cli._support.connect import describe_other_contracts
 from colearn_learner.errors import LearnerError
+from colearn_ledger.networks.references import ExperimentReference
 from colearn_ledger.protocol import (
     NO_ROUND,
     AlreadyJoined,
@@ -50,10 +52,11 @@ def _status(error: ProtocolError, _: str) -> str:
     return f"the experiment is {status}, which does not allow this"
 
 
-def _unknown(error: ProtocolError, _: str) -> str:
+def _unknown(error: ProtocolError, reference: str) -> str:
+    place = ExperimentReference.parse(reference)
     return (
         f"the contract has no experiment {_value(error)}; list its experiments with colearn "
-        "experiment list"
+        f"experiment list{describe_other_contracts(place.chain, place.contract)}"
     )
 
 

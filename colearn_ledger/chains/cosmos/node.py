@@ -65,6 +65,10 @@ _PAGE = 50
 
 _PAUSE = 0.1
 
+_NOT_RUNNING = "Connection refused"
+_RESTARTS_WITHIN = 2.0
+"""Seconds during which a request is repeated if nothing listens at the node's address."""
+
 _TRY_AGAIN = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -256,7 +260,7 @@ class Node:
 
     def _ask(self, call: Callable[..., T], request: Any) -> T:
         """Send a request; repeat it while the node is unreachable, but not after a refusal."""
-        ends = time.monotonic() + self._config.patience
+        began = time.monotonic()
         pause = _PAUSE
         while True:
             try:
@@ -267,9 +271,14 @@ class Node:
                     if refusal := find_contract_error(details):
                         raise refusal from None
                     raise NodeRefused(f"{self.name} refused the request: {_cut(details)}") from None
-                if time.monotonic() + pause > ends:
+                patience = self._config.patience
+                if _NOT_RUNNING in details:
+                    patience = min(patience, _RESTARTS_WITHIN)
+                if time.monotonic() + pause > began + patience:
+                    why = details.rpartition(": ")[2]  # gRPC puts the cause last
                     raise LedgerUnavailable(
-                        f"the node {self.name} does not answer ({_cut(details) or code.name})"
+                        f"the node {self.name} does not answer ({_cut(why) or code.name}); is it "
+                        "running?"
                     ) from error
             _log.info("%s does not answer; the request is repeated", self.name)
             time.sleep(pause)
