@@ -99,6 +99,14 @@ class _Memory:
     dropped: set[int] = field(default_factory=set)
 
 
+_JOURNAL = "journal.jsonl"
+
+
+def has_journal(path: Path) -> bool:
+    """Return whether an agent has used a folder."""
+    return (path / _JOURNAL).exists()
+
+
 class AgentFolder:
     """One agent's files: its journal, and copies of weights (`cache`).
 
@@ -120,7 +128,7 @@ class AgentFolder:
         self.cache = WeightsCache(path / "weights")
         self._lock = self._take_lock()
         try:
-            self._journal = DecisionJournal(path / "journal.jsonl")
+            self._journal = DecisionJournal(path / _JOURNAL)
             self._memory = self._replay()
             if self._memory.owner is None:
                 self._journal.append({"kind": "owner", "owner": owner})

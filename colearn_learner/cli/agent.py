@@ -39,12 +39,16 @@ from colearn_learner.cli._support.options import (
 )
 from colearn_learner.cli._support.output import shorten
 from colearn_learner.cli._support.progress import show_progress
-from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_learner.cli._support.secrets import KeyOptions, key_options
 from colearn_learner.cli._support.signals import Stopping, run_in_thread, stop_on_signals
+from colearn_learner.cli._support.taking_part import (
+    check_part,
+    default_folder,
+    open_patiently,
+)
 from colearn_learner.cli.logs import log_event
 from colearn_learner.errors import InvalidArgument, LearnerError
-from colearn_ledger.home import data_home, private_folder
+from colearn_ledger.home import private_folder
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import LedgerError
 
@@ -59,10 +63,6 @@ if TYPE_CHECKING:
     from colearn_ledger.relay.relay import BallotCarrier
 
 _log = logging.getLogger(__name__)
-
-
-class CannotTakePart(LearnerError):
-    """The account can never take part in this experiment."""
 
 
 @click.group()
@@ -197,6 +197,7 @@ def _run_agent(
     signer: KeyOptions,
     options: _RunOptions,
 ) -> None:
+    from colearn_learner.agent.folder import has_journal
     from colearn_learner.agent.loop import Agent
 
     learner.parse()  # reports malformed arguments before anything else
@@ -204,9 +205,17 @@ def _run_agent(
     place = experiment.find()
     store = choose_store(options.store, place.network)
     wallet = signer.open_wallet()
-    ledger = place.open_ledger(wallet, poll=options.poll)
-    _check_part(ledger, place, joins=config.join, expected=config.hash)
-    folder = options.data_dir or _default_folder(place, ledger.account)
+    folder = options.data_dir or default_folder(place, wallet)
+
+    def open_ledger() -> Ledger:
+        ledger = place.open_ledger(wallet, poll=options.poll)
+        check_part(ledger, place, joins=config.join, expected=config.hash)
+        return ledger
+
+    # an agent that ran before was set up correctly, so its node answers again some day
+    ledger = open_patiently(open_ledger, stopping) if has_journal(folder) else open_ledger()
+    if ledger is None:
+        return
     private_folder(folder)
     with Agent(
         ledger,
@@ -263,38 +272,6 @@ def _make_carrier(
     from colearn_ledger.relay.relay import RelayCarrier, RelayList
 
     return RelayCarrier(ledger, wallet, RelayList([RelayClient(url) for url in relays]), poll=poll)
-
-
-def _check_part(ledger: Ledger, place: Place, *, joins: bool, expected: bytes | None) -> None:
-    """Refuse to start in another experiment than expected, or if this account has no part in it."""
-    from colearn_ledger.protocol import NotALearner, Status, WrongExperiment
-
-    with explain_refusals(place.reference):
-        shown = ledger.experiment(place.experiment)
-        if expected not in (None, shown.hash):
-            raise WrongExperiment(shown.hash)
-    try:
-        ledger.learner(place.experiment, ledger.account)
-    except NotALearner:
-        pass
-    else:
-        return
-    if shown.status.is_over:
-        raise CannotTakePart(
-            f"{place.reference} is already {shown.status.name.lower()}, and {ledger.account} was "
-            "not one of its learners; choose another experiment, or check --key"
-        )
-    if joins and shown.status == Status.RUNNING and not shown.params.late_join:
-        raise CannotTakePart(
-            f"{place.reference} has started and does not accept late learners, and "
-            f"{ledger.account} is not one of its learners; check --key"
-        )
-
-
-def _default_folder(place: Place, account: str) -> Path:
-    where = place.reference
-    name = f"{where.chain.replace(':', '-')}-{where.contract}-{where.experiment}-{account}"
-    return private_folder(data_home() / "agents") / name
 
 
 def _describe_end(ledger: Ledger, place: Place) -> dict[str, Any]:

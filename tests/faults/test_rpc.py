@@ -38,6 +38,23 @@ def test_experiment_completes_despite_faults_of_the_node(world: Worlds, what: st
     assert w.reader.outcomes() == ["accepted"] * len(KINDS)
 
 
+def test_restarted_agent_waits_until_its_node_answers(world: Worlds):
+    w = world("alice", "bob", "carol", rounds=2)
+    alice = w.agent("alice")
+    with FaultyProxy(w.chain.url) as proxy:
+        alice.use_rpc(proxy.url)
+        w.agent("bob").hold("before-testing")
+        w.start()
+        w.agent("bob").wait_until_stopped_at("before-testing")
+        alice.kill()
+        proxy.down()
+        alice.start()
+        alice.wait_log("cannot be reached", times=2)
+        proxy.up()
+        w.agent("bob").release("before-testing")
+        w.final_check()
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -1,0 +1,74 @@
+"""Check that an agent can take part in an experiment, before it starts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from colearn_learner.cli._support.connect import Place
+from colearn_learner.cli._support.refusals import explain_refusals
+from colearn_learner.cli._support.signals import Stopping
+from colearn_learner.errors import LearnerError
+from colearn_ledger.backoff import Backoff
+from colearn_ledger.home import data_home, private_folder
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.ledger import LedgerUnavailable
+
+if TYPE_CHECKING:
+    from colearn_ledger.ledger import Ledger
+
+_log = logging.getLogger(__name__)
+
+_BACKOFF = Backoff(first=0.5, longest=30.0)
+
+
+class CannotTakePart(LearnerError):
+    """The account can never take part in this experiment."""
+
+
+def open_patiently(open_ledger: Callable[[], Ledger], stopping: Stopping) -> Ledger | None:
+    """Open a ledger as soon as its node answers; return ``None`` if a signal comes first."""
+    failures = 0
+    while not stopping.requested.is_set():
+        try:
+            return open_ledger()
+        except LedgerUnavailable as error:
+            failures += 1
+            pause = _BACKOFF.pause(failures)
+            _log.warning("%s; trying again in %.1f s", error, pause)
+            stopping.requested.wait(pause)
+    return None
+
+
+def check_part(ledger: Ledger, place: Place, *, joins: bool, expected: bytes | None) -> None:
+    """Refuse to start in another experiment than expected, or if this account has no part in it."""
+    from colearn_ledger.protocol import NotALearner, Status, WrongExperiment
+
+    with explain_refusals(place.reference):
+        shown = ledger.experiment(place.experiment)
+        if expected not in (None, shown.hash):
+            raise WrongExperiment(shown.hash)
+    try:
+        ledger.learner(place.experiment, ledger.account)
+    except NotALearner:
+        pass
+    else:
+        return
+    if shown.status.is_over:
+        raise CannotTakePart(
+            f"{place.reference} is already {shown.status.name.lower()}, and {ledger.account} was "
+            "not one of its learners; choose another experiment, or check --key"
+        )
+    if joins and shown.status == Status.RUNNING and not shown.params.late_join:
+        raise CannotTakePart(
+            f"{place.reference} has started and does not accept late learners, and "
+            f"{ledger.account} is not one of its learners; check --key"
+        )
+
+
+def default_folder(place: Place, wallet: Wallet) -> Path:
+    where, account = place.reference, place.network.account_of(wallet)
+    name = f"{where.chain.replace(':', '-')}-{where.contract}-{where.experiment}-{account}"
+    return private_folder(data_home() / "agents") / name
