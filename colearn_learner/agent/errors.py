@@ -10,7 +10,7 @@ from pathlib import Path
 from colearn_learner.errors import LearnerError
 from colearn_ledger.home import HomeNotWritable
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.protocol import Account, LedgerError, ProtocolError
+from colearn_ledger.protocol import Account, LedgerError, ProtocolError, UnknownExperiment
 from colearn_ledger.spec import SpecError
 from colearn_ledger.weights.errors import SubnormalsFlushed
 from colearn_ledger.weights.store import (
@@ -94,12 +94,19 @@ class AgentStopped(LearnerError):
         )
 
 
-def max_retries(error: Exception) -> float:
+def max_retries(error: Exception, *, has_read: bool = False) -> float:
     """Return how often in a row to retry after this error.
 
     For errors of a chain, their own ``retries`` decides
     (`colearn_ledger.chains.errors.ChainError`).
+
+    Args:
+        error: the error.
+        has_read: whether the agent has read its experiment. If it does not exist later, the node
+            serves an old state or another chain, which may pass.
     """
+    if has_read and isinstance(error, UnknownExperiment):
+        return math.inf
     own: float | None = getattr(error, "retries", None)
     if own is not None:
         return own

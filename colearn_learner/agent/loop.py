@@ -177,7 +177,8 @@ class Agent:
             except RETRIED as error:
                 action = Action.WAITED
                 failures[type(error)] += 1
-                if failures[type(error)] > max_retries(error):
+                most = max_retries(error, has_read=self._agenda is not None)
+                if failures[type(error)] > most:
                     raise AgentStopped(self._ledger.account, self._folder.path, error) from error
                 pause = self._backoff.pause(failures.total())
                 _log.warning("%s: %s; trying again in %.1f s", self._name, error, pause)

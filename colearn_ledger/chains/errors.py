@@ -42,15 +42,21 @@ class ChainError(LedgerError):
 
 
 class WrongChain(ChainError):
-    """The node is on another chain than the requested one."""
+    """The node is on another chain than the requested one.
 
-    retries = 0
+    Once a connection was opened, this means that the node is wrong now, and it may be right later.
+    """
+
+    retries = math.inf
 
 
 class WrongContract(ChainError):
-    """The address has no contract, or another one than this package's."""
+    """The address has no contract, or another one than this package's.
 
-    retries = 0
+    Once a connection was opened, this means that the node is wrong now, and it may be right later.
+    """
+
+    retries = math.inf
 
     @classmethod
     def missing(cls, where: str) -> Self:

@@ -42,11 +42,11 @@ QUICK = {"max_backoff": 0.0, "poll": 0.01}
 PERMANENT = [
     EmptyWallet(Account("0x" + "ab" * 20), 5, 1_000),
     GasTooHigh("this transaction needs 9 gas and the ceiling is 8; raise gas_ceiling"),
-    WrongChain("the node is on chain 1, not on chain 5"),
-    WrongContract("there is no contract at 0x12; check the address"),
-    UnknownExperiment(7),
 ]
 TRANSIENT = [
+    WrongChain("the node is on chain 1, not on chain 5"),
+    WrongContract("there is no contract at 0x12; check the address"),
+    UnknownExperiment(7),  # the agent has read it before
     LedgerUnavailable("the node does not answer"),
     NodeRefused("the node has no such header yet"),
     BadAnswer("the node answered with nonsense"),
