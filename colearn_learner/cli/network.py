@@ -23,17 +23,18 @@ from colearn_ledger.networks.address_book import Networks
 from colearn_ledger.networks.profiles import BUILT_IN_NETWORKS, CosmosNetwork, EvmNetwork, Network
 from colearn_ledger.networks.tables import fields_of, read_network
 from colearn_ledger.networks.validation import InvalidNetwork
-from colearn_ledger.text.urls import masked
+from colearn_ledger.text.urls import Urls, list_urls, masked
 
 
 @dataclass(frozen=True, slots=True)
 class _NetworkOptions:
     """The settings of a network; None where the user gave none."""
 
-    rpc: str
+    rpc: tuple[str, ...]
+    agree: int | None
     kind: str
     chain_id: str
-    grpc: str | None
+    grpc: tuple[str, ...]
     prefix: str | None
     denomination: str | None
     gas_price: float | None
@@ -54,7 +55,19 @@ def network() -> None:
 
 @network.command()
 @click.argument("name")
-@click.option("--rpc", required=True, metavar="URL", help="The URL of a node of the chain.")
+@click.option(
+    "--rpc",
+    required=True,
+    multiple=True,
+    metavar="URL",
+    help="The URL of a node of the chain. Repeat it to add nodes for use when one fails.",
+)
+@click.option(
+    "--agree",
+    type=int,
+    metavar="NUMBER",
+    help="The number of nodes that have to give the same answer.  [default: 1]",
+)
 @click.option(
     "--kind",
     type=click.Choice(["evm", "cosmos"]),
@@ -68,7 +81,12 @@ def network() -> None:
     required=True,
     help="The chain's id: a number (EIP-155) or, for a Cosmos chain, a text.",
 )
-@click.option("--grpc", metavar="URL", help="The URL of the node's gRPC service.")
+@click.option(
+    "--grpc",
+    multiple=True,
+    metavar="URL",
+    help="The URL of the node's gRPC service. Repeat it to add nodes.",
+)
 @click.option("--prefix", metavar="TEXT", help="The prefix of addresses, such as fetch.")
 @click.option("--denomination", metavar="TEXT", help="The denomination of fees, such as afet.")
 @click.option(
@@ -115,7 +133,7 @@ def add(*, name: str, contract: str | None, options: _NetworkOptions, as_json: b
     If the network exists and is of the same chain, settings that you leave out do not change.
     """
     networks = Networks()
-    fields = {field: value for field, value in asdict(options).items() if value is not None}
+    fields = {field: value for field, value in asdict(options).items() if value not in (None, ())}
     fields["chain_id"] = _parse_chain_id(options.kind, options.chain_id)
     known = networks.all().get(name)
     if known and (known.kind, known.chain_id) == (options.kind, fields["chain_id"]):
@@ -151,7 +169,7 @@ def list_networks(*, as_json: bool) -> None:
         print_json([_as_json(n) for n in networks])
         return
     rows = [
-        [n.name, str(n.chain_id), masked(n.rpc), masked(n.store or "-"), n.contract or "-"]
+        [n.name, str(n.chain_id), _summarize_nodes(n), masked(n.store or "-"), n.contract or "-"]
         for n in networks
     ]
     print_table(("name", "chain", "node", "store", "contract"), rows, empty="")
@@ -218,14 +236,31 @@ def _show(shown: Network, *, as_json: bool) -> None:
         [
             ("name", shown.name),
             ("chain", str(shown.chain_id)),
-            ("node", masked(shown.rpc)),
+            *_list_rows("node", shown.rpc),
             ("store", masked(shown.store or "-")),
             *_chain_fields(shown),
+            *_agreement_rows(shown),
             ("daily budget", _format_budget(shown)),
             ("contract", contracts[0] if contracts else "-"),
             *(("", f"{contract} (older)") for contract in contracts[1:]),
         ]
     )
+
+
+def _summarize_nodes(shown: Network) -> str:
+    first, *others = map(masked, list_urls(shown.rpc))
+    return f"{first} (+{len(others)})" if others else first
+
+
+def _list_rows(name: str, urls: Urls) -> list[tuple[str, str]]:
+    """Return a row for each URL, of which only the first has the name."""
+    return [(name if not index else "", masked(url)) for index, url in enumerate(list_urls(urls))]
+
+
+def _agreement_rows(shown: Network) -> list[tuple[str, str]]:
+    if len(shown.nodes) == 1:
+        return []
+    return [("agree", f"{shown.agree} of {len(shown.nodes)} nodes")]
 
 
 def _format_budget(shown: Network) -> str:
@@ -239,7 +274,7 @@ def _chain_fields(shown: Network) -> list[tuple[str, str]]:
     if isinstance(shown, CosmosNetwork):
         access = shown.access
         return [
-            ("gRPC", masked(access.grpc)),
+            *_list_rows("gRPC", access.grpc),
             ("prefix", access.prefix),
             ("fee", f"{access.gas_price:g} {access.denomination} per unit of gas"),
         ]
@@ -257,14 +292,15 @@ def _as_json(shown: Network) -> dict[str, Any]:
         "name": shown.name,
         "kind": shown.kind,
         "chain_id": shown.chain_id,
-        "rpc": masked(shown.rpc),
+        "rpc": [masked(url) for url in list_urls(shown.rpc)],
+        "agree": shown.agree,
         "store": shown.store and masked(shown.store),
         "contract": shown.contract,
         "contracts": list(shown.contracts),
         "max_fee_gwei": fields["max_fee_gwei"],
         "confirmations": fields["confirmations"] or 1,
         "daily_budget": shown.daily_budget,
-        "cosmos": {**asdict(shown.access), "grpc": masked(shown.access.grpc)}
+        "cosmos": {**asdict(shown.access), "grpc": [masked(url) for url in shown.nodes]}
         if isinstance(shown, CosmosNetwork)
         else None,
     }

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar, cast
 
 from colearn_ledger.chains.config import check_chain_id
 from colearn_ledger.chains.errors import BadAnswer, CallRefused, NodeRefused
 from colearn_ledger.chains.journal import Premise
 from colearn_ledger.chains.sender import TransactionSender
-from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import LedgerError
 
 RefusedT = TypeVar("RefusedT", bound=CallRefused)
@@ -24,6 +23,9 @@ class ConnectedNode(Protocol):
 
     def chain_id(self) -> Any:
         """Return the id of the node's chain."""
+
+    def recheck(self) -> None:
+        """Check the node's chain and contract again, unless it does not answer now."""
 
 
 class ContractConnection(ABC, Generic[RefusedT]):
@@ -55,18 +57,27 @@ class ContractConnection(ABC, Generic[RefusedT]):
 
         Raises:
             WrongChain, WrongContract: the chain or the contract is another one.
+            LedgerUnavailable: that holds for one of several nodes, which is not used for now.
         """
-        with suppress(LedgerUnavailable, BadAnswer, NodeRefused):
-            check_chain_id(self.node.name, self.node.chain_id(), self.sender.chain_id)
-            self.check_contract()
+        self.node.recheck()
+
+    def check_node(self, node: Any) -> None:
+        """Refuse a node that is on another chain, or does not have the contract.
+
+        Raises:
+            WrongChain, WrongContract: the chain or the contract is another one.
+            LedgerError: the node does not answer.
+        """
+        check_chain_id(node.name, node.chain_id(), self.sender.chain_id)
+        self.check_contract(node)
 
     @abstractmethod
     def explain(self, refusal: RefusedT) -> LedgerError:
         """Return the error with which the contract refused a call."""
 
     @abstractmethod
-    def check_contract(self) -> object:
-        """Refuse a contract that is not this package's.
+    def check_contract(self, node: Any) -> object:
+        """Refuse a contract that is not this package's, as a node reports it.
 
         Raises:
             WrongContract: there is no contract, or it is another one.

@@ -81,7 +81,13 @@ class BadAnswer(ChainError):
 class NodeRefused(ChainError):
     """The node answered a request with an error; the message repeats it."""
 
-    retries = _MANY
+    retries: ClassVar[float] = _MANY
+
+
+class TooFewAccept(NodeRefused):
+    """Some of several nodes answered a request with an error, and too few others gave an answer."""
+
+    retries = math.inf
 
 
 class CallRefused(ChainError):

@@ -55,12 +55,13 @@ class Subscription(Generic[H]):
     """A subscription in a thread that runs while it is used.
 
     Args:
-        url: the node's WebSocket.
+        choose_url: returns the WebSocket of the node to subscribe at. If it returns another one
+            later, the subscription ends, and the next one is there.
         dialect: how to subscribe.
     """
 
-    def __init__(self, url: str, dialect: Dialect[H]) -> None:
-        self._url = url
+    def __init__(self, choose_url: Callable[[], str], dialect: Dialect[H]) -> None:
+        self._choose_url = choose_url
         self._dialect = dialect
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -91,12 +92,13 @@ class Subscription(Generic[H]):
     # ------------------------------------------------------------------ the thread
 
     def _run(self) -> None:
+        url = self._choose_url()
         try:
             with connect(
-                self._url, open_timeout=_OPEN_SECONDS, max_size=_MAX_BYTES, compression=None
+                url, open_timeout=_OPEN_SECONDS, max_size=_MAX_BYTES, compression=None
             ) as socket:
                 self._subscribe(socket)
-                self._follow(socket)
+                self._follow(socket, url)
         except (OSError, WebSocketException, ValueError, BadAnswer) as error:
             # the error's text may contain the address, and thus a key
             _log.info("no subscription to new blocks (%s): polling instead", type(error).__name__)
@@ -114,8 +116,8 @@ class Subscription(Generic[H]):
         if not isinstance(answer, dict) or "result" not in answer:
             raise BadAnswer("the node accepts no subscription to new blocks")
 
-    def _follow(self, socket: ClientConnection) -> None:
-        while time.monotonic() - self._used_at < _IDLE_SECONDS:
+    def _follow(self, socket: ClientConnection, url: str) -> None:
+        while time.monotonic() - self._used_at < _IDLE_SECONDS and self._choose_url() == url:
             try:
                 message = _receive(socket, 1.0)
             except TimeoutError:

@@ -1,4 +1,4 @@
-"""Profiles of networks: a chain, one of its nodes, its contracts and the default store of weights.
+"""Profiles of networks: a chain, some of its nodes, its contracts and the default store of weights.
 
 A network connects to its own kind of chain, so callers need not handle the kinds separately.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.cosmos_access import CosmosAccess
 from colearn_ledger.networks.validation import (
+    check_agreement,
     check_budget,
     check_contracts,
     check_cosmos_access,
@@ -21,9 +22,10 @@ from colearn_ledger.networks.validation import (
     check_evm_chain,
     check_name,
     check_store,
-    check_url,
+    check_urls,
 )
 from colearn_ledger.protocol import Account
+from colearn_ledger.text.urls import Urls, list_urls
 
 if TYPE_CHECKING:
     from colearn_ledger.chains.cosmos import CosmosConfig
@@ -49,12 +51,13 @@ class Network(ABC):
 
     Args:
         name: lower-case letters, digits and '-'.
-        rpc: the URL of a node; it may contain a key, so mask it when you show it.
+        rpc: the URL of a node, or of several; it may contain a key, so mask it when you show it.
         chain_id: the chain that the node must be on.
         store: the default store of weights, if there is one.
         contracts: the known contracts; the last one is the default.
         daily_budget: the most that the transactions of one key may cost a day; no limit if
             ``None``. In coins (10^18 wei) on EVM chains, in the denomination on Cosmos chains.
+        agree: number of nodes that have to give the same answer; at most the number of `nodes`.
 
     Raises:
         InvalidNetwork: a field is not valid.
@@ -67,25 +70,32 @@ class Network(ABC):
     """Number of the chain's smallest units in one unit of ``daily_budget``."""
 
     name: str
-    rpc: str
+    rpc: Urls
     chain_id: int | str
     store: str | None = None
     contracts: tuple[Account, ...] = ()
     daily_budget: float | None = None
+    agree: int = field(default=1, kw_only=True)
 
     def __post_init__(self) -> None:
         """Check the fields, which people may have typed."""
         check_name(self.name)
-        check_url(self.name, "rpc", self.rpc, example="http://127.0.0.1:8545")
+        check_urls(self.name, "rpc", self.rpc, example="http://127.0.0.1:8545")
         check_store(self.name, self.store)
         check_budget(self.name, self.daily_budget)
         self._check_chain()
+        check_agreement(self.name, self.agree, self.nodes)
         check_contracts(self.name, self.contracts, self.is_account)
 
     @property
     @abstractmethod
     def chain(self) -> str:
         """Return the chain's id as in CAIP-2."""
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Return the URLs of the nodes to connect to, in order of preference."""
+        return list_urls(self.rpc)
 
     @property
     def contract(self) -> Account | None:
@@ -122,8 +132,8 @@ class Network(ABC):
             poll: seconds between two checks for a new block.
 
         Raises:
-            WrongChain, WrongContract: the node is on another chain, or the contract is not there.
-            LedgerUnavailable: the node cannot be reached.
+            WrongChain, WrongContract: no node is on this chain, or the contract is not there.
+            LedgerUnavailable: no node can be reached, or too few of them agree.
             ModuleNotFoundError: `package` is not installed.
         """
 
@@ -210,7 +220,9 @@ class EvmNetwork(Network):
         )
         if self.max_fee_gwei is not None:
             sending = replace(sending, max_fee=round(self.max_fee_gwei * 10**9))
-        return EvmConfig(chain_id=int(self.chain_id), poll_seconds=poll, sending=sending)
+        return EvmConfig(
+            chain_id=int(self.chain_id), poll_seconds=poll, sending=sending, agree=self.agree
+        )
 
     def _check_chain(self) -> None:
         check_evm_chain(self.name, self.chain_id, self.max_fee_gwei, self.confirmations)
@@ -229,6 +241,11 @@ class CosmosNetwork(Network):
     smallest_units = 1
 
     access: CosmosAccess
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Return the URLs of the nodes' gRPC, in order of preference."""
+        return list_urls(self.access.grpc)
 
     @property
     def chain(self) -> str:
@@ -268,11 +285,13 @@ class CosmosNetwork(Network):
         from colearn_ledger.chains.cosmos import CosmosConfig, CosmosSenderConfig
 
         sending = CosmosSenderConfig(daily_budget=self.budget_in_smallest_unit)
-        return CosmosConfig(chain_id=str(self.chain_id), poll_seconds=poll, sending=sending)
+        return CosmosConfig(
+            chain_id=str(self.chain_id), poll_seconds=poll, sending=sending, agree=self.agree
+        )
 
     def _check_chain(self) -> None:
         check_cosmos_chain(self.name, self.chain_id)
-        check_url(self.name, "grpc", self.access.grpc, example="http://127.0.0.1:9090")
+        check_urls(self.name, "grpc", self.access.grpc, example="http://127.0.0.1:9090")
         check_cosmos_access(
             self.name, self.access.prefix, self.access.denomination, self.access.gas_price
         )

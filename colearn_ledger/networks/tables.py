@@ -11,8 +11,9 @@ from tomlkit.items import Array, Table
 from colearn_ledger.networks.cosmos_access import CosmosAccess
 from colearn_ledger.networks.profiles import CosmosNetwork, EvmNetwork, Network
 from colearn_ledger.networks.validation import InvalidNetwork
+from colearn_ledger.text.urls import Urls
 
-_COMMON_FIELDS = ("kind", "rpc", "chain_id", "store", "contracts", "daily_budget")
+_COMMON_FIELDS = ("kind", "rpc", "agree", "chain_id", "store", "contracts", "daily_budget")
 _EVM_FIELDS = ("max_fee_gwei", "confirmations")
 _COSMOS_FIELDS = ("grpc", "prefix", "denomination", "gas_price")
 _HEADER = "Networks of colearn, see `colearn network --help`. URLs may contain keys."
@@ -56,14 +57,17 @@ def read_network(name: str, table: Any) -> Network:
         raise InvalidNetwork(f"network {name}: contracts is not a list of addresses")
     common = {
         "name": name,
-        "rpc": table["rpc"],
+        "rpc": _read_urls(table["rpc"]),
+        "agree": table.get("agree", 1),
         "chain_id": table["chain_id"],
         "store": table.get("store"),
         "contracts": tuple(table.get("contracts", [])),
         "daily_budget": table.get("daily_budget"),
     }
     if kind == "cosmos":
-        return CosmosNetwork(**common, access=CosmosAccess(**{f: table[f] for f in _COSMOS_FIELDS}))
+        access = {field: table[field] for field in _COSMOS_FIELDS}
+        access["grpc"] = _read_urls(access["grpc"])
+        return CosmosNetwork(**common, access=CosmosAccess(**access))
     return EvmNetwork(**common, **{f: table[f] for f in _EVM_FIELDS if f in table})
 
 
@@ -96,7 +100,8 @@ def fields_of(network: Network) -> dict[str, Any]:
     """Return every field of a network's table; fields to leave out are ``None``."""
     fields: dict[str, Any] = {
         "kind": None if network.kind == "evm" else network.kind,
-        "rpc": network.rpc,
+        "rpc": _write_urls(network.rpc),
+        "agree": network.agree if network.agree != 1 else None,
         "chain_id": network.chain_id,
         **dict.fromkeys((*_COSMOS_FIELDS, *_EVM_FIELDS)),
         "store": network.store,
@@ -105,10 +110,22 @@ def fields_of(network: Network) -> dict[str, Any]:
     }
     if isinstance(network, CosmosNetwork):
         fields |= {field: getattr(network.access, field) for field in _COSMOS_FIELDS}
+        fields["grpc"] = _write_urls(network.access.grpc)
     if isinstance(network, EvmNetwork):
         fields["max_fee_gwei"] = network.max_fee_gwei
         fields["confirmations"] = network.confirmations if network.confirmations != 1 else None
     return fields
+
+
+def _read_urls(value: Any) -> Any:
+    """Return the URL of a node, or a tuple of several; the profile checks them."""
+    if not isinstance(value, list | tuple):
+        return value
+    return value[0] if len(value) == 1 else tuple(value)
+
+
+def _write_urls(urls: Urls) -> str | list[str]:
+    return urls if isinstance(urls, str) else list(urls)
 
 
 def _put_contracts(table: Table, contracts: list[str]) -> None:

@@ -34,11 +34,28 @@ def check_name(name: object) -> None:
         )
 
 
-def check_url(name: str, field: str, url: object, *, example: str) -> None:
-    """Refuse a text that is not the URL of a node. The error omits it, as it may contain a key."""
-    if not _is_text(url) or not _is_web_url(str(url)):
+def check_urls(name: str, field: str, urls: object, *, example: str) -> None:
+    """Refuse anything but URLs of nodes. The error omits them, as they may contain a key."""
+    listed = urls if isinstance(urls, tuple) else (urls,)
+    if not listed:
+        raise InvalidNetwork(f"network {name}: {field} is empty; add the URL of a node")
+    for url in listed:
+        if not _is_text(url) or not _is_web_url(str(url)):
+            raise InvalidNetwork(
+                f"network {name}: {field} is not the URL of a node; one looks like {example}"
+            )
+    if len(set(listed)) < len(listed):
+        raise InvalidNetwork(f"network {name}: {field} lists a node twice; list each node once")
+
+
+def check_agreement(name: str, agree: object, nodes: tuple[str, ...]) -> None:
+    """Refuse a number of nodes that have to agree, but of which there are fewer."""
+    if type(agree) is not int or agree < 1:
+        raise _invalid(name, "agree", agree, "the number of nodes that have to agree, such as 2")
+    if agree > len(nodes):
         raise InvalidNetwork(
-            f"network {name}: {field} is not the URL of a node; one looks like {example}"
+            f"network {name}: agree is {agree}, but the number of nodes is {len(nodes)}; add "
+            "nodes, or let fewer agree"
         )
 
 

@@ -7,6 +7,9 @@ import logging
 import re
 from urllib.parse import urlsplit
 
+Urls = str | tuple[str, ...]
+"""The URL of a server, or of several that are used as one."""
+
 _URL = re.compile(r"\w+://[^\s'\")>]+")
 
 
@@ -16,6 +19,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def list_urls(urls: Urls) -> tuple[str, ...]:
+    """Return one or several URLs as a tuple."""
+    return (urls,) if isinstance(urls, str) else urls
 
 
 def masked(url: str) -> str:

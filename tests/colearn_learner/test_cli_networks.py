@@ -44,7 +44,8 @@ def test_networks_are_added_shown_listed_and_removed():
         "name": "mine",
         "kind": "evm",
         "chain_id": 5,
-        "rpc": "https://x.example/…",
+        "rpc": ["https://x.example/…"],
+        "agree": 1,
         "store": "http://y:5001/…",
         "contract": ONE,
         "contracts": [ONE],
@@ -241,3 +242,36 @@ def test_given_store_overrides_the_one_of_the_network(home: Path):
     assert not (home / "typo").exists()
     with pytest.raises(click.UsageError, match="store"):
         connect.open_content_store("nonsense", "me")
+
+
+def test_several_nodes_are_saved_shown_and_kept():
+    add = ("network", "add", "mine", "--chain-id", "5")
+    nodes = ("--rpc", "https://x.example/KEY1", "--rpc", "http://y:8545", "--rpc", "http://z:8545")
+    assert colearn(*add, *nodes, "--agree", "2").exit_code == 0
+    mine = Networks().get("mine")
+    assert mine.nodes == ("https://x.example/KEY1", "http://y:8545", "http://z:8545")
+    shown = colearn("network", "show", "mine").output
+    for part in ("https://x.example/…", "http://y:8545", "http://z:8545", "2 of 3 nodes"):
+        assert part in shown
+    assert "KEY1" not in shown + colearn("network", "list").output
+    assert "https://x.example/… (+2)" in colearn("network", "list").output
+    [as_json] = [
+        n for n in json.loads(colearn("network", "list", "--json").output) if n["name"] == "mine"
+    ]
+    assert as_json["rpc"] == ["https://x.example/…", "http://y:8545", "http://z:8545"]
+    assert as_json["agree"] == 2
+    fewer = colearn(*add, "--rpc", "http://y:8545")
+    assert fewer.exit_code == 2
+    assert "agree is 2, but the number of nodes is 1" in " ".join(fewer.output.split())
+    assert colearn(*add, "--rpc", "http://y:8545", "--agree", "1").exit_code == 0
+    assert Networks().get("mine").rpc == "http://y:8545"
+
+
+def test_several_nodes_of_a_network_are_used(monkeypatch: pytest.MonkeyPatch):
+    mine = EvmNetwork("mine", ("http://x", "http://y"), 5, agree=2)
+    urls, config = connect_through(mine, EvmLedger, monkeypatch)
+    assert (urls, config.agree) == (("http://x", "http://y"), 2)
+    access = CosmosAccess(("http://g", "http://h"), "fetch", "afet", 0.5)
+    fet = CosmosNetwork(name="fet", rpc="http://x", chain_id="f-4", access=access, agree=2)
+    used, config = connect_through(fet, CosmosLedger, monkeypatch)
+    assert (used.grpc, config.agree) == (("http://g", "http://h"), 2)

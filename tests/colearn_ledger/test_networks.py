@@ -74,6 +74,45 @@ def test_saved_cosmos_network_is_read_back(networks: Networks):
         networks.find_chain("cosmos:other-1", WASM)
 
 
+def test_several_nodes_are_read_back(networks: Networks):
+    mine = EvmNetwork("mine", ("http://x:1", "http://y:1"), 5, agree=2)
+    access = replace(ACCESS, grpc=("http://g:1", "http://h:1"))
+    fet = CosmosNetwork("fet", ("http://x:1", "http://y:1"), "t-1", access=access, agree=2)
+    for network in (mine, fet):
+        networks.save(network)
+        assert Networks(networks.path).get(network.name) == network
+    assert 'rpc = ["http://x:1", "http://y:1"]' in networks.path.read_text()
+    networks.save(replace(mine, rpc="http://x:1", agree=1))
+    assert networks.path.read_text().count("agree") == 1
+    assert networks.get("mine").nodes == ("http://x:1",)
+
+
+def test_list_of_one_node_is_one_node(networks: Networks):
+    networks.path.parent.mkdir(parents=True, exist_ok=True)
+    networks.path.write_text('[networks.a]\nrpc = ["http://x:1"]\nchain_id = 5\n')
+    assert networks.get("a") == EvmNetwork("a", "http://x:1", 5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ("rpc = []", "rpc is empty"),
+        ('rpc = ["http://x:1", "nonsense"]', "rpc is not the URL of a node"),
+        ('rpc = ["http://x:1", 5]', "rpc is not the URL of a node"),
+        ('rpc = ["http://x:1", "http://x:1"]', "rpc lists a node twice"),
+        ('rpc = "http://x:1"\nagree = 2', "agree is 2, but the number of nodes is 1; add nodes"),
+        ('rpc = "http://x:1"\nagree = 0', "agree 0 is not valid"),
+        ('rpc = "http://x:1"\nagree = true', "agree True is not valid"),
+        ('rpc = "http://x:1"\nagree = "2"', "agree '2' is not valid"),
+    ],
+)
+def test_impossible_nodes_are_refused(networks: Networks, fields: str, message: str):
+    networks.path.parent.mkdir(parents=True, exist_ok=True)
+    networks.path.write_text(f"[networks.a]\nchain_id = 5\n{fields}\n")
+    with pytest.raises(InvalidNetwork, match=message):
+        networks.all()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

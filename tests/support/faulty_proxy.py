@@ -17,6 +17,12 @@ some ``methods``. Its kinds are:
 - ``wrong-id``: the answer to another request
 - ``oversize``: an endless answer
 
+`lie` replaces the results of a method until `heal`:
+
+        proxy.lie("eth_chainId", lambda true, parameters: "0x1")
+
+The function may ask the node with ``true()``, and raise `RpcError`.
+
 `down` closes the port (connections are refused) and `up` opens it again.
 """
 
@@ -29,7 +35,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
@@ -46,6 +52,14 @@ KINDS = (
 )  # fmt: skip
 
 
+Lie = Callable[[Callable[[], Any], list[Any]], Any]
+"""Returns a result, given a function that returns the true one, and the request's parameters."""
+
+
+class RpcError(Exception):
+    """An error that a node returns in place of a result."""
+
+
 @dataclass
 class Fault:
     kind: str
@@ -59,6 +73,7 @@ class FaultyProxy:
         self._target = urlsplit(target_url)
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
+        self._lies: dict[str, Lie] = {}
         self._healed = threading.Event()
         self._port = 0
         self._server: ThreadingHTTPServer | None = None
@@ -87,9 +102,14 @@ class FaultyProxy:
             self._healed.clear()
             self._faults.append(Fault(kind, times, methods, after))
 
+    def lie(self, method: str, lie: Lie) -> None:
+        with self._lock:
+            self._lies[method] = lie
+
     def heal(self) -> None:
         with self._lock:
             self._faults.clear()
+            self._lies.clear()
             self._healed.set()
 
     def down(self) -> None:
@@ -155,6 +175,29 @@ class FaultyProxy:
         finally:
             target.close()
 
+    def answer(self, body: bytes) -> tuple[int, bytes]:
+        """Return the node's answer, with lies in place of some results."""
+        calls = json.loads(body)
+        methods = {call["method"] for call in (calls if isinstance(calls, list) else [calls])}
+        if methods.isdisjoint(self._lies):
+            return self.forward(body)
+        found = [self._answer_call(c) for c in calls] if isinstance(calls, list) else None
+        return 200, json.dumps(found or self._answer_call(calls)).encode()
+
+    def _answer_call(self, call: dict[str, Any]) -> dict[str, Any]:
+        def ask() -> dict[str, Any]:
+            answer: dict[str, Any] = json.loads(self.forward(json.dumps(call).encode())[1])
+            return answer
+
+        lie = self._lies.get(call["method"])
+        if lie is None:
+            return ask()
+        answer = {"jsonrpc": "2.0", "id": call["id"]}
+        try:
+            return {**answer, "result": lie(lambda: ask()["result"], call["params"])}
+        except RpcError as error:
+            return {**answer, "error": {"code": 3, "message": str(error)}}
+
     def hang(self) -> None:
         self._healed.wait(HANG_SECONDS)
 
@@ -185,7 +228,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.owner.next_fault(methods)
         if fault is None:
             try:
-                self._answer(*self.owner.forward(body))
+                self._answer(*self.owner.answer(body))
             except OSError:
                 self._answer(502, b"the node is down")
         elif fault.kind.isdecimal():

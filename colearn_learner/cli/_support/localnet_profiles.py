@@ -25,7 +25,7 @@ def save_profiles(status: NetStatus) -> None:
     store = ",".join(node.api_url for node in status.ipfs) or None
     for kind, chain in status.chains.items():
         known = find_profile(kind)
-        wanted = replace(known, rpc=chain.url, chain_id=chain.chain_id, store=store)
+        wanted = replace(known, rpc=chain.url, agree=1, chain_id=chain.chain_id, store=store)
         if isinstance(wanted, CosmosNetwork) and chain.grpc is not None:
             wanted = replace(wanted, access=replace(wanted.access, grpc=chain.grpc))
         if wanted != known:

@@ -45,7 +45,9 @@ class CosmosConfig:
         poll_seconds: fewest seconds between two checks for a new block. Checks adapt to the time
             between blocks, up to 16 times as many seconds.
         block_range: number of blocks in one request for events.
-        grpc: timeouts and retries of requests.
+        grpc: timeouts and retries of requests. Of several nodes, the next one is asked instead of
+            the same one for long.
+        agree: number of nodes that have to give the same answer.
     """
 
     chain_id: str | None = None
@@ -53,3 +55,4 @@ class CosmosConfig:
     poll_seconds: float = 0.25
     block_range: int = 1_000_000
     grpc: GrpcConfig = field(default_factory=GrpcConfig)
+    agree: int = 1

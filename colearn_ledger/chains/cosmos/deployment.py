@@ -18,6 +18,7 @@ from colearn_ledger.chains.cosmos.event_codec import decode_events
 from colearn_ledger.chains.cosmos.events import EventReader
 from colearn_ledger.chains.cosmos.gas import find_experiment
 from colearn_ledger.chains.cosmos.node import Node
+from colearn_ledger.chains.cosmos.node_group import open_node
 from colearn_ledger.chains.cosmos.records import Block, ContractInfo, Executed
 from colearn_ledger.chains.cosmos.sender import Draft, Sender
 from colearn_ledger.chains.cosmos.transactions import (
@@ -73,9 +74,10 @@ class DeployedContract(ContractConnection[Refused]):
         self.config = config
         self.sender = sender
         self.domain = cosmos_domain(sender.chain_id, contract)
-        self.heads = Heads(lambda: node.latest()[1], config.poll_seconds, None)
+        self.heads = Heads(node.head, config.poll_seconds, None)
         self._slots: dict[str, int] = {}
-        info = self.check_contract()
+        node.check_with(self.check_node)
+        info = self.check_contract(node)
         self.events = EventReader(
             node, contract, lambda: info.created, range_size=config.block_range
         )
@@ -87,7 +89,7 @@ class DeployedContract(ContractConnection[Refused]):
     def now(self) -> int:
         """Return the time of the last block."""
         head = self.heads.recent(_RECENT)
-        return self.node.latest()[1].time if head is None else head.time
+        return self.node.head().time if head is None else head.time
 
     def read_events(
         self,
@@ -114,7 +116,7 @@ class DeployedContract(ContractConnection[Refused]):
     def ask_at_head(self, contract: Account, question: Question[Message, T]) -> T:
         """Return a contract's answer as of the last block."""
         with self.explain_failures():
-            return question.read(self.node.query(contract, question.message))
+            return self.node.query(contract, question.message, question.read)
 
     def send(
         self, wallet: Wallet, message: Message, premise: Premise | None = None
@@ -139,8 +141,11 @@ class DeployedContract(ContractConnection[Refused]):
             return 0
         if experiment not in self._slots:  # parameters never change
             encoder, arguments = CosmosEncoder(), (ExperimentId(int(experiment)),)
-            answer = self.node.query(self.contract, encoder.encode(EXPERIMENT, arguments))
-            found = encoder.decode(EXPERIMENT, arguments, answer)
+            found = self.node.query(
+                self.contract,
+                encoder.encode(EXPERIMENT, arguments),
+                lambda answer: encoder.decode(EXPERIMENT, arguments, answer),
+            )
             self._slots[experiment] = found.params.proposers
         return self.config.sending.slot_margin * (self._slots[experiment] - 1)
 
@@ -151,14 +156,14 @@ class DeployedContract(ContractConnection[Refused]):
             self.check_place()
         return error
 
-    def check_contract(self) -> ContractInfo:
-        """Return the contract's data; refuse a foreign contract, or one whose code can change.
+    def check_contract(self, node: Node) -> ContractInfo:
+        """Return a contract's data; refuse a foreign one, and one whose code can change.
 
         Raises:
             WrongContract: it is not this package's contract, or it has an admin.
         """
         where = f"{self.contract} on chain {self.sender.chain_id}"
-        info = self.node.contract(self.contract)
+        info = node.contract(self.contract)
         if info is None:
             raise WrongContract.missing(where)
         if info.checksum != load_artifact().checksum:
@@ -235,7 +240,7 @@ def deploy_contract(
         LedgerUnavailable: the node cannot be reached, or a transaction is not in a block yet.
     """
     config = config or CosmosConfig()
-    node = Node(access.grpc, config.grpc)
+    node = open_node(access.grpc, config)
     chain_id = check_chain_id(node.name, node.chain_id(), config.chain_id)
     if config.chain_id is None:
         raise MissingChainId(chain_id)

@@ -62,7 +62,7 @@ class EventReader:
     def _read_new_blocks(self) -> None:
         if self._next is None:
             self._next = self._created()
-        head = self._node.latest()[1].height
+        head = self._node.head().height
         first = max(self._created(), self._next - _READ_AGAIN)
         while first <= head:
             last = min(first + self._range_size - 1, head)

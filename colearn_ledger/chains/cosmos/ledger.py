@@ -14,7 +14,7 @@ from colearn_ledger.chains.contract_ledger import ContractLedger, ContractView
 from colearn_ledger.chains.cosmos.config import CosmosConfig
 from colearn_ledger.chains.cosmos.deployment import DeployedContract, deploy_contract
 from colearn_ledger.chains.cosmos.encoder import CosmosEncoder, Message
-from colearn_ledger.chains.cosmos.node import Node
+from colearn_ledger.chains.cosmos.node_group import open_node
 from colearn_ledger.chains.cosmos.sender import Sender
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.cosmos_access import CosmosAccess
@@ -60,12 +60,12 @@ class CosmosLedger(ContractLedger[Message]):
 
         Raises:
             InvalidParameter: ``contract`` is not an address.
-            WrongChain: the node is on another chain than ``config`` requires.
+            WrongChain: each node is on another chain than ``config`` requires.
             WrongContract: this package's contract is not at the address.
             LedgerUnavailable: the node cannot be reached.
         """
         config = config or CosmosConfig()
-        node = Node(access.grpc, config.grpc)
+        node = open_node(access.grpc, config)
         chain_id = check_chain_id(node.name, node.chain_id(), config.chain_id)
         address = check_account(contract, SigningScheme.ADR036, "contract")
         sender = Sender(node, chain_id, access, config.sending)

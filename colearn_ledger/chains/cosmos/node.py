@@ -6,7 +6,9 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -69,6 +71,9 @@ _NOT_RUNNING = "Connection refused"
 _RESTARTS_WITHIN = 2.0
 """Seconds during which a request is repeated if nothing listens at the node's address."""
 
+_HEIGHT = "x-cosmos-block-height"
+"""The header with the height of the state to answer from, or that the node answered from."""
+
 _TRY_AGAIN = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -102,6 +107,8 @@ class Node:
         config: timeouts and retries.
     """
 
+    _check: Callable[[Any], None] = staticmethod(lambda node: None)
+
     def __init__(self, url: str, config: GrpcConfig | None = None) -> None:
         self.name = masked(url)
         self._config = config or GrpcConfig()
@@ -123,11 +130,32 @@ class Node:
         """End the connection."""
         self._close()
 
+    def check_with(self, check: Callable[[Any], None]) -> None:
+        """Set how to check the chain and the contract of a node.
+
+        Args:
+            check: raises `WrongChain` or `WrongContract` if a node is wrong.
+        """
+        self._check = check
+
+    def recheck(self) -> None:
+        """Check the chain and the contract again, unless the node does not answer now.
+
+        Raises:
+            WrongChain, WrongContract: the chain or the contract is another one.
+        """
+        with suppress(LedgerUnavailable, BadAnswer, NodeRefused):
+            self._check(self)
+
     # ------------------------------------------------------------------ blocks
 
     def chain_id(self) -> str:
         """Return the chain's id."""
         return self.latest()[0]
+
+    def head(self) -> Block:
+        """Return the last block whose state the node has."""
+        return self.latest()[1]
 
     def latest(self) -> tuple[str, Block]:
         """Return the chain's id and the last block whose state the node has.
@@ -175,21 +203,37 @@ class Node:
 
     # ------------------------------------------------------------------ contracts
 
-    def query(self, contract: Account, message: Mapping[str, Any]) -> Any:
-        """Return a contract's answer, decoded from JSON.
+    def query(
+        self,
+        contract: Account,
+        message: Mapping[str, Any],
+        read: Callable[[Any], T],
+        height: int | None = None,
+    ) -> T:
+        """Return what ``read`` makes of a contract's answer.
+
+        Args:
+            contract: the contract's address.
+            message: the query.
+            read: decodes the answer, given as a JSON value.
+            height: the height of the block to answer from; the last one if ``None``.
 
         Raises:
             Refused: the contract refuses to answer.
         """
         data = json.dumps(message).encode()
         request = QuerySmartContractStateRequest(address=contract, query_data=data)
-        answer = bytes(self._ask(self._wasm.SmartContractState, request).data)
+        if height is None:
+            found = self._ask(self._wasm.SmartContractState, request)
+        else:
+            found = self._ask_at(height, self._wasm.SmartContractState.with_call, request)
+        answer = bytes(found.data)
         if len(answer) > _LONGEST_QUERY:
             raise BadAnswer(
                 f"{self.name} returned {len(answer):,} bytes, more than {_LONGEST_QUERY:,}"
             )
         try:
-            return load(answer)
+            return read(load(answer))
         except InvalidJson as error:
             raise BadAnswer(f"{self.name} returned an answer that is not valid JSON") from error
 
@@ -258,6 +302,14 @@ class Node:
 
     # ------------------------------------------------------------------ requests
 
+    def _ask_at(self, height: int, call: Callable[..., tuple[T, Any]], request: Any) -> T:
+        """Return the answer to a request from the state of a block, as the node confirms."""
+        metadata = ((_HEIGHT, str(height)),)
+        answer, done = self._ask(partial(call, metadata=metadata), request)
+        if (reached := _read_height(done)) not in (None, height):
+            raise BadAnswer(f"{self.name} answered from block {reached} instead of block {height}")
+        return answer
+
     def _ask(self, call: Callable[..., T], request: Any) -> T:
         """Send a request; repeat it while the node is unreachable, but not after a refusal."""
         began = time.monotonic()
@@ -323,5 +375,5 @@ def _cut(text: str) -> str:
 
 def _read_height(call: Any) -> int | None:
     """Return the height of the state that a node answered from, if the node reports it."""
-    height = dict(call.initial_metadata() or ()).get("x-cosmos-block-height", "")
+    height = dict(call.initial_metadata() or ()).get(_HEIGHT, "")
     return int(height) if height.isdecimal() and 0 < len(height) < 19 else None

@@ -49,7 +49,9 @@ class EvmConfig:
         log_range: number of blocks in one request for events; providers limit it.
         websocket: the address to subscribe to new blocks at: ``auto`` for the node's own address,
             ``off`` for polling only, or another address.
-        http: timeouts and retries of requests.
+        http: timeouts and retries of requests. Of several nodes, the next one is asked instead of
+            the same one again.
+        agree: number of nodes that have to give the same answer.
     """
 
     chain_id: int | None = None
@@ -58,3 +60,4 @@ class EvmConfig:
     log_range: int = 2_000
     websocket: str = "auto"
     http: HttpConfig = field(default_factory=HttpConfig)
+    agree: int = 1

@@ -28,15 +28,18 @@ from colearn_ledger.chains.evm.event_codec import event_from_log
 from colearn_ledger.chains.evm.events import EventReader
 from colearn_ledger.chains.evm.heads import subscribe
 from colearn_ledger.chains.evm.node import Block, Node, TransactionReceipt
+from colearn_ledger.chains.evm.node_group import open_node
 from colearn_ledger.chains.evm.sender import Request, Sender
 from colearn_ledger.chains.evm.wire import error_from_wire
 from colearn_ledger.chains.heads import Head, Heads
 from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.chains.journal import Premise
+from colearn_ledger.chains.subscription import Subscription
 from colearn_ledger.keys.signing import signing_domain
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable, Receipt, RecordedEvent
 from colearn_ledger.protocol import Account, Event, ExperimentId, LedgerError, UnknownExperiment
+from colearn_ledger.text.urls import Urls
 
 T = TypeVar("T")
 
@@ -54,10 +57,10 @@ class DeployedContract(ContractConnection[Reverted]):
         self.sender = sender
         self.artifact = load_artifact()
         self.domain = signing_domain(sender.chain_id, contract)
+        node.check_with(self.check_node)
         self.events = EventReader(node, contract, self.artifact.abi, range_size=config.log_range)
-        socket = _choose_websocket(config.websocket, node)
         self.heads = Heads(
-            node.head, config.poll_seconds, None if socket is None else subscribe(socket)
+            node.head, config.poll_seconds, _open_subscription(config.websocket, node)
         )
         if node.is_remote:  # a node in this process makes a block for each transaction
             sender.heads = self.heads
@@ -68,7 +71,7 @@ class DeployedContract(ContractConnection[Reverted]):
         Raises:
             WrongContract: the address has no contract, or another one.
         """
-        self.check_contract()
+        self.check_contract(self.node)
         abi, function = self.artifact.abi, "domainSeparator"
         question = Question(abi.encode_call(function, ()), partial(abi.decode_answer, function))
         answered = self.ask_at_head(self.contract, question)
@@ -111,24 +114,27 @@ class DeployedContract(ContractConnection[Reverted]):
         The answers are as of the last block that has the configured confirmations.
         """
         block = self._confirmed_block()
-        calls = [
-            {"from": self.contract, "to": self.contract, "data": question.message}
-            for question in questions
-        ]
         try:
-            with self.explain_failures():
-                answers = self.node.calls(calls, block)
-                pairs = zip(questions, answers, strict=True)
-                return [question.read(answer) for question, answer in pairs]
+            return self._ask(self.contract, questions, block)
         except (BadAnswer, NodeRefused):
             self._check_depth(block)
             raise
 
     def ask_at_head(self, contract: Account, question: Question[bytes, T]) -> T:
         """Return a contract's answer as of the last block."""
-        call = {"from": contract, "to": contract, "data": question.message}
+        return self._ask(contract, [question], "latest")[0]
+
+    def _ask(
+        self, contract: Account, questions: Sequence[Question[bytes, T]], block: int | str
+    ) -> list[T]:
+        calls = [{"from": contract, "to": contract, "data": q.message} for q in questions]
+
+        def read(answers: Sequence[bytes]) -> list[T]:
+            pairs = zip(questions, answers, strict=True)
+            return [question.read(answer) for question, answer in pairs]
+
         with self.explain_failures():
-            return question.read(self.node.call(call))
+            return self.node.calls(calls, block, read)
 
     def _confirmed_block(self) -> int | str:
         depth = self.config.sending.confirmations
@@ -168,17 +174,17 @@ class DeployedContract(ContractConnection[Reverted]):
             f"({reason})"
         )
 
-    def check_contract(self) -> None:
+    def check_contract(self, node: Node) -> None:
         """Refuse a contract whose code, or whose queries' code, is not this package's.
 
         Raises:
             WrongContract: there is no code, or it is another contract's.
         """
         where = f"{self.contract} on chain {self.domain.chain_id}"
-        code = self.node.code(self.contract)
+        code = node.code(self.contract)
         if not code:
             raise WrongContract.missing(where)
-        if not _is_our_code(self.node, self.artifact, code):
+        if not _is_our_code(node, self.artifact, code):
             raise WrongContract.foreign(where)
 
     def find_time(self, receipt: TransactionReceipt) -> int:
@@ -247,15 +253,15 @@ class SentTransaction:
         )
 
 
-def _choose_websocket(setting: str, node: Node) -> str | None:
-    """Return the address to subscribe to new blocks at, ``None`` to poll only."""
-    if setting == "off":
+def _open_subscription(setting: str, node: Node) -> Subscription[Block] | None:
+    """Return a subscription to new blocks, ``None`` to poll only."""
+    if setting == "off" or node.websocket is None:
         return None
-    return node.websocket if setting == "auto" else setting
+    return subscribe(lambda: node.websocket or "" if setting == "auto" else setting)
 
 
 def deploy_contract(
-    endpoint: str | BaseProvider,
+    endpoint: Urls | BaseProvider,
     wallet: Wallet,
     *,
     config: EvmConfig,
@@ -265,7 +271,7 @@ def deploy_contract(
     """Deploy this package's contract.
 
     Args:
-        endpoint: the URL of a node, or a provider of web3.py.
+        endpoint: the URLs of nodes, or a provider of web3.py.
         wallet: the account that pays.
         config: settings for the connection.
         timeout: seconds to wait for the transaction to be included; without limit if ``None``.
@@ -279,7 +285,7 @@ def deploy_contract(
         WrongContract: the new address has another contract; the node is faulty.
         LedgerUnavailable: the node cannot be reached, or the transaction is not in a block yet.
     """
-    node = Node(endpoint, http=config.http)
+    node = open_node(endpoint, config)
     chain_id = check_chain_id(node.name, node.chain_id(), config.chain_id)
     if config.chain_id is None:
         raise MissingChainId(chain_id)

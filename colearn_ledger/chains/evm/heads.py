@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from colearn_ledger.chains.evm.node import Block, read_block
 from colearn_ledger.chains.subscription import Dialect, Subscription
 
 
-def subscribe(url: str) -> Subscription[Block]:
-    """Return a subscription at a node's WebSocket; it begins when it is used."""
-    return Subscription(url, Dialect("eth_subscribe", ["newHeads"], _read_message))
+def subscribe(choose_url: Callable[[], str]) -> Subscription[Block]:
+    """Return a subscription at the WebSocket of a node; it begins when it is used."""
+    return Subscription(choose_url, Dialect("eth_subscribe", ["newHeads"], _read_message))
 
 
 def _read_message(message: Mapping[str, Any]) -> Block | None:

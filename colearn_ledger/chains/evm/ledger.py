@@ -16,10 +16,11 @@ from colearn_ledger.chains.evm.abi import load_artifact
 from colearn_ledger.chains.evm.config import EvmConfig
 from colearn_ledger.chains.evm.deployment import DeployedContract, deploy_contract
 from colearn_ledger.chains.evm.encoder import EvmEncoder
-from colearn_ledger.chains.evm.node import Node
+from colearn_ledger.chains.evm.node_group import open_node
 from colearn_ledger.chains.evm.sender import Sender
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import Account, SigningScheme
+from colearn_ledger.text.urls import Urls
 
 if TYPE_CHECKING:
     from web3.providers.base import BaseProvider
@@ -31,14 +32,14 @@ class EvmLedger(ContractLedger[bytes]):
     @overload
     @classmethod
     def connect(
-        cls, endpoint: str | BaseProvider, contract: Account, *, config: EvmConfig | None = None
+        cls, endpoint: Urls | BaseProvider, contract: Account, *, config: EvmConfig | None = None
     ) -> ContractView[bytes]: ...
 
     @overload
     @classmethod
     def connect(
         cls,
-        endpoint: str | BaseProvider,
+        endpoint: Urls | BaseProvider,
         contract: Account,
         wallet: Wallet,
         *,
@@ -48,7 +49,7 @@ class EvmLedger(ContractLedger[bytes]):
     @classmethod
     def connect(
         cls,
-        endpoint: str | BaseProvider,
+        endpoint: Urls | BaseProvider,
         contract: Account,
         wallet: Wallet | None = None,
         *,
@@ -57,19 +58,19 @@ class EvmLedger(ContractLedger[bytes]):
         """Connect to a deployed contract.
 
         Args:
-            endpoint: the URL of a node, or a provider of web3.py.
+            endpoint: the URL of a node, the URLs of several nodes, or a provider of web3.py.
             contract: the contract's address.
             wallet: signs transactions; without one, the result is a view that only reads.
             config: settings for the connection.
 
         Raises:
             InvalidParameter: ``contract`` is not an address.
-            WrongChain: the node is on another chain than ``config`` requires.
+            WrongChain: each node is on another chain than ``config`` requires.
             WrongContract: this package's contract is not at the address.
             LedgerUnavailable: the node cannot be reached.
         """
         config = config or EvmConfig()
-        node = Node(endpoint, http=config.http)
+        node = open_node(endpoint, config)
         chain_id = check_chain_id(node.name, node.chain_id(), config.chain_id)
         address = check_account(contract, SigningScheme.EIP712, "contract")
         deployed = DeployedContract(node, address, config, Sender(node, chain_id, config.sending))
@@ -81,7 +82,7 @@ class EvmLedger(ContractLedger[bytes]):
 
     @classmethod
     def deploy(
-        cls, endpoint: str | BaseProvider, wallet: Wallet, *, config: EvmConfig | None = None
+        cls, endpoint: Urls | BaseProvider, wallet: Wallet, *, config: EvmConfig | None = None
     ) -> Self:
         """Deploy the contract at the expense of ``wallet``, and connect to it.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from web3 import Web3
 from web3.exceptions import Web3Exception
@@ -30,10 +31,15 @@ from colearn_ledger.chains.evm.http_provider import HttpConfig, HttpProvider
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account, LedgerError
 
+T = TypeVar("T")
+
 _log = logging.getLogger(__name__)
 
 _AT_ONCE = 50
 """Number of requests in one batch; providers limit it."""
+
+BlockTag = int | str | Mapping[str, str]
+"""A block's number, ``latest``, ``pending``, or its hash (EIP-1898)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,8 @@ class Node:
     answers with an error, and `BadAnswer` if the answer is invalid.
     """
 
+    _check: Callable[[Any], None] = staticmethod(lambda node: None)
+
     def __init__(self, endpoint: str | BaseProvider, *, http: HttpConfig | None = None) -> None:
         """Connect to the URL of a node, or through a provider of web3.py."""
         provider = HttpProvider(endpoint, http) if isinstance(endpoint, str) else endpoint
@@ -106,6 +114,23 @@ class Node:
         """Return the node's WebSocket address, which may not work; ``None`` for other providers."""
         return self._provider.websocket if isinstance(self._provider, HttpProvider) else None
 
+    def check_with(self, check: Callable[[Any], None]) -> None:
+        """Set how to check the chain and the contract of a node.
+
+        Args:
+            check: raises `WrongChain` or `WrongContract` if a node is wrong.
+        """
+        self._check = check
+
+    def recheck(self) -> None:
+        """Check the chain and the contract again, unless the node does not answer now.
+
+        Raises:
+            WrongChain, WrongContract: the chain or the contract is another one.
+        """
+        with suppress(LedgerUnavailable, BadAnswer, NodeRefused):
+            self._check(self)
+
     # ------------------------------------------------------------------ reading
 
     def chain_id(self) -> int:
@@ -114,8 +139,7 @@ class Node:
 
     def block(self, number: int | str = "latest") -> Block | None:
         """Return a block by number, ``latest`` or ``pending``; ``None`` if it does not exist."""
-        tag = number if isinstance(number, str) else hex(number)
-        answer = self._ask("eth_getBlockByNumber", tag, False)
+        answer = self._ask("eth_getBlockByNumber", _write_tag(number), False)
         return None if answer is None else read_block(answer)
 
     def blocks(self, numbers: Sequence[int]) -> list[Block | None]:
@@ -143,10 +167,10 @@ class Node:
         """Return the last block's number."""
         return quantity(self._ask("eth_blockNumber"), "the last block's number")
 
-    def code(self, address: str, block: int | str = "latest") -> bytes:
+    def code(self, address: str, block: BlockTag = "latest") -> bytes:
         """Return the code at an address as of a block."""
-        tag = block if isinstance(block, str) else hex(block)
-        return octets(self._ask("eth_getCode", address, tag), "the contract's code")
+        answer = self._ask("eth_getCode", address, _write_tag(block))
+        return octets(answer, "the contract's code")
 
     def balance(self, account: Account) -> int:
         """Return an account's balance, in wei."""
@@ -162,26 +186,30 @@ class Node:
         tag = "pending" if in_flight else "latest"
         return quantity(self._ask("eth_getTransactionCount", account, tag), "a nonce")
 
-    def call(self, transaction: Mapping[str, Any], block: int | str = "latest") -> bytes:
+    def call(self, transaction: Mapping[str, Any], block: BlockTag = "latest") -> bytes:
         """Return the result of a call at a block.
 
         Raises:
             Reverted: the contract refuses the call.
         """
-        tag = block if isinstance(block, str) else hex(block)
-        return octets(self._ask("eth_call", _request(transaction), tag), "a call's answer")
+        return self.calls([transaction], block, lambda answers: answers[0])
 
     def calls(
-        self, transactions: Sequence[Mapping[str, Any]], block: int | str = "latest"
-    ) -> list[bytes]:
-        """Return the results of calls at a block, in one exchange if the node allows it.
+        self,
+        transactions: Sequence[Mapping[str, Any]],
+        block: BlockTag,
+        read: Callable[[Sequence[bytes]], T],
+    ) -> T:
+        """Return what ``read`` makes of the results of calls at a block.
+
+        The calls are made in one exchange if the node allows it.
 
         Raises:
             Reverted: the contract refuses a call.
         """
-        tag = block if isinstance(block, str) else hex(block)
+        tag = _write_tag(block)
         wanted = [("eth_call", (_request(call), tag)) for call in transactions]
-        return [octets(answer, "a call's answer") for answer in self._ask_all(wanted)]
+        return read([octets(answer, "a call's answer") for answer in self._ask_all(wanted)])
 
     def logs(self, address: str, topics: Sequence[bytes], first: int, last: int) -> list[ChainLog]:
         """Return a contract's logs in a range of blocks, both ends included.
@@ -304,6 +332,10 @@ class Node:
         if data or fields.get("code") == 3 or "revert" in message.lower():
             raise Reverted(data)
         raise NodeRefused(f"{self.name} refused {method}: {message}")
+
+
+def _write_tag(block: BlockTag) -> object:
+    return hex(block) if isinstance(block, int) else block
 
 
 def _request(transaction: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,12 +24,15 @@ class ScriptedNode:
     name = "http://scripted"
 
     def __init__(self) -> None:
-        self.head = Block(7, "ab" * 32, 1_000)
+        self.last = Block(7, "ab" * 32, 1_000)
         self.asked = 0
 
-    def latest(self) -> tuple[str, Block]:
+    def head(self) -> Block:
         self.asked += 1
-        return "chain-1", self.head
+        return self.last
+
+    def check_with(self, check: object) -> None:
+        pass
 
     def contract(self, address: str) -> ContractInfo:
         return ContractInfo(load_artifact().checksum, "", 1)
@@ -51,11 +54,11 @@ def test_change_of_the_head_is_noticed_with_one_request_in_each_interval(clock: 
     assert not view.wait_for_change(0)
     assert view.now() == 1_000
     assert node.asked == 1
-    node.head = Block(8, "cd" * 32, 1_005)
+    node.last = Block(8, "cd" * 32, 1_005)
     clock.sleep(1.0)
     assert view.wait_for_change(0)
     assert view.now() == 1_005
     assert node.asked == 2
     clock.sleep(60)
-    node.head = Block(9, "ef" * 32, 1_065)
+    node.last = Block(9, "ef" * 32, 1_065)
     assert view.now() == 1_065  # what was polled a minute ago is not the last block

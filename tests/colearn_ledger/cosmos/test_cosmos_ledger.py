@@ -133,7 +133,7 @@ class TestConnection:
             CosmosLedger.connect(place.terms, contract, ANA, config=place.config)
 
     def test_signing_domain_equals_the_one_of_the_contract(self, ledger: CosmosLedger):
-        answer = ledger._channel.node.query(ledger.contract, {"domain": {}})
+        answer = ledger._channel.node.query(ledger.contract, {"domain": {}}, dict)
         place = (answer["chain_id"], answer["contract"])
         assert place == (ledger.domain.chain_id, ledger.domain.contract)
         assert base64.b64decode(answer["separator"]) == ledger.domain.separator

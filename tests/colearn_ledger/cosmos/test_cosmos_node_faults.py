@@ -134,7 +134,7 @@ def test_refusals_of_node_and_contract_are_distinguished(fake_node: FakeNode, no
         grpc.StatusCode.UNKNOWN, f'x: colearn:NotCreator(["{ANA}"]): y'
     )
     with pytest.raises(Refused) as refused:
-        node.query(CONTRACT, {})
+        node.query(CONTRACT, {}, dict)
     assert (refused.value.name, refused.value.values) == ("NotCreator", (ANA,))
 
 
@@ -153,10 +153,10 @@ def test_missing_things_are_not_errors(fake_node: FakeNode, node: Node):
         (QueryAccountResponse(), lambda node: node.account(ANA)),
         (GetBlockByHeightResponse(), lambda node: node.latest()),
         (GetBlockByHeightResponse(), lambda node: node.block(3)),
-        (QuerySmartContractStateResponse(data=b"{"), lambda node: node.query(CONTRACT, {})),
+        (QuerySmartContractStateResponse(data=b"{"), lambda node: node.query(CONTRACT, {}, dict)),
         (
             QuerySmartContractStateResponse(data=b"[" * 100_000),
-            lambda node: node.query(CONTRACT, {}),
+            lambda node: node.query(CONTRACT, {}, dict),
         ),
         (
             GetTxResponse(tx_response=make_tx_response(txhash="CD" * 32)),
@@ -185,8 +185,8 @@ def test_transactions_out_of_order_are_a_bad_answer():
     class DisorderedNode:
         name = "http://x"
 
-        def latest(self) -> Any:
-            return "x", type("B", (), {"height": 9})
+        def head(self) -> Any:
+            return type("B", (), {"height": 9})
 
         def executions(self, *_: object) -> list[Executed]:
             return [Executed(NAME, height, 0, 0, "", "", 0, ()) for height in (5, 4)]

@@ -143,7 +143,7 @@ class Listener:
     def __init__(self, url: str) -> None:
         self.received: list[Block] = []
         self.ended = threading.Event()
-        self.subscription: Subscription[Block] = subscribe(url)
+        self.subscription: Subscription[Block] = subscribe(lambda: url)
         self.subscription.notify(self.received.append, self.ended.set)
         self.subscription.listen()
 
