@@ -24,7 +24,9 @@ def announce_merge(context: AgentContext, experiment: Experiment, content: Conte
     If the experiment is over, nothing happens here; `confirm_merge` comes later. The announcement
     decides nothing, so a failure is only logged.
     """
-    if experiment.status.is_over:
+    own = context.folder.trained(experiment.current_round or 0)
+    is_other = own is not None and own.content != experiment.current[0]
+    if experiment.status.is_over or is_other:  # most agents need not read the round
         return
     threading.Thread(
         target=_announce, args=(context, experiment, content), name="announce", daemon=True

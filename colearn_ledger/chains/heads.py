@@ -39,7 +39,7 @@ class Head(Protocol):
 
     @property
     def hash(self) -> str:
-        """Return the hash of the block."""
+        """Return the hash of the block, empty if it is unknown."""
 
     @property
     def time(self) -> int:
@@ -50,10 +50,11 @@ H = TypeVar("H", bound=Head)
 
 
 def is_same(one: Head | None, other: Head | None) -> bool:
-    """Return whether two heads are the same block."""
+    """Return whether two heads are the same block, by their numbers if a hash is unknown."""
     if one is None or other is None:
         return one is other
-    return (one.number, one.hash) == (other.number, other.hash)
+    has_hashes = one.hash and other.hash
+    return one.number == other.number and (not has_hashes or one.hash == other.hash)
 
 
 class PollTimes:
@@ -183,27 +184,58 @@ class Heads(Generic[H]):
         if self._subscription is not None:
             self._subscription.listen()
         while True:
-            head = self._refresh()
+            head = self.refresh()
             left = ends - time.monotonic()
             if not is_same(head, seen) or left <= 0:
                 return head
-            with self._changed:
-                if is_same(self._head, head):
-                    self._changed.wait(min(left, self._pause()))
+            self._wait_for_change(head, min(left, self._pause()))
 
     def _pause(self) -> float:
         """Return the seconds to wait: until a poll is due, or while another thread polls."""
         least = self._fewest if self._is_polling.locked() else 0.0  # its poll may take long
         return max(least, self._seconds_to_poll())
 
-    def _refresh(self) -> H | None:
-        """Return the head, polled if that is due and no other thread does it."""
+    def wait_until_due(self, seen: Head | None, timeout: float) -> H | None:
+        """Return the head once it is not ``seen``, a poll is due, or ``timeout`` seconds passed.
+
+        The node is not asked, so that the caller can ask for what it needs of the next block.
+        """
+        ends = time.monotonic() + timeout
+        if self._subscription is not None:
+            self._subscription.listen()
+        while True:
+            head, pause = self._head, min(ends - time.monotonic(), self._seconds_to_poll())
+            if not is_same(head, seen) or pause <= 0:
+                return head
+            self._wait_for_change(head, pause)
+
+    def notice(self, head: H) -> None:
+        """Take a block into account that the node mentioned in another answer just now."""
+        with self._changed:
+            known = self._head
+            if self._is_pushed() or (known is not None and head.number <= known.number):
+                return
+            self._polled_at = time.monotonic()
+            self._times.find(self._polled_at, head)
+            self._take(head)
+
+    def refresh(self) -> H | None:
+        """Return the head, polled if that is due and no other thread does it.
+
+        Raises:
+            LedgerUnavailable: the node was asked and cannot be reached.
+        """
         if not self._seconds_to_poll() and self._is_polling.acquire(blocking=False):
             try:
                 self._take_polled()
             finally:
                 self._is_polling.release()
         return self._head
+
+    def _wait_for_change(self, head: H | None, seconds: float) -> None:
+        with self._changed:
+            if is_same(self._head, head):
+                self._changed.wait(seconds)
 
     def _take_polled(self) -> None:
         started = time.monotonic()

@@ -138,17 +138,22 @@ class SenderHooks(ABC, Generic[Request, Draft, Receipt]):
     check_premise: Callable[[Premise], bool] | None = None
     """Returns whether a call's premise holds, so that it may be sent again."""
 
+    receipt_lags: ClassVar[tuple[float, ...]] = (0.0,)
+    """Seconds from a new block to each check for a transaction, if the head is followed."""
+
     heads: Heads[Any] | None = None
     """The head of the chain, ``None`` if it is not followed."""
-
-    tend_after: float
-    """Seconds without inclusion in a block after which a transaction is sent again or replaced."""
 
     full_patience: float = 0.0
     """Seconds to wait for room in the node's pool."""
 
     denomination: str | None = None
     """The unit of fees; wei if ``None``."""
+
+    @property
+    @abstractmethod
+    def tend_after(self) -> float:
+        """Return the seconds outside of a block after which to resend or replace a transaction."""
 
     @abstractmethod
     def address(self, wallet: Wallet) -> Account:

@@ -271,7 +271,11 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
     def _watch(self, sent: Sent[Request], timeout: float | None) -> Receipt:
         started = tended = time.monotonic()
         looks = LookTimes(
-            self.heads, sent.after, first=self.first_pause, longest=self.longest_pause
+            self.heads,
+            sent.after,
+            first=self.first_pause,
+            longest=self.longest_pause,
+            lags=self.receipt_lags,
         )
         missing = checked = 0
         last_block: int | None = None

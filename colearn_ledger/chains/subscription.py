@@ -32,6 +32,9 @@ _IDLE_SECONDS = 60.0
 _MAX_BYTES = 1_000_000
 """Most bytes of one message; a block's header has about 1,500."""
 
+_BURST, _MESSAGES_A_SECOND = 1_000, 100.0
+"""Most messages at once, and most a second in the long run; no chain makes so many blocks."""
+
 H = TypeVar("H")
 
 
@@ -117,11 +120,17 @@ class Subscription(Generic[H]):
             raise BadAnswer("the node accepts no subscription to new blocks")
 
     def _follow(self, socket: ClientConnection, url: str) -> None:
+        started, received = time.monotonic(), 0
         while time.monotonic() - self._used_at < _IDLE_SECONDS and self._choose_url() == url:
             try:
                 message = _receive(socket, 1.0)
             except TimeoutError:
                 continue
+            received += 1
+            if received > _BURST + _MESSAGES_A_SECOND * (time.monotonic() - started):
+                raise BadAnswer("the node sends too many messages")
+            if isinstance(message, dict) and message.get("error") is not None:
+                raise BadAnswer("the node ended the subscription to new blocks")
             head = self._dialect.read(message) if isinstance(message, dict) else None
             if head is not None:
                 self._heard_at = time.monotonic()

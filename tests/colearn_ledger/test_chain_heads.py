@@ -175,6 +175,30 @@ class TestPolledHead:
         assert heads.wait_past(None, 0) == node.head
         assert clock.slept == [5, 1.0, 1.0, 1.0]
 
+    def test_block_that_another_answer_mentioned_is_not_polled(self, node: Node, clock: Clock):
+        heads = Heads(node.poll, 1.0, None)
+        heads.wait_past(None, 0)
+        heads.notice(Block(8, hash=""))
+        heads.notice(Block(6))  # of an earlier answer
+        assert heads.wait_past(Block(7), NEVER) == Block(8, hash="")
+        assert node.asked == 1
+        clock.sleep(1.0)
+        node.head = Block(8)
+        assert heads.wait_past(Block(8, hash=""), 0) == Block(8, hash="")  # the same block
+        assert node.asked == 2
+
+    def test_caller_that_waits_for_a_due_poll_may_ask_something_else(
+        self, node: Node, clock: Clock
+    ):
+        heads = Heads(node.poll, 1.0, None)
+        assert heads.wait_until_due(None, NEVER) is None
+        seen = heads.refresh()
+        assert heads.wait_until_due(seen, 0) == seen
+        clock.sleep(1.0)
+        node.head = Block(8)
+        assert heads.wait_until_due(seen, NEVER) == seen
+        assert node.asked == 1
+
     def test_unreachable_node_is_reported_and_asked_again_after_the_interval(
         self, node: Node, clock: Clock
     ):
@@ -235,6 +259,13 @@ class TestPushedHead:
         pushed.quiet_seconds, node.head = None, Block(8)
         pushed.end()
         assert waiting.result() == Block(8)
+
+    def test_pushed_head_is_not_replaced_by_one_of_another_answer(
+        self, heads: Heads[Block], node: Node
+    ):
+        heads.notice(Block(9))
+        assert heads.known == Block(7, 420)
+        assert heads.wait_until_due(Block(7), 0) == Block(7, 420)
 
     def test_pushed_block_wakes_every_waiting_caller(
         self, pushed: FakeSubscription, heads: Heads[Block]

@@ -43,7 +43,10 @@ _MORE_GAS = 3
 """Number of times that a transaction's gas is doubled after it ran out of gas."""
 
 _TEND_AFTER = 5.0
-"""Seconds without inclusion in a block after which a transaction is sent again."""
+"""Fewest seconds without inclusion in a block after which a transaction is sent again."""
+
+_TEND_BLOCKS = 3
+"""Number of times between two blocks after which it is sent again, if that is longer."""
 
 Actions = tuple[Action, ...]
 
@@ -79,6 +82,7 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
     nonce_name = "sequence"
     first_pause = 0.03
     longest_pause = 0.25
+    receipt_lags = (0.0, 0.5)
     dropped_when = frozenset({Refusal.FUNDS, Refusal.FEE, Refusal.NONCE_USED})
 
     def __init__(
@@ -87,7 +91,6 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
         self.denomination = access.denomination
         super().__init__(chain_id, node.name, config)
         self.access = access
-        self.tend_after = _TEND_AFTER
         self.full_patience = config.full_patience
         self._node = node
         self._config = config
@@ -145,6 +148,12 @@ class Sender(TransactionSender[Draft, Draft, Executed]):
         return found
 
     # ------------------------------------------------------------------ hooks
+
+    @property
+    def tend_after(self) -> float:
+        """Return the seconds outside of a block after which a transaction is sent again."""
+        seconds = None if self.heads is None else self.heads.block_seconds
+        return max(_TEND_AFTER, _TEND_BLOCKS * (seconds or 0.0))
 
     def address(self, wallet: Wallet) -> Account:
         """Return a wallet's account on this chain."""

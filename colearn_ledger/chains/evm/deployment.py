@@ -29,11 +29,11 @@ from colearn_ledger.chains.evm.events import EventReader
 from colearn_ledger.chains.evm.heads import subscribe
 from colearn_ledger.chains.evm.node import Block, Node, TransactionReceipt
 from colearn_ledger.chains.evm.node_group import open_node
-from colearn_ledger.chains.evm.sender import Request, Sender
+from colearn_ledger.chains.evm.sender import Request, Sender, find_base_fee
 from colearn_ledger.chains.evm.wire import error_from_wire
 from colearn_ledger.chains.heads import Head, Heads
 from colearn_ledger.chains.hooks import Sent
-from colearn_ledger.chains.journal import Premise
+from colearn_ledger.chains.journal import Entry, Premise
 from colearn_ledger.chains.subscription import Subscription
 from colearn_ledger.keys.signing import signing_domain
 from colearn_ledger.keys.wallet import Wallet
@@ -187,8 +187,10 @@ class DeployedContract(ContractConnection[Reverted]):
         if not _is_our_code(node, self.artifact, code):
             raise WrongContract.foreign(where)
 
-    def find_time(self, receipt: TransactionReceipt) -> int:
+    def find_time(self, receipt: TransactionReceipt, entry: Entry) -> int:
         """Return the time of a receipt's block; ask the node only if it is not known.
+
+        The block counts as noticed, so that it need not be polled.
 
         Raises:
             BadAnswer: the node does not have the block.
@@ -197,13 +199,17 @@ class DeployedContract(ContractConnection[Reverted]):
         if head is not None and head.hash == receipt.block_hash:
             return head.time
         times = [log.time for log in receipt.logs if log.time is not None]
-        if times:
-            return times[0]
-        block = self.node.block(receipt.block)
+        fee = find_base_fee(receipt, entry)
+        if times and fee is not None:
+            block: Block | None = Block(receipt.block, times[0], fee, receipt.block_hash)
+        else:
+            block = self.node.block(receipt.block)
         if block is None:
             raise BadAnswer(
                 f"{self.node.name} has a receipt of block {receipt.block} but not the block"
             )
+        if self.node.is_remote:
+            self.heads.notice(block)
         return block.time
 
     def decode_events(self, receipt: TransactionReceipt) -> tuple[Event, ...]:
@@ -236,7 +242,7 @@ class SentTransaction:
         events = self._contract.decode_events(receipt)
         if not events:  # an address without code accepts every call
             self._contract.check_place()
-        moment = self._contract.find_time(receipt)
+        moment = self._contract.find_time(receipt, self._sent.entry)
         return Receipt(receipt.transaction, moment, receipt.gas_used, events)
 
     def _why(self, receipt: TransactionReceipt) -> LedgerError:

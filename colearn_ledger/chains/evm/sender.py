@@ -65,7 +65,6 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
 
     def __init__(self, node: Node, chain_id: int, config: EvmSenderConfig) -> None:
         super().__init__(chain_id, node.name, config)
-        self.tend_after = config.bump_after
         self._node = node
         self._config = config
         self._prices = Prices(node, config.fee_seconds, config.max_tip, self._known_base_fee)
@@ -112,6 +111,11 @@ class Sender(TransactionSender[Request, Fields, TransactionReceipt]):
         return self._await(sent, timeout)
 
     # ------------------------------------------------------------------ hooks
+
+    @property
+    def tend_after(self) -> float:
+        """Return the seconds outside of a block after which a transaction is replaced."""
+        return self._config.bump_after
 
     def address(self, wallet: Wallet) -> Account:
         """Return a wallet's account."""
@@ -342,3 +346,15 @@ def _identify_call(fields: Fields) -> str:
     """Return an identifier of recipient, value and data that is independent of fees and nonce."""
     to, value = str(fields.get("to", "")), fields["value"]
     return keccak(to.lower().encode() + value.to_bytes(32, "big") + fields["data"]).hex()
+
+
+def find_base_fee(receipt: TransactionReceipt, entry: Entry) -> int | None:
+    """Return the base fee of a receipt's block, ``None`` if the receipt does not reveal it.
+
+    A transaction pays the base fee and its tip, except if that is more than it offers.
+    """
+    fields, price = entry.last.unsigned, receipt.gas_price
+    if price is None or entry.last.hash != receipt.transaction:
+        return None
+    tip, most = fields["maxPriorityFeePerGas"], fields["maxFeePerGas"]
+    return int(price - tip) if tip <= price < most else None

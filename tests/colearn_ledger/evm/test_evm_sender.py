@@ -133,7 +133,12 @@ class ScriptedHeads:
     def recent(self, seconds: float) -> None:
         return None
 
-    def wait_past(self, seen: Block | None, timeout: float) -> Block:
+    block_seconds = None
+
+    def refresh(self) -> Block:
+        return self.known
+
+    def wait_until_due(self, seen: Block | None, timeout: float) -> Block:
         number = self.known.number + 1
         self._events.get(number, lambda: None)()
         self.known = Block(number, 0, GWEI, f"block {number}")

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from websockets.sync.server import ServerConnection, serve
 
 from colearn_ledger.chains.evm import EvmConfig, EvmLedger, EvmSenderConfig
 from colearn_ledger.chains.evm.heads import subscribe
 from colearn_ledger.chains.evm.node import Block
-from colearn_ledger.chains.subscription import Subscription
 from colearn_ledger.keys.wallet import Wallet
 from colearn_localnet.anvil import Anvil
 from colearn_localnet.rpc import json_rpc
+from tests.support.scripted_socket import Listener, scripted_node
 from tests.support.waiting import LIMIT, BackgroundCall, wait_until_true
 
 NEVER = 30 * LIMIT
@@ -30,28 +26,6 @@ def new_head(number: int) -> str:
     header = {"number": hex(number), "hash": f"0x{number:064x}", "timestamp": hex(12 * number)}
     params = {"subscription": "0x1", "result": header | {"baseFeePerGas": "0x7"}}
     return json.dumps({"jsonrpc": "2.0", "method": "eth_subscription", "params": params})
-
-
-@contextmanager
-def scripted_node(*messages: str) -> Iterator[str]:
-    """Serve a WebSocket that answers the subscription with these messages and then stays silent."""
-    over = threading.Event()
-
-    def handle(socket: ServerConnection) -> None:
-        socket.recv()
-        for message in messages:
-            socket.send(message)
-        over.wait(LIMIT)
-
-    with serve(handle, "127.0.0.1", 0) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}"
-        finally:
-            over.set()
-            server.shutdown()
-            thread.join()
 
 
 class Waiter:
@@ -137,29 +111,14 @@ def test_blocks_are_found_by_polling_after_the_socket_broke(tmp_path: Path):
         waiter.check_woken_by_the_block(waiting)
 
 
-class Listener:
-    """A listener of a subscription."""
-
-    def __init__(self, url: str) -> None:
-        self.received: list[Block] = []
-        self.ended = threading.Event()
-        self.subscription: Subscription[Block] = subscribe(lambda: url)
-        self.subscription.notify(self.received.append, self.ended.set)
-        self.subscription.listen()
-
-    def check_end(self) -> None:
-        assert self.ended.wait(LIMIT)
-        assert self.subscription.quiet_seconds is None
-
-
 def test_unused_subscription_ends(anvil: Anvil, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("colearn_ledger.chains.subscription._IDLE_SECONDS", 0.0)
-    Listener(anvil.url.replace("http", "ws")).check_end()
+    Listener(subscribe(lambda: anvil.url.replace("http", "ws"))).check_end()
 
 
 def test_number_hash_time_and_fee_are_those_of_the_header():
     with scripted_node(SUBSCRIBED, new_head(7), "[]", new_head(8)) as url:
-        listener = Listener(url)
+        listener = Listener(subscribe(lambda: url))
         wait_until_true(lambda: len(listener.received) == 2, "block 8")
         assert listener.received[1] == Block(8, 96, 7, f"0x{8:064x}")
         assert listener.subscription.quiet_seconds is not None
@@ -186,6 +145,11 @@ def test_malformed_messages_end_the_subscription_and_not_the_process(message: st
     check_subscription_ends(SUBSCRIBED, new_head(7), message)
 
 
+def test_node_that_sends_messages_without_end_is_left():
+    with scripted_node(SUBSCRIBED, flood="{}") as url:
+        Listener(subscribe(lambda: url)).check_end()
+
+
 def check_subscription_ends(*messages: str) -> None:
     with scripted_node(*messages) as url:
-        Listener(url).check_end()
+        Listener(subscribe(lambda: url)).check_end()
