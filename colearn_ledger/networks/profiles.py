@@ -283,10 +283,16 @@ class CosmosNetwork(Network):
 
     def _config(self, poll: float = 1.0) -> CosmosConfig:
         from colearn_ledger.chains.cosmos import CosmosConfig, CosmosSenderConfig
+        from colearn_ledger.chains.cosmos.heads import find_websocket
 
-        sending = CosmosSenderConfig(daily_budget=self.budget_in_smallest_unit)
+        # a single node's announcements are not what several nodes agree on
+        socket = find_websocket(list_urls(self.rpc)[0]) if self.agree == 1 else None
         return CosmosConfig(
-            chain_id=str(self.chain_id), poll_seconds=poll, sending=sending, agree=self.agree
+            chain_id=str(self.chain_id),
+            poll_seconds=poll,
+            sending=CosmosSenderConfig(daily_budget=self.budget_in_smallest_unit),
+            websocket=socket,
+            agree=self.agree,
         )
 
     def _check_chain(self) -> None:

@@ -42,8 +42,10 @@ class CosmosConfig:
     Args:
         chain_id: the chain that the node must be on. Without it the ledger only reads.
         sending: limits and settings for transactions.
-        poll_seconds: fewest seconds between two checks for a new block. Checks adapt to the time
-            between blocks, up to 16 times as many seconds.
+        poll_seconds: fewest seconds between two checks for a new block, unless the node announces
+            blocks. Checks adapt to the time between blocks, up to 16 times as many seconds.
+        websocket: the address to subscribe to new blocks at (``ws://host:26657/websocket``);
+            ``None`` for polling only.
         block_range: number of blocks in one request for events.
         grpc: timeouts and retries of requests. Of several nodes, the next one is asked instead of
             the same one for long.
@@ -53,6 +55,7 @@ class CosmosConfig:
     chain_id: str | None = None
     sending: CosmosSenderConfig = field(default_factory=CosmosSenderConfig)
     poll_seconds: float = 0.25
+    websocket: str | None = None
     block_range: int = 1_000_000
     grpc: GrpcConfig = field(default_factory=GrpcConfig)
     agree: int = 1

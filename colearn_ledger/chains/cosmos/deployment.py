@@ -17,6 +17,7 @@ from colearn_ledger.chains.cosmos.errors import Refused, find_contract_error
 from colearn_ledger.chains.cosmos.event_codec import decode_events
 from colearn_ledger.chains.cosmos.events import EventReader
 from colearn_ledger.chains.cosmos.gas import find_experiment
+from colearn_ledger.chains.cosmos.heads import subscribe
 from colearn_ledger.chains.cosmos.node import Node
 from colearn_ledger.chains.cosmos.node_group import open_node
 from colearn_ledger.chains.cosmos.records import Block, ContractInfo, Executed
@@ -46,9 +47,6 @@ from colearn_ledger.protocol import Account, ExperimentId, LedgerError, UnknownE
 
 _LABEL = "colearn"
 
-_RECENT = 4.0
-"""Seconds for which the time of the last block is not asked for again."""
-
 T = TypeVar("T")
 
 
@@ -74,7 +72,10 @@ class DeployedContract(ContractConnection[Refused]):
         self.config = config
         self.sender = sender
         self.domain = cosmos_domain(sender.chain_id, contract)
-        self.heads = Heads(node.head, config.poll_seconds, None)
+        socket = config.websocket
+        subscription = None if socket is None else subscribe(socket, sender.chain_id)
+        self.heads = Heads(node.head, config.poll_seconds, subscription)
+        sender.heads = self.heads
         self._slots: dict[str, int] = {}
         node.check_with(self.check_node)
         info = self.check_contract(node)
@@ -87,8 +88,8 @@ class DeployedContract(ContractConnection[Refused]):
         return self.sender.address(wallet)
 
     def now(self) -> int:
-        """Return the time of the last block."""
-        head = self.heads.recent(_RECENT)
+        """Return the time of the last block; the node is asked if it may have another one."""
+        head = self.heads.refresh()
         return self.node.head().time if head is None else head.time
 
     def read_events(
@@ -193,6 +194,7 @@ class SentTransaction:
             TransactionLost: it can no longer be included in a block.
         """
         executed = self._contract.sender.wait(self._sent, timeout)
+        self._contract.heads.notice(Block(executed.height, "", executed.time))
         if executed.code:
             raise self._why(executed)
         events = tuple(decode_events(executed.events, self._contract.contract))

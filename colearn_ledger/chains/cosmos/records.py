@@ -15,7 +15,10 @@ from colearn_ledger.chains.errors import BadAnswer
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A block's height, hash (hexadecimal) and time (seconds since the epoch)."""
+    """A block's height, hash and time (seconds since the epoch).
+
+    The hash is hexadecimal, and empty if it is unknown.
+    """
 
     height: int
     hash: str
@@ -80,6 +83,21 @@ def decode_number(text: str, what: str) -> int:
     return int(text)
 
 
+def decode_time(text: str) -> int:
+    """Decode the time of a block into seconds since the epoch.
+
+    Raises:
+        BadAnswer: it is not a time since the epoch.
+    """
+    try:
+        seconds = int(datetime.fromisoformat(text).timestamp())
+    except (ValueError, OverflowError) as error:
+        raise BadAnswer(f"the node returned {text[:60]!r} as the time of a block") from error
+    if seconds < 0:
+        raise BadAnswer(f"the node returned {text[:60]!r} as the time of a block")
+    return seconds
+
+
 def decode_fields(data: object) -> dict[int, Any]:
     """Decode a protobuf message of any type into its fields by number: integers or bytes.
 
@@ -112,16 +130,10 @@ def decode_transaction(response: Any) -> Executed:
     Raises:
         BadAnswer: its time is not valid.
     """
-    try:
-        time = int(datetime.fromisoformat(str(response.timestamp)).timestamp())
-    except ValueError as error:
-        raise BadAnswer(
-            f"the node returned {response.timestamp[:60]!r} as the time of a block"
-        ) from error
     return Executed(
         hash=str(response.txhash).upper(),
         height=response.height,
-        time=time,
+        time=decode_time(str(response.timestamp)),
         code=response.code,
         codespace=str(response.codespace),
         log=str(response.raw_log),
