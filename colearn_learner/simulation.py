@@ -3,12 +3,8 @@
 Every learner has its own wallet, folder, thread and view of the ledger. Learners communicate only
 through the ledger and the store:
 
-    from colearn_learner import ColearnPlot, simulation
-
-    learners = [make_learner(share) for share in shares]       # MachineLearningInterface
-    result = simulation.run(learners, n_rounds=10)
-    plot = ColearnPlot(score_name="accuracy")
-    plot.plot_results_and_votes(result.results)
+    result = simulation.run([make_learner(share) for share in shares], n_rounds=10)
+    result.history.plot("rounds.png")
 """
 
 from __future__ import annotations
@@ -18,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,6 +49,9 @@ _log = logging.getLogger(__name__)
 LedgerKind = Literal["local", "evm"]
 
 _WINDOW = 3_600  # seconds for each duty; far more than a learner needs on one machine
+
+PAGE = "rounds.html"
+"""The page that shows the rounds, in the folder of a simulation."""
 
 _SPARE = 60.0
 """Seconds that unpinned content stays; on one machine it is pinned at once."""
@@ -161,7 +160,7 @@ def run(
         ledger: ``local``, or ``evm`` for the compiled contract on an embedded chain.
         folder: folder for the files of the agents and the store; by default a temporary one. At
             the end, the store contains the specification and the last
-            ``config.agent.keep_accepted`` accepted weights.
+            ``config.agent.keep_accepted`` accepted weights, and ``rounds.html`` shows the rounds.
         config: all other settings; by default `SimulationConfig()`.
 
     Raises:
@@ -172,7 +171,8 @@ def run(
     config = config or SimulationConfig()
     _check(learners, n_rounds, vote_threshold, config)
     with ExitStack() as stack:
-        root = Path(folder) if folder else Path(stack.enter_context(_temporary()))
+        temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="colearn-"))
+        root = Path(folder or temporary)
         wallets = _wallets(len(learners), config.keys)
         views = stack.enter_context(_views(ledger, wallets))
         store = _store(root, 0)
@@ -197,9 +197,9 @@ def run(
         try:
             _run_to_the_end(agents, watch)
         except KeyboardInterrupt as interruption:
-            so_far = _result(views[0], experiment, root, watch.cost)
+            so_far = _result(views[0], experiment, root, watch.cost, has_page=folder is not None)
             raise SimulationInterrupted(so_far) from interruption
-        result = _result(views[0], experiment, root, watch.cost)
+        result = _result(views[0], experiment, root, watch.cost, has_page=folder is not None)
         if result.history.experiment.status != Status.COMPLETED:
             raise SimulationError("the experiment was cancelled before its end")
         _store(root, 0).collect(older_than=0)
@@ -261,12 +261,6 @@ def _wallets(n_learners: int, keys: Sequence[str | bytes] | None) -> list[Wallet
     if keys is None:
         return [Wallet.create() for _ in range(n_learners)]
     return [Wallet.from_key(key) for key in keys]
-
-
-@contextmanager
-def _temporary() -> Iterator[str]:
-    with tempfile.TemporaryDirectory(prefix="colearn-") as path:
-        yield path
 
 
 @contextmanager
@@ -389,12 +383,18 @@ def _wait_for(running: Sequence[tuple[threading.Thread, threading.Event]]) -> No
         thread.join()
 
 
-def _result(ledger: Ledger, experiment: ExperimentId, root: Path, cost: int) -> SimulationResult:
-    history = read_history(ledger, experiment)
-    store, now = _store(root, 0), history.experiment
+def _result(
+    ledger: Ledger, experiment: ExperimentId, root: Path, cost: int, *, has_page: bool
+) -> SimulationResult:
+    store = _store(root, 0)
+    history = read_history(ledger, experiment, store=store)
+    names = {learner.account: f"learner {learner.index}" for learner in history.learners}
+    history, now = replace(history, names=names), history.experiment
     schema = ExperimentSpec.read(store, now.params.spec).schema
     with tempfile.TemporaryDirectory(prefix="colearn-") as folder:
         current = obtain_current(store, now, Path(folder), schema=schema, ledger=ledger)
         data, weights = current.path.read_bytes(), current.read(schema).weights
+    if has_page:
+        (root / PAGE).write_text(history.to_html(), encoding="utf-8")
     results = results_of(history)
     return SimulationResult(experiment, history, results, current.content, weights, data, cost)

@@ -18,12 +18,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from colearn_learner.catalogue.baselines import Comparison, compare
 from colearn_learner.catalogue.models import default_model, make_learner
 from colearn_learner.catalogue.models import model as find_model
 from colearn_learner.catalogue.settings import Training
 from colearn_learner.datasets import Dataset, Share, read_share, split
 from colearn_learner.datasets import dataset as find_dataset
 from colearn_learner.errors import InvalidArgument
+
+_TRAIN_RATIO = 0.6
 
 
 def share(dataset: str, learner: int, *, of: int, model: str | None = None, seed: int = 1) -> Any:
@@ -47,7 +50,7 @@ def share(dataset: str, learner: int, *, of: int, model: str | None = None, seed
             f"learner={learner!r} is not valid with of={of!r}; use a number from 0 to of - 1"
         )
     data = find_dataset(str(dataset))
-    parts = split(data.load(), task=data.task, n_learners=of, train_ratio=0.6, seed=seed)
+    parts = split(data.load(), task=data.task, n_learners=of, train_ratio=_TRAIN_RATIO, seed=seed)
     return _make_learner(parts.shares[learner], data, model, seed)
 
 
@@ -68,6 +71,27 @@ def prepared(data: str, *, model: str | None = None, seed: int = 1) -> Any:
     """
     found = read_share(str(data))
     return _make_learner(found.share.flat(), found.dataset, model, seed)
+
+
+def compare_shares(weights: Any, dataset: str, *, of: int, n_rounds: int) -> Comparison:
+    """Compare weights that learners made by `share` agreed on with each of them alone.
+
+    Args:
+        weights: the weights, in the form that a learner accepts.
+        dataset: the name of the data set.
+        of: the number of learners that divided it.
+        n_rounds: the number of rounds.
+    """
+    data = find_dataset(dataset)
+    chosen = find_model(default_model(data), data)
+    return compare(
+        weights,
+        split(data.load(), task=data.task, n_learners=of, train_ratio=_TRAIN_RATIO, seed=1),
+        model=chosen,
+        data=data,
+        trainings=(Training(chosen.learning_rate, seed=1),) * of,
+        n_rounds=n_rounds,
+    )
 
 
 def _make_learner(records: Share, data: Dataset, model: str | None, seed: int) -> Any:

@@ -12,6 +12,7 @@ import click
 
 from colearn_learner.cli._support.deferred_pairings import defer_pairings
 from colearn_learner.cli._support.output import escape_errors
+from colearn_learner.cli._support.plain_text import allow_plain_output
 
 _SUBCOMMANDS = {
     "demo": ("colearn_learner.cli.demo", "Let learners train one model together on this machine."),
@@ -65,12 +66,22 @@ class _LazyGroup(click.Group):
         parent: click.Context | None = None,
         **extra: Any,
     ) -> click.Context:
+        allow_plain_output()
         with escape_errors():
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         with escape_errors():
-            return super().invoke(ctx)
+            try:
+                return super().invoke(ctx)
+            except click.NoSuchOption as error:
+                if not error.option_name[1:2].isdecimal():
+                    raise
+                raise click.UsageError(
+                    f"{error.option_name} is not an option, and no argument here is negative; "
+                    "experiments are counted from 1",
+                    error.ctx,
+                ) from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -37,7 +37,6 @@ from colearn_learner.cli._support.options import (
     store_option,
     vote_rule_options,
 )
-from colearn_learner.cli._support.output import shorten
 from colearn_learner.cli._support.progress import show_progress
 from colearn_learner.cli._support.secrets import KeyOptions, key_options
 from colearn_learner.cli._support.signals import Stopping, run_in_thread, stop_on_signals
@@ -51,6 +50,7 @@ from colearn_learner.errors import InvalidArgument, LearnerError
 from colearn_ledger.home import private_folder
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import LedgerError
+from colearn_ledger.text.shortening import shorten
 
 if TYPE_CHECKING:
     from colearn_learner.agent.context import AgentConfig

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from colearn_learner.catalogue.baselines import Comparison
     from colearn_learner.simulation import SimulationResult
+    from colearn_ledger.history.chart import SidePanel
 
 
 _LOG = "agents.log"
@@ -229,6 +230,7 @@ def _introduce(console: Console, plan: Plan) -> None:
 def _simulate(console: Console, plan: Plan, folder: Path) -> SimulationResult:
     from colearn_learner.cli._support.live import LiveView
     from colearn_learner.simulation import SimulationConfig, run
+    from colearn_ledger.history import ScoreKind
 
     learners = [
         make_learner(plan.model, share, data=plan.data, training=training)
@@ -237,7 +239,8 @@ def _simulate(console: Console, plan: Plan, folder: Path) -> SimulationResult:
     keys = [secrets.token_bytes(32) for _ in learners]
     accounts = [Wallet.from_key(key).address for key in keys]
     score = score_of(plan.data.task)
-    with LiveView(console, accounts, score_name=score.name) as view:
+    score_kind = ScoreKind(score.name, score.higher_is_better)
+    with LiveView(console, accounts, score=score_kind) as view:
         config = SimulationConfig(
             name=f"demo {plan.data.name}",
             model=f"{plan.model.name}: {plan.model.summary}",
@@ -306,12 +309,22 @@ def _write(
 ) -> dict[str, Path]:
     from colearn_learner.catalogue.report import write_report
 
-    bars = comparison and [
-        ("collective", comparison.collective),
-        ("mean alone", comparison.mean_alone),
-        *((f"{i + 1} alone", score) for i, score in enumerate(comparison.alone[:20])),
-        ("all data\ntogether", comparison.together),
-    ]
-    name = score_of(plan.data.task).name
-    paths = write_report(result, folder, score_name=name, lines=bars or ())
+    panel = None if comparison is None else _make_panel(plan, comparison)
+    paths = write_report(result, folder, panel)
     return {**paths, "log": folder / _LOG} if (folder / _LOG).exists() else paths
+
+
+def _make_panel(plan: Plan, comparison: Comparison) -> SidePanel:
+    from colearn_ledger.history.chart import SidePanel
+
+    values = [
+        ("together", comparison.collective),
+        ("mean alone", comparison.mean_alone),
+        *((f"learner {i} alone", score) for i, score in enumerate(comparison.alone[:20])),
+        ("all data in\none place", comparison.together),
+    ]
+    shown = score_of(plan.data.task, shown=True)
+    direction = "higher" if shown.higher_is_better else "lower"
+    return SidePanel(
+        "On records that no learner has", f"{shown.name}, {direction} is better", tuple(values)
+    )

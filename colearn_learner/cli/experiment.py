@@ -24,6 +24,7 @@ from colearn_learner.cli._support.experiment_options import CreateOptions, creat
 from colearn_learner.cli._support.experiment_views import (
     document,
     fields,
+    learner_rows,
     progress,
     reference_of,
     slot_rows,
@@ -49,6 +50,7 @@ from colearn_learner.cli._support.output import (
 )
 from colearn_learner.cli._support.refusals import Refused, explain_refusals
 from colearn_learner.cli._support.secrets import KeyOptions, key_options
+from colearn_ledger.keys.names import find_names
 from colearn_ledger.networks.profiles import Network
 from colearn_ledger.networks.references import ExperimentReference
 from colearn_ledger.protocol import MAX_PAGE, Account, CancelRequested, experiment_hash, to_dict
@@ -213,18 +215,15 @@ def show(*, experiment: ExperimentOptions, as_json: bool) -> None:
         print_json(document(place, shown, round_, learners))
         return
     print_fields(fields(place, shown))
+    names = find_names(each.account for each in learners)
     if round_ is not None:
-        print_table(
-            ("slot", "proposer", "state", "approvals", "weights"),
-            slot_rows(round_, learners),
-            empty="",
-        )
+        print_line()
+        heads = ("slot", "proposer", "state", "approvals", "weights")
+        print_table(heads, slot_rows(round_, learners, names), empty="")
+    print_line()
     print_table(
-        ("learner", "account", "active", "strikes"),
-        [
-            [str(each.index), each.account, "yes" if each.active else "no", str(each.strikes)]
-            for each in learners
-        ],
+        ("learner", "name", "account", "active", "strikes"),
+        learner_rows(learners, names),
         empty="No learner has joined yet.",
     )
 

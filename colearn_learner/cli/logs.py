@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from colearn_learner.cli._support.escaping import escape_controls
 from colearn_learner.cli._support.output import dump_json
 from colearn_learner.user_code import find_line_of_error
+from colearn_ledger.text.escaping import escape_controls
 
 _FIELDS = "colearn_fields"
 _TEXT = "colearn_text"

@@ -137,7 +137,7 @@ def quickstart(
         raise click.UsageError("an EVM chain does not run wasmd; use --wasmd with --chain cosmos")
     kind = _KINDS[chain]
     up = [*kind.up, *(["--wasmd", wasmd] if wasmd else [])]
-    need(*kind.modules, "sklearn")
+    need(*kind.modules, "sklearn", "matplotlib")
     from colearn_learner.datasets import dataset
 
     dataset(options.dataset)
@@ -153,7 +153,11 @@ def quickstart(
         print_json(result)
         return
     console.print(f"\nThe agents' logs, the history and the weights are in [bold]{folder}[/].")
-    if keep_up:
+    console.print(f"To see the rounds, open [bold]{result['page']}[/] in a browser.")
+    _print_gain(console, result["score"])
+    if not keep_up:
+        console.print("The nodes are stopped; with --keep-up, they stay for you to look around.")
+    else:
         console.print("The nodes are still running. To continue by hand:")
         console.print(f"  export COLEARN_HOME={shlex.quote(str(walk.home))}")
         console.print(f"  export COLEARN_LOCALNET={shlex.quote(str(walk.localnet))}")
@@ -177,7 +181,7 @@ def _run_experiment(walk: Walk, kind: _Kind, options: _ExperimentOptions) -> dic
     place = find_experiment(reference, None, Networks(walk.home / "networks.toml"))
     with walk.agents(reference, options.dataset, names, apis) as agents:
         _follow(walk.console, place, agents, accounts, options.n_rounds)
-    walk.run("history", reference)
+    walk.run("history", reference, "--plot", walk.folder / "rounds.html")
     history = walk.ask("history", reference, shown=False)
     walk.write("history.json", history)
     weights = walk.folder / "weights.safetensors"
@@ -186,9 +190,45 @@ def _run_experiment(walk: Walk, kind: _Kind, options: _ExperimentOptions) -> dic
         "experiment": reference,
         "folder": str(walk.folder),
         "history": str(walk.folder / "history.json"),
+        "page": str(walk.folder / "rounds.html"),
         "weights": str(weights),
+        "score": _compare(weights, options),
         "adopted": {agent.name: agent.read_adopted() for agent in agents},
     }
+
+
+def _compare(weights: Path, options: _ExperimentOptions) -> dict[str, Any]:
+    """Return the score of the group's model beside those of each learner alone."""
+    from colearn_learner.catalogue.factories import compare_shares
+    from colearn_learner.catalogue.settings import score_of
+    from colearn_learner.datasets import dataset
+    from colearn_ledger.weights.codec import decode_weights
+
+    compared = compare_shares(
+        decode_weights(weights.read_bytes()).weights,
+        options.dataset,
+        of=options.n_learners,
+        n_rounds=options.n_rounds,
+    )
+    score = score_of(dataset(options.dataset).task, shown=True)
+    return {
+        "name": score.name,
+        "higher_is_better": score.higher_is_better,
+        "together": compared.collective,
+        "alone": list(compared.alone),
+        "mean_alone": compared.mean_alone,
+    }
+
+
+def _print_gain(console: Console, score: Mapping[str, Any]) -> None:
+    direction = "higher" if score["higher_is_better"] else "lower"
+    alone = sorted(score["alone"], reverse=score["higher_is_better"])
+    console.print(
+        f"\nThe {score['name']} on records that no learner has ({direction} is better):\n"
+        f"  [bold]{score['together']:.3f}[/]  the model of the group\n"
+        f"  {score['mean_alone']:.3f}  a learner that trains alone, on average\n"
+        f"  {alone[0]:.3f}  the best one that trains alone"
+    )
 
 
 def _describe_experiment(options: _ExperimentOptions) -> str:

@@ -1,21 +1,15 @@
-"""Plot the results of rounds: the scores, and how each learner voted."""
+"""Plot the results of the local driver like those of an experiment on a ledger."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from colearn_learner.compat.results import Results, mean_score
+from colearn_learner.compat.results import Result, Results, mean_score
 from colearn_learner.errors import MissingPackage
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-_GREEN, _RED, _GREY = "#2a9d5c", "#d1495b", "#d0d0d0"
-
-_MAX_NAMES = 18
-"""Number of learners' names that fit beside an axis. With more learners, the scores have no
-legend, because so many colours cannot be distinguished."""
+from colearn_ledger.history.chart import Chart, Point
+from colearn_ledger.history.drawing import draw_scores, draw_votes
+from colearn_ledger.history.marks import Mark
 
 
 class ColearnPlot:
@@ -48,19 +42,15 @@ class ColearnPlot:
         self.plot_votes(results)
 
     def plot_results(self, results: Results) -> None:
-        """Draw each learner's vote (dashed) and test scores and, in black, their means."""
+        """Draw the group's mean score as a step line, and each proposal as a mark."""
         self._scores.clear()
-        draw_scores(self._scores, results, self._score_name)
+        draw_scores(self._scores, chart_of_results(results, self._score_name))
         self._pause()
 
     def plot_votes(self, results: Results) -> None:
-        """Draw the votes: approved (green), rejected (red), proposed (tick: accepted, cross: not).
-
-        Each learner has a row, and each round a column. With several proposers, green is a vote
-        for at least one proposal.
-        """
+        """Draw a cell with a mark for each learner and round."""
         self._votes.clear()
-        draw_votes(self._votes, results)
+        draw_votes(self._votes, chart_of_results(results, self._score_name))
         self._pause()
 
     def save(self, path: str | Path) -> None:
@@ -76,72 +66,63 @@ class ColearnPlot:
             self._plt.pause(self._draw_time)
 
 
-def draw_scores(axes: Axes, results: Results, score_name: str, *, first: int = 0) -> None:
-    """Draw each learner's vote (dashed) and test scores by round and, in black, their means.
+def chart_of_results(results: Results, score_name: str) -> Chart:
+    """Return the picture's data of results; scores are means over all learners.
 
-    Args:
-        axes: where to draw.
-        results: results of the rounds.
-        score_name: label of the scores.
-        first: number of the first round and of the first learner.
+    A result without a proposal has the scores of the learners' own weights, as that of
+    `initial_result`.
     """
-    rounds = range(first, first + len(results.data))
-    n_learners = len(results.data[0].vote_scores) if results.data else 0
-    dot: dict[str, Any] = {"marker": "o", "markersize": 2.5}  # a lone score has no line
-    for n, colour in enumerate(_colours(n_learners)):
-        votes = [result.vote_scores[n] for result in results.data]
-        tests = [result.test_scores[n] for result in results.data]
-        axes.plot(rounds, votes, "--", color=colour, alpha=0.6, linewidth=1, **dot)
-        label = f"learner {first + n}" if n_learners <= _MAX_NAMES else None
-        axes.plot(rounds, tests, "-", color=colour, linewidth=1, label=label, **dot)
-    means = [mean_score(result.test_scores) for result in results.data]
-    axes.plot(rounds, means, "-", color="black", linewidth=2, label="mean", **dot)
-    axes.set_ylabel(score_name)
-    axes.set_title("Test scores (dashed: vote scores)")
-    # beside the lines, because no place among them is always free
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1.03), fontsize="small", frameon=False)
-    _finish(axes, rounds)
+    names = [f"learner {n}" for n in range(len(results.data[0].votes) if results.data else 0)]
+    votes, tests = [[math.nan]], [[math.nan]]
+    for result in results.data:
+        is_adopted = result.vote or not _proposals(result)
+        votes.append(result.vote_scores if is_adopted else votes[-1])
+        tests.append(result.test_scores if is_adopted else tests[-1])
+    return Chart(
+        title="",
+        score=score_name,
+        higher_is_better=None,
+        learners=tuple(names),
+        group=tuple(map(mean_score, votes)),
+        test=tuple(map(mean_score, tests)),
+        low=tuple(min(_known(scores)) for scores in votes),
+        high=tuple(max(_known(scores)) for scores in votes),
+        points=tuple(
+            Point(n, mean_score(result.vote_scores), result.vote)
+            for n, result in enumerate(results.data)
+            if _proposals(result)
+        ),
+        marks=tuple(_marks(result) for result in results.data),
+        accepted=frozenset(
+            (n, learner)
+            for n, result in enumerate(results.data)
+            for learner, accepted in _proposals(result).items()
+            if accepted
+        ),
+    )
 
 
-def draw_votes(axes: Axes, results: Results, *, first: int = 0) -> None:
-    """Draw the votes: approved (green), rejected (red), proposed (tick: accepted, cross: not).
-
-    Args:
-        axes: where to draw.
-        results: results of the rounds.
-        first: number of the first round and of the first learner.
-    """
-    from matplotlib.patches import Rectangle
-
-    n_learners = len(results.data[0].votes) if results.data else 1
-    size = min(12, max(4, 160 / n_learners))  # points; a row's height
-    for x, result in enumerate(results.data, first):
-        for y, vote in enumerate(result.votes):
-            colour = _GREY if vote is None else _GREEN if vote else _RED
-            axes.add_patch(Rectangle((x - 0.45, y - 0.45), 0.9, 0.9, color=colour))
-        proposals = result.proposals
-        if result.block_proposer is not None:
-            proposals = {result.block_proposer: result.vote}
-        for y, accepted in proposals.items():
-            mark = "✓" if accepted else "✗"
-            axes.text(x, y, mark, ha="center", va="center", fontsize=size)
-    axes.set_ylim(n_learners - 0.5, -0.5)
-    named = range(0, n_learners, -(-n_learners // _MAX_NAMES))
-    axes.set_yticks(named, [f"learner {first + n}" for n in named])
-    axes.set_xlabel("round (green: approved · red: rejected · mark: a proposer and the outcome)")
-    _finish(axes, range(first, first + len(results.data)))
+def _proposals(result: Result) -> dict[int, bool]:
+    """Return whether the proposal of each proposer was accepted."""
+    if result.block_proposer is not None:
+        return {result.block_proposer: result.vote}
+    return result.proposals
 
 
-def _colours(n_learners: int) -> list[Any]:
-    """Return a different colour for each learner."""
-    if n_learners <= 10:
-        return [f"C{n}" for n in range(n_learners)]
-    from matplotlib import colormaps
+def _marks(result: Result) -> tuple[Mark, ...]:
+    proposals = _proposals(result)
+    if not proposals:
+        return tuple(Mark.OUTSIDE for _ in result.votes)
+    return tuple(
+        _mark(vote, is_proposer=learner in proposals) for learner, vote in enumerate(result.votes)
+    )
 
-    return list(colormaps["turbo"].resampled(n_learners)(range(n_learners)))
+
+def _mark(vote: bool | None, *, is_proposer: bool) -> Mark:
+    if vote is None:
+        return Mark.PROPOSER if is_proposer else Mark.MISSING
+    return Mark.APPROVED if vote else Mark.REJECTED
 
 
-def _finish(axes: Any, rounds: range) -> None:
-    axes.set_xlim(rounds.start - 0.6, rounds.start + max(len(rounds) - 0.4, 0.6))
-    axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-    axes.spines[["top", "right"]].set_visible(False)
+def _known(scores: list[float]) -> list[float]:
+    return [score for score in scores if math.isfinite(score)] or [math.nan]

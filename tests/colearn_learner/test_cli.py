@@ -17,15 +17,16 @@ from tests.support.commands import colearn
 QUICK = ("demo", "--ledger", "local", "--n-rounds", "5", "--n-learners", "3")
 
 
-def test_demo_writes_four_files_and_prints_the_results(tmp_path):
+def test_demo_writes_its_files_and_prints_the_results(tmp_path):
     out = tmp_path / "run"
     result = colearn(*QUICK, "--out", str(out))
     assert result.exit_code == 0, result.output
     assert "learning together" in result.output
-    assert "round 5:" in result.output
-    assert (out / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert "round 4:" in result.output
+    assert (out / "rounds.png").read_bytes().startswith(b"\x89PNG")
+    assert "learner 2" in (out / "rounds.html").read_text()
     assert len(json.loads((out / "history.json").read_text())["rounds"]) == 5
-    assert "round 1: proposers 1-3," in result.output
+    assert "round 0: proposers 0-2," in result.output
     assert len(list(csv.DictReader((out / "history.csv").open()))) == 5 * 3 * 3
     assert (out / "weights.safetensors").stat().st_size > 100
 
@@ -47,7 +48,7 @@ def test_demo_lets_several_learners_propose(tmp_path):
     summary = json.loads(result.output)
     assert (summary["proposers"], summary["proposed"]) == (2, 10)
     assert 0 < summary["accepted"] <= 10
-    assert (out / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "rounds.png").read_bytes().startswith(b"\x89PNG")
     assert len(list(csv.DictReader((out / "history.csv").open()))) == 5 * 3 * 2
 
 

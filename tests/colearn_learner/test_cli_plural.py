@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from colearn_learner.cli._support.output import format_numbers
+from colearn_learner.cli import main
 from colearn_ledger.protocol import ExperimentParams
+from colearn_ledger.text.ranges import format_numbers
+from colearn_ledger.text.shortening import shorten
 from colearn_ledger.weights.codec import decode_weights
 from colearn_ledger.weights.unixfs import content_of
 from tests.support.commands import colearn, run_json
@@ -26,56 +29,109 @@ def five(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalNetwork:
 
 def read_rows(output: str) -> list[str]:
     """Return the lines of a table that begin with a number."""
-    return [line for line in output.splitlines() if re.match(r" *\d+ ", line)]
+    return [line for line in output.splitlines() if re.match(r" {1,4}\d+ ", line)]
 
 
 # ------------------------------------------------------------------ history
 
 
 def test_history_has_one_line_for_each_round(five: LocalNetwork):
-    first, second = read_rows(colearn("history", five.reference).stdout)
-    assert "accepted 3 of 5 (slots 0, 2, 4)" in first
-    assert re.search(r"^ *0 +0-4 ", first)
-    assert "5 of 5, approvals 4/0/4/0/4, 2 needed" in first
-    assert "5 files" in first
-    assert re.search(r"^ *1 +0-4 +proposing +0 of 0, approvals -, 2 needed ", second)
+    output = colearn("history", five.reference).stdout
+    first, second = read_rows(output)
+    assert re.search(r"^ *0 +3 of 5 accepted +✔✔✔✔✔ +1\.99", first)
+    # the keys 0, 1 and 2 have names; the accounts of the other learners are shortened
+    assert re.search(r" 0, 2, 0x\w{6}…\w{4} +mean of 3$", first)
+    assert re.search(r"^ *1 +proposing +★★★★★ ", second)
+    assert "Score: score, higher is better" in output
 
 
+@pytest.mark.parametrize("width", [40, 80, 200])
 def test_history_of_thirty_two_learners_stays_compact(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
 ):
     network = open_network(tmp_path, monkeypatch, 32, proposers=16)
     network.made.play(lambda _, slot: slot != 3)
     network.made.play(lambda learner, slot: learner == slot)
-    first, second, third = read_rows(colearn("history", network.reference).stdout)
-    assert "accepted 15 of 16 (slots 0-2, 4-15)" in first
-    assert re.search(r"^ *1 +16-31 +rejected +32 of 32, ", second)
-    assert max(map(len, (first, second, third))) < 200
+    monkeypatch.setenv("COLUMNS", str(width))
+    lines = colearn("history", network.reference).stdout.splitlines()
+    first, second, _ = read_rows("\n".join(lines))
+    assert "15 of 16 accepted" in first
+    assert "0 of 16 accepted" in second
+    assert max(map(len, lines)) <= width
+    monkeypatch.setenv("COLUMNS", str(max(width, 80)))
     detail = colearn("history", network.reference, "--round", 0).stdout
-    assert len(read_rows(detail)) == 1 + 16 + 32
-    assert "--json has the scores of each proposal" in detail
+    assert len(read_rows(detail)) == 16 + 32 + 16
+    assert "has every learner's scores of each proposal" in " ".join(detail.split())
     assert len(run_json("history", network.reference)["rounds"][0]["slots"]) == 16
 
 
 def test_history_of_one_round_shows_each_slot_and_ballot(five: LocalNetwork):
     rows = read_rows(colearn("history", five.reference, "--round", 0).stdout)
-    slots, ballots = rows[1:6], rows[6:]
-    assert [row.split()[3] for row in slots] == ["accepted", "proposed"] * 2 + ["accepted"]
+    slots, ballots, files = rows[:5], rows[5:10], rows[10:]
+    assert [row.split()[2] for row in slots] == ["accepted", "proposed"] * 2 + ["accepted"]
     assert "4 of 4" in slots[0]
-    assert five.made.ledger.round(five.made.id, 0).slots[4].content.cid in slots[4]
-    assert "cast" in ballots[1]
-    assert [re.search(r"cast +(\d(?:, \d)*)", row)[1] for row in ballots[:2]] == [
-        "2, 4",
-        "0, 2, 4",
-    ]
+    assert five.made.ledger.round(five.made.id, 0).slots[4].content.cid in files[4]
+    assert "✔       2, 4  " in ballots[0]
+    assert "✔       0, 2, 4  " in ballots[1]
     # learner 1: its current weights' score, then slots 0 to 4, with its own proposal's
-    assert ballots[1].split()[-6:] == ["0.99", "1", "1.5", "1.02", "1.03", "1.04"]
+    expected = ["0.9900", "1.0000", "1.5000", "1.0200", "1.0300", "1.0400"]
+    assert ballots[1].split()[-6:] == expected
+
+
+def test_names_come_from_the_keystore_and_from_files(five: LocalNetwork, tmp_path: Path):
+    accounts = five.made.accounts
+    own = tmp_path / "home" / "names.toml"
+    own.write_text(f'dave = "{accounts[3]}"\nerin = "{accounts[4]}"\n')
+    given = tmp_path / "others.toml"
+    given.write_text(f'hospital = ["{accounts[4]}"]\n')
+    shown = colearn("history", five.reference, "--round", 0, "--names", given).stdout
+    assert [row.split()[1] for row in read_rows(shown)[:5]] == ["0", "1", "2", "dave", "hospital"]
+    given.write_text('nobody = "0x12"\n')
+    refused = colearn("history", five.reference, "--names", given)
+    assert refused.exit_code == 1
+    assert "the account of 'nobody': '0x12' is not an address" in refused.stderr
+
+
+def test_history_is_drawn_into_a_file(five: LocalNetwork, tmp_path: Path):
+    path = tmp_path / "rounds.html"
+    drawn = colearn("history", five.reference, "--plot", path)
+    assert drawn.exit_code == 0
+    assert f"The rounds are drawn in {path}." in drawn.stderr
+    assert "<svg" in path.read_text()
+    assert "score, higher is better" in path.read_text()
+    assert colearn("history", five.reference, "--plot", tmp_path / "x.pdf").exit_code == 2
+    missing = colearn("history", five.reference, "--plot", tmp_path / "none" / "x.png")
+    assert missing.exit_code == 2
+    assert "does not exist; create it first" in missing.stderr
+
+
+def test_unreachable_specification_leaves_the_history_readable(five: LocalNetwork, tmp_path: Path):
+    shown = colearn("history", five.reference, "--store", f"folder:{tmp_path / 'none'}")
+    assert shown.exit_code == 0
+    assert "The score's name is unknown" in shown.stderr
+    assert len(read_rows(shown.stdout)) == 2
+
+
+def test_negative_number_is_not_taken_for_an_option(five: LocalNetwork):
+    refused = colearn("history", "-1")
+    assert refused.exit_code == 2
+    assert "no argument here is negative; experiments are counted from 1" in refused.stderr
+    assert "No such option" in colearn("history", "1", "-x").stderr
+
+
+def test_output_in_ascii_has_marks_instead_of_an_error(
+    five: LocalNetwork,
+):
+    shown = CliRunner(charset="ascii").invoke(main, ["history", five.reference])
+    assert shown.exit_code == 0, shown.exception
+    assert re.search("3 of 5 accepted  [+]{5} ", shown.stdout)
+    assert "0xe1AB81~b276" in shown.stdout
 
 
 def test_announcements_are_listed(five: LocalNetwork):
     five.made.views[1].announce(five.made.id, "keys", content_of(b"keys"))
     output = colearn("history", five.reference).stdout
-    assert content_of(b"keys").cid in output
+    assert shorten(content_of(b"keys").cid) in output
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +85,19 @@ def test_all_learners_end_with_the_weights_on_the_chain(quickstart):
     merged = decode_weights(weights).merged
     accepted = (content_of(weights),) if merged is None else merged.contents
     assert [each["sha256"] for each in current] == [each.sha256 for each in accepted]
+
+
+def test_rounds_are_drawn_and_the_gain_is_computed(quickstart):
+    folder, result, shown = quickstart
+    page = (folder / "rounds.html").read_text()
+    assert result["page"] == str(folder / "rounds.html")
+    assert "<svg" in page
+    assert "alice" in page
+    assert "log loss, lower is better" in page
+    assert len(result["score"]["alone"]) == 3
+    assert 0.5 < result["score"]["together"] <= 1
+    rows = [line for line in shown.splitlines() if re.match(r" +[012] +\d of 3 accepted ", line)]
+    assert len(rows) == 3, "each round has one line"
 
 
 def test_commands_are_shown_without_secrets(quickstart):

@@ -68,12 +68,12 @@ def test_interrupted_demo_exits_with_130_and_saves_partial_results(tmp_path: Pat
     assert completed == len(closed) >= 3
     rows = list(csv.DictReader((out / "history.csv").open()))
     assert len(rows) == 3 * len(history["rounds"])  # a row for each learner
-    assert (out / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "rounds.png").read_bytes().startswith(b"\x89PNG")
     weights = (out / "weights.safetensors").read_bytes()
     decode_weights(weights)
     accepted = [r["slots"][0]["content"]["cid"] for r in closed if r["outcome"] == "accepted"]
     assert content_of(weights).cid == accepted[-1]
-    for name in ("history.json", "history.csv", "plot.png", "weights.safetensors"):
+    for name in ("history.json", "history.csv", "rounds.png", "rounds.html", "weights.safetensors"):
         assert str(out / name) in errors
 
 
@@ -162,7 +162,7 @@ def test_simulation_interrupted_while_it_starts_agents_lets_none_train(
 @pytest.mark.parametrize(
     ("where", "message", "files"),
     [
-        ("colearn_learner.catalogue.baselines.compare", "2 of 2 rounds", 4),
+        ("colearn_learner.catalogue.baselines.compare", "2 of 2 rounds", 5),
         ("colearn_learner.simulation.run", "no results", 0),
     ],
     ids=["during the comparison", "before the first round"],

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from colearn_learner.agent.observation import Action, Observation
 from colearn_learner.cli._support.live import LiveView
+from colearn_ledger.history import ScoreKind
 from colearn_ledger.protocol import (
     Account,
     Event,
@@ -40,7 +41,9 @@ def make_view(
     screen = Console(
         file=StringIO(), width=width, height=40, force_terminal=terminal, color_system=None
     )
-    return LiveView(screen, accounts(n_learners), score_name=score_name)
+    return LiveView(
+        screen, accounts(n_learners), score=ScoreKind(score_name, higher_is_better=False)
+    )
 
 
 def open_round(index: int, n_learners: int, n_proposers: int = 1) -> list[Event]:
@@ -70,6 +73,17 @@ def complete_round(index: int, n_learners: int) -> list[Event]:
     accepted = 2 * yes >= len(votes)
     outcome = Outcome.ACCEPTED if accepted else Outcome.REJECTED
     closed = RoundClosed(EXPERIMENT, index, outcome, int(accepted), (yes,), len(votes))
+    return [*open_round(index, n_learners), *cast, closed]
+
+
+def rejected_round(index: int, n_learners: int, current: dict[int, float]) -> list[Event]:
+    """Return the events of a round whose voters report these scores of the current weights."""
+    learners = accounts(n_learners)
+    cast = [
+        VoteCast(EXPERIMENT, index, learners[i], Vote(0, (Scores(score), Scores(2.0))))
+        for i, score in current.items()
+    ]
+    closed = RoundClosed(EXPERIMENT, index, Outcome.REJECTED, 0, (0,), n_learners - 1)
     return [*open_round(index, n_learners), *cast, closed]
 
 
@@ -124,30 +138,30 @@ def test_table_fits_the_width_without_truncation(width: int, n_learners: int, sc
     assert max(map(len, lines)) <= width
     assert not [line for line in lines if "…" in line]
     rows = [line.split() for line in lines if "learner " in line]
-    assert [row[0] for row in rows] == ["1", "2", "3", "4"]
-    assert " ".join(rows[3]).endswith("no proposal –")
-    assert f"learner {n_learners}" in " ".join(rows[3])
+    assert [row[0] for row in rows] == ["0", "1", "2", "3"]
+    assert rows[3][-4:-2] == ["no", "proposal"]
+    assert rows[3][-1] == "–"
+    assert f"learner {n_learners - 1}" in " ".join(rows[3])
     for row in rows[:3]:
-        assert row[-2] in ("accepted", "rejected")
+        assert row[-3] in ("accepted", "rejected")
         assert len(row[-1]) == len("0.0000")
-        assert row[-3].endswith(f"/{n_learners - 1}")
-    words = " ".join(lines[:4]).split()
-    assert set(score_name.split()) <= set(words)
+        assert row[-4].endswith(f"/{n_learners - 1}")
+    assert f"{score_name}, lower is better" in " ".join(" ".join(lines).split())
 
 
 @pytest.mark.parametrize(
     ("width", "n_learners", "ballots"),
     [
         (80, 5, "✔ ★ ✔ ✘ ✔"),
-        (80, 20, "✔★✔✘✔✘✔✘✔✘✔✘✔✘✔✘✔✘✔✘"),
-        (80, 60, "30 ✔ 29 ✘"),
-        (120, 60, "✔★" + "✔✘" * 29),
+        (80, 11, "✔★✔✘✔✘✔✘✔✘✔"),
+        (80, 60, "30✔ 29✘ 1★"),
+        (120, 50, "✔★" + "✔✘" * 24),
     ],
 )
 def test_marks_become_counts_when_they_do_not_fit(width, n_learners, ballots):
     live = make_view(n_learners, width, terminal=True)
     show(live, complete_round(1, n_learners))
-    assert any(re.search(rf"learner 2 +{ballots} +\d+/", line) for line in draw_table(live))
+    assert any(re.search(rf"learner 1 +{ballots} +\d+/", line) for line in draw_table(live))
 
 
 @pytest.mark.parametrize(("n_learners", "n_proposers"), [(5, 5), (32, 16), (100, 16)])
@@ -161,23 +175,31 @@ def test_table_of_plural_rounds_fits_the_width(width: int, n_learners: int, n_pr
     assert not [line for line in lines if "…" in line]
     rows = [line.split() for line in lines if " learners " in line]
     half = f"{(n_proposers + 1) // 2}/{n_proposers}"
-    assert [row[:3] for row in rows] == [[str(i), str(n_proposers), "learners"] for i in (1, 2, 3)]
-    assert all(row[-4:-1] == [half, "accepted", half] for row in rows)
+    assert [row[:3] for row in rows] == [[str(i), str(n_proposers), "learners"] for i in range(3)]
+    assert all(row[-5:-2] == [half, "accepted", half] for row in rows)
 
 
-def test_narrow_screen_shortens_only_the_score_name():
-    live = make_view(5, 60, terminal=True, score_name="mean squared error")
-    show(live, complete_round(0, 5))
-    (row,) = (line for line in draw_table(live) if "learner 1" in line)
-    assert row.split() == ["1", "learner", "1", "2", "✔", "2", "✘", "2/4", "accepted", "0.3000"]
+def test_group_score_is_the_same_until_a_proposal_is_accepted():
+    live = make_view(4, 100, terminal=True)
+    show(live, rejected_round(0, 4, {1: 0.6, 2: 0.7, 3: 0.8}))
+    show(live, rejected_round(1, 4, {0: 0.9, 2: 0.7, 3: 0.8}))
+    rows = [line.split() for line in draw_table(live) if "learner " in line]
+    assert [row[-2] for row in rows] == ["0.7000", "0.7500"], "the last one has all four learners"
+
+
+def test_own_score_of_a_proposer_does_not_count():
+    live = make_view(3, 100, terminal=True)
+    show(live, complete_round(0, 3))
+    (row,) = (line for line in draw_table(live) if "learner 0" in line)
+    assert row.split()[-1] == "0.2500", "the proposer reported 0.5"
 
 
 def test_missing_and_committed_ballots_have_different_marks():
     live = make_view(4, 80, terminal=True)
     committed = VoteCommitted(EXPERIMENT, 0, accounts(4)[2], b"\x03" * 32)
     show(live, [*open_round(0, 4), committed])
-    (row,) = (line for line in draw_table(live) if "learner 1" in line)
-    assert "★ · ● ·" in row
+    (row,) = (line for line in draw_table(live) if "learner 0" in line)
+    assert "★ ○ ● ○" in row
     assert "voting …" in row
 
 
@@ -189,8 +211,8 @@ def test_without_a_terminal_each_complete_round_is_one_line():
         assert live._console.file.getvalue() == "", "two ballots are missing"
         show(live, first[3:-1])
     lines = live._console.file.getvalue().splitlines()
-    assert [line.split(":")[0] for line in lines] == ["round 1", "round 2"]
-    assert "proposer learner 1, ballots ★✘✔, 1 of 2 approve (1 needed), accepted" in lines[0]
+    assert [line.split(":")[0] for line in lines] == ["round 0", "round 1"]
+    assert "proposer learner 0, ballots ★✘✔, 1 of 2 approve (1 needed), accepted" in lines[0]
 
 
 def test_line_of_a_plural_round_names_the_accepted_learners():
@@ -202,11 +224,11 @@ def test_line_of_a_plural_round_names_the_accepted_learners():
         show(live, first[1:2])
     lines = live._console.file.getvalue().splitlines()
     assert lines[0] == (
-        "round 1: proposers 1-5, ballots ✔✔✔✔✔, approvals 4 0 4 0 4 (2 needed), accepted 3/5 "
-        "(learners 1, 3, 5), mean log loss 0.2917"
+        "round 0: proposers 0-4, ballots ✔✔✔✔✔, approvals 4 0 4 0 4 (2 needed), accepted 3/5 "
+        "(learners 0, 2, 4), log loss of the group's model 0.1000, proposed 0.2500"
     )
-    assert lines[1].startswith("round 2: proposers 2-5, 1, ")
-    assert "(learners 1, 2, 4)" in lines[1]
+    assert lines[1].startswith("round 1: proposers 1-4, 0, ")
+    assert "(learners 0, 1, 3)" in lines[1]
 
 
 def test_round_without_all_ballots_is_printed_at_the_end():
@@ -215,4 +237,4 @@ def test_round_without_all_ballots_is_printed_at_the_end():
     with live:
         show(live, [*first[:-2], first[-1]])
         assert live._console.file.getvalue() == ""
-    assert "ballots ★✘·" in live._console.file.getvalue()
+    assert "ballots ★✘○" in live._console.file.getvalue()

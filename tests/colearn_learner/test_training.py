@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from matplotlib.colors import to_hex
 
 from colearn_learner import (
     ColearnPlot,
@@ -138,16 +137,13 @@ def test_plot_labels_do_not_overlap(n_learners: int, n_rounds: int):
         assert all(tick == int(tick) for tick in ticks), "rounds are whole numbers"
     assert scores.get_position().x1 == votes.get_position().x1, "rounds are aligned in both plots"
     legend = scores.get_legend()
-    assert legend.get_window_extent().x0 >= scores.get_window_extent().x1, (
-        "the legend is beside the lines"
+    assert legend.get_window_extent().y0 >= scores.get_window_extent().y1, (
+        "the legend is above the lines"
     )
-    assert legend.get_window_extent().y0 >= 0
     names = votes.get_yticklabels()
     tops = sorted(name.get_window_extent().y0 for name in names)
     height = names[0].get_window_extent().height
     assert all(above - below >= 0.9 * height for below, above in pairwise(tops))
-    colours = [line.get_color() for line in scores.get_lines() if line.get_linestyle() == "-"]
-    assert len({to_hex(colour) for colour in colours}) == n_learners + 1
 
 
 def test_results_without_rounds_can_be_plotted():

@@ -24,6 +24,7 @@ BENCHMARK_PAGES = ("accuracy.md",)
 """Pages of figures; their commands show how the long runs of bench/ were started."""
 
 NOT_RUN_BLOCKS = {
+    "history.md": 2,
     "installation.md": 2,
     "operating.md": 1,
     "remote.md": 2,

@@ -34,6 +34,7 @@ class PluralExperiment:
     Args:
         learners: number of learners.
         content: makes the reference of each proposal from the round's index and the slot.
+        clock: returns the time, in seconds.
         **terms: parameters of the experiment.
     """
 
@@ -41,10 +42,12 @@ class PluralExperiment:
         self,
         learners: int,
         content: Callable[[int, int], ContentRef] = propose_by_name,
+        *,
+        clock: Callable[[], float] = lambda: 1_000.0,
         **terms: Any,
     ) -> None:
         self.wallets = [Wallet.from_key((i + 1).to_bytes(32, "big")) for i in range(learners)]
-        self.ledger = LocalLedger.new(self.wallets[0], clock=lambda: 1_000.0)
+        self.ledger = LocalLedger.new(self.wallets[0], clock=clock)
         self.views: list[Ledger] = [self.ledger.acting_for(wallet) for wallet in self.wallets]
         self.accounts: list[Account] = [view.account for view in self.views]
         self._content = content

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from colearn_learner.cli._support.escaping import escape_controls
+from colearn_ledger.text.escaping import escape_controls
 
 
 class EscapingConsole(Console):

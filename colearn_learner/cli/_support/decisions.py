@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from colearn_learner.cli._support.output import format_numbers, shorten
+from colearn_ledger.text.ranges import format_numbers
+from colearn_ledger.text.shortening import shorten
 
 if TYPE_CHECKING:
     from colearn_learner.agent.observation import Observation, Verdict

@@ -94,7 +94,7 @@ def _comparison_table(plan: Plan, comparison: Comparison) -> Table:
     )
     table.add_row("each learner alone, mean", f"{comparison.mean_alone:.3f}")
     for i, score in enumerate(comparison.alone):
-        table.add_row(f"   learner {i + 1} alone", f"{score:.3f}", style="dim")
+        table.add_row(f"   learner {i} alone", f"{score:.3f}", style="dim")
     table.add_row("all data in one place", f"{comparison.together:.3f}")
     return table
 

@@ -21,6 +21,7 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 _EXTRA_OF = {
     "sklearn": "sklearn",
     "matplotlib": "plot",
+    "pandas": "pandas",
     "web3": "evm",
     "eth_tester": "evm",
     "eth": "evm",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from colearn_learner.cli._support.connect import Place
-from colearn_learner.cli._support.output import format_time, shorten
+from colearn_learner.cli._support.output import format_time
 from colearn_ledger.history import History
 from colearn_ledger.networks.profiles import Network
 from colearn_ledger.networks.references import ExperimentReference
 from colearn_ledger.protocol import Account, Experiment, Learner, Merge, Round, to_dict
+from colearn_ledger.text.shortening import shorten
 
 
 def reference_of(network: Network, contract: Account, shown: Experiment) -> ExperimentReference:
@@ -94,13 +95,30 @@ def _weights(shown: Experiment) -> list[tuple[str, str]]:
     return [("weights", f"mean of {len(cids)} files"), *(("", cid) for cid in cids)]
 
 
-def slot_rows(round_: Round, learners: Sequence[Learner]) -> list[list[str]]:
+def learner_rows(learners: Sequence[Learner], names: Mapping[Account, str]) -> list[list[str]]:
+    """Return a row for each learner: index, name, account, whether it is active, strikes."""
+    return [
+        [
+            str(each.index),
+            names.get(each.account, "-"),
+            each.account,
+            "yes" if each.active else "no",
+            str(each.strikes),
+        ]
+        for each in learners
+    ]
+
+
+def slot_rows(
+    round_: Round, learners: Sequence[Learner], names: Mapping[Account, str]
+) -> list[list[str]]:
     """Return a row for each slot of a round: slot, learner, state, approvals, weights."""
     index_of = {learner.account: learner.index for learner in learners}
     return [
         [
             str(number),
-            f"{index_of.get(slot.proposer, '?')} {shorten(slot.proposer)}",
+            f"{index_of.get(slot.proposer, '?')} "
+            f"{names.get(slot.proposer) or shorten(slot.proposer)}",
             "accepted" if slot.accepted else slot.state.name.lower(),
             f"{slot.approvals}, {round_.needed} needed" if slot.content else "-",
             slot.content.cid if slot.content else "-",

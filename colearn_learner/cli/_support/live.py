@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -10,7 +9,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from colearn_learner.agent.observation import Observation
-from colearn_learner.cli._support.output import format_numbers
+from colearn_ledger.history.marks import Mark, explain_marks
+from colearn_ledger.history.summary import mean_scores
+from colearn_ledger.history.table import count_marks, draw_marks
 from colearn_ledger.protocol import (
     Account,
     Event,
@@ -24,11 +25,14 @@ from colearn_ledger.protocol import (
     VotingStarted,
     WeightsProposed,
 )
+from colearn_ledger.text.ranges import format_numbers
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from colearn_ledger.history import ScoreKind
 
 _OF_A_ROUND = (
     *(RoundStarted, WeightsProposed, VotingStarted),
@@ -41,15 +45,6 @@ _STYLES = {
     Outcome.NO_PROPOSAL: "yellow",
     Outcome.ABANDONED: "yellow",
 }
-
-_CAPTION = "★ proposer  ✔ approved  ✘ rejected  ● committed  · no ballot yet"
-_PLURAL_CAPTION = (
-    "★ proposer  ✔ approved some  ✘ approved none\n"
-    "● committed  · no ballot yet\n"
-    "approve: proposals with enough approvals"
-)
-
-_MARKS = {"yes": ("✔", "green"), "no": ("✘", "red"), "committed": ("●", "magenta")}
 
 
 @dataclass(slots=True)
@@ -92,16 +87,24 @@ class _Row:
         """Return the number of known ballots that approve the proposal of a slot."""
         return sum(vote.approves(slot) for vote in self.votes.values())
 
-    def mean(self) -> float | None:
-        """Return the mean test score of the accepted proposals, or of all if none is accepted."""
+    def current_scores(self) -> dict[int, Scores]:
+        """Return each voter's scores of the weights that the round began with."""
+        return {voter: vote.scores[0] for voter, vote in self.votes.items()}
+
+    def scores_of(self, slot: int) -> dict[int, Scores]:
+        """Return the scores of a proposal by each voter except for its proposer."""
+        place = 1 + sorted(self.proposed).index(slot)
+        return {
+            voter: vote.scores[place]
+            for voter, vote in self.votes.items()
+            if len(vote.scores) == 1 + len(self.proposed) and self.proposers[slot] != voter
+        }
+
+    def proposed_score(self) -> float | None:
+        """Return the voters' mean vote score of the accepted proposals, or of all if none is."""
         slots = self.accepted_slots or sorted(self.proposed)
-        found = [self.proposed[slot].test_score for slot in slots]
-        places = [1 + sorted(self.proposed).index(slot) for slot in slots]
-        for vote in self.votes.values():
-            if len(vote.scores) == 1 + len(self.proposed):
-                found += [vote.scores[place].test_score for place in places]
-        known = [score for score in found if score is not None and math.isfinite(score)]
-        return math.fsum(known) / len(known) if known else None
+        found = [score for slot in slots for score in self.scores_of(slot).values()]
+        return mean_scores(found).vote_score
 
 
 class LiveView(AbstractContextManager["LiveView"]):
@@ -112,15 +115,15 @@ class LiveView(AbstractContextManager["LiveView"]):
     Args:
         console: where to draw.
         accounts: the learners' accounts, in order of index.
-        score_name: name of the score.
+        score: what the scores measure.
     """
 
-    def __init__(self, console: Console, accounts: Sequence[Account], *, score_name: str) -> None:
+    def __init__(self, console: Console, accounts: Sequence[Account], *, score: ScoreKind) -> None:
         from rich.live import Live
 
         self._console = console
         self._index = {account: i for i, account in enumerate(accounts)}
-        self._score_name = score_name
+        self._score = score
         self._rows: dict[int, _Row] = {}
         self._printed = 0
         self._live = (
@@ -182,17 +185,18 @@ class LiveView(AbstractContextManager["LiveView"]):
             self._printed += 1
 
     def _print_line(self, index: int, row: _Row) -> None:
-        marks = "".join(self._mark(row, i)[0] for i in range(len(self._index)))
+        marks = "".join(self._mark(row, i).symbol for i in range(len(self._index)))
         approvals = f"{row.approvals(0)} of {row.eligible} approve"
         outcome = _outcome(row)
         if row.is_plural:
             counts = " ".join(str(row.approvals(slot)) for slot in sorted(row.proposed))
             approvals = f"approvals {counts or 'none'}"
-            accepted = sorted(row.proposers[slot] + 1 for slot in row.accepted_slots)
+            accepted = sorted(row.proposers[slot] for slot in row.accepted_slots)
             outcome += f" (learners {format_numbers(accepted)})" if accepted else ""
         self._console.print(
-            f"round {index + 1}: {_proposers(row)}, ballots {marks}, "
-            f"{approvals} ({row.needed} needed), {outcome}, mean {self._score_name} {_mean(row)}",
+            f"round {index}: {_proposers(row)}, ballots {marks}, "
+            f"{approvals} ({row.needed} needed), {outcome}, {self._score.name} of the group's "
+            f"model {_score(self._group_score(index))}, proposed {_score(row.proposed_score())}",
             highlight=False,
             soft_wrap=True,
         )
@@ -202,11 +206,11 @@ class LiveView(AbstractContextManager["LiveView"]):
         from rich.table import Table
         from rich.text import Text
 
-        # `_ballots` leaves room for the other columns; the name of the score is shortened first
+        # `_ballots` leaves room for the other columns
         table = Table(
             box=SIMPLE_HEAD,
             pad_edge=False,
-            caption=_PLURAL_CAPTION if self._has_plural_rounds() else _CAPTION,
+            caption=self._caption(),
             caption_justify="left",
         )
         table.add_column("round", justify="right")
@@ -214,41 +218,61 @@ class LiveView(AbstractContextManager["LiveView"]):
         table.add_column("ballots", no_wrap=True)
         table.add_column("approve", justify="right")
         table.add_column("outcome", no_wrap=True)
-        table.add_column(self._score_name, justify="right")
+        table.add_column("group", justify="right")
+        table.add_column("proposed", justify="right")
         for index, row in self._shown_rows():
             table.add_row(
-                str(index + 1),
+                str(index),
                 _proposer(row),
                 self._ballots(row),
                 _approvals(row),
                 Text(_outcome(row), _STYLES.get(row.outcome, "cyan")),
-                _mean(row),
+                _score(self._group_score(index)),
+                _score(row.proposed_score()),
             )
         return table
 
+    def _group_score(self, index: int) -> float | None:
+        """Return the score of the group's model when a round began, as in `colearn history`.
+
+        It is a mean over the learners that have scored this model so far, in any round.
+        """
+        scores: dict[int, Scores] = {}
+        for number in range(index, -1, -1):
+            row = self._rows.get(number, _Row())
+            if number < index and (accepted := row.accepted_slots):
+                if len(accepted) == 1:
+                    scores = {**row.scores_of(accepted[0]), **scores}
+                break
+            scores = {**row.current_scores(), **scores}
+        return mean_scores(scores.values()).vote_score
+
+    def _caption(self) -> str:
+        marks = explain_marks(set(Mark) - {Mark.OUTSIDE})
+        lines = [f"{marks}", f"group: the group's model when the round began; {self._score}"]
+        if self._has_plural_rounds():
+            lines.append("approve, outcome: numbers of proposals")
+        return "\n".join(lines)
+
     def _ballots(self, row: _Row) -> Text:
         """Return a mark for each learner, or the number of each mark if they do not fit."""
-        from rich.text import Text
-
         n_learners = len(self._index)
         marks = [self._mark(row, i) for i in range(n_learners)]
         room = self._console.width - self._width_of_the_rest()
-        if n_learners <= room:
-            space = " " if 2 * n_learners <= room else ""
-            return Text(space).join(Text(*mark) for mark in marks)
-        counted = [(mark, marks.count(mark)) for mark in _MARKS.values()]
-        return Text(" ").join(Text(f"{n} {mark[0]}", mark[1]) for mark, n in counted if n)
+        if n_learners > room:
+            return count_marks(marks)
+        return draw_marks(marks, " " if 2 * n_learners <= room else "")
 
     def _width_of_the_rest(self) -> int:
         """Return the width, in characters, of all columns except the ballots."""
         plural = self._has_plural_rounds()
         proposer = max(
-            len("proposer"), len(f"learner {len(self._index)}"), plural * len("16 learners")
+            len("proposer"), len(f"learner {len(self._index) - 1}"), plural * len("16 learners")
         )
         outcome = len("accepted 16/16" if plural else "no proposal")
-        score = max(len("000.0000"), *map(len, self._score_name.split()))
-        between = 17  # three characters between two columns, one at either end
-        return len("round") + proposer + len("approve") + outcome + score + between
+        scores = len("000.0000") + len("proposed")
+        between = 20  # three characters between two columns, one at either end
+        return len("round") + proposer + len("approve") + outcome + scores + between
 
     def _has_plural_rounds(self) -> bool:
         return any(row.is_plural for row in self._rows.values())
@@ -259,23 +283,25 @@ class LiveView(AbstractContextManager["LiveView"]):
         return sorted(self._rows.items())[-fit:]
 
     @staticmethod
-    def _mark(row: _Row, learner: int) -> tuple[str, str]:
+    def _mark(row: _Row, learner: int) -> Mark:
         if learner in row.votes:
-            return _MARKS["yes" if row.votes[learner].approvals else "no"]
+            return Mark.APPROVED if row.votes[learner].approvals else Mark.REJECTED
         if learner in row.committed:
-            return _MARKS["committed"]
-        return ("★", "bold blue") if learner in row.proposers else ("·", "dim")
+            return Mark.COMMITTED
+        if learner in row.proposers:
+            return Mark.PROPOSER
+        return Mark.MISSING if row.voting else Mark.OUTSIDE
 
 
 def _proposer(row: _Row) -> str:
     if row.is_plural:
         return f"{len(row.proposers)} learners"
-    return f"learner {row.proposers[0] + 1}" if row.proposers else "…"
+    return f"learner {row.proposers[0]}" if row.proposers else "…"
 
 
 def _proposers(row: _Row) -> str:
     if row.is_plural:
-        return f"proposers {format_numbers([learner + 1 for learner in row.proposers])}"
+        return f"proposers {format_numbers(row.proposers)}"
     return f"proposer {_proposer(row)}"
 
 
@@ -295,6 +321,5 @@ def _outcome(row: _Row) -> str:
     return "voting …" if row.voting else "training …"
 
 
-def _mean(row: _Row) -> str:
-    mean = row.mean()
-    return "–" if mean is None else f"{mean:.4f}"
+def _score(score: float | None) -> str:
+    return "–" if score is None else f"{score:.4f}"

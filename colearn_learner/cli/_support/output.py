@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from colearn_learner.cli._support.escaping import escape_controls
+from colearn_ledger.text.escaping import escape_controls
 
 if TYPE_CHECKING:
     from rich.console import Console
-
+    from rich.text import Text
 
 _NARROWEST_PIPE = 80
 _WIDEST_PIPE = 2_000
+_NARROWEST = 40
 
 
 def dump_json(value: Any, *, indent: int | None = None, default: Any = None) -> str:
@@ -107,7 +108,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
     if not rows:
         print_line(empty)
         return
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, style="bold" if number == 0 else "", overflow="fold")
     for row in rows:
@@ -117,7 +118,26 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
         wide = console.options.update(width=_WIDEST_PIPE, max_width=_WIDEST_PIPE)
         width = max(_NARROWEST_PIPE, console.measure(table, options=wide).maximum)
         console = open_console(width=width)
+        with console.capture() as drawn:
+            console.print(table)
+        lines = drawn.get().splitlines()
+        click.echo("\n".join(line.rstrip() for line in lines))
+        return
     console.print(table)
+
+
+def print_rich_lines(lines: Sequence[Text]) -> None:
+    """Print styled lines as they are, without wrapping; they have no colours in a pipe."""
+    console = open_console()
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+def find_width() -> int | None:
+    """Return the width to print in: that of $COLUMNS or the terminal, and None in a pipe."""
+    if os.environ.get("COLUMNS", "").isdecimal() or sys.stdout.isatty():
+        return max(shutil.get_terminal_size().columns, _NARROWEST)
+    return None
 
 
 def print_fields(fields: Sequence[tuple[str, str]]) -> None:
@@ -173,25 +193,3 @@ def format_time(seconds: int | None) -> str:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
     except (OverflowError, ValueError, OSError):  # a chain's clock may be far off
         return str(seconds)
-
-
-def shorten(text: str) -> str:
-    """Return the two ends of an account or a CID, to fit into a table."""
-    return f"{text[:8]}…{text[-4:]}"
-
-
-def format_numbers(numbers: Sequence[int]) -> str:
-    """Return ascending numbers as text, with three or more in a row as a range: ``0, 2-5``.
-
-    Numbers in any other order are kept in their order.
-    """
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    parts = (
-        [f"{run[0]}-{run[-1]}"] if len(run) > 2 else [str(number) for number in run] for run in runs
-    )
-    return ", ".join(part for group in parts for part in group)

@@ -148,7 +148,8 @@ class Walk:
 
     def _env(self) -> dict[str, str]:
         others = {k: v for k, v in os.environ.items() if not k.startswith("COLEARN_")}
-        return {**others, **self._environment}
+        indented = {"COLUMNS": str(max(40, self.console.width - 2))}
+        return {**others, **indented, **self._environment}
 
     def _output(self, arguments: Sequence[object]) -> str:
         done = subprocess.run(  # noqa: S603 - our own command

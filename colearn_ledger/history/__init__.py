@@ -1,0 +1,20 @@
+"""An experiment's history: read from a ledger, shown as a table, a picture, a page, JSON or CSV."""
+
+from colearn_ledger.history.reading import read_history, read_score
+from colearn_ledger.history.records import (
+    Announcement,
+    BallotRecord,
+    History,
+    RoundRecord,
+    ScoreKind,
+)
+
+__all__ = [
+    "Announcement",
+    "BallotRecord",
+    "History",
+    "RoundRecord",
+    "ScoreKind",
+    "read_history",
+    "read_score",
+]
