@@ -93,6 +93,7 @@ def chart_of_results(results: Results, score_name: str) -> Chart:
             if _proposals(result)
         ),
         marks=tuple(_marks(result) for result in results.data),
+        plural=any(result.proposals for result in results.data),
         accepted=frozenset(
             (n, learner)
             for n, result in enumerate(results.data)

@@ -54,6 +54,7 @@ class Chart:
         high: the highest, as ``group``.
         points: the proposals.
         marks: the learners' marks in each round.
+        plural: whether there are rounds of several proposals.
         accepted: the round and the learner of each accepted proposal, as positions.
     """
 
@@ -68,6 +69,7 @@ class Chart:
     high: tuple[float, ...] = ()
     points: tuple[Point, ...] = ()
     marks: tuple[tuple[Mark, ...], ...] = ()
+    plural: bool = False
     accepted: frozenset[tuple[int, int]] = field(default_factory=frozenset)
 
     @property
@@ -95,6 +97,7 @@ def chart_of(history: History) -> Chart:
         high=_numbers([group.high for group in groups]),
         points=tuple(_points(summaries)),
         marks=tuple(summary.marks for summary in summaries),
+        plural=history.experiment.params.proposers > 1,
         accepted=frozenset(
             (n, index_of[proposal.proposer])
             for n, summary in enumerate(summaries)

@@ -122,7 +122,7 @@ class _Detail:
             of = "the proposal" if len(self._slots) == 1 else "each proposal"
             terms.append(("slot …", f"the learner's vote score of {of}"))
         if len(self._round.slots) > 1:
-            terms.append(("ballot", explain_marks(set(self._summary.marks))))
+            terms.append(("ballot", explain_marks(set(self._summary.marks), plural=True)))
         return terms
 
     def _ballot(self, row: BallotRecord) -> dict[str, str]:

@@ -127,7 +127,7 @@ def draw_votes(axes: Axes, chart: Chart) -> None:
     axes.set_ylim(max(n_learners, 1) - 0.5, -0.5)
     used = {mark for marks in chart.marks for mark in marks}
     framed = ", framed: its proposal was accepted" if chart.accepted else ""
-    axes.set_xlabel(f"round\n{explain_marks(used)}{framed}", fontsize=9)
+    axes.set_xlabel(f"round\n{explain_marks(used, plural=chart.plural)}{framed}", fontsize=9)
     axes.spines[:].set_visible(False)
     _finish(axes, chart)
 

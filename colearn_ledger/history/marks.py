@@ -46,6 +46,18 @@ def mark_ballot(record: RoundRecord, ballot: Ballot) -> Mark:
     return Mark.MISSING if ballot.eligible and record.round.contents else Mark.OUTSIDE
 
 
-def explain_marks(used: set[Mark]) -> str:
-    """Return a line that explains the marks that are used."""
-    return ", ".join(mark.describe() for mark in Mark if mark in used)
+def explain_marks(used: set[Mark], *, plural: bool = False) -> str:
+    """Return a line that explains the marks that are used.
+
+    Args:
+        used: the marks.
+        plural: whether there are rounds of several proposals.
+    """
+    texts = [mark.describe() for mark in Mark if mark in used]
+    if plural:
+        several = {
+            Mark.APPROVED.describe(): f"{Mark.APPROVED.symbol} approved at least one",
+            Mark.REJECTED.describe(): f"{Mark.REJECTED.symbol} approved none",
+        }
+        texts = [several.get(text, text) for text in texts]
+    return ", ".join(texts)

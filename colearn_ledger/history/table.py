@@ -155,7 +155,7 @@ class _Table:
         if self._plural:
             yield "accepted", f"proposals{votes} for each"
         else:
-            yield "3 of 4", f"approvals and voters{votes}"
+            yield "n of m", f"approvals and voters{votes}"
         yield "group", "the group's model when the round began, by the learners' mean vote score"
         for head, text in _LEGEND.items():
             if head in shown:
@@ -164,7 +164,10 @@ class _Table:
             yield "closed", "time" + ("" if self._day is None else f" on {self._day}") + ", in UTC"
         if "ballots" in shown:
             used = {mark for summary in self._summaries for mark in summary.marks}
-            yield "ballots", f"of {self._name_learners()}: {explain_marks(used)}"
+            yield (
+                "ballots",
+                f"of {self._name_learners()}: {explain_marks(used, plural=self._plural)}",
+            )
 
     def _name_learners(self) -> str:
         learners = self._history.learners

@@ -124,6 +124,7 @@ def test_wide_table_has_best_and_mean_of_a_plural_round(plural: History):
     assert head in [line.split() for line in lines]
     # slot s has the mean of n + s / 100 over the other learners n
     assert rows_of(lines)[0][6:9] == ["1.9900", "1.5400", "2.0200"]
+    assert any("✔ approved at least one" in line for line in lines)
     assert rows_of(lines)[0][-6:] == ["alice,", "carol,", "erin", "mean", "of", "3"]
 
 

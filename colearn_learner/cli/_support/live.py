@@ -248,7 +248,7 @@ class LiveView(AbstractContextManager["LiveView"]):
         return mean_scores(scores.values()).vote_score
 
     def _caption(self) -> str:
-        marks = explain_marks(set(Mark) - {Mark.OUTSIDE})
+        marks = explain_marks(set(Mark) - {Mark.OUTSIDE}, plural=self._has_plural_rounds())
         lines = [f"{marks}", f"group: the group's model when the round began; {self._score}"]
         if self._has_plural_rounds():
             lines.append("approve, outcome: numbers of proposals")
