@@ -4,7 +4,7 @@ Usage: .venv/bin/python scripts/build_docs.py [FOLDER]
 
 The site is written to FOLDER, by default build/docs. The errors include broken links, pages missing
 from the menu and names that the API reference does not find. The hook in scripts/docs, set in
-mkdocs.yml, generates some pages and pictures, which are not in the repository.
+mkdocs.yml, generates the references of commands and contracts, which are not in the repository.
 """
 
 from __future__ import annotations

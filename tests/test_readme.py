@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -21,8 +20,3 @@ def test_python_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert len(blocks) == 2
     assert (tmp_path / "rounds.png").exists()
     assert len(runner.names["results"].data) == 4  # type: ignore[attr-defined]
-
-
-def test_links_and_pictures_exist():
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", README.read_text()):
-        assert (README.parent / target).exists(), target

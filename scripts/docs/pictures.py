@@ -1,9 +1,18 @@
-"""Draw the documentation's pictures, boxes and arrows, as SVG for browsers."""
+"""Draw the documentation's pictures, boxes and arrows, as SVG for browsers, into docs/images.
+
+Usage: .venv/bin/python scripts/docs/pictures.py [--check]
+
+With --check, nothing is written; the exit status is 1 if a picture differs.
+"""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "images"
 
 INK, PAPER, ACCENT = "#37474f", "#eceff1", "#00897b"
 HALO = " stroke='white' stroke-width='5' paint-order='stroke'"
@@ -107,3 +116,29 @@ def processes() -> str:
     picture.arrow((500, 105), (638, 55), "transactions")
     picture.arrow((500, 130), (638, 185), "weights")
     return picture.svg()
+
+
+PICTURES = {
+    "processes.svg": processes,
+    "round.svg": life_of_a_round,
+    "who-knows-what.svg": who_knows_what,
+}
+
+
+def main(*, check: bool) -> int:
+    """Write the pictures, or compare them with the files, and return the exit status."""
+    for name, draw in PICTURES.items():
+        path = FOLDER / name
+        if not check:
+            path.write_text(draw())
+        elif not path.is_file() or path.read_text() != draw():
+            print(f"{path} differs; run scripts/docs/pictures.py", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] not in ([], ["--check"]):
+        print(__doc__)
+        sys.exit(2)
+    sys.exit(main(check=sys.argv[1:] == ["--check"]))

@@ -119,6 +119,18 @@ def test_pictures_are_svg_with_a_title(site: Path):
         assert root.findtext("{http://www.w3.org/2000/svg}title")
 
 
+def test_pictures_are_those_that_the_script_draws():
+    command = [sys.executable, str(ROOT / "scripts" / "docs" / "pictures.py"), "--check"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
+def test_links_to_sources_lead_to_references(site_pages: dict[str, Page]):
+    links = set(site_pages["index.html"].links)
+    assert {"reference/evm.html", "reference/cosmwasm.html"} <= links
+    assert not [link for link in links if link.startswith("..")]
+
+
 def test_broken_link_fails_the_build(tmp_path: Path):
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "index.md").write_text("[nowhere](nowhere.md)\n")
