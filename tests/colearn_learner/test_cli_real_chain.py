@@ -13,6 +13,7 @@ from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.address_book import Networks
 from colearn_ledger.networks.profiles import EvmNetwork
+from colearn_ledger.text.shortening import shorten
 from colearn_localnet.anvil import Anvil
 from tests.support.commands import colearn, run_json
 from tests.support.real_chain import (  # noqa: F401 - fixtures among them
@@ -64,7 +65,7 @@ def test_three_agents_complete_an_experiment_and_history_matches_the_contract(
     assert colearn("history", reference, "--format", "csv").output.count("\n") == 1 + 9
     table = colearn("history", reference).output
     contents = [round_["slots"][0]["content"] for round_ in history["rounds"]]
-    assert all(content["cid"][:20] in table for content in contents)
+    assert all(shorten(content["cid"]) in table for content in contents)
 
     out = home / "model.safetensors"
     for more, content in (
