@@ -114,6 +114,13 @@ class PollTimes:
         """Let no other poll be due while one is in flight, or right after a failure."""
         self._set_due(at, at)
 
+    def find_start(self, at: float) -> float:
+        """Return when a look began that took the place of a poll and ended at ``at``.
+
+        Otherwise polls would come later after each block, until agents miss the next block.
+        """
+        return self.due if 0 <= at - self.due < self._fewest else at
+
     @property
     def _step(self) -> float:
         return (self.block_seconds or 0.0) * _EARLY
@@ -215,7 +222,7 @@ class Heads(Generic[H]):
             known = self._head
             if self._is_pushed() or (known is not None and head.number <= known.number):
                 return
-            self._polled_at = time.monotonic()
+            self._polled_at = self._times.find_start(time.monotonic())
             self._times.find(self._polled_at, head)
             self._take(head)
 

@@ -187,6 +187,19 @@ class TestPolledHead:
         assert heads.wait_past(Block(8, hash=""), 0) == Block(8, hash="")  # the same block
         assert node.asked == 2
 
+    def test_slow_answers_do_not_delay_the_polls_after_them(self, node: Node, clock: Clock):
+        heads = Heads(node.poll, 1.0, None)
+        node.head = Block(7, 1_007)
+        heads.wait_past(None, 0)
+        clock.sleep(0.75)
+        for number in range(8, 12):
+            clock.sleep(0.5)  # a look was due after a quarter of a second, and its answer comes now
+            heads.notice(Block(number, 1_000 + number))
+            clock.sleep(0.5)
+        clock.sleep(0.25)
+        node.head = Block(12, 1_012)
+        assert heads.refresh() == node.head
+
     def test_caller_that_waits_for_a_due_poll_may_ask_something_else(
         self, node: Node, clock: Clock
     ):

@@ -38,7 +38,7 @@ def scripted_node(
         with suppress(ConnectionClosed):
             while flood is not None and not over.is_set():
                 socket.send(flood)
-        over.wait(LIMIT)
+        over.wait(2 * LIMIT)
 
     with serve(handle, "127.0.0.1", 0) as server:
         thread = threading.Thread(target=server.serve_forever)

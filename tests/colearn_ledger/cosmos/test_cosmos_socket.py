@@ -22,13 +22,19 @@ from colearn_ledger.networks.profiles import BUILT_IN_NETWORKS
 from tests.colearn_ledger.cosmos.test_cosmos_heads import ScriptedNode
 from tests.support.contract_answers import CONTRACT
 from tests.support.scripted_socket import Listener, scripted_node
-from tests.support.waiting import BackgroundCall, wait_until_true
+from tests.support.waiting import LIMIT, BackgroundCall, wait_until_true
 
 CHAIN = "chain-1"
 SUBSCRIBED = json.dumps({"jsonrpc": "2.0", "id": 1, "result": {}})
 HASH = "525B7E1B39ABFF6643D5CA0AF2B4C080AA69B8F6E6B88F5D96FA1C4B669EDA57"
 
 Fields = dict[str, Any]
+
+
+@pytest.fixture(autouse=True)
+def _without_idle_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no subscription end because nobody uses it."""
+    monkeypatch.setattr("colearn_ledger.chains.subscription._IDLE_SECONDS", 30 * LIMIT)
 
 
 def header(height: int, /, **changes: Any) -> Fields:

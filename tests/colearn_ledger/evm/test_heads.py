@@ -22,6 +22,12 @@ NEVER = 30 * LIMIT
 SUBSCRIBED = json.dumps({"jsonrpc": "2.0", "id": 1, "result": "0x1"})
 
 
+@pytest.fixture(autouse=True)
+def _without_idle_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no subscription end because nobody uses it."""
+    monkeypatch.setattr("colearn_ledger.chains.subscription._IDLE_SECONDS", 30 * LIMIT)
+
+
 def new_head(number: int) -> str:
     header = {"number": hex(number), "hash": f"0x{number:064x}", "timestamp": hex(12 * number)}
     params = {"subscription": "0x1", "result": header | {"baseFeePerGas": "0x7"}}
