@@ -43,6 +43,9 @@ proto: setup-dev ## generate the Python code of the remote learner's protocol
 cosmwasm: setup-dev ## compile the CosmWasm contract and put the wasm into the Python package
 	@$(VENV)/python scripts/build_cosmwasm.py
 
+embedded: setup-dev ## compile the EVM of the embedded chain and put the wasm into the Python package
+	@$(VENV)/python scripts/build_embedded.py
+
 test-long: setup-dev ## run in full what `make test` runs in a reduced version
 	@$(VENV)/python scripts/check.py long
 
@@ -53,6 +56,7 @@ clean: ## remove the files that the other targets create
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	rm -rf contracts/evm/node_modules contracts/evm/out contracts/evm/cache
 	rm -rf contracts/cosmwasm/target contracts/cosmwasm/traces contracts/cosmwasm/Cargo.lock
+	rm -rf contracts/embedded/target contracts/embedded/Cargo.lock
 
 setup-demo:
 	@$(PYTHON) scripts/setup.py demo

@@ -34,6 +34,7 @@ from colearn_localnet.toolchains import cache_folder
 ROOT = Path(__file__).resolve().parent.parent
 EVM = ROOT / "contracts" / "evm"
 COSMWASM = ROOT / "contracts" / "cosmwasm"
+EMBEDDED = ROOT / "contracts" / "embedded"
 REPORTS = ROOT / "build" / "checks"
 IN_CI = os.environ.get("CI") == "true"
 AT_A_TIME = 2
@@ -112,6 +113,7 @@ LINT = (
     Stage(LOCK, python("scripts/build_cosmwasm.py", "--lock"), needs=("rust",)),
     Stage("forge fmt, solhint", ("npm", "run", "--silent", "lint"), EVM, ("node",), after=(NPM,)),
     Stage("cargo fmt", ("cargo", "fmt", "--check"), COSMWASM, ("rust",), after=(LOCK,)),
+    Stage("cargo fmt, embedded EVM", ("cargo", "fmt", "--check"), EMBEDDED, ("rust",)),
     Stage(
         "clippy",
         cargo("clippy", "--all-targets", "--", "-D", "warnings"),
@@ -148,6 +150,12 @@ TEST = (
         python("scripts/build_cosmwasm.py", "--check"),
         needs=("rust", "wasm"),
         after=(LOCK,),
+    ),
+    Stage(
+        "embedded EVM artifact",
+        python("scripts/build_embedded.py", "--check"),
+        needs=("rust",),
+        after=("cosmwasm artifact",),
     ),
     Stage("record traces", python("-m", "tests.traces.record")),
     Stage(

@@ -33,8 +33,7 @@ HEAVY = {
     *("tensorflow", "keras", "sklearn", "matplotlib", "onnx"),
     *(
         "web3",
-        "eth_tester",
-        "eth",
+        "wasmtime",
         "ipfshttpclient",
         "requests",
         "prometheus_client",

@@ -164,7 +164,7 @@ def demo(*, options: _DemoOptions, out: Path | None, as_json: bool) -> None:
 
 def _plan(options: _DemoOptions) -> Plan:
     """Check all options before the simulation starts."""
-    need("sklearn", "matplotlib", *(["web3", "eth_tester"] if options.ledger == "evm" else []))
+    need("sklearn", "matplotlib", *(["web3", "wasmtime"] if options.ledger == "evm" else []))
     data = dataset(options.dataset_name)
     chosen = model(options.model_name or default_model(data), data)
     shares = split(

@@ -15,7 +15,7 @@ from colearn_learner.datasets import DATASETS, SOURCES, read_share
 from colearn_learner.errors import InvalidData
 from tests.support.commands import colearn, run_json
 
-HEAVY = {"tensorflow", "keras", "sklearn", "scipy", "PIL", "matplotlib", "web3", "eth_tester"}
+HEAVY = {"tensorflow", "keras", "sklearn", "scipy", "PIL", "matplotlib", "web3", "wasmtime"}
 
 
 def test_prepare_creates_and_lists_the_folders(tmp_path: Path):

@@ -22,7 +22,7 @@ COMMANDS = [
     for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     for line in block.splitlines()
 ]
-HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "web3", "eth_tester", "ipfshttpclient"}
+HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "web3", "wasmtime", "ipfshttpclient"}
 HEAVY |= {"torch", "xgboost", "cosmpy"}
 
 

@@ -14,7 +14,7 @@ from colearn_learner.cli import main
 
 HEAVY = {
     *("tensorflow", "keras", "sklearn", "matplotlib", "onnx", "tf2onnx"),
-    *("web3", "eth_tester", "eth", "cosmpy", "grpc", "torch", "xgboost", "scipy"),
+    *("web3", "wasmtime", "cosmpy", "grpc", "torch", "xgboost", "scipy"),
     *("eth_account", "eth_utils", "coincurve", "pydantic"),
 }
 
@@ -52,8 +52,7 @@ LOCAL = (*DEMO, "--ledger", "local")
     ("arguments", "blocked", "extra"),
     [
         (DEMO, "web3", "evm"),
-        (DEMO, "eth_tester", "evm"),
-        (DEMO, "eth", "evm"),
+        (DEMO, "wasmtime", "evm"),
         (LOCAL, "sklearn", "sklearn"),
         (LOCAL, "matplotlib", "plot"),
         ((*LOCAL, "--model", "keras-mlp"), "keras", "keras"),
@@ -73,7 +72,7 @@ def test_missing_extra_is_reported_with_the_command_that_installs_it(
 
 
 def test_local_demo_runs_without_chain_and_keras_packages(tmp_path: Path):
-    absent = ("web3", "eth_tester", "eth", "keras", "tensorflow", "onnx")
+    absent = ("web3", "wasmtime", "keras", "tensorflow", "onnx")
     run = colearn(*LOCAL, "--json", cwd=tmp_path, blocked=absent)
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout)["rounds"] == 1

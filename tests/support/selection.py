@@ -31,7 +31,7 @@ FRAMEWORKS = {
 """Parts of the names of modules that load a framework."""
 
 EMBEDDED = {"EmbeddedChain", "any_world"}
-"""A class and a fixture that run the contract in Python, which is slow."""
+"""A class and a fixture that run the compiled contract in this process."""
 
 HEAVY_FOLDERS = {"docs", "statemachine"}
 HEAVY_FILES = {

@@ -10,8 +10,8 @@ _REASONS = {
     # geth, erigon, reth: "already known"; anvil: "transaction already imported";
     # nethermind: "AlreadyKnown"; besu: "Known transaction"
     Refusal.KNOWN: ("already known", "alreadyknown", "already imported", "known transaction"),
-    # eth-tester: "Invalid transaction nonce: Expected 3, but got 2"; nethermind: "OldNonce"
-    Refusal.NONCE_USED: ("nonce too low", "nonce is too low", "oldnonce", "transaction nonce:"),
+    # nethermind: "OldNonce"
+    Refusal.NONCE_USED: ("nonce too low", "nonce is too low", "oldnonce"),
     Refusal.NONCE_TAKEN: ("replacement", "already pending with same nonce"),
     Refusal.FEE: ("underpriced", "less than block base fee", "feetoolow", "fee too low"),
 }

@@ -6,7 +6,10 @@ import itertools
 
 import pytest
 
+from colearn_ledger.chains.errors import EmptyWallet, NodeRefused, Refusal
+from colearn_ledger.chains.evm import EvmSenderConfig
 from colearn_ledger.chains.evm.embedded import EmbeddedChain
+from colearn_ledger.chains.evm.errors import classify_refusal
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.protocol import (
     DeadlineNotPassed,
@@ -41,12 +44,40 @@ class TestEmbeddedChain:
         place.ledger.create(params()).wait()
         assert waiting.result() is True
 
+    def test_state_is_read_as_of_an_earlier_block(self, place: Place):
+        deep = place.connect(
+            place.chain.provider, place.cy, sending=EvmSenderConfig(confirmations=2)
+        )
+        before = len(place.ledger.experiments())
+        created = place.ledger.create(params()).wait().experiment
+        assert len(deep.experiments()) == before
+        place.chain.fund(place.cy)
+        assert deep.experiments()[-1].id == created
+
+    def test_replayed_transactions_are_refused(self, place: Place):
+        fields = {"type": 2, "chainId": place.ledger.domain.chain_id, "gas": 21_000, "value": 1}
+        fields |= {"maxFeePerGas": 10**10, "maxPriorityFeePerGas": 10**9, "to": place.bob.address}
+        nonce = place.ledger._channel.node.nonce(place.cy.address)
+        sent = place.cy.sign_transaction(fields | {"nonce": nonce})
+        other = place.cy.sign_transaction(fields | {"nonce": nonce, "value": 2})
+        node = place.ledger._channel.node
+        node.send(sent)
+        for raw, reason in [(sent, Refusal.KNOWN), (other, Refusal.NONCE_USED)]:
+            with pytest.raises(NodeRefused) as refused:
+                node.send(raw)
+            assert classify_refusal(str(refused.value)) == reason
+
+    def test_account_without_coins_is_reported(self, place: Place):
+        poor = place.ledger.acting_for(Wallet.create())
+        with pytest.raises(EmptyWallet):
+            poor.create(params())
+
     def test_each_block_has_new_entropy(self, place: Place):
         seen = set()
         for _ in range(3):
             place.ledger.create(params()).wait()
             block = place.chain.provider.make_request("eth_getBlockByNumber", ["latest", False])
-            seen.add(block["result"]["mix_hash"])
+            seen.add(block["result"]["mixHash"])
         assert len(seen) == 3
         assert "0x" + "00" * 32 not in seen
 

@@ -176,7 +176,7 @@ class TestCalls:
             ledger.create(params())
         assert "eth_sendRawTransaction" not in node.requested
 
-    def test_call_takes_five_requests(self, place: Place, node: FaultyNode):
+    def test_call_takes_four_requests(self, place: Place, node: FaultyNode):
         ledger = place.connect(node, place.ana)
         experiment = ledger.create(params()).wait().experiment
         experiment_hash = ledger.experiment(experiment).hash
@@ -187,7 +187,6 @@ class TestCalls:
             "eth_getTransactionCount",
             "eth_sendRawTransaction",
             "eth_getTransactionReceipt",
-            "eth_getBlockByNumber",
         ]
 
     def test_threads_that_share_a_key_lose_no_transaction(self, place: Place):

@@ -46,7 +46,6 @@ def test_replacement_offers_an_eighth_more_within_the_ceilings(old, price, ceili
     ("message", "expected"),
     [
         ("nonce too low: next nonce 5, tx nonce 4", Refusal.NONCE_USED),
-        ("Invalid transaction nonce: Expected 3, but got 2", Refusal.NONCE_USED),
         ("OldNonce, Current nonce: 5, nonce of rejected tx: 4", Refusal.NONCE_USED),
         ("already known", Refusal.KNOWN),
         ("transaction already imported", Refusal.KNOWN),

@@ -1,18 +1,16 @@
-"""The Solidity contract on two machines: an embedded chain, and revm without transactions."""
+"""The Solidity contract on two machines: an embedded chain, and its EVM without signatures."""
 
 from __future__ import annotations
 
 import hashlib
 import random
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
-from eth_utils.address import to_checksum_address
-from pyrevm import EVM, BlockEnv
+from eth_utils.address import to_canonical_address, to_checksum_address
 
 from colearn_ledger.calls import CALLS, QUERIES, check_arguments
 from colearn_ledger.chains.evm.abi import Log, load_artifact
@@ -20,6 +18,14 @@ from colearn_ledger.chains.evm.embedded import EmbeddedChain
 from colearn_ledger.chains.evm.encoder import EvmEncoder
 from colearn_ledger.chains.evm.event_codec import event_from_log
 from colearn_ledger.chains.evm.ledger import EvmLedger
+from colearn_ledger.chains.evm.machine import (
+    REVERTED,
+    SUCCEEDED,
+    BlockContext,
+    Machine,
+    Outcome,
+    Transaction,
+)
 from colearn_ledger.chains.evm.wire import (
     error_from_wire,
     params_to_wire,
@@ -40,6 +46,9 @@ from tests.support.duel.plans import Parts
 
 _ABI = load_artifact().abi
 _ENCODER = EvmEncoder(_ABI)
+
+_CHAIN_ID = 1
+_GAS = 30_000_000
 
 
 @dataclass(frozen=True)
@@ -120,19 +129,17 @@ class EvmBackend(ABC):
 
 
 class RevmBackend(EvmBackend):
-    """Bare calls on revm through the ledger's encoding: microseconds each, without signatures."""
+    """Calls on the embedded chain's EVM through the ledger's encoding, without signatures."""
 
-    ZERO = Account("0x" + "00" * 20)
     is_slow = False
 
     def __init__(self) -> None:
-        self._evm = EVM(spec_id="CANCUN")
+        self._machine = Machine(_CHAIN_ID)
         self._time = 1_700_000_000
         self._calls = 0
-        deployer = to_checksum_address("0x" + "d0" * 20)
-        self._evm.set_balance(deployer, 10**30)
-        self._contract = to_checksum_address(self._evm.deploy(deployer, load_artifact().bytecode))
-        self.domain = signing_domain(self._evm.env.cfg.chain_id, Account(self._contract))
+        created = self._execute(Transaction(b"\xd0" * 20, None, load_artifact().bytecode, _GAS))
+        self._contract = created.contract
+        self.domain = signing_domain(_CHAIN_ID, Account(to_checksum_address(created.contract)))
 
     def now(self) -> int:
         return self._time
@@ -145,39 +152,42 @@ class RevmBackend(EvmBackend):
         return self.transact_raw(wallet, _ENCODER.encode(CALLS[name], checked))
 
     def transact_raw(self, wallet: Wallet, data: bytes) -> AcceptedCall:
-        self._calls += 1
-        entropy = hashlib.sha256(self._calls.to_bytes(8, "big")).digest()
-        self._evm.set_block_env(BlockEnv(timestamp=self._time, prevrandao=entropy))
-        self._call(wallet.address, data, is_static=False)
-        logs = [Log(tuple(topics), body) for topics, body in self._data_of_logs()]
+        sender = to_canonical_address(wallet.address)
+        nonce = self._machine.account(sender).nonce
+        call = Transaction(sender, self._contract, data, _GAS, nonce=nonce)
+        logs = [Log(log.topics, log.data) for log in self._execute(call).logs]
         events = [event_from_log(_ABI, log) for log in logs]
+        entropy = self._block().entropy
         return AcceptedCall(tuple(e for e in events if e is not None), self._time, entropy)
-
-    def _data_of_logs(self) -> list[tuple[list[bytes], bytes]]:
-        return [log.data for log in self._evm.result.logs]
 
     def ask(self, name: str, arguments: Sequence[Any]) -> Any:
         checked = check_arguments(QUERIES[name], arguments, SigningScheme.EIP712)
-        self._evm.set_block_env(BlockEnv(timestamp=self._time, prevrandao=bytes(32)))
-        data = self._call(self.ZERO, _ENCODER.encode(QUERIES[name], checked), is_static=True)
-        return _decode(name, checked, data)
+        call = Transaction(bytes(20), self._contract, _ENCODER.encode(QUERIES[name], checked), _GAS)
+        outcome = self._machine.call(call, self._block(), self._calls)
+        return _decode(name, checked, _output_of(outcome))
 
     def events(self, experiment: ExperimentId) -> None:
         return None
 
-    def _call(self, caller: Account, data: bytes, *, is_static: bool) -> bytes:
-        try:
-            return bytes(
-                self._evm.message_call(
-                    caller=caller, to=self._contract, calldata=data, is_static=is_static
-                )
-            )
-        except RuntimeError as error:  # the only way in which revm reports a refusal
-            output = re.search(r"output: 0x([0-9a-f]*)", str(error))
-            reason = error_from_wire(_ABI, bytes.fromhex(output[1])) if output else None
-            if reason is None:
-                raise
-            raise reason from None
+    def _execute(self, call: Transaction) -> Outcome:
+        self._calls += 1
+        outcome = self._machine.transact(call, self._block())
+        _output_of(outcome)
+        return outcome
+
+    def _block(self) -> BlockContext:
+        entropy = hashlib.sha256(self._calls.to_bytes(8, "big")).digest()
+        return BlockContext(self._calls, self._time, _GAS, 0, entropy)
+
+
+def _output_of(outcome: Outcome) -> bytes:
+    """Return the output of a call, or raise the protocol's error."""
+    if outcome.status == SUCCEEDED:
+        return outcome.output
+    reason = error_from_wire(_ABI, outcome.output) if outcome.status == REVERTED else None
+    if reason is None:
+        raise RuntimeError(outcome.output)
+    raise reason
 
 
 @lru_cache(maxsize=4_096)
@@ -221,7 +231,7 @@ class ChainBackend(EvmBackend):
         response = self._calendar.chain.provider.make_request(
             "eth_getBlockByNumber", ["latest", False]
         )
-        return bytes.fromhex(response["result"]["mix_hash"][2:])
+        return bytes.fromhex(response["result"]["mixHash"][2:])
 
 
 class Calendar:
@@ -231,8 +241,8 @@ class Calendar:
     duel.
     """
 
-    def __init__(self, people: Sequence[Wallet]) -> None:
-        self.time = 1_700_000_000
+    def __init__(self, people: Sequence[Wallet], time: int = 1_700_000_000) -> None:
+        self.time = time
         self.bank = Wallet.from_key(hashlib.sha256(b"bank").digest())
         self.chain = EmbeddedChain(clock=lambda: self.time, entropy=random.Random(1).randbytes)
         for wallet in people:
