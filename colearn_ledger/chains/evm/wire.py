@@ -7,6 +7,7 @@ a value of the protocol or raises.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from eth_utils.address import is_hex_address, to_checksum_address
@@ -148,6 +149,7 @@ def params_to_wire(params: ExperimentParams) -> Wire:
 # ------------------------------------------------------------------------- decoding
 
 
+@lru_cache(maxsize=1_024)
 def content_from_wire(wire: Wire) -> ContentRef | None:
     """Return a content reference, ``None`` for an empty one."""
     codec, digest, sha256, size = wire
@@ -183,6 +185,7 @@ def present_content(wire: Wire) -> ContentRef:
     return content
 
 
+@lru_cache(maxsize=64)  # agents ask for the same one again and again
 def experiment_from_wire(wire: Wire) -> Experiment:
     """Return an experiment."""
     number, creator, params, digest, status, cancel_requested, *times = wire[:9]
@@ -225,6 +228,7 @@ def learner_from_wire(experiment: ExperimentId, wire: Wire) -> Learner:
     )
 
 
+@lru_cache(maxsize=64)
 def round_from_wire(experiment: ExperimentId, wire: Wire) -> Round:
     """Return a round."""
     index, phase, outcome, slots, eligible, needed, ballots, commitments, proposals = wire[:9]
@@ -285,6 +289,7 @@ def agenda_from_wire(wire: Wire) -> Agenda:
     )
 
 
+@lru_cache(maxsize=4_096)
 def account_from_wire(address: str) -> Account:
     """Return an address with its EIP-55 checksum."""
     return Account(to_checksum_address(address))
