@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from pathlib import Path
 
 from colearn_learner.agent.announce import announce_merge
@@ -207,7 +208,8 @@ class WeightsAdopter:
         folder.record_pinned(round_index, contents)
         for content in contents:
             try:
-                self._context.pin(content, folder.cache.load_proposal(round_index, content))
+                load = partial(folder.cache.load_proposal, round_index, content)
+                self._context.pin(content, load)
             except (ContentUnavailable, ContentNotStored) as error:
                 _log.warning("%s: cannot pin an accepted file: %s", self._context.name, error)
 
@@ -217,7 +219,7 @@ class WeightsAdopter:
         if content not in folder.adopted[-1:]:
             folder.record_adopted(content)  # first, else a kill leaves a pin behind
         if folder.cache.load(content) is None:
-            context.pin(content, own)
+            context.pin(content, lambda: own)
             folder.cache.save(content, data)
 
     def _accept(self, weights: Weights) -> None:

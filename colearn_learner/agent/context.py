@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event as StopSignal
@@ -241,13 +241,19 @@ class AgentContext:
         with self.progress.track(Work.SENDING, len(data)) as report_done:
             self.store.put(FileInPieces(data, content, report_done))
 
-    def pin(self, content: ContentRef, own: memoryview | None = None) -> None:
+    def pin(
+        self, content: ContentRef, load_own: Callable[[], memoryview | None] = lambda: None
+    ) -> None:
         """Pin a file in the store, from our own copy if we have one rather than from other peers.
+
+        Args:
+            content: reference of the file.
+            load_own: returns our own copy; called only if the store does not have the file.
 
         Raises:
             ContentUnavailable, ContentNotStored: the file cannot be fetched or kept.
         """
-        if own is not None and not self.store.has(content):
+        if not self.store.has(content) and (own := load_own()) is not None:
             self.send(own, content)
         self.store.pin(content)
 

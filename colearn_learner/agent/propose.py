@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,9 +151,11 @@ class ProposalMaker:
         account = self._context.ledger.account
         if not any(s.proposer == account and s.content == proposal.content for s in round_.slots):
             return
-        data = self._context.folder.cache.load_proposal(round_.index, proposal.content)
+        cache = self._context.folder.cache
         try:
-            self._context.pin(proposal.content, data)
+            self._context.pin(
+                proposal.content, partial(cache.load_proposal, round_.index, proposal.content)
+            )
         except (ContentUnavailable, ContentNotStored) as error:
             name = self._context.name
             _log.warning("%s: cannot serve its proposal of round %d: %s", name, round_.index, error)

@@ -6,6 +6,7 @@ import logging
 import math
 import secrets
 from collections.abc import Sequence
+from functools import partial
 
 from colearn_learner.agent.adopt import WeightsAdopter
 from colearn_learner.agent.context import AgentContext, describe, weights_of
@@ -283,7 +284,8 @@ class BallotMaker:
         context.folder.record_pinned(round_.index, approved)
         for content in approved:
             try:
-                context.pin(content, context.folder.cache.load_proposal(round_.index, content))
+                load = partial(context.folder.cache.load_proposal, round_.index, content)
+                context.pin(content, load)
             except (ContentUnavailable, ContentNotStored) as error:
                 _log.warning("%s: cannot pin an approved proposal: %s", context.name, error)
         self._pinned_for = ballot
