@@ -5,6 +5,8 @@ Every command imports this module, so the functions import `eth_utils`, which ta
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from bech32 import bech32_decode, bech32_encode, convertbits
 
 _LONGEST_BECH32 = 128
@@ -24,9 +26,16 @@ def check_evm_address(value: object) -> str:
     Raises:
         InvalidAddress: it is not an address, or its mixed-case checksum does not match.
     """
+    if not isinstance(value, str):
+        raise InvalidAddress(f"{_excerpt(value)} is not an address: 0x and 40 hexadecimal digits")
+    return _check_evm_text(value)
+
+
+@lru_cache(maxsize=4_096)  # the same few accounts are checked again and again
+def _check_evm_text(value: str) -> str:
     from eth_utils.address import is_checksum_address, is_hex_address, to_checksum_address
 
-    if not isinstance(value, str) or not value.startswith("0x") or not is_hex_address(value):
+    if not value.startswith("0x") or not is_hex_address(value):
         raise InvalidAddress(f"{_excerpt(value)} is not an address: 0x and 40 hexadecimal digits")
     digits = value[2:]
     if digits not in (digits.lower(), digits.upper()) and not is_checksum_address(value):
