@@ -99,7 +99,13 @@ def test_import_does_not_load_heavy_packages(statement: str):
     assert not find_loaded_packages(statement) & HEAVY
 
 
-@pytest.mark.parametrize("name", ["constraints.txt", "contracts/evm/package-lock.json"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("constraints.txt", "contracts/evm/package-lock.json"),
+        *("localnet/pins/anvil/package-lock.json", "localnet/pins/readers/package-lock.json"),
+    ],
+)
 def test_lock_file_contains_no_download_address(name: str):
     text = (ROOT / name).read_text()
     assert '"resolved"' not in text

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.chain_readers import find_commands, install_readers
 from tests.support.doc_blocks import DOCS, NOT_RUN, SHOWN, Block, Runner, list_pages, read_blocks
+from tests.support.installing import skip_if_not_installable
 
 PARSED = "cli.md"
 """Page whose commands need many machines; test_cli_docs.py parses them, other tests run them."""
@@ -27,6 +29,7 @@ NOT_RUN_BLOCKS = {
     "history.md": 2,
     "installation.md": 2,
     "operating.md": 1,
+    "read-from-outside.md": 1,
     "remote.md": 2,
     "testnet.md": 1,
 }
@@ -39,10 +42,23 @@ CREATED_FILES = {
 """Files that exist after all blocks of a page have run."""
 
 PRINTED_TEXTS = {
+    "read-from-outside.md": (
+        "quickstart has status 2",
+        "0.6931471805599453",
+        ": OK",
+        "0n 0x",
+        "0 ACCEPTED (0, 1, 2)",
+        "0 wasm1",
+        "quickstart is completed",
+    ),
     "testnet.md": ("completed", "accepted", "carried", "cosmos:colearn-local:wasm1"),
     "tutorials/numpy.md": ("another-process-agrees",),
 }
 """Part of what a page's commands print."""
+
+
+USE_CHAIN_READERS = ("read-from-outside.md",)
+"""Pages whose commands are `cast` and `node` with ethers."""
 
 
 @pytest.fixture
@@ -62,11 +78,20 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
 
 @pytest.mark.parametrize("page", RUN)
 def test_blocks_of_a_page_run_in_order(page: str, runner: Runner):
+    if page in USE_CHAIN_READERS:
+        provide_chain_readers(runner)
     for block in BLOCKS[page]:
         runner.run(block)
     for name in CREATED_FILES.get(page, ()):
         assert (runner.folder / name).stat().st_size > 0, name
     assert not [text for text in PRINTED_TEXTS.get(page, ()) if text not in runner.output]
+
+
+def provide_chain_readers(runner: Runner) -> None:
+    with skip_if_not_installable():
+        modules = install_readers()
+    runner.tools = find_commands(modules)
+    (runner.folder / "node_modules").symlink_to(modules)
 
 
 def list_blocks() -> list[Block]:
@@ -137,6 +162,11 @@ class TestRunner:
     def test_next_block_can_use_earlier_names(self, runner: Runner):
         runner.run(Block("page.md", 1, "python", "", "a = 1\n"))
         runner.run(Block("page.md", 5, "python", "", "assert a == 1\n"))
+
+    def test_next_script_can_use_exported_variables_and_functions(self, runner: Runner):
+        runner.run_script("export A='b \"c'\ngreet() { echo hello $1; }\nunexported=1", "here")
+        runner.run_script('test "$A" = \'b "c\'; test -z "${unexported-}"; greet you', "here")
+        assert runner.output == "hello you\n"
 
     def test_next_block_can_use_written_files(self, runner: Runner):
         runner.run(Block("page.md", 1, "python", "made_by_a_page.py", "b = 2\n"))

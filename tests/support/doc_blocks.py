@@ -1,7 +1,8 @@
 """Code blocks of a Markdown page, which run in order in one folder.
 
 - ``python``: runs in this process, in one namespace per page.
-- ``sh``: runs in bash, which stops at the first command that fails.
+- ``sh``: runs in bash, which stops at the first command that fails. As in a terminal, the blocks
+  below can use its exported variables and its functions.
 - any block with ``title="FILE"``: is written to that file, which the blocks below it may use.
 - ``text``, ``json``, ``solidity``: are not run.
 - ``console title="not run in the tests"``: is not run; it needs another machine, docker or a
@@ -15,6 +16,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +26,12 @@ from tests.support import ROOT
 DOCS = ROOT / "docs"
 SHOWN = ("text", "json", "solidity")
 NOT_RUN = "not run in the tests"
+
+_KEEP_STATE = """state=$PWD/tmp/state.sh
+[ ! -f "$state" ] || . "$state"
+trap '{ declare -fp; export -p; } > "$state"' EXIT
+"""
+"""Start of each script: restores the functions and variables of the last one, and saves them."""
 
 _FENCE = re.compile(r'^```(\w*)(?: title="([^"]*)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
@@ -63,13 +71,16 @@ class Runner:
     folder: Path
     names: dict[str, object] = field(default_factory=lambda: {"__name__": "docs"})
     output: str = ""
+    tools: Sequence[Path] = ()
+    """Folders of commands, first on PATH."""
 
     @property
     def environment(self) -> dict[str, str]:
         places = {"COLEARN_HOME": "home", "COLEARN_LOCALNET": "localnet", "TMPDIR": "tmp"}
         (self.folder / "tmp").mkdir(exist_ok=True)
         ours = {name: str(self.folder / place) for name, place in places.items()}
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        folders = [*self.tools, Path(sys.executable).parent, os.environ["PATH"]]
+        path = os.pathsep.join(map(str, folders))
         return os.environ | ours | {"COLEARN_PASSWORD": "a password of the docs", "PATH": path}
 
     def run(self, block: Block) -> None:
@@ -88,7 +99,7 @@ class Runner:
         log = self.folder / "tmp" / "output.txt"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                ["bash", "-euo", "pipefail", "-c", script],
+                ["bash", "-euo", "pipefail", "-c", _KEEP_STATE + script],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -106,9 +117,10 @@ class Runner:
 
     def stop_nodes(self) -> None:
         """Stop the nodes that the blocks left running."""
-        if (self.folder / "localnet").exists():
-            command = [sys.executable, "-m", "colearn_learner.cli", "localnet", "down", "--wipe"]
-            subprocess.run(command, env=self.environment, cwd=self.folder, check=True)
+        command = [sys.executable, "-m", "colearn_learner.cli", "localnet", "down", "--wipe"]
+        for record in self.folder.rglob("net.json"):
+            folder = ["--folder", str(record.parent)]
+            subprocess.run([*command, *folder], env=self.environment, cwd=self.folder, check=True)
 
 
 def _end_group(group: int) -> None:
