@@ -112,7 +112,10 @@ def create(
     Prints the experiment's reference, which the other commands take as REF or --experiment, and its
     hash, which learners compare before they join. Options replace the file's fields.
     """
-    from colearn_learner.cli._support.experiment_file import read_experiment_file
+    from colearn_learner.cli._support.experiment_file import (
+        find_share_mismatch,
+        read_experiment_file,
+    )
     from colearn_learner.cli._support.first_weights import (
         continue_weights,
         make_first_weights,
@@ -120,6 +123,8 @@ def create(
     )
 
     described = read_experiment_file(spec_file, changes.overrides())
+    if warning := find_share_mismatch(described):
+        note(f"warning: {warning}")
     network, address = chosen.find()
     place = choose_store(store, network)
     if changes.continue_from is None:

@@ -1,4 +1,4 @@
-"""The commands `colearn learner`: check learners and serve them to agents on other machines."""
+"""The commands `colearn learner`: create, check and serve learners."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from colearn_learner.cli._support.collect import collect
-from colearn_learner.cli._support.errors import INTERRUPTED, report_errors
+from colearn_learner.cli._support.errors import INTERRUPTED, need, report_errors
 from colearn_learner.cli._support.factories import find_factory
 from colearn_learner.cli._support.monitor import monitor_option, monitored
 from colearn_learner.cli._support.options import (
@@ -24,17 +24,20 @@ from colearn_learner.cli._support.options import (
     log_options,
 )
 from colearn_learner.cli._support.output import (
+    command_name,
     note,
     print_fields,
     print_json,
     print_line,
     print_paragraph,
+    print_text,
 )
 from colearn_learner.cli._support.remote_learner import TOKEN_VARIABLE, ServerOptions
 from colearn_learner.cli._support.signals import run_in_thread, stop_on_signals
 from colearn_learner.cli.logs import log_event, start_logging
 from colearn_learner.remote import DEFAULT_MAX_BYTES
 from colearn_learner.remote.addresses import is_address
+from colearn_learner.starters import STARTERS
 
 if TYPE_CHECKING:
     from colearn_learner.checks.kit import CheckReport
@@ -49,7 +52,41 @@ _COLOURS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 
 @click.group()
 def learner() -> None:
-    """Check a learner that you wrote, or serve one to an agent on another machine."""
+    """Start a learner of your own, check it, or serve it to an agent on another machine."""
+
+
+@learner.command("new")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--kind",
+    type=click.Choice(list(STARTERS)),
+    default="numpy",
+    show_default=True,
+    help="The framework of the model.",
+)
+@report_errors
+def create_new(*, path: Path, kind: str) -> None:
+    """Write a learner to start from, and an experiment that it fits.
+
+    PATH is the new file of the learner, such as mine/tumours.py. The file experiment.toml is
+    written beside it. Both work as they are; then change the learner to read your own records.
+    """
+    from colearn_learner.cli._support.new_learner import write_learner
+
+    need(*STARTERS[kind].packages)
+    written = write_learner(path, STARTERS[kind])
+    print_fields(
+        [(str(written.learner), "the learner"), (str(written.experiment), "the experiment")]
+    )
+    here = "" if written.learner.parent == Path() else f", in {written.learner.parent}"
+    module = written.learner.stem
+    me = command_name()
+    print_text(
+        f"\nNext{here}:\n"
+        f"  python {module}.py   # simulate the experiment on this machine\n"
+        f"  {me} learner check {module}:make_learner --learner-arg learner=0\n"
+        f"  {me} experiment create --spec experiment.toml --key NAME\n"
+    )
 
 
 @learner.command("checks")

@@ -31,7 +31,7 @@ NEEDED_COMMANDS = {
     *(("experiment", name) for name in ("template", "create", "list", "show")),
     *(("experiment", name) for name in ("join", "leave", "cancel")),
     *(("data", name) for name in ("prepare", "check")),
-    *(("learner", name) for name in ("check", "checks", "serve")),
+    *(("learner", name) for name in ("new", "check", "checks", "serve")),
 }
 """Commands that the pages must run; the tests of the command line cover the others."""
 

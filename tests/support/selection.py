@@ -45,6 +45,7 @@ HEAVY_FILES = {
     "test_readme.py",
     "test_real_mnist.py",
     "test_skew.py",
+    "test_starters.py",
     "test_triton_guard.py",
 }
 """Files that start many processes, or train for a long time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -69,6 +70,25 @@ tolerance = 0.0                 # of "leave-one-out": harm to the mean, as a sha
 # max_distance = 5.0            # refuse what is this many times as far away as the median proposal;
 #                                 the default with an allowlist is 20
 """
+
+
+def fill_template(values: Mapping[str, str]) -> str:
+    """Return the template with other values.
+
+    Args:
+        values: the values in TOML, by field. A field that is commented out becomes a value.
+    """
+    text = TEMPLATE
+    for name, value in values.items():
+        pattern = re.compile(rf"^(# )?{name} = [^#\n]*", re.MULTILINE)
+
+        def put(match: re.Match[str], line: str = f"{name} = {value}") -> str:
+            followed = match.string[match.end() : match.end() + 1] == "#"
+            return f"{line} ".ljust(len(match.group())) if followed else line
+
+        text = pattern.sub(put, text, count=1)
+    return text
+
 
 _TERMS: Mapping[str, type | tuple[type, ...]] = {
     "rounds": int,
@@ -231,6 +251,25 @@ def _parse_document(
             "max_distance": default.max_distance,
             **_parse_vote({**vote, **overrides.vote}),
         },
+    )
+
+
+def find_share_mismatch(described: ExperimentFile) -> str | None:
+    """Return a warning if the first weights' learner divides data among more or fewer learners.
+
+    The argument ``of`` is the number of shares at the factories of this package and its starters.
+    """
+    shares, most = described.arguments.get("of"), described.terms["max_learners"]
+    if type(shares) is not int or shares == most:
+        return None
+    problem = (
+        f"records of {shares - most} shares are not used"
+        if shares > most
+        else f"there is no share for {most - shares} learners"
+    )
+    return (
+        f"[weights] arguments has of = {shares}, but max_learners is {most}, so {problem}; if the "
+        "argument is the number of learners, make the two equal, also in --learner-arg of agents"
     )
 
 
