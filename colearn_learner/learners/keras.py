@@ -14,7 +14,11 @@ from numpy.typing import NDArray
 from colearn_learner.errors import InvalidArgument, InvalidData, WeightsMismatch
 from colearn_learner.interface import DiffPrivConfig, Weights
 from colearn_learner.learners.base import ScoredLearner
-from colearn_learner.learners.privacy.account import PrivacyAccount, check_records_are_separate
+from colearn_learner.learners.privacy.account import (
+    Accountant,
+    PrivacyAccount,
+    check_records_are_separate,
+)
 from colearn_learner.learners.privacy.keras import PrivateFit
 
 
@@ -40,6 +44,7 @@ class KerasLearner(ScoredLearner):
             from then on. The vote and test records are not protected, so they must be different
             records.
         privacy_state: file that stores the spent budget beyond the end of the process.
+        accountant: ``rdp``, or ``pld`` for a lower bound of the spent budget, which takes longer.
         noise_seed: for tests; makes private training reproducible, and therefore not private.
 
     Raises:
@@ -62,6 +67,7 @@ class KerasLearner(ScoredLearner):
         diff_priv_config: DiffPrivConfig | None = None,
         *,
         privacy_state: str | Path | None = None,
+        accountant: Accountant = "rdp",
         noise_seed: int | None = None,
     ) -> None:
         """Score the current weights on the vote records."""
@@ -85,7 +91,7 @@ class KerasLearner(ScoredLearner):
                 model, train_loader, self.model_fit_kwargs, diff_priv_config, noise_seed
             )
             rate, steps = self._private_fit.sample_rate, self._private_fit.steps
-            self.privacy = PrivacyAccount(diff_priv_config, rate, steps, privacy_state)
+            self.privacy = PrivacyAccount(diff_priv_config, rate, steps, privacy_state, accountant)
         self.vote_score = self.test(self.vote_loader)
 
     def train(self) -> None:

@@ -16,7 +16,11 @@ from numpy.typing import NDArray
 from colearn_learner.errors import InvalidArgument, InvalidData, UnsupportedModel, WeightsMismatch
 from colearn_learner.interface import DiffPrivConfig, Weights
 from colearn_learner.learners.base import ScoredLearner
-from colearn_learner.learners.privacy.account import PrivacyAccount, check_records_are_separate
+from colearn_learner.learners.privacy.account import (
+    Accountant,
+    PrivacyAccount,
+    check_records_are_separate,
+)
 from colearn_learner.learners.privacy.pytorch import PrivateSteps, TrainedModel
 from colearn_learner.learners.pytorch_helpers import (
     auc_from_logits,
@@ -50,6 +54,8 @@ class PytorchLearner(ScoredLearner):
     """A learner around a PyTorch model; its weights are the model's state dict as numpy arrays.
 
     The state dict includes the buffers, such as the running statistics of a batch normalisation.
+    Its count of batches is always zero in the weights, because it reveals the number of records;
+    with ``momentum=None``, where the statistics depend on it, it is kept.
     Proposing and testing restore the model: its weights, its buffers, and the mode of each module
     (training or evaluation). Scoring also restores torch's random numbers. It always starts with
     the same ones, so that a loader that shuffles gives all weights the same records.
@@ -78,6 +84,7 @@ class PytorchLearner(ScoredLearner):
             ``num_train_batches`` are fixed from then on. The vote and test records are not
             protected, so they must be different records.
         privacy_state: file that stores the spent budget beyond the end of the process.
+        accountant: ``rdp``, or ``pld`` for a lower bound of the spent budget, which takes longer.
         noise_seed: for tests; makes private training reproducible, and therefore not private.
 
     Raises:
@@ -105,6 +112,7 @@ class PytorchLearner(ScoredLearner):
         diff_priv_config: DiffPrivConfig | None = None,
         *,
         privacy_state: str | Path | None = None,
+        accountant: Accountant = "rdp",
         noise_seed: int | None = None,
     ) -> None:
         """Score the current weights on the vote records."""
@@ -142,7 +150,7 @@ class PytorchLearner(ScoredLearner):
                 noise_seed,
             )
             rate, number = self._private_steps.sample_rate, self._private_steps.number
-            self.privacy = PrivacyAccount(diff_priv_config, rate, number, privacy_state)
+            self.privacy = PrivacyAccount(diff_priv_config, rate, number, privacy_state, accountant)
         self.vote_score = self.test(self.vote_loader)
         self._copy_weights()  # raises if something in the state dict is not a tensor
 
@@ -232,7 +240,12 @@ class PytorchLearner(ScoredLearner):
             return convert_model_to_onnx(self.model, example=inputs)
 
     def _copy_weights(self) -> dict[str, NDArray[Any]]:
-        return {name: _to_array(name, value) for name, value in self.model.state_dict().items()}
+        arrays = {name: _to_array(name, value) for name, value in self.model.state_dict().items()}
+        for name, module in self.model.named_modules():
+            counter = f"{name}.num_batches_tracked".removeprefix(".")
+            if counter in arrays and getattr(module, "momentum", None) is not None:
+                arrays[counter] = np.zeros_like(arrays[counter])
+        return arrays
 
     def _batches(self, loader: Iterable[Any], most: int | None) -> Iterator[tuple[Any, Any]]:
         for inputs, labels in islice(loader, most):

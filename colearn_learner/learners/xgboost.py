@@ -28,6 +28,8 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 _INTS = ("left_children", "right_children", "parents", "split_indices", "default_left")
 _FLOATS = ("base_weights", "loss_changes", "split_conditions", "sum_hessian")
+_STATISTICS = ("base_weights", "loss_changes", "sum_hessian")
+"""Sums over the training records of each node, of which no prediction or training makes use."""
 _OF_NODES = (*_INTS, *_FLOATS, "split_type")
 _EMPTY = ("categories", "categories_nodes", "categories_segments", "categories_sizes")
 _KEYS = {*_OF_NODES, *_EMPTY, "id", "tree_param"}
@@ -39,8 +41,10 @@ class XGBoostLearner(ScoredLearner):
 
     Its weights are a dict of one entry, ``model``: the model in XGBoost's JSON format, as bytes.
     They grow with every accepted round: give the experiment a ``max_bytes`` that suffices for the
-    last. The first weights have no trees and do not depend on any records. As always with
-    XGBoost, trees reveal sums over the records of each leaf.
+    last. The first weights have no trees and do not depend on any records. Statistics of the nodes
+    (``sum_hessian``, which counts records, ``loss_changes`` and ``base_weights``) are zero, so the
+    importance of inputs cannot be computed from them. The values of leaves, which predict, still
+    depend on sums over the records of each leaf.
 
     Args:
         params: XGBoost's parameters, the same at every learner except for those that only affect
@@ -168,7 +172,7 @@ class XGBoostLearner(ScoredLearner):
     def _copy_weights(self) -> dict[str, bytes]:
         document = load(bytes(self.model.save_raw("json")))
         trees = _model_in(document)["trees"]
-        _model_in(document)["trees"] = [_drop_deleted(tree) for tree in trees]
+        _model_in(document)["trees"] = [_drop_statistics(_drop_deleted(tree)) for tree in trees]
         return {"model": dump(document)}
 
     def _check_config_matches(self, given: Any) -> dict[str, Any]:
@@ -260,6 +264,14 @@ def _drop_deleted(tree: dict[str, Any]) -> dict[str, Any]:
     return {**tree, **parts, "tree_param": param}
 
 
+def _drop_statistics(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return one of XGBoost's trees without the sums that reveal how many records reached a node.
+
+    Several sums give the number together, so all of them become zero.
+    """
+    return {**tree, **{name: [0.0] * len(tree[name]) for name in _STATISTICS}}
+
+
 def _read_tree(tree: Any, number: int, features: int) -> dict[str, Any]:
     """Return a stranger's tree after checking that XGBoost can traverse it safely.
 
@@ -277,6 +289,11 @@ def _read_tree(tree: Any, number: int, features: int) -> dict[str, Any]:
     check_tree(left, right, ints["split_indices"], features=features, what=what)
     if {len(part) for part in (*ints.values(), *floats.values())} != {len(left)}:
         raise WeightsMismatch(f"{what} has parts of different lengths")
+    if any(floats[name].any() for name in _STATISTICS):
+        raise WeightsMismatch(
+            f"{what} has statistics of its records, which proposals must not reveal; set "
+            f"{', '.join(_STATISTICS)} to zero"
+        )
     if not np.isin(ints["split_indices"], np.arange(features)).all() or ints["split_type"].any():
         raise WeightsMismatch(f"{what} splits by an unknown input or in an unknown way")
     parents = np.full(len(left), _ROOT_PARENT)

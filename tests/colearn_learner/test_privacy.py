@@ -12,7 +12,7 @@ from typing import Any
 
 import dp_accounting
 import pytest
-from dp_accounting import rdp
+from dp_accounting import pld, rdp
 
 from colearn_learner.errors import InvalidArgument, InvalidData, MissingPackage
 from colearn_learner.interface import DiffPrivConfig, ErrorCodes, Weights
@@ -81,6 +81,16 @@ class TestEpsilon:
         found = epsilon_of({Mechanism(1.1, 0.05): 30, Mechanism(2.0, 0.1): 10}, 1e-6)
         expected = compute_epsilon((1.1, 0.05, 30), (2.0, 0.1, 10), delta=1e-6)
         assert found == pytest.approx(expected, rel=1e-12)
+
+    def test_loss_distributions_give_a_lower_epsilon_as_dp_accounting_does(self):
+        expected = pld.PLDAccountant()
+        noisy = dp_accounting.PoissonSampledDpEvent(0.1, dp_accounting.GaussianDpEvent(1.1))
+        expected.compose(noisy, 20)
+        found = epsilon_of({Mechanism(1.1, 0.1): 20}, DELTA, "pld")
+        assert found == pytest.approx(expected.get_epsilon(DELTA), rel=1e-12)
+        assert found < 0.9 * epsilon_of({Mechanism(1.1, 0.1): 20}, DELTA)
+        with pytest.raises(InvalidArgument, match="choose rdp or pld"):
+            epsilon_of({Mechanism(1.1, 0.1): 20}, DELTA, "prv")  # type: ignore[arg-type]
 
     def test_epsilon_of_no_steps_is_zero(self):
         assert epsilon_of({}, DELTA) == epsilon_of({Mechanism(1.0, 0.1): 0}, DELTA) == 0.0
@@ -158,6 +168,18 @@ os.kill(os.getpid(), signal.SIGKILL)  # in its first step
 
 
 class TestStateFile:
+    def test_missing_state_file_name_is_reported(self, tmp_path: Path, caplog):
+        account(tmp_path / "privacy.json")
+        assert caplog.text == ""
+        account()
+        assert "without privacy_state, the privacy budget starts at zero again" in caplog.text
+
+    def test_accountants_share_the_state_file(self, tmp_path: Path):
+        state = tmp_path / "privacy.json"
+        account(state).spend()
+        tighter = PrivacyAccount(config(), 0.05, 20, state, "pld")
+        assert 0 < get_spent_epsilon(tighter) < get_spent_epsilon(account(state))
+
     def test_spent_budget_survives_a_killed_process(self, tmp_path: Path):
         state = tmp_path / "privacy.json"
         run = subprocess.run([sys.executable, "-c", KILLED, str(state)], check=False)

@@ -22,7 +22,13 @@ class TestWeights:
         arrays = send(learner.mli_propose_weights()).weights
         assert list(arrays) == list(learner.model.state_dict())
         assert arrays["1.num_batches_tracked"].dtype == np.int64
-        assert int(arrays["1.num_batches_tracked"]) == 19  # 600 records in batches of 32
+        assert int(arrays["1.num_batches_tracked"]) == 0  # it would reveal the number of records
+
+    def test_batches_are_counted_if_the_statistics_depend_on_it(self):
+        model = nn.Sequential(nn.BatchNorm1d(64, momentum=None), nn.Linear(64, 10))
+        learner = make_learner(model, optimizer=torch.optim.SGD(model.parameters(), 0.1))
+        arrays = send(learner.mli_propose_weights()).weights
+        assert int(arrays["0.num_batches_tracked"]) == 19  # 600 records in batches of 32
 
     @pytest.mark.parametrize(
         ("kind", "numpys"),

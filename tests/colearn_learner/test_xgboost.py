@@ -82,6 +82,17 @@ def test_proposal_extends_the_current_trees():
     assert get_trees(proposal)[:1] == get_trees(current)
 
 
+def test_weights_do_not_count_records():
+    one = learner()
+    one.mli_accept_weights(one.mli_propose_weights())
+    own = json.loads(bytes(one.model.save_raw("json")))
+    assert not any(find_trees(own)[0]["sum_hessian"])
+    for tree in get_trees(one.mli_propose_weights()):
+        for name in ("sum_hessian", "loss_changes", "base_weights"):
+            assert set(tree[name]) == {0.0}
+            assert len(tree[name]) == len(tree["left_children"])
+
+
 def get_trees(weights: Weights) -> list[Any]:
     trees: list[Any] = parse_document(weights)["learner"]["gradient_booster"]["model"]["trees"]
     return trees
@@ -190,6 +201,7 @@ HOSTILE: dict[str, tuple[Callable[[Any], Any], str]] = {
     "split type": (change_tree({"split_type": (0, 1)}), "unknown way"),
     "categories": (change_tree({"categories": [1]}), "categories"),
     "short part": (change_tree({"base_weights": [0.5]}), "different lengths"),
+    "record counts": (change_tree({"sum_hessian": (0, 90.5)}), "statistics of its records"),
     "no nodes": (change_tree({"left_children": [], "right_children": []}), "no nodes"),
     "words": (change_tree({"split_conditions": (0, "1.0")}), "not a list of numbers"),
     "truth": (change_tree({"left_children": (0, True)}), "not a list of numbers"),
@@ -259,9 +271,7 @@ class TestHostileWeights:
     def test_nan_and_infinity_are_refused(self):
         one = learner()
         data = one.mli_propose_weights().weights["model"]
-        value = str(
-            json.loads(data)["learner"]["gradient_booster"]["model"]["trees"][0]["base_weights"][0]
-        )
+        value = str(get_trees(Weights({"model": data}))[0]["split_conditions"][0])
         for bad in (b"NaN", b"Infinity", b"1e999"):
             with pytest.raises(WeightsMismatch, match="not JSON"):
                 one.mli_test_weights(Weights({"model": data.replace(value.encode(), bad, 1)}))

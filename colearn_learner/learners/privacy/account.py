@@ -2,7 +2,8 @@
 
 Each training step takes every record with the same probability and adds noise to the sum of the
 clipped gradients: the Poisson subsampled Gaussian mechanism. Google's dp-accounting adds up the
-steps by Rényi differential privacy, for data sets that differ by one added or removed record.
+steps, for data sets that differ by one added or removed record: by Rényi differential privacy
+(``rdp``), or by privacy loss distributions (``pld``), whose bound is lower and takes longer.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from colearn_learner.errors import InvalidArgument, InvalidData, LearnerError, MissingPackage
 from colearn_learner.interface import DiffPrivBudget, DiffPrivConfig, ErrorCodes, TrainingSummary
@@ -49,33 +50,43 @@ Spent = Mapping[Mechanism, int]
 """The number of steps taken with each mechanism."""
 
 
-def epsilon_of(spent: Spent, delta: float) -> float:
+Accountant = Literal["rdp", "pld"]
+"""How steps are added up: by Rényi differential privacy, or by privacy loss distributions."""
+
+
+def epsilon_of(spent: Spent, delta: float, accountant: Accountant = "rdp") -> float:
     """Return the epsilon that steps have spent, according to dp-accounting.
 
     Args:
         spent: the number of steps taken with each mechanism.
         delta: upper bound of the probability that the privacy loss exceeds epsilon.
+        accountant: how to add up the steps; both bounds hold.
 
     Raises:
+        InvalidArgument: there is no such accountant.
         MissingPackage: dp-accounting is not installed.
     """
     taken = tuple(sorted((mechanism, steps) for mechanism, steps in spent.items() if steps))
-    return _epsilon_of(taken, delta) if taken else 0.0
+    if accountant not in get_args(Accountant):
+        raise InvalidArgument(f"accountant is {accountant!r}; choose rdp or pld")
+    return _epsilon_of(taken, delta, accountant) if taken else 0.0
 
 
 @lru_cache(maxsize=64)
-def _epsilon_of(taken: tuple[tuple[Mechanism, int], ...], delta: float) -> float:
+def _epsilon_of(
+    taken: tuple[tuple[Mechanism, int], ...], delta: float, accountant: Accountant
+) -> float:
     try:
         import dp_accounting
-        from dp_accounting import rdp
+        from dp_accounting import pld, rdp
     except ImportError as error:
         raise MissingPackage(HOW_TO_INSTALL) from error
     with _silence_rdp_order_warnings():
-        accountant = rdp.RdpAccountant()
+        account = pld.PLDAccountant() if accountant == "pld" else rdp.RdpAccountant()
         for (noise_multiplier, sample_rate), steps in taken:
             noisy = dp_accounting.GaussianDpEvent(noise_multiplier)
-            accountant.compose(dp_accounting.PoissonSampledDpEvent(sample_rate, noisy), steps)
-        return float(accountant.get_epsilon(delta))
+            account.compose(dp_accounting.PoissonSampledDpEvent(sample_rate, noisy), steps)
+        return float(account.get_epsilon(delta))
 
 
 @contextmanager
@@ -105,10 +116,11 @@ class PrivacyAccount:
         sample_rate: probability that a record is in a step.
         steps: the number of steps of one training.
         state: file that stores the spent budget; it is created if missing, in an existing folder.
-            None: the account ends with the process.
+            None: the account ends with the process, and a warning is logged.
+        accountant: how to add up the steps. The file does not depend on it.
 
     Raises:
-        InvalidArgument: a number of the config is out of its range.
+        InvalidArgument: a number of the config is out of its range, or there is no such accountant.
         InvalidData: the file cannot be read, so what was spent is unknown.
         MissingPackage: dp-accounting is not installed.
     """
@@ -119,16 +131,21 @@ class PrivacyAccount:
         sample_rate: float,
         steps: int,
         state: str | Path | None = None,
+        accountant: Accountant = "rdp",
     ) -> None:
         _check(config)
+        if state is None:
+            _log.warning(
+                "without privacy_state, the privacy budget starts at zero again whenever this "
+                "program does; name a file that stores what was spent"
+            )
         self.config = config
         self.mechanism = Mechanism(config.noise_multiplier, sample_rate)
         self.steps = steps
         self._state = None if state is None else Path(state)
         self._spent = {} if self._state is None else _read(self._state)
-        epsilon_of(
-            self._after_a_training(), config.target_delta
-        )  # raises MissingPackage now rather than later
+        self._accountant = accountant
+        self._epsilon_of(self._after_a_training())  # raises MissingPackage now rather than later
 
     def spend(self) -> None:
         """Pay for one training.
@@ -139,7 +156,7 @@ class PrivacyAccount:
         """
         with self._lock_state():
             after = self._after_a_training()
-            epsilon = epsilon_of(after, self.config.target_delta)
+            epsilon = self._epsilon_of(after)
             if not epsilon <= self.config.target_epsilon:
                 raise BudgetExceeded(
                     f"the privacy budget is epsilon {self.config.target_epsilon:g}, "
@@ -156,13 +173,16 @@ class PrivacyAccount:
         return DiffPrivBudget(
             target_epsilon=self.config.target_epsilon,
             target_delta=target,
-            consumed_epsilon=epsilon_of(self._spent, target),
+            consumed_epsilon=self._epsilon_of(self._spent),
             consumed_delta=target if self._spent else 0.0,
         )
 
     def summary(self, error_code: ErrorCodes | None = None) -> TrainingSummary:
         """Return the budget as the summary of weights."""
         return TrainingSummary(dp_budget=self.budget(), error_code=error_code)
+
+    def _epsilon_of(self, spent: Spent) -> float:
+        return epsilon_of(spent, self.config.target_delta, self._accountant)
 
     def _after_a_training(self) -> dict[Mechanism, int]:
         before = self._spent.get(self.mechanism, 0)
