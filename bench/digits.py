@@ -102,7 +102,7 @@ def measure(name: str, seed: int, settings: Settings) -> Row:
     )
     # gradient descent is stateless, so one training with all passes equals many with one pass
     compared = compare(
-        result.weights,
+        [result.weights],
         parts,
         model=chosen,
         data=data,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from colearn_learner.catalogue.models import Model, make_learner
-from colearn_learner.catalogue.settings import Training
+from colearn_learner.catalogue.settings import Training, score_of
 from colearn_learner.datasets import Data, Dataset, Share, Split
 from colearn_learner.interface import Weights
 
@@ -26,11 +26,21 @@ class Comparison:
         collective: score of the weights that the learners agreed on.
         alone: score of each learner that trained alone, with as many trainings as the collective.
         together: score of one learner with all records, with the same number of trainings.
+        best_accepted: the best score of any weights that the learners agreed on, the last ones
+            included. As the test set chooses them, this is optimistic.
+        higher_is_better: whether a higher score is better.
     """
 
     collective: float
     alone: tuple[float, ...]
     together: float
+    best_accepted: float
+    higher_is_better: bool
+
+    @property
+    def best_alone(self) -> float:
+        """Return the score of the best learner that trained alone."""
+        return choose_best(self.alone, higher_is_better=self.higher_is_better)
 
     @property
     def mean_alone(self) -> float:
@@ -38,8 +48,14 @@ class Comparison:
         return math.fsum(self.alone) / len(self.alone)
 
 
+def choose_best(scores: Sequence[float], *, higher_is_better: bool) -> float:
+    """Return the best of some scores; NaN is never the best."""
+    known = [score for score in scores if not math.isnan(score)]
+    return (max if higher_is_better else min)(known, default=math.nan)
+
+
 def compare(
-    weights: Any,
+    accepted: Sequence[Any],
     split: Split,
     *,
     model: Model,
@@ -50,7 +66,7 @@ def compare(
     """Score the collective's weights and the two baselines.
 
     Args:
-        weights: the collective's final weights.
+        accepted: the collective's weights after each round, in order; the last ones are final.
         split: the records.
         model: the model that was trained.
         data: the data set of the records.
@@ -75,8 +91,12 @@ def compare(
             learner.mli_accept_weights(learner.mli_propose_weights())
         return score(learner.mli_get_current_weights().weights)
 
+    scores = [score(weights) for weights in accepted]
+    higher_is_better = score_of(data.task, shown=True).higher_is_better
     return Comparison(
-        collective=score(weights),
+        collective=scores[-1],
+        best_accepted=choose_best(scores, higher_is_better=higher_is_better),
+        higher_is_better=higher_is_better,
         alone=tuple(map(train_alone, split.shares, trainings)),
         together=train_alone(all_records, trainings[0]),
     )

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -152,8 +152,9 @@ def demo(*, options: _DemoOptions, out: Path | None, as_json: bool) -> None:
     began = time.monotonic()
     _introduce(console, plan)
     with write_warnings(folder / _LOG), _save_partial_results(plan, folder) as partial:
-        result = partial.result = _simulate(console, plan, folder)
-        comparison = _compare(plan, result)
+        accepted: list[Any] = []
+        result = partial.result = _simulate(console, plan, folder, accepted)
+        comparison = _compare(plan, [*accepted, result.weights])
         paths = _write(result, folder, plan, comparison)
     finished = Finished(plan, result, comparison, paths, time.monotonic() - began)
     if as_json:
@@ -227,7 +228,22 @@ def _introduce(console: Console, plan: Plan) -> None:
     )
 
 
-def _simulate(console: Console, plan: Plan, folder: Path) -> SimulationResult:
+class _Recorded:
+    """A learner whose accepted weights are added to a list."""
+
+    def __init__(self, learner: Any, accepted: list[Any]) -> None:
+        self._learner, self._accepted = learner, accepted
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._learner, name)
+
+    def mli_accept_weights(self, weights: Any) -> None:
+        self._learner.mli_accept_weights(weights)
+        self._accepted.append(weights.weights)
+
+
+def _simulate(console: Console, plan: Plan, folder: Path, accepted: list[Any]) -> SimulationResult:
+    """Run the experiment; add the weights that the first learner accepts to ``accepted``."""
     from colearn_learner.cli._support.live import LiveView
     from colearn_learner.simulation import SimulationConfig, run
     from colearn_ledger.history import ScoreKind
@@ -236,6 +252,7 @@ def _simulate(console: Console, plan: Plan, folder: Path) -> SimulationResult:
         make_learner(plan.model, share, data=plan.data, training=training)
         for share, training in zip(plan.split.shares, plan.trainings, strict=True)
     ]
+    learners[0] = _Recorded(learners[0], accepted)
     keys = [secrets.token_bytes(32) for _ in learners]
     accounts = [Wallet.from_key(key).address for key in keys]
     score = score_of(plan.data.task)
@@ -291,11 +308,11 @@ def _save_partial_results(plan: Plan, folder: Path) -> Iterator[_Partial]:
         raise
 
 
-def _compare(plan: Plan, result: SimulationResult) -> Comparison:
+def _compare(plan: Plan, accepted: list[Any]) -> Comparison:
     from colearn_learner.catalogue.baselines import compare
 
     return compare(
-        result.weights,
+        accepted,
         plan.split,
         model=plan.model,
         data=plan.data,
@@ -319,6 +336,7 @@ def _make_panel(plan: Plan, comparison: Comparison) -> SidePanel:
 
     values = [
         ("together", comparison.collective),
+        ("best alone", comparison.best_alone),
         ("mean alone", comparison.mean_alone),
         *((f"learner {i} alone", score) for i, score in enumerate(comparison.alone[:20])),
         ("all data in\none place", comparison.together),

@@ -22,6 +22,8 @@ def test_demo_writes_its_files_and_prints_the_results(tmp_path):
     result = colearn(*QUICK, "--out", str(out))
     assert result.exit_code == 0, result.output
     assert "learning together" in result.output
+    assert "best learner alone" in result.output
+    assert "best model after any round" in result.output
     assert "round 4:" in result.output
     assert (out / "rounds.png").read_bytes().startswith(b"\x89PNG")
     assert "learner 2" in (out / "rounds.html").read_text()

@@ -138,7 +138,7 @@ def test_collective_beats_the_mean_alone_with_default_settings(name: str, on: st
     for number in range(10):
         training.run_one_round(number, learners)
     agreed = learners[0].mli_get_current_weights().weights
-    compared = compare(agreed, parts, model=chosen, data=data, trainings=[how] * 5, n_rounds=10)
+    compared = compare([agreed], parts, model=chosen, data=data, trainings=[how] * 5, n_rounds=10)
     assert compared.collective > compared.mean_alone
 
 

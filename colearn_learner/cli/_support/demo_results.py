@@ -92,6 +92,8 @@ def _comparison_table(plan: Plan, comparison: Comparison) -> Table:
     table.add_row(
         "learning together, data kept apart", f"{comparison.collective:.3f}", style="bold green"
     )
+    table.add_row("   best model after any round", f"{comparison.best_accepted:.3f}", style="dim")
+    table.add_row("best learner alone", f"{comparison.best_alone:.3f}")
     table.add_row("each learner alone, mean", f"{comparison.mean_alone:.3f}")
     for i, score in enumerate(comparison.alone):
         table.add_row(f"   learner {i} alone", f"{score:.3f}", style="dim")
@@ -116,6 +118,8 @@ def summarise(finished: Finished) -> dict[str, Any]:
         "collective": comparison.collective,
         "alone": list(comparison.alone),
         "mean_alone": comparison.mean_alone,
+        "best_alone": comparison.best_alone,
+        "best_accepted": comparison.best_accepted,
         "together": comparison.together,
         "weights": {
             "cid": result.content.cid,
