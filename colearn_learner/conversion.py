@@ -1,7 +1,8 @@
-"""Convert learners' scores, votes and summaries to and from the values of ledgers and files."""
+"""Call learners, and convert their scores, votes and summaries for ledgers and files."""
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
 from collections.abc import Mapping
@@ -11,6 +12,20 @@ from colearn_learner.interface import DiffPrivBudget, ErrorCodes, TrainingSummar
 from colearn_ledger.protocol import Scores
 
 _BUDGET = ("target_epsilon", "target_delta", "consumed_epsilon", "consumed_delta")
+
+
+def propose_weights(learner: Any, round_index: int) -> Any:
+    """Let a learner train for a round.
+
+    The number of the round, from 0, is passed if the learner's ``mli_propose_weights`` has a
+    parameter ``round_index``, for example to lower a learning rate.
+    """
+    propose = learner.mli_propose_weights
+    try:
+        wanted = "round_index" in inspect.signature(propose).parameters
+    except (TypeError, ValueError):  # some callables have no signature
+        wanted = False
+    return propose(round_index=round_index) if wanted else propose()
 
 
 def scores_of(proposed: Any) -> Scores:

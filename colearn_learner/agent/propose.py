@@ -14,7 +14,7 @@ from colearn_learner.agent.adopt import WeightsAdopter
 from colearn_learner.agent.context import AgentContext, describe
 from colearn_learner.agent.folder import TrainedProposal
 from colearn_learner.agent.progress import Work
-from colearn_learner.conversion import scores_of, summary_to_json
+from colearn_learner.conversion import propose_weights, scores_of, summary_to_json
 from colearn_learner.interface import ErrorCodes
 from colearn_ledger.protocol import ContentRef, Experiment, LedgerError, Phase, Round, Scores
 from colearn_ledger.weights.codec import EncodedWeights, check_weights, encode_in_pieces
@@ -90,7 +90,7 @@ class ProposalMaker:
     def _train(self, round_: Round) -> _Trained:
         with self._translate_errors():
             with self._context.progress.track(Work.TRAINING):
-                weights = self._context.learner.mli_propose_weights()
+                weights = propose_weights(self._context.learner, round_.index)
             summary = summary_to_json(getattr(weights, "training_summary", None))
             if summary is not None and summary["error_code"] is not None:
                 raise _NoProposal(_explain_error_code(summary["error_code"]))

@@ -15,6 +15,7 @@ import logging
 from collections.abc import Sequence
 
 from colearn_learner.compat.results import Result
+from colearn_learner.conversion import propose_weights
 from colearn_learner.errors import InvalidArgument
 from colearn_learner.interface import Learner, ProposedWeights, TrainingSummary
 
@@ -49,7 +50,7 @@ def run_one_round(
         InvalidArgument: there are no learners.
     """
     proposer = _proposer(round_index, learners)
-    proposal = learners[proposer].mli_propose_weights()
+    proposal = propose_weights(learners[proposer], round_index)
     tested = [learner.mli_test_weights(proposal) for learner in learners]
     tested[proposer].vote = None
     approvals = sum(bool(one.vote) for one in tested)
@@ -120,7 +121,7 @@ def individual_training_round(learners: Sequence[Learner], round_index: int) -> 
     """
     result = Result()
     for learner in learners:
-        proposal = learner.mli_propose_weights()
+        proposal = propose_weights(learner, round_index)
         _add(result, learner.mli_test_weights(proposal), vote=True)
         result.training_summaries.append(getattr(proposal, "training_summary", None))
         learner.mli_accept_weights(proposal)

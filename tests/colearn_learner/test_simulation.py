@@ -7,6 +7,7 @@ import pickle
 import pytest
 
 from colearn_learner import Weights, simulation
+from colearn_learner.compat import training
 from colearn_learner.simulation import SimulationConfig, SimulationError
 from colearn_ledger.protocol import Merge, Status
 from colearn_ledger.spec import ExperimentSpec, VoteRule
@@ -99,6 +100,26 @@ def test_run_folder_keeps_each_agents_journal(tmp_path):
     simulation.run(make_learners(1, 2), 1, folder=tmp_path)
     journals = sorted(tmp_path.glob("agents/*/journal.jsonl"))
     assert len(journals) == 2
+
+
+class CountsRounds(TowardsTarget):
+    """A learner that wants the number of the round."""
+
+    def __init__(self, target: float) -> None:
+        super().__init__(target)
+        self.rounds: list[int | None] = []
+
+    def mli_propose_weights(self, round_index: int | None = None) -> Weights:
+        self.rounds.append(round_index)
+        return super().mli_propose_weights()
+
+
+def test_learner_that_takes_the_number_of_the_round_receives_it():
+    learners = [CountsRounds(1.0), TowardsTarget(1.0), CountsRounds(1.0)]
+    simulation.run(learners, 5)
+    assert [learners[0].rounds, learners[1].trainings, learners[2].rounds] == [[0, 3], 2, [2]]
+    training.run_one_round(5, learners)
+    assert learners[2].rounds == [2, 5]
 
 
 class Scoreless(TowardsTarget):
