@@ -6,6 +6,7 @@ Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
 from __future__ import annotations
 
 import importlib
+import inspect
 from typing import Any
 
 import click
@@ -41,6 +42,10 @@ _SUBCOMMANDS = {
         "colearn_learner.cli.quickstart",
         "Run a whole experiment on real nodes, command by command.",
     ),
+    "completion": (
+        "colearn_learner.cli.completion",
+        "Print a script for the shell that completes commands with Tab.",
+    ),
     "weights": ("colearn_learner.cli.weights", "Fetch and verify the weights of an experiment."),
 }
 """Module and short help of each subcommand, so that ``--help`` need not import it."""
@@ -57,6 +62,8 @@ class _LazyGroup(click.Group):
             return None
         defer_pairings()
         command = getattr(importlib.import_module(_SUBCOMMANDS[cmd_name][0]), cmd_name)
+        if isinstance(command, click.Group):
+            _show_whole_summaries(command)
         return command if isinstance(command, click.Command) else None
 
     def make_context(
@@ -98,6 +105,14 @@ class _LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in _SUBCOMMANDS.items()])
+
+
+def _show_whole_summaries(group: click.Group) -> None:
+    """Let a group's help show the first paragraph of each command, which click would cut."""
+    for command in group.commands.values():
+        if command.help and not command.short_help:
+            paragraph = " ".join(inspect.cleandoc(command.help).split("\n\n")[0].split())
+            command.short_help = paragraph.removesuffix(".")
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -27,6 +28,14 @@ if TYPE_CHECKING:
     from colearn_learner.datasets import Loaded, Prepared, PreparedShare
 
 _COLUMNS = ("learner", "train", "vote", "test", "folder")
+
+
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """What the user allows: to replace folders, and to use another data set in place of MNIST."""
+
+    overwrite: bool
+    stand_in: bool
 
 
 def _parse_fractions(_: click.Context, option: click.Parameter, text: str | None) -> Any:
@@ -116,6 +125,12 @@ def data() -> None:
     help="The seed of all random choices.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the folders that an earlier run wrote.")
+@click.option(
+    "--stand-in",
+    is_flag=True,
+    help="For mnist without --from: divide scikit-learn's digits, smaller images, in its place.",
+)
+@collect(_Allowed, "allowed")
 @collect(Division, "division")
 @json_option
 @report_errors
@@ -125,7 +140,7 @@ def prepare(
     into: Path,
     source: Path | None,
     division: Division,
-    overwrite: bool,
+    allowed: _Allowed,
     as_json: bool,
 ) -> None:
     """Divide a data set into folders learner-0, learner-1, …, one for each learner.
@@ -142,13 +157,18 @@ def prepare(
             loaded = load(dataset, source)
     except InvalidArgument as error:
         raise click.UsageError(str(error)) from error
+    if loaded.stands_in_for and not allowed.stand_in:
+        raise click.UsageError(
+            f"the files of {dataset} were not given, and nothing was written; give their path with "
+            f"--from, or divide {loaded.dataset.name} in its place with --stand-in"
+        )
     with _show_progress(division.n_learners) as on_written:
         prepared = prepare_folders(
             loaded.dataset,
             loaded.data,
             into,
             division,
-            overwrite=overwrite,
+            overwrite=allowed.overwrite,
             on_written=on_written,
         )
     if as_json:

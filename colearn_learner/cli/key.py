@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -33,9 +34,10 @@ _UNKNOWN = "not in the file"
 
 _prefix = click.option(
     "--prefix",
-    callback=lambda _context, _option, given: _choose_prefix(given),
+    callback=lambda _context, _option, given: _check_prefix(given),
     metavar="TEXT",
-    help="The prefix of Cosmos addresses.  [default: that of $COLEARN_NETWORK, else wasm]",
+    help="Also show the account with this prefix of Cosmos addresses. The prefixes of all known "
+    "networks are always shown.",
 )
 
 
@@ -66,7 +68,7 @@ def key() -> None:
 @password_options
 @json_option
 @report_errors
-def new(*, name: str, prefix: str, passwords: Passwords, as_json: bool) -> None:
+def new(*, name: str, prefix: str | None, passwords: Passwords, as_json: bool) -> None:
     """Create a new random key."""
     _check_free(name)
     _show(_save_key(name, Wallet.create, passwords), prefix, as_json=as_json)
@@ -108,7 +110,7 @@ def import_key(
     name: str,
     key_as_argument: tuple[str, ...],
     options: _ImportOptions,
-    prefix: str,
+    prefix: str | None,
     passwords: Passwords,
     as_json: bool,
 ) -> None:
@@ -134,16 +136,23 @@ def import_key(
 @_prefix
 @json_option
 @report_errors
-def list_keys(*, prefix: str, as_json: bool) -> None:
+def list_keys(*, prefix: str | None, as_json: bool) -> None:
     """List the keys and their accounts. No password is needed."""
     store = Keystore()
     keys = store.all()
     if as_json:
         print_json([_as_json(k, prefix) for k in keys])
         return
+    rows = []
+    for k in keys:
+        names = [k.name, *[""] * 100]
+        rows += [
+            [name, account, where]
+            for name, (account, where) in zip(names, _list_accounts(k, prefix), strict=False)
+        ]
     print_table(
-        ("name", "account", "Cosmos account"),
-        [[k.name, k.address or _UNKNOWN, k.cosmos_address(prefix) or _UNKNOWN] for k in keys],
+        ("name", "account", "networks"),
+        rows,
         empty=f"There are no keys in {store.folder} yet. Create one: colearn key new NAME",
     )
 
@@ -153,7 +162,7 @@ def list_keys(*, prefix: str, as_json: bool) -> None:
 @_prefix
 @json_option
 @report_errors
-def show(*, name: str, prefix: str, as_json: bool) -> None:
+def show(*, name: str, prefix: str | None, as_json: bool) -> None:
     """Show a key's accounts and its file, but no secret. No password is needed."""
     _show(Keystore().key(name), prefix, as_json=as_json)
 
@@ -195,16 +204,30 @@ def export(
     _write(out, wallet.reveal_key(cosmos=cosmos) + "\n")
 
 
-def _choose_prefix(given: str | None) -> str:
-    """Return the prefix that was given, or the default network's."""
-    if given is not None:
-        if not re.fullmatch("[a-z]{1,20}", given):
-            raise click.UsageError(
-                f"--prefix {given!r} is not valid; use 1 to 20 lower-case letters, such as fetch"
-            )
-        return given
-    network = Networks().all().get(os.environ.get("COLEARN_NETWORK", ""))
-    return network.access.prefix if isinstance(network, CosmosNetwork) else "wasm"
+def _check_prefix(given: str | None) -> str | None:
+    if given is not None and not re.fullmatch("[a-z]{1,20}", given):
+        raise click.UsageError(
+            f"--prefix {given!r} is not valid; use 1 to 20 lower-case letters, such as fetch"
+        )
+    return given
+
+
+def _find_prefixes(more: str | None) -> dict[str, list[str]]:
+    """Return the prefixes of Cosmos addresses, each with the names of the networks that use it."""
+    found: dict[str, list[str]] = {}
+    for network in Networks().all().values():
+        if isinstance(network, CosmosNetwork):
+            found.setdefault(network.access.prefix, []).append(network.name)
+    return found if more is None else {**found, more: found.get(more, [])}
+
+
+def _list_accounts(stored: StoredKey, prefix: str | None) -> list[tuple[str, str]]:
+    """Return a key's accounts, each with the networks that it is for."""
+    accounts = [(stored.address or _UNKNOWN, "EVM networks")]
+    for known, networks in _find_prefixes(prefix).items():
+        where = ", ".join(networks) or f"Cosmos networks with {known}1…"
+        accounts.append((stored.cosmos_address(known) or _UNKNOWN, where))
+    return accounts
 
 
 def _save_key(name: str, make: Callable[[], Wallet], passwords: Passwords) -> StoredKey:
@@ -238,24 +261,21 @@ def _write(out: Path, text: str) -> None:
     note(f"written to {out}")
 
 
-def _show(stored: StoredKey, prefix: str, *, as_json: bool) -> None:
+def _show(stored: StoredKey, prefix: str | None, *, as_json: bool) -> None:
     if as_json:
         print_json(_as_json(stored, prefix))
         return
-    print_fields(
-        [
-            ("name", stored.name),
-            ("account", stored.address or _UNKNOWN),
-            ("Cosmos account", stored.cosmos_address(prefix) or _UNKNOWN),
-            ("file", str(stored.path)),
-        ]
-    )
+    (account, _), *others = _list_accounts(stored, prefix)
+    cosmos = [("", f"{address}  ({where})") for address, where in others]
+    print_fields([("name", stored.name), ("account", account), *cosmos, ("file", str(stored.path))])
 
 
-def _as_json(stored: StoredKey, prefix: str) -> dict[str, str | None]:
+def _as_json(stored: StoredKey, prefix: str | None) -> dict[str, Any]:
     return {
         "name": stored.name,
         "account": stored.address,
-        "cosmos_account": stored.cosmos_address(prefix),
+        "cosmos_accounts": {
+            known: stored.cosmos_address(known) for known in _find_prefixes(prefix)
+        },
         "file": str(stored.path),
     }

@@ -23,7 +23,11 @@ from colearn_ledger.networks.address_book import Networks
 from colearn_ledger.networks.profiles import BUILT_IN_NETWORKS, CosmosNetwork, EvmNetwork, Network
 from colearn_ledger.networks.tables import fields_of, read_network
 from colearn_ledger.networks.validation import InvalidNetwork
+from colearn_ledger.text.amounts import format_amount
 from colearn_ledger.text.urls import Urls, list_urls, masked
+
+_MAX_FEE = 500
+"""The highest price of gas, in gwei, where a network has none: `EvmSenderConfig.max_fee`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +271,7 @@ def _format_budget(shown: Network) -> str:
     if shown.daily_budget is None:
         return "-"
     unit = shown.access.denomination if isinstance(shown, CosmosNetwork) else "coins"
-    return f"{shown.daily_budget:g} {unit} per key"
+    return f"{format_amount(shown.daily_budget, unit)} per key"
 
 
 def _chain_fields(shown: Network) -> list[tuple[str, str]]:
@@ -276,12 +280,12 @@ def _chain_fields(shown: Network) -> list[tuple[str, str]]:
         return [
             *_list_rows("gRPC", access.grpc),
             ("prefix", access.prefix),
-            ("fee", f"{access.gas_price:g} {access.denomination} per unit of gas"),
+            ("fee", f"{format_amount(access.gas_price, access.denomination)} per unit of gas"),
         ]
     if isinstance(shown, EvmNetwork):
         return [
-            ("fee", f"up to {shown.max_fee_gwei:g} gwei" if shown.max_fee_gwei else "-"),
-            ("confirmations", f"{shown.confirmations} blocks"),
+            ("fee", f"up to {format_amount(shown.max_fee_gwei or _MAX_FEE, 'gwei')}"),
+            ("confirmations", f"{shown.confirmations} block{'s' * (shown.confirmations > 1)}"),
         ]
     return []
 

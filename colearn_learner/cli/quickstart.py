@@ -38,13 +38,17 @@ class _Kind:
 
     profile: str
     up: tuple[str, ...]
-    account: str  # field of the account in the output of `key new`
     modules: tuple[str, ...]
+
+    @property
+    def is_cosmos(self) -> bool:
+        """Return whether accounts are those of a Cosmos chain."""
+        return self.profile == "local-cosmos"
 
 
 _KINDS = {
-    "evm": _Kind("local-evm", ("--block-time", "1"), "account", ("web3",)),
-    "cosmos": _Kind("local-cosmos", ("--chain", "cosmos"), "cosmos_account", ("cosmpy",)),
+    "evm": _Kind("local-evm", ("--block-time", "1"), ("web3",)),
+    "cosmos": _Kind("local-cosmos", ("--chain", "cosmos"), ("cosmpy",)),
 }
 
 
@@ -168,7 +172,12 @@ def quickstart(
 
 def _run_experiment(walk: Walk, kind: _Kind, options: _ExperimentOptions) -> dict[str, Any]:
     names = _NAMES[: options.n_learners]
-    accounts = {name: str(walk.ask("key", "new", name)[kind.account]) for name in ("owner", *names)}
+    accounts = {}
+    for name in ("owner", *names):
+        created = walk.ask("key", "new", name)
+        accounts[name] = (
+            created["cosmos_accounts"]["wasm"] if kind.is_cosmos else created["account"]
+        )
     walk.run("localnet", "fund", *accounts)
     walk.run("deploy", "--network", kind.profile, "--key", "owner")
 

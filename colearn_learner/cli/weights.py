@@ -117,6 +117,7 @@ def _output_options(command: Command) -> Command:
         "--out",
         required=True,
         type=click.Path(path_type=Path, dir_okay=False),
+        callback=lambda _context, _option, path: _check_folder(path),
         help="The file to write; an existing file is replaced.",
     )
     return out(json_option(collect(_OutputOptions, "output")(command)))
@@ -298,6 +299,16 @@ def _find_proposal(round_: Round, wanted: _WeightsOptions) -> ContentRef:
     closed = round_.closed_at is not None
     note(f"slot {slot} of round {index} was {outcome}" if closed else f"round {index} is open")
     return contents[slot]
+
+
+def _check_folder(out: Path) -> Path:
+    """Refuse a file in a folder that does not exist, before anything is fetched."""
+    if not out.parent.is_dir():
+        raise click.BadParameter(
+            f"the folder {out.parent} of {out} does not exist; create it, or choose another file",
+            param_hint="--out",
+        )
+    return out
 
 
 def _write(out: Path, data: bytes) -> None:

@@ -114,7 +114,8 @@ def _check_free(into: Path, overwrite: bool) -> None:
         )
     if not overwrite:
         raise FolderTaken(
-            f"{into} contains prepared data already; choose another folder, or overwrite it"
+            f"{into} contains prepared data already; choose another folder, or replace it with "
+            "--overwrite"
         )
 
 

@@ -31,7 +31,8 @@ def _to_onnx(learner: Any) -> bytes:
     file = onnx_file(learner.mli_get_current_model())
     if file is None:
         raise UnsupportedModel(
-            f"mli_get_current_model of this {type(learner).__name__} does not return an ONNX model"
+            f"mli_get_current_model of this {type(learner).__name__} does not return an ONNX "
+            "model; let it return one, or export the weights alone with --format safetensors"
         )
     return file
 

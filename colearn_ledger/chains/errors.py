@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account, LedgerError
+from colearn_ledger.text.amounts import format_amount
 
 _MANY = 120
 """Retries after a wrong answer from a node: about an hour at an agent's longest pause."""
@@ -115,7 +116,8 @@ class EmptyWallet(ChainError):
         if denomination is None:
             owned, cost = f"{balance / 1e18:.6f} of the chain's coin", f"{needed / 1e18:.6f}"
         else:
-            owned, cost = f"{balance:,} {denomination}", f"{needed:,}"
+            owned = format_amount(balance, denomination)
+            cost = format_amount(needed, denomination)
         super().__init__(
             f"{account} holds {owned}, and this transaction may cost up to {cost}: send it some "
             "and try again"

@@ -170,8 +170,9 @@ class Keystore:
         """
         if not _NAME.fullmatch(name) or _is_private_key(name) or name.endswith(_COSMOS):
             raise BadKeyName(
-                "the name of the key is not valid; use up to 64 letters, digits, '_', '.' and '-', "
-                f"no private key, and no {_COSMOS} at the end"
+                "the name of the key is not valid; use 1 to 64 of the characters a-z, A-Z, 0-9, "
+                f"'_', '.' and '-', beginning with a letter or digit, and no {_COSMOS} at the end. "
+                "A private key is not a name: import it with colearn key import NAME"
             )
         return self.folder / f"{name}.json"
 

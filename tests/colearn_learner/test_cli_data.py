@@ -90,6 +90,11 @@ def test_downloaded_files_are_prepared_from_their_path(tmp_path: Path):
 def test_replacing_mnist_by_digits_is_announced(tmp_path: Path):
     program = "from colearn_learner.cli import main; main(prog_name='colearn')"
     arguments = ("data", "prepare", "mnist", "--into", str(tmp_path / "out"), "--json")
+    refused = colearn(*arguments)
+    assert refused.exit_code == 2
+    assert "nothing was written" in " ".join(refused.output.split())
+    assert not (tmp_path / "out").exists()
+    arguments = (*arguments, "--stand-in")
     run = subprocess.run(
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True
     )

@@ -131,14 +131,30 @@ def test_new_key_is_listed_and_shown_without_a_password(home: Path):
     assert Keystore().open("alice", PASSWORD).address == made["account"]
 
 
-def test_cosmos_addresses_have_the_requested_prefix(home: Path):
+def test_accounts_are_shown_with_the_prefix_of_each_known_network(home: Path):
     wallet = Wallet.from_mnemonic(WORDS)
     Keystore(work=2).save("alice", wallet, PASSWORD)
     (shown,) = json.loads(colearn("key", "list", "--json").stdout)
-    assert shown["cosmos_account"] == wallet.cosmos_address("wasm")
-    fetch = wallet.cosmos_address("fetch")
-    assert fetch in colearn("key", "show", "alice", "--prefix", "fetch").stdout
-    assert fetch in colearn("key", "list", COLEARN_NETWORK="fetch-mainnet").stdout
+    assert shown["cosmos_accounts"] == {p: wallet.cosmos_address(p) for p in ("wasm", "fetch")}
+    for command in (("key", "list"), ("key", "show", "alice")):
+        for lines in (colearn(*command).stdout, colearn(*command, "--prefix", "cosmos").stdout):
+            words = " ".join(lines.split())
+            assert wallet.address in words
+            assert f"{wallet.cosmos_address('wasm')}" in words
+            assert f"{wallet.cosmos_address('fetch')}" in words
+            assert "fetch-mainnet, dorado" in words
+        assert str(wallet.cosmos_address("cosmos")) in lines
+
+
+@pytest.mark.parametrize("password", ["", "x", "1234567"])
+def test_new_key_needs_a_password_that_protects_it(home: Path, password: str):
+    refused = colearn("key", "new", "alice", COLEARN_PASSWORD=password)
+    assert refused.exit_code == 2
+    assert "choose one of at least 8 characters" in " ".join(refused.stderr.split())
+    assert not Keystore().all()
+
+
+def test_wrong_prefix_is_refused(home: Path):
     wrong = colearn("key", "list", "--prefix", "Fetch1")
     assert (wrong.exit_code, "use 1 to 20 lower-case letters" in wrong.stderr) == (2, True)
 

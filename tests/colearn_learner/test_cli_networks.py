@@ -85,6 +85,23 @@ def test_changing_a_cosmos_network_keeps_the_other_fields():
     assert "add --kind cosmos" in " ".join(text.output.split())
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("local-evm", "up to 500 gwei"),
+        ("mine", "up to 0.0000005 gwei"),
+        ("local-cosmos", "0.025 stake per unit of gas"),
+        ("dorado", "0.000000005 TESTFET per unit of gas"),
+        ("fet", "0.000000005 FET per unit of gas"),
+    ],
+)
+def test_prices_are_shown_in_plain_units(name: str, shown: str):
+    Networks().save(EvmNetwork("mine", "http://x", 5, max_fee_gwei=5e-7))
+    access = CosmosAccess("http://g", "fetch", "afet", 5_000_000_000)
+    Networks().save(CosmosNetwork(name="fet", rpc="http://x", chain_id="f-4", access=access))
+    assert shown in colearn("network", "show", name).output
+
+
 def connect_through(
     network: Network, ledger: type, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[Any, ...]:

@@ -177,6 +177,7 @@ ONLY_OUR_OWN_TEXT = {
     ("datasets",),
     ("models",),
     ("experiment", "template"),
+    ("completion",),
     ("key", "list"),
     ("key", "show"),
     ("learner", "checks"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -57,13 +58,23 @@ def report_errors(command: _Command) -> _Command:
             raise _explain_missing(error) from error
         except BrokenPipeError:  # the reader closed the pipe; click exits silently
             raise
-        except (LedgerError, LearnerError, OSError) as error:
+        except (LedgerError, LearnerError) as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            raise click.ClickException(_explain_os_error(error)) from error
         except KeyboardInterrupt as interruption:
             note("Interrupted.")
             raise click.exceptions.Exit(INTERRUPTED) from interruption
 
     return wrapped  # type: ignore[return-value]
+
+
+def _explain_os_error(error: OSError) -> str:
+    if error.strerror is None:
+        return str(error)
+    what = f"cannot use {error.filename}: {error.strerror}" if error.filename else error.strerror
+    remedy = "; free disk space and try again" if error.errno == errno.ENOSPC else ""
+    return what + remedy
 
 
 def need(*modules: str) -> None:

@@ -30,6 +30,7 @@ def monitor_option(command: Command) -> Command:
         metavar="[HOST:]PORT",
         help="Serve /health and, for Prometheus, /metrics at this address. "
         "[default HOST: 127.0.0.1]",
+        callback=lambda _context, _option, where: where and _check(where),
     )(command)
 
 
@@ -38,25 +39,31 @@ def monitored(where: str | None, make: Callable[[], M]) -> Iterator[M | None]:
     """Serve health and metrics until the end of the block, if requested; yield the monitor.
 
     Args:
-        where: ``[HOST:]PORT``, or None to serve nothing.
-        make: makes the monitor; called only if its packages are installed.
+        where: ``[HOST:]PORT``, as checked by `monitor_option`; None serves nothing.
+        make: makes the monitor.
 
     Raises:
-        click.UsageError: `where` is malformed.
         AddressNotUsable: the port is in use.
     """
     if where is None:
         yield None
         return
-    need("prometheus_client", "uvicorn", "starlette")
     from colearn_learner.agent.monitoring import monitoring
 
     host, _, port = where.rpartition(":")
-    if not port.isdecimal() or int(port) > _HIGHEST_PORT:
-        raise click.UsageError(
-            f"--monitor {where!r} is not of the form PORT or HOST:PORT, such as 9650"
-        )
     monitor = make()
     with monitoring(monitor, host or "127.0.0.1", int(port)) as url:
         log_event(_log, "monitoring", url=url)
         yield monitor
+
+
+def _check(where: str) -> str:
+    """Check an address before anything starts, and that the packages to serve it are installed."""
+    port = where.rpartition(":")[2]
+    if not port.isdecimal() or int(port) > _HIGHEST_PORT:
+        raise click.UsageError(
+            f"--monitor {where!r} is not of the form PORT or HOST:PORT, such as 9650, with a port "
+            f"up to {_HIGHEST_PORT}"
+        )
+    need("prometheus_client", "uvicorn", "starlette")
+    return where

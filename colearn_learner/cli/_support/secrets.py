@@ -21,6 +21,7 @@ from colearn_ledger.keys.wallet import Wallet
 PASSWORD_VARIABLE = "COLEARN_PASSWORD"  # noqa: S105 - the name of one
 
 _LARGEST = 65_536  # bytes
+_SHORTEST = 8  # characters of a new password
 _NO_STANDARD_STREAM = 3
 
 
@@ -58,9 +59,11 @@ class Passwords:
                 twice=new,
                 remedy=f"set {PASSWORD_VARIABLE}, or use --password-file or --password-fd",
             )
-        if new and not password:
+        if new and len(password) < _SHORTEST:
+            length = f"has {len(password)} characters" if password else "is empty"
             raise click.UsageError(
-                "the password is empty and would protect nothing; choose another"
+                f"the password {length} and would protect nothing; choose one of at least "
+                f"{_SHORTEST} characters"
             )
         return password
 
