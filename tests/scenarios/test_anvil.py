@@ -4,6 +4,7 @@ The chain mines a block for each transaction. Its clock runs, and stories move i
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from colearn_ledger.chains.evm import EvmConfig, EvmLedger
 from colearn_ledger.chains.evm.http_provider import HttpConfig
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import Ledger
+from colearn_ledger.text.urls import Urls
 from colearn_localnet.anvil import Anvil
 from colearn_localnet.rpc import json_rpc
 from tests.scenarios.stories import AllStories
@@ -23,10 +25,11 @@ _CONFIG = EvmConfig(
 
 
 class AnvilWorld(World):
-    def __init__(self, anvil: Anvil) -> None:
+    def __init__(self, anvil: Anvil, urls: Urls, agree: int = 1) -> None:
         super().__init__()
         self._anvil = anvil
-        self._ledger = EvmLedger.deploy(anvil.url, Wallet.from_key(anvil.keys[0]), config=_CONFIG)
+        config = replace(_CONFIG, agree=agree)
+        self._ledger = EvmLedger.deploy(urls, Wallet.from_key(anvil.keys[0]), config=config)
 
     def connect(self, wallet: Wallet) -> Ledger:
         json_rpc(self._anvil.url, "anvil_setBalance", wallet.address, _ENOUGH)
@@ -46,4 +49,11 @@ def chain() -> Iterator[Anvil]:
 class TestOnAnvil(AllStories):
     @pytest.fixture
     def world(self, chain: Anvil) -> World:
-        return AnvilWorld(chain)
+        return AnvilWorld(chain, chain.url)
+
+
+@pytest.mark.long
+class TestOnAnvilThroughTwoNodesThatAgree(AllStories):
+    @pytest.fixture
+    def world(self, chain: Anvil) -> World:
+        return AnvilWorld(chain, (chain.url, chain.url.replace("127.0.0.1", "localhost")), agree=2)
