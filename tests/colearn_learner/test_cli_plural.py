@@ -35,7 +35,8 @@ def read_rows(output: str) -> list[str]:
 # ------------------------------------------------------------------ history
 
 
-def test_history_has_one_line_for_each_round(five: LocalNetwork):
+def test_history_has_one_line_for_each_round(five: LocalNetwork, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "120")
     output = colearn("history", five.reference).stdout
     first, second = read_rows(output)
     assert re.search(r"^ *0 +3 of 5 accepted +✔✔✔✔✔ +1\.99", first)
@@ -65,7 +66,10 @@ def test_history_of_thirty_two_learners_stays_compact(
     assert len(run_json("history", network.reference)["rounds"][0]["slots"]) == 16
 
 
-def test_history_of_one_round_shows_each_slot_and_ballot(five: LocalNetwork):
+def test_history_of_one_round_shows_each_slot_and_ballot(
+    five: LocalNetwork, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "120")
     rows = read_rows(colearn("history", five.reference, "--round", 0).stdout)
     slots, ballots, files = rows[:5], rows[5:10], rows[10:]
     assert [row.split()[2] for row in slots] == ["accepted", "proposed"] * 2 + ["accepted"]

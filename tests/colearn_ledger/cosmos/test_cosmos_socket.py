@@ -164,6 +164,6 @@ class TestLedger:
         with scripted_node(SUBSCRIBED, message(9, chain_id="chain-2")) as url:
             view = self.make_view(node, url)
             assert view.wait_for_change(0)
-            node.head = Block(8, "cd" * 32, 1_005)
+            node.last = Block(8, "cd" * 32, 1_005)
             wait_until_true(lambda: view.wait_for_change(1), "the polled block")
-            assert view._seen == node.head
+            assert view._seen == node.last
