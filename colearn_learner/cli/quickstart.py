@@ -17,6 +17,7 @@ from colearn_learner.cli._support.collect import collect
 from colearn_learner.cli._support.connect import Place, find_experiment
 from colearn_learner.cli._support.errors import need, report_errors
 from colearn_learner.cli._support.output import command_name, open_console, print_json
+from colearn_learner.cli._support.quickstart_end import conclude, print_next_steps
 from colearn_learner.cli._support.walk import AgentProcess, Walk
 from colearn_ledger.networks.address_book import Networks
 from colearn_ledger.protocol import MAX_PROPOSERS
@@ -153,21 +154,22 @@ def quickstart(
         if not keep_up:
             closing.callback(walk.run, "localnet", "down")
         result = _run_experiment(walk, kind, options)
+    weights = Path(result["weights"])
+    conclusion = conclude(weights, options.dataset, options.n_learners, options.n_rounds)
     if as_json:
-        print_json(result)
+        print_json({**result, **conclusion.as_json()})
         return
-    console.print(f"\nThe agents' logs, the history and the weights are in [bold]{folder}[/].")
+    console.print(f"\n{conclusion.describe()}\n")
+    console.print(f"The agents' logs, the history and the weights are in [bold]{folder}[/].")
     console.print(f"To see the rounds, open [bold]{result['page']}[/] in a browser.")
-    _print_gain(console, result["score"])
-    if not keep_up:
-        console.print("The nodes are stopped; with --keep-up, they stay for you to look around.")
-    else:
+    if keep_up:
         console.print("The nodes are still running. To continue by hand:")
         console.print(f"  export COLEARN_HOME={shlex.quote(str(walk.home))}")
         console.print(f"  export COLEARN_LOCALNET={shlex.quote(str(walk.localnet))}")
         console.print(f'  export COLEARN_PASSWORD="$(cat {shlex.quote(str(walk.password_file))})"')
         console.print(f"  {command_name()} experiment show {result['experiment']}")
         console.print(f"  {command_name()} localnet down")
+    print_next_steps(console, keep_up=keep_up)
 
 
 def _run_experiment(walk: Walk, kind: _Kind, options: _ExperimentOptions) -> dict[str, Any]:
@@ -201,43 +203,8 @@ def _run_experiment(walk: Walk, kind: _Kind, options: _ExperimentOptions) -> dic
         "history": str(walk.folder / "history.json"),
         "page": str(walk.folder / "rounds.html"),
         "weights": str(weights),
-        "score": _compare(weights, options),
         "adopted": {agent.name: agent.read_adopted() for agent in agents},
     }
-
-
-def _compare(weights: Path, options: _ExperimentOptions) -> dict[str, Any]:
-    """Return the score of the group's model beside those of each learner alone."""
-    from colearn_learner.catalogue.factories import compare_shares
-    from colearn_learner.catalogue.settings import score_of
-    from colearn_learner.datasets import dataset
-    from colearn_ledger.weights.codec import decode_weights
-
-    compared = compare_shares(
-        decode_weights(weights.read_bytes()).weights,
-        options.dataset,
-        of=options.n_learners,
-        n_rounds=options.n_rounds,
-    )
-    score = score_of(dataset(options.dataset).task, shown=True)
-    return {
-        "name": score.name,
-        "higher_is_better": score.higher_is_better,
-        "together": compared.collective,
-        "alone": list(compared.alone),
-        "mean_alone": compared.mean_alone,
-    }
-
-
-def _print_gain(console: Console, score: Mapping[str, Any]) -> None:
-    direction = "higher" if score["higher_is_better"] else "lower"
-    alone = sorted(score["alone"], reverse=score["higher_is_better"])
-    console.print(
-        f"\nThe {score['name']} on records that no learner has ({direction} is better):\n"
-        f"  [bold]{score['together']:.3f}[/]  the model of the group\n"
-        f"  {score['mean_alone']:.3f}  a learner that trains alone, on average\n"
-        f"  {alone[0]:.3f}  the best one that trains alone"
-    )
 
 
 def _describe_experiment(options: _ExperimentOptions) -> str:

@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from colearn_learner.catalogue.baselines import Comparison
+from colearn_learner.catalogue.settings import Score
+from colearn_learner.cli._support.quickstart_end import Conclusion
+from colearn_learner.datasets import dataset, split
 from colearn_ledger.weights.codec import decode_weights
 from colearn_ledger.weights.unixfs import content_of
 from colearn_localnet.install import find_binary
@@ -87,17 +91,42 @@ def test_all_learners_end_with_the_weights_on_the_chain(quickstart):
     assert [each["sha256"] for each in current] == [each.sha256 for each in accepted]
 
 
-def test_rounds_are_drawn_and_the_gain_is_computed(quickstart):
+def test_rounds_are_drawn(quickstart):
     folder, result, shown = quickstart
     page = (folder / "rounds.html").read_text()
     assert result["page"] == str(folder / "rounds.html")
     assert "<svg" in page
     assert "alice" in page
     assert "log loss, lower is better" in page
-    assert len(result["score"]["alone"]) == 3
-    assert 0.5 < result["score"]["together"] <= 1
     rows = [line for line in shown.splitlines() if re.match(r" +[012] +\d of 3 accepted ", line)]
     assert len(rows) == 3, "each round has one line"
+
+
+def test_result_compares_the_shared_model_with_learning_alone(quickstart):
+    _, result, _ = quickstart
+    assert result["score"] == {"name": "accuracy", "higher_is_better": True}
+    assert len(result["alone"]) == 3
+    parts = split(
+        dataset("wine").load(), task="classification", n_learners=3, train_ratio=0.6, seed=1
+    )
+    hits = result["collective"] * len(parts.common_test)
+    assert hits == pytest.approx(round(hits))
+    assert result["mean_alone"] == pytest.approx(sum(result["alone"]) / 3)
+
+
+@pytest.mark.parametrize(
+    ("collective", "higher", "words"),
+    [
+        (0.95, True, "0.950 together, 0.800 alone on average.\nLearning together is 0.150 better;"),
+        (0.75, True, "together is 0.050 worse; the best learner alone has 0.900."),
+        (0.75, False, "together is 0.050 better; the best learner alone has 0.700."),
+        (0.8, True, "Learning together is as good; "),
+    ],
+)
+def test_gain_over_learning_alone_is_described(collective: float, higher: bool, words: str):
+    comparison = Comparison(collective, (0.7, 0.9), 0.99)
+    shown = Conclusion(Score("accuracy", higher_is_better=higher), comparison).describe()
+    assert words in shown
 
 
 def test_commands_are_shown_without_secrets(quickstart):
