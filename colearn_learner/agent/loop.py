@@ -21,7 +21,7 @@ from colearn_learner.agent.adopt import WeightsAdopter
 from colearn_learner.agent.announce import confirm_merge
 from colearn_learner.agent.context import AgentConfig, AgentContext
 from colearn_learner.agent.errors import RETRIED, AgentStopped, max_retries
-from colearn_learner.agent.fit import LearnerSendsPickles, check_fit, check_safe
+from colearn_learner.agent.fit import LearnerDoesNotFit, LearnerSendsPickles, check_fit, check_safe
 from colearn_learner.agent.folder import AgentFolder
 from colearn_learner.agent.observation import Action, Listener, Observation, list_verdicts
 from colearn_learner.agent.progress import ProgressListener
@@ -247,13 +247,14 @@ class Agent:
         return self._send(Action.JOINED, None, pending)
 
     def _check_learner(self) -> None:
-        """Refuse a learner that sends pickles, even if it joined before this process started."""
+        """Refuse an unsafe or unfit learner, even if it joined before this process started."""
         if self._learner_checked:
             return
         self._learner_checked = True
         try:
             check_safe(self._context.learner)
-        except LearnerSendsPickles:
+            check_fit(self._context.learner, self._context.spec.schema)
+        except (LearnerDoesNotFit, LearnerSendsPickles):
             raise
         except Exception as error:  # noqa: BLE001 - a learner may raise anything
             _log.warning("%s: the learner's own weights were not checked: %s", self._name, error)

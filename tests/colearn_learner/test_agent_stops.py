@@ -258,6 +258,16 @@ def test_outage_does_not_use_up_the_retries_of_another_error(world):
 
 
 class TestMismatchedLearner:
+    def test_is_refused_after_a_restart_too_and_when_the_experiment_is_over(self, tmp_path):
+        w = World(tmp_path, [TowardsTarget(1.0), TowardsTarget(1.1)], {"rounds": 1})
+        agents = w.agents()
+        w.drive(agents)
+        agents[0].close()
+        unfit = TowardsTarget(1.0)
+        unfit.weights = [np.zeros(4)]
+        with w.agent(0, learner=unfit) as again, pytest.raises(LearnerDoesNotFit):
+            again.run()
+
     def test_never_joins(self, tmp_path):
         class LearnerOfFourWeights(TowardsTarget):
             def __init__(self) -> None:
