@@ -191,7 +191,6 @@ def votes_on_proposals(subject: Subject) -> None:
 def works_in_a_thread(subject: Subject) -> None:
     """A learner trains and tests in a thread, where agents of a simulation run."""
     learner = subject.learner()
-    learner.mli_test_weights(learner.mli_propose_weights())  # an error here is not the thread's
     errors: list[Exception] = []
 
     def take_part() -> None:
