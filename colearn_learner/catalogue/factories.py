@@ -85,7 +85,7 @@ def compare_shares(weights: Any, dataset: str, *, of: int, n_rounds: int) -> Com
     data = find_dataset(dataset)
     chosen = find_model(default_model(data), data)
     return compare(
-        weights,
+        [weights],
         split(data.load(), task=data.task, n_learners=of, train_ratio=_TRAIN_RATIO, seed=1),
         model=chosen,
         data=data,

@@ -18,7 +18,7 @@ from tests.support.commands import list_commands
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = (ROOT / "docs" / "cli.md").read_text()
 COMMANDS = [
-    line.split(" > ")[0]
+    line.split(" > ")[0].removeprefix('eval "$(').removesuffix(')"')
     for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     for line in block.splitlines()
 ]

@@ -124,7 +124,7 @@ def test_result_compares_the_shared_model_with_learning_alone(quickstart):
     ],
 )
 def test_gain_over_learning_alone_is_described(collective: float, higher: bool, words: str):
-    comparison = Comparison(collective, (0.7, 0.9), 0.99)
+    comparison = Comparison(collective, (0.7, 0.9), 0.99, collective, higher)
     shown = Conclusion(Score("accuracy", higher_is_better=higher), comparison).describe()
     assert words in shown
 

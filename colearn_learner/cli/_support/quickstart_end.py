@@ -27,13 +27,12 @@ class Conclusion:
         found, score = self.comparison, self.score
         gain = found.collective - found.mean_alone
         better = gain > 0 if score.higher_is_better else gain < 0
-        choose = max if score.higher_is_better else min
         outcome = f"{abs(gain):.3f} {'better' if better else 'worse'}" if gain else "as good"
         name = self.score.name
         return (
             f"{name[0].upper()}{name[1:]} on records that no learner has: "
             f"{found.collective:.3f} together, {found.mean_alone:.3f} alone on average.\n"
-            f"Learning together is {outcome}; the best learner alone has {choose(found.alone):.3f}."
+            f"Learning together is {outcome}; the best learner alone has {found.best_alone:.3f}."
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -53,6 +53,7 @@ _BASE_FEE = _TIP = 10**9
 """Wei for a unit of gas; the same in every block."""
 
 _GAS_LIMIT = 30_000_000
+_NOBODY = "0x" + "00" * 20  # the sender of a call that names none
 """Gas of a block, and of a call."""
 
 
@@ -206,7 +207,7 @@ class EmbeddedProvider(BaseProvider):
         block = self._next_block() if tag in ("latest", "pending") else self._blocks[number].context
         to = call.get("to")
         transaction = Transaction(
-            sender=to_canonical_address(call["from"]),
+            sender=to_canonical_address(call.get("from", _NOBODY)),
             to=to_canonical_address(to) if to else None,
             data=bytes.fromhex(call.get("data", "0x")[2:]),
             gas=_GAS_LIMIT,

@@ -220,7 +220,9 @@ class TestFees:
         node.override = answer_once(
             (5, "sdk", "spendable balance 5stake is smaller than 5500stake")
         )
-        with pytest.raises(EmptyWallet, match=rf"{ACCOUNT} holds 5 stake, .* up to 5,500: send"):
+        with pytest.raises(
+            EmptyWallet, match=rf"{ACCOUNT} holds 5 stake, .* up to 5,500 stake: send"
+        ):
             chain.make_sender().send(WALLET, action())
         sender = chain.make_sender()
         assert sender.wait(sender.send(WALLET, action()), 1).code == 0
