@@ -118,7 +118,7 @@ class Runner:
     def stop_nodes(self) -> None:
         """Stop the nodes that the blocks left running."""
         command = [sys.executable, "-m", "colearn_learner.cli", "localnet", "down", "--wipe"]
-        for record in self.folder.rglob("net.json"):
+        for record in list(self.folder.rglob("net.json")):  # `down` deletes folders
             folder = ["--folder", str(record.parent)]
             subprocess.run([*command, *folder], env=self.environment, cwd=self.folder, check=True)
 
