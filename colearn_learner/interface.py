@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from colearn_learner.errors import InvalidValue
+from colearn_learner.errors import InvalidValue, UnsupportedModel
 
 
 class ErrorCodes(enum.Enum):
@@ -210,9 +210,18 @@ class MachineLearningInterface(abc.ABC):
     def mli_get_current_weights(self) -> Weights:
         """Return the current weights."""
 
-    @abc.abstractmethod
     def mli_get_current_model(self) -> ColearnModel:
-        """Return the model with its current weights."""
+        """Return the model with its current weights, for use elsewhere.
+
+        It is not abstract, because learners for `colearn` 0.2.8 as published do not have it.
+
+        Raises:
+            UnsupportedModel: the learner's class does not implement it.
+        """
+        raise UnsupportedModel(
+            f"{type(self).__name__} has no method mli_get_current_model, so its model cannot be"
+            " exported; add one that returns a ColearnModel"
+        )
 
 
 @runtime_checkable

@@ -23,6 +23,13 @@ from colearn_ledger.weights.codec import encode_weights
 from tests.ancestor_style.imports import MODULES, NAMES, rewrite_imports
 
 FOLDER = Path(__file__).resolve().parent / "ancestor_style"
+ONLY_IN_PUBLISHED_PROGRAMS = {
+    "colearn_grpc.example_grpc_learner_client",
+    "colearn_grpc.grpc_server",
+    "colearn_grpc.logging",
+}
+"""Modules that only the programs of test_ancestor_programs.py import."""
+
 PROGRAMS = {path.stem: path for path in sorted(FOLDER.glob("*.py")) if path.stem != "imports"}
 
 
@@ -84,7 +91,7 @@ def test_programs_cover_at_least_ten_kinds():
         for path in PROGRAMS.values()
         for module in re.findall(r"^from (colearn\S*) import", path.read_text(), re.MULTILINE)
     }
-    assert imported == {*MODULES}
+    assert imported == {*MODULES} - ONLY_IN_PUBLISHED_PROGRAMS
 
 
 def test_documentation_shows_the_import_table():

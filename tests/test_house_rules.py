@@ -228,6 +228,8 @@ MAY_PARSE_JSON = {  # they parse only the user's own files and arguments, or are
 
 
 MAY_OPEN_CONNECTIONS = {  # with limits on time and size, or to processes of this machine
+    "colearn_learner/compat/grpc_client.py",
+    "colearn_learner/compat/grpc_server.py",
     "colearn_learner/remote/client.py",
     "colearn_learner/remote/limits.py",
     "colearn_learner/remote/server.py",

@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colearn_learner.errors import InvalidArgument, InvalidData, WeightsMismatch
+from colearn_learner.errors import (
+    InvalidArgument,
+    InvalidData,
+    UnsupportedModel,
+    WeightsMismatch,
+)
 from colearn_learner.interface import DiffPrivConfig, Weights
 from colearn_learner.learners.base import ScoredLearner
 from colearn_learner.learners.privacy.account import (
@@ -50,7 +55,8 @@ class KerasLearner(ScoredLearner):
     Raises:
         InvalidArgument: ``model.fit`` or ``model.evaluate`` does not take an argument, the model
             does not measure the criterion, or the records cannot be sampled.
-        UnsupportedModel: a layer of the model rules out differential privacy.
+        UnsupportedModel: a layer of the model rules out differential privacy, or the model is
+            compiled with an optimizer of tensorflow_privacy.
     """
 
     def __init__(
@@ -76,6 +82,7 @@ class KerasLearner(ScoredLearner):
             test_loader=test_loader,
             minimise_criterion=minimise_criterion,
         )
+        _check_optimizer(model)
         self.model = model
         self.train_loader = train_loader
         self.need_reset_optimizer = need_reset_optimizer
@@ -170,6 +177,22 @@ def _call_with_records(method: Callable[..., Any], records: Any, kwargs: Mapping
     if isinstance(records, tuple) and len(records) == 2:
         return method(records[0], records[1], **kwargs)
     return method(records, **kwargs)
+
+
+def _check_optimizer(model: Any) -> None:
+    """Refuse optimizers whose privacy nobody accounts for and which Keras 3 runs without clipping.
+
+    Raises:
+        UnsupportedModel: the optimizer is one of tensorflow_privacy.
+    """
+    kind = type(model.optimizer)
+    if kind.__module__.partition(".")[0] == "tensorflow_privacy":
+        raise UnsupportedModel(
+            f"the model is compiled with {kind.__name__} of tensorflow_privacy, whose privacy this"
+            " learner cannot account for; compile it with an optimizer of Keras, replace its"
+            " BatchNormalization layers, which mix records (by GroupNormalization, for example),"
+            " and pass diff_priv_config (docs/privacy.md)"
+        )
 
 
 def _check_kwargs(

@@ -126,10 +126,8 @@ class RemoteLearner(MachineLearningInterface):
                 f"a CA is given, but {self.address} does not use TLS; use grpcs://"
             )
         self._channel: Any = None
-        self._instance: str | None = None
-        self._current = _make_request()  # the learner's weights, as last known
-        self._accepted = False  # if so, a restarted server gets them again
         self._closed = threading.Event()
+        self._forget_weights()
 
     def reach(self) -> None:
         """Check that the server answers now and has weights.
@@ -218,6 +216,12 @@ class RemoteLearner(MachineLearningInterface):
         return model_from_bytes(self._call("CurrentModel").body)
 
     # ------------------------------------------------------------------ calls
+
+    def _forget_weights(self) -> None:
+        """Expect another learner, whose weights are not known yet."""
+        self._instance: str | None = None
+        self._current = _make_request()  # the learner's weights, as last known
+        self._accepted = False  # if so, a restarted server gets them again
 
     def _call(self, method: str, body: bytes | None = None) -> Message[pb.ResponseHead]:
         """Call a method of the learner, on its accepted weights; retry once if that may succeed."""

@@ -6,7 +6,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -112,6 +112,7 @@ class LearnerServer:
         learner: an object with the five methods of `MachineLearningInterface`.
         config: address, access rules and limits; by default `ServerConfig()`.
         on_call: called after each call to the learner, in the thread of that call.
+        more_handlers: handlers of further services; the token does not protect them.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class LearnerServer:
         config: ServerConfig | None = None,
         *,
         on_call: Callable[[ServedCall], None] | None = None,
+        more_handlers: Sequence[grpc.GenericRpcHandler] = (),
     ) -> None:
         self._config = config or ServerConfig()
         self._learner = learner
@@ -133,7 +135,7 @@ class LearnerServer:
             interceptors=self._interceptors(),
             options=_OPTIONS,
         )
-        self._grpc.add_generic_rpc_handlers((self._handlers(),))
+        self._grpc.add_generic_rpc_handlers((self._handlers(), *more_handlers))
         self._health = health.HealthServicer()
         self._health.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
@@ -164,6 +166,12 @@ class LearnerServer:
         self._stopping.set()
         self._health.enter_graceful_shutdown()
         self._grpc.stop(grace=threading.TIMEOUT_MAX).wait()
+
+    def replace_learner(self, learner: Any) -> None:
+        """Serve another learner from the next call on. To clients it is a restarted server."""
+        with self._turn:
+            self._learner, self._holds = learner, None
+            self.instance = secrets.token_hex(8)
 
     def __enter__(self) -> LearnerServer:
         self.start()
@@ -229,7 +237,7 @@ class LearnerServer:
                 check_size(answer, self._config.max_bytes)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a learner may raise anything
                 _log.exception("the learner failed in %s", method)
-                failure = _describe(error)
+                failure = describe_error(error)
                 answer = self._message(failure=failure)
         self._on_call(ServedCall(method, time.monotonic() - began, failure))
         return answer
@@ -270,6 +278,7 @@ class LearnerServer:
             self._turn.release()
 
 
-def _describe(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
+    """Return the type and the text of an error, shortened, for the other side."""
     text = f"{type(error).__name__}: {error}"[:_MAX_MESSAGE_LENGTH]
     return text.encode("utf-8", "replace").decode()  # protobuf rejects lone surrogates

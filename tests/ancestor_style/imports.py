@@ -13,7 +13,7 @@ MODULES = {
     "colearn.standalone_driver": "colearn_learner",
     "colearn.utils.results": "colearn_learner",
     "colearn.utils.plot": "colearn_learner",
-    "colearn.utils.data": "colearn_learner.datasets",
+    "colearn.utils.data": "colearn_learner.compat.data",
     "colearn_keras.keras_learner": "colearn_learner.learners.keras",
     "colearn_keras.utils": "colearn_learner.learners.keras",
     "colearn_pytorch.pytorch_learner": "colearn_learner.learners.pytorch",
@@ -21,6 +21,9 @@ MODULES = {
     "colearn_grpc.factory_registry": "colearn_learner.compat.registry",
     "colearn_grpc.mli_factory_interface": "colearn_learner.compat.mli_factory",
     "colearn_grpc.example_mli_factory": "colearn_learner.compat.mli_factory",
+    "colearn_grpc.grpc_server": "colearn_learner.compat.grpc_server",
+    "colearn_grpc.example_grpc_learner_client": "colearn_learner.compat.grpc_client",
+    "colearn_grpc.logging": "colearn_learner.compat.logging",
 }
 """Replacement of each module of the ancestor, which has all `NAMES` of that module."""
 
@@ -37,7 +40,7 @@ NAMES = {
     "colearn.standalone_driver": ["run", "run_one_round"],
     "colearn.utils.results": ["Result", "Results", "print_results"],
     "colearn.utils.plot": ["ColearnPlot"],
-    "colearn.utils.data": ["split_list_into_fractions"],
+    "colearn.utils.data": ["get_data", "split_list_into_fractions"],
     "colearn_keras.keras_learner": ["KerasLearner"],
     "colearn_keras.utils": ["normalize_img", "_make_loader"],
     "colearn_pytorch.pytorch_learner": ["PytorchLearner"],
@@ -50,12 +53,34 @@ NAMES = {
     ],
     "colearn_grpc.mli_factory_interface": ["MliFactory"],
     "colearn_grpc.example_mli_factory": ["ExampleMliFactory"],
+    "colearn_grpc.grpc_server": ["GRPCServer"],
+    "colearn_grpc.example_grpc_learner_client": [
+        *("ExampleGRPCLearnerClient", "GRPCClientException"),
+    ],
+    "colearn_grpc.logging": ["get_logger", "set_log_levels"],
 }
 """Names that programs import from each module of the ancestor."""
 
-_IMPORT = re.compile(r"^(\s*from\s+)(colearn\w*(?:\.\w+)*)(\s+import\b)", re.MULTILINE)
+COPIED = {
+    "colearn_keras.keras_cifar10": "keras_cifar10",
+    "colearn_keras.keras_mnist": "keras_mnist",
+    "colearn_other.demo_utils": "demo_utils",
+    "colearn_other.fraud_dataset": "fraud_dataset",
+    "colearn_pytorch.pytorch_covid_xray": "pytorch_covid_xray",
+    "colearn_pytorch.pytorch_xray": "pytorch_xray",
+}
+"""Example modules of the ancestor, which users copy beside their programs, and their new names."""
+
+_RELATIVE = {".utils": MODULES["colearn_pytorch.utils"]}
+"""Replacement of the relative imports in the copied modules."""
+
+_IMPORT = re.compile(
+    r"^(\s*(?:from|import)\s+)(colearn\w*(?:\.\w+)*|\.utils)(?=\s+import\b|\s*(?:#.*)?$)",
+    re.MULTILINE,
+)
 
 
 def rewrite_imports(program: str) -> str:
     """Return a program with the modules of its import lines replaced."""
-    return _IMPORT.sub(lambda found: found[1] + MODULES[found[2]] + found[3], program)
+    new_names = MODULES | COPIED | _RELATIVE
+    return _IMPORT.sub(lambda found: found[1] + new_names[found[2]], program)

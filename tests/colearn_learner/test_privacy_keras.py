@@ -221,6 +221,13 @@ class TestModels:
         with pytest.raises(UnsupportedModel, match="'mixing'"):
             learner(make_model(inner))
 
+    @pytest.mark.parametrize("options", [{}, {"diff_priv_config": None, "noise_seed": None}])
+    def test_optimizer_of_tensorflow_privacy_is_refused(self, options: dict[str, Any]):
+        module = "tensorflow_privacy.privacy.optimizers.dp_optimizer_keras"
+        kind = type("DPKerasSGDOptimizer", (keras.optimizers.SGD,), {"__module__": module})
+        with pytest.raises(UnsupportedModel, match=r"DPKerasSGDOptimizer .*diff_priv_config"):
+            learner(make_model(optimizer=kind(0.1)), **options)
+
     def test_frozen_layer_that_mixes_records_is_accepted(self):
         layer = keras.layers.BatchNormalization(trainable=False)
         one = learner(make_model(layer, keras.layers.Dense(10, "softmax")))
