@@ -237,6 +237,15 @@ def test_rounding_of_decimal_fractions_loses_no_record(sizes, n):
     assert all(abs(len(part) - f * n) <= 1 for part, f in zip(parts, sizes, strict=True))
 
 
+@pytest.mark.parametrize("kind", [list, np.array])
+def test_parts_are_consecutive_slices_of_the_given_kind(kind):
+    parts = split_list_into_fractions(kind(range(40)), [0.25] * 4)
+    assert all(type(part) is type(kind([])) for part in parts)
+    assert [[int(n) for n in part] for part in parts] == [
+        list(range(start, start + 10)) for start in (0, 10, 20, 30)
+    ]
+
+
 def test_records_left_over_are_reported(caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.WARNING):
         assert split_list_into_fractions("abcdefghij", [0.5, 0.2]) == ["abcde", "fg"]

@@ -153,6 +153,13 @@ class TestScores:
         learner = make_learner(criterion=lambda outputs, labels: score)
         assert learner.vote_score == 3.0
 
+    @pytest.mark.parametrize("minimise", [True, False])
+    def test_only_strictly_better_scores_are_approved(self, minimise: bool):
+        learner = make_learner(minimise_criterion=minimise)
+        score, better = learner.vote_score, -0.1 if minimise else 0.1
+        votes = [learner.vote(value) for value in (score + better, score, score - better)]
+        assert votes == [True, False, False]
+
     @pytest.mark.parametrize("reduction", ["sum", "none"])
     def test_criterion_without_mean_reduction_gives_the_same_score(self, reduction: str):
         learner = make_learner(criterion=nn.CrossEntropyLoss(reduction=reduction))
