@@ -36,6 +36,7 @@ EMBEDDED = {"EmbeddedChain", "any_world"}
 HEAVY_FOLDERS = {"docs", "statemachine"}
 HEAVY_FILES = {
     "test_agent_kills.py",
+    "test_ancestor_programs.py",
     "test_ancestor_style.py",
     "test_checking.py",
     "test_cli_demo_keras.py",
