@@ -9,6 +9,8 @@ seed. All ways have the same network, shares, first weights and batches (`bench/
   60 % of their records, and vote with 20 %.
 - FedAvg, FedProx (μ = 0.1): Flower's strategies in Flower's simulation, with the same training
   records. Flower runs in an environment of its own (`bench/flower_environment.py`).
+- accept all: plural rounds that accept every proposal, in a plain loop. FedAvg weighs learners by
+  their numbers of records, which strangers cannot check; our mean does not.
 - alone: each learner by itself, the mean of their accuracies; together: one learner with the
   training records of all. Both make one pass over the records in each round.
 
@@ -55,6 +57,7 @@ GOAL = 0.9
 PEERS = {
     "FedAvg": Way("FedAvg", "flower", strategy="FedAvg"),
     "FedProx": Way("FedProx", "flower", strategy="FedProx", options=(("proximal_mu", 0.1),)),
+    "accept-all": Way("accept all", "mean"),
     "alone": Way("alone", "alone"),
     "together": Way("together", "together"),
 }

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bench.flower_environment import FlowerJob, run_flower
-from bench.places import Place, describe_clients, mean_of, train_alone
+from bench.places import Place, describe_clients, mean_of, train_alone, train_and_average
 from colearn_learner import simulation
 from colearn_learner.interface import Weights
 from colearn_ledger.history import History
 from colearn_ledger.protocol import MAX_PROPOSERS
 
-Kind = Literal["votes", "flower", "alone", "together"]
+Kind = Literal["votes", "flower", "alone", "together", "mean"]
 
 
 class CellFailed(Exception):
@@ -27,8 +27,9 @@ class Way:
 
     Args:
         name: its name in tables.
-        kind: rounds with votes, a strategy of Flower's, or training without others' weights: each
-            learner alone, or one learner that has all records.
+        kind: rounds with votes, a strategy of Flower's, the mean of all that is proposed, or
+            training without others' weights: each learner alone, or one learner that has all
+            records.
         proposers: number of proposers; 0 for all learners, up to 16.
         threshold: share of the voters that must approve.
         rule: the vote rule.
@@ -94,6 +95,8 @@ def _measure_here(cell: Cell) -> Measured:
     round_seconds, accepted, proposals = 0.0, 0, 0
     if cell.way.kind == "votes":
         accuracy, round_seconds, accepted, proposals = run_votes(cell)
+    elif cell.way.kind == "mean":
+        accuracy = train_and_average(place, rounds, min(place.learners, MAX_PROPOSERS))
     elif cell.way.kind == "together":
         accuracy = train_alone(place.make_joint_learner(), rounds, place.examine)
     else:

@@ -168,6 +168,21 @@ def run_fedavg(place: Place, rounds: int) -> Trees:
     return weights
 
 
+def train_and_average(place: Place, rounds: int, proposers: int) -> list[float]:
+    """Return the accuracies of rounds that accept every proposal, before and after each round.
+
+    The proposers take turns as with ``round_robin``. Their mean is not weighted.
+    """
+    learners = place.make_learners()
+    weights: Trees = learners[0].mli_get_current_weights().weights
+    scores = [place.examine(weights)]
+    for start in range(0, rounds * proposers, proposers):
+        chosen = [learners[(start + i) % len(learners)] for i in range(proposers)]
+        weights = average([train_once(each, weights) for each in chosen], [1] * proposers)
+        scores.append(place.examine(weights))
+    return scores
+
+
 class FlowerClients:
     """A place's learners as clients of Flower; see `bench.flower_peer.Clients`.
 
