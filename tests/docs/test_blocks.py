@@ -27,6 +27,8 @@ BENCHMARK_PAGES = ("accuracy.md",)
 
 NOT_RUN_BLOCKS = {
     "history.md": 2,
+    "how-to/follow.md": 1,
+    "how-to/leave.md": 1,
     "installation.md": 2,
     "operating.md": 1,
     "read-from-outside.md": 1,
@@ -37,11 +39,16 @@ NOT_RUN_BLOCKS = {
 
 CREATED_FILES = {
     "quickstart.md": ("rounds.png", "runs/first/history.json"),
+    "how-to/follow.md": ("rounds.html", "rounds.csv"),
+    "how-to/publish.md": ("release/model.onnx", "release/SHA256SUMS"),
     "testnet.md": ("model.safetensors", "model.onnx"),
 }
 """Files that exist after all blocks of a page have run."""
 
 PRINTED_TEXTS = {
+    "how-to/add-a-party.md": ("running",),
+    "how-to/follow.md": ("completed", "clinic"),
+    "how-to/move.md": ("accepted",),
     "read-from-outside.md": (
         "quickstart has status 2",
         "0.6931471805599453",
@@ -55,6 +62,38 @@ PRINTED_TEXTS = {
     "tutorials/numpy.md": ("another-process-agrees",),
 }
 """Part of what a page's commands print."""
+
+
+_CONTRACT = """
+export COLEARN_NETWORK=local-evm
+colearn localnet up --ipfs 1 --keys owner,alice,bob,carol
+colearn deploy --key owner
+colearn learner new hospital.py --kind sklearn
+sed -i 's/^rounds = .*/rounds = 5/' experiment.toml
+"""
+_EXPERIMENT = _CONTRACT + "colearn experiment create --spec experiment.toml --key owner\n"
+_FINISHED_EXPERIMENT = (
+    _EXPERIMENT
+    + """
+run_agent() {
+    colearn agent run --experiment 1 --key $1 --learner hospital:make_learner \\
+        --learner-arg learner=$2 --poll 0.2
+}
+run_agent alice 0 & run_agent bob 1 & run_agent carol 2 & wait
+"""
+)
+
+PREPARATIONS = {
+    "data-protection.md": _FINISHED_EXPERIMENT,
+    "how-to/add-a-party.md": _CONTRACT,
+    "how-to/follow.md": _FINISHED_EXPERIMENT,
+    "how-to/leave.md": _EXPERIMENT,
+    "how-to/move.md": _CONTRACT,
+    "how-to/publish.md": _FINISHED_EXPERIMENT,
+    "how-to/recover-a-key.md": "colearn key new alice\n",
+    "how-to/windows.md": _CONTRACT,
+}
+"""What the reader of a page already has: a network, keys, a contract, perhaps an experiment."""
 
 
 USE_CHAIN_READERS = ("read-from-outside.md",)
@@ -80,6 +119,8 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
 def test_blocks_of_a_page_run_in_order(page: str, runner: Runner):
     if page in USE_CHAIN_READERS:
         provide_chain_readers(runner)
+    if page in PREPARATIONS:
+        runner.run_script(PREPARATIONS[page], "the preparation")
     for block in BLOCKS[page]:
         runner.run(block)
     for name in CREATED_FILES.get(page, ()):

@@ -3,7 +3,9 @@
 - ``python``: runs in this process, in one namespace per page.
 - ``sh``: runs in bash, which stops at the first command that fails. As in a terminal, the blocks
   below can use its exported variables and its functions.
-- any block with ``title="FILE"``: is written to that file, which the blocks below it may use.
+- ``sh`` with ``title="on MACHINE"``: runs in bash on one of several machines; see
+  `tests.support.doc_machines`.
+- any other block with ``title="FILE"``: is written to that file, which the blocks below it may use.
 - ``text``, ``json``, ``solidity``: are not run.
 - ``console title="not run in the tests"``: is not run; it needs another machine, docker or a
   public chain.
@@ -50,6 +52,11 @@ class Block:
     def runs(self) -> bool:
         return self.language in ("python", "sh") and not self.title
 
+    @property
+    def machine(self) -> str:
+        """Return the machine that the block's title names; empty if it names none."""
+        return self.title.removeprefix("on ") if self.title.startswith("on ") else ""
+
 
 def read_blocks(path: Path) -> list[Block]:
     text = path.read_text()
@@ -73,6 +80,9 @@ class Runner:
     output: str = ""
     tools: Sequence[Path] = ()
     """Folders of commands, first on PATH."""
+    keeps_processes: bool = False
+    """Whether processes that a script left running end only with `stop_processes`."""
+    _groups: list[int] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -95,8 +105,9 @@ class Runner:
             self.run_script(block.body, f"{block.page}:{block.line}")
 
     def run_script(self, script: str, where: str) -> None:
-        """Run a script to its end, then end every process that it started."""
+        """Run a script to its end, then end the processes that it started, unless they are kept."""
         log = self.folder / "tmp" / "output.txt"
+        log.parent.mkdir(exist_ok=True)
         with log.open("wb") as output:
             process = subprocess.Popen(
                 ["bash", "-euo", "pipefail", "-c", _KEEP_STATE + script],
@@ -110,10 +121,17 @@ class Runner:
             try:
                 status = process.wait()
             finally:
-                _end_group(process.pid)
+                self._groups.append(process.pid)
+                if not self.keeps_processes or process.returncode is None:
+                    self.stop_processes()
         output_text = log.read_text(errors="replace")
         self.output += output_text
         assert status == 0, f"{where} ended with {status}:\n{output_text[-3_000:]}"
+
+    def stop_processes(self) -> None:
+        """End the processes that scripts left running; nodes of a local network continue."""
+        while self._groups:
+            _end_group(self._groups.pop())
 
     def stop_nodes(self) -> None:
         """Stop the nodes that the blocks left running."""
