@@ -42,6 +42,7 @@ from colearn_learner.starters import STARTERS
 if TYPE_CHECKING:
     from colearn_learner.checks.kit import CheckReport
     from colearn_learner.checks.watchdog import SlowCheck
+    from colearn_learner.datasets.csv_tables import CsvTable
     from colearn_learner.remote.monitoring import ServerMonitor
     from colearn_learner.remote.server import ServedCall
 
@@ -64,20 +65,47 @@ def learner() -> None:
     show_default=True,
     help="The framework of the model.",
 )
+@click.option(
+    "--csv",
+    "records",
+    type=click.Path(path_type=Path),
+    help="Your records: a table with column names in its first line. Without it, the learner "
+    "invents records.",
+)
+@click.option(
+    "--target",
+    metavar="COLUMN",
+    help="The column of --csv that the model predicts, a class. [default: the last one]",
+)
 @report_errors
-def create_new(*, path: Path, kind: str) -> None:
+def create_new(*, path: Path, kind: str, records: Path | None, target: str | None) -> None:
     """Write a learner to start from, and an experiment that it fits.
 
     PATH is the new file of the learner, such as mine/tumours.py. The file experiment.toml is
-    written beside it. Both work as they are; then change the learner to read your own records.
+    written beside it. Both work as they are. With --csv, the learner reads your records, and three
+    learners share them; otherwise change it to read them.
     """
-    from colearn_learner.cli._support.new_learner import write_learner
+    from colearn_learner.cli._support.new_learner import describe_records, write_learner
 
-    need(*STARTERS[kind].packages)
-    written = write_learner(path, STARTERS[kind])
+    if target is not None and records is None:
+        raise click.UsageError("--target is a column of a table; pass the table with --csv")
+    starter = STARTERS[kind]
+    need(*starter.packages)
+    found = None if records is None else describe_records(records, target, starter)
+    written = write_learner(path, starter, found)
+    described = [] if found is None else _describe_table(found.table)
     print_fields(
-        [(str(written.learner), "the learner"), (str(written.experiment), "the experiment")]
+        [
+            (str(written.learner), "the learner"),
+            (str(written.experiment), "the experiment"),
+            *described,
+        ]
     )
+    if found is not None:
+        note(
+            f"{written.learner.name} contains the column names, the classes, and the mean and "
+            "spread of each input. Everybody who gets the file can see them."
+        )
     here = "" if written.learner.parent == Path() else f", in {written.learner.parent}"
     module = written.learner.stem
     me = command_name()
@@ -87,6 +115,17 @@ def create_new(*, path: Path, kind: str) -> None:
         f"  {me} learner check {module}:make_learner --learner-arg learner=0\n"
         f"  {me} experiment create --spec experiment.toml --key NAME\n"
     )
+
+
+def _describe_table(table: CsvTable) -> list[tuple[str, str]]:
+    columns = table.columns
+    inputs = ", ".join(columns.inputs) if len(columns.inputs) <= 6 else str(len(columns.inputs))
+    return [
+        ("records", str(table.records)),
+        ("predicts", f"{columns.target}: {', '.join(columns.classes)}"),
+        ("inputs", inputs),
+        *(("left out", f"{name}: {reason}") for name, reason in table.left_out.items()),
+    ]
 
 
 @learner.command("checks")

@@ -20,6 +20,7 @@ class Starter:
         packages: the modules that it imports, which must be installed.
         merge: what several accepted proposals of a round become: ``mean`` or ``best``.
         max_bytes: the largest file of weights, in bytes; None if weights do not grow.
+        max_classes: the most classes that it can tell apart; None for any number.
     """
 
     kind: str
@@ -27,6 +28,7 @@ class Starter:
     packages: tuple[str, ...] = ()
     merge: str = "mean"
     max_bytes: int | None = None
+    max_classes: int | None = None
 
     def write_text(self, module: str) -> str:
         """Return the text of a learner's file.
@@ -41,7 +43,7 @@ class Starter:
 STARTERS: Mapping[str, Starter] = {
     starter.kind: starter
     for starter in (
-        Starter("numpy", "logistic regression, in numpy"),
+        Starter("numpy", "logistic regression, in numpy", max_classes=2),
         Starter("sklearn", "logistic regression, SGDClassifier of scikit-learn", ("sklearn",)),
         Starter("keras", "network with one hidden layer, in Keras", ("keras", "tensorflow")),
         Starter("pytorch", "network with one hidden layer, in PyTorch", ("torch",)),
@@ -51,6 +53,7 @@ STARTERS: Mapping[str, Starter] = {
             ("xgboost",),
             merge="best",
             max_bytes=10_000_000,
+            max_classes=2,
         ),
     )
 }

@@ -23,6 +23,7 @@ from colearn_learner.learners.keras import KerasLearner
 from colearn_learner.simulation import SimulationConfig, run
 
 Array = NDArray[Any]
+N_INPUTS, N_CLASSES = 4, 2
 
 
 def make_learner(learner: int, of: int = 3) -> KerasLearner:
@@ -46,9 +47,9 @@ def make_model() -> Any:
     """Return a compiled model; all learners start with the same weights."""
     keras.utils.set_random_seed(1)
     layers = [
-        keras.Input((4,)),
+        keras.Input((N_INPUTS,)),
         keras.layers.Dense(8, activation="relu"),
-        keras.layers.Dense(2, activation="softmax"),
+        keras.layers.Dense(N_CLASSES, activation="softmax"),
     ]
     model = keras.Sequential(layers)
     model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")

@@ -24,6 +24,7 @@ from colearn_learner.learners.pytorch import PytorchLearner
 from colearn_learner.simulation import SimulationConfig, run
 
 Array = NDArray[Any]
+N_INPUTS, N_CLASSES = 4, 2
 
 
 def make_learner(learner: int, of: int = 3) -> PytorchLearner:
@@ -35,7 +36,9 @@ def make_learner(learner: int, of: int = 3) -> PytorchLearner:
     """
     train, vote, test = divide(*load_records(learner, of))
     torch.manual_seed(1)  # all learners start with the same weights
-    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
+    model = torch.nn.Sequential(
+        torch.nn.Linear(N_INPUTS, 8), torch.nn.ReLU(), torch.nn.Linear(8, N_CLASSES)
+    )
     return PytorchLearner(
         model,
         torch.optim.Adam(model.parameters(), lr=0.01),

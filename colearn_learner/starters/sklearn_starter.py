@@ -23,6 +23,7 @@ from colearn_learner.learners.sklearn import SklearnLearner
 from colearn_learner.simulation import SimulationConfig, run
 
 Array = NDArray[Any]
+N_CLASSES = 2
 
 
 def make_learner(learner: int, of: int = 3) -> SklearnLearner:
@@ -38,7 +39,7 @@ def make_learner(learner: int, of: int = 3) -> SklearnLearner:
         train,
         vote,
         test,
-        classes=[0, 1],  # all classes of the experiment, also those that a learner lacks
+        classes=range(N_CLASSES),  # all classes of the experiment, also those that a learner lacks
         criterion="log_loss",
         minimise_criterion=True,
     )

@@ -11,7 +11,9 @@ from pathlib import Path
 import click
 
 from colearn_learner.cli._support.experiment_file import fill_template
-from colearn_learner.starters import Starter
+from colearn_learner.datasets.csv_tables import CsvTable, describe_csv
+from colearn_learner.starters import STARTERS, Starter
+from colearn_learner.starters.own_records import read_from_table
 
 _LEARNERS = 3
 _ROUNDS = 10
@@ -25,12 +27,44 @@ class NewLearner:
     experiment: Path
 
 
-def write_learner(path: Path, starter: Starter) -> NewLearner:
+@dataclass(frozen=True, slots=True)
+class Records:
+    """A file of records, and its description."""
+
+    file: Path
+    table: CsvTable
+
+
+def describe_records(file: Path, target: str | None, starter: Starter) -> Records:
+    """Describe a table of records that a starter can learn from.
+
+    Args:
+        file: the table.
+        target: name of the column of classes; None for the last column.
+        starter: the learner to start from.
+
+    Raises:
+        click.UsageError: the starter cannot tell so many classes apart.
+        LearnerError: the table cannot be used.
+    """
+    table = describe_csv(file, target)
+    n_classes = len(table.columns.classes)
+    if starter.max_classes is not None and n_classes > starter.max_classes:
+        others = [kind for kind, other in STARTERS.items() if other.max_classes is None]
+        raise click.UsageError(
+            f"the column {table.columns.target} has {n_classes} classes, but --kind {starter.kind} "
+            f"has two; choose another kind: {', '.join(others)}"
+        )
+    return Records(file, table)
+
+
+def write_learner(path: Path, starter: Starter, records: Records | None = None) -> NewLearner:
     """Write a learner's module and the file of its experiment; overwrite nothing.
 
     Args:
         path: the file of the learner; ``.py`` is added if it is missing.
         starter: the learner to start from.
+        records: the table that it reads; None for invented records.
 
     Raises:
         click.UsageError: the name is not that of a new module.
@@ -44,11 +78,20 @@ def write_learner(path: Path, starter: Starter) -> NewLearner:
             if file.exists():
                 raise click.UsageError(f"{file} already exists; choose another folder")
         path.parent.mkdir(parents=True, exist_ok=True)
-        new.learner.write_text(starter.write_text(path.stem))
+        new.learner.write_text(_write_module(path, starter, records), encoding="utf-8")
         new.experiment.write_text(_describe_experiment(path.stem, starter))
     except OSError as error:
         raise click.ClickException(f"cannot write to {path.parent}: {error.strerror}") from error
     return new
+
+
+def _write_module(path: Path, starter: Starter, records: Records | None) -> str:
+    text = starter.write_text(path.stem)
+    if records is None:
+        return text
+    file, folder = records.file.resolve(), path.parent.resolve()
+    here = file.relative_to(folder) if file.is_relative_to(folder) else file
+    return read_from_table(text, here, records.table.columns)
 
 
 def _check_name(path: Path) -> None:
