@@ -96,7 +96,7 @@ def cargo(command: str, *arguments: str) -> tuple[str, ...]:
 def pytest(name: str, *arguments: str, after: tuple[str, ...] = ()) -> Stage:
     """Return a stage that runs tests, spread over several processes."""
     options = ("-q", "--durations=10", "--dist", "loadscope", "--no-loadscope-reorder")
-    stage = Stage(name, (), uses=("ip",), after=after)
+    stage = Stage(name, (), uses=("ip", "c"), after=after)
     report = f"--junitxml={stage.report('.xml')}"
     return replace(stage, command=python("-m", "pytest", *options, report, *arguments))
 

@@ -81,7 +81,7 @@ TOOLS = {
         is_present=lambda: False,
     ),
     "c": Tool(
-        "builds wasmd",
+        "builds wasmd, and the library with which a fault test moves clocks",
         packages=("gcc", "libc6-dev"),
         elsewhere="a C compiler that runs as gcc",
         is_present=lambda: has_commands("gcc"),

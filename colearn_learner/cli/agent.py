@@ -7,6 +7,7 @@ import re
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ from colearn_learner.cli._support.signals import Stopping, run_in_thread, stop_o
 from colearn_learner.cli._support.taking_part import (
     check_part,
     default_folder,
-    open_patiently,
+    start_patiently,
 )
 from colearn_learner.cli.logs import log_event
 from colearn_learner.errors import InvalidArgument, LearnerError
@@ -207,24 +208,29 @@ def _run_agent(
     wallet = signer.open_wallet()
     folder = options.data_dir or default_folder(place, wallet)
 
-    def open_ledger() -> Ledger:
+    load_learner = cache(learner.load)
+
+    def start() -> tuple[Ledger, Agent]:
         ledger = place.open_ledger(wallet, poll=options.poll)
         check_part(ledger, place, joins=config.join, expected=config.hash)
-        return ledger
+        carrier = _make_carrier(options.relays, ledger, wallet, options.poll)
+        private_folder(folder)
+        agent = Agent(
+            ledger,
+            open_content_store(store, f"{place.experiment}-{ledger.account}"),
+            learner=load_learner(),
+            experiment=place.experiment,
+            folder=folder,
+            config=replace(config, carrier=carrier),
+        )
+        return ledger, agent
 
-    # an agent that ran before was set up correctly, so its node answers again some day
-    ledger = open_patiently(open_ledger, stopping) if has_journal(folder) else open_ledger()
-    if ledger is None:
+    # an agent that ran before was set up correctly, so it can start again some day
+    started = start_patiently(start, stopping) if has_journal(folder) else start()
+    if started is None:
         return
-    private_folder(folder)
-    with Agent(
-        ledger,
-        open_content_store(store, f"{place.experiment}-{ledger.account}"),
-        learner=learner.load(),
-        experiment=place.experiment,
-        folder=folder,
-        config=replace(config, carrier=_make_carrier(options.relays, ledger, wallet, options.poll)),
-    ) as running:
+    ledger, agent = started
+    with agent as running:
         log_event(
             _log,
             "started",

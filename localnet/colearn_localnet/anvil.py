@@ -31,6 +31,7 @@ _HISTORY = 16
 Without a limit it writes the state of every block to the home folder: gigabytes in a long run.
 """
 
+_DUMP_SECONDS = 120.0  # a long chain takes its time
 _CHAIN_ID = 31337
 
 
@@ -129,7 +130,8 @@ class Anvil(Node):
         """
         if self._state is None:
             raise NodeFailed("this anvil has no state file")
-        packed = bytes.fromhex(json_rpc(self.url, "anvil_dumpState", True).removeprefix("0x"))
+        dumped = json_rpc(self.url, "anvil_dumpState", True, seconds=_DUMP_SECONDS)
+        packed = bytes.fromhex(dumped.removeprefix("0x"))
         partial = self._state.with_name(f"{self._state.name}.partial")
         partial.write_bytes(gzip.decompress(packed))
         partial.replace(self._state)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from colearn_learner.agent.errors import FolderNotWritable
 from colearn_learner.cli._support.connect import Place
 from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_learner.cli._support.signals import Stopping
 from colearn_learner.errors import LearnerError
 from colearn_ledger.backoff import Backoff
-from colearn_ledger.home import data_home, private_folder
+from colearn_ledger.home import HomeNotWritable, data_home, private_folder
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 
 if TYPE_CHECKING:
     from colearn_ledger.ledger import Ledger
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -28,13 +31,16 @@ class CannotTakePart(LearnerError):
     """The account can never take part in this experiment."""
 
 
-def open_patiently(open_ledger: Callable[[], Ledger], stopping: Stopping) -> Ledger | None:
-    """Open a ledger as soon as its node answers; return ``None`` if a signal comes first."""
+def start_patiently(start: Callable[[], T], stopping: Stopping) -> T | None:
+    """Return what a function returns, as soon as the node answers and the disk has space.
+
+    Returns ``None`` if a signal asks the process to end before that.
+    """
     failures = 0
     while not stopping.requested.is_set():
         try:
-            return open_ledger()
-        except LedgerUnavailable as error:
+            return start()
+        except (LedgerUnavailable, FolderNotWritable, HomeNotWritable) as error:
             failures += 1
             pause = _BACKOFF.pause(failures)
             _log.warning("%s; trying again in %.1f s", error, pause)

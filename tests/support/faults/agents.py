@@ -6,9 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -43,6 +43,7 @@ class RunningAgent:
     contract: Account
     target: float = 1.0
     arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     host: Callable[[], AbstractContextManager[Any]] = nullcontext
     process: subprocess.Popen[bytes] | None = None
     gate: Gate | None = None
@@ -88,6 +89,7 @@ class RunningAgent:
             "COLEARN_HOME": str(self.home),
             "COLEARN_LOCALNET": str(self.folder / "localnet"),
             "LEARNER_KEY": self.wallet.reveal_key(),
+            **self.environment,
         }
         with self.log.open("ab") as output, self.host():
             self.process = subprocess.Popen(

@@ -46,6 +46,7 @@ class World(FaultWorld[RunningAgent]):
         terms: other parameters of the experiment.
         hosts: hosts of ``chain`` and of each learner with its node; ``None`` for this machine.
         numbers: length of the weights.
+        block_time: seconds between two blocks.
     """
 
     folder: Path
@@ -57,13 +58,14 @@ class World(FaultWorld[RunningAgent]):
     terms: dict[str, Any] = field(default_factory=dict)
     hosts: Hosts | None = None
     numbers: int = 3
+    block_time: float = BLOCK_TIME
     agents: dict[str, RunningAgent] = field(default_factory=dict, init=False)
     _closing: ExitStack = field(default_factory=ExitStack, init=False)
 
     def _begin(self, closing: ExitStack) -> None:
         self.chain = Anvil(
             state=self.folder / "chain" / "state.json",
-            block_time=BLOCK_TIME,
+            block_time=self.block_time,
             host=self._address("chain"),
             log=self.folder / "chain" / "anvil.log",
         )

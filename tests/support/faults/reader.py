@@ -12,6 +12,7 @@ from web3 import HTTPProvider, Web3
 from tests.support import ROOT
 
 ARTIFACT = ROOT / "colearn_ledger/chains/evm/CollectiveLearning.json"
+_PAGE = 100
 _STATUS = ("enrolling", "running", "completed", "cancelled")
 _PHASE = ("proposing", "voting", "revealing", "closed")
 _OUTCOME = ("none", "accepted", "rejected", "no proposal", "abandoned")
@@ -79,7 +80,10 @@ class Reader:
 
     def outcomes(self) -> list[str]:
         """Return the outcomes of the rounds so far."""
-        return [_OUTCOME[row.outcome] for row in self._ask("rounds", 0, 100)]
+        found: list[str] = []
+        while page := self._ask("rounds", len(found), _PAGE):
+            found += [_OUTCOME[row.outcome] for row in page]
+        return found
 
     def ballots(self, index: int) -> dict[str, int]:
         """Return each learner's ballot: 0 none, 1 committed, 2 cast."""
