@@ -23,6 +23,7 @@ from colearn_learner.agent.context import AgentConfig, AgentContext
 from colearn_learner.agent.errors import RETRIED, AgentStopped, max_retries
 from colearn_learner.agent.fit import LearnerDoesNotFit, LearnerSendsPickles, check_fit, check_safe
 from colearn_learner.agent.folder import AgentFolder
+from colearn_learner.agent.key_watch import KeyWatch
 from colearn_learner.agent.observation import Action, Listener, Observation, list_verdicts
 from colearn_learner.agent.progress import ProgressListener
 from colearn_learner.agent.propose import ProposalMaker
@@ -115,6 +116,7 @@ class Agent:
         self._adopter = WeightsAdopter(self._context)
         self._proposal_maker = ProposalMaker(self._context, self._adopter)
         self._ballot_maker = BallotMaker(self._context, self._adopter)
+        self._key_watch = KeyWatch(ledger, experiment, self._folder)
         self._listeners: list[Listener] = []
         self._waiting = WaitingReporter(self._name)
         self._not_revealable: set[tuple[int, bytes | None]] = set()
@@ -150,14 +152,14 @@ class Agent:
     def run(self, stop: StopSignal | None = None) -> None:
         """Perform all duties until the experiment ends, the learner leaves, or ``stop`` is set.
 
-        Failures that may pass, such as a ledger or a store that does not answer or a full disk,
-        are retried after growing pauses.
+        Failures that may pass, such as a full disk, are retried after growing pauses.
 
         Raises:
             LearnerSendsPickles: the learner's own weights contain a pickle.
             LearnerDoesNotFit: the learner's weights differ from the experiment's.
             InvalidArgument: the configuration has a tolerance, but the experiment's vote rule uses
                 none.
+            KeyUsedElsewhere: another agent uses the same key.
             AgentStopped: retrying would not help; the message explains why and what to do.
         """
         self._context.stop = stop = stop or StopSignal()
@@ -192,9 +194,10 @@ class Agent:
         return self._act(self._agenda)
 
     def _act(self, agenda: Agenda) -> Action:
-        experiment = agenda.experiment
+        experiment, learner = agenda.experiment, agenda.learner
+        self._key_watch.check(agenda)
         try:
-            if agenda.learner is None:
+            if learner is None:
                 return self._join(experiment)
             self._context.load_spec(experiment.params.spec)
             self._check_learner()
@@ -202,7 +205,7 @@ class Agent:
                 return self._adopt(experiment)
             self._proposal_maker.drop_past(experiment)
             self._ballot_maker.drop_past(experiment)
-            return self._perform(agenda, agenda.learner)
+            return self._key_watch.run(lambda: self._perform(agenda, learner), Action.WAITED)
         except _OVERTAKEN as error:
             _log.info("%s: overtaken: %s", self._name, error)
             self._context.schedule.retry()

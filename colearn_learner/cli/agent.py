@@ -6,6 +6,7 @@ import logging
 import re
 import signal
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -43,14 +44,14 @@ from colearn_learner.cli._support.secrets import KeyOptions, key_options
 from colearn_learner.cli._support.signals import Stopping, run_in_thread, stop_on_signals
 from colearn_learner.cli._support.taking_part import (
     check_part,
-    default_folder,
+    name_part,
     start_patiently,
 )
 from colearn_learner.cli.logs import log_event
 from colearn_learner.errors import InvalidArgument, LearnerError
-from colearn_ledger.home import private_folder
+from colearn_ledger.home import data_home, private_folder
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.protocol import LedgerError
+from colearn_ledger.protocol import Account, LedgerError
 from colearn_ledger.text.shortening import shorten
 
 if TYPE_CHECKING:
@@ -169,8 +170,8 @@ def run(
 
     The agent logs each event as a line on standard output. On SIGTERM or Ctrl-C it finishes its
     current step, even a long training run; a second signal stops it immediately. After a restart
-    it resumes where it stopped. The exit code is 0 if the experiment is over or after SIGTERM, and
-    1 if retrying will not help.
+    it resumes where it stopped. The exit code is 0 if the experiment is over or after SIGTERM, 3 if
+    another agent uses the same key, and 1 if retrying will not help.
     """
     with (
         show_progress(as_json=log.as_json, verbose=log.verbose) as on_progress,
@@ -199,6 +200,7 @@ def _run_agent(
     options: _RunOptions,
 ) -> None:
     from colearn_learner.agent.folder import has_journal
+    from colearn_learner.agent.key_watch import lock_part
     from colearn_learner.agent.loop import Agent
 
     learner.parse()  # reports malformed arguments before anything else
@@ -206,7 +208,8 @@ def _run_agent(
     place = experiment.find()
     store = choose_store(options.store, place.network)
     wallet = signer.open_wallet()
-    folder = options.data_dir or default_folder(place, wallet)
+    name = name_part(place, wallet)
+    folder = options.data_dir or private_folder(data_home() / "agents") / name
 
     load_learner = cache(learner.load)
 
@@ -225,12 +228,14 @@ def _run_agent(
         )
         return ledger, agent
 
-    # an agent that ran before was set up correctly, so it can start again some day
-    started = start_patiently(start, stopping) if has_journal(folder) else start()
-    if started is None:
-        return
-    ledger, agent = started
-    with agent as running:
+    with ExitStack() as closing:
+        closing.enter_context(lock_part(name, Account(str(place.network.account_of(wallet)))))
+        # an agent that ran before was set up correctly, so it can start again some day
+        started = start_patiently(start, stopping) if has_journal(folder) else start()
+        if started is None:
+            return
+        ledger, running = started
+        closing.enter_context(running)
         log_event(
             _log,
             "started",

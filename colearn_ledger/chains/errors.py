@@ -184,6 +184,24 @@ class TransactionFailed(ChainError):
     """A transaction was included and failed, for a reason other than the protocol's rules."""
 
 
+class KeyInUse(LedgerUnavailable):
+    """Other software sends with the same key, and the effect of its transaction is not known yet.
+
+    Args:
+        account: the account.
+        nonce_name: the name of a nonce on this chain.
+        nonce: the nonce of the other transaction.
+    """
+
+    retries: ClassVar[float] = math.inf
+
+    def __init__(self, account: Account, nonce_name: str, nonce: int) -> None:
+        super().__init__(
+            f"other software uses the key of {account}: its transaction with {nonce_name} {nonce} "
+            "is in no block yet, so nothing is sent now. Run one agent per key"
+        )
+
+
 class TransactionLost(LedgerUnavailable):
     """A transaction cannot take effect: another one used its nonce, or it is superseded.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -68,8 +68,12 @@ class Sighting(Generic[Receipt]):
     receipt: Receipt | None
 
 
-class OutdatedPrice(LedgerError):
-    """The price rose while a transaction was prepared, so it must be prepared again."""
+class OutdatedDraft(LedgerError):
+    """The state may have changed while a transaction was prepared; it must be prepared again."""
+
+
+class OutdatedPrice(OutdatedDraft):
+    """The price rose while a transaction was prepared."""
 
 
 class NonceMismatch(LedgerError):
@@ -95,6 +99,11 @@ class Own:
     """Hashes of the versions that this process signed."""
     included: int = 0
     """Number of the account's transactions in blocks, when it was last known."""
+    signed: set[int] = field(default_factory=set)
+    """Nonces of the transactions that this process signed, unless the node refused them."""
+    counted: int = 0
+    """Nonces below this are in blocks, or in the journal: other software's were taken into account.
+    """
 
     def is_awaited(self, nonce: int) -> bool:
         """Return whether a caller in this process waits for a transaction, or may still do so."""
@@ -110,12 +119,19 @@ class Own:
             self.budget.reserve(entry.nonce, signed.cost, time.time())
         self.journal.add(entry, signed.version)
         self.made.add(signed.version.hash)
+        self.signed.add(entry.nonce)
 
     def forget(self, nonce: int) -> None:
         """Abandon a transaction that the node refused."""
         self.journal.forget(nonce)
+        self.signed.discard(nonce)
         if self.budget is not None:
             self.budget.release(nonce, time.time())
+
+    def find_foreign(self, nonces: Iterable[int]) -> int | None:
+        """Return the first of these nonces that only other software can have used."""
+        ours = self.signed | self.journal.entries.keys()
+        return next((nonce for nonce in nonces if nonce not in ours), None)
 
     def free_nonce(self, nonce: int) -> int:
         """Return the first nonce at or after ``nonce`` that is not in the journal."""

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,10 @@ class Premise:
                 empty while there is none.
         """
         return proposals == self.proposals or bool(self.proposer and not proposals)
+
+    def is_alternative(self, other: Premise | None) -> bool:
+        """Return whether both belong to ballots on one round, or to proposals in one slot."""
+        return other is not None and self == replace(other, proposals=self.proposals)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,12 +18,18 @@ from typing import NoReturn
 
 from colearn_ledger.chains.accounts import Accounts
 from colearn_ledger.chains.config import SenderConfig
-from colearn_ledger.chains.errors import CallRefused, NodeRefused, Refusal, TransactionLost
+from colearn_ledger.chains.errors import (
+    CallRefused,
+    KeyInUse,
+    NodeRefused,
+    Refusal,
+    TransactionLost,
+)
 from colearn_ledger.chains.hooks import (
     Answer,
     Draft,
     NonceMismatch,
-    OutdatedPrice,
+    OutdatedDraft,
     Own,
     Receipt,
     Request,
@@ -45,8 +51,8 @@ _TRIES = 8
 _FORGOTTEN_AFTER = 3_600.0
 """Seconds after which a lost transaction is abandoned instead of sent again."""
 
-_LOST_AFTER = 2
-"""Number of new blocks without a transaction after which the node may have lost it."""
+_MISSED_BLOCKS = 2
+"""New blocks without a transaction after which it may be lost or stuck."""
 
 _FULL_PAUSE = 0.25
 """Seconds between two attempts to send to a node whose pool is full."""
@@ -86,7 +92,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
                         after = None
                     gas, name = entry.last.unsigned["gas"], entry.last.hash
                     return Sent(name, gas, own.account, wallet, request, entry, after)
-            except OutdatedPrice:
+            except OutdatedDraft:
                 continue
         raise LedgerUnavailable("the price of gas rises faster than transactions are sent")
 
@@ -98,7 +104,23 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
         if entry is not None:
             _log.info("transaction %s is resumed", entry.last.hash)
             return entry
+        self._check_sole_use(own, pending)
         return self._send_new(wallet, own, draft, blank, pending)
+
+    def _check_sole_use(self, own: Own, pending: int) -> None:
+        """Send nothing that was checked before other software's transactions took effect.
+
+        Raises:
+            KeyInUse: one of them is not in a block yet.
+            OutdatedDraft: all are in blocks, so the call has to be checked again.
+        """
+        if pending <= max(own.counted, max(own.journal.entries, default=-1) + 1):
+            return
+        foreign = own.find_foreign(range(self._included_count(own.account), pending))
+        if foreign is not None:
+            raise KeyInUse(own.account, self.nonce_name, foreign)
+        own.counted = pending
+        raise OutdatedDraft("other software sent transactions with this key")
 
     def _send_new(self, wallet: Wallet, own: Own, draft: Draft, blank: Entry, nonce: int) -> Entry:
         ends = time.monotonic() + self.full_patience
@@ -108,8 +130,9 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
             try:
                 signed = self._sign(wallet, draft, nonce)
             except NonceMismatch as mismatch:
-                nonce = nonce + 1 if mismatch.expected is None else mismatch.expected
-                tries -= 1
+                expected = nonce + 1 if mismatch.expected is None else mismatch.expected
+                self._check_sole_use(own, expected)
+                nonce, tries = expected, tries - 1
                 continue
             entry = Entry(nonce, blank.call, time.time(), blank.premise)
             answer = self._offer(own, entry, signed)
@@ -122,8 +145,9 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
                 continue
             tries -= 1
             if answer.refusal in (Refusal.NONCE_USED, Refusal.NONCE_TAKEN):
-                _log.info("other software uses %s too: its nonce was read again", own.account)
+                _log.warning("other software uses the key of %s too", own.account)
                 nonce = self._next_nonce(own.account, nonce, answer)
+                self._check_sole_use(own, nonce)
             else:
                 draft = self._improve(wallet, draft, answer, signed)
         raise NodeRefused(f"{self._node_name} refuses every {self.nonce_name} of {own.account}")
@@ -154,7 +178,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
             for nonce, entry in sorted(own.journal.entries.items())
             if entry.premise is not None
             and nonce < pending
-            and (nonce >= own.included or _is_alternative(entry.premise, premise))
+            and (nonce >= own.included or entry.premise.is_alternative(premise))
         ]
         if not doubtful:
             return
@@ -277,12 +301,14 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
             longest=self.longest_pause,
             lags=self.receipt_lags,
         )
-        missing = checked = 0
+        missing = checked = tended_blocks = 0
         last_block: int | None = None
         while True:
             now = time.monotonic()
             left = math.inf if timeout is None else started + timeout - now
-            patience = math.inf if last_block is not None else tended + self.tend_after - now
+            patience = tended + self.tend_after - now
+            if last_block is not None or (patience <= 0 and self.heads is not None):
+                patience = math.inf  # only a new block changes anything
             looks.wait(min(left, max(self.first_pause, patience)))
             sighting = self._find(sent.entry)
             if sighting is not None and sighting.receipt is not None:
@@ -299,13 +325,14 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
                     f"transaction {sent.hash} is {where} after {timeout:g} s; "
                     "it may still take effect: read the state before you send again"
                 )
-            is_stuck = now - tended >= self.tend_after
-            is_doubtful = looks.blocks - checked >= _LOST_AFTER
+            passed_over = self.heads is None or looks.blocks - tended_blocks >= _MISSED_BLOCKS
+            is_stuck = passed_over and now - tended >= self.tend_after
+            is_doubtful = looks.blocks - checked >= _MISSED_BLOCKS
             if is_doubtful:
                 checked = looks.blocks
             if block is None and (is_stuck or (is_doubtful and self._is_lost(sent.entry))):
                 missing = missing + 1 if self._tend(sent, is_stuck=is_stuck) else 0
-                tended = now
+                tended, tended_blocks = now, looks.blocks
                 if missing > 1:  # the first time, the node may only lag behind
                     self._give_up(sent)
 
@@ -342,12 +369,12 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
                     f"the journal's entry of transaction {sent.hash} was changed on the disk; the "
                     "transaction may still take effect: read the state before you send again"
                 )
-        elif not self._has_valid_premise(waiting):
+        elif waiting.premise is not None and not self._has_valid_premise(waiting):
             self._drop(own, waiting)
             self._withdraw(wallet, own, signed)
             if is_awaited:
                 raise TransactionLost(
-                    f"transaction {sent.hash} was dropped: round {_round_of(waiting)} now has "
+                    f"transaction {sent.hash} was dropped: round {waiting.premise.round} now has "
                     "other proposals than those it assumes; read the state and decide again"
                 )
         elif self._is_included(waiting.last.hash) is None:
@@ -371,15 +398,3 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
         """Return the name of the journals' folder, one for each chain and first block."""
         mark = self._first_block_mark()
         return None if mark is None else f"{self.chain_id}{mark and '-'}{mark}"
-
-
-def _is_alternative(one: Premise, other: Premise | None) -> bool:
-    """Return whether both premises belong to ballots on one round, or to proposals in one slot."""
-    if other is None:
-        return False
-    place = other.contract, other.experiment, other.round, other.proposer
-    return (one.contract, one.experiment, one.round, one.proposer) == place
-
-
-def _round_of(entry: Entry) -> int | None:
-    return entry.premise.round if entry.premise else None

@@ -43,7 +43,9 @@ _EXTRA_OF = {
 
 
 def report_errors(command: _Command) -> _Command:
-    """Report the packages' errors in one line: exit code 2 for wrong usage, 1 for all others.
+    """Report the packages' errors in one line: exit code 2 for wrong usage, 1 for most others.
+
+    An error's own ``exit_code`` counts if it has one.
 
     Ctrl-C ends the command with `INTERRUPTED`, even where click would return 1.
     """
@@ -59,7 +61,7 @@ def report_errors(command: _Command) -> _Command:
         except BrokenPipeError:  # the reader closed the pipe; click exits silently
             raise
         except (LedgerError, LearnerError) as error:
-            raise click.ClickException(str(error)) from error
+            raise _Failure(str(error), getattr(error, "exit_code", 1)) from error
         except OSError as error:
             raise click.ClickException(_explain_os_error(error)) from error
         except KeyboardInterrupt as interruption:
@@ -75,6 +77,14 @@ def _explain_os_error(error: OSError) -> str:
     what = f"cannot use {error.filename}: {error.strerror}" if error.filename else error.strerror
     remedy = "; free disk space and try again" if error.errno == errno.ENOSPC else ""
     return what + remedy
+
+
+class _Failure(click.ClickException):
+    """An error that ends a command with an exit code of its own."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]
 
 
 def need(*modules: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from colearn_learner.agent.errors import FolderNotWritable
@@ -13,7 +12,7 @@ from colearn_learner.cli._support.refusals import explain_refusals
 from colearn_learner.cli._support.signals import Stopping
 from colearn_learner.errors import LearnerError
 from colearn_ledger.backoff import Backoff
-from colearn_ledger.home import HomeNotWritable, data_home, private_folder
+from colearn_ledger.home import HomeNotWritable
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 
@@ -74,7 +73,7 @@ def check_part(ledger: Ledger, place: Place, *, joins: bool, expected: bytes | N
         )
 
 
-def default_folder(place: Place, wallet: Wallet) -> Path:
+def name_part(place: Place, wallet: Wallet) -> str:
+    """Return a file name for an account's part in an experiment."""
     where, account = place.reference, place.network.account_of(wallet)
-    name = f"{where.chain.replace(':', '-')}-{where.contract}-{where.experiment}-{account}"
-    return private_folder(data_home() / "agents") / name
+    return f"{where.chain.replace(':', '-')}-{where.contract}-{where.experiment}-{account}"

@@ -20,8 +20,8 @@ class EvmSenderConfig(SenderConfig):
         max_fee: the most that a unit of gas may cost, tip included, in wei.
         max_tip: the most that the tip may be, in wei per unit of gas.
         fee_patience: seconds to wait for the price to fall below ``max_fee``.
-        bump_after: seconds without inclusion in a block after which a transaction is replaced by
-            one that offers an eighth more.
+        bump_after: seconds after which a transaction that two new blocks have left out is replaced
+            by one that offers an eighth more.
         confirmations: number of blocks, including its own, after which a transaction counts. The
             state is read at the same depth.
     """

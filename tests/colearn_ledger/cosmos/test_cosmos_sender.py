@@ -29,7 +29,7 @@ from colearn_ledger.chains.cosmos.transactions import (
     store_action,
     unsigned_transaction,
 )
-from colearn_ledger.chains.errors import EmptyWallet, GasTooHigh, NodeRefused
+from colearn_ledger.chains.errors import EmptyWallet, GasTooHigh, KeyInUse, NodeRefused
 from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.chains.journal import Premise
 from colearn_ledger.keys.wallet import Wallet
@@ -305,11 +305,16 @@ class TestFees:
 
 
 class TestCosmosSender(SenderConformance):
-    def test_sequence_that_other_software_uses_is_skipped(self, chain: ScriptedCosmosChain):
+    def test_nothing_is_sent_while_other_software_has_a_transaction_in_the_pool(
+        self, chain: ScriptedCosmosChain
+    ):
         chain.hold_blocks()
         foreign = sign_transaction(WALLET, (action(9),), SIGNING)
         chain.node.mempool[0] = foreign
         sender = chain.make_sender()
+        with pytest.raises(KeyInUse, match="sequence 0 is in no block yet"):
+            sender.send(WALLET, action())
+        chain.make_block()
         mine = sender.send(WALLET, action())
         assert mine.entry.nonce == 1
         chain.make_block()

@@ -268,6 +268,7 @@ class TestJournal(JournalConformance):
         chain.hold_blocks()
         before = chain.send(chain.start_process(), 1)
         change_transactions(chain.journal(), self.damage)
+        chain.node.make_block()
         assert chain.send(chain.start_process(), 1).hash != before.hash
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 import logging
 import subprocess
 import sys
@@ -31,7 +29,7 @@ from tests.support.anvil_chain import Chain, RequestObserver, WaitingThread
 from tests.support.faulty_proxy import FaultyProxy
 from tests.support.joining import join
 from tests.support.samples import params
-from tests.support.waiting import LIMIT, Clock, wait_until_true
+from tests.support.waiting import LIMIT, BackgroundCall, Clock, wait_until_true
 
 GWEI = 10**9
 ROOT = Path(__file__).resolve().parents[3]
@@ -76,51 +74,6 @@ class TestFees:
         assert int(chain.pool()[2]["maxFeePerGas"], 16) == 41 * GWEI
 
 
-class TestStuckTransactions:
-    def test_stuck_transaction_is_replaced_and_takes_effect_once(self, chain: Chain):
-        pending = chain.view(bump_after=0.3).create(params())
-        [stuck] = chain.pool().values()
-        chain("anvil_setNextBlockBaseFeePerGas", hex(30 * GWEI))
-        waiting = WaitingThread(pending)
-        wait_until_true(lambda: int(chain.pool()[1]["maxFeePerGas"], 16) >= 30 * GWEI)
-        [bumped] = chain.pool().values()
-        assert bumped["hash"] != stuck["hash"]
-        assert (
-            int(bumped["maxPriorityFeePerGas"], 16) * 8
-            >= int(stuck["maxPriorityFeePerGas"], 16) * 9
-        )
-        chain.mine()
-        receipt = waiting.receipt()
-        assert receipt.experiment == 1
-        assert receipt.transaction in {line["hash"] for line in chain.read_journal()[-4:]}
-        assert chain.nonce() == 2
-        assert len(chain.ledger.experiments()) == 1
-
-    def test_replacements_stop_at_the_ceiling(self, chain: Chain, caplog: pytest.LogCaptureFixture):
-        pending = chain.view(bump_after=0.1, max_fee=4 * GWEI).create(params())
-        waiting = WaitingThread(pending)
-        wait_until_true(lambda: "allows no" in caplog.text)
-        offered = [line["unsigned"]["maxFeePerGas"] for line in chain.read_journal()[1:]]
-        assert len(offered) > 2
-        assert offered == sorted(offered)
-        assert all(new * 8 >= old * 9 for old, new in itertools.pairwise(offered))
-        assert offered[-1] <= 4 * GWEI
-        chain.mine()
-        assert waiting.receipt().experiment == 1
-
-    def test_earlier_stuck_transaction_is_replaced_too(self, chain: Chain):
-        ledger = chain.view(bump_after=0.3)
-        ledger.create(params(name="one"))
-        chain("anvil_setNextBlockBaseFeePerGas", hex(3 * GWEI))
-        ledger._channel.sender._prices._seconds = 0
-        second = ledger.create(params(name="two"))
-        chain("anvil_setNextBlockBaseFeePerGas", hex(6 * GWEI))
-        waiting = WaitingThread(second)
-        wait_until_true(lambda: int(chain.pool()[1]["maxFeePerGas"], 16) >= 6 * GWEI)
-        chain.mine()
-        assert waiting.receipt().experiment == 2
-
-
 class TestNonces:
     def test_repeated_call_after_a_timeout_resumes_the_transaction(self, chain: Chain):
         ledger = chain.view()
@@ -146,23 +99,11 @@ class TestNonces:
         other |= {"maxFeePerGas": 9 * GWEI, "maxPriorityFeePerGas": GWEI}
         raw = chain.wallet.sign_transaction(other | {"to": chain.other.address})
         chain("eth_sendRawTransaction", "0x" + raw.hex())
-        chain.mine()
+        failed = BackgroundCall(pending.wait, LIMIT)
+        wait_until_true(lambda: chain.mine() or not failed.is_running)
         with pytest.raises(TransactionLost, match="nonce 1 of"):
-            pending.wait(LIMIT)
+            failed.result()
         waiting = WaitingThread(chain.view().create(params()))
-        chain.mine()
-        assert waiting.receipt().experiment == 1
-
-    def test_gap_in_the_nonces_is_filled(self, chain: Chain):
-        ledger = chain.view(bump_after=0.2)
-        ledger._channel.sender.send(chain.wallet, chain.other.address, b"", value=1)
-        pending = ledger.create(params())
-        [path] = chain.folder.rglob(f"{chain.wallet.address}.jsonl")
-        lines = path.read_text().splitlines(keepends=True)
-        path.write_text("".join(line for line in lines if json.loads(line)["nonce"] != 1))
-        chain("anvil_dropTransaction", chain.pool()[1]["hash"])
-        waiting = WaitingThread(pending)
-        wait_until_true(lambda: sorted(chain.pool()) == [1, 2])
         chain.mine()
         assert waiting.receipt().experiment == 1
 

@@ -114,6 +114,23 @@ class FaultWorld(ABC, Generic[AgentOnChain]):
         self.check_weights(running)
         return running
 
+    def check_twin(self, name: str, twin: AgentOnChain) -> None:
+        """Check that one of two agents with one key says so and ends, and that nothing is wasted.
+
+        Args:
+            name: name of the learner with the two agents.
+            twin: its second agent.
+        """
+        wait_for("the experiment completes", lambda: self.reader.status == "completed")
+        ends = {agent.wait_end(): agent for agent in (self.agents[name], twin)}
+        assert sorted(ends) == [0, 3]
+        message = ends[3].lines()[-1]["event"]
+        assert "another agent uses the key" in message
+        others = [agent for other, agent in self.agents.items() if other != name]
+        assert [agent.wait_end() for agent in others] == [0] * len(others)
+        self.check_weights([*others, ends[0]])
+        assert [t for t in self.reader.transactions() if not t.succeeded] == []
+
     def check_weights(self, running: Sequence[RunningAgent]) -> None:
         """Check that agents and learners have the current weights."""
         current = self.find_current()
