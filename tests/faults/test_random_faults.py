@@ -76,7 +76,7 @@ def test_experiment_completes_despite_random_faults(
     faults = RandomFaults(w, places, seed)
 
     w.start()
-    faults.inject_until(lambda: w.reader.round_index >= rounds - 1)
+    faults.inject_until(lambda: w.reader.round_index >= rounds - 1, limit=5 * seconds)
 
     print(faults.describe())  # for a failure
     w.final_check(seconds=300, resent=True)

@@ -42,6 +42,7 @@ class RunningAgent:
     store: str
     contract: Account
     target: float = 1.0
+    numbers: int = 3
     arguments: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     host: Callable[[], AbstractContextManager[Any]] = nullcontext
@@ -82,6 +83,7 @@ class RunningAgent:
                 f"target={self.target}",
             ),
             *("--learner-arg", f"notes={self.folder / 'notes'}"),
+            *("--learner-arg", f"numbers={self.numbers}"),
             *self.arguments,
         ]
         environment = {

@@ -133,6 +133,7 @@ class World(FaultWorld[RunningAgent]):
             self.nodes[name].api_url,
             self.contract,
             target=1.0 + 0.01 * len(self.agents),
+            numbers=self.numbers,
             gate=gate,
             host=lambda: self._host(name),
         )

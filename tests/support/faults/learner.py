@@ -28,14 +28,17 @@ class TowardsTarget:
         notes: folder of the notes.
         poison: whether to propose the weights with their signs flipped.
         work: duration of a training in seconds; a test takes a tenth of it.
+        numbers: length of the weights.
     """
 
-    def __init__(self, target: float, notes: Path, *, poison: bool, work: float) -> None:
+    def __init__(
+        self, target: float, notes: Path, *, poison: bool, work: float, numbers: int
+    ) -> None:
         self._target = target
         self._notes = notes
         self._poison = poison
         self._work = work
-        self._weights = [np.zeros(3)]
+        self._weights = [np.zeros(numbers)]
 
     def mli_propose_weights(self) -> Weights:
         self._reach("before-training")
@@ -94,6 +97,11 @@ class TowardsTarget:
 
 
 def make_learner(
-    target: float = 1.0, notes: str = ".", *, poison: bool = False, work: float = 0.0
+    target: float = 1.0,
+    notes: str = ".",
+    *,
+    poison: bool = False,
+    work: float = 0.0,
+    numbers: int = 3,
 ) -> TowardsTarget:
-    return TowardsTarget(target, Path(notes), poison=poison, work=work)
+    return TowardsTarget(target, Path(notes), poison=poison, work=work, numbers=numbers)

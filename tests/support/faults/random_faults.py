@@ -103,14 +103,19 @@ class RandomFaults:
     outages: list[Outage] = field(default_factory=list, init=False)
     _active: list[_Active] = field(default_factory=list, init=False)
 
-    def inject_until(self, is_enough: Callable[[], bool]) -> None:
+    def inject_until(self, is_enough: Callable[[], bool], *, limit: float) -> None:
         """Inject faults until a function returns true, and end all of them.
 
-        The function is only called while the chain answers.
+        Args:
+            is_enough: only called while the chain answers.
+            limit: seconds after which the test fails.
         """
-        random = Random(self.seed)
+        random, ends = Random(self.seed), time.monotonic() + limit
         try:
             while True:
+                assert time.monotonic() < ends, f"too slow:\n{self.describe()}"
+                for place in self.places.values():
+                    place.agent.check()
                 if not self._has_fault(CHAIN) and is_enough():
                     return
                 self._begin_one(random)
