@@ -16,7 +16,7 @@ from typing import ClassVar, TypeVar
 
 from colearn_learner.agent.folder import AgentFolder
 from colearn_learner.errors import LearnerError
-from colearn_ledger.chains.errors import TransactionLost
+from colearn_ledger.chains.errors import KeyInUse, TransactionLost
 from colearn_ledger.home import (
     FileInUse,
     HomeNotWritable,
@@ -31,7 +31,6 @@ from colearn_ledger.protocol import (
     BallotState,
     Duty,
     ExperimentId,
-    LedgerError,
     Phase,
     ProtocolError,
     SlotState,
@@ -40,7 +39,7 @@ from colearn_ledger.weights.store import ContentNotStored, ContentUnavailable
 
 _T = TypeVar("_T")
 
-_NOT_SENT = (ProtocolError, TransactionLost, ContentUnavailable, ContentNotStored)
+_NOT_SENT = (ProtocolError, KeyInUse, TransactionLost, ContentUnavailable, ContentNotStored)
 """Errors after which a step has sent nothing that can take effect."""
 
 
@@ -148,7 +147,7 @@ class KeyWatch:
             result = act()
         except _NOT_SENT:
             raise
-        except LedgerError:
+        except Exception:
             self._note_action()  # perhaps
             raise
         if result != waited:
@@ -165,7 +164,7 @@ class KeyWatch:
         round_, past = agenda.round, self._watched
         if past is not None and (round_ is None or round_.index != past):
             self._watched = None
-            if self._voted_in != past and not self._folder.has_ballot(past):
+            if self._voted_in != past:
                 self._check_ballot(past)
         if round_ is not None and round_.phase == Phase.PROPOSING:
             is_voter = len(round_.slots) > 1 or round_.slots[0].proposer != self._ledger.account

@@ -11,6 +11,7 @@ import pytest
 from colearn_learner.agent.key_watch import AgentRuns, KeyUsedElsewhere, lock_part
 from colearn_learner.agent.loop import Action, Agent
 from colearn_learner.interface import ProposedWeights, Weights
+from colearn_ledger.chains.errors import KeyInUse
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Outcome
 from tests.support.toyworld import TowardsTarget, World
@@ -97,6 +98,32 @@ def test_agent_that_never_comes_first_ends_after_a_round(any_world, tmp_path: Pa
     with w.agent(1, folder=tmp_path / "twin") as twin:
         [error] = drive_all(w, [*agents, twin], twin)
     assert "a ballot was cast in round 0" in error
+
+
+def test_agent_that_waits_for_the_other_ones_transaction_ends_after_it(world, tmp_path: Path):
+    w = make_world(world)
+    agents = join_all(w)
+
+    class Waiting:
+        def __init__(self, target: Any) -> None:
+            self._target = target
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._target, name)
+
+        def vote(self, *args: Any) -> Any:
+            raise KeyInUse(self._target.account, "nonce", 1)
+
+    with w.agent(1, ledger=Waiting(w.views[1]), folder=tmp_path / "twin") as twin:
+        agents[0].step()
+        agents[0].step()
+        assert twin.step() == Action.ADOPTED
+        with pytest.raises(KeyInUse):
+            twin.step()
+        for _ in range(2):
+            agents[1].step()
+        with pytest.raises(KeyUsedElsewhere, match="a ballot was cast in round 0"):
+            twin.step()
 
 
 def test_restarted_agent_takes_its_own_ballot_for_its_own(world):

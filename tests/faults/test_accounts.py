@@ -43,6 +43,7 @@ class TestOneKeyInTwoAgents:
         twin = w.make_twin("bob").start()
         w.start()
         w.check_twin("bob", twin)
+        assert [t for t in w.reader.transactions() if not t.succeeded] == []
 
 
 class TestWallet:

@@ -26,9 +26,10 @@ from colearn_ledger.chains.cosmos import (
 from colearn_ledger.chains.cosmos.artifact import load_artifact
 from colearn_ledger.chains.cosmos.deployment import deploy_contract
 from colearn_ledger.chains.cosmos.node import Node
+from colearn_ledger.chains.errors import KeyInUse
 from colearn_ledger.keys.signing import sign_ballot
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.ledger import Ledger, LedgerUnavailable
+from colearn_ledger.ledger import Ledger, LedgerUnavailable, Pending
 from colearn_ledger.protocol import (
     Admission,
     AlreadyJoined,
@@ -53,7 +54,7 @@ from colearn_ledger.relay.relay import Relay
 from colearn_localnet.cosmos import CosmosChain
 from tests.support.cosmos_place import Place
 from tests.support.joining import join
-from tests.support.waiting import LIMIT, run_with_limit
+from tests.support.waiting import LIMIT, run_with_limit, wait_until_true
 
 SPEC = ContentRef.from_digest(0x55, b"\xab" * 32, "ab" * 32, 5)
 WEIGHTS = ContentRef.from_digest(0x55, b"\xcd" * 32, "cd" * 32, 7)
@@ -200,8 +201,17 @@ class TestCalls:
         config = replace(place.config, sending=CosmosSenderConfig(journal=tmp_path))
         other = CosmosLedger.connect(place.terms, ledger.contract, ANA, config=config)
         views = (ledger, other, ledger, other)
-        sent = [v.create(replace(PARAMS, name=f"{i}")) for i, v in enumerate(views)]
+        sent = [
+            wait_until_true(lambda view=view, name=f"{number}": self.try_to_create(view, name))
+            for number, view in enumerate(views)
+        ]
         assert sorted(one.wait(LIMIT).experiment for one in sent) == [1, 2, 3, 4]
+
+    def try_to_create(self, ledger: CosmosLedger, name: str) -> Pending | None:
+        try:
+            return ledger.create(replace(PARAMS, name=name))
+        except KeyInUse:
+            return None
 
     def test_call_refused_in_its_block_raises_the_protocol_error(self, ledger: CosmosLedger):
         """Both calls pass the simulation; the second one is refused in its block."""

@@ -161,9 +161,9 @@ class CosmosWorld(FaultWorld[CosmosAgent]):
         """
         running = self.wait_completed(names, seconds)
         assert self.reader.outcomes() == list(outcomes or ["accepted"] * self.rounds)
-        self._check_sent_once(running, resent=resent)
+        self.check_sent_once(running, resent=resent)
 
-    def _check_sent_once(self, running: Sequence[CosmosAgent], *, resent: bool) -> None:
+    def check_sent_once(self, running: Sequence[CosmosAgent], *, resent: bool) -> None:
         """Check that each duty took effect once, and that each transaction had an effect."""
         duties = self.reader.duties()
         without_round = ("advance", "announce")
