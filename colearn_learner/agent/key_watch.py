@@ -10,7 +10,7 @@ its first phase on, but in which it cast none.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
@@ -128,12 +128,14 @@ class KeyWatch:
         Raises:
             KeyUsedElsewhere: another agent performed the duty that was due.
         """
-        self._check_past_round(agenda)
+        with suppress(ProtocolError):  # a reorganisation removed that round
+            self._check_past_round(agenda)
         last, now = self._due, self._find_due(agenda)
         if last is not None and now is not None and _is_same(last, now):
             return
         if last is not None and last.is_new and not self._has_acted:
-            self._check_not_done(last)
+            with suppress(ProtocolError):  # a reorganisation removed that round
+                self._check_not_done(last)
         self._due, self._has_acted = now, False
 
     def run(self, act: Callable[[], _T], waited: _T) -> _T:
@@ -164,7 +166,7 @@ class KeyWatch:
         round_, past = agenda.round, self._watched
         if past is not None and (round_ is None or round_.index != past):
             self._watched = None
-            if self._voted_in != past:
+            if self._voted_in != past and not self._folder.has_ballot(past):
                 self._check_ballot(past)
         if round_ is not None and round_.phase == Phase.PROPOSING:
             is_voter = len(round_.slots) > 1 or round_.slots[0].proposer != self._ledger.account
