@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.networks.address_book import Networks
@@ -63,7 +65,9 @@ def test_three_agents_complete_an_experiment_and_history_matches_the_contract(
     one = run_json("history", "1", "--network", "local-evm", "--round", "1")
     assert one == {**history, "rounds": history["rounds"][1:2]}
     assert colearn("history", reference, "--format", "csv").output.count("\n") == 1 + 9
-    table = colearn("history", reference).output
+    with pytest.MonkeyPatch.context() as terminal:
+        terminal.setenv("COLUMNS", "120")
+        table = colearn("history", reference).output
     contents = [round_["slots"][0]["content"] for round_ in history["rounds"]]
     assert all(shorten(content["cid"]) in table for content in contents)
 
