@@ -8,7 +8,7 @@ order of a learner's records in its nth training is the same in all of them.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -160,12 +160,9 @@ def train_once(learner: Any, weights: Trees, proximal_mu: float = 0.0) -> Trees:
 
 def run_fedavg(place: Place, rounds: int) -> Trees:
     """Return the final weights of federated averaging in a plain loop."""
-    learners = place.make_learners()
     sizes = [len(share.train) for share in place.split().shares]
-    weights: Trees = learners[0].mli_get_current_weights().weights
-    for _ in range(rounds):
-        weights = average([train_once(learner, weights) for learner in learners], sizes)
-    return weights
+    *_, final = _iterate_means(place, rounds, len(sizes), sizes)
+    return final
 
 
 def train_and_average(place: Place, rounds: int, proposers: int) -> list[float]:
@@ -173,14 +170,22 @@ def train_and_average(place: Place, rounds: int, proposers: int) -> list[float]:
 
     The proposers take turns as with ``round_robin``. Their mean is not weighted.
     """
+    sizes = [1] * place.learners
+    return [place.examine(each) for each in _iterate_means(place, rounds, proposers, sizes)]
+
+
+def _iterate_means(
+    place: Place, rounds: int, proposers: int, sizes: Sequence[int]
+) -> Iterator[Trees]:
+    """Yield the first weights, and after each round the mean of what learners in turn trained."""
     learners = place.make_learners()
     weights: Trees = learners[0].mli_get_current_weights().weights
-    scores = [place.examine(weights)]
+    yield weights
     for start in range(0, rounds * proposers, proposers):
-        chosen = [learners[(start + i) % len(learners)] for i in range(proposers)]
-        weights = average([train_once(each, weights) for each in chosen], [1] * proposers)
-        scores.append(place.examine(weights))
-    return scores
+        chosen = [(start + i) % len(learners) for i in range(proposers)]
+        trained = [train_once(learners[i], weights) for i in chosen]
+        weights = average(trained, [sizes[i] for i in chosen])
+        yield weights
 
 
 class FlowerClients:

@@ -199,8 +199,7 @@ class Agent:
         try:
             if learner is None:
                 return self._join(experiment)
-            self._context.load_spec(experiment.params.spec)
-            self._check_learner()
+            self._check_learner(experiment, has_joined=True)
             if self._adopter.is_due(experiment):
                 return self._adopt(experiment)
             self._proposal_maker.drop_past(experiment)
@@ -239,28 +238,27 @@ class Agent:
         agreed = self._config.hash
         if agreed not in (None, experiment.hash):  # before anything of it is used
             raise WrongExperiment(experiment.hash)
-        if not self._learner_checked:  # an unfit learner must not join
-            self._context.load_spec(experiment.params.spec)
-            check_safe(self._context.learner)
-            check_fit(self._context.learner, self._context.spec.schema)
-            self._learner_checked = True
+        self._check_learner(experiment, has_joined=False)
         if not self._config.join:
             return Action.WAITED
         pending = self._ledger.join(self._experiment, experiment.hash)  # only what was checked
         return self._send(Action.JOINED, None, pending)
 
-    def _check_learner(self) -> None:
-        """Refuse an unsafe or unfit learner, even if it joined before this process started."""
+    def _check_learner(self, experiment: Experiment, *, has_joined: bool) -> None:
+        """Refuse an unsafe or unfit learner, before it joins and after each restart."""
+        self._context.load_spec(experiment.params.spec)
         if self._learner_checked:
             return
-        self._learner_checked = True
         try:
             check_safe(self._context.learner)
             check_fit(self._context.learner, self._context.spec.schema)
         except (LearnerDoesNotFit, LearnerSendsPickles):
             raise
-        except Exception as error:  # noqa: BLE001 - a learner may raise anything
+        except Exception as error:  # a learner may raise anything
+            if not has_joined:
+                raise
             _log.warning("%s: the learner's own weights were not checked: %s", self._name, error)
+        self._learner_checked = True
 
     def _adopt(self, experiment: Experiment) -> Action:
         """Adopt the ledger's current weights, before any other duty."""

@@ -94,7 +94,9 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
                     return Sent(name, gas, own.account, wallet, request, entry, after)
             except OutdatedDraft:
                 continue
-        raise LedgerUnavailable("the price of gas rises faster than transactions are sent")
+        raise LedgerUnavailable(
+            "prices or the account change faster than a transaction can be prepared"
+        )
 
     def _send_or_resume(self, wallet: Wallet, own: Own, draft: Draft, blank: Entry) -> Entry:
         pending = self._pending_count(own.account)

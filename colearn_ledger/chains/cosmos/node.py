@@ -6,7 +6,6 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -38,6 +37,7 @@ from cosmpy.protos.cosmwasm.wasm.v1.query_pb2 import (
 )
 from cosmpy.protos.cosmwasm.wasm.v1.query_pb2_grpc import QueryStub as WasmStub
 
+from colearn_ledger.chains.checked_node import CheckedNode
 from colearn_ledger.chains.cosmos.errors import find_contract_error
 from colearn_ledger.chains.cosmos.records import (
     Block,
@@ -99,15 +99,13 @@ class GrpcConfig:
     patience: float = 10.0
 
 
-class Node:
+class Node(CheckedNode):
     """A client of one node over gRPC. It connects when it is first used.
 
     Args:
         url: ``http://host:port`` or ``https://host``.
         config: timeouts and retries.
     """
-
-    _check: Callable[[Any], None] = staticmethod(lambda node: None)
 
     def __init__(self, url: str, config: GrpcConfig | None = None) -> None:
         self.name = masked(url)
@@ -129,23 +127,6 @@ class Node:
     def close(self) -> None:
         """End the connection."""
         self._close()
-
-    def check_with(self, check: Callable[[Any], None]) -> None:
-        """Set how to check the chain and the contract of a node.
-
-        Args:
-            check: raises `WrongChain` or `WrongContract` if a node is wrong.
-        """
-        self._check = check
-
-    def recheck(self) -> None:
-        """Check the chain and the contract again, unless the node does not answer now.
-
-        Raises:
-            WrongChain, WrongContract: the chain or the contract is another one.
-        """
-        with suppress(LedgerUnavailable, BadAnswer, NodeRefused):
-            self._check(self)
 
     # ------------------------------------------------------------------ blocks
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
@@ -13,6 +12,7 @@ from web3.exceptions import Web3Exception
 from web3.providers.base import BaseProvider
 from web3.types import RPCEndpoint
 
+from colearn_ledger.chains.checked_node import CheckedNode
 from colearn_ledger.chains.errors import BadAnswer, NodeRefused
 from colearn_ledger.chains.evm.abi import Log
 from colearn_ledger.chains.evm.answers import (
@@ -91,14 +91,12 @@ class Whereabouts:
     block: int | None
 
 
-class Node:
+class Node(CheckedNode):
     """A client of one node.
 
     Every method raises `LedgerUnavailable` if the node cannot be reached, `NodeRefused` if it
     answers with an error, and `BadAnswer` if the answer is invalid.
     """
-
-    _check: Callable[[Any], None] = staticmethod(lambda node: None)
 
     def __init__(self, endpoint: str | BaseProvider, *, http: HttpConfig | None = None) -> None:
         """Connect to the URL of a node, or through a provider of web3.py."""
@@ -113,23 +111,6 @@ class Node:
     def websocket(self) -> str | None:
         """Return the node's WebSocket address, which may not work; ``None`` for other providers."""
         return self._provider.websocket if isinstance(self._provider, HttpProvider) else None
-
-    def check_with(self, check: Callable[[Any], None]) -> None:
-        """Set how to check the chain and the contract of a node.
-
-        Args:
-            check: raises `WrongChain` or `WrongContract` if a node is wrong.
-        """
-        self._check = check
-
-    def recheck(self) -> None:
-        """Check the chain and the contract again, unless the node does not answer now.
-
-        Raises:
-            WrongChain, WrongContract: the chain or the contract is another one.
-        """
-        with suppress(LedgerUnavailable, BadAnswer, NodeRefused):
-            self._check(self)
 
     # ------------------------------------------------------------------ reading
 
