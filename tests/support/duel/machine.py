@@ -26,6 +26,7 @@ from colearn_ledger.protocol import (
     Phase,
     Scores,
     SignedBallot,
+    Status,
 )
 from tests.support.duel.acting import Acting
 from tests.support.duel.backends import Backend
@@ -144,6 +145,15 @@ class Duel(Acting):
             self.call_both(person, "set_encryption_key", self.id, key)
         else:
             self.call_both(person, name, self.id, *((target,) if name == "remove" else ()))
+
+    @rule_where(
+        lambda self: self.experiment.status == Status.ENROLLING,
+        person=people,
+        agreed=st.booleans(),
+    )
+    def join_before_the_start(self, person: int, agreed: bool) -> None:
+        expected = self.experiment.hash if agreed else bytes(32)
+        self.call_both(person, "join", self.id, expected, bytes(32))
 
     def list_removable(self) -> list[Account]:
         limit = self.experiment.params.max_strikes
