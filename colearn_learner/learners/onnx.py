@@ -11,6 +11,7 @@ from typing import Any
 
 from colearn_learner.errors import InvalidArgument, MissingPackage, UnsupportedModel
 from colearn_learner.interface import ModelFormat
+from colearn_ledger.text.strict_json import dump, load
 
 _HOW_TO_INSTALL = "ONNX needs: pip install 'colearn-ledger[onnx]'"
 
@@ -39,7 +40,7 @@ def convert_model_to_onnx(model: Any, *, example: Any = None) -> Any:
     if torch is not None and isinstance(model, torch.nn.Module):
         return _convert_torch(model, torch, example)
     if xgboost is not None and isinstance(model, xgboost.Booster | xgboost.XGBModel):
-        return _convert_xgboost(model)
+        return _convert_xgboost(model, xgboost)
     if hasattr(model, "n_features_in_"):
         return _convert_sklearn(model)
     raise UnsupportedModel(
@@ -118,7 +119,7 @@ def _convert_torch(model: Any, torch: Any, example: Any) -> Any:
     return proto
 
 
-def _convert_xgboost(model: Any) -> Any:
+def _convert_xgboost(model: Any, xgboost: Any) -> Any:
     try:
         from onnxmltools import convert_xgboost
         from onnxmltools.convert.common.data_types import FloatTensorType
@@ -129,11 +130,30 @@ def _convert_xgboost(model: Any) -> Any:
         raise UnsupportedModel(
             "this XGBoost model cannot be converted to ONNX: it has no trees yet"
         )
+    if model is booster:
+        model = _set_covers(booster, xgboost)
     inputs = [("inputs", FloatTensorType([None, booster.num_features()]))]
     try:
         return convert_xgboost(model, initial_types=inputs)
     except (RuntimeError, NotImplementedError, ValueError, KeyError) as error:
         raise UnsupportedModel(f"onnxmltools cannot convert this XGBoost model: {error}") from error
+
+
+def _set_covers(booster: Any, xgboost: Any) -> Any:
+    """Return a booster of the same predictions that onnxmltools takes for what it is.
+
+    It takes trees without a fractional cover (``sum_hessian``) for a regression, and those of
+    `XGBoostLearner` have no covers.
+    """
+    document = load(bytes(booster.save_raw("json")))
+    learner = document["learner"]
+    if not learner["objective"]["name"].startswith(("binary:", "multi:")):
+        return booster
+    for tree in learner["gradient_booster"].get("model", {}).get("trees", ()):
+        tree["sum_hessian"] = [0.5] * len(tree["sum_hessian"])
+    copied = xgboost.Booster()
+    copied.load_model(bytearray(dump(document)))
+    return copied
 
 
 def deser_model(model: Any) -> Any:

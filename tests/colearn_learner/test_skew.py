@@ -151,6 +151,6 @@ def test_baselines_train_without_the_correction():
 
     def run_comparison(level: bool) -> Any:
         trainings = [replace(how, level=level)] * 5
-        return compare(weights, parts, model=chosen, data=data, trainings=trainings, n_rounds=2)
+        return compare([weights], parts, model=chosen, data=data, trainings=trainings, n_rounds=2)
 
     assert run_comparison(level=True) == run_comparison(level=False)
