@@ -27,13 +27,18 @@ from tests.support.real_chain import (  # noqa: F401 - fixtures among them
 )
 
 
-def test_second_agent_in_a_folder_is_refused(home: Path, contract: str):
+def test_second_agent_with_a_key_or_in_a_folder_is_refused(home: Path, contract: str):
     reference = create_experiment(home)
     folder = ("--data-dir", str(home / "data"))
     with AgentProcess(reference, "alice", *share_arguments(0), *folder) as first:
         first.read_until("joined")
         with AgentProcess(reference, "alice", *share_arguments(0), *folder) as second:
             code, error = second.wait()
+            assert code == 3
+            assert "in this experiment on this machine; stop it first" in error
+            assert "Traceback" not in error
+        with AgentProcess(reference, "bob", *share_arguments(0), *folder) as third:
+            code, error = third.wait()
             assert code == 1
             assert f"another agent uses {home / 'data'}; stop it first" in error
             assert "Traceback" not in error

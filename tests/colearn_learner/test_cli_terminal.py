@@ -101,6 +101,12 @@ def hostile_share(patch: pytest.MonkeyPatch, folder: Path) -> None:
     description.write_text(json.dumps({**json.loads(description.read_text()), "of": HOSTILE}))
 
 
+def hostile_table(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Write a table with a hostile name of a column and of a class."""
+    rows = [f"{number / 4},{number % 2 and HOSTILE}" for number in range(40)]
+    (folder / "records.csv").write_text("\n".join([f"size,{HOSTILE}", *rows]))
+
+
 def hostile_nodes(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Make every step of the local network report and fail in a hostile way."""
 
@@ -153,6 +159,7 @@ SHOWS_FOREIGN_TEXT: dict[tuple[str, ...], tuple[Setup, tuple[str, ...]]] = {
         hostile_experiment,
         ("--experiment", REFERENCE, *KEY, *LEARNER, "--no-join"),
     ),
+    ("learner", "new"): (hostile_table, ("own.py", "--csv", "records.csv")),
     ("learner", "check"): (nothing, ("tests.support.hostile_learner:make",)),
     ("learner", "serve"): (nothing, (*LEARNER, "--port", "0")),
     ("network", "list"): (hostile_profile, ()),

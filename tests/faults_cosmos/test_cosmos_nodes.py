@@ -40,6 +40,8 @@ def test_experiment_completes_after_the_only_node_is_killed(world: Worlds, tmp_p
         proposing = w.gates["alice"].hold("BroadcastTx", answer=True)
         w.start()
         proposing.wait()  # the transaction is in the mempool or already in a block
+        for agent in w.agents.values():
+            agent.wait_log("started")  # one that never reached its node would end with an error
         height = place.chain.height()
         place.chain.kill()
         proposing.drop()
