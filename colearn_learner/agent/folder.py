@@ -161,6 +161,10 @@ class AgentFolder:
         dropped = round_index in self._memory.dropped
         return None if dropped else self._memory.trained.get(round_index)
 
+    def has_trained(self, round_index: int) -> bool:
+        """Return whether a proposal was ever trained for a round, even if it was dropped."""
+        return round_index in self._memory.trained
+
     def ballot(self, round_index: int, proposals: bytes | None) -> DecidedBallot | None:
         """Return the ballot decided on exactly these proposals of a round, if any."""
         return self._memory.ballots.get((round_index, proposals or b""))

@@ -128,14 +128,12 @@ class KeyWatch:
         Raises:
             KeyUsedElsewhere: another agent performed the duty that was due.
         """
-        with suppress(ProtocolError):  # a reorganisation removed that round
-            self._check_past_round(agenda)
+        self._check_past_round(agenda)
         last, now = self._due, self._find_due(agenda)
         if last is not None and now is not None and _is_same(last, now):
             return
         if last is not None and last.is_new and not self._has_acted:
-            with suppress(ProtocolError):  # a reorganisation removed that round
-                self._check_not_done(last)
+            self._check_not_done(last)
         self._due, self._has_acted = now, False
 
     def run(self, act: Callable[[], _T], waited: _T) -> _T:
@@ -167,7 +165,7 @@ class KeyWatch:
         if past is not None and (round_ is None or round_.index != past):
             self._watched = None
             if self._voted_in != past and not self._folder.has_ballot(past):
-                self._check_ballot(past)
+                self._check_not_done(_Due(past, is_proposal=False, is_new=True))
         if round_ is not None and round_.phase == Phase.PROPOSING:
             is_voter = len(round_.slots) > 1 or round_.slots[0].proposer != self._ledger.account
             self._watched = round_.index if is_voter else None
@@ -177,17 +175,21 @@ class KeyWatch:
         if round_ is None or agenda.duty not in (Duty.PROPOSE, Duty.VOTE, Duty.COMMIT):
             return None
         if agenda.duty == Duty.PROPOSE:
-            return _Due(round_.index, True, self._folder.trained(round_.index) is None)
+            return _Due(round_.index, True, not self._folder.has_trained(round_.index))
         return _Due(round_.index, False, not self._folder.has_ballot(round_.index))
 
     def _check_not_done(self, due: _Due) -> None:
+        with suppress(ProtocolError):  # a reorganisation removed the round
+            if due.is_proposal:
+                self._check_slots(due.round)
+            else:
+                self._check_ballot(due.round)
+
+    def _check_slots(self, index: int) -> None:
         account = self._ledger.account
-        if due.is_proposal:
-            slots = self._ledger.round(self._experiment, due.round).slots
-            if any(s.proposer == account and s.state == SlotState.PROPOSED for s in slots):
-                raise KeyUsedElsewhere(account, f"weights were proposed in round {due.round}")
-        else:
-            self._check_ballot(due.round)
+        slots = self._ledger.round(self._experiment, index).slots
+        if any(s.proposer == account and s.state == SlotState.PROPOSED for s in slots):
+            raise KeyUsedElsewhere(account, f"weights were proposed in round {index}")
 
     def _check_ballot(self, index: int) -> None:
         account = self._ledger.account
