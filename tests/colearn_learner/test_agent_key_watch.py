@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from colearn_learner.agent.key_watch import AgentRuns, KeyUsedElsewhere, lock_part
+from colearn_learner.agent.folder import AgentFolder, TrainedProposal
+from colearn_learner.agent.key_watch import AgentRuns, KeyUsedElsewhere, KeyWatch, lock_part
 from colearn_learner.agent.loop import Action, Agent
 from colearn_learner.interface import ProposedWeights, Weights
 from colearn_ledger.chains.errors import KeyInUse
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.protocol import Outcome
+from colearn_ledger.protocol import Duty, Outcome, Scores
 from tests.support.toyworld import TowardsTarget, World
 
 
@@ -90,6 +91,26 @@ def test_agent_whose_proposal_another_one_makes_ends(any_world, tmp_path: Path):
         with pytest.raises(KeyUsedElsewhere, match="weights were proposed in round 0"):
             [twin.step() for _ in range(3)]
     assert not [o for o in w.seen[len(seen) :] if o.action == Action.DECLINED]
+
+
+def test_own_proposal_that_is_sent_again_after_a_reorganisation_is_no_other_agents(
+    world, tmp_path: Path
+):
+    """The agent had proposed, and dropped the proposal when the weights before it changed."""
+    w = make_world(world)
+    agents = join_all(w)
+    view = w.views[0]
+    with AgentFolder(tmp_path / "restored", "alice") as folder:
+        watch = KeyWatch(view, w.experiment, folder)
+        content = w.ledger.experiment(w.experiment).params.initial
+        folder.record_trained(TrainedProposal(0, content, Scores(0.5, None), None))
+        folder.record_dropped(0)
+        agenda = view.agenda(w.experiment, view.account)
+        assert agenda.duty == Duty.PROPOSE
+        watch.check(agenda)
+        while agents[0].step() != Action.PROPOSED:  # what is sent again counts as its own
+            pass
+        watch.check(view.agenda(w.experiment, view.account))
 
 
 def test_agent_that_never_comes_first_ends_after_a_round(any_world, tmp_path: Path):
