@@ -6,23 +6,19 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
-from weakref import WeakValueDictionary
 
-from filelock import FileLock, Timeout
 from platformdirs.unix import Unix
 
 from colearn_ledger.protocol import LedgerError
 
 _XDG_FOLDERS = Unix("colearn")
-_LOCK_POLL = 0.01  # seconds between two attempts to lock a file
-_thread_locks: WeakValueDictionary[Path, threading.Lock] = WeakValueDictionary()
 
 
 class HomeNotWritable(LedgerError):
@@ -78,45 +74,47 @@ def lock_file(path: Path, *, on_wait: Callable[[], object] = lambda: None) -> It
     Raises:
         OSError: the file cannot be created.
     """
-    has_waited = False
-    with ExitStack() as locks:
-        # threads of this process wait for each other here, where nobody has to poll
-        for lock in (_thread_locks.setdefault(path, threading.Lock()), _lock_of(path)):
-            if not _try_lock(lock):
-                if not has_waited:
-                    on_wait()
-                    has_waited = True
-                lock.acquire()
-            locks.callback(lock.release)
+    lock = _open_lock(path)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+    finally:
+        _close_lock(lock)
 
 
-def _try_lock(lock: threading.Lock | FileLock) -> bool:
-    try:
-        return bool(lock.acquire(blocking=False))
-    except Timeout:
-        return False
+class FileLock:
+    """A file that this process has locked, until it releases the lock or ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Lock a file without waiting.
+
+        Raises:
+            FileInUse: another process or thread has the lock.
+            OSError: the file cannot be created.
+        """
+        self._lock = _open_lock(path)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(self._lock)
+            raise FileInUse(f"{path} is locked by another process") from error
+
+    def release(self) -> None:
+        """Release the lock."""
+        _close_lock(self._lock)
 
 
-def try_lock_file(path: Path) -> FileLock:
-    """Lock a file without waiting; return the lock, which also ends with the process.
-
-    Raises:
-        FileInUse: another process or thread has the lock.
-        OSError: the file cannot be created.
-    """
-    lock = _lock_of(path)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout as error:
-        raise FileInUse(f"{path} is locked by another process") from error
-    return lock
+def _open_lock(path: Path) -> int:
+    return os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
 
 
-def _lock_of(path: Path) -> FileLock:
-    if not path.parent.is_dir():  # `filelock` would create it
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
-    return FileLock(path, poll_interval=_LOCK_POLL, thread_local=False)
+def _close_lock(lock: int) -> None:
+    fcntl.flock(lock, fcntl.LOCK_UN)  # a forked process has the file open, too
+    os.close(lock)
 
 
 @contextmanager

@@ -13,13 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from colearn_learner.agent.errors import writing_folder
 from colearn_learner.agent.journal import DecisionJournal
 from colearn_learner.agent.weights_cache import WeightsCache
 from colearn_learner.errors import LearnerError
-from colearn_ledger.home import FileInUse, try_lock_file
+from colearn_ledger.home import FileInUse, FileLock
 from colearn_ledger.protocol import (
     ContentRef,
     InvalidParameter,
@@ -283,7 +281,7 @@ class AgentFolder:
     def _take_lock(self) -> FileLock:
         try:
             with writing_folder(self.path):
-                return try_lock_file(self.path / "lock")
+                return FileLock(self.path / "lock")
         except FileInUse as error:
             raise FolderInUse(f"another agent uses {self.path}; stop it first") from error
 

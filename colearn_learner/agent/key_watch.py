@@ -19,10 +19,10 @@ from colearn_learner.errors import LearnerError
 from colearn_ledger.chains.errors import KeyInUse, TransactionLost
 from colearn_ledger.home import (
     FileInUse,
+    FileLock,
     HomeNotWritable,
     data_home,
     private_folder,
-    try_lock_file,
 )
 from colearn_ledger.ledger import Ledger
 from colearn_ledger.protocol import (
@@ -81,7 +81,7 @@ def lock_part(name: str, account: Account) -> Iterator[None]:
     """
     path = private_folder(data_home() / "agents") / f"{name}.lock"
     try:
-        lock = try_lock_file(path)
+        lock = FileLock(path)
     except FileInUse as error:
         raise AgentRuns(
             f"another agent uses the key of {account} in this experiment on this machine; stop it "

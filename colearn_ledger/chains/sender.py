@@ -94,9 +94,7 @@ class TransactionSender(SenderHooks[Request, Draft, Receipt]):
                     return Sent(name, gas, own.account, wallet, request, entry, after)
             except OutdatedDraft:
                 continue
-        raise LedgerUnavailable(
-            "prices or the account change faster than a transaction can be prepared"
-        )
+        raise LedgerUnavailable("prices or the account change faster than transactions are sent")
 
     def _send_or_resume(self, wallet: Wallet, own: Own, draft: Draft, blank: Entry) -> Entry:
         pending = self._pending_count(own.account)

@@ -11,15 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from colearn_ledger import home
 from colearn_ledger.home import (
     FileInUse,
+    FileLock,
     HomeNotWritable,
     config_home,
     data_home,
     lock_file,
     private_folder,
-    try_lock_file,
     write_atomically,
     write_private,
 )
@@ -70,7 +69,7 @@ class TestLocks:
             assert other.stdin is not None
             assert other.stdout.readline() == "locked\n"
             with pytest.raises(FileInUse):
-                try_lock_file(path)
+                FileLock(path)
             waits = []
 
             def release() -> None:
@@ -89,7 +88,7 @@ class TestLocks:
             assert other.stdout is not None
             assert other.stdout.readline() == "locked\n"
             other.kill()
-        try_lock_file(path).release()
+        FileLock(path).release()
 
     def test_threads_exclude_each_other(self, tmp_path: Path):
         inside, most = 0, 0
@@ -109,10 +108,7 @@ class TestLocks:
             thread.join()
         assert most == 1
 
-    def test_thread_that_waits_for_another_one_does_not_poll(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ):
-        monkeypatch.setattr(home, "_LOCK_POLL", 1e6)  # whoever polls never finishes
+    def test_thread_waits_for_another_one_and_reports_it(self, tmp_path: Path):
         is_waiting, entered = threading.Event(), []
 
         def enter() -> None:
@@ -129,7 +125,7 @@ class TestLocks:
     def test_lock_is_free_again_after_an_error(self, tmp_path: Path):
         with pytest.raises(ZeroDivisionError), lock_file(tmp_path / "lock"):
             raise ZeroDivisionError
-        try_lock_file(tmp_path / "lock").release()
+        FileLock(tmp_path / "lock").release()
 
     def test_missing_folder_is_not_created(self, tmp_path: Path):
         with pytest.raises(FileNotFoundError), lock_file(tmp_path / "none" / "lock"):
