@@ -57,6 +57,7 @@ class AgentConfig:
         tolerance: how much better the mean must be without a proposal before the rule
             `VoteRule.LEAVE_ONE_OUT` rejects it, as a share of its score; ``None``: the
             experiment's.
+        name: name of the learner in log messages; ``None``: its account.
 
     Raises:
         InvalidArgument: ``keep_accepted`` is below 1, there is no such vote rule, or the tolerance
@@ -75,6 +76,7 @@ class AgentConfig:
     carrier: BallotCarrier | None = None
     vote_rule: VoteRule | None = None
     tolerance: float | None = None
+    name: str | None = None
 
     def __post_init__(self) -> None:
         """Check that the current weights stay pinned, and how the agent votes."""
@@ -135,8 +137,8 @@ class AgentContext:
 
     @property
     def name(self) -> str:
-        """The learner's account, for log messages."""
-        return str(self.ledger.account)
+        """The learner's name in log messages: the configured one, or its account."""
+        return self.config.name or str(self.ledger.account)
 
     def load_spec(self, content: ContentRef) -> None:
         """Read the experiment's specification, unless it is the one read last.

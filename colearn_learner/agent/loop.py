@@ -109,10 +109,11 @@ class Agent:
         self._folder = AgentFolder(Path(folder), owner)
         self._ledger = ledger
         self._carrier = config.carrier or ledger
-        self._experiment, self._name = experiment, str(ledger.account)
+        self._experiment, self._account = experiment, str(ledger.account)
         self._config = config
         self._backoff = Backoff(first=0.2, longest=config.max_backoff)
         self._context = AgentContext(ledger, store, learner, experiment, self._folder, config)
+        self._name = self._context.name
         self._adopter = WeightsAdopter(self._context)
         self._proposal_maker = ProposalMaker(self._context, self._adopter)
         self._ballot_maker = BallotMaker(self._context, self._adopter)
@@ -265,7 +266,7 @@ class Agent:
         if not self._adopter.adopt(experiment):
             return Action.WAITED
         adopted = Observation(
-            self._name,
+            self._account,
             Action.ADOPTED,
             experiment.round,
             self._adopter.unfit or "",
@@ -368,7 +369,7 @@ class Agent:
         receipt = pending.wait(self._config.transaction_timeout)
         self._folder.record_sent(action.value, round_index, receipt.transaction)
         sent = Observation(
-            self._name, action, round_index, events=receipt.events, cost=receipt.cost, **more
+            self._account, action, round_index, events=receipt.events, cost=receipt.cost, **more
         )
         self._notify(sent)
         return action

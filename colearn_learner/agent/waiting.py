@@ -13,7 +13,7 @@ class WaitingReporter:
     """Log what an agent waits for.
 
     Args:
-        name: the agent's account, for the log.
+        name: the learner's name in the log.
     """
 
     def __init__(self, name: str) -> None:

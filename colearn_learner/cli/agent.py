@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from colearn_learner.cli._support.account_names import find_names_for_log
 from colearn_learner.cli._support.collect import collect
 from colearn_learner.cli._support.connect import (
     Place,
@@ -217,6 +218,7 @@ def _run_agent(
         ledger = place.open_ledger(wallet, poll=options.poll)
         check_part(ledger, place, joins=config.join, expected=config.hash)
         carrier = _make_carrier(options.relays, ledger, wallet, options.poll)
+        own_name = find_names_for_log([ledger.account]).get(ledger.account)
         private_folder(folder)
         agent = Agent(
             ledger,
@@ -224,7 +226,7 @@ def _run_agent(
             learner=load_learner(),
             experiment=place.experiment,
             folder=folder,
-            config=replace(config, carrier=carrier),
+            config=replace(config, carrier=carrier, name=own_name),
         )
         return ledger, agent
 
@@ -297,11 +299,13 @@ def _describe_end(ledger: Ledger, place: Place) -> dict[str, Any]:
 
 def _log_observation(observed: Observation) -> None:
     several = len(observed.verdicts) > 1
+    names = find_names_for_log(verdict.proposer for verdict in observed.verdicts) if several else {}
     for verdict in observed.verdicts if several else ():
         log_event(
             _log,
             "verdict",
-            text=f"  proposal {verdict.slot} of {shorten(verdict.proposer)}: "
+            text=f"  proposal {verdict.slot} of "
+            f"{names.get(verdict.proposer) or shorten(verdict.proposer)}: "
             f"{describe_verdict(verdict, observed.score_name)}",
             round=observed.round,
             slot=verdict.slot,

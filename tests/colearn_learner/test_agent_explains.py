@@ -11,10 +11,16 @@ import pytest
 
 from colearn_learner.agent.observation import Action, Observation
 from colearn_learner.agent.waiting import WaitingReporter
-from colearn_learner.cli._support.decisions import describe_action, describe_verdict
+from colearn_learner.cli import agent as agent_command
+from colearn_learner.cli._support.decisions import (
+    describe_action,
+    describe_closing,
+    describe_verdict,
+)
 from colearn_learner.cli.logs import start_logging
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.protocol import Merge, Phase, Selection
+from colearn_ledger.protocol import ExperimentId, Merge, Outcome, Phase, RoundClosed, Selection
+from colearn_ledger.text.shortening import shorten
 from tests.support.plural_agents import make_learners, step_all, step_until
 from tests.support.toyworld import TowardsTarget, World
 
@@ -43,6 +49,11 @@ class UnsentVotes:
 class CannotTest(TowardsTarget):
     def mli_test_weights(self, weights: Any) -> Any:
         raise RuntimeError(f"{weights} cannot be tested")
+
+
+class CannotTrain(TowardsTarget):
+    def mli_propose_weights(self) -> Any:
+        raise RuntimeError("out of memory")
 
 
 class TestBallots:
@@ -81,6 +92,59 @@ class TestBallots:
         w = World(tmp_path, make_learners(1.0, 1.1), {"rounds": 1})
         w.drive(w.agents())
         assert describe_action(find(w, 0, Action.PROPOSED)).startswith("proposed: score -2.")
+
+    def test_round_without_a_proposal_has_no_approvals(self):
+        closed = RoundClosed(ExperimentId(1), 2, Outcome.NO_PROPOSAL, 0, approvals=(0,), eligible=2)
+        assert describe_closing(closed) == "round 2 closed: no proposal"
+
+
+class TestNames:
+    @pytest.fixture
+    def names(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setenv("COLEARN_HOME", str(tmp_path / "home"))
+        (tmp_path / "home").mkdir()
+        return tmp_path / "home" / "names.toml"
+
+    def find_verdicts(self, w: World, caplog: pytest.LogCaptureFixture) -> list[str]:
+        """Return the first words of the lines about the proposals of a ballot."""
+        caplog.set_level(logging.INFO, logger=agent_command.__name__)
+        agent_command._log_observation(find(w, 0, Action.VOTED))
+        lines = [getattr(record, "colearn_text", "") for record in caplog.records]
+        return [line.split(":")[0] for line in lines if line.startswith("  proposal")]
+
+    def test_proposals_have_the_names_of_their_proposers(
+        self, tmp_path: Path, names: Path, caplog: pytest.LogCaptureFixture
+    ):
+        w = World(tmp_path, make_learners(1.0, 1.1, -1.0), {"rounds": 1, **SEVERAL})
+        w.drive(w.agents())
+        accounts = [view.account for view in w.views]
+        names.write_text(f'alice = "{accounts[0]}"\ncarol = "{accounts[2]}"\n')
+        assert self.find_verdicts(w, caplog) == [
+            "  proposal 0 of alice",
+            f"  proposal 1 of {shorten(accounts[1])}",
+            "  proposal 2 of carol",
+        ]
+
+    def test_damaged_file_of_names_leaves_the_accounts_and_a_warning(
+        self, tmp_path: Path, names: Path, caplog: pytest.LogCaptureFixture
+    ):
+        w = World(tmp_path, make_learners(1.0, 1.1, -1.0), {"rounds": 1, **SEVERAL})
+        w.drive(w.agents())
+        names.write_text("alice")
+        accounts = [view.account for view in w.views]
+        assert self.find_verdicts(w, caplog) == [
+            f"  proposal {slot} of {shorten(account)}" for slot, account in enumerate(accounts)
+        ]
+        assert "the log shows accounts instead of names" in caplog.text
+
+    def test_messages_begin_with_the_configured_name(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ):
+        w = World(tmp_path, [CannotTrain(1.0), *make_learners(1.1)], {"rounds": 1})
+        agents = [w.agent(0, name="alice"), w.agent(1)]
+        w.drive(agents)
+        assert "alice: declines round 0: the learner failed to train" in caplog.text
+        assert find(w, 0, Action.DECLINED).account == w.views[0].account
 
 
 class TestWaiting:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from colearn_ledger.protocol import Outcome
 from colearn_ledger.text.ranges import format_numbers
 from colearn_ledger.text.shortening import shorten
 
@@ -49,7 +50,7 @@ def describe_closing(event: RoundClosed) -> str:
     accepted = list_accepted(event)
     if len(event.approvals) > 1 and accepted:
         text += f" {format_numbers(accepted)}"
-    if event.approvals:
+    if event.approvals and event.outcome != Outcome.NO_PROPOSAL:
         text += f"; approvals {', '.join(map(str, event.approvals))} of {event.eligible} voters"
     return text
 
