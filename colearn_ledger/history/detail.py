@@ -16,6 +16,7 @@ from colearn_ledger.history.columns import (
 from colearn_ledger.history.marks import explain_marks, mark_ballot
 from colearn_ledger.history.numbers import ScoreFormat
 from colearn_ledger.history.summary import RoundSummary, describe_outcome, summarise_rounds
+from colearn_ledger.history.table import count
 from colearn_ledger.protocol import Scores
 from colearn_ledger.text.ranges import format_numbers
 from colearn_ledger.text.shortening import shorten
@@ -42,15 +43,19 @@ def round_lines(history: History, index: int, *, width: int | None = None) -> li
     round_ = summary.record.round
     title = (
         f"Round {index} of experiment {history.experiment.id}: {describe_outcome(round_)}, "
-        f"{round_.ballots} of {round_.voters} ballots, {round_.needed} approvals needed"
+        f"{round_.ballots} of {count(round_.voters, 'ballot')}, "
+        f"{count(round_.needed, 'approval')} needed"
     )
     lines = wrap_text(title, width)
     if history.score is not None:
         lines += wrap_text(f"Score: {history.score}", width)
     detail = _Detail(history, summary)
+    heads = set()
     for columns in (detail.proposals(), detail.ballots()):
-        lines += [make_text(), *draw_columns(fit_columns(columns, width), width)]
-    lines += [make_text(), *draw_legend(detail.explain(), width)]
+        shown = fit_columns(columns, width)
+        heads |= {column.head for column in shown}
+        lines += [make_text(), *draw_columns(shown, width)]
+    lines += [make_text(), *draw_legend(detail.explain(heads), width)]
     if round_.contents:
         lines += [make_text(), *wrap_text("Weights of the proposals, by slot:", width)]
     lines += [make_text(f"{slot:>4}  {content.cid}") for slot, content in round_.contents.items()]
@@ -110,12 +115,16 @@ class _Detail:
         importance = {"account": 9, "test": 3, "index": 8}
         return _columns(rows, importance | {f"slot {slot}": 2 for slot in self._slots})
 
-    def explain(self) -> list[tuple[str, str]]:
-        terms = [
-            ("own", "the proposer's own vote score of its proposal"),
-            ("voters", "the voters' mean vote score of it; test: on their test records"),
-            ("group", "the learner's vote score of the group's model when the round began"),
-        ]
+    def explain(self, shown: set[str]) -> list[tuple[str, str]]:
+        """Return the terms of the columns that are shown, and their explanations."""
+        own = "; test: on its test records" if "own, test" in shown else ""
+        voters = "; test: on their test records" if "voters, test" in shown else ""
+        possible = {
+            "own": f"the proposer's own vote score of its proposal{own}",
+            "voters": f"the voters' mean vote score of it{voters}",
+            "group": "the learner's vote score of the group's model when the round began",
+        }
+        terms = [(head, text) for head, text in possible.items() if head in shown]
         if len(self._slots) > _MOST_SLOTS:
             terms.append(("--json", "has every learner's scores of each proposal"))
         elif self._slots:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 _MOST_NAMED = 12
 """The most learners whose names are listed below the table."""
 
+_MOST_ANNOUNCEMENTS = 5
+"""The most announcements below the table, which are the last ones."""
+
 _IMPORTANCE = {
     **{"voters": 1, "mean": 1, "own": 2, "best": 2, "ballots": 3, "closed": 4},
     **{"weights": 5, "accepted": 6},
@@ -93,9 +96,10 @@ def table_lines(history: History, *, width: int | None = None) -> list[Text]:
 
 
 def announcement_lines(history: History, *, width: int | None = None) -> list[Text]:
-    """Return the lines of a table of the announcements; none if there are none."""
+    """Return the lines of a table of the last announcements; none if there are none."""
     if not history.announcements:
         return []
+    earlier = len(history.announcements) - _MOST_ANNOUNCEMENTS
     rows = [
         (
             _format_time(each.time, "%Y-%m-%d %H:%M:%S"),
@@ -103,14 +107,17 @@ def announcement_lines(history: History, *, width: int | None = None) -> list[Te
             each.topic,
             shorten(each.content.cid),
         )
-        for each in history.announcements
+        for each in history.announcements[-_MOST_ANNOUNCEMENTS:]
     ]
     heads = ("announced", "learner", "topic", "content")
     columns = [
         Column(head, tuple(map(make_text, cells)), flexible=head in ("learner", "topic"))
         for head, cells in zip(heads, zip(*rows, strict=True), strict=True)
     ]
-    return [make_text(), *draw_columns(columns, width)]
+    lines = [make_text(), *draw_columns(columns, width)]
+    if earlier > 0:
+        lines += wrap_text(f"{count(earlier, 'earlier announcement')}: see --json", width)
+    return lines
 
 
 def table_columns(history: History) -> tuple[list[Column], list[tuple[str, str]]]:
@@ -157,6 +164,8 @@ class _Table:
         else:
             yield "n of m", f"approvals and voters{votes}"
         yield "group", "the group's model when the round began, by the learners' mean vote score"
+        if self._summaries[-1].after.mean.vote_score is None:
+            yield "now", "the current model, which no learner has scored yet"
         for head, text in _LEGEND.items():
             if head in shown:
                 yield head, text

@@ -13,14 +13,17 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from colearn_ledger.history import History, read_history
+from colearn_ledger.history import Announcement, History, read_history
 from colearn_ledger.history.chart import SidePanel, chart_of
+from colearn_ledger.history.detail import round_lines
 from colearn_ledger.history.drawing import draw_chart
 from colearn_ledger.history.numbers import ScoreFormat
 from colearn_ledger.history.plot import FileError, UnknownFormat
 from colearn_ledger.history.summary import summarise_rounds
+from colearn_ledger.history.table import announcement_lines
 from colearn_ledger.optional import MissingPackage
 from colearn_ledger.protocol import Account
+from colearn_ledger.weights.unixfs import content_of
 from tests.support.histories import NAMES, play_classic, play_plural, read_named
 from tests.support.plural import PluralExperiment
 
@@ -138,6 +141,32 @@ def test_accounts_without_a_name_are_shortened(classic: History):
     account = classic.learners[0].account
     lines = draw_lines(replace(classic, names={}), 120)
     assert f"{account[:8]}…{account[-4:]}" in rows_of(lines)[0]
+
+
+def test_missing_score_of_the_current_model_is_explained(classic: History, plural: History):
+    assert not any(line.startswith("now ") for line in draw_lines(classic, 80))
+    assert "now       the current model, which no learner has scored yet" in draw_lines(plural, 80)
+
+
+def test_only_the_last_announcements_are_shown(plural: History):
+    learner, file = plural.learners[1].account, content_of(b"the mean")
+    made = tuple(Announcement(1_000 + n, learner, "merge", file) for n in range(7))
+    lines = [str(line) for line in announcement_lines(replace(plural, announcements=made))]
+    assert [line.split()[1:4] for line in lines if line.startswith("1970")] == [
+        [f"00:16:{second}", "bob", "merge"] for second in range(42, 47)
+    ]
+    assert lines[-1] == "2 earlier announcements: see --json"
+    assert "earlier" not in str(announcement_lines(replace(plural, announcements=made[:5])))
+
+
+@pytest.mark.parametrize("width", [32, 40, 50, 120])
+def test_legend_of_a_round_explains_the_columns_that_are_shown(classic: History, width: int):
+    lines = [str(line) for line in round_lines(classic, 0, width=width)]
+    [heads] = [set(line.split()) for line in lines if line.startswith("slot")][:1]
+    explained = {found[1] for line in lines if (found := re.match("(own|voters)  ", line))}
+    assert explained == heads & {"own", "voters"}
+    assert ("own" in explained) == (width > 40)
+    assert "2 of 2 ballots, 1 approval needed" in " ".join(lines)
 
 
 def test_decimals_follow_the_size_of_the_scores():
