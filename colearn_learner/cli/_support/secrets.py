@@ -60,7 +60,7 @@ class Passwords:
                 remedy=f"set {PASSWORD_VARIABLE}, or use --password-file or --password-fd",
             )
         if new and len(password) < _SHORTEST:
-            length = f"has {len(password)} characters" if password else "is empty"
+            length = "is too short" if password else "is empty"
             raise click.UsageError(
                 f"the password {length} and would protect nothing; choose one of at least "
                 f"{_SHORTEST} characters"

@@ -63,6 +63,7 @@ class LayeredStore:
         self._writable = tuple(x for x in layers if x.role is not Role.GATEWAY)
         self._scratch = scratch
         self._resuming = ResumingReader(self._layers, self._file)
+        self._failing: set[str] = set()  # layers that failed in the last write
 
     def __repr__(self) -> str:
         return f"<LayeredStore: {', '.join(layer.name for layer in self._layers)}>"
@@ -153,7 +154,7 @@ class LayeredStore:
         failures = _try_each(self._writable, lambda layer: layer.store.unpin(content))
         if failures and len(failures) == len(self._writable):
             raise ContentUnavailable(describe_failures(f"{content.cid} stays pinned", failures))
-        _warn(f"unpin {content.cid}", failures)
+        self._report(f"unpin {content.cid}", failures)
 
     def _write(self, what: str, act: Callable[[Layer], None]) -> None:
         """Act on every writable layer; the module's docstring defines success."""
@@ -161,13 +162,23 @@ class LayeredStore:
         failed = [layer for layer, _ in failures]
         nodes = [x for x in self._writable if x.role is Role.NODE] or self._writable
         if any(layer not in failed for layer in nodes):
-            _warn(what, failures)
+            self._report(what, failures)
             return
         if not nodes:
             raise ContentNotStored(f"cannot {what}: gateways are read-only; add a node")
         unavailable = all(isinstance(error, ContentUnavailable) for _, error in failures)
         kind = ContentUnavailable if unavailable and len(failures) else ContentNotStored
         raise kind(describe_failures(f"could not {what} where others can fetch it", failures))
+
+    def _report(self, what: str, failures: list[tuple[Layer, LedgerError]]) -> None:
+        """Warn of layers that begin to fail, and log those that work again."""
+        failed = {layer.name for layer, _ in failures}
+        for layer, error in failures:
+            level = logging.DEBUG if layer.name in self._failing else logging.WARNING
+            _log.log(level, "%s could not %s: %s", layer.name, what, error)
+        for name in sorted(self._failing - failed):
+            _log.info("%s works again", name)
+        self._failing = failed
 
     def _copy(self, content: ContentRef, target: Layer) -> None:
         """Copy the file from the other layers to one that lacks it, if they have it."""
@@ -266,11 +277,6 @@ def _try_each(
         except _FAILURES as error:
             failures.append((layer, error))
     return failures
-
-
-def _warn(what: str, failures: list[tuple[Layer, LedgerError]]) -> None:
-    for layer, error in failures:
-        _log.warning("%s could not %s: %s", layer.name, what, error)
 
 
 def _read_again(file: IO[bytes]) -> Iterator[bytes]:

@@ -259,6 +259,16 @@ class TestStoring:
         with pytest.raises(ContentUnavailable, match="stays pinned"):
             store.unpin(CONTENT)
 
+    def test_failing_layer_is_reported_when_it_begins_and_when_it_ends(self, caplog):
+        caplog.set_level(logging.INFO)
+        down = MemoryStore(DATA)
+        store = make_layered(MemoryStore(DATA), down, MemoryStore(DATA))
+        for is_down in (True, True, False, False, True):
+            down.down = is_down
+            store.pin(CONTENT)
+        failed = f"node 0 could not pin {CONTENT.cid}: it is down"
+        assert caplog.messages == [failed, "node 0 works again", failed]
+
 
 class TestHas:
     def test_has_is_true_if_any_layer_has_the_file(self):
