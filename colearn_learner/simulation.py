@@ -80,7 +80,7 @@ class SimulationConfig:
         tolerance, max_distance: see `ExperimentSpec`.
         keys: private keys, one per learner; by default new ones.
         on_event: called with each observation of the agents, in order.
-        agent: configuration of all agents.
+        agent: configuration of all agents; their names are ``learner 0`` and so on.
     """
 
     name: str = "simulation"
@@ -186,7 +186,7 @@ def run(
                     learner=learner,
                     experiment=experiment,
                     folder=root / "agents" / str(i),
-                    config=config.agent,
+                    config=replace(config.agent, name=f"learner {i}"),
                 )
             )
             for i, learner in enumerate(learners)

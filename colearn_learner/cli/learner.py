@@ -75,7 +75,8 @@ def learner() -> None:
 @click.option(
     "--target",
     metavar="COLUMN",
-    help="The column of --csv that the model predicts, a class. [default: the last one]",
+    help="The column of --csv that the model predicts: a class, of 2 to 20. [default: the last "
+    "one]",
 )
 @report_errors
 def create_new(*, path: Path, kind: str, records: Path | None, target: str | None) -> None:

@@ -190,12 +190,23 @@ def _find_classes(path: Path, target: str, texts: Sequence[str]) -> tuple[str, .
         number = texts.index("") + 1
         raise InvalidData(f"{path}: record {number} has no {target}; add it, or delete the record")
     classes = set(texts)
-    if not 2 <= len(classes) <= MAX_CLASSES:
+    numbers = all(_is_number(text) for text in classes)
+    if len(classes) == 1:
+        raise InvalidData(
+            f"{path}: the column {target} is {texts[0][:20]!r} in all records; choose another"
+            " column with --target"
+        )
+    if len(classes) > MAX_CLASSES and numbers:
+        raise InvalidData(
+            f"{path}: the column {target} has {len(classes)} different numbers, but only a class"
+            f" can be predicted, of 2 to {MAX_CLASSES}; add a column of classes such as low and"
+            " high, or write a learner that predicts numbers: docs/tutorials/sklearn.md"
+        )
+    if len(classes) > MAX_CLASSES:
         raise InvalidData(
             f"{path}: the column {target} has {len(classes)} different values, but a column of"
             f" classes has 2 to {MAX_CLASSES}; choose another column with --target"
         )
-    numbers = all(_is_number(text) for text in classes)
     return tuple(sorted(classes, key=float if numbers else None))
 
 

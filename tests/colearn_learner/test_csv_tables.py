@@ -53,8 +53,9 @@ class TestDescription:
         [
             (HEADER, ROWS[:20], None, NotEnoughData, "20 records; at least 30"),
             (HEADER, ROWS, "kinds", UnknownName, "did you mean kind"),
-            (HEADER, ROWS, "id", InvalidData, "40 different values"),
-            (HEADER, ROWS, "always", InvalidData, "1 different values"),
+            (HEADER, ROWS, "id", InvalidData, "40 different numbers, but only a class"),
+            (HEADER, ROWS, "always", InvalidData, "is '5' in all records"),
+            (HEADER, ROWS, "note", InvalidData, "40 different values"),
             (HEADER, [*ROWS, "1,2,3,x,5,"], None, InvalidData, "record 41 has no kind"),
             (HEADER, [*ROWS, "1,2"], None, InvalidData, "record 41 has 2 columns instead of 6"),
             (ROWS[0].replace("x0", "0").replace("B", "0"), ROWS, None, InvalidData, "first line"),

@@ -135,6 +135,16 @@ def test_absent_scores_are_nan_in_results_and_none_in_history():
     assert result.history.rounds[0].scores[0].test_score is None
 
 
+class CannotTrain(TowardsTarget):
+    def mli_propose_weights(self):
+        raise RuntimeError("out of memory")
+
+
+def test_agents_log_by_the_number_of_their_learner(caplog):
+    simulation.run([*make_learners(1), CannotTrain(1)], 2)
+    assert "learner 1: declines round 1: the learner failed to train" in caplog.text
+
+
 def test_error_in_an_agent_reaches_the_caller():
     def explode(_: object) -> None:
         raise ZeroDivisionError("the listener broke")
