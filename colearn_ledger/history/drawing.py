@@ -35,6 +35,7 @@ _MOST_MARKS = 30_000
 
 _NAME_HEIGHT = 11.0  # points that a learner's name needs
 _LONGEST_NAME = 18
+_LABEL_HEIGHT = 0.04  # of a number beside the scores, as a share of their height
 _LOG_FROM = 4.0
 """The ratio of a loss's largest to its smallest value from which the axis is logarithmic."""
 
@@ -88,11 +89,11 @@ def draw_scores(axes: Axes, chart: Chart) -> None:
         line: dict[str, Any] = {"drawstyle": "steps-post", "label": f"{what}, on test records"}
         axes.plot(x, test, color=_TEST, linewidth=1, linestyle="--", **line)
         axes.plot(x, group, color=_GROUP, linewidth=2, **{**line, "label": what})
-        _label_ends(axes, chart)
     axis = _Axis.fitting(chart)
     if axis is not None:
         axis.apply(axes)
         _draw_points(axes, chart.points, axis)
+        _label_ends(axes, chart)
     axes.set_ylabel(_escape(chart.score) + (" (log scale)" if axis and axis.logarithmic else ""))
     axes.set_title(_escape(chart.title), loc="left", fontsize=11, pad=34)
     axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
@@ -187,22 +188,20 @@ def _draw_points(axes: Axes, points: Sequence[Point], axis: _Axis) -> None:
 
 
 def _label_ends(axes: Axes, chart: Chart) -> None:
-    """Write the last known scores of the group beside the ends of its lines."""
+    """Write the last known scores of the group beside the ends of its lines, side by side."""
+    ends: list[tuple[tuple[float, float], dict[str, Any]]] = []
     for scores, colour, weight in ((chart.group, _GROUP, "bold"), (chart.test, _TEST, "normal")):
         known = [(n, score) for n, score in enumerate(scores) if math.isfinite(score)]
         if known:
             n, score = known[-1]
-            x = chart.first + min(n, chart.n_rounds - 0.5)
-            axes.annotate(
-                f"{score:.4g}",
-                (x, score),
-                xytext=(4, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=8,
-                color=colour,
-                fontweight=weight,
-            )
+            place = (chart.first + min(n, chart.n_rounds - 0.5), score)
+            ends.append((place, {"color": colour, "fontweight": weight}))
+    heights = [axes.transAxes.inverted().transform(axes.transData.transform(p))[1] for p, _ in ends]
+    are_close = len(ends) == 2 and abs(heights[0] - heights[1]) < _LABEL_HEIGHT
+    for (place, style), height in zip(ends, heights, strict=True):
+        away = ("bottom" if height == max(heights) else "top") if are_close else "center"
+        options: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8, "va": away}
+        axes.annotate(f"{place[1]:.4g}", place, xytext=(4, 0), **options, **style)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,12 +239,20 @@ class _Axis:
             margin = (self.high / self.low) ** 0.05
             axes.set_yscale("log")
             axes.set_ylim(self.low / margin, self.high * margin)
-            axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+            decades = math.log10(self.high / self.low)
+            axes.yaxis.set_major_locator(LogLocator(subs=_choose_ticks(decades)))
             axes.yaxis.set_minor_locator(NullLocator())
             axes.yaxis.set_major_formatter("{x:g}")
         else:
             margin = 0.05 * ((self.high - self.low) or abs(self.high) or 1.0)
             axes.set_ylim(self.low - margin, self.high + margin)
+
+
+def _choose_ticks(decades: float) -> tuple[float, ...]:
+    """Return the multiples of a power of ten that a logarithmic axis has ticks at."""
+    if decades < 1.2:
+        return (1, 1.5, 2, 3, 5, 7)
+    return (1, 2, 5) if decades < 2.5 else (1,)
 
 
 def _draw_marks(axes: Axes, chart: Chart, size: float) -> None:
@@ -258,7 +265,10 @@ def _draw_marks(axes: Axes, chart: Chart, size: float) -> None:
         ]
         if places:
             x, y = zip(*places, strict=True)
-            axes.scatter(x, y, s=size**2, marker=f"${mark.symbol}$", color=colour, linewidth=0)
+            # a symbol fills the size of its marker, but the dot has to remain a dot
+            dot = mark is Mark.OUTSIDE
+            marker, width = ("o", 0.25 * size) if dot else (f"${mark.symbol}$", size)
+            axes.scatter(x, y, s=width**2, marker=marker, color=colour, linewidth=0)
 
 
 def _draw_frames(axes: Axes, chart: Chart, width: float) -> None:

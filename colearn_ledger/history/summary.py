@@ -151,6 +151,16 @@ def _voters_scores(record: RoundRecord, slot: int) -> dict[Account, Scores]:
     }
 
 
+def _scores_of(record: RoundRecord, slot: int) -> dict[Account, Scores]:
+    """Return what each learner reported of a proposal, including its proposer."""
+    scores = {record.round.slots[slot].proposer: record.scores[slot]}
+    return {
+        learner: reported
+        for learner, reported in (scores | _voters_scores(record, slot)).items()
+        if reported != Scores()
+    }
+
+
 def _score_models(rounds: Iterable[RoundRecord]) -> list[GroupScore]:
     """Return the scores of the group's model before each round, and after the last."""
     models: list[dict[Account, Scores]] = [{}]
@@ -161,8 +171,7 @@ def _score_models(rounds: Iterable[RoundRecord]) -> list[GroupScore]:
             if row.current != Scores():
                 models[-1][row.ballot.learner] = row.current
         if accepted := record.accepted:
-            one = len(accepted) == 1
-            models.append(_voters_scores(record, accepted[0]) if one else {})
+            models.append(_scores_of(record, accepted[0]) if len(accepted) == 1 else {})
     model_of.append(len(models) - 1)
     scores = [_group_score(model) for model in models]
     return [scores[number] for number in model_of]

@@ -66,7 +66,13 @@ def test_group_score_changes_only_when_a_proposal_is_accepted(classic: History):
     before = [summary.before.mean.vote_score for summary in summarise_rounds(classic)]
     # in round 0, learner 0 proposes and reports no score of the initial weights until it votes
     assert before == pytest.approx([0.75, 0.4, 0.4, 0.4, 0.2])
-    assert summarise_rounds(classic)[-1].after.mean.vote_score == pytest.approx(0.125, abs=0.03)
+
+
+def test_score_of_the_last_model_includes_every_learner(classic: History):
+    # the voters 0 and 2, and the proposer 1, which reports a tenth of what the others do
+    reported = (0.1125, 0.00875, 0.1)
+    after = summarise_rounds(classic)[-1].after.mean.vote_score
+    assert after == pytest.approx(sum(reported) / 3)
 
 
 def test_own_score_of_the_proposer_is_kept_apart_from_the_voters(classic: History):
@@ -224,6 +230,30 @@ def test_one_terrible_proposal_does_not_hide_the_differences(classic: History):
     assert scores.get_ylim()[1] < 2
     labels = [collection.get_label() for collection in scores.collections]
     assert "proposal, rejected, beyond the axis" in labels
+
+
+@pytest.mark.parametrize("rounds", [5, 15, 60])
+def test_loss_that_falls_far_has_a_few_labelled_ticks(rounds: int):
+    scores, _ = draw_chart(chart_of(read_named(play_classic(rounds)))).axes
+    low, high = scores.get_ylim()
+    ticks = [tick for tick in scores.get_yticks() if low <= tick <= high]
+    assert 3 <= len(ticks) <= 10
+
+
+def test_numbers_beside_lines_that_end_close_together_do_not_overlap(plural: History):
+    scores, _ = draw_chart(chart_of(plural)).axes
+    ends = {text.get_text(): text.get_verticalalignment() for text in scores.texts}
+    assert ends == {"1.99": "top", "1.995": "bottom"}
+
+
+def test_mark_of_no_vote_is_a_dot(classic: History):
+    from matplotlib.collections import PathCollection
+
+    _, votes = draw_chart(chart_of(classic)).axes
+    drawn = [c for c in votes.collections if isinstance(c, PathCollection)]
+    sizes = {len(marks.get_offsets()): marks.get_sizes()[0] for marks in drawn}
+    n_outside = 2  # in the round that a proposer declined
+    assert sizes[n_outside] < max(sizes.values()) / 10
 
 
 def test_ballots_have_marks_beside_their_colours(classic: History):
