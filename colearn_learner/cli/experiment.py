@@ -190,16 +190,19 @@ def list_experiments(*, chosen: ContractOptions, as_json: bool) -> None:
             e.status.name.lower(),
             progress(e),
             f"{e.active_learners} of {e.params.max_learners}",
-            str(reference_of(network, address, e)),
         ]
         for e in found
     ]
     print_table(
-        ("id", "name", "status", "round", "learners", "reference"),
+        ("id", "name", "status", "round", "learners"),
         rows,
         empty=f"There are no experiments at {address} on {network.name} yet"
         f"{describe_other_contracts(network.chain, address)}.",
     )
+    if found:
+        contract = str(reference_of(network, address, found[0])).rpartition("/")[0]
+        print_line()
+        print_line(f"reference  {contract}/ID")
 
 
 @experiment.command()

@@ -202,6 +202,7 @@ def test_module_in_the_working_folder_is_found(own_module):
         ("nothing", click.UsageError, "module:factory"),
         ("no_such_module_here:make", click.UsageError, "no module no_such_module_here"),
         ("mine_bad:absent", click.UsageError, "has no function absent"),
+        ("here/mine_bad.py:make", click.UsageError, "with mine_bad:make"),
         ("mine_bad:make", FactoryFailed, "make failed at mine_bad.py:1 in make: ZeroDivisionError"),
         ("mine_bad:nothing", FactoryFailed, "returned None, which is not a learner: it lacks mli_"),
         ("mine_bad:no_arguments", InvalidArgument, "not take the argument a: it takes no argum"),

@@ -164,7 +164,8 @@ def test_admit_join_leave_start_and_cancel_follow_the_rules(home: Path, contract
     run_json("experiment", "cancel", reference, "--key", "owner")
     (listed,) = run_json("experiment", "list")
     assert (listed["reference"], listed["status"]) == (reference, "cancelled")
-    assert reference in colearn("experiment", "list").output
+    contract = reference.removesuffix("/1")
+    assert f"reference  {contract}/ID" in colearn("experiment", "list").output
     assert "has no experiment 9" in refused("show", "9")
 
 

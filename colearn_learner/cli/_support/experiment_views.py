@@ -121,7 +121,7 @@ def slot_rows(
             f"{names.get(slot.proposer) or shorten(slot.proposer)}",
             "accepted" if slot.accepted else slot.state.name.lower(),
             f"{slot.approvals}, {round_.needed} needed" if slot.content else "-",
-            slot.content.cid if slot.content else "-",
+            shorten(slot.content.cid) if slot.content else "-",
         ]
         for number, slot in enumerate(round_.slots)
     ]

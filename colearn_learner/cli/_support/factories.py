@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -103,6 +104,11 @@ def find_factory(factory: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise  # the module lacks a package that it imports
+        if module_name.endswith(".py"):
+            raise click.UsageError(
+                f"--learner {factory}: {module_name} is a file, not a module; run the command in "
+                f"its folder, with {Path(module_name).stem}:{name}"
+            ) from error
         raise click.UsageError(
             f"--learner {factory}: there is no module {error.name} in the working folder or in the "
             "Python environment; check the name, or run the command from the module's folder"

@@ -99,7 +99,8 @@ def escape_errors() -> Iterator[None]:
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
     """Print a table, or a line that explains why there is none.
 
-    In a pipe the table is as wide as its longest row.
+    In a pipe the table is as wide as its longest row. On a terminal that is too narrow for it, each
+    row becomes a block of names and values, because cells of a few letters cannot be read.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
@@ -114,16 +115,30 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
     for row in rows:
         table.add_row(*(Text(escape_controls(cell)) for cell in row))
     console = open_console()
+    wide = console.options.update(width=_WIDEST_PIPE, max_width=_WIDEST_PIPE)
+    width = console.measure(table, options=wide).maximum
     if not console.is_terminal:
-        wide = console.options.update(width=_WIDEST_PIPE, max_width=_WIDEST_PIPE)
-        width = max(_NARROWEST_PIPE, console.measure(table, options=wide).maximum)
-        console = open_console(width=width)
+        console = open_console(width=max(_NARROWEST_PIPE, width))
         with console.capture() as drawn:
             console.print(table)
         lines = drawn.get().splitlines()
         click.echo("\n".join(line.rstrip() for line in lines))
         return
+    if width > console.width:
+        _print_blocks(columns, rows)
+        return
     console.print(table)
+
+
+def _print_blocks(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print the cells of each row below each other; a row without a first cell continues one."""
+    room = max(map(len, columns))
+    for number, row in enumerate(rows):
+        if number and row[0]:
+            print_line()
+        for column, cell in zip(columns, row, strict=True):
+            if cell:
+                print_line(f"  {cell}", mark=column.ljust(room))
 
 
 def print_rich_lines(lines: Sequence[Text]) -> None:
