@@ -133,8 +133,10 @@ def open_atomically(
 
     Raises:
         FileExistsError: the file exists and ``replace`` is false.
-        OSError: the file cannot be written.
+        OSError: the file cannot be written, or is a device or a pipe, which would be replaced.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "it is a device or a pipe instead of a file", str(path))
     partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     mode = 0o600 if private else 0o666
     try:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from io import StringIO
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from colearn_learner.agent.observation import Action, Observation
+from colearn_learner.catalogue.baselines import Comparison
+from colearn_learner.cli._support.demo_results import _comparison_table
 from colearn_learner.cli._support.live import LiveView
 from colearn_ledger.history import ScoreKind
 from colearn_ledger.protocol import (
@@ -162,6 +166,29 @@ def test_marks_become_counts_when_they_do_not_fit(width, n_learners, ballots):
     live = make_view(n_learners, width, terminal=True)
     show(live, complete_round(1, n_learners))
     assert any(re.search(rf"learner 1 +{ballots} +\d+/", line) for line in draw_table(live))
+
+
+@pytest.mark.parametrize("plural", [False, True])
+def test_narrow_table_has_the_outcome_and_the_groups_score(plural: bool):
+    live = make_view(5, 40, terminal=True)
+    for index in range(3):
+        show(live, complete_plural_round(index, 5, 5) if plural else complete_round(index, 5))
+    lines = draw_table(live)
+    assert max(map(len, lines)) <= 40
+    assert ["round", "outcome", "group"] in [line.split() for line in lines]
+    rows = [line.split() for line in lines if re.match(" +[012] ", line)]
+    assert [row[0] for row in rows] == ["0", "1", "2"]
+    assert all(row[1] in ("accepted", "rejected") for row in rows)
+    assert all(len(row[-1]) == len("0.0000") for row in rows[1:])
+
+
+def test_narrow_comparison_of_a_demo_has_the_scores():
+    plan: Any = SimpleNamespace(data=SimpleNamespace(task="classification"))
+    comparison = Comparison(0.93, (0.915, 0.951), 0.944, 0.931, higher_is_better=True)
+    out = StringIO()
+    Console(file=out, width=40).print(_comparison_table(plan, comparison))
+    shown = [line.split()[-1] for line in out.getvalue().splitlines() if "0." in line]
+    assert shown == ["0.930", "0.931", "0.951", "0.933", "0.915", "0.951", "0.944"]
 
 
 @pytest.mark.parametrize(("n_learners", "n_proposers"), [(5, 5), (32, 16), (100, 16)])

@@ -151,6 +151,14 @@ class TestAtomicWrites:
         assert path.read_bytes() == b"old"
         assert list(tmp_path.iterdir()) == [path]
 
+    def test_pipe_or_device_is_not_replaced_by_a_file(self, tmp_path: Path):
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        with pytest.raises(OSError, match="a device or a pipe instead of a file"):
+            write_atomically(pipe, b"new")
+        assert pipe.is_fifo()
+        assert list(tmp_path.iterdir()) == [pipe]
+
     def test_existing_file_is_kept_unless_it_may_be_replaced(self, tmp_path: Path):
         path = tmp_path / "file"
         write_atomically(path, b"old", replace=False)

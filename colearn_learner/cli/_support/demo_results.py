@@ -87,8 +87,8 @@ def _comparison_table(plan: Plan, comparison: Comparison) -> Table:
     shown = score_of(plan.data.task, shown=True)
     direction = "" if shown.higher_is_better else ", lower is better"
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column(f"{shown.name}{direction}, on records that no learner has", no_wrap=True)
-    table.add_column("", justify="right")
+    table.add_column(f"{shown.name}{direction}, on records that no learner has")
+    table.add_column("", justify="right", no_wrap=True)
     table.add_row(
         "learning together, data kept apart", f"{comparison.collective:.3f}", style="bold green"
     )

@@ -107,6 +107,11 @@ class _Row:
         return mean_scores(found).vote_score
 
 
+_HEADS = ("round", "proposer", "ballots", "approve", "outcome", "group", "proposed")
+_HEADS_OF_NARROW = ("round", "outcome", "group")
+_NARROWEST_BALLOTS = 4  # characters; with less room, only the narrow columns are shown
+
+
 class LiveView(AbstractContextManager["LiveView"]):
     """A display of the agents of a simulation.
 
@@ -213,23 +218,22 @@ class LiveView(AbstractContextManager["LiveView"]):
             caption=self._caption(),
             caption_justify="left",
         )
-        table.add_column("round", justify="right")
-        table.add_column("proposer", no_wrap=True)
-        table.add_column("ballots", no_wrap=True)
-        table.add_column("approve", justify="right")
-        table.add_column("outcome", no_wrap=True)
-        table.add_column("group", justify="right")
-        table.add_column("proposed", justify="right")
+        is_narrow = self._console.width < self._width_of_the_rest() + _NARROWEST_BALLOTS
+        heads = _HEADS_OF_NARROW if is_narrow else _HEADS
+        for head in heads:
+            is_number = head in ("round", "approve", "group", "proposed")
+            table.add_column(head, justify="right" if is_number else "left", no_wrap=True)
         for index, row in self._shown_rows():
-            table.add_row(
-                str(index),
-                _proposer(row),
-                self._ballots(row),
-                _approvals(row),
-                Text(_outcome(row), _STYLES.get(row.outcome, "cyan")),
-                _score(self._group_score(index)),
-                _score(row.proposed_score()),
-            )
+            cells: dict[str, Text | str] = {
+                "round": str(index),
+                "proposer": _proposer(row),
+                "ballots": self._ballots(row),
+                "approve": _approvals(row),
+                "outcome": Text(_outcome(row), _STYLES.get(row.outcome, "cyan")),
+                "group": _score(self._group_score(index)),
+                "proposed": _score(row.proposed_score()),
+            }
+            table.add_row(*(cells[head] for head in heads))
         return table
 
     def _group_score(self, index: int) -> float | None:
@@ -242,7 +246,8 @@ class LiveView(AbstractContextManager["LiveView"]):
             row = self._rows.get(number, _Row())
             if number < index and (accepted := row.accepted_slots):
                 if len(accepted) == 1:
-                    scores = {**row.scores_of(accepted[0]), **scores}
+                    own = {row.proposers[accepted[0]]: row.proposed[accepted[0]]}
+                    scores = {**own, **row.scores_of(accepted[0]), **scores}
                 break
             scores = {**row.current_scores(), **scores}
         return mean_scores(scores.values()).vote_score
