@@ -251,21 +251,38 @@ def _follow(
     accounts: Mapping[str, str],
     n_rounds: int,
 ) -> None:
-    """Show each closed round until every agent has ended."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    """Show how many agents have joined, then each closed round, until every agent has ended."""
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     ledger = place.open_view()
     names = {account: name for name, account in accounts.items()}
     bar = Progress(
-        TextColumn("rounds"), BarColumn(), MofNCompleteColumn(), console=console, transient=True
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
     )
     with bar:
-        task = bar.add_task("rounds", total=n_rounds)
-        shown = 0
+        task = bar.add_task("agents start", total=n_rounds)
+        shown = joined = 0
         while True:
             ended = all(agent.process.poll() is not None for agent in agents)
             for agent in agents:
                 agent.check()
+            if joined < len(agents):
+                now = ledger.experiment(place.experiment).joined_learners
+                if now > joined:
+                    bar.console.print(f"  {now} of {len(agents)} agents have joined")
+                joined = now
+                bar.update(task, description="rounds" if now == len(agents) else "agents start")
             for line in _describe_closed_rounds(ledger, place.experiment, names, shown):
                 bar.console.print(f"  {line}", markup=False)
                 shown += 1

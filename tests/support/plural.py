@@ -35,6 +35,7 @@ class PluralExperiment:
         learners: number of learners.
         content: makes the reference of each proposal from the round's index and the slot.
         clock: returns the time, in seconds.
+        joining: the number of learners that join; by default all.
         **terms: parameters of the experiment.
     """
 
@@ -44,6 +45,7 @@ class PluralExperiment:
         content: Callable[[int, int], ContentRef] = propose_by_name,
         *,
         clock: Callable[[], float] = lambda: 1_000.0,
+        joining: int | None = None,
         **terms: Any,
     ) -> None:
         self.wallets = [Wallet.from_key((i + 1).to_bytes(32, "big")) for i in range(learners)]
@@ -62,7 +64,7 @@ class PluralExperiment:
         }
         created = self.ledger.create(ExperimentParams(**given)).wait()
         self.id: ExperimentId = created.experiment
-        for view in self.views:
+        for view in self.views[:joining]:
             view.join(self.id, self.ledger.experiment(self.id).hash)
 
     @property
