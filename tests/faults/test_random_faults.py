@@ -76,6 +76,8 @@ def test_experiment_completes_despite_random_faults(
     faults = RandomFaults(w, places, seed)
 
     w.start()
+    for agent in w.agents.values():
+        agent.wait_log("started")  # one that cannot start for the first time ends with an error
     faults.inject_until(lambda: w.reader.round_index >= rounds - 1, limit=5 * seconds)
 
     print(faults.describe())  # for a failure

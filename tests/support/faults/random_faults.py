@@ -102,6 +102,7 @@ class RandomFaults:
     seed: int
     outages: list[Outage] = field(default_factory=list, init=False)
     _active: list[_Active] = field(default_factory=list, init=False)
+    _loaded: int = field(default=0, init=False)  # newest block when anvil last started
 
     def inject_until(self, is_enough: Callable[[], bool], *, limit: float) -> None:
         """Inject faults until a function returns true, and end all of them.
@@ -197,7 +198,13 @@ class RandomFaults:
 
     @contextmanager
     def _remove_blocks(self, depth: int) -> Iterator[None]:
-        json_rpc(self.world.chain.url, "anvil_reorg", depth, [])
+        """Remove blocks that were made since anvil last started.
+
+        It loses contracts and blocks if others are removed.
+        """
+        made = self.world.reader.block_number() - self._loaded
+        if made > 1:
+            json_rpc(self.world.chain.url, "anvil_reorg", min(depth, made - 1), [])
         yield
 
     @contextmanager
@@ -207,6 +214,7 @@ class RandomFaults:
         self.world.kill_chain_and_restore_dump()
         yield
         self.world.chain.start()
+        self._loaded = self.world.reader.block_number()
 
     @contextmanager
     def _kill_node(self, name: str) -> Iterator[None]:
