@@ -115,7 +115,7 @@ class WeightsAdopter:
             tested = context.folder.cache.load_proposal(experiment.current_round, content)
         data = kept or tested or context.fetch(content)
         decoded = context.decode(data)
-        self._keep(content, data, own=tested)
+        self._keep(content, data)
         return content, decoded
 
     def _obtain_mean(self, experiment: Experiment) -> tuple[ContentRef, DecodedWeights]:
@@ -124,14 +124,14 @@ class WeightsAdopter:
         content = context.folder.merged(experiment.current_round, experiment.current)
         data = None if content is None else self._load_merged(content)
         if content is not None and data is not None:
-            self._keep(content, data, own=data)
+            self._keep(content, data)
             return content, context.decode(data, is_merged=True)
         current = self._merge(experiment)
         data = context.folder.cache.load_proposal(experiment.current_round or 0, current.content)
         if data is None:
             raise ContentUnavailable(f"the merged file {current.path} was removed or damaged")
         decoded = context.decode(data, is_merged=True)
-        self._keep(current.content, data, own=data)
+        self._keep(current.content, data)
         if content is None and not current.announced_by:  # this agent can attest the merge
             announce_merge(context, experiment, current.content)
         return current.content, decoded
@@ -213,13 +213,13 @@ class WeightsAdopter:
             except (ContentUnavailable, ContentNotStored) as error:
                 _log.warning("%s: cannot pin an accepted file: %s", self._context.name, error)
 
-    def _keep(self, content: ContentRef, data: memoryview, *, own: memoryview | None) -> None:
+    def _keep(self, content: ContentRef, data: memoryview) -> None:
         """Pin the current weights and keep a copy, unless both was done before."""
         context, folder = self._context, self._context.folder
         if content not in folder.adopted[-1:]:
             folder.record_adopted(content)  # first, else a kill leaves a pin behind
         if folder.cache.load(content) is None:
-            context.pin(content, lambda: own)
+            context.pin(content, lambda: data)
             folder.cache.save(content, data)
 
     def _accept(self, weights: Weights) -> None:

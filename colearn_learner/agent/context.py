@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from threading import Event as StopSignal
 from typing import Any
@@ -246,18 +248,25 @@ class AgentContext:
     def pin(
         self, content: ContentRef, load_own: Callable[[], memoryview | None] = lambda: None
     ) -> None:
-        """Pin a file in the store, from our own copy if we have one rather than from other peers.
+        """Pin a file in the store, from our own copy if we have one rather than from elsewhere.
 
         Args:
             content: reference of the file.
-            load_own: returns our own copy; called only if the store does not have the file.
+            load_own: returns our own copy; called only if a store does not have the file.
 
         Raises:
             ContentUnavailable, ContentNotStored: the file cannot be fetched or kept.
         """
-        if not self.store.has(content) and (own := load_own()) is not None:
-            self.send(own, content)
-        self.store.pin(content)
+        with ExitStack() as sending:
+
+            def load() -> FileInPieces | None:
+                own = load_own()
+                if own is None:
+                    return None
+                report_done = sending.enter_context(self.progress.track(Work.SENDING, len(own)))
+                return FileInPieces(own, content, report_done)
+
+            self.store.pin(content, cache(load))
 
     def decode(self, data: memoryview, *, is_merged: bool = False) -> DecodedWeights:
         """Decode a stranger's file and check all that can be checked without its base.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -14,6 +14,16 @@ _CID = re.compile(r"b[a-z2-7]{58}")
 
 Piece: TypeAlias = bytes | memoryview
 """A part of a file."""
+
+LoadCopy: TypeAlias = "Callable[[], Iterable[Piece] | None]"
+"""Returns the caller's own copy of a file, as `ContentStore.put` takes it; ``None`` if it has none.
+
+It is only called for a store that lacks the file.
+"""
+
+
+def load_nothing() -> None:
+    """Return no copy."""
 
 
 class ContentUnavailable(LedgerError):
@@ -91,8 +101,14 @@ class ContentStore(Protocol):
     def has(self, content: ContentRef) -> bool:
         """Return whether the whole file is in the store."""
 
-    def pin(self, content: ContentRef) -> None:
-        """Keep the file until it is unpinned, and fetch it first if it is missing.
+    def pin(self, content: ContentRef, load: LoadCopy = load_nothing) -> None:
+        """Keep the file until it is unpinned.
+
+        If the file is missing, the caller's copy is stored; without one, it is fetched first.
+
+        Args:
+            content: reference of the file.
+            load: loads the caller's copy.
 
         Raises:
             ContentUnavailable: the file could not be fetched.

@@ -15,6 +15,9 @@ from colearn_learner.agent.observation import Action
 from colearn_learner.agent.weights_cache import WeightsCache
 from colearn_ledger.protocol import ContentRef, Outcome
 from colearn_ledger.weights.store import ContentUnavailable
+from colearn_ledger.weights.stores.directory import DirectoryStore
+from colearn_ledger.weights.stores.layered import LayeredStore
+from colearn_ledger.weights.stores.layers import Layer, Role
 from colearn_ledger.weights.unixfs import content_of
 from tests.support.toyworld import TowardsTarget, World
 
@@ -42,6 +45,10 @@ class CountingStore:
         self.fetched[content.cid] += 1
         return self._target.get(content, **how)
 
+    def read(self, content: ContentRef, *where: int, **how: Any) -> Any:
+        self.fetched[content.cid] += 1
+        return self._target.read(content, *where, **how)
+
 
 def find_tested_files(w: World, index: int) -> list[Path]:
     return list((w.folder / f"agent-{index}" / "weights").glob("*/*.safetensors"))
@@ -66,6 +73,19 @@ def test_voter_fetches_each_proposal_once(world, reveal_window: int):
     accepted = [r for r in w.rounds() if r.outcome == Outcome.ACCEPTED]
     assert 0 < len(accepted) < len(w.rounds())
     assert [stores[1].fetched[cid] for cid in voted_on] == [1] * len(voted_on)
+
+
+def test_agent_with_two_stores_fetches_no_weights_twice(world, tmp_path: Path):
+    """The folder lacks what the node delivers; it gets the agent's copy."""
+    w = world([TowardsTarget(4), TowardsTarget(5)], rounds=2)
+    folder, node = DirectoryStore(tmp_path / "folder"), CountingStore(w.store(1))
+    layers = [Layer("folder", folder, Role.FOLDER), Layer("node", node, Role.NODE)]
+    w.drive([w.agent(0), w.agent(1, store=LayeredStore(layers))])
+    first, second = w.accepted()
+    initial = w.ledger.experiment(w.experiment).params.initial
+    assert [node.fetched[content.cid] for content in (initial, first, second)] == [1, 1, 0]
+    assert folder.pinned(first)
+    assert folder.pinned(second)
 
 
 def test_tested_copy_is_adopted_and_restored_to_the_store_that_lost_it(world):

@@ -97,10 +97,10 @@ class FullStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._target, name)
 
-    def put(self, chunks: Any) -> ContentRef:
-        if self.is_full:
+    def pin(self, content: ContentRef, *load: Any) -> None:
+        if self.is_full and not self._target.has(content):
             raise ContentNotStored("no space")
-        return self._target.put(chunks)
+        self._target.pin(content, *load)
 
 
 def test_proposal_is_served_only_once_the_vote_has_begun(world):

@@ -124,6 +124,13 @@ class StoreContract:
         for act in (store.pin, store.pin, store.unpin, store.unpin):
             act(content)
 
+    def test_pinning_a_missing_file_stores_the_callers_copy(self, store: ContentStore):
+        data = random_bytes(300_000)
+        content = content_of(data)
+        store.pin(content, lambda: [data])
+        assert store.has(content)
+        assert read_content(store, content) == data
+
     def test_hostile_cids_are_refused(self, store: ContentStore):
         for cid in ("../../etc/passwd", "", "b" * 59 + "\n", "bafk?arg=x"):
             content = content_of(b"x")

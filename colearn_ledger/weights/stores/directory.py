@@ -30,9 +30,11 @@ from colearn_ledger.protocol import ContentRef
 from colearn_ledger.weights.store import (
     ContentNotStored,
     ContentUnavailable,
+    LoadCopy,
     Piece,
     check_cid,
     check_size,
+    load_nothing,
     measure_begun,
 )
 from colearn_ledger.weights.unixfs import CHUNK_SIZE, FileHasher, verified
@@ -146,13 +148,15 @@ class DirectoryStore:
         except OSError:
             return False
 
-    def pin(self, content: ContentRef) -> None:
-        """Keep the file until this owner unpins it.
+    def pin(self, content: ContentRef, load: LoadCopy = load_nothing) -> None:
+        """Keep the file until this owner unpins it; store the caller's copy if it is missing.
 
         Raises:
             ContentUnavailable: the file is not in the store, which cannot fetch it.
-            ContentNotStored: the pin could not be written.
+            ContentNotStored: the file or the pin could not be written.
         """
+        if not self.has(content) and (copy := load()) is not None:
+            self.put(copy)
         pin = self._pins / self._file(content).name
         with _writing("write a pin"), lock_file(self._root / "lock"):
             if not self.has(content):

@@ -16,7 +16,9 @@ from colearn_ledger.protocol import ContentRef
 from colearn_ledger.weights.errors import shown
 from colearn_ledger.weights.store import (
     ContentNotStored,
+    LoadCopy,
     Piece,
+    load_nothing,
 )
 from colearn_ledger.weights.stores.addresses import web_address
 from colearn_ledger.weights.stores.remote_store import RemoteStore
@@ -63,7 +65,7 @@ class GatewayStore(RemoteStore):
         """Return False, because a gateway does not guarantee to keep any file."""
         return False
 
-    def pin(self, content: ContentRef) -> None:
+    def pin(self, content: ContentRef, load: LoadCopy = load_nothing) -> None:
         """Refuse.
 
         Raises:

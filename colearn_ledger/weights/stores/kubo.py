@@ -15,8 +15,10 @@ from colearn_ledger.weights.errors import shown
 from colearn_ledger.weights.store import (
     ContentNotStored,
     ContentUnavailable,
+    LoadCopy,
     Piece,
     check_cid,
+    load_nothing,
 )
 from colearn_ledger.weights.stores.addresses import NodeAddress, StoreNotUsable
 from colearn_ledger.weights.stores.kubo_rpc import HttpKuboRpc, KuboRpc
@@ -118,11 +120,12 @@ class KuboStore(RemoteStore):
             and answer.get("Size") == content.size
         )
 
-    def pin(self, content: ContentRef) -> None:
+    def pin(self, content: ContentRef, load: LoadCopy = load_nothing) -> None:
         """Keep the file until it is unpinned.
 
-        A file that the node lacks is first fetched from its peers through this store. Only bytes
-        that match the reference are pinned, and no more than its size.
+        If the node lacks the file, it gets the caller's copy; without one, the file is first
+        fetched from its peers through this store. Only bytes that match the reference are pinned,
+        and no more than its size.
 
         Raises:
             ContentUnavailable: the file could not be fetched in time.
@@ -132,6 +135,9 @@ class KuboStore(RemoteStore):
         if self.pinned(content):  # `put` has already pinned it
             return
         if not self.has(content):
+            copy = load()
+            if copy is not None and self.put(copy) == content:
+                return
             with self._get(content, Deadline(self._patience.timeout)) as pieces:
                 for _ in pieces:
                     pass

@@ -31,8 +31,10 @@ from colearn_ledger.weights.store import (
     ContentMismatch,
     ContentNotStored,
     ContentUnavailable,
+    LoadCopy,
     Piece,
     check_size,
+    load_nothing,
 )
 from colearn_ledger.weights.stores.addresses import StoreNotUsable
 from colearn_ledger.weights.stores.layers import Layer, Role, describe_failures
@@ -130,8 +132,10 @@ class LayeredStore:
             )
         return False
 
-    def pin(self, content: ContentRef) -> None:
+    def pin(self, content: ContentRef, load: LoadCopy = load_nothing) -> None:
         """Pin the file in every writable layer, copying it to layers that lack it.
+
+        They get the caller's copy; without one, that of another layer, which may be far away.
 
         Raises:
             ContentUnavailable: no layer has the file.
@@ -140,7 +144,11 @@ class LayeredStore:
 
         def keep(layer: Layer) -> None:
             if not layer.store.has(content):
-                self._copy(content, layer)
+                copy = load()
+                if copy is None:
+                    self._copy(content, layer)
+                else:
+                    layer.store.put(copy)
             layer.store.pin(content)
 
         self._write(f"pin {content.cid}", keep)

@@ -17,7 +17,9 @@ from colearn_ledger.weights.store import (
     ContentNotStored,
     ContentTooLarge,
     ContentUnavailable,
+    LoadCopy,
     RangedStore,
+    load_nothing,
 )
 from colearn_ledger.weights.stores.addresses import StoreNotUsable
 from colearn_ledger.weights.stores.directory import DirectoryStore
@@ -96,7 +98,7 @@ class MemoryStore:
         self._record_call("has")
         return content.cid in self.files
 
-    def pin(self, content: ContentRef) -> None:
+    def pin(self, content: ContentRef, load: LoadCopy = load_nothing) -> None:
         self._record_call("pin")
         if content.cid not in self.files:
             raise ContentUnavailable("it is not here")
@@ -240,6 +242,13 @@ class TestStoring:
         make_layered(folder, node, gateway=gateway).pin(CONTENT)
         for store in (folder, node):
             assert (store.files[CONTENT.cid], store.pins) == (DATA, {CONTENT.cid})
+
+    def test_pinning_takes_the_callers_copy_rather_than_that_of_another_layer(self):
+        folder, node = MemoryStore(), MemoryStore(DATA)
+        make_layered(folder, node).pin(CONTENT, lambda: [DATA])
+        for store in (folder, node):
+            assert (store.files[CONTENT.cid], store.pins) == (DATA, {CONTENT.cid})
+        assert "get" not in node.calls
 
     def test_pinning_does_not_copy_corrupt_data(self):
         folder = MemoryStore()
