@@ -12,6 +12,7 @@ Its kinds of fault ("toxics") and their attributes, as used here:
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -65,6 +66,18 @@ class Toxiproxy:
         self._session.close()
         if self._process is not None:
             self._process.stop()
+
+    def pause(self) -> None:
+        """Let all links hang: connections stay open, but nothing passes until `resume`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let all links pass data again."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, number)
 
     def link(self, name: str, url: str) -> Link:
         """Create a link to a server and return it."""
