@@ -62,11 +62,12 @@ class NodeLags(LedgerUnavailable):
 
 @dataclass(slots=True, eq=False)
 class Member(Generic[N]):
-    """A node, and since when and for how long it is set aside."""
+    """A node, for how long it is set aside, and which kinds of reasons were logged since then."""
 
     node: N
     failures: int = 0
     is_aside: bool = False
+    reported: set[type] = field(default_factory=set)
     ready_at: float = 0.0
     check_at: float = 0.0
 
@@ -164,11 +165,11 @@ class NodeMembers(Generic[N]):
         except FAILURES as error:
             survey.failures.append((member, error))
             if not isinstance(error, NodeRefused):  # others may refuse this request, too
-                self.set_aside(member, str(error))
+                self.set_aside(member, error)
             return error
         for other, failure in survey.failures:
             if isinstance(failure, NodeRefused) and not other.is_aside:
-                self.set_aside(other, str(failure))
+                self.set_aside(other, failure)
         self._take_back(member)
         return answer
 
@@ -182,17 +183,27 @@ class NodeMembers(Generic[N]):
             self.read_head(member.node)
         member.check_at = now + _CHECK_SECONDS
 
-    def set_aside(self, member: Member[N], why: str) -> None:
-        """Do not use a node for a while, and log why unless that is known."""
+    def set_aside(self, member: Member[N], why: LedgerError | str) -> None:
+        """Do not use a node for a while, and log why.
+
+        Each kind of reason is logged once: a node that was only slow at first may be on another
+        chain later.
+
+        Args:
+            member: the node.
+            why: its failure, or how it contradicts other nodes.
+        """
         with self._lock:
             now = time.monotonic()
             if now - member.ready_at > _FORGIVE_SECONDS:
                 member.failures = 0
-            was_aside, member.is_aside = member.is_aside, True
+            is_known = type(why) in member.reported
+            member.is_aside = True
+            member.reported.add(type(why))
             member.failures += 1
             member.ready_at = now + self._backoff.pause(member.failures)
             member.check_at = 0.0
-        level = logging.DEBUG if was_aside else logging.WARNING
+        level = logging.DEBUG if is_known else logging.WARNING
         _log.log(level, "node %s is not used for now: %s", member.node.name, why)
 
     def _take_back(self, member: Member[N]) -> None:
@@ -200,6 +211,7 @@ class NodeMembers(Generic[N]):
             if not member.is_aside or time.monotonic() < member.ready_at:
                 return
             member.is_aside = False
+            member.reported.clear()
         _log.warning("node %s is used again", member.node.name)
 
     def read_head(self, node: N) -> Any:

@@ -24,6 +24,7 @@ from colearn_ledger.chains.node_members import (
     Answer,
     Member,
     N,
+    NodeLags,
     NodeMembers,
     Survey,
     describe_lag,
@@ -168,7 +169,7 @@ class NodePool(Generic[N]):
             try:
                 self._members.check(member.node)
             except (WrongChain, WrongContract) as error:
-                self._members.set_aside(member, str(error))
+                self._members.set_aside(member, error)
                 wrong.append(error)
             except FAILURES:
                 pass  # the next request to this node reports it
@@ -200,7 +201,8 @@ class NodePool(Generic[N]):
         reached = ordered[self.agree - 1]
         for member, head in heads.items():
             if is_behind(head, reached):
-                self._members.set_aside(member, describe_lag(member.node.name, head, reached))
+                lag = describe_lag(member.node.name, head, reached)
+                self._members.set_aside(member, NodeLags(lag))
         near = [
             head
             for head in ordered
@@ -246,13 +248,13 @@ class NodePool(Generic[N]):
                 self._members.admit(member)
                 heads.append((member, member.node.head()))
             except FAILURES as error:
-                self._members.set_aside(member, str(error))
+                self._members.set_aside(member, error)
         if len(heads) < 2:
             return
         (slow, old), (fast, new) = sorted(heads, key=lambda pair: pair[1].number)
         self._members.best = new
         if is_behind(old, new):
-            self._members.set_aside(slow, describe_lag(slow.node.name, old, new))
+            self._members.set_aside(slow, NodeLags(describe_lag(slow.node.name, old, new)))
             return
         number = max(0, old.number - LAG_BLOCKS)  # the last few blocks may be reorganised
         try:

@@ -111,6 +111,20 @@ class TestFailover:
         assert pauses[-1] > 4 * pauses[0]
         assert len(caplog.records) == 1
 
+    def test_another_reason_is_reported_too(
+        self,
+        nodes: list[FakeNode],
+        make_pool: Pools,
+        clock: Clock,
+        caplog: pytest.LogCaptureFixture,
+    ):
+        pool, reasons = make_pool(1), ("a is down", "a is on chain 5")
+        for failure in (LedgerUnavailable(reasons[0]), WrongChain(reasons[1])):
+            nodes[0].failure = failure
+            read(pool)
+            clock.sleep(LONG)
+        assert caplog.messages == [f"node a is not used for now: {why}" for why in reasons]
+
     def test_error_names_every_node_if_none_answers(self, nodes: list[FakeNode], make_pool: Pools):
         for node in nodes:
             node.failure = LedgerUnavailable(f"{node.name} is down")
