@@ -12,6 +12,7 @@ some ``methods``. Its kinds are:
 - ``cut``: half of the answer arrives, then the connection is reset
 - ``timeout``: no answer for `HANG_SECONDS`, and the request does not reach the node
 - ``drip``: the answer comes in pieces, one each tenth of a second, for `DRIP_SECONDS`
+- ``trickle``: the answer comes byte by byte, one each half second, and not to its end after `heal`
 - ``429``, ``500``, ``502``, ``503``, ``403``: that status; ``retry_after`` adds the header
 - ``malformed``, ``deep``, ``empty``: a body that is not JSON, 70 kB of ``[``, or no body
 - ``wrong-id``: the answer to another request
@@ -46,7 +47,7 @@ HANG_SECONDS = 30.0
 DRIP_SECONDS = 2.5
 
 KINDS = (
-    "reset", "lost", "cut", "cut-head", "timeout", "drip",
+    "reset", "lost", "cut", "cut-head", "timeout", "drip", "trickle",
     "malformed", "deep", "empty", "wrong-id", "oversize",
     "429", "500", "502", "503", "403",
 )  # fmt: skip
@@ -105,6 +106,10 @@ class FaultyProxy:
     def lie(self, method: str, lie: Lie) -> None:
         with self._lock:
             self._lies[method] = lie
+
+    def forward_to(self, url: str) -> None:
+        """Forward all further requests to another node."""
+        self._target = urlsplit(url)
 
     def heal(self) -> None:
         with self._lock:
@@ -199,7 +204,11 @@ class FaultyProxy:
             return {**answer, "error": {"code": 3, "message": str(error)}}
 
     def hang(self) -> None:
-        self._healed.wait(HANG_SECONDS)
+        self.wait_until_healed(HANG_SECONDS)
+
+    def wait_until_healed(self, seconds: float) -> bool:
+        """Wait for at most some seconds; return whether `heal` or `down` was called."""
+        return self._healed.wait(seconds)
 
     @contextlib.contextmanager
     def track(self, connection: socket.socket) -> Any:
@@ -271,6 +280,16 @@ class _Handler(BaseHTTPRequestHandler):
         for start, end in pairwise(len(answer) * drop // drops for drop in range(drops + 1)):
             time.sleep(0.1)
             self.wfile.write(answer[start:end])
+            self.wfile.flush()
+
+    def _trickle(self, body: bytes) -> None:
+        status, answer = self.owner.forward(body)
+        self._head(status, len(answer))
+        for position in range(len(answer)):
+            if self.owner.wait_until_healed(0.5):
+                self._reset(body)
+                return
+            self.wfile.write(answer[position : position + 1])
             self.wfile.flush()
 
     def _malformed(self, _: bytes) -> None:

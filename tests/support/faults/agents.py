@@ -63,10 +63,16 @@ class RunningAgent:
     def account(self) -> str:
         return str(self.wallet.address)
 
-    def use_rpc(self, url: str) -> None:
-        """Configure the agent to use another node from its next start on."""
-        self.rpc = url
-        network = EvmNetwork("net", url, CHAIN_ID, contracts=(self.contract,))
+    def use_rpc(self, url: str, *others: str, agree: int = 1) -> None:
+        """Configure the agent to use another node, or several, from its next start on.
+
+        Args:
+            url: the node's URL.
+            others: URLs of further nodes, which are not listed in ``rpc``.
+            agree: number of nodes that have to give the same answer.
+        """
+        self.rpc, urls = url, (url, *others) if others else url
+        network = EvmNetwork("net", urls, CHAIN_ID, contracts=(self.contract,), agree=agree)
         Networks(self.home / "networks.toml").save(network)
 
     def start(self) -> Self:

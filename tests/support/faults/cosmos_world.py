@@ -41,11 +41,18 @@ class CosmosAgent(RunningAgent):
         assert self.terms is not None
         return str(self.wallet.cosmos_address(self.terms.prefix))
 
-    def use_rpc(self, url: str) -> None:
+    def use_rpc(self, url: str, *others: str, agree: int = 1) -> None:
         assert self.home is not None
         assert self.terms is not None
-        self.rpc, terms = url, replace(self.terms, grpc=url)
-        network = CosmosNetwork("net", url, self.chain_id, contracts=(self.contract,), access=terms)
+        self.rpc, urls = url, (url, *others) if others else url
+        network = CosmosNetwork(
+            "net",
+            urls,
+            self.chain_id,
+            contracts=(self.contract,),
+            access=replace(self.terms, grpc=urls),
+            agree=agree,
+        )
         Networks(self.home / "networks.toml").save(network)
 
 

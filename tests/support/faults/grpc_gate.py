@@ -49,6 +49,7 @@ class GrpcGate(grpc.GenericRpcHandler):
         self._lock = threading.Lock()
         self._holds = Holds()
         self._faults: list[GrpcFault] = []
+        self._frozen: dict[str, bytes | None] = {}
 
     @property
     def url(self) -> str:
@@ -62,6 +63,11 @@ class GrpcGate(grpc.GenericRpcHandler):
         """Make requests fail from now on, one fault after another."""
         with self._lock:
             self._faults += faults
+
+    def freeze(self, method: str) -> None:
+        """Answer all further requests of a method as the next one."""
+        with self._lock:
+            self._frozen[method] = None
 
     @property
     def faults_left(self) -> int:
@@ -83,10 +89,17 @@ class GrpcGate(grpc.GenericRpcHandler):
             return self._break(fault, context)
         if hold is not None and not hold.answer and not hold.wait_for_decision():
             context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
-        answer = self._forward(forward, request, context)
+        answer = self._keep_frozen(method, self._forward(forward, request, context))
         if hold is not None and hold.answer and not hold.wait_for_decision():
             context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
         return answer if fault is None else self._break(fault, context)
+
+    def _keep_frozen(self, method: str, answer: bytes) -> bytes:
+        """Return the answer to the first request since a method was frozen, if it was."""
+        with self._lock:
+            if method in self._frozen:
+                answer = self._frozen[method] = self._frozen[method] or answer
+            return answer
 
     def _take_fault(self, method: str) -> GrpcFault | None:
         with self._lock:

@@ -208,6 +208,15 @@ class World(FaultWorld[RunningAgent]):
         self.chain.dump()
         self._dumped = (self.folder / "chain" / "state.json").read_bytes()
 
+    def start_copy(self, *, block_time: float) -> Anvil:
+        """Start another node with the chain of the last `dump`, which then makes its own blocks."""
+        folder = self.folder / "copy"
+        folder.mkdir()
+        (folder / "state.json").write_bytes(self._dumped)
+        copy = Anvil(state=folder / "state.json", block_time=block_time, log=folder / "anvil.log")
+        self._closing.callback(copy.kill)
+        return copy.start()
+
     def stop_mining(self) -> None:
         """Stop making blocks until `mine`."""
         json_rpc(self.chain.url, "evm_setIntervalMining", 0)

@@ -6,6 +6,7 @@ Its kinds of fault ("toxics") and their attributes, as used here:
 - ``bandwidth``: ``rate`` kilobytes pass in a second
 - ``reset_peer``: connections are reset after ``timeout`` milliseconds
 - ``timeout``: nothing passes; with ``timeout=0`` no connection is closed
+- ``slicer``: pieces of ``average_size`` bytes pass, one each ``delay`` microseconds
 - ``limit_data``: a connection is closed once ``bytes`` have passed
 """
 
