@@ -1,5 +1,7 @@
 """An experiment's history: read from a ledger, shown as a table, a picture, a page, JSON or CSV."""
 
+from colearn_ledger.history.contributions import Contribution
+from colearn_ledger.history.lineage import AcceptedProposal, WeightsVersion
 from colearn_ledger.history.reading import read_history, read_score
 from colearn_ledger.history.records import (
     Announcement,
@@ -10,11 +12,14 @@ from colearn_ledger.history.records import (
 )
 
 __all__ = [
+    "AcceptedProposal",
     "Announcement",
     "BallotRecord",
+    "Contribution",
     "History",
     "RoundRecord",
     "ScoreKind",
+    "WeightsVersion",
     "read_history",
     "read_score",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,33 @@ class Column:
     def width(self) -> int:
         """Return the width in characters."""
         return max(len(self.head), *(cell.cell_len for cell in self.cells))
+
+
+def make_columns(
+    rows: Sequence[Mapping[str, str]],
+    *,
+    importance: Mapping[str, int],
+    left: Collection[str],
+    flexible: Collection[str],
+) -> list[Column]:
+    """Return the columns of at least one row, each a mapping from heads to cells.
+
+    Args:
+        rows: the rows, with the same heads in the same order.
+        importance: the importance of columns by head; 0 for the others.
+        left: the heads of the columns that are aligned to the left.
+        flexible: the heads of the columns whose cells may be shortened.
+    """
+    return [
+        Column(
+            head,
+            tuple(make_text(row[head]) for row in rows),
+            importance.get(head, 0),
+            right=head not in left,
+            flexible=head in flexible,
+        )
+        for head in rows[0]
+    ]
 
 
 def fit_columns(columns: Sequence[Column], width: int | None) -> list[Column]:

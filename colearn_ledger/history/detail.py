@@ -10,6 +10,7 @@ from colearn_ledger.history.columns import (
     draw_columns,
     draw_legend,
     fit_columns,
+    make_columns,
     make_text,
     wrap_text,
 )
@@ -156,13 +157,5 @@ class _Detail:
 
 def _columns(rows: Sequence[dict[str, str]], importance: dict[str, int]) -> list[Column]:
     left = {"proposer", "learner", "account", "state", "votes", "ballot", "approves"}
-    return [
-        Column(
-            head,
-            tuple(make_text(row[head]) for row in rows),
-            importance.get(head, 0),
-            right=head not in left,
-            flexible=head in ("proposer", "learner"),
-        )
-        for head in rows[0]
-    ]
+    flexible = {"proposer", "learner"}
+    return make_columns(rows, importance=importance, left=left, flexible=flexible)

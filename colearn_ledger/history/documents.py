@@ -1,11 +1,11 @@
-"""Write an experiment's history as JSON, as CSV, and as a DataFrame."""
+"""Write an experiment's history as JSON, as JSON Lines, as CSV, and as a DataFrame."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -48,19 +48,30 @@ _TIMES = ("started_at", "proposed_at", "voting_started_at", "reveal_started_at",
 _SCORES = ("current_vote_score", "current_test_score", "vote_score", "test_score")
 
 
-def write_json(history: History) -> str:
+def write_json(history: History, round_index: int | None = None) -> str:
     """Return a history as JSON; see `History.to_json`."""
     document = {
-        "experiment": _to_dict_without(history.experiment, "round", "seed"),
-        "learners": [
-            _to_dict_without(learner, "experiment", "encryption_key")
-            for learner in history.learners
-        ],
-        "rounds": [_round_to_dict(record) for record in history.rounds],
+        **_describe_experiment(history),
+        "rounds": [_round_to_dict(record) for record in _select(history, round_index)],
         "announcements": [to_dict(each) for each in history.announcements],
-        "scores_complete": history.scores_complete,
+        **_describe_whole(history),
     }
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def write_jsonl(history: History, round_index: int | None = None) -> Iterator[str]:
+    """Yield the lines of a history as JSON Lines; see `History.to_jsonl`."""
+    for document in make_lines(history, round_index):
+        yield json.dumps(document, allow_nan=False) + "\n"
+
+
+def make_lines(history: History, round_index: int | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the documents of the JSON lines: the experiment, each round, each announcement."""
+    yield {"type": "experiment", **_describe_experiment(history), **_describe_whole(history)}
+    for record in _select(history, round_index):
+        yield {"type": "round", **_round_to_dict(record)}
+    for each in history.announcements:
+        yield {"type": "announcement", **to_dict(each)}
 
 
 def write_csv(history: History) -> str:
@@ -82,6 +93,30 @@ def make_frame(history: History) -> Any:
     for name in _SCORES:
         frame[name] = frame[name].astype(float)
     return frame
+
+
+def _describe_experiment(history: History) -> dict[str, Any]:
+    return {
+        "experiment": _to_dict_without(history.experiment, "round", "seed"),
+        "learners": [
+            _to_dict_without(learner, "experiment", "encryption_key")
+            for learner in history.learners
+        ],
+    }
+
+
+def _describe_whole(history: History) -> dict[str, Any]:
+    """Return what is computed from all rounds, whichever of them are shown."""
+    contributions = history.contributions()
+    return {
+        "lineage": [to_dict(version) for version in history.lineage()],
+        "contributions": [_to_dict_without(each, "gain") for each in contributions],
+        "scores_complete": history.scores_complete,
+    }
+
+
+def _select(history: History, round_index: int | None) -> Sequence[RoundRecord]:
+    return history.rounds if round_index is None else (history.rounds[round_index],)
 
 
 def _rows(history: History) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from colearn_ledger.history.chart import SidePanel
+    from colearn_ledger.history.contributions import Contribution
+    from colearn_ledger.history.lineage import WeightsVersion
     from colearn_ledger.history.plot import Plot
 
 
@@ -123,14 +125,42 @@ class History:
         """Return the account's name, or its two ends if it has none."""
         return self.names.get(account) or shorten(account)
 
-    def to_json(self) -> str:
+    def lineage(self) -> tuple[WeightsVersion, ...]:
+        """Return every version of the group's weights, with the proposals it was made of."""
+        from colearn_ledger.history.lineage import trace_lineage
+
+        return trace_lineage(self)
+
+    def contributions(self) -> tuple[Contribution, ...]:
+        """Return what each learner proposed, voted and improved, in order of index.
+
+        The scores are the learners' own and not checked by anyone; docs/history.md has the
+        definition.
+        """
+        from colearn_ledger.history.contributions import sum_contributions
+
+        return sum_contributions(self)
+
+    def to_json(self, *, round_index: int | None = None) -> str:
         """Return the history as JSON; infinite scores become strings and absent ones null.
 
         The JSON contains what the ledger has: no names, and nothing of the specification.
+
+        Args:
+            round_index: the only round to include; the rest of the JSON is still about all rounds.
         """
         from colearn_ledger.history.documents import write_json
 
-        return write_json(self)
+        return write_json(self, round_index)
+
+    def to_jsonl(self, *, round_index: int | None = None) -> Iterator[str]:
+        """Yield the lines of the history as JSON Lines, with the same arguments as `to_json`.
+
+        The first line is the experiment; each round and each announcement has its own.
+        """
+        from colearn_ledger.history.documents import write_jsonl
+
+        return write_jsonl(self, round_index)
 
     def to_csv(self) -> str:
         """Return the history as CSV, with a row for each learner and slot in each round.

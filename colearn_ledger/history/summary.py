@@ -122,10 +122,11 @@ def mean_scores(scores: Iterable[Scores]) -> Scores:
     A mean is None if there is no score.
     """
     known = list(scores)
-    return Scores(_mean(s.vote_score for s in known), _mean(s.test_score for s in known))
+    return Scores(mean_of(s.vote_score for s in known), mean_of(s.test_score for s in known))
 
 
-def _mean(scores: Iterable[float | None]) -> float | None:
+def mean_of(scores: Iterable[float | None]) -> float | None:
+    """Return the mean of the scores that are finite; None if there are none."""
     known = [score for score in scores if score is not None and math.isfinite(score)]
     return math.fsum(score / len(known) for score in known) if known else None
 

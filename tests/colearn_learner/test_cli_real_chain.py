@@ -18,6 +18,7 @@ from colearn_ledger.networks.profiles import EvmNetwork
 from colearn_ledger.text.shortening import shorten
 from colearn_localnet.anvil import Anvil
 from tests.support.commands import colearn, run_json
+from tests.support.derived import check_derived
 from tests.support.real_chain import (  # noqa: F401 - fixtures among them
     ABI,
     NAMES,
@@ -53,7 +54,7 @@ def test_three_agents_complete_an_experiment_and_history_matches_the_contract(
     history = run_json("history", reference)
     reader = [sys.executable, str(READER), str(ABI), chain.url, contract, "1"]
     independent = subprocess.run(reader, capture_output=True, text=True, check=True, cwd="/")
-    assert history == json.loads(independent.stdout)
+    assert check_derived(history) == json.loads(independent.stdout)
     assert history["experiment"]["status"] == "completed"
     assert len(history["rounds"]) == 3
     cast = [b for r in history["rounds"] for b in r["ballots"] if b["ballot"] == "cast"]
