@@ -21,6 +21,7 @@ from colearn_learner.cli._support.output import (
     find_width,
     note,
     print_json,
+    print_json_line,
     print_rich_lines,
     print_text,
     show_spinner,
@@ -39,11 +40,18 @@ class _Output:
     """What to show of a history, and how."""
 
     round_index: int | None
-    form: str
+    form: str | None
     as_json: bool
     plot: Path | None
     names: Path | None
     store: str | None
+    lineage: bool
+    contributions: bool
+
+    @property
+    def is_for_people(self) -> bool:
+        """Return whether the output is a table."""
+        return self.form in (None, "table") and not self.as_json
 
 
 @click.command()
@@ -57,13 +65,24 @@ class _Output:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "json", "csv"]),
-    default="table",
-    show_default=True,
-    help="json and csv contain all fields. Times are in seconds since the epoch in json, and in "
-    "UTC in csv.",
+    type=click.Choice(["table", "json", "jsonl", "csv"]),
+    help="table by default. The others contain all fields; jsonl has one line of JSON for the "
+    "experiment, each round and each announcement. Times are in seconds since the epoch in json "
+    "and jsonl, and in UTC in csv.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option(
+    "--lineage",
+    is_flag=True,
+    help="Show instead of the rounds which proposals each version of the weights was made of. The "
+    "JSON contains this, too.",
+)
+@click.option(
+    "--contributions",
+    is_flag=True,
+    help="Show instead of the rounds what each learner contributed: proposals, ballots, and by how "
+    "much its accepted proposals improved the others' scores. The JSON contains this, too.",
+)
 @click.option(
     "--plot",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -84,25 +103,56 @@ class _Output:
 def history(*, experiment: ExperimentOptions, output: _Output) -> None:
     """Show the rounds of an experiment: proposals, ballots, outcomes and scores.
 
+    With --lineage or --contributions, show the versions of the weights or the learners instead.
+
     Scores and announcements are read from the contract's events, which some nodes drop after a
     while, and the score's name from the specification in the store. Everything else is read from
     the contract's state. No key is needed.
     """
+    _check_combination(output)
     if output.plot is not None:
         _check_plot(output.plot)
     place = experiment.find()
     read = _read(place, output)
-    if not read.scores_complete:
+    if not read.scores_complete and not output.lineage:
         note("The node has dropped some events, so some scores are missing; try another node.")
     if output.as_json or output.form == "json":
-        print_json(json.loads(_select_round(read, output).to_json()))
+        print_json(json.loads(read.to_json(round_index=output.round_index)))
+    elif output.form == "jsonl":
+        _print_lines(read, output.round_index)
     elif output.form == "csv":
         print_text(_select_round(read, output).to_csv())
     else:
-        print_rich_lines(_draw(read, output.round_index))
+        print_rich_lines(_draw(read, output))
     if output.plot is not None:
         read.plot(output.plot)
         note(f"The rounds are drawn in {output.plot}.")
+
+
+def _check_combination(output: _Output) -> None:
+    """Refuse options that exclude each other, before anything is read."""
+    if output.as_json and output.form not in (None, "json"):
+        raise click.UsageError(f"--json means --format json, not {output.form}; leave one out")
+    if output.lineage and output.contributions:
+        raise click.UsageError("choose one of --lineage and --contributions")
+    if not (output.lineage or output.contributions):
+        return
+    chosen = "lineage" if output.lineage else "contributions"
+    if output.as_json or output.form in ("json", "jsonl"):
+        raise click.UsageError(f"the JSON always has `{chosen}`; leave out --{chosen}")
+    if output.form == "csv":
+        raise click.UsageError(f"--{chosen} is a table, or `{chosen}` in --format json; not csv")
+    if output.round_index is not None:
+        raise click.UsageError(f"--{chosen} is about all rounds; leave out --round")
+    if output.plot is not None:
+        raise click.UsageError(f"--{chosen} is not drawn; leave out --plot")
+
+
+def _print_lines(read: History, round_index: int | None) -> None:
+    from colearn_ledger.history.documents import make_lines
+
+    for line in make_lines(read, round_index):
+        print_json_line(line)
 
 
 def _check_plot(path: Path) -> None:
@@ -122,14 +172,15 @@ def _read(place: Place, output: _Output) -> History:
     from colearn_ledger.keys.names import find_names
 
     ledger = place.open_view()
-    is_for_people = output.form == "table" and not output.as_json
     with show_spinner("reading the contract"), explain_refusals(place.reference):
         if output.round_index is not None:
             ledger.round(place.experiment, output.round_index)  # raises an error if not begun
         read = read_history(ledger, place.experiment)
-    if not is_for_people and output.plot is None:
+    if not output.is_for_people and output.plot is None:
         return read
     names = find_names((learner.account for learner in read.learners), output.names)
+    if output.lineage:  # which has no scores
+        return replace(read, names=names)
     with show_spinner("fetching the specification"):
         return replace(read, names=names, score=_fetch_score(place, read, output.store))
 
@@ -156,11 +207,17 @@ def _select_round(read: History, output: _Output) -> History:
     return replace(read, rounds=(read.rounds[output.round_index],))
 
 
-def _draw(read: History, round_index: int | None) -> list[Text]:
+def _draw(read: History, output: _Output) -> list[Text]:
+    from colearn_ledger.history.contributions import contribution_lines
     from colearn_ledger.history.detail import round_lines
+    from colearn_ledger.history.lineage import lineage_lines
     from colearn_ledger.history.table import announcement_lines, table_lines
 
     width = find_width()
-    if round_index is not None:
-        return round_lines(read, round_index, width=width)
+    if output.lineage:
+        return lineage_lines(read, width=width)
+    if output.contributions:
+        return contribution_lines(read, width=width)
+    if output.round_index is not None:
+        return round_lines(read, output.round_index, width=width)
     return [*table_lines(read, width=width), *announcement_lines(read, width=width)]

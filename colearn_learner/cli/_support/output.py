@@ -52,6 +52,11 @@ def print_json(value: Any) -> None:
     click.echo(dump_json(value, indent=2))
 
 
+def print_json_line(value: Any) -> None:
+    """Print a value as one line of JSON."""
+    click.echo(dump_json(value))
+
+
 def print_line(text: str = "", *, mark: str = "", colour: str | None = None) -> None:
     """Print one line, preceded by a coloured mark if there is one."""
     styled = click.style(mark, fg=colour, bold=colour is None) if mark else ""
