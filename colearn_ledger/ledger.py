@@ -86,6 +86,23 @@ class Receipt:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class TransactionCost:
+    """What a transaction cost.
+
+    Args:
+        payer: the account that paid the fee.
+        gas: the gas that it used.
+        fee: the fee in ``unit``; None if the node does not report it.
+        unit: ``wei`` on an EVM chain, the denomination on a Cosmos chain.
+    """
+
+    payer: Account
+    gas: int
+    fee: int | None
+    unit: str
+
+
 class Pending(Protocol):
     """A sent transaction."""
 
@@ -127,6 +144,17 @@ class LedgerView(ABC):
         self, experiment: ExperimentId, after: int = -1, limit: int = 1_000
     ) -> list[RecordedEvent]:
         """Return up to ``limit`` events of an experiment after the cursor ``after``."""
+
+    def costs(self, transactions: Sequence[str]) -> list[TransactionCost]:
+        """Return what each of the transactions cost; nothing on a ledger without gas.
+
+        Args:
+            transactions: hashes, as in `RecordedEvent`.
+
+        Raises:
+            LedgerUnavailable: the node does not have one of the transactions.
+        """
+        return []
 
     @abstractmethod
     def wait_for_change(self, timeout: float) -> bool:

@@ -24,6 +24,7 @@ from colearn_learner.cli._support.output import (
     print_json_line,
     print_rich_lines,
     print_text,
+    show_count,
     show_spinner,
 )
 from colearn_learner.cli._support.refusals import explain_refusals
@@ -47,6 +48,7 @@ class _Output:
     store: str | None
     lineage: bool
     contributions: bool
+    fees: bool
 
     @property
     def is_for_people(self) -> bool:
@@ -84,6 +86,13 @@ class _Output:
     "much its accepted proposals improved the others' scores. The JSON contains this, too.",
 )
 @click.option(
+    "--fees",
+    is_flag=True,
+    help="Show instead of the rounds what each account paid for its transactions; with --round, in "
+    "this one. This reads a receipt for each transaction from the node. With --format json or "
+    "jsonl, add this by round.",
+)
+@click.option(
     "--plot",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
@@ -103,7 +112,8 @@ class _Output:
 def history(*, experiment: ExperimentOptions, output: _Output) -> None:
     """Show the rounds of an experiment: proposals, ballots, outcomes and scores.
 
-    With --lineage or --contributions, show the versions of the weights or the learners instead.
+    With --lineage, --contributions or --fees, show the versions of the weights, the learners or
+    the accounts that paid instead.
 
     Scores and announcements are read from the contract's events, which some nodes drop after a
     while, and the score's name from the specification in the store. Everything else is read from
@@ -114,7 +124,7 @@ def history(*, experiment: ExperimentOptions, output: _Output) -> None:
         _check_plot(output.plot)
     place = experiment.find()
     read = _read(place, output)
-    if not read.scores_complete and not output.lineage:
+    if not (read.scores_complete or output.lineage or (output.fees and output.is_for_people)):
         note("The node has dropped some events, so some scores are missing; try another node.")
     if output.as_json or output.form == "json":
         print_json(json.loads(read.to_json(round_index=output.round_index)))
@@ -133,19 +143,23 @@ def _check_combination(output: _Output) -> None:
     """Refuse options that exclude each other, before anything is read."""
     if output.as_json and output.form not in (None, "json"):
         raise click.UsageError(f"--json means --format json, not {output.form}; leave one out")
-    if output.lineage and output.contributions:
-        raise click.UsageError("choose one of --lineage and --contributions")
-    if not (output.lineage or output.contributions):
+    views = ("lineage", "contributions", "fees")
+    given = [name for name in views if getattr(output, name)]
+    if not given:
         return
-    chosen = "lineage" if output.lineage else "contributions"
-    if output.as_json or output.form in ("json", "jsonl"):
-        raise click.UsageError(f"the JSON always has `{chosen}`; leave out --{chosen}")
+    if len(given) > 1:
+        raise click.UsageError("choose one of --lineage, --contributions and --fees")
+    chosen = given[0]
     if output.form == "csv":
         raise click.UsageError(f"--{chosen} is a table, or `{chosen}` in --format json; not csv")
-    if output.round_index is not None:
-        raise click.UsageError(f"--{chosen} is about all rounds; leave out --round")
     if output.plot is not None:
         raise click.UsageError(f"--{chosen} is not drawn; leave out --plot")
+    if output.fees:
+        return
+    if not output.is_for_people:
+        raise click.UsageError(f"the JSON always has `{chosen}`; leave out --{chosen}")
+    if output.round_index is not None:
+        raise click.UsageError(f"--{chosen} is about all rounds; leave out --round")
 
 
 def _print_lines(read: History, round_index: int | None) -> None:
@@ -168,7 +182,7 @@ def _check_plot(path: Path) -> None:
 
 
 def _read(place: Place, output: _Output) -> History:
-    from colearn_ledger.history import read_history
+    from colearn_ledger.history import read_fees, read_history
     from colearn_ledger.keys.names import find_names
 
     ledger = place.open_view()
@@ -176,10 +190,15 @@ def _read(place: Place, output: _Output) -> History:
         if output.round_index is not None:
             ledger.round(place.experiment, output.round_index)  # raises an error if not begun
         read = read_history(ledger, place.experiment)
+    if output.fees:
+        with show_count("reading receipts") as count, explain_refusals(place.reference):
+            fees = read_fees(ledger, place.experiment, on_progress=count)
+        read = replace(read, fees=fees)
     if not output.is_for_people and output.plot is None:
         return read
-    names = find_names((learner.account for learner in read.learners), output.names)
-    if output.lineage:  # which has no scores
+    payers = [each.account for each in read.fees or ()]
+    names = find_names([*payers, *(learner.account for learner in read.learners)], output.names)
+    if output.lineage or output.fees:  # which have no scores
         return replace(read, names=names)
     with show_spinner("fetching the specification"):
         return replace(read, names=names, score=_fetch_score(place, read, output.store))
@@ -210,6 +229,7 @@ def _select_round(read: History, output: _Output) -> History:
 def _draw(read: History, output: _Output) -> list[Text]:
     from colearn_ledger.history.contributions import contribution_lines
     from colearn_ledger.history.detail import round_lines
+    from colearn_ledger.history.fees import fee_lines
     from colearn_ledger.history.lineage import lineage_lines
     from colearn_ledger.history.table import announcement_lines, table_lines
 
@@ -218,6 +238,8 @@ def _draw(read: History, output: _Output) -> list[Text]:
         return lineage_lines(read, width=width)
     if output.contributions:
         return contribution_lines(read, width=width)
+    if output.fees:
+        return fee_lines(read, round_index=output.round_index, width=width)
     if output.round_index is not None:
         return round_lines(read, output.round_index, width=width)
     return [*table_lines(read, width=width), *announcement_lines(read, width=width)]

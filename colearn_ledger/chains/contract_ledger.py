@@ -24,7 +24,7 @@ from colearn_ledger.chains.errors import BadAnswer
 from colearn_ledger.chains.heads import Head, is_same
 from colearn_ledger.chains.journal import Premise
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.ledger import Ledger, LedgerView, Pending, RecordedEvent
+from colearn_ledger.ledger import Ledger, LedgerView, Pending, RecordedEvent, TransactionCost
 from colearn_ledger.protocol import (
     Account,
     ExperimentId,
@@ -130,6 +130,13 @@ class Channel(Protocol[Message]):
             limit: the most events to return.
         """
 
+    def read_costs(self, transactions: Sequence[str]) -> list[TransactionCost]:
+        """Return what each of the transactions cost.
+
+        Raises:
+            LedgerUnavailable: the node does not have one of them.
+        """
+
     def wait_past(self, seen: Head | None, timeout: float) -> Head | None:
         """Return the head once it is not ``seen``; otherwise after ``timeout`` seconds."""
 
@@ -176,6 +183,10 @@ class ContractView(LedgerView, Generic[Message]):
             after=after,
             limit=limit,
         )
+
+    def costs(self, transactions: Sequence[str]) -> list[TransactionCost]:
+        """Return what each of the transactions cost."""
+        return self._channel.read_costs(transactions)
 
     def wait_for_change(self, timeout: float) -> bool:
         """Return whether there is another head than at the last wait, waiting up to ``timeout``."""

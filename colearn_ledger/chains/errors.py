@@ -209,3 +209,14 @@ class TransactionLost(LedgerUnavailable):
     """
 
     retries: ClassVar[float] = math.inf
+
+
+class TransactionMissing(LedgerUnavailable):
+    """The node does not have a transaction that it had returned an event of."""
+
+    def __init__(self, node: str, transaction: str) -> None:
+        """Create the error with the node's name and the transaction's hash."""
+        super().__init__(
+            f"{node} does not have the receipt of transaction {transaction}; it may have dropped "
+            "old ones: try another node"
+        )

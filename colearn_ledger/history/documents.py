@@ -108,9 +108,11 @@ def _describe_experiment(history: History) -> dict[str, Any]:
 def _describe_whole(history: History) -> dict[str, Any]:
     """Return what is computed from all rounds, whichever of them are shown."""
     contributions = history.contributions()
+    fees = {} if history.fees is None else {"fees": [to_dict(each) for each in history.fees]}
     return {
         "lineage": [to_dict(version) for version in history.lineage()],
         "contributions": [_to_dict_without(each, "gain") for each in contributions],
+        **fees,
         "scores_complete": history.scores_complete,
     }
 

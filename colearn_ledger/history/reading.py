@@ -8,7 +8,7 @@ those in them are absent and `History.scores_complete` is false.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -158,15 +158,20 @@ def _read_pages(page: Callable[[int], list[_Row]]) -> list[_Row]:
     return rows
 
 
+def iterate_events(ledger: LedgerView, experiment: ExperimentId) -> Iterator[RecordedEvent]:
+    """Yield the events of an experiment in order, read by pages."""
+    cursor = -1
+    while page := ledger.events(experiment, cursor, _EVENTS_AT_ONCE):
+        cursor = page[-1].cursor
+        yield from page
+
+
 def _read_events(ledger: LedgerView, experiment: ExperimentId) -> _Recorded:
     """Read the events, as far as they are available."""
     found = _Recorded()
-    cursor = -1
     try:
-        while page := ledger.events(experiment, cursor, _EVENTS_AT_ONCE):
-            cursor = page[-1].cursor
-            for recorded in page:
-                found.add(recorded)
+        for recorded in iterate_events(ledger, experiment):
+            found.add(recorded)
     except LedgerUnavailable as error:
         _log.warning("some scores are missing from the history: %s", error)
         found.complete = False

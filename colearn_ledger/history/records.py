@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from colearn_ledger.history.chart import SidePanel
     from colearn_ledger.history.contributions import Contribution
+    from colearn_ledger.history.fees import RoundFee
     from colearn_ledger.history.lineage import WeightsVersion
     from colearn_ledger.history.plot import Plot
 
@@ -110,6 +111,7 @@ class History:
         scores_complete: whether the ledger still had every event.
         announcements: every announcement, in order.
         score: what the scores measure; None if the specification was not read.
+        fees: what accounts paid by round; None if it was not read, see `read_fees`.
         names: names of accounts, for people. The learners themselves have no names on a ledger.
     """
 
@@ -120,6 +122,7 @@ class History:
     announcements: tuple[Announcement, ...] = ()
     score: ScoreKind | None = None
     names: Mapping[Account, str] = field(default_factory=dict)
+    fees: tuple[RoundFee, ...] | None = None
 
     def name_of(self, account: Account) -> str:
         """Return the account's name, or its two ends if it has none."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from colearn_ledger.ledger import TransactionCost
 from tests.support.commands import colearn, run_json
 from tests.support.local_network import LocalNetwork, open_network
 
@@ -59,7 +61,10 @@ def test_contributions_have_gains_in_the_direction_of_the_specification(three: L
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--lineage --contributions", "choose one of --lineage and --contributions"),
+        ("--lineage --contributions", "choose one of --lineage, --contributions and --fees"),
+        ("--lineage --fees", "choose one of --lineage, --contributions and --fees"),
+        ("--fees --format csv", "--fees is a table, or `fees` in --format json; not csv"),
+        ("--fees --plot x.png", "--fees is not drawn; leave out --plot"),
         ("--lineage --plot x.png", "--lineage is not drawn; leave out --plot"),
         ("--lineage --round 1", "--lineage is about all rounds; leave out --round"),
         ("--contributions --round 0", "--contributions is about all rounds; leave out --round"),
@@ -78,3 +83,28 @@ def test_options_that_exclude_each_other_are_refused(
     assert refused.exit_code == 2
     assert message in " ".join(refused.stderr.split())
     assert refused.stdout == ""
+
+
+def test_fees_are_shown_of_all_rounds_or_of_one(
+    three: LocalNetwork, monkeypatch: pytest.MonkeyPatch
+):
+    def price(_: object, transactions: Sequence[str]) -> list[TransactionCost]:
+        return [TransactionCost(three.made.accounts[1], 50_000, 10**14, "wei")] * len(transactions)
+
+    monkeypatch.setattr(type(three.made.ledger), "costs", price)
+    shown = colearn("history", three.reference, "--fees", "--store", "folder:/none")
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    [whole] = [line.split() for line in shown.stdout.splitlines() if line.endswith(" gwei")]
+    one = colearn("history", three.reference, "--fees", "--round", 1).stdout
+    assert one.startswith("Fees in round 1 of experiment 1, plural: ")
+    [row] = [line.split() for line in one.splitlines() if line.endswith(" gwei")]
+    # three proposals and three ballots; before, as many, four calls to create and join
+    assert (row, whole[1]) == (["1", "6", "300,000", "600,000", "gwei"], "16")
+    document = run_json("history", three.reference, "--fees")
+    assert [each["round"] for each in document["fees"]] == [None, 0, 1]
+
+
+def test_fees_of_a_ledger_without_gas_are_explained(three: LocalNetwork):
+    shown = colearn("history", three.reference, "--fees")
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert "No account has paid a fee here." in shown.stdout

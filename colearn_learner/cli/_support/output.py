@@ -205,6 +205,24 @@ def show_transfer(message: str, size: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: bar.update(task, completed=done)
 
 
+@contextmanager
+def show_count(message: str) -> Iterator[Callable[[int, int], None]]:
+    """Show on a terminal how many things are done; yield a function that takes that and the sum."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = open_console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task(escape_controls(message), total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
 def format_time(seconds: int | None) -> str:
     """Return a time in UTC, for people."""
     if seconds is None:

@@ -20,7 +20,7 @@ from colearn_ledger.chains.cosmos.gas import find_experiment
 from colearn_ledger.chains.cosmos.heads import subscribe
 from colearn_ledger.chains.cosmos.node import Node
 from colearn_ledger.chains.cosmos.node_group import open_node
-from colearn_ledger.chains.cosmos.records import Block, ContractInfo, Executed
+from colearn_ledger.chains.cosmos.records import Block, ContractInfo, Executed, read_cost
 from colearn_ledger.chains.cosmos.sender import Draft, Sender
 from colearn_ledger.chains.cosmos.transactions import (
     execute_action,
@@ -34,6 +34,7 @@ from colearn_ledger.chains.errors import (
     EmptyWallet,
     MissingChainId,
     TransactionFailed,
+    TransactionMissing,
     WrongContract,
 )
 from colearn_ledger.chains.heads import Head, Heads
@@ -41,7 +42,7 @@ from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.chains.journal import Premise
 from colearn_ledger.keys.signing import cosmos_domain
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.ledger import Receipt, RecordedEvent
+from colearn_ledger.ledger import Receipt, RecordedEvent, TransactionCost
 from colearn_ledger.networks.cosmos_access import CosmosAccess
 from colearn_ledger.protocol import Account, ExperimentId, LedgerError, UnknownExperiment
 
@@ -105,6 +106,15 @@ class DeployedContract(ContractConnection[Refused]):
         if not found:
             created_at()  # raises UnknownExperiment
         return found
+
+    def read_costs(self, transactions: Sequence[str]) -> list[TransactionCost]:
+        """Return what each of the transactions cost, in one request for each."""
+        costs = []
+        for name in transactions:
+            if (executed := self.node.transaction(name)) is None:
+                raise TransactionMissing(self.node.name, name)
+            costs.append(read_cost(executed))
+        return costs
 
     def wait_past(self, seen: Head | None, timeout: float) -> Block | None:
         """Return the head once it is not ``seen``; otherwise after ``timeout`` seconds."""

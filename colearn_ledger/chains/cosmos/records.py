@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,10 @@ from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from colearn_ledger.chains.errors import BadAnswer
+from colearn_ledger.ledger import TransactionCost
+from colearn_ledger.protocol import Account
+
+_COIN = re.compile(r"([0-9]{1,39})([a-zA-Z][a-zA-Z0-9/:._-]{1,127})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +151,23 @@ def decode_transaction(response: Any) -> Executed:
             for event in response.events
         ),
     )
+
+
+def read_cost(executed: Executed) -> TransactionCost:
+    """Return what a transaction cost, which the chain records in events of the type ``tx``.
+
+    The fee is None if it is not an amount of one coin.
+
+    Raises:
+        BadAnswer: the account that paid is missing.
+    """
+    recorded = (each.attributes for each in executed.events if each.type == "tx")
+    found = {key: text for attributes in recorded for key, text in attributes}
+    if not (payer := found.get("fee_payer")) or executed.gas_used < 0:
+        raise BadAnswer(f"the node returned transaction {executed.hash} without who paid for it")
+    amount = _COIN.fullmatch(found.get("fee", ""))
+    fee, unit = (int(amount[1]), amount[2]) if amount else (None, "")
+    return TransactionCost(Account(payer), executed.gas_used, fee, unit)
 
 
 def _decode_text(value: Any) -> str:

@@ -19,6 +19,7 @@ from colearn_ledger.chains.errors import (
     MissingChainId,
     NodeRefused,
     TransactionFailed,
+    TransactionMissing,
     WrongContract,
 )
 from colearn_ledger.chains.evm.abi import Artifact, load_artifact
@@ -37,7 +38,7 @@ from colearn_ledger.chains.journal import Entry, Premise
 from colearn_ledger.chains.subscription import Subscription
 from colearn_ledger.keys.signing import signing_domain
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.ledger import LedgerUnavailable, Receipt, RecordedEvent
+from colearn_ledger.ledger import LedgerUnavailable, Receipt, RecordedEvent, TransactionCost
 from colearn_ledger.protocol import Account, Event, ExperimentId, LedgerError, UnknownExperiment
 from colearn_ledger.text.urls import Urls
 
@@ -103,6 +104,17 @@ class DeployedContract(ContractConnection[Reverted]):
     ) -> list[RecordedEvent]:
         """Return up to ``limit`` events of an experiment past the cursor ``after``."""
         return self.events.events(experiment, created_at, after=after, limit=limit)
+
+    def read_costs(self, transactions: Sequence[str]) -> list[TransactionCost]:
+        """Return what each of the transactions cost, without fees beside the gas of the chain."""
+        costs = []
+        for name, receipt in zip(transactions, self.node.receipts(transactions), strict=True):
+            if receipt is None or receipt.sender is None:
+                raise TransactionMissing(self.node.name, name)
+            gas, price = receipt.gas_used, receipt.gas_price
+            fee = None if price is None else gas * price
+            costs.append(TransactionCost(Account(receipt.sender), gas, fee, "wei"))
+        return costs
 
     def wait_past(self, seen: Head | None, timeout: float) -> Block | None:
         """Return the head once it is not ``seen``; otherwise after ``timeout`` seconds."""

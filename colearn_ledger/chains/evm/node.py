@@ -72,7 +72,10 @@ class ChainLog:
 
 @dataclass(frozen=True, slots=True)
 class TransactionReceipt:
-    """The outcome and block of a transaction; ``gas_price`` is in wei, if the node reports it."""
+    """The outcome and block of a transaction; ``gas_price`` is in wei, if the node reports it.
+
+    ``sender`` is the account that paid for it.
+    """
 
     transaction: str
     succeeded: bool
@@ -82,6 +85,7 @@ class TransactionReceipt:
     contract: str | None
     logs: tuple[ChainLog, ...]
     gas_price: int | None = None
+    sender: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,22 +236,15 @@ class Node(CheckedNode):
 
     def receipt(self, transaction: str) -> TransactionReceipt | None:
         """Return the receipt of a transaction, ``None`` while it is not in a block."""
-        answer = self._ask("eth_getTransactionReceipt", transaction)
-        if answer is None:
-            return None
-        fields = object_of(answer, "a receipt")
-        contract, number = fields.get("contractAddress"), fields.get("blockNumber")
-        price = fields.get("effectiveGasPrice")
-        return TransactionReceipt(
-            transaction=transaction,
-            succeeded=quantity(fields.get("status"), "a receipt's status") == 1,
-            block=quantity(number, "a receipt's block"),
-            block_hash=hash32(fields.get("blockHash"), "a receipt's block's hash"),
-            gas_used=quantity(fields.get("gasUsed"), "a receipt's gas"),
-            contract=address(contract, "a contract's address") if contract else None,
-            logs=tuple(_chain_log(item) for item in rows(fields.get("logs"), "the logs")),
-            gas_price=None if price is None else quantity(price, "a receipt's price of gas"),
-        )
+        return self.receipts([transaction])[0]
+
+    def receipts(self, transactions: Sequence[str]) -> list[TransactionReceipt | None]:
+        """Return the receipts of several transactions, in few requests if the node allows it."""
+        wanted = [("eth_getTransactionReceipt", [each]) for each in transactions]
+        return [
+            None if answer is None else _read_receipt(transaction, answer)
+            for transaction, answer in zip(transactions, self._ask_all(wanted), strict=True)
+        ]
 
     def whereabouts(self, transaction: str) -> Whereabouts | None:
         """Return the position of a transaction, ``None`` if the node does not have it."""
@@ -339,6 +336,23 @@ def read_block(answer: Any) -> Block:
         time=quantity(fields.get("timestamp"), "a block's time"),
         base_fee=0 if fee is None else quantity(fee, "a block's base fee"),
         hash="" if name is None else hash32(name, "a block's hash"),
+    )
+
+
+def _read_receipt(transaction: str, answer: Any) -> TransactionReceipt:
+    fields = object_of(answer, "a receipt")
+    contract, number = fields.get("contractAddress"), fields.get("blockNumber")
+    price, sender = fields.get("effectiveGasPrice"), fields.get("from")
+    return TransactionReceipt(
+        transaction=transaction,
+        succeeded=quantity(fields.get("status"), "a receipt's status") == 1,
+        block=quantity(number, "a receipt's block"),
+        block_hash=hash32(fields.get("blockHash"), "a receipt's block's hash"),
+        gas_used=quantity(fields.get("gasUsed"), "a receipt's gas"),
+        contract=address(contract, "a contract's address") if contract else None,
+        logs=tuple(_chain_log(item) for item in rows(fields.get("logs"), "the logs")),
+        gas_price=None if price is None else quantity(price, "a receipt's price of gas"),
+        sender=address(sender, "a receipt's sender") if sender else None,
     )
 
 

@@ -188,6 +188,14 @@ class NodeGroup(Node):
             may_lag=True,
         )
 
+    def receipts(self, transactions: Sequence[str]) -> list[TransactionReceipt | None]:
+        """Return the receipts of several transactions, about which the nodes agree with prices."""
+        return self._pool.ask(
+            f"{len(transactions)} receipts",
+            lambda node: node.receipts(transactions),
+            key=lambda found: [(_outcome_of(each), each and each.gas_price) for each in found],
+        )
+
     def whereabouts(self, transaction: str) -> Whereabouts | None:
         """Return the position of a transaction at the node that is furthest with it."""
         found = self._pool.collect(
