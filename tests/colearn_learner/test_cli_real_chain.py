@@ -63,6 +63,11 @@ def test_three_agents_complete_an_experiment_and_history_matches_the_contract(
     assert len(scores) == 12
     assert None not in scores
 
+    fees = run_json("history", reference, "--fees")["fees"]
+    assert {each["round"] for each in fees} == {None, 0, 1, 2}
+    assert {each["account"] for each in fees} >= {each["account"] for each in history["learners"]}
+    assert min(each["fee"] for each in fees) > 0
+
     one = run_json("history", "1", "--network", "local-evm", "--round", "1")
     assert one == {**history, "rounds": history["rounds"][1:2]}
     assert colearn("history", reference, "--format", "csv").output.count("\n") == 1 + 9
