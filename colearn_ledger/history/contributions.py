@@ -176,9 +176,9 @@ def _format_change(change: float | None, form: ScoreFormat) -> str:
 def _explain(shown: set[str]) -> Iterator[tuple[str, str]]:
     yield "accepted", "accepted proposals of those that it made"
     if "declined" in shown:
-        yield "declined", "how often it was selected, and did without"
+        yield "declined", "how often it was selected and declined"
     if "timed out" in shown:
-        yield "timed out", "how often it was selected, and did not answer in time"
+        yield "timed out", "how often it was selected and did not answer in time"
     yield "ballots", "ballots that it cast, of those and the ones that it missed"
     if "gain" in shown:
         yield (
