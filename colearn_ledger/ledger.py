@@ -60,6 +60,24 @@ class RecordedEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What a ledger recorded of a transaction besides its events.
+
+    Args:
+        sender: the account that sent it.
+        entropy: the 32 random bytes of the ledger at that time.
+        call: the call of the protocol that it makes; ``None`` if it reaches the contract through
+            another contract, so that its data does not show the call.
+        arguments: the call's arguments, in the order of `colearn_ledger.calls`.
+    """
+
+    sender: Account
+    entropy: bytes
+    call: Call | None
+    arguments: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """A transaction that took effect.
 
@@ -155,6 +173,13 @@ class LedgerView(ABC):
             LedgerUnavailable: the node does not have one of the transactions.
         """
         return []
+
+    def read_origins(self, recorded: Sequence[RecordedEvent]) -> list[Origin | None]:
+        """Return what the ledger recorded of the events' transactions, ``None`` where unknown.
+
+        A ledger that does not offer this returns ``None`` for every event.
+        """
+        return [None for _ in recorded]
 
     @abstractmethod
     def wait_for_change(self, timeout: float) -> bool:

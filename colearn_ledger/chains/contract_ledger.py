@@ -24,7 +24,14 @@ from colearn_ledger.chains.errors import BadAnswer
 from colearn_ledger.chains.heads import Head, is_same
 from colearn_ledger.chains.journal import Premise
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.ledger import Ledger, LedgerView, Pending, RecordedEvent, TransactionCost
+from colearn_ledger.ledger import (
+    Ledger,
+    LedgerView,
+    Origin,
+    Pending,
+    RecordedEvent,
+    TransactionCost,
+)
 from colearn_ledger.protocol import (
     Account,
     ExperimentId,
@@ -137,6 +144,9 @@ class Channel(Protocol[Message]):
             LedgerUnavailable: the node does not have one of them.
         """
 
+    def read_origins(self, recorded: Sequence[RecordedEvent]) -> list[Origin | None]:
+        """Return what the chain recorded of the events' transactions, ``None`` where unknown."""
+
     def wait_past(self, seen: Head | None, timeout: float) -> Head | None:
         """Return the head once it is not ``seen``; otherwise after ``timeout`` seconds."""
 
@@ -187,6 +197,10 @@ class ContractView(LedgerView, Generic[Message]):
     def costs(self, transactions: Sequence[str]) -> list[TransactionCost]:
         """Return what each of the transactions cost."""
         return self._channel.read_costs(transactions)
+
+    def read_origins(self, recorded: Sequence[RecordedEvent]) -> list[Origin | None]:
+        """Return what the chain recorded of the events' transactions, ``None`` where unknown."""
+        return self._channel.read_origins(recorded)
 
     def wait_for_change(self, timeout: float) -> bool:
         """Return whether there is another head than at the last wait, waiting up to ``timeout``."""

@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 from colearn_ledger.calls import AGENDA, DUTY, Call, Query, check_arguments
 from colearn_ledger.keys.signing import signing_domain
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.ledger import Ledger, Receipt, RecordedEvent
+from colearn_ledger.ledger import Ledger, Origin, Receipt, RecordedEvent
 from colearn_ledger.protocol import Account, Event, ExperimentId, LedgerError, SigningDomain
 from colearn_ledger.reference.rounds import Transaction
 from colearn_ledger.reference.rules import Rules
@@ -71,6 +71,7 @@ class _Deployment:
         self._last_time = 0
         self._event_count = 0
         self._events: defaultdict[ExperimentId, list[RecordedEvent]] = defaultdict(list)
+        self._origins: dict[str, Origin] = {}
         self._changed = threading.Condition(threading.RLock())
 
     def now(self) -> int:
@@ -85,6 +86,7 @@ class _Deployment:
             tx = Transaction(caller, self.now(), self._fresh_entropy())
             events: list[Event] = getattr(self._rules, call.name)(tx, *checked)
             receipt = self._record(tx, events)
+            self._origins[receipt.transaction] = Origin(caller, tx.entropy, call, checked)
             self._changed.notify_all()
             return receipt
 
@@ -102,6 +104,11 @@ class _Deployment:
             recorded = self._events[self._state.find(experiment).id]
             start = bisect_right(recorded, after, key=attrgetter("cursor"))
             return recorded[start : start + max(limit, 0)]
+
+    def read_origins(self, recorded: Sequence[RecordedEvent]) -> list[Origin | None]:
+        """Return the senders, calls and entropies of the events' transactions."""
+        with self._changed:
+            return [self._origins.get(each.transaction) for each in recorded]
 
     def wait_past(self, transactions: int, timeout: float) -> int:
         """Return the number of transactions once it differs, or after ``timeout`` seconds."""
@@ -192,6 +199,10 @@ class LocalLedger(Ledger):
     ) -> list[RecordedEvent]:
         """Return up to ``limit`` events of an experiment past the cursor ``after``."""
         return self._deployment.events(experiment, after, limit)
+
+    def read_origins(self, recorded: Sequence[RecordedEvent]) -> list[Origin | None]:
+        """Return the senders, calls and entropies of the events' transactions."""
+        return self._deployment.read_origins(recorded)
 
     def wait_for_change(self, timeout: float) -> bool:
         """Return whether something has changed since the last wait, waiting up to ``timeout``."""

@@ -42,7 +42,7 @@ from colearn_ledger.chains.hooks import Sent
 from colearn_ledger.chains.journal import Premise
 from colearn_ledger.keys.signing import cosmos_domain
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.ledger import Receipt, RecordedEvent, TransactionCost
+from colearn_ledger.ledger import Origin, Receipt, RecordedEvent, TransactionCost
 from colearn_ledger.networks.cosmos_access import CosmosAccess
 from colearn_ledger.protocol import Account, ExperimentId, LedgerError, UnknownExperiment
 
@@ -115,6 +115,10 @@ class DeployedContract(ContractConnection[Refused]):
                 raise TransactionMissing(self.node.name, name)
             costs.append(read_cost(executed))
         return costs
+
+    def read_origins(self, recorded: Sequence[RecordedEvent]) -> list[Origin | None]:
+        """Return ``None`` for every event: transactions are not read from Cosmos chains yet."""
+        return [None for _ in recorded]
 
     def wait_past(self, seen: Head | None, timeout: float) -> Block | None:
         """Return the head once it is not ``seen``; otherwise after ``timeout`` seconds."""

@@ -118,6 +118,7 @@ class ContractAbi:
         self.functions = {e.name: e for kind, e in entries if kind == "function"}
         self.events = {e.name: e for kind, e in entries if kind == "event"}
         self.errors = {e.name: e for kind, e in entries if kind == "error"}
+        self._functions = {e.hash[:4]: e for e in self.functions.values()}
         self._errors = {e.hash[:4]: e for e in self.errors.values()}
         self._events = {e.hash: e for e in self.events.values()}
 
@@ -125,6 +126,17 @@ class ContractAbi:
         """Return the data of a call."""
         entry = self.functions[function]
         return entry.hash[:4] + coder.encode(entry.types, arguments)
+
+    def decode_call(self, data: bytes) -> tuple[str, tuple[Any, ...]] | None:
+        """Return the name and arguments of a call, ``None`` for another contract's function.
+
+        Raises:
+            BadAnswer: the data has a selector of the contract but cannot be decoded.
+        """
+        entry = self._functions.get(data[:4])
+        if entry is None:
+            return None
+        return entry.name, _decode(entry.types, data[4:], f"a call of {entry.name}")
 
     def decode_answer(self, function: str, data: bytes) -> Any:
         """Decode the single value that a function returned; structs are tuples.

@@ -30,6 +30,7 @@ from colearn_ledger.chains.evm.events import EventReader
 from colearn_ledger.chains.evm.heads import subscribe
 from colearn_ledger.chains.evm.node import Block, Node, TransactionReceipt
 from colearn_ledger.chains.evm.node_group import open_node
+from colearn_ledger.chains.evm.origins import read_origins
 from colearn_ledger.chains.evm.sender import Request, Sender, find_base_fee
 from colearn_ledger.chains.evm.wire import error_from_wire
 from colearn_ledger.chains.heads import Head, Heads
@@ -38,7 +39,7 @@ from colearn_ledger.chains.journal import Entry, Premise
 from colearn_ledger.chains.subscription import Subscription
 from colearn_ledger.keys.signing import signing_domain
 from colearn_ledger.keys.wallet import Wallet
-from colearn_ledger.ledger import LedgerUnavailable, Receipt, RecordedEvent, TransactionCost
+from colearn_ledger.ledger import LedgerUnavailable, Origin, Receipt, RecordedEvent, TransactionCost
 from colearn_ledger.protocol import Account, Event, ExperimentId, LedgerError, UnknownExperiment
 from colearn_ledger.text.urls import Urls
 
@@ -115,6 +116,10 @@ class DeployedContract(ContractConnection[Reverted]):
             fee = None if price is None else gas * price
             costs.append(TransactionCost(Account(receipt.sender), gas, fee, "wei"))
         return costs
+
+    def read_origins(self, recorded: Sequence[RecordedEvent]) -> list[Origin | None]:
+        """Return the senders, calls and entropies of the events' transactions."""
+        return read_origins(self.node, self.contract, self.artifact.abi, recorded)
 
     def wait_past(self, seen: Head | None, timeout: float) -> Block | None:
         """Return the head once it is not ``seen``; otherwise after ``timeout`` seconds."""

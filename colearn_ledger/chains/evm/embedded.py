@@ -118,6 +118,7 @@ class EmbeddedProvider(BaseProvider):
         first = BlockContext(0, int(clock()), _GAS_LIMIT, _BASE_FEE, entropy(32))
         self._blocks = [_Block(first, keccak(first.entropy))]
         self._receipts: dict[str, dict[str, Any]] = {}
+        self._transactions: dict[str, dict[str, Any]] = {}
         self._logs: list[dict[str, Any]] = []
         self._blocks_of_logs: list[int] = []
         self._methods: dict[str, Callable[..., Any]] = {
@@ -129,7 +130,7 @@ class EmbeddedProvider(BaseProvider):
             "eth_getBlockByNumber": self._find_block,
             "eth_getCode": lambda account, block: hexadecimal(self._account(account).code),
             "eth_getLogs": self._find_logs,
-            "eth_getTransactionByHash": self._receipts.get,
+            "eth_getTransactionByHash": self._transactions.get,
             "eth_getTransactionCount": lambda account, block: hex(self._account(account).nonce),
             "eth_getTransactionReceipt": self._receipts.get,
             "eth_maxPriorityFeePerGas": lambda: hex(_TIP),
@@ -263,6 +264,12 @@ class EmbeddedProvider(BaseProvider):
         ]
         self._logs += logs
         self._blocks_of_logs += [block.context.number] * len(logs)
+        self._transactions[str(block.transaction)] = {
+            **place,
+            "from": to_checksum_address(transaction.sender),
+            "to": None if transaction.to is None else to_checksum_address(transaction.to),
+            "input": hexadecimal(transaction.data),
+        }
         has_made_contract = transaction.to is None and outcome.status == SUCCEEDED
         fee = min(transaction.max_fee, block.context.base_fee + transaction.tip)
         self._receipts[str(block.transaction)] = {

@@ -51,11 +51,11 @@ class EvmEncoder:
         """Return the data of a call or query."""
         pairs = zip(entry.arguments, arguments, strict=True)
         values = [part for argument, value in pairs for part in _to_wire(argument.kind, value)]
-        return self._abi.encode_call(_function(entry), values)
+        return self._abi.encode_call(function_name(entry), values)
 
     def decode(self, query: Query[T], arguments: Sequence[Any], answer: bytes) -> T:
         """Decode the contract's answer to a query."""
-        function = _function(query)
+        function = function_name(query)
         wire = self._abi.decode_answer(function, answer)
         value: T = decode_received(
             f"the answer to {function}",
@@ -64,7 +64,7 @@ class EvmEncoder:
         return value
 
 
-def _function(entry: Call | Query[Any]) -> str:
+def function_name(entry: Call | Query[Any]) -> str:
     """Return the name of the Solidity function."""
     first, *rest = entry.name.split("_")
     return first + "".join(word.capitalize() for word in rest)

@@ -28,6 +28,7 @@ from colearn_ledger.chains.evm.answers import (
 )
 from colearn_ledger.chains.evm.errors import Reverted
 from colearn_ledger.chains.evm.http_provider import HttpConfig, HttpProvider
+from colearn_ledger.chains.evm.sent_calls import SentCall, read_entropy, read_sent_call
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account, LedgerError
 
@@ -131,6 +132,16 @@ class Node(CheckedNode):
         """Return blocks by number, in one exchange if the node allows it."""
         wanted = [("eth_getBlockByNumber", (hex(number), False)) for number in numbers]
         return [None if answer is None else read_block(answer) for answer in self._ask_all(wanted)]
+
+    def entropies(self, numbers: Sequence[int]) -> list[bytes | None]:
+        """Return ``block.prevrandao`` in blocks by number, ``None`` where it is not known."""
+        wanted = [("eth_getBlockByNumber", (hex(number), False)) for number in numbers]
+        return [read_entropy(answer) for answer in self._ask_all(wanted)]
+
+    def transactions(self, names: Sequence[str]) -> list[SentCall | None]:
+        """Return transactions by hash, ``None`` for those that are not in a block."""
+        wanted = [("eth_getTransactionByHash", (name,)) for name in names]
+        return [read_sent_call(answer) for answer in self._ask_all(wanted)]
 
     def upcoming(self) -> Block:
         """Return the pending block, or the last one if the node does not report a pending one."""

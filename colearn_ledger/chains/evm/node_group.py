@@ -21,6 +21,7 @@ from colearn_ledger.chains.evm.node import (
     TransactionReceipt,
     Whereabouts,
 )
+from colearn_ledger.chains.evm.sent_calls import SentCall
 from colearn_ledger.chains.node_pool import NodePool, hash_of
 from colearn_ledger.protocol import Account, InvalidParameter
 from colearn_ledger.text.urls import Urls
@@ -99,6 +100,14 @@ class NodeGroup(Node):
     def blocks(self, numbers: Sequence[int]) -> list[Block | None]:
         """Return blocks by number."""
         return self._pool.ask(f"{len(numbers)} blocks", lambda node: node.blocks(numbers))
+
+    def entropies(self, numbers: Sequence[int]) -> list[bytes | None]:
+        """Return ``block.prevrandao`` in blocks by number."""
+        return self._pool.ask(f"{len(numbers)} blocks", lambda node: node.entropies(numbers))
+
+    def transactions(self, names: Sequence[str]) -> list[SentCall | None]:
+        """Return transactions by hash."""
+        return self._pool.ask(f"{len(names)} transactions", lambda node: node.transactions(names))
 
     def upcoming(self) -> Block:
         """Return the pending block; the last one if several nodes have to agree."""
