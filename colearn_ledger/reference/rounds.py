@@ -37,11 +37,14 @@ class Transaction:
         caller: the account that signed the call.
         time: the block's time, in seconds since the epoch.
         entropy: the chain's 32 random bytes.
+        proposers: the learners that the chain drew for the round that the call begins. An audit
+            gives them if it cannot read the entropy; they are drawn from the seed otherwise.
     """
 
     caller: Account
     time: int
     entropy: bytes
+    proposers: tuple[Account, ...] | None = None
 
 
 def start_experiment(state: ExperimentState, tx: Transaction, domain: SigningDomain) -> list[Event]:
@@ -55,7 +58,7 @@ def start_experiment(state: ExperimentState, tx: Transaction, domain: SigningDom
 
 def _begin_round(state: ExperimentState, tx: Transaction) -> Event:
     eligible = len(state.active) - 1
-    proposers = select_proposers(state)
+    proposers = select_proposers(state, tx.proposers)
     round_ = RoundState(
         index=len(state.rounds),
         slots=[ProposerSlot(proposer) for proposer in proposers],

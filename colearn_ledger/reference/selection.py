@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
-from colearn_ledger.protocol import Account
+from colearn_ledger.protocol import Account, LedgerError
 from colearn_ledger.reference.state import ExperimentState
 
 
-def select_proposers(state: ExperimentState) -> list[Account]:
-    """Select the proposers of the round that begins, in the order of their slots."""
+class ImpossibleDraw(LedgerError):
+    """No seed leads to these proposers."""
+
+
+def select_proposers(
+    state: ExperimentState, drawn: Sequence[Account] | None = None
+) -> list[Account]:
+    """Select the proposers of the round that begins, in the order of their slots.
+
+    Args:
+        state: the experiment.
+        drawn: the proposers that the chain drew at random; ``None`` draws them from the seed.
+
+    Raises:
+        ImpossibleDraw: no seed leads to ``drawn``; nothing has changed.
+    """
     count = min(state.params.proposers, len(state.active))
-    return _draw(state, count) if state.at_random else _take_turns(state, count)
+    if not state.at_random:
+        return _take_turns(state, count)
+    return _draw(state, count) if drawn is None else _follow_draw(state, count, drawn)
 
 
 def _take_turns(state: ExperimentState, count: int) -> list[Account]:
@@ -34,6 +51,23 @@ def _draw(state: ExperimentState, count: int) -> list[Account]:
         proposers.append(active[state.drawn])
         state.drawn += 1
     return proposers
+
+
+def _follow_draw(state: ExperimentState, count: int, drawn: Sequence[Account]) -> list[Account]:
+    """Change the active list as the draw of these proposers did."""
+    active, done, left_out = list(state.active), state.drawn, 0
+    if len(drawn) != count:
+        raise ImpossibleDraw(f"{len(drawn)} proposers were drawn instead of {count}")
+    for slot, account in enumerate(drawn):
+        if done == len(active):
+            done, left_out = 0, slot
+        choices = active[done : len(active) - left_out]
+        if account not in choices:
+            raise ImpossibleDraw(f"{account} was not among those that could be drawn")
+        _swap(active, done, done + choices.index(account))
+        done += 1
+    state.active[:], state.drawn = active, done
+    return list(drawn)
 
 
 def take_from_list(state: ExperimentState, account: Account) -> None:
