@@ -1,0 +1,18 @@
+"""Audit an experiment: replay its events, compare them with the contract, and check its files."""
+
+from __future__ import annotations
+
+from colearn_ledger.audit.auditing import Progress, Stage, audit_experiment
+from colearn_ledger.audit.findings import AuditCounts, AuditReport, Finding, FindingKind
+from colearn_ledger.audit.reading import ChangingLedger
+
+__all__ = [
+    "AuditCounts",
+    "AuditReport",
+    "ChangingLedger",
+    "Finding",
+    "FindingKind",
+    "Progress",
+    "Stage",
+    "audit_experiment",
+]

@@ -1,0 +1,119 @@
+"""Audit an experiment from a ledger and a store, without a wallet and without trusting anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from colearn_ledger.audit.comparing import compare_state
+from colearn_ledger.audit.files import FileAuditor
+from colearn_ledger.audit.findings import AuditReport
+from colearn_ledger.audit.reading import Snapshot, read_origins, read_snapshot
+from colearn_ledger.audit.replay import Replay, Replayed
+from colearn_ledger.ledger import LedgerView
+from colearn_ledger.protocol import ExperimentId
+from colearn_ledger.weights.store import ContentStore
+
+
+class Stage(StrEnum):
+    """What an audit is doing."""
+
+    EVENTS = "reading events"
+    TRANSACTIONS = "reading transactions"
+    FILES = "checking files"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an audit is; ``total`` is ``None`` while it is not known."""
+
+    stage: Stage
+    done: int
+    total: int | None = None
+
+
+ReportProgress = Callable[[Progress], None]
+
+
+def audit_experiment(
+    ledger: LedgerView,
+    store: ContentStore | None,
+    experiment: ExperimentId,
+    *,
+    timeout: float | None = None,
+    report_progress: ReportProgress = lambda _: None,
+) -> AuditReport:
+    """Audit an experiment. A view of the ledger suffices; no wallet is needed.
+
+    Args:
+        ledger: the ledger.
+        store: the store with the experiment's files; ``None`` checks no files.
+        experiment: the id of the experiment.
+        timeout: limit on the time to fetch each file, in seconds.
+        report_progress: called while the audit goes on. An error that it raises ends the audit.
+
+    Raises:
+        UnknownExperiment: the ledger has no such experiment.
+        LedgerUnavailable: the ledger did not answer, or has dropped old events.
+        ChangingLedger: the experiment changed during every attempt to read it.
+        SubnormalsFlushed: this thread flushes subnormal numbers to zero.
+    """
+    snapshot = read_snapshot(
+        ledger,
+        experiment,
+        report_done=lambda done: report_progress(Progress(Stage.EVENTS, done)),
+    )
+    events = snapshot.events
+    origins = read_origins(
+        ledger,
+        events,
+        report_done=lambda done: report_progress(Progress(Stage.TRANSACTIONS, done, len(events))),
+    )
+    replayed = Replay(ledger.domain, events, origins).run()
+    counts = replayed.counts
+    findings = [*replayed.findings, *compare_state(snapshot, replayed)]
+    counts.rounds = len(snapshot.rounds)
+    counts.ballots = sum(map(len, snapshot.ballots))
+    unchecked = _list_unchecked(snapshot, replayed)
+    if store is None:
+        unchecked.append("All files: no store was given.")
+    else:
+        total = _count_files(snapshot)
+        audit = FileAuditor(
+            store,
+            snapshot,
+            counts,
+            timeout=timeout,
+            report_done=lambda done: report_progress(Progress(Stage.FILES, done, total)),
+        ).run(replayed.announced)
+        findings += audit.findings
+        unchecked += audit.unchecked
+    return AuditReport(snapshot.experiment, tuple(findings), tuple(unchecked), counts)
+
+
+def _count_files(snapshot: Snapshot) -> int:
+    proposals = sum(len(round_.contents) for round_ in snapshot.rounds)
+    return 1 + (snapshot.experiment.params.initial is not None) + proposals
+
+
+def _list_unchecked(snapshot: Snapshot, replayed: Replayed) -> list[str]:
+    """Return sentences about what the replay could not check."""
+    sentences = []
+    if replayed.complete_rounds is not None:
+        sentences.append(
+            f"The events and the state from round {replayed.complete_rounds} on: they depend on "
+            "the event that the rules do not allow."
+        )
+    if replayed.without_call:
+        sentences.append(
+            f"{replayed.without_call} events were not compared with the calls that emitted them, "
+            "because the ledger does not show these calls: their senders, the scores, the "
+            "signatures of signed ballots and the salts of revealed ones."
+        )
+    if not replayed.seed_is_known:
+        sentences.append(
+            "The seeds of the random selections: they depend on the chain's entropy or on salts, "
+            "which this ledger does not show; each drawn learner was one that could be drawn."
+        )
+    return sentences

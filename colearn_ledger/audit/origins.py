@@ -1,0 +1,158 @@
+"""Compare events with the transactions that emitted them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from colearn_ledger.audit.findings import AuditCounts, describe
+from colearn_ledger.keys.signing import ballot_signer
+from colearn_ledger.ledger import Origin
+from colearn_ledger.protocol import (
+    Account,
+    Announced,
+    BallotSkipped,
+    CancelRequested,
+    Event,
+    ExperimentCancelled,
+    ExperimentCreated,
+    ExperimentStarted,
+    LearnerAdmitted,
+    LearnerJoined,
+    LearnerLeft,
+    LearnerRemoved,
+    ProposalDeclined,
+    RevealStarted,
+    RoundClosed,
+    SignedBallot,
+    SigningDomain,
+    SkipReason,
+    VoteCast,
+    VoteCommitted,
+    VotingStarted,
+    WeightsProposed,
+)
+from colearn_ledger.reference.ballots import basis_of
+from colearn_ledger.reference.state import ExperimentState
+
+Difference = tuple[str, str, str]
+"""What was checked, what was expected, and what was found."""
+
+_CALLS: dict[type[Event], tuple[str, ...]] = {
+    ExperimentCreated: ("create",),
+    LearnerAdmitted: ("admit",),
+    LearnerJoined: ("join",),
+    LearnerLeft: ("leave",),
+    LearnerRemoved: ("remove",),
+    ExperimentStarted: ("start",),
+    WeightsProposed: ("propose",),
+    ProposalDeclined: ("decline",),
+    VoteCommitted: ("commit",),
+    VotingStarted: ("advance",),
+    RevealStarted: ("advance",),
+    VoteCast: ("vote", "vote_signed", "reveal"),
+    BallotSkipped: ("vote_signed",),
+    RoundClosed: ("advance", "cancel"),
+    Announced: ("announce",),
+    CancelRequested: ("cancel",),
+    ExperimentCancelled: ("cancel",),
+}
+"""The calls that can emit an event as their first one."""
+
+_ACTORS: dict[str, Callable[[ExperimentState, Any], Account]] = {
+    **dict.fromkeys(("create", "admit", "start", "cancel"), lambda state, _: state.creator),
+    **dict.fromkeys(("join", "leave", "vote", "commit", "reveal"), lambda _, e: e.learner),
+    "announce": lambda _, e: e.learner,
+    **dict.fromkeys(("propose", "decline"), lambda _, e: e.proposer),
+}
+"""The account that must have sent a call; anyone may send the others."""
+
+_ARGUMENTS: dict[str, Callable[[ExperimentState, Any], tuple[Any, ...]]] = {
+    "create": lambda state, e: (e.params,),
+    "join": lambda state, e: (state.id, state.hash, e.encryption_key),
+    "leave": lambda state, e: (state.id,),
+    "remove": lambda state, e: (state.id, e.learner),
+    "start": lambda state, e: (state.id,),
+    "cancel": lambda state, e: (state.id,),
+    "advance": lambda state, e: (state.id,),
+    "propose": lambda state, e: (state.id, e.round, e.content, e.scores),
+    "decline": lambda state, e: (state.id, e.round),
+    "vote": lambda state, e: (state.id, e.round, state.rounds[e.round].proposals, e.vote),
+    "commit": lambda state, e: (state.id, e.round, state.rounds[e.round].proposals, e.commitment),
+    "reveal": lambda state, e: (state.id, e.round, e.vote),
+    "announce": lambda state, e: (state.id, e.topic, e.content),
+}
+"""The arguments to which an event leads; those of `reveal` without the salt."""
+
+
+def check_origin(
+    state: ExperimentState,
+    event: Event,
+    origin: Origin,
+    domain: SigningDomain,
+    counts: AuditCounts,
+) -> Iterator[Difference]:
+    """Yield the differences between an event and the transaction that emitted it.
+
+    Args:
+        state: the experiment after the event.
+        event: the first event of a call, or an event of a batch of ballots.
+        origin: the transaction.
+        domain: the ledger's signing domain.
+        counts: counts what was checked.
+    """
+    if origin.call is None:
+        return
+    name = origin.call.name
+    counts.transactions += 1
+    if name not in _CALLS.get(type(event), ()):
+        yield "call of the transaction", " or ".join(_CALLS.get(type(event), ())), name
+        return
+    actor = _ACTORS.get(name)
+    if actor is not None and origin.sender != actor(state, event):
+        yield f"sender of {name}", actor(state, event), origin.sender
+    if name == "vote_signed":
+        yield from _check_batch(state, event, origin, domain, counts)
+    elif name == "admit":
+        if getattr(event, "learner", None) not in origin.arguments[1]:
+            yield "admitted account", describe(origin.arguments[1]), _actor(event)
+    else:
+        expected = _ARGUMENTS[name](state, event)
+        given = origin.arguments[: len(expected)]
+        for argument, found, sent in zip(origin.call.arguments, expected, given, strict=False):
+            if found != sent:
+                yield f"{argument.name} of {name}", describe(sent), describe(found)
+    counts.reveals += name == "reveal"
+
+
+def _check_batch(
+    state: ExperimentState,
+    event: Event,
+    origin: Origin,
+    domain: SigningDomain,
+    counts: AuditCounts,
+) -> Iterator[Difference]:
+    """Check the signed ballot of an event, which is one of the transaction's batch."""
+    if not isinstance(event, VoteCast | BallotSkipped):
+        return
+    basis = basis_of(state, state.rounds[event.round])
+    ballots: list[SignedBallot] = [
+        ballot for ballot in origin.arguments[3] if ballot.learner == event.learner
+    ]
+    if isinstance(event, VoteCast):
+        ballots = [ballot for ballot in ballots if ballot.vote == event.vote]
+    subject = f"signed ballot of {event.learner}"
+    if not ballots:
+        yield subject, "a ballot like the event's in the transaction", "no such ballot"
+        return
+    counts.signatures += 1
+    valid = [ballot_signer(domain, basis, ballot) == event.learner for ballot in ballots]
+    if isinstance(event, BallotSkipped) and event.reason == SkipReason.BAD_SIGNATURE:
+        if all(valid):
+            yield subject, "an invalid signature, for which it was skipped", "a valid one"
+    elif not any(valid):
+        yield subject, "a signature of the learner", "an invalid signature"
+
+
+def _actor(event: Event) -> str:
+    return str(getattr(event, "learner", "nobody"))

@@ -1,0 +1,71 @@
+"""The stories of the protocol are honest experiments, so an audit of each finds nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from colearn_ledger.audit import audit_experiment
+from colearn_ledger.chains.evm.embedded import EmbeddedChain
+from colearn_ledger.keys.wallet import Wallet
+from colearn_ledger.ledger import Ledger
+from colearn_ledger.reference import LocalLedger
+from tests.scenarios.stories import AllStories
+from tests.support.samples import ANYONE, wallet_of
+from tests.support.world import World
+
+_START_TIME = 1_700_000_000
+
+
+class AuditedWorld(World):
+    """A world whose clock moves only when a story moves it; its experiments can be audited."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.time = _START_TIME
+        self.ledger = self.deploy()
+
+    def deploy(self) -> Ledger:
+        return LocalLedger.new(wallet_of(ANYONE), clock=lambda: self.time)
+
+    def connect(self, wallet: Wallet) -> Ledger:
+        return self.ledger.acting_for(wallet)
+
+    def set_time(self, time: int) -> None:
+        self.time = time
+
+    def audit(self) -> None:
+        """Audit all experiments of the story; every event must be compared with its call."""
+        for experiment in self.ledger.experiments():
+            report = audit_experiment(self.ledger, None, experiment.id)
+            assert report.findings == ()
+            assert report.unchecked == ("All files: no store was given.",)
+            assert report.counts.events == len(self.ledger.events(experiment.id))
+
+
+class EvmWorld(AuditedWorld):
+    def deploy(self) -> Ledger:
+        self.chain = EmbeddedChain(clock=lambda: self.time)
+        return self.chain.deploy(wallet_of(ANYONE))
+
+    def connect(self, wallet: Wallet) -> Ledger:
+        if wallet.address != wallet_of(ANYONE).address:
+            self.chain.fund(wallet)
+        return self.ledger.acting_for(wallet)
+
+
+class TestStoriesOnTheReference(AllStories):
+    @pytest.fixture
+    def world(self) -> Iterator[World]:
+        world = AuditedWorld()
+        yield world
+        world.audit()
+
+
+class TestStoriesOnAnEmbeddedChain(AllStories):
+    @pytest.fixture
+    def world(self) -> Iterator[World]:
+        world = EvmWorld()
+        yield world
+        world.audit()
