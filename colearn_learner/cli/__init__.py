@@ -38,6 +38,10 @@ _SUBCOMMANDS = {
     "agent": ("colearn_learner.cli.agent", "Run the agent of a learner."),
     "relay": ("colearn_learner.cli.relay", "Submit ballots for learners that cannot pay for gas."),
     "history": ("colearn_learner.cli.history", "Show what happened in an experiment."),
+    "audit": (
+        "colearn_learner.cli.audit",
+        "Check an experiment against its rules, from the chain and the store alone.",
+    ),
     "quickstart": (
         "colearn_learner.cli.quickstart",
         "Run a whole experiment on real nodes, command by command.",

@@ -145,6 +145,7 @@ SHOWS_FOREIGN_TEXT: dict[tuple[str, ...], tuple[Setup, tuple[str, ...]]] = {
     ("experiment", "list"): (hostile_experiment, ("--network", "local-evm")),
     ("experiment", "show"): (hostile_experiment, (REFERENCE,)),
     ("history",): (hostile_experiment, (REFERENCE,)),
+    ("audit",): (hostile_experiment, (REFERENCE, "--no-files")),
     ("experiment", "create"): (hostile_node, ("--spec", "experiment.toml", *KEY)),
     ("experiment", "join"): (hostile_node, (REFERENCE, *KEY)),
     ("experiment", "leave"): (hostile_node, (REFERENCE, *KEY)),

@@ -38,6 +38,7 @@ NOT_RUN_BLOCKS = {
 """Number of blocks per page that are not run: other machines, make, public chains."""
 
 CREATED_FILES = {
+    "audit.md": ("audit.json",),
     "quickstart.md": ("rounds.png", "runs/first/history.json"),
     "how-to/follow.md": ("rounds.html", "rounds.csv"),
     "how-to/publish.md": ("release/model.onnx", "release/SHA256SUMS"),
@@ -46,6 +47,7 @@ CREATED_FILES = {
 """Files that exist after all blocks of a page have run."""
 
 PRINTED_TEXTS = {
+    "audit.md": ("No findings.", "5 rounds"),
     "how-to/add-a-party.md": ("running",),
     "how-to/follow.md": ("completed", "clinic"),
     "how-to/move.md": ("accepted",),
@@ -84,6 +86,7 @@ run_agent alice 0 & run_agent bob 1 & run_agent carol 2 & wait
 )
 
 PREPARATIONS = {
+    "audit.md": _FINISHED_EXPERIMENT,
     "data-protection.md": _FINISHED_EXPERIMENT,
     "how-to/add-a-party.md": _CONTRACT,
     "how-to/follow.md": _FINISHED_EXPERIMENT,

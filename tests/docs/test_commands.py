@@ -21,6 +21,7 @@ NEEDED_COMMANDS = {
     ("demo",),
     ("deploy",),
     ("history",),
+    ("audit",),
     ("agent", "run"),
     ("relay", "run"),
     ("weights", "get"),

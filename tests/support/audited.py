@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,9 @@ from colearn_ledger.audit import AuditReport, audit_experiment
 from colearn_ledger.protocol import Merge, Selection
 from tests.support.lying_ledger import LyingLedger
 from tests.support.toyworld import TowardsTarget, World
+
+ROUND = 1
+"""The round in which frauds are planted."""
 
 SHAPES: dict[str, dict[str, Any]] = {
     "open": {},
@@ -40,3 +45,21 @@ def play(folder: Path, kind: str, shape: str, **terms: Any) -> World:
 def audit(world: World, ledger: LyingLedger | None = None, store: Any = None) -> AuditReport:
     """Audit an experiment through a ledger and a store, which are honest by default."""
     return audit_experiment(ledger or world.ledger, store or world.store(0), world.experiment)
+
+
+def is_in_audited_round(row: Any) -> bool:
+    """Return whether a row is of the round in which frauds are planted."""
+    return bool(row.index == ROUND)
+
+
+def change_slot(**changes: Any) -> Callable[[Any], Any]:
+    """Return a change of the first slot of a round."""
+
+    def change(slots: Any) -> Any:
+        values = {
+            name: new(getattr(slots[0], name)) if callable(new) else new
+            for name, new in changes.items()
+        }
+        return (replace(slots[0], **values), *slots[1:])
+
+    return change

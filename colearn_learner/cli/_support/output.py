@@ -188,6 +188,19 @@ def show_spinner(message: str) -> Iterator[None]:
 
 
 @contextmanager
+def show_steps(message: str) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal what the command is doing; yield a function that takes the next text."""
+    from rich.text import Text
+
+    console = open_console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status(Text(f"{escape_controls(message)} …")) as status:
+        yield lambda text: status.update(Text(f"{escape_controls(text)} …"))
+
+
+@contextmanager
 def show_transfer(message: str, size: int) -> Iterator[Callable[[int], None]]:
     """Show on a terminal how much of a transfer is done; yield a function that takes the bytes."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn

@@ -27,56 +27,22 @@ from colearn_ledger.protocol import (
     WeightsProposed,
 )
 from colearn_ledger.weights.unixfs import content_of
-from tests.support.audited import audit, play
+from tests.support.audited import ROUND, audit, change_slot, is_in_audited_round
 from tests.support.lying_ledger import (
     LyingLedger,
-    LyingStore,
     change_event,
     change_row,
     find_event,
 )
 from tests.support.toyworld import World
 
-ROUND = 1
 LAST = 3
 OTHER_FILE = content_of(b"another file")
 STRANGER = "0x" + "11" * 20
 
 
-@pytest.fixture(scope="module", params=["local", "evm"])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture(scope="module")
-def plural(kind: str, tmp_path_factory: pytest.TempPathFactory) -> World:
-    return play(tmp_path_factory.mktemp("plural"), kind, "plural mean")
-
-
-@pytest.fixture(scope="module")
-def secret(kind: str, tmp_path_factory: pytest.TempPathFactory) -> World:
-    return play(tmp_path_factory.mktemp("secret"), kind, "secret and random")
-
-
 def is_in_round(kind: type[Event]) -> Callable[[Event], bool]:
     return lambda event: isinstance(event, kind) and getattr(event, "round", None) == ROUND
-
-
-def row_of_round(row: Any) -> bool:
-    return bool(row.index == ROUND)
-
-
-def change_slot(**changes: Any) -> Callable[[Any], Any]:
-    """Return a change of the first slot of a round."""
-
-    def change(slots: Any) -> Any:
-        values = {
-            name: new(getattr(slots[0], name)) if callable(new) else new
-            for name, new in changes.items()
-        }
-        return (replace(slots[0], **values), *slots[1:])
-
-    return change
 
 
 def is_ballot(row: Any) -> bool:
@@ -129,32 +95,32 @@ def better_scores(vote: Vote) -> Vote:
 FRAUDS: dict[str, tuple[Callable[[LyingLedger], None], int | None]] = {
     "tally": (
         lambda ledger: change_row(
-            ledger, "rounds", row_of_round, slots=change_slot(approvals=lambda n: n + 1)
+            ledger, "rounds", is_in_audited_round, slots=change_slot(approvals=lambda n: n + 1)
         ),
         ROUND,
     ),
     "outcome": (
-        lambda ledger: change_row(ledger, "rounds", row_of_round, outcome=Outcome.REJECTED),
+        lambda ledger: change_row(ledger, "rounds", is_in_audited_round, outcome=Outcome.REJECTED),
         ROUND,
     ),
     "accepted slot": (
         lambda ledger: change_row(
-            ledger, "rounds", row_of_round, slots=change_slot(accepted=lambda yes: not yes)
+            ledger, "rounds", is_in_audited_round, slots=change_slot(accepted=lambda yes: not yes)
         ),
         ROUND,
     ),
     "content in the state": (
         lambda ledger: change_row(
-            ledger, "rounds", row_of_round, slots=change_slot(content=OTHER_FILE)
+            ledger, "rounds", is_in_audited_round, slots=change_slot(content=OTHER_FILE)
         ),
         ROUND,
     ),
     "time of closing": (
-        lambda ledger: change_row(ledger, "rounds", row_of_round, closed_at=lambda t: t + 1),
+        lambda ledger: change_row(ledger, "rounds", is_in_audited_round, closed_at=lambda t: t + 1),
         ROUND,
     ),
     "approvals needed": (
-        lambda ledger: change_row(ledger, "rounds", row_of_round, needed=1),
+        lambda ledger: change_row(ledger, "rounds", is_in_audited_round, needed=1),
         ROUND,
     ),
     "ballot": (
@@ -374,58 +340,3 @@ def test_ballot_other_than_its_commitment_is_found(secret: World):
     first = audit(secret, ledger).findings[0]
     assert first.round == 0
     assert "BadReveal" in first.found
-
-
-# ------------------------------------------------------------------ files
-
-
-def flip(data: bytes) -> bytes:
-    return data[:-1] + bytes([data[-1] ^ 1])
-
-
-@pytest.mark.parametrize(
-    ("rewrite", "kind_of_finding"),
-    [
-        (flip, FindingKind.FILE),
-        (lambda data: data[:-1], FindingKind.FILE),
-        (lambda data: data + b"\0", FindingKind.FILE),
-        (lambda _: b"", FindingKind.FILE),
-        (lambda _: None, FindingKind.UNAVAILABLE),
-    ],
-    ids=["changed", "truncated", "longer", "empty", "missing"],
-)
-@pytest.mark.parametrize("which", ["specification", "initial", "proposal"])
-def test_file_that_the_store_falsifies_is_found(
-    rewrite: Callable[[bytes], bytes | None],
-    kind_of_finding: FindingKind,
-    which: str,
-    plural: World,
-):
-    params = plural.ledger.experiment(plural.experiment).params
-    proposal = plural.rounds()[ROUND].contents[0]
-    content = {"specification": params.spec, "initial": params.initial, "proposal": proposal}[which]
-    findings = audit(plural, store=LyingStore(plural.store(0), content, rewrite)).findings
-    assert [(f.kind, f.round) for f in findings] == [
-        (kind_of_finding, ROUND if which == "proposal" else None)
-    ]
-    assert which in findings[0].subject
-
-
-def test_right_bytes_of_another_file_are_found(plural: World):
-    first, second = (plural.rounds()[ROUND].contents[slot] for slot in (0, 1))
-    with plural.store(0).get(second, max_size=10_000) as pieces:
-        other = b"".join(pieces)
-    store = LyingStore(plural.store(0), first, lambda _: other)
-    [finding] = audit(plural, store=store).findings
-    assert (finding.kind, finding.round) == (FindingKind.FILE, ROUND)
-    assert second.sha256 in finding.found
-
-
-def test_reference_that_no_bytes_match_is_found(plural: World):
-    content = plural.rounds()[ROUND].contents[0]
-    ledger = LyingLedger(plural.ledger)
-    broken = replace(content, size=content.size + 1)
-    change_row(ledger, "rounds", row_of_round, slots=change_slot(content=broken))
-    findings = audit(plural, ledger).findings
-    assert {finding.round for finding in findings} == {ROUND}
-    assert any(finding.meaning.startswith("No bytes") for finding in findings)

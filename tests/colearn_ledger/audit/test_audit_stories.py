@@ -44,15 +44,36 @@ class AuditedWorld(World):
             assert report.counts.events == len(self.ledger.events(experiment.id))
 
 
+class Chain:
+    """An embedded chain, which the stories of this module share; each deploys its contract."""
+
+    def __init__(self) -> None:
+        self.time = _START_TIME
+        self.embedded = EmbeddedChain(clock=lambda: self.time)
+        self.funded = {wallet_of(ANYONE).address}
+
+
 class EvmWorld(AuditedWorld):
+    def __init__(self, chain: Chain) -> None:
+        self.chain = chain
+        super().__init__()
+
     def deploy(self) -> Ledger:
-        self.chain = EmbeddedChain(clock=lambda: self.time)
-        return self.chain.deploy(wallet_of(ANYONE))
+        return self.chain.embedded.deploy(wallet_of(ANYONE))
 
     def connect(self, wallet: Wallet) -> Ledger:
-        if wallet.address != wallet_of(ANYONE).address:
-            self.chain.fund(wallet)
+        if wallet.address not in self.chain.funded:
+            self.chain.funded.add(wallet.address)
+            self.chain.embedded.fund(wallet)
         return self.ledger.acting_for(wallet)
+
+    def set_time(self, time: int) -> None:
+        self.chain.time = time
+
+
+@pytest.fixture(scope="module")
+def chain() -> Chain:
+    return Chain()
 
 
 class TestStoriesOnTheReference(AllStories):
@@ -65,7 +86,7 @@ class TestStoriesOnTheReference(AllStories):
 
 class TestStoriesOnAnEmbeddedChain(AllStories):
     @pytest.fixture
-    def world(self) -> Iterator[World]:
-        world = EvmWorld()
+    def world(self, chain: Chain) -> Iterator[World]:
+        world = EvmWorld(chain)
         yield world
         world.audit()
