@@ -14,6 +14,7 @@ import pytest
 from colearn_learner.agent.loop import Agent
 from colearn_learner.agent.observation import Action
 from colearn_learner.catalogue.factories import share
+from colearn_ledger.audit import audit_experiment
 from colearn_ledger.chains.evm.embedded import EmbeddedChain
 from colearn_ledger.history import read_history
 from colearn_ledger.keys.wallet import Wallet
@@ -83,6 +84,7 @@ def run(views: Sequence[Ledger], folder: Path, **terms: int) -> tuple[dict[str, 
             assert agent.step() == Action.JOINED
         while {agent.step() for agent in agents} != {Action.DONE}:
             pass
+    assert audit_experiment(views[0], store, experiment).findings == ()
     history = read_history(views[0], experiment)
     files = []
     for content in history.experiment.current:

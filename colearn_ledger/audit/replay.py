@@ -272,7 +272,8 @@ class Replay:
     def _find_begun_round(self, number: int) -> RoundStarted | None:
         """Return the next event that begins a round in the transaction of an event."""
         name = self._events[number].transaction
-        for recorded in self._events[number:]:
+        for place in range(number, len(self._events)):
+            recorded = self._events[place]
             if recorded.transaction != name:
                 return None
             if isinstance(recorded.event, RoundStarted):

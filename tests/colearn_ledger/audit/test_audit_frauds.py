@@ -14,6 +14,7 @@ from colearn_ledger.protocol import (
     BallotState,
     Event,
     Experiment,
+    ExperimentCompleted,
     LearnerJoined,
     Outcome,
     RoundClosed,
@@ -82,6 +83,13 @@ def invent_ballot(events: list[RecordedEvent], at: int) -> list[RecordedEvent]:
     event = replace(ballot, learner=STRANGER)
     invented = replace(events[at], cursor=events[at].cursor - 1, event=event)
     return [*events[:at], invented, *events[at:]]
+
+
+def drop_end(ledger: LyingLedger) -> None:
+    def rewrite(events: list[RecordedEvent]) -> list[RecordedEvent]:
+        return events[: find_event(events, lambda event: isinstance(event, ExperimentCompleted))]
+
+    ledger.rewrite_events = rewrite
 
 
 def add_bit(vote: Vote) -> Vote:
@@ -222,6 +230,23 @@ FRAUDS: dict[str, tuple[Callable[[LyingLedger], None], int | None]] = {
     "ballot doubled": (lambda ledger: edit_events(ledger, VoteCast, double), ROUND),
     "events reordered": (lambda ledger: edit_events(ledger, VotingStarted, swap), ROUND),
     "ballot invented": (lambda ledger: edit_events(ledger, VoteCast, invent_ballot), ROUND),
+    "time of a ballot": (
+        lambda ledger: edit_events(
+            ledger,
+            VoteCast,
+            lambda e, at: [*e[:at], replace(e[at], time=e[at].time - 50), *e[at + 1 :]],
+        ),
+        ROUND,
+    ),
+    "place of a ballot": (
+        lambda ledger: edit_events(
+            ledger,
+            VoteCast,
+            lambda e, at: [*e[:at], replace(e[at], cursor=e[at - 1].cursor), *e[at + 1 :]],
+        ),
+        ROUND,
+    ),
+    "end dropped": (drop_end, LAST),
     "events truncated": (
         lambda ledger: edit_events(ledger, RoundClosed, lambda events, at: events[: at + 1]),
         ROUND + 1,
