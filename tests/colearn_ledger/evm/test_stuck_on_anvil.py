@@ -46,6 +46,7 @@ class TestStuckTransactions:
             wait_until_true(lambda: proxy.asked.count("eth_getBlockByNumber") > asked + 5)
             assert len(chain.read_journal()) == 2  # the deployment, and this one
             pass_over(chain, lambda: len(chain.read_journal()) > 2, gwei=3)
+            wait_until_true(lambda: chain.pool()[1]["hash"] == chain.read_journal()[-1]["hash"])
             chain.mine()
             assert waiting.receipt().experiment == 1
 
