@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from colearn_ledger.audit.findings import AuditCounts, describe
@@ -17,6 +18,7 @@ from colearn_ledger.protocol import (
     ExperimentCancelled,
     ExperimentCreated,
     ExperimentStarted,
+    InvalidParameter,
     LearnerAdmitted,
     LearnerJoined,
     LearnerLeft,
@@ -32,7 +34,7 @@ from colearn_ledger.protocol import (
     VotingStarted,
     WeightsProposed,
 )
-from colearn_ledger.reference.ballots import basis_of
+from colearn_ledger.reference.ballots import basis_of, check_vote
 from colearn_ledger.reference.state import ExperimentState
 
 Difference = tuple[str, str, str]
@@ -91,6 +93,7 @@ def check_origin(
     origin: Origin,
     domain: SigningDomain,
     counts: AuditCounts,
+    place: tuple[int, int] = (0, 1),
 ) -> Iterator[Difference]:
     """Yield the differences between an event and the transaction that emitted it.
 
@@ -100,6 +103,7 @@ def check_origin(
         origin: the transaction.
         domain: the ledger's signing domain.
         counts: counts what was checked.
+        place: the event's position among the ballots of its transaction, and their number.
     """
     if origin.call is None:
         return
@@ -112,7 +116,12 @@ def check_origin(
     if actor is not None and origin.sender != actor(state, event):
         yield f"sender of {name}", actor(state, event), origin.sender
     if name == "vote_signed":
-        yield from _check_batch(state, event, origin, domain, counts)
+        ballots, (position, number) = origin.arguments[3], place
+        if position == number - 1 and number != len(ballots):
+            yield "ballots of the batch", describe(len(ballots)), describe(number)
+        if isinstance(event, VoteCast | BallotSkipped) and position < len(ballots):
+            counts.signatures += 1
+            yield from _check_ballot(state, event, ballots[position], domain)
     elif name == "admit":
         if getattr(event, "learner", None) not in origin.arguments[1]:
             yield "admitted account", describe(origin.arguments[1]), _actor(event)
@@ -125,33 +134,29 @@ def check_origin(
     counts.reveals += name == "reveal"
 
 
-def _check_batch(
+def _check_ballot(
     state: ExperimentState,
-    event: Event,
-    origin: Origin,
+    event: VoteCast | BallotSkipped,
+    ballot: SignedBallot,
     domain: SigningDomain,
-    counts: AuditCounts,
 ) -> Iterator[Difference]:
-    """Check the signed ballot of an event, which is one of the transaction's batch."""
-    if not isinstance(event, VoteCast | BallotSkipped):
-        return
-    basis = basis_of(state, state.rounds[event.round])
-    ballots: list[SignedBallot] = [
-        ballot for ballot in origin.arguments[3] if ballot.learner == event.learner
-    ]
-    if isinstance(event, VoteCast):
-        ballots = [ballot for ballot in ballots if ballot.vote == event.vote]
+    """Compare an event with the signed ballot in the same position of the batch."""
+    round_ = state.rounds[event.round]
     subject = f"signed ballot of {event.learner}"
-    if not ballots:
-        yield subject, "a ballot like the event's in the transaction", "no such ballot"
+    vote = event.vote if isinstance(event, VoteCast) else ballot.vote
+    if (ballot.learner, ballot.vote) != (event.learner, vote):
+        yield subject, "a ballot like the event's in the transaction", "another ballot"
         return
-    counts.signatures += 1
-    valid = [ballot_signer(domain, basis, ballot) == event.learner for ballot in ballots]
-    if isinstance(event, BallotSkipped) and event.reason == SkipReason.BAD_SIGNATURE:
-        if all(valid):
-            yield subject, "an invalid signature, for which it was skipped", "a valid one"
-    elif not any(valid):
+    reason = None if isinstance(event, VoteCast) else event.reason
+    is_valid = ballot_signer(domain, basis_of(state, round_), ballot) == ballot.learner
+    if is_valid and reason == SkipReason.BAD_SIGNATURE:
+        yield subject, "an invalid signature, for which it was skipped", "a valid one"
+    elif not is_valid and reason != SkipReason.BAD_SIGNATURE:
         yield subject, "a signature of the learner", "an invalid signature"
+    if reason == SkipReason.INVALID_BALLOT:
+        with suppress(InvalidParameter):
+            check_vote(round_, ballot.learner, ballot.vote)
+            yield subject, "approvals that are refused, for which it was skipped", "allowed ones"
 
 
 def _actor(event: Event) -> str:

@@ -293,9 +293,24 @@ class Replay:
         if state.at_random and recorded.transaction in names:
             self._done.counts.selections += 1
         for subject, expected, found in check_origin(
-            state, recorded.event, origin, self._domain, self._done.counts
+            state, recorded.event, origin, self._domain, self._done.counts, self._place(number)
         ):
             self._add(FindingKind.TRANSACTION, recorded.event, subject, expected, found)
+
+    def _place(self, number: int) -> tuple[int, int]:
+        """Return an event's position among the ballots of its transaction, and their number."""
+        first = last = number
+        while first and self._is_ballot_of(first - 1, number):
+            first -= 1
+        while last + 1 < len(self._events) and self._is_ballot_of(last + 1, number):
+            last += 1
+        return number - first, last - first + 1
+
+    def _is_ballot_of(self, number: int, other: int) -> bool:
+        """Return whether an event is a ballot in the transaction of another one."""
+        recorded = self._events[number]
+        is_same = recorded.transaction == self._events[other].transaction
+        return is_same and isinstance(recorded.event, _BALLOTS)
 
     def _check_order(self, number: int) -> None:
         if number == 0:

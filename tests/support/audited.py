@@ -7,8 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from colearn_ledger.audit import AuditReport, audit_experiment
-from colearn_ledger.protocol import Merge, Selection
+from colearn_ledger.keys.signing import sign_ballot
+from colearn_ledger.protocol import Basis, Merge, Scores, Selection, Vote
+from colearn_ledger.weights.codec import write_weights
+from tests.support.joining import join
 from tests.support.lying_ledger import LyingLedger
 from tests.support.toyworld import TowardsTarget, World
 
@@ -39,6 +44,29 @@ def play(folder: Path, kind: str, shape: str, **terms: Any) -> World:
     learners = [TowardsTarget(target) for target in targets]
     world = World(folder, learners, {"rounds": 4, **SHAPES[shape], **terms}, kind=kind)
     world.drive(world.agents())
+    return world
+
+
+def play_signed(folder: Path, kind: str) -> World:
+    """Play a round in which one account submits all ballots, of which one is signed wrongly."""
+    world = World(folder, [TowardsTarget(1.0) for _ in range(4)], {"rounds": 1}, kind=kind)
+    for view in world.views:
+        join(view, world.experiment).wait()
+    content = write_weights(world.store(0), [np.ones(3)])
+    [proposer] = world.ledger.round(world.experiment, 0).slots
+    number = [view.account for view in world.views].index(proposer.proposer)
+    world.views[number].propose(world.experiment, 0, content, Scores()).wait()
+    digest = world.ledger.round(world.experiment, 0).proposals
+    assert digest is not None
+    basis, vote = (
+        Basis(world.experiment, 0, digest),
+        Vote(1, (Scores(0.5, None), Scores(0.25, 1.0))),
+    )
+    voters = [wallet for i, wallet in enumerate(world.wallets) if i != number]
+    ballots = [sign_ballot(wallet, world.ledger.domain, basis, vote) for wallet in voters]
+    wrong = replace(ballots[0], vote=replace(vote, approvals=0))
+    batch = [wrong, *ballots, ballots[1]]
+    world.ledger.vote_signed(world.experiment, 0, digest, batch).wait()
     return world
 
 

@@ -18,11 +18,9 @@ from colearn_ledger.audit import (
     Stage,
     audit_experiment,
 )
-from colearn_ledger.keys.signing import sign_ballot
-from colearn_ledger.ledger import LedgerUnavailable, Origin
+from colearn_ledger.ledger import LedgerUnavailable, Origin, RecordedEvent
 from colearn_ledger.protocol import (
     BallotSkipped,
-    Basis,
     ContentRef,
     Event,
     LearnerJoined,
@@ -35,9 +33,9 @@ from colearn_ledger.protocol import (
 )
 from colearn_ledger.weights.codec import encode_weights, write_weights
 from colearn_ledger.weights.unixfs import content_of
-from tests.support.audited import SHAPES, audit, play
+from tests.support.audited import SHAPES, audit, play, play_signed
 from tests.support.joining import join
-from tests.support.lying_ledger import LyingLedger, change_event
+from tests.support.lying_ledger import LyingLedger, change_event, find_event
 from tests.support.toyworld import TowardsTarget, World
 
 ABSENT = Scores()
@@ -166,29 +164,6 @@ def test_ledger_that_never_rests_cannot_be_audited(tmp_path: Path):
 # ------------------------------------------------------------------ signed ballots
 
 
-def play_signed(folder: Path, kind: str) -> World:
-    """Play a round in which one account submits all ballots, of which one is signed wrongly."""
-    world = World(folder, [TowardsTarget(1.0) for _ in range(4)], {"rounds": 1}, kind=kind)
-    for view in world.views:
-        join(view, world.experiment).wait()
-    content = write_weights(world.store(0), [np.ones(3)])
-    [proposer] = world.ledger.round(world.experiment, 0).slots
-    number = [view.account for view in world.views].index(proposer.proposer)
-    world.views[number].propose(world.experiment, 0, content, ABSENT).wait()
-    digest = world.ledger.round(world.experiment, 0).proposals
-    assert digest is not None
-    basis, vote = (
-        Basis(world.experiment, 0, digest),
-        Vote(1, (Scores(0.5, None), Scores(0.25, 1.0))),
-    )
-    voters = [wallet for i, wallet in enumerate(world.wallets) if i != number]
-    ballots = [sign_ballot(wallet, world.ledger.domain, basis, vote) for wallet in voters]
-    wrong = replace(ballots[0], vote=replace(vote, approvals=0))
-    batch = [wrong, *ballots, ballots[1]]
-    world.ledger.vote_signed(world.experiment, 0, digest, batch).wait()
-    return world
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_signed_ballots_are_verified(kind: str, tmp_path: Path):
     report = audit(play_signed(tmp_path, kind))
@@ -212,6 +187,39 @@ def test_ballot_whose_signature_is_wrong_is_found(kind: str, tmp_path: Path):
     findings = audit(world, ledger).findings
     assert {(f.kind, f.round) for f in findings} == {(FindingKind.TRANSACTION, 0)}
     assert len(findings) == 4  # three that count, and the one that was cast twice
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_false_signature_of_a_repeated_ballot_is_found(kind: str, tmp_path: Path):
+    world = play_signed(tmp_path, kind)
+    ledger = LyingLedger(world.ledger)
+
+    def damage(origin: Origin | None) -> Origin | None:
+        if origin is None or origin.call is None or origin.call.name != "vote_signed":
+            return origin
+        *others, ballots = origin.arguments
+        last = replace(ballots[-1], signature=ballots[-1].signature[:-2] + b"\x01\x1b")
+        return replace(origin, arguments=(*others, [*ballots[:-1], last]))
+
+    ledger.rewrite_origin = damage
+    [finding] = audit(world, ledger).findings
+    assert (finding.kind, finding.round) == (FindingKind.TRANSACTION, 0)
+    assert finding.found == "an invalid signature"
+
+
+@pytest.mark.parametrize("place", [0, 4])
+def test_skipped_ballot_without_an_event_is_found(place: int, tmp_path: Path):
+    world = play_signed(tmp_path, "local")
+    ledger = LyingLedger(world.ledger)
+
+    def drop(events: list[RecordedEvent]) -> list[RecordedEvent]:
+        first = find_event(events, lambda event: isinstance(event, BallotSkipped))
+        return [*events[: first + place], *events[first + place + 1 :]]
+
+    ledger.rewrite_events = drop
+    findings = audit(world, ledger).findings
+    assert {(finding.kind, finding.round) for finding in findings} == {(FindingKind.TRANSACTION, 0)}
+    assert "ballots of the batch" in {finding.subject for finding in findings}
 
 
 @pytest.mark.parametrize("reason", [SkipReason.NOT_A_LEARNER, SkipReason.INVALID_BALLOT])
