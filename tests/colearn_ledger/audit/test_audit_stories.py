@@ -14,6 +14,7 @@ from colearn_ledger.reference import LocalLedger
 from tests.scenarios.stories import AllStories
 from tests.support.lying_ledger import LyingLedger
 from tests.support.samples import ANYONE, wallet_of
+from tests.support.second_audit import audit_again
 from tests.support.world import World
 
 _START_TIME = 1_700_000_000
@@ -73,6 +74,16 @@ class EvmWorld(AuditedWorld):
 
     def set_time(self, time: int) -> None:
         self.chain.time = time
+
+    def audit(self) -> None:
+        """Audit all experiments with both implementations."""
+        super().audit()
+        for experiment in self.ledger.experiments():
+            contract = self.ledger.domain.contract
+            report = audit_again(self.chain.embedded.provider, contract, experiment.id)
+            assert report["findings"] == []
+            assert report["unchecked"] == ["files and merges: out of scope"]
+            assert report["checked"]["events"] == len(self.ledger.events(experiment.id))
 
 
 @pytest.fixture(scope="module")

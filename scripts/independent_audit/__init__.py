@@ -1,0 +1,1 @@
+"""A second implementation of the audit, which imports none of our packages."""
