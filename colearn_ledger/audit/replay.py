@@ -93,7 +93,7 @@ class Replay:
         self._rules: Rules | None = None
         self._due: deque[Event] = deque()
         self._cause: RecordedEvent | None = None
-        self._failures = 0
+        self._failures = self._begun = 0
         self._first_failure: int | None = None
         self._is_lost = False
         self._done = Replayed()
@@ -149,12 +149,12 @@ class Replay:
             expected, found = getattr(due, name), getattr(event, name)
             if expected != found:
                 subject = f"{name} of {_name(event)}"
-                self._add(FindingKind.EVENT, event, subject, describe(expected), describe(found))
+                self._add(FindingKind.EVENT, due, subject, describe(expected), describe(found))
         if cause is not None and (recorded.transaction, recorded.time) != (
             cause.transaction,
             cause.time,
         ):
-            self._report(event, "is part of another transaction", cause.transaction, "another one")
+            self._report(due, "is part of another transaction", cause.transaction, "another one")
 
     # ------------------------------------------------------------------ events that a call emits
 
@@ -169,6 +169,7 @@ class Replay:
             self._report(event, "comes before the experiment", "experiment created", _name(event))
             self._is_lost = True
             return False
+        self._begun = len(done.state.rounds)
         tx = self._make_transaction(number)
         try:
             events = self._apply(tx, number)
@@ -338,12 +339,12 @@ class Replay:
         self._done.findings.append(Finding(kind, place, subject, expected, found, meaning))
 
     def _find_round(self, event: Event) -> int | None:
-        """Return the round of an event, or the current one; ``None`` before the start."""
+        """Return the round of an event, at most the current one; ``None`` before the start."""
         own: int | None = getattr(event, "round", None)
-        if own is not None:
-            return own
-        state = self._done.state
-        return len(state.rounds) - 1 if state is not None and state.rounds else None
+        if own is None:
+            return self._begun - 1 if self._begun else None
+        rounds = len(self._done.state.rounds) if self._done.state is not None else 0
+        return min(own, rounds - (not isinstance(event, RoundStarted))) if rounds else own
 
 
 def _name(event: Event) -> str:

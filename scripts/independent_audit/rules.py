@@ -70,12 +70,13 @@ class Replay:
 
     def run(self, events: Iterable[Row]) -> None:
         """Replay the events, up to the first one that cannot have happened."""
-        for event in chain(events, [Row(name="the end", tx="", call=None)]):
+        for event in chain(events, [Row(name="the end", tx="", call=None, fields=Row())]):
             name = "RoundClosed" if self.may_close else self.due or event.name
             place = len(self.rounds) - (name != "RoundStarted")
             try:
                 self._take(event, None if place < 0 else place)
             except Impossible as rule:
+                place = min(place, getattr(event.fields, "round", place))
                 self.compare(None if place < 0 else place, "events", str(rule), event.name)
                 self.stopped = True
                 return

@@ -11,6 +11,7 @@ from eth_utils.abi import event_abi_to_log_topic, function_abi_to_4byte_selector
 from web3.providers.base import BaseProvider
 
 from colearn_ledger.audit import ChangingLedger, audit_experiment
+from colearn_ledger.chains.errors import BadAnswer
 from colearn_ledger.chains.evm import EvmLedger
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.protocol import Account
@@ -57,7 +58,7 @@ def list_rounds(provider: BaseProvider, contract: Account, experiment: Any) -> t
     try:
         report = audit_experiment(EvmLedger.connect(provider, contract), None, experiment)
         first = [finding.round for finding in report.findings]
-    except (LedgerUnavailable, ChangingLedger):
+    except (LedgerUnavailable, ChangingLedger, BadAnswer):
         pass
     try:
         found = audit_again(provider, contract, experiment)

@@ -104,14 +104,14 @@ _DECODERS: dict[Kind, Callable[[Wire], Any]] = {
 
 def _split_batch(batch: bytes, voters: Sequence[Account]) -> list[SignedBallot]:
     """Return the ballots of a batch: learner, approvals, scores and compact signature of each."""
-    for exactly in (True, False):
+    for exactly, named in ((True, True), (False, True), (True, False)):
         for scores in range(32, 16 * (2 + MAX_PROPOSERS), 16):
             size = _ADDRESS + _APPROVALS + scores + _SIGNATURE
             starts = range(0, len(batch), size)
             if len(batch) % size or (exactly and len(starts) != len(voters)):
                 continue
             ballots = [_read_ballot(batch[at : at + size], scores) for at in starts]
-            if {ballot.learner for ballot in ballots} >= set(voters):
+            if not named or {ballot.learner for ballot in ballots} >= set(voters):
                 return ballots
     raise InvalidParameter("ballots")
 
