@@ -128,6 +128,7 @@ def test_failures_of_one_cause_are_grouped_with_the_line_that_raised():
     assert all(check.where.endswith(line) for check in crash)
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_learner_that_blocks_is_reported_with_its_line_and_ends_the_checks():
     noticed: list[SlowCheck] = []
     dog = Watchdog(limit=0.3, report_after=0.1, on_slow=noticed.append)
