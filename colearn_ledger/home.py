@@ -96,16 +96,19 @@ class FileLock:
             FileInUse: another process or thread has the lock.
             OSError: the file cannot be created.
         """
-        self._lock = _open_lock(path)
+        lock = _open_lock(path)
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            os.close(self._lock)
+            os.close(lock)
             raise FileInUse(f"{path} is locked by another process") from error
+        self._lock: int | None = lock
 
     def release(self) -> None:
-        """Release the lock."""
-        _close_lock(self._lock)
+        """Release the lock, unless that was done before."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            _close_lock(lock)
 
 
 def _open_lock(path: Path) -> int:

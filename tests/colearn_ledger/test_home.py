@@ -127,6 +127,13 @@ class TestLocks:
             raise ZeroDivisionError
         FileLock(tmp_path / "lock").release()
 
+    def test_second_release_of_a_lock_closes_no_other_file(self, tmp_path: Path):
+        lock = FileLock(tmp_path / "lock")
+        lock.release()
+        with (tmp_path / "other").open("wb") as other:  # it may have the lock's descriptor
+            lock.release()
+            os.fstat(other.fileno())
+
     def test_missing_folder_is_not_created(self, tmp_path: Path):
         with pytest.raises(FileNotFoundError), lock_file(tmp_path / "none" / "lock"):
             pass
