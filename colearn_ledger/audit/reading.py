@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from colearn_ledger.calls import BALLOTS
+from colearn_ledger.history.reading import read_pages
 from colearn_ledger.ledger import LedgerView, Origin, RecordedEvent
 from colearn_ledger.protocol import (
     MAX_PAGE,
@@ -22,7 +22,6 @@ from colearn_ledger.protocol import (
 _EVENTS_AT_ONCE = 1_000
 _ROUNDS_AT_ONCE = 50
 _ATTEMPTS = 5
-_Row = TypeVar("_Row")
 
 ReportDone = Callable[[int], None]
 """Called with the number of events, rounds or files that are done."""
@@ -101,8 +100,8 @@ def _read_pages_of_events(
 def _read_state(
     ledger: LedgerView, experiment: ExperimentId, events: list[RecordedEvent]
 ) -> Snapshot:
-    learners = _read_rows(lambda start: ledger.learners(experiment, start, MAX_PAGE))
-    rounds = _read_rows(lambda start: ledger.rounds(experiment, start, MAX_PAGE))
+    learners = read_pages(lambda start: ledger.learners(experiment, start, MAX_PAGE))
+    rounds = read_pages(lambda start: ledger.rounds(experiment, start, MAX_PAGE))
     return Snapshot(
         experiment=ledger.experiment(experiment),
         current=tuple(ledger.current_weights(experiment)),
@@ -111,15 +110,6 @@ def _read_state(
         ballots=_read_ballots(ledger, experiment, rounds, len(learners)),
         events=events,
     )
-
-
-def _read_rows(page: Callable[[int], list[_Row]]) -> list[_Row]:
-    rows: list[_Row] = []
-    while more := page(len(rows)):
-        rows += more
-        if len(more) < MAX_PAGE:
-            break
-    return rows
 
 
 def _read_ballots(

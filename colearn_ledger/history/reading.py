@@ -66,8 +66,8 @@ def read_history(
         LedgerUnavailable: the ledger did not answer the queries.
     """
     now = ledger.experiment(experiment)
-    learners = _read_pages(lambda start: ledger.learners(experiment, start, MAX_PAGE))
-    rounds = _read_pages(lambda start: ledger.rounds(experiment, start, MAX_PAGE))
+    learners = read_pages(lambda start: ledger.learners(experiment, start, MAX_PAGE))
+    rounds = read_pages(lambda start: ledger.rounds(experiment, start, MAX_PAGE))
     recorded = _read_events(ledger, experiment)
     ballots = _read_ballots(ledger, experiment, rounds, learners)
     pairs = zip(rounds, ballots, strict=True)
@@ -149,7 +149,12 @@ def _read_ballots(
     return rows
 
 
-def _read_pages(page: Callable[[int], list[_Row]]) -> list[_Row]:
+def read_pages(page: Callable[[int], list[_Row]]) -> list[_Row]:
+    """Return all rows of a query.
+
+    Args:
+        page: returns at most `MAX_PAGE` rows from a position on.
+    """
     rows: list[_Row] = []
     while more := page(len(rows)):
         rows += more
