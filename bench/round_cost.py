@@ -2,11 +2,11 @@
 
 Usage: .venv/bin/python bench/round_cost.py [--learners 5 20 100] [--proposers 1 8 16] [--rounds 5]
 
-All learners run as agents in this process, with weights of 1,000 numbers. What a round takes is
-therefore the price of the protocol: transactions and queries, and for each proposal writing,
-fetching, checking, hashing and pinning. The ledgers are `LocalLedger` (no chain), the compiled
-contract on an embedded EVM, and the contract on anvil, which mines a block for each transaction.
-The difference from `LocalLedger` is the chain's share.
+All learners run as agents in this process, on a thread per core as in a simulation, with weights of
+1,000 numbers. What a round takes is therefore the price of the protocol: transactions and queries,
+and for each proposal writing, fetching, checking, hashing and pinning. The ledgers are
+`LocalLedger` (no chain), the compiled contract on an embedded EVM, and the contract on anvil, which
+mines a block for each transaction. The difference from `LocalLedger` is the chain's share.
 
 The peer, in the same run, is a simulation of Flower's FedAvg with as many clients whose work takes
 no time either. It has no ledger, no votes and no files. Ray runs as many of them at a time as there
@@ -19,7 +19,6 @@ import argparse
 import os
 import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
@@ -34,6 +33,7 @@ from bench.flower_environment import FlowerJob, run_flower, show
 from bench.trivial import TrivialLearner
 from colearn_learner.agent.context import AgentConfig
 from colearn_learner.agent.loop import Agent
+from colearn_learner.agent.turns import count_cores, run_in_turns
 from colearn_ledger.chains.evm import EvmConfig, EvmLedger, EvmSenderConfig
 from colearn_ledger.chains.evm.embedded import EmbeddedChain
 from colearn_ledger.keys.wallet import Wallet
@@ -158,11 +158,7 @@ def run_agents(
             )
             for i, (view, store, learner) in enumerate(zip(views, stores, learners, strict=True))
         ]
-        threads = [threading.Thread(target=agent.run, daemon=True) for agent in agents]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        run_in_turns(agents, threads=count_cores())
 
 
 def measure_flower(learners: int, rounds: int) -> float:

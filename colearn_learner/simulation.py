@@ -1,7 +1,7 @@
 """Run many learners in one process as if on many machines, to develop models.
 
-Every learner has its own wallet, folder, thread and view of the ledger. Learners communicate only
-through the ledger and the store:
+Every learner has its own wallet, folder, agent and view of the ledger. Learners communicate only
+through the ledger and the store. A few threads run the agents in turn:
 
     result = simulation.run([make_learner(share) for share in shares], n_rounds=10)
     result.history.plot("rounds.png")
@@ -21,6 +21,7 @@ from typing import Any, Literal
 from colearn_learner.agent.context import AgentConfig
 from colearn_learner.agent.loop import Agent
 from colearn_learner.agent.observation import Action, Observation
+from colearn_learner.agent.turns import count_cores, run_in_turns
 from colearn_learner.compat.history import results_of
 from colearn_learner.compat.results import Results
 from colearn_learner.errors import LearnerError
@@ -71,8 +72,7 @@ class SimulationConfig:
         score_name: name of the score.
         higher_is_better: whether a higher score is better.
         secret_ballots: whether voters first commit, and reveal their ballots after all have.
-        n_proposers: number of learners that train and propose in each round, up to 16. Learners
-            train at the same time if there are several.
+        n_proposers: number of learners that train and propose in each round, up to 16.
         merge: ``mean`` or ``best``: what several accepted proposals of a round become. By default
             their mean, or the best one if the learners' weights have no mean.
         vote_rule: the rule by which agents approve proposals; by default that of experiments with
@@ -81,6 +81,8 @@ class SimulationConfig:
         keys: private keys, one per learner; by default new ones.
         on_event: called with each observation of the agents, in order.
         agent: configuration of all agents; their names are ``learner 0`` and so on.
+        threads: number of learners that train, or test proposals, at the same time; by default one
+            per core.
     """
 
     name: str = "simulation"
@@ -96,6 +98,7 @@ class SimulationConfig:
     keys: Sequence[str | bytes] | None = None
     on_event: Callable[[Observation], None] | None = None
     agent: AgentConfig = field(default_factory=lambda: AgentConfig(poll=0.5, fetch_patience=5.0))
+    threads: int = field(default_factory=count_cores)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +198,7 @@ def run(
             agent.on_observation(watch.observe)
         _join_in_order(agents)
         try:
-            _run_to_the_end(agents, watch)
+            _run_to_the_end(agents, config.threads)
         except KeyboardInterrupt as interruption:
             so_far = _result(views[0], experiment, root, watch.cost, has_page=folder is not None)
             raise SimulationInterrupted(so_far) from interruption
@@ -213,25 +216,12 @@ class _Watch:
         self._listener = listener
         self._one_at_a_time = threading.Lock()
         self.cost = 0
-        self.begin = threading.Event()  # set once every agent would be waited for
-        self.stop = threading.Event()
-        self.failure: BaseException | None = None
 
     def observe(self, observation: Observation) -> None:
         with self._one_at_a_time:
             self.cost += observation.cost
             if self._listener is not None:
                 self._listener(observation)
-
-    def run(self, agent: Agent, finished: threading.Event) -> None:
-        self.begin.wait()
-        try:
-            agent.run(self.stop)
-        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-            self.failure = self.failure or error
-            self.stop.set()
-        finally:
-            finished.set()
 
 
 def _check(
@@ -249,6 +239,8 @@ def _check(
         raise SimulationError(
             f"n_proposers is {config.n_proposers}; give a number from 1 to {MAX_PROPOSERS}"
         )
+    if config.threads < 1:
+        raise SimulationError(f"threads is {config.threads}; give at least one")
     if config.merge not in (None, "mean", "best"):
         raise SimulationError(f"there is no merge {config.merge!r}; choose mean or best")
     if config.keys is not None and len(config.keys) != len(learners):
@@ -351,36 +343,11 @@ def _join_in_order(agents: Sequence[Agent]) -> None:
             raise SimulationError("a learner could not join; see the log")
 
 
-def _run_to_the_end(agents: Sequence[Agent], watch: _Watch) -> None:
-    running: list[tuple[threading.Thread, threading.Event]] = []
+def _run_to_the_end(agents: Sequence[Agent], threads: int) -> None:
     try:
-        for i, agent in enumerate(agents):
-            finished = threading.Event()
-            thread = threading.Thread(
-                target=watch.run, args=(agent, finished), name=f"learner-{i}", daemon=True
-            )
-            thread.start()
-            running.append((thread, finished))
-        watch.begin.set()
-        _wait_for(running)
-    finally:
-        watch.stop.set()
-        watch.begin.set()
-        _wait_for(running)
-    if watch.failure is not None:
-        raise SimulationError(f"an agent failed: {watch.failure}") from watch.failure
-
-
-def _wait_for(running: Sequence[tuple[threading.Thread, threading.Event]]) -> None:
-    """Wait for agents to finish, without blocking Ctrl-C.
-
-    `Thread.join` alone does not suffice: after Ctrl-C interrupts it, the thread counts as finished
-    even while it runs (CPython 3.11).
-    """
-    for thread, finished in running:
-        while not finished.wait(timeout=0.2):
-            pass
-        thread.join()
+        run_in_turns(agents, threads=threads)
+    except Exception as error:
+        raise SimulationError(f"an agent failed: {error}") from error
 
 
 def _result(

@@ -10,7 +10,24 @@ from pathlib import Path
 from colearn_learner.errors import LearnerError
 from colearn_ledger.home import HomeNotWritable
 from colearn_ledger.ledger import LedgerUnavailable
-from colearn_ledger.protocol import Account, LedgerError, ProtocolError, UnknownExperiment
+from colearn_ledger.protocol import (
+    Account,
+    AlreadyJoined,
+    AlreadyVoted,
+    DeadlineNotPassed,
+    DeadlinePassed,
+    LedgerError,
+    NotAdmitted,
+    NotALearner,
+    NotEligible,
+    NotProposer,
+    ProtocolError,
+    UnknownExperiment,
+    WrongPhase,
+    WrongProposals,
+    WrongRound,
+    WrongStatus,
+)
 from colearn_ledger.spec import SpecError
 from colearn_ledger.weights.errors import SubnormalsFlushed
 from colearn_ledger.weights.store import (
@@ -53,6 +70,22 @@ def writing_folder(path: Path) -> Iterator[None]:
     except OSError as error:
         raise FolderNotWritable(path, error) from error
 
+
+OVERTAKEN = (
+    AlreadyJoined,
+    AlreadyVoted,
+    DeadlineNotPassed,
+    DeadlinePassed,
+    NotAdmitted,
+    NotALearner,
+    NotEligible,
+    NotProposer,
+    WrongPhase,
+    WrongProposals,
+    WrongRound,
+    WrongStatus,
+)
+"""Refusals after which to read the ledger again: it has moved on, or the call came too early."""
 
 RETRIED = (LedgerError, FolderNotWritable)
 """The errors after which an agent may try again, as often as `max_retries` allows."""

@@ -13,6 +13,8 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event as StopSignal
 from typing import Any
@@ -20,7 +22,7 @@ from typing import Any
 from colearn_learner.agent.adopt import WeightsAdopter
 from colearn_learner.agent.announce import confirm_merge
 from colearn_learner.agent.context import AgentConfig, AgentContext
-from colearn_learner.agent.errors import RETRIED, AgentStopped, max_retries
+from colearn_learner.agent.errors import OVERTAKEN, RETRIED, AgentStopped, max_retries
 from colearn_learner.agent.fit import LearnerDoesNotFit, LearnerSendsPickles, check_fit, check_safe
 from colearn_learner.agent.folder import AgentFolder
 from colearn_learner.agent.key_watch import KeyWatch
@@ -33,48 +35,20 @@ from colearn_ledger.backoff import Backoff
 from colearn_ledger.ledger import Ledger, Pending
 from colearn_ledger.protocol import (
     Agenda,
-    AlreadyJoined,
-    AlreadyVoted,
     BadReveal,
     Basis,
-    DeadlineNotPassed,
-    DeadlinePassed,
     Duty,
     Experiment,
     ExperimentId,
     Learner,
-    NotAdmitted,
-    NotALearner,
-    NotEligible,
-    NotProposer,
     Round,
     Status,
     WrongExperiment,
-    WrongPhase,
-    WrongProposals,
-    WrongRound,
-    WrongStatus,
     commitment_hash,
 )
 from colearn_ledger.weights.store import ContentStore
 
 _log = logging.getLogger(__name__)
-
-_OVERTAKEN = (
-    AlreadyJoined,
-    AlreadyVoted,
-    DeadlineNotPassed,
-    DeadlinePassed,
-    NotAdmitted,
-    NotALearner,
-    NotEligible,
-    NotProposer,
-    WrongPhase,
-    WrongProposals,
-    WrongRound,
-    WrongStatus,
-)
-"""Refusals after which to read the ledger again: it has moved on, or the call came too early."""
 
 
 class Agent:
@@ -123,6 +97,7 @@ class Agent:
         self._not_revealable: set[tuple[int, bytes | None]] = set()
         self._learner_checked = False
         self._agenda: Agenda | None = None
+        self._failures: Counter[type[Exception]] = Counter()
         self._stepped_at = time.monotonic()
 
     def on_observation(self, listener: Listener) -> None:
@@ -163,31 +138,55 @@ class Agent:
             KeyUsedElsewhere: another agent uses the same key.
             AgentStopped: retrying would not help; the message explains why and what to do.
         """
-        self._context.stop = stop = stop or StopSignal()
-        failures: Counter[type[Exception]] = Counter()
-        action = Action.WAITED
-        while not stop.is_set():
-            try:
+        stop = stop or StopSignal()
+        while not self.perform_duties(stop) and not stop.is_set():
+            with self._retrying(stop):
+                self._context.schedule.wait(self._ledger, self._agenda, stop)
+
+    def perform_duties(self, stop: StopSignal) -> bool:
+        """Perform the duties that are due now, without waiting for others.
+
+        Args:
+            stop: ends the work between two duties, and the pauses after failures.
+
+        Returns:
+            Whether the experiment has ended, for this learner.
+
+        Raises: the errors of `run`.
+        """
+        self._context.stop = stop
+        action: Action | None = None
+        while not stop.is_set() and action not in (Action.WAITED, Action.DONE):
+            last, action = action, None
+            with self._retrying(stop):
                 is_new = self._ledger.wait_for_change(0)  # later changes lead to another step
-                agenda = self._agenda if action == Action.ADOPTED and not is_new else None
+                agenda = self._agenda if last == Action.ADOPTED and not is_new else None
                 action = self.step() if agenda is None else self._act(agenda)
-                failures.clear()
-                if action == Action.DONE:
-                    return
-                if action == Action.WAITED and self._agenda is not None:
-                    self._waiting.report(self._agenda)
-                    self._context.schedule.wait(self._ledger, self._agenda, stop)
-            except RETRIED as error:
-                action = Action.WAITED
-                failures[type(error)] += 1
-                most = max_retries(error, has_read=self._agenda is not None)
-                if failures[type(error)] > most:
-                    raise AgentStopped(self._ledger.account, self._folder.path, error) from error
-                pause = self._backoff.pause(failures.total())
-                _log.warning("%s: %s; trying again in %.1f s", self._name, error, pause)
-                stop.wait(pause)
-            finally:
-                self._stepped_at = time.monotonic()
+                self._failures.clear()
+        if action == Action.WAITED and self._agenda is not None:
+            self._waiting.report(self._agenda)
+        return action == Action.DONE
+
+    def wait_for_change(self, timeout: float, stop: StopSignal) -> None:
+        """Wait until the ledger has changed since the last step, up to ``timeout`` seconds."""
+        with self._retrying(stop):
+            self._ledger.wait_for_change(timeout)
+
+    @contextmanager
+    def _retrying(self, stop: StopSignal) -> Iterator[None]:
+        """Pause after a failure that may pass, and raise `AgentStopped` after too many."""
+        try:
+            yield
+        except RETRIED as error:
+            self._failures[type(error)] += 1
+            most = max_retries(error, has_read=self._agenda is not None)
+            if self._failures[type(error)] > most:
+                raise AgentStopped(self._ledger.account, self._folder.path, error) from error
+            pause = self._backoff.pause(self._failures.total())
+            _log.warning("%s: %s; trying again in %.1f s", self._name, error, pause)
+            stop.wait(pause)
+        finally:
+            self._stepped_at = time.monotonic()
 
     def step(self) -> Action:
         """Read the ledger and perform at most one action that is due now."""
@@ -206,7 +205,7 @@ class Agent:
             self._proposal_maker.drop_past(experiment)
             self._ballot_maker.drop_past(experiment)
             return self._key_watch.run(lambda: self._perform(agenda, learner), Action.WAITED)
-        except _OVERTAKEN as error:
+        except OVERTAKEN as error:
             _log.info("%s: overtaken: %s", self._name, error)
             self._context.schedule.retry()
             return Action.WAITED

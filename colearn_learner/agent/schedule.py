@@ -45,12 +45,12 @@ class StepSchedule:
         self._retries += 1
         self.look_again_in(max(0.0, min(limit, self._backoff.pause(self._retries))))
 
-    def wait(self, ledger: Ledger, agenda: Agenda, stop: StopSignal) -> None:
+    def wait(self, ledger: Ledger, agenda: Agenda | None, stop: StopSignal) -> None:
         """Wait until the agent has to act again, or ``stop`` is set.
 
         Args:
             ledger: the ledger.
-            agenda: the agenda of the last step.
+            agenda: the agenda of the last step, if one was read.
             stop: ends the wait.
 
         Raises:
@@ -63,7 +63,7 @@ class StepSchedule:
             left = max(0.0, ends - time.monotonic())
             if ledger.wait_for_change(min(self._poll, left)) or time.monotonic() >= ends:
                 return
-            if agenda.round is not None and self._has_just_ended(agenda.round, ledger):
+            if agenda is not None and agenda.round and self._has_just_ended(agenda.round, ledger):
                 return
 
     def _has_just_ended(self, round_: Round, ledger: Ledger) -> bool:

@@ -90,7 +90,7 @@ def test_interrupted_simulation_stops_its_agents_and_keeps_its_partial_result(tm
     learners = [TowardsTarget(n) for n in (1, 2, 3)]
     with pytest.raises(SimulationInterrupted) as interrupted:
         simulation.run(learners, 100_000, folder=tmp_path, config=config)
-    assert not [t.name for t in threading.enumerate() if t.name.startswith("learner-")]
+    assert not [t.name for t in threading.enumerate() if t.name.startswith("agents-")]
     for index in range(3):
         journal = tmp_path / "agents" / str(index) / "journal.jsonl"
         owner = json.loads(journal.read_text().splitlines()[0])["owner"]
@@ -149,7 +149,7 @@ def test_simulation_interrupted_while_it_starts_agents_lets_none_train(
 
     def start_and_interrupt(thread: threading.Thread) -> None:
         start(thread)
-        if thread.name == "learner-0":
+        if thread.name == "agents-0":
             learner.training.wait(timeout=1)  # an agent at work now would not be waited for
             raise KeyboardInterrupt
 

@@ -182,6 +182,7 @@ def test_weights_that_others_cannot_use_are_refused_at_creation(weights, message
         (make_learners(1, 2), {"vote_threshold": math.nan}, "vote threshold"),
         (make_learners(1, 2), {"ledger": "paper"}, "choose local or evm"),
         (make_learners(1, 2), {"config": SimulationConfig(n_proposers=17)}, "from 1 to 16"),
+        (make_learners(1, 2), {"config": SimulationConfig(threads=0)}, "threads is 0"),
         (make_learners(1, 2), {"config": SimulationConfig(merge="sum")}, "choose mean or best"),
         (make_learners(1, 2), {"config": SimulationConfig(vote_rule="x")}, "better-alone"),
         (make_learners(1, 2), {"config": SimulationConfig(tolerance=-1)}, "of at least 0"),

@@ -4,10 +4,11 @@
     pins/<owner>/<cid>             an empty file: the owner keeps this content
     incoming/<random>              a file being written, locked by its writer
     lock                           locked while pinning, naming a file or collecting
+    collected                      an empty file, as old as the last collection
 
 `DirectoryStore.unpin` removes the content if it is old enough and nobody else pins it. `collect`
-does so for all content; an unpin also collects if the last time was ``spare`` seconds ago, so that
-a store contains little more than the content that its users pin. A process may be killed at any
+does so for all content; an unpin also collects if nobody has for ``spare`` seconds, so that a store
+contains little more than the content that its users pin. A process may be killed at any
 time: the files in ``files`` are always complete. Files that it left in ``incoming`` are no longer
 locked, and the next process that opens the store removes them.
 """
@@ -69,7 +70,6 @@ class DirectoryStore:
                 f"{owner!r} cannot own pins; use up to 100 letters, digits, '_', '.' and '-'"
             )
         self._spare = spare
-        self._collected: float | None = None  # in the file system's time
         self._root = Path(path)
         self._pins = self._root / "pins" / owner
         with _writing("open the store"):
@@ -168,8 +168,8 @@ class DirectoryStore:
     def unpin(self, content: ContentRef) -> None:
         """Remove this owner's pin, and the file if nobody pins it and it is old enough.
 
-        This does not list the store, which has many files in an experiment with many proposers.
-        Other files without pins are collected now and then.
+        This does not list the store, which has many files in an experiment with many proposers, nor
+        the owners of a file that is not old enough. Files that stay are collected later.
         """
         file = self._file(content)
         with _writing("remove a pin"), lock_file(self._root / "lock"):
@@ -178,11 +178,10 @@ class DirectoryStore:
             sync_folder(self._pins)
         try:
             with _writing("remove a file"), lock_file(self._root / "lock"):
-                now = self._time()
-                owners = (self._root / "pins").iterdir()
-                if not any((owner / file.name).exists() for owner in owners):
-                    _remove_if_older(file, now - self._spare)
-            if self._collected is None or now - self._collected >= self._spare:
+                limit = self._time() - self._spare
+                if _is_older(file, limit) and not self._has_pins(file.name):
+                    file.unlink()
+            if _is_older(self._root / "collected", limit, missing=True):
                 self.collect()
         except ContentNotStored as error:
             # for example another user's files; the pin is removed anyway
@@ -207,16 +206,20 @@ class DirectoryStore:
         removed = 0
         with _writing("collect"), lock_file(self._root / "lock"):
             pinned = {pin.name for pin in (self._root / "pins").glob("*/*")}
-            now = self._time()
-            limit = now - (self._spare if older_than is None else older_than)
+            limit = self._time() - (self._spare if older_than is None else older_than)
             for file in (self._root / "files").glob("*/*"):
-                if file.name not in pinned:
-                    removed += _remove_if_older(file, limit)
+                if file.name not in pinned and _is_older(file, limit):
+                    file.unlink()
+                    removed += 1
             self._remove_leftovers()
-            self._collected = now
+            (self._root / "collected").touch()
         if removed:
             _log.info("removed %d files without pins", removed)
         return removed
+
+    def _has_pins(self, name: str) -> bool:
+        owners = (self._root / "pins").iterdir()
+        return any((owner / name).exists() for owner in owners)
 
     def _time(self) -> float:
         """Return the file system's time, which may differ from this machine's clock."""
@@ -257,15 +260,12 @@ class DirectoryStore:
                 path.unlink()
 
 
-def _remove_if_older(file: Path, limit: float) -> bool:
-    """Remove a file that was put before a time; return whether it was removed."""
+def _is_older(file: Path, limit: float, *, missing: bool = False) -> bool:
+    """Return whether a file was put at a time or before; ``missing`` if it does not exist."""
     try:
-        if file.stat().st_mtime > limit:
-            return False
-        file.unlink()
+        return file.stat().st_mtime <= limit
     except FileNotFoundError:
-        return False
-    return True
+        return missing
 
 
 @contextmanager

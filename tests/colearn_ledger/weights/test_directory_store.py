@@ -181,7 +181,6 @@ class TestPins:
     def test_unpinning_removes_a_file_that_is_old_and_not_pinned(self, root: Path):
         alice, bob = DirectoryStore(root, owner="alice"), DirectoryStore(root, owner="bob")
         alice.unpin(alice.put([b"collects for the first time"]))
-        bob.unpin(bob.put([b"collects for the first time"]))
         shared, recent = alice.put([DATA]), alice.put([b"recent"])
         for owner, content in ((alice, shared), (alice, recent), (bob, shared)):
             owner.pin(content)
@@ -192,20 +191,16 @@ class TestPins:
         bob.unpin(shared)
         assert not bob.has(shared)
 
-    def test_unpinning_lists_the_store_only_now_and_then(
-        self, root: Path, monkeypatch: pytest.MonkeyPatch
-    ):
-        store, collected = DirectoryStore(root, spare=3_600), []
-        content, collect = store.put([DATA]), store.collect
-        monkeypatch.setattr(store, "collect", lambda: collected.append(collect()))
-        for _ in range(3):
-            store.unpin(content)
-        assert len(collected) == 1
-        forgotten = store.put([b"never pinned"])
+    def test_unpinning_collects_only_if_no_owner_has_for_a_while(self, root: Path):
+        alice, bob = DirectoryStore(root, owner="alice"), DirectoryStore(root, owner="bob")
+        content, forgotten = alice.put([DATA]), alice.put([b"never pinned"])
+        alice.unpin(content)
         os.utime(path_of(root, forgotten), (0, 0))
-        monkeypatch.setattr(store, "_time", lambda real=store._time: real() + 3_600)
-        store.unpin(content)
-        assert (len(collected), store.has(forgotten)) == (2, False)
+        bob.unpin(content)
+        assert bob.has(forgotten)
+        os.utime(root / "collected", (0, 0))
+        bob.unpin(content)
+        assert not bob.has(forgotten)
 
     def test_recently_stored_file_is_not_collected(self, store: DirectoryStore, root: Path):
         content = store.put([DATA])
