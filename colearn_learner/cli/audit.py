@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from colearn_learner.cli._support.certificates import CertificateOptions, certificate_options
 from colearn_learner.cli._support.collect import collect
 from colearn_learner.cli._support.connect import Place, choose_store, open_content_store
 from colearn_learner.cli._support.errors import report_errors
@@ -28,12 +29,16 @@ from colearn_learner.cli._support.output import (
     show_steps,
 )
 from colearn_learner.cli._support.refusals import explain_refusals
+from colearn_learner.cli._support.subcommands import CommandWithSubcommands
+from colearn_learner.cli.audit_verify import verify
 from colearn_learner.errors import LearnerError
 from colearn_ledger.networks.profiles import EvmNetwork
-from colearn_ledger.protocol import LedgerError
+from colearn_ledger.protocol import ExperimentId, LedgerError
 
 if TYPE_CHECKING:
     from colearn_ledger.audit import AuditReport, Finding, Progress
+    from colearn_ledger.audit.certificate import Source
+    from colearn_ledger.ledger import LedgerView
     from colearn_ledger.weights.store import ContentStore
 
 _FOUND, _UNABLE = 1, 2
@@ -57,7 +62,7 @@ class _Options:
     as_json: bool
 
 
-@click.command()
+@click.command(cls=CommandWithSubcommands)
 @experiment_argument
 @store_option
 @click.option("--no-files", is_flag=True, help="Check only the chain, and fetch no files.")
@@ -68,10 +73,13 @@ class _Options:
     show_default=True,
     help="The most seconds to wait for each file.",
 )
+@certificate_options
 @json_option
 @collect(_Options, "options")
 @report_errors
-def audit(*, experiment: ExperimentOptions, options: _Options) -> None:
+def audit(
+    *, experiment: ExperimentOptions, certificate: CertificateOptions, options: _Options
+) -> None:
     """Check an experiment against its rules, from the chain and the store alone.
 
     Replays every event through the rules of the protocol, compares the contract's state with the
@@ -80,16 +88,27 @@ def audit(*, experiment: ExperimentOptions, options: _Options) -> None:
 
     Exit codes: 0 nothing was found, 1 there are findings, 2 the experiment could not be checked.
     """
-    place = experiment.find()
+    with _explain_failures():
+        certificate.check(no_files=options.no_files)
+    found = experiment.find()
+    place = _read_newest(found)
     with _explain_failures(), explain_refusals(place.reference):
         store = None if options.no_files else _open_store(place, options)
-        report = _audit(place, store, options)
+        certificate.check_experiment(found)
+        ledger = place.open_view()
+        report = _audit(ledger, place.experiment, store, options)
     if options.as_json:
         print_json({"reference": str(place.reference), **report.to_dict()})
     else:
         _print_report(place, report)
+    if store is not None:
+        with _explain_failures():
+            certificate.write(_make_source(place, report, ledger, store, options))
     if report.findings:
         raise click.exceptions.Exit(_FOUND)
+
+
+audit.add_command(verify)
 
 
 @contextmanager
@@ -108,20 +127,38 @@ def _open_store(place: Place, options: _Options) -> ContentStore:
     return open_content_store(choose_store(options.store, place.network), "auditor", to_read=True)
 
 
-def _audit(place: Place, store: ContentStore | None, options: _Options) -> AuditReport:
+def _read_newest(place: Place) -> Place:
+    """Return a place whose state is read from the last block, up to which events are read, too."""
+    if not isinstance(place.network, EvmNetwork):
+        return place
+    return replace(place, network=replace(place.network, confirmations=1))
+
+
+def _audit(
+    ledger: LedgerView, experiment: ExperimentId, store: ContentStore | None, options: _Options
+) -> AuditReport:
     from colearn_ledger.audit import audit_experiment
 
-    if isinstance(place.network, EvmNetwork):
-        # events are read up to the last block, so the state has to be that of the last block too
-        place = replace(place, network=replace(place.network, confirmations=1))
     with show_steps("reading the contract") as show:
         return audit_experiment(
-            place.open_view(),
+            ledger,
             store,
-            place.experiment,
+            experiment,
             timeout=options.timeout,
             report_progress=lambda progress: show(_describe_progress(progress)),
         )
+
+
+def _make_source(
+    place: Place,
+    report: AuditReport,
+    ledger: LedgerView,
+    store: ContentStore,
+    options: _Options,
+) -> Source:
+    from colearn_ledger.audit.certificate import Source
+
+    return Source(str(place.reference), report, ledger, store, options.timeout)
 
 
 def _describe_progress(progress: Progress) -> str:

@@ -12,7 +12,7 @@ from colearn_ledger.audit.findings import AuditReport
 from colearn_ledger.audit.reading import Snapshot, read_origins, read_snapshot
 from colearn_ledger.audit.replay import Replay, Replayed
 from colearn_ledger.ledger import LedgerView
-from colearn_ledger.protocol import ExperimentId
+from colearn_ledger.protocol import ContentRef, ExperimentId
 from colearn_ledger.weights.store import ContentStore
 
 
@@ -76,6 +76,7 @@ def audit_experiment(
     counts.rounds = len(snapshot.rounds)
     counts.ballots = sum(map(len, snapshot.ballots))
     unchecked = _list_unchecked(snapshot, replayed)
+    weights: dict[int, ContentRef] = {}
     if store is None:
         unchecked.append("All files: no store was given.")
     else:
@@ -89,7 +90,15 @@ def audit_experiment(
         ).run(replayed.announced)
         findings += audit.findings
         unchecked += audit.unchecked
-    return AuditReport(snapshot.experiment, tuple(findings), tuple(unchecked), counts)
+        weights = {place: content for place, content in audit.current.items() if content}
+    return AuditReport(
+        snapshot.experiment,
+        tuple(findings),
+        tuple(unchecked),
+        counts,
+        history=snapshot.make_history(),
+        weights=weights,
+    )
 
 
 def _count_files(snapshot: Snapshot) -> int:

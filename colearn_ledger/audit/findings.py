@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from colearn_ledger.protocol import ContentRef, Experiment, Status
+
+if TYPE_CHECKING:
+    from colearn_ledger.history import History
 
 _VERSION = 1
 
@@ -80,12 +83,17 @@ class AuditReport:
         findings: the contradictions, in order of discovery.
         unchecked: what could not be checked, and why, in one sentence each.
         counts: how much was checked.
+        history: the experiment's history, made of the answers that were checked.
+        weights: the weights that each accepting round made current, computed from its files; those
+            that could not be computed are missing.
     """
 
     experiment: Experiment
     findings: tuple[Finding, ...]
-    unchecked: tuple[str, ...] = ()
-    counts: AuditCounts = field(default_factory=AuditCounts)
+    unchecked: tuple[str, ...]
+    counts: AuditCounts
+    history: History
+    weights: Mapping[int, ContentRef] = field(default_factory=dict)
 
     @property
     def is_clean(self) -> bool:

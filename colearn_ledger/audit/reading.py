@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from colearn_ledger.calls import BALLOTS
-from colearn_ledger.history.reading import read_pages
+from colearn_ledger.history import History
+from colearn_ledger.history.reading import make_history, read_pages
 from colearn_ledger.ledger import LedgerView, Origin, RecordedEvent
 from colearn_ledger.protocol import (
     MAX_PAGE,
@@ -44,6 +45,10 @@ class Snapshot:
     rounds: list[Round]
     ballots: list[list[Ballot]]
     events: list[RecordedEvent]
+
+    def make_history(self) -> History:
+        """Return the experiment's history from what was read."""
+        return make_history(self.experiment, self.learners, self.rounds, self.ballots, self.events)
 
 
 def read_snapshot(

@@ -8,7 +8,7 @@ those in them are absent and `History.scores_complete` is false.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,6 +27,7 @@ from colearn_ledger.protocol import (
     Announced,
     Ballot,
     ContentRef,
+    Experiment,
     ExperimentId,
     Learner,
     LedgerError,
@@ -70,16 +71,45 @@ def read_history(
     rounds = read_pages(lambda start: ledger.rounds(experiment, start, MAX_PAGE))
     recorded = _read_events(ledger, experiment)
     ballots = _read_ballots(ledger, experiment, rounds, learners)
-    pairs = zip(rounds, ballots, strict=True)
     return History(
         now,
         tuple(learners),
-        tuple(_round_record(round_, rows, recorded) for round_, rows in pairs),
+        _join_records(rounds, ballots, recorded),
         recorded.complete,
         tuple(recorded.announcements),
         score=None if store is None else _try_score(store, now.params.spec),
         names=dict(names or {}),
     )
+
+
+def make_history(
+    experiment: Experiment,
+    learners: Sequence[Learner],
+    rounds: Sequence[Round],
+    ballots: Sequence[list[Ballot]],
+    events: Iterable[RecordedEvent],
+) -> History:
+    """Return the history that `read_history` would read, from answers that were read before.
+
+    Args:
+        experiment: its current state.
+        learners: every learner, in order of index.
+        rounds: every round that has begun.
+        ballots: the ballots of each round, with a row for each learner.
+        events: every event.
+    """
+    recorded = _Recorded()
+    for event in events:
+        recorded.add(event)
+    records = _join_records(rounds, ballots, recorded)
+    return History(experiment, tuple(learners), records, True, tuple(recorded.announcements))
+
+
+def _join_records(
+    rounds: Sequence[Round], ballots: Sequence[list[Ballot]], recorded: _Recorded
+) -> tuple[RoundRecord, ...]:
+    pairs = zip(rounds, ballots, strict=True)
+    return tuple(_round_record(round_, rows, recorded) for round_, rows in pairs)
 
 
 def read_score(store: ContentStore, spec: ContentRef) -> ScoreKind:

@@ -235,6 +235,16 @@ def check_weights(file: BinaryIO, schema: WeightsSchema | None) -> None:
             check_finite(name, opened.elements(name, start, stop))
 
 
+def read_merge_record(file: BinaryIO) -> MergeRecord | None:
+    """Return what the header of a file of weights lists as merged; the tensors are not read.
+
+    Raises:
+        WeightsError: the header is defective; the subclass identifies the defect.
+    """
+    opened = TensorFile.parse_file(file, max_header=MAX_MERGED_HEADER)
+    return _read_header(opened, None).merged
+
+
 def check_finite(name: str, array: Array) -> None:
     """Refuse an array of a floating data type that contains NaN or infinity.
 

@@ -175,7 +175,7 @@ class TensorFile:
         return cls._parse(lambda begin, size: data[begin : begin + size], len(data), max_header)
 
     @classmethod
-    def parse_file(cls, file: BinaryIO) -> TensorFile:
+    def parse_file(cls, file: BinaryIO, *, max_header: int = MAX_HEADER) -> TensorFile:
         """Parse a file on disk, which has to stay open; its tensors are not read yet.
 
         Raises:
@@ -187,7 +187,7 @@ class TensorFile:
             file.seek(begin)
             return file.read(size)
 
-        return cls._parse(read, file.seek(0, os.SEEK_END), MAX_HEADER)
+        return cls._parse(read, file.seek(0, os.SEEK_END), max_header)
 
     def array(self, name: str) -> Array:
         """Return a tensor, aligned and writable.

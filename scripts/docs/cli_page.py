@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import click
 
 from colearn_learner.cli import main
+from colearn_learner.cli._support.subcommands import CommandWithSubcommands
 
 HEAD = """# Commands
 
@@ -26,12 +27,21 @@ def _describe(command: click.Command, context: click.Context) -> Iterator[str]:
     """Yield the sections of a command and all its subcommands."""
     if context.parent is not None:
         yield _format_section(command, context)
+    for name, found in _list_subcommands(command, context):
+        below = click.Context(found, info_name=name, parent=context)
+        yield from _describe(found, below)
+
+
+def _list_subcommands(
+    command: click.Command, context: click.Context
+) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, CommandWithSubcommands):
+        yield from command.subcommands.items()
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             found = command.get_command(context, name)
             if found is not None:
-                below = click.Context(found, info_name=name, parent=context)
-                yield from _describe(found, below)
+                yield name, found
 
 
 def _format_section(command: click.Command, context: click.Context) -> str:

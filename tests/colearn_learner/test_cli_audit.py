@@ -10,16 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from colearn_learner.cli import main
-from colearn_ledger.chains.evm import EvmLedger
-from colearn_ledger.ledger import LedgerUnavailable, LedgerView
-from colearn_ledger.networks.address_book import Networks
-from colearn_ledger.networks.profiles import EvmNetwork
+from colearn_ledger.ledger import LedgerUnavailable
+from tests.support.audit_commands import REFERENCE, connect_commands
 from tests.support.audited import play
 from tests.support.lying_ledger import LyingLedger
 from tests.support.toyworld import World
-
-CONTRACT = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
-REFERENCE = f"eip155:31337:{CONTRACT}/1"
 
 
 @pytest.fixture(scope="module")
@@ -29,23 +24,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture
 def ledger(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LyingLedger:
-    """Connect commands to a ledger that can lie; it does not unless a test changes it."""
-    for name in ("COLEARN_NETWORK", "COLEARN_STORE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("COLEARN_HOME", str(tmp_path / "home"))
-    store = f"folder:{world.folder / 'store'}"
-    network = EvmNetwork(
-        "local-evm", "http://x", 31337, store=store, contracts=(CONTRACT,), confirmations=3
-    )
-    Networks().save(network)
-    found = LyingLedger(world.ledger)
-
-    def connect(*_: Any, config: Any, **__: Any) -> LedgerView:
-        assert config.sending.confirmations == 1  # the state has to be as new as the events
-        return found
-
-    monkeypatch.setattr(EvmLedger, "connect", connect)
-    return found
+    return connect_commands(world, tmp_path / "home", monkeypatch).ledger
 
 
 def run(*arguments: str) -> Result:
@@ -58,6 +37,14 @@ def test_honest_experiment_has_no_findings(ledger: LyingLedger):
     assert "No findings." in result.stdout
     assert "4 merges computed again" in result.stdout
     assert result.stderr == ""
+
+
+def test_state_is_as_new_as_the_events(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    connected = connect_commands(world, tmp_path / "home", monkeypatch)
+    assert run().exit_code == 0
+    assert connected.confirmations == [1]
 
 
 @pytest.mark.parametrize("terminal", [False, True])

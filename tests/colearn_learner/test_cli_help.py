@@ -10,12 +10,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
 import pytest
 
 from colearn_learner.cli import main
 from tests.support import ROOT
-from tests.support.commands import COLEARN, colearn, list_commands
+from tests.support.commands import COLEARN, colearn, find_command, list_commands
 
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
 _OF_OTHER_PROGRAMS = {"--cid-version", "--raw-leaves"}
@@ -25,12 +24,7 @@ def find_options() -> set[str]:
     """Return the options of all commands."""
     found = {"--help", "--version"}
     for path in list_commands(main):
-        command: click.Command | None = main
-        for name in path:
-            assert isinstance(command, click.Group)
-            command = command.get_command(click.Context(command), name)
-        assert command is not None
-        found |= {name for parameter in command.params for name in parameter.opts}
+        found |= {name for parameter in find_command(path).params for name in parameter.opts}
     return found
 
 

@@ -10,24 +10,25 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 from click.testing import CliRunner
 
 from colearn_learner.cli import main
 from colearn_learner.cli._support.output import dump_json, open_console
 from colearn_learner.cli.logs import log_event, start_logging
+from colearn_ledger.audit.statement import PREDICATE_TYPE, STATEMENT_TYPE
 from colearn_ledger.chains.evm import EvmLedger
 from colearn_ledger.keys.keystore import Keystore
 from colearn_ledger.keys.wallet import Wallet
 from colearn_ledger.ledger import LedgerUnavailable
 from colearn_ledger.networks.address_book import Networks
 from colearn_ledger.networks.profiles import EvmNetwork
-from colearn_ledger.protocol import ExperimentParams
+from colearn_ledger.protocol import ExperimentParams, to_dict
 from colearn_ledger.reference import LocalLedger
 from colearn_ledger.weights.unixfs import content_of
 from colearn_localnet.errors import LocalnetError
 from colearn_localnet.net import Localnet
+from tests.support.commands import list_commands
 from tests.support.hostile_learner import HOSTILE
 
 CONTRACT = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
@@ -137,6 +138,27 @@ def hostile_step(patch: pytest.MonkeyPatch, folder: Path) -> None:
     patch.setattr("colearn_learner.cli._support.walk.subprocess.run", run_step)
 
 
+def hostile_certificate(_patch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Write the statement of a certificate that a stranger has forged."""
+    content = to_dict(content_of(b"x"))
+    names = ("weights.safetensors", "history.json", "model-card.md")
+    files = [{"name": name, "digest": {"sha256": HOSTILE}} for name in names]
+    predicate = {
+        "experiment": {"reference": HOSTILE, "name": HOSTILE, "hash": "", "rounds_begun": 1},
+        "weights": content,
+        "lineage": [{"weights": content}],
+        "learners": [],
+        "audit": {"audited_at": HOSTILE},
+        "files": files[1:],
+    }
+    statement = {"_type": STATEMENT_TYPE, "predicateType": PREDICATE_TYPE, "subject": files[:1]}
+    (folder / "out").mkdir()
+    (folder / "out" / "history.json").touch()
+    (folder / "out" / "statement.json").write_text(
+        json.dumps({**statement, "predicate": predicate})
+    )
+
+
 def nothing(patch: pytest.MonkeyPatch, folder: Path) -> None:
     """Set nothing up: the argument itself is hostile, as if copied from a stranger's page."""
 
@@ -146,6 +168,7 @@ SHOWS_FOREIGN_TEXT: dict[tuple[str, ...], tuple[Setup, tuple[str, ...]]] = {
     ("experiment", "show"): (hostile_experiment, (REFERENCE,)),
     ("history",): (hostile_experiment, (REFERENCE,)),
     ("audit",): (hostile_experiment, (REFERENCE, "--no-files")),
+    ("audit", "verify"): (hostile_certificate, ("out",)),
     ("experiment", "create"): (hostile_node, ("--spec", "experiment.toml", *KEY)),
     ("experiment", "join"): (hostile_node, (REFERENCE, *KEY)),
     ("experiment", "leave"): (hostile_node, (REFERENCE, *KEY)),
@@ -196,18 +219,8 @@ def run(*arguments: str) -> Any:
     return CliRunner().invoke(main, list(arguments), color=True)
 
 
-def all_commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        if isinstance(command, click.Group):
-            yield from all_commands(command, (*path, name))
-        else:
-            yield (*path, name)
-
-
 def test_every_command_is_covered():
-    assert set(all_commands(main)) == {*SHOWS_FOREIGN_TEXT, *ONLY_OUR_OWN_TEXT}
+    assert set(list_commands(main)) == {*SHOWS_FOREIGN_TEXT, *ONLY_OUR_OWN_TEXT}
 
 
 @pytest.mark.parametrize("force_terminal", [False, True], ids=["in a pipe", "on a terminal"])

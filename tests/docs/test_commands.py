@@ -12,7 +12,7 @@ import pytest
 
 from colearn_learner.cli import main
 from tests.support import load_script
-from tests.support.commands import list_commands
+from tests.support.commands import find_command, list_commands
 from tests.support.doc_blocks import list_pages, read_blocks
 
 _COMMAND = re.compile(r"(?:^|[;&|(])\s*colearn ")
@@ -90,9 +90,6 @@ def test_reference_has_every_command_and_option():
     page = load_script("docs/cli_page").page()
     for path in list_commands(main):
         assert f"`colearn {' '.join(path)}`" in page
-        command: click.Command = main
-        for name in path:
-            command = command.get_command(click.Context(command), name)  # type: ignore[union-attr,assignment]
-        for option in command.params:
+        for option in find_command(path).params:
             if isinstance(option, click.Option) and "--help" not in option.opts:
                 assert option.opts[0] in page

@@ -84,6 +84,7 @@ class World:
         fields = {"higher_is_better": True, **self.spec}
         spec = ExperimentSpec("toy", schema, "score", **fields)
         terms = {
+            "name": "toy",
             "initial": write_weights(store, self.start),
             "rounds": 6,
             "propose_window": 100,
@@ -94,7 +95,6 @@ class World:
         self.experiment = (
             self.ledger.create(
                 ExperimentParams(
-                    name="toy",
                     spec=spec.put(store),
                     min_learners=n,
                     max_learners=n,

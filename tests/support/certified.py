@@ -1,0 +1,18 @@
+"""Certificates of audited experiments, for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from colearn_ledger.audit.certificate import Source, write_certificate
+from tests.support.audit_commands import REFERENCE
+from tests.support.audited import audit
+from tests.support.toyworld import World
+
+
+def certify(world: World, folder: Path, **options: Any) -> Path:
+    """Audit an experiment, and write a certificate with the options of `write_certificate`."""
+    source = Source(REFERENCE, audit(world), world.ledger, world.store(0))
+    write_certificate(folder, source, **options)
+    return folder
